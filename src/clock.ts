@@ -1,0 +1,32 @@
+// Time as an argument: what reads it or waits takes a `Clock`. Imports nothing.
+
+export interface Clock {
+  /** This machine's wall clock, in ms since 1970; it may jump. Never compare it with another machine's. */
+  now(): number;
+  /** Ms since some fixed moment; never jumps. For durations. */
+  monotonic(): number;
+  /** Resolves after `durationMs`, or at once when `signal` aborts: ask the signal afterwards. Never rejects. */
+  sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: async (durationMs, signal) => {
+    if (signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, durationMs);
+      signal?.addEventListener("abort", end);
+    });
+  },
+};
+
+/** An instant in ms as ISO 8601 in UTC: `2026-01-02T03:04:05.678Z`. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

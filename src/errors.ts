@@ -1,0 +1,54 @@
+// The one error class and its closed list of codes. Imports nothing.
+
+/**
+ * Every code there is, with what follows from it: may the same request be sent again, and which HTTP and exit status a
+ * face answers. A new code is a protocol change.
+ * @see docs/protocol.md, Errors
+ */
+export const ERROR_CODES = {
+  invalid: { retry: "no", http: 400, exit: 64 },
+  unauthenticated: { retry: "no", http: 401, exit: 77 },
+  forbidden: { retry: "no", http: 403, exit: 77 },
+  not_found: { retry: "no", http: 404, exit: 66 },
+  conflict: { retry: "no", http: 409, exit: 73 },
+  exhausted: { retry: "later", http: 507, exit: 75 },
+  unavailable: { retry: "backoff", http: 503, exit: 69 },
+  deadline_exceeded: { retry: "depends", http: 504, exit: 75 },
+  cancelled: { retry: "no", http: 499, exit: 130 },
+  unimplemented: { retry: "no", http: 501, exit: 69 },
+  internal: { retry: "no", http: 500, exit: 70 },
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorDetails {
+  /** What the reader can do about it; shown after the message. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Act on `code`, show `message` and `hint`, log `cause`. */
+export class CourierError extends Error {
+  override readonly name = "CourierError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+  }
+}
+
+/** The error as ours: a `CourierError` as it is, anything else as `internal` with the original as its cause. */
+export function asCourierError(error: unknown): CourierError {
+  if (error instanceof CourierError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new CourierError("internal", `Unexpected failure: ${message}`, { cause: error });
+}
+
+/** The `code` of a system error (`ENOENT`, `EACCES`), or undefined when the value is none. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

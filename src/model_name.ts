@@ -1,0 +1,88 @@
+// The grammar of Ollama's model names. Imports errors only.
+import { CourierError } from "./errors.ts";
+
+export interface ModelName {
+  readonly host: string;
+  readonly namespace: string;
+  readonly model: string;
+  readonly tag: string;
+}
+
+const DEFAULTS = { host: "registry.ollama.ai", namespace: "library", tag: "latest" } as const;
+/** Longest valid name, in characters: a scheme, host 350, namespace, model and tag 80 each, separators. */
+const MAX_NAME_CHARS = 8 + 350 + 3 * 80 + 3;
+const PART = {
+  host: /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$/,
+  namespace: /^[A-Za-z0-9_][A-Za-z0-9_-]{0,79}$/,
+  model: /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$/,
+  tag: /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$/,
+} as const;
+
+/**
+ * Splits a model name as Ollama does and fills in its defaults. White space around it and a scheme in front are dropped.
+ * @param text as a person or a program wrote it; untrusted
+ * @returns the four parts, each valid
+ * @throws CourierError `invalid` when Ollama would refuse the name
+ */
+export function parseModelName(text: string): ModelName {
+  const trimmed = text.trim();
+  const parts = trimmed.length <= MAX_NAME_CHARS ? split(trimmed) : undefined;
+  if (parts !== undefined && isValid(parts)) return parts;
+  throw new CourierError("invalid", `Cannot use ${quoted(trimmed)} as a model name`, {
+    hint: "A model name looks like phi4, phi4:latest, user/model:tag or registry.example:5000/user/model:tag",
+  });
+}
+
+/** The form that Ollama shows: host and namespace only when they are not the defaults, the tag always. */
+export function formatModelName(name: ModelName): string {
+  const short = `${name.model}:${name.tag}`;
+  if (name.host !== DEFAULTS.host) return `${name.host}/${name.namespace}/${short}`;
+  return name.namespace === DEFAULTS.namespace ? short : `${name.namespace}/${short}`;
+}
+
+/**
+ * `text` in the form that Ollama shows. Two names of one model become equal, but for upper and lower case, which Ollama
+ * keeps and ignores when it compares.
+ * @throws CourierError `invalid` when Ollama would refuse the name
+ */
+export function normalModelName(text: string): string {
+  return formatModelName(parseModelName(text));
+}
+
+/** Whether two names mean the same model: Ollama compares without regard to case. False when one is invalid. */
+export function sameModel(a: string, b: string): boolean {
+  try {
+    return normalModelName(a).toLowerCase() === normalModelName(b).toLowerCase();
+  } catch {
+    return false;
+  }
+}
+
+function split(text: string): ModelName | undefined {
+  let rest = text;
+  let tag: string = DEFAULTS.tag;
+  if (rest.lastIndexOf(":") > rest.lastIndexOf("/")) {
+    tag = rest.slice(rest.lastIndexOf(":") + 1);
+    rest = rest.slice(0, rest.lastIndexOf(":"));
+  }
+  rest = rest.replace(/^[A-Za-z]+:\/\//, "");
+  const parts = rest.split("/");
+  const model = parts.pop();
+  if (model === undefined || parts.length > 2) return undefined;
+  const namespace = parts.pop() ?? DEFAULTS.namespace;
+  const host = parts.pop() ?? DEFAULTS.host;
+  return { host, namespace, model, tag };
+}
+
+function isValid(name: ModelName): boolean {
+  return (
+    PART.host.test(name.host) &&
+    PART.namespace.test(name.namespace) &&
+    PART.model.test(name.model) &&
+    PART.tag.test(name.tag)
+  );
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}
