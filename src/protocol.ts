@@ -42,11 +42,25 @@ export const CommandId = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/, "must be 1 to 128 of A-Z, a-z, 0-9, _ and -");
 export type CommandId = z.infer<typeof CommandId>;
 
+export const Verb = z.enum([
+  "list_models",
+  "pull_model",
+  "delete_model",
+  "ping",
+  "show_model",
+  "list_running",
+  "list_jobs",
+  "copy_model",
+  "unload_model",
+  "cancel_job",
+]);
+export type Verb = z.infer<typeof Verb>;
+
 /**
- * Every verb of the protocol: does it change anything on the box, which dialect has it, does it name a model.
+ * For every verb: does it change anything on the box, which dialect has it first, does it name a model.
  * An agent answers a verb that it does not serve yet with `unimplemented`.
  */
-export const VERBS = {
+export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; model: boolean }>> = {
   list_models: { changing: false, version: 1, model: false },
   pull_model: { changing: true, version: 1, model: true },
   delete_model: { changing: true, version: 1, model: true },
@@ -57,9 +71,7 @@ export const VERBS = {
   copy_model: { changing: true, version: 2, model: true },
   unload_model: { changing: true, version: 2, model: true },
   cancel_job: { changing: true, version: 2, model: false },
-} as const;
-export const Verb = z.enum(Object.keys(VERBS) as [keyof typeof VERBS, ...(keyof typeof VERBS)[]]);
-export type Verb = z.infer<typeof Verb>;
+};
 
 /** The codes of an error on the wire; what follows from each: src/errors.ts. */
 export const Code = z.enum([

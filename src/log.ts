@@ -1,0 +1,53 @@
+// Logging for the three faces: one line per event on stderr, text for people or JSON for collectors. Imports pino.
+import { pino } from "pino";
+
+export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ["text", "json"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** What modules log with: a message that is the same each time, and what differs as fields. */
+export interface Log {
+  error(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  debug(fields: object, message: string): void;
+}
+
+export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
+
+/**
+ * Opens the process's log on stderr.
+ * @param write receives whole lines; for tests
+ */
+export function openLog(
+  level: LogLevel,
+  format: LogFormat,
+  write: (line: string) => void = (line) => void process.stderr.write(line),
+): Log {
+  const destination = { write: format === "json" ? write : (line: string) => write(textLine(line)) };
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: pino.stdSerializers.err },
+    },
+    destination,
+  );
+}
+
+/** One JSON line of pino as `2026-01-02T03:04:05.678Z info  message key=value`. */
+function textLine(line: string): string {
+  const entry: Record<string, unknown> = JSON.parse(line);
+  const { time, level, msg, ...fields } = entry;
+  const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${textValue(value)}`);
+  return `${String(time)} ${String(level).padEnd(5)} ${String(msg)}${rest.join("")}\n`;
+}
+
+function textValue(value: unknown): string {
+  if (typeof value === "object" && value !== null && "message" in value) return JSON.stringify(value.message);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return /^[\w.:/@~-]+$/.test(text) ? text : JSON.stringify(text);
+}
