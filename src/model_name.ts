@@ -36,8 +36,8 @@ export function parseModelName(text: string): ModelName {
 /** The form that Ollama shows: host and namespace only when they are not the defaults, the tag always. */
 export function formatModelName(name: ModelName): string {
   const short = `${name.model}:${name.tag}`;
-  if (name.host !== DEFAULTS.host) return `${name.host}/${name.namespace}/${short}`;
-  return name.namespace === DEFAULTS.namespace ? short : `${name.namespace}/${short}`;
+  if (!sameText(name.host, DEFAULTS.host)) return `${name.host}/${name.namespace}/${short}`;
+  return sameText(name.namespace, DEFAULTS.namespace) ? short : `${name.namespace}/${short}`;
 }
 
 /**
@@ -52,7 +52,7 @@ export function normalModelName(text: string): string {
 /** Whether two names mean the same model: Ollama compares without regard to case. False when one is invalid. */
 export function sameModel(a: string, b: string): boolean {
   try {
-    return normalModelName(a).toLowerCase() === normalModelName(b).toLowerCase();
+    return sameText(normalModelName(a), normalModelName(b));
   } catch {
     return false;
   }
@@ -65,10 +65,12 @@ function split(text: string): ModelName | undefined {
     tag = rest.slice(rest.lastIndexOf(":") + 1);
     rest = rest.slice(0, rest.lastIndexOf(":"));
   }
-  rest = rest.replace(/^[A-Za-z]+:\/\//, "");
-  const parts = rest.split("/");
+  const scheme = /^[A-Za-z]+:\/\//.exec(rest)?.[0] ?? "";
+  const parts = rest.slice(scheme.length).split("/");
   const model = parts.pop();
   if (model === undefined || parts.length > 2) return undefined;
+  // Only a host can follow a scheme: `http://h/m` is no name of `h/m`.
+  if (scheme !== "" && parts.length < 2) return undefined;
   const namespace = parts.pop() ?? DEFAULTS.namespace;
   const host = parts.pop() ?? DEFAULTS.host;
   return { host, namespace, model, tag };
@@ -81,6 +83,11 @@ function isValid(name: ModelName): boolean {
     PART.model.test(name.model) &&
     PART.tag.test(name.tag)
   );
+}
+
+/** ASCII only, as every valid name is. */
+function sameText(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
 }
 
 function quoted(text: string): string {

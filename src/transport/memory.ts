@@ -59,7 +59,7 @@ class MemoryTransport implements Transport {
 
   async close(): Promise<void> {
     this.#connected = false;
-    for (const subscription of [...this.#open]) await subscription.close();
+    for (const subscription of this.#open) await subscription.close();
   }
 
   now(): number {
@@ -144,7 +144,7 @@ class MemoryTransport implements Transport {
 
   async readStates(): Promise<readonly StateRecord[]> {
     this.#requireConnected();
-    const names = [...this.#store.states.keys()].sort();
+    const names = [...this.#store.states.keys()].toSorted();
     const records = await Promise.all(names.map(async (agent) => await this.readState(agent)));
     return records.filter((record) => record !== null);
   }
@@ -199,7 +199,7 @@ function delivery(inbox: Inbox, id: string, { text, atMs }: Letter): Delivery {
 }
 
 function inOrder(box: Map<string, Letter>): [string, Letter][] {
-  return [...box].sort(([a, first], [b, second]) => first.atMs - second.atMs || (a < b ? -1 : 1));
+  return [...box].toSorted(([a, first], [b, second]) => first.atMs - second.atMs || (a < b ? -1 : 1));
 }
 
 function inboxKey(inbox: Inbox): string {

@@ -1,0 +1,122 @@
+// Command lines of the three faces: flags, their environment variables, and what a failure prints. Imports commander.
+// Flags win, then the environment (`--x-y` is GPU_COURIER_X_Y), then the default.
+import { Command, CommanderError, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import manifest from "../package.json" with { type: "json" };
+import { asCourierError, ERROR_CODES } from "./errors.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
+
+export const VERSION: string = manifest.version;
+export const DEFAULT_SHARE = "/mnt/shared";
+
+/** A flag with its environment variable, which `--help` names. */
+export function flag<const Flags extends string>(flags: Flags, description: string): Option<Flags> {
+  const option = new Option(flags, description);
+  return option.env(`GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`);
+}
+
+/** Parsers for flags; each throws what commander shows with the flag's name. */
+export const parse = {
+  seconds(text: string): number {
+    const seconds = Number(text);
+    if (text.trim() !== "" && Number.isFinite(seconds) && seconds > 0) return seconds;
+    throw new InvalidArgumentError("Give a number of seconds above 0, for example 30");
+  },
+  port(text: string): number {
+    const port = Number(text);
+    if (/^\d+$/.test(text) && port <= 65_535) return port;
+    throw new InvalidArgumentError("Give a port from 0 to 65535");
+  },
+  /** A repeatable flag; in the environment, and also here, commas separate. */
+  list(text: string, previous: readonly string[] | undefined): string[] {
+    const items = text.split(",").map((item) => item.trim());
+    return [...(previous ?? []), ...items.filter((item) => item !== "")];
+  },
+};
+
+/** A face's command with what all three have. */
+export function faceCommand(name: string, description: string) {
+  return new Command(name)
+    .description(description)
+    .version(VERSION, "--version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .addOption(flag("--share <dir>", "the shared folder").default(DEFAULT_SHARE))
+    .addOption(
+      flag("--watch <how>", "how to watch the share; auto goes by its file system")
+        .choices(["auto", "local", "network"])
+        .default("auto" as const),
+    )
+    .exitOverride()
+    .showHelpAfterError("(--help tells what there is)");
+}
+
+/** What the two long-running faces have besides. */
+export const serviceFlags = {
+  init: () => flag("--init", "make gpu_commands and gpu_status on a share that has none").default(false),
+  logLevel: () =>
+    flag("--log-level <level>", "least important level that is logged")
+      .choices(LOG_LEVELS)
+      .default("info" as const),
+  logFormat: () =>
+    flag("--log-format <format>", "how log lines look")
+      .choices(LOG_FORMATS)
+      .default("text" as const),
+  stateDir: (service: string) =>
+    new Option(
+      "--state-dir <dir>",
+      `what ${service} keeps on its own disk (default: STATE_DIRECTORY, /var/lib/${service} for root, else the XDG state folder)`,
+    ).env("GPU_COURIER_STATE_DIR"),
+};
+
+/** Where a service keeps its files when `--state-dir` does not say. */
+export function defaultStateDir(service: string, environment: NodeJS.ProcessEnv = process.env): string {
+  const given = environment["STATE_DIRECTORY"];
+  if (given !== undefined && given !== "") return given.split(":")[0] ?? given;
+  if (process.getuid?.() === 0) return `/var/lib/${service}`;
+  return `${environment["XDG_STATE_HOME"] ?? `${environment["HOME"] ?? "."}/.local/state`}/${service}`;
+}
+
+export interface Failing {
+  /** Under `--json` an error is one JSON document. */
+  readonly json?: boolean;
+  readonly write?: (text: string) => void;
+}
+
+/** Prints a failure to stderr as its reader wants it. @returns the exit status */
+export function printError(error: unknown, { json = false, write = writeError }: Failing = {}): number {
+  const { code, message, hint } = asCourierError(error);
+  if (json) write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
+  else write(`error: ${message}${hint === undefined ? "" : `\n  ${hint}`}\n`);
+  return ERROR_CODES[code].exit;
+}
+
+/**
+ * Parses the command line and runs what it names.
+ * @returns the exit status: the action's own (it stores it with `setExit`), 64 for a bad command line
+ */
+export async function runCommandLine(
+  program: { parseAsync(argv: string[], from: { from: "user" }): Promise<unknown> },
+  argv: readonly string[],
+): Promise<number> {
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof ExitStatus) return error.status;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.invalid.exit;
+    return printError(error, { json: argv.includes("--json") });
+  }
+}
+
+/** Thrown by an action to end the process with a status after it has said all itself. */
+export class ExitStatus extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`exit status ${status}`);
+    this.status = status;
+  }
+}
+
+function writeError(text: string): void {
+  process.stderr.write(text);
+}

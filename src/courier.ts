@@ -1,0 +1,292 @@
+// The platform side over any transport: what gpu-server and gpuctl hold. Imports the seam, protocol and courier/.
+import { type Clock, systemClock } from "./clock.ts";
+import { type AgentView, describeView, Fleet } from "./courier/fleet.ts";
+import { Mailbox, type Order } from "./courier/mailbox.ts";
+import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
+import { asCourierError, CourierError } from "./errors.ts";
+import { normalModelName, sameModel } from "./model_name.ts";
+import { type Job, type Response, VERBS } from "./protocol.ts";
+import type { Transport } from "./transport.ts";
+
+export interface CourierOptions {
+  /** Begins this sender's reply address, which is made unique to the process: `gpuctl`, `server`. */
+  readonly sender: string;
+  /** How long a command waits for its answer unless told otherwise, in ms. */
+  readonly timeoutMs: number;
+  readonly clock?: Clock;
+}
+
+export interface RequestOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which agents a request is for: names, or every one that there is. */
+export type Agents = readonly string[] | "all";
+
+const ENDED: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled"]);
+/** A view this young is good enough to send a command by: an agent is silent only after 20 s. */
+const VIEW_MAX_AGE_MS = 1000;
+const FOLLOW_INTERVAL_MS = 250;
+/** An old service looks for commands every 5 s. */
+const OLD_SERVICE_MIN_TIMEOUT_MS = 12_000;
+
+export function isEnded(job: Job): boolean {
+  return ENDED.has(job.state);
+}
+
+export class Courier {
+  readonly #fleet: Fleet;
+  readonly #mailbox: Mailbox;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+
+  constructor(transport: Transport, { sender, timeoutMs, clock = systemClock }: CourierOptions) {
+    const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
+    this.#fleet = new Fleet(transport, clock);
+    this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`);
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Gives the reply address up. Idempotent; the transport stays open. */
+  async close(): Promise<void> {
+    await this.#mailbox.close();
+  }
+
+  /**
+   * Every agent with a state document, in order of names; none: empty.
+   * @param maxAgeMs an earlier reading this young will do; 0 reads now
+   * @throws CourierError `unavailable` when the transport cannot be read: safe to repeat
+   */
+  async agents(maxAgeMs = 0): Promise<readonly AgentView[]> {
+    return await this.#fleet.read(maxAgeMs);
+  }
+
+  /** What was last seen of every agent, without touching the transport. */
+  lastKnownAgents(): readonly AgentView[] {
+    return this.#fleet.lastKnown();
+  }
+
+  /**
+   * One agent's view.
+   * @throws CourierError `not_found` naming those there are; `unavailable`
+   */
+  async agent(name: string, maxAgeMs = VIEW_MAX_AGE_MS): Promise<AgentView> {
+    const views = await this.#fleet.read(maxAgeMs);
+    // An agent may have started since the last reading.
+    const found = findAgent(views, name) ?? findAgent(await this.#fleet.read(), name);
+    if (found !== undefined) return found;
+    throw new CourierError("not_found", `No agent "${name}" has published its state here`, {
+      hint:
+        views.length === 0 ? "No agent is there at all" : `There are: ${views.map(({ agent }) => agent).join(", ")}`,
+    });
+  }
+
+  /**
+   * The agents a request is for. Without names: the only one there is, those that stopped left aside.
+   * @throws CourierError `conflict` naming them when several would do; `unavailable` when there is none; `not_found`
+   */
+  async choose(names: Agents | undefined): Promise<readonly AgentView[]> {
+    if (names !== undefined && names !== "all")
+      return await Promise.all(names.map(async (name) => await this.agent(name)));
+    const views = await this.#fleet.read();
+    const present = views.filter(({ reason }) => reason !== "stopped");
+    if (present.length === 0) throw noAgent(views);
+    if (names === "all" || present.length === 1) return present;
+    const known = present.map(({ agent }) => agent).join(", ");
+    throw new CourierError("conflict", `Several agents are there: ${known}`, { hint: "Name the one that is meant" });
+  }
+
+  /**
+   * Sends one command to one agent and resolves with its successful answer.
+   * @throws CourierError with the agent's code when it refused or failed; `unavailable` at once when the agent is known
+   *   to be away; `unimplemented` for a verb that an old service has not; `deadline_exceeded` with the last thing known;
+   *   `cancelled`; `not_found`
+   */
+  async request(
+    agent: string,
+    order: Order,
+    { timeoutMs = this.#timeoutMs, signal }: RequestOptions = {},
+  ): Promise<Response> {
+    const view = await this.agent(agent);
+    if (!view.online)
+      throw new CourierError("unavailable", `Agent ${agent} is ${describeView(view)}`, { hint: awayHint(view) });
+    const lastKnown = async (id: string, withdrawn: boolean): Promise<string> =>
+      await this.#lastKnown(agent, id, withdrawn);
+    const response = await this.#exchange(view, order, { timeoutMs, signal, lastKnown });
+    if (!response.success) throw refusal(agent, response);
+    if (VERBS[order.verb].changing) await this.#fleet.read();
+    return response;
+  }
+
+  /** How long one agent takes to answer, in ms. @throws CourierError as `request()` */
+  async ping(agent: string, options?: RequestOptions): Promise<number> {
+    const startedMs = this.#clock.monotonic();
+    await this.request(agent, { verb: "ping" }, options);
+    return this.#clock.monotonic() - startedMs;
+  }
+
+  /**
+   * The models of the fleet. From the state documents; `fresh` asks the agents, as does an old service or a list that
+   * was too long for the document.
+   * @param names which agents; undefined: all there are
+   * @returns the models, and which agents could not say
+   * @throws CourierError `unavailable` when no agent could; `not_found`
+   */
+  async listModels(names?: Agents, options: RequestOptions & { readonly fresh?: boolean } = {}): Promise<FleetModels> {
+    const views = await this.#wanted(names);
+    const asked = await Promise.all(views.map(async (view) => await this.#modelsOf(view, options)));
+    const held = asked.filter((answer) => "models" in answer);
+    const unavailable = asked.filter((answer) => "code" in answer);
+    if (held.length === 0) throw nobodyAnswered(views, unavailable);
+    return { models: mergeModels(held), unavailable };
+  }
+
+  /** The jobs that the state documents tell of. @throws CourierError `unavailable` when no agent is there; `not_found` */
+  async listJobs(names?: Agents): Promise<{ jobs: readonly Job[]; unavailable: readonly Unavailable[] }> {
+    const views = await this.#wanted(names);
+    if (views.every(({ online }) => !online)) throw noAgent(views);
+    const unavailable = views.filter(({ online }) => !online).map((view) => away(view));
+    return { jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable };
+  }
+
+  /**
+   * Starts or joins the pull of a model.
+   * @returns the job as the agent answered it; an old service's has no id and cannot be followed
+   * @throws CourierError as `request()`
+   */
+  async pullModel(agent: string, model: string, options?: RequestOptions): Promise<Job> {
+    const name = normalModelName(model);
+    const response = await this.request(agent, { verb: "pull_model", modelName: name }, options);
+    return response.job ?? unfollowedJob(agent, name);
+  }
+
+  /** Deletes a model. @throws CourierError `not_found` when it is not there; else as `request()` */
+  async deleteModel(agent: string, model: string, options?: RequestOptions): Promise<Response> {
+    return await this.request(agent, { verb: "delete_model", modelName: normalModelName(model) }, options);
+  }
+
+  /**
+   * Follows a job through the agent's state: yields it as it is, then at each change, its end last.
+   * @throws CourierError `cancelled` when the signal aborts (the job goes on); `unavailable` when the agent goes silent
+   *   or the job is gone from its state
+   */
+  async *followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job> {
+    for (let last = ""; ; ) {
+      const view = await this.agent(agent, FOLLOW_INTERVAL_MS / 2);
+      const job = view.state?.jobs.find((candidate) => candidate.id === id);
+      if (!view.online)
+        throw new CourierError("unavailable", `Agent ${agent} is ${describeView(view)}`, { hint: awayHint(view) });
+      if (job === undefined) throw new CourierError("unavailable", `Agent ${agent} does not know job ${id} any more`);
+      const text = JSON.stringify(job);
+      if (text !== last) yield job;
+      last = text;
+      if (isEnded(job)) return;
+      await this.#clock.sleep(FOLLOW_INTERVAL_MS, signal);
+      if (signal?.aborted === true) throw new CourierError("cancelled", `Stopped following job ${id}: it goes on`);
+    }
+  }
+
+  async #exchange(view: AgentView, order: Order, waiting: Parameters<Mailbox["request"]>[2]): Promise<Response> {
+    if (view.state !== null) return await this.#mailbox.request(view.agent, order, waiting);
+    if (VERBS[order.verb].version === 1) return await this.#mailbox.requestOld(order, oldWaiting(waiting));
+    throw new CourierError("unimplemented", `Agent ${view.agent} is an old service and has no ${order.verb}`, {
+      hint: "Install gpu-agent on that box",
+    });
+  }
+
+  async #wanted(names: Agents | undefined): Promise<readonly AgentView[]> {
+    if (names !== undefined && names !== "all") return await this.choose(names);
+    const views = await this.#fleet.read();
+    if (views.length === 0) throw noAgent(views);
+    return views;
+  }
+
+  async #modelsOf(
+    view: AgentView,
+    options: RequestOptions & { readonly fresh?: boolean },
+  ): Promise<AgentModels | Unavailable> {
+    const { agent, state, online, reason } = view;
+    const ask = options.fresh === true || state === null || state.truncated.includes("models");
+    if (!online || (reason === "ollama_down" && !ask)) return away(view);
+    if (!ask)
+      return state.models === null ? away(view, "Ollama has not answered yet") : { agent, models: state.models };
+    try {
+      const response = await this.request(agent, { verb: "list_models" }, options);
+      return { agent, models: response.models ?? [] };
+    } catch (error) {
+      const { code, message } = asCourierError(error);
+      return { agent, code, reason: message };
+    }
+  }
+
+  /** Never a bare timeout: where the command was last seen. */
+  async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<string> {
+    const view = findAgent(await this.#fleet.read().catch(() => this.#fleet.lastKnown()), agent);
+    if (view === undefined) return `agent ${agent} is gone`;
+    const running = view.state?.commands.find(({ command_id }) => command_id === id);
+    if (running !== undefined) return `${agent} has been running it since ${running.started_at}`;
+    const seen = withdrawn ? `not yet seen by ${agent}` : `taken by ${agent}`;
+    return `${seen}, ${view.online ? `which published its state ${(view.silentMs / 1000).toFixed(0)} s ago` : describeView(view)}`;
+  }
+}
+
+function findAgent(views: readonly AgentView[], name: string): AgentView | undefined {
+  return views.find(({ agent }) => agent === name);
+}
+
+function oldWaiting(waiting: Parameters<Mailbox["request"]>[2]): Parameters<Mailbox["request"]>[2] {
+  return { ...waiting, timeoutMs: Math.max(waiting.timeoutMs, OLD_SERVICE_MIN_TIMEOUT_MS) };
+}
+
+function away(view: AgentView, reason = describeView(view)): Unavailable {
+  return { agent: view.agent, code: "unavailable", reason };
+}
+
+function awayHint(view: AgentView): string {
+  if (view.reason === "stopped") return "Start it on its box: systemctl start gpu-command-service";
+  return "Is the box up, and does it see the share? On the box: gpu-agent doctor";
+}
+
+function noAgent(views: readonly AgentView[]): CourierError {
+  const known = views.map((view) => `${view.agent} is ${describeView(view)}`).join(", ");
+  return new CourierError("unavailable", known === "" ? "No agent is there" : `No agent is there: ${known}`, {
+    hint: "Start gpu-agent on a box that sees this share",
+  });
+}
+
+function nobodyAnswered(views: readonly AgentView[], unavailable: readonly Unavailable[]): CourierError {
+  if (views.every(({ online }) => !online)) return noAgent(views);
+  const reasons = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
+  return new CourierError("unavailable", `No agent can list its models. ${reasons}`);
+}
+
+function refusal(agent: string, { code, error, message, hint }: Response): CourierError {
+  // An old service sends no code, and its text is no interface: all that is known is that the box failed.
+  const text = error ?? message ?? "no reason given";
+  return new CourierError(code ?? "internal", code === undefined ? `Agent ${agent}: ${text}` : text, { hint });
+}
+
+function unfollowedJob(agent: string, model: string): Job {
+  return {
+    id: null,
+    agent,
+    kind: "pull",
+    model,
+    state: "running",
+    completed_bytes: 0,
+    total_bytes: null,
+    bytes_per_second: null,
+    eta_seconds: null,
+    started_at: null,
+    ended_at: null,
+    code: "unimplemented",
+    error: "Started by an old service: it cannot be followed",
+  };
+}
+
+/** Whether any of these views holds the model by its state. */
+export function holdsModel(view: AgentView, model: string): boolean {
+  return view.state?.models?.some(({ name }) => sameModel(name, model)) ?? false;
+}

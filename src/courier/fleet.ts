@@ -1,0 +1,136 @@
+// Who is on the transport and how they are, from their state documents. Imports the seam, protocol, clock, errors.
+import { type Clock, isoTime } from "../clock.ts";
+import { LIMITS, OLD_SERVICE_AGENT, State, StateV1 } from "../protocol.ts";
+import type { StateRecord, Transport } from "../transport.ts";
+
+export type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "draining" | "degraded";
+
+/** One agent as the platform side sees it. */
+export interface AgentView {
+  readonly agent: string;
+  readonly online: boolean;
+  /** Why it is offline, or what is wrong although it is online; null when all is well. */
+  readonly reason: AgentReason | null;
+  /** When its document last moved, ISO 8601 on the transport's clock. */
+  readonly lastSeenAt: string;
+  /** For how long its document has not moved. */
+  readonly silentMs: number;
+  /** Its state; null for an old service, which has only `oldState`. */
+  readonly state: State | null;
+  readonly oldState: StateV1 | null;
+}
+
+interface Sighting {
+  readonly text: string;
+  readonly state: State | null;
+  readonly oldState: StateV1 | null;
+  readonly movedAtMs: number;
+  readonly movedAtMonotonicMs: number;
+}
+
+/**
+ * Reads the state documents and judges by their content moving, on this machine's monotonic clock; the first sight of a
+ * document is judged by its age on the transport's clock.
+ */
+export class Fleet {
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #sightings = new Map<string, Sighting>();
+  #reading: Promise<readonly AgentView[]> | undefined;
+  #last: { readonly views: readonly AgentView[]; readonly atMs: number } | undefined;
+
+  constructor(transport: Transport, clock: Clock) {
+    this.#transport = transport;
+    this.#clock = clock;
+  }
+
+  /**
+   * Every agent that has a readable state document, in order of names.
+   * @param maxAgeMs an earlier answer this young is given again; 0 reads now
+   * @throws CourierError `unavailable` when the transport cannot be read
+   */
+  async read(maxAgeMs = 0): Promise<readonly AgentView[]> {
+    if (this.#last !== undefined && this.#clock.monotonic() - this.#last.atMs < maxAgeMs) return this.#last.views;
+    this.#reading ??= this.#readNow().finally(() => {
+      this.#reading = undefined;
+    });
+    return await this.#reading;
+  }
+
+  /** What was last seen, judged as of now, without touching the transport: for when it cannot be read. */
+  lastKnown(): readonly AgentView[] {
+    return [...this.#sightings].map(([agent, sighting]) => this.#view(agent, sighting));
+  }
+
+  async #readNow(): Promise<readonly AgentView[]> {
+    const records = await this.#transport.readStates();
+    const present = new Set(records.map(({ agent }) => agent));
+    for (const agent of this.#sightings.keys()) if (!present.has(agent)) this.#sightings.delete(agent);
+    for (const record of records) this.#see(record);
+    const views = this.lastKnown().toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+    this.#last = { views, atMs: this.#clock.monotonic() };
+    return views;
+  }
+
+  #see({ agent, content, publishedAtMs }: StateRecord): void {
+    if (!("text" in content)) return;
+    const known = this.#sightings.get(agent);
+    if (known?.text === content.text) return;
+    const parsed = parseState(agent, content.text);
+    if (parsed === undefined) return;
+    const ageMs = Math.max(0, this.#transport.now() - publishedAtMs);
+    this.#sightings.set(agent, {
+      text: content.text,
+      ...parsed,
+      movedAtMs: publishedAtMs,
+      movedAtMonotonicMs: this.#clock.monotonic() - ageMs,
+    });
+  }
+
+  #view(agent: string, sighting: Sighting): AgentView {
+    const { state, oldState, movedAtMs, movedAtMonotonicMs } = sighting;
+    const silentMs = Math.max(0, Math.round(this.#clock.monotonic() - movedAtMonotonicMs));
+    const silent = silentMs >= LIMITS.silentMs;
+    const stopped = state?.status === "stopped";
+    return {
+      agent,
+      online: !silent && !stopped,
+      reason: stopped ? "stopped" : silent ? "silent" : onlineReason(state, oldState),
+      lastSeenAt: isoTime(movedAtMs),
+      silentMs,
+      state,
+      oldState,
+    };
+  }
+}
+
+/** A view in words, for messages: `online`, `silent for 34 s`, `stopped since 2026-01-02T03:04:05Z`. */
+export function describeView(view: AgentView): string {
+  if (view.reason === "stopped") return `stopped since ${view.lastSeenAt}`;
+  if (view.reason === "silent") return `silent for ${Math.round(view.silentMs / 1000)} s`;
+  if (view.reason === "ollama_down") return `Ollama is not reachable: ${view.state?.ollama.error ?? "no reason given"}`;
+  if (view.reason === "degraded") return `degraded: ${view.state?.degraded_reason ?? "no reason given"}`;
+  return view.reason ?? "online";
+}
+
+function onlineReason(state: State | null, oldState: StateV1 | null): AgentReason | null {
+  if (state === null) return oldState?.ollama_available === false ? "ollama_down" : null;
+  if (state.status === "draining" || state.status === "degraded") return state.status;
+  return state.ollama.checked_at !== null && !state.ollama.reachable ? "ollama_down" : null;
+}
+
+function parseState(agent: string, text: string): { state: State | null; oldState: StateV1 | null } | undefined {
+  const document = parseJson(text);
+  const state = State.safeParse(document);
+  if (state.success) return state.data.agent === agent ? { state: state.data, oldState: null } : undefined;
+  const oldState = agent === OLD_SERVICE_AGENT ? StateV1.safeParse(document) : undefined;
+  return oldState?.success === true ? { state: null, oldState: oldState.data } : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
