@@ -1,0 +1,91 @@
+// What the platform side knows, as the documents that `/v1` answers and `gpuctl --json` prints. Pure.
+// Imports the document schemas' types, the protocol's types, errors and the views.
+import type { CourierError } from "../errors.ts";
+import type { Job, OllamaHealth } from "../protocol.ts";
+import type {
+  AgentDocument,
+  AgentsDocument,
+  DeletedDocument,
+  JobsDocument,
+  ModelDocument,
+  ModelsDocument,
+} from "./document_schemas.ts";
+import type { AgentView } from "./fleet.ts";
+import type { FleetModel, FleetModels, Unavailable } from "./models.ts";
+
+export function agentsDocument(views: readonly AgentView[]): AgentsDocument {
+  return { agents: views.map((view) => agentDocument(view)) };
+}
+
+export function agentDocument({ agent, online, reason, lastSeenAt, state, oldState }: AgentView): AgentDocument {
+  return {
+    agent,
+    status: online ? "online" : "offline",
+    reason,
+    last_seen_at: lastSeenAt,
+    agent_version: state?.agent_version ?? null,
+    ollama: state?.ollama ?? unknownOllama(oldState?.ollama_available ?? false),
+    model_count: state?.model_count ?? null,
+    job_count: state?.job_count ?? null,
+    disk: state?.disk ?? null,
+  };
+}
+
+export function modelsDocument({ models, unavailable }: FleetModels): ModelsDocument {
+  return { models: models.map((model) => modelDocument(model)), ...present(unavailable) };
+}
+
+export function jobsDocument({
+  jobs,
+  unavailable = [],
+}: {
+  readonly jobs: readonly Job[];
+  readonly unavailable?: readonly Unavailable[];
+}): JobsDocument {
+  return { jobs: [...jobs], ...present(unavailable) };
+}
+
+/** @param outcomes one per agent asked; no `error`: deleted there */
+export function deletedDocument(
+  outcomes: readonly { readonly agent: string; readonly model: string; readonly error?: CourierError | undefined }[],
+): DeletedDocument {
+  const agents = outcomes.map(({ agent, model, error }) => {
+    return { agent, model, code: error?.code ?? null, error: error?.message ?? null };
+  });
+  return { agents };
+}
+
+/**
+ * A pull that an agent refused, or that never reached it, as the failed job that it amounts to.
+ * @param id by which the refusal is known: unique
+ * @param endedAt ISO 8601
+ */
+export function refusedJob(agent: string, model: string, error: CourierError, id: string, endedAt: string): Job {
+  return {
+    id,
+    agent,
+    kind: "pull",
+    model,
+    state: error.code === "cancelled" ? "cancelled" : "failed",
+    completed_bytes: 0,
+    total_bytes: null,
+    bytes_per_second: null,
+    eta_seconds: null,
+    started_at: null,
+    ended_at: endedAt,
+    code: error.code,
+    error: error.message,
+  };
+}
+
+function modelDocument({ name, size, digest, modified_at, agents }: FleetModel): ModelDocument {
+  return { name, size, digest, modified_at, agents: [...agents] };
+}
+
+function unknownOllama(reachable: boolean): OllamaHealth {
+  return { reachable, version: null, error: null, checked_at: null };
+}
+
+function present(unavailable: readonly Unavailable[]): { unavailable?: Unavailable[] } {
+  return unavailable.length === 0 ? {} : { unavailable: [...unavailable] };
+}
