@@ -16,18 +16,18 @@ export function flag<const Flags extends string>(flags: Flags, description: stri
 
 /** Parsers for flags; each throws what commander shows with the flag's name. */
 export const parse = {
-  seconds(text: string): number {
+  seconds: (text: string): number => {
     const seconds = Number(text);
     if (text.trim() !== "" && Number.isFinite(seconds) && seconds > 0) return seconds;
     throw new InvalidArgumentError("Give a number of seconds above 0, for example 30");
   },
-  port(text: string): number {
+  port: (text: string): number => {
     const port = Number(text);
     if (/^\d+$/.test(text) && port <= 65_535) return port;
     throw new InvalidArgumentError("Give a port from 0 to 65535");
   },
   /** A repeatable flag; in the environment, and also here, commas separate. */
-  list(text: string, previous: readonly string[] | undefined): string[] {
+  list: (text: string, previous: readonly string[] | undefined): string[] => {
     const items = text.split(",").map((item) => item.trim());
     return [...(previous ?? []), ...items.filter((item) => item !== "")];
   },

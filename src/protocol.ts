@@ -93,7 +93,7 @@ export type Code = z.infer<typeof Code>;
  * A version 1 command as an old backend or a person with `tee` writes it: everything but `command` may be missing.
  * `timestamp` is for people: naive, and never judged.
  */
-export const CommandV1 = z.looseObject({
+export const CommandV1 = z.object({
   version: z.undefined().optional(),
   command: z.string(),
   command_id: z.string().optional(),
@@ -102,7 +102,7 @@ export const CommandV1 = z.looseObject({
 });
 export type CommandV1 = z.infer<typeof CommandV1>;
 
-export const CommandV2 = z.looseObject({
+export const CommandV2 = z.object({
   version: z.literal(PROTOCOL_VERSION),
   command: z.string(),
   command_id: CommandId,
@@ -158,7 +158,7 @@ export const Job = z.object({
 export type Job = z.infer<typeof Job>;
 
 /** Either dialect's answer. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
-export const Response = z.looseObject({
+export const Response = z.object({
   success: z.boolean(),
   timestamp: z.string().optional(),
   models: z.array(Model).optional(),
@@ -174,7 +174,7 @@ export const Response = z.looseObject({
 export type Response = z.infer<typeof Response>;
 
 /** What an old service publishes as `gpu_status.json`, and the part of the state that an old backend reads. */
-export const StateV1 = z.looseObject({
+export const StateV1 = z.object({
   version: z.undefined().optional(),
   timestamp: z.string(),
   status: z.string(),
@@ -216,7 +216,7 @@ export const AgentStatus = z.enum(["running", "draining", "stopped", "degraded"]
 export type AgentStatus = z.infer<typeof AgentStatus>;
 
 /** The document that each agent publishes about itself, and only it. */
-export const State = z.looseObject({
+export const State = z.object({
   timestamp: z.string(),
   status: AgentStatus,
   processed_commands: z.int().nonnegative(),

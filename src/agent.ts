@@ -1,0 +1,119 @@
+// gpu-agent, the face on the box: command line and environment to configuration, assemble, run, exit status.
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { Agent } from "./agent/agent.ts";
+import { agentName, type Identity, openStateDir, readInstance } from "./agent/identity.ts";
+import { Ledger } from "./agent/ledger.ts";
+import { Ollama } from "./agent/ollama.ts";
+import { parseOllamaUrl } from "./agent/ollama_url.ts";
+import { isoTime, systemClock } from "./clock.ts";
+import { defaultStateDir, faceCommand, flag, parse, runCommandLine, serviceFlags, VERSION } from "./config.ts";
+import { ERROR_CODES } from "./errors.ts";
+import { type Log, openLog } from "./log.ts";
+import { openTransport } from "./transport/open.ts";
+
+/** Runs gpu-agent. @returns the exit status */
+export async function main(argv: readonly string[]): Promise<number> {
+  return await runCommandLine(command(), argv);
+}
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+function command() {
+  const ollama = flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)");
+  const models = flag("--ollama-models <dir>", "where Ollama keeps its models (also OLLAMA_MODELS)");
+  const program = faceCommand(
+    "gpu-agent",
+    "Serves the commands for this box that come over the share, with its Ollama.",
+  )
+    .addOption(flag("--name <name>", "this agent's name, the address of the box (default: the short host name)"))
+    .addOption(ollama)
+    .addOption(models)
+    .addOption(flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(parse.list))
+    .addOption(
+      flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
+        .choices(["on", "off", "auto"])
+        .default("auto" as const),
+    )
+    .addOption(flag("--list-ttl <seconds>", "how old an old list may be").argParser(parse.seconds).default(60))
+    .addOption(
+      flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
+    )
+    .addOption(serviceFlags.stateDir("gpu-agent"))
+    .addOption(serviceFlags.init())
+    .addOption(serviceFlags.logLevel())
+    .addOption(serviceFlags.logFormat())
+    .addHelpText("after", EXAMPLES);
+  program
+    .command("run", { isDefault: true })
+    .description("serve commands until told to stop (default)")
+    .action(async () => {
+      await run(program.opts());
+    });
+  return program;
+}
+
+const EXAMPLES = `
+Examples:
+  gpu-agent --share /mnt/shared                 serve this box under its host name
+  gpu-agent --share ~/share --init --name gpu-1 the same on a laptop, with a new share`;
+
+async function run(options: Options): Promise<void> {
+  const log = openLog(options.logLevel, options.logFormat);
+  const stopping = stopSignal();
+  const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
+  openStateDir(stateDir);
+  const identity = readIdentity(options.name, stateDir);
+  const ledger = new Ledger(stateDir);
+  try {
+    ledger.sweep(systemClock.now());
+    await new Agent({ ...parts(options, stateDir, log), identity, ledger }).run(stopping);
+  } finally {
+    ledger.close();
+  }
+}
+
+function readIdentity(name: string | undefined, stateDir: string): Identity {
+  const startedAt = isoTime(systemClock.now());
+  return { agent: agentName(name), instance: readInstance(stateDir), host: hostname(), startedAt };
+}
+
+function parts(options: Options, stateDir: string, log: Log) {
+  const { share, init, watch, insecureRegistry = [] } = options;
+  const url = parseOllamaUrl(options.ollama ?? process.env["OLLAMA_HOST"] ?? "http://127.0.0.1:11434");
+  return {
+    agentVersion: VERSION,
+    transport: openTransport(share, {
+      create: init ? "always" : "network",
+      watch,
+      clock: systemClock,
+      log,
+      rememberIn: join(stateDir, "file-system"),
+    }),
+    ollama: new Ollama({ url, insecureRegistries: insecureRegistry }),
+    sharedInbox: options.sharedInbox,
+    listTtlMs: options.listTtl * 1000,
+    changeTtlMs: options.changeTtl * 1000,
+    modelsDir: options.ollamaModels ?? process.env["OLLAMA_MODELS"],
+    clock: systemClock,
+    log,
+  };
+}
+
+const STOP_WITHIN_MS = 9500;
+
+/** Aborts at SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort();
+      // Whatever a share that hangs still holds up: the process ends when it was told to.
+      setTimeout(() => process.exit(ERROR_CODES.unavailable.exit), STOP_WITHIN_MS).unref();
+    });
+  }
+  return controller.signal;
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,199 @@
+// The agent as a whole: puts its parts together, keeps them going, drains them. Imports agent/*, the seam, clock, errors.
+import type { Clock } from "../clock.ts";
+import { asCourierError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
+import type { Transport } from "../transport.ts";
+import { Box } from "./box.ts";
+import { type Identity, requireOwnName } from "./identity.ts";
+import { Intake } from "./intake.ts";
+import { Jobs } from "./jobs.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Ollama } from "./ollama.ts";
+import { OllamaMonitor } from "./ollama_monitor.ts";
+import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
+import { type StateParts, StatePublisher } from "./state.ts";
+import { runVerb } from "./verbs.ts";
+import { Worker } from "./worker.ts";
+
+export interface AgentOptions {
+  readonly identity: Identity;
+  readonly agentVersion: string;
+  readonly transport: Transport;
+  readonly ollama: Pick<Ollama, "version" | "listModels" | "listRunning" | "pullModel" | "deleteModel">;
+  readonly ledger: Ledger;
+  readonly sharedInbox: SharedInboxMode;
+  readonly listTtlMs: number;
+  readonly changeTtlMs: number;
+  readonly modelsDir: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Commands under way get so long to finish when the agent is told to stop; systemd's own patience is longer. */
+const DRAIN_MS = 8000;
+const RETRY_MS = 1000;
+/** Who serves the shared inbox is looked at so often. */
+const ELECTION_MS = 2000;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #box: Box;
+  readonly #monitor: OllamaMonitor;
+  readonly #jobs: Jobs;
+  readonly #worker: Worker;
+  readonly #intake: Intake;
+  readonly #state: StatePublisher;
+  readonly #election: SharedInboxElection;
+  #status: AgentStatus = "running";
+  #degradedReason: string | null = null;
+  #ready = false;
+
+  constructor(options: AgentOptions) {
+    const { transport, identity, ollama, ledger, clock, log } = options;
+    this.#options = options;
+    this.#box = new Box(options.modelsDir);
+    this.#state = new StatePublisher({
+      ...options,
+      parts: () => this.#parts(),
+      conflict: (host) => this.#conflict(host),
+    });
+    const changed = (what: "state" | "progress" = "state"): void => {
+      if (this.#ready) this.#state.changed(what);
+    };
+    this.#monitor = new OllamaMonitor({ ollama, clock, log, changed });
+    const pulled = async (): Promise<void> => await this.#monitor.refresh();
+    this.#jobs = new Jobs({ agent: identity.agent, ollama, ledger, clock, log, changed, pulled });
+    this.#worker = new Worker({
+      ...options,
+      run: async (command, resumed) =>
+        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, resumed }),
+      publishState: async () => await this.#state.publish(),
+    });
+    this.#intake = new Intake(transport, this.#worker, identity.agent, log);
+    this.#election = new SharedInboxElection(transport, clock);
+  }
+
+  /**
+   * Runs until the signal aborts, then drains: takes nothing new, finishes the commands under way, publishes `stopped`.
+   * Jobs stop where they are and go on at the next start.
+   * @throws CourierError `conflict` when another box has this name
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { transport, identity, clock, log } = this.#options;
+    if (!(await this.#connect(signal))) return;
+    await requireOwnName(transport, identity, clock, signal);
+    await this.#untilReachable(async () => await this.#intake.open("own"), signal);
+    await this.#state.publish();
+    this.#ready = true;
+    log.info({ agent: identity.agent, transport: transport.description }, "ready");
+    const loops = [
+      this.#state.run(signal),
+      this.#monitor.run(signal),
+      this.#box.run(clock, signal),
+      this.#elect(signal),
+    ];
+    this.#jobs.start();
+    await Promise.all(loops);
+    await this.#drain();
+  }
+
+  async #connect(signal: AbortSignal): Promise<boolean> {
+    const { transport } = this.#options;
+    await this.#untilReachable(async () => await transport.connect(), signal);
+    return !signal.aborted;
+  }
+
+  async #drain(): Promise<void> {
+    const { transport, log, identity } = this.#options;
+    this.#status = "draining";
+    log.info({ agent: identity.agent }, "draining");
+    await this.#state.publish();
+    await Promise.all([this.#intake.close("own"), this.#intake.close("shared")]);
+    await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close()]);
+    this.#status = "stopped";
+    await this.#state.publish();
+    this.#state.close();
+    await transport.close();
+    log.info({ agent: identity.agent }, "stopped");
+  }
+
+  async #untilReachable(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    for (let said = ""; !signal.aborted; ) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const { code, message, hint } = asCourierError(error);
+        if (code !== "unavailable" && code !== "forbidden" && code !== "exhausted") throw error;
+        if (message !== said) log.warn({ hint }, `${message}; waiting`);
+        said = message;
+        await clock.sleep(RETRY_MS, signal);
+      }
+    }
+  }
+
+  /** Opens and closes the shared inbox as the documents say; a share that cannot be read changes nothing. */
+  async #elect(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const serves = await this.#election.serves(this.#candidate());
+        if (serves !== this.#intake.isOpen("shared")) {
+          await (serves ? this.#intake.open("shared") : this.#intake.close("shared"));
+          log.info({}, serves ? "serving the shared inbox" : "no longer serving the shared inbox");
+          this.#state.changed("state");
+        }
+      } catch (error) {
+        log.debug({ reason: asCourierError(error).message }, "cannot look who serves the shared inbox");
+      }
+      await clock.sleep(ELECTION_MS, signal);
+    }
+  }
+
+  #candidate(): Candidate {
+    return {
+      agent: this.#options.identity.agent,
+      mode: this.#options.sharedInbox,
+      running: this.#status === "running",
+      ollamaReachable: this.#monitor.health.reachable,
+    };
+  }
+
+  /** Two boxes of one name: both take nothing until one of them is gone. */
+  #conflict(otherHost: string | null): void {
+    const { identity, log } = this.#options;
+    if (this.#status !== "running" && this.#status !== "degraded") return;
+    const reason =
+      otherHost === null
+        ? null
+        : `Another agent is called "${identity.agent}": on ${otherHost}, this is ${identity.host}`;
+    if (reason !== null && this.#degradedReason === null)
+      log.error({ other_host: otherHost, host: identity.host }, reason);
+    if (reason === null) log.info({}, "the name is ours alone again");
+    this.#degradedReason = reason;
+    this.#status = reason === null ? "running" : "degraded";
+    const settled = reason === null ? this.#intake.open("own") : this.#intake.close("own");
+    settled.catch((error: unknown) => log.warn({ error }, "cannot open the inbox"));
+  }
+
+  #parts(): StateParts {
+    return {
+      status: this.#status,
+      degraded_reason: this.#degradedReason,
+      agent_version: this.#options.agentVersion,
+      processed_commands: this.#worker.processedCommands,
+      refused_commands: this.#worker.refusedCommands,
+      commands: this.#worker.commands,
+      ollama_available: this.#monitor.health.reachable,
+      ollama: this.#monitor.health,
+      models: this.#monitor.models === null ? null : [...this.#monitor.models],
+      running: [...this.#monitor.running],
+      jobs: [...this.#jobs.list()],
+      shared_inbox: this.#options.sharedInbox,
+      serves_shared_inbox: this.#intake.isOpen("shared"),
+      disk: this.#box.disk,
+      gpus: [...this.#box.gpus],
+    };
+  }
+}

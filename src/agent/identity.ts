@@ -1,0 +1,122 @@
+// Who this agent is: its name, and the random instance that tells two boxes of one name apart.
+// Imports protocol, clock, errors, the seam; node:fs for the state directory only.
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import { CourierError, systemCode } from "../errors.ts";
+import { AgentName, LIMITS, OLD_SERVICE_AGENT, State } from "../protocol.ts";
+import type { StateRecord, Transport } from "../transport.ts";
+
+export interface Identity {
+  readonly agent: string;
+  readonly instance: string;
+  readonly host: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+}
+
+/** A document that moves does so every 5 s: two of its periods and a little. */
+const WATCH_MS = 12_000;
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * The agent's name: the given one, or the short host name in lower case.
+ * @throws CourierError `invalid` when it does not fit the grammar or is reserved
+ */
+export function agentName(given: string | undefined, host = hostname()): string {
+  const name = given ?? (host.split(".")[0] ?? "").toLowerCase();
+  if (AgentName.safeParse(name).success && name !== OLD_SERVICE_AGENT) return name;
+  const from = given === undefined ? `the host name "${host}"` : `"${given}"`;
+  throw new CourierError("invalid", `Cannot use ${from} as the agent's name`, {
+    hint: `Give --name with 1 to 63 of a-z, 0-9 and -, not beginning or ending with -, and not "${OLD_SERVICE_AGENT}"`,
+  });
+}
+
+/**
+ * Makes the state directory when it is missing.
+ * @throws CourierError `forbidden` when it cannot be made
+ */
+export function openStateDir(dir: string): void {
+  try {
+    if (mkdirSync(dir, { recursive: true }) !== undefined) chmodSync(dir, 0o700);
+  } catch (error) {
+    throw new CourierError(
+      "forbidden",
+      `Cannot make the state directory ${dir}: ${systemCode(error) ?? String(error)}`,
+      {
+        hint: "Give --state-dir a folder that this user may write",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The instance kept in the state directory; made at the first start. */
+export function readInstance(stateDir: string): string {
+  const path = join(stateDir, "instance");
+  try {
+    const kept = readFileSync(path, "utf8").trim();
+    if (/^[0-9a-f-]{36}$/.test(kept)) return kept;
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+  }
+  const instance = crypto.randomUUID();
+  writeFileSync(path, `${instance}\n`);
+  return instance;
+}
+
+/**
+ * Makes sure that no other box publishes under this name. Returns at once unless a foreign document is fresh; then
+ * watches for 12 s whether it moves.
+ * @throws CourierError `conflict` when it moves: two boxes have one name
+ */
+export async function requireOwnName(
+  transport: Transport,
+  me: Identity,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const first = await transport.readState(me.agent);
+  const other = foreignState(first, me);
+  if (first === null || other === null || other.status === "stopped") return;
+  if (transport.now() - first.publishedAtMs >= LIMITS.silentMs) return;
+  const endMs = clock.monotonic() + WATCH_MS;
+  while (clock.monotonic() < endMs && !signal.aborted) {
+    await clock.sleep(LOOK_EVERY_MS, signal);
+    const now = foreignState(await transport.readState(me.agent), me);
+    if (now === null || now.status === "stopped") return;
+    if (now.sequence !== other.sequence || now.started_at !== other.started_at) throw nameConflict(me, now.host);
+  }
+}
+
+/** The document under my name when another instance wrote it, or a clone of my state directory; null when it is mine. */
+export function conflictingState(record: StateRecord | null, me: Identity): State | null {
+  const state = parse(record);
+  if (state === null || state.status === "stopped") return null;
+  return state.instance === me.instance && state.started_at === me.startedAt ? null : state;
+}
+
+function foreignState(record: StateRecord | null, me: Identity): State | null {
+  const state = parse(record);
+  return state === null || state.instance === me.instance ? null : state;
+}
+
+function parse(record: StateRecord | null): State | null {
+  if (record === null || !("text" in record.content)) return null;
+  try {
+    return State.safeParse(JSON.parse(record.content.text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function nameConflict(me: Identity, otherHost: string): CourierError {
+  return new CourierError(
+    "conflict",
+    `Another agent is called "${me.agent}": it runs on ${otherHost}, this is ${me.host}`,
+    {
+      hint: "Names are addresses: give one of the two another --name",
+    },
+  );
+}

@@ -1,0 +1,193 @@
+// Long work: pulls, one at a time, in the order they were asked for; a second request for a model joins the first.
+// Imports the Ollama module, ledger, protocol, clock, errors.
+import { type Clock, isoTime } from "../clock.ts";
+import { asCourierError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { sameModel } from "../model_name.ts";
+import { type Job, LIMITS } from "../protocol.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Ollama, PullProgress } from "./ollama.ts";
+import { Speed } from "./speed.ts";
+
+export interface JobsOptions {
+  readonly agent: string;
+  readonly ollama: Pick<Ollama, "pullModel">;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A job began, ended or moved on; `progress` says that only bytes did. */
+  readonly changed: (what: "state" | "progress") => void;
+  /** Called before a pull counts as succeeded: the model is to be in the agent's list by then. */
+  readonly pulled: () => Promise<void>;
+}
+
+interface Entry {
+  job: Job;
+  readonly controller: AbortController;
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+const ACTIVE: ReadonlySet<string> = new Set(["queued", "running", "verifying"]);
+
+export class Jobs {
+  readonly #options: JobsOptions;
+  /** Every job that is kept, oldest first. */
+  #entries: Entry[];
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
+  constructor(options: JobsOptions) {
+    this.#options = options;
+    this.#entries = options.ledger.jobs().map((job) => entry(ACTIVE.has(job.state) ? requeued(job) : job));
+    for (const { job, ended } of this.#entries) if (!ACTIVE.has(job.state)) ended.resolve();
+  }
+
+  /** Begins with what is queued. */
+  start(): void {
+    this.#runNext();
+  }
+
+  /** Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns. */
+  pull(model: string): Job {
+    const active = this.#active(model);
+    if (active !== undefined) return active.job;
+    const fresh = entry(newPull(this.#options.agent, model));
+    this.#entries.push(fresh);
+    this.#update(fresh, {}, "state");
+    this.#runNext();
+    return fresh.job;
+  }
+
+  /**
+   * Cancels the pull of a model, if there is one.
+   * @returns once Ollama was told to stop: whether there was one
+   */
+  async cancel(model: string): Promise<boolean> {
+    const active = this.#active(model);
+    if (active === undefined) return false;
+    active.controller.abort();
+    if (active.job.state === "queued") this.#end(active, { state: "cancelled", code: "cancelled" });
+    await active.ended.promise;
+    return true;
+  }
+
+  /** The active jobs and the last ended ones, oldest first. */
+  list(): readonly Job[] {
+    const jobs = this.#entries.map(({ job }) => job);
+    const ended = jobs.filter(({ state }) => !ACTIVE.has(state)).slice(-LIMITS.endedJobsInState);
+    return jobs.filter((job) => ACTIVE.has(job.state) || ended.includes(job));
+  }
+
+  /** How many jobs are queued or under way. */
+  get activeCount(): number {
+    return this.#entries.filter(({ job }) => ACTIVE.has(job.state)).length;
+  }
+
+  /** Stops what runs, without ending it: the next start goes on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { controller } of this.#entries) controller.abort();
+    await this.#running;
+  }
+
+  #active(model: string): Entry | undefined {
+    return this.#entries.find(({ job }) => ACTIVE.has(job.state) && sameModel(job.model, model));
+  }
+
+  #runNext(): void {
+    const next = this.#entries.find(({ job }) => job.state === "queued");
+    if (this.#running !== undefined || this.#closed || next === undefined) return;
+    this.#running = this.#run(next).finally(() => {
+      this.#running = undefined;
+      this.#runNext();
+    });
+  }
+
+  /** Never rejects: how it ended stands in the job. */
+  async #run(found: Entry): Promise<void> {
+    const { ollama, clock, log, pulled } = this.#options;
+    const speed = new Speed();
+    this.#update(found, { state: "running", started_at: found.job.started_at ?? isoTime(clock.now()) }, "state");
+    log.info({ job: found.job.id, model: found.job.model }, "pull started");
+    try {
+      await ollama.pullModel(found.job.model, {
+        signal: found.controller.signal,
+        onProgress: (progress) => this.#progress(found, progress, speed),
+      });
+      await pulled();
+      this.#end(found, { state: "succeeded", completed_bytes: found.job.total_bytes ?? found.job.completed_bytes });
+    } catch (error) {
+      this.#fail(found, error);
+    }
+  }
+
+  #fail(found: Entry, error: unknown): void {
+    const { code, message, hint } = asCourierError(error);
+    if (this.#closed) this.#update(found, requeued(found.job), "state");
+    else if (code === "cancelled") this.#end(found, { state: "cancelled", code });
+    else this.#end(found, { state: "failed", code, error: hint === undefined ? message : `${message}. ${hint}` });
+  }
+
+  #progress(found: Entry, { phase, completedBytes, totalBytes }: PullProgress, speed: Speed): void {
+    speed.note(completedBytes, this.#options.clock.monotonic());
+    const rate = speed.bytesPerSecond();
+    const left = totalBytes === null ? null : totalBytes - completedBytes;
+    const state = phase === "verifying" || phase === "writing" ? "verifying" : "running";
+    const what = state === found.job.state ? "progress" : "state";
+    this.#update(
+      found,
+      {
+        state,
+        completed_bytes: completedBytes,
+        total_bytes: totalBytes,
+        bytes_per_second: rate,
+        eta_seconds: left === null || rate === null || rate === 0 ? null : Math.ceil(left / rate),
+      },
+      what,
+    );
+  }
+
+  #end(found: Entry, end: Partial<Job>): void {
+    const { clock, log } = this.#options;
+    this.#update(found, { ...end, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
+    const { id, model, state, code, error } = found.job;
+    log.info({ job: id, model, ...(code === null ? {} : { code, error }) }, `pull ${state}`);
+    this.#entries = this.#entries.slice(-KEPT_JOBS);
+    found.ended.resolve();
+  }
+
+  #update(found: Entry, change: Partial<Job>, what: "state" | "progress"): void {
+    found.job = { ...found.job, ...change };
+    if (what === "state") this.#options.ledger.keepJob(found.job);
+    this.#options.changed(what);
+  }
+}
+
+const KEPT_JOBS = 200;
+
+function entry(job: Job): Entry {
+  return { job, controller: new AbortController(), ended: Promise.withResolvers() };
+}
+
+function newPull(agent: string, model: string): Job {
+  return {
+    id: Bun.randomUUIDv7(),
+    agent,
+    kind: "pull",
+    model,
+    state: "queued",
+    completed_bytes: 0,
+    total_bytes: null,
+    bytes_per_second: null,
+    eta_seconds: null,
+    started_at: null,
+    ended_at: null,
+    code: null,
+    error: null,
+  };
+}
+
+function requeued(job: Job): Job {
+  return { ...job, state: "queued", bytes_per_second: null, eta_seconds: null };
+}

@@ -1,0 +1,171 @@
+// The agent's state document: made from its parts, cut to size, published every 5 s and at every change.
+// Imports the seam, protocol, clock, errors.
+import { type Clock, isoTime } from "../clock.ts";
+import { asCourierError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { LIMITS, type State } from "../protocol.ts";
+import type { Transport } from "../transport.ts";
+import { conflictingState, type Identity } from "./identity.ts";
+
+/** The parts that others know; the rest is the publisher's. */
+export type StateParts = Omit<
+  State,
+  | "version"
+  | "agent"
+  | "instance"
+  | "host"
+  | "started_at"
+  | "timestamp"
+  | "sequence"
+  | "clock_offset_ms"
+  | "truncated"
+  | "model_count"
+  | "job_count"
+>;
+
+export interface StatePublisherOptions {
+  readonly transport: Transport;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly parts: () => StateParts;
+  /** Another process publishes under this name (its host), or no longer does (null). */
+  readonly conflict: (otherHost: string | null) => void;
+}
+
+/** Progress alone is published at most twice a second. */
+const PROGRESS_INTERVAL_MS = 500;
+/** A conflict is over when the other one has been silent for so long. */
+const CONFLICT_OVER_MS = LIMITS.silentMs;
+
+export class StatePublisher {
+  readonly #options: StatePublisherOptions;
+  #sequence = 0;
+  #publishing: Promise<boolean> | undefined;
+  #again: Promise<boolean> | undefined;
+  #publishedAtMs = -Infinity;
+  #progressTimer: Timer | undefined;
+  #failing = false;
+  #conflictAtMs: number | undefined;
+
+  constructor(options: StatePublisherOptions) {
+    this.#options = options;
+  }
+
+  /** Publishes every 5 s, looking first whether the document is still ours; resolves when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(LIMITS.stateIntervalMs, signal);
+      if (signal.aborted) return;
+      await this.#lookForConflict();
+      await this.publish();
+    }
+  }
+
+  /**
+   * Publishes the state as it is now; calls during a publication share the next one.
+   * @returns whether it is published; a failure is logged, and the next round tries again
+   */
+  async publish(): Promise<boolean> {
+    if (this.#publishing === undefined) {
+      this.#publishing = this.#publishNow().finally(() => {
+        this.#publishing = undefined;
+      });
+      return await this.#publishing;
+    }
+    const current = this.#publishing;
+    this.#again ??= current.then(async () => {
+      this.#again = undefined;
+      return await this.publish();
+    });
+    return await this.#again;
+  }
+
+  /** Publishes soon: at once for a change of state, at most twice a second for progress. */
+  changed(what: "state" | "progress"): void {
+    if (what === "state") void this.publish();
+    if (what === "state" || this.#progressTimer !== undefined) return;
+    const dueInMs = this.#publishedAtMs + PROGRESS_INTERVAL_MS - this.#options.clock.monotonic();
+    this.#progressTimer = setTimeout(
+      () => {
+        this.#progressTimer = undefined;
+        void this.publish();
+      },
+      Math.max(0, dueInMs),
+    );
+  }
+
+  /** Publishes nothing more by itself; `publish()` still works. */
+  close(): void {
+    clearTimeout(this.#progressTimer);
+  }
+
+  async #publishNow(): Promise<boolean> {
+    const { transport, identity, clock, log } = this.#options;
+    clearTimeout(this.#progressTimer);
+    this.#progressTimer = undefined;
+    try {
+      await transport.publishState(identity.agent, this.#document());
+      this.#publishedAtMs = clock.monotonic();
+      if (this.#failing) log.info({}, "state is published again");
+      this.#failing = false;
+      return true;
+    } catch (error) {
+      const { message, hint } = asCourierError(error);
+      if (!this.#failing) log.warn({ reason: message, hint }, "cannot publish the state; trying on");
+      this.#failing = true;
+      return false;
+    }
+  }
+
+  #document(): string {
+    const { identity, clock, transport, parts } = this.#options;
+    const { agent, instance, host, startedAt } = identity;
+    const nowMs = clock.now();
+    const own = parts();
+    this.#sequence += 1;
+    return fit({
+      timestamp: isoTime(nowMs),
+      version: 2,
+      agent,
+      instance,
+      host,
+      started_at: startedAt,
+      sequence: this.#sequence,
+      clock_offset_ms: Math.round(transport.now() - nowMs),
+      ...own,
+      model_count: own.models?.length ?? null,
+      job_count: own.jobs.length,
+      truncated: [],
+    });
+  }
+
+  async #lookForConflict(): Promise<void> {
+    const { transport, identity, clock, conflict } = this.#options;
+    // Not readable now: publishing will say so.
+    const record = await transport.readState(identity.agent).catch(() => null);
+    const other = conflictingState(record, identity);
+    if (other !== null) {
+      this.#conflictAtMs = clock.monotonic();
+      conflict(other.host);
+    } else if (this.#conflictAtMs !== undefined && clock.monotonic() - this.#conflictAtMs >= CONFLICT_OVER_MS) {
+      this.#conflictAtMs = undefined;
+      conflict(null);
+    }
+  }
+}
+
+/** The document as text that readers accept: lists that are too long are cut, the newest kept, and named. */
+function fit(state: State): string {
+  let text = JSON.stringify(state);
+  let fitting = state;
+  for (const list of ["models", "running", "jobs", "commands"] as const) {
+    while (Buffer.byteLength(text) > LIMITS.stateBytes && (fitting[list]?.length ?? 0) > 0) {
+      const kept = Math.floor((fitting[list]?.length ?? 0) / 2);
+      const cut = list === "jobs" ? fitting.jobs.slice(-kept || fitting.jobs.length) : fitting[list]?.slice(0, kept);
+      fitting = { ...fitting, [list]: cut, truncated: [...new Set([...fitting.truncated, list])] };
+      text = JSON.stringify(fitting);
+    }
+  }
+  return text;
+}

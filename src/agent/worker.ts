@@ -1,0 +1,261 @@
+// Takes deliveries, runs what may run, answers all of it: receive, judge, ledger, claim, run, respond, release.
+// Imports the seam, protocol, ledger, commands, errors, clock.
+import { type Clock, isoTime } from "../clock.ts";
+import { asCourierError, type CourierError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../protocol.ts";
+import type { Delivery, Transport } from "../transport.ts";
+import { type AcceptedCommand, type AnswerTo, judge, lateness, type Refusal } from "./commands.ts";
+import type { Identity } from "./identity.ts";
+import { Lanes } from "./lanes.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Result } from "./verbs.ts";
+
+export interface WorkerOptions {
+  readonly transport: Transport;
+  readonly identity: Identity;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
+  readonly listTtlMs: number;
+  readonly changeTtlMs: number;
+  readonly run: (command: AcceptedCommand, resumed: boolean) => Promise<Result>;
+  /** Publishes the state; awaited before a changing verb is answered. */
+  readonly publishState: () => Promise<unknown>;
+}
+
+/** Between attempts to publish an answer while the transport is away. */
+const RETRY_MS = 1000;
+/** An old id is per second and may be written again: its file is removed only when it is this old. */
+const OLD_FILE_REST_MS = 5000;
+/** What is no pull or delete, cannot be run and is so old: nobody waits for its answer, it is removed without one. */
+const OLD_FILE_KEPT_MS = 3_600_000;
+/** Commands under way for so long stand in the state. */
+const SHOWN_AFTER_MS = 1000;
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #lanes = new Lanes();
+  readonly #underWay = new Map<string, { readonly command: string; readonly startedAtMs: number }>();
+  /** Ends the wait for old files to be old enough: the next start goes on with them. */
+  readonly #resting = new AbortController();
+  /** Ends what waits for the transport. */
+  readonly #stopping = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  #processed = 0;
+  #refused = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  get processedCommands(): number {
+    return this.#processed;
+  }
+
+  get refusedCommands(): number {
+    return this.#refused;
+  }
+
+  /** The commands under way for over 1 s. */
+  get commands(): State["commands"] {
+    const beforeMs = this.#options.clock.now() - SHOWN_AFTER_MS;
+    const shown = [...this.#underWay].filter(([, { startedAtMs }]) => startedAtMs <= beforeMs);
+    return shown.map(([command_id, { command, startedAtMs }]) => ({
+      command_id,
+      command,
+      started_at: isoTime(startedAtMs),
+    }));
+  }
+
+  /** Takes one delivery; its outcome is its answer. @param sinceMs when its subscription began, on the transport's clock */
+  take(delivery: Delivery, sinceMs: number): void {
+    const task = this.#handle(delivery, sinceMs)
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          this.#options.log.error({ id: delivery.id, error }, "command failed unexpectedly");
+      })
+      .finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+
+  /** Counts a name in an inbox that is none of a command. */
+  refuseName(name: string, reason: string): void {
+    this.#refused += 1;
+    this.#options.log.warn({ name, reason }, "ignored a name in an inbox");
+  }
+
+  /** Waits for what is under way, at most `graceMs`; then gives up what still waits. Take nothing after it. */
+  async drain(graceMs: number): Promise<void> {
+    this.#resting.abort();
+    const timer = new AbortController();
+    await Promise.race([Promise.all(this.#tasks), this.#options.clock.sleep(graceMs, timer.signal)]);
+    timer.abort();
+    this.#stopping.abort();
+  }
+
+  async #handle(delivery: Delivery, sinceMs: number): Promise<void> {
+    const judged = judge(delivery, { ...this.#options, agent: this.#options.identity.agent });
+    if (delivery.inbox === "shared" && (await this.#answeredBefore(delivery, sinceMs)))
+      await this.#finish(delivery, judged);
+    else if ("error" in judged) await this.#refuse(delivery, judged);
+    else if (VERBS[judged.verb].changing)
+      await this.#lanes.changing(judged.model ?? "", async () => await this.#change(delivery, judged));
+    else await this.#lanes.reading(async () => await this.#read(delivery, judged));
+  }
+
+  async #refuse(delivery: Delivery, refusal: Refusal): Promise<void> {
+    const { transport, identity, clock, log } = this.#options;
+    const { error, answerTo } = refusal;
+    this.#refused += 1;
+    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "refused a command");
+    const order = refusal.verb !== null && VERBS[refusal.verb].changing;
+    const forgotten = delivery.inbox === "shared" && !order && transport.now() - delivery.sentAtMs > OLD_FILE_KEPT_MS;
+    if (forgotten) await this.#release(delivery);
+    else {
+      await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), false);
+      await this.#finish(delivery, refusal);
+    }
+  }
+
+  async #read(delivery: Delivery, command: AcceptedCommand): Promise<void> {
+    const late = lateness(command, delivery, this.#options.transport.now());
+    if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
+    await this.#answer(command.answerTo, JSON.stringify(await this.#run(command, false)), false);
+    await this.#finish(delivery, command);
+  }
+
+  async #change(delivery: Delivery, command: AcceptedCommand): Promise<void> {
+    const { transport, ledger, clock, publishState } = this.#options;
+    const known = ledger.read(command.ledgerKey);
+    const late = known === null ? lateness(command, delivery, transport.now()) : null;
+    if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
+    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) return;
+    let text = known?.response ?? null;
+    if (text === null) {
+      ledger.start(command.ledgerKey, clock.now());
+      text = JSON.stringify(await this.#run(command, known !== null));
+      ledger.respond(command.ledgerKey, text, clock.now());
+      await publishState();
+    }
+    await this.#answer(command.answerTo, text, true);
+    await this.#finish(delivery, command);
+  }
+
+  /** The right to run a changing command of the shared inbox, which is still the one that was judged. */
+  async #claim(delivery: Delivery): Promise<boolean> {
+    const { transport, identity } = this.#options;
+    const mine = await this.#untilReachable(async () => await transport.claim(delivery, identity));
+    return mine && (await this.#untilReachable(async () => await transport.isUnchanged(delivery)));
+  }
+
+  async #run(command: AcceptedCommand, resumed: boolean): Promise<Response> {
+    const { identity, clock, log, run } = this.#options;
+    const { verb, model, answerTo } = command;
+    const id = answerTo.ids[0] ?? "";
+    const fields = { id, command: verb, ...(model === null ? {} : { model }) };
+    const startedMs = clock.monotonic();
+    this.#underWay.set(id, { command: verb, startedAtMs: clock.now() });
+    try {
+      const result = await run(command, resumed);
+      log[VERBS[verb].changing ? "info" : "debug"](
+        { ...fields, ms: Math.round(clock.monotonic() - startedMs) },
+        "command done",
+      );
+      return success(result, identity, answerTo, clock);
+    } catch (error) {
+      const failed = asCourierError(error);
+      log.warn(
+        { ...fields, code: failed.code, reason: failed.message, ...(failed.code === "internal" ? { error } : {}) },
+        "command failed",
+      );
+      return failure(failed, identity, answerTo, clock);
+    } finally {
+      this.#processed += 1;
+      this.#underWay.delete(id);
+    }
+  }
+
+  /** Publishes an answer under each of its ids, for as long as the transport is away. */
+  async #answer({ address, ids }: AnswerTo, text: string, durable: boolean): Promise<void> {
+    const { transport, log } = this.#options;
+    for (const id of ids) {
+      try {
+        const published = await this.#untilReachable(
+          async () => await transport.respond(address, id, text, { durable }),
+        );
+        if (!published) log.info({ id }, "nobody waits for this answer any more");
+      } catch (error) {
+        if (this.#stopping.signal.aborted) throw error;
+        log.warn({ id, reason: asCourierError(error).message }, "cannot publish an answer");
+      }
+    }
+  }
+
+  /**
+   * What becomes of an answered command's file. Version 2 and old pulls and deletes: removed, old ones not before they
+   * are 5 s old. Everything else in the shared inbox stays: its sender removes it, and fails when it cannot.
+   */
+  async #finish(delivery: Delivery, { verb }: { readonly verb: Verb | null }): Promise<void> {
+    const { transport, clock } = this.#options;
+    if (delivery.inbox === "shared") {
+      if (verb === null || !VERBS[verb].changing) return;
+      const restMs = delivery.sentAtMs + OLD_FILE_REST_MS - transport.now();
+      if (restMs > 0) await clock.sleep(restMs, this.#resting.signal);
+      if (this.#resting.signal.aborted) return;
+    }
+    await this.#release(delivery);
+  }
+
+  async #release(delivery: Delivery): Promise<void> {
+    await this.#untilReachable(async () => await this.#options.transport.release(delivery));
+  }
+
+  /** At start or take-over: a command whose answer lies there and is not older was answered already. */
+  async #answeredBefore({ id, sentAtMs }: Delivery, sinceMs: number): Promise<boolean> {
+    if (sentAtMs >= sinceMs) return false;
+    const answeredAtMs = await this.#untilReachable(
+      async () => await this.#options.transport.respondedAtMs("shared", id),
+    );
+    return answeredAtMs !== null && answeredAtMs >= sentAtMs;
+  }
+
+  async #untilReachable<Value>(attempt: () => Promise<Value>): Promise<Value> {
+    const { clock } = this.#options;
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const { code } = asCourierError(error);
+        if ((code !== "unavailable" && code !== "exhausted") || this.#stopping.signal.aborted) throw error;
+        await clock.sleep(RETRY_MS, this.#stopping.signal);
+      }
+    }
+  }
+}
+
+function success(result: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
+  return { success: true, ...result, timestamp: isoTime(clock.now()), ...version2(identity, answerTo) };
+}
+
+function failure(
+  { code, message, hint }: CourierError,
+  identity: Identity,
+  answerTo: AnswerTo,
+  clock: Clock,
+): Response {
+  const details = answerTo.dialect === 1 ? {} : { code, ...(hint === undefined ? {} : { hint }) };
+  return {
+    success: false,
+    error: message,
+    ...details,
+    timestamp: isoTime(clock.now()),
+    ...version2(identity, answerTo),
+  };
+}
+
+function version2({ agent }: Identity, { dialect, ids }: AnswerTo): Partial<Response> {
+  const id = ids[0];
+  return dialect === 1 || id === undefined ? {} : { version: PROTOCOL_VERSION, command_id: id, agent };
+}
