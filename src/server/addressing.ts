@@ -1,0 +1,40 @@
+// Which agents a request of the platform's routes is for. Imports hono's types, protocol, errors.
+import type { Context } from "hono";
+import { CourierError } from "../errors.ts";
+import { AgentName } from "../protocol.ts";
+import type { Env, Services } from "./services.ts";
+
+/** The agents to list: `?agent=`, else all (undefined). @throws CourierError `invalid` for a name outside the grammar */
+export function namedAgents(context: Context<Env>): readonly string[] | undefined {
+  const text = context.req.query("agent");
+  if (text === undefined) return undefined;
+  const name = AgentName.safeParse(text);
+  if (name.success) return [name.data];
+  throw new CourierError("invalid", `Cannot use ${JSON.stringify(text.slice(0, 80))} as an agent's name`, {
+    hint: "A name is 1 to 63 of a-z, 0-9 and -, not beginning or ending with -",
+  });
+}
+
+/**
+ * The one agent to pull or delete on: `?agent=`, else `--default-agent`, else the only one there is.
+ * @throws CourierError `conflict` naming them when several are there; `unavailable` when none is; `not_found`
+ */
+export async function chooseAgent(
+  context: Context<Env>,
+  { courier, connection, defaultAgent }: Services,
+): Promise<string> {
+  connection.requireOpen();
+  const named = namedAgents(context) ?? (defaultAgent === undefined ? undefined : [defaultAgent]);
+  const [view] = await courier.choose(named);
+  if (view === undefined) throw new CourierError("unavailable", "No agent is there");
+  return view.agent;
+}
+
+/** Whether `?fresh=true` asks for the agents' own word. */
+export function isFresh(context: Context<Env>): boolean {
+  const text = context.req.query("fresh") ?? "false";
+  if (text === "true" || text === "false") return text === "true";
+  throw new CourierError("invalid", `Cannot use fresh=${JSON.stringify(text.slice(0, 80))}`, {
+    hint: "It is true or false",
+  });
+}

@@ -1,0 +1,72 @@
+// The server's hono apps: every route with what stands before it. Opens no socket. Imports hono and the routes.
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { Hono, type MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { VERSION } from "../config.ts";
+import { CourierError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { refuseBrowsers, requireToken } from "./auth.ts";
+import { asInvalid, limitBody } from "./body.ts";
+import { gpuServiceRoutes } from "./gpu_service_routes.ts";
+import { healthRoutes } from "./health_routes.ts";
+import { platformRoutes } from "./platform_routes.ts";
+import { errorResponse } from "./problem.ts";
+import type { Env, Services } from "./services.ts";
+import { addAgentRoutes } from "./v1_agents.ts";
+import { addJobRoutes } from "./v1_jobs.ts";
+import { addModelRoutes } from "./v1_models.ts";
+
+/** Everything, behind tokens; /healthz, /readyz and /openapi.json are open. */
+export function createApi(services: Services): Hono<Env> {
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw asInvalid(result.error, `the ${result.target}`);
+    },
+  });
+  addCommon(app, services.log);
+  // Before what is behind it looks at the body: without a valid token nothing else is said.
+  for (const path of ["/api/*", "/v1/*"]) app.use(path, requireToken(services.tokens), limitBody);
+  app.route("/", healthRoutes(services));
+  app.route("/api/config", platformRoutes(services));
+  app.route("/api", gpuServiceRoutes(services));
+  addAgentRoutes(app, services);
+  addModelRoutes(app, services);
+  addJobRoutes(app, services);
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
+  app.doc31("/openapi.json", { openapi: "3.1.0", info: { title: "gpu-courier", version: VERSION } });
+  return app;
+}
+
+/** For the GPU service's clients, which send no token: /api/health and /api/models alone. */
+export function createTrustedApi(services: Services): Hono<Env> {
+  const app = new Hono<Env>();
+  addCommon(app, services.log);
+  app.use(refuseBrowsers, limitBody);
+  app.route("/api", gpuServiceRoutes(services));
+  return app;
+}
+
+function addCommon(app: Hono<Env>, log: Log): void {
+  app.use(logRequest(log));
+  app.notFound(({ req }) =>
+    errorResponse(req.path, new CourierError("not_found", `No route ${req.method} ${req.path}`)),
+  );
+  app.onError((error, { req }) => {
+    if (!(error instanceof CourierError) && !(error instanceof HTTPException))
+      log.error({ error, method: req.method, path: req.path }, "A request failed unexpectedly");
+    return errorResponse(req.path, error);
+  });
+}
+
+/** What changes something is told by default, with who asked; what only reads is for whoever looks closely. */
+function logRequest(log: Log): MiddlewareHandler<Env> {
+  return async (context, next) => {
+    const startedMs = performance.now();
+    await next();
+    const { method, path } = context.req;
+    const durationMs = Math.round(performance.now() - startedMs);
+    const token = context.get("token")?.name ?? null;
+    const level = method === "GET" || method === "HEAD" ? "debug" : "info";
+    log[level]({ method, path, status: context.res.status, durationMs, token }, "Request");
+  };
+}

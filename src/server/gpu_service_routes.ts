@@ -1,0 +1,66 @@
+// /api/health and /api/models: the GPU HTTP service that part of the platform calls. Imports hono, the courier's parts.
+import { Hono } from "hono";
+import { isoTime } from "../clock.ts";
+import { newestPerName } from "../courier/models.ts";
+import { asCourierError } from "../errors.ts";
+import { normalModelName } from "../model_name.ts";
+import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
+import { requireOnline } from "./known_fleet.ts";
+import { errorResponse } from "./problem.ts";
+import type { Env, Services } from "./services.ts";
+
+/** Names of models hold `:` and `/`, plain or percent-encoded: the rest of the path is the name. */
+const ONE_MODEL = "/models/:name{.+}";
+
+export function gpuServiceRoutes(services: Services): Hono<Env> {
+  const { courier, connection } = services;
+  const routes = new Hono<Env>();
+
+  routes.get("/health", async (context) => {
+    try {
+      return context.json({ status: "healthy", ...(await health(services)) });
+    } catch (error) {
+      const { status, headers } = errorResponse(context.req.path, error);
+      const { message } = asCourierError(error);
+      const unhealthy = { success: false, status: "unhealthy", ollama_available: false, error: message };
+      return new Response(JSON.stringify({ ...unhealthy, timestamp: isoTime(services.clock.now()) }), {
+        status,
+        headers,
+      });
+    }
+  });
+
+  routes.get("/models", async (context) => {
+    connection.requireOpen();
+    const options = { fresh: isFresh(context), signal: context.req.raw.signal };
+    const { models } = await courier.listModels(namedAgents(context), options);
+    return context.json({ success: true, models: newestPerName(models) });
+  });
+
+  routes.post(ONE_MODEL, async (context) => {
+    const model = normalModelName(context.req.param("name"));
+    const agent = await chooseAgent(context, services);
+    await courier.pullModel(agent, model, { signal: context.req.raw.signal });
+    return context.json({ success: true, message: `Started pulling model ${model} on ${agent}` });
+  });
+
+  routes.delete(ONE_MODEL, async (context) => {
+    const model = normalModelName(context.req.param("name"));
+    const agent = await chooseAgent(context, services);
+    await courier.deleteModel(agent, model, { signal: context.req.raw.signal });
+    return context.json({ success: true, message: `Deleted model ${model} on ${agent}` });
+  });
+
+  return routes;
+}
+
+/** With several agents, available means that any of them has Ollama. */
+async function health({ courier, connection, clock }: Services): Promise<{
+  ollama_available: boolean;
+  timestamp: string;
+}> {
+  connection.requireOpen();
+  const online = requireOnline(await courier.agents());
+  const available = online.some(({ state, oldState }) => (state ?? oldState)?.ollama_available === true);
+  return { ollama_available: available, timestamp: isoTime(clock.now()) };
+}

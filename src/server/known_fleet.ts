@@ -1,0 +1,69 @@
+// The fleet as the routes see it, also while the share cannot be read. Imports the courier's views, errors.
+import type { AgentView } from "../courier/fleet.ts";
+import { describeView } from "../courier/fleet.ts";
+import { type FleetModels, mergeModels } from "../courier/models.ts";
+import { asCourierError, CourierError } from "../errors.ts";
+import type { Services } from "./services.ts";
+
+export interface KnownFleet {
+  readonly views: readonly AgentView[];
+  /** Why these are only the last known views; undefined: they are of now. */
+  readonly failure: CourierError | undefined;
+}
+
+type Parts = Pick<Services, "courier" | "connection">;
+
+/**
+ * Every agent; while the share cannot be read, what was last seen of them, all offline.
+ * @throws CourierError `unavailable` when nothing was ever seen
+ */
+export async function readFleet({ courier, connection }: Parts): Promise<KnownFleet> {
+  try {
+    connection.requireOpen();
+    return { views: await courier.agents(), failure: undefined };
+  } catch (error) {
+    const failure = asCourierError(error);
+    const views = courier.lastKnownAgents();
+    if (failure.code !== "unavailable" || views.length === 0) throw error;
+    return { views: views.map((view) => ({ ...view, online: false, reason: "share_stale" })), failure };
+  }
+}
+
+/**
+ * Those of the views that are asked for.
+ * @throws CourierError `not_found` when there is none of this name
+ */
+export function selectViews({ views }: KnownFleet, agent: string | undefined): readonly AgentView[] {
+  if (agent === undefined) return views;
+  const selected = views.filter((view) => view.agent === agent);
+  if (selected.length > 0) return selected;
+  const known = views.map((view) => view.agent).join(", ");
+  throw new CourierError("not_found", `No agent "${agent}" has published its state here`, {
+    hint: known === "" ? "No agent is there at all" : `There are: ${known}`,
+  });
+}
+
+/** The models that were last seen, every agent named as one that cannot say how it is now. */
+export function lastKnownModels(views: readonly AgentView[], failure: CourierError): FleetModels {
+  const held = views.map(({ agent, state }) => ({ agent, models: state?.models ?? [] }));
+  return { models: mergeModels(held), unavailable: staleAgents(views, failure) };
+}
+
+export function staleAgents(views: readonly AgentView[], failure: CourierError): FleetModels["unavailable"] {
+  return views.map(({ agent, lastSeenAt }) => {
+    return { agent, code: failure.code, reason: `As last seen at ${lastSeenAt}. ${failure.message}` };
+  });
+}
+
+/**
+ * Those that are online.
+ * @throws CourierError `unavailable` saying how each is that is not, when none is
+ */
+export function requireOnline(views: readonly AgentView[]): readonly AgentView[] {
+  const online = views.filter((view) => view.online);
+  if (online.length > 0) return online;
+  const known = views.map((view) => `${view.agent} is ${describeView(view)}`).join(", ");
+  throw new CourierError("unavailable", known === "" ? "No agent is there" : `No agent is there: ${known}`, {
+    hint: "Start gpu-agent on a box that sees this share",
+  });
+}

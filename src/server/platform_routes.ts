@@ -1,0 +1,66 @@
+// /api/config: what the platform's page calls, as the original backend serves it. Imports hono, zod, the courier's parts.
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { newestPerName } from "../courier/models.ts";
+import { holdsModel } from "../courier.ts";
+import { CourierError } from "../errors.ts";
+import { normalModelName, sameModel } from "../model_name.ts";
+import { ModelType } from "./active_models.ts";
+import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
+import { readBody } from "./body.ts";
+import type { Env, Services } from "./services.ts";
+
+const NamedModel = z.object({ model_name: z.string().min(1) });
+const ActiveModel = NamedModel.extend({ model_type: ModelType });
+
+export function platformRoutes(services: Services): Hono<Env> {
+  const { activeModels, catalog, courier, connection } = services;
+  const routes = new Hono<Env>();
+
+  routes.get("/models", async (context) => {
+    connection.requireOpen();
+    const options = { fresh: isFresh(context), signal: context.req.raw.signal };
+    const { models } = await courier.listModels(namedAgents(context), options);
+    return context.json({ models: newestPerName(models), active_models: activeModels.read() });
+  });
+
+  routes.get("/available-models", (context) => context.json(catalog));
+
+  routes.post("/set-active-model", async (context) => {
+    const { model_name, model_type } = await readBody(context, ActiveModel);
+    const model = await installedName(services, normalModelName(model_name), context);
+    activeModels.set(model_type, model);
+    return context.json({ message: `Active ${model_type} model set to ${model}` });
+  });
+
+  routes.post("/pull-model", async (context) => {
+    const { model_name } = await readBody(context, NamedModel);
+    const model = normalModelName(model_name);
+    const agent = await chooseAgent(context, services);
+    const job = await courier.pullModel(agent, model, { signal: context.req.raw.signal });
+    return context.json({ message: `Started pulling model ${model} on ${agent}`, job });
+  });
+
+  routes.delete("/delete-model", async (context) => {
+    const { model_name } = await readBody(context, NamedModel);
+    const model = normalModelName(model_name);
+    const agent = await chooseAgent(context, services);
+    await courier.deleteModel(agent, model, { signal: context.req.raw.signal });
+    return context.json({ message: `Deleted model ${model} on ${agent}` });
+  });
+
+  return routes;
+}
+
+/** The model's name as it is installed; on a box that is away just now counts, as it was last seen. */
+async function installedName({ courier, connection }: Services, model: string, context: Context<Env>): Promise<string> {
+  connection.requireOpen();
+  const { models, unavailable } = await courier.listModels(undefined, { signal: context.req.raw.signal });
+  const installed = models.find(({ name }) => sameModel(name, model));
+  if (installed !== undefined) return installed.name;
+  if (courier.lastKnownAgents().some((view) => holdsModel(view, model))) return model;
+  const away = unavailable.map(({ agent }) => agent).join(", ");
+  throw new CourierError("not_found", `Model "${model}" is not installed on any agent`, {
+    hint: away === "" ? "Pull it first" : `Pull it first; these agents could not be asked: ${away}`,
+  });
+}

@@ -1,0 +1,42 @@
+// Jobs that an agent refused: no agent knows them, so the server keeps them for a day. Imports the protocol and clock.
+import type { Database } from "bun:sqlite";
+import type { Clock } from "../clock.ts";
+import { Job } from "../protocol.ts";
+
+const KEPT_MS = 24 * 3_600_000;
+
+interface Row {
+  readonly job: string;
+}
+
+export class RefusedJobs {
+  readonly #database: Database;
+  readonly #clock: Clock;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** Keeps a refused job and forgets those whose day is over. */
+  add(job: Job): void {
+    const nowMs = this.#clock.now();
+    this.#database.query("DELETE FROM refused_jobs WHERE ended_at_ms < ?").run(nowMs - KEPT_MS);
+    this.#database
+      .query("INSERT OR REPLACE INTO refused_jobs (id, ended_at_ms, job) VALUES (?, ?, ?)")
+      .run(job.id, nowMs, JSON.stringify(job));
+  }
+
+  /** Newest first. */
+  list(): readonly Job[] {
+    return this.#database
+      .query<Row, [number]>("SELECT job FROM refused_jobs WHERE ended_at_ms >= ? ORDER BY ended_at_ms DESC, id DESC")
+      .all(this.#clock.now() - KEPT_MS)
+      .map(({ job }) => Job.parse(JSON.parse(job)));
+  }
+
+  /** Undefined: there is none of this id, or its day is over. */
+  find(id: string): Job | undefined {
+    return this.list().find((job) => job.id === id);
+  }
+}

@@ -1,0 +1,99 @@
+// Assembles the server from its configuration and runs it until it is told to stop. Imports everything below the face.
+import type { Database } from "bun:sqlite";
+import { systemClock } from "../clock.ts";
+import { VERSION } from "../config.ts";
+import { Courier } from "../courier.ts";
+import { CourierError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Transport } from "../transport.ts";
+import { ActiveModels } from "./active_models.ts";
+import { createApi, createTrustedApi } from "./api.ts";
+import type { Catalog } from "./catalog.ts";
+import { Connection } from "./connection.ts";
+import { type Address, isLoopback, type Listener, listen } from "./listen.ts";
+import { RefusedJobs } from "./refused_jobs.ts";
+import type { Services } from "./services.ts";
+import { Tokens } from "./tokens.ts";
+
+export interface ServerSettings {
+  readonly address: Address;
+  /** Where the GPU service's routes answer without a token. */
+  readonly trustedAddress: Address | undefined;
+  readonly timeoutMs: number;
+  readonly defaultAgent: string | undefined;
+  readonly catalog: Catalog;
+}
+
+/** What is under way when the server is told to stop has so long to end. */
+const GRACE_MS = 10_000;
+const LEAVE_MS = 2500;
+/** An old service may take longer than the time-out given: see the courier. */
+const LONGEST_OLD_REQUEST_MS = 12_000;
+
+/**
+ * Serves until `stop` aborts, then ends what is under way and gives everything up but the database.
+ * @throws CourierError `forbidden` before anything is opened when others could reach it and there is no token
+ */
+export async function runServer(
+  settings: ServerSettings,
+  { transport, database, log, stop }: { transport: Transport; database: Database; log: Log; stop: AbortSignal },
+): Promise<void> {
+  const tokens = new Tokens(database, systemClock);
+  requireTokens(tokens, settings.address, log);
+  const services = assemble(settings, { transport, database, tokens, log });
+  const listeners = openListeners(settings, services);
+  const connecting = services.connection.open(stop);
+  await aborted(stop);
+  log.info({}, "Stopping");
+  await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
+  await Promise.race([takeLeave(services, transport, connecting), systemClock.sleep(LEAVE_MS)]);
+  log.info({}, "Stopped");
+}
+
+/** Gives the reply address up; where the share is gone or hangs, its sweep forgets the address later. */
+async function takeLeave({ courier, log }: Services, transport: Transport, connecting: Promise<void>): Promise<void> {
+  await connecting;
+  await courier.close().catch((error: unknown) => log.warn({ error }, "Cannot give up the reply address"));
+  await transport.close();
+}
+
+function assemble(
+  { timeoutMs, defaultAgent, catalog }: ServerSettings,
+  { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
+): Services {
+  const clock = systemClock;
+  return {
+    courier: new Courier(transport, { sender: "server", timeoutMs, clock }),
+    connection: new Connection(transport, clock, log),
+    tokens,
+    activeModels: new ActiveModels(database),
+    refusedJobs: new RefusedJobs(database, clock),
+    catalog,
+    defaultAgent,
+    clock,
+    log,
+  };
+}
+
+function openListeners(settings: ServerSettings, services: Services): Listener[] {
+  const { address, trustedAddress } = settings;
+  const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS);
+  const trusted = trustedAddress && listen(trustedAddress, createTrustedApi(services).fetch, requestMs);
+  const main = listen(address, createApi(services).fetch, requestMs);
+  if (trusted !== undefined) services.log.info({ url: trusted.url }, "Listening without tokens");
+  services.log.info({ url: main.url, version: VERSION }, "Listening");
+  return trusted === undefined ? [main] : [main, trusted];
+}
+
+function requireTokens(tokens: Tokens, { host }: Address, log: Log): void {
+  if (tokens.list().length > 0) return;
+  const hint = "Make one first: gpu-server token add NAME --role gp";
+  if (!isLoopback(host))
+    throw new CourierError("forbidden", `Cannot listen on ${host}: there is no token yet`, { hint });
+  log.warn({ hint }, "There is no token yet: every request will be refused");
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

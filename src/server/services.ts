@@ -1,0 +1,30 @@
+// What the routes are given to work with. Types only; imports the types of its parts.
+import type { Clock } from "../clock.ts";
+import type { Courier } from "../courier.ts";
+import type { Log } from "../log.ts";
+import type { ActiveModels } from "./active_models.ts";
+import type { Catalog } from "./catalog.ts";
+import type { Connection } from "./connection.ts";
+import type { RefusedJobs } from "./refused_jobs.ts";
+import type { TokenEntry, Tokens } from "./tokens.ts";
+
+export interface Services {
+  readonly courier: Courier;
+  readonly connection: Connection;
+  readonly tokens: Tokens;
+  readonly activeModels: ActiveModels;
+  readonly refusedJobs: RefusedJobs;
+  readonly catalog: Catalog;
+  /** Where a pull or delete of the platform's routes goes that names no agent. */
+  readonly defaultAgent: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What a request carries from one middleware to the next. */
+export interface Env {
+  Variables: {
+    /** Absent on the listener that trusts everybody. */
+    token?: TokenEntry;
+  };
+}

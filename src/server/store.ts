@@ -1,0 +1,70 @@
+// The server's own memory: one SQLite file in the state directory. Imports bun:sqlite, node:fs and errors.
+import { Database } from "bun:sqlite";
+import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CourierError, systemCode } from "../errors.ts";
+
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE tokens (
+    name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE active_models (type TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT;
+  CREATE TABLE refused_jobs (id TEXT PRIMARY KEY, ended_at_ms INTEGER NOT NULL, job TEXT NOT NULL) STRICT;
+`;
+
+/**
+ * Opens the store and makes it when it is not there. Several processes may have it open: what one commits, the others
+ * read at once. The caller closes it.
+ * @throws CourierError `forbidden` when this user may not use the folder; `conflict` when a newer release made the file
+ */
+export function openStore(stateDir: string): Database {
+  const path = join(stateDir, "server.db");
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    const database = new Database(path, { create: true, strict: true });
+    protect(path, stateDir);
+    prepare(database, path);
+    return database;
+  } catch (error) {
+    throw asStoreError(error, path);
+  }
+}
+
+function prepare(database: Database, path: string): void {
+  database.run("PRAGMA busy_timeout = 5000");
+  database.run("PRAGMA journal_mode = WAL");
+  const migrate = database.transaction(() => {
+    const version = userVersion(database);
+    if (version > SCHEMA_VERSION)
+      throw new CourierError("conflict", `A newer gpu-server made ${path}: its version is ${version}`, {
+        hint: "Use that release, or another --state-dir",
+      });
+    if (version === SCHEMA_VERSION) return;
+    database.run(SCHEMA);
+    database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+  migrate.immediate();
+}
+
+function userVersion(database: Database): number {
+  return database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+}
+
+/** Hashes of tokens lie in it. Made by root for a service of another user, it goes to the owner of the folder. */
+function protect(path: string, stateDir: string): void {
+  const { uid, gid } = statSync(stateDir);
+  const mine = process.getuid?.();
+  if (mine === 0 && statSync(path).uid !== uid) chownSync(path, uid, gid);
+  if (mine === 0 || statSync(path).uid === mine) chmodSync(path, 0o600);
+}
+
+function asStoreError(error: unknown, path: string): CourierError {
+  if (error instanceof CourierError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const refused = ["EACCES", "EPERM", "EROFS", "SQLITE_CANTOPEN", "SQLITE_READONLY"].includes(systemCode(error) ?? "");
+  return new CourierError(refused ? "forbidden" : "internal", `Cannot open ${path}: ${reason}`, {
+    hint: "Run as the user that owns the state folder, or give another with --state-dir",
+    cause: error,
+  });
+}

@@ -1,0 +1,34 @@
+// /v1/agents: the fleet, and one agent. Imports @hono/zod-openapi and the courier's documents.
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { AgentDocument, AgentsDocument } from "../courier/document_schemas.ts";
+import { agentDocument, agentsDocument } from "../courier/documents.ts";
+import { CourierError } from "../errors.ts";
+import { readFleet, selectViews } from "./known_fleet.ts";
+import type { Env, Services } from "./services.ts";
+import { failures, json, PATH, security } from "./v1_schemas.ts";
+
+const listAgents = createRoute({
+  method: "get",
+  path: "/v1/agents",
+  security,
+  responses: { 200: json("Every agent", AgentsDocument), ...failures },
+});
+
+const readAgent = createRoute({
+  method: "get",
+  path: "/v1/agents/{agent}",
+  security,
+  request: { params: PATH.agent },
+  responses: { 200: json("One agent", AgentDocument), ...failures },
+});
+
+export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void {
+  app.openapi(listAgents, async (context) => context.json(agentsDocument((await readFleet(services)).views), 200));
+
+  app.openapi(readAgent, async (context) => {
+    const { agent } = context.req.valid("param");
+    const [view] = selectViews(await readFleet(services), agent);
+    if (view === undefined) throw new CourierError("not_found", `No agent "${agent}" is there`);
+    return context.json(agentDocument(view), 200);
+  });
+}

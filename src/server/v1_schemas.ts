@@ -1,0 +1,49 @@
+// What the /v1 routes take besides the documents they answer, and how /openapi.json tells it. Imports zod, protocol.
+import { z } from "@hono/zod-openapi";
+import { AgentName, Code, CommandId } from "../protocol.ts";
+
+/** RFC 9457. */
+const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: Code,
+  hint: z.string().optional(),
+});
+
+export const PATH = {
+  agent: z.object({ agent: AgentName }),
+  /** One percent-encoded segment: `hf.co%2Fuser%2Fmodel%3Atag`. */
+  model: z.object({ agent: AgentName, model: z.string() }),
+  job: z.object({ id: CommandId }),
+} as const;
+
+const agentQuery = z.object({ agent: AgentName.optional() });
+export const QUERY = {
+  agent: agentQuery,
+  /** `fresh` asks the agents instead of reading what they published. */
+  models: agentQuery.extend({ fresh: z.enum(["true", "false"]).optional() }),
+} as const;
+
+export const JobRequest = z.object({
+  kind: z.literal("pull"),
+  model: z.string().min(1),
+  agents: z.union([z.array(AgentName).min(1).max(10_000), z.literal("all")]),
+});
+
+/** What every /v1 route asks for: see `requireToken`. */
+export const security: Record<string, string[]>[] = [{ bearer: [] }];
+
+/** What every /v1 route answers when it fails. */
+export const failures = {
+  default: {
+    description: "A problem document (RFC 9457); act on its `code`",
+    content: { "application/problem+json": { schema: Problem } },
+  },
+};
+
+/** One JSON body in a route's description. */
+export function json<Schema extends z.ZodType>(description: string, schema: Schema) {
+  return { description, content: { "application/json": { schema } } };
+}
