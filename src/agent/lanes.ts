@@ -6,27 +6,27 @@ const AT_A_TIME = 8;
 export class Lanes {
   readonly #changing = new Slots(AT_A_TIME);
   readonly #reading = new Slots(AT_A_TIME * 8);
-  readonly #lastOfModel = new Map<string, Promise<void>>();
+  readonly #lastOfModel = new Map<string, Promise<unknown>>();
 
   /** Runs one changing command when those for the same model that came before it are done. */
-  async changing(model: string, run: () => Promise<void>): Promise<void> {
+  async changing<Value>(model: string, run: () => Promise<Value>): Promise<Value> {
     const key = model.toLowerCase();
     const before = this.#lastOfModel.get(key);
     const mine = (async () => {
       await before?.catch(() => undefined);
-      await this.#changing.run(run);
+      return await this.#changing.run(run);
     })();
     this.#lastOfModel.set(key, mine);
     try {
-      await mine;
+      return await mine;
     } finally {
       if (this.#lastOfModel.get(key) === mine) this.#lastOfModel.delete(key);
     }
   }
 
   /** Runs one reading command: beside everything else, in a lane of its own. */
-  async reading(run: () => Promise<void>): Promise<void> {
-    await this.#reading.run(run);
+  async reading<Value>(run: () => Promise<Value>): Promise<Value> {
+    return await this.#reading.run(run);
   }
 }
 
@@ -38,11 +38,11 @@ class Slots {
     this.#free = count;
   }
 
-  async run(task: () => Promise<void>): Promise<void> {
+  async run<Value>(task: () => Promise<Value>): Promise<Value> {
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#free -= 1;
     try {
-      await task();
+      return await task();
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;

@@ -44,7 +44,8 @@ export class StatePublisher {
   #publishing: Promise<boolean> | undefined;
   #again: Promise<boolean> | undefined;
   #publishedAtMs = -Infinity;
-  #progressTimer: Timer | undefined;
+  #progressIsDue = false;
+  readonly #closed = new AbortController();
   #failing = false;
   #conflictAtMs: number | undefined;
 
@@ -84,26 +85,26 @@ export class StatePublisher {
   /** Publishes soon: at once for a change of state, at most twice a second for progress. */
   changed(what: "state" | "progress"): void {
     if (what === "state") void this.publish();
-    if (what === "state" || this.#progressTimer !== undefined) return;
-    const dueInMs = this.#publishedAtMs + PROGRESS_INTERVAL_MS - this.#options.clock.monotonic();
-    this.#progressTimer = setTimeout(
-      () => {
-        this.#progressTimer = undefined;
-        void this.publish();
-      },
-      Math.max(0, dueInMs),
-    );
+    else if (!this.#progressIsDue) void this.#publishProgress();
   }
 
   /** Publishes nothing more by itself; `publish()` still works. */
   close(): void {
-    clearTimeout(this.#progressTimer);
+    this.#closed.abort();
+  }
+
+  async #publishProgress(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#closed;
+    this.#progressIsDue = true;
+    const dueInMs = (): number => this.#publishedAtMs + PROGRESS_INTERVAL_MS - clock.monotonic();
+    while (dueInMs() > 0 && !signal.aborted) await clock.sleep(dueInMs(), signal);
+    this.#progressIsDue = false;
+    if (!signal.aborted) await this.publish();
   }
 
   async #publishNow(): Promise<boolean> {
     const { transport, identity, clock, log } = this.#options;
-    clearTimeout(this.#progressTimer);
-    this.#progressTimer = undefined;
     try {
       await transport.publishState(identity.agent, this.#document());
       this.#publishedAtMs = clock.monotonic();

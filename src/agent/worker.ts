@@ -97,41 +97,40 @@ export class Worker {
 
   async #handle(delivery: Delivery, sinceMs: number): Promise<void> {
     const judged = judge(delivery, { ...this.#options, agent: this.#options.identity.agent });
-    if (delivery.inbox === "shared" && (await this.#answeredBefore(delivery, sinceMs)))
-      await this.#finish(delivery, judged);
-    else if ("error" in judged) await this.#refuse(delivery, judged);
-    else if (VERBS[judged.verb].changing)
-      await this.#lanes.changing(judged.model ?? "", async () => await this.#change(delivery, judged));
-    else await this.#lanes.reading(async () => await this.#read(delivery, judged));
+    const done = (await this.#answeredBefore(delivery, sinceMs)) || (await this.#serve(delivery, judged));
+    if (done) await this.#finish(delivery, judged);
   }
 
-  async #refuse(delivery: Delivery, refusal: Refusal): Promise<void> {
+  /** @returns false when another agent has the right to it */
+  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal): Promise<boolean> {
+    if ("error" in judged) return await this.#refuse(delivery, judged);
+    if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
+    return await this.#lanes.changing(judged.model ?? "", async () => await this.#change(delivery, judged));
+  }
+
+  async #refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<boolean> {
     const { transport, identity, clock, log } = this.#options;
-    const { error, answerTo } = refusal;
     this.#refused += 1;
     log.warn({ id: delivery.id, code: error.code, reason: error.message }, "refused a command");
-    const order = refusal.verb !== null && VERBS[refusal.verb].changing;
-    const forgotten = delivery.inbox === "shared" && !order && transport.now() - delivery.sentAtMs > OLD_FILE_KEPT_MS;
-    if (forgotten) await this.#release(delivery);
-    else {
-      await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), false);
-      await this.#finish(delivery, refusal);
-    }
+    const old = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > OLD_FILE_KEPT_MS;
+    if (old && (verb === null || !VERBS[verb].changing)) await this.#release(delivery);
+    else await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), false);
+    return true;
   }
 
-  async #read(delivery: Delivery, command: AcceptedCommand): Promise<void> {
+  async #read(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
     const late = lateness(command, delivery, this.#options.transport.now());
     if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
     await this.#answer(command.answerTo, JSON.stringify(await this.#run(command, false)), false);
-    await this.#finish(delivery, command);
+    return true;
   }
 
-  async #change(delivery: Delivery, command: AcceptedCommand): Promise<void> {
+  async #change(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
     const { transport, ledger, clock, publishState } = this.#options;
     const known = ledger.read(command.ledgerKey);
     const late = known === null ? lateness(command, delivery, transport.now()) : null;
     if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
-    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) return;
+    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) return false;
     let text = known?.response ?? null;
     if (text === null) {
       ledger.start(command.ledgerKey, clock.now());
@@ -140,7 +139,7 @@ export class Worker {
       await publishState();
     }
     await this.#answer(command.answerTo, text, true);
-    await this.#finish(delivery, command);
+    return true;
   }
 
   /** The right to run a changing command of the shared inbox, which is still the one that was judged. */
@@ -213,8 +212,8 @@ export class Worker {
   }
 
   /** At start or take-over: a command whose answer lies there and is not older was answered already. */
-  async #answeredBefore({ id, sentAtMs }: Delivery, sinceMs: number): Promise<boolean> {
-    if (sentAtMs >= sinceMs) return false;
+  async #answeredBefore({ id, inbox, sentAtMs }: Delivery, sinceMs: number): Promise<boolean> {
+    if (inbox !== "shared" || sentAtMs >= sinceMs) return false;
     const answeredAtMs = await this.#untilReachable(
       async () => await this.#options.transport.respondedAtMs("shared", id),
     );

@@ -1,0 +1,116 @@
+// Pulls as jobs, and what becomes of them when the agent stops, on the memory transport.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { CourierError } from "../src/errors.ts";
+import { MemorySite, ScriptedOllama } from "./support/agent_on_memory.ts";
+import { settle } from "./support/manual_clock.ts";
+
+let site: MemorySite;
+let ollama: ScriptedOllama;
+beforeEach(async () => {
+  site = new MemorySite();
+  ollama = new ScriptedOllama();
+  await site.listen({ replyTo: "tester" });
+});
+afterEach(async () => await site.close());
+
+async function pull(id: string, model: string): Promise<void> {
+  await site.command("gpu-1", id, { command: "pull_model", model_name: model });
+}
+
+async function jobStates(): Promise<string[]> {
+  return (await site.state("gpu-1")).jobs.map(({ model, state }) => `${model} ${state}`);
+}
+
+test("pull() queues the second model and begins it when the first ended", async () => {
+  const first = Promise.withResolvers<void>();
+  ollama.pullEnds = first.promise;
+  await site.start("gpu-1", { ollama });
+  await pull("id-1", "a");
+  await pull("id-2", "b");
+  expect(await jobStates()).toEqual(["a:latest running", "b:latest queued"]);
+  first.resolve();
+  await settle();
+  expect(await jobStates()).toEqual(["a:latest succeeded", "b:latest succeeded"]);
+});
+
+test("pull() joins the job of the same model", async () => {
+  ollama.pullEnds = new Promise(() => undefined);
+  await site.start("gpu-1", { ollama });
+  await pull("id-1", "phi5");
+  await pull("id-2", "PHI5:latest");
+  const ids = ["id-1", "id-2"].map((id) => site.replies.get(id)?.job?.id);
+  expect(ids[0]).toBeString();
+  expect(ids[1]).toBe(ids[0] ?? "");
+  expect(ollama.calls).toEqual(["pull phi5:latest"]);
+});
+
+test("pull() has succeeded only when the model is in the list", async () => {
+  await site.start("gpu-1", { ollama });
+  await pull("id-1", "phi5");
+  await settle();
+  const { jobs, models } = await site.state("gpu-1");
+  expect(jobs[0]).toMatchObject({
+    state: "succeeded",
+    completed_bytes: 100,
+    total_bytes: 100,
+    code: null,
+    error: null,
+  });
+  expect(jobs[0]?.ended_at).toBeString();
+  expect(models?.map(({ name }) => name)).toContain("phi5:latest");
+});
+
+test("pull() fails with Ollama's code and message", async () => {
+  const failed = Promise.reject(new CourierError("not_found", "pull model manifest: file does not exist"));
+  failed.catch(() => undefined);
+  ollama.pullEnds = failed;
+  await site.start("gpu-1", { ollama });
+  await pull("id-1", "nope");
+  await settle();
+  const { jobs } = await site.state("gpu-1");
+  expect(jobs[0]).toMatchObject({
+    state: "failed",
+    code: "not_found",
+    error: "pull model manifest: file does not exist",
+  });
+});
+
+test("close() leaves jobs that the next start goes on with", async () => {
+  ollama.pullEnds = new Promise(() => undefined);
+  const dir = site.stateDir();
+  const first = await site.start("gpu-1", { ollama, dir });
+  await pull("id-1", "a");
+  await pull("id-2", "b");
+  first.stop.abort();
+  await first.ended;
+  first.ledger.close();
+  expect((await site.state("gpu-1")).status).toBe("stopped");
+  expect(await jobStates()).toEqual(["a:latest queued", "b:latest queued"]);
+  ollama.pullEnds = Promise.resolve();
+  await site.start("gpu-1", { ollama, dir });
+  await site.clock.advance(100);
+  expect(await jobStates()).toEqual(["a:latest succeeded", "b:latest succeeded"]);
+});
+
+test("progress is published at most twice a second", async () => {
+  let report: (completedBytes: number) => void = () => undefined;
+  const pullModel = ollama.pullModel.bind(ollama);
+  ollama.pullEnds = new Promise(() => undefined);
+  ollama.pullModel = async (name, options) => {
+    report = (completedBytes) => options.onProgress?.({ phase: "downloading", completedBytes, totalBytes: 1000 });
+    await pullModel(name, options);
+  };
+  await site.start("gpu-1", { ollama });
+  await pull("id-1", "big");
+  await site.clock.advance(1000);
+  const before = (await site.state("gpu-1")).sequence;
+  for (let i = 1; i <= 50; i++) {
+    report(i * 10);
+    await site.clock.advance(60);
+  }
+  const { sequence, jobs } = await site.state("gpu-1");
+  // 3 s of progress: at most 6 for it, and 1 for the regular round.
+  expect(sequence - before).toBeWithin(5, 9);
+  expect(jobs[0]?.completed_bytes).toBeGreaterThan(400);
+  expect(jobs[0]?.bytes_per_second).toBeWithin(100, 200);
+});

@@ -1,0 +1,205 @@
+// The state document, names in conflict, and who serves the shared inbox, on the memory transport.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { agentName } from "../src/agent/identity.ts";
+import { Ledger } from "../src/agent/ledger.ts";
+import { type Candidate, chooseServer } from "../src/agent/shared_inbox.ts";
+import { CourierError } from "../src/errors.ts";
+import { LIMITS, State } from "../src/protocol.ts";
+import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
+
+let site: MemorySite;
+beforeEach(() => {
+  site = new MemorySite();
+});
+afterEach(async () => await site.close());
+
+describe("state", () => {
+  test("publish() moves the document every 5 s when nothing changes", async () => {
+    await site.start("gpu-1");
+    await site.clock.advance(1000);
+    const first = await site.state("gpu-1");
+    await site.clock.advance(15_000);
+    const later = await site.state("gpu-1");
+    expect(later.sequence - first.sequence).toBe(3);
+    expect(later).toMatchObject({ status: "running", agent: "gpu-1", ollama_available: true, processed_commands: 0 });
+  });
+
+  test("publish() keeps the last known models and says why Ollama is not reachable", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(100);
+    ollama.trouble = Promise.reject(new CourierError("unavailable", "Ollama does not answer"));
+    ollama.trouble.catch(() => undefined);
+    await site.clock.advance(5000);
+    const down = await site.state("gpu-1");
+    expect(down).toMatchObject({
+      ollama_available: false,
+      models: [PHI4],
+      ollama: { error: "Ollama does not answer" },
+    });
+    ollama.trouble = Promise.resolve();
+    await site.clock.advance(5000);
+    expect((await site.state("gpu-1")).ollama).toMatchObject({ reachable: true, error: null, version: "0.32.15" });
+  });
+
+  test("publish() has null models until Ollama answered once", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.trouble = new Promise<never>(() => undefined);
+    await site.start("gpu-1", { ollama });
+    expect(await site.state("gpu-1")).toMatchObject({ models: null, model_count: null, ollama: { checked_at: null } });
+  });
+
+  test("publish() cuts lists that are too long and says so", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.models = Array.from({ length: 3000 }, (_, i) => ({ ...PHI4, name: `model-${i}:latest` }));
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(100);
+    await site.platform.connect();
+    const record = await site.platform.readState("gpu-1");
+    const text = record !== null && "text" in record.content ? record.content.text : "";
+    expect(Buffer.byteLength(text)).toBeWithin(1000, LIMITS.stateBytes + 1);
+    const state = State.parse(JSON.parse(text));
+    expect(state).toMatchObject({ model_count: 3000, truncated: ["models"] });
+    expect(state.models?.length).toBeWithin(500, 3000);
+  });
+
+  test("run() publishes stopped last", async () => {
+    const { stop, ended } = await site.start("gpu-1");
+    stop.abort();
+    await ended;
+    expect((await site.state("gpu-1")).status).toBe("stopped");
+  });
+});
+
+describe("names", () => {
+  test("agentName() makes the short host name an address, or says what to do", () => {
+    expect(agentName(undefined, "GPU-Box-7.example.org")).toBe("gpu-box-7");
+    expect(agentName("gpu-1", "other")).toBe("gpu-1");
+    for (const name of ["gpu", "", "a_b", "-a", "a-", "A", "../x", "a".repeat(64)]) {
+      expect(() => agentName(name)).toThrow("as the agent's name");
+    }
+  });
+
+  test("run() refuses to start when another box publishes under its name", async () => {
+    await site.start("gpu-1", { instance: "one" });
+    const second = await site.start("gpu-1", { instance: "two" });
+    const outcome = second.ended.then(
+      () => "ran",
+      (error: unknown) => (error instanceof CourierError ? error.code : "other"),
+    );
+    await site.clock.advance(12_000);
+    expect(await outcome).toBe("conflict");
+    expect((await site.state("gpu-1")).instance).toBe("one");
+  });
+
+  test("run() starts when the other one of its name is silent after a crash, once it was watched for 12 s", async () => {
+    await site.start("gpu-1", { instance: "one" });
+    const text = JSON.stringify(await site.state("gpu-1"));
+    await site.close();
+    site = new MemorySite();
+    await site.platform.connect();
+    await site.platform.publishState("gpu-1", text);
+    await site.start("gpu-1", { instance: "two" });
+    await site.clock.advance(11_000);
+    expect((await site.state("gpu-1")).instance).toBe("one");
+    await site.clock.advance(2000);
+    expect((await site.state("gpu-1")).instance).toBe("two");
+  });
+
+  test("run() is degraded and takes nothing while a clone of it publishes, and recovers when that is gone", async () => {
+    await site.listen({ replyTo: "tester" });
+    await site.start("gpu-1");
+    const clone = { ...(await site.state("gpu-1")), started_at: "2020-01-01T00:00:00.000Z", host: "clone" };
+    await site.platform.publishState("gpu-1", JSON.stringify(clone));
+    await site.clock.advance(5000);
+    expect(await site.state("gpu-1")).toMatchObject({ status: "degraded" });
+    expect((await site.state("gpu-1")).degraded_reason).toContain("on clone");
+    await site.command("gpu-1", "id-1", { command: "ping" });
+    expect(site.replies.size).toBe(0);
+    await site.clock.advance(25_000);
+    expect((await site.state("gpu-1")).status).toBe("running");
+    await site.command("gpu-1", "id-2", { command: "ping" });
+    expect(site.replies.get("id-2")?.success).toBe(true);
+  });
+
+  test("Ledger refuses a second holder of one state directory, and not one after the first", () => {
+    const dir = site.stateDir();
+    const first = new Ledger(dir);
+    expect(() => new Ledger(dir)).toThrow("another agent uses");
+    first.close();
+    new Ledger(dir).close();
+  });
+});
+
+describe("shared inbox", () => {
+  const auto: Candidate = { agent: "b", mode: "auto", running: true, ollamaReachable: true };
+
+  test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else nobody", () => {
+    const cases: [string | null, Candidate[]][] = [
+      ["b", [auto, { ...auto, agent: "c" }]],
+      ["c", [auto, { ...auto, agent: "c", mode: "on" }]],
+      ["b", [auto, { ...auto, agent: "c", mode: "on", running: false }]],
+      [
+        "c",
+        [
+          { ...auto, ollamaReachable: false },
+          { ...auto, agent: "c" },
+        ],
+      ],
+      [
+        "b",
+        [
+          { ...auto, ollamaReachable: false },
+          { ...auto, agent: "c", ollamaReachable: false },
+        ],
+      ],
+      [null, [{ ...auto, mode: "off" }]],
+      [null, []],
+    ];
+    for (const [chosen, candidates] of cases) {
+      expect(chooseServer(candidates, false)).toBe(chosen);
+      expect(chooseServer(candidates.toReversed(), false)).toBe(chosen);
+      expect(chooseServer(candidates, true)).toBeNull();
+    }
+  });
+
+  async function serving(): Promise<string[]> {
+    const names = ["gpu-1", "gpu-2", "gpu-3"];
+    const states = await Promise.all(names.map(async (name) => await site.state(name)));
+    return states.filter((state) => state.serves_shared_inbox).map(({ agent }) => agent);
+  }
+
+  test("run() hands the shared inbox to the next by name when the serving agent stops", async () => {
+    const first = await site.start("gpu-1");
+    await site.start("gpu-2");
+    await site.start("gpu-3");
+    await site.clock.advance(6000);
+    expect(await serving()).toEqual(["gpu-1"]);
+    first.stop.abort();
+    await site.clock.advance(6000);
+    expect(await serving()).toEqual(["gpu-2"]);
+    await site.listen("shared");
+    await site.send("shared", "list_models_1", { command: "list_models" });
+    expect(site.replies.get("list_models_1")?.success).toBe(true);
+  });
+
+  test("run() leaves the shared inbox to an old service while that is alive", async () => {
+    await site.start("gpu-1");
+    await site.start("gpu-2");
+    await site.start("gpu-3");
+    for (let second = 0; second < 10; second += 5) {
+      const old = {
+        timestamp: `2025-07-15T17:00:0${second}`,
+        status: "running",
+        processed_commands: 0,
+        ollama_available: true,
+      };
+      await site.platform.connect();
+      await site.platform.publishState("gpu", JSON.stringify(old));
+      await site.clock.advance(5000);
+    }
+    expect(await serving()).toEqual([]);
+    await site.clock.advance(25_000);
+    expect(await serving()).toEqual(["gpu-1"]);
+  });
+});
