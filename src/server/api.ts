@@ -20,7 +20,8 @@ import { addModelRoutes } from "./v1_models.ts";
 export function createApi(services: Services): Hono<Env> {
   const app = new OpenAPIHono<Env>({
     defaultHook: (result) => {
-      if (!result.success) throw asInvalid(result.error, `the ${result.target}`);
+      if (!result.success)
+        throw asInvalid(result.error, result.target === "json" ? "the body" : `the ${result.target}`);
     },
   });
   addCommon(app, services.log);

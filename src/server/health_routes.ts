@@ -11,7 +11,7 @@ export function healthRoutes({ courier, connection }: Services): Hono<Env> {
   /** The share can be read; whether an agent is there is not asked. */
   routes.get("/readyz", async (context) => {
     connection.requireOpen();
-    await courier.agents(1000);
+    await courier.agents();
     return context.json({ status: "ready" });
   });
 

@@ -1,7 +1,6 @@
 // The fleet as the routes see it, also while the share cannot be read. Imports the courier's views, errors.
-import type { AgentView } from "../courier/fleet.ts";
-import { describeView } from "../courier/fleet.ts";
-import { type FleetModels, mergeModels } from "../courier/models.ts";
+import { type AgentView, describeView } from "../courier/fleet.ts";
+import type { Unavailable } from "../courier/models.ts";
 import { asCourierError, CourierError } from "../errors.ts";
 import type { Services } from "./services.ts";
 
@@ -43,15 +42,32 @@ export function selectViews({ views }: KnownFleet, agent: string | undefined): r
   });
 }
 
-/** The models that were last seen, every agent named as one that cannot say how it is now. */
-export function lastKnownModels(views: readonly AgentView[], failure: CourierError): FleetModels {
-  const held = views.map(({ agent, state }) => ({ agent, models: state?.models ?? [] }));
-  return { models: mergeModels(held), unavailable: staleAgents(views, failure) };
+/**
+ * What `read` answers of now; while the share cannot be read, what `stale` makes of the last known views.
+ * @param agent the one that is asked for; undefined: all
+ * @throws CourierError what `read` threw, when the share can be read or nothing was ever seen
+ */
+export async function readOrLastKnown<Answer>(
+  parts: Parts,
+  agent: string | undefined,
+  read: () => Promise<Answer>,
+  stale: (views: readonly AgentView[], unavailable: readonly Unavailable[]) => Answer,
+): Promise<Answer> {
+  try {
+    parts.connection.requireOpen();
+    return await read();
+  } catch (error) {
+    if (asCourierError(error).code !== "unavailable") throw error;
+    const fleet = await readFleet(parts);
+    if (fleet.failure === undefined) throw error;
+    const views = selectViews(fleet, agent);
+    return stale(views, staleAgents(views, fleet.failure));
+  }
 }
 
-export function staleAgents(views: readonly AgentView[], failure: CourierError): FleetModels["unavailable"] {
+function staleAgents(views: readonly AgentView[], { code, message }: CourierError): Unavailable[] {
   return views.map(({ agent, lastSeenAt }) => {
-    return { agent, code: failure.code, reason: `As last seen at ${lastSeenAt}. ${failure.message}` };
+    return { agent, code, reason: `As last seen at ${lastSeenAt}. ${message}` };
   });
 }
 

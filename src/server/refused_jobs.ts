@@ -37,6 +37,9 @@ export class RefusedJobs {
 
   /** Undefined: there is none of this id, or its day is over. */
   find(id: string): Job | undefined {
-    return this.list().find((job) => job.id === id);
+    const row = this.#database
+      .query<Row, [string, number]>("SELECT job FROM refused_jobs WHERE id = ? AND ended_at_ms >= ?")
+      .get(id, this.#clock.now() - KEPT_MS);
+    return row === null ? undefined : Job.parse(JSON.parse(row.job));
   }
 }

@@ -8,7 +8,7 @@ import { asCourierError, CourierError } from "../errors.ts";
 import { normalModelName } from "../model_name.ts";
 import { Job } from "../protocol.ts";
 import { requireJson } from "./body.ts";
-import { readFleet, selectViews, staleAgents } from "./known_fleet.ts";
+import { readFleet, readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, JobRequest, json, PATH, QUERY, security } from "./v1_schemas.ts";
 
@@ -86,13 +86,17 @@ async function startPull(services: Services, agent: string, model: string, signa
 }
 
 async function readJobs(services: Services, agent: string | undefined): Promise<JobsDocument> {
-  const fleet = await readFleet(services);
-  const views = selectViews(fleet, agent);
   const refused = services.refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
-  if (fleet.failure !== undefined) {
-    const jobs = views.flatMap(({ state }) => state?.jobs ?? []);
-    return jobsDocument({ jobs: [...jobs, ...refused], unavailable: staleAgents(views, fleet.failure) });
-  }
-  const { jobs, unavailable } = await services.courier.listJobs(agent === undefined ? undefined : [agent]);
-  return jobsDocument({ jobs: [...jobs, ...refused], unavailable });
+  return await readOrLastKnown(
+    services,
+    agent,
+    async () => {
+      const { jobs, unavailable } = await services.courier.listJobs(agent === undefined ? undefined : [agent]);
+      return jobsDocument({ jobs: [...jobs, ...refused], unavailable });
+    },
+    (views, unavailable) => {
+      const jobs = views.flatMap(({ state }) => state?.jobs ?? []);
+      return jobsDocument({ jobs: [...jobs, ...refused], unavailable });
+    },
+  );
 }

@@ -2,9 +2,10 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { DeletedDocument, ModelDocument, ModelsDocument } from "../courier/document_schemas.ts";
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
+import { mergeModels } from "../courier/models.ts";
 import { CourierError } from "../errors.ts";
 import { normalModelName, sameModel } from "../model_name.ts";
-import { lastKnownModels, readFleet, selectViews } from "./known_fleet.ts";
+import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";
 
@@ -82,9 +83,14 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
 }
 
 async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<ModelsDocument> {
-  const fleet = await readFleet(services);
-  const views = selectViews(fleet, agent);
-  if (fleet.failure !== undefined) return modelsDocument(lastKnownModels(views, fleet.failure));
   const names = agent === undefined ? undefined : [agent];
-  return modelsDocument(await services.courier.listModels(names, { fresh, signal }));
+  return await readOrLastKnown(
+    services,
+    agent,
+    async () => modelsDocument(await services.courier.listModels(names, { fresh, signal })),
+    (views, unavailable) => {
+      const held = views.map((view) => ({ agent: view.agent, models: view.state?.models ?? [] }));
+      return modelsDocument({ models: mergeModels(held), unavailable });
+    },
+  );
 }
