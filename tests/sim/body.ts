@@ -1,0 +1,41 @@
+// Reads a request's JSON as the real Ollama does, with its decoder's error texts. Imports ./answers.ts and zod.
+import { z } from "zod";
+import { failure } from "./answers.ts";
+
+/** Every field that a route here reads; unknown ones are ignored. */
+const Body = z.object({
+  model: z.string().default(""),
+  /** The deprecated field, still accepted; the JavaScript client sends only this one to pull and delete. */
+  name: z.string().default(""),
+  insecure: z.boolean().optional(),
+  stream: z.boolean().optional(),
+  source: z.string().optional(),
+  destination: z.string().optional(),
+  prompt: z.string().optional(),
+  keep_alive: z.union([z.number(), z.string()]).optional(),
+});
+type Body = z.infer<typeof Body>;
+
+/** The body, `model` filled in from `name`; or the 400 to answer. */
+export async function readBody(request: Request): Promise<Body | Response> {
+  const text = await request.text();
+  if (text.trim() === "") return failure(400, "missing request body");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return failure(400, decoderText(text));
+  }
+  const body = Body.safeParse(value);
+  if (!body.success) return failure(400, "json: cannot unmarshal into Go value");
+  return { ...body.data, model: body.data.model === "" ? body.data.name : body.data.model };
+}
+
+/** What Go's decoder says, in the three cases that matter here. */
+function decoderText(text: string): string {
+  const [start = ""] = /\S/.exec(text) ?? [];
+  if (start !== "{") return `invalid character '${start}' looking for beginning of value`;
+  const [, key = ""] = /^\s*\{\s*(\S)/.exec(text) ?? [];
+  if (key !== '"' && key !== "") return `invalid character '${key}' looking for beginning of object key string`;
+  return "unexpected EOF";
+}

@@ -1,0 +1,96 @@
+// Blobs on their way into a simulated Ollama: one download per digest, shared by every pull that wants it, given up with
+// its progress kept when the last of them leaves. Imports ./catalogue.ts, ./faults.ts and ./store.ts.
+import type { Layer } from "./catalogue.ts";
+import type { Faults } from "./faults.ts";
+import type { Store } from "./store.ts";
+
+const STEP_MS = 10;
+
+/** What one blob has so far. `ended` resolves when the blob is whole. */
+export interface Download {
+  readonly completedBytes: number;
+  readonly ended: Promise<void>;
+  leave(): void;
+}
+
+export class Downloads {
+  /** Of each download, from now on; Infinity: whole at once. */
+  bytesPerSecond: number;
+  /** Everything ever fetched, resumed parts counted once. */
+  fetchedBytes = 0;
+  readonly #store: Store;
+  readonly #faults: Faults;
+  readonly #running = new Map<string, Transfer>();
+
+  constructor(store: Store, faults: Faults, bytesPerSecond: number) {
+    this.#store = store;
+    this.#faults = faults;
+    this.bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Takes part in the download of a blob; starts it, where an earlier one stopped, when there is none. */
+  join(layer: Layer): Download {
+    const transfer = this.#running.get(layer.digest) ?? this.#start(layer);
+    transfer.listeners += 1;
+    let left = false;
+    return {
+      get completedBytes() {
+        return transfer.completedBytes;
+      },
+      ended: transfer.ended.promise,
+      leave: () => {
+        if (left) return;
+        left = true;
+        transfer.listeners -= 1;
+        if (transfer.listeners === 0) this.#giveUp(transfer);
+      },
+    };
+  }
+
+  #start(layer: Layer): Transfer {
+    const transfer: Transfer = {
+      layer,
+      completedBytes: this.#store.partialBytes(layer.digest),
+      listeners: 0,
+      ended: Promise.withResolvers<void>(),
+      timer: undefined,
+    };
+    this.#running.set(layer.digest, transfer);
+    this.#step(transfer, 0);
+    return transfer;
+  }
+
+  #step(transfer: Transfer, elapsedMs: number): void {
+    const { layer } = transfer;
+    const due = Number.isFinite(this.bytesPerSecond)
+      ? Math.floor((this.bytesPerSecond * elapsedMs) / 1000)
+      : layer.size;
+    const limit = Math.min(layer.size, this.#faults.pull?.afterBytes ?? layer.size);
+    const gained = Math.max(0, Math.min(due, limit - transfer.completedBytes));
+    transfer.completedBytes += gained;
+    this.fetchedBytes += gained;
+    if (transfer.completedBytes >= layer.size) {
+      this.#running.delete(layer.digest);
+      this.#store.keepBlob(layer.digest, layer.size);
+      transfer.ended.resolve();
+      return;
+    }
+    const startedAt = performance.now();
+    transfer.timer = setTimeout(() => this.#step(transfer, performance.now() - startedAt), STEP_MS);
+  }
+
+  #giveUp(transfer: Transfer): void {
+    if (this.#running.get(transfer.layer.digest) !== transfer) return;
+    clearTimeout(transfer.timer);
+    this.#running.delete(transfer.layer.digest);
+    this.#store.keepPartial(transfer.layer.digest, transfer.completedBytes);
+  }
+}
+
+interface Transfer {
+  readonly layer: Layer;
+  completedBytes: number;
+  listeners: number;
+  readonly ended: PromiseWithResolvers<void>;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}

@@ -1,0 +1,133 @@
+// A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content. For tests, the
+// demo and the benchmark. Imports the rest of the simulation.
+import { Catalogue, DEFAULT_CATALOGUE, type ModelSpec, makeManifest } from "./catalogue.ts";
+import { Downloads } from "./downloads.ts";
+import { type Faults, noFaults } from "./faults.ts";
+import { parseName, showName } from "./name.ts";
+import { answer, type Counters, type RouteParts } from "./routes.ts";
+import { Store } from "./store.ts";
+
+export interface SimulationOptions {
+  /** 0, the default: any free one. */
+  readonly port?: number;
+  readonly version?: string;
+  /** What can be pulled; the default are a few small models with the sizes of real ones. */
+  readonly catalogue?: readonly ModelSpec[];
+  /** What is there from the start. */
+  readonly installed?: readonly ModelSpec[];
+  /** Of each blob's download; default 100 MB/s. Infinity: whole at once. */
+  readonly bytesPerSecond?: number;
+  /** `host:port` of registries that speak plain HTTP: a pull from them needs `insecure`. */
+  readonly plainHttpRegistries?: readonly string[];
+  readonly progressIntervalMs?: number;
+}
+
+export interface SimulatedOllama {
+  readonly url: string;
+  readonly port: number;
+  /** Set a field and it is broken, set it back and it is healed. */
+  readonly faults: Faults;
+  readonly counters: Counters;
+  /** Bytes fetched so far, what a resumed pull need not fetch again counted once; `bytesPerSecond` may be set. */
+  readonly downloads: Downloads;
+  /** Names of the installed models, newest first. */
+  installed(): string[];
+  /** Puts a model there as if it had been pulled before. */
+  install(spec: ModelSpec): void;
+  /** Adds a model to the catalogue, or replaces it: the next pull of its name finds a new manifest. */
+  offer(spec: ModelSpec): void;
+  /** Loads an installed model, as a first prompt would. */
+  load(name: string): void;
+  /** Bytes kept of this model's unfinished blobs, those under way not counted. */
+  partialBytes(name: string): number;
+  /** Connections are refused until `accept()`; those that are open are cut. */
+  refuse(): Promise<void>;
+  accept(): void;
+  stop(): Promise<void>;
+}
+
+export async function startSimulatedOllama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
+  const store = new Store();
+  const faults = noFaults();
+  const catalogue = new Catalogue(options.catalogue ?? DEFAULT_CATALOGUE);
+  const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
+  const counters: Counters = { openPulls: 0, requests: {} };
+  const parts: RouteParts = {
+    store,
+    faults,
+    catalogue,
+    downloads,
+    counters,
+    version: options.version ?? "0.32.15",
+    plainHttpRegistries: options.plainHttpRegistries ?? [],
+    progressIntervalMs: options.progressIntervalMs ?? 60,
+  };
+  const listener = new Listener(parts, options.port ?? 0);
+  const install = (spec: ModelSpec): void => {
+    const manifest = makeManifest(spec);
+    store.install(manifest.name, manifest);
+  };
+  for (const spec of options.installed ?? []) install(spec);
+  return {
+    url: `http://127.0.0.1:${listener.port}`,
+    port: listener.port,
+    faults,
+    counters,
+    downloads,
+    installed: () => store.list().map((model) => showName(model.name)),
+    install,
+    offer: (spec) => catalogue.offer(spec),
+    load: (name) => load(name, store),
+    partialBytes: (name) => partialBytes(name, parts),
+    refuse: async () => await listener.close(),
+    accept: () => listener.open(),
+    stop: async () => await listener.close(),
+  };
+}
+
+/** One port, opened and closed at will. */
+class Listener {
+  readonly port: number;
+  readonly #parts: RouteParts;
+  #open: { readonly server: Bun.Server<undefined>; readonly stopped: AbortController } | undefined;
+
+  constructor(parts: RouteParts, port: number) {
+    this.#parts = parts;
+    this.port = port;
+    this.port = this.open();
+  }
+
+  open(): number {
+    if (this.#open !== undefined) return this.port;
+    const stopped = new AbortController();
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: this.port,
+      // Bun cuts a silent connection after 10 s unless told otherwise: streams that stall must stay open.
+      idleTimeout: 0,
+      fetch: async (request) => await answer(request, this.#parts, stopped.signal),
+    });
+    this.#open = { server, stopped };
+    return server.port ?? 0;
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    open?.stopped.abort();
+    await open?.server.stop(true);
+  }
+}
+
+function load(name: string, store: Store): void {
+  const parsed = parseName(name);
+  const model = parsed === null ? undefined : store.find(parsed);
+  if (model === undefined) throw new Error(`Not installed: ${name}`);
+  store.load(model, 5 * 60_000);
+}
+
+function partialBytes(name: string, { catalogue, store }: RouteParts): number {
+  const parsed = parseName(name);
+  const manifest = parsed === null ? undefined : catalogue.find(parsed);
+  return (manifest?.layers ?? []).reduce((sum, { digest }) => sum + store.partialBytes(digest), 0);
+}

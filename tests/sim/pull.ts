@@ -1,0 +1,116 @@
+// What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/clock.ts.
+import { systemClock } from "../../src/clock.ts";
+import type { Catalogue, Layer, Manifest } from "./catalogue.ts";
+import type { Download, Downloads } from "./downloads.ts";
+import type { Faults } from "./faults.ts";
+import type { Name } from "./name.ts";
+import type { Store } from "./store.ts";
+
+export interface PullParts {
+  readonly store: Store;
+  readonly downloads: Downloads;
+  readonly catalogue: Catalogue;
+  readonly faults: Faults;
+  readonly plainHttpRegistries: readonly string[];
+  readonly progressIntervalMs: number;
+}
+
+/** A failed pull: the text of Ollama's error line. */
+export class PullError extends Error {
+  override readonly name = "PullError";
+}
+
+/** The stream ends here without a last line, after `half` of one. */
+export class PullCut extends Error {
+  override readonly name = "PullCut";
+  readonly half: string;
+
+  constructor(half: string) {
+    super("Cut");
+    this.half = half;
+  }
+}
+
+/** Pulls, yielding each line as an object; throws `PullError` and `PullCut`. Aborting gives the downloads up. */
+export async function* pull(
+  name: Name,
+  insecure: boolean,
+  signal: AbortSignal,
+  parts: PullParts,
+): AsyncGenerator<Record<string, unknown>> {
+  yield { status: "pulling manifest" };
+  // The registry takes its time; and a stream whose lines all came at once Bun would send with a length, not chunked.
+  await systemClock.sleep(1, signal);
+  if (parts.faults.pull?.afterBytes === 0) await misbehave(signal, parts.faults);
+  const manifest = findManifest(name, insecure, parts);
+  const fetched: Layer[] = [];
+  for (const layer of manifest.layers) {
+    const present = parts.store.blobBytes(layer.digest);
+    if (present === undefined) {
+      fetched.push(layer);
+      yield* fetchLayer(layer, signal, parts);
+      signal.throwIfAborted();
+    } else {
+      yield progress(layer, present);
+    }
+  }
+  yield { status: "verifying sha256 digest" };
+  if (parts.faults.pull?.afterBytes === Infinity) {
+    for (const { digest } of fetched) parts.store.dropBlob(digest);
+    await misbehave(signal, parts.faults);
+  }
+  yield { status: "writing manifest" };
+  if (parts.store.install(name, manifest).length > 0) yield { status: "removing unused layers" };
+  yield { status: "success" };
+}
+
+async function* fetchLayer(layer: Layer, signal: AbortSignal, parts: PullParts) {
+  const download = parts.downloads.join(layer);
+  try {
+    while ((await endOrTick(download, signal, parts.progressIntervalMs)) === "tick") {
+      signal.throwIfAborted();
+      yield progress(layer, download.completedBytes);
+      if (download.completedBytes >= (parts.faults.pull?.afterBytes ?? Infinity)) await misbehave(signal, parts.faults);
+    }
+  } finally {
+    download.leave();
+  }
+}
+
+async function endOrTick(download: Download, signal: AbortSignal, intervalMs: number): Promise<"end" | "tick"> {
+  return await Promise.race([
+    download.ended.then(() => "end" as const),
+    systemClock.sleep(intervalMs, signal).then(() => "tick" as const),
+  ]);
+}
+
+async function misbehave(signal: AbortSignal, faults: Faults): Promise<void> {
+  const then = faults.pull?.then;
+  if (then === "cut") throw new PullCut("");
+  if (then === "garble") throw new PullCut('{"status":"pulling 4bed6ca4');
+  if (typeof then === "object") throw new PullError(then.error);
+  while (faults.pull?.then === "silence" && !signal.aborted) await systemClock.sleep(5, signal);
+}
+
+/** Ollama leaves out what is 0. */
+function progress({ digest, size }: Layer, completed: number): Record<string, unknown> {
+  return {
+    status: `pulling ${digest.slice("sha256:".length).slice(0, 12)}`,
+    digest,
+    ...(size > 0 ? { total: size } : {}),
+    ...(completed > 0 ? { completed } : {}),
+  };
+}
+
+function findManifest(name: Name, insecure: boolean, parts: PullParts): Manifest {
+  const url = `${insecure ? "http" : "https"}://${name.host}/v2/${name.namespace}/${name.model}/manifests/${name.tag}`;
+  if (!parts.catalogue.hasHost(name.host)) {
+    throw new PullError(`pull model manifest: Get "${url}": dial tcp ${name.host}: connect: connection refused`);
+  }
+  if (!insecure && parts.plainHttpRegistries.includes(name.host)) {
+    throw new PullError(`pull model manifest: Get "${url}": http: server gave HTTP response to HTTPS client`);
+  }
+  const manifest = parts.catalogue.find(name);
+  if (manifest === undefined) throw new PullError("pull model manifest: file does not exist");
+  return manifest;
+}

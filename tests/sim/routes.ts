@@ -1,0 +1,134 @@
+// The routes of a simulated Ollama. Every text is that of the real one, v0.32.15. Imports the rest of the simulation.
+import { brokenAnswer, failure, json, lastLine, lineStream, text } from "./answers.ts";
+import { readBody } from "./body.ts";
+import { parseName, showName } from "./name.ts";
+import { type PullParts, pull } from "./pull.ts";
+import { modelEntry, runningEntry, showEntry } from "./views.ts";
+
+export interface RouteParts extends PullParts {
+  readonly version: string;
+  readonly counters: Counters;
+}
+
+/** What happened so far; `requests` by method and path. */
+export interface Counters {
+  openPulls: number;
+  readonly requests: Record<string, number>;
+}
+
+type Route = (request: Request, parts: RouteParts, signal: AbortSignal) => Promise<Response> | Response;
+
+const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
+  "/": { HEAD: root, GET: root },
+  "/api/version": { HEAD: version, GET: version },
+  "/api/tags": { HEAD: tags, GET: tags },
+  "/api/ps": { GET: ps },
+  "/api/show": { POST: show },
+  "/api/pull": { POST: pullRoute },
+  "/api/delete": { DELETE: remove },
+  "/api/copy": { POST: copy },
+  "/api/generate": { POST: generate },
+};
+
+/** @param stopped aborts when the server stops */
+export async function answer(request: Request, parts: RouteParts, stopped: AbortSignal): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const key = `${request.method} ${pathname}`;
+  parts.counters.requests[key] = (parts.counters.requests[key] ?? 0) + 1;
+  const signal = AbortSignal.any([request.signal, stopped]);
+  if (parts.faults.answer !== null) return await brokenAnswer(parts.faults.answer, signal);
+  const methods = ROUTES[pathname];
+  if (methods === undefined) return text("404 page not found", 404);
+  const route = methods[request.method];
+  if (route !== undefined) return await route(request, parts, signal);
+  const wrong = text("405 method not allowed", 405);
+  wrong.headers.set("allow", Object.keys(methods).join(", "));
+  return wrong;
+}
+
+function root(): Response {
+  return text("Ollama is running", 200, "text/plain; charset=utf-8");
+}
+
+function version(_request: Request, parts: RouteParts): Response {
+  return json({ version: parts.version });
+}
+
+async function tags(_request: Request, { store, faults }: RouteParts): Promise<Response> {
+  if (faults.tagsDelayMs > 0) await Bun.sleep(faults.tagsDelayMs);
+  return json({ models: store.list().map(modelEntry) });
+}
+
+function ps(_request: Request, { store }: RouteParts): Response {
+  return json({ models: store.running().map(runningEntry) });
+}
+
+async function show(request: Request, { store }: RouteParts): Promise<Response> {
+  const body = await readBody(request);
+  if (body instanceof Response) return body;
+  if (body.model === "") return failure(400, "model is required");
+  const name = parseName(body.model.trim());
+  if (name === null) return failure(400, "invalid model name");
+  const model = store.find(name);
+  if (model === undefined) return failure(404, `model '${showName(name)}' not found`);
+  return model.manifest.spec.gguf === false ? failure(500, "invalid file magic") : json(showEntry(model));
+}
+
+async function pullRoute(request: Request, parts: RouteParts, signal: AbortSignal): Promise<Response> {
+  const body = await readBody(request);
+  if (body instanceof Response) return body;
+  const name = parseName(body.model.trim());
+  if (name === null) return failure(400, "invalid model name");
+  const spelled = parts.store.find(name)?.name ?? name;
+  const lines = pull(spelled, body.insecure === true, signal, parts);
+  parts.counters.openPulls += 1;
+  const closed = (): void => {
+    parts.counters.openPulls -= 1;
+  };
+  return body.stream === false ? await lastLine(lines, closed) : lineStream(lines, closed);
+}
+
+async function remove(request: Request, { store }: RouteParts): Promise<Response> {
+  const body = await readBody(request);
+  if (body instanceof Response) return body;
+  if (body.model === "") return failure(400, "model is required");
+  const name = parseName(body.model.trim());
+  if (name === null) return failure(400, `name ${JSON.stringify(body.model)} is invalid`);
+  return store.remove(name) ? new Response(null) : failure(404, `model '${body.model}' not found`);
+}
+
+async function copy(request: Request, { store }: RouteParts): Promise<Response> {
+  const body = await readBody(request);
+  if (body instanceof Response) return body;
+  const source = parseName(body.source ?? "");
+  if (source === null) return failure(400, `source ${JSON.stringify(body.source ?? "")} is invalid`);
+  const destination = parseName(body.destination ?? "");
+  if (destination === null) return failure(400, `destination ${JSON.stringify(body.destination ?? "")} is invalid`);
+  const model = store.find(source);
+  if (model === undefined) return failure(404, `model ${JSON.stringify(body.source)} not found`);
+  store.install(destination, model.manifest);
+  return new Response(null);
+}
+
+/** Loads and unloads. It holds no weights, so a prompt is refused. */
+async function generate(request: Request, { store }: RouteParts): Promise<Response> {
+  const body = await readBody(request);
+  if (body instanceof Response) return body;
+  const name = parseName(body.model.trim());
+  if (name === null && body.model !== "") return failure(400, "invalid model name");
+  const model = name === null ? undefined : store.find(name);
+  if (model === undefined) return failure(404, `model '${body.model}' not found`);
+  if ((body.prompt ?? "") !== "") return failure(500, "the simulation generates no text");
+  const keepAliveMs = keepAlive(body.keep_alive);
+  store.load(model, keepAliveMs);
+  const done_reason = keepAliveMs === 0 ? "unload" : "load";
+  return json({ model: body.model, created_at: new Date().toISOString(), response: "", done: true, done_reason });
+}
+
+/** Seconds, or a duration as Go writes it (one unit here); absent: five minutes; negative: for ever. In ms. */
+function keepAlive(value: number | string | undefined): number {
+  const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const [, amount, unit] = /^(-?[\d.]+)(ms|s|m|h)$/.exec(String(value ?? "5m")) ?? ["", String(value), "s"];
+  const ms = Number(amount) * (units[unit ?? "s"] ?? 1_000);
+  return ms < 0 ? 365 * 24 * 3_600_000 : ms;
+}

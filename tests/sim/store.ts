@@ -1,0 +1,93 @@
+// What a simulated Ollama has on its disk and in its memory: models, blobs, unfinished blobs, loaded models.
+// Imports ./catalogue.ts and ./name.ts.
+import type { Manifest } from "./catalogue.ts";
+import { type Name, nameKey } from "./name.ts";
+
+export interface Installed {
+  readonly name: Name;
+  readonly manifest: Manifest;
+  readonly modifiedAtMs: number;
+}
+
+export interface Loaded {
+  readonly model: Installed;
+  readonly expiresAtMs: number;
+}
+
+export class Store {
+  readonly #models = new Map<string, Installed>();
+  readonly #loaded = new Map<string, Loaded>();
+  /** Digest to size of every whole blob. */
+  readonly #blobs = new Map<string, number>();
+  /** Digest to bytes so far of every blob whose download was given up. */
+  readonly #partials = new Map<string, number>();
+
+  /** The models, newest first. */
+  list(): Installed[] {
+    return [...this.#models.values()].toSorted((a, b) => b.modifiedAtMs - a.modifiedAtMs);
+  }
+
+  find(name: Name): Installed | undefined {
+    return this.#models.get(nameKey(name));
+  }
+
+  /**
+   * Writes a manifest, and the blobs that are not there. An existing name keeps its spelling.
+   * @returns the digests that only the manifest it replaces used
+   */
+  install(name: Name, manifest: Manifest): string[] {
+    const before = this.find(name);
+    for (const layer of manifest.layers) this.keepBlob(layer.digest, layer.size);
+    this.#models.set(nameKey(name), { name: before?.name ?? name, manifest, modifiedAtMs: Date.now() });
+    return before === undefined ? [] : this.#dropUnused(before.manifest);
+  }
+
+  /** @returns false when there is no such model. A loaded one stays loaded. */
+  remove(name: Name): boolean {
+    const model = this.find(name);
+    if (model === undefined) return false;
+    this.#models.delete(nameKey(name));
+    this.#dropUnused(model.manifest);
+    return true;
+  }
+
+  blobBytes(digest: string): number | undefined {
+    return this.#blobs.get(digest);
+  }
+
+  keepBlob(digest: string, size: number): void {
+    this.#partials.delete(digest);
+    this.#blobs.set(digest, size);
+  }
+
+  dropBlob(digest: string): void {
+    this.#blobs.delete(digest);
+  }
+
+  partialBytes(digest: string): number {
+    return this.#partials.get(digest) ?? 0;
+  }
+
+  keepPartial(digest: string, bytes: number): void {
+    this.#partials.set(digest, bytes);
+  }
+
+  load(model: Installed, keepAliveMs: number): void {
+    const key = nameKey(model.name);
+    if (keepAliveMs === 0) this.#loaded.delete(key);
+    else this.#loaded.set(key, { model, expiresAtMs: Date.now() + keepAliveMs });
+  }
+
+  /** The loaded models, longest left first. */
+  running(): Loaded[] {
+    for (const [key, loaded] of this.#loaded) if (loaded.expiresAtMs <= Date.now()) this.#loaded.delete(key);
+    return [...this.#loaded.values()].toSorted((a, b) => b.expiresAtMs - a.expiresAtMs);
+  }
+
+  #dropUnused(manifest: Manifest): string[] {
+    const used = new Set([...this.#models.values()].flatMap((model) => model.manifest.layers.map((l) => l.digest)));
+    const unused = manifest.layers.map((layer) => layer.digest).filter((digest) => !used.has(digest));
+    for (const digest of unused) this.dropBlob(digest);
+    return unused;
+  }
+}
