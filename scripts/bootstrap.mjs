@@ -1,57 +1,151 @@
-// Runs Bun from this checkout with the given arguments; installs what is missing first.
-// Needs only node and npm: Bun is an npm package whose binary sits in a platform package, so no install script has to run.
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+// Runs Bun from this checkout with the given arguments; installs what is missing first. Plain node, imports nothing else.
+// Bun is an npm package whose binary lies in a platform package: no install script has to run, and `node_modules/.bin/bun`,
+// which needs one, is not used.
+import { spawn } from "node:child_process";
+import { accessSync, constants, existsSync, lstatSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import { constants as system } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const stamp = join(root, "node_modules", ".gpu-courier-lock");
+const lock = join(root, ".install-lock");
+/** An owner's process id may be another process's by now: so old a lock holds nobody back. */
+const LOCK_MAX_AGE_MS = 15 * 60_000;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+const INSTALL = [
+  ...["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--package-lock", "--install-strategy=hoisted"],
+  ...["--no-fund", "--no-audit", "--loglevel=error"],
+];
 
-function lockDigest() {
-  return createHash("sha256")
-    .update(readFileSync(join(root, "package-lock.json")))
-    .digest("hex");
-}
-
-function installed() {
-  return existsSync(stamp) && readFileSync(stamp, "utf8") === lockDigest() && bunBinary() !== undefined;
-}
-
-function bunBinary() {
-  const arch = { x64: "x64", arm64: "aarch64" }[process.arch];
-  const musl = process.platform === "linux" && !process.report?.getReport().header.glibcVersionRuntime ? "-musl" : "";
-  const require = createRequire(import.meta.url);
+function readLock(path) {
   try {
-    return join(dirname(require.resolve(`@oven/bun-${process.platform}-${arch}${musl}/package.json`)), "bin", "bun");
+    return JSON.parse(readFileSync(join(root, path), "utf8")).packages;
   } catch {
     return undefined;
   }
 }
 
-function install() {
-  console.error("Setting up: npm ci (Bun and the packages of package-lock.json, once) ...");
-  const { status } = spawnSync("npm", ["ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"], {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
+/** Whether every package of the lock is here. npm writes node_modules/.package-lock.json when all the rest is written. */
+function isInstalled() {
+  const wanted = readLock("package-lock.json");
+  const present = readLock("node_modules/.package-lock.json");
+  if (wanted === undefined || present === undefined || bunBinary() === undefined) return false;
+  return Object.entries(wanted).every(([path, { version, optional }]) => {
+    if (path === "") return true;
+    // Those of other platforms are optional and not here.
+    if (present[path] === undefined) return optional === true;
+    return present[path].version === version && existsSync(join(root, path, "package.json"));
   });
-  if (status !== 0) {
-    console.error(
-      "Cannot install: npm ci failed. Check that npm reaches its registry, then run the same command again",
-    );
-    process.exit(status ?? 1);
-  }
-  writeFileSync(stamp, lockDigest());
 }
 
-if (!installed()) install();
-const bun = bunBinary();
-if (bun === undefined) {
-  console.error(`Cannot find Bun for ${process.platform} ${process.arch}: npm has no @oven/bun package for it`);
-  process.exit(1);
+function bunBinary() {
+  const arch = { x64: "x64", arm64: "aarch64" }[process.arch];
+  const binary = join(
+    root,
+    "node_modules",
+    "@oven",
+    `bun-${process.platform}-${arch}${isMusl() ? "-musl" : ""}`,
+    "bin/bun",
+  );
+  try {
+    accessSync(binary, constants.X_OK);
+    return binary;
+  } catch {
+    return undefined;
+  }
 }
-const run = spawnSync(bun, process.argv.slice(2), { stdio: "inherit", cwd: root });
-if (run.error) throw run.error;
-process.exit(run.status ?? 128 + 15);
+
+function isMusl() {
+  if (process.platform !== "linux") return false;
+  // Without this the report looks up the names of open connections' peers.
+  process.report.excludeNetwork = true;
+  return process.report.getReport().header.glibcVersionRuntime === undefined;
+}
+
+/**
+ * Runs to the end. Signals for this process go to the child, and a SIGTERM when npm's shell, which passes nothing on, is gone.
+ * @returns its exit status (128 + n when signal n ended it), the signal that was passed on, what it wrote to pipes
+ */
+function run(command, args, options) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, ...options });
+    let told;
+    const forward = (signal) => {
+      told = signal;
+      child.kill(signal);
+    };
+    for (const signal of SIGNALS) process.on(signal, forward);
+    const parent = process.ppid;
+    const orphaned = () => process.env.npm_lifecycle_event !== undefined && process.ppid !== parent;
+    const watch = setInterval(() => orphaned() && forward("SIGTERM"), 250);
+    let output = "";
+    child.stdout?.on("data", (chunk) => (output += chunk));
+    child.stderr?.on("data", (chunk) => (output += chunk));
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      clearInterval(watch);
+      for (const name of SIGNALS) process.off(name, forward);
+      resolve({ status: status ?? 128 + system.signals[signal], told, output });
+    });
+  });
+}
+
+function lockOwnerLives() {
+  try {
+    if (Date.now() - lstatSync(lock).mtimeMs > LOCK_MAX_AGE_MS) return false;
+    process.kill(Number(readlinkSync(lock)), 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+/** One installation at a time. The lock is a link to its owner's process id: made, with what it says, in one step. */
+async function takeLock() {
+  for (;;) {
+    try {
+      symlinkSync(String(process.pid), lock);
+      return;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (lockOwnerLives()) await sleep(200);
+    else rmSync(lock, { force: true });
+  }
+}
+
+/** @returns 0, or the exit status to end with */
+async function install() {
+  await takeLock();
+  try {
+    if (isInstalled()) return 0;
+    console.error("Setting up, once: npm fetches Bun and the packages that package-lock.json names ...");
+    const { status, told, output } = await run("npm", INSTALL, { stdio: ["ignore", "pipe", "pipe"] });
+    if (told !== undefined) return 128 + system.signals[told];
+    if (status === 0) return 0;
+    console.error(
+      `${output.trim()}\nCannot install: npm ci failed. Check that npm reaches its registry, then run the same command again`,
+    );
+    return status;
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    console.error(
+      "Cannot install: there is no npm on the PATH. Install Node.js with npm, then run the same command again",
+    );
+    return 1;
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+async function main() {
+  const failure = isInstalled() ? 0 : await install();
+  if (failure !== 0) return failure;
+  const bun = bunBinary();
+  if (bun !== undefined) return (await run(bun, process.argv.slice(2), { stdio: "inherit" })).status;
+  console.error(`Cannot find Bun for ${process.platform} ${process.arch}: npm has no package of it`);
+  return 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,31 @@
+// `npm run check`: format, lint and types, all of them, with one exit status. Imports nothing but Bun.
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dir, "..");
+const CHECKS = [
+  { name: "format", command: ["biome", "check", "--error-on-warnings"], mend: "npm run format" },
+  { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
+  { name: "types", command: ["tsc", "-p", "."] },
+];
+
+async function runCheck({ name, command: [tool = "", ...args], mend }: (typeof CHECKS)[number]): Promise<boolean> {
+  const startedMs = performance.now();
+  const tooling = Bun.spawn([process.execPath, join(ROOT, "node_modules", ".bin", tool), ...args], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const output = await Promise.all([tooling.stdout.text(), tooling.stderr.text()]);
+  const ok = (await tooling.exited) === 0;
+  if (!ok) process.stdout.write(`${output.join("").trim()}\n`);
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  console.log(
+    `${name.padEnd(7)} ${ok ? "ok" : "FAIL"}  ${tool}, ${seconds} s${ok || mend === undefined ? "" : `: ${mend}`}`,
+  );
+  return ok;
+}
+
+let passed = true;
+for (const check of CHECKS) passed = (await runCheck(check)) && passed;
+process.exit(passed ? 0 : 1);
