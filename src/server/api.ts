@@ -34,7 +34,12 @@ export function createApi(services: Services): Hono<Env> {
   addModelRoutes(app, services);
   addJobRoutes(app, services);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
-  app.doc31("/openapi.json", { openapi: "3.1.0", info: { title: "gpu-courier", version: VERSION } });
+  // Made once: it takes tens of ms, and anybody may ask for it.
+  let document: object | undefined;
+  app.get("/openapi.json", (context) => {
+    document ??= app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "gpu-courier", version: VERSION } });
+    return context.json(document);
+  });
   return app;
 }
 

@@ -1,8 +1,7 @@
-// An agent for tests of the platform side: answers commands on a memory store and publishes its state. No Ollama, no disk.
+// An agent for tests of the platform side: answers commands and publishes its state on any transport. No Ollama, no disk.
 import { isoTime } from "../../src/clock.ts";
 import { sameModel } from "../../src/model_name.ts";
 import { CommandV2, type Job, type Model, type Response, State } from "../../src/protocol.ts";
-import type { MemoryStore } from "../../src/transport/memory.ts";
 import type { Delivery, Transport } from "../../src/transport.ts";
 
 /** What the agent says to a command; undefined: nothing at all. */
@@ -17,8 +16,9 @@ export class ScriptedAgent {
   jobs: Job[] = [];
   #sequence = 0;
 
+  /** @param store where it opens its handle: a memory store, or whatever opens a transport */
   static async open(
-    store: MemoryStore,
+    store: { open(): Transport },
     name: string,
     { models = [], answer = answerAsAgent }: { models?: readonly Model[]; answer?: Answer } = {},
   ): Promise<ScriptedAgent> {
