@@ -1,0 +1,188 @@
+// What is known of the files in one watched folder: finds out which are new, whole or refused, and emits each once.
+// Imports protocol's limits, the clock and the driver's own files.
+import { join } from "node:path";
+import type { Clock } from "../../clock.ts";
+import { LIMITS } from "../../protocol.ts";
+import type { Content } from "../../transport.ts";
+import { deliveryKey, type Letter, wholeContent } from "./letter.ts";
+import type { Facts, Primitives } from "./primitives.ts";
+import { type Found, look } from "./read.ts";
+
+export interface BoxOptions {
+  readonly path: string;
+  readonly fs: () => Primitives;
+  readonly clock: Clock;
+  readonly maxBytes: number;
+  /** Files are rewritten in place or renamed over under one name here, and no event may tell. */
+  readonly rewritten: boolean;
+  /** @returns null for a name that is not ours to read */
+  readonly idOf: (name: string) => string | null;
+  readonly emit: (letter: Letter) => void;
+}
+
+interface Known {
+  readonly facts: Facts;
+  /** Null: not whole yet. */
+  readonly key: string | null;
+  /** Since when it has not changed, on the monotonic clock. */
+  readonly stillSinceMs: number;
+}
+
+/** A scan gives the event loop a turn after so many files. */
+const FILES_A_TURN = 64;
+/** So many known files are looked at again each second, in turn. */
+const RECHECKED = 256;
+const RECHECK_EVERY_MS = 1_000;
+/** Keys of files that are gone, remembered against listings that miss a name for a moment. */
+const REMEMBERED_KEYS = 1_000;
+
+/** Calls must not overlap: the watch sees to that. */
+export class Box {
+  readonly #options: BoxOptions;
+  /** By file name, oldest look first. */
+  readonly #known = new Map<string, Known>();
+  readonly #unfinished = new Set<string>();
+  readonly #gone = new Set<string>();
+  #recheckedAtMs = Number.NEGATIVE_INFINITY;
+  #closed = false;
+  #emitted = 0;
+
+  constructor(options: BoxOptions) {
+    this.#options = options;
+  }
+
+  /** How many letters it has emitted. */
+  get emitted(): number {
+    return this.#emitted;
+  }
+
+  expects(name: string): boolean {
+    return this.#options.idOf(name) !== null;
+  }
+
+  /** Emits nothing any more; a scan under way ends soon. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Brings all in line with a fresh listing: emits in order of mtime, then name. */
+  async listed(names: readonly string[]): Promise<void> {
+    const listed = new Set(names);
+    for (const name of this.#known.keys()) if (!listed.has(name)) this.#forget(name);
+    for (const name of this.#unfinished) await this.#lookAgain(name);
+    await this.#recheck();
+    const fresh = names.filter((name) => !this.#known.has(name) && this.expects(name));
+    await this.#inTurns(await this.#inOrder(fresh), async (name) => await this.look(name));
+  }
+
+  /** Looks at one name that a listing or an event showed, whatever was known of it. */
+  async look(name: string): Promise<void> {
+    await this.#take(name, undefined);
+  }
+
+  async #lookAgain(name: string): Promise<void> {
+    await this.#take(name, this.#known.get(name)?.facts);
+  }
+
+  async #take(name: string, known: Facts | undefined): Promise<void> {
+    const id = this.#options.idOf(name);
+    if (id === null || this.#closed) return;
+    const found = await look(this.#options.fs(), join(this.#options.path, name), this.#options.maxBytes, known);
+    if (found.is === "gone") this.#forget(name);
+    else if (found.is === "same") await this.#expire(id, name);
+    else this.#note(id, name, found);
+  }
+
+  #note(id: string, name: string, found: Found): void {
+    const key = deliveryKey(id, found);
+    const before = this.#known.get(name);
+    if (before?.key === key) return;
+    const content = wholeContent(found);
+    if (content === null) this.#wait(name, found.facts);
+    else this.#emit(id, name, key, found.facts, content);
+  }
+
+  /** Not whole yet: the writer may be at it. */
+  #wait(name: string, facts: Facts): void {
+    const before = this.#known.get(name);
+    const isStill = before !== undefined && before.facts.mtimeNs === facts.mtimeNs && before.facts.size === facts.size;
+    const stillSinceMs = isStill ? before.stillSinceMs : this.#options.clock.monotonic();
+    this.#known.set(name, { facts, key: null, stillSinceMs });
+    this.#unfinished.add(name);
+  }
+
+  /** Refuses what was never completed. */
+  async #expire(id: string, name: string): Promise<void> {
+    const known = this.#known.get(name);
+    if (known === undefined || known.key !== null) return;
+    const limitMs = known.facts.size === 0 ? LIMITS.emptyMs : LIMITS.partialMs;
+    if (this.#options.clock.monotonic() - known.stillSinceMs < limitMs) return;
+    const { fs, path, maxBytes } = this.#options;
+    const found = await look(fs(), join(path, name), maxBytes);
+    if (found.is !== "read" || found.facts.mtimeNs !== known.facts.mtimeNs) return;
+    const reason = `${found.bytes.length === 0 ? "is empty" : "is no whole JSON"}, unchanged for ${limitMs / 1000} s`;
+    this.#emit(id, name, deliveryKey(id, found), found.facts, { refused: reason });
+  }
+
+  #emit(id: string, name: string, key: string, facts: Facts, content: Content): void {
+    this.#known.set(name, { facts, key, stillSinceMs: 0 });
+    this.#unfinished.delete(name);
+    if (this.#closed || this.#gone.has(key)) return;
+    this.#emitted++;
+    this.#options.emit({ id, key, content, mtimeNs: facts.mtimeNs });
+  }
+
+  #forget(name: string): void {
+    const key = this.#known.get(name)?.key ?? null;
+    this.#known.delete(name);
+    this.#unfinished.delete(name);
+    if (key === null) return;
+    this.#gone.add(key);
+    for (const oldest of this.#gone) {
+      if (this.#gone.size <= REMEMBERED_KEYS) break;
+      this.#gone.delete(oldest);
+    }
+  }
+
+  /** Finds what was rewritten without an event: by opening, since only that asks the server anew. */
+  async #recheck(): Promise<void> {
+    const nowMs = this.#options.clock.monotonic();
+    if (!this.#options.rewritten || nowMs - this.#recheckedAtMs < RECHECK_EVERY_MS) return;
+    this.#recheckedAtMs = nowMs;
+    const due = [...this.#known.keys()].slice(0, RECHECKED);
+    await this.#inTurns(due, async (name) => {
+      await this.#lookAgain(name);
+      const known = this.#known.get(name);
+      if (known === undefined) return;
+      this.#known.delete(name);
+      this.#known.set(name, known);
+    });
+  }
+
+  async #inOrder(names: readonly string[]): Promise<readonly string[]> {
+    if (names.length < 2) return names;
+    const dated: { readonly name: string; readonly mtimeNs: bigint }[] = [];
+    await this.#inTurns(names, async (name) => {
+      const mtimeNs = await this.#mtimeOf(name);
+      if (mtimeNs !== null) dated.push({ name, mtimeNs });
+    });
+    const sorted = dated.toSorted((a, b) => Number(a.mtimeNs - b.mtimeNs) || (a.name < b.name ? -1 : 1));
+    return sorted.map(({ name }) => name);
+  }
+
+  async #mtimeOf(name: string): Promise<bigint | null> {
+    try {
+      return (await this.#options.fs().lstat(join(this.#options.path, name))).mtimeNs;
+    } catch {
+      return null;
+    }
+  }
+
+  async #inTurns(names: readonly string[], each: (name: string) => Promise<void>): Promise<void> {
+    for (const [index, name] of names.entries()) {
+      if (this.#closed) return;
+      if (index % FILES_A_TURN === FILES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
+      await each(name);
+    }
+  }
+}

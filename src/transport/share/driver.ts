@@ -1,0 +1,236 @@
+// The share driver: the seam over a shared folder. Imports the seam, errors and its own files.
+import { join } from "node:path";
+import { CourierError } from "../../errors.ts";
+import { LIMITS } from "../../protocol.ts";
+import type {
+  Closable,
+  Delivery,
+  Inbox,
+  Listener,
+  PublishOptions,
+  Reply,
+  ReplyAddress,
+  StateRecord,
+  Transport,
+} from "../../transport.ts";
+import { type Holder, takeClaim } from "./claims.ts";
+import { isDenied, isGone, shareFailure } from "./failures.ts";
+import { watchInbox } from "./inbox.ts";
+import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
+import { deliveryKey } from "./letter.ts";
+import { publishFile, sampleTime } from "./publish.ts";
+import { lookUp } from "./read.ts";
+import { Replies } from "./replies.ts";
+import { Share, type ShareOptions } from "./share.ts";
+import { instantMs } from "./share_clock.ts";
+import { readState, readStates } from "./states.ts";
+
+export class ShareTransport implements Transport {
+  readonly #share: Share;
+  readonly #open = new Set<Closable>();
+  readonly #replies = new Set<Replies>();
+  #isConnected = false;
+
+  /** @param root the shared folder, absolute */
+  constructor(root: string, options: ShareOptions) {
+    this.#share = new Share(root, options);
+  }
+
+  async connect(): Promise<void> {
+    if (this.#isConnected) return;
+    const { root } = this.#share.layout;
+    try {
+      await this.#share.examine(true);
+      await this.#readTime();
+    } catch (error) {
+      const failure = await shareFailure(error, "use the share", root, this.#share.fs);
+      if (failure.code === "unavailable") throw failure;
+      throw new CourierError("unavailable", failure.message, { hint: failure.hint, cause: error });
+    }
+    this.#isConnected = true;
+  }
+
+  async close(): Promise<void> {
+    this.#isConnected = false;
+    await Promise.all([...this.#open].map(async (closable) => await closable.close()));
+  }
+
+  now(): number {
+    if (this.#isConnected && this.#share.time.isInStep && this.#share.time.askForSample()) {
+      this.#readTime().catch((error: unknown) => this.#share.log.debug({ error }, "share's time not read"));
+    }
+    return this.#share.time.now();
+  }
+
+  get description(): string {
+    const { description, time } = this.#share;
+    return this.#isConnected && !time.isInStep ? `${description} (read-only: by this machine's clock)` : description;
+  }
+
+  async send(inbox: Inbox, id: string, text: string, { durable }: PublishOptions): Promise<void> {
+    const folder = this.#share.layout.inbox(inbox);
+    await this.#attempt(`send ${JSON.stringify(id)}`, folder, async () => {
+      if (await publishFile(this.#share, folder, COMMAND_FILES.format(id), text, durable)) return;
+      throw noInbox(inbox);
+    });
+    for (const replies of this.#replies) replies.stir();
+  }
+
+  async withdraw(inbox: Inbox, id: string): Promise<boolean> {
+    const folder = this.#share.layout.inbox(inbox);
+    const action = `withdraw ${JSON.stringify(id)}`;
+    return await this.#attempt(action, folder, async () => await this.#remove(folder, COMMAND_FILES.format(id)));
+  }
+
+  async openReplies(
+    address: ReplyAddress,
+    wanted: (id: string) => boolean,
+    deliver: (reply: Reply) => void,
+  ): Promise<Closable> {
+    const replies = new Replies(this.#share, address, wanted, (reply) => {
+      this.#callBack(() => deliver(reply));
+    });
+    await this.#attempt("receive replies", this.#share.layout.replies(address), async () => await replies.open());
+    this.#replies.add(replies);
+    return this.#closable(async () => {
+      this.#replies.delete(replies);
+      await replies.close();
+    });
+  }
+
+  async releaseReply(address: ReplyAddress, id: string): Promise<void> {
+    const folder = this.#share.layout.replies(address);
+    const action = `release the reply ${JSON.stringify(id)}`;
+    await this.#attempt(action, folder, async () => await this.#remove(folder, RESPONSE_FILES.format(id)));
+  }
+
+  async openInbox(inbox: Inbox): Promise<void> {
+    const folder = this.#share.layout.inbox(inbox);
+    await this.#attempt("make an inbox", folder, async () => await this.#share.madeFolder(folder));
+  }
+
+  async receive(inbox: Inbox, listener: Listener): Promise<Closable> {
+    const folder = this.#share.layout.inbox(inbox);
+    await this.#attempt("receive", folder, async () => {
+      if ((await this.#share.folder(folder)) === null) throw noInbox(inbox);
+    });
+    const watch = watchInbox(this.#share, inbox, {
+      deliver: (delivery) => this.#callBack(() => listener.deliver(delivery)),
+      refuse: (name, reason) => this.#callBack(() => listener.refuse?.(name, reason)),
+      interrupted: (error) => this.#callBack(() => listener.interrupted?.(error)),
+      restored: () => this.#callBack(() => listener.restored?.()),
+    });
+    return this.#closable(async () => await watch.close());
+  }
+
+  async isUnchanged(delivery: Delivery): Promise<boolean> {
+    const folder = this.#share.layout.inbox(delivery.inbox);
+    return await this.#attempt("look again", folder, async () => await this.#lies(folder, delivery));
+  }
+
+  async claim(delivery: Delivery, holder: Holder): Promise<boolean> {
+    const { claims } = this.#share.layout;
+    const action = `claim ${JSON.stringify(delivery.key)}`;
+    return await this.#attempt(action, claims, async () => await takeClaim(this.#share, delivery.key, holder));
+  }
+
+  async release(delivery: Delivery): Promise<void> {
+    const folder = this.#share.layout.inbox(delivery.inbox);
+    await this.#attempt(`release ${JSON.stringify(delivery.id)}`, folder, async () => {
+      if (await this.#lies(folder, delivery)) await this.#remove(folder, COMMAND_FILES.format(delivery.id));
+    });
+  }
+
+  async respond(address: ReplyAddress, id: string, text: string, { durable }: PublishOptions): Promise<boolean> {
+    const folder = this.#share.layout.replies(address);
+    return await this.#attempt(
+      `answer ${JSON.stringify(id)}`,
+      folder,
+      async () => await publishFile(this.#share, folder, RESPONSE_FILES.format(id), text, durable),
+    );
+  }
+
+  async respondedAtMs(address: ReplyAddress, id: string): Promise<number | null> {
+    const folder = this.#share.layout.replies(address);
+    return await this.#attempt(`look for the answer to ${JSON.stringify(id)}`, folder, async () => {
+      const found = await lookUp(this.#share, folder, RESPONSE_FILES.format(id), 0);
+      return found === null ? null : instantMs(found.facts.mtimeNs);
+    });
+  }
+
+  async publishState(agent: string, text: string): Promise<void> {
+    const { status } = this.#share.layout;
+    await this.#attempt("publish the state", status, async () => {
+      await publishFile(this.#share, status, STATE_FILES.format(agent), text, false);
+    });
+  }
+
+  async readStates(): Promise<readonly StateRecord[]> {
+    return await this.#attempt("read states", this.#share.layout.status, async () => await readStates(this.#share));
+  }
+
+  async readState(agent: string): Promise<StateRecord | null> {
+    const { status } = this.#share.layout;
+    return await this.#attempt("read a state", status, async () => await readState(this.#share, agent));
+  }
+
+  /** Does it when connected; a failure is mapped here, and only here. */
+  async #attempt<T>(action: string, folder: Folder, run: () => Promise<T>): Promise<T> {
+    if (!this.#isConnected) {
+      throw new CourierError("unavailable", `Cannot ${action}: ${this.#share.description} is not connected`);
+    }
+    try {
+      return await run();
+    } catch (error) {
+      throw await shareFailure(error, action, folder.path, this.#share.fs);
+    }
+  }
+
+  async #readTime(): Promise<void> {
+    try {
+      await sampleTime(this.#share);
+    } catch (error) {
+      // Who may only read, as gpuctl on somebody else's share may, goes by its own clock.
+      if (!isDenied(error)) throw error;
+    }
+  }
+
+  async #lies(folder: Folder, { id, key }: Delivery): Promise<boolean> {
+    const found = await lookUp(this.#share, folder, COMMAND_FILES.format(id), LIMITS.commandBytes);
+    return found !== null && deliveryKey(id, found) === key;
+  }
+
+  async #remove(folder: Folder, name: string): Promise<boolean> {
+    if ((await this.#share.folder(folder)) === null) return false;
+    try {
+      await this.#share.fs.unlink(join(folder.path, name));
+      return true;
+    } catch (error) {
+      if (isGone(error)) return false;
+      throw error;
+    }
+  }
+
+  #callBack(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#share.log.error({ error }, "a subscriber failed");
+    }
+  }
+
+  #closable(end: () => Promise<void>): Closable {
+    const closable: Closable = {
+      close: async () => {
+        if (this.#open.delete(closable)) await end();
+      },
+    };
+    this.#open.add(closable);
+    return closable;
+  }
+}
+
+function noInbox(inbox: Inbox): CourierError {
+  const agent = inbox === "shared" ? "shared" : inbox.agent;
+  return new CourierError("not_found", `No agent has an inbox as ${JSON.stringify(agent)}`);
+}

@@ -1,0 +1,81 @@
+// A system error of the share as ours, mapped once. Imports errors.
+import { CourierError, type ErrorCode, systemCode } from "../../errors.ts";
+import { describeAccess } from "./folders.ts";
+import type { Primitives } from "./primitives.ts";
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly state: string;
+  readonly hint?: string;
+}
+
+const FULL = "Remove files there or make it larger";
+const DESCRIPTORS: Meaning = { code: "exhausted", state: "this machine has no file descriptors or memory left" };
+const AWAY: Meaning = { code: "unavailable", state: "the share does not answer" };
+const GONE: Meaning = { code: "unavailable", state: "a folder went away meanwhile" };
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ENOSPC: { code: "exhausted", state: "no space is left on the share", hint: FULL },
+  EDQUOT: { code: "exhausted", state: "the disk quota on the share is used up", hint: FULL },
+  EROFS: { code: "forbidden", state: "the share is mounted read-only", hint: "Mount it read-write" },
+  EACCES: { code: "forbidden", state: "permission denied" },
+  EPERM: { code: "forbidden", state: "permission denied" },
+  EISDIR: { code: "forbidden", state: "a folder lies where the file belongs", hint: "Remove that folder" },
+  ELOOP: { code: "forbidden", state: "a link lies where a file or folder belongs", hint: "Remove that link" },
+  EXDEV: {
+    code: "unavailable",
+    state: "its .tmp folder is on another file system",
+    hint: "Mount the share as a whole",
+  },
+  EMFILE: DESCRIPTORS,
+  ENFILE: DESCRIPTORS,
+  ENOMEM: DESCRIPTORS,
+  ENOENT: GONE,
+  ENOTDIR: GONE,
+  ESTALE: GONE,
+  EAGAIN: AWAY,
+  EBUSY: AWAY,
+  ECONNREFUSED: AWAY,
+  ECONNRESET: AWAY,
+  EHOSTDOWN: AWAY,
+  EHOSTUNREACH: AWAY,
+  EINTR: AWAY,
+  EIO: AWAY,
+  ENETUNREACH: AWAY,
+  ENODEV: AWAY,
+  ENOTCONN: AWAY,
+  EREMOTEIO: AWAY,
+  ESHUTDOWN: AWAY,
+  ETIMEDOUT: AWAY,
+};
+
+/**
+ * The error of a failed action on the share: `Cannot send "ping-1" in /mnt/shared/gpu_commands: …`. A `CourierError` stays.
+ * @param action what was tried, as it follows "Cannot"
+ * @param folder where; for a denied action its owner, mode and the command that mends it are told
+ */
+export async function shareFailure(
+  error: unknown,
+  action: string,
+  folder: string,
+  fs: Primitives,
+): Promise<CourierError> {
+  if (error instanceof CourierError) return error;
+  const system = systemCode(error) ?? "no system error";
+  const { code, state, hint } = MEANINGS[system] ?? { code: "internal", state: "unexpected failure" };
+  const access = system === "EACCES" || system === "EPERM" ? await describeAccess(fs, folder) : undefined;
+  const message = `Cannot ${action} in ${folder}: ${access?.state ?? `${state} (${system})`}`;
+  return new CourierError(code, message, { hint: access?.hint ?? hint, cause: error });
+}
+
+/** True when the name was removed or replaced between a listing and its use: list again, nothing to report. */
+export function isGone(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "ENOENT" || code === "ESTALE" || code === "ENOTDIR";
+}
+
+/** True when this user may not do it. */
+export function isDenied(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "EACCES" || code === "EPERM" || code === "EROFS";
+}

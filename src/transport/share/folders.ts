@@ -1,0 +1,100 @@
+// Folders on the share: real ones only, made with their parent's group and modes, explained when they cannot be used.
+// Imports errors and node:fs constants.
+import { constants } from "node:fs";
+import { CourierError, systemCode } from "../../errors.ts";
+import type { Facts, Primitives } from "./primitives.ts";
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+const SETGID = 0o2000;
+
+/**
+ * The folder as it is now.
+ * @returns null when nothing lies there
+ * @throws CourierError `forbidden` when something else lies there: a link leads who knows where
+ */
+export async function realFolder(fs: Primitives, path: string): Promise<Facts | null> {
+  const facts = await factsAt(fs, path);
+  if (facts === null || facts.kind === "folder") return facts;
+  const isLink = facts.kind === "link";
+  throw new CourierError(
+    "forbidden",
+    `Cannot use ${path}: it is ${isLink ? "a link" : "no folder"}, ${ownership(facts)}`,
+    {
+      hint: isLink ? `Remove it: sudo rm ${path}` : `Move it away: sudo mv ${path} ${path}.old`,
+    },
+  );
+}
+
+/**
+ * Makes a folder when it is not there. It takes group and modes of `parent`, whatever the umask, and setgid so that what
+ * is made inside keeps the group.
+ */
+export async function makeRealFolder(fs: Primitives, path: string, parent: Facts): Promise<Facts> {
+  const mode = folderMode(parent);
+  try {
+    await fs.mkdir(path, mode);
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+    const there = await realFolder(fs, path);
+    if (there !== null) return there;
+    throw error;
+  }
+  // By descriptor and without following links: the name may be replaced right after mkdir.
+  const folder = await fs.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    await takeAfter(fs, folder, await fs.fstat(folder), parent.gid, mode);
+    return await fs.fstat(folder);
+  } finally {
+    await fs.close(folder);
+  }
+}
+
+/** Gives an open file or folder this group and mode; the group only where that is allowed. */
+export async function takeAfter(fs: Primitives, file: number, is: Facts, gid: number, mode: number): Promise<void> {
+  if (is.gid !== gid) {
+    try {
+      await fs.fchown(file, is.uid, gid);
+    } catch (error) {
+      // Only members may give a file to a group; it then keeps ours, and its modes say who may use it.
+      if (systemCode(error) !== "EPERM") throw error;
+    }
+  }
+  // After chown, which clears setgid.
+  if (is.gid !== gid || is.mode !== mode) await fs.fchmod(file, mode);
+}
+
+/** The mode of a file in a folder: its read and write bits; the owner may always do both. */
+export function fileMode(folder: Facts): number {
+  return (folder.mode & 0o666) | 0o600;
+}
+
+function folderMode(parent: Facts): number {
+  return (parent.mode & 0o777) | 0o700 | SETGID;
+}
+
+/** Why a folder denies us, and the command that mends it. */
+export async function describeAccess(
+  fs: Primitives,
+  path: string,
+): Promise<{ state: string; hint: string } | undefined> {
+  const facts = await factsAt(fs, path).catch(() => null);
+  if (facts === null) return undefined;
+  const [uid, gid] = [process.geteuid?.() ?? -1, process.getegid?.() ?? -1];
+  return {
+    state: `permission denied for uid ${uid}, gid ${gid}: it is ${ownership(facts)}`,
+    hint: `Let its group in: sudo chgrp ${gid} ${path} && sudo chmod g+rwxs ${path}`,
+  };
+}
+
+async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {
+  try {
+    return await fs.lstat(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function ownership({ uid, gid, mode }: Facts): string {
+  return `owned by ${uid}:${gid}, mode ${mode.toString(8).padStart(4, "0")}`;
+}

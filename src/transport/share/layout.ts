@@ -1,0 +1,91 @@
+// Where everything lies on the share: every path is built here, from names that passed the grammar. Imports protocol.
+import { join } from "node:path";
+import { CourierError } from "../../errors.ts";
+import { AgentName, CommandId } from "../../protocol.ts";
+import type { Inbox, ReplyAddress } from "../../transport.ts";
+
+/** A folder of the share, and the one of the two top folders that it is or lies in. */
+export interface Folder {
+  readonly top: string;
+  readonly path: string;
+}
+
+/** How a kind of file is named for the id or agent it belongs to. */
+export interface Naming {
+  /** @throws CourierError `invalid` when it does not fit the grammar */
+  format(name: string): string;
+  /** @returns null for every other file name */
+  parse(fileName: string): string | null;
+}
+
+export const COMMAND_FILES = naming(".json", "id", CommandId);
+export const RESPONSE_FILES = naming("_response.json", "id", CommandId);
+export const STATE_FILES = naming("_status.json", "agent name", AgentName);
+
+const CLAIM = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}~[0-9a-f]{16}$/;
+
+export class Layout {
+  readonly root: string;
+  /** Its path is that of its own top. */
+  readonly commands: Folder;
+  readonly status: Folder;
+  readonly claims: Folder;
+
+  constructor(root: string) {
+    this.root = root;
+    this.commands = topFolder(root, "gpu_commands");
+    this.status = topFolder(root, "gpu_status");
+    this.claims = inside(this.commands, ".claims");
+  }
+
+  inbox(inbox: Inbox): Folder {
+    return inbox === "shared" ? this.commands : inside(this.commands, requireName(inbox.agent));
+  }
+
+  replies(address: ReplyAddress): Folder {
+    return address === "shared" ? this.status : inside(this.status, requireName(address.replyTo));
+  }
+
+  /** Where files for this folder are written before they are published. */
+  temporary(folder: Folder): Folder {
+    return { top: folder.top, path: join(folder.top, ".tmp") };
+  }
+
+  claim(key: string): string {
+    if (!CLAIM.test(key)) throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: no delivery key`);
+    return join(this.claims.path, key);
+  }
+}
+
+function topFolder(root: string, name: string): Folder {
+  const path = join(root, name);
+  return { top: path, path };
+}
+
+function inside({ top }: Folder, name: string): Folder {
+  return { top, path: join(top, name) };
+}
+
+function requireName(name: string): string {
+  return requireFit(AgentName, "agent name", name);
+}
+
+function naming(suffix: string, what: string, grammar: typeof CommandId): Naming {
+  return {
+    format: (name) => `${requireFit(grammar, what, name)}${suffix}`,
+    parse: (fileName) => {
+      if (!fileName.endsWith(suffix)) return null;
+      const name = fileName.slice(0, -suffix.length);
+      return grammar.safeParse(name).success ? name : null;
+    },
+  };
+}
+
+function requireFit(grammar: typeof CommandId, what: string, name: string): string {
+  const result = grammar.safeParse(name);
+  if (result.success) return name;
+  throw new CourierError(
+    "invalid",
+    `Cannot use ${JSON.stringify(name)} as ${what}: ${result.error.issues[0]?.message}`,
+  );
+}

@@ -1,0 +1,32 @@
+// A command or response as a file holds it: its key, and whether it is whole. Imports types.
+import { createHash } from "node:crypto";
+import type { Content } from "../../transport.ts";
+import type { Found } from "./read.ts";
+
+export interface Letter {
+  readonly id: string;
+  readonly key: string;
+  readonly content: Content;
+  readonly mtimeNs: bigint;
+}
+
+/** `<id>~<16 hex>` over the bytes and the mtime in ns: equal for every reader and after a restart. */
+export function deliveryKey(id: string, found: Found): string {
+  const hash = createHash("sha256");
+  hash.update(found.is === "read" ? found.bytes : `${found.reason}, ${found.facts.size} bytes`);
+  return `${id}~${hash.update(`\0${found.facts.mtimeNs}`).digest("hex").slice(0, 16)}`;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** What a letter holds; null while it is not whole: empty, half-written, or not JSON at all. */
+export function wholeContent(found: Found): Content | null {
+  if (found.is === "refused") return { refused: found.reason };
+  try {
+    const text = utf8.decode(found.bytes);
+    JSON.parse(text);
+    return { text };
+  } catch {
+    return null;
+  }
+}

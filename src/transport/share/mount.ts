@@ -1,0 +1,75 @@
+// What kind of file system the share is on, and whether it is the one it was. Imports node:fs for /proc and state files.
+import { readFileSync, writeFileSync } from "node:fs";
+import { systemCode } from "../../errors.ts";
+
+/** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
+const LOCAL: Readonly<Record<number, string>> = {
+  0x0000ef53: "ext4",
+  0x01021994: "tmpfs",
+  0x2fc12fc1: "zfs",
+  0x58465342: "xfs",
+  0x794c7630: "overlay",
+  0x9123683e: "btrfs",
+  0xca451a4e: "bcachefs",
+  0xf2f52010: "f2fs",
+};
+
+/** Everything else is taken for a network: that works everywhere, only slower. */
+const NETWORK: Readonly<Record<number, string>> = {
+  0x00006969: "nfs",
+  0x00c36400: "ceph",
+  0x01021997: "9p",
+  0x0bd00bd0: "lustre",
+  0x19830326: "beegfs",
+  0x47504653: "gpfs",
+  0x65735546: "fuse",
+  0xfe534d42: "smb2",
+  0xff534d42: "cifs",
+};
+
+export interface Kind {
+  /** `ext4`, `nfs`; stands in the remembered file. */
+  readonly name: string;
+  readonly isNetwork: boolean;
+}
+
+/** @param magic `f_type` of statfs */
+export function kindOf(magic: number): Kind {
+  const type = magic >>> 0;
+  const local = LOCAL[type];
+  if (local !== undefined) return { name: local, isNetwork: false };
+  return { name: NETWORK[type] ?? `type-${type.toString(16)}`, isNetwork: true };
+}
+
+/**
+ * The mount's own word for its kind, which is finer: `nfs4`, `ext3`, `fuse.sshfs`. From /proc, which never hangs.
+ * @returns null when the device is in no mount entry, as on btrfs
+ */
+export function mountedAs(device: bigint): string | null {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);
+  const line = readMounts().find((entry) => entry.split(" ")[2] === `${major}:${minor}`);
+  return line?.split(" - ")[1]?.split(" ")[0] ?? null;
+}
+
+function readMounts(): string[] {
+  try {
+    return readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  } catch {
+    return [];
+  }
+}
+
+/** @returns null when none was remembered */
+export function readRememberedKind(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+export function rememberKind(file: string, { name }: Kind): void {
+  writeFileSync(file, `${name}\n`);
+}

@@ -1,0 +1,96 @@
+// Publishing: a file is written in .tmp/ and renamed into place, whole when it becomes visible. Imports node:fs constants.
+import { constants } from "node:fs";
+import { join } from "node:path";
+import { isGone } from "./failures.ts";
+import { fileMode, takeAfter } from "./folders.ts";
+import type { Folder } from "./layout.ts";
+import type { Facts } from "./primitives.ts";
+import type { Share } from "./share.ts";
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+
+/**
+ * Publishes text under a name; replaces what lies there. One change of the folder that is watched.
+ * @returns false when the folder is gone: nothing was published, and it is not made again
+ */
+export async function publishFile(
+  share: Share,
+  folder: Folder,
+  name: string,
+  text: string,
+  durable: boolean,
+): Promise<boolean> {
+  const target = await share.folder(folder);
+  if (target === null) return false;
+  const temporary = await writeTemporary(share, folder, text, durable, target);
+  try {
+    await share.fs.rename(temporary, join(folder.path, name));
+  } catch (error) {
+    await discard(share, temporary);
+    if (isGone(error) && (await share.folder(folder)) === null) return false;
+    throw error;
+  }
+  if (durable) await syncFolder(share, folder.path);
+  return true;
+}
+
+/**
+ * Writes a file in .tmp/ for a folder, with that folder's group and modes, and takes the time from it.
+ * @returns its path, for one rename or link
+ */
+export async function writeTemporary(
+  share: Share,
+  folder: Folder,
+  text: string,
+  durable: boolean,
+  target: Facts,
+): Promise<string> {
+  const { fs } = share;
+  const temporary = share.layout.temporary(folder);
+  await share.madeFolder(temporary);
+  const path = join(temporary.path, crypto.randomUUID());
+  const mode = fileMode(target);
+  const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  try {
+    try {
+      if (text !== "") await fs.write(file, Buffer.from(text));
+      const facts = await fs.fstat(file);
+      share.time.saw(facts.mtimeNs);
+      await takeAfter(fs, file, facts, target.gid, mode);
+      if (durable) await fs.fsync(file);
+    } finally {
+      // A network file system may tell only now that there was no room.
+      await fs.close(file);
+    }
+  } catch (error) {
+    await discard(share, path);
+    throw error;
+  }
+  return path;
+}
+
+/** Makes what was renamed or linked into a folder survive a power cut. */
+export async function syncFolder({ fs }: Share, path: string): Promise<void> {
+  const folder = await fs.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    await fs.fsync(folder);
+  } finally {
+    await fs.close(folder);
+  }
+}
+
+/** Removes a file in .tmp/; one that stays is swept after an hour. */
+export async function discard({ fs }: Share, path: string): Promise<void> {
+  try {
+    await fs.unlink(path);
+  } catch {
+    // What went wrong before is what the caller is told.
+  }
+}
+
+/** Brings the share's clock in step by a file of its own. */
+export async function sampleTime(share: Share): Promise<void> {
+  const { status } = share.layout;
+  const target = await share.folder(status);
+  if (target !== null) await discard(share, await writeTemporary(share, status, "", false, target));
+}

@@ -1,0 +1,94 @@
+// Reading what was listed: regular files only, bounded, to the end, and never blocked by what somebody planted.
+// Imports errors and node:fs constants.
+import { constants } from "node:fs";
+import { join } from "node:path";
+import { systemCode } from "../../errors.ts";
+import { isGone } from "./failures.ts";
+import type { Folder } from "./layout.ts";
+import { type Facts, isSameFile, type Primitives } from "./primitives.ts";
+import type { Share } from "./share.ts";
+
+/** What a look at a listed name found. */
+export type Look = { readonly is: "gone" } | { readonly is: "same" } | Found;
+
+/** Something lies there: its bytes, or why it is refused unread. */
+export type Found =
+  | { readonly is: "read"; readonly facts: Facts; readonly bytes: Buffer }
+  | { readonly is: "refused"; readonly facts: Facts; readonly reason: string };
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ELOOP: "is a link",
+  ENXIO: "is no regular file",
+  EACCES: "may not be read by this user",
+  EPERM: "may not be read by this user",
+};
+
+/**
+ * Opens and reads one file.
+ * @param known what was read before: while it is the same, it is not read again
+ */
+export async function look(fs: Primitives, path: string, maxBytes: number, known?: Facts): Promise<Look> {
+  try {
+    // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
+    const file = await fs.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      return await lookInto(fs, file, maxBytes, known);
+    } finally {
+      await fs.close(file);
+    }
+  } catch (error) {
+    if (isGone(error)) return { is: "gone" };
+    const reason = UNREADABLE[systemCode(error) ?? ""];
+    if (reason === undefined) throw error;
+    return await refuse(fs, path, reason, known);
+  }
+}
+
+async function lookInto(fs: Primitives, file: number, maxBytes: number, known: Facts | undefined): Promise<Look> {
+  const facts = await fs.fstat(file);
+  if (known !== undefined && isSameFile(facts, known)) return { is: "same" };
+  if (facts.kind !== "file") {
+    return { is: "refused", facts, reason: facts.kind === "folder" ? "is a folder" : "is no regular file" };
+  }
+  const bytes = facts.size > maxBytes ? null : await readToEnd(fs, file, facts.size, maxBytes);
+  if (bytes !== null) return { is: "read", facts, bytes };
+  return { is: "refused", facts, reason: `is larger than ${maxBytes} bytes` };
+}
+
+/** @returns null when there is more than `maxBytes` */
+async function readToEnd(fs: Primitives, file: number, size: number, maxBytes: number): Promise<Buffer | null> {
+  // The size only says how much room to begin with: on a network file system it lags behind.
+  let buffer = Buffer.allocUnsafe(Math.min(Math.max(size, 1023), maxBytes) + 1);
+  let length = 0;
+  for (;;) {
+    const bytes = await fs.read(file, buffer, length);
+    length += bytes;
+    if (bytes === 0) return buffer.subarray(0, length);
+    if (length > maxBytes) return null;
+    if (length === buffer.length) buffer = Buffer.concat([buffer], Math.min(2 * length, maxBytes) + 1);
+  }
+}
+
+async function refuse(fs: Primitives, path: string, reason: string, known: Facts | undefined): Promise<Look> {
+  try {
+    const facts = await fs.lstat(path);
+    if (known !== undefined && isSameFile(facts, known)) return { is: "same" };
+    return { is: "refused", facts, reason };
+  } catch (error) {
+    if (isGone(error)) return { is: "gone" };
+    throw error;
+  }
+}
+
+/**
+ * Looks at one file by name. On a network file system only a listing makes sure of what is
+ * there, and asking for a name that no listing has shown plants a "not there" that the kernel keeps for up to a minute.
+ */
+export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
+  if ((await share.folder(folder)) === null) return null;
+  if (share.isNetwork && !(await share.fs.readdir(folder.path)).includes(name)) return null;
+  const found = await look(share.fs, join(folder.path, name), maxBytes);
+  return found.is === "read" || found.is === "refused" ? found : null;
+}

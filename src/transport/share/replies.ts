@@ -1,0 +1,107 @@
+// An address for replies in use: its folder, the sign that its owner lives, and the watch on what comes. Imports protocol.
+import { join } from "node:path";
+import { LIMITS } from "../../protocol.ts";
+import type { Closable, Reply, ReplyAddress } from "../../transport.ts";
+import { Box } from "./box.ts";
+import { type Folder, RESPONSE_FILES } from "./layout.ts";
+import type { Facts } from "./primitives.ts";
+import { discard, publishFile } from "./publish.ts";
+import type { Share } from "./share.ts";
+import { Watch } from "./watcher.ts";
+
+/** Its mtime says that somebody still reads here; a day old, the folder is swept. */
+const SIGN_OF_LIFE = ".alive";
+const RENEWED_EVERY_MS = 3_600_000;
+const RETRY_MS = 60_000;
+/** An answer may arrive while the folder is being emptied. */
+const REMOVAL_ATTEMPTS = 3;
+
+/** Opened when `open()` resolved. */
+export class Replies implements Closable {
+  readonly #share: Share;
+  readonly #folder: Folder;
+  readonly #isOwn: boolean;
+  readonly #closed = new AbortController();
+  readonly #box: Box;
+  #watch: Watch | null = null;
+
+  constructor(share: Share, address: ReplyAddress, wanted: (id: string) => boolean, deliver: (reply: Reply) => void) {
+    this.#share = share;
+    this.#folder = share.layout.replies(address);
+    this.#isOwn = address !== "shared";
+    this.#box = new Box({
+      path: this.#folder.path,
+      fs: () => share.fs,
+      clock: share.clock,
+      maxBytes: LIMITS.responseBytes,
+      rewritten: false,
+      idOf: (name) => {
+        const id = RESPONSE_FILES.parse(name);
+        return id !== null && (this.#isOwn || wanted(id)) ? id : null;
+      },
+      emit: ({ id, content }) => deliver({ id, content }),
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.#make();
+    const [share, folder, box] = [this.#share, this.#folder, this.#box];
+    this.#watch = new Watch({ share, folder, box, remake: async () => await this.#make() });
+    if (this.#isOwn) void this.#stayAlive();
+  }
+
+  /** A command was sent: its answer will come here soon. */
+  stir(): void {
+    this.#watch?.stir();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    await this.#watch?.close();
+    if (!this.#isOwn) return;
+    try {
+      await this.#remove();
+    } catch (error) {
+      this.#share.log.debug({ error, folder: this.#folder.path }, "reply folder left behind");
+    }
+  }
+
+  async #make(): Promise<Facts> {
+    const facts = await this.#share.madeFolder(this.#folder);
+    if (this.#isOwn) await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", false);
+    return facts;
+  }
+
+  async #stayAlive(): Promise<void> {
+    const { clock, log } = this.#share;
+    let waitMs = RENEWED_EVERY_MS;
+    for (;;) {
+      await clock.sleep(waitMs, this.#closed.signal);
+      if (this.#closed.signal.aborted) return;
+      try {
+        await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", false);
+        waitMs = RENEWED_EVERY_MS;
+      } catch (error) {
+        log.debug({ error, folder: this.#folder.path }, "sign of life not renewed");
+        waitMs = RETRY_MS;
+      }
+    }
+  }
+
+  /** Removes what is ours, and the folder when nothing else lies in it. */
+  async #remove(): Promise<void> {
+    const { fs } = this.#share;
+    for (let attempt = 1; (await this.#share.folder(this.#folder)) !== null; attempt++) {
+      for (const name of await fs.readdir(this.#folder.path)) {
+        const isOurs = name === SIGN_OF_LIFE || RESPONSE_FILES.parse(name) !== null;
+        if (isOurs) await discard(this.#share, join(this.#folder.path, name));
+      }
+      try {
+        await fs.rmdir(this.#folder.path);
+      } catch (error) {
+        if (attempt === REMOVAL_ATTEMPTS) throw error;
+      }
+    }
+  }
+}

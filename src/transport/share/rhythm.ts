@@ -1,0 +1,13 @@
+// The contract between a watch and what tells it when to look. Imports types.
+import type { Facts } from "./primitives.ts";
+
+/** When a folder is listed, and what wakes its watch before. */
+export interface Rhythm {
+  /** Called before each listing with the folder as it is now. */
+  prepare(folder: Facts): void;
+  /** Until the next listing. */
+  intervalMs(): number;
+  /** Something came, or is expected to come soon. */
+  stir(): void;
+  close(): void;
+}

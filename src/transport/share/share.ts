@@ -1,0 +1,163 @@
+// The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
+// Imports errors, clock, log and the driver's own files.
+import type { Clock } from "../../clock.ts";
+import { CourierError, systemCode } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { makeRealFolder, realFolder } from "./folders.ts";
+import { Gate } from "./gate.ts";
+import { type Folder, Layout } from "./layout.ts";
+import { localPrimitives } from "./local_primitives.ts";
+import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount.ts";
+import { networkPrimitives } from "./network_primitives.ts";
+import type { Facts, Primitives } from "./primitives.ts";
+import { ShareClock } from "./share_clock.ts";
+
+export interface ShareOptions {
+  /** Who may make the two top folders: nobody, whoever finds a network file system there, or we in any case. */
+  readonly create: "never" | "network" | "always";
+  /** Forces how the share is watched and called; `auto` goes by the kind of file system. */
+  readonly watch: "auto" | "local" | "network";
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
+  readonly rememberIn?: string;
+}
+
+export class Share {
+  readonly layout: Layout;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly time: ShareClock;
+  readonly #options: ShareOptions;
+  /** What asks first: whether the file system can hang is not known yet. */
+  readonly #probe: Primitives;
+  /** The devices of the top folders when they were looked at. */
+  readonly #devices = new Map<string, bigint>();
+  #fs: Primitives;
+  #isNetwork = true;
+  #description: string;
+
+  constructor(root: string, options: ShareOptions) {
+    this.layout = new Layout(root);
+    this.clock = options.clock;
+    this.log = options.log;
+    this.time = new ShareClock(options.clock);
+    this.#options = options;
+    this.#probe = networkPrimitives(new Gate(options.clock));
+    this.#fs = this.#probe;
+    this.#description = `share at ${root}`;
+  }
+
+  /** The file calls that suit the file system. */
+  get fs(): Primitives {
+    return this.#fs;
+  }
+
+  /** Whether changes are found by listing alone: other machines' changes cause no events here. */
+  get isNetwork(): boolean {
+    return this.#isNetwork;
+  }
+
+  get description(): string {
+    return this.#description;
+  }
+
+  /**
+   * Finds out what the share is on and that its folders are there.
+   * @param first makes the folders where that is allowed; later they are missing because something was unmounted
+   * @throws CourierError `unavailable` with the reason and what to do
+   */
+  async examine(first: boolean): Promise<void> {
+    const { root, commands, status } = this.layout;
+    const { watch, rememberIn } = this.#options;
+    const rootFacts = await this.#examineRoot();
+    const kind = kindOf(await this.#probe.statfs(root));
+    const remembered = this.#requireRemembered(kind);
+    this.#isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
+    this.#fs = this.#isNetwork ? this.#probe : localPrimitives;
+    for (const { path } of [commands, status]) {
+      const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
+      this.#devices.set(path, facts.dev);
+    }
+    const forced = this.#isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
+    this.#description = `${mountedAs(rootFacts.dev) ?? kind.name} at ${root}${forced}`;
+    if (rememberIn !== undefined && !remembered) rememberKind(rememberIn, kind);
+  }
+
+  /**
+   * The folder as it is now: a real folder, inside the share that we know.
+   * @returns null when it is gone; a top folder never is
+   * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when a link lies in its place
+   */
+  async folder(folder: Folder): Promise<Facts | null> {
+    const top = await this.#top(folder.top);
+    return folder.path === folder.top ? top : await realFolder(this.#fs, folder.path);
+  }
+
+  /** As `folder`, and makes it when it is not there. */
+  async madeFolder(folder: Folder): Promise<Facts> {
+    const top = await this.#top(folder.top);
+    if (folder.path === folder.top) return top;
+    return (await realFolder(this.#fs, folder.path)) ?? (await makeRealFolder(this.#fs, folder.path, top));
+  }
+
+  async #top(path: string): Promise<Facts> {
+    const facts = await realFolder(this.#fs, path);
+    if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
+    // Another device: unmounted, or mounted anew. Which of them, and how to go on, is seen by looking from the start.
+    await this.examine(false);
+    const again = await realFolder(this.#fs, path);
+    if (again !== null) return again;
+    throw this.#missing(path);
+  }
+
+  async #examineRoot(): Promise<Facts> {
+    const { root } = this.layout;
+    try {
+      const facts = await this.#probe.stat(root);
+      if (facts.kind === "folder") return facts;
+    } catch (error) {
+      if (systemCode(error) !== "ENOENT") throw error;
+      throw new CourierError("unavailable", `${root} does not exist: not mounted?`, {
+        hint: "Mount it, or name the shared folder with --share",
+      });
+    }
+    throw new CourierError("unavailable", `${root} is no folder`, { hint: "Name the shared folder with --share" });
+  }
+
+  /** @returns whether it is remembered already */
+  #requireRemembered(kind: Kind): boolean {
+    const { rememberIn } = this.#options;
+    const before = rememberIn === undefined ? null : readRememberedKind(rememberIn);
+    if (before === null || before === kind.name) return before !== null;
+    throw new CourierError("unavailable", `${this.layout.root} is on ${kind.name}, it was on ${before}: not mounted?`, {
+      hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
+    });
+  }
+
+  async #realTop(path: string): Promise<Facts | null> {
+    try {
+      return await realFolder(this.#fs, path);
+    } catch (error) {
+      if (!(error instanceof CourierError) || error.code !== "forbidden") throw error;
+      throw new CourierError("unavailable", error.message, { hint: error.hint, cause: error });
+    }
+  }
+
+  #mayMake({ isNetwork }: Kind): boolean {
+    const { create } = this.#options;
+    return create === "always" || (create === "network" && isNetwork);
+  }
+
+  async #makeTop(path: string, root: Facts, allowed: boolean): Promise<Facts> {
+    if (!allowed) throw this.#missing(path);
+    return await makeRealFolder(this.#fs, path, root);
+  }
+
+  #missing(path: string): CourierError {
+    const { root } = this.layout;
+    return new CourierError("unavailable", `${root} holds no ${path.slice(root.length + 1)}: not mounted?`, {
+      hint: "Mount it, or start once with --init",
+    });
+  }
+}

@@ -1,0 +1,53 @@
+// The share's clock, kept in step from the mtimes of files that this process made there. Imports the clock.
+import type { Clock } from "../../clock.ts";
+
+/** How long the best sample holds: a quartz drifts well under 1 ms in that time. */
+const SAMPLE_HOLDS_MS = 30_000;
+/** A sample older than this is renewed when the time is asked for. */
+const SAMPLE_FRESH_MS = 5_000;
+
+/**
+ * One clock for every process that uses the share. An mtime is behind the true time by up to a kernel tick (4 ms) and
+ * the way to the server, never ahead: so the sample that is furthest ahead is the best one.
+ */
+export class ShareClock {
+  readonly #clock: Clock;
+  #best: { readonly offsetMs: number; readonly takenAtMs: number } | null = null;
+  #askedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes note of a file that was made just now. */
+  saw(mtimeNs: bigint): void {
+    const nowMs = this.#clock.monotonic();
+    const offsetMs = instantMs(mtimeNs) - nowMs;
+    this.#askedAtMs = nowMs;
+    const best = this.#best;
+    if (best !== null && offsetMs < best.offsetMs && nowMs - best.takenAtMs < SAMPLE_HOLDS_MS) return;
+    this.#best = { offsetMs, takenAtMs: nowMs };
+  }
+
+  /** This machine's clock until the first sample, and for ever where we may not write. */
+  now(): number {
+    return this.#best === null ? this.#clock.now() : this.#clock.monotonic() + this.#best.offsetMs;
+  }
+
+  get isInStep(): boolean {
+    return this.#best !== null;
+  }
+
+  /** True once when a new sample is due. */
+  askForSample(): boolean {
+    const nowMs = this.#clock.monotonic();
+    if (nowMs - this.#askedAtMs < SAMPLE_FRESH_MS) return false;
+    this.#askedAtMs = nowMs;
+    return true;
+  }
+}
+
+/** An mtime in ms since 1970, to the microsecond. */
+export function instantMs(mtimeNs: bigint): number {
+  return Number(mtimeNs / 1000n) / 1000;
+}

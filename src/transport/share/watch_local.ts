@@ -1,0 +1,60 @@
+// Watching on a local disk: inotify tells at once, a listing each second is the safety net. Imports node:fs and the log.
+import { type FSWatcher, watch } from "node:fs";
+import type { Log } from "../../log.ts";
+import type { Facts } from "./primitives.ts";
+import type { Rhythm } from "./rhythm.ts";
+
+const SAFETY_LISTING_MS = 1_000;
+/** While there are no events: inotify has run out of instances, or the folder was replaced just now. */
+const WITHOUT_EVENTS_MS = 200;
+
+export class LocalRhythm implements Rhythm {
+  readonly #path: string;
+  readonly #changed: (name: string | null) => void;
+  readonly #log: Log;
+  #watcher: FSWatcher | null = null;
+  #watched: Facts | null = null;
+  #hasFailed = false;
+
+  /** @param changed receives the name that an event carried */
+  constructor(path: string, changed: (name: string | null) => void, log: Log) {
+    this.#path = path;
+    this.#changed = changed;
+    this.#log = log;
+  }
+
+  prepare(folder: Facts): void {
+    if (this.#watcher === null) return this.#open(folder);
+    if (this.#watched?.ino === folder.ino && this.#watched.dev === folder.dev) return;
+    // Replaced. Bun keeps one inotify watch per path and process, also for a folder that is gone, until its last user
+    // closes it (seen with 1.4.5): so all close in this round, and open in the next.
+    this.close();
+  }
+
+  intervalMs(): number {
+    return this.#watcher === null ? WITHOUT_EVENTS_MS : SAFETY_LISTING_MS;
+  }
+
+  stir(): void {}
+
+  close(): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+    this.#watched = null;
+  }
+
+  #open(folder: Facts): void {
+    try {
+      const watcher = watch(this.#path, (_, name) => this.#changed(name));
+      watcher.on("error", () => {
+        if (this.#watcher === watcher) this.close();
+      });
+      this.#watcher = watcher;
+      this.#watched = folder;
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#hasFailed) this.#log.warn({ error, folder: this.#path }, "cannot watch by events, listing instead");
+      this.#hasFailed = true;
+    }
+  }
+}

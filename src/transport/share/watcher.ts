@@ -1,0 +1,133 @@
+// The one loop that watches a folder of the share: listings at a rhythm, names from events in between. Imports the clock.
+import { basename } from "node:path";
+import { asCourierError } from "../../errors.ts";
+import type { Closable } from "../../transport.ts";
+import type { Box } from "./box.ts";
+import type { Folder } from "./layout.ts";
+import type { Facts } from "./primitives.ts";
+import type { Rhythm } from "./rhythm.ts";
+import type { Share } from "./share.ts";
+import { LocalRhythm } from "./watch_local.ts";
+import { NetworkRhythm } from "./watch_network.ts";
+
+export interface WatchOptions {
+  readonly share: Share;
+  readonly folder: Folder;
+  readonly box: Box;
+  /** Makes the folder, which is gone. */
+  readonly remake: () => Promise<Facts>;
+  /** Receives each fresh listing before the box does. */
+  readonly listed?: (names: readonly string[]) => Promise<void>;
+  readonly interrupted?: (error: Error) => void;
+  readonly restored?: () => void;
+}
+
+const RETRY_MS = 1_000;
+
+/** Watches from its making until `close()`. */
+export class Watch implements Closable {
+  readonly #options: WatchOptions;
+  readonly #named = new Set<string>();
+  readonly #ended: Promise<void>;
+  #rhythm: Rhythm | null = null;
+  #wake = new AbortController();
+  #listAtMs = 0;
+  #isInterrupted = false;
+  #closed = false;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#ended = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#options.box.close();
+    this.#wake.abort();
+    await this.#ended;
+  }
+
+  /** Something is about to come: look often for a while. */
+  stir(): void {
+    this.#rhythm?.stir();
+    this.#listAtMs = Math.min(this.#listAtMs, this.#nowMs() + (this.#rhythm?.intervalMs() ?? 0));
+    this.#wake.abort();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      this.#wake = new AbortController();
+      try {
+        await this.#step();
+        this.#tellRestored();
+      } catch (error) {
+        this.#tellInterrupted(error);
+        this.#listAtMs = this.#nowMs() + RETRY_MS;
+      }
+      if (this.#named.size === 0 || this.#isInterrupted) {
+        await this.#options.share.clock.sleep(this.#listAtMs - this.#nowMs(), this.#wake.signal);
+      }
+    }
+    this.#rhythm?.close();
+  }
+
+  async #step(): Promise<void> {
+    const { box } = this.#options;
+    const before = box.emitted;
+    for (const name of this.#named) {
+      this.#named.delete(name);
+      await box.look(name);
+    }
+    if (this.#nowMs() >= this.#listAtMs) await this.#list();
+    if (box.emitted === before) return;
+    this.#rhythm?.stir();
+    this.#listAtMs = Math.min(this.#listAtMs, this.#nowMs() + (this.#rhythm?.intervalMs() ?? 0));
+  }
+
+  async #list(): Promise<void> {
+    const { share, folder, box, remake, listed } = this.#options;
+    const facts = (await share.folder(folder)) ?? (await remake());
+    this.#currentRhythm().prepare(facts);
+    const names = await share.fs.readdir(folder.path);
+    await listed?.(names);
+    await box.listed(names);
+    this.#listAtMs = this.#nowMs() + this.#currentRhythm().intervalMs();
+  }
+
+  /** Chosen anew when the share is mounted anew on another kind of file system. */
+  #currentRhythm(): Rhythm {
+    const { share, folder } = this.#options;
+    const fits = share.isNetwork ? NetworkRhythm : LocalRhythm;
+    if (this.#rhythm instanceof fits) return this.#rhythm;
+    this.#rhythm?.close();
+    this.#rhythm = share.isNetwork
+      ? new NetworkRhythm(share.clock)
+      : new LocalRhythm(folder.path, (name) => this.#event(name), share.log);
+    return this.#rhythm;
+  }
+
+  #event(name: string | null): void {
+    if (name !== null && this.#options.box.expects(name)) this.#named.add(name);
+    // The folder's own name: it was moved or removed.
+    else if (name === null || name === basename(this.#options.folder.path)) this.#listAtMs = 0;
+    else return;
+    this.#wake.abort();
+  }
+
+  #tellInterrupted(error: unknown): void {
+    this.#named.clear();
+    if (this.#isInterrupted || this.#closed) return;
+    this.#isInterrupted = true;
+    this.#options.interrupted?.(asCourierError(error));
+  }
+
+  #tellRestored(): void {
+    if (!this.#isInterrupted || this.#closed) return;
+    this.#isInterrupted = false;
+    this.#options.restored?.();
+  }
+
+  #nowMs(): number {
+    return this.#options.share.clock.monotonic();
+  }
+}
