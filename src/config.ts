@@ -8,10 +8,16 @@ import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 export const VERSION: string = manifest.version;
 export const DEFAULT_SHARE = "/mnt/shared";
 
+/** What an environment variable may say to leave a flag alone; commander takes any value of a switch's for yes. */
+const UNSET: ReadonlySet<string> = new Set(["", "0", "false", "no", "off"]);
+
 /** A flag with its environment variable, which `--help` names. */
 export function flag<const Flags extends string>(flags: Flags, description: string): Option<Flags> {
   const option = new Option(flags, description);
-  return option.env(`GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`);
+  const name = `GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`;
+  const value = process.env[name];
+  const isUnset = value === "" || (option.isBoolean() && UNSET.has(value?.toLowerCase() ?? "on"));
+  return isUnset ? option : option.env(name);
 }
 
 /** Parsers for flags; each throws what commander shows with the flag's name. */
@@ -96,6 +102,7 @@ export function printError(error: unknown, { json = false, write = writeError }:
 export async function runCommandLine(
   program: { parseAsync(argv: string[], from: { from: "user" }): Promise<unknown> },
   argv: readonly string[],
+  failing: Failing = { json: argv.includes("--json") },
 ): Promise<number> {
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -103,7 +110,7 @@ export async function runCommandLine(
   } catch (error) {
     if (error instanceof ExitStatus) return error.status;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.invalid.exit;
-    return printError(error, { json: argv.includes("--json") });
+    return printError(error, failing);
   }
 }
 

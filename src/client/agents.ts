@@ -1,0 +1,82 @@
+// The verbs about agents themselves: agents, ping. Imports courier's views and documents, and the client's output.
+
+import { agentsDocument } from "../courier/documents.ts";
+import { type AgentView, describeView } from "../courier/fleet.ts";
+import { isEnded } from "../courier.ts";
+import { formatAgo, formatBytes, formatDuration } from "./format.ts";
+import { askEach, exitStatus, printOutcomes } from "./outcomes.ts";
+import type { Session } from "./session.ts";
+import type { Column } from "./table.ts";
+
+const AGENT_COLUMNS: readonly Column[] = [
+  { title: "AGENT" },
+  { title: "STATUS", flexible: true },
+  { title: "MODELS", align: "right" },
+  { title: "JOBS", align: "right" },
+  { title: "FREE DISK", align: "right" },
+  { title: "OLLAMA" },
+  { title: "VERSION" },
+];
+
+/** `gpuctl agents` */
+export async function listAgents(session: Session): Promise<number> {
+  const { courier, printer, transport, agents } = session;
+  const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
+  if (printer.json) {
+    printer.document(agentsDocument(views));
+  } else if (views.length === 0) {
+    printer.note(`No agent has published its state in ${transport.description}`);
+    printer.note("  Start gpu-agent on a box that sees this share");
+  } else {
+    printer.table(
+      AGENT_COLUMNS,
+      views.map((view) => agentRow(view, transport.now())),
+    );
+  }
+  return 0;
+}
+
+/** `gpuctl ping` */
+export async function pingAgents(session: Session): Promise<number> {
+  const { courier, printer, agents, io } = session;
+  const views = await courier.choose(agents ?? "all");
+  const outcomes = await askEach(views, async (agent) => await courier.ping(agent, { signal: io.signal }));
+  if (printer.json) {
+    const entries = outcomes.map(({ agent, answer, error }) =>
+      answer === undefined
+        ? { agent, rtt_ms: null, code: error?.code, error: error?.message }
+        : { agent, rtt_ms: Math.round(answer * 1000) / 1000 },
+    );
+    printer.document({ agents: entries });
+  } else {
+    printOutcomes(session, outcomes, "ROUND TRIP", (rttMs) => `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms`);
+  }
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    io.signal,
+  );
+}
+
+function agentRow(view: AgentView, nowMs: number): string[] {
+  const { agent, state, oldState } = view;
+  const status = statusText(view, nowMs);
+  if (state === null) {
+    const ollama = oldState?.ollama_available === true ? "reachable" : "not reachable";
+    return [agent, status, "", "", "", ollama, "old service"];
+  }
+  return [
+    agent,
+    status,
+    String(state.model_count ?? ""),
+    String(state.jobs.filter((job) => !isEnded(job)).length),
+    state.disk === null ? "" : formatBytes(state.disk.free_bytes),
+    state.ollama.version ?? "",
+    state.agent_version,
+  ];
+}
+
+function statusText(view: AgentView, nowMs: number): string {
+  if (view.reason === "silent") return `silent for ${formatDuration(view.silentMs / 1000)}`;
+  if (view.reason === "stopped") return `stopped ${formatAgo(view.lastSeenAt, nowMs)}`;
+  return view.reason === null ? "online" : `online, ${describeView(view)}`;
+}

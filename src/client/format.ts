@@ -1,0 +1,60 @@
+// Sizes, durations and foreign text as people read them. Pure; imports nothing.
+
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
+const AGO_UNITS = [
+  ["year", 365 * 86_400],
+  ["month", 30 * 86_400],
+  ["week", 7 * 86_400],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+  ["second", 1],
+] as const;
+
+/** Decimal units, as Ollama shows them: `4.1 GB`. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  // 999.95 would be shown as 1000.0.
+  while (value >= (unit === 0 ? 1000 : 999.95) && unit < BYTE_UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${BYTE_UNITS[unit] ?? "B"}`;
+}
+
+/** The two largest units: `34 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3_600) return twoUnits(whole, [60, "min"], [1, "s"]);
+  if (whole < 86_400) return twoUnits(whole, [3_600, "h"], [60, "min"]);
+  return twoUnits(whole, [86_400, "d"], [3_600, "h"]);
+}
+
+/**
+ * How long ago an instant was: `3 minutes ago`. One that lies ahead, by another machine's clock, is `just now`.
+ * @param instant ISO 8601; what is none is shown as `-`
+ */
+export function formatAgo(instant: string | null, nowMs: number): string {
+  const seconds = Math.floor((nowMs - Date.parse(instant ?? "")) / 1000);
+  if (Number.isNaN(seconds)) return "-";
+  for (const [name, length] of AGO_UNITS) {
+    const count = Math.floor(seconds / length);
+    if (count >= 1) return `${count} ${name}${count === 1 ? "" : "s"} ago`;
+  }
+  return "just now";
+}
+
+/**
+ * Text of the share as it may stand on a terminal: what would move the cursor, colour, or turn the direction of writing
+ * becomes a space. Line breaks stay.
+ */
+export function visibleText(text: string): string {
+  return text.replaceAll(/(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, " ");
+}
+
+function twoUnits(whole: number, [large, largeName]: [number, string], [small, smallName]: [number, string]): string {
+  const rest = Math.floor((whole % large) / small);
+  return `${Math.floor(whole / large)} ${largeName}${rest === 0 ? "" : ` ${rest} ${smallName}`}`;
+}

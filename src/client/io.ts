@@ -1,0 +1,25 @@
+// What gpuctl has of its surroundings, as arguments: streams, colour, clock, interruption, transport. Contract only.
+// Imports types of the clock and the seam.
+import type { Clock } from "../clock.ts";
+import type { Transport } from "../transport.ts";
+
+/** A stream that may be a terminal. */
+export type Screen = NodeJS.WritableStream & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+};
+
+export type Watch = "auto" | "local" | "network";
+
+export interface ClientIo {
+  readonly stdout: Screen;
+  readonly stderr: Screen;
+  /** Whether colours are welcome on a terminal. */
+  readonly color: boolean;
+  readonly clock: Clock;
+  /** Aborted by Ctrl-C, by a request to end, and when nobody reads stdout any more. */
+  readonly signal: AbortSignal;
+  /** A handle on what lies at the address, not connected yet. */
+  open(address: string, watch: Watch): Promise<Transport>;
+}

@@ -1,0 +1,49 @@
+// The verb jobs. Imports courier, its documents, the protocol's types and the client's output.
+
+import { jobsDocument } from "../courier/documents.ts";
+import { isEnded } from "../courier.ts";
+import type { Job } from "../protocol.ts";
+import { describeJob } from "./job_text.ts";
+import { noteUnavailable } from "./models.ts";
+import type { Session } from "./session.ts";
+import type { Column } from "./table.ts";
+
+const JOB_COLUMNS: readonly Column[] = [
+  { title: "JOB" },
+  { title: "AGENT" },
+  { title: "MODEL", flexible: true },
+  { title: "STATE" },
+  { title: "PROGRESS", flexible: true },
+];
+/** The end of a UUIDv7 is its random part. */
+const SHORT_ID_CHARS = 12;
+
+/** `gpuctl jobs` */
+export async function listJobs({ courier, printer, transport, agents }: Session): Promise<number> {
+  const found = await courier.listJobs(agents);
+  if (printer.json) {
+    printer.document(jobsDocument(found));
+    return 0;
+  }
+  const nowMs = transport.now();
+  // A terminal has no room for whole ids; what reads a pipe may want them.
+  const shownId = (id: string): string => (printer.isTerminal ? id.slice(-SHORT_ID_CHARS) : id);
+  const rows = inOrder(found.jobs).map((job) => {
+    return [shownId(job.id ?? ""), job.agent, job.model, job.state, describeJob(job, nowMs)];
+  });
+  if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
+  else printer.note("No job is known\n  Start one: gpuctl pull phi4");
+  noteUnavailable(printer, found.unavailable);
+  return 0;
+}
+
+/** Those under way first, then the last ended. */
+function inOrder(jobs: readonly Job[]): Job[] {
+  const active = jobs.filter((job) => !isEnded(job));
+  const ended = jobs.filter(isEnded).toSorted((a, b) => instant(b.ended_at) - instant(a.ended_at));
+  return [...active, ...ended];
+}
+
+function instant(text: string | null): number {
+  return Date.parse(text ?? "") || 0;
+}

@@ -1,0 +1,62 @@
+// The verbs about installed models: list, rm. Imports courier, its documents, model names, and the client's output.
+import { deletedDocument, modelsDocument } from "../courier/documents.ts";
+import type { Unavailable } from "../courier/models.ts";
+import { normalModelName } from "../model_name.ts";
+import { formatAgo, formatBytes } from "./format.ts";
+import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
+import type { Printer } from "./printer.ts";
+import type { Session } from "./session.ts";
+import type { Column } from "./table.ts";
+
+const MODEL_COLUMNS: readonly Column[] = [
+  { title: "NAME", flexible: true },
+  { title: "ID" },
+  { title: "SIZE", align: "right" },
+  { title: "MODIFIED" },
+  { title: "AGENTS", flexible: true },
+];
+/** As many as Ollama shows. */
+const SHORT_DIGEST_CHARS = 12;
+
+/** `gpuctl list` */
+export async function listModels(session: Session, { fresh }: { readonly fresh: boolean }): Promise<number> {
+  const { courier, printer, transport, agents, io } = session;
+  const found = await courier.listModels(agents, { fresh, signal: io.signal });
+  if (printer.json) {
+    printer.document(modelsDocument(found));
+    return 0;
+  }
+  const nowMs = transport.now();
+  const rows = found.models.map(({ name, digest, size, modified_at, agents: holders }) => [
+    name,
+    digest.slice(0, SHORT_DIGEST_CHARS),
+    formatBytes(size),
+    formatAgo(modified_at, nowMs),
+    holders.join(", "),
+  ]);
+  if (rows.length > 0) printer.table(MODEL_COLUMNS, rows);
+  else printer.note("No model is installed\n  Pull one: gpuctl pull phi4");
+  noteUnavailable(printer, found.unavailable);
+  return 0;
+}
+
+/** `gpuctl rm MODEL` */
+export async function removeModel(session: Session, model: string): Promise<number> {
+  const { courier, printer, io } = session;
+  const name = normalModelName(model);
+  const views = await chosenViews(session);
+  const outcomes = await askEach(views, async (agent) => {
+    return await courier.deleteModel(agent, name, { signal: io.signal });
+  });
+  if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
+  else printOutcomes(session, outcomes, "RESULT", () => `deleted ${name}`);
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    io.signal,
+  );
+}
+
+/** Says on stderr which agents a list knows nothing of, and why. */
+export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
+  for (const { agent, reason } of unavailable) printer.note(`Without ${agent}: ${reason}`);
+}

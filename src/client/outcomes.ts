@@ -1,0 +1,77 @@
+// Asking several agents the same, and what follows from their answers. Imports courier's views, errors and the session.
+import type { AgentView } from "../courier/fleet.ts";
+import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../errors.ts";
+import type { Session } from "./session.ts";
+
+export interface Outcome<Answer> {
+  readonly agent: string;
+  readonly answer?: Answer;
+  readonly error?: CourierError;
+}
+
+/**
+ * The agents that the command line means.
+ * @throws CourierError as `Courier.choose()`
+ */
+export async function chosenViews({ courier, agents }: Session): Promise<readonly AgentView[]> {
+  try {
+    return await courier.choose(agents);
+  } catch (error) {
+    const { code, message } = asCourierError(error);
+    if (code !== "conflict") throw error;
+    throw new CourierError(code, message, { hint: "Name those that are meant with --agent, or take --all" });
+  }
+}
+
+/** Asks all at once; one entry per agent, in their order. Never rejects. */
+export async function askEach<Answer>(
+  views: readonly AgentView[],
+  ask: (agent: string) => Promise<Answer>,
+): Promise<Outcome<Answer>[]> {
+  const askOne = async ({ agent }: AgentView): Promise<Outcome<Answer>> => {
+    try {
+      return { agent, answer: await ask(agent) };
+    } catch (error) {
+      return { agent, error: asCourierError(error) };
+    }
+  };
+  return await Promise.all(views.map(askOne));
+}
+
+/**
+ * The exit status of what was asked of several agents.
+ * @param codes one per agent, null where it succeeded
+ */
+export function exitStatus(codes: readonly (ErrorCode | null)[], signal: AbortSignal): number {
+  const failed = codes.filter((code) => code !== null);
+  const [first] = failed;
+  if (first === undefined) return 0;
+  if (signal.aborted && failed.includes("cancelled")) return ERROR_CODES.cancelled.exit;
+  return codes.length === 1 ? ERROR_CODES[first].exit : 1;
+}
+
+/** Prints a table of one line per agent, or, when only one was asked and failed, its error. */
+export function printOutcomes<Answer>(
+  { printer }: Session,
+  outcomes: readonly Outcome<Answer>[],
+  title: string,
+  describe: (answer: Answer) => string,
+): void {
+  const [only] = outcomes;
+  if (outcomes.length === 1 && only?.error !== undefined) {
+    printer.error(only.error);
+    return;
+  }
+  const rows = outcomes.map(({ agent, answer, error }) => [
+    agent,
+    answer === undefined ? `failed: ${describeError(error)}` : describe(answer),
+  ]);
+  printer.table([{ title: "AGENT" }, { title, flexible: true }], rows);
+  const failed = outcomes.filter(({ error }) => error !== undefined).length;
+  if (failed > 0) printer.note(`${failed} of ${outcomes.length} agents failed`);
+}
+
+function describeError(error: CourierError | undefined): string {
+  if (error === undefined) return "no answer";
+  return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+}

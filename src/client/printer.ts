@@ -1,0 +1,57 @@
+// What a verb prints with: text, tables, JSON documents, errors. Imports config's way of printing errors, table, format, io.
+import { printError } from "../config.ts";
+import { visibleText } from "./format.ts";
+import type { ClientIo } from "./io.ts";
+import { type Column, formatTable } from "./table.ts";
+
+const DEFAULT_WIDTH = 80;
+
+/** Everything printed as text is made harmless to a terminal first: names and errors come from the share. */
+export class Printer {
+  readonly json: boolean;
+  readonly #io: ClientIo;
+
+  constructor(io: ClientIo, json: boolean) {
+    this.#io = io;
+    this.json = json;
+  }
+
+  get isTerminal(): boolean {
+    return this.#io.stdout.isTTY === true;
+  }
+
+  line(text: string): void {
+    this.#io.stdout.write(`${visibleText(text)}\n`);
+  }
+
+  /** For the person at the terminal, beside the output: goes to stderr, and nowhere under `--json`. */
+  note(text: string): void {
+    if (!this.json) this.#io.stderr.write(`${visibleText(text)}\n`);
+  }
+
+  /** On stderr, as a document under `--json`. @returns the exit status */
+  error(error: unknown): number {
+    return printError(error, {
+      json: this.json,
+      write: (text) => void this.#io.stderr.write(visibleText(text)),
+    });
+  }
+
+  /** One document; on a terminal laid out for reading. */
+  document(document: object): void {
+    this.#io.stdout.write(`${JSON.stringify(document, null, this.isTerminal ? 2 : undefined)}\n`);
+  }
+
+  /** One document of a series: always one line. */
+  documentLine(document: object): void {
+    this.#io.stdout.write(`${JSON.stringify(document)}\n`);
+  }
+
+  table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
+    const width = this.isTerminal ? (this.#io.stdout.columns ?? DEFAULT_WIDTH) : Number.POSITIVE_INFINITY;
+    const safe = rows.map((row) => row.map((cell) => visibleText(cell)));
+    const [head = "", ...body] = formatTable(columns, safe, width).split(/(?<=\n)/);
+    const bold = this.isTerminal && this.#io.color;
+    this.#io.stdout.write(`${bold ? `\u001b[1m${head.trimEnd()}\u001b[22m\n` : head}${body.join("")}`);
+  }
+}

@@ -1,0 +1,120 @@
+// The verb pull: starts or joins the pull on every agent asked and follows it. Imports courier and the client's output.
+import { isoTime } from "../clock.ts";
+import { refusedJob } from "../courier/documents.ts";
+import { isEnded } from "../courier.ts";
+import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../errors.ts";
+import { normalModelName } from "../model_name.ts";
+import type { Job } from "../protocol.ts";
+import { BarProgress } from "./bars.ts";
+import { chosenViews, exitStatus } from "./outcomes.ts";
+import { JsonProgress, LineProgress, type Progress } from "./progress.ts";
+import type { Session } from "./session.ts";
+
+/** How one agent's pull came out, as far as it was seen. */
+interface Pulled {
+  readonly job: Job;
+  /** What went wrong, with its hint; undefined when only the job tells. */
+  readonly error?: CourierError;
+}
+
+/** How often an agent out of sight is looked for. */
+const LOOK_AGAIN_MS = 500;
+const DEFAULT_ROWS = 24;
+
+/** `gpuctl pull MODEL` */
+export async function pullModel(session: Session, model: string): Promise<number> {
+  const { io } = session;
+  const name = normalModelName(model);
+  const views = await chosenViews(session);
+  const names = views.map(({ agent }) => agent);
+  const progress = openProgress(session, names);
+  let pulled: Pulled[];
+  try {
+    pulled = await Promise.all(names.map(async (agent) => await pullOn(session, agent, name, progress)));
+  } finally {
+    progress.close();
+  }
+  const left = pulled.filter(({ job }) => io.signal.aborted && !isEnded(job)).map(({ job }) => job.agent);
+  if (!session.printer.json) printFailures(session, pulled, left);
+  if (left.length > 0) return printDetached(session, name, left);
+  return exitStatus(
+    pulled.map(({ job }) => failureCode(job)),
+    io.signal,
+  );
+}
+
+function openProgress({ printer, io }: Session, agents: readonly string[]): Progress {
+  if (printer.json) return new JsonProgress(printer);
+  // Bars that do not all fit on the screen cannot be drawn over.
+  const fits = agents.length < (io.stdout.rows ?? DEFAULT_ROWS);
+  return printer.isTerminal && fits ? new BarProgress(io.stdout, agents) : new LineProgress(printer, io.clock);
+}
+
+async function pullOn(session: Session, agent: string, model: string, progress: Progress): Promise<Pulled> {
+  const { courier, transport, io } = session;
+  try {
+    const job = await courier.pullModel(agent, model, { signal: io.signal });
+    progress.show(job);
+    return job.id === null || isEnded(job) ? { job } : await follow(session, job, job.id, progress);
+  } catch (error) {
+    const refusal = asCourierError(error);
+    const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(transport.now()));
+    progress.show(job);
+    return { job, error: refusal };
+  }
+}
+
+/** Follows to the end, and over times when the agent or the share is away: as long as `--timeout`, then it gives up. */
+async function follow(session: Session, first: Job, id: string, progress: Progress): Promise<Pulled> {
+  const { courier, io, timeoutMs } = session;
+  let job = first;
+  let lostAtMs: number | undefined;
+  for (;;) {
+    try {
+      for await (const next of courier.followJob(job.agent, id, io.signal)) {
+        if (lostAtMs !== undefined || JSON.stringify(next) !== JSON.stringify(job)) progress.show(next);
+        lostAtMs = undefined;
+        job = next;
+      }
+      return { job };
+    } catch (error) {
+      const failure = asCourierError(error);
+      lostAtMs ??= io.clock.monotonic();
+      const givesUp = failure.code !== "unavailable" || io.clock.monotonic() - lostAtMs >= timeoutMs;
+      if (givesUp || io.signal.aborted) return lastSeen(job, failure, progress);
+      progress.lost(job, failure.message);
+      await io.clock.sleep(LOOK_AGAIN_MS, io.signal);
+    }
+  }
+}
+
+/** The job goes on for all that is known: it keeps its state, and says why it is not followed any more. */
+function lastSeen(last: Job, error: CourierError, progress: Progress): Pulled {
+  const job: Job = { ...last, code: error.code, error: error.message };
+  if (error.code !== "cancelled") progress.show(job);
+  return { job, error };
+}
+
+function failureCode({ state, code }: Job): ErrorCode | null {
+  return state === "succeeded" ? null : (code ?? "internal");
+}
+
+function printFailures({ printer }: Session, pulled: readonly Pulled[], detached: readonly string[]): void {
+  const failed = pulled.filter(({ job }) => failureCode(job) !== null && !detached.includes(job.agent));
+  for (const { job, error } of failed) {
+    const told = error ?? new CourierError(failureCode(job) ?? "internal", job.error ?? `The pull is ${job.state}`);
+    const where = pulled.length === 1 ? "" : `${job.agent}: `;
+    const hint = job.id === null ? `Look whether it is there: gpuctl list --agent ${job.agent}` : told.hint;
+    printer.error(new CourierError(told.code, `${where}${told.message}`, { hint }));
+  }
+  if (failed.length > 0 && pulled.length > 1) printer.note(`${failed.length} of ${pulled.length} agents failed`);
+}
+
+/** Ctrl-C: what was started goes on without us. */
+function printDetached({ printer }: Session, model: string, agents: readonly string[]): number {
+  const message = `Detached: ${agents.join(", ")} ${agents.length === 1 ? "goes" : "go"} on pulling ${model}`;
+  const hint = `gpuctl jobs shows how far it is, gpuctl pull ${model} follows it again`;
+  if (printer.json) return printer.error(new CourierError("cancelled", message, { hint }));
+  printer.note(`${message}\n  ${hint}`);
+  return ERROR_CODES.cancelled.exit;
+}

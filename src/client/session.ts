@@ -1,0 +1,75 @@
+// One run of gpuctl: opens the transport, does what the verb does, leaves nothing behind. Imports courier, errors.
+import { type Agents, Courier } from "../courier.ts";
+import { CourierError } from "../errors.ts";
+import type { Transport } from "../transport.ts";
+import type { ClientIo, Watch } from "./io.ts";
+import { Printer } from "./printer.ts";
+
+export interface SessionOptions {
+  readonly share: string;
+  readonly watch: Watch;
+  readonly timeoutMs: number;
+  readonly agents: Agents | undefined;
+  readonly json: boolean;
+}
+
+/** What a verb has. */
+export interface Session {
+  readonly courier: Courier;
+  readonly transport: Transport;
+  readonly printer: Printer;
+  readonly io: ClientIo;
+  readonly timeoutMs: number;
+  /** Which agents the command line names; undefined: it names none. */
+  readonly agents: Agents | undefined;
+}
+
+/** How long after Ctrl-C a verb, and then the cleaning up, may take: on a hung share neither would ever end. */
+const STOP_GRACE_MS = 2_000;
+/** The longest that a timer can be set for. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/**
+ * Runs a verb and gives everything up that it used.
+ * @returns the exit status
+ * @throws whatever the verb throws; CourierError `unavailable` when the transport cannot be reached; `cancelled`
+ */
+export async function runInSession(
+  io: ClientIo,
+  options: SessionOptions,
+  verb: (session: Session) => Promise<number>,
+): Promise<number> {
+  const transport = await io.open(options.share, options.watch);
+  const courier = new Courier(transport, { sender: "gpuctl", timeoutMs: options.timeoutMs, clock: io.clock });
+  const printer = new Printer(io, options.json);
+  const connectAndRun = async (): Promise<number> => {
+    await transport.connect();
+    return await verb({ courier, transport, printer, io, timeoutMs: options.timeoutMs, agents: options.agents });
+  };
+  try {
+    return await untilStopped(connectAndRun(), io);
+  } finally {
+    // The result is known: a reply folder that cannot be removed now is left to the sweep.
+    await Promise.race([close(courier, transport), io.clock.sleep(STOP_GRACE_MS)]);
+  }
+}
+
+async function close(courier: Courier, transport: Transport): Promise<void> {
+  await courier.close().catch(() => undefined);
+  await transport.close().catch(() => undefined);
+}
+
+/** The result of `work`; once the signal aborted, `work` has a short while to end by itself. */
+async function untilStopped(work: Promise<number>, { clock, signal }: ClientIo): Promise<number> {
+  const ended = new AbortController();
+  const stopped = async (): Promise<never> => {
+    await clock.sleep(FOREVER_MS, AbortSignal.any([signal, ended.signal]));
+    if (!ended.signal.aborted) await clock.sleep(STOP_GRACE_MS, ended.signal);
+    throw new CourierError("cancelled", "Stopped while the share did not answer");
+  };
+  try {
+    return await Promise.race([work, stopped()]);
+  } finally {
+    ended.abort();
+  }
+}
