@@ -1,6 +1,6 @@
-// Claims: the right to run a changing command of the shared inbox, taken by one link. Imports zod.
+// Claims: the right to run a changing command of the shared inbox, taken by one link. Imports errors and protocol.
 import { basename } from "node:path";
-import { z } from "zod";
+import { CourierError, systemCode } from "../../errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import { discard, syncFolder, writeTemporary } from "./publish.ts";
 import { lookUp } from "./read.ts";
@@ -11,17 +11,18 @@ export interface Holder {
   readonly instance: string;
 }
 
-const Claim = z.looseObject({ instance: z.string() });
-
 /** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */
 export async function takeClaim(share: Share, key: string, { agent, instance }: Holder): Promise<boolean> {
   const claim = share.layout.claim(key);
-  const folder = await share.madeFolder(share.layout.claims);
+  const { claims } = share.layout;
+  await share.madeFolder(claims);
+  const folder = await share.targetFolder(claims);
+  if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} went away`);
   const text = `${JSON.stringify({ agent, instance })}\n`;
-  const mine = await writeTemporary(share, share.layout.claims, text, true, folder);
+  const mine = await writeTemporary(share, claims, folder, text, true);
   try {
     const linked = await link(share, mine, claim);
-    if (linked) await syncFolder(share, share.layout.claims.path);
+    if (linked) await syncFolder(share, claims.path);
     return linked || (await holderOf(share, key)) === instance;
   } finally {
     await discard(share, mine);
@@ -38,17 +39,18 @@ async function link(share: Share, mine: string, claim: string): Promise<boolean>
     return true;
   } catch (error) {
     if ((await share.fs.lstat(mine)).nlink === 2) return true;
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    if (systemCode(error) === "EEXIST") return false;
     throw error;
   }
 }
 
 async function holderOf(share: Share, key: string): Promise<string | null> {
-  const { claims, claim } = { claims: share.layout.claims, claim: basename(share.layout.claim(key)) };
-  const found = await lookUp(share, claims, claim, LIMITS.commandBytes);
+  const found = await lookUp(share, share.layout.claims, basename(share.layout.claim(key)), LIMITS.commandBytes);
   if (found?.is !== "read") return null;
   try {
-    return Claim.parse(JSON.parse(found.bytes.toString("utf8"))).instance;
+    const claim: unknown = JSON.parse(found.bytes.toString("utf8"));
+    const isClaim = typeof claim === "object" && claim !== null && "instance" in claim;
+    return isClaim && typeof claim.instance === "string" ? claim.instance : null;
   } catch {
     return null;
   }

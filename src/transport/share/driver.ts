@@ -137,7 +137,7 @@ export class ShareTransport implements Transport {
   async release(delivery: Delivery): Promise<void> {
     const folder = this.#share.layout.inbox(delivery.inbox);
     await this.#attempt(`release ${JSON.stringify(delivery.id)}`, folder, async () => {
-      if (await this.#lies(folder, delivery)) await this.#remove(folder, COMMAND_FILES.format(delivery.id));
+      if (await this.#lies(folder, delivery)) await this.#unlink(folder, COMMAND_FILES.format(delivery.id));
     });
   }
 
@@ -201,7 +201,10 @@ export class ShareTransport implements Transport {
   }
 
   async #remove(folder: Folder, name: string): Promise<boolean> {
-    if ((await this.#share.folder(folder)) === null) return false;
+    return (await this.#share.folder(folder)) !== null && (await this.#unlink(folder, name));
+  }
+
+  async #unlink(folder: Folder, name: string): Promise<boolean> {
     try {
       await this.#share.fs.unlink(join(folder.path, name));
       return true;

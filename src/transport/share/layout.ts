@@ -47,8 +47,8 @@ export class Layout {
   }
 
   /** Where files for this folder are written before they are published. */
-  temporary(folder: Folder): Folder {
-    return { top: folder.top, path: join(folder.top, ".tmp") };
+  temporary(folder: Folder): string {
+    return join(folder.top, ".tmp");
   }
 
   claim(key: string): string {

@@ -20,9 +20,9 @@ export async function publishFile(
   text: string,
   durable: boolean,
 ): Promise<boolean> {
-  const target = await share.folder(folder);
+  const target = await share.targetFolder(folder);
   if (target === null) return false;
-  const temporary = await writeTemporary(share, folder, text, durable, target);
+  const temporary = await writeTemporary(share, folder, target, text, durable);
   try {
     await share.fs.rename(temporary, join(folder.path, name));
   } catch (error) {
@@ -36,19 +36,18 @@ export async function publishFile(
 
 /**
  * Writes a file in .tmp/ for a folder, with that folder's group and modes, and takes the time from it.
+ * @param target the folder as `targetFolder` found it
  * @returns its path, for one rename or link
  */
 export async function writeTemporary(
   share: Share,
   folder: Folder,
+  target: Facts,
   text: string,
   durable: boolean,
-  target: Facts,
 ): Promise<string> {
   const { fs } = share;
-  const temporary = share.layout.temporary(folder);
-  await share.madeFolder(temporary);
-  const path = join(temporary.path, crypto.randomUUID());
+  const path = join(share.layout.temporary(folder), crypto.randomUUID());
   const mode = fileMode(target);
   const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   try {
@@ -91,6 +90,6 @@ export async function discard({ fs }: Share, path: string): Promise<void> {
 /** Brings the share's clock in step by a file of its own. */
 export async function sampleTime(share: Share): Promise<void> {
   const { status } = share.layout;
-  const target = await share.folder(status);
-  if (target !== null) await discard(share, await writeTemporary(share, status, "", false, target));
+  const target = await share.targetFolder(status);
+  if (target !== null) await discard(share, await writeTemporary(share, status, target, "", false));
 }

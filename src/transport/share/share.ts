@@ -97,8 +97,19 @@ export class Share {
   /** As `folder`, and makes it when it is not there. */
   async madeFolder(folder: Folder): Promise<Facts> {
     const top = await this.#top(folder.top);
-    if (folder.path === folder.top) return top;
-    return (await realFolder(this.#fs, folder.path)) ?? (await makeRealFolder(this.#fs, folder.path, top));
+    return folder.path === folder.top ? top : await this.#made(folder.path, top);
+  }
+
+  /** As `folder`, and makes sure of the .tmp beside it, where files for it are written. */
+  async targetFolder(folder: Folder): Promise<Facts | null> {
+    const top = await this.#top(folder.top);
+    const target = folder.path === folder.top ? top : await realFolder(this.#fs, folder.path);
+    if (target !== null) await this.#made(this.layout.temporary(folder), top);
+    return target;
+  }
+
+  async #made(path: string, top: Facts): Promise<Facts> {
+    return (await realFolder(this.#fs, path)) ?? (await makeRealFolder(this.#fs, path, top));
   }
 
   async #top(path: string): Promise<Facts> {
