@@ -11,7 +11,7 @@ function delivery(inbox: Delivery["inbox"], content: Content | object, id = "id-
     inbox,
     id,
     key: `${id}~0123456789abcdef`,
-    content: isContent ? (content as Content) : { text: JSON.stringify(content) },
+    content: isContent ? content : { text: JSON.stringify(content) },
     sentAtMs: 0,
   };
 }

@@ -86,7 +86,7 @@ export class Agent {
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
     await this.#state.publish();
     this.#ready = true;
-    log.info({ agent: identity.agent, transport: transport.description }, "ready");
+    log.info({ agent: identity.agent, transport: transport.description }, "Ready");
     const loops = [
       this.#state.run(signal),
       this.#monitor.run(signal),
@@ -107,7 +107,7 @@ export class Agent {
   async #drain(): Promise<void> {
     const { transport, log, identity } = this.#options;
     this.#status = "draining";
-    log.info({ agent: identity.agent }, "draining");
+    log.info({ agent: identity.agent }, "Draining");
     await this.#state.publish();
     await Promise.all([this.#intake.close("own"), this.#intake.close("shared")]);
     await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close()]);
@@ -115,7 +115,7 @@ export class Agent {
     await this.#state.publish();
     this.#state.close();
     await transport.close();
-    log.info({ agent: identity.agent }, "stopped");
+    log.info({ agent: identity.agent }, "Stopped");
   }
 
   async #untilReachable(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -141,11 +141,11 @@ export class Agent {
         const serves = await this.#election.serves(this.#candidate());
         if (serves !== this.#intake.isOpen("shared")) {
           await (serves ? this.#intake.open("shared") : this.#intake.close("shared"));
-          log.info({}, serves ? "serving the shared inbox" : "no longer serving the shared inbox");
+          log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");
           this.#state.changed("state");
         }
       } catch (error) {
-        log.debug({ reason: asCourierError(error).message }, "cannot look who serves the shared inbox");
+        log.debug({ reason: asCourierError(error).message }, "Cannot look who serves the shared inbox");
       }
       await clock.sleep(ELECTION_MS, signal);
     }
@@ -170,11 +170,11 @@ export class Agent {
         : `Another agent is called "${identity.agent}": on ${otherHost}, this is ${identity.host}`;
     if (reason !== null && this.#degradedReason === null)
       log.error({ other_host: otherHost, host: identity.host }, reason);
-    if (reason === null) log.info({}, "the name is ours alone again");
+    if (reason === null) log.info({}, "The name is ours alone again");
     this.#degradedReason = reason;
     this.#status = reason === null ? "running" : "degraded";
     const settled = reason === null ? this.#intake.open("own") : this.#intake.close("own");
-    settled.catch((error: unknown) => log.warn({ error }, "cannot open the inbox"));
+    settled.catch((error: unknown) => log.warn({ error }, "Cannot open the inbox"));
   }
 
   #parts(): StateParts {

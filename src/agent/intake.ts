@@ -33,9 +33,9 @@ export class Intake {
       refuse: (name, reason) => this.#worker.refuseName(name, reason),
       interrupted: (error) => {
         const { message, hint } = asCourierError(error);
-        this.#log.warn({ inbox: which, reason: message, hint }, "cannot read the inbox; trying on");
+        this.#log.warn({ inbox: which, reason: message, hint }, "Cannot read the inbox; trying on");
       },
-      restored: () => this.#log.info({ inbox: which }, "the inbox can be read again"),
+      restored: () => this.#log.info({ inbox: which }, "The inbox can be read again"),
     });
     this.#open.set(which, subscription);
   }

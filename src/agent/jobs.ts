@@ -109,7 +109,7 @@ export class Jobs {
     const { ollama, clock, log, pulled } = this.#options;
     const speed = new Speed();
     this.#update(found, { state: "running", started_at: found.job.started_at ?? isoTime(clock.now()) }, "state");
-    log.info({ job: found.job.id, model: found.job.model }, "pull started");
+    log.info({ job: found.job.id, model: found.job.model }, "Pull started");
     try {
       await ollama.pullModel(found.job.model, {
         signal: found.controller.signal,
@@ -152,7 +152,7 @@ export class Jobs {
     const { clock, log } = this.#options;
     this.#update(found, { ...end, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = found.job;
-    log.info({ job: id, model, ...(code === null ? {} : { code, error }) }, `pull ${state}`);
+    log.info({ job: id, model, ...(code === null ? {} : { code, error }) }, `Pull ${state}`);
     this.#entries = this.#entries.slice(-KEPT_JOBS);
     found.ended.resolve();
   }

@@ -108,12 +108,12 @@ export class StatePublisher {
     try {
       await transport.publishState(identity.agent, this.#document());
       this.#publishedAtMs = clock.monotonic();
-      if (this.#failing) log.info({}, "state is published again");
+      if (this.#failing) log.info({}, "State is published again");
       this.#failing = false;
       return true;
     } catch (error) {
       const { message, hint } = asCourierError(error);
-      if (!this.#failing) log.warn({ reason: message, hint }, "cannot publish the state; trying on");
+      if (!this.#failing) log.warn({ reason: message, hint }, "Cannot publish the state; trying on");
       this.#failing = true;
       return false;
     }

@@ -74,7 +74,7 @@ export class Worker {
     const task = this.#handle(delivery, sinceMs)
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
-          this.#options.log.error({ id: delivery.id, error }, "command failed unexpectedly");
+          this.#options.log.error({ id: delivery.id, error }, "Command failed unexpectedly");
       })
       .finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
@@ -83,7 +83,7 @@ export class Worker {
   /** Counts a name in an inbox that is none of a command. */
   refuseName(name: string, reason: string): void {
     this.#refused += 1;
-    this.#options.log.warn({ name, reason }, "ignored a name in an inbox");
+    this.#options.log.warn({ name, reason }, "Ignored a name in an inbox");
   }
 
   /** Waits for what is under way, at most `graceMs`; then gives up what still waits. Take nothing after it. */
@@ -111,7 +111,7 @@ export class Worker {
   async #refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<boolean> {
     const { transport, identity, clock, log } = this.#options;
     this.#refused += 1;
-    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "refused a command");
+    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
     const old = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > OLD_FILE_KEPT_MS;
     if (old && (verb === null || !VERBS[verb].changing)) await this.#release(delivery);
     else await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), false);
@@ -160,14 +160,14 @@ export class Worker {
       const result = await run(command, resumed);
       log[VERBS[verb].changing ? "info" : "debug"](
         { ...fields, ms: Math.round(clock.monotonic() - startedMs) },
-        "command done",
+        "Command done",
       );
       return success(result, identity, answerTo, clock);
     } catch (error) {
       const failed = asCourierError(error);
       log.warn(
         { ...fields, code: failed.code, reason: failed.message, ...(failed.code === "internal" ? { error } : {}) },
-        "command failed",
+        "Command failed",
       );
       return failure(failed, identity, answerTo, clock);
     } finally {
@@ -184,10 +184,10 @@ export class Worker {
         const published = await this.#untilReachable(
           async () => await transport.respond(address, id, text, { durable }),
         );
-        if (!published) log.info({ id }, "nobody waits for this answer any more");
+        if (!published) log.info({ id }, "Nobody waits for this answer any more");
       } catch (error) {
         if (this.#stopping.signal.aborted) throw error;
-        log.warn({ id, reason: asCourierError(error).message }, "cannot publish an answer");
+        log.warn({ id, reason: asCourierError(error).message }, "Cannot publish an answer");
       }
     }
   }

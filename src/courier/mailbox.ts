@@ -34,7 +34,6 @@ export class Mailbox {
   readonly #replyTo: string;
   readonly #pending: { own: Pending; shared: Pending } = { own: new Map(), shared: new Map() };
   readonly #open: { own?: Promise<Closable>; shared?: Promise<Closable> } = {};
-  #oldIdSeconds = 0;
 
   /** @param replyTo unique to this process; fits the grammar of agent names */
   constructor(transport: Transport, clock: Clock, replyTo: string) {
@@ -72,7 +71,9 @@ export class Mailbox {
    * @throws CourierError as `request()`
    */
   async requestOld(order: Order, waiting: Waiting): Promise<Response> {
-    const id = `${order.verb}_${this.#oldSeconds()}`;
+    // An old backend's own ids are per second; an old service drops a name that it remembers without an answer.
+    const unique = crypto.randomUUID().slice(-12);
+    const id = `${order.verb}_${Math.floor(this.#clock.now() / 1000)}_${unique}`;
     const text = JSON.stringify({
       command: order.verb,
       timestamp: isoTime(this.#clock.now()).replace("Z", ""),
@@ -88,12 +89,6 @@ export class Mailbox {
     delete this.#open.own;
     delete this.#open.shared;
     for (const closable of open) await (await closable)?.close();
-  }
-
-  /** Old ids are per second; this process never uses one twice. */
-  #oldSeconds(): number {
-    this.#oldIdSeconds = Math.max(this.#oldIdSeconds + 1, Math.floor(this.#clock.now() / 1000));
-    return this.#oldIdSeconds;
   }
 
   async #exchange(post: Post, waiting: Waiting): Promise<Response> {

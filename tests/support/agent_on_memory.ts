@@ -52,7 +52,7 @@ export class ScriptedOllama {
     this.models = this.models.filter((model) => model.name !== name);
   }
 
-  async pullModel(name: string, { signal, onProgress }: PullOptions): Promise<void> {
+  async pullModel(name: string, { signal, onProgress }: PullOptions = {}): Promise<void> {
     this.calls.push(`pull ${name}`);
     onProgress?.({ phase: "downloading", completedBytes: 30, totalBytes: 100 });
     await Promise.race([this.pullEnds, aborted(signal)]);
@@ -61,7 +61,7 @@ export class ScriptedOllama {
   }
 }
 
-type PullOptions = Parameters<AgentOptions["ollama"]["pullModel"]>[1];
+type PullOptions = NonNullable<Parameters<AgentOptions["ollama"]["pullModel"]>[1]>;
 
 async function aborted(signal: AbortSignal | undefined): Promise<never> {
   return await new Promise((_, reject) => {

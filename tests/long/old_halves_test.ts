@@ -1,0 +1,99 @@
+// The old halves against the new ones at full length and with their own intervals; minutes, so not part of `npm test`.
+import { afterAll, describe, expect, test } from "bun:test";
+import { OldBackend } from "../legacy/backend.ts";
+import { OldService } from "../legacy/service.ts";
+import { ProcessSite, until } from "../process/site.ts";
+
+const PHI = { name: "phi4:latest", layers: [2_000_000] };
+const LISTS = 100;
+/** Two lists within one second would share an id. */
+const APART_MS = 1050;
+/** Its own 1 s poll, and a little. */
+const LATEST_MS = 1200;
+
+const sites: ProcessSite[] = [];
+afterAll(async () => await Promise.all(sites.map(async (site) => await site.close())));
+
+function openSite(): ProcessSite {
+  const site = new ProcessSite();
+  sites.push(site);
+  return site;
+}
+
+describe("old halves", () => {
+  test.concurrent(`the new agent answers ${LISTS} of ${LISTS} lists of the old backend at its next poll`, async () => {
+    const site = openSite();
+    const ollama = await site.ollama({ catalogue: [PHI], installed: [PHI] });
+    await site.agent("gpu-1", ollama.url);
+    const backend = new OldBackend(site.share);
+    const waits: number[] = [];
+    for (let list = 1; list <= LISTS; list++) {
+      const startedMs = performance.now();
+      const { models, reason, waitedMs } = await backend.listModels();
+      expect([list, reason, models.length]).toEqual([list, "answered", 1]);
+      waits.push(waitedMs);
+      await Bun.sleep(Math.max(0, startedMs + APART_MS - performance.now()));
+    }
+    process.stderr.write(`${LISTS} lists answered, slowest ${Math.round(Math.max(...waits))} ms\n`);
+    expect(Math.max(...waits)).toBeLessThan(LATEST_MS);
+    expect(site.list("gpu_commands")).toEqual(["gpu-1"]);
+    expect(site.list("gpu_status")).toEqual(["gpu-1_status.json"]);
+  }, 300_000);
+
+  test.concurrent("old pulls and deletes leave no file behind, also when an agent is killed with them half done", async () => {
+    const site = openSite();
+    const catalogue = Array.from({ length: 6 }, (_, i) => ({ name: `m${i}:latest`, layers: [1_000_000] }));
+    const ollama = await site.ollama({ catalogue, bytesPerSecond: 5_000_000 });
+    const first = await site.agent("gpu-1", ollama.url);
+    const backend = new OldBackend(site.share);
+    for (const { name } of catalogue.slice(0, 3)) {
+      backend.pullModel(name);
+      await Bun.sleep(APART_MS);
+    }
+    await first.stop("SIGKILL");
+    await site.agent("gpu-1", ollama.url);
+    for (const { name } of catalogue.slice(3)) {
+      backend.pullModel(name);
+      await Bun.sleep(APART_MS);
+    }
+    await until(() => ollama.installed().length === 6, "all six are pulled", 30_000);
+    for (const { name } of catalogue) {
+      backend.deleteModel(name);
+      await Bun.sleep(APART_MS);
+    }
+    await until(() => ollama.installed().length === 0, "all six are deleted", 30_000);
+    await until(() => site.list("gpu_commands").every((name) => name === "gpu-1"), "no command is left", 30_000);
+  }, 120_000);
+
+  test.concurrent("the old service answers the new server and gpuctl list 20 of 20 times", async () => {
+    const site = openSite();
+    const ollama = await site.ollama({ catalogue: [PHI], installed: [PHI] });
+    const old = new OldService(site.share, ollama.url);
+    old.start();
+    await site.document("gpu_status/gpu_status.json");
+    const server = await site.server();
+    let answered = 0;
+    for (let time = 1; time <= 20; time++) {
+      const [http, listed] = await Promise.all([
+        server.call("GET", "/api/config/models"),
+        site.gpuctl("list", "--json"),
+      ]);
+      expect([time, http.status, http.answer["models"]]).toMatchObject([time, 200, [{ name: "phi4:latest" }]]);
+      expect([time, listed.status, listed.stderr]).toEqual([time, 0, ""]);
+      expect(JSON.parse(listed.stdout)).toMatchObject({ models: [{ name: "phi4:latest" }] });
+      answered += 1;
+    }
+    await old.stop();
+    process.stderr.write(`the old service answered ${answered} of 20 times each way\n`);
+    expect(site.list("gpu_commands")).toEqual([]);
+  }, 300_000);
+
+  test.concurrent("a second box of the same name refuses to start, after it looked for 12 s", async () => {
+    const site = openSite();
+    const ollama = await site.ollama({ catalogue: [PHI] });
+    await site.agent("gpu-1", ollama.url);
+    const second = site.startAgent("gpu-1", ollama.url, ["--state-dir", `${site.dir}/elsewhere`]);
+    expect(await second.exited()).toBe(73);
+    expect(second.log).toContain("Another agent is called");
+  }, 60_000);
+});

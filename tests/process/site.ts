@@ -1,0 +1,214 @@
+// A share in a temp folder and the three faces on it as real processes. Imports Node and Bun; nothing of src.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../sim/ollama.ts";
+
+const SOURCES = join(import.meta.dir, "../../src");
+const PATIENCE_MS = 10_000;
+
+/** A process under way, with what it logged. */
+export class Running {
+  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #log: string[] = [];
+  readonly #reading: Promise<void>;
+
+  constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">) {
+    this.#child = child;
+    this.#reading = this.#read();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get log(): string {
+    return this.#log.join("");
+  }
+
+  /** The first line of the log that holds `text`, as JSON. @throws when the process ends or 10 s pass without it */
+  async logged(text: string): Promise<Record<string, unknown>> {
+    const line = await until(() => {
+      const found = this.log.split("\n").find((candidate) => candidate.includes(text));
+      if (found === undefined && this.#child.exitCode !== null)
+        throw new Error(`It ended without "${text}":\n${this.log}`);
+      return found;
+    }, `"${text}" is logged`);
+    return JSON.parse(line);
+  }
+
+  /** Ends it, and waits. @returns its exit status */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number> {
+    this.#child.kill(signal);
+    return await this.exited();
+  }
+
+  async exited(): Promise<number> {
+    const status = await this.#child.exited;
+    await this.#reading;
+    return status;
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stderr) this.#log.push(decoder.decode(chunk, { stream: true }));
+  }
+}
+
+export interface Finished {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class ProcessSite {
+  readonly dir = mkdtempSync(join(tmpdir(), "gpu-courier-site-"));
+  readonly share = join(this.dir, "share");
+  readonly #running: Running[] = [];
+  readonly #ollamas: SimulatedOllama[] = [];
+  #servers = 0;
+
+  constructor() {
+    for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(this.share, folder), { recursive: true });
+  }
+
+  async ollama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
+    const ollama = await startSimulatedOllama(options);
+    this.#ollamas.push(ollama);
+    return ollama;
+  }
+
+  /** Starts gpu-agent; resolves when it is ready. */
+  async agent(name: string, ollamaUrl: string, args: readonly string[] = []): Promise<Running> {
+    const agent = this.startAgent(name, ollamaUrl, args);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  /** Starts gpu-agent and does not wait. */
+  startAgent(name: string, ollamaUrl: string, args: readonly string[] = []): Running {
+    const own = ["--name", name, "--ollama", ollamaUrl, "--state-dir", join(this.dir, `agent-${name}`)];
+    return this.start("agent.ts", ["--share", this.share, "--log-format", "json", ...own, ...args]);
+  }
+
+  /** Starts gpu-server on a free port with a token of each role; resolves when it listens and has the share. */
+  async server(args: readonly string[] = []): Promise<HttpServer> {
+    this.#servers += 1;
+    const stateDir = join(this.dir, `server-${this.#servers}`);
+    const token = async (role: string): Promise<string> => {
+      const made = await this.run("server.ts", ["token", "add", role, "--role", role, "--state-dir", stateDir]);
+      return made.stdout.trim();
+    };
+    const tokens = { gp: await token("gp"), viewer: await token("viewer") };
+    const common = ["--share", this.share, "--port", "0", "--state-dir", stateDir, "--log-format", "json"];
+    const running = this.start("server.ts", [...common, ...args]);
+    const { url } = await running.logged('"Listening"');
+    await running.logged("Reached the share");
+    return new HttpServer(String(url), tokens, running);
+  }
+
+  async gpuctl(...args: readonly string[]): Promise<Finished> {
+    return await this.run("client.ts", ["--share", this.share, ...args]);
+  }
+
+  start(face: string, args: readonly string[]): Running {
+    const child = Bun.spawn([process.execPath, join(SOURCES, face), ...args], {
+      cwd: this.dir,
+      env: cleanEnvironment(),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const running = new Running(child);
+    this.#running.push(running);
+    return running;
+  }
+
+  async run(face: string, args: readonly string[]): Promise<Finished> {
+    const child = Bun.spawn([process.execPath, join(SOURCES, face), ...args], {
+      cwd: this.dir,
+      env: cleanEnvironment(),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: 30_000,
+    });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { status: await child.exited, stdout, stderr };
+  }
+
+  /** Writes a file on the share in place, as a person or an old half does. */
+  write(path: string, content: string | object): void {
+    mkdirSync(dirname(join(this.share, path)), { recursive: true });
+    writeFileSync(join(this.share, path), typeof content === "string" ? content : JSON.stringify(content));
+  }
+
+  list(folder: string): string[] {
+    return readdirSync(join(this.share, folder)).filter((name) => !name.startsWith("."));
+  }
+
+  /** A document of the share, once it is there. */
+  async document(path: string): Promise<Record<string, unknown>> {
+    const file = join(this.share, path);
+    const text = await until(() => (existsSync(file) ? readFileSync(file, "utf8") : undefined), `${path} is there`);
+    return JSON.parse(text);
+  }
+
+  state(agent: string): Record<string, unknown> {
+    return JSON.parse(readFileSync(join(this.share, "gpu_status", `${agent}_status.json`), "utf8"));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#running.map(async (running) => await running.stop("SIGKILL")));
+    await Promise.all(this.#ollamas.map(async (ollama) => await ollama.stop()));
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export class HttpServer {
+  readonly url: string;
+  readonly tokens: { readonly gp: string; readonly viewer: string };
+  readonly process: Running;
+
+  constructor(url: string, tokens: { readonly gp: string; readonly viewer: string }, running: Running) {
+    this.url = url;
+    this.tokens = tokens;
+    this.process = running;
+  }
+
+  /** Calls a route as `gp` unless told otherwise. */
+  async call(method: string, path: string, body?: object, role: "gp" | "viewer" | null = "gp") {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(role === null ? {} : { authorization: `Bearer ${this.tokens[role]}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const answer: Record<string, unknown> = text.startsWith("{") ? JSON.parse(text) : { text };
+    return { status: response.status, answer };
+  }
+}
+
+/** Waits until `look` gives something other than undefined and false. @throws after 10 s */
+export async function until<Value>(
+  look: () => Value | undefined | false | Promise<Value | undefined | false>,
+  what: string,
+  patienceMs = PATIENCE_MS,
+): Promise<Value> {
+  const endMs = performance.now() + patienceMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > endMs) throw new Error(`Waited ${patienceMs / 1000} s in vain until ${what}`);
+    await Bun.sleep(10);
+  }
+}
+
+/** This environment without what would configure a face. */
+function cleanEnvironment(): Record<string, string | undefined> {
+  const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
+}

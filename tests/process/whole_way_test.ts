@@ -1,0 +1,246 @@
+// The whole way with real processes: old file, HTTP and gpuctl → share → gpu-agent → Ollama → back.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { OldBackend } from "../legacy/backend.ts";
+import { OldService } from "../legacy/service.ts";
+import type { SimulatedOllama } from "../sim/ollama.ts";
+import { type HttpServer, ProcessSite, type Running, until } from "./site.ts";
+
+const PHI = { name: "phi4:latest", layers: [2_000_000, 1000] };
+const TINY = { name: "tiny:latest", layers: [3_000_000, 500] };
+const catalogue = [PHI, TINY];
+
+describe("one agent", () => {
+  let site: ProcessSite;
+  let ollama: SimulatedOllama;
+  let agent: Running;
+  let server: HttpServer;
+
+  beforeAll(async () => {
+    site = new ProcessSite();
+    ollama = await site.ollama({ catalogue, installed: [PHI], bytesPerSecond: 10_000_000 });
+    [agent, server] = await Promise.all([site.agent("gpu-1", ollama.url), site.server()]);
+    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
+    await until(
+      async () => (await server.call("GET", "/readyz", undefined, null)).status === 200,
+      "the server is ready",
+    );
+  });
+  afterAll(async () => await site.close());
+
+  test("gpuctl lists, pulls with progress, and deletes", async () => {
+    const listed = await site.gpuctl("list", "--json");
+    expect(JSON.parse(listed.stdout)).toMatchObject({ models: [{ name: "phi4:latest", agents: ["gpu-1"] }] });
+    const pulled = await site.gpuctl("pull", "tiny", "--json");
+    expect(pulled.status).toBe(0);
+    const jobs = pulled.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(jobs.at(-1)).toMatchObject({ agent: "gpu-1", model: "tiny:latest", state: "succeeded", code: null });
+    expect(jobs.some(({ state }) => state === "running" || state === "queued")).toBe(true);
+    expect((await site.gpuctl("list")).stdout).toContain("tiny:latest");
+    expect((await site.gpuctl("rm", "tiny")).status).toBe(0);
+    const again = await site.gpuctl("rm", "tiny", "--json");
+    expect(again.status).toBe(66);
+    expect((await site.gpuctl("list")).stdout).not.toContain("tiny:latest");
+  });
+
+  test("the platform lists, pulls and deletes over HTTP", async () => {
+    const { status, answer } = await server.call("GET", "/api/config/models");
+    expect(status).toBe(200);
+    expect(answer).toMatchObject({ models: [{ name: "phi4:latest" }], active_models: {} });
+    const pulled = await server.call("POST", "/api/config/pull-model", { model_name: "tiny" });
+    expect(pulled).toMatchObject({ status: 200, answer: { job: { model: "tiny:latest" } } });
+    const names = async (): Promise<string> =>
+      JSON.stringify((await server.call("GET", "/api/config/models")).answer["models"]);
+    await until(async () => (await names()).includes("tiny:latest"), "the pulled model is listed");
+    const deleted = await server.call("DELETE", "/api/config/delete-model", { model_name: "tiny" });
+    expect(deleted.status).toBe(200);
+    expect(await names()).not.toContain("tiny:latest");
+  });
+
+  test("the platform's routes need a gp token", async () => {
+    expect((await server.call("GET", "/api/config/models", undefined, null)).status).toBe(401);
+    expect((await server.call("GET", "/api/config/models", undefined, "viewer")).status).toBe(403);
+    expect((await server.call("GET", "/v1/models", undefined, "viewer")).status).toBe(200);
+    expect((await server.call("DELETE", "/v1/agents/gpu-1/models/phi4", undefined, "viewer")).status).toBe(403);
+    expect((await server.call("GET", "/v1/agents/gpu-9", undefined, "viewer")).status).toBe(404);
+  });
+
+  test("a manual test_command.json is answered twice in a row and its file stays", async () => {
+    const command = { command: "list_models", timestamp: "2025-07-15T17:00:00", command_id: "test_command" };
+    for (let time = 1; time <= 2; time++) {
+      const before = time === 1 ? {} : await site.document("gpu_status/test_command_response.json");
+      site.write("gpu_commands/test_command.json", command);
+      const answer = await until(async () => {
+        const document = await site.document("gpu_status/test_command_response.json");
+        return document["timestamp"] === before["timestamp"] ? undefined : document;
+      }, `answer ${time} is there`);
+      expect(answer).toMatchObject({ success: true, models: [{ name: "phi4:latest" }] });
+      expect(site.list("gpu_commands")).toContain("test_command.json");
+    }
+  });
+
+  test("an old backend gets each of its lists, and its pulls and deletes leave no file behind", async () => {
+    const backend = new OldBackend(site.share);
+    expect((await backend.isAlive()).online).toBe(true);
+    backend.pullModel("tiny");
+    for (let list = 1; list <= 2; list++) {
+      const { models, reason, waitedMs } = await backend.listModels();
+      expect([reason, models.length > 0]).toEqual(["answered", true]);
+      expect(waitedMs).toBeLessThan(1200);
+    }
+    await until(() => ollama.installed().includes("tiny:latest"), "the model is pulled");
+    backend.deleteModel("tiny");
+    await until(() => !ollama.installed().includes("tiny:latest"), "the model is deleted");
+    const left = (): string[] => site.list("gpu_commands").filter((name) => /^(pull|delete|list)_/.test(name));
+    await until(() => left().length === 0, "no command is left");
+  }, 30_000);
+
+  test("bad input on the share is answered under its id, and the agent lives on", async () => {
+    const bad: [string, string | object, string][] = [
+      ["not_json", "hello", "no whole JSON"],
+      ["array", "[1, 2]", "not a JSON object"],
+      ["unknown", { command: "fly", command_id: "unknown" }, "Unknown command: fly"],
+      ["no_model", { command: "pull_model", command_id: "no_model" }, "Model name is required"],
+      ["path", { command: "delete_model", model_name: "../../etc/passwd" }, "Cannot use"],
+      ["long", { command: "delete_model", model_name: "m".repeat(300) }, "Cannot use"],
+      ["control", { command: "delete_model", model_name: "a\u0007b" }, "Cannot use"],
+      ["slash", { command: "list_models", command_id: "../../x" }, "Invalid command_id"],
+      ["big", `{"command": "${"x".repeat(10_000_000)}"}`, ""],
+      ["dialect", { command: "ping", version: 2, command_id: "dialect" }, "version 1 only"],
+    ];
+    for (const [id, content] of bad) site.write(`gpu_commands/${id}.json`, content);
+    for (const [id, , error] of bad) {
+      const answer = await site.document(`gpu_status/${id}_response.json`);
+      expect(answer["success"]).toBe(false);
+      expect(String(answer["error"])).toContain(error);
+    }
+    expect((await site.gpuctl("ping")).status).toBe(0);
+  }, 30_000);
+
+  test("a half-written command completed a second later is answered properly", async () => {
+    const text = '{"command": "list_models", "command_id": "half"}';
+    const file = join(site.share, "gpu_commands/half.json");
+    writeFileSync(file, text.slice(0, 20));
+    await Bun.sleep(1000);
+    writeFileSync(file, text.slice(20), { flag: "a" });
+    expect(await site.document("gpu_status/half_response.json")).toMatchObject({ success: true });
+  });
+
+  test("Ollama away is said everywhere, and its return is noticed", async () => {
+    await ollama.refuse();
+    const fresh = await server.call("GET", "/api/config/models?fresh=true");
+    expect(fresh.status).toBe(503);
+    expect(String(fresh.answer["detail"])).toContain("Ollama");
+    const listed = await site.gpuctl("list", "--fresh", "--json");
+    expect(listed.status).toBe(69);
+    expect(JSON.parse(listed.stderr)).toMatchObject({ error: { code: "unavailable" } });
+    await until(() => site.state("gpu-1")["ollama_available"] === false, "the state says so");
+    ollama.accept();
+    await until(() => site.state("gpu-1")["ollama_available"] === true, "it is noticed");
+  }, 30_000);
+
+  test("a second agent on the same state directory refuses to start", async () => {
+    const second = site.startAgent("gpu-1", ollama.url);
+    expect(await second.exited()).toBe(73);
+    expect(second.log).toContain("another agent uses");
+  });
+
+  test("SIGTERM drains the agent and leaves stopped in the state, and the server says why nobody answers", async () => {
+    const startedMs = performance.now();
+    expect(await agent.stop()).toBe(0);
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    expect(site.state("gpu-1")["status"]).toBe("stopped");
+    const { status, answer } = await server.call("GET", "/api/config/models");
+    expect(status).toBe(503);
+    expect(String(answer["detail"])).toContain("gpu-1 is stopped since");
+    expect((await site.gpuctl("list")).status).toBe(69);
+    expect((await site.gpuctl("agents")).stdout).toContain("stopped");
+    expect(await server.process.stop()).toBe(0);
+  });
+
+  test("nothing is left on the share but what is documented", () => {
+    const mine = site.list("gpu_status").filter((name) => !name.endsWith("_response.json"));
+    expect(mine).toEqual(["gpu-1_status.json"]);
+    expect(site.list("gpu_commands/gpu-1")).toEqual([]);
+  });
+});
+
+describe("three agents", () => {
+  let site: ProcessSite;
+  let ollamas: SimulatedOllama[];
+  let agents: Running[];
+  let server: HttpServer;
+  const names = ["gpu-1", "gpu-2", "gpu-3"];
+
+  beforeAll(async () => {
+    site = new ProcessSite();
+    ollamas = await Promise.all(
+      names.map(async () => await site.ollama({ catalogue, installed: [PHI], bytesPerSecond: 50_000_000 })),
+    );
+    agents = await Promise.all(names.map(async (name, i) => await site.agent(name, ollamas[i]?.url ?? "")));
+    server = await site.server();
+    for (const name of names) await until(() => site.state(name)["models"] !== null, `${name} knows its models`);
+    await until(() => site.state("gpu-1")["serves_shared_inbox"] === true, "gpu-1 serves the shared inbox");
+  }, 30_000);
+  afterAll(async () => await site.close());
+
+  test("gpuctl agents and list show the fleet as one", async () => {
+    const { agents: shown } = JSON.parse((await site.gpuctl("agents", "--json")).stdout);
+    expect(shown.map(({ agent, status }: Record<string, string>) => [agent, status])).toEqual(
+      names.map((name) => [name, "online"]),
+    );
+    expect(JSON.parse((await site.gpuctl("list", "--json")).stdout).models).toMatchObject([{ name: "phi4:latest" }]);
+    const held = JSON.parse((await site.gpuctl("list", "--json")).stdout).models.flatMap(
+      (model: { agents: string[] }) => model.agents,
+    );
+    expect(held.toSorted()).toEqual(names);
+  });
+
+  test("a pull and a delete reach the named agent alone, and an ambiguous one names them all", async () => {
+    const ambiguous = await server.call("POST", "/api/config/pull-model", { model_name: "tiny" });
+    expect(ambiguous.status).toBe(409);
+    for (const name of names) expect(String(ambiguous.answer["detail"])).toContain(name);
+    expect((await site.gpuctl("rm", "phi4")).status).toBe(73);
+    expect((await site.gpuctl("pull", "tiny", "--agent", "gpu-2")).status).toBe(0);
+    expect(ollamas.map((ollama) => ollama.installed().includes("tiny:latest"))).toEqual([false, true, false]);
+    expect((await server.call("DELETE", "/v1/agents/gpu-2/models/tiny")).status).toBe(200);
+    expect(ollamas.map((ollama) => ollama.installed().includes("tiny:latest"))).toEqual([false, false, false]);
+  }, 20_000);
+
+  test("a version 1 command is answered by one of them, and by the next when that stopped", async () => {
+    const backend = new OldBackend(site.share);
+    expect((await backend.listModels()).reason).toBe("answered");
+    expect(names.map((name) => site.state(name)["serves_shared_inbox"])).toEqual([true, false, false]);
+    await agents[0]?.stop();
+    await until(() => site.state("gpu-2")["serves_shared_inbox"] === true, "gpu-2 serves the shared inbox");
+    expect((await backend.listModels()).reason).toBe("answered");
+    expect(site.state("gpu-3")["serves_shared_inbox"]).toBe(false);
+  }, 30_000);
+});
+
+describe("an old service", () => {
+  test("it answers the new server and gpuctl list", async () => {
+    const site = new ProcessSite();
+    try {
+      const ollama = await site.ollama({ catalogue, installed: [PHI] });
+      const old = new OldService(site.share, ollama.url, { pollMs: 300 });
+      old.start();
+      await site.document("gpu_status/gpu_status.json");
+      const server = await site.server();
+      for (let time = 1; time <= 2; time++) {
+        const { status, answer } = await server.call("GET", "/api/config/models");
+        expect([status, answer["models"]]).toMatchObject([200, [{ name: "phi4:latest" }]]);
+        const listed = await site.gpuctl("list", "--json");
+        expect(JSON.parse(listed.stdout)).toMatchObject({ models: [{ name: "phi4:latest", agents: ["gpu"] }] });
+      }
+      expect((await site.gpuctl("ping")).status).toBe(69);
+      await old.stop();
+    } finally {
+      await site.close();
+    }
+  }, 30_000);
+});
