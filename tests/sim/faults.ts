@@ -14,7 +14,7 @@ export type AnswerFault = "hang" | "html" | "garbled" | { readonly status: numbe
  */
 export interface PullFault {
   readonly afterBytes: number;
-  readonly then: "stall" | "silence" | "cut" | "garble" | { readonly error: string };
+  readonly kind: "stall" | "silence" | "cut" | "garble" | { readonly error: string };
 }
 
 /** The switchboard: set a field, and the next request (with `pull` also the pulls under way) is broken; set it back. */

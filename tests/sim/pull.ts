@@ -85,11 +85,11 @@ async function endOrTick(download: Download, signal: AbortSignal, intervalMs: nu
 }
 
 async function misbehave(signal: AbortSignal, faults: Faults): Promise<void> {
-  const then = faults.pull?.then;
-  if (then === "cut") throw new PullCut("");
-  if (then === "garble") throw new PullCut('{"status":"pulling 4bed6ca4');
-  if (typeof then === "object") throw new PullError(then.error);
-  while (faults.pull?.then === "silence" && !signal.aborted) await systemClock.sleep(5, signal);
+  const kind = faults.pull?.kind;
+  if (kind === "cut") throw new PullCut("");
+  if (kind === "garble") throw new PullCut('{"status":"pulling 4bed6ca4');
+  if (typeof kind === "object") throw new PullError(kind.error);
+  while (faults.pull?.kind === "silence" && !signal.aborted) await systemClock.sleep(5, signal);
 }
 
 /** Ollama leaves out what is 0. */
