@@ -55,11 +55,14 @@ async function start(flags: readonly string[]): Promise<Running> {
   const child = spawn(["--port", "0", "--log-format", "json", ...flags]);
   const urls = new Map<string, string>();
   const listening = Promise.withResolvers<string>();
+  const said: string[] = [];
   void readLines(child.stderr, (line) => {
+    said.push(line);
+    if (!line.startsWith("{")) return;
     const { msg, url } = JSON.parse(line);
     if (typeof url === "string") urls.set(msg, url);
     if (msg === "Listening") listening.resolve(url);
-  }).then(() => listening.reject(new Error("gpu-server ended before it listened")));
+  }).then(() => listening.reject(new Error(`gpu-server ended before it listened: ${said.join("\n")}`)));
   const url = await listening.promise;
   const stop = async (): Promise<number> => {
     child.kill("SIGTERM");
@@ -104,9 +107,11 @@ describe("gpu-server", () => {
     const { share, flags } = await newPlace();
     const token = await makeToken(flags, "gp");
     await using server = await start(flags);
-    const missing = await server.ask("/api/config/models", { token });
-    expect(missing.status).toBe(503);
-    expect(missing.body["detail"]).toContain(share);
+    expect((await server.ask("/api/config/models", { token })).status).toBe(503);
+    await until("the reason is known", async () => {
+      const { status, body } = await server.ask("/api/config/models", { token });
+      return status === 503 && String(body["detail"]).includes(share);
+    });
     expect((await server.ask("/readyz")).status).toBe(503);
     expect((await server.ask("/healthz")).status).toBe(200);
     for (const name of ["gpu_commands", "gpu_status"]) await mkdir(join(share, name), { recursive: true });
