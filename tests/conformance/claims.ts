@@ -1,0 +1,82 @@
+// Scenarios: a delivery in the agent's hand: looked at again, claimed, released. Imports the seam.
+import { expect } from "bun:test";
+import type { Delivery, Transport } from "../../src/transport.ts";
+import { until } from "../support/until.ts";
+import { FAST, Heard, type Scenario } from "./scenario.ts";
+
+async function delivered(transport: Transport, id: string, text: string): Promise<Delivery> {
+  await transport.send("shared", id, text, FAST);
+  const heard = await Heard.at(transport, "shared");
+  const find = (): Delivery | undefined =>
+    heard.deliveries.find(({ id: known, content }) => known === id && "text" in content && content.text === text);
+  await until(() => find() !== undefined);
+  await heard.close();
+  const found = find();
+  if (found === undefined) throw new Error(`${id} was not delivered`);
+  return found;
+}
+
+export const CLAIM_SCENARIOS: readonly Scenario[] = [
+  {
+    name: "isUnchanged() is true until the command is removed or rewritten when asked again",
+    run: async ({ connected }) => {
+      const [agent, sender] = [await connected(), await connected()];
+      const delivery = await delivered(agent, "pull-1", '{"n":1}');
+      expect(await agent.isUnchanged(delivery)).toBe(true);
+      expect(await sender.isUnchanged(delivery)).toBe(true);
+      await sender.send("shared", "pull-1", '{"n":2}', FAST);
+      expect(await agent.isUnchanged(delivery)).toBe(false);
+      const rewritten = await delivered(agent, "pull-1", '{"n":2}');
+      expect(await agent.isUnchanged(rewritten)).toBe(true);
+      await sender.withdraw("shared", "pull-1");
+      expect(await agent.isUnchanged(rewritten)).toBe(false);
+    },
+  },
+  {
+    name: "claim() has one holder, for ever, when many ask at once through several handles",
+    run: async ({ connected }) => {
+      const handles = [await connected(), await connected(), await connected()];
+      const [first] = handles;
+      if (first === undefined) return;
+      const delivery = await delivered(first, "pull-1", "{}");
+      const ask = async (index: number): Promise<boolean> =>
+        (await handles[index % handles.length]?.claim(delivery, { agent: "gpu-1", instance: `i-${index}` })) ?? false;
+      const asking = Array.from({ length: 12 }, (_, index) => index);
+      const won = await Promise.all(asking.map(ask));
+      expect(won.filter(Boolean)).toHaveLength(1);
+      expect(await Promise.all(asking.map(ask))).toEqual(won);
+      await first.release(delivery);
+      expect(await Promise.all(asking.map(ask))).toEqual(won);
+    },
+  },
+  {
+    name: "claim() is another right when the same id is written anew",
+    run: async ({ connected }) => {
+      const agent = await connected();
+      const [one, two] = [await delivered(agent, "pull-1", '{"n":1}'), await delivered(agent, "pull-1", '{"n":2}')];
+      expect(await agent.claim(one, { agent: "gpu-1", instance: "a" })).toBe(true);
+      expect(await agent.claim(two, { agent: "gpu-2", instance: "b" })).toBe(true);
+      expect(await agent.claim(one, { agent: "gpu-2", instance: "b" })).toBe(false);
+    },
+  },
+  {
+    name: "release() removes the command, and may be called again, when it is unchanged",
+    run: async ({ connected }) => {
+      const [agent, sender] = [await connected(), await connected()];
+      const delivery = await delivered(agent, "pull-1", "{}");
+      await agent.release(delivery);
+      await agent.release(delivery);
+      expect(await sender.withdraw("shared", "pull-1")).toBe(false);
+    },
+  },
+  {
+    name: "release() leaves the command there when it is no longer these bytes",
+    run: async ({ connected }) => {
+      const [agent, sender] = [await connected(), await connected()];
+      const delivery = await delivered(agent, "pull-1", '{"n":1}');
+      await sender.send("shared", "pull-1", '{"n":2}', FAST);
+      await agent.release(delivery);
+      expect(await sender.withdraw("shared", "pull-1")).toBe(true);
+    },
+  },
+];

@@ -1,0 +1,152 @@
+// Scenarios: commands from the sender's hand to the agent's. Imports the seam and what scenarios run on.
+import { expect } from "bun:test";
+import { until } from "../support/until.ts";
+import { expectCode, FAST, GPU, Heard, type Scenario } from "./scenario.ts";
+
+export const COMMAND_SCENARIOS: readonly Scenario[] = [
+  {
+    name: "send() publishes a command whole, with its inbox, id, key, text and time, when an agent receives",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      const heard = await Heard.at(agent, GPU);
+      const text = JSON.stringify({ command: "ping", note: "ü".repeat(30_000) });
+      const beforeMs = sender.now();
+      await sender.send(GPU, "ping-1", text, { durable: true });
+      await until(() => heard.deliveries.length === 1);
+      const [delivery] = heard.deliveries;
+      expect(delivery).toMatchObject({ inbox: GPU, id: "ping-1", content: { text } });
+      expect(delivery?.key).toMatch(/^ping-1~[0-9a-f]{16}$/);
+      expect(delivery?.sentAtMs).toBeWithin(beforeMs - 500, agent.now() + 500);
+    },
+  },
+  {
+    name: "send() leaves a command there until it is removed when no agent runs",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      await agent.close();
+      await sender.send(GPU, "ping-1", "{}", FAST);
+      const first = await Heard.at(await connected(), GPU);
+      await until(() => first.ids.length === 1);
+      await first.close();
+      const second = await Heard.at(await connected(), GPU);
+      await until(() => second.ids.length === 1);
+      expect(second.deliveries[0]?.key).toBe(first.deliveries[0]?.key ?? "");
+    },
+  },
+  {
+    name: "send() throws not_found when the agent was never there",
+    run: async ({ connected }) => {
+      const sender = await connected();
+      await expectCode(sender.send(GPU, "ping-1", "{}", FAST), "not_found");
+    },
+  },
+  {
+    name: "send() replaces what lies there, as another delivery, when an id is sent again",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      const heard = await Heard.at(agent, "shared");
+      await sender.send("shared", "test_command", '{"n":1}', FAST);
+      await until(() => heard.ids.length === 1);
+      await sender.send("shared", "test_command", '{"n":2}', FAST);
+      await until(() => heard.ids.length === 2);
+      expect(heard.deliveries.map(({ content }) => content)).toEqual([{ text: '{"n":1}' }, { text: '{"n":2}' }]);
+      expect(new Set(heard.deliveries.map(({ key }) => key)).size).toBe(2);
+      const late = await Heard.at(agent, "shared");
+      await until(() => late.ids.length === 1);
+      expect(late.deliveries[0]?.content).toEqual({ text: '{"n":2}' });
+    },
+  },
+  {
+    name: "withdraw() takes a command back, once, when it still lies there",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      await sender.send(GPU, "ping-1", "{}", FAST);
+      expect(await sender.withdraw(GPU, "ping-1")).toBe(true);
+      expect(await sender.withdraw(GPU, "ping-1")).toBe(false);
+      expect(await sender.withdraw({ agent: "never-there" }, "ping-1")).toBe(false);
+      await sender.send(GPU, "ping-2", "{}", FAST);
+      const heard = await Heard.at(agent, GPU);
+      await until(() => heard.ids.length > 0);
+      expect(heard.ids).toEqual(["ping-2"]);
+    },
+  },
+  {
+    name: "openInbox() keeps what lies there when the inbox is made again",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      await sender.send(GPU, "ping-1", "{}", FAST);
+      await agent.openInbox(GPU);
+      await agent.openInbox("shared");
+      const heard = await Heard.at(agent, GPU);
+      await until(() => heard.ids.length === 1);
+    },
+  },
+  {
+    name: "receive() delivers each of many once, what lay there and what came, when senders send at once",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      const ids = Array.from({ length: 200 }, (_, index) => `ping-${index}`);
+      const sending = ids.map(async (id) => await sender.send(GPU, id, "{}", FAST));
+      await Promise.all(sending.slice(0, 50));
+      const heard = await Heard.at(agent, GPU);
+      await Promise.all(sending);
+      await until(() => heard.ids.length >= ids.length);
+      await sender.send(GPU, "the-last", "{}", FAST);
+      await until(() => heard.ids.includes("the-last"));
+      expect(heard.ids.toSorted()).toEqual([...ids, "the-last"].toSorted());
+    },
+  },
+  {
+    name: "receive() delivers in order of time when several lie there",
+    run: async ({ connected }) => {
+      const agent = await connected();
+      await agent.openInbox(GPU);
+      for (const id of ["c", "a", "b"]) {
+        await agent.send(GPU, id, "{}", FAST);
+        const sentAtMs = agent.now();
+        await until(() => agent.now() > sentAtMs + 20);
+      }
+      const heard = await Heard.at(agent, GPU);
+      await until(() => heard.ids.length === 3);
+      expect(heard.ids).toEqual(["c", "a", "b"]);
+    },
+  },
+  {
+    name: "receive() tells two subscriptions the same keys, and keeps inboxes apart, when several listen",
+    run: async ({ connected }) => {
+      const [sender, agent, other] = [await connected(), await connected(), await connected()];
+      await agent.openInbox(GPU);
+      await other.openInbox({ agent: "gpu-2" });
+      const here = await Heard.at(agent, GPU);
+      const alsoHere = await Heard.at(other, GPU);
+      const elsewhere = await Heard.at(other, { agent: "gpu-2" });
+      const shared = await Heard.at(other, "shared");
+      await sender.send(GPU, "ping-1", "{}", FAST);
+      await sender.send({ agent: "gpu-2" }, "ping-2", "{}", FAST);
+      await sender.send("shared", "ping-3", "{}", FAST);
+      await until(() => [here, alsoHere, elsewhere, shared].every(({ ids }) => ids.length === 1));
+      expect([here.ids, elsewhere.ids, shared.ids]).toEqual([["ping-1"], ["ping-2"], ["ping-3"]]);
+      expect(alsoHere.deliveries).toEqual(here.deliveries);
+    },
+  },
+  {
+    name: "receive() delivers nothing more when its subscription was closed",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      const [closed, open] = [await Heard.at(agent, GPU), await Heard.at(agent, GPU)];
+      await closed.close();
+      await closed.close();
+      await sender.send(GPU, "ping-1", "{}", FAST);
+      await until(() => open.ids.length === 1);
+      await sender.send(GPU, "ping-2", "{}", FAST);
+      await until(() => open.ids.length === 2);
+      expect(closed.ids).toEqual([]);
+    },
+  },
+];

@@ -1,0 +1,137 @@
+// Scenarios: connecting, closing, and a transport that goes away and comes back. Imports the seam.
+import { expect } from "bun:test";
+import type { Delivery, Transport } from "../../src/transport.ts";
+import { until } from "../support/until.ts";
+import { expectCode, FAST, GPU, Heard, HeardReplies, type Scenario } from "./scenario.ts";
+
+const DELIVERY: Delivery = { inbox: GPU, id: "a", key: "a~0123456789abcdef", content: { text: "{}" }, sentAtMs: 0 };
+
+/** Every method that touches the transport, by name. */
+function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
+  const holder = { agent: "gpu-1", instance: "i" };
+  return {
+    send: async () => await transport.send("shared", "a", "{}", FAST),
+    withdraw: async () => await transport.withdraw("shared", "a"),
+    openReplies: async () =>
+      await transport.openReplies(
+        { replyTo: "ctl-1" },
+        () => true,
+        () => undefined,
+      ),
+    releaseReply: async () => await transport.releaseReply("shared", "a"),
+    openInbox: async () => await transport.openInbox(GPU),
+    receive: async () => await transport.receive("shared", { deliver: () => undefined }),
+    isUnchanged: async () => await transport.isUnchanged(DELIVERY),
+    claim: async () => await transport.claim(DELIVERY, holder),
+    release: async () => await transport.release(DELIVERY),
+    respond: async () => await transport.respond("shared", "a", "{}", FAST),
+    respondedAtMs: async () => await transport.respondedAtMs("shared", "a"),
+    publishState: async () => await transport.publishState("gpu-1", "{}"),
+    readStates: async () => await transport.readStates(),
+    readState: async () => await transport.readState("gpu-1"),
+  };
+}
+
+async function expectAllUnavailable(transport: Transport): Promise<void> {
+  for (const call of Object.values(callsOf(transport))) await expectCode(call(), "unavailable");
+}
+
+export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
+  {
+    name: "connect() makes every method usable; before, each throws unavailable",
+    run: async ({ handle }) => {
+      const transport = handle();
+      await expectAllUnavailable(transport);
+      await transport.connect();
+      await transport.connect();
+      await transport.openInbox(GPU);
+      for (const call of Object.values(callsOf(transport))) await call();
+    },
+  },
+  {
+    name: "close() ends every subscription of the handle, and no other's, when called once or again",
+    run: async ({ connected }) => {
+      const [closed, open] = [await connected(), await connected()];
+      await closed.openInbox(GPU);
+      const [deaf, hearing] = [await Heard.at(closed, GPU), await Heard.at(open, GPU)];
+      await HeardReplies.at(closed, { replyTo: "ctl-1" });
+      await closed.close();
+      await closed.close();
+      await expectAllUnavailable(closed);
+      expect(await open.respond({ replyTo: "ctl-1" }, "ping-1", "{}", FAST)).toBe(false);
+      await open.send(GPU, "ping-1", "{}", FAST);
+      await until(() => hearing.ids.length === 1);
+      expect(deaf.ids).toEqual([]);
+    },
+  },
+  {
+    name: "now() is one clock when asked through several handles",
+    run: async ({ connected }) => {
+      const [one, two] = [await connected(), await connected()];
+      expect(Math.abs(one.now() - two.now())).toBeLessThan(500);
+      const beforeMs = one.now();
+      await until(() => one.now() > beforeMs + 20);
+      await until(() => two.now() > beforeMs + 20);
+    },
+  },
+  {
+    name: "description says what the transport is, before and after connecting",
+    run: async ({ handle }) => {
+      const transport = handle();
+      expect(transport.description).not.toBe("");
+      await transport.connect();
+      expect(transport.description).not.toBe("");
+    },
+  },
+  {
+    name: "connect() throws unavailable when the transport is not there, and resolves when it is",
+    run: async ({ store, handle }) => {
+      const transport = handle();
+      await store.interrupt();
+      await expectCode(transport.connect(), "unavailable");
+      await store.restore();
+      await transport.connect();
+      expect(await transport.readStates()).toEqual([]);
+    },
+  },
+  {
+    name: "every method throws unavailable while the transport is away, and works when it is back",
+    run: async ({ store, connected }) => {
+      const transport = await connected();
+      await transport.openInbox(GPU);
+      await store.interrupt();
+      await expectAllUnavailable(transport);
+      await store.restore();
+      for (const call of Object.values(callsOf(transport))) await call();
+    },
+  },
+  {
+    name: "receive() says once that it is interrupted and once that it is restored, and goes on by itself",
+    run: async ({ store, connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      const heard = await Heard.at(agent, GPU);
+      await sender.send(GPU, "ping-1", "{}", FAST);
+      await until(() => heard.ids.length === 1);
+      await store.interrupt();
+      await until(() => heard.interruptions.length === 1);
+      await store.restore();
+      await until(() => heard.restored === 1);
+      await sender.send(GPU, "ping-2", "{}", FAST);
+      await until(() => heard.ids.length === 2);
+      expect([heard.ids, heard.interruptions.length, heard.restored]).toEqual([["ping-1", "ping-2"], 1, 1]);
+    },
+  },
+  {
+    name: "openReplies() goes on by itself when the transport was away",
+    run: async ({ store, connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      const heard = await HeardReplies.at(sender, { replyTo: "ctl-1" });
+      await store.interrupt();
+      await expectCode(agent.respond({ replyTo: "ctl-1" }, "ping-1", "{}", FAST), "unavailable");
+      await store.restore();
+      expect(await agent.respond({ replyTo: "ctl-1" }, "ping-1", "{}", FAST)).toBe(true);
+      await until(() => heard.ids.length === 1);
+    },
+  },
+];

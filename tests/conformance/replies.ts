@@ -1,0 +1,111 @@
+// Scenarios: answers on their way back. Imports the seam and what scenarios run on.
+import { expect } from "bun:test";
+import { until } from "../support/until.ts";
+import { FAST, HeardReplies, type Scenario } from "./scenario.ts";
+
+const OWN = { replyTo: "server-1" };
+
+export const REPLY_SCENARIOS: readonly Scenario[] = [
+  {
+    name: "respond() brings an answer to its address, once, when the address is in use",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      const heard = await HeardReplies.at(sender, OWN);
+      const text = JSON.stringify({ success: true, models: ["ü".repeat(100_000)] });
+      expect(await agent.respond(OWN, "ping-1", text, { durable: true })).toBe(true);
+      await until(() => heard.replies.length === 1);
+      expect(heard.replies).toEqual([{ id: "ping-1", content: { text } }]);
+      expect(await agent.respond(OWN, "ping-2", "{}", FAST)).toBe(true);
+      await until(() => heard.replies.length === 2);
+      expect(heard.ids).toEqual(["ping-1", "ping-2"]);
+    },
+  },
+  {
+    name: "respond() returns false and publishes nothing when the address is not in use, or no more",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      expect(await agent.respond(OWN, "ping-1", "{}", FAST)).toBe(false);
+      expect(await agent.respondedAtMs(OWN, "ping-1")).toBeNull();
+      const heard = await HeardReplies.at(sender, OWN);
+      await agent.respond(OWN, "ping-2", "{}", FAST);
+      await heard.close();
+      await heard.close();
+      expect(await agent.respond(OWN, "ping-3", "{}", FAST)).toBe(false);
+      const again = await HeardReplies.at(sender, OWN);
+      await agent.respond(OWN, "ping-4", "{}", FAST);
+      await until(() => again.replies.length > 0);
+      expect(again.ids).toEqual(["ping-4"]);
+    },
+  },
+  {
+    name: "respond() keeps addresses apart when several senders wait",
+    run: async ({ connected }) => {
+      const [one, two, agent] = [await connected(), await connected(), await connected()];
+      const [first, second] = [await HeardReplies.at(one, OWN), await HeardReplies.at(two, { replyTo: "ctl-2" })];
+      await agent.respond({ replyTo: "ctl-2" }, "ping-2", "{}", FAST);
+      await agent.respond(OWN, "ping-1", "{}", FAST);
+      await until(() => first.replies.length === 1 && second.replies.length === 1);
+      expect([first.ids, second.ids]).toEqual([["ping-1"], ["ping-2"]]);
+    },
+  },
+  {
+    name: "respond() replaces an answer when the same id is answered again",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      expect(await agent.respond("shared", "list-1", '{"n":1}', FAST)).toBe(true);
+      expect(await agent.respond("shared", "list-1", '{"n":2}', FAST)).toBe(true);
+      const heard = await HeardReplies.at(sender, "shared");
+      await until(() => heard.replies.length > 0);
+      expect(heard.replies).toEqual([{ id: "list-1", content: { text: '{"n":2}' } }]);
+    },
+  },
+  {
+    name: "openReplies() delivers only what is wanted when everybody's replies lie at the address",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      const heard = await HeardReplies.at(sender, "shared", (id) => id.startsWith("mine"));
+      for (const id of ["theirs-1", "mine-1", "theirs-2", "mine-2"]) await agent.respond("shared", id, "{}", FAST);
+      await until(() => heard.replies.length === 2);
+      expect(heard.ids.toSorted()).toEqual(["mine-1", "mine-2"]);
+    },
+  },
+  {
+    name: "openReplies() delivers nothing more when it was closed",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      const [closed, open] = [await HeardReplies.at(sender, "shared"), await HeardReplies.at(sender, "shared")];
+      await closed.close();
+      await agent.respond("shared", "list-1", "{}", FAST);
+      await until(() => open.replies.length === 1);
+      expect(closed.replies).toEqual([]);
+    },
+  },
+  {
+    name: "releaseReply() removes an answer, and may be called again, when it was read",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      for (const address of [OWN, "shared"] as const) {
+        const heard = await HeardReplies.at(sender, address);
+        await agent.respond(address, "ping-1", "{}", FAST);
+        await until(() => heard.replies.length === 1);
+        await sender.releaseReply(address, "ping-1");
+        await sender.releaseReply(address, "ping-1");
+        expect(await agent.respondedAtMs(address, "ping-1")).toBeNull();
+      }
+    },
+  },
+  {
+    name: "respondedAtMs() tells when the answer was published last, null when none lies there",
+    run: async ({ connected }) => {
+      const agent = await connected();
+      expect(await agent.respondedAtMs("shared", "list-1")).toBeNull();
+      const beforeMs = agent.now();
+      await agent.respond("shared", "list-1", "{}", FAST);
+      const atMs = (await agent.respondedAtMs("shared", "list-1")) ?? 0;
+      expect(atMs).toBeWithin(beforeMs - 500, agent.now() + 500);
+      await until(() => agent.now() > atMs + 20);
+      await agent.respond("shared", "list-1", "{}", FAST);
+      expect((await agent.respondedAtMs("shared", "list-1")) ?? 0).toBeGreaterThan(atMs);
+    },
+  },
+];

@@ -1,0 +1,53 @@
+// Scenarios: state documents. Imports the seam and what scenarios run on.
+import { expect } from "bun:test";
+import type { Scenario } from "./scenario.ts";
+
+export const STATE_SCENARIOS: readonly Scenario[] = [
+  {
+    name: "readStates() tells every agent's document in order of names when several publish",
+    run: async ({ connected }) => {
+      const [agent, reader] = [await connected(), await connected()];
+      expect(await reader.readStates()).toEqual([]);
+      const beforeMs = agent.now();
+      for (const name of ["gpu-2", "gpu", "gpu-10"]) await agent.publishState(name, JSON.stringify({ name }));
+      const records = await reader.readStates();
+      expect(records.map((record) => record.agent)).toEqual(["gpu", "gpu-10", "gpu-2"]);
+      expect(records.map(({ content }) => content)).toEqual([
+        { text: '{"name":"gpu"}' },
+        { text: '{"name":"gpu-10"}' },
+        { text: '{"name":"gpu-2"}' },
+      ]);
+      for (const record of records) expect(record.publishedAtMs).toBeWithin(beforeMs - 500, reader.now() + 500);
+    },
+  },
+  {
+    name: "readState() tells one agent's document, null when there is none",
+    run: async ({ connected }) => {
+      const [agent, reader] = [await connected(), await connected()];
+      await agent.publishState("gpu-1", '{"n":1}');
+      expect(await reader.readState("gpu-1")).toMatchObject({ agent: "gpu-1", content: { text: '{"n":1}' } });
+      expect(await reader.readState("gpu-2")).toBeNull();
+    },
+  },
+  {
+    name: "publishState() shows readers the old document or the new one when it replaces",
+    run: async ({ connected }) => {
+      const [agent, reader] = [await connected(), await connected()];
+      const document = (n: number): string => JSON.stringify({ n, filling: "x".repeat(50_000) });
+      await agent.publishState("gpu-1", document(0));
+      const publishing = (async () => {
+        for (let n = 1; n <= 40; n++) await agent.publishState("gpu-1", document(n));
+      })();
+      let last = 0;
+      for (let reads = 0; reads < 40; reads++) {
+        const [record] = await reader.readStates();
+        if (record === undefined || !("text" in record.content)) throw new Error("the document was not there");
+        const { n }: { n: number } = JSON.parse(record.content.text);
+        expect(n).toBeGreaterThanOrEqual(last);
+        last = n;
+      }
+      await publishing;
+      expect((await reader.readState("gpu-1"))?.content).toEqual({ text: document(40) });
+    },
+  },
+];
