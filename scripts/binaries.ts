@@ -1,5 +1,6 @@
-// The three binaries and how each is made from its face. Imports nothing but Bun.
-import { join } from "node:path";
+// The three binaries, how each is made from its face, and a cache of them for tests and measurements. Imports node and Bun.
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 export interface Binary {
   readonly name: string;
@@ -13,14 +14,16 @@ export const BINARIES: readonly Binary[] = [
 ];
 
 export const ROOT = join(import.meta.dir, "..");
+const CACHE = join(ROOT, "node_modules", ".cache", "gpu-courier");
+/** Long enough for any run that may still use them. */
+const CACHED_FOR_MS = 3_600_000;
 
 /**
  * Builds one binary for this machine.
- * @returns its path in `folder`, which is made when it is not there
+ * @param outfile its folder is made when it is not there
  * @throws AggregateError when the sources do not build
  */
-export async function buildBinary({ name, face }: Binary, folder: string): Promise<string> {
-  const outfile = join(folder, name);
+export async function buildBinary({ face }: Binary, outfile: string): Promise<void> {
   await Bun.build({
     entrypoints: [join(ROOT, face)],
     minify: true,
@@ -33,5 +36,36 @@ export async function buildBinary({ name, face }: Binary, folder: string): Promi
       autoloadDotenv: false,
     },
   });
-  return outfile;
+  // The binary holds it too.
+  await rm(`${outfile}.map`, { force: true });
+}
+
+/** A binary of the sources as they are now, built unless an earlier call did. @returns its path */
+export async function cachedBinary(name: string): Promise<string> {
+  const binary = BINARIES.find((each) => each.name === name);
+  if (binary === undefined) throw new Error(`No binary is called "${name}"`);
+  const path = join(CACHE, await sourcesDigest(), name);
+  if (await Bun.file(path).exists()) return path;
+  await removeOld();
+  const building = `${path}.${process.pid}`;
+  await mkdir(dirname(path), { recursive: true });
+  await buildBinary(binary, building);
+  await rename(building, path);
+  return path;
+}
+
+async function sourcesDigest(): Promise<string> {
+  const sources = [...new Bun.Glob("src/**").scanSync({ cwd: ROOT })].toSorted();
+  const hasher = new Bun.CryptoHasher("sha256").update(`${Bun.revision} ${process.platform} ${process.arch}`);
+  for (const path of [...sources, "package.json", "package-lock.json", "scripts/binaries.ts"])
+    hasher.update(path).update(await Bun.file(join(ROOT, path)).arrayBuffer());
+  return hasher.digest("hex").slice(0, 16);
+}
+
+async function removeOld(): Promise<void> {
+  for (const name of await readdir(CACHE).catch(() => [])) {
+    const folder = join(CACHE, name);
+    const { mtimeMs } = await stat(folder);
+    if (Date.now() - mtimeMs > CACHED_FOR_MS) await rm(folder, { recursive: true, force: true });
+  }
 }

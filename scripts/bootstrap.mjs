@@ -13,10 +13,8 @@ const lock = join(root, ".install-lock");
 /** An owner's process id may be another process's by now: so old a lock holds nobody back. */
 const LOCK_MAX_AGE_MS = 15 * 60_000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
-const INSTALL = [
-  ...["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--package-lock", "--install-strategy=hoisted"],
-  ...["--no-fund", "--no-audit", "--loglevel=error"],
-];
+const INSTALL =
+  "ci --ignore-scripts --include=dev --include=optional --package-lock --install-strategy=hoisted --no-fund --no-audit --loglevel=error";
 
 function readLock(path) {
   try {
@@ -121,7 +119,7 @@ async function install() {
   try {
     if (isInstalled()) return 0;
     console.error("Setting up, once: npm fetches Bun and the packages that package-lock.json names ...");
-    const { status, told, output } = await run("npm", INSTALL, { stdio: ["ignore", "pipe", "pipe"] });
+    const { status, told, output } = await run("npm", INSTALL.split(" "), { stdio: ["ignore", "pipe", "pipe"] });
     if (told !== undefined) return 128 + system.signals[told];
     if (status === 0) return 0;
     console.error(

@@ -21,7 +21,8 @@ interface Built {
 
 async function build(binary: Binary): Promise<Built> {
   const startedMs = performance.now();
-  const file = Bun.file(await buildBinary(binary, DIST));
+  const file = Bun.file(join(DIST, binary.name));
+  await buildBinary(binary, join(DIST, binary.name));
   const durationMs = performance.now() - startedMs;
   const sha256 = new Bun.CryptoHasher("sha256").update(await file.arrayBuffer()).digest("hex");
   return { file: binary.name, bytes: file.size, durationMs, sha256 };

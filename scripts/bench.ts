@@ -1,0 +1,59 @@
+// `npm run bench`: what the courier costs beside the bare floor, and what an idle agent costs its box. Imports bench/.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
+import { measurePairs } from "./bench/pairs.ts";
+import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
+
+const USAGE = `usage: npm run bench [-- --quick] [-- --json]
+  --quick  fewer rounds, for CI
+  --json   one JSON document
+A ratio off its target makes the exit status 1; absolutes, which depend on the machine, are only told.
+`;
+/** No event may be lost: a request that nobody answers would wait for ever. */
+const LIMIT_MS = 300_000;
+
+async function measure(dir: string, quick: boolean): Promise<Measure[]> {
+  const effort = quick
+    ? { rounds: 5, roundTrips: 100, pipelined: 1000 }
+    : { rounds: 15, roundTrips: 200, pipelined: 3000 };
+  const pairs = await measurePairs(dir, effort);
+  if (process.platform !== "linux") return pairs;
+  const cost = await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000);
+  return [...pairs, ...agentMeasures(cost)];
+}
+
+function agentMeasures({ readyMs, residentMb, cpuPercent }: AgentCost): Measure[] {
+  return [
+    { name: "agent ready after", unit: "ms", value: readyMs, target: { of: "value", most: 300 } },
+    { name: "agent idle, resident", unit: "MB", value: residentMb, target: { of: "value", most: 60 } },
+    { name: "agent idle, of a core", unit: "%", value: cpuPercent, target: { of: "value", most: 0.5 } },
+  ];
+}
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+const dir = await mkdtemp(join(tmpdir(), "gpu-courier-bench-"));
+const limit = setTimeout(() => {
+  process.stderr.write(`Cannot finish: over ${LIMIT_MS / 60_000} min, an answer is lost or the machine too busy\n`);
+  process.exit(1);
+}, LIMIT_MS);
+try {
+  const measures = await measure(dir, values.quick);
+  process.stdout.write(values.json ? formatJson(measures) : formatReport(measures));
+  process.exitCode = measures.some((each) => resultOf(each) === "FAIL") ? 1 : 0;
+} finally {
+  clearTimeout(limit);
+  await rm(dir, { recursive: true, force: true });
+}

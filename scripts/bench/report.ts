@@ -1,0 +1,56 @@
+// What was measured against what it should be, as a table or one JSON document. Imports the table of gpuctl.
+import { arch, cpus, platform } from "node:os";
+import { formatTable } from "../../src/client/table.ts";
+
+export interface Measure {
+  readonly name: string;
+  readonly unit: "ms" | "/s" | "MB" | "%" | "";
+  readonly value: number;
+  /** The same of the floor. */
+  readonly floor?: number;
+  /** Of the value to the floor, or to what the name says. */
+  readonly ratio?: number;
+  readonly target?: { readonly of: "ratio" | "value"; readonly most?: number; readonly least?: number };
+}
+
+/** A ratio off its target fails the run; an absolute, which depends on the machine, is only told. */
+export type Result = "ok" | "FAIL" | "over" | "";
+
+export function resultOf({ value, ratio, target }: Measure): Result {
+  if (target === undefined) return "";
+  const judged = target.of === "ratio" ? (ratio ?? Number.NaN) : value;
+  const { most = Number.POSITIVE_INFINITY, least = Number.NEGATIVE_INFINITY } = target;
+  if (judged <= most && judged >= least) return "ok";
+  return target.of === "ratio" ? "FAIL" : "over";
+}
+
+export function formatReport(measures: readonly Measure[]): string {
+  const rows = measures.map((measure) => [
+    measure.name,
+    formatNumber(measure.value, measure.unit),
+    measure.floor === undefined ? "" : formatNumber(measure.floor, measure.unit),
+    measure.ratio === undefined ? "" : measure.ratio.toFixed(2),
+    formatTarget(measure),
+    resultOf(measure),
+  ]);
+  const right = ["VALUE", "FLOOR", "RATIO"].map((title) => ({ title, align: "right" as const }));
+  return formatTable([{ title: "MEASURE" }, ...right, { title: "TARGET" }, { title: "RESULT" }], rows, Infinity);
+}
+
+export function formatJson(measures: readonly Measure[]): string {
+  const machine = { platform: platform(), arch: arch(), cores: cpus().length, bun: Bun.version };
+  const judged = measures.map((measure) => ({ ...measure, result: resultOf(measure) }));
+  return `${JSON.stringify({ machine, measures: judged }, null, 2)}\n`;
+}
+
+function formatNumber(value: number, unit: string): string {
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return unit === "/s" ? `${value.toFixed(0)}/s` : `${value.toFixed(digits)} ${unit}`.trim();
+}
+
+function formatTarget({ unit, target }: Measure): string {
+  if (target === undefined) return "";
+  const [word, bound] = target.most === undefined ? ["at least", target.least] : ["at most", target.most];
+  const shown = Number((bound ?? 0).toFixed(2));
+  return target.of === "ratio" ? `ratio ${word} ${shown}` : `${word} ${shown} ${unit}`.trim();
+}

@@ -1,0 +1,76 @@
+// What is measured: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
+import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/clock.ts";
+import { Courier } from "../../src/courier.ts";
+import { silentLog } from "../../src/log.ts";
+import { openTransport } from "../../src/transport/open.ts";
+import type { Transport } from "../../src/transport.ts";
+import { cachedBinary, ROOT } from "../binaries.ts";
+import { Child } from "../children.ts";
+import type { Send } from "./measure.ts";
+
+const AGENT = "gpu-1";
+const SENDER = "bench";
+
+export class Subject {
+  readonly #children: readonly Child[];
+  readonly #transport: Transport;
+  readonly #courier: Courier;
+
+  private constructor(children: readonly Child[], transport: Transport, courier: Courier) {
+    this.#children = children;
+    this.#transport = transport;
+    this.#courier = courier;
+  }
+
+  /**
+   * @param dir is made, and stays
+   * @param lying so many files lie in each folder that is watched
+   */
+  static async open(dir: string, lying: number): Promise<Subject> {
+    const share = join(dir, "share");
+    for (const folder of [`gpu_commands/${AGENT}`, "gpu_status"]) litter(join(share, folder), lying);
+    const ollama = await startOllama(dir);
+    const agent = new Child(await agentCommand(dir, ollama.url), dir);
+    await agent.line("Ready");
+    const transport = openTransport(share, { create: "never", watch: "auto", clock: systemClock, log: silentLog });
+    await transport.connect();
+    const courier = new Courier(transport, { sender: SENDER, timeoutMs: 10_000 });
+    await courier.ping(AGENT);
+    const replies = readdirSync(join(share, "gpu_status")).filter((name) => name.startsWith(`${SENDER}-`));
+    for (const folder of replies) litter(join(share, "gpu_status", folder), lying);
+    return new Subject([agent, ollama.child], transport, courier);
+  }
+
+  readonly ping: Send = async () => await this.#courier.request(AGENT, { verb: "ping" });
+
+  /** By command: the agent asks Ollama. */
+  readonly listModels: Send = async () => await this.#courier.request(AGENT, { verb: "list_models" });
+
+  async close(): Promise<void> {
+    await this.#courier.close();
+    await this.#transport.close();
+    for (const child of this.#children) await child.stop();
+  }
+}
+
+export async function startOllama(dir: string): Promise<{ url: string; child: Child }> {
+  const child = new Child([process.execPath, join(ROOT, "tests/sim/main.ts"), "--installed", "bench:latest=1000"], dir);
+  const { url } = await child.line('"url"');
+  return { url: String(url), child };
+}
+
+/** The agent's binary on the share in `dir`, with its state beside it. */
+export async function agentCommand(dir: string, ollamaUrl: string): Promise<readonly string[]> {
+  const folders = ["--share", join(dir, "share"), "--init", "--state-dir", join(dir, "state")];
+  return [await cachedBinary("gpu-agent"), ...folders, "--name", AGENT, "--ollama", ollamaUrl, "--log-format", "json"];
+}
+
+/** Files that nobody reads: names that start with a dot are no commands. */
+function litter(folder: string, count: number): void {
+  mkdirSync(folder, { recursive: true });
+  const first = join(folder, ".lying");
+  writeFileSync(first, "{}");
+  for (let made = 1; made < count; made++) linkSync(first, join(folder, `.lying-${made}`));
+}
