@@ -2,9 +2,10 @@
 // under test, errors, the simulation.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Ollama } from "../src/agent/ollama.ts";
-import { CourierError, type ErrorCode } from "../src/errors.ts";
+import type { ErrorCode } from "../src/errors.ts";
 import type { AnswerFault, PullFault } from "./sim/faults.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "./sim/ollama.ts";
+import { failure } from "./support/failure.ts";
 import { until } from "./support/until.ts";
 
 const SIZE = 4_000_000;
@@ -19,15 +20,6 @@ beforeEach(async () => {
   ollama = new Ollama({ url: simulation.url, requestTimeoutMs: 2_000, stallMs: 2_000 });
 });
 afterEach(async () => await simulation.stop());
-
-async function failure(promise: Promise<unknown>): Promise<CourierError> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof CourierError)) throw new Error(`Not a CourierError: ${String(error)}`, { cause: error });
-  return error;
-}
 
 /** Every request there is. */
 const requests: [name: string, send: () => Promise<unknown>][] = [
@@ -106,7 +98,6 @@ describe("listModels()", () => {
   });
 
   test("throws unavailable when an entry is not a model's", async () => {
-    simulation.install({ name: "m", layers: [-10], config: CONFIG, digest: "" });
     simulation.install({ name: "n", layers: [-1000], config: CONFIG });
     expect((await failure(ollama.listModels())).message).toContain("lacks what Ollama's has");
   });
@@ -199,6 +190,15 @@ describe("pullModel()", () => {
     expect(kept).toBeLessThan(SIZE);
     await ollama.pullModel("m");
     expect(simulation.downloads.fetchedBytes).toBe(SIZE + CONFIG.size);
+  });
+
+  test("closes the connection when what it was given to call throws", async () => {
+    const onProgress = (): void => {
+      throw new Error("from the test");
+    };
+    await failure(ollama.pullModel("m", { onProgress }));
+    await until(() => simulation.counters.openPulls === 0);
+    expect(simulation.installed()).toEqual([]);
   });
 
   test("asks nothing when its signal was aborted before", async () => {

@@ -1,8 +1,10 @@
-// The parts of src/agent/ollama.ts that need no server: addresses, and what a pull's lines add up to. Imports those parts.
+// The parts of src/agent/ollama.ts that need no Ollama: addresses, bounds, what a pull's lines add up to. Imports those parts.
 import { describe, expect, test } from "bun:test";
+import { checkedFetch } from "../src/agent/ollama_http.ts";
 import { PullTracker } from "../src/agent/ollama_progress.ts";
 import { parseOllamaUrl } from "../src/agent/ollama_url.ts";
 import { CourierError } from "../src/errors.ts";
+import { failure } from "./support/failure.ts";
 
 describe("parseOllamaUrl()", () => {
   const forms = [
@@ -46,6 +48,19 @@ describe("parseOllamaUrl()", () => {
       expect(error.code).toBe("invalid");
       expect(error.hint).toContain("11434");
     }
+  });
+});
+
+describe("checkedFetch()", () => {
+  test("throws unavailable when a line of a stream is longer than allowed", async () => {
+    const headers = { "content-type": "application/x-ndjson" };
+    using server = Bun.serve({ port: 0, fetch: () => new Response("x".repeat(2000), { headers }) });
+    const asked = { action: "test", url: server.url.href };
+    const request = checkedFetch({ asked, signal: new AbortController().signal, maxBytes: 1000, stream: true });
+    const response = await request(server.url);
+    const error = await failure(response.text());
+    expect(error.code).toBe("unavailable");
+    expect(error.message).toContain("more than 1000 bytes");
   });
 });
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Ollama, type PullProgress } from "../src/agent/ollama.ts";
 import { CourierError } from "../src/errors.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "./sim/ollama.ts";
+import { failure } from "./support/failure.ts";
 
 interface Subject {
   readonly url: string;
@@ -30,16 +31,6 @@ async function openReal(url: string): Promise<Subject> {
   const model = process.env["OLLAMA_TEST_MODEL"] ?? "gemma3:270m";
   const registry = process.env["OLLAMA_TEST_INSECURE"] === "1" ? model.split("/")[0] : undefined;
   return await Promise.resolve({ url, model, insecureRegistry: registry, close: async () => await Promise.resolve() });
-}
-
-/** The error's code and text; fails the test when there is none. */
-async function failure(promise: Promise<unknown>): Promise<CourierError> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof CourierError)) throw new Error(`Not a CourierError: ${String(error)}`, { cause: error });
-  return error;
 }
 
 function suite(open: () => Promise<Subject>): void {

@@ -102,7 +102,7 @@ export function connectionFailure({ action, url }: Asked, cause: unknown): Couri
 /** The error for an Ollama that keeps the connection and does nothing. */
 export function silenceFailure({ action, url }: Asked, what: string, ms: number): CourierError {
   return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${what} for ${ms / 1000} s`, {
-    hint: "Its log tells more: journalctl -u ollama",
+    hint: "Ollama's log tells more: journalctl -u ollama",
   });
 }
 

@@ -29,7 +29,7 @@ export function checkedFetch(options: FetchOptions): typeof fetch {
       // HTTP_PROXY is meant for the internet: with it set, Bun would ask the proxy for 127.0.0.1.
       proxy: false,
       redirect: "manual",
-      // A kept connection is dead after a restart of Ollama, and the next request would be the one to notice.
+      // A connection for each request: cheap on loopback, and none can be found dead after a restart of Ollama.
       keepalive: false,
       // Bun gives up connections that were silent for 5 min; verifying a large model takes longer.
       timeout: false,

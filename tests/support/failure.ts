@@ -1,0 +1,12 @@
+// What a promise that must fail fails with. Imports errors.
+import { CourierError } from "../../src/errors.ts";
+
+/** The `CourierError` that `promise` rejects with; throws when it resolves, or rejects with anything else. */
+export async function failure(promise: Promise<unknown>): Promise<CourierError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof CourierError)) throw new Error(`Not a CourierError: ${String(error)}`, { cause: error });
+  return error;
+}
