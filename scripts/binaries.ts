@@ -1,6 +1,6 @@
 // The three binaries, how each is made from its face, and a cache of them for tests and measurements. Imports node and Bun.
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
 
 export interface Binary {
   readonly name: string;
@@ -15,8 +15,8 @@ export const BINARIES: readonly Binary[] = [
 
 export const ROOT = join(import.meta.dir, "..");
 const CACHE = join(ROOT, "node_modules", ".cache", "gpu-courier");
-/** Long enough for any run that may still use them. */
-const CACHED_FOR_MS = 3_600_000;
+/** Since their last use: long enough for any run that may still start them. */
+const CACHED_FOR_MS = 15 * 60_000;
 
 /**
  * Builds one binary for this machine.
@@ -44,11 +44,13 @@ export async function buildBinary({ face }: Binary, outfile: string): Promise<vo
 export async function cachedBinary(name: string): Promise<string> {
   const binary = BINARIES.find((each) => each.name === name);
   if (binary === undefined) throw new Error(`No binary is called "${name}"`);
-  const path = join(CACHE, await sourcesDigest(), name);
+  const folder = join(CACHE, await sourcesDigest());
+  const path = join(folder, name);
+  await mkdir(folder, { recursive: true });
+  await utimes(folder, new Date(), new Date());
   if (await Bun.file(path).exists()) return path;
   await removeOld();
-  const building = `${path}.${process.pid}`;
-  await mkdir(dirname(path), { recursive: true });
+  const building = `${path}.${Bun.randomUUIDv7()}`;
   await buildBinary(binary, building);
   await rename(building, path);
   return path;

@@ -5,7 +5,7 @@ export interface Clock {
   now(): number;
   /** Ms since some fixed moment; never jumps. For durations. */
   monotonic(): number;
-  /** Resolves after `durationMs`, or at once when `signal` aborts: ask the signal afterwards. Never rejects. */
+  /** Resolves after `durationMs` (at the next turn when it is not above 0), or at once when `signal` aborts: ask the signal afterwards. Never rejects. */
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export const systemClock: Clock = {
         signal?.removeEventListener("abort", end);
         resolve();
       };
-      const timer = setTimeout(end, durationMs);
+      const timer = setTimeout(end, Math.max(0, durationMs));
       signal?.addEventListener("abort", end);
     });
   },

@@ -1,0 +1,198 @@
+// The rules of docs/architecture.md that a machine can hold: who may import whom, and how large things may be.
+import { describe, expect, test } from "bun:test";
+import { basename } from "node:path";
+import { exportsOf, functionsOf, importsOf, readSources, type Source } from "./support/sources.ts";
+
+const BASE = ["src/errors.ts", "src/clock.ts", "src/log.ts", "src/protocol.ts", "src/model_name.ts"];
+const SEAM = [...BASE, "src/transport.ts"];
+const COURIER = ["src/courier.ts", "src/courier/*.ts"];
+
+/**
+ * Every file under src/ and what of the project it may import; the first row that fits counts. Arrows point one way:
+ * protocol errors clock log ← transport ← drivers ← courier, agent/ ← faces. A new file without a row fails.
+ */
+const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
+  { files: "src/{errors,clock,log,protocol,transport}.ts", may: [] },
+  { files: "src/model_name.ts", may: ["src/errors.ts"] },
+  { files: "src/config.ts", may: ["package.json", "src/errors.ts", "src/log.ts"] },
+  { files: "src/transport/memory.ts", may: SEAM },
+  { files: "src/transport/share/*.ts", may: [...SEAM, "src/transport/share/*.ts"] },
+  { files: "src/transport/open.ts", may: [...SEAM, "src/transport/share/*.ts"] },
+  { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
+  { files: "src/courier/*.ts", may: [...SEAM, "src/courier/*.ts"] },
+  { files: "src/agent/*.ts", may: [...SEAM, "src/agent/*.ts"] },
+  { files: "src/server/*.{ts,json}", may: [...SEAM, ...COURIER, "src/config.ts", "src/server/*.{ts,json}"] },
+  { files: "src/client/process_io.ts", may: [...SEAM, "src/client/io.ts", "src/transport/open.ts"] },
+  { files: "src/client/*.ts", may: [...SEAM, ...COURIER, "src/config.ts", "src/client/*.ts"] },
+  { files: "src/agent.ts", may: [...SEAM, "src/config.ts", "src/transport/open.ts", "src/agent/*.ts"] },
+  { files: "src/server.ts", may: [...SEAM, "src/config.ts", "src/transport/open.ts", "src/server/*.ts"] },
+  { files: "src/client.ts", may: [...SEAM, "src/config.ts", "src/client/*.ts"] },
+];
+
+/** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  zod: ["src/protocol.ts", "src/courier/document_schemas.ts", "src/{agent,server}/*.ts"],
+  pino: ["src/log.ts"],
+  ollama: ["src/agent/ollama*.ts"],
+  "@commander-js/extra-typings": ["src/config.ts", "src/{agent,server,client}.ts", "src/client/command_line.ts"],
+  "cli-progress": ["src/client/bars.ts"],
+  "cli-table3": ["src/client/table.ts"],
+  hono: ["src/server/*.ts"],
+  "@hono/zod-openapi": ["src/server/*.ts"],
+  "bun:sqlite": ["src/agent/ledger.ts", "src/server/*.ts"],
+  // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
+  "node:fs": ["src/transport/share/*.ts", "src/agent/{box,identity}.ts", "src/server/{store,catalog}.ts"],
+};
+const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:util"];
+const FACES = ["src/agent.ts", "src/server.ts", "src/client.ts"];
+
+/** What crosses a transport, and what every transport is: each is one contract and stays in one place. */
+const CONTRACTS = ["src/protocol.ts", "src/transport.ts"];
+
+const MAX_FILE_LINES = 400;
+const MAX_EXPORTS = 6;
+const MAX_FUNCTION_LINES = 50;
+
+const sources = await readSources("src/**");
+const modules = sources.filter(({ path }) => path.endsWith(".ts"));
+const code = [...modules, ...(await readSources("{tests,scripts}/**/*.ts"))];
+
+function fits(pattern: string, path: string): boolean {
+  return new Bun.Glob(pattern).match(path);
+}
+
+/** `node:fs/promises` is `node:fs`, `hono/body-limit` is `hono`. */
+function packageOf(specifier: string): string {
+  return specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+}
+
+/** The files that break a rule, each with how. */
+function offenders(files: readonly Source[], faultsOf: (file: Source) => readonly string[]): string[] {
+  return files.flatMap((file) => faultsOf(file).map((fault) => `${file.path}: ${fault}`));
+}
+
+describe("who imports whom", () => {
+  test("every file under src has a row, and every row has a file", () => {
+    const unlisted = sources.filter(({ path }) => !ROWS.some(({ files }) => fits(files, path)));
+    const stale = ROWS.filter(({ files }) => !sources.some(({ path }) => fits(files, path)));
+    expect({ unlisted: unlisted.map(({ path }) => path), stale }).toEqual({ unlisted: [], stale: [] });
+  });
+
+  test("a file imports only what its row allows", () => {
+    const faults = offenders(modules, (file) => {
+      const may = ROWS.find(({ files }) => fits(files, file.path))?.may ?? [];
+      const local = importsOf(file).filter(({ isLocal }) => isLocal);
+      return local.filter(({ target }) => !may.some((pattern) => fits(pattern, target))).map(({ target }) => target);
+    });
+    expect(faults).toEqual([]);
+  });
+
+  test("a package is imported only where it belongs", () => {
+    const faults = offenders(modules, (file) => {
+      const packages = importsOf(file)
+        .filter(({ isLocal }) => !isLocal)
+        .map(({ target }) => packageOf(target));
+      return packages.filter(
+        (name) => !ANYWHERE.includes(name) && !PACKAGES[name]?.some((pattern) => fits(pattern, file.path)),
+      );
+    });
+    expect(faults).toEqual([]);
+  });
+
+  test("no face is imported by anything of src", () => {
+    const faults = offenders(modules, (file) =>
+      importsOf(file)
+        .map(({ target }) => target)
+        .filter((target) => FACES.includes(target)),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  test("only the share driver names the folders of the share", () => {
+    const faults = offenders(
+      modules.filter(({ path }) => !path.startsWith("src/transport/share/")),
+      ({ text }) => text.match(/["/]gpu_(?:commands|status)\b/g) ?? [],
+    );
+    expect(faults).toEqual([]);
+  });
+});
+
+describe("sizes and shapes", () => {
+  test(`no file has over ${MAX_FILE_LINES} lines`, () => {
+    const faults = offenders(code, ({ text }) => {
+      const lines = text.split("\n").length - 1;
+      return lines > MAX_FILE_LINES ? [`${lines} lines`] : [];
+    });
+    expect(faults).toEqual([]);
+  });
+
+  test(`no file exports over ${MAX_EXPORTS} names`, () => {
+    const limited = code.filter(({ path }) => !CONTRACTS.includes(path));
+    const faults = offenders(limited, (file) => {
+      const names = exportsOf(file);
+      return names.length > MAX_EXPORTS ? [`${names.length} exports: ${names.join(" ")}`] : [];
+    });
+    expect(faults).toEqual([]);
+  });
+
+  test(`no function has over ${MAX_FUNCTION_LINES} lines`, () => {
+    const faults = offenders(
+      code.filter(({ path }) => !path.startsWith("tests/")),
+      (file) =>
+        functionsOf(file)
+          .filter(({ lines }) => lines > MAX_FUNCTION_LINES)
+          .map(({ name, lines }) => `${name}() has ${lines} lines`),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  test("no default exports, no barrels, no mutable module state", () => {
+    const shapes = [/^export default\b.*/m, /^export (?:\*|\{).*/m, /^(?:export )?let .*/m];
+    const faults = offenders(modules, ({ text }) => shapes.flatMap((shape) => text.match(shape)?.[0] ?? []));
+    expect(faults).toEqual([]);
+  });
+
+  test("files have snake_case names that say something, and begin with what they are", () => {
+    const faults = offenders(code, ({ path, text }) => [
+      ...(/^[a-z0-9]+(?:_[a-z0-9]+)*\.ts$/.test(basename(path)) ? [] : ["not snake_case"]),
+      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name that says nothing"] : []),
+      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that says what it is"]),
+    ]);
+    expect(faults).toEqual([]);
+  });
+
+  test("no test is skipped, alone or still to be written", () => {
+    const left = /^\s*(?:test|describe|it)\.(?:skip|only|todo|if|skipIf|todoIf|failing)\b.*/gm;
+    expect(offenders(code, ({ text }) => text.match(left) ?? [])).toEqual([]);
+  });
+});
+
+test("no tracked file names a path of a developer's machine", async () => {
+  const personal = /(?<![\w.~-])\/(?:home|Users|root|work)\/[\w.-]+/g;
+  expect(offenders(await readSources("{.*,.*/**,**}"), ({ text }) => text.match(personal) ?? [])).toEqual([]);
+});
+
+describe("the reading of sources", () => {
+  const text = `import { a } from "./x.ts";
+import type {
+  B,
+} from "../y/z.ts";
+import "node:fs/promises";
+export const c = "from";
+export function d(): string {
+  return "import";
+}
+export type E = typeof import("../q.ts");
+`;
+  const source = { path: "src/agent/f.ts", text };
+
+  test("importsOf() finds values, types, side effects and calls", () => {
+    const found = importsOf(source).map(({ target }) => target);
+    expect(found).toEqual(["src/agent/x.ts", "src/y/z.ts", "node:fs/promises", "src/q.ts"]);
+  });
+
+  test("exportsOf() and functionsOf() find declarations", () => {
+    expect(exportsOf(source)).toEqual(["c", "d", "E"]);
+    expect(functionsOf(source)).toEqual([{ name: "d", lines: 3 }]);
+  });
+});
