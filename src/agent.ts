@@ -7,8 +7,9 @@ import { Ledger } from "./agent/ledger.ts";
 import { Ollama } from "./agent/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama_url.ts";
 import { isoTime, systemClock } from "./clock.ts";
-import { defaultStateDir, faceCommand, flag, parse, runCommandLine, serviceFlags, VERSION } from "./config.ts";
+import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./config.ts";
 import { ERROR_CODES } from "./errors.ts";
+import { runCommandLine } from "./exit.ts";
 import { type Log, openLog } from "./log.ts";
 import { openTransport } from "./transport/open.ts";
 

@@ -3,7 +3,7 @@ import { gpuctlCommand } from "./client/command_line.ts";
 import { visibleText } from "./client/format.ts";
 import type { ClientIo } from "./client/io.ts";
 import { exitWhenPrinted, processIo } from "./client/process_io.ts";
-import { runCommandLine } from "./config.ts";
+import { runCommandLine } from "./exit.ts";
 
 /**
  * Runs gpuctl.

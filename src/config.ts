@@ -1,12 +1,11 @@
-// Command lines of the three faces: flags, their environment variables, and what a failure prints. Imports commander.
+// Command lines of the three faces: flags, their environment variables, and defaults. Imports commander.
 // Flags win, then the environment (`--x-y` is GPU_COURIER_X_Y), then the default.
-import { Command, CommanderError, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import manifest from "../package.json" with { type: "json" };
-import { asCourierError, ERROR_CODES } from "./errors.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 
 export const VERSION: string = manifest.version;
-export const DEFAULT_SHARE = "/mnt/shared";
+const DEFAULT_SHARE = "/mnt/shared";
 
 /** What an environment variable may say to leave a flag alone; commander takes any value of a switch's for yes. */
 const UNSET: ReadonlySet<string> = new Set(["", "0", "false", "no", "off"]);
@@ -79,51 +78,4 @@ export function defaultStateDir(service: string, environment: NodeJS.ProcessEnv 
   if (given !== undefined && given !== "") return given.split(":")[0] ?? given;
   if (process.getuid?.() === 0) return `/var/lib/${service}`;
   return `${environment["XDG_STATE_HOME"] ?? `${environment["HOME"] ?? "."}/.local/state`}/${service}`;
-}
-
-export interface Failing {
-  /** Under `--json` an error is one JSON document. */
-  readonly json?: boolean;
-  readonly write?: (text: string) => void;
-}
-
-/** Prints a failure to stderr as its reader wants it. @returns the exit status */
-export function printError(error: unknown, { json = false, write = writeError }: Failing = {}): number {
-  const { code, message, hint } = asCourierError(error);
-  if (json) write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
-  else write(`error: ${message}${hint === undefined ? "" : `\n  ${hint}`}\n`);
-  return ERROR_CODES[code].exit;
-}
-
-/**
- * Parses the command line and runs what it names.
- * @returns the exit status: the action's own (it stores it with `setExit`), 64 for a bad command line
- */
-export async function runCommandLine(
-  program: { parseAsync(argv: string[], from: { from: "user" }): Promise<unknown> },
-  argv: readonly string[],
-  failing: Failing = { json: argv.includes("--json") },
-): Promise<number> {
-  try {
-    await program.parseAsync([...argv], { from: "user" });
-    return 0;
-  } catch (error) {
-    if (error instanceof ExitStatus) return error.status;
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.invalid.exit;
-    return printError(error, failing);
-  }
-}
-
-/** Thrown by an action to end the process with a status after it has said all itself. */
-export class ExitStatus extends Error {
-  readonly status: number;
-
-  constructor(status: number) {
-    super(`exit status ${status}`);
-    this.status = status;
-  }
-}
-
-function writeError(text: string): void {
-  process.stderr.write(text);
 }

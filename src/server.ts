@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { systemClock } from "./clock.ts";
-import { defaultStateDir, faceCommand, flag, parse, runCommandLine, serviceFlags } from "./config.ts";
+import { defaultStateDir, faceCommand, flag, parse, serviceFlags } from "./config.ts";
+import { runCommandLine } from "./exit.ts";
 import { openLog } from "./log.ts";
 import { AgentName } from "./protocol.ts";
 import { readCatalog } from "./server/catalog.ts";

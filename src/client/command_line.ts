@@ -1,7 +1,8 @@
 // gpuctl's flags, verbs and help. Imports commander's types through config, the session and the verbs.
-import { ExitStatus, faceCommand, flag, parse, printError } from "../config.ts";
+import { faceCommand, flag, parse } from "../config.ts";
 import type { Agents } from "../courier.ts";
 import { CourierError } from "../errors.ts";
+import { ExitStatus, printError } from "../exit.ts";
 import { listAgents, pingAgents } from "./agents.ts";
 import type { ClientIo } from "./io.ts";
 import { listJobs } from "./jobs.ts";
@@ -24,8 +25,8 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
       else if (text.startsWith("Usage:")) io.stderr.write(usageError("No verb is named"));
     },
     outputError: (text) => void io.stderr.write(isJson() ? usageError(text) : text),
-    getOutHelpWidth: () => io.stdout.columns ?? DEFAULT_WIDTH,
-    getErrHelpWidth: () => io.stderr.columns ?? DEFAULT_WIDTH,
+    getOutHelpWidth: () => io.stdout.columns || DEFAULT_WIDTH,
+    getErrHelpWidth: () => io.stderr.columns || DEFAULT_WIDTH,
   });
   if (isJson()) program.showHelpAfterError(false);
 

@@ -1,9 +1,10 @@
 // What a verb prints with: text, tables, JSON documents, errors. Imports config's way of printing errors, table, format, io.
-import { printError } from "../config.ts";
+import { printError } from "../exit.ts";
 import { visibleText } from "./format.ts";
 import type { ClientIo } from "./io.ts";
 import { type Column, formatTable } from "./table.ts";
 
+/** A terminal that does not know its size says 0. */
 const DEFAULT_WIDTH = 80;
 
 /** Everything printed as text is made harmless to a terminal first: names and errors come from the share. */
@@ -48,7 +49,7 @@ export class Printer {
   }
 
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
-    const width = this.isTerminal ? (this.#io.stdout.columns ?? DEFAULT_WIDTH) : Number.POSITIVE_INFINITY;
+    const width = this.isTerminal ? this.#io.stdout.columns || DEFAULT_WIDTH : Number.POSITIVE_INFINITY;
     const safe = rows.map((row) => row.map((cell) => visibleText(cell)));
     const [head = "", ...body] = formatTable(columns, safe, width).split(/(?<=\n)/);
     const bold = this.isTerminal && this.#io.color;

@@ -1,0 +1,50 @@
+// How a face ends: what a failure prints, and the exit status. Imports commander's errors and ours.
+import { CommanderError } from "@commander-js/extra-typings";
+import { asCourierError, ERROR_CODES } from "./errors.ts";
+
+export interface Failing {
+  /** Under `--json` an error is one JSON document. */
+  readonly json?: boolean;
+  readonly write?: (text: string) => void;
+}
+
+/** Prints a failure to stderr as its reader wants it. @returns the exit status */
+export function printError(error: unknown, { json = false, write = writeError }: Failing = {}): number {
+  const { code, message, hint } = asCourierError(error);
+  if (json) write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
+  else write(`error: ${message}${hint === undefined ? "" : `\n  ${hint}`}\n`);
+  return ERROR_CODES[code].exit;
+}
+
+/**
+ * Parses the command line and runs what it names.
+ * @returns the exit status: the action's own (it stores it with `setExit`), 64 for a bad command line
+ */
+export async function runCommandLine(
+  program: { parseAsync(argv: string[], from: { from: "user" }): Promise<unknown> },
+  argv: readonly string[],
+  failing: Failing = { json: argv.includes("--json") },
+): Promise<number> {
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof ExitStatus) return error.status;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.invalid.exit;
+    return printError(error, failing);
+  }
+}
+
+/** Thrown by an action to end the process with a status after it has said all itself. */
+export class ExitStatus extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`exit status ${status}`);
+    this.status = status;
+  }
+}
+
+function writeError(text: string): void {
+  process.stderr.write(text);
+}
