@@ -1,0 +1,107 @@
+// gpu-agent as a process: what it does about its share, its surroundings and its command line.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { ProcessSite, until } from "./site.ts";
+
+const NO_OLLAMA = "http://127.0.0.1:9";
+
+let site: ProcessSite;
+beforeEach(() => {
+  site = new ProcessSite();
+});
+afterEach(async () => await site.close());
+
+test("it waits with a reason and a hint while the share holds no folders, writes nothing there, and starts when they come", async () => {
+  rmSync(site.share, { recursive: true });
+  mkdirSync(site.share);
+  const agent = site.startAgent("gpu-1", NO_OLLAMA);
+  const waiting = await agent.logged("holds no gpu_commands: not mounted?");
+  expect(waiting["hint"]).toBe("Mount it, or start once with --init");
+  expect(site.list(".")).toEqual([]);
+  for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.share, folder));
+  await agent.logged("Ready");
+  expect(await agent.stop()).toBe(0);
+});
+
+test("it waits while the share is missing, and ends when it is told to", async () => {
+  rmSync(site.share, { recursive: true });
+  const agent = site.startAgent("gpu-1", NO_OLLAMA);
+  await agent.logged("does not exist");
+  expect(await agent.stop()).toBe(0);
+});
+
+test("it makes the folders of a new share when it is started with --init", async () => {
+  rmSync(site.share, { recursive: true });
+  mkdirSync(site.share);
+  await site.agent("gpu-1", NO_OLLAMA, ["--init"]);
+  expect(site.list(".").toSorted()).toEqual(["gpu_commands", "gpu_status"]);
+});
+
+test("it is ready and answers a ping at once with 5,000 old files in the inboxes", async () => {
+  for (let i = 0; i < 2500; i++) {
+    site.write(`gpu_commands/leftover_${i}.json`, { command: "fly", command_id: `leftover_${i}` });
+    site.write(`gpu_commands/gpu-1/leftover_${i}.txt`, "x");
+  }
+  await site.agent("gpu-1", NO_OLLAMA);
+  const startedMs = performance.now();
+  expect((await site.gpuctl("ping")).status).toBe(0);
+  expect(performance.now() - startedMs).toBeLessThan(5000);
+  await until(() => site.list("gpu_status").length > 2500, "every old command is refused");
+  await until(() => site.state("gpu-1")["refused_commands"] === 5000, "they are counted");
+}, 30_000);
+
+test("it survives what somebody planted in the inboxes, and never writes behind a link", async () => {
+  const elsewhere = join(site.dir, "elsewhere");
+  mkdirSync(elsewhere);
+  mkdirSync(join(site.share, "gpu_commands/folder.json"));
+  symlinkSync("/etc/passwd", join(site.share, "gpu_commands/link.json"));
+  Bun.spawnSync(["mkfifo", join(site.share, "gpu_commands/fifo.json")]);
+  symlinkSync(elsewhere, join(site.share, "gpu_status/planted"));
+  await site.agent("gpu-1", NO_OLLAMA);
+  const order = { version: 2, command: "ping", command_id: "a", timestamp: "t", agent: "gpu-1", ttl_ms: 60_000 };
+  site.write("gpu_commands/gpu-1/a.json", { ...order, reply_to: "planted" });
+  for (const id of ["folder", "link", "fifo"]) {
+    expect(await site.document(`gpu_status/${id}_response.json`)).toMatchObject({ success: false });
+  }
+  expect((await site.gpuctl("ping")).status).toBe(0);
+  await until(() => site.list("gpu_commands/gpu-1").length === 0, "the planted command is done with");
+  expect(site.list("../elsewhere")).toEqual([]);
+});
+
+test("it refuses a bad command line with a hint and status 64", async () => {
+  for (const args of [
+    ["--nmae", "x"],
+    ["--name", "Not_A_Name"],
+    ["--ollama", "ftp://x"],
+    ["--list-ttl", "0"],
+  ]) {
+    const { status, stderr } = await site.run("agent.ts", [
+      "--share",
+      site.share,
+      "--state-dir",
+      join(site.dir, "s"),
+      ...args,
+    ]);
+    expect([args.join(" "), status]).toEqual([args.join(" "), 64]);
+    expect(stderr.length).toBeGreaterThan(20);
+    expect(stderr).not.toContain("    at ");
+  }
+});
+
+test("its help names every flag's environment variable", async () => {
+  const { status, stdout } = await site.run("agent.ts", ["--help"]);
+  expect(status).toBe(0);
+  for (const name of [
+    "SHARE",
+    "NAME",
+    "OLLAMA",
+    "STATE_DIR",
+    "SHARED_INBOX",
+    "INIT",
+    "LOG_LEVEL",
+    "INSECURE_REGISTRY",
+  ]) {
+    expect(stdout).toContain(`GPU_COURIER_${name}`);
+  }
+});
