@@ -3,17 +3,26 @@ import { join } from "node:path";
 import { ROOT } from "./binaries.ts";
 
 const PATIENCE_MS = 15_000;
+/** An agent drains for 8 s at most. */
+const FORCE_AFTER_MS = 10_000;
 
 /** How a face is started from its sources. */
 export function faceCommand(face: "agent" | "server" | "client"): readonly string[] {
   return [process.execPath, join(ROOT, "src", `${face}.ts`)];
 }
 
-/** One process under way. What it prints, on either stream, is kept. */
+/** Runs one to its end; it prints where this process prints. @returns its exit status */
+export async function runInForeground(command: readonly string[], dir: string): Promise<number> {
+  const child = Bun.spawn([...command], { cwd: dir, env: cleanEnvironment(), stdio: ["ignore", "inherit", "inherit"] });
+  return await child.exited;
+}
+
+/** One process under way in the background. What it prints, on either stream, is kept. */
 export class Child {
   readonly #process: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  readonly #reading: Promise<unknown>;
+  readonly #reading: Promise<void>;
   #output = "";
+  #isSilent = false;
   #heard = Promise.withResolvers<void>();
 
   /** @param dir where it runs */
@@ -21,53 +30,48 @@ export class Child {
     this.#process = Bun.spawn([...command], {
       cwd: dir,
       env: cleanEnvironment(),
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
+      stdio: ["ignore", "pipe", "pipe"],
     });
-    const ended = Promise.all([this.#read(this.#process.stdout), this.#read(this.#process.stderr)]);
-    this.#reading = ended.finally(() => this.#heard.resolve());
+    this.#reading = this.#readAll();
   }
 
   get pid(): number {
     return this.#process.pid;
   }
 
-  get output(): string {
-    return this.#output;
-  }
-
   /**
    * The first line with this text, as the JSON document that it is.
-   * @throws Error with all it printed when it ends, or is silent for 15 s, before it
+   * @throws Error with all it printed when it ends, or 15 s pass, before it
    */
   async line(text: string): Promise<Record<string, unknown>> {
-    const timeout = AbortSignal.timeout(PATIENCE_MS);
+    const deadlineMs = performance.now() + PATIENCE_MS;
     for (;;) {
-      const line = this.#output
-        .split("\n")
-        .slice(0, -1)
-        .find((each) => each.includes(text));
-      if (line !== undefined) return JSON.parse(line);
-      if (this.#process.exitCode !== null || timeout.aborted)
-        throw new Error(`No "${text}" from ${this.#process.pid}, which printed:\n${this.#output}`);
-      await Promise.race([this.#heard.promise, this.#process.exited, Bun.sleep(PATIENCE_MS)]);
+      const lines = this.#output.split("\n").slice(0, -1);
+      const found = lines.find((line) => line.includes(text));
+      if (found !== undefined) return JSON.parse(found);
+      if (this.#isSilent || performance.now() > deadlineMs)
+        throw new Error(`No "${text}" from process ${this.pid}, which printed:\n${this.#output}`);
+      await Promise.race([this.#heard.promise, Bun.sleep(100)]);
     }
   }
 
-  /** Waits until it ended by itself. @returns its exit status */
-  async ended(): Promise<number> {
+  /** Waits until it ended by itself. @returns its exit status and what it printed */
+  async finished(): Promise<{ status: number; output: string }> {
     await this.#reading;
-    return await this.#process.exited;
+    return { status: await this.#process.exited, output: this.#output };
   }
 
-  /** Ends it as an operator does; after 10 s by force. @returns its exit status */
-  async stop(): Promise<number> {
+  /** Ends it as an operator does; after 10 s by force. */
+  async stop(): Promise<void> {
     this.#process.kill("SIGTERM");
-    const force = setTimeout(() => this.#process.kill("SIGKILL"), 10_000);
-    const status = await this.#process.exited;
+    const force = setTimeout(() => this.#process.kill("SIGKILL"), FORCE_AFTER_MS);
+    await this.#process.exited;
     clearTimeout(force);
-    return status;
+  }
+
+  async #readAll(): Promise<void> {
+    await Promise.all([this.#read(this.#process.stdout), this.#read(this.#process.stderr)]);
+    this.#isSilent = true;
   }
 
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {

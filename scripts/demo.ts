@@ -1,0 +1,78 @@
+// `npm start`: a share, a GPU box and a platform on this machine, and a tour through them. In a terminal all of it then stays
+// up until Ctrl-C. Imports demo/.
+import { once } from "node:events";
+import { Site } from "./demo/site.ts";
+import { Stage } from "./demo/stage.ts";
+import { tour } from "./demo/tour.ts";
+
+const EXIT_INTERRUPTED = 130;
+const REAL_OLLAMA = "--ollama http://127.0.0.1:11434";
+
+function introduce(site: Site, stage: Stage): void {
+  stage.heading("gpu-courier: models on a GPU box that only a shared folder reaches");
+  stage.facts([
+    ["share", `${site.share}  (a temp folder; in production a mount)`],
+    ["gpu-agent", `${site.agent}, on the GPU box: it opens no port`],
+    ["gpu-server", `${site.serverUrl}, on the platform`],
+    ["Ollama", `${site.ollamaUrl}  (simulated: models have names and sizes, but no content)`],
+  ]);
+}
+
+function invite(site: Site, stage: Stage): void {
+  const { share, dir } = site;
+  stage.say();
+  stage.heading("All of it stays up until Ctrl-C. In another terminal:");
+  stage.command(`export URL=${site.serverUrl} TOKEN=${site.token}`);
+  stage.command('curl -H "Authorization: Bearer $TOKEN" $URL/v1/agents');
+  stage.command(`node scripts/bootstrap.mjs src/client.ts --share ${share} pull phi4`);
+  stage.command(`cat ${share}/gpu_status/${site.agent}_status.json`);
+  stage.say();
+  stage.heading("A second box, with a real Ollama:");
+  stage.command(
+    `node scripts/bootstrap.mjs src/agent.ts --share ${share} --name real ${REAL_OLLAMA} --state-dir ${dir}/real`,
+  );
+}
+
+function conclude(stage: Stage): void {
+  stage.say();
+  stage.heading("All is stopped and removed; in a terminal it stays up. With a real Ollama and a folder of your own:");
+  stage.command(`node scripts/bootstrap.mjs src/agent.ts --share DIR --init --name gpu-1 ${REAL_OLLAMA}`);
+}
+
+/** Aborts when this process is told to end. Again and again is once: npm, the terminal and the shell may all tell it. */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stopping.abort());
+  return stopping.signal;
+}
+
+/** @returns the exit status */
+async function demonstrate(stage: Stage, stopping: AbortSignal): Promise<number> {
+  const stopped = once(stopping, "abort");
+  const site = await Site.open();
+  try {
+    introduce(site, stage);
+    await Promise.race([tour(site, stage), stopped]);
+    if (stopping.aborted) return EXIT_INTERRUPTED;
+    if (!process.stdout.isTTY) return 0;
+    invite(site, stage);
+    await stopped;
+    return 0;
+  } finally {
+    await site.close();
+  }
+}
+
+const stage = new Stage();
+const stopping = stopSignal();
+try {
+  process.exitCode = await demonstrate(stage, stopping);
+  if (!process.stdout.isTTY && process.exitCode === 0) conclude(stage);
+} catch (error) {
+  const { message, cause } = error instanceof Error ? error : new Error(String(error));
+  // What ends with us in the middle of something is no failure.
+  if (!stopping.aborted) process.stderr.write(`${message}${cause instanceof Error ? `\n  ${cause.message}` : ""}\n`);
+  process.exitCode = stopping.aborted ? EXIT_INTERRUPTED : 1;
+}
+// The tour that was interrupted may still wait for something.
+process.exit();

@@ -1,0 +1,104 @@
+// A share in a temp folder with a GPU box on one side and the platform on the other: real processes, a simulated Ollama.
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ROOT } from "../binaries.ts";
+import { Child, faceCommand, runInForeground } from "../children.ts";
+
+/** Bytes a second, so that a pull of 1.3 GB takes two seconds. */
+const DOWNLOAD_SPEED = "700000000";
+
+export class Site {
+  readonly dir: string;
+  readonly share: string;
+  readonly agent = "gpu-1";
+  readonly #children: Child[] = [];
+  #ollamaUrl = "";
+  #serverUrl = "";
+  #token = "";
+
+  private constructor(dir: string) {
+    this.dir = dir;
+    this.share = join(dir, "share");
+  }
+
+  /** Starts everything; resolves when all of it is ready. */
+  static async open(): Promise<Site> {
+    const site = new Site(await mkdtemp(join(tmpdir(), "gpu-courier-demo-")));
+    try {
+      await mkdir(site.share);
+      await site.#startOllama();
+      await Promise.all([site.#startAgent(), site.#startServer()]);
+      return site;
+    } catch (error) {
+      await site.close();
+      throw error;
+    }
+  }
+
+  get ollamaUrl(): string {
+    return this.#ollamaUrl;
+  }
+
+  get serverUrl(): string {
+    return this.#serverUrl;
+  }
+
+  get token(): string {
+    return this.#token;
+  }
+
+  /** Calls gpu-server as the platform does. @throws Error with its answer when it refuses */
+  async call(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
+    const headers = { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
+    const text = body === undefined ? null : JSON.stringify(body);
+    const response = await fetch(`${this.#serverUrl}${path}`, { method, headers, body: text });
+    const answer = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${answer}`);
+    return JSON.parse(answer);
+  }
+
+  /** Runs gpuctl, which prints for itself. @throws Error when it fails */
+  async gpuctl(...args: readonly string[]): Promise<void> {
+    const status = await runInForeground([...faceCommand("client"), "--share", this.share, ...args], this.dir);
+    if (status !== 0) throw new Error(`gpuctl ${args.join(" ")} ended with exit status ${status}`);
+  }
+
+  /** Ends all and removes the folder. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all(this.#children.splice(0).map(async (child) => await child.stop()));
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  #start(command: readonly string[]): Child {
+    const child = new Child(command, this.dir);
+    this.#children.push(child);
+    return child;
+  }
+
+  async #startOllama(): Promise<void> {
+    const installed = ["--installed", "all-minilm:latest", "--installed", "gemma3:270m"];
+    const main = join(ROOT, "tests/sim/main.ts");
+    const ollama = this.#start([process.execPath, main, "--speed", DOWNLOAD_SPEED, ...installed]);
+    this.#ollamaUrl = String((await ollama.line('"url"'))["url"]);
+  }
+
+  async #startAgent(): Promise<void> {
+    const own = ["--name", this.agent, "--ollama", this.#ollamaUrl];
+    await this.#start([...faceCommand("agent"), ...this.#settings("agent"), ...own]).line('"Ready"');
+  }
+
+  async #startServer(): Promise<void> {
+    const stateDir = ["--state-dir", join(this.dir, "server")];
+    const add = [...faceCommand("server"), "token", "add", "demo", "--role", "gp", ...stateDir];
+    const added = await this.#start(add).finished();
+    if (added.status !== 0) throw new Error(`No token: ${added.output}`);
+    this.#token = added.output.trim();
+    const server = this.#start([...faceCommand("server"), ...this.#settings("server"), "--port", "0"]);
+    this.#serverUrl = String((await server.line('"Listening"'))["url"]);
+  }
+
+  #settings(name: string): readonly string[] {
+    return ["--share", this.share, "--init", "--state-dir", join(this.dir, name), "--log-format", "json"];
+  }
+}
