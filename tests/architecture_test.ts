@@ -14,19 +14,20 @@ const COURIER = ["src/courier.ts", "src/courier/*.ts"];
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
   { files: "src/{errors,clock,log,protocol,transport}.ts", may: [] },
   { files: "src/model_name.ts", may: ["src/errors.ts"] },
-  { files: "src/config.ts", may: ["package.json", "src/errors.ts", "src/log.ts"] },
+  { files: "src/config.ts", may: ["package.json", "src/log.ts"] },
+  { files: "src/exit.ts", may: ["src/errors.ts"] },
   { files: "src/transport/memory.ts", may: SEAM },
   { files: "src/transport/share/*.ts", may: [...SEAM, "src/transport/share/*.ts"] },
   { files: "src/transport/open.ts", may: [...SEAM, "src/transport/share/*.ts"] },
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
   { files: "src/courier/*.ts", may: [...SEAM, "src/courier/*.ts"] },
   { files: "src/agent/*.ts", may: [...SEAM, "src/agent/*.ts"] },
-  { files: "src/server/*.{ts,json}", may: [...SEAM, ...COURIER, "src/config.ts", "src/server/*.{ts,json}"] },
+  { files: "src/server/*.{ts,json}", may: [...SEAM, ...COURIER, "src/{config,exit}.ts", "src/server/*.{ts,json}"] },
   { files: "src/client/process_io.ts", may: [...SEAM, "src/client/io.ts", "src/transport/open.ts"] },
-  { files: "src/client/*.ts", may: [...SEAM, ...COURIER, "src/config.ts", "src/client/*.ts"] },
-  { files: "src/agent.ts", may: [...SEAM, "src/config.ts", "src/transport/open.ts", "src/agent/*.ts"] },
-  { files: "src/server.ts", may: [...SEAM, "src/config.ts", "src/transport/open.ts", "src/server/*.ts"] },
-  { files: "src/client.ts", may: [...SEAM, "src/config.ts", "src/client/*.ts"] },
+  { files: "src/client/*.ts", may: [...SEAM, ...COURIER, "src/{config,exit}.ts", "src/client/*.ts"] },
+  { files: "src/agent.ts", may: [...SEAM, "src/{config,exit}.ts", "src/transport/open.ts", "src/agent/*.ts"] },
+  { files: "src/server.ts", may: [...SEAM, "src/{config,exit}.ts", "src/transport/open.ts", "src/server/*.ts"] },
+  { files: "src/client.ts", may: [...SEAM, "src/{config,exit}.ts", "src/client/*.ts"] },
 ];
 
 /** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */
@@ -34,7 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["src/protocol.ts", "src/courier/document_schemas.ts", "src/{agent,server}/*.ts"],
   pino: ["src/log.ts"],
   ollama: ["src/agent/ollama*.ts"],
-  "@commander-js/extra-typings": ["src/config.ts", "src/{agent,server,client}.ts", "src/client/command_line.ts"],
+  "@commander-js/extra-typings": ["src/{config,exit}.ts", "src/{agent,server,client}.ts", "src/client/command_line.ts"],
   "cli-progress": ["src/client/bars.ts"],
   "cli-table3": ["src/client/table.ts"],
   hono: ["src/server/*.ts"],
@@ -43,7 +44,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": ["src/transport/share/*.ts", "src/agent/{box,identity}.ts", "src/server/{store,catalog}.ts"],
 };
-const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:util"];
+const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
 const FACES = ["src/agent.ts", "src/server.ts", "src/client.ts"];
 
 /** What crosses a transport, and what every transport is: each is one contract and stays in one place. */
