@@ -113,8 +113,8 @@ test("State names every status, Jobs every state of a job, in order", () => {
   const states = section("Jobs")
     .codeSpans[0]?.match(/\w+/g)
     ?.filter((word) => word !== "or");
-  expect(statuses).toEqual(AgentStatus.options);
-  expect(states).toEqual(JobState.options);
+  expect<readonly string[] | null | undefined>(statuses).toEqual(AgentStatus.options);
+  expect<readonly string[] | undefined>(states).toEqual(JobState.options);
 });
 
 test("Versions has a row for each version", () => {
