@@ -11,9 +11,14 @@ export function faceCommand(face: "agent" | "server" | "client"): readonly strin
   return [process.execPath, join(ROOT, "src", `${face}.ts`)];
 }
 
-/** Runs one to its end; it prints where this process prints. @returns its exit status */
-export async function runInForeground(command: readonly string[], dir: string): Promise<number> {
-  const child = Bun.spawn([...command], { cwd: dir, env: cleanEnvironment(), stdio: ["ignore", "inherit", "inherit"] });
+/** Runs one to its end, or until the signal aborts; it prints where this process prints. @returns its exit status */
+export async function runInForeground(command: readonly string[], dir: string, signal: AbortSignal): Promise<number> {
+  const child = Bun.spawn([...command], {
+    cwd: dir,
+    env: cleanEnvironment(),
+    stdio: ["ignore", "inherit", "inherit"],
+    signal,
+  });
   return await child.exited;
 }
 

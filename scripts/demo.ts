@@ -49,7 +49,7 @@ function stopSignal(): AbortSignal {
 /** @returns the exit status */
 async function demonstrate(stage: Stage, stopping: AbortSignal): Promise<number> {
   const stopped = once(stopping, "abort");
-  const site = await Site.open();
+  const site = await Site.open(stopping);
   try {
     introduce(site, stage);
     await Promise.race([tour(site, stage), stopped]);

@@ -12,19 +12,25 @@ export class Site {
   readonly dir: string;
   readonly share: string;
   readonly agent = "gpu-1";
+  readonly #stopping: AbortSignal;
   readonly #children: Child[] = [];
+  #foreground: Promise<number> | undefined;
   #ollamaUrl = "";
   #serverUrl = "";
   #token = "";
 
-  private constructor(dir: string) {
+  private constructor(dir: string, stopping: AbortSignal) {
     this.dir = dir;
+    this.#stopping = stopping;
     this.share = join(dir, "share");
   }
 
-  /** Starts everything; resolves when all of it is ready. */
-  static async open(): Promise<Site> {
-    const site = new Site(await mkdtemp(join(tmpdir(), "gpu-courier-demo-")));
+  /**
+   * Starts everything; resolves when all of it is ready.
+   * @param stopping ends what runs in the foreground; the rest is for `close()`
+   */
+  static async open(stopping: AbortSignal): Promise<Site> {
+    const site = new Site(await mkdtemp(join(tmpdir(), "gpu-courier-demo-")), stopping);
     try {
       await mkdir(site.share);
       await site.#startOllama();
@@ -60,12 +66,15 @@ export class Site {
 
   /** Runs gpuctl, which prints for itself. @throws Error when it fails */
   async gpuctl(...args: readonly string[]): Promise<void> {
-    const status = await runInForeground([...faceCommand("client"), "--share", this.share, ...args], this.dir);
+    const command = [...faceCommand("client"), "--share", this.share, ...args];
+    this.#foreground = runInForeground(command, this.dir, this.#stopping);
+    const status = await this.#foreground;
     if (status !== 0) throw new Error(`gpuctl ${args.join(" ")} ended with exit status ${status}`);
   }
 
   /** Ends all and removes the folder. Idempotent. */
   async close(): Promise<void> {
+    await this.#foreground;
     await Promise.all(this.#children.splice(0).map(async (child) => await child.stop()));
     await rm(this.dir, { recursive: true, force: true });
   }
