@@ -71,7 +71,7 @@ export class HeardReplies implements Closable {
   static async at(
     transport: Transport,
     address: ReplyAddress,
-    wanted = (_: string): boolean => true,
+    wanted: (id: string) => boolean = () => true,
   ): Promise<HeardReplies> {
     const heard = new HeardReplies();
     heard.#subscription = await transport.openReplies(address, wanted, (reply) => void heard.replies.push(reply));

@@ -1,4 +1,5 @@
 // A system error of the share as ours, mapped once. Imports errors.
+import { dirname } from "node:path";
 import { CourierError, type ErrorCode, systemCode } from "../../errors.ts";
 import { describeAccess } from "./folders.ts";
 import type { Primitives } from "./primitives.ts";
@@ -63,9 +64,17 @@ export async function shareFailure(
   if (error instanceof CourierError) return error;
   const system = systemCode(error) ?? "no system error";
   const { code, state, hint } = MEANINGS[system] ?? { code: "internal", state: "unexpected failure" };
-  const access = system === "EACCES" || system === "EPERM" ? await describeAccess(fs, folder) : undefined;
+  const access =
+    system === "EACCES" || system === "EPERM" ? await describeAccess(fs, deniedBy(error) ?? folder) : undefined;
   const message = `Cannot ${action} in ${folder}: ${access?.state ?? `${state} (${system})`}`;
   return new CourierError(code, message, { hint: access?.hint ?? hint, cause: error });
+}
+
+/** The folder that denied it: the one that the name lies in, or would; for a listing the folder itself. */
+function deniedBy(error: unknown): string | null {
+  if (!(error instanceof Error) || !("path" in error) || typeof error.path !== "string") return null;
+  if ("syscall" in error && error.syscall === "scandir") return error.path;
+  return dirname("dest" in error && typeof error.dest === "string" ? error.dest : error.path);
 }
 
 /** True when the name was removed or replaced between a listing and its use: list again, nothing to report. */

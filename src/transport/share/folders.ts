@@ -81,7 +81,7 @@ export async function describeAccess(
   if (facts === null) return undefined;
   const [uid, gid] = [process.geteuid?.() ?? -1, process.getegid?.() ?? -1];
   return {
-    state: `permission denied for uid ${uid}, gid ${gid}: it is ${ownership(facts)}`,
+    state: `permission denied for uid ${uid}, gid ${gid}: ${path} is ${ownership(facts)}`,
     hint: `Let its group in: sudo chgrp ${gid} ${path} && sudo chmod g+rwxs ${path}`,
   };
 }

@@ -16,7 +16,6 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
     fs: () => share.fs,
     clock: share.clock,
     maxBytes: LIMITS.commandBytes,
-    rewritten: inbox === "shared",
     idOf: (name) => COMMAND_FILES.parse(name),
     emit: ({ id, key, content, mtimeNs }) => {
       listener.deliver({ inbox, id, key, content, sentAtMs: instantMs(mtimeNs) });

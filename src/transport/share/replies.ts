@@ -34,7 +34,6 @@ export class Replies implements Closable {
       fs: () => share.fs,
       clock: share.clock,
       maxBytes: LIMITS.responseBytes,
-      rewritten: false,
       idOf: (name) => {
         const id = RESPONSE_FILES.parse(name);
         return id !== null && (this.#isOwn || wanted(id)) ? id : null;

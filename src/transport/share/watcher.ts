@@ -65,7 +65,8 @@ export class Watch implements Closable {
         this.#listAtMs = this.#nowMs() + RETRY_MS;
       }
       if (this.#named.size === 0 || this.#isInterrupted) {
-        await this.#options.share.clock.sleep(this.#listAtMs - this.#nowMs(), this.#wake.signal);
+        const nextAtMs = this.#isInterrupted ? this.#listAtMs : Math.min(this.#listAtMs, this.#options.box.dueAtMs());
+        await this.#options.share.clock.sleep(nextAtMs - this.#nowMs(), this.#wake.signal);
       }
     }
     this.#rhythm?.close();
@@ -78,6 +79,7 @@ export class Watch implements Closable {
       this.#named.delete(name);
       await box.look(name);
     }
+    await box.lookAtDue();
     if (this.#nowMs() >= this.#listAtMs) await this.#list();
     if (box.emitted === before) return;
     this.#rhythm?.stir();
