@@ -129,7 +129,8 @@ describe("pullModel()", () => {
 
   test.each(broken)("throws unavailable and keeps what it has when %s", async (_what, kind, message) => {
     simulation.faults.pull = { afterBytes, kind };
-    ollama = new Ollama({ url: simulation.url, stallMs: 300 });
+    const stalls = kind === "stall" || kind === "silence";
+    ollama = new Ollama({ url: simulation.url, stallMs: stalls ? 600 : 10_000 });
     const error = await failure(ollama.pullModel("m"));
     expect(error.code).toBe("unavailable");
     expect(error.message).toMatch(message);
@@ -207,15 +208,17 @@ describe("pullModel()", () => {
   });
 
   test("waits longer than its limit while Ollama verifies a model and says nothing", async () => {
-    ollama = new Ollama({ url: simulation.url, stallMs: 100 });
-    simulation.faults.pull = { afterBytes: Infinity, kind: "silence" };
-    // 4 MB at the slowest disk's 20 MB/s: 200 ms more.
+    // 40 MB at the slowest disk's 20 MB/s: 2 s more.
+    simulation.offer({ name: "m", layers: [40_000_000] });
+    const { faults, downloads } = simulation;
+    downloads.bytesPerSecond = 400_000_000;
+    faults.pull = { afterBytes: Infinity, kind: "silence" };
+    ollama = new Ollama({ url: simulation.url, stallMs: 300 });
     const phases: string[] = [];
     const pulled = ollama.pullModel("m", { onProgress: ({ phase }) => phases.push(phase) });
     await until(() => phases.includes("verifying"));
-    const healing = setTimeout(() => (simulation.faults.pull = null), 150);
+    setTimeout(() => (faults.pull = null), 500);
     await pulled;
-    clearTimeout(healing);
   });
 
   test("reaches Ollama when the environment names a proxy", async () => {

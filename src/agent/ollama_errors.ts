@@ -59,9 +59,12 @@ export function ollamaFailure({ action, url }: Asked, text: string, code?: Error
   });
 }
 
-/** The error for an answer with a status other than 200. */
-export function statusFailure(asked: Asked, status: number, body: string): CourierError {
-  const error = ErrorBody.safeParse(parseJson(body));
+/**
+ * The error for an answer with a status other than 200.
+ * @param body its JSON, or undefined when it had none
+ */
+export function statusFailure(asked: Asked, status: number, body: unknown): CourierError {
+  const error = ErrorBody.safeParse(body);
   if (status === 401 || status === 403) {
     return new CourierError("forbidden", `Cannot ${asked.action}: Ollama at ${asked.url} answers ${status}`, {
       hint: "Ollama on loopback answers only to the names of this box: use http://127.0.0.1:11434",
@@ -104,15 +107,6 @@ export function silenceFailure({ action, url }: Asked, what: string, ms: number)
   return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${what} for ${ms / 1000} s`, {
     hint: "Ollama's log tells more: journalctl -u ollama",
   });
-}
-
-/** JSON, or undefined when it is none. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Text of another program, fit for a log line and a screen. */

@@ -1,7 +1,7 @@
 // The `fetch` that the Ollama client is given: no answer reaches it that was not checked, bounded and classified before.
 // Imports ./ollama_errors.ts, ./ollama_progress.ts, zod.
 import { z } from "zod";
-import { type Asked, notOllama, ollamaFailure, parseJson, statusFailure } from "./ollama_errors.ts";
+import { type Asked, notOllama, ollamaFailure, statusFailure } from "./ollama_errors.ts";
 import { PullLine } from "./ollama_progress.ts";
 
 export interface FetchOptions {
@@ -46,9 +46,9 @@ async function check(response: Response, options: FetchOptions): Promise<Respons
     return new Response(response.body.pipeThrough(checkedLines(options)), { headers: { "content-type": type } });
   }
   const text = await readText(response, asked, maxBytes);
-  if (!response.ok) throw statusFailure(asked, response.status, text);
-  if (text !== "" && !type.includes("json")) throw notOllama(asked, `it sends ${type === "" ? "no type" : type}`);
   const body = parseJson(text);
+  if (!response.ok) throw statusFailure(asked, response.status, body);
+  if (text !== "" && !type.includes("json")) throw notOllama(asked, `it sends ${type === "" ? "no type" : type}`);
   if (text !== "" && body === undefined) throw notOllama(asked, "it sends JSON that cannot be read");
   const failed = Failed.safeParse(body);
   if (failed.success) throw ollamaFailure(asked, failed.data.error);
@@ -90,4 +90,13 @@ function checkedLine(line: string, asked: Asked): string {
   if (!read.success) throw notOllama(asked, "it sends a line that cannot be read", read.error);
   if ("error" in read.data) throw ollamaFailure(asked, read.data.error);
   return line;
+}
+
+/** JSON, or undefined when it is none. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -5,6 +5,8 @@ import type { Faults } from "./faults.ts";
 import type { Store } from "./store.ts";
 
 const STEP_MS = 10;
+/** A busy machine makes a download slow, never sudden: else it would end between two looks of the test that watches it. */
+const MAX_STEP_MS = 20;
 
 /** What one blob has so far. `ended` resolves when the blob is whole. */
 export interface Download {
@@ -14,7 +16,7 @@ export interface Download {
 }
 
 export class Downloads {
-  /** Of each download, from now on; Infinity: whole at once. */
+  /** Of each download, from now on, at most; Infinity: whole at once. */
   bytesPerSecond: number;
   /** Everything ever fetched, resumed parts counted once. */
   fetchedBytes = 0;
@@ -76,7 +78,9 @@ export class Downloads {
       return;
     }
     const startedAt = performance.now();
-    transfer.timer = setTimeout(() => this.#step(transfer, performance.now() - startedAt), STEP_MS);
+    transfer.timer = setTimeout(() => {
+      this.#step(transfer, Math.min(MAX_STEP_MS, performance.now() - startedAt));
+    }, STEP_MS);
   }
 
   #giveUp(transfer: Transfer): void {
