@@ -1,17 +1,18 @@
-// The face gpuctl: command line → session → verb → exit status. Imports config and client/.
+// The face gpuctl: command line → session → verb → exit status. Imports exit and client/.
 import { gpuctlCommand } from "./client/command_line.ts";
 import { visibleText } from "./client/format.ts";
 import type { ClientIo } from "./client/io.ts";
-import { exitWhenPrinted, processIo } from "./client/process_io.ts";
+import { runProcess } from "./client/process_io.ts";
 import { runCommandLine } from "./exit.ts";
 
 /**
  * Runs gpuctl.
  * @param argv what follows the program's name
- * @param io the surroundings; unless given this process's own, whose signals are then taken over
+ * @param io the surroundings; unless given this process's own: it is then ended instead of returning
  * @returns the exit status
  */
-export async function main(argv: readonly string[], io: ClientIo = processIo()): Promise<number> {
+export async function main(argv: readonly string[], io?: ClientIo): Promise<number> {
+  if (io === undefined) return await runProcess(async (own) => await main(argv, own));
   const { program, isJson } = gpuctlCommand(argv, io);
   return await runCommandLine(program, argv, {
     get json() {
@@ -21,4 +22,4 @@ export async function main(argv: readonly string[], io: ClientIo = processIo()):
   });
 }
 
-if (import.meta.main) await exitWhenPrinted(await main(process.argv.slice(2)));
+if (import.meta.main) await main(process.argv.slice(2));

@@ -168,4 +168,15 @@ describe("rm", () => {
     expect((await site.run(["rm", "phi4", "--agent", "gpu-1,gpu-9"])).status).toBe(66);
     expect(agent.commands).toEqual([]);
   });
+
+  test("exits with 130 when it is stopped, and shows what was done by then", async () => {
+    await site.agent("gpu-1", { models: [phi4()] });
+    await site.agent("gpu-2", { answer: () => undefined });
+    const { status, stop, stdout } = site.start(["rm", "phi4", "--all"]);
+    await site.clock.advance(100);
+    stop();
+    await site.clock.advance(100);
+    expect(await status).toBe(130);
+    expect(stdout.text).toContain("gpu-1  deleted phi4:latest\ngpu-2  failed: Stopped waiting");
+  });
 });

@@ -1,16 +1,77 @@
 // gpuctl's surroundings when it is a process: its streams, its signals, real transports. Imports clock, log, open.ts.
+import { Writable } from "node:stream";
 import { systemClock } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import { silentLog } from "../log.ts";
-
 import { openTransport } from "../transport/open.ts";
 import type { ClientIo } from "./io.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const INTERRUPTED = 130;
+/** `EX_IOERR` of sysexits.h: what was printed is not all there. */
+const OUTPUT_LOST = 74;
+/** Nobody reads any more: `gpuctl list | head -1`, or a terminal that was closed. */
+const NO_READER: ReadonlySet<string | undefined> = new Set(["EPIPE", "EIO"]);
 
-/** Takes the process's signals over: the first asks the verb to end, the second ends the process. */
-export function processIo(): ClientIo {
+/**
+ * One of the process's two streams. Bun 1.4.5 tells only in a write's own callback that it is out: neither a later
+ * write's callback nor `writableLength` knows of it, and `process.exit()` drops what a slow pipe has not taken.
+ */
+class ProcessScreen extends Writable {
+  readonly #stream: NodeJS.WriteStream;
+
+  constructor(stream: NodeJS.WriteStream, failed: (code: string | undefined) => void) {
+    super({ decodeStrings: false });
+    this.#stream = stream;
+    // Both tell of a failure, and without a listener each would print its stack.
+    stream.on("error", (error) => failed(systemCode(error)));
+    this.on("error", (error) => failed(systemCode(error)));
+  }
+
+  get isTTY(): boolean {
+    return this.#stream.isTTY;
+  }
+
+  get columns(): number {
+    return this.#stream.columns;
+  }
+
+  get rows(): number {
+    return this.#stream.rows;
+  }
+
+  override _write(chunk: string, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#stream.write(chunk, encoding, done);
+  }
+}
+
+/** Runs gpuctl as this process, whose signals and streams it takes over, and ends the process. */
+export async function runProcess(main: (io: ClientIo) => Promise<number>): Promise<never> {
+  const stop = stopSignal();
+  let isOutputLost = false;
+  const failed = (code: string | undefined): void => {
+    isOutputLost ||= !NO_READER.has(code);
+    stop.abort();
+  };
+  const stdout = new ProcessScreen(process.stdout, failed);
+  const stderr = new ProcessScreen(process.stderr, failed);
+  const status = await main({
+    stdout,
+    stderr,
+    color: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
+    clock: systemClock,
+    signal: stop.signal,
+    open: async (address, watch) =>
+      openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
+  });
+  await written(stdout);
+  await written(stderr);
+  // System calls on a hung share may still be under way: they do not hold the process.
+  process.exit(status === 0 && isOutputLost ? OUTPUT_LOST : status);
+}
+
+/** Aborted by the first signal to end; the second ends the process. */
+function stopSignal(): AbortController {
   const stop = new AbortController();
   for (const signal of SIGNALS) {
     process.on(signal, () => {
@@ -18,32 +79,14 @@ export function processIo(): ClientIo {
       stop.abort();
     });
   }
-  // `gpuctl list | head -1`: nobody reads any more. Without a listener the error would be printed with its stack.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error) => {
-      if (systemCode(error) === "EPIPE") stop.abort();
-      else process.exit(74);
-    });
-  }
-  return {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    color: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
-    clock: systemClock,
-    signal: stop.signal,
-    open: async (address, watch) =>
-      openTransport(address, {
-        create: "never",
-        watch,
-        clock: systemClock,
-        log: silentLog,
-      }),
-  };
+  return stop;
 }
 
-/** Ends the process once all that was printed is out; pending system calls on a hung share do not hold it. */
-export async function exitWhenPrinted(status: number): Promise<never> {
-  for (const stream of [process.stdout, process.stderr])
-    await new Promise<void>((resolve) => stream.write("", () => resolve()));
-  process.exit(status);
+/** Resolves when all is out, or lost. */
+async function written(screen: Writable): Promise<void> {
+  if (screen.closed) return;
+  await new Promise<void>((resolve) => {
+    screen.once("close", resolve);
+    screen.end();
+  });
 }

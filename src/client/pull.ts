@@ -19,6 +19,7 @@ interface Pulled {
 
 /** How often an agent out of sight is looked for. */
 const LOOK_AGAIN_MS = 500;
+/** A terminal that does not know its size says 0. */
 const DEFAULT_ROWS = 24;
 
 /** `gpuctl pull MODEL` */
@@ -46,7 +47,7 @@ export async function pullModel(session: Session, model: string): Promise<number
 function openProgress({ printer, io }: Session, agents: readonly string[]): Progress {
   if (printer.json) return new JsonProgress(printer);
   // Bars that do not all fit on the screen cannot be drawn over.
-  const fits = agents.length < (io.stdout.rows ?? DEFAULT_ROWS);
+  const fits = agents.length < (io.stdout.rows || DEFAULT_ROWS);
   return printer.isTerminal && fits ? new BarProgress(io.stdout, agents) : new LineProgress(printer, io.clock);
 }
 
