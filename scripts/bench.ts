@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
-import { measurePairs } from "./bench/pairs.ts";
+import { type Effort, measurePairs } from "./bench/pairs.ts";
 import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
 
 const USAGE = `usage: npm run bench [-- --quick] [-- --json]
@@ -14,15 +14,27 @@ A ratio off its target makes the exit status 1; absolutes, which depend on the m
 `;
 /** No event may be lost: a request that nobody answers would wait for ever. */
 const LIMIT_MS = 300_000;
+const ATTEMPTS = 3;
 
 async function measure(dir: string, quick: boolean): Promise<Measure[]> {
-  const effort = quick
-    ? { rounds: 5, roundTrips: 100, pipelined: 1000 }
-    : { rounds: 15, roundTrips: 200, pipelined: 3000 };
-  const pairs = await measurePairs(dir, effort);
+  const pairs = await measurePairsAgain(dir, {
+    rounds: quick ? 12 : 40,
+    roundTrips: 80,
+    pipelined: quick ? 400 : 800,
+  });
   if (process.platform !== "linux") return pairs;
   const cost = await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000);
   return [...pairs, ...agentMeasures(cost)];
+}
+
+/** A busy machine fails at random, a regression each time: what fails is measured again. */
+async function measurePairsAgain(dir: string, effort: Effort): Promise<Measure[]> {
+  for (let attempt = 1; ; attempt++) {
+    const measures = await measurePairs(join(dir, `attempt-${attempt}`), effort);
+    const failed = measures.filter((each) => resultOf(each) === "FAIL");
+    if (failed.length === 0 || attempt === ATTEMPTS) return measures;
+    for (const { name, ratio } of failed) process.stderr.write(`Again: ${name}, ratio ${ratio?.toFixed(2)}\n`);
+  }
 }
 
 function agentMeasures({ readyMs, residentMb, cpuPercent }: AgentCost): Measure[] {
