@@ -28,6 +28,9 @@ export async function buildBinary({ face }: Binary, outfile: string): Promise<vo
     entrypoints: [join(ROOT, face)],
     minify: true,
     sourcemap: "inline",
+    // Parsed at build time: the agent is ready, and gpuctl answers, in half the time (decision 0009).
+    bytecode: true,
+    format: "esm",
     compile: {
       outfile,
       // By default a compiled program reads both from the folder it is started in, and runs what a bunfig.toml there
