@@ -5,7 +5,7 @@ import { Mailbox, type Order } from "./courier/mailbox.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
 import { asCourierError, CourierError } from "./errors.ts";
 import { normalModelName, sameModel } from "./model_name.ts";
-import { type Job, type Response, VERBS } from "./protocol.ts";
+import { isEnded, type Job, type Response, VERBS } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
 
 export interface CourierOptions {
@@ -24,16 +24,11 @@ export interface RequestOptions {
 /** Which agents a request is for: names, or every one that there is. */
 export type Agents = readonly string[] | "all";
 
-const ENDED: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled"]);
 /** A view this young is good enough to send a command by: an agent is silent only after 20 s. */
 const VIEW_MAX_AGE_MS = 1000;
 const FOLLOW_INTERVAL_MS = 250;
 /** An old service looks for commands every 5 s. */
 const OLD_SERVICE_MIN_TIMEOUT_MS = 12_000;
-
-export function isEnded(job: Job): boolean {
-  return ENDED.has(job.state);
-}
 
 export class Courier {
   readonly #fleet: Fleet;
@@ -245,8 +240,8 @@ function away(view: AgentView, reason = describeView(view)): Unavailable {
 }
 
 function awayHint(view: AgentView): string {
-  if (view.reason === "stopped") return "Start it on its box: systemctl start gpu-command-service";
-  return "Is the box up, and does it see the share? On the box: gpu-agent doctor";
+  if (view.reason === "stopped") return "Start gpu-agent on its box";
+  return "Is the box up, and does it see the share?";
 }
 
 function noAgent(views: readonly AgentView[]): CourierError {

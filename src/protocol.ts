@@ -157,6 +157,11 @@ export const Job = z.object({
 });
 export type Job = z.infer<typeof Job>;
 
+/** Whether a job's state is one that it keeps. */
+export function isEnded({ state }: Job): boolean {
+  return state === "succeeded" || state === "failed" || state === "cancelled";
+}
+
 /** Either dialect's answer. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({
   success: z.boolean(),

@@ -1,6 +1,6 @@
 // gpu-server, the face for the platform: HTTP on one side, the share on the other. Imports its parts in server/.
 import { join } from "node:path";
-import { InvalidArgumentError } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { systemClock } from "./clock.ts";
 import { defaultStateDir, faceCommand, flag, parse, serviceFlags } from "./config.ts";
 import { runCommandLine } from "./exit.ts";
@@ -38,7 +38,7 @@ function createProgram() {
     .command("add")
     .description("make a token and print it, alone")
     .argument("<name>", "what to call it")
-    .addOption(flag("--role <role>", "what it may do").choices(Role.options).makeOptionMandatory())
+    .addOption(new Option("--role <role>", "what it may do").choices(Role.options).makeOptionMandatory())
     .action((name, { role }) => addToken(stateDir(), name, role, print));
   token
     .command("list")

@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { asCourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { sameModel } from "../model_name.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import { Box } from "./box.ts";
@@ -62,7 +63,10 @@ export class Agent {
       if (this.#ready) this.#state.changed(what);
     };
     this.#monitor = new OllamaMonitor({ ollama, clock, log, changed });
-    const pulled = async (): Promise<void> => await this.#monitor.refresh();
+    const pulled = async (model: string): Promise<number | null> => {
+      await this.#monitor.refresh();
+      return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
+    };
     this.#jobs = new Jobs({ agent: identity.agent, ollama, ledger, clock, log, changed, pulled });
     this.#worker = new Worker({
       ...options,
@@ -84,6 +88,7 @@ export class Agent {
     if (!(await this.#connect(signal))) return;
     await requireOwnName(transport, identity, clock, signal);
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
+    if (signal.aborted) return;
     await this.#state.publish();
     this.#ready = true;
     log.info({ agent: identity.agent, transport: transport.description }, "Ready");

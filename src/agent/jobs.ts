@@ -4,7 +4,7 @@ import { type Clock, isoTime } from "../clock.ts";
 import { asCourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
-import { type Job, LIMITS } from "../protocol.ts";
+import { isEnded, type Job, LIMITS } from "../protocol.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama, PullProgress } from "./ollama.ts";
 import { Speed } from "./speed.ts";
@@ -17,8 +17,8 @@ export interface JobsOptions {
   readonly log: Log;
   /** A job began, ended or moved on; `progress` says that only bytes did. */
   readonly changed: (what: "state" | "progress") => void;
-  /** Called before a pull counts as succeeded: the model is to be in the agent's list by then. */
-  readonly pulled: () => Promise<void>;
+  /** Called before a pull counts as succeeded. @returns the model's size, now that it is in the agent's list; or null */
+  readonly pulled: (model: string) => Promise<number | null>;
 }
 
 interface Entry {
@@ -26,8 +26,6 @@ interface Entry {
   readonly controller: AbortController;
   readonly ended: PromiseWithResolvers<void>;
 }
-
-const ACTIVE: ReadonlySet<string> = new Set(["queued", "running", "verifying"]);
 
 export class Jobs {
   readonly #options: JobsOptions;
@@ -39,8 +37,8 @@ export class Jobs {
   /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
   constructor(options: JobsOptions) {
     this.#options = options;
-    this.#entries = options.ledger.jobs().map((job) => entry(ACTIVE.has(job.state) ? requeued(job) : job));
-    for (const { job, ended } of this.#entries) if (!ACTIVE.has(job.state)) ended.resolve();
+    this.#entries = options.ledger.jobs().map((job) => entry(isEnded(job) ? job : requeued(job)));
+    for (const { job, ended } of this.#entries) if (isEnded(job)) ended.resolve();
   }
 
   /** Begins with what is queued. */
@@ -75,13 +73,13 @@ export class Jobs {
   /** The active jobs and the last ended ones, oldest first. */
   list(): readonly Job[] {
     const jobs = this.#entries.map(({ job }) => job);
-    const ended = jobs.filter(({ state }) => !ACTIVE.has(state)).slice(-LIMITS.endedJobsInState);
-    return jobs.filter((job) => ACTIVE.has(job.state) || ended.includes(job));
+    const ended = jobs.filter(isEnded).slice(-LIMITS.endedJobsInState);
+    return jobs.filter((job) => !isEnded(job) || ended.includes(job));
   }
 
   /** How many jobs are queued or under way. */
   get activeCount(): number {
-    return this.#entries.filter(({ job }) => ACTIVE.has(job.state)).length;
+    return this.#entries.filter(({ job }) => !isEnded(job)).length;
   }
 
   /** Stops what runs, without ending it: the next start goes on. */
@@ -92,7 +90,7 @@ export class Jobs {
   }
 
   #active(model: string): Entry | undefined {
-    return this.#entries.find(({ job }) => ACTIVE.has(job.state) && sameModel(job.model, model));
+    return this.#entries.find(({ job }) => !isEnded(job) && sameModel(job.model, model));
   }
 
   #runNext(): void {
@@ -115,8 +113,10 @@ export class Jobs {
         signal: found.controller.signal,
         onProgress: (progress) => this.#progress(found, progress, speed),
       });
-      await pulled();
-      this.#end(found, { state: "succeeded", completed_bytes: found.job.total_bytes ?? found.job.completed_bytes });
+      const size = await pulled(found.job.model);
+      // Small blobs, and those that are there already, may show no progress at all.
+      const bytes = Math.max(found.job.total_bytes ?? size ?? 0, found.job.completed_bytes);
+      this.#end(found, { state: "succeeded", completed_bytes: bytes, total_bytes: bytes });
     } catch (error) {
       this.#fail(found, error);
     }
@@ -150,7 +150,7 @@ export class Jobs {
 
   #end(found: Entry, end: Partial<Job>): void {
     const { clock, log } = this.#options;
-    this.#update(found, { ...end, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
+    this.#update(found, { ...end, bytes_per_second: null, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = found.job;
     log.info({ job: id, model, ...(code === null ? {} : { code, error }) }, `Pull ${state}`);
     this.#entries = this.#entries.slice(-KEPT_JOBS);

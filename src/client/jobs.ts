@@ -1,8 +1,7 @@
 // The verb jobs. Imports courier, its documents, the protocol's types and the client's output.
 
 import { jobsDocument } from "../courier/documents.ts";
-import { isEnded } from "../courier.ts";
-import type { Job } from "../protocol.ts";
+import { isEnded, type Job } from "../protocol.ts";
 import { describeJob } from "./job_text.ts";
 import { noteUnavailable } from "./models.ts";
 import type { Session } from "./session.ts";

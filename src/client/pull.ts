@@ -1,10 +1,9 @@
 // The verb pull: starts or joins the pull on every agent asked and follows it. Imports courier and the client's output.
 import { isoTime } from "../clock.ts";
 import { refusedJob } from "../courier/documents.ts";
-import { isEnded } from "../courier.ts";
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../errors.ts";
 import { normalModelName } from "../model_name.ts";
-import type { Job } from "../protocol.ts";
+import { isEnded, type Job } from "../protocol.ts";
 import { BarProgress } from "./bars.ts";
 import { chosenViews, exitStatus } from "./outcomes.ts";
 import { JsonProgress, LineProgress, type Progress } from "./progress.ts";

@@ -13,6 +13,7 @@ export const AgentDocument = z.object({
   agent_version: z.string().nullable(),
   ollama: OllamaHealth,
   model_count: z.int().nonnegative().nullable(),
+  /** Queued or under way. */
   job_count: z.int().nonnegative().nullable(),
   disk: Disk.nullable(),
 });

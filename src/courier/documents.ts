@@ -1,7 +1,7 @@
 // What the platform side knows, as the documents that `/v1` answers and `gpuctl --json` prints. Pure.
 // Imports the document schemas' types, the protocol's types, errors and the views.
 import type { CourierError } from "../errors.ts";
-import type { Job, OllamaHealth } from "../protocol.ts";
+import { isEnded, type Job, type OllamaHealth } from "../protocol.ts";
 import type {
   AgentDocument,
   AgentsDocument,
@@ -26,7 +26,7 @@ export function agentDocument({ agent, online, reason, lastSeenAt, state, oldSta
     agent_version: state?.agent_version ?? null,
     ollama: state?.ollama ?? unknownOllama(oldState?.ollama_available ?? false),
     model_count: state?.model_count ?? null,
-    job_count: state?.job_count ?? null,
+    job_count: state?.jobs.filter((job) => !isEnded(job)).length ?? null,
     disk: state?.disk ?? null,
   };
 }

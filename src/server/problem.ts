@@ -48,7 +48,7 @@ function asKnown(error: unknown): CourierError {
 }
 
 function body(path: string, status: number, { code, message, hint }: CourierError): object {
-  const text = hint === undefined ? message : `${message}. ${hint}`;
+  const text = hint === undefined ? message : `${message}${/[.?!]$/.test(message) ? "" : "."} ${hint}`;
   if (path.startsWith("/api/config")) return { detail: text };
   if (path.startsWith("/api/")) return { success: false, error: text };
   const problem = { type: `urn:gpu-courier:${code}`, title: TITLES[code], status, detail: message, code };
