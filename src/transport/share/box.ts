@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Content } from "../../transport.ts";
+import { isGone } from "./failures.ts";
 import { deliveryKey, type Letter, wholeContent } from "./letter.ts";
 import type { Facts, Primitives } from "./primitives.ts";
 import { type Found, look } from "./read.ts";
@@ -111,7 +112,10 @@ export class Box {
   #note(id: string, name: string, found: Found): void {
     const key = deliveryKey(id, found);
     const before = this.#known.get(name);
-    if (before?.key === key) return;
+    if (before?.key === key) {
+      this.#known.set(name, { ...before, facts: found.facts });
+      return;
+    }
     const content = wholeContent(found);
     if (content === null) this.#wait(name, found.facts);
     else this.#emit(id, name, key, found.facts, content);
@@ -198,8 +202,9 @@ export class Box {
   async #mtimeOf(name: string): Promise<bigint | null> {
     try {
       return (await this.#options.fs().lstat(join(this.#options.path, name))).mtimeNs;
-    } catch {
-      return null;
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
     }
   }
 

@@ -19,7 +19,7 @@ export async function takeClaim(share: Share, key: string, { agent, instance }: 
   const folder = await share.targetFolder(claims);
   if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} went away`);
   const text = `${JSON.stringify({ agent, instance })}\n`;
-  const mine = await writeTemporary(share, claims, folder, text, true);
+  const { path: mine } = await writeTemporary(share, claims, folder, text, true);
   try {
     const linked = await link(share, mine, claim);
     if (linked) await syncFolder(share, claims.path);

@@ -21,7 +21,7 @@ import { deliveryKey } from "./letter.ts";
 import { publishFile, sampleTime } from "./publish.ts";
 import { lookUp } from "./read.ts";
 import { Replies } from "./replies.ts";
-import { Share, type ShareOptions } from "./share.ts";
+import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 import { readState, readStates } from "./states.ts";
 
@@ -32,8 +32,8 @@ export class ShareTransport implements Transport {
   #isConnected = false;
 
   /** @param root the shared folder, absolute */
-  constructor(root: string, options: ShareOptions) {
-    this.#share = new Share(root, options);
+  constructor(root: string, options: ShareOptions, calls?: FileCalls) {
+    this.#share = new Share(root, options, calls);
   }
 
   async connect(): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AgentName, LIMITS } from "../../protocol.ts";
 import type { Inbox, Listener } from "../../transport.ts";
 import { Box } from "./box.ts";
+import { isGone } from "./failures.ts";
 import { COMMAND_FILES } from "./layout.ts";
 import type { Share } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
@@ -58,10 +59,15 @@ class StrayNames {
     }
   }
 
+  /** Gone meanwhile is as good. */
   async #isAgentsInbox(name: string): Promise<boolean> {
     if (this.#inbox !== "shared" || !AgentName.safeParse(name).success) return false;
-    const facts = await this.#share.fs.lstat(join(this.#path, name));
-    return facts.kind === "folder";
+    try {
+      return (await this.#share.fs.lstat(join(this.#path, name))).kind === "folder";
+    } catch (error) {
+      if (isGone(error)) return true;
+      throw error;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// File calls on a network file system: each on a pool thread and through the gate, so that a hung server blocks neither
-// the event loop nor the whole pool. Imports node:fs.
+// File calls on a network file system: on pool threads and through the gate, so that a hung server blocks neither the
+// event loop nor the whole pool. Imports node:fs.
 import {
   close,
   fchmod,
@@ -44,39 +44,63 @@ const calls = {
 };
 const BIG = { bigint: true } as const;
 
-export function networkPrimitives(gate: Gate): Primitives {
-  const pass = gate.run.bind(gate);
+/** Each on a pool thread: 100 us, and a server that hangs blocks that thread only. */
+export const poolPrimitives: Primitives = {
+  open: async (path, flags, mode) => await calls.open(path, flags, mode ?? 0),
+  close: calls.close,
+  read: async (file, into, offset) => (await calls.read(file, into, offset, into.length - offset, null)).bytesRead,
+  write: async (file, bytes) => {
+    for (let written = 0; written < bytes.length; ) {
+      written += (await calls.write(file, bytes, written, bytes.length - written, null)).bytesWritten;
+    }
+  },
+  fsync: calls.fsync,
+  fstat: async (file) => factsOf(await calls.fstat(file, BIG)),
+  fchmod: calls.fchmod,
+  fchown: calls.fchown,
+  lstat: async (path) => factsOf(await calls.lstat(path, BIG)),
+  readdir: async (path) => await calls.readdir(path),
+  mkdir: async (path, mode) => await calls.mkdir(path, mode),
+  rmdir: async (path) => await calls.rmdir(path),
+  rename: calls.rename,
+  link: calls.link,
+  unlink: calls.unlink,
+  stat: async (path) => factsOf(await calls.stat(path, BIG)),
+  statfs: async (path) => (await calls.statfs(path)).type,
+};
+
+/** The same calls, each through the gate: there is no other way to a network share. */
+export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
   return {
     // An open that was given up on and succeeds later must not keep its descriptor.
     open: async (path, flags, mode) =>
       await gate.run(
-        async () => await calls.open(path, flags, mode ?? 0),
-        (file) => close(file, () => undefined),
+        async () => await fs.open(path, flags, mode),
+        (file) => void closeLate(fs, file),
       ),
-    close: async (file) => await pass(async () => await calls.close(file)),
-    read: async (file, into, offset) =>
-      (await pass(async () => await calls.read(file, into, offset, into.length - offset, null))).bytesRead,
-    write: async (file, bytes) => {
-      for (let written = 0; written < bytes.length; ) {
-        const from = written;
-        const { bytesWritten } = await pass(
-          async () => await calls.write(file, bytes, from, bytes.length - from, null),
-        );
-        written += bytesWritten;
-      }
-    },
-    fsync: async (file) => await pass(async () => await calls.fsync(file)),
-    fstat: async (file) => factsOf(await pass(async () => await calls.fstat(file, BIG))),
-    fchmod: async (file, mode) => await pass(async () => await calls.fchmod(file, mode)),
-    fchown: async (file, uid, gid) => await pass(async () => await calls.fchown(file, uid, gid)),
-    lstat: async (path) => factsOf(await pass(async () => await calls.lstat(path, BIG))),
-    readdir: async (path) => await pass(async () => await calls.readdir(path)),
-    mkdir: async (path, mode) => await pass(async () => await calls.mkdir(path, mode)),
-    rmdir: async (path) => await pass(async () => await calls.rmdir(path)),
-    rename: async (from, to) => await pass(async () => await calls.rename(from, to)),
-    link: async (existing, path) => await pass(async () => await calls.link(existing, path)),
-    unlink: async (path) => await pass(async () => await calls.unlink(path)),
-    stat: async (path) => factsOf(await pass(async () => await calls.stat(path, BIG))),
-    statfs: async (path) => (await pass(async () => await calls.statfs(path))).type,
+    close: async (file) => await gate.run(async () => await fs.close(file)),
+    read: async (file, into, offset) => await gate.run(async () => await fs.read(file, into, offset)),
+    write: async (file, bytes) => await gate.run(async () => await fs.write(file, bytes)),
+    fsync: async (file) => await gate.run(async () => await fs.fsync(file)),
+    fstat: async (file) => await gate.run(async () => await fs.fstat(file)),
+    fchmod: async (file, mode) => await gate.run(async () => await fs.fchmod(file, mode)),
+    fchown: async (file, uid, gid) => await gate.run(async () => await fs.fchown(file, uid, gid)),
+    lstat: async (path) => await gate.run(async () => await fs.lstat(path)),
+    readdir: async (path) => await gate.run(async () => await fs.readdir(path)),
+    mkdir: async (path, mode) => await gate.run(async () => await fs.mkdir(path, mode)),
+    rmdir: async (path) => await gate.run(async () => await fs.rmdir(path)),
+    rename: async (from, to) => await gate.run(async () => await fs.rename(from, to)),
+    link: async (existing, path) => await gate.run(async () => await fs.link(existing, path)),
+    unlink: async (path) => await gate.run(async () => await fs.unlink(path)),
+    stat: async (path) => await gate.run(async () => await fs.stat(path)),
+    statfs: async (path) => await gate.run(async () => await fs.statfs(path)),
   };
+}
+
+async function closeLate(fs: Primitives, file: number): Promise<void> {
+  try {
+    await fs.close(file);
+  } catch {
+    // Nobody reads or writes it any more.
+  }
 }

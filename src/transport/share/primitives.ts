@@ -61,7 +61,7 @@ export function factsOf(stats: BigIntStats): Facts {
   };
 }
 
-/** Nothing of a file is read again while these are equal. */
+/** A file is not read again while these are equal. The mode counts: it may have become readable. */
 export function isSameFile(a: Facts, b: Facts): boolean {
-  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ino === b.ino;
+  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ino === b.ino && a.mode === b.mode;
 }

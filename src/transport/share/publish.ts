@@ -5,7 +5,14 @@ import { isGone } from "./failures.ts";
 import { fileMode, takeAfter } from "./folders.ts";
 import type { Folder } from "./layout.ts";
 import type { Facts } from "./primitives.ts";
+import { lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
+
+/** A file that is whole and not visible yet. */
+interface Written {
+  readonly path: string;
+  readonly facts: Facts;
+}
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
@@ -24,11 +31,13 @@ export async function publishFile(
   if (target === null) return false;
   const temporary = await writeTemporary(share, folder, target, text, durable);
   try {
-    await share.fs.rename(temporary, join(folder.path, name));
+    await share.fs.rename(temporary.path, join(folder.path, name));
   } catch (error) {
-    await discard(share, temporary);
-    if (isGone(error) && (await share.folder(folder)) === null) return false;
-    throw error;
+    await discard(share, temporary.path);
+    if (!isGone(error)) throw error;
+    if ((await share.folder(folder)) === null) return false;
+    // A server whose answer was lost is asked again, and by then the file is where it belongs.
+    if ((await lookUp(share, folder, name, 0))?.facts.ino !== temporary.facts.ino) throw error;
   }
   if (durable) await syncFolder(share, folder.path);
   return true;
@@ -37,7 +46,7 @@ export async function publishFile(
 /**
  * Writes a file in .tmp/ for a folder, with that folder's group and modes, and takes the time from it.
  * @param target the folder as `targetFolder` found it
- * @returns its path, for one rename or link
+ * @returns the file, for one rename or link
  */
 export async function writeTemporary(
   share: Share,
@@ -45,27 +54,30 @@ export async function writeTemporary(
   target: Facts,
   text: string,
   durable: boolean,
-): Promise<string> {
+): Promise<Written> {
   const { fs } = share;
   const path = join(share.layout.temporary(folder), crypto.randomUUID());
-  const mode = fileMode(target);
-  const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, fileMode(target));
   try {
-    try {
-      if (text !== "") await fs.write(file, Buffer.from(text));
-      const facts = await fs.fstat(file);
-      share.time.saw(facts.mtimeNs);
-      await takeAfter(fs, file, facts, target.gid, mode);
-      if (durable) await fs.fsync(file);
-    } finally {
-      // A network file system may tell only now that there was no room.
-      await fs.close(file);
-    }
+    return { path, facts: await fill(share, file, target, text, durable) };
   } catch (error) {
     await discard(share, path);
     throw error;
   }
-  return path;
+}
+
+/** Writes, and closes the file whatever happens: a network file system may tell only then that there was no room. */
+async function fill({ fs, time }: Share, file: number, target: Facts, text: string, durable: boolean): Promise<Facts> {
+  try {
+    if (text !== "") await fs.write(file, Buffer.from(text));
+    const facts = await fs.fstat(file);
+    time.saw(facts.mtimeNs);
+    await takeAfter(fs, file, facts, target.gid, fileMode(target));
+    if (durable) await fs.fsync(file);
+    return facts;
+  } finally {
+    await fs.close(file);
+  }
 }
 
 /** Makes what was renamed or linked into a folder survive a power cut. */
@@ -91,5 +103,5 @@ export async function discard({ fs }: Share, path: string): Promise<void> {
 export async function sampleTime(share: Share): Promise<void> {
   const { status } = share.layout;
   const target = await share.targetFolder(status);
-  if (target !== null) await discard(share, await writeTemporary(share, status, target, "", false));
+  if (target !== null) await discard(share, (await writeTemporary(share, status, target, "", false)).path);
 }

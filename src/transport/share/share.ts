@@ -8,7 +8,7 @@ import { Gate } from "./gate.ts";
 import { type Folder, Layout } from "./layout.ts";
 import { localPrimitives } from "./local_primitives.ts";
 import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount.ts";
-import { networkPrimitives } from "./network_primitives.ts";
+import { gatedPrimitives, poolPrimitives } from "./network_primitives.ts";
 import type { Facts, Primitives } from "./primitives.ts";
 import { ShareClock } from "./share_clock.ts";
 
@@ -23,12 +23,22 @@ export interface ShareOptions {
   readonly rememberIn?: string;
 }
 
+/** The disk as an argument: how files are called on each kind of file system. */
+export interface FileCalls {
+  readonly local: Primitives;
+  /** Ungated. */
+  readonly network: Primitives;
+}
+
+const SYSTEM_CALLS: FileCalls = { local: localPrimitives, network: poolPrimitives };
+
 export class Share {
   readonly layout: Layout;
   readonly clock: Clock;
   readonly log: Log;
   readonly time: ShareClock;
   readonly #options: ShareOptions;
+  readonly #local: Primitives;
   /** What asks first: whether the file system can hang is not known yet. */
   readonly #probe: Primitives;
   /** The devices of the top folders when they were looked at. */
@@ -37,13 +47,14 @@ export class Share {
   #isNetwork = true;
   #description: string;
 
-  constructor(root: string, options: ShareOptions) {
+  constructor(root: string, options: ShareOptions, { local, network }: FileCalls = SYSTEM_CALLS) {
     this.layout = new Layout(root);
     this.clock = options.clock;
     this.log = options.log;
     this.time = new ShareClock(options.clock);
     this.#options = options;
-    this.#probe = networkPrimitives(new Gate(options.clock));
+    this.#local = local;
+    this.#probe = gatedPrimitives(network, new Gate(options.clock));
     this.#fs = this.#probe;
     this.#description = `share at ${root}`;
   }
@@ -74,7 +85,7 @@ export class Share {
     const kind = kindOf(await this.#probe.statfs(root));
     const remembered = this.#requireRemembered(kind);
     this.#isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
-    this.#fs = this.#isNetwork ? this.#probe : localPrimitives;
+    this.#fs = this.#isNetwork ? this.#probe : this.#local;
     for (const { path } of [commands, status]) {
       const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);

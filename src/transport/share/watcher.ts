@@ -49,9 +49,7 @@ export class Watch implements Closable {
 
   /** Something is about to come: look often for a while. */
   stir(): void {
-    this.#rhythm?.stir();
-    this.#listAtMs = Math.min(this.#listAtMs, this.#nowMs() + (this.#rhythm?.intervalMs() ?? 0));
-    this.#wake.abort();
+    if (this.#hasten()) this.#wake.abort();
   }
 
   async #run(): Promise<void> {
@@ -81,9 +79,16 @@ export class Watch implements Closable {
     }
     await box.lookAtDue();
     if (this.#nowMs() >= this.#listAtMs) await this.#list();
-    if (box.emitted === before) return;
+    if (box.emitted !== before) this.#hasten();
+  }
+
+  /** @returns whether the next listing is earlier now */
+  #hasten(): boolean {
     this.#rhythm?.stir();
-    this.#listAtMs = Math.min(this.#listAtMs, this.#nowMs() + (this.#rhythm?.intervalMs() ?? 0));
+    const listAtMs = this.#nowMs() + (this.#rhythm?.intervalMs() ?? 0);
+    if (listAtMs >= this.#listAtMs) return false;
+    this.#listAtMs = listAtMs;
+    return true;
   }
 
   async #list(): Promise<void> {
