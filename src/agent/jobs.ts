@@ -152,7 +152,7 @@ export class Jobs {
     const { clock, log } = this.#options;
     this.#update(found, { ...end, bytes_per_second: null, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = found.job;
-    log.info({ job: id, model, ...(code === null ? {} : { code, error }) }, `Pull ${state}`);
+    log.info({ job: id, model, ...(error === null ? {} : { code, error }) }, `Pull ${state}`);
     this.#entries = this.#entries.slice(-KEPT_JOBS);
     found.ended.resolve();
   }

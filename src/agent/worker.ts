@@ -234,8 +234,9 @@ export class Worker {
   }
 }
 
-function success(result: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
-  return { success: true, ...result, timestamp: isoTime(clock.now()), ...version2(identity, answerTo) };
+function success({ job, ...result }: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
+  const followed = answerTo.dialect === 1 || job === undefined ? {} : { job };
+  return { success: true, ...result, ...followed, timestamp: isoTime(clock.now()), ...version2(identity, answerTo) };
 }
 
 function failure(
