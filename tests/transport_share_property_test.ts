@@ -69,49 +69,49 @@ class Side {
   }
 
   async #take(next: Step): Promise<unknown> {
-    const text = `{"n":${this.#texts++}}`;
-    const transport = this.#transport;
-    switch (next.is) {
-      case "claim":
-      case "isUnchanged":
-      case "release":
-        return await this.#takeWithDelivery(next);
-      case "openInbox":
-        await transport.openInbox(next.inbox);
-        return await this.#receive(next.inbox);
-      case "send":
-        await transport.send(next.inbox, next.id, text, { durable: next.durable });
-        return await this.#hears(this.#receiving.has(nameOf(next.inbox)), `command ${next.id} ${text}`);
-      case "withdraw":
-        return await transport.withdraw(next.inbox, next.id);
-      case "openReplies":
-        return await this.#openReplies(next.address);
-      case "closeReplies":
-        await this.#replies.get(nameOf(next.address))?.close();
-        return this.#replies.delete(nameOf(next.address));
-      case "respond":
-        return await this.#respond(next.address, next.id, text);
-      case "releaseReply":
-        return await transport.releaseReply(next.address, next.id);
-      case "isAnswered":
-        return await this.#isAnswered(next.address, next.id);
-      case "publishState":
-        return await transport.publishState(next.agent, text);
-      case "readState":
-        return (await transport.readState(next.agent))?.content;
-    }
-  }
-
-  async #takeWithDelivery(next: Extract<Step, { is: "claim" } | { is: "isUnchanged" | "release" }>): Promise<unknown> {
-    const delivery = this.#latest.get(`${nameOf(next.inbox)} ${next.id}`);
+    if ("agent" in next) return await this.#takeState(next);
+    if ("address" in next) return await this.#takeReply(next);
+    const { inbox: at, is } = next;
+    if (is === "openInbox") return await this.#openInbox(at);
+    if (is === "withdraw") return await this.#transport.withdraw(at, next.id);
+    if (is === "send") return await this.#send(at, next.id, next.durable);
+    const delivery = this.#latest.get(`${nameOf(at)} ${next.id}`);
     if (delivery === undefined) return "never delivered";
-    if (next.is === "claim") return await this.#transport.claim(delivery, { agent: "gpu-1", instance: next.instance });
-    return next.is === "release"
-      ? await this.#transport.release(delivery)
-      : await this.#transport.isUnchanged(delivery);
+    if (is === "claim") return await this.#transport.claim(delivery, { agent: "gpu-1", instance: next.instance });
+    return is === "release" ? await this.#transport.release(delivery) : await this.#transport.isUnchanged(delivery);
   }
 
-  async #receive(at: Inbox): Promise<string | undefined> {
+  async #takeState({ is, agent: of }: Extract<Step, { agent: string }>): Promise<unknown> {
+    if (is === "publishState") return await this.#transport.publishState(of, this.#newText());
+    return (await this.#transport.readState(of))?.content;
+  }
+
+  async #takeReply(next: Extract<Step, { address: ReplyAddress }>): Promise<unknown> {
+    const { address: at } = next;
+    if (next.is === "respond") return await this.#respond(at, next.id, this.#newText());
+    if (next.is === "releaseReply") return await this.#transport.releaseReply(at, next.id);
+    if (next.is === "isAnswered") return await this.#isAnswered(at, next.id);
+    if (next.is === "openReplies") return await this.#openReplies(at);
+    await this.#replies.get(nameOf(at))?.close();
+    return this.#replies.delete(nameOf(at));
+  }
+
+  async #openInbox(at: Inbox): Promise<string> {
+    await this.#transport.openInbox(at);
+    return await this.#receive(at);
+  }
+
+  async #send(at: Inbox, sent: string, durable: boolean): Promise<void> {
+    const text = this.#newText();
+    await this.#transport.send(at, sent, text, { durable });
+    await this.#hears(this.#receiving.has(nameOf(at)), `command ${sent} ${text}`);
+  }
+
+  #newText(): string {
+    return `{"n":${this.#texts++}}`;
+  }
+
+  async #receive(at: Inbox): Promise<string> {
     if (this.#receiving.has(nameOf(at))) return "open already";
     this.#receiving.add(nameOf(at));
     await this.#transport.receive(at, {
@@ -120,10 +120,10 @@ class Side {
         this.#hear("command", delivery.id, delivery.content);
       },
     });
-    return undefined;
+    return "opened";
   }
 
-  async #openReplies(at: ReplyAddress): Promise<string | undefined> {
+  async #openReplies(at: ReplyAddress): Promise<string> {
     if (this.#replies.has(nameOf(at))) return "open already";
     const replies = await this.#transport.openReplies(
       at,
@@ -132,9 +132,9 @@ class Side {
     );
     this.#replies.set(nameOf(at), replies);
     // What lies there is delivered before the next step changes it.
-    await this.#respond(at, MARKER, `{"m":${this.#texts}}`);
+    await this.#respond(at, MARKER, this.#newText());
     await this.#transport.releaseReply(at, MARKER);
-    return undefined;
+    return "opened";
   }
 
   async #respond(at: ReplyAddress, answered: string, text: string): Promise<boolean> {

@@ -1,0 +1,226 @@
+// src/transport/share: what a disk or a server does wrong: hangs, lost answers, no room, stale names, short reads.
+// The faults are planted in the table of file calls; everything else is the real driver on a real folder.
+import { afterEach, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../src/clock.ts";
+import { silentLog } from "../src/log.ts";
+import { ShareTransport } from "../src/transport/share/driver.ts";
+import { localPrimitives } from "../src/transport/share/local_primitives.ts";
+import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
+import type { Primitives } from "../src/transport/share/primitives.ts";
+import type { Delivery, Transport } from "../src/transport.ts";
+import { expectCode, FAST, GPU, Heard } from "./conformance/scenario.ts";
+import { ManualClock } from "./support/manual_clock.ts";
+import { ShareFolder } from "./support/share_folder.ts";
+import { until } from "./support/until.ts";
+
+const DURABLE = { durable: true };
+const DELIVERY: Delivery = {
+  inbox: "shared",
+  id: "a",
+  key: "a~0123456789abcdef",
+  content: { text: "{}" },
+  sentAtMs: 0,
+};
+
+const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+afterEach(async () => {
+  for (const handle of opened.handles.splice(0)) await handle.close();
+  for (const folder of opened.folders.splice(0)) await folder.remove();
+});
+
+/** A connected handle whose file calls are these where they are given, and the real ones otherwise. */
+async function openFaulty(
+  watch: "local" | "network",
+  faults: Partial<Primitives>,
+  clock = systemClock,
+): Promise<{ transport: Transport; root: string }> {
+  const folder = new ShareFolder();
+  opened.folders.push(folder);
+  const calls = { local: { ...localPrimitives, ...faults }, network: { ...poolPrimitives, ...faults } };
+  const transport = new ShareTransport(folder.root, { create: "always", watch, clock, log: silentLog }, calls);
+  opened.handles.push(transport);
+  await transport.connect();
+  await transport.openInbox(GPU);
+  return { transport, root: folder.root };
+}
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(`${code}: planted`), { code });
+}
+
+/** Lets time pass, step by step, until the condition holds. */
+async function passes(clock: ManualClock, stepMs: number, condition: () => boolean): Promise<void> {
+  await until(() => {
+    if (!condition()) void clock.advance(stepMs);
+    return condition();
+  });
+}
+
+describe.each(["local", "network"] as const)("share, %s", (watch) => {
+  test("send() and respond() ask for the disk before and after the rename when durable, and never otherwise", async () => {
+    const order: string[] = [];
+    const { transport } = await openFaulty(watch, {
+      fsync: async (file) => {
+        order.push(
+          `fsync ${localPrimitives.fstat(file) instanceof Promise ? "" : (await localPrimitives.fstat(file)).kind}`,
+        );
+        await localPrimitives.fsync(file);
+      },
+      rename: (from, to) => {
+        order.push("rename");
+        return localPrimitives.rename(from, to);
+      },
+    });
+    await transport.send(GPU, "pull-1", "{}", DURABLE);
+    await transport.respond("shared", "pull-1", "{}", DURABLE);
+    expect(order.splice(0)).toEqual(["fsync file", "rename", "fsync folder", "fsync file", "rename", "fsync folder"]);
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await transport.publishState("gpu-1", "{}");
+    expect(order).toEqual(["rename", "rename"]);
+  });
+
+  test.each([
+    ["write", "ENOSPC", "exhausted"],
+    ["close", "EDQUOT", "exhausted"],
+    ["open", "EROFS", "forbidden"],
+    ["fsync", "EIO", "unavailable"],
+    ["rename", "EIO", "unavailable"],
+  ] as const)(
+    "send() publishes nothing and leaves nothing behind when %s fails with %s",
+    async (call, system, code) => {
+      let broken = "";
+      const failIn = (name: string): void => {
+        if (name === broken) throw systemError(system);
+      };
+      const { transport, root } = await openFaulty(watch, {
+        open: (path, flags, mode) => {
+          failIn("open");
+          return localPrimitives.open(path, flags, mode);
+        },
+        write: (file, bytes) => {
+          failIn("write");
+          return localPrimitives.write(file, bytes);
+        },
+        close: (file) => {
+          // The descriptor is free whatever close says.
+          void localPrimitives.close(file);
+          failIn("close");
+        },
+        fsync: async (file) => {
+          failIn("fsync");
+          await localPrimitives.fsync(file);
+        },
+        rename: (from, to) => {
+          failIn("rename");
+          return localPrimitives.rename(from, to);
+        },
+      });
+      broken = call;
+      await expectCode(transport.send(GPU, "pull-1", '{"n":1}', DURABLE), code);
+      broken = "";
+      expect(readdirSync(join(root, "gpu_commands", "gpu-1"))).toEqual([]);
+      expect(readdirSync(join(root, "gpu_commands", ".tmp"))).toEqual([]);
+    },
+  );
+
+  test("send() resolves when the answer to its rename was lost and the second one says ENOENT", async () => {
+    const { transport } = await openFaulty(watch, {
+      rename: async (from, to) => {
+        await localPrimitives.rename(from, to);
+        throw systemError("ENOENT");
+      },
+    });
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "pull-1", "{}", DURABLE);
+    await until(() => heard.ids.length === 1);
+  });
+
+  test("claim() is held when the answer to its link was lost and the second one says EEXIST", async () => {
+    const { transport } = await openFaulty(watch, {
+      link: async (existing, path) => {
+        await localPrimitives.link(existing, path);
+        throw systemError("EEXIST");
+      },
+    });
+    expect(await transport.claim(DELIVERY, { agent: "gpu-1", instance: "i-1" })).toBe(true);
+    expect(await transport.claim(DELIVERY, { agent: "gpu-2", instance: "i-2" })).toBe(false);
+  });
+
+  test("receive() delivers a listed command when the first open finds a stale name", async () => {
+    let stale = 0;
+    const { transport } = await openFaulty(watch, {
+      open: (path, flags, mode) => {
+        if (path.endsWith("ping-1.json") && stale++ === 0) throw systemError("ESTALE");
+        return localPrimitives.open(path, flags, mode);
+      },
+    });
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    const heard = await Heard.at(transport, GPU);
+    await until(() => heard.ids.length === 1);
+    expect(stale).toBeGreaterThan(1);
+    expect(heard.interruptions).toEqual([]);
+  });
+
+  test("receive() delivers whole text when reads are short and the size lags behind", async () => {
+    const { transport } = await openFaulty(watch, {
+      fstat: async (file) => ({ ...(await localPrimitives.fstat(file)), size: 0 }),
+      read: (file, into, offset) => localPrimitives.read(file, into.subarray(0, offset + 7), offset),
+    });
+    const text = JSON.stringify({ note: "ü".repeat(1_000) });
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "ping-1", text, FAST);
+    await until(() => heard.ids.length === 1);
+    expect(heard.deliveries[0]?.content).toEqual({ text });
+  });
+
+  test("receive() says that it is interrupted, and goes on, when listing fails for a while", async () => {
+    let isAway = false;
+    const { transport } = await openFaulty(watch, {
+      readdir: (path) => {
+        if (isAway) throw systemError("EIO");
+        return localPrimitives.readdir(path);
+      },
+    });
+    const heard = await Heard.at(transport, GPU);
+    isAway = true;
+    await until(() => heard.interruptions.length === 1);
+    isAway = false;
+    await until(() => heard.restored === 1);
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await until(() => heard.ids.length === 1);
+    expect([heard.interruptions.length, heard.restored]).toEqual([1, 1]);
+  });
+});
+
+describe("a network share whose server hangs", () => {
+  test("fails every call at once, tells its subscriptions, and goes on when the server answers", async () => {
+    const clock = new ManualClock();
+    let answers = Promise.resolve();
+    const { transport } = await openFaulty(
+      "network",
+      {
+        readdir: async (path) => {
+          await answers;
+          return await poolPrimitives.readdir(path);
+        },
+      },
+      clock,
+    );
+    const heard = await Heard.at(transport, GPU);
+    await transport.readStates();
+    const hang = Promise.withResolvers<void>();
+    answers = hang.promise;
+    const reading = expectCode(transport.readStates(), "unavailable");
+    await passes(clock, 500, () => heard.interruptions.length === 1);
+    await reading;
+    expect(heard.interruptions[0]?.message).toMatch(/^share stalled for \d s$/);
+    await expectCode(transport.send(GPU, "ping-1", "{}", FAST), "unavailable");
+    hang.resolve();
+    await passes(clock, 500, () => heard.restored === 1);
+    await transport.send(GPU, "ping-2", "{}", FAST);
+    await passes(clock, 50, () => heard.ids.length === 1);
+    expect(heard.ids).toEqual(["ping-2"]);
+  });
+});
