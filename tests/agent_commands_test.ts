@@ -129,7 +129,7 @@ describe("judge() on version 2", () => {
   });
 
   test("refuses bad fields at reply_to, or beside the shared inbox when that is bad itself", () => {
-    const cases: [object, string, object][] = [
+    const cases: [object, string, { replyTo: string }][] = [
       [{ command: "ping", ttl_ms: 0 }, "ttl_ms", { replyTo: "me" }],
       [{ command: "ping", ttl_ms: 86_400_001 }, "ttl_ms", { replyTo: "me" }],
       [{ command: "ping", agent: "../x" }, "agent", { replyTo: "me" }],
@@ -138,7 +138,7 @@ describe("judge() on version 2", () => {
     for (const [fields, field, address] of cases) {
       const judged = judgeOwn(fields);
       expect(refused(judged)).toStartWith(`invalid: Invalid ${field}`);
-      expect(judged.answerTo.address).toEqual(address as { replyTo: string });
+      expect(judged.answerTo.address).toEqual(address);
     }
     for (const reply_to of ["../x", "a/b", "", 7, undefined]) {
       const judged = judgeOwn({ command: "ping", reply_to });

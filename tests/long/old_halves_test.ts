@@ -24,8 +24,8 @@ function openSite(): ProcessSite {
 /** The system's clock, which tells how long the pauses between polls really were: a busy machine stretches them. */
 class MeasuredPause implements Clock {
   sleptMs = 0;
-  now = systemClock.now;
-  monotonic = systemClock.monotonic;
+  now = (): number => systemClock.now();
+  monotonic = (): number => systemClock.monotonic();
 
   async sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
     const startedMs = performance.now();
