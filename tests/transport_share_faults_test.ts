@@ -1,7 +1,7 @@
 // src/transport/share: what a disk or a server does wrong: hangs, lost answers, no room, stale names, short reads.
 // The faults are planted in the table of file calls; everything else is the real driver on a real folder.
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../src/clock.ts";
 import { silentLog } from "../src/log.ts";
@@ -10,8 +10,10 @@ import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import type { Primitives } from "../src/transport/share/primitives.ts";
 import type { Delivery, Transport } from "../src/transport.ts";
-import { expectCode, FAST, GPU, Heard } from "./conformance/scenario.ts";
+import { expectCode, Heard } from "./conformance/heard.ts";
+import { FAST, GPU } from "./conformance/scenario.ts";
 import { ManualClock } from "./support/manual_clock.ts";
+import { passes } from "./support/passes.ts";
 import { ShareFolder } from "./support/share_folder.ts";
 import { until } from "./support/until.ts";
 
@@ -48,14 +50,6 @@ async function openFaulty(
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: planted`), { code });
-}
-
-/** Lets time pass, step by step, until the condition holds. */
-async function passes(clock: ManualClock, stepMs: number, condition: () => boolean): Promise<void> {
-  await until(() => {
-    if (!condition()) void clock.advance(stepMs);
-    return condition();
-  });
 }
 
 describe.each(["local", "network"] as const)("share, %s", (watch) => {
@@ -137,16 +131,18 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
     await until(() => heard.ids.length === 1);
   });
 
-  test("claim() is held when the answer to its link was lost and the second one says EEXIST", async () => {
-    const { transport } = await openFaulty(watch, {
-      link: async (existing, path) => {
-        await localPrimitives.link(existing, path);
-        throw systemError("EEXIST");
-      },
-    });
-    expect(await transport.claim(DELIVERY, { agent: "gpu-1", instance: "i-1" })).toBe(true);
-    expect(await transport.claim(DELIVERY, { agent: "gpu-2", instance: "i-2" })).toBe(false);
-  });
+  test.each(["EEXIST", "EIO"])(
+    "claim() is held when the answer to its link was lost and it says %s",
+    async (system) => {
+      const { transport } = await openFaulty(watch, {
+        link: async (existing, path) => {
+          await localPrimitives.link(existing, path);
+          throw systemError(system);
+        },
+      });
+      expect(await transport.claim(DELIVERY, { agent: "gpu-1", instance: "i-1" })).toBe(true);
+    },
+  );
 
   test("receive() delivers a listed command when the first open finds a stale name", async () => {
     let stale = 0;
@@ -175,22 +171,26 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
     expect(heard.deliveries[0]?.content).toEqual({ text });
   });
 
-  test("receive() says that it is interrupted, and goes on, when listing fails for a while", async () => {
-    let isAway = false;
-    const { transport } = await openFaulty(watch, {
-      readdir: (path) => {
-        if (isAway) throw systemError("EIO");
-        return localPrimitives.readdir(path);
-      },
-    });
-    const heard = await Heard.at(transport, GPU);
-    isAway = true;
-    await until(() => heard.interruptions.length === 1);
-    isAway = false;
-    await until(() => heard.restored === 1);
-    await transport.send(GPU, "ping-1", "{}", FAST);
-    await until(() => heard.ids.length === 1);
-    expect([heard.interruptions.length, heard.restored]).toEqual([1, 1]);
+  test("every call leaves no descriptor open, also where it fails", async () => {
+    const { transport, root } = await openFaulty(watch, {});
+    writeFileSync(join(root, "gpu_commands", "half.json"), "{");
+    mkdirSync(join(root, "gpu_commands", "folder.json"));
+    const use = async (): Promise<void> => {
+      await transport.send(GPU, "ping-1", "{}", DURABLE);
+      await transport.claim(DELIVERY, { agent: "gpu-1", instance: "i-1" });
+      await transport.isUnchanged(DELIVERY);
+      await transport.publishState("gpu-1", "{}");
+      await transport.readStates();
+      await transport.respondedAtMs("shared", "a");
+      await expectCode(transport.send("shared", "folder", "{}", FAST), "forbidden");
+      const heard = await Heard.at(transport, "shared");
+      await until(() => heard.ids.includes("folder"));
+      await heard.close();
+    };
+    await use();
+    const before = readdirSync("/proc/self/fd").length;
+    for (let round = 0; round < 10; round++) await use();
+    expect(readdirSync("/proc/self/fd").length).toBeLessThan(before + 10);
   });
 });
 
@@ -222,5 +222,40 @@ describe("a network share whose server hangs", () => {
     await transport.send(GPU, "ping-2", "{}", FAST);
     await passes(clock, 50, () => heard.ids.length === 1);
     expect(heard.ids).toEqual(["ping-2"]);
+  });
+
+  test("closes a file whose opening was given up on, when it is opened in the end", async () => {
+    const clock = new ManualClock();
+    const hang = Promise.withResolvers<void>();
+    const late: { opened: number | null; readonly closed: number[] } = { opened: null, closed: [] };
+    const { transport } = await openFaulty(
+      "network",
+      {
+        open: async (path, flags, mode) => {
+          const isHung = path.endsWith("gpu-7_status.json");
+          if (isHung) await hang.promise;
+          const file = await poolPrimitives.open(path, flags, mode);
+          if (isHung) late.opened = file;
+          return file;
+        },
+        close: async (file) => {
+          late.closed.push(file);
+          await poolPrimitives.close(file);
+        },
+      },
+      clock,
+    );
+    await transport.publishState("gpu-7", "{}");
+    late.closed.length = 0;
+    const reading = expectCode(transport.readState("gpu-7"), "unavailable");
+    let isOver = false;
+    const watching = reading.finally(() => {
+      isOver = true;
+    });
+    await passes(clock, 500, () => isOver);
+    await watching;
+    hang.resolve();
+    await until(() => late.closed.length === 1);
+    expect(late.closed).toEqual([late.opened ?? -1]);
   });
 });

@@ -1,4 +1,4 @@
-// src/transport/share: the folders: connecting to them, whose they are, what is planted in them, and who may use them.
+// src/transport/share: the folders: connecting to them, whose they are, and what is planted in them.
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -16,7 +16,8 @@ import {
 import { dirname, join } from "node:path";
 import { CourierError } from "../src/errors.ts";
 import type { Transport } from "../src/transport.ts";
-import { expectCode, FAST, GPU, Heard, HeardReplies } from "./conformance/scenario.ts";
+import { expectCode, Heard, HeardReplies } from "./conformance/heard.ts";
+import { FAST, GPU } from "./conformance/scenario.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 import { ShareFolder } from "./support/share_folder.ts";
 import { until } from "./support/until.ts";
@@ -354,55 +355,5 @@ describe("claim()", () => {
     writeFileSync(join(claims, DELIVERY.key), there);
     expect(await transport.claim(DELIVERY, HOLDER)).toBe(mine);
     expect(readFileSync(join(claims, DELIVERY.key), "utf8")).toBe(there);
-  });
-});
-
-describe("an ordinary user", () => {
-  /** What tests/support/share_as_user.ts saw on this share. */
-  async function seenByUser(root: string): Promise<Record<string, unknown>> {
-    chmodSync(dirname(root), 0o755);
-    const script = join(import.meta.dir, "support", "share_as_user.ts");
-    const user = Bun.spawn([process.execPath, script, root], { stdout: "pipe", stderr: "inherit" });
-    const seen: Record<string, unknown> = JSON.parse(await new Response(user.stdout).text());
-    return seen;
-  }
-
-  test("is told who owns the folder, its mode and what mends it, when it may only read", async () => {
-    const folder = newFolder();
-    const transport = await connected(folder);
-    await transport.send("shared", "list-1", "{}", FAST);
-    const [commands, status] = [join(folder.root, "gpu_commands"), join(folder.root, "gpu_status")];
-    writeFileSync(join(commands, "list-2.json"), "{}");
-    chmodSync(join(commands, "list-2.json"), 0);
-    chmodSync(join(commands, "list-1.json"), ROOT_USER ? 0o644 : 0o444);
-    for (const path of [commands, status, join(commands, ".tmp"), join(status, ".tmp")]) {
-      chmodSync(path, ROOT_USER ? 0o755 : 0o555);
-    }
-    const seen = await seenByUser(folder.root);
-    for (const path of [commands, status]) chmodSync(path, 0o755);
-    expect(seen["connected"]).toBeNull();
-    expect(seen["description"]).toEndWith("shared (read-only: by this machine's clock)");
-    expect(seen["deliveries"]).toMatchObject([
-      { id: "list-1", content: { text: "{}" } },
-      { id: "list-2", content: { refused: "may not be read by this user" } },
-    ]);
-    for (const [action, path] of Object.entries({ send: commands, publishState: status, openReplies: status })) {
-      expect(seen[action]).toMatchObject({ code: "forbidden" });
-      expect(JSON.stringify(seen[action])).toContain(path);
-      expect(JSON.stringify(seen[action])).toMatch(
-        /permission denied for uid \d+, gid \d+: \/\S+ is owned by \d+:\d+, mode 0/,
-      );
-      expect(JSON.stringify(seen[action])).toMatch(/sudo chgrp \d+ .* && sudo chmod g\+rwxs /);
-    }
-  });
-
-  test("cannot connect, and is told why, when it may not look into the share", async () => {
-    const folder = newFolder();
-    await connected(folder);
-    chmodSync(folder.root, ROOT_USER ? 0o700 : 0);
-    const { connected: failure } = await seenByUser(folder.root);
-    chmodSync(folder.root, 0o755);
-    expect(failure).toMatchObject({ code: "unavailable" });
-    expect(JSON.stringify(failure)).toContain("permission denied for uid");
   });
 });

@@ -2,7 +2,8 @@
 import { expect } from "bun:test";
 import type { Delivery, Transport } from "../../src/transport.ts";
 import { until } from "../support/until.ts";
-import { FAST, Heard, type Scenario } from "./scenario.ts";
+import { Heard } from "./heard.ts";
+import { FAST, type Scenario } from "./scenario.ts";
 
 async function delivered(transport: Transport, id: string, text: string): Promise<Delivery> {
   await transport.send("shared", id, text, FAST);

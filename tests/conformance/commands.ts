@@ -1,7 +1,8 @@
 // Scenarios: commands from the sender's hand to the agent's. Imports the seam and what scenarios run on.
 import { expect } from "bun:test";
 import { until } from "../support/until.ts";
-import { expectCode, FAST, GPU, Heard, type Scenario } from "./scenario.ts";
+import { expectCode, Heard } from "./heard.ts";
+import { FAST, GPU, type Scenario } from "./scenario.ts";
 
 export const COMMAND_SCENARIOS: readonly Scenario[] = [
   {

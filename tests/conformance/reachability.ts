@@ -2,7 +2,8 @@
 import { expect } from "bun:test";
 import type { Delivery, Transport } from "../../src/transport.ts";
 import { until } from "../support/until.ts";
-import { expectCode, FAST, GPU, Heard, HeardReplies, type Scenario } from "./scenario.ts";
+import { expectCode, Heard, HeardReplies } from "./heard.ts";
+import { FAST, GPU, type Scenario } from "./scenario.ts";
 
 const DELIVERY: Delivery = { inbox: GPU, id: "a", key: "a~0123456789abcdef", content: { text: "{}" }, sentAtMs: 0 };
 

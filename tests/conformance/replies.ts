@@ -1,7 +1,8 @@
 // Scenarios: answers on their way back. Imports the seam and what scenarios run on.
 import { expect } from "bun:test";
 import { until } from "../support/until.ts";
-import { FAST, HeardReplies, type Scenario } from "./scenario.ts";
+import { HeardReplies } from "./heard.ts";
+import { FAST, type Scenario } from "./scenario.ts";
 
 const OWN = { replyTo: "server-1" };
 

@@ -1,7 +1,5 @@
-// What a scenario of the conformance suite runs on, and how it listens. Imports the seam.
-import { expect } from "bun:test";
-import type { ErrorCode } from "../../src/errors.ts";
-import type { Closable, Delivery, Inbox, Reply, ReplyAddress, Transport } from "../../src/transport.ts";
+// What a scenario of the conformance suite runs on. Imports the seam.
+import type { Inbox, Transport } from "../../src/transport.ts";
 
 /** What handles share: a folder, a server, a map. */
 export interface Store {
@@ -34,64 +32,3 @@ export interface Bench {
 
 export const GPU: Inbox = { agent: "gpu-1" };
 export const FAST = { durable: false };
-
-/** Everything that a subscription was told, in order. */
-export class Heard implements Closable {
-  readonly deliveries: Delivery[] = [];
-  readonly interruptions: Error[] = [];
-  readonly refused: string[] = [];
-  restored = 0;
-  #subscription: Closable | null = null;
-
-  static async at(transport: Transport, inbox: Inbox): Promise<Heard> {
-    const heard = new Heard();
-    heard.#subscription = await transport.receive(inbox, {
-      deliver: (delivery) => void heard.deliveries.push(delivery),
-      refuse: (name, reason) => void heard.refused.push(`${name}: ${reason}`),
-      interrupted: (error) => void heard.interruptions.push(error),
-      restored: () => void heard.restored++,
-    });
-    return heard;
-  }
-
-  get ids(): readonly string[] {
-    return this.deliveries.map(({ id }) => id);
-  }
-
-  async close(): Promise<void> {
-    await this.#subscription?.close();
-  }
-}
-
-/** Every reply that came to an address. */
-export class HeardReplies implements Closable {
-  readonly replies: Reply[] = [];
-  #subscription: Closable | null = null;
-
-  static async at(
-    transport: Transport,
-    address: ReplyAddress,
-    wanted: (id: string) => boolean = () => true,
-  ): Promise<HeardReplies> {
-    const heard = new HeardReplies();
-    heard.#subscription = await transport.openReplies(address, wanted, (reply) => void heard.replies.push(reply));
-    return heard;
-  }
-
-  get ids(): readonly string[] {
-    return this.replies.map(({ id }) => id);
-  }
-
-  async close(): Promise<void> {
-    await this.#subscription?.close();
-  }
-}
-
-/** The action fails with this code. */
-export async function expectCode(action: Promise<unknown>, code: ErrorCode): Promise<void> {
-  const outcome = await action.then(
-    () => "success",
-    (error: unknown) => (error instanceof Error && "code" in error ? error.code : error),
-  );
-  expect(outcome).toBe(code);
-}
