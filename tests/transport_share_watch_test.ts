@@ -1,0 +1,197 @@
+// src/transport/share: when a folder is looked at: by events and a safety listing, by a rhythm, and when it is away.
+// The clock is manual: what is heard without its moving was heard by an event.
+import { afterEach, describe, expect, test } from "bun:test";
+import { readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { silentLog } from "../src/log.ts";
+import { ShareTransport } from "../src/transport/share/driver.ts";
+import { localPrimitives } from "../src/transport/share/local_primitives.ts";
+import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
+import type { Primitives } from "../src/transport/share/primitives.ts";
+import type { Transport } from "../src/transport.ts";
+import { Heard, HeardReplies } from "./conformance/heard.ts";
+import { FAST, GPU } from "./conformance/scenario.ts";
+import { ManualClock } from "./support/manual_clock.ts";
+import { passes } from "./support/passes.ts";
+import { ShareFolder } from "./support/share_folder.ts";
+import { until } from "./support/until.ts";
+
+const OWN = { replyTo: "ctl-1" };
+const NFS = 0x6969;
+
+const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+afterEach(async () => {
+  for (const handle of opened.handles.splice(0)) await handle.close();
+  for (const folder of opened.folders.splice(0)) await folder.remove();
+});
+
+function newFolder(): ShareFolder {
+  const folder = new ShareFolder();
+  opened.folders.push(folder);
+  return folder;
+}
+
+async function connect(
+  { root }: ShareFolder,
+  clock: ManualClock,
+  watch: "auto" | "local" | "network",
+  faults: Partial<Primitives> = {},
+): Promise<Transport> {
+  const calls = { local: { ...localPrimitives, ...faults }, network: { ...poolPrimitives, ...faults } };
+  const transport = new ShareTransport(root, { create: "always", watch, clock, log: silentLog }, calls);
+  opened.handles.push(transport);
+  await transport.connect();
+  await transport.openInbox(GPU);
+  return transport;
+}
+
+describe("a local watch", () => {
+  test("hears by events alone, also after its folder was moved away, when several handles watch", async () => {
+    const folder = newFolder();
+    const clock = new ManualClock();
+    const handles = [await connect(folder, clock, "local"), await connect(folder, clock, "local")];
+    const heard = [await Heard.at(...at(handles, 0)), await Heard.at(...at(handles, 1))];
+    const [sender] = handles;
+    const exchange = async (id: string): Promise<void> => {
+      await sender?.send(GPU, id, "{}", FAST);
+      await until(() => heard.every(({ ids }) => ids.includes(id)));
+    };
+    await exchange("ping-1");
+    renameSync(join(folder.root, "gpu_commands", "gpu-1"), join(folder.root, "gone"));
+    await until(() => readdirSync(join(folder.root, "gpu_commands")).includes("gpu-1"));
+    await clock.advance(300);
+    await exchange("ping-2");
+    await exchange("ping-3");
+  });
+
+  test("finds by the safety listing, within a second, what no event told", async () => {
+    const folder = newFolder();
+    const clock = new ManualClock();
+    const transport = await connect(folder, clock, "local");
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "ping-1", '{"n":1}', FAST);
+    await until(() => heard.ids.length === 1);
+    // The second event within a millisecond is dropped; where it is not, it is heard at once.
+    await Promise.all([
+      transport.send(GPU, "ping-2", '{"n":1}', FAST),
+      transport.send(GPU, "ping-2", '{"n":22}', FAST),
+    ]);
+    await passes(clock, 500, () => JSON.stringify(heard.deliveries).includes("22"));
+    expect(clock.monotonic()).toBeLessThan(3_000);
+  });
+
+  test("delivers nothing again when a command was moved away and back", async () => {
+    const folder = newFolder();
+    const clock = new ManualClock();
+    const transport = await connect(folder, clock, "local");
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await until(() => heard.ids.length === 1);
+    const [path, away] = [join(folder.root, "gpu_commands", "gpu-1", "ping-1.json"), join(folder.root, "away")];
+    renameSync(path, away);
+    await clock.advance(1_000);
+    renameSync(away, path);
+    await transport.send(GPU, "ping-2", "{}", FAST);
+    await until(() => heard.ids.includes("ping-2"));
+    await clock.advance(2_000);
+    expect(heard.ids).toEqual(["ping-1", "ping-2"]);
+  });
+});
+
+describe("a network watch", () => {
+  test("lists each 50 ms for 10 s after something came, then each second", async () => {
+    const clock = new ManualClock();
+    let listings = 0;
+    const transport = await connect(newFolder(), clock, "network", {
+      readdir: (path) => {
+        if (path.endsWith("gpu-1")) listings++;
+        return localPrimitives.readdir(path);
+      },
+    });
+    await Heard.at(transport, GPU);
+    await until(() => listings === 1);
+    for (let passed = 0; passed < 12_000; passed += 50) {
+      await clock.advance(50);
+      await transport.readStates();
+    }
+    expect(listings).toBeWithin(150, 206);
+    const before = listings;
+    for (let passed = 0; passed < 10_000; passed += 250) {
+      await clock.advance(250);
+      await transport.readStates();
+    }
+    expect(listings - before).toBeWithin(8, 12);
+  });
+
+  test("looks for the answer at once after a command was sent, however long nothing came before", async () => {
+    const clock = new ManualClock();
+    const transport = await connect(newFolder(), clock, "network");
+    const heard = await HeardReplies.at(transport, OWN);
+    for (let passed = 0; passed < 12_000; passed += 250) {
+      await clock.advance(250);
+      await transport.readStates();
+    }
+    const sentAtMs = clock.monotonic();
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await transport.respond(OWN, "ping-1", "{}", FAST);
+    await passes(clock, 10, () => heard.ids.length === 1);
+    expect(clock.monotonic() - sentAtMs).toBeLessThan(500);
+  });
+});
+
+describe.each(["local", "network"] as const)("a %s watch", (watch) => {
+  test("says once that it is interrupted, however often it tries, and once that it is restored", async () => {
+    const clock = new ManualClock();
+    let isAway = false;
+    let failures = 0;
+    const transport = await connect(newFolder(), clock, watch, {
+      readdir: (path) => {
+        if (!isAway) return localPrimitives.readdir(path);
+        failures++;
+        throw Object.assign(new Error("planted"), { code: "EIO" });
+      },
+    });
+    const heard = await Heard.at(transport, GPU);
+    isAway = true;
+    await passes(clock, 500, () => failures >= 4);
+    isAway = false;
+    await passes(clock, 500, () => heard.restored === 1);
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await passes(clock, 50, () => heard.ids.length === 1);
+    expect([heard.interruptions.length, heard.restored]).toEqual([1, 1]);
+  });
+});
+
+test("a share that is mounted anew, on another kind of file system, is examined and watched anew", async () => {
+  const folder = newFolder();
+  const clock = new ManualClock();
+  let isMoved = false;
+  const transport = await connect(folder, clock, "auto", {
+    lstat: async (path) => {
+      const facts = await localPrimitives.lstat(path);
+      return isMoved ? { ...facts, dev: facts.dev + 1n } : facts;
+    },
+    stat: async (path) => {
+      const facts = await localPrimitives.stat(path);
+      return isMoved ? { ...facts, dev: 0n } : facts;
+    },
+    statfs: async (path) => (isMoved ? NFS : await localPrimitives.statfs(path)),
+  });
+  const heard = await Heard.at(transport, GPU);
+  await transport.send(GPU, "ping-1", "{}", FAST);
+  await until(() => heard.ids.length === 1);
+  isMoved = true;
+  await transport.send(GPU, "ping-2", "{}", FAST);
+  expect(transport.description).toBe(`nfs at ${folder.root}`);
+  await passes(clock, 50, () => heard.ids.length === 2);
+  rmSync(join(folder.root, "gpu_commands", "gpu-1"), { recursive: true });
+  await passes(clock, 50, () => readdirSync(join(folder.root, "gpu_commands")).includes("gpu-1"));
+  expect(heard.interruptions).toEqual([]);
+});
+
+/** What `Heard.at` takes, from a list of handles. */
+function at(handles: readonly Transport[], index: number): [Transport, typeof GPU] {
+  const handle = handles[index];
+  if (handle === undefined) throw new Error(`no handle ${index}`);
+  return [handle, GPU];
+}
