@@ -125,12 +125,20 @@ describe("a network watch", () => {
 
   test("looks for the answer at once after a command was sent, however long nothing came before", async () => {
     const clock = new ManualClock();
-    const transport = await connect(newFolder(), clock, "network");
+    let listings = 0;
+    const transport = await connect(newFolder(), clock, "network", {
+      readdir: (path) => {
+        if (path.endsWith("ctl-1")) listings++;
+        return localPrimitives.readdir(path);
+      },
+    });
     const heard = await HeardReplies.at(transport, OWN);
     for (let passed = 0; passed < 12_000; passed += 250) {
       await clock.advance(250);
       await transport.readStates();
     }
+    const before = listings;
+    await passes(clock, 50, () => listings > before);
     const sentAtMs = clock.monotonic();
     await transport.send(GPU, "ping-1", "{}", FAST);
     await transport.respond(OWN, "ping-1", "{}", FAST);
