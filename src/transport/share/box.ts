@@ -1,18 +1,17 @@
 // What is known of the files in one watched folder: finds out which are new, whole or refused, and emits each once.
-// Imports protocol's limits, the clock and the driver's own files.
+// Imports protocol's limits and the driver's own files.
 import { join } from "node:path";
-import type { Clock } from "../../clock.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Content } from "../../transport.ts";
 import { isGone } from "./failures.ts";
 import { deliveryKey, type Letter, wholeContent } from "./letter.ts";
-import type { Facts, Primitives } from "./primitives.ts";
+import type { Facts } from "./primitives.ts";
 import { type Found, look } from "./read.ts";
+import type { Share } from "./share.ts";
 
 export interface BoxOptions {
+  readonly share: Share;
   readonly path: string;
-  readonly fs: () => Primitives;
-  readonly clock: Clock;
   readonly maxBytes: number;
   /** @returns null for a name that is not ours to read */
   readonly idOf: (name: string) => string | null;
@@ -29,7 +28,7 @@ interface Known {
 
 /** A scan gives the event loop a turn after so many files. */
 const FILES_A_TURN = 64;
-/** So many known files are looked at again each second, in turn. */
+/** Where no events tell, so many known files are looked at again each second, in turn. */
 const RECHECKED = 256;
 const RECHECK_EVERY_MS = 1_000;
 /** A file that is not whole is looked at again after so long, then ever more seldom while it stays as it is. */
@@ -45,6 +44,8 @@ export class Box {
   readonly #known = new Map<string, Known>();
   /** Files that are not whole yet, and when each is due for another look, on the monotonic clock. */
   readonly #unfinished = new Map<string, number>();
+  /** Looked at because of an event since the last recheck. */
+  readonly #touched = new Set<string>();
   readonly #gone = new Set<string>();
   #recheckedAtMs = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -74,7 +75,7 @@ export class Box {
     for (const name of this.#known.keys()) if (!listed.has(name)) this.#forget(name);
     await this.#recheck();
     const fresh = names.filter((name) => !this.#known.has(name) && this.expects(name));
-    await this.#inTurns(await this.#inOrder(fresh), async (name) => await this.look(name));
+    await this.#inTurns(await this.#inOrder(fresh), async (name) => await this.#take(name, undefined));
   }
 
   /** When `lookAtDue()` has something to do next, on the monotonic clock; Infinity: all is whole. */
@@ -87,12 +88,13 @@ export class Box {
    * alone (seen with 1.4.5: emptied, then written within a millisecond).
    */
   async lookAtDue(): Promise<void> {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#options.share.clock.monotonic();
     for (const [name, dueAtMs] of this.#unfinished) if (dueAtMs <= nowMs) await this.#lookAgain(name);
   }
 
-  /** Looks at one name that a listing or an event showed, whatever was known of it. */
+  /** Looks at one name that an event showed, whatever was known of it. */
   async look(name: string): Promise<void> {
+    this.#touched.add(name);
     await this.#take(name, undefined);
   }
 
@@ -103,7 +105,7 @@ export class Box {
   async #take(name: string, known: Facts | undefined): Promise<void> {
     const id = this.#options.idOf(name);
     if (id === null || this.#closed) return;
-    const found = await look(this.#options.fs(), join(this.#options.path, name), this.#options.maxBytes, known);
+    const found = await look(this.#options.share.fs, join(this.#options.path, name), this.#options.maxBytes, known);
     if (found.is === "gone") this.#forget(name);
     else if (found.is === "same") await this.#expire(id, name);
     else this.#note(id, name, found);
@@ -125,13 +127,13 @@ export class Box {
   #wait(name: string, facts: Facts): void {
     const before = this.#known.get(name);
     const isStill = before !== undefined && before.facts.mtimeNs === facts.mtimeNs && before.facts.size === facts.size;
-    const stillSinceMs = isStill ? before.stillSinceMs : this.#options.clock.monotonic();
+    const stillSinceMs = isStill ? before.stillSinceMs : this.#options.share.clock.monotonic();
     this.#known.set(name, { facts, key: null, stillSinceMs });
     this.#lookLater(name, stillSinceMs);
   }
 
   #lookLater(name: string, stillSinceMs: number): void {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#options.share.clock.monotonic();
     const pauseMs = Math.min(Math.max(nowMs - stillSinceMs, SOONEST_LOOK_MS), LATEST_LOOK_MS);
     this.#unfinished.set(name, nowMs + pauseMs);
   }
@@ -142,9 +144,9 @@ export class Box {
     if (known === undefined || known.key !== null) return;
     this.#lookLater(name, known.stillSinceMs);
     const limitMs = known.facts.size === 0 ? LIMITS.emptyMs : LIMITS.partialMs;
-    if (this.#options.clock.monotonic() - known.stillSinceMs < limitMs) return;
-    const { fs, path, maxBytes } = this.#options;
-    const found = await look(fs(), join(path, name), maxBytes);
+    if (this.#options.share.clock.monotonic() - known.stillSinceMs < limitMs) return;
+    const { share, path, maxBytes } = this.#options;
+    const found = await look(share.fs, join(path, name), maxBytes);
     if (found.is !== "read" || found.facts.mtimeNs !== known.facts.mtimeNs) return;
     const reason = `${found.bytes.length === 0 ? "is empty" : "is no whole JSON"}, unchanged for ${limitMs / 1000} s`;
     this.#emit(id, name, deliveryKey(id, found), found.facts, { refused: reason });
@@ -162,6 +164,7 @@ export class Box {
     const key = this.#known.get(name)?.key ?? null;
     this.#known.delete(name);
     this.#unfinished.delete(name);
+    this.#touched.delete(name);
     if (key === null) return;
     this.#gone.add(key);
     for (const oldest of this.#gone) {
@@ -171,14 +174,15 @@ export class Box {
   }
 
   /**
-   * Finds what was rewritten under its name without an event: by opening, since only that asks a server anew. Needed on a
-   * local disk too: Bun drops an event that equals the one before it within about a millisecond (seen with 1.4.5).
+   * Finds what was rewritten under its name without an event: by opening, since only that asks a server anew. On a local
+   * disk that is what an event told of: Bun drops an event that equals the one before it within 2 ms (seen with 1.4.5).
    */
   async #recheck(): Promise<void> {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#options.share.clock.monotonic();
     if (nowMs - this.#recheckedAtMs < RECHECK_EVERY_MS) return;
     this.#recheckedAtMs = nowMs;
-    const due = [...this.#known.keys()].slice(0, RECHECKED);
+    const due = this.#options.share.isNetwork ? [...this.#known.keys()].slice(0, RECHECKED) : [...this.#touched];
+    this.#touched.clear();
     await this.#inTurns(due, async (name) => {
       await this.#lookAgain(name);
       const known = this.#known.get(name);
@@ -201,7 +205,7 @@ export class Box {
 
   async #mtimeOf(name: string): Promise<bigint | null> {
     try {
-      return (await this.#options.fs().lstat(join(this.#options.path, name))).mtimeNs;
+      return (await this.#options.share.fs.lstat(join(this.#options.path, name))).mtimeNs;
     } catch (error) {
       if (isGone(error)) return null;
       throw error;

@@ -23,10 +23,11 @@ import { lookUp } from "./read.ts";
 import { Replies } from "./replies.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
-import { readState, readStates } from "./states.ts";
+import { States } from "./states.ts";
 
 export class ShareTransport implements Transport {
   readonly #share: Share;
+  readonly #states: States;
   readonly #open = new Set<Closable>();
   readonly #replies = new Set<Replies>();
   #isConnected = false;
@@ -34,6 +35,7 @@ export class ShareTransport implements Transport {
   /** @param root the shared folder, absolute */
   constructor(root: string, options: ShareOptions, calls?: FileCalls) {
     this.#share = new Share(root, options, calls);
+    this.#states = new States(this.#share);
   }
 
   async connect(): Promise<void> {
@@ -166,12 +168,12 @@ export class ShareTransport implements Transport {
   }
 
   async readStates(): Promise<readonly StateRecord[]> {
-    return await this.#attempt("read states", this.#share.layout.status, async () => await readStates(this.#share));
+    return await this.#attempt("read states", this.#share.layout.status, async () => await this.#states.readAll());
   }
 
   async readState(agent: string): Promise<StateRecord | null> {
     const { status } = this.#share.layout;
-    return await this.#attempt("read a state", status, async () => await readState(this.#share, agent));
+    return await this.#attempt("read a state", status, async () => await this.#states.read(agent));
   }
 
   /** Does it when connected; a failure is mapped here, and only here. */

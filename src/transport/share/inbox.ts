@@ -13,9 +13,8 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
   const folder = share.layout.inbox(inbox);
   const strays = new StrayNames(share, folder.path, inbox, listener);
   const box = new Box({
+    share,
     path: folder.path,
-    fs: () => share.fs,
-    clock: share.clock,
     maxBytes: LIMITS.commandBytes,
     idOf: (name) => COMMAND_FILES.parse(name),
     emit: ({ id, key, content, mtimeNs }) => {

@@ -30,9 +30,8 @@ export class Replies implements Closable {
     this.#folder = share.layout.replies(address);
     this.#isOwn = address !== "shared";
     this.#box = new Box({
+      share,
       path: this.#folder.path,
-      fs: () => share.fs,
-      clock: share.clock,
       maxBytes: LIMITS.responseBytes,
       idOf: (name) => {
         const id = RESPONSE_FILES.parse(name);

@@ -1,31 +1,73 @@
-// The agents' state documents: listed afresh, read as they are. Imports protocol.
+// The agents' state documents: listed afresh, read as they are, and again only when they changed. Imports protocol.
 import { join } from "node:path";
 import { LIMITS } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
+import { isGone } from "./failures.ts";
 import { STATE_FILES } from "./layout.ts";
+import { type Facts, isSameFile } from "./primitives.ts";
 import { type Found, look, lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 
-const FILES_A_TURN = 64;
-
-export async function readStates(share: Share): Promise<readonly StateRecord[]> {
-  const { status } = share.layout;
-  await share.folder(status);
-  const records: StateRecord[] = [];
-  for (const name of (await share.fs.readdir(status.path)).toSorted()) {
-    const agent = STATE_FILES.parse(name);
-    if (agent === null) continue;
-    const found = await look(share.fs, join(status.path, name), LIMITS.stateBytes);
-    if (found.is === "read" || found.is === "refused") records.push(recordOf(agent, found));
-    if (records.length % FILES_A_TURN === FILES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
-  }
-  return records.toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+interface Known {
+  readonly facts: Facts;
+  readonly record: StateRecord;
 }
 
-export async function readState(share: Share, agent: string): Promise<StateRecord | null> {
-  const found = await lookUp(share, share.layout.status, STATE_FILES.format(agent), LIMITS.stateBytes);
-  return found === null ? null : recordOf(agent, found);
+/** A reading gives the event loop a turn after so many documents. */
+const FILES_A_TURN = 64;
+
+export class States {
+  readonly #share: Share;
+  /** By file name, as read last. With a thousand agents most have not changed since. */
+  #known = new Map<string, Known>();
+
+  constructor(share: Share) {
+    this.#share = share;
+  }
+
+  async readAll(): Promise<readonly StateRecord[]> {
+    const { status } = this.#share.layout;
+    await this.#share.folder(status);
+    const names = (await this.#share.fs.readdir(status.path)).filter((name) => STATE_FILES.parse(name) !== null);
+    const found = new Map<string, Known>();
+    for (const [index, name] of names.entries()) {
+      if (index % FILES_A_TURN === FILES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
+      const known = await this.#look(name);
+      if (known !== null) found.set(name, known);
+    }
+    this.#known = found;
+    return [...found.values()].map(({ record }) => record).toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+  }
+
+  /** @returns null when there is none */
+  async read(agent: string): Promise<StateRecord | null> {
+    const found = await lookUp(this.#share, this.#share.layout.status, STATE_FILES.format(agent), LIMITS.stateBytes);
+    return found === null ? null : recordOf(agent, found);
+  }
+
+  /** Null when it vanished since the listing. */
+  async #look(name: string): Promise<Known | null> {
+    const path = join(this.#share.layout.status.path, name);
+    const known = this.#known.get(name);
+    if (known !== undefined && (await this.#isUnchanged(path, known.facts))) return known;
+    const found = await look(this.#share.fs, path, LIMITS.stateBytes, known?.facts);
+    if (found.is === "same") return known ?? null;
+    const agent = STATE_FILES.parse(name);
+    if (found.is === "gone" || agent === null) return null;
+    return { facts: found.facts, record: recordOf(agent, found) };
+  }
+
+  /** On a local disk one call tells; a server is asked anew only by opening. */
+  async #isUnchanged(path: string, facts: Facts): Promise<boolean> {
+    if (this.#share.isNetwork) return false;
+    try {
+      return isSameFile(await this.#share.fs.lstat(path), facts);
+    } catch (error) {
+      if (isGone(error)) return false;
+      throw error;
+    }
+  }
 }
 
 function recordOf(agent: string, found: Found): StateRecord {
