@@ -7,6 +7,7 @@ import { Child, faceCommand, runInForeground } from "../children.ts";
 
 /** Bytes a second, so that a pull of 1.3 GB takes two seconds. */
 const DOWNLOAD_SPEED = "700000000";
+const LISTED_WITHIN_MS = 15_000;
 
 export class Site {
   readonly dir: string;
@@ -35,6 +36,7 @@ export class Site {
       await mkdir(site.share);
       await site.#startOllama();
       await Promise.all([site.#startAgent(), site.#startServer()]);
+      await site.#untilListed();
       return site;
     } catch (error) {
       await site.close();
@@ -105,6 +107,18 @@ export class Site {
     this.#token = added.output.trim();
     const server = this.#start([...faceCommand("server"), ...this.#settings("server"), "--port", "0"]);
     this.#serverUrl = String((await server.line('"Listening"'))["url"]);
+  }
+
+  /** The server listens before it has found the share, and the agent may not have heard from Ollama yet. */
+  async #untilListed(): Promise<void> {
+    for (const deadlineMs = performance.now() + LISTED_WITHIN_MS; ; await Bun.sleep(20)) {
+      try {
+        await this.call("GET", "/api/config/models");
+        return;
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw error;
+      }
+    }
   }
 
   #settings(name: string): readonly string[] {
