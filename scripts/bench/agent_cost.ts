@@ -11,7 +11,8 @@ export interface AgentCost {
   readonly cpuPercent: number;
 }
 
-const SETTLE_MS = 3000;
+/** An agent is idle for weeks: what its start costs, with the compiling of what runs often, is over by then. */
+const SETTLE_MS = 20_000;
 
 /**
  * @param dir is made, and stays
