@@ -5,7 +5,7 @@ import { Mailbox, type Order } from "./courier/mailbox.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
 import { asCourierError, CourierError } from "./errors.ts";
 import { normalModelName, sameModel } from "./model_name.ts";
-import { isEnded, type Job, type Response, VERBS } from "./protocol.ts";
+import { isEnded, type Job, newPull, type Response, VERBS } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
 
 export interface CourierOptions {
@@ -264,21 +264,8 @@ function refusal(agent: string, { code, error, message, hint }: Response): Couri
 }
 
 function unfollowedJob(agent: string, model: string): Job {
-  return {
-    id: null,
-    agent,
-    kind: "pull",
-    model,
-    state: "running",
-    completed_bytes: 0,
-    total_bytes: null,
-    bytes_per_second: null,
-    eta_seconds: null,
-    started_at: null,
-    ended_at: null,
-    code: "unimplemented",
-    error: "Started by an old service: it cannot be followed",
-  };
+  const error = "Started by an old service: it cannot be followed";
+  return { ...newPull(null, agent, model), state: "running", code: "unimplemented", error };
 }
 
 /** Whether any of these views holds the model by its state. */

@@ -157,6 +157,25 @@ export const Job = z.object({
 });
 export type Job = z.infer<typeof Job>;
 
+/** A pull that has not begun. */
+export function newPull(id: string | null, agent: string, model: string): Job {
+  return {
+    id,
+    agent,
+    kind: "pull",
+    model,
+    state: "queued",
+    completed_bytes: 0,
+    total_bytes: null,
+    bytes_per_second: null,
+    eta_seconds: null,
+    started_at: null,
+    ended_at: null,
+    code: null,
+    error: null,
+  };
+}
+
 /** Whether a job's state is one that it keeps. */
 export function isEnded({ state }: Job): boolean {
   return state === "succeeded" || state === "failed" || state === "cancelled";

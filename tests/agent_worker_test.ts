@@ -76,11 +76,11 @@ describe("version 2", () => {
     const ollama = new ScriptedOllama();
     ollama.trouble = new Promise(() => undefined);
     await site.start("gpu-1", { ollama });
-    for (let i = 0; i < 20; i++) await site.command("gpu-1", `list-${i}`, { command: "list_models" });
+    for (let i = 0; i < 100; i++) await site.command("gpu-1", `list-${i}`, { command: "list_models" });
     await site.command("gpu-1", "ping", { command: "ping" });
     expect([...site.replies.keys()]).toEqual(["ping"]);
     await site.clock.advance(6000);
-    expect((await site.state("gpu-1")).commands.length).toBe(20);
+    expect((await site.state("gpu-1")).commands.length).toBe(64);
   });
 
   test("take() runs changing commands for one model one after the other, others beside them", async () => {

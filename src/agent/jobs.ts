@@ -4,7 +4,7 @@ import { type Clock, isoTime } from "../clock.ts";
 import { asCourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
-import { isEnded, type Job, LIMITS } from "../protocol.ts";
+import { isEnded, type Job, LIMITS, newPull } from "../protocol.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama, PullProgress } from "./ollama.ts";
 import { Speed } from "./speed.ts";
@@ -50,7 +50,7 @@ export class Jobs {
   pull(model: string): Job {
     const active = this.#active(model);
     if (active !== undefined) return active.job;
-    const fresh = entry(newPull(this.#options.agent, model));
+    const fresh = entry(newPull(Bun.randomUUIDv7(), this.#options.agent, model));
     this.#entries.push(fresh);
     this.#update(fresh, {}, "state");
     this.#runNext();
@@ -168,24 +168,6 @@ const KEPT_JOBS = 200;
 
 function entry(job: Job): Entry {
   return { job, controller: new AbortController(), ended: Promise.withResolvers() };
-}
-
-function newPull(agent: string, model: string): Job {
-  return {
-    id: Bun.randomUUIDv7(),
-    agent,
-    kind: "pull",
-    model,
-    state: "queued",
-    completed_bytes: 0,
-    total_bytes: null,
-    bytes_per_second: null,
-    eta_seconds: null,
-    started_at: null,
-    ended_at: null,
-    code: null,
-    error: null,
-  };
 }
 
 function requeued(job: Job): Job {

@@ -104,6 +104,8 @@ export class Worker {
   /** @returns false when another agent has the right to it */
   async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal): Promise<boolean> {
     if ("error" in judged) return await this.#refuse(delivery, judged);
+    // It waits for nothing, and tells that the agent is there: so it never queues behind what waits for Ollama.
+    if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
     return await this.#lanes.changing(judged.model ?? "", async () => await this.#change(delivery, judged));
   }

@@ -1,7 +1,7 @@
 // What the platform side knows, as the documents that `/v1` answers and `gpuctl --json` prints. Pure.
 // Imports the document schemas' types, the protocol's types, errors and the views.
 import type { CourierError } from "../errors.ts";
-import { isEnded, type Job, type OllamaHealth } from "../protocol.ts";
+import { isEnded, type Job, newPull, type OllamaHealth } from "../protocol.ts";
 import type {
   AgentDocument,
   AgentsDocument,
@@ -61,21 +61,8 @@ export function deletedDocument(
  * @param endedAt ISO 8601
  */
 export function refusedJob(agent: string, model: string, error: CourierError, id: string, endedAt: string): Job {
-  return {
-    id,
-    agent,
-    kind: "pull",
-    model,
-    state: error.code === "cancelled" ? "cancelled" : "failed",
-    completed_bytes: 0,
-    total_bytes: null,
-    bytes_per_second: null,
-    eta_seconds: null,
-    started_at: null,
-    ended_at: endedAt,
-    code: error.code,
-    error: error.message,
-  };
+  const state = error.code === "cancelled" ? "cancelled" : "failed";
+  return { ...newPull(id, agent, model), state, ended_at: endedAt, code: error.code, error: error.message };
 }
 
 function modelDocument({ name, size, digest, modified_at, agents }: FleetModel): ModelDocument {
