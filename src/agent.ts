@@ -81,7 +81,7 @@ function readIdentity(name: string | undefined, stateDir: string): Identity {
 
 function parts(options: Options, stateDir: string, log: Log) {
   const { share, init, watch, insecureRegistry = [] } = options;
-  const url = parseOllamaUrl(options.ollama ?? process.env["OLLAMA_HOST"] ?? "http://127.0.0.1:11434");
+  const url = parseOllamaUrl(options.ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"));
   return {
     agentVersion: VERSION,
     transport: openTransport(share, {
@@ -95,7 +95,7 @@ function parts(options: Options, stateDir: string, log: Log) {
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,
-    modelsDir: options.ollamaModels ?? process.env["OLLAMA_MODELS"],
+    modelsDir: options.ollamaModels ?? (process.env["OLLAMA_MODELS"] || undefined),
     clock: systemClock,
     log,
   };

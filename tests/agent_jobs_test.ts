@@ -92,6 +92,66 @@ test("close() leaves jobs that the next start goes on with", async () => {
   expect(await jobStates()).toEqual(["a:latest succeeded", "b:latest succeeded"]);
 });
 
+test("pull() starts nothing when it cannot be noted", async () => {
+  const { ledger } = await site.start("gpu-1", { ollama });
+  const keepJob = ledger.keepJob.bind(ledger);
+  ledger.keepJob = () => {
+    throw new CourierError("exhausted", "The disk is full");
+  };
+  await pull("id-1", "a");
+  expect(site.replies.get("id-1")).toMatchObject({ success: false, code: "exhausted" });
+  ledger.keepJob = keepJob;
+  await pull("id-2", "b");
+  await settle();
+  expect(ollama.calls).toEqual(["pull b:latest"]);
+});
+
+test("a pull ends as it ended when that cannot be noted", async () => {
+  const end = Promise.withResolvers<void>();
+  ollama.pullEnds = end.promise;
+  const { ledger } = await site.start("gpu-1", { ollama });
+  await pull("id-1", "a");
+  ledger.keepJob = () => {
+    throw new CourierError("exhausted", "The disk is full");
+  };
+  end.resolve();
+  await settle();
+  expect(await jobStates()).toEqual(["a:latest succeeded"]);
+});
+
+test("pull() forgets none of 250 that are queued", async () => {
+  const end = Promise.withResolvers<void>();
+  ollama.pullEnds = end.promise;
+  await site.start("gpu-1", { ollama });
+  for (let i = 0; i < 250; i++) await pull(`id-${i}`, `m${i}`);
+  end.resolve();
+  for (let i = 0; i < 300; i++) await settle();
+  expect(ollama.calls.length).toBe(250);
+});
+
+test("a delete that cancelled the pull of its model is done although the agent is told to stop", async () => {
+  ollama.pullEnds = new Promise(() => undefined);
+  const pullModel = ollama.pullModel.bind(ollama);
+  const aborted = Promise.withResolvers<void>();
+  ollama.pullModel = async (name, options) => {
+    try {
+      await pullModel(name, options);
+    } catch (error) {
+      await aborted.promise;
+      throw error;
+    }
+  };
+  const { stop, ended } = await site.start("gpu-1", { ollama });
+  await pull("id-1", "a");
+  await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
+  stop.abort();
+  await settle();
+  aborted.resolve();
+  await ended;
+  expect(site.replies.get("id-2")).toMatchObject({ success: true });
+  expect(await jobStates()).toEqual(["a:latest cancelled"]);
+});
+
 test("progress is published at most twice a second", async () => {
   let report: (completedBytes: number) => void = () => undefined;
   const pullModel = ollama.pullModel.bind(ollama);

@@ -63,6 +63,43 @@ describe("state", () => {
     expect(state.models?.length).toBeWithin(500, 3000);
   });
 
+  test("run() publishes stopped although Ollama hangs", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.listModels = async () => await new Promise<never>(() => undefined);
+    const { stop, ended } = await site.start("gpu-1", { ollama });
+    await site.clock.advance(6000);
+    stop.abort();
+    await site.clock.advance(1000);
+    await ended;
+    expect((await site.state("gpu-1")).status).toBe("stopped");
+  });
+
+  test("publish() says steadily that Ollama is not reachable while its list fails and its version answers", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.listModels = async () => await Promise.reject(new CourierError("unavailable", "Cannot list"));
+    await site.start("gpu-1", { ollama });
+    for (let second = 0; second < 30; second++) {
+      await site.clock.advance(1000);
+      expect((await site.state("gpu-1")).ollama).toMatchObject({ reachable: false, error: "Cannot list" });
+    }
+  });
+
+  test("publish() keeps the newer of two lists when the older one comes last", async () => {
+    const ollama = new ScriptedOllama();
+    await site.listen({ replyTo: "tester" });
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(100);
+    const older = Promise.withResolvers<(typeof PHI4)[]>();
+    const listModels = ollama.listModels.bind(ollama);
+    ollama.listModels = async () => await older.promise;
+    await site.command("gpu-1", "id-1", { command: "list_models" });
+    ollama.listModels = listModels;
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "phi4" });
+    older.resolve([PHI4]);
+    await site.clock.advance(100);
+    expect((await site.state("gpu-1")).models).toEqual([]);
+  });
+
   test("run() publishes stopped last", async () => {
     const { stop, ended } = await site.start("gpu-1");
     stop.abort();
@@ -181,6 +218,20 @@ describe("shared inbox", () => {
     await site.listen("shared");
     await site.send("shared", "list_models_1", { command: "list_models" });
     expect(site.replies.get("list_models_1")?.success).toBe(true);
+  });
+
+  test("run() leaves the shared inbox to an old service whose document is found half-written", async () => {
+    await site.platform.connect();
+    const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 0, ollama_available: true };
+    await site.platform.publishState("gpu", JSON.stringify(old));
+    for (const name of ["gpu-1", "gpu-2", "gpu-3"]) await site.start(name);
+    for (const text of ["", '{"timestamp": "2025', JSON.stringify({ ...old, timestamp: "2025-07-15T17:00:05" })]) {
+      await site.clock.advance(2500);
+      expect(await serving()).toEqual([]);
+      await site.platform.publishState("gpu", text);
+    }
+    await site.clock.advance(6000);
+    expect(await serving()).toEqual([]);
   });
 
   test("run() leaves the shared inbox to an old service while that is alive", async () => {

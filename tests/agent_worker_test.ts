@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Intake } from "../src/agent/intake.ts";
 import { Ledger } from "../src/agent/ledger.ts";
 import { Worker } from "../src/agent/worker.ts";
+import { CourierError } from "../src/errors.ts";
 import { silentLog } from "../src/log.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
@@ -113,6 +114,34 @@ describe("version 2", () => {
     await settle();
     expect(site.replies.get("id-2")).toMatchObject({ success: false, code: "deadline_exceeded" });
     expect(ollama.calls).toEqual(["delete a:latest"]);
+  });
+
+  test("take() does not run a command that its sender took back while it waited its turn", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined);
+    ollama.trouble = promise;
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
+    expect(await site.platform.withdraw(own, "id-2")).toBe(true);
+    ollama.trouble = Promise.resolve();
+    reject(new Error("over"));
+    await settle();
+    expect(ollama.calls).toEqual(["delete a:latest"]);
+    expect([...site.replies.keys()]).toEqual(["id-1"]);
+  });
+
+  test("take() answers a changing command with why, and does not run it, when it cannot be noted", async () => {
+    const ollama = new ScriptedOllama();
+    const { ledger } = await site.start("gpu-1", { ollama });
+    ledger.start = () => {
+      throw new CourierError("exhausted", "The disk is full");
+    };
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "phi4" });
+    expect(site.replies.get("id-1")).toMatchObject({ success: false, code: "exhausted", error: "The disk is full" });
+    expect(ollama.calls).toEqual([]);
+    expect(site.lying(own)).toEqual([]);
   });
 
   test("take() drops the answer and removes the command when nobody waits any more", async () => {

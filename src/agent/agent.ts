@@ -34,6 +34,7 @@ export interface AgentOptions {
 /** Commands under way get so long to finish when the agent is told to stop; systemd's own patience is longer. */
 const DRAIN_MS = 8000;
 const RETRY_MS = 1000;
+const LOOPS_END_MS = 500;
 /** Who serves the shared inbox is looked at so often. */
 const ELECTION_MS = 2000;
 
@@ -86,7 +87,7 @@ export class Agent {
   async run(signal: AbortSignal): Promise<void> {
     const { transport, identity, clock, log } = this.#options;
     if (!(await this.#connect(signal))) return;
-    await requireOwnName(transport, identity, clock, signal);
+    await this.#untilReachable(async () => await requireOwnName(transport, identity, clock, signal), signal);
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
     if (signal.aborted) return;
     await this.#state.publish();
@@ -99,7 +100,10 @@ export class Agent {
       this.#elect(signal),
     ];
     this.#jobs.start();
-    await Promise.all(loops);
+    const looped = Promise.all(loops);
+    await Promise.race([looped, aborted(signal)]);
+    // What still waits for Ollama or a driver must not hold the drain up.
+    await Promise.race([looped, clock.sleep(LOOPS_END_MS)]);
     await this.#drain();
   }
 
@@ -138,19 +142,21 @@ export class Agent {
     }
   }
 
-  /** Opens and closes the shared inbox as the documents say; a share that cannot be read changes nothing. */
+  /** Opens and closes the inboxes as the documents say; a share that cannot be read changes nothing. */
   async #elect(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     while (!signal.aborted) {
       try {
+        if (this.#status === "running") await this.#intake.open("own");
         const serves = await this.#election.serves(this.#candidate());
+        if (signal.aborted) return;
         if (serves !== this.#intake.isOpen("shared")) {
           await (serves ? this.#intake.open("shared") : this.#intake.close("shared"));
           log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");
           this.#state.changed("state");
         }
       } catch (error) {
-        log.debug({ reason: asCourierError(error).message }, "Cannot look who serves the shared inbox");
+        log.debug({ reason: asCourierError(error).message }, "Cannot look to the inboxes");
       }
       await clock.sleep(ELECTION_MS, signal);
     }
@@ -201,4 +207,9 @@ export class Agent {
       gpus: [...this.#box.gpus],
     };
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }

@@ -26,7 +26,9 @@ export class Box {
     const dir = this.#modelsDir ?? usual.find((path) => existsSync(path));
     if (dir === undefined) return null;
     try {
-      const { bavail, blocks, bsize } = statfsSync(dir);
+      // The blobs may lie on a disk of their own.
+      const blobs = join(dir, "blobs");
+      const { bavail, blocks, bsize } = statfsSync(existsSync(blobs) ? blobs : dir);
       return { path: dir, free_bytes: bavail * bsize, total_bytes: blocks * bsize };
     } catch {
       // Not there yet, or closed to this user: null says so.
@@ -43,13 +45,25 @@ export class Box {
     while (!signal.aborted) {
       const command = Bun.which("nvidia-smi");
       if (command === null) return;
-      this.#gpus = await readGpus(command);
+      this.#gpus = await Promise.race([
+        readGpus(command),
+        clock.sleep(NVIDIA_SMI_TIMEOUT_MS * 2, signal).then(() => []),
+      ]);
       await clock.sleep(INTERVAL_MS, signal);
     }
   }
 }
 
+/** None when it cannot be asked: an agent does its work without. */
 async function readGpus(command: string): Promise<readonly Gpu[]> {
+  try {
+    return await askGpus(command);
+  } catch {
+    return [];
+  }
+}
+
+async function askGpus(command: string): Promise<readonly Gpu[]> {
   const query = ["--query-gpu=index,uuid,name,memory.total,memory.used", "--format=csv,noheader,nounits"];
   const child = Bun.spawn([command, ...query], {
     stdin: "ignore",

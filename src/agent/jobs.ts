@@ -23,6 +23,8 @@ export interface JobsOptions {
 
 interface Entry {
   job: Job;
+  /** Somebody wants it gone: it ends as cancelled, also when the agent is stopping. */
+  isCancelled: boolean;
   readonly controller: AbortController;
   readonly ended: PromiseWithResolvers<void>;
 }
@@ -46,13 +48,17 @@ export class Jobs {
     this.#runNext();
   }
 
-  /** Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns. */
+  /**
+   * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
+   * @throws CourierError `exhausted` when it cannot be noted: nothing was started
+   */
   pull(model: string): Job {
     const active = this.#active(model);
     if (active !== undefined) return active.job;
     const fresh = entry(newPull(Bun.randomUUIDv7(), this.#options.agent, model));
+    this.#options.ledger.keepJob(fresh.job);
     this.#entries.push(fresh);
-    this.#update(fresh, {}, "state");
+    this.#options.changed("state");
     this.#runNext();
     return fresh.job;
   }
@@ -64,6 +70,7 @@ export class Jobs {
   async cancel(model: string): Promise<boolean> {
     const active = this.#active(model);
     if (active === undefined) return false;
+    active.isCancelled = true;
     active.controller.abort();
     if (active.job.state === "queued") this.#end(active, { state: "cancelled", code: "cancelled" });
     await active.ended.promise;
@@ -75,11 +82,6 @@ export class Jobs {
     const jobs = this.#entries.map(({ job }) => job);
     const ended = jobs.filter(isEnded).slice(-LIMITS.endedJobsInState);
     return jobs.filter((job) => !isEnded(job) || ended.includes(job));
-  }
-
-  /** How many jobs are queued or under way. */
-  get activeCount(): number {
-    return this.#entries.filter(({ job }) => !isEnded(job)).length;
   }
 
   /** Stops what runs, without ending it: the next start goes on. */
@@ -124,7 +126,7 @@ export class Jobs {
 
   #fail(found: Entry, error: unknown): void {
     const { code, message, hint } = asCourierError(error);
-    if (this.#closed) this.#update(found, requeued(found.job), "state");
+    if (this.#closed && !found.isCancelled) this.#update(found, requeued(found.job), "state");
     else if (code === "cancelled") this.#end(found, { state: "cancelled", code });
     else this.#end(found, { state: "failed", code, error: hint === undefined ? message : `${message}. ${hint}` });
   }
@@ -153,21 +155,32 @@ export class Jobs {
     this.#update(found, { ...end, bytes_per_second: null, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = found.job;
     log.info({ job: id, model, ...(error === null ? {} : { code, error }) }, `Pull ${state}`);
-    this.#entries = this.#entries.slice(-KEPT_JOBS);
+    const ended = this.#entries.filter((each) => isEnded(each.job));
+    const forgotten = new Set(ended.slice(0, -KEPT_JOBS));
+    this.#entries = this.#entries.filter((each) => !forgotten.has(each));
     found.ended.resolve();
   }
 
   #update(found: Entry, change: Partial<Job>, what: "state" | "progress"): void {
     found.job = { ...found.job, ...change };
-    if (what === "state") this.#options.ledger.keepJob(found.job);
+    if (what === "state") this.#keep(found.job);
     this.#options.changed(what);
+  }
+
+  /** A job goes on, and ends, also where it cannot be noted: then only a restart would not know of it. */
+  #keep(job: Job): void {
+    try {
+      this.#options.ledger.keepJob(job);
+    } catch (error) {
+      this.#options.log.error({ job: job.id, error }, "Cannot note a job");
+    }
   }
 }
 
 const KEPT_JOBS = 200;
 
 function entry(job: Job): Entry {
-  return { job, controller: new AbortController(), ended: Promise.withResolvers() };
+  return { job, isCancelled: false, controller: new AbortController(), ended: Promise.withResolvers() };
 }
 
 function requeued(job: Job): Job {

@@ -51,18 +51,19 @@ export class Ledger {
     return this.#db.query<LedgerEntry, [string]>("SELECT response FROM commands WHERE key = ?").get(key);
   }
 
-  /** Notes that the command's run begins. Durable when it returns. */
+  /** Notes that the command's run begins. Durable when it returns. @throws CourierError `exhausted` when its disk is full */
   start(key: string, nowMs: number): void {
-    this.#db.query("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)").run(key, nowMs);
+    this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, nowMs);
   }
 
-  /** Notes the command's answer. Durable when it returns. */
+  /** Notes the command's answer. Durable when it returns. @throws CourierError `exhausted` when its disk is full */
   respond(key: string, response: string, nowMs: number): void {
-    this.#db
-      .query(
-        "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
-      )
-      .run(key, response, nowMs);
+    this.#write(
+      "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
+      key,
+      response,
+      nowMs,
+    );
   }
 
   /** Every job that is kept, oldest first. */
@@ -71,13 +72,13 @@ export class Ledger {
     return rows.map(({ document }) => Job.parse(JSON.parse(document)));
   }
 
-  /** Writes a job down as it is now. */
+  /** Writes a job down as it is now. @throws CourierError `exhausted` when its disk is full */
   keepJob(job: Job): void {
-    this.#db
-      .query(
-        "INSERT INTO jobs (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
-      )
-      .run(job.id ?? "", JSON.stringify(job));
+    this.#write(
+      "INSERT INTO jobs (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+      job.id ?? "",
+      JSON.stringify(job),
+    );
   }
 
   /** Forgets what nobody can ask about any more. */
@@ -93,11 +94,22 @@ export class Ledger {
   close(): void {
     this.#db.close();
   }
+
+  #write(sql: string, ...values: (string | number)[]): void {
+    try {
+      this.#db.query(sql).run(...values);
+    } catch (error) {
+      if (!isSqlite(error, "SQLITE_FULL")) throw error;
+      throw new CourierError("exhausted", "Cannot note it in the ledger: the disk of the state directory is full", {
+        hint: "Free space on the box's own disk",
+        cause: error,
+      });
+    }
+  }
 }
 
 function openFailure(path: string, error: unknown): CourierError {
-  const busy = error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY");
-  if (busy) {
+  if (isSqlite(error, "SQLITE_BUSY")) {
     return new CourierError("conflict", `Cannot open the ledger: another agent uses ${path}`, {
       hint: "One agent per state directory: stop the other one, or give this one its own --state-dir",
       cause: error,
@@ -107,4 +119,8 @@ function openFailure(path: string, error: unknown): CourierError {
     hint: "Check that the state directory exists, is writable and not full",
     cause: error,
   });
+}
+
+function isSqlite(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && String(error.code).startsWith(code);
 }

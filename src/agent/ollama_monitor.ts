@@ -23,6 +23,7 @@ export class OllamaMonitor {
   #models: readonly Model[] | null = null;
   #running: readonly RunningModel[] = [];
   #listing: Promise<readonly Model[]> | undefined;
+  #listings = 0;
 
   constructor(options: OllamaMonitorOptions) {
     this.#options = options;
@@ -72,21 +73,26 @@ export class OllamaMonitor {
     const { ollama } = this.#options;
     try {
       const version = await ollama.version(signal);
-      this.#note({ reachable: true, version, error: null });
       const running = await ollama.listRunning(signal);
       if (JSON.stringify(running) !== JSON.stringify(this.#running)) {
         this.#running = running;
         this.#options.changed();
       }
-      if (withModels) await this.listModels();
+      // Back only when all of it answers: a list that fails while the version answers would look like a flicker.
+      if (withModels || !this.#health.reachable) await this.listModels();
+      this.#note({ reachable: true, version, error: null });
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     }
   }
 
   async #list(): Promise<readonly Model[]> {
+    this.#listings += 1;
+    const listing = this.#listings;
     try {
       const models = await this.#options.ollama.listModels();
+      // An answer that a later listing overtook is from before a change.
+      if (listing < this.#listings) return models;
       const moved = JSON.stringify(models) !== JSON.stringify(this.#models);
       this.#models = models;
       if (moved) this.#options.changed();

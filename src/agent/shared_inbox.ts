@@ -25,8 +25,11 @@ export function chooseServer(candidates: readonly Candidate[], oldServiceAlive: 
   return chosen?.agent ?? null;
 }
 
+/** What a document last said that could be read: old services write in place, so one look may find it empty or half. */
 interface Sighting {
   readonly text: string;
+  /** Null: an old service. */
+  readonly candidate: Candidate | null;
   readonly movedAtMs: number;
 }
 
@@ -48,45 +51,40 @@ export class SharedInboxElection {
    */
   async serves(me: Candidate): Promise<boolean> {
     if (me.mode === "off" || !me.running) return false;
-    const others: Candidate[] = [];
-    let oldServiceAlive = false;
-    for (const record of await this.#transport.readStates()) {
-      if (record.agent === me.agent || !this.#isLive(record)) continue;
-      if (record.agent === OLD_SERVICE_AGENT && isOldService(record)) oldServiceAlive = true;
-      const other = candidate(record);
-      if (other !== null) others.push(other);
-    }
-    return chooseServer([...others, me], oldServiceAlive) === me.agent;
+    for (const record of await this.#transport.readStates()) if (record.agent !== me.agent) this.#see(record);
+    const sinceMs = this.#clock.monotonic() - LIMITS.silentMs;
+    const live = [...this.#sightings.values()]
+      .filter(({ movedAtMs }) => movedAtMs > sinceMs)
+      .map(({ candidate }) => candidate);
+    const others = live.filter((candidate) => candidate !== null);
+    return chooseServer([...others, me], others.length < live.length) === me.agent;
   }
 
-  #isLive(record: StateRecord): boolean {
-    if (!("text" in record.content)) return false;
-    const { text } = record.content;
-    const nowMs = this.#clock.monotonic();
-    const known = this.#sightings.get(record.agent);
-    const ageMs = Math.max(0, this.#transport.now() - record.publishedAtMs);
-    const sighting = known?.text === text ? known : { text, movedAtMs: nowMs - ageMs };
-    this.#sightings.set(record.agent, sighting);
-    return nowMs - sighting.movedAtMs < LIMITS.silentMs;
+  #see(record: StateRecord): void {
+    const { agent, content, publishedAtMs } = record;
+    if (!("text" in content) || this.#sightings.get(agent)?.text === content.text) return;
+    const candidate = readCandidate(agent, content.text);
+    if (candidate === undefined) return;
+    const ageMs = Math.max(0, this.#transport.now() - publishedAtMs);
+    this.#sightings.set(agent, { text: content.text, candidate, movedAtMs: this.#clock.monotonic() - ageMs });
   }
 }
 
-function isOldService(record: StateRecord): boolean {
-  const document = parse(record);
-  return StateV1.safeParse(document).success && !State.safeParse(document).success;
-}
-
-function candidate(record: StateRecord): Candidate | null {
-  const state = State.safeParse(parse(record)).data;
-  if (state === undefined || state.agent !== record.agent) return null;
-  const { agent, shared_inbox: mode, status, ollama } = state;
+/** Null for an old service; undefined for what is no document of either. */
+function readCandidate(agent: string, text: string): Candidate | null | undefined {
+  const document = parse(text);
+  const state = State.safeParse(document).data;
+  if (state === undefined) {
+    return agent === OLD_SERVICE_AGENT && StateV1.safeParse(document).success ? null : undefined;
+  }
+  if (state.agent !== agent) return undefined;
+  const { shared_inbox: mode, status, ollama } = state;
   return { agent, mode, running: status === "running", ollamaReachable: ollama.reachable };
 }
 
-function parse({ content }: StateRecord): unknown {
-  if (!("text" in content)) return undefined;
+function parse(text: string): unknown {
   try {
-    return JSON.parse(content.text);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

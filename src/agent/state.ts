@@ -143,6 +143,8 @@ export class StatePublisher {
 
   async #lookForConflict(): Promise<void> {
     const { transport, identity, clock, conflict } = this.#options;
+    // Before our first publication what lies there may be our own, from before a crash.
+    if (this.#publishedAtMs === -Infinity) return;
     // Not readable now: publishing will say so.
     const record = await transport.readState(identity.agent).catch(() => null);
     const other = conflictingState(record, identity);

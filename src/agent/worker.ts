@@ -107,7 +107,17 @@ export class Worker {
     // It waits for nothing, and tells that the agent is there: so it never queues behind what waits for Ollama.
     if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
-    return await this.#lanes.changing(judged.model ?? "", async () => await this.#change(delivery, judged));
+    return await this.#lanes.changing(judged.model ?? "", async () => await this.#changeOrSay(delivery, judged));
+  }
+
+  /** What fails outside the verb, such as a full ledger or a claim that cannot be taken, is an answer too. */
+  async #changeOrSay(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
+    try {
+      return await this.#change(delivery, command);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) throw error;
+      return await this.#refuse(delivery, { ...command, error: asCourierError(error) });
+    }
   }
 
   async #refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<boolean> {
@@ -133,22 +143,38 @@ export class Worker {
     const late = known === null ? lateness(command, delivery, transport.now()) : null;
     if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
     if (delivery.inbox === "shared" && !(await this.#claim(delivery))) return false;
+    // Its sender may have taken it back while it waited its turn.
+    if (known === null && !(await this.#isUnchanged(delivery))) return false;
     let text = known?.response ?? null;
     if (text === null) {
       ledger.start(command.ledgerKey, clock.now());
       text = JSON.stringify(await this.#run(command, known !== null));
-      ledger.respond(command.ledgerKey, text, clock.now());
+      this.#record(command.ledgerKey, text);
       await publishState();
     }
     await this.#answer(command.answerTo, text, true);
     return true;
   }
 
-  /** The right to run a changing command of the shared inbox, which is still the one that was judged. */
+  /** Takes the right to run a changing command of the shared inbox. */
   async #claim(delivery: Delivery): Promise<boolean> {
     const { transport, identity } = this.#options;
     const mine = await this.#untilReachable(async () => await transport.claim(delivery, identity));
-    return mine && (await this.#untilReachable(async () => await transport.isUnchanged(delivery)));
+    return mine;
+  }
+
+  async #isUnchanged(delivery: Delivery): Promise<boolean> {
+    return await this.#untilReachable(async () => await this.#options.transport.isUnchanged(delivery));
+  }
+
+  /** What is done is done: an answer that cannot be recorded is given all the same. */
+  #record(key: string, text: string): void {
+    const { ledger, clock, log } = this.#options;
+    try {
+      ledger.respond(key, text, clock.now());
+    } catch (error) {
+      log.error({ error }, "Cannot record an answer");
+    }
   }
 
   async #run(command: AcceptedCommand, resumed: boolean): Promise<Response> {

@@ -1,0 +1,64 @@
+// What the agent tells of its box, with a stand-in for nvidia-smi on the PATH.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Box } from "../src/agent/box.ts";
+import { systemClock } from "../src/clock.ts";
+import { until } from "./support/until.ts";
+
+let dir: string;
+const path = process.env["PATH"];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "agent-box-"));
+  process.env["PATH"] = `${dir}:${path}`;
+});
+afterEach(() => {
+  process.env["PATH"] = path;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Looks for GPUs once, with this as nvidia-smi. */
+async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<Box> {
+  writeFileSync(join(dir, "nvidia-smi"), script);
+  chmodSync(join(dir, "nvidia-smi"), 0o755);
+  const box = new Box(undefined);
+  const stop = new AbortController();
+  const ended = box.run(systemClock, stop.signal);
+  await until(() => enough(box));
+  stop.abort();
+  await ended;
+  return box;
+}
+
+test("run() reads the GPUs, and null for what the driver does not know", async () => {
+  const script =
+    "#!/bin/sh\necho '0, GPU-1f2e, NVIDIA H200, 143771, 512'\necho '1, GPU-3a4b, NVIDIA H200, [N/A], [N/A]'\n";
+  const { gpus } = await lookOnce(script, (box) => box.gpus.length > 0);
+  expect(gpus).toEqual([
+    {
+      index: 0,
+      uuid: "GPU-1f2e",
+      name: "NVIDIA H200",
+      memory_total_bytes: 143_771 * 1_048_576,
+      memory_used_bytes: 512 * 1_048_576,
+    },
+    { index: 1, uuid: "GPU-3a4b", name: "NVIDIA H200", memory_total_bytes: null, memory_used_bytes: null },
+  ]);
+});
+
+test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", async () => {
+  for (const script of ["\u0000garbage", "#!/no/such/shell\n", "#!/bin/sh\nexit 9\n"]) {
+    expect((await lookOnce(script, () => true)).gpus).toEqual([]);
+  }
+});
+
+test("disk is that of the blobs, null when the folder cannot be looked at", () => {
+  const models = join(dir, "models");
+  mkdirSync(models);
+  symlinkSync("/dev/shm", join(models, "blobs"));
+  const [own, blobs] = [new Box(dir).disk, new Box(models).disk];
+  expect(own?.total_bytes).toBeGreaterThan(0);
+  expect(blobs?.total_bytes).toBe(new Box("/dev/shm").disk?.total_bytes ?? -1);
+  expect(new Box(join(dir, "none")).disk).toBeNull();
+});
