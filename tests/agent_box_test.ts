@@ -1,4 +1,4 @@
-// What the agent tells of its box, with a stand-in for nvidia-smi on the PATH.
+// What the agent tells of its box, with a stand-in for nvidia-smi.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,21 +8,17 @@ import { systemClock } from "../src/clock.ts";
 import { until } from "./support/until.ts";
 
 let dir: string;
-const path = process.env["PATH"];
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "agent-box-"));
-  process.env["PATH"] = `${dir}:${path}`;
 });
-afterEach(() => {
-  process.env["PATH"] = path;
-  rmSync(dir, { recursive: true, force: true });
-});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Looks for GPUs once, with this as nvidia-smi. */
 async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<Box> {
-  writeFileSync(join(dir, "nvidia-smi"), script);
-  chmodSync(join(dir, "nvidia-smi"), 0o755);
-  const box = new Box(undefined);
+  const command = join(dir, "nvidia-smi");
+  writeFileSync(command, script);
+  chmodSync(command, 0o755);
+  const box = new Box(undefined, command);
   const stop = new AbortController();
   const ended = box.run(systemClock, stop.signal);
   await until(() => enough(box));

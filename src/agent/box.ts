@@ -13,11 +13,16 @@ const MAX_GPUS = 64;
 
 export class Box {
   readonly #modelsDir: string | undefined;
+  readonly #nvidiaSmi: string | null;
   #gpus: readonly Gpu[] = [];
 
-  /** @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there */
-  constructor(modelsDir: string | undefined) {
+  /**
+   * @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there
+   * @param nvidiaSmi null: the box has none
+   */
+  constructor(modelsDir: string | undefined, nvidiaSmi: string | null = Bun.which("nvidia-smi")) {
     this.#modelsDir = modelsDir;
+    this.#nvidiaSmi = nvidiaSmi;
   }
 
   /** The disk that holds the models; null when their folder cannot be looked at. */
@@ -40,11 +45,10 @@ export class Box {
     return this.#gpus;
   }
 
-  /** Looks for GPUs every 30 s, and only once where there is no nvidia-smi; resolves when the signal aborts. */
+  /** Looks for GPUs every 30 s where there is an nvidia-smi; resolves when the signal aborts. */
   async run(clock: Clock, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const command = Bun.which("nvidia-smi");
-      if (command === null) return;
+    const command = this.#nvidiaSmi;
+    while (command !== null && !signal.aborted) {
       this.#gpus = await Promise.race([
         readGpus(command),
         clock.sleep(NVIDIA_SMI_TIMEOUT_MS * 2, signal).then(() => []),
