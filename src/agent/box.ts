@@ -48,7 +48,8 @@ export class Box {
   /** Looks for GPUs every 30 s where there is an nvidia-smi; resolves when the signal aborts. */
   async run(clock: Clock, signal: AbortSignal): Promise<void> {
     const command = this.#nvidiaSmi;
-    while (command !== null && !signal.aborted) {
+    if (command === null) return;
+    while (!signal.aborted) {
       this.#gpus = await Promise.race([
         readGpus(command),
         clock.sleep(NVIDIA_SMI_TIMEOUT_MS * 2, signal).then(() => []),
