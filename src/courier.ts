@@ -86,7 +86,7 @@ export class Courier {
     if (names !== undefined && names !== "all")
       return await Promise.all(names.map(async (name) => await this.agent(name)));
     const views = await this.#fleet.read();
-    const present = views.filter(({ reason }) => reason !== "stopped");
+    const present = views.filter((view) => !hasLeft(view));
     if (present.length === 0) throw noAgent(views);
     if (names === "all" || present.length === 1) return present;
     const known = present.map(({ agent }) => agent).join(", ");
@@ -111,7 +111,8 @@ export class Courier {
       await this.#lastKnown(agent, id, withdrawn);
     const response = await this.#exchange(view, order, { timeoutMs, signal, lastKnown });
     if (!response.success) throw refusal(agent, response);
-    if (VERBS[order.verb].changing) await this.#fleet.read();
+    // What was done is done, also when the state cannot be read just now.
+    if (VERBS[order.verb].changing) await this.#fleet.read().catch(() => undefined);
     return response;
   }
 
@@ -193,7 +194,7 @@ export class Courier {
 
   async #wanted(names: Agents | undefined): Promise<readonly AgentView[]> {
     if (names !== undefined && names !== "all") return await this.choose(names);
-    const views = await this.#fleet.read();
+    const views = (await this.#fleet.read()).filter(({ oldState, online }) => oldState === null || online);
     if (views.length === 0) throw noAgent(views);
     return views;
   }
@@ -227,6 +228,11 @@ export class Courier {
   }
 }
 
+/** Stopped, or an old service that is silent: that never says that it stops, and leaves its document behind. */
+function hasLeft({ reason, oldState, online }: AgentView): boolean {
+  return reason === "stopped" || (oldState !== null && !online);
+}
+
 function findAgent(views: readonly AgentView[], name: string): AgentView | undefined {
   return views.find(({ agent }) => agent === name);
 }
@@ -254,7 +260,9 @@ function noAgent(views: readonly AgentView[]): CourierError {
 function nobodyAnswered(views: readonly AgentView[], unavailable: readonly Unavailable[]): CourierError {
   if (views.every(({ online }) => !online)) return noAgent(views);
   const reasons = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
-  return new CourierError("unavailable", `No agent can list its models. ${reasons}`);
+  const codes = new Set(unavailable.map(({ code }) => code));
+  const [only = "unavailable"] = codes;
+  return new CourierError(codes.size === 1 ? only : "unavailable", `No agent can list its models. ${reasons}`);
 }
 
 function refusal(agent: string, { code, error, message, hint }: Response): CourierError {

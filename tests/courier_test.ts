@@ -52,6 +52,16 @@ describe("request()", () => {
     expect(rtts.length).toBe(500);
   });
 
+  test("resolves when the state cannot be read after what was done", async () => {
+    await site.start("gpu-1");
+    await courier.agents();
+    const readStates = site.platform.readStates.bind(site.platform);
+    const done = courier.deleteModel("gpu-1", "phi4");
+    site.platform.readStates = async () => await Promise.reject(new CourierError("unavailable", "share stalled"));
+    expect(await done).toMatchObject({ success: true });
+    site.platform.readStates = readStates;
+  });
+
   test("throws the agent's code and message", async () => {
     await site.start("gpu-1");
     const error = await failure(courier.deleteModel("gpu-1", "nope"));
@@ -259,6 +269,38 @@ describe("an old service", () => {
     const { models } = await courier.listModels();
     expect(models).toEqual([{ ...PHI4, agents: ["gpu"] }]);
     expect(site.store.replies.get("shared")?.size).toBe(0);
+  });
+
+  test("choose() leaves an old service aside that has been silent: it never says that it stops", async () => {
+    await site.start("gpu-1");
+    expect((await failure(courier.choose(undefined))).code).toBe("conflict");
+    await site.clock.advance(21_000);
+    expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
+    expect((await courier.listModels()).unavailable).toEqual([]);
+  });
+
+  test("agents() takes it for alive while its document is found empty or half-written", async () => {
+    for (const text of ["", '{"timestamp": "20', ""]) {
+      await courier.agents();
+      await site.clock.advance(15_000);
+      await site.platform.publishState("gpu", text);
+      expect((await courier.agents())[0]).toMatchObject({ agent: "gpu", online: true });
+    }
+  });
+
+  test("agents() waits a moment for a document that is being written at first sight", async () => {
+    await site.platform.publishState("gpu", "");
+    const reading = courier.agents();
+    await settle();
+    const state = {
+      timestamp: "2025-07-15T17:00:05",
+      status: "running",
+      processed_commands: 3,
+      ollama_available: true,
+    };
+    await site.platform.publishState("gpu", JSON.stringify(state));
+    await site.clock.advance(100);
+    expect((await reading).map(({ agent }) => agent)).toEqual(["gpu"]);
   });
 
   test("pullModel() gives a job that cannot be followed", async () => {

@@ -28,6 +28,9 @@ interface Sighting {
   readonly movedAtMonotonicMs: number;
 }
 
+const WHOLE_ATTEMPTS = 5;
+const WHOLE_PAUSE_MS = 50;
+
 /**
  * Reads the state documents and judges by their content moving, on this machine's monotonic clock; the first sight of a
  * document is judged by its age on the transport's clock.
@@ -63,7 +66,7 @@ export class Fleet {
   }
 
   async #readNow(): Promise<readonly AgentView[]> {
-    const records = await this.#transport.readStates();
+    const records = await this.#readWhole();
     const present = new Set(records.map(({ agent }) => agent));
     for (const agent of this.#sightings.keys()) if (!present.has(agent)) this.#sightings.delete(agent);
     for (const record of records) this.#see(record);
@@ -72,16 +75,34 @@ export class Fleet {
     return views;
   }
 
+  /** Reads again, a few times, while an old service that was never seen is just writing its document. */
+  async #readWhole(): Promise<readonly StateRecord[]> {
+    for (let attempt = 1; ; attempt++) {
+      const records = await this.#transport.readStates();
+      const isWriting = records.some((record) => record.agent === OLD_SERVICE_AGENT && this.#isUnfinished(record));
+      if (!isWriting || attempt === WHOLE_ATTEMPTS) return records;
+      await this.#clock.sleep(WHOLE_PAUSE_MS);
+    }
+  }
+
+  #isUnfinished({ agent, content, publishedAtMs }: StateRecord): boolean {
+    if (this.#sightings.has(agent) || !("text" in content)) return false;
+    const isFresh = this.#transport.now() - publishedAtMs < LIMITS.silentMs;
+    return isFresh && parseState(agent, content.text) === undefined;
+  }
+
   #see({ agent, content, publishedAtMs }: StateRecord): void {
     if (!("text" in content)) return;
     const known = this.#sightings.get(agent);
     if (known?.text === content.text) return;
-    const parsed = parseState(agent, content.text);
-    if (parsed === undefined) return;
     const ageMs = Math.max(0, this.#transport.now() - publishedAtMs);
+    // An old service writes in place: what is empty or half just now is one that is writing.
+    const parsed = parseState(agent, content.text) ?? (agent === OLD_SERVICE_AGENT ? known : undefined);
+    if (parsed === undefined) return;
     this.#sightings.set(agent, {
       text: content.text,
-      ...parsed,
+      state: parsed.state,
+      oldState: parsed.oldState,
       movedAtMs: publishedAtMs,
       movedAtMonotonicMs: this.#clock.monotonic() - ageMs,
     });
