@@ -223,7 +223,7 @@ export class Courier {
     if (view === undefined) return `agent ${agent} is gone`;
     const running = view.state?.commands.find(({ command_id }) => command_id === id);
     if (running !== undefined) return `${agent} has been running it since ${running.started_at}`;
-    const seen = withdrawn ? `not yet seen by ${agent}` : `taken by ${agent}`;
+    const seen = withdrawn ? `not yet answered by ${agent}` : `not to be taken back from ${agent}`;
     return `${seen}, ${view.online ? `which published its state ${(view.silentMs / 1000).toFixed(0)} s ago` : describeView(view)}`;
   }
 }

@@ -91,9 +91,9 @@ describe("request()", () => {
     const error = await failure(after(30_000, courier.ping("gpu-1")));
     expect(error.code).toBe("deadline_exceeded");
     expect(error.message).toMatch(
-      /^No answer within 30 s: not yet seen by gpu-1, which published its state \d+ s ago$/,
+      /^No answer within 30 s: not yet answered by gpu-1, which published its state \d+ s ago$/,
     );
-    expect(error.hint).toBe("Nothing was done: the command was taken back");
+    expect(error.hint).toBe("Ask again: it changes nothing");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
@@ -103,6 +103,33 @@ describe("request()", () => {
     ollama.trouble = new Promise<never>(() => undefined);
     const error = await failure(after(30_000, courier.deleteModel("gpu-1", "phi4")));
     expect(error.message).toMatch(/^No answer within 30 s: gpu-1 has been running it since 2026-/);
+  });
+
+  test("does not say that nothing was done when a changing command is not answered in time", async () => {
+    await site.start("gpu-1");
+    await courier.agents();
+    site.store.subscriptions.clear();
+    const error = await failure(after(30_000, courier.deleteModel("gpu-1", "phi4")));
+    expect(error.hint).toBe("It may still be done: look again before repeating");
+  });
+
+  test("sends nothing when its signal is aborted already", async () => {
+    await site.start("gpu-1");
+    site.store.subscriptions.clear();
+    const error = await failure(courier.request("gpu-1", { verb: "ping" }, { signal: AbortSignal.abort() }));
+    expect([error.code, error.message]).toEqual(["cancelled", "Nothing was sent: the caller gave up"]);
+  });
+
+  test("sends what is valid for a day at most, however long it waits", async () => {
+    const seen: unknown[] = [];
+    await site.start("gpu-1");
+    const send = site.platform.send.bind(site.platform);
+    site.platform.send = async (inbox, id, text, options) => {
+      seen.push(JSON.parse(text).ttl_ms);
+      await send(inbox, id, text, options);
+    };
+    await courier.request("gpu-1", { verb: "ping" }, { timeoutMs: 100 * 86_400_000 });
+    expect(seen).toEqual([86_400_000]);
   });
 
   test("rejects with cancelled when the caller gives up", async () => {

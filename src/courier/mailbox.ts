@@ -1,7 +1,7 @@
 // Sends one command and waits for its one response, in either dialect. Imports the seam, protocol, clock, errors.
 import { type Clock, isoTime } from "../clock.ts";
 import { CourierError } from "../errors.ts";
-import { type CommandV2, PROTOCOL_VERSION, Response, VERBS, type Verb } from "../protocol.ts";
+import { type CommandV2, LIMITS, PROTOCOL_VERSION, Response, VERBS, type Verb } from "../protocol.ts";
 import type { Closable, Inbox, Reply, ReplyAddress, Transport } from "../transport.ts";
 
 export interface Order {
@@ -45,7 +45,7 @@ export class Mailbox {
   /**
    * Sends a version 2 command to one agent and resolves with its answer, successful or not.
    * @throws CourierError `deadline_exceeded` with the last thing known; `cancelled` when the signal aborted: in both the
-   *   command was taken back if it still lay there; `not_found` when the agent has no inbox; `unavailable`
+   *   command is taken back if it still lies there, which does not tell whether its run had begun; `not_found` when the agent has no inbox; `unavailable`
    */
   async request(agent: string, order: Order, waiting: Waiting): Promise<Response> {
     const command: CommandV2 = {
@@ -55,7 +55,7 @@ export class Mailbox {
       timestamp: isoTime(this.#clock.now()),
       agent,
       reply_to: this.#replyTo,
-      ttl_ms: Math.max(1, Math.round(waiting.timeoutMs)),
+      ttl_ms: Math.min(Math.max(1, Math.round(waiting.timeoutMs)), LIMITS.maxTtlMs),
       ...(order.modelName === undefined ? {} : { model_name: order.modelName }),
       ...(order.arguments === undefined ? {} : { arguments: order.arguments }),
     };
@@ -80,7 +80,10 @@ export class Mailbox {
       command_id: id,
       ...(order.modelName === undefined ? {} : { model_name: order.modelName }),
     });
-    return await this.#exchange({ inbox: "shared", address: "shared", id, text, durable: false }, waiting);
+    return await this.#exchange(
+      { inbox: "shared", address: "shared", id, text, durable: VERBS[order.verb].changing },
+      waiting,
+    );
   }
 
   /** Gives the reply address up: nobody waits here any more. Idempotent. */
@@ -92,6 +95,7 @@ export class Mailbox {
   }
 
   async #exchange(post: Post, waiting: Waiting): Promise<Response> {
+    if (waiting.signal?.aborted === true) throw new CourierError("cancelled", "Nothing was sent: the caller gave up");
     const kind = post.address === "shared" ? "shared" : "own";
     await this.#openReplies(kind);
     const ended = new AbortController();
@@ -143,9 +147,8 @@ export class Mailbox {
     if (signal?.aborted === true) return new CourierError("cancelled", "Stopped waiting: the caller gave up");
     const known = await lastKnown(post.id, withdrawn);
     return new CourierError("deadline_exceeded", `No answer within ${timeoutMs / 1000} s: ${known}`, {
-      hint: withdrawn
-        ? "Nothing was done: the command was taken back"
-        : "It may still be done: look again before repeating",
+      // The agent removes a command only once it is answered: that it could be taken back does not say it had not begun.
+      hint: post.durable ? "It may still be done: look again before repeating" : "Ask again: it changes nothing",
     });
   }
 }

@@ -53,7 +53,8 @@ function serve(
   idleTimeout: number,
 ): Bun.Server<undefined> {
   try {
-    return Bun.serve({ hostname: host, port, fetch, idleTimeout, development: false });
+    // Bun shares a port among processes otherwise: two servers would answer in turn, each with its own tokens.
+    return Bun.serve({ hostname: host, port, fetch, idleTimeout, development: false, reusePort: false });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const code = systemCode(error);

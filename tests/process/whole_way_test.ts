@@ -138,6 +138,13 @@ describe("one agent", () => {
     await until(() => site.state("gpu-1")["ollama_available"] === true, "it is noticed");
   }, 30_000);
 
+  test("a second server on the same port refuses to start", async () => {
+    const own = ["--share", site.share, "--state-dir", `${site.dir}/second-server`];
+    const second = site.start("server.ts", [...own, "--port", new URL(server.url).port]);
+    expect(await second.exited()).toBe(73);
+    expect(second.log).toContain("something else does");
+  });
+
   test("a second agent on the same state directory refuses to start", async () => {
     const second = site.startAgent("gpu-1", ollama.url);
     expect(await second.exited()).toBe(73);

@@ -28,7 +28,7 @@ interface Known {
 
 /** A scan gives the event loop a turn after so many files. */
 const FILES_A_TURN = 64;
-/** Where no events tell, so many known files are looked at again each second, in turn. */
+/** Where changes may have gone by untold, so many known files are looked at again each second, in turn. */
 const RECHECKED = 256;
 const RECHECK_EVERY_MS = 1_000;
 /** A file that is not whole is looked at again after so long, then ever more seldom while it stays as it is. */
@@ -40,14 +40,17 @@ const REMEMBERED_KEYS = 1_000;
 /** Calls must not overlap: the watch sees to that. */
 export class Box {
   readonly #options: BoxOptions;
-  /** By file name, oldest look first. */
+  /** By file name. */
   readonly #known = new Map<string, Known>();
   /** Files that are not whole yet, and when each is due for another look, on the monotonic clock. */
   readonly #unfinished = new Map<string, number>();
   /** Looked at because of an event since the last recheck. */
   readonly #touched = new Set<string>();
+  /** Known files whose changes may have gone by untold, longest waiting first. */
+  readonly #unsure = new Set<string>();
   readonly #gone = new Set<string>();
   #recheckedAtMs = Number.NEGATIVE_INFINITY;
+  #hasMissed = false;
   #closed = false;
   #emitted = 0;
 
@@ -67,6 +70,11 @@ export class Box {
   /** Emits nothing any more; a scan under way ends soon. */
   close(): void {
     this.#closed = true;
+  }
+
+  /** Changes may have gone by untold: the listings to come look at every known file again, in turn. */
+  missed(): void {
+    this.#hasMissed = true;
   }
 
   /** Brings all in line with a fresh listing: emits in order of mtime, then name. */
@@ -165,6 +173,7 @@ export class Box {
     this.#known.delete(name);
     this.#unfinished.delete(name);
     this.#touched.delete(name);
+    this.#unsure.delete(name);
     if (key === null) return;
     this.#gone.add(key);
     for (const oldest of this.#gone) {
@@ -174,21 +183,20 @@ export class Box {
   }
 
   /**
-   * Finds what was rewritten under its name without an event: by opening, since only that asks a server anew. On a local
-   * disk that is what an event told of: Bun drops an event that equals the one before it within 2 ms (seen with 1.4.5).
+   * Finds what was rewritten under its name without an event: by opening, since only that asks a server anew. Where
+   * events tell, that is what one told of: Bun drops an event that equals the one before it within 2 ms (seen with 1.4.5).
    */
   async #recheck(): Promise<void> {
     const nowMs = this.#options.share.clock.monotonic();
     if (nowMs - this.#recheckedAtMs < RECHECK_EVERY_MS) return;
     this.#recheckedAtMs = nowMs;
-    const due = this.#options.share.isNetwork ? [...this.#known.keys()].slice(0, RECHECKED) : [...this.#touched];
-    this.#touched.clear();
-    await this.#inTurns(due, async (name) => {
+    if (this.#hasMissed) for (const name of this.#known.keys()) this.#unsure.add(name);
+    this.#hasMissed = false;
+    const due = new Set([...this.#touched, ...[...this.#unsure].slice(0, RECHECKED)]);
+    await this.#inTurns([...due], async (name) => {
       await this.#lookAgain(name);
-      const known = this.#known.get(name);
-      if (known === undefined) return;
-      this.#known.delete(name);
-      this.#known.set(name, known);
+      this.#touched.delete(name);
+      this.#unsure.delete(name);
     });
   }
 

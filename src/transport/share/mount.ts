@@ -1,5 +1,5 @@
 // What kind of file system the share is on, and whether it is the one it was. Imports node:fs for /proc and state files.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { systemCode } from "../../errors.ts";
 
 /** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
@@ -60,10 +60,10 @@ function readMounts(): string[] {
   }
 }
 
-/** @returns null when none was remembered */
+/** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */
 export function readRememberedKind(file: string): string | null {
   try {
-    return readFileSync(file, "utf8").trim();
+    return readFileSync(file, "utf8").trim() || null;
   } catch (error) {
     if (systemCode(error) === "ENOENT") return null;
     throw error;
@@ -71,5 +71,6 @@ export function readRememberedKind(file: string): string | null {
 }
 
 export function rememberKind(file: string, { name }: Kind): void {
-  writeFileSync(file, `${name}\n`);
+  writeFileSync(`${file}.new`, `${name}\n`);
+  renameSync(`${file}.new`, file);
 }

@@ -3,8 +3,11 @@ import type { Facts } from "./primitives.ts";
 
 /** When a folder is listed, and what wakes its watch before. */
 export interface Rhythm {
-  /** Called before each listing with the folder as it is now. */
-  prepare(folder: Facts): void;
+  /**
+   * Called before each listing with the folder as it is now.
+   * @returns whether events have told of every change since the call before; otherwise files must be looked at again
+   */
+  prepare(folder: Facts): boolean;
   /** Until the next listing. */
   intervalMs(): number;
   /** Something came, or is expected to come soon. */

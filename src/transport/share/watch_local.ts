@@ -23,12 +23,16 @@ export class LocalRhythm implements Rhythm {
     this.#log = log;
   }
 
-  prepare(folder: Facts): void {
-    if (this.#watcher === null) return this.#open(folder);
-    if (this.#watched?.ino === folder.ino && this.#watched.dev === folder.dev) return;
+  prepare(folder: Facts): boolean {
+    if (this.#watcher === null) {
+      this.#open(folder);
+      return false;
+    }
+    if (this.#watched?.ino === folder.ino && this.#watched.dev === folder.dev) return true;
     // Replaced. Bun keeps one inotify watch per path and process, also for a folder that is gone, until its last user
     // closes it (seen with 1.4.5): so all close in this round, and open in the next.
     this.close();
+    return false;
   }
 
   intervalMs(): number {

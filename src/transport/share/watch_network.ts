@@ -16,7 +16,9 @@ export class NetworkRhythm implements Rhythm {
     this.#stirredAtMs = clock.monotonic();
   }
 
-  prepare(): void {}
+  prepare(): boolean {
+    return false;
+  }
 
   intervalMs(): number {
     return this.#clock.monotonic() - this.#stirredAtMs < BUSY_FOR_MS ? BUSY_MS : IDLE_MS;

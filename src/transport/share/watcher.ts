@@ -94,7 +94,7 @@ export class Watch implements Closable {
   async #list(): Promise<void> {
     const { share, folder, box, remake, listed } = this.#options;
     const facts = (await share.folder(folder)) ?? (await remake());
-    this.#currentRhythm().prepare(facts);
+    if (!this.#currentRhythm().prepare(facts)) box.missed();
     const names = await share.fs.readdir(folder.path);
     await listed?.(names);
     await box.listed(names);
@@ -123,6 +123,7 @@ export class Watch implements Closable {
 
   #tellInterrupted(error: unknown): void {
     this.#named.clear();
+    this.#options.box.missed();
     if (this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = true;
     this.#options.interrupted?.(asCourierError(error));
