@@ -82,7 +82,7 @@ describe("connect()", () => {
       expect(await failureOf(handleOn(folder).connect())).toEqual({
         code: "unavailable",
         message: `${folder.root} holds no gpu_commands: not mounted?`,
-        hint: "Mount it, or start once with --init",
+        hint: `Mount it, or start ${create === "never" ? "gpu-agent " : ""}once with --init`,
       });
       mkdirSync(join(folder.root, "gpu_commands"));
       expect((await failureOf(handleOn(folder).connect())).message).toContain("holds no gpu_status");

@@ -25,7 +25,11 @@ export async function chooseAgent(
 ): Promise<string> {
   connection.requireOpen();
   const named = namedAgents(context) ?? (defaultAgent === undefined ? undefined : [defaultAgent]);
-  const [view] = await courier.choose(named);
+  const [view] = await courier.choose(named).catch((error: unknown) => {
+    if (!(error instanceof CourierError) || error.code !== "conflict") throw error;
+    const hint = "Add ?agent=NAME, or start gpu-server with --default-agent NAME";
+    throw new CourierError("conflict", error.message, { hint, cause: error });
+  });
   if (view === undefined) throw new CourierError("unavailable", "No agent is there");
   return view.agent;
 }

@@ -179,7 +179,7 @@ export class Share {
   #missing(path: string): CourierError {
     const { root } = this.layout;
     return new CourierError("unavailable", `${root} holds no ${path.slice(root.length + 1)}: not mounted?`, {
-      hint: "Mount it, or start once with --init",
+      hint: `Mount it, or start ${this.#options.create === "never" ? "gpu-agent " : ""}once with --init`,
     });
   }
 }
