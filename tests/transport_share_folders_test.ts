@@ -138,6 +138,17 @@ describe("connect()", () => {
     await handleOn(folder, { rememberIn }).connect();
   });
 
+  test("remembers the kind of file system anew, whole at once, when a power cut left it empty", async () => {
+    const folder = newFolder();
+    const rememberIn = join(dirname(folder.root), "share-kind");
+    writeFileSync(rememberIn, "");
+    const empty = lstatSync(rememberIn).ino;
+    await handleOn(folder, { rememberIn }).connect();
+    expect(readFileSync(rememberIn, "utf8")).toMatch(/^\S+\n$/);
+    expect(lstatSync(rememberIn).ino).not.toBe(empty);
+    expect(readdirSync(dirname(folder.root)).toSorted()).toEqual(["share-kind", "shared"]);
+  });
+
   test("names the kind of file system and the folder in the description", async () => {
     const folder = newFolder();
     expect(handleOn(folder).description).toBe(`share at ${folder.root}`);

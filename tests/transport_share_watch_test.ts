@@ -1,13 +1,14 @@
 // src/transport/share: when a folder is looked at: by events and a safety listing, by a rhythm, and when it is away.
 // The clock is manual: what is heard without its moving was heard by an event.
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLog } from "../src/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import type { Primitives } from "../src/transport/share/primitives.ts";
+import { LocalRhythm } from "../src/transport/share/watch_local.ts";
 import type { Transport } from "../src/transport.ts";
 import { Heard, HeardReplies } from "./conformance/heard.ts";
 import { FAST, GPU } from "./conformance/scenario.ts";
@@ -80,6 +81,22 @@ describe("a local watch", () => {
     expect(clock.monotonic()).toBeLessThan(3_000);
   });
 
+  test("finds a rewritten name when its folder was replaced by one that no event told of", async () => {
+    const folder = newFolder();
+    const clock = new ManualClock();
+    const transport = await connect(folder, clock, "local");
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "ping-1", '{"n":1}', FAST);
+    await until(() => heard.ids.length === 1);
+    await passes(clock, 500, () => clock.monotonic() >= 2_000);
+    const [inbox, other] = [join(folder.root, "gpu_commands", "gpu-1"), join(folder.root, "other")];
+    mkdirSync(other);
+    writeFileSync(join(other, "ping-1.json"), '{"n":22}');
+    renameSync(inbox, join(folder.root, "gone"));
+    renameSync(other, inbox);
+    await passes(clock, 200, () => JSON.stringify(heard.deliveries).includes("22"));
+  });
+
   test("delivers nothing again when a command was moved away and back", async () => {
     const folder = newFolder();
     const clock = new ManualClock();
@@ -95,6 +112,25 @@ describe("a local watch", () => {
     await until(() => heard.ids.includes("ping-2"));
     await clock.advance(2_000);
     expect(heard.ids).toEqual(["ping-1", "ping-2"]);
+  });
+});
+
+describe("LocalRhythm", () => {
+  test("prepare() says that changes went by untold each time when there are no events", async () => {
+    const folder = newFolder();
+    const rhythm = new LocalRhythm(join(folder.root, "none"), () => undefined, silentLog);
+    const facts = await localPrimitives.lstat(folder.root);
+    expect([rhythm.prepare(facts), rhythm.prepare(facts), rhythm.prepare(facts)]).toEqual([false, false, false]);
+  });
+
+  test("prepare() says that changes went by untold once when the watch was opened, and until it is open anew", async () => {
+    const folder = newFolder();
+    const rhythm = new LocalRhythm(folder.root, () => undefined, silentLog);
+    const facts = await localPrimitives.lstat(folder.root);
+    const other = { ...facts, ino: facts.ino + 1n };
+    expect([rhythm.prepare(facts), rhythm.prepare(facts)]).toEqual([false, true]);
+    expect([rhythm.prepare(other), rhythm.prepare(other), rhythm.prepare(other)]).toEqual([false, false, true]);
+    rhythm.close();
   });
 });
 
