@@ -2,7 +2,7 @@
 // The faults are planted in the table of file calls; everything else is the real driver on a real folder.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { systemClock } from "../src/clock.ts";
 import { silentLog } from "../src/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
@@ -12,6 +12,7 @@ import type { Primitives } from "../src/transport/share/primitives.ts";
 import type { Delivery, Transport } from "../src/transport.ts";
 import { expectCode, Heard } from "./conformance/heard.ts";
 import { FAST, GPU } from "./conformance/scenario.ts";
+import { failure } from "./support/failure.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 import { passes } from "./support/passes.ts";
 import { ShareFolder } from "./support/share_folder.ts";
@@ -222,6 +223,53 @@ describe("a network share whose server hangs", () => {
     await transport.send(GPU, "ping-2", "{}", FAST);
     await passes(clock, 50, () => heard.ids.length === 1);
     expect(heard.ids).toEqual(["ping-2"]);
+  });
+
+  test("takes a command back whose publishing was given up on, and says that its outcome is not known", async () => {
+    const clock = new ManualClock();
+    const hang = Promise.withResolvers<void>();
+    const removed: string[] = [];
+    const { transport, root } = await openFaulty(
+      "network",
+      {
+        rename: async (from, to) => {
+          if (to.endsWith("pull-1.json")) await hang.promise;
+          await poolPrimitives.rename(from, to);
+        },
+        unlink: async (path) => {
+          await poolPrimitives.unlink(path);
+          removed.push(basename(path));
+        },
+      },
+      clock,
+    );
+    let isOver = false;
+    const sending = failure(transport.send(GPU, "pull-1", "{}", DURABLE)).finally(() => {
+      isOver = true;
+    });
+    await passes(clock, 500, () => isOver);
+    const { code, message } = await sending;
+    expect([code, message]).toEqual([
+      "unavailable",
+      "share stalled for 2 s: whether the command is there is not known",
+    ]);
+    hang.resolve();
+    await until(() => removed.includes("pull-1.json"));
+    await transport.send(GPU, "pull-2", "{}", DURABLE);
+    expect(readdirSync(join(root, "gpu_commands", "gpu-1"))).toEqual(["pull-2.json"]);
+  });
+
+  test("takes a command back whose folder could not be synced", async () => {
+    let isBroken = true;
+    const { transport, root } = await openFaulty("network", {
+      fsync: async (file) => {
+        if (isBroken && (await poolPrimitives.fstat(file)).kind === "folder") throw systemError("EIO");
+        await poolPrimitives.fsync(file);
+      },
+    });
+    await expectCode(transport.send(GPU, "pull-1", "{}", DURABLE), "unavailable");
+    isBroken = false;
+    await until(() => readdirSync(join(root, "gpu_commands", "gpu-1")).length === 0);
   });
 
   test("closes a file whose opening was given up on, when it is opened in the end", async () => {

@@ -10,6 +10,7 @@ import { shareFailure } from "../src/transport/share/failures.ts";
 import { Gate } from "../src/transport/share/gate.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { kindOf } from "../src/transport/share/mount.ts";
+import { gatedPrimitives, poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import { ShareClock } from "../src/transport/share/share_clock.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
 
@@ -58,7 +59,7 @@ describe("Gate", () => {
     const gate = new Gate(clock, 1);
     const { call, end } = hungCall();
     const late: string[] = [];
-    const hung = outcomeOf(gate.run(call, (value) => void late.push(value)));
+    const hung = outcomeOf(gate.run(call, { late: (value) => void late.push(value) }));
     const waiting = outcomeOf(gate.run(async () => "never begun"));
     await clock.advance(1_999);
     expect(await Promise.race([hung, Promise.resolve("still waiting")])).toBe("still waiting");
@@ -70,6 +71,37 @@ describe("Gate", () => {
     await settle();
     expect(late).toEqual(["a descriptor"]);
     expect(await gate.run(async () => "again")).toBe("again");
+  });
+});
+
+describe("gatedPrimitives()", () => {
+  test("a listing has 2 s, one of over 1,000 names or of a folder that is not known 30 s", async () => {
+    const clock = new ManualClock();
+    let names: string[] = [];
+    let hang: Promise<void> | null = null;
+    const readdir = async (): Promise<string[]> => {
+      await hang;
+      return names;
+    };
+    const fs = gatedPrimitives({ ...poolPrimitives, readdir }, new Gate(clock, 1));
+    const givenUpAfterMs = async (path: string): Promise<number> => {
+      const hung = Promise.withResolvers<void>();
+      hang = hung.promise;
+      const startedAtMs = clock.monotonic();
+      const ended: number[] = [];
+      void outcomeOf(Promise.resolve(fs.readdir(path))).finally(() => ended.push(clock.monotonic()));
+      while (ended.length === 0) await clock.advance(500);
+      hung.resolve();
+      hang = null;
+      await settle();
+      return (ended[0] ?? 0) - startedAtMs;
+    };
+    expect(await givenUpAfterMs("/unknown")).toBe(30_000);
+    await fs.readdir("/a");
+    expect(await givenUpAfterMs("/a")).toBe(2_000);
+    names = Array.from({ length: 1_001 }, (_, index) => `${index}.json`);
+    await fs.readdir("/a");
+    expect(await givenUpAfterMs("/a")).toBe(30_000);
   });
 });
 

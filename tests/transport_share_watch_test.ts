@@ -9,6 +9,7 @@ import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import type { Primitives } from "../src/transport/share/primitives.ts";
 import { LocalRhythm } from "../src/transport/share/watch_local.ts";
+import { NetworkRhythm } from "../src/transport/share/watch_network.ts";
 import type { Transport } from "../src/transport.ts";
 import { Heard, HeardReplies } from "./conformance/heard.ts";
 import { FAST, GPU } from "./conformance/scenario.ts";
@@ -134,8 +135,67 @@ describe("LocalRhythm", () => {
   });
 });
 
+describe("NetworkRhythm", () => {
+  /** The pauses of a rhythm that is asked for a while. */
+  async function pauses(rhythm: NetworkRhythm, clock: ManualClock, forMs: number): Promise<number[]> {
+    const found: number[] = [];
+    for (const endMs = clock.monotonic() + forMs; clock.monotonic() < endMs; ) {
+      await rhythm.prepare();
+      rhythm.listed([]);
+      found.push(rhythm.intervalMs());
+      await clock.advance(rhythm.intervalMs());
+    }
+    return found;
+  }
+
+  test("intervalMs() doubles to a second when nothing came for 10 s", async () => {
+    const clock = new ManualClock();
+    const rhythm = new NetworkRhythm({ clock, awaitedSinceMs: () => null, nudge: null });
+    expect(new Set(await pauses(rhythm, clock, 10_000))).toEqual(new Set([50]));
+    expect(await pauses(rhythm, clock, 3_500)).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+    rhythm.stir();
+    expect(await pauses(rhythm, clock, 100)).toEqual([50, 50]);
+  });
+
+  test("intervalMs() is 20 ms for 2 s when an answer is awaited, then 50 ms for as long as it is", async () => {
+    const clock = new ManualClock();
+    let sinceMs: number | null = null;
+    const rhythm = new NetworkRhythm({ clock, awaitedSinceMs: () => sinceMs, nudge: null });
+    await pauses(rhythm, clock, 60_000);
+    sinceMs = clock.monotonic();
+    expect(new Set(await pauses(rhythm, clock, 2_000))).toEqual(new Set([20]));
+    expect(new Set(await pauses(rhythm, clock, 28_000))).toEqual(new Set([50]));
+    sinceMs = null;
+    expect(await pauses(rhythm, clock, 100)).toEqual([100]);
+  });
+
+  test("prepare() nudges 10 ms after a listing that differs from the one before, and every 10 s", async () => {
+    const clock = new ManualClock();
+    const nudgedAtMs: number[] = [];
+    const nudge = async (): Promise<void> => void nudgedAtMs.push(clock.monotonic());
+    const rhythm = new NetworkRhythm({ clock, awaitedSinceMs: () => null, nudge });
+    const look = async (...names: string[]): Promise<number> => {
+      await rhythm.prepare();
+      rhythm.listed(names);
+      return rhythm.intervalMs();
+    };
+    await look("a.json");
+    expect(nudgedAtMs.splice(0)).toEqual([0]);
+    await clock.advance(10);
+    expect(await look("a.json", ".nudge-of-another")).toBe(50);
+    expect(nudgedAtMs.splice(0)).toEqual([10]);
+    for (let passed = 0; passed < 20_000; passed += 50) {
+      await clock.advance(50);
+      await look("a.json");
+    }
+    expect(nudgedAtMs.splice(0)).toEqual([10_010, 20_010]);
+    await clock.advance(50);
+    expect(await look("b.json")).toBe(10);
+  });
+});
+
 describe("a network watch", () => {
-  test("lists each 50 ms for 10 s after something came, then each second", async () => {
+  test("lists each 50 ms for 10 s after something came, then ever more seldom, down to each second", async () => {
     const clock = new ManualClock();
     let listings = 0;
     const transport = await connect(newFolder(), clock, "network", {
@@ -184,6 +244,41 @@ describe("a network watch", () => {
 });
 
 describe.each(["local", "network"] as const)("a %s watch", (watch) => {
+  test("looks for its folder anew, and is not interrupted, when a listing says that it is stale", async () => {
+    const clock = new ManualClock();
+    let stale = 0;
+    const transport = await connect(newFolder(), clock, watch, {
+      readdir: (path) => {
+        if (path.endsWith("gpu-1") && stale++ === 0) throw Object.assign(new Error("planted"), { code: "ESTALE" });
+        return localPrimitives.readdir(path);
+      },
+    });
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await passes(clock, 50, () => heard.ids.length === 1);
+    expect(stale).toBeGreaterThan(1);
+    expect(heard.interruptions).toEqual([]);
+  });
+
+  test("delivers a file that could not be read for a while, and everything else meanwhile", async () => {
+    const clock = new ManualClock();
+    let isBad = true;
+    const transport = await connect(newFolder(), clock, watch, {
+      open: (path, flags, mode) => {
+        if (isBad && path.endsWith("ping-1.json")) throw Object.assign(new Error("planted"), { code: "EIO" });
+        return localPrimitives.open(path, flags, mode);
+      },
+    });
+    const heard = await Heard.at(transport, GPU);
+    await transport.send(GPU, "ping-1", "{}", FAST);
+    await transport.send(GPU, "ping-2", "{}", FAST);
+    await passes(clock, 50, () => heard.ids.includes("ping-2"));
+    await passes(clock, 500, () => clock.monotonic() > 6_000);
+    isBad = false;
+    await passes(clock, 500, () => heard.ids.includes("ping-1"));
+    expect(heard.interruptions).toEqual([]);
+  });
+
   test("says once that it is interrupted, however often it tries, and once that it is restored", async () => {
     const clock = new ManualClock();
     let isAway = false;

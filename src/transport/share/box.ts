@@ -1,6 +1,7 @@
 // What is known of the files in one watched folder: finds out which are new, whole or refused, and emits each once.
-// Imports protocol's limits and the driver's own files.
+// Imports errors, protocol's limits and the driver's own files.
 import { join } from "node:path";
+import { systemCode } from "../../errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Content } from "../../transport.ts";
 import { isGone } from "./failures.ts";
@@ -30,6 +31,8 @@ interface Known {
 const FILES_A_TURN = 64;
 /** Where changes may have gone by untold, so many known files are looked at again each second, in turn. */
 const RECHECKED = 256;
+/** On a network each look asks the server two or three times. */
+const RECHECKED_ON_NETWORK = 32;
 const RECHECK_EVERY_MS = 1_000;
 /** A file that is not whole is looked at again after so long, then ever more seldom while it stays as it is. */
 const SOONEST_LOOK_MS = 5;
@@ -114,8 +117,10 @@ export class Box {
     const id = this.#options.idOf(name);
     if (id === null || this.#closed) return;
     const found = await look(this.#options.share.fs, join(this.#options.path, name), this.#options.maxBytes, known);
+    this.#unfinished.delete(name);
     if (found.is === "gone") this.#forget(name);
     else if (found.is === "same") await this.#expire(id, name);
+    else if (found.is === "unreadable") this.#lookLater(name, this.#known.get(name)?.stillSinceMs ?? 0);
     else this.#note(id, name, found);
   }
 
@@ -162,7 +167,6 @@ export class Box {
 
   #emit(id: string, name: string, key: string, facts: Facts, content: Content): void {
     this.#known.set(name, { facts, key, stillSinceMs: 0 });
-    this.#unfinished.delete(name);
     if (this.#closed || this.#gone.has(key)) return;
     this.#emitted++;
     this.#options.emit({ id, key, content, mtimeNs: facts.mtimeNs });
@@ -192,7 +196,8 @@ export class Box {
     this.#recheckedAtMs = nowMs;
     if (this.#hasMissed) for (const name of this.#known.keys()) this.#unsure.add(name);
     this.#hasMissed = false;
-    const due = new Set([...this.#touched, ...[...this.#unsure].slice(0, RECHECKED)]);
+    const count = this.#options.share.isNetwork ? RECHECKED_ON_NETWORK : RECHECKED;
+    const due = new Set([...this.#touched, ...[...this.#unsure].slice(0, count)]);
     await this.#inTurns([...due], async (name) => {
       await this.#lookAgain(name);
       this.#touched.delete(name);
@@ -215,7 +220,7 @@ export class Box {
     try {
       return (await this.#options.share.fs.lstat(join(this.#options.path, name))).mtimeNs;
     } catch (error) {
-      if (isGone(error)) return null;
+      if (isGone(error) || systemCode(error) === "EIO") return null;
       throw error;
     }
   }

@@ -19,11 +19,14 @@ import { watchInbox } from "./inbox.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
 import { deliveryKey } from "./letter.ts";
 import { publishFile, sampleTime } from "./publish.ts";
-import { lookUp } from "./read.ts";
+import { isListed, lookUp } from "./read.ts";
 import { Replies } from "./replies.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 import { States } from "./states.ts";
+
+/** Between attempts to take a command back. */
+const RETRY_MS = 1_000;
 
 export class ShareTransport implements Transport {
   readonly #share: Share;
@@ -71,14 +74,17 @@ export class ShareTransport implements Transport {
 
   async send(inbox: Inbox, id: string, text: string, { durable }: PublishOptions): Promise<void> {
     const folder = this.#share.layout.inbox(inbox);
+    for (const replies of this.#replies) replies.expect(id);
     await this.#attempt(`send ${JSON.stringify(id)}`, folder, async () => {
-      if (await publishFile(this.#share, folder, COMMAND_FILES.format(id), text, durable)) return;
-      throw noInbox(inbox);
+      if (!(await this.#publishCommand(folder, COMMAND_FILES.format(id), text, durable))) throw noInbox(inbox);
+    }).catch((error: unknown) => {
+      this.#settle(id);
+      throw error;
     });
-    for (const replies of this.#replies) replies.stir();
   }
 
   async withdraw(inbox: Inbox, id: string): Promise<boolean> {
+    this.#settle(id);
     const folder = this.#share.layout.inbox(inbox);
     const action = `withdraw ${JSON.stringify(id)}`;
     return await this.#attempt(action, folder, async () => await this.#remove(folder, COMMAND_FILES.format(id)));
@@ -90,6 +96,7 @@ export class ShareTransport implements Transport {
     deliver: (reply: Reply) => void,
   ): Promise<Closable> {
     const replies = new Replies(this.#share, address, wanted, (reply) => {
+      this.#settle(reply.id);
       this.#callBack(() => deliver(reply));
     });
     await this.#attempt("receive replies", this.#share.layout.replies(address), async () => await replies.open());
@@ -148,7 +155,7 @@ export class ShareTransport implements Transport {
     return await this.#attempt(
       `answer ${JSON.stringify(id)}`,
       folder,
-      async () => await publishFile(this.#share, folder, RESPONSE_FILES.format(id), text, durable),
+      async () => await publishFile(this.#share, folder, RESPONSE_FILES.format(id), text, { durable }),
     );
   }
 
@@ -163,7 +170,7 @@ export class ShareTransport implements Transport {
   async publishState(agent: string, text: string): Promise<void> {
     const { status } = this.#share.layout;
     await this.#attempt("publish the state", status, async () => {
-      await publishFile(this.#share, status, STATE_FILES.format(agent), text, false);
+      await publishFile(this.#share, status, STATE_FILES.format(agent), text, { durable: false });
     });
   }
 
@@ -202,8 +209,50 @@ export class ShareTransport implements Transport {
     return found !== null && deliveryKey(id, found) === key;
   }
 
+  /** Publishes a command. One whose sender was told that it failed must not come to light later: it is taken back. */
+  async #publishCommand(folder: Folder, name: string, text: string, durable: boolean): Promise<boolean> {
+    let mayBeThere = false;
+    const renaming = (): void => {
+      mayBeThere = true;
+    };
+    try {
+      return await publishFile(this.#share, folder, name, text, { durable, renaming });
+    } catch (error) {
+      if (!mayBeThere) throw error;
+      void this.#takeBack(folder, name);
+      const failure = await shareFailure(error, "publish it", folder.path, this.#share.fs);
+      if (failure.code !== "unavailable") throw failure;
+      throw new CourierError("unavailable", `${failure.message}: whether the command is there is not known`, {
+        hint: "It is taken back as soon as the share answers; look whether it was done before you repeat it",
+        cause: error,
+      });
+    }
+  }
+
+  /** Tries until the share answered. */
+  async #takeBack(folder: Folder, name: string): Promise<void> {
+    const { clock, log, fs } = this.#share;
+    while (this.#isConnected) {
+      await this.#share.opened();
+      try {
+        await this.#remove(folder, name);
+        return;
+      } catch (error) {
+        const failure = await shareFailure(error, `take ${name} back`, folder.path, fs);
+        log.debug({ error: failure }, "command not taken back");
+        if (failure.code !== "unavailable") return;
+      }
+      await clock.sleep(RETRY_MS);
+    }
+  }
+
+  #settle(id: string): void {
+    for (const replies of this.#replies) replies.settle(id);
+  }
+
   async #remove(folder: Folder, name: string): Promise<boolean> {
-    return (await this.#share.folder(folder)) !== null && (await this.#unlink(folder, name));
+    if ((await this.#share.folder(folder)) === null || !(await isListed(this.#share, folder, name))) return false;
+    return await this.#unlink(folder, name);
   }
 
   async #unlink(folder: Folder, name: string): Promise<boolean> {

@@ -90,7 +90,9 @@ async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {
   try {
     return await fs.lstat(path);
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return null;
+    const code = systemCode(error);
+    // A server says ESTALE of what was removed or replaced while this machine still knew it.
+    if (code === "ENOENT" || code === "ESTALE") return null;
     throw error;
   }
 }

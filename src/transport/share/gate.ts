@@ -6,6 +6,13 @@ import { CourierError } from "../../errors.ts";
 /** A call that takes longer closes the gate until it returns. */
 const STALLED_AFTER_MS = 2_000;
 
+export interface CallOptions<T> {
+  /** How long this call may take before it closes the gate. */
+  readonly patienceMs?: number | undefined;
+  /** Receives the result of a call that was given up on, to undo what it opened. */
+  readonly late?: (value: T) => void;
+}
+
 /**
  * Bounds the calls under way, and fails new ones at once while one of them hangs.
  * A blocked call cannot be taken back: it keeps its thread until the server answers, and its outcome is unknown.
@@ -15,6 +22,7 @@ export class Gate {
   readonly #clock: Clock;
   readonly #limit: number;
   readonly #waiting: (() => void)[] = [];
+  readonly #awaitingOpen: (() => void)[] = [];
   /** When each call that hangs was begun. */
   readonly #hung = new Set<{ readonly begunAtMs: number }>();
   #underWay = 0;
@@ -27,10 +35,9 @@ export class Gate {
 
   /**
    * The call's result.
-   * @param late receives the result of a call that was given up on, to undo what it opened
    * @throws CourierError `unavailable` at once while the gate is closed, and when this call closes it
    */
-  async run<T>(call: () => Promise<T>, late?: (value: T) => void): Promise<T> {
+  async run<T>(call: () => Promise<T>, options: CallOptions<T> = {}): Promise<T> {
     this.#requireOpen();
     while (this.#underWay >= this.#limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -41,20 +48,25 @@ export class Gate {
     const ended = new AbortController();
     const result = call().finally(() => {
       this.#underWay--;
-      this.#hung.delete(entry);
+      if (this.#hung.delete(entry) && this.#hung.size === 0) this.#tellOpen();
       ended.abort();
       this.#waiting.shift()?.();
     });
-    return await Promise.race([result, this.#watchdog(entry, result, ended.signal, late)]);
+    return await Promise.race([result, this.#watchdog(entry, result, ended.signal, options)]);
+  }
+
+  /** Resolves once no call hangs: at once while the gate is open. */
+  async opened(): Promise<void> {
+    if (this.#hung.size > 0) await new Promise<void>((resolve) => this.#awaitingOpen.push(resolve));
   }
 
   async #watchdog<T>(
     entry: { readonly begunAtMs: number },
     result: Promise<T>,
     ended: AbortSignal,
-    late: ((value: T) => void) | undefined,
+    { patienceMs = STALLED_AFTER_MS, late }: CallOptions<T>,
   ): Promise<T> {
-    await this.#clock.sleep(STALLED_AFTER_MS, ended);
+    await this.#clock.sleep(patienceMs, ended);
     if (ended.aborted) return await result;
     this.#hung.add(entry);
     result.then(late, () => undefined);
@@ -64,6 +76,10 @@ export class Gate {
 
   #requireOpen(): void {
     if (this.#hung.size > 0) throw this.#stalled();
+  }
+
+  #tellOpen(): void {
+    for (const resolve of this.#awaitingOpen.splice(0)) resolve();
   }
 
   #stalled(): CourierError {

@@ -71,13 +71,11 @@ export const poolPrimitives: Primitives = {
 
 /** The same calls, each through the gate: there is no other way to a network share. */
 export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
+  const listings = new Listings();
   return {
     // An open that was given up on and succeeds later must not keep its descriptor.
     open: async (path, flags, mode) =>
-      await gate.run(
-        async () => await fs.open(path, flags, mode),
-        (file) => void closeLate(fs, file),
-      ),
+      await gate.run(async () => await fs.open(path, flags, mode), { late: (file) => void closeLate(fs, file) }),
     close: async (file) => await gate.run(async () => await fs.close(file)),
     read: async (file, into, offset) => await gate.run(async () => await fs.read(file, into, offset)),
     write: async (file, bytes) => await gate.run(async () => await fs.write(file, bytes)),
@@ -86,7 +84,10 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     fchmod: async (file, mode) => await gate.run(async () => await fs.fchmod(file, mode)),
     fchown: async (file, uid, gid) => await gate.run(async () => await fs.fchown(file, uid, gid)),
     lstat: async (path) => await gate.run(async () => await fs.lstat(path)),
-    readdir: async (path) => await gate.run(async () => await fs.readdir(path)),
+    readdir: async (path) =>
+      await gate.run(async () => listings.note(path, await fs.readdir(path)), {
+        patienceMs: listings.patienceMs(path),
+      }),
     mkdir: async (path, mode) => await gate.run(async () => await fs.mkdir(path, mode)),
     rmdir: async (path) => await gate.run(async () => await fs.rmdir(path)),
     rename: async (from, to) => await gate.run(async () => await fs.rename(from, to)),
@@ -95,6 +96,29 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     stat: async (path) => await gate.run(async () => await fs.stat(path)),
     statfs: async (path) => await gate.run(async () => await fs.statfs(path)),
   };
+}
+
+/** More names take a server more than one answer, and a busy one seconds. */
+const LONG_LISTING = 1_000;
+const LONG_LISTING_MS = 30_000;
+const REMEMBERED_LISTINGS = 1_000;
+
+/** How long a listing may take, by how long it was the last time. A first one is taken for long. */
+class Listings {
+  readonly #short = new Set<string>();
+
+  note(path: string, names: string[]): string[] {
+    this.#short.delete(path);
+    if (names.length > LONG_LISTING) return names;
+    if (this.#short.size >= REMEMBERED_LISTINGS) this.#short.clear();
+    this.#short.add(path);
+    return names;
+  }
+
+  /** @returns undefined: as any other call */
+  patienceMs(path: string): number | undefined {
+    return this.#short.has(path) ? undefined : LONG_LISTING_MS;
+  }
 }
 
 async function closeLate(fs: Primitives, file: number): Promise<void> {

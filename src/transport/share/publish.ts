@@ -16,6 +16,12 @@ interface Written {
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
+interface PublishFileOptions {
+  readonly durable: boolean;
+  /** Called right before the rename: whatever fails from here on, the file may be visible. */
+  readonly renaming?: () => void;
+}
+
 /**
  * Publishes text under a name; replaces what lies there. One change of the folder that is watched.
  * @returns false when the folder is gone: nothing was published, and it is not made again
@@ -25,16 +31,18 @@ export async function publishFile(
   folder: Folder,
   name: string,
   text: string,
-  durable: boolean,
+  { durable, renaming }: PublishFileOptions,
 ): Promise<boolean> {
   const target = await share.targetFolder(folder);
   if (target === null) return false;
   const temporary = await writeTemporary(share, folder, target, text, durable);
   try {
+    renaming?.();
     await share.fs.rename(temporary.path, join(folder.path, name));
   } catch (error) {
     await discard(share, temporary.path);
     if (!isGone(error)) throw error;
+    share.forget(folder);
     if ((await share.folder(folder)) === null) return false;
     // A server whose answer was lost is asked again, and by then the file is where it belongs.
     if ((await lookUp(share, folder, name, 0))?.facts.ino !== temporary.facts.ino) throw error;
@@ -97,6 +105,13 @@ export async function discard({ fs }: Share, path: string): Promise<void> {
   } catch {
     // What went wrong before is what the caller is told.
   }
+}
+
+/** Makes and removes a file, so that the folder's mtime moves: see `Share.goesByMtime`. */
+export async function nudgeFolder({ fs }: Share, { path }: Folder): Promise<void> {
+  const name = join(path, `.${crypto.randomUUID()}`);
+  await fs.close(await fs.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+  await fs.unlink(name);
 }
 
 /** Brings the share's clock in step by a file of its own. */

@@ -8,8 +8,12 @@ import type { Folder } from "./layout.ts";
 import { type Facts, isSameFile, type Primitives } from "./primitives.ts";
 import type { Share } from "./share.ts";
 
-/** What a look at a listed name found. */
-export type Look = { readonly is: "gone" } | { readonly is: "same" } | Found;
+/** What a look at a listed name found; `unreadable` just now, which may pass: an EIO is as often the network's as the disk's. */
+export type Look =
+  | { readonly is: "gone" }
+  | { readonly is: "same" }
+  | { readonly is: "unreadable"; readonly error: unknown }
+  | Found;
 
 /** Something lies there: its bytes, or why it is refused unread. */
 export type Found =
@@ -40,6 +44,7 @@ export async function look(fs: Primitives, path: string, maxBytes: number, known
     }
   } catch (error) {
     if (isGone(error)) return { is: "gone" };
+    if (systemCode(error) === "EIO") return { is: "unreadable", error };
     const reason = UNREADABLE[systemCode(error) ?? ""];
     if (reason === undefined) throw error;
     return await refuse(fs, path, reason, known);
@@ -82,13 +87,18 @@ async function refuse(fs: Primitives, path: string, reason: string, known: Facts
   }
 }
 
-/**
- * Looks at one file by name. On a network file system only a listing makes sure of what is
- * there, and asking for a name that no listing has shown plants a "not there" that the kernel keeps for up to a minute.
- */
+/** Looks at one file by name. @returns null when it is not there */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
-  if ((await share.folder(folder)) === null) return null;
-  if (share.isNetwork && !(await share.fs.readdir(folder.path)).includes(name)) return null;
+  if ((await share.folder(folder)) === null || !(await isListed(share, folder, name))) return null;
   const found = await look(share.fs, join(folder.path, name), maxBytes);
+  if (found.is === "unreadable") throw found.error;
   return found.is === "read" || found.is === "refused" ? found : null;
+}
+
+/**
+ * Whether it is worth asking for a name. On a network file system only a listing makes sure of what is there, and asking
+ * for a name that none has shown plants a "not there" that the kernel keeps for up to a minute.
+ */
+export async function isListed({ isNetwork, fs }: Share, { path }: Folder, name: string): Promise<boolean> {
+  return !isNetwork || (await fs.readdir(path)).includes(name);
 }

@@ -23,6 +23,9 @@ export class Replies implements Closable {
   readonly #isOwn: boolean;
   readonly #closed = new AbortController();
   readonly #box: Box;
+  /** Ids of commands that were sent and not answered yet. */
+  readonly #awaited = new Set<string>();
+  #awaitedSinceMs = 0;
   #watch: Watch | null = null;
 
   constructor(share: Share, address: ReplyAddress, wanted: (id: string) => boolean, deliver: (reply: Reply) => void) {
@@ -44,13 +47,21 @@ export class Replies implements Closable {
   async open(): Promise<void> {
     await this.#make();
     const [share, folder, box] = [this.#share, this.#folder, this.#box];
-    this.#watch = new Watch({ share, folder, box, remake: async () => await this.#make() });
+    const awaitedSinceMs = (): number | null => (this.#awaited.size === 0 ? null : this.#awaitedSinceMs);
+    this.#watch = new Watch({ share, folder, box, awaitedSinceMs, remake: async () => await this.#make() });
     if (this.#isOwn) void this.#stayAlive();
   }
 
-  /** A command was sent: its answer will come here soon. */
-  stir(): void {
+  /** A command is being sent: its answer will come here soon. */
+  expect(id: string): void {
+    this.#awaited.add(id);
+    this.#awaitedSinceMs = this.#share.clock.monotonic();
     this.#watch?.stir();
+  }
+
+  /** Its answer came, or nobody waits for it any more. */
+  settle(id: string): void {
+    this.#awaited.delete(id);
   }
 
   async close(): Promise<void> {
@@ -67,7 +78,7 @@ export class Replies implements Closable {
 
   async #make(): Promise<Facts> {
     const facts = await this.#share.madeFolder(this.#folder);
-    if (this.#isOwn) await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", false);
+    if (this.#isOwn) await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", { durable: false });
     return facts;
   }
 
@@ -78,7 +89,7 @@ export class Replies implements Closable {
       await clock.sleep(waitMs, this.#closed.signal);
       if (this.#closed.signal.aborted) return;
       try {
-        await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", false);
+        await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", { durable: false });
         waitMs = RENEWED_EVERY_MS;
       } catch (error) {
         log.debug({ error, folder: this.#folder.path }, "sign of life not renewed");

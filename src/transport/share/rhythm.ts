@@ -1,5 +1,5 @@
 // The contract between a watch and what tells it when to look. Imports types.
-import type { Facts } from "./primitives.ts";
+import type { Awaitable, Facts } from "./primitives.ts";
 
 /** When a folder is listed, and what wakes its watch before. */
 export interface Rhythm {
@@ -7,7 +7,9 @@ export interface Rhythm {
    * Called before each listing with the folder as it is now.
    * @returns whether events have told of every change since the call before; otherwise files must be looked at again
    */
-  prepare(folder: Facts): boolean;
+  prepare(folder: Facts): Awaitable<boolean>;
+  /** Receives each fresh listing. */
+  listed(names: readonly string[]): void;
   /** Until the next listing. */
   intervalMs(): number;
   /** Something came, or is expected to come soon. */

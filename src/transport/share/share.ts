@@ -1,5 +1,6 @@
 // The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
 // Imports errors, clock, log and the driver's own files.
+import { basename, dirname } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { CourierError, systemCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -32,6 +33,8 @@ export interface FileCalls {
 
 const SYSTEM_CALLS: FileCalls = { local: localPrimitives, network: poolPrimitives };
 
+const REMEMBERED_FOLDERS = 1_000;
+
 export class Share {
   readonly layout: Layout;
   readonly clock: Clock;
@@ -41,10 +44,17 @@ export class Share {
   readonly #local: Primitives;
   /** What asks first: whether the file system can hang is not known yet. */
   readonly #probe: Primitives;
+  readonly #gate: Gate;
+  /**
+   * Paths of folders that a listing has shown, or that we made: on a network no other name is asked for, since the kernel
+   * would remember "not there" for up to a minute.
+   */
+  readonly #shown = new Set<string>();
   /** The devices of the top folders when they were looked at. */
   readonly #devices = new Map<string, bigint>();
   #fs: Primitives;
   #isNetwork = true;
+  #goesByMtime = false;
   #description: string;
 
   constructor(root: string, options: ShareOptions, { local, network }: FileCalls = SYSTEM_CALLS) {
@@ -54,7 +64,8 @@ export class Share {
     this.time = new ShareClock(options.clock);
     this.#options = options;
     this.#local = local;
-    this.#probe = gatedPrimitives(network, new Gate(options.clock));
+    this.#gate = new Gate(options.clock);
+    this.#probe = gatedPrimitives(network, this.#gate);
     this.#fs = this.#probe;
     this.#description = `share at ${root}`;
   }
@@ -69,8 +80,21 @@ export class Share {
     return this.#isNetwork;
   }
 
+  /**
+   * Whether the kernel notices a change of a folder by its mtime alone, as under NFSv3: of two changes within one tick
+   * the second may then stay unseen until the next change.
+   */
+  get goesByMtime(): boolean {
+    return this.#goesByMtime;
+  }
+
   get description(): string {
     return this.#description;
+  }
+
+  /** Resolves once no call hangs. */
+  async opened(): Promise<void> {
+    await this.#gate.opened();
   }
 
   /**
@@ -86,12 +110,16 @@ export class Share {
     const remembered = this.#requireRemembered(kind);
     this.#isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
     this.#fs = this.#isNetwork ? this.#probe : this.#local;
+    this.#shown.clear();
     for (const { path } of [commands, status]) {
       const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);
     }
+    const type = mountedAs(rootFacts.dev) ?? kind.name;
     const forced = this.#isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
-    this.#description = `${mountedAs(rootFacts.dev) ?? kind.name} at ${root}${forced}`;
+    // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
+    this.#goesByMtime = type === "nfs";
+    this.#description = `${type} at ${root}${forced}`;
     if (rememberIn !== undefined && !remembered) rememberKind(rememberIn, kind);
   }
 
@@ -102,7 +130,12 @@ export class Share {
    */
   async folder(folder: Folder): Promise<Facts | null> {
     const top = await this.#top(folder.top);
-    return folder.path === folder.top ? top : await realFolder(this.#fs, folder.path);
+    return folder.path === folder.top ? top : await this.#real(folder.path);
+  }
+
+  /** A call found the folder gone: whatever was known of it, the next look begins with a listing. */
+  forget({ path }: Folder): void {
+    this.#shown.delete(path);
   }
 
   /** As `folder`, and makes it when it is not there. */
@@ -114,21 +147,44 @@ export class Share {
   /** As `folder`, and makes sure of the .tmp beside it, where files for it are written. */
   async targetFolder(folder: Folder): Promise<Facts | null> {
     const top = await this.#top(folder.top);
-    const target = folder.path === folder.top ? top : await realFolder(this.#fs, folder.path);
+    const target = folder.path === folder.top ? top : await this.#real(folder.path);
     if (target !== null) await this.#made(this.layout.temporary(folder), top);
     return target;
   }
 
   async #made(path: string, top: Facts): Promise<Facts> {
-    return (await realFolder(this.#fs, path)) ?? (await makeRealFolder(this.#fs, path, top));
+    return (await this.#real(path)) ?? (await this.#make(path, top));
+  }
+
+  async #make(path: string, parent: Facts): Promise<Facts> {
+    const made = await makeRealFolder(this.#fs, path, parent);
+    this.#noteShown(path);
+    return made;
+  }
+
+  /** As `realFolder`, asking by name only for what a listing has shown. */
+  async #real(path: string): Promise<Facts | null> {
+    if (this.#isNetwork && !this.#shown.has(path)) {
+      if (!(await this.#fs.readdir(dirname(path))).includes(basename(path))) return null;
+      this.#noteShown(path);
+    }
+    const facts = await realFolder(this.#fs, path);
+    if (facts === null) this.#shown.delete(path);
+    return facts;
+  }
+
+  /** Those of senders come and go: a forgotten one costs a listing. */
+  #noteShown(path: string): void {
+    if (this.#shown.size >= REMEMBERED_FOLDERS) this.#shown.clear();
+    this.#shown.add(path);
   }
 
   async #top(path: string): Promise<Facts> {
-    const facts = await realFolder(this.#fs, path);
+    const facts = await this.#real(path);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
     // Another device: unmounted, or mounted anew. Which of them, and how to go on, is seen by looking from the start.
     await this.examine(false);
-    const again = await realFolder(this.#fs, path);
+    const again = await this.#real(path);
     if (again !== null) return again;
     throw this.#missing(path);
   }
@@ -159,7 +215,7 @@ export class Share {
 
   async #realTop(path: string): Promise<Facts | null> {
     try {
-      return await realFolder(this.#fs, path);
+      return await this.#real(path);
     } catch (error) {
       if (!(error instanceof CourierError) || error.code !== "forbidden") throw error;
       throw new CourierError("unavailable", error.message, { hint: error.hint, cause: error });
@@ -173,7 +229,7 @@ export class Share {
 
   async #makeTop(path: string, root: Facts, allowed: boolean): Promise<Facts> {
     if (!allowed) throw this.#missing(path);
-    return await makeRealFolder(this.#fs, path, root);
+    return await this.#make(path, root);
   }
 
   #missing(path: string): CourierError {

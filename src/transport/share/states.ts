@@ -52,7 +52,7 @@ export class States {
     const known = this.#known.get(name);
     if (known !== undefined && (await this.#isUnchanged(path, known.facts))) return known;
     const found = await look(this.#share.fs, path, LIMITS.stateBytes, known?.facts);
-    if (found.is === "same") return known ?? null;
+    if (found.is === "same" || found.is === "unreadable") return known ?? null;
     const agent = STATE_FILES.parse(name);
     if (found.is === "gone" || agent === null) return null;
     return { facts: found.facts, record: recordOf(agent, found) };

@@ -35,6 +35,8 @@ export class LocalRhythm implements Rhythm {
     return false;
   }
 
+  listed(): void {}
+
   intervalMs(): number {
     return this.#watcher === null ? WITHOUT_EVENTS_MS : SAFETY_LISTING_MS;
   }

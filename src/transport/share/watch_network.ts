@@ -4,29 +4,77 @@ import type { Rhythm } from "./rhythm.ts";
 
 const IDLE_MS = 1_000;
 const BUSY_MS = 50;
-/** How long after something came or was expected the folder is listed often. */
+/** How long after something came or was sent the folder is listed often. */
 const BUSY_FOR_MS = 10_000;
+/** An answer that is waited for mostly comes at once. */
+const EAGER_MS = 20;
+const EAGER_FOR_MS = 2_000;
+/** A server's mtime moves in ticks of 4 ms (ext4, HZ 250) to 10 ms: a nudge falls into a later one. */
+const TICK_MS = 10;
+const NUDGE_EVERY_MS = 10_000;
+
+export interface NetworkRhythmOptions {
+  readonly clock: Clock;
+  /** Since when something has been awaited here, on the monotonic clock; null: nothing is. */
+  readonly awaitedSinceMs: () => number | null;
+  /**
+   * Changes the folder and changes it back, so that its mtime moves; null where the kernel needs none.
+   * Of two changes within one tick NFSv3 may show the first alone, until the folder changes again.
+   */
+  readonly nudge: (() => Promise<void>) | null;
+}
 
 export class NetworkRhythm implements Rhythm {
-  readonly #clock: Clock;
+  readonly #options: NetworkRhythmOptions;
   #stirredAtMs: number;
+  #quietMs = BUSY_MS;
+  #nudgeAtMs: number;
+  #names: readonly string[] = [];
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#stirredAtMs = clock.monotonic();
+  constructor(options: NetworkRhythmOptions) {
+    this.#options = options;
+    this.#stirredAtMs = this.#nowMs();
+    this.#nudgeAtMs = options.nudge === null ? Number.POSITIVE_INFINITY : this.#nowMs();
   }
 
-  prepare(): boolean {
+  async prepare(): Promise<boolean> {
+    const { nudge } = this.#options;
+    if (nudge !== null && this.#nowMs() >= this.#nudgeAtMs) {
+      this.#nudgeAtMs = this.#nowMs() + NUDGE_EVERY_MS;
+      await nudge();
+    }
     return false;
   }
 
+  listed(names: readonly string[]): void {
+    this.#quietMs = this.#isBusy() ? BUSY_MS : Math.min(2 * this.#quietMs, IDLE_MS);
+    if (this.#options.nudge === null) return;
+    // Dot names come and go with nudges, ours and those of others who watch here.
+    const seen = names.filter((name) => !name.startsWith("."));
+    const differs = seen.length !== this.#names.length || seen.some((name, index) => name !== this.#names[index]);
+    this.#names = seen;
+    if (differs) this.#nudgeAtMs = this.#nowMs() + TICK_MS;
+  }
+
   intervalMs(): number {
-    return this.#clock.monotonic() - this.#stirredAtMs < BUSY_FOR_MS ? BUSY_MS : IDLE_MS;
+    const { awaitedSinceMs } = this.#options;
+    const since = awaitedSinceMs();
+    const isEager = since !== null && this.#nowMs() - since < EAGER_FOR_MS;
+    const intervalMs = isEager ? EAGER_MS : this.#isBusy() ? BUSY_MS : this.#quietMs;
+    return Math.max(0, Math.min(intervalMs, this.#nudgeAtMs - this.#nowMs()));
   }
 
   stir(): void {
-    this.#stirredAtMs = this.#clock.monotonic();
+    this.#stirredAtMs = this.#nowMs();
   }
 
   close(): void {}
+
+  #isBusy(): boolean {
+    return this.#options.awaitedSinceMs() !== null || this.#nowMs() - this.#stirredAtMs < BUSY_FOR_MS;
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monotonic();
+  }
 }

@@ -3,8 +3,10 @@ import { basename } from "node:path";
 import { asCourierError } from "../../errors.ts";
 import type { Closable } from "../../transport.ts";
 import type { Box } from "./box.ts";
+import { isGone } from "./failures.ts";
 import type { Folder } from "./layout.ts";
 import type { Facts } from "./primitives.ts";
+import { nudgeFolder } from "./publish.ts";
 import type { Rhythm } from "./rhythm.ts";
 import type { Share } from "./share.ts";
 import { LocalRhythm } from "./watch_local.ts";
@@ -18,6 +20,8 @@ export interface WatchOptions {
   readonly remake: () => Promise<Facts>;
   /** Receives each fresh listing before the box does. */
   readonly listed?: (names: readonly string[]) => Promise<void>;
+  /** Since when something has been awaited here, on the monotonic clock; null: nothing is. */
+  readonly awaitedSinceMs?: () => number | null;
   readonly interrupted?: (error: Error) => void;
   readonly restored?: () => void;
 }
@@ -92,23 +96,42 @@ export class Watch implements Closable {
   }
 
   async #list(): Promise<void> {
-    const { share, folder, box, remake, listed } = this.#options;
-    const facts = (await share.folder(folder)) ?? (await remake());
-    if (!this.#currentRhythm().prepare(facts)) box.missed();
-    const names = await share.fs.readdir(folder.path);
+    const { box, listed } = this.#options;
+    const names = await this.#freshNames();
+    this.#currentRhythm().listed(names);
     await listed?.(names);
     await box.listed(names);
     this.#listAtMs = this.#nowMs() + this.#currentRhythm().intervalMs();
   }
 
+  async #freshNames(): Promise<readonly string[]> {
+    const { share, folder } = this.#options;
+    try {
+      return await this.#readFolder();
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // Removed or replaced by another machine while this one still knew it: looked for anew.
+      share.forget(folder);
+      return await this.#readFolder();
+    }
+  }
+
+  async #readFolder(): Promise<readonly string[]> {
+    const { share, folder, box, remake } = this.#options;
+    const facts = (await share.folder(folder)) ?? (await remake());
+    if (!(await this.#currentRhythm().prepare(facts))) box.missed();
+    return await share.fs.readdir(folder.path);
+  }
+
   /** Chosen anew when the share is mounted anew on another kind of file system. */
   #currentRhythm(): Rhythm {
-    const { share, folder } = this.#options;
+    const { share, folder, awaitedSinceMs = () => null } = this.#options;
     const fits = share.isNetwork ? NetworkRhythm : LocalRhythm;
     if (this.#rhythm instanceof fits) return this.#rhythm;
     this.#rhythm?.close();
+    const nudge = share.goesByMtime ? async () => await nudgeFolder(share, folder) : null;
     this.#rhythm = share.isNetwork
-      ? new NetworkRhythm(share.clock)
+      ? new NetworkRhythm({ clock: share.clock, awaitedSinceMs, nudge })
       : new LocalRhythm(folder.path, (name) => this.#event(name), share.log);
     return this.#rhythm;
   }

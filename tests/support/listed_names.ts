@@ -1,0 +1,69 @@
+// File calls that hold who uses them to the rule of a network share: no name is asked for that no listing has shown.
+// Imports the table of file calls.
+import { constants } from "node:fs";
+import { basename, dirname } from "node:path";
+import { systemCode } from "../../src/errors.ts";
+import type { Awaitable, Primitives } from "../../src/transport/share/primitives.ts";
+
+/** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */
+export class ListedNames {
+  /** Names that were asked for all the same, with the call. */
+  readonly offences: string[] = [];
+  readonly #root: string;
+  readonly #fs: Primitives;
+  readonly #shown = new Map<string, Set<string>>();
+
+  /** @param root the share's own address, which the operator named */
+  constructor(root: string, fs: Primitives) {
+    this.#root = root;
+    this.#fs = fs;
+  }
+
+  get primitives(): Primitives {
+    const fs = this.#fs;
+    const { O_CREAT } = constants;
+    return {
+      ...fs,
+      open: (path, flags, mode) =>
+        (flags & O_CREAT) === 0
+          ? this.#ask("open", path, () => fs.open(path, flags, mode))
+          : this.#make(path, () => fs.open(path, flags, mode)),
+      lstat: (path) => this.#ask("lstat", path, () => fs.lstat(path)),
+      readdir: async (path) => {
+        const names = await this.#ask("readdir", path, () => fs.readdir(path));
+        this.#shown.set(path, new Set(names));
+        return names;
+      },
+      mkdir: (path, mode) => this.#make(path, () => fs.mkdir(path, mode)),
+      rmdir: (path) => this.#ask("rmdir", path, () => fs.rmdir(path)),
+      rename: (from, to) => this.#ask("rename", from, () => this.#make(to, () => fs.rename(from, to))),
+      link: (existing, path) => this.#ask("link", existing, () => this.#make(path, () => fs.link(existing, path))),
+      unlink: (path) => this.#ask("unlink", path, () => fs.unlink(path)),
+    };
+  }
+
+  async #ask<Result>(call: string, path: string, run: () => Awaitable<Result>): Promise<Result> {
+    if (path !== this.#root && !this.#namesIn(dirname(path)).has(basename(path))) {
+      this.offences.push(`${call} ${path.slice(this.#root.length + 1)}`);
+    }
+    return await run();
+  }
+
+  /** To make a name asks for none; that it is there is known then, also from the answer that it is there already. */
+  async #make<Result>(path: string, run: () => Awaitable<Result>): Promise<Result> {
+    try {
+      const result = await run();
+      this.#namesIn(dirname(path)).add(basename(path));
+      return result;
+    } catch (error) {
+      if (systemCode(error) === "EEXIST") this.#namesIn(dirname(path)).add(basename(path));
+      throw error;
+    }
+  }
+
+  #namesIn(folder: string): Set<string> {
+    const names = this.#shown.get(folder) ?? new Set();
+    this.#shown.set(folder, names);
+    return names;
+  }
+}
