@@ -88,6 +88,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       clock: systemClock,
       log,
       rememberIn: join(stateDir, "file-system"),
+      curesOldBackends: true,
     });
     const settings = {
       address: { host: options.host, port: options.port },

@@ -5,6 +5,7 @@ import { Ledger } from "../src/agent/ledger.ts";
 import { Worker } from "../src/agent/worker.ts";
 import { CourierError } from "../src/errors.ts";
 import { silentLog } from "../src/log.ts";
+import { Outage } from "../src/outage.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
 
@@ -297,5 +298,10 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
     },
     publishState: async () => undefined,
   });
-  await new Intake(transport, worker, agent, silentLog).open("shared");
+  await new Intake(
+    transport,
+    worker,
+    agent,
+    new Outage({ clock: site.clock, log: silentLog, subject: "The share" }),
+  ).open("shared");
 }

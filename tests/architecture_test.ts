@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { basename } from "node:path";
 import { exportsOf, functionsOf, importsOf, readSources, type Source } from "./support/sources.ts";
 
-const BASE = ["src/errors.ts", "src/clock.ts", "src/log.ts", "src/protocol.ts", "src/model_name.ts"];
+const BASE = ["src/errors.ts", "src/clock.ts", "src/log.ts", "src/protocol.ts", "src/model_name.ts", "src/outage.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
 const COURIER = ["src/courier.ts", "src/courier/*.ts"];
 
@@ -14,6 +14,7 @@ const COURIER = ["src/courier.ts", "src/courier/*.ts"];
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
   { files: "src/{errors,clock,log,protocol,transport}.ts", may: [] },
   { files: "src/model_name.ts", may: ["src/errors.ts"] },
+  { files: "src/outage.ts", may: ["src/{clock,errors,log}.ts"] },
   { files: "src/config.ts", may: ["package.json", "src/log.ts"] },
   { files: "src/exit.ts", may: ["src/errors.ts"] },
   { files: "src/transport/memory.ts", may: SEAM },

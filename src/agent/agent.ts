@@ -1,8 +1,10 @@
-// The agent as a whole: puts its parts together, keeps them going, drains them. Imports agent/*, the seam, clock, errors.
+// The agent as a whole: puts its parts together, keeps them going, drains them.
+// Imports agent/*, the seam, clock, errors, outage.
 import type { Clock } from "../clock.ts";
 import { asCourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
+import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import { Box } from "./box.ts";
@@ -40,6 +42,7 @@ const ELECTION_MS = 2000;
 
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #outage: Outage;
   readonly #box: Box;
   readonly #monitor: OllamaMonitor;
   readonly #jobs: Jobs;
@@ -54,9 +57,11 @@ export class Agent {
   constructor(options: AgentOptions) {
     const { transport, identity, ollama, ledger, clock, log } = options;
     this.#options = options;
+    this.#outage = new Outage({ clock, log, subject: "The share" });
     this.#box = new Box(options.modelsDir);
     this.#state = new StatePublisher({
       ...options,
+      outage: this.#outage,
       parts: () => this.#parts(),
       conflict: (host) => this.#conflict(host),
     });
@@ -75,7 +80,7 @@ export class Agent {
         await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, resumed }),
       publishState: async () => await this.#state.publish(),
     });
-    this.#intake = new Intake(transport, this.#worker, identity.agent, log);
+    this.#intake = new Intake(transport, this.#worker, identity.agent, this.#outage);
     this.#election = new SharedInboxElection(transport, clock);
   }
 
@@ -128,16 +133,16 @@ export class Agent {
   }
 
   async #untilReachable(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
-    for (let said = ""; !signal.aborted; ) {
+    while (!signal.aborted) {
       try {
-        return await attempt();
+        await attempt();
+        this.#outage.ended("start");
+        return;
       } catch (error) {
-        const { code, message, hint } = asCourierError(error);
+        const { code } = asCourierError(error);
         if (code !== "unavailable" && code !== "forbidden" && code !== "exhausted") throw error;
-        if (message !== said) log.warn({ hint }, `${message}; waiting`);
-        said = message;
-        await clock.sleep(RETRY_MS, signal);
+        this.#outage.failed("start", error);
+        await this.#options.clock.sleep(RETRY_MS, signal);
       }
     }
   }

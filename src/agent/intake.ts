@@ -1,21 +1,20 @@
-// Opens and closes the inboxes that the agent listens to. Imports the seam, worker, errors.
-import { asCourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+// Opens and closes the inboxes that the agent listens to. Imports the seam, worker, outage.
+import type { Outage } from "../outage.ts";
 import type { Closable, Inbox, Transport } from "../transport.ts";
 import type { Worker } from "./worker.ts";
 
 export class Intake {
   readonly #transport: Transport;
   readonly #worker: Worker;
-  readonly #log: Log;
+  readonly #outage: Outage;
   readonly #open = new Map<"own" | "shared", Closable>();
   readonly #agent: string;
 
-  constructor(transport: Transport, worker: Worker, agent: string, log: Log) {
+  constructor(transport: Transport, worker: Worker, agent: string, outage: Outage) {
     this.#transport = transport;
     this.#worker = worker;
     this.#agent = agent;
-    this.#log = log;
+    this.#outage = outage;
   }
 
   isOpen(which: "own" | "shared"): boolean {
@@ -31,11 +30,8 @@ export class Intake {
     const subscription = await this.#transport.receive(inbox, {
       deliver: (delivery) => this.#worker.take(delivery, sinceMs),
       refuse: (name, reason) => this.#worker.refuseName(name, reason),
-      interrupted: (error) => {
-        const { message, hint } = asCourierError(error);
-        this.#log.warn({ inbox: which, reason: message, hint }, "Cannot read the inbox; trying on");
-      },
-      restored: () => this.#log.info({ inbox: which }, "The inbox can be read again"),
+      interrupted: (error) => this.#outage.failed(`inbox ${which}`, error),
+      restored: () => this.#outage.ended(`inbox ${which}`),
     });
     this.#open.set(which, subscription);
   }
@@ -44,6 +40,7 @@ export class Intake {
   async close(which: "own" | "shared"): Promise<void> {
     const subscription = this.#open.get(which);
     this.#open.delete(which);
+    this.#outage.ended(`inbox ${which}`);
     await subscription?.close();
   }
 }

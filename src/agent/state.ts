@@ -1,8 +1,7 @@
 // The agent's state document: made from its parts, cut to size, published every 5 s and at every change.
-// Imports the seam, protocol, clock, errors.
+// Imports the seam, protocol, clock, outage.
 import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import type { Outage } from "../outage.ts";
 import { LIMITS, type State } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import { conflictingState, type Identity } from "./identity.ts";
@@ -27,7 +26,7 @@ export interface StatePublisherOptions {
   readonly transport: Transport;
   readonly identity: Identity;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly outage: Outage;
   readonly parts: () => StateParts;
   /** Another process publishes under this name (its host), or no longer does (null). */
   readonly conflict: (otherHost: string | null) => void;
@@ -46,7 +45,6 @@ export class StatePublisher {
   #publishedAtMs = -Infinity;
   #progressIsDue = false;
   readonly #closed = new AbortController();
-  #failing = false;
   #conflictAtMs: number | undefined;
 
   constructor(options: StatePublisherOptions) {
@@ -65,7 +63,7 @@ export class StatePublisher {
 
   /**
    * Publishes the state as it is now; calls during a publication share the next one.
-   * @returns whether it is published; a failure is logged, and the next round tries again
+   * @returns whether it is published; a failure is said, and the next round tries again
    */
   async publish(): Promise<boolean> {
     if (this.#publishing === undefined) {
@@ -104,17 +102,14 @@ export class StatePublisher {
   }
 
   async #publishNow(): Promise<boolean> {
-    const { transport, identity, clock, log } = this.#options;
+    const { transport, identity, clock, outage } = this.#options;
     try {
       await transport.publishState(identity.agent, this.#document());
       this.#publishedAtMs = clock.monotonic();
-      if (this.#failing) log.info({}, "State is published again");
-      this.#failing = false;
+      outage.ended("state");
       return true;
     } catch (error) {
-      const { message, hint } = asCourierError(error);
-      if (!this.#failing) log.warn({ reason: message, hint }, "Cannot publish the state; trying on");
-      this.#failing = true;
+      outage.failed("state", error);
       return false;
     }
   }

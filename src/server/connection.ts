@@ -1,24 +1,24 @@
-// Reaches the transport in the background, and knows why it is not there yet. Imports the seam, clock, errors, log.
+// Reaches the transport in the background, and knows why it is not there yet. Imports the seam, clock, errors, outage.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { Outage } from "../outage.ts";
 import type { Transport } from "../transport.ts";
 
 const RETRY_MS = 1000;
-/** A reason that stays the same is logged again only so often. */
-const REMIND_MS = 10 * 60_000;
 
 export class Connection {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #outage: Outage;
   #failure: CourierError | undefined = new CourierError("unavailable", "The share has not been reached yet");
-  #logged: { readonly message: string; readonly atMs: number } | undefined;
 
   constructor(transport: Transport, clock: Clock, log: Log) {
     this.#transport = transport;
     this.#clock = clock;
     this.#log = log;
+    this.#outage = new Outage({ clock, log, subject: "The share" });
   }
 
   /** Resolves once the transport was reached, or when `signal` aborts. Never rejects. */
@@ -35,19 +35,13 @@ export class Connection {
     try {
       await this.#transport.connect();
       this.#failure = undefined;
+      this.#outage.ended("connect");
       this.#log.info({ transport: this.#transport.description }, "Reached the share");
       return true;
     } catch (error) {
       this.#failure = asCourierError(error);
-      this.#remind(this.#failure);
+      this.#outage.failed("connect", error);
       return false;
     }
-  }
-
-  #remind({ message, hint }: CourierError): void {
-    const nowMs = this.#clock.monotonic();
-    if (this.#logged?.message === message && nowMs - this.#logged.atMs < REMIND_MS) return;
-    this.#logged = { message, atMs: nowMs };
-    this.#log.warn({ reason: message, ...(hint === undefined ? {} : { hint }) }, "Cannot reach the share, trying on");
   }
 }

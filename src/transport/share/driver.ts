@@ -14,6 +14,7 @@ import type {
   Transport,
 } from "../../transport.ts";
 import { type Holder, takeClaim } from "./claims.ts";
+import { Cure } from "./cure.ts";
 import { isDenied, isGone, shareFailure } from "./failures.ts";
 import { watchInbox } from "./inbox.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
@@ -33,12 +34,14 @@ export class ShareTransport implements Transport {
   readonly #states: States;
   readonly #open = new Set<Closable>();
   readonly #replies = new Set<Replies>();
+  readonly #curesOldBackends: boolean;
   #isConnected = false;
 
   /** @param root the shared folder, absolute */
   constructor(root: string, options: ShareOptions, calls?: FileCalls) {
     this.#share = new Share(root, options, calls);
     this.#states = new States(this.#share);
+    this.#curesOldBackends = options.curesOldBackends ?? false;
   }
 
   async connect(): Promise<void> {
@@ -53,6 +56,9 @@ export class ShareTransport implements Transport {
       throw new CourierError("unavailable", failure.message, { hint: failure.hint, cause: error });
     }
     this.#isConnected = true;
+    if (!this.#curesOldBackends) return;
+    const cure = new Cure(this.#share);
+    this.#closable(async () => await cure.close());
   }
 
   async close(): Promise<void> {

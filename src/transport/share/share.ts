@@ -22,6 +22,8 @@ export interface ShareOptions {
   readonly log: Log;
   /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
   readonly rememberIn?: string;
+  /** Whether this process keeps the kernel from hiding answers from old backends on this machine: see cure.ts. */
+  readonly curesOldBackends?: boolean;
 }
 
 /** The disk as an argument: how files are called on each kind of file system. */

@@ -1,0 +1,71 @@
+// src/transport/share/cure.ts: the folder of the answers is listed while an old backend may wait, and only then.
+import { afterEach, expect, test } from "bun:test";
+import { utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { silentLog } from "../src/log.ts";
+import { ShareTransport } from "../src/transport/share/driver.ts";
+import { localPrimitives } from "../src/transport/share/local_primitives.ts";
+import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
+import type { Transport } from "../src/transport.ts";
+import { ManualClock } from "./support/manual_clock.ts";
+import { passes } from "./support/passes.ts";
+import { ShareFolder } from "./support/share_folder.ts";
+
+const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+afterEach(async () => {
+  for (const handle of opened.handles.splice(0)) await handle.close();
+  for (const folder of opened.folders.splice(0)) await folder.remove();
+});
+
+/** Listings that a server's handle makes, by the folder's name, while nobody asks it anything. */
+async function openServer(watch: "local" | "network") {
+  const folder = new ShareFolder();
+  opened.folders.push(folder);
+  const clock = new ManualClock(Date.now());
+  const listings = { gpu_commands: 0, gpu_status: 0 };
+  const readdir = async (path: string): Promise<string[]> => {
+    if (path.endsWith("gpu_commands")) listings.gpu_commands++;
+    if (path.endsWith("gpu_status")) listings.gpu_status++;
+    return await poolPrimitives.readdir(path);
+  };
+  const calls = { local: { ...localPrimitives, readdir }, network: { ...poolPrimitives, readdir } };
+  const options = { create: "always", watch, clock, log: silentLog, curesOldBackends: true } as const;
+  const transport = new ShareTransport(folder.root, options, calls);
+  opened.handles.push(transport);
+  await transport.connect();
+  listings.gpu_status = 0;
+  const write = (name: string, ageSeconds: number): void => {
+    const path = join(folder.root, "gpu_commands", name);
+    writeFileSync(path, "{}");
+    const writtenAt = clock.now() / 1000 - ageSeconds;
+    utimesSync(path, writtenAt, writtenAt);
+  };
+  /** Lets the clock go on, at a pace at which the calls can follow, until so many rounds were begun. */
+  const rounds = async (count: number): Promise<void> => {
+    const until = listings.gpu_commands + count;
+    await passes(clock, 250, () => listings.gpu_commands >= until);
+  };
+  return { clock, listings, rounds, write };
+}
+
+test("lists the answers with each look while a young command lies in the shared inbox, and before and after not at all", async () => {
+  const { clock, listings, rounds, write } = await openServer("network");
+  await rounds(5);
+  expect(listings.gpu_status).toBe(0);
+  write("list_models_1752597600.json", 55);
+  const beganAtMs = clock.monotonic();
+  await rounds(9);
+  expect(clock.monotonic() - beganAtMs).toBeWithin(4_000, 7_000);
+  expect(listings.gpu_status).toBeWithin(8, 10);
+  await rounds(5);
+  const after = listings.gpu_status;
+  await rounds(5);
+  expect(listings.gpu_status - after).toBe(0);
+});
+
+test("lists nothing when the share is on a local disk", async () => {
+  const { clock, listings, write } = await openServer("local");
+  write("list_models_1752597600.json", 0);
+  await clock.advance(5_000);
+  expect(listings).toEqual({ gpu_commands: 0, gpu_status: 0 });
+});
