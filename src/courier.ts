@@ -219,12 +219,17 @@ export class Courier {
 
   /** Never a bare timeout: where the command was last seen. */
   async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<string> {
-    const view = findAgent(await this.#fleet.read().catch(() => this.#fleet.lastKnown()), agent);
-    if (view === undefined) return `agent ${agent} is gone`;
+    let outage = "";
+    const views = await this.#fleet.read().catch((error: unknown) => {
+      outage = `${asCourierError(error).message}; `;
+      return this.#fleet.lastKnown();
+    });
+    const view = findAgent(views, agent);
+    if (view === undefined) return `${outage}agent ${agent} is gone`;
     const running = view.state?.commands.find(({ command_id }) => command_id === id);
-    if (running !== undefined) return `${agent} has been running it since ${running.started_at}`;
+    if (running !== undefined) return `${outage}${agent} has been running it since ${running.started_at}`;
     const seen = withdrawn ? `not yet answered by ${agent}` : `not to be taken back from ${agent}`;
-    return `${seen}, ${view.online ? `which published its state ${(view.silentMs / 1000).toFixed(0)} s ago` : describeView(view)}`;
+    return `${outage}${seen}, ${view.online ? `which published its state ${(view.silentMs / 1000).toFixed(0)} s ago` : describeView(view)}`;
   }
 }
 

@@ -97,6 +97,18 @@ describe("request()", () => {
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
+  test("says that the share is away when it cannot be read by the time that the answer is given up", async () => {
+    await site.start("gpu-1");
+    site.store.subscriptions.clear();
+    await courier.agents();
+    const asking = failure(courier.ping("gpu-1"));
+    await settle();
+    site.platform.readStates = async () =>
+      await Promise.reject(new CourierError("unavailable", "share stalled for 12 s"));
+    const { message } = await after(30_000, asking);
+    expect(message).toStartWith("No answer within 30 s: share stalled for 12 s; not yet answered by gpu-1");
+  });
+
   test("says since when it has been running when the answer takes too long", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
