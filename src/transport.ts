@@ -60,6 +60,27 @@ export interface PublishOptions {
   readonly durable: boolean;
 }
 
+/** What a sweep is for: all that lies there, which one agent of the transport does at a time, or an agent's own inbox. */
+export type SweepScope = "everything" | { readonly agent: string };
+
+/** What one round of a sweep came to. */
+export interface Swept {
+  readonly removed: Removed;
+  /** Whether the sweep is not at its end: the next call goes on. */
+  readonly more: boolean;
+}
+
+/** How many of each went. */
+export interface Removed {
+  readonly commands: number;
+  readonly responses: number;
+  readonly claims: number;
+  /** Addresses for replies that their owner left behind. */
+  readonly addresses: number;
+  /** What its writer never came to publish. */
+  readonly unfinished: number;
+}
+
 /** One process's handle on a transport. */
 export interface Transport {
   /**
@@ -140,6 +161,14 @@ export interface Transport {
 
   /** Replaces the agent's state document. Readers see the old one or the new one, never less. */
   publishState(agent: string, text: string): Promise<void>;
+
+  /**
+   * Removes what nobody will read any more by the rules in docs/protocol.md, Sweep: one bounded round, which lets other
+   * calls pass. Ages are by `now()`; each thing is looked at again just before it goes, and stays when it was written
+   * anew. Several may sweep at one time. After the last round the next call begins from the start.
+   * @throws CourierError `forbidden` when a part may not be swept; like `unavailable`, the next call goes on behind it
+   */
+  sweep(scope: SweepScope): Promise<Swept>;
 
   // ---- both
 

@@ -12,6 +12,7 @@ describeTransport("memory", {
       interrupt: async () => undefined,
       restore: async () => undefined,
       remove: async () => undefined,
+      age: async (ms) => makeOlder(store, ms),
     };
   },
   cannot: {
@@ -21,3 +22,9 @@ describeTransport("memory", {
     "openReplies() goes on by itself when the transport was away": NEVER_AWAY,
   },
 });
+
+function makeOlder({ inboxes, replies, states, claims, aliveAtMs }: MemoryStore, ms: number): void {
+  for (const box of [...inboxes.values(), ...replies.values(), states, claims])
+    for (const [key, letter] of box) box.set(key, { ...letter, atMs: letter.atMs - ms });
+  for (const [key, atMs] of aliveAtMs) aliveAtMs.set(key, atMs - ms);
+}

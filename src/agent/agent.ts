@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
 import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
-import type { Transport } from "../transport.ts";
+import type { SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
 import { type Identity, requireOwnName } from "./identity.ts";
 import { Intake } from "./intake.ts";
@@ -16,6 +16,7 @@ import type { Ollama } from "./ollama.ts";
 import { OllamaMonitor } from "./ollama_monitor.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
+import { sweepAtTimes } from "./sweeping.ts";
 import { runVerb } from "./verbs.ts";
 import { Worker } from "./worker.ts";
 
@@ -103,6 +104,7 @@ export class Agent {
       this.#monitor.run(signal),
       this.#box.run(clock, signal),
       this.#elect(signal),
+      sweepAtTimes({ transport, clock, log, scope: () => this.#sweepScope() }, signal),
     ];
     this.#jobs.start();
     const looped = Promise.all(loops);
@@ -174,6 +176,12 @@ export class Agent {
       running: this.#status === "running",
       ollamaReachable: this.#monitor.health.reachable,
     };
+  }
+
+  /** What is ours to sweep just now: all while we serve for all, nothing while the name may be another's. */
+  #sweepScope(): SweepScope | null {
+    if (this.#status !== "running") return null;
+    return this.#intake.isOpen("shared") ? "everything" : { agent: this.#options.identity.agent };
   }
 
   /** Two boxes of one name: both take nothing until one of them is gone. */

@@ -1,9 +1,23 @@
 // The memory transport: the reference that every driver is compared with, and what tests of the layers above run on.
-// Imports the seam, errors and the clock. Nothing here outlives the process.
+// Imports the seam, the rules of the sweep, errors and the clock. Nothing here outlives the process.
 import { createHash } from "node:crypto";
 import { type Clock, systemClock } from "../clock.ts";
 import { CourierError } from "../errors.ts";
-import type { Closable, Delivery, Inbox, Listener, Reply, ReplyAddress, StateRecord, Transport } from "../transport.ts";
+import type {
+  Closable,
+  Delivery,
+  Inbox,
+  Listener,
+  Reply,
+  ReplyAddress,
+  StateRecord,
+  SweepScope,
+  Swept,
+  Transport,
+} from "../transport.ts";
+import { isOverdue, KEPT_MS } from "./retention.ts";
+
+const SIGN_OF_LIFE_MS = 3_600_000;
 
 interface Letter {
   readonly text: string;
@@ -20,8 +34,11 @@ interface Subscription {
 export class MemoryStore {
   readonly inboxes = new Map<string, Map<string, Letter>>();
   readonly replies = new Map<string, Map<string, Letter>>();
+  /** When the owner of an address for replies last gave a sign of life. */
+  readonly aliveAtMs = new Map<string, number>();
   readonly states = new Map<string, Letter>();
-  readonly claims = new Map<string, string>();
+  /** By delivery key; the text is the holder's instance. */
+  readonly claims = new Map<string, Letter>();
   readonly subscriptions = new Set<Subscription>();
   readonly clock: Clock;
 
@@ -31,9 +48,9 @@ export class MemoryStore {
     this.replies.set("shared", new Map());
   }
 
-  /** Another process's handle on this store. */
-  open(): Transport {
-    return new MemoryTransport(this);
+  /** Another process's handle on this store. @param clock what that process waits by */
+  open(clock: Clock = this.clock): Transport {
+    return new MemoryTransport(this, clock);
   }
 
   put(box: Map<string, Letter>, id: string, text: string): void {
@@ -46,11 +63,13 @@ export class MemoryStore {
 class MemoryTransport implements Transport {
   readonly description = "memory";
   readonly #store: MemoryStore;
+  readonly #clock: Clock;
   readonly #open = new Set<Closable>();
   #connected = false;
 
-  constructor(store: MemoryStore) {
+  constructor(store: MemoryStore, clock: Clock) {
     this.#store = store;
+    this.#clock = clock;
   }
 
   async connect(): Promise<void> {
@@ -83,13 +102,16 @@ class MemoryTransport implements Transport {
     this.#requireConnected();
     const key = replyKey(address);
     const box = this.#store.replies.get(key) ?? new Map<string, Letter>();
-    this.#store.replies.set(key, box);
     const subscription = this.#subscribe(box, (id, { text }) => {
       if (wanted(id)) deliver({ id, content: { text } });
     });
+    if (address === "shared") return subscription;
+    const closed = new AbortController();
+    void this.#stayAlive(key, box, closed.signal);
     return this.#closable(async () => {
+      closed.abort();
       await subscription.close();
-      if (address !== "shared") this.#store.replies.delete(key);
+      this.#forgetAddress(key);
     });
   }
 
@@ -116,8 +138,9 @@ class MemoryTransport implements Transport {
   async claim({ key }: Delivery, holder: { readonly agent: string; readonly instance: string }): Promise<boolean> {
     this.#requireConnected();
     const { claims } = this.#store;
-    if (!claims.has(key)) claims.set(key, holder.instance);
-    return claims.get(key) === holder.instance;
+    const claim = claims.get(key) ?? { text: holder.instance, atMs: this.now() };
+    claims.set(key, claim);
+    return claim.text === holder.instance;
   }
 
   async release(found: Delivery): Promise<void> {
@@ -137,6 +160,21 @@ class MemoryTransport implements Transport {
     return this.#store.replies.get(replyKey(address))?.get(id)?.atMs ?? null;
   }
 
+  async sweep(scope: SweepScope): Promise<Swept> {
+    this.#requireConnected();
+    const { inboxes, replies } = this.#store;
+    const removed = { commands: 0, responses: 0, claims: 0, addresses: 0, unfinished: 0 };
+    const swept = { removed, more: false };
+    for (const key of scope === "everything" ? inboxes.keys() : [inboxKey(scope)])
+      removed.commands += this.#sweepInbox(key);
+    if (scope !== "everything") return swept;
+    for (const box of replies.values())
+      removed.responses += removeWhere(box, (_, { atMs }) => this.#ageMs(atMs) >= KEPT_MS.response);
+    removed.claims = this.#sweepClaims();
+    removed.addresses = this.#sweepAddresses();
+    return swept;
+  }
+
   async publishState(agent: string, text: string): Promise<void> {
     this.#requireConnected();
     this.#store.put(this.#store.states, agent, text);
@@ -153,6 +191,46 @@ class MemoryTransport implements Transport {
     this.#requireConnected();
     const letter = this.#store.states.get(agent);
     return letter === undefined ? null : { agent, content: { text: letter.text }, publishedAtMs: letter.atMs };
+  }
+
+  #sweepInbox(key: string): number {
+    const inbox: Inbox = key === "shared" ? "shared" : { agent: key };
+    const box = this.#store.inboxes.get(key) ?? new Map<string, Letter>();
+    return removeWhere(box, (_, { text, atMs }) => isOverdue(inbox, { text }, this.#ageMs(atMs)));
+  }
+
+  #sweepClaims(): number {
+    const lying = this.#inbox("shared");
+    return removeWhere(this.#store.claims, (key, { atMs }) => {
+      return this.#ageMs(atMs) >= KEPT_MS.claim && !lying.has(key.split("~")[0] ?? "");
+    });
+  }
+
+  #sweepAddresses(): number {
+    const { aliveAtMs, replies } = this.#store;
+    const over = removeWhere(aliveAtMs, (key, atMs) => {
+      return this.#ageMs(atMs) >= KEPT_MS.address && replies.get(key)?.size === 0;
+    });
+    for (const key of replies.keys()) if (key !== "shared" && !aliveAtMs.has(key)) replies.delete(key);
+    return over;
+  }
+
+  #ageMs(atMs: number): number {
+    return this.now() - atMs;
+  }
+
+  /** Gives a sign of life each hour, until it is closed; an address that was swept is there again. */
+  async #stayAlive(key: string, box: Map<string, Letter>, closed: AbortSignal): Promise<void> {
+    while (!closed.aborted) {
+      this.#store.replies.set(key, box);
+      this.#store.aliveAtMs.set(key, this.now());
+      await this.#clock.sleep(SIGN_OF_LIFE_MS, closed);
+    }
+  }
+
+  #forgetAddress(key: string): void {
+    this.#store.replies.delete(key);
+    this.#store.aliveAtMs.delete(key);
   }
 
   #requireConnected(): void {
@@ -196,6 +274,12 @@ class MemoryTransport implements Transport {
 function delivery(inbox: Inbox, id: string, { text, atMs }: Letter): Delivery {
   const hash = createHash("sha256").update(`${text}\0${atMs}`).digest("hex").slice(0, 16);
   return { inbox, id, key: `${id}~${hash}`, content: { text }, sentAtMs: atMs };
+}
+
+function removeWhere<Value>(from: Map<string, Value>, isOver: (key: string, value: Value) => boolean): number {
+  const over = [...from].filter(([key, value]) => isOver(key, value));
+  for (const [key] of over) from.delete(key);
+  return over.length;
 }
 
 function inOrder(box: Map<string, Letter>): [string, Letter][] {

@@ -28,6 +28,7 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     respond: async () => await transport.respond("shared", "a", "{}", FAST),
     respondedAtMs: async () => await transport.respondedAtMs("shared", "a"),
     publishState: async () => await transport.publishState("gpu-1", "{}"),
+    sweep: async () => await transport.sweep("everything"),
     readStates: async () => await transport.readStates(),
     readState: async () => await transport.readState("gpu-1"),
   };

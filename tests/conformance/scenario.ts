@@ -8,6 +8,8 @@ export interface Store {
   /** Makes it unreachable for every handle, and reachable again. */
   interrupt(): Promise<void>;
   restore(): Promise<void>;
+  /** Makes everything that lies there older by so long. */
+  age(ms: number): Promise<void>;
   remove(): Promise<void>;
 }
 

@@ -7,12 +7,14 @@ import { REACHABILITY_SCENARIOS } from "./reachability.ts";
 import { REPLY_SCENARIOS } from "./replies.ts";
 import type { Harness, Scenario, Store } from "./scenario.ts";
 import { STATE_SCENARIOS } from "./states.ts";
+import { SWEEP_SCENARIOS } from "./sweeps.ts";
 
 const SCENARIOS: readonly Scenario[] = [
   ...COMMAND_SCENARIOS,
   ...CLAIM_SCENARIOS,
   ...REPLY_SCENARIOS,
   ...STATE_SCENARIOS,
+  ...SWEEP_SCENARIOS,
   ...REACHABILITY_SCENARIOS,
 ];
 

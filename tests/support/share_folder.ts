@@ -1,5 +1,5 @@
 // A share in a temporary folder, for tests of its driver: handles on it, and raw access behind their back.
-import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
@@ -30,6 +30,15 @@ export class ShareFolder implements Store {
 
   async restore(): Promise<void> {
     renameSync(`${this.root}.away`, this.root);
+  }
+
+  async age(ms: number): Promise<void> {
+    // Deepest first, so that nothing is touched after it was made older.
+    for (const name of readdirSync(this.root, { recursive: true, encoding: "utf8" }).toReversed()) {
+      const path = join(this.root, name);
+      const seconds = (lstatSync(path).mtimeMs - ms) / 1000;
+      utimesSync(path, seconds, seconds);
+    }
   }
 
   async remove(): Promise<void> {

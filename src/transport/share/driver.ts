@@ -11,6 +11,8 @@ import type {
   Reply,
   ReplyAddress,
   StateRecord,
+  SweepScope,
+  Swept,
   Transport,
 } from "../../transport.ts";
 import { type Holder, takeClaim } from "./claims.ts";
@@ -25,6 +27,7 @@ import { Replies } from "./replies.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 import { States } from "./states.ts";
+import { Sweeps } from "./sweep.ts";
 
 /** Between attempts to take a command back. */
 const RETRY_MS = 1_000;
@@ -32,6 +35,7 @@ const RETRY_MS = 1_000;
 export class ShareTransport implements Transport {
   readonly #share: Share;
   readonly #states: States;
+  readonly #sweeps: Sweeps;
   readonly #open = new Set<Closable>();
   readonly #replies = new Set<Replies>();
   readonly #curesOldBackends: boolean;
@@ -42,6 +46,7 @@ export class ShareTransport implements Transport {
     this.#share = new Share(root, options, calls);
     this.#states = new States(this.#share);
     this.#curesOldBackends = options.curesOldBackends ?? false;
+    this.#sweeps = new Sweeps(this.#share);
   }
 
   async connect(): Promise<void> {
@@ -178,6 +183,12 @@ export class ShareTransport implements Transport {
     await this.#attempt("publish the state", status, async () => {
       await publishFile(this.#share, status, STATE_FILES.format(agent), text, { durable: false });
     });
+  }
+
+  async sweep(scope: SweepScope): Promise<Swept> {
+    const { layout } = this.#share;
+    const folder = scope === "everything" ? layout.status : layout.inbox(scope);
+    return await this.#attempt("sweep", folder, async () => await this.#sweeps.round(scope));
   }
 
   async readStates(): Promise<readonly StateRecord[]> {

@@ -22,7 +22,8 @@ export const COMMAND_FILES = naming(".json", "id", CommandId);
 export const RESPONSE_FILES = naming("_response.json", "id", CommandId);
 export const STATE_FILES = naming("_status.json", "agent name", AgentName);
 
-const CLAIM = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}~[0-9a-f]{16}$/;
+const CLAIM = /^([A-Za-z0-9][A-Za-z0-9_-]{0,127})~[0-9a-f]{16}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export class Layout {
   readonly root: string;
@@ -49,6 +50,21 @@ export class Layout {
   /** Where files for this folder are written before they are published. */
   temporary(folder: Folder): string {
     return join(folder.top, ".tmp");
+  }
+
+  /** The folders that `temporary` names. */
+  get temporaries(): readonly Folder[] {
+    return [inside(this.commands, ".tmp"), inside(this.status, ".tmp")];
+  }
+
+  /** Whether a name in one of them is of ours. */
+  isTemporary(name: string): boolean {
+    return UUID.test(name);
+  }
+
+  /** The id of the command that a file among the claims is for; null for every other name. */
+  claimed(name: string): string | null {
+    return CLAIM.exec(name)?.[1] ?? null;
   }
 
   claim(key: string): string {

@@ -10,7 +10,7 @@ import type { Share } from "./share.ts";
 import { Watch } from "./watcher.ts";
 
 /** Its mtime says that somebody still reads here; a day old, the folder is swept. */
-const SIGN_OF_LIFE = ".alive";
+export const SIGN_OF_LIFE = ".alive";
 const RENEWED_EVERY_MS = 3_600_000;
 const RETRY_MS = 60_000;
 /** An answer may arrive while the folder is being emptied. */

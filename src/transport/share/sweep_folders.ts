@@ -1,0 +1,148 @@
+// What a sweep removes from each kind of folder: regular files whose names are ours, looked at again just before they go.
+// Imports the seam's types, protocol, errors and the rules.
+import { join } from "node:path";
+import { systemCode } from "../../errors.ts";
+import { AgentName, LIMITS } from "../../protocol.ts";
+import type { Inbox, Removed, ReplyAddress } from "../../transport.ts";
+import { isOverdue, KEPT_MS } from "../retention.ts";
+import { isGone } from "./failures.ts";
+import { COMMAND_FILES, type Folder, RESPONSE_FILES } from "./layout.ts";
+import { wholeContent } from "./letter.ts";
+import type { Facts } from "./primitives.ts";
+import { type Found, look } from "./read.ts";
+import { SIGN_OF_LIFE } from "./replies.ts";
+import type { Share } from "./share.ts";
+import { instantMs } from "./share_clock.ts";
+
+/** Yields for each name that was dealt with: what was removed, or null. */
+export type Names = AsyncGenerator<keyof Removed | null, void>;
+
+/** A sweep that takes long lists again: of a name that is gone nobody may ask a network share. */
+const LISTING_HOLDS_MS = 2_000;
+
+/** Calls back with each name in a top folder that is a folder and may be an agent's or a sender's. */
+export async function* agentFolders(share: Share, top: Folder, found: (name: string) => void): Names {
+  for await (const name of listed(share, top, (candidate) => AgentName.safeParse(candidate).success)) {
+    const facts = await factsAt(share, join(top.path, name));
+    if (facts?.kind === "folder") found(name);
+    yield null;
+  }
+}
+
+export async function* sweepInbox(share: Share, inbox: Inbox): Names {
+  const folder = share.layout.inbox(inbox);
+  for await (const name of listed(share, folder, (candidate) => COMMAND_FILES.parse(candidate) !== null)) {
+    const removed = await removeWhen(share, folder, name, LIMITS.commandBytes, (found, ageMs) =>
+      isOverdue(inbox, wholeContent(found) ?? { refused: "not whole" }, ageMs),
+    );
+    yield removed ? "commands" : null;
+  }
+}
+
+export async function* sweepTemporaries(share: Share, folder: Folder): Names {
+  for await (const name of listed(share, folder, (candidate) => share.layout.isTemporary(candidate)))
+    yield (await removeAged(share, folder, name, KEPT_MS.unfinished)) ? "unfinished" : null;
+}
+
+/** A claim whose command still lies there stays, however old it is. */
+export async function* sweepClaims(share: Share): Names {
+  const { claims, commands } = share.layout;
+  let lying: ReadonlySet<string> | undefined;
+  for await (const name of listed(share, claims, (candidate) => share.layout.claimed(candidate) !== null)) {
+    // Listed after the claims: a claim is made for a command that lies there already.
+    lying ??= new Set(await share.fs.readdir(commands.path));
+    const isHeld = lying.has(COMMAND_FILES.format(share.layout.claimed(name) ?? ""));
+    yield !isHeld && (await removeAged(share, claims, name, KEPT_MS.claim)) ? "claims" : null;
+  }
+}
+
+export async function* sweepReplies(share: Share, address: ReplyAddress): Names {
+  const folder = share.layout.replies(address);
+  const silentSinceMs = address === "shared" ? Number.POSITIVE_INFINITY : await signOfLifeMs(share, folder);
+  for await (const name of listed(share, folder, (candidate) => RESPONSE_FILES.parse(candidate) !== null))
+    yield (await removeAged(share, folder, name, KEPT_MS.response)) ? "responses" : null;
+  if (share.time.now() - silentSinceMs < KEPT_MS.address) return;
+  yield (await removeAddress(share, folder)) ? "addresses" : null;
+}
+
+/** The mtime of `.alive`, or without one the folder's own; Infinity when it is gone. */
+async function signOfLifeMs(share: Share, folder: Folder): Promise<number> {
+  const facts = await share.folder(folder);
+  if (facts === null) return Number.POSITIVE_INFINITY;
+  if (!(await share.fs.readdir(folder.path)).includes(SIGN_OF_LIFE)) return instantMs(facts.mtimeNs);
+  const found = await look(share.fs, join(folder.path, SIGN_OF_LIFE), 0);
+  return "facts" in found ? instantMs(found.facts.mtimeNs) : Number.POSITIVE_INFINITY;
+}
+
+/** Removes a reply folder in which only its sign of life is left. @returns false when it stays */
+async function removeAddress(share: Share, folder: Folder): Promise<boolean> {
+  if ((await share.folder(folder)) === null) return false;
+  const names = await share.fs.readdir(folder.path);
+  if (names.some((name) => name !== SIGN_OF_LIFE)) return false;
+  if (names.length > 0 && !(await removeAged(share, folder, SIGN_OF_LIFE, KEPT_MS.address))) return false;
+  try {
+    await share.fs.rmdir(folder.path);
+    return true;
+  } catch (error) {
+    // Something came meanwhile: its owner lives, or an agent answered.
+    if (isGone(error) || systemCode(error) === "ENOTEMPTY" || systemCode(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** The names in a folder that are wanted, each shown by a listing that is fresh. */
+async function* listed(share: Share, folder: Folder, isWanted: (name: string) => boolean): AsyncGenerator<string> {
+  let names: string[] | undefined;
+  let listedAtMs = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    const nowMs = share.clock.monotonic();
+    if (nowMs - listedAtMs >= LISTING_HOLDS_MS) {
+      if ((await share.folder(folder)) === null) return;
+      const there = await share.fs.readdir(folder.path);
+      const left = names === undefined ? null : new Set(names);
+      names = there.filter((name) => left?.has(name) ?? isWanted(name));
+      listedAtMs = nowMs;
+    }
+    const name = names?.pop();
+    if (name === undefined) return;
+    yield name;
+  }
+}
+
+async function removeAged(share: Share, folder: Folder, name: string, keptMs: number): Promise<boolean> {
+  return await removeWhen(share, folder, name, 0, (_, ageMs) => ageMs >= keptMs);
+}
+
+/** Removes a regular file when, looked at just now, it is over. @returns false when it stays, or went by itself */
+async function removeWhen(
+  share: Share,
+  folder: Folder,
+  name: string,
+  maxBytes: number,
+  isOver: (found: Found, ageMs: number) => boolean,
+): Promise<boolean> {
+  const path = join(folder.path, name);
+  const ageMs = ({ mtimeNs }: Facts): number => share.time.now() - instantMs(mtimeNs);
+  const known = await factsAt(share, path);
+  if (known?.kind !== "file" || ageMs(known) < KEPT_MS.least) return false;
+  // What a network's kernel remembers of a file may be a minute old: opening it asks the server.
+  const found = await look(share.fs, path, maxBytes);
+  if (!("facts" in found) || found.facts.kind !== "file" || !isOver(found, ageMs(found.facts))) return false;
+  if ((await share.folder(folder)) === null) return false;
+  try {
+    await share.fs.unlink(path);
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
+async function factsAt(share: Share, path: string): Promise<Facts | null> {
+  try {
+    return await share.fs.lstat(path);
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}
