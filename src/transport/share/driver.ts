@@ -1,5 +1,6 @@
 // The share driver: the seam over a shared folder. Imports the seam, errors and its own files.
 import { join } from "node:path";
+import type { Check } from "../../check.ts";
 import { CourierError } from "../../errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type {
@@ -14,10 +15,12 @@ import type {
   Transport,
 } from "../../transport.ts";
 import { type Holder, takeClaim } from "./claims.ts";
+import { examineShare } from "./examine.ts";
 import { isDenied, isGone, shareFailure } from "./failures.ts";
 import { watchInbox } from "./inbox.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
 import { deliveryKey } from "./letter.ts";
+import { poolPrimitives } from "./network_primitives.ts";
 import { publishFile, sampleTime } from "./publish.ts";
 import { lookUp } from "./read.ts";
 import { Replies } from "./replies.ts";
@@ -30,12 +33,16 @@ export class ShareTransport implements Transport {
   readonly #states: States;
   readonly #open = new Set<Closable>();
   readonly #replies = new Set<Replies>();
+  readonly #options: ShareOptions;
+  readonly #calls: FileCalls | undefined;
   #isConnected = false;
 
   /** @param root the shared folder, absolute */
   constructor(root: string, options: ShareOptions, calls?: FileCalls) {
     this.#share = new Share(root, options, calls);
     this.#states = new States(this.#share);
+    this.#options = options;
+    this.#calls = calls;
   }
 
   async connect(): Promise<void> {
@@ -67,6 +74,10 @@ export class ShareTransport implements Transport {
   get description(): string {
     const { description, time } = this.#share;
     return this.#isConnected && !time.isInStep ? `${description} (read-only: by this machine's clock)` : description;
+  }
+
+  examine(): AsyncIterable<Check> {
+    return examineShare(this.#share.layout.root, this.#calls?.network ?? poolPrimitives, this.#options);
   }
 
   async send(inbox: Inbox, id: string, text: string, { durable }: PublishOptions): Promise<void> {
