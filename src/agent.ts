@@ -109,6 +109,7 @@ async function runDoctor(options: Options, json: boolean): Promise<number> {
     stateDir,
     ollama: new Ollama({ url: ollamaUrl(options), requestTimeoutMs: DOCTOR_TIMEOUT_MS }),
     disk: new Box(modelsDir(options)).disk,
+    signal,
   };
   const checks = async function* () {
     yield* examineBox(box);

@@ -16,17 +16,19 @@ export interface BoxUnderExamination {
   readonly stateDir: string;
   readonly ollama: Pick<Ollama, "version" | "listModels">;
   readonly disk: Disk | null;
+  readonly signal: AbortSignal;
 }
 
 /** Small models have a few GB. */
 const LITTLE_BYTES = 10_000_000_000;
 
-export async function* examineBox({ name, stateDir, ollama, disk }: BoxUnderExamination): AsyncGenerator<Check> {
+export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Check> {
+  const { name, stateDir, disk } = box;
   yield checkName(name);
   yield checkStateDir(stateDir);
   const ledger = join(stateDir, "ledger.db");
   if (existsSync(ledger)) yield checkLedger(ledger);
-  yield await checkOllama(ollama);
+  yield await checkOllama(box);
   yield checkDisk(disk);
 }
 
@@ -63,11 +65,11 @@ function nearest(dir: string): string {
   return existsSync(dir) || dir === dirname(dir) ? dir : nearest(dirname(dir));
 }
 
-async function checkOllama(ollama: BoxUnderExamination["ollama"]): Promise<Check> {
+async function checkOllama({ ollama, signal }: BoxUnderExamination): Promise<Check> {
   const check = about("ollama");
   try {
-    const version = await ollama.version();
-    const models = await ollama.listModels();
+    const version = await ollama.version(signal);
+    const models = await ollama.listModels(signal);
     return check.ok(`Ollama ${version} answers, with ${models.length} ${models.length === 1 ? "model" : "models"}`);
   } catch (error) {
     const { message, hint } = asCourierError(error);
