@@ -2,15 +2,19 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { Agent } from "./agent/agent.ts";
+import { Box } from "./agent/box.ts";
+import { examineBox, rememberedFileSystem } from "./agent/examine.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/identity.ts";
 import { Ledger } from "./agent/ledger.ts";
 import { Ollama } from "./agent/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama_url.ts";
 import { isoTime, systemClock } from "./clock.ts";
 import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./config.ts";
+import { Courier } from "./courier.ts";
+import { examine, printChecks, type Report } from "./doctor.ts";
 import { ERROR_CODES } from "./errors.ts";
-import { runCommandLine } from "./exit.ts";
-import { type Log, openLog } from "./log.ts";
+import { ExitStatus, runCommandLine } from "./exit.ts";
+import { type Log, openLog, silentLog } from "./log.ts";
 import { openTransport } from "./transport/open.ts";
 
 /** Runs gpu-agent. @returns the exit status */
@@ -51,13 +55,22 @@ function command() {
     .action(async () => {
       await run(program.opts());
     });
+  program
+    .command("doctor")
+    .description("look at this box, the share and the agents on it, and say what is wrong and what to do")
+    .addOption(flag("--json", "print JSON"))
+    .action(async ({ json = false }) => {
+      const status = await runDoctor(program.opts(), json);
+      if (status !== 0) throw new ExitStatus(status);
+    });
   return program;
 }
 
 const EXAMPLES = `
 Examples:
   gpu-agent --share /mnt/shared                 serve this box under its host name
-  gpu-agent --share ~/share --init --name gpu-1 the same on a laptop, with a new share`;
+  gpu-agent --share ~/share --init --name gpu-1 the same on a laptop, with a new share
+  gpu-agent doctor --share /mnt/shared          what is wrong, with the agent running or not`;
 
 async function run(options: Options): Promise<void> {
   const log = openLog(options.logLevel, options.logFormat);
@@ -74,6 +87,58 @@ async function run(options: Options): Promise<void> {
   }
 }
 
+/** How long doctor waits for an agent's answer, and for Ollama's. */
+const DOCTOR_TIMEOUT_MS = 10_000;
+const DOCTOR_CLOSE_MS = 2_000;
+
+/** @returns the exit status */
+async function runDoctor(options: Options, json: boolean): Promise<number> {
+  const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
+  const signal = stopSignal();
+  const rememberIn = rememberedFileSystem(stateDir);
+  const transport = openTransport(options.share, {
+    create: "never",
+    watch: options.watch,
+    clock: systemClock,
+    log: silentLog,
+    ...(rememberIn === undefined ? {} : { rememberIn }),
+  });
+  const courier = new Courier(transport, { sender: "doctor", timeoutMs: DOCTOR_TIMEOUT_MS });
+  const box = {
+    name: options.name,
+    stateDir,
+    ollama: new Ollama({ url: ollamaUrl(options), requestTimeoutMs: DOCTOR_TIMEOUT_MS }),
+    disk: new Box(modelsDir(options)).disk,
+    signal,
+  };
+  const checks = async function* () {
+    yield* examineBox(box);
+    yield* examine({ transport, courier, signal });
+  };
+  try {
+    return await printChecks(checks(), stdoutReport(json), signal);
+  } finally {
+    // The result is known: what a share that hangs keeps is left to the sweep.
+    const closed = courier.close().then(async () => await transport.close());
+    await Promise.race([closed.catch(() => undefined), systemClock.sleep(DOCTOR_CLOSE_MS)]);
+  }
+}
+
+/** Waits for each write: ending the process drops what a slow pipe has not taken. */
+function stdoutReport(json: boolean): Report {
+  const { stdout } = process;
+  const write = async (text: string): Promise<void> => {
+    await new Promise<void>((resolve) => stdout.write(`${text}\n`, () => resolve()));
+  };
+  return {
+    json,
+    // A terminal that does not know its size says 0.
+    width: stdout.isTTY ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
+    line: write,
+    document: async (document) => await write(JSON.stringify(document, null, stdout.isTTY ? 2 : undefined)),
+  };
+}
+
 function readIdentity(name: string | undefined, stateDir: string): Identity {
   const startedAt = isoTime(systemClock.now());
   return { agent: agentName(name), instance: readInstance(stateDir), host: hostname(), startedAt };
@@ -81,7 +146,6 @@ function readIdentity(name: string | undefined, stateDir: string): Identity {
 
 function parts(options: Options, stateDir: string, log: Log) {
   const { share, init, watch, insecureRegistry = [] } = options;
-  const url = parseOllamaUrl(options.ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"));
   return {
     agentVersion: VERSION,
     transport: openTransport(share, {
@@ -91,14 +155,22 @@ function parts(options: Options, stateDir: string, log: Log) {
       log,
       rememberIn: join(stateDir, "file-system"),
     }),
-    ollama: new Ollama({ url, insecureRegistries: insecureRegistry }),
+    ollama: new Ollama({ url: ollamaUrl(options), insecureRegistries: insecureRegistry }),
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,
-    modelsDir: options.ollamaModels ?? (process.env["OLLAMA_MODELS"] || undefined),
+    modelsDir: modelsDir(options),
     clock: systemClock,
     log,
   };
+}
+
+function ollamaUrl({ ollama }: Options): string {
+  return parseOllamaUrl(ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"));
+}
+
+function modelsDir({ ollamaModels }: Options): string | undefined {
+  return ollamaModels ?? (process.env["OLLAMA_MODELS"] || undefined);
 }
 
 const STOP_WITHIN_MS = 9500;

@@ -1,9 +1,9 @@
 // The face gpuctl: command line → session → verb → exit status. Imports exit and client/.
 import { gpuctlCommand } from "./client/command_line.ts";
-import { visibleText } from "./client/format.ts";
 import type { ClientIo } from "./client/io.ts";
 import { runProcess } from "./client/process_io.ts";
 import { runCommandLine } from "./exit.ts";
+import { visibleText } from "./format.ts";
 
 /**
  * Runs gpuctl.

@@ -26,6 +26,9 @@ export const systemClock: Clock = {
   },
 };
 
+/** A clock that is off by more is worth telling of. */
+export const CLOCK_OFF_MS = 5_000;
+
 /** An instant in ms as ISO 8601 in UTC: `2026-01-02T03:04:05.678Z`. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();

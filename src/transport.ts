@@ -1,10 +1,11 @@
-// The seam: what carries commands, responses and state documents. Contract only, no code; imports nothing.
+// The seam: what carries commands, responses and state documents. Contract only, no code; imports the form of a check.
 //
 // Drivers stand in src/transport/. They carry text; they never validate it, retry, or decide. What is true of every
 // transport lives above them, in courier.ts and agent/. Every method may be called concurrently. Every method throws
 // CourierError `unavailable` when the transport cannot be reached (retry with backoff; nothing happened unless the method
 // says otherwise), and `internal` for a failure that it does not know.
 // The suite in tests/conformance/ holds each sentence here against every driver.
+import type { Check } from "./check.ts";
 
 /** Where commands lie: one agent's own inbox, or the shared inbox, which only version 1 uses. */
 export type Inbox = { readonly agent: string } | "shared";
@@ -98,6 +99,13 @@ export interface Transport {
 
   /** What the transport is, for people: `nfs4 at /mnt/shared`. Before `connect()` resolved: what is known. */
   readonly description: string;
+
+  /**
+   * Looks, for `doctor`, at what the transport rests on: is it there, may this process use it, is it set up well. A
+   * check says what was found and what to do; what rests on one that failed may be left out. Works on a handle that is
+   * not connected, leaves nothing behind, never rejects, and ends in bounded time also when the transport hangs.
+   */
+  examine(): AsyncIterable<Check>;
 
   // ---- the sender's side
 

@@ -3,7 +3,16 @@ import { describe, expect, test } from "bun:test";
 import { basename } from "node:path";
 import { exportsOf, functionsOf, importsOf, readSources, type Source } from "./support/sources.ts";
 
-const BASE = ["src/errors.ts", "src/clock.ts", "src/log.ts", "src/protocol.ts", "src/model_name.ts", "src/outage.ts"];
+const BASE = [
+  "src/errors.ts",
+  "src/clock.ts",
+  "src/log.ts",
+  "src/protocol.ts",
+  "src/model_name.ts",
+  "src/format.ts",
+  "src/check.ts",
+  "src/outage.ts",
+];
 const SEAM = [...BASE, "src/transport.ts"];
 const COURIER = ["src/courier.ts", "src/courier/*.ts"];
 
@@ -12,9 +21,11 @@ const COURIER = ["src/courier.ts", "src/courier/*.ts"];
  * protocol errors clock log ← transport ← drivers ← courier, agent/ ← faces. A new file without a row fails.
  */
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
-  { files: "src/{errors,clock,log,protocol,transport}.ts", may: [] },
+  { files: "src/{errors,clock,log,protocol,format}.ts", may: [] },
   { files: "src/model_name.ts", may: ["src/errors.ts"] },
   { files: "src/outage.ts", may: ["src/{clock,errors,log}.ts"] },
+  { files: "src/check.ts", may: ["src/{clock,errors,format}.ts"] },
+  { files: "src/transport.ts", may: ["src/check.ts"] },
   { files: "src/config.ts", may: ["package.json", "src/log.ts"] },
   { files: "src/exit.ts", may: ["src/errors.ts"] },
   { files: "src/transport/retention.ts", may: SEAM },
@@ -24,17 +35,21 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
   { files: "src/courier/*.ts", may: [...SEAM, "src/courier/*.ts"] },
   { files: "src/agent/*.ts", may: [...SEAM, "src/agent/*.ts"] },
+  { files: "src/doctor.ts", may: [...SEAM, ...COURIER] },
   { files: "src/server/*.{ts,json}", may: [...SEAM, ...COURIER, "src/{config,exit}.ts", "src/server/*.{ts,json}"] },
   { files: "src/client/process_io.ts", may: [...SEAM, "src/client/io.ts", "src/transport/open.ts"] },
-  { files: "src/client/*.ts", may: [...SEAM, ...COURIER, "src/{config,exit}.ts", "src/client/*.ts"] },
-  { files: "src/agent.ts", may: [...SEAM, "src/{config,exit}.ts", "src/transport/open.ts", "src/agent/*.ts"] },
+  { files: "src/client/*.ts", may: [...SEAM, ...COURIER, "src/{config,exit,doctor}.ts", "src/client/*.ts"] },
+  {
+    files: "src/agent.ts",
+    may: [...SEAM, "src/{config,exit,doctor,courier}.ts", "src/transport/open.ts", "src/agent/*.ts"],
+  },
   { files: "src/server.ts", may: [...SEAM, "src/{config,exit}.ts", "src/transport/open.ts", "src/server/*.ts"] },
   { files: "src/client.ts", may: [...SEAM, "src/{config,exit}.ts", "src/client/*.ts"] },
 ];
 
 /** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/courier/document_schemas.ts", "src/{agent,server}/*.ts"],
+  zod: ["src/protocol.ts", "src/courier/{document_schemas,doctor_document}.ts", "src/{agent,server}/*.ts"],
   pino: ["src/log.ts"],
   ollama: ["src/agent/ollama*.ts"],
   "@commander-js/extra-typings": ["src/{config,exit}.ts", "src/{agent,server,client}.ts", "src/client/command_line.ts"],
@@ -42,9 +57,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "cli-table3": ["src/client/table.ts"],
   hono: ["src/server/*.ts"],
   "@hono/zod-openapi": ["src/server/*.ts"],
-  "bun:sqlite": ["src/agent/ledger.ts", "src/server/*.ts"],
+  "bun:sqlite": ["src/agent/ledger{,_check}.ts", "src/server/*.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
-  "node:fs": ["src/transport/share/*.ts", "src/agent/{box,identity}.ts", "src/server/{store,catalog}.ts"],
+  "node:fs": ["src/transport/share/*.ts", "src/agent/{box,identity,examine}.ts", "src/server/{store,catalog}.ts"],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
 const FACES = ["src/agent.ts", "src/server.ts", "src/client.ts"];

@@ -12,11 +12,13 @@ const FACES = { "gpu-agent": "agent.ts", "gpu-server": "server.ts", gpuctl: "cli
 /** The verbs that have flags of their own. */
 const HELP: readonly (readonly [keyof typeof FACES, ...string[]])[] = [
   ["gpu-agent"],
+  ["gpu-agent", "doctor"],
   ["gpu-server"],
   ["gpu-server", "token", "add"],
   ["gpu-server", "token", "list"],
   ["gpuctl"],
   ["gpuctl", "list"],
+  ["gpuctl", "doctor"],
 ];
 
 const documents = await readDocuments();

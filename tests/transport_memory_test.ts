@@ -17,6 +17,7 @@ describeTransport("memory", {
   },
   cannot: {
     "connect() throws unavailable when the transport is not there, and resolves when it is": NEVER_AWAY,
+    "examine() says what failed and what to do while the transport is away": NEVER_AWAY,
     "every method throws unavailable while the transport is away, and works when it is back": NEVER_AWAY,
     "receive() says once that it is interrupted and once that it is restored, and goes on by itself": NEVER_AWAY,
     "openReplies() goes on by itself when the transport was away": NEVER_AWAY,

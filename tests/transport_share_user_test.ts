@@ -56,6 +56,17 @@ describe("an ordinary user", () => {
       { id: "list-1", content: { text: "{}" } },
       { id: "list-2", content: { refused: "may not be read by this user" } },
     ]);
+    for (const [check, subject] of [
+      ["folder", "gpu_commands"],
+      ["folder", "gpu_status/.tmp"],
+      ["create", null],
+    ]) {
+      const message = expect.stringMatching(
+        /permission denied for uid \d+, gid \d+: \/\S+ is owned by \d+:\d+, mode 0/,
+      );
+      const hint = expect.stringMatching(/sudo chgrp \d+ .* && sudo chmod g\+rwxs /);
+      expect(seen["checks"]).toContainEqual({ check, subject, result: "failed", message, hint });
+    }
     for (const [action, path] of Object.entries({ send: commands, publishState: status, openReplies: status })) {
       expect(seen[action]).toMatchObject({ code: "forbidden" });
       expect(JSON.stringify(seen[action])).toContain(path);
@@ -70,8 +81,10 @@ describe("an ordinary user", () => {
     const folder = newFolder();
     await connected(folder);
     chmodSync(folder.root, ROOT_USER ? 0o700 : 0);
-    const { connected: failure } = await seenByUser(folder.root);
+    const { connected: failure, checks } = await seenByUser(folder.root);
     chmodSync(folder.root, 0o755);
+    expect(checks).toMatchObject([{ check: "mount", result: "failed" }]);
+    expect(JSON.stringify(checks)).toContain("permission denied for uid");
     expect(failure).toMatchObject({ code: "unavailable" });
     expect(JSON.stringify(failure)).toContain("permission denied for uid");
   });

@@ -2,8 +2,8 @@
 
 import { agentsDocument } from "../courier/documents.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
+import { formatAgo, formatBytes, formatDuration } from "../format.ts";
 import { isEnded } from "../protocol.ts";
-import { formatAgo, formatBytes, formatDuration } from "./format.ts";
 import { askEach, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";

@@ -1,7 +1,7 @@
 // How a pull is told on a terminal: one bar per agent. Imports cli-progress, the protocol's types, formats, progress.
 import { MultiBar, type Options, type Params, type SingleBar } from "cli-progress";
+import { formatBytes, formatDuration, visibleText } from "../format.ts";
 import type { Job } from "../protocol.ts";
-import { formatBytes, formatDuration, visibleText } from "./format.ts";
 import type { Screen } from "./io.ts";
 import { jobPercent } from "./job_text.ts";
 import type { Progress } from "./progress.ts";

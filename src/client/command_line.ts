@@ -4,11 +4,12 @@ import type { Agents } from "../courier.ts";
 import { CourierError } from "../errors.ts";
 import { ExitStatus, printError } from "../exit.ts";
 import { listAgents, pingAgents } from "./agents.ts";
+import { runDoctor } from "./doctor.ts";
 import type { ClientIo } from "./io.ts";
 import { listJobs } from "./jobs.ts";
 import { listModels, removeModel } from "./models.ts";
 import { pullModel } from "./pull.ts";
-import { runInSession, type Session } from "./session.ts";
+import { connected, runInSession, type Verb } from "./session.ts";
 
 const DEFAULT_TIMEOUT_S = 30;
 const DEFAULT_WIDTH = 80;
@@ -30,19 +31,27 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   });
   if (isJson()) program.showHelpAfterError(false);
 
-  const run = async (verb: (session: Session) => Promise<number>): Promise<void> => {
+  const runUnconnected: Run = async (verb) => {
     const { share, watch, timeout, agent, all = false } = program.opts();
     const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
     const options = { share, watch, timeoutMs: timeout * 1000, agents, json: isJson() };
     const status = await runInSession(io, options, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
+  const run: Run = async (verb) => await runUnconnected(connected(verb));
   addAgentVerbs(program, run);
   addModelVerbs(program, run);
+  program
+    .command("doctor")
+    .description(
+      "Look at the share and the agents, and say what is wrong and what to do. Exits with 1 when something failed.",
+    )
+    .addHelpText("after", examples("doctor", "doctor --json | jq '.checks[] | select(.result == \"failed\")'"))
+    .action(async () => await runUnconnected(runDoctor));
   return { program, isJson };
 }
 
-type Run = (verb: (session: Session) => Promise<number>) => Promise<void>;
+type Run = (verb: Verb) => Promise<void>;
 type Program = ReturnType<typeof baseCommand>;
 
 function baseCommand() {

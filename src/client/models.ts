@@ -1,8 +1,8 @@
 // The verbs about installed models: list, rm. Imports courier, its documents, model names, and the client's output.
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import type { Unavailable } from "../courier/models.ts";
+import { formatAgo, formatBytes } from "../format.ts";
 import { normalModelName } from "../model_name.ts";
-import { formatAgo, formatBytes } from "./format.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Printer } from "./printer.ts";
 import type { Session } from "./session.ts";

@@ -1,6 +1,6 @@
 // What a verb prints with: text, tables, JSON documents, errors. Imports config's way of printing errors, table, format, io.
 import { printError } from "../exit.ts";
-import { visibleText } from "./format.ts";
+import { visibleText } from "../format.ts";
 import type { ClientIo } from "./io.ts";
 import { type Column, formatTable } from "./table.ts";
 
@@ -19,6 +19,11 @@ export class Printer {
 
   get isTerminal(): boolean {
     return this.#io.stdout.isTTY === true;
+  }
+
+  /** In columns; what is no terminal has no end. */
+  get width(): number {
+    return this.isTerminal ? this.#io.stdout.columns || DEFAULT_WIDTH : Number.POSITIVE_INFINITY;
   }
 
   line(text: string): void {
@@ -49,9 +54,8 @@ export class Printer {
   }
 
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
-    const width = this.isTerminal ? this.#io.stdout.columns || DEFAULT_WIDTH : Number.POSITIVE_INFINITY;
     const safe = rows.map((row) => row.map((cell) => visibleText(cell)));
-    const [head = "", ...body] = formatTable(columns, safe, width).split(/(?<=\n)/);
+    const [head = "", ...body] = formatTable(columns, safe, this.width).split(/(?<=\n)/);
     const bold = this.isTerminal && this.#io.color;
     this.#io.stdout.write(`${bold ? `\u001b[1m${head.trimEnd()}\u001b[22m\n` : head}${body.join("")}`);
   }

@@ -24,30 +24,35 @@ export interface Session {
   readonly agents: Agents | undefined;
 }
 
+/** @returns the exit status */
+export type Verb = (session: Session) => Promise<number>;
+
 /** How long after Ctrl-C a verb, and then the cleaning up, may take: on a hung share neither would ever end. */
 const STOP_GRACE_MS = 2_000;
 /** The longest that a timer can be set for. */
 const FOREVER_MS = 2 ** 31 - 1;
 
+/** A verb that needs the transport. @throws CourierError `unavailable` when it cannot be reached */
+export function connected(verb: Verb): Verb {
+  return async (session) => {
+    await session.transport.connect();
+    return await verb(session);
+  };
+}
+
 /**
  * Runs a verb and gives everything up that it used.
+ * @param verb gets a transport that is not connected
  * @returns the exit status
- * @throws whatever the verb throws; CourierError `unavailable` when the transport cannot be reached; `cancelled`
+ * @throws whatever the verb throws; `cancelled`
  */
-export async function runInSession(
-  io: ClientIo,
-  options: SessionOptions,
-  verb: (session: Session) => Promise<number>,
-): Promise<number> {
+export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
   const transport = await io.open(options.share, options.watch);
   const courier = new Courier(transport, { sender: "gpuctl", timeoutMs: options.timeoutMs, clock: io.clock });
   const printer = new Printer(io, options.json);
-  const connectAndRun = async (): Promise<number> => {
-    await transport.connect();
-    return await verb({ courier, transport, printer, io, timeoutMs: options.timeoutMs, agents: options.agents });
-  };
+  const { timeoutMs, agents } = options;
   try {
-    return await untilStopped(connectAndRun(), io);
+    return await untilStopped(verb({ courier, transport, printer, io, timeoutMs, agents }), io);
   } finally {
     // The result is known: a reply folder that cannot be removed now is left to the sweep.
     await Promise.race([close(courier, transport), io.clock.sleep(STOP_GRACE_MS)]);

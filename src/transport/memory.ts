@@ -1,6 +1,7 @@
 // The memory transport: the reference that every driver is compared with, and what tests of the layers above run on.
 // Imports the seam, the rules of the sweep, errors and the clock. Nothing here outlives the process.
 import { createHash } from "node:crypto";
+import { about, type Check } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { CourierError } from "../errors.ts";
 import type {
@@ -83,6 +84,10 @@ class MemoryTransport implements Transport {
 
   now(): number {
     return this.#store.clock.now();
+  }
+
+  async *examine(): AsyncIterable<Check> {
+    yield about("memory").ok("Lives in this process only");
   }
 
   async send(inbox: Inbox, id: string, text: string): Promise<void> {

@@ -97,6 +97,35 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "examine() finds nothing failed when all is well, connected or not, and leaves nothing behind",
+    run: async ({ handle, connected }) => {
+      const open = await connected();
+      await open.openInbox(GPU);
+      for (const transport of [handle(), open]) {
+        const checks = await Array.fromAsync(transport.examine());
+        expect(checks.filter(({ result }) => result === "failed")).toEqual([]);
+        const names = checks.map(({ check, subject }) => `${check} ${subject}`);
+        expect([names.length > 0, new Set(names).size]).toEqual([true, names.length]);
+      }
+      expect(await open.readStates()).toEqual([]);
+      const heard = await Heard.at(open, "shared");
+      await open.send("shared", "ping-1", "{}", FAST);
+      await until(() => heard.ids.length === 1);
+      expect(heard.refused).toEqual([]);
+    },
+  },
+  {
+    name: "examine() says what failed and what to do while the transport is away",
+    run: async ({ store, connected }) => {
+      const transport = await connected();
+      await store.interrupt();
+      const failed = (await Array.fromAsync(transport.examine())).filter(({ result }) => result === "failed");
+      await store.restore();
+      expect(failed.length).toBeGreaterThan(0);
+      for (const { message, hint } of failed) expect([message === "", hint === null]).toEqual([false, false]);
+    },
+  },
+  {
     name: "every method throws unavailable while the transport is away, and works when it is back",
     run: async ({ store, connected }) => {
       const transport = await connected();

@@ -37,6 +37,7 @@ const seen = {
   description: transport.description,
   clockOffsetMs: transport.now() - Date.now(),
   deliveries,
+  checks: await Array.fromAsync(transport.examine()),
   send: await failureOf(transport.send("shared", "list-9", "{}", { durable: false })),
   publishState: await failureOf(transport.publishState("gpu-9", "{}")),
   openReplies: await failureOf(

@@ -1,5 +1,6 @@
 // The share driver: the seam over a shared folder. Imports the seam, errors and its own files.
 import { join } from "node:path";
+import type { Check } from "../../check.ts";
 import { CourierError } from "../../errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type {
@@ -17,10 +18,12 @@ import type {
 } from "../../transport.ts";
 import { type Holder, takeClaim } from "./claims.ts";
 import { Cure } from "./cure.ts";
+import { examineShare } from "./examine.ts";
 import { isDenied, isGone, shareFailure } from "./failures.ts";
 import { watchInbox } from "./inbox.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
 import { deliveryKey } from "./letter.ts";
+import { poolPrimitives } from "./network_primitives.ts";
 import { publishFile, sampleTime } from "./publish.ts";
 import { isListed, lookUp } from "./read.ts";
 import { Replies } from "./replies.ts";
@@ -38,15 +41,17 @@ export class ShareTransport implements Transport {
   readonly #sweeps: Sweeps;
   readonly #open = new Set<Closable>();
   readonly #replies = new Set<Replies>();
-  readonly #curesOldBackends: boolean;
+  readonly #options: ShareOptions;
+  readonly #calls: FileCalls | undefined;
   #isConnected = false;
 
   /** @param root the shared folder, absolute */
   constructor(root: string, options: ShareOptions, calls?: FileCalls) {
     this.#share = new Share(root, options, calls);
     this.#states = new States(this.#share);
-    this.#curesOldBackends = options.curesOldBackends ?? false;
     this.#sweeps = new Sweeps(this.#share);
+    this.#options = options;
+    this.#calls = calls;
   }
 
   async connect(): Promise<void> {
@@ -61,7 +66,7 @@ export class ShareTransport implements Transport {
       throw new CourierError("unavailable", failure.message, { hint: failure.hint, cause: error });
     }
     this.#isConnected = true;
-    if (!this.#curesOldBackends) return;
+    if (this.#options.curesOldBackends !== true) return;
     const cure = new Cure(this.#share);
     this.#closable(async () => await cure.close());
   }
@@ -81,6 +86,10 @@ export class ShareTransport implements Transport {
   get description(): string {
     const { description, time } = this.#share;
     return this.#isConnected && !time.isInStep ? `${description} (read-only: by this machine's clock)` : description;
+  }
+
+  examine(): AsyncIterable<Check> {
+    return examineShare(this.#share.layout.root, this.#calls?.network ?? poolPrimitives, this.#options);
   }
 
   async send(inbox: Inbox, id: string, text: string, { durable }: PublishOptions): Promise<void> {

@@ -97,6 +97,7 @@ async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {
   }
 }
 
-function ownership({ uid, gid, mode }: Facts): string {
+/** Owner and mode, as the messages tell them. */
+export function ownership({ uid, gid, mode }: Facts): string {
   return `owned by ${uid}:${gid}, mode ${mode.toString(8).padStart(4, "0")}`;
 }

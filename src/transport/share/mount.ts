@@ -1,6 +1,7 @@
-// What kind of file system the share is on, and whether it is the one it was. Imports node:fs for /proc and state files.
+// What kind of file system the share is on, and whether it is the one it was. Imports the mount table; node:fs for state files.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { systemCode } from "../../errors.ts";
+import { mountOf, readMounts } from "./mount_table.ts";
 
 /** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
 const LOCAL: Readonly<Record<number, string>> = {
@@ -46,18 +47,7 @@ export function kindOf(magic: number): Kind {
  * @returns null when the device is in no mount entry, as on btrfs
  */
 export function mountedAs(device: bigint): string | null {
-  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
-  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);
-  const line = readMounts().find((entry) => entry.split(" ")[2] === `${major}:${minor}`);
-  return line?.split(" - ")[1]?.split(" ")[0] ?? null;
-}
-
-function readMounts(): string[] {
-  try {
-    return readFileSync("/proc/self/mountinfo", "utf8").split("\n");
-  } catch {
-    return [];
-  }
+  return mountOf(readMounts(), device)?.type ?? null;
 }
 
 /** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */

@@ -47,6 +47,14 @@ export function formatAgo(instant: string | null, nowMs: number): string {
 }
 
 /**
+ * How far a machine's clock is off: `1 h behind`, `34 s ahead of`; what follows says of which clock.
+ * @param offsetMs the right clock minus the machine's
+ */
+export function formatOffset(offsetMs: number): string {
+  return `${formatDuration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead of"}`;
+}
+
+/**
  * Text of the share as it may stand on a terminal: what would move the cursor, colour, or turn the direction of writing
  * becomes a space. Line breaks stay.
  */

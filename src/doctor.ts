@@ -1,0 +1,99 @@
+// The doctor of gpuctl and gpu-agent: looks at the transport and at the fleet behind it, and prints what it found.
+// Imports the form of a check, courier, errors, formats and the seam's type.
+import { about, type Check } from "./check.ts";
+import type { DoctorDocument } from "./courier/doctor_document.ts";
+import { examineFleet } from "./courier/examine.ts";
+import type { Agents, Courier } from "./courier.ts";
+import { CourierError } from "./errors.ts";
+import { visibleText } from "./format.ts";
+import type { Transport } from "./transport.ts";
+
+/** Where the report goes. */
+export interface Report {
+  readonly json: boolean;
+  /** In columns; Infinity leaves every check on one line. */
+  readonly width: number;
+  /** Resolves when it is out, where that matters. */
+  line(text: string): void | Promise<void>;
+  document(document: DoctorDocument): void | Promise<void>;
+}
+
+export interface Examined {
+  readonly transport: Transport;
+  readonly courier: Courier;
+  /** Undefined: all. */
+  readonly agents?: Agents | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Everything that can be seen from this machine. Never rejects. */
+export async function* examine({ transport, courier, agents, signal }: Examined): AsyncGenerator<Check> {
+  let hasFailed = false;
+  for await (const check of transport.examine()) {
+    hasFailed ||= check.result === "failed";
+    yield check;
+  }
+  try {
+    await transport.connect();
+    const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
+    yield* examineFleet(views, async (agent) => await courier.ping(agent, { signal }));
+  } catch (error) {
+    // Most often it was told above, with more.
+    if (!hasFailed) yield about("fleet").failedBy(error);
+  }
+}
+
+/**
+ * Prints each check as soon as it is made; under `--json` one document at the end.
+ * @returns the exit status: 1 when a check failed
+ * @throws CourierError `cancelled` when the signal aborted
+ */
+export async function printChecks(checks: AsyncIterable<Check>, report: Report, signal: AbortSignal): Promise<number> {
+  const made: Check[] = [];
+  for await (const check of checks) {
+    if (signal.aborted) throw new CourierError("cancelled", "Stopped before everything was looked at");
+    made.push(check);
+    if (!report.json) await report.line(formatCheck(check, report.width));
+  }
+  const result = worstOf(made);
+  if (report.json) await report.document({ result, checks: made });
+  else await report.line(`\n${summary(made)}`);
+  return result === "failed" ? 1 : 0;
+}
+
+const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
+
+function formatCheck({ check, subject, result, message, hint }: Check, width: number): string {
+  const name = subject === null ? check : `${check} ${subject}`;
+  const told = wrap(`${MARKS[result]} ${name}: ${message}`, width, "", "  ");
+  return hint === null ? told : `${told}\n${wrap(hint, width, "    ", "    ")}`;
+}
+
+/** Foreign text on lines of at most `width`; a word that is longer stays whole, so that a path can be copied. */
+function wrap(text: string, width: number, indent: string, hanging: string): string {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of visibleText(text).split(/\s+/)) {
+    const longer = line.trim() === "" ? `${line}${word}` : `${line} ${word}`;
+    if (Bun.stringWidth(longer) <= width || line.trim() === "") {
+      line = longer;
+      continue;
+    }
+    lines.push(line);
+    line = `${hanging}${word}`;
+  }
+  return [...lines, line].join("\n");
+}
+
+function summary(checks: readonly Check[]): string {
+  const count = (result: Check["result"]): number => checks.filter((check) => check.result === result).length;
+  const [warnings, failed] = [count("warning"), count("failed")];
+  const counts = [`${count("ok")} ok`, `${warnings} ${warnings === 1 ? "warning" : "warnings"}`, `${failed} failed`];
+  const rest = failed === 0 ? "" : "\nMend what failed and run it again: what rests on it was not looked at";
+  return `${checks.length} checks: ${counts.join(", ")}${rest}`;
+}
+
+function worstOf(checks: readonly Check[]): Check["result"] {
+  const results = new Set(checks.map(({ result }) => result));
+  return results.has("failed") ? "failed" : results.has("warning") ? "warning" : "ok";
+}

@@ -1,0 +1,147 @@
+// What `doctor` looks at on a share: the mount, the folders, how files behave, free space, what was left over.
+// Imports the form of a check, clock, errors, formats and the driver's own files; node:fs for the space alone.
+import { statfs } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { about, type Check } from "../../check.ts";
+import type { Clock } from "../../clock.ts";
+import { CourierError, systemCode } from "../../errors.ts";
+import { formatBytes } from "../../format.ts";
+import { examineFiles } from "./examine_files.ts";
+import { examineFolders } from "./examine_folders.ts";
+import { examineLeftovers } from "./examine_leftovers.ts";
+import { shareFailure } from "./failures.ts";
+import { Gate } from "./gate.ts";
+import { Layout } from "./layout.ts";
+import { kindOf, readRememberedKind } from "./mount.ts";
+import { adviseOnMount } from "./mount_advice.ts";
+import { type Mount, mountAt, mountOf, readMounts } from "./mount_table.ts";
+import { gatedPrimitives } from "./network_primitives.ts";
+import type { Facts, Primitives } from "./primitives.ts";
+
+/** What the parts of an examination have. Every call passes one gate: a share that hangs ends each of them soon. */
+export interface Ground {
+  readonly layout: Layout;
+  readonly fs: Primitives;
+  readonly clock: Clock;
+}
+
+/** A top folder that is there, with what it holds: nothing is asked for that no listing has shown. */
+export interface Top {
+  readonly path: string;
+  readonly facts: Facts;
+  readonly names: readonly string[];
+}
+
+export interface ExamineOptions {
+  readonly clock: Clock;
+  /** As in `ShareOptions`; only read. */
+  readonly rememberIn?: string;
+}
+
+/** Less room than this is worth a word: a response may take 4 MiB, and there may be many. */
+const LITTLE_BYTES = 100_000_000;
+const LITTLE_FILES = 1_000;
+
+/** @param network ungated file calls that block no event loop: used here also where the share is local */
+export async function* examineShare(root: string, network: Primitives, options: ExamineOptions): AsyncGenerator<Check> {
+  const gate = new Gate(options.clock);
+  const ground = { layout: new Layout(root), fs: gatedPrimitives(network, gate), clock: options.clock };
+  // Known without asking the share, which may hang.
+  const named = mountAt(readMounts(), root);
+  let mount: Mount | null;
+  try {
+    mount = await findMount(ground, named, options);
+  } catch (error) {
+    yield about("mount").failedBy(await mountFailure(error, ground, named));
+    if (named !== null) yield* adviseOnMount(named);
+    return;
+  }
+  yield checkMount(mount, root);
+  if (mount !== null) yield* adviseOnMount(mount);
+  const tops = yield* examineFolders(ground);
+  const offsetMs = yield* examineFiles(ground, tops);
+  yield* orFailure(ground, "space", async () => await examineSpace(root, gate));
+  const nowMs = options.clock.now() + (offsetMs ?? 0);
+  if (tops.length > 0) yield* orFailure(ground, "leftovers", async () => await examineLeftovers(ground, tops, nowMs));
+}
+
+async function* orFailure(ground: Ground, name: string, run: () => Promise<Check>): AsyncGenerator<Check> {
+  const { root } = ground.layout;
+  yield await run().catch(async (error: unknown) => {
+    return about(name).failedBy(await shareFailure(error, "look", root, ground.fs));
+  });
+}
+
+/**
+ * What the share is on; null where the kernel has no line for it.
+ * @throws CourierError when it is not there, or is not what it was
+ */
+async function findMount(
+  { layout: { root, commands, status }, fs }: Ground,
+  named: Mount | null,
+  { rememberIn }: ExamineOptions,
+): Promise<Mount | null> {
+  const facts = await statRoot(fs, root);
+  const { name, isNetwork } = kindOf(await fs.statfs(root));
+  // A link in the path leads elsewhere than its text.
+  const mount = mountOf(readMounts(), facts.dev, named) ?? named;
+  const remembered = rememberIn === undefined ? null : readRememberedKind(rememberIn);
+  if (remembered !== null && remembered !== name) {
+    throw new CourierError("unavailable", `${root} is on ${name}, it was on ${remembered}: not mounted?`, {
+      hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
+    });
+  }
+  const names = (await fs.readdir(root)).map((each) => join(root, each));
+  if (names.includes(commands.path) || names.includes(status.path)) return mount;
+  const [what, hint] = isNetwork
+    ? ["a new share?", "Start gpu-agent: it makes the folders of a new share"]
+    : ["not mounted?", `sudo mount ${root}; a new share on a local disk: start gpu-agent once with --init`];
+  throw new CourierError("unavailable", `${root}, on ${mount?.type ?? name}, holds nothing of ours: ${what}`, { hint });
+}
+
+function checkMount(mount: Mount | null, root: string): Check {
+  const check = about("mount");
+  if (mount === null) return check.ok(`${root} is there, on a file system that the kernel does not list`);
+  const { type, point, source, options } = mount;
+  if (options.includes("ro")) {
+    return check.failed(`${type} at ${point} is mounted read-only`, `sudo mount -o remount,rw ${point}`);
+  }
+  const isRemote = source.includes(":") || source.startsWith("//");
+  return check.ok(`${type} at ${point}, ${isRemote ? `from ${source}` : "a disk of this machine"}`);
+}
+
+async function mountFailure(
+  error: unknown,
+  { layout: { root }, fs }: Ground,
+  named: Mount | null,
+): Promise<CourierError> {
+  const failure = await shareFailure(error, "look", root, fs);
+  if (failure.message.includes(root)) return failure;
+  const where = named === null ? root : `${root}, ${named.type} from ${named.source}`;
+  return new CourierError(failure.code, `${where}: ${failure.message}`, { hint: failure.hint, cause: failure });
+}
+
+async function statRoot(fs: Primitives, root: string): Promise<Facts> {
+  const hint = "Mount it, or name the shared folder with --share";
+  try {
+    const facts = await fs.stat(root);
+    if (facts.kind === "folder") return facts;
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    throw new CourierError("unavailable", `${root} does not exist: not mounted?`, { hint });
+  }
+  throw new CourierError("unavailable", `${root} is no folder`, { hint });
+}
+
+async function examineSpace(root: string, gate: Gate): Promise<Check> {
+  const check = about("space");
+  const { bavail, bsize, files, ffree } = await gate.run(async () => await promisify(statfs)(root));
+  const free = bavail * bsize;
+  // Some file systems count no files, and say 0 of 0.
+  const freeFiles = files === 0 ? Number.POSITIVE_INFINITY : ffree;
+  const message = `${formatBytes(free)} free${files === 0 ? "" : `, room for ${ffree} files`}`;
+  const hint = "Remove files there or make it larger";
+  if (free === 0 || freeFiles === 0) return check.failed(`The share is full: ${message}`, hint);
+  return free < LITTLE_BYTES || freeFiles < LITTLE_FILES ? check.warning(message, hint) : check.ok(message);
+}

@@ -1,0 +1,130 @@
+// How files behave on the share, tried with probes in .tmp that are removed again, and what its clock says.
+// Imports the form of a check, errors, the driver's own files and node:fs constants.
+import { constants } from "node:fs";
+import { basename, join } from "node:path";
+import { about, type Check, checkClock } from "../../check.ts";
+import { CourierError, systemCode } from "../../errors.ts";
+import type { Ground, Top } from "./examine.ts";
+import { shareFailure } from "./failures.ts";
+import { fileMode, makeRealFolder, realFolder } from "./folders.ts";
+import type { Primitives } from "./primitives.ts";
+import { instantMs } from "./share_clock.ts";
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+const TRIALS = ["create", "exclusive_create", "rename", "link"] as const;
+type Trial = (typeof TRIALS)[number];
+
+/** What was tried in one folder: how long each took that worked, and why the next did not. */
+interface Tried {
+  readonly folder: string;
+  readonly tookMs: Map<Trial, number>;
+  failed: { readonly trial: Trial; readonly error: CourierError } | null;
+  /** The share's clock minus this machine's; null when no file could be made. */
+  offsetMs: number | null;
+}
+
+/**
+ * One check for each trial, and one for the clock. What needs a file is left out where none can be made.
+ * @returns the share's clock minus this machine's, in ms; null when it cannot be told
+ */
+export async function* examineFiles(ground: Ground, tops: readonly Top[]): AsyncGenerator<Check, number | null> {
+  const tried: Tried[] = [];
+  for (const top of tops) tried.push(await tryFiles(ground, top));
+  for (const trial of TRIALS) {
+    const check = about(trial);
+    const failure = tried.find(({ failed }) => failed?.trial === trial)?.failed?.error;
+    const worked = tried.filter(({ tookMs }) => tookMs.has(trial));
+    if (failure !== undefined) yield check.failedBy(failure);
+    else if (worked.length > 0) {
+      const slowestMs = Math.max(...worked.map(({ tookMs }) => tookMs.get(trial) ?? 0));
+      yield check.ok(`Works in ${worked.map(({ folder }) => folder).join(" and ")}: ${slowestMs.toFixed(1)} ms`);
+    }
+  }
+  const offsetMs = tried.find((each) => each.offsetMs !== null)?.offsetMs ?? null;
+  if (offsetMs !== null) yield checkClock(null, offsetMs);
+  return offsetMs;
+}
+
+async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried> {
+  const tried: Tried = { folder: basename(top.path), tookMs: new Map(), failed: null, offsetMs: null };
+  const folder = layout.temporary({ top: top.path, path: top.path });
+  const probe = join(folder, crypto.randomUUID());
+  const [made, moved, linked] = [`${probe}-made`, `${probe}-moved`, `${probe}-linked`];
+  const probes: string[] = [];
+  const steps: Readonly<Record<Trial, () => Promise<void>>> = {
+    create: async () => {
+      if (!top.names.includes(".tmp") || (await realFolder(fs, folder)) === null)
+        await makeRealFolder(fs, folder, top.facts);
+      probes.push(made);
+      const beforeMs = clock.now();
+      const madeAtMs = await createFile(fs, made, fileMode(top.facts));
+      tried.offsetMs = madeAtMs - (beforeMs + clock.now()) / 2;
+    },
+    exclusive_create: async () => await requireTaken(fs, made),
+    rename: async () => {
+      probes.push(moved);
+      await fs.rename(made, moved);
+    },
+    link: async () => {
+      probes.push(linked);
+      await requireLink(fs, moved, linked);
+    },
+  };
+  for (const trial of TRIALS) {
+    const begunMs = clock.monotonic();
+    try {
+      await steps[trial]();
+      tried.tookMs.set(trial, clock.monotonic() - begunMs);
+    } catch (error) {
+      const action = trial.replace("_", " ");
+      tried.failed = { trial, error: await shareFailure(error, `try to ${action}`, folder, fs) };
+      break;
+    }
+  }
+  for (const path of probes) await remove(fs, path);
+  return tried;
+}
+
+/** @returns its mtime, in ms */
+async function createFile(fs: Primitives, path: string, mode: number): Promise<number> {
+  const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  try {
+    return instantMs((await fs.fstat(file)).mtimeNs);
+  } finally {
+    await fs.close(file);
+  }
+}
+
+async function requireTaken(fs: Primitives, path: string): Promise<void> {
+  try {
+    await fs.close(await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return;
+    throw error;
+  }
+  throw new CourierError("internal", `${path} could be made although it was there`, {
+    hint: "This file system cannot carry commands: use NFS, SMB or a local disk",
+  });
+}
+
+async function requireLink(fs: Primitives, existing: string, path: string): Promise<void> {
+  const hint = "Version 1 pulls and deletes are claimed by links and will fail; all else works";
+  try {
+    await fs.link(existing, path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    throw new CourierError("unimplemented", `Cannot link files here: ${code}`, { hint, cause: error });
+  }
+  const { nlink } = await fs.lstat(existing);
+  if (nlink !== 2) throw new CourierError("unimplemented", `A linked file counts ${nlink} names, not 2`, { hint });
+}
+
+/** What is not there any more, or was never made, needs no removing. */
+async function remove(fs: Primitives, path: string): Promise<void> {
+  try {
+    await fs.unlink(path);
+  } catch {
+    // A probe that stays is swept after an hour, like all of .tmp.
+  }
+}

@@ -1,0 +1,105 @@
+// Whether the share's folders are real ones that this user may use, and others too. Imports the form of a check, protocol
+// and the driver's own files.
+import { basename, join } from "node:path";
+import { about, type Check } from "../../check.ts";
+import { AgentName } from "../../protocol.ts";
+import type { Ground, Top } from "./examine.ts";
+import { shareFailure } from "./failures.ts";
+import { describeAccess, ownership, realFolder } from "./folders.ts";
+import type { Facts } from "./primitives.ts";
+
+const GROUP_BITS = 0o060;
+const WORLD_WRITES = 0o002;
+/** With more agents than this, the first ones are looked at. */
+const MAX_INBOXES = 200;
+/** So many inboxes are told of one by one when something is wrong with them. */
+const MAX_TOLD = 10;
+
+/** @returns the top folders that are there and may be read */
+export async function* examineFolders(ground: Ground): AsyncGenerator<Check, Top[]> {
+  const { layout } = ground;
+  const tops: Top[] = [];
+  for (const { path } of [layout.commands, layout.status]) {
+    const found = await openTop(ground, path);
+    if ("check" in found) {
+      yield found;
+      continue;
+    }
+    tops.push(found);
+    yield await examineTop(ground, found);
+  }
+  for (const top of tops) {
+    for (const name of [".tmp", ".claims"]) {
+      if (top.names.includes(name)) yield await examineFolder(ground, "folder", join(top.path, name), top);
+    }
+  }
+  const commands = tops.find(({ path }) => path === layout.commands.path);
+  if (commands !== undefined) yield* examineInboxes(ground, commands);
+  return tops;
+}
+
+async function openTop({ layout: { root }, fs }: Ground, path: string): Promise<Top | Check> {
+  const check = about("folder", basename(path));
+  try {
+    // Only what a listing shows is asked for.
+    const facts = (await fs.readdir(root)).includes(basename(path)) ? await realFolder(fs, path) : null;
+    if (facts !== null) return { path, facts, names: await fs.readdir(path) };
+    return check.failed(`${path} is not there: not mounted?`, "Mount the share, or start gpu-agent once with --init");
+  } catch (error) {
+    return check.failedBy(await shareFailure(error, "look", path, fs));
+  }
+}
+
+async function examineTop({ fs }: Ground, { path, facts }: Top): Promise<Check> {
+  const check = about("folder", basename(path));
+  if (!mayWrite(facts)) return await denied(check, fs, path);
+  if ((facts.mode & WORLD_WRITES) === 0) return check.ok(`May be written: ${ownership(facts)}`);
+  const hint = `Leave it to one group: sudo chmod o-w ${path}`;
+  return check.warning(`Everybody may write in it, and so pull and delete: ${ownership(facts)}`, hint);
+}
+
+/** A folder below a top one takes the group and the read and write bits of that. */
+async function examineFolder({ fs }: Ground, name: string, path: string, top: Top): Promise<Check> {
+  const check = about(name, path.slice(path.indexOf(basename(top.path))));
+  try {
+    const facts = await realFolder(fs, path);
+    if (facts === null) return check.ok("Is gone again");
+    if (!mayWrite(facts)) return await denied(check, fs, path);
+    if (!isNarrower(facts, top.facts)) return check.ok(`May be written: ${ownership(facts)}`);
+    const mode = (top.facts.mode & 0o777).toString(8);
+    const hint = `sudo chgrp ${top.facts.gid} ${path} && sudo chmod 2${mode} ${path}`;
+    return check.warning(`Others cannot use it: ${ownership(facts)}; its parent is ${ownership(top.facts)}`, hint);
+  } catch (error) {
+    return check.failedBy(await shareFailure(error, "look", path, fs));
+  }
+}
+
+/** One check for all when all is well. */
+async function* examineInboxes(ground: Ground, top: Top): AsyncGenerator<Check> {
+  const names = top.names.filter((name) => AgentName.safeParse(name).success);
+  const wrong: Check[] = [];
+  for (const name of names.slice(0, MAX_INBOXES)) {
+    const check = await examineFolder(ground, "inbox", join(top.path, name), top);
+    if (check.result !== "ok") wrong.push({ ...check, subject: name });
+  }
+  yield* wrong.slice(0, MAX_TOLD);
+  if (wrong.length === 0) yield about("inbox").ok(`May be written: ${names.length} of agents`);
+}
+
+async function denied(check: ReturnType<typeof about>, fs: Ground["fs"], path: string): Promise<Check> {
+  const access = await describeAccess(fs, path);
+  return check.failed(access?.state ?? `permission denied for ${path}`, access?.hint);
+}
+
+/** By its modes; what a file server decides besides is seen by trying. */
+function mayWrite({ uid, gid, mode }: Facts): boolean {
+  const user = process.geteuid?.() ?? 0;
+  const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
+  const bits = user === uid ? mode >> 6 : groups.includes(gid) ? mode >> 3 : mode;
+  return user === 0 || (bits & 0o3) === 0o3;
+}
+
+function isNarrower(folder: Facts, top: Facts): boolean {
+  const wanted = top.mode & GROUP_BITS;
+  return folder.gid !== top.gid || (folder.mode & wanted) !== wanted;
+}

@@ -1,0 +1,84 @@
+// What the options of a network mount mean for us, and what to do about them. Pure; imports the form of a check.
+import { about, type Check } from "../../check.ts";
+import type { Mount } from "./mount_table.ts";
+
+interface Advice {
+  readonly result: "warning" | "failed";
+  readonly message: string;
+  readonly hint: string;
+}
+
+const REMOUNT = "Mount it without, with vers=4.2,hard and otherwise the defaults";
+
+/** Measured on Linux 6.1, NFSv3 and v4.2, 2026-11. */
+const NFS_OPTIONS: Readonly<Record<string, Advice>> = {
+  nocto: { result: "failed", message: "Files of other machines stay unseen for up to 60 s", hint: REMOUNT },
+  soft: {
+    result: "warning",
+    message: "While its server is away, calls fail after a while, and what was being written may be lost",
+    hint: REMOUNT,
+  },
+  softerr: {
+    result: "warning",
+    message: "While its server is away, calls fail, or give an old listing for a new one",
+    hint: REMOUNT,
+  },
+  noac: { result: "warning", message: "Each look costs 3 to 15 calls of its server instead of 1", hint: REMOUNT },
+  "lookupcache=none": {
+    result: "warning",
+    message: "Each look costs 3 to 15 calls of its server instead of 1",
+    hint: "For an old backend on this machine lookupcache=pos is enough; for all else leave it out",
+  },
+  "acdirmin=0": {
+    result: "warning",
+    message: "Nothing of a folder is remembered: each look costs several calls of its server",
+    hint: "Leave actimeo, acdirmin and acdirmax out: a fresh listing asks the server in any case",
+  },
+  "vers=3": {
+    result: "warning",
+    message: "Two changes within 4 ms may be seen as one until the next change, or for up to 10 s",
+    hint: "Mount it with vers=4.2 where its server can",
+  },
+};
+
+const SMB_OPTIONS: Readonly<Record<string, Advice>> = {
+  "cache=loose": {
+    result: "failed",
+    message: "Files of other machines are seen late, or as they were",
+    hint: "Mount it with cache=strict, the default",
+  },
+};
+
+const OPTIONS_OF: Readonly<Record<string, Readonly<Record<string, Advice>>>> = {
+  nfs: NFS_OPTIONS,
+  nfs4: NFS_OPTIONS,
+  cifs: SMB_OPTIONS,
+  smb3: SMB_OPTIONS,
+};
+
+/** One check for each option that matters, or one that all is well. */
+export function adviseOnMount({ type, options }: Mount): Check[] {
+  const known = OPTIONS_OF[type];
+  if (known === undefined) return [];
+  const found = options.flatMap((option) => {
+    const advice = known[option];
+    return advice === undefined ? [] : [about("mount_options", option)[advice.result](advice.message, advice.hint)];
+  });
+  const told = options.filter((option) => /^(?:vers=.*|hard|lookupcache=.*|ac(?:dir|reg)m(?:in|ax)=.*)$/.test(option));
+  const checks =
+    found.length > 0 ? found : [about("mount_options").ok(`${told.join(", ") || "the defaults"}: as they should be`)];
+  return known === NFS_OPTIONS ? [...checks, adviseOldBackend(options)] : checks;
+}
+
+/** An old backend asks for a file by its name, and the kernel remembers "not there". */
+function adviseOldBackend(options: readonly string[]): Check {
+  const check = about("old_backend");
+  if (options.some((option) => option === "lookupcache=pos" || option === "lookupcache=none" || option === "noac"))
+    return check.ok("An old backend on this machine sees its answers at once");
+  const lookup = options.find((option) => option.startsWith("acdirmax="));
+  const seconds = lookup === undefined ? 60 : Number(lookup.split("=")[1]);
+  return check.ok(
+    `An old backend on this machine may see its answers up to ${seconds} s late`,
+    "Only if one runs here: run gpu-server here too, or mount with lookupcache=pos",
+  );
+}

@@ -1,0 +1,150 @@
+// gpuctl doctor and gpu-agent doctor as processes, on real folders.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Check } from "../../src/check.ts";
+import { DoctorDocument } from "../../src/courier/doctor_document.ts";
+import { type Finished, ProcessSite, until } from "./site.ts";
+
+const NO_OLLAMA = "http://127.0.0.1:9";
+const CLIENT = join(import.meta.dir, "../../src/client.ts");
+
+let site: ProcessSite;
+beforeEach(() => {
+  site = new ProcessSite();
+});
+afterEach(async () => await site.close());
+
+async function agentDoctor(name: string, ollama: string, ...args: readonly string[]): Promise<Finished> {
+  const state = ["--state-dir", join(site.dir, `agent-${name}`), "--name", name, "--ollama", ollama];
+  return await site.run("agent.ts", ["doctor", "--share", site.share, ...state, ...args]);
+}
+
+function checksOf({ stdout }: Finished): Check[] {
+  return DoctorDocument.parse(JSON.parse(stdout)).checks;
+}
+
+function named(finished: Finished, name: string): Check {
+  return checksOf(finished).find(({ check }) => check === name) ?? expect.unreachable(`No ${name}: ${finished.stdout}`);
+}
+
+/** What there is on the share, but for the folders that files are written in before they are published. */
+function lying(): string[] {
+  const names = readdirSync(site.share, { recursive: true, encoding: "utf8" });
+  return names.filter((name) => !name.endsWith("/.tmp")).toSorted();
+}
+
+describe("gpu-agent doctor", () => {
+  test("beside the agent that runs finds all well, and leaves share and state directory as they were", async () => {
+    const ollama = await site.ollama();
+    await site.agent("gpu-1", ollama.url);
+    await until(() => site.state("gpu-1")["serves_shared_inbox"] === true, "it serves the shared inbox");
+    await until(() => site.state("gpu-1")["ollama_available"] === true, "it has asked Ollama");
+    const before = [lying(), readdirSync(join(site.dir, "agent-gpu-1")).toSorted()];
+    const finished = await agentDoctor("gpu-1", ollama.url, "--ollama-models", site.dir, "--json");
+    expect([finished.status, finished.stderr]).toEqual([0, ""]);
+    expect([lying(), readdirSync(join(site.dir, "agent-gpu-1")).toSorted()]).toEqual(before);
+    expect(checksOf(finished).filter(({ result }) => result === "failed")).toEqual([]);
+    expect(named(finished, "ledger").message).toEndWith("ledger.db is in use by an agent that runs");
+    expect(named(finished, "ollama").message).toMatch(/^Ollama 0\.\d+\.\d+ answers, with \d+ models?$/);
+    expect(named(finished, "ping")).toMatchObject({ subject: "gpu-1", result: "ok" });
+    expect(named(finished, "shared_inbox").message).toBe("gpu-1 serves it");
+  });
+
+  test("before the first start makes nothing, and says that Ollama is away", async () => {
+    const finished = await agentDoctor("gpu-1", NO_OLLAMA);
+    expect([finished.status, finished.stderr]).toEqual([1, ""]);
+    expect(finished.stdout).toContain(`✓ state_dir: ${site.dir}/agent-gpu-1 is made at the first start\n`);
+    expect(finished.stdout).toMatch(
+      /^✗ ollama: Cannot ask for the version: Ollama at .* refuses the connection\n {4}Start it /m,
+    );
+    expect(existsSync(join(site.dir, "agent-gpu-1"))).toBe(false);
+    expect(lying()).toEqual(["gpu_commands", "gpu_status"]);
+  });
+
+  test("tells a damaged ledger and a wrong name", async () => {
+    mkdirSync(join(site.dir, "agent-No"));
+    writeFileSync(join(site.dir, "agent-No", "ledger.db"), "no database, ".repeat(1_000));
+    const finished = await agentDoctor("No", NO_OLLAMA, "--json");
+    expect(named(finished, "name")).toMatchObject({
+      result: "failed",
+      message: 'Cannot use "No" as the agent\'s name',
+    });
+    expect(named(finished, "ledger")).toMatchObject({ result: "failed" });
+    expect(named(finished, "ledger").message).toContain("ledger.db cannot be read: SQLITE_NOTADB");
+  });
+
+  test("says that the share is not what it was", async () => {
+    mkdirSync(join(site.dir, "agent-gpu-1"));
+    writeFileSync(join(site.dir, "agent-gpu-1", "file-system"), "nfs\n");
+    const { status, stdout } = await agentDoctor("gpu-1", NO_OLLAMA);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^✗ mount: \S+ is on \S+, it was on nfs: not mounted\?\n {4}Mount it; if it was moved/m);
+    expect(stdout).not.toContain("fleet");
+  });
+
+  test("stops at a signal while Ollama does not answer", async () => {
+    let asked = false;
+    const silent = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: async () => {
+        asked = true;
+        return await new Promise<Response>(() => undefined);
+      },
+    });
+    try {
+      const doctor = site.start("agent.ts", ["doctor", "--share", site.share, "--ollama", String(silent.url)]);
+      await until(() => asked, "it asks Ollama");
+      expect(await doctor.stop()).toBe(130);
+      expect(doctor.log).toContain("error: Stopped before everything was looked at");
+    } finally {
+      await silent.stop(true);
+    }
+  });
+});
+
+describe("gpuctl doctor", () => {
+  test("pings through the share and leaves it as it was", async () => {
+    const ollama = await site.ollama();
+    await site.agent("gpu-1", ollama.url);
+    const before = lying();
+    const { status, stdout, stderr } = await site.gpuctl("doctor");
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^✓ ping gpu-1: Each sees the other's files: \d+(?:\.\d)? ms there and back$/m);
+    expect(lying()).toEqual(before);
+  });
+
+  test("says what is wrong with a share that is not there, or not mounted, and makes nothing", async () => {
+    const empty = join(site.dir, "empty");
+    mkdirSync(empty);
+    for (const share of [empty, join(site.dir, "nothing")]) {
+      const finished = await site.run("client.ts", ["doctor", "--json", "--share", share]);
+      expect([finished.status, finished.stderr]).toEqual([1, ""]);
+      expect(checksOf(finished)).toMatchObject([{ check: "mount", result: "failed" }]);
+    }
+    expect(readdirSync(empty)).toEqual([]);
+  });
+
+  // Root is denied nothing, so root gets the share mounted read-only, out of everybody else's sight; others are denied.
+  test("gives the whole report on a share that may only be read", async () => {
+    const ollama = await site.ollama();
+    const agent = await site.agent("gpu-1", ollama.url);
+    expect(await agent.stop()).toBe(0);
+    const isRoot = process.getuid?.() === 0;
+    const folders = ["gpu_commands", "gpu_status", "gpu_status/.tmp"].map((name) => join(site.share, name));
+    if (!isRoot) for (const folder of folders) chmodSync(folder, 0o555);
+    const doctor = [process.execPath, CLIENT, "doctor", "--json", "--share", site.share];
+    const mounted = ["unshare", "--mount", "sh", "-c", 'mount --bind -o ro "$0" "$0" && exec "$@"', site.share];
+    const child = Bun.spawn(isRoot ? [...mounted, ...doctor] : doctor, { stdout: "pipe", stderr: "pipe" });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    const finished = { status: await child.exited, stdout, stderr };
+    for (const folder of folders) chmodSync(folder, 0o755);
+    expect([finished.status, stderr]).toEqual([1, ""]);
+    const told = isRoot ? /the share is mounted read-only \(EROFS\)$/ : /permission denied for uid/;
+    expect(named(finished, "create")).toMatchObject({ result: "failed", message: expect.stringMatching(told) });
+    expect(named(finished, "mount").result).toBe(isRoot ? "failed" : "ok");
+    expect(named(finished, "agent")).toMatchObject({ subject: "gpu-1", result: "warning" });
+    expect(named(finished, "leftovers").result).toBe("ok");
+  });
+});
