@@ -1,7 +1,7 @@
 // src/transport/share: what a disk or a server does wrong: hangs, lost answers, no room, stale names, short reads.
 // The faults are planted in the table of file calls; everything else is the real driver on a real folder.
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { systemClock } from "../src/clock.ts";
 import { silentLog } from "../src/log.ts";
@@ -306,4 +306,19 @@ describe("a network share whose server hangs", () => {
     await until(() => late.closed.length === 1);
     expect(late.closed).toEqual([late.opened ?? -1]);
   });
+});
+
+test("nothing is published on the file system under the mount point when the share is unmounted between two calls", async () => {
+  let isUnmounted = false;
+  const { transport, root } = await openFaulty("network", {
+    fstat: async (file) => {
+      const facts = await poolPrimitives.fstat(file);
+      return isUnmounted ? { ...facts, dev: facts.dev + 1n } : facts;
+    },
+  });
+  await transport.publishState("gpu-1", '{"n":1}');
+  isUnmounted = true;
+  await expectCode(transport.publishState("gpu-1", '{"n":2}'), "unavailable");
+  expect(readFileSync(join(root, "gpu_status", "gpu-1_status.json"), "utf8")).toBe('{"n":1}');
+  expect(readdirSync(join(root, "gpu_status", ".tmp"))).toEqual([]);
 });

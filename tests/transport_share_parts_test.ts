@@ -130,11 +130,11 @@ describe("ShareClock", () => {
     expect(time.now()).toBe(119_004);
   });
 
-  test("askForSample() is true once when the last sample is 5 s old", async () => {
+  test("askForSample() is true once when the last sample is 8 s old", async () => {
     const clock = new ManualClock();
     const time = new ShareClock(clock);
     time.saw(90_000n * MS);
-    await clock.advance(4_999);
+    await clock.advance(7_999);
     expect(time.askForSample()).toBe(false);
     await clock.advance(1);
     expect([time.askForSample(), time.askForSample()]).toEqual([true, false]);

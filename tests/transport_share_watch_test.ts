@@ -7,7 +7,7 @@ import { silentLog } from "../src/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
-import type { Primitives } from "../src/transport/share/primitives.ts";
+import type { Facts, Primitives } from "../src/transport/share/primitives.ts";
 import { LocalRhythm } from "../src/transport/share/watch_local.ts";
 import { NetworkRhythm } from "../src/transport/share/watch_network.ts";
 import type { Transport } from "../src/transport.ts";
@@ -169,7 +169,7 @@ describe("NetworkRhythm", () => {
     expect(await pauses(rhythm, clock, 100)).toEqual([100]);
   });
 
-  test("prepare() nudges 10 ms after a listing that differs from the one before, and every 10 s", async () => {
+  test("prepare() nudges 100 ms after the last listing that differs from the one before, and every 10 s", async () => {
     const clock = new ManualClock();
     const nudgedAtMs: number[] = [];
     const nudge = async (): Promise<void> => void nudgedAtMs.push(clock.monotonic());
@@ -181,16 +181,22 @@ describe("NetworkRhythm", () => {
     };
     await look("a.json");
     expect(nudgedAtMs.splice(0)).toEqual([0]);
-    await clock.advance(10);
-    expect(await look("a.json", ".nudge-of-another")).toBe(50);
-    expect(nudgedAtMs.splice(0)).toEqual([10]);
+    for (let passed = 0; passed < 90; passed += 30) {
+      await clock.advance(30);
+      await look("a.json", `${passed}.json`);
+    }
+    await clock.advance(100);
+    expect(await look("a.json", "60.json", ".nudge-of-another")).toBe(50);
+    expect(nudgedAtMs.splice(0)).toEqual([190]);
     for (let passed = 0; passed < 20_000; passed += 50) {
       await clock.advance(50);
-      await look("a.json");
+      await look("a.json", "60.json");
     }
-    expect(nudgedAtMs.splice(0)).toEqual([10_010, 20_010]);
+    expect(nudgedAtMs.splice(0)).toEqual([10_190, 20_190]);
     await clock.advance(50);
-    expect(await look("b.json")).toBe(10);
+    await look("b.json");
+    await clock.advance(60);
+    expect(await look("b.json")).toBe(40);
   });
 });
 
@@ -305,11 +311,10 @@ test("a share that is mounted anew, on another kind of file system, is examined 
   const folder = newFolder();
   const clock = new ManualClock();
   let isMoved = false;
+  const moved = (facts: Facts): Facts => (isMoved ? { ...facts, dev: facts.dev + 1n } : facts);
   const transport = await connect(folder, clock, "auto", {
-    lstat: async (path) => {
-      const facts = await localPrimitives.lstat(path);
-      return isMoved ? { ...facts, dev: facts.dev + 1n } : facts;
-    },
+    lstat: async (path) => moved(await localPrimitives.lstat(path)),
+    fstat: async (file) => moved(await localPrimitives.fstat(file)),
     stat: async (path) => {
       const facts = await localPrimitives.stat(path);
       return isMoved ? { ...facts, dev: 0n } : facts;

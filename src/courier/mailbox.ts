@@ -33,6 +33,8 @@ export class Mailbox {
   readonly #clock: Clock;
   readonly #replyTo: string;
   readonly #pending: { own: Pending; shared: Pending } = { own: new Map(), shared: new Map() };
+  /** Answers that were read and are being removed: nobody waits for that. */
+  readonly #releasing = new Set<Promise<void>>();
   readonly #open: { own?: Promise<Closable>; shared?: Promise<Closable> } = {};
 
   /** @param replyTo unique to this process; fits the grammar of agent names */
@@ -91,6 +93,7 @@ export class Mailbox {
     const open = [this.#open.own, this.#open.shared];
     delete this.#open.own;
     delete this.#open.shared;
+    await Promise.all(this.#releasing);
     for (const closable of open) await (await closable)?.close();
   }
 
@@ -105,7 +108,7 @@ export class Mailbox {
       const signal = waiting.signal === undefined ? ended.signal : AbortSignal.any([ended.signal, waiting.signal]);
       const reply = await Promise.race([answered, this.#clock.sleep(waiting.timeoutMs, signal)]);
       if (reply === undefined) throw await this.#unanswered(post, waiting);
-      return await this.#accept(post, reply);
+      return this.#accept(post, reply);
     } finally {
       ended.abort();
       this.#pending[kind].delete(post.id);
@@ -132,14 +135,19 @@ export class Mailbox {
     else if (kind === "own") this.#transport.releaseReply({ replyTo: this.#replyTo }, reply.id).catch(() => undefined);
   }
 
-  async #accept(post: Post, { content }: Reply): Promise<Response> {
-    // The answer is known; that it lies there a little longer when the transport fails just now harms nobody.
-    await this.#transport.releaseReply(post.address, post.id).catch(() => undefined);
-    if (post.address === "shared") await this.#transport.withdraw(post.inbox, post.id).catch(() => false);
+  #accept(post: Post, { content }: Reply): Response {
+    const releasing = this.#release(post).finally(() => this.#releasing.delete(releasing));
+    this.#releasing.add(releasing);
     if (!("text" in content)) throw new CourierError("unavailable", `Cannot read the answer: ${content.refused}`);
     const parsed = parseResponse(content.text);
     if (parsed !== undefined) return parsed;
     throw new CourierError("unavailable", "Cannot read the answer: it is not a response of the protocol");
+  }
+
+  /** Never rejects: that an answer lies there a little longer when the transport fails just now harms nobody. */
+  async #release({ address, inbox, id }: Post): Promise<void> {
+    await this.#transport.releaseReply(address, id).catch(() => undefined);
+    if (address === "shared") await this.#transport.withdraw(inbox, id).catch(() => false);
   }
 
   async #unanswered(post: Post, { timeoutMs, signal, lastKnown }: Waiting): Promise<CourierError> {

@@ -25,7 +25,7 @@ import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layou
 import { deliveryKey } from "./letter.ts";
 import { poolPrimitives } from "./network_primitives.ts";
 import { publishFile, sampleTime } from "./publish.ts";
-import { isListed, lookUp } from "./read.ts";
+import { lookUp, lookUpShown } from "./read.ts";
 import { Replies } from "./replies.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
@@ -230,8 +230,12 @@ export class ShareTransport implements Transport {
     }
   }
 
-  async #lies(folder: Folder, { id, key }: Delivery): Promise<boolean> {
-    const found = await lookUp(this.#share, folder, COMMAND_FILES.format(id), LIMITS.commandBytes);
+  async #lies(folder: Folder, { id, inbox, key }: Delivery): Promise<boolean> {
+    const name = COMMAND_FILES.format(id);
+    // Version 2 names are used once; those of the shared inbox again and again.
+    const isShown =
+      inbox !== "shared" && (await this.#share.folder(folder)) !== null && (await this.#share.shows(folder, name));
+    const found = await (isShown ? lookUpShown : lookUp)(this.#share, folder, name, LIMITS.commandBytes);
     return found !== null && deliveryKey(id, found) === key;
   }
 
@@ -277,7 +281,7 @@ export class ShareTransport implements Transport {
   }
 
   async #remove(folder: Folder, name: string): Promise<boolean> {
-    if ((await this.#share.folder(folder)) === null || !(await isListed(this.#share, folder, name))) return false;
+    if ((await this.#share.folder(folder)) === null || !(await this.#share.shows(folder, name))) return false;
     return await this.#unlink(folder, name);
   }
 

@@ -32,6 +32,7 @@ export interface Primitives {
   fchown(file: number, uid: number, gid: number): Awaitable<void>;
   lstat(path: string): Awaitable<Facts>;
   readdir(path: string): Awaitable<string[]>;
+  readlink(path: string): Awaitable<string>;
   mkdir(path: string, mode: number): Awaitable<void>;
   rmdir(path: string): Awaitable<void>;
   rename(from: string, to: string): Awaitable<void>;

@@ -1,6 +1,8 @@
-// Publishing: a file is written in .tmp/ and renamed into place, whole when it becomes visible. Imports node:fs constants.
+// Publishing: a file is written in .tmp/ and renamed into place, whole when it becomes visible.
+// Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { join } from "node:path";
+import { CourierError } from "../../errors.ts";
 import { isGone } from "./failures.ts";
 import { fileMode, takeAfter } from "./folders.ts";
 import type { Folder } from "./layout.ts";
@@ -75,17 +77,26 @@ export async function writeTemporary(
 }
 
 /** Writes, and closes the file whatever happens: a network file system may tell only then that there was no room. */
-async function fill({ fs, time }: Share, file: number, target: Facts, text: string, durable: boolean): Promise<Facts> {
+async function fill(share: Share, file: number, target: Facts, text: string, durable: boolean): Promise<Facts> {
+  const { fs, time } = share;
   try {
-    if (text !== "") await fs.write(file, Buffer.from(text));
+    // Before the writing: afterwards a network file system would have to send the bytes off to tell the time.
     const facts = await fs.fstat(file);
+    if (facts.dev !== target.dev) throw elsewhere(share.layout.root);
     time.saw(facts.mtimeNs);
     await takeAfter(fs, file, facts, target.gid, fileMode(target));
+    if (text !== "") await fs.write(file, Buffer.from(text));
     if (durable) await fs.fsync(file);
     return facts;
   } finally {
     await fs.close(file);
   }
+}
+
+function elsewhere(root: string): CourierError {
+  return new CourierError("unavailable", `${root} is on another file system than a moment ago: not mounted any more?`, {
+    hint: "Mount it; work goes on by itself",
+  });
 }
 
 /** Makes what was renamed or linked into a folder survive a power cut. */

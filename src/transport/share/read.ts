@@ -87,18 +87,19 @@ async function refuse(fs: Primitives, path: string, reason: string, known: Facts
   }
 }
 
-/** Looks at one file by name. @returns null when it is not there */
+/** Looks at one file by name, by a fresh listing where one is needed. @returns null when it is not there */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
-  if ((await share.folder(folder)) === null || !(await isListed(share, folder, name))) return null;
-  const found = await look(share.fs, join(folder.path, name), maxBytes);
-  if (found.is === "unreadable") throw found.error;
-  return found.is === "read" || found.is === "refused" ? found : null;
+  if ((await share.folder(folder)) === null) return null;
+  if (share.isNetwork && !(await share.names(folder.path)).has(name)) return null;
+  return await lookUpShown(share, folder, name, maxBytes);
 }
 
 /**
- * Whether it is worth asking for a name. On a network file system only a listing makes sure of what is there, and asking
- * for a name that none has shown plants a "not there" that the kernel keeps for up to a minute.
+ * As `lookUp`, for a name that a listing has shown and that is never given to another file: one call less. On a network
+ * the kernel finds by itself that it is gone, but may take what replaced it for what it was.
  */
-export async function isListed({ isNetwork, fs }: Share, { path }: Folder, name: string): Promise<boolean> {
-  return !isNetwork || (await fs.readdir(path)).includes(name);
+export async function lookUpShown(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
+  const found = await look(share.fs, join(folder.path, name), maxBytes);
+  if (found.is === "unreadable") throw found.error;
+  return found.is === "read" || found.is === "refused" ? found : null;
 }

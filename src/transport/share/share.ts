@@ -1,6 +1,5 @@
 // The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
 // Imports errors, clock, log and the driver's own files.
-import { basename, dirname } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { CourierError, systemCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -11,6 +10,7 @@ import { localPrimitives } from "./local_primitives.ts";
 import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount.ts";
 import { gatedPrimitives, poolPrimitives } from "./network_primitives.ts";
 import type { Facts, Primitives } from "./primitives.ts";
+import { Seen } from "./seen.ts";
 import { ShareClock } from "./share_clock.ts";
 
 export interface ShareOptions {
@@ -35,8 +35,6 @@ export interface FileCalls {
 
 const SYSTEM_CALLS: FileCalls = { local: localPrimitives, network: poolPrimitives };
 
-const REMEMBERED_FOLDERS = 1_000;
-
 export class Share {
   readonly layout: Layout;
   readonly clock: Clock;
@@ -47,11 +45,7 @@ export class Share {
   /** What asks first: whether the file system can hang is not known yet. */
   readonly #probe: Primitives;
   readonly #gate: Gate;
-  /**
-   * Paths of folders that a listing has shown, or that we made: on a network no other name is asked for, since the kernel
-   * would remember "not there" for up to a minute.
-   */
-  readonly #shown = new Set<string>();
+  readonly #seen: Seen;
   /** The devices of the top folders when they were looked at. */
   readonly #devices = new Map<string, bigint>();
   #fs: Primitives;
@@ -68,6 +62,7 @@ export class Share {
     this.#local = local;
     this.#gate = new Gate(options.clock);
     this.#probe = gatedPrimitives(network, this.#gate);
+    this.#seen = new Seen(this.#probe, options.clock);
     this.#fs = this.#probe;
     this.#description = `share at ${root}`;
   }
@@ -112,7 +107,7 @@ export class Share {
     const remembered = this.#requireRemembered(kind);
     this.#isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
     this.#fs = this.#isNetwork ? this.#probe : this.#local;
-    this.#shown.clear();
+    this.#seen.clear();
     for (const { path } of [commands, status]) {
       const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);
@@ -137,7 +132,20 @@ export class Share {
 
   /** A call found the folder gone: whatever was known of it, the next look begins with a listing. */
   forget({ path }: Folder): void {
-    this.#shown.delete(path);
+    this.#seen.forget(path);
+  }
+
+  /** The names in a folder, by a fresh listing. */
+  async names(path: string): Promise<ReadonlySet<string>> {
+    return this.#isNetwork ? await this.#seen.names(path) : new Set(await this.#fs.readdir(path));
+  }
+
+  /**
+   * Whether it is worth asking for a name. On a network file system only a listing makes sure of what is there, and asking
+   * for a name that none has shown plants a "not there" that the kernel keeps for up to a minute.
+   */
+  async shows({ path }: Folder, name: string): Promise<boolean> {
+    return !this.#isNetwork || (await this.#seen.shows(path, name));
   }
 
   /** As `folder`, and makes it when it is not there. */
@@ -160,25 +168,12 @@ export class Share {
 
   async #make(path: string, parent: Facts): Promise<Facts> {
     const made = await makeRealFolder(this.#fs, path, parent);
-    this.#noteShown(path);
+    this.#seen.note(path, made);
     return made;
   }
 
-  /** As `realFolder`, asking by name only for what a listing has shown. */
   async #real(path: string): Promise<Facts | null> {
-    if (this.#isNetwork && !this.#shown.has(path)) {
-      if (!(await this.#fs.readdir(dirname(path))).includes(basename(path))) return null;
-      this.#noteShown(path);
-    }
-    const facts = await realFolder(this.#fs, path);
-    if (facts === null) this.#shown.delete(path);
-    return facts;
-  }
-
-  /** Those of senders come and go: a forgotten one costs a listing. */
-  #noteShown(path: string): void {
-    if (this.#shown.size >= REMEMBERED_FOLDERS) this.#shown.clear();
-    this.#shown.add(path);
+    return this.#isNetwork ? await this.#seen.folder(path) : await realFolder(this.#fs, path);
   }
 
   async #top(path: string): Promise<Facts> {

@@ -1,6 +1,6 @@
 // The agents' state documents: listed afresh, read as they are, and again only when they changed. Imports protocol.
 import { join } from "node:path";
-import { LIMITS } from "../../protocol.ts";
+import { LIMITS, OLD_SERVICE_AGENT } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { isGone } from "./failures.ts";
 import { STATE_FILES } from "./layout.ts";
@@ -19,17 +19,19 @@ const FILES_A_TURN = 64;
 
 export class States {
   readonly #share: Share;
+  readonly #oldServicePath: string;
   /** By file name, as read last. With a thousand agents most have not changed since. */
   #known = new Map<string, Known>();
 
   constructor(share: Share) {
     this.#share = share;
+    this.#oldServicePath = join(share.layout.status.path, STATE_FILES.format(OLD_SERVICE_AGENT));
   }
 
   async readAll(): Promise<readonly StateRecord[]> {
     const { status } = this.#share.layout;
     await this.#share.folder(status);
-    const names = (await this.#share.fs.readdir(status.path)).filter((name) => STATE_FILES.parse(name) !== null);
+    const names = [...(await this.#share.names(status.path))].filter((name) => STATE_FILES.parse(name) !== null);
     const found = new Map<string, Known>();
     for (const [index, name] of names.entries()) {
       if (index % FILES_A_TURN === FILES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
@@ -58,9 +60,12 @@ export class States {
     return { facts: found.facts, record: recordOf(agent, found) };
   }
 
-  /** On a local disk one call tells; a server is asked anew only by opening. */
+  /**
+   * One call tells: what is renamed into place is another file. Only an old service writes in place, and there a network
+   * file system tells what is new by opening alone.
+   */
   async #isUnchanged(path: string, facts: Facts): Promise<boolean> {
-    if (this.#share.isNetwork) return false;
+    if (this.#share.isNetwork && path === this.#oldServicePath) return false;
     try {
       return isSameFile(await this.#share.fs.lstat(path), facts);
     } catch (error) {

@@ -9,8 +9,11 @@ const BUSY_FOR_MS = 10_000;
 /** An answer that is waited for mostly comes at once. */
 const EAGER_MS = 20;
 const EAGER_FOR_MS = 2_000;
-/** A server's mtime moves in ticks of 4 ms (ext4, HZ 250) to 10 ms: a nudge falls into a later one. */
-const TICK_MS = 10;
+/**
+ * So long after the last listing that differed. While changes come each shows those before it; what the last one may have
+ * hidden came in the same tick of the server's clock, of 4 ms (ext4, HZ 250) to 10 ms.
+ */
+const NUDGE_AFTER_MS = 100;
 const NUDGE_EVERY_MS = 10_000;
 
 export interface NetworkRhythmOptions {
@@ -53,7 +56,7 @@ export class NetworkRhythm implements Rhythm {
     const seen = names.filter((name) => !name.startsWith("."));
     const differs = seen.length !== this.#names.length || seen.some((name, index) => name !== this.#names[index]);
     this.#names = seen;
-    if (differs) this.#nudgeAtMs = this.#nowMs() + TICK_MS;
+    if (differs) this.#nudgeAtMs = this.#nowMs() + NUDGE_AFTER_MS;
   }
 
   intervalMs(): number {

@@ -120,7 +120,7 @@ export class Watch implements Closable {
     const { share, folder, box, remake } = this.#options;
     const facts = (await share.folder(folder)) ?? (await remake());
     if (!(await this.#currentRhythm().prepare(facts))) box.missed();
-    return await share.fs.readdir(folder.path);
+    return [...(await share.names(folder.path))];
   }
 
   /** Chosen anew when the share is mounted anew on another kind of file system. */
@@ -129,11 +129,17 @@ export class Watch implements Closable {
     const fits = share.isNetwork ? NetworkRhythm : LocalRhythm;
     if (this.#rhythm instanceof fits) return this.#rhythm;
     this.#rhythm?.close();
-    const nudge = share.goesByMtime ? async () => await nudgeFolder(share, folder) : null;
+    const nudge = share.goesByMtime ? async () => await this.#nudge() : null;
     this.#rhythm = share.isNetwork
       ? new NetworkRhythm({ clock: share.clock, awaitedSinceMs, nudge })
       : new LocalRhythm(folder.path, (name) => this.#event(name), share.log);
     return this.#rhythm;
+  }
+
+  /** Where answers are awaited, and none is, nothing can be missed. */
+  async #nudge(): Promise<void> {
+    const { share, folder, awaitedSinceMs } = this.#options;
+    if (awaitedSinceMs === undefined || awaitedSinceMs() !== null) await nudgeFolder(share, folder);
   }
 
   #event(name: string | null): void {

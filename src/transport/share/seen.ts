@@ -1,0 +1,80 @@
+// What one handle has seen of a network share: no name is asked for that no listing has shown, and little is asked twice.
+// Imports errors, the clock and the driver's own files.
+import { basename, dirname } from "node:path";
+import type { Clock } from "../../clock.ts";
+import { systemCode } from "../../errors.ts";
+import { realFolder } from "./folders.ts";
+import type { Facts, Primitives } from "./primitives.ts";
+
+/** Owner, modes and device of a folder are taken as they were for so long; that it is one is looked at each time. */
+const FACTS_HOLD_MS = 1_000;
+/** Those of senders come and go: a forgotten folder costs a listing of its parent. */
+const REMEMBERED_FOLDERS = 1_000;
+
+export class Seen {
+  readonly #fs: Primitives;
+  readonly #clock: Clock;
+  readonly #folders = new Map<string, { readonly facts: Facts; readonly atMs: number }>();
+  /** By folder: the names in its last listing. */
+  readonly #names = new Map<string, ReadonlySet<string>>();
+
+  constructor(fs: Primitives, clock: Clock) {
+    this.#fs = fs;
+    this.#clock = clock;
+  }
+
+  /** As `realFolder`; what it found a moment ago holds while the same name still leads to no link. */
+  async folder(path: string): Promise<Facts | null> {
+    const known = this.#folders.get(path);
+    const isFresh = known !== undefined && this.#clock.monotonic() - known.atMs < FACTS_HOLD_MS;
+    if (isFresh && (await this.#isNoLink(path))) return known.facts;
+    if (known === undefined && !(await this.names(dirname(path))).has(basename(path))) return null;
+    const facts = await realFolder(this.#fs, path);
+    if (facts === null) this.forget(path);
+    else this.note(path, facts);
+    return facts;
+  }
+
+  /** A folder is there, as a call has just found. */
+  note(path: string, facts: Facts): void {
+    if (this.#folders.size >= REMEMBERED_FOLDERS) this.#folders.clear();
+    this.#folders.set(path, { facts, atMs: this.#clock.monotonic() });
+  }
+
+  /** A call found it gone: the next look begins with a listing. */
+  forget(path: string): void {
+    this.#folders.delete(path);
+    this.#names.delete(path);
+  }
+
+  clear(): void {
+    this.#folders.clear();
+    this.#names.clear();
+  }
+
+  /** The names in a folder, by a fresh listing. */
+  async names(path: string): Promise<ReadonlySet<string>> {
+    const names = new Set(await this.#fs.readdir(path));
+    if (this.#names.size >= REMEMBERED_FOLDERS) this.#names.clear();
+    this.#names.set(path, names);
+    return names;
+  }
+
+  /** Whether the last listing of a folder shows a name, or else a fresh one. */
+  async shows(path: string, name: string): Promise<boolean> {
+    return this.#names.get(path)?.has(name) === true || (await this.names(path)).has(name);
+  }
+
+  /**
+   * Asks this machine's kernel alone: a folder is no link (EINVAL). Where the server has replaced it by one meanwhile, the
+   * kernel goes on to the folder that it knew, in this call as in those that follow.
+   */
+  async #isNoLink(path: string): Promise<boolean> {
+    try {
+      await this.#fs.readlink(path);
+      return false;
+    } catch (error) {
+      return systemCode(error) === "EINVAL";
+    }
+  }
+}
