@@ -1,7 +1,7 @@
 // gpu-agent, the face on the box: command line and environment to configuration, assemble, run, exit status.
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { Agent } from "./agent/agent.ts";
+import { Agent, type AgentOptions } from "./agent/agent.ts";
 import { Box } from "./agent/box.ts";
 import { examineBox, rememberedFileSystem } from "./agent/examine.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/identity.ts";
@@ -17,14 +17,17 @@ import { ExitStatus, runCommandLine } from "./exit.ts";
 import { type Log, openLog, silentLog } from "./log.ts";
 import { openTransport } from "./transport/open.ts";
 
+/** What the agent is made of, put into something else's hands on its way: a test's. */
+type Around = (parts: AgentOptions) => AgentOptions;
+
 /** Runs gpu-agent. @returns the exit status */
-export async function main(argv: readonly string[]): Promise<number> {
-  return await runCommandLine(command(), argv);
+export async function main(argv: readonly string[], around: Around = (agent) => agent): Promise<number> {
+  return await runCommandLine(command(around), argv);
 }
 
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
-function command() {
+function command(around: Around) {
   const ollama = flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)");
   const models = flag("--ollama-models <dir>", "where Ollama keeps its models (also OLLAMA_MODELS)");
   const program = faceCommand(
@@ -53,7 +56,7 @@ function command() {
     .command("run", { isDefault: true })
     .description("serve commands until told to stop (default)")
     .action(async () => {
-      await run(program.opts());
+      await run(program.opts(), around);
     });
   program
     .command("doctor")
@@ -72,16 +75,15 @@ Examples:
   gpu-agent --share ~/share --init --name gpu-1 the same on a laptop, with a new share
   gpu-agent doctor --share /mnt/shared          what is wrong, with the agent running or not`;
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, around: Around): Promise<void> {
   const log = openLog(options.logLevel, options.logFormat);
   const stopping = stopSignal();
   const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
-  openStateDir(stateDir);
-  const identity = readIdentity(options.name, stateDir);
-  const ledger = new Ledger(stateDir);
+  const ledger = new Ledger(stateDir, { isFirst: !openStateDir(stateDir) });
   try {
     ledger.sweep(systemClock.now());
-    await new Agent({ ...parts(options, stateDir, log), identity, ledger }).run(stopping);
+    const identity = readIdentity(options.name, stateDir);
+    await new Agent(around({ ...parts(options, stateDir, log), identity, ledger })).run(stopping);
   } finally {
     ledger.close();
   }

@@ -96,7 +96,7 @@ export class Courier {
   /**
    * Sends one command to one agent and resolves with its successful answer.
    * @throws CourierError with the agent's code when it refused or failed; `unavailable` at once when the agent is known
-   *   to be away; `unimplemented` for a verb that an old service has not; `deadline_exceeded` with the last thing known;
+   *   to be away, or to take nothing; `unimplemented` for a verb that an old service has not; `deadline_exceeded` with the last thing known;
    *   `cancelled`; `not_found`
    */
   async request(
@@ -105,7 +105,7 @@ export class Courier {
     { timeoutMs = this.#timeoutMs, signal }: RequestOptions = {},
   ): Promise<Response> {
     const view = await this.agent(agent);
-    if (!view.online)
+    if (!view.online || takesNothing(view))
       throw new CourierError("unavailable", `Agent ${agent} is ${describeView(view)}`, { hint: awayHint(view) });
     const lastKnown = async (id: string, withdrawn: boolean): Promise<string> =>
       await this.#lastKnown(agent, id, withdrawn);
@@ -238,6 +238,11 @@ function hasLeft({ reason, oldState, online }: AgentView): boolean {
   return reason === "stopped" || (oldState !== null && !online);
 }
 
+/** Another agent has its name. One that serves reading verbs only answers itself why it refuses the others. */
+function takesNothing({ reason, state }: AgentView): boolean {
+  return reason === "degraded" && state?.reading_only !== true;
+}
+
 function findAgent(views: readonly AgentView[], name: string): AgentView | undefined {
   return views.find(({ agent }) => agent === name);
 }
@@ -252,6 +257,7 @@ function away(view: AgentView, reason = describeView(view)): Unavailable {
 
 function awayHint(view: AgentView): string {
   if (view.reason === "stopped") return "Start gpu-agent on its box";
+  if (view.reason === "degraded") return "Give one of the two agents another --name";
   return "Is the box up, and does it see the share?";
 }
 

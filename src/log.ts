@@ -43,7 +43,15 @@ function textLine(line: string): string {
   const entry: Record<string, unknown> = JSON.parse(line);
   const { time, level, msg, ...fields } = entry;
   const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${textValue(value)}`);
-  return `${String(time)} ${String(level).padEnd(5)} ${String(msg)}${rest.join("")}\n`;
+  return `${oneLine(`${String(time)} ${String(level).padEnd(5)} ${String(msg)}${rest.join("")}`)}\n`;
+}
+
+/** What is logged may quote what came over the share, such as a host name: no control character of it reaches a terminal. */
+function oneLine(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function textValue(value: unknown): string {

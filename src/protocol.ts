@@ -260,6 +260,8 @@ export const State = z.object({
   refused_commands: z.int().nonnegative(),
   /** Why `status` is `degraded`; null otherwise. */
   degraded_reason: z.string().nullable(),
+  /** While `degraded`: reading verbs are served all the same. Missing: false. */
+  reading_only: z.boolean().optional(),
   /** Under way for over 1 s. */
   commands: z.array(z.object({ command_id: CommandId, command: z.string(), started_at: z.string() })),
   ollama: OllamaHealth,

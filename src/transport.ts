@@ -43,6 +43,12 @@ export interface Reply {
   readonly content: Content;
 }
 
+/** Who may hold a claim: one agent of one state directory. */
+export interface Holder {
+  readonly agent: string;
+  readonly instance: string;
+}
+
 /** A subscription or an address in use. `close()` is idempotent, never rejects, and nothing is delivered after it. */
 export interface Closable {
   close(): Promise<void>;
@@ -153,7 +159,10 @@ export interface Transport {
    * asking again still holds it.
    * @returns whether `holder` holds it
    */
-  claim(delivery: Delivery, holder: { readonly agent: string; readonly instance: string }): Promise<boolean>;
+  claim(delivery: Delivery, holder: Holder): Promise<boolean>;
+
+  /** What still lies in the shared inbox, unchanged, and is claimed by this holder: what a restart takes up again. */
+  claimedBy(holder: Holder): Promise<readonly Delivery[]>;
 
   /** Removes the command, unless it is no longer these bytes. Idempotent. */
   release(delivery: Delivery): Promise<void>;

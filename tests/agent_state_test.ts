@@ -169,13 +169,34 @@ describe("names", () => {
 });
 
 describe("shared inbox", () => {
-  const auto: Candidate = { agent: "b", mode: "auto", running: true, ollamaReachable: true };
+  const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true };
 
   test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else nobody", () => {
     const cases: [string | null, Candidate[]][] = [
       ["b", [auto, { ...auto, agent: "c" }]],
       ["c", [auto, { ...auto, agent: "c", mode: "on" }]],
-      ["b", [auto, { ...auto, agent: "c", mode: "on", running: false }]],
+      ["b", [auto, { ...auto, agent: "c", mode: "on", serves: "nothing" }]],
+      [
+        "c",
+        [
+          { ...auto, serves: "reading" },
+          { ...auto, agent: "c", ollamaReachable: false },
+        ],
+      ],
+      [
+        "b",
+        [
+          { ...auto, serves: "reading", mode: "on" },
+          { ...auto, agent: "c" },
+        ],
+      ],
+      [
+        "b",
+        [
+          { ...auto, serves: "reading" },
+          { ...auto, agent: "c", serves: "nothing" },
+        ],
+      ],
       [
         "c",
         [

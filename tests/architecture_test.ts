@@ -59,7 +59,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@hono/zod-openapi": ["src/server/*.ts"],
   "bun:sqlite": ["src/agent/ledger{,_check}.ts", "src/server/*.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
-  "node:fs": ["src/transport/share/*.ts", "src/agent/{box,identity,examine}.ts", "src/server/{store,catalog}.ts"],
+  "node:fs": [
+    "src/transport/share/*.ts",
+    "src/agent/{box,identity,examine,ledger}.ts",
+    "src/server/{store,catalog}.ts",
+  ],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
 const FACES = ["src/agent.ts", "src/server.ts", "src/client.ts"];

@@ -5,6 +5,7 @@ import { Courier } from "../src/courier.ts";
 import { CourierError } from "../src/errors.ts";
 import type { Job } from "../src/protocol.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
+import { FailingDisk } from "./support/failing_disk.ts";
 import { settle } from "./support/manual_clock.ts";
 
 let site: MemorySite;
@@ -72,6 +73,34 @@ describe("request()", () => {
     await site.start("gpu-1");
     const error = await failure(courier.ping("gpu-9"));
     expect([error.code, error.hint]).toEqual(["not_found", "There are: gpu-1"]);
+  });
+
+  test("fails at once when the agent is degraded and takes nothing", async () => {
+    await site.start("gpu-1");
+    const clone = { ...(await site.state("gpu-1")), started_at: "2020-01-01T00:00:00.000Z", host: "clone" };
+    await site.platform.publishState("gpu-1", JSON.stringify(clone));
+    await site.clock.advance(5000);
+    const error = await failure(courier.ping("gpu-1"));
+    expect(error).toMatchObject({ code: "unavailable", hint: "Give one of the two agents another --name" });
+    expect(error.message).toStartWith('Agent gpu-1 is degraded: Another agent is called "gpu-1": on clone');
+    expect(site.lying({ agent: "gpu-1" })).toEqual([]);
+  });
+
+  test("asks an agent that serves reading verbs only, which refuses the others itself, with its hint", async () => {
+    const disk = new FailingDisk();
+    await site.start("gpu-1", { openDatabase: disk.open });
+    disk.fails = "SQLITE_FULL";
+    expect(await failure(courier.pullModel("gpu-1", "gemma"))).toMatchObject({ code: "exhausted" });
+    await site.clock.advance(6000);
+    expect((await courier.agent("gpu-1")).reason).toBe("degraded");
+    expect((await courier.listModels(["gpu-1"], { fresh: true })).models).toHaveLength(1);
+    const error = await failure(courier.deleteModel("gpu-1", "phi4"));
+    expect(error).toMatchObject({
+      code: "exhausted",
+      hint: "Free space on the box's own disk: the agent goes on by itself",
+    });
+    disk.fails = null;
+    await courier.deleteModel("gpu-1", "phi4");
   });
 
   test("fails at once when the agent stopped or has been silent", async () => {

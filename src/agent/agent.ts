@@ -40,6 +40,9 @@ const RETRY_MS = 1000;
 const LOOPS_END_MS = 500;
 /** Who serves the shared inbox is looked at so often. */
 const ELECTION_MS = 2000;
+/** A ledger that could not be written is tried again so often. */
+const LEDGER_MS = 5000;
+const LEDGER_SWEEP_MS = 3_600_000;
 
 export class Agent {
   readonly #options: AgentOptions;
@@ -51,8 +54,11 @@ export class Agent {
   readonly #intake: Intake;
   readonly #state: StatePublisher;
   readonly #election: SharedInboxElection;
-  #status: AgentStatus = "running";
-  #degradedReason: string | null = null;
+  #phase: Exclude<AgentStatus, "degraded"> = "running";
+  /** Another agent has this name: who, in words. */
+  #namesake: string | null = null;
+  /** Why only reading verbs are served, as it was last logged. */
+  #saidTrouble: string | null = null;
   #ready = false;
 
   constructor(options: AgentOptions) {
@@ -77,8 +83,8 @@ export class Agent {
     this.#jobs = new Jobs({ agent: identity.agent, ollama, ledger, clock, log, changed, pulled });
     this.#worker = new Worker({
       ...options,
-      run: async (command, resumed) =>
-        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, resumed }),
+      run: async (command, resumedSinceMs) =>
+        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, resumedSinceMs }),
       publishState: async () => await this.#state.publish(),
     });
     this.#intake = new Intake(transport, this.#worker, identity.agent, this.#outage);
@@ -94,7 +100,9 @@ export class Agent {
     const { transport, identity, clock, log } = this.#options;
     if (!(await this.#connect(signal))) return;
     await this.#untilReachable(async () => await requireOwnName(transport, identity, clock, signal), signal);
+    this.#lookToLedger();
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
+    await this.#untilReachable(async () => await this.#intake.resume(identity), signal);
     if (signal.aborted) return;
     await this.#state.publish();
     this.#ready = true;
@@ -105,6 +113,7 @@ export class Agent {
       this.#box.run(clock, signal),
       this.#elect(signal),
       sweepAtTimes({ transport, clock, log, scope: () => this.#sweepScope() }, signal),
+      this.#keepLedger(signal),
     ];
     this.#jobs.start();
     const looped = Promise.all(loops);
@@ -122,12 +131,12 @@ export class Agent {
 
   async #drain(): Promise<void> {
     const { transport, log, identity } = this.#options;
-    this.#status = "draining";
+    this.#phase = "draining";
     log.info({ agent: identity.agent }, "Draining");
     await this.#state.publish();
     await Promise.all([this.#intake.close("own"), this.#intake.close("shared")]);
     await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close()]);
-    this.#status = "stopped";
+    this.#phase = "stopped";
     await this.#state.publish();
     this.#state.close();
     await transport.close();
@@ -154,7 +163,7 @@ export class Agent {
     const { clock, log } = this.#options;
     while (!signal.aborted) {
       try {
-        if (this.#status === "running") await this.#intake.open("own");
+        if (this.#phase === "running" && this.#namesake === null) await this.#intake.open("own");
         const serves = await this.#election.serves(this.#candidate());
         if (signal.aborted) return;
         if (serves !== this.#intake.isOpen("shared")) {
@@ -173,38 +182,71 @@ export class Agent {
     return {
       agent: this.#options.identity.agent,
       mode: this.#options.sharedInbox,
-      running: this.#status === "running",
+      serves:
+        this.#phase !== "running" || this.#namesake !== null ? "nothing" : this.#isReadingOnly ? "reading" : "all",
       ollamaReachable: this.#monitor.health.reachable,
     };
   }
 
   /** What is ours to sweep just now: all while we serve for all, nothing while the name may be another's. */
   #sweepScope(): SweepScope | null {
-    if (this.#status !== "running") return null;
+    if (this.#phase !== "running" || this.#namesake !== null) return null;
     return this.#intake.isOpen("shared") ? "everything" : { agent: this.#options.identity.agent };
   }
 
   /** Two boxes of one name: both take nothing until one of them is gone. */
   #conflict(otherHost: string | null): void {
     const { identity, log } = this.#options;
-    if (this.#status !== "running" && this.#status !== "degraded") return;
+    if (this.#phase !== "running") return;
     const reason =
       otherHost === null
         ? null
         : `Another agent is called "${identity.agent}": on ${otherHost}, this is ${identity.host}`;
-    if (reason !== null && this.#degradedReason === null)
-      log.error({ other_host: otherHost, host: identity.host }, reason);
+    if (reason !== null && this.#namesake === null) log.error({ other_host: otherHost, host: identity.host }, reason);
     if (reason === null) log.info({}, "The name is ours alone again");
-    this.#degradedReason = reason;
-    this.#status = reason === null ? "running" : "degraded";
+    this.#namesake = reason;
     const settled = reason === null ? this.#intake.open("own") : this.#intake.close("own");
     settled.catch((error: unknown) => log.warn({ error }, "Cannot open the inbox"));
   }
 
+  get #isReadingOnly(): boolean {
+    return this.#options.ledger.trouble !== null;
+  }
+
+  async #keepLedger(signal: AbortSignal): Promise<void> {
+    const { clock, ledger } = this.#options;
+    for (let sweptAtMs = clock.monotonic(); ; ) {
+      await clock.sleep(LEDGER_MS, signal);
+      if (signal.aborted) return;
+      if (ledger.trouble !== null || this.#saidTrouble !== null) this.#lookToLedger();
+      if (clock.monotonic() - sweptAtMs < LEDGER_SWEEP_MS) continue;
+      ledger.sweep(clock.now());
+      sweptAtMs = clock.monotonic();
+    }
+  }
+
+  /** Where nothing can be noted, changing verbs are refused with the reason; that is tried again until it can be. */
+  #lookToLedger(): void {
+    const { ledger, transport, clock, log } = this.#options;
+    ledger.recover(clock.now(), transport.now());
+    const { message = null, hint } = ledger.trouble ?? {};
+    if (message === this.#saidTrouble) return;
+    if (message === null) log.info({}, "Changing verbs are served again");
+    else log.error({ hint }, `Only reading verbs are served: ${message}`);
+    this.#saidTrouble = message;
+    if (this.#ready) this.#state.changed("state");
+  }
+
+  #condition(): Pick<StateParts, "status" | "degraded_reason" | "reading_only"> {
+    const trouble = this.#options.ledger.trouble;
+    const reason = this.#namesake ?? (trouble === null ? null : `only reading verbs are served: ${trouble.message}`);
+    if (this.#phase !== "running" || reason === null) return { status: this.#phase, degraded_reason: null };
+    return { status: "degraded", degraded_reason: reason, reading_only: this.#namesake === null };
+  }
+
   #parts(): StateParts {
     return {
-      status: this.#status,
-      degraded_reason: this.#degradedReason,
+      ...this.#condition(),
       agent_version: this.#options.agentVersion,
       processed_commands: this.#worker.processedCommands,
       refused_commands: this.#worker.refusedCommands,

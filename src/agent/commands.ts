@@ -32,7 +32,7 @@ export interface Refusal {
   readonly verb: Verb | null;
 }
 
-export interface Validity {
+interface Validity {
   readonly agent: string;
   /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
   readonly listTtlMs: number;
@@ -67,6 +67,13 @@ export function lateness({ ttlMs }: AcceptedCommand, { sentAtMs }: Delivery, now
   if (ageMs < ttlMs) return null;
   const ages = `${Math.round(ageMs / 1000)} s old and was valid for ${ttlMs / 1000} s`;
   return new CourierError("deadline_exceeded", `The command is ${ages}: it was not run`, { hint: "Send it again" });
+}
+
+/** Why a command is not run although it may never have been: that cannot be told, and it must not be done twice. */
+export function outcomeUnknown(reason: string): CourierError {
+  return new CourierError("unavailable", `Cannot tell whether the command was done: ${reason}`, {
+    hint: "Look at the models and jobs before you send it again",
+  });
 }
 
 function acceptV1(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {

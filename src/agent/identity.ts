@@ -1,6 +1,6 @@
 // Who this agent is: its name, and the random instance that tells two boxes of one name apart.
 // Imports protocol, clock, errors, the seam; node:fs for the state directory only.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
@@ -16,6 +16,7 @@ export interface Identity {
   readonly startedAt: string;
 }
 
+const INSTANCE_FILE = "instance";
 /** A document that moves does so every 5 s: two of its periods and a little. */
 const WATCH_MS = 12_000;
 const LOOK_EVERY_MS = 1000;
@@ -35,11 +36,13 @@ export function agentName(given: string | undefined, host = hostname()): string 
 
 /**
  * Makes the state directory when it is missing.
+ * @returns whether an agent was started on it before
  * @throws CourierError `forbidden` when it cannot be made
  */
-export function openStateDir(dir: string): void {
+export function openStateDir(dir: string): boolean {
   try {
     if (mkdirSync(dir, { recursive: true }) !== undefined) chmodSync(dir, 0o700);
+    return existsSync(join(dir, INSTANCE_FILE));
   } catch (error) {
     throw new CourierError(
       "forbidden",
@@ -54,7 +57,7 @@ export function openStateDir(dir: string): void {
 
 /** The instance kept in the state directory; made at the first start. */
 export function readInstance(stateDir: string): string {
-  const path = join(stateDir, "instance");
+  const path = join(stateDir, INSTANCE_FILE);
   try {
     const kept = readFileSync(path, "utf8").trim();
     if (/^[0-9a-f-]{36}$/.test(kept)) return kept;

@@ -1,6 +1,6 @@
 // Opens and closes the inboxes that the agent listens to. Imports the seam, worker, outage.
 import type { Outage } from "../outage.ts";
-import type { Closable, Inbox, Transport } from "../transport.ts";
+import type { Closable, Holder, Inbox, Transport } from "../transport.ts";
 import type { Worker } from "./worker.ts";
 
 export class Intake {
@@ -26,14 +26,29 @@ export class Intake {
     if (this.#open.has(which)) return;
     const inbox: Inbox = which === "shared" ? "shared" : { agent: this.#agent };
     await this.#transport.openInbox(inbox);
-    const sinceMs = this.#transport.now();
+    const closed = new AbortController();
+    const subscribed = { sinceMs: this.#transport.now(), closed: closed.signal };
     const subscription = await this.#transport.receive(inbox, {
-      deliver: (delivery) => this.#worker.take(delivery, sinceMs),
+      deliver: (delivery) => this.#worker.take(delivery, subscribed),
       refuse: (name, reason) => this.#worker.refuseName(name, reason),
       interrupted: (error) => this.#outage.failed(`inbox ${which}`, error),
       restored: () => this.#outage.ended(`inbox ${which}`),
     });
-    this.#open.set(which, subscription);
+    this.#open.set(which, {
+      close: async () => {
+        closed.abort();
+        await subscription.close();
+      },
+    });
+  }
+
+  /**
+   * Takes up again what this agent claimed in the shared inbox before it ended, whoever serves that now.
+   * @throws CourierError `unavailable`: try again
+   */
+  async resume(holder: Holder): Promise<void> {
+    const subscribed = { sinceMs: this.#transport.now(), closed: new AbortController().signal };
+    for (const delivery of await this.#transport.claimedBy(holder)) this.#worker.take(delivery, subscribed);
   }
 
   /** Takes nothing more from an inbox. What was taken goes on. */

@@ -50,11 +50,13 @@ export class Jobs {
 
   /**
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
+   * @param resumedSinceMs when the command that asks was first run, by the box's clock: the job of then is still its own,
+   *   also when it ended meanwhile; null: it asks for the first time
    * @throws CourierError `exhausted` when it cannot be noted: nothing was started
    */
-  pull(model: string): Job {
-    const active = this.#active(model);
-    if (active !== undefined) return active.job;
+  pull(model: string, resumedSinceMs: number | null = null): Job {
+    const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
+    if (known !== undefined) return known.job;
     const fresh = entry(newPull(Bun.randomUUIDv7(), this.#options.agent, model));
     this.#options.ledger.keepJob(fresh.job);
     this.#entries.push(fresh);
@@ -93,6 +95,13 @@ export class Jobs {
 
   #active(model: string): Entry | undefined {
     return this.#entries.find(({ job }) => !isEnded(job) && sameModel(job.model, model));
+  }
+
+  #endedSince(model: string, sinceMs: number | null): Entry | undefined {
+    if (sinceMs === null) return undefined;
+    return this.#entries.findLast(
+      ({ job }) => sameModel(job.model, model) && Date.parse(job.ended_at ?? "") >= sinceMs,
+    );
   }
 
   #runNext(): void {

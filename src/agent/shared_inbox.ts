@@ -8,20 +8,24 @@ import type { StateRecord, Transport } from "../transport.ts";
 export interface Candidate {
   readonly agent: string;
   readonly mode: "on" | "off" | "auto";
-  readonly running: boolean;
+  /** What it takes: an agent that can note nothing serves lists, where no other can serve. */
+  readonly serves: "all" | "reading" | "nothing";
   readonly ollamaReachable: boolean;
 }
 
 /**
  * The agent that serves: a live `on`; else the first by name that is `auto`, running and has Ollama; else the first
- * live `auto`. Nobody while an old service is alive.
+ * live `auto`. One that serves reading verbs only comes last. Nobody while an old service is alive.
  */
 export function chooseServer(candidates: readonly Candidate[], oldServiceAlive: boolean): string | null {
   if (oldServiceAlive) return null;
-  const live = candidates.filter(({ running }) => running).toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+  const byName = candidates.toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+  const live = ["all", "reading"].flatMap((what) => byName.filter(({ serves }) => serves === what));
   const auto = live.filter(({ mode }) => mode === "auto");
   const chosen =
-    live.find(({ mode }) => mode === "on") ?? auto.find(({ ollamaReachable }) => ollamaReachable) ?? auto[0];
+    live.find(({ mode }) => mode === "on") ??
+    auto.find(({ serves, ollamaReachable }) => serves === "all" && ollamaReachable) ??
+    auto[0];
   return chosen?.agent ?? null;
 }
 
@@ -50,7 +54,7 @@ export class SharedInboxElection {
    * @throws CourierError `unavailable` when they cannot be read
    */
   async serves(me: Candidate): Promise<boolean> {
-    if (me.mode === "off" || !me.running) return false;
+    if (me.mode === "off" || me.serves === "nothing") return false;
     for (const record of await this.#transport.readStates()) if (record.agent !== me.agent) this.#see(record);
     const sinceMs = this.#clock.monotonic() - LIMITS.silentMs;
     const live = [...this.#sightings.values()]
@@ -78,8 +82,9 @@ function readCandidate(agent: string, text: string): Candidate | null | undefine
     return agent === OLD_SERVICE_AGENT && StateV1.safeParse(document).success ? null : undefined;
   }
   if (state.agent !== agent) return undefined;
-  const { shared_inbox: mode, status, ollama } = state;
-  return { agent, mode, running: status === "running", ollamaReachable: ollama.reachable };
+  const { shared_inbox: mode, status, reading_only: readingOnly, ollama } = state;
+  const serves = status === "running" ? "all" : status === "degraded" && readingOnly === true ? "reading" : "nothing";
+  return { agent, mode, serves, ollamaReachable: ollama.reachable };
 }
 
 function parse(text: string): unknown {

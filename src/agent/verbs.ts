@@ -10,8 +10,8 @@ export interface VerbContext {
   readonly jobs: Jobs;
   readonly ollama: Pick<Ollama, "deleteModel">;
   readonly monitor: OllamaMonitor;
-  /** The command began before a crash: its effect may be there already. */
-  readonly resumed: boolean;
+  /** When the command's run began before a crash, so that its effect may be there already; null: it begins now. */
+  readonly resumedSinceMs: number | null;
 }
 
 /** What an answer holds besides the fields of every answer. */
@@ -39,18 +39,18 @@ export async function runVerb(command: AcceptedCommand, context: VerbContext): P
   });
 }
 
-function pullModel(model: string, { jobs }: VerbContext): Result {
-  return { message: `Started pulling model ${model}`, job: jobs.pull(model) };
+function pullModel(model: string, { jobs, resumedSinceMs }: VerbContext): Result {
+  return { message: `Started pulling model ${model}`, job: jobs.pull(model, resumedSinceMs) };
 }
 
 /** A pull of the model is cancelled first: what is deleted must not come back. */
-async function deleteModel(model: string, { jobs, ollama, monitor, resumed }: VerbContext): Promise<Result> {
+async function deleteModel(model: string, { jobs, ollama, monitor, resumedSinceMs }: VerbContext): Promise<Result> {
   const cancelled = await jobs.cancel(model);
   try {
     await ollama.deleteModel(model);
   } catch (error) {
     const missing = error instanceof CourierError && error.code === "not_found";
-    if (!missing || !(cancelled || resumed)) throw error;
+    if (!missing || !(cancelled || resumedSinceMs !== null)) throw error;
     if (cancelled) return { message: `Cancelled the pull of model ${model}, which was not installed` };
   }
   await monitor.refresh();

@@ -5,10 +5,11 @@ import { asCourierError, type CourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../protocol.ts";
 import type { Delivery, Transport } from "../transport.ts";
-import { type AcceptedCommand, type AnswerTo, judge, lateness, type Refusal } from "./commands.ts";
+import { type AcceptedCommand, type AnswerTo, judge, lateness, outcomeUnknown, type Refusal } from "./commands.ts";
 import type { Identity } from "./identity.ts";
 import { Lanes } from "./lanes.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, LedgerEntry } from "./ledger.ts";
+import { OthersCommands } from "./others_commands.ts";
 import type { Result } from "./verbs.ts";
 
 export interface WorkerOptions {
@@ -20,9 +21,18 @@ export interface WorkerOptions {
   /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
-  readonly run: (command: AcceptedCommand, resumed: boolean) => Promise<Result>;
+  /** @param resumedSinceMs when its run began before a crash, by the box's clock; null: this is its first run */
+  readonly run: (command: AcceptedCommand, resumedSinceMs: number | null) => Promise<Result>;
   /** Publishes the state; awaited before a changing verb is answered. */
   readonly publishState: () => Promise<unknown>;
+}
+
+/** By which subscription a delivery came. */
+export interface Subscribed {
+  /** When it began, on the transport's clock. */
+  readonly sinceMs: number;
+  /** Aborts when it is closed. */
+  readonly closed: AbortSignal;
 }
 
 /** Between attempts to publish an answer while the transport is away. */
@@ -43,11 +53,24 @@ export class Worker {
   /** Ends what waits for the transport. */
   readonly #stopping = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
+  /** Keys of what is being done: a subscription that begins anew delivers it again. */
+  readonly #inHand = new Set<string>();
+  readonly #others: OthersCommands;
   #processed = 0;
   #refused = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    const { transport, clock, log } = options;
+    this.#others = new OthersCommands({
+      clock,
+      log,
+      now: () => transport.now(),
+      isAnswered: async (delivery) => await this.#isAnswered(delivery),
+      isUnchanged: async (delivery) => await transport.isUnchanged(delivery),
+      refuse: async (delivery, command, error) => await this.#refuse(delivery, { ...command, error }),
+      remove: async (delivery, command) => await this.#finish(delivery, command),
+    });
   }
 
   get processedCommands(): number {
@@ -69,14 +92,20 @@ export class Worker {
     }));
   }
 
-  /** Takes one delivery; its outcome is its answer. @param sinceMs when its subscription began, on the transport's clock */
-  take(delivery: Delivery, sinceMs: number): void {
-    const task = this.#handle(delivery, sinceMs)
+  /** Takes one delivery; its outcome is its answer. What is in hand already is not taken again. */
+  take(delivery: Delivery, subscribed: Subscribed): void {
+    const { key } = delivery;
+    if (this.#inHand.has(key)) return;
+    this.#inHand.add(key);
+    const task = this.#handle(delivery, subscribed)
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
           this.#options.log.error({ id: delivery.id, error }, "Command failed unexpectedly");
       })
-      .finally(() => this.#tasks.delete(task));
+      .finally(() => {
+        this.#tasks.delete(task);
+        this.#inHand.delete(key);
+      });
     this.#tasks.add(task);
   }
 
@@ -95,25 +124,31 @@ export class Worker {
     this.#stopping.abort();
   }
 
-  async #handle(delivery: Delivery, sinceMs: number): Promise<void> {
+  async #handle(delivery: Delivery, subscribed: Subscribed): Promise<void> {
     const judged = judge(delivery, { ...this.#options, agent: this.#options.identity.agent });
-    const done = (await this.#answeredBefore(delivery, sinceMs)) || (await this.#serve(delivery, judged));
+    const done =
+      (await this.#answeredBefore(delivery, subscribed.sinceMs)) || (await this.#serve(delivery, judged, subscribed));
     if (done) await this.#finish(delivery, judged);
   }
 
-  /** @returns false when another agent has the right to it */
-  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal): Promise<boolean> {
+  /** @returns false when there is nothing more to do: another agent has the right to it, or its sender took it back */
+  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { closed }: Subscribed): Promise<boolean> {
     if ("error" in judged) return await this.#refuse(delivery, judged);
     // It waits for nothing, and tells that the agent is there: so it never queues behind what waits for Ollama.
     if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
-    return await this.#lanes.changing(judged.model ?? "", async () => await this.#changeOrSay(delivery, judged));
+    return await this.#lanes.changing(
+      judged.model ?? "",
+      async () => await this.#changeOrSay(delivery, judged, closed),
+    );
   }
 
   /** What fails outside the verb, such as a full ledger or a claim that cannot be taken, is an answer too. */
-  async #changeOrSay(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
+  async #changeOrSay(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<boolean> {
     try {
-      return await this.#change(delivery, command);
+      if (delivery.inbox !== "shared" || (await this.#claim(delivery))) return await this.#change(delivery, command);
+      this.#others.watch(delivery, command, closed);
+      return false;
     } catch (error) {
       if (this.#stopping.signal.aborted) throw error;
       return await this.#refuse(delivery, { ...command, error: asCourierError(error) });
@@ -125,35 +160,44 @@ export class Worker {
     this.#refused += 1;
     log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
     const old = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > OLD_FILE_KEPT_MS;
-    if (old && (verb === null || !VERBS[verb].changing)) await this.#release(delivery);
-    else await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), false);
+    const changing = verb !== null && VERBS[verb].changing;
+    if (old && !changing) await this.#release(delivery);
+    else await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), changing);
     return true;
   }
 
   async #read(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
     const late = lateness(command, delivery, this.#options.transport.now());
     if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
-    await this.#answer(command.answerTo, JSON.stringify(await this.#run(command, false)), false);
+    await this.#answer(command.answerTo, JSON.stringify(await this.#run(command, null)), false);
     return true;
   }
 
   async #change(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const { transport, ledger, clock, publishState } = this.#options;
+    const { ledger, clock, publishState } = this.#options;
     const known = ledger.read(command.ledgerKey);
-    const late = known === null ? lateness(command, delivery, transport.now()) : null;
-    if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
-    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) return false;
-    // Its sender may have taken it back while it waited its turn.
-    if (known === null && !(await this.#isUnchanged(delivery))) return false;
     let text = known?.response ?? null;
     if (text === null) {
+      const reason = this.#whyNotRun(delivery, command, known);
+      if (reason !== null) return await this.#refuse(delivery, { ...command, error: reason });
+      // Its sender may have taken it back while it waited its turn.
+      if (known === null && !(await this.#isUnchanged(delivery))) return false;
       ledger.start(command.ledgerKey, clock.now());
-      text = JSON.stringify(await this.#run(command, known !== null));
+      text = JSON.stringify(await this.#run(command, known?.noted_at_ms ?? null));
       this.#record(command.ledgerKey, text);
       await publishState();
     }
     await this.#answer(command.answerTo, text, true);
     return true;
+  }
+
+  /** @param known its entry, when its run began before a crash */
+  #whyNotRun(delivery: Delivery, command: AcceptedCommand, known: LedgerEntry | null): CourierError | null {
+    const { transport, ledger } = this.#options;
+    const late = lateness(command, delivery, transport.now());
+    if (known !== null) return late && outcomeUnknown("it began before the agent crashed, and its time is over");
+    if (!ledger.mayHaveForgotten(delivery.sentAtMs)) return late;
+    return outcomeUnknown("it was sent before the agent lost its ledger");
   }
 
   /** Takes the right to run a changing command of the shared inbox. */
@@ -177,7 +221,7 @@ export class Worker {
     }
   }
 
-  async #run(command: AcceptedCommand, resumed: boolean): Promise<Response> {
+  async #run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Response> {
     const { identity, clock, log, run } = this.#options;
     const { verb, model, answerTo } = command;
     const id = answerTo.ids[0] ?? "";
@@ -185,7 +229,7 @@ export class Worker {
     const startedMs = clock.monotonic();
     this.#underWay.set(id, { command: verb, startedAtMs: clock.now() });
     try {
-      const result = await run(command, resumed);
+      const result = await run(command, resumedSinceMs);
       log[VERBS[verb].changing ? "info" : "debug"](
         { ...fields, ms: Math.round(clock.monotonic() - startedMs) },
         "Command done",
@@ -240,11 +284,13 @@ export class Worker {
   }
 
   /** At start or take-over: a command whose answer lies there and is not older was answered already. */
-  async #answeredBefore({ id, inbox, sentAtMs }: Delivery, sinceMs: number): Promise<boolean> {
-    if (inbox !== "shared" || sentAtMs >= sinceMs) return false;
-    const answeredAtMs = await this.#untilReachable(
-      async () => await this.#options.transport.respondedAtMs("shared", id),
-    );
+  async #answeredBefore(delivery: Delivery, sinceMs: number): Promise<boolean> {
+    if (delivery.inbox !== "shared" || delivery.sentAtMs >= sinceMs) return false;
+    return await this.#untilReachable(async () => await this.#isAnswered(delivery));
+  }
+
+  async #isAnswered({ id, sentAtMs }: Delivery): Promise<boolean> {
+    const answeredAtMs = await this.#options.transport.respondedAtMs("shared", id);
     return answeredAtMs !== null && answeredAtMs >= sentAtMs;
   }
 

@@ -47,7 +47,13 @@ function checkAgent(view: AgentView): Check {
   if (reason === "stopped") return check.warning(text, "Start gpu-agent on its box");
   if (reason === "silent")
     return check.failed(text, "Is the box up, is the share mounted there? Gone for good: remove its state and inbox");
-  if (reason === "degraded") return check.failed(text, "Give one of the two another --name");
+  if (reason === "degraded") {
+    const readingOnly = state.reading_only === true;
+    return check.failed(
+      text,
+      readingOnly ? "Its log, on its box, says what to do" : "Give one of the two another --name",
+    );
+  }
   if (reason === "draining") return check.warning("It was told to stop a moment ago", "Wait");
   const age = (view.silentMs / 1000).toFixed(0);
   return check.ok(`Online: gpu-agent ${state.agent_version}, state published ${age} s ago`);

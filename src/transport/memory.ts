@@ -7,6 +7,7 @@ import { CourierError } from "../errors.ts";
 import type {
   Closable,
   Delivery,
+  Holder,
   Inbox,
   Listener,
   Reply,
@@ -140,12 +141,17 @@ class MemoryTransport implements Transport {
     return letter !== undefined && delivery(inbox, id, letter).key === key;
   }
 
-  async claim({ key }: Delivery, holder: { readonly agent: string; readonly instance: string }): Promise<boolean> {
+  async claim({ key }: Delivery, holder: Holder): Promise<boolean> {
     this.#requireConnected();
     const { claims } = this.#store;
     const claim = claims.get(key) ?? { text: holder.instance, atMs: this.now() };
     claims.set(key, claim);
     return claim.text === holder.instance;
+  }
+
+  async claimedBy({ instance }: Holder): Promise<readonly Delivery[]> {
+    const lying = inOrder(this.#inbox("shared")).map(([id, letter]) => delivery("shared", id, letter));
+    return lying.filter(({ key }) => this.#store.claims.get(key)?.text === instance);
   }
 
   async release(found: Delivery): Promise<void> {

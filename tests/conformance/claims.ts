@@ -61,6 +61,30 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "claimedBy() finds what a holder claimed and what still lies there unchanged, in order, when asked after a crash",
+    run: async ({ connected }) => {
+      const [agent, other] = [await connected(), await connected()];
+      const [mine, others] = [
+        { agent: "gpu-1", instance: "a" },
+        { agent: "gpu-2", instance: "b" },
+      ];
+      expect(await agent.claimedBy(mine)).toEqual([]);
+      const second = await delivered(agent, "pull-2", '{"n":2}');
+      await until(() => agent.now() > second.sentAtMs + 20);
+      const first = await delivered(agent, "pull-1", '{"n":1}');
+      const rewritten = await delivered(agent, "pull-3", '{"n":3}');
+      const released = await delivered(agent, "pull-4", '{"n":4}');
+      const foreign = await delivered(agent, "pull-5", '{"n":5}');
+      await delivered(agent, "pull-6", '{"n":6}');
+      for (const delivery of [first, second, rewritten, released]) expect(await agent.claim(delivery, mine)).toBe(true);
+      expect(await other.claim(foreign, others)).toBe(true);
+      await agent.send("shared", "pull-3", '{"n":33}', FAST);
+      await agent.release(released);
+      expect(await other.claimedBy(mine)).toEqual([second, first]);
+      expect(await agent.claimedBy(others)).toEqual([foreign]);
+    },
+  },
+  {
     name: "release() removes the command, and may be called again, when it is unchanged",
     run: async ({ connected }) => {
       const [agent, sender] = [await connected(), await connected()];

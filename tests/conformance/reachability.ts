@@ -24,6 +24,7 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     receive: async () => await transport.receive("shared", { deliver: () => undefined }),
     isUnchanged: async () => await transport.isUnchanged(DELIVERY),
     claim: async () => await transport.claim(DELIVERY, holder),
+    claimedBy: async () => await transport.claimedBy(holder),
     release: async () => await transport.release(DELIVERY),
     respond: async () => await transport.respond("shared", "a", "{}", FAST),
     respondedAtMs: async () => await transport.respondedAtMs("shared", "a"),

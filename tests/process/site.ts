@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../sim/ollama.ts";
 
 const SOURCES = join(import.meta.dir, "../../src");
+const CRASHING_AGENT = "../tests/process/crashing_agent.ts";
 const PATIENCE_MS = 10_000;
 
 /** A process under way, with what it logged. */
@@ -87,8 +88,19 @@ export class ProcessSite {
 
   /** Starts gpu-agent and does not wait. */
   startAgent(name: string, ollamaUrl: string, args: readonly string[] = []): Running {
+    return this.start("agent.ts", [...this.#agentArgs(name, ollamaUrl), ...args]);
+  }
+
+  /** Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready. */
+  async crashingAgent(name: string, ollamaUrl: string, { point, id }: { readonly point: string; readonly id: string }) {
+    const agent = this.start(CRASHING_AGENT, [point, id, ...this.#agentArgs(name, ollamaUrl)]);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  #agentArgs(name: string, ollamaUrl: string): readonly string[] {
     const own = ["--name", name, "--ollama", ollamaUrl, "--state-dir", join(this.dir, `agent-${name}`)];
-    return this.start("agent.ts", ["--share", this.share, "--log-format", "json", ...own, ...args]);
+    return ["--share", this.share, "--log-format", "json", ...own];
   }
 
   /** Starts gpu-server on a free port with a token of each role; resolves when it listens and has the share. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
-import { Ledger } from "../../src/agent/ledger.ts";
+import { Ledger, type LedgerOptions } from "../../src/agent/ledger.ts";
 import { isoTime } from "../../src/clock.ts";
 import { CourierError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
@@ -69,6 +69,13 @@ async function aborted(signal: AbortSignal | undefined): Promise<never> {
   });
 }
 
+export interface RunningAgent {
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+  readonly ledger: Ledger;
+  readonly transport: Transport;
+}
+
 /** One transport with agents on it, and the platform's side as a raw handle. */
 export class MemorySite {
   readonly clock = new ManualClock();
@@ -76,7 +83,7 @@ export class MemorySite {
   readonly platform: Transport = this.store.open();
   readonly replies = new Map<string, Response>();
   readonly #dirs: string[] = [];
-  readonly #running: { readonly stop: AbortController; readonly ended: Promise<void>; readonly ledger: Ledger }[] = [];
+  readonly #running: RunningAgent[] = [];
 
   /** Listens at an address; answers are put into `replies` by id. */
   async listen(address: ReplyAddress): Promise<void> {
@@ -99,10 +106,11 @@ export class MemorySite {
   /** Starts an agent; resolves when it is ready. */
   async start(
     name: string,
-    options: Partial<AgentOptions> & { readonly dir?: string; readonly instance?: string } = {},
-  ) {
-    const ledger = new Ledger(options.dir ?? this.stateDir());
+    options: Partial<AgentOptions> & LedgerOptions & { readonly dir?: string; readonly instance?: string } = {},
+  ): Promise<RunningAgent> {
+    const ledger = new Ledger(options.dir ?? this.stateDir(), options);
     const stop = new AbortController();
+    const transport = this.store.open();
     const agent = new Agent({
       identity: {
         agent: name,
@@ -111,7 +119,7 @@ export class MemorySite {
         startedAt: isoTime(this.clock.now()),
       },
       agentVersion: "0.0.0",
-      transport: this.store.open(),
+      transport,
       ollama: new ScriptedOllama(),
       ledger,
       sharedInbox: "auto",
@@ -124,10 +132,16 @@ export class MemorySite {
     });
     const ended = agent.run(stop.signal);
     ended.catch(() => undefined);
-    const running = { stop, ended, ledger };
+    const running = { stop, ended, ledger, transport };
     this.#running.push(running);
     await settle();
     return running;
+  }
+
+  /** Ends an agent as a crash does: it does nothing more, and says nothing of it. */
+  async kill({ ledger, transport }: RunningAgent): Promise<void> {
+    await transport.close();
+    ledger.close();
   }
 
   /** Puts a command into an inbox as its sender would, and lets it be run. */

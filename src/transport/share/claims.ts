@@ -2,14 +2,11 @@
 import { basename } from "node:path";
 import { CourierError, systemCode } from "../../errors.ts";
 import { LIMITS } from "../../protocol.ts";
+import type { Holder } from "../../transport.ts";
+import { COMMAND_FILES } from "./layout.ts";
 import { discard, syncFolder, writeTemporary } from "./publish.ts";
 import { lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
-
-export interface Holder {
-  readonly agent: string;
-  readonly instance: string;
-}
 
 /** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */
 export async function takeClaim(share: Share, key: string, { agent, instance }: Holder): Promise<boolean> {
@@ -27,6 +24,21 @@ export async function takeClaim(share: Share, key: string, { agent, instance }: 
   } finally {
     await discard(share, mine);
   }
+}
+
+/** What this holder has claimed and whose command still lies in the shared inbox: id and key of each. */
+export async function claimedKeys(share: Share, { instance }: Holder): Promise<readonly (readonly [string, string])[]> {
+  const { claims, commands } = share.layout;
+  if ((await share.folder(claims)) === null) return [];
+  const lying = new Set(await share.fs.readdir(commands.path));
+  const found: (readonly [string, string])[] = [];
+  for (const key of await share.fs.readdir(claims.path)) {
+    const id = share.layout.claimed(key);
+    // Most claims outlive their command: only those of what lies there are read.
+    if (id === null || !lying.has(COMMAND_FILES.format(id))) continue;
+    if ((await holderOf(share, key)) === instance) found.push([id, key]);
+  }
+  return found;
 }
 
 /**
@@ -49,8 +61,8 @@ async function holderOf(share: Share, key: string): Promise<string | null> {
   if (found?.is !== "read") return null;
   try {
     const claim: unknown = JSON.parse(found.bytes.toString("utf8"));
-    const isClaim = typeof claim === "object" && claim !== null && "instance" in claim;
-    return isClaim && typeof claim.instance === "string" ? claim.instance : null;
+    const isWhole = typeof claim === "object" && claim !== null && "instance" in claim;
+    return isWhole && typeof claim.instance === "string" ? claim.instance : null;
   } catch {
     return null;
   }

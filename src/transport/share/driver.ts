@@ -6,6 +6,7 @@ import { LIMITS } from "../../protocol.ts";
 import type {
   Closable,
   Delivery,
+  Holder,
   Inbox,
   Listener,
   PublishOptions,
@@ -16,11 +17,11 @@ import type {
   Swept,
   Transport,
 } from "../../transport.ts";
-import { type Holder, takeClaim } from "./claims.ts";
+import { claimedKeys, takeClaim } from "./claims.ts";
 import { Cure } from "./cure.ts";
 import { examineShare } from "./examine.ts";
 import { isDenied, isGone, shareFailure } from "./failures.ts";
-import { watchInbox } from "./inbox.ts";
+import { readDelivery, watchInbox } from "./inbox.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
 import { deliveryKey } from "./letter.ts";
 import { poolPrimitives } from "./network_primitives.ts";
@@ -161,6 +162,18 @@ export class ShareTransport implements Transport {
     const { claims } = this.#share.layout;
     const action = `claim ${JSON.stringify(delivery.key)}`;
     return await this.#attempt(action, claims, async () => await takeClaim(this.#share, delivery.key, holder));
+  }
+
+  async claimedBy(holder: Holder): Promise<readonly Delivery[]> {
+    const { claims } = this.#share.layout;
+    return await this.#attempt("look for claimed commands", claims, async () => {
+      const found: Delivery[] = [];
+      for (const [id, key] of await claimedKeys(this.#share, holder)) {
+        const delivery = await readDelivery(this.#share, id);
+        if (delivery?.key === key) found.push(delivery);
+      }
+      return found.toSorted((a, b) => a.sentAtMs - b.sentAtMs || (a.id < b.id ? -1 : 1));
+    });
   }
 
   async release(delivery: Delivery): Promise<void> {

@@ -1,10 +1,12 @@
 // An inbox of the share under watch: commands become deliveries, stray names are refused once. Imports protocol.
 import { join } from "node:path";
 import { AgentName, LIMITS } from "../../protocol.ts";
-import type { Inbox, Listener } from "../../transport.ts";
+import type { Delivery, Inbox, Listener } from "../../transport.ts";
 import { Box } from "./box.ts";
 import { isGone } from "./failures.ts";
 import { COMMAND_FILES } from "./layout.ts";
+import { deliveryKey, wholeContent } from "./letter.ts";
+import { lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 import { Watch } from "./watcher.ts";
@@ -30,6 +32,14 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
     interrupted: (error) => listener.interrupted?.(error),
     restored: () => listener.restored?.(),
   });
+}
+
+/** One command of the shared inbox as it lies there now. @returns null when it is gone, or not whole yet */
+export async function readDelivery(share: Share, id: string): Promise<Delivery | null> {
+  const found = await lookUp(share, share.layout.commands, COMMAND_FILES.format(id), LIMITS.commandBytes);
+  const content = found === null ? null : wholeContent(found);
+  if (found === null || content === null) return null;
+  return { inbox: "shared", id, key: deliveryKey(id, found), content, sentAtMs: instantMs(found.facts.mtimeNs) };
 }
 
 /** What lies in an inbox and is no command. Dot names are ours or the kernel's, and ignored. */

@@ -68,7 +68,8 @@ export class Layout {
   }
 
   claim(key: string): string {
-    if (!CLAIM.test(key)) throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: no delivery key`);
+    if (this.claimed(key) === null)
+      throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: no delivery key`);
     return join(this.claims.path, key);
   }
 }
