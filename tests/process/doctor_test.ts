@@ -113,7 +113,7 @@ describe("gpuctl doctor", () => {
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^✓ ping gpu-1: Each sees the other's files: \d+(?:\.\d)? ms there and back$/m);
     // The agent removes the ping once it is answered.
-    await until(() => Bun.deepEquals(lying(), before));
+    await until(() => Bun.deepEquals(lying(), before), "the share is as it was");
   });
 
   test("says what is wrong with a share that is not there, or not mounted, and makes nothing", async () => {
