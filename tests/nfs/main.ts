@@ -12,8 +12,10 @@ import { bootImage, makeDisk } from "./host/image.ts";
 import { runMachine } from "./host/machine.ts";
 import { fetchPackages, requireTools } from "./host/packages.ts";
 
-/** Each file is given as `outage` for outage_test.ts. */
-const FILES = ["ping"];
+/** `outage` for outage_test.ts. */
+const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })].map((name) =>
+  name.slice(0, -"_test.ts".length),
+);
 const LIMIT_S = { short: 420, full: 3_600 };
 
 async function main(argv: readonly string[]): Promise<number> {

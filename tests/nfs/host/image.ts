@@ -14,9 +14,9 @@ export interface Boot {
 const INIT = join(import.meta.dir, "../guest/init");
 /** With all that these depend on. */
 const MODULES = [
-  ...["virtio_pci", "virtio_blk", "virtio_rng", "veth", "bridge", "sch_netem"],
-  ...["nfs", "nfsv3", "nfsv4", "nfs_layout_nfsv41_files", "nfs_layout_flexfiles", "nfsd"],
-];
+  "virtio_pci virtio_blk virtio_rng veth bridge sch_netem",
+  "nfs nfsv3 nfsv4 nfs_layout_nfsv41_files nfs_layout_flexfiles nfsd",
+].flatMap((names) => names.split(" "));
 /** Of the packages, in the root: no documentation, no kernel and not all of its modules. */
 const KEPT = ["bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib", "etc"];
 const EMPTY = ["proc", "sys", "dev", "run", "tmp", "mnt", "disk", "root", "var/lib/nfs/sm.bak", "var/lib/nfs/sm"];
@@ -57,7 +57,8 @@ async function makeBoot(packages: readonly string[], dir: string): Promise<void>
   for (const folder of [boot, ...EMPTY.map((name) => join(root, name))]) await mkdir(folder, { recursive: true });
   await rename(join(unpacked, "boot", `vmlinuz-${version}`), join(boot, "vmlinuz"));
   await rename(join(unpacked, "lib/modules"), join(dir, "modules"));
-  for (const name of KEPT) await cp(join(unpacked, name), join(root, name), { recursive: true, verbatimSymlinks: true });
+  for (const name of KEPT)
+    await cp(join(unpacked, name), join(root, name), { recursive: true, verbatimSymlinks: true });
   for (const path of modules) {
     const target = join(root, "lib/modules", version, path);
     await mkdir(dirname(target), { recursive: true });
@@ -87,8 +88,13 @@ async function modulesOf(unpacked: string, version: string): Promise<ReadonlySet
     wanted.add(path);
     for (const needed of dependencies.get(path) ?? []) add(needed);
   };
+  const nameOf = (path: string): string =>
+    basename(path)
+      .replace(/\.ko.*$/, "")
+      .replaceAll("-", "_");
+  const paths = new Map([...dependencies.keys()].map((path) => [nameOf(path), path]));
   for (const name of MODULES) {
-    const path = [...dependencies.keys()].find((candidate) => basename(candidate).split(".")[0]?.replaceAll("-", "_") === name);
+    const path = paths.get(name);
     if (path === undefined) throw new Error(`Kernel ${version} has no module ${name}`);
     add(path);
   }

@@ -16,7 +16,6 @@ export interface MachineOptions {
 
 /** The last line that the machine prints, and nothing else prints. */
 const END = /^EXIT (\d+)\r?$/;
-const MEMORY_MB = 3072;
 
 /**
  * Emulation, never KVM: the same everywhere, and many machines that build have no KVM.
@@ -26,28 +25,27 @@ export async function runMachine({ boot, disk, dir, settings, limitS }: MachineO
   const console = join(dir, "console");
   const words = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   const append = `console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on ${words.join(" ")}`;
-  const child = Bun.spawn(
-    [
-      ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", String(MEMORY_MB)],
-      ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-      ...["-kernel", boot.kernel, "-initrd", boot.root, "-append", append],
-      ...["-drive", `file=${disk},if=virtio,format=raw,cache=unsafe`, "-device", "virtio-rng-pci"],
-      ...["-serial", `file:${console}`, "-serial", "stdio"],
-    ],
-    {
-      env: { ...process.env, PATH: searchPath() },
-      stdio: ["ignore", "pipe", "inherit"],
-      timeout: limitS * 1000,
-      killSignal: "SIGKILL",
-    },
-  );
+  const command = [
+    "qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072".split(" "),
+    "-nodefaults -no-user-config -display none -no-reboot".split(" "),
+    ["-kernel", boot.kernel, "-initrd", boot.root, "-append", append],
+    ["-drive", `file=${disk},if=virtio,format=raw,cache=unsafe`, "-device", "virtio-rng-pci"],
+    ["-serial", `file:${console}`, "-serial", "stdio"],
+  ];
+  const child = Bun.spawn(command.flat(), {
+    env: { ...process.env, PATH: searchPath() },
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: limitS * 1000,
+    killSignal: "SIGKILL",
+  });
   const stop = (): void => child.kill("SIGKILL");
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
   const status = await relay(child.stdout);
   await child.exited;
   if (status !== null) return status;
-  const last = (await Bun.file(console).text().catch(() => "")).split("\n").slice(-30).join("\n");
+  const kernel = Bun.file(console);
+  const last = (await kernel.exists()) ? (await kernel.text()).split("\n").slice(-30).join("\n") : "";
   process.stderr.write(`The virtual machine did not get to its end within ${limitS} s. Its console:\n${last}\n`);
   return 1;
 }

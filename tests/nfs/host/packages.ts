@@ -14,7 +14,9 @@ const TOOLS = [
 ];
 /** Without this apt-get as root fetches as another user, who may not write here. */
 const APT_GET = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root"];
-const ONLY_DEPENDS = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"].map((no) => `--no-${no}`);
+const ONLY_DEPENDS = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"].map(
+  (no) => `--no-${no}`,
+);
 
 /**
  * Sees to it that the tools are there that the machine is started with; root gets those that are missing installed.
@@ -24,7 +26,10 @@ export async function requireTools(): Promise<void> {
   const missing = TOOLS.filter(({ command }) => Bun.which(command, { PATH: searchPath() }) === null);
   if (missing.length === 0) return;
   const names = missing.map((tool) => tool.package);
-  await updateOr(`Cannot start a virtual machine: ${missing.map(({ command }) => command).join(" and ")} missing`, names);
+  await updateOr(
+    `Cannot start a virtual machine: ${missing.map(({ command }) => command).join(" and ")} missing`,
+    names,
+  );
   await run([...APT_GET, "install", "-y", "--no-install-recommends", ...names], {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
   });
