@@ -4,7 +4,9 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../process/site.ts";
 import { tell } from "./guest/figures.ts";
-import { type Client, FULL, NfsSite, run, VERSIONS } from "./guest/site.ts";
+import { type Client, run } from "./guest/machines.ts";
+import { FULL, VERSIONS } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
 
 interface Check {
   readonly check: string;

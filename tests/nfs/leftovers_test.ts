@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { until } from "../process/site.ts";
 import { describeTimes, quantile, tell } from "./guest/figures.ts";
 import { ping } from "./guest/ping.ts";
-import { FULL, NfsSite, VERSIONS } from "./guest/site.ts";
+import { FULL, VERSIONS } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
 
 const LEFTOVERS = FULL ? 3_000 : 600;
 /** What is asked for the most of the pings: of few, one hiccup of the emulation would be the 99th percentile. */

@@ -3,7 +3,9 @@
 import { describe, expect, test } from "bun:test";
 import { callsOf, difference, sum } from "./guest/calls.ts";
 import { describeTimes, tell } from "./guest/figures.ts";
-import { type Client, NfsSite, type OldOutcome, VERSIONS, type Version } from "./guest/site.ts";
+import { type Client } from "./guest/machines.ts";
+import { VERSIONS, type Version } from "./guest/scope.ts";
+import { NfsSite, type OldOutcome } from "./guest/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 const ALONE: readonly Client[] = ["c2", "c3"];

@@ -5,7 +5,9 @@ import type { HttpServer, Running } from "../process/site.ts";
 import { until } from "../process/site.ts";
 import type { SimulatedOllama } from "../sim/ollama.ts";
 import { tell } from "./guest/figures.ts";
-import { type Client, NfsSite, run, VERSIONS, type Version } from "./guest/site.ts";
+import { type Client, run } from "./guest/machines.ts";
+import { VERSIONS, type Version } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
 
 const OUTAGE_MS = 15_000;
 /** The first quarter of the commands goes before the outage, the last after it. */

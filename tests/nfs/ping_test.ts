@@ -4,7 +4,8 @@ import { describe, expect, test } from "bun:test";
 import { type Calls, callsOf, difference, GetattrTrace, sum } from "./guest/calls.ts";
 import { describeTimes, quantile, tell } from "./guest/figures.ts";
 import { ping } from "./guest/ping.ts";
-import { FULL, NfsSite, VERSIONS } from "./guest/site.ts";
+import { FULL, VERSIONS } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
 
 /** The agent looks often for 10 s after a command; only then it is idle. */
 const IDLE_APART_S = 12.3;

@@ -3,7 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type Running, until } from "../process/site.ts";
 import { tell } from "./guest/figures.ts";
-import { NfsSite, run, VERSIONS } from "./guest/site.ts";
+import { run } from "./guest/machines.ts";
+import { VERSIONS } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
 
 const PATIENCE_MS = 40_000;
 

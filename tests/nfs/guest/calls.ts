@@ -1,8 +1,10 @@
 // Counts what a client asks its NFS server: by operation for each mount, and GETATTR by folder. Runs in the virtual machine.
-// Imports Node and ./site.ts.
+// Imports Node
+// and ./machines.ts.
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Client, type NfsSite, run } from "./site.ts";
+import { type Client, run } from "./machines.ts";
+import type { NfsSite } from "./site.ts";
 
 /** How often each operation was called, those that were not left out. */
 export type Calls = ReadonlyMap<string, number>;

@@ -1,47 +1,11 @@
-// One exported folder, mounted on the clients, and the binaries on it. Runs in the virtual machine. Imports Node, Bun,
-// the other suites' processes and the simulated Ollama.
+// One exported folder, mounted on the clients, and the binaries on it. Imports Node, the other suites' processes and the
+// simulated Ollama, ./machines.ts.
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, HttpServer, Running } from "../../process/site.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
-
-export type Version = "3" | "4.2";
-/** Each is a machine of its own as far as NFS can tell; a command of this name runs what follows there. */
-export type Client = "c1" | "c2" | "c3";
-
-export const VERSIONS: readonly Version[] = ["3", "4.2"];
-/** Whether the figures are wanted that take long. */
-export const FULL = process.env["NFS_FULL"] === "1";
-
-const SERVER = "10.9.0.1";
-/** On the second network, which tests do not cut. */
-const TALK: Readonly<Record<Client | "server", string>> = {
-  server: "10.8.0.1",
-  c1: "10.8.0.2",
-  c2: "10.8.0.3",
-  c3: "10.8.0.4",
-};
-
-/** Runs a command to its end, on a client or on the server. @throws Error with what it wrote when it fails */
-export async function run(where: Client | "server", ...command: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await finish(where, command);
-  if (status === 0) return stdout;
-  throw new Error(`On ${where}, "${command.join(" ")}" ended with ${status}:\n${stdout}${stderr}`);
-}
-
-async function finish(where: Client | "server", command: readonly string[]): Promise<Finished> {
-  const child = spawn(where, command);
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { status: await child.exited, stdout, stderr };
-}
-
-function spawn(where: Client | "server", command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  return Bun.spawn(where === "server" ? [...command] : [where, ...command], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-}
+import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
+import type { Version } from "./scope.ts";
 
 export class NfsSite {
   /** On the server: its own disk. */
@@ -76,7 +40,7 @@ export class NfsSite {
   async mount(client: Client, options = ""): Promise<void> {
     await run(client, "mkdir", "-p", this.share);
     const all = `vers=${this.#version}${options === "" ? "" : `,${options}`}`;
-    await run(client, "mount.nfs", `${SERVER}:${this.folder}`, this.share, "-o", all);
+    await run(client, "mount.nfs", `${NFS_SERVER}:${this.folder}`, this.share, "-o", all);
     this.#mounted.add(client);
   }
 
@@ -87,7 +51,7 @@ export class NfsSite {
   }
 
   async ollama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
-    const ollama = await startSimulatedOllama({ host: TALK.server, ...options });
+    const ollama = await startSimulatedOllama({ host: ADDRESSES.server, ...options });
     this.#ollamas.push(ollama);
     return ollama;
   }
@@ -111,7 +75,14 @@ export class NfsSite {
     const token = async (role: string): Promise<string> =>
       (await run(client, "gpu-server", "token", "add", role, "--role", role, ...stateDir)).trim();
     const tokens = { gp: await token("gp"), viewer: await token("viewer") };
-    const running = this.#start(client, "gpu-server", ["--host", TALK[client], "--port", "0", ...stateDir, ...args]);
+    const running = this.#start(client, "gpu-server", [
+      "--host",
+      ADDRESSES[client],
+      "--port",
+      "0",
+      ...stateDir,
+      ...args,
+    ]);
     const { url } = await running.logged('"Listening"');
     await running.logged("Reached the share");
     return new HttpServer(String(url), tokens, running);
