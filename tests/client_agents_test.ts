@@ -140,6 +140,86 @@ describe("ping", () => {
   });
 });
 
+describe("ping --count and --interval", () => {
+  /** Lets time pass until gpuctl ends. */
+  async function ended(status: Promise<number>): Promise<number> {
+    const end = { status: undefined as number | undefined };
+    void status.then((value) => (end.status = value));
+    for (let step = 0; end.status === undefined && step < 200; step++) await site.clock.advance(100);
+    return await status;
+  }
+
+  test("ping again and again, and sum up at the end", async () => {
+    await site.agent("gpu-1");
+    const startedMs = site.clock.monotonic();
+    const { status, stdout, stderr } = site.start(["ping", "--count", "3", "--interval", "2"]);
+    expect([await ended(status), stderr.text]).toEqual([0, ""]);
+    expect(stdout.text).toBe(
+      [
+        "1  gpu-1  0.0 ms",
+        "2  gpu-1  0.0 ms",
+        "3  gpu-1  0.0 ms",
+        "AGENT  ANSWERED     MIN  MEDIAN     MAX",
+        "gpu-1    3 of 3  0.0 ms  0.0 ms  0.0 ms",
+        "",
+      ].join("\n"),
+    );
+    // Nothing is waited for after the last.
+    expect(site.clock.monotonic() - startedMs).toBeLessThan(4_500);
+  });
+
+  test("--count alone is once a second, and the times are those of all rounds", async () => {
+    let delayMs = 300;
+    await site.agent("gpu-1", {
+      answer: async () => {
+        await site.clock.sleep((delayMs -= 100));
+        return { success: true };
+      },
+    });
+    const { status, stdout } = site.start(["ping", "--count", "2"]);
+    expect(await ended(status)).toBe(0);
+    expect(stdout.text).toBe(
+      [
+        "1  gpu-1  200 ms",
+        "2  gpu-1  100 ms",
+        "AGENT  ANSWERED     MIN  MEDIAN     MAX",
+        "gpu-1    2 of 2  100 ms  150 ms  200 ms",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("--json prints the document of each round on a line, and no summary", async () => {
+    await site.agent("gpu-1");
+    const { status, stdout } = site.start(["ping", "--count", "2", "--json"]);
+    expect(await ended(status)).toBe(0);
+    const line = '{"agents":[{"agent":"gpu-1","rtt_ms":0}]}\n';
+    expect(stdout.text).toBe(line + line);
+  });
+
+  test("one that fails does not end the others, and counts for the exit status", async () => {
+    await mixedFleet();
+    const { status, stdout } = site.start(["ping", "--count", "2", "--agent", "gpu-1,gpu-4"]);
+    expect(await ended(status)).toBe(1);
+    expect(stdout.text).toContain("2  gpu-1  0.0 ms\n2  gpu-4  failed: Agent gpu-4 is silent for 201 s\n");
+    expect(stdout.text).toEndWith("gpu-1    2 of 2  0.0 ms  0.0 ms  0.0 ms\ngpu-4    0 of 2       -       -       -\n");
+  });
+
+  test("--interval alone goes on until Ctrl-C, which sums up too", async () => {
+    await site.agent("gpu-1");
+    const { status, stdout, stop } = site.start(["ping", "--interval", "1"]);
+    for (let second = 0; second < 5; second++) await site.clock.advance(1_000);
+    stop();
+    expect(await status).toBe(130);
+    expect(stdout.text).toMatch(/^gpu-1 +([56]) of \1 /m);
+  });
+
+  test.each(["0", "-1", "1.5", "many"])("--count %s is refused", async (count) => {
+    const { status, stderr } = await site.run(["ping", "--count", count]);
+    expect([status, stderr]).toEqual([64, expect.stringContaining("Give a whole number above 0")]);
+  });
+});
+
 describe("jobs", () => {
   const progress = { completed_bytes: 3.9e9, total_bytes: 9.1e9, bytes_per_second: 56e6, eta_seconds: 93 };
   const job = jobOf({ state: "running", ...progress });

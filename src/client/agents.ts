@@ -1,10 +1,9 @@
-// The verbs about agents themselves: agents, ping. Imports courier's views and documents, and the client's output.
+// gpuctl agents. Imports courier's views and documents, and the client's output.
 
 import { agentsDocument } from "../courier/documents.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
 import { formatAgo, formatBytes, formatDuration } from "../format.ts";
 import { isEnded } from "../protocol.ts";
-import { askEach, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";
 
@@ -34,27 +33,6 @@ export async function listAgents(session: Session): Promise<number> {
     );
   }
   return 0;
-}
-
-/** `gpuctl ping` */
-export async function pingAgents(session: Session): Promise<number> {
-  const { courier, printer, agents, io } = session;
-  const views = await courier.choose(agents ?? "all");
-  const outcomes = await askEach(views, async (agent) => await courier.ping(agent, { signal: io.signal }));
-  if (printer.json) {
-    const entries = outcomes.map(({ agent, answer, error }) =>
-      answer === undefined
-        ? { agent, rtt_ms: null, code: error?.code, error: error?.message }
-        : { agent, rtt_ms: Math.round(answer * 1000) / 1000 },
-    );
-    printer.document({ agents: entries });
-  } else {
-    printOutcomes(session, outcomes, "ROUND TRIP", (rttMs) => `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms`);
-  }
-  return exitStatus(
-    outcomes.map(({ error }) => error?.code ?? null),
-    io.signal,
-  );
 }
 
 function agentRow(view: AgentView, nowMs: number): string[] {
