@@ -80,7 +80,6 @@ async function run(options: Options): Promise<void> {
   const identity = readIdentity(options.name, stateDir);
   const ledger = new Ledger(stateDir);
   try {
-    ledger.sweep(systemClock.now());
     await new Agent({ ...parts(options, stateDir, log), identity, ledger }).run(stopping);
   } finally {
     ledger.close();

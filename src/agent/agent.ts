@@ -91,8 +91,10 @@ export class Agent {
    * @throws CourierError `conflict` when another box has this name
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { transport, identity, clock, log } = this.#options;
+    const { transport, identity, ledger, clock, log } = this.#options;
     if (!(await this.#connect(signal))) return;
+    // By the clock that its entries are noted by: the box's may have been wrong then, or be so now.
+    ledger.sweep(transport.now());
     await this.#untilReachable(async () => await requireOwnName(transport, identity, clock, signal), signal);
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
     if (signal.aborted) return;

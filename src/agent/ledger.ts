@@ -51,7 +51,11 @@ export class Ledger {
     return this.#db.query<LedgerEntry, [string]>("SELECT response FROM commands WHERE key = ?").get(key);
   }
 
-  /** Notes that the command's run begins. Durable when it returns. @throws CourierError `exhausted` when its disk is full */
+  /**
+   * Notes that the command's run begins. Durable when it returns.
+   * @param nowMs the transport's clock, by which commands lose their validity
+   * @throws CourierError `exhausted` when its disk is full
+   */
   start(key: string, nowMs: number): void {
     this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, nowMs);
   }

@@ -37,7 +37,10 @@ const SHOWN_AFTER_MS = 1000;
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #lanes = new Lanes();
-  readonly #underWay = new Map<string, { readonly command: string; readonly startedAtMs: number }>();
+  readonly #underWay = new Map<
+    string,
+    { readonly command: string; readonly startedAt: string; readonly begunMs: number }
+  >();
   /** Ends the wait for old files to be old enough: the next start goes on with them. */
   readonly #resting = new AbortController();
   /** Ends what waits for the transport. */
@@ -60,13 +63,9 @@ export class Worker {
 
   /** The commands under way for over 1 s. */
   get commands(): State["commands"] {
-    const beforeMs = this.#options.clock.now() - SHOWN_AFTER_MS;
-    const shown = [...this.#underWay].filter(([, { startedAtMs }]) => startedAtMs <= beforeMs);
-    return shown.map(([command_id, { command, startedAtMs }]) => ({
-      command_id,
-      command,
-      started_at: isoTime(startedAtMs),
-    }));
+    const beforeMs = this.#options.clock.monotonic() - SHOWN_AFTER_MS;
+    const shown = [...this.#underWay].filter(([, { begunMs }]) => begunMs <= beforeMs);
+    return shown.map(([command_id, { command, startedAt }]) => ({ command_id, command, started_at: startedAt }));
   }
 
   /** Takes one delivery; its outcome is its answer. @param sinceMs when its subscription began, on the transport's clock */
@@ -138,7 +137,7 @@ export class Worker {
   }
 
   async #change(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const { transport, ledger, clock, publishState } = this.#options;
+    const { transport, ledger, publishState } = this.#options;
     const known = ledger.read(command.ledgerKey);
     const late = known === null ? lateness(command, delivery, transport.now()) : null;
     if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
@@ -147,7 +146,7 @@ export class Worker {
     if (known === null && !(await this.#isUnchanged(delivery))) return false;
     let text = known?.response ?? null;
     if (text === null) {
-      ledger.start(command.ledgerKey, clock.now());
+      ledger.start(command.ledgerKey, transport.now());
       text = JSON.stringify(await this.#run(command, known !== null));
       this.#record(command.ledgerKey, text);
       await publishState();
@@ -169,9 +168,9 @@ export class Worker {
 
   /** What is done is done: an answer that cannot be recorded is given all the same. */
   #record(key: string, text: string): void {
-    const { ledger, clock, log } = this.#options;
+    const { transport, ledger, log } = this.#options;
     try {
-      ledger.respond(key, text, clock.now());
+      ledger.respond(key, text, transport.now());
     } catch (error) {
       log.error({ error }, "Cannot record an answer");
     }
@@ -182,12 +181,12 @@ export class Worker {
     const { verb, model, answerTo } = command;
     const id = answerTo.ids[0] ?? "";
     const fields = { id, command: verb, ...(model === null ? {} : { model }) };
-    const startedMs = clock.monotonic();
-    this.#underWay.set(id, { command: verb, startedAtMs: clock.now() });
+    const begunMs = clock.monotonic();
+    this.#underWay.set(id, { command: verb, startedAt: isoTime(clock.now()), begunMs });
     try {
       const result = await run(command, resumed);
       log[VERBS[verb].changing ? "info" : "debug"](
-        { ...fields, ms: Math.round(clock.monotonic() - startedMs) },
+        { ...fields, ms: Math.round(clock.monotonic() - begunMs) },
         "Command done",
       );
       return success(result, identity, answerTo, clock);
