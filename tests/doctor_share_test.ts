@@ -9,6 +9,7 @@ import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import type { Primitives } from "../src/transport/share/primitives.ts";
+import { ListedNames } from "./support/listed_names.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 import { passes } from "./support/passes.ts";
 import { ShareFolder } from "./support/share_folder.ts";
@@ -71,6 +72,16 @@ describe("a good share", () => {
     expect([site.list("gpu_commands").toSorted(), site.list("gpu_status")]).toEqual([[".tmp", "gpu-1"], [".tmp"]]);
     expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);
   });
+});
+
+test("no name is asked for that no listing has shown, also where something is missing", async () => {
+  const site = openSite();
+  for (const missing of ["none", "gpu_commands/.tmp", "gpu_status"]) {
+    const listed = new ListedNames(site.root, poolPrimitives);
+    if (missing !== "none") rmSync(join(site.root, missing), { recursive: true });
+    const checks = await site.examine({ faults: listed.primitives });
+    expect([missing, checks.length > 5, listed.offences]).toEqual([missing, true, []]);
+  }
 });
 
 describe("a share that is not there", () => {
