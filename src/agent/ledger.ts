@@ -57,7 +57,7 @@ export class Ledger {
    * @throws CourierError `exhausted` when its disk is full
    */
   start(key: string, nowMs: number): void {
-    this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, nowMs);
+    this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, Math.round(nowMs));
   }
 
   /** Notes the command's answer. Durable when it returns. @throws CourierError `exhausted` when its disk is full */
@@ -66,7 +66,7 @@ export class Ledger {
       "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
       key,
       response,
-      nowMs,
+      Math.round(nowMs),
     );
   }
 
