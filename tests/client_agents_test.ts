@@ -207,6 +207,17 @@ describe("jobs", () => {
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  test("stays readable on a terminal after one very long name", async () => {
+    await threeJobs();
+    const agent = await site.agent("gpu-2");
+    agent.jobs = [{ ...job, agent: "gpu-2", model: `hf.co/someone/${"long-".repeat(20)}name:Q4_K_M` }];
+    await agent.publish();
+    const { stdout } = await site.run(["jobs"], { terminal: true });
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    // Each job in a few lines, and not in a dozen of a word each.
+    expect(stdout.split("\n").length).toBeLessThan(18);
+  });
+
   test("prints the document of /v1/jobs under --json, with the agents that are away", async () => {
     await site.agent("gpu-2");
     await site.clock.advance(60_000);
