@@ -239,11 +239,11 @@ describe("leftovers", () => {
     const { result, message } = named(await site.examine({ clock }), "leftovers");
     expect(result).toBe("ok");
     for (const part of [
-      "1 version 1 commands",
-      "3 version 2 commands",
-      "2 files in .tmp",
-      "7 responses",
-      "1 reply folders",
+      "version 1 commands: 1",
+      "version 2 commands: 3",
+      "files in .tmp: 2",
+      "responses: 7",
+      "reply folders: 1",
     ])
       expect(message).toContain(part);
     expect(message).not.toContain("claims");
@@ -258,7 +258,7 @@ describe("leftovers", () => {
       return await poolPrimitives.lstat(path);
     };
     const { result, message } = named(await site.examine({ faults: { lstat } }), "leftovers");
-    expect([result, message]).toEqual(["warning", "3000 responses"]);
+    expect([result, message]).toEqual(["warning", "responses: 3000"]);
     expect(looks).toBeLessThan(300);
   });
 });

@@ -14,6 +14,13 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const TRIALS = ["create", "exclusive_create", "rename", "link"] as const;
 type Trial = (typeof TRIALS)[number];
+/** As they follow "Cannot". */
+const ACTIONS: Readonly<Record<Trial, string>> = {
+  create: "make a file",
+  exclusive_create: "make a file that nobody else makes",
+  rename: "rename a file",
+  link: "link a file",
+};
 
 /** What was tried in one folder: how long each took that worked, and why the next did not. */
 interface Tried {
@@ -77,8 +84,7 @@ async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried>
       await steps[trial]();
       tried.tookMs.set(trial, clock.monotonic() - begunMs);
     } catch (error) {
-      const action = trial.replace("_", " ");
-      tried.failed = { trial, error: await shareFailure(error, `try to ${action}`, folder, fs) };
+      tried.failed = { trial, error: await shareFailure(error, ACTIONS[trial], folder, fs) };
       break;
     }
   }

@@ -33,9 +33,9 @@ export async function examineLeftovers(ground: Ground, tops: readonly Top[], now
   }
   const check = about("leftovers");
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const told = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
-  if (total === 0) return check.ok("None that nobody reads any more");
-  if (total < MANY) return check.ok(`${told}: swept in time`);
+  const told = [...counts].map(([kind, count]) => `${kind}: ${count}`).join(", ");
+  if (total === 0) return check.ok("Nothing is left over");
+  if (total < MANY) return check.ok(`Swept in time: ${told}`);
   return check.warning(told, "The agent that serves the shared inbox sweeps them: does one, and may it write here?");
 }
 
