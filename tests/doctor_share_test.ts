@@ -179,6 +179,7 @@ describe("files", () => {
     ["open", "ENOSPC", "create", "Remove files there or make it larger"],
     ["rename", "EIO", "rename", null],
     ["link", "EOPNOTSUPP", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
+    ["link", "EIO", "link", null],
     ["link", "EPERM", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
   ] as const)("%s that fails with %s fails the check %s, and the report goes on", async (call, code, name, hint) => {
     const site = openSite();

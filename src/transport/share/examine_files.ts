@@ -14,6 +14,8 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const TRIALS = ["create", "exclusive_create", "rename", "link"] as const;
 type Trial = (typeof TRIALS)[number];
+/** What a file system without links says, to a name in a folder where this user could just make another. */
+const WITHOUT_LINKS: ReadonlySet<string> = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"]);
 /** As they follow "Cannot". */
 const ACTIONS: Readonly<Record<Trial, string>> = {
   create: "make a file",
@@ -124,8 +126,8 @@ async function requireLink(fs: Primitives, existing: string, path: string, linke
     await fs.link(existing, path);
     linked();
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = systemCode(error) ?? "";
+    if (!WITHOUT_LINKS.has(code)) throw error;
     throw new CourierError("unimplemented", `Cannot link files here: ${code}`, { hint, cause: error });
   }
   const { nlink } = await fs.lstat(existing);
