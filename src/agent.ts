@@ -81,7 +81,6 @@ async function run(options: Options, around: Around): Promise<void> {
   const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
   const ledger = new Ledger(stateDir, { isFirst: !openStateDir(stateDir) });
   try {
-    ledger.sweep(systemClock.now());
     const identity = readIdentity(options.name, stateDir);
     await new Agent(around({ ...parts(options, stateDir, log), identity, ledger })).run(stopping);
   } finally {

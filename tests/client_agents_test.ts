@@ -49,6 +49,21 @@ describe("agents", () => {
     );
   });
 
+  test("says of a clock that is off how far, by the share's, and fits a terminal with it", async () => {
+    await (await site.agent("gpu-1")).publish({ clock_offset_ms: 3_600_000 });
+    const ollama = { reachable: false, version: null, error: "connection refused", checked_at: site.ago(0) };
+    await (await site.agent("gpu-2")).publish({ clock_offset_ms: -75_000, ollama });
+    await (await site.agent("gpu-3")).publish({ clock_offset_ms: 4_999 });
+    const { stdout } = await site.run(["agents"]);
+    expect(stdout).toContain("gpu-1  online, its clock 1 h behind  ");
+    expect(stdout).toContain("online, Ollama is not reachable: connection refused, its clock 1 min 15 s ahead  ");
+    expect(stdout).toMatch(/^gpu-3 {2}online {3,}/m);
+    const terminal = await site.run(["agents"], { terminal: true });
+    for (const line of terminal.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    const { agents } = AgentsDocument.parse(JSON.parse((await site.run(["agents", "--json"])).stdout));
+    expect(agents.map(({ clock_offset_ms }) => clock_offset_ms)).toEqual([3_600_000, -75_000, 4_999]);
+  });
+
   test("prints the document of /v1/agents under --json", async () => {
     await mixedFleet();
     const { stdout } = await site.run(["agents", "--json"]);
@@ -257,11 +272,30 @@ describe("jobs", () => {
     );
   });
 
+  test("tells ages by the clock of the box that the times are from", async () => {
+    const agent = await site.agent("gpu-1");
+    const ended = { state: "succeeded", started_at: site.ago(7_320), ended_at: site.ago(7_200) } as const;
+    agent.jobs = [jobOf(ended)];
+    await agent.publish({ clock_offset_ms: 3_600_000 });
+    expect((await site.run(["jobs"])).stdout).toContain(" in 2 min, ended 1 hour ago\n");
+  });
+
   test("shortens ids on a terminal, to fit it", async () => {
     await threeJobs();
     const { stdout } = await site.run(["jobs"], { terminal: true });
     expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 3.9 GB of 9.1 GB, 56.0 MB/s,\n");
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test("stays readable on a terminal after one very long name", async () => {
+    await threeJobs();
+    const agent = await site.agent("gpu-2");
+    agent.jobs = [{ ...job, agent: "gpu-2", model: `hf.co/someone/${"long-".repeat(20)}name:Q4_K_M` }];
+    await agent.publish();
+    const { stdout } = await site.run(["jobs"], { terminal: true });
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    // Each job in a few lines, and not in a dozen of a word each.
+    expect(stdout.split("\n").length).toBeLessThan(18);
   });
 
   test("prints the document of /v1/jobs under --json, with the agents that are away", async () => {

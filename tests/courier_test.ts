@@ -218,6 +218,19 @@ describe("the fleet", () => {
     expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
   });
 
+  test("agents() believes an agent whose document moves, also where the transport's clock is wrong", async () => {
+    await site.start("gpu-1");
+    const now = site.platform.now.bind(site.platform);
+    site.platform.now = () => now() + 3_600_000;
+    // At first sight there is only its age to go by.
+    expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
+    await site.clock.advance(6_000);
+    expect((await courier.agents())[0]).toMatchObject({ online: true, reason: null });
+    await site.close();
+    await site.clock.advance(21_000);
+    expect((await courier.agents())[0]).toMatchObject({ online: false });
+  });
+
   test("choose() takes the only agent, and names them when there are several", async () => {
     expect((await failure(courier.choose(undefined))).code).toBe("unavailable");
     await site.start("gpu-1");
@@ -335,7 +348,7 @@ describe("an old service", () => {
   test("listModels() asks it by command, in its own dialect", async () => {
     await answer({ success: true, models: [PHI4] });
     const { models } = await courier.listModels();
-    expect(models).toEqual([{ ...PHI4, agents: ["gpu"] }]);
+    expect(models).toEqual([{ ...PHI4, agents: ["gpu"], clockOffsetMs: 0 }]);
     expect(site.store.replies.get("shared")?.size).toBe(0);
   });
 

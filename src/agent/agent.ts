@@ -96,8 +96,10 @@ export class Agent {
    * @throws CourierError `conflict` when another box has this name
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { transport, identity, clock, log } = this.#options;
+    const { transport, identity, ledger, clock, log } = this.#options;
     if (!(await this.#connect(signal))) return;
+    // By the clock that its entries are noted by: the box's may have been wrong then, or be so now.
+    ledger.sweep(transport.now());
     await this.#untilReachable(async () => await requireOwnName(transport, identity, clock, signal), signal);
     this.#lookToLedger();
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
@@ -224,13 +226,13 @@ export class Agent {
   }
 
   async #keepLedger(signal: AbortSignal): Promise<void> {
-    const { clock, ledger } = this.#options;
+    const { clock, ledger, transport } = this.#options;
     for (let sweptAtMs = clock.monotonic(); ; ) {
       await clock.sleep(LEDGER_MS, signal);
       if (signal.aborted) return;
       if (ledger.trouble !== null || this.#saidTrouble !== null) this.#lookToLedger();
       if (clock.monotonic() - sweptAtMs < LEDGER_SWEEP_MS) continue;
-      ledger.sweep(clock.now());
+      ledger.sweep(transport.now());
       sweptAtMs = clock.monotonic();
     }
   }

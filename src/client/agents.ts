@@ -1,8 +1,9 @@
 // gpuctl agents. Imports courier's views and documents, and the client's output.
 
+import { CLOCK_OFF_MS } from "../clock.ts";
 import { agentsDocument } from "../courier/documents.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
-import { formatAgo, formatBytes, formatDuration } from "../format.ts";
+import { formatAgo, formatBytes, formatDuration, formatOffset } from "../format.ts";
 import { isEnded } from "../protocol.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";
@@ -56,5 +57,12 @@ function agentRow(view: AgentView, nowMs: number): string[] {
 function statusText(view: AgentView, nowMs: number): string {
   if (view.reason === "silent") return `silent for ${formatDuration(view.silentMs / 1000)}`;
   if (view.reason === "stopped") return `stopped ${formatAgo(view.lastSeenAt, nowMs)}`;
-  return view.reason === null ? "online" : `online, ${describeView(view)}`;
+  const parts = ["online", ...(view.reason === null ? [] : [describeView(view)]), ...clockText(view)];
+  return parts.join(", ");
+}
+
+/** Said only of a clock that is off so far that the times which the agent tells mislead. */
+function clockText({ state }: AgentView): string[] {
+  const offsetMs = state?.clock_offset_ms ?? 0;
+  return Math.abs(offsetMs) < CLOCK_OFF_MS ? [] : [`its clock ${formatOffset(offsetMs)}`];
 }
