@@ -6,6 +6,7 @@ import { CourierError } from "../src/errors.ts";
 import type { Job } from "../src/protocol.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";
+import { failure } from "./support/failure.ts";
 import { settle } from "./support/manual_clock.ts";
 
 let site: MemorySite;
@@ -19,16 +20,6 @@ afterEach(async () => {
   await courier.close();
   await site.close();
 });
-
-async function failure(call: Promise<unknown>): Promise<CourierError> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof CourierError) return error;
-    throw error;
-  }
-  throw new Error("It did not fail");
-}
 
 /** Resolves a call that waits for time to pass. */
 async function after<Value>(ms: number, call: Promise<Value>): Promise<Value> {
