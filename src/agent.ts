@@ -60,8 +60,14 @@ function command(around: Around) {
     });
   program
     .command("doctor")
-    .description("look at this box, the share and the agents on it, and say what is wrong and what to do")
+    .summary("look at box, share and agents, and say what is wrong")
+    .description(
+      "Look at this box, the share and the agents on it, and say what is wrong and what to do.\n" +
+        "The agent may run meanwhile, or not. Exits with 1 when something failed.",
+    )
+    .configureHelp({ showGlobalOptions: true })
     .addOption(flag("--json", "print JSON"))
+    .addHelpText("after", "\nExamples:\n  gpu-agent doctor --share /mnt/shared\n  gpu-agent doctor --json | jq .result")
     .action(async ({ json = false }) => {
       const status = await runDoctor(program.opts(), json);
       if (status !== 0) throw new ExitStatus(status);

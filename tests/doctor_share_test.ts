@@ -154,6 +154,14 @@ describe("folders", () => {
     expect(checks.some(({ subject }) => subject === "gpu-2")).toBe(false);
   });
 
+  test("one that is as closed as its parent is all right", async () => {
+    const site = openSite();
+    mkdirSync(join(site.root, "gpu_commands", "gpu-1"));
+    chmodSync(join(site.root, "gpu_commands"), 0o755);
+    chmodSync(join(site.root, "gpu_commands", "gpu-1"), 0o700);
+    expect(named(await site.examine(), "inbox").message).toBe("Permissions are right, of 1");
+  });
+
   test("one that everybody may write in is a warning", async () => {
     const site = openSite();
     chmodSync(join(site.root, "gpu_commands"), 0o777);
@@ -165,6 +173,7 @@ describe("folders", () => {
     const site = openSite();
     const inbox = join(site.root, "gpu_commands", "gpu-1");
     mkdirSync(inbox);
+    for (const folder of [inbox, join(site.root, "gpu_commands")]) chmodSync(folder, 0o775);
     const other = [...(process.getgroups?.() ?? []), ...(process.getuid?.() === 0 ? [65_534] : [])];
     const gid = other.find((group) => group !== process.getegid?.());
     if (gid !== undefined) chownSync(inbox, -1, gid);

@@ -9,7 +9,7 @@ import { Job } from "../protocol.ts";
 /** A changing command that was seen before: its run has begun, or its answer is known. */
 export type LedgerEntry = {
   readonly response: string | null;
-  /** When its run began, by the box's clock. */
+  /** When its run began, on the transport's clock. */
   readonly noted_at_ms: number;
 };
 
@@ -72,8 +72,8 @@ export class Ledger {
     if (this.#isOver) return;
     try {
       this.#db ??= this.#open();
-      this.#write("UPDATE replacement SET began_at_ms = ? WHERE began_at_ms IS NULL", transportNowMs);
-      this.#write("INSERT OR REPLACE INTO attempts (id, made_at_ms) VALUES (1, ?)", nowMs);
+      this.#write("UPDATE replacement SET began_at_ms = ? WHERE began_at_ms IS NULL", Math.ceil(transportNowMs));
+      this.#write("INSERT OR REPLACE INTO attempts (id, made_at_ms) VALUES (1, ?)", Math.round(nowMs));
     } catch (error) {
       this.#fail(error);
     }

@@ -9,6 +9,7 @@ import { describeAccess, ownership, realFolder } from "./folders.ts";
 import type { Facts } from "./primitives.ts";
 
 const GROUP_BITS = 0o060;
+const GROUP_WRITES = 0o020;
 const WORLD_WRITES = 0o002;
 /** With more agents than this, the first ones are looked at. */
 const MAX_INBOXES = 200;
@@ -99,7 +100,8 @@ function mayWrite({ uid, gid, mode }: Facts): boolean {
   return user === 0 || (bits & 0o3) === 0o3;
 }
 
+/** Whether it keeps out whom its parent lets in. */
 function isNarrower(folder: Facts, top: Facts): boolean {
   const wanted = top.mode & GROUP_BITS;
-  return folder.gid !== top.gid || (folder.mode & wanted) !== wanted;
+  return (top.mode & GROUP_WRITES) !== 0 && (folder.gid !== top.gid || (folder.mode & wanted) !== wanted);
 }
