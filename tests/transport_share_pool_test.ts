@@ -1,4 +1,4 @@
-// src/transport/share/file_pool.ts: calls that hang leave room for others. In processes of their own: a pool is made once.
+// src/transport/share/file_pool.ts: calls that hang leave room for others. In a binary of its own: a pool is made once.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,8 @@ const SCRIPT = `
     open(dir + "/" + call, "r", () => undefined);
   }
   const other = promises.readdir(dir).then(() => "went on");
-  console.log(await Promise.race([other, Bun.sleep(500).then(() => "hung too")]), process.env.UV_THREADPOOL_SIZE);
+  const ended = await Promise.race([other, Bun.sleep(500).then(() => "hung too")]);
+  console.log(ended, process.env.UV_THREADPOOL_SIZE);
   process.exit(0);
 `;
 
@@ -26,22 +27,21 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-async function run(isWidened: "yes" | "no", env: Record<string, string> = {}): Promise<string> {
-  const script = join(dir, "script.ts");
-  await Bun.write(script, SCRIPT);
+async function output(command: readonly string[], env: Record<string, string> = {}): Promise<string> {
   const { UV_THREADPOOL_SIZE: _, ...own } = process.env;
-  const child = Bun.spawn([process.execPath, script, dir, isWidened], { env: { ...own, ...env }, stderr: "inherit" });
+  const child = Bun.spawn([...command], { cwd: dir, env: { ...own, ...env }, stderr: "inherit" });
   return (await child.stdout.text()).trim();
 }
 
-test("widenFilePool() leaves room beside as many hung calls as there are CPUs", async () => {
+test("widenFilePool() leaves room beside as many hung calls as there are CPUs, unless the environment forbids it", async () => {
+  await Bun.write(join(dir, "script.ts"), SCRIPT);
+  await output([process.execPath, "build", "--compile", "script.ts", "--outfile", "script"]);
+  const run = async (isWidened: "yes" | "no", env?: Record<string, string>): Promise<string> => {
+    const fifos = mkdtempSync(join(dir, "fifos-"));
+    return await output([join(dir, "script"), fifos, isWidened], env);
+  };
   expect(await run("yes")).toBe("went on 16");
-});
-
-test("without it, and with the environment's own word, that many stop all others", async () => {
   expect(await run("no")).toBe("hung too undefined");
   const cpus = String(Math.min(navigator.hardwareConcurrency, 14));
-  rmSync(dir, { recursive: true, force: true });
-  dir = mkdtempSync(join(tmpdir(), "gpu-courier-pool-"));
   expect(await run("yes", { UV_THREADPOOL_SIZE: cpus })).toBe(`hung too ${cpus}`);
 });

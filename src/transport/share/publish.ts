@@ -119,11 +119,14 @@ export async function discard({ fs }: Share, path: string): Promise<void> {
   }
 }
 
-/** Makes and removes a file, so that the folder's mtime moves: see `Share.goesByMtime`. */
-export async function nudgeFolder({ fs }: Share, { path }: Folder): Promise<void> {
-  const name = join(path, `.${crypto.randomUUID()}`);
+/** Makes and removes a file, so that the folder's mtime moves: see `Share.goesByMtime`. @returns false when the folder is gone */
+export async function nudgeFolder(share: Share, folder: Folder): Promise<boolean> {
+  if ((await share.folder(folder)) === null) return false;
+  const { fs } = share;
+  const name = join(folder.path, `.${crypto.randomUUID()}`);
   await fs.close(await fs.open(name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600));
   await fs.unlink(name);
+  return true;
 }
 
 /** Brings the share's clock in step by a file of its own. */
