@@ -9,25 +9,24 @@ import { lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
 
 /** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */
-export async function takeClaim(share: Share, key: string, { agent, instance }: Holder): Promise<boolean> {
+export async function takeClaim(share: Share, key: string, holder: Holder): Promise<boolean> {
   const claim = share.layout.claim(key);
   const { claims } = share.layout;
   await share.madeFolder(claims);
   const folder = await share.targetFolder(claims);
   if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} went away`);
-  const text = `${JSON.stringify({ agent, instance })}\n`;
-  const { path: mine } = await writeTemporary(share, claims, folder, text, true);
+  const { path: mine } = await writeTemporary(share, claims, folder, textOf(holder), true);
   try {
-    const linked = await link(share, mine, claim);
-    if (linked) await syncFolder(share, claims.path);
-    return linked || (await holderOf(share, key)) === instance;
+    const isMine = (await link(share, mine, claim)) || (await holds(share, key, holder));
+    if (isMine) await syncFolder(share, claims.path);
+    return isMine;
   } finally {
     await discard(share, mine);
   }
 }
 
 /** What this holder has claimed and whose command still lies in the shared inbox: id and key of each. */
-export async function claimedKeys(share: Share, { instance }: Holder): Promise<readonly (readonly [string, string])[]> {
+export async function claimedKeys(share: Share, holder: Holder): Promise<readonly (readonly [string, string])[]> {
   const { claims, commands } = share.layout;
   if ((await share.folder(claims)) === null) return [];
   const lying = new Set(await share.fs.readdir(commands.path));
@@ -36,7 +35,7 @@ export async function claimedKeys(share: Share, { instance }: Holder): Promise<r
     const id = share.layout.claimed(key);
     // Most claims outlive their command: only those of what lies there are read.
     if (id === null || !lying.has(COMMAND_FILES.format(id))) continue;
-    if ((await holderOf(share, key)) === instance) found.push([id, key]);
+    if (await holds(share, key, holder)) found.push([id, key]);
   }
   return found;
 }
@@ -56,14 +55,12 @@ async function link(share: Share, mine: string, claim: string): Promise<boolean>
   }
 }
 
-async function holderOf(share: Share, key: string): Promise<string | null> {
+/** What a claim says. A box cloned with its state directory has the same instance, and another name. */
+function textOf({ agent, instance }: Holder): string {
+  return `${JSON.stringify({ agent, instance })}\n`;
+}
+
+async function holds(share: Share, key: string, holder: Holder): Promise<boolean> {
   const found = await lookUp(share, share.layout.claims, basename(share.layout.claim(key)), LIMITS.commandBytes);
-  if (found?.is !== "read") return null;
-  try {
-    const claim: unknown = JSON.parse(found.bytes.toString("utf8"));
-    const isWhole = typeof claim === "object" && claim !== null && "instance" in claim;
-    return isWhole && typeof claim.instance === "string" ? claim.instance : null;
-  } catch {
-    return null;
-  }
+  return found?.is === "read" && found.bytes.toString("utf8") === textOf(holder);
 }
