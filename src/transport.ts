@@ -43,7 +43,7 @@ export interface Reply {
   readonly content: Content;
 }
 
-/** Who may hold a claim: one agent with one state directory. Another name, or another instance, is another holder. */
+/** Who may hold a claim. The instance tells who it is; the name is for people. */
 export interface Holder {
   readonly agent: string;
   readonly instance: string;

@@ -141,17 +141,17 @@ class MemoryTransport implements Transport {
     return letter !== undefined && delivery(inbox, id, letter).key === key;
   }
 
-  async claim({ key }: Delivery, holder: Holder): Promise<boolean> {
+  async claim({ key }: Delivery, { instance }: Holder): Promise<boolean> {
     this.#requireConnected();
     const { claims } = this.#store;
-    const claim = claims.get(key) ?? { text: holderText(holder), atMs: this.now() };
+    const claim = claims.get(key) ?? { text: instance, atMs: this.now() };
     claims.set(key, claim);
-    return claim.text === holderText(holder);
+    return claim.text === instance;
   }
 
-  async claimedBy(holder: Holder): Promise<readonly Delivery[]> {
+  async claimedBy({ instance }: Holder): Promise<readonly Delivery[]> {
     const lying = inOrder(this.#inbox("shared")).map(([id, letter]) => delivery("shared", id, letter));
-    return lying.filter(({ key }) => this.#store.claims.get(key)?.text === holderText(holder));
+    return lying.filter(({ key }) => this.#store.claims.get(key)?.text === instance);
   }
 
   async release(found: Delivery): Promise<void> {
@@ -291,10 +291,6 @@ function removeWhere<Value>(from: Map<string, Value>, isOver: (key: string, valu
   const over = [...from].filter(([key, value]) => isOver(key, value));
   for (const [key] of over) from.delete(key);
   return over.length;
-}
-
-function holderText({ agent, instance }: Holder): string {
-  return `${agent} ${instance}`;
 }
 
 function inOrder(box: Map<string, Letter>): [string, Letter][] {

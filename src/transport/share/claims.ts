@@ -55,12 +55,18 @@ async function link(share: Share, mine: string, claim: string): Promise<boolean>
   }
 }
 
-/** What a claim says. A box cloned with its state directory has the same instance, and another name. */
 function textOf({ agent, instance }: Holder): string {
   return `${JSON.stringify({ agent, instance })}\n`;
 }
 
-async function holds(share: Share, key: string, holder: Holder): Promise<boolean> {
+/** By the instance alone: an agent that was renamed goes on with what it claimed. */
+async function holds(share: Share, key: string, { instance }: Holder): Promise<boolean> {
   const found = await lookUp(share, share.layout.claims, basename(share.layout.claim(key)), LIMITS.commandBytes);
-  return found?.is === "read" && found.bytes.toString("utf8") === textOf(holder);
+  if (found?.is !== "read") return false;
+  try {
+    const claim: unknown = JSON.parse(found.bytes.toString("utf8"));
+    return typeof claim === "object" && claim !== null && "instance" in claim && claim.instance === instance;
+  } catch {
+    return false;
+  }
 }
