@@ -29,9 +29,9 @@ export async function takeClaim(share: Share, key: string, holder: Holder): Prom
 export async function claimedKeys(share: Share, holder: Holder): Promise<readonly (readonly [string, string])[]> {
   const { claims, commands } = share.layout;
   if ((await share.folder(claims)) === null) return [];
-  const lying = new Set(await share.fs.readdir(commands.path));
+  const lying = await share.names(commands.path);
   const found: (readonly [string, string])[] = [];
-  for (const key of await share.fs.readdir(claims.path)) {
+  for (const key of await share.names(claims.path)) {
     const id = share.layout.claimed(key);
     // Most claims outlive their command: only those of what lies there are read.
     if (id === null || !lying.has(COMMAND_FILES.format(id))) continue;
