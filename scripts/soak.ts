@@ -9,13 +9,14 @@ import { systemClock } from "../src/clock.ts";
 import { Courier } from "../src/courier.ts";
 import { silentLog } from "../src/log.ts";
 import { openTransport } from "../src/transport/open.ts";
+import type { Transport } from "../src/transport.ts";
 import { findLeftovers, type Leftover } from "./soak/leftovers.ts";
 import { type Kind, kindsOf, sendFor } from "./soak/load.ts";
 import { MemoryTrace } from "./soak/memory.ts";
 import { AGENT, PULLING, SoakSite } from "./soak/site.ts";
 
 const USAGE = `usage: npm run soak [-- --seconds N]
-  --seconds  how long commands are sent once all is warm (default: 600)
+  --seconds  how long commands are sent, after 20 s in which all gets warm (default: 600)
 `;
 /** A new process grows until it has compiled what it runs and has room for what it holds at a time. */
 const WARM_UP_S = 20;
@@ -28,9 +29,18 @@ type Row = readonly [what: string, seen: string, due: string, isGood: boolean];
 async function soak(dir: string, seconds: number): Promise<readonly Row[]> {
   const site = await SoakSite.open(dir);
   const transport = openTransport(site.share, { create: "never", watch: "auto", clock: systemClock, log: silentLog });
-  await transport.connect();
-  const courier = new Courier(transport, { sender: "soak", timeoutMs: 30_000 });
+  try {
+    await transport.connect();
+    return await soakSite(site, transport, seconds);
+  } finally {
+    await transport.close();
+    await site.close();
+  }
+}
+
+async function soakSite(site: SoakSite, transport: Transport, seconds: number): Promise<readonly Row[]> {
   const { share, serverUrl, token } = site;
+  const courier = new Courier(transport, { sender: "soak", timeoutMs: 30_000 });
   const kinds = kindsOf({ courier, serverUrl, token, share, agent: AGENT, pulling: PULLING });
   await sendFor(kinds, WARM_UP_S);
   const traces = [new MemoryTrace(site.agent.pid), new MemoryTrace(site.server.pid)] as const;
@@ -38,16 +48,13 @@ async function soak(dir: string, seconds: number): Promise<readonly Row[]> {
   for (const trace of traces) trace.stop();
   await Bun.sleep(REST_MS);
   await courier.close();
-  await transport.close();
   await site.server.stop();
-  const left = findLeftovers(site.share, AGENT);
-  await site.close();
   const oldDeletes = kinds.find(({ name }) => name === "old delete")?.sent ?? 0;
   return [
     ...kinds.map(kindRow),
     memoryRow("gpu-agent", traces[0]),
     memoryRow("gpu-server", traces[1]),
-    ...left.map((each) => leftoverRow(each, oldDeletes)),
+    ...findLeftovers(share, AGENT).map((each) => leftoverRow(each, oldDeletes)),
   ];
 }
 
