@@ -76,12 +76,16 @@ async function listAsOld(backend: OldBackend): Promise<void> {
   if (reason !== "answered" || models.length === 0) throw new Error(`an old backend's list was ${reason}`);
 }
 
-/** Sends each kind at its rate, whether the one before was answered or not. Resolves when all are answered. */
-export async function sendFor(kinds: readonly Kind[], seconds: number): Promise<void> {
+/**
+ * Sends each kind at its rate, whether the one before was answered or not. Resolves when all are answered.
+ * @param times so many times the rate
+ */
+export async function sendFor(kinds: readonly Kind[], seconds: number, times = 1): Promise<void> {
   const pending = new Set<Promise<void>>();
-  const schedule = kinds.flatMap((kind) =>
-    Array.from({ length: kind.perSecond }, (_, index) => ({ kind, atMs: ((index + 0.5) * 1000) / kind.perSecond })),
-  );
+  const schedule = kinds.flatMap((kind) => {
+    const count = kind.perSecond * times;
+    return Array.from({ length: count }, (_, index) => ({ kind, atMs: ((index + 0.5) * 1000) / count }));
+  });
   const inOrder = schedule.toSorted((a, b) => a.atMs - b.atMs);
   // From a whole second on: an old id is per second.
   const startedMs = Math.ceil(Date.now() / 1000) * 1000;
