@@ -9,6 +9,7 @@ import { Subject } from "./subject.ts";
 const EVERY_MS = 4;
 const PINGS_A_TURN = 50;
 const OLD_S = 7200;
+const PATIENCE_MS = 120_000;
 
 interface Turn {
   readonly atMs: number;
@@ -22,21 +23,28 @@ interface Turn {
  */
 export async function measureSweep(dir: string, leftovers: number): Promise<Measure[]> {
   leaveBehind(join(dir, "littered", "share", "gpu_status"), leftovers);
-  const [clean, littered] = [await Subject.open(join(dir, "clean"), 1), await Subject.open(join(dir, "littered"), 1)];
+  const clean = await Subject.open(join(dir, "clean"), 1);
+  const littered = await Subject.open(join(dir, "littered"), 1);
+  try {
+    return await pingDuringSweep(clean, littered, leftovers);
+  } finally {
+    await Promise.all([clean.close(), littered.close()]);
+  }
+}
+
+async function pingDuringSweep(clean: Subject, littered: Subject, leftovers: number): Promise<Measure[]> {
   const sweep = { isOver: false };
-  const swept = littered.agent.line('"Swept"').finally(() => (sweep.isOver = true));
   const turns: Turn[] = [];
-  while (!sweep.isOver) turns.push(await takeTurn(clean, littered));
-  const { responses, ms, time } = await swept;
-  await Promise.all([clean.close(), littered.close()]);
+  const pinging = async (): Promise<void> => {
+    while (!sweep.isOver) turns.push(await takeTurn(clean, littered));
+  };
+  const swept = littered.agent.line('"Swept"', PATIENCE_MS).finally(() => (sweep.isOver = true));
+  const [{ responses, ms, time }] = await Promise.all([swept, pinging()]);
   if (responses !== leftovers) throw new Error(`The sweep removed ${String(responses)} of ${leftovers} leftovers`);
   const endedMs = Date.parse(String(time));
   const startedMs = endedMs - Number(ms);
-  return report(
-    leftovers,
-    Number(ms),
-    turns.filter(({ atMs }) => atMs > startedMs && atMs < endedMs),
-  );
+  const meanwhile = turns.filter(({ atMs }) => atMs > startedMs && atMs < endedMs);
+  return report(leftovers, Number(ms), meanwhile);
 }
 
 async function takeTurn(clean: Subject, littered: Subject): Promise<Turn> {
