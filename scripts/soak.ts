@@ -59,7 +59,7 @@ async function soakSite(site: SoakSite, transport: Transport, seconds: number): 
     ...kinds.map(kindRow),
     memoryRow("gpu-agent", traces[0]),
     memoryRow("gpu-server", traces[1]),
-    ...findLeftovers(share, AGENT).map((each) => leftoverRow(each, oldDeletes)),
+    ...findLeftovers(share, AGENT, oldDeletes).map(leftoverRow),
   ];
 }
 
@@ -77,9 +77,8 @@ function memoryRow(name: string, { quarters, growth }: MemoryTrace): Row {
   ];
 }
 
-function leftoverRow({ what, count, reason }: Leftover, oldDeletes: number): Row {
-  const most = what.includes("old deletes") ? oldDeletes : 1;
-  return [`left: ${what}`, String(count), reason ?? "nothing", reason !== null && count === most];
+function leftoverRow({ what, count, least, most, reason }: Leftover): Row {
+  return [`left: ${what}`, String(count), reason ?? "nothing", count >= least && count <= most];
 }
 
 const { values } = parseArgs({

@@ -25,7 +25,7 @@ export interface RequestOptions {
 export type Agents = readonly string[] | "all";
 
 /** A view this young is good enough to send a command by: an agent is silent only after 20 s. */
-const VIEW_MAX_AGE_MS = 2000;
+const VIEW_MAX_AGE_MS = 1000;
 const FOLLOW_INTERVAL_MS = 250;
 /** An old service looks for commands every 5 s. */
 const OLD_SERVICE_MIN_TIMEOUT_MS = 12_000;

@@ -60,10 +60,15 @@ function counts(boxes: ReadonlyMap<string, ReadonlyMap<string, unknown>>, prefix
 export class ShareGround implements Ground {
   readonly clock = new ManualClock();
   readonly #folder = new ShareFolder();
+  readonly #watch: "local" | "network";
+
+  constructor(watch: "local" | "network") {
+    this.#watch = watch;
+  }
 
   open(clock: Clock): Transport {
     const files = datedPrimitives(this.clock);
-    const options = { create: "always", watch: "local", clock, log: silentLog } as const;
+    const options = { create: "always", watch: this.#watch, clock, log: silentLog } as const;
     return new ShareTransport(this.#folder.root, options, { local: files, network: files });
   }
 
@@ -108,7 +113,7 @@ export class ShareGround implements Ground {
   }
 }
 
-/** The local file calls, on a disk that goes by this clock. */
+/** The local file calls, on a disk that goes by this clock and is never slow: while it was, hours would pass. */
 function datedPrimitives(clock: Clock): Primitives {
   const date = (file: number): void => futimesSync(file, clock.now() / 1000, clock.now() / 1000);
   return {
@@ -122,6 +127,8 @@ function datedPrimitives(clock: Clock): Primitives {
       await localPrimitives.write(file, bytes);
       date(file);
     },
+    // Processes crash here, not machines.
+    fsync: () => undefined,
     mkdir: async (path, mode) => {
       await localPrimitives.mkdir(path, mode);
       utimesSync(path, clock.now() / 1000, clock.now() / 1000);

@@ -49,8 +49,19 @@ const AWAKE_MS = 30_000;
 
 /** What anybody can see. */
 export interface View extends Lying {
+  /** By command that somebody waits for; what a sender waits for that crashed stays `waits`. */
   readonly outcomes: readonly string[];
-  readonly agents: readonly object[];
+  readonly agents: readonly AgentSeen[];
+}
+
+interface AgentSeen {
+  readonly name: string;
+  readonly process: string;
+  readonly status: string | undefined;
+  readonly serves: boolean | undefined;
+  /** Each time that its Ollama was told to delete, by model. */
+  readonly deletes: readonly string[];
+  readonly models: readonly string[];
 }
 
 interface AgentRun {
@@ -78,6 +89,8 @@ export class World {
   readonly #agents = new Map<string, AgentProcess>();
   readonly #senders: SenderProcess[] = [];
   readonly #outcomes: string[] = [];
+  /** Who waits for each. */
+  readonly #askers: Life[] = [];
   readonly #handles: { readonly life: Life; readonly handle: Transport }[] = [];
   #old: Transport | undefined;
   #named = 0;
@@ -132,6 +145,11 @@ export class World {
     else if (step.is === "giveUp") this.#sender(step.sender).giveUp.abort();
     else await this.#replace(step.sender);
     await settle();
+  }
+
+  /** How many commands living senders still wait for. */
+  get waiting(): number {
+    return this.#outcomes.filter((outcome, index) => outcome === "waits" && !this.#askers[index]?.isDead).length;
   }
 
   /** Whether a call on the transport is under way. */
@@ -197,6 +215,7 @@ export class World {
   #note(sender: number, answer: Promise<Response>): void {
     const { life } = this.#sender(sender);
     const index = this.#outcomes.push("waits") - 1;
+    this.#askers.push(life);
     const note = (outcome: string): void => {
       if (!life.isDead) this.#outcomes[index] = outcome;
     };
