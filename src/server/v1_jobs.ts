@@ -70,18 +70,23 @@ async function startPulls(
 ): Promise<readonly Job[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
-  return await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, signal)));
+  const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, signal)));
+  services.refusedJobs.add(started.filter(({ isRefused }) => isRefused).map(({ job }) => job));
+  return started.map(({ job }) => job);
 }
 
 /** A refusal is the job's end, so that one agent's never hides what the others do. */
-async function startPull(services: Services, agent: string, model: string, signal: AbortSignal): Promise<Job> {
+async function startPull(
+  { courier, clock }: Services,
+  agent: string,
+  model: string,
+  signal: AbortSignal,
+): Promise<{ readonly job: Job; readonly isRefused: boolean }> {
   try {
-    return await services.courier.pullModel(agent, model, { signal });
+    return { job: await courier.pullModel(agent, model, { signal }), isRefused: false };
   } catch (error) {
-    const endedAt = isoTime(services.clock.now());
-    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), endedAt);
-    services.refusedJobs.add(job);
-    return job;
+    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(clock.now()));
+    return { job, isRefused: true };
   }
 }
 
