@@ -1,6 +1,6 @@
 // One exported folder, mounted on the clients, and the binaries on it. Imports Node, the other suites' processes and the
 // simulated Ollama, ./machines.ts.
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, HttpServer, Running } from "../../process/site.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
@@ -122,6 +122,7 @@ export class NfsSite implements AsyncDisposable {
     await Promise.all(this.#ollamas.map(async (ollama) => await ollama.stop()));
     for (const client of this.#mounted) await this.unmount(client);
     await run("server", "exportfs", "-u", `*:${this.folder}`);
+    for (const folder of [this.folder, this.#stateDir("")]) rmSync(folder, { recursive: true, force: true });
   }
 
   async #export(): Promise<void> {
