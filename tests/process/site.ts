@@ -13,9 +13,11 @@ export class Running {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #log: string[] = [];
   readonly #reading: Promise<void>;
+  readonly #patienceMs: number;
 
-  constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">) {
+  constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">, patienceMs = PATIENCE_MS) {
     this.#child = child;
+    this.#patienceMs = patienceMs;
     this.#reading = this.#read();
   }
 
@@ -27,14 +29,18 @@ export class Running {
     return this.#log.join("");
   }
 
-  /** The first line of the log that holds `text`, as JSON. @throws when the process ends or 10 s pass without it */
+  /** The first line of the log that holds `text`, as JSON. @throws when the process ends or too much time passes without it */
   async logged(text: string): Promise<Record<string, unknown>> {
-    const line = await until(() => {
-      const found = this.log.split("\n").find((candidate) => candidate.includes(text));
-      if (found === undefined && this.#child.exitCode !== null)
-        throw new Error(`It ended without "${text}":\n${this.log}`);
-      return found;
-    }, `"${text}" is logged`);
+    const line = await until(
+      () => {
+        const found = this.log.split("\n").find((candidate) => candidate.includes(text));
+        if (found === undefined && this.#child.exitCode !== null)
+          throw new Error(`It ended without "${text}":\n${this.log}`);
+        return found;
+      },
+      `"${text}" is logged`,
+      this.#patienceMs,
+    );
     return JSON.parse(line);
   }
 
