@@ -17,8 +17,9 @@ export interface OutageOptions {
 /** Several places may find the same thing away; one line tells of it. */
 export class Outage {
   readonly #options: OutageOptions;
-  /** What each place found last, digits aside: `share stalled for 12 s` is no news after 2 s. */
-  readonly #reasons = new Map<string, string>();
+  readonly #places = new Set<string>();
+  /** What was told since it began, digits aside: `share stalled for 12 s` is no news after 2 s. */
+  readonly #told = new Set<string>();
   #startedAtMs = 0;
   #reminders = 0;
 
@@ -32,19 +33,21 @@ export class Outage {
     const { message, hint } = asCourierError(error);
     const reason = message.replaceAll(/\d+/g, "0");
     const nowMs = clock.monotonic();
-    if (this.#reasons.size === 0) {
+    if (this.#places.size === 0) {
       this.#startedAtMs = nowMs;
       this.#reminders = 0;
+      this.#told.clear();
     }
-    const isNew = ![...this.#reasons.values()].includes(reason);
-    this.#reasons.set(place, reason);
+    this.#places.add(place);
+    const isNew = !this.#told.has(reason);
+    this.#told.add(reason);
     if (!isNew && nowMs - this.#startedAtMs < this.#nextReminderMs()) return;
     if (!isNew) this.#reminders++;
     log.warn({ reason: message, ...(hint === undefined ? {} : { hint }) }, `${subject} cannot be used; trying on`);
   }
 
   ended(place: string): void {
-    if (!this.#reasons.delete(place) || this.#reasons.size > 0) return;
+    if (!this.#places.delete(place) || this.#places.size > 0) return;
     const { clock, log, subject } = this.#options;
     const seconds = Math.round((clock.monotonic() - this.#startedAtMs) / 1000);
     log.info({ after_s: seconds }, `${subject} can be used again`);

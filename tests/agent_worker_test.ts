@@ -66,6 +66,21 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
+  test("take() answers, and removes the command, once the transport may be written to again", async () => {
+    const { transport } = await site.start("gpu-1");
+    const denied = async (): Promise<never> => {
+      throw new CourierError("forbidden", "the share is mounted read-only");
+    };
+    const mended = { respond: transport.respond.bind(transport), release: transport.release.bind(transport) };
+    Object.assign(transport, { respond: denied, release: denied });
+    await site.command("gpu-1", "id-1", { command: "ping" });
+    await site.clock.advance(10_000);
+    expect([site.replies.get("id-1"), site.lying({ agent: "gpu-1" })]).toEqual([undefined, ["id-1"]]);
+    Object.assign(transport, mended);
+    await site.clock.advance(2_000);
+    expect([site.replies.get("id-1")?.success, site.lying({ agent: "gpu-1" })]).toEqual([true, []]);
+  });
+
   test("take() publishes the new list before it answers a changing verb", async () => {
     await site.start("gpu-1");
     await site.clock.advance(100);

@@ -50,6 +50,16 @@ test("failed() says once what several places find, and ended() when the last of 
   ]);
 });
 
+test("failed() says each reason once when several come in turn", async () => {
+  const { clock, outage, said } = openOutage();
+  for (let round = 0; round < 4; round++) {
+    outage.failed("state", stalled(round));
+    outage.failed("state", new CourierError("unavailable", "not mounted"));
+    await clock.advance(2_000);
+  }
+  expect(said.length).toBe(2);
+});
+
 test("failed() says another reason at once", () => {
   const { outage, said } = openOutage();
   outage.failed("state", stalled(2));

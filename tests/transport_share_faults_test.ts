@@ -288,6 +288,42 @@ describe("a network share whose server hangs", () => {
     await until(() => readdirSync(join(root, "gpu_commands", "gpu-1")).length === 0);
   });
 
+  test("gives a descriptor back whose closing the gate refused", async () => {
+    const clock = new ManualClock();
+    const hang = Promise.withResolvers<void>();
+    const closed: number[] = [];
+    let hung: number | null = null;
+    const { transport } = await openFaulty(
+      "network",
+      {
+        fstat: async (file) => {
+          if (hung === -1) {
+            hung = file;
+            await hang.promise;
+          }
+          return await poolPrimitives.fstat(file);
+        },
+        close: async (file) => {
+          await poolPrimitives.close(file);
+          closed.push(file);
+        },
+      },
+      clock,
+    );
+    await transport.publishState("gpu-7", "{}");
+    hung = -1;
+    let isOver = false;
+    const reading = failure(transport.readState("gpu-7")).finally(() => {
+      isOver = true;
+    });
+    await passes(clock, 500, () => isOver);
+    await reading;
+    closed.length = 0;
+    hang.resolve();
+    await until(() => closed.length === 1);
+    expect(closed).toEqual([hung ?? -1]);
+  });
+
   test("closes a file whose opening was given up on, when it is opened in the end", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();

@@ -113,6 +113,19 @@ describe("Gate", () => {
   });
 });
 
+test("Gate gives up a call with a longer patience when another one hangs beside it", async () => {
+  const clock = new ManualClock();
+  const gate = new Gate(clock, 2);
+  const [long, short] = [hungCall(), hungCall()];
+  const listing = outcomeOf(gate.run(long.call, { patienceMs: 30_000 }));
+  await clock.advance(1_000);
+  const other = outcomeOf(gate.run(short.call));
+  await clock.advance(2_000);
+  expect(await Promise.all([listing, other])).toEqual(["share stalled for 3 s", "share stalled for 2 s"]);
+  long.end("");
+  short.end("");
+});
+
 describe("gatedPrimitives()", () => {
   test("a listing has 2 s, one of over 1,000 names or of a folder that is not known 30 s", async () => {
     const clock = new ManualClock();

@@ -7,7 +7,7 @@ export class Intake {
   readonly #transport: Transport;
   readonly #worker: Worker;
   readonly #outage: Outage;
-  readonly #open = new Map<"own" | "shared", Closable>();
+  readonly #open = new Map<"own" | "shared", Promise<Closable>>();
   readonly #agent: string;
 
   constructor(transport: Transport, worker: Worker, agent: string, outage: Outage) {
@@ -23,7 +23,17 @@ export class Intake {
 
   /** Listens to an inbox; nothing when it does already. @throws CourierError `unavailable`: try again */
   async open(which: "own" | "shared"): Promise<void> {
-    if (this.#open.has(which)) return;
+    const opening = this.#open.get(which) ?? this.#subscribe(which);
+    this.#open.set(which, opening);
+    try {
+      await opening;
+    } catch (error) {
+      if (this.#open.get(which) === opening) this.#open.delete(which);
+      throw error;
+    }
+  }
+
+  async #subscribe(which: "own" | "shared"): Promise<Closable> {
     const inbox: Inbox = which === "shared" ? "shared" : { agent: this.#agent };
     await this.#transport.openInbox(inbox);
     const closed = new AbortController();
@@ -34,12 +44,12 @@ export class Intake {
       interrupted: (error) => this.#outage.failed(`inbox ${which}`, error),
       restored: () => this.#outage.ended(`inbox ${which}`),
     });
-    this.#open.set(which, {
+    return {
       close: async () => {
         closed.abort();
         await subscription.close();
       },
-    });
+    };
   }
 
   /**
@@ -51,11 +61,13 @@ export class Intake {
     for (const delivery of await this.#transport.claimedBy(holder)) this.#worker.take(delivery, subscribed);
   }
 
-  /** Takes nothing more from an inbox. What was taken goes on. */
+  /** Takes nothing more from an inbox, also from one that is just being opened. What was taken goes on. */
   async close(which: "own" | "shared"): Promise<void> {
-    const subscription = this.#open.get(which);
+    const opening = this.#open.get(which);
     this.#open.delete(which);
     this.#outage.ended(`inbox ${which}`);
+    // That it could not be opened is told to who opens it.
+    const subscription = await opening?.catch(() => null);
     await subscription?.close();
   }
 }

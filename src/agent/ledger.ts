@@ -202,17 +202,22 @@ export class Ledger {
     return this.#trouble;
   }
 
-  /** @returns the name that it has now */
+  /** @returns the name that it has now: its own where it could not be renamed */
   #setAside(): string {
     this.close();
     let number = 1;
     while (existsSync(`${this.#path}.corrupt-${number}`)) number += 1;
     const aside = `${this.#path}.corrupt-${number}`;
-    // Its log first: a new ledger must never find that.
-    for (const part of ["-wal", "-shm", ""]) {
-      if (existsSync(this.#path + part)) renameSync(this.#path + part, aside + part);
+    try {
+      // Its log first: a new ledger must never find that.
+      for (const part of ["-wal", "-shm", ""]) {
+        if (existsSync(this.#path + part)) renameSync(this.#path + part, aside + part);
+      }
+      return aside;
+    } catch {
+      // On a disk that went read-only after errors, say: what counts is that it is not used.
+      return this.#path;
     }
-    return aside;
   }
 }
 

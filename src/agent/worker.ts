@@ -1,7 +1,7 @@
 // Takes deliveries, runs what may run, answers all of it: receive, judge, ledger, claim, run, respond, release.
 // Imports the seam, protocol, ledger, commands, errors, clock.
 import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError, type CourierError } from "../errors.ts";
+import { asCourierError, type CourierError, type ErrorCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../protocol.ts";
 import type { Delivery, Transport } from "../transport.ts";
@@ -41,6 +41,15 @@ const RETRY_MS = 1000;
 const OLD_FILE_REST_MS = 5000;
 /** What is no pull or delete, cannot be run and is so old: nobody waits for its answer, it is removed without one. */
 const OLD_FILE_KEPT_MS = 3_600_000;
+/**
+ * How long what the transport refuses may yet pass, in ms. A share that is read-only for a while says `forbidden`, as does
+ * a place for an answer that can never be used.
+ */
+const PASSING: Partial<Record<ErrorCode, number>> = {
+  unavailable: Number.POSITIVE_INFINITY,
+  exhausted: Number.POSITIVE_INFINITY,
+  forbidden: 60_000,
+};
 /** Commands under way for so long stand in the state. */
 const SHOWN_AFTER_MS = 1000;
 
@@ -300,12 +309,12 @@ export class Worker {
 
   async #untilReachable<Value>(attempt: () => Promise<Value>): Promise<Value> {
     const { clock } = this.#options;
-    for (;;) {
+    for (const beganMs = clock.monotonic(); ; ) {
       try {
         return await attempt();
       } catch (error) {
-        const { code } = asCourierError(error);
-        if ((code !== "unavailable" && code !== "exhausted") || this.#stopping.signal.aborted) throw error;
+        const mayPass = PASSING[asCourierError(error).code] ?? 0;
+        if (clock.monotonic() - beganMs >= mayPass || this.#stopping.signal.aborted) throw error;
         await clock.sleep(RETRY_MS, this.#stopping.signal);
       }
     }

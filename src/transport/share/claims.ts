@@ -5,7 +5,7 @@ import { LIMITS } from "../../protocol.ts";
 import type { Holder } from "../../transport.ts";
 import { COMMAND_FILES } from "./layout.ts";
 import { discard, syncFolder, writeTemporary } from "./publish.ts";
-import { lookUp } from "./read.ts";
+import { type Found, lookUp, lookUpShown } from "./read.ts";
 import type { Share } from "./share.ts";
 
 /** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */
@@ -17,7 +17,8 @@ export async function takeClaim(share: Share, key: string, holder: Holder): Prom
   if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} went away`);
   const { path: mine } = await writeTemporary(share, claims, folder, textOf(holder), true);
   try {
-    const isMine = (await link(share, mine, claim)) || (await holds(share, key, holder));
+    const found = async (): Promise<Found | null> => await lookUp(share, claims, basename(claim), LIMITS.commandBytes);
+    const isMine = (await link(share, mine, claim)) || isOf(await found(), holder);
     if (isMine) await syncFolder(share, claims.path);
     return isMine;
   } finally {
@@ -35,7 +36,8 @@ export async function claimedKeys(share: Share, holder: Holder): Promise<readonl
     const id = share.layout.claimed(key);
     // Most claims outlive their command: only those of what lies there are read.
     if (id === null || !lying.has(COMMAND_FILES.format(id))) continue;
-    if (await holds(share, key, holder)) found.push([id, key]);
+    const claim = await lookUpShown(share, claims, key, LIMITS.commandBytes);
+    if (isOf(claim, holder)) found.push([id, key]);
   }
   return found;
 }
@@ -60,8 +62,7 @@ function textOf({ agent, instance }: Holder): string {
 }
 
 /** By the instance alone: an agent that was renamed goes on with what it claimed. */
-async function holds(share: Share, key: string, { instance }: Holder): Promise<boolean> {
-  const found = await lookUp(share, share.layout.claims, basename(share.layout.claim(key)), LIMITS.commandBytes);
+function isOf(found: Found | null, { instance }: Holder): boolean {
   if (found?.is !== "read") return false;
   try {
     const claim: unknown = JSON.parse(found.bytes.toString("utf8"));

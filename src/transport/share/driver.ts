@@ -34,10 +34,12 @@ import { instantMs } from "./share_clock.ts";
 import { States } from "./states.ts";
 import { Sweeps } from "./sweep.ts";
 
-/** Between attempts to take a command back. */
 /** What a listing has shown of answers holds so long. */
 const ANSWERS_SHOWN_FOR_MS = 1_000;
+/** Between attempts to take a command back. */
 const RETRY_MS = 1_000;
+/** So long a handle that is closed waits for commands that it takes back. */
+const LAST_TRY_MS = 2_000;
 
 export class ShareTransport implements Transport {
   readonly #share: Share;
@@ -45,6 +47,7 @@ export class ShareTransport implements Transport {
   readonly #sweeps: Sweeps;
   readonly #open = new Set<Closable>();
   readonly #replies = new Set<Replies>();
+  readonly #takingBack = new Set<Promise<void>>();
   readonly #options: ShareOptions;
   readonly #calls: FileCalls | undefined;
   #isConnected = false;
@@ -77,6 +80,9 @@ export class ShareTransport implements Transport {
 
   async close(): Promise<void> {
     this.#isConnected = false;
+    if (this.#takingBack.size > 0) {
+      await Promise.race([Promise.all(this.#takingBack), this.#share.clock.sleep(LAST_TRY_MS)]);
+    }
     await Promise.all([...this.#open].map(async (closable) => await closable.close()));
   }
 
@@ -182,7 +188,8 @@ export class ShareTransport implements Transport {
   async release(delivery: Delivery): Promise<void> {
     const folder = this.#share.layout.inbox(delivery.inbox);
     await this.#attempt(`release ${JSON.stringify(delivery.id)}`, folder, async () => {
-      if (await this.#lies(folder, delivery)) await this.#unlink(folder, COMMAND_FILES.format(delivery.id));
+      if (!(await this.#lies(folder, delivery)) || (await this.#share.folder(folder)) === null) return;
+      await this.#unlink(folder, COMMAND_FILES.format(delivery.id));
     });
   }
 
@@ -270,11 +277,12 @@ export class ShareTransport implements Transport {
       return await publishFile(this.#share, folder, name, text, { durable, renaming });
     } catch (error) {
       if (!mayBeThere) throw error;
-      void this.#takeBack(folder, name);
+      const taking = this.#takeBack(folder, name).finally(() => this.#takingBack.delete(taking));
+      this.#takingBack.add(taking);
       const failure = await shareFailure(error, "publish it", folder.path, this.#share.fs);
       if (failure.code !== "unavailable") throw failure;
       throw new CourierError("unavailable", `${failure.message}: whether the command is there is not known`, {
-        hint: "It is taken back as soon as the share answers; look whether it was done before you repeat it",
+        hint: "It may still be done: look again before repeating",
         cause: error,
       });
     }
@@ -283,7 +291,7 @@ export class ShareTransport implements Transport {
   /** Tries until the share answered. */
   async #takeBack(folder: Folder, name: string): Promise<void> {
     const { clock, log, fs } = this.#share;
-    while (this.#isConnected) {
+    for (;;) {
       await this.#share.opened();
       try {
         await this.#remove(folder, name);
@@ -291,7 +299,7 @@ export class ShareTransport implements Transport {
       } catch (error) {
         const failure = await shareFailure(error, `take ${name} back`, folder.path, fs);
         log.debug({ error: failure }, "command not taken back");
-        if (failure.code !== "unavailable") return;
+        if (failure.code !== "unavailable" || !this.#isConnected) return;
       }
       await clock.sleep(RETRY_MS);
     }

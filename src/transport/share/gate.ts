@@ -83,13 +83,16 @@ export class Gate {
       );
       // Not longer than the shortest patience: a call that begins meanwhile may have less than these.
       await this.#clock.sleep(Math.min(dueAtMs - this.#clock.monotonic(), STALLED_AFTER_MS));
-      for (const entry of this.#underWay) if (!entry.isGivenUp) this.#giveUpWhenDue(entry);
+      for (const entry of this.#underWay) this.#giveUpWhenDue(entry);
+      // One that hangs says of a longer patience beside it that it is in vain.
+      if (this.#hung.size > 0) for (const entry of this.#underWay) this.#giveUpWhenDue(entry);
     }
     this.#isWatching = false;
   }
 
   #giveUpWhenDue(entry: Entry): void {
-    if (this.#clock.monotonic() < entry.dueAtMs) return;
+    const dueAtMs = this.#hung.size > 0 ? entry.begunAtMs + STALLED_AFTER_MS : entry.dueAtMs;
+    if (entry.isGivenUp || this.#clock.monotonic() < Math.min(dueAtMs, entry.dueAtMs)) return;
     entry.isGivenUp = true;
     this.#hung.add(entry);
     for (const resume of this.#waiting.splice(0)) resume();

@@ -1,5 +1,5 @@
 // What kind of file system the share is on, and whether it is the one it was. Imports the mount table; node:fs for state files.
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { systemCode } from "../../errors.ts";
 import { Layout } from "./layout.ts";
 import { mountAt, mountOf, readMounts } from "./mount_table.ts";
@@ -56,8 +56,19 @@ export function mountedAs(device: bigint): string | null {
  * what lies there is no empty mount point.
  */
 export function isSurelyLocal(root: string): boolean {
-  const type = mountAt(readMounts(), root)?.type ?? "";
-  return (Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type)) && existsSync(new Layout(root).commands.path);
+  const mounts = readMounts();
+  // From the root down: nothing is asked of what may hang, and a link may lead there.
+  const steps = root.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/") || "/");
+  const isLocal = steps.every((step) => isLocalType(mountAt(mounts, step)?.type ?? "") && isNoLink(step));
+  return isLocal && existsSync(new Layout(root).commands.path);
+}
+
+function isLocalType(type: string): boolean {
+  return Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type);
+}
+
+function isNoLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false;
 }
 
 /** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */

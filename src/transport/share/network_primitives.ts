@@ -75,14 +75,23 @@ export const poolPrimitives: Primitives = {
 /** The same calls, each through the gate: there is no other way to a network share. */
 export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
   const listings = new Listings();
+  const unsent = new Map<number, number>();
   return {
     // An open that was given up on and succeeds later must not keep its descriptor.
     open: async (path, flags, mode) =>
       await gate.run(async () => await fs.open(path, flags, mode), { late: (file) => void closeLate(fs, file) }),
-    close: async (file) => await gate.run(async () => await fs.close(file)),
+    close: async (file) => {
+      const sending = sendingMs(unsent.get(file) ?? 0);
+      unsent.delete(file);
+      await closeThrough(fs, gate, file, sending);
+    },
     read: async (file, into, offset) => await gate.run(async () => await fs.read(file, into, offset)),
-    write: async (file, bytes) => await gate.run(async () => await fs.write(file, bytes)),
-    fsync: async (file) => await gate.run(async () => await fs.fsync(file)),
+    write: async (file, bytes) => {
+      unsent.set(file, bytes.length);
+      await gate.run(async () => await fs.write(file, bytes), { patienceMs: sendingMs(bytes.length) });
+    },
+    fsync: async (file) =>
+      await gate.run(async () => await fs.fsync(file), { patienceMs: sendingMs(unsent.get(file) ?? 0) }),
     fstat: async (file) => await gate.run(async () => await fs.fstat(file)),
     fchmod: async (file, mode) => await gate.run(async () => await fs.fchmod(file, mode)),
     fchown: async (file, uid, gid) => await gate.run(async () => await fs.fchown(file, uid, gid)),
@@ -100,6 +109,29 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     stat: async (path) => await gate.run(async () => await fs.stat(path)),
     statfs: async (path) => await gate.run(async () => await fs.statfs(path)),
   };
+}
+
+/** The slowest way to a server that is allowed for, in bytes a second; what is written may be sent by the close. */
+const SLOWEST = 256 * 1024;
+
+/** @returns undefined: as any other call */
+function sendingMs(bytes: number): number | undefined {
+  return bytes <= SLOWEST ? undefined : 2_000 + (bytes / SLOWEST) * 1_000;
+}
+
+/** A descriptor must be given back, also when the gate is closed just now: then as soon as it opens. */
+async function closeThrough(fs: Primitives, gate: Gate, file: number, patienceMs: number | undefined): Promise<void> {
+  let isBegun = false;
+  const begin = async (): Promise<void> => {
+    isBegun = true;
+    await fs.close(file);
+  };
+  try {
+    await gate.run(begin, { patienceMs });
+  } catch (error) {
+    if (!isBegun) void gate.opened().then(async () => await closeLate(fs, file));
+    throw error;
+  }
 }
 
 /** More names take a server more than one answer, and a busy one seconds. */

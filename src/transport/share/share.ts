@@ -105,19 +105,23 @@ export class Share {
     const rootFacts = await this.#examineRoot();
     const kind = kindOf(await this.#probe.statfs(root));
     const remembered = this.#requireRemembered(kind);
-    this.#isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
-    this.#fs = this.#isNetwork ? this.#probe : this.#local;
+    const isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
+    // Until its folders are found this may be an empty mount point, and the share be back before the next call.
+    this.#isNetwork = true;
+    this.#fs = this.#probe;
     this.#seen.clear();
     for (const { path } of [commands, status]) {
       const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);
     }
+    this.#isNetwork = isNetwork;
+    this.#fs = isNetwork ? this.#probe : this.#local;
     const type = mountedAs(rootFacts.dev) ?? kind.name;
     const forced = this.#isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
     // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
     this.#goesByMtime = type === "nfs";
     this.#description = `${type} at ${root}${forced}`;
-    if (rememberIn !== undefined && !remembered) rememberKind(rememberIn, kind);
+    if (rememberIn !== undefined && !remembered) this.#remember(rememberIn, kind);
   }
 
   /**
@@ -131,9 +135,10 @@ export class Share {
     return folder.path === folder.top ? top : await this.#real(folder.path, use);
   }
 
-  /** A call found the folder gone: whatever was known of it, the next look begins with a listing. */
-  forget({ path }: Folder): void {
+  /** A call found the folder gone: whatever was known of it and its top, the next look begins with a listing. */
+  forget({ path, top }: Folder): void {
     this.#seen.forget(path);
+    this.#seen.forget(top);
   }
 
   /** The names in a folder, by a fresh listing. */
@@ -210,6 +215,15 @@ export class Share {
     throw new CourierError("unavailable", `${this.layout.root} is on ${kind.name}, it was on ${before}: not mounted?`, {
       hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
     });
+  }
+
+  /** The share can be used without: only that it is another one at the next start would then not be noticed. */
+  #remember(file: string, kind: Kind): void {
+    try {
+      rememberKind(file, kind);
+    } catch (error) {
+      this.log.warn({ file, error }, "Cannot remember what the share is on");
+    }
   }
 
   async #realTop(path: string): Promise<Facts | null> {

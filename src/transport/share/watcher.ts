@@ -1,9 +1,9 @@
 // The one loop that watches a folder of the share: listings at a rhythm, names from events in between. Imports the clock.
 import { basename } from "node:path";
-import { asCourierError } from "../../errors.ts";
+import type { CourierError } from "../../errors.ts";
 import type { Closable } from "../../transport.ts";
 import type { Box } from "./box.ts";
-import { isGone } from "./failures.ts";
+import { isGone, shareFailure } from "./failures.ts";
 import type { Folder } from "./layout.ts";
 import type { Facts } from "./primitives.ts";
 import { nudgeFolder } from "./publish.ts";
@@ -63,7 +63,8 @@ export class Watch implements Closable {
         await this.#step();
         this.#tellRestored();
       } catch (error) {
-        this.#tellInterrupted(error);
+        const { folder, share } = this.#options;
+        this.#tellInterrupted(await shareFailure(error, "look", folder.path, share.fs));
         this.#listAtMs = this.#nowMs() + RETRY_MS;
       }
       if (this.#named.size === 0 || this.#isInterrupted) {
@@ -144,8 +145,14 @@ export class Watch implements Closable {
   /** Where answers are awaited, and none is, nothing can be missed. */
   async #nudge(): Promise<boolean> {
     const { share, folder, awaitedSinceMs } = this.#options;
-    const mayMiss = awaitedSinceMs === undefined || awaitedSinceMs() !== null;
-    return mayMiss && (await nudgeFolder(share, folder));
+    if (awaitedSinceMs !== undefined && awaitedSinceMs() === null) return false;
+    try {
+      return await nudgeFolder(share, folder);
+    } catch (error) {
+      // Where we may not write, listings have to do.
+      share.log.debug({ error, folder: folder.path }, "folder not nudged");
+      return false;
+    }
   }
 
   #event(name: string | null): void {
@@ -156,12 +163,12 @@ export class Watch implements Closable {
     this.#wake.abort();
   }
 
-  #tellInterrupted(error: unknown): void {
+  #tellInterrupted(error: CourierError): void {
     this.#named.clear();
     this.#options.box.missed();
     if (this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = true;
-    this.#options.interrupted?.(asCourierError(error));
+    this.#options.interrupted?.(error);
   }
 
   #tellRestored(): void {
