@@ -10,7 +10,7 @@ import { NfsSite } from "./guest/site.ts";
 const LEFTOVERS = FULL ? 3_000 : 600;
 /** What is asked for the most of the pings: of few, one hiccup of the emulation would be the 99th percentile. */
 const MOST = FULL ? 0.99 : 0.9;
-const PINGS = FULL ? 60 : 30;
+const PINGS = FULL ? 100 : 30;
 const SLOWER_AT_MOST = 3;
 /** An agent begins 10 s after its start. */
 const SWEPT_AFTER_MS = 9_500;
@@ -38,7 +38,7 @@ async function swept(site: NfsSite): Promise<void> {
   while (lying(site) >= 10) await Bun.sleep(250);
 }
 
-describe.each(VERSIONS)("NFSv%s", (version) => {
+describe.each(FULL ? VERSIONS : VERSIONS.slice(0, 1))("NFSv%s", (version) => {
   test(`${LEFTOVERS} leftovers are removed, and pings stay quick`, async () => {
     await using site = await NfsSite.open("leftovers", version);
     const ollama = await site.ollama();
@@ -50,10 +50,9 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     const startedMs = performance.now();
     await Bun.sleep(SWEPT_AFTER_MS);
     const all = lying(site);
-    const clean = swept(site);
+    const clean = swept(site).then(() => (performance.now() - startedMs - SWEPT_AFTER_MS) / 1000);
     const meanwhile = await ping(site, "--count", String(PINGS), "--interval", "0.3");
-    await clean;
-    const seconds = (performance.now() - startedMs - SWEPT_AFTER_MS) / 1000;
+    const seconds = await clean;
     tell(`NFSv${version}, on a clean share: ${describeTimes(before)}`);
     tell(`NFSv${version}, while ${all} leftovers are swept, in ${seconds.toFixed(1)} s: ${describeTimes(meanwhile)}`);
     expect(all).toBeGreaterThan(LEFTOVERS / 2);

@@ -9,12 +9,12 @@ import { NfsSite } from "./guest/site.ts";
 
 /** The agent looks often for 10 s after a command; only then it is idle. */
 const IDLE_APART_S = 12.3;
-const IDLE_PINGS = FULL ? 30 : 4;
+const IDLE_PINGS = FULL ? 30 : 3;
 /** Of every ping, whatever came before it. */
 const LIMIT_MS = 1_500;
 const WARM_PINGS = FULL ? 50 : 20;
 const WARM_MEDIAN_MS = 100;
-const COST_S = FULL ? 120 : 40;
+const COST_S = FULL ? 120 : 25;
 /** What an agent that serves the shared inbox watches. */
 const WATCHED = ["gpu_commands", "gpu_commands/gpu-1"];
 const LOOKS_PER_S = 1.1;
