@@ -55,8 +55,7 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
     await using site = await NfsSite.open("nobody", version, ["c2"]);
     for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.folder, folder));
     const { status, checks } = await examine(site, "c2", `NFSv${version}, without an agent`);
-    const told = checks.filter(({ result }) => result !== "ok").map(({ message }) => message);
-    expect(told.join("\n")).toContain("agent");
-    expect(status).toBe(checks.some(({ result }) => result === "failed") ? 1 : 0);
+    expect(checks.filter(({ result }) => result !== "ok")).toMatchObject([{ check: "agent", result: "warning" }]);
+    expect(status).toBe(0);
   }, 60_000);
 });

@@ -13,9 +13,9 @@ import { runMachine } from "./host/machine.ts";
 import { fetchPackages, requireTools } from "./host/packages.ts";
 
 /** `outage` for outage_test.ts. */
-const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })].map((name) =>
-  name.slice(0, -"_test.ts".length),
-);
+const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
+  .map((name) => name.slice(0, -"_test.ts".length))
+  .toSorted();
 /** Far more than it takes where nothing else runs. */
 const LIMIT_S = { short: 840, full: 3_600 };
 

@@ -6,14 +6,14 @@ import { until } from "../process/site.ts";
 import type { SimulatedOllama } from "../sim/ollama.ts";
 import { tell } from "./guest/figures.ts";
 import { type Client, run } from "./guest/machines.ts";
-import { VERSIONS, type Version } from "./guest/scope.ts";
+import { FULL, VERSIONS, type Version } from "./guest/scope.ts";
 import { NfsSite } from "./guest/site.ts";
 
 const OUTAGE_MS = 15_000;
+const COMMANDS = FULL ? 100 : 40;
 /** The first quarter of the commands goes before the outage, the last after it. */
-const COMMANDS = 100;
-const APART_MS = 300;
-const FIRST_MS = 7_000;
+const LASTING_MS = 30_000;
+const FIRST_MS = LASTING_MS / 4;
 const TIMEOUT_S = 60;
 const SIGTERM_WITHIN_MS = 10_000;
 /** Of the 30 s that its callers are told to wait by default. */
@@ -142,7 +142,7 @@ async function strike({ begin, end }: Outage): Promise<void> {
 
 async function undergo(setting: Setting) {
   const ended = requests.map(async (request, index) => {
-    await Bun.sleep(index * APART_MS);
+    await Bun.sleep((index * LASTING_MS) / COMMANDS);
     return await ask(setting, request);
   });
   const [meanwhile, left] = await Promise.all([lookMeanwhile(setting), leaveMeanwhile(setting)]);

@@ -9,28 +9,29 @@ import { NfsSite } from "./guest/site.ts";
 
 /** The agent looks often for 10 s after a command; only then it is idle. */
 const IDLE_APART_S = 12.3;
-const IDLE_PINGS = FULL ? 30 : 4;
-const IDLE_LIMIT_MS = 1_500;
+const IDLE_PINGS = FULL ? 30 : 3;
+/** Of every ping, whatever came before it. */
+const LIMIT_MS = 1_500;
 const WARM_PINGS = FULL ? 50 : 20;
 const WARM_MEDIAN_MS = 100;
-const COST_S = FULL ? 120 : 40;
+const COST_S = FULL ? 120 : 25;
 /** What an agent that serves the shared inbox watches. */
 const WATCHED = ["gpu_commands", "gpu_commands/gpu-1"];
 const LOOKS_PER_S = 1.1;
 /** In 5 s, for the state document: published once, and those of the others looked at. */
 const STATE_CALLS = 12;
-/** In 5 s, for the net of NFSv3: one change and one listing of each watched folder every 10 s. */
-const NET_CALLS = 7;
+/** In 5 s, for the net of NFSv3: a file made and removed, and a listing, of each watched folder every 10 s. */
+const NET_CALLS = 4;
 
 describe.each(VERSIONS)("NFSv%s", (version) => {
-  test.concurrent(`an idle agent answers each of ${IDLE_PINGS} pings within ${IDLE_LIMIT_MS / 1000} s`, async () => {
+  test.concurrent(`an idle agent answers each of ${IDLE_PINGS} pings within ${LIMIT_MS / 1000} s`, async () => {
     await using site = await NfsSite.open("ping", version);
     await site.agent("c1", "gpu-1", await site.ollama());
     await Bun.sleep(IDLE_APART_S * 1000);
     const times = await ping(site, "--count", String(IDLE_PINGS), "--interval", String(IDLE_APART_S));
     tell(`NFSv${version}, idle: ${describeTimes(times)}`);
     expect(times.length).toBe(IDLE_PINGS);
-    expect(quantile(times, 1)).toBeLessThanOrEqual(IDLE_LIMIT_MS);
+    expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
   }, 600_000);
 
   test.concurrent("an idle agent costs what it may", async () => {
@@ -66,5 +67,6 @@ describe.each(VERSIONS)("NFSv%s, warm", (version) => {
     tell(`NFSv${version}, warm: ${describeTimes(times)}`);
     expect(times.length).toBe(WARM_PINGS);
     expect(quantile(times, 0.5)).toBeLessThan(WARM_MEDIAN_MS);
+    expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
   }, 120_000);
 });

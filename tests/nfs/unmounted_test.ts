@@ -44,6 +44,7 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     await site.unmount("c1");
     await until(() => agent.log.includes("not mounted?"), "it is noticed", PATIENCE_MS);
     tell(`NFSv${version}, unmounted: ${JSON.stringify(warnings(agent)[0])}`);
+    expect(agent.log).not.toContain("Unexpected failure");
     // Longer than from one publication of the state to the next.
     await Bun.sleep(6_000);
     expect(await bareFolder(site)).toBe("");

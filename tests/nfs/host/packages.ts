@@ -23,6 +23,9 @@ const ONLY_DEPENDS = ["recommends", "suggests", "conflicts", "breaks", "replaces
  * @throws Error naming what is missing and the command that installs it
  */
 export async function requireTools(): Promise<void> {
+  if (Bun.which("apt-get", { PATH: searchPath() }) === null) {
+    throw new Error("Cannot fetch Debian's packages: no apt-get here. Run it on Debian 12");
+  }
   const missing = TOOLS.filter(({ command }) => Bun.which(command, { PATH: searchPath() }) === null);
   if (missing.length === 0) return;
   const names = missing.map((tool) => tool.package);
