@@ -69,7 +69,8 @@ describe("version 2", () => {
   test("take() answers, and removes the command, once the transport may be written to again", async () => {
     const { transport } = await site.start("gpu-1");
     const denied = async (): Promise<never> => {
-      throw new CourierError("forbidden", "the share is mounted read-only");
+      const cause = Object.assign(new Error("planted"), { code: "EROFS" });
+      throw new CourierError("forbidden", "the share is mounted read-only", { cause });
     };
     const mended = { respond: transport.respond.bind(transport), release: transport.release.bind(transport) };
     Object.assign(transport, { respond: denied, release: denied });

@@ -9,14 +9,14 @@ const SCRIPT = `
   import { execFileSync } from "node:child_process";
   import { open, promises } from "node:fs";
   import { widenFilePool } from ${JSON.stringify(join(import.meta.dir, "../src/transport/share/file_pool.ts"))};
-  const [, , dir, isWidened] = process.argv;
+  const [, , dir, isWidened, patienceMs] = process.argv;
   if (isWidened === "yes") widenFilePool();
   for (let call = 0; call < Math.min(navigator.hardwareConcurrency, 14); call++) {
     execFileSync("mkfifo", [dir + "/" + call]);
     open(dir + "/" + call, "r", () => undefined);
   }
   const other = promises.readdir(dir).then(() => "went on");
-  const ended = await Promise.race([other, Bun.sleep(500).then(() => "hung too")]);
+  const ended = await Promise.race([other, Bun.sleep(Number(patienceMs)).then(() => "hung too")]);
   console.log(ended, process.env.UV_THREADPOOL_SIZE);
   process.exit(0);
 `;
@@ -38,7 +38,10 @@ test("widenFilePool() leaves room beside as many hung calls as there are CPUs, u
   await output([process.execPath, "build", "--compile", "script.ts", "--outfile", "script"]);
   const run = async (isWidened: "yes" | "no", env?: Record<string, string>): Promise<string> => {
     const fifos = mkdtempSync(join(dir, "fifos-"));
-    return await output([join(dir, "script"), fifos, isWidened], env);
+    return await output(
+      [join(dir, "script"), fifos, isWidened, env === undefined && isWidened === "yes" ? "5000" : "500"],
+      env,
+    );
   };
   expect(await run("yes")).toBe("went on 16");
   expect(await run("no")).toBe("hung too undefined");

@@ -1,7 +1,7 @@
 // Takes deliveries, runs what may run, answers all of it: receive, judge, ledger, claim, run, respond, release.
 // Imports the seam, protocol, ledger, commands, errors, clock.
 import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError, type CourierError, type ErrorCode } from "../errors.ts";
+import { asCourierError, type CourierError, systemCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../protocol.ts";
 import type { Delivery, Transport } from "../transport.ts";
@@ -41,15 +41,9 @@ const RETRY_MS = 1000;
 const OLD_FILE_REST_MS = 5000;
 /** What is no pull or delete, cannot be run and is so old: nobody waits for its answer, it is removed without one. */
 const OLD_FILE_KEPT_MS = 3_600_000;
-/**
- * How long what the transport refuses may yet pass, in ms. A share that is read-only for a while says `forbidden`, as does
- * a place for an answer that can never be used.
- */
-const PASSING: Partial<Record<ErrorCode, number>> = {
-  unavailable: Number.POSITIVE_INFINITY,
-  exhausted: Number.POSITIVE_INFINITY,
-  forbidden: 60_000,
-};
+/** What a system says of a transport that may not be written to, which somebody may mend; of a planted link it is ours. */
+const DENIALS: ReadonlySet<string | undefined> = new Set(["EROFS", "EACCES", "EPERM"]);
+const DENIED_FOR_MS = 60_000;
 /** Commands under way for so long stand in the state. */
 const SHOWN_AFTER_MS = 1000;
 
@@ -313,12 +307,18 @@ export class Worker {
       try {
         return await attempt();
       } catch (error) {
-        const mayPass = PASSING[asCourierError(error).code] ?? 0;
-        if (clock.monotonic() - beganMs >= mayPass || this.#stopping.signal.aborted) throw error;
+        if (clock.monotonic() - beganMs >= mayPassMs(error) || this.#stopping.signal.aborted) throw error;
         await clock.sleep(RETRY_MS, this.#stopping.signal);
       }
     }
   }
+}
+
+/** How long it may be before what failed so works. */
+function mayPassMs(error: unknown): number {
+  const { code, cause } = asCourierError(error);
+  if (code === "unavailable" || code === "exhausted") return Number.POSITIVE_INFINITY;
+  return code === "forbidden" && DENIALS.has(systemCode(cause)) ? DENIED_FOR_MS : 0;
 }
 
 function success({ job, ...result }: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
