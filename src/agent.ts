@@ -47,6 +47,17 @@ function command(around: Around) {
     .addOption(
       flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
     )
+    .addOption(flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1))
+    .addOption(
+      flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
+        .argParser(parse.seconds)
+        .default(60),
+    )
+    .addOption(
+      flag("--pull-patience <seconds>", "a pull that gets no new byte for so long has failed")
+        .argParser(parse.seconds)
+        .default(86_400),
+    )
     .addOption(serviceFlags.stateDir("gpu-agent"))
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.logLevel())
@@ -157,7 +168,13 @@ function parts(options: Options, stateDir: string, log: Log) {
       log,
       rememberIn: join(stateDir, "file-system"),
     }),
-    ollama: new Ollama({ url: ollamaUrl(options), insecureRegistries: insecureRegistry }),
+    ollama: new Ollama({
+      url: ollamaUrl(options),
+      insecureRegistries: insecureRegistry,
+      stallMs: options.stallTimeout * 1000,
+    }),
+    maxPulls: options.maxPulls,
+    pullPatienceMs: options.pullPatience * 1000,
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,

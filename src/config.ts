@@ -26,6 +26,11 @@ export const parse = {
     if (text.trim() !== "" && Number.isFinite(seconds) && seconds > 0) return seconds;
     throw new InvalidArgumentError("Give a number of seconds above 0, for example 30");
   },
+  count: (text: string): number => {
+    const count = Number(text);
+    if (/^\d+$/.test(text) && count >= 1 && count <= 1000) return count;
+    throw new InvalidArgumentError("Give a number from 1 to 1000");
+  },
   port: (text: string): number => {
     const port = Number(text);
     if (/^\d+$/.test(text) && port <= 65_535) return port;

@@ -91,7 +91,8 @@ function suite(open: () => Promise<Subject>): void {
     const seen: PullProgress[] = [];
     await ollama.pullModel(subject.model, { onProgress: (progress) => seen.push(progress) });
     const listed = (await ollama.listModels()).find(({ name }) => name === subject.model);
-    expect(seen.at(-1)).toEqual({ phase: "writing", completedBytes: listed?.size ?? 0, totalBytes: listed?.size ?? 0 });
+    const size = listed?.size ?? 0;
+    expect(seen.at(-1)).toEqual({ phase: "writing", completedBytes: size, totalBytes: size, receivedBytes: 0 });
   });
 
   test("pullModel() throws cancelled when its signal aborts, and can be called again", async () => {

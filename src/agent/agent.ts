@@ -14,6 +14,7 @@ import { Jobs } from "./jobs.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama } from "./ollama.ts";
 import { OllamaMonitor } from "./ollama_monitor.ts";
+import { Partials } from "./partials.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
 import { sweepAtTimes } from "./sweeping.ts";
@@ -24,12 +25,18 @@ export interface AgentOptions {
   readonly identity: Identity;
   readonly agentVersion: string;
   readonly transport: Transport;
-  readonly ollama: Pick<Ollama, "version" | "listModels" | "listRunning" | "pullModel" | "deleteModel">;
+  readonly ollama: Pick<
+    Ollama,
+    "version" | "listModels" | "listRunning" | "showModel" | "pullModel" | "deleteModel" | "copyModel" | "unloadModel"
+  >;
   readonly ledger: Ledger;
   readonly sharedInbox: SharedInboxMode;
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
   readonly modelsDir: string | undefined;
+  /** How many pulls run at a time, and how long one is tried without a new byte. */
+  readonly maxPulls: number;
+  readonly pullPatienceMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -62,7 +69,7 @@ export class Agent {
   #ready = false;
 
   constructor(options: AgentOptions) {
-    const { transport, identity, ollama, ledger, clock, log } = options;
+    const { transport, identity, ollama, clock, log } = options;
     this.#options = options;
     this.#outage = new Outage({ clock, log, subject: "The share" });
     this.#box = new Box(options.modelsDir);
@@ -80,11 +87,19 @@ export class Agent {
       await this.#monitor.refresh();
       return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
     };
-    this.#jobs = new Jobs({ agent: identity.agent, ollama, ledger, clock, log, changed, pulled });
+    this.#jobs = new Jobs({
+      ...options,
+      agent: identity.agent,
+      partials: new Partials(() => this.#box.modelsDir, clock),
+      patienceMs: options.pullPatienceMs,
+      foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+      changed,
+      pulled,
+    });
     this.#worker = new Worker({
       ...options,
       run: async (command, resumedSinceMs) =>
-        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, resumedSinceMs }),
+        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, clock, resumedSinceMs }),
       publishState: async () => await this.#state.publish(),
     });
     this.#intake = new Intake(transport, this.#worker, identity.agent, this.#outage);

@@ -25,10 +25,15 @@ export class Box {
     this.#nvidiaSmi = nvidiaSmi;
   }
 
+  /** Where Ollama keeps its models; undefined: not known. */
+  get modelsDir(): string | undefined {
+    const usual = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
+    return this.#modelsDir ?? usual.find((path) => existsSync(path));
+  }
+
   /** The disk that holds the models; null when their folder cannot be looked at. */
   get disk(): Disk | null {
-    const usual = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
-    const dir = this.#modelsDir ?? usual.find((path) => existsSync(path));
+    const dir = this.modelsDir;
     if (dir === undefined) return null;
     try {
       // The blobs may lie on a disk of their own.

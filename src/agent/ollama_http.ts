@@ -1,8 +1,9 @@
 // The `fetch` that the Ollama client is given: no answer reaches it that was not checked, bounded and classified before.
-// Imports ./ollama_errors.ts, ./ollama_progress.ts, zod.
+// Imports ./ollama_errors.ts, ./ollama_progress.ts, ./ollama_texts.ts, zod.
 import { z } from "zod";
-import { type Asked, notOllama, ollamaFailure, statusFailure } from "./ollama_errors.ts";
+import { notOllama, statusFailure } from "./ollama_errors.ts";
 import { PullLine } from "./ollama_progress.ts";
+import { type Asked, ollamaFailure } from "./ollama_texts.ts";
 
 export interface FetchOptions {
   readonly asked: Asked;
