@@ -1,12 +1,11 @@
-// What the simulated registries offer: models as manifests, without any content. Imports ./name.ts.
+// What the simulated registries offer: models as manifests, without any content. Imports ./name.ts, zod.
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import { DEFAULT_HOST, type Name, nameKey, parseName } from "./name.ts";
 
 /** One blob, the way Ollama names it: `digest` is `sha256:` and 64 hex digits, `size` in bytes. */
-export interface Layer {
-  readonly digest: string;
-  readonly size: number;
-}
+export const Layer = z.object({ digest: z.string(), size: z.number() });
+export type Layer = Readonly<z.infer<typeof Layer>>;
 
 export interface ModelSpec {
   /** As a person would pull it. */
@@ -30,7 +29,12 @@ export interface Manifest {
   readonly digest: string;
   readonly size: number;
   readonly spec: ModelSpec;
+  /** As it lies on disk. */
+  readonly text: string;
 }
+
+/** The part of a registry's manifest that counts. */
+const ManifestText = z.object({ config: Layer, layers: z.array(Layer) });
 
 /** Small models with the sizes of real ones. */
 export const DEFAULT_CATALOGUE: readonly ModelSpec[] = [
@@ -48,8 +52,19 @@ export function makeManifest(spec: ModelSpec): Manifest {
     typeof layer === "number" ? { digest: `sha256:${hex(`${nameKey(name)} ${index} ${layer}`)}`, size: layer } : layer,
   );
   layers.push(spec.config ?? { digest: `sha256:${hex(`config ${JSON.stringify(layers)}`)}`, size: 486 });
-  const size = layers.reduce((sum, layer) => sum + layer.size, 0);
-  return { name, layers, size, spec, digest: spec.digest ?? hex(JSON.stringify(layers)) };
+  const text = JSON.stringify({ schemaVersion: 2, config: layers.at(-1), layers: layers.slice(0, -1) });
+  return { name, layers, size: sizeOf(layers), spec, text, digest: spec.digest ?? hex(JSON.stringify(layers)) };
+}
+
+/** The manifest that a registry sent, or that lies on disk. */
+export function readManifest(name: Name, text: string): Manifest {
+  const { config, layers } = ManifestText.parse(JSON.parse(text));
+  const all = [...layers, config];
+  return { name, layers: all, size: sizeOf(all), spec: { name: nameKey(name), layers }, text, digest: hex(text) };
+}
+
+function sizeOf(layers: readonly Layer[]): number {
+  return layers.reduce((sum, layer) => sum + layer.size, 0);
 }
 
 /** The registries that can be reached, and the models in them. */

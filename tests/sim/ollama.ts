@@ -3,9 +3,11 @@
 import { Catalogue, DEFAULT_CATALOGUE, type ModelSpec, makeManifest } from "./catalogue.ts";
 import { Downloads } from "./downloads.ts";
 import { type Faults, noFaults } from "./faults.ts";
+import { ModelsDir } from "./models_dir.ts";
 import { parseName, showName } from "./name.ts";
 import { answer, type Counters, type RouteParts } from "./routes.ts";
 import { Store } from "./store.ts";
+import { REAL_TIMING, type TransferTiming } from "./transfer.ts";
 
 export interface SimulationOptions {
   /** 0, the default: any free one. */
@@ -20,6 +22,10 @@ export interface SimulationOptions {
   /** `host:port` of registries that speak plain HTTP: a pull from them needs `insecure`. */
   readonly plainHttpRegistries?: readonly string[];
   readonly progressIntervalMs?: number;
+  /** Where it keeps its models over a restart. Then registries on 127.0.0.1 that the catalogue lacks are really asked. */
+  readonly modelsDir?: string;
+  /** How patient it is with such a registry; the defaults are the real one's. */
+  readonly timing?: Partial<TransferTiming>;
 }
 
 export interface SimulatedOllama {
@@ -47,7 +53,8 @@ export interface SimulatedOllama {
 }
 
 export async function startSimulatedOllama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
-  const store = new Store();
+  const modelsDir = options.modelsDir === undefined ? undefined : new ModelsDir(options.modelsDir);
+  const store = new Store(modelsDir);
   const faults = noFaults();
   const catalogue = new Catalogue(options.catalogue ?? DEFAULT_CATALOGUE);
   const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
@@ -61,6 +68,8 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
     version: options.version ?? "0.32.15",
     plainHttpRegistries: options.plainHttpRegistries ?? [],
     progressIntervalMs: options.progressIntervalMs ?? 60,
+    modelsDir,
+    timing: { ...REAL_TIMING, ...options.timing },
   };
   const listener = new Listener(parts, options.port ?? 0);
   const install = (spec: ModelSpec): void => {
