@@ -79,6 +79,9 @@ export function retryOf({ code, cause }: CourierError): Retry {
 
 /** Text of another program, fit for a log line and a screen. */
 function readable(text: string): string {
-  const line = text.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
+  const line = text
+    .replaceAll(/[\p{Cc}\s]+/gu, " ")
+    .replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, "$1")
+    .trim();
   return line.length > MAX_TEXT_CHARS ? `${line.slice(0, MAX_TEXT_CHARS)}...` : line;
 }

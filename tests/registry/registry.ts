@@ -35,6 +35,7 @@ interface Entry {
 
 const BLOCK_BYTES = 65_536;
 const LOOK_MS = 10;
+const BURST_MS = 100;
 
 export class Registry {
   readonly #server: Server;
@@ -169,31 +170,53 @@ export class Registry {
     signal: AbortSignal,
   ): Promise<void> {
     const isWrong = entry.fault?.kind === "wrong" && entry.fault.times-- > 0;
-    const beganAtMs = performance.now();
+    const budget = new Budget();
     for (let at = start; at < end; ) {
       if (signal.aborted) {
         entry.served.closed += 1;
         return;
       }
-      const { fault, bytesPerSecond } = entry;
+      const { fault } = entry;
       const limit = fault?.kind === "stall" || fault?.kind === "cut" ? Math.max(fault.atByte, start) : end;
-      const isSlow = Number.isFinite(bytesPerSecond);
-      const due = isSlow ? start + ((performance.now() - beganAtMs) / 1000) * bytesPerSecond : end;
-      const until = Math.floor(Math.min(end, limit, due, at + BLOCK_BYTES));
-      if (until > at) {
-        const bytes = blob.slice(at, until);
-        const isTaken = response.write(isWrong ? bytes.map((byte) => byte ^ 255) : bytes);
-        entry.served.bytes += bytes.length;
-        at += bytes.length;
-        if (!isTaken) await drained(response, signal);
-      }
+      const bytes = blob.slice(at, Math.min(end, limit, at + budget.take(entry.bytesPerSecond)), isWrong);
+      const isTaken = response.write(bytes);
+      entry.served.bytes += bytes.length;
+      at += bytes.length;
+      if (!isTaken) await drained(response, signal);
       if (fault?.kind === "cut" && at >= limit) {
         response.socket?.destroySoon();
         return;
       }
-      if (isSlow || at >= limit) await Bun.sleep(LOOK_MS);
+      // Whoever reads may be of this process.
+      if (bytes.length > 0 && !budget.isSpent) await new Promise((resolve) => setImmediate(resolve));
+      else await Bun.sleep(LOOK_MS);
     }
     response.end();
+  }
+}
+
+/** How much may be sent now at a speed: what a busy machine did not send in time is not sent later at once. */
+class Budget {
+  #bytes = 0;
+  #atMs = performance.now();
+
+  /** @returns at most one block */
+  take(bytesPerSecond: number): number {
+    if (!Number.isFinite(bytesPerSecond)) {
+      this.#bytes = BLOCK_BYTES * 2;
+    } else {
+      const nowMs = performance.now();
+      const gained = (bytesPerSecond * Math.min(nowMs - this.#atMs, BURST_MS)) / 1000;
+      this.#bytes = Math.min(this.#bytes + gained, Math.max(BLOCK_BYTES, (bytesPerSecond * BURST_MS) / 1000));
+      this.#atMs = nowMs;
+    }
+    const taken = Math.min(BLOCK_BYTES, Math.floor(this.#bytes));
+    this.#bytes -= taken;
+    return taken;
+  }
+
+  get isSpent(): boolean {
+    return this.#bytes < 1;
   }
 }
 

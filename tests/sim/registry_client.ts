@@ -21,6 +21,10 @@ export async function fetchManifest(name: Name, signal: AbortSignal): Promise<Ma
   }
   const text = await response.text();
   if (response.status === 404) throw new PullError("pull model manifest: file does not exist");
+  // Without a realm to log in at: what a registry with a login of another kind answers.
+  if (response.status === 401) {
+    throw new PullError(`pull model manifest: realm host "" does not match original host "${name.host}"`);
+  }
   if (!response.ok) throw new PullError(`pull model manifest: ${response.status}: ${text}`);
   return readManifest(name, text);
 }
