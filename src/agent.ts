@@ -25,6 +25,18 @@ export async function main(argv: readonly string[], around: Around = (agent) => 
   return await runCommandLine(command(around), argv);
 }
 
+const pullFlags = {
+  maxPulls: () => flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1),
+  stallTimeout: () =>
+    flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
+      .argParser(parse.seconds)
+      .default(60),
+  patience: () =>
+    flag("--pull-patience <seconds>", "a pull that gets no new byte for so long has failed")
+      .argParser(parse.seconds)
+      .default(86_400),
+};
+
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 function command(around: Around) {
@@ -47,17 +59,9 @@ function command(around: Around) {
     .addOption(
       flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
     )
-    .addOption(flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1))
-    .addOption(
-      flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
-        .argParser(parse.seconds)
-        .default(60),
-    )
-    .addOption(
-      flag("--pull-patience <seconds>", "a pull that gets no new byte for so long has failed")
-        .argParser(parse.seconds)
-        .default(86_400),
-    )
+    .addOption(pullFlags.maxPulls())
+    .addOption(pullFlags.stallTimeout())
+    .addOption(pullFlags.patience())
     .addOption(serviceFlags.stateDir("gpu-agent"))
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.logLevel())

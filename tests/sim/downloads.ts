@@ -1,7 +1,8 @@
 // Blobs on their way into a simulated Ollama: one download per digest, shared by every pull that wants it, given up with
-// its progress kept when the last of them leaves. Imports ./catalogue.ts, ./faults.ts, ./store.ts, ./transfer.ts.
-import type { Layer } from "./catalogue.ts";
+// its progress kept when the last of them leaves. Imports ./manifest.ts, ./faults.ts, ./store.ts, ./transfer.ts.
+
 import type { Faults } from "./faults.ts";
+import type { Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
 import type { Transfer } from "./transfer.ts";
 

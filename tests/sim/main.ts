@@ -1,7 +1,8 @@
 // The simulated Ollama as a process: prints `{"url": ...}` when it listens, ends on SIGTERM and SIGINT. Imports
-// ./catalogue.ts and ./ollama.ts.
+// ./catalogue.ts, ./manifest.ts and ./ollama.ts.
 import { parseArgs } from "node:util";
-import { DEFAULT_CATALOGUE, type ModelSpec } from "./catalogue.ts";
+import { DEFAULT_CATALOGUE } from "./catalogue.ts";
+import type { ModelSpec } from "./manifest.ts";
 import { startSimulatedOllama } from "./ollama.ts";
 
 const USAGE = `usage: bun tests/sim/main.ts [--port N] [--version X.Y.Z] [--speed BYTES_PER_SECOND]

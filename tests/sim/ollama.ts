@@ -1,8 +1,9 @@
 // A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content. For tests, the
 // demo and the benchmark. Imports the rest of the simulation.
-import { Catalogue, DEFAULT_CATALOGUE, type ModelSpec, makeManifest } from "./catalogue.ts";
+import { Catalogue, DEFAULT_CATALOGUE } from "./catalogue.ts";
 import { Downloads } from "./downloads.ts";
 import { type Faults, noFaults } from "./faults.ts";
+import { type ModelSpec, makeManifest } from "./manifest.ts";
 import { ModelsDir } from "./models_dir.ts";
 import { parseName, showName } from "./name.ts";
 import { answer, type Counters, type RouteParts } from "./routes.ts";

@@ -1,8 +1,9 @@
 // What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/clock.ts.
 import { systemClock } from "../../src/clock.ts";
-import type { Catalogue, Layer, Manifest } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import type { Download, Downloads } from "./downloads.ts";
 import type { Faults } from "./faults.ts";
+import type { Layer, Manifest } from "./manifest.ts";
 import type { ModelsDir } from "./models_dir.ts";
 import type { Name } from "./name.ts";
 import { PullCut, PullError } from "./pull_error.ts";

@@ -1,5 +1,5 @@
-// How a simulated Ollama asks a registry that really answers. Imports ./catalogue.ts, ./name.ts, ./pull_error.ts.
-import { type Layer, type Manifest, readManifest } from "./catalogue.ts";
+// How a simulated Ollama asks a registry that really answers. Imports ./manifest.ts, ./name.ts, ./pull_error.ts.
+import { type Layer, type Manifest, readManifest } from "./manifest.ts";
 import type { Name } from "./name.ts";
 import { PullError } from "./pull_error.ts";
 

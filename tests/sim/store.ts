@@ -1,6 +1,6 @@
 // What a simulated Ollama has on its disk and in its memory: models, blobs, unfinished blobs, loaded models.
-// Imports ./catalogue.ts, ./models_dir.ts and ./name.ts.
-import { type Manifest, readManifest } from "./catalogue.ts";
+// Imports ./manifest.ts, ./models_dir.ts and ./name.ts.
+import { type Manifest, readManifest } from "./manifest.ts";
 import type { ModelsDir } from "./models_dir.ts";
 import { type Name, nameKey } from "./name.ts";
 
