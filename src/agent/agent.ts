@@ -90,7 +90,7 @@ export class Agent {
     this.#jobs = new Jobs({
       ...options,
       agent: identity.agent,
-      partials: new Partials(() => this.#box.modelsDir, clock),
+      partials: new Partials(() => this.#box.models.dir, clock),
       patienceMs: options.pullPatienceMs,
       foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
       changed,
