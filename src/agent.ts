@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { Agent, type AgentOptions } from "./agent/agent.ts";
 import { Box } from "./agent/box.ts";
 import { examineBox, rememberedFileSystem } from "./agent/examine.ts";
+import { defaultReserve, parseDiskReserve } from "./agent/disk_reserve.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/identity.ts";
 import { Ledger } from "./agent/ledger.ts";
 import { Ollama } from "./agent/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama_url.ts";
+import { Registry } from "./agent/registry.ts";
 import { isoTime, systemClock } from "./clock.ts";
 import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./config.ts";
 import { Courier } from "./courier.ts";
@@ -26,6 +28,7 @@ export async function main(argv: readonly string[], around: Around = (agent) => 
 }
 
 const pullFlags = {
+  reserve: () => flag("--disk-reserve <size>", "what pulls leave free on the models' disk (default: 5%, at most 5GB)"),
   maxPulls: () => flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1),
   stallTimeout: () =>
     flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
@@ -42,6 +45,7 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 function command(around: Around) {
   const ollama = flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)");
   const models = flag("--ollama-models <dir>", "where Ollama keeps its models (also OLLAMA_MODELS)");
+  const protect = flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable");
   const program = faceCommand(
     "gpu-agent",
     "Serves the commands for this box that come over the share, with its Ollama.",
@@ -50,6 +54,7 @@ function command(around: Around) {
     .addOption(ollama)
     .addOption(models)
     .addOption(flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(parse.list))
+    .addOption(protect.argParser(parse.list))
     .addOption(
       flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
         .choices(["on", "off", "auto"])
@@ -59,6 +64,7 @@ function command(around: Around) {
     .addOption(
       flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
     )
+    .addOption(pullFlags.reserve())
     .addOption(pullFlags.maxPulls())
     .addOption(pullFlags.stallTimeout())
     .addOption(pullFlags.patience())
@@ -177,6 +183,9 @@ function parts(options: Options, stateDir: string, log: Log) {
       insecureRegistries: insecureRegistry,
       stallMs: options.stallTimeout * 1000,
     }),
+    registry: new Registry({ insecureRegistries: insecureRegistry }),
+    diskReserve: options.diskReserve === undefined ? defaultReserve : parseDiskReserve(options.diskReserve),
+    protect: options.protect ?? [],
     maxPulls: options.maxPulls,
     pullPatienceMs: options.pullPatience * 1000,
     sharedInbox: options.sharedInbox,

@@ -8,6 +8,7 @@ import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
 import type { SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
+import type { DiskReserve } from "./disk_reserve.ts";
 import { type Identity, requireOwnName } from "./identity.ts";
 import { Intake } from "./intake.ts";
 import { Jobs } from "./jobs.ts";
@@ -15,6 +16,9 @@ import type { Ledger } from "./ledger.ts";
 import type { Ollama } from "./ollama.ts";
 import { OllamaMonitor } from "./ollama_monitor.ts";
 import { Partials } from "./partials.ts";
+import { Preflight } from "./preflight.ts";
+import { Protection } from "./protection.ts";
+import type { Registry } from "./registry.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
 import { sweepAtTimes } from "./sweeping.ts";
@@ -34,6 +38,11 @@ export interface AgentOptions {
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
   readonly modelsDir: string | undefined;
+  readonly registry: Pick<Registry, "readManifest">;
+  /** What pulls leave free on the models' disk. */
+  readonly diskReserve: DiskReserve;
+  /** Patterns of models that nobody may delete or overwrite. */
+  readonly protect: readonly string[];
   /** How many pulls run at a time, and how long one is tried without a new byte. */
   readonly maxPulls: number;
   readonly pullPatienceMs: number;
@@ -87,19 +96,30 @@ export class Agent {
       await this.#monitor.refresh();
       return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
     };
+    const preflight = new Preflight({
+      ...options,
+      agent: identity.agent,
+      models: this.#box.models,
+      reserve: options.diskReserve,
+      gpus: () => this.#box.gpus,
+    });
     this.#jobs = new Jobs({
       ...options,
       agent: identity.agent,
       partials: new Partials(() => this.#box.models.dir, clock),
       patienceMs: options.pullPatienceMs,
-      foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+      foresee: async (model, { force, signal }) =>
+        await preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
       changed,
       pulled,
     });
+    const context = {
+      ...{ jobs: this.#jobs, ollama, monitor: this.#monitor, models: this.#box.models, clock, preflight },
+      protection: new Protection(identity.agent, options.protect),
+    };
     this.#worker = new Worker({
       ...options,
-      run: async (command, resumedSinceMs) =>
-        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, clock, resumedSinceMs }),
+      run: async (command, resumedSinceMs) => await runVerb(command, { ...context, resumedSinceMs }),
       publishState: async () => await this.#state.publish(),
     });
     this.#intake = new Intake(transport, this.#worker, identity.agent, this.#outage);

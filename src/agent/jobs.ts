@@ -4,7 +4,7 @@ import { CourierError } from "../errors.ts";
 import { sameModel } from "../model_name.ts";
 import { isEnded, type Job, LIMITS, newPull } from "../protocol.ts";
 import type { Ledger } from "./ledger.ts";
-import { PullJob, type PullJobParts } from "./pull_job.ts";
+import { type Foreseen, PullJob, type PullJobParts } from "./pull_job.ts";
 
 export interface JobsOptions extends PullJobParts {
   readonly agent: string;
@@ -21,7 +21,11 @@ export interface PullRequest {
    * meanwhile; null: it asks for the first time.
    */
   readonly resumedSinceMs?: number | null;
+  /** What a new one shows until it begins. */
+  readonly foreseen?: Foreseen | undefined;
 }
+
+const UNFORESEEN: Foreseen = { totalBytes: null, note: null };
 
 export class Jobs {
   readonly #options: JobsOptions;
@@ -45,7 +49,7 @@ export class Jobs {
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
    * @throws CourierError `exhausted` when it cannot be noted: nothing was started
    */
-  pull(model: string, { force = false, resumedSinceMs = null }: PullRequest = {}): Job {
+  pull(model: string, { force = false, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {}): Job {
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
     if (known !== undefined) {
       if (force) known.allowForce();
@@ -53,6 +57,7 @@ export class Jobs {
     }
     const job = newPull(Bun.randomUUIDv7(), this.#options.agent, model);
     const fresh = new PullJob({ ...job, force, layers: [] }, this.#options);
+    fresh.foresee(foreseen);
     fresh.keep();
     this.#jobs.push(fresh);
     this.#options.changed("state");
@@ -92,6 +97,16 @@ export class Jobs {
     const jobs = this.history();
     const lastEnded = new Set(byEnd(jobs.filter(isEnded)).slice(-LIMITS.endedJobsInState));
     return jobs.filter((job) => !isEnded(job) || lastEnded.has(job));
+  }
+
+  /** Those that are queued or under way. */
+  active(): readonly Job[] {
+    return this.history().filter((job) => !isEnded(job));
+  }
+
+  /** Those under way, but for that of this model. */
+  othersRunning(model: string): readonly Job[] {
+    return this.active().filter((job) => job.state !== "queued" && !sameModel(job.model, model));
   }
 
   /** Every job that is kept, in the order they were asked for. */

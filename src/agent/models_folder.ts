@@ -1,7 +1,7 @@
 // Ollama's models on the box's disk: where the blobs lie, which are there, which model needs which. Only looks.
 // Imports manifest, model names, errors, protocol; node:fs to ask.
-import { existsSync, lstatSync, realpathSync, statfsSync } from "node:fs";
-import { lstat, open, readdir } from "node:fs/promises";
+import { existsSync, lstatSync, readdirSync, realpathSync, statfsSync } from "node:fs";
+import { lstat, open } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { systemCode } from "../errors.ts";
@@ -70,7 +70,7 @@ export class ModelsFolder {
     if (dir === undefined) return null;
     try {
       const found: InstalledModel[] = [];
-      for await (const name of namesBelow(join(dir, "manifests"))) {
+      for (const name of namesBelow(join(dir, "manifests"))) {
         if (found.length >= MAX_MODELS) return null;
         const manifest = await readManifest(join(dir, "manifests", name.host, name.namespace, name.model, name.tag));
         // Ollama, too, goes by those that can be read.
@@ -98,11 +98,11 @@ export class ModelsFolder {
 }
 
 /** Names as folders spell them, `<host>/<namespace>/<model>/<tag>`; what is no name is none of Ollama's and left out. */
-async function* namesBelow(manifests: string): AsyncGenerator<ModelName> {
-  for (const host of await entries(manifests, "folders")) {
-    for (const namespace of await entries(join(manifests, host), "folders")) {
-      for (const model of await entries(join(manifests, host, namespace), "folders")) {
-        for (const tag of await entries(join(manifests, host, namespace, model), "files")) {
+function* namesBelow(manifests: string): Generator<ModelName> {
+  for (const host of entries(manifests, "folders")) {
+    for (const namespace of entries(join(manifests, host), "folders")) {
+      for (const model of entries(join(manifests, host, namespace), "folders")) {
+        for (const tag of entries(join(manifests, host, namespace, model), "files")) {
           const name = nameOf(`${host}/${namespace}/${model}:${tag}`);
           if (name !== null) yield name;
         }
@@ -111,8 +111,8 @@ async function* namesBelow(manifests: string): AsyncGenerator<ModelName> {
   }
 }
 
-async function entries(dir: string, kind: "folders" | "files"): Promise<string[]> {
-  const found = await readdir(dir, { withFileTypes: true });
+function entries(dir: string, kind: "folders" | "files"): string[] {
+  const found = readdirSync(dir, { withFileTypes: true });
   return found.filter((entry) => (kind === "folders" ? entry.isDirectory() : entry.isFile())).map(({ name }) => name);
 }
 

@@ -7,6 +7,7 @@ import type { Disk, Gpu, Job } from "../protocol.ts";
 import type { DiskReserve } from "./disk_reserve.ts";
 import type { Layer, Manifest } from "./manifest.ts";
 import type { ModelsFolder } from "./models_folder.ts";
+import type { Foreseen } from "./pull_job.ts";
 import type { Registry } from "./registry.ts";
 
 export interface PreflightOptions {
@@ -23,14 +24,8 @@ export interface PreflightRequest {
   readonly force: boolean;
   /** The jobs that will still need room besides. */
   readonly others: readonly Job[];
-}
-
-/** What is known of a pull before it begins. */
-export interface Outlook {
-  /** Null when the registry could not be asked. */
-  readonly totalBytes: number | null;
-  /** What is worth saying of it, for people; null: nothing. */
-  readonly note: string | null;
+  /** Ends the looking, as if it could not be looked at. */
+  readonly signal?: AbortSignal;
 }
 
 /** A pull that was asked for and begins at once asks its registry once, also one that does not answer. */
@@ -58,9 +53,9 @@ export class Preflight {
    * @param model in Ollama's form
    * @throws CourierError `exhausted`, with the figures, when the disk is too small and `force` is not set; nothing else
    */
-  async check(model: string, { force, others }: PreflightRequest): Promise<Outlook> {
+  async check(model: string, { force, others, signal }: PreflightRequest): Promise<Foreseen> {
     try {
-      const manifest = await this.#manifest(model);
+      const manifest = await Promise.race([this.#manifest(model), aborted(signal)]);
       const notes = [await this.#room(model, manifest, { force, others }), this.#memory(manifest)];
       return { totalBytes: manifest.totalBytes, note: joined(notes) };
     } catch (error) {
@@ -143,19 +138,28 @@ interface Room {
   readonly reserveBytes: number;
 }
 
-/** `9.1 GB needed, 4.0 GB free in /data/models/blobs, 1.0 GB of it kept in reserve` */
+/** `9.1 GB needed, 2.0 GB for other pulls and 1.0 GB in reserve, 4.0 GB free in /data/models/blobs` */
 function figures({ disk, neededBytes, totalBytes, othersBytes, reserveBytes }: Room): string {
   const presentBytes = totalBytes - neededBytes;
   const present = presentBytes === 0 ? "" : ` (${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} is there)`;
-  const claims = [
-    ...(othersBytes === 0 ? [] : [`${formatBytes(othersBytes)} of it for other pulls`]),
-    ...(reserveBytes === 0 ? [] : [`${formatBytes(reserveBytes)} of it kept in reserve`]),
+  const wanted = [
+    `${formatBytes(neededBytes)} needed${present}`,
+    ...(othersBytes === 0 ? [] : [`${formatBytes(othersBytes)} for other pulls`]),
+    ...(reserveBytes === 0 ? [] : [`${formatBytes(reserveBytes)} in reserve`]),
   ];
-  const free = `${formatBytes(disk.free_bytes)} free in ${disk.path}`;
-  return [`${formatBytes(neededBytes)} needed${present}`, free, ...claims].join(", ");
+  const listed = wanted.join(", ").replace(/, (?=[^,]*$)/, " and ");
+  return `${listed}, ${formatBytes(disk.free_bytes)} free in ${disk.path}`;
 }
 
 function joined(notes: readonly (string | null)[]): string | null {
   const said = notes.filter((note) => note !== null);
   return said.length === 0 ? null : said.join("; ");
+}
+
+async function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return await new Promise((_, reject) => {
+    const end = (): void => reject(new CourierError("cancelled", "cancelled"));
+    signal?.addEventListener("abort", end, { once: true });
+    if (signal?.aborted) end();
+  });
 }

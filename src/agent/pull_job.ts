@@ -86,6 +86,13 @@ export class PullJob {
     this.#force = true;
   }
 
+  /** What it is known to come to, before it begins or as it does. */
+  foresee({ totalBytes, note }: Foreseen): void {
+    if (totalBytes !== null) this.#progress.expect(totalBytes);
+    this.#job = { ...this.#job, total_bytes: this.#progress.fields.total_bytes, note };
+    this.#foreseenNote = note;
+  }
+
   /** Runs a queued job to its end. Never rejects: how it ended stands in the job. */
   async run(): Promise<void> {
     const { clock, log } = this.#parts;
@@ -122,10 +129,8 @@ export class PullJob {
     const { foresee, ollama, clock, patienceMs } = this.#parts;
     const { signal } = this.#controller;
     const { model } = this.#job;
-    const { totalBytes, note } = await foresee(model, { force: this.#force, signal });
-    this.#foreseenNote = note;
-    if (totalBytes !== null) this.#progress.expect(totalBytes);
-    this.#update({ ...this.#progress.fields, note }, "progress");
+    this.foresee(await foresee(model, { force: this.#force, signal }));
+    this.#update(this.#progress.fields, "progress");
     await new PatientPull({
       ollama,
       clock,

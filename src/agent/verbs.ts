@@ -1,20 +1,21 @@
-// What each verb does on the box. Imports jobs, the Ollama module and monitor, model names, errors.
-import type { Clock } from "../clock.ts";
+// What each verb does on the box. Imports jobs, the Ollama module and monitor, preflight, deletion, unloading, model names,
+// errors.
 import { CourierError } from "../errors.ts";
 import { normalModelName, sameModel } from "../model_name.ts";
 import { CommandId, type Job, LIMITS, type ModelDetails, type Response, type Verb } from "../protocol.ts";
 import type { AcceptedCommand } from "./commands.ts";
+import { type DeletionParts, deleteModel } from "./deletion.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Ollama } from "./ollama.ts";
 import type { OllamaMonitor } from "./ollama_monitor.ts";
+import type { Preflight } from "./preflight.ts";
+import { unload } from "./unloading.ts";
 
-export interface VerbContext {
+export interface VerbContext extends DeletionParts {
   readonly jobs: Jobs;
   readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "unloadModel">;
   readonly monitor: OllamaMonitor;
-  readonly clock: Clock;
-  /** When the command's run began before a crash, so that its effect may be there already; null: it begins now. */
-  readonly resumedSinceMs: number | null;
+  readonly preflight: Preflight;
 }
 
 /** What an answer holds besides the fields of every answer. */
@@ -31,7 +32,7 @@ const HANDLERS: Record<Verb, Handler> = {
   list_running: async (_, { monitor }) => ({ running: [...(await monitor.listRunning())] }),
   list_jobs: (_, { jobs }) => ({ jobs: lastThatFit(jobs.history()) }),
   show_model: async (command, { ollama }) => ({ show: bounded(await ollama.showModel(requireModel(command))) }),
-  pull_model: (command, context) => pullModel(requireModel(command), command.arguments["force"] === true, context),
+  pull_model: async (command, context) => await pullModel(requireModel(command), command, context),
   delete_model: async (command, context) => await deleteModel(requireModel(command), context),
   copy_model: async (command, context) => await copyModel(requireModel(command), destinationOf(command), context),
   unload_model: async (command, context) => await unloadModel(requireModel(command), context),
@@ -49,42 +50,31 @@ export async function runVerb(command: AcceptedCommand, context: VerbContext): P
   return await HANDLERS[command.verb](command, context);
 }
 
-function pullModel(model: string, force: boolean, { jobs, resumedSinceMs }: VerbContext): Result {
-  return { message: `Started pulling model ${model}`, job: jobs.pull(model, { force, resumedSinceMs }) };
+/**
+ * Starts a pull that fits, or joins the one under way. An old backend waits for no answer: a pull of its that does not fit
+ * begins, and fails, as a job that everybody sees.
+ */
+async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
+  const { jobs, preflight, resumedSinceMs } = context;
+  const force = command.arguments["force"] === true;
+  const others = jobs.active();
+  const isNew = !others.some((job) => sameModel(job.model, model));
+  const looks = isNew && resumedSinceMs === null && command.answerTo.dialect === 2;
+  const foreseen = looks ? await preflight.check(model, { force, others }) : undefined;
+  return { message: `Started pulling model ${model}`, job: jobs.pull(model, { force, foreseen, resumedSinceMs }) };
 }
 
-/** A pull of the model is cancelled first: what is deleted must not come back. */
-async function deleteModel(model: string, { jobs, ollama, monitor, resumedSinceMs }: VerbContext): Promise<Result> {
-  const cancelled = await jobs.cancel(model);
-  try {
-    await ollama.deleteModel(model);
-  } catch (error) {
-    const missing = error instanceof CourierError && error.code === "not_found";
-    if (!missing || !(cancelled || resumedSinceMs !== null)) throw error;
-    if (cancelled) return { message: `Cancelled the pull of model ${model}, which was not installed` };
-  }
-  await monitor.refresh();
-  return { message: `Successfully deleted model ${model}` };
-}
-
-async function copyModel(model: string, destination: string, { ollama, monitor }: VerbContext): Promise<Result> {
+async function copyModel(model: string, destination: string, context: VerbContext): Promise<Result> {
+  const { ollama, monitor, protection } = context;
+  protection.requireOpen("copy onto", destination);
   await ollama.copyModel(model, destination);
   await monitor.refresh();
   return { message: `Copied model ${model} to ${destination}` };
 }
 
-const UNLOADED_WITHIN_MS = 5000;
-const UNLOAD_LOOK_MS = 100;
-
-/** Ollama unloads when what the model is busy with is done: so the answer may be that it still is. */
-async function unloadModel(model: string, { ollama, monitor, clock }: VerbContext): Promise<Result> {
-  await ollama.unloadModel(model);
-  const endsAtMs = clock.monotonic() + UNLOADED_WITHIN_MS;
-  while ((await monitor.listRunning()).some(({ name }) => sameModel(name, model))) {
-    if (clock.monotonic() >= endsAtMs) return { message: `Model ${model} is unloaded when it has done what it is at` };
-    await clock.sleep(UNLOAD_LOOK_MS);
-  }
-  return { message: `Unloaded model ${model}` };
+async function unloadModel(model: string, context: VerbContext): Promise<Result> {
+  const gone = await unload(model, context);
+  return { message: gone ? `Unloaded model ${model}` : `Model ${model} is unloaded when it has done what it is at` };
 }
 
 function requireModel({ verb, model }: AcceptedCommand): string {

@@ -24,7 +24,7 @@ export class ScriptedOllama {
   models: Model[] = [PHI4];
   running: RunningModel[] = [];
   readonly calls: string[] = [];
-  /** When set, every call waits for it or fails with it. */
+  /** When set, every call but the one before a delete waits for it or fails with it. */
   trouble: Promise<never> | Promise<void> = Promise.resolve();
   /** A pull stays under way until this resolves. */
   pullEnds: Promise<void> = Promise.resolve();
@@ -40,8 +40,7 @@ export class ScriptedOllama {
   }
 
   async listRunning(): Promise<RunningModel[]> {
-    await this.trouble;
-    return this.running;
+    return await Promise.resolve(this.running);
   }
 
   async showModel(name: string): Promise<ModelDetails> {
@@ -97,6 +96,11 @@ export interface RunningAgent {
   readonly transport: Transport;
 }
 
+/** A registry that the box does not reach. */
+const unreachable: AgentOptions["registry"] = {
+  readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
+};
+
 /** One transport with agents on it, and the platform's side as a raw handle. */
 export class MemorySite {
   readonly clock = new ManualClock();
@@ -146,7 +150,10 @@ export class MemorySite {
       sharedInbox: "auto",
       listTtlMs: 60_000,
       changeTtlMs: 86_400_000,
-      modelsDir: undefined,
+      modelsDir: join(tmpdir(), "gpu-courier-no-models"),
+      registry: unreachable,
+      diskReserve: () => 0,
+      protect: [],
       maxPulls: 1,
       pullPatienceMs: 86_400_000,
       clock: this.clock,
