@@ -21,6 +21,11 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface PullOptions extends RequestOptions {
+  /** Go on where the agent sees too little room on its disk. */
+  readonly force?: boolean | undefined;
+}
+
 /** Which agents a request is for: names, or every one that there is. */
 export type Agents = readonly string[] | "all";
 
@@ -150,11 +155,12 @@ export class Courier {
   /**
    * Starts or joins the pull of a model.
    * @returns the job as the agent answered it; an old service's has no id and cannot be followed
-   * @throws CourierError as `request()`
+   * @throws CourierError `exhausted` when it does not fit the agent's disk; else as `request()`
    */
-  async pullModel(agent: string, model: string, options?: RequestOptions): Promise<Job> {
+  async pullModel(agent: string, model: string, { force = false, ...options }: PullOptions = {}): Promise<Job> {
     const name = normalModelName(model);
-    const response = await this.request(agent, { verb: "pull_model", modelName: name }, options);
+    const order: Order = { verb: "pull_model", modelName: name, ...(force ? { arguments: { force } } : {}) };
+    const response = await this.request(agent, order, options);
     return response.job ?? unfollowedJob(agent, name);
   }
 

@@ -151,6 +151,22 @@ describe("rm", () => {
     ]);
   });
 
+  test("says what was freed, and what stays because other models share it", async () => {
+    const answers = { "gpu-1": [9_100_000_000, 0], "gpu-2": [500, 9_100_000_000] } as const;
+    for (const [name, [freed_bytes, shared_bytes]] of Object.entries(answers)) {
+      await site.agent(name, { answer: () => ({ freed_bytes, shared_bytes }) });
+    }
+    expect((await site.run(["rm", "phi4", "--all"])).stdout).toBe(
+      "AGENT  RESULT\n" +
+        "gpu-1  deleted phi4:latest, 9.1 GB freed\n" +
+        "gpu-2  deleted phi4:latest, 500 B freed, 9.1 GB stay: other models share them\n",
+    );
+    const { stdout } = await site.run(["rm", "phi4", "--agent", "gpu-2", "--json"]);
+    expect(DeletedDocument.parse(JSON.parse(stdout)).agents).toEqual([
+      { agent: "gpu-2", model: "phi4:latest", code: null, error: null, freed_bytes: 500, shared_bytes: 9_100_000_000 },
+    ]);
+  });
+
   test("exits by the code of the only agent asked, with its hint", async () => {
     const hint = "Unload it first";
     await site.agent("gpu-1", { answer: () => ({ success: false, code: "conflict", error: "It is in use", hint }) });

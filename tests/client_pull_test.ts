@@ -38,6 +38,19 @@ function failed(): Partial<Job> {
   return { state: "failed", code: "exhausted", error, ended_at: site.ago(0) };
 }
 
+describe("pull --force", () => {
+  test("tells the agent to go on where its disk is too small, and nothing without it", async () => {
+    const agent = await site.agent("gpu-1");
+    for (const argv of [[], ["--force"]]) {
+      const { stop, status } = await startPull(argv, [agent]);
+      stop();
+      await status;
+      agent.jobs = [];
+    }
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+  });
+});
+
 describe("pull in a pipe", () => {
   test("prints a line per state and per step of 10 %, and exits with 0 when all is there", async () => {
     const agent = await site.agent("gpu-1");

@@ -169,6 +169,15 @@ describe("/v1/jobs", () => {
     expect(agent.commands).toHaveLength(1);
   });
 
+  test("passes on that a pull is to go on where the disk is too small", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    for (const body of [pull, { ...pull, force: true }]) await server.call("POST", "/v1/jobs", { body });
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+    const wrong = await server.call("POST", "/v1/jobs", { body: { ...pull, force: "yes" } });
+    expect([wrong.status, wrong.body.code]).toEqual([400, "invalid"]);
+  });
+
   test("answers 503 when no agent is there at all", async () => {
     await using server = await openServer();
     expect((await server.call("POST", "/v1/jobs", { body: pull })).status).toBe(503);

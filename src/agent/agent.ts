@@ -114,7 +114,12 @@ export class Agent {
       pulled,
     });
     const context = {
-      ...{ jobs: this.#jobs, ollama, monitor: this.#monitor, models: this.#box.models, clock, preflight },
+      jobs: this.#jobs,
+      ollama,
+      monitor: this.#monitor,
+      models: this.#box.models,
+      clock,
+      preflight,
       protection: new Protection(identity.agent, options.protect),
     };
     this.#worker = new Worker({

@@ -102,11 +102,14 @@ function addModelVerbs(program: Program, run: Run): void {
         "The exit status is 0 only when every agent asked has the model.",
     )
     .argument("<model>", "as Ollama names it: phi4, user/model:tag, registry.example:5000/user/model:tag")
+    .addOption(flag("--force", "also where its disk has too little room left for it"))
     .addHelpText(
       "after",
       examples("pull phi4", "pull llama3.2:1b --agent gpu-1 --agent gpu-2", "pull phi4 --all --json"),
     )
-    .action(async (model) => await run(async (session) => await pullModel(session, model)));
+    .action(
+      async (model, { force = false }) => await run(async (session) => await pullModel(session, model, { force })),
+    );
   program
     .command("rm")
     .description("Delete a model.")

@@ -3,6 +3,7 @@ import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import type { Unavailable } from "../courier/models.ts";
 import { formatAgo, formatBytes } from "../format.ts";
 import { normalModelName } from "../model_name.ts";
+import type { Response } from "../protocol.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Printer } from "./printer.ts";
 import type { Session } from "./session.ts";
@@ -49,11 +50,17 @@ export async function removeModel(session: Session, model: string): Promise<numb
     return await courier.deleteModel(agent, name, { signal: io.signal });
   });
   if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
-  else printOutcomes(session, outcomes, "RESULT", () => `deleted ${name}`);
+  else printOutcomes(session, outcomes, "RESULT", (answer) => `deleted ${name}${describeFreed(answer)}`);
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
   );
+}
+
+/** Nothing where the agent cannot see its disk, or is an old service. */
+function describeFreed({ freed_bytes, shared_bytes }: Response): string {
+  const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, ${formatBytes(freed_bytes)} freed`;
+  return shared_bytes ? `${freed}, ${formatBytes(shared_bytes)} stay: other models share them` : freed;
 }
 
 /** Says on stderr which agents a list knows nothing of, and why. */

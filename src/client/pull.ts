@@ -21,8 +21,13 @@ const LOOK_AGAIN_MS = 500;
 /** A terminal that does not know its size says 0. */
 const DEFAULT_ROWS = 24;
 
+export interface PullChoices {
+  /** Also where the disk is too small. */
+  readonly force: boolean;
+}
+
 /** `gpuctl pull MODEL` */
-export async function pullModel(session: Session, model: string): Promise<number> {
+export async function pullModel(session: Session, model: string, choices: PullChoices): Promise<number> {
   const { io } = session;
   const name = normalModelName(model);
   const views = await chosenViews(session);
@@ -30,7 +35,7 @@ export async function pullModel(session: Session, model: string): Promise<number
   const progress = openProgress(session, names);
   let pulled: Pulled[];
   try {
-    pulled = await Promise.all(names.map(async (agent) => await pullOn(session, agent, name, progress)));
+    pulled = await Promise.all(names.map(async (agent) => await pullOn(session, agent, name, choices, progress)));
   } finally {
     progress.close();
   }
@@ -50,10 +55,16 @@ function openProgress({ printer, io }: Session, agents: readonly string[]): Prog
   return printer.isTerminal && fits ? new BarProgress(io.stdout, agents) : new LineProgress(printer, io.clock);
 }
 
-async function pullOn(session: Session, agent: string, model: string, progress: Progress): Promise<Pulled> {
+async function pullOn(
+  session: Session,
+  agent: string,
+  model: string,
+  { force }: PullChoices,
+  progress: Progress,
+): Promise<Pulled> {
   const { courier, transport, io } = session;
   try {
-    const job = await courier.pullModel(agent, model, { signal: io.signal });
+    const job = await courier.pullModel(agent, model, { force, signal: io.signal });
     progress.show(job);
     return job.id === null || isEnded(job) ? { job } : await follow(session, job, job.id, progress);
   } catch (error) {

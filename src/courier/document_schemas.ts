@@ -35,10 +35,20 @@ export type ModelsDocument = z.infer<typeof ModelsDocument>;
 export const JobsDocument = z.object({ jobs: z.array(Job), unavailable });
 export type JobsDocument = z.infer<typeof JobsDocument>;
 
+/** Left out where the agent cannot see its disk. */
+const FreedBytes = z.number().nonnegative().optional();
+
 /** What became of a delete on each agent; `code` and `error` are null where it succeeded. */
 export const DeletedDocument = z.object({
   agents: z.array(
-    z.object({ agent: AgentName, model: z.string(), code: Code.nullable(), error: z.string().nullable() }),
+    z.object({
+      agent: AgentName,
+      model: z.string(),
+      code: Code.nullable(),
+      error: z.string().nullable(),
+      freed_bytes: FreedBytes.meta({ description: "What the delete freed on its disk" }),
+      shared_bytes: FreedBytes.meta({ description: "What stays there: other models share it" }),
+    }),
   ),
 });
 export type DeletedDocument = z.infer<typeof DeletedDocument>;

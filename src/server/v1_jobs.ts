@@ -39,8 +39,9 @@ const readJob = createRoute({
 
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
-    const { model, agents } = context.req.valid("json");
-    const jobs = await startPulls(services, normalModelName(model), agents, context.req.raw.signal);
+    const { model, agents, force } = context.req.valid("json");
+    const options = { force, signal: context.req.raw.signal };
+    const jobs = await startPulls(services, normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });
 
@@ -66,17 +67,17 @@ async function startPulls(
   services: Services,
   model: string,
   agents: Agents,
-  signal: AbortSignal,
+  options: PullOptions,
 ): Promise<readonly Job[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
-  return await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, signal)));
+  return await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
 }
 
 /** A refusal is the job's end, so that one agent's never hides what the others do. */
-async function startPull(services: Services, agent: string, model: string, signal: AbortSignal): Promise<Job> {
+async function startPull(services: Services, agent: string, model: string, options: PullOptions): Promise<Job> {
   try {
-    return await services.courier.pullModel(agent, model, { signal });
+    return await services.courier.pullModel(agent, model, options);
   } catch (error) {
     const endedAt = isoTime(services.clock.now());
     const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), endedAt);

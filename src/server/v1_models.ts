@@ -77,8 +77,8 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
     const { agent, model } = context.req.valid("param");
     const name = normalModelName(model);
     services.connection.requireOpen();
-    await services.courier.deleteModel(agent, name, { signal: context.req.raw.signal });
-    return context.json(deletedDocument([{ agent, model: name }]), 200);
+    const answer = await services.courier.deleteModel(agent, name, { signal: context.req.raw.signal });
+    return context.json(deletedDocument([{ agent, model: name, answer }]), 200);
   });
 }
 
