@@ -49,7 +49,10 @@ function gpu(memoryBytes: number | null): Gpu {
   return { index: 0, uuid: "GPU-1", name: "H200", memory_total_bytes: memoryBytes, memory_used_bytes: null };
 }
 
-function preflight(freeBytes: number | null, options: Partial<PreflightOptions> = {}): Preflight {
+function preflight(
+  freeBytes: number | null,
+  { gpus = [], ...options }: Partial<PreflightOptions> & { readonly gpus?: readonly Gpu[] } = {},
+): Preflight {
   const disk = { path: "/data/models/blobs", free_bytes: freeBytes ?? 0, total_bytes: 1000 * GB };
   return new Preflight({
     agent: "gpu-1",
@@ -61,9 +64,8 @@ function preflight(freeBytes: number | null, options: Partial<PreflightOptions> 
         return await Promise.resolve(found);
       },
     },
-    models: new FolderOn(dir.path, freeBytes === null ? null : disk),
-    reserve: () => 0,
-    gpus: () => [],
+    box: { models: new FolderOn(dir.path, freeBytes === null ? null : disk), gpus },
+    diskReserve: () => 0,
     clock,
     ...options,
   });
@@ -91,7 +93,7 @@ describe("check()", () => {
 
   test("keeps the reserve free, and what other pulls will still need", async () => {
     const others = [job("me/other:latest", { total_bytes: 5 * GB, completed_bytes: 3 * GB })];
-    const check = preflight(12 * GB, { reserve: () => 1 * GB });
+    const check = preflight(12 * GB, { diskReserve: () => 1 * GB });
     const error = await failure(check.check("phi4:latest", { force: false, others }));
     expect(error.message).toBe(
       'Cannot pull "phi4:latest" on gpu-1: 9.1 GB needed, 2.0 GB for other pulls and 1.0 GB in reserve, ' +
@@ -109,7 +111,7 @@ describe("check()", () => {
 
   test("refuses nothing that needs no room, however full the disk", async () => {
     for (const digit of ["b", "c"]) dir.file(join("blobs", digestOf(digit).replace(":", "-")), "whole");
-    const full = preflight(0, { reserve: () => 5 * GB });
+    const full = preflight(0, { diskReserve: () => 5 * GB });
     expect(await full.check("phi4:fp16", ALONE)).toEqual({ totalBytes: 21 * GB, note: null });
   });
 
@@ -145,9 +147,17 @@ describe("check()", () => {
     expect(await preflight(100 * GB).check("phi4:latest", ALONE)).toEqual(unknown);
   });
 
+  test("ends the looking when it is told to, however long the registry takes", async () => {
+    const stop = new AbortController();
+    const readManifest = async (): Promise<Manifest> => await new Promise(() => undefined);
+    const check = preflight(1, { registry: { readManifest } }).check("phi4:latest", { ...ALONE, signal: stop.signal });
+    stop.abort();
+    expect((await check).totalBytes).toBeNull();
+  });
+
   test("says when the model is larger than the memory of all GPUs, where that is known", async () => {
     const withGpus = async (...memories: (number | null)[]): Promise<string | null> => {
-      const check = preflight(100 * GB, { gpus: () => memories.map(gpu) });
+      const check = preflight(100 * GB, { gpus: memories.map(gpu) });
       return (await check.check("phi4:latest", ALONE)).note;
     };
     expect(await withGpus(4 * GB, 4 * GB)).toBe("larger than the memory of this box's GPUs: 9.1 GB, they have 8.0 GB");

@@ -8,6 +8,7 @@ import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
 import type { SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
+import type { AcceptedCommand } from "./commands.ts";
 import type { DiskReserve } from "./disk_reserve.ts";
 import { type Identity, requireOwnName } from "./identity.ts";
 import { Intake } from "./intake.ts";
@@ -22,7 +23,7 @@ import type { Registry } from "./registry.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
 import { sweepAtTimes } from "./sweeping.ts";
-import { runVerb } from "./verbs.ts";
+import { type Result, runVerb } from "./verbs.ts";
 import { Worker } from "./worker.ts";
 
 export interface AgentOptions {
@@ -65,6 +66,8 @@ export class Agent {
   readonly #outage: Outage;
   readonly #box: Box;
   readonly #monitor: OllamaMonitor;
+  readonly #preflight: Preflight;
+  readonly #protection: Protection;
   readonly #jobs: Jobs;
   readonly #worker: Worker;
   readonly #intake: Intake;
@@ -96,35 +99,21 @@ export class Agent {
       await this.#monitor.refresh();
       return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
     };
-    const preflight = new Preflight({
-      ...options,
-      agent: identity.agent,
-      models: this.#box.models,
-      reserve: options.diskReserve,
-      gpus: () => this.#box.gpus,
-    });
+    this.#preflight = new Preflight({ ...options, agent: identity.agent, box: this.#box });
+    this.#protection = new Protection(identity.agent, options.protect);
     this.#jobs = new Jobs({
       ...options,
       agent: identity.agent,
       partials: new Partials(() => this.#box.models.dir, clock),
       patienceMs: options.pullPatienceMs,
       foresee: async (model, { force, signal }) =>
-        await preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
+        await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
       changed,
       pulled,
     });
-    const context = {
-      jobs: this.#jobs,
-      ollama,
-      monitor: this.#monitor,
-      models: this.#box.models,
-      clock,
-      preflight,
-      protection: new Protection(identity.agent, options.protect),
-    };
     this.#worker = new Worker({
       ...options,
-      run: async (command, resumedSinceMs) => await runVerb(command, { ...context, resumedSinceMs }),
+      run: async (command, resumedSinceMs) => await this.#runVerb(command, resumedSinceMs),
       publishState: async () => await this.#state.publish(),
     });
     this.#intake = new Intake(transport, this.#worker, identity.agent, this.#outage);
@@ -161,6 +150,20 @@ export class Agent {
     // What still waits for Ollama or a driver must not hold the drain up.
     await Promise.race([looped, clock.sleep(LOOPS_END_MS)]);
     await this.#drain();
+  }
+
+  async #runVerb(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Result> {
+    const { ollama, clock } = this.#options;
+    return await runVerb(command, {
+      jobs: this.#jobs,
+      ollama,
+      monitor: this.#monitor,
+      models: this.#box.models,
+      preflight: this.#preflight,
+      protection: this.#protection,
+      clock,
+      resumedSinceMs,
+    });
   }
 
   async #connect(signal: AbortSignal): Promise<boolean> {

@@ -1,21 +1,21 @@
-// Before a pull's first byte: does the model fit the disk, and the GPUs' memory? Imports registry, the models' folder,
-// manifest, disk reserve, format, protocol, clock, errors.
+// Before a pull's first byte: does the model fit the disk, and the GPUs' memory? Imports registry, box, manifest,
+// disk reserve, format, protocol, clock, errors.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
-import type { Disk, Gpu, Job } from "../protocol.ts";
+import type { Disk, Job } from "../protocol.ts";
+import type { Box } from "./box.ts";
 import type { DiskReserve } from "./disk_reserve.ts";
 import type { Layer, Manifest } from "./manifest.ts";
-import type { ModelsFolder } from "./models_folder.ts";
 import type { Foreseen } from "./pull_job.ts";
 import type { Registry } from "./registry.ts";
 
 export interface PreflightOptions {
   readonly agent: string;
   readonly registry: Pick<Registry, "readManifest">;
-  readonly models: ModelsFolder;
-  readonly reserve: DiskReserve;
-  readonly gpus: () => readonly Gpu[];
+  /** Its disk, and its GPUs. */
+  readonly box: Pick<Box, "models" | "gpus">;
+  readonly diskReserve: DiskReserve;
   readonly clock: Clock;
 }
 
@@ -79,8 +79,8 @@ export class Preflight {
 
   /** @returns a note when it goes on without enough room, or without having looked */
   async #room(model: string, manifest: Manifest, { force, others }: PreflightRequest): Promise<string | null> {
-    const { models, agent, reserve } = this.#options;
-    const [disk, missingBytes] = [models.disk, await this.#missingBytes(manifest.layers)];
+    const { box, agent, diskReserve } = this.#options;
+    const [disk, missingBytes] = [box.models.disk, await this.#missingBytes(manifest.layers)];
     if (disk === null || missingBytes === null) {
       return "free disk was not looked at: the folder of the models cannot be read (--ollama-models)";
     }
@@ -89,7 +89,7 @@ export class Preflight {
       neededBytes: missingBytes,
       totalBytes: manifest.totalBytes,
       othersBytes: await this.#bytesOfOthers(manifest, others),
-      reserveBytes: reserve(disk.total_bytes),
+      reserveBytes: diskReserve(disk.total_bytes),
     };
     // Nothing to fetch: nothing to refuse.
     if (room.neededBytes === 0 || room.neededBytes + room.othersBytes + room.reserveBytes <= disk.free_bytes)
@@ -102,7 +102,7 @@ export class Preflight {
 
   /** What is still to be fetched of these blobs; null when their folder cannot be looked at. */
   async #missingBytes(layers: readonly Layer[]): Promise<number | null> {
-    const present = await this.#options.models.present(layers);
+    const present = await this.#options.box.models.present(layers);
     if (present === null) return null;
     return layers.reduce((sum, { digest, bytes }) => sum + bytes - (present.get(digest) ?? 0), 0);
   }
@@ -122,7 +122,7 @@ export class Preflight {
   }
 
   #memory({ totalBytes }: Manifest): string | null {
-    const memories = this.#options.gpus().map(({ memory_total_bytes }) => memory_total_bytes);
+    const memories = this.#options.box.gpus.map(({ memory_total_bytes }) => memory_total_bytes);
     const memoryBytes = memories.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
     if (memories.length === 0 || memories.includes(null) || totalBytes <= memoryBytes) return null;
     const sizes = `${formatBytes(totalBytes)}, they have ${formatBytes(memoryBytes)}`;

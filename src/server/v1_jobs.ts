@@ -63,11 +63,16 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   });
 }
 
+interface PullChoices {
+  readonly force: boolean | undefined;
+  readonly signal: AbortSignal;
+}
+
 async function startPulls(
   services: Services,
   model: string,
   agents: Agents,
-  options: PullOptions,
+  options: PullChoices,
 ): Promise<readonly Job[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
@@ -75,7 +80,7 @@ async function startPulls(
 }
 
 /** A refusal is the job's end, so that one agent's never hides what the others do. */
-async function startPull(services: Services, agent: string, model: string, options: PullOptions): Promise<Job> {
+async function startPull(services: Services, agent: string, model: string, options: PullChoices): Promise<Job> {
   try {
     return await services.courier.pullModel(agent, model, options);
   } catch (error) {
