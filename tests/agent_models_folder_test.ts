@@ -4,18 +4,18 @@ import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, w
 import { join } from "node:path";
 import { measureFreed, readFootprint } from "../src/agent/footprint.ts";
 import { ModelsFolder } from "../src/agent/models_folder.ts";
-import { digestOf, ModelsDir } from "./support/models_dir.ts";
+import { digestOf, ModelsFixture } from "./support/models_fixture.ts";
 
-let dir: ModelsDir;
+let dir: ModelsFixture;
 let folder: ModelsFolder;
 beforeEach(() => {
-  dir = new ModelsDir();
+  dir = new ModelsFixture();
   folder = new ModelsFolder(dir.path);
 });
 afterEach(() => dir.remove());
 
 test("disk names the folder that really holds the blobs", () => {
-  const elsewhere = new ModelsDir();
+  const elsewhere = new ModelsFixture();
   rmSync(join(dir.path, "blobs"), { recursive: true });
   symlinkSync(join(elsewhere.path, "blobs"), join(dir.path, "blobs"));
   expect(folder.disk?.path).toBe(realpathSync(join(elsewhere.path, "blobs")));
@@ -51,17 +51,17 @@ test("present() is null when the blobs cannot be looked at", async () => {
 });
 
 test("models() tells the names in Ollama's form, each with its blobs", async () => {
-  dir.manifest("registry.ollama.ai/library/phi4/latest", { a: 9_000, b: 5 });
-  dir.manifest("registry.ollama.ai/me/phi4/14b", { a: 9_000 });
-  dir.manifest("127.0.0.1:5000/library/tiny/latest", { c: 7 });
+  dir.manifest("phi4:latest", { a: 9_000, b: 5 });
+  dir.manifest("me/phi4:14b", { a: 9_000 });
+  dir.manifest("127.0.0.1:5000/library/tiny:latest", { c: 7 });
   const models = await folder.models();
   const told = models?.map(({ name, layers }) => `${name} ${layers.map(({ bytes }) => bytes).join("+")}`);
   expect(told?.toSorted()).toEqual(["127.0.0.1:5000/library/tiny:latest 7", "me/phi4:14b 9000", "phi4:latest 9000+5"]);
 });
 
 test("models() leaves out what is no model: other names, links, what is no manifest", async () => {
-  dir.manifest("registry.ollama.ai/library/phi4/latest", { a: 9_000 });
-  dir.manifest("registry.ollama.ai/library/phi4/.hidden", { a: 9_000 });
+  dir.manifest("phi4:latest", { a: 9_000 });
+  dir.file("manifests/registry.ollama.ai/library/phi4/.hidden", '{"layers":[]}');
   dir.file("manifests/registry.ollama.ai/library/phi4/broken", "");
   dir.file("manifests/registry.ollama.ai/library/phi4/large", " ".repeat(4_000_001));
   dir.file("manifests/registry.ollama.ai/.DS_Store", "");
@@ -87,12 +87,10 @@ describe("a delete", () => {
     return (await measureFreed(folder, footprint))?.text;
   }
 
-  function removeBlob(digit: string): void {
-    rmSync(join(dir.path, "blobs", digestOf(digit).replace(":", "-")));
-  }
+  const removeBlob = (digit: string): void => dir.removeBlob(digit);
 
   beforeEach(() => {
-    dir.manifest("registry.ollama.ai/library/phi4/latest", { a: 9_000, b: 1_000, c: 500 });
+    dir.manifest("phi4:latest", { a: 9_000, b: 1_000, c: 500 });
     for (const [digit, bytes] of [
       ["a", 9_000],
       ["b", 1_000],
@@ -107,15 +105,15 @@ describe("a delete", () => {
   });
 
   test("leaves what others share, and names them", async () => {
-    dir.manifest("registry.ollama.ai/library/phi4/14b", { a: 9_000, d: 1 });
+    dir.manifest("phi4:14b", { a: 9_000, d: 1 });
     expect(await deleting("phi4:latest", () => ["b", "c"].forEach(removeBlob))).toBe(
       "1.5 kB freed, 9.0 kB stay: phi4:14b needs them too",
     );
-    dir.manifest("registry.ollama.ai/me/copy/latest", { a: 9_000, c: 500 });
+    dir.manifest("me/copy:latest", { a: 9_000, c: 500 });
     expect(await deleting("phi4:14b", () => undefined)).toBe(
       "nothing freed, 9.0 kB stay: me/copy:latest and phi4:latest need them too",
     );
-    dir.manifest("registry.ollama.ai/me/other/latest", { a: 9_000 });
+    dir.manifest("me/other:latest", { a: 9_000 });
     expect(await deleting("phi4:14b", () => undefined)).toBe(
       "nothing freed, 9.0 kB stay: me/copy:latest and 2 more need them too",
     );

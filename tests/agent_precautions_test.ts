@@ -1,12 +1,11 @@
 // What an agent looks at before it pulls, deletes or overwrites: the disk, who shares, what is loaded, what is protected.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentOptions } from "../src/agent/agent.ts";
 import { CourierError } from "../src/errors.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
-import { digestOf, ModelsDir } from "./support/models_dir.ts";
+import { digestOf, ModelsFixture } from "./support/models_fixture.ts";
 import { until } from "./support/until.ts";
 
 /** More than any disk has. */
@@ -14,13 +13,13 @@ const HUGE_BYTES = 2 ** 49;
 
 let site: MemorySite;
 let ollama: ScriptedOllama;
-let dir: ModelsDir;
+let dir: ModelsFixture;
 /** By model; anything else cannot be asked for. */
 let sizes: Record<string, number>;
 beforeEach(async () => {
   site = new MemorySite();
   ollama = new ScriptedOllama();
-  dir = new ModelsDir();
+  dir = new ModelsFixture();
   sizes = {};
   await site.listen({ replyTo: "tester" });
   await site.listen("shared");
@@ -127,13 +126,13 @@ describe("pull_model", () => {
 
 describe("delete_model", () => {
   test("says what it freed, and what stays because others share it", async () => {
-    dir.manifest("registry.ollama.ai/library/phi4/latest", { a: 9_000, b: 500 });
-    dir.manifest("registry.ollama.ai/library/phi4/14b", { a: 9_000 });
+    dir.manifest("phi4:latest", { a: 9_000, b: 500 });
+    dir.manifest("phi4:14b", { a: 9_000 });
     dir.blob("a", 9_000);
     dir.blob("b", 500);
     const deleteModel = ollama.deleteModel.bind(ollama);
     ollama.deleteModel = async (name) => {
-      rmSync(join(dir.path, "blobs", digestOf("b").replace(":", "-")));
+      dir.removeBlob("b");
       await deleteModel(name);
     };
     await start();

@@ -1,7 +1,6 @@
 // Whether a model fits, before its first byte; and the flags that decide it.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { defaultReserve, parseDiskReserve } from "../src/agent/disk_reserve.ts";
 import type { Manifest } from "../src/agent/manifest.ts";
 import { ModelsFolder } from "../src/agent/models_folder.ts";
@@ -11,7 +10,7 @@ import { CourierError } from "../src/errors.ts";
 import { type Disk, type Gpu, type Job, newPull } from "../src/protocol.ts";
 import { failure } from "./support/failure.ts";
 import { ManualClock } from "./support/manual_clock.ts";
-import { digestOf, ModelsDir } from "./support/models_dir.ts";
+import { digestOf, ModelsFixture } from "./support/models_fixture.ts";
 
 const GB = 1e9;
 
@@ -27,13 +26,13 @@ class FolderOn extends ModelsFolder {
   }
 }
 
-let dir: ModelsDir;
+let dir: ModelsFixture;
 let clock: ManualClock;
 /** What registries answer, by model; anything else cannot be reached. */
 let manifests: Record<string, Manifest>;
 let asked: string[];
 beforeEach(() => {
-  dir = new ModelsDir();
+  dir = new ModelsFixture();
   clock = new ManualClock();
   manifests = { "phi4:latest": manifest({ a: 9.1 * GB }), "phi4:fp16": manifest({ b: 20 * GB, c: 1 * GB }) };
   asked = [];
@@ -103,14 +102,14 @@ describe("check()", () => {
   });
 
   test("does not count what is there already", async () => {
-    dir.file(join("blobs", digestOf("b").replace(":", "-")), "whole");
+    dir.blob("b", 5);
     const error = await failure(preflight(0.5 * GB).check("phi4:fp16", ALONE));
     expect(error.message).toContain("1.0 GB needed (20.0 GB of 21.0 GB is there), 500.0 MB free");
     expect((await preflight(1 * GB).check("phi4:fp16", ALONE)).note).toBeNull();
   });
 
   test("refuses nothing that needs no room, however full the disk", async () => {
-    for (const digit of ["b", "c"]) dir.file(join("blobs", digestOf(digit).replace(":", "-")), "whole");
+    for (const digit of ["b", "c"]) dir.blob(digit, 5);
     const full = preflight(0, { diskReserve: () => 5 * GB });
     expect(await full.check("phi4:fp16", ALONE)).toEqual({ totalBytes: 21 * GB, note: null });
   });
