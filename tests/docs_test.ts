@@ -18,6 +18,7 @@ const HELP: readonly (readonly [keyof typeof FACES, ...string[]])[] = [
   ["gpu-server", "token", "list"],
   ["gpuctl"],
   ["gpuctl", "list"],
+  ["gpuctl", "pull"],
   ["gpuctl", "doctor"],
 ];
 
