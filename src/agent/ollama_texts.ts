@@ -42,7 +42,12 @@ const MEANINGS: readonly Meaning[] = [
   { text: /requires a newer version of ollama/i, code: "unimplemented", hint: "Update Ollama on this box" },
   { text: /invalid model name|name ".*" is invalid|model is required|: 400: /i, code: "invalid" },
   { text: /unauthorized|access denied|realm host|\b403: /i, code: "forbidden", hint: "The registry wants a login" },
-  { text: /file does not exist|model ['"].*['"] not found/i, code: "not_found" },
+  {
+    text: /file does not exist/i,
+    code: "not_found",
+    hint: "Is the name right, with its tag? The registry has none such",
+  },
+  { text: /model ['"].*['"] not found/i, code: "not_found", hint: "gpuctl list shows what is installed" },
   // What was fetched is thrown away and must be fetched again, says Ollama: the next attempt may well get it whole. But a
   // registry that always sends wrong bytes costs the whole model each time.
   { text: /digest mismatch/i, code: "unavailable", hint: "The registry or the way to it changed bytes", retry: "once" },

@@ -11,7 +11,7 @@ const LOOK_MS = 200;
 /** Nothing written for so long, with its connection closed: Ollama has stopped. */
 const QUIET_MS = 1000;
 /** It stops within half a second; who writes for longer does it for somebody else. */
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 5000;
 
 export class Partials {
   readonly #modelsDir: () => string | undefined;
@@ -34,7 +34,7 @@ export class Partials {
     return files.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0);
   }
 
-  /** Watches until nothing of these layers has been written for a second, at most 10 s. */
+  /** Watches until nothing of these layers has been written for a second, at most 5 s. */
   async untilStopped(digests: readonly string[]): Promise<Stopped> {
     const beganAtMs = this.#clock.monotonic();
     let seen = "";
