@@ -5,7 +5,7 @@ import type { PullOptions } from "../src/agent/ollama.ts";
 import { type PullProgress, PullTracker } from "../src/agent/ollama_progress.ts";
 import { ollamaFailure } from "../src/agent/ollama_texts.ts";
 import { PatientPull } from "../src/agent/patient_pull.ts";
-import { CourierError } from "../src/errors.ts";
+import { asCourierError, CourierError } from "../src/errors.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 
 const HOUR_MS = 3_600_000;
@@ -36,11 +36,11 @@ function start(patienceMs = 24 * HOUR_MS) {
   const outcome: { end?: "done" | CourierError } = {};
   const pull = new PatientPull({
     ollama: {
-      pullModel: async (_name, options = {}) => {
+      pullModel: async (_name: string, options?: PullOptions) => {
         const attempt = attempts[Math.min(began, attempts.length - 1)];
         began += 1;
         tracker.begin();
-        await attempt?.(options);
+        await attempt?.(options ?? {});
       },
     },
     clock,
@@ -54,14 +54,14 @@ function start(patienceMs = 24 * HOUR_MS) {
       recoveries += 1;
     },
   });
-  pull.run().then(
-    () => {
+  void (async () => {
+    try {
+      await pull.run();
       outcome.end = "done";
-    },
-    (error: unknown) => {
-      outcome.end = error instanceof CourierError ? error : new CourierError("internal", String(error));
-    },
-  );
+    } catch (error) {
+      outcome.end = asCourierError(error);
+    }
+  })();
   return outcome;
 }
 
