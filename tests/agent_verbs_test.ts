@@ -66,8 +66,7 @@ describe("list_running", () => {
 
   test("is unavailable when Ollama is", async () => {
     await site.start("gpu-1", { ollama });
-    ollama.trouble = Promise.reject(new CourierError("unavailable", "Ollama is down"));
-    ollama.trouble.catch(() => undefined);
+    ollama.listRunning = async () => await Promise.reject(new CourierError("unavailable", "Ollama is down"));
     expect(await ask("list_running")).toMatchObject({ success: false, code: "unavailable" });
   });
 });
