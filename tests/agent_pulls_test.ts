@@ -165,6 +165,18 @@ function suite(open: () => Promise<Subject>): void {
     expect((await site.ended(second)).state).toBe("succeeded");
   });
 
+  test("a job that is cancelled after a restart, before it goes on, says what remains of it", async () => {
+    const model = `t${Bun.randomUUIDv7().slice(-12)}`;
+    const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 10 * MB });
+    const job = site.jobs.pull(name);
+    await site.reaches(job, SIZE * 0.3);
+    await site.jobs.close();
+    site.reopen();
+    const cancelled = await site.jobs.cancelJob(job.id ?? "");
+    expect(cancelled.error).toContain("what was fetched remains on disk");
+    expect(cancelled.partial_bytes ?? 0).toBeWithin(SIZE * 0.25, SIZE * 0.6);
+  });
+
   test("a job goes on where it was when the agent is killed, and its progress is never taken back", async () => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [SIZE, MB], bytesPerSecond: 10 * MB });
@@ -174,6 +186,7 @@ function suite(open: () => Promise<Subject>): void {
     const before = site.job(job.id);
     expect(before.state).toBe("queued");
     site.reopen();
+    site.jobs.start();
     const after = site.job(job.id);
     expect(after.completed_bytes).toBe(before.completed_bytes);
     expect(after.total_bytes).toBe(before.total_bytes);

@@ -115,7 +115,7 @@ export class PullJob {
   async cancel(): Promise<Job> {
     this.#isCancelled = true;
     this.#controller.abort();
-    if (this.#job.state === "queued") this.#end(this.#cancelledEnd("Cancelled before it began"));
+    if (this.#job.state === "queued") this.#endQueued();
     await this.#ended.promise;
     return this.#job;
   }
@@ -197,6 +197,13 @@ export class PullJob {
     const stopped = await partials.untilStopped(digests);
     if (stopped === "unseen") await clock.sleep(UNSEEN_GRACE_MS);
     return stopped;
+  }
+
+  /** It may have run before a restart. */
+  #endQueued(): void {
+    const end = this.#cancelledEnd("Cancelled before it began");
+    const began = end.partial_bytes === null ? {} : { error: CANCELLED.stopped };
+    this.#end({ ...end, ...began });
   }
 
   #cancelledEnd(error: string): Partial<Job> {

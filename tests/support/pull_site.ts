@@ -68,12 +68,11 @@ export class PullSite {
     return new PullSite(subject, await Registry.start());
   }
 
-  /** As a new process of the agent would: from what the ledger holds. */
+  /** As a new process of the agent would: from what the ledger holds. Call `jobs.start()` for it to begin. */
   reopen(): void {
     this.#ledger.close();
     this.#ledger = new Ledger(this.#stateDir);
     this.jobs = this.#openJobs();
-    this.jobs.start();
   }
 
   job(id: string | null): Job {
