@@ -28,7 +28,7 @@ const succeeds = { state: "succeeded", code: null } as const;
 const HALF = SIZE / 2;
 
 const ROWS: readonly Row[] = [
-  { what: "slow", fault: null, bytesPerSecond: 20 * MB, ends: succeeds, served: 1 },
+  { what: "slow", fault: null, bytesPerSecond: 8 * MB, ends: succeeds, served: 1 },
   {
     what: "stalled and healed",
     fault: { kind: "stall", atByte: HALF },
@@ -109,7 +109,7 @@ function suite(open: () => Promise<Subject>): void {
 
   test.each(ROWS.map((row) => [row.what, row] as const))("a pull whose registry is %s", async (what, row) => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
-    const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: row.bytesPerSecond ?? 40 * MB });
+    const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: row.bytesPerSecond ?? 20 * MB });
     site.registry.break(model, row.fault === null ? null : { ...row.fault });
     const beganAtMs = performance.now();
     const { id } = site.jobs.pull(name);
