@@ -50,17 +50,22 @@ export async function removeModel(session: Session, model: string): Promise<numb
     return await courier.deleteModel(agent, name, { signal: io.signal });
   });
   if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
-  else printOutcomes(session, outcomes, "RESULT", (answer) => `deleted ${name}${describeFreed(answer)}`);
+  else printOutcomes(session, outcomes, "RESULT", (answer) => describeDeleted(name, answer));
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
   );
 }
 
-/** Nothing where the agent cannot see its disk, or is an old service. */
-function describeFreed({ freed_bytes, shared_bytes }: Response): string {
+/** Says nothing of bytes where the agent cannot see its disk, or is an old service. */
+function describeDeleted(name: string, { job, freed_bytes, shared_bytes }: Response): string {
+  if (job !== undefined) {
+    const remains = job.partial_bytes ? `, ${formatBytes(job.partial_bytes)} remain for the next pull` : "";
+    return `cancelled the pull of ${name}, which was not installed${remains}`;
+  }
   const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, ${formatBytes(freed_bytes)} freed`;
-  return shared_bytes ? `${freed}, ${formatBytes(shared_bytes)} stay: other models share them` : freed;
+  const shared = shared_bytes ? `, ${formatBytes(shared_bytes)} stay: other models share them` : "";
+  return `deleted ${name}${freed}${shared}`;
 }
 
 /** Says on stderr which agents a list knows nothing of, and why. */
