@@ -57,18 +57,20 @@ export async function removeModel(session: Session, model: string): Promise<numb
   );
 }
 
-/** Says nothing of bytes where the agent cannot see its disk, or is an old service. */
-function describeDeleted(name: string, { job, freed_bytes, shared_bytes }: Response): string {
-  if (job !== undefined) {
-    const remains = job.partial_bytes ? `, ${formatBytes(job.partial_bytes)} remain for the next pull` : "";
-    return `cancelled the pull of ${name}, which was not installed${remains}`;
-  }
+/** Nothing where the agent cannot see its disk, or is an old service. */
+function describeFreed({ freed_bytes, shared_bytes }: Response): string {
   const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, ${formatBytes(freed_bytes)} freed`;
-  const shared = shared_bytes ? `, ${formatBytes(shared_bytes)} stay: other models share them` : "";
-  return `deleted ${name}${freed}${shared}`;
+  return shared_bytes ? `${freed}, ${formatBytes(shared_bytes)} stay: other models share them` : freed;
 }
 
 /** Says on stderr which agents a list knows nothing of, and why. */
 export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
   for (const { agent, reason } of unavailable) printer.note(`Without ${agent}: ${reason}`);
+}
+
+function describeDeleted(name: string, answer: Response): string {
+  const { job } = answer;
+  if (job === undefined) return `deleted ${name}${describeFreed(answer)}`;
+  const remains = job.partial_bytes ? `, ${formatBytes(job.partial_bytes)} remain for the next pull` : "";
+  return `cancelled the pull of ${name}, which was not installed${remains}`;
 }
