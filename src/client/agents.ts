@@ -1,7 +1,7 @@
 // The verbs about agents themselves: agents, ping. Imports courier's views and documents, and the client's output.
 
 import { agentsDocument } from "../courier/documents.ts";
-import { type AgentView, describeView } from "../courier/fleet.ts";
+import { type AgentView, describeView, isPresent } from "../courier/fleet.ts";
 import { formatAgo, formatBytes, formatDuration } from "../format.ts";
 import { isEnded } from "../protocol.ts";
 import { askEach, exitStatus, printOutcomes } from "./outcomes.ts";
@@ -39,7 +39,7 @@ export async function listAgents(session: Session): Promise<number> {
 /** `gpuctl ping` */
 export async function pingAgents(session: Session): Promise<number> {
   const { courier, printer, agents, io } = session;
-  const views = await courier.choose(agents ?? "all");
+  const views = agents === undefined ? (await courier.choose("all")).filter(isPresent) : await courier.choose(agents);
   const outcomes = await askEach(views, async (agent) => await courier.ping(agent, { signal: io.signal }));
   if (printer.json) {
     const entries = outcomes.map(({ agent, answer, error }) =>

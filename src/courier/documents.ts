@@ -6,11 +6,11 @@ import type {
   AgentDocument,
   AgentsDocument,
   DeletedDocument,
-  JobsDocument,
   ModelDocument,
   ModelsDocument,
 } from "./document_schemas.ts";
 import type { AgentView } from "./fleet.ts";
+import type { JobsDocument } from "./job_schemas.ts";
 import type { FleetModel, FleetModels, Unavailable } from "./models.ts";
 
 export function agentsDocument(views: readonly AgentView[]): AgentsDocument {

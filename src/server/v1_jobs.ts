@@ -1,20 +1,24 @@
-// /v1/jobs: starting pulls and looking at jobs. Imports @hono/zod-openapi, the courier's documents.
+// /v1/jobs: starting pulls, looking at jobs, cancelling them. Imports @hono/zod-openapi, the courier's documents.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { isoTime } from "../clock.ts";
-import { JobsDocument } from "../courier/document_schemas.ts";
 import { jobsDocument, refusedJob } from "../courier/documents.ts";
+import { JobDocument, JobsDocument } from "../courier/job_schemas.ts";
 import type { Agents } from "../courier.ts";
-import { asCourierError, CourierError } from "../errors.ts";
+import { asCourierError } from "../errors.ts";
 import { normalModelName } from "../model_name.ts";
-import { Job } from "../protocol.ts";
+import { isEnded, type Job } from "../protocol.ts";
 import { requireJson } from "./body.ts";
-import { readFleet, readOrLastKnown } from "./known_fleet.ts";
+import { findJob } from "./job_lookup.ts";
+import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, JobRequest, json, PATH, QUERY, security } from "./v1_schemas.ts";
 
 const startJobs = createRoute({
   method: "post",
   path: "/v1/jobs",
+  summary: "Pull a model on one agent, several or all",
+  description:
+    "Starts a job on each agent, or joins the one that pulls this model there. An agent that refuses or is away has a job that has failed, with its code: look at each.",
   security,
   middleware: requireJson,
   request: { body: { ...json("What to pull, and where", JobRequest), required: true } },
@@ -24,6 +28,7 @@ const startJobs = createRoute({
 const listJobs = createRoute({
   method: "get",
   path: "/v1/jobs",
+  summary: "List the jobs under way and those that ended lately",
   security,
   request: { query: QUERY.agent },
   responses: { 200: json("The jobs under way and those that ended lately", JobsDocument), ...failures },
@@ -32,9 +37,21 @@ const listJobs = createRoute({
 const readJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}",
+  summary: "Show one job, also one that ended long ago",
   security,
   request: { params: PATH.job },
-  responses: { 200: json("One job", Job), ...failures },
+  responses: { 200: json("One job", JobDocument), ...failures },
+});
+
+const cancelJob = createRoute({
+  method: "post",
+  path: "/v1/jobs/{id}/cancel",
+  summary: "Cancel a job",
+  description:
+    "Answers when the box has stopped: the job as it ended, which may be otherwise when it was too late. What was fetched stays there, and the next pull of the model goes on from it.",
+  security,
+  request: { params: PATH.job },
+  responses: { 200: json("The job as it ended", JobDocument), ...failures },
 });
 
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
@@ -52,14 +69,17 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
 
   app.openapi(readJob, async (context) => {
     const { id } = context.req.valid("param");
-    const refused = services.refusedJobs.find(id);
-    if (refused !== undefined) return context.json(refused, 200);
-    const { views } = await readFleet(services);
-    const job = views.flatMap(({ state }) => state?.jobs ?? []).find((candidate) => candidate.id === id);
-    if (job !== undefined) return context.json(job, 200);
-    throw new CourierError("not_found", `No agent tells of a job ${id}`, {
-      hint: "Jobs that ended long ago are no longer told of",
-    });
+    return context.json(await findJob(services, id, context.req.raw.signal), 200);
+  });
+
+  app.openapi(cancelJob, async (context) => {
+    const { id } = context.req.valid("param");
+    const { signal } = context.req.raw;
+    services.connection.requireOpen();
+    const job = await findJob(services, id, signal);
+    // Ended is ended; and what was refused, no agent knows.
+    const end = isEnded(job) ? job : await services.courier.cancelJob(job.agent, id, { signal });
+    return context.json(end, 200);
   });
 }
 
@@ -87,6 +107,7 @@ async function startPull(services: Services, agent: string, model: string, optio
     const endedAt = isoTime(services.clock.now());
     const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), endedAt);
     services.refusedJobs.add(job);
+    services.jobFeed.tell(job);
     return job;
   }
 }
