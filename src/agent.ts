@@ -69,6 +69,7 @@ function command(around: Around) {
     .addOption(pullFlags.stallTimeout())
     .addOption(pullFlags.patience())
     .addOption(serviceFlags.stateDir("gpu-agent"))
+    .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.logLevel())
     .addOption(serviceFlags.logFormat())

@@ -1,9 +1,10 @@
 // The platform side over any transport: what gpu-server and gpuctl hold. Imports the seam, protocol and courier/.
 import { type Clock, systemClock } from "./clock.ts";
 import { type AgentView, describeView, Fleet, isPresent } from "./courier/fleet.ts";
+import { tooLate, unknownJob } from "./courier/job_refusals.ts";
 import { Mailbox, type Order } from "./courier/mailbox.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
-import { agentAway, away, noAgent, nobodyAnswered, refusal, unknownJob } from "./courier/refusals.ts";
+import { agentAway, away, noAgent, nobodyAnswered, refusal } from "./courier/refusals.ts";
 import { type AgentRunning, type FleetRunning, mergeRunning } from "./courier/running.ts";
 import { asCourierError, CourierError } from "./errors.ts";
 import { normalModelName, sameModel } from "./model_name.ts";
@@ -201,13 +202,15 @@ export class Courier {
   }
 
   /**
-   * Ends a job. Resolves when Ollama was seen to have stopped.
-   * @returns the job as it ended: perhaps before, and otherwise
-   * @throws CourierError `not_found` when that agent does not know it; else as `request()`
+   * Ends a job, for all who asked for it. Resolves when Ollama was seen to have stopped.
+   * @returns the job, cancelled; one that was cancelled before as it is
+   * @throws CourierError `conflict` when it had succeeded or failed; else as `request()`
    */
-  async cancelJob(agent: string, id: string, options?: RequestOptions): Promise<Job> {
-    const { job } = await this.request(agent, { verb: "cancel_job", arguments: { job_id: id } }, options);
-    return job ?? (await this.findJob(id, options));
+  async cancelJob(job: Job, options?: RequestOptions): Promise<Job> {
+    if (job.state === "cancelled") return job;
+    if (isEnded(job) || job.id === null) throw tooLate(job);
+    const answer = await this.request(job.agent, { verb: "cancel_job", arguments: { job_id: job.id } }, options);
+    return answer.job ?? { ...job, state: "cancelled" };
   }
 
   /**
@@ -239,9 +242,12 @@ export class Courier {
     await this.request(agent, { verb: "copy_model", ...names }, options);
   }
 
-  /** Takes a model out of memory; one that is not in memory stays so. @throws CourierError as `showModel()` */
-  async unloadModel(agent: string, model: string, options?: RequestOptions): Promise<void> {
-    await this.request(agent, { verb: "unload_model", modelName: normalModelName(model) }, options);
+  /**
+   * Takes a model out of memory; one that is busy goes when it has done what it is at, as the answer's message says.
+   * @throws CourierError as `showModel()`
+   */
+  async unloadModel(agent: string, model: string, options?: RequestOptions): Promise<Response> {
+    return await this.request(agent, { verb: "unload_model", modelName: normalModelName(model) }, options);
   }
 
   /**

@@ -181,7 +181,7 @@ describe("jobs", () => {
   test("shortens ids on a terminal, to fit it", async () => {
     await threeJobs();
     const { stdout } = await site.run(["jobs"], { terminal: true });
-    expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 3.9 GB of 9.1 GB, 56.0 MB/s,\n");
+    expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 56.0 MB/s, 1 min 33 s left\n");
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 

@@ -1,9 +1,9 @@
 // How a pull is told on a terminal: one bar per agent. Imports cli-progress, the protocol's types, formats, progress.
 import { MultiBar, type Options, type Params, type SingleBar } from "cli-progress";
 import { formatBytes, formatDuration, visibleText } from "../format.ts";
-import type { Job } from "../protocol.ts";
+import { isEnded, type Job } from "../protocol.ts";
 import type { Screen } from "./io.ts";
-import { jobPercent } from "./job_text.ts";
+import { jobPercent, phaseText } from "./job_text.ts";
 import type { Progress } from "./progress.ts";
 
 const DEFAULT_WIDTH = 80;
@@ -65,10 +65,14 @@ export function formatBar({ agent, state, percent, rest }: BarText, nameChars: n
   return `${head}${bar}${tail}`.slice(0, Math.max(1, width - 1)).trimEnd();
 }
 
-function restText({ state, completed_bytes, total_bytes, bytes_per_second, eta_seconds }: Job): string {
+function restText(job: Job): string {
+  const { state, completed_bytes, total_bytes, bytes_per_second, eta_seconds, note = null } = job;
   if (state === "succeeded") return formatBytes(completed_bytes);
   const parts = total_bytes === null ? [] : [`${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`];
   if (total_bytes === null && completed_bytes > 0) parts.push(formatBytes(completed_bytes));
+  // A note says why it does not move: it has the room of what would then say nothing.
+  if (note !== null && !isEnded(job)) return [...parts, visibleText(note)].join("  ");
+  if (phaseText(job) !== "") parts.push(phaseText(job));
   if (state === "running" && bytes_per_second !== null) parts.push(`${formatBytes(bytes_per_second)}/s`);
   if (state === "running" && eta_seconds !== null) parts.push(formatDuration(eta_seconds));
   return parts.join("  ");

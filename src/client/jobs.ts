@@ -7,7 +7,7 @@ import { noteUnavailable } from "./models.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";
 
-const JOB_COLUMNS: readonly Column[] = [
+export const JOB_COLUMNS: readonly Column[] = [
   { title: "JOB" },
   { title: "AGENT" },
   { title: "MODEL", flexible: true },
@@ -24,16 +24,26 @@ export async function listJobs({ courier, printer, transport, agents }: Session)
     printer.document(jobsDocument(found));
     return 0;
   }
-  const nowMs = transport.now();
-  // A terminal has no room for whole ids; what reads a pipe may want them.
-  const shownId = (id: string): string => (printer.isTerminal ? id.slice(-SHORT_ID_CHARS) : id);
-  const rows = inOrder(found.jobs).map((job) => {
-    return [shownId(job.id ?? ""), job.agent, job.model, job.state, describeJob(job, nowMs)];
-  });
+  const rows = jobRows(found.jobs, transport.now(), printer.isTerminal);
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
   else printer.note("No job is known\n  Start one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
+}
+
+/**
+ * One row per job, for `JOB_COLUMNS`: those under way first, then the last ended.
+ * @param isShort a terminal has no room for whole ids; what reads a pipe may want them
+ */
+export function jobRows(jobs: readonly Job[], nowMs: number, isShort: boolean): string[][] {
+  const shownId = (id: string): string => (isShort ? id.slice(-SHORT_ID_CHARS) : id);
+  return inOrder(jobs).map((job) => [
+    shownId(job.id ?? ""),
+    job.agent,
+    job.model,
+    job.state,
+    describeJob(job, nowMs, isShort),
+  ]);
 }
 
 /** Those under way first, then the last ended. */

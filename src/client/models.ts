@@ -1,6 +1,7 @@
-// The verbs about installed models: list, rm. Imports courier, its documents, model names, and the client's output.
+// The verbs about installed models: list, rm, cp. Imports courier, its documents, model names, and the client's output.
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import type { Unavailable } from "../courier/models.ts";
+import { copiedDocument } from "../courier/verb_documents.ts";
 import { formatAgo, formatBytes } from "../format.ts";
 import { normalModelName } from "../model_name.ts";
 import type { Response } from "../protocol.ts";
@@ -51,6 +52,23 @@ export async function removeModel(session: Session, model: string): Promise<numb
   });
   if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
   else printOutcomes(session, outcomes, "RESULT", (answer) => describeDeleted(name, answer));
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    io.signal,
+  );
+}
+
+/** `gpuctl cp MODEL DESTINATION` */
+export async function copyModel(session: Session, model: string, destination: string): Promise<number> {
+  const { courier, printer, io } = session;
+  const [name, copy] = [normalModelName(model), normalModelName(destination)];
+  const views = await chosenViews(session);
+  const outcomes = await askEach(views, async (agent) => {
+    await courier.copyModel(agent, name, copy, { signal: io.signal });
+    return copy;
+  });
+  if (printer.json) printer.document(copiedDocument(outcomes, name, copy));
+  else printOutcomes(session, outcomes, "RESULT", () => `copied ${name} to ${copy}`);
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,

@@ -1,6 +1,6 @@
 // What the courier says of agents that are away and of those that refuse. Pure; imports errors, protocol and views.
 import { CourierError } from "../errors.ts";
-import { LIMITS, type Response } from "../protocol.ts";
+import type { Response } from "../protocol.ts";
 import { type AgentView, describeView } from "./fleet.ts";
 import type { Unavailable } from "./models.ts";
 
@@ -24,14 +24,6 @@ export function nobodyAnswered(views: readonly AgentView[], unavailable: readonl
   const codes = new Set(unavailable.map(({ code }) => code));
   const [only = "unavailable"] = codes;
   return new CourierError(codes.size === 1 ? only : "unavailable", `No agent can say. ${reasons}`);
-}
-
-/** @param silent the agents that could not be asked */
-export function unknownJob(id: string, silent: readonly string[]): CourierError {
-  const reserve = silent.length === 0 ? "" : `; could not ask ${silent.join(", ")}`;
-  return new CourierError("not_found", `No agent knows a job ${id}${reserve}`, {
-    hint: `Each agent knows those under way and its last ${LIMITS.endedJobsKept}`,
-  });
 }
 
 /** What an agent answered that did not succeed. */

@@ -6,7 +6,7 @@ import { JobDocument, JobsDocument } from "../courier/job_schemas.ts";
 import type { Agents } from "../courier.ts";
 import { asCourierError } from "../errors.ts";
 import { normalModelName } from "../model_name.ts";
-import { isEnded, type Job } from "../protocol.ts";
+import type { Job } from "../protocol.ts";
 import { requireJson } from "./body.ts";
 import { findJob } from "./job_lookup.ts";
 import { readOrLastKnown } from "./known_fleet.ts";
@@ -48,10 +48,10 @@ const cancelJob = createRoute({
   path: "/v1/jobs/{id}/cancel",
   summary: "Cancel a job",
   description:
-    "Answers when the box has stopped: the job as it ended, which may be otherwise when it was too late. What was fetched stays there, and the next pull of the model goes on from it.",
+    "Answers when the box has stopped. What was fetched stays there, and the next pull of the model goes on from it. A job that had succeeded or failed before is a `conflict`.",
   security,
   request: { params: PATH.job },
-  responses: { 200: json("The job as it ended", JobDocument), ...failures },
+  responses: { 200: json("The cancelled job", JobDocument), ...failures },
 });
 
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
@@ -77,9 +77,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
     const { signal } = context.req.raw;
     services.connection.requireOpen();
     const job = await findJob(services, id, signal);
-    // Ended is ended; and what was refused, no agent knows.
-    const end = isEnded(job) ? job : await services.courier.cancelJob(job.agent, id, { signal });
-    return context.json(end, 200);
+    return context.json(await services.courier.cancelJob(job, { signal }), 200);
   });
 }
 

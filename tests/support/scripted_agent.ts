@@ -152,7 +152,7 @@ function answerAboutModel(command: CommandV2, agent: ScriptedAgent, name: string
 function cancel(agent: ScriptedAgent, id: string): Partial<Response> {
   const job = agent.jobs.find((candidate) => candidate.id === id);
   if (job === undefined) return { success: false, code: "not_found", error: `No job ${id} is on ${agent.name}` };
-  if (isEnded(job)) return { job };
+  if (isEnded(job)) return { success: false, code: "conflict", error: `Cannot cancel: it has ${job.state}` };
   const end = { state: "cancelled", code: "cancelled", error: "Cancelled", ended_at: isoTime(Date.now()) } as const;
   const ended: Job = { ...job, ...end, partial_bytes: job.completed_bytes };
   agent.jobs = agent.jobs.map((other) => (other.id === id ? ended : other));
