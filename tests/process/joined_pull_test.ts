@@ -28,7 +28,8 @@ test("ten clients by three ways share one job and one download", async () => {
   const server = await site.server();
 
   const files = Array.from({ length: 4 }, (_, index) => `pull_model_175259760${index}`);
-  for (const id of files) site.write(`gpu_commands/${id}.json`, { command: "pull_model", command_id: id, model_name: model });
+  for (const id of files)
+    site.write(`gpu_commands/${id}.json`, { command: "pull_model", command_id: id, model_name: model });
   const body = { kind: "pull", model, agents: ["gpu-1"] };
   const overHttp = Array.from({ length: 3 }, async () => await server.call("POST", "/v1/jobs", body));
   const inTerminals = Array.from({ length: 3 }, async () => await site.gpuctl("pull", model, "--json"));

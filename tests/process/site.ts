@@ -6,6 +6,7 @@ import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } fr
 
 const SOURCES = join(import.meta.dir, "../../src");
 const CRASHING_AGENT = "../tests/process/crashing_agent.ts";
+const FLEET = "../tests/process/fleet.ts";
 const PATIENCE_MS = 10_000;
 
 /** A process under way, with what it logged. */
@@ -98,6 +99,15 @@ export class ProcessSite {
     return agent;
   }
 
+  /** Starts several agents in one process; resolves when all are ready. */
+  async fleet(boxes: readonly { name: string; ollamaUrl: string; args: readonly string[] }[]): Promise<Running> {
+    const argvs = boxes.map(({ name, ollamaUrl, args }) => [...this.#agentArgs(name, ollamaUrl), ...args]);
+    const fleet = this.start(FLEET, [JSON.stringify(argvs)]);
+    const ready = (): boolean => fleet.log.split('"Ready"').length > boxes.length;
+    await until(ready, "the whole fleet is ready", 3 * PATIENCE_MS);
+    return fleet;
+  }
+
   #agentArgs(name: string, ollamaUrl: string): readonly string[] {
     const own = ["--name", name, "--ollama", ollamaUrl, "--state-dir", join(this.dir, `agent-${name}`)];
     return ["--share", this.share, "--log-format", "json", ...own];
@@ -112,11 +122,21 @@ export class ProcessSite {
       return made.stdout.trim();
     };
     const tokens = { gp: await token("gp"), viewer: await token("viewer") };
+    return await this.#startServer(stateDir, tokens, args);
+  }
+
+  /** Stops a server and starts another one on what it left. */
+  async restart(server: HttpServer): Promise<HttpServer> {
+    await server.process.stop();
+    return await this.#startServer(server.stateDir, server.tokens, []);
+  }
+
+  async #startServer(stateDir: string, tokens: HttpServer["tokens"], args: readonly string[]): Promise<HttpServer> {
     const common = ["--share", this.share, "--port", "0", "--state-dir", stateDir, "--log-format", "json"];
     const running = this.start("server.ts", [...common, ...args]);
     const { url } = await running.logged('"Listening"');
     await running.logged("Reached the share");
-    return new HttpServer(String(url), tokens, running);
+    return new HttpServer(String(url), tokens, running, stateDir);
   }
 
   async gpuctl(...args: readonly string[]): Promise<Finished> {
@@ -181,11 +201,13 @@ export class HttpServer {
   readonly url: string;
   readonly tokens: { readonly gp: string; readonly viewer: string };
   readonly process: Running;
+  readonly stateDir: string;
 
-  constructor(url: string, tokens: { readonly gp: string; readonly viewer: string }, running: Running) {
+  constructor(url: string, tokens: HttpServer["tokens"], running: Running, stateDir: string) {
     this.url = url;
     this.tokens = tokens;
     this.process = running;
+    this.stateDir = stateDir;
   }
 
   /** Calls a route as `gp` unless told otherwise. */
