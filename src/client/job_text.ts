@@ -39,12 +39,17 @@ export function phaseText({ state, phase, total_bytes }: Job): string {
   return phase === "writing" ? "writing the manifest" : "";
 }
 
+/** Why it does not move: while it does, speed and time left say more than its note. */
+export function noteText(job: Job): string {
+  return isEnded(job) || (job.bytes_per_second ?? 0) > 0 ? "" : (job.note ?? "");
+}
+
 /** What is worth saying of a pull that does not go smoothly, or did not. */
-export function troubleText(job: Job): string {
-  const { retries = 0, note = null, partial_bytes: partial = null } = job;
+function troubleText(job: Job): string {
+  const { retries = 0, partial_bytes: partial = null } = job;
   const parts = [];
   if (retries > 0) parts.push(`${retries} ${retries === 1 ? "retry" : "retries"}`);
-  if (note !== null && !isEnded(job)) parts.push(note);
+  if (noteText(job) !== "") parts.push(noteText(job));
   if (partial !== null && partial > 0 && isEnded(job)) parts.push(`${formatBytes(partial)} remain on disk`);
   return parts.join(", ");
 }

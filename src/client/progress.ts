@@ -1,7 +1,7 @@
 // How a pull is told while it goes on: JSON lines, or plain lines for a pipe. Imports the protocol's types, clock, printer.
 import type { Clock } from "../clock.ts";
 import type { Job } from "../protocol.ts";
-import { describeProgress, jobPercent } from "./job_text.ts";
+import { describeProgress, jobPercent, noteText } from "./job_text.ts";
 import type { Printer } from "./printer.ts";
 
 /** Is told of every change of every job; decides itself what of it is worth showing. */
@@ -87,8 +87,8 @@ function keyOf({ id, agent }: Job): string {
   return id ?? agent;
 }
 
-function noteOf({ note }: Job): string {
-  return (note ?? "").replaceAll(/\d+/g, "0");
+function noteOf(job: Job): string {
+  return noteText(job).replaceAll(/\d+/g, "0");
 }
 
 function stateText(job: Job): string {
