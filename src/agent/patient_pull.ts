@@ -37,6 +37,8 @@ const SAVE_SHARE = 0.06;
 const SAVE_AFTER_MS = 1000;
 const SAVE_BY_MS = 20 * 60_000;
 const SAVED_PAUSE_MS = 250;
+/** Ollama sees within half a second that a connection is closed; with room for what comes in bursts. */
+const CLOSES_WITHIN_MS = 3000;
 
 export class PatientPull {
   readonly #options: PatientPullOptions;
@@ -79,7 +81,7 @@ export class PatientPull {
         tracker,
         onProgress: (progress) => {
           this.#note(progress);
-          if (isWorthSaving(progress, tracker.unsavedBytes, clock.monotonic() - beganAtMs)) saving.abort();
+          if (isWorthSaving(progress, tracker.unsaved, clock.monotonic() - beganAtMs)) saving.abort();
         },
       });
       return "done";
@@ -125,9 +127,16 @@ export class PatientPull {
   }
 }
 
-function isWorthSaving({ phase, totalBytes }: PullProgress, unsavedBytes: number, ageMs: number): boolean {
-  if (phase !== "downloading" || totalBytes === null || unsavedBytes === 0 || ageMs < SAVE_AFTER_MS) return false;
-  return unsavedBytes >= totalBytes * SAVE_SHARE || ageMs >= SAVE_BY_MS;
+/** Never shortly before a layer is whole: one that gets whole while its connection closes is believed, not verified. */
+function isWorthSaving(
+  { phase, totalBytes }: PullProgress,
+  { bytes, leftBytes }: PullTracker["unsaved"],
+  ageMs: number,
+): boolean {
+  if (phase !== "downloading" || totalBytes === null || bytes === 0 || ageMs < SAVE_AFTER_MS) return false;
+  const share = totalBytes * SAVE_SHARE;
+  if (leftBytes < Math.max(share, (bytes / ageMs) * CLOSES_WITHIN_MS)) return false;
+  return bytes >= share || ageMs >= SAVE_BY_MS;
 }
 
 function reworded({ code, message, hint, cause }: CourierError, addition: string): CourierError {
