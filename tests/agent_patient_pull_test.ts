@@ -16,6 +16,7 @@ let clock: ManualClock;
 let tracker: PullTracker;
 let controller: AbortController;
 let notes: string[];
+let retries: string[];
 let recoveries: number;
 /** One per attempt, the last one for all that follow; resolving is success. */
 let attempts: ((options: PullOptions) => Promise<void>)[];
@@ -26,6 +27,7 @@ beforeEach(() => {
   tracker = new PullTracker();
   controller = new AbortController();
   notes = [];
+  retries = [];
   recoveries = 0;
   attempts = [];
   began = 0;
@@ -49,7 +51,8 @@ function start(patienceMs = 24 * HOUR_MS) {
     patienceMs,
     signal: controller.signal,
     onProgress: () => undefined,
-    onRetry: (note) => notes.push(note),
+    onPause: (note) => notes.push(note),
+    onRetry: (note) => retries.push(note),
     onRecovery: () => {
       recoveries += 1;
     },
@@ -120,6 +123,7 @@ describe("run()", () => {
     await clock.advance(20_000);
     const seconds = notes.map((note) => /^waiting (\d+) s after: Ollama at .* says: .*503: no$/.exec(note)?.[1]);
     expect(seconds).toEqual(["1", "2", "4", "1"]);
+    expect(retries).toEqual(notes.map((note) => note.replace(/^waiting \d+ s/, "trying again")));
     expect(recoveries).toBe(1);
     expect(outcome.end).toBe("done");
   });

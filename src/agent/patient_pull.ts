@@ -15,7 +15,9 @@ export interface PatientPullOptions {
   readonly patienceMs: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PullProgress) => void;
-  /** It failed and is tried again after a pause. @param note for people */
+  /** It failed and waits. @param note why and how long, for people */
+  readonly onPause: (note: string) => void;
+  /** It is tried again after a pause. @param note why, for people */
   readonly onRetry: (note: string) => void;
   /** What a failure left to say is over. */
   readonly onRecovery: () => void;
@@ -108,7 +110,7 @@ export class PatientPull {
 
   /** Waits before the next attempt. @throws CourierError when there is none to be made */
   async #pauseAfter(failure: CourierError): Promise<void> {
-    const { clock, signal, patienceMs, onRetry } = this.#options;
+    const { clock, signal, patienceMs, onPause, onRetry } = this.#options;
     const idleMs = clock.monotonic() - this.#cameOnAtMs;
     const retry = retryOf(failure);
     if (retry === "never") throw failure;
@@ -122,8 +124,9 @@ export class PatientPull {
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS, patienceMs - idleMs);
     this.#failures += 1;
     this.#hasTrouble = true;
-    onRetry(`waiting ${durationText(pauseMs)} after: ${reasonOf(failure)}`);
+    onPause(`waiting ${durationText(pauseMs)} after: ${reasonOf(failure)}`);
     await clock.sleep(pauseMs, signal);
+    if (!signal.aborted) onRetry(`trying again after: ${reasonOf(failure)}`);
   }
 }
 

@@ -139,7 +139,8 @@ export class PullJob {
       patienceMs,
       signal,
       onProgress: (progress) => this.#noteProgress(progress),
-      onRetry: (text) => this.#noteRetry(text),
+      onPause: (text) => this.#notePause(text),
+      onRetry: (text) => this.#update({ note: text, retries: (this.#job.retries ?? 0) + 1 }, "progress"),
       onRecovery: () => this.#update({ note: this.#foreseenNote }, "progress"),
     }).run();
   }
@@ -150,11 +151,10 @@ export class PullJob {
     this.#update(fields, fields.state === this.#job.state ? "progress" : "state");
   }
 
-  #noteRetry(note: string): void {
-    const { log } = this.#parts;
+  #notePause(note: string): void {
     const { id, model, retries = 0 } = this.#job;
-    log.warn({ job: id, model, retries: retries + 1 }, `Pull interrupted: ${note}`);
-    this.#update({ note, retries: retries + 1 }, "progress");
+    this.#parts.log.warn({ job: id, model, retries }, `Pull interrupted: ${note}`);
+    this.#update({ note }, "progress");
   }
 
   /** What stands still gets slower, though nothing tells so. */
