@@ -210,13 +210,16 @@ export class Courier {
     options: RequestOptions & { readonly fresh?: boolean },
   ): Promise<AgentModels | Unavailable> {
     const { agent, state, online, reason } = view;
+    const clockOffsetMs = state?.clock_offset_ms;
     const ask = options.fresh === true || state === null || state.truncated.includes("models");
     if (!online || (reason === "ollama_down" && !ask)) return away(view);
     if (!ask)
-      return state.models === null ? away(view, "Ollama has not answered yet") : { agent, models: state.models };
+      return state.models === null
+        ? away(view, "Ollama has not answered yet")
+        : { agent, models: state.models, clockOffsetMs };
     try {
       const response = await this.request(agent, { verb: "list_models" }, options);
-      return { agent, models: response.models ?? [] };
+      return { agent, models: response.models ?? [], clockOffsetMs };
     } catch (error) {
       const { code, message } = asCourierError(error);
       return { agent, code, reason: message };

@@ -3,11 +3,12 @@ import { faceCommand, flag, parse } from "../config.ts";
 import type { Agents } from "../courier.ts";
 import { CourierError } from "../errors.ts";
 import { ExitStatus, printError } from "../exit.ts";
-import { listAgents, pingAgents } from "./agents.ts";
+import { listAgents } from "./agents.ts";
 import { runDoctor } from "./doctor.ts";
 import type { ClientIo } from "./io.ts";
 import { listJobs } from "./jobs.ts";
 import { listModels, removeModel } from "./models.ts";
+import { pingAgents } from "./ping.ts";
 import { pullModel } from "./pull.ts";
 import { connected, runInSession, type Verb } from "./session.ts";
 
@@ -76,9 +77,17 @@ function addAgentVerbs(program: Program, run: Run): void {
     .action(async () => await run(listAgents));
   program
     .command("ping")
-    .description("Measure how long each agent takes to answer.")
-    .addHelpText("after", examples("ping", "ping --agent gpu-1 --timeout 5"))
-    .action(async () => await run(pingAgents));
+    .description(
+      "Measure how long each agent takes to answer. With --count or --interval again\n" +
+        "and again, with a summary at the end; Ctrl-C ends it.",
+    )
+    .addOption(flag("--count <n>", "how often; alone: once a second").argParser(parse.count))
+    .addOption(flag("--interval <seconds>", "from one ping to the next; alone: until Ctrl-C").argParser(parse.seconds))
+    .addHelpText("after", examples("ping", "ping --agent gpu-1 --timeout 5", "ping --count 10 --interval 0.5"))
+    .action(async ({ count, interval }) => {
+      const intervalMs = interval === undefined ? undefined : interval * 1000;
+      await run(async (session) => await pingAgents(session, { count, intervalMs }));
+    });
   program
     .command("jobs")
     .description("Show the pulls under way and those that ended last.")

@@ -25,10 +25,13 @@ export async function listJobs({ courier, printer, transport, agents }: Session)
     return 0;
   }
   const nowMs = transport.now();
+  // A job's times are by the clock of its box.
+  const offsetsMs = new Map(courier.lastKnownAgents().map(({ agent, state }) => [agent, state?.clock_offset_ms ?? 0]));
   // A terminal has no room for whole ids; what reads a pipe may want them.
   const shownId = (id: string): string => (printer.isTerminal ? id.slice(-SHORT_ID_CHARS) : id);
   const rows = inOrder(found.jobs).map((job) => {
-    return [shownId(job.id ?? ""), job.agent, job.model, job.state, describeJob(job, nowMs)];
+    const boxNowMs = nowMs - (offsetsMs.get(job.agent) ?? 0);
+    return [shownId(job.id ?? ""), job.agent, job.model, job.state, describeJob(job, boxNowMs)];
   });
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
   else printer.note("No job is known\n  Start one: gpuctl pull phi4");

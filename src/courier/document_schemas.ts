@@ -16,6 +16,8 @@ export const AgentDocument = z.object({
   /** Queued or under way. */
   job_count: z.int().nonnegative().nullable(),
   disk: Disk.nullable(),
+  /** The share's clock minus the box's. */
+  clock_offset_ms: z.number().nullable(),
 });
 export type AgentDocument = z.infer<typeof AgentDocument>;
 

@@ -4,8 +4,9 @@ import { sameModel } from "../../src/model_name.ts";
 import { CommandV2, type Job, type Model, type Response, State } from "../../src/protocol.ts";
 import type { Delivery, Transport } from "../../src/transport.ts";
 
-/** What the agent says to a command; undefined: nothing at all. */
-export type Answer = (command: CommandV2, agent: ScriptedAgent) => Partial<Response> | undefined;
+type Said = Partial<Response> | undefined;
+/** What the agent says to a command, and when; undefined: nothing at all. */
+export type Answer = (command: CommandV2, agent: ScriptedAgent) => Said | Promise<Said>;
 
 export class ScriptedAgent {
   readonly name: string;
@@ -52,7 +53,7 @@ export class ScriptedAgent {
     if (!("text" in delivery.content)) return;
     const command = CommandV2.parse(JSON.parse(delivery.content.text));
     this.commands.push(command);
-    const answer = this.#answer(command, this);
+    const answer = await this.#answer(command, this);
     if (answer === undefined) return;
     await this.publish();
     const envelope = { version: 2, command_id: command.command_id, agent: this.name, timestamp: isoTime(Date.now()) };
