@@ -21,6 +21,9 @@ let recoveries: number;
 /** One per attempt, the last one for all that follow; resolving is success. */
 let attempts: ((options: PullOptions) => Promise<void>)[];
 let began: number;
+/** Digests whose bytes on disk are others; and the models that were deleted. */
+let wrong: Set<string>;
+let deleted: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -31,6 +34,8 @@ beforeEach(() => {
   recoveries = 0;
   attempts = [];
   began = 0;
+  wrong = new Set();
+  deleted = [];
 });
 
 /** Starts the pull. @returns how it ended, undefined while it has not */
@@ -44,6 +49,13 @@ function start(patienceMs = 24 * HOUR_MS) {
         tracker.begin();
         await attempt?.(options ?? {});
       },
+      deleteModel: async (name: string) => {
+        await Promise.resolve();
+        deleted.push(name);
+      },
+    },
+    blobs: {
+      wrong: async (digests) => await Promise.resolve(digests.filter((digest) => wrong.has(digest))),
     },
     clock,
     model: "m",
@@ -163,6 +175,38 @@ describe("run()", () => {
     expect(began).toBe(2);
     expect(outcome.end).toMatchObject({ code: "unavailable", hint: "The registry or the way to it changed bytes" });
     expect(String(outcome.end)).toContain("for the second time");
+  });
+
+  test("verifies what an interrupted attempt had finished, and fetches the model anew when it is wrong", async () => {
+    const other = `sha256:${"b".repeat(64)}`;
+    const second = (options: PullOptions, completed: number): void => {
+      tracker.note({ status: "pulling b", digest: other, total: SIZE, completed });
+      options.onProgress?.(tracker.progress);
+    };
+    attempts = [
+      async (options) => {
+        reports(options, 10);
+        second(options, 10);
+        await says("max retries exceeded: EOF")();
+      },
+      async (options) => {
+        reports(options, SIZE);
+        second(options, SIZE / 2);
+        wrong = new Set([DIGEST]);
+        await Promise.resolve();
+      },
+      async (options) => {
+        reports(options, 10);
+        second(options, 10);
+        wrong = new Set();
+        await Promise.resolve();
+      },
+    ];
+    const outcome = start();
+    await clock.advance(10_000);
+    expect(outcome.end).toBe("done");
+    expect([began, deleted]).toEqual([3, ["m"]]);
+    expect(notes.at(-1)).toContain("digest mismatch: other bytes than those of sha256:aaaaaaaaaaaa");
   });
 
   test("joins a download that is dying without counting it, for a while", async () => {

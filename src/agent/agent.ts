@@ -16,9 +16,9 @@ import { Jobs } from "./jobs.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama } from "./ollama.ts";
 import { OllamaMonitor } from "./ollama_monitor.ts";
-import { Partials } from "./partials.ts";
 import { Preflight } from "./preflight.ts";
 import { Protection } from "./protection.ts";
+import { PulledBlobs } from "./pulled_blobs.ts";
 import type { Registry } from "./registry.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
@@ -103,7 +103,7 @@ export class Agent {
     this.#jobs = new Jobs({
       ...options,
       agent: identity.agent,
-      partials: new Partials(() => this.#box.models.dir, clock),
+      blobs: new PulledBlobs(() => this.#box.models.dir, clock),
       patienceMs: options.pullPatienceMs,
       foresee: async (model, { force, signal }) =>
         await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),

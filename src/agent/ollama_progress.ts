@@ -100,6 +100,17 @@ export class PullTracker {
     return { bytes: Math.max(0, lastBytes - (foundBytes ?? lastBytes)), leftBytes: totalBytes - lastBytes };
   }
 
+  /**
+   * Layers that this pull fetched, and whose end Ollama did not see in the last attempt: it found them whole, and takes
+   * them for verified.
+   */
+  get unverified(): string[] {
+    const found = [...this.#layers].filter(([, { fetched, foundBytes, totalBytes }]) => {
+      return fetched && foundBytes !== null && foundBytes >= totalBytes;
+    });
+    return found.map(([digest]) => digest);
+  }
+
   /** What to note, for the next process. */
   get layers(): NotedLayer[] {
     return [...this.#layers].map(([digest, { totalBytes, completedBytes, fetched }]) => {

@@ -1,13 +1,15 @@
 // One pull until it is done or cannot be: attempts with growing pauses between them, and progress saved on the way.
-// Imports the Ollama module and what its failures mean, clock, errors.
+// Imports the Ollama module and what its failures mean, what lies on disk, clock, errors.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
 import type { Ollama } from "./ollama.ts";
 import type { PullProgress, PullTracker } from "./ollama_progress.ts";
-import { retryOf } from "./ollama_texts.ts";
+import { retryOf, wrongBytesFailure } from "./ollama_texts.ts";
+import type { PulledBlobs } from "./pulled_blobs.ts";
 
 export interface PatientPullOptions {
-  readonly ollama: Pick<Ollama, "pullModel">;
+  readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
+  readonly blobs: Pick<PulledBlobs, "wrong">;
   readonly clock: Clock;
   readonly model: string;
   readonly tracker: PullTracker;
@@ -58,7 +60,7 @@ export class PatientPull {
   }
 
   /**
-   * Resolves when Ollama reported success.
+   * Resolves when Ollama reported success, and what it did not verify is right as far as it can be read.
    * @throws CourierError `cancelled` when the signal aborts; what cannot be mended by trying again, at once; otherwise the
    * last failure, when its time is over
    */
@@ -86,11 +88,25 @@ export class PatientPull {
           if (isWorthSaving(progress, tracker.unsaved, clock.monotonic() - beganAtMs)) saving.abort();
         },
       });
+      await this.#verify();
       return "done";
     } catch (error) {
       if (signal.aborted) throw error;
       return saving.signal.aborted ? "saved" : asCourierError(error);
     }
+  }
+
+  /**
+   * Ollama verifies what its last pull fetched. What an interrupted one had finished is read here; when it is wrong, the
+   * model is deleted, which is how Ollama forgets a blob.
+   */
+  async #verify(): Promise<void> {
+    const { ollama, blobs, model, tracker, signal } = this.#options;
+    const [wrong] = await blobs.wrong(tracker.unverified, signal);
+    if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
+    if (wrong === undefined) return;
+    await ollama.deleteModel(model);
+    throw wrongBytesFailure(model, wrong);
   }
 
   #note(progress: PullProgress): void {
