@@ -27,7 +27,18 @@ export async function main(argv: readonly string[], around: Around = (agent) => 
   return await runCommandLine(command(around), argv);
 }
 
-const pullFlags = {
+const agentFlags = {
+  sharedInbox: () =>
+    flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
+      .choices(["on", "off", "auto"])
+      .default("auto" as const),
+  listTtl: () => flag("--list-ttl <seconds>", "how old an old list may be").argParser(parse.seconds).default(60),
+  changeTtl: () =>
+    flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
+  protect: () =>
+    flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable").argParser(
+      parse.list,
+    ),
   reserve: () => flag("--disk-reserve <size>", "what pulls leave free on the models' disk (default: 5%, at most 5GB)"),
   maxPulls: () => flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1),
   stallTimeout: () =>
@@ -45,7 +56,6 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 function command(around: Around) {
   const ollama = flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)");
   const models = flag("--ollama-models <dir>", "where Ollama keeps its models (also OLLAMA_MODELS)");
-  const protect = flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable");
   const program = faceCommand(
     "gpu-agent",
     "Serves the commands for this box that come over the share, with its Ollama.",
@@ -54,20 +64,14 @@ function command(around: Around) {
     .addOption(ollama)
     .addOption(models)
     .addOption(flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(parse.list))
-    .addOption(protect.argParser(parse.list))
-    .addOption(
-      flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
-        .choices(["on", "off", "auto"])
-        .default("auto" as const),
-    )
-    .addOption(flag("--list-ttl <seconds>", "how old an old list may be").argParser(parse.seconds).default(60))
-    .addOption(
-      flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
-    )
-    .addOption(pullFlags.reserve())
-    .addOption(pullFlags.maxPulls())
-    .addOption(pullFlags.stallTimeout())
-    .addOption(pullFlags.patience())
+    .addOption(agentFlags.protect())
+    .addOption(agentFlags.sharedInbox())
+    .addOption(agentFlags.listTtl())
+    .addOption(agentFlags.changeTtl())
+    .addOption(agentFlags.reserve())
+    .addOption(agentFlags.maxPulls())
+    .addOption(agentFlags.stallTimeout())
+    .addOption(agentFlags.patience())
     .addOption(serviceFlags.stateDir("gpu-agent"))
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
@@ -82,8 +86,14 @@ function command(around: Around) {
     });
   program
     .command("doctor")
-    .description("look at this box, the share and the agents on it, and say what is wrong and what to do")
+    .summary("look at box, share and agents, and say what is wrong")
+    .description(
+      "Look at this box, the share and the agents on it, and say what is wrong and what to do.\n" +
+        "The agent may run meanwhile, or not. Exits with 1 when something failed.",
+    )
+    .configureHelp({ showGlobalOptions: true })
     .addOption(flag("--json", "print JSON"))
+    .addHelpText("after", "\nExamples:\n  gpu-agent doctor --share /mnt/shared\n  gpu-agent doctor --json | jq .result")
     .action(async ({ json = false }) => {
       const status = await runDoctor(program.opts(), json);
       if (status !== 0) throw new ExitStatus(status);
@@ -103,7 +113,6 @@ async function run(options: Options, around: Around): Promise<void> {
   const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
   const ledger = new Ledger(stateDir, { isFirst: !openStateDir(stateDir) });
   try {
-    ledger.sweep(systemClock.now());
     const identity = readIdentity(options.name, stateDir);
     await new Agent(around({ ...parts(options, stateDir, log), identity, ledger })).run(stopping);
   } finally {

@@ -42,7 +42,7 @@ export function checkClock(subject: string | null, offsetMs: number): Check {
     return check.ok(`In step with the share, to ${Math.abs(Math.round(offsetMs))} ms`);
   const where = subject === null ? "this machine" : "its box";
   return check.warning(
-    `${formatOffset(offsetMs)} the share's: the times in its log and jobs are off, commands are not`,
+    `${formatOffset(offsetMs)}, by the share's: times in its log and jobs are off, commands are not`,
     `Set the clock of ${where}: timedatectl set-ntp true`,
   );
 }

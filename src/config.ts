@@ -7,6 +7,9 @@ import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 export const VERSION: string = manifest.version;
 const DEFAULT_SHARE = "/mnt/shared";
 
+/** A timer that is set for longer ends at once. */
+const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
+
 /** What an environment variable may say to leave a flag alone; commander takes any value of a switch's for yes. */
 const UNSET: ReadonlySet<string> = new Set(["", "0", "false", "no", "off"]);
 
@@ -23,13 +26,19 @@ export function flag<const Flags extends string>(flags: Flags, description: stri
 export const parse = {
   seconds: (text: string): number => {
     const seconds = Number(text);
-    if (text.trim() !== "" && Number.isFinite(seconds) && seconds > 0) return seconds;
-    throw new InvalidArgumentError("Give a number of seconds above 0, for example 30");
+    if (text.trim() !== "" && seconds > 0 && seconds <= MAX_SECONDS) return seconds;
+    throw new InvalidArgumentError(
+      `Give a number of seconds above 0 and up to ${MAX_SECONDS} (24 days), for example 30`,
+    );
+  },
+  folder: (text: string): string => {
+    if (text.trim() !== "") return text;
+    throw new InvalidArgumentError("Give the path of a folder");
   },
   count: (text: string): number => {
     const count = Number(text);
-    if (/^\d+$/.test(text) && count >= 1 && count <= 1000) return count;
-    throw new InvalidArgumentError("Give a number from 1 to 1000");
+    if (/^\d+$/.test(text) && count > 0 && Number.isSafeInteger(count)) return count;
+    throw new InvalidArgumentError("Give a whole number above 0, for example 10");
   },
   port: (text: string): number => {
     const port = Number(text);
@@ -49,7 +58,7 @@ export function faceCommand(name: string, description: string) {
     .description(description)
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .addOption(flag("--share <dir>", "the shared folder").default(DEFAULT_SHARE))
+    .addOption(flag("--share <dir>", "the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
     .exitOverride()
     .showHelpAfterError("(--help tells what there is)");
 }

@@ -287,13 +287,16 @@ export class Courier {
 
   async #modelsOf(view: AgentView, options: ListOptions): Promise<AgentModels | Unavailable> {
     const { agent, state, online, reason } = view;
+    const clockOffsetMs = state?.clock_offset_ms;
     const ask = options.fresh === true || state === null || state.truncated.includes("models");
     if (!online || (reason === "ollama_down" && !ask)) return away(view);
     if (!ask)
-      return state.models === null ? away(view, "Ollama has not answered yet") : { agent, models: state.models };
+      return state.models === null
+        ? away(view, "Ollama has not answered yet")
+        : { agent, models: state.models, clockOffsetMs };
     return await this.#ask(agent, async () => {
       const { models = [] } = await this.request(agent, { verb: "list_models" }, options);
-      return { agent, models };
+      return { agent, models, clockOffsetMs };
     });
   }
 

@@ -60,11 +60,11 @@ export function formatUntil(instant: string, nowMs: number): string {
 }
 
 /**
- * How far a machine's clock is off: `1 h behind`, `34 s ahead of`; what follows says of which clock.
+ * How far a machine's clock is off: `1 h behind`, `34 s ahead`.
  * @param offsetMs the right clock minus the machine's
  */
 export function formatOffset(offsetMs: number): string {
-  return `${formatDuration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead of"}`;
+  return `${formatDuration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead"}`;
 }
 
 /**

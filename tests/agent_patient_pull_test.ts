@@ -16,19 +16,26 @@ let clock: ManualClock;
 let tracker: PullTracker;
 let controller: AbortController;
 let notes: string[];
+let retries: string[];
 let recoveries: number;
 /** One per attempt, the last one for all that follow; resolving is success. */
 let attempts: ((options: PullOptions) => Promise<void>)[];
 let began: number;
+/** Digests whose bytes on disk are others; and the models that were deleted. */
+let wrong: Set<string>;
+let deleted: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
   tracker = new PullTracker();
   controller = new AbortController();
   notes = [];
+  retries = [];
   recoveries = 0;
   attempts = [];
   began = 0;
+  wrong = new Set();
+  deleted = [];
 });
 
 /** Starts the pull. @returns how it ended, undefined while it has not */
@@ -42,6 +49,13 @@ function start(patienceMs = 24 * HOUR_MS) {
         tracker.begin();
         await attempt?.(options ?? {});
       },
+      deleteModel: async (name: string) => {
+        await Promise.resolve();
+        deleted.push(name);
+      },
+    },
+    blobs: {
+      wrong: async (digests) => await Promise.resolve(digests.filter((digest) => wrong.has(digest))),
     },
     clock,
     model: "m",
@@ -49,7 +63,8 @@ function start(patienceMs = 24 * HOUR_MS) {
     patienceMs,
     signal: controller.signal,
     onProgress: () => undefined,
-    onRetry: (note) => notes.push(note),
+    onPause: (note) => notes.push(note),
+    onRetry: (note) => retries.push(note),
     onRecovery: () => {
       recoveries += 1;
     },
@@ -120,6 +135,7 @@ describe("run()", () => {
     await clock.advance(20_000);
     const seconds = notes.map((note) => /^waiting (\d+) s after: Ollama at .* says: .*503: no$/.exec(note)?.[1]);
     expect(seconds).toEqual(["1", "2", "4", "1"]);
+    expect(retries).toEqual(notes.map((note) => note.replace(/^waiting \d+ s/, "trying again")));
     expect(recoveries).toBe(1);
     expect(outcome.end).toBe("done");
   });
@@ -159,6 +175,38 @@ describe("run()", () => {
     expect(began).toBe(2);
     expect(outcome.end).toMatchObject({ code: "unavailable", hint: "The registry or the way to it changed bytes" });
     expect(String(outcome.end)).toContain("for the second time");
+  });
+
+  test("verifies what an interrupted attempt had finished, and fetches the model anew when it is wrong", async () => {
+    const other = `sha256:${"b".repeat(64)}`;
+    const second = (options: PullOptions, completed: number): void => {
+      tracker.note({ status: "pulling b", digest: other, total: SIZE, completed });
+      options.onProgress?.(tracker.progress);
+    };
+    attempts = [
+      async (options) => {
+        reports(options, 10);
+        second(options, 10);
+        await says("max retries exceeded: EOF")();
+      },
+      async (options) => {
+        reports(options, SIZE);
+        second(options, SIZE / 2);
+        wrong = new Set([DIGEST]);
+        await Promise.resolve();
+      },
+      async (options) => {
+        reports(options, 10);
+        second(options, 10);
+        wrong = new Set();
+        await Promise.resolve();
+      },
+    ];
+    const outcome = start();
+    await clock.advance(10_000);
+    expect(outcome.end).toBe("done");
+    expect([began, deleted]).toEqual([3, ["m"]]);
+    expect(notes.at(-1)).toContain("digest mismatch: other bytes than those of sha256:aaaaaaaaaaaa");
   });
 
   test("joins a download that is dying without counting it, for a while", async () => {
@@ -216,13 +264,19 @@ describe("saving on the way", () => {
     bytes = 0;
   });
 
-  test("closes the connection and goes on for each sixteenth of the model, unseen", async () => {
-    attempts = [fetches];
+  test("closes the connection and goes on for each sixteenth of the model, unseen, but not shortly before its end", async () => {
+    const beganAtBytes: number[] = [];
+    attempts = [
+      async (options) => {
+        beganAtBytes.push(bytes);
+        await fetches(options);
+      },
+    ];
     const outcome = start();
     await clock.advance(60_000);
     expect(outcome.end).toBe("done");
-    // 10 s of bytes: at most once a second.
-    expect(began).toBeWithin(9, 18);
+    // 1 % each 100 ms: at most once a second, not in the last 3 s.
+    expect(beganAtBytes).toEqual([0, 100, 200, 300, 400, 500, 600, 700]);
     expect([notes, recoveries]).toEqual([[], 0]);
   });
 

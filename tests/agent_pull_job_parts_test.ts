@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JobProgress } from "../src/agent/job_progress.ts";
 import { PullTracker } from "../src/agent/ollama_progress.ts";
-import { Partials } from "../src/agent/partials.ts";
+import { PulledBlobs } from "../src/agent/pulled_blobs.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 
 const A = `sha256:${"a".repeat(64)}`;
@@ -95,15 +95,15 @@ describe("PullTracker over attempts and processes", () => {
   });
 });
 
-describe("Partials", () => {
+describe("PulledBlobs", () => {
   let dir = "";
   let clock: ManualClock;
-  let partials: Partials;
+  let blobs: PulledBlobs;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "models-"));
     mkdirSync(join(dir, "blobs"));
     clock = new ManualClock();
-    partials = new Partials(() => dir, clock);
+    blobs = new PulledBlobs(() => dir, clock);
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -113,21 +113,21 @@ describe("Partials", () => {
     writeFileSync(file(A, "-partial"), Buffer.alloc(100_000, 1));
     truncateSync(file(A, "-partial"), 1_000_000_000);
     writeFileSync(file(B), Buffer.alloc(50_000, 1));
-    expect(partials.bytes([A, B])).toBeWithin(150_000, 250_000);
-    expect(partials.bytes([B])).toBeWithin(50_000, 100_000);
+    expect(blobs.bytes([A, B])).toBeWithin(150_000, 250_000);
+    expect(blobs.bytes([B])).toBeWithin(50_000, 100_000);
   });
 
   test("bytes() returns null when nothing of it can be seen, or a digest is none", () => {
     writeFileSync(join(dir, "secret"), "x");
-    expect(partials.bytes([A])).toBeNull();
-    expect(partials.bytes(["sha256:../../secret", "../secret"])).toBeNull();
-    expect(new Partials(() => undefined, clock).bytes([A])).toBeNull();
+    expect(blobs.bytes([A])).toBeNull();
+    expect(blobs.bytes(["sha256:../../secret", "../secret"])).toBeNull();
+    expect(new PulledBlobs(() => undefined, clock).bytes([A])).toBeNull();
   });
 
   test("untilStopped() returns when nothing was written for a second", async () => {
     writeFileSync(file(A, "-partial"), "x");
     let stopped = "";
-    void partials.untilStopped([A]).then((result) => (stopped = result));
+    void blobs.untilStopped([A]).then((result) => (stopped = result));
     for (let i = 0; i < 10; i++) {
       appendFileSync(file(A, "-partial"), Buffer.alloc(10_000, i));
       await clock.advance(200);
@@ -140,7 +140,7 @@ describe("Partials", () => {
   test("untilStopped() says after 5 s that it still grows", async () => {
     writeFileSync(file(A, "-partial"), "x");
     let stopped = "";
-    void partials.untilStopped([A]).then((result) => (stopped = result));
+    void blobs.untilStopped([A]).then((result) => (stopped = result));
     for (let i = 0; i < 27; i++) {
       appendFileSync(file(A, "-partial"), Buffer.alloc(10_000, i));
       await clock.advance(200);
@@ -149,6 +149,6 @@ describe("Partials", () => {
   });
 
   test("untilStopped() says that nothing can be seen", async () => {
-    expect(await partials.untilStopped([A])).toBe("unseen");
+    expect(await blobs.untilStopped([A])).toBe("unseen");
   });
 });

@@ -1,6 +1,7 @@
 // What a pull shows, how it ends and what it leaves when its registry misbehaves: with the simulated Ollama, and with a real
 // one when OLLAMA_TEST_URL names it. Imports the jobs beside a registry for tests.
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { isEnded, type Job } from "../src/protocol.ts";
 import type { RegistryFault } from "./registry/faults.ts";
 import { PullSite, realSubject, type Subject, simulatedSubject } from "./support/pull_site.ts";
@@ -175,6 +176,25 @@ function suite(open: () => Promise<Subject>): void {
     const cancelled = await site.jobs.cancelJob(job.id ?? "");
     expect(cancelled.error).toContain("what was fetched remains on disk");
     expect(cancelled.partial_bytes ?? 0).toBeWithin(SIZE * 0.25, SIZE * 0.6);
+  });
+
+  test("a layer with wrong bytes that Ollama believes, since an interrupted pull had finished it, is fetched anew", async () => {
+    const model = `t${Bun.randomUUIDv7().slice(-12)}`;
+    const name = site.registry.offer(model, { layers: [2 * MB, SIZE], bytesPerSecond: 10 * MB });
+    site.registry.break(model, { kind: "wrong", times: 1 });
+    const job = site.jobs.pull(name);
+    await site.reaches(job, 6 * MB);
+    await site.jobs.close();
+    site.reopen();
+    site.jobs.start();
+    site.registry.setSpeed(model, 20 * MB);
+    expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
+    expect([...site.notes].join("\n")).toContain("digest mismatch");
+    expect((await site.ollama.listModels()).map((each) => each.name)).toContain(name);
+    for (const digest of site.registry.digests(model)) {
+      const file = Bun.file(join(site.subject.modelsDir, "blobs", digest.replace(":", "-")));
+      expect(`sha256:${new Bun.CryptoHasher("sha256").update(await file.bytes()).digest("hex")}`).toBe(digest);
+    }
   });
 
   test("a job goes on where it was when the agent is killed, and its progress is never taken back", async () => {

@@ -2,10 +2,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { agentName } from "../src/agent/identity.ts";
 import { Ledger } from "../src/agent/ledger.ts";
-import { type Candidate, chooseServer } from "../src/agent/shared_inbox.ts";
+import { type Candidate, chooseServer, SharedInboxElection } from "../src/agent/shared_inbox.ts";
 import { CourierError } from "../src/errors.ts";
 import { LIMITS, State } from "../src/protocol.ts";
+import type { StateRecord } from "../src/transport.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
+import { ManualClock } from "./support/manual_clock.ts";
+import { sampleDocument } from "./wire_samples.ts";
 
 let site: MemorySite;
 beforeEach(() => {
@@ -169,7 +172,37 @@ describe("names", () => {
 });
 
 describe("shared inbox", () => {
-  const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true };
+  const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true, isServing: false };
+
+  test("an agent that does not serve looks at the one that does alone, until that does so no more", async () => {
+    const clock = new ManualClock();
+    const election = new SharedInboxElection({ now: () => clock.now() }, clock);
+    const me: Candidate = { ...auto, agent: "gpu-3" };
+    const document = (agent: string, change: object): StateRecord => {
+      const state = {
+        ...sampleDocument("v2/state.json"),
+        agent,
+        sequence: clock.monotonic(),
+        shared_inbox: "auto",
+        status: "running",
+        ...change,
+      };
+      return { agent, content: { text: JSON.stringify(state) }, publishedAtMs: clock.now() };
+    };
+    const active = { serves_shared_inbox: true };
+    const idle = { serves_shared_inbox: false };
+    expect(election.wanted(me)).toBe("all");
+    expect(election.serves(me, [document("gpu-1", active), document("gpu-2", idle)])).toBe(false);
+    expect(election.wanted(me)).toEqual(["gpu-1"]);
+    await clock.advance(5_000);
+    expect(election.serves(me, [document("gpu-1", active)])).toBe(false);
+    // It died: its document stays as it is.
+    await clock.advance(25_000);
+    expect(election.serves(me, [])).toBe(null);
+    expect(election.wanted(me)).toBe("all");
+    expect(election.serves(me, [document("gpu-2", { ...idle, status: "stopped" })])).toBe(true);
+    expect(election.wanted({ ...me, mode: "off" })).toEqual([]);
+  });
 
   test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else nobody", () => {
     const cases: [string | null, Candidate[]][] = [

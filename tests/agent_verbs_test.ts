@@ -137,7 +137,7 @@ describe("pull_model", () => {
     await ask("pull_model", { model_name: "a" });
     await site.clock.advance(4000);
     const [job] = (await site.state("gpu-1")).jobs;
-    expect(job).toMatchObject({ state: "running", phase: "downloading", retries: 3, completed_bytes: 30 });
+    expect(job).toMatchObject({ state: "running", phase: "downloading", retries: 2, completed_bytes: 30 });
     expect(job?.note).toBe("waiting 4 s after: Ollama is away");
     ollama.pullEnds = Promise.resolve();
     await site.clock.advance(4000);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Intake } from "../src/agent/intake.ts";
 import { Ledger } from "../src/agent/ledger.ts";
 import { Worker } from "../src/agent/worker.ts";
+import type { Clock } from "../src/clock.ts";
 import { CourierError } from "../src/errors.ts";
 import { silentLog } from "../src/log.ts";
 import { Outage } from "../src/outage.ts";
@@ -83,6 +84,23 @@ describe("version 2", () => {
     expect([...site.replies.keys()]).toEqual(["ping"]);
     await site.clock.advance(6000);
     expect((await site.state("gpu-1")).commands.length).toBe(64);
+  });
+
+  test("commands under way stand in the state although the box's clock was set back", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.trouble = new Promise(() => undefined);
+    let setBackMs = 0;
+    const { clock } = site;
+    const boxClock: Clock = {
+      now: () => clock.now() - setBackMs,
+      monotonic: () => clock.monotonic(),
+      sleep: async (ms, signal) => await clock.sleep(ms, signal),
+    };
+    await site.start("gpu-1", { ollama, clock: boxClock });
+    await site.command("gpu-1", "list-1", { command: "list_models" });
+    setBackMs = 3_600_000;
+    await site.clock.advance(6_000);
+    expect((await site.state("gpu-1")).commands.map(({ command_id }) => command_id)).toEqual(["list-1"]);
   });
 
   test("take() runs changing commands for one model one after the other, others beside them", async () => {

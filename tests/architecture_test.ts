@@ -61,7 +61,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/*.ts",
-    "src/agent/{models_folder,identity,examine,ledger,partials}.ts",
+    "src/agent/{models_folder,identity,examine,ledger,pulled_blobs}.ts",
     "src/server/{store,catalog}.ts",
   ],
 };

@@ -50,6 +50,21 @@ describe("agents", () => {
     );
   });
 
+  test("says of a clock that is off how far, by the share's, and fits a terminal with it", async () => {
+    await (await site.agent("gpu-1")).publish({ clock_offset_ms: 3_600_000 });
+    const ollama = { reachable: false, version: null, error: "connection refused", checked_at: site.ago(0) };
+    await (await site.agent("gpu-2")).publish({ clock_offset_ms: -75_000, ollama });
+    await (await site.agent("gpu-3")).publish({ clock_offset_ms: 4_999 });
+    const { stdout } = await site.run(["agents"]);
+    expect(stdout).toContain("gpu-1  online, its clock 1 h behind  ");
+    expect(stdout).toContain("online, Ollama is not reachable: connection refused, its clock 1 min 15 s ahead  ");
+    expect(stdout).toMatch(/^gpu-3 {2}online {3,}/m);
+    const terminal = await site.run(["agents"], { terminal: true });
+    for (const line of terminal.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    const { agents } = AgentsDocument.parse(JSON.parse((await site.run(["agents", "--json"])).stdout));
+    expect(agents.map(({ clock_offset_ms }) => clock_offset_ms)).toEqual([3_600_000, -75_000, 4_999]);
+  });
+
   test("prints the document of /v1/agents under --json", async () => {
     await mixedFleet();
     const { stdout } = await site.run(["agents", "--json"]);
@@ -141,6 +156,86 @@ describe("ping", () => {
   });
 });
 
+describe("ping --count and --interval", () => {
+  /** Lets time pass until gpuctl ends. */
+  async function ended(status: Promise<number>): Promise<number> {
+    const end = { status: undefined as number | undefined };
+    void status.then((value) => (end.status = value));
+    for (let step = 0; end.status === undefined && step < 200; step++) await site.clock.advance(100);
+    return await status;
+  }
+
+  test("ping again and again, and sum up at the end", async () => {
+    await site.agent("gpu-1");
+    const startedMs = site.clock.monotonic();
+    const { status, stdout, stderr } = site.start(["ping", "--count", "3", "--interval", "2"]);
+    expect([await ended(status), stderr.text]).toEqual([0, ""]);
+    expect(stdout.text).toBe(
+      [
+        "1  gpu-1  0.0 ms",
+        "2  gpu-1  0.0 ms",
+        "3  gpu-1  0.0 ms",
+        "AGENT  ANSWERED     MIN  MEDIAN     MAX",
+        "gpu-1    3 of 3  0.0 ms  0.0 ms  0.0 ms",
+        "",
+      ].join("\n"),
+    );
+    // Nothing is waited for after the last.
+    expect(site.clock.monotonic() - startedMs).toBeLessThan(4_500);
+  });
+
+  test("--count alone is once a second, and the times are those of all rounds", async () => {
+    let delayMs = 300;
+    await site.agent("gpu-1", {
+      answer: async () => {
+        await site.clock.sleep((delayMs -= 100));
+        return { success: true };
+      },
+    });
+    const { status, stdout } = site.start(["ping", "--count", "2"]);
+    expect(await ended(status)).toBe(0);
+    expect(stdout.text).toBe(
+      [
+        "1  gpu-1  200 ms",
+        "2  gpu-1  100 ms",
+        "AGENT  ANSWERED     MIN  MEDIAN     MAX",
+        "gpu-1    2 of 2  100 ms  150 ms  200 ms",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("--json prints the document of each round on a line, and no summary", async () => {
+    await site.agent("gpu-1");
+    const { status, stdout } = site.start(["ping", "--count", "2", "--json"]);
+    expect(await ended(status)).toBe(0);
+    const line = '{"agents":[{"agent":"gpu-1","rtt_ms":0}]}\n';
+    expect(stdout.text).toBe(line + line);
+  });
+
+  test("one that fails does not end the others, and counts for the exit status", async () => {
+    await mixedFleet();
+    const { status, stdout } = site.start(["ping", "--count", "2", "--agent", "gpu-1,gpu-4"]);
+    expect(await ended(status)).toBe(1);
+    expect(stdout.text).toContain("2  gpu-1  0.0 ms\n2  gpu-4  failed: Agent gpu-4 is silent for 201 s\n");
+    expect(stdout.text).toEndWith("gpu-1    2 of 2  0.0 ms  0.0 ms  0.0 ms\ngpu-4    0 of 2       -       -       -\n");
+  });
+
+  test("--interval alone goes on until Ctrl-C, which sums up too", async () => {
+    await site.agent("gpu-1");
+    const { status, stdout, stop } = site.start(["ping", "--interval", "1"]);
+    for (let second = 0; second < 5; second++) await site.clock.advance(1_000);
+    stop();
+    expect(await status).toBe(130);
+    expect(stdout.text).toMatch(/^gpu-1 +([56]) of \1 /m);
+  });
+
+  test.each(["0", "-1", "1.5", "many"])("--count %s is refused", async (count) => {
+    const { status, stderr } = await site.run(["ping", "--count", count]);
+    expect([status, stderr]).toEqual([64, expect.stringContaining("Give a whole number above 0")]);
+  });
+});
+
 describe("jobs", () => {
   const progress = { completed_bytes: 3.9e9, total_bytes: 9.1e9, bytes_per_second: 56e6, eta_seconds: 93 };
   const job = jobOf({ state: "running", ...progress });
@@ -178,11 +273,30 @@ describe("jobs", () => {
     );
   });
 
+  test("tells ages by the clock of the box that the times are from", async () => {
+    const agent = await site.agent("gpu-1");
+    const ended = { state: "succeeded", started_at: site.ago(7_320), ended_at: site.ago(7_200) } as const;
+    agent.jobs = [jobOf(ended)];
+    await agent.publish({ clock_offset_ms: 3_600_000 });
+    expect((await site.run(["jobs"])).stdout).toContain(" in 2 min, ended 1 hour ago\n");
+  });
+
   test("shortens ids on a terminal, to fit it", async () => {
     await threeJobs();
     const { stdout } = await site.run(["jobs"], { terminal: true });
     expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 56.0 MB/s, 1 min 33 s left\n");
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test("stays readable on a terminal after one very long name", async () => {
+    await threeJobs();
+    const agent = await site.agent("gpu-2");
+    agent.jobs = [{ ...job, agent: "gpu-2", model: `hf.co/someone/${"long-".repeat(20)}name:Q4_K_M` }];
+    await agent.publish();
+    const { stdout } = await site.run(["jobs"], { terminal: true });
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    // Each job in a few lines, and not in a dozen of a word each.
+    expect(stdout.split("\n").length).toBeLessThan(18);
   });
 
   test("prints the document of /v1/jobs under --json, with the agents that are away", async () => {

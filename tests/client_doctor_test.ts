@@ -83,11 +83,8 @@ describe("what it finds", () => {
   });
 
   test.each([
-    [3_600_000, "! clock gpu-1: 1 h behind the share's: the times in its log and jobs are off, commands are not"],
-    [
-      -90_000,
-      "! clock gpu-1: 1 min 30 s ahead of the share's: the times in its log and jobs are off, commands are not",
-    ],
+    [3_600_000, "! clock gpu-1: 1 h behind, by the share's: times in its log and jobs are off, commands are not"],
+    [-90_000, "! clock gpu-1: 1 min 30 s ahead, by the share's: times in its log and jobs are off, commands are not"],
     [-4_000, "✓ clock gpu-1: In step with the share, to 4000 ms"],
   ])("a box whose clock is off by %d ms", async (clock_offset_ms, line) => {
     await (await site.agent("gpu-1")).publish({ clock_offset_ms });
@@ -141,7 +138,7 @@ describe("how it tells it", () => {
     const { stdout } = await site.run(["doctor"], { terminal: true });
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(stdout).toContain(
-      "\n! clock gpu-1: 1 h behind the share's: the times in its log and jobs are off,\n  commands are not\n",
+      "\n! clock gpu-1: 1 h behind, by the share's: times in its log and jobs are off,\n  commands are not\n",
     );
   });
 

@@ -96,6 +96,13 @@ describe("formatTable()", () => {
     expect(new Set(lines.map((line) => line.indexOf("gpu-1"))).size).toBe(2);
   });
 
+  test("takes from the widest flexible column first: one long name leaves the others readable", () => {
+    const agents = "gpu-1, gpu-2, gpu-3, gpu-4";
+    const lines = formatTable(columns, [["x".repeat(200), "9.1 GB", agents]], 80).split("\n");
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+    expect(lines[1]).toEndWith(`  9.1 GB  ${agents}`);
+  });
+
   test("wraps the last flexible column first, between words", () => {
     expect(formatTable(columns, [["phi4:latest", "9.1 GB", "gpu-1, gpu-2, gpu-3"]], 36)).toBe(
       "NAME           SIZE  AGENTS\nphi4:latest  9.1 GB  gpu-1, gpu-2,\n                     gpu-3\n",

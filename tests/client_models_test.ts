@@ -39,6 +39,24 @@ describe("list", () => {
     });
   });
 
+  test("tells ages by the clocks of the boxes, and takes the newest of several by them", async () => {
+    const [here, ahead] = [site.ago(600), site.ago(-3_000)];
+    await site.agent("gpu-1", { models: [modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: here })] });
+    const two = await site.agent("gpu-2", {
+      models: [
+        modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: ahead }),
+        modelOf("qwen3:latest", { digest: "aa", modified_at: ahead }),
+      ],
+    });
+    // An hour ahead: what it says was changed in 50 minutes was so 10 minutes ago.
+    await two.publish({ clock_offset_ms: -3_601_000 });
+    const { stdout } = await site.run(["list"]);
+    expect(stdout).toMatch(/^phi4:latest .* 10 minutes ago {2}gpu-1, gpu-2$/m);
+    expect(stdout).toMatch(/^qwen3:latest .* 10 minutes ago {2}gpu-2$/m);
+    const { models } = ModelsDocument.parse(JSON.parse((await site.run(["list", "--json"])).stdout));
+    expect(models.find(({ name }) => name === "phi4:latest")?.modified_at).toBe(here);
+  });
+
   test("wraps what is long on a terminal and loses nothing", async () => {
     await site.agent("gpu-1", { models: [phi4(), long()] });
     const { stdout } = await site.run(["list"], { terminal: true });

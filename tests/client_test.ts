@@ -44,6 +44,8 @@ describe("main() refuses a bad command line with 64:", () => {
     ["a missing model", ["pull"], "missing required argument 'model'"],
     ["too many arguments", ["list", "phi4"], "too many arguments for 'list'"],
     ["a timeout that is none", ["list", "--timeout", "0"], "Give a number of seconds above 0"],
+    ["a timeout that no timer holds", ["list", "--timeout", "2147484"], "up to 2147483 (24 days)"],
+    ["a share without a path", ["list", "--share", ""], "Give the path of a folder"],
     ["--agent with --all", ["rm", "phi4", "--agent", "gpu-1", "--all"], "--agent and --all exclude each other"],
     ["an empty --agent", ["rm", "phi4", "--agent", ""], "--agent names no agent"],
     ["a model's name that Ollama refuses", ["pull", "a/b/c/d"], 'Cannot use "a/b/c/d" as a model name'],

@@ -6,6 +6,7 @@ import { CourierError } from "../src/errors.ts";
 import type { Job } from "../src/protocol.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";
+import { failure } from "./support/failure.ts";
 import { settle } from "./support/manual_clock.ts";
 
 let site: MemorySite;
@@ -19,16 +20,6 @@ afterEach(async () => {
   await courier.close();
   await site.close();
 });
-
-async function failure(call: Promise<unknown>): Promise<CourierError> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof CourierError) return error;
-    throw error;
-  }
-  throw new Error("It did not fail");
-}
 
 /** Resolves a call that waits for time to pass. */
 async function after<Value>(ms: number, call: Promise<Value>): Promise<Value> {
@@ -218,6 +209,19 @@ describe("the fleet", () => {
     expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
   });
 
+  test("agents() believes an agent whose document moves, also where the transport's clock is wrong", async () => {
+    await site.start("gpu-1");
+    const now = site.platform.now.bind(site.platform);
+    site.platform.now = () => now() + 3_600_000;
+    // At first sight there is only its age to go by.
+    expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
+    await site.clock.advance(6_000);
+    expect((await courier.agents())[0]).toMatchObject({ online: true, reason: null });
+    await site.close();
+    await site.clock.advance(21_000);
+    expect((await courier.agents())[0]).toMatchObject({ online: false });
+  });
+
   test("choose() takes the only agent, and names them when there are several", async () => {
     expect((await failure(courier.choose(undefined))).code).toBe("unavailable");
     await site.start("gpu-1");
@@ -335,7 +339,7 @@ describe("an old service", () => {
   test("listModels() asks it by command, in its own dialect", async () => {
     await answer({ success: true, models: [PHI4] });
     const { models } = await courier.listModels();
-    expect(models).toEqual([{ ...PHI4, agents: ["gpu"] }]);
+    expect(models).toEqual([{ ...PHI4, agents: ["gpu"], clockOffsetMs: 0 }]);
     expect(site.store.replies.get("shared")?.size).toBe(0);
   });
 

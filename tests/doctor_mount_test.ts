@@ -75,7 +75,7 @@ describe("adviseOnMount()", () => {
     ["nfs4", "rw,vers=4.1,softerr", ["warning softerr", LATE]],
     ["nfs", "rw,vers=3,hard", ["warning vers=3", LATE]],
     ["nfs", "rw,vers=3,soft,nocto", ["warning vers=3", "warning soft", "failed nocto", LATE]],
-    ["nfs4", "rw,vers=4.2,hard,noac", ["warning noac", LATE]],
+    ["nfs4", "rw,sync,vers=4.2,acregmin=0,acregmax=0,acdirmin=0,acdirmax=0,hard,noac", ["warning noac", LATE]],
     ["nfs4", "rw,vers=4.2,hard,lookupcache=none", ["warning lookupcache=none", LATE]],
     ["nfs4", "rw,vers=4.2,hard,acregmin=0,acregmax=0,acdirmin=0,acdirmax=0", ["warning acdirmin=0", LATE]],
     ["nfs4", "rw,vers=4.2,hard,lookupcache=pos", ["ok mount_options", LATE]],

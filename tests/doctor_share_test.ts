@@ -9,6 +9,7 @@ import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import type { Primitives } from "../src/transport/share/primitives.ts";
+import { ListedNames } from "./support/listed_names.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 import { passes } from "./support/passes.ts";
 import { ShareFolder } from "./support/share_folder.ts";
@@ -71,6 +72,16 @@ describe("a good share", () => {
     expect([site.list("gpu_commands").toSorted(), site.list("gpu_status")]).toEqual([[".tmp", "gpu-1"], [".tmp"]]);
     expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);
   });
+});
+
+test("no name is asked for that no listing has shown, also where something is missing", async () => {
+  const site = openSite();
+  for (const missing of ["none", "gpu_commands/.tmp", "gpu_status"]) {
+    const listed = new ListedNames(site.root, poolPrimitives);
+    if (missing !== "none") rmSync(join(site.root, missing), { recursive: true });
+    const checks = await site.examine({ faults: listed.primitives });
+    expect([missing, checks.length > 5, listed.offences]).toEqual([missing, true, []]);
+  }
 });
 
 describe("a share that is not there", () => {
@@ -143,6 +154,14 @@ describe("folders", () => {
     expect(checks.some(({ subject }) => subject === "gpu-2")).toBe(false);
   });
 
+  test("one that is as closed as its parent is all right", async () => {
+    const site = openSite();
+    mkdirSync(join(site.root, "gpu_commands", "gpu-1"));
+    chmodSync(join(site.root, "gpu_commands"), 0o755);
+    chmodSync(join(site.root, "gpu_commands", "gpu-1"), 0o700);
+    expect(named(await site.examine(), "inbox").message).toBe("Permissions are right, of 1");
+  });
+
   test("one that everybody may write in is a warning", async () => {
     const site = openSite();
     chmodSync(join(site.root, "gpu_commands"), 0o777);
@@ -154,6 +173,7 @@ describe("folders", () => {
     const site = openSite();
     const inbox = join(site.root, "gpu_commands", "gpu-1");
     mkdirSync(inbox);
+    for (const folder of [inbox, join(site.root, "gpu_commands")]) chmodSync(folder, 0o775);
     const other = [...(process.getgroups?.() ?? []), ...(process.getuid?.() === 0 ? [65_534] : [])];
     const gid = other.find((group) => group !== process.getegid?.());
     if (gid !== undefined) chownSync(inbox, -1, gid);
@@ -168,6 +188,7 @@ describe("files", () => {
     ["open", "ENOSPC", "create", "Remove files there or make it larger"],
     ["rename", "EIO", "rename", null],
     ["link", "EOPNOTSUPP", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
+    ["link", "EIO", "link", null],
     ["link", "EPERM", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
   ] as const)("%s that fails with %s fails the check %s, and the report goes on", async (call, code, name, hint) => {
     const site = openSite();
@@ -192,8 +213,8 @@ describe("files", () => {
   });
 
   test.each([
-    [-3_600_000, "1 h behind the share's"],
-    [3_600_000, "1 h ahead of the share's"],
+    [-3_600_000, "1 h behind, by the share's"],
+    [3_600_000, "1 h ahead, by the share's"],
     [-4_000, "In step with the share, to"],
   ])("this machine's clock, off by %d ms, is compared with the share's", async (offMs, message) => {
     const clock = { ...systemClock, now: () => systemClock.now() + offMs };
@@ -228,11 +249,11 @@ describe("leftovers", () => {
     const { result, message } = named(await site.examine({ clock }), "leftovers");
     expect(result).toBe("ok");
     for (const part of [
-      "1 version 1 commands",
-      "3 version 2 commands",
-      "2 files in .tmp",
-      "7 responses",
-      "1 reply folders",
+      "version 1 commands: 1",
+      "version 2 commands: 3",
+      "files in .tmp: 2",
+      "responses: 7",
+      "reply folders: 1",
     ])
       expect(message).toContain(part);
     expect(message).not.toContain("claims");
@@ -247,7 +268,7 @@ describe("leftovers", () => {
       return await poolPrimitives.lstat(path);
     };
     const { result, message } = named(await site.examine({ faults: { lstat } }), "leftovers");
-    expect([result, message]).toEqual(["warning", "3000 responses"]);
+    expect([result, message]).toEqual(["warning", "responses: 3000"]);
     expect(looks).toBeLessThan(300);
   });
 });

@@ -130,6 +130,17 @@ describe("ShareClock", () => {
     expect(time.now()).toBe(119_004);
   });
 
+  test("now() follows at once when the share's clock is set back or ahead, by more than any call takes", async () => {
+    const clock = new ManualClock();
+    const time = new ShareClock(clock);
+    time.saw(9_000_000n * MS);
+    await clock.advance(1_000);
+    time.saw(9_001_000n * MS - 3_600_000n * MS);
+    expect(time.now()).toBe(5_401_000);
+    time.saw(9_001_000n * MS);
+    expect(time.now()).toBe(9_001_000);
+  });
+
   test("askForSample() is true once when the last sample is 8 s old", async () => {
     const clock = new ManualClock();
     const time = new ShareClock(clock);

@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
 import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
-import type { SweepScope, Transport } from "../transport.ts";
+import type { StateRecord, SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
 import type { AcceptedCommand } from "./commands.ts";
 import type { DiskReserve } from "./disk_reserve.ts";
@@ -16,9 +16,9 @@ import { Jobs } from "./jobs.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama } from "./ollama.ts";
 import { OllamaMonitor } from "./ollama_monitor.ts";
-import { Partials } from "./partials.ts";
 import { Preflight } from "./preflight.ts";
 import { Protection } from "./protection.ts";
+import { PulledBlobs } from "./pulled_blobs.ts";
 import type { Registry } from "./registry.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
@@ -55,8 +55,6 @@ export interface AgentOptions {
 const DRAIN_MS = 8000;
 const RETRY_MS = 1000;
 const LOOPS_END_MS = 500;
-/** Who serves the shared inbox is looked at so often. */
-const ELECTION_MS = 2000;
 /** A ledger that could not be written is tried again so often. */
 const LEDGER_MS = 5000;
 const LEDGER_SWEEP_MS = 3_600_000;
@@ -89,6 +87,7 @@ export class Agent {
       ...options,
       outage: this.#outage,
       parts: () => this.#parts(),
+      look: async () => await this.#look(),
       conflict: (host) => this.#conflict(host),
     });
     const changed = (what: "state" | "progress" = "state"): void => {
@@ -104,7 +103,7 @@ export class Agent {
     this.#jobs = new Jobs({
       ...options,
       agent: identity.agent,
-      partials: new Partials(() => this.#box.models.dir, clock),
+      blobs: new PulledBlobs(() => this.#box.models.dir, clock),
       patienceMs: options.pullPatienceMs,
       foresee: async (model, { force, signal }) =>
         await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
@@ -126,8 +125,10 @@ export class Agent {
    * @throws CourierError `conflict` when another box has this name
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { transport, identity, clock, log } = this.#options;
+    const { transport, identity, ledger, clock, log } = this.#options;
     if (!(await this.#connect(signal))) return;
+    // By the clock that its entries are noted by: the box's may have been wrong then, or be so now.
+    ledger.sweep(transport.now());
     await this.#untilReachable(async () => await requireOwnName(transport, identity, clock, signal), signal);
     this.#lookToLedger();
     await this.#untilReachable(async () => await this.#intake.open("own"), signal);
@@ -140,7 +141,6 @@ export class Agent {
       this.#state.run(signal),
       this.#monitor.run(signal),
       this.#box.run(clock, signal),
-      this.#elect(signal),
       sweepAtTimes({ transport, clock, log, scope: () => this.#sweepScope() }, signal),
       this.#keepLedger(signal),
     ];
@@ -201,24 +201,35 @@ export class Agent {
     }
   }
 
-  /** Opens and closes the inboxes as the documents say; a share that cannot be read changes nothing. */
-  async #elect(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
-    while (!signal.aborted) {
-      try {
-        if (this.#phase === "running" && this.#namesake === null) await this.#intake.open("own");
-        const serves = await this.#election.serves(this.#candidate());
-        if (signal.aborted) return;
-        if (serves !== this.#intake.isOpen("shared")) {
-          await (serves ? this.#intake.open("shared") : this.#intake.close("shared"));
-          log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");
-          this.#state.changed("state");
-        }
-      } catch (error) {
-        log.debug({ reason: asCourierError(error).message }, "Cannot look to the inboxes");
-      }
-      await clock.sleep(ELECTION_MS, signal);
+  /** Looks at the documents that matter: is our name ours, and who serves the shared inbox? Where they cannot be read, nothing changes. */
+  async #look(): Promise<void> {
+    const { transport, identity, log } = this.#options;
+    try {
+      if (this.#phase === "running" && this.#namesake === null) await this.#intake.open("own");
+      const records = await this.#readStates(this.#election.wanted(this.#candidate()));
+      this.#state.see(records.find(({ agent }) => agent === identity.agent) ?? null);
+      const serves =
+        this.#election.serves(this.#candidate(), records) ??
+        this.#election.serves(this.#candidate(), await transport.readStates());
+      if (this.#phase !== "running" || serves === null || serves === this.#intake.isOpen("shared")) return;
+      await (serves ? this.#intake.open("shared") : this.#intake.close("shared"));
+      log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");
+      this.#state.changed("state");
+    } catch (error) {
+      log.debug({ reason: asCourierError(error).message }, "Cannot look at the states");
     }
+  }
+
+  /** Our own is always among them. */
+  async #readStates(wanted: "all" | readonly string[]): Promise<readonly StateRecord[]> {
+    const { transport, identity } = this.#options;
+    if (wanted === "all") return await transport.readStates();
+    const records: StateRecord[] = [];
+    for (const agent of [...wanted, identity.agent]) {
+      const record = await transport.readState(agent);
+      if (record !== null) records.push(record);
+    }
+    return records;
   }
 
   #candidate(): Candidate {
@@ -228,6 +239,7 @@ export class Agent {
       serves:
         this.#phase !== "running" || this.#namesake !== null ? "nothing" : this.#isReadingOnly ? "reading" : "all",
       ollamaReachable: this.#monitor.health.reachable,
+      isServing: this.#intake.isOpen("shared"),
     };
   }
 
@@ -257,13 +269,13 @@ export class Agent {
   }
 
   async #keepLedger(signal: AbortSignal): Promise<void> {
-    const { clock, ledger } = this.#options;
+    const { clock, ledger, transport } = this.#options;
     for (let sweptAtMs = clock.monotonic(); ; ) {
       await clock.sleep(LEDGER_MS, signal);
       if (signal.aborted) return;
       if (ledger.trouble !== null || this.#saidTrouble !== null) this.#lookToLedger();
       if (clock.monotonic() - sweptAtMs < LEDGER_SWEEP_MS) continue;
-      ledger.sweep(clock.now());
+      ledger.sweep(transport.now());
       sweptAtMs = clock.monotonic();
     }
   }

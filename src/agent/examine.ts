@@ -1,13 +1,13 @@
 // What `gpu-agent doctor` looks at on the box itself: name, state directory, ledger, Ollama, the models' disk.
 // Imports the form of a check, agent/*, errors, formats, protocol's types; node:fs for the state directory only.
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { about, type Check } from "../check.ts";
 import { asCourierError, systemCode } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import type { Disk } from "../protocol.ts";
 import { agentName } from "./identity.ts";
-import { checkLedger } from "./ledger_check.ts";
+import { checkLedger, checkLedgerSetAside } from "./ledger_check.ts";
 import type { Ollama } from "./ollama.ts";
 
 export interface BoxUnderExamination {
@@ -26,10 +26,22 @@ export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Chec
   const { name, stateDir, disk } = box;
   yield checkName(name);
   yield checkStateDir(stateDir);
-  const ledger = join(stateDir, "ledger.db");
-  if (existsSync(ledger)) yield checkLedger(ledger);
+  yield* examineLedger(stateDir);
   yield await checkOllama(box);
   yield checkDisk(disk);
+}
+
+/** Nothing to tell before the first start. */
+function examineLedger(stateDir: string): Check[] {
+  const ledger = join(stateDir, "ledger.db");
+  if (existsSync(ledger)) return [checkLedger(ledger)];
+  try {
+    const aside = readdirSync(stateDir).find((name) => name.startsWith("ledger.db.corrupt-"));
+    return aside === undefined ? [] : [checkLedgerSetAside(join(stateDir, aside))];
+  } catch {
+    // No such folder, or closed to this user: the check before says so.
+    return [];
+  }
 }
 
 /** The file that remembers the kind of the share's file system; undefined before the agent's first start. */

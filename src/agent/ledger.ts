@@ -10,7 +10,7 @@ import { KeptJob } from "./kept_job.ts";
 /** A changing command that was seen before: its run has begun, or its answer is known. */
 export type LedgerEntry = {
   readonly response: string | null;
-  /** When its run began, by the box's clock. */
+  /** When its run began, on the transport's clock. */
   readonly noted_at_ms: number;
 };
 
@@ -72,8 +72,8 @@ export class Ledger {
     if (this.#isOver) return;
     try {
       this.#db ??= this.#open();
-      this.#write("UPDATE replacement SET began_at_ms = ? WHERE began_at_ms IS NULL", transportNowMs);
-      this.#write("INSERT OR REPLACE INTO attempts (id, made_at_ms) VALUES (1, ?)", nowMs);
+      this.#write("UPDATE replacement SET began_at_ms = ? WHERE began_at_ms IS NULL", Math.ceil(transportNowMs));
+      this.#write("INSERT OR REPLACE INTO attempts (id, made_at_ms) VALUES (1, ?)", Math.round(nowMs));
     } catch (error) {
       this.#fail(error);
     }
@@ -98,9 +98,13 @@ export class Ledger {
     return replacement !== null && sentAtMs < (replacement.began_at_ms ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Notes that the command's run begins. Durable when it returns. @throws CourierError `trouble`: nothing is noted */
+  /**
+   * Notes that the command's run begins. Durable when it returns.
+   * @param nowMs the transport's clock, by which commands lose their validity
+   * @throws CourierError `trouble`: nothing is noted
+   */
   start(key: string, nowMs: number): void {
-    this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, nowMs);
+    this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, Math.round(nowMs));
   }
 
   /** Notes the command's answer. Durable when it returns. @throws CourierError `trouble`: it is not noted */
@@ -109,7 +113,7 @@ export class Ledger {
       "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
       key,
       response,
-      nowMs,
+      Math.round(nowMs),
     );
   }
 

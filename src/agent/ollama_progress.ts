@@ -89,13 +89,26 @@ export class PullTracker {
   }
 
   /**
-   * What would be lost if Ollama were killed now: it notes how far a layer is when the connection closes, not before. 0
-   * also when this attempt has whole layers that Ollama must verify: it verifies only what the last attempt fetched.
+   * What would be lost if Ollama were killed now, and what its layer still lacks: Ollama notes how far a layer is when the
+   * connection closes, not before. Nothing also when this attempt has whole layers that Ollama must verify: it verifies
+   * only what the last attempt fetched.
    */
-  get unsavedBytes(): number {
+  get unsaved(): { readonly bytes: number; readonly leftBytes: number } {
     const others = [...this.#layers.values()].filter((layer) => layer !== this.#current);
-    if (this.#current === undefined || others.some(isUnverified)) return 0;
-    return Math.max(0, this.#current.lastBytes - (this.#current.foundBytes ?? this.#current.lastBytes));
+    if (this.#current === undefined || others.some(isUnverified)) return { bytes: 0, leftBytes: 0 };
+    const { lastBytes, foundBytes, totalBytes } = this.#current;
+    return { bytes: Math.max(0, lastBytes - (foundBytes ?? lastBytes)), leftBytes: totalBytes - lastBytes };
+  }
+
+  /**
+   * Layers that this pull fetched, and whose end Ollama did not see in the last attempt: it found them whole, and takes
+   * them for verified.
+   */
+  get unverified(): string[] {
+    const found = [...this.#layers].filter(([, { fetched, foundBytes, totalBytes }]) => {
+      return fetched && foundBytes !== null && foundBytes >= totalBytes;
+    });
+    return found.map(([digest]) => digest);
   }
 
   /** What to note, for the next process. */

@@ -74,6 +74,13 @@ export function ollamaFailure({ action, url }: Asked, text: string, code?: Error
   });
 }
 
+/** The error for a layer that Ollama took for whole and right, and that is not: it means what Ollama's own finding does. */
+export function wrongBytesFailure(model: string, digest: string): CourierError {
+  const message = `Cannot pull ${JSON.stringify(model)}: digest mismatch: other bytes than those of ${readable(digest)}`;
+  const meaning = MEANINGS.find(({ text }) => text.test(message));
+  return new CourierError("unavailable", message, { hint: meaning?.hint, cause: meaning });
+}
+
 /** What another attempt can do about this failure of a pull. */
 export function retryOf({ code, cause }: CourierError): Retry {
   const meaning = MEANINGS.find((candidate) => candidate === cause);

@@ -1,13 +1,15 @@
 // One pull until it is done or cannot be: attempts with growing pauses between them, and progress saved on the way.
-// Imports the Ollama module and what its failures mean, clock, errors.
+// Imports the Ollama module and what its failures mean, what lies on disk, clock, errors.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
 import type { Ollama } from "./ollama.ts";
 import type { PullProgress, PullTracker } from "./ollama_progress.ts";
-import { retryOf } from "./ollama_texts.ts";
+import { retryOf, wrongBytesFailure } from "./ollama_texts.ts";
+import type { PulledBlobs } from "./pulled_blobs.ts";
 
 export interface PatientPullOptions {
-  readonly ollama: Pick<Ollama, "pullModel">;
+  readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
+  readonly blobs: Pick<PulledBlobs, "wrong">;
   readonly clock: Clock;
   readonly model: string;
   readonly tracker: PullTracker;
@@ -15,7 +17,9 @@ export interface PatientPullOptions {
   readonly patienceMs: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PullProgress) => void;
-  /** It failed and is tried again after a pause. @param note for people */
+  /** It failed and waits. @param note why and how long, for people */
+  readonly onPause: (note: string) => void;
+  /** It is tried again after a pause. @param note why, for people */
   readonly onRetry: (note: string) => void;
   /** What a failure left to say is over. */
   readonly onRecovery: () => void;
@@ -37,6 +41,8 @@ const SAVE_SHARE = 0.06;
 const SAVE_AFTER_MS = 1000;
 const SAVE_BY_MS = 20 * 60_000;
 const SAVED_PAUSE_MS = 250;
+/** Ollama sees within half a second that a connection is closed; with room for what comes in bursts. */
+const CLOSES_WITHIN_MS = 3000;
 
 export class PatientPull {
   readonly #options: PatientPullOptions;
@@ -54,7 +60,7 @@ export class PatientPull {
   }
 
   /**
-   * Resolves when Ollama reported success.
+   * Resolves when Ollama reported success, and what it did not verify is right as far as it can be read.
    * @throws CourierError `cancelled` when the signal aborts; what cannot be mended by trying again, at once; otherwise the
    * last failure, when its time is over
    */
@@ -79,14 +85,28 @@ export class PatientPull {
         tracker,
         onProgress: (progress) => {
           this.#note(progress);
-          if (isWorthSaving(progress, tracker.unsavedBytes, clock.monotonic() - beganAtMs)) saving.abort();
+          if (isWorthSaving(progress, tracker.unsaved, clock.monotonic() - beganAtMs)) saving.abort();
         },
       });
+      await this.#verify();
       return "done";
     } catch (error) {
       if (signal.aborted) throw error;
       return saving.signal.aborted ? "saved" : asCourierError(error);
     }
+  }
+
+  /**
+   * Ollama verifies what its last pull fetched. What an interrupted one had finished is read here; when it is wrong, the
+   * model is deleted, which is how Ollama forgets a blob.
+   */
+  async #verify(): Promise<void> {
+    const { ollama, blobs, model, tracker, signal } = this.#options;
+    const [wrong] = await blobs.wrong(tracker.unverified, signal);
+    if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
+    if (wrong === undefined) return;
+    await ollama.deleteModel(model);
+    throw wrongBytesFailure(model, wrong);
   }
 
   #note(progress: PullProgress): void {
@@ -106,7 +126,7 @@ export class PatientPull {
 
   /** Waits before the next attempt. @throws CourierError when there is none to be made */
   async #pauseAfter(failure: CourierError): Promise<void> {
-    const { clock, signal, patienceMs, onRetry } = this.#options;
+    const { clock, signal, patienceMs, onPause, onRetry } = this.#options;
     const idleMs = clock.monotonic() - this.#cameOnAtMs;
     const retry = retryOf(failure);
     if (retry === "never") throw failure;
@@ -120,14 +140,22 @@ export class PatientPull {
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS, patienceMs - idleMs);
     this.#failures += 1;
     this.#hasTrouble = true;
-    onRetry(`waiting ${durationText(pauseMs)} after: ${reasonOf(failure)}`);
+    onPause(`waiting ${durationText(pauseMs)} after: ${reasonOf(failure)}`);
     await clock.sleep(pauseMs, signal);
+    if (!signal.aborted) onRetry(`trying again after: ${reasonOf(failure)}`);
   }
 }
 
-function isWorthSaving({ phase, totalBytes }: PullProgress, unsavedBytes: number, ageMs: number): boolean {
-  if (phase !== "downloading" || totalBytes === null || unsavedBytes === 0 || ageMs < SAVE_AFTER_MS) return false;
-  return unsavedBytes >= totalBytes * SAVE_SHARE || ageMs >= SAVE_BY_MS;
+/** Never shortly before a layer is whole: one that gets whole while its connection closes is believed, not verified. */
+function isWorthSaving(
+  { phase, totalBytes }: PullProgress,
+  { bytes, leftBytes }: PullTracker["unsaved"],
+  ageMs: number,
+): boolean {
+  if (phase !== "downloading" || totalBytes === null || bytes === 0 || ageMs < SAVE_AFTER_MS) return false;
+  const share = totalBytes * SAVE_SHARE;
+  if (leftBytes < Math.max(share, (bytes / ageMs) * CLOSES_WITHIN_MS)) return false;
+  return bytes >= share || ageMs >= SAVE_BY_MS;
 }
 
 function reworded({ code, message, hint, cause }: CourierError, addition: string): CourierError {

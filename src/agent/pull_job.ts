@@ -9,8 +9,8 @@ import type { KeptJob } from "./kept_job.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama } from "./ollama.ts";
 import { type PullProgress, PullTracker } from "./ollama_progress.ts";
-import type { Partials, Stopped } from "./partials.ts";
 import { PatientPull } from "./patient_pull.ts";
+import type { PulledBlobs, Stopped } from "./pulled_blobs.ts";
 
 /** What is known of a pull before its first byte. */
 export interface Foreseen {
@@ -21,9 +21,9 @@ export interface Foreseen {
 }
 
 export interface PullJobParts {
-  readonly ollama: Pick<Ollama, "pullModel">;
+  readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly ledger: Pick<Ledger, "keepJob">;
-  readonly partials: Pick<Partials, "bytes" | "untilStopped">;
+  readonly blobs: Pick<PulledBlobs, "bytes" | "untilStopped" | "wrong">;
   readonly clock: Clock;
   readonly log: Log;
   /** How long a pull is tried without a new byte. */
@@ -126,20 +126,22 @@ export class PullJob {
   }
 
   async #pull(): Promise<void> {
-    const { foresee, ollama, clock, patienceMs } = this.#parts;
+    const { foresee, ollama, blobs, clock, patienceMs } = this.#parts;
     const { signal } = this.#controller;
     const { model } = this.#job;
     this.foresee(await foresee(model, { force: this.#force, signal }));
     this.#update(this.#progress.fields, "progress");
     await new PatientPull({
       ollama,
+      blobs,
       clock,
       model,
       tracker: this.#tracker,
       patienceMs,
       signal,
       onProgress: (progress) => this.#noteProgress(progress),
-      onRetry: (text) => this.#noteRetry(text),
+      onPause: (text) => this.#notePause(text),
+      onRetry: (text) => this.#update({ note: text, retries: (this.#job.retries ?? 0) + 1 }, "progress"),
       onRecovery: () => this.#update({ note: this.#foreseenNote }, "progress"),
     }).run();
   }
@@ -150,11 +152,10 @@ export class PullJob {
     this.#update(fields, fields.state === this.#job.state ? "progress" : "state");
   }
 
-  #noteRetry(note: string): void {
-    const { log } = this.#parts;
+  #notePause(note: string): void {
     const { id, model, retries = 0 } = this.#job;
-    log.warn({ job: id, model, retries: retries + 1 }, `Pull interrupted: ${note}`);
-    this.#update({ note, retries: retries + 1 }, "progress");
+    this.#parts.log.warn({ job: id, model, retries }, `Pull interrupted: ${note}`);
+    this.#update({ note }, "progress");
   }
 
   /** What stands still gets slower, though nothing tells so. */
@@ -191,10 +192,10 @@ export class PullJob {
 
   /** `cancelled` is said when Ollama was seen to have stopped. */
   async #untilStopped(): Promise<Stopped | "nothing"> {
-    const { partials, clock } = this.#parts;
+    const { blobs, clock } = this.#parts;
     const digests = this.#fetchedDigests();
     if (digests.length === 0) return "nothing";
-    const stopped = await partials.untilStopped(digests);
+    const stopped = await blobs.untilStopped(digests);
     if (stopped === "unseen") await clock.sleep(UNSEEN_GRACE_MS);
     return stopped;
   }
@@ -211,7 +212,7 @@ export class PullJob {
   }
 
   #remainingBytes(): number | null {
-    return this.#parts.partials.bytes(this.#fetchedDigests());
+    return this.#parts.blobs.bytes(this.#fetchedDigests());
   }
 
   #fetchedDigests(): string[] {

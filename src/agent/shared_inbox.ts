@@ -1,5 +1,5 @@
 // Which agent serves the shared inbox: decided by each from the state documents alone.
-// Imports the seam, protocol, clock.
+// Imports the seam's types, protocol, clock.
 import type { Clock } from "../clock.ts";
 import { LIMITS, OLD_SERVICE_AGENT, State, StateV1 } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
@@ -11,6 +11,7 @@ export interface Candidate {
   /** What it takes: an agent that can note nothing serves lists, where no other can serve. */
   readonly serves: "all" | "reading" | "nothing";
   readonly ollamaReachable: boolean;
+  readonly isServing: boolean;
 }
 
 /**
@@ -39,29 +40,52 @@ interface Sighting {
 
 /** Watches the documents of the others by their content moving. */
 export class SharedInboxElection {
-  readonly #transport: Transport;
+  readonly #transport: Pick<Transport, "now">;
   readonly #clock: Clock;
   readonly #sightings = new Map<string, Sighting>();
+  /** Another agent, which served when all documents were read last. */
+  #server: string | null = null;
 
-  constructor(transport: Transport, clock: Clock) {
+  constructor(transport: Pick<Transport, "now">, clock: Clock) {
     this.#transport = transport;
     this.#clock = clock;
   }
 
   /**
-   * Whether this agent is the one, by the documents as they are now.
-   * @param me this agent as it would publish itself
-   * @throws CourierError `unavailable` when they cannot be read
+   * Whose documents decide now. Who serves reads all of them, and gives way; the others look only whether it still does:
+   * with dozens of agents on a file server each would else read dozens.
    */
-  async serves(me: Candidate): Promise<boolean> {
-    if (me.mode === "off" || me.serves === "nothing") return false;
-    for (const record of await this.#transport.readStates()) if (record.agent !== me.agent) this.#see(record);
+  wanted(me: Candidate): "all" | readonly string[] {
+    if (mayNotServe(me)) return [];
+    return this.#server === null ? "all" : [this.#server];
+  }
+
+  /**
+   * Whether this agent is the one.
+   * @param me this agent as it would publish itself
+   * @param records the documents that were `wanted`, as they are now
+   * @returns null when these do not decide it any more: all documents do
+   */
+  serves(me: Candidate, records: readonly StateRecord[]): boolean | null {
+    if (mayNotServe(me)) return false;
+    for (const record of records) if (record.agent !== me.agent) this.#see(record);
+    const live = this.#live();
+    if (this.#server !== null) {
+      if (live.some((other) => other?.agent === this.#server && servesWell(other))) return false;
+      this.#server = null;
+      return null;
+    }
+    const others = live.filter((candidate) => candidate !== null);
+    const chosen = chooseServer([...others, me], others.length < live.length);
+    this.#server = others.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
+    return chosen === me.agent;
+  }
+
+  #live(): (Candidate | null)[] {
     const sinceMs = this.#clock.monotonic() - LIMITS.silentMs;
-    const live = [...this.#sightings.values()]
+    return [...this.#sightings.values()]
       .filter(({ movedAtMs }) => movedAtMs > sinceMs)
       .map(({ candidate }) => candidate);
-    const others = live.filter((candidate) => candidate !== null);
-    return chooseServer([...others, me], others.length < live.length) === me.agent;
   }
 
   #see(record: StateRecord): void {
@@ -74,6 +98,15 @@ export class SharedInboxElection {
   }
 }
 
+function mayNotServe({ mode, serves }: Candidate): boolean {
+  return mode === "off" || serves === "nothing";
+}
+
+/** No other could do better, but one that is chosen before it: and to that one it gives way by itself. */
+function servesWell({ isServing, serves, ollamaReachable }: Candidate): boolean {
+  return isServing && serves === "all" && ollamaReachable;
+}
+
 /** Null for an old service; undefined for what is no document of either. */
 function readCandidate(agent: string, text: string): Candidate | null | undefined {
   const document = parse(text);
@@ -84,7 +117,7 @@ function readCandidate(agent: string, text: string): Candidate | null | undefine
   if (state.agent !== agent) return undefined;
   const { shared_inbox: mode, status, reading_only: readingOnly, ollama } = state;
   const serves = status === "running" ? "all" : status === "degraded" && readingOnly === true ? "reading" : "nothing";
-  return { agent, mode, serves, ollamaReachable: ollama.reachable };
+  return { agent, mode, serves, ollamaReachable: ollama.reachable, isServing: state.serves_shared_inbox };
 }
 
 function parse(text: string): unknown {

@@ -3,7 +3,7 @@
 import { type Clock, isoTime } from "../clock.ts";
 import type { Outage } from "../outage.ts";
 import { LIMITS, type State } from "../protocol.ts";
-import type { Transport } from "../transport.ts";
+import type { StateRecord, Transport } from "../transport.ts";
 import { conflictingState, type Identity } from "./identity.ts";
 
 /** The parts that others know; the rest is the publisher's. */
@@ -28,6 +28,8 @@ export interface StatePublisherOptions {
   readonly clock: Clock;
   readonly outage: Outage;
   readonly parts: () => StateParts;
+  /** Called every 5 s, right before the document is published: when another writes it too, its own lies there then. Never rejects. */
+  readonly look: () => Promise<void>;
   /** Another process publishes under this name (its host), or no longer does (null). */
   readonly conflict: (otherHost: string | null) => void;
 }
@@ -53,10 +55,11 @@ export class StatePublisher {
 
   /** Publishes every 5 s, looking first whether the document is still ours; resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#options.look();
     while (!signal.aborted) {
       await this.#options.clock.sleep(LIMITS.stateIntervalMs, signal);
       if (signal.aborted) return;
-      await this.#lookForConflict();
+      await this.#options.look();
       await this.publish();
     }
   }
@@ -84,6 +87,21 @@ export class StatePublisher {
   changed(what: "state" | "progress"): void {
     if (what === "state") void this.publish();
     else if (!this.#progressIsDue) void this.#publishProgress();
+  }
+
+  /** Judges the document that lies under our name: is it still ours? Null: there is none. */
+  see(record: StateRecord | null): void {
+    const { identity, clock, conflict } = this.#options;
+    // Before our first publication what lies there may be our own, from before a crash.
+    if (this.#publishedAtMs === -Infinity) return;
+    const other = conflictingState(record, identity);
+    if (other !== null) {
+      this.#conflictAtMs = clock.monotonic();
+      conflict(other.host);
+    } else if (this.#conflictAtMs !== undefined && clock.monotonic() - this.#conflictAtMs >= CONFLICT_OVER_MS) {
+      this.#conflictAtMs = undefined;
+      conflict(null);
+    }
   }
 
   /** Publishes nothing more by itself; `publish()` still works. */
@@ -134,22 +152,6 @@ export class StatePublisher {
       job_count: own.jobs.length,
       truncated: [],
     });
-  }
-
-  async #lookForConflict(): Promise<void> {
-    const { transport, identity, clock, conflict } = this.#options;
-    // Before our first publication what lies there may be our own, from before a crash.
-    if (this.#publishedAtMs === -Infinity) return;
-    // Not readable now: publishing will say so.
-    const record = await transport.readState(identity.agent).catch(() => null);
-    const other = conflictingState(record, identity);
-    if (other !== null) {
-      this.#conflictAtMs = clock.monotonic();
-      conflict(other.host);
-    } else if (this.#conflictAtMs !== undefined && clock.monotonic() - this.#conflictAtMs >= CONFLICT_OVER_MS) {
-      this.#conflictAtMs = undefined;
-      conflict(null);
-    }
   }
 }
 

@@ -47,7 +47,10 @@ const SHOWN_AFTER_MS = 1000;
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #lanes = new Lanes();
-  readonly #underWay = new Map<string, { readonly command: string; readonly startedAtMs: number }>();
+  readonly #underWay = new Map<
+    string,
+    { readonly command: string; readonly startedAt: string; readonly begunMs: number }
+  >();
   /** Ends the wait for old files to be old enough: the next start goes on with them. */
   readonly #resting = new AbortController();
   /** Ends what waits for the transport. */
@@ -83,13 +86,9 @@ export class Worker {
 
   /** The commands under way for over 1 s. */
   get commands(): State["commands"] {
-    const beforeMs = this.#options.clock.now() - SHOWN_AFTER_MS;
-    const shown = [...this.#underWay].filter(([, { startedAtMs }]) => startedAtMs <= beforeMs);
-    return shown.map(([command_id, { command, startedAtMs }]) => ({
-      command_id,
-      command,
-      started_at: isoTime(startedAtMs),
-    }));
+    const beforeMs = this.#options.clock.monotonic() - SHOWN_AFTER_MS;
+    const shown = [...this.#underWay].filter(([, { begunMs }]) => begunMs <= beforeMs);
+    return shown.map(([command_id, { command, startedAt }]) => ({ command_id, command, started_at: startedAt }));
   }
 
   /** Takes one delivery; its outcome is its answer. What is in hand already is not taken again. */
@@ -174,7 +173,7 @@ export class Worker {
   }
 
   async #change(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const { ledger, clock, publishState } = this.#options;
+    const { transport, ledger, publishState } = this.#options;
     const known = ledger.read(command.ledgerKey);
     let text = known?.response ?? null;
     if (text === null) {
@@ -182,8 +181,8 @@ export class Worker {
       if (reason !== null) return await this.#refuse(delivery, { ...command, error: reason });
       // Its sender may have taken it back while it waited its turn.
       if (known === null && !(await this.#isUnchanged(delivery))) return false;
-      ledger.start(command.ledgerKey, clock.now());
-      text = JSON.stringify(await this.#run(command, known?.noted_at_ms ?? null));
+      ledger.start(command.ledgerKey, transport.now());
+      text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
       this.#record(command.ledgerKey, text);
       await publishState();
     }
@@ -213,12 +212,18 @@ export class Worker {
 
   /** What is done is done: an answer that cannot be recorded is given all the same. */
   #record(key: string, text: string): void {
-    const { ledger, clock, log } = this.#options;
+    const { transport, ledger, log } = this.#options;
     try {
-      ledger.respond(key, text, clock.now());
+      ledger.respond(key, text, transport.now());
     } catch (error) {
       log.error({ error }, "Cannot record an answer");
     }
+  }
+
+  /** When a command's run began before, by the box's clock: jobs go by that one. */
+  #boxTimeMs(known: LedgerEntry | null): number | null {
+    const { clock, transport } = this.#options;
+    return known === null ? null : known.noted_at_ms + clock.now() - transport.now();
   }
 
   async #run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Response> {
@@ -226,12 +231,12 @@ export class Worker {
     const { verb, model, answerTo } = command;
     const id = answerTo.ids[0] ?? "";
     const fields = { id, command: verb, ...(model === null ? {} : { model }) };
-    const startedMs = clock.monotonic();
-    this.#underWay.set(id, { command: verb, startedAtMs: clock.now() });
+    const begunMs = clock.monotonic();
+    this.#underWay.set(id, { command: verb, startedAt: isoTime(clock.now()), begunMs });
     try {
       const result = await run(command, resumedSinceMs);
       log[VERBS[verb].changing ? "info" : "debug"](
-        { ...fields, ms: Math.round(clock.monotonic() - startedMs) },
+        { ...fields, ms: Math.round(clock.monotonic() - begunMs) },
         "Command done",
       );
       return success(result, identity, answerTo, clock);

@@ -1,10 +1,10 @@
-// The verbs about agents themselves: agents, ping. Imports courier's views and documents, and the client's output.
+// gpuctl agents. Imports courier's views and documents, and the client's output.
 
+import { CLOCK_OFF_MS } from "../clock.ts";
 import { agentsDocument } from "../courier/documents.ts";
-import { type AgentView, describeView, isPresent } from "../courier/fleet.ts";
-import { formatAgo, formatBytes, formatDuration } from "../format.ts";
+import { type AgentView, describeView } from "../courier/fleet.ts";
+import { formatAgo, formatBytes, formatDuration, formatOffset } from "../format.ts";
 import { isEnded } from "../protocol.ts";
-import { askEach, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";
 
@@ -36,27 +36,6 @@ export async function listAgents(session: Session): Promise<number> {
   return 0;
 }
 
-/** `gpuctl ping` */
-export async function pingAgents(session: Session): Promise<number> {
-  const { courier, printer, agents, io } = session;
-  const views = agents === undefined ? (await courier.choose("all")).filter(isPresent) : await courier.choose(agents);
-  const outcomes = await askEach(views, async (agent) => await courier.ping(agent, { signal: io.signal }));
-  if (printer.json) {
-    const entries = outcomes.map(({ agent, answer, error }) =>
-      answer === undefined
-        ? { agent, rtt_ms: null, code: error?.code, error: error?.message }
-        : { agent, rtt_ms: Math.round(answer * 1000) / 1000 },
-    );
-    printer.document({ agents: entries });
-  } else {
-    printOutcomes(session, outcomes, "ROUND TRIP", (rttMs) => `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms`);
-  }
-  return exitStatus(
-    outcomes.map(({ error }) => error?.code ?? null),
-    io.signal,
-  );
-}
-
 function agentRow(view: AgentView, nowMs: number): string[] {
   const { agent, state, oldState } = view;
   const status = statusText(view, nowMs);
@@ -78,5 +57,12 @@ function agentRow(view: AgentView, nowMs: number): string[] {
 function statusText(view: AgentView, nowMs: number): string {
   if (view.reason === "silent") return `silent for ${formatDuration(view.silentMs / 1000)}`;
   if (view.reason === "stopped") return `stopped ${formatAgo(view.lastSeenAt, nowMs)}`;
-  return view.reason === null ? "online" : `online, ${describeView(view)}`;
+  const parts = ["online", ...(view.reason === null ? [] : [describeView(view)]), ...clockText(view)];
+  return parts.join(", ");
+}
+
+/** Said only of a clock that is off so far that the times which the agent tells mislead. */
+function clockText({ state }: AgentView): string[] {
+  const offsetMs = state?.clock_offset_ms ?? 0;
+  return Math.abs(offsetMs) < CLOCK_OFF_MS ? [] : [`its clock ${formatOffset(offsetMs)}`];
 }

@@ -1,7 +1,7 @@
 // The verb jobs with --watch: goes on showing what jobs do, until Ctrl-C. Imports courier, errors, and the client's output.
 import { asCourierError, ERROR_CODES } from "../errors.ts";
 import { isEnded, type Job } from "../protocol.ts";
-import { JOB_COLUMNS, jobRows } from "./jobs.ts";
+import { boxClock, JOB_COLUMNS, jobRows } from "./jobs.ts";
 import { noteUnavailable } from "./models.ts";
 import { JsonProgress, LineProgress, type Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
@@ -51,8 +51,8 @@ class TableView implements JobsView {
   }
 
   show(jobs: readonly Job[]): void {
-    const { printer, transport } = this.#session;
-    const rows = jobRows(jobs, transport.now(), true);
+    const { printer, courier, transport } = this.#session;
+    const rows = jobRows(jobs, boxClock(courier, transport), true);
     const shown = JSON.stringify(rows);
     if (shown !== this.#shown) printer.redrawTable(JOB_COLUMNS, rows);
     this.#shown = shown;

@@ -3,6 +3,7 @@ import { runningDocument, unloadedDocument } from "../courier/verb_documents.ts"
 import { formatBytes, formatUntil } from "../format.ts";
 import { normalModelName } from "../model_name.ts";
 import type { RunningModel } from "../protocol.ts";
+import { boxClock } from "./jobs.ts";
 import { noteUnavailable } from "./models.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
@@ -24,12 +25,13 @@ export async function listRunning(session: Session, { fresh }: { readonly fresh:
     printer.document(runningDocument(found));
     return 0;
   }
+  const nowMs = boxClock(courier, transport);
   const rows = found.running.map((model) => [
     model.name,
     model.agent,
     formatBytes(model.size),
     processorText(model),
-    formatUntil(model.expires_at, transport.now()),
+    formatUntil(model.expires_at, nowMs(model.agent)),
   ]);
   if (rows.length > 0) printer.table(RUNNING_COLUMNS, rows);
   else printer.note("No model is in memory");

@@ -29,11 +29,11 @@ export async function listModels(session: Session, { fresh }: { readonly fresh: 
     return 0;
   }
   const nowMs = transport.now();
-  const rows = found.models.map(({ name, digest, size, modified_at, agents: holders }) => [
+  const rows = found.models.map(({ name, digest, size, modified_at, clockOffsetMs, agents: holders }) => [
     name,
     digest.slice(0, SHORT_DIGEST_CHARS),
     formatBytes(size),
-    formatAgo(modified_at, nowMs),
+    formatAgo(modified_at, nowMs - clockOffsetMs),
     holders.join(", "),
   ]);
   if (rows.length > 0) printer.table(MODEL_COLUMNS, rows);

@@ -1,8 +1,8 @@
 // The verb show: one model of one agent. Imports courier, its documents, model names, and the client's output.
 import { modelsDocument } from "../courier/documents.ts";
 import type { AgentView } from "../courier/fleet.ts";
+import type { FleetModel } from "../courier/models.ts";
 import { shownDocument } from "../courier/verb_documents.ts";
-import type { ShownDocument } from "../courier/verb_schemas.ts";
 import { CourierError } from "../errors.ts";
 import { formatAgo, formatBytes } from "../format.ts";
 import { normalModelName, sameModel } from "../model_name.ts";
@@ -17,12 +17,13 @@ export async function showModel(session: Session, model: string): Promise<number
   const { courier, printer, transport, io } = session;
   const name = normalModelName(model);
   const agent = await chooseHolder(session, name);
-  const { models } = modelsDocument(await courier.listModels([agent], { signal: io.signal }));
+  const { models } = await courier.listModels([agent], { signal: io.signal });
   const listed = models.find((candidate) => sameModel(candidate.name, name));
   if (listed === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
   const show = await courier.showModel(agent, name, { signal: io.signal });
-  if (printer.json) printer.document(shownDocument(listed, show));
-  else printer.text(sections(listed, show, transport.now()));
+  const [document] = modelsDocument({ models: [listed], unavailable: [] }).models;
+  if (printer.json && document !== undefined) printer.document(shownDocument(document, show));
+  else printer.text(sections(listed, show, transport.now() - listed.clockOffsetMs));
   return 0;
 }
 
@@ -52,7 +53,7 @@ function digestOf({ state }: AgentView, name: string): string | undefined {
   return state?.models?.find((model) => sameModel(model.name, name))?.digest;
 }
 
-function sections(listed: ShownDocument | Omit<ShownDocument, "show">, show: ModelDetails, nowMs: number): string {
+function sections(listed: FleetModel, show: ModelDetails, nowMs: number): string {
   const { details = {}, capabilities = [], parameters = "", license = "", model_info: info = {} } = show;
   const architecture = text(info["general.architecture"]) || text(details["family"]);
   const own = (key: string): string => text(info[`${architecture}.${key}`]);

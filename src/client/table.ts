@@ -4,7 +4,7 @@ import Table from "cli-table3";
 export interface Column {
   readonly title: string;
   readonly align?: "left" | "right";
-  /** May be wrapped when the table is wider than the terminal; the last such column gives way first. */
+  /** May be wrapped when the table is wider than the terminal; the widest such column gives way first. */
   readonly flexible?: boolean;
 }
 
@@ -46,11 +46,11 @@ function fitWidths(columns: readonly Column[], rows: readonly (readonly string[]
     rows.reduce((widest, row) => Math.max(widest, Bun.stringWidth(row[index] ?? "")), title.length),
   );
   let excess = widths.reduce((sum, each) => sum + each + GAP, -GAP) - width;
-  for (let index = columns.length - 1; index >= 0 && excess > 0; index--) {
-    const natural = widths[index] ?? 0;
-    if (columns[index]?.flexible !== true || natural <= MIN_FLEXIBLE) continue;
-    widths[index] = Math.max(MIN_FLEXIBLE, natural - excess);
-    excess -= natural - (widths[index] ?? 0);
+  for (; excess > 0; excess--) {
+    const mayGive = columns.map(({ flexible }, index) => (flexible === true ? (widths[index] ?? 0) : 0));
+    const widest = Math.max(...mayGive);
+    if (widest <= MIN_FLEXIBLE) break;
+    widths[mayGive.lastIndexOf(widest)] = widest - 1;
   }
   return widths;
 }

@@ -1,6 +1,6 @@
 // gpuctl's verbs: their arguments, their help, and what each runs. Imports the flags and the verbs' own files.
-import { flag } from "../config.ts";
-import { listAgents, pingAgents } from "./agents.ts";
+import { flag, parse } from "../config.ts";
+import { listAgents } from "./agents.ts";
 import { examples, type Program, type Run } from "./base_command.ts";
 import { cancelJobs } from "./cancel.ts";
 import { runDoctor } from "./doctor.ts";
@@ -8,6 +8,7 @@ import { watchJobs } from "./job_watch.ts";
 import { listJobs } from "./jobs.ts";
 import { listRunning, unloadModel } from "./memory.ts";
 import { copyModel, listModels, removeModel } from "./models.ts";
+import { pingAgents } from "./ping.ts";
 import { pullModel } from "./pull.ts";
 import { showModel } from "./show.ts";
 
@@ -19,9 +20,17 @@ export function addAgentVerbs(program: Program, run: Run): void {
     .action(async () => await run(listAgents));
   program
     .command("ping")
-    .description("Measure how long each agent takes to answer.")
-    .addHelpText("after", examples("ping", "ping --agent gpu-1 --timeout 5"))
-    .action(async () => await run(pingAgents));
+    .description(
+      "Measure how long each agent takes to answer. With --count or --interval again\n" +
+        "and again, with a summary at the end; Ctrl-C ends it.",
+    )
+    .addOption(flag("--count <n>", "how often; alone: once a second").argParser(parse.count))
+    .addOption(flag("--interval <seconds>", "from one ping to the next; alone: until Ctrl-C").argParser(parse.seconds))
+    .addHelpText("after", examples("ping", "ping --agent gpu-1 --timeout 5", "ping --count 10 --interval 0.5"))
+    .action(async ({ count, interval }) => {
+      const intervalMs = interval === undefined ? undefined : interval * 1000;
+      await run(async (session) => await pingAgents(session, { count, intervalMs }));
+    });
 }
 
 export function addModelVerbs(program: Program, run: Run): void {

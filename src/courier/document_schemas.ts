@@ -17,6 +17,8 @@ export const AgentDocument = z
     /** Queued or under way. */
     job_count: z.int().nonnegative().nullable(),
     disk: Disk.nullable(),
+    /** The share's clock minus the box's. */
+    clock_offset_ms: z.number().nullable(),
   })
   .meta({ id: "Agent", description: "One agent, in short. Null: not known, as most is of an old service." });
 export type AgentDocument = z.infer<typeof AgentDocument>;

@@ -28,6 +28,7 @@ export function agentDocument({ agent, online, reason, lastSeenAt, state, oldSta
     model_count: state?.model_count ?? null,
     job_count: state?.jobs.filter((job) => !isEnded(job)).length ?? null,
     disk: state?.disk ?? null,
+    clock_offset_ms: state?.clock_offset_ms ?? null,
   };
 }
 

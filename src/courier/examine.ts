@@ -48,11 +48,8 @@ function checkAgent(view: AgentView): Check {
   if (reason === "silent")
     return check.failed(text, "Is the box up, is the share mounted there? Gone for good: remove its state and inbox");
   if (reason === "degraded") {
-    const readingOnly = state.reading_only === true;
-    return check.failed(
-      text,
-      readingOnly ? "Its log, on its box, says what to do" : "Give one of the two another --name",
-    );
+    const [readingOnly, twoBoxes] = ["On its box: gpu-agent doctor", "Give one of the two another --name"];
+    return check.failed(text, state.reading_only === true ? readingOnly : twoBoxes);
   }
   if (reason === "draining") return check.warning("It was told to stop a moment ago", "Wait");
   const age = (view.silentMs / 1000).toFixed(0);

@@ -41,6 +41,9 @@ export class Fleet {
   readonly #sightings = new Map<string, Sighting>();
   #reading: Promise<readonly AgentView[]> | undefined;
   #last: { readonly views: readonly AgentView[]; readonly atMs: number } | undefined;
+  /** When the last two readings began, on the monotonic clock: what moved since the one before did so after it. */
+  #begunAtMs = Number.NEGATIVE_INFINITY;
+  #begunBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(transport: Transport, clock: Clock) {
     this.#transport = transport;
@@ -66,7 +69,9 @@ export class Fleet {
   }
 
   async #readNow(): Promise<readonly AgentView[]> {
+    const begunAtMs = this.#clock.monotonic();
     const records = await this.#readWhole();
+    [this.#begunBeforeMs, this.#begunAtMs] = [this.#begunAtMs, begunAtMs];
     const present = new Set(records.map(({ agent }) => agent));
     for (const agent of this.#sightings.keys()) if (!present.has(agent)) this.#sightings.delete(agent);
     for (const record of records) this.#see(record);
@@ -99,12 +104,14 @@ export class Fleet {
     // An old service writes in place: what is empty or half just now is one that is writing.
     const parsed = parseState(agent, content.text) ?? (agent === OLD_SERVICE_AGENT ? known : undefined);
     if (parsed === undefined) return;
+    // Its age says when it moved, if the clocks are right; that it was another one at the last reading does in any case.
+    const earliestMs = known === undefined ? Number.NEGATIVE_INFINITY : this.#begunBeforeMs;
     this.#sightings.set(agent, {
       text: content.text,
       state: parsed.state,
       oldState: parsed.oldState,
       movedAtMs: publishedAtMs,
-      movedAtMonotonicMs: this.#clock.monotonic() - ageMs,
+      movedAtMonotonicMs: Math.max(this.#clock.monotonic() - ageMs, earliestMs),
     });
   }
 

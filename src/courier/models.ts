@@ -4,6 +4,8 @@ import type { Code, Model } from "../protocol.ts";
 /** A model of the fleet: one entry per name and digest, with the agents that hold it. */
 export interface FleetModel extends Model {
   readonly agents: readonly string[];
+  /** The transport's clock minus that of the box whose `modified_at` it has. */
+  readonly clockOffsetMs: number;
 }
 
 /** An agent that could not be asked. */
@@ -21,17 +23,20 @@ export interface FleetModels {
 export interface AgentModels {
   readonly agent: string;
   readonly models: readonly Model[];
+  /** The transport's clock minus the box's, where it is known. */
+  readonly clockOffsetMs?: number | undefined;
 }
 
-/** One entry per name and digest, newest first; `modified_at` is the newest of the boxes'. */
+/** One entry per name and digest, newest first; `modified_at` is the newest of the boxes', their clocks allowed for. */
 export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
   const merged = new Map<string, FleetModel>();
-  for (const { agent, models } of held) {
+  for (const { agent, models, clockOffsetMs = 0 } of held) {
     for (const model of models) {
       const key = `${model.name}\0${model.digest}`;
       const known = merged.get(key);
-      const newest = known !== undefined && byNewest(known, model) < 0 ? known : model;
-      merged.set(key, { ...onlyModel(newest), agents: [...(known?.agents ?? []), agent] });
+      const own = { ...onlyModel(model), clockOffsetMs };
+      const newest = known !== undefined && byNewest(known, own) < 0 ? known : own;
+      merged.set(key, { ...newest, agents: [...(known?.agents ?? []), agent] });
     }
   }
   return [...merged.values()].toSorted(byNewest);
@@ -48,12 +53,14 @@ function onlyModel({ name, size, modified_at, digest }: Model): Model {
   return { name, size, modified_at, digest };
 }
 
+type Dated = Model & { readonly clockOffsetMs?: number };
+
 /** Ollama writes nanoseconds and zones, so instants are compared, not texts. */
-function byNewest(a: Model, b: Model): number {
-  return instant(b.modified_at) - instant(a.modified_at) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+function byNewest(a: Dated, b: Dated): number {
+  return instantOf(b) - instantOf(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 }
 
-function instant(text: string): number {
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? 0 : ms;
+function instantOf({ modified_at, clockOffsetMs = 0 }: Dated): number {
+  const ms = Date.parse(modified_at);
+  return Number.isNaN(ms) ? 0 : ms + clockOffsetMs;
 }

@@ -75,6 +75,7 @@ test("it refuses a bad command line with a hint and status 64", async () => {
     ["--name", "Not_A_Name"],
     ["--ollama", "ftp://x"],
     ["--list-ttl", "0"],
+    ["--share", ""],
   ]) {
     const { status, stderr } = await site.run("agent.ts", [
       "--share",

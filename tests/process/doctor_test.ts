@@ -71,7 +71,23 @@ describe("gpu-agent doctor", () => {
       message: 'Cannot use "No" as the agent\'s name',
     });
     expect(named(finished, "ledger")).toMatchObject({ result: "failed" });
-    expect(named(finished, "ledger").message).toContain("ledger.db cannot be read: SQLITE_NOTADB");
+    expect(named(finished, "ledger").message).toContain("ledger.db is corrupt: SQLITE_NOTADB");
+  });
+
+  test("says that a corrupt ledger was set aside, and that all is well after the restart", async () => {
+    const dir = join(site.dir, "agent-gpu-1");
+    mkdirSync(dir);
+    writeFileSync(join(dir, "ledger.db"), "no database, ".repeat(1_000));
+    const first = await site.agent("gpu-1", NO_OLLAMA);
+    const finished = await agentDoctor("gpu-1", NO_OLLAMA, "--json");
+    expect(named(finished, "ledger").message).toContain("set aside as");
+    expect(named(finished, "agent")).toMatchObject({ result: "failed", hint: "On its box: gpu-agent doctor" });
+    expect(await first.stop()).toBe(0);
+    // On a real share the clock has fractions.
+    const next = await site.agent("gpu-1", NO_OLLAMA);
+    expect(named(await agentDoctor("gpu-1", NO_OLLAMA, "--json"), "ledger").result).toBe("ok");
+    await until(() => site.state("gpu-1")["status"] === "running", "it serves changing verbs");
+    expect(next.log).not.toContain("Only reading verbs");
   });
 
   test("says that the share is not what it was", async () => {
@@ -113,7 +129,7 @@ describe("gpuctl doctor", () => {
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^✓ ping gpu-1: Each sees the other's files: \d+(?:\.\d)? ms there and back$/m);
     // The agent removes the ping once it is answered.
-    await until(() => Bun.deepEquals(lying(), before));
+    await until(() => Bun.deepEquals(lying(), before), "the share is as it was");
   });
 
   test("says what is wrong with a share that is not there, or not mounted, and makes nothing", async () => {

@@ -68,6 +68,7 @@ export class ProcessSite {
   readonly share = join(this.dir, "share");
   readonly #running: Running[] = [];
   readonly #ollamas: SimulatedOllama[] = [];
+  readonly #stateDirs = new Map<HttpServer, string>();
   #servers = 0;
 
   constructor() {
@@ -127,8 +128,10 @@ export class ProcessSite {
 
   /** Stops a server and starts another one on what it left. */
   async restart(server: HttpServer): Promise<HttpServer> {
+    const stateDir = this.#stateDirs.get(server);
+    if (stateDir === undefined) throw new Error("Not a server of this site");
     await server.process.stop();
-    return await this.#startServer(server.stateDir, server.tokens, []);
+    return await this.#startServer(stateDir, server.tokens, []);
   }
 
   async #startServer(stateDir: string, tokens: HttpServer["tokens"], args: readonly string[]): Promise<HttpServer> {
@@ -136,7 +139,9 @@ export class ProcessSite {
     const running = this.start("server.ts", [...common, ...args]);
     const { url } = await running.logged('"Listening"');
     await running.logged("Reached the share");
-    return new HttpServer(String(url), tokens, running, stateDir);
+    const server = new HttpServer(String(url), tokens, running);
+    this.#stateDirs.set(server, stateDir);
+    return server;
   }
 
   async gpuctl(...args: readonly string[]): Promise<Finished> {
@@ -201,13 +206,11 @@ export class HttpServer {
   readonly url: string;
   readonly tokens: { readonly gp: string; readonly viewer: string };
   readonly process: Running;
-  readonly stateDir: string;
 
-  constructor(url: string, tokens: HttpServer["tokens"], running: Running, stateDir: string) {
+  constructor(url: string, tokens: { readonly gp: string; readonly viewer: string }, running: Running) {
     this.url = url;
     this.tokens = tokens;
     this.process = running;
-    this.stateDir = stateDir;
   }
 
   /** Calls a route as `gp` unless told otherwise. */

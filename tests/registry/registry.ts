@@ -98,6 +98,11 @@ export class Registry {
     return this.#entry(model).served;
   }
 
+  /** Of the model's layers, without its config. */
+  digests(model: string): string[] {
+    return [...this.#entry(model).blobs.keys()];
+  }
+
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#server.closeAllConnections();

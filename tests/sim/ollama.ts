@@ -11,6 +11,8 @@ import { Store } from "./store.ts";
 import { REAL_TIMING, type TransferTiming } from "./transfer.ts";
 
 export interface SimulationOptions {
+  /** An address of this machine to listen on; default 127.0.0.1. */
+  readonly host?: string;
   /** 0, the default: any free one. */
   readonly port?: number;
   readonly version?: string;
@@ -56,6 +58,7 @@ export interface SimulatedOllama {
 export async function startSimulatedOllama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
   const modelsDir = options.modelsDir === undefined ? undefined : new ModelsDir(options.modelsDir);
   const store = new Store(modelsDir);
+  const host = options.host ?? "127.0.0.1";
   const faults = noFaults();
   const catalogue = new Catalogue(options.catalogue ?? DEFAULT_CATALOGUE);
   const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
@@ -72,14 +75,14 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
     modelsDir,
     timing: { ...REAL_TIMING, ...options.timing },
   };
-  const listener = new Listener(parts, options.port ?? 0);
+  const listener = new Listener(parts, host, options.port ?? 0);
   const install = (spec: ModelSpec): void => {
     const manifest = makeManifest(spec);
     store.install(manifest.name, manifest);
   };
   for (const spec of options.installed ?? []) install(spec);
   return {
-    url: `http://127.0.0.1:${listener.port}`,
+    url: `http://${host}:${listener.port}`,
     port: listener.port,
     faults,
     counters,
@@ -99,10 +102,12 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
 class Listener {
   readonly port: number;
   readonly #parts: RouteParts;
+  readonly #host: string;
   #open: { readonly server: Bun.Server<undefined>; readonly stopped: AbortController } | undefined;
 
-  constructor(parts: RouteParts, port: number) {
+  constructor(parts: RouteParts, host: string, port: number) {
     this.#parts = parts;
+    this.#host = host;
     this.port = port;
     this.port = this.open();
   }
@@ -111,7 +116,7 @@ class Listener {
     if (this.#open !== undefined) return this.port;
     const stopped = new AbortController();
     const server = Bun.serve({
-      hostname: "127.0.0.1",
+      hostname: this.#host,
       port: this.port,
       // Bun cuts a silent connection after 10 s unless told otherwise: streams that stall must stay open.
       idleTimeout: 0,

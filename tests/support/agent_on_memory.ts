@@ -96,10 +96,17 @@ export interface RunningAgent {
   readonly transport: Transport;
 }
 
-/** A registry that the box does not reach. */
-const unreachable: AgentOptions["registry"] = {
-  readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
-};
+/** How an agent of a test pulls: one at a time, from registries that the box does not reach itself. */
+export const PULL_OPTIONS: Pick<AgentOptions, "registry" | "diskReserve" | "protect" | "maxPulls" | "pullPatienceMs"> =
+  {
+    registry: {
+      readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
+    },
+    diskReserve: () => 0,
+    protect: [],
+    maxPulls: 1,
+    pullPatienceMs: 86_400_000,
+  };
 
 /** One transport with agents on it, and the platform's side as a raw handle. */
 export class MemorySite {
@@ -151,11 +158,7 @@ export class MemorySite {
       listTtlMs: 60_000,
       changeTtlMs: 86_400_000,
       modelsDir: join(tmpdir(), "gpu-courier-no-models"),
-      registry: unreachable,
-      diskReserve: () => 0,
-      protect: [],
-      maxPulls: 1,
-      pullPatienceMs: 86_400_000,
+      ...PULL_OPTIONS,
       clock: this.clock,
       log: silentLog,
       ...options,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Jobs } from "../../src/agent/jobs.ts";
 import { Ledger } from "../../src/agent/ledger.ts";
 import { Ollama } from "../../src/agent/ollama.ts";
-import { Partials } from "../../src/agent/partials.ts";
+import { PulledBlobs } from "../../src/agent/pulled_blobs.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
 import { isEnded, type Job } from "../../src/protocol.ts";
@@ -104,7 +104,7 @@ export class PullSite {
       agent: "gpu-1",
       ollama: this.ollama,
       ledger: this.#ledger,
-      partials: new Partials(() => modelsDir, clock),
+      blobs: new PulledBlobs(() => modelsDir, clock),
       clock,
       log: silentLog,
       maxPulls: 1,

@@ -14,8 +14,9 @@ import {
 } from "../../src/protocol.ts";
 import type { Delivery, Transport } from "../../src/transport.ts";
 
-/** What the agent says to a command; undefined: nothing at all. */
-export type Answer = (command: CommandV2, agent: ScriptedAgent) => Partial<Response> | undefined;
+type Said = Partial<Response> | undefined;
+/** What the agent says to a command, and when; undefined: nothing at all. */
+export type Answer = (command: CommandV2, agent: ScriptedAgent) => Said | Promise<Said>;
 
 export class ScriptedAgent {
   readonly name: string;
@@ -65,7 +66,7 @@ export class ScriptedAgent {
     if (!("text" in delivery.content)) return;
     const command = CommandV2.parse(JSON.parse(delivery.content.text));
     this.commands.push(command);
-    const answer = this.#answer(command, this);
+    const answer = await this.#answer(command, this);
     if (answer === undefined) return;
     await this.publish();
     const envelope = { version: 2, command_id: command.command_id, agent: this.name, timestamp: isoTime(Date.now()) };

@@ -57,7 +57,7 @@ export class Cure implements Closable {
   /** @returns whether an old backend may wait for the answer to one of them */
   async #lookForCommands(): Promise<boolean> {
     const { fs, layout, time } = this.#share;
-    await this.#share.folder(layout.commands);
+    await this.#share.folder(layout.commands, "read");
     const names = (await fs.readdir(layout.commands.path)).filter((name) => COMMAND_FILES.parse(name) !== null);
     const known = this.#untilMs;
     this.#untilMs = new Map(names.flatMap((name) => [[name, known.get(name)] as const]).filter(isDated));

@@ -23,6 +23,7 @@ import { examineShare } from "./examine.ts";
 import { isDenied, isGone, shareFailure } from "./failures.ts";
 import { readDelivery, watchInbox } from "./inbox.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
+import { learnTime } from "./learn_time.ts";
 import { deliveryKey } from "./letter.ts";
 import { poolPrimitives } from "./network_primitives.ts";
 import { publishFile, sampleTime } from "./publish.ts";
@@ -238,8 +239,9 @@ export class ShareTransport implements Transport {
     try {
       await sampleTime(this.#share);
     } catch (error) {
-      // Who may only read, as gpuctl on somebody else's share may, goes by its own clock.
       if (!isDenied(error)) throw error;
+      // Who may only read, as gpuctl on somebody else's share may.
+      await learnTime(this.#share, this.#states);
     }
   }
 

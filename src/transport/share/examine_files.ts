@@ -11,8 +11,18 @@ import type { Primitives } from "./primitives.ts";
 import { instantMs } from "./share_clock.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const TRIALS = ["create", "exclusive_create", "rename", "link"] as const;
 type Trial = (typeof TRIALS)[number];
+/** What a file system without links says, to a name in a folder where this user could just make another. */
+const WITHOUT_LINKS: ReadonlySet<string> = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"]);
+/** As they follow "Cannot". */
+const ACTIONS: Readonly<Record<Trial, string>> = {
+  create: "make a file",
+  exclusive_create: "make a file that nobody else makes",
+  rename: "rename a file",
+  link: "link a file",
+};
 
 /** What was tried in one folder: how long each took that worked, and why the next did not. */
 interface Tried {
@@ -48,26 +58,26 @@ export async function* examineFiles(ground: Ground, tops: readonly Top[]): Async
 async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried> {
   const tried: Tried = { folder: basename(top.path), tookMs: new Map(), failed: null, offsetMs: null };
   const folder = layout.temporary({ top: top.path, path: top.path });
-  const probe = join(folder, crypto.randomUUID());
-  const [made, moved, linked] = [`${probe}-made`, `${probe}-moved`, `${probe}-linked`];
-  const probes: string[] = [];
+  const [made, moved, linked] = [newProbe(folder), newProbe(folder), newProbe(folder)];
+  const lying = new Set<string>();
   const steps: Readonly<Record<Trial, () => Promise<void>>> = {
     create: async () => {
       if (!top.names.includes(".tmp") || (await realFolder(fs, folder)) === null)
         await makeRealFolder(fs, folder, top.facts);
-      probes.push(made);
       const beforeMs = clock.now();
-      const madeAtMs = await createFile(fs, made, fileMode(top.facts));
+      const file = await fs.open(made, NEW, fileMode(top.facts));
+      lying.add(made);
+      const madeAtMs = await closeProbe(fs, file);
       tried.offsetMs = madeAtMs - (beforeMs + clock.now()) / 2;
     },
     exclusive_create: async () => await requireTaken(fs, made),
     rename: async () => {
-      probes.push(moved);
       await fs.rename(made, moved);
+      lying.delete(made);
+      lying.add(moved);
     },
     link: async () => {
-      probes.push(linked);
-      await requireLink(fs, moved, linked);
+      await requireLink(fs, moved, linked, () => lying.add(linked));
     },
   };
   for (const trial of TRIALS) {
@@ -76,18 +86,21 @@ async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried>
       await steps[trial]();
       tried.tookMs.set(trial, clock.monotonic() - begunMs);
     } catch (error) {
-      const action = trial.replace("_", " ");
-      tried.failed = { trial, error: await shareFailure(error, `try to ${action}`, folder, fs) };
+      tried.failed = { trial, error: await shareFailure(error, ACTIONS[trial], folder, fs) };
       break;
     }
   }
-  for (const path of probes) await remove(fs, path);
+  for (const path of lying) await remove(fs, path);
   return tried;
 }
 
+/** As every file in .tmp is named: one that stays is swept. */
+function newProbe(folder: string): string {
+  return join(folder, crypto.randomUUID());
+}
+
 /** @returns its mtime, in ms */
-async function createFile(fs: Primitives, path: string, mode: number): Promise<number> {
-  const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+async function closeProbe(fs: Primitives, file: number): Promise<number> {
   try {
     return instantMs((await fs.fstat(file)).mtimeNs);
   } finally {
@@ -97,7 +110,7 @@ async function createFile(fs: Primitives, path: string, mode: number): Promise<n
 
 async function requireTaken(fs: Primitives, path: string): Promise<void> {
   try {
-    await fs.close(await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    await fs.close(await fs.open(path, NEW, 0o600));
   } catch (error) {
     if (systemCode(error) === "EEXIST") return;
     throw error;
@@ -107,20 +120,20 @@ async function requireTaken(fs: Primitives, path: string): Promise<void> {
   });
 }
 
-async function requireLink(fs: Primitives, existing: string, path: string): Promise<void> {
+async function requireLink(fs: Primitives, existing: string, path: string, linked: () => void): Promise<void> {
   const hint = "Version 1 pulls and deletes are claimed by links and will fail; all else works";
   try {
     await fs.link(existing, path);
+    linked();
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = systemCode(error) ?? "";
+    if (!WITHOUT_LINKS.has(code)) throw error;
     throw new CourierError("unimplemented", `Cannot link files here: ${code}`, { hint, cause: error });
   }
   const { nlink } = await fs.lstat(existing);
   if (nlink !== 2) throw new CourierError("unimplemented", `A linked file counts ${nlink} names, not 2`, { hint });
 }
 
-/** What is not there any more, or was never made, needs no removing. */
 async function remove(fs: Primitives, path: string): Promise<void> {
   try {
     await fs.unlink(path);

@@ -9,6 +9,7 @@ import { describeAccess, ownership, realFolder } from "./folders.ts";
 import type { Facts } from "./primitives.ts";
 
 const GROUP_BITS = 0o060;
+const GROUP_WRITES = 0o020;
 const WORLD_WRITES = 0o002;
 /** With more agents than this, the first ones are looked at. */
 const MAX_INBOXES = 200;
@@ -53,7 +54,7 @@ async function openTop({ layout: { root }, fs }: Ground, path: string): Promise<
 async function examineTop({ fs }: Ground, { path, facts }: Top): Promise<Check> {
   const check = about("folder", basename(path));
   if (!mayWrite(facts)) return await denied(check, fs, path);
-  if ((facts.mode & WORLD_WRITES) === 0) return check.ok(`May be written: ${ownership(facts)}`);
+  if ((facts.mode & WORLD_WRITES) === 0) return check.ok(`Permissions are right: ${ownership(facts)}`);
   const hint = `Leave it to one group: sudo chmod o-w ${path}`;
   return check.warning(`Everybody may write in it, and so pull and delete: ${ownership(facts)}`, hint);
 }
@@ -65,7 +66,7 @@ async function examineFolder({ fs }: Ground, name: string, path: string, top: To
     const facts = await realFolder(fs, path);
     if (facts === null) return check.ok("Is gone again");
     if (!mayWrite(facts)) return await denied(check, fs, path);
-    if (!isNarrower(facts, top.facts)) return check.ok(`May be written: ${ownership(facts)}`);
+    if (!isNarrower(facts, top.facts)) return check.ok(`Permissions are right: ${ownership(facts)}`);
     const mode = (top.facts.mode & 0o777).toString(8);
     const hint = `sudo chgrp ${top.facts.gid} ${path} && sudo chmod 2${mode} ${path}`;
     return check.warning(`Others cannot use it: ${ownership(facts)}; its parent is ${ownership(top.facts)}`, hint);
@@ -83,7 +84,7 @@ async function* examineInboxes(ground: Ground, top: Top): AsyncGenerator<Check> 
     if (check.result !== "ok") wrong.push({ ...check, subject: name });
   }
   yield* wrong.slice(0, MAX_TOLD);
-  if (wrong.length === 0) yield about("inbox").ok(`May be written: ${names.length} of agents`);
+  if (wrong.length === 0) yield about("inbox").ok(`Permissions are right, of ${names.length}`);
 }
 
 async function denied(check: ReturnType<typeof about>, fs: Ground["fs"], path: string): Promise<Check> {
@@ -99,7 +100,8 @@ function mayWrite({ uid, gid, mode }: Facts): boolean {
   return user === 0 || (bits & 0o3) === 0o3;
 }
 
+/** Whether it keeps out whom its parent lets in. */
 function isNarrower(folder: Facts, top: Facts): boolean {
   const wanted = top.mode & GROUP_BITS;
-  return folder.gid !== top.gid || (folder.mode & wanted) !== wanted;
+  return (top.mode & GROUP_WRITES) !== 0 && (folder.gid !== top.gid || (folder.mode & wanted) !== wanted);
 }

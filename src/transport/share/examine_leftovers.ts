@@ -1,15 +1,15 @@
 // What lies on the share that nobody will read any more, counted by kind: by names, and by the ages of a bounded sample.
-// Imports the form of a check, protocol and the driver's own files.
+// Imports the form of a check, protocol, the rules of sweeping and the driver's own files.
 import { join } from "node:path";
 import { about, type Check } from "../../check.ts";
 import { AgentName } from "../../protocol.ts";
+import { KEPT_MS } from "../retention.ts";
 import type { Ground, Top } from "./examine.ts";
 import { isGone } from "./failures.ts";
 import { COMMAND_FILES, RESPONSE_FILES } from "./layout.ts";
 import { instantMs } from "./share_clock.ts";
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 24 * 3_600_000;
 /** So many are worth a warning: somebody should have swept. */
 const MANY = 1_000;
 /** Of each kind so many are looked at; with more, their share of the old ones stands for all. */
@@ -33,9 +33,9 @@ export async function examineLeftovers(ground: Ground, tops: readonly Top[], now
   }
   const check = about("leftovers");
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const told = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
-  if (total === 0) return check.ok("None that nobody reads any more");
-  if (total < MANY) return check.ok(`${told}: swept in time`);
+  const told = [...counts].map(([kind, count]) => `${kind}: ${count}`).join(", ");
+  if (total === 0) return check.ok("Nothing is left over");
+  if (total < MANY) return check.ok(`Swept in time: ${told}`);
   return check.warning(told, "The agent that serves the shared inbox sweeps them: does one, and may it write here?");
 }
 
@@ -48,13 +48,13 @@ async function* heaps(ground: Ground, tops: readonly Top[]): AsyncGenerator<Heap
     const folders = top.names.filter((name) => AgentName.safeParse(name).success);
     if (top.path === layout.commands.path) {
       yield inTop("version 1 commands", COMMAND_FILES, DAY_MS);
-      yield* within(ground, top, folders.slice(0, MAX_FOLDERS), "version 2 commands", HOUR_MS);
-      yield* within(ground, top, [".claims"], "claims", 2 * DAY_MS);
+      yield* within(ground, top, folders.slice(0, MAX_FOLDERS), "version 2 commands", KEPT_MS.least);
+      yield* within(ground, top, [".claims"], "claims", KEPT_MS.claim);
     } else {
-      yield inTop("responses", RESPONSE_FILES, HOUR_MS);
-      yield { kind: "reply folders", folder: top.path, names: folders, keptMs: DAY_MS };
+      yield inTop("responses", RESPONSE_FILES, KEPT_MS.response);
+      yield { kind: "reply folders", folder: top.path, names: folders, keptMs: KEPT_MS.address };
     }
-    yield* within(ground, top, [".tmp"], "files in .tmp", HOUR_MS);
+    yield* within(ground, top, [".tmp"], "files in .tmp", KEPT_MS.unfinished);
   }
 }
 

@@ -13,6 +13,13 @@ export interface CallOptions<T> {
   readonly late?: (value: T) => void;
 }
 
+interface Entry {
+  readonly begunAtMs: number;
+  readonly dueAtMs: number;
+  readonly giveUp: (error: CourierError) => void;
+  isGivenUp: boolean;
+}
+
 /**
  * Bounds the calls under way, and fails new ones at once while one of them hangs.
  * A blocked call cannot be taken back: it keeps its thread until the server answers, and its outcome is unknown.
@@ -23,9 +30,9 @@ export class Gate {
   readonly #limit: number;
   readonly #waiting: (() => void)[] = [];
   readonly #awaitingOpen: (() => void)[] = [];
-  /** When each call that hangs was begun. */
-  readonly #hung = new Set<{ readonly begunAtMs: number }>();
-  #underWay = 0;
+  readonly #underWay = new Set<Entry>();
+  readonly #hung = new Set<Entry>();
+  #isWatching = false;
 
   /** @param limit calls at a time: fewer than Bun's file pool has threads, or a hung share stops every file call */
   constructor(clock: Clock, limit: number = Math.max(1, poolThreads() - 1)) {
@@ -37,22 +44,21 @@ export class Gate {
    * The call's result.
    * @throws CourierError `unavailable` at once while the gate is closed, and when this call closes it
    */
-  async run<T>(call: () => Promise<T>, options: CallOptions<T> = {}): Promise<T> {
+  async run<T>(call: () => Promise<T>, { patienceMs = STALLED_AFTER_MS, late }: CallOptions<T> = {}): Promise<T> {
     this.#requireOpen();
-    while (this.#underWay >= this.#limit) {
+    while (this.#underWay.size >= this.#limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
       this.#requireOpen();
     }
-    this.#underWay++;
-    const entry = { begunAtMs: this.#clock.monotonic() };
-    const ended = new AbortController();
-    const result = call().finally(() => {
-      this.#underWay--;
-      if (this.#hung.delete(entry) && this.#hung.size === 0) this.#tellOpen();
-      ended.abort();
-      this.#waiting.shift()?.();
+    return await new Promise<T>((resolve, giveUp) => {
+      const begunAtMs = this.#clock.monotonic();
+      const entry = { begunAtMs, dueAtMs: begunAtMs + patienceMs, giveUp, isGivenUp: false };
+      this.#underWay.add(entry);
+      if (!this.#isWatching) void this.#watch();
+      call()
+        .finally(() => this.#ended(entry))
+        .then((value) => (entry.isGivenUp ? late?.(value) : resolve(value)), giveUp);
     });
-    return await Promise.race([result, this.#watchdog(entry, result, ended.signal, options)]);
   }
 
   /** Resolves once no call hangs: at once while the gate is open. */
@@ -60,26 +66,38 @@ export class Gate {
     if (this.#hung.size > 0) await new Promise<void>((resolve) => this.#awaitingOpen.push(resolve));
   }
 
-  async #watchdog<T>(
-    entry: { readonly begunAtMs: number },
-    result: Promise<T>,
-    ended: AbortSignal,
-    { patienceMs = STALLED_AFTER_MS, late }: CallOptions<T>,
-  ): Promise<T> {
-    await this.#clock.sleep(patienceMs, ended);
-    if (ended.aborted) return await result;
+  #ended(entry: Entry): void {
+    this.#underWay.delete(entry);
+    if (this.#hung.delete(entry) && this.#hung.size === 0) {
+      for (const resolve of this.#awaitingOpen.splice(0)) resolve();
+    }
+    this.#waiting.shift()?.();
+  }
+
+  /** One timer for all calls: on a share that is looked at every 50 ms, one each cost more than the calls. */
+  async #watch(): Promise<void> {
+    this.#isWatching = true;
+    while (this.#underWay.size > this.#hung.size) {
+      const dueAtMs = Math.min(
+        ...[...this.#underWay].filter((entry) => !entry.isGivenUp).map((entry) => entry.dueAtMs),
+      );
+      // Not longer than the shortest patience: a call that begins meanwhile may have less than these.
+      await this.#clock.sleep(Math.min(dueAtMs - this.#clock.monotonic(), STALLED_AFTER_MS));
+      for (const entry of this.#underWay) if (!entry.isGivenUp) this.#giveUpWhenDue(entry);
+    }
+    this.#isWatching = false;
+  }
+
+  #giveUpWhenDue(entry: Entry): void {
+    if (this.#clock.monotonic() < entry.dueAtMs) return;
+    entry.isGivenUp = true;
     this.#hung.add(entry);
-    result.then(late, () => undefined);
     for (const resume of this.#waiting.splice(0)) resume();
-    throw this.#stalled();
+    entry.giveUp(this.#stalled());
   }
 
   #requireOpen(): void {
     if (this.#hung.size > 0) throw this.#stalled();
-  }
-
-  #tellOpen(): void {
-    for (const resolve of this.#awaitingOpen.splice(0)) resolve();
   }
 
   #stalled(): CourierError {

@@ -62,7 +62,11 @@ export function adviseOnMount({ type, options }: Mount): Check[] {
   if (known === undefined) return [];
   const found = options.flatMap((option) => {
     const advice = known[option];
-    return advice === undefined ? [] : [about("mount_options", option)[advice.result](advice.message, advice.hint)];
+    // The kernel shows what noac implies beside it.
+    const isImplied = option === "acdirmin=0" && options.includes("noac");
+    return advice === undefined || isImplied
+      ? []
+      : [about("mount_options", option)[advice.result](advice.message, advice.hint)];
   });
   const told = options.filter((option) => /^(?:vers=.*|hard|lookupcache=.*|ac(?:dir|reg)m(?:in|ax)=.*)$/.test(option));
   const checks =

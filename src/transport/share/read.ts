@@ -89,7 +89,7 @@ async function refuse(fs: Primitives, path: string, reason: string, known: Facts
 
 /** Looks at one file by name, by a fresh listing where one is needed. @returns null when it is not there */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
-  if ((await share.folder(folder)) === null) return null;
+  if ((await share.folder(folder, "read")) === null) return null;
   if (share.isNetwork && !(await share.names(folder.path)).has(name)) return null;
   return await lookUpShown(share, folder, name, maxBytes);
 }

@@ -6,7 +6,7 @@ import { systemCode } from "../../errors.ts";
 import { realFolder } from "./folders.ts";
 import type { Facts, Primitives } from "./primitives.ts";
 
-/** Owner, modes and device of a folder are taken as they were for so long; that it is one is looked at each time. */
+/** Owner, modes and device of a folder are taken as they were for so long. */
 const FACTS_HOLD_MS = 1_000;
 /** Those of senders come and go: a forgotten folder costs a listing of its parent. */
 const REMEMBERED_FOLDERS = 1_000;
@@ -23,11 +23,14 @@ export class Seen {
     this.#clock = clock;
   }
 
-  /** As `realFolder`; what it found a moment ago holds while the same name still leads to no link. */
-  async folder(path: string): Promise<Facts | null> {
+  /**
+   * As `realFolder`; what it found a moment ago still holds.
+   * @param use `write`: only while the name leads to no link
+   */
+  async folder(path: string, use: "read" | "write"): Promise<Facts | null> {
     const known = this.#folders.get(path);
     const isFresh = known !== undefined && this.#clock.monotonic() - known.atMs < FACTS_HOLD_MS;
-    if (isFresh && (await this.#isNoLink(path))) return known.facts;
+    if (isFresh && (use === "read" || (await this.#isNoLink(path)))) return known.facts;
     if (known === undefined && !(await this.names(dirname(path))).has(basename(path))) return null;
     const facts = await realFolder(this.#fs, path);
     if (facts === null) this.forget(path);

@@ -122,12 +122,13 @@ export class Share {
 
   /**
    * The folder as it is now: a real folder, inside the share that we know.
+   * @param use `read`: as it was within the last second will do on a network
    * @returns null when it is gone; a top folder never is
    * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when a link lies in its place
    */
-  async folder(folder: Folder): Promise<Facts | null> {
-    const top = await this.#top(folder.top);
-    return folder.path === folder.top ? top : await this.#real(folder.path);
+  async folder(folder: Folder, use: "read" | "write" = "write"): Promise<Facts | null> {
+    const top = await this.#top(folder.top, use);
+    return folder.path === folder.top ? top : await this.#real(folder.path, use);
   }
 
   /** A call found the folder gone: whatever was known of it, the next look begins with a listing. */
@@ -150,20 +151,20 @@ export class Share {
 
   /** As `folder`, and makes it when it is not there. */
   async madeFolder(folder: Folder): Promise<Facts> {
-    const top = await this.#top(folder.top);
+    const top = await this.#top(folder.top, "write");
     return folder.path === folder.top ? top : await this.#made(folder.path, top);
   }
 
   /** As `folder`, and makes sure of the .tmp beside it, where files for it are written. */
   async targetFolder(folder: Folder): Promise<Facts | null> {
-    const top = await this.#top(folder.top);
-    const target = folder.path === folder.top ? top : await this.#real(folder.path);
+    const top = await this.#top(folder.top, "write");
+    const target = folder.path === folder.top ? top : await this.#real(folder.path, "write");
     if (target !== null) await this.#made(this.layout.temporary(folder), top);
     return target;
   }
 
   async #made(path: string, top: Facts): Promise<Facts> {
-    return (await this.#real(path)) ?? (await this.#make(path, top));
+    return (await this.#real(path, "write")) ?? (await this.#make(path, top));
   }
 
   async #make(path: string, parent: Facts): Promise<Facts> {
@@ -172,16 +173,16 @@ export class Share {
     return made;
   }
 
-  async #real(path: string): Promise<Facts | null> {
-    return this.#isNetwork ? await this.#seen.folder(path) : await realFolder(this.#fs, path);
+  async #real(path: string, use: "read" | "write"): Promise<Facts | null> {
+    return this.#isNetwork ? await this.#seen.folder(path, use) : await realFolder(this.#fs, path);
   }
 
-  async #top(path: string): Promise<Facts> {
-    const facts = await this.#real(path);
+  async #top(path: string, use: "read" | "write"): Promise<Facts> {
+    const facts = await this.#real(path, use);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
     // Another device: unmounted, or mounted anew. Which of them, and how to go on, is seen by looking from the start.
     await this.examine(false);
-    const again = await this.#real(path);
+    const again = await this.#real(path, use);
     if (again !== null) return again;
     throw this.#missing(path);
   }
@@ -212,7 +213,7 @@ export class Share {
 
   async #realTop(path: string): Promise<Facts | null> {
     try {
-      return await this.#real(path);
+      return await this.#real(path, "write");
     } catch (error) {
       if (!(error instanceof CourierError) || error.code !== "forbidden") throw error;
       throw new CourierError("unavailable", error.message, { hint: error.hint, cause: error });

@@ -3,6 +3,8 @@ import type { Clock } from "../../clock.ts";
 
 /** How long the best sample holds: a quartz drifts well under 1 ms in that time. */
 const SAMPLE_HOLDS_MS = 30_000;
+/** No call takes so long: a sample that is further behind says that the share's clock was set back. */
+const SET_BACK_MS = 5_000;
 /** A sample older than this is renewed when the time is asked for: an agent that publishes every 5 s takes none besides. */
 const SAMPLE_FRESH_MS = 8_000;
 
@@ -25,7 +27,9 @@ export class ShareClock {
     const offsetMs = instantMs(mtimeNs) - nowMs;
     this.#askedAtMs = nowMs;
     const best = this.#best;
-    if (best !== null && offsetMs < best.offsetMs && nowMs - best.takenAtMs < SAMPLE_HOLDS_MS) return;
+    const behindMs = best === null ? 0 : best.offsetMs - offsetMs;
+    const isLate = behindMs > 0 && behindMs < SET_BACK_MS;
+    if (best !== null && isLate && nowMs - best.takenAtMs < SAMPLE_HOLDS_MS) return;
     this.#best = { offsetMs, takenAtMs: nowMs };
   }
 

@@ -118,7 +118,7 @@ export class Watch implements Closable {
 
   async #readFolder(): Promise<readonly string[]> {
     const { share, folder, box, remake } = this.#options;
-    const facts = (await share.folder(folder)) ?? (await remake());
+    const facts = (await share.folder(folder, "read")) ?? (await remake());
     if (!(await this.#currentRhythm().prepare(facts))) box.missed();
     return [...(await share.names(folder.path))];
   }

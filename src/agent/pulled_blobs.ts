@@ -1,5 +1,7 @@
-// What Ollama keeps on disk of pulls that are not done, and whether it still writes there. Imports node:fs, clock.
-import { statSync } from "node:fs";
+// What Ollama has on disk of a pull: how much, whether it still writes there, and whether it is what it should be.
+// Imports node:fs, node:crypto, clock, errors.
+import { createHash } from "node:crypto";
+import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { systemCode } from "../errors.ts";
@@ -13,7 +15,7 @@ const QUIET_MS = 1000;
 /** It stops within half a second; who writes for longer does it for somebody else. */
 const LIMIT_MS = 5000;
 
-export class Partials {
+export class PulledBlobs {
   readonly #modelsDir: () => string | undefined;
   readonly #clock: Clock;
 
@@ -53,6 +55,21 @@ export class Partials {
     }
   }
 
+  /**
+   * Reads whole layers again, and finds those whose bytes are not their digest's. What cannot be read is not found wrong.
+   * @returns of those given, once all were read or the signal aborted
+   */
+  async wrong(digests: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const dir = this.#modelsDir();
+    const wrong: string[] = [];
+    for (const digest of digests) {
+      if (dir === undefined || signal.aborted || !DIGEST.test(digest)) continue;
+      const found = await digestOf(join(dir, "blobs", digest.replace(":", "-")), signal);
+      if (found !== null && found !== digest) wrong.push(digest);
+    }
+    return wrong;
+  }
+
   /** The files of these layers, whole or not; null when there is none or it cannot be looked at. */
   #look(digests: readonly string[]): BlobFile[] | null {
     const dir = this.#modelsDir();
@@ -77,6 +94,7 @@ interface BlobFile {
   readonly allocatedBytes: number;
 }
 
+const READ_BYTES = 1024 * 1024;
 /** A block, as `stat` counts them, whatever the file system's own are. */
 const BLOCK_BYTES = 512;
 
@@ -84,4 +102,16 @@ function blobFile(modelsDir: string, name: string): BlobFile | undefined {
   const found = statSync(join(modelsDir, "blobs", name), { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   return { name, writtenAtMs: found.mtimeMs, allocatedBytes: found.blocks * BLOCK_BYTES };
+}
+
+/** Null when it cannot be read to its end. */
+async function digestOf(path: string, signal: AbortSignal): Promise<string | null> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path, { signal, highWaterMark: READ_BYTES })) hash.update(chunk);
+  } catch (error) {
+    if (systemCode(error) === undefined && !signal.aborted) throw error;
+    return null;
+  }
+  return `sha256:${hash.digest("hex")}`;
 }

@@ -1,0 +1,117 @@
+// gpuctl ping: once, or again and again with what came of it. Imports courier's views, errors and the client's output.
+import { type AgentView, isPresent } from "../courier/fleet.ts";
+import type { ErrorCode } from "../errors.ts";
+import { askEach, exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
+import type { Session } from "./session.ts";
+import type { Column } from "./table.ts";
+
+export interface PingOptions {
+  /** How many rounds; undefined: one, or with an interval as many as there are until Ctrl-C. */
+  readonly count: number | undefined;
+  /** From the start of a round to the start of the next. */
+  readonly intervalMs: number | undefined;
+}
+
+const DEFAULT_INTERVAL_MS = 1_000;
+
+const SUMMARY_COLUMNS: readonly Column[] = [
+  { title: "AGENT" },
+  { title: "ANSWERED", align: "right" },
+  { title: "MIN", align: "right" },
+  { title: "MEDIAN", align: "right" },
+  { title: "MAX", align: "right" },
+];
+
+/** `gpuctl ping` */
+export async function pingAgents(session: Session, options: PingOptions): Promise<number> {
+  const { courier, agents } = session;
+  const views = agents === undefined ? (await courier.choose("all")).filter(isPresent) : await courier.choose(agents);
+  return options.count === undefined && options.intervalMs === undefined
+    ? await pingOnce(session, views)
+    : await pingRounds(session, views, options);
+}
+
+async function pingOnce(session: Session, views: readonly AgentView[]): Promise<number> {
+  const { printer, io } = session;
+  const outcomes = await ping(session, views);
+  if (printer.json) printer.document(roundDocument(outcomes));
+  else printOutcomes(session, outcomes, "ROUND TRIP", formatRoundTrip);
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    io.signal,
+  );
+}
+
+async function pingRounds(session: Session, views: readonly AgentView[], options: PingOptions): Promise<number> {
+  const { printer, io } = session;
+  const { count = Number.POSITIVE_INFINITY, intervalMs = DEFAULT_INTERVAL_MS } = options;
+  const tallies = new Map(views.map(({ agent }) => [agent, new Tally()]));
+  for (let round = 1; round <= count && !io.signal.aborted; round++) {
+    const startedMs = io.clock.monotonic();
+    const outcomes = await ping(session, views);
+    // One that was interrupted tells nothing about its agent.
+    if (io.signal.aborted) break;
+    for (const outcome of outcomes) tallies.get(outcome.agent)?.add(outcome);
+    if (printer.json) printer.documentLine(roundDocument(outcomes));
+    else for (const outcome of outcomes) printer.line(`${round}  ${describeOutcome(outcome)}`);
+    if (round < count) await io.clock.sleep(startedMs + intervalMs - io.clock.monotonic(), io.signal);
+  }
+  if (!printer.json) {
+    const rows = [...tallies].map(([agent, tally]) => [agent, ...tally.cells()]);
+    printer.table(SUMMARY_COLUMNS, rows);
+  }
+  const codes = [...tallies.values()].map(({ code }) => code);
+  return exitStatus(io.signal.aborted ? [...codes, "cancelled"] : codes, io.signal);
+}
+
+async function ping({ courier, io }: Session, views: readonly AgentView[]): Promise<Outcome<number>[]> {
+  return await askEach(views, async (agent) => await courier.ping(agent, { signal: io.signal }));
+}
+
+/** What came of all rounds at one agent. */
+class Tally {
+  readonly #answersMs: number[] = [];
+  #asked = 0;
+  #code: ErrorCode | null = null;
+
+  /** Of its last failure. */
+  get code(): ErrorCode | null {
+    return this.#code;
+  }
+
+  add({ answer, error }: Outcome<number>): void {
+    this.#asked++;
+    if (answer !== undefined) this.#answersMs.push(answer);
+    if (error !== undefined) this.#code = error.code;
+  }
+
+  /** How many answered of how many, then minimum, median and maximum. */
+  cells(): string[] {
+    const sorted = this.#answersMs.toSorted((a, b) => a - b);
+    const middle = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]];
+    const [low, high] = middle;
+    const median = low === undefined || high === undefined ? undefined : (low + high) / 2;
+    const times = [sorted[0], median, sorted.at(-1)].map((ms) => (ms === undefined ? "" : formatRoundTrip(ms)));
+    return [`${sorted.length} of ${this.#asked}`, ...times];
+  }
+}
+
+function describeOutcome({ agent, answer, error }: Outcome<number>): string {
+  return answer === undefined
+    ? `${agent}  failed: ${error?.message ?? "no answer"}`
+    : `${agent}  ${formatRoundTrip(answer)}`;
+}
+
+function roundDocument(outcomes: readonly Outcome<number>[]): object {
+  return {
+    agents: outcomes.map(({ agent, answer, error }) =>
+      answer === undefined
+        ? { agent, rtt_ms: null, code: error?.code, error: error?.message }
+        : { agent, rtt_ms: Math.round(answer * 1000) / 1000 },
+    ),
+  };
+}
+
+function formatRoundTrip(ms: number): string {
+  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}

@@ -1,0 +1,64 @@
+// What gpuctl doctor says of a good share, and of those on which something is wrong.
+import { describe, expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "../process/site.ts";
+import { tell } from "./guest/figures.ts";
+import { type Client, run } from "./guest/machines.ts";
+import { FULL, VERSIONS } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
+
+interface Check {
+  readonly check: string;
+  readonly subject: string | null;
+  readonly result: "ok" | "warning" | "failed";
+  readonly message: string;
+}
+
+/** What it prints for people goes to the log, what it prints for programs is judged. */
+async function examine(site: NfsSite, client: Client, title: string) {
+  const text = await site.gpuctl(client, "doctor");
+  tell(`${title}: gpuctl doctor, exit status ${text.status}\n${text.stdout.replaceAll(/^(?=.)/gm, "    ")}`);
+  const { status, stdout, stderr } = await site.gpuctl(client, "doctor", "--json");
+  expect([stderr, text.stderr, text.status]).toEqual(["", "", status]);
+  const { result, checks }: { result: string; checks: readonly Check[] } = JSON.parse(stdout);
+  const failed = checks.filter((check) => check.result === "failed");
+  const failures = failed.map(({ check, subject }) => (subject === null ? check : `${check} ${subject}`));
+  return { status, result, checks, failures, failed };
+}
+
+describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
+  test("a good share, then nocto, read-only and not mounted on another machine", async () => {
+    const site = await NfsSite.open("doctor", version, ["c1", "c2"]);
+    await site.agent("c1", "gpu-1", await site.ollama());
+    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
+    const good = await examine(site, "c2", `NFSv${version}, a good share`);
+    expect([good.status, good.failures]).toEqual([0, []]);
+    expect(good.checks).toContainEqual(expect.objectContaining({ check: "ping", subject: "gpu-1", result: "ok" }));
+    await site.mount("c3", "nocto");
+    const nocto = await examine(site, "c3", `NFSv${version}, mounted with nocto`);
+    expect(nocto.status).toBe(1);
+    expect(nocto.failures).toContain("mount_options nocto");
+    await site.unmount("c3");
+    await site.mount("c3", "ro");
+    const readOnly = await examine(site, "c3", `NFSv${version}, mounted read-only`);
+    expect([readOnly.status, readOnly.failures[0]]).toEqual([1, "mount"]);
+    expect(readOnly.failed[0]?.message).toContain("read-only");
+    await site.unmount("c3");
+    const unmounted = await examine(site, "c3", `NFSv${version}, not mounted`);
+    expect([unmounted.status, unmounted.failures]).toEqual([1, ["mount"]]);
+    expect(unmounted.failed[0]?.message).toContain("not mounted?");
+    expect((await run("c3", "find", site.share, "-mindepth", "1")).trim()).toBe("");
+    await site.close();
+  }, 180_000);
+
+  test("a share without an agent", async () => {
+    const site = await NfsSite.open("nobody", version, ["c2"]);
+    for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.folder, folder));
+    const { status, checks } = await examine(site, "c2", `NFSv${version}, without an agent`);
+    const told = checks.filter(({ result }) => result !== "ok").map(({ message }) => message);
+    expect(told.join("\n")).toContain("agent");
+    expect(status).toBe(checks.some(({ result }) => result === "failed") ? 1 : 0);
+    await site.close();
+  }, 60_000);
+});

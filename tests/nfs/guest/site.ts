@@ -1,0 +1,138 @@
+// One exported folder, mounted on the clients, and the binaries on it. Imports Node, the other suites' processes and the
+// simulated Ollama, ./machines.ts.
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Finished, HttpServer, Running } from "../../process/site.ts";
+import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
+import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
+import type { Version } from "./scope.ts";
+
+export class NfsSite {
+  /** On the server: its own disk. */
+  readonly folder: string;
+  /** On every client: where it is mounted, or is to be. */
+  readonly share: string;
+  readonly #name: string;
+  readonly #version: Version;
+  readonly #mounted = new Set<Client>();
+  readonly #running: Running[] = [];
+  readonly #ollamas: SimulatedOllama[] = [];
+
+  private constructor(name: string, version: Version) {
+    this.#name = `${name}-v${version.replace(".", "")}`;
+    this.#version = version;
+    this.folder = join("/disk/export", this.#name);
+    this.share = join("/mnt", this.#name);
+  }
+
+  /** An empty exported folder, mounted with default options on all clients unless some are named. */
+  static async open(name: string, version: Version, clients: readonly Client[] = ["c1", "c2", "c3"]): Promise<NfsSite> {
+    const site = new NfsSite(name, version);
+    mkdirSync(site.folder, { recursive: true });
+    // An id of its own makes it a file system of its own: no cache is shared with another export, and no count.
+    const options = `rw,sync,no_subtree_check,no_root_squash,fsid=${crypto.randomUUID()}`;
+    await run("server", "exportfs", "-o", options, `*:${site.folder}`);
+    for (const client of clients) await site.mount(client);
+    return site;
+  }
+
+  /** @param options besides the version; none: the defaults */
+  async mount(client: Client, options = ""): Promise<void> {
+    await run(client, "mkdir", "-p", this.share);
+    const all = `vers=${this.#version}${options === "" ? "" : `,${options}`}`;
+    await run(client, "mount.nfs", `${NFS_SERVER}:${this.folder}`, this.share, "-o", all);
+    this.#mounted.add(client);
+  }
+
+  /** Takes it out of the tree at once, also while it is in use. */
+  async unmount(client: Client): Promise<void> {
+    this.#mounted.delete(client);
+    await run(client, "umount", "-l", this.share);
+  }
+
+  async ollama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
+    const ollama = await startSimulatedOllama({ host: ADDRESSES.server, ...options });
+    this.#ollamas.push(ollama);
+    return ollama;
+  }
+
+  /** Starts gpu-agent; resolves when it is ready. */
+  async agent(client: Client, name: string, ollama: SimulatedOllama, args: readonly string[] = []): Promise<Running> {
+    const agent = this.startAgent(client, name, ollama, args);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  /** Starts gpu-agent and does not wait. */
+  startAgent(client: Client, name: string, { url }: SimulatedOllama, args: readonly string[] = []): Running {
+    const own = ["--name", name, "--ollama", url, "--state-dir", this.#stateDir(name)];
+    return this.#start(client, "gpu-agent", [...own, ...args]);
+  }
+
+  /** Starts gpu-server with a token of each role; resolves when it listens and has the share. */
+  async server(client: Client, args: readonly string[] = []): Promise<HttpServer> {
+    const stateDir = ["--state-dir", this.#stateDir(`server-${client}`)];
+    const token = async (role: string): Promise<string> =>
+      (await run(client, "gpu-server", "token", "add", role, "--role", role, ...stateDir)).trim();
+    const tokens = { gp: await token("gp"), viewer: await token("viewer") };
+    const running = this.#start(client, "gpu-server", [
+      "--host",
+      ADDRESSES[client],
+      "--port",
+      "0",
+      ...stateDir,
+      ...args,
+    ]);
+    const { url } = await running.logged('"Listening"');
+    await running.logged("Reached the share");
+    return new HttpServer(String(url), tokens, running);
+  }
+
+  async gpuctl(client: Client, ...args: readonly string[]): Promise<Finished> {
+    return await finish(client, ["gpuctl", "--share", this.share, ...args]);
+  }
+
+  /** The old backend as a process; one outcome for each of its answers. */
+  async oldBackend(client: Client, ...args: readonly string[]): Promise<OldOutcome[]> {
+    const script = join(import.meta.dir, "../../legacy/backend_main.ts");
+    const text = await run(client, "bun", script, this.share, ...args);
+    return text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  }
+
+  /** What lies in a folder of the share, as the server sees it. */
+  list(folder: string): string[] {
+    return readdirSync(join(this.folder, folder)).filter((name) => !name.startsWith("."));
+  }
+
+  state(agent: string): Record<string, unknown> {
+    return JSON.parse(readFileSync(join(this.folder, "gpu_status", `${agent}_status.json`), "utf8"));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#running.map(async (running) => await running.stop("SIGKILL")));
+    await Promise.all(this.#ollamas.map(async (ollama) => await ollama.stop()));
+    for (const client of this.#mounted) await this.unmount(client);
+    await run("server", "exportfs", "-u", `*:${this.folder}`);
+  }
+
+  #stateDir(name: string): string {
+    return join("/disk/state", this.#name, name);
+  }
+
+  #start(client: Client, binary: string, args: readonly string[]): Running {
+    const running = new Running(spawn(client, [binary, "--share", this.share, "--log-format", "json", ...args]));
+    this.#running.push(running);
+    return running;
+  }
+}
+
+/** What the old backend says of one list. */
+export interface OldOutcome {
+  readonly models: unknown[];
+  readonly reason: string;
+  readonly waitedMs: number;
+  readonly polls: number;
+}

@@ -1,0 +1,56 @@
+// The mount point without the share: an agent waits for it and writes nothing there, at its start and later.
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { type Running, until } from "../process/site.ts";
+import { tell } from "./guest/figures.ts";
+import { run } from "./guest/machines.ts";
+import { VERSIONS } from "./guest/scope.ts";
+import { NfsSite } from "./guest/site.ts";
+
+const PATIENCE_MS = 40_000;
+
+async function bareFolder(site: NfsSite): Promise<string> {
+  return (await run("c1", "find", site.share, "-mindepth", "1")).trim();
+}
+
+async function isOnline(site: NfsSite): Promise<boolean> {
+  return (await site.gpuctl("c2", "ping", "--agent", "gpu-1", "--timeout", "5")).status === 0;
+}
+
+function warnings(agent: Running): Record<string, unknown>[] {
+  const lines = agent.log.split("\n").filter((line) => line.startsWith("{"));
+  return lines.map((line) => JSON.parse(line)).filter(({ level }) => level === "warn" || level === 40);
+}
+
+describe.each(VERSIONS)("NFSv%s", (version) => {
+  test.concurrent("an agent that starts before the mount waits for it, says so, and goes on when it is there", async () => {
+    const site = await NfsSite.open("late", version, ["c2"]);
+    await run("c1", "mkdir", "-p", site.share);
+    const agent = site.startAgent("c1", "gpu-1", await site.ollama());
+    await until(() => agent.log.includes("not mounted?"), "it says so", PATIENCE_MS);
+    tell(`NFSv${version}, not mounted: ${JSON.stringify(warnings(agent)[0])}`);
+    await Bun.sleep(3_000);
+    expect(await bareFolder(site)).toBe("");
+    expect(warnings(agent).length).toBe(1);
+    await site.mount("c1");
+    await agent.logged('"Ready"');
+    expect(await until(async () => await isOnline(site), "it answers", PATIENCE_MS)).toBe(true);
+    await site.close();
+  }, 120_000);
+
+  test.concurrent("a share that is unmounted while the agent runs is noticed, and nothing is written there", async () => {
+    const site = await NfsSite.open("gone", version, ["c1", "c2"]);
+    const agent = await site.agent("c1", "gpu-1", await site.ollama());
+    await until(async () => await isOnline(site), "it answers", PATIENCE_MS);
+    await site.unmount("c1");
+    await until(() => agent.log.includes("not mounted?"), "it is noticed", PATIENCE_MS);
+    tell(`NFSv${version}, unmounted: ${JSON.stringify(warnings(agent)[0])}`);
+    // Longer than from one publication of the state to the next.
+    await Bun.sleep(6_000);
+    expect(await bareFolder(site)).toBe("");
+    await site.mount("c1");
+    expect(await until(async () => await isOnline(site), "it answers again", PATIENCE_MS)).toBe(true);
+    expect(readFileSync(`${site.folder}/gpu_status/gpu-1_status.json`, "utf8")).toContain('"running"');
+    await site.close();
+  }, 180_000);
+});
