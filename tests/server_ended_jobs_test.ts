@@ -49,6 +49,18 @@ test("add() numbers each end once, in the order of their ends, also over a resta
   });
 });
 
+test("add() by two servers on one store gives each end one number, which both tell", () => {
+  life((log) => {
+    life((other) => {
+      other.add([ended("a")]);
+      expect([log.add([ended("a")]), log.add([ended("b")])]).toEqual([true, true]);
+      other.add([ended("b")]);
+      expect(numbers(log, 0).map(([, job]) => job)).toEqual(["a", "b"]);
+      expect(numbers(other, 0)).toEqual(numbers(log, 0));
+    });
+  });
+});
+
 test("add() leaves out what is under way, and what ended before the log began, by the share's clock", () => {
   life((log) => {
     expect(log.add([newPull("queued", "gpu-1", "phi4"), ended("old", -1)])).toBe(false);

@@ -70,16 +70,16 @@ export class EndedJobs {
   add(jobs: readonly Job[], clockOffsetMs = 0): boolean {
     const news = this.news(jobs, clockOffsetMs).toSorted((a, b) => endedMs(a) - endedMs(b));
     if (news.length === 0) return false;
-    const insert = this.#database.query<{ number: number }, [string | null, number, string]>(
-      "INSERT OR IGNORE INTO ended_jobs (id, ended_ms, job) VALUES (?, ?, ?) RETURNING number",
+    const insert = this.#database.query<null, [string | null, number, string]>(
+      "INSERT OR IGNORE INTO ended_jobs (id, ended_ms, job) VALUES (?, ?, ?)",
     );
     const insertAll = this.#database.transaction(() => {
-      for (const job of news) {
-        const row = insert.get(job.id, Math.round(endedMs(job) + clockOffsetMs), JSON.stringify(job));
-        this.#last = row?.number ?? this.#last;
-      }
+      for (const job of news) insert.run(job.id, Math.round(endedMs(job) + clockOffsetMs), JSON.stringify(job));
     });
     insertAll();
+    // Another server on the same store may have been first: the number is what it is.
+    const newest = this.#database.query<{ number: number | null }, []>("SELECT MAX(number) AS number FROM ended_jobs");
+    this.#last = newest.get()?.number ?? this.#last;
     for (const { id } of news) this.#known.add(id ?? "");
     if (this.#known.size >= 2 * KEPT) this.#forget(this.#last - KEPT);
     return true;
