@@ -25,6 +25,7 @@ export function baseCommand() {
     .addOption(flag("--agent <name>", "the agent that is meant; repeat it for several").argParser(parse.list))
     .addOption(flag("--all", "all agents that there are; those that are away fail"))
     .addOption(flag("--json", "print JSON, errors too"))
+    .helpCommand("help [verb]", "Print the help of a verb.")
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", examples("agents", "list", "pull phi4 --agent gpu-1", "rm phi4 --all", "help pull"));
 }

@@ -34,9 +34,9 @@ const OPERANDS: Readonly<Record<string, Live>> = {
 export function addCompletionVerbs(program: Program, io: ClientIo): void {
   program
     .command("completion")
-    .summary("Print what makes a shell complete gpuctl's command lines.")
+    .summary("Make Tab complete gpuctl's command lines.")
     .description(
-      "Print what makes a shell complete gpuctl's command lines: verbs, flags, and the models, agents and jobs that\n" +
+      "Print what makes a shell complete gpuctl's command lines: verbs, flags, and the models, agents and jobs that " +
         "there are when Tab is pressed. What it prints says how to keep it.",
     )
     .argument("<shell>", SHELLS.join(", "))

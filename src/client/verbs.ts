@@ -20,8 +20,9 @@ export function addAgentVerbs(program: Program, run: Run): void {
     .action(async () => await run(listAgents));
   program
     .command("ping")
+    .summary("Measure how long each agent takes to answer.")
     .description(
-      "Measure how long each agent takes to answer. With --count or --interval again\n" +
+      "Measure how long each agent takes to answer. With --count or --interval again " +
         "and again, with a summary at the end; Ctrl-C ends it.",
     )
     .addOption(flag("--count <n>", "how often; alone: once a second").argParser(parse.count))
@@ -106,7 +107,7 @@ export function addJobVerbs(program: Program, run: Run, isWatching: () => boolea
     .command("jobs")
     .summary("Show the pulls under way and those that ended last.")
     .description(
-      "Show the pulls under way and those that ended last. --watch goes on showing until Ctrl-C: in a terminal\n" +
+      "Show the pulls under way and those that ended last. --watch goes on showing until Ctrl-C: in a terminal " +
         "the table, in a pipe a line per change, with --json a document per change.",
     )
     .addHelpText("after", examples("jobs", "jobs --watch", "jobs --agent gpu-1", "jobs --json | jq '.jobs[] | .state'"))
@@ -115,8 +116,8 @@ export function addJobVerbs(program: Program, run: Run, isWatching: () => boolea
     .command("cancel")
     .summary("Cancel pulls.")
     .description(
-      "Cancel pulls, for all who asked for them. What was fetched stays on the box, and the next pull of the model\n" +
-        "goes on from there.",
+      "Cancel pulls, for all who asked for them. What was fetched stays on the box, and the next pull of the " +
+        "model goes on from there.",
     )
     .argument("<job...>", "its id, or the end of it, as gpuctl jobs shows it")
     .addHelpText("after", examples("cancel da066d157a40"))
@@ -127,6 +128,7 @@ export function addJobVerbs(program: Program, run: Run, isWatching: () => boolea
 export function addDoctorVerb(program: Program, run: Run): void {
   program
     .command("doctor")
+    .summary("Say what is wrong with the share and the agents.")
     .description(
       "Look at the share and the agents, and say what is wrong and what to do. Exits with 1 when something failed.",
     )
