@@ -71,6 +71,14 @@ test("models() leaves out what is no model: other names, links, what is no manif
   expect((await folder.models())?.map(({ name }) => name)).toEqual(["phi4:latest"]);
 });
 
+test("models() goes on when a model is deleted while it looks", async () => {
+  for (const model of ["a:1", "b:1", "c:1"]) dir.manifest(model, { a: 9_000 });
+  const looking = folder.models();
+  for (const model of ["b", "c"])
+    rmSync(join(dir.path, "manifests/registry.ollama.ai/library", model), { recursive: true });
+  expect((await looking)?.map(({ name }) => name)).toContain("a:1");
+});
+
 test("models() is null when the manifests cannot be read", async () => {
   renameSync(join(dir.path, "manifests"), join(dir.path, "moved"));
   expect(await folder.models()).toBeNull();

@@ -112,7 +112,8 @@ describe("readManifest()", () => {
   test("insists on TLS at a registry that is not listed", async () => {
     const { host, requests } = serve(() => new Response(MANIFEST));
     const error = await failure(reader().readManifest(`${host}/me/a`));
-    expect(error).toMatchObject({ code: "unavailable", message: `${host} cannot be reached` });
+    expect(error.code).toBe("unavailable");
+    expect(error.message).toMatch(/^127\.0\.0\.1:\d+ cannot be reached \(\w+\)$/);
     expect(requests).toEqual([]);
   });
 
@@ -164,14 +165,15 @@ describe("parseManifest()", () => {
   });
 
   test.each([
-    ["", "nothing"],
-    ["[]", "a list"],
-    ['{"manifests":[]}', "an index of images"],
-    [JSON.stringify({ layers: [{ digest: "sha256:../../etc/passwd", size: 1 }] }), "a digest that is a path"],
-    [JSON.stringify({ layers: [{ digest: A, size: -1 }] }), "a negative size"],
-    [JSON.stringify({ layers: [{ digest: A, size: 1e300 }] }), "a size that no disk has"],
-    [JSON.stringify({ layers: [{ digest: A, size: "1" }] }), "a size that is a text"],
-  ])("refuses %p: %s", (text) => {
+    ["nothing", ""],
+    ["a list", "[]"],
+    ["an index of images", '{"manifests":[]}'],
+    ["a digest that is a path", JSON.stringify({ layers: [{ digest: "sha256:../../etc/passwd", size: 1 }] })],
+    ["a negative size", JSON.stringify({ layers: [{ digest: A, size: -1 }] })],
+    ["a size that no disk has", JSON.stringify({ layers: [{ digest: A, size: 1e300 }] })],
+    ["a size that is a text", JSON.stringify({ layers: [{ digest: A, size: "1" }] })],
+    ["too many blobs", JSON.stringify({ layers: Array.from({ length: 20_001 }, () => ({ digest: A, size: 1 })) })],
+  ])("refuses %s", (_, text) => {
     expect(parseManifest(text)).toBeNull();
   });
 });

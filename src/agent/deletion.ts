@@ -1,7 +1,8 @@
 // Deleting a model: nothing protected, nothing under way, nothing loaded; and what that frees. Imports jobs, the Ollama
 // module and monitor, the models' folder, protection, unloading, footprint, errors.
 import { CourierError } from "../errors.ts";
-import type { Response } from "../protocol.ts";
+import { formatBytes } from "../format.ts";
+import type { Job, Response } from "../protocol.ts";
 import { measureFreed, readFootprint } from "./footprint.ts";
 import type { Jobs } from "./jobs.ts";
 import type { ModelsFolder } from "./models_folder.ts";
@@ -23,13 +24,13 @@ export interface DeletionParts extends UnloadingParts {
 /**
  * Deletes a model. A pull of it is cancelled first: what is deleted must not come back. A loaded one is unloaded first: its
  * disk would not be freed. Resolves when the agent's lists show it.
- * @returns also what it freed and what stays; null when that cannot be seen
+ * @returns what it freed and what stays, null when that cannot be seen; or, where there was but a pull, its job as it ended
  * @throws CourierError `forbidden` when it is protected: nothing was done; `not_found`; `unavailable`
  */
 export async function deleteModel(
   model: string,
   parts: DeletionParts,
-): Promise<Pick<Response, "message" | "freed_bytes" | "shared_bytes">> {
+): Promise<Pick<Response, "message" | "job" | "freed_bytes" | "shared_bytes">> {
   const { jobs, ollama, monitor, models, protection, resumedSinceMs } = parts;
   protection.requireOpen("delete", model);
   const cancelled = await jobs.cancel(model);
@@ -40,14 +41,14 @@ export async function deleteModel(
     await ollama.deleteModel(model);
   } catch (error) {
     const missing = error instanceof CourierError && error.code === "not_found";
-    if (!missing || !(cancelled || resumedSinceMs !== null)) throw error;
-    if (cancelled) return { message: `Cancelled the pull of model ${model}, which was not installed` };
+    if (!missing || (cancelled === null && resumedSinceMs === null)) throw error;
+    if (cancelled !== null) return { message: describeCancelled(cancelled), job: cancelled };
   }
   await monitor.refresh();
   const freed = footprint === null ? null : await measureFreed(models, footprint);
   const details = [
     ...(freed === null ? [] : [freed.text]),
-    ...(cancelled ? ["its pull was cancelled"] : []),
+    ...(cancelled !== null ? ["its pull was cancelled"] : []),
     ...(unloaded ? [] : ["it stays in memory until it has done what it is at"]),
   ];
   return {
@@ -55,4 +56,9 @@ export async function deleteModel(
     freed_bytes: freed?.freedBytes ?? null,
     shared_bytes: freed?.sharedBytes ?? null,
   };
+}
+
+function describeCancelled({ model, partial_bytes }: Job): string {
+  const remains = partial_bytes ? `; ${formatBytes(partial_bytes)} of it remain on disk for the next pull` : "";
+  return `Cancelled the pull of model ${model}, which was not installed${remains}`;
 }

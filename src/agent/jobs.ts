@@ -67,12 +67,12 @@ export class Jobs {
 
   /**
    * Cancels the pull of a model, if there is one.
-   * @returns once Ollama has stopped: whether there was one
+   * @returns its job once Ollama has stopped, as it ended; null when there was none
    */
-  async cancel(model: string): Promise<boolean> {
+  async cancel(model: string): Promise<Job | null> {
     const active = this.#jobs.filter(({ job }) => !isEnded(job) && sameModel(job.model, model));
-    await Promise.all(active.map(async (each) => await each.cancel()));
-    return active.length > 0;
+    const ended = await Promise.all(active.map(async (each) => await each.cancel()));
+    return ended.at(-1) ?? null;
   }
 
   /**

@@ -17,6 +17,8 @@ export interface Manifest {
 /** Of one manifest as text; real ones have a few kB, those of many small tensors some hundred. */
 export const MAX_MANIFEST_BYTES = 4_000_000;
 const MAX_BLOB_BYTES = 2 ** 50;
+/** Each is looked up on disk. */
+const MAX_BLOBS = 20_000;
 
 const Blob = z.object({
   digest: z.string().regex(/^sha256[:-][0-9a-fA-F]{64}$/),
@@ -24,7 +26,7 @@ const Blob = z.object({
 });
 /** Without a configuration its digest is empty. */
 const NoBlob = z.object({ digest: z.literal("") });
-const ManifestText = z.object({ config: z.union([Blob, NoBlob]).optional(), layers: z.array(Blob) });
+const ManifestText = z.object({ config: z.union([Blob, NoBlob]).optional(), layers: z.array(Blob).max(MAX_BLOBS) });
 
 /** Reads a manifest. @returns null when it is none that Ollama could pull */
 export function parseManifest(text: string): Manifest | null {

@@ -1,6 +1,6 @@
 // Ollama's models on the box's disk: where the blobs lie, which are there, which model needs which. Only looks.
 // Imports manifest, model names, errors, protocol; node:fs to ask.
-import { existsSync, lstatSync, readdirSync, realpathSync, statfsSync } from "node:fs";
+import { type Dirent, existsSync, lstatSync, readdirSync, realpathSync, statfsSync } from "node:fs";
 import { lstat, open } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -69,6 +69,7 @@ export class ModelsFolder {
     const { dir } = this;
     if (dir === undefined) return null;
     try {
+      lstatSync(join(dir, "manifests"));
       const found: InstalledModel[] = [];
       for (const name of namesBelow(join(dir, "manifests"))) {
         if (found.length >= MAX_MODELS) return null;
@@ -111,8 +112,14 @@ function* namesBelow(manifests: string): Generator<ModelName> {
   }
 }
 
+/** None in a folder that is gone meanwhile: Ollama removes those that it empties. */
 function entries(dir: string, kind: "folders" | "files"): string[] {
-  const found = readdirSync(dir, { withFileTypes: true });
+  let found: Dirent[] = [];
+  try {
+    found = readdirSync(dir, { withFileTypes: true });
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+  }
   return found.filter((entry) => (kind === "folders" ? entry.isDirectory() : entry.isFile())).map(({ name }) => name);
 }
 

@@ -1,7 +1,7 @@
 // Asks a model's registry for its manifest, before Ollama does. What it answers is untrusted. Imports manifest,
 // foreign text, model names, errors, zod.
 import { z } from "zod";
-import { CourierError } from "../errors.ts";
+import { CourierError, systemCode } from "../errors.ts";
 import { parseModelName } from "../model_name.ts";
 import { parseJson, readBounded } from "./foreign_text.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
@@ -46,8 +46,7 @@ export class Registry {
       return await this.#read(url, signal);
     } catch (error) {
       if (error instanceof CourierError) throw error;
-      const why = signal.aborted ? `did not answer within ${this.#timeoutMs / 1000} s` : "cannot be reached";
-      throw new CourierError("unavailable", `${host} ${why}`, { cause: error });
+      throw connectionFailure(host, error, signal.aborted ? this.#timeoutMs : null);
     }
   }
 
@@ -124,6 +123,14 @@ async function readText(response: Response, { host }: URL, maxBytes: number): Pr
   const text = await readBounded(response.body, maxBytes);
   if (text !== null) return text;
   throw new CourierError("unavailable", `${host} sends more than ${maxBytes} bytes`);
+}
+
+/** @param waitedMs how long it was waited in vain; null: it failed before */
+function connectionFailure(host: string, cause: unknown, waitedMs: number | null): CourierError {
+  const code = systemCode(cause);
+  const failed = `cannot be reached${code === undefined ? "" : ` (${code})`}`;
+  const why = waitedMs === null ? failed : `did not answer within ${waitedMs / 1000} s`;
+  return new CourierError("unavailable", `${host} ${why}`, { cause });
 }
 
 function statusFailure(host: string, status: number): CourierError {

@@ -50,7 +50,7 @@ export async function removeModel(session: Session, model: string): Promise<numb
     return await courier.deleteModel(agent, name, { signal: io.signal });
   });
   if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
-  else printOutcomes(session, outcomes, "RESULT", (answer) => `deleted ${name}${describeFreed(answer)}`);
+  else printOutcomes(session, outcomes, "RESULT", (answer) => describeDeleted(name, answer));
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
@@ -66,4 +66,11 @@ function describeFreed({ freed_bytes, shared_bytes }: Response): string {
 /** Says on stderr which agents a list knows nothing of, and why. */
 export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
   for (const { agent, reason } of unavailable) printer.note(`Without ${agent}: ${reason}`);
+}
+
+function describeDeleted(name: string, answer: Response): string {
+  const { job } = answer;
+  if (job === undefined) return `deleted ${name}${describeFreed(answer)}`;
+  const remains = job.partial_bytes ? `, ${formatBytes(job.partial_bytes)} remain for the next pull` : "";
+  return `cancelled the pull of ${name}, which was not installed${remains}`;
 }
