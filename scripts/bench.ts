@@ -1,11 +1,13 @@
-// `npm run bench`: what the courier costs beside the bare floor, and what an idle agent costs its box. Imports bench/.
+// `npm run bench`: what the courier costs beside the bare floor, what a sweep costs who waits meanwhile, and what an idle
+// agent costs its box. Imports bench/.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
-import { type Effort, measurePairs } from "./bench/pairs.ts";
+import { measurePairs } from "./bench/pairs.ts";
 import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
+import { measureSweep } from "./bench/sweeping.ts";
 
 const USAGE = `usage: npm run bench [-- --quick] [-- --json]
   --quick  fewer rounds, for CI
@@ -13,24 +15,23 @@ const USAGE = `usage: npm run bench [-- --quick] [-- --json]
 A ratio off its target makes the exit status 1; absolutes, which depend on the machine, are only told.
 `;
 /** No event may be lost: a request that nobody answers would wait for ever. */
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 600_000;
 const ATTEMPTS = 3;
+const LEFTOVERS = 50_000;
 
 async function measure(dir: string, quick: boolean): Promise<Measure[]> {
-  const pairs = await measurePairsAgain(dir, {
-    rounds: quick ? 12 : 40,
-    roundTrips: 80,
-    pipelined: quick ? 400 : 800,
-  });
-  if (process.platform !== "linux") return pairs;
+  const effort = { rounds: quick ? 12 : 40, roundTrips: 80, pipelined: quick ? 400 : 800 };
+  const pairs = await untilGood(async (attempt) => await measurePairs(join(dir, `pairs-${attempt}`), effort));
+  const sweep = await untilGood(async (attempt) => await measureSweep(join(dir, `sweep-${attempt}`), LEFTOVERS));
+  if (process.platform !== "linux") return [...pairs, ...sweep];
   const cost = await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000);
-  return [...pairs, ...agentMeasures(cost)];
+  return [...pairs, ...sweep, ...agentMeasures(cost)];
 }
 
 /** A busy machine fails at random, a regression each time: what fails is measured again. */
-async function measurePairsAgain(dir: string, effort: Effort): Promise<Measure[]> {
+async function untilGood(measureOnce: (attempt: number) => Promise<Measure[]>): Promise<Measure[]> {
   for (let attempt = 1; ; attempt++) {
-    const measures = await measurePairs(join(dir, `attempt-${attempt}`), effort);
+    const measures = await measureOnce(attempt);
     const failed = measures.filter((each) => resultOf(each) === "FAIL");
     if (failed.length === 0 || attempt === ATTEMPTS) return measures;
     for (const { name, ratio } of failed) process.stderr.write(`Again: ${name}, ratio ${ratio?.toFixed(2)}\n`);

@@ -46,10 +46,10 @@ export class Child {
 
   /**
    * The first line with this text, as the JSON document that it is.
-   * @throws Error with all it printed when it ends, or 15 s pass, before it
+   * @throws Error with all it printed when it ends, or so long passes, before it
    */
-  async line(text: string): Promise<Record<string, unknown>> {
-    const deadlineMs = performance.now() + PATIENCE_MS;
+  async line(text: string, patienceMs = PATIENCE_MS): Promise<Record<string, unknown>> {
+    const deadlineMs = performance.now() + patienceMs;
     for (;;) {
       const lines = this.#output.split("\n").slice(0, -1);
       const found = lines.find((line) => line.includes(text));

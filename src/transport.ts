@@ -43,7 +43,7 @@ export interface Reply {
   readonly content: Content;
 }
 
-/** Who may hold a claim: one agent of one state directory. */
+/** Who may hold a claim. The instance tells who it is; the name is for people. */
 export interface Holder {
   readonly agent: string;
   readonly instance: string;

@@ -165,6 +165,23 @@ test("a claimed command that is late is not called unrun by another agent", asyn
   expect(ollama.calls).toEqual([]);
 });
 
+test("what an old service answered is not run again by the agent that takes over, what it left unanswered is", async () => {
+  const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 1, ollama_available: true };
+  await site.platform.connect();
+  await site.platform.publishState("gpu", JSON.stringify(old));
+  const ollama = new ScriptedOllama();
+  await site.start("gpu-1", { ollama });
+  await site.send("shared", ID, DELETE);
+  await site.platform.respond("shared", ID, JSON.stringify({ success: true, timestamp: "x" }), { durable: false });
+  await site.send("shared", "pull_model_1", { command: "pull_model", model_name: "gemma" });
+  await site.clock.advance(6000);
+  expect([(await site.state("gpu-1")).serves_shared_inbox, ollama.calls]).toEqual([false, []]);
+  await site.clock.advance(30_000);
+  expect((await site.state("gpu-1")).serves_shared_inbox).toBe(true);
+  expect(ollama.calls).toEqual(["pull gemma:latest"]);
+  expect(site.lying("shared")).toEqual([]);
+});
+
 test("a resumed pull gives its own job, also when that ended before the crash, and pulls nothing again", async () => {
   const ollama = new ScriptedOllama();
   const dir = site.stateDir();

@@ -49,7 +49,7 @@ test("sweepAtTimes() begins soon after the start, goes on to the end, and comes 
   expect(scopes).toEqual([]);
   await clock.advance(2_000);
   expect(scopes).toHaveLength(3);
-  expect(told).toEqual([["info", { responses: 6, claims: 1 }, "Swept"]]);
+  expect(told).toEqual([["info", { responses: 6, claims: 1, ms: 0 }, "Swept"]]);
   site.scope = { agent: "gpu-1" };
   await clock.advance(11 * MINUTE_MS);
   expect(scopes).toEqual(["everything", "everything", "everything", { agent: "gpu-1" }]);

@@ -57,6 +57,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "cli-table3": ["src/client/table.ts"],
   hono: ["src/server/*.ts"],
   "@hono/zod-openapi": ["src/server/*.ts"],
+  "bun:ffi": ["src/transport/share/file_pool.ts"],
   "bun:sqlite": ["src/agent/ledger{,_check}.ts", "src/server/*.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [

@@ -154,6 +154,28 @@ describe("readCatalog()", () => {
 });
 
 describe("RefusedJobs", () => {
+  test("keep all that one request brings, or none", async () => {
+    await withFolder(async (folder) => {
+      const database = openStore(folder);
+      const jobs = new RefusedJobs(database, systemClock);
+      const job = refusedJob("gpu-1", "phi4:latest", new CourierError("exhausted", "Disk full"), "0190", "2026-01-02");
+      const many = Array.from({ length: 1000 }, (_, index) => ({ ...job, id: `job-${index}` }));
+      jobs.add(many);
+      expect(jobs.list()).toHaveLength(1000);
+      database.run(
+        "CREATE TRIGGER full BEFORE INSERT ON refused_jobs WHEN NEW.id = 'last' BEGIN SELECT RAISE(ABORT, 'full'); END",
+      );
+      expect(() =>
+        jobs.add([
+          { ...job, id: "first" },
+          { ...job, id: "last" },
+        ]),
+      ).toThrow("full");
+      expect(jobs.find("first")).toBeUndefined();
+      database.close();
+    });
+  });
+
   test("keep a job over a restart, for a day", async () => {
     await withFolder(async (folder) => {
       let nowMs = Date.parse("2026-01-02T03:04:05Z");
@@ -161,7 +183,7 @@ describe("RefusedJobs", () => {
       const error = new CourierError("exhausted", "Disk full");
       const job = refusedJob("gpu-1", "phi4:latest", error, "0190", "2026-01-02T03:04:05.000Z");
       const first = openStore(folder);
-      new RefusedJobs(first, clock).add(job);
+      new RefusedJobs(first, clock).add([job]);
       first.close();
       const database = openStore(folder);
       const jobs = new RefusedJobs(database, clock);
@@ -169,7 +191,7 @@ describe("RefusedJobs", () => {
       nowMs += 24 * 3_600_000 + 1;
       expect(jobs.find("0190")).toBeUndefined();
       expect(jobs.list()).toEqual([]);
-      jobs.add({ ...job, id: "0191" });
+      jobs.add([{ ...job, id: "0191" }]);
       expect(database.query<{ n: number }, []>("SELECT count(*) AS n FROM refused_jobs").get()?.n).toBe(1);
       database.close();
     });

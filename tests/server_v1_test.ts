@@ -202,6 +202,7 @@ describe("/v1/jobs", () => {
     ["another kind", { ...pull, kind: "push" }, "kind"],
     ["no agents", { kind: "pull", model: "phi4" }, "agents"],
     ["an empty list of agents", { ...pull, agents: [] }, "agents"],
+    ["a list of too many agents", { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") }, "agents"],
     ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents"],
     ["a model that is no name", { ...pull, model: "a b" }, "a b"],
     ["a body that is no object", "[]", "body"],

@@ -195,6 +195,22 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
   });
 });
 
+test("a thousand questions at once for answers on a network share cost two listings, not a thousand", async () => {
+  const listed: string[] = [];
+  const { transport } = await openFaulty("network", {
+    readdir: async (path) => {
+      if (path.endsWith("gpu_status")) listed.push(path);
+      return await poolPrimitives.readdir(path);
+    },
+  });
+  await transport.respond("shared", "list-7", "{}", FAST);
+  listed.length = 0;
+  const ids = Array.from({ length: 1000 }, (_, number) => `list-${number}`);
+  const found = await Promise.all(ids.map(async (id) => await transport.respondedAtMs("shared", id)));
+  expect(found.flatMap((atMs, number) => (atMs === null ? [] : [number]))).toEqual([7]);
+  expect(listed.length).toBeLessThanOrEqual(2);
+});
+
 describe("a network share whose server hangs", () => {
   test("fails every call at once, tells its subscriptions, and goes on when the server answers", async () => {
     const clock = new ManualClock();

@@ -12,6 +12,7 @@ import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { kindOf } from "../src/transport/share/mount.ts";
 import { gatedPrimitives, poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import { ShareClock } from "../src/transport/share/share_clock.ts";
+import { SharedListings } from "../src/transport/share/shared_listings.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
 
 /** A call that hangs until told otherwise. */
@@ -23,6 +24,44 @@ function hungCall(): { readonly call: () => Promise<string>; readonly end: (valu
 async function outcomeOf(action: Promise<unknown>): Promise<unknown> {
   return await action.catch((error: unknown) => (error instanceof Error ? error.message : error));
 }
+
+describe("SharedListings", () => {
+  test("read() shares one listing among all who ask before it begins, and none with those who ask later", async () => {
+    const begun: ReturnType<typeof Promise.withResolvers<Set<string>>>[] = [];
+    const listings = new SharedListings(async () => {
+      const listing = Promise.withResolvers<Set<string>>();
+      begun.push(listing);
+      return await listing.promise;
+    });
+    const first = [listings.read("a"), listings.read("a")];
+    await settle();
+    expect(begun.length).toBe(1);
+    const second = [listings.read("a"), listings.read("a")];
+    const elsewhere = listings.read("b");
+    await settle();
+    expect(begun.length).toBe(2);
+    const [old, other, fresh] = [new Set(["old"]), new Set(["other"]), new Set(["old", "new"])];
+    begun[0]?.resolve(old);
+    begun[1]?.resolve(other);
+    expect(await Promise.all(first)).toEqual([old, old]);
+    expect(await elsewhere).toEqual(other);
+    await settle();
+    begun[2]?.resolve(fresh);
+    expect(await Promise.all(second)).toEqual([fresh, fresh]);
+    expect(begun.length).toBe(3);
+  });
+
+  test("read() lists again after a listing that failed", async () => {
+    let calls = 0;
+    const listings = new SharedListings(async () => {
+      calls++;
+      if (calls === 1) throw new Error("EIO");
+      return new Set(["a"]);
+    });
+    expect(await outcomeOf(listings.read("a"))).toBe("EIO");
+    expect(await listings.read("a")).toEqual(new Set(["a"]));
+  });
+});
 
 describe("Gate", () => {
   test("run() passes results and errors through when the calls return", async () => {

@@ -53,6 +53,7 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
     write("outside/list-1_response.json", 1000);
     const foreign = [
       "gpu_status/notes.txt",
+      `gpu_status/${TEMPORARY}`,
       "gpu_status/-odd_response.json",
       "gpu_status/.nfs000000001_response.json",
       "gpu_status/.tmp/notes",
@@ -79,7 +80,11 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
       write(`${top}/.tmp/${TEMPORARY}`, 1.1);
       write(`${top}/.tmp/${TEMPORARY.replace("0b", "1b")}`, 0.9);
     }
-    expect(await sweepThrough(transport, "everything")).toEqual({ unfinished: 2 });
+    for (const folder of ["gpu_commands", "gpu_commands/gpu-1", "gpu_status", "gpu_status/ctl-1"])
+      write(`${folder}/.${TEMPORARY}`, 1.1);
+    write(`gpu_status/.${TEMPORARY.replace("0b", "1b")}`, 0.9);
+    expect(await sweepThrough(transport, "everything")).toEqual({ unfinished: 6 });
+    expect(existsSync(path(`gpu_status/.${TEMPORARY.replace("0b", "1b")}`))).toBe(true);
     expect(existsSync(path(`gpu_status/.tmp/${TEMPORARY}`))).toBe(false);
   });
 

@@ -140,7 +140,7 @@ describe("NetworkRhythm", () => {
   async function pauses(rhythm: NetworkRhythm, clock: ManualClock, forMs: number): Promise<number[]> {
     const found: number[] = [];
     for (const endMs = clock.monotonic() + forMs; clock.monotonic() < endMs; ) {
-      await rhythm.prepare();
+      await rhythm.beforeListing();
       rhythm.listed([]);
       found.push(rhythm.intervalMs());
       await clock.advance(rhythm.intervalMs());
@@ -169,13 +169,14 @@ describe("NetworkRhythm", () => {
     expect(await pauses(rhythm, clock, 100)).toEqual([100]);
   });
 
-  test("prepare() nudges 100 ms after the last listing that differs from the one before, and every 10 s", async () => {
+  test("beforeListing() nudges 100 ms after the last listing that differs from the one before, and every 10 s", async () => {
     const clock = new ManualClock();
     const nudgedAtMs: number[] = [];
-    const nudge = async (): Promise<void> => void nudgedAtMs.push(clock.monotonic());
+    const nudge = async (): Promise<boolean> => nudgedAtMs.push(clock.monotonic()) > 0;
     const rhythm = new NetworkRhythm({ clock, awaitedSinceMs: () => null, nudge });
     const look = async (...names: string[]): Promise<number> => {
-      await rhythm.prepare();
+      const pauseMs = await rhythm.beforeListing();
+      await clock.advance(pauseMs);
       rhythm.listed(names);
       return rhythm.intervalMs();
     };
@@ -187,12 +188,12 @@ describe("NetworkRhythm", () => {
     }
     await clock.advance(100);
     expect(await look("a.json", "60.json", ".nudge-of-another")).toBe(50);
-    expect(nudgedAtMs.splice(0)).toEqual([190]);
+    expect(nudgedAtMs.splice(0)).toEqual([205]);
     for (let passed = 0; passed < 20_000; passed += 50) {
       await clock.advance(50);
       await look("a.json", "60.json");
     }
-    expect(nudgedAtMs.splice(0)).toEqual([10_190, 20_190]);
+    expect(nudgedAtMs.splice(0)).toEqual([10_220, 20_235]);
     await clock.advance(50);
     await look("b.json");
     await clock.advance(60);

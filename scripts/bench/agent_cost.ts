@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child } from "../children.ts";
+import { residentMb } from "../soak/memory.ts";
 import { median } from "./measure.ts";
 import { agentCommand, startOllama } from "./subject.ts";
 
@@ -48,9 +49,4 @@ async function measureIdle(pid: number, idleMs: number): Promise<Omit<AgentCost,
 function cpuMs(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}/schedstat`);
   return threads.reduce((sum, path) => sum + Number(readFileSync(path, "utf8").split(" ")[0]) / 1e6, 0);
-}
-
-function residentMb(pid: number): number {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return (Number(kilobytes) * 1024) / 1e6;
 }

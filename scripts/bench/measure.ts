@@ -14,6 +14,25 @@ export async function roundTrips(send: Send, count: number): Promise<number[]> {
   return durations;
 }
 
+/**
+ * One each `everyMs`, whether the one before was answered or not: what waits behind a pause counts too.
+ * @returns how long each took from when it was due, in ms
+ */
+export async function pacedTrips(send: Send, count: number, everyMs: number): Promise<number[]> {
+  const startedMs = performance.now();
+  const trip = async (dueMs: number): Promise<number> => {
+    await send();
+    return performance.now() - dueMs;
+  };
+  const trips: Promise<number>[] = [];
+  for (let sent = 0; sent < count; sent++) {
+    const dueMs = startedMs + sent * everyMs;
+    while (performance.now() < dueMs) await Bun.sleep(Math.max(0, dueMs - performance.now()));
+    trips.push(trip(dueMs));
+  }
+  return await Promise.all(trips);
+}
+
 /** Pipelined: `window` under way at any time. @returns answers per second */
 export async function throughput(send: Send, count: number, window: number): Promise<number> {
   let sent = 0;

@@ -14,12 +14,14 @@ const AGENT = "gpu-1";
 const SENDER = "bench";
 
 export class Subject {
-  readonly #children: readonly Child[];
+  readonly agent: Child;
+  readonly #ollama: Child;
   readonly #transport: Transport;
   readonly #courier: Courier;
 
-  private constructor(children: readonly Child[], transport: Transport, courier: Courier) {
-    this.#children = children;
+  private constructor(agent: Child, ollama: Child, transport: Transport, courier: Courier) {
+    this.agent = agent;
+    this.#ollama = ollama;
     this.#transport = transport;
     this.#courier = courier;
   }
@@ -40,7 +42,7 @@ export class Subject {
     await courier.ping(AGENT);
     const replies = readdirSync(join(share, "gpu_status")).filter((name) => name.startsWith(`${SENDER}-`));
     for (const folder of replies) litter(join(share, "gpu_status", folder), lying);
-    return new Subject([agent, ollama.child], transport, courier);
+    return new Subject(agent, ollama.child, transport, courier);
   }
 
   readonly ping: Send = async () => await this.#courier.request(AGENT, { verb: "ping" });
@@ -51,7 +53,7 @@ export class Subject {
   async close(): Promise<void> {
     await this.#courier.close();
     await this.#transport.close();
-    for (const child of this.#children) await child.stop();
+    for (const child of [this.agent, this.#ollama]) await child.stop();
   }
 }
 

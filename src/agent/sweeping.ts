@@ -42,6 +42,7 @@ async function sweepThrough(
   signal: AbortSignal,
 ): Promise<void> {
   const sums: Record<string, number> = {};
+  const begunMs = clock.monotonic();
   for (let more = true; more && !signal.aborted; ) {
     const wanted = scope();
     if (wanted === null) break;
@@ -59,5 +60,5 @@ async function sweepThrough(
     }
     await clock.sleep(clock.monotonic() - startedMs, signal);
   }
-  if (Object.keys(sums).length > 0) log.info(sums, "Swept");
+  if (Object.keys(sums).length > 0) log.info({ ...sums, ms: Math.round(clock.monotonic() - begunMs) }, "Swept");
 }

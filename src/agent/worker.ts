@@ -202,8 +202,7 @@ export class Worker {
   /** Takes the right to run a changing command of the shared inbox. */
   async #claim(delivery: Delivery): Promise<boolean> {
     const { transport, identity } = this.#options;
-    const mine = await this.#untilReachable(async () => await transport.claim(delivery, identity));
-    return mine;
+    return await this.#untilReachable(async () => await transport.claim(delivery, identity));
   }
 
   async #isUnchanged(delivery: Delivery): Promise<boolean> {

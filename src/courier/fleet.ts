@@ -56,7 +56,15 @@ export class Fleet {
    * @throws CourierError `unavailable` when the transport cannot be read
    */
   async read(maxAgeMs = 0): Promise<readonly AgentView[]> {
-    if (this.#last !== undefined && this.#clock.monotonic() - this.#last.atMs < maxAgeMs) return this.#last.views;
+    const ageMs = this.#clock.monotonic() - (this.#last?.atMs ?? Number.NEGATIVE_INFINITY);
+    if (this.#last === undefined || ageMs >= maxAgeMs) return await this.#readOnce();
+    // Renewed in good time, so that who asks often never waits for a reading. What fails is told to who has to wait.
+    if (ageMs >= maxAgeMs / 2) this.#readOnce().catch(() => undefined);
+    return this.#last.views;
+  }
+
+  /** Joins a reading that is under way. */
+  async #readOnce(): Promise<readonly AgentView[]> {
     this.#reading ??= this.#readNow().finally(() => {
       this.#reading = undefined;
     });

@@ -79,9 +79,9 @@ export class JobFeed {
     await this.#reading;
   }
 
-  /** Tells of an end that no agent's state will tell of. */
-  tell(job: Job): void {
-    if (this.#parts.ended.add([job])) this.#wake();
+  /** Tells of ends that no agent's state will tell of. */
+  tell(jobs: readonly Job[]): void {
+    if (this.#parts.ended.add(jobs)) this.#wake();
   }
 
   /**

@@ -18,13 +18,16 @@ export class RefusedJobs {
     this.#clock = clock;
   }
 
-  /** Keeps a refused job and forgets those whose day is over. */
-  add(job: Job): void {
+  /** Keeps refused jobs, all or none of them, and forgets those whose day is over. */
+  add(jobs: readonly Job[]): void {
+    if (jobs.length === 0) return;
     const nowMs = this.#clock.now();
-    this.#database.query("DELETE FROM refused_jobs WHERE ended_at_ms < ?").run(nowMs - KEPT_MS);
-    this.#database
-      .query("INSERT OR REPLACE INTO refused_jobs (id, ended_at_ms, job) VALUES (?, ?, ?)")
-      .run(job.id, nowMs, JSON.stringify(job));
+    const keep = this.#database.query("INSERT OR REPLACE INTO refused_jobs (id, ended_at_ms, job) VALUES (?, ?, ?)");
+    // One commit: each waits for the disk, and meanwhile nobody else is served.
+    this.#database.transaction(() => {
+      this.#database.query("DELETE FROM refused_jobs WHERE ended_at_ms < ?").run(nowMs - KEPT_MS);
+      for (const job of jobs) keep.run(job.id, nowMs, JSON.stringify(job));
+    })();
   }
 
   /** Newest first. */

@@ -94,19 +94,25 @@ async function startPulls(
 ): Promise<readonly Job[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
-  return await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
+  const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
+  const refused = started.filter(({ isRefused }) => isRefused).map(({ job }) => job);
+  services.refusedJobs.add(refused);
+  services.jobFeed.tell(refused);
+  return started.map(({ job }) => job);
 }
 
 /** A refusal is the job's end, so that one agent's never hides what the others do. */
-async function startPull(services: Services, agent: string, model: string, options: PullChoices): Promise<Job> {
+async function startPull(
+  { courier, clock }: Services,
+  agent: string,
+  model: string,
+  options: PullChoices,
+): Promise<{ readonly job: Job; readonly isRefused: boolean }> {
   try {
-    return await services.courier.pullModel(agent, model, options);
+    return { job: await courier.pullModel(agent, model, options), isRefused: false };
   } catch (error) {
-    const endedAt = isoTime(services.clock.now());
-    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), endedAt);
-    services.refusedJobs.add(job);
-    services.jobFeed.tell(job);
-    return job;
+    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(clock.now()));
+    return { job, isRefused: true };
   }
 }
 

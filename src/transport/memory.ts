@@ -141,12 +141,12 @@ class MemoryTransport implements Transport {
     return letter !== undefined && delivery(inbox, id, letter).key === key;
   }
 
-  async claim({ key }: Delivery, holder: Holder): Promise<boolean> {
+  async claim({ key }: Delivery, { instance }: Holder): Promise<boolean> {
     this.#requireConnected();
     const { claims } = this.#store;
-    const claim = claims.get(key) ?? { text: holder.instance, atMs: this.now() };
+    const claim = claims.get(key) ?? { text: instance, atMs: this.now() };
     claims.set(key, claim);
-    return claim.text === holder.instance;
+    return claim.text === instance;
   }
 
   async claimedBy({ instance }: Holder): Promise<readonly Delivery[]> {

@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { CourierError } from "../errors.ts";
 import type { Transport } from "../transport.ts";
 import { ShareTransport } from "./share/driver.ts";
+import { widenFilePool } from "./share/file_pool.ts";
+import { isSurelyLocal } from "./share/mount.ts";
 import type { ShareOptions } from "./share/share.ts";
 
 export type TransportOptions = ShareOptions;
@@ -14,9 +16,15 @@ export type TransportOptions = ShareOptions;
  */
 export function openTransport(address: string, options: TransportOptions): Transport {
   const scheme = /^[a-z][a-z0-9+.-]*:/.exec(address)?.[0];
-  if (scheme === undefined) return new ShareTransport(resolve(address), options);
+  if (scheme === undefined) return openShare(resolve(address), options);
   if (scheme === "memory:") throw new CourierError("invalid", `Cannot use "${address}": it lives in one process only`);
   throw new CourierError("unimplemented", `Cannot use "${address}": no driver for "${scheme}"`, {
     hint: "Name the shared folder by its path",
   });
+}
+
+function openShare(root: string, options: TransportOptions): Transport {
+  // It costs 1.5 MB of memory, for nothing where no call can hang.
+  if (options.create !== "always" && !isSurelyLocal(root)) widenFilePool();
+  return new ShareTransport(root, options);
 }

@@ -57,6 +57,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
       const [one, two] = [await delivered(agent, "pull-1", '{"n":1}'), await delivered(agent, "pull-1", '{"n":2}')];
       expect(await agent.claim(one, { agent: "gpu-1", instance: "a" })).toBe(true);
       expect(await agent.claim(two, { agent: "gpu-2", instance: "b" })).toBe(true);
+      expect(await agent.claim(two, { agent: "gpu-3", instance: "b" })).toBe(true);
       expect(await agent.claim(one, { agent: "gpu-2", instance: "b" })).toBe(false);
     },
   },
@@ -82,6 +83,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
       await agent.release(released);
       expect(await other.claimedBy(mine)).toEqual([second, first]);
       expect(await agent.claimedBy(others)).toEqual([foreign]);
+      expect(await agent.claimedBy({ agent: "gpu-3", instance: "a" })).toEqual([second, first]);
     },
   },
   {

@@ -7,6 +7,7 @@ import { silentLog } from "../../src/log.ts";
 import { openTransport } from "../../src/transport/open.ts";
 import type { Transport } from "../../src/transport.ts";
 import { ProcessSite, type Running, until } from "../process/site.ts";
+import { makeManifest } from "../sim/manifest.ts";
 import type { SimulatedOllama } from "../sim/ollama.ts";
 import { SeededRandom, seedOfRun } from "../support/random.ts";
 
@@ -16,7 +17,6 @@ const COMMANDS = 1000;
 /** Of one sender at one time. */
 const IN_FLIGHT = 3;
 const TIMEOUT_MS = 90_000;
-const MODEL_BYTES = 5000;
 const VERBS = ["ping", "list_models", "pull_model", "delete_model"] as const;
 
 interface Task {
@@ -40,7 +40,8 @@ test(`${COMMANDS} commands from ${SENDERS} senders to ${AGENTS} agents that are 
   await Promise.all(boxes.map(async (box) => await box.start()));
 
   const stop = new AbortController();
-  const killing = killAtRandom(boxes, random, stop.signal);
+  const halves = [boxes.slice(0, AGENTS / 2), boxes.slice(AGENTS / 2)];
+  const killing = halves.map(async (half, i) => await killAtRandom(half, new SeededRandom(seed + i + 1), stop.signal));
   const heard = new Map<string, Set<string>>();
   const answers = await Promise.all(
     Array.from({ length: SENDERS }, async (_, sender) => {
@@ -49,7 +50,7 @@ test(`${COMMANDS} commands from ${SENDERS} senders to ${AGENTS} agents that are 
     }),
   );
   stop.abort();
-  const kills = await killing;
+  const kills = (await Promise.all(killing)).reduce((sum, each) => sum + each, 0);
   // What came back with the last of them is through too.
   await Promise.all(boxes.map(async (box) => await box.restart()));
   for (const { name } of boxes)
@@ -57,9 +58,9 @@ test(`${COMMANDS} commands from ${SENDERS} senders to ${AGENTS} agents that are 
 
   process.stderr.write(`${answers.flat().length} answers, ${kills} kills\n`);
   expect(answers.flat().length).toBe(COMMANDS);
-  expect(kills).toBeGreaterThan(20);
+  expect(kills).toBeGreaterThan(10);
   // A reading verb may be done again after a crash; what was changed is told in the same words.
-  const changing = [...heard.values()].filter((texts) => /"job"|deleted/.test([...texts].join()));
+  const changing = [...heard.values()].filter((texts) => /\bjob\b|deleted/.test([...texts].join()));
   expect(changing.filter((texts) => texts.size > 1)).toEqual([]);
   expect(changing.length).toBe(tasks.filter(({ verb }) => VERBS.indexOf(verb) >= 2).length);
   for (const [i, box] of boxes.entries()) expect(box.effects()).toEqual(expectedEffects(tasks, i));
@@ -79,7 +80,8 @@ async function ollamaFor(tasks: readonly Task[], agent: number): Promise<Simulat
 function expectedEffects(tasks: readonly Task[], agent: number): object {
   const own = tasks.filter((task) => task.agent === agent);
   const deleted = own.filter(({ verb }) => verb === "delete_model").map(({ model }) => model);
-  const fetchedBytes = own.filter(({ verb }) => verb === "pull_model").length * MODEL_BYTES;
+  const pulled = own.filter(({ verb }) => verb === "pull_model");
+  const fetchedBytes = pulled.reduce((sum, { model }) => sum + makeManifest(specOf(model)).size, 0);
   return { installed: ["kept:latest", ...deleted].toSorted(), fetchedBytes };
 }
 
@@ -88,7 +90,6 @@ class Box {
   readonly name: string;
   readonly ollama: SimulatedOllama;
   #agent: Running | undefined;
-  #restarting: Promise<void> = Promise.resolve();
 
   constructor(number: number, ollama: SimulatedOllama) {
     this.name = `gpu-${number + 1}`;
@@ -99,15 +100,10 @@ class Box {
     this.#agent = await site.agent(this.name, this.ollama.url);
   }
 
-  /** Kills the agent and starts it again, after whatever restart is under way. */
+  /** Kills the agent and starts it again. */
   async restart(): Promise<void> {
-    const before = this.#restarting;
-    this.#restarting = (async () => {
-      await before;
-      await this.#agent?.stop("SIGKILL");
-      await this.start();
-    })();
-    await this.#restarting;
+    await this.#agent?.stop("SIGKILL");
+    await this.start();
   }
 
   effects(): object {
@@ -168,19 +164,18 @@ function listening(transport: Transport, heard: Map<string, Set<string>>): Trans
   });
 }
 
-/** @returns how often, once the signal aborts and all of them are up again */
+/** One after the other, each up again before the next: a slow machine kills more seldom. @returns how often */
 async function killAtRandom(boxes: readonly Box[], random: SeededRandom, signal: AbortSignal): Promise<number> {
-  const restarts: Promise<void>[] = [];
-  while (!signal.aborted) {
-    await systemClock.sleep(100 + random.below(400), signal);
-    if (!signal.aborted) restarts.push(random.pick(boxes).restart());
+  let kills = 0;
+  for (; !signal.aborted; kills++) {
+    await random.pick(boxes).restart();
+    await systemClock.sleep(random.below(200), signal);
   }
-  await Promise.all(restarts);
-  return restarts.length;
+  return kills;
 }
 
 function specOf(name: string) {
-  return { name, layers: [MODEL_BYTES] };
+  return { name, layers: [5000] };
 }
 
 function ended(state: Record<string, unknown>, model: string): boolean {

@@ -29,7 +29,7 @@ async function examine(site: NfsSite, client: Client, title: string) {
 
 describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
   test("a good share, then nocto, read-only and not mounted on another machine", async () => {
-    const site = await NfsSite.open("doctor", version, ["c1", "c2"]);
+    await using site = await NfsSite.open("doctor", version, ["c1", "c2"]);
     await site.agent("c1", "gpu-1", await site.ollama());
     await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
     const good = await examine(site, "c2", `NFSv${version}, a good share`);
@@ -49,16 +49,14 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
     expect([unmounted.status, unmounted.failures]).toEqual([1, ["mount"]]);
     expect(unmounted.failed[0]?.message).toContain("not mounted?");
     expect((await run("c3", "find", site.share, "-mindepth", "1")).trim()).toBe("");
-    await site.close();
   }, 180_000);
 
   test("a share without an agent", async () => {
-    const site = await NfsSite.open("nobody", version, ["c2"]);
+    await using site = await NfsSite.open("nobody", version, ["c2"]);
     for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.folder, folder));
     const { status, checks } = await examine(site, "c2", `NFSv${version}, without an agent`);
     const told = checks.filter(({ result }) => result !== "ok").map(({ message }) => message);
     expect(told.join("\n")).toContain("agent");
     expect(status).toBe(checks.some(({ result }) => result === "failed") ? 1 : 0);
-    await site.close();
   }, 60_000);
 });

@@ -35,7 +35,7 @@ function lying(site: NfsSite): number {
 
 describe.each(VERSIONS)("NFSv%s", (version) => {
   test(`${LEFTOVERS} leftovers are removed, and pings stay quick`, async () => {
-    const site = await NfsSite.open("leftovers", version);
+    await using site = await NfsSite.open("leftovers", version);
     leave(site);
     await site.agent("c1", "gpu-1", await site.ollama());
     // The sweep begins 10 s after the start.
@@ -48,7 +48,6 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     const seconds = (performance.now() - startedMs) / 1000;
     tell(`NFSv${version}, with ${all} leftovers: ${describeTimes(before)}`);
     tell(`NFSv${version}, while they are swept, ${seconds.toFixed(0)} s: ${describeTimes(meanwhile)}`);
-    await site.close();
     expect(all).toBeGreaterThan(LEFTOVERS / 2);
     expect(quantile(meanwhile, MOST)).toBeLessThanOrEqual(SLOWER_AT_MOST * quantile(before, MOST));
   }, 400_000);

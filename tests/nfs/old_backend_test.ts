@@ -21,17 +21,16 @@ async function openSite(name: string, version: Version): Promise<NfsSite> {
 
 describe.each(VERSIONS)("NFSv%s", (version) => {
   test.concurrent("without gpu-server on its machine it times out", async () => {
-    const site = await openSite("alone", version);
+    await using site = await openSite("alone", version);
     // One on each machine: what else a machine does may happen to show it the answer.
     const lists = await Promise.all(ALONE.map(async (client) => await site.oldBackend(client, "list")));
     const reasons = lists.flat().map(({ reason }) => reason);
     tell(`NFSv${version}, the old backend alone: ${reasons.join(", ")}`);
-    await site.close();
     expect(reasons).toContain("timed_out");
   }, 120_000);
 
   test.concurrent(`with gpu-server on its machine ${CURED} of ${CURED} lists come within 3 s`, async () => {
-    const site = await openSite("cured", version);
+    await using site = await openSite("cured", version);
     const server = await site.server("c3");
     const quiet = await callsOf(site, "c3");
     await Bun.sleep(5_000);
@@ -56,6 +55,5 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
       const { status, answer } = await server.call("GET", `/api/config/models${list % 2 === 0 ? "?fresh=true" : ""}`);
       expect([list, status, answer["models"]]).toMatchObject([list, 200, [{ name: "phi4:latest" }]]);
     }
-    await site.close();
   }, 900_000);
 });

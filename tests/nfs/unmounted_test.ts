@@ -24,7 +24,7 @@ function warnings(agent: Running): Record<string, unknown>[] {
 
 describe.each(VERSIONS)("NFSv%s", (version) => {
   test.concurrent("an agent that starts before the mount waits for it, says so, and goes on when it is there", async () => {
-    const site = await NfsSite.open("late", version, ["c2"]);
+    await using site = await NfsSite.open("late", version, ["c2"]);
     await run("c1", "mkdir", "-p", site.share);
     const agent = site.startAgent("c1", "gpu-1", await site.ollama());
     await until(() => agent.log.includes("not mounted?"), "it says so", PATIENCE_MS);
@@ -35,11 +35,10 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     await site.mount("c1");
     await agent.logged('"Ready"');
     expect(await until(async () => await isOnline(site), "it answers", PATIENCE_MS)).toBe(true);
-    await site.close();
   }, 120_000);
 
   test.concurrent("a share that is unmounted while the agent runs is noticed, and nothing is written there", async () => {
-    const site = await NfsSite.open("gone", version, ["c1", "c2"]);
+    await using site = await NfsSite.open("gone", version, ["c1", "c2"]);
     const agent = await site.agent("c1", "gpu-1", await site.ollama());
     await until(async () => await isOnline(site), "it answers", PATIENCE_MS);
     await site.unmount("c1");
@@ -51,6 +50,5 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     await site.mount("c1");
     expect(await until(async () => await isOnline(site), "it answers again", PATIENCE_MS)).toBe(true);
     expect(readFileSync(`${site.folder}/gpu_status/gpu-1_status.json`, "utf8")).toContain('"running"');
-    await site.close();
   }, 180_000);
 });

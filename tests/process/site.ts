@@ -14,9 +14,11 @@ export class Running {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #log: string[] = [];
   readonly #reading: Promise<void>;
+  readonly #patienceMs: number;
 
-  constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">) {
+  constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">, patienceMs = PATIENCE_MS) {
     this.#child = child;
+    this.#patienceMs = patienceMs;
     this.#reading = this.#read();
   }
 
@@ -28,14 +30,18 @@ export class Running {
     return this.#log.join("");
   }
 
-  /** The first line of the log that holds `text`, as JSON. @throws when the process ends or 10 s pass without it */
+  /** The first line of the log that holds `text`, as JSON. @throws when the process ends or too much time passes without it */
   async logged(text: string): Promise<Record<string, unknown>> {
-    const line = await until(() => {
-      const found = this.log.split("\n").find((candidate) => candidate.includes(text));
-      if (found === undefined && this.#child.exitCode !== null)
-        throw new Error(`It ended without "${text}":\n${this.log}`);
-      return found;
-    }, `"${text}" is logged`);
+    const line = await until(
+      () => {
+        const found = this.log.split("\n").find((candidate) => candidate.includes(text));
+        if (found === undefined && this.#child.exitCode !== null)
+          throw new Error(`It ended without "${text}":\n${this.log}`);
+        return found;
+      },
+      `"${text}" is logged`,
+      this.#patienceMs,
+    );
     return JSON.parse(line);
   }
 
@@ -109,8 +115,24 @@ export class ProcessSite {
     return fleet;
   }
 
+  /** Starts gpu-agent with its state directory on a file system of that size, seen by it alone; resolves when it is ready. */
+  async agentOnSmallDisk(name: string, ollamaUrl: string, bytes: number): Promise<Running> {
+    const stateDir = this.stateDirOf(name);
+    mkdirSync(stateDir);
+    const command = [process.execPath, join(SOURCES, "agent.ts"), ...this.#agentArgs(name, ollamaUrl)];
+    const mount = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"';
+    const inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", String(bytes), stateDir];
+    const agent = this.#spawn([...inside, ...command]);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  stateDirOf(name: string): string {
+    return join(this.dir, `agent-${name}`);
+  }
+
   #agentArgs(name: string, ollamaUrl: string): readonly string[] {
-    const own = ["--name", name, "--ollama", ollamaUrl, "--state-dir", join(this.dir, `agent-${name}`)];
+    const own = ["--name", name, "--ollama", ollamaUrl, "--state-dir", this.stateDirOf(name)];
     return ["--share", this.share, "--log-format", "json", ...own];
   }
 
@@ -149,7 +171,11 @@ export class ProcessSite {
   }
 
   start(face: string, args: readonly string[]): Running {
-    const child = Bun.spawn([process.execPath, join(SOURCES, face), ...args], {
+    return this.#spawn([process.execPath, join(SOURCES, face), ...args]);
+  }
+
+  #spawn(command: readonly string[]): Running {
+    const child = Bun.spawn([...command], {
       cwd: this.dir,
       env: cleanEnvironment(),
       stdin: "ignore",

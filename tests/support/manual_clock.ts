@@ -50,6 +50,17 @@ export class ManualClock implements Clock {
     await settle();
   }
 
+  /** Lets `durationMs` pass as for a machine that slept: each sleeper that is due wakes late, and once. */
+  async leap(durationMs: number): Promise<void> {
+    await settle();
+    this.#elapsedMs += durationMs;
+    const due = [...this.#sleepers].filter(({ atMs }) => atMs <= this.#elapsedMs);
+    for (const { wake } of due.toSorted((a, b) => a.atMs - b.atMs)) {
+      wake();
+      await settle();
+    }
+  }
+
   #next(endMs: number): Sleeper | undefined {
     const due = [...this.#sleepers].filter(({ atMs }) => atMs <= endMs);
     return due.toSorted((a, b) => a.atMs - b.atMs)[0];

@@ -9,34 +9,33 @@ import { lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
 
 /** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */
-export async function takeClaim(share: Share, key: string, { agent, instance }: Holder): Promise<boolean> {
+export async function takeClaim(share: Share, key: string, holder: Holder): Promise<boolean> {
   const claim = share.layout.claim(key);
   const { claims } = share.layout;
   await share.madeFolder(claims);
   const folder = await share.targetFolder(claims);
   if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} went away`);
-  const text = `${JSON.stringify({ agent, instance })}\n`;
-  const { path: mine } = await writeTemporary(share, claims, folder, text, true);
+  const { path: mine } = await writeTemporary(share, claims, folder, textOf(holder), true);
   try {
-    const linked = await link(share, mine, claim);
-    if (linked) await syncFolder(share, claims.path);
-    return linked || (await holderOf(share, key)) === instance;
+    const isMine = (await link(share, mine, claim)) || (await holds(share, key, holder));
+    if (isMine) await syncFolder(share, claims.path);
+    return isMine;
   } finally {
     await discard(share, mine);
   }
 }
 
 /** What this holder has claimed and whose command still lies in the shared inbox: id and key of each. */
-export async function claimedKeys(share: Share, { instance }: Holder): Promise<readonly (readonly [string, string])[]> {
+export async function claimedKeys(share: Share, holder: Holder): Promise<readonly (readonly [string, string])[]> {
   const { claims, commands } = share.layout;
   if ((await share.folder(claims)) === null) return [];
-  const lying = new Set(await share.fs.readdir(commands.path));
+  const lying = await share.names(commands.path);
   const found: (readonly [string, string])[] = [];
-  for (const key of await share.fs.readdir(claims.path)) {
+  for (const key of await share.names(claims.path)) {
     const id = share.layout.claimed(key);
     // Most claims outlive their command: only those of what lies there are read.
     if (id === null || !lying.has(COMMAND_FILES.format(id))) continue;
-    if ((await holderOf(share, key)) === instance) found.push([id, key]);
+    if (await holds(share, key, holder)) found.push([id, key]);
   }
   return found;
 }
@@ -56,14 +55,18 @@ async function link(share: Share, mine: string, claim: string): Promise<boolean>
   }
 }
 
-async function holderOf(share: Share, key: string): Promise<string | null> {
+function textOf({ agent, instance }: Holder): string {
+  return `${JSON.stringify({ agent, instance })}\n`;
+}
+
+/** By the instance alone: an agent that was renamed goes on with what it claimed. */
+async function holds(share: Share, key: string, { instance }: Holder): Promise<boolean> {
   const found = await lookUp(share, share.layout.claims, basename(share.layout.claim(key)), LIMITS.commandBytes);
-  if (found?.is !== "read") return null;
+  if (found?.is !== "read") return false;
   try {
     const claim: unknown = JSON.parse(found.bytes.toString("utf8"));
-    const isWhole = typeof claim === "object" && claim !== null && "instance" in claim;
-    return isWhole && typeof claim.instance === "string" ? claim.instance : null;
+    return typeof claim === "object" && claim !== null && "instance" in claim && claim.instance === instance;
   } catch {
-    return null;
+    return false;
   }
 }

@@ -35,6 +35,8 @@ import { States } from "./states.ts";
 import { Sweeps } from "./sweep.ts";
 
 /** Between attempts to take a command back. */
+/** What a listing has shown of answers holds so long. */
+const ANSWERS_SHOWN_FOR_MS = 1_000;
 const RETRY_MS = 1_000;
 
 export class ShareTransport implements Transport {
@@ -195,8 +197,12 @@ export class ShareTransport implements Transport {
 
   async respondedAtMs(address: ReplyAddress, id: string): Promise<number | null> {
     const folder = this.#share.layout.replies(address);
+    const name = RESPONSE_FILES.format(id);
     return await this.#attempt(`look for the answer to ${JSON.stringify(id)}`, folder, async () => {
-      const found = await lookUp(this.#share, folder, RESPONSE_FILES.format(id), 0);
+      if ((await this.#share.folder(folder)) === null) return null;
+      // Whoever takes a folder of old commands over asks this thousands of times: not each is worth a listing.
+      if (!(await this.#share.shows(folder, name, ANSWERS_SHOWN_FOR_MS))) return null;
+      const found = await lookUpShown(this.#share, folder, name, 0);
       return found === null ? null : instantMs(found.facts.mtimeNs);
     });
   }

@@ -62,6 +62,11 @@ export class Layout {
     return UUID.test(name);
   }
 
+  /** Whether a name in a watched folder is of a file that we make there for a moment, to move the folder's mtime. */
+  isNudge(name: string): boolean {
+    return name.startsWith(".") && UUID.test(name.slice(1));
+  }
+
   /** The id of the command that a file among the claims is for; null for every other name. */
   claimed(name: string): string | null {
     return CLAIM.exec(name)?.[1] ?? null;

@@ -1,7 +1,8 @@
 // What kind of file system the share is on, and whether it is the one it was. Imports the mount table; node:fs for state files.
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { systemCode } from "../../errors.ts";
-import { mountOf, readMounts } from "./mount_table.ts";
+import { Layout } from "./layout.ts";
+import { mountAt, mountOf, readMounts } from "./mount_table.ts";
 
 /** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
 const LOCAL: Readonly<Record<number, string>> = {
@@ -48,6 +49,15 @@ export function kindOf(magic: number): Kind {
  */
 export function mountedAs(device: bigint): string | null {
   return mountOf(readMounts(), device)?.type ?? null;
+}
+
+/**
+ * Whether a share is surely on a local disk, told before it is asked anything that may hang: the mount table says so, and
+ * what lies there is no empty mount point.
+ */
+export function isSurelyLocal(root: string): boolean {
+  const type = mountAt(readMounts(), root)?.type ?? "";
+  return (Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type)) && existsSync(new Layout(root).commands.path);
 }
 
 /** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */

@@ -16,7 +16,7 @@ interface Written {
   readonly facts: Facts;
 }
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 interface PublishFileOptions {
   readonly durable: boolean;
@@ -67,7 +67,8 @@ export async function writeTemporary(
 ): Promise<Written> {
   const { fs } = share;
   const path = join(share.layout.temporary(folder), crypto.randomUUID());
-  const file = await fs.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, fileMode(target));
+  // Without O_EXCL, which costs NFS another call: nobody else knows this name, and a link that lay there is not followed.
+  const file = await fs.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, fileMode(target));
   try {
     return { path, facts: await fill(share, file, target, text, durable) };
   } catch (error) {
@@ -118,11 +119,14 @@ export async function discard({ fs }: Share, path: string): Promise<void> {
   }
 }
 
-/** Makes and removes a file, so that the folder's mtime moves: see `Share.goesByMtime`. */
-export async function nudgeFolder({ fs }: Share, { path }: Folder): Promise<void> {
-  const name = join(path, `.${crypto.randomUUID()}`);
-  await fs.close(await fs.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+/** Makes and removes a file, so that the folder's mtime moves: see `Share.goesByMtime`. @returns false when the folder is gone */
+export async function nudgeFolder(share: Share, folder: Folder): Promise<boolean> {
+  if ((await share.folder(folder)) === null) return false;
+  const { fs } = share;
+  const name = join(folder.path, `.${crypto.randomUUID()}`);
+  await fs.close(await fs.open(name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600));
   await fs.unlink(name);
+  return true;
 }
 
 /** Brings the share's clock in step by a file of its own. */

@@ -3,11 +3,13 @@ import type { Awaitable, Facts } from "./primitives.ts";
 
 /** When a folder is listed, and what wakes its watch before. */
 export interface Rhythm {
+  /** Called when a listing is due. @returns how long it must still wait, in ms; 0: not at all */
+  beforeListing(): Awaitable<number>;
   /**
    * Called before each listing with the folder as it is now.
    * @returns whether events have told of every change since the call before; otherwise files must be looked at again
    */
-  prepare(folder: Facts): Awaitable<boolean>;
+  prepare(folder: Facts): boolean;
   /** Receives each fresh listing. */
   listed(names: readonly string[]): void;
   /** Until the next listing. */

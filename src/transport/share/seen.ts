@@ -5,6 +5,7 @@ import type { Clock } from "../../clock.ts";
 import { systemCode } from "../../errors.ts";
 import { realFolder } from "./folders.ts";
 import type { Facts, Primitives } from "./primitives.ts";
+import { SharedListings } from "./shared_listings.ts";
 
 /** Owner, modes and device of a folder are taken as they were for so long. */
 const FACTS_HOLD_MS = 1_000;
@@ -15,8 +16,9 @@ export class Seen {
   readonly #fs: Primitives;
   readonly #clock: Clock;
   readonly #folders = new Map<string, { readonly facts: Facts; readonly atMs: number }>();
-  /** By folder: the names in its last listing. */
-  readonly #names = new Map<string, ReadonlySet<string>>();
+  /** By folder: its last listing. */
+  readonly #listed = new Map<string, { readonly names: ReadonlySet<string>; readonly atMs: number }>();
+  readonly #listings = new SharedListings(async (path) => await this.#list(path));
 
   constructor(fs: Primitives, clock: Clock) {
     this.#fs = fs;
@@ -47,25 +49,32 @@ export class Seen {
   /** A call found it gone: the next look begins with a listing. */
   forget(path: string): void {
     this.#folders.delete(path);
-    this.#names.delete(path);
+    this.#listed.delete(path);
   }
 
   clear(): void {
     this.#folders.clear();
-    this.#names.clear();
+    this.#listed.clear();
   }
 
   /** The names in a folder, by a fresh listing. */
   async names(path: string): Promise<ReadonlySet<string>> {
-    const names = new Set(await this.#fs.readdir(path));
-    if (this.#names.size >= REMEMBERED_FOLDERS) this.#names.clear();
-    this.#names.set(path, names);
-    return names;
+    return await this.#listings.read(path);
   }
 
-  /** Whether the last listing of a folder shows a name, or else a fresh one. */
-  async shows(path: string, name: string): Promise<boolean> {
-    return this.#names.get(path)?.has(name) === true || (await this.names(path)).has(name);
+  /** Whether the last listing of a folder shows a name, when it is no older than `maxAgeMs`, or else a fresh one. */
+  async shows(path: string, name: string, maxAgeMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const last = this.#listed.get(path);
+    if (last?.names.has(name) === true && this.#clock.monotonic() - last.atMs <= maxAgeMs) return true;
+    return (await this.names(path)).has(name);
+  }
+
+  async #list(path: string): Promise<ReadonlySet<string>> {
+    const atMs = this.#clock.monotonic();
+    const names = new Set(await this.#fs.readdir(path));
+    if (this.#listed.size >= REMEMBERED_FOLDERS) this.#listed.clear();
+    this.#listed.set(path, { names, atMs });
+    return names;
   }
 
   /**

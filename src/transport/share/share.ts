@@ -144,9 +144,10 @@ export class Share {
   /**
    * Whether it is worth asking for a name. On a network file system only a listing makes sure of what is there, and asking
    * for a name that none has shown plants a "not there" that the kernel keeps for up to a minute.
+   * @param maxAgeMs how old the listing may be; missing: as old as it is
    */
-  async shows({ path }: Folder, name: string): Promise<boolean> {
-    return !this.#isNetwork || (await this.#seen.shows(path, name));
+  async shows({ path }: Folder, name: string, maxAgeMs?: number): Promise<boolean> {
+    return !this.#isNetwork || (await this.#seen.shows(path, name, maxAgeMs));
   }
 
   /** As `folder`, and makes it when it is not there. */

@@ -6,7 +6,7 @@ import { AgentName, LIMITS } from "../../protocol.ts";
 import type { Inbox, Removed, ReplyAddress } from "../../transport.ts";
 import { isOverdue, KEPT_MS } from "../retention.ts";
 import { isGone } from "./failures.ts";
-import { COMMAND_FILES, type Folder, RESPONSE_FILES } from "./layout.ts";
+import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "./layout.ts";
 import { wholeContent } from "./letter.ts";
 import type { Facts } from "./primitives.ts";
 import { type Found, look } from "./read.ts";
@@ -31,17 +31,20 @@ export async function* agentFolders(share: Share, top: Folder, found: (name: str
 
 export async function* sweepInbox(share: Share, inbox: Inbox): Names {
   const folder = share.layout.inbox(inbox);
-  for await (const name of listed(share, folder, (candidate) => COMMAND_FILES.parse(candidate) !== null)) {
-    const removed = await removeWhen(share, folder, name, LIMITS.commandBytes, (found, ageMs) =>
-      isOverdue(inbox, wholeContent(found) ?? { refused: "not whole" }, ageMs),
-    );
-    yield removed ? "commands" : null;
+  for await (const name of listed(share, folder, orNudge(share, COMMAND_FILES))) {
+    if (share.layout.isNudge(name)) yield await removeUnfinished(share, folder, name);
+    else {
+      const removed = await removeWhen(share, folder, name, LIMITS.commandBytes, (found, ageMs) =>
+        isOverdue(inbox, wholeContent(found) ?? { refused: "not whole" }, ageMs),
+      );
+      yield removed ? "commands" : null;
+    }
   }
 }
 
 export async function* sweepTemporaries(share: Share, folder: Folder): Names {
   for await (const name of listed(share, folder, (candidate) => share.layout.isTemporary(candidate)))
-    yield (await removeAged(share, folder, name, KEPT_MS.unfinished)) ? "unfinished" : null;
+    yield await removeUnfinished(share, folder, name);
 }
 
 /** A claim whose command still lies there stays, however old it is. */
@@ -59,8 +62,10 @@ export async function* sweepClaims(share: Share): Names {
 export async function* sweepReplies(share: Share, address: ReplyAddress): Names {
   const folder = share.layout.replies(address);
   const silentSinceMs = address === "shared" ? Number.POSITIVE_INFINITY : await signOfLifeMs(share, folder);
-  for await (const name of listed(share, folder, (candidate) => RESPONSE_FILES.parse(candidate) !== null))
-    yield (await removeAged(share, folder, name, KEPT_MS.response)) ? "responses" : null;
+  for await (const name of listed(share, folder, orNudge(share, RESPONSE_FILES))) {
+    if (share.layout.isNudge(name)) yield await removeUnfinished(share, folder, name);
+    else yield (await removeAged(share, folder, name, KEPT_MS.response)) ? "responses" : null;
+  }
   if (share.time.now() - silentSinceMs < KEPT_MS.address) return;
   yield (await removeAddress(share, folder)) ? "addresses" : null;
 }
@@ -88,6 +93,15 @@ async function removeAddress(share: Share, folder: Folder): Promise<boolean> {
     if (isGone(error) || systemCode(error) === "ENOTEMPTY" || systemCode(error) === "EEXIST") return false;
     throw error;
   }
+}
+
+/** Files of one kind, and what a crash left of a nudge. */
+function orNudge({ layout }: Share, naming: Naming): (name: string) => boolean {
+  return (name) => naming.parse(name) !== null || layout.isNudge(name);
+}
+
+async function removeUnfinished(share: Share, folder: Folder, name: string): Promise<"unfinished" | null> {
+  return (await removeAged(share, folder, name, KEPT_MS.unfinished)) ? "unfinished" : null;
 }
 
 /** The names in a folder that are wanted, each shown by a listing that is fresh. */

@@ -23,6 +23,10 @@ export class LocalRhythm implements Rhythm {
     this.#log = log;
   }
 
+  beforeListing(): number {
+    return 0;
+  }
+
   prepare(folder: Facts): boolean {
     if (this.#watcher === null) {
       this.#open(folder);

@@ -14,6 +14,7 @@ const EAGER_FOR_MS = 2_000;
  * hidden came in the same tick of the server's clock, of 4 ms (ext4, HZ 250) to 10 ms.
  */
 const NUDGE_AFTER_MS = 100;
+const TICK_MS = 15;
 const NUDGE_EVERY_MS = 10_000;
 
 export interface NetworkRhythmOptions {
@@ -23,8 +24,9 @@ export interface NetworkRhythmOptions {
   /**
    * Changes the folder and changes it back, so that its mtime moves; null where the kernel needs none.
    * Of two changes within one tick NFSv3 may show the first alone, until the folder changes again.
+   * @returns whether it did: not where nothing can be missed
    */
-  readonly nudge: (() => Promise<void>) | null;
+  readonly nudge: (() => Promise<boolean>) | null;
 }
 
 export class NetworkRhythm implements Rhythm {
@@ -40,12 +42,15 @@ export class NetworkRhythm implements Rhythm {
     this.#nudgeAtMs = options.nudge === null ? Number.POSITIVE_INFINITY : this.#nowMs();
   }
 
-  async prepare(): Promise<boolean> {
+  /** A listing right after a nudge, in the same tick, would hide what comes after it in that tick: it waits. */
+  async beforeListing(): Promise<number> {
     const { nudge } = this.#options;
-    if (nudge !== null && this.#nowMs() >= this.#nudgeAtMs) {
-      this.#nudgeAtMs = this.#nowMs() + NUDGE_EVERY_MS;
-      await nudge();
-    }
+    if (nudge === null || this.#nowMs() < this.#nudgeAtMs) return 0;
+    this.#nudgeAtMs = this.#nowMs() + NUDGE_EVERY_MS;
+    return (await nudge()) ? TICK_MS : 0;
+  }
+
+  prepare(): boolean {
     return false;
   }
 

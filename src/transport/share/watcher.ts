@@ -97,6 +97,11 @@ export class Watch implements Closable {
 
   async #list(): Promise<void> {
     const { box, listed } = this.#options;
+    const pauseMs = await this.#currentRhythm().beforeListing();
+    if (pauseMs > 0) {
+      this.#listAtMs = this.#nowMs() + pauseMs;
+      return;
+    }
     const names = await this.#freshNames();
     this.#currentRhythm().listed(names);
     await listed?.(names);
@@ -119,7 +124,7 @@ export class Watch implements Closable {
   async #readFolder(): Promise<readonly string[]> {
     const { share, folder, box, remake } = this.#options;
     const facts = (await share.folder(folder, "read")) ?? (await remake());
-    if (!(await this.#currentRhythm().prepare(facts))) box.missed();
+    if (!this.#currentRhythm().prepare(facts)) box.missed();
     return [...(await share.names(folder.path))];
   }
 
@@ -137,9 +142,10 @@ export class Watch implements Closable {
   }
 
   /** Where answers are awaited, and none is, nothing can be missed. */
-  async #nudge(): Promise<void> {
+  async #nudge(): Promise<boolean> {
     const { share, folder, awaitedSinceMs } = this.#options;
-    if (awaitedSinceMs === undefined || awaitedSinceMs() !== null) await nudgeFolder(share, folder);
+    const mayMiss = awaitedSinceMs === undefined || awaitedSinceMs() !== null;
+    return mayMiss && (await nudgeFolder(share, folder));
   }
 
   #event(name: string | null): void {

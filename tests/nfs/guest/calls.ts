@@ -1,6 +1,5 @@
 // Counts what a client asks its NFS server: by operation for each mount, and GETATTR by folder. Runs in the virtual machine.
-// Imports Node
-// and ./machines.ts.
+// Imports Node and ./machines.ts.
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, run } from "./machines.ts";
@@ -29,7 +28,7 @@ export function sum(calls: Calls): number {
 }
 
 /** The kernel's own trace of GETATTRs sent; mountstats does not say for which file each was. */
-export class GetattrTrace {
+export class GetattrTrace implements Disposable {
   readonly #dir: string;
 
   constructor(name: string) {
@@ -47,7 +46,7 @@ export class GetattrTrace {
       .length;
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     rmdirSync(this.#dir);
   }
 }

@@ -1,13 +1,17 @@
 // One exported folder, mounted on the clients, and the binaries on it. Imports Node, the other suites' processes and the
 // simulated Ollama, ./machines.ts.
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, HttpServer, Running } from "../../process/site.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
 import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
 import type { Version } from "./scope.ts";
 
-export class NfsSite {
+/** Emulated processes take seconds to start; on a busy machine many. */
+const PATIENCE_MS = 60_000;
+
+/** Ends at the end of the block that it is opened in. */
+export class NfsSite implements AsyncDisposable {
   /** On the server: its own disk. */
   readonly folder: string;
   /** On every client: where it is mounted, or is to be. */
@@ -19,7 +23,7 @@ export class NfsSite {
   readonly #ollamas: SimulatedOllama[] = [];
 
   private constructor(name: string, version: Version) {
-    this.#name = `${name}-v${version.replace(".", "")}`;
+    this.#name = `${name}-v${version}`;
     this.#version = version;
     this.folder = join("/disk/export", this.#name);
     this.share = join("/mnt", this.#name);
@@ -28,12 +32,14 @@ export class NfsSite {
   /** An empty exported folder, mounted with default options on all clients unless some are named. */
   static async open(name: string, version: Version, clients: readonly Client[] = ["c1", "c2", "c3"]): Promise<NfsSite> {
     const site = new NfsSite(name, version);
-    mkdirSync(site.folder, { recursive: true });
-    // An id of its own makes it a file system of its own: no cache is shared with another export, and no count.
-    const options = `rw,sync,no_subtree_check,no_root_squash,fsid=${crypto.randomUUID()}`;
-    await run("server", "exportfs", "-o", options, `*:${site.folder}`);
-    for (const client of clients) await site.mount(client);
-    return site;
+    try {
+      await site.#export();
+      for (const client of clients) await site.mount(client);
+      return site;
+    } catch (error) {
+      await site[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** @param options besides the version; none: the defaults */
@@ -111,11 +117,19 @@ export class NfsSite {
     return JSON.parse(readFileSync(join(this.folder, "gpu_status", `${agent}_status.json`), "utf8"));
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#running.map(async (running) => await running.stop("SIGKILL")));
     await Promise.all(this.#ollamas.map(async (ollama) => await ollama.stop()));
     for (const client of this.#mounted) await this.unmount(client);
     await run("server", "exportfs", "-u", `*:${this.folder}`);
+    for (const folder of [this.folder, this.#stateDir("")]) rmSync(folder, { recursive: true, force: true });
+  }
+
+  async #export(): Promise<void> {
+    mkdirSync(this.folder, { recursive: true });
+    // An id of its own makes it a file system of its own: no cache is shared with another export, and no count.
+    const options = `rw,sync,no_subtree_check,no_root_squash,fsid=${crypto.randomUUID()}`;
+    await run("server", "exportfs", "-o", options, `*:${this.folder}`);
   }
 
   #stateDir(name: string): string {
@@ -123,7 +137,8 @@ export class NfsSite {
   }
 
   #start(client: Client, binary: string, args: readonly string[]): Running {
-    const running = new Running(spawn(client, [binary, "--share", this.share, "--log-format", "json", ...args]));
+    const child = spawn(client, [binary, "--share", this.share, "--log-format", "json", ...args]);
+    const running = new Running(child, PATIENCE_MS);
     this.#running.push(running);
     return running;
   }

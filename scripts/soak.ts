@@ -1,0 +1,106 @@
+// `npm run soak`: 50 commands a second for ten minutes. Every command is answered, memory stays flat, and nothing is left on
+// the share but what the protocol says. Imports soak/.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { formatTable } from "../src/client/table.ts";
+import { systemClock } from "../src/clock.ts";
+import { Courier } from "../src/courier.ts";
+import { silentLog } from "../src/log.ts";
+import { openTransport } from "../src/transport/open.ts";
+import type { Transport } from "../src/transport.ts";
+import { findLeftovers, type Leftover } from "./soak/leftovers.ts";
+import { type Kind, kindsOf, sendFor } from "./soak/load.ts";
+import { MemoryTrace } from "./soak/memory.ts";
+import { AGENT, PULLING, SoakSite } from "./soak/site.ts";
+
+const USAGE = `usage: npm run soak [-- --seconds N]
+  --seconds  how long commands are sent, after half a minute in which all gets warm (default: 600)
+`;
+/**
+ * A new process grows until it has compiled what it runs and its heap has found its size: over some thousands of commands,
+ * measured. So it gets 5,000 before its memory counts, at five times the rate, and some more at the rate, to let go of what
+ * that took.
+ */
+const WARM_UP = { seconds: 20, times: 5, thenSeconds: 10 };
+const MOST_GROWTH = 0.1;
+/** An old pull or delete is removed when it is 5 s old. */
+const REST_MS = 8_000;
+
+type Row = readonly [what: string, seen: string, due: string, isGood: boolean];
+
+async function soak(dir: string, seconds: number): Promise<readonly Row[]> {
+  const site = await SoakSite.open(dir);
+  const transport = openTransport(site.share, { create: "never", watch: "auto", clock: systemClock, log: silentLog });
+  try {
+    await transport.connect();
+    return await soakSite(site, transport, seconds);
+  } finally {
+    await transport.close();
+    await site.close();
+  }
+}
+
+async function soakSite(site: SoakSite, transport: Transport, seconds: number): Promise<readonly Row[]> {
+  const { share, serverUrl, token } = site;
+  const courier = new Courier(transport, { sender: "soak", timeoutMs: 30_000 });
+  const kinds = kindsOf({ courier, serverUrl, token, share, agent: AGENT, pulling: PULLING });
+  await sendFor(kinds, WARM_UP.seconds, WARM_UP.times);
+  await sendFor(kinds, WARM_UP.thenSeconds);
+  const traces = [new MemoryTrace(site.agent.pid), new MemoryTrace(site.server.pid)] as const;
+  await sendFor(kinds, seconds);
+  for (const trace of traces) trace.stop();
+  await Bun.sleep(REST_MS);
+  await courier.close();
+  await site.server.stop();
+  const oldDeletes = kinds.find(({ name }) => name === "old delete")?.sent ?? 0;
+  return [
+    ...kinds.map(kindRow),
+    memoryRow("gpu-agent", traces[0]),
+    memoryRow("gpu-server", traces[1]),
+    ...findLeftovers(share, AGENT, oldDeletes).map(leftoverRow),
+  ];
+}
+
+function kindRow({ name, sent, answered, failure }: Kind): Row {
+  return [name, failure ?? `${answered} answered`, `${sent}`, answered === sent];
+}
+
+function memoryRow(name: string, { quarters, growth }: MemoryTrace): Row {
+  const shown = quarters.map((megabytes) => megabytes.toFixed(1)).join(", ");
+  return [
+    `memory of ${name}, MB by quarter`,
+    shown,
+    `the last at most ${MOST_GROWTH * 100} % over the first`,
+    growth - 1 <= MOST_GROWTH,
+  ];
+}
+
+function leftoverRow({ what, count, least, most, reason }: Leftover): Row {
+  return [`left: ${what}`, String(count), reason ?? "nothing", count >= least && count <= most];
+}
+
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "600" }, help: { type: "boolean", short: "h" } },
+});
+const seconds = Number(values.seconds);
+if (values.help === true || !(seconds > 0)) {
+  process.stdout.write(USAGE);
+  process.exit(values.help === true ? 0 : 64);
+}
+const dir = await mkdtemp(join(tmpdir(), "gpu-courier-soak-"));
+try {
+  const rows = await soak(dir, seconds);
+  const titles = ["MEASURE", "SEEN", "DUE", "RESULT"].map((title) => ({ title }));
+  process.stdout.write(
+    formatTable(
+      titles,
+      rows.map(([what, seen, due, good]) => [what, seen, due, good ? "ok" : "FAIL"]),
+      Infinity,
+    ),
+  );
+  process.exitCode = rows.every(([, , , isGood]) => isGood) ? 0 : 1;
+} finally {
+  await rm(dir, { recursive: true, force: true });
+}
