@@ -88,7 +88,8 @@ describe("gpuctl pull --all", () => {
 });
 
 test("rm --all names the boxes that are away", async () => {
-  const model = `${registry.host}/library/first:latest`;
+  const model = registry.offer("unwanted", { layers: LAYERS });
+  await site.gpuctl("pull", model, "--all");
   const { status, stdout } = await site.gpuctl("rm", model, "--all", "--json");
   const outcomes: { agent: string; code: string | null }[] = JSON.parse(stdout).agents;
   expect(status).toBe(1);
