@@ -1,6 +1,15 @@
 // src/transport/share/sweep: what the sweep leaves alone, what it looks at, and how little of it in one round.
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { systemClock } from "../src/clock.ts";
 import { silentLog } from "../src/log.ts";
@@ -70,8 +79,12 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
     symlinkSync(path("outside/list-1_response.json"), path("gpu_status/link_response.json"));
     symlinkSync(path("outside"), path("gpu_status/ctl-link"));
     symlinkSync(path("outside"), path("gpu_commands/gpu-link"));
+    makeOld(path("gpu_status/folder_response.json"), 1000);
+    for (const name of ["gpu_status/link_response.json", "gpu_status/ctl-link", "gpu_commands/gpu-link"])
+      lutimesSync(path(name), 0, 0);
     expect(await sweepThrough(transport, "everything")).toEqual({});
-    for (const name of [...foreign, "outside/list-1_response.json"]) expect(existsSync(path(name))).toBe(true);
+    const left = [...foreign, "outside/list-1_response.json", "gpu_status/link_response.json"];
+    for (const name of left) expect(existsSync(path(name))).toBe(true);
   });
 
   test("sweep() removes files that were never published when an hour old", async () => {
