@@ -3,11 +3,13 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { Agent, type AgentOptions } from "./agent/agent.ts";
 import { Box } from "./agent/box.ts";
+import { defaultReserve, parseDiskReserve } from "./agent/disk_reserve.ts";
 import { examineBox, rememberedFileSystem } from "./agent/examine.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/identity.ts";
 import { Ledger } from "./agent/ledger.ts";
 import { Ollama } from "./agent/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama_url.ts";
+import { Registry } from "./agent/registry.ts";
 import { isoTime, systemClock } from "./clock.ts";
 import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./config.ts";
 import { Courier } from "./courier.ts";
@@ -25,6 +27,30 @@ export async function main(argv: readonly string[], around: Around = (agent) => 
   return await runCommandLine(command(around), argv);
 }
 
+const agentFlags = {
+  sharedInbox: () =>
+    flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
+      .choices(["on", "off", "auto"])
+      .default("auto" as const),
+  listTtl: () => flag("--list-ttl <seconds>", "how old an old list may be").argParser(parse.seconds).default(60),
+  changeTtl: () =>
+    flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
+  protect: () =>
+    flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable").argParser(
+      parse.list,
+    ),
+  reserve: () => flag("--disk-reserve <size>", "what pulls leave free on the models' disk (default: 5%, at most 5GB)"),
+  maxPulls: () => flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1),
+  stallTimeout: () =>
+    flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
+      .argParser(parse.seconds)
+      .default(60),
+  patience: () =>
+    flag("--pull-patience <seconds>", "a pull that gets no new byte for so long has failed")
+      .argParser(parse.seconds)
+      .default(86_400),
+};
+
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 function command(around: Around) {
@@ -38,16 +64,16 @@ function command(around: Around) {
     .addOption(ollama)
     .addOption(models)
     .addOption(flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(parse.list))
-    .addOption(
-      flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
-        .choices(["on", "off", "auto"])
-        .default("auto" as const),
-    )
-    .addOption(flag("--list-ttl <seconds>", "how old an old list may be").argParser(parse.seconds).default(60))
-    .addOption(
-      flag("--change-ttl <seconds>", "how old an old pull or delete may be").argParser(parse.seconds).default(86_400),
-    )
+    .addOption(agentFlags.protect())
+    .addOption(agentFlags.sharedInbox())
+    .addOption(agentFlags.listTtl())
+    .addOption(agentFlags.changeTtl())
+    .addOption(agentFlags.reserve())
+    .addOption(agentFlags.maxPulls())
+    .addOption(agentFlags.stallTimeout())
+    .addOption(agentFlags.patience())
     .addOption(serviceFlags.stateDir("gpu-agent"))
+    .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.logLevel())
     .addOption(serviceFlags.logFormat())
@@ -162,7 +188,16 @@ function parts(options: Options, stateDir: string, log: Log) {
       log,
       rememberIn: join(stateDir, "file-system"),
     }),
-    ollama: new Ollama({ url: ollamaUrl(options), insecureRegistries: insecureRegistry }),
+    ollama: new Ollama({
+      url: ollamaUrl(options),
+      insecureRegistries: insecureRegistry,
+      stallMs: options.stallTimeout * 1000,
+    }),
+    registry: new Registry({ insecureRegistries: insecureRegistry }),
+    diskReserve: options.diskReserve === undefined ? defaultReserve : parseDiskReserve(options.diskReserve),
+    protect: options.protect ?? [],
+    maxPulls: options.maxPulls,
+    pullPatienceMs: options.pullPatience * 1000,
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,

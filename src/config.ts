@@ -59,17 +59,17 @@ export function faceCommand(name: string, description: string) {
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .addOption(flag("--share <dir>", "the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
-    .addOption(
-      flag("--watch <how>", "how to watch the share; auto goes by its file system")
-        .choices(["auto", "local", "network"])
-        .default("auto" as const),
-    )
     .exitOverride()
     .showHelpAfterError("(--help tells what there is)");
 }
 
+/** How the share may be watched; `auto` goes by its file system. */
+const WATCH = ["auto", "local", "network"] as const;
+
 /** What the two long-running faces have besides. */
 export const serviceFlags = {
+  watch: () =>
+    flag("--watch <how>", "how to watch the share; auto goes by its file system").choices(WATCH).default(WATCH[0]),
   init: () => flag("--init", "make gpu_commands and gpu_status on a share that has none").default(false),
   logLevel: () =>
     flag("--log-level <level>", "least important level that is logged")

@@ -1,11 +1,14 @@
 // The platform side over any transport: what gpu-server and gpuctl hold. Imports the seam, protocol and courier/.
 import { type Clock, systemClock } from "./clock.ts";
-import { type AgentView, describeView, Fleet } from "./courier/fleet.ts";
+import { type AgentView, describeView, Fleet, isPresent } from "./courier/fleet.ts";
+import { tooLate, unknownJob } from "./courier/job_refusals.ts";
 import { Mailbox, type Order } from "./courier/mailbox.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
+import { agentAway, away, noAgent, nobodyAnswered, refusal } from "./courier/refusals.ts";
+import { type AgentRunning, type FleetRunning, mergeRunning } from "./courier/running.ts";
 import { asCourierError, CourierError } from "./errors.ts";
 import { normalModelName, sameModel } from "./model_name.ts";
-import { isEnded, type Job, newPull, type Response, VERBS } from "./protocol.ts";
+import { isEnded, type Job, type ModelDetails, newPull, type Response, VERBS } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
 
 export interface CourierOptions {
@@ -19,6 +22,16 @@ export interface CourierOptions {
 export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+interface PullOptions extends RequestOptions {
+  /** Go on where the agent sees too little room on its disk. */
+  readonly force?: boolean | undefined;
+}
+
+export interface ListOptions extends RequestOptions {
+  /** Ask the agents rather than read what they published. */
+  readonly fresh?: boolean;
 }
 
 /** Which agents a request is for: names, or every one that there is. */
@@ -79,16 +92,18 @@ export class Courier {
   }
 
   /**
-   * The agents a request is for. Without names: the only one there is, those that stopped left aside.
+   * The agents a request is for. Without names: the only one there is, those that stopped left aside. All: those too,
+   * since they are boxes that the request does not reach; not an old service that is silent, whose document stays behind.
    * @throws CourierError `conflict` naming them when several would do; `unavailable` when there is none; `not_found`
    */
   async choose(names: Agents | undefined): Promise<readonly AgentView[]> {
     if (names !== undefined && names !== "all")
       return await Promise.all(names.map(async (name) => await this.agent(name)));
     const views = await this.#fleet.read();
-    const present = views.filter((view) => !hasLeft(view));
+    const present = views.filter(isPresent);
     if (present.length === 0) throw noAgent(views);
-    if (names === "all" || present.length === 1) return present;
+    if (names === "all") return views.filter((view) => isPresent(view) || view.state !== null);
+    if (present.length === 1) return present;
     const known = present.map(({ agent }) => agent).join(", ");
     throw new CourierError("conflict", `Several agents are there: ${known}`, { hint: "Name the one that is meant" });
   }
@@ -105,8 +120,7 @@ export class Courier {
     { timeoutMs = this.#timeoutMs, signal }: RequestOptions = {},
   ): Promise<Response> {
     const view = await this.agent(agent);
-    if (!view.online || takesNothing(view))
-      throw new CourierError("unavailable", `Agent ${agent} is ${describeView(view)}`, { hint: awayHint(view) });
+    if (!view.online || takesNothing(view)) throw agentAway(view);
     const lastKnown = async (id: string, withdrawn: boolean): Promise<string> =>
       await this.#lastKnown(agent, id, withdrawn);
     const response = await this.#exchange(view, order, { timeoutMs, signal, lastKnown });
@@ -130,13 +144,26 @@ export class Courier {
    * @returns the models, and which agents could not say
    * @throws CourierError `unavailable` when no agent could; `not_found`
    */
-  async listModels(names?: Agents, options: RequestOptions & { readonly fresh?: boolean } = {}): Promise<FleetModels> {
+  async listModels(names?: Agents, options: ListOptions = {}): Promise<FleetModels> {
     const views = await this.#wanted(names);
     const asked = await Promise.all(views.map(async (view) => await this.#modelsOf(view, options)));
     const held = asked.filter((answer) => "models" in answer);
     const unavailable = asked.filter((answer) => "code" in answer);
     if (held.length === 0) throw nobodyAnswered(views, unavailable);
     return { models: mergeModels(held), unavailable };
+  }
+
+  /**
+   * The models in memory, by name. From the state documents; `fresh` asks the agents.
+   * @returns the models, and which agents could not say
+   * @throws CourierError `unavailable` when no agent could; `not_found`
+   */
+  async listRunning(names?: Agents, options: ListOptions = {}): Promise<FleetRunning> {
+    const views = await this.#wanted(names);
+    const asked = await Promise.all(views.map(async (view) => await this.#runningOn(view, options)));
+    const unavailable = asked.filter((answer) => "code" in answer);
+    if (unavailable.length === asked.length) throw nobodyAnswered(views, unavailable);
+    return { running: mergeRunning(asked.filter((answer) => "running" in answer)), unavailable };
   }
 
   /** The jobs that the state documents tell of. @throws CourierError `unavailable` when no agent is there; `not_found` */
@@ -147,20 +174,80 @@ export class Courier {
     return { jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable };
   }
 
+  /** Every job that an agent still knows, the newest last. @throws CourierError as `request()` */
+  async jobHistory(agent: string, options?: RequestOptions): Promise<readonly Job[]> {
+    const { jobs = [] } = await this.request(agent, { verb: "list_jobs" }, options);
+    return jobs;
+  }
+
+  /**
+   * One job, wherever it is: from the state documents, else the agents are asked for those that ended long ago.
+   * @throws CourierError `not_found` saying which agents could not be asked; `unavailable`
+   */
+  async findJob(id: string, options?: RequestOptions): Promise<Job> {
+    const views = await this.#fleet.read();
+    const told = views.flatMap(({ state }) => state?.jobs ?? []).find((job) => job.id === id);
+    if (told !== undefined) return told;
+    const asked = views.filter(({ state }) => state !== null);
+    const silent: string[] = [];
+    const search = async ({ agent }: AgentView): Promise<Job> => {
+      const jobs = await this.jobHistory(agent, options).catch(() => void silent.push(agent));
+      const found = jobs?.find((job) => job.id === id);
+      if (found === undefined) throw unknownJob(id, silent);
+      return found;
+    };
+    return await Promise.any(asked.map(search)).catch(() => {
+      throw unknownJob(id, silent);
+    });
+  }
+
+  /**
+   * Ends a job, for all who asked for it. Resolves when Ollama was seen to have stopped.
+   * @returns the job, cancelled; one that was cancelled before as it is
+   * @throws CourierError `conflict` when it had succeeded or failed; else as `request()`
+   */
+  async cancelJob(job: Job, options?: RequestOptions): Promise<Job> {
+    if (job.state === "cancelled") return job;
+    if (isEnded(job) || job.id === null) throw tooLate(job);
+    const answer = await this.request(job.agent, { verb: "cancel_job", arguments: { job_id: job.id } }, options);
+    return answer.job ?? { ...job, state: "cancelled" };
+  }
+
   /**
    * Starts or joins the pull of a model.
    * @returns the job as the agent answered it; an old service's has no id and cannot be followed
-   * @throws CourierError as `request()`
+   * @throws CourierError `exhausted` when it does not fit the agent's disk; else as `request()`
    */
-  async pullModel(agent: string, model: string, options?: RequestOptions): Promise<Job> {
+  async pullModel(agent: string, model: string, { force = false, ...options }: PullOptions = {}): Promise<Job> {
     const name = normalModelName(model);
-    const response = await this.request(agent, { verb: "pull_model", modelName: name }, options);
+    const order: Order = { verb: "pull_model", modelName: name, ...(force ? { arguments: { force } } : {}) };
+    const response = await this.request(agent, order, options);
     return response.job ?? unfollowedJob(agent, name);
   }
 
   /** Deletes a model. @throws CourierError `not_found` when it is not there; else as `request()` */
   async deleteModel(agent: string, model: string, options?: RequestOptions): Promise<Response> {
     return await this.request(agent, { verb: "delete_model", modelName: normalModelName(model) }, options);
+  }
+
+  /** What Ollama tells of one model. @throws CourierError `not_found` when it is not there; else as `request()` */
+  async showModel(agent: string, model: string, options?: RequestOptions): Promise<ModelDetails> {
+    const { show } = await this.request(agent, { verb: "show_model", modelName: normalModelName(model) }, options);
+    return show ?? {};
+  }
+
+  /** Gives a model a second name; one that has this name already is replaced. @throws CourierError as `showModel()` */
+  async copyModel(agent: string, model: string, destination: string, options?: RequestOptions): Promise<void> {
+    const names = { modelName: normalModelName(model), arguments: { destination: normalModelName(destination) } };
+    await this.request(agent, { verb: "copy_model", ...names }, options);
+  }
+
+  /**
+   * Takes a model out of memory; one that is busy goes when it has done what it is at, as the answer's message says.
+   * @throws CourierError as `showModel()`
+   */
+  async unloadModel(agent: string, model: string, options?: RequestOptions): Promise<Response> {
+    return await this.request(agent, { verb: "unload_model", modelName: normalModelName(model) }, options);
   }
 
   /**
@@ -172,8 +259,7 @@ export class Courier {
     for (let last = ""; ; ) {
       const view = await this.agent(agent, FOLLOW_INTERVAL_MS / 2);
       const job = view.state?.jobs.find((candidate) => candidate.id === id);
-      if (!view.online)
-        throw new CourierError("unavailable", `Agent ${agent} is ${describeView(view)}`, { hint: awayHint(view) });
+      if (!view.online) throw agentAway(view);
       if (job === undefined) throw new CourierError("unavailable", `Agent ${agent} does not know job ${id} any more`);
       const text = JSON.stringify(job);
       if (text !== last) yield job;
@@ -199,10 +285,7 @@ export class Courier {
     return views;
   }
 
-  async #modelsOf(
-    view: AgentView,
-    options: RequestOptions & { readonly fresh?: boolean },
-  ): Promise<AgentModels | Unavailable> {
+  async #modelsOf(view: AgentView, options: ListOptions): Promise<AgentModels | Unavailable> {
     const { agent, state, online, reason } = view;
     const clockOffsetMs = state?.clock_offset_ms;
     const ask = options.fresh === true || state === null || state.truncated.includes("models");
@@ -211,9 +294,25 @@ export class Courier {
       return state.models === null
         ? away(view, "Ollama has not answered yet")
         : { agent, models: state.models, clockOffsetMs };
+    return await this.#ask(agent, async () => {
+      const { models = [] } = await this.request(agent, { verb: "list_models" }, options);
+      return { agent, models, clockOffsetMs };
+    });
+  }
+
+  async #runningOn(view: AgentView, options: ListOptions): Promise<AgentRunning | Unavailable> {
+    const { agent, state, online, reason } = view;
+    const ask = options.fresh === true || state === null || state.truncated.includes("running");
+    if (!online || reason === "ollama_down") return away(view);
+    return await this.#ask(agent, async () => {
+      const running = ask ? (await this.request(agent, { verb: "list_running" }, options)).running : state.running;
+      return { agent, running: running ?? [] };
+    });
+  }
+
+  async #ask<Answer>(agent: string, ask: () => Promise<Answer>): Promise<Answer | Unavailable> {
     try {
-      const response = await this.request(agent, { verb: "list_models" }, options);
-      return { agent, models: response.models ?? [], clockOffsetMs };
+      return await ask();
     } catch (error) {
       const { code, message } = asCourierError(error);
       return { agent, code, reason: message };
@@ -236,11 +335,6 @@ export class Courier {
   }
 }
 
-/** Stopped, or an old service that is silent: that never says that it stops, and leaves its document behind. */
-function hasLeft({ reason, oldState, online }: AgentView): boolean {
-  return reason === "stopped" || (oldState !== null && !online);
-}
-
 /** Another agent has its name. One that serves reading verbs only answers itself why it refuses the others. */
 function takesNothing({ reason, state }: AgentView): boolean {
   return reason === "degraded" && state?.reading_only !== true;
@@ -252,37 +346,6 @@ function findAgent(views: readonly AgentView[], name: string): AgentView | undef
 
 function oldWaiting(waiting: Parameters<Mailbox["request"]>[2]): Parameters<Mailbox["request"]>[2] {
   return { ...waiting, timeoutMs: Math.max(waiting.timeoutMs, OLD_SERVICE_MIN_TIMEOUT_MS) };
-}
-
-function away(view: AgentView, reason = describeView(view)): Unavailable {
-  return { agent: view.agent, code: "unavailable", reason };
-}
-
-function awayHint(view: AgentView): string {
-  if (view.reason === "stopped") return "Start gpu-agent on its box";
-  if (view.reason === "degraded") return "Give one of the two agents another --name";
-  return "Is the box up, and does it see the share?";
-}
-
-function noAgent(views: readonly AgentView[]): CourierError {
-  const known = views.map((view) => `${view.agent} is ${describeView(view)}`).join(", ");
-  return new CourierError("unavailable", known === "" ? "No agent is there" : `No agent is there: ${known}`, {
-    hint: "Start gpu-agent on a box that sees this share",
-  });
-}
-
-function nobodyAnswered(views: readonly AgentView[], unavailable: readonly Unavailable[]): CourierError {
-  if (views.every(({ online }) => !online)) return noAgent(views);
-  const reasons = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
-  const codes = new Set(unavailable.map(({ code }) => code));
-  const [only = "unavailable"] = codes;
-  return new CourierError(codes.size === 1 ? only : "unavailable", `No agent can list its models. ${reasons}`);
-}
-
-function refusal(agent: string, { code, error, message, hint }: Response): CourierError {
-  // An old service sends no code, and its text is no interface: all that is known is that the box failed.
-  const text = error ?? message ?? "no reason given";
-  return new CourierError(code ?? "internal", code === undefined ? `Agent ${agent}: ${text}` : text, { hint });
 }
 
 function unfollowedJob(agent: string, model: string): Job {

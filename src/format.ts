@@ -11,6 +11,9 @@ const AGO_UNITS = [
   ["second", 1],
 ] as const;
 
+/** Ollama says centuries for a model that stays. */
+const FOREVER_S = 10 * 365 * 86_400;
+
 /** Decimal units, as Ollama shows them: `4.1 GB`. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
@@ -44,6 +47,16 @@ export function formatAgo(instant: string | null, nowMs: number): string {
     if (count >= 1) return `${count} ${name}${count === 1 ? "" : "s"} ago`;
   }
   return "just now";
+}
+
+/** How long it is until an instant: `4 minutes from now`; one that lies decades ahead is `forever`. */
+export function formatUntil(instant: string, nowMs: number): string {
+  const seconds = (Date.parse(instant) - nowMs) / 1000;
+  if (Number.isNaN(seconds)) return "-";
+  if (seconds > FOREVER_S) return "forever";
+  return seconds < 1
+    ? "now"
+    : formatAgo(new Date(nowMs - seconds * 1000).toISOString(), nowMs).replace("ago", "from now");
 }
 
 /**

@@ -25,6 +25,8 @@ export const LIMITS = {
   /** Empty for so long: refused. */
   emptyMs: 60_000,
   endedJobsInState: 20,
+  /** Ended jobs that an agent keeps, and answers to `list_jobs`. */
+  endedJobsKept: 200,
 } as const;
 
 /** An agent's name, the address of its box; also the grammar of `reply_to`. Safe as a file name. */
@@ -135,8 +137,25 @@ export const RunningModel = z.object({
 });
 export type RunningModel = z.infer<typeof RunningModel>;
 
+/** What Ollama tells of one model. Texts are cut and long lists left out, so that it fits a response. */
+export const ModelDetails = z.object({
+  /** Family, parameter size, quantization and the like. */
+  details: z.record(z.string(), z.unknown()).optional(),
+  capabilities: z.array(z.string()).optional(),
+  parameters: z.string().optional(),
+  template: z.string().optional(),
+  license: z.string().optional(),
+  /** From the model's file, by its own keys, such as `general.architecture`. */
+  model_info: z.record(z.string(), z.unknown()).optional(),
+});
+export type ModelDetails = z.infer<typeof ModelDetails>;
+
 export const JobState = z.enum(["queued", "running", "verifying", "succeeded", "failed", "cancelled"]);
 export type JobState = z.infer<typeof JobState>;
+
+/** What Ollama does at present for a pull: asks the registry, fetches, checks what it fetched, writes the manifest. */
+export const JobPhase = z.enum(["manifest", "downloading", "verifying", "writing"]);
+export type JobPhase = z.infer<typeof JobPhase>;
 
 /** Long work of one agent. Bytes, bytes a second, seconds; instants ISO 8601; null: not known or not yet. */
 export const Job = z.object({
@@ -154,6 +173,15 @@ export const Job = z.object({
   ended_at: z.string().nullable(),
   code: Code.nullable(),
   error: z.string().nullable(),
+  // Older agents do not send what follows.
+  /** Null when it does not run. */
+  phase: JobPhase.nullable().optional(),
+  /** How often it was begun anew after a stall or a failure. */
+  retries: z.int().nonnegative().optional(),
+  /** What is worth saying of it while it runs, for people. */
+  note: z.string().nullable().optional(),
+  /** What remains on disk of a pull that did not succeed; null also when it cannot be seen. */
+  partial_bytes: z.number().nonnegative().nullable().optional(),
 });
 export type Job = z.infer<typeof Job>;
 
@@ -173,6 +201,10 @@ export function newPull(id: string | null, agent: string, model: string): Job {
     ended_at: null,
     code: null,
     error: null,
+    phase: null,
+    retries: 0,
+    note: null,
+    partial_bytes: null,
   };
 }
 
@@ -194,6 +226,12 @@ export const Response = z.object({
   code: Code.optional(),
   hint: z.string().optional(),
   job: Job.optional(),
+  jobs: z.array(Job).optional(),
+  running: z.array(RunningModel).optional(),
+  show: ModelDetails.optional(),
+  /** Of a delete: what it freed, and what stays because other models share it; null when it cannot be seen. */
+  freed_bytes: z.number().nonnegative().nullable().optional(),
+  shared_bytes: z.number().nonnegative().nullable().optional(),
 });
 export type Response = z.infer<typeof Response>;
 

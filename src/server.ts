@@ -67,6 +67,7 @@ function createServerCommand() {
     .addOption(flag("--default-agent <name>", "where to pull and delete when none is named").argParser(parseAgent))
     .addOption(flag("--catalog <file>", "what available-models offers (default: a built-in list)"))
     .addOption(flag("--timeout <seconds>", "how long to wait for an agent").argParser(parse.seconds).default(30))
+    .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.stateDir(SERVICE))
     .addOption(serviceFlags.logLevel())

@@ -157,7 +157,14 @@ test("progress is published at most twice a second", async () => {
   const pullModel = ollama.pullModel.bind(ollama);
   ollama.pullEnds = new Promise(() => undefined);
   ollama.pullModel = async (name, options) => {
-    report = (completedBytes) => options?.onProgress?.({ phase: "downloading", completedBytes, totalBytes: 1000 });
+    report = (bytes) => {
+      options?.onProgress?.({
+        phase: "downloading",
+        completedBytes: bytes,
+        totalBytes: 1000,
+        receivedBytes: bytes,
+      });
+    };
     await pullModel(name, options);
   };
   await site.start("gpu-1", { ollama });

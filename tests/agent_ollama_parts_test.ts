@@ -75,14 +75,14 @@ describe("PullTracker", () => {
   test("note() adds layers up and takes the ones before as whole", () => {
     const tracker = new PullTracker();
     tracker.note({ status: "pulling manifest" });
-    expect(tracker.progress).toEqual({ phase: "manifest", completedBytes: 0, totalBytes: null });
+    expect(tracker.progress).toEqual({ phase: "manifest", completedBytes: 0, totalBytes: null, receivedBytes: 0 });
     tracker.note(layer("a", 100, 0));
-    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 0, totalBytes: 100 });
+    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 0, totalBytes: 100, receivedBytes: 0 });
     tracker.note(layer("a", 100, 90));
     tracker.note(layer("b", 50, 10));
-    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 110, totalBytes: 150 });
+    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 110, totalBytes: 150, receivedBytes: 90 });
     tracker.note({ status: "verifying sha256 digest" });
-    expect(tracker.progress).toEqual({ phase: "verifying", completedBytes: 150, totalBytes: 150 });
+    expect(tracker.progress).toEqual({ phase: "verifying", completedBytes: 150, totalBytes: 150, receivedBytes: 90 });
     tracker.note({ status: "writing manifest" });
     tracker.note({ status: "removing unused layers" });
     expect(tracker.progress.phase).toBe("writing");
@@ -106,13 +106,13 @@ describe("PullTracker", () => {
   test("note() counts no more than the total when a line claims more", () => {
     const tracker = new PullTracker();
     tracker.note(layer("a", 100, 500));
-    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 100, totalBytes: 100 });
+    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 100, totalBytes: 100, receivedBytes: 0 });
   });
 
   test("note() completes nothing when a status without a layer comes in between", () => {
     const tracker = new PullTracker();
     tracker.note(layer("a", 100, 10));
     tracker.note({ status: "retrying" });
-    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 10, totalBytes: 100 });
+    expect(tracker.progress).toEqual({ phase: "downloading", completedBytes: 10, totalBytes: 100, receivedBytes: 0 });
   });
 });

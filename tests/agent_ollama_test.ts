@@ -91,7 +91,8 @@ function suite(open: () => Promise<Subject>): void {
     const seen: PullProgress[] = [];
     await ollama.pullModel(subject.model, { onProgress: (progress) => seen.push(progress) });
     const listed = (await ollama.listModels()).find(({ name }) => name === subject.model);
-    expect(seen.at(-1)).toEqual({ phase: "writing", completedBytes: listed?.size ?? 0, totalBytes: listed?.size ?? 0 });
+    const size = listed?.size ?? 0;
+    expect(seen.at(-1)).toEqual({ phase: "writing", completedBytes: size, totalBytes: size, receivedBytes: 0 });
   });
 
   test("pullModel() throws cancelled when its signal aborts, and can be called again", async () => {
@@ -128,6 +129,46 @@ function suite(open: () => Promise<Subject>): void {
   test("pullModel() and deleteModel() throw invalid when the name is none", async () => {
     expect((await failure(ollama.pullModel("../etc/passwd"))).code).toBe("invalid");
     expect((await failure(ollama.deleteModel("a b"))).code).toBe("invalid");
+  });
+
+  test("copyModel() gives the model a second name with the same content, twice as well as once", async () => {
+    await pullPatiently();
+    try {
+      for (let i = 0; i < 2; i++) await ollama.copyModel(subject.model, "gpu-courier-copy:one");
+      const copies = (await ollama.listModels()).filter(({ name }) =>
+        [subject.model, "gpu-courier-copy:one"].includes(name),
+      );
+      expect(copies.length).toBe(2);
+      expect(new Set(copies.map(({ digest }) => digest)).size).toBe(1);
+    } finally {
+      await ollama.deleteModel("gpu-courier-copy:one");
+    }
+  });
+
+  test("copyModel(), showModel() and unloadModel() throw not_found for a model that is not there", async () => {
+    for (const call of [
+      ollama.copyModel("gpu-courier-none", "x"),
+      ollama.showModel("gpu-courier-none"),
+      ollama.unloadModel("gpu-courier-none"),
+    ]) {
+      expect((await failure(call)).code).toBe("not_found");
+    }
+  });
+
+  test("unloadModel() is content with a model that is not in memory", async () => {
+    await pullPatiently();
+    await ollama.unloadModel(subject.model);
+    expect(await ollama.listRunning()).toEqual([]);
+  });
+
+  test("showModel() returns what Ollama reads in the model, when it can", async () => {
+    await pullPatiently();
+    const shown = await Promise.allSettled([ollama.showModel(subject.model)]);
+    for (const result of shown) {
+      // Bytes of a test are no model: then Ollama says "invalid file magic".
+      if (result.status === "rejected") expect(String(result.reason)).toContain("invalid file magic");
+      else expect(Object.keys(result.value)).toEqual(expect.arrayContaining(["details", "model_info"]));
+    }
   });
 
   test("deleteModel() takes the model out of the list, and throws not_found when it is gone", async () => {

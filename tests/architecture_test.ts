@@ -49,7 +49,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
 /** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/courier/{document_schemas,doctor_document}.ts", "src/{agent,server}/*.ts"],
+  zod: ["src/protocol.ts", "src/courier/{*_schemas,doctor_document}.ts", "src/{agent,server}/*.ts"],
   pino: ["src/log.ts"],
   ollama: ["src/agent/ollama*.ts"],
   "@commander-js/extra-typings": ["src/{config,exit}.ts", "src/{agent,server,client}.ts", "src/client/command_line.ts"],
@@ -62,7 +62,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/*.ts",
-    "src/agent/{box,identity,examine,ledger}.ts",
+    "src/agent/{models_folder,identity,examine,ledger,pulled_blobs}.ts",
     "src/server/{store,catalog}.ts",
   ],
 };

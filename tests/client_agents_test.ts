@@ -1,6 +1,7 @@
 // gpuctl agents, ping, jobs.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { AgentsDocument, JobsDocument } from "../src/courier/document_schemas.ts";
+import { AgentsDocument } from "../src/courier/document_schemas.ts";
+import { JobsDocument } from "../src/courier/job_schemas.ts";
 import { ClientSite, jobOf } from "./support/client_run.ts";
 import { modelOf } from "./support/scripted_agent.ts";
 
@@ -283,7 +284,7 @@ describe("jobs", () => {
   test("shortens ids on a terminal, to fit it", async () => {
     await threeJobs();
     const { stdout } = await site.run(["jobs"], { terminal: true });
-    expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 3.9 GB of 9.1 GB, 56.0 MB/s,\n");
+    expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 56.0 MB/s, 1 min 33 s left\n");
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 

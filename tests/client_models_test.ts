@@ -1,6 +1,7 @@
 // gpuctl list, rm.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { DeletedDocument, ModelsDocument } from "../src/courier/document_schemas.ts";
+import { newPull } from "../src/protocol.ts";
 import { ClientSite } from "./support/client_run.ts";
 import { modelOf } from "./support/scripted_agent.ts";
 
@@ -167,6 +168,30 @@ describe("rm", () => {
       { agent: "gpu-1", model: "phi4:latest", code: null, error: null },
       { agent: "gpu-2", model: "phi4:latest", code: "not_found", error: 'Model "phi4:latest" is not on gpu-2' },
     ]);
+  });
+
+  test("says what was freed, and what stays because other models share it", async () => {
+    const answers = { "gpu-1": [9_100_000_000, 0], "gpu-2": [500, 9_100_000_000] } as const;
+    for (const [name, [freed_bytes, shared_bytes]] of Object.entries(answers)) {
+      await site.agent(name, { answer: () => ({ freed_bytes, shared_bytes }) });
+    }
+    expect((await site.run(["rm", "phi4", "--all"])).stdout).toBe(
+      "AGENT  RESULT\n" +
+        "gpu-1  deleted phi4:latest, 9.1 GB freed\n" +
+        "gpu-2  deleted phi4:latest, 500 B freed, 9.1 GB stay: other models share them\n",
+    );
+    const { stdout } = await site.run(["rm", "phi4", "--agent", "gpu-2", "--json"]);
+    expect(DeletedDocument.parse(JSON.parse(stdout)).agents).toEqual([
+      { agent: "gpu-2", model: "phi4:latest", code: null, error: null, freed_bytes: 500, shared_bytes: 9_100_000_000 },
+    ]);
+  });
+
+  test("says when there was but a pull to cancel, and what remains of it", async () => {
+    const job = { ...newPull("id-1", "gpu-1", "phi4:latest"), state: "cancelled", code: "cancelled" } as const;
+    await site.agent("gpu-1", { answer: () => ({ job: { ...job, partial_bytes: 2e9 } }) });
+    expect((await site.run(["rm", "phi4"])).stdout).toContain(
+      "gpu-1  cancelled the pull of phi4:latest, which was not installed",
+    );
   });
 
   test("exits by the code of the only agent asked, with its hint", async () => {

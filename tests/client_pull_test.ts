@@ -1,8 +1,8 @@
 // gpuctl pull: in a pipe, on a terminal, as JSON, its exit statuses, and Ctrl-C.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { formatBar } from "../src/client/bars.ts";
+import { BarProgress, formatBar } from "../src/client/bars.ts";
 import { Job } from "../src/protocol.ts";
-import { ClientSite, jobOf } from "./support/client_run.ts";
+import { Capture, ClientSite, jobOf } from "./support/client_run.ts";
 import { modelOf, type ScriptedAgent } from "./support/scripted_agent.ts";
 
 const TOTAL = 9e9;
@@ -37,6 +37,19 @@ function failed(): Partial<Job> {
   const error = 'Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free';
   return { state: "failed", code: "exhausted", error, ended_at: site.ago(0) };
 }
+
+describe("pull --force", () => {
+  test("tells the agent to go on where its disk is too small, and nothing without it", async () => {
+    const agent = await site.agent("gpu-1");
+    for (const argv of [[], ["--force"]]) {
+      const { stop, status } = await startPull(argv, [agent]);
+      stop();
+      await status;
+      agent.jobs = [];
+    }
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+  });
+});
 
 describe("pull in a pipe", () => {
   test("prints a line per state and per step of 10 %, and exits with 0 when all is there", async () => {
@@ -192,6 +205,33 @@ describe("formatBar()", () => {
     for (const width of [1, 20, 40, 60, 80, 200])
       expect(Bun.stringWidth(formatBar(text, 5, width))).toBeLessThanOrEqual(Math.max(1, width - 1));
     expect(formatBar(text, 5, 60)).not.toContain("█");
+  });
+});
+
+describe("the bars of several agents", () => {
+  test("are of one length, but for one that gives way to the reason why it does not move", () => {
+    const screen = new Capture(true, 80);
+    const names = ["gpu-1", "gpu-2", "gpu-3"];
+    const bars = new BarProgress(screen, names);
+    const note = "waiting 16 s after: the registry cannot be reached";
+    bars.show(jobOf({ agent: "gpu-1", ...running(50) }));
+    bars.show(jobOf({ agent: "gpu-2", ...succeeded() }));
+    bars.show(jobOf({ agent: "gpu-3", ...running(50), bytes_per_second: null, note }));
+    bars.close();
+    const drawn = Bun.stripANSI(screen.text);
+    const [first, second, third] = names.map((name) => drawn.slice(drawn.lastIndexOf(name)).split("\n", 1)[0] ?? "");
+    expect(first?.indexOf("%")).toBe(second?.indexOf("%"));
+    expect(third).toMatch(/^gpu-3  running +50 %  4\.5 GB of 9\.0 GB  waiting 16 s after: /);
+  });
+
+  test("show speed and time left rather than a note while it moves", async () => {
+    const agent = await site.agent("gpu-1");
+    const { status, stdout } = await startPull([], [agent]);
+    await site.progress(agent, { ...running(50), note: "its size is not known beforehand" });
+    await site.progress(agent, succeeded());
+    expect(await status).toBe(0);
+    expect(stdout.text).toContain("50.0 MB/s, 1 min 30 s left\n");
+    expect(stdout.text).not.toContain("beforehand");
   });
 });
 

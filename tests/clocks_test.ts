@@ -21,7 +21,7 @@ import { Courier } from "../src/courier.ts";
 import { silentLog } from "../src/log.ts";
 import { Response, State } from "../src/protocol.ts";
 import { openTransport } from "../src/transport/open.ts";
-import { ScriptedOllama } from "./support/agent_on_memory.ts";
+import { PULL_OPTIONS, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { OffsetClock } from "./support/offset_clock.ts";
 import { until } from "./support/until.ts";
 
@@ -62,6 +62,7 @@ class ClockSite {
       listTtlMs: 60_000,
       changeTtlMs: 24 * HOUR_MS,
       modelsDir: undefined,
+      ...PULL_OPTIONS,
       clock,
       log: silentLog,
     });

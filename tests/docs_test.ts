@@ -17,7 +17,9 @@ const HELP: readonly (readonly [keyof typeof FACES, ...string[]])[] = [
   ["gpu-server", "token", "add"],
   ["gpu-server", "token", "list"],
   ["gpuctl"],
+  ["gpuctl", "ping"],
   ["gpuctl", "list"],
+  ["gpuctl", "pull"],
   ["gpuctl", "doctor"],
 ];
 

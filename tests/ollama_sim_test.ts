@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { ModelSpec } from "./sim/catalogue.ts";
+import type { ModelSpec } from "./sim/manifest.ts";
 import { parseName, showName } from "./sim/name.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "./sim/ollama.ts";
 import { until } from "./support/until.ts";

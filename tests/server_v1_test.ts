@@ -1,14 +1,10 @@
 // The server's own routes under /v1: documents, problem documents, jobs, and the share failing later.
 import { describe, expect, test } from "bun:test";
-import {
-  AgentsDocument,
-  DeletedDocument,
-  JobsDocument,
-  ModelDocument,
-  ModelsDocument,
-} from "../src/courier/document_schemas.ts";
+import { AgentsDocument, DeletedDocument, ModelsDocument } from "../src/courier/document_schemas.ts";
+import { JobsDocument } from "../src/courier/job_schemas.ts";
+import { ShownDocument } from "../src/courier/verb_schemas.ts";
 import type { Response } from "../src/protocol.ts";
-import { answerAsAgent, modelOf, ScriptedAgent } from "./support/scripted_agent.ts";
+import { answerAsAgent, modelOf, ScriptedAgent, SHOWN } from "./support/scripted_agent.ts";
 import { openServer } from "./support/server_fixture.ts";
 
 const PHI4 = modelOf("phi4:latest");
@@ -106,7 +102,7 @@ describe("/v1/models", () => {
     const listed = ModelsDocument.parse((await server.call("GET", "/v1/agents/gpu-1/models")).body);
     expect(listed.models.map((model) => model.name)).toEqual([name, "phi4:latest"]);
     const one = await server.call("GET", `/v1/agents/gpu-1/models/${encodeURIComponent(name)}`);
-    expect(ModelDocument.strict().parse(one.body)).toMatchObject({ name, agents: ["gpu-1"] });
+    expect(ShownDocument.parse(one.body)).toMatchObject({ name, agents: ["gpu-1"], show: SHOWN });
     expect((await server.call("GET", "/v1/agents/gpu-1/models/PHI4")).status).toBe(200);
     expect((await server.call("GET", "/v1/agents/gpu-1/models/nothing")).status).toBe(404);
     expect((await server.call("GET", "/v1/agents/gpu-1/models/a%20b")).status).toBe(400);
@@ -167,6 +163,15 @@ describe("/v1/jobs", () => {
       { agent: "gpu-9", state: "failed", code: "not_found" },
     ]);
     expect(agent.commands).toHaveLength(1);
+  });
+
+  test("passes on that a pull is to go on where the disk is too small", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    for (const body of [pull, { ...pull, force: true }]) await server.call("POST", "/v1/jobs", { body });
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+    const wrong = await server.call("POST", "/v1/jobs", { body: { ...pull, force: "yes" } });
+    expect([wrong.status, wrong.body.code]).toEqual([400, "invalid"]);
   });
 
   test("answers 503 when no agent is there at all", async () => {
@@ -232,11 +237,30 @@ describe("/openapi.json", () => {
       "/v1/agents/{agent}",
       "/v1/agents/{agent}/models",
       "/v1/agents/{agent}/models/{model}",
+      "/v1/agents/{agent}/models/{model}/copy",
+      "/v1/agents/{agent}/models/{model}/unload",
+      "/v1/agents/{agent}/running",
+      "/v1/events",
       "/v1/jobs",
       "/v1/jobs/{id}",
+      "/v1/jobs/{id}/cancel",
+      "/v1/jobs/{id}/events",
       "/v1/models",
     ]);
     const described = body.paths["/v1/jobs"].post.responses["202"].content["application/json"].schema;
-    expect(described.properties.jobs.items.required).toContain("completed_bytes");
+    expect(described).toEqual({ $ref: "#/components/schemas/Jobs" });
+    expect(body.components.schemas.Jobs.properties.jobs.items).toEqual({ $ref: "#/components/schemas/Job" });
+    expect(body.components.schemas.Job.required).toContain("completed_bytes");
+  });
+
+  test("says in a sentence what each route does", async () => {
+    await using server = await openServer();
+    const { body } = await server.call("GET", "/openapi.json", { token: null });
+    const routes = Object.values<Record<string, { summary?: string }>>(body.paths).flatMap((path) =>
+      Object.values(path),
+    );
+    const summaries = routes.map(({ summary }) => summary);
+    expect(summaries.filter((summary) => summary === undefined || !/^[A-Z].{10,60}[^.]$/.test(summary))).toEqual([]);
+    expect(new Set(summaries).size).toBe(summaries.length);
   });
 });

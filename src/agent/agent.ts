@@ -8,28 +8,45 @@ import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
 import type { StateRecord, SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
+import type { AcceptedCommand } from "./commands.ts";
+import type { DiskReserve } from "./disk_reserve.ts";
 import { type Identity, requireOwnName } from "./identity.ts";
 import { Intake } from "./intake.ts";
 import { Jobs } from "./jobs.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ollama } from "./ollama.ts";
 import { OllamaMonitor } from "./ollama_monitor.ts";
+import { Preflight } from "./preflight.ts";
+import { Protection } from "./protection.ts";
+import { PulledBlobs } from "./pulled_blobs.ts";
+import type { Registry } from "./registry.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
 import { sweepAtTimes } from "./sweeping.ts";
-import { runVerb } from "./verbs.ts";
+import { type Result, runVerb } from "./verbs.ts";
 import { Worker } from "./worker.ts";
 
 export interface AgentOptions {
   readonly identity: Identity;
   readonly agentVersion: string;
   readonly transport: Transport;
-  readonly ollama: Pick<Ollama, "version" | "listModels" | "listRunning" | "pullModel" | "deleteModel">;
+  readonly ollama: Pick<
+    Ollama,
+    "version" | "listModels" | "listRunning" | "showModel" | "pullModel" | "deleteModel" | "copyModel" | "unloadModel"
+  >;
   readonly ledger: Ledger;
   readonly sharedInbox: SharedInboxMode;
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
   readonly modelsDir: string | undefined;
+  readonly registry: Pick<Registry, "readManifest">;
+  /** What pulls leave free on the models' disk. */
+  readonly diskReserve: DiskReserve;
+  /** Patterns of models that nobody may delete or overwrite. */
+  readonly protect: readonly string[];
+  /** How many pulls run at a time, and how long one is tried without a new byte. */
+  readonly maxPulls: number;
+  readonly pullPatienceMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,6 +64,8 @@ export class Agent {
   readonly #outage: Outage;
   readonly #box: Box;
   readonly #monitor: OllamaMonitor;
+  readonly #preflight: Preflight;
+  readonly #protection: Protection;
   readonly #jobs: Jobs;
   readonly #worker: Worker;
   readonly #intake: Intake;
@@ -60,7 +79,7 @@ export class Agent {
   #ready = false;
 
   constructor(options: AgentOptions) {
-    const { transport, identity, ollama, ledger, clock, log } = options;
+    const { transport, identity, ollama, clock, log } = options;
     this.#options = options;
     this.#outage = new Outage({ clock, log, subject: "The share" });
     this.#box = new Box(options.modelsDir);
@@ -79,11 +98,21 @@ export class Agent {
       await this.#monitor.refresh();
       return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
     };
-    this.#jobs = new Jobs({ agent: identity.agent, ollama, ledger, clock, log, changed, pulled });
+    this.#preflight = new Preflight({ ...options, agent: identity.agent, box: this.#box });
+    this.#protection = new Protection(identity.agent, options.protect);
+    this.#jobs = new Jobs({
+      ...options,
+      agent: identity.agent,
+      blobs: new PulledBlobs(() => this.#box.models.dir, clock),
+      patienceMs: options.pullPatienceMs,
+      foresee: async (model, { force, signal }) =>
+        await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
+      changed,
+      pulled,
+    });
     this.#worker = new Worker({
       ...options,
-      run: async (command, resumedSinceMs) =>
-        await runVerb(command, { jobs: this.#jobs, ollama, monitor: this.#monitor, resumedSinceMs }),
+      run: async (command, resumedSinceMs) => await this.#runVerb(command, resumedSinceMs),
       publishState: async () => await this.#state.publish(),
     });
     this.#intake = new Intake(transport, this.#worker, identity.agent, this.#outage);
@@ -121,6 +150,20 @@ export class Agent {
     // What still waits for Ollama or a driver must not hold the drain up.
     await Promise.race([looped, clock.sleep(LOOPS_END_MS)]);
     await this.#drain();
+  }
+
+  async #runVerb(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Result> {
+    const { ollama, clock } = this.#options;
+    return await runVerb(command, {
+      jobs: this.#jobs,
+      ollama,
+      monitor: this.#monitor,
+      models: this.#box.models,
+      preflight: this.#preflight,
+      protection: this.#protection,
+      clock,
+      resumedSinceMs,
+    });
   }
 
   async #connect(signal: AbortSignal): Promise<boolean> {

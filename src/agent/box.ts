@@ -1,9 +1,7 @@
-// What the state tells about the box itself: the disk of the models, and the GPUs. Imports protocol; node:fs to ask.
-import { existsSync, statfsSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
+// What the state tells about the box itself: the disk of the models, and the GPUs. Imports the models' folder, protocol.
 import type { Clock } from "../clock.ts";
 import type { Disk, Gpu } from "../protocol.ts";
+import { ModelsFolder } from "./models_folder.ts";
 
 /** A wedged driver hangs nvidia-smi. */
 const NVIDIA_SMI_TIMEOUT_MS = 5000;
@@ -12,7 +10,8 @@ const MIB = 1024 * 1024;
 const MAX_GPUS = 64;
 
 export class Box {
-  readonly #modelsDir: string | undefined;
+  /** What lies there, and how much room there is. */
+  readonly models: ModelsFolder;
   readonly #nvidiaSmi: string | null;
   #gpus: readonly Gpu[] = [];
 
@@ -21,24 +20,13 @@ export class Box {
    * @param nvidiaSmi null: the box has none
    */
   constructor(modelsDir: string | undefined, nvidiaSmi: string | null = Bun.which("nvidia-smi")) {
-    this.#modelsDir = modelsDir;
+    this.models = new ModelsFolder(modelsDir);
     this.#nvidiaSmi = nvidiaSmi;
   }
 
   /** The disk that holds the models; null when their folder cannot be looked at. */
   get disk(): Disk | null {
-    const usual = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
-    const dir = this.#modelsDir ?? usual.find((path) => existsSync(path));
-    if (dir === undefined) return null;
-    try {
-      // The blobs may lie on a disk of their own.
-      const blobs = join(dir, "blobs");
-      const { bavail, blocks, bsize } = statfsSync(existsSync(blobs) ? blobs : dir);
-      return { path: dir, free_bytes: bavail * bsize, total_bytes: blocks * bsize };
-    } catch {
-      // Not there yet, or closed to this user: null says so.
-      return null;
-    }
+    return this.models.disk;
   }
 
   get gpus(): readonly Gpu[] {

@@ -1,46 +1,43 @@
-// Long work: pulls, one at a time, in the order they were asked for; a second request for a model joins the first.
-// Imports the Ollama module, ledger, protocol, clock, errors.
-import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+// Long work: pulls, a few at a time, in the order they were asked for; a second request for a model joins the first.
+// Imports single pulls, the ledger, protocol, model names, errors.
+import { CourierError } from "../errors.ts";
 import { sameModel } from "../model_name.ts";
 import { isEnded, type Job, LIMITS, newPull } from "../protocol.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Ollama, PullProgress } from "./ollama.ts";
-import { Speed } from "./speed.ts";
+import { type Foreseen, PullJob, type PullJobParts } from "./pull_job.ts";
 
-export interface JobsOptions {
+export interface JobsOptions extends PullJobParts {
   readonly agent: string;
-  readonly ollama: Pick<Ollama, "pullModel">;
   readonly ledger: Ledger;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** A job began, ended or moved on; `progress` says that only bytes did. */
-  readonly changed: (what: "state" | "progress") => void;
-  /** Called before a pull counts as succeeded. @returns the model's size, now that it is in the agent's list; or null */
-  readonly pulled: (model: string) => Promise<number | null>;
+  /** How many pulls run at a time. */
+  readonly maxPulls: number;
 }
 
-interface Entry {
-  job: Job;
-  /** Somebody wants it gone: it ends as cancelled, also when the agent is stopping. */
-  isCancelled: boolean;
-  readonly controller: AbortController;
-  readonly ended: PromiseWithResolvers<void>;
+export interface PullRequest {
+  /** Go on where the disk seems too small. */
+  readonly force?: boolean;
+  /**
+   * When the command that asks was first run, by the box's clock: the job of then is still its own, also when it ended
+   * meanwhile; null: it asks for the first time.
+   */
+  readonly resumedSinceMs?: number | null;
+  /** What a new one shows until it begins. */
+  readonly foreseen?: Foreseen | undefined;
 }
+
+const UNFORESEEN: Foreseen = { totalBytes: null, note: null };
 
 export class Jobs {
   readonly #options: JobsOptions;
   /** Every job that is kept, oldest first. */
-  #entries: Entry[];
-  #running: Promise<void> | undefined;
+  #jobs: PullJob[];
+  readonly #running = new Map<PullJob, Promise<void>>();
   #closed = false;
 
   /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
   constructor(options: JobsOptions) {
     this.#options = options;
-    this.#entries = options.ledger.jobs().map((job) => entry(isEnded(job) ? job : requeued(job)));
-    for (const { job, ended } of this.#entries) if (isEnded(job)) ended.resolve();
+    this.#jobs = options.ledger.jobs().map((kept) => new PullJob(kept, options));
   }
 
   /** Begins with what is queued. */
@@ -50,16 +47,19 @@ export class Jobs {
 
   /**
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
-   * @param resumedSinceMs when the command that asks was first run, by the box's clock: the job of then is still its own,
-   *   also when it ended meanwhile; null: it asks for the first time
    * @throws CourierError `exhausted` when it cannot be noted: nothing was started
    */
-  pull(model: string, resumedSinceMs: number | null = null): Job {
+  pull(model: string, { force = false, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {}): Job {
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
-    if (known !== undefined) return known.job;
-    const fresh = entry(newPull(Bun.randomUUIDv7(), this.#options.agent, model));
-    this.#options.ledger.keepJob(fresh.job);
-    this.#entries.push(fresh);
+    if (known !== undefined) {
+      if (force) known.allowForce();
+      return known.job;
+    }
+    const job = newPull(Bun.randomUUIDv7(), this.#options.agent, model);
+    const fresh = new PullJob({ ...job, force, layers: [] }, this.#options);
+    fresh.foresee(foreseen);
+    fresh.keep();
+    this.#jobs.push(fresh);
     this.#options.changed("state");
     this.#runNext();
     return fresh.job;
@@ -67,131 +67,97 @@ export class Jobs {
 
   /**
    * Cancels the pull of a model, if there is one.
-   * @returns once Ollama was told to stop: whether there was one
+   * @returns its job once Ollama has stopped, as it ended; null when there was none
    */
-  async cancel(model: string): Promise<boolean> {
-    const active = this.#active(model);
-    if (active === undefined) return false;
-    active.isCancelled = true;
-    active.controller.abort();
-    if (active.job.state === "queued") this.#end(active, { state: "cancelled", code: "cancelled" });
-    await active.ended.promise;
-    return true;
+  async cancel(model: string): Promise<Job | null> {
+    const active = this.#jobs.filter(({ job }) => !isEnded(job) && sameModel(job.model, model));
+    const ended = await Promise.all(active.map(async (each) => await each.cancel()));
+    return ended.at(-1) ?? null;
   }
 
-  /** The active jobs and the last ended ones, oldest first. */
+  /**
+   * Cancels a job, for all who asked for it. One that was cancelled before stays so.
+   * @returns the job once Ollama has stopped, as it ended
+   * @throws CourierError `not_found` when there is no such job; `conflict` when it had ended otherwise
+   */
+  async cancelJob(id: string): Promise<Job> {
+    const found = this.#jobs.find(({ job }) => job.id === id);
+    if (found === undefined) {
+      throw new CourierError("not_found", `Cannot cancel job ${id}: this agent has none of that id`, {
+        hint: "gpuctl jobs shows those that there are",
+      });
+    }
+    const job = isEnded(found.job) ? found.job : await found.cancel();
+    if (job.state === "cancelled") return job;
+    throw new CourierError("conflict", `Cannot cancel the pull of ${job.model}: it has ${job.state}`);
+  }
+
+  /** The active jobs and the last that ended, in the order they were asked for. */
   list(): readonly Job[] {
-    const jobs = this.#entries.map(({ job }) => job);
-    const ended = jobs.filter(isEnded).slice(-LIMITS.endedJobsInState);
-    return jobs.filter((job) => !isEnded(job) || ended.includes(job));
+    const jobs = this.history();
+    const lastEnded = new Set(byEnd(jobs.filter(isEnded)).slice(-LIMITS.endedJobsInState));
+    return jobs.filter((job) => !isEnded(job) || lastEnded.has(job));
+  }
+
+  /** Those that are queued or under way. */
+  active(): readonly Job[] {
+    return this.history().filter((job) => !isEnded(job));
+  }
+
+  /** Those under way, but for that of this model. */
+  othersRunning(model: string): readonly Job[] {
+    return this.active().filter((job) => job.state !== "queued" && !sameModel(job.model, model));
+  }
+
+  /** Every job that is kept, in the order they were asked for. */
+  history(): readonly Job[] {
+    return this.#jobs.map(({ job }) => job);
   }
 
   /** Stops what runs, without ending it: the next start goes on. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { controller } of this.#entries) controller.abort();
-    await this.#running;
+    for (const job of this.#jobs) job.stop();
+    await Promise.all(this.#running.values());
   }
 
-  #active(model: string): Entry | undefined {
-    return this.#entries.find(({ job }) => !isEnded(job) && sameModel(job.model, model));
-  }
-
-  #endedSince(model: string, sinceMs: number | null): Entry | undefined {
-    if (sinceMs === null) return undefined;
-    return this.#entries.findLast(
-      ({ job }) => sameModel(job.model, model) && Date.parse(job.ended_at ?? "") >= sinceMs,
-    );
-  }
-
-  #runNext(): void {
-    const next = this.#entries.find(({ job }) => job.state === "queued");
-    if (this.#running !== undefined || this.#closed || next === undefined) return;
-    this.#running = this.#run(next).finally(() => {
-      this.#running = undefined;
-      this.#runNext();
+  #active(model: string): PullJob | undefined {
+    return this.#jobs.find(({ job, isCancelled }) => {
+      return !isEnded(job) && !isCancelled && sameModel(job.model, model);
     });
   }
 
-  /** Never rejects: how it ended stands in the job. */
-  async #run(found: Entry): Promise<void> {
-    const { ollama, clock, log, pulled } = this.#options;
-    const speed = new Speed();
-    this.#update(found, { state: "running", started_at: found.job.started_at ?? isoTime(clock.now()) }, "state");
-    log.info({ job: found.job.id, model: found.job.model }, "Pull started");
-    try {
-      await ollama.pullModel(found.job.model, {
-        signal: found.controller.signal,
-        onProgress: (progress) => this.#progress(found, progress, speed),
+  #endedSince(model: string, sinceMs: number | null): PullJob | undefined {
+    if (sinceMs === null) return undefined;
+    return this.#jobs.findLast(({ job }) => {
+      return sameModel(job.model, model) && Date.parse(job.ended_at ?? "") >= sinceMs;
+    });
+  }
+
+  /** One at a time of each model: a cancelled pull may still be stopping when the next is asked for. */
+  #runNext(): void {
+    while (!this.#closed && this.#running.size < this.#options.maxPulls) {
+      const busy = [...this.#running.keys()].map(({ job }) => job.model);
+      const next = this.#jobs.find(({ job }) => {
+        return job.state === "queued" && !busy.some((model) => sameModel(model, job.model));
       });
-      const size = await pulled(found.job.model);
-      // Small blobs, and those that are there already, may show no progress at all.
-      const bytes = Math.max(found.job.total_bytes ?? size ?? 0, found.job.completed_bytes);
-      this.#end(found, { state: "succeeded", completed_bytes: bytes, total_bytes: bytes });
-    } catch (error) {
-      this.#fail(found, error);
+      if (next === undefined) return;
+      const ended = next.run().finally(() => {
+        this.#running.delete(next);
+        this.#forget();
+        this.#runNext();
+      });
+      this.#running.set(next, ended);
     }
   }
 
-  #fail(found: Entry, error: unknown): void {
-    const { code, message, hint } = asCourierError(error);
-    if (this.#closed && !found.isCancelled) this.#update(found, requeued(found.job), "state");
-    else if (code === "cancelled") this.#end(found, { state: "cancelled", code });
-    else this.#end(found, { state: "failed", code, error: hint === undefined ? message : `${message}. ${hint}` });
-  }
-
-  #progress(found: Entry, { phase, completedBytes, totalBytes }: PullProgress, speed: Speed): void {
-    speed.note(completedBytes, this.#options.clock.monotonic());
-    const rate = speed.bytesPerSecond();
-    const left = totalBytes === null ? null : totalBytes - completedBytes;
-    const state = phase === "verifying" || phase === "writing" ? "verifying" : "running";
-    const what = state === found.job.state ? "progress" : "state";
-    this.#update(
-      found,
-      {
-        state,
-        completed_bytes: completedBytes,
-        total_bytes: totalBytes,
-        bytes_per_second: rate,
-        eta_seconds: left === null || rate === null || rate === 0 ? null : Math.ceil(left / rate),
-      },
-      what,
-    );
-  }
-
-  #end(found: Entry, end: Partial<Job>): void {
-    const { clock, log } = this.#options;
-    this.#update(found, { ...end, bytes_per_second: null, eta_seconds: null, ended_at: isoTime(clock.now()) }, "state");
-    const { id, model, state, code, error } = found.job;
-    log.info({ job: id, model, ...(error === null ? {} : { code, error }) }, `Pull ${state}`);
-    const ended = this.#entries.filter((each) => isEnded(each.job));
-    const forgotten = new Set(ended.slice(0, -KEPT_JOBS));
-    this.#entries = this.#entries.filter((each) => !forgotten.has(each));
-    found.ended.resolve();
-  }
-
-  #update(found: Entry, change: Partial<Job>, what: "state" | "progress"): void {
-    found.job = { ...found.job, ...change };
-    if (what === "state") this.#keep(found.job);
-    this.#options.changed(what);
-  }
-
-  /** A job goes on, and ends, also where it cannot be noted: then only a restart would not know of it. */
-  #keep(job: Job): void {
-    try {
-      this.#options.ledger.keepJob(job);
-    } catch (error) {
-      this.#options.log.error({ job: job.id, error }, "Cannot note a job");
-    }
+  #forget(): void {
+    const ended = this.#jobs.filter(({ job }) => isEnded(job));
+    const forgotten = new Set(ended.slice(0, -LIMITS.endedJobsKept));
+    this.#jobs = this.#jobs.filter((each) => !forgotten.has(each));
   }
 }
 
-const KEPT_JOBS = 200;
-
-function entry(job: Job): Entry {
-  return { job, isCancelled: false, controller: new AbortController(), ended: Promise.withResolvers() };
-}
-
-function requeued(job: Job): Job {
-  return { ...job, state: "queued", bytes_per_second: null, eta_seconds: null };
+function byEnd(jobs: readonly Job[]): Job[] {
+  return jobs.toSorted((a, b) => (a.ended_at ?? "").localeCompare(b.ended_at ?? ""));
 }

@@ -4,7 +4,8 @@ import { Database } from "bun:sqlite";
 import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CourierError } from "../errors.ts";
-import { Job } from "../protocol.ts";
+import { type Job, LIMITS } from "../protocol.ts";
+import { KeptJob } from "./kept_job.ts";
 
 /** A changing command that was seen before: its run has begun, or its answer is known. */
 export type LedgerEntry = {
@@ -22,7 +23,6 @@ const SCHEMA = `
 `;
 /** Longer than the longest validity of a command (24 h), with the claim's 24 h on top. */
 const KEEP_MS = 49 * 3_600_000;
-const KEEP_ENDED_JOBS = 200;
 
 export interface LedgerOptions {
   /** False: this state directory had a ledger before, so that one that is missing was lost. */
@@ -118,12 +118,12 @@ export class Ledger {
   }
 
   /** Every job that is kept, oldest first; none when they cannot be read, which `trouble` tells. */
-  jobs(): Job[] {
+  jobs(): KeptJob[] {
     try {
       const rows = this.#use((db) =>
         db.query<{ document: string }, []>("SELECT document FROM jobs ORDER BY rowid").all(),
       );
-      return rows.map(({ document }) => Job.parse(JSON.parse(document)));
+      return rows.map(({ document }) => KeptJob.parse(JSON.parse(document)));
     } catch (error) {
       if (this.#trouble === null) throw error;
       return [];
@@ -131,7 +131,7 @@ export class Ledger {
   }
 
   /** Writes a job down as it is now. @throws CourierError `trouble`: it is not noted */
-  keepJob(job: Job): void {
+  keepJob(job: Job & Partial<KeptJob>): void {
     this.#write(
       "INSERT INTO jobs (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
       job.id ?? "",
@@ -145,7 +145,7 @@ export class Ledger {
       this.#write("DELETE FROM commands WHERE noted_at_ms < ?", nowMs - KEEP_MS);
       this.#write(
         "DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN (SELECT rowid FROM jobs ORDER BY rowid DESC LIMIT ?)",
-        KEEP_ENDED_JOBS,
+        LIMITS.endedJobsKept,
       );
     } catch (error) {
       this.#fail(error);

@@ -4,10 +4,11 @@ import { Ollama as Client } from "ollama/browser";
 import { z } from "zod";
 import { CourierError } from "../errors.ts";
 import { parseModelName } from "../model_name.ts";
-import { Model, RunningModel } from "../protocol.ts";
-import { type Asked, connectionFailure, notOllama, silenceFailure } from "./ollama_errors.ts";
+import { Model, ModelDetails, RunningModel } from "../protocol.ts";
+import { connectionFailure, notOllama, silenceFailure } from "./ollama_errors.ts";
 import { checkedFetch } from "./ollama_http.ts";
 import { PullLine, type PullProgress, PullTracker } from "./ollama_progress.ts";
+import type { Asked } from "./ollama_texts.ts";
 
 export type { PullProgress } from "./ollama_progress.ts";
 
@@ -27,6 +28,8 @@ export interface PullOptions {
   readonly signal?: AbortSignal;
   /** Called with every change. Must not throw. */
   readonly onProgress?: (progress: PullProgress) => void;
+  /** What earlier attempts at this pull saw: `onProgress` tells of all of them together. */
+  readonly tracker?: PullTracker;
 }
 
 const MEGABYTE = 1_000_000;
@@ -85,6 +88,35 @@ export class Ollama {
     await this.#request(ask, z.unknown(), async (client) => await client.delete({ model: name }));
   }
 
+  /** What Ollama knows of an installed model. @throws CourierError `not_found` when there is no such model */
+  async showModel(name: string, signal?: AbortSignal): Promise<ModelDetails> {
+    const ask = { action: `show ${JSON.stringify(name)}`, signal, maxBytes: 16 * MEGABYTE };
+    return await this.#request(ask, ModelDetails, async (client) => await client.show({ model: name }));
+  }
+
+  /**
+   * Gives a model a second name; what had that name before is replaced. Copying again is harmless.
+   * @throws CourierError `not_found` when there is no such model; `invalid` when either is no name
+   */
+  async copyModel(name: string, destination: string, signal?: AbortSignal): Promise<void> {
+    for (const each of [name, destination]) parseModelName(each);
+    const action = `copy ${JSON.stringify(name)} to ${JSON.stringify(destination)}`;
+    await this.#request({ action, signal, maxBytes: MEGABYTE }, z.unknown(), async (client) => {
+      return await client.copy({ source: name, destination });
+    });
+  }
+
+  /**
+   * Tells Ollama to take a model out of memory. It does so when what the model is busy with is done.
+   * @throws CourierError `not_found` when there is no such model
+   */
+  async unloadModel(name: string, signal?: AbortSignal): Promise<void> {
+    const ask = { action: `unload ${JSON.stringify(name)}`, signal, maxBytes: MEGABYTE };
+    await this.#request(ask, z.unknown(), async (client) => {
+      return await client.generate({ model: name, prompt: "", keep_alive: 0, stream: false });
+    });
+  }
+
   /**
    * Pulls a model. Resolves only after Ollama reported success: the model is in the list then.
    * @throws CourierError `not_found` when the registry has no such model; `invalid` when it is no name, or its registry
@@ -99,7 +131,7 @@ export class Ollama {
       life.endAfter(this.#stallMs, "made no progress");
       const client = this.#client(life, 256_000, true);
       const lines = await client.pull({ model: name, stream: true, ...(insecure ? { insecure } : {}) });
-      await this.#follow(lines, life, options.onProgress);
+      await this.#follow(lines, life, options);
     } catch (error) {
       throw life.failure(error);
     } finally {
@@ -110,9 +142,9 @@ export class Ollama {
   async #follow(
     lines: AsyncIterable<unknown>,
     life: RequestLife,
-    onProgress: PullOptions["onProgress"],
+    { onProgress, tracker = new PullTracker() }: PullOptions,
   ): Promise<void> {
-    const tracker = new PullTracker();
+    tracker.begin();
     for await (const line of lines) {
       // The client's types promise fields that are often absent.
       if (!tracker.note(PullLine.parse(line))) continue;

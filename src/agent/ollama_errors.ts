@@ -1,63 +1,10 @@
-// What a failure of Ollama means: its statuses and texts as codes. Imports errors, zod.
+// What goes wrong with an answer of Ollama or its connection, as errors with codes. Imports errors, what Ollama's words mean,
+// zod.
 import { z } from "zod";
 import { CourierError, type ErrorCode, systemCode } from "../errors.ts";
+import { type Asked, ollamaFailure } from "./ollama_texts.ts";
 
-/** One request, for people: what was to be done (`pull "phi4"`), and at which Ollama. */
-export interface Asked {
-  readonly action: string;
-  readonly url: string;
-}
-
-const MAX_TEXT_CHARS = 500;
 const ErrorBody = z.object({ error: z.string() });
-
-interface Meaning {
-  readonly text: RegExp;
-  readonly code: ErrorCode;
-  readonly hint?: string;
-}
-
-/**
- * Ollama gives every failure of a pull as one text under one status, so the text is all there is to go by. The texts are
- * those of v0.32.15, seen or read in its sources; the first that matches counts; none matching is `internal`: not retried,
- * and shown.
- */
-const MEANINGS: readonly Meaning[] = [
-  {
-    text: /no space left on device|disk quota exceeded/i,
-    code: "exhausted",
-    hint: "Remove a model, or set OLLAMA_MODELS to a larger disk",
-  },
-  {
-    text: /server gave HTTP response to HTTPS client/i,
-    code: "invalid",
-    hint: "A registry without TLS must be named to the agent with --insecure-registry HOST:PORT",
-  },
-  { text: /requires a newer version of ollama/i, code: "unimplemented", hint: "Update Ollama on this box" },
-  { text: /invalid model name|name ".*" is invalid|model is required|: 400: /i, code: "invalid" },
-  { text: /unauthorized|access denied|realm host|\b403: /i, code: "forbidden", hint: "The registry wants a login" },
-  { text: /file does not exist|model ['"].*['"] not found/i, code: "not_found" },
-  // What was fetched is thrown away and must be fetched again, says Ollama: the next attempt may well get it whole.
-  // Whoever tries again must bound how often: a registry that always sends wrong bytes costs the whole model each time.
-  { text: /digest mismatch/i, code: "unavailable", hint: "The registry or the way to it changed bytes" },
-  // The registry or the network between. `context canceled` without our doing: a pull that joins the dying download of
-  // one cancelled just before gets it.
-  {
-    text: /dial tcp|no such host|connection re(fused|set)|timeout|\btls: |x509|\bEOF\b|max retries exceeded/,
-    code: "unavailable",
-    hint: "Can this box reach the registry?",
-  },
-  { text: /context (canceled|deadline exceeded)|server busy|(^|: )(429|5\d\d): /i, code: "unavailable" },
-];
-
-/** The error for a text that Ollama gave as the reason, in a stream or a body. */
-export function ollamaFailure({ action, url }: Asked, text: string, code?: ErrorCode): CourierError {
-  const meaning = MEANINGS.find((candidate) => candidate.text.test(text));
-  const found = code ?? meaning?.code ?? "internal";
-  return new CourierError(found, `Cannot ${action}: Ollama at ${url} says: ${readable(text)}`, {
-    hint: meaning?.code === found ? meaning.hint : undefined,
-  });
-}
 
 /**
  * The error for an answer with a status other than 200.
@@ -107,10 +54,4 @@ export function silenceFailure({ action, url }: Asked, what: string, ms: number)
   return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${what} for ${ms / 1000} s`, {
     hint: "Ollama's log tells more: journalctl -u ollama",
   });
-}
-
-/** Text of another program, fit for a log line and a screen. */
-function readable(text: string): string {
-  const line = text.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
-  return line.length > MAX_TEXT_CHARS ? `${line.slice(0, MAX_TEXT_CHARS)}...` : line;
 }

@@ -1,8 +1,10 @@
 // The `fetch` that the Ollama client is given: no answer reaches it that was not checked, bounded and classified before.
-// Imports ./ollama_errors.ts, ./ollama_progress.ts, zod.
+// Imports ./foreign_text.ts, ./ollama_errors.ts, ./ollama_progress.ts, ./ollama_texts.ts, zod.
 import { z } from "zod";
-import { type Asked, notOllama, ollamaFailure, statusFailure } from "./ollama_errors.ts";
+import { parseJson, readBounded } from "./foreign_text.ts";
+import { notOllama, statusFailure } from "./ollama_errors.ts";
 import { PullLine } from "./ollama_progress.ts";
+import { type Asked, ollamaFailure } from "./ollama_texts.ts";
 
 export interface FetchOptions {
   readonly asked: Asked;
@@ -56,15 +58,9 @@ async function check(response: Response, options: FetchOptions): Promise<Respons
 }
 
 async function readText(response: Response, asked: Asked, maxBytes: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw notOllama(asked, `it sends more than ${maxBytes} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
+  const text = await readBounded(response.body, maxBytes);
+  if (text === null) throw notOllama(asked, `it sends more than ${maxBytes} bytes`);
+  return text;
 }
 
 /** Passes on whole lines that are a pull's; throws at the first that is not, and at an error line. */
@@ -90,13 +86,4 @@ function checkedLine(line: string, asked: Asked): string {
   if (!read.success) throw notOllama(asked, "it sends a line that cannot be read", read.error);
   if ("error" in read.data) throw ollamaFailure(asked, read.data.error);
   return line;
-}
-
-/** JSON, or undefined when it is none. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

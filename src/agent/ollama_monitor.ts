@@ -63,6 +63,16 @@ export class OllamaMonitor {
     }
   }
 
+  /** What is in memory now. @throws CourierError `unavailable` when Ollama cannot be asked */
+  async listRunning(signal?: AbortSignal): Promise<readonly RunningModel[]> {
+    const running = await this.#options.ollama.listRunning(signal);
+    if (JSON.stringify(running) !== JSON.stringify(this.#running)) {
+      this.#running = running;
+      this.#options.changed();
+    }
+    return running;
+  }
+
   /** Lists anew after a change of ours. Never rejects: a failure shows in `health`. */
   async refresh(): Promise<void> {
     this.#listing = undefined;
@@ -73,11 +83,7 @@ export class OllamaMonitor {
     const { ollama } = this.#options;
     try {
       const version = await ollama.version(signal);
-      const running = await ollama.listRunning(signal);
-      if (JSON.stringify(running) !== JSON.stringify(this.#running)) {
-        this.#running = running;
-        this.#options.changed();
-      }
+      await this.listRunning(signal);
       // Back only when all of it answers: a list that fails while the version answers would look like a flicker.
       if (withModels || !this.#health.reachable) await this.listModels();
       this.#note({ reachable: true, version, error: null });

@@ -7,6 +7,8 @@ export interface PullProgress {
   readonly completedBytes: number;
   /** Null until the first layer is known. */
   readonly totalBytes: number | null;
+  /** What was seen to come, twice when it came twice, and not what was there before: by it goes the speed. */
+  readonly receivedBytes: number;
 }
 
 /** One line of a pull's stream. `total` and `completed` are absent while they are 0. */
@@ -18,21 +20,53 @@ export const PullLine = z.object({
 });
 export type PullLine = z.infer<typeof PullLine>;
 
+/** A layer as it was when the agent noted it: enough to go on counting after a restart. */
+export const NotedLayer = z.object({
+  digest: z.string(),
+  total_bytes: z.number().nonnegative(),
+  completed_bytes: z.number().nonnegative(),
+  /** Some of it was fetched by this pull: what lies on disk of it is this pull's. */
+  fetched: z.boolean(),
+});
+export type NotedLayer = z.infer<typeof NotedLayer>;
+
 interface LayerProgress {
   totalBytes: number;
   /** The most ever said. */
   completedBytes: number;
   /** What was said last: it goes back when Ollama has to fetch a part again. */
   lastBytes: number;
+  /** What an attempt said first, when it was begun: earlier attempts had fetched that. Null: not in this attempt. */
+  foundBytes: number | null;
+  fetched: boolean;
 }
 
 /** More layers than any model has: what lies beyond is not counted. */
 const MAX_LAYERS = 4096;
 
+/** Adds up the lines of one pull, over all attempts at it. */
 export class PullTracker {
   #phase: PullProgress["phase"] = "manifest";
   #status = "";
+  #receivedBytes = 0;
+  #current: LayerProgress | undefined;
   readonly #layers = new Map<string, LayerProgress>();
+
+  /** @param noted what an earlier process noted of this pull */
+  constructor(noted: readonly NotedLayer[] = []) {
+    for (const { digest, total_bytes, completed_bytes, fetched } of noted.slice(0, MAX_LAYERS)) {
+      const bytes = { totalBytes: total_bytes, completedBytes: completed_bytes, lastBytes: completed_bytes };
+      this.#layers.set(digest, { ...bytes, foundBytes: null, fetched });
+    }
+  }
+
+  /** An attempt begins: Ollama tells of every layer afresh, those that are there already included. */
+  begin(): void {
+    this.#phase = "manifest";
+    this.#status = "";
+    this.#current = undefined;
+    for (const layer of this.#layers.values()) layer.foundBytes = null;
+  }
 
   /** @returns whether the pull came on: a new step, or more bytes than the line before said */
   note(line: PullLine): boolean {
@@ -40,6 +74,7 @@ export class PullTracker {
     this.#status = line.status;
     this.#phase = phaseOf(line) ?? this.#phase;
     const gained = line.digest !== undefined && this.#noteLayer(line.digest, line);
+    if (this.#phase === "verifying") this.#forgetOthers();
     // The layers before are whole, whatever their last line said: a blob that ends between two lines sends no more.
     if (line.digest !== undefined || this.#phase !== "downloading") this.#completeAllBut(line.digest);
     return stepped || gained;
@@ -49,23 +84,79 @@ export class PullTracker {
     const layers = [...this.#layers.values()];
     const total = layers.reduce((sum, layer) => sum + layer.totalBytes, 0);
     const completedBytes = layers.reduce((sum, layer) => sum + Math.min(layer.completedBytes, layer.totalBytes), 0);
-    return { phase: this.#phase, completedBytes, totalBytes: total === 0 ? null : total };
+    const totalBytes = total === 0 ? null : total;
+    return { phase: this.#phase, completedBytes, totalBytes, receivedBytes: this.#receivedBytes };
+  }
+
+  /**
+   * What would be lost if Ollama were killed now, and what its layer still lacks: Ollama notes how far a layer is when the
+   * connection closes, not before. Nothing also when this attempt has whole layers that Ollama must verify: it verifies
+   * only what the last attempt fetched.
+   */
+  get unsaved(): { readonly bytes: number; readonly leftBytes: number } {
+    const others = [...this.#layers.values()].filter((layer) => layer !== this.#current);
+    if (this.#current === undefined || others.some(isUnverified)) return { bytes: 0, leftBytes: 0 };
+    const { lastBytes, foundBytes, totalBytes } = this.#current;
+    return { bytes: Math.max(0, lastBytes - (foundBytes ?? lastBytes)), leftBytes: totalBytes - lastBytes };
+  }
+
+  /**
+   * Layers that this pull fetched, and whose end Ollama did not see in the last attempt: it found them whole, and takes
+   * them for verified.
+   */
+  get unverified(): string[] {
+    const found = [...this.#layers].filter(([, { fetched, foundBytes, totalBytes }]) => {
+      return fetched && foundBytes !== null && foundBytes >= totalBytes;
+    });
+    return found.map(([digest]) => digest);
+  }
+
+  /** What to note, for the next process. */
+  get layers(): NotedLayer[] {
+    return [...this.#layers].map(([digest, { totalBytes, completedBytes, fetched }]) => {
+      return { digest, total_bytes: totalBytes, completed_bytes: completedBytes, fetched };
+    });
   }
 
   #noteLayer(digest: string, { total = 0, completed = 0 }: PullLine): boolean {
-    const layer = this.#layers.get(digest) ?? { totalBytes: 0, completedBytes: 0, lastBytes: 0 };
-    if (this.#layers.size >= MAX_LAYERS && !this.#layers.has(digest)) return false;
+    const known = this.#layers.get(digest);
+    if (known === undefined && this.#layers.size >= MAX_LAYERS) return false;
+    const layer = known ?? newLayer();
     this.#layers.set(digest, layer);
-    const gained = completed > layer.lastBytes || total > layer.totalBytes;
+    this.#current = layer;
+    const before = layer.foundBytes === null ? 0 : layer.lastBytes;
+    const gained = completed > before || total > layer.totalBytes;
+    // The first line may tell of bytes that were there before, as well as of some that just came: not told apart.
+    if (layer.foundBytes === null) layer.foundBytes = completed;
+    else this.#receivedBytes += Math.max(0, completed - layer.lastBytes);
     layer.totalBytes = Math.max(layer.totalBytes, total);
     layer.completedBytes = Math.max(layer.completedBytes, completed);
     layer.lastBytes = completed;
+    layer.fetched ||= completed < total;
     return gained;
   }
 
-  #completeAllBut(current: string | undefined): void {
-    for (const [digest, layer] of this.#layers) if (digest !== current) layer.completedBytes = layer.totalBytes;
+  /** The registry may have given another manifest than to an earlier attempt. */
+  #forgetOthers(): void {
+    for (const [digest, layer] of this.#layers) if (layer.foundBytes === null) this.#layers.delete(digest);
   }
+
+  #completeAllBut(current: string | undefined): void {
+    for (const [digest, layer] of this.#layers) {
+      if (digest === current || layer.foundBytes === null) continue;
+      layer.completedBytes = layer.totalBytes;
+      layer.lastBytes = layer.totalBytes;
+    }
+  }
+}
+
+function newLayer(): LayerProgress {
+  return { totalBytes: 0, completedBytes: 0, lastBytes: 0, foundBytes: null, fetched: false };
+}
+
+/** Fetched by this attempt to its end: there was less of it when the attempt began. */
+function isUnverified({ foundBytes, totalBytes }: LayerProgress): boolean {
+  return foundBytes !== null && foundBytes < totalBytes;
 }
 
 /** Ollama pulls one layer after the other, then verifies all, then writes; statuses that it may add later change nothing. */

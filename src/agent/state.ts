@@ -60,7 +60,8 @@ export class StatePublisher {
       await this.#options.clock.sleep(LIMITS.stateIntervalMs, signal);
       if (signal.aborted) return;
       await this.#options.look();
-      await this.publish();
+      // While a pull runs its progress is published anyway.
+      if (!this.#progressIsDue) await this.#publishProgress();
     }
   }
 

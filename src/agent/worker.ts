@@ -321,9 +321,13 @@ function mayPassMs(error: unknown): number {
   return code === "forbidden" && DENIALS.has(systemCode(cause)) ? DENIED_FOR_MS : 0;
 }
 
-function success({ job, ...result }: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
-  const followed = answerTo.dialect === 1 || job === undefined ? {} : { job };
-  return { success: true, ...result, ...followed, timestamp: isoTime(clock.now()), ...version2(identity, answerTo) };
+function success(result: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
+  const fields = answerTo.dialect === 1 ? oldFields(result) : result;
+  return { success: true, ...fields, timestamp: isoTime(clock.now()), ...version2(identity, answerTo) };
+}
+
+function oldFields({ message, models }: Result): Result {
+  return { ...(message === undefined ? {} : { message }), ...(models === undefined ? {} : { models }) };
 }
 
 function failure(

@@ -10,7 +10,9 @@ export type Screen = NodeJS.WritableStream & {
   readonly rows?: number;
 };
 
-export type Watch = "auto" | "local" | "network";
+/** How to watch the share; `auto` goes by its file system. */
+export const WATCH = ["auto", "local", "network"] as const;
+export type Watch = (typeof WATCH)[number];
 
 export interface ClientIo {
   readonly stdout: Screen;

@@ -1,13 +1,15 @@
 // The verb jobs. Imports courier, its documents, the protocol's types and the client's output.
 
 import { jobsDocument } from "../courier/documents.ts";
+import type { Courier } from "../courier.ts";
 import { isEnded, type Job } from "../protocol.ts";
+import type { Transport } from "../transport.ts";
 import { describeJob } from "./job_text.ts";
 import { noteUnavailable } from "./models.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";
 
-const JOB_COLUMNS: readonly Column[] = [
+export const JOB_COLUMNS: readonly Column[] = [
   { title: "JOB" },
   { title: "AGENT" },
   { title: "MODEL", flexible: true },
@@ -24,19 +26,33 @@ export async function listJobs({ courier, printer, transport, agents }: Session)
     printer.document(jobsDocument(found));
     return 0;
   }
-  const nowMs = transport.now();
-  // A job's times are by the clock of its box.
-  const offsetsMs = new Map(courier.lastKnownAgents().map(({ agent, state }) => [agent, state?.clock_offset_ms ?? 0]));
-  // A terminal has no room for whole ids; what reads a pipe may want them.
-  const shownId = (id: string): string => (printer.isTerminal ? id.slice(-SHORT_ID_CHARS) : id);
-  const rows = inOrder(found.jobs).map((job) => {
-    const boxNowMs = nowMs - (offsetsMs.get(job.agent) ?? 0);
-    return [shownId(job.id ?? ""), job.agent, job.model, job.state, describeJob(job, boxNowMs)];
-  });
+  const rows = jobRows(found.jobs, boxClock(courier, transport), printer.isTerminal);
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
   else printer.note("No job is known\n  Start one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
+}
+
+/** What the clock of each agent's box says now: times that a box tells are by its own. */
+export function boxClock(courier: Courier, transport: Transport): (agent: string) => number {
+  const nowMs = transport.now();
+  const offsetsMs = new Map(courier.lastKnownAgents().map(({ agent, state }) => [agent, state?.clock_offset_ms ?? 0]));
+  return (agent) => nowMs - (offsetsMs.get(agent) ?? 0);
+}
+
+/**
+ * One row per job, for `JOB_COLUMNS`: those under way first, then the last ended.
+ * @param isShort a terminal has no room for whole ids; what reads a pipe may want them
+ */
+export function jobRows(jobs: readonly Job[], nowMs: (agent: string) => number, isShort: boolean): string[][] {
+  const shownId = (id: string): string => (isShort ? id.slice(-SHORT_ID_CHARS) : id);
+  return inOrder(jobs).map((job) => [
+    shownId(job.id ?? ""),
+    job.agent,
+    job.model,
+    job.state,
+    describeJob(job, nowMs(job.agent), isShort),
+  ]);
 }
 
 /** Those under way first, then the last ended. */

@@ -1,8 +1,10 @@
-// The verbs about installed models: list, rm. Imports courier, its documents, model names, and the client's output.
+// The verbs about installed models: list, rm, cp. Imports courier, its documents, model names, and the client's output.
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import type { Unavailable } from "../courier/models.ts";
+import { copiedDocument } from "../courier/verb_documents.ts";
 import { formatAgo, formatBytes } from "../format.ts";
 import { normalModelName } from "../model_name.ts";
+import type { Response } from "../protocol.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Printer } from "./printer.ts";
 import type { Session } from "./session.ts";
@@ -49,14 +51,44 @@ export async function removeModel(session: Session, model: string): Promise<numb
     return await courier.deleteModel(agent, name, { signal: io.signal });
   });
   if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
-  else printOutcomes(session, outcomes, "RESULT", () => `deleted ${name}`);
+  else printOutcomes(session, outcomes, "RESULT", (answer) => describeDeleted(name, answer));
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
   );
 }
 
+/** `gpuctl cp MODEL DESTINATION` */
+export async function copyModel(session: Session, model: string, destination: string): Promise<number> {
+  const { courier, printer, io } = session;
+  const [name, copy] = [normalModelName(model), normalModelName(destination)];
+  const views = await chosenViews(session);
+  const outcomes = await askEach(views, async (agent) => {
+    await courier.copyModel(agent, name, copy, { signal: io.signal });
+    return copy;
+  });
+  if (printer.json) printer.document(copiedDocument(outcomes, name, copy));
+  else printOutcomes(session, outcomes, "RESULT", () => `copied ${name} to ${copy}`);
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    io.signal,
+  );
+}
+
+/** Nothing where the agent cannot see its disk, or is an old service. */
+function describeFreed({ freed_bytes, shared_bytes }: Response): string {
+  const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, ${formatBytes(freed_bytes)} freed`;
+  return shared_bytes ? `${freed}, ${formatBytes(shared_bytes)} stay: other models share them` : freed;
+}
+
 /** Says on stderr which agents a list knows nothing of, and why. */
 export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
   for (const { agent, reason } of unavailable) printer.note(`Without ${agent}: ${reason}`);
+}
+
+function describeDeleted(name: string, answer: Response): string {
+  const { job } = answer;
+  if (job === undefined) return `deleted ${name}${describeFreed(answer)}`;
+  const remains = job.partial_bytes ? `, ${formatBytes(job.partial_bytes)} remain for the next pull` : "";
+  return `cancelled the pull of ${name}, which was not installed${remains}`;
 }

@@ -1,5 +1,5 @@
 // gpuctl ping: once, or again and again with what came of it. Imports courier's views, errors and the client's output.
-import type { AgentView } from "../courier/fleet.ts";
+import { type AgentView, isPresent } from "../courier/fleet.ts";
 import type { ErrorCode } from "../errors.ts";
 import { askEach, exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
@@ -25,7 +25,7 @@ const SUMMARY_COLUMNS: readonly Column[] = [
 /** `gpuctl ping` */
 export async function pingAgents(session: Session, options: PingOptions): Promise<number> {
   const { courier, agents } = session;
-  const views = await courier.choose(agents ?? "all");
+  const views = agents === undefined ? (await courier.choose("all")).filter(isPresent) : await courier.choose(agents);
   return options.count === undefined && options.intervalMs === undefined
     ? await pingOnce(session, views)
     : await pingRounds(session, views, options);

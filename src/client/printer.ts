@@ -6,11 +6,14 @@ import { type Column, formatTable } from "./table.ts";
 
 /** A terminal that does not know its size says 0. */
 const DEFAULT_WIDTH = 80;
+const DEFAULT_ROWS = 24;
 
 /** Everything printed as text is made harmless to a terminal first: names and errors come from the share. */
 export class Printer {
   readonly json: boolean;
   readonly #io: ClientIo;
+  /** How many lines `redrawTable()` has to take back. */
+  #drawnLines = 0;
 
   constructor(io: ClientIo, json: boolean) {
     this.#io = io;
@@ -28,6 +31,11 @@ export class Printer {
 
   line(text: string): void {
     this.#io.stdout.write(`${visibleText(text)}\n`);
+  }
+
+  /** Whole lines. */
+  text(text: string): void {
+    this.#io.stdout.write(visibleText(text));
   }
 
   /** For the person at the terminal, beside the output: goes to stderr, and nowhere under `--json`. */
@@ -54,9 +62,24 @@ export class Printer {
   }
 
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
+    this.#io.stdout.write(this.#tableText(columns, rows));
+  }
+
+  /** Draws a table in the place of the one that was drawn before, on a terminal; as much of it as the screen holds. */
+  redrawTable(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
+    const lines = this.#tableText(columns, rows).split(/(?<=\n)/);
+    const room = (this.#io.stdout.rows || DEFAULT_ROWS) - 1;
+    const hidden = lines.length - room;
+    const shown = hidden > 0 ? [...lines.slice(0, room - 1), `and ${hidden + 1} lines more\n`] : lines;
+    const back = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A\r\u001b[J`;
+    this.#io.stdout.write(`${back}${shown.join("")}`);
+    this.#drawnLines = shown.length;
+  }
+
+  #tableText(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
     const safe = rows.map((row) => row.map((cell) => visibleText(cell)));
     const [head = "", ...body] = formatTable(columns, safe, this.width).split(/(?<=\n)/);
     const bold = this.isTerminal && this.#io.color;
-    this.#io.stdout.write(`${bold ? `\u001b[1m${head.trimEnd()}\u001b[22m\n` : head}${body.join("")}`);
+    return `${bold ? `\u001b[1m${head.trimEnd()}\u001b[22m\n` : head}${body.join("")}`;
   }
 }

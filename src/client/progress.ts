@@ -1,7 +1,7 @@
 // How a pull is told while it goes on: JSON lines, or plain lines for a pipe. Imports the protocol's types, clock, printer.
 import type { Clock } from "../clock.ts";
 import type { Job } from "../protocol.ts";
-import { describeProgress, jobPercent } from "./job_text.ts";
+import { describeProgress, jobPercent, noteText } from "./job_text.ts";
 import type { Printer } from "./printer.ts";
 
 /** Is told of every change of every job; decides itself what of it is worth showing. */
@@ -39,46 +39,59 @@ interface Shown {
   readonly percent: number;
   readonly text: string;
   readonly atMs: number;
+  /** Digits aside: a note that counts seconds is no news each second. */
+  readonly note: string;
   readonly isLost: boolean;
 }
 
-/** One line per agent and change that matters. */
+/** One line per job and change that matters. */
 export class LineProgress implements Progress {
   readonly #printer: Printer;
   readonly #clock: Clock;
+  readonly #subject: (job: Job) => string;
   readonly #shown = new Map<string, Shown>();
 
-  constructor(printer: Printer, clock: Clock) {
+  /** @param naming a pull is of one model; jobs are of several */
+  constructor(printer: Printer, clock: Clock, naming: "agents alone" | "with models" = "agents alone") {
     this.#printer = printer;
     this.#clock = clock;
+    this.#subject = ({ agent, model }) => (naming === "with models" ? `${agent}: ${model}` : `${agent}:`);
   }
 
   show(job: Job): void {
-    const text = lineText(job);
+    const text = `${this.#subject(job)} ${stateText(job)}`;
     const percent = jobPercent(job) ?? 0;
     const atMs = this.#clock.monotonic();
-    const last = this.#shown.get(job.agent);
-    if (last?.state === job.state && !last.isLost) {
+    const last = this.#shown.get(keyOf(job));
+    if (last?.state === job.state && last.note === noteOf(job) && !last.isLost) {
       const isFurther = percent >= last.percent + STEP_PERCENT;
       const isLater = atMs >= last.atMs + STEP_MS && text !== last.text;
       if (!isFurther && !isLater) return;
     }
-    this.#shown.set(job.agent, { state: job.state, percent, text, atMs, isLost: false });
+    this.#shown.set(keyOf(job), { state: job.state, percent, text, atMs, note: noteOf(job), isLost: false });
     this.#printer.line(text);
   }
 
-  lost({ agent }: Job, reason: string): void {
-    const last = this.#shown.get(agent);
+  lost(job: Job, reason: string): void {
+    const last = this.#shown.get(keyOf(job));
     // The reason differs each time: it says for how long.
     if (last === undefined || last.isLost) return;
-    this.#shown.set(agent, { ...last, isLost: true });
-    this.#printer.line(`${agent}: out of sight, ${reason}`);
+    this.#shown.set(keyOf(job), { ...last, isLost: true });
+    this.#printer.line(`${this.#subject(job)} out of sight, ${reason}`);
   }
 
   close(): void {}
 }
 
-function lineText(job: Job): string {
+function keyOf({ id, agent }: Job): string {
+  return id ?? agent;
+}
+
+function noteOf(job: Job): string {
+  return noteText(job).replaceAll(/\d+/g, "0");
+}
+
+function stateText(job: Job): string {
   const progress = describeProgress(job);
-  return `${job.agent}: ${job.state}${progress === "" ? "" : `, ${progress}`}`;
+  return `${job.state}${progress === "" ? "" : `, ${progress}`}`;
 }

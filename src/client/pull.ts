@@ -5,7 +5,9 @@ import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../er
 import { normalModelName } from "../model_name.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { BarProgress } from "./bars.ts";
+import { describeProgress } from "./job_text.ts";
 import { chosenViews, exitStatus } from "./outcomes.ts";
+import type { Printer } from "./printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 
@@ -21,8 +23,13 @@ const LOOK_AGAIN_MS = 500;
 /** A terminal that does not know its size says 0. */
 const DEFAULT_ROWS = 24;
 
+export interface PullChoices {
+  /** Also where the disk is too small. */
+  readonly force: boolean;
+}
+
 /** `gpuctl pull MODEL` */
-export async function pullModel(session: Session, model: string): Promise<number> {
+export async function pullModel(session: Session, model: string, choices: PullChoices): Promise<number> {
   const { io } = session;
   const name = normalModelName(model);
   const views = await chosenViews(session);
@@ -30,13 +37,13 @@ export async function pullModel(session: Session, model: string): Promise<number
   const progress = openProgress(session, names);
   let pulled: Pulled[];
   try {
-    pulled = await Promise.all(names.map(async (agent) => await pullOn(session, agent, name, progress)));
+    pulled = await Promise.all(names.map(async (agent) => await pullOn(session, agent, name, choices, progress)));
   } finally {
     progress.close();
   }
   const left = pulled.filter(({ job }) => io.signal.aborted && !isEnded(job)).map(({ job }) => job.agent);
-  if (!session.printer.json) printFailures(session, pulled, left);
-  if (left.length > 0) return printDetached(session, name, left);
+  if (!session.printer.json) printResults(session, pulled, left, progress);
+  if (left.length > 0) return printDetached(session, name, left, pulled.length);
   return exitStatus(
     pulled.map(({ job }) => failureCode(job)),
     io.signal,
@@ -50,10 +57,16 @@ function openProgress({ printer, io }: Session, agents: readonly string[]): Prog
   return printer.isTerminal && fits ? new BarProgress(io.stdout, agents) : new LineProgress(printer, io.clock);
 }
 
-async function pullOn(session: Session, agent: string, model: string, progress: Progress): Promise<Pulled> {
+async function pullOn(
+  session: Session,
+  agent: string,
+  model: string,
+  { force }: PullChoices,
+  progress: Progress,
+): Promise<Pulled> {
   const { courier, transport, io } = session;
   try {
-    const job = await courier.pullModel(agent, model, { signal: io.signal });
+    const job = await courier.pullModel(agent, model, { force, signal: io.signal });
     progress.show(job);
     return job.id === null || isEnded(job) ? { job } : await follow(session, job, job.id, progress);
   } catch (error) {
@@ -99,7 +112,22 @@ function failureCode({ state, code }: Job): ErrorCode | null {
   return state === "succeeded" ? null : (code ?? "internal");
 }
 
-function printFailures({ printer }: Session, pulled: readonly Pulled[], detached: readonly string[]): void {
+/** Bars are a table already; and what goes on has no result yet. */
+function printResults(
+  { printer }: Session,
+  pulled: readonly Pulled[],
+  detached: readonly string[],
+  progress: Progress,
+): void {
+  if (pulled.length > 1 && detached.length === 0 && !(progress instanceof BarProgress))
+    printer.table(
+      [{ title: "AGENT" }, { title: "STATE" }, { title: "RESULT", flexible: true }],
+      pulled.map(({ job }) => [job.agent, job.state, job.code ?? describeProgress(job)]),
+    );
+  printFailures(printer, pulled, detached);
+}
+
+function printFailures(printer: Printer, pulled: readonly Pulled[], detached: readonly string[]): void {
   const failed = pulled.filter(({ job }) => failureCode(job) !== null && !detached.includes(job.agent));
   for (const { job, error } of failed) {
     const told = error ?? new CourierError(failureCode(job) ?? "internal", job.error ?? `The pull is ${job.state}`);
@@ -111,10 +139,17 @@ function printFailures({ printer }: Session, pulled: readonly Pulled[], detached
 }
 
 /** Ctrl-C: what was started goes on without us. */
-function printDetached({ printer }: Session, model: string, agents: readonly string[]): number {
-  const message = `Detached: ${agents.join(", ")} ${agents.length === 1 ? "goes" : "go"} on pulling ${model}`;
-  const hint = `gpuctl jobs shows how far it is, gpuctl pull ${model} follows it again`;
-  if (printer.json) return printer.error(new CourierError("cancelled", message, { hint }));
-  printer.note(`${message}\n  ${hint}`);
+function printDetached(session: Session, model: string, left: readonly string[], asked: number): number {
+  const message = `Detached: ${left.join(", ")} ${left.length === 1 ? "goes" : "go"} on pulling ${model}`;
+  const where = agentFlags(session, left, asked);
+  const hint = `gpuctl jobs shows how far it is, gpuctl pull ${model}${where} follows it again`;
+  if (session.printer.json) return session.printer.error(new CourierError("cancelled", message, { hint }));
+  session.printer.note(`${message}\n  ${hint}`);
   return ERROR_CODES.cancelled.exit;
+}
+
+/** The flags with which the same agents are meant again. */
+function agentFlags({ agents }: Session, left: readonly string[], asked: number): string {
+  if (agents === undefined) return "";
+  return agents === "all" && left.length === asked ? " --all" : ` --agent ${left.join(",")}`;
 }

@@ -1,16 +1,16 @@
 // What the platform side knows, as the documents that `/v1` answers and `gpuctl --json` prints. Pure.
 // Imports the document schemas' types, the protocol's types, errors and the views.
 import type { CourierError } from "../errors.ts";
-import { isEnded, type Job, newPull, type OllamaHealth } from "../protocol.ts";
+import { isEnded, type Job, newPull, type OllamaHealth, type Response } from "../protocol.ts";
 import type {
   AgentDocument,
   AgentsDocument,
   DeletedDocument,
-  JobsDocument,
   ModelDocument,
   ModelsDocument,
 } from "./document_schemas.ts";
 import type { AgentView } from "./fleet.ts";
+import type { JobsDocument } from "./job_schemas.ts";
 import type { FleetModel, FleetModels, Unavailable } from "./models.ts";
 
 export function agentsDocument(views: readonly AgentView[]): AgentsDocument {
@@ -46,12 +46,21 @@ export function jobsDocument({
   return { jobs: [...jobs], ...present(unavailable) };
 }
 
+/** What became of a delete on one agent. */
+interface Deletion {
+  readonly agent: string;
+  readonly model: string;
+  readonly answer?: Response | undefined;
+  readonly error?: CourierError | undefined;
+}
+
 /** @param outcomes one per agent asked; no `error`: deleted there */
-export function deletedDocument(
-  outcomes: readonly { readonly agent: string; readonly model: string; readonly error?: CourierError | undefined }[],
-): DeletedDocument {
-  const agents = outcomes.map(({ agent, model, error }) => {
-    return { agent, model, code: error?.code ?? null, error: error?.message ?? null };
+export function deletedDocument(outcomes: readonly Deletion[]): DeletedDocument {
+  const agents = outcomes.map(({ agent, model, error, answer }) => {
+    const { freed_bytes, shared_bytes } = answer ?? {};
+    const isSeen = typeof freed_bytes === "number" && typeof shared_bytes === "number";
+    const bytes = isSeen ? { freed_bytes, shared_bytes } : {};
+    return { agent, model, code: error?.code ?? null, error: error?.message ?? null, ...bytes };
   });
   return { agents };
 }

@@ -140,6 +140,11 @@ export class Fleet {
   }
 }
 
+/** Not stopped, and no old service that is silent: that never says that it stops. */
+export function isPresent({ reason, oldState, online }: AgentView): boolean {
+  return reason !== "stopped" && (oldState === null || online);
+}
+
 /** A view in words, for messages: `online`, `silent for 34 s`, `stopped since 2026-01-02T03:04:05Z`. */
 export function describeView(view: AgentView): string {
   if (view.reason === "stopped") return `stopped since ${view.lastSeenAt}`;

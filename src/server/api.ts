@@ -13,7 +13,9 @@ import { platformRoutes } from "./platform_routes.ts";
 import { errorResponse } from "./problem.ts";
 import type { Env, Services } from "./services.ts";
 import { addAgentRoutes } from "./v1_agents.ts";
+import { addEventRoutes } from "./v1_events.ts";
 import { addJobRoutes } from "./v1_jobs.ts";
+import { addModelVerbRoutes } from "./v1_model_verbs.ts";
 import { addModelRoutes } from "./v1_models.ts";
 
 /** Everything, behind tokens; /healthz, /readyz and /openapi.json are open. */
@@ -32,7 +34,9 @@ export function createApi(services: Services): Hono<Env> {
   app.route("/api", gpuServiceRoutes(services));
   addAgentRoutes(app, services);
   addModelRoutes(app, services);
+  addModelVerbRoutes(app, services);
   addJobRoutes(app, services);
+  addEventRoutes(app, services);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   // Made once: it takes tens of ms, and anybody may ask for it.
   let document: object | undefined;

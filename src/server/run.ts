@@ -10,6 +10,8 @@ import { ActiveModels } from "./active_models.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
+import { EndedJobs } from "./ended_jobs.ts";
+import { JobFeed } from "./job_feed.ts";
 import { type Address, isLoopback, type Listener, listen } from "./listen.ts";
 import { RefusedJobs } from "./refused_jobs.ts";
 import type { Services } from "./services.ts";
@@ -45,6 +47,8 @@ export async function runServer(
   const connecting = services.connection.open(stop);
   await aborted(stop);
   log.info({}, "Stopping");
+  // Listeners would stay for ever; they come back to the next server.
+  services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
   await Promise.race([takeLeave(services, transport, connecting), systemClock.sleep(LEAVE_MS)]);
   log.info({}, "Stopped");
@@ -62,12 +66,17 @@ function assemble(
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
 ): Services {
   const clock = systemClock;
+  const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
+  const connection = new Connection(transport, clock, log);
+  const endedJobs = new EndedJobs(database, clock);
   return {
-    courier: new Courier(transport, { sender: "server", timeoutMs, clock }),
-    connection: new Connection(transport, clock, log),
+    courier,
+    connection,
     tokens,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
+    endedJobs,
+    jobFeed: new JobFeed({ courier, connection, ended: endedJobs, clock, log }),
     catalog,
     defaultAgent,
     clock,

@@ -5,6 +5,8 @@ import type { Log } from "../log.ts";
 import type { ActiveModels } from "./active_models.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
+import type { EndedJobs } from "./ended_jobs.ts";
+import type { JobFeed } from "./job_feed.ts";
 import type { RefusedJobs } from "./refused_jobs.ts";
 import type { TokenEntry, Tokens } from "./tokens.ts";
 
@@ -14,6 +16,8 @@ export interface Services {
   readonly tokens: Tokens;
   readonly activeModels: ActiveModels;
   readonly refusedJobs: RefusedJobs;
+  readonly endedJobs: EndedJobs;
+  readonly jobFeed: JobFeed;
   readonly catalog: Catalog;
   /** Where a pull or delete of the platform's routes goes that names no agent. */
   readonly defaultAgent: string | undefined;

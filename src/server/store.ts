@@ -4,14 +4,18 @@ import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CourierError, systemCode } from "../errors.ts";
 
-const SCHEMA_VERSION = 1;
-const SCHEMA = `
-  CREATE TABLE tokens (
-    name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE active_models (type TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT;
-  CREATE TABLE refused_jobs (id TEXT PRIMARY KEY, ended_at_ms INTEGER NOT NULL, job TEXT NOT NULL) STRICT;
-`;
+/** What each version of the file added to the one before; the first is version 1. */
+const STEPS = [
+  `CREATE TABLE tokens (
+     name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE active_models (type TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT;
+   CREATE TABLE refused_jobs (id TEXT PRIMARY KEY, ended_at_ms INTEGER NOT NULL, job TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE ended_jobs (
+     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, ended_ms INTEGER NOT NULL, job TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE ended_jobs_log (id TEXT NOT NULL, since_ms INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT;`,
+] as const;
 
 /**
  * Opens the store and makes it when it is not there. Several processes may have it open: what one commits, the others
@@ -36,13 +40,12 @@ function prepare(database: Database, path: string): void {
   database.run("PRAGMA journal_mode = WAL");
   const migrate = database.transaction(() => {
     const version = userVersion(database);
-    if (version > SCHEMA_VERSION)
+    if (version > STEPS.length)
       throw new CourierError("conflict", `A newer gpu-server made ${path}: its version is ${version}`, {
         hint: "Use that release, or another --state-dir",
       });
-    if (version === SCHEMA_VERSION) return;
-    database.run(SCHEMA);
-    database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    for (const step of STEPS.slice(version)) database.run(step);
+    database.run(`PRAGMA user_version = ${STEPS.length}`);
   });
   migrate.immediate();
 }

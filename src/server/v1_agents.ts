@@ -10,6 +10,7 @@ import { failures, json, PATH, security } from "./v1_schemas.ts";
 const listAgents = createRoute({
   method: "get",
   path: "/v1/agents",
+  summary: "List the agents and how they are",
   security,
   responses: { 200: json("Every agent", AgentsDocument), ...failures },
 });
@@ -17,6 +18,7 @@ const listAgents = createRoute({
 const readAgent = createRoute({
   method: "get",
   path: "/v1/agents/{agent}",
+  summary: "Show one agent",
   security,
   request: { params: PATH.agent },
   responses: { 200: json("One agent", AgentDocument), ...failures },

@@ -1,20 +1,24 @@
-// /v1/jobs: starting pulls and looking at jobs. Imports @hono/zod-openapi, the courier's documents.
+// /v1/jobs: starting pulls, looking at jobs, cancelling them. Imports @hono/zod-openapi, the courier's documents.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { isoTime } from "../clock.ts";
-import { JobsDocument } from "../courier/document_schemas.ts";
 import { jobsDocument, refusedJob } from "../courier/documents.ts";
+import { JobDocument, JobsDocument } from "../courier/job_schemas.ts";
 import type { Agents } from "../courier.ts";
-import { asCourierError, CourierError } from "../errors.ts";
+import { asCourierError } from "../errors.ts";
 import { normalModelName } from "../model_name.ts";
-import { Job } from "../protocol.ts";
+import type { Job } from "../protocol.ts";
 import { requireJson } from "./body.ts";
-import { readFleet, readOrLastKnown } from "./known_fleet.ts";
+import { findJob } from "./job_lookup.ts";
+import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, JobRequest, json, PATH, QUERY, security } from "./v1_schemas.ts";
 
 const startJobs = createRoute({
   method: "post",
   path: "/v1/jobs",
+  summary: "Pull a model on one agent, several or all",
+  description:
+    "Starts a job on each agent, or joins the one that pulls this model there. An agent that refuses or is away has a job that has failed, with its code: look at each.",
   security,
   middleware: requireJson,
   request: { body: { ...json("What to pull, and where", JobRequest), required: true } },
@@ -24,6 +28,7 @@ const startJobs = createRoute({
 const listJobs = createRoute({
   method: "get",
   path: "/v1/jobs",
+  summary: "List the jobs under way and those that ended lately",
   security,
   request: { query: QUERY.agent },
   responses: { 200: json("The jobs under way and those that ended lately", JobsDocument), ...failures },
@@ -32,15 +37,28 @@ const listJobs = createRoute({
 const readJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}",
+  summary: "Show one job, also one that ended long ago",
   security,
   request: { params: PATH.job },
-  responses: { 200: json("One job", Job), ...failures },
+  responses: { 200: json("One job", JobDocument), ...failures },
+});
+
+const cancelJob = createRoute({
+  method: "post",
+  path: "/v1/jobs/{id}/cancel",
+  summary: "Cancel a job",
+  description:
+    "Answers when the box has stopped. What was fetched stays there, and the next pull of the model goes on from it. A job that had succeeded or failed before is a `conflict`.",
+  security,
+  request: { params: PATH.job },
+  responses: { 200: json("The cancelled job", JobDocument), ...failures },
 });
 
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
-    const { model, agents } = context.req.valid("json");
-    const jobs = await startPulls(services, normalModelName(model), agents, context.req.raw.signal);
+    const { model, agents, force } = context.req.valid("json");
+    const options = { force, signal: context.req.raw.signal };
+    const jobs = await startPulls(services, normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });
 
@@ -51,27 +69,35 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
 
   app.openapi(readJob, async (context) => {
     const { id } = context.req.valid("param");
-    const refused = services.refusedJobs.find(id);
-    if (refused !== undefined) return context.json(refused, 200);
-    const { views } = await readFleet(services);
-    const job = views.flatMap(({ state }) => state?.jobs ?? []).find((candidate) => candidate.id === id);
-    if (job !== undefined) return context.json(job, 200);
-    throw new CourierError("not_found", `No agent tells of a job ${id}`, {
-      hint: "Jobs that ended long ago are no longer told of",
-    });
+    return context.json(await findJob(services, id, context.req.raw.signal), 200);
   });
+
+  app.openapi(cancelJob, async (context) => {
+    const { id } = context.req.valid("param");
+    const { signal } = context.req.raw;
+    services.connection.requireOpen();
+    const job = await findJob(services, id, signal);
+    return context.json(await services.courier.cancelJob(job, { signal }), 200);
+  });
+}
+
+interface PullChoices {
+  readonly force: boolean | undefined;
+  readonly signal: AbortSignal;
 }
 
 async function startPulls(
   services: Services,
   model: string,
   agents: Agents,
-  signal: AbortSignal,
+  options: PullChoices,
 ): Promise<readonly Job[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
-  const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, signal)));
-  services.refusedJobs.add(started.filter(({ isRefused }) => isRefused).map(({ job }) => job));
+  const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
+  const refused = started.filter(({ isRefused }) => isRefused).map(({ job }) => job);
+  services.refusedJobs.add(refused);
+  services.jobFeed.tell(refused);
   return started.map(({ job }) => job);
 }
 
@@ -80,10 +106,10 @@ async function startPull(
   { courier, clock }: Services,
   agent: string,
   model: string,
-  signal: AbortSignal,
+  options: PullChoices,
 ): Promise<{ readonly job: Job; readonly isRefused: boolean }> {
   try {
-    return { job: await courier.pullModel(agent, model, { signal }), isRefused: false };
+    return { job: await courier.pullModel(agent, model, options), isRefused: false };
   } catch (error) {
     const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(clock.now()));
     return { job, isRefused: true };

@@ -1,9 +1,11 @@
 // /v1/models and the models of one agent. Imports @hono/zod-openapi, the courier's documents, the grammar of names.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { DeletedDocument, ModelDocument, ModelsDocument } from "../courier/document_schemas.ts";
+import { DeletedDocument, ModelsDocument } from "../courier/document_schemas.ts";
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import { mergeModels } from "../courier/models.ts";
-import { CourierError } from "../errors.ts";
+import { shownDocument } from "../courier/verb_documents.ts";
+import { ShownDocument } from "../courier/verb_schemas.ts";
+import { asCourierError, CourierError } from "../errors.ts";
 import { normalModelName, sameModel } from "../model_name.ts";
 import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
@@ -12,6 +14,7 @@ import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";
 const listModels = createRoute({
   method: "get",
   path: "/v1/models",
+  summary: "List the models of the fleet",
   security,
   request: { query: QUERY.models },
   responses: {
@@ -23,22 +26,25 @@ const listModels = createRoute({
 const listAgentModels = createRoute({
   method: "get",
   path: "/v1/agents/{agent}/models",
+  summary: "List the models of one agent",
   security,
   request: { params: PATH.agent, query: QUERY.models.omit({ agent: true }) },
   responses: { 200: json("The models of one agent", ModelsDocument), ...failures },
 });
 
-const readModel = createRoute({
+const showModel = createRoute({
   method: "get",
   path: "/v1/agents/{agent}/models/{model}",
+  summary: "Show one model of one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("One model of one agent", ModelDocument), ...failures },
+  responses: { 200: json("The model, and what Ollama tells of it", ShownDocument), ...failures },
 });
 
 const deleteModel = createRoute({
   method: "delete",
   path: "/v1/agents/{agent}/models/{model}",
+  summary: "Delete a model from one agent",
   security,
   request: { params: PATH.model },
   responses: { 200: json("What became of it", DeletedDocument), ...failures },
@@ -64,22 +70,37 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
     return context.json(await readModels(services, listing), 200);
   });
 
-  app.openapi(readModel, async (context) => {
+  app.openapi(showModel, async (context) => {
     const { agent, model } = context.req.valid("param");
-    const wanted = normalModelName(model);
-    const { models } = await readModels(services, { agent, signal: context.req.raw.signal });
-    const found = models.find(({ name }) => sameModel(name, wanted));
-    if (found === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${wanted}"`);
-    return context.json(found, 200);
+    return context.json(await readModel(services, agent, normalModelName(model), context.req.raw.signal), 200);
   });
 
   app.openapi(deleteModel, async (context) => {
     const { agent, model } = context.req.valid("param");
     const name = normalModelName(model);
     services.connection.requireOpen();
-    await services.courier.deleteModel(agent, name, { signal: context.req.raw.signal });
-    return context.json(deletedDocument([{ agent, model: name }]), 200);
+    const answer = await services.courier.deleteModel(agent, name, { signal: context.req.raw.signal });
+    return context.json(deletedDocument([{ agent, model: name, answer }]), 200);
   });
+}
+
+/**
+ * A model as the list has it, with what Ollama tells of it, or why it does not.
+ * @throws CourierError `not_found`; `unavailable` when the agent is away
+ */
+async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
+  const { models, unavailable = [] } = await readModels(services, { agent, signal });
+  const model = models.find((candidate) => sameModel(candidate.name, name));
+  if (model === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
+  const [stale] = unavailable;
+  if (stale !== undefined) return shownDocument(model, stale);
+  try {
+    return shownDocument(model, await services.courier.showModel(agent, name, { signal }));
+  } catch (error) {
+    const { code, message } = asCourierError(error);
+    if (code === "not_found") throw error;
+    return shownDocument(model, { agent, code, reason: message });
+  }
 }
 
 async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<ModelsDocument> {

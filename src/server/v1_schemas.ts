@@ -3,14 +3,16 @@ import { z } from "@hono/zod-openapi";
 import { AgentName, Code, CommandId } from "../protocol.ts";
 
 /** RFC 9457. */
-const Problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  code: Code,
-  hint: z.string().optional(),
-});
+const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: Code,
+    hint: z.string().optional(),
+  })
+  .meta({ id: "Problem", description: "RFC 9457. Act on `code`, show `detail` and `hint`." });
 
 export const PATH = {
   agent: z.object({ agent: AgentName }),
@@ -26,11 +28,14 @@ export const QUERY = {
   models: agentQuery.extend({ fresh: z.enum(["true", "false"]).optional() }),
 } as const;
 
-export const JobRequest = z.object({
-  kind: z.literal("pull"),
-  model: z.string().min(1),
-  agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")]),
-});
+export const JobRequest = z
+  .object({
+    kind: z.literal("pull"),
+    model: z.string().min(1),
+    agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")]),
+    force: z.boolean().optional().meta({ description: "Go on where an agent sees too little room on its disk" }),
+  })
+  .meta({ id: "JobRequest" });
 
 /** What every /v1 route asks for: see `requireToken`. */
 export const security: Record<string, string[]>[] = [{ bearer: [] }];

@@ -7,7 +7,7 @@ import { silentLog } from "../../src/log.ts";
 import { openTransport } from "../../src/transport/open.ts";
 import type { Transport } from "../../src/transport.ts";
 import { ProcessSite, type Running, until } from "../process/site.ts";
-import { makeManifest } from "../sim/catalogue.ts";
+import { makeManifest } from "../sim/manifest.ts";
 import type { SimulatedOllama } from "../sim/ollama.ts";
 import { SeededRandom, seedOfRun } from "../support/random.ts";
 

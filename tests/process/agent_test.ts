@@ -106,3 +106,12 @@ test("its help names every flag's environment variable", async () => {
     expect(stdout).toContain(`GPU_COURIER_${name}`);
   }
 });
+
+test.each([
+  [["--protect", "phi 4"], "Cannot protect"],
+  [["--disk-reserve", "20"], "as the disk reserve"],
+])("it does not start with %p, which would hold nothing", async (args, message) => {
+  const agent = site.startAgent("gpu-1", NO_OLLAMA, args);
+  expect(await agent.exited()).toBe(64);
+  expect(agent.log).toContain(message);
+});

@@ -6,6 +6,7 @@ import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } fr
 
 const SOURCES = join(import.meta.dir, "../../src");
 const CRASHING_AGENT = "../tests/process/crashing_agent.ts";
+const FLEET = "../tests/process/fleet.ts";
 const PATIENCE_MS = 10_000;
 
 /** A process under way, with what it logged. */
@@ -73,6 +74,7 @@ export class ProcessSite {
   readonly share = join(this.dir, "share");
   readonly #running: Running[] = [];
   readonly #ollamas: SimulatedOllama[] = [];
+  readonly #stateDirs = new Map<HttpServer, string>();
   #servers = 0;
 
   constructor() {
@@ -102,6 +104,15 @@ export class ProcessSite {
     const agent = this.start(CRASHING_AGENT, [point, id, ...this.#agentArgs(name, ollamaUrl)]);
     await agent.logged("Ready");
     return agent;
+  }
+
+  /** Starts several agents in one process; resolves when all are ready. */
+  async fleet(boxes: readonly { name: string; ollamaUrl: string; args: readonly string[] }[]): Promise<Running> {
+    const argvs = boxes.map(({ name, ollamaUrl, args }) => [...this.#agentArgs(name, ollamaUrl), ...args]);
+    const fleet = this.start(FLEET, [JSON.stringify(argvs)]);
+    const ready = (): boolean => fleet.log.split('"Ready"').length > boxes.length;
+    await until(ready, "the whole fleet is ready", 3 * PATIENCE_MS);
+    return fleet;
   }
 
   /** Starts gpu-agent with its state directory on a file system of that size, seen by it alone; resolves when it is ready. */
@@ -134,11 +145,25 @@ export class ProcessSite {
       return made.stdout.trim();
     };
     const tokens = { gp: await token("gp"), viewer: await token("viewer") };
+    return await this.#startServer(stateDir, tokens, args);
+  }
+
+  /** Stops a server and starts another one on what it left. */
+  async restart(server: HttpServer): Promise<HttpServer> {
+    const stateDir = this.#stateDirs.get(server);
+    if (stateDir === undefined) throw new Error("Not a server of this site");
+    await server.process.stop();
+    return await this.#startServer(stateDir, server.tokens, []);
+  }
+
+  async #startServer(stateDir: string, tokens: HttpServer["tokens"], args: readonly string[]): Promise<HttpServer> {
     const common = ["--share", this.share, "--port", "0", "--state-dir", stateDir, "--log-format", "json"];
     const running = this.start("server.ts", [...common, ...args]);
     const { url } = await running.logged('"Listening"');
     await running.logged("Reached the share");
-    return new HttpServer(String(url), tokens, running);
+    const server = new HttpServer(String(url), tokens, running);
+    this.#stateDirs.set(server, stateDir);
+    return server;
   }
 
   async gpuctl(...args: readonly string[]): Promise<Finished> {

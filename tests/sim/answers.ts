@@ -1,6 +1,6 @@
-// How a simulated Ollama words its answers: JSON, plain text, streams of lines. Imports ./faults.ts and ./pull.ts.
+// How a simulated Ollama words its answers: JSON, plain text, streams of lines. Imports ./faults.ts and ./pull_error.ts.
 import type { AnswerFault } from "./faults.ts";
-import { PullCut, PullError } from "./pull.ts";
+import { PullCut, PullError } from "./pull_error.ts";
 
 export function json(body: unknown, status = 200): Response {
   // Go writes `application/json; charset=utf-8` here, and plain `application/json` where it streams.

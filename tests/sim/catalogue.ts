@@ -1,36 +1,6 @@
-// What the simulated registries offer: models as manifests, without any content. Imports ./name.ts.
-import { createHash } from "node:crypto";
-import { DEFAULT_HOST, type Name, nameKey, parseName } from "./name.ts";
-
-/** One blob, the way Ollama names it: `digest` is `sha256:` and 64 hex digits, `size` in bytes. */
-export interface Layer {
-  readonly digest: string;
-  readonly size: number;
-}
-
-export interface ModelSpec {
-  /** As a person would pull it. */
-  readonly name: string;
-  /** Bytes of each layer, or a whole layer: models share what has one digest. */
-  readonly layers: readonly (number | Layer)[];
-  readonly config?: Layer;
-  /** Of the manifest, in hex; made up from the layers when it is not given. */
-  readonly digest?: string;
-  /** What `/api/tags` says besides: fields of `details`. */
-  readonly details?: Readonly<Record<string, unknown>>;
-  readonly capabilities?: readonly string[];
-  /** False: the content is no GGUF, and `/api/show` cannot read it. */
-  readonly gguf?: boolean;
-}
-
-export interface Manifest {
-  readonly name: Name;
-  /** In the order of downloading, the config last. */
-  readonly layers: readonly Layer[];
-  readonly digest: string;
-  readonly size: number;
-  readonly spec: ModelSpec;
-}
+// What the simulated registries offer: models as manifests, without any content. Imports ./manifest.ts and ./name.ts.
+import { type Manifest, type ModelSpec, makeManifest } from "./manifest.ts";
+import { DEFAULT_HOST, type Name, nameKey } from "./name.ts";
 
 /** Small models with the sizes of real ones. */
 export const DEFAULT_CATALOGUE: readonly ModelSpec[] = [
@@ -39,18 +9,6 @@ export const DEFAULT_CATALOGUE: readonly ModelSpec[] = [
   { name: "llama3.2:1b", layers: [1_321_082_688, 1_429, 7_711], details: { parameter_size: "1.2B" } },
   { name: "phi4:latest", layers: [9_053_114_176, 1_484, 1_076], details: { family: "phi3", families: ["phi3"] } },
 ];
-
-/** The manifest that a registry would hold for this model. Throws when the name is none: a mistake in a test. */
-export function makeManifest(spec: ModelSpec): Manifest {
-  const name = parseName(spec.name);
-  if (name === null) throw new Error(`No model name: ${spec.name}`);
-  const layers = spec.layers.map((layer, index) =>
-    typeof layer === "number" ? { digest: `sha256:${hex(`${nameKey(name)} ${index} ${layer}`)}`, size: layer } : layer,
-  );
-  layers.push(spec.config ?? { digest: `sha256:${hex(`config ${JSON.stringify(layers)}`)}`, size: 486 });
-  const size = layers.reduce((sum, layer) => sum + layer.size, 0);
-  return { name, layers, size, spec, digest: spec.digest ?? hex(JSON.stringify(layers)) };
-}
 
 /** The registries that can be reached, and the models in them. */
 export class Catalogue {
@@ -73,8 +31,4 @@ export class Catalogue {
   hasHost(host: string): boolean {
     return host === DEFAULT_HOST || [...this.#manifests.values()].some(({ name }) => name.host === host);
   }
-}
-
-function hex(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

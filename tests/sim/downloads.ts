@@ -1,8 +1,10 @@
 // Blobs on their way into a simulated Ollama: one download per digest, shared by every pull that wants it, given up with
-// its progress kept when the last of them leaves. Imports ./catalogue.ts, ./faults.ts and ./store.ts.
-import type { Layer } from "./catalogue.ts";
+// its progress kept when the last of them leaves. Imports ./manifest.ts, ./faults.ts, ./store.ts, ./transfer.ts.
+
 import type { Faults } from "./faults.ts";
+import type { Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
+import type { Transfer } from "./transfer.ts";
 
 const STEP_MS = 10;
 /** A busy machine makes a download slow, never sudden: else it would end between two looks of the test that watches it. */
@@ -22,7 +24,8 @@ export class Downloads {
   fetchedBytes = 0;
   readonly #store: Store;
   readonly #faults: Faults;
-  readonly #running = new Map<string, Transfer>();
+  readonly #running = new Map<string, MadeUp>();
+  readonly #real = new Map<string, { readonly transfer: Transfer; listeners: number }>();
 
   constructor(store: Store, faults: Faults, bytesPerSecond: number) {
     this.#store = store;
@@ -49,8 +52,32 @@ export class Downloads {
     };
   }
 
-  #start(layer: Layer): Transfer {
-    const transfer: Transfer = {
+  /** The same for a blob that really comes from a registry. A download that dies is joined, and dies. */
+  joinReal({ digest }: Layer, start: () => Transfer): Download {
+    const shared = this.#real.get(digest) ?? { transfer: start(), listeners: 0 };
+    if (!this.#real.has(digest)) {
+      this.#real.set(digest, shared);
+      const over = (): void => void this.#real.delete(digest);
+      shared.transfer.ended.then(over, over);
+    }
+    shared.listeners += 1;
+    let left = false;
+    return {
+      get completedBytes() {
+        return shared.transfer.completedBytes;
+      },
+      ended: shared.transfer.ended,
+      leave: () => {
+        if (left) return;
+        left = true;
+        shared.listeners -= 1;
+        if (shared.listeners === 0) shared.transfer.stop();
+      },
+    };
+  }
+
+  #start(layer: Layer): MadeUp {
+    const transfer: MadeUp = {
       layer,
       completedBytes: this.#store.partialBytes(layer.digest),
       listeners: 0,
@@ -62,7 +89,7 @@ export class Downloads {
     return transfer;
   }
 
-  #step(transfer: Transfer, elapsedMs: number): void {
+  #step(transfer: MadeUp, elapsedMs: number): void {
     const { layer } = transfer;
     const due = Number.isFinite(this.bytesPerSecond)
       ? Math.floor((this.bytesPerSecond * elapsedMs) / 1000)
@@ -83,7 +110,7 @@ export class Downloads {
     }, STEP_MS);
   }
 
-  #giveUp(transfer: Transfer): void {
+  #giveUp(transfer: MadeUp): void {
     if (this.#running.get(transfer.layer.digest) !== transfer) return;
     clearTimeout(transfer.timer);
     this.#running.delete(transfer.layer.digest);
@@ -91,7 +118,7 @@ export class Downloads {
   }
 }
 
-interface Transfer {
+interface MadeUp {
   readonly layer: Layer;
   completedBytes: number;
   listeners: number;

@@ -1,10 +1,12 @@
 // The simulated Ollama as a process: prints `{"url": ...}` when it listens, ends on SIGTERM and SIGINT. Imports
-// ./catalogue.ts and ./ollama.ts.
+// ./catalogue.ts, ./manifest.ts and ./ollama.ts.
 import { parseArgs } from "node:util";
-import { DEFAULT_CATALOGUE, type ModelSpec } from "./catalogue.ts";
+import { DEFAULT_CATALOGUE } from "./catalogue.ts";
+import type { ModelSpec } from "./manifest.ts";
 import { startSimulatedOllama } from "./ollama.ts";
 
 const USAGE = `usage: bun tests/sim/main.ts [--port N] [--version X.Y.Z] [--speed BYTES_PER_SECOND]
+  [--models DIR]                          keeps its models there, and pulls from registries on 127.0.0.1
   [--model NAME=BYTES[,BYTES...]]...      can be pulled (default: a few with the sizes of real ones)
   [--installed NAME[=BYTES[,BYTES...]]]...  there from the start; without sizes: one of those that can be pulled
 `;
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     port: { type: "string", default: "0" },
     version: { type: "string", default: "0.32.15" },
     speed: { type: "string", default: "50000000" },
+    models: { type: "string" },
     model: { type: "string", multiple: true, default: [] },
     installed: { type: "string", multiple: true, default: [] },
     help: { type: "boolean", short: "h", default: false },
@@ -30,6 +33,7 @@ if (values.help) {
     version: values.version,
     bytesPerSecond: Number(values.speed),
     catalogue,
+    ...(values.models === undefined ? {} : { modelsDir: values.models }),
     installed: values.installed.map((text) => catalogue.find(({ name }) => name === text) ?? parseModel(text)),
   });
   const stop = (): void => void simulation.stop().then(() => process.exit(0));

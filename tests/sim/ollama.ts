@@ -1,11 +1,14 @@
 // A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content. For tests, the
 // demo and the benchmark. Imports the rest of the simulation.
-import { Catalogue, DEFAULT_CATALOGUE, type ModelSpec, makeManifest } from "./catalogue.ts";
+import { Catalogue, DEFAULT_CATALOGUE } from "./catalogue.ts";
 import { Downloads } from "./downloads.ts";
 import { type Faults, noFaults } from "./faults.ts";
+import { type ModelSpec, makeManifest } from "./manifest.ts";
+import { ModelsDir } from "./models_dir.ts";
 import { parseName, showName } from "./name.ts";
 import { answer, type Counters, type RouteParts } from "./routes.ts";
 import { Store } from "./store.ts";
+import { REAL_TIMING, type TransferTiming } from "./transfer.ts";
 
 export interface SimulationOptions {
   /** An address of this machine to listen on; default 127.0.0.1. */
@@ -22,6 +25,10 @@ export interface SimulationOptions {
   /** `host:port` of registries that speak plain HTTP: a pull from them needs `insecure`. */
   readonly plainHttpRegistries?: readonly string[];
   readonly progressIntervalMs?: number;
+  /** Where it keeps its models over a restart. Then registries on 127.0.0.1 that the catalogue lacks are really asked. */
+  readonly modelsDir?: string;
+  /** How patient it is with such a registry; the defaults are the real one's. */
+  readonly timing?: Partial<TransferTiming>;
 }
 
 export interface SimulatedOllama {
@@ -49,8 +56,9 @@ export interface SimulatedOllama {
 }
 
 export async function startSimulatedOllama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
+  const modelsDir = options.modelsDir === undefined ? undefined : new ModelsDir(options.modelsDir);
+  const store = new Store(modelsDir);
   const host = options.host ?? "127.0.0.1";
-  const store = new Store();
   const faults = noFaults();
   const catalogue = new Catalogue(options.catalogue ?? DEFAULT_CATALOGUE);
   const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
@@ -64,6 +72,8 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
     version: options.version ?? "0.32.15",
     plainHttpRegistries: options.plainHttpRegistries ?? [],
     progressIntervalMs: options.progressIntervalMs ?? 60,
+    modelsDir,
+    timing: { ...REAL_TIMING, ...options.timing },
   };
   const listener = new Listener(parts, host, options.port ?? 0);
   const install = (spec: ModelSpec): void => {

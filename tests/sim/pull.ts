@@ -1,10 +1,15 @@
 // What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/clock.ts.
 import { systemClock } from "../../src/clock.ts";
-import type { Catalogue, Layer, Manifest } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import type { Download, Downloads } from "./downloads.ts";
 import type { Faults } from "./faults.ts";
+import type { Layer, Manifest } from "./manifest.ts";
+import type { ModelsDir } from "./models_dir.ts";
 import type { Name } from "./name.ts";
+import { PullCut, PullError } from "./pull_error.ts";
+import { blobUrl, fetchManifest, isReal } from "./registry_client.ts";
 import type { Store } from "./store.ts";
+import { Transfer, type TransferTiming } from "./transfer.ts";
 
 export interface PullParts {
   readonly store: Store;
@@ -13,22 +18,9 @@ export interface PullParts {
   readonly faults: Faults;
   readonly plainHttpRegistries: readonly string[];
   readonly progressIntervalMs: number;
-}
-
-/** A failed pull: the text of Ollama's error line. */
-export class PullError extends Error {
-  override readonly name = "PullError";
-}
-
-/** The stream ends here without a last line, after `half` of one. */
-export class PullCut extends Error {
-  override readonly name = "PullCut";
-  readonly half: string;
-
-  constructor(half: string) {
-    super("Cut");
-    this.half = half;
-  }
+  /** Given: models that the catalogue lacks are pulled from registries of this machine that really answer, into it. */
+  readonly modelsDir: ModelsDir | undefined;
+  readonly timing: TransferTiming;
 }
 
 /** Pulls, yielding each line as an object; throws `PullError` and `PullCut`. Aborting gives the downloads up. */
@@ -42,19 +34,20 @@ export async function* pull(
   // The registry takes its time; and a stream whose lines all came at once Bun would send with a length, not chunked.
   await systemClock.sleep(1, signal);
   if (parts.faults.pull?.afterBytes === 0) await misbehave(signal, parts.faults);
-  const manifest = findManifest(name, insecure, parts);
+  const manifest = await findManifest(name, insecure, signal, parts);
   const fetched: Layer[] = [];
   for (const layer of manifest.layers) {
     const present = parts.store.blobBytes(layer.digest);
     if (present === undefined) {
       fetched.push(layer);
-      yield* fetchLayer(layer, signal, parts);
+      yield* fetchLayer(layer, join(name, layer, parts), signal, parts);
       signal.throwIfAborted();
     } else {
       yield progress(layer, present);
     }
   }
   yield { status: "verifying sha256 digest" };
+  for (const layer of fetched) await verify(layer, parts);
   if (parts.faults.pull?.afterBytes === Infinity) {
     for (const { digest } of fetched) parts.store.dropBlob(digest);
     await misbehave(signal, parts.faults);
@@ -64,8 +57,32 @@ export async function* pull(
   yield { status: "success" };
 }
 
-async function* fetchLayer(layer: Layer, signal: AbortSignal, parts: PullParts) {
-  const download = parts.downloads.join(layer);
+function isFromRegistry(name: Name, { catalogue, modelsDir }: PullParts): boolean {
+  return modelsDir !== undefined && isReal(name) && catalogue.find(name) === undefined;
+}
+
+function join(name: Name, layer: Layer, parts: PullParts): Download {
+  const { modelsDir, downloads, timing } = parts;
+  if (modelsDir === undefined || !isFromRegistry(name, parts)) return downloads.join(layer);
+  const onBytes = (count: number): void => {
+    downloads.fetchedBytes += count;
+  };
+  const options = { path: modelsDir.blobPath(layer.digest), url: blobUrl(name, layer), timing, onBytes };
+  return downloads.joinReal(layer, () => new Transfer(options));
+}
+
+/** Models of the catalogue have no content that could be wrong. */
+async function verify({ digest, size }: Layer, { modelsDir, store }: PullParts): Promise<void> {
+  if (modelsDir === undefined || store.isMadeUp(digest)) return;
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const chunk of Bun.file(modelsDir.blobPath(digest)).stream()) hasher.update(chunk);
+  const found = `sha256:${hasher.digest("hex")}`;
+  if (found === digest) return store.keepBlob(digest, size);
+  store.dropBlob(digest);
+  throw new PullError(`digest mismatch, file must be downloaded again: want ${digest}, got ${found}`);
+}
+
+async function* fetchLayer(layer: Layer, download: Download, signal: AbortSignal, parts: PullParts) {
   try {
     while ((await endOrTick(download, signal, parts.progressIntervalMs)) === "tick") {
       signal.throwIfAborted();
@@ -102,8 +119,9 @@ function progress({ digest, size }: Layer, completed: number): Record<string, un
   };
 }
 
-function findManifest(name: Name, insecure: boolean, parts: PullParts): Manifest {
+async function findManifest(name: Name, insecure: boolean, signal: AbortSignal, parts: PullParts): Promise<Manifest> {
   const url = `${insecure ? "http" : "https"}://${name.host}/v2/${name.namespace}/${name.model}/manifests/${name.tag}`;
+  if (isFromRegistry(name, parts) && insecure) return await fetchManifest(name, signal);
   if (!parts.catalogue.hasHost(name.host)) {
     throw new PullError(`pull model manifest: Get "${url}": dial tcp ${name.host}: connect: connection refused`);
   }

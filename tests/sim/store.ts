@@ -1,6 +1,7 @@
 // What a simulated Ollama has on its disk and in its memory: models, blobs, unfinished blobs, loaded models.
-// Imports ./catalogue.ts and ./name.ts.
-import type { Manifest } from "./catalogue.ts";
+// Imports ./manifest.ts, ./models_dir.ts and ./name.ts.
+import { type Manifest, readManifest } from "./manifest.ts";
+import type { ModelsDir } from "./models_dir.ts";
 import { type Name, nameKey } from "./name.ts";
 
 export interface Installed {
@@ -21,6 +22,15 @@ export class Store {
   readonly #blobs = new Map<string, number>();
   /** Digest to bytes so far of every blob whose download was given up. */
   readonly #partials = new Map<string, number>();
+  readonly #dir: ModelsDir | undefined;
+
+  /** @param dir where it keeps its models over a restart; undefined: in memory */
+  constructor(dir?: ModelsDir) {
+    this.#dir = dir;
+    for (const { name, text, modifiedAtMs } of dir?.manifests() ?? []) {
+      this.#models.set(nameKey(name), { name, manifest: readManifest(name, text), modifiedAtMs });
+    }
+  }
 
   /** The models, newest first. */
   list(): Installed[] {
@@ -38,7 +48,9 @@ export class Store {
   install(name: Name, manifest: Manifest): string[] {
     const before = this.find(name);
     for (const layer of manifest.layers) this.keepBlob(layer.digest, layer.size);
-    this.#models.set(nameKey(name), { name: before?.name ?? name, manifest, modifiedAtMs: Date.now() });
+    const kept = before?.name ?? name;
+    this.#dir?.writeManifest(kept, manifest.text);
+    this.#models.set(nameKey(name), { name: kept, manifest, modifiedAtMs: Date.now() });
     return before === undefined ? [] : this.#dropUnused(before.manifest);
   }
 
@@ -47,21 +59,29 @@ export class Store {
     const model = this.find(name);
     if (model === undefined) return false;
     this.#models.delete(nameKey(name));
+    this.#dir?.removeManifest(model.name);
     this.#dropUnused(model.manifest);
     return true;
   }
 
   blobBytes(digest: string): number | undefined {
-    return this.#blobs.get(digest);
+    return this.#blobs.get(digest) ?? this.#dir?.blobBytes(digest);
   }
 
   keepBlob(digest: string, size: number): void {
     this.#partials.delete(digest);
     this.#blobs.set(digest, size);
+    this.#dir?.makeBlob(digest, size);
+  }
+
+  /** Whether a blob is of the catalogue: it was put here, not fetched. */
+  isMadeUp(digest: string): boolean {
+    return this.#blobs.has(digest);
   }
 
   dropBlob(digest: string): void {
     this.#blobs.delete(digest);
+    this.#dir?.removeBlob(digest);
   }
 
   partialBytes(digest: string): number {

@@ -7,7 +7,7 @@ import { Ledger, type LedgerOptions } from "../../src/agent/ledger.ts";
 import { isoTime } from "../../src/clock.ts";
 import { CourierError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
-import { type Model, Response, State } from "../../src/protocol.ts";
+import { type Model, type ModelDetails, Response, type RunningModel, State } from "../../src/protocol.ts";
 import { MemoryStore } from "../../src/transport/memory.ts";
 import type { Inbox, Reply, ReplyAddress, Transport } from "../../src/transport.ts";
 import { ManualClock, settle } from "./manual_clock.ts";
@@ -22,8 +22,9 @@ export const PHI4: Model = {
 /** An Ollama in the same process: what it holds, and what each call does next. */
 export class ScriptedOllama {
   models: Model[] = [PHI4];
+  running: RunningModel[] = [];
   readonly calls: string[] = [];
-  /** When set, every call waits for it or fails with it. */
+  /** When set, every call but the one before a delete waits for it or fails with it. */
   trouble: Promise<never> | Promise<void> = Promise.resolve();
   /** A pull stays under way until this resolves. */
   pullEnds: Promise<void> = Promise.resolve();
@@ -38,9 +39,28 @@ export class ScriptedOllama {
     return this.models;
   }
 
-  async listRunning(): Promise<[]> {
+  async listRunning(): Promise<RunningModel[]> {
+    return await Promise.resolve(this.running);
+  }
+
+  async showModel(name: string): Promise<ModelDetails> {
     await this.trouble;
-    return [];
+    if (!this.models.some((model) => model.name === name)) {
+      throw new CourierError("not_found", `model '${name}' not found`);
+    }
+    return { details: { family: "phi3" }, capabilities: ["completion"], license: "MIT" };
+  }
+
+  async copyModel(name: string, destination: string): Promise<void> {
+    this.calls.push(`copy ${name} ${destination}`);
+    await this.trouble;
+    this.models = [...this.models, { ...PHI4, name: destination }];
+  }
+
+  async unloadModel(name: string): Promise<void> {
+    this.calls.push(`unload ${name}`);
+    await this.trouble;
+    this.running = this.running.filter((model) => model.name !== name);
   }
 
   async deleteModel(name: string): Promise<void> {
@@ -54,7 +74,7 @@ export class ScriptedOllama {
 
   async pullModel(name: string, { signal, onProgress }: PullOptions = {}): Promise<void> {
     this.calls.push(`pull ${name}`);
-    onProgress?.({ phase: "downloading", completedBytes: 30, totalBytes: 100 });
+    onProgress?.({ phase: "downloading", completedBytes: 30, totalBytes: 100, receivedBytes: 30 });
     await Promise.race([this.pullEnds, aborted(signal)]);
     await this.trouble;
     this.models = [...this.models, { ...PHI4, name }];
@@ -75,6 +95,18 @@ export interface RunningAgent {
   readonly ledger: Ledger;
   readonly transport: Transport;
 }
+
+/** How an agent of a test pulls: one at a time, from registries that the box does not reach itself. */
+export const PULL_OPTIONS: Pick<AgentOptions, "registry" | "diskReserve" | "protect" | "maxPulls" | "pullPatienceMs"> =
+  {
+    registry: {
+      readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
+    },
+    diskReserve: () => 0,
+    protect: [],
+    maxPulls: 1,
+    pullPatienceMs: 86_400_000,
+  };
 
 /** One transport with agents on it, and the platform's side as a raw handle. */
 export class MemorySite {
@@ -125,7 +157,8 @@ export class MemorySite {
       sharedInbox: "auto",
       listTtlMs: 60_000,
       changeTtlMs: 86_400_000,
-      modelsDir: undefined,
+      modelsDir: join(tmpdir(), "gpu-courier-no-models"),
+      ...PULL_OPTIONS,
       clock: this.clock,
       log: silentLog,
       ...options,

@@ -1,7 +1,17 @@
 // An agent for tests of the platform side: answers commands and publishes its state on any transport. No Ollama, no disk.
 import { isoTime } from "../../src/clock.ts";
 import { sameModel } from "../../src/model_name.ts";
-import { CommandV2, type Job, type Model, type Response, State } from "../../src/protocol.ts";
+import {
+  CommandV2,
+  isEnded,
+  type Job,
+  type Model,
+  type ModelDetails,
+  newPull,
+  type Response,
+  type RunningModel,
+  State,
+} from "../../src/protocol.ts";
 import type { Delivery, Transport } from "../../src/transport.ts";
 
 type Said = Partial<Response> | undefined;
@@ -14,7 +24,10 @@ export class ScriptedAgent {
   readonly #answer: Answer;
   readonly commands: CommandV2[] = [];
   models: Model[];
+  running: RunningModel[] = [];
   jobs: Job[] = [];
+  /** Jobs that its state does not tell of any more. */
+  oldJobs: Job[] = [];
   #sequence = 0;
 
   /** @param store where it opens its handle: a memory store, or whatever opens a transport */
@@ -85,7 +98,7 @@ export class ScriptedAgent {
       ollama: { reachable: true, version: "0.12.0", error: null, checked_at: now },
       models: this.models,
       model_count: this.models.length,
-      running: [],
+      running: this.running,
       jobs: this.jobs,
       job_count: this.jobs.length,
       disk: { path: "/usr/share/ollama", free_bytes: 4e9, total_bytes: 1e12 },
@@ -95,40 +108,68 @@ export class ScriptedAgent {
   }
 }
 
-/** Lists, pulls and deletes as an agent does; a pull stays queued. */
+/** Does what an agent does; a pull stays queued. */
 export function answerAsAgent(command: CommandV2, agent: ScriptedAgent): Partial<Response> {
   const name = command.model_name ?? "";
-  if (command.command === "list_models") return { models: agent.models };
-  if (command.command === "ping") return { message: "pong" };
-  if (command.command === "pull_model") {
-    const job = queuedJob(agent.name, name, command.command_id);
-    agent.jobs.push(job);
-    return { job };
+  switch (command.command) {
+    case "list_models":
+      return { models: agent.models };
+    case "list_running":
+      return { running: agent.running };
+    case "list_jobs":
+      return { jobs: [...agent.oldJobs, ...agent.jobs] };
+    case "ping":
+      return { message: "pong" };
+    case "pull_model": {
+      const job = newPull(command.command_id, agent.name, name);
+      agent.jobs.push(job);
+      return { job };
+    }
+    case "cancel_job":
+      return cancel(agent, String(command.arguments?.["job_id"]));
+    default:
+      return answerAboutModel(command, agent, name);
   }
-  if (!agent.models.some((model) => sameModel(model.name, name)))
+}
+
+function answerAboutModel(command: CommandV2, agent: ScriptedAgent, name: string): Partial<Response> {
+  const model = agent.models.find((candidate) => sameModel(candidate.name, name));
+  if (model === undefined)
     return { success: false, code: "not_found", error: `Model "${name}" is not on ${agent.name}` };
-  agent.models = agent.models.filter((model) => !sameModel(model.name, name));
+  if (command.command === "show_model") return { show: SHOWN };
+  if (command.command === "copy_model") {
+    const destination = String(command.arguments?.["destination"]);
+    agent.models = [...agent.models.filter((other) => other.name !== destination), { ...model, name: destination }];
+    return { message: `Copied ${name} to ${destination}` };
+  }
+  if (command.command === "unload_model") {
+    agent.running = agent.running.filter((other) => !sameModel(other.name, name));
+    return { message: `Unloaded ${name}` };
+  }
+  agent.models = agent.models.filter((other) => other !== model);
   return { message: `Successfully deleted model ${name}` };
 }
 
-export function modelOf(name: string, change: Partial<Model> = {}): Model {
-  return { name, size: 9_053_116_391, modified_at: "2026-03-01T10:00:00.123456789+01:00", digest: "ac89", ...change };
+function cancel(agent: ScriptedAgent, id: string): Partial<Response> {
+  const job = agent.jobs.find((candidate) => candidate.id === id);
+  if (job === undefined) return { success: false, code: "not_found", error: `No job ${id} is on ${agent.name}` };
+  if (isEnded(job)) return { success: false, code: "conflict", error: `Cannot cancel: it has ${job.state}` };
+  const end = { state: "cancelled", code: "cancelled", error: "Cancelled", ended_at: isoTime(Date.now()) } as const;
+  const ended: Job = { ...job, ...end, partial_bytes: job.completed_bytes };
+  agent.jobs = agent.jobs.map((other) => (other.id === id ? ended : other));
+  return { job: ended };
 }
 
-function queuedJob(agent: string, model: string, id: string): Job {
-  return {
-    id,
-    agent,
-    kind: "pull",
-    model,
-    state: "queued",
-    completed_bytes: 0,
-    total_bytes: null,
-    bytes_per_second: null,
-    eta_seconds: null,
-    started_at: null,
-    ended_at: null,
-    code: null,
-    error: null,
-  };
+/** What Ollama tells of a model, in part. */
+export const SHOWN: ModelDetails = {
+  details: { family: "llama", parameter_size: "14.7B", quantization_level: "Q4_K_M" },
+  capabilities: ["completion", "tools"],
+  parameters: 'stop                           "<|user|>"\ntemperature                    0.7',
+  template: "{{ .Prompt }}",
+  license: "MIT License\nCopyright (c)",
+  model_info: { "general.architecture": "llama", "llama.context_length": 16384, "llama.embedding_length": 5120 },
+};
+
+export function modelOf(name: string, change: Partial<Model> = {}): Model {
+  return { name, size: 9_053_116_391, modified_at: "2026-03-01T10:00:00.123456789+01:00", digest: "ac89", ...change };
 }

@@ -2,13 +2,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { Courier } from "../../src/courier.ts";
 import { silentLog } from "../../src/log.ts";
 import { ActiveModels } from "../../src/server/active_models.ts";
 import { createApi, createTrustedApi } from "../../src/server/api.ts";
 import { readCatalog } from "../../src/server/catalog.ts";
 import { Connection } from "../../src/server/connection.ts";
+import { EndedJobs } from "../../src/server/ended_jobs.ts";
+import { JobFeed } from "../../src/server/job_feed.ts";
 import { RefusedJobs } from "../../src/server/refused_jobs.ts";
 import type { Services } from "../../src/server/services.ts";
 import { openStore } from "../../src/server/store.ts";
@@ -47,25 +49,32 @@ export async function openServer({
   reached = true,
   timeoutMs = 2000,
   defaultAgent,
+  clock = systemClock,
 }: {
   store?: MemoryStore;
   reached?: boolean;
   timeoutMs?: number;
   defaultAgent?: string;
+  clock?: Clock;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
   const database = openStore(stateDir);
   const tokens = new Tokens(database, systemClock);
   const transport = store.open();
+  const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
+  const connection = new Connection(transport, systemClock, silentLog);
+  const endedJobs = new EndedJobs(database, clock);
   const services: Services = {
-    courier: new Courier(transport, { sender: "server", timeoutMs }),
-    connection: new Connection(transport, systemClock, silentLog),
+    courier,
+    connection,
     tokens,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
+    endedJobs,
+    jobFeed: new JobFeed({ courier, connection, ended: endedJobs, clock, log: silentLog }),
     catalog: readCatalog(undefined),
     defaultAgent,
-    clock: systemClock,
+    clock,
     log: silentLog,
   };
   if (reached) await services.connection.open(new AbortController().signal);

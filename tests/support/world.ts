@@ -11,7 +11,7 @@ import { asCourierError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Response, State, type Verb } from "../../src/protocol.ts";
 import type { Transport } from "../../src/transport.ts";
-import { PHI4, ScriptedOllama } from "./agent_on_memory.ts";
+import { PHI4, PULL_OPTIONS, ScriptedOllama } from "./agent_on_memory.ts";
 import type { Ground, Lying } from "./grounds.ts";
 import { type Death, Life } from "./life.ts";
 import { settle } from "./manual_clock.ts";
@@ -265,6 +265,7 @@ export class World {
       listTtlMs: 60_000,
       changeTtlMs: 86_400_000,
       modelsDir: undefined,
+      ...PULL_OPTIONS,
       clock: life.clock,
       log: silentLog,
     });

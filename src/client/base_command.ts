@@ -1,0 +1,36 @@
+// gpuctl without its verbs: the flags that all of them share. Imports commander's types through config.
+import { faceCommand, flag, parse } from "../config.ts";
+import { WATCH } from "./io.ts";
+import type { Verb } from "./session.ts";
+
+/** Runs a verb with what the command line says, and ends with its exit status. */
+export type Run = (verb: Verb) => Promise<void>;
+export type Program = ReturnType<typeof baseCommand>;
+
+const DEFAULT_TIMEOUT_S = 30;
+
+export function baseCommand() {
+  return faceCommand("gpuctl", "List, pull and delete Ollama models on the GPU boxes that a shared folder reaches.")
+    .addOption(
+      flag(
+        "--watch [how]",
+        "how to watch the share; auto goes by its file system. Alone, after jobs: go on showing",
+      ).choices(WATCH),
+    )
+    .addOption(
+      flag("--timeout <seconds>", "how long to wait for an answer, and for an agent that went out of sight")
+        .argParser(parse.seconds)
+        .default(DEFAULT_TIMEOUT_S),
+    )
+    .addOption(flag("--agent <name>", "the agent that is meant; repeat it for several").argParser(parse.list))
+    .addOption(flag("--all", "all agents that there are; those that are away fail"))
+    .addOption(flag("--json", "print JSON, errors too"))
+    .helpCommand("help [verb]", "Print the help of a verb.")
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText("after", examples("agents", "list", "pull phi4 --agent gpu-1", "rm phi4 --all", "help pull"));
+}
+
+/** The end of a help text: command lines that can be typed as they are. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ gpuctl ${line}`).join("\n")}`;
+}

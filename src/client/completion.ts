@@ -1,0 +1,144 @@
+// The verbs completion and __complete: what can come next on a command line. Imports courier's views, the line, scripts.
+import { type AgentView, describeView, Fleet } from "../courier/fleet.ts";
+import { formatBytes, visibleText } from "../format.ts";
+import { isEnded } from "../protocol.ts";
+import { examples, type Program } from "./base_command.ts";
+import { flagsOf, type HalfLine, readLine, verbsOf } from "./completion_line.ts";
+import { COMPLETION_SCRIPTS, SHELLS } from "./completion_scripts.ts";
+import type { ClientIo } from "./io.ts";
+import { describeProgress } from "./job_text.ts";
+
+/** A word that can come next, and what it is. */
+interface Proposal {
+  readonly word: string;
+  readonly text: string;
+}
+
+type Live = (views: readonly AgentView[]) => Proposal[];
+
+/** Whoever pressed Tab waits: a share that answers later than this has nothing to propose. */
+const PATIENCE_MS = 1000;
+/** What may stand on somebody's command line without quotes: the names on the share are other people's. */
+const HARMLESS = /^[\w@%+=:,./-]+$/;
+
+/** What a verb's first argument is. */
+const OPERANDS: Readonly<Record<string, Live>> = {
+  show: modelProposals,
+  pull: modelProposals,
+  rm: modelProposals,
+  cp: modelProposals,
+  stop: runningProposals,
+  cancel: jobProposals,
+};
+
+export function addCompletionVerbs(program: Program, io: ClientIo): void {
+  program
+    .command("completion")
+    .summary("Make Tab complete gpuctl's command lines.")
+    .description(
+      "Print what makes a shell complete gpuctl's command lines: verbs, flags, and the models, agents and jobs that " +
+        "there are when Tab is pressed. What it prints says how to keep it.",
+    )
+    .argument("<shell>", SHELLS.join(", "))
+    .addHelpText("after", examples("completion bash > /etc/bash_completion.d/gpuctl", "completion fish | source"))
+    .action((shell) => {
+      const known = SHELLS.find((name) => name === shell);
+      if (known === undefined) program.error(`error: no completion for ${shell}; there is ${SHELLS.join(", ")}`);
+      else io.stdout.write(COMPLETION_SCRIPTS[known]);
+    });
+  program
+    .command("__complete", { hidden: true })
+    .argument("<line>")
+    .action(async (text) => {
+      const line = readLine(program, text);
+      const views = async (): Promise<readonly AgentView[]> =>
+        await readViews(io, line.values.get("--share") ?? program.opts().share);
+      const proposals = await propose(program, line, views);
+      io.stdout.write(proposals.map((each) => `${each.word}\t${visibleText(each.text)}\n`).join(""));
+    });
+}
+
+/** What can come next, whole words. */
+async function propose(
+  program: Program,
+  line: HalfLine,
+  views: () => Promise<readonly AgentView[]>,
+): Promise<readonly Proposal[]> {
+  const { current, flag, verb, operands } = line;
+  // --flag=value is one word.
+  const [, name, typed = ""] = /^(--[a-z-]+)=(.*)$/.exec(current) ?? [];
+  const valued = flag ?? flagsOf(program, verb).find(({ long }) => long === name);
+  const begun = name === undefined ? "" : `${name}=`;
+  let proposals: readonly Proposal[] = [];
+  if (valued?.long === "--agent")
+    proposals = listed(agentProposals(await views()), name === undefined ? current : typed);
+  else if (valued !== undefined) proposals = (valued.argChoices ?? []).map((word) => ({ word, text: "" }));
+  else if (current.startsWith("-")) proposals = flagProposals(program, verb);
+  else if (operands === 0 || verb?.name() === "help") proposals = verbProposals(program);
+  else if (verb === undefined) proposals = [];
+  else if (verb.name() === "completion") proposals = SHELLS.map((word) => ({ word, text: "" }));
+  else if (operands === 1 || verb.registeredArguments[0]?.variadic === true)
+    proposals = OPERANDS[verb.name()]?.(chosenViews(await views(), line.values.get("--agent"))) ?? [];
+  return proposals
+    .map(({ word, text }) => ({ word: `${begun}${word}`, text: text.replaceAll(/\s+/g, " ") }))
+    .filter(({ word }) => word.startsWith(current) && HARMLESS.test(word))
+    .toSorted((a, b) => (a.word < b.word ? -1 : 1));
+}
+
+/** What the states say, or nothing: never rejects, never takes long, leaves no trace on the share. */
+async function readViews(io: ClientIo, share: string): Promise<readonly AgentView[]> {
+  const read = async (): Promise<readonly AgentView[]> => {
+    const transport = await io.open(share, "auto");
+    await transport.connect();
+    const views = await new Fleet(transport, io.clock).read();
+    await transport.close();
+    return views;
+  };
+  return (await Promise.race([read(), io.clock.sleep(PATIENCE_MS)]).catch(() => undefined)) ?? [];
+}
+
+function chosenViews(views: readonly AgentView[], agents: string | undefined): readonly AgentView[] {
+  const names = agents?.split(",");
+  return views.filter(({ agent, state }) => state !== null && names?.includes(agent) !== false);
+}
+
+/** Several names in one word, with commas: those that stand there stay. */
+function listed(proposals: readonly Proposal[], typed: string): Proposal[] {
+  const before = typed.slice(0, typed.lastIndexOf(",") + 1);
+  const taken = before.split(",");
+  return proposals
+    .filter(({ word }) => !taken.includes(word))
+    .map(({ word, text }) => ({ word: `${before}${word}`, text }));
+}
+
+function verbProposals(program: Program): Proposal[] {
+  return verbsOf(program).map((verb) => ({ word: verb.name(), text: verb.summary() || verb.description() }));
+}
+
+function flagProposals(program: Program, verb: HalfLine["verb"]): Proposal[] {
+  return flagsOf(program, verb).map(({ long, description }) => ({ word: long ?? "", text: description }));
+}
+
+function agentProposals(views: readonly AgentView[]): Proposal[] {
+  return views.map((view) => ({ word: view.agent, text: describeView(view) }));
+}
+
+function modelProposals(views: readonly AgentView[]): Proposal[] {
+  const models = views.flatMap(({ state }) => state?.models ?? []);
+  return [...new Map(models.map(({ name, size }) => [name, { word: name, text: formatBytes(size) }])).values()];
+}
+
+function runningProposals(views: readonly AgentView[]): Proposal[] {
+  const held = views.flatMap(({ agent, state }) => (state?.running ?? []).map(({ name }) => ({ name, agent })));
+  return [...new Map(held.map(({ name, agent }) => [name, { word: name, text: `on ${agent}` }])).values()];
+}
+
+function jobProposals(views: readonly AgentView[]): Proposal[] {
+  const active = views.flatMap(({ state }) => state?.jobs ?? []).filter((job) => !isEnded(job));
+  return active.map((job) => {
+    return {
+      word: job.id ?? "",
+      text: `${job.model} on ${job.agent}, ${job.state} ${describeProgress(job)}`.trimEnd(),
+    };
+  });
+}

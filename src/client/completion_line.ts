@@ -1,0 +1,53 @@
+// What a half-typed command line says already. Pure; imports commander's types through the program.
+import type { Program } from "./base_command.ts";
+
+type Verb = Program["commands"][number];
+type Flag = Program["options"][number];
+
+export interface HalfLine {
+  /** The word that is being typed, perhaps empty. */
+  readonly current: string;
+  readonly verb: Verb | undefined;
+  /** The flag whose value the current word is. */
+  readonly flag: Flag | undefined;
+  /** How many words stand there before the current one that are no flags: the verb is one. */
+  readonly operands: number;
+  /** Flags that have a value already, by their long names; the last one counts. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** @param line up to the cursor, gpuctl included; quotes mean nothing, since no name needs any */
+export function readLine(program: Program, line: string): HalfLine {
+  const words = line.trimStart().split(/\s+/).slice(1);
+  const current = words.pop() ?? "";
+  const values = new Map<string, string>();
+  let verb: Verb | undefined;
+  let flag: Flag | undefined;
+  let operands = 0;
+  for (const word of words) {
+    if (flag !== undefined) {
+      values.set(flag.long ?? "", word);
+      flag = undefined;
+    } else if (word.startsWith("-")) {
+      const [name = "", value] = word.split("=", 2);
+      const found = flagsOf(program, verb).find(({ long, short }) => long === name || short === name);
+      if (value !== undefined) values.set(name, value);
+      else if (found?.required === true) flag = found;
+    } else {
+      verb ??= verbsOf(program).find((command) => command.name() === word || command.aliases().includes(word));
+      operands += 1;
+    }
+  }
+  return { current, verb, flag, operands, values };
+}
+
+/** Those that may stand at this place. */
+export function flagsOf(program: Program, verb: Verb | undefined): readonly Flag[] {
+  const help = program.createHelp();
+  return [...(verb === undefined ? [] : help.visibleOptions(verb)), ...help.visibleOptions(program)];
+}
+
+/** Those that `--help` shows. */
+export function verbsOf(program: Program): readonly Verb[] {
+  return program.createHelp().visibleCommands(program);
+}

@@ -1,0 +1,64 @@
+// The verbs about models in memory: ps, stop. Imports courier, its documents, model names, and the client's output.
+import { runningDocument, unloadedDocument } from "../courier/verb_documents.ts";
+import { formatBytes, formatUntil } from "../format.ts";
+import { normalModelName } from "../model_name.ts";
+import type { RunningModel } from "../protocol.ts";
+import { boxClock } from "./jobs.ts";
+import { noteUnavailable } from "./models.ts";
+import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
+import type { Session } from "./session.ts";
+import type { Column } from "./table.ts";
+
+const RUNNING_COLUMNS: readonly Column[] = [
+  { title: "NAME", flexible: true },
+  { title: "AGENT" },
+  { title: "SIZE", align: "right" },
+  { title: "PROCESSOR" },
+  { title: "UNTIL" },
+];
+
+/** `gpuctl ps` */
+export async function listRunning(session: Session, { fresh }: { readonly fresh: boolean }): Promise<number> {
+  const { courier, printer, transport, agents, io } = session;
+  const found = await courier.listRunning(agents, { fresh, signal: io.signal });
+  if (printer.json) {
+    printer.document(runningDocument(found));
+    return 0;
+  }
+  const nowMs = boxClock(courier, transport);
+  const rows = found.running.map((model) => [
+    model.name,
+    model.agent,
+    formatBytes(model.size),
+    processorText(model),
+    formatUntil(model.expires_at, nowMs(model.agent)),
+  ]);
+  if (rows.length > 0) printer.table(RUNNING_COLUMNS, rows);
+  else printer.note("No model is in memory");
+  noteUnavailable(printer, found.unavailable);
+  return 0;
+}
+
+/** `gpuctl stop MODEL` */
+export async function unloadModel(session: Session, model: string): Promise<number> {
+  const { courier, printer, io } = session;
+  const name = normalModelName(model);
+  const views = await chosenViews(session);
+  const outcomes = await askEach(views, async (agent) => {
+    return await courier.unloadModel(agent, name, { signal: io.signal });
+  });
+  if (printer.json) printer.document(unloadedDocument(outcomes, name));
+  else printOutcomes(session, outcomes, "RESULT", ({ message }) => message ?? `unloaded ${name}`);
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    io.signal,
+  );
+}
+
+/** Where it is, as Ollama says it: all on one, or parts. */
+function processorText({ size, size_vram }: RunningModel): string {
+  if (size_vram === 0) return "100 % CPU";
+  if (size_vram >= size) return "100 % GPU";
+  const gpuPercent = Math.round((100 * size_vram) / size);
+  return `${100 - gpuPercent} %/${gpuPercent} % CPU/GPU`;
+}

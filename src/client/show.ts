@@ -1,0 +1,101 @@
+// The verb show: one model of one agent. Imports courier, its documents, model names, and the client's output.
+import { modelsDocument } from "../courier/documents.ts";
+import type { AgentView } from "../courier/fleet.ts";
+import type { FleetModel } from "../courier/models.ts";
+import { shownDocument } from "../courier/verb_documents.ts";
+import { CourierError } from "../errors.ts";
+import { formatAgo, formatBytes } from "../format.ts";
+import { normalModelName, sameModel } from "../model_name.ts";
+import type { ModelDetails } from "../protocol.ts";
+import type { Session } from "./session.ts";
+
+/** As Ollama: the first lines say which license it is. */
+const LICENSE_LINES = 2;
+
+/** `gpuctl show MODEL` */
+export async function showModel(session: Session, model: string): Promise<number> {
+  const { courier, printer, transport, io } = session;
+  const name = normalModelName(model);
+  const agent = await chooseHolder(session, name);
+  const { models } = await courier.listModels([agent], { signal: io.signal });
+  const listed = models.find((candidate) => sameModel(candidate.name, name));
+  if (listed === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
+  const show = await courier.showModel(agent, name, { signal: io.signal });
+  const [document] = modelsDocument({ models: [listed], unavailable: [] }).models;
+  if (printer.json && document !== undefined) printer.document(shownDocument(document, show));
+  else printer.text(sections(listed, show, transport.now() - listed.clockOffsetMs));
+  return 0;
+}
+
+/** The agent that is named, else one that has the model: the same model is the same wherever it is. */
+async function chooseHolder({ courier, printer, agents }: Session, name: string): Promise<string> {
+  if (agents !== undefined) {
+    const views = await courier.choose(agents);
+    const [only] = views;
+    if (views.length === 1 && only !== undefined) return only.agent;
+    throw new CourierError("invalid", "Cannot show the models of several agents at once", { hint: "Name one" });
+  }
+  const views = (await courier.agents()).filter(({ online }) => online);
+  const holders = views.map((view) => ({ view, digest: digestOf(view, name) }));
+  const [first, ...others] = holders.filter(({ digest }) => digest !== undefined);
+  if (first === undefined) {
+    // An old service tells of its models only when asked; one that is alone is asked.
+    const [only] = views;
+    if (views.length === 1 && only !== undefined) return only.agent;
+    throw new CourierError("not_found", `No agent that is there has a model "${name}"`, { hint: "See: gpuctl list" });
+  }
+  for (const { view, digest } of others)
+    if (digest !== first.digest) printer.note(`${view.agent} has another version: --agent ${view.agent} shows it`);
+  return first.view.agent;
+}
+
+function digestOf({ state }: AgentView, name: string): string | undefined {
+  return state?.models?.find((model) => sameModel(model.name, name))?.digest;
+}
+
+function sections(listed: FleetModel, show: ModelDetails, nowMs: number): string {
+  const { details = {}, capabilities = [], parameters = "", license = "", model_info: info = {} } = show;
+  const architecture = text(info["general.architecture"]) || text(details["family"]);
+  const own = (key: string): string => text(info[`${architecture}.${key}`]);
+  const model = [
+    ["name", listed.name],
+    ["agent", listed.agents.join(", ")],
+    ["architecture", architecture],
+    ["parameters", text(details["parameter_size"])],
+    ["context length", own("context_length")],
+    ["embedding length", own("embedding_length")],
+    ["quantization", text(details["quantization_level"])],
+    ["size", formatBytes(listed.size)],
+    ["digest", listed.digest],
+    ["modified", formatAgo(listed.modified_at, nowMs)],
+  ] as const;
+  return [
+    section("Model", rows(model)),
+    section("Capabilities", capabilities),
+    section("Parameters", rows(parameterPairs(parameters))),
+    section("License", license.trim().split("\n").slice(0, LICENSE_LINES)),
+  ].join("");
+}
+
+function section(title: string, lines: readonly string[]): string {
+  const filled = lines.filter((line) => line.trim() !== "");
+  return filled.length === 0 ? "" : `  ${title}\n${filled.map((line) => `    ${line.trimEnd()}\n`).join("")}\n`;
+}
+
+function rows(pairs: readonly (readonly [string, string])[]): string[] {
+  const known = pairs.filter(([, value]) => value !== "");
+  const width = Math.max(0, ...known.map(([name]) => name.length));
+  return known.map(([name, value]) => `${name.padEnd(width)}    ${value}`);
+}
+
+/** Ollama gives them as lines of a name, blanks and a value. */
+function parameterPairs(parameters: string): [string, string][] {
+  return parameters.split("\n").map((line) => {
+    const [, name = "", value = ""] = /^\s*(\S+)\s+(.*)$/.exec(line) ?? [];
+    return [name, value];
+  });
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+}

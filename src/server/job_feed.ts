@@ -1,0 +1,189 @@
+// Tells any number of listeners what jobs do, with one reader of the states for them all. Imports courier's views, clock, log.
+import type { Clock } from "../clock.ts";
+import type { AgentView } from "../courier/fleet.ts";
+import type { Courier } from "../courier.ts";
+import type { Log } from "../log.ts";
+import { Outage } from "../outage.ts";
+import { isEnded, type Job, LIMITS } from "../protocol.ts";
+import type { Connection } from "./connection.ts";
+import type { EndedJob, EndedJobs } from "./ended_jobs.ts";
+
+/** What a listener is told at one time. */
+export interface JobNews {
+  /** Jobs under way, as they are now. */
+  readonly progress: readonly Job[];
+  /** Ends that it does not know yet, in the order of their numbers. */
+  readonly ended: readonly EndedJob[];
+  /** The number of the last end that it knows now. */
+  readonly number: number;
+}
+
+export interface JobFeedParts {
+  readonly courier: Pick<Courier, "agents" | "jobHistory">;
+  readonly connection: Pick<Connection, "requireOpen">;
+  readonly ended: EndedJobs;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface ActiveJob {
+  readonly job: Job;
+  readonly text: string;
+  /** Goes up with each change of any job. */
+  readonly change: number;
+}
+
+interface SeenAgent {
+  readonly state: AgentView["state"];
+  readonly active: ReadonlyMap<string, ActiveJob>;
+}
+
+/** Agents publish progress at most twice a second. */
+const READ_INTERVAL_MS = 500;
+/** So long a listener may hear nothing: less than any proxy's patience, and than the server's own for silent connections. */
+export const HEARTBEAT_MS = 10_000;
+const ENDS_AT_ONCE = 500;
+
+/**
+ * A listener has no queue: it knows how far it is and takes what there is when it can. A slow one gets progress less
+ * often, and every end all the same; one that went away holds nothing here.
+ */
+export class JobFeed {
+  readonly #parts: JobFeedParts;
+  readonly #seen = new Map<string, SeenAgent>();
+  readonly #closing = new AbortController();
+  #changes = 0;
+  #changed = Promise.withResolvers<void>();
+  #listeners = 0;
+  #isReading = false;
+  #reading: Promise<void> | undefined;
+  #asking: Promise<void> = Promise.resolve();
+  readonly #outage: Outage;
+
+  constructor(parts: JobFeedParts) {
+    this.#parts = parts;
+    this.#outage = new Outage({ clock: parts.clock, log: parts.log, subject: "The share" });
+  }
+
+  /** Ends every listener's series. */
+  close(): void {
+    this.#closing.abort();
+    this.#wake();
+  }
+
+  /** Resolves when the log of ends has what the states tell, or when they cannot be read. Never rejects. */
+  async refresh(): Promise<void> {
+    this.#reading ??= this.#readNow().finally(() => {
+      this.#reading = undefined;
+    });
+    await this.#reading;
+  }
+
+  /** Tells of ends that no agent's state will tell of. */
+  tell(jobs: readonly Job[]): void {
+    if (this.#parts.ended.add(jobs)) this.#wake();
+  }
+
+  /**
+   * What happens from now on, the jobs under way first, as they are. Without news for `HEARTBEAT_MS`: an empty item.
+   * @param after the number of the last end that this listener knows; undefined: whatever ended before is not told
+   */
+  async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
+    const { ended, clock } = this.#parts;
+    const stop = AbortSignal.any([signal, this.#closing.signal]);
+    this.#listeners += 1;
+    try {
+      await this.refresh();
+      void this.#readOn();
+      let number = after ?? ended.last;
+      let change = 0;
+      while (!stop.aborted) {
+        const changed = this.#changed.promise;
+        const ends = ended.after(number, ENDS_AT_ONCE);
+        const progress = this.#progressSince(change);
+        number = ends.at(-1)?.number ?? number;
+        change = this.#changes;
+        yield { progress, ended: ends, number };
+        if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
+      }
+    } finally {
+      this.#listeners -= 1;
+    }
+  }
+
+  #progressSince(change: number): readonly Job[] {
+    const jobs = [...this.#seen.values()].flatMap(({ active }) => [...active.values()]);
+    return jobs.filter((job) => job.change > change).map(({ job }) => job);
+  }
+
+  /** One loop for all listeners, while there are any. */
+  async #readOn(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#listeners > 0 && !this.#closing.signal.aborted) {
+      await this.#parts.clock.sleep(READ_INTERVAL_MS, this.#closing.signal);
+      await this.refresh();
+    }
+    this.#isReading = false;
+  }
+
+  /** Listeners stay when it fails, and are told what happened meanwhile when the share can be read again. */
+  async #readNow(): Promise<void> {
+    try {
+      this.#parts.connection.requireOpen();
+      const views = await this.#parts.courier.agents(READ_INTERVAL_MS / 2);
+      this.#outage.ended("jobs");
+      const present = new Set(views.map(({ agent }) => agent));
+      for (const agent of this.#seen.keys()) if (!present.has(agent)) this.#seen.delete(agent);
+      if (views.map((view) => this.#see(view)).includes(true)) this.#wake();
+    } catch (error) {
+      this.#outage.failed("jobs", error);
+    }
+  }
+
+  /** @returns whether anything is new */
+  #see({ agent, state, online }: AgentView): boolean {
+    const before = this.#seen.get(agent);
+    if (state === null || before?.state === state) return false;
+    const { ended } = this.#parts;
+    const news = ended.news(state.jobs, state.clock_offset_ms);
+    // As many ends as a state can tell of, and none of them known: there may have been more.
+    if (before !== undefined && online && news.length >= LIMITS.endedJobsInState)
+      this.#askForMore(agent, state.clock_offset_ms);
+    const changesBefore = this.#changes;
+    const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
+    this.#seen.set(agent, { state, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
+    return ended.add(news, state.clock_offset_ms) || this.#changes > changesBefore;
+  }
+
+  #activeJob(job: Job, before: SeenAgent | undefined): ActiveJob {
+    const text = JSON.stringify(job);
+    const known = before?.active.get(job.id ?? "");
+    return known?.text === text ? known : { job, text, change: ++this.#changes };
+  }
+
+  /** One agent after the other: that many ends at once are rare, and a fleet of them rarer. */
+  #askForMore(agent: string, clockOffsetMs: number): void {
+    const { courier, ended, log } = this.#parts;
+    const ask = async (): Promise<void> => {
+      try {
+        if (ended.add(await courier.jobHistory(agent), clockOffsetMs)) this.#wake();
+      } catch (error) {
+        log.warn({ error, agent }, "Cannot ask for its ended jobs: listeners may miss some");
+      }
+    };
+    this.#asking = this.#asking.then(ask);
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** Resolves at the change, after a heartbeat's time, or when stopped. */
+async function waitFor(changed: Promise<void>, clock: Clock, stop: AbortSignal): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([changed, clock.sleep(HEARTBEAT_MS, AbortSignal.any([stop, ended.signal]))]);
+  ended.abort();
+}

@@ -1,0 +1,78 @@
+// What one agent does with a model besides pulling and deleting: memory and names. Imports @hono/zod-openapi, documents.
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { mergeRunning } from "../courier/running.ts";
+import { copiedDocument, runningDocument, unloadedDocument } from "../courier/verb_documents.ts";
+import { CopiedDocument, RunningDocument, UnloadedDocument } from "../courier/verb_schemas.ts";
+import { normalModelName } from "../model_name.ts";
+import { requireJson } from "./body.ts";
+import { readOrLastKnown } from "./known_fleet.ts";
+import type { Env, Services } from "./services.ts";
+import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";
+
+const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
+
+const copyModel = createRoute({
+  method: "post",
+  path: "/v1/agents/{agent}/models/{model}/copy",
+  summary: "Give a model of one agent a second name",
+  description: "Takes no room on the disk. A model that has the second name already is replaced.",
+  security,
+  middleware: requireJson,
+  request: { params: PATH.model, body: { ...json("The second name", CopyRequest), required: true } },
+  responses: { 200: json("What became of it", CopiedDocument), ...failures },
+});
+
+const unloadModel = createRoute({
+  method: "post",
+  path: "/v1/agents/{agent}/models/{model}/unload",
+  summary: "Take a model out of one agent's memory",
+  description: "It stays installed, and is loaded again when it is next used.",
+  security,
+  request: { params: PATH.model },
+  responses: { 200: json("What became of it", UnloadedDocument), ...failures },
+});
+
+const listRunning = createRoute({
+  method: "get",
+  path: "/v1/agents/{agent}/running",
+  summary: "List the models in one agent's memory",
+  security,
+  request: { params: PATH.agent, query: QUERY.models.omit({ agent: true }) },
+  responses: { 200: json("The models in memory", RunningDocument), ...failures },
+});
+
+export function addModelVerbRoutes(app: OpenAPIHono<Env>, services: Services): void {
+  const { courier, connection } = services;
+
+  app.openapi(copyModel, async (context) => {
+    const { agent, model } = context.req.valid("param");
+    const [name, destination] = [normalModelName(model), normalModelName(context.req.valid("json").destination)];
+    connection.requireOpen();
+    await courier.copyModel(agent, name, destination, { signal: context.req.raw.signal });
+    return context.json(copiedDocument([{ agent }], name, destination), 200);
+  });
+
+  app.openapi(unloadModel, async (context) => {
+    const { agent, model } = context.req.valid("param");
+    const name = normalModelName(model);
+    connection.requireOpen();
+    await courier.unloadModel(agent, name, { signal: context.req.raw.signal });
+    return context.json(unloadedDocument([{ agent }], name), 200);
+  });
+
+  app.openapi(listRunning, async (context) => {
+    const { agent } = context.req.valid("param");
+    const fresh = context.req.valid("query").fresh === "true";
+    const { signal } = context.req.raw;
+    const document = await readOrLastKnown(
+      services,
+      agent,
+      async () => runningDocument(await courier.listRunning([agent], { fresh, signal })),
+      (views, unavailable) => {
+        const held = views.map((view) => ({ agent: view.agent, running: view.state?.running ?? [] }));
+        return runningDocument({ running: mergeRunning(held), unavailable });
+      },
+    );
+    return context.json(document, 200);
+  });
+}

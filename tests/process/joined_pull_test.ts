@@ -1,0 +1,54 @@
+// Ten clients ask for the same model at once, by an old file, over HTTP and with gpuctl: one job, one download, ten answers.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Job } from "../../src/protocol.ts";
+import { Registry } from "../registry/registry.ts";
+import { ProcessSite, until } from "./site.ts";
+
+const LAYERS = [20_000_000, 1_000];
+const SLOW = 200_000;
+
+let site: ProcessSite;
+let registry: Registry;
+beforeAll(async () => {
+  site = new ProcessSite();
+  registry = await Registry.start();
+});
+afterAll(async () => {
+  await site.close();
+  await registry.stop();
+});
+
+test("ten clients by three ways share one job and one download", async () => {
+  const model = registry.offer("wanted", { layers: LAYERS, bytesPerSecond: SLOW });
+  const modelsDir = join(site.dir, "models");
+  const ollama = await site.ollama({ modelsDir, catalogue: [] });
+  const settings = ["--ollama-models", modelsDir, "--insecure-registry", registry.host];
+  await site.agent("gpu-1", ollama.url, settings);
+  const server = await site.server();
+
+  const files = Array.from({ length: 4 }, (_, index) => `pull_model_175259760${index}`);
+  for (const id of files)
+    site.write(`gpu_commands/${id}.json`, { command: "pull_model", command_id: id, model_name: model });
+  const body = { kind: "pull", model, agents: ["gpu-1"] };
+  const overHttp = Array.from({ length: 3 }, async () => await server.call("POST", "/v1/jobs", body));
+  const inTerminals = Array.from({ length: 3 }, async () => await site.gpuctl("pull", model, "--json"));
+  await until(() => Number(site.state("gpu-1")["processed_commands"]) >= 10, "all ten have asked");
+  registry.setSpeed("wanted", Number.POSITIVE_INFINITY);
+
+  for (const id of files)
+    expect(await site.document(`gpu_status/${id}_response.json`)).toMatchObject({ success: true });
+  const answers = await Promise.all(overHttp);
+  const printed = await Promise.all(inTerminals);
+  expect([answers.map(({ status }) => status), printed.map(({ status }) => status)]).toEqual([
+    [202, 202, 202],
+    [0, 0, 0],
+  ]);
+  const lines = printed.flatMap(({ stdout }) => stdout.trimEnd().split("\n"));
+  const told = [...answers.flatMap(({ answer }) => answer["jobs"]), ...lines.map((line) => JSON.parse(line))];
+  const jobs = Job.array().parse(site.state("gpu-1")["jobs"]);
+  expect(jobs).toMatchObject([{ state: "succeeded", completed_bytes: expect.any(Number) }]);
+  expect(new Set(told.map((job) => Job.parse(job).id))).toEqual(new Set([jobs[0]?.id ?? null]));
+  expect(registry.served("wanted").bytes).toBe(LAYERS.reduce((sum, bytes) => sum + bytes, 0));
+  expect(ollama.counters.requests["POST /api/pull"]).toBe(1);
+}, 30_000);

@@ -1,0 +1,87 @@
+// Listens to server-sent events over a connection of its own, as a client does that comes back. Imports Node alone.
+// Not with fetch(): Bun 1.4.5 has 256 requests under way at most in a process, and listeners would take them all.
+import { connect, type Socket } from "node:net";
+
+export interface ServerEvent {
+  readonly event: string;
+  readonly id: string | undefined;
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of any shape
+  readonly data: any;
+}
+
+export class EventListener {
+  readonly events: ServerEvent[] = [];
+  comments = 0;
+  status = 0;
+  lastId: string | undefined;
+  #socket: Socket | undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  /** Connects, as after a cut when it has had an id; resolves when the headers are there. */
+  async connect(url: string, token: string): Promise<void> {
+    const { hostname, port, pathname } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    this.#socket = socket;
+    const [headed, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    this.#ended = ended.promise;
+    const take = this.#reader(headed.resolve);
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => take(text));
+    socket.on("error", headed.reject);
+    socket.on("close", () => {
+      headed.reject(new Error("The connection was closed before the answer"));
+      ended.resolve();
+    });
+    const lastId = this.lastId === undefined ? "" : `Last-Event-ID: ${this.lastId}\r\n`;
+    const head = `Host: ${hostname}\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n${lastId}`;
+    socket.write(`GET ${pathname} HTTP/1.1\r\n${head}\r\n`);
+    await headed.promise;
+  }
+
+  /** Cuts the connection without a word. */
+  async cut(): Promise<void> {
+    this.#socket?.destroy();
+    await this.#ended;
+  }
+
+  /** Resolves when the server ended the stream. */
+  async ended(): Promise<void> {
+    await this.#ended;
+  }
+
+  /** The ids of the jobs whose end it was told, in order. */
+  get ends(): string[] {
+    return this.events.filter(({ event }) => event === "ended").map(({ data }) => data.id);
+  }
+
+  /** Takes the text of one connection as it comes: headers, then events in chunks. */
+  #reader(headed: () => void): (text: string) => void {
+    let rest = "";
+    let isBody = false;
+    return (text) => {
+      rest += text;
+      if (!isBody) {
+        const end = rest.indexOf("\r\n\r\n");
+        if (end < 0) return;
+        this.status = Number(rest.split(" ", 2)[1]);
+        rest = rest.slice(end + 4);
+        isBody = true;
+        headed();
+      }
+      // Events hold no carriage return: what does is the length of a chunk.
+      const blocks = rest.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, "").split("\n\n");
+      const unfinished = blocks.pop() ?? "";
+      for (const block of blocks) this.#take(block);
+      if (blocks.length > 0) rest = unfinished;
+    };
+  }
+
+  #take(block: string): void {
+    const lines = block.split("\n").map((line) => /^(\w*): ?(.*)$/.exec(line) ?? []);
+    const field = (name: string): string | undefined => lines.find(([, key]) => key === name)?.[2];
+    if (field("") !== undefined) this.comments += 1;
+    this.lastId = field("id") ?? this.lastId;
+    const [event, data] = [field("event"), field("data")];
+    if (event !== undefined && data !== undefined) this.events.push({ event, id: field("id"), data: JSON.parse(data) });
+  }
+}

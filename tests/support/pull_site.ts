@@ -1,0 +1,125 @@
+// Pulls as jobs beside an Ollama that really fetches from a registry that misbehaves: simulated, or real when
+// OLLAMA_TEST_URL names one that may read OLLAMA_TEST_MODELS. Imports the jobs, the simulation, the registry.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Jobs } from "../../src/agent/jobs.ts";
+import { Ledger } from "../../src/agent/ledger.ts";
+import { Ollama } from "../../src/agent/ollama.ts";
+import { PulledBlobs } from "../../src/agent/pulled_blobs.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
+import { silentLog } from "../../src/log.ts";
+import { isEnded, type Job } from "../../src/protocol.ts";
+import { Registry } from "../registry/registry.ts";
+import { startSimulatedOllama } from "../sim/ollama.ts";
+import { hurriedClock } from "./hurried_clock.ts";
+import { until } from "./until.ts";
+
+/** An Ollama to hold the jobs against. */
+export interface Subject {
+  readonly url: string;
+  readonly modelsDir: string;
+  readonly clock: Clock;
+  /** How long a pull may make no progress; and how long a test may take. */
+  readonly stallMs: number;
+  readonly limitMs: number;
+  close(): Promise<void>;
+}
+
+export async function simulatedSubject(): Promise<Subject> {
+  const modelsDir = mkdtempSync(join(tmpdir(), "models-"));
+  const timing = { retryMs: 20, stallMs: 3000, locateMs: 500 };
+  const simulation = await startSimulatedOllama({ catalogue: [], modelsDir, timing, progressIntervalMs: 20 });
+  const close = async (): Promise<void> => {
+    await simulation.stop();
+    rmSync(modelsDir, { recursive: true, force: true });
+  };
+  return { url: simulation.url, modelsDir, clock: hurriedClock(4), stallMs: 1000, limitMs: 15_000, close };
+}
+
+export async function realSubject(url: string): Promise<Subject> {
+  const modelsDir = process.env["OLLAMA_TEST_MODELS"] ?? "";
+  const close = async (): Promise<void> => await Promise.resolve();
+  return await Promise.resolve({ url, modelsDir, clock: systemClock, stallMs: 10_000, limitMs: 240_000, close });
+}
+
+export class PullSite {
+  readonly subject: Subject;
+  readonly registry: Registry;
+  readonly ollama: Ollama;
+  jobs: Jobs;
+  /** Every note that a job showed. */
+  readonly notes = new Set<string>();
+  /** Every job's completed bytes and total, as they were shown one after the other. */
+  readonly shown: Job[] = [];
+  readonly #stateDir = mkdtempSync(join(tmpdir(), "agent-state-"));
+  #ledger: Ledger;
+
+  private constructor(subject: Subject, registry: Registry) {
+    this.subject = subject;
+    this.registry = registry;
+    const { url, stallMs } = subject;
+    this.ollama = new Ollama({ url, stallMs, insecureRegistries: [registry.host] });
+    this.#ledger = new Ledger(this.#stateDir);
+    this.jobs = this.#openJobs();
+  }
+
+  static async open(subject: Subject): Promise<PullSite> {
+    return new PullSite(subject, await Registry.start());
+  }
+
+  /** As a new process of the agent would: from what the ledger holds. Call `jobs.start()` for it to begin. */
+  reopen(): void {
+    this.#ledger.close();
+    this.#ledger = new Ledger(this.#stateDir);
+    this.jobs = this.#openJobs();
+  }
+
+  job(id: string | null): Job {
+    const found = this.jobs.history().find((job) => job.id === id);
+    if (found === undefined) throw new Error(`No job ${id}`);
+    return found;
+  }
+
+  async ended({ id }: Job): Promise<Job> {
+    await until(() => isEnded(this.job(id)), this.subject.limitMs);
+    return this.job(id);
+  }
+
+  async reaches(job: Job, bytes: number): Promise<void> {
+    await until(() => this.job(job.id).completed_bytes >= bytes, this.subject.limitMs);
+  }
+
+  async close(): Promise<void> {
+    await this.jobs.close();
+    this.#ledger.close();
+    await this.registry.stop();
+    await this.subject.close();
+    rmSync(this.#stateDir, { recursive: true, force: true });
+  }
+
+  #openJobs(): Jobs {
+    const { clock, modelsDir } = this.subject;
+    const jobs = new Jobs({
+      agent: "gpu-1",
+      ollama: this.ollama,
+      ledger: this.#ledger,
+      blobs: new PulledBlobs(() => modelsDir, clock),
+      clock,
+      log: silentLog,
+      maxPulls: 1,
+      patienceMs: 3_600_000,
+      changed: () => this.#look(),
+      foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+      pulled: async () => await Promise.resolve(null),
+    });
+    return jobs;
+  }
+
+  #look(): void {
+    for (const job of this.jobs.history()) {
+      if (typeof job.note === "string") this.notes.add(job.note);
+      if (!this.shown.includes(job)) this.shown.push(job);
+    }
+  }
+}
