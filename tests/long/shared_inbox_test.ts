@@ -34,7 +34,7 @@ test(`${COMMANDS} old pulls and deletes, while the serving agent is killed and o
   const kill = async (which: number): Promise<void> => {
     const ollama = ollamas[which];
     if (ollama === undefined) throw new Error(`No agent ${which}`);
-    ollama.faults.answer = "hang";
+    Object.assign(ollama.faults, { answer: "hang", answerTo: "DELETE /api/delete" });
     const deletes = ollama.counters.requests["DELETE /api/delete"] ?? 0;
     await until(() => (ollama.counters.requests["DELETE /api/delete"] ?? 0) > deletes + 1, "two deletes are begun");
     await agents[which]?.stop("SIGKILL");
@@ -59,7 +59,7 @@ test(`${COMMANDS} old pulls and deletes, while the serving agent is killed and o
   await start(0);
   const doneBy = (task: Task): number => ollamas.filter((ollama) => isDone(task, ollama)).length;
   const succeeded = tasks.filter((_, number) => answers[number]?.["success"] === true);
-  await until(() => succeeded.every((task) => doneBy(task) === 1), "all that succeeded is done", 20_000);
+  await until(() => succeeded.every((task) => doneBy(task) === 1), "all that succeeded is done", 40_000);
   await until(() => serving().join() === "gpu-1", "gpu-1 serves again");
   process.stderr.write(`${answers.length} answers, ${unknown.length} of them unknown outcomes\n`);
   expect(deletesOf(ollamas)).toEqual(deletes);

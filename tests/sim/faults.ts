@@ -20,11 +20,13 @@ export interface PullFault {
 /** The switchboard: set a field, and the next request (with `pull` also the pulls under way) is broken; set it back. */
 export interface Faults {
   answer: AnswerFault | null;
+  /** The one request that `answer` breaks, as `DELETE /api/delete`; null: all. */
+  answerTo: string | null;
   pull: PullFault | null;
   /** How long `/api/tags` takes. */
   tagsDelayMs: number;
 }
 
 export function noFaults(): Faults {
-  return { answer: null, pull: null, tagsDelayMs: 0 };
+  return { answer: null, answerTo: null, pull: null, tagsDelayMs: 0 };
 }

@@ -36,7 +36,8 @@ export async function answer(request: Request, parts: RouteParts, stopped: Abort
   const key = `${request.method} ${pathname}`;
   parts.counters.requests[key] = (parts.counters.requests[key] ?? 0) + 1;
   const signal = AbortSignal.any([request.signal, stopped]);
-  if (parts.faults.answer !== null) return await brokenAnswer(parts.faults.answer, signal);
+  const { answer: broken, answerTo } = parts.faults;
+  if (broken !== null && (answerTo === null || answerTo === key)) return await brokenAnswer(broken, signal);
   const methods = ROUTES[pathname];
   if (methods === undefined) return text("404 page not found", 404);
   const route = methods[request.method];
