@@ -93,5 +93,6 @@ export class Child {
 /** This environment without what would set the faces' flags. */
 function cleanEnvironment(): Record<string, string | undefined> {
   const own = Object.entries(process.env).filter(([name]) => !/^(?:GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$)/.test(name));
-  return Object.fromEntries(own);
+  // Models are simulated: no real registry is asked for their sizes.
+  return { ...Object.fromEntries(own), GPU_COURIER_PREFLIGHT: "off" };
 }

@@ -40,6 +40,10 @@ const agentFlags = {
       parse.list,
     ),
   reserve: () => flag("--disk-reserve <size>", "what pulls leave free on the models' disk (default: 5%, at most 5GB)"),
+  preflight: () =>
+    flag("--preflight <how>", "ask a model's registry for its size before a pull, and look whether it fits: on or off")
+      .choices(["on", "off"])
+      .default("on" as const),
   maxPulls: () => flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1),
   stallTimeout: () =>
     flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
@@ -68,6 +72,7 @@ function command(around: Around) {
     .addOption(agentFlags.sharedInbox())
     .addOption(agentFlags.listTtl())
     .addOption(agentFlags.changeTtl())
+    .addOption(agentFlags.preflight())
     .addOption(agentFlags.reserve())
     .addOption(agentFlags.maxPulls())
     .addOption(agentFlags.stallTimeout())
@@ -193,7 +198,7 @@ function parts(options: Options, stateDir: string, log: Log) {
       insecureRegistries: insecureRegistry,
       stallMs: options.stallTimeout * 1000,
     }),
-    registry: new Registry({ insecureRegistries: insecureRegistry }),
+    registry: options.preflight === "on" ? new Registry({ insecureRegistries: insecureRegistry }) : null,
     diskReserve: options.diskReserve === undefined ? defaultReserve : parseDiskReserve(options.diskReserve),
     protect: options.protect ?? [],
     maxPulls: options.maxPulls,

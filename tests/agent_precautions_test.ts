@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<AgentOptions> = {}): Promise<void> {
-  const readManifest: AgentOptions["registry"]["readManifest"] = async (model) => {
+  const readManifest: NonNullable<AgentOptions["registry"]>["readManifest"] = async (model) => {
     const bytes = sizes[model];
     if (bytes === undefined) throw new CourierError("unavailable", "registry.example cannot be reached");
     return await Promise.resolve({ layers: [{ digest: digestOf("f"), bytes }], totalBytes: bytes });

@@ -175,6 +175,11 @@ describe("check()", () => {
   });
 });
 
+test("check() asks nobody when the preflight is off", async () => {
+  const check = preflight(0, { registry: null, diskReserve: () => 5 * GB });
+  expect(await check.check("phi4:latest", { force: false, others: [] })).toEqual({ totalBytes: null, note: null });
+});
+
 describe("--disk-reserve", () => {
   test.each([
     ["5%", 50 * GB],

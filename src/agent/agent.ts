@@ -39,7 +39,8 @@ export interface AgentOptions {
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
   readonly modelsDir: string | undefined;
-  readonly registry: Pick<Registry, "readManifest">;
+  /** Null: pulls begin without asking how large they are. */
+  readonly registry: Pick<Registry, "readManifest"> | null;
   /** What pulls leave free on the models' disk. */
   readonly diskReserve: DiskReserve;
   /** Patterns of models that nobody may delete or overwrite. */

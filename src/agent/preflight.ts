@@ -12,7 +12,8 @@ import type { Registry } from "./registry.ts";
 
 export interface PreflightOptions {
   readonly agent: string;
-  readonly registry: Pick<Registry, "readManifest">;
+  /** Null: nothing is looked at, and Ollama finds out. */
+  readonly registry: Pick<Registry, "readManifest"> | null;
   /** Its disk, and its GPUs. */
   readonly box: Pick<Box, "models" | "gpus">;
   readonly diskReserve: DiskReserve;
@@ -54,8 +55,10 @@ export class Preflight {
    * @throws CourierError `exhausted`, with the figures, when the disk is too small and `force` is not set; nothing else
    */
   async check(model: string, { force, others, signal }: PreflightRequest): Promise<Foreseen> {
+    const { registry } = this.#options;
+    if (registry === null) return { totalBytes: null, note: null };
     try {
-      const manifest = await Promise.race([this.#manifest(model), aborted(signal)]);
+      const manifest = await Promise.race([this.#manifest(model, registry), aborted(signal)]);
       const notes = [await this.#room(model, manifest, { force, others }), this.#memory(manifest)];
       return { totalBytes: manifest.totalBytes, note: joined(notes) };
     } catch (error) {
@@ -65,8 +68,8 @@ export class Preflight {
     }
   }
 
-  async #manifest(model: string): Promise<Manifest> {
-    const { registry, clock } = this.#options;
+  async #manifest(model: string, registry: Pick<Registry, "readManifest">): Promise<Manifest> {
+    const { clock } = this.#options;
     const key = model.toLowerCase();
     const known = this.#remembered.get(key);
     if (known !== undefined && clock.monotonic() - known.askedAtMs < MANIFEST_FRESH_MS) return await known.manifest;

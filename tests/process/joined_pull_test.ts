@@ -23,7 +23,7 @@ test("ten clients by three ways share one job and one download", async () => {
   const model = registry.offer("wanted", { layers: LAYERS, bytesPerSecond: SLOW });
   const modelsDir = join(site.dir, "models");
   const ollama = await site.ollama({ modelsDir, catalogue: [] });
-  const settings = ["--ollama-models", modelsDir, "--insecure-registry", registry.host];
+  const settings = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
   await site.agent("gpu-1", ollama.url, settings);
   const server = await site.server();
 

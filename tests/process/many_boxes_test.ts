@@ -39,7 +39,7 @@ async function box(name: string) {
   const modelsDir = join(site.dir, `models-${name}`);
   const { url } = await site.ollama({ modelsDir, catalogue: [], progressIntervalMs: 50 });
   const reserve = WITHOUT_ROOM.includes(name) ? ["--disk-reserve", "900TB"] : [];
-  const args = ["--ollama-models", modelsDir, "--insecure-registry", registry.host, ...reserve];
+  const args = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host, ...reserve];
   return { name, ollamaUrl: url, args };
 }
 

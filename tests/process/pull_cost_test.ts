@@ -18,7 +18,7 @@ test("a running pull writes the state at most twice a second", async () => {
   const ollama = new OllamaProcess(site.dir);
   try {
     await ollama.start();
-    const own = ["--ollama-models", ollama.modelsDir, "--insecure-registry", registry.host];
+    const own = ["--ollama-models", ollama.modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
     await site.agent("gpu-1", ollama.url, own);
     const model = registry.offer("m", { layers: [18_000_000], bytesPerSecond: 3_000_000 });
     const state = () => StateOfPull.parse(site.state("gpu-1"));

@@ -33,6 +33,8 @@ async function startAgent(): Promise<Running> {
   return await site.agent("gpu-1", ollama.url, [
     "--ollama-models",
     ollama.modelsDir,
+    "--preflight",
+    "on",
     "--insecure-registry",
     registry.host,
   ]);

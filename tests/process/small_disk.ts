@@ -42,7 +42,16 @@ async function play(site: ProcessSite): Promise<object> {
     const large = registry.offer("large", { layers: [LARGE_BYTES, 100] });
     const modelsDir = join(disk, "models");
     const ollama = await site.ollama({ modelsDir, catalogue: [] });
-    const settings = ["--ollama-models", modelsDir, "--insecure-registry", registry.host, "--disk-reserve", "1MB"];
+    const settings = [
+      "--ollama-models",
+      modelsDir,
+      "--preflight",
+      "on",
+      "--insecure-registry",
+      registry.host,
+      "--disk-reserve",
+      "1MB",
+    ];
     await site.agent("gpu-1", ollama.url, settings);
     const server = await site.server();
     const before = freeBytes();
