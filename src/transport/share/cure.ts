@@ -1,5 +1,5 @@
 // The cure of old backends on this machine, whose kernel keeps a "not there" for longer than they wait.
-// Imports protocol's limits and the driver's own files.
+// Imports the seam's types and the driver's own files.
 import { join } from "node:path";
 import type { Closable } from "../../transport.ts";
 import { isGone } from "./failures.ts";
@@ -27,7 +27,7 @@ export class Cure implements Closable {
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
   /** Until when each name in the shared inbox may be waited for, on the share's clock. */
-  #untilMs = new Map<string, number>();
+  readonly #untilMs = new Map<string, number>();
 
   constructor(share: Share) {
     this.#share = share;
@@ -58,11 +58,11 @@ export class Cure implements Closable {
   async #lookForCommands(): Promise<boolean> {
     const { fs, layout, time } = this.#share;
     await this.#share.folder(layout.commands, "read");
-    const names = (await fs.readdir(layout.commands.path)).filter((name) => COMMAND_FILES.parse(name) !== null);
-    const known = this.#untilMs;
-    this.#untilMs = new Map(names.flatMap((name) => [[name, known.get(name)] as const]).filter(isDated));
-    const fresh = names.filter((name) => !known.has(name)).slice(0, NEW_NAMES);
-    for (const name of fresh) this.#untilMs.set(name, (await this.#publishedAtMs(name)) + WAITED_FOR_MS);
+    const listed = new Set(await fs.readdir(layout.commands.path));
+    for (const name of this.#untilMs.keys()) if (!listed.has(name)) this.#untilMs.delete(name);
+    const fresh = [...listed].filter((name) => !this.#untilMs.has(name) && COMMAND_FILES.parse(name) !== null);
+    for (const name of fresh.slice(0, NEW_NAMES))
+      this.#untilMs.set(name, (await this.#publishedAtMs(name)) + WAITED_FOR_MS);
     const nowMs = time.now();
     return [...this.#untilMs.values()].some((untilMs) => untilMs > nowMs);
   }
@@ -76,8 +76,4 @@ export class Cure implements Closable {
       throw error;
     }
   }
-}
-
-function isDated(entry: readonly [string, number | undefined]): entry is readonly [string, number] {
-  return entry[1] !== undefined;
 }

@@ -7,7 +7,7 @@ import { CourierError } from "../../errors.ts";
 const STALLED_AFTER_MS = 2_000;
 
 export interface CallOptions<T> {
-  /** How long this call may take before it closes the gate. */
+  /** How long this call may take before it closes the gate, where that is longer than for others. */
   readonly patienceMs?: number | undefined;
   /** Receives the result of a call that was given up on, to undo what it opened. */
   readonly late?: (value: T) => void;
@@ -92,7 +92,7 @@ export class Gate {
 
   #giveUpWhenDue(entry: Entry): void {
     const dueAtMs = this.#hung.size > 0 ? entry.begunAtMs + STALLED_AFTER_MS : entry.dueAtMs;
-    if (entry.isGivenUp || this.#clock.monotonic() < Math.min(dueAtMs, entry.dueAtMs)) return;
+    if (entry.isGivenUp || this.#clock.monotonic() < dueAtMs) return;
     entry.isGivenUp = true;
     this.#hung.add(entry);
     for (const resume of this.#waiting.splice(0)) resume();
