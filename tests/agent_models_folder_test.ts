@@ -50,6 +50,17 @@ test("present() is null when the blobs cannot be looked at", async () => {
   expect(await new ModelsFolder(join(dir.path, "none")).present([])).toBeNull();
 });
 
+test("missing() names the blobs of a model that are not there whole, and none where that cannot be seen", async () => {
+  dir.manifest("me/phi4:latest", { a: 10_000, b: 10_000, c: 10_000, d: 0 });
+  dir.blob("a", 10_000);
+  dir.partial("b", 4096, 10_000);
+  expect(await folder.missing("me/PHI4")).toEqual([digestOf("b"), digestOf("c")]);
+  expect(await folder.missing("phi4")).toEqual([]);
+  rmSync(join(dir.path, "blobs"), { recursive: true });
+  writeFileSync(join(dir.path, "blobs"), "");
+  expect(await folder.missing("me/phi4")).toEqual([]);
+});
+
 test("models() tells the names in Ollama's form, each with its blobs", async () => {
   dir.manifest("phi4:latest", { a: 9_000, b: 5 });
   dir.manifest("me/phi4:14b", { a: 9_000 });

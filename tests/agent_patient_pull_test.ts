@@ -24,6 +24,8 @@ let began: number;
 /** Digests whose bytes on disk are others; and the models that were deleted. */
 let wrong: Set<string>;
 let deleted: string[];
+/** Digests of the model that are not on disk although Ollama reported success. */
+let missing: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -36,6 +38,7 @@ beforeEach(() => {
   began = 0;
   wrong = new Set();
   deleted = [];
+  missing = [];
 });
 
 /** Starts the pull. @returns how it ended, undefined while it has not */
@@ -57,6 +60,7 @@ function start(patienceMs = 24 * HOUR_MS) {
     blobs: {
       wrong: async (digests) => await Promise.resolve(digests.filter((digest) => wrong.has(digest))),
     },
+    models: { missing: async () => await Promise.resolve(missing) },
     clock,
     model: "m",
     tracker,
@@ -207,6 +211,16 @@ describe("run()", () => {
     expect(outcome.end).toBe("done");
     expect([began, deleted]).toEqual([3, ["m"]]);
     expect(notes.at(-1)).toContain("digest mismatch: other bytes than those of sha256:aaaaaaaaaaaa");
+  });
+
+  test("tries a few times when a layer that it needs is gone once it has ended", async () => {
+    missing = [DIGEST];
+    attempts = [done];
+    const outcome = start();
+    await clock.advance(60_000);
+    expect([began, deleted]).toEqual([4, []]);
+    expect(notes[0]).toBe("waiting 1 s after: sha256:aaaaaaaaaaaa was removed meanwhile");
+    expect(outcome.end).toMatchObject({ code: "conflict", hint: expect.stringContaining("pull it again") });
   });
 
   test("joins a download that is dying without counting it, for a while", async () => {

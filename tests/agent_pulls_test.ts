@@ -1,6 +1,7 @@
 // What a pull shows, how it ends and what it leaves when its registry misbehaves: with the simulated Ollama, and with a real
 // one when OLLAMA_TEST_URL names it. Imports the jobs beside a registry for tests.
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isEnded, type Job } from "../src/protocol.ts";
 import type { RegistryFault } from "./registry/faults.ts";
@@ -195,6 +196,24 @@ function suite(open: () => Promise<Subject>): void {
       const file = Bun.file(join(site.subject.modelsDir, "blobs", digest.replace(":", "-")));
       expect(`sha256:${new Bun.CryptoHasher("sha256").update(await file.bytes()).digest("hex")}`).toBe(digest);
     }
+  });
+
+  test("a layer that the delete of another model took away meanwhile is fetched again", async () => {
+    const content = `t${Bun.randomUUIDv7().slice(-12)}`;
+    const other = site.registry.offer(`${content}-a`, { layers: [MB], content });
+    const name = site.registry.offer(`${content}-b`, { layers: [MB, SIZE], content, bytesPerSecond: 20 * MB });
+    await site.ended(site.jobs.pull(other));
+    const job = site.jobs.pull(name);
+    // So late that no connection is opened anew, at which Ollama would look again.
+    await site.reaches(job, SIZE * 0.9);
+    site.registry.setSpeed(`${content}-b`, 4 * MB);
+    await site.ollama.deleteModel(other);
+    expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
+    expect([...site.notes].join("\n")).toContain("was removed meanwhile");
+    for (const digest of site.registry.digests(`${content}-b`)) {
+      expect(existsSync(join(site.subject.modelsDir, "blobs", digest.replace(":", "-")))).toBe(true);
+    }
+    expect(site.registry.served(`${content}-b`).bytes).toBeLessThanOrEqual((SIZE + MB) * 1.1);
   });
 
   test("a job goes on where it was when the agent is killed, and its progress is never taken back", async () => {

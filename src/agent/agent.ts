@@ -105,6 +105,7 @@ export class Agent {
       ...options,
       agent: identity.agent,
       blobs: new PulledBlobs(() => this.#box.models.dir, clock),
+      models: this.#box.models,
       patienceMs: options.pullPatienceMs,
       foresee: async (model, { force, signal }) =>
         await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),

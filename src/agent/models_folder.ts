@@ -5,7 +5,7 @@ import { lstat, open } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { systemCode } from "../errors.ts";
-import { formatModelName, type ModelName, parseModelName } from "../model_name.ts";
+import { formatModelName, type ModelName, parseModelName, sameModel } from "../model_name.ts";
 import type { Disk } from "../protocol.ts";
 import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 
@@ -81,6 +81,14 @@ export class ModelsFolder {
     } catch {
       return null;
     }
+  }
+
+  /** Digests of blobs that an installed model needs and that are not there whole; none where that cannot be looked at. */
+  async missing(model: string): Promise<readonly string[]> {
+    const own = (await this.models())?.find(({ name }) => sameModel(name, model));
+    const present = own === undefined ? null : await this.present(own.layers);
+    const layers = own?.layers.filter(({ digest, bytes }) => (present?.get(digest) ?? bytes) < bytes) ?? [];
+    return layers.map(({ digest }) => digest);
   }
 
   /** The blobs may lie on a disk of their own, so what counts is the folder that a link leads to. */

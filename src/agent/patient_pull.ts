@@ -2,14 +2,16 @@
 // Imports the Ollama module and what its failures mean, what lies on disk, clock, errors.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
+import type { ModelsFolder } from "./models_folder.ts";
 import type { Ollama } from "./ollama.ts";
 import type { PullProgress, PullTracker } from "./ollama_progress.ts";
-import { retryOf, wrongBytesFailure } from "./ollama_texts.ts";
+import { removedLayerFailure, retryOf, wrongBytesFailure } from "./ollama_texts.ts";
 import type { PulledBlobs } from "./pulled_blobs.ts";
 
 export interface PatientPullOptions {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly blobs: Pick<PulledBlobs, "wrong">;
+  readonly models: Pick<ModelsFolder, "missing">;
   readonly clock: Clock;
   readonly model: string;
   readonly tracker: PullTracker;
@@ -60,7 +62,7 @@ export class PatientPull {
   }
 
   /**
-   * Resolves when Ollama reported success, and what it did not verify is right as far as it can be read.
+   * Resolves when Ollama reported success, and what it did not verify is there and right as far as it can be read.
    * @throws CourierError `cancelled` when the signal aborts; what cannot be mended by trying again, at once; otherwise the
    * last failure, when its time is over
    */
@@ -98,10 +100,13 @@ export class PatientPull {
 
   /**
    * Ollama verifies what its last pull fetched. What an interrupted one had finished is read here; when it is wrong, the
-   * model is deleted, which is how Ollama forgets a blob.
+   * model is deleted, which is how Ollama forgets a blob. And a layer that was there when the pull began is taken away by
+   * the delete of another model that shares it: Ollama knows by manifests who needs what, and this one comes last.
    */
   async #verify(): Promise<void> {
-    const { ollama, blobs, model, tracker, signal } = this.#options;
+    const { ollama, blobs, models, model, tracker, signal } = this.#options;
+    const [missing] = await models.missing(model);
+    if (missing !== undefined) throw removedLayerFailure(model, missing);
     const [wrong] = await blobs.wrong(tracker.unverified, signal);
     if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
     if (wrong === undefined) return;

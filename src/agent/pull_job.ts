@@ -7,6 +7,7 @@ import { isEnded, type Job } from "../protocol.ts";
 import { JobProgress } from "./job_progress.ts";
 import type { KeptJob } from "./kept_job.ts";
 import type { Ledger } from "./ledger.ts";
+import type { ModelsFolder } from "./models_folder.ts";
 import type { Ollama } from "./ollama.ts";
 import { type PullProgress, PullTracker } from "./ollama_progress.ts";
 import { PatientPull } from "./patient_pull.ts";
@@ -24,6 +25,7 @@ export interface PullJobParts {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly ledger: Pick<Ledger, "keepJob">;
   readonly blobs: Pick<PulledBlobs, "bytes" | "untilStopped" | "wrong">;
+  readonly models: Pick<ModelsFolder, "missing">;
   readonly clock: Clock;
   readonly log: Log;
   /** How long a pull is tried without a new byte. */
@@ -126,7 +128,7 @@ export class PullJob {
   }
 
   async #pull(): Promise<void> {
-    const { foresee, ollama, blobs, clock, patienceMs } = this.#parts;
+    const { foresee, ollama, blobs, models, clock, patienceMs } = this.#parts;
     const { signal } = this.#controller;
     const { model } = this.#job;
     this.foresee(await foresee(model, { force: this.#force, signal }));
@@ -134,6 +136,7 @@ export class PullJob {
     await new PatientPull({
       ollama,
       blobs,
+      models,
       clock,
       model,
       tracker: this.#tracker,

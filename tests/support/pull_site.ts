@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Jobs } from "../../src/agent/jobs.ts";
 import { Ledger } from "../../src/agent/ledger.ts";
+import { ModelsFolder } from "../../src/agent/models_folder.ts";
 import { Ollama } from "../../src/agent/ollama.ts";
 import { PulledBlobs } from "../../src/agent/pulled_blobs.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
@@ -105,6 +106,7 @@ export class PullSite {
       ollama: this.ollama,
       ledger: this.#ledger,
       blobs: new PulledBlobs(() => modelsDir, clock),
+      models: new ModelsFolder(modelsDir),
       clock,
       log: silentLog,
       maxPulls: 1,
