@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Ledger } from "../src/agent/ledger.ts";
+import { isoTime } from "../src/clock.ts";
 import { newPull } from "../src/protocol.ts";
 import { MemorySite, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";
@@ -179,4 +180,17 @@ describe("a full disk", () => {
     await site.clock.advance(6000);
     expect((await site.state("gpu-1")).status).toBe("running");
   });
+});
+
+test("sweep() keeps the jobs that ended last, not those that were asked for last", () => {
+  const ledger = new Ledger(site.stateDir());
+  const endedAt = (second: number): string => isoTime(site.clock.now() + second * 1000);
+  ledger.keepJob({ ...newPull("job-long", "gpu-1", "m"), state: "succeeded", ended_at: endedAt(1000) });
+  for (let i = 0; i < 250; i++) {
+    ledger.keepJob({ ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
+  }
+  ledger.sweep(site.clock.now());
+  const kept = ledger.jobs().map(({ id }) => id);
+  expect([kept.length, kept[0], kept.at(-1)]).toEqual([200, "job-long", "job-249"]);
+  ledger.close();
 });

@@ -144,7 +144,8 @@ export class Ledger {
     try {
       this.#write("DELETE FROM commands WHERE noted_at_ms < ?", nowMs - KEEP_MS);
       this.#write(
-        "DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN (SELECT rowid FROM jobs ORDER BY rowid DESC LIMIT ?)",
+        `DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN
+          (SELECT rowid FROM jobs ORDER BY document ->> 'ended_at' DESC LIMIT ?)`,
         LIMITS.endedJobsKept,
       );
     } catch (error) {

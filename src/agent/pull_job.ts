@@ -32,6 +32,8 @@ export interface PullJobParts {
   readonly patienceMs: number;
   /** A job began, ended or moved on; `progress` says that it only moved on. */
   readonly changed: (what: "state" | "progress") => void;
+  /** Called once for each job, right before it shows that it has ended. */
+  readonly ended: (job: PullJob) => void;
   /**
    * Looks before the first byte; called each time that the agent begins with a pull, not for each attempt.
    * @throws CourierError when the pull is not to begin: the job fails with it
@@ -223,7 +225,8 @@ export class PullJob {
   }
 
   #end(end: Partial<Job>): void {
-    const { clock, log } = this.#parts;
+    const { clock, log, ended } = this.#parts;
+    ended(this);
     this.#update({ ...NOT_RUNNING, ...end, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = this.#job;
     log.info({ job: id, model, ...(error === null ? {} : { code, error }) }, `Pull ${state}`);

@@ -1,0 +1,104 @@
+// Which of many jobs are kept and shown: by when they ended, whatever the clock says and however long they took.
+// Imports the jobs, a clock that tests move.
+import { beforeEach, expect, test } from "bun:test";
+import { Jobs } from "../src/agent/jobs.ts";
+import type { KeptJob } from "../src/agent/kept_job.ts";
+import { silentLog } from "../src/log.ts";
+import { type Job, LIMITS } from "../src/protocol.ts";
+import { ManualClock, settle } from "./support/manual_clock.ts";
+import { OffsetClock } from "./support/offset_clock.ts";
+
+const HOUR_MS = 3_600_000;
+
+let clock: OffsetClock;
+/** Pulls of these stay under way until the promise resolves; others end at once. */
+let heldUp: Map<string, Promise<void>>;
+let kept: Map<string, KeptJob>;
+let jobs: Jobs;
+beforeEach(() => {
+  clock = new OffsetClock(0, new ManualClock());
+  heldUp = new Map();
+  kept = new Map();
+  jobs = openJobs();
+});
+
+/** As a new process of the agent would: from what is kept. */
+function openJobs(): Jobs {
+  return new Jobs({
+    agent: "gpu-1",
+    ollama: {
+      pullModel: async (name) => await (heldUp.get(name) ?? Promise.resolve()),
+      deleteModel: async () => await Promise.resolve(),
+    },
+    ledger: {
+      jobs: () => [...kept.values()],
+      keepJob: (job) => void kept.set(job.id ?? "", { force: false, layers: [], ...job }),
+    },
+    blobs: {
+      bytes: () => null,
+      untilStopped: async () => await Promise.resolve("unseen"),
+      wrong: async () => await Promise.resolve([]),
+    },
+    models: { missing: async () => await Promise.resolve([]) },
+    clock,
+    log: silentLog,
+    maxPulls: 2,
+    patienceMs: 24 * HOUR_MS,
+    changed: () => undefined,
+    foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+    pulled: async () => await Promise.resolve(null),
+  });
+}
+
+async function pullMany(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) jobs.pull(`m${i}`);
+  for (let i = 0; i < count; i++) await settle();
+}
+
+function states(shown: readonly Job[]): string[] {
+  return shown.map(({ model, state }) => `${model} ${state}`);
+}
+
+test("a pull that 250 others overtook is shown when it ends, and the last 200 to end are kept", async () => {
+  const end = Promise.withResolvers<void>();
+  heldUp.set("long", end.promise);
+  jobs.pull("long");
+  await pullMany(250);
+  expect(states(jobs.list())).toContain("long running");
+  end.resolve();
+  await settle();
+  expect(states(jobs.list())).toContain("long succeeded");
+  expect(jobs.list().length).toBe(LIMITS.endedJobsInState);
+  expect(jobs.history().length).toBe(LIMITS.endedJobsKept);
+});
+
+test("pulls that were cancelled before they began are forgotten too, though no other ends", async () => {
+  const never = new Promise<void>(() => undefined);
+  for (const model of ["a", "b"]) heldUp.set(model, never);
+  jobs.pull("a");
+  jobs.pull("b");
+  for (let i = 0; i < 210; i++) await jobs.cancelJob(jobs.pull(`m${i}`).id ?? "");
+  expect(jobs.history().length).toBe(LIMITS.endedJobsKept + 2);
+});
+
+test("what ends after the clock was set back is shown all the same", async () => {
+  clock.offsetMs = HOUR_MS;
+  await pullMany(25);
+  clock.offsetMs = 0;
+  jobs.pull("last");
+  await settle();
+  expect(states(jobs.list())).toContain("last succeeded");
+});
+
+test("a restart shows those that ended last, not those that were asked for last", async () => {
+  const end = Promise.withResolvers<void>();
+  heldUp.set("long", end.promise);
+  jobs.pull("long");
+  await pullMany(25);
+  clock.offsetMs = HOUR_MS;
+  end.resolve();
+  await settle();
+  jobs = openJobs();
+  expect(states(jobs.list())).toContain("long succeeded");
+  expect(jobs.list().length).toBe(LIMITS.endedJobsInState);
+});
