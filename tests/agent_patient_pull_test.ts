@@ -294,6 +294,22 @@ describe("saving on the way", () => {
     expect([notes, recoveries]).toEqual([[], 0]);
   });
 
+  test.each([
+    ["all of it", 0],
+    ["what was on the wire", 0.5],
+  ])("ends where %s is lost each time that the connection closes", async (_what, share) => {
+    attempts = [
+      async (options) => {
+        bytes = Math.round(bytes * share);
+        await fetches(options);
+      },
+    ];
+    const outcome = start();
+    await clock.advance(200_000);
+    expect(outcome.end).toBe("done");
+    expect(began).toBeLessThanOrEqual(17);
+  });
+
   test("saves what came slowly before Ollama would throw it away", async () => {
     attempts = [
       async (options) => {

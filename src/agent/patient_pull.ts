@@ -49,6 +49,8 @@ const CLOSES_WITHIN_MS = 3000;
 export class PatientPull {
   readonly #options: PatientPullOptions;
   #bestBytes: number;
+  /** The most when progress was last saved: what was lost there, or is lost each time, is not worth another one. */
+  #savedBytes: number;
   #cameOnAtMs: number;
   #failures = 0;
   #mismatches = 0;
@@ -58,6 +60,7 @@ export class PatientPull {
   constructor(options: PatientPullOptions) {
     this.#options = options;
     this.#bestBytes = options.tracker.progress.completedBytes;
+    this.#savedBytes = this.#bestBytes;
     this.#cameOnAtMs = options.clock.monotonic();
   }
 
@@ -87,7 +90,10 @@ export class PatientPull {
         tracker,
         onProgress: (progress) => {
           this.#note(progress);
-          if (isWorthSaving(progress, tracker.unsaved, clock.monotonic() - beganAtMs)) saving.abort();
+          const newBytes = this.#bestBytes - this.#savedBytes;
+          if (!isWorthSaving(progress, { ...tracker.unsaved, newBytes }, clock.monotonic() - beganAtMs)) return;
+          this.#savedBytes = this.#bestBytes;
+          saving.abort();
         },
       });
       await this.#verify();
@@ -154,13 +160,14 @@ export class PatientPull {
 /** Never shortly before a layer is whole: one that gets whole while its connection closes is believed, not verified. */
 function isWorthSaving(
   { phase, totalBytes }: PullProgress,
-  { bytes, leftBytes }: PullTracker["unsaved"],
+  { bytes, leftBytes, newBytes }: PullTracker["unsaved"] & { readonly newBytes: number },
   ageMs: number,
 ): boolean {
-  if (phase !== "downloading" || totalBytes === null || bytes === 0 || ageMs < SAVE_AFTER_MS) return false;
+  const unsavedBytes = Math.min(bytes, newBytes);
+  if (phase !== "downloading" || totalBytes === null || unsavedBytes === 0 || ageMs < SAVE_AFTER_MS) return false;
   const share = totalBytes * SAVE_SHARE;
   if (leftBytes < Math.max(share, (bytes / ageMs) * CLOSES_WITHIN_MS)) return false;
-  return bytes >= share || ageMs >= SAVE_BY_MS;
+  return unsavedBytes >= share || ageMs >= SAVE_BY_MS;
 }
 
 function reworded({ code, message, hint, cause }: CourierError, addition: string): CourierError {
