@@ -14,11 +14,14 @@ let clock: OffsetClock;
 /** Pulls of these stay under way until the promise resolves; others end at once. */
 let heldUp: Map<string, Promise<void>>;
 let kept: Map<string, KeptJob>;
+/** Models in the order in which Ollama was asked for them. */
+let pulled: string[];
 let jobs: Jobs;
 beforeEach(() => {
   clock = new OffsetClock(0, new ManualClock());
   heldUp = new Map();
   kept = new Map();
+  pulled = [];
   jobs = openJobs();
 });
 
@@ -27,7 +30,10 @@ function openJobs(): Jobs {
   return new Jobs({
     agent: "gpu-1",
     ollama: {
-      pullModel: async (name) => await (heldUp.get(name) ?? Promise.resolve()),
+      pullModel: async (name) => {
+        pulled.push(name);
+        await heldUp.get(name);
+      },
       deleteModel: async () => await Promise.resolve(),
     },
     ledger: {
@@ -70,6 +76,18 @@ test("a pull that 250 others overtook is shown when it ends, and the last 200 to
   expect(states(jobs.list())).toContain("long succeeded");
   expect(jobs.list().length).toBe(LIMITS.endedJobsInState);
   expect(jobs.history().length).toBe(LIMITS.endedJobsKept);
+});
+
+test("none of 250 that are queued is forgotten", async () => {
+  const end = Promise.withResolvers<void>();
+  for (const model of ["a", "b"]) heldUp.set(model, end.promise);
+  jobs.pull("a");
+  jobs.pull("b");
+  await pullMany(250);
+  expect(pulled).toEqual(["a", "b"]);
+  end.resolve();
+  for (let i = 0; i < 250; i++) await settle();
+  expect(pulled).toEqual(["a", "b", ...Array.from({ length: 250 }, (_, i) => `m${i}`)]);
 });
 
 test("pulls that were cancelled before they began are forgotten too, though no other ends", async () => {

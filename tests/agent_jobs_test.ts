@@ -119,16 +119,6 @@ test("a pull ends as it ended when that cannot be noted", async () => {
   expect(await jobStates()).toEqual(["a:latest succeeded"]);
 });
 
-test("pull() forgets none of 250 that are queued", async () => {
-  const end = Promise.withResolvers<void>();
-  ollama.pullEnds = end.promise;
-  await site.start("gpu-1", { ollama });
-  for (let i = 0; i < 250; i++) await pull(`id-${i}`, `m${i}`);
-  end.resolve();
-  for (let i = 0; i < 300; i++) await settle();
-  expect(ollama.calls.length).toBe(250);
-});
-
 test("a delete that cancelled the pull of its model is done although the agent is told to stop", async () => {
   ollama.pullEnds = new Promise(() => undefined);
   const pullModel = ollama.pullModel.bind(ollama);

@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, 
 import { join } from "node:path";
 import { Ledger } from "../src/agent/ledger.ts";
 import { isoTime } from "../src/clock.ts";
+import { CourierError } from "../src/errors.ts";
 import { newPull } from "../src/protocol.ts";
 import { MemorySite, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";
@@ -179,6 +180,26 @@ describe("a full disk", () => {
     disk.fails = null;
     await site.clock.advance(6000);
     expect((await site.state("gpu-1")).status).toBe("running");
+  });
+
+  test("loses no end of a pull: one that could not be noted then is noted once there is room", async () => {
+    const disk = new FailingDisk();
+    const dir = site.stateDir();
+    const ollama = new ScriptedOllama();
+    const end = Promise.withResolvers<void>();
+    ollama.pullEnds = end.promise;
+    const first = await site.start("gpu-1", { ollama, dir, openDatabase: disk.open });
+    await site.command("gpu-1", "pull-1", { command: "pull_model", model_name: "gemma" });
+    disk.fails = "SQLITE_FULL";
+    end.reject(new CourierError("exhausted", "no space left on device"));
+    await site.clock.advance(6000);
+    disk.fails = null;
+    await site.clock.advance(6000);
+    await site.kill(first);
+    await site.start("gpu-1", { ollama, dir });
+    await site.clock.advance(6000);
+    expect((await site.state("gpu-1")).jobs).toMatchObject([{ state: "failed", code: "exhausted" }]);
+    expect(ollama.calls).toEqual(["pull gemma:latest"]);
   });
 });
 

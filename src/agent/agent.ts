@@ -276,6 +276,7 @@ export class Agent {
       await clock.sleep(LEDGER_MS, signal);
       if (signal.aborted) return;
       if (ledger.trouble !== null || this.#saidTrouble !== null) this.#lookToLedger();
+      if (ledger.trouble === null) this.#jobs.noteMissed();
       if (clock.monotonic() - sweptAtMs < LEDGER_SWEEP_MS) continue;
       ledger.sweep(transport.now());
       sweptAtMs = clock.monotonic();

@@ -118,6 +118,11 @@ export class Jobs {
     return this.#jobs.map(({ job }) => job);
   }
 
+  /** Notes the jobs that could not be noted, now that something can be. */
+  noteMissed(): void {
+    for (const job of this.#jobs) job.noteMissed();
+  }
+
   /** Stops what runs, without ending it: the next start goes on. */
   async close(): Promise<void> {
     this.#closed = true;

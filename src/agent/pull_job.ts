@@ -59,6 +59,7 @@ export class PullJob {
   #force: boolean;
   #isCancelled = false;
   #notedAtMs = -Infinity;
+  #isNoted = true;
   #foreseenNote: string | null = null;
 
   /** A job as it was kept: one that a stop or crash interrupted is queued again. */
@@ -122,6 +123,11 @@ export class PullJob {
     if (this.#job.state === "queued") this.#endQueued();
     await this.#ended.promise;
     return this.#job;
+  }
+
+  /** Notes what could not be noted when it came to be. */
+  noteMissed(): void {
+    if (!this.#isNoted) this.#note(this.#parts.clock.monotonic());
   }
 
   /** Stops without ending it: the next start goes on. */
@@ -240,11 +246,13 @@ export class PullJob {
     this.#parts.changed(what);
   }
 
-  /** A job goes on, and ends, also where it cannot be noted: then only a restart would not know of it. */
+  /** A job goes on, and ends, also where it cannot be noted: until it can, only a restart would not know of it. */
   #note(nowMs: number): void {
     this.#notedAtMs = nowMs;
+    this.#isNoted = false;
     try {
       this.keep();
+      this.#isNoted = true;
     } catch (error) {
       this.#parts.log.error({ job: this.#job.id, error }, "Cannot note a job");
     }
