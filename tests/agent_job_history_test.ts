@@ -1,8 +1,10 @@
 // Which of many jobs are kept and shown: by when they ended, whatever the clock says and however long they took.
 // Imports the jobs, a clock that tests move.
-import { beforeEach, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "../src/agent/jobs.ts";
 import type { KeptJob } from "../src/agent/kept_job.ts";
+import type { Foreseen } from "../src/agent/pull_job.ts";
+import { CourierError } from "../src/errors.ts";
 import { silentLog } from "../src/log.ts";
 import { type Job, LIMITS } from "../src/protocol.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
@@ -14,6 +16,8 @@ let clock: OffsetClock;
 /** Pulls of these stay under way until the promise resolves; others end at once. */
 let heldUp: Map<string, Promise<void>>;
 let kept: Map<string, KeptJob>;
+/** What is looked at before the first byte. */
+let foresee: (force: boolean) => Promise<Foreseen>;
 /** Models in the order in which Ollama was asked for them. */
 let pulled: string[];
 let jobs: Jobs;
@@ -22,6 +26,7 @@ beforeEach(() => {
   heldUp = new Map();
   kept = new Map();
   pulled = [];
+  foresee = async () => await Promise.resolve({ totalBytes: null, note: null });
   jobs = openJobs();
 });
 
@@ -51,7 +56,7 @@ function openJobs(): Jobs {
     maxPulls: 2,
     patienceMs: 24 * HOUR_MS,
     changed: () => undefined,
-    foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+    foresee: async (_, { force }) => await foresee(force),
     pulled: async () => await Promise.resolve(null),
   });
 }
@@ -119,4 +124,33 @@ test("a restart shows those that ended last, not those that were asked for last"
   jobs = openJobs();
   expect(states(jobs.list())).toContain("long succeeded");
   expect(jobs.list().length).toBe(LIMITS.endedJobsInState);
+});
+
+describe("one who joins with force", () => {
+  const tooSmall = async (force: boolean): Promise<Foreseen> => {
+    await settle();
+    if (force) return { totalBytes: 1, note: "forced" };
+    throw new CourierError("exhausted", "too small");
+  };
+
+  test("is heard although the job is being looked at already", async () => {
+    foresee = tooSmall;
+    jobs.pull("m");
+    jobs.pull("m", { force: true });
+    for (let i = 0; i < 5; i++) await settle();
+    expect(states(jobs.history())).toEqual(["m succeeded"]);
+  });
+
+  test("is heard by a job that is queued, also over a restart", async () => {
+    const never = new Promise<void>(() => undefined);
+    for (const model of ["a", "b"]) heldUp.set(model, never);
+    for (const model of ["a", "b", "m"]) jobs.pull(model);
+    jobs.pull("m", { force: true });
+    foresee = tooSmall;
+    heldUp.clear();
+    jobs = openJobs();
+    jobs.start();
+    for (let i = 0; i < 9; i++) await settle();
+    expect(states(jobs.history())).toEqual(["a failed", "b failed", "m succeeded"]);
+  });
 });

@@ -86,9 +86,10 @@ export class PullJob {
     this.#parts.ledger.keepJob(this.#kept);
   }
 
-  /** One who joins wants it also where the disk seems too small. */
+  /** One who joins wants it also where the disk seems too small. Durable when it returns. @throws CourierError as `keep()` */
   allowForce(): void {
     this.#force = true;
+    this.keep();
   }
 
   /** What it is known to come to, before it begins or as it does. */
@@ -136,10 +137,10 @@ export class PullJob {
   }
 
   async #pull(): Promise<void> {
-    const { foresee, ollama, blobs, models, clock, patienceMs } = this.#parts;
+    const { ollama, blobs, models, clock, patienceMs } = this.#parts;
     const { signal } = this.#controller;
     const { model } = this.#job;
-    this.foresee(await foresee(model, { force: this.#force, signal }));
+    this.foresee(await this.#look());
     this.#update(this.#progress.fields, "progress");
     await new PatientPull({
       ollama,
@@ -155,6 +156,18 @@ export class PullJob {
       onRetry: (text) => this.#update({ note: text, retries: (this.#job.retries ?? 0) + 1 }, "progress"),
       onRecovery: () => this.#update({ note: this.#foreseenNote }, "progress"),
     }).run();
+  }
+
+  /** Once more with force, when somebody who joined meanwhile wants it so. */
+  async #look(): Promise<Foreseen> {
+    const { signal } = this.#controller;
+    const force = this.#force;
+    try {
+      return await this.#parts.foresee(this.#job.model, { force, signal });
+    } catch (error) {
+      if (this.#force === force) throw error;
+      return await this.#parts.foresee(this.#job.model, { force: this.#force, signal });
+    }
   }
 
   #noteProgress(progress: PullProgress): void {
