@@ -142,6 +142,31 @@ test("a delete that cancelled the pull of its model is done although the agent i
   expect(await jobStates()).toEqual(["a:latest cancelled"]);
 });
 
+test("a cancel does not wait for that of another job", async () => {
+  const pullModel = ollama.pullModel.bind(ollama);
+  const stops = Promise.withResolvers<void>();
+  ollama.pullEnds = new Promise(() => undefined);
+  ollama.pullModel = async (name, options) => {
+    try {
+      await pullModel(name, options);
+    } finally {
+      if (name === "slow:latest") await stops.promise;
+    }
+  };
+  await site.start("gpu-1", { ollama, maxPulls: 2 });
+  for (const model of ["slow", "quick"]) await pull(`id-${model}`, model);
+  for (const model of ["slow", "quick"]) {
+    const job_id = site.replies.get(`id-${model}`)?.job?.id;
+    await site.command("gpu-1", `cancel-${model}`, { command: "cancel_job", arguments: { job_id } });
+  }
+  await settle();
+  expect(site.replies.has("cancel-slow")).toBe(false);
+  expect(site.replies.get("cancel-quick")).toMatchObject({ success: true, job: { state: "cancelled" } });
+  stops.resolve();
+  await settle();
+  expect(site.replies.get("cancel-slow")).toMatchObject({ success: true, job: { state: "cancelled" } });
+});
+
 test("progress is published at most twice a second", async () => {
   let report: (completedBytes: number) => void = () => undefined;
   const pullModel = ollama.pullModel.bind(ollama);
