@@ -1,7 +1,7 @@
 // Pulls as jobs, and what becomes of them when the agent stops, on the memory transport.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { CourierError } from "../src/errors.ts";
-import { MemorySite, ScriptedOllama } from "./support/agent_on_memory.ts";
+import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
 
 let site: MemorySite;
@@ -140,6 +140,22 @@ test("a delete that cancelled the pull of its model is done although the agent i
   await ended;
   expect(site.replies.get("id-2")).toMatchObject({ success: true });
   expect(await jobStates()).toEqual(["a:latest cancelled"]);
+});
+
+test("a delete does not claim to have cancelled a pull that was done just before", async () => {
+  const listing = Promise.withResolvers<void>();
+  await site.start("gpu-1", { ollama });
+  ollama.trouble = listing.promise;
+  ollama.pullModel = async (name) => {
+    ollama.models = [...ollama.models, { ...PHI4, name }];
+    await Promise.resolve();
+  };
+  await pull("id-1", "a");
+  await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
+  listing.resolve();
+  await settle();
+  expect(await jobStates()).toEqual(["a:latest succeeded"]);
+  expect(site.replies.get("id-2")?.message).toBe("Successfully deleted model a:latest");
 });
 
 test("a cancel does not wait for that of another job", async () => {

@@ -72,12 +72,12 @@ export class Jobs {
 
   /**
    * Cancels the pull of a model, if there is one.
-   * @returns its job once Ollama has stopped, as it ended; null when there was none
+   * @returns its job once Ollama has stopped, as it ended; null when there was none, or it was done just before
    */
   async cancel(model: string): Promise<Job | null> {
     const active = this.#jobs.filter(({ job }) => !isEnded(job) && sameModel(job.model, model));
     const ended = await Promise.all(active.map(async (each) => await each.cancel()));
-    return ended.at(-1) ?? null;
+    return ended.findLast(({ state }) => state === "cancelled") ?? null;
   }
 
   /**
