@@ -1,10 +1,12 @@
 // The agent's memory when its disk is full, when it is damaged, and when it is lost.
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Ledger } from "../src/agent/ledger.ts";
 import { isoTime } from "../src/clock.ts";
 import { CourierError } from "../src/errors.ts";
+import { silentLog } from "../src/log.ts";
 import { newPull } from "../src/protocol.ts";
 import { MemorySite, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";
@@ -201,6 +203,24 @@ describe("a full disk", () => {
     expect((await site.state("gpu-1")).jobs).toMatchObject([{ state: "failed", code: "exhausted" }]);
     expect(ollama.calls).toEqual(["pull gemma:latest"]);
   });
+});
+
+test("a job that this version cannot read is left out and said, and the agent begins with the others", async () => {
+  const dir = site.stateDir();
+  const ledger = new Ledger(dir);
+  for (const id of ["job-1", "job-2"]) ledger.keepJob(newPull(id, "gpu-1", `${id}:latest`));
+  ledger.close();
+  const database = new Database(join(dir, "ledger.db"));
+  // As a later version may have noted it, before it was rolled back.
+  database.run("UPDATE jobs SET document = json_set(document, '$.state', 'paused') WHERE id = 'job-1'");
+  database.close();
+  const errors: unknown[] = [];
+  const log = { ...silentLog, error: (fields: object, message: string) => errors.push({ ...fields, message }) };
+  const ollama = new ScriptedOllama();
+  await site.start("gpu-1", { dir, ollama, log });
+  await site.clock.advance(1000);
+  expect(ollama.calls).toEqual(["pull job-2:latest"]);
+  expect(errors).toMatchObject([{ job: "job-1", message: "Cannot read a job: it is left out" }]);
 });
 
 test("sweep() keeps the jobs that ended last, not those that were asked for last", () => {

@@ -41,7 +41,10 @@ export class Jobs {
   constructor(options: JobsOptions) {
     this.#options = options;
     this.#parts = { ...options, ended: (job) => this.#noteEnd(job) };
-    this.#jobs = options.ledger.jobs().map((kept) => new PullJob(kept, this.#parts));
+    const leftOut = (job: string, error: Error): void => {
+      options.log.error({ job, error }, "Cannot read a job: it is left out");
+    };
+    this.#jobs = options.ledger.jobs(leftOut).map((kept) => new PullJob(kept, this.#parts));
     this.#ended = byEnd(this.#jobs.filter(({ job }) => isEnded(job)));
   }
 
