@@ -92,6 +92,21 @@ test("close() leaves jobs that the next start goes on with", async () => {
   expect(await jobStates()).toEqual(["a:latest succeeded", "b:latest succeeded"]);
 });
 
+test("close() does not wait for an Ollama that hangs longer than the agent has to stop", async () => {
+  const dir = site.stateDir();
+  ollama.listModels = async () => await new Promise(() => undefined);
+  const { stop, ended, ledger } = await site.start("gpu-1", { ollama, dir });
+  await pull("id-1", "a");
+  stop.abort();
+  await site.clock.advance(9000);
+  await ended;
+  expect((await site.state("gpu-1")).status).toBe("stopped");
+  ledger.close();
+  await site.start("gpu-1", { ollama: new ScriptedOllama(), dir });
+  await site.clock.advance(1000);
+  expect(await jobStates()).toEqual(["a:latest succeeded"]);
+});
+
 test("pull() starts nothing when it cannot be noted", async () => {
   const { ledger } = await site.start("gpu-1", { ollama });
   const keepJob = ledger.keepJob.bind(ledger);

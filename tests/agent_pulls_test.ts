@@ -172,7 +172,7 @@ function suite(open: () => Promise<Subject>): void {
     const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
     await site.reaches(job, SIZE * 0.3);
-    await site.jobs.close();
+    await site.stop();
     site.reopen();
     const cancelled = await site.jobs.cancelJob(job.id ?? "");
     expect(cancelled.error).toContain("what was fetched remains on disk");
@@ -185,7 +185,7 @@ function suite(open: () => Promise<Subject>): void {
     site.registry.break(model, { kind: "wrong", times: 1 });
     const job = site.jobs.pull(name);
     await site.reaches(job, 6 * MB);
-    await site.jobs.close();
+    await site.stop();
     site.reopen();
     site.jobs.start();
     site.registry.setSpeed(model, 20 * MB);
@@ -221,7 +221,7 @@ function suite(open: () => Promise<Subject>): void {
     const name = site.registry.offer(model, { layers: [SIZE, MB], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
     await site.reaches(job, SIZE * 0.3);
-    await site.jobs.close();
+    await site.stop();
     const before = site.job(job.id);
     expect(before.state).toBe("queued");
     site.reopen();

@@ -180,7 +180,7 @@ export class Agent {
     log.info({ agent: identity.agent }, "Draining");
     await this.#state.publish();
     await Promise.all([this.#intake.close("own"), this.#intake.close("shared")]);
-    await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close()]);
+    await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close(DRAIN_MS)]);
     this.#phase = "stopped";
     await this.#state.publish();
     this.#state.close();

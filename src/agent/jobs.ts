@@ -126,11 +126,13 @@ export class Jobs {
     for (const job of this.#jobs) job.noteMissed();
   }
 
-  /** Stops what runs, without ending it: the next start goes on. */
-  async close(): Promise<void> {
+  /** Stops what runs, without ending it: the next start goes on. Waits at most `graceMs` to see it stopped. */
+  async close(graceMs: number): Promise<void> {
     this.#closed = true;
     for (const job of this.#jobs) job.stop();
-    await Promise.all(this.#running.values());
+    const timer = new AbortController();
+    await Promise.race([Promise.all(this.#running.values()), this.#options.clock.sleep(graceMs, timer.signal)]);
+    timer.abort();
   }
 
   #active(model: string): PullJob | undefined {

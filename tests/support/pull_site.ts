@@ -69,6 +69,11 @@ export class PullSite {
     return new PullSite(subject, await Registry.start());
   }
 
+  /** As an agent that ends. */
+  async stop(): Promise<void> {
+    await this.jobs.close(this.subject.limitMs);
+  }
+
   /** As a new process of the agent would: from what the ledger holds. Call `jobs.start()` for it to begin. */
   reopen(): void {
     this.#ledger.close();
@@ -92,7 +97,7 @@ export class PullSite {
   }
 
   async close(): Promise<void> {
-    await this.jobs.close();
+    await this.stop();
     this.#ledger.close();
     await this.registry.stop();
     await this.subject.close();
