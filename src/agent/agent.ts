@@ -142,7 +142,7 @@ export class Agent {
     const loops = [
       this.#state.run(signal),
       this.#monitor.run(signal),
-      this.#box.run(clock, signal),
+      this.#box.run(clock, () => this.#state.changed("state"), signal),
       sweepAtTimes({ transport, clock, log, scope: () => this.#sweepScope() }, signal),
       this.#keepLedger(signal),
     ];
