@@ -149,7 +149,7 @@ describe("run()", () => {
     const outcome = start(2 * HOUR_MS);
     await clock.advance(1.9 * HOUR_MS);
     expect(outcome.end).toBeUndefined();
-    expect(notes.at(-1)).toStartWith("waiting 60 s after: ");
+    expect(notes.at(-1)).toStartWith("waiting 1 min after: ");
     await clock.advance(0.2 * HOUR_MS);
     expect(outcome.end).toMatchObject({ code: "unavailable" });
     expect(String(outcome.end)).toContain("given up after 2 h without a new byte");

@@ -1,7 +1,8 @@
 // One pull until it is done or cannot be: attempts with growing pauses between them, and progress saved on the way.
-// Imports the Ollama module and what its failures mean, what lies on disk, clock, errors.
+// Imports the Ollama module and what its failures mean, what lies on disk, format, clock, errors.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
+import { formatDuration } from "../format.ts";
 import type { ModelsFolder } from "./models_folder.ts";
 import type { Ollama } from "./ollama.ts";
 import type { PullProgress, PullTracker } from "./ollama_progress.ts";
@@ -180,6 +181,5 @@ function reasonOf({ message }: CourierError): string {
 }
 
 function durationText(ms: number): string {
-  if (ms >= 3_600_000) return `${Math.round(ms / 360_000) / 10} h`;
-  return ms >= 120_000 ? `${Math.round(ms / 60_000)} min` : `${Math.max(1, Math.round(ms / 1000))} s`;
+  return formatDuration(Math.ceil(ms / 1000));
 }
