@@ -56,6 +56,20 @@ describe("JobProgress", () => {
   });
 });
 
+describe("the time that is left", () => {
+  test.each([
+    ["some days", 100_000, 4e10, 400_000],
+    ["more than a month at this speed, so that nobody can tell", 10, 4e10, null],
+  ])("is %s", (_what, bytesPerSecond, totalBytes, seconds) => {
+    const progress = new JobProgress({ completed_bytes: 0, total_bytes: totalBytes });
+    for (let second = 0; second <= 5; second++) {
+      const received = second * bytesPerSecond;
+      progress.note({ phase: "downloading", completedBytes: 0, totalBytes, receivedBytes: received }, second * 1000);
+    }
+    expect(progress.fields).toMatchObject({ bytes_per_second: bytesPerSecond, eta_seconds: seconds });
+  });
+});
+
 describe("PullTracker over attempts and processes", () => {
   const line = (digest: string, completed: number) => ({ status: `pulling ${digest}`, digest, total: 100, completed });
 
