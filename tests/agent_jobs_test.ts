@@ -1,5 +1,6 @@
 // Pulls as jobs, and what becomes of them when the agent stops, on the memory transport.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { PullProgress } from "../src/agent/ollama_progress.ts";
 import { CourierError } from "../src/errors.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
@@ -198,21 +199,22 @@ test("a cancel does not wait for that of another job", async () => {
   expect(site.replies.get("cancel-slow")).toMatchObject({ success: true, job: { state: "cancelled" } });
 });
 
-test("progress is published at most twice a second", async () => {
-  let report: (completedBytes: number) => void = () => undefined;
+/** Lets a pull of `ollama` report what the test says. @returns the reporter */
+function reporting(): (completedBytes: number) => void {
+  let onProgress: ((progress: PullProgress) => void) | undefined;
   const pullModel = ollama.pullModel.bind(ollama);
   ollama.pullEnds = new Promise(() => undefined);
   ollama.pullModel = async (name, options) => {
-    report = (bytes) => {
-      options?.onProgress?.({
-        phase: "downloading",
-        completedBytes: bytes,
-        totalBytes: 1000,
-        receivedBytes: bytes,
-      });
-    };
+    onProgress = options?.onProgress;
     await pullModel(name, options);
   };
+  return (bytes) => {
+    onProgress?.({ phase: "downloading", completedBytes: bytes, totalBytes: 1000, receivedBytes: bytes });
+  };
+}
+
+test("progress is published at most twice a second", async () => {
+  const report = reporting();
   await site.start("gpu-1", { ollama });
   await pull("id-1", "big");
   await site.clock.advance(1000);
@@ -226,4 +228,21 @@ test("progress is published at most twice a second", async () => {
   expect(sequence - before).toBeWithin(5, 9);
   expect(jobs[0]?.completed_bytes).toBeGreaterThan(400);
   expect(jobs[0]?.bytes_per_second).toBeWithin(100, 200);
+});
+
+test("progress is tried at most twice a second to be published also where that fails", async () => {
+  const report = reporting();
+  const { transport } = await site.start("gpu-1", { ollama });
+  await pull("id-1", "big");
+  await site.clock.advance(1000);
+  let tried = 0;
+  transport.publishState = async () => {
+    tried += 1;
+    return await Promise.reject(new CourierError("unavailable", "The share hangs"));
+  };
+  for (let i = 1; i <= 50; i++) {
+    report(i * 10);
+    await site.clock.advance(60);
+  }
+  expect(tried).toBeWithin(5, 9);
 });
