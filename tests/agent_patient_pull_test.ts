@@ -238,6 +238,14 @@ describe("run()", () => {
     expect(notes.length).toBeGreaterThan(0);
   });
 
+  test("tries a few times when Ollama may not write, and says what to look at", async () => {
+    attempts = [says("open /blobs/sha256-0-partial-0: read-only file system")];
+    const outcome = start();
+    await clock.advance(60_000);
+    expect(began).toBe(4);
+    expect(outcome.end).toMatchObject({ code: "unavailable", hint: expect.stringContaining("may not write") });
+  });
+
   test("tries what nobody knows a few times", async () => {
     attempts = [says("something new")];
     const outcome = start();

@@ -67,6 +67,12 @@ const MEANINGS: readonly Meaning[] = [
     code: "unavailable",
     hint: "Can this box reach the registry?",
   },
+  {
+    text: /permission denied|read-only file system/i,
+    code: "unavailable",
+    hint: "Ollama may not write to its models' folder on this box: look at its owner, and how its disk is mounted",
+    retry: "perhaps",
+  },
   { text: /context deadline exceeded/i, code: "unavailable", hint: "The registry does not give the model's data" },
   { text: /server busy|(^|: |status code )(429|5\d\d)\b/i, code: "unavailable" },
 ];
