@@ -284,5 +284,5 @@ const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   nothing: "Cancelled",
   stopped: "Cancelled: what was fetched remains on disk, and the next pull goes on from there",
   growing: "Cancelled, but Ollama goes on fetching it: does another program pull the same model?",
-  unseen: "Cancelled: the connection is closed; Ollama's folder cannot be read, so what remains there is not known",
+  unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is not known",
 };
