@@ -1,4 +1,4 @@
-// Which of many jobs are kept and shown: by when they ended, whatever the clock says and however long they took.
+// Many jobs: which run beside each other, and which are kept and shown, whatever the clock says and however long they took.
 // Imports the jobs, a clock that tests move.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "../src/agent/jobs.ts";
@@ -12,20 +12,25 @@ import { OffsetClock } from "./support/offset_clock.ts";
 
 const HOUR_MS = 3_600_000;
 
+let time: ManualClock;
 let clock: OffsetClock;
 /** Pulls of these stay under way until the promise resolves; others end at once. */
 let heldUp: Map<string, Promise<void>>;
 let kept: Map<string, KeptJob>;
 /** What is looked at before the first byte. */
 let foresee: (force: boolean) => Promise<Foreseen>;
+/** Ollama stops what was cancelled when this resolves. */
+let stops: Promise<void>;
 /** Models in the order in which Ollama was asked for them. */
 let pulled: string[];
 let jobs: Jobs;
 beforeEach(() => {
-  clock = new OffsetClock(0, new ManualClock());
+  time = new ManualClock();
+  clock = new OffsetClock(0, time);
   heldUp = new Map();
   kept = new Map();
   pulled = [];
+  stops = Promise.resolve();
   foresee = async () => await Promise.resolve({ totalBytes: null, note: null });
   jobs = openJobs();
 });
@@ -35,9 +40,10 @@ function openJobs(): Jobs {
   return new Jobs({
     agent: "gpu-1",
     ollama: {
-      pullModel: async (name) => {
+      pullModel: async (name, options) => {
         pulled.push(name);
-        await heldUp.get(name);
+        options?.tracker?.note({ status: "pulling a", digest: `sha256:${"a".repeat(64)}`, total: 10, completed: 1 });
+        await Promise.race([heldUp.get(name), whenCancelled(options?.signal).then(async () => await stops)]);
       },
       deleteModel: async () => await Promise.resolve(),
     },
@@ -61,6 +67,10 @@ function openJobs(): Jobs {
   });
 }
 
+async function whenCancelled(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve()));
+}
+
 async function pullMany(count: number): Promise<void> {
   for (let i = 0; i < count; i++) jobs.pull(`m${i}`);
   for (let i = 0; i < count; i++) await settle();
@@ -81,6 +91,40 @@ test("a pull that 250 others overtook is shown when it ends, and the last 200 to
   expect(states(jobs.list())).toContain("long succeeded");
   expect(jobs.list().length).toBe(LIMITS.endedJobsInState);
   expect(jobs.history().length).toBe(LIMITS.endedJobsKept);
+});
+
+test("two pulls of one model never run beside each other: the next waits until the cancelled one has stopped", async () => {
+  const stopping = Promise.withResolvers<void>();
+  stops = stopping.promise;
+  heldUp.set("m", new Promise(() => undefined));
+  const first = jobs.pull("m");
+  await settle();
+  const cancelled = jobs.cancelJob(first.id ?? "");
+  jobs.pull("M");
+  await settle();
+  expect(pulled).toEqual(["m"]);
+  stopping.resolve();
+  await time.advance(1000);
+  expect((await cancelled).state).toBe("cancelled");
+  expect(pulled).toEqual(["m", "M"]);
+});
+
+test("cancelled is said a second later where Ollama's folder is not seen", async () => {
+  heldUp.set("m", new Promise(() => undefined));
+  const job = jobs.pull("m");
+  await settle();
+  const cancelled = jobs.cancelJob(job.id ?? "");
+  await time.advance(900);
+  expect(states(jobs.list())).toEqual(["m running"]);
+  await time.advance(100);
+  expect((await cancelled).error).toContain("nothing of it is seen in Ollama's folder");
+});
+
+test("othersRunning() leaves out what is queued, and what is of the same model", () => {
+  for (const model of ["a", "b", "c"]) heldUp.set(model, new Promise(() => undefined));
+  for (const model of ["a", "b", "c"]) jobs.pull(model);
+  expect(jobs.othersRunning("A").map(({ model }) => model)).toEqual(["b"]);
+  expect(jobs.othersRunning("d").map(({ model }) => model)).toEqual(["a", "b"]);
 });
 
 test("none of 250 that are queued is forgotten", async () => {

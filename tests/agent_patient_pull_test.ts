@@ -254,6 +254,21 @@ describe("run()", () => {
     expect(outcome.end).toMatchObject({ code: "internal" });
   });
 
+  test("tries what nobody knows a few times anew after each new byte", async () => {
+    let bytes = 0;
+    attempts = [
+      async (options) => {
+        bytes = Math.min(bytes + 10, 50);
+        reports(options, bytes);
+        await says("something new")();
+      },
+    ];
+    const outcome = start();
+    await clock.advance(60_000);
+    expect(began).toBe(5 + 3);
+    expect(outcome.end).toMatchObject({ code: "internal" });
+  });
+
   test("throws cancelled at once, during an attempt and during a pause", async () => {
     attempts = [untilAborted];
     const outcome = start();

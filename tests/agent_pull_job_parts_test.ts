@@ -92,6 +92,12 @@ describe("PullTracker over attempts and processes", () => {
     expect(after.layers).toEqual([{ digest: A, total_bytes: 100, completed_bytes: 40, fetched: true }]);
   });
 
+  test("counts no more layers than any model has", () => {
+    const tracker = new PullTracker();
+    for (let i = 0; i < 5000; i++) tracker.note(line(`sha256:${String(i).padStart(64, "0")}`, 1));
+    expect(tracker.layers.length).toBe(4096);
+  });
+
   test("forgets the layers of a manifest that the registry no longer gives", () => {
     const tracker = new PullTracker();
     tracker.note(line(A, 40));
