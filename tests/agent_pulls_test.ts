@@ -1,6 +1,7 @@
 // What a pull shows, how it ends and what it leaves when its registry misbehaves: with the simulated Ollama, and with a real
 // one when OLLAMA_TEST_URL names it. Imports the jobs beside a registry for tests.
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isEnded, type Job } from "../src/protocol.ts";
 import type { RegistryFault } from "./registry/faults.ts";
@@ -171,7 +172,7 @@ function suite(open: () => Promise<Subject>): void {
     const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
     await site.reaches(job, SIZE * 0.3);
-    await site.jobs.close();
+    await site.stop();
     site.reopen();
     const cancelled = await site.jobs.cancelJob(job.id ?? "");
     expect(cancelled.error).toContain("what was fetched remains on disk");
@@ -184,7 +185,7 @@ function suite(open: () => Promise<Subject>): void {
     site.registry.break(model, { kind: "wrong", times: 1 });
     const job = site.jobs.pull(name);
     await site.reaches(job, 6 * MB);
-    await site.jobs.close();
+    await site.stop();
     site.reopen();
     site.jobs.start();
     site.registry.setSpeed(model, 20 * MB);
@@ -197,12 +198,30 @@ function suite(open: () => Promise<Subject>): void {
     }
   });
 
+  test("a layer that the delete of another model took away meanwhile is fetched again", async () => {
+    const content = `t${Bun.randomUUIDv7().slice(-12)}`;
+    const other = site.registry.offer(`${content}-a`, { layers: [MB], content });
+    const name = site.registry.offer(`${content}-b`, { layers: [MB, SIZE], content, bytesPerSecond: 20 * MB });
+    await site.ended(site.jobs.pull(other));
+    const job = site.jobs.pull(name);
+    // So late that no connection is opened anew, at which Ollama would look again.
+    await site.reaches(job, SIZE * 0.9);
+    site.registry.setSpeed(`${content}-b`, 4 * MB);
+    await site.ollama.deleteModel(other);
+    expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
+    expect([...site.notes].join("\n")).toContain("was removed meanwhile");
+    for (const digest of site.registry.digests(`${content}-b`)) {
+      expect(existsSync(join(site.subject.modelsDir, "blobs", digest.replace(":", "-")))).toBe(true);
+    }
+    expect(site.registry.served(`${content}-b`).bytes).toBeLessThanOrEqual((SIZE + MB) * 1.1);
+  });
+
   test("a job goes on where it was when the agent is killed, and its progress is never taken back", async () => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [SIZE, MB], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
     await site.reaches(job, SIZE * 0.3);
-    await site.jobs.close();
+    await site.stop();
     const before = site.job(job.id);
     expect(before.state).toBe("queued");
     site.reopen();

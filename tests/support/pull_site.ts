@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Jobs } from "../../src/agent/jobs.ts";
 import { Ledger } from "../../src/agent/ledger.ts";
+import { ModelsFolder } from "../../src/agent/models_folder.ts";
 import { Ollama } from "../../src/agent/ollama.ts";
 import { PulledBlobs } from "../../src/agent/pulled_blobs.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
@@ -68,6 +69,11 @@ export class PullSite {
     return new PullSite(subject, await Registry.start());
   }
 
+  /** As an agent that ends. */
+  async stop(): Promise<void> {
+    await this.jobs.close(this.subject.limitMs);
+  }
+
   /** As a new process of the agent would: from what the ledger holds. Call `jobs.start()` for it to begin. */
   reopen(): void {
     this.#ledger.close();
@@ -91,7 +97,7 @@ export class PullSite {
   }
 
   async close(): Promise<void> {
-    await this.jobs.close();
+    await this.stop();
     this.#ledger.close();
     await this.registry.stop();
     await this.subject.close();
@@ -105,6 +111,7 @@ export class PullSite {
       ollama: this.ollama,
       ledger: this.#ledger,
       blobs: new PulledBlobs(() => modelsDir, clock),
+      models: new ModelsFolder(modelsDir),
       clock,
       log: silentLog,
       maxPulls: 1,
