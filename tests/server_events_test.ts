@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { isoTime, systemClock } from "../src/clock.ts";
 import { type Job, newPull } from "../src/protocol.ts";
 import { createApi } from "../src/server/api.ts";
+import { JobFeed } from "../src/server/job_feed.ts";
 import { type Listener, listen } from "../src/server/listen.ts";
 import { EventListener } from "./support/event_listener.ts";
 import { ManualClock } from "./support/manual_clock.ts";
@@ -126,6 +127,21 @@ describe("GET /v1/events", () => {
     await until(() => events.ends.length === 50);
     expect(new Set(events.ends).size).toBe(50);
     expect(agent.commands.map(({ command }) => command)).toEqual(["list_jobs"]);
+  });
+
+  test("asks also for what ended in such numbers while there was no server", async () => {
+    const { endedJobs, courier, connection, clock, log } = server.services;
+    endedJobs.add([ended(0)]);
+    agent.oldJobs = Array.from({ length: 30 }, (_, index) => ended(1 + index));
+    await publish(...Array.from({ length: 20 }, (_, index) => ended(31 + index)));
+    const restarted = new JobFeed({ courier, connection, ended: endedJobs, clock, log });
+    const told: (string | null)[] = [];
+    for await (const { ended: ends } of restarted.listen(endedJobs.last, AbortSignal.timeout(5000))) {
+      told.push(...ends.map(({ job: { id } }) => id));
+      if (told.length === 50) break;
+    }
+    restarted.close();
+    expect(new Set(told).size).toBe(50);
   });
 
   test("ends every stream when the server stops", async () => {

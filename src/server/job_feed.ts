@@ -147,9 +147,8 @@ export class JobFeed {
     if (state === null || before?.state === state) return false;
     const { ended } = this.#parts;
     const news = ended.news(state.jobs, state.clock_offset_ms);
-    // As many ends as a state can tell of, and none of them known: there may have been more.
-    if (before !== undefined && online && news.length >= LIMITS.endedJobsInState)
-      this.#askForMore(agent, state.clock_offset_ms);
+    // As many ends as a state can tell of, and none of them known: there may have been more, also before this server began.
+    if (online && news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, state.clock_offset_ms);
     const changesBefore = this.#changes;
     const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
     this.#seen.set(agent, { state, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
