@@ -6,8 +6,10 @@ import { type Job, newPull } from "../src/protocol.ts";
 import { createApi } from "../src/server/api.ts";
 import { JobFeed } from "../src/server/job_feed.ts";
 import { type Listener, listen } from "../src/server/listen.ts";
+import { MemoryStore } from "../src/transport/memory.ts";
 import { EventListener } from "./support/event_listener.ts";
 import { ManualClock } from "./support/manual_clock.ts";
+import { OffsetClock } from "./support/offset_clock.ts";
 import { ScriptedAgent } from "./support/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "./support/server_fixture.ts";
 import { until } from "./support/until.ts";
@@ -29,6 +31,12 @@ afterEach(async () => {
   await listener.close(0);
   await server[Symbol.asyncDispose]();
 });
+
+/** A server's socket, which is closed at the end. */
+function openSocket({ services }: ServerUnderTest): AsyncDisposable & Pick<Listener, "url"> {
+  const socket = listen({ host: "127.0.0.1", port: 0 }, createApi(services).fetch, 1000);
+  return { url: socket.url, [Symbol.asyncDispose]: async () => await socket.close(0) };
+}
 
 function job(number: number, change: Partial<Job> = {}): Job {
   return { ...newPull(`job-${number}`, "gpu-1", "phi4:latest"), total_bytes: TOTAL, ...change };
@@ -159,6 +167,31 @@ describe("GET /v1/events", () => {
   });
 });
 
+test.each([3_600_000, -3_600_000])(
+  "goes by the share's clock where the server's own is %p ms off",
+  async (offsetMs) => {
+    await using skewed = await openServer({ clock: new OffsetClock(offsetMs), store: new MemoryStore(systemClock) });
+    await using socket = openSocket(skewed);
+    const box = await ScriptedAgent.open(skewed.store, "gpu-1");
+    const events = new EventListener();
+    await events.connect(`${socket.url}/v1/events`, skewed.viewer);
+    await until(() => events.events.length > 0);
+    box.jobs = [ended(1)];
+    await box.publish();
+    await until(() => events.ends.length === 1);
+    // A box that is seen only now: its ends are old ones.
+    const late = await ScriptedAgent.open(skewed.store, "gpu-2");
+    late.jobs = [ended(2, { ended_at: isoTime(Date.now() - 60_000) })];
+    await late.publish();
+    const body = { kind: "pull", model: "phi4", agents: ["gpu-9"] };
+    const { body: answer } = await skewed.call("POST", "/v1/jobs", { body });
+    await until(() => events.ends.length === 2);
+    expect(events.ends).toEqual(["job-1", answer.jobs[0].id]);
+    expect(Math.abs(Date.parse(answer.jobs[0].ended_at) - Date.now())).toBeLessThan(60_000);
+    await events.cut();
+  },
+);
+
 describe("GET /v1/jobs/{id}/events", () => {
   test("tells of one job alone and ends with its end", async () => {
     await publish(job(1, { state: "running" }), job(2));
@@ -207,7 +240,7 @@ describe("as time passes", () => {
   let socket: Listener;
   beforeEach(async () => {
     clock = new ManualClock();
-    timed = await openServer({ clock });
+    timed = await openServer({ clock, store: new MemoryStore(clock) });
     socket = listen({ host: "127.0.0.1", port: 0 }, createApi(timed.services).fetch, 1000);
   });
   afterEach(async () => {

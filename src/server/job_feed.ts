@@ -19,7 +19,7 @@ export interface JobNews {
 }
 
 export interface JobFeedParts {
-  readonly courier: Pick<Courier, "agents" | "jobHistory">;
+  readonly courier: Pick<Courier, "agents" | "jobHistory" | "now">;
   readonly connection: Pick<Connection, "requireOpen">;
   readonly ended: EndedJobs;
   readonly clock: Clock;
@@ -43,6 +43,8 @@ const READ_INTERVAL_MS = 500;
 /** So long a listener may hear nothing: less than any proxy's patience, and than the server's own for silent connections. */
 export const HEARTBEAT_MS = 10_000;
 const ENDS_AT_ONCE = 500;
+/** Boxes know how far their clocks are off, but not exactly: what ended at the very beginning of a log belongs there. */
+const LEEWAY_MS = 5_000;
 
 /**
  * A listener has no queue: it knows how far it is and takes what there is when it can. A slow one gets progress less
@@ -79,8 +81,9 @@ export class JobFeed {
     await this.#reading;
   }
 
-  /** Tells of ends that no agent's state will tell of. */
+  /** Tells of ends that no agent's state will tell of, dated by the transport's clock. */
   tell(jobs: readonly Job[]): void {
+    this.#beginLog();
     if (this.#parts.ended.add(jobs)) this.#wake();
   }
 
@@ -129,9 +132,11 @@ export class JobFeed {
 
   /** Listeners stay when it fails, and are told what happened meanwhile when the share can be read again. */
   async #readNow(): Promise<void> {
+    const { connection, courier } = this.#parts;
     try {
-      this.#parts.connection.requireOpen();
-      const views = await this.#parts.courier.agents(READ_INTERVAL_MS / 2);
+      connection.requireOpen();
+      this.#beginLog();
+      const views = await courier.agents(READ_INTERVAL_MS / 2);
       this.#outage.ended("jobs");
       const present = new Set(views.map(({ agent }) => agent));
       for (const agent of this.#seen.keys()) if (!present.has(agent)) this.#seen.delete(agent);
@@ -139,6 +144,11 @@ export class JobFeed {
     } catch (error) {
       this.#outage.failed("jobs", error);
     }
+  }
+
+  #beginLog(): void {
+    const { courier, ended } = this.#parts;
+    ended.begin(courier.now() - LEEWAY_MS);
   }
 
   /** @returns whether anything is new */

@@ -103,7 +103,7 @@ async function startPulls(
 
 /** A refusal is the job's end, so that one agent's never hides what the others do. */
 async function startPull(
-  { courier, clock }: Services,
+  { courier }: Services,
   agent: string,
   model: string,
   options: PullChoices,
@@ -111,7 +111,7 @@ async function startPull(
   try {
     return { job: await courier.pullModel(agent, model, options), isRefused: false };
   } catch (error) {
-    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(clock.now()));
+    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(courier.now()));
     return { job, isRefused: true };
   }
 }
