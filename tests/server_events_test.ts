@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { isoTime, systemClock } from "../src/clock.ts";
 import { type Job, newPull } from "../src/protocol.ts";
 import { createApi } from "../src/server/api.ts";
-import { JobFeed } from "../src/server/job_feed.ts";
+import { JobFeed, MAX_LISTENERS } from "../src/server/job_feed.ts";
 import { type Listener, listen } from "../src/server/listen.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import { EventListener } from "./support/event_listener.ts";
@@ -156,6 +156,23 @@ describe("GET /v1/events", () => {
     const listeners = [await listenTo(), await listenTo()];
     server.services.jobFeed.close();
     await Promise.all(listeners.map(async (events) => await events.ended()));
+  });
+
+  test("refuses more listeners than there is room for with 429, and has room again when one has gone", async () => {
+    await publish(job(1, { state: "running" }));
+    const { jobFeed } = server.services;
+    const never = new AbortController().signal;
+    const held = Array.from({ length: MAX_LISTENERS }, () => jobFeed.listen(undefined, never));
+    await Promise.all(held.map(async (news) => await news.next()));
+    for (const path of ["/v1/events", "/v1/jobs/job-1/events"]) {
+      const { status, headers, body } = await server.call("GET", path);
+      expect([status, headers.get("retry-after")]).toEqual([429, "5"]);
+      expect(body).toMatchObject({ type: "urn:gpu-courier:exhausted", status: 429, code: "exhausted" });
+      expect(body.hint).toContain("/v1/jobs");
+    }
+    await held[0]?.return(undefined);
+    expect((await listenTo()).status).toBe(200);
+    jobFeed.close();
   });
 
   test("answers HEAD without an endless body", async () => {

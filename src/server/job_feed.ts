@@ -42,6 +42,8 @@ interface SeenAgent {
 const READ_INTERVAL_MS = 500;
 /** So long a listener may hear nothing: less than any proxy's patience, and than the server's own for silent connections. */
 export const HEARTBEAT_MS = 10_000;
+/** Each holds a connection, of which the process has not any number, and about 20 kB. */
+export const MAX_LISTENERS = 1_000;
 const ENDS_AT_ONCE = 500;
 /** Boxes know how far their clocks are off, but not exactly: what ended at the very beginning of a log belongs there. */
 const LEEWAY_MS = 5_000;
@@ -65,6 +67,11 @@ export class JobFeed {
   constructor(parts: JobFeedParts) {
     this.#parts = parts;
     this.#outage = new Outage({ clock: parts.clock, log: parts.log, subject: "The share" });
+  }
+
+  /** Whether there is no room for another listener. */
+  get isFull(): boolean {
+    return this.#listeners >= MAX_LISTENERS;
   }
 
   /** Ends every listener's series. */

@@ -4,8 +4,9 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import { isEnded, type Job } from "../protocol.ts";
-import { HEARTBEAT_MS, type JobNews } from "./job_feed.ts";
+import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "./job_feed.ts";
 import { findJob } from "./job_lookup.ts";
+import { failWith } from "./problem.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, PATH, security } from "./v1_schemas.ts";
 
@@ -16,7 +17,8 @@ const DESCRIPTION = `Server-sent events; each one's data is a JSON document.
 - \`ended\` is a Job at its end. Each end is told once to each listener who sends the id of the last event that it got as
   \`Last-Event-ID\` when it comes back, also after a restart of the server.
 
-A comment comes at least every ${HEARTBEAT_MS / 1000} s. Who reads slowly is told of progress less often.`;
+A comment comes at least every ${HEARTBEAT_MS / 1000} s. Who reads slowly is told of progress less often.
+More than ${MAX_LISTENERS} listeners at a time are answered 429.`;
 
 const RETRY_MS = 2000;
 const stream = {
@@ -49,6 +51,7 @@ export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void 
   const { endedJobs } = services;
 
   app.openapi(watchJobs, (context) => {
+    requireRoom(services);
     const after = position(services, context.req.valid("header")["last-event-id"]);
     return tell(context, services, { after, news: services.jobFeed.listen.bind(services.jobFeed, after) });
   });
@@ -60,6 +63,7 @@ export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void 
     const start = after ?? endedJobs.last;
     const job = await findJob(services, id, context.req.raw.signal);
     if (!isEnded(job)) {
+      requireRoom(services);
       const listen = (signal: AbortSignal) => onlyJob(id, services.jobFeed.listen(start, signal));
       return tell(context, services, { after, news: listen });
     }
@@ -69,6 +73,11 @@ export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void 
     const end = { progress: [], ended: [{ number: number ?? endedJobs.last, job }], number: start };
     return tell(context, services, { after, news: () => only(end) });
   });
+}
+
+function requireRoom({ jobFeed }: Services): void {
+  if (jobFeed.isFull)
+    throw failWith(429, `${MAX_LISTENERS} listeners are there already`, "Close some, or ask for /v1/jobs now and then");
 }
 
 interface Telling {
