@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { isoTime, systemClock } from "../src/clock.ts";
+import { CourierError } from "../src/errors.ts";
 import { type Job, newPull } from "../src/protocol.ts";
 import { createApi } from "../src/server/api.ts";
 import { JobFeed, MAX_LISTENERS } from "../src/server/job_feed.ts";
@@ -150,6 +151,41 @@ describe("GET /v1/events", () => {
     }
     restarted.close();
     expect(new Set(told).size).toBe(50);
+  });
+
+  test("tells when an agent goes away and comes back, and who is away at the beginning", async () => {
+    await publish(job(1, { state: "running" }));
+    const other = await ScriptedAgent.open(server.store, "gpu-2");
+    const [all, one] = [await listenTo(), await listenTo("/v1/jobs/job-1/events")];
+    await other.publish({ status: "stopped" });
+    await until(() => all.agents.length === 1);
+    await agent.publish({ status: "stopped" });
+    await until(() => one.agents.length === 1);
+    const late = await listenTo();
+    await agent.publish();
+    await until(() => one.agents.length === 2 && late.agents.length === 3);
+    const away = ["gpu-1", "offline", "stopped"];
+    const back = ["gpu-1", "online", null];
+    expect(one.agents).toEqual([away, back]);
+    expect(all.agents).toEqual([["gpu-2", "offline", "stopped"], away, back]);
+    expect(late.agents).toEqual([away, ["gpu-2", "offline", "stopped"], back]);
+    const { body: document } = await server.call("GET", "/v1/agents/gpu-1");
+    expect(Object.keys(one.events.findLast(({ event }) => event === "agent")?.data)).toEqual(Object.keys(document));
+  });
+
+  test("tells that the share cannot be read, and when it can be again", async () => {
+    await publish(job(1, { state: "running" }));
+    const events = await listenTo();
+    const readStates = server.transport.readStates.bind(server.transport);
+    server.transport.readStates = async () => await Promise.reject(new CourierError("unavailable", "Share stalled"));
+    await until(() => events.agents.length === 1);
+    server.transport.readStates = readStates;
+    await until(() => events.agents.length === 2);
+    expect(events.agents).toEqual([
+      ["gpu-1", "offline", "share_stale"],
+      ["gpu-1", "online", null],
+    ]);
+    expect(events.events.filter(({ event }) => event === "progress")).toHaveLength(1);
   });
 
   test("ends every stream when the server stops", async () => {
