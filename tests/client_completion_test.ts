@@ -39,7 +39,7 @@ describe("__complete", () => {
     ["the models of the agent that is named", "show --agent gpu-2 ", ["llama3.2:1b"]],
     ["nothing after the last argument", "rm phi4 ", []],
     ["models in memory", "stop ", ["phi4:latest"]],
-    ["jobs under way", "cancel ", ["01a20aac-24d0-7785-b91f-da066d157a40"]],
+    ["jobs under way, by id and by model", "cancel ", ["01a20aac-24d0-7785-b91f-da066d157a40", "phi4:latest"]],
     ["agents", "pull phi4 --agent ", ["gpu-1", "gpu-2"]],
     ["agents after a comma, each once", "rm phi4 --agent gpu-1,", ["gpu-1,gpu-2"]],
     ["agents in a flag with =", "rm phi4 --agent=gpu-", ["--agent=gpu-1", "--agent=gpu-2"]],
