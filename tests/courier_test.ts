@@ -174,6 +174,17 @@ describe("request()", () => {
     expect((await call).code).toBe("cancelled");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
+
+  test("says to whom gives up on a changing command that it may still be done", async () => {
+    await site.start("gpu-1");
+    site.store.subscriptions.clear();
+    const controller = new AbortController();
+    const call = failure(courier.deleteModel("gpu-1", "phi4", { signal: controller.signal }));
+    await settle();
+    controller.abort();
+    const { code, hint } = await call;
+    expect([code, hint]).toEqual(["cancelled", "It may still be done: look again before repeating"]);
+  });
 });
 
 describe("the fleet", () => {

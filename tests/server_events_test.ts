@@ -129,6 +129,32 @@ describe("GET /v1/events", () => {
     expect(events.events.at(-1)?.data).toEqual(answer.jobs[0]);
   });
 
+  test("tells nothing of a pull whose caller went away before the agent had answered: it may go on", async () => {
+    let isAsked = false;
+    agent = await ScriptedAgent.open(server.store, "gpu-2", {
+      answer: () => {
+        isAsked = true;
+        return undefined;
+      },
+    });
+    const events = await listenTo();
+    const leaving = new AbortController();
+    const asking = fetch(`${listener.url}/v1/jobs`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.gp}`, "content-type": "application/json" },
+      body: JSON.stringify({ kind: "pull", model: "phi4", agents: ["gpu-2"] }),
+      signal: leaving.signal,
+    });
+    await until(() => isAsked);
+    leaving.abort();
+    await asking.catch(() => undefined);
+    agent.jobs = [job(7, { agent: "gpu-2", state: "running" })];
+    await agent.publish();
+    await until(() => events.events.length === 2);
+    expect(events.events[1]).toMatchObject({ event: "progress", data: { id: "job-7" } });
+    expect((await server.call("GET", "/v1/jobs")).body.jobs).toMatchObject([{ id: "job-7", state: "running" }]);
+  });
+
   test("asks the agent when more ended at once than its state can tell of", async () => {
     const events = await listenTo();
     agent.oldJobs = Array.from({ length: 30 }, (_, index) => ended(index));

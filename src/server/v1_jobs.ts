@@ -95,7 +95,8 @@ async function startPulls(
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
-  const refused = started.filter(({ isRefused }) => isRefused).map(({ job }) => job);
+  // What became of those that the caller did not wait for is not known: the agents tell.
+  const refused = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
   services.refusedJobs.add(refused);
   services.jobFeed.tell(refused);
   return started.map(({ job }) => job);
