@@ -200,10 +200,11 @@ describe("/v1/jobs", () => {
   test.each([
     ["no kind", { model: "phi4", agents: "all" }, "kind"],
     ["another kind", { ...pull, kind: "push" }, "kind"],
-    ["no agents", { kind: "pull", model: "phi4" }, "agents"],
+    ["one agent that is no list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
+    ["no agents", { kind: "pull", model: "phi4" }, 'agents: must be a list of names, or "all"'],
     ["an empty list of agents", { ...pull, agents: [] }, "agents"],
     ["a list of too many agents", { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") }, "agents"],
-    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents"],
+    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents.0: must be 1 to 63"],
     ["a model that is no name", { ...pull, model: "a b" }, "a b"],
     ["a body that is no object", "[]", "body"],
     ["invalid JSON", "{", "JSON"],
