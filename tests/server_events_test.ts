@@ -237,6 +237,14 @@ describe("GET /v1/events", () => {
     jobFeed.close();
   });
 
+  test("asks proxies to pass events on at once", async () => {
+    const { headers } = await server.call("GET", "/v1/jobs/nobody/events");
+    expect(headers.get("x-accel-buffering")).toBeNull();
+    const answer = await fetch(`${listener.url}/v1/events`, { headers: { authorization: `Bearer ${server.viewer}` } });
+    expect([answer.headers.get("x-accel-buffering"), answer.headers.get("cache-control")]).toEqual(["no", "no-cache"]);
+    await answer.body?.cancel();
+  });
+
   test("answers HEAD without an endless body", async () => {
     const answer = await fetch(`${listener.url}/v1/events`, {
       method: "HEAD",

@@ -94,6 +94,8 @@ function tell(context: Context<Env>, services: Services, { after, news }: Tellin
   const { endedJobs, clock, log } = services;
   // Nobody would read the body of this one.
   if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
+  // nginx holds what it passes on back until a buffer is full, unless it is told not to.
+  context.header("x-accel-buffering", "no");
   return streamSSE(context, async (out) => {
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
