@@ -46,6 +46,9 @@ describe("__complete", () => {
     ["flags of the verb and of all", "list --f", ["--fresh"]],
     ["flags of all before a verb", "--ti", ["--timeout"]],
     ["what a flag may be", "--watch=l", ["--watch=local"]],
+    ["models after how the share is watched", "--watch local rm phi", ["phi4:latest"]],
+    ["nothing more of jobs that are watched", "jobs --watch ", []],
+    ["verbs after --watch alone", "--watch jo", ["jobs"]],
     ["shells", "completion ", ["bash", "fish", "zsh"]],
     ["nothing after a verb that there is not", "frobnicate ", []],
   ])("proposes %s", async (_, line, expected) => {
