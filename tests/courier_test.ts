@@ -243,6 +243,18 @@ describe("the fleet", () => {
     expect((await courier.choose("all")).length).toBe(2);
   });
 
+  test("choose() takes agents that stopped for all, but no old service that is silent", async () => {
+    await site.start("gpu-1");
+    const stopped = await site.start("gpu-2");
+    const old = { timestamp: "2026-01-02T03:04:05", status: "running", processed_commands: 0, ollama_available: true };
+    await site.platform.publishState("gpu", JSON.stringify(old));
+    const names = async () => (await courier.choose("all")).map(({ agent }) => agent);
+    expect(await names()).toEqual(["gpu", "gpu-1", "gpu-2"]);
+    stopped.stop.abort();
+    await site.clock.advance(21_000);
+    expect(await names()).toEqual(["gpu-1", "gpu-2"]);
+  });
+
   test("listModels() merges one entry per name and digest from the state documents", async () => {
     const ollama = new ScriptedOllama();
     ollama.models = [{ ...PHI4, digest: "other", modified_at: "2026-01-01T00:00:00Z" }, PHI4];

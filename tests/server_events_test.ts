@@ -214,6 +214,20 @@ describe("GET /v1/events", () => {
     expect(events.events.filter(({ event }) => event === "progress")).toHaveLength(1);
   });
 
+  test("forgets the jobs of an agent whose state was removed", async () => {
+    await publish(job(1, { state: "running" }));
+    const other = await ScriptedAgent.open(server.store, "gpu-2");
+    other.jobs = [job(2, { agent: "gpu-2", state: "running" })];
+    await other.publish();
+    const before = await listenTo();
+    await until(() => before.events.length === 3);
+    server.store.states.delete("gpu-2");
+    await publish(job(1, { state: "running", completed_bytes: 5 }));
+    await until(() => before.events.length === 4);
+    const after = await listenTo();
+    expect(after.events.filter(({ event }) => event === "progress").map(({ data }) => data.id)).toEqual(["job-1"]);
+  });
+
   test("ends every stream when the server stops", async () => {
     const listeners = [await listenTo(), await listenTo()];
     server.services.jobFeed.close();
@@ -316,6 +330,17 @@ describe("GET /v1/jobs/{id}/events", () => {
     expect([events.status, events.ends.length]).toEqual([204, 1]);
   });
 
+  test("finds a job that only the log of ends still knows", async () => {
+    const events = await listenTo();
+    await publish(ended(1));
+    await until(() => events.ends.length === 1);
+    await publish();
+    expect((await server.call("GET", "/v1/jobs/job-1")).body).toMatchObject({ id: "job-1", state: "succeeded" });
+    const one = await listenTo("/v1/jobs/job-1/events");
+    await one.ended();
+    expect(one.ends).toEqual(["job-1"]);
+  });
+
   test("answers 404 for a job that nobody knows", async () => {
     expect((await server.call("GET", "/v1/jobs/nobody/events")).status).toBe(404);
   });
@@ -328,7 +353,8 @@ describe("as time passes", () => {
   beforeEach(async () => {
     clock = new ManualClock();
     timed = await openServer({ clock, store: new MemoryStore(clock) });
-    socket = listen({ host: "127.0.0.1", port: 0 }, createApi(timed.services).fetch, 1000);
+    // Longer than the test lasts: a silent connection would be cut, and look like a stream that was ended.
+    socket = listen({ host: "127.0.0.1", port: 0 }, createApi(timed.services).fetch, 60_000);
   });
   afterEach(async () => {
     await socket.close(0);

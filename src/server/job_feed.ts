@@ -183,11 +183,11 @@ export class JobFeed {
     return this.#logEnds(view, state) || this.#changes > changesBefore;
   }
 
-  #logEnds({ agent, online }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
+  #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
     const { ended } = this.#parts;
     const news = ended.news(jobs, clockOffsetMs);
     // As many ends as a state can tell of, and none of them known: there may have been more, also before this server began.
-    if (online && news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
+    if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
     return ended.add(news, clockOffsetMs);
   }
 
