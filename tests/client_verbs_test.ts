@@ -234,6 +234,12 @@ describe("cancel", () => {
     ]);
   });
 
+  test("counts jobs, not agents, of those that it could not end", async () => {
+    await pulling();
+    const { status, stderr } = await site.run(["cancel", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"]);
+    expect([status, stderr]).toEqual([1, "1 of 2 jobs failed\n"]);
+  });
+
   test("fails when the end fits several jobs, or none", async () => {
     const agent = await pulling();
     agent.jobs = agent.jobs.map((each) => ({ ...each, state: "running" }));

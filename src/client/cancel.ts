@@ -18,7 +18,7 @@ export async function cancelJobs(session: Session, words: readonly string[]): Pr
   const jobs = new Map(found.flat().map((job) => [`${job.agent} ${job.id}`, job]));
   const outcomes = await Promise.all([...jobs.values()].map(async (job) => await cancelJob(session, job)));
   if (printer.json) printer.document(jobsDocument({ jobs: outcomes.map((outcome) => jobAfter(outcome)) }));
-  else printOutcomes(session, outcomes, "RESULT", (job) => `${job.model}: ${job.error ?? job.state}`);
+  else printOutcomes(session, outcomes, "RESULT", (job) => `${job.model}: ${job.error ?? job.state}`, "jobs");
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
