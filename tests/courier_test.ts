@@ -169,21 +169,12 @@ describe("request()", () => {
     site.store.subscriptions.clear();
     const controller = new AbortController();
     const call = failure(courier.request("gpu-1", { verb: "ping" }, { signal: controller.signal }));
+    const changing = failure(courier.deleteModel("gpu-1", "phi4", { signal: controller.signal }));
     await settle();
     controller.abort();
-    expect((await call).code).toBe("cancelled");
+    expect([(await call).code, (await call).hint]).toEqual(["cancelled", undefined]);
+    expect((await changing).hint).toBe("It may still be done: look again before repeating");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
-  });
-
-  test("says to whom gives up on a changing command that it may still be done", async () => {
-    await site.start("gpu-1");
-    site.store.subscriptions.clear();
-    const controller = new AbortController();
-    const call = failure(courier.deleteModel("gpu-1", "phi4", { signal: controller.signal }));
-    await settle();
-    controller.abort();
-    const { code, hint } = await call;
-    expect([code, hint]).toEqual(["cancelled", "It may still be done: look again before repeating"]);
   });
 });
 
@@ -241,18 +232,6 @@ describe("the fleet", () => {
     const error = await failure(courier.choose(undefined));
     expect([error.code, error.message]).toEqual(["conflict", "Several agents are there: gpu-1, gpu-2"]);
     expect((await courier.choose("all")).length).toBe(2);
-  });
-
-  test("choose() takes agents that stopped for all, but no old service that is silent", async () => {
-    await site.start("gpu-1");
-    const stopped = await site.start("gpu-2");
-    const old = { timestamp: "2026-01-02T03:04:05", status: "running", processed_commands: 0, ollama_available: true };
-    await site.platform.publishState("gpu", JSON.stringify(old));
-    const names = async () => (await courier.choose("all")).map(({ agent }) => agent);
-    expect(await names()).toEqual(["gpu", "gpu-1", "gpu-2"]);
-    stopped.stop.abort();
-    await site.clock.advance(21_000);
-    expect(await names()).toEqual(["gpu-1", "gpu-2"]);
   });
 
   test("listModels() merges one entry per name and digest from the state documents", async () => {
@@ -368,10 +347,14 @@ describe("an old service", () => {
 
   test("choose() leaves an old service aside that has been silent: it never says that it stops", async () => {
     await site.start("gpu-1");
+    (await site.start("gpu-2")).stop.abort();
+    await site.clock.advance(1);
     expect((await failure(courier.choose(undefined))).code).toBe("conflict");
     await site.clock.advance(21_000);
     expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
-    expect((await courier.listModels()).unavailable).toEqual([]);
+    // An agent that says that it stopped is a box all the same.
+    expect((await courier.choose("all")).map(({ agent }) => agent)).toEqual(["gpu-1", "gpu-2"]);
+    expect((await courier.listModels()).unavailable.map(({ agent }) => agent)).toEqual(["gpu-2"]);
   });
 
   test("agents() takes it for alive while its document is found empty or half-written", async () => {
