@@ -7,7 +7,7 @@ const RETRY_AFTER_S = 5;
 const TITLES: Readonly<Record<ErrorCode, string>> = {
   invalid: "The request can never work",
   unauthenticated: "A valid token is needed",
-  forbidden: "This token may not do that",
+  forbidden: "The token, the share or the agent does not permit that",
   not_found: "There is no such thing",
   conflict: "It is already there, ambiguous or busy",
   exhausted: "Disk, queue or memory is full",
