@@ -236,6 +236,7 @@ describe("a reply folder", () => {
     const path = join(folder.root, "gpu_status", "ctl-1");
     const first = await HeardReplies.at(transport, OWN);
     await transport.respond(OWN, "ping-1", "{}", FAST);
+    writeFileSync(join(path, `.${crypto.randomUUID()}`), "");
     await first.close();
     expect(existsSync(path)).toBe(false);
     const second = await HeardReplies.at(transport, OWN);
