@@ -140,8 +140,8 @@ if (ROOT_USER) {
       for (const top of tops()) {
         own(top, 0, 0, 0o755);
         for (const name of [".tmp", ".claims"]) mkdirSync(join(top, name));
-        writeFileSync(join(top, "list_models_1752597600_response.json"), "{}");
       }
+      writeFileSync(join(site.share, "gpu_status", "list_models_1752597600_response.json"), "{}");
       const agent = startAgent(AGENT);
       const commands = await mendUntilPublished(agent);
       expect(commands).toEqual(
