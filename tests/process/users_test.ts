@@ -33,7 +33,7 @@ afterEach(async () => await site.close());
 
 const tops = (): string[] => ["gpu_commands", "gpu_status"].map((name) => join(site.share, name));
 
-function own(path: string, uid: number, gid: number, mode: number): void {
+function give(path: string, uid: number, gid: number, mode: number): void {
   chownSync(path, uid, gid);
   chmodSync(path, mode);
 }
@@ -123,7 +123,7 @@ test("one user alone, with a strict umask, works on a share that is his", async 
 if (ROOT_USER) {
   describe("users of one group, each with his own umask", () => {
     test("work on folders of mode 2770 that root owns", async () => {
-      for (const path of [site.share, ...tops()]) own(path, 0, GROUP, 0o2770);
+      for (const path of [site.share, ...tops()]) give(path, 0, GROUP, 0o2770);
       const agent = startAgent(AGENT);
       await agent.logged('"Ready"');
       await expectService(agent, SENDER, OLD_BACKEND);
@@ -136,9 +136,9 @@ if (ROOT_USER) {
     }, 60_000);
 
     test("are told whom to let in where the old service left folders that only root may write in", async () => {
-      own(site.share, 0, GROUP, 0o2775);
+      give(site.share, 0, GROUP, 0o2775);
       for (const top of tops()) {
-        own(top, 0, 0, 0o755);
+        give(top, 0, 0, 0o755);
         for (const name of [".tmp", ".claims"]) mkdirSync(join(top, name));
       }
       writeFileSync(join(site.share, "gpu_status", "list_models_1752597600_response.json"), "{}");
@@ -158,7 +158,7 @@ if (ROOT_USER) {
 
     test("work on a share of mode 777 that root owns, and doctor says what that means", async () => {
       for (const top of tops()) rmSync(top, { recursive: true });
-      own(site.share, 0, 0, 0o777);
+      give(site.share, 0, 0, 0o777);
       const agent = startAgent(agentUser, "--init");
       await agent.logged('"Ready"');
       await expectService(agent, sender, backend);
@@ -172,7 +172,7 @@ if (ROOT_USER) {
     }, 60_000);
 
     test("are told to drop the sticky bit: each could remove his own files only", async () => {
-      for (const top of tops()) own(top, 0, 0, 0o1777);
+      for (const top of tops()) give(top, 0, 0, 0o1777);
       const agent = startAgent(agentUser);
       await agent.logged('"Ready"');
       const before = await gpuctl(sender, "doctor", "--json");
@@ -185,7 +185,7 @@ if (ROOT_USER) {
     }, 60_000);
 
     test("are told which group to join where a group is let in", async () => {
-      for (const path of [site.share, ...tops()]) own(path, 0, GROUP, 0o2770);
+      for (const path of [site.share, ...tops()]) give(path, 0, GROUP, 0o2770);
       const nobody: User = { who: "65534:65534", umask: "022" };
       const agent = startAgent(nobody);
       const { reason, hint } = await until(() => warnings(agent)[0], "it says why");
@@ -200,7 +200,7 @@ if (ROOT_USER) {
     }, 60_000);
 
     test("are told to open the way there where a folder above the share is closed", async () => {
-      for (const path of [site.share, ...tops()]) own(path, 0, 0, 0o777);
+      for (const path of [site.share, ...tops()]) give(path, 0, 0, 0o777);
       chmodSync(site.dir, 0o700);
       const { stderr, status } = await gpuctl(sender, "ping");
       expect([status, stderr]).toEqual([69, expect.stringContaining(`${site.dir} is owned by 0:0, mode 0700`)]);
@@ -211,7 +211,7 @@ if (ROOT_USER) {
   });
 
   test("a command that its sender's umask hides is refused with owner and mode", async () => {
-    for (const path of [site.share, ...tops()]) own(path, 0, GROUP, 0o2770);
+    for (const path of [site.share, ...tops()]) give(path, 0, GROUP, 0o2770);
     const agent = startAgent(AGENT);
     await agent.logged("Serving the shared inbox");
     const list = await oldBackend({ ...OLD_BACKEND, umask: "077" }, "list", "--poll-ms", "100");

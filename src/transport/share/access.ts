@@ -97,9 +97,8 @@ function isNfs(mount: Mount | null): boolean {
 /** Another user than root, or another nobody: whoever may change the export decides. */
 function ofSquash({ facts, mount }: Case): string {
   const by = "in a unit by User=, by hand by sudo -u";
-  const server = mount?.source.replace(/:\/.*$/, "") ?? "the server";
   if (!letsGroupIn(facts)) return `Run it as another user than root: ${by}`;
-  return `Run it as a user of group ${facts.gid}: ${by}; or give the export anongid=${facts.gid}, on ${server}`;
+  return `Run it as a user of group ${facts.gid}: ${by}; or give the export anongid=${facts.gid}, on ${serverOf(mount)}`;
 }
 
 function hintFor(it: Case): string {
@@ -118,13 +117,16 @@ function hintFor(it: Case): string {
 }
 
 /** What else may deny what the modes allow. */
-function despiteModes({ path, facts, mount }: Case): string {
-  if ((facts.mode & STICKY) !== 0) {
-    return mendShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
-  }
+function despiteModes({ path, facts, who, mount }: Case): string {
+  if ((facts.mode & STICKY) !== 0) return mendShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
   if (!isNfs(mount)) return `Something else than its modes denies it: getfacl ${quote(path)}; lsattr -d ${quote(path)}`;
-  const server = mount?.source.replace(/:\/.*$/, "");
-  return `Its server takes this user for another (all_squash) or counts its own groups (mountd --manage-gids): look there, on ${server}`;
+  const server = serverOf(mount);
+  // It takes the first group from here; Debian's servers look the others up for themselves.
+  if (letsGroupIn(facts) && who.uid !== facts.uid && who.gid !== facts.gid) {
+    const command = `sudo usermod -g ${groupName(facts.gid) ?? facts.gid} ${nameFor(who)}`;
+    return `Make it the first group, then start anew, for ${server} counts others as it knows them (manage-gids): ${command}`;
+  }
+  return `Export it without all_squash, on ${server}: it takes this user for another`;
 }
 
 /** What lies in it came with it: the same hands made it. The share itself may hold more than what is ours. */
@@ -138,11 +140,19 @@ function lettingIn({ path, facts, who, root, shareGid }: Case): string {
 }
 
 /** With the number that the group has on the share: over NFS only numbers count. */
-function joining(gid: number, { uid }: Account): string {
-  const user = userName(uid) ?? `"$(getent passwd ${uid} | cut -d: -f1)"`;
+function joining(gid: number, who: Account): string {
+  const user = nameFor(who);
   const group = groupName(gid);
   if (group !== null) return `sudo usermod -aG ${group} ${user}`;
   return `sudo groupadd -g ${gid} share-${gid} && sudo usermod -aG share-${gid} ${user}`;
+}
+
+function nameFor({ uid }: Account): string {
+  return userName(uid) ?? `"$(getent passwd ${uid} | cut -d: -f1)"`;
+}
+
+function serverOf(mount: Mount | null): string {
+  return mount?.source.replace(/:\/.*$/, "") ?? "the server";
 }
 
 function letsGroupIn({ gid, mode }: Facts): boolean {

@@ -4,6 +4,9 @@ import type { Finished } from "../../process/site.ts";
 /** Each is a machine of its own as far as NFS can tell; a command of this name runs what follows there. */
 export type Client = "c1" | "c2" | "c3";
 
+/** As root there, or as a user of /etc/passwd, with a strict umask. */
+export type Seat = Client | `${string}@${Client}`;
+
 export const NFS_SERVER = "10.9.0.1";
 /** On the second network, which tests do not cut. */
 export const ADDRESSES: Readonly<Record<Client | "server", string>> = {
@@ -13,24 +16,39 @@ export const ADDRESSES: Readonly<Record<Client | "server", string>> = {
   c3: "10.8.0.4",
 };
 
+export function clientOf(seat: Seat): Client {
+  const client = (["c1", "c2", "c3"] as const).find((each) => seat === each || seat.endsWith(`@${each}`));
+  if (client === undefined) throw new Error(`There is no client in "${seat}"`);
+  return client;
+}
+
+/** Null: root. */
+export function userOf(seat: Seat): string | null {
+  return seat.includes("@") ? seat.replace(/@.*/, "") : null;
+}
+
 /** Runs a command to its end, on a client or on the server. @throws Error with what it wrote when it fails */
-export async function run(where: Client | "server", ...command: readonly string[]): Promise<string> {
+export async function run(where: Seat | "server", ...command: readonly string[]): Promise<string> {
   const { status, stdout, stderr } = await finish(where, command);
   if (status === 0) return stdout;
   throw new Error(`On ${where}, "${command.join(" ")}" ended with ${status}:\n${stdout}${stderr}`);
 }
 
 /** Runs a command to its end. */
-export async function finish(where: Client | "server", command: readonly string[]): Promise<Finished> {
+export async function finish(where: Seat | "server", command: readonly string[]): Promise<Finished> {
   const child = spawn(where, command);
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   return { status: await child.exited, stdout, stderr };
 }
 
-export function spawn(where: Client | "server", command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  return Bun.spawn(where === "server" ? [...command] : [where, ...command], {
+export function spawn(where: Seat | "server", command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  return Bun.spawn(where === "server" ? [...command] : [clientOf(where), ...asUser(userOf(where), command)], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   });
+}
+
+function asUser(user: string | null, command: readonly string[]): readonly string[] {
+  return user === null ? command : ["su", "-s", "/bin/sh", user, "-c", 'umask 077; exec "$@"', "sh", ...command];
 }
