@@ -1,11 +1,9 @@
-// The server and the clients of the virtual machine, and running something on each. Imports types.
+// The server and the clients of the virtual machine, and running something on each. Imports types, ./seats.ts.
 import type { Finished } from "../../process/site.ts";
+import { asUser, clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Each is a machine of its own as far as NFS can tell; a command of this name runs what follows there. */
 export type Client = "c1" | "c2" | "c3";
-
-/** As root there, or as a user of /etc/passwd, with a strict umask. */
-export type Seat = Client | `${string}@${Client}`;
 
 export const NFS_SERVER = "10.9.0.1";
 /** On the second network, which tests do not cut. */
@@ -15,17 +13,6 @@ export const ADDRESSES: Readonly<Record<Client | "server", string>> = {
   c2: "10.8.0.3",
   c3: "10.8.0.4",
 };
-
-export function clientOf(seat: Seat): Client {
-  const client = (["c1", "c2", "c3"] as const).find((each) => seat === each || seat.endsWith(`@${each}`));
-  if (client === undefined) throw new Error(`There is no client in "${seat}"`);
-  return client;
-}
-
-/** Null: root. */
-export function userOf(seat: Seat): string | null {
-  return seat.includes("@") ? seat.replace(/@.*/, "") : null;
-}
 
 /** Runs a command to its end, on a client or on the server. @throws Error with what it wrote when it fails */
 export async function run(where: Seat | "server", ...command: readonly string[]): Promise<string> {
@@ -47,8 +34,4 @@ export function spawn(where: Seat | "server", command: readonly string[]): Bun.S
     stdout: "pipe",
     stderr: "pipe",
   });
-}
-
-function asUser(user: string | null, command: readonly string[]): readonly string[] {
-  return user === null ? command : ["su", "-s", "/bin/sh", user, "-c", 'umask 077; exec "$@"', "sh", ...command];
 }

@@ -4,8 +4,9 @@ import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs
 import { join } from "node:path";
 import { type Finished, HttpServer, Running } from "../../process/site.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
-import { ADDRESSES, type Client, clientOf, finish, NFS_SERVER, run, type Seat, spawn, userOf } from "./machines.ts";
+import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
 import type { Version } from "./scope.ts";
+import { clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Emulated processes take seconds to start; on a busy machine many. */
 const PATIENCE_MS = 60_000;
