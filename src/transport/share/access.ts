@@ -120,13 +120,13 @@ function hintFor(it: Case): string {
 function despiteModes({ path, facts, who, mount }: Case): string {
   if ((facts.mode & STICKY) !== 0) return mendShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
   if (!isNfs(mount)) return `Something else than its modes denies it: getfacl ${quote(path)}; lsattr -d ${quote(path)}`;
-  const server = serverOf(mount);
-  // It takes the first group from here; Debian's servers look the others up for themselves.
+  // Debian's servers do, by default.
   if (letsGroupIn(facts) && who.uid !== facts.uid && who.gid !== facts.gid) {
     const command = `sudo usermod -g ${groupName(facts.gid) ?? facts.gid} ${nameFor(who)}`;
-    return `Make it the first group, then start anew, for ${server} counts others as it knows them (manage-gids): ${command}`;
+    const why = "Its server looks up all groups but the first for itself (manage-gids)";
+    return `${why}. Make it the first, then start anew: ${command}`;
   }
-  return `Export it without all_squash, on ${server}: it takes this user for another`;
+  return `Export it without all_squash, on ${serverOf(mount)}: it takes this user for another`;
 }
 
 /** What lies in it came with it: the same hands made it. The share itself may hold more than what is ours. */
