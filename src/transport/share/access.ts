@@ -98,7 +98,9 @@ function isNfs(mount: Mount | null): boolean {
 function ofSquash({ facts, mount }: Case): string {
   const by = "in a unit by User=, by hand by sudo -u";
   if (!letsGroupIn(facts)) return `Run it as another user than root: ${by}`;
-  return `Run it as a user of group ${facts.gid}: ${by}; or give the export anongid=${facts.gid}, on ${serverOf(mount)}`;
+  // This machine remembers what root may do there for as long as the folder stays as it is.
+  const exported = `give the export anongid=${facts.gid}, on ${serverOf(mount)}, and mount it anew`;
+  return `Run it as a user of group ${facts.gid}: ${by}; or ${exported}`;
 }
 
 function hintFor(it: Case): string {
@@ -126,7 +128,8 @@ function despiteModes({ path, facts, who, mount }: Case): string {
     const why = "Its server looks up all groups but the first for itself (manage-gids)";
     return `${why}. Make it the first, then start anew: ${command}`;
   }
-  return `Export it without all_squash, on ${serverOf(mount)}: it takes this user for another`;
+  // Right after a change this machine may go by what its server said before.
+  return `When it lasts over a minute: export it without all_squash, on ${serverOf(mount)}, which takes this user for another`;
 }
 
 /** What lies in it came with it: the same hands made it. The share itself may hold more than what is ours. */
