@@ -109,7 +109,7 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s with root_squash", (
     );
     const seen = await doctor(site, "c3");
     expect([...new Set(seen.failed.map(({ hint }) => hint))]).toEqual([squashed.hint]);
-    await expect(site.oldBackend("c3", "list")).rejects.toThrow("EACCES");
+    expect(await site.oldBackend("c3", "list").catch((error: unknown) => String(error))).toContain("EACCES");
     await site.export(`root_squash,anongid=${GROUP}`);
     await site.unmount("c3");
     await site.mount("c3", "lookupcache=pos");
