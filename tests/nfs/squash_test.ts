@@ -7,7 +7,7 @@ import type { Check } from "../../src/check.ts";
 import { type Finished, type Running, until } from "../process/site.ts";
 import { tell } from "./guest/figures.ts";
 import { type Client, NFS_SERVER, run } from "./guest/machines.ts";
-import { FULL, VERSIONS, type Version } from "./guest/scope.ts";
+import { VERSIONS, type Version } from "./guest/scope.ts";
 import { NfsSite } from "./guest/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000] };
@@ -69,7 +69,8 @@ async function doctor(site: NfsSite, client: Client): Promise<{ checks: readonly
   return { checks, failed: checks.filter(({ result }) => result === "failed") };
 }
 
-describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
+// One version: the accounts of c3 can be changed once, and who may do what is the server's to say in either.
+describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
   test.concurrent("a closed share is opened to a group by what is said, and root stays out until its export lets it in", async () => {
     const { site, ollama } = await openSite("group", version, [0, 0], 0o750);
     await using _ = site;
