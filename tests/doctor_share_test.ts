@@ -150,7 +150,7 @@ describe("folders", () => {
     const { result, message, hint } = named(checks, "inbox", "gpu-1");
     expect(result).toBe("warning");
     expect(message).toMatch(/^Others cannot use it: owned by \d+:\d+, mode 0755; its parent is owned by .* 0775$/);
-    expect(hint).toMatch(/^sudo chgrp \d+ \S+gpu-1 && sudo chmod 2775 \S+gpu-1$/);
+    expect(hint).toMatch(/^Give it what its parent has: sudo chgrp \d+ \S+gpu-1 && sudo chmod 2775 \S+gpu-1$/);
     expect(checks.some(({ subject }) => subject === "gpu-2")).toBe(false);
   });
 

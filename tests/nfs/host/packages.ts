@@ -4,7 +4,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Of the machine itself; the libraries that they need are found by their dependencies. */
-const PACKAGES = ["busybox-static", "iproute2", "netbase", "nfs-common", "nfs-kernel-server", "rpcbind"];
+const PACKAGES = ["busybox-static", "iproute2", "netbase", "nfs-common", "nfs-kernel-server", "passwd", "rpcbind"];
 /** Its newest version depends on one kernel, the one that is meant. */
 const KERNEL = "linux-image-cloud-amd64";
 /** Commands of this machine, and which package has each. */
