@@ -191,7 +191,10 @@ function suite(open: () => Promise<Subject>): void {
     site.reopen();
     site.jobs.start();
     site.registry.setSpeed(model, 20 * MB);
-    expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
+    // The second time that the bytes are wrong ends a job: it was once. A busy machine may stall it besides.
+    const ended = await site.ended(job);
+    expect([ended.state, ended.error]).toEqual(["succeeded", null]);
+    expect(ended.retries).toBeGreaterThan(0);
     expect([...site.notes].join("\n")).toContain("digest mismatch");
     expect((await site.ollama.listModels()).map((each) => each.name)).toContain(name);
     for (const digest of site.registry.digests(model)) {
