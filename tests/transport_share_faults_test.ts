@@ -248,12 +248,16 @@ describe("a network share whose server hangs", () => {
   test("takes a command back whose publishing was given up on, and says that its outcome is not known", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();
+    let isHung = false;
     const removed: string[] = [];
     const { transport, root } = await openFaulty(
       "network",
       {
         rename: async (from, to) => {
-          if (to.endsWith("pull-1.json")) await hang.promise;
+          if (to.endsWith("pull-1.json")) {
+            isHung = true;
+            await hang.promise;
+          }
           await localPrimitives.rename(from, to);
         },
         unlink: async (path) => {
@@ -267,6 +271,8 @@ describe("a network share whose server hangs", () => {
     const sending = failure(transport.send(GPU, "pull-1", "{}", DURABLE)).finally(() => {
       isOver = true;
     });
+    // The disk takes its time for what is durable: that is before it.
+    await until(() => isHung);
     await passes(clock, 500, () => isOver);
     const { code, message } = await sending;
     expect([code, message]).toEqual([
@@ -283,8 +289,8 @@ describe("a network share whose server hangs", () => {
     let isBroken = true;
     const { transport, root } = await openFaulty("network", {
       fsync: async (file) => {
-        if (isBroken && (await localPrimitives.fstat(file)).kind === "folder") throw systemError("EIO");
-        await localPrimitives.fsync(file);
+        if (isBroken && (await poolPrimitives.fstat(file)).kind === "folder") throw systemError("EIO");
+        await poolPrimitives.fsync(file);
       },
     });
     await expectCode(transport.send(GPU, "pull-1", "{}", DURABLE), "unavailable");
