@@ -24,6 +24,10 @@ export interface Subject {
   /** How long a pull may make no progress; and how long a test may take. */
   readonly stallMs: number;
   readonly limitMs: number;
+  /** All bytes that it took of layers, those that it took twice counted twice; null: it does not tell. */
+  readonly takenBytes: () => number | null;
+  /** How much more than needed `fetchedBytes()` may be, as a share. */
+  readonly excess: number;
   close(): Promise<void>;
 }
 
@@ -35,13 +39,16 @@ export async function simulatedSubject(): Promise<Subject> {
     await simulation.stop();
     rmSync(modelsDir, { recursive: true, force: true });
   };
-  return { url: simulation.url, modelsDir, clock: hurriedClock(4), stallMs: 1000, limitMs: 15_000, close };
+  const counting = { takenBytes: () => simulation.downloads.fetchedBytes, excess: 0.001 };
+  return { url: simulation.url, modelsDir, clock: hurriedClock(4), stallMs: 1000, limitMs: 15_000, ...counting, close };
 }
 
 export async function realSubject(url: string): Promise<Subject> {
   const modelsDir = process.env["OLLAMA_TEST_MODELS"] ?? "";
   const close = async (): Promise<void> => await Promise.resolve();
-  return await Promise.resolve({ url, modelsDir, clock: systemClock, stallMs: 10_000, limitMs: 240_000, close });
+  const counting = { takenBytes: () => null, excess: 0.1 };
+  const timing = { clock: systemClock, stallMs: 10_000, limitMs: 240_000 };
+  return await Promise.resolve({ url, modelsDir, ...timing, ...counting, close });
 }
 
 export class PullSite {
@@ -94,6 +101,14 @@ export class PullSite {
 
   async reaches(job: Job, bytes: number): Promise<void> {
     await until(() => this.job(job.id).completed_bytes >= bytes, this.subject.limitMs);
+  }
+
+  /**
+   * Bytes that Ollama fetched of a model. Where it does not tell: what the registry sent, with what was on its way whenever
+   * a connection closed, which is more the busier the machine is.
+   */
+  fetchedBytes(model: string): number {
+    return this.subject.takenBytes() ?? this.registry.served(model).bytes;
   }
 
   async close(): Promise<void> {
