@@ -45,7 +45,12 @@ async function release(targets: readonly (Target | undefined)[]): Promise<void> 
     rows.push([name, "", "", await sha256(name)]);
   }
   await Bun.write(join(DIST, "SHA256SUMS"), rows.map(([name, , , sum]) => `${sum}  ${name}\n`).join(""));
-  const shown = rows.map(([name, size, time, sum]) => [`dist/${name}`, size ?? "", time ?? "", `${sum?.slice(0, 12)}…`]);
+  const shown = rows.map(([name, size, time, sum]) => [
+    `dist/${name}`,
+    size ?? "",
+    time ?? "",
+    `${sum?.slice(0, 12)}…`,
+  ]);
   process.stdout.write(formatTable(COLUMNS, shown, Number.POSITIVE_INFINITY));
 }
 
