@@ -2,8 +2,8 @@
 // cgroup, scope, the waiting of the process tests.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { endCgroup } from "./host/cgroup.ts";
 import { type Finished, until } from "../process/site.ts";
+import { endCgroup } from "./host/cgroup.ts";
 import { ground } from "./scope.ts";
 
 const BOOT = join(import.meta.dir, "host/boot");

@@ -1,6 +1,6 @@
 // What the boxes install: release folders of two versions with the real binaries, and of broken ones. Imports Node, Bun,
 // scripts/binaries.
-import { chmod, cp, link, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { chmod, cp, link, mkdir, mkdtemp, realpath, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BINARIES, cachedBinary, ROOT } from "../../../scripts/binaries.ts";
@@ -12,11 +12,11 @@ import { NEW_VERSION } from "../scope.ts";
  */
 const BROKEN: Readonly<Record<string, string>> = {
   /** Ends at once. */
-  "exits": "exit 70",
+  exits: "exit 70",
   /** Runs and never says that it is ready. */
-  "silent": "exec sleep 1000000",
+  silent: "exec sleep 1000000",
   /** Works, and is another version than it says. */
-  "liar": "exec /srv/old/gpu-agent \"$@\"",
+  liar: 'exec /srv/old/gpu-agent "$@"',
 };
 
 /**
@@ -69,10 +69,17 @@ async function otherVersion(): Promise<BinaryOf> {
     await symlink(join(ROOT, "node_modules"), join(copy, "node_modules"));
     const description: object = await Bun.file(join(ROOT, "package.json")).json();
     await Bun.write(join(copy, "package.json"), JSON.stringify({ ...description, version: NEW_VERSION }));
-    const program = 'const { cachedBinary } = await import("./scripts/binaries.ts"); ' +
+    const program =
+      'const { cachedBinary } = await import("./scripts/binaries.ts"); ' +
       "for (const name of process.argv.slice(1)) console.log(await cachedBinary(name));";
     const names = BINARIES.map(({ name }) => name);
-    const paths = (await run([process.execPath, "-e", program, ...names], { cwd: copy })).trim().split("\n");
+    const printed = await run([process.execPath, "-e", program, ...names], { cwd: copy });
+    const paths = await Promise.all(
+      printed
+        .trim()
+        .split("\n")
+        .map(async (path) => await realpath(path)),
+    );
     return async (name) => paths[names.indexOf(name)] ?? "";
   } finally {
     await rm(copy, { recursive: true, force: true });

@@ -10,8 +10,17 @@ const PACKAGES = ["systemd", "systemd-sysv", "dbus", "procps", "sudo", "python3"
 /** Of no use here, and large. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"];
 const GUEST = join(import.meta.dir, "../guest");
+const OLLAMA = "ollama.service";
+/** They start when they like, and would change files beside the tests. */
+const IDLE_TIMERS = [
+  "apt-daily.timer",
+  "apt-daily-upgrade.timer",
+  "dpkg-db-backup.timer",
+  "e2scrub_all.timer",
+  "fstrim.timer",
+];
 /** What lies under /export is the share: seen under /mnt/shared through a daemon that can be stopped. */
-const FSTAB = "/export /mnt/shared fuse.bindfs allow_other,_netdev,nofail 0 0\n";
+const FSTAB = "/export /mnt/shared fuse.bindfs allow_other,_netdev 0 0\n";
 
 /**
  * @param cache where it is kept; those of other packages or sources are removed
@@ -37,8 +46,7 @@ export async function debianRoot(cache: string): Promise<string> {
 
 async function digest(): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha256");
-  const guest = (await readdir(GUEST)).toSorted().map((name) => join(GUEST, name));
-  for (const source of [...guest, import.meta.path]) hasher.update(await Bun.file(source).arrayBuffer());
+  for (const source of [join(GUEST, OLLAMA), import.meta.path]) hasher.update(await Bun.file(source).arrayBuffer());
   return hasher.digest("hex").slice(0, 16);
 }
 
@@ -64,6 +72,7 @@ async function furnish(root: string): Promise<void> {
   await Bun.write(join(root, "etc/hosts"), "127.0.0.1 localhost gpu-1\n");
   await Bun.write(join(root, "etc/fstab"), FSTAB);
   const units = join(root, "etc/systemd/system");
-  await cp(join(GUEST, "ollama.service"), join(units, "ollama.service"));
-  await symlink("../ollama.service", join(units, "multi-user.target.wants/ollama.service"));
+  await cp(join(GUEST, OLLAMA), join(units, OLLAMA));
+  for (const timer of IDLE_TIMERS) await symlink("/dev/null", join(units, timer));
+  await symlink(`../${OLLAMA}`, join(units, "multi-user.target.wants", OLLAMA));
 }
