@@ -25,7 +25,9 @@ test(
   "under the unit the agent lists, pulls, deletes, examines itself and sees the GPUs, and opens no other device",
   onBox(async (box) => {
     // All nodes are there for everybody, so that the unit alone keeps one closed. 195 is NVIDIA's number.
-    await box.run("mknod /dev/nvidia0 c 195 0 && chmod 666 /dev/nvidia0 /dev/fuse && cp /srv/guest/nvidia-smi /usr/bin");
+    await box.run(
+      "mknod /dev/nvidia0 c 195 0 && chmod 666 /dev/nvidia0 /dev/fuse && cp /srv/guest/nvidia-smi /usr/bin",
+    );
     await installed(box, "old");
     await settings(box, "GPU_COURIER_PREFLIGHT=off");
     await box.run(`systemctl restart ${AGENT_UNIT}`);

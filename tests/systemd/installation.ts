@@ -38,8 +38,20 @@ export async function agentState(box: Box, agent = "gpu-1"): Promise<Record<stri
   return status === 0 ? JSON.parse(stdout) : undefined;
 }
 
-/** Places that change by themselves: logs, and the share, which is no part of the box. */
-const LEFT_OUT = ["/export", "/var/log", "/var/lib/systemd", "/var/lib/ollama", "/var/tmp", "/root", "/etc/machine-id"];
+/** Places that change by themselves: logs, the share, which is no part of the box, and what useradd had before. */
+const LEFT_OUT = [
+  "/etc/passwd-",
+  "/etc/group-",
+  "/etc/shadow-",
+  "/etc/gshadow-",
+  "/export",
+  "/var/log",
+  "/var/lib/systemd",
+  "/var/lib/ollama",
+  "/var/tmp",
+  "/root",
+  "/etc/machine-id",
+];
 
 /**
  * Every file of the box, one a line: kind, mode, owner, size, target of a link, path; with hashes of the content.

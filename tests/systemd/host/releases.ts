@@ -55,8 +55,9 @@ async function variant(dir: string, name: string, agent: string): Promise<void> 
   await chmod(join(to, "gpu-agent"), 0o755);
 }
 
+/** Over all files of a release, install.sh and those that it installs. */
 async function sums(folder: string): Promise<void> {
-  const names = BINARIES.map(({ name }) => name);
+  const names = [...new Bun.Glob("**").scanSync({ cwd: folder })].filter((name) => name !== "SHA256SUMS").toSorted();
   await Bun.write(join(folder, "SHA256SUMS"), await run(["sha256sum", ...names], { cwd: folder }));
 }
 
