@@ -214,7 +214,7 @@ describe("statusLine()", () => {
 
   test.each([
     [{}, "gpu-1 on nfs4 at /mnt/shared, Ollama 0.32.15, no jobs running"],
-    [{ jobs: [job("running"), job("succeeded")] }, "gpu-1 on nfs4 at /mnt/shared, Ollama 0.32.15, 1 job running"],
+    [{ jobs: [job("running")] }, "gpu-1 on nfs4 at /mnt/shared, Ollama 0.32.15, 1 job running"],
     [
       { jobs: [job("verifying"), job("running"), job("queued")] },
       "gpu-1 on nfs4 at /mnt/shared, Ollama 0.32.15, 2 jobs running, 1 queued",

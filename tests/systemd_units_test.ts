@@ -19,8 +19,12 @@ const TOUCHING = [
   "WorkingDirectory",
 ];
 
-describe.each(["gpu-command-service", "gpu-courier-server"])("%s.service", async (name) => {
-  const text = await Bun.file(`${import.meta.dir}/../systemd/${name}.service`).text();
+const NAMES = ["gpu-command-service", "gpu-courier-server"];
+const read = async (name: string): Promise<string> =>
+  await Bun.file(`${import.meta.dir}/../systemd/${name}.service`).text();
+const UNITS = await Promise.all(NAMES.map(async (name) => [name, await read(name)] as const));
+
+describe.each(UNITS)("%s.service", (_, text) => {
   const directives = [...text.matchAll(/^([A-Za-z]+)=(.*)$/gm)].map(
     ([, key = "", value = ""]) => [key, value] as const,
   );
