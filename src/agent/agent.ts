@@ -326,7 +326,7 @@ export class Agent {
     if (this.#phase === "running" && reason !== null) service.status(`waiting for the share: ${reason}`);
     else if (!this.#ready) service.status("looking at the share");
     else {
-      const parts = { ...this.#condition(), ollama: this.#monitor.health, jobs: this.#jobs.list() };
+      const parts = { ...this.#condition(), ollama: this.#monitor.health, jobs: this.#jobs.active() };
       service.status(statusLine(identity.agent, transport.description, parts));
     }
   }

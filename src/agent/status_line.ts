@@ -1,7 +1,10 @@
 // How the agent is, in the one line that `systemctl status` shows. Imports protocol.
-import { isEnded, type Job, type State } from "../protocol.ts";
+import type { Job, State } from "../protocol.ts";
 
-/** `gpu-1 on nfs4 at /mnt/shared, Ollama 0.32.15, 1 job running` */
+/**
+ * `gpu-1 on nfs4 at /mnt/shared, Ollama 0.32.15, 1 job running`
+ * @param jobs queued or under way
+ */
 export function statusLine(
   agent: string,
   transport: string,
@@ -23,9 +26,8 @@ function ollamaIs({ reachable, version, error }: State["ollama"]): string {
 }
 
 function jobsAre(jobs: readonly Job[]): string {
-  const active = jobs.filter((job) => !isEnded(job));
-  const queued = active.filter(({ state }) => state === "queued").length;
-  const running = active.length - queued;
+  const queued = jobs.filter(({ state }) => state === "queued").length;
+  const running = jobs.length - queued;
   const counts = `${running === 0 ? "no" : running} ${running === 1 ? "job" : "jobs"} running`;
   return queued === 0 ? counts : `${counts}, ${queued} queued`;
 }
