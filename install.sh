@@ -646,7 +646,7 @@ install_unit() {
     say "  ($unit had been edited: make the same changes with systemctl edit $unit)"
   fi
   put_file "$temp/unit" "$UNITS/$unit" 644
-  if [ -z "$opt_dry_run" ]; then
+  if [ -z "$opt_dry_run" ] && [ "$(remembered unit)" != "$(sum_of "$temp/unit")" ]; then
     if [ -f "$keep/made" ]; then sed -i '/^unit /d' "$keep/made"; fi
     remember "unit $(sum_of "$temp/unit")"
   fi
@@ -699,7 +699,9 @@ runs_older() {
 
 # Somebody told it to stop meanwhile: that is no failure of what was installed.
 was_stopped() {
-  [ "$(property ActiveState)" = inactive ] && [ "$(property Result)" = success ] && [ "$(property Job)" = 0 ] || return 1
+  [ "$(property ActiveState)" = inactive ] && [ "$(property Result)" = success ] || return 1
+  # Without a job under way it is empty, of some versions 0.
+  case $(property Job) in '' | 0) ;; *) return 1 ;; esac
   say "$unit was stopped by somebody meanwhile, and stays so: sudo systemctl start $unit"
 }
 
