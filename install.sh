@@ -583,7 +583,7 @@ install_service() {
 announce() {
   what="$program $version (${variant:-built here})"
   if [ "$opt_role" = agent ]; then what="$what as $name"; fi
-  say "$what, share $share${kind:+ ($kind)}: checksums are right"
+  say "$what on $share${kind:+ ($kind)}, its checksums verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
 }
 
@@ -742,7 +742,9 @@ runs_older() {
 
 # Somebody told it to stop meanwhile: that is no failure of what was installed.
 was_stopped() {
-  [ "$(property ActiveState)" = inactive ] && [ "$(property Result)" = success ] && [ "$(property Job)" = 0 ] || return 1
+  [ "$(property ActiveState)" = inactive ] && [ "$(property Result)" = success ] || return 1
+  # Without a job under way it is empty, of some versions 0.
+  case $(property Job) in '' | 0) ;; *) return 1 ;; esac
   say "$unit was stopped by somebody meanwhile, and stays so: sudo systemctl start $unit"
 }
 
@@ -833,8 +835,8 @@ say_what_next() {
     say "  trouble?   gpuctl doctor --share $share"
     [ -z "$old_unit" ] || say "  back       sudo $0 --uninstall --restore"
   else
-    say "  a token    sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
-    say "             every request needs one; without any it listens on this machine alone"
+    say "Every request needs a token, and it listens on this machine alone while there is none. To make one:"
+    say "  sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
   fi
 }
 

@@ -17,6 +17,7 @@ import { examine, printChecks, type Report } from "./doctor.ts";
 import { ERROR_CODES } from "./errors.ts";
 import { ExitStatus, runCommandLine } from "./exit.ts";
 import { type Log, openLog, silentLog } from "./log.ts";
+import { openServiceManager, type ServiceManager } from "./service_manager.ts";
 import { openTransport } from "./transport/open.ts";
 
 /** What the agent is made of, put into something else's hands on its way: a test's. */
@@ -115,11 +116,13 @@ Examples:
 async function run(options: Options, around: Around): Promise<void> {
   const log = openLog(options.logLevel, options.logFormat);
   const stopping = stopSignal();
+  const service = openServiceManager(log);
+  stopping.addEventListener("abort", () => service.stopping());
   const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
   const ledger = new Ledger(stateDir, { isFirst: !openStateDir(stateDir) });
   try {
     const identity = readIdentity(options.name, stateDir);
-    await new Agent(around({ ...parts(options, stateDir, log), identity, ledger })).run(stopping);
+    await new Agent(around({ ...parts(options, stateDir, { log, service }), identity, ledger })).run(stopping);
   } finally {
     ledger.close();
   }
@@ -182,7 +185,7 @@ function readIdentity(name: string | undefined, stateDir: string): Identity {
   return { agent: agentName(name), instance: readInstance(stateDir), host: hostname(), startedAt };
 }
 
-function parts(options: Options, stateDir: string, log: Log) {
+function parts(options: Options, stateDir: string, { log, service }: { log: Log; service: ServiceManager }) {
   const { share, init, watch, insecureRegistry = [] } = options;
   return {
     agentVersion: VERSION,
@@ -207,6 +210,7 @@ function parts(options: Options, stateDir: string, log: Log) {
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,
     modelsDir: modelsDir(options),
+    service,
     clock: systemClock,
     log,
   };

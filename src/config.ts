@@ -2,6 +2,7 @@
 // Flags win, then the environment (`--x-y` is GPU_COURIER_X_Y), then the default.
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import manifest from "../package.json" with { type: "json" };
+import { writeError } from "./journal.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 
 export const VERSION: string = manifest.version;
@@ -59,6 +60,7 @@ export function faceCommand(name: string, description: string) {
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .addOption(flag("--share <dir>", "the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
+    .configureOutput({ writeErr: writeError })
     .exitOverride()
     .showHelpAfterError("(--help tells what there is)");
 }

@@ -1,6 +1,7 @@
-// How a face ends: what a failure prints, and the exit status. Imports commander's errors and ours.
+// How a face ends: what a failure prints, and the exit status. Imports commander's errors, ours, the journal.
 import { CommanderError } from "@commander-js/extra-typings";
 import { asCourierError, ERROR_CODES } from "./errors.ts";
+import { writeError } from "./journal.ts";
 
 export interface Failing {
   /** Under `--json` an error is one JSON document. */
@@ -43,8 +44,4 @@ export class ExitStatus extends Error {
     super(`exit status ${status}`);
     this.status = status;
   }
-}
-
-function writeError(text: string): void {
-  process.stderr.write(text);
 }

@@ -1,5 +1,7 @@
-// Logging for the three faces: one line per event on stderr, text for people or JSON for collectors. Imports pino.
+// Logging for the three faces: one line per event on stderr, text for people or JSON for collectors.
+// Imports pino and the journal.
 import { pino } from "pino";
+import { isStderrJournal, withPriority } from "./journal.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
@@ -17,15 +19,22 @@ export interface Log {
 export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
 /**
- * Opens the process's log on stderr.
+ * Opens the process's log on stderr. Where that is the journal's, each line carries its priority, and text lines leave
+ * their time to it.
  * @param write receives whole lines; for tests
  */
 export function openLog(
   level: LogLevel,
   format: LogFormat,
   write: (line: string) => void = (line) => void process.stderr.write(line),
+  isJournal: boolean = isStderrJournal(),
 ): Log {
-  const destination = { write: format === "json" ? write : (line: string) => write(textLine(line)) };
+  const formed = (line: string): string => {
+    if (format === "json" && !isJournal) return line;
+    const { time, ...entry } = JSON.parse(line);
+    if (!isJournal) return `${time} ${textLine(entry)}`;
+    return withPriority(entry.level, format === "json" ? line : textLine(entry));
+  };
   return pino(
     {
       level,
@@ -34,16 +43,14 @@ export function openLog(
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    destination,
+    { write: (line: string) => write(formed(line)) },
   );
 }
 
-/** One JSON line of pino as `2026-01-02T03:04:05.678Z info  message key=value`. */
-function textLine(line: string): string {
-  const entry: Record<string, unknown> = JSON.parse(line);
-  const { time, level, msg, ...fields } = entry;
+/** One entry of pino as `info  message key=value`. */
+function textLine({ level, msg, ...fields }: Readonly<Record<string, unknown>>): string {
   const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${textValue(value)}`);
-  return `${oneLine(`${String(time)} ${String(level).padEnd(5)} ${String(msg)}${rest.join("")}`)}\n`;
+  return `${oneLine(`${String(level).padEnd(5)} ${String(msg)}${rest.join("")}`)}\n`;
 }
 
 /** What is logged may quote what came over the share, such as a host name: no control character of it reaches a terminal. */

@@ -20,6 +20,7 @@ export class Outage {
   readonly #places = new Set<string>();
   /** What was told since it began, digits aside: `share stalled for 12 s` is no news after 2 s. */
   readonly #told = new Set<string>();
+  #reason: string | null = null;
   #startedAtMs = 0;
   #reminders = 0;
 
@@ -27,10 +28,16 @@ export class Outage {
     this.#options = options;
   }
 
+  /** Why it cannot be used, as it was last found; null while it can. */
+  get reason(): string | null {
+    return this.#places.size === 0 ? null : this.#reason;
+  }
+
   /** @param place where it was found: each ends it for itself */
   failed(place: string, error: unknown): void {
     const { clock, log, subject } = this.#options;
     const { message, hint } = asCourierError(error);
+    this.#reason = message;
     const reason = message.replaceAll(/\d+/g, "0");
     const nowMs = clock.monotonic();
     if (this.#places.size === 0) {

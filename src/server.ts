@@ -12,6 +12,7 @@ import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store.ts";
 import { addToken, listTokens, revokeToken } from "./server/token_commands.ts";
 import { Role } from "./server/tokens.ts";
+import { openServiceManager } from "./service_manager.ts";
 import { openTransport } from "./transport/open.ts";
 
 const SERVICE = "gpu-server";
@@ -98,7 +99,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       defaultAgent: options.defaultAgent,
       catalog,
     };
-    await runServer(settings, { transport, database, log, stop: stop.signal });
+    await runServer(settings, { transport, database, service: openServiceManager(log), log, stop: stop.signal });
   } finally {
     stop.forget();
     database.close();

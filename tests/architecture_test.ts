@@ -21,29 +21,37 @@ const COURIER = ["src/courier.ts", "src/courier/*.ts"];
  * protocol errors clock log ← transport ← drivers ← courier, agent/ ← faces. A new file without a row fails.
  */
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
-  { files: "src/{errors,clock,log,protocol,format}.ts", may: [] },
+  { files: "src/{errors,clock,journal,protocol,format}.ts", may: [] },
+  { files: "src/log.ts", may: ["src/journal.ts"] },
   { files: "src/model_name.ts", may: ["src/errors.ts"] },
   { files: "src/outage.ts", may: ["src/{clock,errors,log}.ts"] },
   { files: "src/check.ts", may: ["src/{clock,errors,format}.ts"] },
   { files: "src/transport.ts", may: ["src/check.ts"] },
-  { files: "src/config.ts", may: ["package.json", "src/log.ts"] },
-  { files: "src/exit.ts", may: ["src/errors.ts"] },
+  { files: "src/config.ts", may: ["package.json", "src/{journal,log}.ts"] },
+  { files: "src/exit.ts", may: ["src/{errors,journal}.ts"] },
+  { files: "src/service_manager.ts", may: ["src/log.ts"] },
   { files: "src/transport/retention.ts", may: SEAM },
   { files: "src/transport/memory.ts", may: [...SEAM, "src/transport/retention.ts"] },
   { files: "src/transport/share/*.ts", may: [...SEAM, "src/transport/retention.ts", "src/transport/share/*.ts"] },
   { files: "src/transport/open.ts", may: [...SEAM, "src/transport/share/*.ts"] },
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
   { files: "src/courier/*.ts", may: [...SEAM, "src/courier/*.ts"] },
-  { files: "src/agent/*.ts", may: [...SEAM, "src/agent/*.ts"] },
+  { files: "src/agent/*.ts", may: [...SEAM, "src/service_manager.ts", "src/agent/*.ts"] },
   { files: "src/doctor.ts", may: [...SEAM, ...COURIER] },
-  { files: "src/server/*.{ts,json}", may: [...SEAM, ...COURIER, "src/{config,exit}.ts", "src/server/*.{ts,json}"] },
+  {
+    files: "src/server/*.{ts,json}",
+    may: [...SEAM, ...COURIER, "src/{config,exit,service_manager}.ts", "src/server/*.{ts,json}"],
+  },
   { files: "src/client/process_io.ts", may: [...SEAM, "src/client/io.ts", "src/transport/open.ts"] },
   { files: "src/client/*.ts", may: [...SEAM, ...COURIER, "src/{config,exit,doctor}.ts", "src/client/*.ts"] },
   {
     files: "src/agent.ts",
-    may: [...SEAM, "src/{config,exit,doctor,courier}.ts", "src/transport/open.ts", "src/agent/*.ts"],
+    may: [...SEAM, "src/{config,exit,doctor,courier,service_manager}.ts", "src/transport/open.ts", "src/agent/*.ts"],
   },
-  { files: "src/server.ts", may: [...SEAM, "src/{config,exit}.ts", "src/transport/open.ts", "src/server/*.ts"] },
+  {
+    files: "src/server.ts",
+    may: [...SEAM, "src/{config,exit,service_manager}.ts", "src/transport/open.ts", "src/server/*.ts"],
+  },
   { files: "src/client.ts", may: [...SEAM, "src/{config,exit}.ts", "src/client/*.ts"] },
 ];
 
@@ -57,11 +65,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "cli-table3": ["src/client/table.ts"],
   hono: ["src/server/*.ts"],
   "@hono/zod-openapi": ["src/server/*.ts"],
-  "bun:ffi": ["src/transport/share/file_pool.ts"],
+  "bun:ffi": ["src/service_manager.ts", "src/transport/share/file_pool.ts"],
   "bun:sqlite": ["src/agent/ledger{,_check}.ts", "src/server/*.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/*.ts",
+    "src/journal.ts",
     "src/agent/{models_folder,identity,examine,ledger,pulled_blobs}.ts",
     "src/server/{store,catalog}.ts",
   ],

@@ -20,6 +20,7 @@ import { isoTime } from "../src/clock.ts";
 import { Courier } from "../src/courier.ts";
 import { silentLog } from "../src/log.ts";
 import { Response, State } from "../src/protocol.ts";
+import { noServiceManager } from "../src/service_manager.ts";
 import { openTransport } from "../src/transport/open.ts";
 import { PULL_OPTIONS, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { OffsetClock } from "./support/offset_clock.ts";
@@ -63,6 +64,7 @@ class ClockSite {
       changeTtlMs: 24 * HOUR_MS,
       modelsDir: undefined,
       ...PULL_OPTIONS,
+      service: noServiceManager,
       clock,
       log: silentLog,
     });

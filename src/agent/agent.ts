@@ -1,11 +1,12 @@
 // The agent as a whole: puts its parts together, keeps them going, drains them.
-// Imports agent/*, the seam, clock, errors, outage.
+// Imports agent/*, the seam, clock, errors, outage, service manager.
 import type { Clock } from "../clock.ts";
 import { asCourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
 import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
+import type { ServiceManager } from "../service_manager.ts";
 import type { StateRecord, SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
 import type { AcceptedCommand } from "./commands.ts";
@@ -19,9 +20,11 @@ import { OllamaMonitor } from "./ollama_monitor.ts";
 import { Preflight } from "./preflight.ts";
 import { Protection } from "./protection.ts";
 import { PulledBlobs } from "./pulled_blobs.ts";
+import { Pulse } from "./pulse.ts";
 import type { Registry } from "./registry.ts";
 import { type Candidate, SharedInboxElection } from "./shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./state.ts";
+import { statusLine } from "./status_line.ts";
 import { sweepAtTimes } from "./sweeping.ts";
 import { type Result, runVerb } from "./verbs.ts";
 import { Worker } from "./worker.ts";
@@ -48,6 +51,8 @@ export interface AgentOptions {
   /** How many pulls run at a time, and how long one is tried without a new byte. */
   readonly maxPulls: number;
   readonly pullPatienceMs: number;
+  /** Told when the agent is ready, how it is, and that it comes round. */
+  readonly service: ServiceManager;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -55,6 +60,8 @@ export interface AgentOptions {
 /** Commands under way get so long to finish when the agent is told to stop; systemd's own patience is longer. */
 const DRAIN_MS = 8000;
 const RETRY_MS = 1000;
+/** Whoever starts the service waits no longer for the first look at the share. */
+const FIRST_LOOK_MS = 10_000;
 const LOOPS_END_MS = 500;
 /** A ledger that could not be written is tried again so often. */
 const LEDGER_MS = 5000;
@@ -72,6 +79,7 @@ export class Agent {
   readonly #intake: Intake;
   readonly #state: StatePublisher;
   readonly #election: SharedInboxElection;
+  readonly #pulse: Pulse<"state" | "Ollama" | "ledger">;
   #phase: Exclude<AgentStatus, "degraded"> = "running";
   /** Another agent has this name: who, in words. */
   #namesake: string | null = null;
@@ -84,17 +92,25 @@ export class Agent {
     this.#options = options;
     this.#outage = new Outage({ clock, log, subject: "The share" });
     this.#box = new Box(options.modelsDir);
+    this.#pulse = new Pulse(["state", "Ollama", "ledger"], () => options.service.alive());
     this.#state = new StatePublisher({
       ...options,
       outage: this.#outage,
       parts: () => this.#parts(),
       look: async () => await this.#look(),
       conflict: (host) => this.#conflict(host),
+      cameRound: () => {
+        this.#tellStatus();
+        this.#pulse.cameRound("state");
+      },
     });
     const changed = (what: "state" | "progress" = "state"): void => {
-      if (this.#ready) this.#state.changed(what);
+      if (!this.#ready) return;
+      this.#state.changed(what);
+      if (what === "state") this.#tellStatus();
     };
-    this.#monitor = new OllamaMonitor({ ollama, clock, log, changed });
+    const looked = (): void => this.#pulse.cameRound("Ollama");
+    this.#monitor = new OllamaMonitor({ ollama, clock, log, changed, looked });
     const pulled = async (model: string): Promise<number | null> => {
       await this.#monitor.refresh();
       return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
@@ -126,7 +142,9 @@ export class Agent {
    * @throws CourierError `conflict` when another box has this name
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { transport, identity, ledger, clock, log } = this.#options;
+    const { transport, identity, ledger, service, clock, log } = this.#options;
+    void clock.sleep(FIRST_LOOK_MS, signal).then(() => !signal.aborted && service.ready());
+    this.#tellStatus();
     if (!(await this.#connect(signal))) return;
     // By the clock that its entries are noted by: the box's may have been wrong then, or be so now.
     ledger.sweep(transport.now());
@@ -137,6 +155,8 @@ export class Agent {
     if (signal.aborted) return;
     await this.#state.publish();
     this.#ready = true;
+    this.#tellStatus();
+    service.ready();
     log.info({ agent: identity.agent, transport: transport.description }, "Ready");
     const loops = [
       this.#state.run(signal),
@@ -176,11 +196,13 @@ export class Agent {
   async #drain(): Promise<void> {
     const { transport, log, identity } = this.#options;
     this.#phase = "draining";
+    this.#tellStatus();
     log.info({ agent: identity.agent }, "Draining");
     await this.#state.publish();
     await Promise.all([this.#intake.close("own"), this.#intake.close("shared")]);
     await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close()]);
     this.#phase = "stopped";
+    this.#tellStatus();
     await this.#state.publish();
     this.#state.close();
     await transport.close();
@@ -192,11 +214,15 @@ export class Agent {
       try {
         await attempt();
         this.#outage.ended("start");
+        this.#options.service.alive();
         return;
       } catch (error) {
         const { code } = asCourierError(error);
         if (code !== "unavailable" && code !== "forbidden" && code !== "exhausted") throw error;
         this.#outage.failed("start", error);
+        this.#tellStatus();
+        this.#options.service.ready();
+        this.#options.service.alive();
         await this.#options.clock.sleep(RETRY_MS, signal);
       }
     }
@@ -272,6 +298,7 @@ export class Agent {
   async #keepLedger(signal: AbortSignal): Promise<void> {
     const { clock, ledger, transport } = this.#options;
     for (let sweptAtMs = clock.monotonic(); ; ) {
+      this.#pulse.cameRound("ledger");
       await clock.sleep(LEDGER_MS, signal);
       if (signal.aborted) return;
       if (ledger.trouble !== null || this.#saidTrouble !== null) this.#lookToLedger();
@@ -291,6 +318,17 @@ export class Agent {
     else log.error({ hint }, `Only reading verbs are served: ${message}`);
     this.#saidTrouble = message;
     if (this.#ready) this.#state.changed("state");
+  }
+
+  #tellStatus(): void {
+    const { service, identity, transport } = this.#options;
+    const { reason } = this.#outage;
+    if (this.#phase === "running" && reason !== null) service.status(`waiting for the share: ${reason}`);
+    else if (!this.#ready) service.status("looking at the share");
+    else {
+      const parts = { ...this.#condition(), ollama: this.#monitor.health, jobs: this.#jobs.active() };
+      service.status(statusLine(identity.agent, transport.description, parts));
+    }
   }
 
   #condition(): Pick<StateParts, "status" | "degraded_reason" | "reading_only"> {

@@ -11,6 +11,8 @@ export interface OllamaMonitorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly changed: () => void;
+  /** Called after each look, whatever came of it. */
+  readonly looked: () => void;
 }
 
 const HEALTH_INTERVAL_MS = 5000;
@@ -46,6 +48,7 @@ export class OllamaMonitor {
   async run(signal: AbortSignal): Promise<void> {
     for (let look = 0; !signal.aborted; look++) {
       await this.#look(signal, this.#models === null || look % LOOKS_PER_LIST === 0);
+      this.#options.looked();
       await this.#options.clock.sleep(HEALTH_INTERVAL_MS, signal);
     }
   }

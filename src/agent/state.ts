@@ -30,6 +30,8 @@ export interface StatePublisherOptions {
   readonly parts: () => StateParts;
   /** Called every 5 s, right before the document is published: when another writes it too, its own lies there then. Never rejects. */
   readonly look: () => Promise<void>;
+  /** Called after each round of looking and publishing, whatever came of it. */
+  readonly cameRound: () => void;
   /** Another process publishes under this name (its host), or no longer does (null). */
   readonly conflict: (otherHost: string | null) => void;
 }
@@ -62,6 +64,7 @@ export class StatePublisher {
       await this.#options.look();
       // While a pull runs its progress is published anyway.
       if (!this.#progressIsDue) await this.#publishProgress();
+      this.#options.cameRound();
     }
   }
 

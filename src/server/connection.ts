@@ -12,6 +12,7 @@ export class Connection {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #outage: Outage;
+  readonly #firstLook = Promise.withResolvers<void>();
   #failure: CourierError | undefined = new CourierError("unavailable", "The share has not been reached yet");
 
   constructor(transport: Transport, clock: Clock, log: Log) {
@@ -24,6 +25,11 @@ export class Connection {
   /** Resolves once the transport was reached, or when `signal` aborts. Never rejects. */
   async open(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !(await this.#connected())) await this.#clock.sleep(RETRY_MS, signal);
+  }
+
+  /** Resolves once the transport was looked for, found or not. */
+  async lookedFor(): Promise<void> {
+    await this.#firstLook.promise;
   }
 
   /** @throws CourierError why the transport was not reached yet */
@@ -42,6 +48,8 @@ export class Connection {
       this.#failure = asCourierError(error);
       this.#outage.failed("connect", error);
       return false;
+    } finally {
+      this.#firstLook.resolve();
     }
   }
 }

@@ -5,6 +5,7 @@ import { VERSION } from "../config.ts";
 import { Courier } from "../courier.ts";
 import { CourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { ServiceManager } from "../service_manager.ts";
 import type { Transport } from "../transport.ts";
 import { ActiveModels } from "./active_models.ts";
 import { createApi, createTrustedApi } from "./api.ts";
@@ -14,6 +15,7 @@ import { EndedJobs } from "./ended_jobs.ts";
 import { JobFeed } from "./job_feed.ts";
 import { type Address, isLoopback, type Listener, listen } from "./listen.ts";
 import { RefusedJobs } from "./refused_jobs.ts";
+import { checkItself } from "./self_check.ts";
 import type { Services } from "./services.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -26,6 +28,16 @@ export interface ServerSettings {
   readonly catalog: Catalog;
 }
 
+export interface ServerParts {
+  readonly transport: Transport;
+  readonly database: Database;
+  readonly service: ServiceManager;
+  readonly log: Log;
+  readonly stop: AbortSignal;
+}
+
+/** Whoever starts the service waits no longer for the first look at the share. */
+const FIRST_LOOK_MS = 10_000;
 /** What is under way when the server is told to stop has so long to end. */
 const GRACE_MS = 10_000;
 const LEAVE_MS = 2500;
@@ -38,14 +50,17 @@ const LONGEST_OLD_REQUEST_MS = 12_000;
  */
 export async function runServer(
   settings: ServerSettings,
-  { transport, database, log, stop }: { transport: Transport; database: Database; log: Log; stop: AbortSignal },
+  { transport, database, service, log, stop }: ServerParts,
 ): Promise<void> {
   const tokens = new Tokens(database, systemClock);
   requireTokens(tokens, settings.address, log);
   const services = assemble(settings, { transport, database, tokens, log });
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
-  await aborted(stop);
+  await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
+  service.ready();
+  await checkItself({ url: listeners[0].url, transport, service, clock: systemClock, log }, stop);
+  service.stopping();
   log.info({}, "Stopping");
   // Listeners would stay for ever; they come back to the next server.
   services.jobFeed.close();
@@ -84,7 +99,8 @@ function assemble(
   };
 }
 
-function openListeners(settings: ServerSettings, services: Services): Listener[] {
+/** @returns that of the API first */
+function openListeners(settings: ServerSettings, services: Services): [Listener, ...Listener[]] {
   const { address, trustedAddress } = settings;
   const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS);
   const trusted = trustedAddress && listen(trustedAddress, createTrustedApi(services).fetch, requestMs);
@@ -100,9 +116,4 @@ function requireTokens(tokens: Tokens, { host }: Address, log: Log): void {
   if (!isLoopback(host))
     throw new CourierError("forbidden", `Cannot listen on ${host}: there is no token yet`, { hint });
   log.warn({ hint }, "There is no token yet: every request will be refused");
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

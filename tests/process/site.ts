@@ -9,6 +9,8 @@ const CRASHING_AGENT = "../tests/process/crashing_agent.ts";
 const FLEET = "../tests/process/fleet.ts";
 const PATIENCE_MS = 10_000;
 
+type Environment = Readonly<Record<string, string>>;
+
 /** A process under way, with what it logged. */
 export class Running {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -95,8 +97,8 @@ export class ProcessSite {
   }
 
   /** Starts gpu-agent and does not wait. */
-  startAgent(name: string, ollamaUrl: string, args: readonly string[] = []): Running {
-    return this.start("agent.ts", [...this.#agentArgs(name, ollamaUrl), ...args]);
+  startAgent(name: string, ollamaUrl: string, args: readonly string[] = [], env: Environment = {}): Running {
+    return this.start("agent.ts", [...this.#agentArgs(name, ollamaUrl), ...args], env);
   }
 
   /** Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready. */
@@ -170,14 +172,14 @@ export class ProcessSite {
     return await this.run("client.ts", ["--share", this.share, ...args]);
   }
 
-  start(face: string, args: readonly string[]): Running {
-    return this.#spawn([process.execPath, join(SOURCES, face), ...args]);
+  start(face: string, args: readonly string[], env: Environment = {}): Running {
+    return this.#spawn([process.execPath, join(SOURCES, face), ...args], env);
   }
 
-  #spawn(command: readonly string[]): Running {
+  #spawn(command: readonly string[], env: Environment = {}): Running {
     const child = Bun.spawn([...command], {
       cwd: this.dir,
-      env: cleanEnvironment(),
+      env: { ...cleanEnvironment(), ...env },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -272,7 +274,7 @@ export async function until<Value>(
 
 /** This environment without what would configure a face. */
 function cleanEnvironment(): Record<string, string | undefined> {
-  const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$)/;
+  const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$|NOTIFY_SOCKET$|JOURNAL_STREAM$)/;
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
   // Most models of the tests are of a registry on the internet by their names: it is not asked.
   return { ...own, GPU_COURIER_PREFLIGHT: "off" };

@@ -8,6 +8,7 @@ import { isoTime } from "../../src/clock.ts";
 import { CourierError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Model, type ModelDetails, Response, type RunningModel, State } from "../../src/protocol.ts";
+import { noServiceManager } from "../../src/service_manager.ts";
 import { MemoryStore } from "../../src/transport/memory.ts";
 import type { Inbox, Reply, ReplyAddress, Transport } from "../../src/transport.ts";
 import { ManualClock, settle } from "./manual_clock.ts";
@@ -159,6 +160,7 @@ export class MemorySite {
       changeTtlMs: 86_400_000,
       modelsDir: join(tmpdir(), "gpu-courier-no-models"),
       ...PULL_OPTIONS,
+      service: noServiceManager,
       clock: this.clock,
       log: silentLog,
       ...options,

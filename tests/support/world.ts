@@ -10,6 +10,7 @@ import { Mailbox } from "../../src/courier/mailbox.ts";
 import { asCourierError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Response, State, type Verb } from "../../src/protocol.ts";
+import { noServiceManager } from "../../src/service_manager.ts";
 import type { Transport } from "../../src/transport.ts";
 import { PHI4, PULL_OPTIONS, ScriptedOllama } from "./agent_on_memory.ts";
 import type { Ground, Lying } from "./grounds.ts";
@@ -266,6 +267,7 @@ export class World {
       changeTtlMs: 86_400_000,
       modelsDir: undefined,
       ...PULL_OPTIONS,
+      service: noServiceManager,
       clock: life.clock,
       log: silentLog,
     });

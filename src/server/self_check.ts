@@ -1,0 +1,50 @@
+// The server asks itself over its own listener, as anybody else would, and tells the service manager what came of it.
+// Imports the seam, clock, outage, service manager.
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { Outage } from "../outage.ts";
+import type { ServiceManager } from "../service_manager.ts";
+import type { Transport } from "../transport.ts";
+
+export interface SelfCheckOptions {
+  /** Where the server listens. */
+  readonly url: string;
+  readonly transport: Pick<Transport, "description">;
+  readonly service: ServiceManager;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const EVERY_MS = 5_000;
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Asks /readyz every 5 s until the signal aborts. That the share cannot be read is an answer too: what hangs is the server
+ * itself when none comes.
+ */
+export async function checkItself(options: SelfCheckOptions, signal: AbortSignal): Promise<void> {
+  const { url, transport, service, clock, log } = options;
+  const outage = new Outage({ clock, log, subject: `The own listener, ${url},` });
+  while (!signal.aborted) {
+    try {
+      const reason = await askWhyNotReady(url, signal);
+      service.status(reason === null ? `${url} on ${transport.description}` : `waiting for the share: ${reason}`);
+      service.alive();
+      outage.ended("self check");
+    } catch (error) {
+      if (!signal.aborted) outage.failed("self check", error);
+    }
+    await clock.sleep(EVERY_MS, signal);
+  }
+}
+
+/** @returns null when it is ready */
+async function askWhyNotReady(url: string, signal: AbortSignal): Promise<string | null> {
+  // HTTP_PROXY is meant for the internet: with it set, Bun would ask the proxy for 127.0.0.1.
+  const init = { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]), proxy: false };
+  const response = await fetch(`${url}/readyz`, init);
+  const text = await response.text();
+  if (response.ok) return null;
+  const { detail } = JSON.parse(text);
+  return String(detail);
+}
