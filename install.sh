@@ -234,7 +234,7 @@ service_back() { # UNIT STATE
 
 put_file() { # FILE TARGET MODE [SHA256]: replaced by a rename, and only when something differs
   if [ -f "$2" ] && [ ! -L "$2" ] && cmp -s "$1" "$2" && [ "$(stat -c %a:%u "$2")" = "$3:0" ]; then return 0; fi
-  if [ -e "$2" ] || [ -L "$2" ]; then
+  if [ "$2" != "$old_unit" ] && { [ -e "$2" ] || [ -L "$2" ]; }; then
     back_up "$2"
     change "restore$TAB$backup$TAB$2" "replace $2" swap_in "$@"
   else
@@ -349,6 +349,9 @@ property() { systemctl show --property="$1" --value "$unit" 2>/dev/null || true;
 is_enabled() { [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ]; }
 
 is_active() { [ "$(property ActiveState)" = active ]; }
+
+# Also one that is about to be started again, as the next failure of many is.
+is_wanted() { case $(property ActiveState) in '' | inactive | failed) return 1 ;; *) return 0 ;; esac; }
 
 find_installed() {
   installed='' installed_prefix='' installed_user='' old_unit=''
@@ -547,9 +550,11 @@ make_share_folder() { # PATH
 
 as_user() { setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"; }
 
-leave_share() { # SHARE NAME: removes what the agent has there
+leave_share() { # SHARE NAME: removes what the agent has there, and when it was the last what is there for all
   rm -rf "$1/gpu_commands/$2"
   rm -f "$1/gpu_status/$2_status.json"
+  for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || return 0; done
+  rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true
 }
 
 drop_empty() { # FOLDER: on the share, when nobody has anything in it
@@ -590,7 +595,7 @@ announce() {
 # Undone at the very end: files are back, then the service is what it was.
 note_service() {
   before=inactive
-  if is_booted && is_active; then before=active; fi
+  if is_booted && is_wanted; then before=active; fi
   [ -n "$opt_dry_run" ] || note "service$TAB$unit$TAB$before"
 }
 
@@ -701,7 +706,7 @@ remember_unit() {
 }
 
 take_over() {
-  if is_booted && is_active; then
+  if [ "$before" = active ]; then
     change none "stop the old $unit" systemctl stop "$unit"
   fi
   make_folder "$keep/old" 0700 root:root
@@ -723,7 +728,7 @@ start_service() {
   fi
   if [ -n "$opt_no_start" ]; then return; fi
   if is_active && [ -z "$replaced" ] && ! runs_older; then return; fi
-  if is_active; then verb=restart; else verb=start; fi
+  if is_active && [ -z "$old_unit" ]; then verb=restart; else verb=start; fi
   change "stop$TAB$unit" "$verb $unit" true
   [ -z "$opt_dry_run" ] || return 0
   # What it will have on the share goes with it when this fails, unless somebody of that name was there before.
@@ -853,6 +858,7 @@ uninstall() {
   begin
   if [ -n "$installed" ]; then remove_service; fi
   if [ -n "$opt_restore" ]; then bring_back; fi
+  if [ -n "$opt_restore" ] && [ -z "$opt_dry_run" ]; then rm -rf "$keep/old"; fi
   commit
   if [ -n "$opt_purge" ]; then purge; fi
   if [ "$changes" = 0 ]; then
@@ -864,10 +870,8 @@ uninstall() {
 }
 
 remove_service() {
-  note_before=inactive
-  if is_booted && is_active; then note_before=active; fi
-  [ -n "$opt_dry_run" ] || note "service$TAB$unit$TAB$note_before"
-  if [ "$note_before" = active ]; then change none "stop $unit" systemctl stop "$unit"; fi
+  note_service
+  if [ "$before" = active ]; then change none "stop $unit" systemctl stop "$unit"; fi
   if is_enabled; then
     change "enable$TAB$unit" "disable $unit" systemctl --quiet disable "$unit"
   fi
@@ -884,7 +888,6 @@ bring_back() {
   if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$CONFIG/$unit.d"; fi
   if [ -e "$keep/old/$unit" ]; then move "$keep/old/$unit" "$UNITS/$unit"; fi
   if [ -d "$keep/old/$unit.d" ]; then move "$keep/old/$unit.d" "$UNITS/$unit.d"; fi
-  change none "forget that it was taken over" rm -r "$keep/old"
   unit_changed=1
   reload
   if [ "$enabled" = enabled ]; then change "disable$TAB$unit" "enable the old $unit" systemctl --quiet enable "$unit"; fi
@@ -904,7 +907,10 @@ purge() {
       for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
     done
   fi
-  for path in "$state" "$CONFIG/$settings" "$CONFIG/$unit.edited" "$CONFIG/$unit.d" "$UNITS/$unit.d"; do
+  set -- "$state" "$CONFIG/$settings" "$CONFIG/$unit.edited" "$CONFIG/$unit.d"
+  # Beside a unit that is not ours, and ours is gone by now, the drop-ins are not ours either.
+  if [ ! -e "$UNITS/$unit" ]; then set -- "$@" "$UNITS/$unit.d"; fi
+  for path in "$@"; do
     [ ! -e "$path" ] || for_good "remove $path" rm -rf "$path"
   done
   [ ! -d "$CONFIG" ] || [ -n "$opt_dry_run" ] || rmdir "$CONFIG" 2>/dev/null || true
