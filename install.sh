@@ -914,7 +914,9 @@ purge() {
     [ ! -e "$path" ] || for_good "remove $path" rm -rf "$path"
   done
   [ ! -d "$CONFIG" ] || [ -n "$opt_dry_run" ] || rmdir "$CONFIG" 2>/dev/null || true
-  if ! other_role_is_installed; then
+  if other_role_is_installed; then
+    if [ -f "$keep/made" ] && [ -z "$opt_dry_run" ]; then hand_over; fi
+  else
     remembered member | while read -r who group; do
       for_good "take $who out of the group $group" gpasswd -d "$who" "$group"
     done
@@ -925,6 +927,13 @@ purge() {
   fi
   [ ! -d "$keep" ] || for_good "remove $keep" rm -rf "$keep"
   [ ! -d "$KEEP" ] || [ -n "$opt_dry_run" ] || rmdir "$KEEP" 2>/dev/null || true
+}
+
+# What both roles use is the other's to remove now.
+hand_over() {
+  for other in "$KEEP"/agent/made "$KEEP"/server/made; do
+    if [ "$other" != "$keep/made" ] && [ -f "$other" ]; then grep -e '^user ' -e '^member ' -e '^group ' "$keep/made" >>"$other"; fi
+  done
 }
 
 for_good() { # TEXT COMMAND...
