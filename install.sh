@@ -5,6 +5,8 @@
 # To read before running it with sudo: every change of the machine goes through change(), which says it, notes how it is
 # undone, and then does it; with --dry-run it only says it. Nothing is changed before the checksums are verified. A run that
 # fails undoes what it did; one that was killed is undone by the next.
+# read_options() sets opt_share and its like:
+# shellcheck disable=SC2154
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -157,6 +159,7 @@ bounded() { # SECONDS COMMAND...
 # The journal: how to undo each change, noted before it is made, the last one first to be undone.
 begin() {
   [ -z "$opt_dry_run" ] || return 0
+  rm -rf "$undo"
   (umask 077 && mkdir -p "$undo")
   if [ -e "$keep/made" ]; then cp -p "$keep/made" "$undo/made"; fi
   note "made"
@@ -201,6 +204,7 @@ undo_one() { # VERB WHAT MORE: also when the change was noted and never made
     tree) rm -rf "$2" ;;
     move) if [ -e "$2" ]; then rm -rf "$3" && mv "$2" "$3"; fi ;;
     user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
+    group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
     leave) gpasswd -d "$2" "$3" >/dev/null ;;
     folder) bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
     share) bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
@@ -314,7 +318,7 @@ sum_of() { sha256sum <"$1" | cut -d' ' -f1; }
 choose_variant() {
   tried=
   for variant in $(variants) ''; do
-    [ -f "$release/$program$variant" ] && [ -f "$release/gpuctl$variant" ] || continue
+    if ! [ -f "$release/$program$variant" ] || ! [ -f "$release/gpuctl$variant" ]; then continue; fi
     verify "$program$variant"
     verify "gpuctl$variant"
     if version=$(bounded 20 "$release/$program$variant" --version); then return; fi
@@ -341,6 +345,8 @@ is_booted() { [ -d /run/systemd/system ]; }
 is_ours() { [ -f "$1" ] && head -n 1 "$1" | grep -q "^$OUR_FIRST_WORDS"; }
 
 property() { systemctl show --property="$1" --value "$unit" 2>/dev/null || true; }
+
+is_enabled() { [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ]; }
 
 is_active() { [ "$(property ActiveState)" = active ]; }
 
@@ -406,11 +412,11 @@ share_of_old_service() {
         case $file in *.py | *.sh) [ ! -f "$file" ] || cat "$file" ;; esac
       done
     done
-    for file in $(sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit"); do [ ! -f "$file" ] || cat "$file"; done
+    sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit" | while read -r file; do [ ! -f "$file" ] || cat "$file"; done
   } | grep -o '/[A-Za-z0-9._/-]*' | sed 's|/gpu_commands.*||; s|/gpu_status.*||; s|/*$||' | sort -u >"$temp/paths"
   found=
   while read -r path; do
-    [ -n "$path" ] && bounded "$SHARE_LIMIT_S" test -d "$path/gpu_commands" >/dev/null || continue
+    if [ -z "$path" ] || ! bounded "$SHARE_LIMIT_S" test -d "$path/gpu_commands" >/dev/null; then continue; fi
     [ -z "$found" ] || die 73 "The old service names two shares: $found and $path" "Say which one with --share"
     found=$path
   done <"$temp/paths"
@@ -452,8 +458,10 @@ list_folder() { if [ -d "$2" ]; then stat -c "$1 %a %u %g %G" -- "$2"; fi; }
 
 # Without a start the share may be away: the agent waits for it.
 share_trouble() { # WHAT TODO
-  if [ -z "$opt_no_start" ]; then die 69 "$1" "$2; nothing was changed. Or install without starting: --no-start"; fi
-  warn "$1. $2"
+  [ -n "$opt_no_start" ] || die 69 "$1" "$2
+  Nothing was changed. --no-start installs without a share, and leaves it to the agent to wait for it"
+  warn "$1
+  $2"
   share_is_away=1
 }
 
@@ -468,41 +476,49 @@ is_local() {
   case $kind in ext[234] | tmpfs | zfs | xfs | overlay | btrfs | bcachefs | f2fs) return 0 ;; *) return 1 ;; esac
 }
 
-# Sets joins, the groups that the user has to be in, and making, who makes the folders: user or root.
+# Sets joins, the groups that the user has to be in, new_group and new_gid, the one of them that this machine does not know,
+# and making, who makes the folders: user or root.
 check_access() {
-  joins='' making=user
-  set -- "$root" "" "$commands" gpu_commands "$status_folder" gpu_status
-  while [ $# -gt 0 ]; do
-    [ -z "$1" ] || may_write "$1" "$2" || true
-    shift 2
+  joins='' new_group='' new_gid='' making=user
+  for folder in gpu_commands gpu_status; do
+    if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
+    if [ -n "$found" ]; then
+      check_folder "$found" "$share/$folder"
+    elif ! let_in "$root"; then
+      making=root
+    fi
   done
 }
 
-may_write() { # "MODE UID GID GROUP" FOLDER
+check_folder() { # "MODE UID GID GROUP" PATH
+  if let_in "$1"; then return; fi
+  both="$share/gpu_commands $share/gpu_status"
+  share_trouble "$user may not write in $2: owner and group $uid:$gid, mode $mode" "Let it in:
+    sudo groupadd -rf $user
+    sudo chgrp -R $user $both
+    sudo chmod -R g+rwX $both
+    sudo chmod g+s $both
+  or let the service run as root, as old ones do: --user root"
+}
+
+# Whether the user may write there, once it is in the groups that this adds to joins.
+let_in() { # "MODE UID GID GROUP"
   mode=${1%% *} rest=${1#* }
   uid=${rest%% *} rest=${rest#* }
   gid=${rest%% *} group=${rest#* }
-  mode=$(printf '%04d' "$mode")
-  others=${mode#???} mode=${mode%?} members=${mode#??} owner=${mode#?}
-  owner=${owner%?}
-  if [ "$user" = root ] || [ "$others" = 7 ]; then return 0; fi
-  if [ "$(id -u "$user" 2>/dev/null)" = "$uid" ] && [ "$owner" = 7 ]; then return 0; fi
-  if [ "$members" = 7 ]; then
-    if id -G "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$gid"; then return 0; fi
-    if [ "$group" = "$user" ]; then return 0; fi
-    if [ "$gid" != 0 ] && [ "$group" != UNKNOWN ]; then
-      if [ "$user" != "$OUR_USER" ]; then refuse_access "$2" "sudo usermod -aG $group $user"; fi
-      case " $joins " in *" $group "*) ;; *) joins="$joins $group" ;; esac
-      return 0
-    fi
+  if [ "$user" = root ]; then return 0; fi
+  case $mode in *7) return 0 ;; esac
+  case $mode in *7??) if [ "$(id -u "$user" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
+  case $mode in *7?) ;; *) return 1 ;; esac
+  if id -G "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$gid"; then return 0; fi
+  # Of others' users the groups are theirs to decide, and root's group is more than a share.
+  if [ "$gid" = 0 ] || [ "$user" != "$OUR_USER" ]; then return 1; fi
+  if [ "$group" = UNKNOWN ]; then
+    group=$user
+    if getent group "$group" >/dev/null; then group=$user-share; fi
+    new_group=$group new_gid=$gid
   fi
-  # Both folders are there: nothing has to be made in the share itself.
-  if [ -z "$2" ]; then making=root; return 0; fi
-  refuse_access "$2" "sudo groupadd -rf $user; sudo chgrp -R $user $share/$2; sudo chmod -R g+rwXs $share/$2"
-}
-
-refuse_access() { # FOLDER COMMAND
-  share_trouble "$user may not write in $share${1:+/$1}" "Let it in: $2. Or let the service run as root, as old ones do: --user root"
+  case " $joins " in *" $group "*) ;; *) joins="$joins $group" ;; esac
 }
 
 make_share_folders() {
@@ -525,6 +541,7 @@ make_share_folder() { # PATH
   gid=$(stat -c %g "$share")
   bits=2$(echo "${mode#?}" | sed 's/[2367]/7/g; s/[45]/5/g; s/[01]/0/g')
   # A group that the user is not in it cannot give; then everybody may write anyway.
+  # shellcheck disable=SC2016 # its own arguments
   as_user sh -c 'mkdir "$1" && { chgrp "$2" "$1" 2>/dev/null || true; } && chmod "$3" "$1"' sh "$1" "$gid" "$bits"
 }
 
@@ -547,7 +564,7 @@ install_service() {
   for file in systemd/$unit systemd/$settings; do verify "$file"; done
   find_installed
   decide
-  share_is_away='' kind='' is_known='' joins='' making=user
+  changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
   look_at_share
   [ -n "$share_is_away" ] || check_access
   announce
@@ -564,9 +581,10 @@ install_service() {
 }
 
 announce() {
-  say "$program $version (${variant:-as built here}) for ${name:-this machine}, share $share${kind:+ ($kind)}, verified"
+  what="$program $version (${variant:-built here})"
+  if [ "$opt_role" = agent ]; then what="$what as $name"; fi
+  say "$what on $share${kind:+ ($kind)}, its checksums verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
-  changes=0 backups=0 replaced=''
 }
 
 # Undone at the very end: files are back, then the service is what it was.
@@ -577,6 +595,11 @@ note_service() {
 }
 
 install_user() {
+  if [ -n "$new_group" ]; then
+    change "group$TAB$new_group" "make the group $new_group with the number $new_gid, as the share has it" \
+      groupadd --system --gid "$new_gid" "$new_group"
+    remember "group $new_group"
+  fi
   if ! id "$user" >/dev/null 2>&1; then
     change "user$TAB$user" "make the system user $user, without login" add_user
     remember "user $user"
@@ -584,6 +607,7 @@ install_user() {
   # Where Ollama keeps its models may be closed to others: see "Disk" in docs/operations.md.
   if [ "$opt_role" = agent ] && [ "$user" = "$OUR_USER" ] && getent group ollama >/dev/null; then joins="$joins ollama"; fi
   for group in $joins; do
+    if [ "$group" = "$user" ]; then continue; fi
     if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qxF -e "$group"; then continue; fi
     change "leave$TAB$user$TAB$group" "add $user to the group $group" usermod -aG "$group" "$user"
     remember "member $user $group"
@@ -616,18 +640,24 @@ write_settings() {
   for key in SHARE NAME OLLAMA; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     if [ "$key" = SHARE ]; then given=$share; fi
-    if [ -n "$given" ] && [ -z "$(setting "$key")" ]; then set_setting "$temp/settings" "$key" "$given"; fi
+    if [ -n "$given" ] && [ -z "$(setting "$key")" ]; then
+      set_setting "$temp/settings" "$key" "$given"
+      restart=1
+    fi
   done
   put_file "$temp/settings" "$1" 644
+  replaced=$restart
 }
 
 add_new_settings() { # FILE: gets the paragraphs of the release's settings whose key it does not name
-  awk -v known="$(sed -n 's/^[# ]*\(GPU_COURIER_[A-Z_]*\)=.*/\1/p' "$1" | tr '\n' ' ')" -v version="$version" '
+  known=$(sed -n 's/^[# ]*\(GPU_COURIER_[A-Z_]*\)=.*/\1/p' "$1" | tr '\n' ' ')
+  awk -v known="$known" -v version="$version" '
     BEGIN { RS = ""; FS = "\n" }
     match($NF, /GPU_COURIER_[A-Z_]*/) && !index(" " known, " " substr($NF, RSTART, RLENGTH) " ") {
       if (!added++) printf "\n# New in %s:\n", version
       print "\n" $0
-    }' "$release/systemd/$settings" >>"$1"
+    }' "$release/systemd/$settings" >"$1.more"
+  cat "$1.more" >>"$1"
 }
 
 set_setting() { # FILE KEY VALUE: in place of the commented line
@@ -645,17 +675,29 @@ install_unit() {
     put_file "$UNITS/$unit" "$CONFIG/$unit.edited" 644
     say "  ($unit had been edited: make the same changes with systemctl edit $unit)"
   fi
+  changes_before=$changes
   put_file "$temp/unit" "$UNITS/$unit" 644
-  if [ -z "$opt_dry_run" ] && [ "$(remembered unit)" != "$(sum_of "$temp/unit")" ]; then
-    if [ -f "$keep/made" ]; then sed -i '/^unit /d' "$keep/made"; fi
-    remember "unit $(sum_of "$temp/unit")"
+  if [ "$changes" -gt "$changes_before" ]; then unit_changed=1; fi
+  remember_unit
+  reload
+  # Who disabled it later meant it.
+  if [ -z "$installed" ] && ! is_enabled; then
+    change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet enable "$unit"
   fi
-  if [ "$changes" -gt 0 ] && is_booted; then change none "reload systemd" systemctl daemon-reload; fi
-  if [ -z "$installed" ]; then
-    if [ "$(systemctl is-enabled "$unit" 2>/dev/null)" != enabled ]; then
-      change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet enable "$unit"
-    fi
+}
+
+# For files that were changed here, or by hand and not yet taken up.
+reload() {
+  is_booted || return 0
+  if [ -n "$unit_changed" ] || [ "$(property NeedDaemonReload)" = yes ]; then
+    change none "reload systemd" systemctl daemon-reload
   fi
+}
+
+remember_unit() {
+  if [ -n "$opt_dry_run" ] || [ "$(remembered unit)" = "$(sum_of "$temp/unit")" ]; then return; fi
+  if [ -f "$keep/made" ]; then sed -i '/^unit /d' "$keep/made"; fi
+  remember "unit $(sum_of "$temp/unit")"
 }
 
 take_over() {
@@ -665,7 +707,8 @@ take_over() {
   make_folder "$keep/old" 0700 root:root
   if [ -z "$opt_dry_run" ]; then
     note "remove$TAB$keep/old/was"
-    echo "$before $(systemctl is-enabled "$unit" 2>/dev/null || true)" >"$keep/old/was"
+    if is_enabled; then enabled=enabled; else enabled=disabled; fi
+    echo "$before $enabled" >"$keep/old/was"
   fi
   if [ "$old_unit" = "$UNITS/$unit" ]; then move "$old_unit" "$keep/old/$unit"; fi
   if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$keep/old/$unit.d"; fi
@@ -712,7 +755,11 @@ wait_until_ready() {
   while [ "$(date +%s)" -lt "$deadline" ]; do
     if was_stopped; then return; fi
     if [ "$(property ActiveState)" = failed ]; then die_unwell "it ended with exit status $(property ExecMainStatus)"; fi
-    if is_ready; then return; fi
+    if [ "$(property NRestarts)" -ge 3 ]; then die_unwell "it ends again and again"; fi
+    if is_ready; then
+      look_at_ollama
+      return
+    fi
     sleep 0.2
   done
   die_unwell "it was not ready within $READY_LIMIT_S s: $why"
@@ -720,18 +767,39 @@ wait_until_ready() {
 
 is_ready() {
   pid=$(property MainPID)
-  row=$(ask_share agents --json | tr '{' '\n' | grep -F "\"agent\":\"$(running NAME "$name")\",") || return 1
+  name=$(running NAME "$name") share=$(running SHARE "$share")
+  read_row || return 1
   case $row in
     *'"status":"online"'*"\"agent_version\":\"$version\""*) ;;
-    *'"status":"online"'*) why="on $share it says $(echo "$row" | grep -o '"agent_version":[^,]*')"; return 1 ;;
+    *'"status":"online"'*) why="its state says $(echo "$row" | grep -o '"agent_version":[^,]*')"; return 1 ;;
     *) return 1 ;;
   esac
-  why=$(ask_share ping --agent "$(running NAME "$name")" --timeout 5) || return 1
-  case $row in *'"reason":"'*) warn "$(running NAME "$name") says: $(echo "$row" | grep -o '"reason":"[^"]*"')" ;; esac
+  why=$(ask_share ping --agent "$name" --timeout 5) || return 1
+}
+
+# Sets row, what gpuctl says of this agent, and ollama, what it says of its Ollama.
+read_row() {
+  rows=$(ask_share agents --json | tr '{' '\n' | grep -F -A 1 "\"agent\":\"$name\",") || return 1
+  row=$(echo "$rows" | sed -n 1p) ollama=$(echo "$rows" | sed -n 2p)
+}
+
+look_at_ollama() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    case $ollama in *'"reachable":true'* | *'"error":"'*) break ;; esac
+    sleep 0.5
+    read_row || true
+  done
+  case $ollama in
+    *'"reachable":true'*) ollama="Ollama $(echo "$ollama" | sed 's/.*"version":"\([^"]*\)".*/\1/')" ;;
+    *) ollama='Ollama does not answer' ;;
+  esac
+  [ "$ollama" != 'Ollama does not answer' ] ||
+    warn "Ollama does not answer. The agent waits for it: systemctl status ollama, or GPU_COURIER_OLLAMA in $CONFIG/$settings"
+  case $row in *'"reason":"degraded"'*) warn "$name is degraded: gpuctl agents tells why" ;; esac
 }
 
 ask_share() { # COMMAND...: with gpuctl, as the service's user
-  bounded 15 as_user env -i "$prefix/bin/gpuctl" "$@" --share "$(running SHARE "$share")" 2>&1
+  bounded 15 as_user env -i "$prefix/bin/gpuctl" "$@" --share "$share" 2>&1
 }
 
 running() { # KEY DEFAULT: what the running service has in its environment, drop-ins included
@@ -748,25 +816,36 @@ die_unwell() { # WHY
 conclude() {
   if [ -n "$opt_dry_run" ]; then
     [ "$changes" -gt 0 ] || say "  nothing: all is as it should be"
-    return
-  fi
-  if [ "$changes" = 0 ]; then
+  elif [ "$changes" = 0 ]; then
     say "Nothing new: $program $version is installed as it should be, and nothing was restarted"
-  elif is_booted && is_active; then
-    say "Done: $unit runs"
+  elif ! is_booted || ! is_active; then
+    say "Done. $unit does not run now: sudo systemctl start $unit"
+  elif runs_older; then
+    say "Done. $unit still runs what was installed before: sudo systemctl restart $unit"
   else
-    say "Done: $unit does not run"
+    say "Done: $unit runs${ollama:+, $ollama}"
+    say_what_next
   fi
-  [ "$opt_role" = server ] || return 0
-  say "Every request needs a token. To make one:"
-  say "  sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
+}
+
+say_what_next() {
+  say "  settings   $CONFIG/$settings, then systemctl restart $unit"
+  say "  log        journalctl -fu $unit"
+  if [ "$opt_role" = agent ]; then
+    say "  agents     gpuctl agents --share $share"
+    say "  trouble?   gpuctl doctor --share $share"
+    [ -z "$old_unit" ] || say "  back       sudo $0 --uninstall --restore"
+  else
+    say "Every request needs a token, and it listens on this machine alone while there is none. To make one:"
+    say "  sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
+  fi
 }
 
 # ---- removing ----------------------------------------------------------------------------------------------------------
 
 uninstall() {
   find_installed
-  prefix=${installed_prefix:-${opt_prefix:-/usr/local}} name='' version='' changes=0 backups=0 replaced=''
+  prefix=${installed_prefix:-${opt_prefix:-/usr/local}} name='' version='' changes=0 backups=0 unit_changed=''
   if [ -n "$opt_restore" ] && [ ! -d "$keep/old" ]; then
     die 66 "No old service was taken over here" "Leave --restore away"
   fi
@@ -777,7 +856,12 @@ uninstall() {
   if [ -n "$opt_restore" ]; then bring_back; fi
   commit
   if [ -n "$opt_purge" ]; then purge; fi
-  if [ "$changes" = 0 ]; then say "Nothing of $program is installed here"; fi
+  if [ "$changes" = 0 ]; then
+    say "Nothing of $program is installed here"
+  elif [ -z "$opt_dry_run$opt_purge" ]; then
+    say "Done. What stays: $CONFIG/$settings and $state, until --uninstall --purge"
+    [ ! -d "$keep/old" ] || say "  and the old $unit, kept in $keep/old: --uninstall --restore brings it back"
+  fi
 }
 
 remove_service() {
@@ -785,13 +869,14 @@ remove_service() {
   if is_booted && is_active; then note_before=active; fi
   [ -n "$opt_dry_run" ] || note "service$TAB$unit$TAB$note_before"
   if [ "$note_before" = active ]; then change none "stop $unit" systemctl stop "$unit"; fi
-  if [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ]; then
+  if is_enabled; then
     change "enable$TAB$unit" "disable $unit" systemctl --quiet disable "$unit"
   fi
   drop_file "$UNITS/$unit"
   drop_file "$prefix/bin/$program"
   other_role_is_installed || drop_file "$prefix/bin/gpuctl"
-  if is_booted; then change none "reload systemd" systemctl daemon-reload; fi
+  unit_changed=1
+  reload
   if is_booted && [ -z "$opt_dry_run" ]; then systemctl reset-failed "$unit" 2>/dev/null || true; fi
 }
 
@@ -801,7 +886,8 @@ bring_back() {
   if [ -e "$keep/old/$unit" ]; then move "$keep/old/$unit" "$UNITS/$unit"; fi
   if [ -d "$keep/old/$unit.d" ]; then move "$keep/old/$unit.d" "$UNITS/$unit.d"; fi
   change none "forget that it was taken over" rm -r "$keep/old"
-  if is_booted; then change none "reload systemd" systemctl daemon-reload; fi
+  unit_changed=1
+  reload
   if [ "$enabled" = enabled ]; then change "disable$TAB$unit" "enable the old $unit" systemctl --quiet enable "$unit"; fi
   if [ "$was" = active ] && is_booted && [ -z "$opt_no_start" ]; then
     change "stop$TAB$unit" "start the old $unit" systemctl start "$unit"
@@ -828,6 +914,9 @@ purge() {
       for_good "take $who out of the group $group" gpasswd -d "$who" "$group"
     done
     for who in $(remembered user); do for_good "remove the user $who" userdel "$who"; done
+    for group in $(remembered group); do
+      if getent group "$group" >/dev/null || [ -n "$opt_dry_run" ]; then for_good "remove the group $group" groupdel "$group"; fi
+    done
   fi
   [ ! -d "$keep" ] || for_good "remove $keep" rm -rf "$keep"
   [ ! -d "$KEEP" ] || [ -n "$opt_dry_run" ] || rmdir "$KEEP" 2>/dev/null || true
@@ -850,12 +939,14 @@ leave_share_if_mine() { # SHARE NAME
 # ---- the way through ---------------------------------------------------------------------------------------------------
 
 on_exit() { # STATUS
-  trap '' INT TERM HUP
+  set +e
+  trap '' INT TERM HUP PIPE
   trap - EXIT
   if [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -e "$undo/journal" ]; then
     printf 'Undoing what was changed ...\n' >&2
     if undo_all; then
       printf 'The machine is as it was.\n' >&2
+      if is_booted && is_active; then printf '%s runs as before.\n' "$unit" >&2; fi
     else
       printf 'What is left to undo is kept in %s: run install.sh again.\n' "$undo" >&2
     fi
@@ -865,7 +956,7 @@ on_exit() { # STATUS
 }
 
 require_machine() {
-  if [ -z "$opt_dry_run" ] && [ "$(id -u)" != 0 ]; then die 77 "Only root may do this" "sudo $0 ..."; fi
+  if [ -z "$opt_dry_run" ] && [ "$(id -u)" != 0 ]; then die 77 "Only root may do this" "sudo $invoked"; fi
   if ! command -v systemctl >/dev/null; then
     die 69 "There is no systemd here" "Start $program by hand or by what this machine has: docs/operations.md, Start by hand"
   fi
@@ -878,10 +969,10 @@ require_machine() {
 }
 
 main() {
-  opt_dry_run='' is_mine='' undo=''
+  opt_dry_run='' is_mine='' undo='' invoked="$0 $*"
   temp=$(mktemp -d)
   trap 'on_exit $?' EXIT
-  trap 'exit 130' INT TERM HUP
+  trap 'exit 130' INT TERM HUP PIPE
   read_options "$@"
   if [ -n "$opt_help" ]; then help; return; fi
   check_options

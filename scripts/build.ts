@@ -3,10 +3,11 @@
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { formatTable } from "../src/client/table.ts";
-import { BINARIES, type Binary, buildBinary, CACHE, ROOT } from "./binaries.ts";
+import { BINARIES, type Binary, buildBinary, ROOT } from "./binaries.ts";
 import { runtimeOf, TARGETS, type Target } from "./runtimes.ts";
 
 const DIST = join(ROOT, "dist");
+const RUNTIMES = join(ROOT, "node_modules", ".cache", "gpu-courier-runtimes");
 /** What is released as it stands in the checkout. */
 const COPIED = ["install.sh", ...new Bun.Glob("systemd/*").scanSync({ cwd: ROOT })].toSorted();
 const COLUMNS = [
@@ -21,7 +22,7 @@ async function build(binary: Binary, target?: Target): Promise<string[]> {
   const path = join(DIST, name);
   const other = target && {
     target: target.compile,
-    executablePath: await runtimeOf(target, join(CACHE, "runtimes")),
+    executablePath: await runtimeOf(target, RUNTIMES),
   };
   const startedMs = performance.now();
   await buildBinary(binary, path, other);
@@ -44,7 +45,12 @@ async function release(targets: readonly (Target | undefined)[]): Promise<void> 
     rows.push([name, "", "", await sha256(name)]);
   }
   await Bun.write(join(DIST, "SHA256SUMS"), rows.map(([name, , , sum]) => `${sum}  ${name}\n`).join(""));
-  const shown = rows.map(([name, size, time, sum]) => [`dist/${name}`, size ?? "", time ?? "", `${sum?.slice(0, 12)}…`]);
+  const shown = rows.map(([name, size, time, sum]) => [
+    `dist/${name}`,
+    size ?? "",
+    time ?? "",
+    `${sum?.slice(0, 12)}…`,
+  ]);
   process.stdout.write(formatTable(COLUMNS, shown, Number.POSITIVE_INFINITY));
 }
 
