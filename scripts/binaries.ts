@@ -14,7 +14,7 @@ export const BINARIES: readonly Binary[] = [
 ];
 
 export const ROOT = join(import.meta.dir, "..");
-export const CACHE = join(ROOT, "node_modules", ".cache", "gpu-courier");
+const CACHE = join(ROOT, "node_modules", ".cache", "gpu-courier");
 /** Since their last use: long enough for any run that may still start them. */
 const CACHED_FOR_MS = 15 * 60_000;
 
