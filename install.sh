@@ -736,6 +736,7 @@ start_service() {
   status=0
   bounded "$START_LIMIT_S" systemctl restart "$unit" >"$temp/start" || status=$?
   if was_stopped; then return; fi
+  [ "$status" != 124 ] || die_unwell "it did not get ready within $START_LIMIT_S s"
   [ "$status" = 0 ] || die_unwell "it does not start: $(cat "$temp/start")"
   if [ "$opt_role" = agent ]; then wait_until_ready; fi
 }

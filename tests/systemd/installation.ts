@@ -26,7 +26,8 @@ export async function manualTest(box: Box): Promise<readonly string[]> {
     `echo '{"command": "list_models", "timestamp": "2025-07-15T17:00:00", "command_id": "test_command"}' | ` +
       "sudo tee /mnt/shared/gpu_commands/test_command.json",
   );
-  const text = await box.until("cat /mnt/shared/gpu_status/test_command_response.json");
+  // The old service writes its answers in place: half of one is none yet.
+  const text = await box.until("python3 -m json.tool /mnt/shared/gpu_status/test_command_response.json");
   const { success, models }: { success: boolean; models: readonly { name: string }[] } = JSON.parse(text);
   if (!success) throw new Error(`Not answered well: ${text}`);
   return models.map(({ name }) => name);

@@ -65,12 +65,15 @@ async function stock(srv: string): Promise<void> {
 
 async function runTests(files: readonly string[], ground: Ground): Promise<number> {
   const paths = files.map((name) => `./tests/systemd/${name}_test.ts`);
-  const child = Bun.spawn([process.execPath, "test", "--path-ignore-patterns=", `--parallel=${FILES_AT_A_TIME}`, ...paths], {
-    cwd: ROOT,
-    env: { ...process.env, [GROUND_VARIABLE]: JSON.stringify(ground) },
-    stdio: ["ignore", "inherit", "inherit"],
-    timeout: LIMIT_S * 1000,
-  });
+  const child = Bun.spawn(
+    [process.execPath, "test", "--path-ignore-patterns=", `--parallel=${FILES_AT_A_TIME}`, ...paths],
+    {
+      cwd: ROOT,
+      env: { ...process.env, [GROUND_VARIABLE]: JSON.stringify(ground) },
+      stdio: ["ignore", "inherit", "inherit"],
+      timeout: LIMIT_S * 1000,
+    },
+  );
   // Then it ends, and what follows here puts in order.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill());
   const status = await child.exited;
