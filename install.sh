@@ -586,7 +586,9 @@ install_service() {
 }
 
 announce() {
-  what="$program $version (${variant:-built here})"
+  built=${variant#-}
+  built=${built:-built here}
+  what="$program $version ($built)"
   if [ "$opt_role" = agent ]; then what="$what as $name"; fi
   say "$what on $share${kind:+ ($kind)}, its checksums verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
