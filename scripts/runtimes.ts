@@ -24,7 +24,7 @@ export const TARGETS: readonly Target[] = [
     integrity: "sha512-IWX9BELoGHAUtMonkeSaNaZwXzRk+oDw6Mk+HBFXd3KHYIBNBsIGRupMZPcgNoDbJpLu6gAJjIoIVPZtt1aJ1g==",
   },
   {
-    // For processors without AVX2, which the plain one needs from its first instruction on.
+    // For processors without AVX2. Of 1.4.5 it is the same, byte by byte, as the plain one.
     name: "linux-x64-baseline",
     compile: "bun-linux-x64-baseline",
     package: "@oven/bun-linux-x64-baseline",
