@@ -113,7 +113,9 @@ check_options() {
     case $value in *[\"\'\\]* | *[[:cntrl:]]*) die 64 "Quotes, backslashes and control characters cannot be kept: $value" \
       "Use another name" ;; esac
   done
-  case $opt_prefix in *[[:space:]%]*) die 64 "A unit cannot name this: $opt_prefix" "Use a --prefix without blanks" ;; esac
+  case $opt_prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot name this: $opt_prefix" \
+    "Use letters, digits, slashes, dots and dashes" ;; esac
+  case $opt_user in *[!A-Za-z0-9_.-]*) die 64 "This cannot be a user: $opt_user" "Use letters, digits and dashes" ;; esac
 }
 
 # ---- talking -----------------------------------------------------------------------------------------------------------
@@ -186,13 +188,19 @@ commit() {
   rmdir "$keep" "$KEEP" 2>/dev/null || true
 }
 
+# What is undone leaves the journal: what is left in it is still to be undone.
 undo_all() {
-  undone=1
-  sed -n '1!G;h;$p' "$undo/journal" >"$undo/backwards"
-  while IFS=$TAB read -r verb one two; do
-    undo_one "$verb" "$one" "$two" </dev/null || undone=
-    [ -n "$undone" ] || { warn "Cannot undo: $verb $one $two"; return 1; }
-  done <"$undo/backwards"
+  while [ -s "$undo/journal" ]; do
+    line=$(tail -n 1 "$undo/journal")
+    IFS=$TAB read -r verb one two <<END
+$line
+END
+    undo_one "$verb" "$one" "$two" || {
+      warn "Cannot undo: $verb $one $two"
+      return 1
+    }
+    sed -i '$d' "$undo/journal"
+  done
   commit
 }
 
@@ -205,7 +213,7 @@ undo_one() { # VERB WHAT MORE: also when the change was noted and never made
     move) if [ -e "$2" ]; then rm -rf "$3" && mv "$2" "$3"; fi ;;
     user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
     group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
-    leave) gpasswd -d "$2" "$3" >/dev/null ;;
+    leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
     folder) bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
     share) bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
     enable) systemctl --quiet enable "$2" ;;
@@ -227,7 +235,8 @@ service_back() { # UNIT STATE
   is_booted || return 0
   systemctl daemon-reload
   systemctl reset-failed "$1" 2>/dev/null || true
-  if [ "$2" = active ]; then bounded "$START_LIMIT_S" systemctl start "$1"; fi
+  [ "$2" = active ] || return 0
+  bounded "$START_LIMIT_S" systemctl start "$1" || warn "$1 does not start again: systemctl status $1"
 }
 
 # ---- the changes there are ---------------------------------------------------------------------------------------------
@@ -252,10 +261,10 @@ swap_in() { # FILE TARGET MODE [SHA256]
   mv -f "$2.new" "$2"
 }
 
-drop_file() { # PATH
+drop_file() { # PATH: a folder too
   [ -e "$1" ] || [ -L "$1" ] || return 0
   back_up "$1"
-  change "restore$TAB$backup$TAB$1" "remove $1" rm -f "$1"
+  change "restore$TAB$backup$TAB$1" "remove $1" rm -rf "$1"
 }
 
 back_up() { # PATH: sets backup
@@ -264,8 +273,9 @@ back_up() { # PATH: sets backup
     die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
 }
 
-make_folder() { # PATH MODE OWNER
+make_folder() { # PATH MODE OWNER: and what it lies in
   [ ! -d "$1" ] || return 0
+  make_folder "$(dirname "$1")" 0755 root:root
   undoing='rmdir'
   if [ "$1" = "$state" ]; then undoing=tree; fi
   change "$undoing$TAB$1" "make the folder $1, of $3, mode $2" install -d -m "$2" -o "${3%:*}" -g "${3#*:}" "$1"
@@ -401,8 +411,14 @@ decide() {
   share=${opt_share:-$(setting SHARE)}
   if [ -z "$share" ] && [ -n "$old_unit" ]; then share=$(share_of_old_service); fi
   share=${share:-/mnt/shared}
-  name=${opt_name:-$(setting NAME)}
-  name=${name:-$(uname -n | cut -d. -f1 | tr '[:upper:]' '[:lower:]')}
+  name=$(agent_name)
+  case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "This cannot be an agent's name: $name" \
+    "Give one with --name: lower case letters, digits and dashes inside, not gpu" ;; esac
+}
+
+agent_name() {
+  found=${opt_name:-$(setting NAME)}
+  echo "${found:-$(uname -n | cut -d. -f1 | tr '[:upper:]' '[:lower:]')}"
 }
 
 # What the unit of the old service names, and the script that it runs, and of it what holds a gpu_commands.
@@ -629,7 +645,10 @@ add_user() {
 }
 
 install_files() {
-  make_folder "$prefix/bin" 0755 root:root
+  for folder in "$prefix" "$prefix/bin"; do
+    [ -d "$folder" ] || remember "folder $folder"
+    make_folder "$folder" 0755 root:root
+  done
   put_file "$release/$program$variant" "$prefix/bin/$program" 755 "$(listed_sum "$program$variant")"
   restart=$replaced
   put_file "$release/gpuctl$variant" "$prefix/bin/gpuctl" 755 "$(listed_sum "gpuctl$variant")"
@@ -711,6 +730,8 @@ take_over() {
   if [ "$before" = active ]; then
     change none "stop the old $unit" systemctl stop "$unit"
   fi
+  # Of a service that was taken over before and never brought back.
+  drop_file "$keep/old"
   make_folder "$keep/old" 0700 root:root
   if [ -z "$opt_dry_run" ]; then
     note "remove$TAB$keep/old/was"
@@ -863,6 +884,7 @@ uninstall() {
   if [ -n "$opt_restore" ]; then bring_back; fi
   if [ -n "$opt_restore" ] && [ -z "$opt_dry_run" ]; then rm -rf "$keep/old"; fi
   commit
+  if [ -n "$installed" ]; then drop_prefix; fi
   if [ -n "$opt_purge" ]; then purge; fi
   if [ "$changes" = 0 ]; then
     say "Nothing of $program is installed here"
@@ -886,6 +908,14 @@ remove_service() {
   if is_booted && [ -z "$opt_dry_run" ]; then systemctl reset-failed "$unit" 2>/dev/null || true; fi
 }
 
+# The folders that were made for the programs, unless something else lies there by now.
+drop_prefix() {
+  for folder in "$prefix/bin" "$prefix"; do
+    case " $(remembered folder | tr '\n' ' ')" in *" $folder "*) ;; *) continue ;; esac
+    if [ -n "$opt_dry_run" ] || [ -z "$(ls -A "$folder")" ]; then for_good "remove $folder when it is empty" rmdir "$folder"; fi
+  done
+}
+
 bring_back() {
   read -r was enabled <"$keep/old/was"
   if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$CONFIG/$unit.d"; fi
@@ -902,13 +932,13 @@ bring_back() {
 # Not to be undone: so it comes when all else is done.
 purge() {
   share=$(setting SHARE)
-  name=$(setting NAME)
-  name=${name:-$(uname -n | cut -d. -f1 | tr '[:upper:]' '[:lower:]')}
+  name=$(agent_name)
   if [ "$opt_role" = agent ] && [ -n "$share" ] && [ -f "$state/instance" ]; then
     for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share_if_mine "$share" "$name"
-    for path in $(remembered share); do
+    remembered share >"$temp/shares"
+    while read -r path; do
       for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
-    done
+    done <"$temp/shares"
   fi
   set -- "$state" "$CONFIG/$settings" "$CONFIG/$unit.edited" "$CONFIG/$unit.d"
   # Beside a unit that is not ours, and ours is gone by now, the drop-ins are not ours either.
@@ -981,7 +1011,8 @@ require_machine() {
     die 69 "systemd does not run here" "In an image that boots later: --no-start"
   fi
   exec 9<"$UNITS"
-  flock -n 9 || die 73 "Another install.sh is at work" "Wait for it, then run this again"
+  # One that was killed may have left a command that still runs.
+  flock -w 5 9 || die 73 "Another install.sh is at work" "Wait for it, then run this again"
   is_mine=1
 }
 
