@@ -273,9 +273,8 @@ back_up() { # PATH: sets backup
     die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
 }
 
-make_folder() { # PATH MODE OWNER: and what it lies in
+make_folder() { # PATH MODE OWNER
   [ ! -d "$1" ] || return 0
-  make_folder "$(dirname "$1")" 0755 root:root
   undoing='rmdir'
   if [ "$1" = "$state" ]; then undoing=tree; fi
   change "$undoing$TAB$1" "make the folder $1, of $3, mode $2" install -d -m "$2" -o "${3%:*}" -g "${3#*:}" "$1"
@@ -645,10 +644,7 @@ add_user() {
 }
 
 install_files() {
-  for folder in "$prefix" "$prefix/bin"; do
-    [ -d "$folder" ] || remember "folder $folder"
-    make_folder "$folder" 0755 root:root
-  done
+  make_program_folder "$prefix/bin"
   put_file "$release/$program$variant" "$prefix/bin/$program" 755 "$(listed_sum "$program$variant")"
   restart=$replaced
   put_file "$release/gpuctl$variant" "$prefix/bin/gpuctl" 755 "$(listed_sum "gpuctl$variant")"
@@ -656,6 +652,13 @@ install_files() {
   make_folder "$CONFIG" 0755 root:root
   write_settings
   make_folder "$state" 0750 "$user:$(id -gn "$user" 2>/dev/null || echo "$user")"
+}
+
+make_program_folder() { # PATH: and what it lies in, each to go away again
+  [ ! -d "$1" ] || return 0
+  make_program_folder "$(dirname "$1")"
+  make_folder "$1" 0755 root:root
+  remember "folder $1"
 }
 
 # What is there stays, in its order. What was given is set; keys that are new are added as comments.
@@ -910,9 +913,8 @@ remove_service() {
 
 # The folders that were made for the programs, unless something else lies there by now.
 drop_prefix() {
-  for folder in "$prefix/bin" "$prefix"; do
-    case " $(remembered folder | tr '\n' ' ')" in *" $folder "*) ;; *) continue ;; esac
-    if [ -n "$opt_dry_run" ] || [ -z "$(ls -A "$folder")" ]; then for_good "remove $folder when it is empty" rmdir "$folder"; fi
+  for folder in $(remembered folder | sort -r); do
+    if [ -n "$opt_dry_run" ] || [ -z "$(ls -A "$folder" 2>/dev/null || echo gone)" ]; then for_good "remove $folder when it is empty" rmdir "$folder"; fi
   done
 }
 
