@@ -510,10 +510,13 @@ check_access() {
 
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
-  both="$share/gpu_commands $share/gpu_status"
-  share_trouble "$user may not write in $2: owner and group $uid:$gid, mode $mode" "Let it in:
+  both="$share/gpu_commands $share/gpu_status" what="$user may not write in $2: owner and group $uid:$gid, mode $mode"
+  # The share's own group, when it has one that may write there.
+  into=$user
+  if let_in "$root" && [ "$gid" != 0 ]; then into=$gid; fi
+  share_trouble "$what" "Let it in:
     sudo groupadd -rf $user
-    sudo chgrp -R $user $both
+    sudo chgrp -R $into $both
     sudo chmod -R g+rwX $both
     sudo chmod g+s $both
   or let the service run as root, as old ones do: --user root"

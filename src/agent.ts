@@ -2,11 +2,11 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { Agent, type AgentOptions } from "./agent/agent.ts";
-import { Box } from "./agent/box.ts";
 import { defaultReserve, parseDiskReserve } from "./agent/disk_reserve.ts";
 import { examineBox, rememberedFileSystem } from "./agent/examine.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/identity.ts";
 import { Ledger } from "./agent/ledger.ts";
+import { ModelsFolder } from "./agent/models_folder.ts";
 import { Ollama } from "./agent/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama_url.ts";
 import { Registry } from "./agent/registry.ts";
@@ -149,7 +149,7 @@ async function runDoctor(options: Options, json: boolean): Promise<number> {
     name: options.name,
     stateDir,
     ollama: new Ollama({ url: ollamaUrl(options), requestTimeoutMs: DOCTOR_TIMEOUT_MS }),
-    disk: new Box(modelsDir(options)).disk,
+    disk: await new ModelsFolder(modelsDir(options)).look(systemClock),
     signal,
   };
   const checks = async function* () {

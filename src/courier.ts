@@ -44,6 +44,7 @@ const FOLLOW_INTERVAL_MS = 250;
 const OLD_SERVICE_MIN_TIMEOUT_MS = 12_000;
 
 export class Courier {
+  readonly #transport: Transport;
   readonly #fleet: Fleet;
   readonly #mailbox: Mailbox;
   readonly #clock: Clock;
@@ -51,6 +52,7 @@ export class Courier {
 
   constructor(transport: Transport, { sender, timeoutMs, clock = systemClock }: CourierOptions) {
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
+    this.#transport = transport;
     this.#fleet = new Fleet(transport, clock);
     this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`);
     this.#clock = clock;
@@ -60,6 +62,11 @@ export class Courier {
   /** Gives the reply address up. Idempotent; the transport stays open. */
   async close(): Promise<void> {
     await this.#mailbox.close();
+  }
+
+  /** The transport's clock, in ms since 1970: the one that agents and senders share. */
+  now(): number {
+    return this.#transport.now();
   }
 
   /**

@@ -20,7 +20,7 @@ async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<
   chmodSync(command, 0o755);
   const box = new Box(undefined, command);
   const stop = new AbortController();
-  const ended = box.run(systemClock, stop.signal);
+  const ended = box.run(systemClock, () => undefined, stop.signal);
   await until(() => enough(box));
   stop.abort();
   await ended;
@@ -49,12 +49,28 @@ test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", a
   }
 });
 
-test("disk is that of the blobs, null when the folder cannot be looked at", () => {
+/** Looks at the disk until it is known. @returns it, and how often that was told */
+async function diskOf(models: string) {
+  const box = new Box(models, null);
+  const stop = new AbortController();
+  let changes = 0;
+  const ended = box.run(systemClock, () => (changes += 1), stop.signal);
+  await until(() => box.disk !== null);
+  stop.abort();
+  await ended;
+  return { disk: box.disk, changes };
+}
+
+test("run() finds the disk of the blobs, and tells that it is known", async () => {
   const models = join(dir, "models");
   mkdirSync(models);
   symlinkSync("/dev/shm", join(models, "blobs"));
-  const [own, blobs] = [new Box(dir).disk, new Box(models).disk];
-  expect(own?.total_bytes).toBeGreaterThan(0);
-  expect(blobs?.total_bytes).toBe(new Box("/dev/shm").disk?.total_bytes ?? -1);
-  expect(new Box(join(dir, "none")).disk).toBeNull();
+  const [own, blobs, memory] = [await diskOf(dir), await diskOf(models), await diskOf("/dev/shm")];
+  expect(own.disk?.total_bytes).toBeGreaterThan(0);
+  expect(blobs.disk).toMatchObject({ path: "/dev/shm", total_bytes: memory.disk?.total_bytes ?? -1 });
+  expect([own.changes, blobs.changes]).toEqual([1, 1]);
+});
+
+test("disk is null until it was looked at", () => {
+  expect(new Box(dir, null).disk).toBeNull();
 });

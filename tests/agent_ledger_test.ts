@@ -1,8 +1,12 @@
 // The agent's memory when its disk is full, when it is damaged, and when it is lost.
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Ledger } from "../src/agent/ledger.ts";
+import { isoTime } from "../src/clock.ts";
+import { CourierError } from "../src/errors.ts";
+import { silentLog } from "../src/log.ts";
 import { newPull } from "../src/protocol.ts";
 import { MemorySite, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";
@@ -179,4 +183,55 @@ describe("a full disk", () => {
     await site.clock.advance(6000);
     expect((await site.state("gpu-1")).status).toBe("running");
   });
+
+  test("loses no end of a pull: one that could not be noted then is noted once there is room", async () => {
+    const disk = new FailingDisk();
+    const dir = site.stateDir();
+    const ollama = new ScriptedOllama();
+    const end = Promise.withResolvers<void>();
+    ollama.pullEnds = end.promise;
+    const first = await site.start("gpu-1", { ollama, dir, openDatabase: disk.open });
+    await site.command("gpu-1", "pull-1", { command: "pull_model", model_name: "gemma" });
+    disk.fails = "SQLITE_FULL";
+    end.reject(new CourierError("exhausted", "no space left on device"));
+    await site.clock.advance(6000);
+    disk.fails = null;
+    await site.clock.advance(6000);
+    await site.kill(first);
+    await site.start("gpu-1", { ollama, dir });
+    await site.clock.advance(6000);
+    expect((await site.state("gpu-1")).jobs).toMatchObject([{ state: "failed", code: "exhausted" }]);
+    expect(ollama.calls).toEqual(["pull gemma:latest"]);
+  });
+});
+
+test("a job that this version cannot read is left out and said, and the agent begins with the others", async () => {
+  const dir = site.stateDir();
+  const ledger = new Ledger(dir);
+  for (const id of ["job-1", "job-2"]) ledger.keepJob(newPull(id, "gpu-1", `${id}:latest`));
+  ledger.close();
+  const database = new Database(join(dir, "ledger.db"));
+  // As a later version may have noted it, before it was rolled back.
+  database.run("UPDATE jobs SET document = json_set(document, '$.state', 'paused') WHERE id = 'job-1'");
+  database.close();
+  const errors: unknown[] = [];
+  const log = { ...silentLog, error: (fields: object, message: string) => errors.push({ ...fields, message }) };
+  const ollama = new ScriptedOllama();
+  await site.start("gpu-1", { dir, ollama, log });
+  await site.clock.advance(1000);
+  expect(ollama.calls).toEqual(["pull job-2:latest"]);
+  expect(errors).toMatchObject([{ job: "job-1", message: "Cannot read a job: it is left out" }]);
+});
+
+test("sweep() keeps the jobs that ended last, not those that were asked for last", () => {
+  const ledger = new Ledger(site.stateDir());
+  const endedAt = (second: number): string => isoTime(site.clock.now() + second * 1000);
+  ledger.keepJob({ ...newPull("job-long", "gpu-1", "m"), state: "succeeded", ended_at: endedAt(1000) });
+  for (let i = 0; i < 250; i++) {
+    ledger.keepJob({ ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
+  }
+  ledger.sweep(site.clock.now());
+  const kept = ledger.jobs().map(({ id }) => id);
+  expect([kept.length, kept[0], kept.at(-1)]).toEqual([200, "job-long", "job-249"]);
+  ledger.close();
 });

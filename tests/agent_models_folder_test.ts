@@ -4,7 +4,10 @@ import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, w
 import { join } from "node:path";
 import { measureFreed, readFootprint } from "../src/agent/footprint.ts";
 import { ModelsFolder } from "../src/agent/models_folder.ts";
+import { systemClock } from "../src/clock.ts";
+import { ManualClock, settle } from "./support/manual_clock.ts";
 import { digestOf, ModelsFixture } from "./support/models_fixture.ts";
+import { until } from "./support/until.ts";
 
 let dir: ModelsFixture;
 let folder: ModelsFolder;
@@ -14,20 +17,50 @@ beforeEach(() => {
 });
 afterEach(() => dir.remove());
 
-test("disk names the folder that really holds the blobs", () => {
+test("look() names the folder that really holds the blobs", async () => {
   const elsewhere = new ModelsFixture();
   rmSync(join(dir.path, "blobs"), { recursive: true });
   symlinkSync(join(elsewhere.path, "blobs"), join(dir.path, "blobs"));
-  expect(folder.disk?.path).toBe(realpathSync(join(elsewhere.path, "blobs")));
+  expect((await folder.look(systemClock))?.path).toBe(realpathSync(join(elsewhere.path, "blobs")));
   elsewhere.remove();
   // A link to a disk that is not mounted: not the disk of the folder above it.
-  expect(folder.disk).toBeNull();
+  expect(await folder.look(systemClock)).toBeNull();
 });
 
-test("disk is that of the models before Ollama made its folders, and null when there are none", () => {
+test("look() finds the disk of the models before Ollama made its folders, and none when there are none", async () => {
   rmSync(join(dir.path, "blobs"), { recursive: true });
-  expect(folder.disk?.path).toBe(realpathSync(dir.path));
-  expect(new ModelsFolder(join(dir.path, "none")).disk).toBeNull();
+  expect((await folder.look(systemClock))?.path).toBe(realpathSync(dir.path));
+  expect(await new ModelsFolder(join(dir.path, "none")).look(systemClock)).toBeNull();
+});
+
+test("look() waits 2 s for a disk that hangs, and asks nothing more of it until it answers", async () => {
+  const clock = new ManualClock();
+  const space = { free_bytes: 1, total_bytes: 2 };
+  let asked = 0;
+  const answers = Promise.withResolvers<typeof space>();
+  const hanging = new ModelsFolder(dir.path, async () => {
+    asked += 1;
+    return await answers.promise;
+  });
+  dir.manifest("phi4:latest", { a: 9_000 });
+  for (let i = 1; i <= 3; i++) {
+    const looked = hanging.look(clock);
+    await until(() => asked === 1);
+    await clock.advance(2000);
+    expect(await looked).toBeNull();
+    expect([hanging.dir, hanging.disk, await hanging.models(), await hanging.present([])]).toEqual([
+      undefined,
+      null,
+      null,
+      null,
+    ]);
+  }
+  expect(asked).toBe(1);
+  answers.resolve(space);
+  await settle();
+  expect(hanging.dir).toBe(dir.path);
+  expect(await hanging.look(clock)).toMatchObject(space);
+  expect(hanging.disk).toMatchObject(space);
 });
 
 test("present() counts whole blobs, and of one begun what is allocated", async () => {
@@ -48,6 +81,17 @@ test("present() is null when the blobs cannot be looked at", async () => {
   writeFileSync(file, "");
   expect(await new ModelsFolder(file).present([{ digest: digestOf("a"), bytes: 1 }])).toBeNull();
   expect(await new ModelsFolder(join(dir.path, "none")).present([])).toBeNull();
+});
+
+test("missing() names the blobs of a model that are not there whole, and none where that cannot be seen", async () => {
+  dir.manifest("me/phi4:latest", { a: 10_000, b: 10_000, c: 10_000, d: 0 });
+  dir.blob("a", 10_000);
+  dir.partial("b", 4096, 10_000);
+  expect(await folder.missing("me/PHI4")).toEqual([digestOf("b"), digestOf("c")]);
+  expect(await folder.missing("phi4")).toEqual([]);
+  rmSync(join(dir.path, "blobs"), { recursive: true });
+  writeFileSync(join(dir.path, "blobs"), "");
+  expect(await folder.missing("me/phi4")).toEqual([]);
 });
 
 test("models() tells the names in Ollama's form, each with its blobs", async () => {

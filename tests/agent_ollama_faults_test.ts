@@ -156,6 +156,8 @@ describe("pullModel()", () => {
     [`${registry}net/http: TLS handshake timeout`, "unavailable"],
     [`${registry}http: server gave HTTP response to HTTPS client`, "invalid"],
     ["write /models/blobs/sha256-0-partial: no space left on device", "exhausted"],
+    ["open /models/blobs/sha256-0-partial-0: read-only file system", "unavailable"],
+    ["open /models/blobs/sha256-0-partial-0: permission denied", "unavailable"],
     ["max retries exceeded: unexpected EOF", "unavailable"],
     ["context canceled", "unavailable"],
     ["something new", "internal"],

@@ -24,6 +24,8 @@ let began: number;
 /** Digests whose bytes on disk are others; and the models that were deleted. */
 let wrong: Set<string>;
 let deleted: string[];
+/** Digests of the model that are not on disk although Ollama reported success. */
+let missing: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -36,6 +38,7 @@ beforeEach(() => {
   began = 0;
   wrong = new Set();
   deleted = [];
+  missing = [];
 });
 
 /** Starts the pull. @returns how it ended, undefined while it has not */
@@ -57,6 +60,7 @@ function start(patienceMs = 24 * HOUR_MS) {
     blobs: {
       wrong: async (digests) => await Promise.resolve(digests.filter((digest) => wrong.has(digest))),
     },
+    models: { missing: async () => await Promise.resolve(missing) },
     clock,
     model: "m",
     tracker,
@@ -145,7 +149,7 @@ describe("run()", () => {
     const outcome = start(2 * HOUR_MS);
     await clock.advance(1.9 * HOUR_MS);
     expect(outcome.end).toBeUndefined();
-    expect(notes.at(-1)).toStartWith("waiting 60 s after: ");
+    expect(notes.at(-1)).toStartWith("waiting 1 min after: ");
     await clock.advance(0.2 * HOUR_MS);
     expect(outcome.end).toMatchObject({ code: "unavailable" });
     expect(String(outcome.end)).toContain("given up after 2 h without a new byte");
@@ -209,6 +213,16 @@ describe("run()", () => {
     expect(notes.at(-1)).toContain("digest mismatch: other bytes than those of sha256:aaaaaaaaaaaa");
   });
 
+  test("tries a few times when a layer that it needs is gone once it has ended", async () => {
+    missing = [DIGEST];
+    attempts = [done];
+    const outcome = start();
+    await clock.advance(60_000);
+    expect([began, deleted]).toEqual([4, []]);
+    expect(notes[0]).toBe("waiting 1 s after: sha256:aaaaaaaaaaaa was removed meanwhile");
+    expect(outcome.end).toMatchObject({ code: "conflict", hint: expect.stringContaining("pull it again") });
+  });
+
   test("joins a download that is dying without counting it, for a while", async () => {
     attempts = [...Array.from({ length: 6 }, () => says("context canceled")), done];
     const outcome = start();
@@ -224,11 +238,34 @@ describe("run()", () => {
     expect(notes.length).toBeGreaterThan(0);
   });
 
+  test("tries a few times when Ollama may not write, and says what to look at", async () => {
+    attempts = [says("open /blobs/sha256-0-partial-0: read-only file system")];
+    const outcome = start();
+    await clock.advance(60_000);
+    expect(began).toBe(4);
+    expect(outcome.end).toMatchObject({ code: "unavailable", hint: expect.stringContaining("may not write") });
+  });
+
   test("tries what nobody knows a few times", async () => {
     attempts = [says("something new")];
     const outcome = start();
     await clock.advance(60_000);
     expect([began, notes.length]).toEqual([4, 3]);
+    expect(outcome.end).toMatchObject({ code: "internal" });
+  });
+
+  test("tries what nobody knows a few times anew after each new byte", async () => {
+    let bytes = 0;
+    attempts = [
+      async (options) => {
+        bytes = Math.min(bytes + 10, 50);
+        reports(options, bytes);
+        await says("something new")();
+      },
+    ];
+    const outcome = start();
+    await clock.advance(60_000);
+    expect(began).toBe(5 + 3);
     expect(outcome.end).toMatchObject({ code: "internal" });
   });
 
@@ -278,6 +315,22 @@ describe("saving on the way", () => {
     // 1 % each 100 ms: at most once a second, not in the last 3 s.
     expect(beganAtBytes).toEqual([0, 100, 200, 300, 400, 500, 600, 700]);
     expect([notes, recoveries]).toEqual([[], 0]);
+  });
+
+  test.each([
+    ["all of it", 0],
+    ["what was on the wire", 0.5],
+  ])("ends where %s is lost each time that the connection closes", async (_what, share) => {
+    attempts = [
+      async (options) => {
+        bytes = Math.round(bytes * share);
+        await fetches(options);
+      },
+    ];
+    const outcome = start();
+    await clock.advance(200_000);
+    expect(outcome.end).toBe("done");
+    expect(began).toBeLessThanOrEqual(17);
   });
 
   test("saves what came slowly before Ollama would throw it away", async () => {

@@ -21,8 +21,8 @@ class FolderOn extends ModelsFolder {
     super(dir);
     this.#disk = disk;
   }
-  override get disk(): Disk | null {
-    return this.#disk;
+  override async look(): Promise<Disk | null> {
+    return await Promise.resolve(this.#disk);
   }
 }
 

@@ -56,6 +56,20 @@ describe("JobProgress", () => {
   });
 });
 
+describe("the time that is left", () => {
+  test.each([
+    ["some days", 100_000, 4e10, 400_000],
+    ["more than a month at this speed, so that nobody can tell", 10, 4e10, null],
+  ])("is %s", (_what, bytesPerSecond, totalBytes, seconds) => {
+    const progress = new JobProgress({ completed_bytes: 0, total_bytes: totalBytes });
+    for (let second = 0; second <= 5; second++) {
+      const received = second * bytesPerSecond;
+      progress.note({ phase: "downloading", completedBytes: 0, totalBytes, receivedBytes: received }, second * 1000);
+    }
+    expect(progress.fields).toMatchObject({ bytes_per_second: bytesPerSecond, eta_seconds: seconds });
+  });
+});
+
 describe("PullTracker over attempts and processes", () => {
   const line = (digest: string, completed: number) => ({ status: `pulling ${digest}`, digest, total: 100, completed });
 
@@ -76,6 +90,12 @@ describe("PullTracker over attempts and processes", () => {
     const after = new PullTracker(before.layers);
     expect(after.progress).toMatchObject({ completedBytes: 40, totalBytes: 100 });
     expect(after.layers).toEqual([{ digest: A, total_bytes: 100, completed_bytes: 40, fetched: true }]);
+  });
+
+  test("counts no more layers than any model has", () => {
+    const tracker = new PullTracker();
+    for (let i = 0; i < 5000; i++) tracker.note(line(`sha256:${String(i).padStart(64, "0")}`, 1));
+    expect(tracker.layers.length).toBe(4096);
   });
 
   test("forgets the layers of a manifest that the registry no longer gives", () => {

@@ -1,6 +1,7 @@
 // What a pull shows, how it ends and what it leaves when its registry misbehaves: with the simulated Ollama, and with a real
 // one when OLLAMA_TEST_URL names it. Imports the jobs beside a registry for tests.
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isEnded, type Job } from "../src/protocol.ts";
 import type { RegistryFault } from "./registry/faults.ts";
@@ -19,31 +20,33 @@ interface Row {
   readonly ends: Pick<Job, "state" | "code">;
   readonly note?: RegExp;
   readonly error?: RegExp;
-  /** What the registry served at most, in sizes of the model. */
-  readonly served: number;
+  /** What Ollama fetched at most, in sizes of the model. */
+  readonly fetched: number;
   /** What is left on disk, in sizes of the model. */
   readonly left?: number;
 }
 
 const succeeds = { state: "succeeded", code: null } as const;
 const HALF = SIZE / 2;
+/** Connections that a pull closes on the way of one download, to save its progress: at most one for each 6 %. */
+const SAVES = 17;
 
 const ROWS: readonly Row[] = [
-  { what: "slow", fault: null, bytesPerSecond: 8 * MB, ends: succeeds, served: 1 },
+  { what: "slow", fault: null, bytesPerSecond: 8 * MB, ends: succeeds, fetched: 1 },
   {
     what: "stalled and healed",
     fault: { kind: "stall", atByte: HALF },
     healed: true,
     ends: succeeds,
     note: /^waiting \d+ s after: .*made no progress for/,
-    served: 1,
+    fetched: 1,
   },
   {
     what: "cut in mid-blob and healed",
     fault: { kind: "cut", atByte: HALF },
     healed: true,
     ends: succeeds,
-    served: 1.6,
+    fetched: 1.6,
   },
   {
     what: "500 on the manifest and healed",
@@ -51,7 +54,7 @@ const ROWS: readonly Row[] = [
     healed: true,
     ends: succeeds,
     note: /^waiting \d+ s after: .* says: pull model manifest: 500: boom/,
-    served: 1,
+    fetched: 1,
   },
   {
     what: "500 on the blob and healed",
@@ -59,7 +62,7 @@ const ROWS: readonly Row[] = [
     healed: true,
     ends: succeeds,
     note: /^waiting \d+ s after: .* says: /,
-    served: 1,
+    fetched: 1,
   },
   {
     what: "500 on the data and healed",
@@ -67,21 +70,21 @@ const ROWS: readonly Row[] = [
     healed: true,
     ends: succeeds,
     note: /^waiting \d+ s after: /,
-    served: 1,
+    fetched: 1,
   },
   {
     what: "wrong bytes once",
     fault: { kind: "wrong", times: 1 },
     ends: succeeds,
     note: /^waiting \d+ s after: .*digest mismatch/,
-    served: 2,
+    fetched: 2,
   },
   {
     what: "wrong bytes always",
     fault: { kind: "wrong", times: 1000 },
     ends: { state: "failed", code: "unavailable" },
     error: /digest mismatch.*for the second time\. The registry or the way to it changed bytes$/,
-    served: 2,
+    fetched: 2,
     left: 0,
   },
   {
@@ -89,14 +92,14 @@ const ROWS: readonly Row[] = [
     fault: { kind: "manifest", status: 404 },
     ends: { state: "failed", code: "not_found" },
     error: /says: pull model manifest: file does not exist\. Is the name right, with its tag/,
-    served: 0,
+    fetched: 0,
   },
   {
     what: "401 on the manifest",
     fault: { kind: "manifest", status: 401 },
     ends: { state: "failed", code: "forbidden" },
     error: /The registry wants a login$/,
-    served: 0,
+    fetched: 0,
   },
 ];
 
@@ -120,13 +123,14 @@ function suite(open: () => Promise<Subject>): void {
     }
     const job = await site.ended(site.job(id));
     const seconds = Math.round((performance.now() - beganAtMs) / 100) / 10;
-    const { bytes } = site.registry.served(model);
+    const { bytes, closed } = site.registry.served(model);
     report([what, `${job.state} ${job.code ?? ""}`, `${seconds} s`, job.retries, bytes / SIZE, job.partial_bytes]);
     report([...site.notes, job.error]);
     expect(job).toMatchObject(row.ends);
     if (row.note !== undefined) expect([...site.notes].join("\n")).toMatch(row.note);
     if (row.error !== undefined) expect(job.error).toMatch(row.error);
-    expect(bytes / SIZE).toBeLessThanOrEqual(row.served * 1.1 + 0.001);
+    expect(site.fetchedBytes(model) / SIZE).toBeLessThanOrEqual(row.fetched * (1 + site.subject.excess) + 0.001);
+    expect(closed).toBeLessThanOrEqual(row.fetched * SAVES + (job.retries ?? 0));
     if (row.left !== undefined) expect((job.partial_bytes ?? 0) / SIZE).toBeWithin(row.left, row.left + 0.01);
     expectSteady(site.shown);
     if (job.state === "succeeded") expect(job).toMatchObject({ note: null, phase: null, partial_bytes: null });
@@ -151,7 +155,7 @@ function suite(open: () => Promise<Subject>): void {
     expect(second.id).not.toBe(first.id);
     expect(second.state).toBe("succeeded");
     report(["cancelled at 30 %", cancelled.partial_bytes, served, site.registry.served(model).bytes / SIZE]);
-    expect(site.registry.served(model).bytes).toBeLessThanOrEqual(SIZE * 1.1);
+    expect(site.fetchedBytes(model)).toBeLessThanOrEqual(SIZE * (1 + site.subject.excess));
   });
 
   test("a pull right after a cancel works, and the two never share an end", async () => {
@@ -171,7 +175,7 @@ function suite(open: () => Promise<Subject>): void {
     const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
     await site.reaches(job, SIZE * 0.3);
-    await site.jobs.close();
+    await site.stop();
     site.reopen();
     const cancelled = await site.jobs.cancelJob(job.id ?? "");
     expect(cancelled.error).toContain("what was fetched remains on disk");
@@ -184,11 +188,14 @@ function suite(open: () => Promise<Subject>): void {
     site.registry.break(model, { kind: "wrong", times: 1 });
     const job = site.jobs.pull(name);
     await site.reaches(job, 6 * MB);
-    await site.jobs.close();
+    await site.stop();
     site.reopen();
     site.jobs.start();
     site.registry.setSpeed(model, 20 * MB);
-    expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
+    // The second time that the bytes are wrong ends a job: it was once. A busy machine may stall it besides.
+    const ended = await site.ended(job);
+    expect([ended.state, ended.error]).toEqual(["succeeded", null]);
+    expect(ended.retries).toBeGreaterThan(0);
     expect([...site.notes].join("\n")).toContain("digest mismatch");
     expect((await site.ollama.listModels()).map((each) => each.name)).toContain(name);
     for (const digest of site.registry.digests(model)) {
@@ -197,12 +204,30 @@ function suite(open: () => Promise<Subject>): void {
     }
   });
 
+  test("a layer that the delete of another model took away meanwhile is fetched again", async () => {
+    const content = `t${Bun.randomUUIDv7().slice(-12)}`;
+    const other = site.registry.offer(`${content}-a`, { layers: [MB], content });
+    const name = site.registry.offer(`${content}-b`, { layers: [MB, SIZE], content, bytesPerSecond: 20 * MB });
+    await site.ended(site.jobs.pull(other));
+    const job = site.jobs.pull(name);
+    // So late that no connection is opened anew, at which Ollama would look again.
+    await site.reaches(job, SIZE * 0.9);
+    site.registry.setSpeed(`${content}-b`, 4 * MB);
+    await site.ollama.deleteModel(other);
+    expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
+    expect([...site.notes].join("\n")).toContain("was removed meanwhile");
+    for (const digest of site.registry.digests(`${content}-b`)) {
+      expect(existsSync(join(site.subject.modelsDir, "blobs", digest.replace(":", "-")))).toBe(true);
+    }
+    expect(site.registry.served(`${content}-b`).bytes).toBeLessThanOrEqual((SIZE + MB) * 1.1);
+  });
+
   test("a job goes on where it was when the agent is killed, and its progress is never taken back", async () => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [SIZE, MB], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
     await site.reaches(job, SIZE * 0.3);
-    await site.jobs.close();
+    await site.stop();
     const before = site.job(job.id);
     expect(before.state).toBe("queued");
     site.reopen();
@@ -212,7 +237,7 @@ function suite(open: () => Promise<Subject>): void {
     expect(after.total_bytes).toBe(before.total_bytes);
     expect((await site.ended(job)).state).toBe("succeeded");
     expectSteady(site.shown.filter(({ id }) => id === job.id));
-    expect(site.registry.served(model).bytes).toBeLessThanOrEqual((SIZE + MB) * 1.1);
+    expect(site.fetchedBytes(model)).toBeLessThanOrEqual((SIZE + MB) * (1 + site.subject.excess));
   });
 }
 

@@ -172,6 +172,7 @@ describe("parseManifest()", () => {
     ["a negative size", JSON.stringify({ layers: [{ digest: A, size: -1 }] })],
     ["a size that no disk has", JSON.stringify({ layers: [{ digest: A, size: 1e300 }] })],
     ["a size that is a text", JSON.stringify({ layers: [{ digest: A, size: "1" }] })],
+    ["a blob larger than any disk", JSON.stringify({ layers: [{ digest: A, size: 2 ** 50 + 1 }] })],
     ["too many blobs", JSON.stringify({ layers: Array.from({ length: 20_001 }, () => ({ digest: A, size: 1 })) })],
   ])("refuses %s", (_, text) => {
     expect(parseManifest(text)).toBeNull();

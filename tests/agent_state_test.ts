@@ -1,6 +1,8 @@
 // The state document, names in conflict, and who serves the shared inbox, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { agentName } from "../src/agent/identity.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { agentName, openStateDir, readInstance } from "../src/agent/identity.ts";
 import { Ledger } from "../src/agent/ledger.ts";
 import { type Candidate, chooseServer, SharedInboxElection } from "../src/agent/shared_inbox.ts";
 import { CourierError } from "../src/errors.ts";
@@ -112,6 +114,29 @@ describe("state", () => {
 });
 
 describe("names", () => {
+  test("readInstance() says what to do when a first start finds the disk full, and begins once there is room", () => {
+    const dir = site.stateDir();
+    expect(openStateDir(dir)).toBe(false);
+    const full = (path: string): never => {
+      writeFileSync(path, "");
+      throw Object.assign(new Error("write"), { code: "ENOSPC" });
+    };
+    expect(() => readInstance(dir, full)).toThrow(
+      expect.objectContaining({ code: "exhausted", message: expect.stringContaining("no space is left there") }),
+    );
+    const instance = readInstance(dir);
+    expect(instance).toMatch(/^[0-9a-f-]{36}$/);
+    expect(readInstance(dir)).toBe(instance);
+  });
+
+  test("readInstance() and openStateDir() say what to do when this user may not", () => {
+    const file = join(site.stateDir(), "file");
+    writeFileSync(file, "");
+    for (const ask of [() => openStateDir(file), () => readInstance(file)]) {
+      expect(ask).toThrow(expect.objectContaining({ code: "forbidden", hint: expect.stringContaining("--state-dir") }));
+    }
+  });
+
   test("agentName() makes the short host name an address, or says what to do", () => {
     expect(agentName(undefined, "GPU-Box-7.example.org")).toBe("gpu-box-7");
     expect(agentName("gpu-1", "other")).toBe("gpu-1");

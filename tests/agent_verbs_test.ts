@@ -79,6 +79,19 @@ describe("copy_model", () => {
     expect((await site.state("gpu-1")).models?.map(({ name }) => name)).toContain("team/best:latest");
   });
 
+  test("is refused onto what is being pulled, however it is spelled: the end of the pull would undo it", async () => {
+    ollama.pullEnds = new Promise(() => undefined);
+    await site.start("gpu-1", { ollama });
+    const { job } = (await ask("pull_model", { model_name: "team/best" })) ?? {};
+    const copied = { model_name: "phi4", arguments: { destination: "TEAM/Best:latest" } };
+    const refused = await ask("copy_model", copied);
+    expect(refused).toMatchObject({ success: false, code: "conflict" });
+    expect(refused?.hint).toContain(job?.id ?? "no job");
+    expect(ollama.calls).toEqual(["pull team/best:latest"]);
+    await ask("cancel_job", { arguments: { job_id: job?.id } });
+    expect(await ask("copy_model", copied)).toMatchObject({ success: true });
+  });
+
   test.each([[{}], [{ arguments: { destination: 7 } }], [{ arguments: { destination: "a b" } }]])(
     "is invalid with %j",
     async (fields) => {

@@ -81,6 +81,8 @@ describe("what gpuctl prints", () => {
   test("is not taken for printed when the disk is full", async () => {
     await openAgent();
     expect((await run("gpuctl agents > /dev/full")).status).toBe(74);
+    // Nobody has pressed Ctrl-C, though that is how it ends.
+    expect((await run("gpuctl pull phi4 > /dev/full")).status).toBe(74);
   });
 });
 

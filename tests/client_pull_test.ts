@@ -300,6 +300,19 @@ describe("pull when the agent goes out of sight", () => {
     expect(await status).toBe(0);
   });
 
+  test("waits as long each time that it is away", async () => {
+    const agent = await site.agent("gpu-1");
+    const { status } = await startPull(["--timeout", "10"], [agent]);
+    for (const percent of [10, 20, 30]) {
+      await site.progress(agent, running(percent));
+      await agent.publish({ status: "stopped" });
+      await site.clock.advance(6_000);
+    }
+    await site.progress(agent, succeeded());
+    await site.clock.advance(1_000);
+    expect(await status).toBe(0);
+  });
+
   test("gives up with 69 after --timeout, the job's last state told", async () => {
     const agent = await site.agent("gpu-1", { models: [modelOf("llama3.2:1b")] });
     const { status, stdout, stderr } = await startPull(["--timeout", "10", "--json"], [agent]);

@@ -185,6 +185,43 @@ describe("cancel", () => {
     expect(agent.commands.map(({ arguments: given }) => given)).toEqual([{ job_id: job.id }]);
   });
 
+  test("ends what pulls a model, on the agents that are meant", async () => {
+    const names = ["gpu-1", "gpu-2", "gpu-3"];
+    for (const [index, name] of names.entries()) {
+      const agent = await site.agent(name);
+      agent.jobs = [{ ...job, id: `01a20aac-24d0-7785-b91f-00000000000${index}`, agent: name }];
+      if (name === "gpu-3") agent.jobs = agent.jobs.map((each) => ({ ...each, state: "succeeded" }));
+      await agent.publish();
+    }
+    expect(await site.run(["cancel", "phi4"])).toEqual({
+      status: 73,
+      stdout: "",
+      stderr:
+        "error: Several agents pull phi4: gpu-1, gpu-2\n  Name those that are meant with --agent, or take --all\n",
+    });
+    const one = await site.run(["cancel", "PHI4:latest", "--agent", "gpu-2"]);
+    expect(one).toMatchObject({ status: 0, stdout: "AGENT  RESULT\ngpu-2  phi4:latest: Cancelled\n" });
+    // The only one that is left is meant without a word; what has ended is no pull under way.
+    const rest = await site.run(["cancel", "phi4", "000000000000", "--json"]);
+    expect(rest.status).toBe(0);
+    expect(JobsDocument.parse(JSON.parse(rest.stdout)).jobs).toMatchObject([{ agent: "gpu-1", state: "cancelled" }]);
+    expect(await site.run(["cancel", "phi4", "--all"])).toEqual({
+      status: 66,
+      stdout: "",
+      stderr: "error: No job or pull under way is called phi4\n  gpuctl jobs shows those there are\n",
+    });
+  });
+
+  test("names the agents that could not be asked for a job", async () => {
+    await site.agent("gpu-1");
+    await (await site.agent("gpu-2")).publish({ status: "stopped" });
+    const { status, stderr } = await site.run(["cancel", "01a20aac-24d0-7785-b91f-999999999999"]);
+    expect(status).toBe(66);
+    expect(stderr).toStartWith(
+      "error: No agent knows a job 01a20aac-24d0-7785-b91f-999999999999; could not ask gpu-2\n",
+    );
+  });
+
   test("ends several, on whatever agents they are, and tells which it could not", async () => {
     await pulling();
     const ids = ["da066d157a40", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"];
@@ -195,6 +232,12 @@ describe("cancel", () => {
       { state: "cancelled" },
       { state: "succeeded", code: "conflict" },
     ]);
+  });
+
+  test("counts jobs, not agents, of those that it could not end", async () => {
+    await pulling();
+    const { status, stderr } = await site.run(["cancel", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"]);
+    expect([status, stderr]).toEqual([1, "1 of 2 jobs failed\n"]);
   });
 
   test("fails when the end fits several jobs, or none", async () => {

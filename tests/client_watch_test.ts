@@ -1,7 +1,7 @@
 // gpuctl jobs --watch, and how a pull on many agents ends and is left.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Job } from "../src/protocol.ts";
-import { ClientSite, jobOf } from "./support/client_run.ts";
+import { type Capture, ClientSite, jobOf } from "./support/client_run.ts";
 import { settle } from "./support/manual_clock.ts";
 import type { ScriptedAgent } from "./support/scripted_agent.ts";
 
@@ -35,6 +35,24 @@ async function watch(argv: readonly string[], agent: ScriptedAgent, steps: reado
   run.stop();
   await site.clock.advance(100);
   return { status: await run.status, stdout: run.stdout.text, stderr: run.stderr.text };
+}
+
+/** What stands on a terminal of this width that was written to: it knows what gpuctl uses, and wraps what is too long. */
+function screenOf({ text, columns }: Capture): string[] {
+  let lines = [""];
+  let row = 0;
+  for (const part of text.split("\u001b[")) {
+    const [command = "", count, code] = /^(\d*)([AHJ])/.exec(part) ?? [];
+    if (code === "A") row = Math.max(0, row - Number(count));
+    if (code === "H") row = 0;
+    if (code === "J") lines = lines.slice(0, row);
+    for (const character of part.slice(command.length).replaceAll("\r", "")) {
+      const isFull = (lines[row] ?? "").length === columns;
+      if (character === "\n" || isFull) row += 1;
+      if (character !== "\n") lines[row] = `${lines[row] ?? ""}${character}`;
+    }
+  }
+  return lines.map((line) => line.trimEnd()).filter((line) => line !== "");
 }
 
 describe("jobs --watch", () => {
@@ -81,6 +99,55 @@ describe("jobs --watch", () => {
     const drawings = stdout.split("\u001b[3A\r\u001b[J");
     expect(drawings.map((drawing) => /running +(\d+ %)\n/.exec(drawing)?.[1])).toEqual(["10 %", "20 %"]);
   });
+
+  test("shows below the table which agents are away, for as long as they are, and what it last saw", async () => {
+    const agent = await pulling();
+    const other = await site.agent("gpu-2");
+    const run = site.start(["jobs", "--watch"], { terminal: true });
+    await site.progress(agent, { completed_bytes: 2e9 });
+    await other.publish({ status: "stopped" });
+    for (const completed_bytes of [3e9, 4e9]) await site.progress(agent, { completed_bytes });
+    expect(screenOf(run.stdout)).toEqual([
+      "JOB           AGENT  MODEL        STATE      PROGRESS",
+      "da066d157a40  gpu-1  phi4:latest  running    40 %",
+      "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
+      expect.stringMatching(/^Without gpu-2: stopped since /),
+    ]);
+    await agent.publish({ status: "stopped" });
+    await site.clock.advance(500);
+    expect(screenOf(run.stdout).slice(1)).toEqual([
+      "da066d157a40  gpu-1  phi4:latest  running    40 %",
+      "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
+      expect.stringMatching(/^No agent is there: gpu-1 is stopped since /),
+    ]);
+    await agent.publish();
+    await other.publish();
+    await site.clock.advance(500);
+    expect(screenOf(run.stdout)).toHaveLength(3);
+    run.stop();
+    await site.clock.advance(100);
+    expect([await run.status, run.stderr.text]).toEqual([130, ""]);
+  });
+
+  test.each([48, 60, 80])(
+    "keeps one table on a terminal of %p columns, also when it becomes narrower",
+    async (columns) => {
+      const agent = await pulling();
+      const note = "waiting 16 s after: registry cannot be reached";
+      const run = site.start(["jobs", "--watch"], { terminal: true, columns });
+      for (const completed_bytes of [2e9, 3e9, 4e9]) await site.progress(agent, { completed_bytes, note });
+      expect(screenOf(run.stdout).filter((line) => line.includes("AGENT"))).toHaveLength(1);
+      run.stdout.columns = columns - 8;
+      await site.clock.advance(500);
+      for (const completed_bytes of [5e9, 6e9]) await site.progress(agent, { completed_bytes, note });
+      const lines = screenOf(run.stdout);
+      expect(lines.filter((line) => line.includes("AGENT"))).toHaveLength(1);
+      expect(lines[1]).toContain("60 %");
+      run.stop();
+      await site.clock.advance(100);
+      await run.status;
+    },
+  );
 
   test("shows as much as the terminal holds", async () => {
     const agent = await site.agent("gpu-1");

@@ -169,9 +169,11 @@ describe("request()", () => {
     site.store.subscriptions.clear();
     const controller = new AbortController();
     const call = failure(courier.request("gpu-1", { verb: "ping" }, { signal: controller.signal }));
+    const changing = failure(courier.deleteModel("gpu-1", "phi4", { signal: controller.signal }));
     await settle();
     controller.abort();
-    expect((await call).code).toBe("cancelled");
+    expect([(await call).code, (await call).hint]).toEqual(["cancelled", undefined]);
+    expect((await changing).hint).toBe("It may still be done: look again before repeating");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 });
@@ -345,10 +347,14 @@ describe("an old service", () => {
 
   test("choose() leaves an old service aside that has been silent: it never says that it stops", async () => {
     await site.start("gpu-1");
+    (await site.start("gpu-2")).stop.abort();
+    await site.clock.advance(1);
     expect((await failure(courier.choose(undefined))).code).toBe("conflict");
     await site.clock.advance(21_000);
     expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
-    expect((await courier.listModels()).unavailable).toEqual([]);
+    // An agent that says that it stopped is a box all the same.
+    expect((await courier.choose("all")).map(({ agent }) => agent)).toEqual(["gpu-1", "gpu-2"]);
+    expect((await courier.listModels()).unavailable.map(({ agent }) => agent)).toEqual(["gpu-2"]);
   });
 
   test("agents() takes it for alive while its document is found empty or half-written", async () => {

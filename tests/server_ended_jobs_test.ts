@@ -25,7 +25,9 @@ function ended(id: string, secondsLater = 0): Job {
 /** A server's life: from opening the store to closing it. */
 function life(use: (log: EndedJobs) => void): void {
   const database = openStore(folder);
-  use(new EndedJobs(database, clock));
+  const log = new EndedJobs(database);
+  log.begin(clock.now());
+  use(log);
   database.close();
 }
 
@@ -67,6 +69,19 @@ test("add() leaves out what is under way, and what ended before the log began, b
     expect(log.add([ended("by a slow clock", -60)], 120_000)).toBe(true);
     expect(log.add([ended("by a fast clock", 60)], -120_000)).toBe(false);
   });
+});
+
+test("begin() counts once, also over a restart and for another server; before it nothing is news", () => {
+  const database = openStore(folder);
+  const [log, other] = [new EndedJobs(database), new EndedJobs(database)];
+  expect(log.add([ended("too early", 60)])).toBe(false);
+  log.begin(clock.now());
+  other.begin(clock.now() + 10_000);
+  expect([log.add([ended("a", 1)]), other.add([ended("b", 2)])]).toEqual([true, true]);
+  const restarted = new EndedJobs(database);
+  restarted.begin(clock.now() + 20_000);
+  expect(restarted.add([ended("c", 3)])).toBe(true);
+  database.close();
 });
 
 test("reaches() tells what is still known when old ends are forgotten, which are not told again", () => {

@@ -176,6 +176,22 @@ describe("RefusedJobs", () => {
     });
   });
 
+  test("keep the last thousand, however often somebody asks in vain", async () => {
+    await withFolder(async (folder) => {
+      let nowMs = Date.parse("2026-01-02T03:04:05Z");
+      const database = openStore(folder);
+      const jobs = new RefusedJobs(database, { ...systemClock, now: () => nowMs });
+      const job = refusedJob("gpu-1", "phi4:latest", new CourierError("unavailable", "Away"), "0190", "2026-01-02");
+      for (let hour = 0; hour < 3; hour++) {
+        jobs.add(Array.from({ length: 600 }, (_, index) => ({ ...job, id: `job-${hour}-${index}` })));
+        nowMs += 3_600_000;
+      }
+      expect([jobs.list().length, jobs.list()[0]?.id]).toEqual([1000, "job-2-99"]);
+      expect([jobs.find("job-0-0"), jobs.find("job-2-0")?.id]).toEqual([undefined, "job-2-0"]);
+      database.close();
+    });
+  });
+
   test("keep a job over a restart, for a day", async () => {
     await withFolder(async (folder) => {
       let nowMs = Date.parse("2026-01-02T03:04:05Z");

@@ -1,8 +1,10 @@
 // The server's own routes under /v1: documents, problem documents, jobs, and the share failing later.
+
 import { describe, expect, test } from "bun:test";
 import { AgentsDocument, DeletedDocument, ModelsDocument } from "../src/courier/document_schemas.ts";
 import { JobsDocument } from "../src/courier/job_schemas.ts";
 import { ShownDocument } from "../src/courier/verb_schemas.ts";
+import { CourierError } from "../src/errors.ts";
 import type { Response } from "../src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent, SHOWN } from "./support/scripted_agent.ts";
 import { openServer } from "./support/server_fixture.ts";
@@ -180,6 +182,18 @@ describe("/v1/jobs", () => {
     expect((await server.call("GET", "/v1/jobs")).status).toBe(503);
   });
 
+  test("answers 403, and nothing of before, when the share may not be read any more", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    expect((await server.call("GET", "/v1/jobs")).status).toBe(200);
+    const forbidden = new CourierError("forbidden", "Cannot read the share: permission denied");
+    server.transport.readStates = async () => await Promise.reject(forbidden);
+    for (const path of ["/v1/jobs", "/v1/agents"]) {
+      const { status, body } = await server.call("GET", path);
+      expect([status, body.code, body.detail]).toEqual([403, "forbidden", forbidden.message]);
+    }
+  });
+
   test("answers 404 for a job that nobody knows, 400 for what is no id", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
@@ -200,10 +214,11 @@ describe("/v1/jobs", () => {
   test.each([
     ["no kind", { model: "phi4", agents: "all" }, "kind"],
     ["another kind", { ...pull, kind: "push" }, "kind"],
-    ["no agents", { kind: "pull", model: "phi4" }, "agents"],
+    ["one agent that is no list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
+    ["no agents", { kind: "pull", model: "phi4" }, 'agents: must be a list of names, or "all"'],
     ["an empty list of agents", { ...pull, agents: [] }, "agents"],
     ["a list of too many agents", { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") }, "agents"],
-    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents"],
+    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents.0: must be 1 to 63"],
     ["a model that is no name", { ...pull, model: "a b" }, "a b"],
     ["a body that is no object", "[]", "body"],
     ["invalid JSON", "{", "JSON"],

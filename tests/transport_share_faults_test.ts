@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { systemClock } from "../src/clock.ts";
+import { type Clock, systemClock } from "../src/clock.ts";
 import { silentLog } from "../src/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
@@ -33,15 +33,19 @@ afterEach(async () => {
   for (const folder of opened.folders.splice(0)) await folder.remove();
 });
 
-/** A connected handle whose file calls are these where they are given, and the real ones otherwise. */
+/**
+ * A connected handle whose file calls are these where they are given, and the real ones otherwise. By a manual clock they
+ * are done at once, also as a network's: it stands still while the disk is slow, so that nothing hangs but what is planted.
+ */
 async function openFaulty(
   watch: "local" | "network",
   faults: Partial<Primitives>,
-  clock = systemClock,
+  clock: Clock = systemClock,
 ): Promise<{ transport: Transport; root: string }> {
   const folder = new ShareFolder();
   opened.folders.push(folder);
-  const calls = { local: { ...localPrimitives, ...faults }, network: { ...poolPrimitives, ...faults } };
+  const network = clock === systemClock ? poolPrimitives : localPrimitives;
+  const calls = { local: { ...localPrimitives, ...faults }, network: { ...network, ...faults } };
   const transport = new ShareTransport(folder.root, { create: "always", watch, clock, log: silentLog }, calls);
   opened.handles.push(transport);
   await transport.connect();
@@ -220,7 +224,7 @@ describe("a network share whose server hangs", () => {
       {
         readdir: async (path) => {
           await answers;
-          return await poolPrimitives.readdir(path);
+          return await localPrimitives.readdir(path);
         },
       },
       clock,
@@ -244,16 +248,20 @@ describe("a network share whose server hangs", () => {
   test("takes a command back whose publishing was given up on, and says that its outcome is not known", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();
+    let isHung = false;
     const removed: string[] = [];
     const { transport, root } = await openFaulty(
       "network",
       {
         rename: async (from, to) => {
-          if (to.endsWith("pull-1.json")) await hang.promise;
-          await poolPrimitives.rename(from, to);
+          if (to.endsWith("pull-1.json")) {
+            isHung = true;
+            await hang.promise;
+          }
+          await localPrimitives.rename(from, to);
         },
         unlink: async (path) => {
-          await poolPrimitives.unlink(path);
+          await localPrimitives.unlink(path);
           removed.push(basename(path));
         },
       },
@@ -263,6 +271,8 @@ describe("a network share whose server hangs", () => {
     const sending = failure(transport.send(GPU, "pull-1", "{}", DURABLE)).finally(() => {
       isOver = true;
     });
+    // The disk takes its time for what is durable: that is before it.
+    await until(() => isHung);
     await passes(clock, 500, () => isOver);
     const { code, message } = await sending;
     expect([code, message]).toEqual([
@@ -301,10 +311,10 @@ describe("a network share whose server hangs", () => {
             hung = file;
             await hang.promise;
           }
-          return await poolPrimitives.fstat(file);
+          return await localPrimitives.fstat(file);
         },
         close: async (file) => {
-          await poolPrimitives.close(file);
+          await localPrimitives.close(file);
           closed.push(file);
         },
       },
@@ -334,13 +344,13 @@ describe("a network share whose server hangs", () => {
         open: async (path, flags, mode) => {
           const isHung = path.endsWith("gpu-7_status.json");
           if (isHung) await hang.promise;
-          const file = await poolPrimitives.open(path, flags, mode);
+          const file = await localPrimitives.open(path, flags, mode);
           if (isHung) late.opened = file;
           return file;
         },
         close: async (file) => {
           late.closed.push(file);
-          await poolPrimitives.close(file);
+          await localPrimitives.close(file);
         },
       },
       clock,

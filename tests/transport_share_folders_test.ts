@@ -14,7 +14,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { systemClock } from "../src/clock.ts";
 import { CourierError } from "../src/errors.ts";
+import { silentLog } from "../src/log.ts";
+import { ShareTransport } from "../src/transport/share/driver.ts";
+import { localPrimitives } from "../src/transport/share/local_primitives.ts";
+import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
+import type { Primitives } from "../src/transport/share/primitives.ts";
 import type { Transport } from "../src/transport.ts";
 import { expectCode, Heard, HeardReplies } from "./conformance/heard.ts";
 import { FAST, GPU } from "./conformance/scenario.ts";
@@ -191,6 +197,29 @@ describe("what the driver makes", () => {
     expect([...new Set(made.map((path) => lstatSync(path).gid))]).toEqual([gid]);
   });
 
+  test("takes the modes of its parent from after the listing, before which a network's kernel tells old ones", async () => {
+    const folder = newFolder();
+    chmodSync(folder.root, 0o770);
+    const listed = new Set<string>();
+    const network: Primitives = {
+      ...poolPrimitives,
+      readdir: async (path) => {
+        listed.add(path);
+        return await poolPrimitives.readdir(path);
+      },
+      stat: async (path) => {
+        const facts = await poolPrimitives.stat(path);
+        return listed.has(path) ? facts : { ...facts, mode: 0o750 };
+      },
+    };
+    const options = { create: "always", watch: "network", clock: systemClock, log: silentLog } as const;
+    const transport = new ShareTransport(folder.root, options, { local: localPrimitives, network });
+    opened.handles.push(transport);
+    await transport.connect();
+    const made = readdirSync(folder.root, { recursive: true, encoding: "utf8" });
+    expect([made.length, ...new Set(made.map((name) => modeOf(join(folder.root, name))))]).toEqual([3, "2770"]);
+  });
+
   test("leaves nothing in .tmp, also when publishing fails", async () => {
     const folder = newFolder();
     const transport = await connected(folder);
@@ -236,6 +265,7 @@ describe("a reply folder", () => {
     const path = join(folder.root, "gpu_status", "ctl-1");
     const first = await HeardReplies.at(transport, OWN);
     await transport.respond(OWN, "ping-1", "{}", FAST);
+    writeFileSync(join(path, `.${crypto.randomUUID()}`), "");
     await first.close();
     expect(existsSync(path)).toBe(false);
     const second = await HeardReplies.at(transport, OWN);

@@ -8,6 +8,7 @@ import { silentLog } from "../src/log.ts";
 import { openTransport } from "../src/transport/open.ts";
 import { shareFailure } from "../src/transport/share/failures.ts";
 import { Gate } from "../src/transport/share/gate.ts";
+import { Layout } from "../src/transport/share/layout.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { kindOf } from "../src/transport/share/mount.ts";
 import { gatedPrimitives, poolPrimitives } from "../src/transport/share/network_primitives.ts";
@@ -222,6 +223,8 @@ describe("kindOf()", () => {
 });
 
 describe("shareFailure()", () => {
+  const ground = { fs: localPrimitives, layout: new Layout("/mnt/shared") };
+
   test.each([
     ["ENOSPC", "exhausted", "no space is left on the share (ENOSPC)"],
     ["EDQUOT", "exhausted", "the disk quota on the share is used up (EDQUOT)"],
@@ -232,10 +235,10 @@ describe("shareFailure()", () => {
     ["EWEIRD", "internal", "unexpected failure (EWEIRD)"],
   ])("maps %s to %s and keeps it as the cause", async (system, code, state) => {
     const raw = Object.assign(new Error("raw"), { code: system });
-    const failure = await shareFailure(raw, 'send "ping-1"', "/mnt/shared/gpu_commands", localPrimitives);
+    const failure = await shareFailure(raw, 'send "ping-1"', "/mnt/shared/gpu_commands", ground);
     expect(failure).toMatchObject({ code, message: `Cannot send "ping-1" in /mnt/shared/gpu_commands: ${state}` });
     expect(failure.cause).toBe(raw);
-    expect(await shareFailure(failure, "again", "/", localPrimitives)).toBe(failure);
+    expect(await shareFailure(failure, "again", "/", ground)).toBe(failure);
   });
 });
 

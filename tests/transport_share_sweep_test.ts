@@ -131,6 +131,28 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
     expect(existsSync(path("gpu_status/a_response.json"))).toBe(true);
   });
 
+  test.each(["EPERM", "EIO"])("sweep() goes on behind a file that may not go (%s), and throws once", async (code) => {
+    const kept = [
+      "gpu_status/kept_response.json",
+      "gpu_commands/gpu-1/kept.json",
+      "gpu_status/ctl-1/kept_response.json",
+    ];
+    const { transport, path, write } = await openShare(watch, {
+      unlink: (name) => {
+        if (basename(name).startsWith("kept")) throw systemError(code);
+        return localPrimitives.unlink(name);
+      },
+    });
+    const others = kept.flatMap((name) => ["a", "z"].map((id) => name.replace("kept", id)));
+    for (const name of [...kept, ...others]) write(name, 30);
+    write("gpu_status/ctl-1/.alive", 30);
+    const thrown = code === "EIO" ? "unavailable" : "forbidden";
+    for (const _ of kept) await expectCode(transport.sweep("everything"), thrown);
+    expect(await sweepThrough(transport, "everything")).toEqual({ commands: 2, responses: 4 });
+    expect(kept.filter((name) => !existsSync(path(name)))).toEqual([]);
+    expect(others.filter((name) => existsSync(path(name)))).toEqual([]);
+  });
+
   test("sweep() looks at a bounded number of names in one round, with turns of the event loop in between", async () => {
     let looks = 0;
     const { transport, write } = await openShare(watch, {

@@ -121,6 +121,7 @@ export class Agent {
       ...options,
       agent: identity.agent,
       blobs: new PulledBlobs(() => this.#box.models.dir, clock),
+      models: this.#box.models,
       patienceMs: options.pullPatienceMs,
       foresee: async (model, { force, signal }) =>
         await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
@@ -161,7 +162,7 @@ export class Agent {
     const loops = [
       this.#state.run(signal),
       this.#monitor.run(signal),
-      this.#box.run(clock, signal),
+      this.#box.run(clock, () => this.#state.changed("state"), signal),
       sweepAtTimes({ transport, clock, log, scope: () => this.#sweepScope() }, signal),
       this.#keepLedger(signal),
     ];
@@ -200,7 +201,7 @@ export class Agent {
     log.info({ agent: identity.agent }, "Draining");
     await this.#state.publish();
     await Promise.all([this.#intake.close("own"), this.#intake.close("shared")]);
-    await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close()]);
+    await Promise.all([this.#worker.drain(DRAIN_MS), this.#jobs.close(DRAIN_MS)]);
     this.#phase = "stopped";
     this.#tellStatus();
     await this.#state.publish();
@@ -302,6 +303,7 @@ export class Agent {
       await clock.sleep(LEDGER_MS, signal);
       if (signal.aborted) return;
       if (ledger.trouble !== null || this.#saidTrouble !== null) this.#lookToLedger();
+      if (ledger.trouble === null) this.#jobs.noteMissed();
       if (clock.monotonic() - sweptAtMs < LEDGER_SWEEP_MS) continue;
       ledger.sweep(transport.now());
       sweptAtMs = clock.monotonic();

@@ -5,7 +5,8 @@ import { ModelsFolder } from "./models_folder.ts";
 
 /** A wedged driver hangs nvidia-smi. */
 const NVIDIA_SMI_TIMEOUT_MS = 5000;
-const INTERVAL_MS = 30_000;
+const GPUS_EVERY_MS = 30_000;
+const DISK_EVERY_MS = 2000;
 const MIB = 1024 * 1024;
 const MAX_GPUS = 64;
 
@@ -24,7 +25,7 @@ export class Box {
     this.#nvidiaSmi = nvidiaSmi;
   }
 
-  /** The disk that holds the models; null when their folder cannot be looked at. */
+  /** The disk that holds the models, as it was at most some seconds ago; null when their folder cannot be looked at. */
   get disk(): Disk | null {
     return this.models.disk;
   }
@@ -33,8 +34,24 @@ export class Box {
     return this.#gpus;
   }
 
-  /** Looks for GPUs every 30 s where there is an nvidia-smi; resolves when the signal aborts. */
-  async run(clock: Clock, signal: AbortSignal): Promise<void> {
+  /**
+   * Looks at the disk every 2 s, and for GPUs every 30 s where there is an nvidia-smi; resolves when the signal aborts.
+   * @param changed called when the disk can be looked at, and when it no longer can
+   */
+  async run(clock: Clock, changed: () => void, signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#watchDisk(clock, changed, signal), this.#watchGpus(clock, signal)]);
+  }
+
+  async #watchDisk(clock: Clock, changed: () => void, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const before = this.disk;
+      const now = await this.models.look(clock);
+      if ((before === null) !== (now === null)) changed();
+      await clock.sleep(DISK_EVERY_MS, signal);
+    }
+  }
+
+  async #watchGpus(clock: Clock, signal: AbortSignal): Promise<void> {
     const command = this.#nvidiaSmi;
     if (command === null) return;
     while (!signal.aborted) {
@@ -42,7 +59,7 @@ export class Box {
         readGpus(command),
         clock.sleep(NVIDIA_SMI_TIMEOUT_MS * 2, signal).then(() => []),
       ]);
-      await clock.sleep(INTERVAL_MS, signal);
+      await clock.sleep(GPUS_EVERY_MS, signal);
     }
   }
 }

@@ -37,36 +37,46 @@ export function agentName(given: string | undefined, host = hostname()): string 
 /**
  * Makes the state directory when it is missing.
  * @returns whether an agent was started on it before
- * @throws CourierError `forbidden` when it cannot be made
+ * @throws CourierError `exhausted` when its disk is full; `forbidden` when it cannot be made otherwise
  */
 export function openStateDir(dir: string): boolean {
   try {
     if (mkdirSync(dir, { recursive: true }) !== undefined) chmodSync(dir, 0o700);
     return existsSync(join(dir, INSTANCE_FILE));
   } catch (error) {
-    throw new CourierError(
-      "forbidden",
-      `Cannot make the state directory ${dir}: ${systemCode(error) ?? String(error)}`,
-      {
-        hint: "Give --state-dir a folder that this user may write",
-        cause: error,
-      },
-    );
+    throw stateDirFailure(`make the state directory ${dir}`, error);
   }
 }
 
-/** The instance kept in the state directory; made at the first start. */
-export function readInstance(stateDir: string): string {
+/**
+ * The instance kept in the state directory; made at the first start.
+ * @param write the disk as an argument
+ * @throws CourierError `exhausted` when its disk is full; `forbidden` when it cannot be read or made otherwise
+ */
+export function readInstance(
+  stateDir: string,
+  write: (path: string, text: string) => void = (path, text) => writeFileSync(path, text),
+): string {
   const path = join(stateDir, INSTANCE_FILE);
   try {
-    const kept = readFileSync(path, "utf8").trim();
+    const kept = existsSync(path) ? readFileSync(path, "utf8").trim() : "";
     if (/^[0-9a-f-]{36}$/.test(kept)) return kept;
+    const instance = crypto.randomUUID();
+    write(path, `${instance}\n`);
+    return instance;
   } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
+    throw stateDirFailure(`keep who this agent is in ${path}`, error);
   }
-  const instance = crypto.randomUUID();
-  writeFileSync(path, `${instance}\n`);
-  return instance;
+}
+
+function stateDirFailure(action: string, cause: unknown): CourierError {
+  const code = systemCode(cause);
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    const hint = "Free space on the box's own disk";
+    return new CourierError("exhausted", `Cannot ${action}: no space is left there`, { hint, cause });
+  }
+  const hint = "Give --state-dir a folder that this user may read and write";
+  return new CourierError("forbidden", `Cannot ${action}: ${code ?? String(cause)}`, { hint, cause });
 }
 
 /**

@@ -10,6 +10,9 @@ export type ProgressFields = Pick<
   "state" | "phase" | "completed_bytes" | "total_bytes" | "bytes_per_second" | "eta_seconds"
 >;
 
+/** What comes so slowly is about to stall or to get faster: no time can be told. */
+const LONGEST_S = 30 * 86_400;
+
 export class JobProgress {
   readonly #speed = new Speed();
   #phase: PullProgress["phase"] = "manifest";
@@ -49,14 +52,15 @@ export class JobProgress {
 
   get fields(): ProgressFields {
     const rate = isWhole(this.#phase) ? null : this.#speed.bytesPerSecond();
-    const left = this.#totalBytes === null ? null : this.#totalBytes - this.#completedBytes;
+    const leftBytes = this.#totalBytes === null ? 0 : this.#totalBytes - this.#completedBytes;
+    const seconds = rate && leftBytes > 0 ? Math.ceil(leftBytes / rate) : null;
     return {
       state: isWhole(this.#phase) ? "verifying" : "running",
       phase: this.#phase,
       completed_bytes: this.#completedBytes,
       total_bytes: this.#totalBytes,
       bytes_per_second: rate,
-      eta_seconds: left === null || !rate || left === 0 ? null : Math.ceil(left / rate),
+      eta_seconds: seconds !== null && seconds <= LONGEST_S ? seconds : null,
     };
   }
 }

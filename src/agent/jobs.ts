@@ -6,9 +6,9 @@ import { isEnded, type Job, LIMITS, newPull } from "../protocol.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Foreseen, PullJob, type PullJobParts } from "./pull_job.ts";
 
-export interface JobsOptions extends PullJobParts {
+export interface JobsOptions extends Omit<PullJobParts, "ended"> {
   readonly agent: string;
-  readonly ledger: Ledger;
+  readonly ledger: Pick<Ledger, "jobs" | "keepJob">;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
 }
@@ -29,15 +29,23 @@ const UNFORESEEN: Foreseen = { totalBytes: null, note: null };
 
 export class Jobs {
   readonly #options: JobsOptions;
+  readonly #parts: PullJobParts;
   /** Every job that is kept, oldest first. */
   #jobs: PullJob[];
+  /** Those that have ended, in that order: not that of their times, since clocks are set back. */
+  #ended: PullJob[];
   readonly #running = new Map<PullJob, Promise<void>>();
   #closed = false;
 
   /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
   constructor(options: JobsOptions) {
     this.#options = options;
-    this.#jobs = options.ledger.jobs().map((kept) => new PullJob(kept, options));
+    this.#parts = { ...options, ended: (job) => this.#noteEnd(job) };
+    const leftOut = (job: string, error: Error): void => {
+      options.log.error({ job, error }, "Cannot read a job: it is left out");
+    };
+    this.#jobs = options.ledger.jobs(leftOut).map((kept) => new PullJob(kept, this.#parts));
+    this.#ended = byEnd(this.#jobs.filter(({ job }) => isEnded(job)));
   }
 
   /** Begins with what is queued. */
@@ -56,7 +64,7 @@ export class Jobs {
       return known.job;
     }
     const job = newPull(Bun.randomUUIDv7(), this.#options.agent, model);
-    const fresh = new PullJob({ ...job, force, layers: [] }, this.#options);
+    const fresh = new PullJob({ ...job, force, layers: [] }, this.#parts);
     fresh.foresee(foreseen);
     fresh.keep();
     this.#jobs.push(fresh);
@@ -67,12 +75,12 @@ export class Jobs {
 
   /**
    * Cancels the pull of a model, if there is one.
-   * @returns its job once Ollama has stopped, as it ended; null when there was none
+   * @returns its job once Ollama has stopped, as it ended; null when there was none, or it was done just before
    */
   async cancel(model: string): Promise<Job | null> {
     const active = this.#jobs.filter(({ job }) => !isEnded(job) && sameModel(job.model, model));
     const ended = await Promise.all(active.map(async (each) => await each.cancel()));
-    return ended.at(-1) ?? null;
+    return ended.findLast(({ state }) => state === "cancelled") ?? null;
   }
 
   /**
@@ -94,9 +102,8 @@ export class Jobs {
 
   /** The active jobs and the last that ended, in the order they were asked for. */
   list(): readonly Job[] {
-    const jobs = this.history();
-    const lastEnded = new Set(byEnd(jobs.filter(isEnded)).slice(-LIMITS.endedJobsInState));
-    return jobs.filter((job) => !isEnded(job) || lastEnded.has(job));
+    const lastEnded = new Set(this.#ended.slice(-LIMITS.endedJobsInState));
+    return this.#jobs.filter((each) => !isEnded(each.job) || lastEnded.has(each)).map(({ job }) => job);
   }
 
   /** Those that are queued or under way. */
@@ -114,11 +121,18 @@ export class Jobs {
     return this.#jobs.map(({ job }) => job);
   }
 
-  /** Stops what runs, without ending it: the next start goes on. */
-  async close(): Promise<void> {
+  /** Notes the jobs that could not be noted, now that something can be. */
+  noteMissed(): void {
+    for (const job of this.#jobs) job.noteMissed();
+  }
+
+  /** Stops what runs, without ending it: the next start goes on. Waits at most `graceMs` to see it stopped. */
+  async close(graceMs: number): Promise<void> {
     this.#closed = true;
     for (const job of this.#jobs) job.stop();
-    await Promise.all(this.#running.values());
+    const timer = new AbortController();
+    await Promise.race([Promise.all(this.#running.values()), this.#options.clock.sleep(graceMs, timer.signal)]);
+    timer.abort();
   }
 
   #active(model: string): PullJob | undefined {
@@ -144,20 +158,21 @@ export class Jobs {
       if (next === undefined) return;
       const ended = next.run().finally(() => {
         this.#running.delete(next);
-        this.#forget();
         this.#runNext();
       });
       this.#running.set(next, ended);
     }
   }
 
-  #forget(): void {
-    const ended = this.#jobs.filter(({ job }) => isEnded(job));
-    const forgotten = new Set(ended.slice(0, -LIMITS.endedJobsKept));
+  #noteEnd(job: PullJob): void {
+    this.#ended.push(job);
+    const forgotten = new Set(this.#ended.slice(0, -LIMITS.endedJobsKept));
+    if (forgotten.size === 0) return;
+    this.#ended = this.#ended.slice(-LIMITS.endedJobsKept);
     this.#jobs = this.#jobs.filter((each) => !forgotten.has(each));
   }
 }
 
-function byEnd(jobs: readonly Job[]): Job[] {
-  return jobs.toSorted((a, b) => (a.ended_at ?? "").localeCompare(b.ended_at ?? ""));
+function byEnd(jobs: readonly PullJob[]): PullJob[] {
+  return jobs.toSorted(({ job: a }, { job: b }) => (a.ended_at ?? "").localeCompare(b.ended_at ?? ""));
 }

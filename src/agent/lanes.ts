@@ -8,7 +8,10 @@ export class Lanes {
   readonly #reading = new Slots(AT_A_TIME * 8);
   readonly #lastOfModel = new Map<string, Promise<unknown>>();
 
-  /** Runs one changing command when those for the same model that came before it are done. */
+  /**
+   * Runs one changing command when those for the same model that came before it are done.
+   * @param model or, for a command without one, what no other command has
+   */
   async changing<Value>(model: string, run: () => Promise<Value>): Promise<Value> {
     const key = model.toLowerCase();
     const before = this.#lastOfModel.get(key);

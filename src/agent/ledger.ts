@@ -1,10 +1,12 @@
 // What the agent must remember over a crash: changing commands with their answers, and its jobs.
-// SQLite on the box's own disk, never on the share. Imports bun:sqlite, node:fs for its own files, protocol, errors.
+// SQLite on the box's own disk, never on the share. Imports bun:sqlite, node:fs for its own files, protocol, foreign text,
+// errors.
 import { Database } from "bun:sqlite";
 import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CourierError } from "../errors.ts";
 import { type Job, LIMITS } from "../protocol.ts";
+import { parseJson } from "./foreign_text.ts";
 import { KeptJob } from "./kept_job.ts";
 
 /** A changing command that was seen before: its run has begun, or its answer is known. */
@@ -117,13 +119,20 @@ export class Ledger {
     );
   }
 
-  /** Every job that is kept, oldest first; none when they cannot be read, which `trouble` tells. */
-  jobs(): KeptJob[] {
+  /**
+   * Every job that is kept, oldest first; none when they cannot be read, which `trouble` tells.
+   * @param leftOut called for each that this version does not understand: a later one noted it, before it was rolled back
+   */
+  jobs(leftOut: (id: string, reason: Error) => void = () => undefined): KeptJob[] {
     try {
       const rows = this.#use((db) =>
-        db.query<{ document: string }, []>("SELECT document FROM jobs ORDER BY rowid").all(),
+        db.query<{ id: string; document: string }, []>("SELECT id, document FROM jobs ORDER BY rowid").all(),
       );
-      return rows.map(({ document }) => KeptJob.parse(JSON.parse(document)));
+      return rows.flatMap(({ id, document }) => {
+        const read = KeptJob.safeParse(parseJson(document));
+        if (!read.success) leftOut(id, read.error);
+        return read.data ?? [];
+      });
     } catch (error) {
       if (this.#trouble === null) throw error;
       return [];
@@ -144,7 +153,8 @@ export class Ledger {
     try {
       this.#write("DELETE FROM commands WHERE noted_at_ms < ?", nowMs - KEEP_MS);
       this.#write(
-        "DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN (SELECT rowid FROM jobs ORDER BY rowid DESC LIMIT ?)",
+        `DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN
+          (SELECT rowid FROM jobs ORDER BY document ->> 'ended_at' DESC LIMIT ?)`,
         LIMITS.endedJobsKept,
       );
     } catch (error) {

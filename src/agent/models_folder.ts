@@ -1,11 +1,12 @@
 // Ollama's models on the box's disk: where the blobs lie, which are there, which model needs which. Only looks.
-// Imports manifest, model names, errors, protocol; node:fs to ask.
-import { type Dirent, existsSync, lstatSync, readdirSync, realpathSync, statfsSync } from "node:fs";
-import { lstat, open } from "node:fs/promises";
+// Imports manifest, model names, clock, errors, protocol; node:fs to ask.
+import { type Dirent, existsSync, lstatSync, readdirSync } from "node:fs";
+import { lstat, open, realpath, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { Clock } from "../clock.ts";
 import { systemCode } from "../errors.ts";
-import { formatModelName, type ModelName, parseModelName } from "../model_name.ts";
+import { formatModelName, type ModelName, parseModelName, sameModel } from "../model_name.ts";
 import type { Disk } from "../protocol.ts";
 import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 
@@ -20,31 +21,53 @@ const BLOCK_BYTES = 512;
 /** More than any box has; what lies beyond makes the whole unknown, never wrong. */
 const MAX_MODELS = 10_000;
 
+/** A disk that takes longer hangs, as one of a server does that is away: who asks it is held up for as long. */
+const ANSWERS_WITHIN_MS = 2000;
+
 export class ModelsFolder {
   readonly #given: string | undefined;
+  readonly #askDisk: (path: string) => Promise<Omit<Disk, "path">>;
+  #disk: Disk | null = null;
+  #looking: Promise<Disk | null> | undefined;
+  #hangs = false;
 
-  /** @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there */
-  constructor(modelsDir: string | undefined) {
+  /**
+   * @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there
+   * @param askDisk the disk as an argument
+   */
+  constructor(modelsDir: string | undefined, askDisk = spaceOf) {
     this.#given = modelsDir;
+    this.#askDisk = askDisk;
   }
 
-  /** Where Ollama keeps its models; undefined: not known. */
+  /** Where Ollama keeps its models; undefined: not known, or its disk hangs, so that nothing may be asked of it. */
   get dir(): string | undefined {
+    if (this.#hangs) return undefined;
     const usual = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
     return this.#given ?? usual.find((path) => existsSync(path));
   }
 
-  /** The disk that really holds the blobs, with the folder that was asked; null when that cannot be looked at. */
+  /** The disk that really holds the blobs, with the folder that was asked, as `look()` last saw it. */
   get disk(): Disk | null {
-    try {
-      const path = this.#blobs();
-      if (path === null) return null;
-      const { bavail, blocks, bsize } = statfsSync(path);
-      return { path, free_bytes: bavail * bsize, total_bytes: blocks * bsize };
-    } catch {
-      // Not there yet, or closed to this user: null says so.
-      return null;
-    }
+    return this.#disk;
+  }
+
+  /**
+   * Looks at the disk. Takes at most 2 s: a disk that does not answer is asked nothing more until it has. Never rejects.
+   * @returns null when it cannot be looked at
+   */
+  async look(clock: Clock): Promise<Disk | null> {
+    this.#looking ??= this.#ask().finally(() => {
+      this.#looking = undefined;
+      this.#hangs = false;
+    });
+    const timer = new AbortController();
+    const late = clock.sleep(ANSWERS_WITHIN_MS, timer.signal).then(() => "late" as const);
+    const found = await Promise.race([this.#looking, late]);
+    timer.abort();
+    this.#hangs = found === "late" && this.#looking !== undefined;
+    this.#disk = found === "late" ? null : found;
+    return this.#disk;
   }
 
   /**
@@ -54,7 +77,7 @@ export class ModelsFolder {
    */
   async present(layers: readonly Layer[]): Promise<ReadonlyMap<string, number> | null> {
     try {
-      const blobs = this.#blobs();
+      const blobs = await this.#blobs();
       if (blobs === null) return null;
       const found = new Map<string, number>();
       for (const layer of layers) found.set(layer.digest, await presentBytes(blobs, layer));
@@ -83,19 +106,37 @@ export class ModelsFolder {
     }
   }
 
+  /** Digests of blobs that an installed model needs and that are not there whole; none where that cannot be looked at. */
+  async missing(model: string): Promise<readonly string[]> {
+    const own = (await this.models())?.find(({ name }) => sameModel(name, model));
+    const present = own === undefined ? null : await this.present(own.layers);
+    const layers = own?.layers.filter(({ digest, bytes }) => (present?.get(digest) ?? bytes) < bytes) ?? [];
+    return layers.map(({ digest }) => digest);
+  }
+
+  async #ask(): Promise<Disk | null> {
+    try {
+      const path = await this.#blobs();
+      return path === null ? null : { path, ...(await this.#askDisk(path)) };
+    } catch {
+      // Not there yet, or closed to this user: null says so.
+      return null;
+    }
+  }
+
   /** The blobs may lie on a disk of their own, so what counts is the folder that a link leads to. */
-  #blobs(): string | null {
+  async #blobs(): Promise<string | null> {
     const { dir } = this;
     if (dir === undefined) return null;
     const blobs = join(dir, "blobs");
-    try {
-      lstatSync(blobs);
-    } catch (error) {
-      if (systemCode(error) === "ENOENT") return realpathSync(dir);
-      throw error;
-    }
-    return realpathSync(blobs);
+    // A link that leads nowhere is one to a disk that is not mounted.
+    return await realpath((await absent(lstat(blobs))) === null ? dir : blobs);
   }
+}
+
+async function spaceOf(path: string): Promise<Omit<Disk, "path">> {
+  const { bavail, blocks, bsize } = await statfs(path);
+  return { free_bytes: bavail * bsize, total_bytes: blocks * bsize };
 }
 
 /** Names as folders spell them, `<host>/<namespace>/<model>/<tag>`; what is no name is none of Ollama's and left out. */

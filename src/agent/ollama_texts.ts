@@ -51,6 +51,13 @@ const MEANINGS: readonly Meaning[] = [
   // What was fetched is thrown away and must be fetched again, says Ollama: the next attempt may well get it whole. But a
   // registry that always sends wrong bytes costs the whole model each time.
   { text: /digest mismatch/i, code: "unavailable", hint: "The registry or the way to it changed bytes", retry: "once" },
+  // Found by the agent, see `removedLayerFailure()`.
+  {
+    text: /was removed meanwhile/,
+    code: "conflict",
+    hint: "Another model that shares it was deleted: pull it again",
+    retry: "perhaps",
+  },
   // Without our doing: a pull that joins the dying download of one cancelled just before gets it.
   { text: /context canceled/i, code: "unavailable", retry: "soon" },
   // The registry or the network between. A registry that fails when it is asked for a blob shows as a deadline: Ollama asks
@@ -59,6 +66,12 @@ const MEANINGS: readonly Meaning[] = [
     text: /(dial|read|write) tcp|no such host|connection re(fused|set)|timeout|\btls: |x509|\bEOF\b|max retries exceeded/,
     code: "unavailable",
     hint: "Can this box reach the registry?",
+  },
+  {
+    text: /permission denied|read-only file system/i,
+    code: "unavailable",
+    hint: "Ollama may not write to its models' folder on this box: look at its owner, and how its disk is mounted",
+    retry: "perhaps",
   },
   { text: /context deadline exceeded/i, code: "unavailable", hint: "The registry does not give the model's data" },
   { text: /server busy|(^|: |status code )(429|5\d\d)\b/i, code: "unavailable" },
@@ -76,9 +89,19 @@ export function ollamaFailure({ action, url }: Asked, text: string, code?: Error
 
 /** The error for a layer that Ollama took for whole and right, and that is not: it means what Ollama's own finding does. */
 export function wrongBytesFailure(model: string, digest: string): CourierError {
-  const message = `Cannot pull ${JSON.stringify(model)}: digest mismatch: other bytes than those of ${readable(digest)}`;
-  const meaning = MEANINGS.find(({ text }) => text.test(message));
-  return new CourierError("unavailable", message, { hint: meaning?.hint, cause: meaning });
+  return foundFailure(model, `digest mismatch: other bytes than those of ${readable(digest)}`);
+}
+
+/** The error for a layer that Ollama found there when a pull began, and that is gone now that it has ended. */
+export function removedLayerFailure(model: string, digest: string): CourierError {
+  return foundFailure(model, `${readable(digest)} was removed meanwhile`);
+}
+
+/** What the agent finds itself, where Ollama reports success. */
+function foundFailure(model: string, text: string): CourierError {
+  const meaning = MEANINGS.find((candidate) => candidate.text.test(text));
+  const message = `Cannot pull ${JSON.stringify(model)}: ${text}`;
+  return new CourierError(meaning?.code ?? "internal", message, { hint: meaning?.hint, cause: meaning });
 }
 
 /** What another attempt can do about this failure of a pull. */

@@ -1,15 +1,18 @@
 // One pull until it is done or cannot be: attempts with growing pauses between them, and progress saved on the way.
-// Imports the Ollama module and what its failures mean, what lies on disk, clock, errors.
+// Imports the Ollama module and what its failures mean, what lies on disk, format, clock, errors.
 import type { Clock } from "../clock.ts";
 import { asCourierError, CourierError } from "../errors.ts";
+import { formatDuration } from "../format.ts";
+import type { ModelsFolder } from "./models_folder.ts";
 import type { Ollama } from "./ollama.ts";
 import type { PullProgress, PullTracker } from "./ollama_progress.ts";
-import { retryOf, wrongBytesFailure } from "./ollama_texts.ts";
+import { removedLayerFailure, retryOf, wrongBytesFailure } from "./ollama_texts.ts";
 import type { PulledBlobs } from "./pulled_blobs.ts";
 
 export interface PatientPullOptions {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly blobs: Pick<PulledBlobs, "wrong">;
+  readonly models: Pick<ModelsFolder, "missing">;
   readonly clock: Clock;
   readonly model: string;
   readonly tracker: PullTracker;
@@ -47,6 +50,8 @@ const CLOSES_WITHIN_MS = 3000;
 export class PatientPull {
   readonly #options: PatientPullOptions;
   #bestBytes: number;
+  /** The most when progress was last saved: what was lost there, or is lost each time, is not worth another one. */
+  #savedBytes: number;
   #cameOnAtMs: number;
   #failures = 0;
   #mismatches = 0;
@@ -56,11 +61,12 @@ export class PatientPull {
   constructor(options: PatientPullOptions) {
     this.#options = options;
     this.#bestBytes = options.tracker.progress.completedBytes;
+    this.#savedBytes = this.#bestBytes;
     this.#cameOnAtMs = options.clock.monotonic();
   }
 
   /**
-   * Resolves when Ollama reported success, and what it did not verify is right as far as it can be read.
+   * Resolves when Ollama reported success, and what it did not verify is there and right as far as it can be read.
    * @throws CourierError `cancelled` when the signal aborts; what cannot be mended by trying again, at once; otherwise the
    * last failure, when its time is over
    */
@@ -85,7 +91,10 @@ export class PatientPull {
         tracker,
         onProgress: (progress) => {
           this.#note(progress);
-          if (isWorthSaving(progress, tracker.unsaved, clock.monotonic() - beganAtMs)) saving.abort();
+          const newBytes = this.#bestBytes - this.#savedBytes;
+          if (!isWorthSaving(progress, { ...tracker.unsaved, newBytes }, clock.monotonic() - beganAtMs)) return;
+          this.#savedBytes = this.#bestBytes;
+          saving.abort();
         },
       });
       await this.#verify();
@@ -98,10 +107,13 @@ export class PatientPull {
 
   /**
    * Ollama verifies what its last pull fetched. What an interrupted one had finished is read here; when it is wrong, the
-   * model is deleted, which is how Ollama forgets a blob.
+   * model is deleted, which is how Ollama forgets a blob. And a layer that was there when the pull began is taken away by
+   * the delete of another model that shares it: Ollama knows by manifests who needs what, and this one comes last.
    */
   async #verify(): Promise<void> {
-    const { ollama, blobs, model, tracker, signal } = this.#options;
+    const { ollama, blobs, models, model, tracker, signal } = this.#options;
+    const [missing] = await models.missing(model);
+    if (missing !== undefined) throw removedLayerFailure(model, missing);
     const [wrong] = await blobs.wrong(tracker.unverified, signal);
     if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
     if (wrong === undefined) return;
@@ -149,13 +161,14 @@ export class PatientPull {
 /** Never shortly before a layer is whole: one that gets whole while its connection closes is believed, not verified. */
 function isWorthSaving(
   { phase, totalBytes }: PullProgress,
-  { bytes, leftBytes }: PullTracker["unsaved"],
+  { bytes, leftBytes, newBytes }: PullTracker["unsaved"] & { readonly newBytes: number },
   ageMs: number,
 ): boolean {
-  if (phase !== "downloading" || totalBytes === null || bytes === 0 || ageMs < SAVE_AFTER_MS) return false;
+  const unsavedBytes = Math.min(bytes, newBytes);
+  if (phase !== "downloading" || totalBytes === null || unsavedBytes === 0 || ageMs < SAVE_AFTER_MS) return false;
   const share = totalBytes * SAVE_SHARE;
   if (leftBytes < Math.max(share, (bytes / ageMs) * CLOSES_WITHIN_MS)) return false;
-  return bytes >= share || ageMs >= SAVE_BY_MS;
+  return unsavedBytes >= share || ageMs >= SAVE_BY_MS;
 }
 
 function reworded({ code, message, hint, cause }: CourierError, addition: string): CourierError {
@@ -168,6 +181,5 @@ function reasonOf({ message }: CourierError): string {
 }
 
 function durationText(ms: number): string {
-  if (ms >= 3_600_000) return `${Math.round(ms / 360_000) / 10} h`;
-  return ms >= 120_000 ? `${Math.round(ms / 60_000)} min` : `${Math.max(1, Math.round(ms / 1000))} s`;
+  return formatDuration(Math.ceil(ms / 1000));
 }

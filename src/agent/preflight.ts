@@ -82,8 +82,9 @@ export class Preflight {
 
   /** @returns a note when it goes on without enough room, or without having looked */
   async #room(model: string, manifest: Manifest, { force, others }: PreflightRequest): Promise<string | null> {
-    const { box, agent, diskReserve } = this.#options;
-    const [disk, missingBytes] = [box.models.disk, await this.#missingBytes(manifest.layers)];
+    const { box, agent, diskReserve, clock } = this.#options;
+    const disk = await box.models.look(clock);
+    const missingBytes = await this.#missingBytes(manifest.layers);
     if (disk === null || missingBytes === null) {
       return "free disk was not looked at: the folder of the models cannot be read (--ollama-models)";
     }

@@ -7,6 +7,7 @@ import { isEnded, type Job } from "../protocol.ts";
 import { JobProgress } from "./job_progress.ts";
 import type { KeptJob } from "./kept_job.ts";
 import type { Ledger } from "./ledger.ts";
+import type { ModelsFolder } from "./models_folder.ts";
 import type { Ollama } from "./ollama.ts";
 import { type PullProgress, PullTracker } from "./ollama_progress.ts";
 import { PatientPull } from "./patient_pull.ts";
@@ -24,12 +25,15 @@ export interface PullJobParts {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly ledger: Pick<Ledger, "keepJob">;
   readonly blobs: Pick<PulledBlobs, "bytes" | "untilStopped" | "wrong">;
+  readonly models: Pick<ModelsFolder, "missing">;
   readonly clock: Clock;
   readonly log: Log;
   /** How long a pull is tried without a new byte. */
   readonly patienceMs: number;
   /** A job began, ended or moved on; `progress` says that it only moved on. */
   readonly changed: (what: "state" | "progress") => void;
+  /** Called once for each job, right before it shows that it has ended. */
+  readonly ended: (job: PullJob) => void;
   /**
    * Looks before the first byte; called each time that the agent begins with a pull, not for each attempt.
    * @throws CourierError when the pull is not to begin: the job fails with it
@@ -55,6 +59,7 @@ export class PullJob {
   #force: boolean;
   #isCancelled = false;
   #notedAtMs = -Infinity;
+  #isNoted = true;
   #foreseenNote: string | null = null;
 
   /** A job as it was kept: one that a stop or crash interrupted is queued again. */
@@ -81,9 +86,10 @@ export class PullJob {
     this.#parts.ledger.keepJob(this.#kept);
   }
 
-  /** One who joins wants it also where the disk seems too small. */
+  /** One who joins wants it also where the disk seems too small. Durable when it returns. @throws CourierError as `keep()` */
   allowForce(): void {
     this.#force = true;
+    this.keep();
   }
 
   /** What it is known to come to, before it begins or as it does. */
@@ -120,20 +126,26 @@ export class PullJob {
     return this.#job;
   }
 
+  /** Notes what could not be noted when it came to be. */
+  noteMissed(): void {
+    if (!this.#isNoted) this.#note(this.#parts.clock.monotonic());
+  }
+
   /** Stops without ending it: the next start goes on. */
   stop(): void {
     this.#controller.abort();
   }
 
   async #pull(): Promise<void> {
-    const { foresee, ollama, blobs, clock, patienceMs } = this.#parts;
+    const { ollama, blobs, models, clock, patienceMs } = this.#parts;
     const { signal } = this.#controller;
     const { model } = this.#job;
-    this.foresee(await foresee(model, { force: this.#force, signal }));
+    this.foresee(await this.#look());
     this.#update(this.#progress.fields, "progress");
     await new PatientPull({
       ollama,
       blobs,
+      models,
       clock,
       model,
       tracker: this.#tracker,
@@ -144,6 +156,18 @@ export class PullJob {
       onRetry: (text) => this.#update({ note: text, retries: (this.#job.retries ?? 0) + 1 }, "progress"),
       onRecovery: () => this.#update({ note: this.#foreseenNote }, "progress"),
     }).run();
+  }
+
+  /** Once more with force, when somebody who joined meanwhile wants it so. */
+  async #look(): Promise<Foreseen> {
+    const { signal } = this.#controller;
+    const force = this.#force;
+    try {
+      return await this.#parts.foresee(this.#job.model, { force, signal });
+    } catch (error) {
+      if (this.#force === force) throw error;
+      return await this.#parts.foresee(this.#job.model, { force: this.#force, signal });
+    }
   }
 
   #noteProgress(progress: PullProgress): void {
@@ -220,7 +244,8 @@ export class PullJob {
   }
 
   #end(end: Partial<Job>): void {
-    const { clock, log } = this.#parts;
+    const { clock, log, ended } = this.#parts;
+    ended(this);
     this.#update({ ...NOT_RUNNING, ...end, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = this.#job;
     log.info({ job: id, model, ...(error === null ? {} : { code, error }) }, `Pull ${state}`);
@@ -234,11 +259,13 @@ export class PullJob {
     this.#parts.changed(what);
   }
 
-  /** A job goes on, and ends, also where it cannot be noted: then only a restart would not know of it. */
+  /** A job goes on, and ends, also where it cannot be noted: until it can, only a restart would not know of it. */
   #note(nowMs: number): void {
     this.#notedAtMs = nowMs;
+    this.#isNoted = false;
     try {
       this.keep();
+      this.#isNoted = true;
     } catch (error) {
       this.#parts.log.error({ job: this.#job.id, error }, "Cannot note a job");
     }
@@ -257,5 +284,5 @@ const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   nothing: "Cancelled",
   stopped: "Cancelled: what was fetched remains on disk, and the next pull goes on from there",
   growing: "Cancelled, but Ollama goes on fetching it: does another program pull the same model?",
-  unseen: "Cancelled: the connection is closed; Ollama's folder cannot be read, so what remains there is not known",
+  unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is not known",
 };

@@ -46,7 +46,9 @@ export class StatePublisher {
   #sequence = 0;
   #publishing: Promise<boolean> | undefined;
   #again: Promise<boolean> | undefined;
-  #publishedAtMs = -Infinity;
+  #hasPublished = false;
+  /** When a publication last ended, well or badly. */
+  #triedAtMs = -Infinity;
   #progressIsDue = false;
   readonly #closed = new AbortController();
   #conflictAtMs: number | undefined;
@@ -97,7 +99,7 @@ export class StatePublisher {
   see(record: StateRecord | null): void {
     const { identity, clock, conflict } = this.#options;
     // Before our first publication what lies there may be our own, from before a crash.
-    if (this.#publishedAtMs === -Infinity) return;
+    if (!this.#hasPublished) return;
     const other = conflictingState(record, identity);
     if (other !== null) {
       this.#conflictAtMs = clock.monotonic();
@@ -117,7 +119,7 @@ export class StatePublisher {
     const { clock } = this.#options;
     const { signal } = this.#closed;
     this.#progressIsDue = true;
-    const dueInMs = (): number => this.#publishedAtMs + PROGRESS_INTERVAL_MS - clock.monotonic();
+    const dueInMs = (): number => this.#triedAtMs + PROGRESS_INTERVAL_MS - clock.monotonic();
     while (dueInMs() > 0 && !signal.aborted) await clock.sleep(dueInMs(), signal);
     this.#progressIsDue = false;
     if (!signal.aborted) await this.publish();
@@ -127,12 +129,14 @@ export class StatePublisher {
     const { transport, identity, clock, outage } = this.#options;
     try {
       await transport.publishState(identity.agent, this.#document());
-      this.#publishedAtMs = clock.monotonic();
+      this.#hasPublished = true;
       outage.ended("state");
       return true;
     } catch (error) {
       outage.failed("state", error);
       return false;
+    } finally {
+      this.#triedAtMs = clock.monotonic();
     }
   }
 

@@ -65,8 +65,14 @@ async function pullModel(model: string, command: AcceptedCommand, context: VerbC
 }
 
 async function copyModel(model: string, destination: string, context: VerbContext): Promise<Result> {
-  const { ollama, monitor, protection } = context;
+  const { ollama, monitor, protection, jobs } = context;
   protection.requireOpen("copy onto", destination);
+  const pull = jobs.active().find((job) => sameModel(job.model, destination));
+  if (pull !== undefined) {
+    throw new CourierError("conflict", `Cannot copy onto ${JSON.stringify(destination)}: it is being pulled`, {
+      hint: `Wait for job ${pull.id}, or cancel it`,
+    });
+  }
   await ollama.copyModel(model, destination);
   await monitor.refresh();
   return { message: `Copied model ${model} to ${destination}` };

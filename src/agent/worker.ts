@@ -140,7 +140,7 @@ export class Worker {
     if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
     return await this.#lanes.changing(
-      judged.model ?? "",
+      judged.model ?? judged.ledgerKey,
       async () => await this.#changeOrSay(delivery, judged, closed),
     );
   }

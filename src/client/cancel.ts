@@ -1,23 +1,24 @@
-// The verb cancel. Imports courier, its documents, errors, and the client's output.
+// The verb cancel. Imports courier, its documents, errors, model names, and the client's output.
 import { jobsDocument } from "../courier/documents.ts";
 import { asCourierError, CourierError } from "../errors.ts";
+import { sameModel } from "../model_name.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
 
 /** `gpuctl jobs` shows the last 12 on a terminal. */
 const MIN_END_CHARS = 4;
+const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** `gpuctl cancel JOB...`: by whole ids or their ends, as `gpuctl jobs` shows them. */
-export async function cancelJobs(session: Session, ids: readonly string[]): Promise<number> {
+/** `gpuctl cancel JOB...`: by whole ids or their ends, as `gpuctl jobs` shows them, or by what is pulled. */
+export async function cancelJobs(session: Session, words: readonly string[]): Promise<number> {
   const { courier, printer, agents, io } = session;
   const { jobs: known } = await courier.listJobs(agents);
-  const jobs = await Promise.all(
-    [...new Set(ids)].map(async (id) => findJob(known, id) ?? (await courier.findJob(id, { signal: io.signal }))),
-  );
-  const outcomes = await Promise.all(jobs.map(async (job) => await cancelJob(session, job)));
+  const found = await Promise.all(words.map(async (word) => await findJobs(session, known, word)));
+  const jobs = new Map(found.flat().map((job) => [`${job.agent} ${job.id}`, job]));
+  const outcomes = await Promise.all([...jobs.values()].map(async (job) => await cancelJob(session, job)));
   if (printer.json) printer.document(jobsDocument({ jobs: outcomes.map((outcome) => jobAfter(outcome)) }));
-  else printOutcomes(session, outcomes, "RESULT", (job) => `${job.model}: ${job.error ?? job.state}`);
+  else printOutcomes(session, outcomes, "RESULT", (job) => `${job.model}: ${job.error ?? job.state}`, "jobs");
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
@@ -39,10 +40,31 @@ function jobAfter({ job, answer, error }: Cancelled): Job {
   return answer ?? { ...job, code: error?.code ?? null, error: error?.message ?? null };
 }
 
+/** @throws CourierError `conflict` when the word can mean several; `not_found` */
+async function findJobs(
+  { courier, agents, io }: Session,
+  known: readonly Job[],
+  word: string,
+): Promise<readonly Job[]> {
+  const job = findJob(known, word);
+  if (job !== undefined) return [job];
+  const pulls = known.filter((each) => !isEnded(each) && sameModel(each.model, word));
+  if (pulls.length > 1 && agents === undefined)
+    throw new CourierError("conflict", `Several agents pull ${word}: ${pulls.map(({ agent }) => agent).join(", ")}`, {
+      hint: "Name those that are meant with --agent, or take --all",
+    });
+  if (pulls.length > 0) return pulls;
+  // One that ended long ago is not in the states.
+  if (WHOLE_ID.test(word)) return [await courier.findJob(word, { signal: io.signal })];
+  throw new CourierError("not_found", `No job or pull under way is called ${word}`, {
+    hint: "gpuctl jobs shows those there are",
+  });
+}
+
 /**
  * The job of this id, or whose id ends so; of several, the one that is under way.
  * @returns undefined: no state tells of it
- * @throws CourierError `conflict` when it can be several; `not_found` for an end that fits none
+ * @throws CourierError `conflict` when it can be several
  */
 function findJob(jobs: readonly Job[], id: string): Job | undefined {
   const exact = jobs.find((job) => job.id === id);

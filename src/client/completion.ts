@@ -133,12 +133,15 @@ function runningProposals(views: readonly AgentView[]): Proposal[] {
   return [...new Map(held.map(({ name, agent }) => [name, { word: name, text: `on ${agent}` }])).values()];
 }
 
+/** By ids, which begin alike, and by models, which are easier to type. */
 function jobProposals(views: readonly AgentView[]): Proposal[] {
   const active = views.flatMap(({ state }) => state?.jobs ?? []).filter((job) => !isEnded(job));
-  return active.map((job) => {
-    return {
+  const pulled = Map.groupBy(active, ({ model }) => model);
+  return [
+    ...[...pulled].map(([word, jobs]) => ({ word, text: `on ${jobs.map(({ agent }) => agent).join(", ")}` })),
+    ...active.map((job) => ({
       word: job.id ?? "",
       text: `${job.model} on ${job.agent}, ${job.state} ${describeProgress(job)}`.trimEnd(),
-    };
-  });
+    })),
+  ];
 }

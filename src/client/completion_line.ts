@@ -23,6 +23,8 @@ export function readLine(program: Program, line: string): HalfLine {
   const values = new Map<string, string>();
   let verb: Verb | undefined;
   let flag: Flag | undefined;
+  // One that may do without a value: the next word is it when it can be.
+  let optional: Flag | undefined;
   let operands = 0;
   for (const word of words) {
     if (flag !== undefined) {
@@ -33,9 +35,14 @@ export function readLine(program: Program, line: string): HalfLine {
       const found = flagsOf(program, verb).find(({ long, short }) => long === name || short === name);
       if (value !== undefined) values.set(name, value);
       else if (found?.required === true) flag = found;
+      optional = value === undefined && found?.optional === true ? found : undefined;
+    } else if (optional?.argChoices?.includes(word) === true) {
+      values.set(optional.long ?? "", word);
+      optional = undefined;
     } else {
       verb ??= verbsOf(program).find((command) => command.name() === word || command.aliases().includes(word));
       operands += 1;
+      optional = undefined;
     }
   }
   return { current, verb, flag, operands, values };

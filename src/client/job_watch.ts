@@ -2,74 +2,95 @@
 import { asCourierError, ERROR_CODES } from "../errors.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { boxClock, JOB_COLUMNS, jobRows } from "./jobs.ts";
-import { noteUnavailable } from "./models.ts";
+import { describeUnavailable } from "./models.ts";
+import type { Printer } from "./printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 
 /** Agents publish progress at most twice a second. */
 const LOOK_MS = 500;
 
+/** The table with its ids does not fit on less. */
+const ROOMY_COLUMNS = 60;
+
 /**
  * `gpuctl jobs --watch`: on a terminal the table, drawn anew; else, or as JSON, each job as it changes. Away agents and an
- * away share are said once, and waited for.
+ * away share are said, and waited for.
  * @returns the exit status of Ctrl-C
  */
 export async function watchJobs(session: Session): Promise<number> {
   const { courier, printer, agents, io } = session;
   const view = printer.isTerminal && !printer.json ? new TableView(session) : new ChangeView(session);
-  let said = "";
-  const sayOnce = (reason: string, say: () => void): void => {
-    if (reason !== said && reason !== "") say();
-    said = reason;
-  };
   while (!io.signal.aborted) {
     try {
       const { jobs, unavailable } = await courier.listJobs(agents);
-      view.show(jobs);
-      const names = unavailable.map(({ agent }) => agent).join();
-      sayOnce(names, () => noteUnavailable(printer, unavailable));
+      view.show(
+        jobs,
+        unavailable.map((each) => ({ subject: each.agent, text: describeUnavailable(each) })),
+      );
     } catch (error) {
-      const failure = asCourierError(error);
-      if (failure.code !== "unavailable") throw error;
-      sayOnce("unavailable", () => printer.note(failure.message));
+      const { code, message } = asCourierError(error);
+      if (code !== "unavailable") throw error;
+      view.show(undefined, [{ subject: "all", text: message }]);
     }
     await io.clock.sleep(LOOK_MS, io.signal);
   }
   return ERROR_CODES.cancelled.exit;
 }
 
+/** What cannot be seen just now; its text tells for how long, so it changes all the time. */
+interface Missing {
+  readonly subject: string;
+  readonly text: string;
+}
+
 interface JobsView {
-  show(jobs: readonly Job[]): void;
+  /** @param jobs undefined: they cannot be seen just now */
+  show(jobs: readonly Job[] | undefined, missing: readonly Missing[]): void;
 }
 
 class TableView implements JobsView {
   readonly #session: Session;
+  #rows: readonly string[][] = [];
   #shown = "";
 
   constructor(session: Session) {
     this.#session = session;
   }
 
-  show(jobs: readonly Job[]): void {
+  show(jobs: readonly Job[] | undefined, missing: readonly Missing[]): void {
     const { printer, courier, transport } = this.#session;
-    const rows = jobRows(jobs, boxClock(courier, transport), true);
-    const shown = JSON.stringify(rows);
-    if (shown !== this.#shown) printer.redrawTable(JOB_COLUMNS, rows);
+    if (jobs !== undefined) this.#rows = jobRows(jobs, boxClock(courier, transport), true);
+    const first = printer.width < ROOMY_COLUMNS ? 1 : 0;
+    const rows = this.#rows.map((row) => row.slice(first));
+    const notes = missing.map(({ text }) => text);
+    const shown = JSON.stringify([printer.width, rows, notes]);
+    if (shown !== this.#shown) printer.redraw(JOB_COLUMNS.slice(first), rows, notes);
     this.#shown = shown;
   }
 }
 
-/** What had ended before it began is not told; everything else is, its end too. */
+/** What had ended before it began is not told; everything else is, its end too. What is missing is said once. */
 class ChangeView implements JobsView {
+  readonly #printer: Printer;
   readonly #progress: Progress;
   readonly #told = new Map<string, string>();
+  #missing = "";
   #isFirst = true;
 
   constructor({ printer, io }: Session) {
+    this.#printer = printer;
     this.#progress = printer.json ? new JsonProgress(printer) : new LineProgress(printer, io.clock, "with models");
   }
 
-  show(jobs: readonly Job[]): void {
+  show(jobs: readonly Job[] | undefined, missing: readonly Missing[]): void {
+    if (jobs !== undefined) this.#showChanges(jobs);
+    const subjects = missing.map(({ subject }) => subject).join();
+    if (subjects !== this.#missing) for (const { text } of missing) this.#printer.note(text);
+    this.#missing = subjects;
+  }
+
+  #showChanges(jobs: readonly Job[]): void {
     for (const job of jobs) {
       const text = JSON.stringify(job);
       const key = job.id ?? job.agent;

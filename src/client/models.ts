@@ -83,7 +83,11 @@ function describeFreed({ freed_bytes, shared_bytes }: Response): string {
 
 /** Says on stderr which agents a list knows nothing of, and why. */
 export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
-  for (const { agent, reason } of unavailable) printer.note(`Without ${agent}: ${reason}`);
+  for (const each of unavailable) printer.note(describeUnavailable(each));
+}
+
+export function describeUnavailable({ agent, reason }: Unavailable): string {
+  return `Without ${agent}: ${reason}`;
 }
 
 function describeDeleted(name: string, answer: Response): string {

@@ -56,6 +56,7 @@ export function printOutcomes<Answer>(
   outcomes: readonly Outcome<Answer>[],
   title: string,
   describe: (answer: Answer) => string,
+  counted: "agents" | "jobs" = "agents",
 ): void {
   const [only] = outcomes;
   if (outcomes.length === 1 && only?.error !== undefined) {
@@ -68,7 +69,7 @@ export function printOutcomes<Answer>(
   ]);
   printer.table([{ title: "AGENT" }, { title, flexible: true }], rows);
   const failed = outcomes.filter(({ error }) => error !== undefined).length;
-  if (failed > 0) printer.note(`${failed} of ${outcomes.length} agents failed`);
+  if (failed > 0) printer.note(`${failed} of ${outcomes.length} ${counted} failed`);
 }
 
 function describeError(error: CourierError | undefined): string {

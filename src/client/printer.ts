@@ -7,13 +7,14 @@ import { type Column, formatTable } from "./table.ts";
 /** A terminal that does not know its size says 0. */
 const DEFAULT_WIDTH = 80;
 const DEFAULT_ROWS = 24;
+const CLEAR_SCREEN = "\u001b[H\u001b[2J";
 
 /** Everything printed as text is made harmless to a terminal first: names and errors come from the share. */
 export class Printer {
   readonly json: boolean;
   readonly #io: ClientIo;
-  /** How many lines `redrawTable()` has to take back. */
-  #drawnLines = 0;
+  /** What `redraw()` has to take back. */
+  #drawn: { readonly lines: number; readonly size: string } | undefined;
 
   constructor(io: ClientIo, json: boolean) {
     this.#io = io;
@@ -27,6 +28,10 @@ export class Printer {
   /** In columns; what is no terminal has no end. */
   get width(): number {
     return this.isTerminal ? this.#io.stdout.columns || DEFAULT_WIDTH : Number.POSITIVE_INFINITY;
+  }
+
+  get #height(): number {
+    return this.#io.stdout.rows || DEFAULT_ROWS;
   }
 
   line(text: string): void {
@@ -65,15 +70,22 @@ export class Printer {
     this.#io.stdout.write(this.#tableText(columns, rows));
   }
 
-  /** Draws a table in the place of the one that was drawn before, on a terminal; as much of it as the screen holds. */
-  redrawTable(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
-    const lines = this.#tableText(columns, rows).split(/(?<=\n)/);
-    const room = (this.#io.stdout.rows || DEFAULT_ROWS) - 1;
-    const hidden = lines.length - room;
-    const shown = hidden > 0 ? [...lines.slice(0, room - 1), `and ${hidden + 1} lines more\n`] : lines;
-    const back = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A\r\u001b[J`;
-    this.#io.stdout.write(`${back}${shown.join("")}`);
-    this.#drawnLines = shown.length;
+  /**
+   * Draws a table and lines below it in the place of what was drawn before, on a terminal; as much as the screen holds.
+   * What was drawn on a screen of another size may have been wrapped since: then the screen is cleared first.
+   */
+  redraw(columns: readonly Column[], rows: readonly (readonly string[])[], notes: readonly string[]): void {
+    const size = `${this.width}x${this.#height}`;
+    const table = this.#tableText(columns, rows).trimEnd().split("\n");
+    const room = Math.max(2, this.#height - 1 - notes.length);
+    const hidden = table.length - room;
+    const shown = hidden > 0 ? [...table.slice(0, room - 1), `and ${hidden + 1} lines more`] : table;
+    const lines = [...shown, ...notes.map((note) => visibleText(note).replaceAll("\n", " "))];
+    const isResized = this.#drawn !== undefined && this.#drawn.size !== size;
+    const back = this.#drawn === undefined ? "" : `\u001b[${this.#drawn.lines}A\r\u001b[J`;
+    const text = lines.map((line) => `${Bun.sliceAnsi(line, 0, this.width)}\n`).join("");
+    this.#io.stdout.write(`${isResized ? CLEAR_SCREEN : back}${text}`);
+    this.#drawn = { lines: lines.length, size };
   }
 
   #tableText(columns: readonly Column[], rows: readonly (readonly string[])[]): string {

@@ -67,7 +67,9 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   await written(stdout);
   await written(stderr);
   // System calls on a hung share may still be under way: they do not hold the process.
-  process.exit(status === 0 && isOutputLost ? OUTPUT_LOST : status);
+  // What nobody can be told any more is interrupted by us, not by a person.
+  const hasNoOther = status === 0 || status === INTERRUPTED;
+  process.exit(hasNoOther && isOutputLost ? OUTPUT_LOST : status);
 }
 
 /** Aborted by the first signal to end; the second ends the process. */

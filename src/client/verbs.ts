@@ -117,10 +117,10 @@ export function addJobVerbs(program: Program, run: Run, isWatching: () => boolea
     .summary("Cancel pulls.")
     .description(
       "Cancel pulls, for all who asked for them. What was fetched stays on the box, and the next pull of the " +
-        "model goes on from there.",
+        "model goes on from there.\nA model that several agents pull needs --agent or --all.",
     )
-    .argument("<job...>", "its id, or the end of it, as gpuctl jobs shows it")
-    .addHelpText("after", examples("cancel da066d157a40"))
+    .argument("<job...>", "the model, or the job's id or the end of it, as gpuctl jobs shows them")
+    .addHelpText("after", examples("cancel phi4 --agent gpu-1", "cancel phi4 --all", "cancel da066d157a40"))
     .action(async (ids) => await run(async (session) => await cancelJobs(session, ids)));
 }
 

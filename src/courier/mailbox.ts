@@ -152,11 +152,13 @@ export class Mailbox {
 
   async #unanswered(post: Post, { timeoutMs, signal, lastKnown }: Waiting): Promise<CourierError> {
     const withdrawn = await this.#transport.withdraw(post.inbox, post.id).catch(() => false);
-    if (signal?.aborted === true) return new CourierError("cancelled", "Stopped waiting: the caller gave up");
+    // The agent removes a command only once it is answered: that it could be taken back does not say it had not begun.
+    const unknown = post.durable ? "It may still be done: look again before repeating" : undefined;
+    if (signal?.aborted === true)
+      return new CourierError("cancelled", "Stopped waiting: the caller gave up", { hint: unknown });
     const known = await lastKnown(post.id, withdrawn);
     return new CourierError("deadline_exceeded", `No answer within ${timeoutMs / 1000} s: ${known}`, {
-      // The agent removes a command only once it is answered: that it could be taken back does not say it had not begun.
-      hint: post.durable ? "It may still be done: look again before repeating" : "Ask again: it changes nothing",
+      hint: unknown ?? "Ask again: it changes nothing",
     });
   }
 }

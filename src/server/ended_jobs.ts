@@ -1,7 +1,6 @@
 // The log of ended jobs: each end gets one number, for good, so that a listener who comes back goes on where it was.
-// Imports the protocol and clock.
+// Imports the protocol.
 import type { Database } from "bun:sqlite";
-import type { Clock } from "../clock.ts";
 import { isEnded, Job } from "../protocol.ts";
 
 /** An end with its number; numbers only go up. */
@@ -23,6 +22,8 @@ interface LogRow {
 
 /** So many ends at least are kept; twice as many are never exceeded. */
 const KEPT = 10_000;
+/** The beginning of a log that has not begun: nothing ended after it. */
+const NOT_BEGUN_MS = Number.MAX_SAFE_INTEGER;
 
 /** In the server's store, so it outlives the server: an end that was told before a restart is known after it. */
 export class EndedJobs {
@@ -34,9 +35,9 @@ export class EndedJobs {
   #forgotten: number;
   #last: number;
 
-  constructor(database: Database, clock: Clock) {
+  constructor(database: Database) {
     this.#database = database;
-    const log = openLogRow(database, clock.now());
+    const log = openLogRow(database);
     this.id = log.id;
     this.#sinceMs = log.since_ms;
     this.#forgotten = log.forgotten;
@@ -48,6 +49,16 @@ export class EndedJobs {
       this.#known.add(id);
       this.#last = number;
     }
+  }
+
+  /** Begins a new log; no other. Until then there is no news. @param nowMs by the transport's clock, as all here */
+  begin(nowMs: number): void {
+    if (this.#sinceMs !== NOT_BEGUN_MS) return;
+    // Another server on the same store may have been first.
+    const begin = this.#database.query<Pick<LogRow, "since_ms">, [number]>(
+      "UPDATE ended_jobs_log SET since_ms = MIN(since_ms, ?) RETURNING since_ms",
+    );
+    this.#sinceMs = begin.get(Math.round(nowMs))?.since_ms ?? this.#sinceMs;
   }
 
   /** The newest number; 0: none yet. */
@@ -123,11 +134,11 @@ export class EndedJobs {
   }
 }
 
-function openLogRow(database: Database, nowMs: number): LogRow {
+function openLogRow(database: Database): LogRow {
   const open = database.transaction((): LogRow => {
     const found = database.query<LogRow, []>("SELECT id, since_ms, forgotten FROM ended_jobs_log").get();
     if (found !== null) return found;
-    const made: LogRow = { id: crypto.randomUUID().slice(0, 8), since_ms: nowMs, forgotten: 0 };
+    const made: LogRow = { id: crypto.randomUUID().slice(0, 8), since_ms: NOT_BEGUN_MS, forgotten: 0 };
     database
       .query("INSERT INTO ended_jobs_log (id, since_ms, forgotten) VALUES (?, ?, ?)")
       .run(made.id, made.since_ms, made.forgotten);

@@ -1,15 +1,18 @@
-// Tells any number of listeners what jobs do, with one reader of the states for them all. Imports courier's views, clock, log.
+// Tells all listeners what jobs do, with one reader of the states for them all. Imports courier's views, clock, log.
 import type { Clock } from "../clock.ts";
 import type { AgentView } from "../courier/fleet.ts";
 import type { Courier } from "../courier.ts";
 import type { Log } from "../log.ts";
 import { Outage } from "../outage.ts";
-import { isEnded, type Job, LIMITS } from "../protocol.ts";
+import { isEnded, type Job, LIMITS, type State } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 import type { EndedJob, EndedJobs } from "./ended_jobs.ts";
+import { readFleet } from "./known_fleet.ts";
 
 /** What a listener is told at one time. */
 export interface JobNews {
+  /** How agents are now: first those that are away or not well, then each that changes. */
+  readonly agents: readonly AgentView[];
   /** Jobs under way, as they are now. */
   readonly progress: readonly Job[];
   /** Ends that it does not know yet, in the order of their numbers. */
@@ -19,7 +22,7 @@ export interface JobNews {
 }
 
 export interface JobFeedParts {
-  readonly courier: Pick<Courier, "agents" | "jobHistory">;
+  readonly courier: Pick<Courier, "agents" | "lastKnownAgents" | "jobHistory" | "now">;
   readonly connection: Pick<Connection, "requireOpen">;
   readonly ended: EndedJobs;
   readonly clock: Clock;
@@ -34,7 +37,9 @@ interface ActiveJob {
 }
 
 interface SeenAgent {
-  readonly state: AgentView["state"];
+  readonly view: AgentView;
+  /** Goes up when it goes away, comes back, or is away for another reason; 0: it was well all the time. */
+  readonly change: number;
   readonly active: ReadonlyMap<string, ActiveJob>;
 }
 
@@ -42,7 +47,11 @@ interface SeenAgent {
 const READ_INTERVAL_MS = 500;
 /** So long a listener may hear nothing: less than any proxy's patience, and than the server's own for silent connections. */
 export const HEARTBEAT_MS = 10_000;
+/** Each holds a connection, of which the process has not any number, and about 20 kB. */
+export const MAX_LISTENERS = 1_000;
 const ENDS_AT_ONCE = 500;
+/** Boxes know how far their clocks are off, but not exactly: what ended at the very beginning of a log belongs there. */
+const LEEWAY_MS = 5_000;
 
 /**
  * A listener has no queue: it knows how far it is and takes what there is when it can. A slow one gets progress less
@@ -65,6 +74,11 @@ export class JobFeed {
     this.#outage = new Outage({ clock: parts.clock, log: parts.log, subject: "The share" });
   }
 
+  /** Whether there is no room for another listener. */
+  get isFull(): boolean {
+    return this.#listeners >= MAX_LISTENERS;
+  }
+
   /** Ends every listener's series. */
   close(): void {
     this.#closing.abort();
@@ -79,13 +93,14 @@ export class JobFeed {
     await this.#reading;
   }
 
-  /** Tells of ends that no agent's state will tell of. */
+  /** Tells of ends that no agent's state will tell of, dated by the transport's clock. */
   tell(jobs: readonly Job[]): void {
+    this.#beginLog();
     if (this.#parts.ended.add(jobs)) this.#wake();
   }
 
   /**
-   * What happens from now on, the jobs under way first, as they are. Without news for `HEARTBEAT_MS`: an empty item.
+   * What happens from now on, the jobs under way first, as they are, and the agents that are away. Without news for `HEARTBEAT_MS`: an empty item.
    * @param after the number of the last end that this listener knows; undefined: whatever ended before is not told
    */
   async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
@@ -100,15 +115,21 @@ export class JobFeed {
       while (!stop.aborted) {
         const changed = this.#changed.promise;
         const ends = ended.after(number, ENDS_AT_ONCE);
+        const agents = this.#agentsSince(change);
         const progress = this.#progressSince(change);
         number = ends.at(-1)?.number ?? number;
         change = this.#changes;
-        yield { progress, ended: ends, number };
+        yield { agents, progress, ended: ends, number };
         if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
       }
     } finally {
       this.#listeners -= 1;
     }
+  }
+
+  #agentsSince(change: number): readonly AgentView[] {
+    const changed = [...this.#seen.values()].filter((agent) => agent.change > change).map(({ view }) => view);
+    return change > 0 ? changed : changed.filter(({ reason }) => reason !== null);
   }
 
   #progressSince(change: number): readonly Job[] {
@@ -130,9 +151,10 @@ export class JobFeed {
   /** Listeners stay when it fails, and are told what happened meanwhile when the share can be read again. */
   async #readNow(): Promise<void> {
     try {
-      this.#parts.connection.requireOpen();
-      const views = await this.#parts.courier.agents(READ_INTERVAL_MS / 2);
-      this.#outage.ended("jobs");
+      const { views, failure } = await readFleet(this.#parts, READ_INTERVAL_MS / 2);
+      if (failure === undefined) this.#outage.ended("jobs");
+      else this.#outage.failed("jobs", failure);
+      this.#beginLog();
       const present = new Set(views.map(({ agent }) => agent));
       for (const agent of this.#seen.keys()) if (!present.has(agent)) this.#seen.delete(agent);
       if (views.map((view) => this.#see(view)).includes(true)) this.#wake();
@@ -141,19 +163,32 @@ export class JobFeed {
     }
   }
 
+  #beginLog(): void {
+    const { courier, ended } = this.#parts;
+    ended.begin(courier.now() - LEEWAY_MS);
+  }
+
   /** @returns whether anything is new */
-  #see({ agent, state, online }: AgentView): boolean {
+  #see(view: AgentView): boolean {
+    const { agent, state, reason } = view;
     const before = this.#seen.get(agent);
-    if (state === null || before?.state === state) return false;
-    const { ended } = this.#parts;
-    const news = ended.news(state.jobs, state.clock_offset_ms);
-    // As many ends as a state can tell of, and none of them known: there may have been more.
-    if (before !== undefined && online && news.length >= LIMITS.endedJobsInState)
-      this.#askForMore(agent, state.clock_offset_ms);
     const changesBefore = this.#changes;
+    const change = reason === (before?.view.reason ?? null) ? (before?.change ?? 0) : ++this.#changes;
+    if (state === null || before?.view.state === state) {
+      this.#seen.set(agent, { view, change, active: before?.active ?? new Map() });
+      return this.#changes > changesBefore;
+    }
     const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
-    this.#seen.set(agent, { state, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
-    return ended.add(news, state.clock_offset_ms) || this.#changes > changesBefore;
+    this.#seen.set(agent, { view, change, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
+    return this.#logEnds(view, state) || this.#changes > changesBefore;
+  }
+
+  #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
+    const { ended } = this.#parts;
+    const news = ended.news(jobs, clockOffsetMs);
+    // As many ends as a state can tell of, and none of them known: there may have been more, also before this server began.
+    if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
+    return ended.add(news, clockOffsetMs);
   }
 
   #activeJob(job: Job, before: SeenAgent | undefined): ActiveJob {

@@ -1,8 +1,9 @@
 // The fleet as the routes see it, also while the share cannot be read. Imports the courier's views, errors.
 import { type AgentView, describeView } from "../courier/fleet.ts";
 import type { Unavailable } from "../courier/models.ts";
+import type { Courier } from "../courier.ts";
 import { asCourierError, CourierError } from "../errors.ts";
-import type { Services } from "./services.ts";
+import type { Connection } from "./connection.ts";
 
 export interface KnownFleet {
   readonly views: readonly AgentView[];
@@ -10,16 +11,20 @@ export interface KnownFleet {
   readonly failure: CourierError | undefined;
 }
 
-type Parts = Pick<Services, "courier" | "connection">;
+interface Parts {
+  readonly courier: Pick<Courier, "agents" | "lastKnownAgents">;
+  readonly connection: Pick<Connection, "requireOpen">;
+}
 
 /**
  * Every agent; while the share cannot be read, what was last seen of them, all offline.
+ * @param maxAgeMs an earlier reading this young will do
  * @throws CourierError `unavailable` when nothing was ever seen
  */
-export async function readFleet({ courier, connection }: Parts): Promise<KnownFleet> {
+export async function readFleet({ courier, connection }: Parts, maxAgeMs = 0): Promise<KnownFleet> {
   try {
     connection.requireOpen();
-    return { views: await courier.agents(), failure: undefined };
+    return { views: await courier.agents(maxAgeMs), failure: undefined };
   } catch (error) {
     const failure = asCourierError(error);
     const views = courier.lastKnownAgents();

@@ -7,7 +7,7 @@ const RETRY_AFTER_S = 5;
 const TITLES: Readonly<Record<ErrorCode, string>> = {
   invalid: "The request can never work",
   unauthenticated: "A valid token is needed",
-  forbidden: "This token may not do that",
+  forbidden: "The token, the share or the agent does not permit that",
   not_found: "There is no such thing",
   conflict: "It is already there, ambiguous or busy",
   exhausted: "Disk, queue or memory is full",
@@ -18,9 +18,12 @@ const TITLES: Readonly<Record<ErrorCode, string>> = {
   internal: "Unexpected failure",
 };
 
-/** A failure whose status says more than its code: 413 and 415 are both `invalid`. */
-export function failWith(status: 413 | 415, message: string, hint: string): HTTPException {
-  return new HTTPException(status, { message, cause: new CourierError("invalid", message, { hint }) });
+/** Statuses that say more than their code does. */
+const SPECIAL = { 413: "invalid", 415: "invalid", 429: "exhausted" } as const;
+
+/** A failure whose status says more than its code. */
+export function failWith(status: keyof typeof SPECIAL, message: string, hint: string): HTTPException {
+  return new HTTPException(status, { message, cause: new CourierError(SPECIAL[status], message, { hint }) });
 }
 
 /**

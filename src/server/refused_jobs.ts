@@ -1,9 +1,11 @@
-// Jobs that an agent refused: no agent knows them, so the server keeps them for a day. Imports the protocol and clock.
+// Jobs that an agent refused: no agent knows them, so the server keeps the last ones for a day. Imports the protocol and clock.
 import type { Database } from "bun:sqlite";
 import type { Clock } from "../clock.ts";
 import { Job } from "../protocol.ts";
 
 const KEPT_MS = 24 * 3_600_000;
+/** And so many: one request may be for as many agents, and whoever asks again and again fills no list without end. */
+const KEPT = 1_000;
 
 interface Row {
   readonly job: string;
@@ -18,7 +20,7 @@ export class RefusedJobs {
     this.#clock = clock;
   }
 
-  /** Keeps refused jobs, all or none of them, and forgets those whose day is over. */
+  /** Keeps refused jobs, all or none of them, and forgets those whose day is over or that are too many. */
   add(jobs: readonly Job[]): void {
     if (jobs.length === 0) return;
     const nowMs = this.#clock.now();
@@ -27,6 +29,11 @@ export class RefusedJobs {
     this.#database.transaction(() => {
       this.#database.query("DELETE FROM refused_jobs WHERE ended_at_ms < ?").run(nowMs - KEPT_MS);
       for (const job of jobs) keep.run(job.id, nowMs, JSON.stringify(job));
+      this.#database
+        .query(
+          "DELETE FROM refused_jobs WHERE id NOT IN (SELECT id FROM refused_jobs ORDER BY ended_at_ms DESC, id DESC LIMIT ?)",
+        )
+        .run(KEPT);
     })();
   }
 

@@ -83,7 +83,7 @@ function assemble(
   const clock = systemClock;
   const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
   const connection = new Connection(transport, clock, log);
-  const endedJobs = new EndedJobs(database, clock);
+  const endedJobs = new EndedJobs(database);
   return {
     courier,
     connection,

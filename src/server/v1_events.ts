@@ -1,22 +1,28 @@
-// /v1/events and /v1/jobs/{id}/events: what jobs do, as server-sent events. Imports hono's streaming, the feed.
+// /v1/events and /v1/jobs/{id}/events: what jobs do, as server-sent events. Imports hono's streaming, documents, the feed.
 // A job is told as `progress` while it is under way and as `ended` once; ids make the ends resumable.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
+import type { AgentDocument } from "../courier/document_schemas.ts";
+import { agentDocument } from "../courier/documents.ts";
 import { isEnded, type Job } from "../protocol.ts";
-import { HEARTBEAT_MS, type JobNews } from "./job_feed.ts";
+import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "./job_feed.ts";
 import { findJob } from "./job_lookup.ts";
+import { failWith } from "./problem.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, PATH, security } from "./v1_schemas.ts";
 
 const DESCRIPTION = `Server-sent events; each one's data is a JSON document.
 
 - \`ready\` comes first. Its \`resumed\` tells whether all is told that ended after the \`Last-Event-ID\` which was sent.
+- \`agent\` is an Agent: those that are away or not well once at the beginning, then each when its \`status\` or \`reason\`
+  changes. The jobs of one that is away are as it told of them last.
 - \`progress\` is a Job under way: all of them once at the beginning, then each when it changes, at most twice a second.
 - \`ended\` is a Job at its end. Each end is told once to each listener who sends the id of the last event that it got as
   \`Last-Event-ID\` when it comes back, also after a restart of the server.
 
-A comment comes at least every ${HEARTBEAT_MS / 1000} s. Who reads slowly is told of progress less often.`;
+A comment comes at least every ${HEARTBEAT_MS / 1000} s. Who reads slowly is told of progress less often.
+More than ${MAX_LISTENERS} listeners at a time are answered 429.`;
 
 const RETRY_MS = 2000;
 const stream = {
@@ -49,6 +55,7 @@ export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void 
   const { endedJobs } = services;
 
   app.openapi(watchJobs, (context) => {
+    requireRoom(services);
     const after = position(services, context.req.valid("header")["last-event-id"]);
     return tell(context, services, { after, news: services.jobFeed.listen.bind(services.jobFeed, after) });
   });
@@ -60,15 +67,21 @@ export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void 
     const start = after ?? endedJobs.last;
     const job = await findJob(services, id, context.req.raw.signal);
     if (!isEnded(job)) {
-      const listen = (signal: AbortSignal) => onlyJob(id, services.jobFeed.listen(start, signal));
+      requireRoom(services);
+      const listen = (signal: AbortSignal) => onlyJob(job, services.jobFeed.listen(start, signal));
       return tell(context, services, { after, news: listen });
     }
     await services.jobFeed.refresh();
     const number = endedJobs.find(id)?.number;
     if (after !== undefined && after >= (number ?? 0)) return context.body(null, 204);
-    const end = { progress: [], ended: [{ number: number ?? endedJobs.last, job }], number: start };
+    const end = { agents: [], progress: [], ended: [{ number: number ?? endedJobs.last, job }], number: start };
     return tell(context, services, { after, news: () => only(end) });
   });
+}
+
+function requireRoom({ jobFeed }: Services): void {
+  if (jobFeed.isFull)
+    throw failWith(429, `${MAX_LISTENERS} listeners are there already`, "Close some, or ask for /v1/jobs now and then");
 }
 
 interface Telling {
@@ -81,6 +94,8 @@ function tell(context: Context<Env>, services: Services, { after, news }: Tellin
   const { endedJobs, clock, log } = services;
   // Nobody would read the body of this one.
   if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
+  // nginx holds what it passes on back until a buffer is full, unless it is told not to.
+  context.header("x-accel-buffering", "no");
   return streamSSE(context, async (out) => {
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
@@ -88,7 +103,7 @@ function tell(context: Context<Env>, services: Services, { after, news }: Tellin
     try {
       let isFirst = true;
       let writtenMs = clock.monotonic();
-      for await (const { progress, ended, number } of news(stop.signal)) {
+      for await (const { agents, progress, ended, number } of news(stop.signal)) {
         const ready = {
           event: "ready",
           id: `${endedJobs.id}-${after ?? number}`,
@@ -96,6 +111,7 @@ function tell(context: Context<Env>, services: Services, { after, news }: Tellin
         };
         const events = [
           ...(isFirst ? [`retry: ${RETRY_MS}\n${eventText(ready)}`] : []),
+          ...agents.map((view) => eventText({ event: "agent", data: agentDocument(view) })),
           ...progress.map((job) => eventText({ event: "progress", data: job })),
           ...ended.map((end) => eventText({ event: "ended", id: `${endedJobs.id}-${end.number}`, data: end.job })),
         ];
@@ -124,10 +140,15 @@ function tokenCheck(context: Context<Env>, { tokens, clock }: Services): () => b
 }
 
 /** One job's part of the news; ends with its end. */
-async function* onlyJob(id: string, all: AsyncIterable<JobNews>): AsyncGenerator<JobNews> {
-  for await (const { progress, ended, number } of all) {
+async function* onlyJob({ id, agent }: Job, all: AsyncIterable<JobNews>): AsyncGenerator<JobNews> {
+  for await (const { agents, progress, ended, number } of all) {
     const own = ended.filter(({ job }) => job.id === id);
-    yield { progress: progress.filter((job) => job.id === id), ended: own, number };
+    yield {
+      agents: agents.filter((view) => view.agent === agent),
+      progress: progress.filter((job) => job.id === id),
+      ended: own,
+      number,
+    };
     if (own.length > 0) return;
   }
 }
@@ -146,7 +167,7 @@ function position({ endedJobs }: Services, eventId: string | undefined): number 
 interface Event {
   readonly event: string;
   readonly id?: string;
-  readonly data: Job | { readonly resumed: boolean };
+  readonly data: Job | AgentDocument | { readonly resumed: boolean };
 }
 
 function eventText({ event, id, data }: Event): string {

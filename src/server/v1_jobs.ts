@@ -95,7 +95,8 @@ async function startPulls(
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
-  const refused = started.filter(({ isRefused }) => isRefused).map(({ job }) => job);
+  // What became of those that the caller did not wait for is not known: the agents tell.
+  const refused = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
   services.refusedJobs.add(refused);
   services.jobFeed.tell(refused);
   return started.map(({ job }) => job);
@@ -103,7 +104,7 @@ async function startPulls(
 
 /** A refusal is the job's end, so that one agent's never hides what the others do. */
 async function startPull(
-  { courier, clock }: Services,
+  { courier }: Services,
   agent: string,
   model: string,
   options: PullChoices,
@@ -111,7 +112,7 @@ async function startPull(
   try {
     return { job: await courier.pullModel(agent, model, options), isRefused: false };
   } catch (error) {
-    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(clock.now()));
+    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(courier.now()));
     return { job, isRefused: true };
   }
 }

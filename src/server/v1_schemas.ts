@@ -32,7 +32,9 @@ export const JobRequest = z
   .object({
     kind: z.literal("pull"),
     model: z.string().min(1),
-    agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")]),
+    agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")], {
+      error: 'must be a list of names, or "all"',
+    }),
     force: z.boolean().optional().meta({ description: "Go on where an agent sees too little room on its disk" }),
   })
   .meta({ id: "JobRequest" });

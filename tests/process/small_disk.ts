@@ -41,7 +41,8 @@ async function play(site: ProcessSite): Promise<object> {
   try {
     const large = registry.offer("large", { layers: [LARGE_BYTES, 100] });
     const modelsDir = join(disk, "models");
-    const ollama = await site.ollama({ modelsDir, catalogue: [] });
+    // It tells of no bytes on the way: of those the agent saves some now and then, each time by a request of its own.
+    const ollama = await site.ollama({ modelsDir, catalogue: [], progressIntervalMs: 60_000 });
     const settings = [
       "--ollama-models",
       modelsDir,

@@ -10,6 +10,8 @@ export interface OfferedModel {
   readonly layers: readonly number[];
   /** Of each connection; default: as fast as it goes. */
   readonly bytesPerSecond?: number;
+  /** Models of one content share the layers that are of the same place and size; default: the model's own. */
+  readonly content?: string;
 }
 
 /** What was served of a model. */
@@ -62,8 +64,8 @@ export class Registry {
   }
 
   /** @returns the name to pull */
-  offer(model: string, { layers, bytesPerSecond = Infinity }: OfferedModel): string {
-    const blobs = layers.map((size, index) => new Blob(`${model} ${index}`, size));
+  offer(model: string, { layers, bytesPerSecond = Infinity, content = model }: OfferedModel): string {
+    const blobs = layers.map((size, index) => new Blob(`${content} ${index}`, size));
     const config = JSON.stringify({
       model_format: "gguf",
       model_family: "llama",

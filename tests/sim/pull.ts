@@ -53,7 +53,7 @@ export async function* pull(
     await misbehave(signal, parts.faults);
   }
   yield { status: "writing manifest" };
-  if (parts.store.install(name, manifest).length > 0) yield { status: "removing unused layers" };
+  if (parts.store.install(name, manifest, fetched).length > 0) yield { status: "removing unused layers" };
   yield { status: "success" };
 }
 

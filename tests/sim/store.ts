@@ -1,6 +1,6 @@
 // What a simulated Ollama has on its disk and in its memory: models, blobs, unfinished blobs, loaded models.
 // Imports ./manifest.ts, ./models_dir.ts and ./name.ts.
-import { type Manifest, readManifest } from "./manifest.ts";
+import { type Layer, type Manifest, readManifest } from "./manifest.ts";
 import type { ModelsDir } from "./models_dir.ts";
 import { type Name, nameKey } from "./name.ts";
 
@@ -42,12 +42,13 @@ export class Store {
   }
 
   /**
-   * Writes a manifest, and the blobs that are not there. An existing name keeps its spelling.
+   * Writes a manifest, and those blobs that are not there. An existing name keeps its spelling.
+   * @param blobs what a pull fetched: like the real one it never looks again at what was there when it began
    * @returns the digests that only the manifest it replaces used
    */
-  install(name: Name, manifest: Manifest): string[] {
+  install(name: Name, manifest: Manifest, blobs: readonly Layer[] = manifest.layers): string[] {
     const before = this.find(name);
-    for (const layer of manifest.layers) this.keepBlob(layer.digest, layer.size);
+    for (const layer of blobs) this.keepBlob(layer.digest, layer.size);
     const kept = before?.name ?? name;
     this.#dir?.writeManifest(kept, manifest.text);
     this.#models.set(nameKey(name), { name: kept, manifest, modifiedAtMs: Date.now() });

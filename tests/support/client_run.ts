@@ -11,7 +11,7 @@ import { type Answer, ScriptedAgent } from "./scripted_agent.ts";
 /** A stream that keeps what was written to it. */
 export class Capture extends Writable {
   readonly isTTY: boolean;
-  readonly columns: number;
+  columns: number;
   readonly rows = 24;
   text = "";
 

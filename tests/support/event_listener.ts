@@ -54,6 +54,12 @@ export class EventListener {
     return this.events.filter(({ event }) => event === "ended").map(({ data }) => data.id);
   }
 
+  /** What it was told of agents, in order: name, status, reason. */
+  get agents(): (string | null)[][] {
+    const told = this.events.filter(({ event }) => event === "agent");
+    return told.map(({ data }) => [data.agent, data.status, data.reason]);
+  }
+
   /** Takes the text of one connection as it comes: headers, then events in chunks. */
   #reader(headed: () => void): (text: string) => void {
     let rest = "";

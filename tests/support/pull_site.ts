@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Jobs } from "../../src/agent/jobs.ts";
 import { Ledger } from "../../src/agent/ledger.ts";
+import { ModelsFolder } from "../../src/agent/models_folder.ts";
 import { Ollama } from "../../src/agent/ollama.ts";
 import { PulledBlobs } from "../../src/agent/pulled_blobs.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
@@ -23,6 +24,10 @@ export interface Subject {
   /** How long a pull may make no progress; and how long a test may take. */
   readonly stallMs: number;
   readonly limitMs: number;
+  /** All bytes that it took of layers, those that it took twice counted twice; null: it does not tell. */
+  readonly takenBytes: () => number | null;
+  /** How much more than needed `fetchedBytes()` may be, as a share. */
+  readonly excess: number;
   close(): Promise<void>;
 }
 
@@ -34,13 +39,16 @@ export async function simulatedSubject(): Promise<Subject> {
     await simulation.stop();
     rmSync(modelsDir, { recursive: true, force: true });
   };
-  return { url: simulation.url, modelsDir, clock: hurriedClock(4), stallMs: 1000, limitMs: 15_000, close };
+  const counting = { takenBytes: () => simulation.downloads.fetchedBytes, excess: 0.001 };
+  return { url: simulation.url, modelsDir, clock: hurriedClock(4), stallMs: 1000, limitMs: 15_000, ...counting, close };
 }
 
 export async function realSubject(url: string): Promise<Subject> {
   const modelsDir = process.env["OLLAMA_TEST_MODELS"] ?? "";
   const close = async (): Promise<void> => await Promise.resolve();
-  return await Promise.resolve({ url, modelsDir, clock: systemClock, stallMs: 10_000, limitMs: 240_000, close });
+  const counting = { takenBytes: () => null, excess: 0.1 };
+  const timing = { clock: systemClock, stallMs: 10_000, limitMs: 240_000 };
+  return await Promise.resolve({ url, modelsDir, ...timing, ...counting, close });
 }
 
 export class PullSite {
@@ -68,6 +76,11 @@ export class PullSite {
     return new PullSite(subject, await Registry.start());
   }
 
+  /** As an agent that ends. */
+  async stop(): Promise<void> {
+    await this.jobs.close(this.subject.limitMs);
+  }
+
   /** As a new process of the agent would: from what the ledger holds. Call `jobs.start()` for it to begin. */
   reopen(): void {
     this.#ledger.close();
@@ -90,8 +103,16 @@ export class PullSite {
     await until(() => this.job(job.id).completed_bytes >= bytes, this.subject.limitMs);
   }
 
+  /**
+   * Bytes that Ollama fetched of a model. Where it does not tell: what the registry sent, with what was on its way whenever
+   * a connection closed, which is more the busier the machine is.
+   */
+  fetchedBytes(model: string): number {
+    return this.subject.takenBytes() ?? this.registry.served(model).bytes;
+  }
+
   async close(): Promise<void> {
-    await this.jobs.close();
+    await this.stop();
     this.#ledger.close();
     await this.registry.stop();
     await this.subject.close();
@@ -105,6 +126,7 @@ export class PullSite {
       ollama: this.ollama,
       ledger: this.#ledger,
       blobs: new PulledBlobs(() => modelsDir, clock),
+      models: new ModelsFolder(modelsDir),
       clock,
       log: silentLog,
       maxPulls: 1,

@@ -63,7 +63,7 @@ export async function openServer({
   const transport = store.open();
   const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
   const connection = new Connection(transport, systemClock, silentLog);
-  const endedJobs = new EndedJobs(database, clock);
+  const endedJobs = new EndedJobs(database);
   const services: Services = {
     courier,
     connection,

@@ -68,7 +68,7 @@ export class ShareTransport implements Transport {
       await this.#share.examine(true);
       await this.#readTime();
     } catch (error) {
-      const failure = await shareFailure(error, "use the share", root, this.#share.fs);
+      const failure = await shareFailure(error, "use the share", root, this.#share);
       if (failure.code === "unavailable") throw failure;
       throw new CourierError("unavailable", failure.message, { hint: failure.hint, cause: error });
     }
@@ -244,7 +244,7 @@ export class ShareTransport implements Transport {
     try {
       return await run();
     } catch (error) {
-      throw await shareFailure(error, action, folder.path, this.#share.fs);
+      throw await shareFailure(error, action, folder.path, this.#share);
     }
   }
 
@@ -279,7 +279,7 @@ export class ShareTransport implements Transport {
       if (!mayBeThere) throw error;
       const taking = this.#takeBack(folder, name).finally(() => this.#takingBack.delete(taking));
       this.#takingBack.add(taking);
-      const failure = await shareFailure(error, "publish it", folder.path, this.#share.fs);
+      const failure = await shareFailure(error, "publish it", folder.path, this.#share);
       if (failure.code !== "unavailable") throw failure;
       throw new CourierError("unavailable", `${failure.message}: whether the command is there is not known`, {
         hint: "It may still be done: look again before repeating",
@@ -290,14 +290,14 @@ export class ShareTransport implements Transport {
 
   /** Tries until the share answered. */
   async #takeBack(folder: Folder, name: string): Promise<void> {
-    const { clock, log, fs } = this.#share;
+    const { clock, log } = this.#share;
     for (;;) {
       await this.#share.opened();
       try {
         await this.#remove(folder, name);
         return;
       } catch (error) {
-        const failure = await shareFailure(error, `take ${name} back`, folder.path, fs);
+        const failure = await shareFailure(error, `take ${name} back`, folder.path, this.#share);
         log.debug({ error: failure }, "command not taken back");
         if (failure.code !== "unavailable" || !this.#isConnected) return;
       }

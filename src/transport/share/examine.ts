@@ -69,7 +69,7 @@ export async function* examineShare(root: string, network: Primitives, options: 
 async function* orFailure(ground: Ground, name: string, run: () => Promise<Check>): AsyncGenerator<Check> {
   const { root } = ground.layout;
   yield await run().catch(async (error: unknown) => {
-    return about(name).failedBy(await shareFailure(error, "look", root, ground.fs));
+    return about(name).failedBy(await shareFailure(error, "look", root, ground));
   });
 }
 
@@ -111,12 +111,9 @@ function checkMount(mount: Mount | null, root: string): Check {
   return check.ok(`${type} at ${point}, ${isRemote ? `from ${source}` : "a disk of this machine"}`);
 }
 
-async function mountFailure(
-  error: unknown,
-  { layout: { root }, fs }: Ground,
-  named: Mount | null,
-): Promise<CourierError> {
-  const failure = await shareFailure(error, "look", root, fs);
+async function mountFailure(error: unknown, ground: Ground, named: Mount | null): Promise<CourierError> {
+  const { root } = ground.layout;
+  const failure = await shareFailure(error, "look", root, ground);
   if (failure.message.includes(root)) return failure;
   const where = named === null ? root : `${root}, ${named.type} from ${named.source}`;
   return new CourierError(failure.code, `${where}: ${failure.message}`, { hint: failure.hint, cause: failure });

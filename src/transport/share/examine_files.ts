@@ -4,10 +4,11 @@ import { constants } from "node:fs";
 import { basename, join } from "node:path";
 import { about, type Check, checkClock } from "../../check.ts";
 import { CourierError, systemCode } from "../../errors.ts";
+import { ownAccount } from "./accounts.ts";
 import type { Ground, Top } from "./examine.ts";
 import { shareFailure } from "./failures.ts";
 import { fileMode, makeRealFolder, realFolder } from "./folders.ts";
-import type { Primitives } from "./primitives.ts";
+import type { Facts, Primitives } from "./primitives.ts";
 import { instantMs } from "./share_clock.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
@@ -31,6 +32,8 @@ interface Tried {
   failed: { readonly trial: Trial; readonly error: CourierError } | null;
   /** The share's clock minus this machine's; null when no file could be made. */
   offsetMs: number | null;
+  /** Whose the file is that was made, as the share says. */
+  madeAs: Facts | null;
 }
 
 /**
@@ -47,7 +50,8 @@ export async function* examineFiles(ground: Ground, tops: readonly Top[]): Async
     if (failure !== undefined) yield check.failedBy(failure);
     else if (worked.length > 0) {
       const slowestMs = Math.max(...worked.map(({ tookMs }) => tookMs.get(trial) ?? 0));
-      yield check.ok(`Works in ${worked.map(({ folder }) => folder).join(" and ")}: ${slowestMs.toFixed(1)} ms`);
+      const where = worked.map(({ folder }) => folder).join(" and ");
+      yield check.ok(`Works in ${where}: ${slowestMs.toFixed(1)} ms${trial === "create" ? strangeOwner(tried) : ""}`);
     }
   }
   const offsetMs = tried.find((each) => each.offsetMs !== null)?.offsetMs ?? null;
@@ -55,8 +59,9 @@ export async function* examineFiles(ground: Ground, tops: readonly Top[]): Async
   return offsetMs;
 }
 
-async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried> {
-  const tried: Tried = { folder: basename(top.path), tookMs: new Map(), failed: null, offsetMs: null };
+async function tryFiles(ground: Ground, top: Top): Promise<Tried> {
+  const { layout, fs, clock } = ground;
+  const tried: Tried = { folder: basename(top.path), tookMs: new Map(), failed: null, offsetMs: null, madeAs: null };
   const folder = layout.temporary({ top: top.path, path: top.path });
   const [made, moved, linked] = [newProbe(folder), newProbe(folder), newProbe(folder)];
   const lying = new Set<string>();
@@ -67,8 +72,8 @@ async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried>
       const beforeMs = clock.now();
       const file = await fs.open(made, NEW, fileMode(top.facts));
       lying.add(made);
-      const madeAtMs = await closeProbe(fs, file);
-      tried.offsetMs = madeAtMs - (beforeMs + clock.now()) / 2;
+      tried.madeAs = await closeProbe(fs, file);
+      tried.offsetMs = instantMs(tried.madeAs.mtimeNs) - (beforeMs + clock.now()) / 2;
     },
     exclusive_create: async () => await requireTaken(fs, made),
     rename: async () => {
@@ -86,7 +91,7 @@ async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried>
       await steps[trial]();
       tried.tookMs.set(trial, clock.monotonic() - begunMs);
     } catch (error) {
-      tried.failed = { trial, error: await shareFailure(error, ACTIONS[trial], folder, fs) };
+      tried.failed = { trial, error: await shareFailure(error, ACTIONS[trial], folder, ground) };
       break;
     }
   }
@@ -94,15 +99,22 @@ async function tryFiles({ layout, fs, clock }: Ground, top: Top): Promise<Tried>
   return tried;
 }
 
+/** What a file server makes of this user when it takes him for another. */
+function strangeOwner(tried: readonly Tried[]): string {
+  const made = tried.find(({ madeAs }) => madeAs !== null)?.madeAs;
+  const { uid, gid } = ownAccount();
+  if (made === undefined || made === null || made.uid === uid) return "";
+  return `; there, ${uid}:${gid} is ${made.uid}:${made.gid}`;
+}
+
 /** As every file in .tmp is named: one that stays is swept. */
 function newProbe(folder: string): string {
   return join(folder, crypto.randomUUID());
 }
 
-/** @returns its mtime, in ms */
-async function closeProbe(fs: Primitives, file: number): Promise<number> {
+async function closeProbe(fs: Primitives, file: number): Promise<Facts> {
   try {
-    return instantMs((await fs.fstat(file)).mtimeNs);
+    return await fs.fstat(file);
   } finally {
     await fs.close(file);
   }

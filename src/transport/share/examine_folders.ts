@@ -3,14 +3,16 @@
 import { basename, join } from "node:path";
 import { about, type Check } from "../../check.ts";
 import { AgentName } from "../../protocol.ts";
+import { describeDenial, mayUse, mendShare } from "./access.ts";
 import type { Ground, Top } from "./examine.ts";
 import { shareFailure } from "./failures.ts";
-import { describeAccess, ownership, realFolder } from "./folders.ts";
+import { ownership, realFolder } from "./folders.ts";
 import type { Facts } from "./primitives.ts";
 
 const GROUP_BITS = 0o060;
 const GROUP_WRITES = 0o020;
 const WORLD_WRITES = 0o002;
+const STICKY = 0o1000;
 /** With more agents than this, the first ones are looked at. */
 const MAX_INBOXES = 200;
 /** So many inboxes are told of one by one when something is wrong with them. */
@@ -39,7 +41,11 @@ export async function* examineFolders(ground: Ground): AsyncGenerator<Check, Top
   return tops;
 }
 
-async function openTop({ layout: { root }, fs }: Ground, path: string): Promise<Top | Check> {
+async function openTop(ground: Ground, path: string): Promise<Top | Check> {
+  const {
+    layout: { root },
+    fs,
+  } = ground;
   const check = about("folder", basename(path));
   try {
     // Only what a listing shows is asked for.
@@ -47,31 +53,37 @@ async function openTop({ layout: { root }, fs }: Ground, path: string): Promise<
     if (facts !== null) return { path, facts, names: await fs.readdir(path) };
     return check.failed(`${path} is not there: not mounted?`, "Mount the share, or start gpu-agent once with --init");
   } catch (error) {
-    return check.failedBy(await shareFailure(error, "look", path, fs));
+    return check.failedBy(await shareFailure(error, "look", path, ground));
   }
 }
 
-async function examineTop({ fs }: Ground, { path, facts }: Top): Promise<Check> {
+async function examineTop(ground: Ground, { path, facts }: Top): Promise<Check> {
   const check = about("folder", basename(path));
-  if (!mayWrite(facts)) return await denied(check, fs, path);
+  if (!(await mayUse(ground.fs, path))) return await denied(check, ground, path);
+  if ((facts.mode & STICKY) !== 0) {
+    const hint = mendShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
+    return check.warning(`Nobody can remove what others made in it: ${ownership(facts)}`, hint);
+  }
   if ((facts.mode & WORLD_WRITES) === 0) return check.ok(`Permissions are right: ${ownership(facts)}`);
-  const hint = `Leave it to one group: sudo chmod o-w ${path}`;
+  const hint = "Leave it to one group of all who use it: see Permissions in docs/operations.md";
   return check.warning(`Everybody may write in it, and so pull and delete: ${ownership(facts)}`, hint);
 }
 
 /** A folder below a top one takes the group and the read and write bits of that. */
-async function examineFolder({ fs }: Ground, name: string, path: string, top: Top): Promise<Check> {
+async function examineFolder(ground: Ground, name: string, path: string, top: Top): Promise<Check> {
+  const { fs } = ground;
   const check = about(name, path.slice(path.indexOf(basename(top.path))));
   try {
     const facts = await realFolder(fs, path);
     if (facts === null) return check.ok("Is gone again");
-    if (!mayWrite(facts)) return await denied(check, fs, path);
+    if (!(await mayUse(fs, path))) return await denied(check, ground, path);
     if (!isNarrower(facts, top.facts)) return check.ok(`Permissions are right: ${ownership(facts)}`);
     const mode = (top.facts.mode & 0o777).toString(8);
-    const hint = `sudo chgrp ${top.facts.gid} ${path} && sudo chmod 2${mode} ${path}`;
+    const command = (at: string): string => `sudo chgrp ${top.facts.gid} ${at} && sudo chmod 2${mode} ${at}`;
+    const hint = mendShare("Give it what its parent has", path, command);
     return check.warning(`Others cannot use it: ${ownership(facts)}; its parent is ${ownership(top.facts)}`, hint);
   } catch (error) {
-    return check.failedBy(await shareFailure(error, "look", path, fs));
+    return check.failedBy(await shareFailure(error, "look", path, ground));
   }
 }
 
@@ -87,17 +99,9 @@ async function* examineInboxes(ground: Ground, top: Top): AsyncGenerator<Check> 
   if (wrong.length === 0) yield about("inbox").ok(`Permissions are right, of ${names.length}`);
 }
 
-async function denied(check: ReturnType<typeof about>, fs: Ground["fs"], path: string): Promise<Check> {
-  const access = await describeAccess(fs, path);
-  return check.failed(access?.state ?? `permission denied for ${path}`, access?.hint);
-}
-
-/** By its modes; what a file server decides besides is seen by trying. */
-function mayWrite({ uid, gid, mode }: Facts): boolean {
-  const user = process.geteuid?.() ?? 0;
-  const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
-  const bits = user === uid ? mode >> 6 : groups.includes(gid) ? mode >> 3 : mode;
-  return user === 0 || (bits & 0o3) === 0o3;
+async function denied(check: ReturnType<typeof about>, ground: Ground, path: string): Promise<Check> {
+  const denial = await describeDenial(ground, path);
+  return check.failed(denial?.state ?? `permission denied for ${path}`, denial?.hint);
 }
 
 /** Whether it keeps out whom its parent lets in. */

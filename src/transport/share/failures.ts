@@ -1,8 +1,7 @@
 // A system error of the share as ours, mapped once. Imports errors.
 import { dirname } from "node:path";
 import { CourierError, type ErrorCode, systemCode } from "../../errors.ts";
-import { describeAccess } from "./folders.ts";
-import type { Primitives } from "./primitives.ts";
+import { describeDenial, type ShareFiles } from "./access.ts";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -53,21 +52,21 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 /**
  * The error of a failed action on the share: `Cannot send "ping-1" in /mnt/shared/gpu_commands: …`. A `CourierError` stays.
  * @param action what was tried, as it follows "Cannot"
- * @param folder where; for a denied action its owner, mode and the command that mends it are told
+ * @param folder where; for a denied action its owner, mode and what mends it are told, as the share itself says
  */
 export async function shareFailure(
   error: unknown,
   action: string,
   folder: string,
-  fs: Primitives,
+  share: ShareFiles,
 ): Promise<CourierError> {
   if (error instanceof CourierError) return error;
   const system = systemCode(error) ?? "no system error";
   const { code, state, hint } = MEANINGS[system] ?? { code: "internal", state: "unexpected failure" };
-  const access =
-    system === "EACCES" || system === "EPERM" ? await describeAccess(fs, deniedBy(error) ?? folder) : undefined;
-  const message = `Cannot ${action} in ${folder}: ${access?.state ?? `${state} (${system})`}`;
-  return new CourierError(code, message, { hint: access?.hint ?? hint, cause: error });
+  const isDenial = system === "EACCES" || system === "EPERM";
+  const denial = isDenial ? await describeDenial(share, deniedBy(error) ?? folder) : undefined;
+  const message = `Cannot ${action} in ${folder}: ${denial?.state ?? `${state} (${system})`}`;
+  return new CourierError(code, message, { hint: denial?.hint ?? hint, cause: error });
 }
 
 /** The folder that denied it: the one that the name lies in, or would; for a listing the folder itself. */

@@ -1,4 +1,4 @@
-// Folders on the share: real ones only, made with their parent's group and modes, explained when they cannot be used.
+// Folders on the share: real ones only, made with their parent's group and modes.
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { CourierError, systemCode } from "../../errors.ts";
@@ -70,20 +70,6 @@ export function fileMode(folder: Facts): number {
 
 function folderMode(parent: Facts): number {
   return (parent.mode & 0o777) | 0o700 | SETGID;
-}
-
-/** Why a folder denies us, and the command that mends it. */
-export async function describeAccess(
-  fs: Primitives,
-  path: string,
-): Promise<{ state: string; hint: string } | undefined> {
-  const facts = await factsAt(fs, path).catch(() => null);
-  if (facts === null) return undefined;
-  const [uid, gid] = [process.geteuid?.() ?? -1, process.getegid?.() ?? -1];
-  return {
-    state: `permission denied for uid ${uid}, gid ${gid}: ${path} is ${ownership(facts)}`,
-    hint: `Let its group in: sudo chgrp ${gid} ${path} && sudo chmod g+rwxs ${path}`,
-  };
 }
 
 async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {

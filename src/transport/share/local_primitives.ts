@@ -1,5 +1,6 @@
 // File calls on a local disk: synchronous, 2 to 30 us each where the pool costs 100 (Bun 1.4.5). Imports node:fs.
 import {
+  accessSync,
   closeSync,
   fchmodSync,
   fchownSync,
@@ -39,6 +40,7 @@ export const localPrimitives: Primitives = {
   fstat: (file) => factsOf(fstatSync(file, { bigint: true })),
   fchmod: fchmodSync,
   fchown: fchownSync,
+  access: accessSync,
   lstat: (path) => factsOf(lstatSync(path, { bigint: true })),
   readdir: (path) => (statSync(path).size < LARGE_FOLDER_BYTES ? readdirSync(path) : pool.readdir(path)),
   readlink: (path) => readlinkSync(path),

@@ -67,8 +67,13 @@ function isLocalType(type: string): boolean {
   return Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type);
 }
 
+/** What this user cannot see is not known to be none. */
 function isNoLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false;
+  try {
+    return !lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
 }
 
 /** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */

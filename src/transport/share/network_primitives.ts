@@ -1,6 +1,7 @@
 // File calls on a network file system: on pool threads and through the gate, so that a hung server blocks neither the
 // event loop nor the whole pool. Imports node:fs.
 import {
+  access,
   close,
   fchmod,
   fchown,
@@ -25,6 +26,7 @@ import type { Gate } from "./gate.ts";
 import { factsOf, type Primitives } from "./primitives.ts";
 
 const calls = {
+  access: promisify(access),
   close: promisify(close),
   fchmod: promisify(fchmod),
   fchown: promisify(fchown),
@@ -60,6 +62,7 @@ export const poolPrimitives: Primitives = {
   fstat: async (file) => factsOf(await calls.fstat(file, BIG)),
   fchmod: calls.fchmod,
   fchown: calls.fchown,
+  access: calls.access,
   lstat: async (path) => factsOf(await calls.lstat(path, BIG)),
   readdir: async (path) => await calls.readdir(path),
   readlink: async (path) => await calls.readlink(path),
@@ -95,6 +98,7 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     fstat: async (file) => await gate.run(async () => await fs.fstat(file)),
     fchmod: async (file, mode) => await gate.run(async () => await fs.fchmod(file, mode)),
     fchown: async (file, uid, gid) => await gate.run(async () => await fs.fchown(file, uid, gid)),
+    access: async (path, mode) => await gate.run(async () => await fs.access(path, mode)),
     lstat: async (path) => await gate.run(async () => await fs.lstat(path)),
     readdir: async (path) =>
       await gate.run(async () => listings.note(path, await fs.readdir(path)), {

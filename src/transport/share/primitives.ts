@@ -31,6 +31,8 @@ export interface Primitives {
   fchmod(file: number, mode: number): Awaitable<void>;
   fchown(file: number, uid: number, gid: number): Awaitable<void>;
   lstat(path: string): Awaitable<Facts>;
+  /** Whether this user may: on a network file system its server is asked. @param mode R_OK, W_OK, X_OK */
+  access(path: string, mode: number): Awaitable<void>;
   readdir(path: string): Awaitable<string[]>;
   readlink(path: string): Awaitable<string>;
   mkdir(path: string, mode: number): Awaitable<void>;

@@ -4,6 +4,7 @@ import { constants } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../../errors.ts";
 import { isGone } from "./failures.ts";
+import { ownership } from "./folders.ts";
 import type { Folder } from "./layout.ts";
 import { type Facts, isSameFile, type Primitives } from "./primitives.ts";
 import type { Share } from "./share.ts";
@@ -22,11 +23,12 @@ export type Found =
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
+const DENIED = "may not be read by this user";
 const UNREADABLE: Readonly<Record<string, string>> = {
   ELOOP: "is a link",
   ENXIO: "is no regular file",
-  EACCES: "may not be read by this user",
-  EPERM: "may not be read by this user",
+  EACCES: DENIED,
+  EPERM: DENIED,
 };
 
 /**
@@ -80,7 +82,8 @@ async function refuse(fs: Primitives, path: string, reason: string, known: Facts
   try {
     const facts = await fs.lstat(path);
     if (known !== undefined && isSameFile(facts, known)) return { is: "same" };
-    return { is: "refused", facts, reason };
+    const why = reason === DENIED ? `${reason}: ${ownership(facts)}` : reason;
+    return { is: "refused", facts, reason: why };
   } catch (error) {
     if (isGone(error)) return { is: "gone" };
     throw error;

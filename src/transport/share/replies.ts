@@ -98,12 +98,12 @@ export class Replies implements Closable {
     }
   }
 
-  /** Removes what is ours, and the folder when nothing else lies in it. */
+  /** Removes what is ours, also what a stall left of a nudge, and the folder when nothing else lies in it. */
   async #remove(): Promise<void> {
-    const { fs } = this.#share;
+    const { fs, layout } = this.#share;
     for (let attempt = 1; (await this.#share.folder(this.#folder)) !== null; attempt++) {
       for (const name of await fs.readdir(this.#folder.path)) {
-        const isOurs = name === SIGN_OF_LIFE || RESPONSE_FILES.parse(name) !== null;
+        const isOurs = name === SIGN_OF_LIFE || RESPONSE_FILES.parse(name) !== null || layout.isNudge(name);
         if (isOurs) await discard(this.#share, join(this.#folder.path, name));
       }
       try {

@@ -1,5 +1,6 @@
 // The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
 // Imports errors, clock, log and the driver's own files.
+import { dirname } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { CourierError, systemCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -174,7 +175,10 @@ export class Share {
   }
 
   async #make(path: string, parent: Facts): Promise<Facts> {
-    const made = await makeRealFolder(this.#fs, path, parent);
+    // A network's kernel takes owner and mode as they were up to a minute ago, unless a listing has just brought it up to
+    // date, as the one that did not show this folder. Who waits for a share to be opened to a group makes them right then.
+    const fresh = this.#isNetwork ? await this.#fs.stat(dirname(path)) : parent;
+    const made = await makeRealFolder(this.#fs, path, fresh);
     this.#seen.note(path, made);
     return made;
   }

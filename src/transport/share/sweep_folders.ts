@@ -1,7 +1,7 @@
 // What a sweep removes from each kind of folder: regular files whose names are ours, looked at again just before they go.
 // Imports the seam's types, protocol, errors and the rules.
 import { join } from "node:path";
-import { systemCode } from "../../errors.ts";
+import { CourierError, systemCode } from "../../errors.ts";
 import { AgentName, LIMITS } from "../../protocol.ts";
 import type { Inbox, Removed, ReplyAddress } from "../../transport.ts";
 import { isOverdue, KEPT_MS } from "../retention.ts";
@@ -22,52 +22,69 @@ const LISTING_HOLDS_MS = 2_000;
 
 /** Calls back with each name in a top folder that is a folder and may be an agent's or a sender's. */
 export async function* agentFolders(share: Share, top: Folder, found: (name: string) => void): Names {
-  for await (const name of listed(share, top, (candidate) => AgentName.safeParse(candidate).success)) {
+  const names = listed(share, top, (candidate) => AgentName.safeParse(candidate).success);
+  yield* each(names, async (name) => {
     const facts = await factsAt(share, join(top.path, name));
     if (facts?.kind === "folder") found(name);
-    yield null;
-  }
+    return null;
+  });
 }
 
 export async function* sweepInbox(share: Share, inbox: Inbox): Names {
   const folder = share.layout.inbox(inbox);
-  for await (const name of listed(share, folder, orNudge(share, COMMAND_FILES))) {
-    if (share.layout.isNudge(name)) yield await removeUnfinished(share, folder, name);
-    else {
-      const removed = await removeWhen(share, folder, name, LIMITS.commandBytes, (found, ageMs) =>
-        isOverdue(inbox, wholeContent(found) ?? { refused: "not whole" }, ageMs),
-      );
-      yield removed ? "commands" : null;
-    }
-  }
+  yield* each(listed(share, folder, orNudge(share, COMMAND_FILES)), async (name) => {
+    if (share.layout.isNudge(name)) return await removeUnfinished(share, folder, name);
+    const removed = await removeWhen(share, folder, name, LIMITS.commandBytes, (found, ageMs) =>
+      isOverdue(inbox, wholeContent(found) ?? { refused: "not whole" }, ageMs),
+    );
+    return removed ? "commands" : null;
+  });
 }
 
 export async function* sweepTemporaries(share: Share, folder: Folder): Names {
-  for await (const name of listed(share, folder, (candidate) => share.layout.isTemporary(candidate)))
-    yield await removeUnfinished(share, folder, name);
+  const names = listed(share, folder, (candidate) => share.layout.isTemporary(candidate));
+  yield* each(names, async (name) => await removeUnfinished(share, folder, name));
 }
 
 /** A claim whose command still lies there stays, however old it is. */
 export async function* sweepClaims(share: Share): Names {
   const { claims, commands } = share.layout;
   let lying: ReadonlySet<string> | undefined;
-  for await (const name of listed(share, claims, (candidate) => share.layout.claimed(candidate) !== null)) {
+  const names = listed(share, claims, (candidate) => share.layout.claimed(candidate) !== null);
+  yield* each(names, async (name) => {
     // Listed after the claims: a claim is made for a command that lies there already.
     lying ??= new Set(await share.fs.readdir(commands.path));
     const isHeld = lying.has(COMMAND_FILES.format(share.layout.claimed(name) ?? ""));
-    yield !isHeld && (await removeAged(share, claims, name, KEPT_MS.claim)) ? "claims" : null;
-  }
+    return !isHeld && (await removeAged(share, claims, name, KEPT_MS.claim)) ? "claims" : null;
+  });
 }
 
 export async function* sweepReplies(share: Share, address: ReplyAddress): Names {
   const folder = share.layout.replies(address);
   const silentSinceMs = address === "shared" ? Number.POSITIVE_INFINITY : await signOfLifeMs(share, folder);
-  for await (const name of listed(share, folder, orNudge(share, RESPONSE_FILES))) {
-    if (share.layout.isNudge(name)) yield await removeUnfinished(share, folder, name);
-    else yield (await removeAged(share, folder, name, KEPT_MS.response)) ? "responses" : null;
-  }
+  yield* each(listed(share, folder, orNudge(share, RESPONSE_FILES)), async (name) => {
+    if (share.layout.isNudge(name)) return await removeUnfinished(share, folder, name);
+    return (await removeAged(share, folder, name, KEPT_MS.response)) ? "responses" : null;
+  });
   if (share.time.now() - silentSinceMs < KEPT_MS.address) return;
   yield (await removeAddress(share, folder)) ? "addresses" : null;
+}
+
+/**
+ * Deals with each name. A file that may not be removed, or not be read, keeps no other one lying there.
+ * @throws the first such failure, once it is through; at once when the share hangs or the folder is none of ours any more
+ */
+async function* each(names: AsyncGenerator<string>, deal: (name: string) => Promise<keyof Removed | null>): Names {
+  const failures: unknown[] = [];
+  for await (const name of names) {
+    const outcome = await deal(name).catch((error: unknown) => {
+      if (error instanceof CourierError) throw error;
+      failures.push(error);
+      return null;
+    });
+    yield outcome;
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** The mtime of `.alive`, or without one the folder's own; Infinity when it is gone. */

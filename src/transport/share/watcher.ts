@@ -64,7 +64,7 @@ export class Watch implements Closable {
         this.#tellRestored();
       } catch (error) {
         const { folder, share } = this.#options;
-        this.#tellInterrupted(await shareFailure(error, "look", folder.path, share.fs));
+        this.#tellInterrupted(await shareFailure(error, "look", folder.path, share));
         this.#listAtMs = this.#nowMs() + RETRY_MS;
       }
       if (this.#named.size === 0 || this.#isInterrupted) {

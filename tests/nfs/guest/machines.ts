@@ -1,5 +1,6 @@
-// The server and the clients of the virtual machine, and running something on each. Imports types.
+// The server and the clients of the virtual machine, and running something on each. Imports types, ./seats.ts.
 import type { Finished } from "../../process/site.ts";
+import { asUser, clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Each is a machine of its own as far as NFS can tell; a command of this name runs what follows there. */
 export type Client = "c1" | "c2" | "c3";
@@ -14,21 +15,21 @@ export const ADDRESSES: Readonly<Record<Client | "server", string>> = {
 };
 
 /** Runs a command to its end, on a client or on the server. @throws Error with what it wrote when it fails */
-export async function run(where: Client | "server", ...command: readonly string[]): Promise<string> {
+export async function run(where: Seat | "server", ...command: readonly string[]): Promise<string> {
   const { status, stdout, stderr } = await finish(where, command);
   if (status === 0) return stdout;
   throw new Error(`On ${where}, "${command.join(" ")}" ended with ${status}:\n${stdout}${stderr}`);
 }
 
 /** Runs a command to its end. */
-export async function finish(where: Client | "server", command: readonly string[]): Promise<Finished> {
+export async function finish(where: Seat | "server", command: readonly string[]): Promise<Finished> {
   const child = spawn(where, command);
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   return { status: await child.exited, stdout, stderr };
 }
 
-export function spawn(where: Client | "server", command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  return Bun.spawn(where === "server" ? [...command] : [where, ...command], {
+export function spawn(where: Seat | "server", command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  return Bun.spawn(where === "server" ? [...command] : [clientOf(where), ...asUser(userOf(where), command)], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -1,11 +1,12 @@
 // One exported folder, mounted on the clients, and the binaries on it. Imports Node, the other suites' processes and the
 // simulated Ollama, ./machines.ts.
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, HttpServer, Running } from "../../process/site.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
 import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
 import type { Version } from "./scope.ts";
+import { clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Emulated processes take seconds to start; on a busy machine many. */
 const PATIENCE_MS = 60_000;
@@ -18,6 +19,8 @@ export class NfsSite implements AsyncDisposable {
   readonly share: string;
   readonly #name: string;
   readonly #version: Version;
+  /** An id of its own makes it a file system of its own: no cache is shared with another export, and no count. */
+  readonly #fsid = crypto.randomUUID();
   readonly #mounted = new Set<Client>();
   readonly #running: Running[] = [];
   readonly #ollamas: SimulatedOllama[] = [];
@@ -29,11 +32,20 @@ export class NfsSite implements AsyncDisposable {
     this.share = join("/mnt", this.#name);
   }
 
-  /** An empty exported folder, mounted with default options on all clients unless some are named. */
-  static async open(name: string, version: Version, clients: readonly Client[] = ["c1", "c2", "c3"]): Promise<NfsSite> {
+  /**
+   * An empty exported folder, mounted with default options on all clients unless some are named.
+   * @param squash root is root, unless another option of exports(5) is given
+   */
+  static async open(
+    name: string,
+    version: Version,
+    clients: readonly Client[] = ["c1", "c2", "c3"],
+    squash = "no_root_squash",
+  ): Promise<NfsSite> {
     const site = new NfsSite(name, version);
     try {
-      await site.#export();
+      mkdirSync(site.folder, { recursive: true });
+      await site.export(squash);
       for (const client of clients) await site.mount(client);
       return site;
     } catch (error) {
@@ -50,6 +62,12 @@ export class NfsSite implements AsyncDisposable {
     this.#mounted.add(client);
   }
 
+  /** Exports it, also anew with other options. */
+  async export(squash: string): Promise<void> {
+    const options = `rw,sync,no_subtree_check,${squash},fsid=${this.#fsid}`;
+    await run("server", "exportfs", "-o", options, `*:${this.folder}`);
+  }
+
   /** Takes it out of the tree at once, also while it is in use. */
   async unmount(client: Client): Promise<void> {
     this.#mounted.delete(client);
@@ -63,27 +81,27 @@ export class NfsSite implements AsyncDisposable {
   }
 
   /** Starts gpu-agent; resolves when it is ready. */
-  async agent(client: Client, name: string, ollama: SimulatedOllama, args: readonly string[] = []): Promise<Running> {
-    const agent = this.startAgent(client, name, ollama, args);
+  async agent(seat: Seat, name: string, ollama: SimulatedOllama, args: readonly string[] = []): Promise<Running> {
+    const agent = this.startAgent(seat, name, ollama, args);
     await agent.logged("Ready");
     return agent;
   }
 
   /** Starts gpu-agent and does not wait. */
-  startAgent(client: Client, name: string, { url }: SimulatedOllama, args: readonly string[] = []): Running {
-    const own = ["--name", name, "--ollama", url, "--state-dir", this.#stateDir(name)];
-    return this.#start(client, "gpu-agent", [...own, ...args]);
+  startAgent(seat: Seat, name: string, { url }: SimulatedOllama, args: readonly string[] = []): Running {
+    const own = ["--name", name, "--ollama", url, "--state-dir", this.#ownStateDir(name, seat)];
+    return this.#start(seat, "gpu-agent", [...own, ...args]);
   }
 
-  /** Starts gpu-server with a token of each role; resolves when it listens and has the share. */
-  async server(client: Client, args: readonly string[] = []): Promise<HttpServer> {
-    const stateDir = ["--state-dir", this.#stateDir(`server-${client}`)];
-    const token = async (role: string): Promise<string> =>
-      (await run(client, "gpu-server", "token", "add", role, "--role", role, ...stateDir)).trim();
-    const tokens = { gp: await token("gp"), viewer: await token("viewer") };
-    const running = this.#start(client, "gpu-server", [
+  /** Starts gpu-server with a token of the role `gp`; resolves when it listens and has the share. */
+  async server(seat: Seat, args: readonly string[] = []): Promise<HttpServer> {
+    const stateDir = ["--state-dir", this.#ownStateDir(`server-${clientOf(seat)}`, seat)];
+    const made = await run(seat, "gpu-server", "token", "add", "gp", "--role", "gp", ...stateDir);
+    // One token only: a process more takes an emulated machine seconds, and what roles may do is tested elsewhere.
+    const tokens = { gp: made.trim(), viewer: "" };
+    const running = this.#start(seat, "gpu-server", [
       "--host",
-      ADDRESSES[client],
+      ADDRESSES[clientOf(seat)],
       "--port",
       "0",
       ...stateDir,
@@ -94,14 +112,14 @@ export class NfsSite implements AsyncDisposable {
     return new HttpServer(String(url), tokens, running);
   }
 
-  async gpuctl(client: Client, ...args: readonly string[]): Promise<Finished> {
-    return await finish(client, ["gpuctl", "--share", this.share, ...args]);
+  async gpuctl(seat: Seat, ...args: readonly string[]): Promise<Finished> {
+    return await finish(seat, ["gpuctl", "--share", this.share, ...args]);
   }
 
   /** The old backend as a process; one outcome for each of its answers. */
-  async oldBackend(client: Client, ...args: readonly string[]): Promise<OldOutcome[]> {
+  async oldBackend(seat: Seat, ...args: readonly string[]): Promise<OldOutcome[]> {
     const script = join(import.meta.dir, "../../legacy/backend_main.ts");
-    const text = await run(client, "bun", script, this.share, ...args);
+    const text = await run(seat, "bun", script, this.share, ...args);
     return text
       .trim()
       .split("\n")
@@ -125,23 +143,30 @@ export class NfsSite implements AsyncDisposable {
     for (const folder of [this.folder, this.#stateDir("")]) rmSync(folder, { recursive: true, force: true });
   }
 
-  async #export(): Promise<void> {
-    mkdirSync(this.folder, { recursive: true });
-    // An id of its own makes it a file system of its own: no cache is shared with another export, and no count.
-    const options = `rw,sync,no_subtree_check,no_root_squash,fsid=${crypto.randomUUID()}`;
-    await run("server", "exportfs", "-o", options, `*:${this.folder}`);
-  }
-
   #stateDir(name: string): string {
     return join("/disk/state", this.#name, name);
   }
 
-  #start(client: Client, binary: string, args: readonly string[]): Running {
-    const child = spawn(client, [binary, "--share", this.share, "--log-format", "json", ...args]);
+  /** Made for whoever is to write in it. */
+  #ownStateDir(name: string, seat: Seat): string {
+    const path = this.#stateDir(name);
+    mkdirSync(path, { recursive: true });
+    const user = userOf(seat);
+    if (user !== null) chownSync(path, userIdOf(user), 0);
+    return path;
+  }
+
+  #start(seat: Seat, binary: string, args: readonly string[]): Running {
+    const child = spawn(seat, [binary, "--share", this.share, "--log-format", "json", ...args]);
     const running = new Running(child, PATIENCE_MS);
     this.#running.push(running);
     return running;
   }
+}
+
+function userIdOf(user: string): number {
+  const accounts = readFileSync("/etc/passwd", "utf8").split("\n");
+  return Number(accounts.map((line) => line.split(":")).find(([name]) => name === user)?.[2]);
 }
 
 /** What the old backend says of one list. */

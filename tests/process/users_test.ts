@@ -1,0 +1,222 @@
+// The three faces and the old backend as different users on a local share: what works, and what is said where it does not.
+// Only root can start processes of other users. Whoever else runs this tests what one user meets.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SimulatedOllama } from "../sim/ollama.ts";
+import { type Finished, ProcessSite, type Running, until } from "./site.ts";
+
+const FACE = "../tests/process/face_as_user.ts";
+const ROOT_USER = process.getuid?.() === 0;
+const PHI = { name: "phi4:latest", layers: [2_000_000] };
+
+/** Numbers that no account of this machine has. */
+const GROUP = 61_000;
+interface User {
+  /** UID:GID[:GROUPS] */
+  readonly who: string;
+  readonly umask: string;
+}
+/** As systemd's `SupplementaryGroups=` makes it. */
+const AGENT: User = { who: `61001:61001:${GROUP}`, umask: "077" };
+const SENDER: User = { who: `61002:${GROUP}`, umask: "077" };
+const OLD_BACKEND: User = { who: `61003:${GROUP}`, umask: "022" };
+
+let site: ProcessSite;
+let ollama: SimulatedOllama;
+beforeEach(async () => {
+  site = new ProcessSite();
+  chmodSync(site.dir, 0o755);
+  ollama = await site.ollama({ catalogue: [PHI], installed: [PHI] });
+});
+afterEach(async () => await site.close());
+
+const tops = (): string[] => ["gpu_commands", "gpu_status"].map((name) => join(site.share, name));
+
+function give(path: string, uid: number, gid: number, mode: number): void {
+  chownSync(path, uid, gid);
+  chmodSync(path, mode);
+}
+
+function startAgent({ who, umask }: User, ...args: readonly string[]): Running {
+  const stateDir = site.stateDirOf("gpu-1");
+  mkdirSync(stateDir, { recursive: true });
+  const [uid, gid] = who.split(":");
+  chownSync(stateDir, Number(uid), Number(gid));
+  const own = ["--share", site.share, "--name", "gpu-1", "--ollama", ollama.url, "--state-dir", stateDir];
+  return site.start(FACE, [who, umask, "agent", ...own, "--log-format", "json", ...args]);
+}
+
+async function gpuctl({ who, umask }: User, ...args: readonly string[]): Promise<Finished> {
+  return await site.run(FACE, [who, umask, "client", "--share", site.share, ...args]);
+}
+
+async function oldBackend({ who, umask }: User, ...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await site.run(FACE, [who, umask, "backend", site.share, ...args]);
+  return JSON.parse(stdout);
+}
+
+function warnings({ log }: Running): Record<string, unknown>[] {
+  const lines = log.split("\n").filter((line) => line.startsWith("{"));
+  return lines.map((line) => JSON.parse(line)).filter(({ level }) => level === "warn" || level === "error");
+}
+
+/** What an operator copies from a hint: all behind the colon. */
+function commandOf(hint: unknown): string {
+  return /: (sudo .*)$/.exec(String(hint))?.[1] ?? expect.unreachable(`No command in "${String(hint)}"`);
+}
+
+/** Root needs no sudo, which may be missing. */
+async function runAsRoot(command: string): Promise<void> {
+  const child = Bun.spawn(["sh", "-c", command.replaceAll("sudo ", "")], { stdout: "pipe", stderr: "pipe" });
+  const said = await child.stderr.text();
+  expect([command, await child.exited, said]).toEqual([command, 0, ""]);
+}
+
+/** Does what the agent says, again and again. @returns the commands, in order */
+async function mendUntilPublished(agent: Running): Promise<string[]> {
+  const done: string[] = [];
+  await until(async () => {
+    const hint = warnings(agent).at(-1)?.["hint"];
+    if (hint !== undefined && !done.includes(commandOf(hint))) {
+      done.push(commandOf(hint));
+      await runAsRoot(commandOf(hint));
+    }
+    return site.list("gpu_status").includes("gpu-1_status.json");
+  }, "it publishes its state");
+  return done;
+}
+
+/** All three ways to the agent. */
+async function expectService(agent: Running, sender: User, backend: User): Promise<void> {
+  await agent.logged("Serving the shared inbox");
+  await until(() => site.state("gpu-1")["ollama_available"] === true, "it has asked Ollama");
+  const listed = await gpuctl(sender, "list", "--json");
+  expect([listed.status, listed.stderr]).toEqual([0, ""]);
+  expect((await gpuctl(sender, "rm", "phi4")).status).toBe(0);
+  expect((await gpuctl(sender, "pull", "phi4")).status).toBe(0);
+  expect(await oldBackend(backend, "list", "--poll-ms", "100")).toMatchObject({ reason: "answered" });
+  await oldBackend(backend, "delete", "phi4:latest");
+  await until(() => ollama.installed().length === 0, "the old backend's delete is done");
+  // Its files are 5 s old when they are removed.
+  await until(() => site.list("gpu_commands").every((name) => !name.endsWith(".json")), "no command is left");
+}
+
+function made(): { folders: string[]; files: string[] } {
+  const paths = readdirSync(site.share, { recursive: true, encoding: "utf8" }).map((name) => join(site.share, name));
+  const kinds = Object.groupBy(paths, (path) => (lstatSync(path).isDirectory() ? "folders" : "files"));
+  return { folders: kinds.folders ?? [], files: kinds.files ?? [] };
+}
+
+const modes = (paths: readonly string[]): string[] => [
+  ...new Set(paths.map((path) => (lstatSync(path).mode & 0o7777).toString(8))),
+];
+
+test("one user alone, with a strict umask, works on a share that is his", async () => {
+  const me: User = { who: `${process.getuid?.()}:${process.getgid?.()}`, umask: "077" };
+  const agent = startAgent(me);
+  await agent.logged('"Ready"');
+  await expectService(agent, me, me);
+  expect(warnings(agent)).toEqual([]);
+}, 60_000);
+
+if (ROOT_USER) {
+  describe("users of one group, each with his own umask", () => {
+    test("work on folders of mode 2770 that root owns", async () => {
+      for (const path of [site.share, ...tops()]) give(path, 0, GROUP, 0o2770);
+      const agent = startAgent(AGENT);
+      await agent.logged('"Ready"');
+      await expectService(agent, SENDER, OLD_BACKEND);
+      expect(warnings(agent)).toEqual([]);
+      const { folders, files } = made();
+      expect([modes(folders), modes(files)]).toEqual([["2770"], ["660"]]);
+      expect([...folders, ...files].filter((path) => lstatSync(path).gid !== GROUP)).toEqual([]);
+      const doctor = await gpuctl(SENDER, "doctor");
+      expect([doctor.stdout, doctor.status]).toEqual([expect.stringContaining(" 0 warnings, 0 failed"), 0]);
+    }, 60_000);
+
+    test("are told whom to let in where the old service left folders that only root may write in", async () => {
+      give(site.share, 0, GROUP, 0o2775);
+      for (const top of tops()) {
+        give(top, 0, 0, 0o755);
+        for (const name of [".tmp", ".claims"]) mkdirSync(join(top, name));
+      }
+      writeFileSync(join(site.share, "gpu_status", "list_models_1752597600_response.json"), "{}");
+      const agent = startAgent(AGENT);
+      const commands = await mendUntilPublished(agent);
+      expect(commands).toEqual(
+        tops().map((top) => `sudo chgrp -R ${GROUP} ${top} && sudo chmod -R g+rwX ${top} && sudo chmod g+s ${top}`),
+      );
+      await expectService(agent, SENDER, OLD_BACKEND);
+      expect((await gpuctl(SENDER, "doctor")).status).toBe(0);
+    }, 60_000);
+  });
+
+  describe("users who share no group", () => {
+    const STRANGERS: readonly User[] = [61_001, 61_002, 61_003].map((id) => ({ who: `${id}:${id}`, umask: "077" }));
+    const [agentUser, sender, backend] = [STRANGERS[0] ?? AGENT, STRANGERS[1] ?? SENDER, OLD_BACKEND];
+
+    test("work on a share of mode 777 that root owns, and doctor says what that means", async () => {
+      for (const top of tops()) rmSync(top, { recursive: true });
+      give(site.share, 0, 0, 0o777);
+      const agent = startAgent(agentUser, "--init");
+      await agent.logged('"Ready"');
+      await expectService(agent, sender, backend);
+      expect(warnings(agent)).toEqual([]);
+      const doctor = await gpuctl(sender, "doctor");
+      expect(doctor.status).toBe(0);
+      for (const top of ["gpu_commands", "gpu_status"])
+        expect(doctor.stdout).toContain(
+          `! folder ${top}: Everybody may write in it, and so pull and delete: owned by 61001`,
+        );
+    }, 60_000);
+
+    test("are told to drop the sticky bit: each could remove his own files only", async () => {
+      for (const top of tops()) give(top, 0, 0, 0o1777);
+      const agent = startAgent(agentUser);
+      await agent.logged('"Ready"');
+      const before = await gpuctl(sender, "doctor", "--json");
+      const { checks } = JSON.parse(before.stdout);
+      const hints = checks.filter(({ hint }: { hint: string | null }) => hint?.includes("chmod -t"));
+      expect(hints.length).toBe(2);
+      for (const { hint } of hints) await runAsRoot(commandOf(hint));
+      expect(modes(tops())).toEqual(["777"]);
+      await expectService(agent, sender, backend);
+    }, 60_000);
+
+    test("are told which group to join where a group is let in", async () => {
+      for (const path of [site.share, ...tops()]) give(path, 0, GROUP, 0o2770);
+      const nobody: User = { who: "65534:65534", umask: "022" };
+      const agent = startAgent(nobody);
+      const { reason, hint } = await until(() => warnings(agent)[0], "it says why");
+      expect(reason).toContain(
+        `permission denied for uid 65534, gid 65534: ${site.share} is owned by 0:${GROUP}, mode 2770`,
+      );
+      expect(hint).toBe(
+        `Join its group, then start anew: sudo groupadd -g ${GROUP} share-${GROUP} && sudo usermod -aG share-${GROUP} nobody`,
+      );
+      await agent.stop();
+      await startAgent({ who: `65534:65534:${GROUP}`, umask: "022" }).logged('"Ready"');
+    }, 60_000);
+
+    test("are told to open the way there where a folder above the share is closed", async () => {
+      for (const path of [site.share, ...tops()]) give(path, 0, 0, 0o777);
+      chmodSync(site.dir, 0o700);
+      const { stderr, status } = await gpuctl(sender, "ping");
+      expect([status, stderr]).toEqual([69, expect.stringContaining(`${site.dir} is owned by 0:0, mode 0700`)]);
+      const hint = stderr.trim().split("\n").at(-1) ?? "";
+      await runAsRoot(commandOf(hint));
+      expect((lstatSync(site.dir).mode & 0o777).toString(8)).toBe("711");
+    }, 60_000);
+  });
+
+  test("a command that its sender's umask hides is refused with owner and mode", async () => {
+    for (const path of [site.share, ...tops()]) give(path, 0, GROUP, 0o2770);
+    const agent = startAgent(AGENT);
+    await agent.logged("Serving the shared inbox");
+    const list = await oldBackend({ ...OLD_BACKEND, umask: "077" }, "list", "--poll-ms", "100");
+    const error = `may not be read by this user: owned by 61003:${GROUP}, mode 0600`;
+    expect(list).toMatchObject({ reason: "service_failed", error: expect.stringContaining(error) });
+    expect(warnings(agent)).toContainEqual(expect.objectContaining({ reason: expect.stringContaining(error) }));
+  }, 60_000);
+}
