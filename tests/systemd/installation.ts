@@ -91,10 +91,10 @@ export async function settings(box: Box, ...lines: readonly string[]): Promise<v
   for (const line of lines) await box.run(`echo '${line}' >>/etc/gpu-courier/agent.env`);
 }
 
-/** Has the agent pull a model that takes ten seconds. @returns the job's id, once a part of it is there */
+/** Has the agent pull a model that takes half a minute. @returns the job's id, once a part of it is there */
 export async function slowPull(box: Box): Promise<string> {
   const folder = "/etc/systemd/system/ollama.service.d";
-  await box.run(`mkdir ${folder} && printf '[Service]\\nEnvironment=SPEED=25000000\\n' >${folder}/speed.conf`);
+  await box.run(`mkdir ${folder} && printf '[Service]\\nEnvironment=SPEED=10000000\\n' >${folder}/speed.conf`);
   // Models here are of a registry on the internet by their names: it is not asked.
   await settings(box, "GPU_COURIER_PREFLIGHT=off");
   await box.run(`systemctl daemon-reload && systemctl restart ollama ${AGENT_UNIT}`);
