@@ -1,21 +1,12 @@
 // install.sh on a box that has nothing of ours: what it does, what it leaves alone, and how all of it goes away again.
 import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest } from "./agent.ts";
 import { type Box, onBox } from "./box.ts";
-import {
-  AGENT_UNIT,
-  changes,
-  install,
-  installed,
-  manualTest,
-  settings,
-  snapshot,
-  tell,
-  timed,
-} from "./installation.ts";
+import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "./installation.ts";
 import { OLD_VERSION } from "./scope.ts";
-
-/** What the agent itself writes while it runs. */
-const OWN_STATE = "/var/lib/gpu-agent";
+import { changes, snapshot } from "./snapshot.ts";
+import { timed } from "./timed.ts";
 
 async function mainPid(box: Box): Promise<string> {
   return (await box.properties(AGENT_UNIT, "MainPID")).MainPID;

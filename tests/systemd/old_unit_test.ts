@@ -1,7 +1,10 @@
 // A box on which the old Python service runs: taken over, and brought back.
 import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest } from "./agent.ts";
 import { type Box, onBox } from "./box.ts";
-import { AGENT_UNIT, changes, install, installed, manualTest, snapshot, tell } from "./installation.ts";
+import { AGENT_UNIT, install, installed } from "./installation.ts";
+import { changes, snapshot } from "./snapshot.ts";
 
 const UNIT_FILE = `/etc/systemd/system/${AGENT_UNIT}.service`;
 
