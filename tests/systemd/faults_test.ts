@@ -1,7 +1,10 @@
 // What may go wrong on a box around the installed agent: share, Ollama, disk, the machine, the agent itself.
 import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { agentState, manualTest, slowPull } from "./agent.ts";
 import { type Box, onBox } from "./box.ts";
-import { AGENT_UNIT, agentState, installed, manualTest, settings, slowPull, tell, timed } from "./installation.ts";
+import { AGENT_UNIT, installed, settings } from "./installation.ts";
+import { timed } from "./timed.ts";
 
 /** What `systemctl restart` may take. */
 const RESTART_MS = 15_000;

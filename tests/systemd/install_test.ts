@@ -1,50 +1,16 @@
 // install.sh on a box that has nothing of ours: what it does, what it leaves alone, and how all of it goes away again.
 import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest } from "./agent.ts";
 import { type Box, onBox } from "./box.ts";
-import {
-  AGENT_UNIT,
-  changes,
-  install,
-  installed,
-  manualTest,
-  settings,
-  snapshot,
-  tell,
-  timed,
-} from "./installation.ts";
+import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "./installation.ts";
 import { OLD_VERSION } from "./scope.ts";
-
-/** From nothing to the first answered command. */
-const FIRST_ANSWER_MS = 10_000;
-/** What the agent itself writes while it runs. */
-const OWN_STATE = "/var/lib/gpu-agent";
+import { changes, snapshot } from "./snapshot.ts";
+import { timed } from "./timed.ts";
 
 async function mainPid(box: Box): Promise<string> {
   return (await box.properties(AGENT_UNIT, "MainPID")).MainPID;
 }
-
-test(
-  "a box answers the original notes' commands within 10 s of nothing",
-  onBox(async (box) => {
-    const { result, durationMs } = await timed(async () => {
-      const printed = await installed(box, "old", "--share /mnt/shared");
-      expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
-      return printed;
-    });
-    tell(`from nothing to the first answered command: ${(durationMs / 1000).toFixed(2)} s; install.sh said\n${result}`);
-    expect(durationMs).toBeLessThan(FIRST_ANSWER_MS);
-    const status = await box.run(`sudo systemctl status ${AGENT_UNIT}`);
-    expect(status).toContain("enabled");
-    expect(status).toMatch(/Status: "gpu-1 on fuse at \/mnt\/shared, Ollama 0\.32\.15, no jobs running"/);
-    expect(await box.run(`sudo journalctl -u ${AGENT_UNIT}`)).toContain("Ready agent=gpu-1");
-    const { durationMs: restartMs } = await timed(async () => await box.run(`sudo systemctl restart ${AGENT_UNIT}`));
-    tell(`systemctl restart: ${Math.round(restartMs)} ms`);
-    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
-    await box.reboot("orderly");
-    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
-  }),
-  60_000,
-);
 
 test(
   "a second run changes nothing, restarts nothing and says so",

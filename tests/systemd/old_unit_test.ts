@@ -1,7 +1,10 @@
 // A box on which the old Python service runs: taken over, and brought back.
 import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest } from "./agent.ts";
 import { type Box, onBox } from "./box.ts";
-import { AGENT_UNIT, changes, install, installed, manualTest, snapshot, tell } from "./installation.ts";
+import { AGENT_UNIT, install, installed } from "./installation.ts";
+import { changes, snapshot } from "./snapshot.ts";
 
 const UNIT_FILE = `/etc/systemd/system/${AGENT_UNIT}.service`;
 
@@ -27,17 +30,13 @@ async function ask(box: Box, id: string): Promise<string> {
   return `grep -q '"success": *true' /export/gpu_status/${id}_response.json && grep all-minilm /export/gpu_status/${id}_response.json`;
 }
 
-/**
- * The old service works as root, and its folders let nobody else in. install.sh says how to mend that, for one folder after the
- * other: this does it, word for word.
- */
+/** The old service works as root, and its folders let nobody else in. install.sh says how to mend that, word for word. */
 async function letIn(box: Box): Promise<void> {
-  for (const _ of ["gpu_commands", "gpu_status"]) {
-    const { status, stderr } = await install(box, "old", "--dry-run");
-    if (status === 0) return;
-    tell(`not let in: exit status ${status}\n${stderr}`);
-    await box.run(/Let it in: (.*?)\. Or /.exec(stderr)?.[1] ?? "false");
-  }
+  const { status, stderr } = await install(box, "old");
+  tell(`not let in: exit status ${status}\n${stderr}`);
+  const commands = stderr.match(/^ +sudo .*$/gm) ?? [];
+  expect(commands).not.toEqual([]);
+  await box.run(`set -e\n${commands.join("\n")}`);
 }
 
 async function command(box: Box): Promise<string> {
