@@ -970,7 +970,8 @@ purge() {
 # What both roles use is the other's to remove now.
 hand_over() {
   for other in "$KEEP"/agent/made "$KEEP"/server/made; do
-    if [ "$other" != "$keep/made" ] && [ -f "$other" ]; then grep -e '^user ' -e '^member ' -e '^group ' "$keep/made" >>"$other"; fi
+    if [ "$other" = "$keep/made" ] || [ ! -f "$other" ]; then continue; fi
+    sed -n -e '/^user /p' -e '/^member /p' -e '/^group /p' "$keep/made" >>"$other"
   done
 }
 
