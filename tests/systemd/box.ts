@@ -1,8 +1,9 @@
 // A box: a Debian booted with systemd in a container of its own, with a share, an Ollama and releases. Imports Node, Bun,
-// cgroup, scope, the waiting of the process tests.
-import { mkdirSync, readFileSync } from "node:fs";
+// cgroup, scope, the tools of Debian, the waiting of the process tests.
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, until } from "../process/site.ts";
+import { searchPath } from "../support/debian.ts";
 import { endCgroup } from "./host/cgroup.ts";
 import { ground } from "./scope.ts";
 
@@ -31,11 +32,14 @@ export function onBox(body: (box: Box) => Promise<void>): () => Promise<void> {
 export class Box {
   readonly #cgroup: string;
   readonly #container: Bun.Subprocess;
+  /** What its first process and systemd-nspawn say. */
+  readonly #console: string;
   #init = 0;
 
-  private constructor(cgroup: string, container: Bun.Subprocess) {
+  private constructor(cgroup: string, container: Bun.Subprocess, console: string) {
     this.#cgroup = cgroup;
     this.#container = container;
+    this.#console = console;
   }
 
   static async boot(): Promise<Box> {
@@ -43,11 +47,14 @@ export class Box {
     const name = `box-${Bun.randomUUIDv7().slice(-12)}`;
     const [folder, own] = [join(boxes, name), join(cgroup, name)];
     for (const made of [folder, own]) mkdirSync(made);
+    const console = join(boxes, `${name}.console`);
+    const output = openSync(console, "w");
     const container = Bun.spawn(["unshare", "--mount", BOOT, root, folder, srv, own], {
-      env: { PATH: process.env["PATH"] },
-      stdio: ["ignore", Bun.file(join(boxes, `${name}.console`)), Bun.file(join(boxes, `${name}.console`))],
+      env: { PATH: searchPath() },
+      stdio: ["ignore", output, output],
     });
-    const box = new Box(own, container);
+    closeSync(output);
+    const box = new Box(own, container, console);
     try {
       await box.booted();
     } catch (error) {
@@ -62,7 +69,9 @@ export class Box {
     const before = this.#init;
     await until(
       async () => {
-        if (this.#container.exitCode !== null) throw new Error("The box does not boot");
+        if (this.#container.exitCode !== null) {
+          throw new Error(`The box does not boot:\n${readFileSync(this.#console, "utf8")}`);
+        }
         this.#init = this.#findInit();
         if (this.#init === 0 || this.#init === before) return false;
         const { stdout } = await this.sh("systemctl is-system-running --wait");
