@@ -17,8 +17,11 @@ CONFIG=/etc/gpu-courier
 KEEP=/var/lib/gpu-courier
 OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
+# Of what is asked of the share.
 SHARE_LIMIT_S=5
-START_LIMIT_S=45
+# Of a restart: 15 s to end, 10 s to become ready.
+START_LIMIT_S=30
+# From then on until a ping is answered.
 READY_LIMIT_S=30
 TAB=$(printf '\t')
 
@@ -970,7 +973,8 @@ purge() {
 # What both roles use is the other's to remove now.
 hand_over() {
   for other in "$KEEP"/agent/made "$KEEP"/server/made; do
-    if [ "$other" != "$keep/made" ] && [ -f "$other" ]; then grep -e '^user ' -e '^member ' -e '^group ' "$keep/made" >>"$other"; fi
+    if [ "$other" = "$keep/made" ] || ! [ -f "$other" ]; then continue; fi
+    sed -n '/^user /p; /^member /p; /^group /p' "$keep/made" >>"$other"
   done
 }
 
