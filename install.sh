@@ -17,8 +17,11 @@ CONFIG=/etc/gpu-courier
 KEEP=/var/lib/gpu-courier
 OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
+# Of what is asked of the share.
 SHARE_LIMIT_S=5
-START_LIMIT_S=45
+# Of a restart: 15 s to end, 10 s to become ready.
+START_LIMIT_S=30
+# From then on until a ping is answered.
 READY_LIMIT_S=30
 TAB=$(printf '\t')
 
@@ -157,6 +160,9 @@ bounded() { # SECONDS COMMAND...
 }
 
 # ---- changing ----------------------------------------------------------------------------------------------------------
+
+# Runs what leaves its locks and half its work behind when Ctrl-C ends it: the tools that keep the accounts.
+whole() { (trap '' INT TERM HUP && "$@"); } # COMMAND...
 
 # The journal: how to undo each change, noted before it is made, the last one first to be undone.
 begin() {
@@ -622,7 +628,7 @@ note_service() {
 install_user() {
   if [ -n "$new_group" ]; then
     change "group$TAB$new_group" "make the group $new_group with the number $new_gid, as the share has it" \
-      groupadd --system --gid "$new_gid" "$new_group"
+      whole groupadd --system --gid "$new_gid" "$new_group"
     remember "group $new_group"
   fi
   if ! id "$user" >/dev/null 2>&1; then
@@ -634,7 +640,7 @@ install_user() {
   for group in $joins; do
     if [ "$group" = "$user" ]; then continue; fi
     if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qxF -e "$group"; then continue; fi
-    change "leave$TAB$user$TAB$group" "add $user to the group $group" usermod -aG "$group" "$user"
+    change "leave$TAB$user$TAB$group" "add $user to the group $group" whole usermod -aG "$group" "$user"
     remember "member $user $group"
     replaced=1
   done
@@ -643,7 +649,7 @@ install_user() {
 add_user() {
   set -- --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin
   if getent group "$user" >/dev/null; then set -- "$@" --gid "$user"; else set -- "$@" --user-group; fi
-  useradd "$@" "$user"
+  whole useradd "$@" "$user"
 }
 
 install_files() {
@@ -956,11 +962,11 @@ purge() {
     if [ -f "$keep/made" ] && [ -z "$opt_dry_run" ]; then hand_over; fi
   else
     remembered member | while read -r who group; do
-      for_good "take $who out of the group $group" gpasswd -d "$who" "$group"
+      for_good "take $who out of the group $group" whole gpasswd -d "$who" "$group"
     done
-    for who in $(remembered user); do for_good "remove the user $who" userdel "$who"; done
+    for who in $(remembered user); do for_good "remove the user $who" whole userdel "$who"; done
     for group in $(remembered group); do
-      if getent group "$group" >/dev/null || [ -n "$opt_dry_run" ]; then for_good "remove the group $group" groupdel "$group"; fi
+      if getent group "$group" >/dev/null || [ -n "$opt_dry_run" ]; then for_good "remove the group $group" whole groupdel "$group"; fi
     done
   fi
   [ ! -d "$keep" ] || for_good "remove $keep" rm -rf "$keep"
@@ -970,8 +976,8 @@ purge() {
 # What both roles use is the other's to remove now.
 hand_over() {
   for other in "$KEEP"/agent/made "$KEEP"/server/made; do
-    if [ "$other" = "$keep/made" ] || [ ! -f "$other" ]; then continue; fi
-    sed -n -e '/^user /p' -e '/^member /p' -e '/^group /p' "$keep/made" >>"$other"
+    if [ "$other" = "$keep/made" ] || ! [ -f "$other" ]; then continue; fi
+    sed -n '/^user /p; /^member /p; /^group /p' "$keep/made" >>"$other"
   done
 }
 

@@ -73,6 +73,7 @@ test(
 
 test.each([
   "verified",
+  "make the system user",
   "write /usr/local/bin/gpuctl",
   "write /etc/systemd/system",
   "enable gpu-command-service",
