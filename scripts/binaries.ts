@@ -19,11 +19,16 @@ const CACHE = join(ROOT, "node_modules", ".cache", "gpu-courier");
 const CACHED_FOR_MS = 15 * 60_000;
 
 /**
- * Builds one binary for this machine.
+ * Builds one binary, for this machine unless another is named.
  * @param outfile its folder is made when it is not there
+ * @param other another kind of machine, and the Bun that runs there
  * @throws AggregateError when the sources do not build
  */
-export async function buildBinary({ face }: Binary, outfile: string): Promise<void> {
+export async function buildBinary(
+  { face }: Binary,
+  outfile: string,
+  other?: { readonly target: Bun.Build.CompileTarget; readonly executablePath: string },
+): Promise<void> {
   await Bun.build({
     entrypoints: [join(ROOT, face)],
     minify: true,
@@ -33,6 +38,7 @@ export async function buildBinary({ face }: Binary, outfile: string): Promise<vo
     bytecode: true,
     format: "esm",
     compile: {
+      ...other,
       outfile,
       // By default a compiled program reads both from the folder it is started in, and runs what a bunfig.toml there
       // preloads: code execution from a shared folder (oven-sh/bun#24790).

@@ -1,10 +1,15 @@
-// `npm run build`: dist/gpu-agent, dist/gpu-server and dist/gpuctl for this machine, and dist/SHA256SUMS. Imports binaries.
-import { rm } from "node:fs/promises";
-import { join, relative } from "node:path";
+// `npm run build`: a release folder in dist/ for this machine: the binaries, install.sh, what it installs besides, and
+// SHA256SUMS of it all. With --all: for every machine that a release is for. Imports binaries, runtimes.
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { formatTable } from "../src/client/table.ts";
 import { BINARIES, type Binary, buildBinary, ROOT } from "./binaries.ts";
+import { runtimeOf, TARGETS, type Target } from "./runtimes.ts";
 
 const DIST = join(ROOT, "dist");
+const RUNTIMES = join(ROOT, "node_modules", ".cache", "gpu-courier-runtimes");
+/** What is released as it stands in the checkout. */
+const COPIED = ["install.sh", ...new Bun.Glob("systemd/*").scanSync({ cwd: ROOT })].toSorted();
 const COLUMNS = [
   { title: "FILE" },
   { title: "SIZE", align: "right" },
@@ -12,29 +17,47 @@ const COLUMNS = [
   { title: "SHA-256" },
 ] as const;
 
-interface Built {
-  readonly file: string;
-  readonly bytes: number;
-  readonly durationMs: number;
-  readonly sha256: string;
-}
-
-async function build(binary: Binary): Promise<Built> {
+async function build(binary: Binary, target?: Target): Promise<string[]> {
+  const name = target === undefined ? binary.name : `${binary.name}-${target.name}`;
+  const path = join(DIST, name);
+  const other = target && {
+    target: target.compile,
+    executablePath: await runtimeOf(target, RUNTIMES),
+  };
   const startedMs = performance.now();
-  const file = Bun.file(join(DIST, binary.name));
-  await buildBinary(binary, join(DIST, binary.name));
+  await buildBinary(binary, path, other);
   const durationMs = performance.now() - startedMs;
-  const sha256 = new Bun.CryptoHasher("sha256").update(await file.arrayBuffer()).digest("hex");
-  return { file: binary.name, bytes: file.size, durationMs, sha256 };
+  const size = `${(Bun.file(path).size / 1e6).toFixed(1)} MB`;
+  return [name, size, `${Math.round(durationMs)} ms`, await sha256(name)];
 }
 
-function row({ file, bytes, durationMs, sha256 }: Built): string[] {
-  const path = relative(ROOT, join(DIST, file));
-  return [path, `${(bytes / 1e6).toFixed(1)} MB`, `${Math.round(durationMs)} ms`, `${sha256.slice(0, 12)}…`];
+async function sha256(name: string): Promise<string> {
+  const content = await Bun.file(join(DIST, name)).arrayBuffer();
+  return new Bun.CryptoHasher("sha256").update(content).digest("hex");
 }
 
-await rm(DIST, { recursive: true, force: true });
-const built: Built[] = [];
-for (const binary of BINARIES) built.push(await build(binary));
-await Bun.write(join(DIST, "SHA256SUMS"), built.map(({ sha256, file }) => `${sha256}  ${file}\n`).join(""));
-process.stdout.write(formatTable(COLUMNS, built.map(row), Number.POSITIVE_INFINITY));
+async function release(targets: readonly (Target | undefined)[]): Promise<void> {
+  await rm(DIST, { recursive: true, force: true });
+  const rows: string[][] = [];
+  for (const target of targets) for (const binary of BINARIES) rows.push(await build(binary, target));
+  for (const name of COPIED) {
+    await cp(join(ROOT, name), join(DIST, name), { recursive: true });
+    rows.push([name, "", "", await sha256(name)]);
+  }
+  await Bun.write(join(DIST, "SHA256SUMS"), rows.map(([name, , , sum]) => `${sum}  ${name}\n`).join(""));
+  const shown = rows.map(([name, size, time, sum]) => [
+    `dist/${name}`,
+    size ?? "",
+    time ?? "",
+    `${sum?.slice(0, 12)}…`,
+  ]);
+  process.stdout.write(formatTable(COLUMNS, shown, Number.POSITIVE_INFINITY));
+}
+
+const flags = process.argv.slice(2);
+if (flags.length === 0) await release([undefined]);
+else if (flags.join(" ") === "--all") await release(TARGETS);
+else {
+  process.stderr.write(`Unknown: ${flags.join(" ")}. Give --all to build for every machine, or nothing\n`);
+  process.exitCode = 64;
+}

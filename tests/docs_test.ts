@@ -80,13 +80,15 @@ describe("flags", () => {
       const texts = helps.filter(([name]) => name === face).map(([, text]) => text);
       flags.set(face, new Set(texts.join("\n").match(/--[a-z][a-z-]*/g)));
     }
+    const installer = await run("sh", ["install.sh", "--help"]);
+    flags.set("install.sh", new Set(installer.stdout.match(/--[a-z][a-z-]*/g)));
   });
 
   test("every flag that is named stands in the help of its face", () => {
     const all = new Set([...flags.values()].flatMap((known) => [...known]));
     const unknown = faults(({ commands }) =>
       commands.flatMap((command) => {
-        const face = /(?:^|[\s/])(gpu-agent|gpu-server|gpuctl)(?=\s)/.exec(command)?.[1];
+        const face = /(?:^|[\s/])(gpu-agent|gpu-server|gpuctl|install\.sh)(?=\s)/.exec(command)?.[1];
         // Another program's line; what stands alone is one of ours.
         if (face === undefined && !command.startsWith("--")) return [];
         const known = face === undefined ? all : flags.get(face);
@@ -120,7 +122,7 @@ describe("ts examples", () => {
       join(dir, "tsconfig.json"),
       JSON.stringify({ extends: join(ROOT, "tsconfig.json"), include: [include], compilerOptions }),
     );
-    const { stdout, status } = await run([join(ROOT, "node_modules/.bin/tsc"), "-p", dir]);
+    const { stdout, status } = await run(process.execPath, [join(ROOT, "node_modules/.bin/tsc"), "-p", dir]);
     expect({ stdout, status }).toEqual({ stdout: "", status: 0 });
   }, 30_000);
 
@@ -130,20 +132,20 @@ describe("ts examples", () => {
       const said = [...(examples[index]?.text.matchAll(/console\.log.*\/\/ (.*)$/gm) ?? [])].map(
         ([, line = ""]) => line,
       );
-      const { stdout, status } = await run([file]);
+      const { stdout, status } = await run(process.execPath, [file]);
       expect({ printed: stdout.trim().split("\n"), status }).toEqual({ printed: said, status: 0 });
     }
   });
 });
 
 async function helpOf(face: keyof typeof FACES, verb: readonly string[]): Promise<string> {
-  const { stdout, status } = await run([join(ROOT, "src", FACES[face]), ...verb, "--help"]);
+  const { stdout, status } = await run(process.execPath, [join(ROOT, "src", FACES[face]), ...verb, "--help"]);
   if (status !== 0) throw new Error(`${face} ${verb.join(" ")} --help ended with ${status}`);
   return stdout;
 }
 
-async function run(args: readonly string[]): Promise<{ stdout: string; status: number }> {
-  const child = Bun.spawn([process.execPath, ...args], {
+async function run(program: string, args: readonly string[]): Promise<{ stdout: string; status: number }> {
+  const child = Bun.spawn([program, ...args], {
     cwd: ROOT,
     stdin: "ignore",
     stdout: "pipe",

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bootImage, makeDisk } from "./host/image.ts";
 import { runMachine } from "./host/machine.ts";
-import { fetchPackages, requireTools } from "./host/packages.ts";
+import { fetchPackages, requireEmulator } from "./host/packages.ts";
 
 /** `outage` for outage_test.ts. */
 const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
@@ -34,7 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), "gpu-courier-nfs-"));
   try {
     await mkdir(cache, { recursive: true });
-    await requireTools();
+    await requireEmulator();
     const boot = await bootImage(await fetchPackages(join(cache, "packages")), cache);
     const disk = await makeDisk(dir);
     const files = positionals.length > 0 ? positionals : FILES;

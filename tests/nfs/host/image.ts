@@ -1,9 +1,9 @@
 // What the virtual machine starts from: a kernel and a root in memory, cached, and a disk with what is tested.
-// Imports Node, Bun, the packages, scripts/binaries.
+// Imports Node, Bun, the tools of Debian, scripts/binaries.
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BINARIES, cachedBinary, ROOT } from "../../../scripts/binaries.ts";
-import { run } from "./packages.ts";
+import { run } from "../../support/debian.ts";
 
 export interface Boot {
   readonly kernel: string;

@@ -1,7 +1,7 @@
-// Runs the virtual machine to its end and passes on what it prints. Imports Node and Bun.
+// Runs the virtual machine to its end and passes on what it prints. Imports Node, Bun, the tools of Debian.
 import { join } from "node:path";
+import { searchPath } from "../../support/debian.ts";
 import type { Boot } from "./image.ts";
-import { searchPath } from "./packages.ts";
 
 export interface MachineOptions {
   readonly boot: Boot;

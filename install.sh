@@ -1,0 +1,1049 @@
+#!/bin/sh
+# Installs gpu-courier as a systemd service, upgrades it and removes it. `install.sh --help` tells how, docs/operations.md
+# what it does and where everything lies. It lies in a release folder or in a checkout, and needs no network.
+#
+# To read before running it with sudo: every change of the machine goes through change(), which says it, notes how it is
+# undone, and then does it; with --dry-run it only says it. Nothing is changed before the checksums are verified. A run that
+# fails undoes what it did; one that was killed is undone by the next.
+# read_options() sets opt_share and its like:
+# shellcheck disable=SC2154
+set -eu
+LC_ALL=C
+export LC_ALL
+umask 022
+
+UNITS=/etc/systemd/system
+CONFIG=/etc/gpu-courier
+KEEP=/var/lib/gpu-courier
+OUR_USER=gpu-courier
+OUR_FIRST_WORDS='# gpu-courier:'
+# Of what is asked of the share.
+SHARE_LIMIT_S=5
+# Of a restart: 15 s to end, 10 s to become ready.
+START_LIMIT_S=30
+# From then on until a ping is answered.
+READY_LIMIT_S=30
+TAB=$(printf '\t')
+
+# ---- options -----------------------------------------------------------------------------------------------------------
+
+# Of each: flag, what it takes, what it means. Also its variable in the environment: --dry-run is GPU_COURIER_DRY_RUN.
+options() {
+  cat <<'END'
+--role ROLE   agent serves this box, server offers HTTP (default: agent)
+--share DIR   the shared folder (default: as installed, else /mnt/shared)
+--name NAME   the agent's name (default: the short host name)
+--ollama URL  where Ollama answers (default: http://127.0.0.1:11434)
+--user USER   who the service runs as (default: gpu-courier, made if missing)
+--prefix DIR  programs go to DIR/bin (default: /usr/local)
+--init        the share lies on a local disk: make its folders there
+--no-start    change files, but neither start nor restart the service
+--dry-run     print what would be changed, and change nothing
+--yes         ask nothing: take over an old service, purge
+--uninstall   remove the service; settings and state stay
+--purge       with --uninstall: remove settings and state too
+--restore     with --uninstall: bring back the service that was taken over
+--version     print the version of what would be installed
+--help        print this help
+END
+}
+
+help() {
+  cat <<'END'
+Usage: sudo ./install.sh [options]
+
+Installs gpu-courier on this machine as a systemd service, or upgrades it.
+Run it again at any time: it changes only what is not yet as it should be.
+
+Options, also in the environment (--no-start is GPU_COURIER_NO_START=1):
+END
+  options | sed 's/^/  /'
+  cat <<'END'
+
+Examples:
+  sudo ./install.sh --share /mnt/shared --dry-run
+  sudo ./install.sh --share /mnt/shared --name gpu-1
+  sudo ./install.sh --role server --share /mnt/shared
+  sudo ./install.sh --uninstall --restore
+END
+}
+
+# Sets opt_share and its like. A flag wins over the environment; a switch is 1 or empty.
+read_options() {
+  for flag in $(options | cut -d' ' -f1); do
+    key=$(option_key "$flag")
+    eval "value=\${GPU_COURIER_$(echo "$key" | tr '[:lower:]' '[:upper:]')-}"
+    if ! takes_value "$flag"; then
+      case $value in '' | 0 | false | no | off) value= ;; *) value=1 ;; esac
+    fi
+    eval "opt_$key=\$value"
+  done
+  while [ $# -gt 0 ]; do
+    flag=${1%%=*}
+    options | cut -d' ' -f1 | grep -qxF -e "$flag" || die 64 "Unknown option: $1" "--help tells what there is"
+    key=$(option_key "$flag")
+    value=1
+    if takes_value "$flag"; then
+      case $1 in
+        *=*) value=${1#*=} ;;
+        *) [ $# -gt 1 ] || die 64 "$flag needs a value" "--help tells what there is"; shift; value=$1 ;;
+      esac
+      [ -n "$value" ] || die 64 "$flag needs a value" "--help tells what there is"
+    elif [ "$flag" != "$1" ]; then
+      die 64 "$flag takes no value" "--help tells what there is"
+    fi
+    eval "opt_$key=\$value"
+    shift
+  done
+}
+
+option_key() { echo "${1#--}" | tr - _; }
+
+takes_value() { options | grep -q -e "^$1 [A-Z]"; }
+
+check_options() {
+  case ${opt_role:=agent} in agent | server) ;; *) die 64 "Unknown role: $opt_role" "Give --role agent or --role server" ;; esac
+  if [ -z "$opt_uninstall" ] && [ -n "$opt_purge$opt_restore" ]; then
+    die 64 "--purge and --restore go with --uninstall" "Nothing was done"
+  fi
+  if [ "$opt_role" = server ] && [ -n "$opt_name$opt_ollama$opt_restore" ]; then
+    die 64 "--name, --ollama and --restore are for --role agent" "Leave them away"
+  fi
+  for value in "$opt_share" "$opt_prefix"; do
+    case $value in '' | /*) ;; *) die 64 "Not an absolute path: $value" "Begin it with a slash" ;; esac
+  done
+  for value in "$opt_share" "$opt_prefix" "$opt_name" "$opt_ollama" "$opt_user"; do
+    case $value in *[\"\'\\]* | *[[:cntrl:]]*) die 64 "Quotes, backslashes and control characters cannot be kept: $value" \
+      "Use another name" ;; esac
+  done
+  case $opt_prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot name this: $opt_prefix" \
+    "Use letters, digits, slashes, dots and dashes" ;; esac
+  case $opt_user in *[!A-Za-z0-9_.-]*) die 64 "This cannot be a user: $opt_user" "Use letters, digits and dashes" ;; esac
+}
+
+# ---- talking -----------------------------------------------------------------------------------------------------------
+
+say() { printf '%s\n' "$*"; }
+
+warn() { printf 'Warning: %s\n' "$*" >&2; }
+
+die() { # STATUS WHAT TODO: what was changed is undone on the way out
+  printf 'install.sh: %s\n  %s\n' "$2" "$3" >&2
+  exit "$1"
+}
+
+confirm() { # QUESTION
+  [ -z "$opt_yes$opt_dry_run" ] || return 0
+  [ -t 0 ] || die 64 "$1" "Nobody is there to answer: give --yes"
+  printf '%s [y/N] ' "$1"
+  read -r answer || answer=
+  case $answer in [yY]*) ;; *) die 1 "Left as it is" "Nothing was changed" ;; esac
+}
+
+# Runs what may hang on a share: its output, then its status. 124 when it does not end in time; it is then left behind, as
+# what waits for a share cannot always be killed.
+bounded() { # SECONDS COMMAND...
+  within=$(($1 * 20)) box=$(mktemp -d "$temp/XXXXXX")
+  shift
+  (
+    status=0
+    "$@" || status=$?
+    echo "$status" >"$box/part" && mv "$box/part" "$box/status"
+  ) >"$box/out" 2>&1 9<&- &
+  while [ ! -e "$box/status" ]; do
+    if [ "$within" -le 0 ]; then return 124; fi
+    within=$((within - 1))
+    sleep 0.05
+  done
+  cat "$box/out"
+  return "$(cat "$box/status")"
+}
+
+# ---- changing ----------------------------------------------------------------------------------------------------------
+
+# Runs what leaves its locks and half its work behind when Ctrl-C ends it: the tools that keep the accounts.
+whole() { (trap '' INT TERM HUP && "$@"); } # COMMAND...
+
+# The journal: how to undo each change, noted before it is made, the last one first to be undone.
+begin() {
+  [ -z "$opt_dry_run" ] || return 0
+  rm -rf "$undo"
+  (umask 077 && mkdir -p "$undo")
+  if [ -e "$keep/made" ]; then cp -p "$keep/made" "$undo/made"; fi
+  note "made"
+}
+
+change() { # UNDO TEXT COMMAND...
+  undoing=$1 text=$2
+  shift 2
+  changes=$((changes + 1))
+  say "  $text"
+  [ -z "$opt_dry_run" ] || return 0
+  note "$undoing"
+  "$@" >"$temp/why" 2>&1 || die 1 "Cannot $text: $(cat "$temp/why")" "Mend that and run it again"
+}
+
+note() { # UNDO: a verb of undo_one() and what it needs, separated by tabs
+  printf '%s\n' "$1" >>"$undo/journal"
+  sync "$undo/journal" 2>/dev/null || sync
+}
+
+commit() {
+  [ -z "$opt_dry_run" ] || return 0
+  rm -rf "$undo"
+  rmdir "$keep" "$KEEP" 2>/dev/null || true
+}
+
+# What is undone leaves the journal: what is left in it is still to be undone.
+undo_all() {
+  while [ -s "$undo/journal" ]; do
+    line=$(tail -n 1 "$undo/journal")
+    IFS=$TAB read -r verb one two <<END
+$line
+END
+    undo_one "$verb" "$one" "$two" || {
+      warn "Cannot undo: $verb $one $two"
+      return 1
+    }
+    sed -i '$d' "$undo/journal"
+  done
+  commit
+}
+
+undo_one() { # VERB WHAT MORE: also when the change was noted and never made
+  case $1 in
+    remove) rm -f "$2" "$2.new" ;;
+    restore) put_back "$2" "$3" ;;
+    rmdir) rmdir "$2" 2>/dev/null || true ;;
+    tree) rm -rf "$2" ;;
+    move) if [ -e "$2" ]; then rm -rf "$3" && mv "$2" "$3"; fi ;;
+    user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
+    group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
+    leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
+    folder) bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
+    share) bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
+    enable) systemctl --quiet enable "$2" ;;
+    disable) systemctl --quiet disable "$2" 2>/dev/null || true ;;
+    stop) bounded "$START_LIMIT_S" systemctl stop "$2" || true ;;
+    service) service_back "$2" "$3" ;;
+    made) if [ -e "$undo/made" ]; then put_back made "$keep/made"; else rm -f "$keep/made"; fi ;;
+    none) ;;
+    *) return 1 ;;
+  esac
+}
+
+put_back() { # BACKUP PATH
+  rm -f "$2.new"
+  if [ -e "$undo/$1" ] || [ -L "$undo/$1" ]; then cp -a "$undo/$1" "$2.new" && mv -f "$2.new" "$2"; fi
+}
+
+service_back() { # UNIT STATE
+  is_booted || return 0
+  systemctl daemon-reload
+  systemctl reset-failed "$1" 2>/dev/null || true
+  [ "$2" = active ] || return 0
+  bounded "$START_LIMIT_S" systemctl start "$1" || warn "$1 does not start again: systemctl status $1"
+}
+
+# ---- the changes there are ---------------------------------------------------------------------------------------------
+
+put_file() { # FILE TARGET MODE [SHA256]: replaced by a rename, and only when something differs
+  if [ -f "$2" ] && [ ! -L "$2" ] && cmp -s "$1" "$2" && [ "$(stat -c %a:%u "$2")" = "$3:0" ]; then return 0; fi
+  if [ "$2" != "$old_unit" ] && { [ -e "$2" ] || [ -L "$2" ]; }; then
+    back_up "$2"
+    change "restore$TAB$backup$TAB$2" "replace $2" swap_in "$@"
+  else
+    change "remove$TAB$2" "write $2" swap_in "$@"
+  fi
+  replaced=1
+}
+
+swap_in() { # FILE TARGET MODE [SHA256]
+  cp "$1" "$2.new" && chmod "$3" "$2.new" && chown 0:0 "$2.new" && sync "$2.new" || return 1
+  if [ -n "${4-}" ] && [ "$(sum_of "$2.new")" != "$4" ]; then
+    echo "the copy is not what SHA256SUMS says" >&2
+    return 1
+  fi
+  mv -f "$2.new" "$2"
+}
+
+drop_file() { # PATH: a folder too
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  back_up "$1"
+  change "restore$TAB$backup$TAB$1" "remove $1" rm -rf "$1"
+}
+
+back_up() { # PATH: sets backup
+  backups=$((backups + 1)) backup=$backups
+  [ -n "$opt_dry_run" ] || cp -a "$1" "$undo/$backup" 2>"$temp/why" ||
+    die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
+}
+
+make_folder() { # PATH MODE OWNER
+  [ ! -d "$1" ] || return 0
+  undoing='rmdir'
+  if [ "$1" = "$state" ]; then undoing=tree; fi
+  change "$undoing$TAB$1" "make the folder $1, of $3, mode $2" install -d -m "$2" -o "${3%:*}" -g "${3#*:}" "$1"
+}
+
+move() { # FROM TO
+  change "move$TAB$2$TAB$1" "move $1 to $2" mv "$1" "$2"
+}
+
+remember() { # LINE: what was made on this machine, for --purge
+  [ -z "$opt_dry_run" ] || return 0
+  grep -qxF -e "$1" "$keep/made" 2>/dev/null || printf '%s\n' "$1" >>"$keep/made"
+}
+
+remembered() { # WORD: the rest of its lines
+  sed -n "s/^$1 //p" "$keep/made" 2>/dev/null || true
+}
+
+# ---- what is there -----------------------------------------------------------------------------------------------------
+
+set_role() {
+  case $opt_role in
+    agent) unit=gpu-command-service.service program=gpu-agent settings=agent.env ;;
+    server) unit=gpu-courier-server.service program=gpu-server settings=server.env ;;
+  esac
+  keep=$KEEP/$opt_role undo=$KEEP/$opt_role/undo state=/var/lib/$program
+}
+
+find_release() {
+  here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
+  for release in "$here" "$here/dist"; do
+    if [ -f "$release/SHA256SUMS" ]; then return; fi
+  done
+  die 66 "There is nothing to install in $here: no SHA256SUMS" "In a checkout: npm run build. Else unpack the whole release"
+}
+
+verify() { # FILE: in the release folder
+  want=$(listed_sum "$1")
+  [ -n "$want" ] || die 65 "SHA256SUMS does not list $1" "Fetch the whole release again; nothing was changed"
+  have=$(sum_of "$release/$1")
+  [ "$want" = "$have" ] || die 65 "Wrong checksum: $release/$1 is $have, SHA256SUMS says $want" \
+    "Fetch the release again; nothing was changed"
+}
+
+listed_sum() { awk -v file="$1" '{ sub(/^\*/, "", $2) } $2 == file && NF == 2 { print $1; exit }' "$release/SHA256SUMS"; }
+
+sum_of() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# Sets variant to the first one that runs here: what is tried is verified first.
+choose_variant() {
+  tried=
+  for variant in $(variants) ''; do
+    if ! [ -f "$release/$program$variant" ] || ! [ -f "$release/gpuctl$variant" ]; then continue; fi
+    verify "$program$variant"
+    verify "gpuctl$variant"
+    if version=$(bounded 20 "$release/$program$variant" --version); then return; fi
+    tried="$tried $program$variant"
+  done
+  [ -n "$tried" ] || die 66 "There is no $program for $(uname -m) in $release" "Fetch the release of this machine, or build it"
+  die 1 "Cannot run$tried on this machine ($(uname -m)): $version" \
+    "Fetch the release of this machine; a folder that is mounted noexec does not do either"
+}
+
+variants() {
+  case $(uname -m) in
+    x86_64) kinds='x64-baseline'; if grep -qw avx2 /proc/cpuinfo; then kinds='x64 x64-baseline'; fi ;;
+    aarch64) kinds=arm64 ;;
+    *) kinds= ;;
+  esac
+  libc=
+  if (ldd --version 2>&1 || true) | grep -qi musl; then libc=-musl; fi
+  for kind in $kinds; do echo "-linux-$kind$libc"; done
+}
+
+is_booted() { [ -d /run/systemd/system ]; }
+
+is_ours() { [ -f "$1" ] && head -n 1 "$1" | grep -q "^$OUR_FIRST_WORDS"; }
+
+property() { systemctl show --property="$1" --value "$unit" 2>/dev/null || true; }
+
+is_enabled() { [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ]; }
+
+is_active() { [ "$(property ActiveState)" = active ]; }
+
+# Also one that is about to be started again, as the next failure of many is.
+is_wanted() { case $(property ActiveState) in '' | inactive | failed) return 1 ;; *) return 0 ;; esac; }
+
+find_installed() {
+  installed='' installed_prefix='' installed_user='' old_unit=''
+  if [ "$(readlink "$UNITS/$unit" 2>/dev/null)" = /dev/null ]; then
+    die 73 "$unit is masked" "sudo systemctl unmask $unit"
+  fi
+  if is_ours "$UNITS/$unit"; then
+    installed=1
+    installed_prefix=$(sed -n "s|^ExecStart=\(.*\)/bin/$program\$|\1|p" "$UNITS/$unit")
+    installed_user=$(sed -n 's/^User=//p' "$UNITS/$unit")
+    return
+  fi
+  for folder in "$UNITS" /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+    if [ -f "$folder/$unit" ]; then old_unit=$folder/$unit; return; fi
+  done
+}
+
+setting() { # KEY: its value in the settings, without quotes
+  sed -n "s/^[[:space:]]*GPU_COURIER_$1=//p" "$CONFIG/$settings" 2>/dev/null | tail -n 1 |
+    sed "s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
+}
+
+other_role_is_installed() {
+  for other in gpu-command-service.service gpu-courier-server.service; do
+    if [ "$other" != "$unit" ] && is_ours "$UNITS/$other"; then return 0; fi
+  done
+  return 1
+}
+
+# ---- what is wanted ----------------------------------------------------------------------------------------------------
+
+decide() {
+  prefix=${opt_prefix:-${installed_prefix:-/usr/local}}
+  prefix=${prefix%/}
+  if [ -n "$installed_prefix" ] && [ "$prefix" != "$installed_prefix" ]; then
+    die 73 "$program is installed in $installed_prefix/bin" "Leave --prefix away, or --uninstall first"
+  fi
+  user=${opt_user:-${installed_user:-$OUR_USER}}
+  for key in SHARE NAME OLLAMA; do
+    eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
+    found=$(setting "$key")
+    if [ -n "$given" ] && [ -n "$found" ] && [ "$given" != "$found" ]; then
+      die 73 "$CONFIG/$settings says GPU_COURIER_$key=$found, and it is kept" \
+        "Change it there and restart $unit, or leave --$(echo "$key" | tr '[:upper:]' '[:lower:]') away"
+    fi
+  done
+  share=${opt_share:-$(setting SHARE)}
+  if [ -z "$share" ] && [ -n "$old_unit" ]; then share=$(share_of_old_service); fi
+  share=${share:-/mnt/shared}
+  name=$(agent_name)
+  case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "This cannot be an agent's name: $name" \
+    "Give one with --name: lower case letters, digits and dashes inside, not gpu" ;; esac
+}
+
+agent_name() {
+  found=${opt_name:-$(setting NAME)}
+  echo "${found:-$(uname -n | cut -d. -f1 | tr '[:upper:]' '[:lower:]')}"
+}
+
+# What the unit of the old service names, and the script that it runs, and of it what holds a gpu_commands.
+share_of_old_service() {
+  folder=$(sed -n 's/^WorkingDirectory=-\{0,1\}//p' "$old_unit" | tail -n 1)
+  {
+    cat "$old_unit"
+    for word in $(sed -n 's/^ExecStart=[-@:+!]*//p' "$old_unit" | tr -d "\"'"); do
+      for file in "$word" "$folder/$word"; do
+        case $file in *.py | *.sh) [ ! -f "$file" ] || cat "$file" ;; esac
+      done
+    done
+    sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit" | while read -r file; do [ ! -f "$file" ] || cat "$file"; done
+  } | grep -o '/[A-Za-z0-9._/-]*' | sed 's|/gpu_commands.*||; s|/gpu_status.*||; s|/*$||' | sort -u >"$temp/paths"
+  found=
+  while read -r path; do
+    if [ -z "$path" ] || ! bounded "$SHARE_LIMIT_S" test -d "$path/gpu_commands" >/dev/null; then continue; fi
+    [ -z "$found" ] || die 73 "The old service names two shares: $found and $path" "Say which one with --share"
+    found=$path
+  done <"$temp/paths"
+  echo "$found"
+}
+
+# ---- the share ---------------------------------------------------------------------------------------------------------
+
+# Sets kind, and root, commands and status: "mode uid gid group" of the three folders, empty when missing.
+look_at_share() {
+  status=0
+  found=$(bounded "$SHARE_LIMIT_S" list_share) || status=$?
+  if [ "$status" = 124 ]; then
+    share_trouble "$share does not answer within $SHARE_LIMIT_S s" "Its file server is away, or the network"
+    return
+  fi
+  kind=$(kind_of "$(echo "$found" | sed -n 's/^path //p')")
+  root=$(echo "$found" | sed -n 's/^root //p')
+  commands=$(echo "$found" | sed -n 's/^commands //p')
+  status_folder=$(echo "$found" | sed -n 's/^status //p')
+  is_known=$(echo "$found" | sed -n 's/^known//p')
+  if [ -z "$root" ]; then
+    share_trouble "$share is no folder: not mounted?" "Mount it, or correct --share"
+  elif [ -z "$commands" ] && is_local && [ -z "$opt_init" ]; then
+    share_trouble "$share holds no gpu_commands and lies on a local disk ($kind): not mounted?" \
+      "Mount it; if it is meant to lie on this disk, give --init"
+  fi
+}
+
+list_share() {
+  echo "path $(readlink -f -- "$share")"
+  list_folder root "$share"
+  list_folder commands "$share/gpu_commands"
+  list_folder status "$share/gpu_status"
+  if [ -e "$share/gpu_status/${name}_status.json" ]; then echo known; fi
+}
+
+list_folder() { if [ -d "$2" ]; then stat -c "$1 %a %u %g %G" -- "$2"; fi; }
+
+# Without a start the share may be away: the agent waits for it.
+share_trouble() { # WHAT TODO
+  [ -n "$opt_no_start" ] || die 69 "$1" "$2
+  Nothing was changed. --no-start installs without a share, and leaves it to the agent to wait for it"
+  warn "$1
+  $2"
+  share_is_away=1
+}
+
+kind_of() { # PATH: the type of what is mounted there, from /proc, which does not hang
+  awk -v path="$1" '
+    { point = $5; gsub(/\\040/, " ", point); for (i = 7; $i != "-"; i++); }
+    point == "/" || path == point || index(path, point "/") == 1 { if (length(point) >= best) { best = length(point); type = $(i + 1) } }
+    END { print type }' /proc/self/mountinfo
+}
+
+is_local() {
+  case $kind in ext[234] | tmpfs | zfs | xfs | overlay | btrfs | bcachefs | f2fs) return 0 ;; *) return 1 ;; esac
+}
+
+# Sets joins, the groups that the user has to be in, new_group and new_gid, the one of them that this machine does not know,
+# and making, who makes the folders: user or root.
+check_access() {
+  joins='' new_group='' new_gid='' making=user
+  for folder in gpu_commands gpu_status; do
+    if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
+    if [ -n "$found" ]; then
+      check_folder "$found" "$share/$folder"
+    elif ! let_in "$root"; then
+      making=root
+    fi
+  done
+}
+
+check_folder() { # "MODE UID GID GROUP" PATH
+  if let_in "$1"; then return; fi
+  both="$share/gpu_commands $share/gpu_status" what="$user may not write in $2: owner and group $uid:$gid, mode $mode"
+  # The share's own group, when it has one that may write there.
+  into=$user
+  if let_in "$root" && [ "$gid" != 0 ]; then into=$gid; fi
+  share_trouble "$what" "Let it in:
+    sudo groupadd -rf $user
+    sudo chgrp -R $into $both
+    sudo chmod -R g+rwX $both
+    sudo chmod g+s $both
+  or let the service run as root, as old ones do: --user root"
+}
+
+# Whether the user may write there, once it is in the groups that this adds to joins.
+let_in() { # "MODE UID GID GROUP"
+  mode=${1%% *} rest=${1#* }
+  uid=${rest%% *} rest=${rest#* }
+  gid=${rest%% *} group=${rest#* }
+  if [ "$user" = root ]; then return 0; fi
+  case $mode in *7) return 0 ;; esac
+  case $mode in *7??) if [ "$(id -u "$user" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
+  case $mode in *7?) ;; *) return 1 ;; esac
+  if id -G "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$gid"; then return 0; fi
+  # Of others' users the groups are theirs to decide, and root's group is more than a share.
+  if [ "$gid" = 0 ] || [ "$user" != "$OUR_USER" ]; then return 1; fi
+  if [ "$group" = UNKNOWN ]; then
+    group=$user
+    if getent group "$group" >/dev/null; then group=$user-share; fi
+    new_group=$group new_gid=$gid
+  fi
+  case " $joins " in *" $group "*) ;; *) joins="$joins $group" ;; esac
+}
+
+make_share_folders() {
+  [ -z "$share_is_away" ] || return 0
+  for folder in gpu_commands gpu_status; do
+    if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
+    [ -z "$found" ] || continue
+    change "folder$TAB$share/$folder" "make the folder $share/$folder" bounded "$SHARE_LIMIT_S" make_share_folder "$share/$folder"
+    remember "share $share/$folder"
+  done
+}
+
+# As the agent makes folders: with the group and the read and write bits of what they lie in.
+make_share_folder() { # PATH
+  if [ "$making" = root ]; then
+    mkdir "$1" && chgrp "$(id -g "$user")" "$1" && chmod 2775 "$1"
+    return
+  fi
+  mode=$(printf '%04d' "$(stat -c %a "$share")")
+  gid=$(stat -c %g "$share")
+  bits=2$(echo "${mode#?}" | sed 's/[2367]/7/g; s/[45]/5/g; s/[01]/0/g')
+  # A group that the user is not in it cannot give; then everybody may write anyway.
+  # shellcheck disable=SC2016 # its own arguments
+  as_user sh -c 'mkdir "$1" && { chgrp "$2" "$1" 2>/dev/null || true; } && chmod "$3" "$1"' sh "$1" "$gid" "$bits"
+}
+
+as_user() { setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"; }
+
+leave_share() { # SHARE NAME: removes what the agent has there, and when it was the last what is there for all
+  rm -rf "$1/gpu_commands/$2"
+  rm -f "$1/gpu_status/$2_status.json"
+  for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || return 0; done
+  rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true
+}
+
+drop_empty() { # FOLDER: on the share, when nobody has anything in it
+  if [ -d "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi
+}
+
+# ---- installing --------------------------------------------------------------------------------------------------------
+
+install_service() {
+  find_release
+  choose_variant
+  for file in systemd/$unit systemd/$settings; do verify "$file"; done
+  find_installed
+  decide
+  changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
+  look_at_share
+  [ -n "$share_is_away" ] || check_access
+  announce
+  [ -z "$old_unit" ] || confirm "Stop the old $unit and take its place?"
+  begin
+  note_service
+  install_user
+  install_files
+  install_unit
+  make_share_folders
+  start_service
+  commit
+  conclude
+}
+
+announce() {
+  built=${variant#-}
+  built=${built:-built here}
+  what="$program $version ($built)"
+  if [ "$opt_role" = agent ]; then what="$what as $name"; fi
+  say "$what on $share${kind:+ ($kind)}, its checksums verified"
+  [ -z "$opt_dry_run" ] || say "Would change:"
+}
+
+# Undone at the very end: files are back, then the service is what it was.
+note_service() {
+  before=inactive
+  if is_booted && is_wanted; then before=active; fi
+  [ -n "$opt_dry_run" ] || note "service$TAB$unit$TAB$before"
+}
+
+install_user() {
+  if [ -n "$new_group" ]; then
+    change "group$TAB$new_group" "make the group $new_group with the number $new_gid, as the share has it" \
+      whole groupadd --system --gid "$new_gid" "$new_group"
+    remember "group $new_group"
+  fi
+  if ! id "$user" >/dev/null 2>&1; then
+    change "user$TAB$user" "make the system user $user, without login" add_user
+    remember "user $user"
+  fi
+  # Where Ollama keeps its models may be closed to others: see "Disk" in docs/operations.md.
+  if [ "$opt_role" = agent ] && [ "$user" = "$OUR_USER" ] && getent group ollama >/dev/null; then joins="$joins ollama"; fi
+  for group in $joins; do
+    if [ "$group" = "$user" ]; then continue; fi
+    if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qxF -e "$group"; then continue; fi
+    change "leave$TAB$user$TAB$group" "add $user to the group $group" whole usermod -aG "$group" "$user"
+    remember "member $user $group"
+    replaced=1
+  done
+}
+
+add_user() {
+  set -- --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin
+  if getent group "$user" >/dev/null; then set -- "$@" --gid "$user"; else set -- "$@" --user-group; fi
+  whole useradd "$@" "$user"
+}
+
+install_files() {
+  make_program_folder "$prefix/bin"
+  put_file "$release/$program$variant" "$prefix/bin/$program" 755 "$(listed_sum "$program$variant")"
+  restart=$replaced
+  put_file "$release/gpuctl$variant" "$prefix/bin/gpuctl" 755 "$(listed_sum "gpuctl$variant")"
+  replaced=$restart
+  make_folder "$CONFIG" 0755 root:root
+  write_settings
+  make_folder "$state" 0750 "$user:$(id -gn "$user" 2>/dev/null || echo "$user")"
+}
+
+make_program_folder() { # PATH: and what it lies in, each to go away again
+  [ ! -d "$1" ] || return 0
+  make_program_folder "$(dirname "$1")"
+  make_folder "$1" 0755 root:root
+  remember "folder $1"
+}
+
+# What is there stays, in its order. What was given is set; keys that are new are added as comments.
+write_settings() {
+  set -- "$CONFIG/$settings"
+  if [ -f "$1" ]; then cp "$1" "$temp/settings"; else cp "$release/systemd/$settings" "$temp/settings"; fi
+  add_new_settings "$temp/settings"
+  for key in SHARE NAME OLLAMA; do
+    eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
+    if [ "$key" = SHARE ]; then given=$share; fi
+    if [ -n "$given" ] && [ -z "$(setting "$key")" ]; then
+      set_setting "$temp/settings" "$key" "$given"
+      restart=1
+    fi
+  done
+  put_file "$temp/settings" "$1" 644
+  replaced=$restart
+}
+
+add_new_settings() { # FILE: gets the paragraphs of the release's settings whose key it does not name
+  known=$(sed -n 's/^[# ]*\(GPU_COURIER_[A-Z_]*\)=.*/\1/p' "$1" | tr '\n' ' ')
+  awk -v known="$known" -v version="$version" '
+    BEGIN { RS = ""; FS = "\n" }
+    match($NF, /GPU_COURIER_[A-Z_]*/) && !index(" " known, " " substr($NF, RSTART, RLENGTH) " ") {
+      if (!added++) printf "\n# New in %s:\n", version
+      print "\n" $0
+    }' "$release/systemd/$settings" >"$1.more"
+  cat "$1.more" >>"$1"
+}
+
+set_setting() { # FILE KEY VALUE: in place of the commented line
+  awk -v key="GPU_COURIER_$2" -v value="$3" '
+    !done && index($0, "#" key "=") == 1 { print key "=" value; done = 1; next }
+    { print }
+    END { if (!done) print key "=" value }' "$1" >"$1.set"
+  mv "$1.set" "$1"
+}
+
+install_unit() {
+  sed "s|@BIN@|$prefix/bin|g; s|@USER@|$user|g" "$release/systemd/$unit" >"$temp/unit"
+  if [ -n "$old_unit" ]; then take_over; fi
+  if [ -n "$installed" ] && ! cmp -s "$temp/unit" "$UNITS/$unit" && [ "$(remembered unit)" != "$(sum_of "$UNITS/$unit")" ]; then
+    put_file "$UNITS/$unit" "$CONFIG/$unit.edited" 644
+    say "  ($unit had been edited: make the same changes with systemctl edit $unit)"
+  fi
+  changes_before=$changes
+  put_file "$temp/unit" "$UNITS/$unit" 644
+  if [ "$changes" -gt "$changes_before" ]; then unit_changed=1; fi
+  remember_unit
+  reload
+  # Who disabled it later meant it.
+  if [ -z "$installed" ] && ! is_enabled; then
+    change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet enable "$unit"
+  fi
+}
+
+# For files that were changed here, or by hand and not yet taken up.
+reload() {
+  is_booted || return 0
+  if [ -n "$unit_changed" ] || [ "$(property NeedDaemonReload)" = yes ]; then
+    change none "reload systemd" systemctl daemon-reload
+  fi
+}
+
+remember_unit() {
+  if [ -n "$opt_dry_run" ] || [ "$(remembered unit)" = "$(sum_of "$temp/unit")" ]; then return; fi
+  if [ -f "$keep/made" ]; then sed -i '/^unit /d' "$keep/made"; fi
+  remember "unit $(sum_of "$temp/unit")"
+}
+
+take_over() {
+  if [ "$before" = active ]; then
+    change none "stop the old $unit" systemctl stop "$unit"
+  fi
+  # Of a service that was taken over before and never brought back.
+  drop_file "$keep/old"
+  make_folder "$keep/old" 0700 root:root
+  if [ -z "$opt_dry_run" ]; then
+    note "remove$TAB$keep/old/was"
+    if is_enabled; then enabled=enabled; else enabled=disabled; fi
+    echo "$before $enabled" >"$keep/old/was"
+  fi
+  if [ "$old_unit" = "$UNITS/$unit" ]; then move "$old_unit" "$keep/old/$unit"; fi
+  if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$keep/old/$unit.d"; fi
+}
+
+# ---- starting ----------------------------------------------------------------------------------------------------------
+
+start_service() {
+  if ! is_booted; then
+    say "systemd does not run here: $unit starts at the next boot"
+    return
+  fi
+  if [ -n "$opt_no_start" ]; then return; fi
+  if is_active && [ -z "$replaced" ] && ! runs_older; then return; fi
+  if is_active && [ -z "$old_unit" ]; then verb=restart; else verb=start; fi
+  change "stop$TAB$unit" "$verb $unit" true
+  [ -z "$opt_dry_run" ] || return 0
+  # What it will have on the share goes with it when this fails, unless somebody of that name was there before.
+  if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name"; note "stop$TAB$unit"; fi
+  status=0
+  bounded "$START_LIMIT_S" systemctl restart "$unit" >"$temp/start" || status=$?
+  if was_stopped; then return; fi
+  [ "$status" != 124 ] || die_unwell "it did not get ready within $START_LIMIT_S s"
+  [ "$status" = 0 ] || die_unwell "it does not start: $(cat "$temp/start")"
+  if [ "$opt_role" = agent ]; then wait_until_ready; fi
+}
+
+runs_older() {
+  pid=$(property MainPID)
+  case $(readlink "/proc/$pid/exe" 2>/dev/null) in *' (deleted)') return 0 ;; *) return 1 ;; esac
+}
+
+# Somebody told it to stop meanwhile: that is no failure of what was installed.
+was_stopped() {
+  [ "$(property ActiveState)" = inactive ] && [ "$(property Result)" = success ] || return 1
+  # Without a job under way it is empty, of some versions 0.
+  case $(property Job) in '' | 0) ;; *) return 1 ;; esac
+  say "$unit was stopped by somebody meanwhile, and stays so: sudo systemctl start $unit"
+}
+
+# Ready is: its state on the share is fresh and of this version, and a ping is answered.
+wait_until_ready() {
+  deadline=$(($(date +%s) + READY_LIMIT_S)) why="its state did not show on $share"
+  while [ "$(date +%s)" -lt "$deadline" ]; do
+    if was_stopped; then return; fi
+    if [ "$(property ActiveState)" = failed ]; then die_unwell "it ended with exit status $(property ExecMainStatus)"; fi
+    if [ "$(property NRestarts)" -ge 3 ]; then die_unwell "it ends again and again"; fi
+    if is_ready; then
+      look_at_ollama
+      return
+    fi
+    sleep 0.2
+  done
+  die_unwell "it was not ready within $READY_LIMIT_S s: $why"
+}
+
+is_ready() {
+  pid=$(property MainPID)
+  name=$(running NAME "$name") share=$(running SHARE "$share")
+  read_row || return 1
+  case $row in
+    *'"status":"online"'*"\"agent_version\":\"$version\""*) ;;
+    *'"status":"online"'*) why="its state says $(echo "$row" | grep -o '"agent_version":[^,]*')"; return 1 ;;
+    *) return 1 ;;
+  esac
+  why=$(ask_share ping --agent "$name" --timeout 5) || return 1
+}
+
+# Sets row, what gpuctl says of this agent, and ollama, what it says of its Ollama.
+read_row() {
+  rows=$(ask_share agents --json | tr '{' '\n' | grep -F -A 1 "\"agent\":\"$name\",") || return 1
+  row=$(echo "$rows" | sed -n 1p) ollama=$(echo "$rows" | sed -n 2p)
+}
+
+look_at_ollama() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    case $ollama in *'"reachable":true'* | *'"error":"'*) break ;; esac
+    sleep 0.5
+    read_row || true
+  done
+  case $ollama in
+    *'"reachable":true'*) ollama="Ollama $(echo "$ollama" | sed 's/.*"version":"\([^"]*\)".*/\1/')" ;;
+    *) ollama='Ollama does not answer' ;;
+  esac
+  [ "$ollama" != 'Ollama does not answer' ] ||
+    warn "Ollama does not answer. The agent waits for it: systemctl status ollama, or GPU_COURIER_OLLAMA in $CONFIG/$settings"
+  case $row in *'"reason":"degraded"'*) warn "$name is degraded: gpuctl agents tells why" ;; esac
+}
+
+ask_share() { # COMMAND...: with gpuctl, as the service's user
+  bounded 15 as_user env -i "$prefix/bin/gpuctl" "$@" --share "$share" 2>&1
+}
+
+running() { # KEY DEFAULT: what the running service has in its environment, drop-ins included
+  value=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n "s/^GPU_COURIER_$1=//p") || value=
+  echo "${value:-$2}"
+}
+
+die_unwell() { # WHY
+  printf 'The end of its journal:\n' >&2
+  journalctl --unit "$unit" --lines 8 --no-pager --output cat >&2 2>/dev/null || true
+  die 1 "$program $version is not well: $1" "See above; journalctl -u $unit has the rest"
+}
+
+conclude() {
+  if [ -n "$opt_dry_run" ]; then
+    [ "$changes" -gt 0 ] || say "  nothing: all is as it should be"
+  elif [ "$changes" = 0 ]; then
+    say "Nothing new: $program $version is installed as it should be, and nothing was restarted"
+  elif ! is_booted || ! is_active; then
+    say "Done. $unit does not run now: sudo systemctl start $unit"
+  elif runs_older; then
+    say "Done. $unit still runs what was installed before: sudo systemctl restart $unit"
+  else
+    say "Done: $unit runs${ollama:+, $ollama}"
+    say_what_next
+  fi
+}
+
+say_what_next() {
+  say "  settings   $CONFIG/$settings, then systemctl restart $unit"
+  say "  log        journalctl -fu $unit"
+  if [ "$opt_role" = agent ]; then
+    say "  agents     gpuctl agents --share $share"
+    say "  trouble?   gpuctl doctor --share $share"
+    [ -z "$old_unit" ] || say "  back       sudo $0 --uninstall --restore"
+  else
+    say "Every request needs a token, and it listens on this machine alone while there is none. To make one:"
+    say "  sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
+  fi
+}
+
+# ---- removing ----------------------------------------------------------------------------------------------------------
+
+uninstall() {
+  find_installed
+  prefix=${installed_prefix:-${opt_prefix:-/usr/local}} name='' version='' changes=0 backups=0 unit_changed=''
+  if [ -n "$opt_restore" ] && [ ! -d "$keep/old" ]; then
+    die 66 "No old service was taken over here" "Leave --restore away"
+  fi
+  [ -z "$opt_purge" ] || confirm "Remove settings and state for good?"
+  [ -z "$opt_dry_run" ] || say "Would change:"
+  begin
+  if [ -n "$installed" ]; then remove_service; fi
+  if [ -n "$opt_restore" ]; then bring_back; fi
+  if [ -n "$opt_restore" ] && [ -z "$opt_dry_run" ]; then rm -rf "$keep/old"; fi
+  commit
+  if [ -n "$installed" ]; then drop_prefix; fi
+  if [ -n "$opt_purge" ]; then purge; fi
+  if [ "$changes" = 0 ]; then
+    say "Nothing of $program is installed here"
+  elif [ -z "$opt_dry_run$opt_purge" ]; then
+    say "Done. What stays: $CONFIG/$settings and $state, until --uninstall --purge"
+    [ ! -d "$keep/old" ] || say "  and the old $unit, kept in $keep/old: --uninstall --restore brings it back"
+  fi
+}
+
+remove_service() {
+  note_service
+  if [ "$before" = active ]; then change none "stop $unit" systemctl stop "$unit"; fi
+  if is_enabled; then
+    change "enable$TAB$unit" "disable $unit" systemctl --quiet disable "$unit"
+  fi
+  drop_file "$UNITS/$unit"
+  drop_file "$prefix/bin/$program"
+  other_role_is_installed || drop_file "$prefix/bin/gpuctl"
+  unit_changed=1
+  reload
+  if is_booted && [ -z "$opt_dry_run" ]; then systemctl reset-failed "$unit" 2>/dev/null || true; fi
+}
+
+# The folders that were made for the programs, unless something else lies there by now.
+drop_prefix() {
+  for folder in $(remembered folder | sort -r); do
+    if [ -n "$opt_dry_run" ] || [ -z "$(ls -A "$folder" 2>/dev/null || echo gone)" ]; then for_good "remove $folder when it is empty" rmdir "$folder"; fi
+  done
+}
+
+bring_back() {
+  read -r was enabled <"$keep/old/was"
+  if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$CONFIG/$unit.d"; fi
+  if [ -e "$keep/old/$unit" ]; then move "$keep/old/$unit" "$UNITS/$unit"; fi
+  if [ -d "$keep/old/$unit.d" ]; then move "$keep/old/$unit.d" "$UNITS/$unit.d"; fi
+  unit_changed=1
+  reload
+  if [ "$enabled" = enabled ]; then change "disable$TAB$unit" "enable the old $unit" systemctl --quiet enable "$unit"; fi
+  if [ "$was" = active ] && is_booted && [ -z "$opt_no_start" ]; then
+    change "stop$TAB$unit" "start the old $unit" systemctl start "$unit"
+  fi
+}
+
+# Not to be undone: so it comes when all else is done.
+purge() {
+  share=$(setting SHARE)
+  name=$(agent_name)
+  if [ "$opt_role" = agent ] && [ -n "$share" ] && [ -f "$state/instance" ]; then
+    for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share_if_mine "$share" "$name"
+    remembered share >"$temp/shares"
+    while read -r path; do
+      for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
+    done <"$temp/shares"
+  fi
+  set -- "$state" "$CONFIG/$settings" "$CONFIG/$unit.edited" "$CONFIG/$unit.d"
+  # Beside a unit that is not ours, and ours is gone by now, the drop-ins are not ours either.
+  if [ ! -e "$UNITS/$unit" ]; then set -- "$@" "$UNITS/$unit.d"; fi
+  for path in "$@"; do
+    [ ! -e "$path" ] || for_good "remove $path" rm -rf "$path"
+  done
+  [ ! -d "$CONFIG" ] || [ -n "$opt_dry_run" ] || rmdir "$CONFIG" 2>/dev/null || true
+  if other_role_is_installed; then
+    if [ -f "$keep/made" ] && [ -z "$opt_dry_run" ]; then hand_over; fi
+  else
+    remembered member | while read -r who group; do
+      for_good "take $who out of the group $group" whole gpasswd -d "$who" "$group"
+    done
+    for who in $(remembered user); do for_good "remove the user $who" whole userdel "$who"; done
+    for group in $(remembered group); do
+      if getent group "$group" >/dev/null || [ -n "$opt_dry_run" ]; then for_good "remove the group $group" whole groupdel "$group"; fi
+    done
+  fi
+  [ ! -d "$keep" ] || for_good "remove $keep" rm -rf "$keep"
+  [ ! -d "$KEEP" ] || [ -n "$opt_dry_run" ] || rmdir "$KEEP" 2>/dev/null || true
+}
+
+# What both roles use is the other's to remove now.
+hand_over() {
+  for other in "$KEEP"/agent/made "$KEEP"/server/made; do
+    if [ "$other" = "$keep/made" ] || ! [ -f "$other" ]; then continue; fi
+    sed -n '/^user /p; /^member /p; /^group /p' "$keep/made" >>"$other"
+  done
+}
+
+for_good() { # TEXT COMMAND...
+  text=$1
+  shift
+  changes=$((changes + 1))
+  say "  $text"
+  [ -n "$opt_dry_run" ] || "$@" >/dev/null 2>"$temp/why" || warn "Cannot $text: $(cat "$temp/why")"
+}
+
+leave_share_if_mine() { # SHARE NAME
+  if [ ! -e "$1/gpu_status/$2_status.json" ] || grep -qF "$(cat "$state/instance")" "$1/gpu_status/$2_status.json"; then
+    leave_share "$1" "$2"
+  fi
+}
+
+# ---- the way through ---------------------------------------------------------------------------------------------------
+
+on_exit() { # STATUS
+  set +e
+  trap '' INT TERM HUP PIPE
+  trap - EXIT
+  if [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -e "$undo/journal" ]; then
+    printf 'Undoing what was changed ...\n' >&2
+    if undo_all; then
+      printf 'The machine is as it was.\n' >&2
+      if is_booted && is_active; then printf '%s runs as before.\n' "$unit" >&2; fi
+    else
+      printf 'What is left to undo is kept in %s: run install.sh again.\n' "$undo" >&2
+    fi
+  fi
+  rm -rf "$temp"
+  exit "$1"
+}
+
+require_machine() {
+  if [ -z "$opt_dry_run" ] && [ "$(id -u)" != 0 ]; then die 77 "Only root may do this" "sudo $invoked"; fi
+  if ! command -v systemctl >/dev/null; then
+    die 69 "There is no systemd here" "Start $program by hand or by what this machine has: docs/operations.md, Start by hand"
+  fi
+  if ! is_booted && [ -z "$opt_no_start$opt_dry_run$opt_uninstall" ]; then
+    die 69 "systemd does not run here" "In an image that boots later: --no-start"
+  fi
+  exec 9<"$UNITS"
+  # One that was killed may have left a command that still runs.
+  flock -w 5 9 || die 73 "Another install.sh is at work" "Wait for it, then run this again"
+  is_mine=1
+}
+
+main() {
+  opt_dry_run='' is_mine='' undo='' invoked="$0 $*"
+  temp=$(mktemp -d)
+  trap 'on_exit $?' EXIT
+  trap 'exit 130' INT TERM HUP PIPE
+  read_options "$@"
+  if [ -n "$opt_help" ]; then help; return; fi
+  check_options
+  set_role
+  if [ -n "$opt_version" ]; then find_release; choose_variant; say "$version"; return; fi
+  require_machine
+  if [ -z "$opt_dry_run" ] && [ -e "$undo/journal" ]; then
+    say "An earlier run was cut off: undoing what it had changed"
+    undo_all || die 1 "Cannot undo it" "See above; what is left to undo is kept in $undo"
+  fi
+  if [ -n "$opt_uninstall" ]; then uninstall; else install_service; fi
+}
+
+main "$@"

@@ -1,0 +1,181 @@
+// What may go wrong on a box around the installed agent: share, Ollama, disk, the machine, the agent itself.
+import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { agentState, manualTest, slowPull } from "./agent.ts";
+import { type Box, onBox } from "./box.ts";
+import { AGENT_UNIT, installed, settings } from "./installation.ts";
+import { timed } from "./timed.ts";
+
+/** What `systemctl restart` may take. */
+const RESTART_MS = 15_000;
+/** Less patience than the unit's, for the tests' sake; over twice what a round takes. */
+const WATCHDOG_S = 12;
+
+/** Settles that the share is not mounted at boot, and boots. */
+async function bootWithoutShare(box: Box): Promise<void> {
+  await box.run("sed -i 's/_netdev/_netdev,noauto/' /etc/fstab");
+  await box.reboot("orderly");
+}
+
+async function shortenWatchdog(box: Box): Promise<void> {
+  const folder = `/etc/systemd/system/${AGENT_UNIT}.service.d`;
+  await box.run(`mkdir ${folder} && printf '[Service]\\nWatchdogSec=${WATCHDOG_S}\\n' >${folder}/watchdog.conf`);
+  await box.run(`systemctl daemon-reload && systemctl restart ${AGENT_UNIT}`);
+}
+
+async function restartMs(box: Box): Promise<number> {
+  const { durationMs } = await timed(async () => await box.run(`systemctl restart ${AGENT_UNIT}`));
+  return durationMs;
+}
+
+test(
+  "a share that is mounted 20 s after boot is served then; until then restart returns and nothing is written",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await bootWithoutShare(box);
+    const { StatusText, ActiveState } = await box.properties(AGENT_UNIT, "ActiveState", "StatusText");
+    expect([ActiveState, StatusText]).toEqual(["active", expect.stringContaining("not mounted?")]);
+    const tookMs = await restartMs(box);
+    tell(`restart without a share: ${Math.round(tookMs)} ms`);
+    expect(tookMs).toBeLessThan(RESTART_MS);
+    await box.run("sleep 20");
+    expect(await box.run("ls -A /mnt/shared")).toBe("");
+    await box.run("mount /mnt/shared");
+    const { result, durationMs } = await timed(async () => await manualTest(box));
+    tell(`answered ${Math.round(durationMs)} ms after the share was mounted`);
+    expect(result).toEqual(["all-minilm:latest"]);
+    expect(await box.properties(AGENT_UNIT, "StatusText")).toEqual({
+      StatusText: expect.stringContaining("on fuse at"),
+    });
+  }),
+  120_000,
+);
+
+test(
+  "without Ollama the box says so, and serves it once it is there",
+  onBox(async (box) => {
+    await box.run("systemctl disable --now ollama");
+    expect(await installed(box, "old")).toMatch(/Ollama/);
+    await box.reboot("orderly");
+    const line = await box.until(`systemctl show --property=StatusText --value ${AGENT_UNIT} | grep "not reachable"`);
+    tell(`status line: ${line}`);
+    expect(JSON.parse(await box.run("gpuctl agents --json")).agents).toMatchObject([
+      { status: "online", reason: "ollama_down" },
+    ]);
+    await box.run("systemctl start ollama");
+    await box.until("gpuctl list | grep all-minilm");
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+  }),
+  120_000,
+);
+
+test(
+  "an agent that is killed is started again",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await box.run(`systemctl kill --signal=KILL ${AGENT_UNIT}`);
+    const { durationMs } = await timed(async () => await manualTest(box));
+    tell(`answered ${Math.round(durationMs)} ms after kill -9`);
+    expect(await box.properties(AGENT_UNIT, "NRestarts", "ActiveState")).toEqual({
+      NRestarts: "1",
+      ActiveState: "active",
+    });
+  }),
+  60_000,
+);
+
+test(
+  "an agent that does nothing any more is ended by the watchdog and started again",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await shortenWatchdog(box);
+    const { MainPID } = await box.properties(AGENT_UNIT, "MainPID");
+    await box.run(`kill -STOP ${MainPID}`);
+    const { durationMs } = await timed(
+      async () => await box.until(`[ $(systemctl show --property=NRestarts --value ${AGENT_UNIT}) = 1 ]`),
+    );
+    tell(`noticed and started again after ${(durationMs / 1000).toFixed(1)} s, WatchdogSec=${WATCHDOG_S}`);
+    expect(await box.run(`journalctl --unit=${AGENT_UNIT}`)).toContain("Watchdog timeout");
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+  }),
+  90_000,
+);
+
+test(
+  "while the share hangs the watchdog lets the agent wait, and restart returns",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await shortenWatchdog(box);
+    const before = await box.properties(AGENT_UNIT, "MainPID", "NRestarts");
+    await box.run("kill -STOP $(pidof bindfs)");
+    const line = await box.until(`systemctl show --property=StatusText --value ${AGENT_UNIT} | grep waiting`);
+    tell(`status line: ${line}`);
+    const hungAtMs = performance.now();
+    await box.run(`sleep ${2.5 * WATCHDOG_S}`);
+    expect(await box.properties(AGENT_UNIT, "MainPID", "NRestarts")).toEqual(before);
+    const tookMs = await restartMs(box);
+    tell(`after ${Math.round((performance.now() - hungAtMs) / 1000)} s of it restart took ${Math.round(tookMs)} ms`);
+    expect(tookMs).toBeLessThan(2 * RESTART_MS);
+    expect((await box.properties(AGENT_UNIT, "ActiveState")).ActiveState).toBe("active");
+    await box.run("kill -CONT $(pidof bindfs)");
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+    expect((await box.properties(AGENT_UNIT, "NRestarts")).NRestarts).toBe("0");
+  }),
+  150_000,
+);
+
+test(
+  "an agent that cannot work with its settings ends and is not started again and again",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await settings(box, "GPU_COURIER_NAME=Not_A_Name");
+    await box.sh(`systemctl restart ${AGENT_UNIT}`);
+    await box.until(`systemctl is-failed ${AGENT_UNIT}`);
+    await box.run("sleep 5");
+    expect(await box.properties(AGENT_UNIT, "ActiveState", "ExecMainStatus", "NRestarts")).toEqual({
+      ActiveState: "failed",
+      ExecMainStatus: "64",
+      NRestarts: "0",
+    });
+    expect(await box.run(`journalctl --unit=${AGENT_UNIT} --priority=err`)).toContain("Not_A_Name");
+    await settings(box, "GPU_COURIER_NAME=gpu-7");
+    await box.run(`systemctl restart ${AGENT_UNIT}`);
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+  }),
+  60_000,
+);
+
+test(
+  "while the state folder's disk is full lists are answered and pulls refused, and all is well when there is room",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await box.run(`systemctl stop ${AGENT_UNIT}`);
+    await box.run("mount -t tmpfs -o size=600k,mode=750,uid=gpu-courier,gid=gpu-courier tmpfs /var/lib/gpu-agent");
+    await settings(box, "GPU_COURIER_PREFLIGHT=off");
+    await box.run(`systemctl start ${AGENT_UNIT}`);
+    await box.sh("dd if=/dev/zero of=/var/lib/gpu-agent/filling bs=1k");
+    const pull = await box.sh("gpuctl pull gemma3:270m");
+    expect([pull.status, pull.stdout + pull.stderr]).toEqual([75, expect.stringContaining("disk")]);
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+    const line = await box.until(`systemctl show --property=StatusText --value ${AGENT_UNIT} | grep "only reading"`);
+    tell(`status line: ${line}`);
+    await box.run("rm /var/lib/gpu-agent/filling");
+    await box.until("gpuctl pull gemma3:270m", 60_000);
+    expect((await box.properties(AGENT_UNIT, "NRestarts")).NRestarts).toBe("0");
+  }),
+  120_000,
+);
+
+test(
+  "a pull goes on when the power fails under it",
+  onBox(async (box) => {
+    await installed(box, "old");
+    const job = await slowPull(box);
+    await box.reboot("power cut");
+    await box.until(`gpuctl jobs --json | grep -q '"succeeded"'`, 60_000);
+    expect(JSON.parse(await box.run("gpuctl jobs --json")).jobs).toMatchObject([{ id: job, state: "succeeded" }]);
+    expect(await manualTest(box)).toContain("gemma3:270m");
+    expect((await agentState(box))?.["status"]).toBe("running");
+  }),
+  120_000,
+);

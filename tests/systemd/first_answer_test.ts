@@ -1,0 +1,33 @@
+// How long a box takes from nothing to its first answer. Nothing else runs beside it: see main.ts.
+import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest } from "./agent.ts";
+import { onBox } from "./box.ts";
+import { AGENT_UNIT, installed } from "./installation.ts";
+import { timed } from "./timed.ts";
+
+/** From nothing to the first answered command. */
+const FIRST_ANSWER_MS = 10_000;
+
+test(
+  "a box answers the original notes' commands within 10 s of nothing",
+  onBox(async (box) => {
+    const { result, durationMs } = await timed(async () => {
+      const printed = await installed(box, "old", "--share /mnt/shared");
+      expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+      return printed;
+    });
+    tell(`from nothing to the first answered command: ${(durationMs / 1000).toFixed(2)} s; install.sh said\n${result}`);
+    expect(durationMs).toBeLessThan(FIRST_ANSWER_MS);
+    const status = await box.run(`sudo systemctl status ${AGENT_UNIT}`);
+    expect(status).toContain("enabled");
+    expect(status).toMatch(/Status: "gpu-1 on fuse at \/mnt\/shared, Ollama 0\.32\.15, no jobs running"/);
+    expect(await box.run(`sudo journalctl -u ${AGENT_UNIT}`)).toContain("Ready agent=gpu-1");
+    const { durationMs: restartMs } = await timed(async () => await box.run(`sudo systemctl restart ${AGENT_UNIT}`));
+    tell(`systemctl restart: ${Math.round(restartMs)} ms`);
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+    await box.reboot("orderly");
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+  }),
+  60_000,
+);

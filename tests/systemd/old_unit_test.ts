@@ -1,0 +1,97 @@
+// A box on which the old Python service runs: taken over, and brought back.
+import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest } from "./agent.ts";
+import { type Box, onBox } from "./box.ts";
+import { AGENT_UNIT, install, installed } from "./installation.ts";
+import { changes, snapshot } from "./snapshot.ts";
+
+const UNIT_FILE = `/etc/systemd/system/${AGENT_UNIT}.service`;
+
+/** The old service runs and has answered. @param share where the box has it */
+async function startOldService(box: Box, share = "/mnt/shared"): Promise<void> {
+  if (share !== "/mnt/shared")
+    await box.run(
+      `umount /mnt/shared; mkdir -p ${share}; sed -i 's#/mnt/shared#${share}#' /etc/fstab; systemctl daemon-reload; mount ${share}`,
+    );
+  await box.run(
+    `mkdir /opt/gpu-command-service && sed 's#/mnt/shared#${share}#' /srv/guest/gpu_command_service.py ` +
+      `>/opt/gpu-command-service/gpu_command_service.py && cp /srv/guest/${AGENT_UNIT}.service ${UNIT_FILE} && ` +
+      `systemctl daemon-reload && systemctl enable --now ${AGENT_UNIT}`,
+  );
+  await box.until("test -e /export/gpu_status/gpu_status.json");
+}
+
+/** A list that the old backend asks for. @returns a script that succeeds when it is answered */
+async function ask(box: Box, id: string): Promise<string> {
+  await box.run(
+    `echo '{"command": "list_models", "timestamp": "2025-07-15T17:00:00.123456", "command_id": "${id}"}' >/export/gpu_commands/${id}.json`,
+  );
+  return `grep -q '"success": *true' /export/gpu_status/${id}_response.json && grep all-minilm /export/gpu_status/${id}_response.json`;
+}
+
+/** The old service works as root, and its folders let nobody else in. install.sh says how to mend that, word for word. */
+async function letIn(box: Box): Promise<void> {
+  const { status, stderr } = await install(box, "old");
+  tell(`not let in: exit status ${status}\n${stderr}`);
+  const commands = stderr.match(/^ +sudo .*$/gm) ?? [];
+  expect(commands).not.toEqual([]);
+  await box.run(`set -e\n${commands.join("\n")}`);
+}
+
+async function command(box: Box): Promise<string> {
+  const { MainPID } = await box.properties(AGENT_UNIT, "MainPID");
+  return await box.run(`cat /proc/${MainPID}/comm`);
+}
+
+test(
+  "the old service is taken over with the command that waits, and brought back with the one that waits then",
+  onBox(async (box) => {
+    await startOldService(box);
+    expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
+    const before = await snapshot(box);
+    await letIn(box);
+    // As when it is at work just now: it runs, and has not looked yet.
+    await box.run(`systemctl kill --signal=STOP ${AGENT_UNIT}`);
+    const isAnswered = await ask(box, "list_models_1752597600");
+    tell(`taken over\n${await installed(box, "old")}`);
+    await box.until(isAnswered, 60_000);
+    expect(await command(box)).toBe("gpu-agent");
+    await box.run("systemctl stop gpu-command-service");
+    const isAnsweredThen = await ask(box, "list_models_1752597700");
+    tell(`brought back\n${await installed(box, "old", "--uninstall --restore --purge")}`);
+    await box.until(isAnsweredThen);
+    expect(await command(box)).toBe("python3");
+    expect(changes(before, await snapshot(box))).toEqual([]);
+    await box.reboot("orderly");
+    expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
+  }),
+  150_000,
+);
+
+test(
+  "its share is taken over, wherever it is",
+  onBox(async (box) => {
+    await startOldService(box, "/mnt/CPU-GPU");
+    await installed(box, "old", "--user root");
+    expect(await box.run("grep ^GPU_COURIER_SHARE /etc/gpu-courier/agent.env")).toBe("GPU_COURIER_SHARE=/mnt/CPU-GPU");
+    expect(JSON.parse(await box.run("gpuctl agents --json --share /mnt/CPU-GPU")).agents).toContainEqual(
+      expect.objectContaining({ agent: "gpu-1", status: "online" }),
+    );
+  }),
+  90_000,
+);
+
+test(
+  "when the new agent is not well the old service runs again",
+  onBox(async (box) => {
+    await startOldService(box);
+    const before = await snapshot(box);
+    const { status, stdout, stderr } = await install(box, "exits", "--user root");
+    tell(`a broken agent: exit status ${status}\n${stdout}${stderr}`);
+    expect(status).toBe(1);
+    expect(changes(before, await snapshot(box))).toEqual([]);
+    expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
+  }),
+  120_000,
+);
