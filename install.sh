@@ -1009,6 +1009,9 @@ on_exit() { # STATUS
     else
       printf 'What is left to undo is kept in %s: run install.sh again.\n' "$undo" >&2
     fi
+  elif [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -d "$undo" ]; then
+    # It ended before its first change.
+    commit
   fi
   rm -rf "$temp"
   exit "$1"
