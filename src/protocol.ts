@@ -27,6 +27,8 @@ export const LIMITS = {
   endedJobsInState: 20,
   /** Ended jobs that an agent keeps, and answers to `list_jobs`. */
   endedJobsKept: 200,
+  /** Jobs that are queued or under way at one agent; more are refused. */
+  activeJobs: 300,
 } as const;
 
 /** An agent's name, the address of its box; also the grammar of `reply_to`. Safe as a file name. */

@@ -6,7 +6,7 @@ import type { KeptJob } from "../src/agent/kept_job.ts";
 import type { Foreseen } from "../src/agent/pull_job.ts";
 import { CourierError } from "../src/errors.ts";
 import { silentLog } from "../src/log.ts";
-import { type Job, LIMITS } from "../src/protocol.ts";
+import { isEnded, type Job, LIMITS } from "../src/protocol.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
 import { OffsetClock } from "./support/offset_clock.ts";
 
@@ -125,6 +125,22 @@ test("othersRunning() leaves out what is queued, and what is of the same model",
   for (const model of ["a", "b", "c"]) jobs.pull(model);
   expect(jobs.othersRunning("A").map(({ model }) => model)).toEqual(["b"]);
   expect(jobs.othersRunning("d").map(({ model }) => model)).toEqual(["a", "b"]);
+});
+
+test("more jobs than may be queued are refused, and are none; who joins one that is there is not", async () => {
+  const end = Promise.withResolvers<void>();
+  for (const model of ["a", "b"]) heldUp.set(model, end.promise);
+  const first = jobs.pull("a");
+  jobs.pull("b");
+  await pullMany(LIMITS.activeJobs - 2);
+  expect(() => jobs.pull("one-more")).toThrow(
+    new CourierError("exhausted", 'Cannot pull "one-more": 300 jobs are queued'),
+  );
+  expect(jobs.active().length).toBe(LIMITS.activeJobs);
+  expect(jobs.pull("a").id).toBe(first.id);
+  end.resolve();
+  await settle();
+  expect(isEnded(jobs.pull("one-more"))).toBe(false);
 });
 
 test("none of 250 that are queued is forgotten", async () => {

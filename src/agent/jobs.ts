@@ -55,7 +55,7 @@ export class Jobs {
 
   /**
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
-   * @throws CourierError `exhausted` when it cannot be noted: nothing was started
+   * @throws CourierError `exhausted` when it cannot be noted, or too many are queued: nothing was started
    */
   pull(model: string, { force = false, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {}): Job {
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
@@ -63,6 +63,7 @@ export class Jobs {
       if (force) known.allowForce();
       return known.job;
     }
+    this.#requireRoom(model);
     const job = newPull(Bun.randomUUIDv7(), this.#options.agent, model);
     const fresh = new PullJob({ ...job, force, layers: [] }, this.#parts);
     fresh.foresee(foreseen);
@@ -133,6 +134,13 @@ export class Jobs {
     const timer = new AbortController();
     await Promise.race([Promise.all(this.#running.values()), this.#options.clock.sleep(graceMs, timer.signal)]);
     timer.abort();
+  }
+
+  #requireRoom(model: string): void {
+    if (this.active().length < LIMITS.activeJobs) return;
+    throw new CourierError("exhausted", `Cannot pull ${JSON.stringify(model)}: ${LIMITS.activeJobs} jobs are queued`, {
+      hint: "Wait until some have ended, or end some: gpuctl jobs, gpuctl cancel",
+    });
   }
 
   #active(model: string): PullJob | undefined {

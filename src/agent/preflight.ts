@@ -31,8 +31,8 @@ export interface PreflightRequest {
 
 /** A pull that was asked for and begins at once asks its registry once, also one that does not answer. */
 const MANIFEST_FRESH_MS = 10_000;
-/** Of how many models a manifest is remembered. */
-const MAX_REMEMBERED = 100;
+/** Of how many models a manifest is remembered: each may be megabytes. */
+const MAX_REMEMBERED = 10;
 
 interface Remembered {
   readonly manifest: Promise<Manifest>;
