@@ -143,7 +143,8 @@ confirm() { # QUESTION
 # Runs what may hang on a share: its output, then its status. 124 when it does not end in time; it is then left behind, as
 # what waits for a share cannot always be killed.
 bounded() { # SECONDS COMMAND...
-  within=$(($1 * 20)) box=$(mktemp -d "$temp/XXXXXX")
+  within=$(($1 * 20))
+  box=$(mktemp -d "$temp/XXXXXX") || return 1
   shift
   (
     status=0
@@ -190,6 +191,8 @@ note() { # UNDO: a verb of undo_one() and what it needs, separated by tabs
 
 commit() {
   [ -z "$opt_dry_run" ] || return 0
+  # First: without its copies it must not be played.
+  rm -f "$undo/journal"
   rm -rf "$undo"
   rmdir "$keep" "$KEEP" 2>/dev/null || true
 }
@@ -205,7 +208,8 @@ END
       warn "Cannot undo: $verb $one $two"
       return 1
     }
-    sed -i '$d' "$undo/journal"
+    # Shortened in place, which takes no room: the disk may be full.
+    truncate -s "$(($(wc -c <"$undo/journal") - $(tail -n 1 "$undo/journal" | wc -c)))" "$undo/journal" || return 1
   done
   commit
 }
@@ -232,9 +236,16 @@ undo_one() { # VERB WHAT MORE: also when the change was noted and never made
   esac
 }
 
-put_back() { # BACKUP PATH
-  rm -f "$2.new"
-  if [ -e "$undo/$1" ] || [ -L "$undo/$1" ]; then cp -a "$undo/$1" "$2.new" && mv -f "$2.new" "$2"; fi
+put_back() { # BACKUP PATH: what is there still is not copied, as there may be no room for it
+  rm -rf "$2.new"
+  if ! { [ -e "$undo/$1" ] || [ -L "$undo/$1" ]; } || is_same "$undo/$1" "$2"; then return 0; fi
+  cp -a "$undo/$1" "$2.new" || return 1
+  if [ -d "$2" ] && [ ! -L "$2" ]; then rm -rf "$2"; fi
+  mv -f "$2.new" "$2"
+}
+
+is_same() { # FILE FILE: by content, kind, mode, owner and time
+  [ -f "$1" ] && [ "$(stat -c '%F %a %u %g %Y' "$1")" = "$(stat -c '%F %a %u %g %Y' "$2" 2>/dev/null)" ] && cmp -s "$1" "$2"
 }
 
 service_back() { # UNIT STATE
@@ -275,8 +286,9 @@ drop_file() { # PATH: a folder too
 
 back_up() { # PATH: sets backup
   backups=$((backups + 1)) backup=$backups
-  [ -n "$opt_dry_run" ] || cp -a "$1" "$undo/$backup" 2>"$temp/why" ||
-    die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
+  if [ -n "$opt_dry_run" ] || cp -a "$1" "$undo/$backup" 2>"$temp/why"; then return; fi
+  rm -rf "${undo:?}/$backup"
+  die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
 }
 
 make_folder() { # PATH MODE OWNER
