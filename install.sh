@@ -201,10 +201,10 @@ commit() {
 undo_all() {
   while [ -s "$undo/journal" ]; do
     line=$(tail -n 1 "$undo/journal")
-    IFS=$TAB read -r verb one two <<END
+    IFS=$TAB read -r verb one two three <<END
 $line
 END
-    undo_one "$verb" "$one" "$two" || {
+    undo_one "$verb" "$one" "$two" "$three" || {
       warn "Cannot undo: $verb $one $two"
       return 1
     }
@@ -214,7 +214,7 @@ END
   commit
 }
 
-undo_one() { # VERB WHAT MORE: also when the change was noted and never made
+undo_one() { # VERB WHAT...: also when the change was noted and never made
   case $1 in
     remove) rm -f "$2" "$2.new" ;;
     restore) put_back "$2" "$3" ;;
@@ -225,7 +225,7 @@ undo_one() { # VERB WHAT MORE: also when the change was noted and never made
     group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
     leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
     folder) bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
-    share) bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
+    share) runs_as=$4; bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
     enable) systemctl --quiet enable "$2" ;;
     disable) systemctl --quiet disable "$2" 2>/dev/null || true ;;
     stop) bounded "$START_LIMIT_S" systemctl stop "$2" || true ;;
@@ -401,6 +401,15 @@ setting() { # KEY: its value in the settings, without quotes
     sed "s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
 }
 
+# Sets runs_as, runs_in and runs_in_too: user, group and further groups of the service, as drop-ins may have it.
+find_identity() {
+  runs_as=$user runs_in='' runs_in_too=''
+  if [ -z "$installed" ] || ! is_booted; then return; fi
+  running_user=$(property User)
+  if [ "$running_user" != "$installed_user" ]; then runs_as=${running_user:-root}; fi
+  runs_in=$(property Group) runs_in_too=$(property SupplementaryGroups)
+}
+
 other_role_is_installed() {
   for other in gpu-command-service.service gpu-courier-server.service; do
     if [ "$other" != "$unit" ] && is_ours "$UNITS/$other"; then return 0; fi
@@ -417,6 +426,7 @@ decide() {
     die 73 "$program is installed in $installed_prefix/bin" "Leave --prefix away, or --uninstall first"
   fi
   user=${opt_user:-${installed_user:-$OUR_USER}}
+  find_identity
   for key in SHARE NAME OLLAMA; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     found=$(setting "$key")
@@ -528,7 +538,7 @@ check_access() {
 
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
-  both="$share/gpu_commands $share/gpu_status" what="$user may not write in $2: owner and group $uid:$gid, mode $mode"
+  both="$share/gpu_commands $share/gpu_status" what="$runs_as may not write in $2: owner and group $uid:$gid, mode $mode"
   # The share's own group, when it has one that may write there.
   into=$user
   if let_in "$root" && [ "$gid" != 0 ]; then into=$gid; fi
@@ -545,13 +555,13 @@ let_in() { # "MODE UID GID GROUP"
   mode=${1%% *} rest=${1#* }
   uid=${rest%% *} rest=${rest#* }
   gid=${rest%% *} group=${rest#* }
-  if [ "$user" = root ]; then return 0; fi
+  if [ "$runs_as" = root ]; then return 0; fi
   case $mode in *7) return 0 ;; esac
-  case $mode in *7??) if [ "$(id -u "$user" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
+  case $mode in *7??) if [ "$(id -u "$runs_as" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
   case $mode in *7?) ;; *) return 1 ;; esac
-  if id -G "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$gid"; then return 0; fi
+  if groups_of_service | grep -qx "$gid"; then return 0; fi
   # Of others' users the groups are theirs to decide, and root's group is more than a share.
-  if [ "$gid" = 0 ] || [ "$user" != "$OUR_USER" ]; then return 1; fi
+  if [ "$gid" = 0 ] || [ "$runs_as" != "$OUR_USER" ]; then return 1; fi
   if [ "$group" = UNKNOWN ]; then
     group=$user
     if getent group "$group" >/dev/null; then group=$user-share; fi
@@ -573,7 +583,9 @@ make_share_folders() {
 # As the agent makes folders: with the group and the read and write bits of what they lie in.
 make_share_folder() { # PATH
   if [ "$making" = root ]; then
-    mkdir "$1" && chgrp "$(id -g "$user")" "$1" && chmod 2775 "$1"
+    # From inside, and only when it is still the one: a link in its place would lead elsewhere.
+    mkdir "$1" && cd -P -- "$1" && [ "$(pwd -P)" = "$(cd -P -- "$share" && pwd -P)/${1##*/}" ] &&
+      chgrp "$(id -g "$user")" . && chmod 2775 .
     return
   fi
   mode=$(printf '%04d' "$(stat -c %a "$share")")
@@ -584,17 +596,30 @@ make_share_folder() { # PATH
   as_user sh -c 'mkdir "$1" && { chgrp "$2" "$1" 2>/dev/null || true; } && chmod "$3" "$1"' sh "$1" "$gid" "$bits"
 }
 
-as_user() { setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"; }
+# As the service runs.
+as_user() {
+  setpriv --reuid="$runs_as" --regid="${runs_in:-$(id -g "$runs_as")}" --groups="$(groups_of_service | paste -sd, -)" "$@"
+}
 
-leave_share() { # SHARE NAME: removes what the agent has there, and when it was the last what is there for all
-  rm -rf "$1/gpu_commands/$2"
-  rm -f "$1/gpu_status/$2_status.json"
-  for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || return 0; done
-  rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true
+groups_of_service() { # their numbers, one a line
+  { id -G "$runs_as" 2>/dev/null || true; } | tr ' ' '\n'
+  for group_there in $runs_in $runs_in_too; do getent group "$group_there" | cut -d: -f3; done
+}
+
+# Removes what the agent has there, and when it was the last what is there for all. As the service's user, who may do no
+# more than those who may write there: links on a share lead to anywhere.
+leave_share() { # SHARE NAME
+  # shellcheck disable=SC2016 # its own arguments
+  as_user sh -c '
+    [ ! -L "$1/gpu_commands" ] && [ ! -L "$1/gpu_status" ] || exit 0
+    rm -rf "$1/gpu_commands/$2"
+    rm -f "$1/gpu_status/$2_status.json"
+    for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || exit 0; done
+    rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true' sh "$1" "$2"
 }
 
 drop_empty() { # FOLDER: on the share, when nobody has anything in it
-  if [ -d "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi
+  if [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi
 }
 
 # ---- installing --------------------------------------------------------------------------------------------------------
@@ -779,7 +804,7 @@ start_service() {
   change "stop$TAB$unit" "$verb $unit" true
   [ -z "$opt_dry_run" ] || return 0
   # What it will have on the share goes with it when this fails, unless somebody of that name was there before.
-  if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name"; note "stop$TAB$unit"; fi
+  if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name$TAB$runs_as"; note "stop$TAB$unit"; fi
   status=0
   bounded "$START_LIMIT_S" systemctl restart "$unit" >"$temp/start" || status=$?
   if was_stopped; then return; fi
@@ -901,6 +926,9 @@ uninstall() {
   if [ -n "$opt_restore" ] && [ ! -d "$keep/old" ]; then
     die 66 "No old service was taken over here" "Leave --restore away"
   fi
+  # Its state is its own.
+  user=${installed_user:-$(stat -c %U "$state" 2>/dev/null || echo "$OUR_USER")}
+  find_identity
   [ -z "$opt_purge" ] || confirm "Remove settings and state for good?"
   [ -z "$opt_dry_run" ] || say "Would change:"
   begin
@@ -1044,7 +1072,7 @@ require_machine() {
 }
 
 main() {
-  opt_dry_run='' is_mine='' undo='' invoked="$0 $*"
+  opt_dry_run='' is_mine='' undo='' runs_as='' runs_in='' runs_in_too='' invoked="$0 $*"
   temp=$(mktemp -d)
   trap 'on_exit $?' EXIT
   trap 'exit 130' INT TERM HUP PIPE
