@@ -224,7 +224,7 @@ undo_one() { # VERB WHAT...: also when the change was noted and never made
     user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
     group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
     leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
-    folder) bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
+    folder) runs_as=$3; bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
     share) runs_as=$4; bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
     enable) systemctl --quiet enable "$2" ;;
     disable) systemctl --quiet disable "$2" 2>/dev/null || true ;;
@@ -486,21 +486,33 @@ look_at_share() {
   is_known=$(echo "$found" | sed -n 's/^known//p')
   if [ -z "$root" ]; then
     share_trouble "$share is no folder: not mounted?" "Mount it, or correct --share"
+  elif echo "$found" | grep -qx closed; then
+    share_trouble "$(id -un) may not look into $share: owner and group of it $(stat_words "$root")" \
+      "As root: sudo $invoked; when root may not either, open it to its group, mode 2770"
   elif [ -z "$commands" ] && is_local && [ -z "$opt_init" ]; then
     share_trouble "$share holds no gpu_commands and lies on a local disk ($kind): not mounted?" \
       "Mount it; if it is meant to lie on this disk, give --init"
   fi
 }
 
+stat_words() { echo "$1" | sed 's/^\([0-9]*\) \([0-9]*\) \([0-9]*\) .*/\2:\3, mode \1/'; }
+
 list_share() {
   echo "path $(readlink -f -- "$share")"
-  list_folder root "$share"
-  list_folder commands "$share/gpu_commands"
-  list_folder status "$share/gpu_status"
-  if [ -e "$share/gpu_status/${name}_status.json" ]; then echo known; fi
+  [ -d "$share" ] || return 0
+  stat -c 'root %a %u %g %G' -- "$share"
+  # Where the file server takes root for nobody: as somebody of the share's group.
+  in_share='' closed=''
+  if ! ls "$share" >/dev/null 2>&1; then
+    in_share="setpriv --reuid=65534 --regid=$(stat -c %g "$share") --clear-groups" closed=1
+    if $in_share ls "$share" >/dev/null 2>&1; then closed=; fi
+  fi
+  [ -z "$closed" ] || echo closed
+  for word in commands status; do
+    if $in_share test -d "$share/gpu_$word"; then $in_share stat -c "$word %a %u %g %G" -- "$share/gpu_$word"; fi
+  done
+  if $in_share test -e "$share/gpu_status/${name}_status.json"; then echo known; fi
 }
-
-list_folder() { if [ -d "$2" ]; then stat -c "$1 %a %u %g %G" -- "$2"; fi; }
 
 # Without a start the share may be away: the agent waits for it.
 share_trouble() { # WHAT TODO
@@ -575,7 +587,7 @@ make_share_folders() {
   for folder in gpu_commands gpu_status; do
     if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
     [ -z "$found" ] || continue
-    change "folder$TAB$share/$folder" "make the folder $share/$folder" bounded "$SHARE_LIMIT_S" make_share_folder "$share/$folder"
+    change "folder$TAB$share/$folder$TAB$runs_as" "make the folder $share/$folder" bounded "$SHARE_LIMIT_S" make_share_folder "$share/$folder"
     remember "share $share/$folder"
   done
 }
@@ -608,18 +620,22 @@ groups_of_service() { # their numbers, one a line
 
 # Removes what the agent has there, and when it was the last what is there for all. As the service's user, who may do no
 # more than those who may write there: links on a share lead to anywhere.
-leave_share() { # SHARE NAME
+leave_share() { # SHARE NAME [INSTANCE]: nothing when that name is another instance's by now
   # shellcheck disable=SC2016 # its own arguments
   as_user sh -c '
     [ ! -L "$1/gpu_commands" ] && [ ! -L "$1/gpu_status" ] || exit 0
+    if [ -e "$1/gpu_status/$2_status.json" ] && ! grep -qF -e "$3" "$1/gpu_status/$2_status.json"; then exit 0; fi
     rm -rf "$1/gpu_commands/$2"
     rm -f "$1/gpu_status/$2_status.json"
     for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || exit 0; done
-    rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true' sh "$1" "$2"
+    rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true' sh "$1" "$2" "${3-}"
 }
 
-drop_empty() { # FOLDER: on the share, when nobody has anything in it
-  if [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi
+# A folder on the share, when nobody has anything in it: as who made it, the service's user or root.
+drop_empty() { # FOLDER
+  # shellcheck disable=SC2016 # its own arguments
+  set -- "$1" 'if [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi'
+  as_user sh -c "$2" sh "$1" 2>/dev/null || sh -c "$2" sh "$1"
 }
 
 # ---- installing --------------------------------------------------------------------------------------------------------
@@ -985,7 +1001,8 @@ purge() {
   share=$(setting SHARE)
   name=$(agent_name)
   if [ "$opt_role" = agent ] && [ -n "$share" ] && [ -f "$state/instance" ]; then
-    for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share_if_mine "$share" "$name"
+    for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share "$share" "$name" \
+      "$(cat "$state/instance")"
     remembered share >"$temp/shares"
     while read -r path; do
       for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
@@ -1027,12 +1044,6 @@ for_good() { # TEXT COMMAND...
   changes=$((changes + 1))
   say "  $text"
   [ -n "$opt_dry_run" ] || "$@" >/dev/null 2>"$temp/why" || warn "Cannot $text: $(cat "$temp/why")"
-}
-
-leave_share_if_mine() { # SHARE NAME
-  if [ ! -e "$1/gpu_status/$2_status.json" ] || grep -qF "$(cat "$state/instance")" "$1/gpu_status/$2_status.json"; then
-    leave_share "$1" "$2"
-  fi
 }
 
 # ---- the way through ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { tell } from "../nfs/guest/figures.ts";
 import { agentState, manualTest } from "./agent.ts";
 import { onBox } from "./box.ts";
-import { AGENT_UNIT, installed } from "./installation.ts";
+import { AGENT_UNIT, installed, OWN_STATE } from "./installation.ts";
 import { NEW_VERSION } from "./scope.ts";
 
 test(
@@ -33,4 +33,30 @@ test(
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
   60_000,
+);
+
+/** Root as a file server has it that takes him for nobody: he may look only where everybody may. */
+const SQUASHED = "setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search";
+
+test(
+  "root need not be let into the share",
+  onBox(async (box) => {
+    await box.run("umount /mnt/shared && bindfs -o allow_other,default_permissions /export /mnt/shared");
+    await box.run("groupadd --gid 4242 gpu && useradd --gid gpu owner && chown owner:gpu /export && chmod 2770 /export");
+    const before = await box.run("ls -lA /export");
+    const broken = await box.sh(`${SQUASHED} sh /srv/exits/install.sh --yes`);
+    tell(`root is nobody, and the agent broken: exit status ${broken.status}\n${broken.stdout}${broken.stderr}`);
+    expect([broken.status, await box.run("ls -lA /export")]).toEqual([1, before]);
+    tell(`root is nobody\n${await box.run(`${SQUASHED} sh /srv/old/install.sh --yes`)}`);
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+    expect(await box.run(`${SQUASHED} sh /srv/old/install.sh --yes`)).toContain("Nothing new");
+    // What is on the box itself root may always look at, other than here.
+    await box.run(`systemctl stop ${AGENT_UNIT} && chmod -R a+rX ${OWN_STATE}`);
+    await box.run(`${SQUASHED} sh /srv/old/install.sh --yes --uninstall --purge`);
+    expect(await box.run("find /export -name 'gpu-1*' -o -name .tmp")).toBe("");
+    // Who is not root is told, instead of something that is not so.
+    const other = await box.sh("setpriv --reuid=nobody --clear-groups sh /srv/old/install.sh --dry-run");
+    expect([other.status, other.stderr]).toEqual([69, expect.stringContaining("nobody may not look into /mnt/shared")]);
+  }),
+  90_000,
 );
