@@ -387,7 +387,7 @@ find_installed() {
   fi
   if is_ours "$UNITS/$unit"; then
     installed=1
-    installed_prefix=$(sed -n "s|^ExecStart=\(.*\)/bin/$program\$|\1|p" "$UNITS/$unit")
+    installed_prefix=$(sed -n "s|^ExecStart=[-@:+!]*\(/[^ ]*\)/bin/$program\( .*\)\{0,1\}\$|\1|p" "$UNITS/$unit")
     installed_user=$(sed -n 's/^User=//p' "$UNITS/$unit")
     return
   fi
@@ -396,8 +396,8 @@ find_installed() {
   done
 }
 
-setting() { # KEY: its value in the settings, without quotes
-  sed -n "s/^[[:space:]]*GPU_COURIER_$1=//p" "$CONFIG/$settings" 2>/dev/null | tail -n 1 |
+setting() { # KEY: its value in the settings, as systemd reads it
+  sed -n "s/^[[:space:]]*GPU_COURIER_$1[[:space:]]*=[[:space:]]*//p" "$CONFIG/$settings" 2>/dev/null | tail -n 1 |
     sed "s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
 }
 
@@ -436,7 +436,10 @@ decide() {
     fi
   done
   share=${opt_share:-$(setting SHARE)}
-  if [ -z "$share" ] && [ -n "$old_unit" ]; then share=$(share_of_old_service); fi
+  if [ -z "$share" ] && [ -n "$old_unit" ]; then
+    share=$(share_of_old_service)
+    [ -n "$share" ] || die 64 "Cannot tell which share the old $unit uses" "Say it with --share"
+  fi
   share=${share:-/mnt/shared}
   name=$(agent_name)
   case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "This cannot be an agent's name: $name" \
@@ -452,13 +455,13 @@ agent_name() {
 share_of_old_service() {
   folder=$(sed -n 's/^WorkingDirectory=-\{0,1\}//p' "$old_unit" | tail -n 1)
   {
-    cat "$old_unit"
+    cat "$old_unit" "$UNITS/$unit.d"/*.conf 2>/dev/null || true
     for word in $(sed -n 's/^ExecStart=[-@:+!]*//p' "$old_unit" | tr -d "\"'"); do
       for file in "$word" "$folder/$word"; do
         case $file in *.py | *.sh) [ ! -f "$file" ] || cat "$file" ;; esac
       done
     done
-    sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit" | while read -r file; do [ ! -f "$file" ] || cat "$file"; done
+    sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit" "$UNITS/$unit.d"/*.conf 2>/dev/null | while read -r file; do [ ! -f "$file" ] || cat "$file"; done
   } | grep -o '/[A-Za-z0-9._/-]*' | sed 's|/gpu_commands.*||; s|/gpu_status.*||; s|/*$||' | sort -u >"$temp/paths"
   found=
   while read -r path; do
@@ -496,6 +499,8 @@ look_at_share() {
 }
 
 stat_words() { echo "$1" | sed 's/^\([0-9]*\) \([0-9]*\) \([0-9]*\) .*/\2:\3, mode \1/'; }
+
+quoted() { case $1 in *[!A-Za-z0-9/._-]*) printf "'%s'" "$1" ;; *) printf %s "$1" ;; esac; }
 
 list_share() {
   echo "path $(readlink -f -- "$share")"
@@ -550,7 +555,7 @@ check_access() {
 
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
-  both="$share/gpu_commands $share/gpu_status" what="$runs_as may not write in $2: owner and group $uid:$gid, mode $mode"
+  both="$(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")" what="$runs_as may not write in $2: owner and group $uid:$gid, mode $mode"
   # The share's own group, when it has one that may write there.
   into=$user
   if let_in "$root" && [ "$gid" != 0 ]; then into=$gid; fi
@@ -736,12 +741,13 @@ write_settings() {
       restart=1
     fi
   done
-  put_file "$temp/settings" "$1" 644
+  # They may hold a proxy's password: who closed them keeps them closed.
+  put_file "$temp/settings" "$1" "$(stat -c %a "$1" 2>/dev/null || echo 644)"
   replaced=$restart
 }
 
 add_new_settings() { # FILE: gets the paragraphs of the release's settings whose key it does not name
-  known=$(sed -n 's/^[# ]*\(GPU_COURIER_[A-Z_]*\)=.*/\1/p' "$1" | tr '\n' ' ')
+  known=$(sed -n 's/^[#[:space:]]*\(GPU_COURIER_[A-Z_]*\)[[:space:]]*=.*/\1/p' "$1" | tr '\n' ' ')
   awk -v known="$known" -v version="$version" '
     BEGIN { RS = ""; FS = "\n" }
     match($NF, /GPU_COURIER_[A-Z_]*/) && !index(" " known, " " substr($NF, RSTART, RLENGTH) " ") {
@@ -1003,6 +1009,8 @@ purge() {
   if [ "$opt_role" = agent ] && [ -n "$share" ] && [ -f "$state/instance" ]; then
     for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share "$share" "$name" \
       "$(cat "$state/instance")"
+  fi
+  if ! other_role_is_installed; then
     remembered share >"$temp/shares"
     while read -r path; do
       for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
@@ -1034,7 +1042,7 @@ purge() {
 hand_over() {
   for other in "$KEEP"/agent/made "$KEEP"/server/made; do
     if [ "$other" = "$keep/made" ] || ! [ -f "$other" ]; then continue; fi
-    sed -n '/^user /p; /^member /p; /^group /p' "$keep/made" >>"$other"
+    sed -n '/^unit /!p' "$keep/made" >>"$other"
   done
 }
 
@@ -1082,6 +1090,20 @@ require_machine() {
   is_mine=1
 }
 
+# Of both roles, which share user and folders.
+undo_earlier() {
+  wanted=$opt_role
+  for opt_role in agent server; do
+    set_role
+    if [ -e "$undo/journal" ]; then
+      say "An earlier run was cut off: undoing what it had changed"
+      undo_all || die 1 "Cannot undo it" "See above; what is left to undo is kept in $undo"
+    fi
+  done
+  opt_role=$wanted
+  set_role
+}
+
 main() {
   opt_dry_run='' is_mine='' undo='' runs_as='' runs_in='' runs_in_too='' invoked="$0 $*"
   temp=$(mktemp -d)
@@ -1093,10 +1115,7 @@ main() {
   set_role
   if [ -n "$opt_version" ]; then find_release; choose_variant; say "$version"; return; fi
   require_machine
-  if [ -z "$opt_dry_run" ] && [ -e "$undo/journal" ]; then
-    say "An earlier run was cut off: undoing what it had changed"
-    undo_all || die 1 "Cannot undo it" "See above; what is left to undo is kept in $undo"
-  fi
+  [ -n "$opt_dry_run" ] || undo_earlier
   if [ -n "$opt_uninstall" ]; then uninstall; else install_service; fi
 }
 

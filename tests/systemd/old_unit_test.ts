@@ -83,6 +83,20 @@ test(
 );
 
 test(
+  "its share is found in a drop-in, and asked for when it is found nowhere",
+  onBox(async (box) => {
+    await startOldService(box, "/mnt/CPU-GPU");
+    await box.run("cd /opt/gpu-command-service && sed -i 's#/mnt/CPU-GPU#/no/where#' gpu_command_service.py");
+    const asked = await install(box, "old", "--user root");
+    expect([asked.status, asked.stderr]).toEqual([64, expect.stringContaining("--share")]);
+    const folder = `${UNIT_FILE}.d`;
+    await box.run(`mkdir ${folder} && printf '[Service]\\nEnvironment=SHARED=/mnt/CPU-GPU\\n' >${folder}/share.conf`);
+    expect(await installed(box, "old", "--user root --dry-run")).toContain("on /mnt/CPU-GPU (fuse)");
+  }),
+  60_000,
+);
+
+test(
   "when the new agent is not well the old service runs again",
   onBox(async (box) => {
     await startOldService(box);

@@ -42,7 +42,9 @@ test(
   "root need not be let into the share",
   onBox(async (box) => {
     await box.run("umount /mnt/shared && bindfs -o allow_other,default_permissions /export /mnt/shared");
-    await box.run("groupadd --gid 4242 gpu && useradd --gid gpu owner && chown owner:gpu /export && chmod 2770 /export");
+    await box.run(
+      "groupadd --gid 4242 gpu && useradd --gid gpu owner && chown owner:gpu /export && chmod 2770 /export",
+    );
     const before = await box.run("ls -lA /export");
     const broken = await box.sh(`${SQUASHED} sh /srv/exits/install.sh --yes`);
     tell(`root is nobody, and the agent broken: exit status ${broken.status}\n${broken.stdout}${broken.stderr}`);
