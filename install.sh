@@ -226,8 +226,8 @@ undo_one() { # VERB WHAT...: also when the change was noted and never made
     leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
     folder) runs_as=$3; bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
     share) runs_as=$4; bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
-    enable) systemctl --quiet enable "$2" ;;
-    disable) systemctl --quiet disable "$2" 2>/dev/null || true ;;
+    enable) systemctl --quiet --no-reload enable "$2" ;;
+    disable) systemctl --quiet --no-reload disable "$2" 2>/dev/null || true ;;
     stop) bounded "$START_LIMIT_S" systemctl stop "$2" || true ;;
     service) service_back "$2" "$3" ;;
     made) if [ -e "$undo/made" ]; then put_back made "$keep/made"; else rm -f "$keep/made"; fi ;;
@@ -253,7 +253,9 @@ service_back() { # UNIT STATE
   systemctl daemon-reload
   systemctl reset-failed "$1" 2>/dev/null || true
   [ "$2" = active ] || return 0
-  bounded "$START_LIMIT_S" systemctl start "$1" || warn "$1 does not start again: systemctl status $1"
+  bounded "$START_LIMIT_S" systemctl start "$1" >/dev/null && return
+  is_down=1
+  warn "$1 does not start again: journalctl -u $1"
 }
 
 # ---- the changes there are ---------------------------------------------------------------------------------------------
@@ -330,6 +332,7 @@ find_release() {
 }
 
 verify() { # FILE: in the release folder
+  [ -f "$release/$1" ] || die 66 "There is no $release/$1" "Fetch the whole release again; nothing was changed"
   want=$(listed_sum "$1")
   [ -n "$want" ] || die 65 "SHA256SUMS does not list $1" "Fetch the whole release again; nothing was changed"
   have=$(sum_of "$release/$1")
@@ -776,14 +779,15 @@ install_unit() {
   put_file "$temp/unit" "$UNITS/$unit" 644
   if [ "$changes" -gt "$changes_before" ]; then unit_changed=1; fi
   remember_unit
-  reload
   # Who disabled it later meant it.
   if [ -z "$installed" ] && ! is_enabled; then
-    change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet enable "$unit"
+    change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet --no-reload enable "$unit"
   fi
+  reload
 }
 
-# For files that were changed here, or by hand and not yet taken up.
+# For files that were changed here, or by hand and not yet taken up. Once a run: systemd looks at every mount point of the
+# fstab for it, and needs 90 s while one hangs.
 reload() {
   is_booted || return 0
   if [ -n "$unit_changed" ] || [ "$(property NeedDaemonReload)" = yes ]; then
@@ -972,7 +976,7 @@ remove_service() {
   note_service
   if [ "$before" = active ]; then change none "stop $unit" systemctl stop "$unit"; fi
   if is_enabled; then
-    change "enable$TAB$unit" "disable $unit" systemctl --quiet disable "$unit"
+    change "enable$TAB$unit" "disable $unit" systemctl --quiet --no-reload disable "$unit"
   fi
   drop_file "$UNITS/$unit"
   drop_file "$prefix/bin/$program"
@@ -994,9 +998,11 @@ bring_back() {
   if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$CONFIG/$unit.d"; fi
   if [ -e "$keep/old/$unit" ]; then move "$keep/old/$unit" "$UNITS/$unit"; fi
   if [ -d "$keep/old/$unit.d" ]; then move "$keep/old/$unit.d" "$UNITS/$unit.d"; fi
+  if [ "$enabled" = enabled ]; then
+    change "disable$TAB$unit" "enable the old $unit" systemctl --quiet --no-reload enable "$unit"
+  fi
   unit_changed=1
   reload
-  if [ "$enabled" = enabled ]; then change "disable$TAB$unit" "enable the old $unit" systemctl --quiet enable "$unit"; fi
   if [ "$was" = active ] && is_booted && [ -z "$opt_no_start" ]; then
     change "stop$TAB$unit" "start the old $unit" systemctl start "$unit"
   fi
@@ -1063,7 +1069,8 @@ on_exit() { # STATUS
   if [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -e "$undo/journal" ]; then
     printf 'Undoing what was changed ...\n' >&2
     if undo_all; then
-      printf 'The machine is as it was.\n' >&2
+      if [ -n "$is_down" ]; then what='All files are as they were'; else what='The machine is as it was'; fi
+      printf '%s.\n' "$what" >&2
       if is_booted && is_active; then printf '%s runs as before.\n' "$unit" >&2; fi
     else
       printf 'What is left to undo is kept in %s: run install.sh again.\n' "$undo" >&2
@@ -1105,7 +1112,7 @@ undo_earlier() {
 }
 
 main() {
-  opt_dry_run='' is_mine='' undo='' runs_as='' runs_in='' runs_in_too='' invoked="$0 $*"
+  opt_dry_run='' is_mine='' is_down='' undo='' runs_as='' runs_in='' runs_in_too='' invoked="$0 $*"
   temp=$(mktemp -d)
   trap 'on_exit $?' EXIT
   trap 'exit 130' INT TERM HUP PIPE

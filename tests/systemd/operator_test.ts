@@ -76,3 +76,17 @@ test(
   }),
   60_000,
 );
+
+test(
+  "systemd is reloaded once a run: it needs a minute and a half for it while the share hangs",
+  onBox(async (box) => {
+    const reloads = async (): Promise<number> =>
+      Number(await box.run("journalctl --sync; journalctl _PID=1 | grep -c 'Reloading[.]' || true"));
+    const before = await reloads();
+    await installed(box, "old");
+    const between = await reloads();
+    await installed(box, "old", "--uninstall");
+    expect([between - before, (await reloads()) - between]).toEqual([1, 1]);
+  }),
+  60_000,
+);

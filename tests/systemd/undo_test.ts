@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { tell } from "../nfs/guest/figures.ts";
 import { manualTest, versions } from "./agent.ts";
 import { onBox } from "./box.ts";
-import { install, installed, OWN_STATE } from "./installation.ts";
-import { NEW_VERSION } from "./scope.ts";
+import { install, installed, OWN_STATE, settings } from "./installation.ts";
+import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
 import { changes, snapshot } from "./snapshot.ts";
 
 test.each([
@@ -55,4 +55,18 @@ test(
     expect(printed).toContain("Nothing new");
   }),
   90_000,
+);
+
+test(
+  "an upgrade that finds settings with which no version starts says that nothing runs now",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await settings(box, "GPU_COURIER_LOG_LEVEL=bogus");
+    const { status, stderr } = await install(box, "new");
+    tell(`neither version starts: exit status ${status}\n${stderr}`);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("does not start again")]);
+    expect(stderr).not.toContain("The machine is as it was");
+    expect(await box.run("gpu-agent --version")).toBe(OLD_VERSION);
+  }),
+  60_000,
 );
