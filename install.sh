@@ -220,7 +220,7 @@ undo_one() { # VERB WHAT...: also when the change was noted and never made
     restore) put_back "$2" "$3" ;;
     rmdir) rmdir "$2" 2>/dev/null || true ;;
     tree) rm -rf "$2" ;;
-    move) if [ -e "$2" ]; then rm -rf "$3" && mv "$2" "$3"; fi ;;
+    move) rm -rf "$2.new"; if [ -e "$2" ]; then rm -rf "$3" && carry "$2" "$3"; fi ;;
     user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
     group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
     leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
@@ -301,7 +301,13 @@ make_folder() { # PATH MODE OWNER
 }
 
 move() { # FROM TO
-  change "move$TAB$2$TAB$1" "move $1 to $2" mv "$1" "$2"
+  change "move$TAB$2$TAB$1" "move $1 to $2" carry "$1" "$2"
+}
+
+# Perhaps to another disk: what bears the name of the target is whole, and until then the source is.
+carry() { # FROM TO
+  rm -rf "$2.new"
+  cp -a "$1" "$2.new" && mv "$2.new" "$2" && rm -rf "$1"
 }
 
 remember() { # LINE: what was made on this machine, for --purge

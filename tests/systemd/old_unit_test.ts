@@ -109,3 +109,19 @@ test(
   }),
   120_000,
 );
+
+test(
+  "without room to keep the old service's unit it stays where it is, whole",
+  onBox(async (box) => {
+    await startOldService(box);
+    await box.run(`head -c 30000 /dev/zero | tr '\\0' '#' >>${UNIT_FILE} && systemctl daemon-reload`);
+    const before = await snapshot(box, "/var/lib/gpu-courier");
+    await box.run("mkdir /var/lib/gpu-courier && mount -t tmpfs -o mode=700,size=32k small /var/lib/gpu-courier");
+    const { status, stdout, stderr } = await install(box, "old", "--user root");
+    tell(`no room for the old unit: exit status ${status}\n${stdout}${stderr}`);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("No space left")]);
+    expect(changes(before, await snapshot(box, "/var/lib/gpu-courier"))).toEqual([]);
+    expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
+  }),
+  60_000,
+);
