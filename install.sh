@@ -565,6 +565,11 @@ check_access() {
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
   both="$(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")" what="$runs_as may not write in $2: owner and group $uid:$gid, mode $mode"
+  if [ "$runs_as" = root ]; then
+    # The unit takes its capabilities: it is a user as others are.
+    share_trouble "$what" "As a service root may do no more than others: give another --user, or let it in: chown root"
+    return
+  fi
   # The share's own group, when it has one that may write there.
   into=$user
   if let_in "$root" && [ "$gid" != 0 ]; then into=$gid; fi
@@ -581,7 +586,6 @@ let_in() { # "MODE UID GID GROUP"
   mode=${1%% *} rest=${1#* }
   uid=${rest%% *} rest=${rest#* }
   gid=${rest%% *} group=${rest#* }
-  if [ "$runs_as" = root ]; then return 0; fi
   case $mode in *7) return 0 ;; esac
   case $mode in *7??) if [ "$(id -u "$runs_as" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
   case $mode in *7?) ;; *) return 1 ;; esac
@@ -845,9 +849,11 @@ start_service() {
   if [ "$opt_role" = agent ]; then wait_until_ready; fi
 }
 
+# Whether it runs a program that was replaced, or was started before its unit was written: by a run with --no-start.
 runs_older() {
   pid=$(property MainPID)
-  case $(readlink "/proc/$pid/exe" 2>/dev/null) in *' (deleted)') return 0 ;; *) return 1 ;; esac
+  case $(readlink "/proc/$pid/exe" 2>/dev/null) in *' (deleted)') return 0 ;; esac
+  [ "$(stat -c %Y "$UNITS/$unit")" -gt "$(date -d "$(property ExecMainStartTimestamp)" +%s)" ]
 }
 
 # Somebody told it to stop meanwhile: that is no failure of what was installed.

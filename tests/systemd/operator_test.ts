@@ -90,3 +90,20 @@ test(
   }),
   60_000,
 );
+
+test(
+  "what a run with --no-start changed in the unit is taken up by the next one without",
+  onBox(async (box) => {
+    await box.run("useradd --system serves && useradd --system --gid serves other");
+    await installed(box, "old", "--user serves");
+    const runsAs = async (): Promise<string> =>
+      await box.run(`ps -o user= -p $(systemctl show --property=MainPID --value ${AGENT_UNIT})`);
+    await box.run("sleep 1.1");
+    expect(await installed(box, "old", "--no-start --user other")).toContain("still runs what was installed before");
+    expect(await runsAs()).toBe("serves");
+    expect(await installed(box, "old")).toContain(`restart ${AGENT_UNIT}`);
+    expect(await runsAs()).toBe("other");
+    expect(await installed(box, "old")).toContain("Nothing new");
+  }),
+  60_000,
+);

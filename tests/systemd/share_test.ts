@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { tell } from "../nfs/guest/figures.ts";
 import { agentState, manualTest } from "./agent.ts";
 import { onBox } from "./box.ts";
-import { AGENT_UNIT, installed, OWN_STATE } from "./installation.ts";
+import { AGENT_UNIT, install, installed, OWN_STATE } from "./installation.ts";
 import { NEW_VERSION } from "./scope.ts";
 
 test(
@@ -61,4 +61,18 @@ test(
     expect([other.status, other.stderr]).toEqual([69, expect.stringContaining("nobody may not look into /mnt/shared")]);
   }),
   90_000,
+);
+
+test(
+  "root without the capabilities that the unit takes from it is let in where others are, and told so before",
+  onBox(async (box) => {
+    await box.run("useradd --system owner && mkdir /export/gpu_commands /export/gpu_status");
+    await box.run("chown owner:owner /export/gpu_* && chmod 2775 /export/gpu_*");
+    const { status, stderr } = await install(box, "old", "--user root");
+    expect([status, stderr]).toEqual([69, expect.stringContaining("root may not write in /mnt/shared/gpu_commands")]);
+    await box.run("chown root /mnt/shared/gpu_*");
+    await installed(box, "old", "--user root");
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+  }),
+  60_000,
 );
