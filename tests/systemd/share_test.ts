@@ -10,10 +10,10 @@ test(
   "--purge removes nothing where a link on the share leads",
   onBox(async (box) => {
     await installed(box, "old");
-    await box.run(`systemctl stop ${AGENT_UNIT}; mkdir -p /home/gpu-1/precious /home/.tmp`);
-    await box.run("mv /export/gpu_commands /export/was && ln -s /home /export/gpu_commands");
+    await box.run(`systemctl stop ${AGENT_UNIT}; mkdir -p /opt/gpu-1/precious /opt/.tmp`);
+    await box.run("mv /export/gpu_commands /export/was && ln -s /opt /export/gpu_commands");
     tell(await installed(box, "old", "--uninstall --purge"));
-    expect(await box.run("find /home -mindepth 1 | sort")).toBe("/home/.tmp\n/home/gpu-1\n/home/gpu-1/precious");
+    expect(await box.run("find /opt -mindepth 1 | sort")).toBe("/opt/.tmp\n/opt/gpu-1\n/opt/gpu-1/precious");
   }),
   60_000,
 );
