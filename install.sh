@@ -143,7 +143,8 @@ confirm() { # QUESTION
 # Runs what may hang on a share: its output, then its status. 124 when it does not end in time; it is then left behind, as
 # what waits for a share cannot always be killed.
 bounded() { # SECONDS COMMAND...
-  within=$(($1 * 20)) box=$(mktemp -d "$temp/XXXXXX")
+  within=$(($1 * 20))
+  box=$(mktemp -d "$temp/XXXXXX") || return 1
   shift
   (
     status=0
@@ -190,6 +191,8 @@ note() { # UNDO: a verb of undo_one() and what it needs, separated by tabs
 
 commit() {
   [ -z "$opt_dry_run" ] || return 0
+  # First: without its copies it must not be played.
+  rm -f "$undo/journal"
   rm -rf "$undo"
   rmdir "$keep" "$KEEP" 2>/dev/null || true
 }
@@ -198,32 +201,33 @@ commit() {
 undo_all() {
   while [ -s "$undo/journal" ]; do
     line=$(tail -n 1 "$undo/journal")
-    IFS=$TAB read -r verb one two <<END
+    IFS=$TAB read -r verb one two three <<END
 $line
 END
-    undo_one "$verb" "$one" "$two" || {
+    undo_one "$verb" "$one" "$two" "$three" || {
       warn "Cannot undo: $verb $one $two"
       return 1
     }
-    sed -i '$d' "$undo/journal"
+    # Shortened in place, which takes no room: the disk may be full.
+    truncate -s "$(($(wc -c <"$undo/journal") - $(tail -n 1 "$undo/journal" | wc -c)))" "$undo/journal" || return 1
   done
   commit
 }
 
-undo_one() { # VERB WHAT MORE: also when the change was noted and never made
+undo_one() { # VERB WHAT...: also when the change was noted and never made
   case $1 in
     remove) rm -f "$2" "$2.new" ;;
     restore) put_back "$2" "$3" ;;
     rmdir) rmdir "$2" 2>/dev/null || true ;;
     tree) rm -rf "$2" ;;
-    move) if [ -e "$2" ]; then rm -rf "$3" && mv "$2" "$3"; fi ;;
+    move) rm -rf "$2.new"; if [ -e "$2" ]; then rm -rf "$3" && carry "$2" "$3"; fi ;;
     user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
     group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
     leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
-    folder) bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
-    share) bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
-    enable) systemctl --quiet enable "$2" ;;
-    disable) systemctl --quiet disable "$2" 2>/dev/null || true ;;
+    folder) runs_as=$3; bounded "$SHARE_LIMIT_S" drop_empty "$2" || warn "$2 stays" ;;
+    share) runs_as=$4; bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
+    enable) systemctl --quiet --no-reload enable "$2" ;;
+    disable) systemctl --quiet --no-reload disable "$2" 2>/dev/null || true ;;
     stop) bounded "$START_LIMIT_S" systemctl stop "$2" || true ;;
     service) service_back "$2" "$3" ;;
     made) if [ -e "$undo/made" ]; then put_back made "$keep/made"; else rm -f "$keep/made"; fi ;;
@@ -232,9 +236,16 @@ undo_one() { # VERB WHAT MORE: also when the change was noted and never made
   esac
 }
 
-put_back() { # BACKUP PATH
-  rm -f "$2.new"
-  if [ -e "$undo/$1" ] || [ -L "$undo/$1" ]; then cp -a "$undo/$1" "$2.new" && mv -f "$2.new" "$2"; fi
+put_back() { # BACKUP PATH: what is there still is not copied, as there may be no room for it
+  rm -rf "$2.new"
+  if ! { [ -e "$undo/$1" ] || [ -L "$undo/$1" ]; } || is_same "$undo/$1" "$2"; then return 0; fi
+  cp -a "$undo/$1" "$2.new" || return 1
+  if [ -d "$2" ] && [ ! -L "$2" ]; then rm -rf "$2"; fi
+  mv -f "$2.new" "$2"
+}
+
+is_same() { # FILE FILE: by content, kind, mode, owner and time
+  [ -f "$1" ] && [ "$(stat -c '%F %a %u %g %Y' "$1")" = "$(stat -c '%F %a %u %g %Y' "$2" 2>/dev/null)" ] && cmp -s "$1" "$2"
 }
 
 service_back() { # UNIT STATE
@@ -242,7 +253,9 @@ service_back() { # UNIT STATE
   systemctl daemon-reload
   systemctl reset-failed "$1" 2>/dev/null || true
   [ "$2" = active ] || return 0
-  bounded "$START_LIMIT_S" systemctl start "$1" || warn "$1 does not start again: systemctl status $1"
+  bounded "$START_LIMIT_S" systemctl start "$1" >/dev/null && return
+  is_down=1
+  warn "$1 does not start again: journalctl -u $1"
 }
 
 # ---- the changes there are ---------------------------------------------------------------------------------------------
@@ -275,8 +288,9 @@ drop_file() { # PATH: a folder too
 
 back_up() { # PATH: sets backup
   backups=$((backups + 1)) backup=$backups
-  [ -n "$opt_dry_run" ] || cp -a "$1" "$undo/$backup" 2>"$temp/why" ||
-    die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
+  if [ -n "$opt_dry_run" ] || cp -a "$1" "$undo/$backup" 2>"$temp/why"; then return; fi
+  rm -rf "${undo:?}/$backup"
+  die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
 }
 
 make_folder() { # PATH MODE OWNER
@@ -287,7 +301,13 @@ make_folder() { # PATH MODE OWNER
 }
 
 move() { # FROM TO
-  change "move$TAB$2$TAB$1" "move $1 to $2" mv "$1" "$2"
+  change "move$TAB$2$TAB$1" "move $1 to $2" carry "$1" "$2"
+}
+
+# Perhaps to another disk: what bears the name of the target is whole, and until then the source is.
+carry() { # FROM TO
+  rm -rf "$2.new"
+  cp -a "$1" "$2.new" && mv "$2.new" "$2" && rm -rf "$1"
 }
 
 remember() { # LINE: what was made on this machine, for --purge
@@ -318,6 +338,7 @@ find_release() {
 }
 
 verify() { # FILE: in the release folder
+  [ -f "$release/$1" ] || die 66 "There is no $release/$1" "Fetch the whole release again; nothing was changed"
   want=$(listed_sum "$1")
   [ -n "$want" ] || die 65 "SHA256SUMS does not list $1" "Fetch the whole release again; nothing was changed"
   have=$(sum_of "$release/$1")
@@ -375,7 +396,7 @@ find_installed() {
   fi
   if is_ours "$UNITS/$unit"; then
     installed=1
-    installed_prefix=$(sed -n "s|^ExecStart=\(.*\)/bin/$program\$|\1|p" "$UNITS/$unit")
+    installed_prefix=$(sed -n "s|^ExecStart=[-@:+!]*\(/[^ ]*\)/bin/$program\( .*\)\{0,1\}\$|\1|p" "$UNITS/$unit")
     installed_user=$(sed -n 's/^User=//p' "$UNITS/$unit")
     return
   fi
@@ -384,9 +405,18 @@ find_installed() {
   done
 }
 
-setting() { # KEY: its value in the settings, without quotes
-  sed -n "s/^[[:space:]]*GPU_COURIER_$1=//p" "$CONFIG/$settings" 2>/dev/null | tail -n 1 |
+setting() { # KEY: its value in the settings, as systemd reads it
+  sed -n "s/^[[:space:]]*GPU_COURIER_$1[[:space:]]*=[[:space:]]*//p" "$CONFIG/$settings" 2>/dev/null | tail -n 1 |
     sed "s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
+}
+
+# Sets runs_as, runs_in and runs_in_too: user, group and further groups of the service, as drop-ins may have it.
+find_identity() {
+  runs_as=$user runs_in='' runs_in_too=''
+  if [ -z "$installed" ] || ! is_booted; then return; fi
+  running_user=$(property User)
+  if [ "$running_user" != "$installed_user" ]; then runs_as=${running_user:-root}; fi
+  runs_in=$(property Group) runs_in_too=$(property SupplementaryGroups)
 }
 
 other_role_is_installed() {
@@ -405,6 +435,7 @@ decide() {
     die 73 "$program is installed in $installed_prefix/bin" "Leave --prefix away, or --uninstall first"
   fi
   user=${opt_user:-${installed_user:-$OUR_USER}}
+  find_identity
   for key in SHARE NAME OLLAMA; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     found=$(setting "$key")
@@ -414,7 +445,10 @@ decide() {
     fi
   done
   share=${opt_share:-$(setting SHARE)}
-  if [ -z "$share" ] && [ -n "$old_unit" ]; then share=$(share_of_old_service); fi
+  if [ -z "$share" ] && [ -n "$old_unit" ]; then
+    share=$(share_of_old_service)
+    [ -n "$share" ] || die 64 "Cannot tell which share the old $unit uses" "Say it with --share"
+  fi
   share=${share:-/mnt/shared}
   name=$(agent_name)
   case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "This cannot be an agent's name: $name" \
@@ -430,13 +464,13 @@ agent_name() {
 share_of_old_service() {
   folder=$(sed -n 's/^WorkingDirectory=-\{0,1\}//p' "$old_unit" | tail -n 1)
   {
-    cat "$old_unit"
+    cat "$old_unit" "$UNITS/$unit.d"/*.conf 2>/dev/null || true
     for word in $(sed -n 's/^ExecStart=[-@:+!]*//p' "$old_unit" | tr -d "\"'"); do
       for file in "$word" "$folder/$word"; do
         case $file in *.py | *.sh) [ ! -f "$file" ] || cat "$file" ;; esac
       done
     done
-    sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit" | while read -r file; do [ ! -f "$file" ] || cat "$file"; done
+    sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$old_unit" "$UNITS/$unit.d"/*.conf 2>/dev/null | while read -r file; do [ ! -f "$file" ] || cat "$file"; done
   } | grep -o '/[A-Za-z0-9._/-]*' | sed 's|/gpu_commands.*||; s|/gpu_status.*||; s|/*$||' | sort -u >"$temp/paths"
   found=
   while read -r path; do
@@ -464,21 +498,35 @@ look_at_share() {
   is_known=$(echo "$found" | sed -n 's/^known//p')
   if [ -z "$root" ]; then
     share_trouble "$share is no folder: not mounted?" "Mount it, or correct --share"
+  elif echo "$found" | grep -qx closed; then
+    share_trouble "$(id -un) may not look into $share: owner and group of it $(stat_words "$root")" \
+      "As root: sudo $invoked; when root may not either, open it to its group, mode 2770"
   elif [ -z "$commands" ] && is_local && [ -z "$opt_init" ]; then
     share_trouble "$share holds no gpu_commands and lies on a local disk ($kind): not mounted?" \
       "Mount it; if it is meant to lie on this disk, give --init"
   fi
 }
 
+stat_words() { echo "$1" | sed 's/^\([0-9]*\) \([0-9]*\) \([0-9]*\) .*/\2:\3, mode \1/'; }
+
+quoted() { case $1 in *[!A-Za-z0-9/._-]*) printf "'%s'" "$1" ;; *) printf %s "$1" ;; esac; }
+
 list_share() {
   echo "path $(readlink -f -- "$share")"
-  list_folder root "$share"
-  list_folder commands "$share/gpu_commands"
-  list_folder status "$share/gpu_status"
-  if [ -e "$share/gpu_status/${name}_status.json" ]; then echo known; fi
+  [ -d "$share" ] || return 0
+  stat -c 'root %a %u %g %G' -- "$share"
+  # Where the file server takes root for nobody: as somebody of the share's group.
+  in_share='' closed=''
+  if ! ls "$share" >/dev/null 2>&1; then
+    in_share="setpriv --reuid=65534 --regid=$(stat -c %g "$share") --clear-groups" closed=1
+    if $in_share ls "$share" >/dev/null 2>&1; then closed=; fi
+  fi
+  [ -z "$closed" ] || echo closed
+  for word in commands status; do
+    if $in_share test -d "$share/gpu_$word"; then $in_share stat -c "$word %a %u %g %G" -- "$share/gpu_$word"; fi
+  done
+  if $in_share test -e "$share/gpu_status/${name}_status.json"; then echo known; fi
 }
-
-list_folder() { if [ -d "$2" ]; then stat -c "$1 %a %u %g %G" -- "$2"; fi; }
 
 # Without a start the share may be away: the agent waits for it.
 share_trouble() { # WHAT TODO
@@ -516,7 +564,12 @@ check_access() {
 
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
-  both="$share/gpu_commands $share/gpu_status" what="$user may not write in $2: owner and group $uid:$gid, mode $mode"
+  both="$(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")" what="$runs_as may not write in $2: owner and group $uid:$gid, mode $mode"
+  if [ "$runs_as" = root ]; then
+    # The unit takes its capabilities: it is a user as others are.
+    share_trouble "$what" "As a service root may do no more than others: give another --user, or let it in: chown root"
+    return
+  fi
   # The share's own group, when it has one that may write there.
   into=$user
   if let_in "$root" && [ "$gid" != 0 ]; then into=$gid; fi
@@ -533,13 +586,12 @@ let_in() { # "MODE UID GID GROUP"
   mode=${1%% *} rest=${1#* }
   uid=${rest%% *} rest=${rest#* }
   gid=${rest%% *} group=${rest#* }
-  if [ "$user" = root ]; then return 0; fi
   case $mode in *7) return 0 ;; esac
-  case $mode in *7??) if [ "$(id -u "$user" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
+  case $mode in *7??) if [ "$(id -u "$runs_as" 2>/dev/null)" = "$uid" ]; then return 0; fi ;; esac
   case $mode in *7?) ;; *) return 1 ;; esac
-  if id -G "$user" 2>/dev/null | tr ' ' '\n' | grep -qx "$gid"; then return 0; fi
+  if groups_of_service | grep -qx "$gid"; then return 0; fi
   # Of others' users the groups are theirs to decide, and root's group is more than a share.
-  if [ "$gid" = 0 ] || [ "$user" != "$OUR_USER" ]; then return 1; fi
+  if [ "$gid" = 0 ] || [ "$runs_as" != "$OUR_USER" ]; then return 1; fi
   if [ "$group" = UNKNOWN ]; then
     group=$user
     if getent group "$group" >/dev/null; then group=$user-share; fi
@@ -553,7 +605,7 @@ make_share_folders() {
   for folder in gpu_commands gpu_status; do
     if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
     [ -z "$found" ] || continue
-    change "folder$TAB$share/$folder" "make the folder $share/$folder" bounded "$SHARE_LIMIT_S" make_share_folder "$share/$folder"
+    change "folder$TAB$share/$folder$TAB$runs_as" "make the folder $share/$folder" bounded "$SHARE_LIMIT_S" make_share_folder "$share/$folder"
     remember "share $share/$folder"
   done
 }
@@ -561,7 +613,9 @@ make_share_folders() {
 # As the agent makes folders: with the group and the read and write bits of what they lie in.
 make_share_folder() { # PATH
   if [ "$making" = root ]; then
-    mkdir "$1" && chgrp "$(id -g "$user")" "$1" && chmod 2775 "$1"
+    # From inside, and only when it is still the one: a link in its place would lead elsewhere.
+    mkdir "$1" && cd -P -- "$1" && [ "$(pwd -P)" = "$(cd -P -- "$share" && pwd -P)/${1##*/}" ] &&
+      chgrp "$(id -g "$user")" . && chmod 2775 .
     return
   fi
   mode=$(printf '%04d' "$(stat -c %a "$share")")
@@ -572,17 +626,34 @@ make_share_folder() { # PATH
   as_user sh -c 'mkdir "$1" && { chgrp "$2" "$1" 2>/dev/null || true; } && chmod "$3" "$1"' sh "$1" "$gid" "$bits"
 }
 
-as_user() { setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"; }
-
-leave_share() { # SHARE NAME: removes what the agent has there, and when it was the last what is there for all
-  rm -rf "$1/gpu_commands/$2"
-  rm -f "$1/gpu_status/$2_status.json"
-  for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || return 0; done
-  rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true
+# As the service runs.
+as_user() {
+  setpriv --reuid="$runs_as" --regid="${runs_in:-$(id -g "$runs_as")}" --groups="$(groups_of_service | paste -sd, -)" "$@"
 }
 
-drop_empty() { # FOLDER: on the share, when nobody has anything in it
-  if [ -d "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi
+groups_of_service() { # their numbers, one a line
+  { id -G "$runs_as" 2>/dev/null || true; } | tr ' ' '\n'
+  for group_there in $runs_in $runs_in_too; do getent group "$group_there" | cut -d: -f3; done
+}
+
+# Removes what the agent has there, and when it was the last what is there for all. As the service's user, who may do no
+# more than those who may write there: links on a share lead to anywhere.
+leave_share() { # SHARE NAME [INSTANCE]: nothing when that name is another instance's by now
+  # shellcheck disable=SC2016 # its own arguments
+  as_user sh -c '
+    [ ! -L "$1/gpu_commands" ] && [ ! -L "$1/gpu_status" ] || exit 0
+    if [ -e "$1/gpu_status/$2_status.json" ] && ! grep -qF -e "$3" "$1/gpu_status/$2_status.json"; then exit 0; fi
+    rm -rf "$1/gpu_commands/$2"
+    rm -f "$1/gpu_status/$2_status.json"
+    for folder in "$1"/gpu_commands/*/ "$1"/gpu_status/*/; do [ ! -d "$folder" ] || exit 0; done
+    rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true' sh "$1" "$2" "${3-}"
+}
+
+# A folder on the share, when nobody has anything in it: as who made it, the service's user or root.
+drop_empty() { # FOLDER
+  # shellcheck disable=SC2016 # its own arguments
+  set -- "$1" 'if [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi'
+  as_user sh -c "$2" sh "$1" 2>/dev/null || sh -c "$2" sh "$1"
 }
 
 # ---- installing --------------------------------------------------------------------------------------------------------
@@ -683,12 +754,13 @@ write_settings() {
       restart=1
     fi
   done
-  put_file "$temp/settings" "$1" 644
+  # They may hold a proxy's password: who closed them keeps them closed.
+  put_file "$temp/settings" "$1" "$(stat -c %a "$1" 2>/dev/null || echo 644)"
   replaced=$restart
 }
 
 add_new_settings() { # FILE: gets the paragraphs of the release's settings whose key it does not name
-  known=$(sed -n 's/^[# ]*\(GPU_COURIER_[A-Z_]*\)=.*/\1/p' "$1" | tr '\n' ' ')
+  known=$(sed -n 's/^[#[:space:]]*\(GPU_COURIER_[A-Z_]*\)[[:space:]]*=.*/\1/p' "$1" | tr '\n' ' ')
   awk -v known="$known" -v version="$version" '
     BEGIN { RS = ""; FS = "\n" }
     match($NF, /GPU_COURIER_[A-Z_]*/) && !index(" " known, " " substr($NF, RSTART, RLENGTH) " ") {
@@ -717,14 +789,15 @@ install_unit() {
   put_file "$temp/unit" "$UNITS/$unit" 644
   if [ "$changes" -gt "$changes_before" ]; then unit_changed=1; fi
   remember_unit
-  reload
   # Who disabled it later meant it.
   if [ -z "$installed" ] && ! is_enabled; then
-    change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet enable "$unit"
+    change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet --no-reload enable "$unit"
   fi
+  reload
 }
 
-# For files that were changed here, or by hand and not yet taken up.
+# For files that were changed here, or by hand and not yet taken up. Once a run: systemd looks at every mount point of the
+# fstab for it, and needs 90 s while one hangs.
 reload() {
   is_booted || return 0
   if [ -n "$unit_changed" ] || [ "$(property NeedDaemonReload)" = yes ]; then
@@ -767,7 +840,7 @@ start_service() {
   change "stop$TAB$unit" "$verb $unit" true
   [ -z "$opt_dry_run" ] || return 0
   # What it will have on the share goes with it when this fails, unless somebody of that name was there before.
-  if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name"; note "stop$TAB$unit"; fi
+  if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name$TAB$runs_as"; note "stop$TAB$unit"; fi
   status=0
   bounded "$START_LIMIT_S" systemctl restart "$unit" >"$temp/start" || status=$?
   if was_stopped; then return; fi
@@ -776,9 +849,11 @@ start_service() {
   if [ "$opt_role" = agent ]; then wait_until_ready; fi
 }
 
+# Whether it runs a program that was replaced, or was started before its unit was written: by a run with --no-start.
 runs_older() {
   pid=$(property MainPID)
-  case $(readlink "/proc/$pid/exe" 2>/dev/null) in *' (deleted)') return 0 ;; *) return 1 ;; esac
+  case $(readlink "/proc/$pid/exe" 2>/dev/null) in *' (deleted)') return 0 ;; esac
+  [ "$(stat -c %Y "$UNITS/$unit")" -gt "$(date -d "$(property ExecMainStartTimestamp)" +%s)" ]
 }
 
 # Somebody told it to stop meanwhile: that is no failure of what was installed.
@@ -889,6 +964,9 @@ uninstall() {
   if [ -n "$opt_restore" ] && [ ! -d "$keep/old" ]; then
     die 66 "No old service was taken over here" "Leave --restore away"
   fi
+  # Its state is its own.
+  user=${installed_user:-$(stat -c %U "$state" 2>/dev/null || echo "$OUR_USER")}
+  find_identity
   [ -z "$opt_purge" ] || confirm "Remove settings and state for good?"
   [ -z "$opt_dry_run" ] || say "Would change:"
   begin
@@ -910,7 +988,7 @@ remove_service() {
   note_service
   if [ "$before" = active ]; then change none "stop $unit" systemctl stop "$unit"; fi
   if is_enabled; then
-    change "enable$TAB$unit" "disable $unit" systemctl --quiet disable "$unit"
+    change "enable$TAB$unit" "disable $unit" systemctl --quiet --no-reload disable "$unit"
   fi
   drop_file "$UNITS/$unit"
   drop_file "$prefix/bin/$program"
@@ -932,9 +1010,11 @@ bring_back() {
   if [ -d "$UNITS/$unit.d" ]; then move "$UNITS/$unit.d" "$CONFIG/$unit.d"; fi
   if [ -e "$keep/old/$unit" ]; then move "$keep/old/$unit" "$UNITS/$unit"; fi
   if [ -d "$keep/old/$unit.d" ]; then move "$keep/old/$unit.d" "$UNITS/$unit.d"; fi
+  if [ "$enabled" = enabled ]; then
+    change "disable$TAB$unit" "enable the old $unit" systemctl --quiet --no-reload enable "$unit"
+  fi
   unit_changed=1
   reload
-  if [ "$enabled" = enabled ]; then change "disable$TAB$unit" "enable the old $unit" systemctl --quiet enable "$unit"; fi
   if [ "$was" = active ] && is_booted && [ -z "$opt_no_start" ]; then
     change "stop$TAB$unit" "start the old $unit" systemctl start "$unit"
   fi
@@ -945,7 +1025,10 @@ purge() {
   share=$(setting SHARE)
   name=$(agent_name)
   if [ "$opt_role" = agent ] && [ -n "$share" ] && [ -f "$state/instance" ]; then
-    for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share_if_mine "$share" "$name"
+    for_good "remove what $name has on $share" bounded "$SHARE_LIMIT_S" leave_share "$share" "$name" \
+      "$(cat "$state/instance")"
+  fi
+  if ! other_role_is_installed; then
     remembered share >"$temp/shares"
     while read -r path; do
       for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
@@ -977,7 +1060,7 @@ purge() {
 hand_over() {
   for other in "$KEEP"/agent/made "$KEEP"/server/made; do
     if [ "$other" = "$keep/made" ] || ! [ -f "$other" ]; then continue; fi
-    sed -n '/^user /p; /^member /p; /^group /p' "$keep/made" >>"$other"
+    sed -n '/^unit /!p' "$keep/made" >>"$other"
   done
 }
 
@@ -989,12 +1072,6 @@ for_good() { # TEXT COMMAND...
   [ -n "$opt_dry_run" ] || "$@" >/dev/null 2>"$temp/why" || warn "Cannot $text: $(cat "$temp/why")"
 }
 
-leave_share_if_mine() { # SHARE NAME
-  if [ ! -e "$1/gpu_status/$2_status.json" ] || grep -qF "$(cat "$state/instance")" "$1/gpu_status/$2_status.json"; then
-    leave_share "$1" "$2"
-  fi
-}
-
 # ---- the way through ---------------------------------------------------------------------------------------------------
 
 on_exit() { # STATUS
@@ -1004,7 +1081,8 @@ on_exit() { # STATUS
   if [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -e "$undo/journal" ]; then
     printf 'Undoing what was changed ...\n' >&2
     if undo_all; then
-      printf 'The machine is as it was.\n' >&2
+      if [ -n "$is_down" ]; then what='All files are as they were'; else what='The machine is as it was'; fi
+      printf '%s.\n' "$what" >&2
       if is_booted && is_active; then printf '%s runs as before.\n' "$unit" >&2; fi
     else
       printf 'What is left to undo is kept in %s: run install.sh again.\n' "$undo" >&2
@@ -1031,8 +1109,22 @@ require_machine() {
   is_mine=1
 }
 
+# Of both roles, which share user and folders.
+undo_earlier() {
+  wanted=$opt_role
+  for opt_role in agent server; do
+    set_role
+    if [ -e "$undo/journal" ]; then
+      say "An earlier run was cut off: undoing what it had changed"
+      undo_all || die 1 "Cannot undo it" "See above; what is left to undo is kept in $undo"
+    fi
+  done
+  opt_role=$wanted
+  set_role
+}
+
 main() {
-  opt_dry_run='' is_mine='' undo='' invoked="$0 $*"
+  opt_dry_run='' is_mine='' is_down='' undo='' runs_as='' runs_in='' runs_in_too='' invoked="$0 $*"
   temp=$(mktemp -d)
   trap 'on_exit $?' EXIT
   trap 'exit 130' INT TERM HUP PIPE
@@ -1042,10 +1134,7 @@ main() {
   set_role
   if [ -n "$opt_version" ]; then find_release; choose_variant; say "$version"; return; fi
   require_machine
-  if [ -z "$opt_dry_run" ] && [ -e "$undo/journal" ]; then
-    say "An earlier run was cut off: undoing what it had changed"
-    undo_all || die 1 "Cannot undo it" "See above; what is left to undo is kept in $undo"
-  fi
+  [ -n "$opt_dry_run" ] || undo_earlier
   if [ -n "$opt_uninstall" ]; then uninstall; else install_service; fi
 }
 

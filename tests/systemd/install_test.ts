@@ -97,9 +97,11 @@ test(
   "without a mounted share it makes nothing there and says what to do",
   onBox(async (box) => {
     await box.run("umount /mnt/shared");
+    const before = await snapshot(box);
     const { status, stdout, stderr } = await install(box, "old");
     tell(`without a share: exit status ${status}\n${stdout}${stderr}`);
-    expect(stdout + stderr).toMatch(/mount/);
+    expect([status, stderr]).toEqual([69, expect.stringContaining("not mounted?")]);
+    expect(changes(before, await snapshot(box))).toEqual([]);
     expect(await box.run("ls -A /mnt/shared")).toBe("");
   }),
   120_000,
@@ -128,4 +130,15 @@ test(
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
   90_000,
+);
+
+test(
+  "while another install.sh is at work it does nothing",
+  onBox(async (box) => {
+    const before = await snapshot(box);
+    const { status, stderr } = await box.sh("flock /etc/systemd/system sh /srv/old/install.sh --yes");
+    expect([status, stderr]).toEqual([73, expect.stringContaining("Another install.sh is at work")]);
+    expect(changes(before, await snapshot(box))).toEqual([]);
+  }),
+  60_000,
 );

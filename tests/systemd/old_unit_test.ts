@@ -83,6 +83,20 @@ test(
 );
 
 test(
+  "its share is found in a drop-in, and asked for when it is found nowhere",
+  onBox(async (box) => {
+    await startOldService(box, "/mnt/CPU-GPU");
+    await box.run("cd /opt/gpu-command-service && sed -i 's#/mnt/CPU-GPU#/no/where#' gpu_command_service.py");
+    const asked = await install(box, "old", "--user root");
+    expect([asked.status, asked.stderr]).toEqual([64, expect.stringContaining("--share")]);
+    const folder = `${UNIT_FILE}.d`;
+    await box.run(`mkdir ${folder} && printf '[Service]\\nEnvironment=SHARED=/mnt/CPU-GPU\\n' >${folder}/share.conf`);
+    expect(await installed(box, "old", "--user root --dry-run")).toContain("on /mnt/CPU-GPU (fuse)");
+  }),
+  60_000,
+);
+
+test(
   "when the new agent is not well the old service runs again",
   onBox(async (box) => {
     await startOldService(box);
@@ -94,4 +108,20 @@ test(
     expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
   }),
   120_000,
+);
+
+test(
+  "without room to keep the old service's unit it stays where it is, whole",
+  onBox(async (box) => {
+    await startOldService(box);
+    await box.run(`head -c 30000 /dev/zero | tr '\\0' '#' >>${UNIT_FILE} && systemctl daemon-reload`);
+    const before = await snapshot(box, "/var/lib/gpu-courier");
+    await box.run("mkdir /var/lib/gpu-courier && mount -t tmpfs -o mode=700,size=32k small /var/lib/gpu-courier");
+    const { status, stdout, stderr } = await install(box, "old", "--user root");
+    tell(`no room for the old unit: exit status ${status}\n${stdout}${stderr}`);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("No space left")]);
+    expect(changes(before, await snapshot(box, "/var/lib/gpu-courier"))).toEqual([]);
+    expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
+  }),
+  60_000,
 );

@@ -1,0 +1,72 @@
+// install.sh that cannot go on, where undoing is not easy either: no room on a disk, a kill at the worst moment.
+import { expect, test } from "bun:test";
+import { tell } from "../nfs/guest/figures.ts";
+import { manualTest, versions } from "./agent.ts";
+import { onBox } from "./box.ts";
+import { install, installed, OWN_STATE, settings } from "./installation.ts";
+import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
+import { changes, snapshot } from "./snapshot.ts";
+
+test.each([
+  // Less than the copy of a program.
+  ["/var/lib/gpu-courier", 60, "Cannot keep a copy of /usr/local/bin/gpu-agent"],
+  // What lies there, and less than another program.
+  ["/usr/local/bin", 300, "Cannot replace /usr/local/bin/gpu-agent"],
+])(
+  "an upgrade for which %s has no room leaves the old version as it is",
+  async (folder, size, problem) =>
+    await onBox(async (box) => {
+      await installed(box, "old");
+      await box.run(
+        `cp -a ${folder} /tmp/had && mount -t tmpfs -o mode=755,size=${size}m small ${folder} && cp -a /tmp/had/. ${folder} && rm -r /tmp/had`,
+      );
+      const before = await snapshot(box, OWN_STATE);
+      const { status, stdout, stderr } = await box.sh("timeout -k 1 30 sh /srv/new/install.sh --yes");
+      tell(`no room in ${folder}: exit status ${status}\n${stdout}${stderr.slice(0, 1000)}`);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(problem)]);
+      expect(stderr).toContain("The machine is as it was.");
+      expect(changes(before, await snapshot(box, OWN_STATE))).toEqual([]);
+      expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+    })(),
+  90_000,
+);
+
+/** An rm that is killed, with who called it, when of what it should remove only the copies are gone. */
+const KILLED_RM = `#!/bin/sh
+if [ "$*" = "-rf /var/lib/gpu-courier/agent/undo" ] && [ -e "$2/2" ]; then
+  /bin/rm "$2"/[0-9]*
+  kill -9 $PPID
+  exit
+fi
+exec /bin/rm "$@"
+`;
+
+test(
+  "an upgrade that is killed when it is done stays done",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await box.run(`cat >/usr/local/sbin/rm <<'END'\n${KILLED_RM}END\nchmod +x /usr/local/sbin/rm`);
+    expect((await install(box, "new")).status).not.toBe(0);
+    await box.run("/bin/rm /usr/local/sbin/rm");
+    expect(await versions(box)).toEqual([NEW_VERSION, NEW_VERSION, NEW_VERSION]);
+    const printed = await installed(box, "new");
+    tell(`after the kill\n${printed}`);
+    expect(printed).not.toContain("undoing");
+    expect(printed).toContain("Nothing new");
+  }),
+  90_000,
+);
+
+test(
+  "an upgrade that finds settings with which no version starts says that nothing runs now",
+  onBox(async (box) => {
+    await installed(box, "old");
+    await settings(box, "GPU_COURIER_LOG_LEVEL=bogus");
+    const { status, stderr } = await install(box, "new");
+    tell(`neither version starts: exit status ${status}\n${stderr}`);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("does not start again")]);
+    expect(stderr).not.toContain("The machine is as it was");
+    expect(await box.run("gpu-agent --version")).toBe(OLD_VERSION);
+  }),
+  60_000,
+);
