@@ -12,6 +12,8 @@ export interface MachineOptions {
   /** Words for the kernel's command line, which the first process reads. */
   readonly settings: Readonly<Record<string, string>>;
   readonly limitS: number;
+  /** Receives whole lines. */
+  readonly write: (line: string) => void;
 }
 
 /** The last line that the machine prints, and nothing else prints. */
@@ -23,7 +25,7 @@ const END = /^EXIT (\d+)\r?$/;
  * a second processor so.
  * @returns the exit status of what ran in it; 1, with the end of the kernel's console, when it never got there
  */
-export async function runMachine({ boot, disk, dir, settings, limitS }: MachineOptions): Promise<number> {
+export async function runMachine({ boot, disk, dir, settings, limitS, write }: MachineOptions): Promise<number> {
   const console = join(dir, "console");
   const words = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   const append = `console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on ${words.join(" ")}`;
@@ -44,7 +46,7 @@ export async function runMachine({ boot, disk, dir, settings, limitS }: MachineO
   const stop = (): void => child.kill("SIGKILL");
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
-  const status = await relay(child.stdout);
+  const status = await relay(child.stdout, write);
   await child.exited;
   if (status !== null) return status;
   const kernel = Bun.file(console);
@@ -53,7 +55,7 @@ export async function runMachine({ boot, disk, dir, settings, limitS }: MachineO
   return 1;
 }
 
-async function relay(output: ReadableStream<Uint8Array>): Promise<number | null> {
+async function relay(output: ReadableStream<Uint8Array>, write: MachineOptions["write"]): Promise<number | null> {
   const decoder = new TextDecoder();
   let [status, rest]: [number | null, string] = [null, ""];
   for await (const chunk of output) {
@@ -61,10 +63,10 @@ async function relay(output: ReadableStream<Uint8Array>): Promise<number | null>
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const end = END.exec(line);
-      if (end === null) process.stdout.write(`${line.replace(/\r$/, "")}\n`);
+      if (end === null) write(`${line.replace(/\r$/, "")}\n`);
       else status = Number(end[1]);
     }
   }
-  if (rest !== "") process.stdout.write(`${rest}\n`);
+  if (rest !== "") write(`${rest}\n`);
   return status;
 }
