@@ -1,7 +1,7 @@
 // `npm run test:nfs`: the binaries on a real network file system. Starts two virtual machines side by side, each with an NFS
 // server and three separate clients, and runs the tests of this folder in them. Imports the parts of host/.
 //
-//   npm run test:nfs                    the short form, about five minutes
+//   npm run test:nfs                    the short form, about four minutes
 //   npm run test:nfs -- --full          the full figures
 //   npm run test:nfs -- outage doctor   some of the files
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
