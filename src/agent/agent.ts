@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import { sameModel } from "../model_name.ts";
 import { Outage } from "../outage.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
-import type { ServiceManager } from "../service_manager.ts";
+import { FIRST_LOOK_MS, type ServiceManager } from "../service_manager.ts";
 import type { StateRecord, SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
 import type { AcceptedCommand } from "./commands.ts";
@@ -60,8 +60,6 @@ export interface AgentOptions {
 /** Commands under way get so long to finish when the agent is told to stop; systemd's own patience is longer. */
 const DRAIN_MS = 8000;
 const RETRY_MS = 1000;
-/** Whoever starts the service waits no longer for the first look at the share. */
-const FIRST_LOOK_MS = 10_000;
 const LOOPS_END_MS = 500;
 /** A ledger that could not be written is tried again so often. */
 const LEDGER_MS = 5000;

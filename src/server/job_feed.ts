@@ -100,7 +100,8 @@ export class JobFeed {
   }
 
   /**
-   * What happens from now on, the jobs under way first, as they are, and the agents that are away. Without news for `HEARTBEAT_MS`: an empty item.
+   * What happens from now on, the jobs under way first, as they are, and the agents that are away. Without news for
+   * `HEARTBEAT_MS`: an empty item.
    * @param after the number of the last end that this listener knows; undefined: whatever ended before is not told
    */
   async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {

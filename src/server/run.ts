@@ -5,7 +5,7 @@ import { VERSION } from "../config.ts";
 import { Courier } from "../courier.ts";
 import { CourierError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ServiceManager } from "../service_manager.ts";
+import { FIRST_LOOK_MS, type ServiceManager } from "../service_manager.ts";
 import type { Transport } from "../transport.ts";
 import { ActiveModels } from "./active_models.ts";
 import { createApi, createTrustedApi } from "./api.ts";
@@ -36,8 +36,6 @@ export interface ServerParts {
   readonly stop: AbortSignal;
 }
 
-/** Whoever starts the service waits no longer for the first look at the share. */
-const FIRST_LOOK_MS = 10_000;
 /** What is under way when the server is told to stop has so long to end. */
 const GRACE_MS = 10_000;
 const LEAVE_MS = 2500;
