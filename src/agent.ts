@@ -10,14 +10,14 @@ import { ModelsFolder } from "./agent/models_folder.ts";
 import { Ollama } from "./agent/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama_url.ts";
 import { Registry } from "./agent/registry.ts";
-import { isoTime, systemClock } from "./clock.ts";
-import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./config.ts";
+import { isoTime, systemClock } from "./base/clock.ts";
+import { ERROR_CODES } from "./base/errors.ts";
 import { Courier } from "./courier.ts";
 import { examine, printChecks, type Report } from "./doctor.ts";
-import { ERROR_CODES } from "./errors.ts";
-import { ExitStatus, runCommandLine } from "./exit.ts";
-import { type Log, openLog, silentLog } from "./log.ts";
-import { openServiceManager, type ServiceManager } from "./service_manager.ts";
+import { ExitStatus, runCommandLine } from "./program/exit.ts";
+import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./program/flags.ts";
+import { type Log, openLog, silentLog } from "./program/log.ts";
+import { openServiceManager, type ServiceManager } from "./program/service_manager.ts";
 import { openTransport } from "./transport/open.ts";
 
 /** What the agent is made of, put into something else's hands on its way: a test's. */

@@ -1,9 +1,10 @@
 // The face gpuctl: command line → session → verb → exit status. Imports exit and client/.
+
+import { visibleText } from "./base/format.ts";
 import { gpuctlCommand } from "./client/command_line.ts";
 import type { ClientIo } from "./client/io.ts";
 import { runProcess } from "./client/process_io.ts";
-import { runCommandLine } from "./exit.ts";
-import { visibleText } from "./format.ts";
+import { runCommandLine } from "./program/exit.ts";
 
 /**
  * Runs gpuctl.

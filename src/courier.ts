@@ -1,13 +1,13 @@
 // The platform side over any transport: what gpu-server and gpuctl hold. Imports the seam, protocol and courier/.
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./base/clock.ts";
+import { asCourierError, CourierError } from "./base/errors.ts";
+import { normalModelName, sameModel } from "./base/model_name.ts";
 import { type AgentView, describeView, Fleet, isPresent } from "./courier/fleet.ts";
 import { tooLate, unknownJob } from "./courier/job_refusals.ts";
 import { Mailbox, type Order } from "./courier/mailbox.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
 import { agentAway, away, noAgent, nobodyAnswered, refusal } from "./courier/refusals.ts";
 import { type AgentRunning, type FleetRunning, mergeRunning } from "./courier/running.ts";
-import { asCourierError, CourierError } from "./errors.ts";
-import { normalModelName, sameModel } from "./model_name.ts";
 import { isEnded, type Job, type ModelDetails, newPull, type Response, VERBS } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
 

@@ -1,11 +1,11 @@
 // The doctor of gpuctl and gpu-agent: looks at the transport and at the fleet behind it, and prints what it found.
 // Imports the form of a check, courier, errors, formats and the seam's type.
-import { about, type Check } from "./check.ts";
+import { about, type Check } from "./base/check.ts";
+import { CourierError } from "./base/errors.ts";
+import { visibleText } from "./base/format.ts";
 import type { DoctorDocument } from "./courier/doctor_document.ts";
 import { examineFleet } from "./courier/examine.ts";
 import type { Agents, Courier } from "./courier.ts";
-import { CourierError } from "./errors.ts";
-import { visibleText } from "./format.ts";
 import type { Transport } from "./transport.ts";
 
 /** Where the report goes. */

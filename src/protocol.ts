@@ -77,7 +77,7 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   cancel_job: { changing: true, version: 2, model: false },
 };
 
-/** The codes of an error on the wire; what follows from each: src/errors.ts. */
+/** The codes of an error on the wire; what follows from each: src/base/errors.ts. */
 export const Code = z.enum([
   "invalid",
   "unauthenticated",

@@ -1,10 +1,11 @@
 // gpu-server, the face for the platform: HTTP on one side, the share on the other. Imports its parts in server/.
 import { join } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { systemClock } from "./clock.ts";
-import { defaultStateDir, faceCommand, flag, parse, serviceFlags } from "./config.ts";
-import { runCommandLine } from "./exit.ts";
-import { openLog } from "./log.ts";
+import { systemClock } from "./base/clock.ts";
+import { runCommandLine } from "./program/exit.ts";
+import { defaultStateDir, faceCommand, flag, parse, serviceFlags } from "./program/flags.ts";
+import { openLog } from "./program/log.ts";
+import { openServiceManager } from "./program/service_manager.ts";
 import { AgentName } from "./protocol.ts";
 import { readCatalog } from "./server/catalog.ts";
 import type { Address } from "./server/listen.ts";
@@ -12,7 +13,6 @@ import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store.ts";
 import { addToken, listTokens, revokeToken } from "./server/token_commands.ts";
 import { Role } from "./server/tokens.ts";
-import { openServiceManager } from "./service_manager.ts";
 import { openTransport } from "./transport/open.ts";
 
 const SERVICE = "gpu-server";

@@ -5,7 +5,7 @@
 // CourierError `unavailable` when the transport cannot be reached (retry with backoff; nothing happened unless the method
 // says otherwise), and `internal` for a failure that it does not know.
 // The suite in tests/conformance/ holds each sentence here against every driver.
-import type { Check } from "./check.ts";
+import type { Check } from "./base/check.ts";
 
 /** Where commands lie: one agent's own inbox, or the shared inbox, which only version 1 uses. */
 export type Inbox = { readonly agent: string } | "shared";

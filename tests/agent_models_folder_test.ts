@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, w
 import { join } from "node:path";
 import { measureFreed, readFootprint } from "../src/agent/footprint.ts";
 import { ModelsFolder } from "../src/agent/models_folder.ts";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
 import { digestOf, ModelsFixture } from "./support/models_fixture.ts";
 import { until } from "./support/until.ts";

@@ -2,7 +2,7 @@
 // under test, errors, the simulation.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Ollama } from "../src/agent/ollama.ts";
-import type { ErrorCode } from "../src/errors.ts";
+import type { ErrorCode } from "../src/base/errors.ts";
 import type { AnswerFault, PullFault } from "./sim/faults.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "./sim/ollama.ts";
 import { failure } from "./support/failure.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { checkedFetch } from "../src/agent/ollama_http.ts";
 import { PullTracker } from "../src/agent/ollama_progress.ts";
 import { parseOllamaUrl } from "../src/agent/ollama_url.ts";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import { failure } from "./support/failure.ts";
 
 describe("parseOllamaUrl()", () => {

@@ -3,7 +3,7 @@
 // plain HTTP. Imports the module under test, errors, the simulation.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Ollama, type PullProgress } from "../src/agent/ollama.ts";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "./sim/ollama.ts";
 import { failure } from "./support/failure.ts";
 

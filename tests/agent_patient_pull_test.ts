@@ -5,7 +5,7 @@ import type { PullOptions } from "../src/agent/ollama.ts";
 import { type PullProgress, PullTracker } from "../src/agent/ollama_progress.ts";
 import { ollamaFailure } from "../src/agent/ollama_texts.ts";
 import { PatientPull } from "../src/agent/patient_pull.ts";
-import { asCourierError, CourierError } from "../src/errors.ts";
+import { asCourierError, CourierError } from "../src/base/errors.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 
 const HOUR_MS = 3_600_000;

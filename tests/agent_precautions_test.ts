@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { AgentOptions } from "../src/agent/agent.ts";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
 import { digestOf, ModelsFixture } from "./support/models_fixture.ts";

@@ -6,7 +6,7 @@ import type { Manifest } from "../src/agent/manifest.ts";
 import { ModelsFolder } from "../src/agent/models_folder.ts";
 import { Preflight, type PreflightOptions } from "../src/agent/preflight.ts";
 import { Protection } from "../src/agent/protection.ts";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import { type Disk, type Gpu, type Job, newPull } from "../src/protocol.ts";
 import { failure } from "./support/failure.ts";
 import { ManualClock } from "./support/manual_clock.ts";

@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Pulse } from "../src/agent/pulse.ts";
 import { statusLine } from "../src/agent/status_line.ts";
-import { CourierError } from "../src/errors.ts";
-import { type Log, silentLog } from "../src/log.ts";
+import { CourierError } from "../src/base/errors.ts";
+import { type Log, silentLog } from "../src/program/log.ts";
+import type { ServiceManager } from "../src/program/service_manager.ts";
 import type { Job } from "../src/protocol.ts";
-import type { ServiceManager } from "../src/service_manager.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import type { Transport } from "../src/transport.ts";

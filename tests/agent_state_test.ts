@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { agentName, openStateDir, readInstance } from "../src/agent/identity.ts";
 import { Ledger } from "../src/agent/ledger.ts";
 import { type Candidate, chooseServer, SharedInboxElection } from "../src/agent/shared_inbox.ts";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import { LIMITS, State } from "../src/protocol.ts";
 import type { StateRecord } from "../src/transport.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";

@@ -1,8 +1,8 @@
 // src/agent/sweeping: when the agent sweeps, what it says, and that it does not trust a clock that was set just now.
 import { expect, test } from "bun:test";
 import { sweepAtTimes } from "../src/agent/sweeping.ts";
-import { CourierError } from "../src/errors.ts";
-import { silentLog } from "../src/log.ts";
+import { CourierError } from "../src/base/errors.ts";
+import { silentLog } from "../src/program/log.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import type { Removed, SweepScope, Swept, Transport } from "../src/transport.ts";
 import { MemorySite } from "./support/agent_on_memory.ts";

@@ -1,7 +1,7 @@
 // The verbs about models in memory, copies and jobs, and cancelled jobs, on the memory transport.
 // Imports the agent on memory, errors.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import type { Response } from "../src/protocol.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";

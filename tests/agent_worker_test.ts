@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Intake } from "../src/agent/intake.ts";
 import { Ledger } from "../src/agent/ledger.ts";
 import { Worker } from "../src/agent/worker.ts";
-import type { Clock } from "../src/clock.ts";
-import { CourierError } from "../src/errors.ts";
-import { silentLog } from "../src/log.ts";
-import { Outage } from "../src/outage.ts";
+import type { Clock } from "../src/base/clock.ts";
+import { CourierError } from "../src/base/errors.ts";
+import { Outage } from "../src/base/outage.ts";
+import { silentLog } from "../src/program/log.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";
 

@@ -1,7 +1,7 @@
 // src/courier/fleet: when the state documents are read, and who waits for it.
 import { expect, test } from "bun:test";
+import { CourierError } from "../src/base/errors.ts";
 import { Fleet } from "../src/courier/fleet.ts";
-import { CourierError } from "../src/errors.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import type { StateRecord } from "../src/transport.ts";
 import { expectCode } from "./conformance/heard.ts";

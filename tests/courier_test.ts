@@ -1,8 +1,8 @@
 // The platform side against real agents on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { CourierError } from "../src/base/errors.ts";
 import { newestPerName } from "../src/courier/models.ts";
 import { Courier } from "../src/courier.ts";
-import { CourierError } from "../src/errors.ts";
 import type { Job } from "../src/protocol.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { FailingDisk } from "./support/failing_disk.ts";

@@ -1,7 +1,7 @@
-// docs/protocol.md says what src/protocol.ts and src/errors.ts say: limits, names, verbs, fields, codes, sections.
+// docs/protocol.md says what src/protocol.ts and src/base/errors.ts say: limits, names, verbs, fields, codes, sections.
 import { expect, test } from "bun:test";
 import { z } from "zod";
-import { ERROR_CODES } from "../src/errors.ts";
+import { ERROR_CODES } from "../src/base/errors.ts";
 import {
   AgentName,
   AgentStatus,

@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Check } from "../src/check.ts";
-import { type Clock, systemClock } from "../src/clock.ts";
-import { silentLog } from "../src/log.ts";
+import type { Check } from "../src/base/check.ts";
+import { type Clock, systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/program/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";

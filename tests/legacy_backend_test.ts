@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
-import { type Clock, systemClock } from "../src/clock.ts";
+import { type Clock, systemClock } from "../src/base/clock.ts";
 import { type ListOutcome, OldBackend } from "./legacy/backend.ts";
 import { TempShare, until, withTimestampOf } from "./legacy/support.ts";
 import { sampleText } from "./wire_samples.ts";

@@ -1,7 +1,7 @@
 // The two old halves together lose their answers, as in production; and both run as processes of their own.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { type ListOutcome, OldBackend } from "./legacy/backend.ts";
 import { OldService } from "./legacy/service.ts";
 import { TempShare, TinyOllama, until } from "./legacy/support.ts";

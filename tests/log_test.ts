@@ -1,6 +1,6 @@
 // What a log line looks like.
 import { expect, test } from "bun:test";
-import { openLog } from "../src/log.ts";
+import { openLog } from "../src/program/log.ts";
 
 function logged(fields: object, message: string): string {
   const lines: string[] = [];

@@ -1,8 +1,8 @@
 // src/model_name: Ollama's grammar of names, by examples that a real Ollama was given.
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { CourierError } from "../src/errors.ts";
-import { formatModelName, normalModelName, parseModelName, sameModel } from "../src/model_name.ts";
+import { CourierError } from "../src/base/errors.ts";
+import { formatModelName, normalModelName, parseModelName, sameModel } from "../src/base/model_name.ts";
 
 const LONG = "a".repeat(80);
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { posix } from "node:path";
 import * as fc from "fast-check";
 import type { z } from "zod";
-import { ERROR_CODES } from "../src/errors.ts";
+import { ERROR_CODES } from "../src/base/errors.ts";
 import {
   AgentName,
   Code,

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { openStore } from "../src/server/store.ts";
 import { Tokens } from "../src/server/tokens.ts";
 import { modelOf, ScriptedAgent } from "./support/scripted_agent.ts";

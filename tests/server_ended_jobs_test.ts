@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isoTime } from "../src/clock.ts";
+import { isoTime } from "../src/base/clock.ts";
 import { type Job, newPull } from "../src/protocol.ts";
 import { EndedJobs } from "../src/server/ended_jobs.ts";
 import { openStore } from "../src/server/store.ts";

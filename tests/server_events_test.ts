@@ -1,7 +1,7 @@
 // What jobs do, as server-sent events over real connections: once to each listener, also to those that come back.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { isoTime } from "../src/clock.ts";
+import { isoTime } from "../src/base/clock.ts";
 import type { Job } from "../src/protocol.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import { EventListener } from "./support/event_listener.ts";

@@ -1,7 +1,7 @@
 // What listeners to events are told beside jobs, how many there may be, and what is not lost on the way.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { isoTime, systemClock } from "../src/clock.ts";
-import { CourierError } from "../src/errors.ts";
+import { isoTime, systemClock } from "../src/base/clock.ts";
+import { CourierError } from "../src/base/errors.ts";
 import type { Job } from "../src/protocol.ts";
 import { JobFeed, MAX_LISTENERS } from "../src/server/job_feed.ts";
 import { MemoryStore } from "../src/transport/memory.ts";

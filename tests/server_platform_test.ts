@@ -1,6 +1,6 @@
 // The routes that the platform and its GPU service's clients call, as the original pair served them.
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import { modelOf, ScriptedAgent } from "./support/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "./support/server_fixture.ts";

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../src/clock.ts";
-import { silentLog } from "../src/log.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/program/log.ts";
 import { openTransport } from "../src/transport/open.ts";
 import { modelOf, ScriptedAgent } from "./support/scripted_agent.ts";
 

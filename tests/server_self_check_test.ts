@@ -1,8 +1,8 @@
 // src/server/self_check.ts: what the service manager is told of the server's own answers, over real sockets.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { silentLog } from "../src/log.ts";
+import { silentLog } from "../src/program/log.ts";
+import { noServiceManager } from "../src/program/service_manager.ts";
 import { checkItself } from "../src/server/self_check.ts";
-import { noServiceManager } from "../src/service_manager.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 import { passes } from "./support/passes.ts";
 import { until } from "./support/until.ts";

@@ -1,9 +1,9 @@
 // What systemd is told, over a real datagram socket, and how a line tells the journal its priority.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { fstatSync } from "node:fs";
-import { isStderrJournal, withPriority } from "../src/journal.ts";
-import { type Log, silentLog } from "../src/log.ts";
-import { noServiceManager, openServiceManager, Systemd } from "../src/service_manager.ts";
+import { isStderrJournal, withPriority } from "../src/program/journal.ts";
+import { type Log, silentLog } from "../src/program/log.ts";
+import { noServiceManager, openServiceManager, Systemd } from "../src/program/service_manager.ts";
 import { NotifySocket } from "./support/notify_socket.ts";
 
 /** A log that keeps its warnings. */
@@ -79,7 +79,7 @@ test("openServiceManager() speaks to whom NOTIFY_SOCKET names", () => {
   const socket = new NotifySocket();
   try {
     const script = `
-      const { openServiceManager } = await import(${JSON.stringify(`${import.meta.dir}/../src/service_manager.ts`)});
+      const { openServiceManager } = await import(${JSON.stringify(`${import.meta.dir}/../src/program/service_manager.ts`)});
       const service = openServiceManager({ warn: (fields, message) => { throw new Error(message); } });
       service.ready();
       service.status("Grüße 1");

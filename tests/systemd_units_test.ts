@@ -1,6 +1,6 @@
 // The units in systemd/: what install.sh and the agent rest on, read as text. A booted systemd tries them elsewhere.
 import { describe, expect, test } from "bun:test";
-import { ERROR_CODES } from "../src/errors.ts";
+import { ERROR_CODES } from "../src/base/errors.ts";
 
 /** These touch what they name, or all that is mounted below it, when a service is set up: a share that hangs hangs it. */
 const TOUCHING = [

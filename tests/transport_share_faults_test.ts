@@ -3,8 +3,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type Clock, systemClock } from "../src/clock.ts";
-import { silentLog } from "../src/log.ts";
+import { type Clock, systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/program/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";

@@ -1,8 +1,8 @@
 // The conformance suite on the share driver as it works on a network file system: a local folder forced into that mode,
 // with file calls that note every name that was asked for and that no listing had shown.
 import { afterEach, expect, test } from "bun:test";
-import { systemClock } from "../src/clock.ts";
-import { silentLog } from "../src/log.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/program/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";

@@ -1,7 +1,7 @@
 // One property: any sequence of steps ends the same on the share as on memory, the reference.
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { CourierError } from "../src/errors.ts";
+import { CourierError } from "../src/base/errors.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import type { Closable, Delivery, Inbox, ReplyAddress, Transport } from "../src/transport.ts";
 import { FAST } from "./conformance/scenario.ts";

@@ -11,8 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { systemClock } from "../src/clock.ts";
-import { silentLog } from "../src/log.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/program/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";

@@ -1,8 +1,8 @@
 // src/transport/share/learn_time.ts: the share's clock for who may only read there.
 import { afterEach, expect, test } from "bun:test";
 import { constants } from "node:fs";
-import { systemClock } from "../src/clock.ts";
-import { silentLog } from "../src/log.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/program/log.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
 import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import { poolPrimitives } from "../src/transport/share/network_primitives.ts";

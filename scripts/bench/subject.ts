@@ -1,9 +1,9 @@
 // What is measured: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
 import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { Courier } from "../../src/courier.ts";
-import { silentLog } from "../../src/log.ts";
+import { silentLog } from "../../src/program/log.ts";
 import { openTransport } from "../../src/transport/open.ts";
 import type { Transport } from "../../src/transport.ts";
 import { cachedBinary, ROOT } from "../binaries.ts";

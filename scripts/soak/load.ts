@@ -1,7 +1,8 @@
 // The load of a soak: 50 commands a second, through gpu-server, addressed to the agent, and as an old backend sends them.
 // Imports the courier and the old backend.
+
+import { CourierError } from "../../src/base/errors.ts";
 import type { Courier } from "../../src/courier.ts";
-import { CourierError } from "../../src/errors.ts";
 import { OldBackend } from "../../tests/legacy/backend.ts";
 
 export interface LoadOptions {

@@ -1,12 +1,12 @@
 // The agent as a whole: puts its parts together, keeps them going, drains them.
 // Imports agent/*, the seam, clock, errors, outage, service manager.
-import type { Clock } from "../clock.ts";
-import { asCourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { sameModel } from "../model_name.ts";
-import { Outage } from "../outage.ts";
+import type { Clock } from "../base/clock.ts";
+import { asCourierError } from "../base/errors.ts";
+import { sameModel } from "../base/model_name.ts";
+import { Outage } from "../base/outage.ts";
+import type { Log } from "../program/log.ts";
+import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
-import { FIRST_LOOK_MS, type ServiceManager } from "../service_manager.ts";
 import type { StateRecord, SweepScope, Transport } from "../transport.ts";
 import { Box } from "./box.ts";
 import type { AcceptedCommand } from "./commands.ts";

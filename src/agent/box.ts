@@ -1,5 +1,5 @@
 // What the state tells about the box itself: the disk of the models, and the GPUs. Imports the models' folder, protocol.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Disk, Gpu } from "../protocol.ts";
 import { ModelsFolder } from "./models_folder.ts";
 

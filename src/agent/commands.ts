@@ -1,7 +1,7 @@
 // From what lay in an inbox to a command that may be run, or to the refusal that answers it.
 // Imports the seam, protocol, model names, errors.
-import { asCourierError, CourierError } from "../errors.ts";
-import { normalModelName } from "../model_name.ts";
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { normalModelName } from "../base/model_name.ts";
 import { AgentName, CommandId, CommandV1, CommandV2, PROTOCOL_VERSION, VERBS, Verb } from "../protocol.ts";
 import type { Delivery, ReplyAddress } from "../transport.ts";
 

@@ -1,7 +1,7 @@
 // Deleting a model: nothing protected, nothing under way, nothing loaded; and what that frees. Imports jobs, the Ollama
 // module and monitor, the models' folder, protection, unloading, footprint, errors.
-import { CourierError } from "../errors.ts";
-import { formatBytes } from "../format.ts";
+import { CourierError } from "../base/errors.ts";
+import { formatBytes } from "../base/format.ts";
 import type { Job, Response } from "../protocol.ts";
 import { measureFreed, readFootprint } from "./footprint.ts";
 import type { Jobs } from "./jobs.ts";

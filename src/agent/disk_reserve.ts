@@ -1,5 +1,5 @@
 // How much of the models' disk pulls leave free, as `--disk-reserve` says it. Imports errors.
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 
 /** Bytes to stay free on a disk of so many. */
 export type DiskReserve = (totalBytes: number) => number;

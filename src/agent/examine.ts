@@ -2,9 +2,9 @@
 // Imports the form of a check, agent/*, errors, formats, protocol's types; node:fs for the state directory only.
 import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { about, type Check } from "../check.ts";
-import { asCourierError, systemCode } from "../errors.ts";
-import { formatBytes } from "../format.ts";
+import { about, type Check } from "../base/check.ts";
+import { asCourierError, systemCode } from "../base/errors.ts";
+import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
 import { agentName } from "./identity.ts";
 import { checkLedger, checkLedgerSetAside } from "./ledger_check.ts";

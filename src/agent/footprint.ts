@@ -1,6 +1,6 @@
 // What a model takes on disk that others do not need: what its delete frees. Imports the models' folder, model names, format.
-import { formatBytes } from "../format.ts";
-import { sameModel } from "../model_name.ts";
+import { formatBytes } from "../base/format.ts";
+import { sameModel } from "../base/model_name.ts";
 import type { Layer } from "./manifest.ts";
 import type { ModelsFolder } from "./models_folder.ts";
 

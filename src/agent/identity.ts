@@ -3,8 +3,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../clock.ts";
-import { CourierError, systemCode } from "../errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { CourierError, systemCode } from "../base/errors.ts";
 import { AgentName, LIMITS, OLD_SERVICE_AGENT, State } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 

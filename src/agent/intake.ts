@@ -1,5 +1,5 @@
 // Opens and closes the inboxes that the agent listens to. Imports the seam, worker, outage.
-import type { Outage } from "../outage.ts";
+import type { Outage } from "../base/outage.ts";
 import type { Closable, Holder, Inbox, Transport } from "../transport.ts";
 import type { Worker } from "./worker.ts";
 

@@ -1,7 +1,7 @@
 // Long work: pulls, a few at a time, in the order they were asked for; a second request for a model joins the first.
 // Imports single pulls, the ledger, protocol, model names, errors.
-import { CourierError } from "../errors.ts";
-import { sameModel } from "../model_name.ts";
+import { CourierError } from "../base/errors.ts";
+import { sameModel } from "../base/model_name.ts";
 import { isEnded, type Job, LIMITS, newPull } from "../protocol.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Foreseen, PullJob, type PullJobParts } from "./pull_job.ts";

@@ -4,9 +4,9 @@
 import { Database } from "bun:sqlite";
 import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
+import { parseJson } from "../base/foreign_text.ts";
 import { type Job, LIMITS } from "../protocol.ts";
-import { parseJson } from "./foreign_text.ts";
 import { KeptJob } from "./kept_job.ts";
 
 /** A changing command that was seen before: its run has begun, or its answer is known. */

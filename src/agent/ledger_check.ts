@@ -1,6 +1,6 @@
 // Whether a ledger can be used, found out without changing it. Imports the form of a check; bun:sqlite.
 import { Database } from "bun:sqlite";
-import { about, type Check } from "../check.ts";
+import { about, type Check } from "../base/check.ts";
 
 const RESTART = "Look at the models of this box, then restart the agent: that begins a new ledger";
 

@@ -1,6 +1,6 @@
 // What a model consists of, as a registry and Ollama's own disk tell it. Untrusted. Imports foreign text, zod.
 import { z } from "zod";
-import { parseJson } from "./foreign_text.ts";
+import { parseJson } from "../base/foreign_text.ts";
 
 /** A blob of a model: its digest as Ollama writes it, `sha256:` and 64 hex digits, and its size. */
 export interface Layer {

@@ -4,9 +4,9 @@ import { type Dirent, existsSync, lstatSync, readdirSync } from "node:fs";
 import { lstat, open, realpath, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../clock.ts";
-import { systemCode } from "../errors.ts";
-import { formatModelName, type ModelName, parseModelName, sameModel } from "../model_name.ts";
+import type { Clock } from "../base/clock.ts";
+import { systemCode } from "../base/errors.ts";
+import { formatModelName, type ModelName, parseModelName, sameModel } from "../base/model_name.ts";
 import type { Disk } from "../protocol.ts";
 import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 

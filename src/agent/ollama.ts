@@ -2,8 +2,8 @@
 // model names, errors.
 import { Ollama as Client } from "ollama/browser";
 import { z } from "zod";
-import { CourierError } from "../errors.ts";
-import { parseModelName } from "../model_name.ts";
+import { CourierError } from "../base/errors.ts";
+import { parseModelName } from "../base/model_name.ts";
 import { Model, ModelDetails, RunningModel } from "../protocol.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./ollama_errors.ts";
 import { checkedFetch } from "./ollama_http.ts";

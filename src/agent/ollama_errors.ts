@@ -1,7 +1,7 @@
 // What goes wrong with an answer of Ollama or its connection, as errors with codes. Imports errors, what Ollama's words mean,
 // zod.
 import { z } from "zod";
-import { CourierError, type ErrorCode, systemCode } from "../errors.ts";
+import { CourierError, type ErrorCode, systemCode } from "../base/errors.ts";
 import { type Asked, ollamaFailure } from "./ollama_texts.ts";
 
 const ErrorBody = z.object({ error: z.string() });

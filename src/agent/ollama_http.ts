@@ -1,7 +1,7 @@
 // The `fetch` that the Ollama client is given: no answer reaches it that was not checked, bounded and classified before.
 // Imports ./foreign_text.ts, ./ollama_errors.ts, ./ollama_progress.ts, ./ollama_texts.ts, zod.
 import { z } from "zod";
-import { parseJson, readBounded } from "./foreign_text.ts";
+import { parseJson, readBounded } from "../base/foreign_text.ts";
 import { notOllama, statusFailure } from "./ollama_errors.ts";
 import { PullLine } from "./ollama_progress.ts";
 import { type Asked, ollamaFailure } from "./ollama_texts.ts";

@@ -1,8 +1,8 @@
 // Ollama's health and lists, asked for in the background so that state never waits for it.
 // Imports the Ollama module, protocol, clock, errors.
-import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError, type CourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
+import { asCourierError, type CourierError } from "../base/errors.ts";
+import type { Log } from "../program/log.ts";
 import type { Model, OllamaHealth, RunningModel } from "../protocol.ts";
 import type { Ollama } from "./ollama.ts";
 

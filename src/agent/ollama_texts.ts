@@ -1,5 +1,5 @@
 // What Ollama's own words for a failure mean: a code, a hint, and whether another attempt can help. Imports errors.
-import { CourierError, type ErrorCode } from "../errors.ts";
+import { CourierError, type ErrorCode } from "../base/errors.ts";
 
 /** One request, for people: what was to be done (`pull "phi4"`), and at which Ollama. */
 export interface Asked {

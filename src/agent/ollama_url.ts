@@ -1,5 +1,5 @@
 // Where Ollama is: reads the forms that OLLAMA_HOST takes. Imports errors.
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 
 const DEFAULT_PORT = "11434";
 

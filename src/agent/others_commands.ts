@@ -1,8 +1,8 @@
 // Changing commands of the shared inbox that another agent has claimed: whoever serves sees to it that each ends.
 // Imports the seam, commands, clock, errors.
-import type { Clock } from "../clock.ts";
-import { asCourierError, type CourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import type { Clock } from "../base/clock.ts";
+import { asCourierError, type CourierError } from "../base/errors.ts";
+import type { Log } from "../program/log.ts";
 import type { Delivery } from "../transport.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown } from "./commands.ts";
 

@@ -1,8 +1,8 @@
 // One pull until it is done or cannot be: attempts with growing pauses between them, and progress saved on the way.
 // Imports the Ollama module and what its failures mean, what lies on disk, format, clock, errors.
-import type { Clock } from "../clock.ts";
-import { asCourierError, CourierError } from "../errors.ts";
-import { formatDuration } from "../format.ts";
+import type { Clock } from "../base/clock.ts";
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { formatDuration } from "../base/format.ts";
 import type { ModelsFolder } from "./models_folder.ts";
 import type { Ollama } from "./ollama.ts";
 import type { PullProgress, PullTracker } from "./ollama_progress.ts";

@@ -1,8 +1,8 @@
 // Before a pull's first byte: does the model fit the disk, and the GPUs' memory? Imports registry, box, manifest,
 // disk reserve, format, protocol, clock, errors.
-import type { Clock } from "../clock.ts";
-import { asCourierError, CourierError } from "../errors.ts";
-import { formatBytes } from "../format.ts";
+import type { Clock } from "../base/clock.ts";
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { formatBytes } from "../base/format.ts";
 import type { Disk, Job } from "../protocol.ts";
 import type { Box } from "./box.ts";
 import type { DiskReserve } from "./disk_reserve.ts";

@@ -1,6 +1,6 @@
 // Models that nobody may delete or overwrite by command, as `--protect` names them. Imports model names, errors.
-import { CourierError } from "../errors.ts";
-import { normalModelName, parseModelName } from "../model_name.ts";
+import { CourierError } from "../base/errors.ts";
+import { normalModelName, parseModelName } from "../base/model_name.ts";
 
 interface Pattern {
   readonly text: string;

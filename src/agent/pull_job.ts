@@ -1,8 +1,8 @@
 // One pull as a job: from queued to its end, with what it shows on the way, noted so that the next process goes on with it.
 // Imports the attempts at a pull, its progress, what lies on disk, ledger, protocol, clock, errors.
-import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError, type CourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
+import { asCourierError, type CourierError } from "../base/errors.ts";
+import type { Log } from "../program/log.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { JobProgress } from "./job_progress.ts";
 import type { KeptJob } from "./kept_job.ts";

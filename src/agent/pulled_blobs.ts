@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../clock.ts";
-import { systemCode } from "../errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { systemCode } from "../base/errors.ts";
 
 /** Whether Ollama was seen to have stopped writing; `unseen`: its folder cannot be looked at. */
 export type Stopped = "stopped" | "growing" | "unseen";

@@ -1,9 +1,9 @@
 // Asks a model's registry for its manifest, before Ollama does. What it answers is untrusted. Imports manifest,
 // foreign text, model names, errors, zod.
 import { z } from "zod";
-import { CourierError, systemCode } from "../errors.ts";
-import { parseModelName } from "../model_name.ts";
-import { parseJson, readBounded } from "./foreign_text.ts";
+import { CourierError, systemCode } from "../base/errors.ts";
+import { parseJson, readBounded } from "../base/foreign_text.ts";
+import { parseModelName } from "../base/model_name.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 
 export interface RegistryOptions {

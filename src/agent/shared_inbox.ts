@@ -1,6 +1,6 @@
 // Which agent serves the shared inbox: decided by each from the state documents alone.
 // Imports the seam's types, protocol, clock.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { LIMITS, OLD_SERVICE_AGENT, State, StateV1 } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 

@@ -1,7 +1,7 @@
 // The agent's state document: made from its parts, cut to size, published every 5 s and at every change.
 // Imports the seam, protocol, clock, outage.
-import { type Clock, isoTime } from "../clock.ts";
-import type { Outage } from "../outage.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
+import type { Outage } from "../base/outage.ts";
 import { LIMITS, type State } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 import { conflictingState, type Identity } from "./identity.ts";

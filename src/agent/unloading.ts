@@ -1,6 +1,6 @@
 // Taking a model out of memory. Imports the Ollama module and monitor, model names, clock.
-import type { Clock } from "../clock.ts";
-import { sameModel } from "../model_name.ts";
+import type { Clock } from "../base/clock.ts";
+import { sameModel } from "../base/model_name.ts";
 import type { Ollama } from "./ollama.ts";
 import type { OllamaMonitor } from "./ollama_monitor.ts";
 

@@ -1,7 +1,7 @@
 // What each verb does on the box. Imports jobs, the Ollama module and monitor, preflight, deletion, unloading, model names,
 // errors.
-import { CourierError } from "../errors.ts";
-import { normalModelName, sameModel } from "../model_name.ts";
+import { CourierError } from "../base/errors.ts";
+import { normalModelName, sameModel } from "../base/model_name.ts";
 import { CommandId, type Job, LIMITS, type ModelDetails, type Response, type Verb } from "../protocol.ts";
 import type { AcceptedCommand } from "./commands.ts";
 import { type DeletionParts, deleteModel } from "./deletion.ts";

@@ -1,8 +1,8 @@
 // Takes deliveries, runs what may run, answers all of it: receive, judge, ledger, claim, run, respond, release.
 // Imports the seam, protocol, ledger, commands, errors, clock.
-import { type Clock, isoTime } from "../clock.ts";
-import { asCourierError, type CourierError, systemCode } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
+import { asCourierError, type CourierError, systemCode } from "../base/errors.ts";
+import type { Log } from "../program/log.ts";
 import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../protocol.ts";
 import type { Delivery, Transport } from "../transport.ts";
 import { type AcceptedCommand, type AnswerTo, judge, lateness, outcomeUnknown, type Refusal } from "./commands.ts";

@@ -1,9 +1,9 @@
 // gpuctl agents. Imports courier's views and documents, and the client's output.
 
-import { CLOCK_OFF_MS } from "../clock.ts";
+import { CLOCK_OFF_MS } from "../base/clock.ts";
+import { formatAgo, formatBytes, formatDuration, formatOffset } from "../base/format.ts";
 import { agentsDocument } from "../courier/documents.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
-import { formatAgo, formatBytes, formatDuration, formatOffset } from "../format.ts";
 import { isEnded } from "../protocol.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";

@@ -1,5 +1,5 @@
 // gpuctl without its verbs: the flags that all of them share. Imports commander's types through config.
-import { faceCommand, flag, parse } from "../config.ts";
+import { faceCommand, flag, parse } from "../program/flags.ts";
 import { WATCH } from "./io.ts";
 import type { Verb } from "./session.ts";
 

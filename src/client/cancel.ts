@@ -1,7 +1,8 @@
 // The verb cancel. Imports courier, its documents, errors, model names, and the client's output.
+
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { sameModel } from "../base/model_name.ts";
 import { jobsDocument } from "../courier/documents.ts";
-import { asCourierError, CourierError } from "../errors.ts";
-import { sameModel } from "../model_name.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";

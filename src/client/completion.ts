@@ -1,6 +1,7 @@
 // The verbs completion and __complete: what can come next on a command line. Imports courier's views, the line, scripts.
+
+import { formatBytes, visibleText } from "../base/format.ts";
 import { type AgentView, describeView, Fleet } from "../courier/fleet.ts";
-import { formatBytes, visibleText } from "../format.ts";
 import { isEnded } from "../protocol.ts";
 import { examples, type Program } from "./base_command.ts";
 import { flagsOf, type HalfLine, readLine, verbsOf } from "./completion_line.ts";

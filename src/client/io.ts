@@ -1,6 +1,6 @@
 // What gpuctl has of its surroundings, as arguments: streams, colour, clock, interruption, transport. Contract only.
 // Imports types of the clock and the seam.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Transport } from "../transport.ts";
 
 /** A stream that may be a terminal. */

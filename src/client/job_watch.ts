@@ -1,5 +1,5 @@
 // The verb jobs with --watch: goes on showing what jobs do, until Ctrl-C. Imports courier, errors, and the client's output.
-import { asCourierError, ERROR_CODES } from "../errors.ts";
+import { asCourierError, ERROR_CODES } from "../base/errors.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { boxClock, JOB_COLUMNS, jobRows } from "./jobs.ts";
 import { describeUnavailable } from "./models.ts";

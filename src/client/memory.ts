@@ -1,7 +1,8 @@
 // The verbs about models in memory: ps, stop. Imports courier, its documents, model names, and the client's output.
+
+import { formatBytes, formatUntil } from "../base/format.ts";
+import { normalModelName } from "../base/model_name.ts";
 import { runningDocument, unloadedDocument } from "../courier/verb_documents.ts";
-import { formatBytes, formatUntil } from "../format.ts";
-import { normalModelName } from "../model_name.ts";
 import type { RunningModel } from "../protocol.ts";
 import { boxClock } from "./jobs.ts";
 import { noteUnavailable } from "./models.ts";

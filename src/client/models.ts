@@ -1,9 +1,10 @@
 // The verbs about installed models: list, rm, cp. Imports courier, its documents, model names, and the client's output.
+
+import { formatAgo, formatBytes } from "../base/format.ts";
+import { normalModelName } from "../base/model_name.ts";
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import type { Unavailable } from "../courier/models.ts";
 import { copiedDocument } from "../courier/verb_documents.ts";
-import { formatAgo, formatBytes } from "../format.ts";
-import { normalModelName } from "../model_name.ts";
 import type { Response } from "../protocol.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Printer } from "./printer.ts";

@@ -1,6 +1,7 @@
 // gpuctl ping: once, or again and again with what came of it. Imports courier's views, errors and the client's output.
+
+import type { ErrorCode } from "../base/errors.ts";
 import { type AgentView, isPresent } from "../courier/fleet.ts";
-import type { ErrorCode } from "../errors.ts";
 import { askEach, exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";

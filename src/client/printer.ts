@@ -1,6 +1,7 @@
 // What a verb prints with: text, tables, JSON documents, errors. Imports config's way of printing errors, table, format, io.
-import { printError } from "../exit.ts";
-import { visibleText } from "../format.ts";
+
+import { visibleText } from "../base/format.ts";
+import { printError } from "../program/exit.ts";
 import type { ClientIo } from "./io.ts";
 import { type Column, formatTable } from "./table.ts";
 

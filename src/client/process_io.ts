@@ -1,8 +1,8 @@
 // gpuctl's surroundings when it is a process: its streams, its signals, real transports. Imports clock, log, open.ts.
 import { Writable } from "node:stream";
-import { systemClock } from "../clock.ts";
-import { systemCode } from "../errors.ts";
-import { silentLog } from "../log.ts";
+import { systemClock } from "../base/clock.ts";
+import { systemCode } from "../base/errors.ts";
+import { silentLog } from "../program/log.ts";
 import { openTransport } from "../transport/open.ts";
 import type { ClientIo } from "./io.ts";
 

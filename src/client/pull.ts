@@ -1,8 +1,8 @@
 // The verb pull: starts or joins the pull on every agent asked and follows it. Imports courier and the client's output.
-import { isoTime } from "../clock.ts";
+import { isoTime } from "../base/clock.ts";
+import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../base/errors.ts";
+import { normalModelName } from "../base/model_name.ts";
 import { refusedJob } from "../courier/documents.ts";
-import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../errors.ts";
-import { normalModelName } from "../model_name.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { BarProgress } from "./bars.ts";
 import { describeProgress } from "./job_text.ts";

@@ -1,11 +1,12 @@
 // The verb show: one model of one agent. Imports courier, its documents, model names, and the client's output.
+
+import { CourierError } from "../base/errors.ts";
+import { formatAgo, formatBytes } from "../base/format.ts";
+import { normalModelName, sameModel } from "../base/model_name.ts";
 import { modelsDocument } from "../courier/documents.ts";
 import type { AgentView } from "../courier/fleet.ts";
 import type { FleetModel } from "../courier/models.ts";
 import { shownDocument } from "../courier/verb_documents.ts";
-import { CourierError } from "../errors.ts";
-import { formatAgo, formatBytes } from "../format.ts";
-import { normalModelName, sameModel } from "../model_name.ts";
 import type { ModelDetails } from "../protocol.ts";
 import type { Session } from "./session.ts";
 

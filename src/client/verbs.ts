@@ -1,5 +1,5 @@
 // gpuctl's verbs: their arguments, their help, and what each runs. Imports the flags and the verbs' own files.
-import { flag, parse } from "../config.ts";
+import { flag, parse } from "../program/flags.ts";
 import { listAgents } from "./agents.ts";
 import { examples, type Program, type Run } from "./base_command.ts";
 import { cancelJobs } from "./cancel.ts";

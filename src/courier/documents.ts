@@ -1,6 +1,6 @@
 // What the platform side knows, as the documents that `/v1` answers and `gpuctl --json` prints. Pure.
 // Imports the document schemas' types, the protocol's types, errors and the views.
-import type { CourierError } from "../errors.ts";
+import type { CourierError } from "../base/errors.ts";
 import { isEnded, type Job, newPull, type OllamaHealth, type Response } from "../protocol.ts";
 import type {
   AgentDocument,

@@ -1,7 +1,7 @@
 // What `doctor` looks at in the fleet: each agent, its clock, its Ollama, its answer, and who serves the shared inbox.
 // Imports the form of a check, the courier's views, protocol, errors.
-import { about, type Check, checkClock } from "../check.ts";
-import { asCourierError, type CourierError } from "../errors.ts";
+import { about, type Check, checkClock } from "../base/check.ts";
+import { asCourierError, type CourierError } from "../base/errors.ts";
 import { OLD_SERVICE_AGENT, type State } from "../protocol.ts";
 import { type AgentView, describeView } from "./fleet.ts";
 

@@ -1,5 +1,5 @@
 // Who is on the transport and how they are, from their state documents. Imports the seam, protocol, clock, errors.
-import { type Clock, isoTime } from "../clock.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
 import { LIMITS, OLD_SERVICE_AGENT, State, StateV1 } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 

@@ -1,5 +1,5 @@
 // What the courier says of a job that it cannot find or cancel. Pure; imports errors and protocol.
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import { type Job, LIMITS } from "../protocol.ts";
 
 /** @param silent the agents that could not be asked */

@@ -1,6 +1,6 @@
 // Sends one command and waits for its one response, in either dialect. Imports the seam, protocol, clock, errors.
-import { type Clock, isoTime } from "../clock.ts";
-import { CourierError } from "../errors.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
+import { CourierError } from "../base/errors.ts";
 import { type CommandV2, LIMITS, PROTOCOL_VERSION, Response, VERBS, type Verb } from "../protocol.ts";
 import type { Closable, Inbox, Reply, ReplyAddress, Transport } from "../transport.ts";
 

@@ -1,5 +1,5 @@
 // What the courier says of agents that are away and of those that refuse. Pure; imports errors, protocol and views.
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import type { Response } from "../protocol.ts";
 import { type AgentView, describeView } from "./fleet.ts";
 import type { Unavailable } from "./models.ts";

@@ -1,6 +1,6 @@
 // The documents of single verbs, show, ps, cp and stop, from what the courier answers. Pure.
 // Imports the schemas' types, the protocol's types, errors and the courier's lists.
-import type { CourierError } from "../errors.ts";
+import type { CourierError } from "../base/errors.ts";
 import type { ModelDetails } from "../protocol.ts";
 import type { ModelDocument } from "./document_schemas.ts";
 import type { Unavailable } from "./models.ts";

@@ -1,6 +1,6 @@
 // Which agents a request of the platform's routes is for. Imports hono's types, protocol, errors.
 import type { Context } from "hono";
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import { AgentName } from "../protocol.ts";
 import type { Env, Services } from "./services.ts";
 

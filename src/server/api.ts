@@ -2,9 +2,9 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { VERSION } from "../config.ts";
-import { CourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { CourierError } from "../base/errors.ts";
+import { VERSION } from "../program/flags.ts";
+import type { Log } from "../program/log.ts";
 import { refuseBrowsers, requireToken } from "./auth.ts";
 import { asInvalid, limitBody } from "./body.ts";
 import { gpuServiceRoutes } from "./gpu_service_routes.ts";

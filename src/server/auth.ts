@@ -1,6 +1,6 @@
 // Who may do what: every route behind it needs a bearer token. Imports hono's types, errors and the tokens.
 import type { MiddlewareHandler } from "hono";
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import type { Env } from "./services.ts";
 import type { Role, Tokens } from "./tokens.ts";
 

@@ -1,7 +1,7 @@
 // What one might pull, for the platform's page. Imports node:fs, zod and errors.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import builtIn from "./catalog.json" with { type: "json" };
 
 /** `size` is for people: what the registry shows. */

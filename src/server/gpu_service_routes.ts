@@ -1,9 +1,9 @@
 // /api/health and /api/models: the GPU HTTP service that part of the platform calls. Imports hono, the courier's parts.
 import { Hono } from "hono";
-import { isoTime } from "../clock.ts";
+import { isoTime } from "../base/clock.ts";
+import { asCourierError } from "../base/errors.ts";
+import { normalModelName } from "../base/model_name.ts";
 import { newestPerName } from "../courier/models.ts";
-import { asCourierError } from "../errors.ts";
-import { normalModelName } from "../model_name.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 import { requireOnline } from "./known_fleet.ts";
 import { errorResponse } from "./problem.ts";

@@ -1,5 +1,5 @@
 // Where a job is found by its id alone: refused ones, the states, the log of ends, the agents. Imports courier, errors.
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import type { Job } from "../protocol.ts";
 import { readFleet } from "./known_fleet.ts";
 import type { Services } from "./services.ts";

@@ -1,8 +1,9 @@
 // The fleet as the routes see it, also while the share cannot be read. Imports the courier's views, errors.
+
+import { asCourierError, CourierError } from "../base/errors.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
 import type { Unavailable } from "../courier/models.ts";
 import type { Courier } from "../courier.ts";
-import { asCourierError, CourierError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 
 export interface KnownFleet {

@@ -1,10 +1,10 @@
 // /api/config: what the platform's page calls, as the original backend serves it. Imports hono, zod, the courier's parts.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
+import { CourierError } from "../base/errors.ts";
+import { normalModelName, sameModel } from "../base/model_name.ts";
 import { newestPerName } from "../courier/models.ts";
 import { holdsModel } from "../courier.ts";
-import { CourierError } from "../errors.ts";
-import { normalModelName, sameModel } from "../model_name.ts";
 import { ModelType } from "./active_models.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 import { readBody } from "./body.ts";

@@ -1,11 +1,11 @@
 // Assembles the server from its configuration and runs it until it is told to stop. Imports everything below the face.
 import type { Database } from "bun:sqlite";
-import { systemClock } from "../clock.ts";
-import { VERSION } from "../config.ts";
+import { systemClock } from "../base/clock.ts";
+import { CourierError } from "../base/errors.ts";
 import { Courier } from "../courier.ts";
-import { CourierError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { FIRST_LOOK_MS, type ServiceManager } from "../service_manager.ts";
+import { VERSION } from "../program/flags.ts";
+import type { Log } from "../program/log.ts";
+import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 import { ActiveModels } from "./active_models.ts";
 import { createApi, createTrustedApi } from "./api.ts";

@@ -1,9 +1,9 @@
 // The server asks itself over its own listener, as anybody else would, and tells the service manager what came of it.
 // Imports the seam, clock, outage, service manager.
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import { Outage } from "../outage.ts";
-import type { ServiceManager } from "../service_manager.ts";
+import type { Clock } from "../base/clock.ts";
+import { Outage } from "../base/outage.ts";
+import type { Log } from "../program/log.ts";
+import type { ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 
 export interface SelfCheckOptions {

@@ -1,5 +1,5 @@
 // `gpu-server token ...`: makes, lists and revokes tokens, also while the server runs. Imports the store and the clock.
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../base/clock.ts";
 import { openStore } from "./store.ts";
 import { type Role, type TokenEntry, Tokens } from "./tokens.ts";
 

@@ -1,11 +1,11 @@
 // /v1/jobs: starting pulls, looking at jobs, cancelling them. Imports @hono/zod-openapi, the courier's documents.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { isoTime } from "../clock.ts";
+import { isoTime } from "../base/clock.ts";
+import { asCourierError } from "../base/errors.ts";
+import { normalModelName } from "../base/model_name.ts";
 import { jobsDocument, refusedJob } from "../courier/documents.ts";
 import { JobDocument, JobsDocument } from "../courier/job_schemas.ts";
 import type { Agents } from "../courier.ts";
-import { asCourierError } from "../errors.ts";
-import { normalModelName } from "../model_name.ts";
 import type { Job } from "../protocol.ts";
 import { requireJson } from "./body.ts";
 import { findJob } from "./job_lookup.ts";

@@ -1,9 +1,9 @@
 // What one agent does with a model besides pulling and deleting: memory and names. Imports @hono/zod-openapi, documents.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { normalModelName } from "../base/model_name.ts";
 import { mergeRunning } from "../courier/running.ts";
 import { copiedDocument, runningDocument, unloadedDocument } from "../courier/verb_documents.ts";
 import { CopiedDocument, RunningDocument, UnloadedDocument } from "../courier/verb_schemas.ts";
-import { normalModelName } from "../model_name.ts";
 import { requireJson } from "./body.ts";
 import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";

@@ -1,12 +1,12 @@
 // /v1/models and the models of one agent. Imports @hono/zod-openapi, the courier's documents, the grammar of names.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { normalModelName, sameModel } from "../base/model_name.ts";
 import { DeletedDocument, ModelsDocument } from "../courier/document_schemas.ts";
 import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import { mergeModels } from "../courier/models.ts";
 import { shownDocument } from "../courier/verb_documents.ts";
 import { ShownDocument } from "../courier/verb_schemas.ts";
-import { asCourierError, CourierError } from "../errors.ts";
-import { normalModelName, sameModel } from "../model_name.ts";
 import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";

@@ -1,9 +1,9 @@
 // The memory transport: the reference that every driver is compared with, and what tests of the layers above run on.
 // Imports the seam, the rules of the sweep, errors and the clock. Nothing here outlives the process.
 import { createHash } from "node:crypto";
-import { about, type Check } from "../check.ts";
-import { type Clock, systemClock } from "../clock.ts";
-import { CourierError } from "../errors.ts";
+import { about, type Check } from "../base/check.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { CourierError } from "../base/errors.ts";
 import type {
   Closable,
   Delivery,

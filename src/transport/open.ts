@@ -1,6 +1,6 @@
 // An address becomes its driver: the one place that knows them all. Imports the drivers.
 import { resolve } from "node:path";
-import { CourierError } from "../errors.ts";
+import { CourierError } from "../base/errors.ts";
 import type { Transport } from "../transport.ts";
 import { ShareTransport } from "./share/driver.ts";
 import { widenFilePool } from "./share/file_pool.ts";

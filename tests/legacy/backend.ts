@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { readdir, readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { naiveTime, pythonJson, writeInPlace } from "./python.ts";
 
 export interface OldBackendOptions {

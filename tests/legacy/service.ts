@@ -2,7 +2,7 @@
 // neighbours.
 import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { OldOllamaClient } from "./ollama.ts";
 import { naiveTime, pythonJson, writeInPlace } from "./python.ts";
 

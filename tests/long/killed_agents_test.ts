@@ -1,9 +1,9 @@
 // Agents killed at random under a load of commands: each is answered, and takes effect once. A failure prints its seed:
 // SEED=n runs it again.
 import { afterAll, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { Courier } from "../../src/courier.ts";
-import { silentLog } from "../../src/log.ts";
+import { silentLog } from "../../src/program/log.ts";
 import { openTransport } from "../../src/transport/open.ts";
 import type { Transport } from "../../src/transport.ts";
 import { ProcessSite, type Running, until } from "../process/site.ts";

@@ -1,6 +1,6 @@
 // The old halves against the new ones at full length and with their own intervals; minutes, so not part of `npm test`.
 import { afterAll, describe, expect, test } from "bun:test";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { OldBackend } from "../legacy/backend.ts";
 import { OldService } from "../legacy/service.ts";
 import { ProcessSite, until } from "../process/site.ts";

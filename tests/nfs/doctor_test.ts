@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Check } from "../../src/check.ts";
+import type { Check } from "../../src/base/check.ts";
 import { until } from "../process/site.ts";
 import { tell } from "./guest/figures.ts";
 import { type Client, run } from "./guest/machines.ts";

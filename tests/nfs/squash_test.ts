@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Check } from "../../src/check.ts";
+import type { Check } from "../../src/base/check.ts";
 import { type Finished, type Running, until } from "../process/site.ts";
 import { tell } from "./guest/figures.ts";
 import { type Client, NFS_SERVER, run } from "./guest/machines.ts";

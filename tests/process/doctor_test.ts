@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Check } from "../../src/check.ts";
+import { type Check } from "../../src/base/check.ts";
 import { DoctorDocument } from "../../src/courier/doctor_document.ts";
 import { type Finished, ProcessSite, until } from "./site.ts";
 

@@ -1,4 +1,4 @@
-// Ollama's model name grammar for the simulation, written from its documentation and apart from src/model_name.ts, so that
+// Ollama's model name grammar for the simulation, written from its documentation and apart from src/base/model_name.ts, so that
 // one mistake cannot hide another. Imports nothing.
 
 export interface Name {

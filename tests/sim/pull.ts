@@ -1,5 +1,5 @@
-// What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/clock.ts.
-import { systemClock } from "../../src/clock.ts";
+// What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/base/clock.ts.
+import { systemClock } from "../../src/base/clock.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Download, Downloads } from "./downloads.ts";
 import type { Faults } from "./faults.ts";

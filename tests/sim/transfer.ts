@@ -1,5 +1,5 @@
 // One blob on its way from a registry that really answers, fetched as Ollama does it: in parts that are kept on disk, each
-// tried again with growing pauses. Imports ./pull_error.ts, src/clock.ts, src/errors.ts, zod, Node.
+// tried again with growing pauses. Imports ./pull_error.ts, src/base/clock.ts, src/base/errors.ts, zod, Node.
 import {
   closeSync,
   constants,
@@ -13,8 +13,8 @@ import {
   writeSync,
 } from "node:fs";
 import { z } from "zod";
-import { systemClock } from "../../src/clock.ts";
-import { systemCode } from "../../src/errors.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { systemCode } from "../../src/base/errors.ts";
 import { PullError } from "./pull_error.ts";
 
 /** How patient it is, in ms; the defaults are the real one's. */

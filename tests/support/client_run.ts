@@ -1,8 +1,8 @@
 // Runs gpuctl in this process on a memory store, with a clock that the test moves. Imports the face and the reference.
 import { Writable } from "node:stream";
+import { isoTime } from "../../src/base/clock.ts";
 import type { ClientIo } from "../../src/client/io.ts";
 import { main } from "../../src/client.ts";
-import { isoTime } from "../../src/clock.ts";
 import { CommandV1, type Job, type Model } from "../../src/protocol.ts";
 import { MemoryStore } from "../../src/transport/memory.ts";
 import { ManualClock, settle } from "./manual_clock.ts";

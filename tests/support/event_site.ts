@@ -1,5 +1,5 @@
 // A server on a memory store with a socket, an agent, and whoever listens to its events. For tests of the events.
-import { isoTime } from "../../src/clock.ts";
+import { isoTime } from "../../src/base/clock.ts";
 import { type Job, newPull } from "../../src/protocol.ts";
 import { createApi } from "../../src/server/api.ts";
 import { type Listener, listen } from "../../src/server/listen.ts";

@@ -1,8 +1,8 @@
 // What agents and senders of a test stand on: memory, or a share whose files are dated by the test's clock. Imports drivers.
 import { constants, futimesSync, readdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../../src/clock.ts";
-import { silentLog } from "../../src/log.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { silentLog } from "../../src/program/log.ts";
 import { MemoryStore } from "../../src/transport/memory.ts";
 import { ShareTransport } from "../../src/transport/share/driver.ts";
 import { localPrimitives } from "../../src/transport/share/local_primitives.ts";

@@ -1,5 +1,5 @@
 // A clock that runs faster than time, for what waits seconds beside a real connection. Imports the clock.
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 
 /** @param factor how many of its milliseconds pass in a real one */
 export function hurriedClock(factor: number): Clock {

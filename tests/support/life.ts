@@ -1,6 +1,6 @@
 // A process within the test's own that can be killed at any call: what it began never goes on, and nothing reaches it.
 // Imports the seam and the clock.
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import type { Transport } from "../../src/transport.ts";
 
 /** At which call it dies: just before it is made, or when it was made and the result is on its way. */

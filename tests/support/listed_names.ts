@@ -2,7 +2,7 @@
 // Imports the table of file calls.
 import { constants } from "node:fs";
 import { basename, dirname } from "node:path";
-import { systemCode } from "../../src/errors.ts";
+import { systemCode } from "../../src/base/errors.ts";
 import type { Awaitable, Primitives } from "../../src/transport/share/primitives.ts";
 
 /** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */

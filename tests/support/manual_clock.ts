@@ -1,5 +1,5 @@
 // A clock that moves only when told to. Imports the clock's interface.
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 
 interface Sleeper {
   readonly atMs: number;

@@ -1,5 +1,5 @@
 // A machine whose wall clock is wrong, and may jump; everything else about its time is another clock's. Imports the clock.
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 
 export class OffsetClock implements Clock {
   /** How far it is ahead of the other. */

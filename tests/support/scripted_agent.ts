@@ -1,6 +1,6 @@
 // An agent for tests of the platform side: answers commands and publishes its state on any transport. No Ollama, no disk.
-import { isoTime } from "../../src/clock.ts";
-import { sameModel } from "../../src/model_name.ts";
+import { isoTime } from "../../src/base/clock.ts";
+import { sameModel } from "../../src/base/model_name.ts";
 import {
   CommandV2,
   isEnded,

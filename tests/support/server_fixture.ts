@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { Courier } from "../../src/courier.ts";
-import { silentLog } from "../../src/log.ts";
+import { silentLog } from "../../src/program/log.ts";
 import { ActiveModels } from "../../src/server/active_models.ts";
 import { createApi, createTrustedApi } from "../../src/server/api.ts";
 import { readCatalog } from "../../src/server/catalog.ts";

@@ -1,8 +1,8 @@
 // A process of an ordinary user on a share, for what root is never denied. Prints what it saw as one JSON line.
 // argv: the share's root. Run by root it becomes nobody; run by anybody else it stays who it is.
-import { systemClock } from "../../src/clock.ts";
-import { asCourierError } from "../../src/errors.ts";
-import { silentLog } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { asCourierError } from "../../src/base/errors.ts";
+import { silentLog } from "../../src/program/log.ts";
 import { openTransport } from "../../src/transport/open.ts";
 import type { Delivery } from "../../src/transport.ts";
 import { until } from "./until.ts";

@@ -2,8 +2,8 @@
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import { silentLog } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { silentLog } from "../../src/program/log.ts";
 import { openTransport, type TransportOptions } from "../../src/transport/open.ts";
 import type { Transport } from "../../src/transport.ts";
 import type { Store } from "../conformance/scenario.ts";

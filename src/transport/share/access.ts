@@ -2,7 +2,7 @@
 // Imports errors, the driver's own files; node:fs constants and node:path.
 import { constants } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { systemCode } from "../../errors.ts";
+import { systemCode } from "../../base/errors.ts";
 import { type Account, groupName, isMember, ownAccount, userName } from "./accounts.ts";
 import { ownership } from "./folders.ts";
 import type { Layout } from "./layout.ts";

@@ -1,7 +1,7 @@
 // What is known of the files in one watched folder: finds out which are new, whole or refused, and emits each once.
 // Imports errors, protocol's limits and the driver's own files.
 import { join } from "node:path";
-import { systemCode } from "../../errors.ts";
+import { systemCode } from "../../base/errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Content } from "../../transport.ts";
 import { isGone } from "./failures.ts";

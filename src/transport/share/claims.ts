@@ -1,6 +1,6 @@
 // Claims: the right to run a changing command of the shared inbox, taken by one link. Imports errors and protocol.
 import { basename } from "node:path";
-import { CourierError, systemCode } from "../../errors.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Holder } from "../../transport.ts";
 import { COMMAND_FILES } from "./layout.ts";

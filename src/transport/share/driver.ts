@@ -1,7 +1,7 @@
 // The share driver: the seam over a shared folder. Imports the seam, errors and its own files.
 import { join } from "node:path";
-import type { Check } from "../../check.ts";
-import { CourierError } from "../../errors.ts";
+import type { Check } from "../../base/check.ts";
+import { CourierError } from "../../base/errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type {
   Closable,

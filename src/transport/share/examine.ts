@@ -3,10 +3,10 @@
 import { statfs } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { about, type Check } from "../../check.ts";
-import type { Clock } from "../../clock.ts";
-import { CourierError, systemCode } from "../../errors.ts";
-import { formatBytes } from "../../format.ts";
+import { about, type Check } from "../../base/check.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
+import { formatBytes } from "../../base/format.ts";
 import { examineFiles } from "./examine_files.ts";
 import { examineFolders } from "./examine_folders.ts";
 import { examineLeftovers } from "./examine_leftovers.ts";

@@ -2,8 +2,8 @@
 // Imports the form of a check, errors, the driver's own files and node:fs constants.
 import { constants } from "node:fs";
 import { basename, join } from "node:path";
-import { about, type Check, checkClock } from "../../check.ts";
-import { CourierError, systemCode } from "../../errors.ts";
+import { about, type Check, checkClock } from "../../base/check.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import { ownAccount } from "./accounts.ts";
 import type { Ground, Top } from "./examine.ts";
 import { shareFailure } from "./failures.ts";

@@ -1,7 +1,7 @@
 // Whether the share's folders are real ones that this user may use, and others too. Imports the form of a check, protocol
 // and the driver's own files.
 import { basename, join } from "node:path";
-import { about, type Check } from "../../check.ts";
+import { about, type Check } from "../../base/check.ts";
 import { AgentName } from "../../protocol.ts";
 import { describeDenial, mayUse, mendShare } from "./access.ts";
 import type { Ground, Top } from "./examine.ts";

@@ -1,7 +1,7 @@
 // What lies on the share that nobody will read any more, counted by kind: by names, and by the ages of a bounded sample.
 // Imports the form of a check, protocol, the rules of sweeping and the driver's own files.
 import { join } from "node:path";
-import { about, type Check } from "../../check.ts";
+import { about, type Check } from "../../base/check.ts";
 import { AgentName } from "../../protocol.ts";
 import { KEPT_MS } from "../retention.ts";
 import type { Ground, Top } from "./examine.ts";

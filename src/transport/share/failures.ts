@@ -1,6 +1,6 @@
 // A system error of the share as ours, mapped once. Imports errors.
 import { dirname } from "node:path";
-import { CourierError, type ErrorCode, systemCode } from "../../errors.ts";
+import { CourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
 import { describeDenial, type ShareFiles } from "./access.ts";
 
 interface Meaning {

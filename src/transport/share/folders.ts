@@ -1,7 +1,7 @@
 // Folders on the share: real ones only, made with their parent's group and modes.
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
-import { CourierError, systemCode } from "../../errors.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import type { Facts, Primitives } from "./primitives.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;

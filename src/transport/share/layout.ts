@@ -1,6 +1,6 @@
 // Where everything lies on the share: every path is built here, from names that passed the grammar. Imports protocol.
 import { join } from "node:path";
-import { CourierError } from "../../errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import { AgentName, CommandId } from "../../protocol.ts";
 import type { Inbox, ReplyAddress } from "../../transport.ts";
 

@@ -1,6 +1,6 @@
 // What kind of file system the share is on, and whether it is the one it was. Imports the mount table; node:fs for state files.
 import { existsSync, lstatSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { systemCode } from "../../errors.ts";
+import { systemCode } from "../../base/errors.ts";
 import { Layout } from "./layout.ts";
 import { mountAt, mountOf, readMounts } from "./mount_table.ts";
 

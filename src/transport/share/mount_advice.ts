@@ -1,5 +1,5 @@
 // What the options of a network mount mean for us, and what to do about them. Pure; imports the form of a check.
-import { about, type Check } from "../../check.ts";
+import { about, type Check } from "../../base/check.ts";
 import type { Mount } from "./mount_table.ts";
 
 interface Advice {

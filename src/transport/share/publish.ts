@@ -2,7 +2,7 @@
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { join } from "node:path";
-import { CourierError } from "../../errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import { isGone } from "./failures.ts";
 import { fileMode, takeAfter } from "./folders.ts";
 import type { Folder } from "./layout.ts";

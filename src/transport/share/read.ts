@@ -2,7 +2,7 @@
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { join } from "node:path";
-import { systemCode } from "../../errors.ts";
+import { systemCode } from "../../base/errors.ts";
 import { isGone } from "./failures.ts";
 import { ownership } from "./folders.ts";
 import type { Folder } from "./layout.ts";

@@ -1,9 +1,9 @@
 // The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
 // Imports errors, clock, log and the driver's own files.
 import { dirname } from "node:path";
-import type { Clock } from "../../clock.ts";
-import { CourierError, systemCode } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
+import type { Log } from "../../program/log.ts";
 import { makeRealFolder, realFolder } from "./folders.ts";
 import { Gate } from "./gate.ts";
 import { type Folder, Layout } from "./layout.ts";

@@ -1,5 +1,5 @@
 // The share's clock, kept in step from the mtimes of files that this process made there. Imports the clock.
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../base/clock.ts";
 
 /** How long the best sample holds: a quartz drifts well under 1 ms in that time. */
 const SAMPLE_HOLDS_MS = 30_000;

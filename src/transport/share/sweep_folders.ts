@@ -1,7 +1,7 @@
 // What a sweep removes from each kind of folder: regular files whose names are ours, looked at again just before they go.
 // Imports the seam's types, protocol, errors and the rules.
 import { join } from "node:path";
-import { CourierError, systemCode } from "../../errors.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import { AgentName, LIMITS } from "../../protocol.ts";
 import type { Inbox, Removed, ReplyAddress } from "../../transport.ts";
 import { isOverdue, KEPT_MS } from "../retention.ts";

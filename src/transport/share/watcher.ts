@@ -1,6 +1,6 @@
 // The one loop that watches a folder of the share: listings at a rhythm, names from events in between. Imports the clock.
 import { basename } from "node:path";
-import type { CourierError } from "../../errors.ts";
+import type { CourierError } from "../../base/errors.ts";
 import type { Closable } from "../../transport.ts";
 import type { Box } from "./box.ts";
 import { isGone, shareFailure } from "./failures.ts";

@@ -1,7 +1,7 @@
 // Command lines of the three faces: flags, their environment variables, and defaults. Imports commander.
 // Flags win, then the environment (`--x-y` is GPU_COURIER_X_Y), then the default.
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import manifest from "../package.json" with { type: "json" };
+import manifest from "../../package.json" with { type: "json" };
 import { writeError } from "./journal.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 
