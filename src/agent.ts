@@ -13,7 +13,7 @@ import { Registry } from "./agent/registry.ts";
 import { isoTime, systemClock } from "./base/clock.ts";
 import { ERROR_CODES } from "./base/errors.ts";
 import { Courier } from "./courier.ts";
-import { examine, printChecks, type Report } from "./doctor.ts";
+import { examine, printChecks, type Report } from "./doctor/report.ts";
 import { ExitStatus, runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./program/flags.ts";
 import { type Log, openLog, silentLog } from "./program/log.ts";

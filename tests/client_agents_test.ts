@@ -1,7 +1,7 @@
 // gpuctl agents, ping, jobs.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { AgentsDocument } from "../src/courier/document_schemas.ts";
-import { JobsDocument } from "../src/courier/job_schemas.ts";
+import { AgentsDocument } from "../src/documents/document_schemas.ts";
+import { JobsDocument } from "../src/documents/jobs.ts";
 import { ClientSite, jobOf } from "./support/client_run.ts";
 import { modelOf } from "./support/scripted_agent.ts";
 

@@ -1,6 +1,6 @@
 // gpuctl doctor: what it finds in the fleet, how it tells it, and how it ends.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { DoctorDocument } from "../src/courier/doctor_document.ts";
+import { DoctorDocument } from "../src/documents/doctor.ts";
 import { ClientSite } from "./support/client_run.ts";
 
 let site: ClientSite;

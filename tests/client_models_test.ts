@@ -1,6 +1,6 @@
 // gpuctl list, rm.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { DeletedDocument, ModelsDocument } from "../src/courier/document_schemas.ts";
+import { DeletedDocument, ModelsDocument } from "../src/documents/document_schemas.ts";
 import { newPull } from "../src/protocol.ts";
 import { ClientSite } from "./support/client_run.ts";
 import { modelOf } from "./support/scripted_agent.ts";

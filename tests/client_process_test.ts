@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
-import { ModelsDocument } from "../src/courier/document_schemas.ts";
+import { ModelsDocument } from "../src/documents/document_schemas.ts";
 import { silentLog } from "../src/program/log.ts";
 import type { Model } from "../src/protocol.ts";
 import { openTransport } from "../src/transport/open.ts";

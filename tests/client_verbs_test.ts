@@ -1,7 +1,7 @@
 // gpuctl show, ps, stop, cp and cancel.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { JobsDocument } from "../src/courier/job_schemas.ts";
-import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "../src/courier/verb_schemas.ts";
+import { JobsDocument } from "../src/documents/jobs.ts";
+import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "../src/documents/verb_schemas.ts";
 import type { RunningModel } from "../src/protocol.ts";
 import { ClientSite, jobOf } from "./support/client_run.ts";
 import { modelOf, type ScriptedAgent, SHOWN } from "./support/scripted_agent.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
 import { CourierError } from "../src/base/errors.ts";
-import { refusedJob } from "../src/courier/documents.ts";
+import { refusedJob } from "../src/documents/models.ts";
 import { silentLog } from "../src/program/log.ts";
 import { readCatalog } from "../src/server/catalog.ts";
 import { Connection } from "../src/server/connection.ts";

@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { CourierError } from "../src/base/errors.ts";
-import { AgentsDocument, DeletedDocument, ModelsDocument } from "../src/courier/document_schemas.ts";
-import { JobsDocument } from "../src/courier/job_schemas.ts";
-import { ShownDocument } from "../src/courier/verb_schemas.ts";
+import { AgentsDocument, DeletedDocument, ModelsDocument } from "../src/documents/document_schemas.ts";
+import { JobsDocument } from "../src/documents/jobs.ts";
+import { ShownDocument } from "../src/documents/verb_schemas.ts";
 import type { Response } from "../src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent, SHOWN } from "./support/scripted_agent.ts";
 import { openServer } from "./support/server_fixture.ts";

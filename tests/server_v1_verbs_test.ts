@@ -1,6 +1,6 @@
 // The routes of the verbs that came with jobs: show, running, copy, unload, one job and its cancelling.
 import { describe, expect, test } from "bun:test";
-import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "../src/courier/verb_schemas.ts";
+import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "../src/documents/verb_schemas.ts";
 import { newPull, type RunningModel } from "../src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent } from "./support/scripted_agent.ts";
 import { openServer } from "./support/server_fixture.ts";

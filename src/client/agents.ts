@@ -2,8 +2,8 @@
 
 import { CLOCK_OFF_MS } from "../base/clock.ts";
 import { formatAgo, formatBytes, formatDuration, formatOffset } from "../base/format.ts";
-import { agentsDocument } from "../courier/documents.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
+import { agentsDocument } from "../documents/models.ts";
 import { isEnded } from "../protocol.ts";
 import type { Session } from "./session.ts";
 import type { Column } from "./table.ts";

@@ -2,7 +2,7 @@
 
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { sameModel } from "../base/model_name.ts";
-import { jobsDocument } from "../courier/documents.ts";
+import { jobsDocument } from "../documents/models.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";

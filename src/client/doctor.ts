@@ -1,5 +1,5 @@
 // The verb doctor. Imports the doctor and the session.
-import { examine, printChecks } from "../doctor.ts";
+import { examine, printChecks } from "../doctor/report.ts";
 import type { Session } from "./session.ts";
 
 /** `gpuctl doctor`; its session need not be connected */

@@ -2,7 +2,7 @@
 
 import { formatBytes, formatUntil } from "../base/format.ts";
 import { normalModelName } from "../base/model_name.ts";
-import { runningDocument, unloadedDocument } from "../courier/verb_documents.ts";
+import { runningDocument, unloadedDocument } from "../documents/outcomes.ts";
 import type { RunningModel } from "../protocol.ts";
 import { boxClock } from "./jobs.ts";
 import { noteUnavailable } from "./models.ts";

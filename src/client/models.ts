@@ -2,9 +2,9 @@
 
 import { formatAgo, formatBytes } from "../base/format.ts";
 import { normalModelName } from "../base/model_name.ts";
-import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import type { Unavailable } from "../courier/models.ts";
-import { copiedDocument } from "../courier/verb_documents.ts";
+import { deletedDocument, modelsDocument } from "../documents/models.ts";
+import { copiedDocument } from "../documents/outcomes.ts";
 import type { Response } from "../protocol.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
 import type { Printer } from "./printer.ts";

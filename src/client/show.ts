@@ -3,10 +3,10 @@
 import { CourierError } from "../base/errors.ts";
 import { formatAgo, formatBytes } from "../base/format.ts";
 import { normalModelName, sameModel } from "../base/model_name.ts";
-import { modelsDocument } from "../courier/documents.ts";
 import type { AgentView } from "../courier/fleet.ts";
 import type { FleetModel } from "../courier/models.ts";
-import { shownDocument } from "../courier/verb_documents.ts";
+import { modelsDocument } from "../documents/models.ts";
+import { shownDocument } from "../documents/outcomes.ts";
 import type { ModelDetails } from "../protocol.ts";
 import type { Session } from "./session.ts";
 

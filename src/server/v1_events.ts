@@ -3,8 +3,8 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { AgentDocument } from "../courier/document_schemas.ts";
-import { agentDocument } from "../courier/documents.ts";
+import type { AgentDocument } from "../documents/document_schemas.ts";
+import { agentDocument } from "../documents/models.ts";
 import { isEnded, type Job } from "../protocol.ts";
 import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "./job_feed.ts";
 import { findJob } from "./job_lookup.ts";

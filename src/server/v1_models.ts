@@ -2,11 +2,11 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { normalModelName, sameModel } from "../base/model_name.ts";
-import { DeletedDocument, ModelsDocument } from "../courier/document_schemas.ts";
-import { deletedDocument, modelsDocument } from "../courier/documents.ts";
 import { mergeModels } from "../courier/models.ts";
-import { shownDocument } from "../courier/verb_documents.ts";
-import { ShownDocument } from "../courier/verb_schemas.ts";
+import { DeletedDocument, ModelsDocument } from "../documents/document_schemas.ts";
+import { deletedDocument, modelsDocument } from "../documents/models.ts";
+import { shownDocument } from "../documents/outcomes.ts";
+import { ShownDocument } from "../documents/verb_schemas.ts";
 import { readOrLastKnown } from "./known_fleet.ts";
 import type { Env, Services } from "./services.ts";
 import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Check } from "../../src/base/check.ts";
-import { DoctorDocument } from "../../src/courier/doctor_document.ts";
+import { DoctorDocument } from "../../src/documents/doctor.ts";
 import { type Finished, ProcessSite, until } from "./site.ts";
 
 const NO_OLLAMA = "http://127.0.0.1:9";

@@ -1,10 +1,10 @@
 // The documents of single verbs, show, ps, cp and stop, from what the courier answers. Pure.
 // Imports the schemas' types, the protocol's types, errors and the courier's lists.
 import type { CourierError } from "../base/errors.ts";
+import type { Unavailable } from "../courier/models.ts";
+import type { FleetRunning } from "../courier/running.ts";
 import type { ModelDetails } from "../protocol.ts";
 import type { ModelDocument } from "./document_schemas.ts";
-import type { Unavailable } from "./models.ts";
-import type { FleetRunning } from "./running.ts";
 import type { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "./verb_schemas.ts";
 
 /** @param show what the agent answered, or why it did not */

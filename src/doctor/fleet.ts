@@ -2,8 +2,8 @@
 // Imports the form of a check, the courier's views, protocol, errors.
 import { about, type Check, checkClock } from "../base/check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
+import { type AgentView, describeView } from "../courier/fleet.ts";
 import { OLD_SERVICE_AGENT, type State } from "../protocol.ts";
-import { type AgentView, describeView } from "./fleet.ts";
 
 /** An answer that takes longer is worth a word: also an idle agent on a network share looks once a second. */
 const SLOW_MS = 2_000;

@@ -1,12 +1,12 @@
 // The doctor of gpuctl and gpu-agent: looks at the transport and at the fleet behind it, and prints what it found.
 // Imports the form of a check, courier, errors, formats and the seam's type.
-import { about, type Check } from "./base/check.ts";
-import { CourierError } from "./base/errors.ts";
-import { visibleText } from "./base/format.ts";
-import type { DoctorDocument } from "./courier/doctor_document.ts";
-import { examineFleet } from "./courier/examine.ts";
-import type { Agents, Courier } from "./courier.ts";
-import type { Transport } from "./transport.ts";
+import { about, type Check } from "../base/check.ts";
+import { CourierError } from "../base/errors.ts";
+import { visibleText } from "../base/format.ts";
+import type { Agents, Courier } from "../courier.ts";
+import type { DoctorDocument } from "../documents/doctor.ts";
+import type { Transport } from "../transport.ts";
+import { examineFleet } from "./fleet.ts";
 
 /** Where the report goes. */
 export interface Report {

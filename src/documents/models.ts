@@ -1,6 +1,8 @@
 // What the platform side knows, as the documents that `/v1` answers and `gpuctl --json` prints. Pure.
 // Imports the document schemas' types, the protocol's types, errors and the views.
 import type { CourierError } from "../base/errors.ts";
+import type { AgentView } from "../courier/fleet.ts";
+import type { FleetModel, FleetModels, Unavailable } from "../courier/models.ts";
 import { isEnded, type Job, newPull, type OllamaHealth, type Response } from "../protocol.ts";
 import type {
   AgentDocument,
@@ -9,9 +11,7 @@ import type {
   ModelDocument,
   ModelsDocument,
 } from "./document_schemas.ts";
-import type { AgentView } from "./fleet.ts";
-import type { JobsDocument } from "./job_schemas.ts";
-import type { FleetModel, FleetModels, Unavailable } from "./models.ts";
+import type { JobsDocument } from "./jobs.ts";
 
 export function agentsDocument(views: readonly AgentView[]): AgentsDocument {
   return { agents: views.map((view) => agentDocument(view)) };
