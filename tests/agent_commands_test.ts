@@ -1,6 +1,6 @@
 // Which commands an agent accepts, and how it refuses the rest.
 import { describe, expect, test } from "bun:test";
-import { type AcceptedCommand, judge, lateness, type Refusal } from "../src/agent/commands.ts";
+import { type AcceptedCommand, judge, lateness, type Refusal } from "../src/agent/commands/judge.ts";
 import type { Content, Delivery } from "../src/transport.ts";
 
 const validity = { agent: "gpu-1", listTtlMs: 60_000, changeTtlMs: 86_400_000 };

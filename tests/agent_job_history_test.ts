@@ -1,9 +1,9 @@
 // Many jobs: which run beside each other, and which are kept and shown, whatever the clock says and however long they took.
 // Imports the jobs, a clock that tests move.
 import { beforeEach, describe, expect, test } from "bun:test";
-import { Jobs } from "../src/agent/jobs.ts";
-import type { KeptJob } from "../src/agent/kept_job.ts";
-import type { Foreseen } from "../src/agent/pull_job.ts";
+import { Jobs } from "../src/agent/pulls/jobs.ts";
+import type { KeptJob } from "../src/agent/pulls/kept_job.ts";
+import type { Foreseen } from "../src/agent/pulls/pull_job.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { silentLog } from "../src/program/log.ts";
 import { isEnded, type Job, LIMITS } from "../src/protocol.ts";

@@ -1,6 +1,6 @@
 // Pulls as jobs, and what becomes of them when the agent stops, on the memory transport.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import type { PullProgress } from "../src/agent/ollama_progress.ts";
+import type { PullProgress } from "../src/agent/ollama/pull_tracker.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "./support/agent_on_memory.ts";
 import { settle } from "./support/manual_clock.ts";

@@ -1,6 +1,6 @@
 // Who runs beside whom.
 import { expect, test } from "bun:test";
-import { Lanes } from "../src/agent/lanes.ts";
+import { Lanes } from "../src/agent/commands/lanes.ts";
 import { settle } from "./support/manual_clock.ts";
 
 test("changing() runs one at a time for a model, however it is spelled, in order and also after a failure", async () => {

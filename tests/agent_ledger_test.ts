@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { Ledger } from "../src/agent/ledger.ts";
+import { Ledger } from "../src/agent/ledger/ledger.ts";
 import { isoTime } from "../src/base/clock.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { silentLog } from "../src/program/log.ts";

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { measureFreed, readFootprint } from "../src/agent/footprint.ts";
-import { ModelsFolder } from "../src/agent/models_folder.ts";
+import { measureFreed, readFootprint } from "../src/agent/disk/footprint.ts";
+import { ModelsFolder } from "../src/agent/disk/models_folder.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
 import { digestOf, ModelsFixture } from "./support/models_fixture.ts";

@@ -1,7 +1,7 @@
-// What src/agent/ollama.ts makes of an Ollama that is broken, as only the simulation can be told to be. Imports the module
+// What src/agent/ollama/ollama.ts makes of an Ollama that is broken, as only the simulation can be told to be. Imports the module
 // under test, errors, the simulation.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Ollama } from "../src/agent/ollama.ts";
+import { Ollama } from "../src/agent/ollama/ollama.ts";
 import type { ErrorCode } from "../src/base/errors.ts";
 import type { AnswerFault, PullFault } from "./sim/faults.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "./sim/ollama.ts";

@@ -1,8 +1,8 @@
-// The parts of src/agent/ollama.ts that need no Ollama: addresses, bounds, what a pull's lines add up to. Imports those parts.
+// The parts of src/agent/ollama/ollama.ts that need no Ollama: addresses, bounds, what a pull's lines add up to. Imports those parts.
 import { describe, expect, test } from "bun:test";
-import { checkedFetch } from "../src/agent/ollama_http.ts";
-import { PullTracker } from "../src/agent/ollama_progress.ts";
-import { parseOllamaUrl } from "../src/agent/ollama_url.ts";
+import { checkedFetch } from "../src/agent/ollama/checked_fetch.ts";
+import { PullTracker } from "../src/agent/ollama/pull_tracker.ts";
+import { parseOllamaUrl } from "../src/agent/ollama/url.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { failure } from "./support/failure.ts";
 

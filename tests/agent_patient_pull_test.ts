@@ -1,10 +1,10 @@
 // The attempts at one pull: which failures are tried again, how long, what is said, and what is saved on the way.
 // Imports the module under test, what Ollama's words mean, errors, a clock that tests move.
 import { beforeEach, describe, expect, test } from "bun:test";
-import type { PullOptions } from "../src/agent/ollama.ts";
-import { type PullProgress, PullTracker } from "../src/agent/ollama_progress.ts";
-import { ollamaFailure } from "../src/agent/ollama_texts.ts";
-import { PatientPull } from "../src/agent/patient_pull.ts";
+import { ollamaFailure } from "../src/agent/ollama/meanings.ts";
+import type { PullOptions } from "../src/agent/ollama/ollama.ts";
+import { type PullProgress, PullTracker } from "../src/agent/ollama/pull_tracker.ts";
+import { PatientPull } from "../src/agent/pulls/attempts.ts";
 import { asCourierError, CourierError } from "../src/base/errors.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 

@@ -1,11 +1,11 @@
 // Whether a model fits, before its first byte; and the flags that decide it.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { defaultReserve, parseDiskReserve } from "../src/agent/disk_reserve.ts";
-import type { Manifest } from "../src/agent/manifest.ts";
-import { ModelsFolder } from "../src/agent/models_folder.ts";
-import { Preflight, type PreflightOptions } from "../src/agent/preflight.ts";
-import { Protection } from "../src/agent/protection.ts";
+import type { Manifest } from "../src/agent/disk/manifest.ts";
+import { ModelsFolder } from "../src/agent/disk/models_folder.ts";
+import { defaultReserve, parseDiskReserve } from "../src/agent/disk/reserve.ts";
+import { Protection } from "../src/agent/models/protection.ts";
+import { Preflight, type PreflightOptions } from "../src/agent/pulls/preflight.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { type Disk, type Gpu, type Job, newPull } from "../src/protocol.ts";
 import { failure } from "./support/failure.ts";

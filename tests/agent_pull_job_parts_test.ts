@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { JobProgress } from "../src/agent/job_progress.ts";
-import { PullTracker } from "../src/agent/ollama_progress.ts";
-import { PulledBlobs } from "../src/agent/pulled_blobs.ts";
+import { PulledBlobs } from "../src/agent/disk/pulled_blobs.ts";
+import { PullTracker } from "../src/agent/ollama/pull_tracker.ts";
+import { JobProgress } from "../src/agent/pulls/job_progress.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 
 const A = `sha256:${"a".repeat(64)}`;

@@ -1,7 +1,7 @@
 // Reading a manifest from registries of every kind: honest, guarded, slow, redirecting, hostile.
 import { afterEach, describe, expect, test } from "bun:test";
-import { MAX_MANIFEST_BYTES, parseManifest } from "../src/agent/manifest.ts";
-import { Registry } from "../src/agent/registry.ts";
+import { MAX_MANIFEST_BYTES, parseManifest } from "../src/agent/disk/manifest.ts";
+import { Registry } from "../src/agent/pulls/registry.ts";
 import { failure } from "./support/failure.ts";
 
 const A = `sha256:${"a".repeat(64)}`;

@@ -1,7 +1,7 @@
 // When the agent says that it is ready, how it is, and feeds the watchdog: by the clock of the test.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Pulse } from "../src/agent/pulse.ts";
-import { statusLine } from "../src/agent/status_line.ts";
+import { Pulse } from "../src/agent/presence/pulse.ts";
+import { statusLine } from "../src/agent/presence/status_line.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { type Log, silentLog } from "../src/program/log.ts";
 import type { ServiceManager } from "../src/program/service_manager.ts";

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { agentName, openStateDir, readInstance } from "../src/agent/identity.ts";
-import { Ledger } from "../src/agent/ledger.ts";
-import { type Candidate, chooseServer, SharedInboxElection } from "../src/agent/shared_inbox.ts";
+import { Ledger } from "../src/agent/ledger/ledger.ts";
+import { agentName, openStateDir, readInstance } from "../src/agent/presence/identity.ts";
+import { type Candidate, chooseServer, SharedInboxElection } from "../src/agent/presence/shared_inbox.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { LIMITS, State } from "../src/protocol.ts";
 import type { StateRecord } from "../src/transport.ts";

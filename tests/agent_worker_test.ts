@@ -1,8 +1,8 @@
 // How the agent takes, runs and answers commands, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Intake } from "../src/agent/intake.ts";
-import { Ledger } from "../src/agent/ledger.ts";
-import { Worker } from "../src/agent/worker.ts";
+import { Intake } from "../src/agent/commands/intake.ts";
+import { Worker } from "../src/agent/commands/worker.ts";
+import { Ledger } from "../src/agent/ledger/ledger.ts";
 import type { Clock } from "../src/base/clock.ts";
 import { CourierError } from "../src/base/errors.ts";
 import { Outage } from "../src/base/outage.ts";

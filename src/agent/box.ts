@@ -1,7 +1,7 @@
 // What the state tells about the box itself: the disk of the models, and the GPUs. Imports the models' folder, protocol.
 import type { Clock } from "../base/clock.ts";
 import type { Disk, Gpu } from "../protocol.ts";
-import { ModelsFolder } from "./models_folder.ts";
+import { ModelsFolder } from "./disk/models_folder.ts";
 
 /** A wedged driver hangs nvidia-smi. */
 const NVIDIA_SMI_TIMEOUT_MS = 5000;

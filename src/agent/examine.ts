@@ -6,9 +6,9 @@ import { about, type Check } from "../base/check.ts";
 import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
-import { agentName } from "./identity.ts";
-import { checkLedger, checkLedgerSetAside } from "./ledger_check.ts";
-import type { Ollama } from "./ollama.ts";
+import { checkLedger, checkLedgerSetAside } from "./ledger/check.ts";
+import type { Ollama } from "./ollama/ollama.ts";
+import { agentName } from "./presence/identity.ts";
 
 export interface BoxUnderExamination {
   /** As the command line gives it. */

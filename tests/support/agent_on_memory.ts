@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
-import { Ledger, type LedgerOptions } from "../../src/agent/ledger.ts";
+import { Ledger, type LedgerOptions } from "../../src/agent/ledger/ledger.ts";
 import { isoTime } from "../../src/base/clock.ts";
 import { CourierError } from "../../src/base/errors.ts";
 import { silentLog } from "../../src/program/log.ts";

@@ -3,11 +3,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Jobs } from "../../src/agent/jobs.ts";
-import { Ledger } from "../../src/agent/ledger.ts";
-import { ModelsFolder } from "../../src/agent/models_folder.ts";
-import { Ollama } from "../../src/agent/ollama.ts";
-import { PulledBlobs } from "../../src/agent/pulled_blobs.ts";
+import { ModelsFolder } from "../../src/agent/disk/models_folder.ts";
+import { PulledBlobs } from "../../src/agent/disk/pulled_blobs.ts";
+import { Ledger } from "../../src/agent/ledger/ledger.ts";
+import { Ollama } from "../../src/agent/ollama/ollama.ts";
+import { Jobs } from "../../src/agent/pulls/jobs.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/program/log.ts";
 import { isEnded, type Job } from "../../src/protocol.ts";

@@ -4,7 +4,7 @@ import { join, posix } from "node:path";
 const ROOT = join(import.meta.dir, "..", "..");
 
 export interface Source {
-  /** From the checkout's root: `src/agent/worker.ts`. */
+  /** From the checkout's root: `src/agent/commands/worker.ts`. */
   readonly path: string;
   readonly text: string;
 }

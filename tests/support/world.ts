@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent } from "../../src/agent/agent.ts";
-import { Ledger } from "../../src/agent/ledger.ts";
+import { Ledger } from "../../src/agent/ledger/ledger.ts";
 import { isoTime } from "../../src/base/clock.ts";
 import { asCourierError } from "../../src/base/errors.ts";
 import { Mailbox } from "../../src/courier/mailbox.ts";

@@ -1,0 +1,168 @@
+// From what lay in an inbox to a command that may be run, or to the refusal that answers it.
+// Imports the seam, protocol, model names, errors.
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import { AgentName, CommandId, CommandV1, CommandV2, PROTOCOL_VERSION, VERBS, Verb } from "../../protocol.ts";
+import type { Delivery, ReplyAddress } from "../../transport.ts";
+
+/** How an answer goes back: where, under which ids, in which dialect. */
+export interface AnswerTo {
+  readonly address: ReplyAddress;
+  /** More than one when a version 1 command's `command_id` differs from its file's name: answered under both. */
+  readonly ids: readonly string[];
+  readonly dialect: 1 | 2;
+}
+
+export interface AcceptedCommand {
+  readonly verb: Verb;
+  /** In Ollama's form; null for verbs without a model. */
+  readonly model: string | null;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly answerTo: AnswerTo;
+  /** By which the ledger knows a changing command. */
+  readonly ledgerKey: string;
+  /** How long after its publication it may be started, in ms. */
+  readonly ttlMs: number;
+}
+
+export interface Refusal {
+  readonly error: CourierError;
+  readonly answerTo: AnswerTo;
+  /** What was asked for, as far as it could be told. */
+  readonly verb: Verb | null;
+}
+
+interface Validity {
+  readonly agent: string;
+  /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
+  readonly listTtlMs: number;
+  readonly changeTtlMs: number;
+}
+
+/**
+ * Judges one delivery, but for its age.
+ * @returns the command, or why it is refused and where to say so
+ */
+export function judge(delivery: Delivery, validity: Validity): AcceptedCommand | Refusal {
+  const document = "text" in delivery.content ? parseObject(delivery.content.text) : undefined;
+  const answerTo = addressee(delivery, document);
+  const verb = Verb.safeParse(document?.["command"]).data ?? null;
+  try {
+    if ("refused" in delivery.content) throw invalid(delivery.content.refused);
+    if (document === undefined) throw invalid("The command is not a JSON object");
+    const isOld = document["version"] === undefined;
+    return isOld ? acceptV1(delivery, document, validity, answerTo) : acceptV2(delivery, document, validity, answerTo);
+  } catch (error) {
+    return { error: asCourierError(error), answerTo, verb };
+  }
+}
+
+/**
+ * Why a command may not be started any more.
+ * @param nowMs the transport's clock, as `sentAtMs`
+ * @returns `deadline_exceeded`, or null when it is in time
+ */
+export function lateness({ ttlMs }: AcceptedCommand, { sentAtMs }: Delivery, nowMs: number): CourierError | null {
+  const ageMs = nowMs - sentAtMs;
+  if (ageMs < ttlMs) return null;
+  const ages = `${Math.round(ageMs / 1000)} s old and was valid for ${ttlMs / 1000} s`;
+  return new CourierError("deadline_exceeded", `The command is ${ages}: it was not run`, { hint: "Send it again" });
+}
+
+/** Why a command is not run although it may never have been: that cannot be told, and it must not be done twice. */
+export function outcomeUnknown(reason: string): CourierError {
+  return new CourierError("unavailable", `Cannot tell whether the command was done: ${reason}`, {
+    hint: "Look at the models and jobs before you send it again",
+  });
+}
+
+function acceptV1(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
+  if (delivery.inbox !== "shared") throw invalid("A command without version belongs in the shared inbox");
+  const { command, command_id, model_name } = parseWith(CommandV1, document);
+  if (command_id !== undefined) parseWith(CommandId, command_id, "command_id");
+  const verb = Verb.safeParse(command).data;
+  // The old service's own words.
+  if (verb === undefined || VERBS[verb].version > 1) throw invalid(`Unknown command: ${clip(command)}`);
+  const ttlMs = VERBS[verb].changing ? validity.changeTtlMs : validity.listTtlMs;
+  return { verb, model: modelOf(verb, model_name), arguments: {}, answerTo, ledgerKey: delivery.key, ttlMs };
+}
+
+function acceptV2(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
+  requireVersion(document);
+  if (delivery.inbox === "shared") {
+    throw invalid("The shared inbox takes version 1 only", "Put it in the inbox of the agent that is meant");
+  }
+  const command = parseWith(CommandV2, document);
+  const { command_id, agent, model_name, ttl_ms } = command;
+  if (command_id !== delivery.id)
+    throw invalid(`The file is named ${delivery.id}, but its command_id is ${command_id}`);
+  if (agent !== validity.agent)
+    throw invalid(`This is the inbox of ${validity.agent}, but the command is for ${agent}`);
+  const verb = Verb.safeParse(command.command).data;
+  if (verb === undefined) {
+    throw new CourierError("unimplemented", `Unknown command: ${clip(command.command)}`, {
+      hint: "Is gpu-agent on this box older than the sender?",
+    });
+  }
+  const rest = { arguments: command.arguments ?? {}, answerTo, ledgerKey: command_id, ttlMs: ttl_ms };
+  return { verb, model: modelOf(verb, model_name), ...rest };
+}
+
+/** Where to answer, for whatever it is: a valid `reply_to`, else by the file's name beside the shared inbox. */
+function addressee({ id, inbox }: Delivery, document: Readonly<Record<string, unknown>> | undefined): AnswerTo {
+  const replyTo = AgentName.safeParse(document?.["reply_to"]);
+  if (document?.["version"] !== undefined && replyTo.success) {
+    return { address: { replyTo: replyTo.data }, ids: [id], dialect: 2 };
+  }
+  const given = CommandId.safeParse(document?.["command_id"]);
+  const ids = inbox === "shared" && given.success && given.data !== id ? [id, given.data] : [id];
+  return { address: "shared", ids, dialect: inbox === "shared" ? 1 : 2 };
+}
+
+function requireVersion(document: object): void {
+  if (!("version" in document) || typeof document.version !== "number" || document.version <= PROTOCOL_VERSION) return;
+  throw new CourierError(
+    "unimplemented",
+    `This agent speaks versions 1 and ${PROTOCOL_VERSION}, not ${document.version}`,
+    {
+      hint: "Update gpu-agent on this box",
+    },
+  );
+}
+
+function modelOf(verb: Verb, modelName: string | undefined): string | null {
+  if (!VERBS[verb].model) return null;
+  if (modelName === undefined || modelName.trim() === "") throw invalid("Model name is required");
+  return normalModelName(modelName);
+}
+
+interface Schema<Value> {
+  safeParse(
+    value: unknown,
+  ): { success: true; data: Value } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
+}
+
+function parseWith<Value>(schema: Schema<Value>, value: unknown, field = "command"): Value {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const path = issue?.path.map(String).join(".");
+  throw invalid(`Invalid ${path === undefined || path === "" ? field : path}: ${issue?.message ?? "not valid"}`);
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function invalid(message: string, hint?: string): CourierError {
+  return new CourierError("invalid", message, { hint });
+}
+
+function clip(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}

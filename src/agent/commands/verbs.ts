@@ -1,0 +1,135 @@
+// What each verb does on the box. Imports jobs, the Ollama module and monitor, preflight, deletion, unloading, model names,
+// errors.
+import { CourierError } from "../../base/errors.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { CommandId, type Job, LIMITS, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
+import { type DeletionParts, deleteModel } from "../models/deletion.ts";
+import { unload } from "../models/unloading.ts";
+import type { OllamaMonitor } from "../ollama/monitor.ts";
+import type { Ollama } from "../ollama/ollama.ts";
+import type { Jobs } from "../pulls/jobs.ts";
+import type { Preflight } from "../pulls/preflight.ts";
+import type { AcceptedCommand } from "./judge.ts";
+
+export interface VerbContext extends DeletionParts {
+  readonly jobs: Jobs;
+  readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "unloadModel">;
+  readonly monitor: OllamaMonitor;
+  readonly preflight: Preflight;
+}
+
+/** What an answer holds besides the fields of every answer. */
+export type Result = Pick<
+  Response,
+  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes"
+>;
+
+type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
+
+const HANDLERS: Record<Verb, Handler> = {
+  ping: () => ({ message: "pong" }),
+  list_models: async (_, { monitor }) => ({ models: [...(await monitor.listModels())] }),
+  list_running: async (_, { monitor }) => ({ running: [...(await monitor.listRunning())] }),
+  list_jobs: (_, { jobs }) => ({ jobs: lastThatFit(jobs.history()) }),
+  show_model: async (command, { ollama }) => ({ show: bounded(await ollama.showModel(requireModel(command))) }),
+  pull_model: async (command, context) => await pullModel(requireModel(command), command, context),
+  delete_model: async (command, context) => await deleteModel(requireModel(command), context),
+  copy_model: async (command, context) => await copyModel(requireModel(command), destinationOf(command), context),
+  unload_model: async (command, context) => await unloadModel(requireModel(command), context),
+  cancel_job: async (command, { jobs }) => {
+    const job = await jobs.cancelJob(jobIdOf(command));
+    return { message: `Cancelled pulling model ${job.model}`, job };
+  },
+};
+
+/**
+ * Runs one command. A changing one resolves when its effect shows in the agent's lists.
+ * @throws CourierError with the code that answers the command
+ */
+export async function runVerb(command: AcceptedCommand, context: VerbContext): Promise<Result> {
+  return await HANDLERS[command.verb](command, context);
+}
+
+/**
+ * Starts a pull that fits, or joins the one under way. An old backend waits for no answer: a pull of its that does not fit
+ * begins, and fails, as a job that everybody sees.
+ */
+async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
+  const { jobs, preflight, resumedSinceMs } = context;
+  const force = command.arguments["force"] === true;
+  const others = jobs.active();
+  const isNew = !others.some((job) => sameModel(job.model, model));
+  const looks = isNew && resumedSinceMs === null && command.answerTo.dialect === 2;
+  const foreseen = looks ? await preflight.check(model, { force, others }) : undefined;
+  return { message: `Started pulling model ${model}`, job: jobs.pull(model, { force, foreseen, resumedSinceMs }) };
+}
+
+async function copyModel(model: string, destination: string, context: VerbContext): Promise<Result> {
+  const { ollama, monitor, protection, jobs } = context;
+  protection.requireOpen("copy onto", destination);
+  const pull = jobs.active().find((job) => sameModel(job.model, destination));
+  if (pull !== undefined) {
+    throw new CourierError("conflict", `Cannot copy onto ${JSON.stringify(destination)}: it is being pulled`, {
+      hint: `Wait for job ${pull.id}, or cancel it`,
+    });
+  }
+  await ollama.copyModel(model, destination);
+  await monitor.refresh();
+  return { message: `Copied model ${model} to ${destination}` };
+}
+
+async function unloadModel(model: string, context: VerbContext): Promise<Result> {
+  const gone = await unload(model, context);
+  return { message: gone ? `Unloaded model ${model}` : `Model ${model} is unloaded when it has done what it is at` };
+}
+
+function requireModel({ verb, model }: AcceptedCommand): string {
+  if (model !== null) return model;
+  throw new CourierError("invalid", `Model name is required for ${verb}`);
+}
+
+function destinationOf({ arguments: { destination } }: AcceptedCommand): string {
+  if (typeof destination === "string") return normalModelName(destination);
+  throw new CourierError("invalid", "Cannot copy: arguments.destination is missing", {
+    hint: "It is the name that the copy gets",
+  });
+}
+
+function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {
+  const id = CommandId.safeParse(job_id);
+  if (id.success) return id.data;
+  throw new CourierError("invalid", "Cannot cancel: arguments.job_id is missing or no id of a job");
+}
+
+/** Room for the other fields of the answer. */
+const FITTING_BYTES = LIMITS.responseBytes - 64 * 1024;
+
+/** The newest jobs, as many as an answer holds. */
+function lastThatFit(jobs: readonly Job[]): Job[] {
+  let fitting = [...jobs];
+  while (Buffer.byteLength(JSON.stringify(fitting)) > FITTING_BYTES) {
+    fitting = fitting.slice(Math.ceil(fitting.length / 2));
+  }
+  return fitting;
+}
+
+const MAX_TEXT_CHARS = 256 * 1024;
+/** Vocabularies and the like are longer, and nobody reads them. */
+const MAX_VALUE_CHARS = 4096;
+
+/** What an answer holds, of a model whose file says more. */
+function bounded(show: ModelDetails): ModelDetails {
+  const texts = { parameters: show.parameters, template: show.template, license: show.license };
+  const cut = Object.entries(texts).filter(([, text]) => text !== undefined);
+  return {
+    ...show,
+    ...Object.fromEntries(cut.map(([field, text = ""]) => [field, text.slice(0, MAX_TEXT_CHARS)])),
+    ...(show.details === undefined ? {} : { details: shortValues(show.details) }),
+    ...(show.model_info === undefined ? {} : { model_info: shortValues(show.model_info) }),
+  };
+}
+
+function shortValues(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const short = Object.entries(fields).filter(([, value]) => JSON.stringify(value).length <= MAX_VALUE_CHARS);
+  return Object.fromEntries(short.slice(0, 500));
+}

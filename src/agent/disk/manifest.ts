@@ -1,0 +1,40 @@
+// What a model consists of, as a registry and Ollama's own disk tell it. Untrusted. Imports foreign text, zod.
+import { z } from "zod";
+import { parseJson } from "../../base/foreign_text.ts";
+
+/** A blob of a model: its digest as Ollama writes it, `sha256:` and 64 hex digits, and its size. */
+export interface Layer {
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+export interface Manifest {
+  /** Each blob once, the configuration too. */
+  readonly layers: readonly Layer[];
+  readonly totalBytes: number;
+}
+
+/** Of one manifest as text; real ones have a few kB, those of many small tensors some hundred. */
+export const MAX_MANIFEST_BYTES = 4_000_000;
+const MAX_BLOB_BYTES = 2 ** 50;
+/** Each is looked up on disk. */
+const MAX_BLOBS = 20_000;
+
+const Blob = z.object({
+  digest: z.string().regex(/^sha256[:-][0-9a-fA-F]{64}$/),
+  size: z.int().nonnegative().max(MAX_BLOB_BYTES),
+});
+/** Without a configuration its digest is empty. */
+const NoBlob = z.object({ digest: z.literal("") });
+const ManifestText = z.object({ config: z.union([Blob, NoBlob]).optional(), layers: z.array(Blob).max(MAX_BLOBS) });
+
+/** Reads a manifest. @returns null when it is none that Ollama could pull */
+export function parseManifest(text: string): Manifest | null {
+  const read = ManifestText.safeParse(parseJson(text));
+  if (!read.success) return null;
+  const { config, layers } = read.data;
+  const blobs = config === undefined || config.digest === "" ? layers : [...layers, Blob.parse(config)];
+  const distinct = new Map(blobs.map(({ digest, size }) => [digest.replace("-", ":"), size]));
+  const found = [...distinct].map(([digest, bytes]) => ({ digest, bytes }));
+  return { layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
+}

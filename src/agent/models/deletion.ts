@@ -1,0 +1,64 @@
+// Deleting a model: nothing protected, nothing under way, nothing loaded; and what that frees. Imports jobs, the Ollama
+// module and monitor, the models' folder, protection, unloading, footprint, errors.
+import { CourierError } from "../../base/errors.ts";
+import { formatBytes } from "../../base/format.ts";
+import type { Job, Response } from "../../protocol.ts";
+import { measureFreed, readFootprint } from "../disk/footprint.ts";
+import type { ModelsFolder } from "../disk/models_folder.ts";
+import type { OllamaMonitor } from "../ollama/monitor.ts";
+import type { Ollama } from "../ollama/ollama.ts";
+import type { Jobs } from "../pulls/jobs.ts";
+import type { Protection } from "./protection.ts";
+import { isLoaded, type UnloadingParts, unload } from "./unloading.ts";
+
+export interface DeletionParts extends UnloadingParts {
+  readonly jobs: Pick<Jobs, "cancel">;
+  readonly ollama: Pick<Ollama, "deleteModel" | "unloadModel">;
+  readonly monitor: Pick<OllamaMonitor, "refresh" | "listRunning">;
+  readonly models: ModelsFolder;
+  readonly protection: Protection;
+  /** When it began before a crash, so that "already gone" is what it wanted; null: it begins now. */
+  readonly resumedSinceMs: number | null;
+}
+
+/**
+ * Deletes a model. A pull of it is cancelled first: what is deleted must not come back. A loaded one is unloaded first: its
+ * disk would not be freed. Resolves when the agent's lists show it.
+ * @returns what it freed and what stays, null when that cannot be seen; or, where there was but a pull, its job as it ended
+ * @throws CourierError `forbidden` when it is protected: nothing was done; `not_found`; `unavailable`
+ */
+export async function deleteModel(
+  model: string,
+  parts: DeletionParts,
+): Promise<Pick<Response, "message" | "job" | "freed_bytes" | "shared_bytes">> {
+  const { jobs, ollama, monitor, models, protection, resumedSinceMs } = parts;
+  protection.requireOpen("delete", model);
+  const cancelled = await jobs.cancel(model);
+  const footprint = await readFootprint(models, model);
+  let unloaded = true;
+  try {
+    if (await isLoaded(model, monitor)) unloaded = await unload(model, parts);
+    await ollama.deleteModel(model);
+  } catch (error) {
+    const missing = error instanceof CourierError && error.code === "not_found";
+    if (!missing || (cancelled === null && resumedSinceMs === null)) throw error;
+    if (cancelled !== null) return { message: describeCancelled(cancelled), job: cancelled };
+  }
+  await monitor.refresh();
+  const freed = footprint === null ? null : await measureFreed(models, footprint);
+  const details = [
+    ...(freed === null ? [] : [freed.text]),
+    ...(cancelled !== null ? ["its pull was cancelled"] : []),
+    ...(unloaded ? [] : ["it stays in memory until it has done what it is at"]),
+  ];
+  return {
+    message: `Successfully deleted model ${model}${details.length === 0 ? "" : `: ${details.join("; ")}`}`,
+    freed_bytes: freed?.freedBytes ?? null,
+    shared_bytes: freed?.sharedBytes ?? null,
+  };
+}
+
+function describeCancelled({ model, partial_bytes }: Job): string {
+  const remains = partial_bytes ? `; ${formatBytes(partial_bytes)} of it remain on disk for the next pull` : "";
+  return `Cancelled the pull of model ${model}, which was not installed${remains}`;
+}

@@ -1,0 +1,235 @@
+// This box's Ollama: the only module that speaks to it. Imports the `ollama` client, its own parts (ollama_*.ts), protocol,
+// model names, errors.
+import { Ollama as Client } from "ollama/browser";
+import { z } from "zod";
+import { CourierError } from "../../base/errors.ts";
+import { parseModelName } from "../../base/model_name.ts";
+import { Model, ModelDetails, RunningModel } from "../../protocol.ts";
+import { checkedFetch } from "./checked_fetch.ts";
+import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
+import type { Asked } from "./meanings.ts";
+import { PullLine, type PullProgress, PullTracker } from "./pull_tracker.ts";
+
+export type { PullProgress } from "./pull_tracker.ts";
+
+export interface OllamaOptions {
+  /** As `parseOllamaUrl` returns it. */
+  readonly url: string;
+  /** `host:port` of registries that may be reached without TLS: a pull from any other insists on it. */
+  readonly insecureRegistries?: readonly string[];
+  /** How long an answer may take, pulls excepted; six times as long for a delete, which may have to free 100 GB. */
+  readonly requestTimeoutMs?: number;
+  /** How long a pull may make no progress. */
+  readonly stallMs?: number;
+}
+
+export interface PullOptions {
+  /** Aborting closes the connection, at which Ollama stops and keeps what it has; the next pull goes on from there. */
+  readonly signal?: AbortSignal;
+  /** Called with every change. Must not throw. */
+  readonly onProgress?: (progress: PullProgress) => void;
+  /** What earlier attempts at this pull saw: `onProgress` tells of all of them together. */
+  readonly tracker?: PullTracker;
+}
+
+const MEGABYTE = 1_000_000;
+/** Of the slowest disk we allow for, when Ollama reads a whole model to verify it and says nothing meanwhile. */
+const VERIFY_BYTES_PER_SECOND = 20 * MEGABYTE;
+
+const Version = z.object({ version: z.string().max(100) });
+/** Older releases said null where there were none. */
+const listOf = <T>(item: z.ZodType<T>) => z.object({ models: z.array(item).nullable() });
+const ModelList = listOf(Model);
+const RunningList = listOf(RunningModel);
+
+/**
+ * Every method throws CourierError only: `unavailable` when Ollama cannot be reached, does not answer in time, or answers
+ * what Ollama would not (retry with backoff), `cancelled` when `signal` was aborted, `forbidden` when it refuses us, and
+ * `internal` for what it reports and we do not know. Nothing is tried twice here.
+ */
+export class Ollama {
+  readonly #url: string;
+  readonly #insecureRegistries: ReadonlySet<string>;
+  readonly #requestTimeoutMs: number;
+  readonly #stallMs: number;
+
+  constructor({ url, insecureRegistries = [], requestTimeoutMs = 10_000, stallMs = 60_000 }: OllamaOptions) {
+    this.#url = url;
+    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => registry.toLowerCase()));
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#stallMs = stallMs;
+  }
+
+  async version(signal?: AbortSignal): Promise<string> {
+    const ask = { action: "ask for the version", signal, maxBytes: MEGABYTE };
+    return (await this.#request(ask, Version, async (client) => await client.version())).version;
+  }
+
+  /** What is installed, newest first. */
+  async listModels(signal?: AbortSignal): Promise<Model[]> {
+    const ask = { action: "list the models", signal, maxBytes: 16 * MEGABYTE };
+    return (await this.#request(ask, ModelList, async (client) => await client.list())).models ?? [];
+  }
+
+  /** What is loaded into memory, longest left first. */
+  async listRunning(signal?: AbortSignal): Promise<RunningModel[]> {
+    const ask = { action: "list the running models", signal, maxBytes: MEGABYTE };
+    return (await this.#request(ask, RunningList, async (client) => await client.ps())).models ?? [];
+  }
+
+  /**
+   * Deletes a model. A loaded one stays loaded until its time is over.
+   * @throws CourierError `not_found` when there is no such model; `invalid` when it is no name
+   */
+  async deleteModel(name: string, signal?: AbortSignal): Promise<void> {
+    parseModelName(name);
+    const timeoutMs = this.#requestTimeoutMs * 6;
+    const ask = { action: `delete ${JSON.stringify(name)}`, signal, maxBytes: MEGABYTE, timeoutMs };
+    await this.#request(ask, z.unknown(), async (client) => await client.delete({ model: name }));
+  }
+
+  /** What Ollama knows of an installed model. @throws CourierError `not_found` when there is no such model */
+  async showModel(name: string, signal?: AbortSignal): Promise<ModelDetails> {
+    const ask = { action: `show ${JSON.stringify(name)}`, signal, maxBytes: 16 * MEGABYTE };
+    return await this.#request(ask, ModelDetails, async (client) => await client.show({ model: name }));
+  }
+
+  /**
+   * Gives a model a second name; what had that name before is replaced. Copying again is harmless.
+   * @throws CourierError `not_found` when there is no such model; `invalid` when either is no name
+   */
+  async copyModel(name: string, destination: string, signal?: AbortSignal): Promise<void> {
+    for (const each of [name, destination]) parseModelName(each);
+    const action = `copy ${JSON.stringify(name)} to ${JSON.stringify(destination)}`;
+    await this.#request({ action, signal, maxBytes: MEGABYTE }, z.unknown(), async (client) => {
+      return await client.copy({ source: name, destination });
+    });
+  }
+
+  /**
+   * Tells Ollama to take a model out of memory. It does so when what the model is busy with is done.
+   * @throws CourierError `not_found` when there is no such model
+   */
+  async unloadModel(name: string, signal?: AbortSignal): Promise<void> {
+    const ask = { action: `unload ${JSON.stringify(name)}`, signal, maxBytes: MEGABYTE };
+    await this.#request(ask, z.unknown(), async (client) => {
+      return await client.generate({ model: name, prompt: "", keep_alive: 0, stream: false });
+    });
+  }
+
+  /**
+   * Pulls a model. Resolves only after Ollama reported success: the model is in the list then.
+   * @throws CourierError `not_found` when the registry has no such model; `invalid` when it is no name, or its registry
+   * speaks no TLS and is not listed; `exhausted` when the disk is full; `unavailable` also when the registry cannot be
+   * reached or nothing moved for too long: what was fetched is kept, and another attempt goes on from there
+   */
+  async pullModel(name: string, options: PullOptions = {}): Promise<void> {
+    const insecure = this.#insecureRegistries.has(parseModelName(name).host.toLowerCase());
+    const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url };
+    const life = new RequestLife(asked, options.signal);
+    try {
+      life.endAfter(this.#stallMs, "made no progress");
+      const client = this.#client(life, 256_000, true);
+      const lines = await client.pull({ model: name, stream: true, ...(insecure ? { insecure } : {}) });
+      await this.#follow(lines, life, options);
+    } catch (error) {
+      throw life.failure(error);
+    } finally {
+      life.end();
+    }
+  }
+
+  async #follow(
+    lines: AsyncIterable<unknown>,
+    life: RequestLife,
+    { onProgress, tracker = new PullTracker() }: PullOptions,
+  ): Promise<void> {
+    tracker.begin();
+    for await (const line of lines) {
+      // The client's types promise fields that are often absent.
+      if (!tracker.note(PullLine.parse(line))) continue;
+      const { progress } = tracker;
+      const verifyMs = progress.phase === "verifying" ? verifyingMs(progress) : 0;
+      life.endAfter(this.#stallMs + verifyMs, "made no progress");
+      onProgress?.(progress);
+    }
+  }
+
+  async #request<T>(
+    { action, signal, maxBytes, timeoutMs = this.#requestTimeoutMs }: Ask,
+    schema: z.ZodType<T>,
+    send: (client: Client) => Promise<unknown>,
+  ): Promise<T> {
+    const life = new RequestLife({ action, url: this.#url }, signal);
+    try {
+      life.endAfter(timeoutMs, "did not answer");
+      return schema.parse(await send(this.#client(life, maxBytes, false)));
+    } catch (error) {
+      throw life.failure(error);
+    } finally {
+      life.end();
+    }
+  }
+
+  /** A client for one request: they share nothing, and the real one keeps every stream that failed. */
+  #client({ asked, signal }: RequestLife, maxBytes: number, stream: boolean): Client {
+    return new Client({ host: this.#url, fetch: checkedFetch({ asked, signal, maxBytes, stream }) });
+  }
+}
+
+interface Ask {
+  readonly action: string;
+  readonly signal: AbortSignal | undefined;
+  readonly maxBytes: number;
+  readonly timeoutMs?: number;
+}
+
+function verifyingMs({ totalBytes }: PullProgress): number {
+  return ((totalBytes ?? 0) / VERIFY_BYTES_PER_SECOND) * 1000;
+}
+
+/** How long a request lives: until it is done, its caller gives up, or it takes too long; then its connection closes. */
+class RequestLife {
+  readonly asked: Asked;
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(asked: Asked, caller: AbortSignal | undefined) {
+    this.asked = asked;
+    this.#caller = caller;
+    caller?.addEventListener("abort", this.#giveUp);
+    if (caller?.aborted) this.#giveUp();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** From now; what was set before no longer counts. */
+  endAfter(ms: number, what: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#controller.abort(silenceFailure(this.asked, what, ms)), ms);
+  }
+
+  /** Closes the connection, also that of an answer nobody read to its end. Idempotent. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#caller?.removeEventListener("abort", this.#giveUp);
+    this.#controller.abort();
+  }
+
+  /** What a failure is: ours as it is, the reason when we ended the request, else the connection's. */
+  failure(error: unknown): CourierError {
+    if (this.signal.reason instanceof CourierError) return this.signal.reason;
+    if (error instanceof CourierError) return error;
+    if (error instanceof z.ZodError) return notOllama(this.asked, "its answer lacks what Ollama's has", error);
+    return connectionFailure(this.asked, error);
+  }
+
+  readonly #giveUp = (): void => {
+    this.#controller.abort(
+      new CourierError("cancelled", `Cannot ${this.asked.action}: cancelled`, { cause: this.#caller?.reason }),
+    );
+  };
+}

@@ -1,0 +1,169 @@
+// Before a pull's first byte: does the model fit the disk, and the GPUs' memory? Imports registry, box, manifest,
+// disk reserve, format, protocol, clock, errors.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { formatBytes } from "../../base/format.ts";
+import type { Disk, Job } from "../../protocol.ts";
+import type { Box } from "../box.ts";
+import type { Layer, Manifest } from "../disk/manifest.ts";
+import type { DiskReserve } from "../disk/reserve.ts";
+import type { Foreseen } from "./pull_job.ts";
+import type { Registry } from "./registry.ts";
+
+export interface PreflightOptions {
+  readonly agent: string;
+  /** Null: nothing is looked at, and Ollama finds out. */
+  readonly registry: Pick<Registry, "readManifest"> | null;
+  /** Its disk, and its GPUs. */
+  readonly box: Pick<Box, "models" | "gpus">;
+  readonly diskReserve: DiskReserve;
+  readonly clock: Clock;
+}
+
+export interface PreflightRequest {
+  /** Go on where the disk is too small, and say so. */
+  readonly force: boolean;
+  /** The jobs that will still need room besides. */
+  readonly others: readonly Job[];
+  /** Ends the looking, as if it could not be looked at. */
+  readonly signal?: AbortSignal;
+}
+
+/** A pull that was asked for and begins at once asks its registry once, also one that does not answer. */
+const MANIFEST_FRESH_MS = 10_000;
+/** Of how many models a manifest is remembered: each may be megabytes. */
+const MAX_REMEMBERED = 10;
+
+interface Remembered {
+  readonly manifest: Promise<Manifest>;
+  readonly askedAtMs: number;
+}
+
+export class Preflight {
+  readonly #options: PreflightOptions;
+  /** By model, the one asked for last at the end. */
+  readonly #remembered = new Map<string, Remembered>();
+
+  constructor(options: PreflightOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Looks whether a model would fit. What cannot be looked at (the registry, the disk) holds nothing back: it is said in the
+   * note, and Ollama finds out.
+   * @param model in Ollama's form
+   * @throws CourierError `exhausted`, with the figures, when the disk is too small and `force` is not set; nothing else
+   */
+  async check(model: string, { force, others, signal }: PreflightRequest): Promise<Foreseen> {
+    const { registry } = this.#options;
+    if (registry === null) return { totalBytes: null, note: null };
+    try {
+      const manifest = await Promise.race([this.#manifest(model, registry), aborted(signal)]);
+      const notes = [await this.#room(model, manifest, { force, others }), this.#memory(manifest)];
+      return { totalBytes: manifest.totalBytes, note: joined(notes) };
+    } catch (error) {
+      const { code, message } = asCourierError(error);
+      if (code === "exhausted") throw error;
+      return { totalBytes: null, note: `its size is not known beforehand: ${message}` };
+    }
+  }
+
+  async #manifest(model: string, registry: Pick<Registry, "readManifest">): Promise<Manifest> {
+    const { clock } = this.#options;
+    const key = model.toLowerCase();
+    const known = this.#remembered.get(key);
+    if (known !== undefined && clock.monotonic() - known.askedAtMs < MANIFEST_FRESH_MS) return await known.manifest;
+    const manifest = registry.readManifest(model);
+    this.#remembered.delete(key);
+    this.#remembered.set(key, { manifest, askedAtMs: clock.monotonic() });
+    for (const oldest of [...this.#remembered.keys()].slice(0, -MAX_REMEMBERED)) this.#remembered.delete(oldest);
+    return await manifest;
+  }
+
+  /** @returns a note when it goes on without enough room, or without having looked */
+  async #room(model: string, manifest: Manifest, { force, others }: PreflightRequest): Promise<string | null> {
+    const { box, agent, diskReserve, clock } = this.#options;
+    const disk = await box.models.look(clock);
+    const missingBytes = await this.#missingBytes(manifest.layers);
+    if (disk === null || missingBytes === null) {
+      return "free disk was not looked at: the folder of the models cannot be read (--ollama-models)";
+    }
+    const room = {
+      disk,
+      neededBytes: missingBytes,
+      totalBytes: manifest.totalBytes,
+      othersBytes: await this.#bytesOfOthers(manifest, others),
+      reserveBytes: diskReserve(disk.total_bytes),
+    };
+    // Nothing to fetch: nothing to refuse.
+    if (room.neededBytes === 0 || room.neededBytes + room.othersBytes + room.reserveBytes <= disk.free_bytes)
+      return null;
+    if (force) return `forced: ${figures(room)}`;
+    throw new CourierError("exhausted", `Cannot pull ${JSON.stringify(model)} on ${agent}: ${figures(room)}`, {
+      hint: "Remove a model, set OLLAMA_MODELS to a larger disk, or pull it all the same with --force",
+    });
+  }
+
+  /** What is still to be fetched of these blobs; null when their folder cannot be looked at. */
+  async #missingBytes(layers: readonly Layer[]): Promise<number | null> {
+    const present = await this.#options.box.models.present(layers);
+    if (present === null) return null;
+    return layers.reduce((sum, { digest, bytes }) => sum + bytes - (present.get(digest) ?? 0), 0);
+  }
+
+  /** What the other jobs will still need: by their blobs, each counted once, where these are known. */
+  async #bytesOfOthers(own: Manifest, others: readonly Job[]): Promise<number> {
+    const counted = new Set(own.layers.map(({ digest }) => digest));
+    let bytes = 0;
+    for (const { model, total_bytes, completed_bytes } of others) {
+      const manifest = await this.#remembered.get(model.toLowerCase())?.manifest.catch(() => undefined);
+      const layers = manifest?.layers.filter(({ digest }) => !counted.has(digest));
+      for (const { digest } of layers ?? []) counted.add(digest);
+      const missing = layers === undefined ? null : await this.#missingBytes(layers);
+      bytes += missing ?? Math.max(0, (total_bytes ?? 0) - completed_bytes);
+    }
+    return bytes;
+  }
+
+  #memory({ totalBytes }: Manifest): string | null {
+    const memories = this.#options.box.gpus.map(({ memory_total_bytes }) => memory_total_bytes);
+    const memoryBytes = memories.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
+    if (memories.length === 0 || memories.includes(null) || totalBytes <= memoryBytes) return null;
+    const sizes = `${formatBytes(totalBytes)}, they have ${formatBytes(memoryBytes)}`;
+    return `larger than the memory of this box's GPUs: ${sizes}`;
+  }
+}
+
+interface Room {
+  readonly disk: Disk;
+  readonly neededBytes: number;
+  readonly totalBytes: number;
+  readonly othersBytes: number;
+  readonly reserveBytes: number;
+}
+
+/** `9.1 GB needed, 2.0 GB for other pulls and 1.0 GB in reserve, 4.0 GB free in /data/models/blobs` */
+function figures({ disk, neededBytes, totalBytes, othersBytes, reserveBytes }: Room): string {
+  const presentBytes = totalBytes - neededBytes;
+  const present = presentBytes === 0 ? "" : ` (${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} is there)`;
+  const wanted = [
+    `${formatBytes(neededBytes)} needed${present}`,
+    ...(othersBytes === 0 ? [] : [`${formatBytes(othersBytes)} for other pulls`]),
+    ...(reserveBytes === 0 ? [] : [`${formatBytes(reserveBytes)} in reserve`]),
+  ];
+  const listed = wanted.join(", ").replace(/, (?=[^,]*$)/, " and ");
+  return `${listed}, ${formatBytes(disk.free_bytes)} free in ${disk.path}`;
+}
+
+function joined(notes: readonly (string | null)[]): string | null {
+  const said = notes.filter((note) => note !== null);
+  return said.length === 0 ? null : said.join("; ");
+}
+
+async function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return await new Promise((_, reject) => {
+    const end = (): void => reject(new CourierError("cancelled", "cancelled"));
+    signal?.addEventListener("abort", end, { once: true });
+    if (signal?.aborted) end();
+  });
+}

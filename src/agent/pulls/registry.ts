@@ -1,0 +1,140 @@
+// Asks a model's registry for its manifest, before Ollama does. What it answers is untrusted. Imports manifest,
+// foreign text, model names, errors, zod.
+import { z } from "zod";
+import { CourierError, systemCode } from "../../base/errors.ts";
+import { parseJson, readBounded } from "../../base/foreign_text.ts";
+import { parseModelName } from "../../base/model_name.ts";
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../disk/manifest.ts";
+
+export interface RegistryOptions {
+  /** `host:port` of registries that speak no TLS, as Ollama is told. */
+  readonly insecureRegistries?: readonly string[];
+  /** For all of it: redirects, a token, the manifest. */
+  readonly timeoutMs?: number;
+}
+
+const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
+const MAX_REDIRECTS = 5;
+const MAX_TOKEN_BYTES = 64_000;
+
+const TokenAnswer = z.object({
+  token: z.string().max(16_000).optional(),
+  access_token: z.string().max(16_000).optional(),
+});
+
+export class Registry {
+  readonly #insecureRegistries: ReadonlySet<string>;
+  readonly #timeoutMs: number;
+
+  constructor({ insecureRegistries = [], timeoutMs = 5000 }: RegistryOptions = {}) {
+    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => plainUrl(registry)?.host ?? registry));
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * The manifest of a model, as its registry has it now; where that wants a token, with one for anybody. Asked once.
+   * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or answers what no registry would;
+   * `not_found` when it has no such model; `forbidden` when it does not let anybody read it; `invalid`
+   */
+  async readManifest(model: string): Promise<Manifest> {
+    const { host, namespace, model: name, tag } = parseModelName(model);
+    const scheme = this.#insecureRegistries.has(plainUrl(host)?.host ?? "") ? "http" : "https";
+    const url = URL.parse(`${scheme}://${host}/v2/${namespace}/${name}/manifests/${tag}`);
+    if (url === null) throw new CourierError("invalid", `${host} cannot be asked: it is no address`);
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      return await this.#read(url, signal);
+    } catch (error) {
+      if (error instanceof CourierError) throw error;
+      throw connectionFailure(host, error, signal.aborted ? this.#timeoutMs : null);
+    }
+  }
+
+  async #read(url: URL, signal: AbortSignal): Promise<Manifest> {
+    let response = await this.#fetch(url, { accept: MANIFEST_TYPE }, signal);
+    const challenge = response.status === 401 ? response.headers.get("www-authenticate") : null;
+    if (challenge !== null) {
+      await response.body?.cancel();
+      const authorization = `Bearer ${await this.#token(url, challenge, signal)}`;
+      response = await this.#fetch(url, { accept: MANIFEST_TYPE, authorization }, signal);
+    }
+    const manifest = parseManifest(await readText(response, url, MAX_MANIFEST_BYTES));
+    if (manifest !== null) return manifest;
+    throw new CourierError("unavailable", `${url.host} sends a manifest that cannot be read`);
+  }
+
+  /** A token for anybody, without a signature. Like Ollama, from the registry itself only. */
+  async #token(registry: URL, challenge: string, signal: AbortSignal): Promise<string> {
+    const wanted = new Map([...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]));
+    const url = URL.parse(wanted.get("realm") ?? "");
+    if (!/^bearer /i.test(challenge) || url === null || url.host !== registry.host) {
+      throw new CourierError("forbidden", `${registry.host} wants a login`);
+    }
+    for (const key of ["service", "scope"]) if (wanted.has(key)) url.searchParams.set(key, wanted.get(key) ?? "");
+    const response = await this.#fetch(url, { accept: "application/json" }, signal);
+    const answer = TokenAnswer.safeParse(parseJson(await readText(response, url, MAX_TOKEN_BYTES)));
+    const token = answer.data?.token ?? answer.data?.access_token;
+    if (token !== undefined && /^[\x21-\x7e]+$/.test(token)) return token;
+    throw new CourierError("unavailable", `${url.host} sends a token that cannot be read`);
+  }
+
+  /** Follows redirects, never to plain HTTP where that was not allowed, and takes no token to another host. */
+  async #fetch(first: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
+    let url = first;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      const isPlain = this.#isPlainAllowed(url);
+      const { authorization, ...open } = headers;
+      const sent = authorization === undefined || url.host !== first.host ? open : { ...open, authorization };
+      // A registry without TLS is near: no proxy leads there.
+      const response = await fetch(url.href, {
+        headers: sent,
+        signal,
+        redirect: "manual",
+        ...(isPlain ? { proxy: false } : {}),
+      });
+      if (![301, 302, 303, 307, 308].includes(response.status)) return response;
+      await response.body?.cancel();
+      const next = URL.parse(response.headers.get("location") ?? "", url.href);
+      if (next === null) break;
+      url = next;
+    }
+    throw new CourierError("unavailable", `${first.host} leads nowhere: it redirects again and again`);
+  }
+
+  /** @throws CourierError `forbidden` for plain HTTP to a host that is not listed */
+  #isPlainAllowed({ protocol, host }: URL): boolean {
+    if (protocol === "https:") return false;
+    if (protocol === "http:" && this.#insecureRegistries.has(host)) return true;
+    throw new CourierError("forbidden", `${host} speaks no TLS, and is not named with --insecure-registry`);
+  }
+}
+
+/** Without what a URL leaves out: `:80`, upper case. */
+function plainUrl(host: string): URL | null {
+  return URL.parse(`http://${host}`);
+}
+
+/** @throws CourierError for another status than 200, and for more than `maxBytes` */
+async function readText(response: Response, { host }: URL, maxBytes: number): Promise<string> {
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw statusFailure(host, response.status);
+  }
+  const text = await readBounded(response.body, maxBytes);
+  if (text !== null) return text;
+  throw new CourierError("unavailable", `${host} sends more than ${maxBytes} bytes`);
+}
+
+/** @param waitedMs how long it was waited in vain; null: it failed before */
+function connectionFailure(host: string, cause: unknown, waitedMs: number | null): CourierError {
+  const code = systemCode(cause);
+  const failed = `cannot be reached${code === undefined ? "" : ` (${code})`}`;
+  const why = waitedMs === null ? failed : `did not answer within ${waitedMs / 1000} s`;
+  return new CourierError("unavailable", `${host} ${why}`, { cause });
+}
+
+function statusFailure(host: string, status: number): CourierError {
+  if (status === 404) return new CourierError("not_found", `${host} has no such model`);
+  if (status === 401 || status === 403) return new CourierError("forbidden", `${host} wants a login`);
+  return new CourierError("unavailable", `${host} answers ${status}`);
+}
