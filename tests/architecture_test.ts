@@ -20,7 +20,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/transport/retention.ts", may: SEAM },
   { files: "src/transport/memory.ts", may: [...SEAM, "src/transport/retention.ts"] },
   { files: "src/transport/share/**/*.ts", may: [...SEAM, "src/transport/retention.ts", "src/transport/share/**"] },
-  { files: "src/transport/open.ts", may: [...SEAM, "src/transport/share/*.ts"] },
+  { files: "src/transport/open.ts", may: [...SEAM, "src/transport/share/**"] },
   { files: "src/{courier,courier/*,documents/*}.ts", may: [...SEAM, ...COURIER] },
   { files: DOCTOR, may: [...SEAM, ...COURIER, DOCTOR] },
   { files: "src/agent/**/*.ts", may: [...SEAM, "src/program/service_manager.ts", "src/agent/**"] },

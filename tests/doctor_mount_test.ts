@@ -1,7 +1,7 @@
-// src/transport/share/mount_table.ts and mount_advice.ts: what the kernel's lines of mounts say, and what to do about it.
+// src/transport/share/mount/table.ts and mount_advice.ts: what the kernel's lines of mounts say, and what to do about it.
 import { describe, expect, test } from "bun:test";
-import { adviseOnMount } from "../src/transport/share/mount_advice.ts";
-import { mountAt, mountOf, parseMounts } from "../src/transport/share/mount_table.ts";
+import { adviseOnMount } from "../src/transport/share/mount/advice.ts";
+import { mountAt, mountOf, parseMounts } from "../src/transport/share/mount/table.ts";
 
 /** As Linux 6.1 writes them. */
 const MOUNTINFO = String.raw`22 28 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:13 - proc proc rw

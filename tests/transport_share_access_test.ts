@@ -1,11 +1,11 @@
 // src/transport/share/access: which folder denies, and what is said of it, where the real thing needs another machine or user.
 // tests/process/users_test.ts and tests/nfs/squash_test.ts run what is printed.
 import { describe, expect, test } from "bun:test";
-import { describeDenial, mendShare, onServer } from "../src/transport/share/access.ts";
+import { describeDenial, mendShare, onServer } from "../src/transport/share/access/denial.ts";
+import { localPrimitives } from "../src/transport/share/calls/local.ts";
+import type { Facts, Primitives } from "../src/transport/share/calls/primitives.ts";
 import { Layout } from "../src/transport/share/layout.ts";
-import { localPrimitives } from "../src/transport/share/local_primitives.ts";
-import { parseMounts } from "../src/transport/share/mount_table.ts";
-import type { Facts, Primitives } from "../src/transport/share/primitives.ts";
+import { parseMounts } from "../src/transport/share/mount/table.ts";
 
 const layout = new Layout("/gpu courier/shared");
 const { root, commands } = layout;

@@ -1,10 +1,10 @@
-// src/transport/share/cure.ts: the folder of the answers is listed while an old backend may wait, and only then.
+// src/transport/share/watch/legacy_lists.ts: the folder of the answers is listed while an old backend may wait, and only then.
 import { afterEach, expect, test } from "bun:test";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLog } from "../src/program/log.ts";
+import { localPrimitives } from "../src/transport/share/calls/local.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
-import { localPrimitives } from "../src/transport/share/local_primitives.ts";
 import type { Transport } from "../src/transport.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 import { passes } from "./support/passes.ts";

@@ -3,9 +3,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "../src/base/clock.ts";
 import { silentLog } from "../src/program/log.ts";
+import { localPrimitives } from "../src/transport/share/calls/local.ts";
+import { poolPrimitives } from "../src/transport/share/calls/network.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
-import { localPrimitives } from "../src/transport/share/local_primitives.ts";
-import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
 import type { Transport } from "../src/transport.ts";
 import { describeTransport } from "./conformance/suite.ts";
 import { ListedNames } from "./support/listed_names.ts";

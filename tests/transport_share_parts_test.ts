@@ -6,14 +6,14 @@ import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
 import { silentLog } from "../src/program/log.ts";
 import { openTransport } from "../src/transport/open.ts";
+import { Gate } from "../src/transport/share/calls/gate.ts";
+import { localPrimitives } from "../src/transport/share/calls/local.ts";
+import { gatedPrimitives, poolPrimitives } from "../src/transport/share/calls/network.ts";
 import { shareFailure } from "../src/transport/share/failures.ts";
-import { Gate } from "../src/transport/share/gate.ts";
+import { SharedListings } from "../src/transport/share/folders/shared_listings.ts";
 import { Layout } from "../src/transport/share/layout.ts";
-import { localPrimitives } from "../src/transport/share/local_primitives.ts";
-import { kindOf } from "../src/transport/share/mount.ts";
-import { gatedPrimitives, poolPrimitives } from "../src/transport/share/network_primitives.ts";
+import { kindOf } from "../src/transport/share/mount/mount.ts";
 import { ShareClock } from "../src/transport/share/share_clock.ts";
-import { SharedListings } from "../src/transport/share/shared_listings.ts";
 import { ManualClock, settle } from "./support/manual_clock.ts";
 
 /** A call that hangs until told otherwise. */

@@ -1,4 +1,4 @@
-// src/transport/share/file_pool.ts: calls that hang leave room for others. In a binary of its own: a pool is made once.
+// src/transport/share/calls/file_pool.ts: calls that hang leave room for others. In a binary of its own: a pool is made once.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 const SCRIPT = `
   import { execFileSync } from "node:child_process";
   import { open, promises } from "node:fs";
-  import { widenFilePool } from ${JSON.stringify(join(import.meta.dir, "../src/transport/share/file_pool.ts"))};
+  import { widenFilePool } from ${JSON.stringify(join(import.meta.dir, "../src/transport/share/calls/file_pool.ts"))};
   const [, , dir, isWidened, patienceMs] = process.argv;
   if (isWidened === "yes") widenFilePool();
   for (let call = 0; call < 14; call++) {

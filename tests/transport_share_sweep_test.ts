@@ -13,10 +13,10 @@ import {
 import { basename, join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
 import { silentLog } from "../src/program/log.ts";
+import { localPrimitives } from "../src/transport/share/calls/local.ts";
+import { poolPrimitives } from "../src/transport/share/calls/network.ts";
+import type { Primitives } from "../src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "../src/transport/share/driver.ts";
-import { localPrimitives } from "../src/transport/share/local_primitives.ts";
-import { poolPrimitives } from "../src/transport/share/network_primitives.ts";
-import type { Primitives } from "../src/transport/share/primitives.ts";
 import type { Transport } from "../src/transport.ts";
 import { expectCode } from "./conformance/heard.ts";
 import { sweepThrough } from "./conformance/sweeps.ts";

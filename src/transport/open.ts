@@ -2,9 +2,9 @@
 import { resolve } from "node:path";
 import { CourierError } from "../base/errors.ts";
 import type { Transport } from "../transport.ts";
+import { widenFilePool } from "./share/calls/file_pool.ts";
 import { ShareTransport } from "./share/driver.ts";
-import { widenFilePool } from "./share/file_pool.ts";
-import { isSurelyLocal } from "./share/mount.ts";
+import { isSurelyLocal } from "./share/mount/mount.ts";
 import type { ShareOptions } from "./share/share.ts";
 
 export type TransportOptions = ShareOptions;

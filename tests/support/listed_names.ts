@@ -3,7 +3,7 @@
 import { constants } from "node:fs";
 import { basename, dirname } from "node:path";
 import { systemCode } from "../../src/base/errors.ts";
-import type { Awaitable, Primitives } from "../../src/transport/share/primitives.ts";
+import type { Awaitable, Primitives } from "../../src/transport/share/calls/primitives.ts";
 
 /** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */
 export class ListedNames {

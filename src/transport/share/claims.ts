@@ -3,9 +3,9 @@ import { basename } from "node:path";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Holder } from "../../transport.ts";
+import { discard, syncFolder, writeTemporary } from "./files/publish.ts";
+import { type Found, lookUp, lookUpShown } from "./files/read.ts";
 import { COMMAND_FILES } from "./layout.ts";
-import { discard, syncFolder, writeTemporary } from "./publish.ts";
-import { type Found, lookUp, lookUpShown } from "./read.ts";
 import type { Share } from "./share.ts";
 
 /** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */

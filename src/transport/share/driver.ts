@@ -17,22 +17,22 @@ import type {
   Swept,
   Transport,
 } from "../../transport.ts";
+import { poolPrimitives } from "./calls/network.ts";
 import { claimedKeys, takeClaim } from "./claims.ts";
-import { Cure } from "./cure.ts";
-import { examineShare } from "./examine.ts";
+import { examineShare } from "./examine/examine.ts";
 import { isDenied, isGone, shareFailure } from "./failures.ts";
-import { readDelivery, watchInbox } from "./inbox.ts";
+import { deliveryKey } from "./files/content.ts";
+import { publishFile, sampleTime } from "./files/publish.ts";
+import { lookUp, lookUpShown } from "./files/read.ts";
 import { COMMAND_FILES, type Folder, RESPONSE_FILES, STATE_FILES } from "./layout.ts";
 import { learnTime } from "./learn_time.ts";
-import { deliveryKey } from "./letter.ts";
-import { poolPrimitives } from "./network_primitives.ts";
-import { publishFile, sampleTime } from "./publish.ts";
-import { lookUp, lookUpShown } from "./read.ts";
-import { Replies } from "./replies.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 import { States } from "./states.ts";
-import { Sweeps } from "./sweep.ts";
+import { Sweeps } from "./sweep/sweep.ts";
+import { readDelivery, watchInbox } from "./watch/inbox.ts";
+import { Cure } from "./watch/legacy_lists.ts";
+import { Replies } from "./watch/replies.ts";
 
 /** What a listing has shown of answers holds so long. */
 const ANSWERS_SHOWN_FOR_MS = 1_000;

@@ -1,7 +1,7 @@
 // A system error of the share as ours, mapped once. Imports errors.
 import { dirname } from "node:path";
 import { CourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
-import { describeDenial, type ShareFiles } from "./access.ts";
+import { describeDenial, type ShareFiles } from "./access/denial.ts";
 
 interface Meaning {
   readonly code: ErrorCode;

@@ -4,14 +4,14 @@ import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import type { Log } from "../../program/log.ts";
-import { makeRealFolder, realFolder } from "./folders.ts";
-import { Gate } from "./gate.ts";
+import { Gate } from "./calls/gate.ts";
+import { localPrimitives } from "./calls/local.ts";
+import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
+import type { Facts, Primitives } from "./calls/primitives.ts";
+import { makeRealFolder, realFolder } from "./folders/folders.ts";
+import { Seen } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
-import { localPrimitives } from "./local_primitives.ts";
-import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount.ts";
-import { gatedPrimitives, poolPrimitives } from "./network_primitives.ts";
-import type { Facts, Primitives } from "./primitives.ts";
-import { Seen } from "./seen.ts";
+import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount/mount.ts";
 import { ShareClock } from "./share_clock.ts";
 
 export interface ShareOptions {

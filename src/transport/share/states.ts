@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import { LIMITS, OLD_SERVICE_AGENT } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
+import { type Facts, isSameFile } from "./calls/primitives.ts";
 import { isGone } from "./failures.ts";
+import { type Found, look, lookUp } from "./files/read.ts";
 import { STATE_FILES } from "./layout.ts";
-import { type Facts, isSameFile } from "./primitives.ts";
-import { type Found, look, lookUp } from "./read.ts";
 import type { Share } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 

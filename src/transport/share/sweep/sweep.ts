@@ -1,7 +1,7 @@
 // The sweep of the share, a round at a time: which folders there are to sweep, and how much one round does. Imports the seam.
-import type { SweepScope, Swept } from "../../transport.ts";
-import type { Share } from "./share.ts";
-import { agentFolders, type Names, sweepClaims, sweepInbox, sweepReplies, sweepTemporaries } from "./sweep_folders.ts";
+import type { SweepScope, Swept } from "../../../transport.ts";
+import type { Share } from "../share.ts";
+import { agentFolders, type Names, sweepClaims, sweepInbox, sweepReplies, sweepTemporaries } from "./folders.ts";
 
 /** A round ends after so many names. */
 const NAMES_A_ROUND = 64;

@@ -1,6 +1,6 @@
 // A command or response as a file holds it: its key, and whether it is whole. Imports types.
 import { createHash } from "node:crypto";
-import type { Content } from "../../transport.ts";
+import type { Content } from "../../../transport.ts";
 import type { Found } from "./read.ts";
 
 export interface Letter {

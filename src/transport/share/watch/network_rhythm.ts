@@ -1,5 +1,5 @@
 // Watching on a network file system: no event tells of other machines' changes, fresh listings do. Imports the clock.
-import type { Clock } from "../../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
 import type { Rhythm } from "./rhythm.ts";
 
 const IDLE_MS = 1_000;

@@ -1,13 +1,13 @@
 // An address for replies in use: its folder, the sign that its owner lives, and the watch on what comes. Imports protocol.
 import { join } from "node:path";
-import { LIMITS } from "../../protocol.ts";
-import type { Closable, Reply, ReplyAddress } from "../../transport.ts";
-import { Box } from "./box.ts";
-import { type Folder, RESPONSE_FILES } from "./layout.ts";
-import type { Facts } from "./primitives.ts";
-import { discard, publishFile } from "./publish.ts";
-import type { Share } from "./share.ts";
-import { Watch } from "./watcher.ts";
+import { LIMITS } from "../../../protocol.ts";
+import type { Closable, Reply, ReplyAddress } from "../../../transport.ts";
+import type { Facts } from "../calls/primitives.ts";
+import { discard, publishFile } from "../files/publish.ts";
+import { type Folder, RESPONSE_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { Box } from "./known_files.ts";
+import { Watch } from "./watch.ts";
 
 /** Its mtime says that somebody still reads here; a day old, the folder is swept. */
 export const SIGN_OF_LIFE = ".alive";

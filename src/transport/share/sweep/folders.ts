@@ -1,18 +1,18 @@
 // What a sweep removes from each kind of folder: regular files whose names are ours, looked at again just before they go.
 // Imports the seam's types, protocol, errors and the rules.
 import { join } from "node:path";
-import { CourierError, systemCode } from "../../base/errors.ts";
-import { AgentName, LIMITS } from "../../protocol.ts";
-import type { Inbox, Removed, ReplyAddress } from "../../transport.ts";
-import { isOverdue, KEPT_MS } from "../retention.ts";
-import { isGone } from "./failures.ts";
-import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "./layout.ts";
-import { wholeContent } from "./letter.ts";
-import type { Facts } from "./primitives.ts";
-import { type Found, look } from "./read.ts";
-import { SIGN_OF_LIFE } from "./replies.ts";
-import type { Share } from "./share.ts";
-import { instantMs } from "./share_clock.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
+import { AgentName, LIMITS } from "../../../protocol.ts";
+import type { Inbox, Removed, ReplyAddress } from "../../../transport.ts";
+import { isOverdue, KEPT_MS } from "../../retention.ts";
+import type { Facts } from "../calls/primitives.ts";
+import { isGone } from "../failures.ts";
+import { wholeContent } from "../files/content.ts";
+import { type Found, look } from "../files/read.ts";
+import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { instantMs } from "../share_clock.ts";
+import { SIGN_OF_LIFE } from "../watch/replies.ts";
 
 /** Yields for each name that was dealt with: what was removed, or null. */
 export type Names = AsyncGenerator<keyof Removed | null, void>;

@@ -1,7 +1,7 @@
 // The gate: every call to a network share passes here, so that a server that hangs costs one thread and says so.
 // Imports errors and the clock.
-import type { Clock } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
 
 /** A call that takes longer closes the gate until it returns. */
 const STALLED_AFTER_MS = 2_000;

@@ -1,13 +1,13 @@
 // What lies on the share that nobody will read any more, counted by kind: by names, and by the ages of a bounded sample.
 // Imports the form of a check, protocol, the rules of sweeping and the driver's own files.
 import { join } from "node:path";
-import { about, type Check } from "../../base/check.ts";
-import { AgentName } from "../../protocol.ts";
-import { KEPT_MS } from "../retention.ts";
+import { about, type Check } from "../../../base/check.ts";
+import { AgentName } from "../../../protocol.ts";
+import { KEPT_MS } from "../../retention.ts";
+import { isGone } from "../failures.ts";
+import { COMMAND_FILES, RESPONSE_FILES } from "../layout.ts";
+import { instantMs } from "../share_clock.ts";
 import type { Ground, Top } from "./examine.ts";
-import { isGone } from "./failures.ts";
-import { COMMAND_FILES, RESPONSE_FILES } from "./layout.ts";
-import { instantMs } from "./share_clock.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** So many are worth a warning: somebody should have swept. */

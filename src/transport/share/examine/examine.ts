@@ -3,21 +3,21 @@
 import { statfs } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { about, type Check } from "../../base/check.ts";
-import type { Clock } from "../../base/clock.ts";
-import { CourierError, systemCode } from "../../base/errors.ts";
-import { formatBytes } from "../../base/format.ts";
-import { examineFiles } from "./examine_files.ts";
-import { examineFolders } from "./examine_folders.ts";
-import { examineLeftovers } from "./examine_leftovers.ts";
-import { shareFailure } from "./failures.ts";
-import { Gate } from "./gate.ts";
-import { Layout } from "./layout.ts";
-import { kindOf, readRememberedKind } from "./mount.ts";
-import { adviseOnMount } from "./mount_advice.ts";
-import { type Mount, mountAt, mountOf, readMounts } from "./mount_table.ts";
-import { gatedPrimitives } from "./network_primitives.ts";
-import type { Facts, Primitives } from "./primitives.ts";
+import { about, type Check } from "../../../base/check.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
+import { formatBytes } from "../../../base/format.ts";
+import { Gate } from "../calls/gate.ts";
+import { gatedPrimitives } from "../calls/network.ts";
+import type { Facts, Primitives } from "../calls/primitives.ts";
+import { shareFailure } from "../failures.ts";
+import { Layout } from "../layout.ts";
+import { adviseOnMount } from "../mount/advice.ts";
+import { kindOf, readRememberedKind } from "../mount/mount.ts";
+import { type Mount, mountAt, mountOf, readMounts } from "../mount/table.ts";
+import { examineFiles } from "./files.ts";
+import { examineFolders } from "./folders.ts";
+import { examineLeftovers } from "./leftovers.ts";
 
 /** What the parts of an examination have. Every call passes one gate: a share that hangs ends each of them soon. */
 export interface Ground {

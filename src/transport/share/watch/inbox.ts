@@ -1,15 +1,15 @@
 // An inbox of the share under watch: commands become deliveries, stray names are refused once. Imports protocol.
 import { join } from "node:path";
-import { AgentName, LIMITS } from "../../protocol.ts";
-import type { Delivery, Inbox, Listener } from "../../transport.ts";
-import { Box } from "./box.ts";
-import { isGone } from "./failures.ts";
-import { COMMAND_FILES } from "./layout.ts";
-import { deliveryKey, wholeContent } from "./letter.ts";
-import { lookUp } from "./read.ts";
-import type { Share } from "./share.ts";
-import { instantMs } from "./share_clock.ts";
-import { Watch } from "./watcher.ts";
+import { AgentName, LIMITS } from "../../../protocol.ts";
+import type { Delivery, Inbox, Listener } from "../../../transport.ts";
+import { isGone } from "../failures.ts";
+import { deliveryKey, wholeContent } from "../files/content.ts";
+import { lookUp } from "../files/read.ts";
+import { COMMAND_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { instantMs } from "../share_clock.ts";
+import { Box } from "./known_files.ts";
+import { Watch } from "./watch.ts";
 
 export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watch {
   const folder = share.layout.inbox(inbox);

@@ -2,12 +2,12 @@
 // Imports errors, the driver's own files; node:fs constants and node:path.
 import { constants } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { systemCode } from "../../base/errors.ts";
+import { systemCode } from "../../../base/errors.ts";
+import type { Facts, Primitives } from "../calls/primitives.ts";
+import { ownership } from "../folders/folders.ts";
+import type { Layout } from "../layout.ts";
+import { type Mount, mountAt, readMounts } from "../mount/table.ts";
 import { type Account, groupName, isMember, ownAccount, userName } from "./accounts.ts";
-import { ownership } from "./folders.ts";
-import type { Layout } from "./layout.ts";
-import { type Mount, mountAt, readMounts } from "./mount_table.ts";
-import type { Facts, Primitives } from "./primitives.ts";
 
 const { R_OK, W_OK, X_OK } = constants;
 const STICKY = 0o1000;

@@ -1,5 +1,5 @@
 // The contract between a watch and what tells it when to look. Imports types.
-import type { Awaitable, Facts } from "./primitives.ts";
+import type { Awaitable, Facts } from "../calls/primitives.ts";
 
 /** When a folder is listed, and what wakes its watch before. */
 export interface Rhythm {

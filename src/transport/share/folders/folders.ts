@@ -1,8 +1,8 @@
 // Folders on the share: real ones only, made with their parent's group and modes.
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
-import { CourierError, systemCode } from "../../base/errors.ts";
-import type { Facts, Primitives } from "./primitives.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
+import type { Facts, Primitives } from "../calls/primitives.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 const SETGID = 0o2000;

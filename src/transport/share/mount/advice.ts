@@ -1,6 +1,6 @@
 // What the options of a network mount mean for us, and what to do about them. Pure; imports the form of a check.
-import { about, type Check } from "../../base/check.ts";
-import type { Mount } from "./mount_table.ts";
+import { about, type Check } from "../../../base/check.ts";
+import type { Mount } from "./table.ts";
 
 interface Advice {
   readonly result: "warning" | "failed";

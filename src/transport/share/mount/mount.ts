@@ -1,8 +1,8 @@
 // What kind of file system the share is on, and whether it is the one it was. Imports the mount table; node:fs for state files.
 import { existsSync, lstatSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { systemCode } from "../../base/errors.ts";
-import { Layout } from "./layout.ts";
-import { mountAt, mountOf, readMounts } from "./mount_table.ts";
+import { systemCode } from "../../../base/errors.ts";
+import { Layout } from "../layout.ts";
+import { mountAt, mountOf, readMounts } from "./table.ts";
 
 /** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
 const LOCAL: Readonly<Record<number, string>> = {

@@ -1,11 +1,11 @@
 // The cure of old backends on this machine, whose kernel keeps a "not there" for longer than they wait.
 // Imports the seam's types and the driver's own files.
 import { join } from "node:path";
-import type { Closable } from "../../transport.ts";
-import { isGone } from "./failures.ts";
-import { COMMAND_FILES } from "./layout.ts";
-import type { Share } from "./share.ts";
-import { instantMs } from "./share_clock.ts";
+import type { Closable } from "../../../transport.ts";
+import { isGone } from "../failures.ts";
+import { COMMAND_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { instantMs } from "../share_clock.ts";
 
 /** How often it is looked whether an old backend waits. */
 const LOOK_EVERY_MS = 1_000;

@@ -1,16 +1,16 @@
 // The one loop that watches a folder of the share: listings at a rhythm, names from events in between. Imports the clock.
 import { basename } from "node:path";
-import type { CourierError } from "../../base/errors.ts";
-import type { Closable } from "../../transport.ts";
-import type { Box } from "./box.ts";
-import { isGone, shareFailure } from "./failures.ts";
-import type { Folder } from "./layout.ts";
-import type { Facts } from "./primitives.ts";
-import { nudgeFolder } from "./publish.ts";
+import type { CourierError } from "../../../base/errors.ts";
+import type { Closable } from "../../../transport.ts";
+import type { Facts } from "../calls/primitives.ts";
+import { isGone, shareFailure } from "../failures.ts";
+import { nudgeFolder } from "../files/publish.ts";
+import type { Folder } from "../layout.ts";
+import type { Share } from "../share.ts";
+import type { Box } from "./known_files.ts";
+import { LocalRhythm } from "./local_rhythm.ts";
+import { NetworkRhythm } from "./network_rhythm.ts";
 import type { Rhythm } from "./rhythm.ts";
-import type { Share } from "./share.ts";
-import { LocalRhythm } from "./watch_local.ts";
-import { NetworkRhythm } from "./watch_network.ts";
 
 export interface WatchOptions {
   readonly share: Share;

@@ -2,12 +2,12 @@
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { join } from "node:path";
-import { systemCode } from "../../base/errors.ts";
-import { isGone } from "./failures.ts";
-import { ownership } from "./folders.ts";
-import type { Folder } from "./layout.ts";
-import { type Facts, isSameFile, type Primitives } from "./primitives.ts";
-import type { Share } from "./share.ts";
+import { systemCode } from "../../../base/errors.ts";
+import { type Facts, isSameFile, type Primitives } from "../calls/primitives.ts";
+import { isGone } from "../failures.ts";
+import { ownership } from "../folders/folders.ts";
+import type { Folder } from "../layout.ts";
+import type { Share } from "../share.ts";
 
 /** What a look at a listed name found; `unreadable` just now, which may pass: an EIO is as often the network's as the disk's. */
 export type Look =

@@ -2,13 +2,13 @@
 // Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { join } from "node:path";
-import { CourierError } from "../../base/errors.ts";
-import { isGone } from "./failures.ts";
-import { fileMode, takeAfter } from "./folders.ts";
-import type { Folder } from "./layout.ts";
-import type { Facts } from "./primitives.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { Facts } from "../calls/primitives.ts";
+import { isGone } from "../failures.ts";
+import { fileMode, takeAfter } from "../folders/folders.ts";
+import type { Folder } from "../layout.ts";
+import type { Share } from "../share.ts";
 import { lookUp } from "./read.ts";
-import type { Share } from "./share.ts";
 
 /** A file that is whole and not visible yet. */
 interface Written {

@@ -2,14 +2,14 @@
 // Imports the form of a check, errors, the driver's own files and node:fs constants.
 import { constants } from "node:fs";
 import { basename, join } from "node:path";
-import { about, type Check, checkClock } from "../../base/check.ts";
-import { CourierError, systemCode } from "../../base/errors.ts";
-import { ownAccount } from "./accounts.ts";
+import { about, type Check, checkClock } from "../../../base/check.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
+import { ownAccount } from "../access/accounts.ts";
+import type { Facts, Primitives } from "../calls/primitives.ts";
+import { shareFailure } from "../failures.ts";
+import { fileMode, makeRealFolder, realFolder } from "../folders/folders.ts";
+import { instantMs } from "../share_clock.ts";
 import type { Ground, Top } from "./examine.ts";
-import { shareFailure } from "./failures.ts";
-import { fileMode, makeRealFolder, realFolder } from "./folders.ts";
-import type { Facts, Primitives } from "./primitives.ts";
-import { instantMs } from "./share_clock.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;

@@ -1,14 +1,14 @@
 // What is known of the files in one watched folder: finds out which are new, whole or refused, and emits each once.
 // Imports errors, protocol's limits and the driver's own files.
 import { join } from "node:path";
-import { systemCode } from "../../base/errors.ts";
-import { LIMITS } from "../../protocol.ts";
-import type { Content } from "../../transport.ts";
-import { isGone } from "./failures.ts";
-import { deliveryKey, type Letter, wholeContent } from "./letter.ts";
-import type { Facts } from "./primitives.ts";
-import { type Found, look } from "./read.ts";
-import type { Share } from "./share.ts";
+import { systemCode } from "../../../base/errors.ts";
+import { LIMITS } from "../../../protocol.ts";
+import type { Content } from "../../../transport.ts";
+import type { Facts } from "../calls/primitives.ts";
+import { isGone } from "../failures.ts";
+import { deliveryKey, type Letter, wholeContent } from "../files/content.ts";
+import { type Found, look } from "../files/read.ts";
+import type { Share } from "../share.ts";
 
 export interface BoxOptions {
   readonly share: Share;

@@ -1,10 +1,10 @@
 // What one handle has seen of a network share: no name is asked for that no listing has shown, and little is asked twice.
 // Imports errors, the clock and the driver's own files.
 import { basename, dirname } from "node:path";
-import type { Clock } from "../../base/clock.ts";
-import { systemCode } from "../../base/errors.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { systemCode } from "../../../base/errors.ts";
+import type { Facts, Primitives } from "../calls/primitives.ts";
 import { realFolder } from "./folders.ts";
-import type { Facts, Primitives } from "./primitives.ts";
 import { SharedListings } from "./shared_listings.ts";
 
 /** Owner, modes and device of a folder are taken as they were for so long. */

@@ -1,13 +1,13 @@
 // Whether the share's folders are real ones that this user may use, and others too. Imports the form of a check, protocol
 // and the driver's own files.
 import { basename, join } from "node:path";
-import { about, type Check } from "../../base/check.ts";
-import { AgentName } from "../../protocol.ts";
-import { describeDenial, mayUse, mendShare } from "./access.ts";
+import { about, type Check } from "../../../base/check.ts";
+import { AgentName } from "../../../protocol.ts";
+import { describeDenial, mayUse, mendShare } from "../access/denial.ts";
+import type { Facts } from "../calls/primitives.ts";
+import { shareFailure } from "../failures.ts";
+import { ownership, realFolder } from "../folders/folders.ts";
 import type { Ground, Top } from "./examine.ts";
-import { shareFailure } from "./failures.ts";
-import { ownership, realFolder } from "./folders.ts";
-import type { Facts } from "./primitives.ts";
 
 const GROUP_BITS = 0o060;
 const GROUP_WRITES = 0o020;
