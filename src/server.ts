@@ -8,11 +8,11 @@ import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { AgentName } from "./protocol.ts";
 import { readCatalog } from "./server/catalog.ts";
-import type { Address } from "./server/listen.ts";
+import type { Address } from "./server/http/listen.ts";
 import { runServer } from "./server/run.ts";
-import { openStore } from "./server/store.ts";
+import { openStore } from "./server/store/store.ts";
+import { Role } from "./server/store/tokens.ts";
 import { addToken, listTokens, revokeToken } from "./server/token_commands.ts";
-import { Role } from "./server/tokens.ts";
 import { openTransport } from "./transport/open.ts";
 
 const SERVICE = "gpu-server";

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
-import { openStore } from "../src/server/store.ts";
-import { Tokens } from "../src/server/tokens.ts";
+import { openStore } from "../src/server/store/store.ts";
+import { Tokens } from "../src/server/store/tokens.ts";
 import { modelOf, ScriptedAgent } from "./support/scripted_agent.ts";
 import { openServer } from "./support/server_fixture.ts";
 

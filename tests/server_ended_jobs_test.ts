@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isoTime } from "../src/base/clock.ts";
 import { type Job, newPull } from "../src/protocol.ts";
-import { EndedJobs } from "../src/server/ended_jobs.ts";
-import { openStore } from "../src/server/store.ts";
+import { EndedJobs } from "../src/server/store/ended_jobs.ts";
+import { openStore } from "../src/server/store/store.ts";
 import { ManualClock } from "./support/manual_clock.ts";
 
 let folder: string;

@@ -11,9 +11,9 @@ import { refusedJob } from "../src/documents/models.ts";
 import { silentLog } from "../src/program/log.ts";
 import { readCatalog } from "../src/server/catalog.ts";
 import { Connection } from "../src/server/connection.ts";
-import { isLoopback, listen } from "../src/server/listen.ts";
-import { RefusedJobs } from "../src/server/refused_jobs.ts";
-import { openStore } from "../src/server/store.ts";
+import { isLoopback, listen } from "../src/server/http/listen.ts";
+import { RefusedJobs } from "../src/server/store/refused_jobs.ts";
+import { openStore } from "../src/server/store/store.ts";
 import { MemoryStore } from "../src/transport/memory.ts";
 import type { Transport } from "../src/transport.ts";
 

@@ -5,18 +5,18 @@ import { HTTPException } from "hono/http-exception";
 import { CourierError } from "../base/errors.ts";
 import { VERSION } from "../program/flags.ts";
 import type { Log } from "../program/log.ts";
-import { refuseBrowsers, requireToken } from "./auth.ts";
-import { asInvalid, limitBody } from "./body.ts";
-import { gpuServiceRoutes } from "./gpu_service_routes.ts";
-import { healthRoutes } from "./health_routes.ts";
-import { platformRoutes } from "./platform_routes.ts";
-import { errorResponse } from "./problem.ts";
+import { refuseBrowsers, requireToken } from "./http/auth.ts";
+import { asInvalid, limitBody } from "./http/body.ts";
+import { healthRoutes } from "./http/health_routes.ts";
+import { errorResponse } from "./http/problem.ts";
+import { platformRoutes } from "./platform/config_routes.ts";
+import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
 import type { Env, Services } from "./services.ts";
-import { addAgentRoutes } from "./v1_agents.ts";
-import { addEventRoutes } from "./v1_events.ts";
-import { addJobRoutes } from "./v1_jobs.ts";
-import { addModelVerbRoutes } from "./v1_model_verbs.ts";
-import { addModelRoutes } from "./v1_models.ts";
+import { addAgentRoutes } from "./v1/agents.ts";
+import { addEventRoutes } from "./v1/events.ts";
+import { addJobRoutes } from "./v1/jobs.ts";
+import { addModelVerbRoutes } from "./v1/model_verbs.ts";
+import { addModelRoutes } from "./v1/models.ts";
 
 /** Everything, behind tokens; /healthz, /readyz and /openapi.json are open. */
 export function createApi(services: Services): Hono<Env> {

@@ -6,8 +6,8 @@ import type { Courier } from "../courier.ts";
 import type { Log } from "../program/log.ts";
 import { isEnded, type Job, LIMITS, type State } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
-import type { EndedJob, EndedJobs } from "./ended_jobs.ts";
 import { readFleet } from "./known_fleet.ts";
+import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 
 /** What a listener is told at one time. */
 export interface JobNews {

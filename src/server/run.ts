@@ -7,17 +7,17 @@ import { VERSION } from "../program/flags.ts";
 import type { Log } from "../program/log.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
-import { ActiveModels } from "./active_models.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
-import { EndedJobs } from "./ended_jobs.ts";
+import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
 import { JobFeed } from "./job_feed.ts";
-import { type Address, isLoopback, type Listener, listen } from "./listen.ts";
-import { RefusedJobs } from "./refused_jobs.ts";
 import { checkItself } from "./self_check.ts";
 import type { Services } from "./services.ts";
-import { Tokens } from "./tokens.ts";
+import { ActiveModels } from "./store/active_models.ts";
+import { EndedJobs } from "./store/ended_jobs.ts";
+import { RefusedJobs } from "./store/refused_jobs.ts";
+import { Tokens } from "./store/tokens.ts";
 
 export interface ServerSettings {
   readonly address: Address;

@@ -2,13 +2,13 @@
 import type { Clock } from "../base/clock.ts";
 import type { Courier } from "../courier.ts";
 import type { Log } from "../program/log.ts";
-import type { ActiveModels } from "./active_models.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
-import type { EndedJobs } from "./ended_jobs.ts";
 import type { JobFeed } from "./job_feed.ts";
-import type { RefusedJobs } from "./refused_jobs.ts";
-import type { TokenEntry, Tokens } from "./tokens.ts";
+import type { ActiveModels } from "./store/active_models.ts";
+import type { EndedJobs } from "./store/ended_jobs.ts";
+import type { RefusedJobs } from "./store/refused_jobs.ts";
+import type { TokenEntry, Tokens } from "./store/tokens.ts";
 
 export interface Services {
   readonly courier: Courier;

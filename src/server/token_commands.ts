@@ -1,7 +1,7 @@
 // `gpu-server token ...`: makes, lists and revokes tokens, also while the server runs. Imports the store and the clock.
 import { systemClock } from "../base/clock.ts";
-import { openStore } from "./store.ts";
-import { type Role, type TokenEntry, Tokens } from "./tokens.ts";
+import { openStore } from "./store/store.ts";
+import { type Role, type TokenEntry, Tokens } from "./store/tokens.ts";
 
 type Print = (text: string) => void;
 

@@ -2,7 +2,7 @@
 import { isoTime } from "../../src/base/clock.ts";
 import { type Job, newPull } from "../../src/protocol.ts";
 import { createApi } from "../../src/server/api.ts";
-import { type Listener, listen } from "../../src/server/listen.ts";
+import { type Listener, listen } from "../../src/server/http/listen.ts";
 import { EventListener } from "./event_listener.ts";
 import { ScriptedAgent } from "./scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "./server_fixture.ts";

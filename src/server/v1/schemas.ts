@@ -1,6 +1,6 @@
 // What the /v1 routes take besides the documents they answer, and how /openapi.json tells it. Imports zod, protocol.
 import { z } from "@hono/zod-openapi";
-import { AgentName, Code, CommandId } from "../protocol.ts";
+import { AgentName, Code, CommandId } from "../../protocol.ts";
 
 /** RFC 9457. */
 const Problem = z

@@ -1,15 +1,15 @@
 // /v1/models and the models of one agent. Imports @hono/zod-openapi, the courier's documents, the grammar of names.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { asCourierError, CourierError } from "../base/errors.ts";
-import { normalModelName, sameModel } from "../base/model_name.ts";
-import { mergeModels } from "../courier/models.ts";
-import { DeletedDocument, ModelsDocument } from "../documents/document_schemas.ts";
-import { deletedDocument, modelsDocument } from "../documents/models.ts";
-import { shownDocument } from "../documents/outcomes.ts";
-import { ShownDocument } from "../documents/verb_schemas.ts";
-import { readOrLastKnown } from "./known_fleet.ts";
-import type { Env, Services } from "./services.ts";
-import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { mergeModels } from "../../courier/models.ts";
+import { DeletedDocument, ModelsDocument } from "../../documents/document_schemas.ts";
+import { deletedDocument, modelsDocument } from "../../documents/models.ts";
+import { shownDocument } from "../../documents/outcomes.ts";
+import { ShownDocument } from "../../documents/verb_schemas.ts";
+import { readOrLastKnown } from "../known_fleet.ts";
+import type { Env, Services } from "../services.ts";
+import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const listModels = createRoute({
   method: "get",

@@ -2,7 +2,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
-import { CourierError } from "../base/errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import { failWith } from "./problem.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;

@@ -1,17 +1,17 @@
 // /v1/jobs: starting pulls, looking at jobs, cancelling them. Imports @hono/zod-openapi, the courier's documents.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { isoTime } from "../base/clock.ts";
-import { asCourierError } from "../base/errors.ts";
-import { normalModelName } from "../base/model_name.ts";
-import type { Agents } from "../courier.ts";
-import { JobDocument, JobsDocument } from "../documents/jobs.ts";
-import { jobsDocument, refusedJob } from "../documents/models.ts";
-import type { Job } from "../protocol.ts";
-import { requireJson } from "./body.ts";
+import { isoTime } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import type { Agents } from "../../courier.ts";
+import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
+import { jobsDocument, refusedJob } from "../../documents/models.ts";
+import type { Job } from "../../protocol.ts";
+import { requireJson } from "../http/body.ts";
+import { readOrLastKnown } from "../known_fleet.ts";
+import type { Env, Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
-import { readOrLastKnown } from "./known_fleet.ts";
-import type { Env, Services } from "./services.ts";
-import { failures, JobRequest, json, PATH, QUERY, security } from "./v1_schemas.ts";
+import { failures, JobRequest, json, PATH, QUERY, security } from "./schemas.ts";
 
 const startJobs = createRoute({
   method: "post",

@@ -1,6 +1,6 @@
 // Failures as HTTP answers, in the style of the route that failed. Imports hono's exception, errors.
 import { HTTPException } from "hono/http-exception";
-import { CourierError, ERROR_CODES, type ErrorCode } from "../base/errors.ts";
+import { CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 
 const RETRY_AFTER_S = 5;
 

@@ -3,14 +3,14 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { AgentDocument } from "../documents/document_schemas.ts";
-import { agentDocument } from "../documents/models.ts";
-import { isEnded, type Job } from "../protocol.ts";
-import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "./job_feed.ts";
+import type { AgentDocument } from "../../documents/document_schemas.ts";
+import { agentDocument } from "../../documents/models.ts";
+import { isEnded, type Job } from "../../protocol.ts";
+import { failWith } from "../http/problem.ts";
+import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "../job_feed.ts";
+import type { Env, Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
-import { failWith } from "./problem.ts";
-import type { Env, Services } from "./services.ts";
-import { failures, PATH, security } from "./v1_schemas.ts";
+import { failures, PATH, security } from "./schemas.ts";
 
 const DESCRIPTION = `Server-sent events; each one's data is a JSON document.
 

@@ -1,8 +1,8 @@
 // Which agents a request of the platform's routes is for. Imports hono's types, protocol, errors.
 import type { Context } from "hono";
-import { CourierError } from "../base/errors.ts";
-import { AgentName } from "../protocol.ts";
-import type { Env, Services } from "./services.ts";
+import { CourierError } from "../../base/errors.ts";
+import { AgentName } from "../../protocol.ts";
+import type { Env, Services } from "../services.ts";
 
 /** The agents to list: `?agent=`, else all (undefined). @throws CourierError `invalid` for a name outside the grammar */
 export function namedAgents(context: Context<Env>): readonly string[] | undefined {

@@ -1,13 +1,13 @@
 // What one agent does with a model besides pulling and deleting: memory and names. Imports @hono/zod-openapi, documents.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { normalModelName } from "../base/model_name.ts";
-import { mergeRunning } from "../courier/running.ts";
-import { copiedDocument, runningDocument, unloadedDocument } from "../documents/outcomes.ts";
-import { CopiedDocument, RunningDocument, UnloadedDocument } from "../documents/verb_schemas.ts";
-import { requireJson } from "./body.ts";
-import { readOrLastKnown } from "./known_fleet.ts";
-import type { Env, Services } from "./services.ts";
-import { failures, json, PATH, QUERY, security } from "./v1_schemas.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import { mergeRunning } from "../../courier/running.ts";
+import { copiedDocument, runningDocument, unloadedDocument } from "../../documents/outcomes.ts";
+import { CopiedDocument, RunningDocument, UnloadedDocument } from "../../documents/verb_schemas.ts";
+import { requireJson } from "../http/body.ts";
+import { readOrLastKnown } from "../known_fleet.ts";
+import type { Env, Services } from "../services.ts";
+import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
 

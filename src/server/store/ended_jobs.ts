@@ -1,7 +1,7 @@
 // The log of ended jobs: each end gets one number, for good, so that a listener who comes back goes on where it was.
 // Imports the protocol.
 import type { Database } from "bun:sqlite";
-import { isEnded, Job } from "../protocol.ts";
+import { isEnded, Job } from "../../protocol.ts";
 
 /** An end with its number; numbers only go up. */
 export interface EndedJob {

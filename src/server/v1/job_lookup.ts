@@ -1,8 +1,8 @@
 // Where a job is found by its id alone: refused ones, the states, the log of ends, the agents. Imports courier, errors.
-import { CourierError } from "../base/errors.ts";
-import type { Job } from "../protocol.ts";
-import { readFleet } from "./known_fleet.ts";
-import type { Services } from "./services.ts";
+import { CourierError } from "../../base/errors.ts";
+import type { Job } from "../../protocol.ts";
+import { readFleet } from "../known_fleet.ts";
+import type { Services } from "../services.ts";
 
 /** An agent that does not say so soon does not know it. */
 const ASK_MS = 5000;

@@ -1,11 +1,11 @@
 // /v1/agents: the fleet, and one agent. Imports @hono/zod-openapi and the courier's documents.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { CourierError } from "../base/errors.ts";
-import { AgentDocument, AgentsDocument } from "../documents/document_schemas.ts";
-import { agentDocument, agentsDocument } from "../documents/models.ts";
-import { readFleet, selectViews } from "./known_fleet.ts";
-import type { Env, Services } from "./services.ts";
-import { failures, json, PATH, security } from "./v1_schemas.ts";
+import { CourierError } from "../../base/errors.ts";
+import { AgentDocument, AgentsDocument } from "../../documents/document_schemas.ts";
+import { agentDocument, agentsDocument } from "../../documents/models.ts";
+import { readFleet, selectViews } from "../known_fleet.ts";
+import type { Env, Services } from "../services.ts";
+import { failures, json, PATH, security } from "./schemas.ts";
 
 const listAgents = createRoute({
   method: "get",

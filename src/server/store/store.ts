@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { CourierError, systemCode } from "../base/errors.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 
 /** What each version of the file added to the one before; the first is version 1. */
 const STEPS = [

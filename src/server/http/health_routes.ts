@@ -1,6 +1,6 @@
 // /healthz and /readyz: open to all, for whoever watches the process. Imports hono and the fleet's reading.
 import { Hono } from "hono";
-import type { Env, Services } from "./services.ts";
+import type { Env, Services } from "../services.ts";
 
 export function healthRoutes({ courier, connection }: Services): Hono<Env> {
   const routes = new Hono<Env>();

@@ -1,13 +1,13 @@
 // /api/health and /api/models: the GPU HTTP service that part of the platform calls. Imports hono, the courier's parts.
 import { Hono } from "hono";
-import { isoTime } from "../base/clock.ts";
-import { asCourierError } from "../base/errors.ts";
-import { normalModelName } from "../base/model_name.ts";
-import { newestPerName } from "../courier/models.ts";
+import { isoTime } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import { newestPerName } from "../../courier/models.ts";
+import { errorResponse } from "../http/problem.ts";
+import { requireOnline } from "../known_fleet.ts";
+import type { Env, Services } from "../services.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
-import { requireOnline } from "./known_fleet.ts";
-import { errorResponse } from "./problem.ts";
-import type { Env, Services } from "./services.ts";
 
 /** Names of models hold `:` and `/`, plain or percent-encoded: the rest of the path is the name. */
 const ONE_MODEL = "/models/:name{.+}";

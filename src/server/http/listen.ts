@@ -1,6 +1,6 @@
 // Opens and closes the sockets. Imports the clock and errors; Bun.serve is used here alone.
-import { type Clock, systemClock } from "../base/clock.ts";
-import { CourierError, systemCode } from "../base/errors.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 
 export interface Address {
   readonly host: string;

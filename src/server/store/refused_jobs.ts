@@ -1,7 +1,7 @@
 // Jobs that an agent refused: no agent knows them, so the server keeps the last ones for a day. Imports the protocol and clock.
 import type { Database } from "bun:sqlite";
-import type { Clock } from "../base/clock.ts";
-import { Job } from "../protocol.ts";
+import type { Clock } from "../../base/clock.ts";
+import { Job } from "../../protocol.ts";
 
 const KEPT_MS = 24 * 3_600_000;
 /** And so many: one request may be for as many agents, and whoever asks again and again fills no list without end. */

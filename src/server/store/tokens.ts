@@ -2,8 +2,8 @@
 import type { Database } from "bun:sqlite";
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { type Clock, isoTime } from "../base/clock.ts";
-import { CourierError } from "../base/errors.ts";
+import { type Clock, isoTime } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
 
 /** `gp` may do everything; `viewer` may read under /v1. */
 export const Role = z.enum(["gp", "viewer"]);

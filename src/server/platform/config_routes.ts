@@ -1,14 +1,14 @@
 // /api/config: what the platform's page calls, as the original backend serves it. Imports hono, zod, the courier's parts.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import { CourierError } from "../base/errors.ts";
-import { normalModelName, sameModel } from "../base/model_name.ts";
-import { newestPerName } from "../courier/models.ts";
-import { holdsModel } from "../courier.ts";
-import { ModelType } from "./active_models.ts";
+import { CourierError } from "../../base/errors.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { newestPerName } from "../../courier/models.ts";
+import { holdsModel } from "../../courier.ts";
+import { readBody } from "../http/body.ts";
+import type { Env, Services } from "../services.ts";
+import { ModelType } from "../store/active_models.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
-import { readBody } from "./body.ts";
-import type { Env, Services } from "./services.ts";
 
 const NamedModel = z.object({ model_name: z.string().min(1) });
 const ActiveModel = NamedModel.extend({ model_type: ModelType });
