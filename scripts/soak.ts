@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
-import { formatTable } from "../src/client/table.ts";
+import { formatTable } from "../src/client/output/table.ts";
 import { Courier } from "../src/courier.ts";
 import { silentLog } from "../src/program/log.ts";
 import { openTransport } from "../src/transport/open.ts";

@@ -1,8 +1,8 @@
 // How gpuctl writes sizes, times and tables.
 import { describe, expect, test } from "bun:test";
 import { formatAgo, formatBytes, formatDuration, visibleText } from "../src/base/format.ts";
-import { describeProgress } from "../src/client/job_text.ts";
-import { formatTable } from "../src/client/table.ts";
+import { describeProgress } from "../src/client/output/job_text.ts";
+import { formatTable } from "../src/client/output/table.ts";
 import { jobOf } from "./support/client_run.ts";
 
 describe("formatBytes()", () => {

@@ -1,6 +1,6 @@
 // gpuctl pull: in a pipe, on a terminal, as JSON, its exit statuses, and Ctrl-C.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { BarProgress, formatBar } from "../src/client/bars.ts";
+import { BarProgress, formatBar } from "../src/client/output/bars.ts";
 import { Job } from "../src/protocol.ts";
 import { Capture, ClientSite, jobOf } from "./support/client_run.ts";
 import { modelOf, type ScriptedAgent } from "./support/scripted_agent.ts";

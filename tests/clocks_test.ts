@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { Agent } from "../src/agent/agent.ts";
 import { Ledger } from "../src/agent/ledger/ledger.ts";
 import { isoTime } from "../src/base/clock.ts";
-import { formatTable } from "../src/client/table.ts";
+import { formatTable } from "../src/client/output/table.ts";
 import { Courier } from "../src/courier.ts";
 import { silentLog } from "../src/program/log.ts";
 import { noServiceManager } from "../src/program/service_manager.ts";

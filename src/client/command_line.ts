@@ -4,10 +4,10 @@ import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier.ts";
 import { ExitStatus, printError } from "../program/exit.ts";
 import { baseCommand, type Run } from "./base_command.ts";
-import { addCompletionVerbs } from "./completion.ts";
+import { addCompletionVerbs } from "./completion/completion.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
-import { watchJobs } from "./job_watch.ts";
 import { connected, runInSession } from "./session.ts";
+import { watchJobs } from "./verbs/jobs_watch.ts";
 import { addAgentVerbs, addDoctorVerb, addJobVerbs, addModelVerbs } from "./verbs.ts";
 
 const DEFAULT_WIDTH = 80;

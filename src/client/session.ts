@@ -4,7 +4,7 @@ import { CourierError } from "../base/errors.ts";
 import { type Agents, Courier } from "../courier.ts";
 import type { Transport } from "../transport.ts";
 import type { ClientIo, Watch } from "./io.ts";
-import { Printer } from "./printer.ts";
+import { Printer } from "./output/printer.ts";
 
 export interface SessionOptions {
   readonly share: string;

@@ -1,16 +1,16 @@
 // gpuctl's verbs: their arguments, their help, and what each runs. Imports the flags and the verbs' own files.
 import { flag, parse } from "../program/flags.ts";
-import { listAgents } from "./agents.ts";
 import { examples, type Program, type Run } from "./base_command.ts";
-import { cancelJobs } from "./cancel.ts";
-import { runDoctor } from "./doctor.ts";
-import { watchJobs } from "./job_watch.ts";
-import { listJobs } from "./jobs.ts";
-import { listRunning, unloadModel } from "./memory.ts";
-import { copyModel, listModels, removeModel } from "./models.ts";
-import { pingAgents } from "./ping.ts";
-import { pullModel } from "./pull.ts";
-import { showModel } from "./show.ts";
+import { listAgents } from "./verbs/agents.ts";
+import { cancelJobs } from "./verbs/cancel.ts";
+import { runDoctor } from "./verbs/doctor.ts";
+import { listJobs } from "./verbs/jobs.ts";
+import { watchJobs } from "./verbs/jobs_watch.ts";
+import { listRunning, unloadModel } from "./verbs/memory.ts";
+import { copyModel, listModels, removeModel } from "./verbs/models.ts";
+import { pingAgents } from "./verbs/ping.ts";
+import { pullModel } from "./verbs/pull.ts";
+import { showModel } from "./verbs/show.ts";
 
 export function addAgentVerbs(program: Program, run: Run): void {
   program

@@ -1,15 +1,15 @@
 // The verbs about installed models: list, rm, cp. Imports courier, its documents, model names, and the client's output.
 
-import { formatAgo, formatBytes } from "../base/format.ts";
-import { normalModelName } from "../base/model_name.ts";
-import type { Unavailable } from "../courier/models.ts";
-import { deletedDocument, modelsDocument } from "../documents/models.ts";
-import { copiedDocument } from "../documents/outcomes.ts";
-import type { Response } from "../protocol.ts";
+import { formatAgo, formatBytes } from "../../base/format.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import type { Unavailable } from "../../courier/models.ts";
+import { deletedDocument, modelsDocument } from "../../documents/models.ts";
+import { copiedDocument } from "../../documents/outcomes.ts";
+import type { Response } from "../../protocol.ts";
+import type { Printer } from "../output/printer.ts";
+import type { Column } from "../output/table.ts";
+import type { Session } from "../session.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
-import type { Printer } from "./printer.ts";
-import type { Session } from "./session.ts";
-import type { Column } from "./table.ts";
 
 const MODEL_COLUMNS: readonly Column[] = [
   { title: "NAME", flexible: true },

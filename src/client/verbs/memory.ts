@@ -1,14 +1,14 @@
 // The verbs about models in memory: ps, stop. Imports courier, its documents, model names, and the client's output.
 
-import { formatBytes, formatUntil } from "../base/format.ts";
-import { normalModelName } from "../base/model_name.ts";
-import { runningDocument, unloadedDocument } from "../documents/outcomes.ts";
-import type { RunningModel } from "../protocol.ts";
+import { formatBytes, formatUntil } from "../../base/format.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import { runningDocument, unloadedDocument } from "../../documents/outcomes.ts";
+import type { RunningModel } from "../../protocol.ts";
+import type { Column } from "../output/table.ts";
+import type { Session } from "../session.ts";
 import { boxClock } from "./jobs.ts";
 import { noteUnavailable } from "./models.ts";
 import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
-import type { Session } from "./session.ts";
-import type { Column } from "./table.ts";
 
 const RUNNING_COLUMNS: readonly Column[] = [
   { title: "NAME", flexible: true },

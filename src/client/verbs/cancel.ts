@@ -1,11 +1,11 @@
 // The verb cancel. Imports courier, its documents, errors, model names, and the client's output.
 
-import { asCourierError, CourierError } from "../base/errors.ts";
-import { sameModel } from "../base/model_name.ts";
-import { jobsDocument } from "../documents/models.ts";
-import { isEnded, type Job } from "../protocol.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { sameModel } from "../../base/model_name.ts";
+import { jobsDocument } from "../../documents/models.ts";
+import { isEnded, type Job } from "../../protocol.ts";
+import type { Session } from "../session.ts";
 import { exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
-import type { Session } from "./session.ts";
 
 /** `gpuctl jobs` shows the last 12 on a terminal. */
 const MIN_END_CHARS = 4;

@@ -1,8 +1,8 @@
 // Asking several agents the same, and what follows from their answers. Imports courier's views, errors and the session.
 
-import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../base/errors.ts";
-import type { AgentView } from "../courier/fleet.ts";
-import type { Session } from "./session.ts";
+import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
+import type { AgentView } from "../../courier/fleet.ts";
+import type { Session } from "../session.ts";
 
 export interface Outcome<Answer> {
   readonly agent: string;

@@ -1,13 +1,13 @@
 // The verb jobs. Imports courier, its documents, the protocol's types and the client's output.
 
-import type { Courier } from "../courier.ts";
-import { jobsDocument } from "../documents/models.ts";
-import { isEnded, type Job } from "../protocol.ts";
-import type { Transport } from "../transport.ts";
-import { describeJob } from "./job_text.ts";
+import type { Courier } from "../../courier.ts";
+import { jobsDocument } from "../../documents/models.ts";
+import { isEnded, type Job } from "../../protocol.ts";
+import type { Transport } from "../../transport.ts";
+import { describeJob } from "../output/job_text.ts";
+import type { Column } from "../output/table.ts";
+import type { Session } from "../session.ts";
 import { noteUnavailable } from "./models.ts";
-import type { Session } from "./session.ts";
-import type { Column } from "./table.ts";
 
 export const JOB_COLUMNS: readonly Column[] = [
   { title: "JOB" },

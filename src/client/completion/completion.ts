@@ -1,13 +1,13 @@
 // The verbs completion and __complete: what can come next on a command line. Imports courier's views, the line, scripts.
 
-import { formatBytes, visibleText } from "../base/format.ts";
-import { type AgentView, describeView, Fleet } from "../courier/fleet.ts";
-import { isEnded } from "../protocol.ts";
-import { examples, type Program } from "./base_command.ts";
-import { flagsOf, type HalfLine, readLine, verbsOf } from "./completion_line.ts";
-import { COMPLETION_SCRIPTS, SHELLS } from "./completion_scripts.ts";
-import type { ClientIo } from "./io.ts";
-import { describeProgress } from "./job_text.ts";
+import { formatBytes, visibleText } from "../../base/format.ts";
+import { type AgentView, describeView, Fleet } from "../../courier/fleet.ts";
+import { isEnded } from "../../protocol.ts";
+import { examples, type Program } from "../base_command.ts";
+import type { ClientIo } from "../io.ts";
+import { describeProgress } from "../output/job_text.ts";
+import { flagsOf, type HalfLine, readLine, verbsOf } from "./line.ts";
+import { COMPLETION_SCRIPTS, SHELLS } from "./scripts.ts";
 
 /** A word that can come next, and what it is. */
 interface Proposal {

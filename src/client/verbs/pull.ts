@@ -1,15 +1,15 @@
 // The verb pull: starts or joins the pull on every agent asked and follows it. Imports courier and the client's output.
-import { isoTime } from "../base/clock.ts";
-import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../base/errors.ts";
-import { normalModelName } from "../base/model_name.ts";
-import { refusedJob } from "../documents/models.ts";
-import { isEnded, type Job } from "../protocol.ts";
-import { BarProgress } from "./bars.ts";
-import { describeProgress } from "./job_text.ts";
+import { isoTime } from "../../base/clock.ts";
+import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import { refusedJob } from "../../documents/models.ts";
+import { isEnded, type Job } from "../../protocol.ts";
+import { BarProgress } from "../output/bars.ts";
+import { describeProgress } from "../output/job_text.ts";
+import type { Printer } from "../output/printer.ts";
+import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
+import type { Session } from "../session.ts";
 import { chosenViews, exitStatus } from "./outcomes.ts";
-import type { Printer } from "./printer.ts";
-import { JsonProgress, LineProgress, type Progress } from "./progress.ts";
-import type { Session } from "./session.ts";
 
 /** How one agent's pull came out, as far as it was seen. */
 interface Pulled {

@@ -1,5 +1,5 @@
 // What a half-typed command line says already. Pure; imports commander's types through the program.
-import type { Program } from "./base_command.ts";
+import type { Program } from "../base_command.ts";
 
 type Verb = Program["commands"][number];
 type Flag = Program["options"][number];

@@ -1,11 +1,11 @@
 // The verb jobs with --watch: goes on showing what jobs do, until Ctrl-C. Imports courier, errors, and the client's output.
-import { asCourierError, ERROR_CODES } from "../base/errors.ts";
-import { isEnded, type Job } from "../protocol.ts";
+import { asCourierError, ERROR_CODES } from "../../base/errors.ts";
+import { isEnded, type Job } from "../../protocol.ts";
+import type { Printer } from "../output/printer.ts";
+import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
+import type { Session } from "../session.ts";
 import { boxClock, JOB_COLUMNS, jobRows } from "./jobs.ts";
 import { describeUnavailable } from "./models.ts";
-import type { Printer } from "./printer.ts";
-import { JsonProgress, LineProgress, type Progress } from "./progress.ts";
-import type { Session } from "./session.ts";
 
 /** Agents publish progress at most twice a second. */
 const LOOK_MS = 500;

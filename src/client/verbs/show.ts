@@ -1,14 +1,14 @@
 // The verb show: one model of one agent. Imports courier, its documents, model names, and the client's output.
 
-import { CourierError } from "../base/errors.ts";
-import { formatAgo, formatBytes } from "../base/format.ts";
-import { normalModelName, sameModel } from "../base/model_name.ts";
-import type { AgentView } from "../courier/fleet.ts";
-import type { FleetModel } from "../courier/models.ts";
-import { modelsDocument } from "../documents/models.ts";
-import { shownDocument } from "../documents/outcomes.ts";
-import type { ModelDetails } from "../protocol.ts";
-import type { Session } from "./session.ts";
+import { CourierError } from "../../base/errors.ts";
+import { formatAgo, formatBytes } from "../../base/format.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
+import type { AgentView } from "../../courier/fleet.ts";
+import type { FleetModel } from "../../courier/models.ts";
+import { modelsDocument } from "../../documents/models.ts";
+import { shownDocument } from "../../documents/outcomes.ts";
+import type { ModelDetails } from "../../protocol.ts";
+import type { Session } from "../session.ts";
 
 /** As Ollama: the first lines say which license it is. */
 const LICENSE_LINES = 2;

@@ -1,10 +1,10 @@
 // gpuctl ping: once, or again and again with what came of it. Imports courier's views, errors and the client's output.
 
-import type { ErrorCode } from "../base/errors.ts";
-import { type AgentView, isPresent } from "../courier/fleet.ts";
+import type { ErrorCode } from "../../base/errors.ts";
+import { type AgentView, isPresent } from "../../courier/fleet.ts";
+import type { Column } from "../output/table.ts";
+import type { Session } from "../session.ts";
 import { askEach, exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
-import type { Session } from "./session.ts";
-import type { Column } from "./table.ts";
 
 export interface PingOptions {
   /** How many rounds; undefined: one, or with an interval as many as there are until Ctrl-C. */

@@ -1,8 +1,8 @@
 // What a verb prints with: text, tables, JSON documents, errors. Imports config's way of printing errors, table, format, io.
 
-import { visibleText } from "../base/format.ts";
-import { printError } from "../program/exit.ts";
-import type { ClientIo } from "./io.ts";
+import { visibleText } from "../../base/format.ts";
+import { printError } from "../../program/exit.ts";
+import type { ClientIo } from "../io.ts";
 import { type Column, formatTable } from "./table.ts";
 
 /** A terminal that does not know its size says 0. */

@@ -1,6 +1,6 @@
 // A job in words, for lines, bars and tables. Pure; imports courier's and the protocol's types, and formats.
-import { formatAgo, formatBytes, formatDuration } from "../base/format.ts";
-import { isEnded, type Job } from "../protocol.ts";
+import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
+import { isEnded, type Job } from "../../protocol.ts";
 
 /** From 0 to 100, and 100 only when all is there; null while the size is not known. */
 export function jobPercent({ completed_bytes, total_bytes }: Job): number | null {

@@ -1,12 +1,12 @@
 // gpuctl agents. Imports courier's views and documents, and the client's output.
 
-import { CLOCK_OFF_MS } from "../base/clock.ts";
-import { formatAgo, formatBytes, formatDuration, formatOffset } from "../base/format.ts";
-import { type AgentView, describeView } from "../courier/fleet.ts";
-import { agentsDocument } from "../documents/models.ts";
-import { isEnded } from "../protocol.ts";
-import type { Session } from "./session.ts";
-import type { Column } from "./table.ts";
+import { CLOCK_OFF_MS } from "../../base/clock.ts";
+import { formatAgo, formatBytes, formatDuration, formatOffset } from "../../base/format.ts";
+import { type AgentView, describeView } from "../../courier/fleet.ts";
+import { agentsDocument } from "../../documents/models.ts";
+import { isEnded } from "../../protocol.ts";
+import type { Column } from "../output/table.ts";
+import type { Session } from "../session.ts";
 
 const AGENT_COLUMNS: readonly Column[] = [
   { title: "AGENT" },

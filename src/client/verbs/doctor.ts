@@ -1,6 +1,6 @@
 // The verb doctor. Imports the doctor and the session.
-import { examine, printChecks } from "../doctor/report.ts";
-import type { Session } from "./session.ts";
+import { examine, printChecks } from "../../doctor/report.ts";
+import type { Session } from "../session.ts";
 
 /** `gpuctl doctor`; its session need not be connected */
 export async function runDoctor({ transport, courier, agents, printer, io }: Session): Promise<number> {

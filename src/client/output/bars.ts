@@ -1,8 +1,8 @@
 // How a pull is told on a terminal: one bar per agent. Imports cli-progress, the protocol's types, formats, progress.
 import { MultiBar, type Options, type Params, type SingleBar } from "cli-progress";
-import { formatBytes, formatDuration, visibleText } from "../base/format.ts";
-import type { Job } from "../protocol.ts";
-import type { Screen } from "./io.ts";
+import { formatBytes, formatDuration, visibleText } from "../../base/format.ts";
+import type { Job } from "../../protocol.ts";
+import type { Screen } from "../io.ts";
 import { jobPercent, noteText, phaseText } from "./job_text.ts";
 import type { Progress } from "./progress.ts";
 
