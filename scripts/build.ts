@@ -2,7 +2,7 @@
 // SHA256SUMS of it all. With --all: for every machine that a release is for. Imports binaries, runtimes.
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { formatTable } from "../src/client/output/table.ts";
+import { formatTable } from "#src/client/output/table.ts";
 import { BINARIES, type Binary, buildBinary, ROOT } from "./binaries.ts";
 import { runtimeOf, TARGETS, type Target } from "./runtimes.ts";
 

@@ -2,7 +2,7 @@
 // what gpuctl draws changes: node scripts/bootstrap.mjs scripts/picture.ts. Imports the site of the process tests.
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ProcessSite, until } from "../tests/process/site.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const TARGET = join(ROOT, "docs/pull.svg");

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { CommandV1, CommandV2, Job, Response, State } from "../src/protocol.ts";
+import { CommandV1, CommandV2, Job, Response, State } from "#src/protocol.ts";
 
 const DOCUMENTS = {
   command: {

@@ -1,7 +1,7 @@
 // The rules of docs/architecture.md that a machine can hold: who may import whom, and how large things may be.
 import { describe, expect, test } from "bun:test";
 import { basename } from "node:path";
-import { exportsOf, functionsOf, importsOf, readSources, type Source } from "./support/sources.ts";
+import { exportsOf, functionsOf, importsOf, readSources, type Source } from "#tests/support/sources.ts";
 
 const BASE = ["src/base/*.ts", "src/program/log.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
@@ -82,7 +82,7 @@ const MAX_FUNCTION_LINES = 50;
 
 const sources = await readSources("src/**");
 const modules = sources.filter(({ path }) => path.endsWith(".ts"));
-const code = [...modules, ...(await readSources("{tests,scripts}/**/*.ts"))];
+const code = [...modules, ...(await readSources("{tests,sim,scripts}/**/*.ts"))];
 
 function fits(pattern: string, path: string): boolean {
   return new Bun.Glob(pattern).match(path);
@@ -204,6 +204,7 @@ describe("the reading of sources", () => {
 import type {
   B,
 } from "../y/z.ts";
+import { t } from "#tests/u.ts";
 import "node:fs/promises";
 export const c = "from";
 export function d(): string {
@@ -215,7 +216,7 @@ export type E = typeof import("../q.ts");
 
   test("importsOf() finds values, types, side effects and calls", () => {
     const found = importsOf(source).map(({ target }) => target);
-    expect(found).toEqual(["src/agent/x.ts", "src/y/z.ts", "node:fs/promises", "src/q.ts"]);
+    expect(found).toEqual(["src/agent/x.ts", "src/y/z.ts", "tests/u.ts", "node:fs/promises", "src/q.ts"]);
   });
 
   test("exportsOf() and functionsOf() find declarations", () => {

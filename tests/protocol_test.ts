@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { posix } from "node:path";
 import * as fc from "fast-check";
 import type { z } from "zod";
-import { ERROR_CODES } from "../src/base/errors.ts";
+import { ERROR_CODES } from "#src/base/errors.ts";
 import {
   AgentName,
   Code,
@@ -18,8 +18,8 @@ import {
   StateV1,
   VERBS,
   Verb,
-} from "../src/protocol.ts";
-import { sampleDocument, samplePaths, sampleText } from "./wire_samples.ts";
+} from "#src/protocol.ts";
+import { sampleDocument, samplePaths, sampleText } from "#tests/support/wire_samples.ts";
 
 /** The schema of a sample, by the beginning of its name: a sample that none reads fails here. */
 function schemaOf(path: string): z.ZodType {

@@ -1,6 +1,6 @@
 // What was measured against what it should be, as a table or one JSON document. Imports the table of gpuctl.
 import { arch, cpus, platform } from "node:os";
-import { formatTable } from "../../src/client/output/table.ts";
+import { formatTable } from "#src/client/output/table.ts";
 
 export interface Measure {
   readonly name: string;

@@ -1,11 +1,11 @@
 // What is measured: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
 import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../src/base/clock.ts";
-import { Courier } from "../../src/courier.ts";
-import { silentLog } from "../../src/program/log.ts";
-import { openTransport } from "../../src/transport/open.ts";
-import type { Transport } from "../../src/transport.ts";
+import { systemClock } from "#src/base/clock.ts";
+import { Courier } from "#src/courier.ts";
+import { silentLog } from "#src/program/log.ts";
+import { openTransport } from "#src/transport/open.ts";
+import type { Transport } from "#src/transport.ts";
 import { cachedBinary, ROOT } from "../binaries.ts";
 import { Child } from "../children.ts";
 import type { Send } from "./measure.ts";
@@ -58,7 +58,10 @@ export class Subject {
 }
 
 export async function startOllama(dir: string): Promise<{ url: string; child: Child }> {
-  const child = new Child([process.execPath, join(ROOT, "tests/sim/main.ts"), "--installed", "bench:latest=1000"], dir);
+  const child = new Child(
+    [process.execPath, join(ROOT, "sim/ollama/main.ts"), "--installed", "bench:latest=1000"],
+    dir,
+  );
   const { url } = await child.line('"url"');
   return { url: String(url), child };
 }

@@ -89,7 +89,7 @@ export class Site {
 
   async #startOllama(): Promise<void> {
     const installed = ["--installed", "all-minilm:latest", "--installed", "gemma3:270m"];
-    const main = join(ROOT, "tests/sim/main.ts");
+    const main = join(ROOT, "sim/ollama/main.ts");
     const ollama = this.#start([process.execPath, main, "--speed", DOWNLOAD_SPEED, ...installed]);
     this.#ollamaUrl = String((await ollama.line('"url"'))["url"]);
   }

@@ -1,8 +1,8 @@
 // The way through: list, pull, list, delete, each over another door, and at last the way of the old platform.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatBytes } from "../../src/base/format.ts";
-import { Model } from "../../src/protocol.ts";
+import { formatBytes } from "#src/base/format.ts";
+import { Model } from "#src/protocol.ts";
 import type { Site } from "./site.ts";
 import type { Stage } from "./stage.ts";
 

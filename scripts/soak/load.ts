@@ -1,9 +1,9 @@
 // The load of a soak: 50 commands a second, through gpu-server, addressed to the agent, and as an old backend sends them.
 // Imports the courier and the old backend.
 
-import { CourierError } from "../../src/base/errors.ts";
-import type { Courier } from "../../src/courier.ts";
-import { OldBackend } from "../../tests/legacy/backend.ts";
+import { OldBackend } from "#sim/legacy/backend.ts";
+import { CourierError } from "#src/base/errors.ts";
+import type { Courier } from "#src/courier.ts";
 
 export interface LoadOptions {
   readonly courier: Courier;

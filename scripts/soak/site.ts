@@ -30,7 +30,7 @@ export class SoakSite {
     const share = join(dir, "share");
     mkdirSync(share, { recursive: true });
     const models = ["--installed", "bench:latest=1000", "--model", `${PULLING}=${PULLING_BYTES}`];
-    const main = join(ROOT, "tests/sim/main.ts");
+    const main = join(ROOT, "sim/ollama/main.ts");
     const ollama = new Child([process.execPath, main, "--speed", String(BYTES_PER_SECOND), ...models], dir);
     const { url } = await ollama.line('"url"');
     const settings = (name: string): readonly string[] => {

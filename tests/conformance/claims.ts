@@ -1,7 +1,7 @@
 // Scenarios: a delivery in the agent's hand: looked at again, claimed, released. Imports the seam.
 import { expect } from "bun:test";
-import type { Delivery, Transport } from "../../src/transport.ts";
-import { until } from "../support/until.ts";
+import type { Delivery, Transport } from "#src/transport.ts";
+import { until } from "#tests/support/until.ts";
 import { Heard } from "./heard.ts";
 import { FAST, type Scenario } from "./scenario.ts";
 

@@ -1,6 +1,6 @@
 // Scenarios: commands from the sender's hand to the agent's. Imports the seam and what scenarios run on.
 import { expect } from "bun:test";
-import { until } from "../support/until.ts";
+import { until } from "#tests/support/until.ts";
 import { expectCode, Heard } from "./heard.ts";
 import { FAST, GPU, type Scenario } from "./scenario.ts";
 

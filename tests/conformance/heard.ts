@@ -1,7 +1,7 @@
 // How a scenario listens: what came, and how what was tried ended. Imports the seam.
 import { expect } from "bun:test";
-import type { ErrorCode } from "../../src/base/errors.ts";
-import type { Closable, Delivery, Inbox, Reply, ReplyAddress, Transport } from "../../src/transport.ts";
+import type { ErrorCode } from "#src/base/errors.ts";
+import type { Closable, Delivery, Inbox, Reply, ReplyAddress, Transport } from "#src/transport.ts";
 
 /** Everything that a subscription was told, in order. */
 export class Heard implements Closable {

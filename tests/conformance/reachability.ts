@@ -1,7 +1,7 @@
 // Scenarios: connecting, closing, and a transport that goes away and comes back. Imports the seam.
 import { expect } from "bun:test";
-import type { Delivery, Transport } from "../../src/transport.ts";
-import { until } from "../support/until.ts";
+import type { Delivery, Transport } from "#src/transport.ts";
+import { until } from "#tests/support/until.ts";
 import { expectCode, Heard, HeardReplies } from "./heard.ts";
 import { FAST, GPU, type Scenario } from "./scenario.ts";
 

@@ -1,6 +1,6 @@
 // Scenarios: answers on their way back. Imports the seam and what scenarios run on.
 import { expect } from "bun:test";
-import { until } from "../support/until.ts";
+import { until } from "#tests/support/until.ts";
 import { HeardReplies } from "./heard.ts";
 import { FAST, type Scenario } from "./scenario.ts";
 

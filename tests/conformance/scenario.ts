@@ -1,5 +1,5 @@
 // What a scenario of the conformance suite runs on. Imports the seam.
-import type { Inbox, Transport } from "../../src/transport.ts";
+import type { Inbox, Transport } from "#src/transport.ts";
 
 /** What handles share: a folder, a server, a map. */
 export interface Store {

@@ -1,6 +1,6 @@
 // The conformance suite: holds each sentence of src/transport.ts against a driver. Imports its scenarios.
 import { afterEach, describe, expect, test } from "bun:test";
-import type { Transport } from "../../src/transport.ts";
+import type { Transport } from "#src/transport.ts";
 import { CLAIM_SCENARIOS } from "./claims.ts";
 import { COMMAND_SCENARIOS } from "./commands.ts";
 import { REACHABILITY_SCENARIOS } from "./reachability.ts";

@@ -1,7 +1,7 @@
 // Scenarios: what nobody will read any more is removed, and nothing else. Imports the seam and what scenarios run on.
 import { expect } from "bun:test";
-import type { Delivery, Removed, SweepScope, Transport } from "../../src/transport.ts";
-import { until } from "../support/until.ts";
+import type { Delivery, Removed, SweepScope, Transport } from "#src/transport.ts";
+import { until } from "#tests/support/until.ts";
 import { Heard } from "./heard.ts";
 import { FAST, GPU, type Scenario } from "./scenario.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ProcessSite, until } from "../process/site.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [1000] };
 const DISK_BYTES = 1024 * 1024;

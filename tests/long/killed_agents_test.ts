@@ -1,15 +1,15 @@
 // Agents killed at random under a load of commands: each is answered, and takes effect once. A failure prints its seed:
 // SEED=n runs it again.
 import { afterAll, expect, test } from "bun:test";
-import { systemClock } from "../../src/base/clock.ts";
-import { Courier } from "../../src/courier.ts";
-import { silentLog } from "../../src/program/log.ts";
-import { openTransport } from "../../src/transport/open.ts";
-import type { Transport } from "../../src/transport.ts";
-import { ProcessSite, type Running, until } from "../process/site.ts";
-import { makeManifest } from "../sim/manifest.ts";
-import type { SimulatedOllama } from "../sim/ollama.ts";
-import { SeededRandom, seedOfRun } from "../support/random.ts";
+import { makeManifest } from "#sim/ollama/manifest.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { systemClock } from "#src/base/clock.ts";
+import { Courier } from "#src/courier.ts";
+import { silentLog } from "#src/program/log.ts";
+import { openTransport } from "#src/transport/open.ts";
+import type { Transport } from "#src/transport.ts";
+import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
+import { SeededRandom, seedOfRun } from "#tests/support/random.ts";
 
 const AGENTS = 8;
 const SENDERS = 4;

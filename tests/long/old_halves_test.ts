@@ -1,9 +1,9 @@
 // The old halves against the new ones at full length and with their own intervals; minutes, so not part of `npm test`.
 import { afterAll, describe, expect, test } from "bun:test";
-import { type Clock, systemClock } from "../../src/base/clock.ts";
-import { OldBackend } from "../legacy/backend.ts";
-import { OldService } from "../legacy/service.ts";
-import { ProcessSite, until } from "../process/site.ts";
+import { OldBackend } from "#sim/legacy/backend.ts";
+import { OldService } from "#sim/legacy/service.ts";
+import { type Clock, systemClock } from "#src/base/clock.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 const LISTS = 100;

@@ -1,9 +1,9 @@
 // The shared inbox while the agent that serves it is killed, and killed again: no verb is run by two agents, and none
 // stays without an answer after its time. A failure prints its seed: SEED=n runs it again.
 import { afterAll, expect, test } from "bun:test";
-import { ProcessSite, type Running, until } from "../process/site.ts";
-import type { SimulatedOllama } from "../sim/ollama.ts";
-import { SeededRandom, seedOfRun } from "../support/random.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
+import { SeededRandom, seedOfRun } from "#tests/support/random.ts";
 
 const COMMANDS = 200;
 const EVERY_MS = 250;

@@ -2,12 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Check } from "../../src/base/check.ts";
-import { until } from "../process/site.ts";
-import { tell } from "./guest/figures.ts";
-import { type Client, run } from "./guest/machines.ts";
-import { FULL, VERSIONS } from "./guest/scope.ts";
-import { NfsSite } from "./guest/site.ts";
+import type { Check } from "#src/base/check.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { type Client, run } from "#tests/nfs/guest/machines.ts";
+import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
+import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { until } from "#tests/process/site/site.ts";
 
 /** Run once, as for programs: a process more takes the emulated machine seconds. What people would read goes to the log. */
 async function examine(site: NfsSite, client: Client, title: string) {

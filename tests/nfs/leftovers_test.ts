@@ -2,10 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeTimes, quantile, tell } from "./guest/figures.ts";
-import { ping } from "./guest/ping.ts";
-import { FULL, VERSIONS } from "./guest/scope.ts";
-import { NfsSite } from "./guest/site.ts";
+import { describeTimes, quantile, tell } from "#tests/nfs/guest/figures.ts";
+import { ping } from "#tests/nfs/guest/ping.ts";
+import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
+import { NfsSite } from "#tests/nfs/guest/site.ts";
 
 const LEFTOVERS = FULL ? 3_000 : 600;
 /** What is asked for the most of the pings: of few, one hiccup of the emulation would be the 99th percentile. */

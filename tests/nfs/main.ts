@@ -8,10 +8,10 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { run } from "../support/debian.ts";
-import { type Boot, bootImage, makeDisk } from "./host/image.ts";
-import { runMachine } from "./host/machine.ts";
-import { fetchPackages, requireEmulator } from "./host/packages.ts";
+import { type Boot, bootImage, makeDisk } from "#tests/nfs/host/image.ts";
+import { runMachine } from "#tests/nfs/host/machine.ts";
+import { fetchPackages, requireEmulator } from "#tests/nfs/host/packages.ts";
+import { run } from "#tests/support/debian.ts";
 
 /** `outage` for outage_test.ts. */
 const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]

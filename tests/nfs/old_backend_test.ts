@@ -1,11 +1,11 @@
 // The old backend on a client of its own, asking for its answer by the exact name as it always did: what becomes of its
 // lists without gpu-server on its machine, and with it.
 import { describe, expect, test } from "bun:test";
-import { callsOf, difference, sum } from "./guest/calls.ts";
-import { describeTimes, tell } from "./guest/figures.ts";
-import { type Client } from "./guest/machines.ts";
-import { VERSIONS, type Version } from "./guest/scope.ts";
-import { NfsSite, type OldOutcome } from "./guest/site.ts";
+import { callsOf, difference, sum } from "#tests/nfs/guest/calls.ts";
+import { describeTimes, tell } from "#tests/nfs/guest/figures.ts";
+import { type Client } from "#tests/nfs/guest/machines.ts";
+import { VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
+import { NfsSite, type OldOutcome } from "#tests/nfs/guest/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 /** One on each machine: what else a machine does may happen to show it the answer. */

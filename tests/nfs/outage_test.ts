@@ -1,13 +1,13 @@
 // The share goes away for 15 s while commands come, its server stopped or the network cut: nothing is lost, nothing is done
 // twice, and every process stays of use.
 import { describe, expect, test } from "bun:test";
-import type { HttpServer, Running } from "../process/site.ts";
-import { until } from "../process/site.ts";
-import type { SimulatedOllama } from "../sim/ollama.ts";
-import { tell } from "./guest/figures.ts";
-import { type Client, run } from "./guest/machines.ts";
-import { FULL, VERSIONS, type Version } from "./guest/scope.ts";
-import { NfsSite } from "./guest/site.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { type Client, run } from "#tests/nfs/guest/machines.ts";
+import { FULL, VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
+import { NfsSite } from "#tests/nfs/guest/site.ts";
+import type { HttpServer, Running } from "#tests/process/site/site.ts";
+import { until } from "#tests/process/site/site.ts";
 
 const OUTAGE_MS = 15_000;
 const COMMANDS = FULL ? 100 : 40;

@@ -1,11 +1,11 @@
 // Agent and sender on different clients: how long a ping takes when nothing happened before, and when it did, and what an
 // agent that waits costs.
 import { describe, expect, test } from "bun:test";
-import { type Calls, callsOf, difference, GetattrTrace, sum } from "./guest/calls.ts";
-import { describeTimes, quantile, tell } from "./guest/figures.ts";
-import { ping } from "./guest/ping.ts";
-import { FULL, VERSIONS } from "./guest/scope.ts";
-import { NfsSite } from "./guest/site.ts";
+import { type Calls, callsOf, difference, GetattrTrace, sum } from "#tests/nfs/guest/calls.ts";
+import { describeTimes, quantile, tell } from "#tests/nfs/guest/figures.ts";
+import { ping } from "#tests/nfs/guest/ping.ts";
+import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
+import { NfsSite } from "#tests/nfs/guest/site.ts";
 
 /** The agent looks often for 10 s after a command; only then it is idle. */
 const IDLE_APART_S = 12.3;

@@ -3,12 +3,12 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Check } from "../../src/base/check.ts";
-import { type Finished, type Running, until } from "../process/site.ts";
-import { tell } from "./guest/figures.ts";
-import { type Client, NFS_SERVER, run } from "./guest/machines.ts";
-import { VERSIONS, type Version } from "./guest/scope.ts";
-import { NfsSite } from "./guest/site.ts";
+import type { Check } from "#src/base/check.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { type Client, NFS_SERVER, run } from "#tests/nfs/guest/machines.ts";
+import { VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
+import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { type Finished, type Running, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000] };
 /** On every machine but c3, as guest/init says: group gpu, with svc and web. */

@@ -1,11 +1,11 @@
 // The mount point without the share: an agent waits for it and writes nothing there, at its start and later.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { type Running, until } from "../process/site.ts";
-import { tell } from "./guest/figures.ts";
-import { run } from "./guest/machines.ts";
-import { VERSIONS } from "./guest/scope.ts";
-import { NfsSite } from "./guest/site.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { run } from "#tests/nfs/guest/machines.ts";
+import { VERSIONS } from "#tests/nfs/guest/scope.ts";
+import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { type Running, until } from "#tests/process/site/site.ts";
 
 const PATIENCE_MS = 40_000;
 

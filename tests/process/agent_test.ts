@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { ProcessSite, until } from "./site.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const NO_OLLAMA = "http://127.0.0.1:9";
 

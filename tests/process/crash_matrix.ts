@@ -2,8 +2,8 @@
 // Imports the process site and the simulation.
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import type { SimulatedOllama } from "../sim/ollama.ts";
-import { ProcessSite, type Running, until } from "./site.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
 /** A verb in one dialect, and the steps that its command passes, in order: calls on the agent's parts. */
 interface Column {

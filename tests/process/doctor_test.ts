@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Check } from "../../src/base/check.ts";
-import { DoctorDocument } from "../../src/documents/doctor.ts";
-import { type Finished, ProcessSite, until } from "./site.ts";
+import { type Check } from "#src/base/check.ts";
+import { DoctorDocument } from "#src/documents/doctor.ts";
+import { type Finished, ProcessSite, until } from "#tests/process/site/site.ts";
 
 const NO_OLLAMA = "http://127.0.0.1:9";
 const CLIENT = join(import.meta.dir, "../../src/client.ts");

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { VERSION } from "#src/program/flags.ts";
 import { BINARIES, cachedBinary } from "../../scripts/binaries.ts";
-import { VERSION } from "../../src/program/flags.ts";
 
 const HOSTILE: Readonly<Record<string, string>> = {
   "bunfig.toml": 'preload = ["./hostile.ts"]\n[run]\npreload = ["./hostile.ts"]\n[test]\npreload = ["./hostile.ts"]\n',

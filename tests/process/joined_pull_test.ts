@@ -1,9 +1,9 @@
 // Ten clients ask for the same model at once, by an old file, over HTTP and with gpuctl: one job, one download, ten answers.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Job } from "../../src/protocol.ts";
-import { Registry } from "../registry/registry.ts";
-import { ProcessSite, until } from "./site.ts";
+import { Registry } from "#sim/registry/registry.ts";
+import { Job } from "#src/protocol.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const LAYERS = [20_000_000, 1_000];
 const SLOW = 200_000;

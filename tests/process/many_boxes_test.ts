@@ -1,10 +1,10 @@
 // Twenty agents: a pull on all of them while two have no room and one is away, and 200 listeners to what their jobs do.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Job } from "../../src/protocol.ts";
-import { Registry } from "../registry/registry.ts";
-import { EventListener } from "../support/event_listener.ts";
-import { type HttpServer, ProcessSite, until } from "./site.ts";
+import { Registry } from "#sim/registry/registry.ts";
+import { Job } from "#src/protocol.ts";
+import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
+import { EventListener } from "#tests/support/event_listener.ts";
 
 const LAYERS = [500_000, 1_000];
 const NAMES = Array.from({ length: 20 }, (_, index) => `gpu-${index + 1}`);

@@ -3,10 +3,10 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { watch } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { Job } from "../../src/protocol.ts";
-import { Registry } from "../registry/registry.ts";
-import { OllamaProcess } from "./ollama_process.ts";
-import { ProcessSite, until } from "./site.ts";
+import { Registry } from "#sim/registry/registry.ts";
+import { Job } from "#src/protocol.ts";
+import { OllamaProcess } from "#tests/process/site/ollama_process.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const StateOfPull = z.object({ jobs: z.array(Job), sequence: z.number() });
 

@@ -2,10 +2,10 @@
 // Imports the processes and the registry for tests.
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { z } from "zod";
-import { Job } from "../../src/protocol.ts";
-import { Registry } from "../registry/registry.ts";
-import { OllamaProcess } from "./ollama_process.ts";
-import { ProcessSite, type Running, until } from "./site.ts";
+import { Registry } from "#sim/registry/registry.ts";
+import { Job } from "#src/protocol.ts";
+import { OllamaProcess } from "#tests/process/site/ollama_process.ts";
+import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
 const SIZE = 40_000_000;
 const BYTES_PER_SECOND = 3_000_000;

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { NotifySocket } from "../support/notify_socket.ts";
-import { ProcessSite, until } from "./site.ts";
+import { ProcessSite, until } from "#tests/process/site/site.ts";
+import { NotifySocket } from "#tests/support/notify_socket.ts";
 
 const NO_OLLAMA = "http://127.0.0.1:9";
 const SOURCES = join(import.meta.dir, "../../src");

@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
-/** What tests/process/small_disk.ts prints. */
+/** What tests/process/site/small_disk.ts prints. */
 // oxlint-disable-next-line typescript/no-explicit-any -- documents of three faces
 let seen: any;
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
   // Root gets ext4 on a loop device; a user namespace allows tmpfs alone, which is as full when it is full.
   const isRoot = process.getuid?.() === 0;
   const apart = isRoot ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
-  const script = join(import.meta.dir, "small_disk.ts");
+  const script = join(import.meta.dir, "site/small_disk.ts");
   const child = Bun.spawn([...apart, process.execPath, script, isRoot ? "ext4" : "tmpfs"], {
     stdin: "ignore",
     stdout: "pipe",

@@ -3,10 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SimulatedOllama } from "../sim/ollama.ts";
-import { type Finished, ProcessSite, type Running, until } from "./site.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { type Finished, ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
-const FACE = "../tests/process/face_as_user.ts";
+const FACE = "../tests/process/site/face_as_user.ts";
 const ROOT_USER = process.getuid?.() === 0;
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { OldBackend } from "../legacy/backend.ts";
-import { OldService } from "../legacy/service.ts";
-import type { SimulatedOllama } from "../sim/ollama.ts";
-import { type HttpServer, ProcessSite, type Running, until } from "./site.ts";
+import { OldBackend } from "#sim/legacy/backend.ts";
+import { OldService } from "#sim/legacy/service.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { type HttpServer, ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [2_000_000, 1000] };
 const TINY = { name: "tiny:latest", layers: [3_000_000, 500] };

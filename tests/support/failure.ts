@@ -1,5 +1,5 @@
 // What a promise that must fail fails with. Imports errors.
-import { CourierError } from "../../src/base/errors.ts";
+import { CourierError } from "#src/base/errors.ts";
 
 /** The `CourierError` that `promise` rejects with; throws when it resolves, or rejects with anything else. */
 export async function failure(promise: Promise<unknown>): Promise<CourierError> {

@@ -2,8 +2,8 @@
 // Imports the table of file calls.
 import { constants } from "node:fs";
 import { basename, dirname } from "node:path";
-import { systemCode } from "../../src/base/errors.ts";
-import type { Awaitable, Primitives } from "../../src/transport/share/calls/primitives.ts";
+import { systemCode } from "#src/base/errors.ts";
+import type { Awaitable, Primitives } from "#src/transport/share/calls/primitives.ts";
 
 /** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */
 export class ListedNames {

@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { ModelsDir } from "../sim/models_dir.ts";
-import { parseName } from "../sim/name.ts";
+import { ModelsDir } from "#sim/ollama/models_dir.ts";
+import { parseName } from "#sim/ollama/name.ts";
 
 /** `sha256:` and 64 times that hex digit. */
 export function digestOf(digit: string): string {

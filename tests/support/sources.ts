@@ -38,6 +38,8 @@ export function importsOf({ path, text }: Source): Import[] {
   const statements = text.matchAll(/^(?:import|export)\s(?:[^"';=]*\sfrom\s)?"([^"]+)"/gm);
   const calls = text.matchAll(/\b(?:import|require)\(\s*"([^"]+)"/g);
   return [...statements, ...calls].map(([, name = ""]) => {
+    // package.json maps `#src/` and its like to the folders of that name.
+    if (name.startsWith("#")) return { target: name.slice(1), isLocal: true };
     const isLocal = name.startsWith(".");
     return { target: isLocal ? posix.join(posix.dirname(path), name) : name, isLocal };
   });

@@ -1,10 +1,10 @@
 // What may go wrong on a box around the installed agent: share, Ollama, disk, the machine, the agent itself.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { agentState, manualTest, slowPull } from "./agent.ts";
-import { type Box, onBox } from "./box.ts";
-import { AGENT_UNIT, installed, settings } from "./installation.ts";
-import { timed } from "./timed.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { agentState, manualTest, slowPull } from "#tests/systemd/site/agent.ts";
+import { type Box, onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, installed, settings } from "#tests/systemd/site/installation.ts";
+import { timed } from "#tests/systemd/site/timed.ts";
 
 /** What `systemctl restart` may take. */
 const RESTART_MS = 15_000;

@@ -1,10 +1,10 @@
 // How long a box takes from nothing to its first answer. Nothing else runs beside it: see main.ts.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { AGENT_UNIT, installed } from "./installation.ts";
-import { timed } from "./timed.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, installed } from "#tests/systemd/site/installation.ts";
+import { timed } from "#tests/systemd/site/timed.ts";
 
 /** From nothing to the first answered command. */
 const FIRST_ANSWER_MS = 10_000;

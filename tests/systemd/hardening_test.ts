@@ -1,9 +1,9 @@
 // The unit's hardening: how good systemd thinks it is, and that the agent does all its work under it.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { agentState, manualTest } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { AGENT_UNIT, installed, settings } from "./installation.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { agentState, manualTest } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, installed, settings } from "#tests/systemd/site/installation.ts";
 
 /** Of 10; less is better. */
 const MAX_EXPOSURE = 2.0;

@@ -1,12 +1,12 @@
 // install.sh on a box that has nothing of ours: what it does, what it leaves alone, and how all of it goes away again.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest } from "./agent.ts";
-import { type Box, onBox } from "./box.ts";
-import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "./installation.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest } from "#tests/systemd/site/agent.ts";
+import { type Box, onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
+import { timed } from "#tests/systemd/site/timed.ts";
 import { OLD_VERSION } from "./scope.ts";
-import { changes, snapshot } from "./snapshot.ts";
-import { timed } from "./timed.ts";
 
 async function mainPid(box: Box): Promise<string> {
   return (await box.properties(AGENT_UNIT, "MainPID")).MainPID;

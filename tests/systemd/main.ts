@@ -6,11 +6,11 @@
 import { chmod, cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { requireTools } from "#tests/support/debian.ts";
+import { endCgroup, makeCgroup } from "#tests/systemd/host/cgroup.ts";
+import { makeReleases } from "#tests/systemd/host/releases.ts";
+import { debianRoot } from "#tests/systemd/host/root.ts";
 import { ROOT } from "../../scripts/binaries.ts";
-import { requireTools } from "../support/debian.ts";
-import { endCgroup, makeCgroup } from "./host/cgroup.ts";
-import { makeReleases } from "./host/releases.ts";
-import { debianRoot } from "./host/root.ts";
 import { GROUND_VARIABLE, type Ground } from "./scope.ts";
 
 /** `faults` for faults_test.ts. */
@@ -66,7 +66,7 @@ async function main(files: readonly string[]): Promise<number> {
 async function stock(srv: string): Promise<void> {
   await makeReleases(srv);
   await cp(join(import.meta.dir, "guest"), join(srv, "guest"), { recursive: true });
-  await Bun.build({ entrypoints: [join(ROOT, "tests/sim/main.ts")], compile: { outfile: join(srv, "ollama") } });
+  await Bun.build({ entrypoints: [join(ROOT, "sim/ollama/main.ts")], compile: { outfile: join(srv, "ollama") } });
 }
 
 /** @returns the exit status of bun test */

@@ -1,10 +1,10 @@
 // A box on which the old Python service runs: taken over, and brought back.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest } from "./agent.ts";
-import { type Box, onBox } from "./box.ts";
-import { AGENT_UNIT, install, installed } from "./installation.ts";
-import { changes, snapshot } from "./snapshot.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest } from "#tests/systemd/site/agent.ts";
+import { type Box, onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, install, installed } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 
 const UNIT_FILE = `/etc/systemd/system/${AGENT_UNIT}.service`;
 

@@ -1,10 +1,10 @@
 // install.sh on a box where the operator changed things, or has both roles: what is his stays his, and all goes away at the end.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { AGENT_UNIT, installed, OWN_STATE } from "./installation.ts";
-import { changes, snapshot } from "./snapshot.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, installed, OWN_STATE } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 
 const SETTINGS = "/etc/gpu-courier/agent.env";
 

@@ -1,12 +1,12 @@
 // install.sh of a release whose agent is not well: the box goes back to the one before by itself.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest, versions } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { install, installed, OWN_STATE, type Release } from "./installation.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest, versions } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { install, installed, OWN_STATE, type Release } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
+import { timed } from "#tests/systemd/site/timed.ts";
 import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
-import { changes, snapshot } from "./snapshot.ts";
-import { timed } from "./timed.ts";
 
 /** With the wait for the new agent. */
 const ROLLBACK_MS = 90_000;

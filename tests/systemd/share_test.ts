@@ -1,9 +1,9 @@
 // install.sh and what the share is made of: groups, links, who may do what there.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { agentState, manualTest } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { AGENT_UNIT, install, installed, OWN_STATE } from "./installation.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { agentState, manualTest } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, install, installed, OWN_STATE } from "#tests/systemd/site/installation.ts";
 import { NEW_VERSION } from "./scope.ts";
 
 test(

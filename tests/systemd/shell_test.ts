@@ -1,8 +1,8 @@
 // The shell scripts of the checkout: whether a POSIX shell takes them, and what shellcheck says. Imports the sources.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { readSources } from "#tests/support/sources.ts";
 import { ROOT } from "../../scripts/binaries.ts";
-import { readSources } from "../support/sources.ts";
 
 const scripts = (await readSources("{.*,.*/**,**}")).filter(({ text }) => /^#!\S*[ /](?:ba)?sh\b/.test(text));
 const posix = scripts.filter(({ text }) => text.startsWith("#!/bin/sh"));

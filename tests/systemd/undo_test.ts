@@ -1,11 +1,11 @@
 // install.sh that cannot go on, where undoing is not easy either: no room on a disk, a kill at the worst moment.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest, versions } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { install, installed, OWN_STATE, settings } from "./installation.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest, versions } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
-import { changes, snapshot } from "./snapshot.ts";
 
 test.each([
   // Less than the copy of a program.

@@ -1,12 +1,12 @@
 // install.sh of another release on a box where the agent runs.
 import { expect, test } from "bun:test";
-import { tell } from "../nfs/guest/figures.ts";
-import { manualTest, slowPull, versions } from "./agent.ts";
-import { onBox } from "./box.ts";
-import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "./installation.ts";
+import { tell } from "#tests/nfs/guest/figures.ts";
+import { manualTest, slowPull, versions } from "#tests/systemd/site/agent.ts";
+import { onBox } from "#tests/systemd/site/box.ts";
+import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
+import { timed } from "#tests/systemd/site/timed.ts";
 import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
-import { changes, snapshot } from "./snapshot.ts";
-import { timed } from "./timed.ts";
 
 test(
   "a pull that is under way goes on over an upgrade, settings stay, and the new version answers",

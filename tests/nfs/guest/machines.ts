@@ -1,5 +1,5 @@
 // The server and the clients of the virtual machine, and running something on each. Imports types, ./seats.ts.
-import type { Finished } from "../../process/site.ts";
+import type { Finished } from "#tests/process/site/site.ts";
 import { asUser, clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Each is a machine of its own as far as NFS can tell; a command of this name runs what follows there. */

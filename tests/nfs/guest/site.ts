@@ -2,8 +2,8 @@
 // simulated Ollama, ./machines.ts.
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Finished, HttpServer, Running } from "../../process/site.ts";
-import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "../../sim/ollama.ts";
+import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
+import { type Finished, HttpServer, Running } from "#tests/process/site/site.ts";
 import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
 import type { Version } from "./scope.ts";
 import { clientOf, type Seat, userOf } from "./seats.ts";
@@ -118,7 +118,7 @@ export class NfsSite implements AsyncDisposable {
 
   /** The old backend as a process; one outcome for each of its answers. */
   async oldBackend(seat: Seat, ...args: readonly string[]): Promise<OldOutcome[]> {
-    const script = join(import.meta.dir, "../../legacy/backend_main.ts");
+    const script = join(import.meta.dir, "../../../sim/legacy/backend_main.ts");
     const text = await run(seat, "bun", script, this.share, ...args);
     return text
       .trim()

@@ -2,8 +2,8 @@
 // Imports Node, Bun, the tools of Debian, scripts/binaries.
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { run } from "#tests/support/debian.ts";
 import { BINARIES, cachedBinary, ROOT } from "../../../scripts/binaries.ts";
-import { run } from "../../support/debian.ts";
 
 export interface Boot {
   readonly kernel: string;
@@ -120,7 +120,7 @@ export async function makeDisk(dir: string): Promise<string> {
   for (const { name } of BINARIES) await cp(await cachedBinary(name), join(stage, "bin", name));
   await cp(process.execPath, join(stage, "bin/bun"));
   // Of the packages the simulated Ollama needs one.
-  for (const path of ["src", "tests", "scripts", "package.json", "node_modules/zod"])
+  for (const path of ["src", "tests", "sim", "scripts", "package.json", "node_modules/zod"])
     await cp(join(ROOT, path), join(stage, "suite", path), { recursive: true });
   await run(["truncate", "-s", `${DISK_MB}M`, disk]);
   await run(["mkfs.ext4", "-q", "-F", "-d", stage, disk]);

@@ -1,6 +1,6 @@
 // Runs the virtual machine to its end and passes on what it prints. Imports Node, Bun, the tools of Debian.
 import { join } from "node:path";
-import { searchPath } from "../../support/debian.ts";
+import { searchPath } from "#tests/support/debian.ts";
 import type { Boot } from "./image.ts";
 
 export interface MachineOptions {

@@ -2,7 +2,7 @@
 // Imports Node, the tools of Debian.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { APT_GET, requireTools, run, updateOr } from "../../support/debian.ts";
+import { APT_GET, requireTools, run, updateOr } from "#tests/support/debian.ts";
 
 /** Of the machine itself; the libraries that they need are found by their dependencies. */
 const PACKAGES = ["busybox-static", "iproute2", "netbase", "nfs-common", "nfs-kernel-server", "passwd", "rpcbind"];

@@ -3,9 +3,9 @@
 import { chmod, cp, link, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { run } from "#tests/support/debian.ts";
+import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/scope.ts";
 import { ROOT } from "../../../scripts/binaries.ts";
-import { run } from "../../support/debian.ts";
-import { NEW_VERSION, OLD_VERSION } from "../scope.ts";
 
 /** What agents do that are broken, when they are asked for more than their version, which they tell as they should. */
 const BROKEN: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
 // the tools of Debian.
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { APT_GET, run, updateOr } from "../../support/debian.ts";
+import { APT_GET, run, updateOr } from "#tests/support/debian.ts";
 
 const RELEASE = "bookworm";
 /** sudo for the commands of the original notes, python3 for the old service, bindfs for a share that can hang. */

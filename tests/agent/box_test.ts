@@ -1,0 +1,76 @@
+// What the agent tells of its box, with a stand-in for nvidia-smi.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Box } from "#src/agent/box.ts";
+import { systemClock } from "#src/base/clock.ts";
+import { until } from "#tests/support/until.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "agent-box-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** Looks for GPUs once, with this as nvidia-smi. */
+async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<Box> {
+  const command = join(dir, "nvidia-smi");
+  writeFileSync(command, script);
+  chmodSync(command, 0o755);
+  const box = new Box(undefined, command);
+  const stop = new AbortController();
+  const ended = box.run(systemClock, () => undefined, stop.signal);
+  await until(() => enough(box));
+  stop.abort();
+  await ended;
+  return box;
+}
+
+test("run() reads the GPUs, and null for what the driver does not know", async () => {
+  const script =
+    "#!/bin/sh\necho '0, GPU-1f2e, NVIDIA H200, 143771, 512'\necho '1, GPU-3a4b, NVIDIA H200, [N/A], [N/A]'\n";
+  const { gpus } = await lookOnce(script, (box) => box.gpus.length > 0);
+  expect(gpus).toEqual([
+    {
+      index: 0,
+      uuid: "GPU-1f2e",
+      name: "NVIDIA H200",
+      memory_total_bytes: 143_771 * 1_048_576,
+      memory_used_bytes: 512 * 1_048_576,
+    },
+    { index: 1, uuid: "GPU-3a4b", name: "NVIDIA H200", memory_total_bytes: null, memory_used_bytes: null },
+  ]);
+});
+
+test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", async () => {
+  for (const script of ["\u0000garbage", "#!/no/such/shell\n", "#!/bin/sh\nexit 9\n"]) {
+    expect((await lookOnce(script, () => true)).gpus).toEqual([]);
+  }
+});
+
+/** Looks at the disk until it is known. @returns it, and how often that was told */
+async function diskOf(models: string) {
+  const box = new Box(models, null);
+  const stop = new AbortController();
+  let changes = 0;
+  const ended = box.run(systemClock, () => (changes += 1), stop.signal);
+  await until(() => box.disk !== null);
+  stop.abort();
+  await ended;
+  return { disk: box.disk, changes };
+}
+
+test("run() finds the disk of the blobs, and tells that it is known", async () => {
+  const models = join(dir, "models");
+  mkdirSync(models);
+  symlinkSync("/dev/shm", join(models, "blobs"));
+  const [own, blobs, memory] = [await diskOf(dir), await diskOf(models), await diskOf("/dev/shm")];
+  expect(own.disk?.total_bytes).toBeGreaterThan(0);
+  expect(blobs.disk).toMatchObject({ path: "/dev/shm", total_bytes: memory.disk?.total_bytes ?? -1 });
+  expect([own.changes, blobs.changes]).toEqual([1, 1]);
+});
+
+test("disk is null until it was looked at", () => {
+  expect(new Box(dir, null).disk).toBeNull();
+});

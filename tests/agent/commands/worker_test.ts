@@ -1,0 +1,339 @@
+// How the agent takes, runs and answers commands, on the memory transport.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Intake } from "#src/agent/commands/intake.ts";
+import { Worker } from "#src/agent/commands/worker.ts";
+import { Ledger } from "#src/agent/ledger/ledger.ts";
+import type { Clock } from "#src/base/clock.ts";
+import { CourierError } from "#src/base/errors.ts";
+import { Outage } from "#src/base/outage.ts";
+import { silentLog } from "#src/program/log.ts";
+import { settle } from "#tests/support/clocks/manual_clock.ts";
+import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+
+let site: MemorySite;
+beforeEach(async () => {
+  site = new MemorySite();
+  await site.listen({ replyTo: "tester" });
+  await site.listen("shared");
+});
+afterEach(async () => await site.close());
+
+const own = { agent: "gpu-1" };
+
+describe("version 2", () => {
+  test("take() answers a ping at the sender's address and removes the command", async () => {
+    await site.start("gpu-1");
+    await site.command("gpu-1", "id-1", { command: "ping" });
+    expect(site.replies.get("id-1")).toMatchObject({ success: true, version: 2, agent: "gpu-1", command_id: "id-1" });
+    expect(site.lying(own)).toEqual([]);
+  });
+
+  test("take() lists what Ollama holds now", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    ollama.models = [{ ...PHI4, name: "gemma3:12b" }];
+    await site.command("gpu-1", "id-1", { command: "list_models" });
+    expect(site.replies.get("id-1")?.models?.map(({ name }) => name)).toEqual(["gemma3:12b"]);
+  });
+
+  test("take() gives the recorded answer and has one effect when a changing id is seen again", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    const order = { command: "delete_model", model_name: "phi4" };
+    await site.command("gpu-1", "id-1", order);
+    const first = site.replies.get("id-1");
+    site.replies.clear();
+    await site.clock.advance(10);
+    await site.command("gpu-1", "id-1", order);
+    expect(first?.success).toBe(true);
+    expect(site.replies.get("id-1")).toEqual(first);
+    expect(ollama.calls).toEqual(["delete phi4:latest"]);
+  });
+
+  test("take() gives the recorded answer when the agent was started anew in between", async () => {
+    const ollama = new ScriptedOllama();
+    const dir = site.stateDir();
+    const first = await site.start("gpu-1", { ollama, dir });
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "phi4" });
+    first.stop.abort();
+    await site.clock.advance(100);
+    await first.ended;
+    first.ledger.close();
+    site.replies.clear();
+    await site.start("gpu-1", { ollama, dir });
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "phi4" });
+    expect(site.replies.get("id-1")?.message).toBe("Successfully deleted model phi4:latest");
+    expect(ollama.calls).toEqual(["delete phi4:latest"]);
+  });
+
+  test("take() answers, and removes the command, once the transport may be written to again", async () => {
+    const { transport } = await site.start("gpu-1");
+    const denied = async (): Promise<never> => {
+      const cause = Object.assign(new Error("planted"), { code: "EROFS" });
+      throw new CourierError("forbidden", "the share is mounted read-only", { cause });
+    };
+    const mended = { respond: transport.respond.bind(transport), release: transport.release.bind(transport) };
+    Object.assign(transport, { respond: denied, release: denied });
+    await site.command("gpu-1", "id-1", { command: "ping" });
+    await site.clock.advance(10_000);
+    expect([site.replies.get("id-1"), site.lying({ agent: "gpu-1" })]).toEqual([undefined, ["id-1"]]);
+    Object.assign(transport, mended);
+    await site.clock.advance(2_000);
+    expect([site.replies.get("id-1")?.success, site.lying({ agent: "gpu-1" })]).toEqual([true, []]);
+  });
+
+  test("take() publishes the new list before it answers a changing verb", async () => {
+    await site.start("gpu-1");
+    await site.clock.advance(100);
+    expect((await site.state("gpu-1")).models).toEqual([PHI4]);
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "phi4" });
+    expect(site.replies.get("id-1")?.success).toBe(true);
+    expect((await site.state("gpu-1")).models).toEqual([]);
+  });
+
+  test("take() answers a ping while Ollama hangs and a list waits for it", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.trouble = new Promise(() => undefined);
+    await site.start("gpu-1", { ollama });
+    for (let i = 0; i < 100; i++) await site.command("gpu-1", `list-${i}`, { command: "list_models" });
+    await site.command("gpu-1", "ping", { command: "ping" });
+    expect([...site.replies.keys()]).toEqual(["ping"]);
+    await site.clock.advance(6000);
+    expect((await site.state("gpu-1")).commands.length).toBe(64);
+  });
+
+  test("commands under way stand in the state although the box's clock was set back", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.trouble = new Promise(() => undefined);
+    let setBackMs = 0;
+    const { clock } = site;
+    const boxClock: Clock = {
+      now: () => clock.now() - setBackMs,
+      monotonic: () => clock.monotonic(),
+      sleep: async (ms, signal) => await clock.sleep(ms, signal),
+    };
+    await site.start("gpu-1", { ollama, clock: boxClock });
+    await site.command("gpu-1", "list-1", { command: "list_models" });
+    setBackMs = 3_600_000;
+    await site.clock.advance(6_000);
+    expect((await site.state("gpu-1")).commands.map(({ command_id }) => command_id)).toEqual(["list-1"]);
+  });
+
+  test("take() runs changing commands for one model one after the other, others beside them", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    const { promise: trouble, reject } = Promise.withResolvers<never>();
+    trouble.catch(() => undefined);
+    ollama.trouble = trouble;
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "A:latest" });
+    await site.command("gpu-1", "id-3", { command: "delete_model", model_name: "b" });
+    expect(ollama.calls).toEqual(["delete a:latest", "delete b:latest"]);
+    ollama.trouble = Promise.resolve();
+    reject(new Error("over"));
+    await settle();
+    expect(ollama.calls).toEqual(["delete a:latest", "delete b:latest", "delete A:latest"]);
+  });
+
+  test("take() refuses a command whose time passed while it waited its turn", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined);
+    ollama.trouble = promise;
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
+    await site.clock.advance(30_000);
+    ollama.trouble = Promise.resolve();
+    reject(new Error("over"));
+    await settle();
+    expect(site.replies.get("id-2")).toMatchObject({ success: false, code: "deadline_exceeded" });
+    expect(ollama.calls).toEqual(["delete a:latest"]);
+  });
+
+  test("take() does not run a command that its sender took back while it waited its turn", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined);
+    ollama.trouble = promise;
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
+    expect(await site.platform.withdraw(own, "id-2")).toBe(true);
+    ollama.trouble = Promise.resolve();
+    reject(new Error("over"));
+    await settle();
+    expect(ollama.calls).toEqual(["delete a:latest"]);
+    expect([...site.replies.keys()]).toEqual(["id-1"]);
+  });
+
+  test("take() answers a changing command with why, and does not run it, when it cannot be noted", async () => {
+    const ollama = new ScriptedOllama();
+    const { ledger } = await site.start("gpu-1", { ollama });
+    ledger.start = () => {
+      throw new CourierError("exhausted", "The disk is full");
+    };
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "phi4" });
+    expect(site.replies.get("id-1")).toMatchObject({ success: false, code: "exhausted", error: "The disk is full" });
+    expect(ollama.calls).toEqual([]);
+    expect(site.lying(own)).toEqual([]);
+  });
+
+  test("take() drops the answer and removes the command when nobody waits any more", async () => {
+    await site.start("gpu-1");
+    await site.command("gpu-1", "id-1", { command: "ping", reply_to: "gone" });
+    expect(site.lying(own)).toEqual([]);
+    expect(site.replies.size).toBe(0);
+  });
+
+  test("delete_model cancels the pull of that model first", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.pullEnds = new Promise(() => undefined);
+    await site.start("gpu-1", { ollama });
+    await site.command("gpu-1", "id-1", { command: "pull_model", model_name: "big" });
+    expect(site.replies.get("id-1")?.job?.state).toBe("running");
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "big" });
+    expect(site.replies.get("id-2")).toMatchObject({ success: true });
+    expect((await site.state("gpu-1")).jobs.map(({ state }) => state)).toEqual(["cancelled"]);
+  });
+
+  test("take() answers a verb of a later release with unimplemented", async () => {
+    await site.start("gpu-1");
+    await site.command("gpu-1", "id-2", { command: "frobnicate" });
+    expect(site.replies.get("id-2")?.code).toBe("unimplemented");
+  });
+
+  test("take() answers with Ollama's code when Ollama is away", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    ollama.trouble = Promise.reject(new Error("boom"));
+    ollama.trouble.catch(() => undefined);
+    await site.command("gpu-1", "id-1", { command: "list_models" });
+    expect(site.replies.get("id-1")).toMatchObject({ success: false, code: "internal" });
+  });
+});
+
+describe("version 1", () => {
+  const list = { command: "list_models", timestamp: "2025-07-15T17:00:00", command_id: "test_command" };
+
+  test("take() answers a list beside the shared inbox and leaves its file to its sender", async () => {
+    await site.start("gpu-1");
+    await site.send("shared", "test_command", list);
+    const { version, code, ...answer } = site.replies.get("test_command") ?? {};
+    expect(answer).toMatchObject({ success: true, models: [PHI4] });
+    expect([version, code]).toEqual([undefined, undefined]);
+    expect(site.lying("shared")).toEqual(["test_command"]);
+  });
+
+  test("take() answers the same name again when it was written again, and not otherwise", async () => {
+    await site.start("gpu-1");
+    await site.send("shared", "test_command", list);
+    site.replies.clear();
+    await site.clock.advance(5000);
+    expect(site.replies.size).toBe(0);
+    await site.send("shared", "test_command", list);
+    expect(site.replies.get("test_command")?.success).toBe(true);
+  });
+
+  test("take() does not answer a list again when the agent is started anew", async () => {
+    const first = await site.start("gpu-1");
+    await site.send("shared", "test_command", list);
+    first.stop.abort();
+    await site.clock.advance(1000);
+    site.replies.clear();
+    await site.start("gpu-1");
+    await site.clock.advance(1000);
+    expect(site.replies.size).toBe(0);
+  });
+
+  test("take() removes an answered pull when it is 5 s old, not before", async () => {
+    await site.start("gpu-1");
+    await site.send("shared", "pull_model_1", {
+      command: "pull_model",
+      command_id: "pull_model_1",
+      model_name: "phi5",
+    });
+    const { timestamp, ...answer } = site.replies.get("pull_model_1") ?? { timestamp: undefined };
+    expect(timestamp).toBeString();
+    expect(answer).toEqual({ success: true, message: "Started pulling model phi5:latest" });
+    await site.clock.advance(4900);
+    expect(site.lying("shared")).toEqual(["pull_model_1"]);
+    await site.clock.advance(200);
+    expect(site.lying("shared")).toEqual([]);
+  });
+
+  test("take() runs both when an old id is written again within its second", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    await site.send("shared", "pull_model_1", { command: "pull_model", command_id: "pull_model_1", model_name: "a" });
+    await site.clock.advance(300);
+    await site.send("shared", "pull_model_1", { command: "pull_model", command_id: "pull_model_1", model_name: "b" });
+    await site.clock.advance(6000);
+    expect(ollama.calls).toEqual(["pull a:latest", "pull b:latest"]);
+    expect(site.lying("shared")).toEqual([]);
+  });
+
+  test("take() refuses a list of a minute and a pull of a day ago, by their age on the transport", async () => {
+    await site.send("shared", "list_models_1", { ...list, command_id: "list_models_1" });
+    await site.clock.advance(61_000);
+    await site.start("gpu-1");
+    expect(site.replies.get("list_models_1")?.error).toContain("61 s old and was valid for 60 s");
+    const second = await site.start("gpu-2");
+    second.stop.abort();
+    await site.send("shared", "pull_model_1", { command: "pull_model", model_name: "a" });
+    expect(site.replies.get("pull_model_1")?.success).toBe(true);
+  });
+
+  test("take() answers under both names when command_id differs from the file's name", async () => {
+    await site.start("gpu-1");
+    await site.send("shared", "by_hand", list);
+    expect([...site.replies.keys()].toSorted()).toEqual(["by_hand", "test_command"]);
+  });
+
+  test("take() answers in the old service's words when the model name is missing or the command unknown", async () => {
+    await site.start("gpu-1");
+    await site.send("shared", "a", { command: "pull_model" });
+    await site.send("shared", "b", { command: "x" });
+    expect(site.replies.get("a")).toMatchObject({ success: false, error: "Model name is required" });
+    expect(site.replies.get("b")).toMatchObject({ success: false, error: "Unknown command: x" });
+    expect((await site.state("gpu-1")).refused_commands).toBe(0);
+    await site.clock.advance(5000);
+    expect((await site.state("gpu-1")).refused_commands).toBe(2);
+  });
+
+  test("take() runs a changing command once when two agents take it at the same time", async () => {
+    const ran: string[] = [];
+    for (const agent of ["gpu-1", "gpu-2"]) await listenToSharedInbox(agent, (model) => ran.push(model));
+    for (let i = 0; i < 10; i++) {
+      await site.send("shared", `delete_model_${i}`, { command: "delete_model", model_name: `m${i}` });
+    }
+    expect(ran.toSorted()).toEqual(Array.from({ length: 10 }, (_, i) => `m${i}:latest`));
+    expect(site.replies.size).toBe(10);
+  });
+});
+
+/** A worker that serves the shared inbox whoever else does. */
+async function listenToSharedInbox(agent: string, ran: (model: string) => void): Promise<void> {
+  const transport = site.store.open();
+  await transport.connect();
+  const worker = new Worker({
+    transport,
+    identity: { agent, instance: `instance-of-${agent}`, host: agent, startedAt: "2026-01-02T03:04:05.000Z" },
+    ledger: new Ledger(site.stateDir()),
+    clock: site.clock,
+    log: silentLog,
+    listTtlMs: 60_000,
+    changeTtlMs: 60_000,
+    run: async ({ model }) => {
+      ran(model ?? "");
+      return { message: "done" };
+    },
+    publishState: async () => undefined,
+  });
+  await new Intake(
+    transport,
+    worker,
+    agent,
+    new Outage({ clock: site.clock, log: silentLog, subject: "The share" }),
+  ).open("shared");
+}

@@ -1,0 +1,335 @@
+// The state document, names in conflict, and who serves the shared inbox, on the memory transport.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Ledger } from "#src/agent/ledger/ledger.ts";
+import { agentName, openStateDir, readInstance } from "#src/agent/presence/identity.ts";
+import { type Candidate, chooseServer, SharedInboxElection } from "#src/agent/presence/shared_inbox.ts";
+import { CourierError } from "#src/base/errors.ts";
+import { LIMITS, State } from "#src/protocol.ts";
+import type { StateRecord } from "#src/transport.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+import { sampleDocument } from "#tests/support/wire_samples.ts";
+
+let site: MemorySite;
+beforeEach(() => {
+  site = new MemorySite();
+});
+afterEach(async () => await site.close());
+
+describe("state", () => {
+  test("publish() moves the document every 5 s when nothing changes", async () => {
+    await site.start("gpu-1");
+    await site.clock.advance(1000);
+    const first = await site.state("gpu-1");
+    await site.clock.advance(15_000);
+    const later = await site.state("gpu-1");
+    expect(later.sequence - first.sequence).toBe(3);
+    expect(later).toMatchObject({ status: "running", agent: "gpu-1", ollama_available: true, processed_commands: 0 });
+  });
+
+  test("publish() keeps the last known models and says why Ollama is not reachable", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(100);
+    ollama.trouble = Promise.reject(new CourierError("unavailable", "Ollama does not answer"));
+    ollama.trouble.catch(() => undefined);
+    await site.clock.advance(5000);
+    const down = await site.state("gpu-1");
+    expect(down).toMatchObject({
+      ollama_available: false,
+      models: [PHI4],
+      ollama: { error: "Ollama does not answer" },
+    });
+    ollama.trouble = Promise.resolve();
+    await site.clock.advance(5000);
+    expect((await site.state("gpu-1")).ollama).toMatchObject({ reachable: true, error: null, version: "0.32.15" });
+  });
+
+  test("publish() has null models until Ollama answered once", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.trouble = new Promise<never>(() => undefined);
+    await site.start("gpu-1", { ollama });
+    expect(await site.state("gpu-1")).toMatchObject({ models: null, model_count: null, ollama: { checked_at: null } });
+  });
+
+  test("publish() cuts lists that are too long and says so", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.models = Array.from({ length: 3000 }, (_, i) => ({ ...PHI4, name: `model-${i}:latest` }));
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(100);
+    await site.platform.connect();
+    const record = await site.platform.readState("gpu-1");
+    const text = record !== null && "text" in record.content ? record.content.text : "";
+    expect(Buffer.byteLength(text)).toBeWithin(1000, LIMITS.stateBytes + 1);
+    const state = State.parse(JSON.parse(text));
+    expect(state).toMatchObject({ model_count: 3000, truncated: ["models"] });
+    expect(state.models?.length).toBeWithin(500, 3000);
+  });
+
+  test("run() publishes stopped although Ollama hangs", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.listModels = async () => await new Promise<never>(() => undefined);
+    const { stop, ended } = await site.start("gpu-1", { ollama });
+    await site.clock.advance(6000);
+    stop.abort();
+    await site.clock.advance(1000);
+    await ended;
+    expect((await site.state("gpu-1")).status).toBe("stopped");
+  });
+
+  test("publish() says steadily that Ollama is not reachable while its list fails and its version answers", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.listModels = async () => await Promise.reject(new CourierError("unavailable", "Cannot list"));
+    await site.start("gpu-1", { ollama });
+    for (let second = 0; second < 30; second++) {
+      await site.clock.advance(1000);
+      expect((await site.state("gpu-1")).ollama).toMatchObject({ reachable: false, error: "Cannot list" });
+    }
+  });
+
+  test("publish() keeps the newer of two lists when the older one comes last", async () => {
+    const ollama = new ScriptedOllama();
+    await site.listen({ replyTo: "tester" });
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(100);
+    const older = Promise.withResolvers<(typeof PHI4)[]>();
+    const listModels = ollama.listModels.bind(ollama);
+    ollama.listModels = async () => await older.promise;
+    await site.command("gpu-1", "id-1", { command: "list_models" });
+    ollama.listModels = listModels;
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "phi4" });
+    older.resolve([PHI4]);
+    await site.clock.advance(100);
+    expect((await site.state("gpu-1")).models).toEqual([]);
+  });
+
+  test("run() publishes stopped last", async () => {
+    const { stop, ended } = await site.start("gpu-1");
+    stop.abort();
+    await ended;
+    expect((await site.state("gpu-1")).status).toBe("stopped");
+  });
+});
+
+describe("names", () => {
+  test("readInstance() says what to do when a first start finds the disk full, and begins once there is room", () => {
+    const dir = site.stateDir();
+    expect(openStateDir(dir)).toBe(false);
+    const full = (path: string): never => {
+      writeFileSync(path, "");
+      throw Object.assign(new Error("write"), { code: "ENOSPC" });
+    };
+    expect(() => readInstance(dir, full)).toThrow(
+      expect.objectContaining({ code: "exhausted", message: expect.stringContaining("no space is left there") }),
+    );
+    const instance = readInstance(dir);
+    expect(instance).toMatch(/^[0-9a-f-]{36}$/);
+    expect(readInstance(dir)).toBe(instance);
+  });
+
+  test("readInstance() and openStateDir() say what to do when this user may not", () => {
+    const file = join(site.stateDir(), "file");
+    writeFileSync(file, "");
+    for (const ask of [() => openStateDir(file), () => readInstance(file)]) {
+      expect(ask).toThrow(expect.objectContaining({ code: "forbidden", hint: expect.stringContaining("--state-dir") }));
+    }
+  });
+
+  test("agentName() makes the short host name an address, or says what to do", () => {
+    expect(agentName(undefined, "GPU-Box-7.example.org")).toBe("gpu-box-7");
+    expect(agentName("gpu-1", "other")).toBe("gpu-1");
+    for (const name of ["gpu", "", "a_b", "-a", "a-", "A", "../x", "a".repeat(64)]) {
+      expect(() => agentName(name)).toThrow("as the agent's name");
+    }
+  });
+
+  test("run() refuses to start when another box publishes under its name", async () => {
+    await site.start("gpu-1", { instance: "one" });
+    const second = await site.start("gpu-1", { instance: "two" });
+    const outcome = second.ended.then(
+      () => "ran",
+      (error: unknown) => (error instanceof CourierError ? error.code : "other"),
+    );
+    await site.clock.advance(12_000);
+    expect(await outcome).toBe("conflict");
+    expect((await site.state("gpu-1")).instance).toBe("one");
+  });
+
+  test("run() starts when the other one of its name is silent after a crash, once it was watched for 12 s", async () => {
+    await site.start("gpu-1", { instance: "one" });
+    const text = JSON.stringify(await site.state("gpu-1"));
+    await site.close();
+    site = new MemorySite();
+    await site.platform.connect();
+    await site.platform.publishState("gpu-1", text);
+    await site.start("gpu-1", { instance: "two" });
+    await site.clock.advance(11_000);
+    expect((await site.state("gpu-1")).instance).toBe("one");
+    await site.clock.advance(2000);
+    expect((await site.state("gpu-1")).instance).toBe("two");
+  });
+
+  test("run() is degraded and takes nothing while a clone of it publishes, and recovers when that is gone", async () => {
+    await site.listen({ replyTo: "tester" });
+    await site.start("gpu-1");
+    const clone = { ...(await site.state("gpu-1")), started_at: "2020-01-01T00:00:00.000Z", host: "clone" };
+    await site.platform.publishState("gpu-1", JSON.stringify(clone));
+    await site.clock.advance(5000);
+    expect(await site.state("gpu-1")).toMatchObject({ status: "degraded" });
+    expect((await site.state("gpu-1")).degraded_reason).toContain("on clone");
+    await site.command("gpu-1", "id-1", { command: "ping" });
+    expect(site.replies.size).toBe(0);
+    await site.clock.advance(25_000);
+    expect((await site.state("gpu-1")).status).toBe("running");
+    await site.command("gpu-1", "id-2", { command: "ping" });
+    expect(site.replies.get("id-2")?.success).toBe(true);
+  });
+
+  test("Ledger refuses a second holder of one state directory, and not one after the first", () => {
+    const dir = site.stateDir();
+    const first = new Ledger(dir);
+    expect(() => new Ledger(dir)).toThrow("another agent uses");
+    first.close();
+    new Ledger(dir).close();
+  });
+});
+
+describe("shared inbox", () => {
+  const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true, isServing: false };
+
+  test("an agent that does not serve looks at the one that does alone, until that does so no more", async () => {
+    const clock = new ManualClock();
+    const election = new SharedInboxElection({ now: () => clock.now() }, clock);
+    const me: Candidate = { ...auto, agent: "gpu-3" };
+    const document = (agent: string, change: object): StateRecord => {
+      const state = {
+        ...sampleDocument("v2/state.json"),
+        agent,
+        sequence: clock.monotonic(),
+        shared_inbox: "auto",
+        status: "running",
+        ...change,
+      };
+      return { agent, content: { text: JSON.stringify(state) }, publishedAtMs: clock.now() };
+    };
+    const active = { serves_shared_inbox: true };
+    const idle = { serves_shared_inbox: false };
+    expect(election.wanted(me)).toBe("all");
+    expect(election.serves(me, [document("gpu-1", active), document("gpu-2", idle)])).toBe(false);
+    expect(election.wanted(me)).toEqual(["gpu-1"]);
+    await clock.advance(5_000);
+    expect(election.serves(me, [document("gpu-1", active)])).toBe(false);
+    // It died: its document stays as it is.
+    await clock.advance(25_000);
+    expect(election.serves(me, [])).toBe(null);
+    expect(election.wanted(me)).toBe("all");
+    expect(election.serves(me, [document("gpu-2", { ...idle, status: "stopped" })])).toBe(true);
+    expect(election.wanted({ ...me, mode: "off" })).toEqual([]);
+  });
+
+  test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else nobody", () => {
+    const cases: [string | null, Candidate[]][] = [
+      ["b", [auto, { ...auto, agent: "c" }]],
+      ["c", [auto, { ...auto, agent: "c", mode: "on" }]],
+      ["b", [auto, { ...auto, agent: "c", mode: "on", serves: "nothing" }]],
+      [
+        "c",
+        [
+          { ...auto, serves: "reading" },
+          { ...auto, agent: "c", ollamaReachable: false },
+        ],
+      ],
+      [
+        "b",
+        [
+          { ...auto, serves: "reading", mode: "on" },
+          { ...auto, agent: "c" },
+        ],
+      ],
+      [
+        "b",
+        [
+          { ...auto, serves: "reading" },
+          { ...auto, agent: "c", serves: "nothing" },
+        ],
+      ],
+      [
+        "c",
+        [
+          { ...auto, ollamaReachable: false },
+          { ...auto, agent: "c" },
+        ],
+      ],
+      [
+        "b",
+        [
+          { ...auto, ollamaReachable: false },
+          { ...auto, agent: "c", ollamaReachable: false },
+        ],
+      ],
+      [null, [{ ...auto, mode: "off" }]],
+      [null, []],
+    ];
+    for (const [chosen, candidates] of cases) {
+      expect(chooseServer(candidates, false)).toBe(chosen);
+      expect(chooseServer(candidates.toReversed(), false)).toBe(chosen);
+      expect(chooseServer(candidates, true)).toBeNull();
+    }
+  });
+
+  async function serving(): Promise<string[]> {
+    const names = ["gpu-1", "gpu-2", "gpu-3"];
+    const states = await Promise.all(names.map(async (name) => await site.state(name)));
+    return states.filter((state) => state.serves_shared_inbox).map(({ agent }) => agent);
+  }
+
+  test("run() hands the shared inbox to the next by name when the serving agent stops", async () => {
+    const first = await site.start("gpu-1");
+    await site.start("gpu-2");
+    await site.start("gpu-3");
+    await site.clock.advance(6000);
+    expect(await serving()).toEqual(["gpu-1"]);
+    first.stop.abort();
+    await site.clock.advance(6000);
+    expect(await serving()).toEqual(["gpu-2"]);
+    await site.listen("shared");
+    await site.send("shared", "list_models_1", { command: "list_models" });
+    expect(site.replies.get("list_models_1")?.success).toBe(true);
+  });
+
+  test("run() leaves the shared inbox to an old service whose document is found half-written", async () => {
+    await site.platform.connect();
+    const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 0, ollama_available: true };
+    await site.platform.publishState("gpu", JSON.stringify(old));
+    for (const name of ["gpu-1", "gpu-2", "gpu-3"]) await site.start(name);
+    for (const text of ["", '{"timestamp": "2025', JSON.stringify({ ...old, timestamp: "2025-07-15T17:00:05" })]) {
+      await site.clock.advance(2500);
+      expect(await serving()).toEqual([]);
+      await site.platform.publishState("gpu", text);
+    }
+    await site.clock.advance(6000);
+    expect(await serving()).toEqual([]);
+  });
+
+  test("run() leaves the shared inbox to an old service while that is alive", async () => {
+    await site.start("gpu-1");
+    await site.start("gpu-2");
+    await site.start("gpu-3");
+    for (let second = 0; second < 10; second += 5) {
+      const old = {
+        timestamp: `2025-07-15T17:00:0${second}`,
+        status: "running",
+        processed_commands: 0,
+        ollama_available: true,
+      };
+      await site.platform.connect();
+      await site.platform.publishState("gpu", JSON.stringify(old));
+      await site.clock.advance(5000);
+    }
+    expect(await serving()).toEqual([]);
+    await site.clock.advance(25_000);
+    expect(await serving()).toEqual(["gpu-1"]);
+  });
+});

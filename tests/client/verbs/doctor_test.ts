@@ -1,0 +1,173 @@
+// gpuctl doctor: what it finds in the fleet, how it tells it, and how it ends.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { DoctorDocument } from "#src/documents/doctor.ts";
+import { ClientSite } from "#tests/support/sites/client_run.ts";
+
+let site: ClientSite;
+beforeEach(() => {
+  site = new ClientSite();
+});
+afterEach(async () => {
+  await site.close();
+});
+
+/** The lines of its checks, hints left out. */
+async function told(...args: readonly string[]): Promise<string[]> {
+  const { stdout } = await site.run(["doctor", ...args]);
+  return stdout.split("\n").filter((line) => /^[✓!✗]/u.test(line));
+}
+
+const MEMORY = "✓ memory: Lives in this process only";
+
+describe("what it finds", () => {
+  test("all is well: each agent, its clock, its Ollama, its answer, and who serves the shared inbox", async () => {
+    await (await site.agent("gpu-1")).publish({ serves_shared_inbox: true, clock_offset_ms: 12 });
+    await site.agent("gpu-2");
+    const { status, stdout, stderr } = await site.run(["doctor"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toBe(
+      [
+        MEMORY,
+        "✓ agent gpu-1: Online: gpu-agent 0.1.0, state published 0 s ago",
+        "✓ clock gpu-1: In step with the share, to 12 ms",
+        "✓ ollama gpu-1: Ollama 0.12.0",
+        "✓ agent gpu-2: Online: gpu-agent 0.1.0, state published 0 s ago",
+        "✓ clock gpu-2: In step with the share, to 0 ms",
+        "✓ ollama gpu-2: Ollama 0.12.0",
+        "✓ shared_inbox: gpu-1 serves it",
+        "✓ ping gpu-1: Each sees the other's files: 0.0 ms there and back",
+        "✓ ping gpu-2: Each sees the other's files: 0.0 ms there and back",
+        "",
+        "10 checks: 10 ok, 0 warnings, 0 failed",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("no agent is a warning, with what to do", async () => {
+    const { status, stdout } = await site.run(["doctor"]);
+    expect(status).toBe(0);
+    expect(stdout).toBe(
+      [
+        MEMORY,
+        "! agent: None has published its state here",
+        "    Start gpu-agent on a box that sees this share",
+        "",
+        "2 checks: 1 ok, 1 warning, 0 failed",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("a silent agent fails and a stopped one warns; neither is pinged", async () => {
+    await site.agent("gpu-4");
+    await site.clock.advance(200_000);
+    await (await site.agent("gpu-3")).publish({ status: "stopped" });
+    const { status } = await site.run(["doctor"]);
+    expect(status).toBe(1);
+    expect(await told()).toEqual([
+      MEMORY,
+      expect.stringMatching(/^! agent gpu-3: Stopped since 20/),
+      "✗ agent gpu-4: Silent for 200 s",
+      "! shared_inbox: Nobody serves it: an old backend gets no answer",
+    ]);
+  });
+
+  test("an Ollama that is away fails, one that was not asked yet warns", async () => {
+    const ollama = { reachable: false, version: null, error: "connection refused", checked_at: site.ago(0) };
+    await (await site.agent("gpu-1")).publish({ ollama });
+    await (await site.agent("gpu-2")).publish({ ollama: { ...ollama, error: null, checked_at: null } });
+    const lines = await told();
+    expect(lines).toContain("✗ ollama gpu-1: connection refused");
+    expect(lines).toContain("! ollama gpu-2: Not asked yet");
+  });
+
+  test.each([
+    [3_600_000, "! clock gpu-1: 1 h behind, by the share's: times in its log and jobs are off, commands are not"],
+    [-90_000, "! clock gpu-1: 1 min 30 s ahead, by the share's: times in its log and jobs are off, commands are not"],
+    [-4_000, "✓ clock gpu-1: In step with the share, to 4000 ms"],
+  ])("a box whose clock is off by %d ms", async (clock_offset_ms, line) => {
+    await (await site.agent("gpu-1")).publish({ clock_offset_ms });
+    expect(await told()).toContain(line);
+  });
+
+  test("two that serve the shared inbox warn; an old service serves it alone", async () => {
+    for (const name of ["gpu-1", "gpu-2"]) await (await site.agent(name)).publish({ serves_shared_inbox: true });
+    expect(await told()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");
+    await site.oldService({ success: true });
+    const lines = await told();
+    expect(lines).toContain("✓ agent gpu: An old service: it lists, pulls and deletes, and shows no progress");
+    expect(lines).toContain("✓ shared_inbox: The old service serves it");
+  });
+
+  test("an agent that draws no answer fails after --timeout, with where to look", async () => {
+    await site.agent("gpu-1", { answer: () => undefined });
+    await site.agent("gpu-2");
+    const { status, stdout } = site.start(["doctor", "--timeout", "2"]);
+    await site.clock.advance(2_000);
+    expect(await status).toBe(1);
+    expect(stdout.text).toContain("✗ ping gpu-1: No answer within 2 s: not yet answered by gpu-1");
+    expect(stdout.text).toContain("\n    One of the two does not see the other's files");
+    expect(stdout.text).toContain("✓ ping gpu-2: ");
+  });
+
+  test("what keeps this machine from asking anybody is told once", async () => {
+    await site.agent("gpu-1");
+    await site.agent("gpu-2");
+    // Inboxes that are gone: nobody can be asked.
+    for (const key of site.store.inboxes.keys()) if (key !== "shared") site.store.inboxes.delete(key);
+    const pings = (await told()).filter((line) => line.includes(" ping"));
+    expect(pings.length).toBe(1);
+    expect(pings[0]).toStartWith("✗ ping: ");
+  });
+
+  test("only the agents that are named are looked at; one that is not there fails", async () => {
+    await site.agent("gpu-1");
+    await site.agent("gpu-2");
+    expect((await told("--agent", "gpu-2")).filter((line) => line.includes("gpu-1"))).toEqual([]);
+    const { status, stdout } = await site.run(["doctor", "--agent", "gpu-9"]);
+    expect(status).toBe(1);
+    expect(stdout).toContain('✗ fleet: No agent "gpu-9" has published its state here\n    There are: gpu-1, gpu-2\n');
+  });
+});
+
+describe("how it tells it", () => {
+  test("fits a terminal of 80 columns", async () => {
+    const ollama = { reachable: false, version: null, error: "x ".repeat(100), checked_at: site.ago(0) };
+    await (await site.agent("gpu-1")).publish({ ollama, clock_offset_ms: 3_600_000 });
+    const { stdout } = await site.run(["doctor"], { terminal: true });
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    expect(stdout).toContain(
+      "\n! clock gpu-1: 1 h behind, by the share's: times in its log and jobs are off,\n  commands are not\n",
+    );
+  });
+
+  test("prints one document under --json, and nothing else", async () => {
+    await site.agent("gpu-1");
+    await site.clock.advance(30_000);
+    const { status, stdout, stderr } = await site.run(["doctor", "--json"]);
+    const { result, checks } = DoctorDocument.parse(JSON.parse(stdout));
+    expect([status, stderr, result]).toEqual([1, "", "failed"]);
+    expect(checks.map(({ check, subject }) => [check, subject])).toEqual([
+      ["memory", null],
+      ["agent", "gpu-1"],
+      ["shared_inbox", null],
+    ]);
+  });
+
+  test("makes what comes from the share harmless to a terminal", async () => {
+    const ollama = { reachable: false, version: null, error: "\u001b[31mred\nline", checked_at: site.ago(0) };
+    await (await site.agent("gpu-1")).publish({ ollama });
+    expect(await told()).toContain("✗ ollama gpu-1: [31mred line");
+  });
+
+  test("stops at Ctrl-C", async () => {
+    await site.agent("gpu-1", { answer: () => undefined });
+    const { status, stop, stderr } = site.start(["doctor"]);
+    await site.clock.advance(10);
+    stop();
+    await site.clock.advance(5_000);
+    expect(await status).toBe(130);
+    expect(stderr.text).toStartWith("error: Stopped before everything was looked at\n");
+  });
+});

@@ -1,0 +1,222 @@
+// gpuctl jobs --watch, and how a pull on many agents ends and is left.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Job } from "#src/protocol.ts";
+import { settle } from "#tests/support/clocks/manual_clock.ts";
+import { type Capture, ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
+import type { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+
+let site: ClientSite;
+beforeEach(() => {
+  site = new ClientSite();
+});
+afterEach(async () => {
+  await site.close();
+});
+
+const job = jobOf({ state: "running", completed_bytes: 1e9, total_bytes: 10e9 });
+const old = jobOf({ id: "old-job", state: "succeeded", completed_bytes: 5, total_bytes: 5 });
+
+async function pulling(): Promise<ScriptedAgent> {
+  const agent = await site.agent("gpu-1");
+  agent.jobs = [old, job];
+  await agent.publish();
+  return agent;
+}
+
+/** Starts it, lets it look once, and has `steps` of the running job happen. */
+async function watch(argv: readonly string[], agent: ScriptedAgent, steps: readonly Partial<Job>[], terminal = false) {
+  const run = site.start(["jobs", "--watch", ...argv], { terminal });
+  await settle();
+  for (const step of steps) {
+    agent.jobs = [old, { ...job, ...step }];
+    await agent.publish();
+    await site.clock.advance(500);
+  }
+  run.stop();
+  await site.clock.advance(100);
+  return { status: await run.status, stdout: run.stdout.text, stderr: run.stderr.text };
+}
+
+/** What stands on a terminal of this width that was written to: it knows what gpuctl uses, and wraps what is too long. */
+function screenOf({ text, columns }: Capture): string[] {
+  let lines = [""];
+  let row = 0;
+  for (const part of text.split("\u001b[")) {
+    const [command = "", count, code] = /^(\d*)([AHJ])/.exec(part) ?? [];
+    if (code === "A") row = Math.max(0, row - Number(count));
+    if (code === "H") row = 0;
+    if (code === "J") lines = lines.slice(0, row);
+    for (const character of part.slice(command.length).replaceAll("\r", "")) {
+      const isFull = (lines[row] ?? "").length === columns;
+      if (character === "\n" || isFull) row += 1;
+      if (character !== "\n") lines[row] = `${lines[row] ?? ""}${character}`;
+    }
+  }
+  return lines.map((line) => line.trimEnd()).filter((line) => line !== "");
+}
+
+describe("jobs --watch", () => {
+  test("prints a line per change in a pipe, with the model, until Ctrl-C", async () => {
+    const agent = await pulling();
+    const { status, stdout, stderr } = await watch([], agent, [
+      { completed_bytes: 1.1e9 },
+      { completed_bytes: 3e9, note: "waiting 16 s after: registry cannot be reached" },
+      { completed_bytes: 3e9, note: "waiting 15 s after: registry cannot be reached" },
+      { state: "succeeded", completed_bytes: 10e9 },
+    ]);
+    expect([status, stderr]).toEqual([130, ""]);
+    expect(stdout).toBe(
+      [
+        "gpu-1: phi4:latest running, 10 %, 1.0 GB of 10.0 GB",
+        "gpu-1: phi4:latest running, 30 %, 3.0 GB of 10.0 GB, waiting 16 s after: registry cannot be reached",
+        "gpu-1: phi4:latest succeeded, 10.0 GB",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("prints a document per change as JSON", async () => {
+    const agent = await pulling();
+    const { stdout } = await watch(["--json"], agent, [
+      {},
+      { completed_bytes: 2e9 },
+      { state: "failed", code: "exhausted" },
+    ]);
+    const jobs = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => Job.parse(JSON.parse(line)));
+    expect(jobs.map(({ state, completed_bytes }) => [state, completed_bytes])).toEqual([
+      ["running", 1e9],
+      ["running", 2e9],
+      ["failed", 1e9],
+    ]);
+  });
+
+  test("draws the table anew in its place on a terminal", async () => {
+    const agent = await pulling();
+    const { stdout } = await watch([], agent, [{ completed_bytes: 2e9 }, { completed_bytes: 2e9 }], true);
+    const drawings = stdout.split("\u001b[3A\r\u001b[J");
+    expect(drawings.map((drawing) => /running +(\d+ %)\n/.exec(drawing)?.[1])).toEqual(["10 %", "20 %"]);
+  });
+
+  test("shows below the table which agents are away, for as long as they are, and what it last saw", async () => {
+    const agent = await pulling();
+    const other = await site.agent("gpu-2");
+    const run = site.start(["jobs", "--watch"], { terminal: true });
+    await site.progress(agent, { completed_bytes: 2e9 });
+    await other.publish({ status: "stopped" });
+    for (const completed_bytes of [3e9, 4e9]) await site.progress(agent, { completed_bytes });
+    expect(screenOf(run.stdout)).toEqual([
+      "JOB           AGENT  MODEL        STATE      PROGRESS",
+      "da066d157a40  gpu-1  phi4:latest  running    40 %",
+      "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
+      expect.stringMatching(/^Without gpu-2: stopped since /),
+    ]);
+    await agent.publish({ status: "stopped" });
+    await site.clock.advance(500);
+    expect(screenOf(run.stdout).slice(1)).toEqual([
+      "da066d157a40  gpu-1  phi4:latest  running    40 %",
+      "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
+      expect.stringMatching(/^No agent is there: gpu-1 is stopped since /),
+    ]);
+    await agent.publish();
+    await other.publish();
+    await site.clock.advance(500);
+    expect(screenOf(run.stdout)).toHaveLength(3);
+    run.stop();
+    await site.clock.advance(100);
+    expect([await run.status, run.stderr.text]).toEqual([130, ""]);
+  });
+
+  test.each([48, 60, 80])(
+    "keeps one table on a terminal of %p columns, also when it becomes narrower",
+    async (columns) => {
+      const agent = await pulling();
+      const note = "waiting 16 s after: registry cannot be reached";
+      const run = site.start(["jobs", "--watch"], { terminal: true, columns });
+      for (const completed_bytes of [2e9, 3e9, 4e9]) await site.progress(agent, { completed_bytes, note });
+      expect(screenOf(run.stdout).filter((line) => line.includes("AGENT"))).toHaveLength(1);
+      run.stdout.columns = columns - 8;
+      await site.clock.advance(500);
+      for (const completed_bytes of [5e9, 6e9]) await site.progress(agent, { completed_bytes, note });
+      const lines = screenOf(run.stdout);
+      expect(lines.filter((line) => line.includes("AGENT"))).toHaveLength(1);
+      expect(lines[1]).toContain("60 %");
+      run.stop();
+      await site.clock.advance(100);
+      await run.status;
+    },
+  );
+
+  test("shows as much as the terminal holds", async () => {
+    const agent = await site.agent("gpu-1");
+    agent.jobs = Array.from({ length: 40 }, (_, index) => ({ ...job, id: `job-${index}` }));
+    await agent.publish();
+    const run = site.start(["jobs", "--watch"], { terminal: true });
+    await settle();
+    run.stop();
+    await site.clock.advance(100);
+    await run.status;
+    const lines = run.stdout.text.trimEnd().split("\n");
+    expect([lines.length, lines.at(-1)]).toEqual([23, "and 19 lines more"]);
+  });
+
+  test("says once that an agent is away, and goes on", async () => {
+    const agent = await pulling();
+    await (await site.agent("gpu-2")).publish({ status: "stopped" });
+    const { stderr } = await watch([], agent, [{}, { completed_bytes: 5e9 }]);
+    expect(stderr.match(/Without gpu-2/g)).toHaveLength(1);
+  });
+
+  test("is refused without a word after other verbs", async () => {
+    const { status, stderr } = await site.run(["list", "--watch"]);
+    expect(status).toBe(64);
+    expect(stderr).toContain("alone it goes with gpuctl jobs");
+  });
+});
+
+describe("pull on several agents", () => {
+  async function start(argv: readonly string[], names: readonly string[]) {
+    const agents = await Promise.all(names.map(async (name) => await site.agent(name)));
+    const run = site.start(["pull", "phi4", ...argv]);
+    await site.clock.advance(300);
+    return { agents, run };
+  }
+
+  test("ends with a table of what became of it on each", async () => {
+    const { agents, run } = await start(["--all"], ["gpu-1", "gpu-2"]);
+    const end = { state: "succeeded", completed_bytes: 9e9, total_bytes: 9e9 } as const;
+    for (const agent of agents) await site.progress(agent, { ...end, started_at: site.ago(90), ended_at: site.ago(0) });
+    expect(await run.status).toBe(0);
+    expect(run.stdout.text).toEndWith(
+      "AGENT  STATE      RESULT\ngpu-1  succeeded  9.0 GB in 1 min 30 s\ngpu-2  succeeded  9.0 GB in 1 min 30 s\n",
+    );
+  });
+
+  test.each([
+    ["--all when all go on", ["--all"], ["gpu-1", "gpu-2"], "gpuctl pull phi4:latest --all follows it again"],
+    [
+      "the agents that were named",
+      ["--agent", "gpu-2,gpu-1"],
+      ["gpu-1", "gpu-2", "gpu-3"],
+      "gpuctl pull phi4:latest --agent gpu-2,gpu-1 follows it again",
+    ],
+  ])("says at Ctrl-C how to come back: %s", async (_, argv, names, hint) => {
+    const { run } = await start(argv, names);
+    run.stop();
+    await site.clock.advance(100);
+    expect(await run.status).toBe(130);
+    expect(run.stderr.text).toContain(hint);
+    expect(run.stdout.text).not.toContain("RESULT");
+  });
+
+  test("names only those that go on when one has ended", async () => {
+    const { agents, run } = await start(["--all"], ["gpu-1", "gpu-2"]);
+    for (const agent of agents.slice(0, 1)) await site.progress(agent, { state: "failed", code: "exhausted" });
+    run.stop();
+    await site.clock.advance(100);
+    expect(await run.status).toBe(130);
+    expect(run.stderr.text).toContain("gpuctl pull phi4:latest --agent gpu-2 follows it again");
+  });
+});

@@ -1,0 +1,225 @@
+// gpuctl list, rm.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { DeletedDocument, ModelsDocument } from "#src/documents/document_schemas.ts";
+import { newPull } from "#src/protocol.ts";
+import { ClientSite } from "#tests/support/sites/client_run.ts";
+import { modelOf } from "#tests/support/sites/scripted_agent.ts";
+
+const PHI4_DIGEST = "ac896e5b8b34a1f4efa7b14d7520725140d5512484457fab45d2a4ea14c69dba";
+
+let site: ClientSite;
+beforeEach(() => {
+  site = new ClientSite();
+});
+afterEach(async () => {
+  await site.close();
+});
+
+const phi4 = () => modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: site.ago(3 * 86_400) });
+const long = () =>
+  modelOf("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M", {
+    size: 2.02e9,
+    modified_at: site.ago(120),
+    digest: "f0",
+  });
+
+describe("list", () => {
+  test.each(["list", "ls"])("as %s merges what the agents hold", async (verb) => {
+    await site.agent("gpu-1", { models: [phi4(), long()] });
+    await site.agent("gpu-2", { models: [phi4()] });
+    expect(await site.run([verb])).toEqual({
+      status: 0,
+      stdout: [
+        "NAME                                               ID              SIZE  MODIFIED       AGENTS",
+        "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M  f0            2.0 GB  2 minutes ago  gpu-1",
+        "phi4:latest                                        ac896e5b8b34  9.1 GB  3 days ago     gpu-1, gpu-2",
+        "",
+      ].join("\n"),
+      stderr: "",
+    });
+  });
+
+  test("tells ages by the clocks of the boxes, and takes the newest of several by them", async () => {
+    const [here, ahead] = [site.ago(600), site.ago(-3_000)];
+    await site.agent("gpu-1", { models: [modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: here })] });
+    const two = await site.agent("gpu-2", {
+      models: [
+        modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: ahead }),
+        modelOf("qwen3:latest", { digest: "aa", modified_at: ahead }),
+      ],
+    });
+    // An hour ahead: what it says was changed in 50 minutes was so 10 minutes ago.
+    await two.publish({ clock_offset_ms: -3_601_000 });
+    const { stdout } = await site.run(["list"]);
+    expect(stdout).toMatch(/^phi4:latest .* 10 minutes ago {2}gpu-1, gpu-2$/m);
+    expect(stdout).toMatch(/^qwen3:latest .* 10 minutes ago {2}gpu-2$/m);
+    const { models } = ModelsDocument.parse(JSON.parse((await site.run(["list", "--json"])).stdout));
+    expect(models.find(({ name }) => name === "phi4:latest")?.modified_at).toBe(here);
+  });
+
+  test("wraps what is long on a terminal and loses nothing", async () => {
+    await site.agent("gpu-1", { models: [phi4(), long()] });
+    const { stdout } = await site.run(["list"], { terminal: true });
+    const lines = stdout.split("\n");
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+    expect(lines[1]).toStartWith("hf.co/bartowski/Llama-3.2-3B-Instru  f0");
+    expect(`${lines[1]?.split("  ")[0]}${lines[2]}`).toBe("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M");
+  });
+
+  test("prints the document of /v1/models under --json", async () => {
+    await site.agent("gpu-1", { models: [phi4()] });
+    await site.agent("gpu-2", { models: [phi4()] });
+    const { stdout } = await site.run(["list", "--json"]);
+    expect(ModelsDocument.parse(JSON.parse(stdout))).toEqual({ models: [{ ...phi4(), agents: ["gpu-1", "gpu-2"] }] });
+    expect(stdout.split("\n").length).toBe(2);
+  });
+
+  test("names the agents that are away beside the list, and succeeds", async () => {
+    await site.agent("gpu-2", { models: [phi4()] });
+    await site.clock.advance(34_000);
+    await site.agent("gpu-1", { models: [phi4()] });
+    const { status, stdout, stderr } = await site.run(["list"]);
+    expect([status, stderr]).toEqual([0, "Without gpu-2: silent for 34 s\n"]);
+    expect(stdout).toEndWith("gpu-1\n");
+    expect(JSON.parse((await site.run(["list", "--json"])).stdout).unavailable).toEqual([
+      { agent: "gpu-2", code: "unavailable", reason: "silent for 34 s" },
+    ]);
+  });
+
+  test("asks the agents with --fresh only", async () => {
+    const agent = await site.agent("gpu-1", { models: [phi4()], answer: () => ({ models: [long()] }) });
+    expect((await site.run(["list"])).stdout).toContain("phi4:latest");
+    expect(agent.commands).toEqual([]);
+    expect((await site.run(["list", "--fresh"])).stdout).toContain("hf.co/bartowski");
+    expect(agent.commands.map(({ command }) => command)).toEqual(["list_models"]);
+  });
+
+  test("asks an old service by command", async () => {
+    await site.oldService({ success: true, models: [phi4()] });
+    expect((await site.run(["list"])).stdout).toContain("phi4:latest  ac896e5b8b34  9.1 GB  3 days ago  gpu\n");
+  });
+
+  test("says that nothing is installed and what to do", async () => {
+    await site.agent("gpu-1");
+    expect(await site.run(["list"])).toEqual({
+      status: 0,
+      stdout: "",
+      stderr: "No model is installed\n  Pull one: gpuctl pull phi4\n",
+    });
+    expect((await site.run(["list", "--json"])).stdout).toBe('{"models":[]}\n');
+  });
+
+  test("fails with unavailable when no agent is there, or none that can say", async () => {
+    expect(await site.run(["list"])).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining("No agent is there"),
+    });
+    await site.agent("gpu-1");
+    await site.clock.advance(34_000);
+    const { status, stderr } = await site.run(["list"]);
+    expect([status, stderr.split("\n")[0]]).toEqual([69, "error: No agent is there: gpu-1 is silent for 34 s"]);
+  });
+
+  test("lets no text of the share move the cursor", async () => {
+    await site.agent("gpu-1", { models: [modelOf("a\u001b[2J\nb\u202e")] });
+    expect((await site.run(["list"])).stdout).toContain("\na [2J b ");
+  });
+});
+
+describe("rm", () => {
+  test("deletes from the only agent", async () => {
+    const agent = await site.agent("gpu-1", { models: [phi4()] });
+    expect(await site.run(["rm", "phi4"])).toEqual({
+      status: 0,
+      stdout: "AGENT  RESULT\ngpu-1  deleted phi4:latest\n",
+      stderr: "",
+    });
+    expect(agent.models).toEqual([]);
+  });
+
+  test("asks which agent is meant when there are several, and sends nothing", async () => {
+    const agents = [await site.agent("gpu-1", { models: [phi4()] }), await site.agent("gpu-2")];
+    const { status, stdout, stderr } = await site.run(["rm", "phi4"]);
+    expect([status, stdout]).toEqual([73, ""]);
+    expect(stderr).toBe(
+      "error: Several agents are there: gpu-1, gpu-2\n  Name those that are meant with --agent, or take --all\n",
+    );
+    expect(agents.flatMap(({ commands }) => commands)).toEqual([]);
+    const json = await site.run(["rm", "phi4", "--json"]);
+    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "conflict" } });
+  });
+
+  test("shows the result of each agent with --all, and exits with 1 when not all succeeded", async () => {
+    await site.agent("gpu-1", { models: [phi4()] });
+    await site.agent("gpu-2");
+    expect(await site.run(["rm", "phi4", "--all"])).toEqual({
+      status: 1,
+      stdout: 'AGENT  RESULT\ngpu-1  deleted phi4:latest\ngpu-2  failed: Model "phi4:latest" is not on gpu-2\n',
+      stderr: "1 of 2 agents failed\n",
+    });
+  });
+
+  test("prints the document of DELETE under --json", async () => {
+    await site.agent("gpu-1", { models: [phi4()] });
+    await site.agent("gpu-2");
+    const { status, stdout, stderr } = await site.run(["rm", "phi4", "--all", "--json"]);
+    expect([status, stderr]).toEqual([1, ""]);
+    expect(DeletedDocument.parse(JSON.parse(stdout)).agents).toEqual([
+      { agent: "gpu-1", model: "phi4:latest", code: null, error: null },
+      { agent: "gpu-2", model: "phi4:latest", code: "not_found", error: 'Model "phi4:latest" is not on gpu-2' },
+    ]);
+  });
+
+  test("says what was freed, and what stays because other models share it", async () => {
+    const answers = { "gpu-1": [9_100_000_000, 0], "gpu-2": [500, 9_100_000_000] } as const;
+    for (const [name, [freed_bytes, shared_bytes]] of Object.entries(answers)) {
+      await site.agent(name, { answer: () => ({ freed_bytes, shared_bytes }) });
+    }
+    expect((await site.run(["rm", "phi4", "--all"])).stdout).toBe(
+      "AGENT  RESULT\n" +
+        "gpu-1  deleted phi4:latest, 9.1 GB freed\n" +
+        "gpu-2  deleted phi4:latest, 500 B freed, 9.1 GB stay: other models share them\n",
+    );
+    const { stdout } = await site.run(["rm", "phi4", "--agent", "gpu-2", "--json"]);
+    expect(DeletedDocument.parse(JSON.parse(stdout)).agents).toEqual([
+      { agent: "gpu-2", model: "phi4:latest", code: null, error: null, freed_bytes: 500, shared_bytes: 9_100_000_000 },
+    ]);
+  });
+
+  test("says when there was but a pull to cancel, and what remains of it", async () => {
+    const job = { ...newPull("id-1", "gpu-1", "phi4:latest"), state: "cancelled", code: "cancelled" } as const;
+    await site.agent("gpu-1", { answer: () => ({ job: { ...job, partial_bytes: 2e9 } }) });
+    expect((await site.run(["rm", "phi4"])).stdout).toContain(
+      "gpu-1  cancelled the pull of phi4:latest, which was not installed",
+    );
+  });
+
+  test("exits by the code of the only agent asked, with its hint", async () => {
+    const hint = "Unload it first";
+    await site.agent("gpu-1", { answer: () => ({ success: false, code: "conflict", error: "It is in use", hint }) });
+    expect(await site.run(["rm", "phi4"])).toEqual({
+      status: 73,
+      stdout: "",
+      stderr: "error: It is in use\n  Unload it first\n",
+    });
+    const json = await site.run(["rm", "phi4", "--json"]);
+    expect([json.status, JSON.parse(json.stdout).agents[0].code]).toEqual([73, "conflict"]);
+  });
+
+  test("sends nothing to anyone when one of the agents named is not there", async () => {
+    const agent = await site.agent("gpu-1", { models: [phi4()] });
+    expect((await site.run(["rm", "phi4", "--agent", "gpu-1,gpu-9"])).status).toBe(66);
+    expect(agent.commands).toEqual([]);
+  });
+
+  test("exits with 130 when it is stopped, and shows what was done by then", async () => {
+    await site.agent("gpu-1", { models: [phi4()] });
+    await site.agent("gpu-2", { answer: () => undefined });
+    const { status, stop, stdout } = site.start(["rm", "phi4", "--all"]);
+    await site.clock.advance(100);
+    stop();
+    await site.clock.advance(100);
+    expect(await status).toBe(130);
+    expect(stdout.text).toContain("gpu-1  deleted phi4:latest\ngpu-2  failed: Stopped waiting");
+  });
+});

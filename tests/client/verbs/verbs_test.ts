@@ -1,0 +1,258 @@
+// gpuctl show, ps, stop, cp and cancel.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { JobsDocument } from "#src/documents/jobs.ts";
+import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "#src/documents/verb_schemas.ts";
+import type { RunningModel } from "#src/protocol.ts";
+import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
+import { modelOf, type ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
+
+let site: ClientSite;
+beforeEach(() => {
+  site = new ClientSite();
+});
+afterEach(async () => {
+  await site.close();
+});
+
+const PHI4 = modelOf("phi4:latest", { digest: "ac896e5b8b34" });
+
+async function twoHolders(): Promise<[ScriptedAgent, ScriptedAgent]> {
+  return [await site.agent("gpu-1", { models: [PHI4] }), await site.agent("gpu-2", { models: [PHI4] })];
+}
+
+describe("show", () => {
+  test("tells what the model is, on an agent that has it", async () => {
+    await site.agent("gpu-1");
+    await site.agent("gpu-2", { models: [{ ...PHI4, modified_at: site.ago(7200) }] });
+    const { status, stdout, stderr } = await site.run(["show", "phi4"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toBe(
+      [
+        "  Model",
+        "    name                phi4:latest",
+        "    agent               gpu-2",
+        "    architecture        llama",
+        "    parameters          14.7B",
+        "    context length      16384",
+        "    embedding length    5120",
+        "    quantization        Q4_K_M",
+        "    size                9.1 GB",
+        "    digest              ac896e5b8b34",
+        "    modified            2 hours ago",
+        "",
+        "  Capabilities",
+        "    completion",
+        "    tools",
+        "",
+        "  Parameters",
+        '    stop           "<|user|>"',
+        "    temperature    0.7",
+        "",
+        "  License",
+        "    MIT License",
+        "    Copyright (c)",
+        "",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("says which agents have another version of the name", async () => {
+    await site.agent("gpu-1", { models: [PHI4] });
+    await site.agent("gpu-2", { models: [{ ...PHI4, digest: "other" }] });
+    await site.agent("gpu-3", { models: [PHI4] });
+    const { status, stderr } = await site.run(["show", "phi4"]);
+    expect([status, stderr]).toEqual([0, "gpu-2 has another version: --agent gpu-2 shows it\n"]);
+    const other = await site.run(["show", "phi4", "--agent", "gpu-2", "--json"]);
+    expect(ShownDocument.parse(JSON.parse(other.stdout))).toMatchObject({ digest: "other", show: SHOWN });
+  });
+
+  test("fails with 66 when nobody has it, and with 64 for several agents", async () => {
+    await twoHolders();
+    expect(await site.run(["show", "nothing"])).toMatchObject({
+      status: 66,
+      stderr: 'error: No agent that is there has a model "nothing:latest"\n  See: gpuctl list\n',
+    });
+    expect((await site.run(["show", "phi4", "--all"])).status).toBe(64);
+  });
+});
+
+describe("ps and stop", () => {
+  const running: RunningModel = {
+    name: "phi4:latest",
+    size: 10e9,
+    size_vram: 10e9,
+    expires_at: "2026-01-02T03:09:05.000Z",
+  };
+
+  test("ps shows where each model is and for how long", async () => {
+    const agents = await twoHolders();
+    agents[0].running = [running, { ...running, name: "gemma3:270m", size_vram: 0 }];
+    agents[1].running = [{ ...running, size_vram: 5.2e9, expires_at: "2318-01-02T03:04:05.000Z" }];
+    for (const agent of agents) await agent.publish();
+    const { status, stdout, stderr } = await site.run(["ps"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toBe(
+      [
+        "NAME         AGENT     SIZE  PROCESSOR          UNTIL",
+        "gemma3:270m  gpu-1  10.0 GB  100 % CPU          5 minutes from now",
+        "phi4:latest  gpu-1  10.0 GB  100 % GPU          5 minutes from now",
+        "phi4:latest  gpu-2  10.0 GB  48 %/52 % CPU/GPU  forever",
+        "",
+      ].join("\n"),
+    );
+    const json = await site.run(["ps", "--json", "--agent", "gpu-2"]);
+    expect(RunningDocument.parse(JSON.parse(json.stdout)).running).toMatchObject([
+      { agent: "gpu-2", size_vram: 5.2e9 },
+    ]);
+  });
+
+  test("ps says when nothing is in memory, and which agents could not say", async () => {
+    await site.agent("gpu-1");
+    await (await site.agent("gpu-2")).publish({ status: "stopped" });
+    const { status, stdout, stderr } = await site.run(["ps"]);
+    expect([status, stdout]).toEqual([0, ""]);
+    expect(stderr).toStartWith("No model is in memory\nWithout gpu-2: stopped since ");
+  });
+
+  test("stop takes it out of memory, with a result per agent", async () => {
+    const [agent] = await twoHolders();
+    await site.agent("gpu-3");
+    agent.running = [running];
+    const { status, stdout } = await site.run(["stop", "phi4", "--agent", "gpu-1,gpu-3"]);
+    expect(status).toBe(1);
+    expect(stdout).toContain("gpu-1  Unloaded phi4:latest\n");
+    expect(stdout).toContain('gpu-3  failed: Model "phi4:latest" is not on gpu-3\n');
+    expect(agent.running).toEqual([]);
+    const json = await site.run(["stop", "phi4", "--json", "--agent", "gpu-1"]);
+    expect(UnloadedDocument.parse(JSON.parse(json.stdout)).agents).toMatchObject([{ agent: "gpu-1", code: null }]);
+  });
+});
+
+describe("cp", () => {
+  test("gives a second name on every agent that has it", async () => {
+    const agents = await twoHolders();
+    const { status, stdout } = await site.run(["cp", "phi4", "mine", "--all"]);
+    expect([status, stdout]).toEqual([
+      0,
+      "AGENT  RESULT\ngpu-1  copied phi4:latest to mine:latest\ngpu-2  copied phi4:latest to mine:latest\n",
+    ]);
+    for (const { models } of agents) expect(models.map(({ name }) => name)).toEqual(["phi4:latest", "mine:latest"]);
+    const json = await site.run(["cp", "nothing", "mine", "--agent", "gpu-1", "--json"]);
+    expect(json.status).toBe(66);
+    expect(CopiedDocument.parse(JSON.parse(json.stdout)).agents).toMatchObject([
+      { model: "nothing:latest", destination: "mine:latest", code: "not_found" },
+    ]);
+  });
+
+  test("refuses a second name that is none before anything is sent", async () => {
+    const [agent] = await twoHolders();
+    expect((await site.run(["cp", "phi4", "a b", "--all"])).status).toBe(64);
+    expect(agent.commands).toEqual([]);
+  });
+});
+
+describe("rm and pull --all", () => {
+  test("name the agents that stopped, and exit with 1", async () => {
+    await twoHolders();
+    await (await site.agent("gpu-3", { models: [PHI4] })).publish({ status: "stopped" });
+    const { status, stdout, stderr } = await site.run(["rm", "phi4", "--all"]);
+    expect([status, stderr]).toEqual([1, "1 of 3 agents failed\n"]);
+    expect(stdout).toContain("gpu-2  deleted phi4:latest\ngpu-3  failed: Agent gpu-3 is stopped since ");
+    const lone = await site.run(["pull", "phi4", "--agent", "gpu-3", "--json"]);
+    expect(lone.status).toBe(69);
+  });
+});
+
+describe("cancel", () => {
+  const job = jobOf({ state: "running", completed_bytes: 2.7e9, total_bytes: 9e9 });
+
+  async function pulling(): Promise<ScriptedAgent> {
+    const agent = await site.agent("gpu-1");
+    const before = { ...job, id: "01a20aac-0000-7785-b91f-da066d157a40", state: "succeeded" } as const;
+    agent.jobs = [before, job, { ...job, id: "01a20aac-24d0-7785-b91f-000000000001" }];
+    await agent.publish();
+    return agent;
+  }
+
+  test.each([
+    ["its whole id", "01a20aac-24d0-7785-b91f-da066d157a40"],
+    ["the end that the table shows", "da066d157a40"],
+  ])("ends a job by %s", async (_, id) => {
+    const agent = await pulling();
+    const { status, stdout, stderr } = await site.run(["cancel", id]);
+    expect([status, stdout, stderr]).toEqual([0, "AGENT  RESULT\ngpu-1  phi4:latest: Cancelled\n", ""]);
+    expect(agent.commands.map(({ arguments: given }) => given)).toEqual([{ job_id: job.id }]);
+  });
+
+  test("ends what pulls a model, on the agents that are meant", async () => {
+    const names = ["gpu-1", "gpu-2", "gpu-3"];
+    for (const [index, name] of names.entries()) {
+      const agent = await site.agent(name);
+      agent.jobs = [{ ...job, id: `01a20aac-24d0-7785-b91f-00000000000${index}`, agent: name }];
+      if (name === "gpu-3") agent.jobs = agent.jobs.map((each) => ({ ...each, state: "succeeded" }));
+      await agent.publish();
+    }
+    expect(await site.run(["cancel", "phi4"])).toEqual({
+      status: 73,
+      stdout: "",
+      stderr:
+        "error: Several agents pull phi4: gpu-1, gpu-2\n  Name those that are meant with --agent, or take --all\n",
+    });
+    const one = await site.run(["cancel", "PHI4:latest", "--agent", "gpu-2"]);
+    expect(one).toMatchObject({ status: 0, stdout: "AGENT  RESULT\ngpu-2  phi4:latest: Cancelled\n" });
+    // The only one that is left is meant without a word; what has ended is no pull under way.
+    const rest = await site.run(["cancel", "phi4", "000000000000", "--json"]);
+    expect(rest.status).toBe(0);
+    expect(JobsDocument.parse(JSON.parse(rest.stdout)).jobs).toMatchObject([{ agent: "gpu-1", state: "cancelled" }]);
+    expect(await site.run(["cancel", "phi4", "--all"])).toEqual({
+      status: 66,
+      stdout: "",
+      stderr: "error: No job or pull under way is called phi4\n  gpuctl jobs shows those there are\n",
+    });
+  });
+
+  test("names the agents that could not be asked for a job", async () => {
+    await site.agent("gpu-1");
+    await (await site.agent("gpu-2")).publish({ status: "stopped" });
+    const { status, stderr } = await site.run(["cancel", "01a20aac-24d0-7785-b91f-999999999999"]);
+    expect(status).toBe(66);
+    expect(stderr).toStartWith(
+      "error: No agent knows a job 01a20aac-24d0-7785-b91f-999999999999; could not ask gpu-2\n",
+    );
+  });
+
+  test("ends several, on whatever agents they are, and tells which it could not", async () => {
+    await pulling();
+    const ids = ["da066d157a40", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"];
+    const { status, stdout } = await site.run(["cancel", ...ids, "--json"]);
+    expect(status).toBe(1);
+    expect(JobsDocument.parse(JSON.parse(stdout)).jobs).toMatchObject([
+      { state: "cancelled", partial_bytes: 2.7e9 },
+      { state: "cancelled" },
+      { state: "succeeded", code: "conflict" },
+    ]);
+  });
+
+  test("counts jobs, not agents, of those that it could not end", async () => {
+    await pulling();
+    const { status, stderr } = await site.run(["cancel", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"]);
+    expect([status, stderr]).toEqual([1, "1 of 2 jobs failed\n"]);
+  });
+
+  test("fails when the end fits several jobs, or none", async () => {
+    const agent = await pulling();
+    agent.jobs = agent.jobs.map((each) => ({ ...each, state: "running" }));
+    await agent.publish();
+    expect(await site.run(["cancel", "da066d157a40"])).toMatchObject({
+      status: 73,
+      stderr:
+        "error: Several jobs have an id that ends with da066d157a40\n" +
+        "  Give more of it: 01a20aac-0000-7785-b91f-da066d157a40, 01a20aac-24d0-7785-b91f-da066d157a40\n",
+    });
+    expect((await site.run(["cancel", "a40"])).status).toBe(66);
+    expect((await site.run(["cancel", "nobody"])).status).toBe(66);
+    expect((await site.run(["cancel"])).status).toBe(64);
+    expect(agent.commands.every(({ command }) => command === "list_jobs")).toBe(true);
+  });
+});

@@ -1,0 +1,155 @@
+// The documents hold: links and paths lead somewhere, examples run, flags and scripts exist, the README is short.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, posix } from "node:path";
+import { anchor, type Markdown, readDocuments } from "#tests/support/markdown.ts";
+import manifest from "../../package.json" with { type: "json" };
+
+const ROOT = join(import.meta.dir, "../..");
+const README_LINES = 100;
+const FACES = { "gpu-agent": "agent.ts", "gpu-server": "server.ts", gpuctl: "client.ts" } as const;
+/** The verbs that have flags of their own. */
+const HELP: readonly (readonly [keyof typeof FACES, ...string[]])[] = [
+  ["gpu-agent"],
+  ["gpu-agent", "doctor"],
+  ["gpu-server"],
+  ["gpu-server", "token", "add"],
+  ["gpu-server", "token", "list"],
+  ["gpuctl"],
+  ["gpuctl", "ping"],
+  ["gpuctl", "list"],
+  ["gpuctl", "pull"],
+  ["gpuctl", "doctor"],
+];
+
+const documents = await readDocuments();
+
+/** Faults by the document that has them. */
+function faults(faultsOf: (document: Markdown) => readonly string[]): string[] {
+  return documents.flatMap((document) => faultsOf(document).map((fault) => `${document.path}: ${fault}`));
+}
+
+describe("what documents point to", () => {
+  test("every link leads to a file, and to a heading where it names one", () => {
+    const broken = faults(({ path, links }) =>
+      links.filter((link) => {
+        const [file = "", heading] = link.split("#");
+        const target = file === "" ? path : posix.join(posix.dirname(path), file);
+        if (!existsSync(join(ROOT, target))) return true;
+        const headings = documents.find((document) => document.path === target)?.headings ?? [];
+        return heading !== undefined && !headings.map(anchor).includes(heading);
+      }),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test("every path of the checkout that is named is there", () => {
+    const missing = faults(({ commands }) =>
+      commands
+        .flatMap((command) => command.match(/(?<![\w./-])(?:src|tests|scripts|docs)\/[\w./-]*\w(?![\w*])/g) ?? [])
+        .filter((path) => !existsSync(join(ROOT, path))),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("every npm script that is named is there", () => {
+    const scripts: object = manifest.scripts;
+    const missing = faults(({ commands }) =>
+      commands.flatMap((command) => {
+        const [, long, short] = /^npm (?:run ([\w:-]+)|(start|test)\b)/.exec(command) ?? [];
+        const script = long ?? short;
+        return script === undefined || script in scripts ? [] : [command];
+      }),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("the README is short enough to be read", () => {
+    const readme = documents.find(({ path }) => path === "README.md");
+    expect(readme?.text.split("\n").length).toBeLessThan(README_LINES);
+  });
+});
+
+describe("flags", () => {
+  const flags = new Map<string, ReadonlySet<string>>();
+
+  beforeAll(async () => {
+    const helps = await Promise.all(HELP.map(async ([face, ...verb]) => [face, await helpOf(face, verb)] as const));
+    for (const face of Object.keys(FACES)) {
+      const texts = helps.filter(([name]) => name === face).map(([, text]) => text);
+      flags.set(face, new Set(texts.join("\n").match(/--[a-z][a-z-]*/g)));
+    }
+    const installer = await run("sh", ["install.sh", "--help"]);
+    flags.set("install.sh", new Set(installer.stdout.match(/--[a-z][a-z-]*/g)));
+  });
+
+  test("every flag that is named stands in the help of its face", () => {
+    const all = new Set([...flags.values()].flatMap((known) => [...known]));
+    const unknown = faults(({ commands }) =>
+      commands.flatMap((command) => {
+        const face = /(?:^|[\s/])(gpu-agent|gpu-server|gpuctl|install\.sh)(?=\s)/.exec(command)?.[1];
+        // Another program's line; what stands alone is one of ours.
+        if (face === undefined && !command.startsWith("--")) return [];
+        const known = face === undefined ? all : flags.get(face);
+        return (command.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? []).filter((flag) => known?.has(flag) !== true);
+      }),
+    );
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe("ts examples", () => {
+  const examples = documents.flatMap(({ path, fences }) =>
+    fences.filter(({ language }) => language === "ts").map(({ text }) => ({ path, text })),
+  );
+  const dir = mkdtempSync(join(tmpdir(), "gpu-courier-docs-"));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const files = examples.map(({ path, text }, index) => {
+    const file = join(dir, `example_${index}.ts`);
+    const folder = join(ROOT, posix.dirname(path));
+    writeFileSync(
+      file,
+      text.replaceAll(/from "(\.[^"]+)"/g, (_, target: string) => `from "${join(folder, target)}"`),
+    );
+    return file;
+  });
+
+  test("every example compiles", async () => {
+    const include = join(dir, "*.ts");
+    const compilerOptions = { typeRoots: [join(ROOT, "node_modules/@types")] };
+    writeFileSync(
+      join(dir, "tsconfig.json"),
+      JSON.stringify({ extends: join(ROOT, "tsconfig.json"), include: [include], compilerOptions }),
+    );
+    const { stdout, status } = await run(process.execPath, [join(ROOT, "node_modules/.bin/tsc"), "-p", dir]);
+    expect({ stdout, status }).toEqual({ stdout: "", status: 0 });
+  }, 30_000);
+
+  test("every example prints what its comments say", async () => {
+    expect(files.length).toBeGreaterThan(0);
+    for (const [index, file] of files.entries()) {
+      const said = [...(examples[index]?.text.matchAll(/console\.log.*\/\/ (.*)$/gm) ?? [])].map(
+        ([, line = ""]) => line,
+      );
+      const { stdout, status } = await run(process.execPath, [file]);
+      expect({ printed: stdout.trim().split("\n"), status }).toEqual({ printed: said, status: 0 });
+    }
+  });
+});
+
+async function helpOf(face: keyof typeof FACES, verb: readonly string[]): Promise<string> {
+  const { stdout, status } = await run(process.execPath, [join(ROOT, "src", FACES[face]), ...verb, "--help"]);
+  if (status !== 0) throw new Error(`${face} ${verb.join(" ")} --help ended with ${status}`);
+  return stdout;
+}
+
+async function run(program: string, args: readonly string[]): Promise<{ stdout: string; status: number }> {
+  const child = Bun.spawn([program, ...args], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  return { stdout: await child.stdout.text(), status: await child.exited };
+}

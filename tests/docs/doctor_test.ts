@@ -1,0 +1,19 @@
+// docs/operations.md explains every check that doctor makes, and no other.
+import { expect, test } from "bun:test";
+import { firstCode, readDocuments } from "#tests/support/markdown.ts";
+import { readSources } from "#tests/support/sources.ts";
+
+/** Of the memory transport, which no operator meets. */
+const UNDOCUMENTED = ["memory"];
+
+test("Doctor has a row for each check", async () => {
+  const operations = (await readDocuments()).find(({ path }) => path === "docs/operations.md");
+  const rows = operations?.section("Doctor").rows.map(([cell]) => firstCode(cell)) ?? [];
+  const texts = (await readSources("src/**/*.ts")).map(({ text }) => text);
+  const made = texts.flatMap((text) => [...text.matchAll(/\babout\(\s*"(\w+)"/g)].map(([, name = ""]) => name));
+  const trials = texts.flatMap((text) => /^const TRIALS = \[(.*)\]/m.exec(text)?.[1]?.match(/\w+/g) ?? []);
+  const checks = new Set([...made, ...trials].filter((name) => !UNDOCUMENTED.includes(name)));
+  // Those that a function is told the name of.
+  for (const name of ["inbox", "leftovers"]) expect([...checks]).toContain(name);
+  expect(rows.filter((name) => name !== "").toSorted()).toEqual([...checks].toSorted());
+});

@@ -1,0 +1,67 @@
+// gpu-agent that kills itself with SIGKILL at one step of one command; production code has no such points.
+// argv: `before:STEP` or `after:STEP`, the command's id, then gpu-agent's own. A step is a call on one of its parts.
+import type { AgentOptions } from "#src/agent/agent.ts";
+import { main } from "#src/agent.ts";
+import type { Closable, Inbox, Listener, Transport } from "#src/transport.ts";
+
+const [point = "", id = "", ...argv] = process.argv.slice(2);
+
+/** From the moment that the command is delivered: calls for anything before it are not meant. */
+let isArmed = false;
+
+function at(reached: string): void {
+  if (isArmed && reached === point) process.kill(process.pid, "SIGKILL");
+}
+
+/** `part` with a point before and after each of its calls, named `PART.CALL`. */
+function watched<Part extends object>(name: string, part: Part): Part {
+  return new Proxy(part, {
+    get: (target, key) => {
+      const member: unknown = Reflect.get(target, key, target);
+      if (typeof member !== "function") return member;
+      const step = `${name}.${String(key)}`;
+      return (...args: unknown[]): unknown => {
+        at(`before:${step}`);
+        const result: unknown = Reflect.apply(member, target, args);
+        if (result instanceof Promise) return result.then((value: unknown) => passed(step, value));
+        return passed(step, result);
+      };
+    },
+  });
+}
+
+function passed<Value>(step: string, value: Value): Value {
+  at(`after:${step}`);
+  return value;
+}
+
+function watchedTransport(transport: Transport): Transport {
+  const receive = async (inbox: Inbox, listener: Listener): Promise<Closable> =>
+    await transport.receive(inbox, watchedListener(listener));
+  return new Proxy(watched("transport", transport), {
+    get: (target, key) => (key === "receive" ? receive : Reflect.get(target, key, target)),
+  });
+}
+
+function watchedListener(listener: Listener): Listener {
+  return {
+    ...listener,
+    deliver: (delivery) => {
+      isArmed ||= delivery.id === id;
+      at("before:receive");
+      listener.deliver(delivery);
+      at("after:receive");
+    },
+  };
+}
+
+function withFailPoints(parts: AgentOptions): AgentOptions {
+  return {
+    ...parts,
+    transport: watchedTransport(parts.transport),
+    ledger: watched("ledger", parts.ledger),
+    ollama: watched("ollama", parts.ollama),
+  };
+}
+
+process.exit(await main(argv, withFailPoints));

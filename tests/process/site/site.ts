@@ -1,0 +1,281 @@
+// A share in a temp folder and the three faces on it as real processes. Imports Node and Bun; nothing of src.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
+
+const SOURCES = join(import.meta.dir, "../../../src");
+const CRASHING_AGENT = "../tests/process/site/crashing_agent.ts";
+const FLEET = "../tests/process/site/fleet.ts";
+const PATIENCE_MS = 10_000;
+
+type Environment = Readonly<Record<string, string>>;
+
+/** A process under way, with what it logged. */
+export class Running {
+  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #log: string[] = [];
+  readonly #reading: Promise<void>;
+  readonly #patienceMs: number;
+
+  constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">, patienceMs = PATIENCE_MS) {
+    this.#child = child;
+    this.#patienceMs = patienceMs;
+    this.#reading = this.#read();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get log(): string {
+    return this.#log.join("");
+  }
+
+  /** The first line of the log that holds `text`, as JSON. @throws when the process ends or too much time passes without it */
+  async logged(text: string): Promise<Record<string, unknown>> {
+    const line = await until(
+      () => {
+        const found = this.log.split("\n").find((candidate) => candidate.includes(text));
+        if (found === undefined && this.#child.exitCode !== null)
+          throw new Error(`It ended without "${text}":\n${this.log}`);
+        return found;
+      },
+      `"${text}" is logged`,
+      this.#patienceMs,
+    );
+    return JSON.parse(line);
+  }
+
+  /** Ends it, and waits. @returns its exit status */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number> {
+    this.#child.kill(signal);
+    return await this.exited();
+  }
+
+  async exited(): Promise<number> {
+    const status = await this.#child.exited;
+    await this.#reading;
+    return status;
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stderr) this.#log.push(decoder.decode(chunk, { stream: true }));
+  }
+}
+
+export interface Finished {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class ProcessSite {
+  readonly dir = mkdtempSync(join(tmpdir(), "gpu-courier-site-"));
+  readonly share = join(this.dir, "share");
+  readonly #running: Running[] = [];
+  readonly #ollamas: SimulatedOllama[] = [];
+  readonly #stateDirs = new Map<HttpServer, string>();
+  #servers = 0;
+
+  constructor() {
+    for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(this.share, folder), { recursive: true });
+  }
+
+  async ollama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
+    const ollama = await startSimulatedOllama(options);
+    this.#ollamas.push(ollama);
+    return ollama;
+  }
+
+  /** Starts gpu-agent; resolves when it is ready. */
+  async agent(name: string, ollamaUrl: string, args: readonly string[] = []): Promise<Running> {
+    const agent = this.startAgent(name, ollamaUrl, args);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  /** Starts gpu-agent and does not wait. */
+  startAgent(name: string, ollamaUrl: string, args: readonly string[] = [], env: Environment = {}): Running {
+    return this.start("agent.ts", [...this.#agentArgs(name, ollamaUrl), ...args], env);
+  }
+
+  /** Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready. */
+  async crashingAgent(name: string, ollamaUrl: string, { point, id }: { readonly point: string; readonly id: string }) {
+    const agent = this.start(CRASHING_AGENT, [point, id, ...this.#agentArgs(name, ollamaUrl)]);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  /** Starts several agents in one process; resolves when all are ready. */
+  async fleet(boxes: readonly { name: string; ollamaUrl: string; args: readonly string[] }[]): Promise<Running> {
+    const argvs = boxes.map(({ name, ollamaUrl, args }) => [...this.#agentArgs(name, ollamaUrl), ...args]);
+    const fleet = this.start(FLEET, [JSON.stringify(argvs)]);
+    const ready = (): boolean => fleet.log.split('"Ready"').length > boxes.length;
+    await until(ready, "the whole fleet is ready", 3 * PATIENCE_MS);
+    return fleet;
+  }
+
+  /** Starts gpu-agent with its state directory on a file system of that size, seen by it alone; resolves when it is ready. */
+  async agentOnSmallDisk(name: string, ollamaUrl: string, bytes: number): Promise<Running> {
+    const stateDir = this.stateDirOf(name);
+    mkdirSync(stateDir);
+    const command = [process.execPath, join(SOURCES, "agent.ts"), ...this.#agentArgs(name, ollamaUrl)];
+    const mount = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"';
+    const inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", String(bytes), stateDir];
+    const agent = this.#spawn([...inside, ...command]);
+    await agent.logged("Ready");
+    return agent;
+  }
+
+  stateDirOf(name: string): string {
+    return join(this.dir, `agent-${name}`);
+  }
+
+  #agentArgs(name: string, ollamaUrl: string): readonly string[] {
+    const own = ["--name", name, "--ollama", ollamaUrl, "--state-dir", this.stateDirOf(name)];
+    return ["--share", this.share, "--log-format", "json", ...own];
+  }
+
+  /** Starts gpu-server on a free port with a token of each role; resolves when it listens and has the share. */
+  async server(args: readonly string[] = []): Promise<HttpServer> {
+    this.#servers += 1;
+    const stateDir = join(this.dir, `server-${this.#servers}`);
+    const token = async (role: string): Promise<string> => {
+      const made = await this.run("server.ts", ["token", "add", role, "--role", role, "--state-dir", stateDir]);
+      return made.stdout.trim();
+    };
+    const tokens = { gp: await token("gp"), viewer: await token("viewer") };
+    return await this.#startServer(stateDir, tokens, args);
+  }
+
+  /** Stops a server and starts another one on what it left. */
+  async restart(server: HttpServer): Promise<HttpServer> {
+    const stateDir = this.#stateDirs.get(server);
+    if (stateDir === undefined) throw new Error("Not a server of this site");
+    await server.process.stop();
+    return await this.#startServer(stateDir, server.tokens, []);
+  }
+
+  async #startServer(stateDir: string, tokens: HttpServer["tokens"], args: readonly string[]): Promise<HttpServer> {
+    const common = ["--share", this.share, "--port", "0", "--state-dir", stateDir, "--log-format", "json"];
+    const running = this.start("server.ts", [...common, ...args]);
+    const { url } = await running.logged('"Listening"');
+    await running.logged("Reached the share");
+    const server = new HttpServer(String(url), tokens, running);
+    this.#stateDirs.set(server, stateDir);
+    return server;
+  }
+
+  async gpuctl(...args: readonly string[]): Promise<Finished> {
+    return await this.run("client.ts", ["--share", this.share, ...args]);
+  }
+
+  start(face: string, args: readonly string[], env: Environment = {}): Running {
+    return this.#spawn([process.execPath, join(SOURCES, face), ...args], env);
+  }
+
+  #spawn(command: readonly string[], env: Environment = {}): Running {
+    const child = Bun.spawn([...command], {
+      cwd: this.dir,
+      env: { ...cleanEnvironment(), ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const running = new Running(child);
+    this.#running.push(running);
+    return running;
+  }
+
+  async run(face: string, args: readonly string[]): Promise<Finished> {
+    const child = Bun.spawn([process.execPath, join(SOURCES, face), ...args], {
+      cwd: this.dir,
+      env: cleanEnvironment(),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: 30_000,
+    });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { status: await child.exited, stdout, stderr };
+  }
+
+  /** Writes a file on the share in place, as a person or an old half does. */
+  write(path: string, content: string | object): void {
+    mkdirSync(dirname(join(this.share, path)), { recursive: true });
+    writeFileSync(join(this.share, path), typeof content === "string" ? content : JSON.stringify(content));
+  }
+
+  list(folder: string): string[] {
+    return readdirSync(join(this.share, folder)).filter((name) => !name.startsWith("."));
+  }
+
+  /** A document of the share, once it is there. */
+  async document(path: string): Promise<Record<string, unknown>> {
+    const file = join(this.share, path);
+    const text = await until(() => (existsSync(file) ? readFileSync(file, "utf8") : undefined), `${path} is there`);
+    return JSON.parse(text);
+  }
+
+  state(agent: string): Record<string, unknown> {
+    return JSON.parse(readFileSync(join(this.share, "gpu_status", `${agent}_status.json`), "utf8"));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#running.map(async (running) => await running.stop("SIGKILL")));
+    await Promise.all(this.#ollamas.map(async (ollama) => await ollama.stop()));
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export class HttpServer {
+  readonly url: string;
+  readonly tokens: { readonly gp: string; readonly viewer: string };
+  readonly process: Running;
+
+  constructor(url: string, tokens: { readonly gp: string; readonly viewer: string }, running: Running) {
+    this.url = url;
+    this.tokens = tokens;
+    this.process = running;
+  }
+
+  /** Calls a route as `gp` unless told otherwise. */
+  async call(method: string, path: string, body?: object, role: "gp" | "viewer" | null = "gp") {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(role === null ? {} : { authorization: `Bearer ${this.tokens[role]}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const answer: Record<string, unknown> = text.startsWith("{") ? JSON.parse(text) : { text };
+    return { status: response.status, answer };
+  }
+}
+
+/** Waits until `look` gives something other than undefined and false. @throws after 10 s */
+export async function until<Value>(
+  look: () => Value | undefined | false | Promise<Value | undefined | false>,
+  what: string,
+  patienceMs = PATIENCE_MS,
+): Promise<Value> {
+  const endMs = performance.now() + patienceMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > endMs) throw new Error(`Waited ${patienceMs / 1000} s in vain until ${what}`);
+    await Bun.sleep(10);
+  }
+}
+
+/** This environment without what would configure a face. */
+function cleanEnvironment(): Record<string, string | undefined> {
+  const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$|NOTIFY_SOCKET$|JOURNAL_STREAM$)/;
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
+  // Most models of the tests are of a registry on the internet by their names: it is not asked.
+  return { ...own, GPU_COURIER_PREFLIGHT: "off" };
+}

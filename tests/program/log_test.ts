@@ -1,0 +1,21 @@
+// What a log line looks like.
+import { expect, test } from "bun:test";
+import { openLog } from "#src/program/log.ts";
+
+function logged(fields: object, message: string): string {
+  const lines: string[] = [];
+  openLog("info", "text", (line) => lines.push(line)).info(fields, message);
+  return lines.join("");
+}
+
+test("openLog() writes a message and its fields as one line of text", () => {
+  const [time = "", ...rest] = logged({ agent: "gpu-1", reason: "no room" }, "Ready").split(" ");
+  expect(new Date(time).toISOString()).toBe(time);
+  expect(rest.join(" ")).toBe('info  Ready agent=gpu-1 reason="no room"\n');
+});
+
+test("openLog() lets no control character of what it quotes through", () => {
+  const line = logged({ name: "a\u2028b\u009b31m" }, "on box\n2026 error forged\u001b[31m");
+  expect(line).toEndWith('on box\\u000a2026 error forged\\u001b[31m name="a\\u2028b\\u009b31m"\n');
+  expect(line.split("\n").length).toBe(2);
+});

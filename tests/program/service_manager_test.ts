@@ -1,0 +1,95 @@
+// What systemd is told, over a real datagram socket, and how a line tells the journal its priority.
+import { beforeEach, describe, expect, test } from "bun:test";
+import { fstatSync } from "node:fs";
+import { isStderrJournal, withPriority } from "#src/program/journal.ts";
+import { type Log, silentLog } from "#src/program/log.ts";
+import { noServiceManager, openServiceManager, Systemd } from "#src/program/service_manager.ts";
+import { NotifySocket } from "#tests/support/notify_socket.ts";
+
+/** A log that keeps its warnings. */
+function warnings(): { readonly log: Log; readonly said: string[] } {
+  const said: string[] = [];
+  return {
+    log: { ...silentLog, warn: (fields, message) => void said.push(`${message} ${JSON.stringify(fields)}`) },
+    said,
+  };
+}
+
+describe("openServiceManager()", () => {
+  test("opens nothing where no service manager listens", () => {
+    expect(openServiceManager(silentLog, {}, "no-such-library")).toBe(noServiceManager);
+  });
+
+  test("says once what to do where the library is missing, and goes on", () => {
+    const { log, said } = warnings();
+    const service = openServiceManager(log, { NOTIFY_SOCKET: "/run/systemd/notify" }, "libnothing.so.0");
+    service.ready();
+    service.status("how it is");
+    expect(said).toEqual([expect.stringContaining("Install libnothing.so.0 (Debian: libsystemd0)")]);
+  });
+});
+
+describe("Systemd", () => {
+  const sent: string[] = [];
+  let service = new Systemd(() => 1, silentLog);
+  beforeEach(() => {
+    sent.length = 0;
+    service = new Systemd((message) => sent.push(message), silentLog);
+  });
+
+  test("tells once that it is ready, and a status when it changed", () => {
+    service.ready();
+    service.ready();
+    for (const text of ["a", "a", "b", "a"]) service.status(text);
+    service.alive();
+    service.alive();
+    service.stopping();
+    expect(sent).toEqual(["READY=1", "STATUS=a", "STATUS=b", "STATUS=a", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]);
+  });
+
+  test("lets no status say more than how it is", () => {
+    service.status("Ollama says: no\nMAINPID=1\r\n\u0000READY=1");
+    expect(sent).toEqual(["STATUS=Ollama says: no MAINPID=1 READY=1"]);
+  });
+
+  test("warns once when nobody takes it", () => {
+    const { log, said } = warnings();
+    const unheard = new Systemd(() => -111, log);
+    unheard.alive();
+    unheard.alive();
+    expect(said).toEqual(['Cannot tell systemd how the service is {"errno":111}']);
+  });
+});
+
+describe("the journal", () => {
+  test("isStderrJournal() holds where the variable names stderr itself", () => {
+    const { dev, ino } = fstatSync(2, { bigint: true });
+    expect(isStderrJournal({ JOURNAL_STREAM: `${dev}:${ino}` })).toBe(true);
+    expect(isStderrJournal({ JOURNAL_STREAM: `${dev}:${ino + 1n}` })).toBe(false);
+    expect(isStderrJournal({})).toBe(false);
+  });
+
+  test("withPriority() marks each line", () => {
+    expect(withPriority("error", "error: no\n  a hint\n")).toBe("<3>error: no\n<3>  a hint\n");
+    expect(withPriority("debug", "seen\n")).toBe("<7>seen\n");
+  });
+});
+
+test("openServiceManager() speaks to whom NOTIFY_SOCKET names", () => {
+  const socket = new NotifySocket();
+  try {
+    const script = `
+      const { openServiceManager } = await import(${JSON.stringify(`${import.meta.dir}/../../src/program/service_manager.ts`)});
+      const service = openServiceManager({ warn: (fields, message) => { throw new Error(message); } });
+      service.ready();
+      service.status("Grüße 1");
+      service.alive();
+      service.stopping();`;
+    const env = { ...process.env, NOTIFY_SOCKET: socket.path };
+    const child = Bun.spawnSync([process.execPath, "-e", script], { env, timeout: 10_000 });
+    expect(child.stderr.toString()).toBe("");
+    expect(socket.messages).toEqual(["READY=1", "STATUS=Grüße 1", "WATCHDOG=1", "STOPPING=1"]);
+  } finally {
+    socket.close();
+  }
+});

@@ -1,0 +1,62 @@
+// src/server/self_check.ts: what the service manager is told of the server's own answers, over real sockets.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { silentLog } from "#src/program/log.ts";
+import { noServiceManager } from "#src/program/service_manager.ts";
+import { checkItself } from "#src/server/self_check.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { passes } from "#tests/support/clocks/passes.ts";
+import { until } from "#tests/support/until.ts";
+
+let server: Bun.Server<undefined>;
+let answer: () => Response | Promise<Response>;
+let requests: string[];
+let told: string[];
+let clock: ManualClock;
+let stop: AbortController;
+let ended: Promise<void>;
+
+beforeEach(() => {
+  requests = [];
+  told = [];
+  clock = new ManualClock();
+  stop = new AbortController();
+  const fetch = ({ url }: Request): Response | Promise<Response> => {
+    requests.push(new URL(url).pathname);
+    return answer();
+  };
+  server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch });
+});
+afterEach(async () => {
+  stop.abort();
+  await ended;
+  await server.stop(true);
+});
+
+function check(): void {
+  const url = server.url.origin;
+  const status = (text: string): void => void told.push(text.replace(url, "URL"));
+  const service = { ...noServiceManager, status, alive: () => void told.push("alive") };
+  const transport = { description: "nfs4 at /mnt/shared" };
+  ended = checkItself({ url, transport, service, clock, log: silentLog }, stop.signal);
+}
+
+test("checkItself() feeds the watchdog with each answer, also with one that the share is away", async () => {
+  answer = () => Response.json({ status: "ready" });
+  check();
+  await until(() => told.length === 2);
+  expect(told.splice(0)).toEqual(["URL on nfs4 at /mnt/shared", "alive"]);
+  answer = () => Response.json({ detail: "share stalled for 9 s", code: "unavailable" }, { status: 503 });
+  await passes(clock, 1_000, () => told.length >= 2);
+  expect(told.slice(0, 2)).toEqual(["waiting for the share: share stalled for 9 s", "alive"]);
+  expect(new Set(requests)).toEqual(new Set(["/readyz"]));
+});
+
+test("checkItself() feeds nothing while no answer comes, and ends all the same when it is told to", async () => {
+  answer = async () => await new Promise<never>(() => {});
+  check();
+  await until(() => requests.length === 1);
+  await clock.advance(120_000);
+  expect({ told, requests }).toEqual({ told: [], requests: ["/readyz"] });
+  stop.abort();
+  await ended;
+});

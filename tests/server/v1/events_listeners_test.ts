@@ -1,0 +1,188 @@
+// What listeners to events are told beside jobs, how many there may be, and what is not lost on the way.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { isoTime, systemClock } from "#src/base/clock.ts";
+import { CourierError } from "#src/base/errors.ts";
+import type { Job } from "#src/protocol.ts";
+import { JobFeed, MAX_LISTENERS } from "#src/server/job_feed.ts";
+import { MemoryStore } from "#src/transport/memory.ts";
+import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";
+import { EventSite, ended, job } from "#tests/support/sites/event_site.ts";
+import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { until } from "#tests/support/until.ts";
+
+let site: EventSite;
+beforeEach(async () => {
+  site = await EventSite.open();
+});
+afterEach(async () => {
+  await site.close();
+});
+
+test("tells nothing of a pull whose caller went away before the agent had answered: it may go on", async () => {
+  let isAsked = false;
+  const other = await ScriptedAgent.open(site.server.store, "gpu-2", {
+    answer: () => {
+      isAsked = true;
+      return undefined;
+    },
+  });
+  const events = await site.listenTo();
+  const leaving = new AbortController();
+  const asking = fetch(`${site.url}/v1/jobs`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${site.server.gp}`, "content-type": "application/json" },
+    body: JSON.stringify({ kind: "pull", model: "phi4", agents: ["gpu-2"] }),
+    signal: leaving.signal,
+  });
+  await until(() => isAsked);
+  leaving.abort();
+  await asking.catch(() => undefined);
+  other.jobs = [job(7, { agent: "gpu-2", state: "running" })];
+  await other.publish();
+  await until(() => events.events.length === 2);
+  expect(events.events[1]).toMatchObject({ event: "progress", data: { id: "job-7" } });
+  expect((await site.server.call("GET", "/v1/jobs")).body.jobs).toMatchObject([{ id: "job-7", state: "running" }]);
+});
+
+test("asks also for what ended in such numbers while there was no server", async () => {
+  const { endedJobs, courier, connection, clock, log } = site.server.services;
+  endedJobs.add([ended(0)]);
+  site.agent.oldJobs = Array.from({ length: 30 }, (_, index) => ended(1 + index));
+  await site.publish(...Array.from({ length: 20 }, (_, index) => ended(31 + index)));
+  const restarted = new JobFeed({ courier, connection, ended: endedJobs, clock, log });
+  const told: (string | null)[] = [];
+  for await (const { ended: ends } of restarted.listen(endedJobs.last, AbortSignal.timeout(5000))) {
+    told.push(...ends.map(({ job: { id } }) => id));
+    if (told.length === 50) break;
+  }
+  restarted.close();
+  expect(new Set(told).size).toBe(50);
+});
+
+test("tells when an agent goes away and comes back, and who is away at the beginning", async () => {
+  await site.publish(job(1, { state: "running" }));
+  const other = await ScriptedAgent.open(site.server.store, "gpu-2");
+  const [all, one] = [await site.listenTo(), await site.listenTo("/v1/jobs/job-1/events")];
+  await other.publish({ status: "stopped" });
+  await until(() => all.agents.length === 1);
+  await site.agent.publish({ status: "stopped" });
+  await until(() => one.agents.length === 1);
+  const late = await site.listenTo();
+  await site.agent.publish();
+  await until(() => one.agents.length === 2 && late.agents.length === 3);
+  const away = ["gpu-1", "offline", "stopped"];
+  const back = ["gpu-1", "online", null];
+  expect(one.agents).toEqual([away, back]);
+  expect(all.agents).toEqual([["gpu-2", "offline", "stopped"], away, back]);
+  expect(late.agents).toEqual([away, ["gpu-2", "offline", "stopped"], back]);
+  const { body: document } = await site.server.call("GET", "/v1/agents/gpu-1");
+  expect(Object.keys(one.events.findLast(({ event }) => event === "agent")?.data)).toEqual(Object.keys(document));
+});
+
+test("tells that the share cannot be read, and when it can be again", async () => {
+  await site.publish(job(1, { state: "running" }));
+  const events = await site.listenTo();
+  const readStates = site.server.transport.readStates.bind(site.server.transport);
+  site.server.transport.readStates = async () => await Promise.reject(new CourierError("unavailable", "Share stalled"));
+  await until(() => events.agents.length === 1);
+  site.server.transport.readStates = readStates;
+  await until(() => events.agents.length === 2);
+  expect(events.agents).toEqual([
+    ["gpu-1", "offline", "share_stale"],
+    ["gpu-1", "online", null],
+  ]);
+  expect(events.events.filter(({ event }) => event === "progress")).toHaveLength(1);
+});
+
+test("forgets the jobs of an agent whose state was removed", async () => {
+  await site.publish(job(1, { state: "running" }));
+  const other = await ScriptedAgent.open(site.server.store, "gpu-2");
+  other.jobs = [job(2, { agent: "gpu-2", state: "running" })];
+  await other.publish();
+  const before = await site.listenTo();
+  await until(() => before.events.length === 3);
+  site.server.store.states.delete("gpu-2");
+  await site.publish(job(1, { state: "running", completed_bytes: 5 }));
+  await until(() => before.events.length === 4);
+  const after = await site.listenTo();
+  expect(after.events.filter(({ event }) => event === "progress").map(({ data }) => data.id)).toEqual(["job-1"]);
+});
+
+test("refuses more listeners than there is room for with 429, and has room again when one has gone", async () => {
+  await site.publish(job(1, { state: "running" }));
+  const { jobFeed } = site.server.services;
+  const never = new AbortController().signal;
+  const held = Array.from({ length: MAX_LISTENERS }, () => jobFeed.listen(undefined, never));
+  await Promise.all(held.map(async (news) => await news.next()));
+  for (const path of ["/v1/events", "/v1/jobs/job-1/events"]) {
+    const { status, headers, body } = await site.server.call("GET", path);
+    expect([status, headers.get("retry-after")]).toEqual([429, "5"]);
+    expect(body).toMatchObject({ type: "urn:gpu-courier:exhausted", status: 429, code: "exhausted" });
+    expect(body.hint).toContain("/v1/jobs");
+  }
+  await held[0]?.return(undefined);
+  expect((await site.listenTo()).status).toBe(200);
+  jobFeed.close();
+});
+
+test("asks proxies to pass events on at once", async () => {
+  const { headers } = await site.server.call("GET", "/v1/jobs/nobody/events");
+  expect(headers.get("x-accel-buffering")).toBeNull();
+  const answer = await fetch(`${site.url}/v1/events`, { headers: { authorization: `Bearer ${site.server.viewer}` } });
+  expect([answer.headers.get("x-accel-buffering"), answer.headers.get("cache-control")]).toEqual(["no", "no-cache"]);
+  await answer.body?.cancel();
+});
+
+test.each([3_600_000, -3_600_000])(
+  "goes by the share's clock where the server's own is %p ms off",
+  async (offsetMs) => {
+    const skewed = await EventSite.open({ clock: new OffsetClock(offsetMs), store: new MemoryStore(systemClock) });
+    const events = await skewed.listenTo();
+    await skewed.publish(ended(1));
+    await until(() => events.ends.length === 1);
+    // A box that is seen only now: its ends are old ones.
+    const late = await ScriptedAgent.open(skewed.server.store, "gpu-2");
+    late.jobs = [ended(2, { ended_at: isoTime(Date.now() - 60_000) })];
+    await late.publish();
+    const body = { kind: "pull", model: "phi4", agents: ["gpu-9"] };
+    const { body: answer } = await skewed.server.call("POST", "/v1/jobs", { body });
+    await until(() => events.ends.length === 2);
+    expect(events.ends).toEqual(["job-1", answer.jobs[0].id]);
+    expect(Math.abs(Date.parse(answer.jobs[0].ended_at) - Date.now())).toBeLessThan(60_000);
+    await skewed.close();
+  },
+);
+
+test("200 listeners are told every end exactly once, also those that come back, by one reader", async () => {
+  const LISTENERS = 200;
+  const reads = countReads();
+  const listeners = await Promise.all(Array.from({ length: LISTENERS }, async () => await site.listenTo()));
+  const startedMs = systemClock.monotonic();
+  const all: Job[] = [];
+  for (let round = 0; round < 6; round++) {
+    const leaving = listeners.filter((_, index) => index % 6 === round);
+    await Promise.all(leaving.map(async (events) => await events.cut()));
+    for (let index = 0; index < 3; index++) all.push(ended(all.length));
+    await site.publish(...all.slice(-20));
+    await until(() => listeners.every((events) => leaving.includes(events) || events.ends.length === all.length));
+    await Promise.all(leaving.map(async (events) => await site.comeBack(events)));
+  }
+  await until(() => listeners.every((events) => events.ends.length === all.length));
+  const seconds = (systemClock.monotonic() - startedMs) / 1000;
+  const expected = all.map(({ id }) => id ?? "");
+  for (const { ends } of listeners) expect([ends.length, new Set(ends)]).toEqual([all.length, new Set(expected)]);
+  // Twice a second, and one fresh look for those that come back at one time.
+  expect(reads()).toBeLessThan(seconds * 2 + 20);
+}, 20_000);
+
+/** How often the transport's states were read since. */
+function countReads(): () => number {
+  const { transport } = site.server;
+  const readStates = transport.readStates.bind(transport);
+  let reads = 0;
+  transport.readStates = async () => {
+    reads += 1;
+    return await readStates();
+  };
+  return () => reads;
+}

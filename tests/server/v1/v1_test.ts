@@ -1,0 +1,281 @@
+// The server's own routes under /v1: documents, problem documents, jobs, and the share failing later.
+
+import { describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
+import { AgentsDocument, DeletedDocument, ModelsDocument } from "#src/documents/document_schemas.ts";
+import { JobsDocument } from "#src/documents/jobs.ts";
+import { ShownDocument } from "#src/documents/verb_schemas.ts";
+import type { Response } from "#src/protocol.ts";
+import { answerAsAgent, modelOf, ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
+import { openServer } from "#tests/support/sites/server_fixture.ts";
+
+const PHI4 = modelOf("phi4:latest");
+const refuse = (): Partial<Response> => ({
+  success: false,
+  code: "exhausted",
+  error: "9.1 GB needed, 4.0 GB free",
+  hint: "Remove a model",
+});
+
+describe("/v1/agents", () => {
+  test("answers an empty list when no agent is there", async () => {
+    await using server = await openServer();
+    const answer = await server.call("GET", "/v1/agents");
+    expect([answer.status, answer.body]).toEqual([200, { agents: [] }]);
+  });
+
+  test("answers each agent in short, and one alone under its name", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const stopped = await ScriptedAgent.open(server.store, "gpu-2");
+    await stopped.publish({ status: "stopped" });
+    const { body } = await server.call("GET", "/v1/agents");
+    expect(AgentsDocument.strict().parse(body).agents).toMatchObject([
+      { agent: "gpu-1", status: "online", reason: null, model_count: 1, agent_version: "0.1.0" },
+      { agent: "gpu-2", status: "offline", reason: "stopped" },
+    ]);
+    expect((await server.call("GET", "/v1/agents/gpu-2")).body).toEqual(body.agents[1]);
+  });
+
+  test("answers a problem document naming the agents when there is none of that name", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const answer = await server.call("GET", "/v1/agents/gpu-9");
+    expect(answer.status).toBe(404);
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(answer.body).toStrictEqual({
+      type: "urn:gpu-courier:not_found",
+      title: expect.any(String),
+      status: 404,
+      detail: 'No agent "gpu-9" has published its state here',
+      code: "not_found",
+      hint: "There are: gpu-1",
+    });
+  });
+
+  test("answers what was last seen, all offline, when the share fails later", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const [before] = (await server.call("GET", "/v1/agents")).body.agents;
+    await server.transport.close();
+    const { status, body } = await server.call("GET", "/v1/agents");
+    expect(status).toBe(200);
+    expect(body.agents).toEqual([{ ...before, status: "offline", reason: "share_stale" }]);
+    const models = ModelsDocument.parse((await server.call("GET", "/v1/models")).body);
+    expect(models.models).toEqual([{ ...PHI4, agents: ["gpu-1"] }]);
+    expect(models.unavailable).toMatchObject([{ agent: "gpu-1", code: "unavailable" }]);
+    expect((await server.call("GET", "/v1/jobs")).body.unavailable).toHaveLength(1);
+    expect((await server.call("GET", "/readyz")).status).toBe(503);
+    expect((await server.call("GET", "/healthz")).status).toBe(200);
+    expect((await server.call("GET", "/api/config/models")).status).toBe(503);
+  });
+
+  test("answers 503 while the share was never reached", async () => {
+    await using server = await openServer({ reached: false });
+    for (const path of ["/v1/agents", "/v1/models", "/v1/jobs", "/readyz"]) {
+      const answer = await server.call("GET", path);
+      expect(answer.status).toBe(503);
+      expect(answer.body).toMatchObject({ code: "unavailable", detail: expect.stringContaining("share") });
+      expect(answer.headers.has("retry-after")).toBe(true);
+    }
+  });
+});
+
+describe("/v1/models", () => {
+  test("merges the fleet: one entry per name and digest, and names who is away", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    await ScriptedAgent.open(server.store, "gpu-2", { models: [PHI4, modelOf("phi4:latest", { digest: "other" })] });
+    const away = await ScriptedAgent.open(server.store, "gpu-3");
+    await away.publish({ status: "stopped" });
+    const document = ModelsDocument.strict().parse((await server.call("GET", "/v1/models")).body);
+    expect(document.models.map(({ digest, agents }) => [digest, agents])).toEqual([
+      ["ac89", ["gpu-1", "gpu-2"]],
+      ["other", ["gpu-2"]],
+    ]);
+    expect(document.unavailable).toMatchObject([{ agent: "gpu-3", code: "unavailable" }]);
+  });
+
+  test("answers one agent's models, and one of them under its percent-encoded name", async () => {
+    await using server = await openServer();
+    const name = "hf.co/user/Model-GGUF:Q4_K_M";
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4, modelOf(name, { digest: "77" })] });
+    await ScriptedAgent.open(server.store, "gpu-2", { models: [modelOf("other:latest", { digest: "78" })] });
+    const listed = ModelsDocument.parse((await server.call("GET", "/v1/agents/gpu-1/models")).body);
+    expect(listed.models.map((model) => model.name)).toEqual([name, "phi4:latest"]);
+    const one = await server.call("GET", `/v1/agents/gpu-1/models/${encodeURIComponent(name)}`);
+    expect(ShownDocument.parse(one.body)).toMatchObject({ name, agents: ["gpu-1"], show: SHOWN });
+    expect((await server.call("GET", "/v1/agents/gpu-1/models/PHI4")).status).toBe(200);
+    expect((await server.call("GET", "/v1/agents/gpu-1/models/nothing")).status).toBe(404);
+    expect((await server.call("GET", "/v1/agents/gpu-1/models/a%20b")).status).toBe(400);
+    expect((await server.call("GET", `/v1/agents/gpu-1/models/${name}`)).status).toBe(404);
+  });
+
+  test("deletes one agent's model and answers what became of it", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const answer = await server.call("DELETE", "/v1/agents/gpu-1/models/phi4%3Alatest");
+    expect(answer.status).toBe(200);
+    expect(DeletedDocument.strict().parse(answer.body)).toEqual({
+      agents: [{ agent: "gpu-1", model: "phi4:latest", code: null, error: null }],
+    });
+    expect(agent.models).toEqual([]);
+    const again = await server.call("DELETE", "/v1/agents/gpu-1/models/phi4%3Alatest");
+    expect([again.status, again.body.code]).toEqual([404, "not_found"]);
+    expect((await server.call("DELETE", "/v1/agents/gpu-9/models/phi4")).status).toBe(404);
+  });
+
+  test("answers 400 for a query it does not know how to read", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    for (const query of ["fresh=maybe", "agent=..%2Fx", "agent=a&agent=b"]) {
+      const answer = await server.call("GET", `/v1/models?${query}`);
+      expect([answer.status, answer.body.code]).toEqual([400, "invalid"]);
+    }
+  });
+});
+
+describe("/v1/jobs", () => {
+  const pull = { kind: "pull", model: "phi4", agents: "all" };
+
+  test("starts a pull on every agent and answers 202 with a refused one as a failed job", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    await ScriptedAgent.open(server.store, "gpu-2", { answer: refuse });
+    const answer = await server.call("POST", "/v1/jobs", { body: pull });
+    expect(answer.status).toBe(202);
+    const { jobs } = JobsDocument.strict().parse(answer.body);
+    expect(jobs).toMatchObject([
+      { agent: "gpu-1", model: "phi4:latest", state: "queued", code: null },
+      { agent: "gpu-2", state: "failed", code: "exhausted", error: "9.1 GB needed, 4.0 GB free" },
+    ]);
+    for (const job of jobs) expect((await server.call("GET", `/v1/jobs/${job.id}`)).body).toEqual(job);
+    const listed = JobsDocument.parse((await server.call("GET", "/v1/jobs")).body);
+    expect(listed.jobs).toEqual(jobs);
+    expect((await server.call("GET", "/v1/jobs?agent=gpu-2")).body.jobs).toEqual([jobs[1]]);
+  });
+
+  test("asks each named agent once, and answers an unknown one as a failed job", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    const body = { ...pull, agents: ["gpu-1", "gpu-9", "gpu-1"] };
+    const { jobs } = (await server.call("POST", "/v1/jobs", { body })).body;
+    expect(jobs).toMatchObject([
+      { agent: "gpu-1", state: "queued" },
+      { agent: "gpu-9", state: "failed", code: "not_found" },
+    ]);
+    expect(agent.commands).toHaveLength(1);
+  });
+
+  test("passes on that a pull is to go on where the disk is too small", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    for (const body of [pull, { ...pull, force: true }]) await server.call("POST", "/v1/jobs", { body });
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+    const wrong = await server.call("POST", "/v1/jobs", { body: { ...pull, force: "yes" } });
+    expect([wrong.status, wrong.body.code]).toEqual([400, "invalid"]);
+  });
+
+  test("answers 503 when no agent is there at all", async () => {
+    await using server = await openServer();
+    expect((await server.call("POST", "/v1/jobs", { body: pull })).status).toBe(503);
+    expect((await server.call("GET", "/v1/jobs")).status).toBe(503);
+  });
+
+  test("answers 403, and nothing of before, when the share may not be read any more", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    expect((await server.call("GET", "/v1/jobs")).status).toBe(200);
+    const forbidden = new CourierError("forbidden", "Cannot read the share: permission denied");
+    server.transport.readStates = async () => await Promise.reject(forbidden);
+    for (const path of ["/v1/jobs", "/v1/agents"]) {
+      const { status, body } = await server.call("GET", path);
+      expect([status, body.code, body.detail]).toEqual([403, "forbidden", forbidden.message]);
+    }
+  });
+
+  test("answers 404 for a job that nobody knows, 400 for what is no id", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    expect((await server.call("GET", "/v1/jobs/0190-none")).status).toBe(404);
+    expect((await server.call("GET", "/v1/jobs/..%2Fx")).status).toBe(400);
+  });
+
+  test("joins a job that the agent has already, under the same id", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", {
+      answer: (command, self) => (self.jobs[0] === undefined ? answerAsAgent(command, self) : { job: self.jobs[0] }),
+    });
+    const ids = [];
+    for (const _ of [1, 2]) ids.push((await server.call("POST", "/v1/jobs", { body: pull })).body.jobs[0].id);
+    expect(ids).toEqual([agent.jobs[0]?.id, agent.jobs[0]?.id]);
+  });
+
+  test.each([
+    ["no kind", { model: "phi4", agents: "all" }, "kind"],
+    ["another kind", { ...pull, kind: "push" }, "kind"],
+    ["one agent that is no list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
+    ["no agents", { kind: "pull", model: "phi4" }, 'agents: must be a list of names, or "all"'],
+    ["an empty list of agents", { ...pull, agents: [] }, "agents"],
+    ["a list of too many agents", { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") }, "agents"],
+    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents.0: must be 1 to 63"],
+    ["a model that is no name", { ...pull, model: "a b" }, "a b"],
+    ["a body that is no object", "[]", "body"],
+    ["invalid JSON", "{", "JSON"],
+  ])("answers 400 saying what is wrong when there is %s", async (_, body, word) => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    const answer = await server.call("POST", "/v1/jobs", { body });
+    expect([answer.status, answer.body.code]).toEqual([400, "invalid"]);
+    expect(answer.body.detail).toContain(word);
+    expect(agent.commands).toEqual([]);
+  });
+
+  test("answers 415 for another content type and 413 for a body that is too large", async () => {
+    await using server = await openServer();
+    const headers = { "content-type": "text/plain" };
+    const typed = await server.call("POST", "/v1/jobs", { body: JSON.stringify(pull), headers });
+    expect([typed.status, typed.body.code]).toEqual([415, "invalid"]);
+    expect(typed.body.hint).toContain("application/json");
+    const large = await server.call("POST", "/v1/jobs", { body: { ...pull, model: "x".repeat(70_000) } });
+    expect([large.status, large.body.code]).toEqual([413, "invalid"]);
+  });
+});
+
+describe("/openapi.json", () => {
+  test("describes every /v1 route that is served", async () => {
+    await using server = await openServer();
+    const { body } = await server.call("GET", "/openapi.json", { token: null });
+    expect(body.openapi).toBe("3.1.0");
+    expect(Object.keys(body.paths).toSorted()).toEqual([
+      "/v1/agents",
+      "/v1/agents/{agent}",
+      "/v1/agents/{agent}/models",
+      "/v1/agents/{agent}/models/{model}",
+      "/v1/agents/{agent}/models/{model}/copy",
+      "/v1/agents/{agent}/models/{model}/unload",
+      "/v1/agents/{agent}/running",
+      "/v1/events",
+      "/v1/jobs",
+      "/v1/jobs/{id}",
+      "/v1/jobs/{id}/cancel",
+      "/v1/jobs/{id}/events",
+      "/v1/models",
+    ]);
+    const described = body.paths["/v1/jobs"].post.responses["202"].content["application/json"].schema;
+    expect(described).toEqual({ $ref: "#/components/schemas/Jobs" });
+    expect(body.components.schemas.Jobs.properties.jobs.items).toEqual({ $ref: "#/components/schemas/Job" });
+    expect(body.components.schemas.Job.required).toContain("completed_bytes");
+  });
+
+  test("says in a sentence what each route does", async () => {
+    await using server = await openServer();
+    const { body } = await server.call("GET", "/openapi.json", { token: null });
+    const routes = Object.values<Record<string, { summary?: string }>>(body.paths).flatMap((path) =>
+      Object.values(path),
+    );
+    const summaries = routes.map(({ summary }) => summary);
+    expect(summaries.filter((summary) => summary === undefined || !/^[A-Z].{10,60}[^.]$/.test(summary))).toEqual([]);
+    expect(new Set(summaries).size).toBe(summaries.length);
+  });
+});

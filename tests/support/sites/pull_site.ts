@@ -1,0 +1,147 @@
+// Pulls as jobs beside an Ollama that really fetches from a registry that misbehaves: simulated, or real when
+// OLLAMA_TEST_URL names one that may read OLLAMA_TEST_MODELS. Imports the jobs, the simulation, the registry.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startSimulatedOllama } from "#sim/ollama/ollama.ts";
+import { Registry } from "#sim/registry/registry.ts";
+import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
+import { PulledBlobs } from "#src/agent/disk/pulled_blobs.ts";
+import { Ledger } from "#src/agent/ledger/ledger.ts";
+import { Ollama } from "#src/agent/ollama/ollama.ts";
+import { Jobs } from "#src/agent/pulls/jobs.ts";
+import { type Clock, systemClock } from "#src/base/clock.ts";
+import { silentLog } from "#src/program/log.ts";
+import { isEnded, type Job } from "#src/protocol.ts";
+import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
+import { until } from "#tests/support/until.ts";
+
+/** An Ollama to hold the jobs against. */
+export interface Subject {
+  readonly url: string;
+  readonly modelsDir: string;
+  readonly clock: Clock;
+  /** How long a pull may make no progress; and how long a test may take. */
+  readonly stallMs: number;
+  readonly limitMs: number;
+  /** All bytes that it took of layers, those that it took twice counted twice; null: it does not tell. */
+  readonly takenBytes: () => number | null;
+  /** How much more than needed `fetchedBytes()` may be, as a share. */
+  readonly excess: number;
+  close(): Promise<void>;
+}
+
+export async function simulatedSubject(): Promise<Subject> {
+  const modelsDir = mkdtempSync(join(tmpdir(), "models-"));
+  const timing = { retryMs: 20, stallMs: 3000, locateMs: 500 };
+  const simulation = await startSimulatedOllama({ catalogue: [], modelsDir, timing, progressIntervalMs: 20 });
+  const close = async (): Promise<void> => {
+    await simulation.stop();
+    rmSync(modelsDir, { recursive: true, force: true });
+  };
+  const counting = { takenBytes: () => simulation.downloads.fetchedBytes, excess: 0.001 };
+  return { url: simulation.url, modelsDir, clock: hurriedClock(4), stallMs: 1000, limitMs: 15_000, ...counting, close };
+}
+
+export async function realSubject(url: string): Promise<Subject> {
+  const modelsDir = process.env["OLLAMA_TEST_MODELS"] ?? "";
+  const close = async (): Promise<void> => await Promise.resolve();
+  const counting = { takenBytes: () => null, excess: 0.1 };
+  const timing = { clock: systemClock, stallMs: 10_000, limitMs: 240_000 };
+  return await Promise.resolve({ url, modelsDir, ...timing, ...counting, close });
+}
+
+export class PullSite {
+  readonly subject: Subject;
+  readonly registry: Registry;
+  readonly ollama: Ollama;
+  jobs: Jobs;
+  /** Every note that a job showed. */
+  readonly notes = new Set<string>();
+  /** Every job's completed bytes and total, as they were shown one after the other. */
+  readonly shown: Job[] = [];
+  readonly #stateDir = mkdtempSync(join(tmpdir(), "agent-state-"));
+  #ledger: Ledger;
+
+  private constructor(subject: Subject, registry: Registry) {
+    this.subject = subject;
+    this.registry = registry;
+    const { url, stallMs } = subject;
+    this.ollama = new Ollama({ url, stallMs, insecureRegistries: [registry.host] });
+    this.#ledger = new Ledger(this.#stateDir);
+    this.jobs = this.#openJobs();
+  }
+
+  static async open(subject: Subject): Promise<PullSite> {
+    return new PullSite(subject, await Registry.start());
+  }
+
+  /** As an agent that ends. */
+  async stop(): Promise<void> {
+    await this.jobs.close(this.subject.limitMs);
+  }
+
+  /** As a new process of the agent would: from what the ledger holds. Call `jobs.start()` for it to begin. */
+  reopen(): void {
+    this.#ledger.close();
+    this.#ledger = new Ledger(this.#stateDir);
+    this.jobs = this.#openJobs();
+  }
+
+  job(id: string | null): Job {
+    const found = this.jobs.history().find((job) => job.id === id);
+    if (found === undefined) throw new Error(`No job ${id}`);
+    return found;
+  }
+
+  async ended({ id }: Job): Promise<Job> {
+    await until(() => isEnded(this.job(id)), this.subject.limitMs);
+    return this.job(id);
+  }
+
+  async reaches(job: Job, bytes: number): Promise<void> {
+    await until(() => this.job(job.id).completed_bytes >= bytes, this.subject.limitMs);
+  }
+
+  /**
+   * Bytes that Ollama fetched of a model. Where it does not tell: what the registry sent, with what was on its way whenever
+   * a connection closed, which is more the busier the machine is.
+   */
+  fetchedBytes(model: string): number {
+    return this.subject.takenBytes() ?? this.registry.served(model).bytes;
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    this.#ledger.close();
+    await this.registry.stop();
+    await this.subject.close();
+    rmSync(this.#stateDir, { recursive: true, force: true });
+  }
+
+  #openJobs(): Jobs {
+    const { clock, modelsDir } = this.subject;
+    const jobs = new Jobs({
+      agent: "gpu-1",
+      ollama: this.ollama,
+      ledger: this.#ledger,
+      blobs: new PulledBlobs(() => modelsDir, clock),
+      models: new ModelsFolder(modelsDir),
+      clock,
+      log: silentLog,
+      maxPulls: 1,
+      patienceMs: 3_600_000,
+      changed: () => this.#look(),
+      foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+      pulled: async () => await Promise.resolve(null),
+    });
+    return jobs;
+  }
+
+  #look(): void {
+    for (const job of this.jobs.history()) {
+      if (typeof job.note === "string") this.notes.add(job.note);
+      if (!this.shown.includes(job)) this.shown.push(job);
+    }
+  }
+}

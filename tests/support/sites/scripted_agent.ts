@@ -1,0 +1,175 @@
+// An agent for tests of the platform side: answers commands and publishes its state on any transport. No Ollama, no disk.
+import { isoTime } from "#src/base/clock.ts";
+import { sameModel } from "#src/base/model_name.ts";
+import {
+  CommandV2,
+  isEnded,
+  type Job,
+  type Model,
+  type ModelDetails,
+  newPull,
+  type Response,
+  type RunningModel,
+  State,
+} from "#src/protocol.ts";
+import type { Delivery, Transport } from "#src/transport.ts";
+
+type Said = Partial<Response> | undefined;
+/** What the agent says to a command, and when; undefined: nothing at all. */
+export type Answer = (command: CommandV2, agent: ScriptedAgent) => Said | Promise<Said>;
+
+export class ScriptedAgent {
+  readonly name: string;
+  readonly #transport: Transport;
+  readonly #answer: Answer;
+  readonly commands: CommandV2[] = [];
+  models: Model[];
+  running: RunningModel[] = [];
+  jobs: Job[] = [];
+  /** Jobs that its state does not tell of any more. */
+  oldJobs: Job[] = [];
+  #sequence = 0;
+
+  /** @param store where it opens its handle: a memory store, or whatever opens a transport */
+  static async open(
+    store: { open(): Transport },
+    name: string,
+    { models = [], answer = answerAsAgent }: { models?: readonly Model[]; answer?: Answer } = {},
+  ): Promise<ScriptedAgent> {
+    const transport = store.open();
+    await transport.connect();
+    await transport.openInbox({ agent: name });
+    const agent = new ScriptedAgent(name, transport, [...models], answer);
+    await transport.receive({ agent: name }, { deliver: (delivery) => void agent.#receive(delivery) });
+    await agent.publish();
+    return agent;
+  }
+
+  private constructor(name: string, transport: Transport, models: Model[], answer: Answer) {
+    this.name = name;
+    this.#transport = transport;
+    this.models = models;
+    this.#answer = answer;
+  }
+
+  async publish(change: Partial<State> = {}): Promise<void> {
+    this.#sequence += 1;
+    const state = { ...this.#state(), ...change };
+    await this.#transport.publishState(this.name, JSON.stringify(State.parse(state)));
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #receive(delivery: Delivery): Promise<void> {
+    if (!("text" in delivery.content)) return;
+    const command = CommandV2.parse(JSON.parse(delivery.content.text));
+    this.commands.push(command);
+    const answer = await this.#answer(command, this);
+    if (answer === undefined) return;
+    await this.publish();
+    const envelope = { version: 2, command_id: command.command_id, agent: this.name, timestamp: isoTime(Date.now()) };
+    const text = JSON.stringify({ success: true, ...envelope, ...answer });
+    await this.#transport.respond({ replyTo: command.reply_to }, command.command_id, text, { durable: false });
+    await this.#transport.release(delivery);
+  }
+
+  #state(): State {
+    const now = isoTime(this.#transport.now());
+    return {
+      timestamp: now,
+      status: "running",
+      processed_commands: this.commands.length,
+      ollama_available: true,
+      version: 2,
+      agent: this.name,
+      instance: `instance-of-${this.name}`,
+      sequence: this.#sequence,
+      started_at: now,
+      agent_version: "0.1.0",
+      host: this.name,
+      shared_inbox: "auto",
+      serves_shared_inbox: false,
+      clock_offset_ms: 0,
+      refused_commands: 0,
+      degraded_reason: null,
+      commands: [],
+      ollama: { reachable: true, version: "0.12.0", error: null, checked_at: now },
+      models: this.models,
+      model_count: this.models.length,
+      running: this.running,
+      jobs: this.jobs,
+      job_count: this.jobs.length,
+      disk: { path: "/usr/share/ollama", free_bytes: 4e9, total_bytes: 1e12 },
+      gpus: [],
+      truncated: [],
+    };
+  }
+}
+
+/** Does what an agent does; a pull stays queued. */
+export function answerAsAgent(command: CommandV2, agent: ScriptedAgent): Partial<Response> {
+  const name = command.model_name ?? "";
+  switch (command.command) {
+    case "list_models":
+      return { models: agent.models };
+    case "list_running":
+      return { running: agent.running };
+    case "list_jobs":
+      return { jobs: [...agent.oldJobs, ...agent.jobs] };
+    case "ping":
+      return { message: "pong" };
+    case "pull_model": {
+      const job = newPull(command.command_id, agent.name, name);
+      agent.jobs.push(job);
+      return { job };
+    }
+    case "cancel_job":
+      return cancel(agent, String(command.arguments?.["job_id"]));
+    default:
+      return answerAboutModel(command, agent, name);
+  }
+}
+
+function answerAboutModel(command: CommandV2, agent: ScriptedAgent, name: string): Partial<Response> {
+  const model = agent.models.find((candidate) => sameModel(candidate.name, name));
+  if (model === undefined)
+    return { success: false, code: "not_found", error: `Model "${name}" is not on ${agent.name}` };
+  if (command.command === "show_model") return { show: SHOWN };
+  if (command.command === "copy_model") {
+    const destination = String(command.arguments?.["destination"]);
+    agent.models = [...agent.models.filter((other) => other.name !== destination), { ...model, name: destination }];
+    return { message: `Copied ${name} to ${destination}` };
+  }
+  if (command.command === "unload_model") {
+    agent.running = agent.running.filter((other) => !sameModel(other.name, name));
+    return { message: `Unloaded ${name}` };
+  }
+  agent.models = agent.models.filter((other) => other !== model);
+  return { message: `Successfully deleted model ${name}` };
+}
+
+function cancel(agent: ScriptedAgent, id: string): Partial<Response> {
+  const job = agent.jobs.find((candidate) => candidate.id === id);
+  if (job === undefined) return { success: false, code: "not_found", error: `No job ${id} is on ${agent.name}` };
+  if (isEnded(job)) return { success: false, code: "conflict", error: `Cannot cancel: it has ${job.state}` };
+  const end = { state: "cancelled", code: "cancelled", error: "Cancelled", ended_at: isoTime(Date.now()) } as const;
+  const ended: Job = { ...job, ...end, partial_bytes: job.completed_bytes };
+  agent.jobs = agent.jobs.map((other) => (other.id === id ? ended : other));
+  return { job: ended };
+}
+
+/** What Ollama tells of a model, in part. */
+export const SHOWN: ModelDetails = {
+  details: { family: "llama", parameter_size: "14.7B", quantization_level: "Q4_K_M" },
+  capabilities: ["completion", "tools"],
+  parameters: 'stop                           "<|user|>"\ntemperature                    0.7',
+  template: "{{ .Prompt }}",
+  license: "MIT License\nCopyright (c)",
+  model_info: { "general.architecture": "llama", "llama.context_length": 16384, "llama.embedding_length": 5120 },
+};
+
+export function modelOf(name: string, change: Partial<Model> = {}): Model {
+  return { name, size: 9_053_116_391, modified_at: "2026-03-01T10:00:00.123456789+01:00", digest: "ac89", ...change };
+}

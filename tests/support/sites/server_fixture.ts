@@ -1,0 +1,112 @@
+// The server's apps on a memory store, without a socket, with a token of each role. For tests of src/server/.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Clock, systemClock } from "#src/base/clock.ts";
+import { Courier } from "#src/courier.ts";
+import { silentLog } from "#src/program/log.ts";
+import { createApi, createTrustedApi } from "#src/server/api.ts";
+import { readCatalog } from "#src/server/catalog.ts";
+import { Connection } from "#src/server/connection.ts";
+import { JobFeed } from "#src/server/job_feed.ts";
+import type { Services } from "#src/server/services.ts";
+import { ActiveModels } from "#src/server/store/active_models.ts";
+import { EndedJobs } from "#src/server/store/ended_jobs.ts";
+import { RefusedJobs } from "#src/server/store/refused_jobs.ts";
+import { openStore } from "#src/server/store/store.ts";
+import { Tokens } from "#src/server/store/tokens.ts";
+import { MemoryStore } from "#src/transport/memory.ts";
+import type { Transport } from "#src/transport.ts";
+
+export interface Call {
+  /** Sent as JSON, unless it is text. */
+  readonly body?: unknown;
+  /** Null sends none; the default is the `gp` token. */
+  readonly token?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly headers: Headers;
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of any shape
+  readonly body: any;
+}
+
+export interface ServerUnderTest extends AsyncDisposable {
+  readonly store: MemoryStore;
+  readonly services: Services;
+  readonly transport: Transport;
+  readonly gp: string;
+  readonly viewer: string;
+  call(method: string, path: string, call?: Call): Promise<Answered>;
+  callTrusted(method: string, path: string, call?: Call): Promise<Answered>;
+}
+
+/** @param reached false: the share is not there (yet) */
+export async function openServer({
+  store = new MemoryStore(),
+  reached = true,
+  timeoutMs = 2000,
+  defaultAgent,
+  clock = systemClock,
+}: {
+  store?: MemoryStore;
+  reached?: boolean;
+  timeoutMs?: number;
+  defaultAgent?: string;
+  clock?: Clock;
+} = {}): Promise<ServerUnderTest> {
+  const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
+  const database = openStore(stateDir);
+  const tokens = new Tokens(database, systemClock);
+  const transport = store.open();
+  const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
+  const connection = new Connection(transport, systemClock, silentLog);
+  const endedJobs = new EndedJobs(database);
+  const services: Services = {
+    courier,
+    connection,
+    tokens,
+    activeModels: new ActiveModels(database),
+    refusedJobs: new RefusedJobs(database, systemClock),
+    endedJobs,
+    jobFeed: new JobFeed({ courier, connection, ended: endedJobs, clock, log: silentLog }),
+    catalog: readCatalog(undefined),
+    defaultAgent,
+    clock,
+    log: silentLog,
+  };
+  if (reached) await services.connection.open(new AbortController().signal);
+  const gp = tokens.add("platform", "gp");
+  const api = createApi(services);
+  const trusted = createTrustedApi(services);
+  const ask = async (app: typeof api, method: string, path: string, { body, token = gp, headers = {} }: Call = {}) => {
+    const sent = new Headers(headers);
+    if (token !== null) sent.set("authorization", `Bearer ${token}`);
+    if (body !== undefined && !sent.has("content-type")) sent.set("content-type", "application/json");
+    const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+    const init = { method, headers: sent, ...(text === undefined ? {} : { body: text }) };
+    return await answered(await app.request(path, init));
+  };
+  return {
+    store,
+    services,
+    transport,
+    gp,
+    viewer: tokens.add("dashboard", "viewer"),
+    call: async (method, path, call) => await ask(api, method, path, call),
+    callTrusted: async (method, path, call) => await ask(trusted, method, path, { token: null, ...call }),
+    async [Symbol.asyncDispose]() {
+      await services.courier.close();
+      await transport.close();
+      database.close();
+      await rm(stateDir, { recursive: true });
+    },
+  };
+}
+
+async function answered(response: Response): Promise<Answered> {
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text === "" ? undefined : JSON.parse(text) };
+}

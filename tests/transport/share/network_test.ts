@@ -1,0 +1,53 @@
+// The conformance suite on the share driver as it works on a network file system: a local folder forced into that mode,
+// with file calls that note every name that was asked for and that no listing had shown.
+import { afterEach, expect, test } from "bun:test";
+import { systemClock } from "#src/base/clock.ts";
+import { silentLog } from "#src/program/log.ts";
+import { localPrimitives } from "#src/transport/share/calls/local.ts";
+import { poolPrimitives } from "#src/transport/share/calls/network.ts";
+import { ShareTransport } from "#src/transport/share/driver.ts";
+import type { Transport } from "#src/transport.ts";
+import { describeTransport } from "#tests/conformance/suite.ts";
+import { ListedNames } from "#tests/support/listed_names.ts";
+import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+
+/** Each handle is a machine of its own. */
+class NetworkShareFolder extends ShareFolder {
+  readonly machines: ListedNames[] = [];
+
+  override handle(): Transport {
+    const machine = new ListedNames(this.root, poolPrimitives);
+    this.machines.push(machine);
+    const calls = { local: localPrimitives, network: machine.primitives };
+    const options = { create: "always", watch: "network", clock: systemClock, log: silentLog } as const;
+    return new ShareTransport(this.root, options, calls);
+  }
+}
+
+const folders: NetworkShareFolder[] = [];
+
+function openFolder(): NetworkShareFolder {
+  const folder = new NetworkShareFolder();
+  folders.push(folder);
+  return folder;
+}
+
+afterEach(() => {
+  const machines = folders.splice(0).flatMap((folder) => folder.machines);
+  expect(machines.flatMap(({ offences }) => offences)).toEqual([]);
+});
+
+describeTransport("share, network", { openStore: async () => openFolder(), cannot: {} });
+
+test("the file calls note a name that no listing has shown, and none that one has", async () => {
+  const folder = new ShareFolder();
+  try {
+    const { primitives, offences } = new ListedNames(folder.root, poolPrimitives);
+    await primitives.mkdir(`${folder.root}/made`, 0o700);
+    await primitives.lstat(`${folder.root}/made`);
+    await Promise.allSettled([primitives.lstat(`${folder.root}/never`), primitives.unlink(`${folder.root}/never`)]);
+    expect(offences).toEqual(["lstat never", "unlink never"]);
+  } finally {
+    await folder.remove();
+  }
+});
