@@ -12,11 +12,12 @@ import { agentName, type Identity, openStateDir, readInstance } from "./agent/pr
 import { Registry } from "./agent/pulls/registry.ts";
 import { isoTime, systemClock } from "./base/clock.ts";
 import { ERROR_CODES } from "./base/errors.ts";
+import { type Log, silentLog } from "./base/log.ts";
 import { Courier } from "./courier.ts";
 import { examine, printChecks, type Report } from "./doctor/report.ts";
 import { ExitStatus, runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./program/flags.ts";
-import { type Log, openLog, silentLog } from "./program/log.ts";
+import { openLog } from "./program/log.ts";
 import { openServiceManager, type ServiceManager } from "./program/service_manager.ts";
 import { openTransport } from "./transport/open.ts";
 

@@ -2,8 +2,8 @@
 import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
+import { silentLog } from "#src/base/log.ts";
 import { Courier } from "#src/courier.ts";
-import { silentLog } from "#src/program/log.ts";
 import { openTransport } from "#src/transport/open.ts";
 import type { Transport } from "#src/transport.ts";
 import { cachedBinary, ROOT } from "../binaries.ts";

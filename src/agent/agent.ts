@@ -2,9 +2,9 @@
 // Imports agent/*, the seam, clock, errors, outage, service manager.
 import type { Clock } from "../base/clock.ts";
 import { asCourierError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import { sameModel } from "../base/model_name.ts";
 import { Outage } from "../base/outage.ts";
-import type { Log } from "../program/log.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { AgentStatus, SharedInboxMode } from "../protocol.ts";
 import type { StateRecord, SweepScope, Transport } from "../transport.ts";

@@ -1,7 +1,7 @@
 // When the agent sweeps the transport, and how it gives way meanwhile. Imports the seam, clock, errors.
 import type { Clock } from "../base/clock.ts";
 import { asCourierError } from "../base/errors.ts";
-import type { Log } from "../program/log.ts";
+import type { Log } from "../base/log.ts";
 import type { SweepScope, Transport } from "../transport.ts";
 
 export interface SweepingOptions {

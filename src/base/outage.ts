@@ -1,8 +1,8 @@
 // What is said of something that is away: once, then ever more seldom, and when it is back. Imports clock, errors, log.
 
-import type { Log } from "../program/log.ts";
 import type { Clock } from "./clock.ts";
 import { asCourierError } from "./errors.ts";
+import type { Log } from "./log.ts";
 
 /** It is said again when it has lasted this long, and then once an hour. */
 const REMIND_AFTER_MS = [10_000, 60_000, 600_000];

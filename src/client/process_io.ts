@@ -2,7 +2,7 @@
 import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
-import { silentLog } from "../program/log.ts";
+import { silentLog } from "../base/log.ts";
 import { openTransport } from "../transport/open.ts";
 import type { ClientIo } from "./io.ts";
 

@@ -1,22 +1,13 @@
 // Logging for the three faces: one line per event on stderr, text for people or JSON for collectors.
 // Imports pino and the journal.
 import { pino } from "pino";
+import type { Log } from "../base/log.ts";
 import { isStderrJournal, withPriority } from "./journal.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ["text", "json"] as const;
 type LogFormat = (typeof LOG_FORMATS)[number];
-
-/** What modules log with: a message that is the same each time, and what differs as fields. */
-export interface Log {
-  error(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  debug(fields: object, message: string): void;
-}
-
-export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
 /**
  * Opens the process's log on stderr. Where that is the journal's, each line carries its priority, and text lines leave

@@ -1,6 +1,6 @@
 // What systemd is told of a service: that it is ready, how it is, that it comes round, that it stops. Imports bun:ffi, log.
 import { dlopen } from "bun:ffi";
-import type { Log } from "./log.ts";
+import type { Log } from "../base/log.ts";
 
 /** Whoever starts the service waits no longer for its first look at the share. */
 export const FIRST_LOOK_MS = 10_000;

@@ -1,8 +1,8 @@
 // Reaches the transport in the background, and knows why it is not there yet. Imports the seam, clock, errors, outage.
 import type { Clock } from "../base/clock.ts";
 import { asCourierError, CourierError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
-import type { Log } from "../program/log.ts";
 import type { Transport } from "../transport.ts";
 
 const RETRY_MS = 1000;

@@ -1,9 +1,9 @@
 // Tells all listeners what jobs do, with one reader of the states for them all. Imports courier's views, clock, log.
 import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
 import type { AgentView } from "../courier/fleet.ts";
 import type { Courier } from "../courier.ts";
-import type { Log } from "../program/log.ts";
 import { isEnded, type Job, LIMITS, type State } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 import { readFleet } from "./known_fleet.ts";

@@ -2,9 +2,9 @@
 import type { Database } from "bun:sqlite";
 import { systemClock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
-import type { Log } from "../program/log.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 import { createApi, createTrustedApi } from "./api.ts";

@@ -1,8 +1,8 @@
 // The server asks itself over its own listener, as anybody else would, and tells the service manager what came of it.
 // Imports the seam, clock, outage, service manager.
 import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
-import type { Log } from "../program/log.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 

@@ -1,7 +1,7 @@
 // What the routes are given to work with. Types only; imports the types of its parts.
 import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
 import type { Courier } from "../courier.ts";
-import type { Log } from "../program/log.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
 import type { JobFeed } from "./job_feed.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { sweepAtTimes } from "#src/agent/sweeping.ts";
 import { CourierError } from "#src/base/errors.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Removed, SweepScope, Swept, Transport } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";

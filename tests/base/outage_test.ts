@@ -1,8 +1,8 @@
 // src/base/outage.ts: what is said while something is away, and how often.
 import { expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
+import { silentLog } from "#src/base/log.ts";
 import { Outage } from "#src/base/outage.ts";
-import { silentLog } from "#src/program/log.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 
 function openOutage(): { readonly clock: ManualClock; readonly outage: Outage; readonly said: string[] } {

@@ -1,8 +1,8 @@
 // What systemd is told, over a real datagram socket, and how a line tells the journal its priority.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { fstatSync } from "node:fs";
+import { type Log, silentLog } from "#src/base/log.ts";
 import { isStderrJournal, withPriority } from "#src/program/journal.ts";
-import { type Log, silentLog } from "#src/program/log.ts";
 import { noServiceManager, openServiceManager, Systemd } from "#src/program/service_manager.ts";
 import { NotifySocket } from "#tests/support/notify_socket.ts";
 

@@ -1,6 +1,6 @@
 // src/server/self_check.ts: what the service manager is told of the server's own answers, over real sockets.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
 import { checkItself } from "#src/server/self_check.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";

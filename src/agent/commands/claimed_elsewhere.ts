@@ -2,7 +2,7 @@
 // Imports the seam, commands, clock, errors.
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
-import type { Log } from "../../program/log.ts";
+import type { Log } from "../../base/log.ts";
 import type { Delivery } from "../../transport.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown } from "./judge.ts";
 

@@ -2,7 +2,7 @@
 // Imports the seam, protocol, ledger, commands, errors, clock.
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError, systemCode } from "../../base/errors.ts";
-import type { Log } from "../../program/log.ts";
+import type { Log } from "../../base/log.ts";
 import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";

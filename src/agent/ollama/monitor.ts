@@ -2,7 +2,7 @@
 // Imports the Ollama module, protocol, clock, errors.
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
-import type { Log } from "../../program/log.ts";
+import type { Log } from "../../base/log.ts";
 import type { Model, OllamaHealth, RunningModel } from "../../protocol.ts";
 import type { Ollama } from "./ollama.ts";
 

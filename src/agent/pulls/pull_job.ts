@@ -2,7 +2,7 @@
 // Imports the attempts at a pull, its progress, what lies on disk, ledger, protocol, clock, errors.
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
-import type { Log } from "../../program/log.ts";
+import type { Log } from "../../base/log.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { PulledBlobs, Stopped } from "../disk/pulled_blobs.ts";

@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
-import type { Log } from "../../program/log.ts";
+import type { Log } from "../../base/log.ts";
 import { Gate } from "./calls/gate.ts";
 import { localPrimitives } from "./calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";

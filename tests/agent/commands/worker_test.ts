@@ -5,8 +5,8 @@ import { Worker } from "#src/agent/commands/worker.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import type { Clock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { silentLog } from "#src/base/log.ts";
 import { Outage } from "#src/base/outage.ts";
-import { silentLog } from "#src/program/log.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 

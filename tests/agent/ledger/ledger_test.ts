@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { newPull } from "#src/protocol.ts";
 import { FailingDisk } from "#tests/support/failing_disk.ts";
 import { failure } from "#tests/support/failure.ts";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Pulse } from "#src/agent/presence/pulse.ts";
 import { statusLine } from "#src/agent/presence/status_line.ts";
 import { CourierError } from "#src/base/errors.ts";
-import { type Log, silentLog } from "#src/program/log.ts";
+import { type Log, silentLog } from "#src/base/log.ts";
 import type { ServiceManager } from "#src/program/service_manager.ts";
 import type { Job } from "#src/protocol.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";

@@ -5,7 +5,7 @@ import { Jobs } from "#src/agent/pulls/jobs.ts";
 import type { KeptJob } from "#src/agent/pulls/kept_job.ts";
 import type { Foreseen } from "#src/agent/pulls/pull_job.ts";
 import { CourierError } from "#src/base/errors.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job, LIMITS } from "#src/protocol.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";

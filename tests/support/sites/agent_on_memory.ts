@@ -6,7 +6,7 @@ import { Agent, type AgentOptions } from "#src/agent/agent.ts";
 import { Ledger, type LedgerOptions } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
 import { type Model, type ModelDetails, Response, type RunningModel, State } from "#src/protocol.ts";
 import { MemoryStore } from "#src/transport/memory.ts";

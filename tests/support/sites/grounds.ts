@@ -2,7 +2,7 @@
 import { constants, futimesSync, readdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";

@@ -11,7 +11,7 @@ import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { Ollama } from "#src/agent/ollama/ollama.ts";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job } from "#src/protocol.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
 import { until } from "#tests/support/until.ts";

@@ -2,7 +2,7 @@
 // argv: the share's root. Run by root it becomes nobody; run by anybody else it stays who it is.
 import { systemClock } from "#src/base/clock.ts";
 import { asCourierError } from "#src/base/errors.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { openTransport } from "#src/transport/open.ts";
 import type { Delivery } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";

@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, uti
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { openTransport, type TransportOptions } from "#src/transport/open.ts";
 import type { Transport } from "#src/transport.ts";
 import type { Store } from "#tests/conformance/scenario.ts";

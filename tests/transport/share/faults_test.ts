@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Clock, systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { constants } from "node:fs";
 import { systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";

@@ -2,7 +2,7 @@
 // with file calls that note every name that was asked for and that no listing had shown.
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";

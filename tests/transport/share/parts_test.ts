@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { openTransport } from "#src/transport/open.ts";
 import { Gate } from "#src/transport/share/calls/gate.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";

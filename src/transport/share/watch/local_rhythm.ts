@@ -1,6 +1,6 @@
 // Watching on a local disk: inotify tells at once, a listing each second is the safety net. Imports node:fs and the log.
 import { type FSWatcher, watch } from "node:fs";
-import type { Log } from "../../../program/log.ts";
+import type { Log } from "../../../base/log.ts";
 import type { Facts } from "../calls/primitives.ts";
 import type { Rhythm } from "./rhythm.ts";
 

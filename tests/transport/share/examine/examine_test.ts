@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, utim
 import { join } from "node:path";
 import type { Check } from "#src/base/check.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { silentLog } from "#src/program/log.ts";
+import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
 import type { Transport } from "#src/transport.ts";
