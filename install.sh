@@ -39,7 +39,7 @@ options() {
 --init        the share lies on a local disk: make its folders there
 --no-start    change files, but neither start nor restart the service
 --dry-run     print what would be changed, and change nothing
---yes         ask nothing: take over an old service, purge
+--yes         ask nothing: take over a legacy service, purge
 --uninstall   remove the service; settings and state stay
 --purge       with --uninstall: remove settings and state too
 --restore     with --uninstall: bring back the service that was taken over
@@ -460,7 +460,7 @@ agent_name() {
   echo "${found:-$(uname -n | cut -d. -f1 | tr '[:upper:]' '[:lower:]')}"
 }
 
-# What the unit of the old service names, and the script that it runs, and of it what holds a gpu_commands.
+# What the unit of the legacy service names, and the script that it runs, and of it what holds a gpu_commands.
 share_of_old_service() {
   folder=$(sed -n 's/^WorkingDirectory=-\{0,1\}//p' "$old_unit" | tail -n 1)
   {
@@ -475,7 +475,7 @@ share_of_old_service() {
   found=
   while read -r path; do
     if [ -z "$path" ] || ! bounded "$SHARE_LIMIT_S" test -d "$path/gpu_commands" >/dev/null; then continue; fi
-    [ -z "$found" ] || die 73 "The old service names two shares: $found and $path" "Say which one with --share"
+    [ -z "$found" ] || die 73 "The legacy service names two shares: $found and $path" "Say which one with --share"
     found=$path
   done <"$temp/paths"
   echo "$found"
@@ -962,7 +962,7 @@ uninstall() {
   find_installed
   prefix=${installed_prefix:-${opt_prefix:-/usr/local}} name='' version='' changes=0 backups=0 unit_changed=''
   if [ -n "$opt_restore" ] && [ ! -d "$keep/old" ]; then
-    die 66 "No old service was taken over here" "Leave --restore away"
+    die 66 "No legacy service was taken over here" "Leave --restore away"
   fi
   # Its state is its own.
   user=${installed_user:-$(stat -c %U "$state" 2>/dev/null || echo "$OUR_USER")}

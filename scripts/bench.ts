@@ -14,7 +14,7 @@ const USAGE = `usage: npm run bench [-- --quick] [-- --json]
   --json   one JSON document
 A ratio off its target makes the exit status 1; absolutes, which depend on the machine, are only told.
 `;
-/** No event may be lost: a request that nobody answers would wait for ever. */
+/** No event may be lost: a request that nobody answers would wait forever. */
 const LIMIT_MS = 600_000;
 const ATTEMPTS = 3;
 const LEFTOVERS = 50_000;

@@ -1,4 +1,4 @@
-// The three binaries, how each is made from its face, and a cache of them for tests and measurements. Imports node and Bun.
+// The three binaries, how each is made from its entry point, and a cache of them for tests and measurements. Imports node and Bun.
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 

@@ -3,12 +3,12 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dir, "..");
 const CHECKS = [
-  { name: "format", command: ["biome", "check", "--error-on-warnings"], mend: "npm run format" },
+  { name: "format", command: ["biome", "check", "--error-on-warnings"], fix: "npm run format" },
   { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
   { name: "types", command: ["tsc", "-p", "."] },
 ];
 
-async function runCheck({ name, command: [tool = "", ...args], mend }: (typeof CHECKS)[number]): Promise<boolean> {
+async function runCheck({ name, command: [tool = "", ...args], fix }: (typeof CHECKS)[number]): Promise<boolean> {
   const startedMs = performance.now();
   const tooling = Bun.spawn([process.execPath, join(ROOT, "node_modules", ".bin", tool), ...args], {
     cwd: ROOT,
@@ -21,7 +21,7 @@ async function runCheck({ name, command: [tool = "", ...args], mend }: (typeof C
   if (!ok) process.stdout.write(`${output.join("").trim()}\n`);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(
-    `${name.padEnd(7)} ${ok ? "ok" : "FAIL"}  ${tool}, ${seconds} s${ok || mend === undefined ? "" : `: ${mend}`}`,
+    `${name.padEnd(7)} ${ok ? "ok" : "FAIL"}  ${tool}, ${seconds} s${ok || fix === undefined ? "" : `: ${fix}`}`,
   );
   return ok;
 }

@@ -6,8 +6,8 @@ const PATIENCE_MS = 15_000;
 /** An agent drains for 8 s at most. */
 const FORCE_AFTER_MS = 10_000;
 
-/** How a face is started from its sources. */
-export function faceCommand(face: "agent" | "server" | "client"): readonly string[] {
+/** How a entry point is started from its sources. */
+export function programCommand(face: "agent" | "server" | "client"): readonly string[] {
   return [process.execPath, join(ROOT, "src", `${face}.ts`)];
 }
 
@@ -90,7 +90,7 @@ export class Child {
   }
 }
 
-/** This environment without what would set the faces' flags. */
+/** This environment without what would set the entry points' flags. */
 function cleanEnvironment(): Record<string, string | undefined> {
   const own = Object.entries(process.env).filter(([name]) => !/^(?:GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$)/.test(name));
   // Models are simulated: no real registry is asked for their sizes.

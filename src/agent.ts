@@ -1,4 +1,4 @@
-// gpu-agent, the face on the box: command line and environment to configuration, assemble, run, exit status.
+// gpu-agent, the entry point on the box: command line and environment to configuration, assemble, run, exit status.
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { Agent, type AgentOptions } from "./agent/agent.ts";
@@ -16,7 +16,7 @@ import { type Log, silentLog } from "./base/log.ts";
 import { Courier } from "./courier.ts";
 import { examine, printChecks, type Report } from "./doctor/report.ts";
 import { ExitStatus, runCommandLine } from "./program/exit.ts";
-import { defaultStateDir, faceCommand, flag, parse, serviceFlags, VERSION } from "./program/flags.ts";
+import { defaultStateDir, flag, parse, programCommand, serviceFlags, VERSION } from "./program/flags.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager, type ServiceManager } from "./program/service_manager.ts";
 import { openTransport } from "./transport/open.ts";
@@ -31,7 +31,7 @@ export async function main(argv: readonly string[], around: Around = (agent) => 
 
 const agentFlags = {
   sharedInbox: () =>
-    flag("--shared-inbox <mode>", "answer old backends: on, off, or auto (one agent of the share does)")
+    flag("--shared-inbox <mode>", "answer legacy backends: on, off, or auto (one agent of the share does)")
       .choices(["on", "off", "auto"])
       .default("auto" as const),
   listTtl: () => flag("--list-ttl <seconds>", "how old an old list may be").argParser(parse.seconds).default(60),
@@ -48,11 +48,11 @@ const agentFlags = {
       .default("on" as const),
   maxPulls: () => flag("--max-pulls <count>", "how many pulls run at a time").argParser(parse.count).default(1),
   stallTimeout: () =>
-    flag("--stall-timeout <seconds>", "a pull that gets no byte for so long connects anew")
+    flag("--stall-timeout <seconds>", "a pull that gets no byte for this long connects again")
       .argParser(parse.seconds)
       .default(60),
   patience: () =>
-    flag("--pull-patience <seconds>", "a pull that gets no new byte for so long has failed")
+    flag("--pull-patience <seconds>", "a pull that gets no new byte for this long has failed")
       .argParser(parse.seconds)
       .default(86_400),
 };
@@ -62,7 +62,7 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 function command(around: Around) {
   const ollama = flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)");
   const models = flag("--ollama-models <dir>", "where Ollama keeps its models (also OLLAMA_MODELS)");
-  const program = faceCommand(
+  const program = programCommand(
     "gpu-agent",
     "Serves the commands for this box that come over the share, with its Ollama.",
   )

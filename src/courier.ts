@@ -40,8 +40,8 @@ export type Agents = readonly string[] | "all";
 /** A view this young is good enough to send a command by: an agent is silent only after 20 s. */
 const VIEW_MAX_AGE_MS = 1000;
 const FOLLOW_INTERVAL_MS = 250;
-/** An old service looks for commands every 5 s. */
-const OLD_SERVICE_MIN_TIMEOUT_MS = 12_000;
+/** A legacy service looks for commands every 5 s. */
+const LEGACY_SERVICE_MIN_TIMEOUT_MS = 12_000;
 
 export class Courier {
   readonly #transport: Transport;
@@ -100,7 +100,7 @@ export class Courier {
 
   /**
    * The agents a request is for. Without names: the only one there is, those that stopped left aside. All: those too,
-   * since they are boxes that the request does not reach; not an old service that is silent, whose document stays behind.
+   * since they are boxes that the request does not reach; not a legacy service that is silent, whose document stays behind.
    * @throws CourierError `conflict` naming them when several would do; `unavailable` when there is none; `not_found`
    */
   async choose(names: Agents | undefined): Promise<readonly AgentView[]> {
@@ -118,7 +118,7 @@ export class Courier {
   /**
    * Sends one command to one agent and resolves with its successful answer.
    * @throws CourierError with the agent's code when it refused or failed; `unavailable` at once when the agent is known
-   *   to be away, or to take nothing; `unimplemented` for a verb that an old service has not; `deadline_exceeded` with the last thing known;
+   *   to be away, or to take nothing; `unimplemented` for a verb that a legacy service has not; `deadline_exceeded` with the last thing known;
    *   `cancelled`; `not_found`
    */
   async request(
@@ -145,7 +145,7 @@ export class Courier {
   }
 
   /**
-   * The models of the fleet. From the state documents; `fresh` asks the agents, as does an old service or a list that
+   * The models of the fleet. From the state documents; `fresh` asks the agents, as does a legacy service or a list that
    * was too long for the document.
    * @param names which agents; undefined: all there are
    * @returns the models, and which agents could not say
@@ -222,7 +222,7 @@ export class Courier {
 
   /**
    * Starts or joins the pull of a model.
-   * @returns the job as the agent answered it; an old service's has no id and cannot be followed
+   * @returns the job as the agent answered it; a legacy service's has no id and cannot be followed
    * @throws CourierError `exhausted` when it does not fit the agent's disk; else as `request()`
    */
   async pullModel(agent: string, model: string, { force = false, ...options }: PullOptions = {}): Promise<Job> {
@@ -280,14 +280,14 @@ export class Courier {
   async #exchange(view: AgentView, order: Order, waiting: Parameters<Mailbox["request"]>[2]): Promise<Response> {
     if (view.state !== null) return await this.#mailbox.request(view.agent, order, waiting);
     if (VERBS[order.verb].version === 1) return await this.#mailbox.requestOld(order, oldWaiting(waiting));
-    throw new CourierError("unimplemented", `Agent ${view.agent} is an old service and has no ${order.verb}`, {
+    throw new CourierError("unimplemented", `Agent ${view.agent} is a legacy service and has no ${order.verb}`, {
       hint: "Install gpu-agent on that box",
     });
   }
 
   async #wanted(names: Agents | undefined): Promise<readonly AgentView[]> {
     if (names !== undefined && names !== "all") return await this.choose(names);
-    const views = (await this.#fleet.read()).filter(({ oldState, online }) => oldState === null || online);
+    const views = (await this.#fleet.read()).filter(({ legacyState, online }) => legacyState === null || online);
     if (views.length === 0) throw noAgent(views);
     return views;
   }
@@ -352,11 +352,11 @@ function findAgent(views: readonly AgentView[], name: string): AgentView | undef
 }
 
 function oldWaiting(waiting: Parameters<Mailbox["request"]>[2]): Parameters<Mailbox["request"]>[2] {
-  return { ...waiting, timeoutMs: Math.max(waiting.timeoutMs, OLD_SERVICE_MIN_TIMEOUT_MS) };
+  return { ...waiting, timeoutMs: Math.max(waiting.timeoutMs, LEGACY_SERVICE_MIN_TIMEOUT_MS) };
 }
 
 function unfollowedJob(agent: string, model: string): Job {
-  const error = "Started by an old service: it cannot be followed";
+  const error = "Started by a legacy service: it cannot be followed";
   return { ...newPull(null, agent, model), state: "running", code: "unimplemented", error };
 }
 

@@ -16,13 +16,13 @@ export const LIMITS = {
   responseBytes: 4 * 1024 * 1024,
   stateBytes: 256 * 1024,
   maxTtlMs: 24 * 3_600_000,
-  /** A state document that has not changed for so long is of a silent agent. */
+  /** A state document that has not changed for this long is of a silent agent. */
   silentMs: 20_000,
   /** How often an agent publishes its state when nothing changes. */
   stateIntervalMs: 5_000,
-  /** Not parsable and unchanged for so long: refused. */
+  /** Not parsable and unchanged for this long: refused. */
   partialMs: 5_000,
-  /** Empty for so long: refused. */
+  /** Empty for this long: refused. */
   emptyMs: 60_000,
   endedJobsInState: 20,
   /** Ended jobs that an agent keeps, and answers to `list_jobs`. */
@@ -37,8 +37,8 @@ export const AgentName = z
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be 1 to 63 of a-z, 0-9 and -, not beginning or ending with -");
 export type AgentName = z.infer<typeof AgentName>;
 
-/** Reserved: the state document of an old service is `gpu_status.json`. */
-export const OLD_SERVICE_AGENT = "gpu";
+/** Reserved: the state document of a legacy service is `gpu_status.json`. */
+export const LEGACY_SERVICE_AGENT = "gpu";
 
 /** A command's id. Safe as a file name. */
 export const CommandId = z
@@ -94,7 +94,7 @@ export const Code = z.enum([
 export type Code = z.infer<typeof Code>;
 
 /**
- * A version 1 command as an old backend or a person with `tee` writes it: everything but `command` may be missing.
+ * A version 1 command as a legacy backend or a person with `tee` writes it: everything but `command` may be missing.
  * `timestamp` is for people: naive, and never judged.
  */
 export const CommandV1 = z.object({
@@ -159,9 +159,9 @@ export type JobState = z.infer<typeof JobState>;
 export const JobPhase = z.enum(["manifest", "downloading", "verifying", "writing"]);
 export type JobPhase = z.infer<typeof JobPhase>;
 
-/** Long work of one agent. Bytes, bytes a second, seconds; instants ISO 8601; null: not known or not yet. */
+/** Long work of one agent. Bytes, bytes a second, seconds; instants ISO 8601; null: unknown or not yet. */
 export const Job = z.object({
-  /** Null only for a pull that an old service started: it cannot be followed. */
+  /** Null only for a pull that a legacy service started: it cannot be followed. */
   id: CommandId.nullable(),
   agent: AgentName,
   kind: z.literal("pull"),
@@ -178,7 +178,7 @@ export const Job = z.object({
   // Older agents do not send what follows.
   /** Null when it does not run. */
   phase: JobPhase.nullable().optional(),
-  /** How often it was begun anew after a stall or a failure. */
+  /** How often it was begun again after a stall or a failure. */
   retries: z.int().nonnegative().optional(),
   /** What is worth saying of it while it runs, for people. */
   note: z.string().nullable().optional(),
@@ -237,7 +237,7 @@ export const Response = z.object({
 });
 export type Response = z.infer<typeof Response>;
 
-/** What an old service publishes as `gpu_status.json`, and the part of the state that an old backend reads. */
+/** What a legacy service publishes as `gpu_status.json`, and the part of the state that a legacy backend reads. */
 export const StateV1 = z.object({
   version: z.undefined().optional(),
   timestamp: z.string(),
@@ -300,7 +300,7 @@ export const State = z.object({
   refused_commands: z.int().nonnegative(),
   /** Why `status` is `degraded`; null otherwise. */
   degraded_reason: z.string().nullable(),
-  /** While `degraded`: reading verbs are served all the same. Missing: false. */
+  /** While `degraded`: reading verbs are served anyway. Missing: false. */
   reading_only: z.boolean().optional(),
   /** Under way for over 1 s. */
   commands: z.array(z.object({ command_id: CommandId, command: z.string(), started_at: z.string() })),

@@ -1,9 +1,9 @@
-// gpu-server, the face for the platform: HTTP on one side, the share on the other. Imports its parts in server/.
+// gpu-server, the entry point for the platform: HTTP on one side, the share on the other. Imports its parts in server/.
 import { join } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { systemClock } from "./base/clock.ts";
 import { runCommandLine } from "./program/exit.ts";
-import { defaultStateDir, faceCommand, flag, parse, serviceFlags } from "./program/flags.ts";
+import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { AgentName } from "./protocol.ts";
@@ -55,7 +55,7 @@ function createProgram() {
 }
 
 function createServerCommand() {
-  return faceCommand(SERVICE, "Serve the models of GPU machines over HTTP")
+  return programCommand(SERVICE, "Serve the models of GPU machines over HTTP")
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", EXAMPLES)
     .addOption(flag("--host <host>", "where to listen").default("127.0.0.1"))
@@ -90,7 +90,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       clock: systemClock,
       log,
       rememberIn: join(stateDir, "file-system"),
-      curesOldBackends: true,
+      curesLegacyBackends: true,
     });
     const settings = {
       address: { host: options.host, port: options.port },

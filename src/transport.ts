@@ -16,7 +16,7 @@ export type ReplyAddress = { readonly replyTo: string } | "shared";
 /** What a command or response held: its text, or why it is refused unread (too large, no regular file, never completed). */
 export type Content = { readonly text: string } | { readonly refused: string };
 
-/** A command as it was found. Immutable; the same id written anew is another delivery with another key. */
+/** A command as it was found. Immutable; the same id written again is another delivery with another key. */
 export interface Delivery {
   readonly inbox: Inbox;
   /** By which the command is known to the transport; fits the grammar of ids. */
@@ -107,8 +107,8 @@ export interface Transport {
   readonly description: string;
 
   /**
-   * Looks, for `doctor`, at what the transport rests on: is it there, may this process use it, is it set up well. A
-   * check says what was found and what to do; what rests on one that failed may be left out. Works on a handle that is
+   * Looks, for `doctor`, at what the transport depends on: is it there, may this process use it, is it set up well. A
+   * check says what was found and what to do; what depends on one that failed may be left out. Works on a handle that is
    * not connected, leaves nothing behind, never rejects, and ends in bounded time also when the transport hangs.
    */
   examine(): AsyncIterable<Check>;
@@ -155,7 +155,7 @@ export interface Transport {
   isUnchanged(delivery: Delivery): Promise<boolean>;
 
   /**
-   * Takes the right to run this delivery, for ever. At most one holder, across processes and machines; the same holder
+   * Takes the right to run this delivery, forever. At most one holder, across processes and machines; the same holder
    * asking again still holds it.
    * @returns whether `holder` holds it
    */
@@ -182,14 +182,14 @@ export interface Transport {
   /**
    * Removes what nobody will read any more by the rules in docs/protocol.md, Sweep: one bounded round, which lets other
    * calls pass. Ages are by `now()`; each thing is looked at again just before it goes, and stays when it was written
-   * anew. Several may sweep at one time. After the last round the next call begins from the start.
+   * again. Several may sweep at one time. After the last round the next call begins from the start.
    * @throws CourierError `forbidden` when a part may not be swept; like `unavailable`, the next call goes on behind it
    */
   sweep(scope: SweepScope): Promise<Swept>;
 
   // ---- both
 
-  /** Every state document there is, those of old services with them (agent `gpu`), in order of names. */
+  /** Every state document there is, those of legacy services with them (agent `gpu`), in order of names. */
   readStates(): Promise<readonly StateRecord[]>;
 
   /** One agent's state document; null when there is none. */

@@ -178,7 +178,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
-const FACES = ["src/agent.ts", "src/server.ts", "src/client.ts"];
+const ENTRY_POINTS = ["src/agent.ts", "src/server.ts", "src/client.ts"];
 
 /** What crosses a transport, and what every transport is: each is one contract and stays in one place. */
 const CONTRACTS = ["src/protocol.ts", "src/transport.ts"];
@@ -235,11 +235,11 @@ describe("who imports whom", () => {
     expect(faults).toEqual([]);
   });
 
-  test("no face is imported by anything of src", () => {
+  test("no entry point is imported by anything of src", () => {
     const faults = offenders(modules, (file) =>
       importsOf(file)
         .map(({ target }) => target)
-        .filter((target) => FACES.includes(target)),
+        .filter((target) => ENTRY_POINTS.includes(target)),
     );
     expect(faults).toEqual([]);
   });

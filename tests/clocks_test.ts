@@ -193,7 +193,7 @@ function nameOf({ who, starts, jumps }: Row): string {
   return starts === 0 ? "right" : `${who} ${hours(starts)}`;
 }
 
-test("what runs, what is refused and who is online goes by the share's clock, whatever the machines' say", async () => {
+test("what runs, what is refused and who is online uses the share's clock, whatever the machines' say", async () => {
   const table: string[][] = [];
   for (const row of ROWS) {
     table.push([nameOf(row), ...(await outcomesOf(row))]);

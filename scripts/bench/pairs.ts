@@ -35,7 +35,7 @@ export async function measurePairs(dir: string, effort: Effort): Promise<Measure
 
 async function measureLatency(floor: Floor, subject: Subject, effort: Effort): Promise<Measure[]> {
   const turn = async (send: Send): Promise<number[]> => {
-    // Whoever had no turn for a while begins slowly.
+    // Anyone who had no turn for a while begins slowly.
     await roundTrips(send, effort.roundTrips / 4);
     return await roundTrips(send, effort.roundTrips);
   };

@@ -1,4 +1,4 @@
-// What a sweep of many leftovers costs whoever waits for an answer meanwhile: pings to an agent that sweeps, against pings
+// What a sweep of many leftovers costs anyone who waits for an answer meanwhile: pings to an agent that sweeps, against pings
 // to one that has nothing to sweep, in short turns. Imports the measuring.
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../binaries.ts";
-import { Child, faceCommand, runInForeground } from "../children.ts";
+import { Child, programCommand, runInForeground } from "../children.ts";
 
 /** Bytes a second, so that a pull of 1.3 GB takes two seconds. */
 const DOWNLOAD_SPEED = "700000000";
@@ -68,7 +68,7 @@ export class Site {
 
   /** Runs gpuctl, which prints for itself. @throws Error when it fails */
   async gpuctl(...args: readonly string[]): Promise<void> {
-    const command = [...faceCommand("client"), "--share", this.share, ...args];
+    const command = [...programCommand("client"), "--share", this.share, ...args];
     this.#foreground = runInForeground(command, this.dir, this.#stopping);
     const status = await this.#foreground;
     if (status !== 0) throw new Error(`gpuctl ${args.join(" ")} ended with exit status ${status}`);
@@ -96,16 +96,16 @@ export class Site {
 
   async #startAgent(): Promise<void> {
     const own = ["--name", this.agent, "--ollama", this.#ollamaUrl];
-    await this.#start([...faceCommand("agent"), ...this.#settings("agent"), ...own]).line('"Ready"');
+    await this.#start([...programCommand("agent"), ...this.#settings("agent"), ...own]).line('"Ready"');
   }
 
   async #startServer(): Promise<void> {
     const stateDir = ["--state-dir", join(this.dir, "server")];
-    const add = [...faceCommand("server"), "token", "add", "demo", "--role", "gp", ...stateDir];
+    const add = [...programCommand("server"), "token", "add", "demo", "--role", "gp", ...stateDir];
     const added = await this.#start(add).finished();
     if (added.status !== 0) throw new Error(`No token: ${added.output}`);
     this.#token = added.output.trim();
-    const server = this.#start([...faceCommand("server"), ...this.#settings("server"), "--port", "0"]);
+    const server = this.#start([...programCommand("server"), ...this.#settings("server"), "--port", "0"]);
     this.#serverUrl = String((await server.line('"Listening"'))["url"]);
   }
 

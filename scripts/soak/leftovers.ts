@@ -29,7 +29,7 @@ function rules(oldDeletes: number): readonly Rule[] {
       what: "claims of old deletes",
       path: /^gpu_commands\/\.claims\/delete_model_\d+~[0-9a-f]{16}$/,
       least: oldDeletes,
-      // An old backend writes in place: what is seen while it writes is another command, claimed and then not run.
+      // A legacy backend writes in place: what is seen while it writes is another command, claimed and then not run.
       most: 2 * oldDeletes,
       reason: "each outlives its command by a day: swept after two",
     },

@@ -1,7 +1,7 @@
-// The load of a soak: 50 commands a second, through gpu-server, addressed to the agent, and as an old backend sends them.
-// Imports the courier and the old backend.
+// The load of a soak: 50 commands a second, through gpu-server, addressed to the agent, and as a legacy backend sends them.
+// Imports the courier and the legacy backend.
 
-import { OldBackend } from "#sim/legacy/backend.ts";
+import { LegacyBackend } from "#sim/legacy/backend.ts";
 import { CourierError } from "#src/base/errors.ts";
 import type { Courier } from "#src/courier.ts";
 
@@ -35,7 +35,7 @@ const ABSENT = "nothing:here";
 export function kindsOf(options: LoadOptions): readonly Kind[] {
   const { courier, agent, pulling, share } = options;
   const path = `/v1/agents/${agent}/models/${encodeURIComponent(ABSENT)}`;
-  const backend = new OldBackend(share);
+  const backend = new LegacyBackend(share);
   const kind = (name: string, perSecond: number, send: () => Promise<unknown>, isDue = () => true): Kind => ({
     name,
     perSecond,
@@ -72,9 +72,9 @@ function oncePerSecond(): () => boolean {
   };
 }
 
-async function listAsOld(backend: OldBackend): Promise<void> {
+async function listAsOld(backend: LegacyBackend): Promise<void> {
   const { reason, models } = await backend.listModels();
-  if (reason !== "answered" || models.length === 0) throw new Error(`an old backend's list was ${reason}`);
+  if (reason !== "answered" || models.length === 0) throw new Error(`a legacy backend's list was ${reason}`);
 }
 
 /**

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { naiveTime, pythonJson, writeInPlace } from "./python.ts";
 
-export interface OldBackendOptions {
+export interface LegacyBackendOptions {
   readonly pollMs?: number;
   readonly timeoutMs?: number;
   readonly clock?: Clock;
@@ -40,7 +40,7 @@ export interface Liveness {
 const ALIVE_MS = 300_000;
 const OFFLINE: Liveness = { online: false, lastSeenAt: null, status: null };
 
-export class OldBackend {
+export class LegacyBackend {
   readonly #commands: string;
   readonly #status: string;
   readonly #pollMs: number;
@@ -48,7 +48,7 @@ export class OldBackend {
   readonly #clock: Clock;
 
   /** Makes the two folders when they are missing, as the original does when it is loaded. */
-  constructor(share: string, options: OldBackendOptions = {}) {
+  constructor(share: string, options: LegacyBackendOptions = {}) {
     this.#commands = join(share, "gpu_commands");
     this.#status = join(share, "gpu_status");
     this.#pollMs = options.pollMs ?? 1_000;

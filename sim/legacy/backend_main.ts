@@ -1,9 +1,9 @@
-// The old backend as a process: one verb, one JSON line on stdout for each answer. For tests. Imports its neighbour.
+// The legacy backend as a process: one verb, one JSON line on stdout for each answer. For tests. Imports its neighbour.
 //
 //   backend_main.ts SHARE list|alive [--repeat N] [--poll-ms N] [--timeout-ms N]
 //   backend_main.ts SHARE pull|delete MODEL
 import { parseArgs } from "node:util";
-import { OldBackend } from "./backend.ts";
+import { LegacyBackend } from "./backend.ts";
 
 export async function main(argv: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -16,8 +16,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     },
   });
   const [share, verb, model = ""] = positionals;
-  if (share === undefined) throw new Error("Cannot start the old backend: no share given");
-  const backend = new OldBackend(share, {
+  if (share === undefined) throw new Error("Cannot start the legacy backend: no share given");
+  const backend = new LegacyBackend(share, {
     pollMs: Number(values["poll-ms"]),
     timeoutMs: Number(values["timeout-ms"]),
   });
@@ -27,12 +27,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function run(backend: OldBackend, verb: string | undefined, model: string): Promise<object> {
+async function run(backend: LegacyBackend, verb: string | undefined, model: string): Promise<object> {
   if (verb === "list") return { event: "list", ...(await backend.listModels()) };
   if (verb === "alive") return { event: "alive", ...(await backend.isAlive()) };
   if (verb === "pull") return { event: "pull", sent: backend.pullModel(model) };
   if (verb === "delete") return { event: "delete", sent: backend.deleteModel(model) };
-  throw new Error(`Cannot run "${verb ?? ""}": the old backend knows list, alive, pull and delete`);
+  throw new Error(`Cannot run "${verb ?? ""}": the legacy backend knows list, alive, pull and delete`);
 }
 
 if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));

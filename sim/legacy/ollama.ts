@@ -1,4 +1,4 @@
-// What the old service saw of Ollama through Python's client: no time-outs, and the texts of its exceptions. For tests.
+// What the legacy service saw of Ollama through Python's client: no time-outs, and the texts of its exceptions. For tests.
 // Imports nothing but its neighbour.
 import { pythonInstant } from "./python.ts";
 

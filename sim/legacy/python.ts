@@ -1,4 +1,4 @@
-// What the old halves inherit from Python: json.dump's bytes and datetime.isoformat's text. Imports node:fs only.
+// What the legacy programs inherit from Python: json.dump's bytes and datetime.isoformat's text. Imports node:fs only.
 import { closeSync, openSync, writeSync } from "node:fs";
 
 /** `json.dump(value)`, or with `indent=2`: separators as Python's, everything outside printable ASCII escaped. */

@@ -6,17 +6,17 @@ import { type Clock, systemClock } from "#src/base/clock.ts";
 import { OldOllamaClient } from "./ollama.ts";
 import { naiveTime, pythonJson, writeInPlace } from "./python.ts";
 
-export interface OldServiceOptions {
+export interface LegacyServiceOptions {
   /** Between two rounds: a listing of the commands, then the status. */
   readonly pollMs?: number;
   /** Blocks the process while a file is empty and while it is half written: only for a service in its own process. */
   readonly writeGapMs?: number;
   readonly clock?: Clock;
   /** What the original writes into its log. */
-  readonly onEvent?: (event: OldServiceEvent) => void;
+  readonly onEvent?: (event: LegacyServiceEvent) => void;
 }
 
-export type OldServiceEvent =
+export type LegacyServiceEvent =
   | { readonly event: "answered"; readonly file: string; readonly id: string | null; readonly success: boolean }
   | { readonly event: "command_failed"; readonly file: string; readonly error: string }
   | { readonly event: "pull_ended"; readonly model: string; readonly error: string | null };
@@ -26,13 +26,13 @@ const KEPT_HANDLED = 50;
 
 type Fields = Record<string, unknown>;
 
-export class OldService {
+export class LegacyService {
   readonly #commands: string;
   readonly #status: string;
   readonly #pollMs: number;
   readonly #gap: () => void;
   readonly #clock: Clock;
-  readonly #onEvent: (event: OldServiceEvent) => void;
+  readonly #onEvent: (event: LegacyServiceEvent) => void;
   readonly #stopped = new AbortController();
   readonly #ollama: OldOllamaClient;
   readonly #pulls = new Set<Promise<void>>();
@@ -40,7 +40,7 @@ export class OldService {
   #handled = new Set<string>();
   #loop: Promise<void> | undefined;
 
-  constructor(share: string, ollamaUrl: string, options: OldServiceOptions = {}) {
+  constructor(share: string, ollamaUrl: string, options: LegacyServiceOptions = {}) {
     this.#commands = join(share, "gpu_commands");
     this.#status = join(share, "gpu_status");
     this.#pollMs = options.pollMs ?? 5_000;
@@ -187,7 +187,7 @@ function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // Whoever waited for the answer was faster.
+    // Anyone who waited for the answer was faster.
   }
 }
 

@@ -1,8 +1,8 @@
-// The old service as a process: one JSON line on stdout for each event, until SIGTERM. For tests. Imports its neighbour.
+// The legacy service as a process: one JSON line on stdout for each event, until SIGTERM. For tests. Imports its neighbour.
 //
 //   service_main.ts SHARE OLLAMA_URL [--poll-ms N] [--write-gap-ms N]
 import { parseArgs } from "node:util";
-import { OldService } from "./service.ts";
+import { LegacyService } from "./service.ts";
 
 export async function main(argv: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -15,14 +15,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   });
   const [share, ollamaUrl] = positionals;
   if (share === undefined || ollamaUrl === undefined) {
-    throw new Error("Cannot start the old service: needs a share and Ollama's URL");
+    throw new Error("Cannot start the legacy service: needs a share and Ollama's URL");
   }
   const print = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
   const terminated = new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
-  const service = new OldService(share, ollamaUrl, {
+  const service = new LegacyService(share, ollamaUrl, {
     pollMs: Number(values["poll-ms"]),
     writeGapMs: Number(values["write-gap-ms"]),
     onEvent: print,

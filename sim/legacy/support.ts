@@ -1,4 +1,4 @@
-// What the tests of the old halves stand on: a share in a temp folder, a tiny Ollama, bounded waiting. Imports Node.
+// What the tests of the legacy programs stand on: a share in a temp folder, a tiny Ollama, bounded waiting. Imports Node.
 import {
   existsSync,
   mkdirSync,
@@ -49,7 +49,7 @@ export class TempShare {
 export async function until(condition: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + 5_000;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`Waited 5 s in vain until ${what}`);
+    if (performance.now() > deadline) throw new Error(`Waited 5 s without success until ${what}`);
     await Bun.sleep(5);
   }
 }

@@ -1,7 +1,7 @@
 // The simulated Ollama as a process: prints `{"url": ...}` when it listens, ends on SIGTERM and SIGINT. Imports
-// ./catalogue.ts, ./manifest.ts and ./ollama.ts.
+// ./catalog.ts, ./manifest.ts and ./ollama.ts.
 import { parseArgs } from "node:util";
-import { DEFAULT_CATALOGUE } from "./catalogue.ts";
+import { DEFAULT_CATALOGUE } from "./catalog.ts";
 import type { ModelSpec } from "./manifest.ts";
 import { startSimulatedOllama } from "./ollama.ts";
 
@@ -27,14 +27,14 @@ if (values.help) {
   process.stdout.write(USAGE);
 } else {
   const own = values.model.map((text) => parseModel(text));
-  const catalogue = own.length > 0 ? own : DEFAULT_CATALOGUE;
+  const catalog = own.length > 0 ? own : DEFAULT_CATALOGUE;
   const simulation = await startSimulatedOllama({
     port: Number(values.port),
     version: values.version,
     bytesPerSecond: Number(values.speed),
-    catalogue,
+    catalog,
     ...(values.models === undefined ? {} : { modelsDir: values.models }),
-    installed: values.installed.map((text) => catalogue.find(({ name }) => name === text) ?? parseModel(text)),
+    installed: values.installed.map((text) => catalog.find(({ name }) => name === text) ?? parseModel(text)),
   });
   const stop = (): void => void simulation.stop().then(() => process.exit(0));
   process.once("SIGTERM", stop);

@@ -36,7 +36,7 @@ export class ModelsDir {
     return statSync(this.blobPath(digest), { throwIfNoEntry: false })?.size;
   }
 
-  /** A blob that takes no room: models of the catalogue have no content. */
+  /** A blob that takes no room: models of the catalog have no content. */
   makeBlob(digest: string, size: number): void {
     if (existsSync(this.blobPath(digest))) return;
     writeFileSync(this.blobPath(digest), "");

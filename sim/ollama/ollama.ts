@@ -1,6 +1,6 @@
 // A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content. For tests, the
 // demo and the benchmark. Imports the rest of the simulation.
-import { Catalogue, DEFAULT_CATALOGUE } from "./catalogue.ts";
+import { Catalog, DEFAULT_CATALOGUE } from "./catalog.ts";
 import { Downloads } from "./downloads.ts";
 import { type Faults, noFaults } from "./faults.ts";
 import { type ModelSpec, makeManifest } from "./manifest.ts";
@@ -17,7 +17,7 @@ export interface SimulationOptions {
   readonly port?: number;
   readonly version?: string;
   /** What can be pulled; the default are a few small models with the sizes of real ones. */
-  readonly catalogue?: readonly ModelSpec[];
+  readonly catalog?: readonly ModelSpec[];
   /** What is there from the start. */
   readonly installed?: readonly ModelSpec[];
   /** Of each blob's download; default 100 MB/s. Infinity: whole at once. */
@@ -25,7 +25,7 @@ export interface SimulationOptions {
   /** `host:port` of registries that speak plain HTTP: a pull from them needs `insecure`. */
   readonly plainHttpRegistries?: readonly string[];
   readonly progressIntervalMs?: number;
-  /** Where it keeps its models over a restart. Then registries on 127.0.0.1 that the catalogue lacks are really asked. */
+  /** Where it keeps its models over a restart. Then registries on 127.0.0.1 that the catalog lacks are really asked. */
   readonly modelsDir?: string;
   /** How patient it is with such a registry; the defaults are the real one's. */
   readonly timing?: Partial<TransferTiming>;
@@ -43,7 +43,7 @@ export interface SimulatedOllama {
   installed(): string[];
   /** Puts a model there as if it had been pulled before. */
   install(spec: ModelSpec): void;
-  /** Adds a model to the catalogue, or replaces it: the next pull of its name finds a new manifest. */
+  /** Adds a model to the catalog, or replaces it: the next pull of its name finds a new manifest. */
   offer(spec: ModelSpec): void;
   /** Loads an installed model, as a first prompt would. */
   load(name: string): void;
@@ -60,13 +60,13 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
   const store = new Store(modelsDir);
   const host = options.host ?? "127.0.0.1";
   const faults = noFaults();
-  const catalogue = new Catalogue(options.catalogue ?? DEFAULT_CATALOGUE);
+  const catalog = new Catalog(options.catalog ?? DEFAULT_CATALOGUE);
   const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
   const counters: Counters = { openPulls: 0, requests: {} };
   const parts: RouteParts = {
     store,
     faults,
-    catalogue,
+    catalog,
     downloads,
     counters,
     version: options.version ?? "0.32.15",
@@ -89,7 +89,7 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
     downloads,
     installed: () => store.list().map((model) => showName(model.name)),
     install,
-    offer: (spec) => catalogue.offer(spec),
+    offer: (spec) => catalog.offer(spec),
     load: (name) => load(name, store),
     partialBytes: (name) => partialBytes(name, parts),
     refuse: async () => await listener.close(),
@@ -141,8 +141,8 @@ function load(name: string, store: Store): void {
   store.load(model, 5 * 60_000);
 }
 
-function partialBytes(name: string, { catalogue, store }: RouteParts): number {
+function partialBytes(name: string, { catalog, store }: RouteParts): number {
   const parsed = parseName(name);
-  const manifest = parsed === null ? undefined : catalogue.find(parsed);
+  const manifest = parsed === null ? undefined : catalog.find(parsed);
   return (manifest?.layers ?? []).reduce((sum, { digest }) => sum + store.partialBytes(digest), 0);
 }

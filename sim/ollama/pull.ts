@@ -1,6 +1,6 @@
 // What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/base/clock.ts.
 import { systemClock } from "#src/base/clock.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { Catalog } from "./catalog.ts";
 import type { Download, Downloads } from "./downloads.ts";
 import type { Faults } from "./faults.ts";
 import type { Layer, Manifest } from "./manifest.ts";
@@ -14,11 +14,11 @@ import { Transfer, type TransferTiming } from "./transfer.ts";
 export interface PullParts {
   readonly store: Store;
   readonly downloads: Downloads;
-  readonly catalogue: Catalogue;
+  readonly catalog: Catalog;
   readonly faults: Faults;
   readonly plainHttpRegistries: readonly string[];
   readonly progressIntervalMs: number;
-  /** Given: models that the catalogue lacks are pulled from registries of this machine that really answer, into it. */
+  /** Given: models that the catalog lacks are pulled from registries of this machine that really answer, into it. */
   readonly modelsDir: ModelsDir | undefined;
   readonly timing: TransferTiming;
 }
@@ -57,8 +57,8 @@ export async function* pull(
   yield { status: "success" };
 }
 
-function isFromRegistry(name: Name, { catalogue, modelsDir }: PullParts): boolean {
-  return modelsDir !== undefined && isReal(name) && catalogue.find(name) === undefined;
+function isFromRegistry(name: Name, { catalog, modelsDir }: PullParts): boolean {
+  return modelsDir !== undefined && isReal(name) && catalog.find(name) === undefined;
 }
 
 function join(name: Name, layer: Layer, parts: PullParts): Download {
@@ -71,7 +71,7 @@ function join(name: Name, layer: Layer, parts: PullParts): Download {
   return downloads.joinReal(layer, () => new Transfer(options));
 }
 
-/** Models of the catalogue have no content that could be wrong. */
+/** Models of the catalog have no content that could be wrong. */
 async function verify({ digest, size }: Layer, { modelsDir, store }: PullParts): Promise<void> {
   if (modelsDir === undefined || store.isMadeUp(digest)) return;
   const hasher = new Bun.CryptoHasher("sha256");
@@ -122,13 +122,13 @@ function progress({ digest, size }: Layer, completed: number): Record<string, un
 async function findManifest(name: Name, insecure: boolean, signal: AbortSignal, parts: PullParts): Promise<Manifest> {
   const url = `${insecure ? "http" : "https"}://${name.host}/v2/${name.namespace}/${name.model}/manifests/${name.tag}`;
   if (isFromRegistry(name, parts) && insecure) return await fetchManifest(name, signal);
-  if (!parts.catalogue.hasHost(name.host)) {
+  if (!parts.catalog.hasHost(name.host)) {
     throw new PullError(`pull model manifest: Get "${url}": dial tcp ${name.host}: connect: connection refused`);
   }
   if (!insecure && parts.plainHttpRegistries.includes(name.host)) {
     throw new PullError(`pull model manifest: Get "${url}": http: server gave HTTP response to HTTPS client`);
   }
-  const manifest = parts.catalogue.find(name);
+  const manifest = parts.catalog.find(name);
   if (manifest === undefined) throw new PullError("pull model manifest: file does not exist");
   return manifest;
 }

@@ -126,7 +126,7 @@ async function generate(request: Request, { store }: RouteParts): Promise<Respon
   return json({ model: body.model, created_at: new Date().toISOString(), response: "", done: true, done_reason });
 }
 
-/** Seconds, or a duration as Go writes it (one unit here); absent: five minutes; negative: for ever. In ms. */
+/** Seconds, or a duration as Go writes it (one unit here); absent: five minutes; negative: forever. In ms. */
 function keepAlive(value: number | string | undefined): number {
   const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
   const [, amount, unit] = /^(-?[\d.]+)(ms|s|m|h)$/.exec(String(value ?? "5m")) ?? ["", String(value), "s"];

@@ -75,7 +75,7 @@ export class Store {
     this.#dir?.makeBlob(digest, size);
   }
 
-  /** Whether a blob is of the catalogue: it was put here, not fetched. */
+  /** Whether a blob is of the catalog: it was put here, not fetched. */
   isMadeUp(digest: string): boolean {
     return this.#blobs.has(digest);
   }

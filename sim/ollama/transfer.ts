@@ -21,7 +21,7 @@ import { PullError } from "./pull_error.ts";
 export interface TransferTiming {
   /** The first pause before a part is tried again; then twice as long. */
   readonly retryMs: number;
-  /** A part that gets no byte for so long connects anew. */
+  /** A part that gets no byte for this long connects again. */
   readonly stallMs: number;
   /** How long the registry is asked where the data is. */
   readonly locateMs: number;

@@ -20,7 +20,7 @@ export interface Served {
   bytes: number;
   /** Requests under way that fetch data. */
   open: number;
-  /** Those that whoever asked ended before they were done. */
+  /** Those that anyone who asked ended before they were done. */
   closed: number;
 }
 
@@ -150,10 +150,10 @@ export class Registry {
     response.setHeader("Location", request.url ?? "");
     response.setHeader("Content-Length", end - start);
     if (to === undefined) {
-      // The one without a range only wants to know that address: whoever sends it hangs up.
+      // The one without a range only wants to know that address: anyone who sends it hangs up.
       response.writeHead(200);
       if (request.method === "HEAD") response.end();
-      // With a first byte: flushHeaders() of Bun 1.4.5 sends them not every time, and whoever asked waits for ever.
+      // With a first byte: flushHeaders() of Bun 1.4.5 sends them not every time, and anyone who asked waits forever.
       else response.write(blob.slice(0, 1));
       return;
     }
@@ -195,7 +195,7 @@ export class Registry {
         response.socket?.destroySoon();
         return;
       }
-      // Whoever reads may be of this process.
+      // Anyone who reads may be of this process.
       if (bytes.length > 0 && !budget.isSpent) await new Promise((resolve) => setImmediate(resolve));
       else await Bun.sleep(LOOK_MS);
     }

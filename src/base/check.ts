@@ -32,7 +32,7 @@ export function about(check: string, subject: string | null = null) {
 }
 
 /**
- * Nothing here goes by a machine's own clock; its log, its TLS and its people do.
+ * Nothing here uses a machine's own clock; its log, its TLS and its people do.
  * @param subject the agent whose box it is; null: this machine
  * @param offsetMs the share's clock minus the machine's
  */

@@ -68,7 +68,7 @@ export function formatOffset(offsetMs: number): string {
 }
 
 /**
- * Text of the share as it may stand on a terminal: what would move the cursor, colour, or turn the direction of writing
+ * Text of the share as it may stand on a terminal: what would move the cursor, color, or turn the direction of writing
  * becomes a space. Line breaks stay.
  */
 export function visibleText(text: string): string {

@@ -1,4 +1,4 @@
-// What is said of something that is away: once, then ever more seldom, and when it is back. Imports clock, errors, log.
+// What is said of something that is away: once, then ever more rarely, and when it is back. Imports clock, errors, log.
 
 import type { Clock } from "./clock.ts";
 import { asCourierError } from "./errors.ts";

@@ -1,5 +1,5 @@
 // gpuctl without its verbs: the flags that all of them share. Imports commander's types through config.
-import { faceCommand, flag, parse } from "../program/flags.ts";
+import { flag, parse, programCommand } from "../program/flags.ts";
 import { WATCH } from "./io.ts";
 import type { Verb } from "./session.ts";
 
@@ -10,15 +10,15 @@ export type Program = ReturnType<typeof baseCommand>;
 const DEFAULT_TIMEOUT_S = 30;
 
 export function baseCommand() {
-  return faceCommand("gpuctl", "List, pull and delete Ollama models on the GPU boxes that a shared folder reaches.")
+  return programCommand("gpuctl", "List, pull and delete Ollama models on the GPU boxes that a shared folder reaches.")
     .addOption(
       flag(
         "--watch [how]",
-        "how to watch the share; auto goes by its file system. Alone, after jobs: go on showing",
+        "how to watch the share; auto uses its file system. Alone, after jobs: go on showing",
       ).choices(WATCH),
     )
     .addOption(
-      flag("--timeout <seconds>", "how long to wait for an answer, and for an agent that went out of sight")
+      flag("--timeout <seconds>", "how long to wait for an answer, and for an agent that went not reporting")
         .argParser(parse.seconds)
         .default(DEFAULT_TIMEOUT_S),
     )

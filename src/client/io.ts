@@ -1,4 +1,4 @@
-// What gpuctl has of its surroundings, as arguments: streams, colour, clock, interruption, transport. Contract only.
+// What gpuctl has of its surroundings, as arguments: streams, color, clock, interruption, transport. Contract only.
 // Imports types of the clock and the seam.
 import type { Clock } from "../base/clock.ts";
 import type { Transport } from "../transport.ts";
@@ -10,14 +10,14 @@ export type Screen = NodeJS.WritableStream & {
   readonly rows?: number;
 };
 
-/** How to watch the share; `auto` goes by its file system. */
+/** How to watch the share; `auto` uses its file system. */
 export const WATCH = ["auto", "local", "network"] as const;
 export type Watch = (typeof WATCH)[number];
 
 export interface ClientIo {
   readonly stdout: Screen;
   readonly stderr: Screen;
-  /** Whether colours are welcome on a terminal. */
+  /** Whether colors are welcome on a terminal. */
   readonly color: boolean;
   readonly clock: Clock;
   /** Aborted by Ctrl-C, by a request to end, and when nobody reads stdout any more. */

@@ -1,6 +1,6 @@
 // Who is on the transport and how they are, from their state documents. Imports the seam, protocol, clock, errors.
 import { type Clock, isoTime } from "../base/clock.ts";
-import { LIMITS, OLD_SERVICE_AGENT, State, StateV1 } from "../protocol.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS, State, StateV1 } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 
 export type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "draining" | "degraded";
@@ -15,15 +15,15 @@ export interface AgentView {
   readonly lastSeenAt: string;
   /** For how long its document has not moved. */
   readonly silentMs: number;
-  /** Its state; null for an old service, which has only `oldState`. */
+  /** Its state; null for a legacy service, which has only `legacyState`. */
   readonly state: State | null;
-  readonly oldState: StateV1 | null;
+  readonly legacyState: StateV1 | null;
 }
 
 interface Sighting {
   readonly text: string;
   readonly state: State | null;
-  readonly oldState: StateV1 | null;
+  readonly legacyState: StateV1 | null;
   readonly movedAtMs: number;
   readonly movedAtMonotonicMs: number;
 }
@@ -88,11 +88,11 @@ export class Fleet {
     return views;
   }
 
-  /** Reads again, a few times, while an old service that was never seen is just writing its document. */
+  /** Reads again, a few times, while a legacy service that was never seen is just writing its document. */
   async #readWhole(): Promise<readonly StateRecord[]> {
     for (let attempt = 1; ; attempt++) {
       const records = await this.#transport.readStates();
-      const isWriting = records.some((record) => record.agent === OLD_SERVICE_AGENT && this.#isUnfinished(record));
+      const isWriting = records.some((record) => record.agent === LEGACY_SERVICE_AGENT && this.#isUnfinished(record));
       if (!isWriting || attempt === WHOLE_ATTEMPTS) return records;
       await this.#clock.sleep(WHOLE_PAUSE_MS);
     }
@@ -109,40 +109,40 @@ export class Fleet {
     const known = this.#sightings.get(agent);
     if (known?.text === content.text) return;
     const ageMs = Math.max(0, this.#transport.now() - publishedAtMs);
-    // An old service writes in place: what is empty or half just now is one that is writing.
-    const parsed = parseState(agent, content.text) ?? (agent === OLD_SERVICE_AGENT ? known : undefined);
+    // A legacy service writes in place: what is empty or half just now is one that is writing.
+    const parsed = parseState(agent, content.text) ?? (agent === LEGACY_SERVICE_AGENT ? known : undefined);
     if (parsed === undefined) return;
     // Its age says when it moved, if the clocks are right; that it was another one at the last reading does in any case.
     const earliestMs = known === undefined ? Number.NEGATIVE_INFINITY : this.#begunBeforeMs;
     this.#sightings.set(agent, {
       text: content.text,
       state: parsed.state,
-      oldState: parsed.oldState,
+      legacyState: parsed.legacyState,
       movedAtMs: publishedAtMs,
       movedAtMonotonicMs: Math.max(this.#clock.monotonic() - ageMs, earliestMs),
     });
   }
 
   #view(agent: string, sighting: Sighting): AgentView {
-    const { state, oldState, movedAtMs, movedAtMonotonicMs } = sighting;
+    const { state, legacyState, movedAtMs, movedAtMonotonicMs } = sighting;
     const silentMs = Math.max(0, Math.round(this.#clock.monotonic() - movedAtMonotonicMs));
     const silent = silentMs >= LIMITS.silentMs;
     const stopped = state?.status === "stopped";
     return {
       agent,
       online: !silent && !stopped,
-      reason: stopped ? "stopped" : silent ? "silent" : onlineReason(state, oldState),
+      reason: stopped ? "stopped" : silent ? "silent" : onlineReason(state, legacyState),
       lastSeenAt: isoTime(movedAtMs),
       silentMs,
       state,
-      oldState,
+      legacyState,
     };
   }
 }
 
-/** Not stopped, and no old service that is silent: that never says that it stops. */
-export function isPresent({ reason, oldState, online }: AgentView): boolean {
-  return reason !== "stopped" && (oldState === null || online);
+/** Not stopped, and no legacy service that is silent: that never says that it stops. */
+export function isPresent({ reason, legacyState, online }: AgentView): boolean {
+  return reason !== "stopped" && (legacyState === null || online);
 }
 
 /** A view in words, for messages: `online`, `silent for 34 s`, `stopped since 2026-01-02T03:04:05Z`. */
@@ -154,18 +154,18 @@ export function describeView(view: AgentView): string {
   return view.reason ?? "online";
 }
 
-function onlineReason(state: State | null, oldState: StateV1 | null): AgentReason | null {
-  if (state === null) return oldState?.ollama_available === false ? "ollama_down" : null;
+function onlineReason(state: State | null, legacyState: StateV1 | null): AgentReason | null {
+  if (state === null) return legacyState?.ollama_available === false ? "ollama_down" : null;
   if (state.status === "draining" || state.status === "degraded") return state.status;
   return state.ollama.checked_at !== null && !state.ollama.reachable ? "ollama_down" : null;
 }
 
-function parseState(agent: string, text: string): { state: State | null; oldState: StateV1 | null } | undefined {
+function parseState(agent: string, text: string): { state: State | null; legacyState: StateV1 | null } | undefined {
   const document = parseJson(text);
   const state = State.safeParse(document);
-  if (state.success) return state.data.agent === agent ? { state: state.data, oldState: null } : undefined;
-  const oldState = agent === OLD_SERVICE_AGENT ? StateV1.safeParse(document) : undefined;
-  return oldState?.success === true ? { state: null, oldState: oldState.data } : undefined;
+  if (state.success) return state.data.agent === agent ? { state: state.data, legacyState: null } : undefined;
+  const legacyState = agent === LEGACY_SERVICE_AGENT ? StateV1.safeParse(document) : undefined;
+  return legacyState?.success === true ? { state: null, legacyState: legacyState.data } : undefined;
 }
 
 function parseJson(text: string): unknown {

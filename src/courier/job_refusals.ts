@@ -10,8 +10,8 @@ export function unknownJob(id: string, silent: readonly string[]): CourierError 
   });
 }
 
-/** What has ended cannot be cancelled, and what an old service does neither. */
+/** What has ended cannot be cancelled, and what a legacy service does neither. */
 export function tooLate({ id, model, state, agent }: Job): CourierError {
-  const why = id === null ? `the old service of ${agent} cannot be told to` : `it has ${state}`;
+  const why = id === null ? `the legacy service of ${agent} cannot be told to` : `it has ${state}`;
   return new CourierError(id === null ? "unimplemented" : "conflict", `Cannot cancel the pull of ${model}: ${why}`);
 }

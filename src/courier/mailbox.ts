@@ -69,11 +69,11 @@ export class Mailbox {
   }
 
   /**
-   * Sends a version 1 command to the old service, in the shared inbox.
+   * Sends a version 1 command to the legacy service, in the shared inbox.
    * @throws CourierError as `request()`
    */
   async requestOld(order: Order, waiting: Waiting): Promise<Response> {
-    // An old backend's own ids are per second; an old service drops a name that it remembers without an answer.
+    // A legacy backend's own ids are per second; a legacy service drops a name that it remembers without an answer.
     const unique = crypto.randomUUID().slice(-12);
     const id = `${order.verb}_${Math.floor(this.#clock.now() / 1000)}_${unique}`;
     const text = JSON.stringify({

@@ -28,7 +28,7 @@ export function nobodyAnswered(views: readonly AgentView[], unavailable: readonl
 
 /** What an agent answered that did not succeed. */
 export function refusal(agent: string, { code, error, message, hint }: Response): CourierError {
-  // An old service sends no code, and its text is no interface: all that is known is that the box failed.
+  // A legacy service sends no code, and its text is no interface: all that is known is that the box failed.
   const text = error ?? message ?? "no reason given";
   return new CourierError(code ?? "internal", code === undefined ? `Agent ${agent}: ${text}` : text, { hint });
 }

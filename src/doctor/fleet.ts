@@ -3,7 +3,7 @@
 import { about, type Check, checkClock } from "../base/check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
-import { OLD_SERVICE_AGENT, type State } from "../protocol.ts";
+import { LEGACY_SERVICE_AGENT, type State } from "../protocol.ts";
 
 /** An answer that takes longer is worth a word: also an idle agent on a network share looks once a second. */
 const SLOW_MS = 2_000;
@@ -38,9 +38,9 @@ function checkAgent(view: AgentView): Check {
   const check = about("agent", agent);
   const text = sentence(describeView(view));
   if (state === null) {
-    if (online) return check.ok("An old service: it lists, pulls and deletes, and shows no progress");
+    if (online) return check.ok("A legacy service: it lists, pulls and deletes, and shows no progress");
     return check.warning(
-      `An old service, ${describeView(view)}`,
+      `A legacy service, ${describeView(view)}`,
       "If it was replaced, remove its state, gpu_status.json",
     );
   }
@@ -70,14 +70,14 @@ function checkOllama(agent: string, { ollama: { reachable, version, error, check
 function checkSharedInbox(views: readonly AgentView[]): Check {
   const check = about("shared_inbox");
   const live = views.filter(({ online }) => online);
-  if (live.some(({ agent }) => agent === OLD_SERVICE_AGENT)) return check.ok("The old service serves it");
+  if (live.some(({ agent }) => agent === LEGACY_SERVICE_AGENT)) return check.ok("The legacy service serves it");
   const serving = live.filter(({ state }) => state?.serves_shared_inbox === true).map(({ agent }) => agent);
   const [first, second] = serving;
   if (second !== undefined)
     return check.warning(`${serving.join(" and ")} serve it`, "It may be changing hands: look again in a moment");
   if (first !== undefined) return check.ok(`${first} serves it`);
   const hint = "Start an agent, not with --shared-inbox off";
-  return check.warning("Nobody serves it: an old backend gets no answer", hint);
+  return check.warning("Nobody serves it: a legacy backend gets no answer", hint);
 }
 
 type Answer =

@@ -89,7 +89,7 @@ function summary(checks: readonly Check[]): string {
   const count = (result: Check["result"]): number => checks.filter((check) => check.result === result).length;
   const [warnings, failed] = [count("warning"), count("failed")];
   const counts = [`${count("ok")} ok`, `${warnings} ${warnings === 1 ? "warning" : "warnings"}`, `${failed} failed`];
-  const rest = failed === 0 ? "" : "\nMend what failed and run it again: what rests on it was not looked at";
+  const rest = failed === 0 ? "" : "\nMend what failed and run it again: what depends on it was not looked at";
   return `${checks.length} ${checks.length === 1 ? "check" : "checks"}: ${counts.join(", ")}${rest}`;
 }
 

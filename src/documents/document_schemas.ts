@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { AgentName, Code, Disk, Model, OllamaHealth } from "../protocol.ts";
 
-/** One agent, in short. Null: not known, as most is of an old service. */
+/** One agent, in short. Null: unknown, as most is of a legacy service. */
 export const AgentDocument = z
   .object({
     agent: AgentName,
@@ -20,7 +20,7 @@ export const AgentDocument = z
     /** The share's clock minus the box's. */
     clock_offset_ms: z.number().nullable(),
   })
-  .meta({ id: "Agent", description: "One agent, in short. Null: not known, as most is of an old service." });
+  .meta({ id: "Agent", description: "One agent, in short. Null: unknown, as most is of a legacy service." });
 export type AgentDocument = z.infer<typeof AgentDocument>;
 
 export const AgentsDocument = z.object({ agents: z.array(AgentDocument) }).meta({ id: "Agents" });

@@ -6,7 +6,7 @@ import { unavailable } from "./document_schemas.ts";
 export const JobDocument = Job.meta({
   id: "Job",
   description:
-    "Long work of one agent. Bytes, bytes a second, seconds, instants in ISO 8601; null: not known or not yet.",
+    "Long work of one agent. Bytes, bytes a second, seconds, instants in ISO 8601; null: unknown or not yet.",
 });
 
 export const JobsDocument = z.object({ jobs: z.array(JobDocument), unavailable }).meta({ id: "Jobs" });

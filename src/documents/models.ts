@@ -17,14 +17,14 @@ export function agentsDocument(views: readonly AgentView[]): AgentsDocument {
   return { agents: views.map((view) => agentDocument(view)) };
 }
 
-export function agentDocument({ agent, online, reason, lastSeenAt, state, oldState }: AgentView): AgentDocument {
+export function agentDocument({ agent, online, reason, lastSeenAt, state, legacyState }: AgentView): AgentDocument {
   return {
     agent,
     status: online ? "online" : "offline",
     reason,
     last_seen_at: lastSeenAt,
     agent_version: state?.agent_version ?? null,
-    ollama: state?.ollama ?? unknownOllama(oldState?.ollama_available ?? false),
+    ollama: state?.ollama ?? unknownOllama(legacyState?.ollama_available ?? false),
     model_count: state?.model_count ?? null,
     job_count: state?.jobs.filter((job) => !isEnded(job)).length ?? null,
     disk: state?.disk ?? null,

@@ -1,4 +1,4 @@
-// How a face ends: what a failure prints, and the exit status. Imports commander's errors, ours, the journal.
+// How a entry point ends: what a failure prints, and the exit status. Imports commander's errors, ours, the journal.
 import { CommanderError } from "@commander-js/extra-typings";
 import { asCourierError, ERROR_CODES } from "../base/errors.ts";
 import { writeError } from "./journal.ts";

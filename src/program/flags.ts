@@ -1,4 +1,4 @@
-// Command lines of the three faces: flags, their environment variables, and defaults. Imports commander.
+// Command lines of the three entry points: flags, their environment variables, and defaults. Imports commander.
 // Flags win, then the environment (`--x-y` is GPU_COURIER_X_Y), then the default.
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import manifest from "../../package.json" with { type: "json" };
@@ -53,8 +53,8 @@ export const parse = {
   },
 };
 
-/** A face's command with what all three have. */
-export function faceCommand(name: string, description: string) {
+/** A entry point's command with what all three have. */
+export function programCommand(name: string, description: string) {
   return new Command(name)
     .description(description)
     .version(VERSION, "--version", "print the version")
@@ -65,13 +65,13 @@ export function faceCommand(name: string, description: string) {
     .showHelpAfterError("(--help tells what there is)");
 }
 
-/** How the share may be watched; `auto` goes by its file system. */
+/** How the share may be watched; `auto` uses its file system. */
 const WATCH = ["auto", "local", "network"] as const;
 
 /** What the two long-running faces have besides. */
 export const serviceFlags = {
   watch: () =>
-    flag("--watch <how>", "how to watch the share; auto goes by its file system").choices(WATCH).default(WATCH[0]),
+    flag("--watch <how>", "how to watch the share; auto uses its file system").choices(WATCH).default(WATCH[0]),
   init: () => flag("--init", "make gpu_commands and gpu_status on a share that has none").default(false),
   logLevel: () =>
     flag("--log-level <level>", "least important level that is logged")

@@ -13,7 +13,7 @@ export function isStderrJournal(environment: NodeJS.ProcessEnv = process.env): b
   return stream === `${dev}:${ino}`;
 }
 
-/** Writes an error that is not logged but told, to whoever reads stderr. */
+/** Writes an error that is not logged but told, to anyone who reads stderr. */
 export function writeError(text: string): void {
   process.stderr.write(isStderrJournal() ? withPriority("error", text) : text);
 }

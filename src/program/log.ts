@@ -1,4 +1,4 @@
-// Logging for the three faces: one line per event on stderr, text for people or JSON for collectors.
+// Logging for the three entry points: one line per event on stderr, text for people or JSON for collectors.
 // Imports pino and the journal.
 import { pino } from "pino";
 import type { Log } from "../base/log.ts";

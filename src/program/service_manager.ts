@@ -2,7 +2,7 @@
 import { dlopen } from "bun:ffi";
 import type { Log } from "../base/log.ts";
 
-/** Whoever starts the service waits no longer for its first look at the share. */
+/** Anyone who starts the service waits no longer for its first look at the share. */
 export const FIRST_LOOK_MS = 10_000;
 
 /** Who started the process as a service. Telling it anything returns at once, and never throws. */

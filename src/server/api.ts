@@ -68,7 +68,7 @@ function addCommon(app: Hono<Env>, log: Log): void {
   });
 }
 
-/** What changes something is told by default, with who asked; what only reads is for whoever looks closely. */
+/** What changes something is told by default, with who asked; what only reads is for anyone who looks closely. */
 function logRequest(log: Log): MiddlewareHandler<Env> {
   return async (context, next) => {
     const startedMs = performance.now();

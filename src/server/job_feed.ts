@@ -55,7 +55,7 @@ const LEEWAY_MS = 5_000;
 
 /**
  * A listener has no queue: it knows how far it is and takes what there is when it can. A slow one gets progress less
- * often, and every end all the same; one that went away holds nothing here.
+ * often, and every end anyway; one that went away holds nothing here.
  */
 export class JobFeed {
   readonly #parts: JobFeedParts;

@@ -1,4 +1,4 @@
-// Assembles the server from its configuration and runs it until it is told to stop. Imports everything below the face.
+// Assembles the server from its configuration and runs it until it is told to stop. Imports everything below the entry point.
 import type { Database } from "bun:sqlite";
 import { systemClock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
@@ -39,7 +39,7 @@ export interface ServerParts {
 /** What is under way when the server is told to stop has so long to end. */
 const GRACE_MS = 10_000;
 const LEAVE_MS = 2500;
-/** An old service may take longer than the time-out given: see the courier. */
+/** A legacy service may take longer than the time-out given: see the courier. */
 const LONGEST_OLD_REQUEST_MS = 12_000;
 
 /**
@@ -60,7 +60,7 @@ export async function runServer(
   await checkItself({ url: listeners[0].url, transport, service, clock: systemClock, log }, stop);
   service.stopping();
   log.info({}, "Stopping");
-  // Listeners would stay for ever; they come back to the next server.
+  // Listeners would stay forever; they come back to the next server.
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
   await Promise.race([takeLeave(services, transport, connecting), systemClock.sleep(LEAVE_MS)]);

@@ -34,7 +34,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "claim() has one holder, for ever, when many ask at once through several handles",
+    name: "claim() has one holder, forever, when many ask at once through several handles",
     run: async ({ connected }) => {
       const handles = [await connected(), await connected(), await connected()];
       const [first] = handles;
@@ -51,7 +51,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "claim() is another right when the same id is written anew",
+    name: "claim() is another right when the same id is written again",
     run: async ({ connected }) => {
       const agent = await connected();
       const [one, two] = [await delivered(agent, "pull-1", '{"n":1}'), await delivered(agent, "pull-1", '{"n":2}')];

@@ -96,7 +96,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() leaves what was written anew under its name since it grew old",
+    name: "sweep() leaves what was written again under its name since it grew old",
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.send("shared", "list-1", LIST, FAST);

@@ -215,7 +215,7 @@ describe("the fleet", () => {
     await site.start("gpu-1");
     const now = site.platform.now.bind(site.platform);
     site.platform.now = () => now() + 3_600_000;
-    // At first sight there is only its age to go by.
+    // At first sight there is only its age to use.
     expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
     await site.clock.advance(6_000);
     expect((await courier.agents())[0]).toMatchObject({ online: true, reason: null });
@@ -314,7 +314,7 @@ describe("jobs", () => {
   });
 });
 
-describe("an old service", () => {
+describe("a legacy service", () => {
   beforeEach(async () => {
     await site.platform.openInbox("shared");
     const state = {
@@ -326,7 +326,7 @@ describe("an old service", () => {
     await site.platform.publishState("gpu", JSON.stringify(state));
   });
 
-  /** Answers the next commands of the shared inbox as the old service does, removing them first. */
+  /** Answers the next commands of the shared inbox as the legacy service does, removing them first. */
   async function answer(response: object): Promise<void> {
     const old = site.store.open();
     await old.connect();
@@ -345,14 +345,14 @@ describe("an old service", () => {
     expect(site.store.replies.get("shared")?.size).toBe(0);
   });
 
-  test("choose() leaves an old service aside that has been silent: it never says that it stops", async () => {
+  test("choose() leaves a legacy service aside that has been silent: it never says that it stops", async () => {
     await site.start("gpu-1");
     (await site.start("gpu-2")).stop.abort();
     await site.clock.advance(1);
     expect((await failure(courier.choose(undefined))).code).toBe("conflict");
     await site.clock.advance(21_000);
     expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
-    // An agent that says that it stopped is a box all the same.
+    // An agent that says that it stopped is a box anyway.
     expect((await courier.choose("all")).map(({ agent }) => agent)).toEqual(["gpu-1", "gpu-2"]);
     expect((await courier.listModels()).unavailable.map(({ agent }) => agent)).toEqual(["gpu-2"]);
   });

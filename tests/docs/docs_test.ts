@@ -8,9 +8,9 @@ import manifest from "../../package.json" with { type: "json" };
 
 const ROOT = join(import.meta.dir, "../..");
 const README_LINES = 100;
-const FACES = { "gpu-agent": "agent.ts", "gpu-server": "server.ts", gpuctl: "client.ts" } as const;
+const ENTRY_POINTS = { "gpu-agent": "agent.ts", "gpu-server": "server.ts", gpuctl: "client.ts" } as const;
 /** The verbs that have flags of their own. */
-const HELP: readonly (readonly [keyof typeof FACES, ...string[]])[] = [
+const HELP: readonly (readonly [keyof typeof ENTRY_POINTS, ...string[]])[] = [
   ["gpu-agent"],
   ["gpu-agent", "doctor"],
   ["gpu-server"],
@@ -76,7 +76,7 @@ describe("flags", () => {
 
   beforeAll(async () => {
     const helps = await Promise.all(HELP.map(async ([face, ...verb]) => [face, await helpOf(face, verb)] as const));
-    for (const face of Object.keys(FACES)) {
+    for (const face of Object.keys(ENTRY_POINTS)) {
       const texts = helps.filter(([name]) => name === face).map(([, text]) => text);
       flags.set(face, new Set(texts.join("\n").match(/--[a-z][a-z-]*/g)));
     }
@@ -84,7 +84,7 @@ describe("flags", () => {
     flags.set("install.sh", new Set(installer.stdout.match(/--[a-z][a-z-]*/g)));
   });
 
-  test("every flag that is named stands in the help of its face", () => {
+  test("every flag that is named stands in the help of its entry point", () => {
     const all = new Set([...flags.values()].flatMap((known) => [...known]));
     const unknown = faults(({ commands }) =>
       commands.flatMap((command) => {
@@ -138,8 +138,8 @@ describe("ts examples", () => {
   });
 });
 
-async function helpOf(face: keyof typeof FACES, verb: readonly string[]): Promise<string> {
-  const { stdout, status } = await run(process.execPath, [join(ROOT, "src", FACES[face]), ...verb, "--help"]);
+async function helpOf(face: keyof typeof ENTRY_POINTS, verb: readonly string[]): Promise<string> {
+  const { stdout, status } = await run(process.execPath, [join(ROOT, "src", ENTRY_POINTS[face]), ...verb, "--help"]);
   if (status !== 0) throw new Error(`${face} ${verb.join(" ")} --help ended with ${status}`);
   return stdout;
 }

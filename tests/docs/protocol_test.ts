@@ -12,10 +12,10 @@ import {
   Gpu,
   Job,
   JobState,
+  LEGACY_SERVICE_AGENT,
   LIMITS,
   Model,
   ModelDetails,
-  OLD_SERVICE_AGENT,
   OllamaHealth,
   PROTOCOL_VERSION,
   Response,
@@ -56,7 +56,7 @@ test("Limits names every limit with its value", () => {
 
 test("Names gives the grammars and the reserved name", () => {
   const grammars = [AgentName, CommandId].map((name) => z.toJSONSchema(name).pattern?.replace(/^\^(.*)\$$/, "$1"));
-  expect(section("Names").codeSpans).toEqual(expect.arrayContaining([...grammars, OLD_SERVICE_AGENT]));
+  expect(section("Names").codeSpans).toEqual(expect.arrayContaining([...grammars, LEGACY_SERVICE_AGENT]));
 });
 
 test("Verbs has every verb as VERBS has it", () => {

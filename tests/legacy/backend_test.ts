@@ -1,8 +1,8 @@
-// sim/legacy/backend: the old backend alone behaves as documented.
+// sim/legacy/backend: the legacy backend alone behaves as documented.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
-import { type ListOutcome, OldBackend } from "#sim/legacy/backend.ts";
+import { LegacyBackend, type ListOutcome } from "#sim/legacy/backend.ts";
 import { TempShare, until, withTimestampOf } from "#sim/legacy/support.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { sampleText } from "#tests/support/wire_samples.ts";
@@ -18,12 +18,12 @@ beforeEach(() => {
 });
 afterEach(() => share.remove());
 
-function open(): OldBackend {
-  return new OldBackend(share.path, { pollMs: 5, clock: { ...systemClock, now: () => NOW_MS } });
+function open(): LegacyBackend {
+  return new LegacyBackend(share.path, { pollMs: 5, clock: { ...systemClock, now: () => NOW_MS } });
 }
 
 /** A backend with the original's intervals, for which time passes only while it sleeps, and at once. */
-function openAtOnce(onSleep: (polls: number) => void = () => {}): OldBackend {
+function openAtOnce(onSleep: (polls: number) => void = () => {}): LegacyBackend {
   let elapsedMs = 0;
   let polls = 0;
   const clock: Clock = {
@@ -34,7 +34,7 @@ function openAtOnce(onSleep: (polls: number) => void = () => {}): OldBackend {
       onSleep(++polls);
     },
   };
-  return new OldBackend(share.path, { clock });
+  return new LegacyBackend(share.path, { clock });
 }
 
 async function listAnsweredBy(response: string): Promise<ListOutcome> {
@@ -82,7 +82,7 @@ describe("listModels()", () => {
     },
   );
 
-  test("probes 30 times in 30 s, then removes its command and leaves a late response for ever", async () => {
+  test("probes 30 times in 30 s, then removes its command and leaves a late response forever", async () => {
     const backend = openAtOnce((polls) => {
       if (polls === 30) share.write(RESPONSE, ANSWER);
     });

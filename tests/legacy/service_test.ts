@@ -1,13 +1,13 @@
-// sim/legacy/service: the old service alone behaves as documented.
+// sim/legacy/service: the legacy service alone behaves as documented.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { OldService, type OldServiceEvent } from "#sim/legacy/service.ts";
+import { LegacyService, type LegacyServiceEvent } from "#sim/legacy/service.ts";
 import { TempShare, TinyOllama, until, withTimestampOf } from "#sim/legacy/support.ts";
 import { sampleText } from "#tests/support/wire_samples.ts";
 
 let share: TempShare;
 let ollama: TinyOllama;
-let events: OldServiceEvent[];
-let services: OldService[];
+let events: LegacyServiceEvent[];
+let services: LegacyService[];
 beforeEach(() => {
   share = new TempShare();
   ollama = new TinyOllama();
@@ -20,8 +20,8 @@ afterEach(async () => {
   share.remove();
 });
 
-function start(): OldService {
-  const service = new OldService(share.path, ollama.url, { pollMs: 10, onEvent: (event) => events.push(event) });
+function start(): LegacyService {
+  const service = new LegacyService(share.path, ollama.url, { pollMs: 10, onEvent: (event) => events.push(event) });
   services.push(service);
   service.start();
   return service;

@@ -1,8 +1,8 @@
-// The two old halves together lose their answers, as in production; and both run as processes of their own.
+// The two legacy programs together lose their answers, as in production; and both run as processes of their own.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { type ListOutcome, OldBackend } from "#sim/legacy/backend.ts";
-import { OldService } from "#sim/legacy/service.ts";
+import { LegacyBackend, type ListOutcome } from "#sim/legacy/backend.ts";
+import { LegacyService } from "#sim/legacy/service.ts";
 import { TempShare, TinyOllama, until } from "#sim/legacy/support.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { sampleText } from "#tests/support/wire_samples.ts";
@@ -18,13 +18,13 @@ afterEach(async () => {
   share.remove();
 });
 
-test("listModels() comes back empty 6 times of 6 when the old service answers, on a local disk", async () => {
-  const service = new OldService(share.path, ollama.url, { pollMs: 25 });
+test("listModels() comes back empty 6 times of 6 when the legacy service answers, on a local disk", async () => {
+  const service = new LegacyService(share.path, ollama.url, { pollMs: 25 });
   service.start();
   let nowMs = Date.now();
   // A new second for each list: within one, ids would be equal, which is another fault.
   const clock = { ...systemClock, now: () => nowMs };
-  const backend = new OldBackend(share.path, { pollMs: 10, clock });
+  const backend = new LegacyBackend(share.path, { pollMs: 10, clock });
   const outcomes: ListOutcome[] = [];
   for (let turn = 0; turn < 6; turn++) {
     outcomes.push(await backend.listModels());

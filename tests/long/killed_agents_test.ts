@@ -70,7 +70,7 @@ async function ollamaFor(tasks: readonly Task[], agent: number): Promise<Simulat
   const own = tasks.filter((task) => task.agent === agent);
   const specs = (verb: Task["verb"]) => own.filter((task) => task.verb === verb).map(({ model }) => specOf(model));
   return await site.ollama({
-    catalogue: specs("pull_model"),
+    catalog: specs("pull_model"),
     installed: [specOf("kept:latest"), ...specs("delete_model")],
     bytesPerSecond: 1_000_000,
   });
@@ -164,7 +164,7 @@ function listening(transport: Transport, heard: Map<string, Set<string>>): Trans
   });
 }
 
-/** One after the other, each up again before the next: a slow machine kills more seldom. @returns how often */
+/** One after the other, each up again before the next: a slow machine kills more rarely. @returns how often */
 async function killAtRandom(boxes: readonly Box[], random: SeededRandom, signal: AbortSignal): Promise<number> {
   let kills = 0;
   for (; !signal.aborted; kills++) {

@@ -78,10 +78,10 @@ function tasksOf(random: SeededRandom): readonly Task[] {
 async function ollamaFor(tasks: readonly Task[]): Promise<SimulatedOllama> {
   const specs = (verb: Task["verb"]) =>
     tasks.filter((task) => task.verb === verb).map(({ model }) => ({ name: model, layers: [1000] }));
-  return await site.ollama({ catalogue: specs("pull_model"), installed: specs("delete_model") });
+  return await site.ollama({ catalog: specs("pull_model"), installed: specs("delete_model") });
 }
 
-/** As an old backend does: in place. */
+/** As a legacy backend does: in place. */
 async function sendAll(tasks: readonly Task[]): Promise<void> {
   for (const { id, verb, model } of tasks) {
     site.write(`gpu_commands/${id}.json`, { command: verb, command_id: id, model_name: model });

@@ -33,7 +33,7 @@ function lying(site: NfsSite): number {
   return responses.length + readdirSync(join(site.folder, "gpu_status/.tmp")).length;
 }
 
-/** Looks seldom: there is one processor for all. */
+/** Looks rarely: there is one processor for all. */
 async function swept(site: NfsSite): Promise<void> {
   while (lying(site) >= 10) await Bun.sleep(250);
 }

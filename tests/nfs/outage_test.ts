@@ -79,7 +79,7 @@ interface Setting {
 
 async function prepare(site: NfsSite, version: Version): Promise<Setting> {
   const installed = modelsOf("delete").map(spec);
-  const ollama = await site.ollama({ catalogue: modelsOf("pull").map(spec), installed });
+  const ollama = await site.ollama({ catalog: modelsOf("pull").map(spec), installed });
   const [agent, leaving, server] = await Promise.all([
     site.agent("c1", "gpu-1", ollama),
     site.agent("c1", "gpu-2", await site.ollama()),

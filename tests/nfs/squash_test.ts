@@ -1,4 +1,4 @@
-// An export as exports(5) makes it by default, where root is nobody: agent, server and old backend as root and as users of a
+// An export as exports(5) makes it by default, where root is nobody: agent, server and legacy backend as root and as users of a
 // group. Where one cannot work, what it says is done as printed, and then it works.
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, readdirSync } from "node:fs";
@@ -20,9 +20,9 @@ async function openSite(name: string, version: Version, owner: readonly [number,
   chownSync(site.folder, ...owner);
   chmodSync(site.folder, mode);
   for (const client of ["c1", "c2"] as const) await site.mount(client);
-  // There is no gpu-server on the old backend's machine.
+  // There is no gpu-server on the legacy backend's machine.
   await site.mount("c3", "lookupcache=pos");
-  return { site, ollama: await site.ollama({ catalogue: [PHI], installed: [PHI] }) };
+  return { site, ollama: await site.ollama({ catalog: [PHI], installed: [PHI] }) };
 }
 
 /** What an agent says of the share; the last of it. */
@@ -91,13 +91,13 @@ describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
 
     await ownAccounts("c3");
     // Its server looks up the groups of a user for itself, as Debian's do, all but the first.
-    for (const mends of [
-      "Join its group, then start anew: sudo groupadd",
+    for (const fixes of [
+      "Join its group, then start again: sudo groupadd",
       "Its server looks up all groups but the first for itself (manage-gids). Make it the first",
     ]) {
       const { reason, hint } = failure(await site.gpuctl("guest@c3", "ping"));
       expect(reason).toContain("permission denied for uid 1003, gid 2001: ");
-      expect(hint.trim()).toStartWith(mends);
+      expect(hint.trim()).toStartWith(fixes);
       await obey(hint, "c3");
     }
     expect(await site.gpuctl("guest@c3", "ping")).toMatchObject({ status: 0, stderr: "" });
@@ -106,16 +106,16 @@ describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
     const squashed = await complaint(root);
     expect(squashed.reason).toContain("permission denied for root, who is nobody on this file server (root_squash): ");
     expect(squashed.hint).toBe(
-      `Run it as a user of group ${GROUP}: in a unit by User=, by hand by sudo -u; or give the export anongid=${GROUP}, on ${NFS_SERVER}, and mount it anew`,
+      `Run it as a user of group ${GROUP}: in a unit by User=, by hand by sudo -u; or give the export anongid=${GROUP}, on ${NFS_SERVER}, and mount it again`,
     );
     const seen = await doctor(site, "c3");
     expect([...new Set(seen.failed.map(({ hint }) => hint))]).toEqual([squashed.hint]);
-    expect(await site.oldBackend("c3", "list").catch((error: unknown) => String(error))).toContain("EACCES");
+    expect(await site.legacyBackend("c3", "list").catch((error: unknown) => String(error))).toContain("EACCES");
     await site.export(`root_squash,anongid=${GROUP}`);
     await site.unmount("c3");
     await site.mount("c3", "lookupcache=pos");
     await root.logged('"Ready"');
-    expect(await site.oldBackend("c3", "list")).toMatchObject([{ reason: "answered", models: [{}] }]);
+    expect(await site.legacyBackend("c3", "list")).toMatchObject([{ reason: "answered", models: [{}] }]);
   }, 300_000);
 
   test.concurrent("a share of mode 777 that root owns serves root and users alike", async () => {
@@ -125,7 +125,7 @@ describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
     await agent.logged("Serving the shared inbox");
     await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models", PATIENCE_MS);
     expect(await site.gpuctl("guest@c2", "rm", "phi4", "--agent", "gpu-1")).toMatchObject({ status: 0, stderr: "" });
-    expect(await site.oldBackend("c3", "list")).toMatchObject([{ reason: "answered", models: [] }]);
+    expect(await site.legacyBackend("c3", "list")).toMatchObject([{ reason: "answered", models: [] }]);
     const { checks, failed } = await doctor(site, "c2");
     expect(failed).toEqual([]);
     expect(checks.find(({ check }) => check === "create")?.message).toEndWith("; there, 0:0 is 65534:65534");

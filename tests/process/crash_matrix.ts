@@ -149,10 +149,10 @@ class Attempt {
 async function runColumn(column: Column, points: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
   const site = new ProcessSite();
   try {
-    const catalogue = points.map((_, number) => ({ name: modelOf(number), layers: [1000] }));
+    const catalog = points.map((_, number) => ({ name: modelOf(number), layers: [1000] }));
     const isDelete = column.verb === "delete_model";
-    const installed = isDelete ? catalogue : [{ name: "kept:latest", layers: [10] }];
-    const ollama = await site.ollama({ catalogue, installed, bytesPerSecond: Infinity });
+    const installed = isDelete ? catalog : [{ name: "kept:latest", layers: [10] }];
+    const ollama = await site.ollama({ catalog, installed, bytesPerSecond: Infinity });
     site.write(`gpu_status/${REPLY_TO}/.alive`, "");
     const attempts = points.map((point, number) => new Attempt(site, ollama, column, number, point));
     const results = new Map<string, string | null>();

@@ -26,7 +26,7 @@ test(
     const model = registry.offer("wanted", { layers: LAYERS, bytesPerSecond: SLOW });
     const modelsDir = join(site.dir, "models");
     // It tells of no bytes on the way: of those the agent saves some now and then, which fetches a little twice.
-    const ollama = await site.ollama({ modelsDir, catalogue: [], progressIntervalMs: LIMIT_MS });
+    const ollama = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: LIMIT_MS });
     const settings = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
     await site.agent("gpu-1", ollama.url, settings);
     const server = await site.server();

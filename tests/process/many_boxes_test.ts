@@ -37,7 +37,7 @@ afterAll(async () => {
 /** With its own Ollama, and its own folder of models. */
 async function box(name: string) {
   const modelsDir = join(site.dir, `models-${name}`);
-  const { url } = await site.ollama({ modelsDir, catalogue: [], progressIntervalMs: 50 });
+  const { url } = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: 50 });
   const reserve = WITHOUT_ROOM.includes(name) ? ["--disk-reserve", "900TB"] : [];
   const args = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host, ...reserve];
   return { name, ollamaUrl: url, args };

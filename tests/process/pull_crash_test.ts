@@ -1,4 +1,4 @@
-// A pull whose agent, or whose Ollama, is killed on the way ends all the same, and fetches next to nothing twice.
+// A pull whose agent, or whose Ollama, is killed on the way ends anyway, and fetches next to nothing twice.
 // Imports the processes and the registry for tests.
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { z } from "zod";
@@ -45,7 +45,7 @@ function job(): Job | undefined {
   return StateWithJobs.parse(site.state("gpu-1")).jobs[0];
 }
 
-/** Asks as an old backend does, which never learns of its pull again, and waits until 30 % are there. */
+/** Asks as a legacy backend does, which never learns of its pull again, and waits until 30 % are there. */
 async function pullThirtyPercent(): Promise<void> {
   const model_name = registry.offer("m", { layers: [SIZE], bytesPerSecond: BYTES_PER_SECOND });
   site.write("gpu_commands/pull_model_1.json", { command: "pull_model", command_id: "pull_model_1", model_name });

@@ -89,7 +89,7 @@ test("lines that go to the journal carry their priority, and those of text leave
   expect(await journalOf([...agentWith, "--flag"])).toContain("<3>error: unknown option '--flag'");
 });
 
-/** What a face writes to a stderr that JOURNAL_STREAM names, until it ends or has waited for its share. */
+/** What a entry point writes to a stderr that JOURNAL_STREAM names, until it ends or has waited for its share. */
 async function journalOf([face = "", ...args]: readonly string[]): Promise<string[]> {
   const path = join(site.dir, "journal");
   const file = openSync(path, "w");

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
 /** What tests/process/site/small_disk.ts prints. */
-// oxlint-disable-next-line typescript/no-explicit-any -- documents of three faces
+// oxlint-disable-next-line typescript/no-explicit-any -- documents of three entry points
 let seen: any;
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ describe("a model larger than the disk", () => {
     expect(seen.beforeFirstByte).toEqual({ pulls: 0, freedBytes: 0, served: 0 });
   });
 
-  test("that an old backend asks for is a job that failed, with the figures", () => {
+  test("that a legacy backend asks for is a job that failed, with the figures", () => {
     expect(seen.old.success).toBe(true);
     expect(seen.oldJob).toMatchObject({ state: "failed", code: "exhausted" });
     expect(seen.oldJob.error).toMatch(FIGURES);

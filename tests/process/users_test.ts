@@ -1,12 +1,12 @@
-// The three faces and the old backend as different users on a local share: what works, and what is said where it does not.
-// Only root can start processes of other users. Whoever else runs this tests what one user meets.
+// The three entry points and the legacy backend as different users on a local share: what works, and what is said where it does not.
+// Only root can start processes of other users. Anyone who else runs this tests what one user meets.
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type Finished, ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
-const FACE = "../tests/process/site/face_as_user.ts";
+const ENTRY_POINT = "../tests/process/site/entry_point_as_user.ts";
 const ROOT_USER = process.getuid?.() === 0;
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 
@@ -20,7 +20,7 @@ interface User {
 /** As systemd's `SupplementaryGroups=` makes it. */
 const AGENT: User = { who: `61001:61001:${GROUP}`, umask: "077" };
 const SENDER: User = { who: `61002:${GROUP}`, umask: "077" };
-const OLD_BACKEND: User = { who: `61003:${GROUP}`, umask: "022" };
+const LEGACY_BACKEND: User = { who: `61003:${GROUP}`, umask: "022" };
 
 /** A share that is a site's, with one box; all scenarios stand on their own ground, so they run beside each other. */
 class Ground {
@@ -35,7 +35,7 @@ class Ground {
   static async open(): Promise<Ground> {
     const site = new ProcessSite();
     chmodSync(site.dir, 0o755);
-    return new Ground(site, await site.ollama({ catalogue: [PHI], installed: [PHI] }));
+    return new Ground(site, await site.ollama({ catalog: [PHI], installed: [PHI] }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -52,15 +52,15 @@ class Ground {
     const [uid, gid] = who.split(":");
     chownSync(stateDir, Number(uid), Number(gid));
     const own = ["--share", this.site.share, "--name", "gpu-1", "--ollama", this.#ollama.url, "--state-dir", stateDir];
-    return this.site.start(FACE, [who, umask, "agent", ...own, "--log-format", "json", ...args]);
+    return this.site.start(ENTRY_POINT, [who, umask, "agent", ...own, "--log-format", "json", ...args]);
   }
 
   async gpuctl({ who, umask }: User, ...args: readonly string[]): Promise<Finished> {
-    return await this.site.run(FACE, [who, umask, "client", "--share", this.site.share, ...args]);
+    return await this.site.run(ENTRY_POINT, [who, umask, "client", "--share", this.site.share, ...args]);
   }
 
-  async oldBackend({ who, umask }: User, ...args: readonly string[]): Promise<Record<string, unknown>> {
-    const { stdout } = await this.site.run(FACE, [who, umask, "backend", this.site.share, ...args]);
+  async legacyBackend({ who, umask }: User, ...args: readonly string[]): Promise<Record<string, unknown>> {
+    const { stdout } = await this.site.run(ENTRY_POINT, [who, umask, "backend", this.site.share, ...args]);
     return JSON.parse(stdout);
   }
 
@@ -86,9 +86,9 @@ class Ground {
     expect([listed.status, listed.stderr]).toEqual([0, ""]);
     expect((await this.gpuctl(sender, "rm", "phi4")).status).toBe(0);
     expect((await this.gpuctl(sender, "pull", "phi4")).status).toBe(0);
-    expect(await this.oldBackend(backend, "list", "--poll-ms", "100")).toMatchObject({ reason: "answered" });
-    await this.oldBackend(backend, "delete", "phi4:latest");
-    await until(() => this.#ollama.installed().length === 0, "the old backend's delete is done");
+    expect(await this.legacyBackend(backend, "list", "--poll-ms", "100")).toMatchObject({ reason: "answered" });
+    await this.legacyBackend(backend, "delete", "phi4:latest");
+    await until(() => this.#ollama.installed().length === 0, "the legacy backend's delete is done");
     // Its files are 5 s old when they are removed.
     const isClean = (): boolean => this.site.list("gpu_commands").every((name) => !name.endsWith(".json"));
     await until(isClean, "no command is left");
@@ -144,7 +144,7 @@ if (ROOT_USER) {
       for (const path of [ground.site.share, ...ground.tops]) give(path, 0, GROUP, 0o2770);
       const agent = ground.startAgent(AGENT);
       await agent.logged('"Ready"');
-      await ground.expectService(agent, SENDER, OLD_BACKEND);
+      await ground.expectService(agent, SENDER, LEGACY_BACKEND);
       expect(warnings(agent)).toEqual([]);
       const { folders, files } = ground.made();
       expect([modes(folders), modes(files)]).toEqual([["2770"], ["660"]]);
@@ -153,7 +153,7 @@ if (ROOT_USER) {
       expect([doctor.stdout, doctor.status]).toEqual([expect.stringContaining(" 0 warnings, 0 failed"), 0]);
     }, 60_000);
 
-    test.concurrent("are told whom to let in where the old service left folders that only root may write in", async () => {
+    test.concurrent("are told whom to let in where the legacy service left folders that only root may write in", async () => {
       await using ground = await Ground.open();
       give(ground.site.share, 0, GROUP, 0o2775);
       for (const top of ground.tops) {
@@ -168,14 +168,14 @@ if (ROOT_USER) {
           (top) => `sudo chgrp -R ${GROUP} ${top} && sudo chmod -R g+rwX ${top} && sudo chmod g+s ${top}`,
         ),
       );
-      await ground.expectService(agent, SENDER, OLD_BACKEND);
+      await ground.expectService(agent, SENDER, LEGACY_BACKEND);
       expect((await ground.gpuctl(SENDER, "doctor")).status).toBe(0);
     }, 60_000);
   });
 
   describe("users who share no group", () => {
     const STRANGERS: readonly User[] = [61_001, 61_002, 61_003].map((id) => ({ who: `${id}:${id}`, umask: "077" }));
-    const [agentUser, sender, backend] = [STRANGERS[0] ?? AGENT, STRANGERS[1] ?? SENDER, OLD_BACKEND];
+    const [agentUser, sender, backend] = [STRANGERS[0] ?? AGENT, STRANGERS[1] ?? SENDER, LEGACY_BACKEND];
 
     test.concurrent("work on a share of mode 777 that root owns, and doctor says what that means", async () => {
       await using ground = await Ground.open();
@@ -217,7 +217,7 @@ if (ROOT_USER) {
         `permission denied for uid 65534, gid 65534: ${ground.site.share} is owned by 0:${GROUP}, mode 2770`,
       );
       expect(hint).toBe(
-        `Join its group, then start anew: sudo groupadd -g ${GROUP} share-${GROUP} && sudo usermod -aG share-${GROUP} nobody`,
+        `Join its group, then start again: sudo groupadd -g ${GROUP} share-${GROUP} && sudo usermod -aG share-${GROUP} nobody`,
       );
       await agent.stop();
       await ground.startAgent({ who: `65534:65534:${GROUP}`, umask: "022" }).logged('"Ready"');
@@ -240,7 +240,7 @@ if (ROOT_USER) {
     for (const path of [ground.site.share, ...ground.tops]) give(path, 0, GROUP, 0o2770);
     const agent = ground.startAgent(AGENT);
     await agent.logged("Serving the shared inbox");
-    const list = await ground.oldBackend({ ...OLD_BACKEND, umask: "077" }, "list", "--poll-ms", "100");
+    const list = await ground.legacyBackend({ ...LEGACY_BACKEND, umask: "077" }, "list", "--poll-ms", "100");
     const error = `may not be read by this user: owned by 61003:${GROUP}, mode 0600`;
     expect(list).toMatchObject({ reason: "service_failed", error: expect.stringContaining(error) });
     expect(warnings(agent)).toContainEqual(expect.objectContaining({ reason: expect.stringContaining(error) }));

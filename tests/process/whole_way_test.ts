@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { OldBackend } from "#sim/legacy/backend.ts";
-import { OldService } from "#sim/legacy/service.ts";
+import { LegacyBackend } from "#sim/legacy/backend.ts";
+import { LegacyService } from "#sim/legacy/service.ts";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type HttpServer, ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [2_000_000, 1000] };
 const TINY = { name: "tiny:latest", layers: [3_000_000, 500] };
-const catalogue = [PHI, TINY];
+const catalog = [PHI, TINY];
 
 describe("one agent", () => {
   let site: ProcessSite;
@@ -18,7 +18,7 @@ describe("one agent", () => {
 
   beforeAll(async () => {
     site = new ProcessSite();
-    ollama = await site.ollama({ catalogue, installed: [PHI], bytesPerSecond: 10_000_000 });
+    ollama = await site.ollama({ catalog, installed: [PHI], bytesPerSecond: 10_000_000 });
     [, server] = await Promise.all([site.agent("gpu-1", ollama.url), site.server()]);
     await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
   });
@@ -78,8 +78,8 @@ describe("one agent", () => {
     }
   });
 
-  test("an old backend gets each of its lists, and its pulls and deletes leave no file behind", async () => {
-    const backend = new OldBackend(site.share);
+  test("a legacy backend gets each of its lists, and its pulls and deletes leave no file behind", async () => {
+    const backend = new LegacyBackend(site.share);
     expect((await backend.isAlive()).online).toBe(true);
     backend.pullModel("tiny");
     for (let list = 1; list <= 2; list++) {
@@ -156,7 +156,7 @@ describe("one agent", () => {
 test("SIGTERM drains the agent and leaves stopped in its state, and everybody is told so; nothing else is left", async () => {
   const site = new ProcessSite();
   try {
-    const ollama = await site.ollama({ catalogue, installed: [PHI] });
+    const ollama = await site.ollama({ catalog, installed: [PHI] });
     const [agent, server] = await Promise.all([site.agent("gpu-1", ollama.url), site.server()]);
     expect((await server.call("GET", "/api/config/models?fresh=true")).status).toBe(200);
     expect((await site.gpuctl("ping")).status).toBe(0);
@@ -188,7 +188,7 @@ describe("three agents", () => {
   beforeAll(async () => {
     site = new ProcessSite();
     ollamas = await Promise.all(
-      names.map(async () => await site.ollama({ catalogue, installed: [PHI], bytesPerSecond: 50_000_000 })),
+      names.map(async () => await site.ollama({ catalog, installed: [PHI], bytesPerSecond: 50_000_000 })),
     );
     agents = await Promise.all(names.map(async (name, i) => await site.agent(name, ollamas[i]?.url ?? "")));
     server = await site.server();
@@ -221,7 +221,7 @@ describe("three agents", () => {
   }, 20_000);
 
   test("a version 1 command is answered by one of them, and by the next when that stopped", async () => {
-    const backend = new OldBackend(site.share);
+    const backend = new LegacyBackend(site.share);
     const serving = (): string[] => names.filter((name) => site.state(name)["serves_shared_inbox"] === true);
     expect((await backend.listModels()).reason).toBe("answered");
     // Whichever was ready first served until then.
@@ -235,12 +235,12 @@ describe("three agents", () => {
   }, 30_000);
 });
 
-describe("an old service", () => {
+describe("a legacy service", () => {
   test("it answers the new server and gpuctl list", async () => {
     const site = new ProcessSite();
     try {
-      const ollama = await site.ollama({ catalogue, installed: [PHI] });
-      const old = new OldService(site.share, ollama.url, { pollMs: 300 });
+      const ollama = await site.ollama({ catalog, installed: [PHI] });
+      const old = new LegacyService(site.share, ollama.url, { pollMs: 300 });
       old.start();
       await site.document("gpu_status/gpu_status.json");
       const server = await site.server();

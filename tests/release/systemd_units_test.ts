@@ -1,4 +1,4 @@
-// The units in systemd/: what install.sh and the agent rest on, read as text. A booted systemd tries them elsewhere.
+// The units in systemd/: what install.sh and the agent depend on, read as text. A booted systemd tries them elsewhere.
 import { describe, expect, test } from "bun:test";
 import { ERROR_CODES } from "#src/base/errors.ts";
 
@@ -30,7 +30,7 @@ describe.each(UNITS)("%s.service", (_, text) => {
   );
   const valuesOf = (key: string): string[] => directives.filter(([name]) => name === key).map(([, value]) => value);
 
-  test("begins with what tells it from the old service's unit, and leaves two places to fill in", () => {
+  test("begins with what tells it from the legacy service's unit, and leaves two places to fill in", () => {
     expect(text).toStartWith("# gpu-courier: ");
     expect(new Set(text.match(/@[A-Z_]+@/g))).toEqual(new Set(["@BIN@", "@USER@"]));
   });
@@ -47,7 +47,7 @@ describe.each(UNITS)("%s.service", (_, text) => {
     expect(keys.filter((key) => unbearable.includes(key))).toEqual([]);
   });
 
-  test("does not start again what ends with a code that only somebody can mend", () => {
+  test("does not start again what ends with a code that only somebody can fix", () => {
     const { invalid, conflict, forbidden } = ERROR_CODES;
     const statuses = [invalid, conflict, forbidden].map(({ exit }) => exit).join(" ");
     expect(valuesOf("RestartPreventExitStatus")).toEqual([statuses]);

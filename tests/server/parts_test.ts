@@ -176,7 +176,7 @@ describe("RefusedJobs", () => {
     });
   });
 
-  test("keep the last thousand, however often somebody asks in vain", async () => {
+  test("keep the last thousand, however often somebody asks without success", async () => {
     await withFolder(async (folder) => {
       let nowMs = Date.parse("2026-01-02T03:04:05Z");
       const database = openStore(folder);

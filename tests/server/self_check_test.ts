@@ -51,7 +51,7 @@ test("checkItself() feeds the watchdog with each answer, also with one that the 
   expect(new Set(requests)).toEqual(new Set(["/readyz"]));
 });
 
-test("checkItself() feeds nothing while no answer comes, and ends all the same when it is told to", async () => {
+test("checkItself() feeds nothing while no answer comes, and ends anyway when it is told to", async () => {
   answer = async () => await new Promise<never>(() => {});
   check();
   await until(() => requests.length === 1);

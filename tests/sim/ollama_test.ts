@@ -49,7 +49,7 @@ const GEMMA: ModelSpec = {
 let running: SimulatedOllama | undefined;
 
 async function start(options: SimulationOptions): Promise<SimulatedOllama> {
-  running = await startSimulatedOllama({ plainHttpRegistries: [REGISTRY], catalogue: [TINY, GEMMA], ...options });
+  running = await startSimulatedOllama({ plainHttpRegistries: [REGISTRY], catalog: [TINY, GEMMA], ...options });
   return running;
 }
 
@@ -123,10 +123,10 @@ describe("startSimulatedOllama()", () => {
   const bytesPerSecond = 1_000_000_000;
   const recordings: [file: string, options: SimulationOptions][] = [
     ["transcript-0.32.15.jsonl", { bytesPerSecond }],
-    ["more-0.32.15.jsonl", { bytesPerSecond, catalogue: [] }],
+    ["more-0.32.15.jsonl", { bytesPerSecond, catalog: [] }],
     [
       "transcript-0.24.0.jsonl",
-      { bytesPerSecond, catalogue: [{ ...GEMMA, details: { family: "gemma3", families: ["gemma3"] } }] },
+      { bytesPerSecond, catalog: [{ ...GEMMA, details: { family: "gemma3", families: ["gemma3"] } }] },
     ],
   ];
 
@@ -142,14 +142,14 @@ describe("startSimulatedOllama()", () => {
   test("fetches one blob once when two pulls want it", async () => {
     const shared = { digest: `sha256:${"5".repeat(64)}`, size: 4_000_000 };
     const models = ["a", "b"].map((name): ModelSpec => ({ name, layers: [shared], config: { ...shared } }));
-    const simulation = await start({ catalogue: models, bytesPerSecond: 20_000_000 });
+    const simulation = await start({ catalog: models, bytesPerSecond: 20_000_000 });
     const answers = await Promise.all(["a", "b"].map(async (model) => await post(simulation.url, { model })));
     for (const answer of answers) expect((await readLines(answer)).at(-1)).toEqual({ status: "success" });
     expect(simulation.downloads.fetchedBytes).toBe(shared.size);
   });
 
   test("goes on for the second pull when the first one leaves", async () => {
-    const simulation = await start({ catalogue: [{ name: "m", layers: [4_000_000] }], bytesPerSecond: 20_000_000 });
+    const simulation = await start({ catalog: [{ name: "m", layers: [4_000_000] }], bytesPerSecond: 20_000_000 });
     const leaving = new AbortController();
     await post(simulation.url, { model: "m" }, leaving.signal);
     const second = await post(simulation.url, { model: "m" });
@@ -159,7 +159,7 @@ describe("startSimulatedOllama()", () => {
   });
 
   test("stops the download and keeps its bytes when the only client leaves", async () => {
-    const simulation = await start({ catalogue: [{ name: "m", layers: [4_000_000] }], bytesPerSecond: 20_000_000 });
+    const simulation = await start({ catalog: [{ name: "m", layers: [4_000_000] }], bytesPerSecond: 20_000_000 });
     const leaving = new AbortController();
     await post(simulation.url, { model: "m" }, leaving.signal);
     await until(() => simulation.downloads.fetchedBytes > 500_000);
@@ -172,8 +172,8 @@ describe("startSimulatedOllama()", () => {
     expect(simulation.downloads.fetchedBytes).toBe(4_000_000 + 486);
   });
 
-  test("removes what only the old manifest used when a name is pulled anew", async () => {
-    const simulation = await start({ catalogue: [{ name: "m", layers: [10] }], bytesPerSecond: Infinity });
+  test("removes what only the old manifest used when a name is pulled again", async () => {
+    const simulation = await start({ catalog: [{ name: "m", layers: [10] }], bytesPerSecond: Infinity });
     await post(simulation.url, { model: "m", stream: false });
     simulation.offer({ name: "m", layers: [20] });
     const said = await readLines(await post(simulation.url, { model: "M" }));

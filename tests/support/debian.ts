@@ -28,12 +28,12 @@ export async function requireTools(tools: readonly Tool[], purpose: string): Pro
   });
 }
 
-/** Where Debian keeps the tools of root too, whoever asks. */
+/** Where Debian keeps the tools of root too, anyone who asks. */
 export function searchPath(): string {
   return `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
 }
 
-/** Fetches apt-get's lists anew, as root. @throws Error with the reason and what to do by hand, as another user */
+/** Fetches apt-get's lists again, as root. @throws Error with the reason and what to do by hand, as another user */
 export async function updateOr(reason: string, install: readonly string[]): Promise<void> {
   if (process.getuid?.() === 0) {
     await run([...APT_GET, "update"]);

@@ -7,7 +7,7 @@ import type { Awaitable, Primitives } from "#src/transport/share/calls/primitive
 
 /** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */
 export class ListedNames {
-  /** Names that were asked for all the same, with the call. */
+  /** Names that were asked for anyway, with the call. */
   readonly offences: string[] = [];
   readonly #root: string;
   readonly #fs: Primitives;

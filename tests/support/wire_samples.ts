@@ -1,4 +1,4 @@
-// The golden samples of the wire in tests/fixtures/wire. Add, never edit: old versions must parse for ever. Imports Node.
+// The golden samples of the wire in tests/fixtures/wire. Add, never edit: old versions must parse forever. Imports Node.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -29,7 +29,7 @@ test(
 );
 
 test(
-  "whoever stops the service during an upgrade has it stopped, with the new version",
+  "anyone who stops the service during an upgrade has it stopped, with the new version",
   onBox(async (box) => {
     await installed(box, "old");
     // This one does not get ready by itself, so that there is time.

@@ -1,4 +1,4 @@
-// Changing commands of the shared inbox that another agent has claimed: whoever serves sees to it that each ends.
+// Changing commands of the shared inbox that another agent has claimed: anyone who serves sees to it that each ends.
 // Imports the seam, commands, clock, errors.
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
@@ -59,7 +59,7 @@ export class OthersCommands {
 
   async #look(key: string, watched: Watched): Promise<void> {
     const isOver = watched.closed.aborted || (await this.#end(watched));
-    // Seen anew meanwhile, by a subscription that came later: then it is that one's.
+    // Seen again meanwhile, by a subscription that came later: then it is that one's.
     if (isOver && this.#watched.get(key) === watched) this.#watched.delete(key);
   }
 

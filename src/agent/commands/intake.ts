@@ -53,7 +53,7 @@ export class Intake {
   }
 
   /**
-   * Takes up again what this agent claimed in the shared inbox before it ended, whoever serves that now.
+   * Takes up again what this agent claimed in the shared inbox before it ended, anyone who serves that now.
    * @throws CourierError `unavailable`: try again
    */
   async resume(holder: Holder): Promise<void> {

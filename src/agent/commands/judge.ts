@@ -81,7 +81,7 @@ function acceptV1(delivery: Delivery, document: object, validity: Validity, answ
   const { command, command_id, model_name } = parseWith(CommandV1, document);
   if (command_id !== undefined) parseWith(CommandId, command_id, "command_id");
   const verb = Verb.safeParse(command).data;
-  // The old service's own words.
+  // The legacy service's own words.
   if (verb === undefined || VERBS[verb].version > 1) throw invalid(`Unknown command: ${clip(command)}`);
   const ttlMs = VERBS[verb].changing ? validity.changeTtlMs : validity.listTtlMs;
   return { verb, model: modelOf(verb, model_name), arguments: {}, answerTo, ledgerKey: delivery.key, ttlMs };

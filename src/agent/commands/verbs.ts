@@ -51,7 +51,7 @@ export async function runVerb(command: AcceptedCommand, context: VerbContext): P
 }
 
 /**
- * Starts a pull that fits, or joins the one under way. An old backend waits for no answer: a pull of its that does not fit
+ * Starts a pull that fits, or joins the one under way. A legacy backend waits for no answer: a pull of its that does not fit
  * begins, and fails, as a job that everybody sees.
  */
 async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {

@@ -41,10 +41,10 @@ const RETRY_MS = 1000;
 const OLD_FILE_REST_MS = 5000;
 /** What is no pull or delete, cannot be run and is so old: nobody waits for its answer, it is removed without one. */
 const OLD_FILE_KEPT_MS = 3_600_000;
-/** What a system says of a transport that may not be written to, which somebody may mend; of a planted link it is ours. */
+/** What a system says of a transport that may not be written to, which somebody may fix; of a planted link it is ours. */
 const DENIALS: ReadonlySet<string | undefined> = new Set(["EROFS", "EACCES", "EPERM"]);
 const DENIED_FOR_MS = 60_000;
-/** Commands under way for so long stand in the state. */
+/** Commands under way for this long stand in the state. */
 const SHOWN_AFTER_MS = 1000;
 
 export class Worker {
@@ -59,7 +59,7 @@ export class Worker {
   /** Ends what waits for the transport. */
   readonly #stopping = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
-  /** Keys of what is being done: a subscription that begins anew delivers it again. */
+  /** Keys of what is being done: a subscription that begins again delivers it again. */
   readonly #inHand = new Set<string>();
   readonly #others: OthersCommands;
   #processed = 0;
@@ -182,7 +182,7 @@ export class Worker {
     if (text === null) {
       const reason = this.#whyNotRun(delivery, command, known);
       if (reason !== null) return await this.#refuse(delivery, { ...command, error: reason });
-      // Its sender may have taken it back while it waited its turn.
+      // Its sender may have withdrawn it while it waited its turn.
       if (known === null && !(await this.#isUnchanged(delivery))) return false;
       ledger.start(command.ledgerKey, transport.now());
       text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
@@ -212,7 +212,7 @@ export class Worker {
     return await this.#untilReachable(async () => await this.#options.transport.isUnchanged(delivery));
   }
 
-  /** What is done is done: an answer that cannot be recorded is given all the same. */
+  /** What is done is done: an answer that cannot be recorded is given anyway. */
   #record(key: string, text: string): void {
     const { transport, ledger, log } = this.#options;
     try {
@@ -222,7 +222,7 @@ export class Worker {
     }
   }
 
-  /** When a command's run began before, by the box's clock: jobs go by that one. */
+  /** When a command's run began before, by the box's clock: jobs use that one. */
   #boxTimeMs(known: LedgerEntry | null): number | null {
     const { clock, transport } = this.#options;
     return known === null ? null : known.noted_at_ms + clock.now() - transport.now();

@@ -40,7 +40,7 @@ export class ModelsFolder {
     this.#askDisk = askDisk;
   }
 
-  /** Where Ollama keeps its models; undefined: not known, or its disk hangs, so that nothing may be asked of it. */
+  /** Where Ollama keeps its models; undefined: unknown, or its disk hangs, so that nothing may be asked of it. */
   get dir(): string | undefined {
     if (this.#hangs) return undefined;
     const usual = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
@@ -87,7 +87,7 @@ export class ModelsFolder {
     }
   }
 
-  /** Every model with its layers; null when they cannot all be read: what is shared is not known then. */
+  /** Every model with its layers; null when they cannot all be read: what is shared is unknown then. */
   async models(): Promise<readonly InstalledModel[] | null> {
     const { dir } = this;
     if (dir === undefined) return null;
@@ -97,7 +97,7 @@ export class ModelsFolder {
       for (const name of namesBelow(join(dir, "manifests"))) {
         if (found.length >= MAX_MODELS) return null;
         const manifest = await readManifest(join(dir, "manifests", name.host, name.namespace, name.model, name.tag));
-        // Ollama, too, goes by those that can be read.
+        // Ollama, too, uses those that can be read.
         if (manifest !== null) found.push({ name: formatModelName(name), layers: manifest.layers });
       }
       return found;

@@ -10,7 +10,7 @@ import { systemCode } from "../../base/errors.ts";
 export type Stopped = "stopped" | "growing" | "unseen";
 
 const LOOK_MS = 200;
-/** Nothing written for so long, with its connection closed: Ollama has stopped. */
+/** Nothing written for this long, with its connection closed: Ollama has stopped. */
 const QUIET_MS = 1000;
 /** It stops within half a second; who writes for longer does it for somebody else. */
 const LIMIT_MS = 5000;
@@ -19,7 +19,7 @@ export class PulledBlobs {
   readonly #modelsDir: () => string | undefined;
   readonly #clock: Clock;
 
-  /** @param modelsDir where Ollama keeps its models; undefined: not known */
+  /** @param modelsDir where Ollama keeps its models; undefined: unknown */
   constructor(modelsDir: () => string | undefined, clock: Clock) {
     this.#modelsDir = modelsDir;
     this.#clock = clock;

@@ -89,7 +89,7 @@ export class Ledger {
   }
 
   /**
-   * Whether a command that is not in here may have been run all the same: this ledger took a lost one's place later.
+   * Whether a command that is not in here may have been run anyway: this ledger took a lost one's place later.
    * @param sentAtMs when the command was published, on the transport's clock
    * @throws CourierError `trouble`, when it cannot be read
    */

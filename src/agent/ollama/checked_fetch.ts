@@ -21,7 +21,7 @@ const Line = z.union([Failed, PullLine]);
 
 /**
  * A `fetch` for one request. Everything it throws is a `CourierError`, but for failures of the connection, which it throws
- * as they are. Left to itself the client would print what it cannot read, buffer without bound and wait for ever.
+ * as they are. Left to itself the client would print what it cannot read, buffer without bound and wait forever.
  */
 export function checkedFetch(options: FetchOptions): typeof fetch {
   const request = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {

@@ -24,7 +24,7 @@ interface Meaning {
 }
 
 /**
- * Ollama gives every failure of a pull as one text under one status, so the text is all there is to go by. The texts are
+ * Ollama gives every failure of a pull as one text under one status, so the text is all there is to use. The texts are
  * those of v0.32.15, seen or read in its sources; the first that matches counts; none matching is `internal`: not retried,
  * and shown.
  */

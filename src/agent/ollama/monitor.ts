@@ -76,7 +76,7 @@ export class OllamaMonitor {
     return running;
   }
 
-  /** Lists anew after a change of ours. Never rejects: a failure shows in `health`. */
+  /** Lists again after a change of ours. Never rejects: a failure shows in `health`. */
   async refresh(): Promise<void> {
     this.#listing = undefined;
     await this.listModels().catch(() => undefined);

@@ -60,7 +60,7 @@ export class PullTracker {
     }
   }
 
-  /** An attempt begins: Ollama tells of every layer afresh, those that are there already included. */
+  /** An attempt begins: Ollama tells of every layer again, those that are there already included. */
   begin(): void {
     this.#phase = "manifest";
     this.#status = "";

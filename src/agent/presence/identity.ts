@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
-import { AgentName, LIMITS, OLD_SERVICE_AGENT, State } from "../../protocol.ts";
+import { AgentName, LEGACY_SERVICE_AGENT, LIMITS, State } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 
 export interface Identity {
@@ -27,10 +27,10 @@ const LOOK_EVERY_MS = 1000;
  */
 export function agentName(given: string | undefined, host = hostname()): string {
   const name = given ?? (host.split(".")[0] ?? "").toLowerCase();
-  if (AgentName.safeParse(name).success && name !== OLD_SERVICE_AGENT) return name;
+  if (AgentName.safeParse(name).success && name !== LEGACY_SERVICE_AGENT) return name;
   const from = given === undefined ? `the host name "${host}"` : `"${given}"`;
   throw new CourierError("invalid", `Cannot use ${from} as the agent's name`, {
-    hint: `Give --name with 1 to 63 of a-z, 0-9 and -, not beginning or ending with -, and not "${OLD_SERVICE_AGENT}"`,
+    hint: `Give --name with 1 to 63 of a-z, 0-9 and -, not beginning or ending with -, and not "${LEGACY_SERVICE_AGENT}"`,
   });
 }
 

@@ -1,7 +1,7 @@
 // Which agent serves the shared inbox: decided by each from the state documents alone.
 // Imports the seam's types, protocol, clock.
 import type { Clock } from "../../base/clock.ts";
-import { LIMITS, OLD_SERVICE_AGENT, State, StateV1 } from "../../protocol.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS, State, StateV1 } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 
 /** What decides: each agent's mode and condition, live documents only. */
@@ -16,10 +16,10 @@ export interface Candidate {
 
 /**
  * The agent that serves: a live `on`; else the first by name that is `auto`, running and has Ollama; else the first
- * live `auto`. One that serves reading verbs only comes last. Nobody while an old service is alive.
+ * live `auto`. One that serves reading verbs only comes last. Nobody while a legacy service is alive.
  */
-export function chooseServer(candidates: readonly Candidate[], oldServiceAlive: boolean): string | null {
-  if (oldServiceAlive) return null;
+export function chooseServer(candidates: readonly Candidate[], legacyServiceAlive: boolean): string | null {
+  if (legacyServiceAlive) return null;
   const byName = candidates.toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
   const live = ["all", "reading"].flatMap((what) => byName.filter(({ serves }) => serves === what));
   const auto = live.filter(({ mode }) => mode === "auto");
@@ -30,10 +30,10 @@ export function chooseServer(candidates: readonly Candidate[], oldServiceAlive: 
   return chosen?.agent ?? null;
 }
 
-/** What a document last said that could be read: old services write in place, so one look may find it empty or half. */
+/** What a document last said that could be read: legacy services write in place, so one look may find it empty or half. */
 interface Sighting {
   readonly text: string;
-  /** Null: an old service. */
+  /** Null: a legacy service. */
   readonly candidate: Candidate | null;
   readonly movedAtMs: number;
 }
@@ -107,12 +107,12 @@ function servesWell({ isServing, serves, ollamaReachable }: Candidate): boolean 
   return isServing && serves === "all" && ollamaReachable;
 }
 
-/** Null for an old service; undefined for what is no document of either. */
+/** Null for a legacy service; undefined for what is no document of either. */
 function readCandidate(agent: string, text: string): Candidate | null | undefined {
   const document = parse(text);
   const state = State.safeParse(document).data;
   if (state === undefined) {
-    return agent === OLD_SERVICE_AGENT && StateV1.safeParse(document).success ? null : undefined;
+    return agent === LEGACY_SERVICE_AGENT && StateV1.safeParse(document).success ? null : undefined;
   }
   if (state.agent !== agent) return undefined;
   const { shared_inbox: mode, status, reading_only: readingOnly, ollama } = state;

@@ -38,7 +38,7 @@ export interface StatePublisherOptions {
 
 /** Progress alone is published at most twice a second. */
 const PROGRESS_INTERVAL_MS = 500;
-/** A conflict is over when the other one has been silent for so long. */
+/** A conflict is over when the other one has been silent for this long. */
 const CONFLICT_OVER_MS = LIMITS.silentMs;
 
 export class StatePublisher {

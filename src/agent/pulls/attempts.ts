@@ -67,7 +67,7 @@ export class PatientPull {
 
   /**
    * Resolves when Ollama reported success, and what it did not verify is there and right as far as it can be read.
-   * @throws CourierError `cancelled` when the signal aborts; what cannot be mended by trying again, at once; otherwise the
+   * @throws CourierError `cancelled` when the signal aborts; what cannot be fixed by trying again, at once; otherwise the
    * last failure, when its time is over
    */
   async run(): Promise<void> {

@@ -64,7 +64,7 @@ export class Preflight {
     } catch (error) {
       const { code, message } = asCourierError(error);
       if (code === "exhausted") throw error;
-      return { totalBytes: null, note: `its size is not known beforehand: ${message}` };
+      return { totalBytes: null, note: `its size is unknown beforehand: ${message}` };
     }
   }
 
@@ -100,7 +100,7 @@ export class Preflight {
       return null;
     if (force) return `forced: ${figures(room)}`;
     throw new CourierError("exhausted", `Cannot pull ${JSON.stringify(model)} on ${agent}: ${figures(room)}`, {
-      hint: "Remove a model, set OLLAMA_MODELS to a larger disk, or pull it all the same with --force",
+      hint: "Remove a model, set OLLAMA_MODELS to a larger disk, or pull it anyway with --force",
     });
   }
 

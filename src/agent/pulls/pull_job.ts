@@ -15,7 +15,7 @@ import type { KeptJob } from "./kept_job.ts";
 
 /** What is known of a pull before its first byte. */
 export interface Foreseen {
-  /** Of the whole model; null: not known. */
+  /** Of the whole model; null: unknown. */
   readonly totalBytes: number | null;
   /** What is worth saying while it runs. */
   readonly note: string | null;
@@ -284,5 +284,5 @@ const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   nothing: "Cancelled",
   stopped: "Cancelled: what was fetched remains on disk, and the next pull goes on from there",
   growing: "Cancelled, but Ollama goes on fetching it: does another program pull the same model?",
-  unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is not known",
+  unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is unknown",
 };

@@ -125,7 +125,7 @@ async function readText(response: Response, { host }: URL, maxBytes: number): Pr
   throw new CourierError("unavailable", `${host} sends more than ${maxBytes} bytes`);
 }
 
-/** @param waitedMs how long it was waited in vain; null: it failed before */
+/** @param waitedMs how long it was waited without success; null: it failed before */
 function connectionFailure(host: string, cause: unknown, waitedMs: number | null): CourierError {
   const code = systemCode(cause);
   const failed = `cannot be reached${code === undefined ? "" : ` (${code})`}`;

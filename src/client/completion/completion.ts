@@ -17,7 +17,7 @@ interface Proposal {
 
 type Live = (views: readonly AgentView[]) => Proposal[];
 
-/** Whoever pressed Tab waits: a share that answers later than this has nothing to propose. */
+/** Anyone who pressed Tab waits: a share that answers later than this has nothing to propose. */
 const PATIENCE_MS = 1000;
 /** What may stand on somebody's command line without quotes: the names on the share are other people's. */
 const HARMLESS = /^[\w@%+=:,./-]+$/;

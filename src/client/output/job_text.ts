@@ -2,7 +2,7 @@
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 
-/** From 0 to 100, and 100 only when all is there; null while the size is not known. */
+/** From 0 to 100, and 100 only when all is there; null while the size is unknown. */
 export function jobPercent({ completed_bytes, total_bytes }: Job): number | null {
   if (total_bytes === null || total_bytes === 0) return null;
   return Math.min(100, Math.floor((100 * completed_bytes) / total_bytes));

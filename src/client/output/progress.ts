@@ -77,7 +77,7 @@ export class LineProgress implements Progress {
     // The reason differs each time: it says for how long.
     if (last === undefined || last.isLost) return;
     this.#shown.set(keyOf(job), { ...last, isLost: true });
-    this.#printer.line(`${this.#subject(job)} out of sight, ${reason}`);
+    this.#printer.line(`${this.#subject(job)} not reporting, ${reason}`);
   }
 
   close(): void {}

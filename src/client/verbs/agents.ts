@@ -37,11 +37,11 @@ export async function listAgents(session: Session): Promise<number> {
 }
 
 function agentRow(view: AgentView, nowMs: number): string[] {
-  const { agent, state, oldState } = view;
+  const { agent, state, legacyState } = view;
   const status = statusText(view, nowMs);
   if (state === null) {
-    const ollama = oldState?.ollama_available === true ? "reachable" : "not reachable";
-    return [agent, status, "", "", "", ollama, "old service"];
+    const ollama = legacyState?.ollama_available === true ? "reachable" : "not reachable";
+    return [agent, status, "", "", "", ollama, "legacy service"];
   }
   return [
     agent,

@@ -14,7 +14,7 @@ const LOOK_MS = 500;
 const ROOMY_COLUMNS = 60;
 
 /**
- * `gpuctl jobs --watch`: on a terminal the table, drawn anew; else, or as JSON, each job as it changes. Away agents and an
+ * `gpuctl jobs --watch`: on a terminal the table, drawn again; else, or as JSON, each job as it changes. Away agents and an
  * away share are said, and waited for.
  * @returns the exit status of Ctrl-C
  */

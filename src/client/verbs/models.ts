@@ -76,7 +76,7 @@ export async function copyModel(session: Session, model: string, destination: st
   );
 }
 
-/** Nothing where the agent cannot see its disk, or is an old service. */
+/** Nothing where the agent cannot see its disk, or is a legacy service. */
 function describeFreed({ freed_bytes, shared_bytes }: Response): string {
   const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, ${formatBytes(freed_bytes)} freed`;
   return shared_bytes ? `${freed}, ${formatBytes(shared_bytes)} stay: other models share them` : freed;

@@ -18,7 +18,7 @@ interface Pulled {
   readonly error?: CourierError;
 }
 
-/** How often an agent out of sight is looked for. */
+/** How often an agent not reporting is looked for. */
 const LOOK_AGAIN_MS = 500;
 /** A terminal that does not know its size says 0. */
 const DEFAULT_ROWS = 24;

@@ -40,7 +40,7 @@ async function chooseHolder({ courier, printer, agents }: Session, name: string)
   const holders = views.map((view) => ({ view, digest: digestOf(view, name) }));
   const [first, ...others] = holders.filter(({ digest }) => digest !== undefined);
   if (first === undefined) {
-    // An old service tells of its models only when asked; one that is alone is asked.
+    // A legacy service tells of its models only when asked; one that is alone is asked.
     const [only] = views;
     if (views.length === 1 && only !== undefined) return only.agent;
     throw new CourierError("not_found", `No agent that is there has a model "${name}"`, { hint: "See: gpuctl list" });

@@ -1,4 +1,4 @@
-// /healthz and /readyz: open to all, for whoever watches the process. Imports hono and the fleet's reading.
+// /healthz and /readyz: open to all, for anyone who watches the process. Imports hono and the fleet's reading.
 import { Hono } from "hono";
 import type { Env, Services } from "../services.ts";
 

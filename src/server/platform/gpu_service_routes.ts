@@ -61,6 +61,6 @@ async function health({ courier, connection, clock }: Services): Promise<{
 }> {
   connection.requireOpen();
   const online = requireOnline(await courier.agents());
-  const available = online.some(({ state, oldState }) => (state ?? oldState)?.ollama_available === true);
+  const available = online.some(({ state, legacyState }) => (state ?? legacyState)?.ollama_available === true);
   return { ollama_available: available, timestamp: isoTime(clock.now()) };
 }

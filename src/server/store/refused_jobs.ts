@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { Job } from "../../protocol.ts";
 
 const KEPT_MS = 24 * 3_600_000;
-/** And so many: one request may be for as many agents, and whoever asks again and again fills no list without end. */
+/** And so many: one request may be for as many agents, and anyone who asks again and again fills no list without end. */
 const KEPT = 1_000;
 
 interface Row {

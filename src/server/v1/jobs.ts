@@ -95,7 +95,7 @@ async function startPulls(
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
-  // What became of those that the caller did not wait for is not known: the agents tell.
+  // What became of those that the caller did not wait for is unknown: the agents tell.
   const refused = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
   services.refusedJobs.add(refused);
   services.jobFeed.tell(refused);

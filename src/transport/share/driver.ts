@@ -73,7 +73,7 @@ export class ShareTransport implements Transport {
       throw new CourierError("unavailable", failure.message, { hint: failure.hint, cause: error });
     }
     this.#isConnected = true;
-    if (this.#options.curesOldBackends !== true) return;
+    if (this.#options.curesLegacyBackends !== true) return;
     const cure = new Cure(this.#share);
     this.#closable(async () => await cure.close());
   }
@@ -207,7 +207,7 @@ export class ShareTransport implements Transport {
     const name = RESPONSE_FILES.format(id);
     return await this.#attempt(`look for the answer to ${JSON.stringify(id)}`, folder, async () => {
       if ((await this.#share.folder(folder)) === null) return null;
-      // Whoever takes a folder of old commands over asks this thousands of times: not each is worth a listing.
+      // Anyone who takes a folder of old commands over asks this thousands of times: not each is worth a listing.
       if (!(await this.#share.shows(folder, name, ANSWERS_SHOWN_FOR_MS))) return null;
       const found = await lookUpShown(this.#share, folder, name, 0);
       return found === null ? null : instantMs(found.facts.mtimeNs);
@@ -281,7 +281,7 @@ export class ShareTransport implements Transport {
       this.#takingBack.add(taking);
       const failure = await shareFailure(error, "publish it", folder.path, this.#share);
       if (failure.code !== "unavailable") throw failure;
-      throw new CourierError("unavailable", `${failure.message}: whether the command is there is not known`, {
+      throw new CourierError("unavailable", `${failure.message}: whether the command is there is unknown`, {
         hint: "It may still be done: look again before repeating",
         cause: error,
       });

@@ -52,7 +52,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 /**
  * The error of a failed action on the share: `Cannot send "ping-1" in /mnt/shared/gpu_commands: …`. A `CourierError` stays.
  * @param action what was tried, as it follows "Cannot"
- * @param folder where; for a denied action its owner, mode and what mends it are told, as the share itself says
+ * @param folder where; for a denied action its owner, mode and what fixes it are told, as the share itself says
  */
 export async function shareFailure(
   error: unknown,

@@ -15,16 +15,16 @@ import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "
 import { ShareClock } from "./share_clock.ts";
 
 export interface ShareOptions {
-  /** Who may make the two top folders: nobody, whoever finds a network file system there, or we in any case. */
+  /** Who may make the two top folders: nobody, anyone who finds a network file system there, or we in any case. */
   readonly create: "never" | "network" | "always";
-  /** Forces how the share is watched and called; `auto` goes by the kind of file system. */
+  /** Forces how the share is watched and called; `auto` uses the kind of file system. */
   readonly watch: "auto" | "local" | "network";
   readonly clock: Clock;
   readonly log: Log;
   /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
   readonly rememberIn?: string;
-  /** Whether this process keeps the kernel from hiding answers from old backends on this machine: see cure.ts. */
-  readonly curesOldBackends?: boolean;
+  /** Whether this process keeps the kernel from hiding answers from legacy backends on this machine: see cure.ts. */
+  readonly curesLegacyBackends?: boolean;
 }
 
 /** The disk as an argument: how files are called on each kind of file system. */
@@ -43,7 +43,7 @@ export class Share {
   readonly time: ShareClock;
   readonly #options: ShareOptions;
   readonly #local: Primitives;
-  /** What asks first: whether the file system can hang is not known yet. */
+  /** What asks first: whether the file system can hang is unknown yet. */
   readonly #probe: Primitives;
   readonly #gate: Gate;
   readonly #seen: Seen;
@@ -190,7 +190,7 @@ export class Share {
   async #top(path: string, use: "read" | "write"): Promise<Facts> {
     const facts = await this.#real(path, use);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
-    // Another device: unmounted, or mounted anew. Which of them, and how to go on, is seen by looking from the start.
+    // Another device: unmounted, or mounted again. Which of them, and how to go on, is seen by looking from the start.
     await this.examine(false);
     const again = await this.#real(path, use);
     if (again !== null) return again;

@@ -33,7 +33,7 @@ export class ShareClock {
     this.#best = { offsetMs, takenAtMs: nowMs };
   }
 
-  /** This machine's clock until the first sample, and for ever where we may not write. */
+  /** This machine's clock until the first sample, and forever where we may not write. */
   now(): number {
     return this.#best === null ? this.#clock.now() : this.#clock.monotonic() + this.#best.offsetMs;
   }

@@ -1,6 +1,6 @@
-// The agents' state documents: listed afresh, read as they are, and again only when they changed. Imports protocol.
+// The agents' state documents: listed again, read as they are, and again only when they changed. Imports protocol.
 import { join } from "node:path";
-import { LIMITS, OLD_SERVICE_AGENT } from "../../protocol.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { type Facts, isSameFile } from "./calls/primitives.ts";
 import { isGone } from "./failures.ts";
@@ -19,13 +19,13 @@ const FILES_A_TURN = 64;
 
 export class States {
   readonly #share: Share;
-  readonly #oldServicePath: string;
+  readonly #legacyServicePath: string;
   /** By file name, as read last. With a thousand agents most have not changed since. */
   #known = new Map<string, Known>();
 
   constructor(share: Share) {
     this.#share = share;
-    this.#oldServicePath = join(share.layout.status.path, STATE_FILES.format(OLD_SERVICE_AGENT));
+    this.#legacyServicePath = join(share.layout.status.path, STATE_FILES.format(LEGACY_SERVICE_AGENT));
   }
 
   async readAll(): Promise<readonly StateRecord[]> {
@@ -61,11 +61,11 @@ export class States {
   }
 
   /**
-   * One call tells: what is renamed into place is another file. Only an old service writes in place, and there a network
+   * One call tells: what is renamed into place is another file. Only a legacy service writes in place, and there a network
    * file system tells what is new by opening alone.
    */
   async #isUnchanged(path: string, facts: Facts): Promise<boolean> {
-    if (this.#share.isNetwork && path === this.#oldServicePath) return false;
+    if (this.#share.isNetwork && path === this.#legacyServicePath) return false;
     try {
       return isSameFile(await this.#share.fs.lstat(path), facts);
     } catch (error) {

@@ -165,7 +165,7 @@ test("a claimed command that is late is not called unrun by another agent", asyn
   expect(ollama.calls).toEqual([]);
 });
 
-test("what an old service answered is not run again by the agent that takes over, what it left unanswered is", async () => {
+test("what a legacy service answered is not run again by the agent that takes over, what it left unanswered is", async () => {
   const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 1, ollama_available: true };
   await site.platform.connect();
   await site.platform.publishState("gpu", JSON.stringify(old));

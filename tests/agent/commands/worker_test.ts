@@ -50,7 +50,7 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
-  test("take() gives the recorded answer when the agent was started anew in between", async () => {
+  test("take() gives the recorded answer when the agent was started again in between", async () => {
     const ollama = new ScriptedOllama();
     const dir = site.stateDir();
     const first = await site.start("gpu-1", { ollama, dir });
@@ -72,12 +72,12 @@ describe("version 2", () => {
       const cause = Object.assign(new Error("planted"), { code: "EROFS" });
       throw new CourierError("forbidden", "the share is mounted read-only", { cause });
     };
-    const mended = { respond: transport.respond.bind(transport), release: transport.release.bind(transport) };
+    const fixed = { respond: transport.respond.bind(transport), release: transport.release.bind(transport) };
     Object.assign(transport, { respond: denied, release: denied });
     await site.command("gpu-1", "id-1", { command: "ping" });
     await site.clock.advance(10_000);
     expect([site.replies.get("id-1"), site.lying({ agent: "gpu-1" })]).toEqual([undefined, ["id-1"]]);
-    Object.assign(transport, mended);
+    Object.assign(transport, fixed);
     await site.clock.advance(2_000);
     expect([site.replies.get("id-1")?.success, site.lying({ agent: "gpu-1" })]).toEqual([true, []]);
   });
@@ -235,7 +235,7 @@ describe("version 1", () => {
     expect(site.replies.get("test_command")?.success).toBe(true);
   });
 
-  test("take() does not answer a list again when the agent is started anew", async () => {
+  test("take() does not answer a list again when the agent is started again", async () => {
     const first = await site.start("gpu-1");
     await site.send("shared", "test_command", list);
     first.stop.abort();
@@ -290,7 +290,7 @@ describe("version 1", () => {
     expect([...site.replies.keys()].toSorted()).toEqual(["by_hand", "test_command"]);
   });
 
-  test("take() answers in the old service's words when the model name is missing or the command unknown", async () => {
+  test("take() answers in the legacy service's words when the model name is missing or the command unknown", async () => {
     await site.start("gpu-1");
     await site.send("shared", "a", { command: "pull_model" });
     await site.send("shared", "b", { command: "x" });
@@ -312,7 +312,7 @@ describe("version 1", () => {
   });
 });
 
-/** A worker that serves the shared inbox whoever else does. */
+/** A worker that serves the shared inbox anyone who else does. */
 async function listenToSharedInbox(agent: string, ran: (model: string) => void): Promise<void> {
   const transport = site.store.open();
   await transport.connect();

@@ -88,7 +88,7 @@ describe("pull_model", () => {
     expect(ids[1]).toBe(ids[0] ?? "");
   });
 
-  test("of an old backend that does not fit is a job that failed", async () => {
+  test("of a legacy backend that does not fit is a job that failed", async () => {
     sizes["big:latest"] = HUGE_BYTES;
     await start();
     await site.clock.advance(2_000);

@@ -15,8 +15,8 @@ let simulation: SimulatedOllama;
 let ollama: Ollama;
 
 beforeEach(async () => {
-  const catalogue = [{ name: "m", layers: [SIZE], config: CONFIG }];
-  simulation = await startSimulatedOllama({ catalogue, bytesPerSecond: 40_000_000, progressIntervalMs: 10 });
+  const catalog = [{ name: "m", layers: [SIZE], config: CONFIG }];
+  simulation = await startSimulatedOllama({ catalog, bytesPerSecond: 40_000_000, progressIntervalMs: 10 });
   ollama = new Ollama({ url: simulation.url, requestTimeoutMs: 2_000, stallMs: 2_000 });
 });
 afterEach(async () => await simulation.stop());

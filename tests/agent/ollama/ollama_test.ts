@@ -18,9 +18,9 @@ interface Subject {
 async function openSimulation(): Promise<Subject> {
   const registry = "127.0.0.1:5000";
   const model = `${registry}/library/gemma:270m`;
-  const catalogue = [{ name: model, layers: [12_000_000, 400, 3_000_000] }];
+  const catalog = [{ name: model, layers: [12_000_000, 400, 3_000_000] }];
   const simulation: SimulatedOllama = await startSimulatedOllama({
-    catalogue,
+    catalog,
     plainHttpRegistries: [registry],
     bytesPerSecond: 40_000_000,
   });

@@ -299,7 +299,7 @@ describe("shared inbox", () => {
     expect(site.replies.get("list_models_1")?.success).toBe(true);
   });
 
-  test("run() leaves the shared inbox to an old service whose document is found half-written", async () => {
+  test("run() leaves the shared inbox to a legacy service whose document is found half-written", async () => {
     await site.platform.connect();
     const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 0, ollama_available: true };
     await site.platform.publishState("gpu", JSON.stringify(old));
@@ -313,7 +313,7 @@ describe("shared inbox", () => {
     expect(await serving()).toEqual([]);
   });
 
-  test("run() leaves the shared inbox to an old service while that is alive", async () => {
+  test("run() leaves the shared inbox to a legacy service while that is alive", async () => {
     await site.start("gpu-1");
     await site.start("gpu-2");
     await site.start("gpu-3");

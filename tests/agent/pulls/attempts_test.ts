@@ -172,7 +172,7 @@ describe("run()", () => {
     expect(outcome.end).toMatchObject({ code: "unavailable" });
   });
 
-  test("fetches anew after wrong bytes once, and not twice", async () => {
+  test("fetches again after wrong bytes once, and not twice", async () => {
     attempts = [says("digest mismatch, file must be downloaded again: want sha256:0, got sha256:1")];
     const outcome = start();
     await clock.advance(10_000);
@@ -181,7 +181,7 @@ describe("run()", () => {
     expect(String(outcome.end)).toContain("for the second time");
   });
 
-  test("verifies what an interrupted attempt had finished, and fetches the model anew when it is wrong", async () => {
+  test("verifies what an interrupted attempt had finished, and fetches the model again when it is wrong", async () => {
     const other = `sha256:${"b".repeat(64)}`;
     const second = (options: PullOptions, completed: number): void => {
       tracker.note({ status: "pulling b", digest: other, total: SIZE, completed });
@@ -254,7 +254,7 @@ describe("run()", () => {
     expect(outcome.end).toMatchObject({ code: "internal" });
   });
 
-  test("tries what nobody knows a few times anew after each new byte", async () => {
+  test("tries what nobody knows a few times again after each new byte", async () => {
     let bytes = 0;
     attempts = [
       async (options) => {

@@ -164,7 +164,7 @@ test("pulls that were cancelled before they began are forgotten too, though no o
   expect(jobs.history().length).toBe(LIMITS.endedJobsKept + 2);
 });
 
-test("what ends after the clock was set back is shown all the same", async () => {
+test("what ends after the clock was set back is shown anyway", async () => {
   clock.offsetMs = HOUR_MS;
   await pullMany(25);
   clock.offsetMs = 0;

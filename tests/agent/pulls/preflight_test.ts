@@ -86,7 +86,7 @@ describe("check()", () => {
     expect(error).toMatchObject({
       code: "exhausted",
       message: 'Cannot pull "phi4:latest" on gpu-1: 9.1 GB needed, 4.0 GB free in /data/models/blobs',
-      hint: "Remove a model, set OLLAMA_MODELS to a larger disk, or pull it all the same with --force",
+      hint: "Remove a model, set OLLAMA_MODELS to a larger disk, or pull it anyway with --force",
     });
   });
 
@@ -135,7 +135,7 @@ describe("check()", () => {
   test("goes on when the registry cannot be asked, and says so", async () => {
     expect(await preflight(0).check("unknown:latest", ALONE)).toEqual({
       totalBytes: null,
-      note: "its size is not known beforehand: registry.ollama.ai cannot be reached",
+      note: "its size is unknown beforehand: registry.ollama.ai cannot be reached",
     });
   });
 

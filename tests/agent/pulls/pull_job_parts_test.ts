@@ -43,7 +43,7 @@ describe("JobProgress", () => {
     });
   });
 
-  test("goes by what comes, not by what was there, and slows down when nothing does", () => {
+  test("uses what comes, not by what was there, and slows down when nothing does", () => {
     const progress = fresh();
     // 500 were there.
     progress.note({ ...downloading, completedBytes: 500, receivedBytes: 0 }, 0);

@@ -182,7 +182,7 @@ function suite(open: () => Promise<Subject>): void {
     expect(cancelled.partial_bytes ?? 0).toBeWithin(SIZE * 0.25, SIZE * 0.6);
   });
 
-  test("a layer with wrong bytes that Ollama believes, since an interrupted pull had finished it, is fetched anew", async () => {
+  test("a layer with wrong bytes that Ollama believes, since an interrupted pull had finished it, is fetched again", async () => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [2 * MB, SIZE], bytesPerSecond: 10 * MB });
     site.registry.break(model, { kind: "wrong", times: 1 });
@@ -210,7 +210,7 @@ function suite(open: () => Promise<Subject>): void {
     const name = site.registry.offer(`${content}-b`, { layers: [MB, SIZE], content, bytesPerSecond: 20 * MB });
     await site.ended(site.jobs.pull(other));
     const job = site.jobs.pull(name);
-    // So late that no connection is opened anew, at which Ollama would look again.
+    // So late that no connection is opened again, at which Ollama would look again.
     await site.reaches(job, SIZE * 0.9);
     site.registry.setSpeed(`${content}-b`, 4 * MB);
     await site.ollama.deleteModel(other);

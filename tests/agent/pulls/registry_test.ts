@@ -90,7 +90,7 @@ describe("readManifest()", () => {
     expect(requests.length).toBe(4);
   });
 
-  test("follows redirects without taking the token along, never to plain HTTP that is not allowed, and not for ever", async () => {
+  test("follows redirects without taking the token along, never to plain HTTP that is not allowed, and not forever", async () => {
     const storage = serve(() => new Response(MANIFEST));
     let target = `http://${storage.host}/there`;
     const { host } = serve((request, url) => {

@@ -86,10 +86,10 @@ describe("agents", () => {
     expect(await site.run(["agents", "--json"])).toEqual({ status: 0, stdout: '{"agents":[]}\n', stderr: "" });
   });
 
-  test("shows an old service as one", async () => {
-    await site.oldService({ success: true });
+  test("shows a legacy service as one", async () => {
+    await site.legacyService({ success: true });
     expect((await site.run(["agents"])).stdout).toContain(
-      "gpu    online       -     -          -  reachable  old service",
+      "gpu    online       -     -          -  reachable  legacy service",
     );
   });
 
@@ -103,7 +103,7 @@ describe("agents", () => {
     ]);
   });
 
-  test("puts its head in bold on a terminal with colours only", async () => {
+  test("puts its head in bold on a terminal with colors only", async () => {
     await site.agent("gpu-1");
     expect((await site.run(["agents"], { terminal: true, color: true })).stdout).toStartWith("\u001b[1mAGENT");
     expect((await site.run(["agents"], { terminal: true, color: false })).stdout).toStartWith("AGENT");
@@ -146,12 +146,12 @@ describe("ping", () => {
     expect(stderr.text).toStartWith("error: No answer within 2 s: not yet answered by gpu-1");
   });
 
-  test("fails with unimplemented at an old service and with unavailable when nobody is there", async () => {
+  test("fails with unimplemented at a legacy service and with unavailable when nobody is there", async () => {
     expect((await site.run(["ping"])).status).toBe(69);
-    await site.oldService({ success: true });
+    await site.legacyService({ success: true });
     expect(await site.run(["ping"])).toMatchObject({
       status: 69,
-      stderr: "error: Agent gpu is an old service and has no ping\n  Install gpu-agent on that box\n",
+      stderr: "error: Agent gpu is a legacy service and has no ping\n  Install gpu-agent on that box\n",
     });
   });
 });

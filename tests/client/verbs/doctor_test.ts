@@ -69,7 +69,7 @@ describe("what it finds", () => {
       MEMORY,
       expect.stringMatching(/^! agent gpu-3: Stopped since 20/),
       "✗ agent gpu-4: Silent for 200 s",
-      "! shared_inbox: Nobody serves it: an old backend gets no answer",
+      "! shared_inbox: Nobody serves it: a legacy backend gets no answer",
     ]);
   });
 
@@ -91,13 +91,13 @@ describe("what it finds", () => {
     expect(await told()).toContain(line);
   });
 
-  test("two that serve the shared inbox warn; an old service serves it alone", async () => {
+  test("two that serve the shared inbox warn; a legacy service serves it alone", async () => {
     for (const name of ["gpu-1", "gpu-2"]) await (await site.agent(name)).publish({ serves_shared_inbox: true });
     expect(await told()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");
-    await site.oldService({ success: true });
+    await site.legacyService({ success: true });
     const lines = await told();
-    expect(lines).toContain("✓ agent gpu: An old service: it lists, pulls and deletes, and shows no progress");
-    expect(lines).toContain("✓ shared_inbox: The old service serves it");
+    expect(lines).toContain("✓ agent gpu: A legacy service: it lists, pulls and deletes, and shows no progress");
+    expect(lines).toContain("✓ shared_inbox: The legacy service serves it");
   });
 
   test("an agent that draws no answer fails after --timeout, with where to look", async () => {

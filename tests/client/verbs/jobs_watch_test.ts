@@ -93,7 +93,7 @@ describe("jobs --watch", () => {
     ]);
   });
 
-  test("draws the table anew in its place on a terminal", async () => {
+  test("draws the table again in its place on a terminal", async () => {
     const agent = await pulling();
     const { stdout } = await watch([], agent, [{ completed_bytes: 2e9 }, { completed_bytes: 2e9 }], true);
     const drawings = stdout.split("\u001b[3A\r\u001b[J");

@@ -94,8 +94,8 @@ describe("list", () => {
     expect(agent.commands.map(({ command }) => command)).toEqual(["list_models"]);
   });
 
-  test("asks an old service by command", async () => {
-    await site.oldService({ success: true, models: [phi4()] });
+  test("asks a legacy service by command", async () => {
+    await site.legacyService({ success: true, models: [phi4()] });
     expect((await site.run(["list"])).stdout).toContain("phi4:latest  ac896e5b8b34  9.1 GB  3 days ago  gpu\n");
   });
 

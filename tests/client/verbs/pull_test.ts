@@ -135,12 +135,12 @@ describe("pull exits", () => {
     expect(agents.flatMap(({ commands }) => commands)).toEqual([]);
   });
 
-  test("with 69 at an old service, which started it and cannot be followed", async () => {
-    await site.oldService({ success: true, message: "Started pulling model phi4:latest" });
+  test("with 69 at a legacy service, which started it and cannot be followed", async () => {
+    await site.legacyService({ success: true, message: "Started pulling model phi4:latest" });
     const { status, stdout, stderr } = await site.run(["pull", "phi4"]);
     expect([status, stdout]).toEqual([69, "gpu: running\n"]);
     expect(stderr).toBe(
-      "error: Started by an old service: it cannot be followed\n  Look whether it is there: gpuctl list --agent gpu\n",
+      "error: Started by a legacy service: it cannot be followed\n  Look whether it is there: gpuctl list --agent gpu\n",
     );
     const json = await site.run(["pull", "phi4", "--json"]);
     expect([json.status, json.stderr]).toEqual([69, ""]);
@@ -227,7 +227,7 @@ describe("the bars of several agents", () => {
   test("show speed and time left rather than a note while it moves", async () => {
     const agent = await site.agent("gpu-1");
     const { status, stdout } = await startPull([], [agent]);
-    await site.progress(agent, { ...running(50), note: "its size is not known beforehand" });
+    await site.progress(agent, { ...running(50), note: "its size is unknown beforehand" });
     await site.progress(agent, succeeded());
     expect(await status).toBe(0);
     expect(stdout.text).toContain("50.0 MB/s, 1 min 30 s left\n");
@@ -282,7 +282,7 @@ describe("Ctrl-C during a pull", () => {
   });
 });
 
-describe("pull when the agent goes out of sight", () => {
+describe("pull when the agent goes not reporting", () => {
   test("waits for it and goes on", async () => {
     const agent = await site.agent("gpu-1");
     const { status, stdout } = await startPull([], [agent]);
@@ -292,7 +292,7 @@ describe("pull when the agent goes out of sight", () => {
     await site.progress(agent, running(11));
     const lines = stdout.text.split("\n");
     expect(lines.slice(2)).toEqual([
-      expect.stringContaining("gpu-1: out of sight, Agent gpu-1 is stopped since"),
+      expect.stringContaining("gpu-1: not reporting, Agent gpu-1 is stopped since"),
       "gpu-1: running, 11 %, 990.0 MB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
       "",
     ]);

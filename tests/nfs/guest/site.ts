@@ -62,7 +62,7 @@ export class NfsSite implements AsyncDisposable {
     this.#mounted.add(client);
   }
 
-  /** Exports it, also anew with other options. */
+  /** Exports it, also again with other options. */
   async export(squash: string): Promise<void> {
     const options = `rw,sync,no_subtree_check,${squash},fsid=${this.#fsid}`;
     await run("server", "exportfs", "-o", options, `*:${this.folder}`);
@@ -116,8 +116,8 @@ export class NfsSite implements AsyncDisposable {
     return await finish(seat, ["gpuctl", "--share", this.share, ...args]);
   }
 
-  /** The old backend as a process; one outcome for each of its answers. */
-  async oldBackend(seat: Seat, ...args: readonly string[]): Promise<OldOutcome[]> {
+  /** The legacy backend as a process; one outcome for each of its answers. */
+  async legacyBackend(seat: Seat, ...args: readonly string[]): Promise<OldOutcome[]> {
     const script = join(import.meta.dir, "../../../sim/legacy/backend_main.ts");
     const text = await run(seat, "bun", script, this.share, ...args);
     return text
@@ -147,7 +147,7 @@ export class NfsSite implements AsyncDisposable {
     return join("/disk/state", this.#name, name);
   }
 
-  /** Made for whoever is to write in it. */
+  /** Made for anyone who is to write in it. */
   #ownStateDir(name: string, seat: Seat): string {
     const path = this.#stateDir(name);
     mkdirSync(path, { recursive: true });
@@ -169,7 +169,7 @@ function userIdOf(user: string): number {
   return Number(accounts.map((line) => line.split(":")).find(([name]) => name === user)?.[2]);
 }
 
-/** What the old backend says of one list. */
+/** What the legacy backend says of one list. */
 export interface OldOutcome {
   readonly models: unknown[];
   readonly reason: string;

@@ -1,4 +1,4 @@
-// A share in a temp folder and the three faces on it as real processes. Imports Node and Bun; nothing of src.
+// A share in a temp folder and the three entry points on it as real processes. Imports Node and Bun; nothing of src.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -202,7 +202,7 @@ export class ProcessSite {
     return { status: await child.exited, stdout, stderr };
   }
 
-  /** Writes a file on the share in place, as a person or an old half does. */
+  /** Writes a file on the share in place, as a person or a legacy half does. */
   write(path: string, content: string | object): void {
     mkdirSync(dirname(join(this.share, path)), { recursive: true });
     writeFileSync(join(this.share, path), typeof content === "string" ? content : JSON.stringify(content));
@@ -267,12 +267,12 @@ export async function until<Value>(
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > endMs) throw new Error(`Waited ${patienceMs / 1000} s in vain until ${what}`);
+    if (performance.now() > endMs) throw new Error(`Waited ${patienceMs / 1000} s without success until ${what}`);
     await Bun.sleep(10);
   }
 }
 
-/** This environment without what would configure a face. */
+/** This environment without what would configure a entry point. */
 function cleanEnvironment(): Record<string, string | undefined> {
   const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$|NOTIFY_SOCKET$|JOURNAL_STREAM$)/;
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));

@@ -42,7 +42,7 @@ async function play(site: ProcessSite): Promise<object> {
     const large = registry.offer("large", { layers: [LARGE_BYTES, 100] });
     const modelsDir = join(disk, "models");
     // It tells of no bytes on the way: of those the agent saves some now and then, each time by a request of its own.
-    const ollama = await site.ollama({ modelsDir, catalogue: [], progressIntervalMs: 60_000 });
+    const ollama = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: 60_000 });
     const settings = [
       "--ollama-models",
       modelsDir,
@@ -64,7 +64,7 @@ async function play(site: ProcessSite): Promise<object> {
     const beforeFirstByte = { pulls: pulls(), freedBytes: freeBytes() - before, served };
     site.write("gpu_commands/pull_model_1.json", { command: "pull_model", model_name: large });
     const old = await site.document("gpu_status/pull_model_1_response.json");
-    const oldJob = await until(() => endedJobs(site).at(-1), "the old backend's pull ended");
+    const oldJob = await until(() => endedJobs(site).at(-1), "the legacy backend's pull ended");
 
     const forced = await site.gpuctl("pull", large, "--force");
     const full = freeBytes();

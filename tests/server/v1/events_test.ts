@@ -185,7 +185,7 @@ describe("as time passes", () => {
     expect([events.events.length, events.comments]).toEqual([1, 2]);
   });
 
-  test("who does not read holds nothing up, is told of progress less often, and of the end all the same", async () => {
+  test("who does not read holds nothing up, is told of progress less often, and of the end anyway", async () => {
     const ROUNDS = 200;
     const note = "x".repeat(100_000);
     const slow = connect(Number(new URL(timed.url).port), "127.0.0.1");

@@ -1,4 +1,4 @@
-// Runs gpuctl in this process on a memory store, with a clock that the test moves. Imports the face and the reference.
+// Runs gpuctl in this process on a memory store, with a clock that the test moves. Imports the entry point and the reference.
 import { Writable } from "node:stream";
 import { isoTime } from "#src/base/clock.ts";
 import type { ClientIo } from "#src/client/io.ts";
@@ -52,8 +52,8 @@ export class ClientSite {
     return agent;
   }
 
-  /** An old service: its state, and one answer to whatever comes. */
-  async oldService(answer: object): Promise<void> {
+  /** A legacy service: its state, and one answer to whatever comes. */
+  async legacyService(answer: object): Promise<void> {
     const transport = this.store.open();
     await transport.connect();
     const state = {

@@ -1,4 +1,4 @@
-// A server on a memory store with a socket, an agent, and whoever listens to its events. For tests of the events.
+// A server on a memory store with a socket, an agent, and anyone who listens to its events. For tests of the events.
 import { isoTime } from "#src/base/clock.ts";
 import { type Job, newPull } from "#src/protocol.ts";
 import { createApi } from "#src/server/api.ts";

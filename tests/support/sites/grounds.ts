@@ -113,7 +113,7 @@ export class ShareGround implements Ground {
   }
 }
 
-/** The local file calls, on a disk that goes by this clock and is never slow: while it was, hours would pass. */
+/** The local file calls, on a disk that uses this clock and is never slow: while it was, hours would pass. */
 function datedPrimitives(clock: Clock): Primitives {
   const date = (file: number): void => futimesSync(file, clock.now() / 1000, clock.now() / 1000);
   return {

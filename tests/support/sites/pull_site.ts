@@ -34,7 +34,7 @@ export interface Subject {
 export async function simulatedSubject(): Promise<Subject> {
   const modelsDir = mkdtempSync(join(tmpdir(), "models-"));
   const timing = { retryMs: 20, stallMs: 3000, locateMs: 500 };
-  const simulation = await startSimulatedOllama({ catalogue: [], modelsDir, timing, progressIntervalMs: 20 });
+  const simulation = await startSimulatedOllama({ catalog: [], modelsDir, timing, progressIntervalMs: 20 });
   const close = async (): Promise<void> => {
     await simulation.stop();
     rmSync(modelsDir, { recursive: true, force: true });

@@ -27,7 +27,7 @@ interface Request {
   readonly death: Death | null;
 }
 
-/** A version 1 command, to whoever serves the shared inbox. */
+/** A version 1 command, to anyone who serves the shared inbox. */
 interface OldRequest {
   readonly is: "old";
   readonly sender: number;
@@ -192,7 +192,7 @@ export class World {
     this.#note(sender, mailbox.request(agent, order, waiting));
   }
 
-  /** As an old backend: it waits for a list, and for nothing else. */
+  /** As a legacy backend: it waits for a list, and for nothing else. */
   async #sendOld({ sender, verb, death }: OldRequest): Promise<void> {
     const serving = [...this.#agents.keys()].find((name) => this.#serves(name)) ?? "gpu-1";
     this.#arm(serving, death);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { APT_GET, run, updateOr } from "#tests/support/debian.ts";
 
 const RELEASE = "bookworm";
-/** sudo for the commands of the original notes, python3 for the old service, bindfs for a share that can hang. */
+/** sudo for the commands of the original notes, python3 for the legacy service, bindfs for a share that can hang. */
 const PACKAGES = ["systemd", "systemd-sysv", "dbus", "procps", "sudo", "python3", "bindfs"];
 /** Of no use here, and large. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"];

@@ -10,7 +10,7 @@ export async function manualTest(box: Box): Promise<readonly string[]> {
     `echo '{"command": "list_models", "timestamp": "2025-07-15T17:00:00", "command_id": "test_command"}' | ` +
       "sudo tee /mnt/shared/gpu_commands/test_command.json",
   );
-  // The old service writes its answers in place: half of one is none yet.
+  // The legacy service writes its answers in place: half of one is none yet.
   const text = await box.until("python3 -m json.tool /mnt/shared/gpu_status/test_command_response.json");
   const { success, models }: { success: boolean; models: readonly { name: string }[] } = JSON.parse(text);
   if (!success) throw new Error(`Not answered well: ${text}`);

@@ -245,7 +245,7 @@ describe("a network share whose server hangs", () => {
     expect(heard.ids).toEqual(["ping-2"]);
   });
 
-  test("takes a command back whose publishing was given up on, and says that its outcome is not known", async () => {
+  test("takes a command back whose publishing was given up on, and says that its outcome is unknown", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();
     let isHung = false;
@@ -275,10 +275,7 @@ describe("a network share whose server hangs", () => {
     await until(() => isHung);
     await passes(clock, 500, () => isOver);
     const { code, message } = await sending;
-    expect([code, message]).toEqual([
-      "unavailable",
-      "share stalled for 2 s: whether the command is there is not known",
-    ]);
+    expect([code, message]).toEqual(["unavailable", "share stalled for 2 s: whether the command is there is unknown"]);
     hang.resolve();
     await until(() => removed.includes("pull-1.json"));
     await transport.send(GPU, "pull-2", "{}", DURABLE);

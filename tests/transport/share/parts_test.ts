@@ -128,7 +128,7 @@ test("Gate gives up a call with a longer patience when another one hangs beside 
 });
 
 describe("gatedPrimitives()", () => {
-  test("a listing has 2 s, one of over 1,000 names or of a folder that is not known 30 s", async () => {
+  test("a listing has 2 s, one of over 1,000 names or of a folder that is unknown 30 s", async () => {
     const clock = new ManualClock();
     let names: string[] = [];
     let hang: Promise<void> | null = null;
@@ -169,7 +169,7 @@ describe("ShareClock", () => {
     expect([time.now(), time.isInStep]).toEqual([90_000, true]);
   });
 
-  test("now() goes by the sample furthest ahead for 30 s, then by the last one", async () => {
+  test("now() uses the sample furthest ahead for 30 s, then by the last one", async () => {
     const clock = new ManualClock();
     const time = new ShareClock(clock);
     time.saw(90_000n * MS);

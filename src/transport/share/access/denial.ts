@@ -1,4 +1,4 @@
-// Why a folder denies us, and the command that mends it: run as printed where it says, it does.
+// Why a folder denies us, and the command that fixes it: run as printed where it says, it does.
 // Imports errors, the driver's own files; node:fs constants and node:path.
 import { constants } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -50,7 +50,7 @@ export async function mayUse(fs: Primitives, path: string): Promise<boolean> {
   }
 }
 
-/** @param path the folder that denied us; told is the highest one that does: who mends that mends what lies in it */
+/** @param path the folder that denied us; told is the highest one that does: who fixes that fixes what lies in it */
 export async function describeDenial({ fs, layout }: ShareFiles, path: string): Promise<Denial | undefined> {
   const { root } = layout;
   const top = [layout.commands.path, layout.status.path].find((each) => path.startsWith(`${each}/`));
@@ -75,7 +75,7 @@ export async function describeDenial({ fs, layout }: ShareFiles, path: string): 
  * @param what it is for, as it begins a sentence
  * @param command for the path as it is called there, quoted
  */
-export function mendShare(what: string, path: string, command: (path: string) => string): string {
+export function fixShare(what: string, path: string, command: (path: string) => string): string {
   const mount = mountAt(readMounts(), path);
   const there = mount !== null && isNfs(mount) ? onServer(mount, path) : null;
   return there === null
@@ -94,12 +94,12 @@ function isNfs(mount: Mount | null): boolean {
   return mount?.type === "nfs" || mount?.type === "nfs4";
 }
 
-/** Another user than root, or another nobody: whoever may change the export decides. */
+/** Another user than root, or another nobody: anyone who may change the export decides. */
 function ofSquash({ facts, mount }: Case): string {
   const by = "in a unit by User=, by hand by sudo -u";
   if (!letsGroupIn(facts)) return `Run it as another user than root: ${by}`;
   // This machine remembers what root may do there for as long as the folder stays as it is.
-  const exported = `give the export anongid=${facts.gid}, on ${serverOf(mount)}, and mount it anew`;
+  const exported = `give the export anongid=${facts.gid}, on ${serverOf(mount)}, and mount it again`;
   return `Run it as a user of group ${facts.gid}: ${by}; or ${exported}`;
 }
 
@@ -109,26 +109,26 @@ function hintFor(it: Case): string {
     if (mountAt(readMounts(), root)?.type.startsWith("fuse") === true) {
       return "Mount it with -o allow_other: else FUSE lets in nobody but who mounted it";
     }
-    return mendShare("Let everybody pass", path, (at) => `sudo chmod a+x ${at}`);
+    return fixShare("Let everybody pass", path, (at) => `sudo chmod a+x ${at}`);
   }
   if (modesAllow(it)) return despiteModes(it);
-  if (who.uid === facts.uid) return mendShare("Let its owner in", path, (at) => `sudo chmod u+rwx ${at}`);
+  if (who.uid === facts.uid) return fixShare("Let its owner in", path, (at) => `sudo chmod u+rwx ${at}`);
   if (letsGroupIn(facts) && !isMember(who, facts.gid))
-    return `Join its group, then start anew: ${joining(facts.gid, who)}`;
+    return `Join its group, then start again: ${joining(facts.gid, who)}`;
   return lettingIn(it);
 }
 
 /** What else may deny what the modes allow. */
 function despiteModes({ path, facts, who, mount }: Case): string {
-  if ((facts.mode & STICKY) !== 0) return mendShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
+  if ((facts.mode & STICKY) !== 0) return fixShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
   if (!isNfs(mount)) return `Something else than its modes denies it: getfacl ${quote(path)}; lsattr -d ${quote(path)}`;
   // Debian's servers do, by default.
   if (letsGroupIn(facts) && who.uid !== facts.uid && who.gid !== facts.gid) {
     const command = `sudo usermod -g ${groupName(facts.gid) ?? facts.gid} ${nameFor(who)}`;
     const why = "Its server looks up all groups but the first for itself (manage-gids)";
-    return `${why}. Make it the first, then start anew: ${command}`;
+    return `${why}. Make it the first, then start again: ${command}`;
   }
-  // Right after a change this machine may go by what its server said before.
+  // Right after a change this machine may use what its server said before.
   return `When it lasts over a minute: export it without all_squash, on ${serverOf(mount)}, which takes this user for another`;
 }
 
@@ -136,7 +136,7 @@ function despiteModes({ path, facts, who, mount }: Case): string {
 function lettingIn({ path, facts, who, root, shareGid }: Case): string {
   const shared = [facts.gid, shareGid ?? 0].find((gid) => isMember(who, gid) && !NO_GROUPS.includes(gid));
   const group = shared ?? who.gid;
-  return mendShare(`Let group ${group} in`, path, (at) => {
+  return fixShare(`Let group ${group} in`, path, (at) => {
     if (path === root) return `sudo chgrp ${group} ${at} && sudo chmod g+rwxs ${at}`;
     return `sudo chgrp -R ${group} ${at} && sudo chmod -R g+rwX ${at} && sudo chmod g+s ${at}`;
   });

@@ -84,7 +84,7 @@ export class Gate {
       // Not longer than the shortest patience: a call that begins meanwhile may have less than these.
       await this.#clock.sleep(Math.min(dueAtMs - this.#clock.monotonic(), STALLED_AFTER_MS));
       for (const entry of this.#underWay) this.#giveUpWhenDue(entry);
-      // One that hangs says of a longer patience beside it that it is in vain.
+      // One that hangs says of a longer patience beside it that it is without success.
       if (this.#hung.size > 0) for (const entry of this.#underWay) this.#giveUpWhenDue(entry);
     }
     this.#isWatching = false;

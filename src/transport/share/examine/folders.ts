@@ -3,7 +3,7 @@
 import { basename, join } from "node:path";
 import { about, type Check } from "../../../base/check.ts";
 import { AgentName } from "../../../protocol.ts";
-import { describeDenial, mayUse, mendShare } from "../access/denial.ts";
+import { describeDenial, fixShare, mayUse } from "../access/denial.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { ownership, realFolder } from "../folders/folders.ts";
@@ -61,7 +61,7 @@ async function examineTop(ground: Ground, { path, facts }: Top): Promise<Check> 
   const check = about("folder", basename(path));
   if (!(await mayUse(ground.fs, path))) return await denied(check, ground, path);
   if ((facts.mode & STICKY) !== 0) {
-    const hint = mendShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
+    const hint = fixShare("Let others remove files too", path, (at) => `sudo chmod -t ${at}`);
     return check.warning(`Nobody can remove what others made in it: ${ownership(facts)}`, hint);
   }
   if ((facts.mode & WORLD_WRITES) === 0) return check.ok(`Permissions are right: ${ownership(facts)}`);
@@ -80,7 +80,7 @@ async function examineFolder(ground: Ground, name: string, path: string, top: To
     if (!isNarrower(facts, top.facts)) return check.ok(`Permissions are right: ${ownership(facts)}`);
     const mode = (top.facts.mode & 0o777).toString(8);
     const command = (at: string): string => `sudo chgrp ${top.facts.gid} ${at} && sudo chmod 2${mode} ${at}`;
-    const hint = mendShare("Give it what its parent has", path, command);
+    const hint = fixShare("Give it what its parent has", path, command);
     return check.warning(`Others cannot use it: ${ownership(facts)}; its parent is ${ownership(top.facts)}`, hint);
   } catch (error) {
     return check.failedBy(await shareFailure(error, "look", path, ground));

@@ -37,7 +37,7 @@ const UNREADABLE: Readonly<Record<string, string>> = {
  */
 export async function look(fs: Primitives, path: string, maxBytes: number, known?: Facts): Promise<Look> {
   try {
-    // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
+    // O_NONBLOCK: opening a FIFO that nobody writes to would wait forever.
     const file = await fs.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       return await lookInto(fs, file, maxBytes, known);

@@ -7,7 +7,7 @@ import type { Facts, Primitives } from "../calls/primitives.ts";
 import { realFolder } from "./folders.ts";
 import { SharedListings } from "./shared_listings.ts";
 
-/** Owner, modes and device of a folder are taken as they were for so long. */
+/** Owner, modes and device of a folder are taken as they were for this long. */
 const FACTS_HOLD_MS = 1_000;
 /** Those of senders come and go: a forgotten folder costs a listing of its parent. */
 const REMEMBERED_FOLDERS = 1_000;

@@ -27,7 +27,7 @@ const NFS_OPTIONS: Readonly<Record<string, Advice>> = {
   "lookupcache=none": {
     result: "warning",
     message: "Each look costs 3 to 15 calls of its server instead of 1",
-    hint: "For an old backend on this machine lookupcache=pos is enough; for all else leave it out",
+    hint: "For a legacy backend on this machine lookupcache=pos is enough; for all else leave it out",
   },
   "acdirmin=0": {
     result: "warning",
@@ -71,18 +71,18 @@ export function adviseOnMount({ type, options }: Mount): Check[] {
   const told = options.filter((option) => /^(?:vers=.*|hard|lookupcache=.*|ac(?:dir|reg)m(?:in|ax)=.*)$/.test(option));
   const checks =
     found.length > 0 ? found : [about("mount_options").ok(`${told.join(", ") || "the defaults"}: as they should be`)];
-  return known === NFS_OPTIONS ? [...checks, adviseOldBackend(options)] : checks;
+  return known === NFS_OPTIONS ? [...checks, adviseLegacyBackend(options)] : checks;
 }
 
-/** An old backend asks for a file by its name, and the kernel remembers "not there". */
-function adviseOldBackend(options: readonly string[]): Check {
-  const check = about("old_backend");
+/** A legacy backend asks for a file by its name, and the kernel remembers "not there". */
+function adviseLegacyBackend(options: readonly string[]): Check {
+  const check = about("legacy_backend");
   if (options.some((option) => option === "lookupcache=pos" || option === "lookupcache=none" || option === "noac"))
-    return check.ok("An old backend on this machine sees its answers at once");
+    return check.ok("A legacy backend on this machine sees its answers at once");
   const lookup = options.find((option) => option.startsWith("acdirmax="));
   const seconds = lookup === undefined ? 60 : Number(lookup.split("=")[1]);
   return check.ok(
-    `An old backend on this machine may see its answers up to ${seconds} s late`,
+    `A legacy backend on this machine may see its answers up to ${seconds} s late`,
     "Only if one runs here: run gpu-server here too, or mount with lookupcache=pos",
   );
 }

@@ -67,7 +67,7 @@ function isLocalType(type: string): boolean {
   return Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type);
 }
 
-/** What this user cannot see is not known to be none. */
+/** What this user cannot see is unknown to be none. */
 function isNoLink(path: string): boolean {
   try {
     return !lstatSync(path).isSymbolicLink();

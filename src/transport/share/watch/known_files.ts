@@ -34,7 +34,7 @@ const RECHECKED = 256;
 /** On a network each look asks the server two or three times. */
 const RECHECKED_ON_NETWORK = 32;
 const RECHECK_EVERY_MS = 1_000;
-/** A file that is not whole is looked at again after so long, then ever more seldom while it stays as it is. */
+/** A file that is not whole is looked at again after so long, then ever more rarely while it stays as it is. */
 const SOONEST_LOOK_MS = 5;
 const LATEST_LOOK_MS = 1_000;
 /** Keys of files that are gone, remembered against listings that miss a name for a moment. */
@@ -187,7 +187,7 @@ export class Box {
   }
 
   /**
-   * Finds what was rewritten under its name without an event: by opening, since only that asks a server anew. Where
+   * Finds what was rewritten under its name without an event: by opening, since only that asks a server again. Where
    * events tell, that is what one told of: Bun drops an event that equals the one before it within 2 ms (seen with 1.4.5).
    */
   async #recheck(): Promise<void> {

@@ -1,4 +1,4 @@
-// The cure of old backends on this machine, whose kernel keeps a "not there" for longer than they wait.
+// The cure of legacy backends on this machine, whose kernel keeps a "not there" for longer than they wait.
 // Imports the seam's types and the driver's own files.
 import { join } from "node:path";
 import type { Closable } from "../../../transport.ts";
@@ -7,11 +7,11 @@ import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../share_clock.ts";
 
-/** How often it is looked whether an old backend waits. */
+/** How often it is looked whether a legacy backend waits. */
 const LOOK_EVERY_MS = 1_000;
-/** Old backends look every second: half of that lets them see an answer at their next look. */
+/** Legacy backends look every second: half of that lets them see an answer at their next look. */
 const CURE_EVERY_MS = 500;
-/** An old backend waits for 30 s; its kernel remembers for up to 60. */
+/** A legacy backend waits for 30 s; its kernel remembers for up to 60. */
 const WAITED_FOR_MS = 60_000;
 /** New names that are looked at in one round: a folder full of leftovers takes several. */
 const NEW_NAMES = 64;
@@ -19,8 +19,8 @@ const NEW_NAMES = 64;
 /**
  * While a command younger than 60 s lies in the shared inbox, lists the folder of the answers every 500 ms. An old
  * backend asks for its answer by name before it is there; the kernel remembers that, for every process on this mount,
- * until somebody lists the folder afresh.
- * @see docs/protocol.md, Old halves
+ * until somebody lists the folder again.
+ * @see docs/protocol.md, Legacy programs
  */
 export class Cure implements Closable {
   readonly #share: Share;
@@ -48,13 +48,13 @@ export class Cure implements Closable {
         isWaitedFor = this.#share.isNetwork && (await this.#lookForCommands());
         if (isWaitedFor) await this.#share.fs.readdir(this.#share.layout.status.path);
       } catch (error) {
-        log.debug({ error }, "old backends not cured");
+        log.debug({ error }, "legacy backends not cured");
       }
       await clock.sleep(isWaitedFor ? CURE_EVERY_MS : LOOK_EVERY_MS, signal);
     }
   }
 
-  /** @returns whether an old backend may wait for the answer to one of them */
+  /** @returns whether a legacy backend may wait for the answer to one of them */
   async #lookForCommands(): Promise<boolean> {
     const { fs, layout, time } = this.#share;
     await this.#share.folder(layout.commands, "read");

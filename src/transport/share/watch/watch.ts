@@ -116,7 +116,7 @@ export class Watch implements Closable {
       return await this.#readFolder();
     } catch (error) {
       if (!isGone(error)) throw error;
-      // Removed or replaced by another machine while this one still knew it: looked for anew.
+      // Removed or replaced by another machine while this one still knew it: looked for again.
       share.forget(folder);
       return await this.#readFolder();
     }
@@ -129,7 +129,7 @@ export class Watch implements Closable {
     return [...(await share.names(folder.path))];
   }
 
-  /** Chosen anew when the share is mounted anew on another kind of file system. */
+  /** Chosen again when the share is mounted again on another kind of file system. */
   #currentRhythm(): Rhythm {
     const { share, folder, awaitedSinceMs = () => null } = this.#options;
     const fits = share.isNetwork ? NetworkRhythm : LocalRhythm;

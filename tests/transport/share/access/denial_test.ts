@@ -1,7 +1,7 @@
 // src/transport/share/access: which folder denies, and what is said of it, where the real thing needs another machine or user.
 // tests/process/users_test.ts and tests/nfs/squash_test.ts run what is printed.
 import { describe, expect, test } from "bun:test";
-import { describeDenial, mendShare, onServer } from "#src/transport/share/access/denial.ts";
+import { describeDenial, fixShare, onServer } from "#src/transport/share/access/denial.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import type { Facts, Primitives } from "#src/transport/share/calls/primitives.ts";
 import { Layout } from "#src/transport/share/layout.ts";
@@ -58,7 +58,7 @@ describe("describeDenial()", () => {
 
   test("names the group to join where one is let in, never root's or nobody's", async () => {
     const join = await told({ [root]: {}, [commands.path]: { ...FOREIGN, mode: 0o2770 } });
-    expect(join?.hint).toStartWith("Join its group, then start anew: sudo groupadd -g 61777 share-61777 && ");
+    expect(join?.hint).toStartWith("Join its group, then start again: sudo groupadd -g 61777 share-61777 && ");
     for (const nobodys of [0, 65_534].filter((each) => each !== gid)) {
       const denial = await told({ [root]: {}, [commands.path]: { uid: uid + 1, gid: nobodys, mode: 0o2770 } });
       expect(denial?.hint).toStartWith(`Let group ${gid} in: `);
@@ -87,6 +87,6 @@ describe("onServer()", () => {
   });
 
   test("a command for a local share is for this machine", () => {
-    expect(mendShare("Do it", "/tmp", (path) => `touch ${path}`)).toBe("Do it: touch /tmp");
+    expect(fixShare("Do it", "/tmp", (path) => `touch ${path}`)).toBe("Do it: touch /tmp");
   });
 });

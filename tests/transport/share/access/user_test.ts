@@ -42,7 +42,7 @@ describe("an ordinary user", () => {
     return seen;
   }
 
-  test("is told who owns the folder, its mode and what mends it, when it may only read", async () => {
+  test("is told who owns the folder, its mode and what fixes it, when it may only read", async () => {
     const folder = newFolder();
     const transport = await connected(folder);
     await transport.send("shared", "list-1", "{}", FAST);

@@ -141,7 +141,7 @@ describe("folders", () => {
     expect(readdirSync(elsewhere)).toEqual([]);
   });
 
-  test("one that is narrower than its parent is told with owner, mode and what mends it", async () => {
+  test("one that is narrower than its parent is told with owner, mode and what fixes it", async () => {
     const site = openSite();
     const commands = join(site.root, "gpu_commands");
     chmodSync(commands, 0o775);

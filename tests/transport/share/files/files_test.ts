@@ -177,7 +177,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     expect(heard.flatMap(({ interruptions }) => interruptions)).toEqual([]);
   });
 
-  test("openReplies() delivers a response that an old service writes in place when it is complete", async () => {
+  test("openReplies() delivers a response that a legacy service writes in place when it is complete", async () => {
     const { transport, path } = await openShare(options);
     const heard = await HeardReplies.at(transport, "shared", (id) => id.startsWith("list"));
     writeFileSync(path("gpu_status", "list-1_response.json"), '{"success": true, "mod');
@@ -188,7 +188,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     expect(heard.replies[1]).toEqual({ id: "list-1", content: { text: '{"success": true, "models": []}' } });
   });
 
-  test("readStates() tells the documents of old services, refuses large ones, and passes over everything else", async () => {
+  test("readStates() tells the documents of legacy services, refuses large ones, and passes over everything else", async () => {
     const { transport, path } = await openShare(options);
     writeFileSync(path("gpu_status", "gpu_status.json"), '{"status": "running"}');
     writeFileSync(path("gpu_status", "big_status.json"), Buffer.alloc(LIMITS.stateBytes + 1));

@@ -144,7 +144,7 @@ describe("connect()", () => {
     await handleOn(folder, { rememberIn }).connect();
   });
 
-  test("remembers the kind of file system anew, whole at once, when a power cut left it empty", async () => {
+  test("remembers the kind of file system again, whole at once, when a power cut left it empty", async () => {
     const folder = newFolder();
     const rememberIn = join(dirname(folder.root), "share-kind");
     writeFileSync(rememberIn, "");

@@ -66,7 +66,7 @@ describe("adviseOnMount()", () => {
     return adviseOnMount(mount).map(({ check, subject, result }) => `${result} ${subject ?? check}`);
   }
 
-  const LATE = "ok old_backend";
+  const LATE = "ok legacy_backend";
 
   test.each([
     ["nfs4", "rw,vers=4.2,hard", ["ok mount_options", LATE]],
@@ -91,9 +91,9 @@ describe("adviseOnMount()", () => {
     ["vers=4.2,hard,acregmin=1,acregmax=1,acdirmin=1,acdirmax=1", "up to 1 s late", "lookupcache=pos"],
     ["vers=4.2,hard,lookupcache=pos", "at once", ""],
     ["vers=4.2,hard,noac", "at once", ""],
-  ])("with %s an old backend sees its answers %s", (options, message, hint) => {
+  ])("with %s a legacy backend sees its answers %s", (options, message, hint) => {
     const mount = { device: "0:1", point: "/m", type: "nfs4", source: "filer:/x", options: options.split(",") };
-    const check = adviseOnMount(mount).find(({ check: name }) => name === "old_backend");
+    const check = adviseOnMount(mount).find(({ check: name }) => name === "legacy_backend");
     expect(check?.message).toContain(message);
     expect(check?.hint ?? "").toContain(hint);
   });

@@ -181,7 +181,7 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
   });
 });
 
-test("sweep() asks the server anew before it removes: what a network's kernel remembers of a file may be old", async () => {
+test("sweep() asks the server again before it removes: what a network's kernel remembers of a file may be old", async () => {
   const { transport, path, write } = await openShare("network", {
     lstat: async (name) => {
       const facts = await poolPrimitives.lstat(name);

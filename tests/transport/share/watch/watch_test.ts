@@ -124,7 +124,7 @@ describe("LocalRhythm", () => {
     expect([rhythm.prepare(facts), rhythm.prepare(facts), rhythm.prepare(facts)]).toEqual([false, false, false]);
   });
 
-  test("prepare() says that changes went by untold once when the watch was opened, and until it is open anew", async () => {
+  test("prepare() says that changes went by untold once when the watch was opened, and until it is open again", async () => {
     const folder = newFolder();
     const rhythm = new LocalRhythm(folder.root, () => undefined, silentLog);
     const facts = await localPrimitives.lstat(folder.root);
@@ -202,7 +202,7 @@ describe("NetworkRhythm", () => {
 });
 
 describe("a network watch", () => {
-  test("lists each 50 ms for 10 s after something came, then ever more seldom, down to each second", async () => {
+  test("lists each 50 ms for 10 s after something came, then ever more rarely, down to each second", async () => {
     const clock = new ManualClock();
     let listings = 0;
     const transport = await connect(newFolder(), clock, "network", {
@@ -251,7 +251,7 @@ describe("a network watch", () => {
 });
 
 describe.each(["local", "network"] as const)("a %s watch", (watch) => {
-  test("looks for its folder anew, and is not interrupted, when a listing says that it is stale", async () => {
+  test("looks for its folder again, and is not interrupted, when a listing says that it is stale", async () => {
     const clock = new ManualClock();
     let stale = 0;
     const transport = await connect(newFolder(), clock, watch, {
@@ -308,7 +308,7 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
   });
 });
 
-test("a share that is mounted anew, on another kind of file system, is examined and watched anew", async () => {
+test("a share that is mounted again, on another kind of file system, is examined and watched again", async () => {
   const folder = newFolder();
   const clock = new ManualClock();
   let isMoved = false;

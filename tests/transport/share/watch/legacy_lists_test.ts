@@ -1,4 +1,4 @@
-// src/transport/share/watch/legacy_lists.ts: the folder of the answers is listed while an old backend may wait, and only then.
+// src/transport/share/watch/legacy_lists.ts: the folder of the answers is listed while a legacy backend may wait, and only then.
 import { afterEach, expect, test } from "bun:test";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ async function openServer(watch: "local" | "network") {
   };
   // Done at once, also as a network's: the clock stands still while the disk is slow.
   const calls = { local: { ...localPrimitives, readdir }, network: { ...localPrimitives, readdir } };
-  const options = { create: "always", watch, clock, log: silentLog, curesOldBackends: true } as const;
+  const options = { create: "always", watch, clock, log: silentLog, curesLegacyBackends: true } as const;
   const transport = new ShareTransport(folder.root, options, calls);
   opened.handles.push(transport);
   await transport.connect();

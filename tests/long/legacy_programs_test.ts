@@ -1,7 +1,7 @@
-// The old halves against the new ones at full length and with their own intervals; minutes, so not part of `npm test`.
+// The legacy programs against the new ones at full length and with their own intervals; minutes, so not part of `npm test`.
 import { afterAll, describe, expect, test } from "bun:test";
-import { OldBackend } from "#sim/legacy/backend.ts";
-import { OldService } from "#sim/legacy/service.ts";
+import { LegacyBackend } from "#sim/legacy/backend.ts";
+import { LegacyService } from "#sim/legacy/service.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { ProcessSite, until } from "#tests/process/site/site.ts";
 
@@ -34,13 +34,13 @@ class MeasuredPause implements Clock {
   }
 }
 
-describe("old halves", () => {
-  test.concurrent(`the new agent answers ${LISTS} of ${LISTS} lists of the old backend at its next poll`, async () => {
+describe("legacy programs", () => {
+  test.concurrent(`the new agent answers ${LISTS} of ${LISTS} lists of the legacy backend at its next poll`, async () => {
     const site = openSite();
-    const ollama = await site.ollama({ catalogue: [PHI], installed: [PHI] });
+    const ollama = await site.ollama({ catalog: [PHI], installed: [PHI] });
     await site.agent("gpu-1", ollama.url);
     const pause = new MeasuredPause();
-    const backend = new OldBackend(site.share, { clock: pause });
+    const backend = new LegacyBackend(site.share, { clock: pause });
     const waits: number[] = [];
     const late: number[] = [];
     for (let list = 1; list <= LISTS; list++) {
@@ -62,22 +62,22 @@ describe("old halves", () => {
 
   test.concurrent("old pulls and deletes leave no file behind, also when an agent is killed with them half done", async () => {
     const site = openSite();
-    const catalogue = Array.from({ length: 6 }, (_, i) => ({ name: `m${i}:latest`, layers: [1_000_000] }));
-    const ollama = await site.ollama({ catalogue, bytesPerSecond: 5_000_000 });
+    const catalog = Array.from({ length: 6 }, (_, i) => ({ name: `m${i}:latest`, layers: [1_000_000] }));
+    const ollama = await site.ollama({ catalog, bytesPerSecond: 5_000_000 });
     const first = await site.agent("gpu-1", ollama.url);
-    const backend = new OldBackend(site.share);
-    for (const { name } of catalogue.slice(0, 3)) {
+    const backend = new LegacyBackend(site.share);
+    for (const { name } of catalog.slice(0, 3)) {
       backend.pullModel(name);
       await Bun.sleep(APART_MS);
     }
     await first.stop("SIGKILL");
     await site.agent("gpu-1", ollama.url);
-    for (const { name } of catalogue.slice(3)) {
+    for (const { name } of catalog.slice(3)) {
       backend.pullModel(name);
       await Bun.sleep(APART_MS);
     }
     await until(() => ollama.installed().length === 6, "all six are pulled", 30_000);
-    for (const { name } of catalogue) {
+    for (const { name } of catalog) {
       backend.deleteModel(name);
       await Bun.sleep(APART_MS);
     }
@@ -85,10 +85,10 @@ describe("old halves", () => {
     await until(() => site.list("gpu_commands").every((name) => name === "gpu-1"), "no command is left", 30_000);
   }, 120_000);
 
-  test.concurrent("the old service answers the new server and gpuctl list 20 of 20 times", async () => {
+  test.concurrent("the legacy service answers the new server and gpuctl list 20 of 20 times", async () => {
     const site = openSite();
-    const ollama = await site.ollama({ catalogue: [PHI], installed: [PHI] });
-    const old = new OldService(site.share, ollama.url);
+    const ollama = await site.ollama({ catalog: [PHI], installed: [PHI] });
+    const old = new LegacyService(site.share, ollama.url);
     old.start();
     await site.document("gpu_status/gpu_status.json");
     const server = await site.server();
@@ -104,13 +104,13 @@ describe("old halves", () => {
       answered += 1;
     }
     await old.stop();
-    process.stderr.write(`the old service answered ${answered} of 20 times each way\n`);
+    process.stderr.write(`the legacy service answered ${answered} of 20 times each way\n`);
     expect(site.list("gpu_commands")).toEqual([]);
   }, 300_000);
 
   test.concurrent("a second box of the same name refuses to start, after it watched the other one", async () => {
     const site = openSite();
-    const ollama = await site.ollama({ catalogue: [PHI] });
+    const ollama = await site.ollama({ catalog: [PHI] });
     await site.agent("gpu-1", ollama.url);
     const second = site.startAgent("gpu-1", ollama.url, ["--state-dir", `${site.dir}/elsewhere`]);
     expect(await second.exited()).toBe(73);

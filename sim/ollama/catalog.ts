@@ -11,7 +11,7 @@ export const DEFAULT_CATALOGUE: readonly ModelSpec[] = [
 ];
 
 /** The registries that can be reached, and the models in them. */
-export class Catalogue {
+export class Catalog {
   readonly #manifests = new Map<string, Manifest>();
 
   constructor(specs: readonly ModelSpec[]) {

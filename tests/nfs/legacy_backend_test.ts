@@ -1,4 +1,4 @@
-// The old backend on a client of its own, asking for its answer by the exact name as it always did: what becomes of its
+// The legacy backend on a client of its own, asking for its answer by the exact name as it always did: what becomes of its
 // lists without gpu-server on its machine, and with it.
 import { describe, expect, test } from "bun:test";
 import { callsOf, difference, sum } from "#tests/nfs/guest/calls.ts";
@@ -18,7 +18,7 @@ const HTTP = 20;
 
 async function openSite(name: string, version: Version): Promise<NfsSite> {
   const site = await NfsSite.open(name, version);
-  await site.agent("c1", "gpu-1", await site.ollama({ catalogue: [PHI], installed: [PHI] }));
+  await site.agent("c1", "gpu-1", await site.ollama({ catalog: [PHI], installed: [PHI] }));
   return site;
 }
 
@@ -28,11 +28,11 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     const lists = await Promise.all(
       ALONE.map(async (client, index) => {
         await Bun.sleep(index * APART_MS);
-        return await site.oldBackend(client, "list");
+        return await site.legacyBackend(client, "list");
       }),
     );
     const reasons = lists.flat().map(({ reason }) => reason);
-    tell(`NFSv${version}, the old backend alone: ${reasons.join(", ")}`);
+    tell(`NFSv${version}, the legacy backend alone: ${reasons.join(", ")}`);
     expect(reasons).toContain("timed_out");
   }, 120_000);
 
@@ -47,10 +47,12 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     const lists: OldOutcome[] = [];
     // Those that time out take 30 s each: the first of them says enough.
     while (lists.length < CURED && lists.every(({ reason }) => reason === "answered"))
-      lists.push(...(await site.oldBackend("c3", "list", "--repeat", "5")));
+      lists.push(...(await site.legacyBackend("c3", "list", "--repeat", "5")));
     const seconds = (performance.now() - startedMs) / 1000;
     const calls = difference(await callsOf(site, "c3"), before);
-    tell(`NFSv${version}, the old backend beside gpu-server: ${describeTimes(lists.map(({ waitedMs }) => waitedMs))}`);
+    tell(
+      `NFSv${version}, the legacy backend beside gpu-server: ${describeTimes(lists.map(({ waitedMs }) => waitedMs))}`,
+    );
     const perSecond = (count: number): string => (count / seconds).toFixed(1);
     const most = [...calls].slice(0, 6).map(([name, count]) => `${name} ${perSecond(count)}`);
     tell(`  calls a second of both: ${perSecond(sum(calls))} (${most.join(", ")}); at rest ${(idle / 5).toFixed(1)}`);

@@ -8,8 +8,8 @@ import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 
 const UNIT_FILE = `/etc/systemd/system/${AGENT_UNIT}.service`;
 
-/** The old service runs and has answered. @param share where the box has it */
-async function startOldService(box: Box, share = "/mnt/shared"): Promise<void> {
+/** The legacy service runs and has answered. @param share where the box has it */
+async function startLegacyService(box: Box, share = "/mnt/shared"): Promise<void> {
   if (share !== "/mnt/shared")
     await box.run(
       `umount /mnt/shared; mkdir -p ${share}; sed -i 's#/mnt/shared#${share}#' /etc/fstab; systemctl daemon-reload; mount ${share}`,
@@ -22,7 +22,7 @@ async function startOldService(box: Box, share = "/mnt/shared"): Promise<void> {
   await box.until("test -e /export/gpu_status/gpu_status.json");
 }
 
-/** A list that the old backend asks for. @returns a script that succeeds when it is answered */
+/** A list that the legacy backend asks for. @returns a script that succeeds when it is answered */
 async function ask(box: Box, id: string): Promise<string> {
   await box.run(
     `echo '{"command": "list_models", "timestamp": "2025-07-15T17:00:00.123456", "command_id": "${id}"}' >/export/gpu_commands/${id}.json`,
@@ -30,7 +30,7 @@ async function ask(box: Box, id: string): Promise<string> {
   return `grep -q '"success": *true' /export/gpu_status/${id}_response.json && grep all-minilm /export/gpu_status/${id}_response.json`;
 }
 
-/** The old service works as root, and its folders let nobody else in. install.sh says how to mend that, word for word. */
+/** The legacy service works as root, and its folders let nobody else in. install.sh says how to fix that, word for word. */
 async function letIn(box: Box): Promise<void> {
   const { status, stderr } = await install(box, "old");
   tell(`not let in: exit status ${status}\n${stderr}`);
@@ -45,9 +45,9 @@ async function command(box: Box): Promise<string> {
 }
 
 test(
-  "the old service is taken over with the command that waits, and brought back with the one that waits then",
+  "the legacy service is taken over with the command that waits, and brought back with the one that waits then",
   onBox(async (box) => {
-    await startOldService(box);
+    await startLegacyService(box);
     expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
     const before = await snapshot(box);
     await letIn(box);
@@ -72,7 +72,7 @@ test(
 test(
   "its share is taken over, wherever it is",
   onBox(async (box) => {
-    await startOldService(box, "/mnt/CPU-GPU");
+    await startLegacyService(box, "/mnt/CPU-GPU");
     await installed(box, "old", "--user root");
     expect(await box.run("grep ^GPU_COURIER_SHARE /etc/gpu-courier/agent.env")).toBe("GPU_COURIER_SHARE=/mnt/CPU-GPU");
     expect(JSON.parse(await box.run("gpuctl agents --json --share /mnt/CPU-GPU")).agents).toContainEqual(
@@ -85,7 +85,7 @@ test(
 test(
   "its share is found in a drop-in, and asked for when it is found nowhere",
   onBox(async (box) => {
-    await startOldService(box, "/mnt/CPU-GPU");
+    await startLegacyService(box, "/mnt/CPU-GPU");
     await box.run("cd /opt/gpu-command-service && sed -i 's#/mnt/CPU-GPU#/no/where#' gpu_command_service.py");
     const asked = await install(box, "old", "--user root");
     expect([asked.status, asked.stderr]).toEqual([64, expect.stringContaining("--share")]);
@@ -97,9 +97,9 @@ test(
 );
 
 test(
-  "when the new agent is not well the old service runs again",
+  "when the new agent is not well the legacy service runs again",
   onBox(async (box) => {
-    await startOldService(box);
+    await startLegacyService(box);
     const before = await snapshot(box);
     const { status, stdout, stderr } = await install(box, "exits", "--user root");
     tell(`a broken agent: exit status ${status}\n${stdout}${stderr}`);
@@ -111,9 +111,9 @@ test(
 );
 
 test(
-  "without room to keep the old service's unit it stays where it is, whole",
+  "without room to keep the legacy service's unit it stays where it is, whole",
   onBox(async (box) => {
-    await startOldService(box);
+    await startLegacyService(box);
     await box.run(`head -c 30000 /dev/zero | tr '\\0' '#' >>${UNIT_FILE} && systemctl daemon-reload`);
     const before = await snapshot(box, "/var/lib/gpu-courier");
     await box.run("mkdir /var/lib/gpu-courier && mount -t tmpfs -o mode=700,size=32k small /var/lib/gpu-courier");
