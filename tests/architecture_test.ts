@@ -152,7 +152,7 @@ const KNOTS: readonly string[] = [
   "src/transport/share/sweep/folders.ts: src/transport/share/watch/replies.ts",
 ];
 
-/** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */
+/** Packages, each with the only files that may import it. `ANYWHERE` lists those that every file may import. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["src/protocol.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
   pino: ["src/program/log.ts"],
@@ -288,11 +288,11 @@ describe("sizes and shapes", () => {
     expect(faults).toEqual([]);
   });
 
-  test("files have snake_case names that say something, and begin with what they are", () => {
+  test("files have meaningful snake_case names, and a first line that describes them", () => {
     const faults = offenders(code, ({ path, text }) => [
       ...(/^[a-z0-9]+(?:_[a-z0-9]+)*\.ts$/.test(basename(path)) ? [] : ["not snake_case"]),
-      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name that says nothing"] : []),
-      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that says what it is"]),
+      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name without meaning"] : []),
+      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that describes it"]),
     ]);
     expect(faults).toEqual([]);
   });

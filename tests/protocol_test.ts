@@ -94,7 +94,7 @@ describe("versions", () => {
     expect(CommandV2.safeParse({ ...sampleDocument("v2/command_ping.json"), version }).success).toBe(false);
   });
 
-  test.each([1, 2, 3, "1", null])("CommandV1 refuses version %p: the original has none", (version) => {
+  test.each([1, 2, 3, "1", null])("CommandV1 refuses version %p: the original has no such field", (version) => {
     expect(CommandV1.safeParse({ ...sampleDocument("v1/command_list_models.json"), version }).success).toBe(false);
   });
 
@@ -147,8 +147,8 @@ const NEVER_A_NAME = [
   ["a.json", "a dot inside"],
   ["a~b", "a tilde"],
   ["a%2fb", "an encoded slash"],
-  ["gpü-1", "a letter outside ASCII"],
-  ["ａ", "a full-width letter"],
+  ["gpü-1", "a character outside ASCII"],
+  ["ａ", "a full-width character"],
   ["a\u202eb", "a direction mark"],
   ["-rf", "a hyphen in front"],
 ] as const;
@@ -189,8 +189,8 @@ describe("names", () => {
   });
 
   test("AgentName and CommandId accept nothing that leads out of a folder when it becomes a file name", () => {
-    const letters = fc.constantFrom(...Array.from("aZ0-_./\\~ \n\0\u007f%ü:"));
-    const strings = fc.oneof(fc.string({ unit: letters, maxLength: 12 }), fc.string());
+    const alphabet = fc.constantFrom(...Array.from("aZ0-_./\\~ \n\0\u007f%ü:"));
+    const strings = fc.oneof(fc.string({ unit: alphabet, maxLength: 12 }), fc.string());
     fc.assert(
       fc.property(strings, (name) => {
         if (!AgentName.safeParse(name).success && !CommandId.safeParse(name).success) return;

@@ -1,4 +1,4 @@
-// sim/legacy/backend: the legacy backend alone behaves as documented.
+// sim/legacy/backend: the legacy backend on its own behaves as documented.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ function open(): LegacyBackend {
   return new LegacyBackend(share.path, { pollMs: 5, clock: { ...systemClock, now: () => NOW_MS } });
 }
 
-/** A backend with the original's intervals, for which time passes only while it sleeps, and at once. */
+/** A backend with the original's intervals; time passes only while it sleeps, and instantly. */
 function openAtOnce(onSleep: (polls: number) => void = () => {}): LegacyBackend {
   let elapsedMs = 0;
   let polls = 0;
@@ -39,7 +39,7 @@ function openAtOnce(onSleep: (polls: number) => void = () => {}): LegacyBackend 
 
 async function listAnsweredBy(response: string): Promise<ListOutcome> {
   const listing = open().listModels();
-  await until(() => share.holds(COMMAND), "the command lies there");
+  await until(() => share.holds(COMMAND), "the command exists");
   share.write(RESPONSE, response);
   return await listing;
 }
@@ -47,7 +47,7 @@ async function listAnsweredBy(response: string): Promise<ListOutcome> {
 describe("listModels()", () => {
   test("writes the golden command and removes both files when it is answered", async () => {
     const listing = open().listModels();
-    await until(() => share.holds(COMMAND), "the command lies there");
+    await until(() => share.holds(COMMAND), "the command exists");
     const golden = sampleText("v1/command_list_models.json");
     expect(withTimestampOf(golden, share.read(COMMAND))).toBe(golden);
     share.write(RESPONSE, ANSWER);
@@ -55,28 +55,28 @@ describe("listModels()", () => {
     expect([...share.list("gpu_commands"), ...share.list("gpu_status")]).toEqual([]);
   });
 
-  test("comes back empty and leaves the response when its command file is already gone", async () => {
+  test("returns an empty list and leaves the response when its command file is already gone", async () => {
     const listing = open().listModels();
-    await until(() => share.holds(COMMAND), "the command lies there");
+    await until(() => share.holds(COMMAND), "the command exists");
     share.remove(COMMAND);
     share.write(RESPONSE, ANSWER);
     expect(await listing).toMatchObject({ reason: "command_gone", models: [] });
     expect(share.read(RESPONSE)).toBe(ANSWER);
   });
 
-  test.each(["", "{", ANSWER.slice(0, 100)])("comes back empty at once when the response is %p", async (half) => {
+  test.each(["", "{", ANSWER.slice(0, 100)])("returns an empty list at once when the response is %p", async (half) => {
     expect(await listAnsweredBy(half)).toMatchObject({ reason: "unparsable", models: [] });
     expect(share.holds(COMMAND) && share.holds(RESPONSE)).toBe(true);
   });
 
-  test("comes back empty when the service failed", async () => {
+  test("returns an empty list when the service failed", async () => {
     const outcome = await listAnsweredBy(sampleText("v1/response_exception.json"));
     expect(outcome).toMatchObject({ reason: "service_failed", models: [] });
     expect(outcome.error).toContain("not found");
   });
 
   test.each(["null", "[]", '{"success": true, "models": [null]}'])(
-    "comes back empty when the response is %p",
+    "returns an empty list when the response is %p",
     async (odd) => {
       expect((await listAnsweredBy(odd)).models).toEqual([]);
     },
@@ -101,7 +101,7 @@ describe("listModels()", () => {
 
   test("loses one of two lists when both begin within a second: they share an id", async () => {
     const listings = [open().listModels(), open().listModels()];
-    await until(() => share.holds(COMMAND), "the command lies there");
+    await until(() => share.holds(COMMAND), "the command exists");
     share.write(RESPONSE, ANSWER);
     await until(() => !share.holds(RESPONSE), "one of them took the answer");
     share.write(RESPONSE, "");
@@ -110,7 +110,7 @@ describe("listModels()", () => {
     expect(outcomes[0]?.id).toBe(outcomes[1]?.id ?? "");
   });
 
-  test("comes back empty when it cannot write its command", async () => {
+  test("returns an empty list when it cannot write its command", async () => {
     const backend = open();
     share.remove("gpu_commands");
     expect(await backend.listModels()).toMatchObject({ reason: "failed", models: [], polls: 0 });
@@ -165,7 +165,7 @@ describe("isAlive()", () => {
     expect((await open().isAlive()).online).toBe(online);
   });
 
-  test("says offline when the newest is half written, and when there is none", async () => {
+  test("reports offline when the newest is half written, and when no status exists", async () => {
     expect(await open().isAlive()).toEqual({ online: false, lastSeenAt: null, status: null });
     writeStatus("gpu_status.json", sampleText("v1/status.json"), 10);
     writeStatus("gpu-1_status.json", "{", 1);

@@ -1,4 +1,4 @@
-// sim/legacy/service: the legacy service alone behaves as documented.
+// sim/legacy/service: the legacy service on its own behaves as documented.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { LegacyService, type LegacyServiceEvent } from "#sim/legacy/service.ts";
 import { TempShare, TinyOllama, until, withTimestampOf } from "#sim/legacy/support.ts";
@@ -56,7 +56,7 @@ describe("start()", () => {
     expect(share.list("gpu_commands")).toEqual([]);
   });
 
-  test("answers a pull before it ended, and tells nobody how it ended", async () => {
+  test("answers a pull before it ends, and never reports how it ended", async () => {
     start();
     expectGolden("response_pull_model", await responseTo({ command: "pull_model", model_name: "phi4:latest" }));
     await until(() => ollama.requests.includes("pull phi4:latest"), "the pull began");
@@ -66,7 +66,7 @@ describe("start()", () => {
     expect(share.list("gpu_status").toSorted()).toEqual(["gpu_status.json", "x_response.json"]);
   });
 
-  test("answers success when the pull is to fail inside its stream", async () => {
+  test("answers success even when the pull fails inside its stream later", async () => {
     start();
     ollama.endPulls();
     expect(JSON.parse(await responseTo({ command: "pull_model", model_name: "bad" })).success).toBe(true);
@@ -150,7 +150,7 @@ describe("names that it remembers", () => {
 });
 
 describe("half-written commands", () => {
-  test("are left alone until they are whole", async () => {
+  test("are left alone until they are complete", async () => {
     share.write("gpu_commands/x.json", '{"command": "list_mo');
     start();
     await until(() => events.filter(({ event }) => event === "command_failed").length >= 2, "it is read twice");
@@ -169,7 +169,7 @@ describe("half-written commands", () => {
     expect(JSON.parse(share.read(answer)).success).toBe(false);
   });
 
-  test("end the round for every file behind them when they are whole but no object", async () => {
+  test("end the round for all later files when they are complete JSON but not an object", async () => {
     for (const name of ["a", "b"]) share.write(`gpu_commands/${name}.json`, "");
     const [first, second] = share.list("gpu_commands");
     share.write(`gpu_commands/${first ?? ""}`, "[]");

@@ -1,4 +1,4 @@
-// The two legacy programs together lose their answers, as in production; and both run as processes of their own.
+// The two legacy programs together lose their responses, as in production; each also runs as a process of its own.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { LegacyBackend, type ListOutcome } from "#sim/legacy/backend.ts";
@@ -18,7 +18,7 @@ afterEach(async () => {
   share.remove();
 });
 
-test("listModels() comes back empty 6 times of 6 when the legacy service answers, on a local disk", async () => {
+test("listModels() returns an empty list 6 times of 6 when the legacy service answers, on a local disk", async () => {
   const service = new LegacyService(share.path, ollama.url, { pollMs: 25 });
   service.start();
   let nowMs = Date.now();
@@ -60,7 +60,7 @@ describe("processes", () => {
     const backend = spawn("backend_main.ts", ["list", "--poll-ms", "10", "--timeout-ms", "10000"]);
     try {
       const commands = (): string[] => (share.holds("gpu_commands") ? share.list("gpu_commands") : []);
-      await until(() => commands().length === 1, "the command lies there");
+      await until(() => commands().length === 1, "the command exists");
       const id = commands()[0]?.replace(".json", "") ?? "";
       await until(() => share.read(`gpu_commands/${id}.json`).endsWith("}"), "the command is whole");
       const answer = sampleText("v1/response_list_models.json");

@@ -1,4 +1,4 @@
-// gpu-agent as a process: what it does about its share, its surroundings and its command line.
+// gpu-agent as a process: its share, its environment and its command line.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(async () => await site.close());
 
-test("it waits with a reason and a hint while the share holds no folders, writes nothing there, and starts when they come", async () => {
+test("it waits with a reason and a hint while the share has no folders, writes nothing there, and starts once they exist", async () => {
   rmSync(site.share, { recursive: true });
   mkdirSync(site.share);
   const agent = site.startAgent("gpu-1", NO_OLLAMA);
@@ -24,14 +24,14 @@ test("it waits with a reason and a hint while the share holds no folders, writes
   expect(await agent.stop()).toBe(0);
 });
 
-test("it waits while the share is missing, and ends when it is told to", async () => {
+test("it waits while the share is missing, and exits on SIGTERM", async () => {
   rmSync(site.share, { recursive: true });
   const agent = site.startAgent("gpu-1", NO_OLLAMA);
   await agent.logged("does not exist");
   expect(await agent.stop()).toBe(0);
 });
 
-test("it makes the folders of a new share when it is started with --init", async () => {
+test("it creates the folders of a new share when started with --init", async () => {
   rmSync(site.share, { recursive: true });
   mkdirSync(site.share);
   await site.agent("gpu-1", NO_OLLAMA, ["--init"]);
@@ -51,7 +51,7 @@ test("it is ready and answers a ping at once with 5,000 old files in the inboxes
   await until(() => site.state("gpu-1")["refused_commands"] === 5000, "they are counted");
 }, 30_000);
 
-test("it survives what somebody planted in the inboxes, and never writes behind a link", async () => {
+test("it survives planted files in the inboxes, and never writes through a link", async () => {
   const elsewhere = join(site.dir, "elsewhere");
   mkdirSync(elsewhere);
   mkdirSync(join(site.share, "gpu_commands/folder.json"));
@@ -65,7 +65,7 @@ test("it survives what somebody planted in the inboxes, and never writes behind 
     expect(await site.document(`gpu_status/${id}_response.json`)).toMatchObject({ success: false });
   }
   expect((await site.gpuctl("ping")).status).toBe(0);
-  await until(() => site.list("gpu_commands/gpu-1").length === 0, "the planted command is done with");
+  await until(() => site.list("gpu_commands/gpu-1").length === 0, "the planted command is gone");
   expect(site.list("../elsewhere")).toEqual([]);
 });
 

@@ -1,5 +1,4 @@
-// The crash matrix: an agent dies at one point of one command and is started again; one answer and one effect must follow.
-// Imports the process site and the simulation.
+// The crash matrix: an agent dies at one point of a command and is restarted; exactly one response and one effect must follow.
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
@@ -17,7 +16,7 @@ const RECORDED = ["ledger.respond", "transport.publishState", "transport.respond
 const PULL = [...NOTED, "ledger.keepJob", ...RECORDED];
 const DELETE = [...NOTED, "ollama.deleteModel", "ollama.listModels", ...RECORDED];
 
-/** `receive → claim → started → run → response → publish → answered`. Old lists, and what is refused, are not removed. */
+/** `receive → claim → started → run → response → publish → answered`. Version 1 lists and refused commands are not removed. */
 const COLUMNS: readonly Column[] = [
   { verb: "ping", version: 2, steps: ["receive", "transport.respond", "transport.release"] },
   { verb: "ping", version: 1, steps: ["receive", "transport.respond"] },
@@ -41,7 +40,7 @@ function pointsOf({ steps }: Column): readonly string[] {
 const AGENT = "gpu-1";
 const REPLY_TO = "tester";
 const DIES_WITHIN_MS = 15_000;
-/** The exit status of what SIGKILL ended. */
+/** The exit status of a process that SIGKILL ended. */
 const KILLED = 128 + 9;
 
 /** One command, sent to an agent that dies of it. */
@@ -52,7 +51,7 @@ class Attempt {
   readonly #column: Column;
   readonly #site: ProcessSite;
   readonly #ollama: SimulatedOllama;
-  /** The answer that lay there when the agent had died. */
+  /** The response on the share right after the agent died. */
   #early: string | null = null;
 
   constructor(site: ProcessSite, ollama: SimulatedOllama, column: Column, number: number, point: string) {
@@ -73,9 +72,9 @@ class Attempt {
     return join(this.#site.share, folder, `${this.id}_response.json`);
   }
 
-  /** Sends the command to an agent that dies of it; resolves when it has. */
+  /** Sends the command to an agent that dies of it; resolves once it is dead. */
   async kills(agent: Running): Promise<void> {
-    // Its own first list is over: one under way would be shared with the command.
+    // Wait for the agent's own first list: the command would share one that is still running.
     await agent.logged("Ollama is reachable");
     if (this.#column.version === 1) {
       await until(() => this.#site.state(AGENT)["serves_shared_inbox"] === true, "it serves the shared inbox");
@@ -86,7 +85,7 @@ class Attempt {
     this.#early = this.#answer();
   }
 
-  /** After the next start. @returns what is wrong; null: one answer, one effect */
+  /** Called after the next start. @returns the fault; null: one response, one effect */
   async outcome(): Promise<string | null> {
     await until(() => this.#answer() !== null, `${this.id} is answered`);
     const answer = this.#answer() ?? "";
@@ -114,7 +113,7 @@ class Attempt {
     return null;
   }
 
-  /** When all is over: the effect did not come a second time, and the command is gone. */
+  /** At the end: the effect did not happen twice, and the command is gone. */
   async remains(): Promise<string | null> {
     if (!this.#isChanging) return null;
     const shouldBe = this.#column.verb === "delete_model";
@@ -143,8 +142,8 @@ class Attempt {
 }
 
 /**
- * Kills an agent at each of these points, one after the other; each next one finds what the last one left.
- * @returns by point what was wrong; null: one answer and one effect
+ * Kills an agent at each of these points, one after the other; each start finds what the last one left.
+ * @returns the fault by point; null: one response and one effect
  */
 async function runColumn(column: Column, points: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
   const site = new ProcessSite();
@@ -182,7 +181,7 @@ function ofModel(jobs: unknown, model: string): unknown[] {
   return Array.isArray(jobs) ? jobs.filter((job: { model?: unknown }) => job.model === model) : [];
 }
 
-/** Runs these points of every column. @returns what was wrong, in words; and the matrix as text */
+/** Runs these points of every column. @returns the faults in words, and the matrix as text */
 export async function runMatrix(choose: (points: readonly string[]) => readonly string[]) {
   const results = new Map<Column, ReadonlyMap<string, string | null>>();
   await Promise.all(

@@ -35,7 +35,7 @@ function published(): string[] {
 }
 
 describe("gpu-agent doctor", () => {
-  test("beside the agent that runs finds all well, and leaves share and state directory as they were", async () => {
+  test("next to a running agent finds no fault, and leaves share and state directory unchanged", async () => {
     const ollama = await site.ollama();
     await site.agent("gpu-1", ollama.url);
     await until(() => site.state("gpu-1")["serves_shared_inbox"] === true, "it serves the shared inbox");
@@ -53,7 +53,7 @@ describe("gpu-agent doctor", () => {
     expect(named(finished, "shared_inbox").message).toBe("gpu-1 serves it");
   });
 
-  test("before the first start makes nothing, and says that Ollama is away", async () => {
+  test("before the first start creates nothing, and reports that Ollama is unreachable", async () => {
     const finished = await agentDoctor("gpu-1", NO_OLLAMA);
     expect([finished.status, finished.stderr]).toEqual([1, ""]);
     expect(finished.stdout).toContain(`✓ state_dir: ${site.dir}/agent-gpu-1 is made at the first start\n`);
@@ -64,7 +64,7 @@ describe("gpu-agent doctor", () => {
     expect(published()).toEqual(["gpu_commands", "gpu_status"]);
   });
 
-  test("tells a damaged ledger and a wrong name", async () => {
+  test("reports a damaged ledger and an invalid name", async () => {
     mkdirSync(join(site.dir, "agent-No"));
     writeFileSync(join(site.dir, "agent-No", "ledger.db"), "no database, ".repeat(1_000));
     const finished = await agentDoctor("No", NO_OLLAMA, "--json");
@@ -76,7 +76,7 @@ describe("gpu-agent doctor", () => {
     expect(named(finished, "ledger").message).toContain("ledger.db is corrupt: SQLITE_NOTADB");
   });
 
-  test("says that a corrupt ledger was set aside, and that all is well after the restart", async () => {
+  test("reports that a corrupt ledger was set aside, and no fault after a restart", async () => {
     const dir = join(site.dir, "agent-gpu-1");
     mkdirSync(dir);
     writeFileSync(join(dir, "ledger.db"), "no database, ".repeat(1_000));
@@ -92,7 +92,7 @@ describe("gpu-agent doctor", () => {
     expect(next.log).not.toContain("Only reading verbs");
   });
 
-  test("says that the share is not what it was", async () => {
+  test("reports that the share is on another file system than before", async () => {
     mkdirSync(join(site.dir, "agent-gpu-1"));
     writeFileSync(join(site.dir, "agent-gpu-1", "file-system"), "nfs\n");
     const { status, stdout } = await agentDoctor("gpu-1", NO_OLLAMA);
@@ -123,7 +123,7 @@ describe("gpu-agent doctor", () => {
 });
 
 describe("gpuctl doctor", () => {
-  test("pings through the share and leaves it as it was", async () => {
+  test("pings through the share and leaves it unchanged", async () => {
     const ollama = await site.ollama();
     await site.agent("gpu-1", ollama.url);
     // Its first round creates files: from then on the share changes only through commands.
@@ -136,7 +136,7 @@ describe("gpuctl doctor", () => {
     await until(() => Bun.deepEquals(published(), before), "the share is as it was");
   });
 
-  test("says what is wrong with a share that is not there, or not mounted, and makes nothing", async () => {
+  test("reports a share that does not exist or is not mounted, and creates nothing", async () => {
     const empty = join(site.dir, "empty");
     mkdirSync(empty);
     for (const share of [empty, join(site.dir, "nothing")]) {
@@ -147,8 +147,8 @@ describe("gpuctl doctor", () => {
     expect(readdirSync(empty)).toEqual([]);
   });
 
-  // Root is denied nothing, so root gets the share mounted read-only, out of everybody else's sight; others are denied.
-  test("gives the whole report on a share that may only be read", async () => {
+  // Root is never denied, so root gets a read-only mount in a namespace of its own; other users are denied.
+  test("prints the whole report on a read-only share", async () => {
     const ollama = await site.ollama();
     const agent = await site.agent("gpu-1", ollama.url);
     expect(await agent.stop()).toBe(0);
@@ -162,8 +162,8 @@ describe("gpuctl doctor", () => {
     const finished = { status: await child.exited, stdout, stderr };
     for (const folder of folders) chmodSync(folder, 0o755);
     expect([finished.status, stderr]).toEqual([1, ""]);
-    const told = isRoot ? /the share is mounted read-only \(EROFS\)$/ : /permission denied for uid/;
-    expect(named(finished, "create")).toMatchObject({ result: "failed", message: expect.stringMatching(told) });
+    const reason = isRoot ? /the share is mounted read-only \(EROFS\)$/ : /permission denied for uid/;
+    expect(named(finished, "create")).toMatchObject({ result: "failed", message: expect.stringMatching(reason) });
     expect(named(finished, "mount").result).toBe(isRoot ? "failed" : "ok");
     expect(named(finished, "agent")).toMatchObject({ subject: "gpu-1", result: "warning" });
     expect(named(finished, "leftovers").result).toBe("ok");

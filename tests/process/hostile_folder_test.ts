@@ -1,4 +1,4 @@
-// The built binaries, started in a folder that somebody else filled: nothing of it may run or be believed.
+// The built binaries, started in a folder that someone else filled: they must neither run nor read anything in it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** A fresh hostile folder, and what a program started in it says and leaves there. */
+/** A new hostile folder, and what a program started in it prints and leaves behind. */
 async function runInHostileFolder(command: readonly string[]) {
   const folder = mkdtempSync(join(dir, "folder-"));
   for (const [name, text] of Object.entries(HOSTILE)) writeFileSync(join(folder, name), text);
@@ -42,7 +42,7 @@ async function runInHostileFolder(command: readonly string[]) {
   return { status: await child.exited, stdout, stderr, left };
 }
 
-test("the folder is hostile: a binary built with Bun's defaults runs and believes what lies there", async () => {
+test("the folder is hostile: a binary built with Bun's defaults runs its code and reads its settings", async () => {
   const entry = join(dir, "naive.ts");
   const outfile = join(dir, "naive");
   writeFileSync(entry, 'console.log(process.env["HOSTILE"]);');
@@ -57,21 +57,21 @@ describe.each(BINARIES.map(({ name }) => name))("%s in a hostile folder", (name)
     expect(ran).toEqual({ status: 0, stdout: `${VERSION}\n`, stderr: "", left: [] });
   });
 
-  test("--help prints the help and the defaults, not what .env says", async () => {
+  test("--help prints the defaults, not the values of .env", async () => {
     const ran = await runInHostileFolder([await cachedBinary(name), "--help"]);
     expect(ran).toMatchObject({ status: 0, stderr: "", left: [] });
     expect(ran.stdout).toStartWith(`Usage: ${name} `);
     expect(ran.stdout).toContain("/mnt/shared");
   });
 
-  test("an unknown flag ends it with 64 and a word of help", async () => {
+  test("an unknown flag ends it with status 64 and a hint", async () => {
     const ran = await runInHostileFolder([await cachedBinary(name), "--hostile"]);
     expect(ran).toMatchObject({ status: 64, stdout: "", left: [] });
     expect(ran.stderr).toContain("unknown option '--hostile'");
   });
 });
 
-test("cachedBinary() takes the binary of the same sources again", async () => {
+test("cachedBinary() reuses the binary of the same sources", async () => {
   const [first, second] = await Promise.all([cachedBinary("gpuctl"), cachedBinary("gpuctl")]);
   expect(second).toBe(first);
   expect(readdirSync(join(first, "..")).filter((name) => name.includes("."))).toEqual([]);

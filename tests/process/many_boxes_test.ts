@@ -1,4 +1,4 @@
-// Twenty agents: a pull on all of them while two have no room and one is away, and 200 listeners to what their jobs do.
+// Twenty agents: a pull on all of them while two disks are full and one agent is offline, and 200 event listeners.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Registry } from "#sim/registry/registry.ts";
@@ -8,7 +8,7 @@ import { EventListener } from "#tests/support/event_listener.ts";
 
 const LAYERS = [500_000, 1_000];
 const NAMES = Array.from({ length: 20 }, (_, index) => `gpu-${index + 1}`);
-/** What they must leave free is more than there is. */
+/** A reserve larger than the disk. */
 const WITHOUT_ROOM = ["gpu-7", "gpu-8"];
 const AWAY = "gpu-20";
 const LISTENERS = 200;
@@ -56,7 +56,7 @@ function byAgent(jobs: readonly Job[]): Map<string, Pick<Job, "state" | "code">>
 const ALL_ENDS = new Map(NAMES.map((name) => [name, expected(name)]));
 
 describe("gpuctl pull --all", () => {
-  test("succeeds on 17 of 20, and the table and the exit status say so", async () => {
+  test("succeeds on 17 of 20, as the table and the exit status show", async () => {
     const model = registry.offer("first", { layers: LAYERS });
     const { status, stdout, stderr } = await site.gpuctl("pull", model, "--all");
     expect([status, stderr.includes("3 of 20 agents failed\n")]).toEqual([1, true]);
@@ -74,7 +74,7 @@ describe("gpuctl pull --all", () => {
     expect(stderr).toContain(`${AWAY}: Agent ${AWAY} is stopped since`);
   }, 30_000);
 
-  test("as JSON ends with a final job of each", async () => {
+  test("as JSON ends with the final job of each agent", async () => {
     const model = registry.offer("second", { layers: LAYERS });
     const { status, stdout } = await site.gpuctl("pull", model, "--all", "--json");
     const jobs = Job.array().parse(
@@ -87,7 +87,7 @@ describe("gpuctl pull --all", () => {
   }, 30_000);
 });
 
-test("rm --all names the boxes that are away", async () => {
+test("rm --all names the agents that are offline", async () => {
   const model = registry.offer("unwanted", { layers: LAYERS });
   await site.gpuctl("pull", model, "--all");
   const { status, stdout } = await site.gpuctl("rm", model, "--all", "--json");
@@ -97,7 +97,7 @@ test("rm --all names the boxes that are away", async () => {
   expect(outcomes.find(({ agent }) => agent === AWAY)?.code).toBe("unavailable");
 }, 30_000);
 
-test("200 listeners see every end exactly once, also those that are cut off and when the server restarts", async () => {
+test("200 listeners see every end exactly once, even when they are cut off and the server restarts", async () => {
   const model = registry.offer("third", { layers: LAYERS, bytesPerSecond: 400_000 });
   const listeners = Array.from({ length: LISTENERS }, () => new EventListener());
   const connect = async (events: EventListener): Promise<void> =>
@@ -118,18 +118,18 @@ test("200 listeners see every end exactly once, also those that are cut off and 
       const staying = listeners.filter((events) => !leaving.includes(events));
       const startedMs = performance.now();
       server = await site.restart(server);
-      // It ends their streams rather than wait for them to go, which takes 10 s.
+      // It ends their streams: waiting for them to leave takes 10 s.
       expect(performance.now() - startedMs).toBeLessThan(8_000);
       await Promise.all(staying.map(async (events) => await events.ended()));
       await Promise.all(staying.map(connect));
     }
     await Promise.all(leaving.map(connect));
   }
-  await until(() => listeners.every(({ ends }) => ends.length >= ids.length), "all ends are told", 20_000);
-  // Whatever might be told twice would come before the next end.
+  await until(() => listeners.every(({ ends }) => ends.length >= ids.length), "all ends arrived", 20_000);
+  // A duplicate would arrive before the next end.
   const last = { kind: "pull", model: registry.offer("last", { layers: LAYERS }), agents: ["gpu-1"] };
   const [lastJob] = Job.array().parse((await server.call("POST", "/v1/jobs", last)).answer["jobs"]);
-  await until(() => listeners.every(({ ends }) => ends.at(-1) === lastJob?.id), "the last end is told");
+  await until(() => listeners.every(({ ends }) => ends.at(-1) === lastJob?.id), "the last end arrived");
   for (const { ends, events } of listeners) {
     expect([ends.length, new Set(ends.slice(0, -1))]).toEqual([ids.length + 1, new Set(ids)]);
     const jobs = events.filter(({ event }) => event === "ended").map(({ data }) => Job.parse(data));

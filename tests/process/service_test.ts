@@ -1,4 +1,4 @@
-// gpu-agent and gpu-server as services: what they tell systemd over its socket, and their lines in the journal.
+// gpu-agent and gpu-server as services: the notifications that systemd gets, and the lines in the journal.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -21,11 +21,11 @@ afterEach(async () => {
   systemd.close();
 });
 
-test("gpu-agent tells systemd that it is ready, how it is, that it comes round, and that it stops", async () => {
+test("gpu-agent notifies systemd when it is ready, of its status, that its loops are alive, and when it stops", async () => {
   const ollama = await site.ollama();
   const agent = site.startAgent("gpu-1", ollama.url, [], env);
   await systemd.received("READY=1");
-  // What readers need lies there by then.
+  // Readers find its state by then.
   expect(site.state("gpu-1")).toMatchObject({ agent: "gpu-1", status: "running" });
   await systemd.received(/^STATUS=gpu-1 on \S+ at \S+, Ollama 0\.32\.15, no jobs running$/);
   await systemd.received("WATCHDOG=1", 10_000);
@@ -37,7 +37,7 @@ test("gpu-agent tells systemd that it is ready, how it is, that it comes round, 
   ]);
 }, 20_000);
 
-test("gpu-agent is ready without a share, tells why it waits, and comes round meanwhile", async () => {
+test("gpu-agent is ready without a share, reports why it waits, and stays alive meanwhile", async () => {
   rmSync(site.share, { recursive: true });
   mkdirSync(site.share);
   const agent = site.startAgent("gpu-1", NO_OLLAMA, [], env);
@@ -53,11 +53,11 @@ test("gpu-agent is ready without a share, tells why it waits, and comes round me
   expect(await agent.stop()).toBe(0);
 });
 
-test("gpu-server tells systemd that it is ready, how it is, that it answers itself, and that it stops", async () => {
+test("gpu-server notifies systemd when it is ready, of its status, that it answers its own request, and when it stops", async () => {
   rmSync(site.share, { recursive: true });
   mkdirSync(site.share);
   const args = ["--share", site.share, "--port", "0", "--state-dir", join(site.dir, "server"), "--log-format", "json"];
-  // A proxy is no way to itself.
+  // Its own request must not go through a proxy.
   const server = site.start("server.ts", args, { ...env, HTTP_PROXY: "http://127.0.0.1:9" });
   await systemd.received("WATCHDOG=1");
   expect(systemd.messages).toEqual([
@@ -71,7 +71,7 @@ test("gpu-server tells systemd that it is ready, how it is, that it answers itse
   expect(systemd.messages.at(-1)).toBe("STOPPING=1");
 }, 30_000);
 
-test("lines that go to the journal carry their priority, and those of text leave their time to it", async () => {
+test("lines for the journal carry their priority, and text lines no time of their own", async () => {
   const agentWith = ["agent.ts", "--share", join(site.dir, "none"), "--state-dir", join(site.dir, "state")];
   const warning = { level: "warn", reason: expect.stringContaining("does not exist: not mounted?") };
 
@@ -89,13 +89,13 @@ test("lines that go to the journal carry their priority, and those of text leave
   expect(await journalOf([...agentWith, "--flag"])).toContain("<3>error: unknown option '--flag'");
 });
 
-/** What a entry point writes to a stderr that JOURNAL_STREAM names, until it ends or has waited for its share. */
-async function journalOf([face = "", ...args]: readonly string[]): Promise<string[]> {
+/** The lines a program writes to a stderr that JOURNAL_STREAM names, until it exits or waits for its share. */
+async function journalOf([script = "", ...args]: readonly string[]): Promise<string[]> {
   const path = join(site.dir, "journal");
   const file = openSync(path, "w");
   try {
     const { dev, ino } = fstatSync(file, { bigint: true });
-    const child = Bun.spawn([process.execPath, join(SOURCES, face), ...args], {
+    const child = Bun.spawn([process.execPath, join(SOURCES, script), ...args], {
       env: { ...process.env, JOURNAL_STREAM: `${dev}:${ino}` },
       stdio: ["ignore", "ignore", file],
     });

@@ -1,5 +1,5 @@
-// The three entry points and the legacy backend as different users on a local share: what works, and what is said where it does not.
-// Only root can start processes of other users. Anyone who else runs this tests what one user meets.
+// The three programs and the legacy backend as different users on a local share: what works, and the message where it does not.
+// Only root can start processes of other users: any other user tests only the scenario of one user.
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const ENTRY_POINT = "../tests/process/site/entry_point_as_user.ts";
 const ROOT_USER = process.getuid?.() === 0;
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 
-/** Numbers that no account of this machine has. */
+/** Ids that no account of this machine has. */
 const GROUP = 61_000;
 interface User {
   /** UID:GID[:GROUPS] */
@@ -22,7 +22,7 @@ const AGENT: User = { who: `61001:61001:${GROUP}`, umask: "077" };
 const SENDER: User = { who: `61002:${GROUP}`, umask: "077" };
 const LEGACY_BACKEND: User = { who: `61003:${GROUP}`, umask: "022" };
 
-/** A share that is a site's, with one box; all scenarios stand on their own ground, so they run beside each other. */
+/** A share that is a site's, with one box; each scenario has its own, so they run concurrently. */
 class Ground {
   readonly site: ProcessSite;
   readonly #ollama: SimulatedOllama;
@@ -64,7 +64,7 @@ class Ground {
     return JSON.parse(stdout);
   }
 
-  /** Does what the agent says, again and again. @returns the commands, in order */
+  /** Runs the command that the agent's hint names until none is left. @returns the commands, in order */
   async mendUntilPublished(agent: Running): Promise<string[]> {
     const done: string[] = [];
     await until(async () => {
@@ -89,7 +89,7 @@ class Ground {
     expect(await this.legacyBackend(backend, "list", "--poll-ms", "100")).toMatchObject({ reason: "answered" });
     await this.legacyBackend(backend, "delete", "phi4:latest");
     await until(() => this.#ollama.installed().length === 0, "the legacy backend's delete is done");
-    // Its files are 5 s old when they are removed.
+    // The agent removes its files after 5 s.
     const isClean = (): boolean => this.site.list("gpu_commands").every((name) => !name.endsWith(".json"));
     await until(isClean, "no command is left");
   }
@@ -112,7 +112,7 @@ function warnings({ log }: Running): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line)).filter(({ level }) => level === "warn" || level === "error");
 }
 
-/** What an operator copies from a hint: all behind the colon. */
+/** The command an operator copies from a hint: everything after the colon. */
 function commandOf(hint: unknown): string {
   return /: (sudo .*)$/.exec(String(hint))?.[1] ?? expect.unreachable(`No command in "${String(hint)}"`);
 }
@@ -128,7 +128,7 @@ const modes = (paths: readonly string[]): string[] => [
   ...new Set(paths.map((path) => (lstatSync(path).mode & 0o7777).toString(8))),
 ];
 
-test.concurrent("one user alone, with a strict umask, works on a share that is his", async () => {
+test.concurrent("a single user with a strict umask works on a share of their own", async () => {
   await using ground = await Ground.open();
   const me: User = { who: `${process.getuid?.()}:${process.getgid?.()}`, umask: "077" };
   const agent = ground.startAgent(me);
@@ -138,7 +138,7 @@ test.concurrent("one user alone, with a strict umask, works on a share that is h
 }, 60_000);
 
 if (ROOT_USER) {
-  describe("users of one group, each with his own umask", () => {
+  describe("users of one group, each with their own umask", () => {
     test.concurrent("work on folders of mode 2770 that root owns", async () => {
       await using ground = await Ground.open();
       for (const path of [ground.site.share, ...ground.tops]) give(path, 0, GROUP, 0o2770);
@@ -153,7 +153,7 @@ if (ROOT_USER) {
       expect([doctor.stdout, doctor.status]).toEqual([expect.stringContaining(" 0 warnings, 0 failed"), 0]);
     }, 60_000);
 
-    test.concurrent("are told whom to let in where the legacy service left folders that only root may write in", async () => {
+    test.concurrent("get a hint for each folder that the legacy service left writable by root only", async () => {
       await using ground = await Ground.open();
       give(ground.site.share, 0, GROUP, 0o2775);
       for (const top of ground.tops) {
@@ -177,7 +177,7 @@ if (ROOT_USER) {
     const STRANGERS: readonly User[] = [61_001, 61_002, 61_003].map((id) => ({ who: `${id}:${id}`, umask: "077" }));
     const [agentUser, sender, backend] = [STRANGERS[0] ?? AGENT, STRANGERS[1] ?? SENDER, LEGACY_BACKEND];
 
-    test.concurrent("work on a share of mode 777 that root owns, and doctor says what that means", async () => {
+    test.concurrent("work on a share of mode 777 that root owns, and doctor warns of it", async () => {
       await using ground = await Ground.open();
       for (const top of ground.tops) rmSync(top, { recursive: true });
       give(ground.site.share, 0, 0, 0o777);
@@ -193,7 +193,7 @@ if (ROOT_USER) {
         );
     }, 60_000);
 
-    test.concurrent("are told to drop the sticky bit: each could remove his own files only", async () => {
+    test.concurrent("get the hint to drop the sticky bit, under which each could only remove their own files", async () => {
       await using ground = await Ground.open();
       for (const top of ground.tops) give(top, 0, 0, 0o1777);
       const agent = ground.startAgent(agentUser);
@@ -207,12 +207,12 @@ if (ROOT_USER) {
       await ground.expectService(agent, sender, backend);
     }, 60_000);
 
-    test.concurrent("are told which group to join where a group is let in", async () => {
+    test.concurrent("get a hint to join the group where the share belongs to one", async () => {
       await using ground = await Ground.open();
       for (const path of [ground.site.share, ...ground.tops]) give(path, 0, GROUP, 0o2770);
       const nobody: User = { who: "65534:65534", umask: "022" };
       const agent = ground.startAgent(nobody);
-      const { reason, hint } = await until(() => warnings(agent)[0], "it says why");
+      const { reason, hint } = await until(() => warnings(agent)[0], "it reports why");
       expect(reason).toContain(
         `permission denied for uid 65534, gid 65534: ${ground.site.share} is owned by 0:${GROUP}, mode 2770`,
       );
@@ -223,7 +223,7 @@ if (ROOT_USER) {
       await ground.startAgent({ who: `65534:65534:${GROUP}`, umask: "022" }).logged('"Ready"');
     }, 60_000);
 
-    test.concurrent("are told to open the way there where a folder above the share is closed", async () => {
+    test.concurrent("get a hint to open the path where a folder above the share is closed", async () => {
       await using ground = await Ground.open();
       for (const path of [ground.site.share, ...ground.tops]) give(path, 0, 0, 0o777);
       chmodSync(ground.site.dir, 0o700);
@@ -235,7 +235,7 @@ if (ROOT_USER) {
     }, 60_000);
   });
 
-  test.concurrent("a command that its sender's umask hides is refused with owner and mode", async () => {
+  test.concurrent("a command that its sender's umask makes unreadable is refused with owner and mode", async () => {
     await using ground = await Ground.open();
     for (const path of [ground.site.share, ...ground.tops]) give(path, 0, GROUP, 0o2770);
     const agent = ground.startAgent(AGENT);

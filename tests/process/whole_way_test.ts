@@ -1,4 +1,4 @@
-// The whole way with real processes: old file, HTTP and gpuctl → share → gpu-agent → Ollama → back.
+// End to end with real processes: version 1 files, HTTP and gpuctl → share → gpu-agent → Ollama → back.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -85,7 +85,7 @@ describe("one agent", () => {
     for (let list = 1; list <= 2; list++) {
       const { models, reason, polls } = await backend.listModels();
       expect([reason, models.length > 0]).toEqual(["answered", true]);
-      // It looks at once, and then each second.
+      // It polls at once, then every second.
       expect(polls).toBeLessThanOrEqual(2);
     }
     await until(() => ollama.installed().includes("tiny:latest"), "the model is pulled");
@@ -95,7 +95,7 @@ describe("one agent", () => {
     await until(() => left().length === 0, "no command is left");
   }, 30_000);
 
-  test("bad input on the share is answered under its id, and the agent lives on", async () => {
+  test("bad input on the share is answered under its id, and the agent keeps running", async () => {
     const bad: [string, string | object, string][] = [
       ["not_json", "hello", "no whole JSON"],
       ["array", "[1, 2]", "not a JSON object"],
@@ -126,7 +126,7 @@ describe("one agent", () => {
     expect(await site.document("gpu_status/half_response.json")).toMatchObject({ success: true });
   });
 
-  test("Ollama away is said everywhere, and its return is noticed", async () => {
+  test("an unreachable Ollama is reported everywhere, and so is its return", async () => {
     await ollama.refuse();
     const fresh = await server.call("GET", "/api/config/models?fresh=true");
     expect(fresh.status).toBe(503);
@@ -134,7 +134,7 @@ describe("one agent", () => {
     const listed = await site.gpuctl("list", "--fresh", "--json");
     expect(listed.status).toBe(69);
     expect(JSON.parse(listed.stderr)).toMatchObject({ error: { code: "unavailable" } });
-    await until(() => site.state("gpu-1")["ollama_available"] === false, "the state says so");
+    await until(() => site.state("gpu-1")["ollama_available"] === false, "the state shows it");
     ollama.accept();
     await until(() => site.state("gpu-1")["ollama_available"] === true, "it is noticed");
   }, 30_000);
@@ -153,7 +153,7 @@ describe("one agent", () => {
   });
 });
 
-test("SIGTERM drains the agent and leaves stopped in its state, and everybody is told so; nothing else is left", async () => {
+test("SIGTERM drains the agent, leaves `stopped` in its state for all readers, and leaves nothing else behind", async () => {
   const site = new ProcessSite();
   try {
     const ollama = await site.ollama({ catalog, installed: [PHI] });
@@ -209,7 +209,7 @@ describe("three agents", () => {
     expect(held.toSorted()).toEqual(names);
   });
 
-  test("a pull and a delete reach the named agent alone, and an ambiguous one names them all", async () => {
+  test("a pull and a delete reach only the named agent, and an ambiguous one names all of them", async () => {
     const ambiguous = await server.call("POST", "/api/config/pull-model", { model_name: "tiny" });
     expect(ambiguous.status).toBe(409);
     for (const name of names) expect(String(ambiguous.answer["detail"])).toContain(name);
@@ -220,11 +220,11 @@ describe("three agents", () => {
     expect(ollamas.map((ollama) => ollama.installed().includes("tiny:latest"))).toEqual([false, false, false]);
   }, 20_000);
 
-  test("a version 1 command is answered by one of them, and by the next when that stopped", async () => {
+  test("a version 1 command is answered by one of them, and by the next once that one stops", async () => {
     const backend = new LegacyBackend(site.share);
     const serving = (): string[] => names.filter((name) => site.state(name)["serves_shared_inbox"] === true);
     expect((await backend.listModels()).reason).toBe("answered");
-    // Whichever was ready first served until then.
+    // The agent that was ready first served until then.
     await until(() => serving().join() === "gpu-1", "gpu-1 alone serves the shared inbox");
     await agents[0]?.stop();
     await until(() => serving().join() === "gpu-2", "gpu-2 serves the shared inbox");

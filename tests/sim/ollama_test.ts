@@ -74,7 +74,7 @@ async function replay({ request }: Exchange, url: string): Promise<Answer> {
   return { status: response.status, headers: Object.fromEntries(response.headers), lines };
 }
 
-/** What must be equal: no times, no sizes in memory, models in any order, one progress line of a kind, headers as noted. */
+/** The parts that must be equal: no times or sizes in memory, models in any order, one progress line of each kind, the recorded headers. */
 function comparable({ status, headers, lines }: Answer, recorded: Answer): object {
   const fixed = lines.map((line) =>
     line

@@ -1,12 +1,12 @@
 // gpu-agent that kills itself with SIGKILL at one step of one command; production code has no such points.
-// argv: `before:STEP` or `after:STEP`, the command's id, then gpu-agent's own. A step is a call on one of its parts.
+// argv: `before:STEP` or `after:STEP`, the command's id, then the arguments of gpu-agent. A step is a call on one of its parts.
 import type { AgentOptions } from "#src/agent/agent.ts";
 import { main } from "#src/agent.ts";
 import type { Closable, Inbox, Listener, Transport } from "#src/transport.ts";
 
 const [point = "", id = "", ...argv] = process.argv.slice(2);
 
-/** From the moment that the command is delivered: calls for anything before it are not meant. */
+/** From the moment the command is delivered: earlier calls do not count. */
 let isArmed = false;
 
 function at(reached: string): void {

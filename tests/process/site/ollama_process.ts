@@ -1,5 +1,5 @@
 // An Ollama that can be killed and started again at its address, with its models: the simulated one, or the real one that
-// OLLAMA_TEST_BINARY names. Imports Bun, zod.
+// OLLAMA_TEST_BINARY names.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -14,7 +14,7 @@ export class OllamaProcess {
   #port = 0;
   #child: Bun.Subprocess | undefined;
 
-  /** @param dir becomes its home */
+  /** @param dir its home directory */
   constructor(dir: string) {
     this.#home = dir;
     this.modelsDir = join(dir, "models");
@@ -31,7 +31,7 @@ export class OllamaProcess {
     await (binary === undefined ? this.#startSimulation() : this.#startReal(binary));
   }
 
-  /** As a crash would: nothing is put in order. */
+  /** Ends it as a crash would, without cleanup. */
   async kill(): Promise<void> {
     this.#child?.kill("SIGKILL");
     await this.#child?.exited;
@@ -57,7 +57,7 @@ export class OllamaProcess {
   }
 }
 
-/** It may be taken by the time that it is used; the simulation needs none. */
+/** Another process may take it first; the simulation needs none. */
 function freePort(): number {
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
   const { port = 0 } = server;

@@ -1,4 +1,4 @@
-// A share in a temp folder and the three entry points on it as real processes. Imports Node and Bun; nothing of src.
+// A share in a temp folder and the three entry points on it as real processes.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,7 +11,7 @@ const PATIENCE_MS = 10_000;
 
 type Environment = Readonly<Record<string, string>>;
 
-/** A process under way, with what it logged. */
+/** A running process and its log. */
 export class Running {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #log: string[] = [];
@@ -96,7 +96,7 @@ export class ProcessSite {
     return agent;
   }
 
-  /** Starts gpu-agent and does not wait. */
+  /** Starts gpu-agent without waiting for it. */
   startAgent(name: string, ollamaUrl: string, args: readonly string[] = [], env: Environment = {}): Running {
     return this.start("agent.ts", [...this.#agentArgs(name, ollamaUrl), ...args], env);
   }
@@ -117,7 +117,7 @@ export class ProcessSite {
     return fleet;
   }
 
-  /** Starts gpu-agent with its state directory on a file system of that size, seen by it alone; resolves when it is ready. */
+  /** Starts gpu-agent with its state directory on a file system of that size, in a mount namespace of its own; resolves when it is ready. */
   async agentOnSmallDisk(name: string, ollamaUrl: string, bytes: number): Promise<Running> {
     const stateDir = this.stateDirOf(name);
     mkdirSync(stateDir);
@@ -150,7 +150,7 @@ export class ProcessSite {
     return await this.#startServer(stateDir, tokens, args);
   }
 
-  /** Stops a server and starts another one on what it left. */
+  /** Stops a server and starts another one on its state directory. */
   async restart(server: HttpServer): Promise<HttpServer> {
     const stateDir = this.#stateDirs.get(server);
     if (stateDir === undefined) throw new Error("Not a server of this site");
@@ -172,8 +172,8 @@ export class ProcessSite {
     return await this.run("client.ts", ["--share", this.share, ...args]);
   }
 
-  start(face: string, args: readonly string[], env: Environment = {}): Running {
-    return this.#spawn([process.execPath, join(SOURCES, face), ...args], env);
+  start(script: string, args: readonly string[], env: Environment = {}): Running {
+    return this.#spawn([process.execPath, join(SOURCES, script), ...args], env);
   }
 
   #spawn(command: readonly string[], env: Environment = {}): Running {
@@ -189,8 +189,8 @@ export class ProcessSite {
     return running;
   }
 
-  async run(face: string, args: readonly string[]): Promise<Finished> {
-    const child = Bun.spawn([process.execPath, join(SOURCES, face), ...args], {
+  async run(script: string, args: readonly string[]): Promise<Finished> {
+    const child = Bun.spawn([process.execPath, join(SOURCES, script), ...args], {
       cwd: this.dir,
       env: cleanEnvironment(),
       stdin: "ignore",
@@ -202,7 +202,7 @@ export class ProcessSite {
     return { status: await child.exited, stdout, stderr };
   }
 
-  /** Writes a file on the share in place, as a person or a legacy half does. */
+  /** Writes a file on the share in place, as a person or a legacy program does. */
   write(path: string, content: string | object): void {
     mkdirSync(dirname(join(this.share, path)), { recursive: true });
     writeFileSync(join(this.share, path), typeof content === "string" ? content : JSON.stringify(content));
@@ -212,7 +212,7 @@ export class ProcessSite {
     return readdirSync(join(this.share, folder)).filter((name) => !name.startsWith("."));
   }
 
-  /** A document of the share, once it is there. */
+  /** A document of the share, once it exists. */
   async document(path: string): Promise<Record<string, unknown>> {
     const file = join(this.share, path);
     const text = await until(() => (existsSync(file) ? readFileSync(file, "utf8") : undefined), `${path} is there`);
@@ -241,7 +241,7 @@ export class HttpServer {
     this.process = running;
   }
 
-  /** Calls a route as `gp` unless told otherwise. */
+  /** Calls a route as `gp` unless `role` is given. */
   async call(method: string, path: string, body?: object, role: "gp" | "viewer" | null = "gp") {
     const response = await fetch(`${this.url}${path}`, {
       method,
@@ -257,7 +257,7 @@ export class HttpServer {
   }
 }
 
-/** Waits until `look` gives something other than undefined and false. @throws after 10 s */
+/** Waits until `look` returns something other than undefined and false. @throws after 10 s */
 export async function until<Value>(
   look: () => Value | undefined | false | Promise<Value | undefined | false>,
   what: string,
@@ -272,10 +272,10 @@ export async function until<Value>(
   }
 }
 
-/** This environment without what would configure a entry point. */
+/** This environment without the variables that configure a program. */
 function cleanEnvironment(): Record<string, string | undefined> {
   const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$|NOTIFY_SOCKET$|JOURNAL_STREAM$)/;
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
-  // Most models of the tests are of a registry on the internet by their names: it is not asked.
+  // By their names most models of the tests are in a registry on the internet: it must not be asked.
   return { ...own, GPU_COURIER_PREFLIGHT: "off" };
 }

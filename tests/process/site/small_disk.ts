@@ -1,5 +1,5 @@
-// An agent whose models' disk is really too small, and what everybody is told. Runs in a mount namespace of its own, in which
-// it may mount. argv: `ext4` or `tmpfs`. Prints what it saw as one JSON line.
+// An agent whose models disk really is too small, and the errors everyone sees. Runs in a mount namespace of its own, where it
+// may mount. argv: `ext4` or `tmpfs`. Prints the outcome as one JSON line.
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ async function play(site: ProcessSite): Promise<object> {
   try {
     const large = registry.offer("large", { layers: [LARGE_BYTES, 100] });
     const modelsDir = join(disk, "models");
-    // It tells of no bytes on the way: of those the agent saves some now and then, each time by a request of its own.
+    // It reports no bytes on the way, so the agent makes no extra requests to save progress.
     const ollama = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: 60_000 });
     const settings = [
       "--ollama-models",
@@ -64,7 +64,7 @@ async function play(site: ProcessSite): Promise<object> {
     const beforeFirstByte = { pulls: pulls(), freedBytes: freeBytes() - before, served };
     site.write("gpu_commands/pull_model_1.json", { command: "pull_model", model_name: large });
     const old = await site.document("gpu_status/pull_model_1_response.json");
-    const oldJob = await until(() => endedJobs(site).at(-1), "the legacy backend's pull ended");
+    const legacyJob = await until(() => endedJobs(site).at(-1), "the legacy backend's pull ended");
 
     const forced = await site.gpuctl("pull", large, "--force");
     const full = freeBytes();
@@ -81,7 +81,7 @@ async function play(site: ProcessSite): Promise<object> {
       answered,
       beforeFirstByte,
       old,
-      oldJob,
+      legacyJob,
       forced,
       full,
       answer,
