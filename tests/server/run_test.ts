@@ -9,7 +9,7 @@ import { openTransport } from "#src/transport/open.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 
 const SERVER = join(import.meta.dir, "../../src/server.ts");
-const PATIENCE_MS = 10_000;
+const WAIT_MS = 10_000;
 
 let folder = "";
 beforeAll(async () => {
@@ -95,7 +95,7 @@ async function ask(url: string, token: string | undefined, init: RequestInit) {
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + PATIENCE_MS;
+  const endMs = performance.now() + WAIT_MS;
   while (!(await isSo())) {
     if (performance.now() > endMs) throw new Error(`Gave up waiting until ${what}`);
     await Bun.sleep(20);
