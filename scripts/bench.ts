@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
 import { measurePairs } from "./bench/pairs.ts";
+import { measurePull } from "./bench/pull.ts";
 import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
 import { measureSweep } from "./bench/sweeping.ts";
 
@@ -18,14 +19,18 @@ A ratio off its target makes the exit status 1; absolutes, which depend on the m
 const LIMIT_MS = 600_000;
 const ATTEMPTS = 3;
 const LEFTOVERS = 50_000;
+const PULL_BYTES = 1_500_000_000;
 
 async function measure(dir: string, quick: boolean): Promise<Measure[]> {
   const effort = { rounds: quick ? 12 : 40, roundTrips: 80, pipelined: quick ? 400 : 800 };
   const pairs = await untilGood(async (attempt) => await measurePairs(join(dir, `pairs-${attempt}`), effort));
   const sweep = await untilGood(async (attempt) => await measureSweep(join(dir, `sweep-${attempt}`), LEFTOVERS));
   if (process.platform !== "linux") return [...pairs, ...sweep];
+  const pull = await untilGood(
+    async (attempt) => await measurePull(join(dir, `pull-${attempt}`), PULL_BYTES, quick ? 3 : 7),
+  );
   const cost = await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000);
-  return [...pairs, ...sweep, ...agentMeasures(cost)];
+  return [...pairs, ...sweep, ...pull, ...agentMeasures(cost)];
 }
 
 /** A busy machine fails at random, a regression each time: what fails is measured again. */

@@ -4,7 +4,7 @@ import { formatTable } from "#src/client/output/table.ts";
 
 export interface Measure {
   readonly name: string;
-  readonly unit: "ms" | "/s" | "MB" | "%" | "";
+  readonly unit: "ms" | "/s" | "MB" | "MB/s" | "%" | "";
   readonly value: number;
   /** The same of the floor. */
   readonly floor?: number;
