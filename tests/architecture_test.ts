@@ -171,7 +171,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",
-    "src/program/journal.ts",
+    "src/program/{journal,stop_signal}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/examine.ts",
     "src/server/{store/store,catalog}.ts",

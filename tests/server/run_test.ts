@@ -43,7 +43,7 @@ async function makeToken(flags: readonly string[], role: string): Promise<string
 interface Running extends AsyncDisposable {
   readonly url: string;
   readonly trustedUrl: string | undefined;
-  stop(): Promise<number>;
+  stop(signal?: "SIGTERM" | "SIGHUP"): Promise<number>;
   ask(
     path: string,
     init?: RequestInit & { token?: string },
@@ -64,8 +64,8 @@ async function start(flags: readonly string[]): Promise<Running> {
     if (msg === "Listening") listening.resolve(url);
   }).then(() => listening.reject(new Error(`gpu-server ended before it listened: ${said.join("\n")}`)));
   const url = await listening.promise;
-  const stop = async (): Promise<number> => {
-    child.kill("SIGTERM");
+  const stop = async (signal: "SIGTERM" | "SIGHUP" = "SIGTERM"): Promise<number> => {
+    child.kill(signal);
     return await child.exited;
   };
   return {
@@ -157,6 +157,12 @@ describe("gpu-server", () => {
     } finally {
       await agent.close();
     }
+  });
+
+  test("SIGHUP stops it as SIGTERM does, with 0", async () => {
+    const { flags } = await newPlace();
+    await using server = await start(flags);
+    expect(await server.stop("SIGHUP")).toBe(0);
   });
 
   test("takes a token made while it runs, and refuses it once it is revoked", async () => {
