@@ -1,6 +1,7 @@
 // What crosses a transport: schemas and types of both dialects, names, limits, versions. Imports zod only.
 // Each schema and its type share one name. The contract in words is docs/protocol.md.
 import { z } from "zod";
+import { parseJson } from "./base/foreign_text.ts";
 
 /**
  * The dialects, newest last.
@@ -318,3 +319,23 @@ export const State = z.object({
   truncated: z.array(z.string()),
 });
 export type State = z.infer<typeof State>;
+
+/** A state document of either dialect. A legacy service's has `legacyState` only. */
+export type StateDocument =
+  | { readonly state: State; readonly legacyState: null }
+  | { readonly state: null; readonly legacyState: StateV1 };
+
+/**
+ * Reads an agent's state document, and never throws.
+ * @param last what the document said before. A legacy service writes in place, so an empty or partial text of its is
+ *   the next document being written: the last one then still counts.
+ * @returns undefined for a text that is not a state document, or that is another agent's
+ */
+export function parseState(agent: string, text: string, last?: StateDocument): StateDocument | undefined {
+  const document = parseJson(text);
+  const state = State.safeParse(document).data;
+  if (state !== undefined) return state.agent === agent ? { state, legacyState: null } : undefined;
+  if (agent !== LEGACY_SERVICE_AGENT) return undefined;
+  const legacyState = StateV1.safeParse(document).data;
+  return legacyState === undefined ? last : { state: null, legacyState };
+}

@@ -24,7 +24,7 @@ const client = (folders: string): string[] => inside("src/client", folders);
  */
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
   { files: "src/base/*.ts", may: [] },
-  { files: "src/protocol.ts", may: ["src/base/errors.ts"] },
+  { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts"] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/*.ts"] },
 
   // The seam and its drivers.

@@ -1,6 +1,7 @@
 // Who is on the transport and how they are, from their state documents. Imports the seam, protocol, clock, errors.
 import { type Clock, isoTime } from "../base/clock.ts";
-import { LEGACY_SERVICE_AGENT, LIMITS, State, StateV1 } from "../protocol.ts";
+import { type Sighting, Sightings } from "../base/sightings.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS, parseState, type State, type StateDocument, type StateV1 } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 
 export type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "draining" | "degraded";
@@ -20,14 +21,6 @@ export interface AgentView {
   readonly legacyState: StateV1 | null;
 }
 
-interface Sighting {
-  readonly text: string;
-  readonly state: State | null;
-  readonly legacyState: StateV1 | null;
-  readonly movedAtMs: number;
-  readonly movedAtMonotonicMs: number;
-}
-
 const WHOLE_ATTEMPTS = 5;
 const WHOLE_PAUSE_MS = 50;
 
@@ -38,16 +31,14 @@ const WHOLE_PAUSE_MS = 50;
 export class Fleet {
   readonly #transport: Transport;
   readonly #clock: Clock;
-  readonly #sightings = new Map<string, Sighting>();
+  readonly #sightings: Sightings<StateDocument>;
   #reading: Promise<readonly AgentView[]> | undefined;
   #last: { readonly views: readonly AgentView[]; readonly atMs: number } | undefined;
-  /** When the last two readings began, on the monotonic clock: what moved since the one before did so after it. */
-  #begunAtMs = Number.NEGATIVE_INFINITY;
-  #begunBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(transport: Transport, clock: Clock) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#sightings = new Sightings({ clock, transport, silentMs: LIMITS.silentMs, parse: parseState });
   }
 
   /**
@@ -73,16 +64,14 @@ export class Fleet {
 
   /** What was last seen, judged as of now, without touching the transport: for when it cannot be read. */
   lastKnown(): readonly AgentView[] {
-    return [...this.#sightings].map(([agent, sighting]) => this.#view(agent, sighting));
+    return this.#sightings.all().map(viewOf);
   }
 
   async #readNow(): Promise<readonly AgentView[]> {
     const begunAtMs = this.#clock.monotonic();
     const records = await this.#readWhole();
-    [this.#begunBeforeMs, this.#begunAtMs] = [this.#begunAtMs, begunAtMs];
-    const present = new Set(records.map(({ agent }) => agent));
-    for (const agent of this.#sightings.keys()) if (!present.has(agent)) this.#sightings.delete(agent);
-    for (const record of records) this.#see(record);
+    this.#sightings.keepOnly(new Set(records.map(({ agent }) => agent)));
+    for (const record of records) this.#sightings.see(record, begunAtMs);
     const views = this.lastKnown().toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
     this.#last = { views, atMs: this.#clock.monotonic() };
     return views;
@@ -99,45 +88,25 @@ export class Fleet {
   }
 
   #isUnfinished({ agent, content, publishedAtMs }: StateRecord): boolean {
-    if (this.#sightings.has(agent) || !("text" in content)) return false;
+    if (this.#sightings.of(agent) !== undefined || !("text" in content)) return false;
     const isFresh = this.#transport.now() - publishedAtMs < LIMITS.silentMs;
     return isFresh && parseState(agent, content.text) === undefined;
   }
+}
 
-  #see({ agent, content, publishedAtMs }: StateRecord): void {
-    if (!("text" in content)) return;
-    const known = this.#sightings.get(agent);
-    if (known?.text === content.text) return;
-    const ageMs = Math.max(0, this.#transport.now() - publishedAtMs);
-    // A legacy service writes in place: what is empty or half just now is one that is writing.
-    const parsed = parseState(agent, content.text) ?? (agent === LEGACY_SERVICE_AGENT ? known : undefined);
-    if (parsed === undefined) return;
-    // Its age says when it moved, if the clocks are right; that it was another one at the last reading does in any case.
-    const earliestMs = known === undefined ? Number.NEGATIVE_INFINITY : this.#begunBeforeMs;
-    this.#sightings.set(agent, {
-      text: content.text,
-      state: parsed.state,
-      legacyState: parsed.legacyState,
-      movedAtMs: publishedAtMs,
-      movedAtMonotonicMs: Math.max(this.#clock.monotonic() - ageMs, earliestMs),
-    });
-  }
-
-  #view(agent: string, sighting: Sighting): AgentView {
-    const { state, legacyState, movedAtMs, movedAtMonotonicMs } = sighting;
-    const silentMs = Math.max(0, Math.round(this.#clock.monotonic() - movedAtMonotonicMs));
-    const silent = silentMs >= LIMITS.silentMs;
-    const stopped = state?.status === "stopped";
-    return {
-      agent,
-      online: !silent && !stopped,
-      reason: stopped ? "stopped" : silent ? "silent" : onlineReason(state, legacyState),
-      lastSeenAt: isoTime(movedAtMs),
-      silentMs,
-      state,
-      legacyState,
-    };
-  }
+function viewOf(sighting: Sighting<StateDocument>): AgentView {
+  const { agent, document, publishedAtMs, silentMs, isLive } = sighting;
+  const { state, legacyState } = document;
+  const stopped = state?.status === "stopped";
+  return {
+    agent,
+    online: isLive && !stopped,
+    reason: stopped ? "stopped" : isLive ? onlineReason(state, legacyState) : "silent",
+    lastSeenAt: isoTime(publishedAtMs),
+    silentMs,
+    state,
+    legacyState,
+  };
 }
 
 /** Not stopped, and no legacy service that is silent: that never says that it stops. */
@@ -158,20 +127,4 @@ function onlineReason(state: State | null, legacyState: StateV1 | null): AgentRe
   if (state === null) return legacyState?.ollama_available === false ? "ollama_down" : null;
   if (state.status === "draining" || state.status === "degraded") return state.status;
   return state.ollama.checked_at !== null && !state.ollama.reachable ? "ollama_down" : null;
-}
-
-function parseState(agent: string, text: string): { state: State | null; legacyState: StateV1 | null } | undefined {
-  const document = parseJson(text);
-  const state = State.safeParse(document);
-  if (state.success) return state.data.agent === agent ? { state: state.data, legacyState: null } : undefined;
-  const legacyState = agent === LEGACY_SERVICE_AGENT ? StateV1.safeParse(document) : undefined;
-  return legacyState?.success === true ? { state: null, legacyState: legacyState.data } : undefined;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
