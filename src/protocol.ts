@@ -1,6 +1,7 @@
 // What crosses a transport: schemas and types of both dialects, names, limits, versions. Imports zod only.
 // Each schema and its type share one name. The contract in words is docs/protocol.md.
 import { z } from "zod";
+import { ERROR_CODES, isErrorCode } from "./base/errors.ts";
 import { parseJson } from "./base/foreign_text.ts";
 
 /**
@@ -78,32 +79,58 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   cancel_job: { changing: true, version: 2, model: false },
 };
 
-/** The codes of an error on the wire; what follows from each: src/base/errors.ts. */
-export const Code = z.enum([
-  "invalid",
-  "unauthenticated",
-  "forbidden",
-  "not_found",
-  "conflict",
-  "exhausted",
-  "unavailable",
-  "deadline_exceeded",
-  "cancelled",
-  "unimplemented",
-  "internal",
-]);
+/** The codes of an error on the wire. src/base/errors.ts holds the list and what follows from each code. */
+export const Code = z.enum(Object.keys(ERROR_CODES).filter(isErrorCode));
 export type Code = z.infer<typeof Code>;
+
+/** A field that may be missing. Some writers put null into every field that they leave out. */
+function maybe<Schema extends z.ZodType>(schema: Schema) {
+  return schema
+    .nullable()
+    .transform((value) => value ?? undefined)
+    .optional();
+}
+
+/** A field that version 1 does not have. */
+const absent = z
+  .null()
+  .transform(() => undefined)
+  .optional();
+
+/** An object in which null counts as missing wherever a field may be missing and may not be null. */
+function withoutNulls<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+  const fields = Object.entries(schema.shape).filter(
+    ([, field]) => z.safeParse(field, undefined).success && !z.safeParse(field, null).success,
+  );
+  const mayBeMissing = new Set(fields.map(([name]) => name));
+  return z.preprocess((value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(
+      Object.entries(value).filter(([name, field]) => field !== null || !mayBeMissing.has(name)),
+    );
+  }, schema);
+}
+
+/**
+ * A list of which a reader takes the entries that it understands and skips the others, so that one entry of a later
+ * release does not make a box disappear. Readers of version 0.1.0 drop the whole document.
+ */
+function list<Shape extends z.ZodRawShape>(entry: z.ZodObject<Shape>) {
+  const tolerant = withoutNulls(entry);
+  const known = (value: unknown): boolean => tolerant.safeParse(value).success;
+  return z.preprocess((value) => (Array.isArray(value) ? value.filter(known) : value), z.array(tolerant));
+}
 
 /**
  * A version 1 command as a legacy backend or a person with `tee` writes it: everything but `command` may be missing.
  * `timestamp` is for people: naive, and never judged.
  */
 export const CommandV1 = z.object({
-  version: z.undefined().optional(),
+  version: absent,
   command: z.string(),
-  command_id: z.string().optional(),
+  command_id: maybe(z.string()),
   timestamp: z.unknown().optional(),
-  model_name: z.string().optional(),
+  model_name: maybe(z.string()),
 });
 export type CommandV1 = z.infer<typeof CommandV1>;
 
@@ -117,8 +144,8 @@ export const CommandV2 = z.object({
   reply_to: AgentName,
   /** How long after its publication the command may be started. */
   ttl_ms: z.int().min(1).max(LIMITS.maxTtlMs),
-  model_name: z.string().optional(),
-  arguments: z.record(z.string(), z.unknown()).optional(),
+  model_name: maybe(z.string()),
+  arguments: maybe(z.record(z.string(), z.unknown())),
 });
 export type CommandV2 = z.infer<typeof CommandV2>;
 
@@ -128,6 +155,9 @@ export const Model = z.object({
   size: z.number().nonnegative(),
   modified_at: z.string(),
   digest: z.string(),
+  /** Of a model that Ollama runs elsewhere: its name there, and the host. `size` is that of its manifest's few bytes. */
+  remote_model: z.string().optional(),
+  remote_host: z.string().optional(),
 });
 export type Model = z.infer<typeof Model>;
 
@@ -185,6 +215,10 @@ export const Job = z.object({
   note: z.string().nullable().optional(),
   /** What remains on disk of a pull that did not succeed; null also when it cannot be seen. */
   partial_bytes: z.number().nonnegative().nullable().optional(),
+  /** While it waits between two attempts: when the next one begins, ISO 8601 by the box's clock; else null. */
+  retry_at: z.string().nullable().optional(),
+  /** While it waits: what for, for people; else null. */
+  waiting_for: z.string().max(1000).nullable().optional(),
 });
 export type Job = z.infer<typeof Job>;
 
@@ -208,6 +242,8 @@ export function newPull(id: string | null, agent: string, model: string): Job {
     retries: 0,
     note: null,
     partial_bytes: null,
+    retry_at: null,
+    waiting_for: null,
   };
 }
 
@@ -219,19 +255,19 @@ export function isEnded({ state }: Job): boolean {
 /** Either dialect's answer. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({
   success: z.boolean(),
-  timestamp: z.string().optional(),
-  models: z.array(Model).optional(),
-  message: z.string().optional(),
-  error: z.string().optional(),
-  version: z.literal(PROTOCOL_VERSION).optional(),
-  command_id: CommandId.optional(),
-  agent: AgentName.optional(),
-  code: Code.optional(),
-  hint: z.string().optional(),
-  job: Job.optional(),
-  jobs: z.array(Job).optional(),
-  running: z.array(RunningModel).optional(),
-  show: ModelDetails.optional(),
+  timestamp: maybe(z.string()),
+  models: maybe(list(Model)),
+  message: maybe(z.string()),
+  error: maybe(z.string()),
+  version: maybe(z.literal(PROTOCOL_VERSION)),
+  command_id: maybe(CommandId),
+  agent: maybe(AgentName),
+  code: maybe(Code),
+  hint: maybe(z.string()),
+  job: maybe(withoutNulls(Job)),
+  jobs: maybe(list(Job)),
+  running: maybe(list(RunningModel)),
+  show: maybe(withoutNulls(ModelDetails)),
   /** Of a delete: what it freed, and what stays because other models share it; null when it cannot be seen. */
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
@@ -240,7 +276,7 @@ export type Response = z.infer<typeof Response>;
 
 /** What a legacy service publishes as `gpu_status.json`, and the part of the state that a legacy backend reads. */
 export const StateV1 = z.object({
-  version: z.undefined().optional(),
+  version: absent,
   timestamp: z.string(),
   status: z.string(),
   processed_commands: z.number(),
@@ -302,19 +338,19 @@ export const State = z.object({
   /** Why `status` is `degraded`; null otherwise. */
   degraded_reason: z.string().nullable(),
   /** While `degraded`: reading verbs are served anyway. Missing: false. */
-  reading_only: z.boolean().optional(),
+  reading_only: maybe(z.boolean()),
   /** Under way for over 1 s. */
-  commands: z.array(z.object({ command_id: CommandId, command: z.string(), started_at: z.string() })),
+  commands: list(z.object({ command_id: CommandId, command: z.string(), started_at: z.string() })),
   ollama: OllamaHealth,
   /** Null until Ollama answered once, then the last known. */
-  models: z.array(Model).nullable(),
+  models: list(Model).nullable(),
   model_count: z.int().nonnegative().nullable(),
-  running: z.array(RunningModel),
+  running: list(RunningModel),
   /** Active ones and the last ended. */
-  jobs: z.array(Job),
+  jobs: list(Job),
   job_count: z.int().nonnegative(),
   disk: Disk.nullable(),
-  gpus: z.array(Gpu),
+  gpus: list(Gpu),
   /** Names of the lists that were cut to fit: ask by command. */
   truncated: z.array(z.string()),
 });

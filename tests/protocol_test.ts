@@ -94,12 +94,15 @@ describe("versions", () => {
     expect(CommandV2.safeParse({ ...sampleDocument("v2/command_ping.json"), version }).success).toBe(false);
   });
 
-  test.each([1, 2, 3, "1", null])("CommandV1 refuses version %p: the original has none", (version) => {
+  test.each([1, 2, 3, "1", false])("CommandV1 refuses version %p: the original has none", (version) => {
     expect(CommandV1.safeParse({ ...sampleDocument("v1/command_list_models.json"), version }).success).toBe(false);
   });
 
-  test.each([1, 3, "2", null])("Response and State refuse version %p", (version) => {
+  test.each([1, 3, "2", true])("Response refuses version %p", (version) => {
     expect(Response.safeParse({ ...sampleDocument("v2/response_ping.json"), version }).success).toBe(false);
+  });
+
+  test.each([1, 3, "2", null])("State refuses version %p", (version) => {
     expect(State.safeParse({ ...sampleDocument("v2/state.json"), version }).success).toBe(false);
   });
 

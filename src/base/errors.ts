@@ -21,7 +21,11 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-export interface ErrorDetails {
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
+}
+
+interface ErrorDetails {
   /** What the reader can do about it; shown after the message. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;

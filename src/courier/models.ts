@@ -34,7 +34,7 @@ export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
     for (const model of models) {
       const key = `${model.name}\0${model.digest}`;
       const known = merged.get(key);
-      const own = { ...onlyModel(model), clockOffsetMs };
+      const own = { ...model, clockOffsetMs };
       const newest = known !== undefined && byNewest(known, own) < 0 ? known : own;
       merged.set(key, { ...newest, agents: [...(known?.agents ?? []), agent] });
     }
@@ -45,11 +45,13 @@ export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
 /** One entry per name, the newest: what the platform's own routes show. */
 export function newestPerName(models: readonly Model[]): Model[] {
   const newest = new Map<string, Model>();
-  for (const model of models.toSorted(byNewest)) if (!newest.has(model.name)) newest.set(model.name, onlyModel(model));
+  for (const model of models.toSorted(byNewest))
+    if (!newest.has(model.name)) newest.set(model.name, platformModel(model));
   return [...newest.values()];
 }
 
-function onlyModel({ name, size, modified_at, digest }: Model): Model {
+/** The four fields that the platform knows. */
+function platformModel({ name, size, modified_at, digest }: Model): Model {
   return { name, size, modified_at, digest };
 }
 

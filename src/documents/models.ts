@@ -75,8 +75,13 @@ export function refusedJob(agent: string, model: string, error: CourierError, id
   return { ...newPull(id, agent, model), state, ended_at: endedAt, code: error.code, error: error.message };
 }
 
-function modelDocument({ name, size, digest, modified_at, agents }: FleetModel): ModelDocument {
-  return { name, size, digest, modified_at, agents: [...agents] };
+function modelDocument(model: FleetModel): ModelDocument {
+  const { name, size, digest, modified_at, remote_model, remote_host, agents } = model;
+  const remote = {
+    ...(remote_model === undefined ? {} : { remote_model }),
+    ...(remote_host === undefined ? {} : { remote_host }),
+  };
+  return { name, size, digest, modified_at, ...remote, agents: [...agents] };
 }
 
 function unknownOllama(reachable: boolean): OllamaHealth {
