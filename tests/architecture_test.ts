@@ -77,8 +77,16 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   // The platform side over any transport.
   { files: "src/courier/*.ts", may: SEAM },
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
-  { files: "src/documents/*.ts", may: [...SEAM, "src/courier/*.ts"] },
-  { files: "src/doctor/*.ts", may: [...SEAM, ...COURIER] },
+  { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
+  {
+    files: "src/doctor/*.ts",
+    may: [
+      "src/base/{check,errors,format}.ts",
+      "src/{protocol,transport,courier}.ts",
+      "src/courier/{fleet,selection}.ts",
+      "src/documents/doctor.ts",
+    ],
+  },
 
   // gpu-agent.
   { files: "src/agent/{ollama,disk,ledger}/*.ts", may: BASE },

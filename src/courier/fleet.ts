@@ -1,10 +1,12 @@
-// Who is on the transport and how they are, from their state documents. Imports the seam, protocol, clock, errors.
+// Every agent on the transport and its condition, from the state documents.
 import { type Clock, isoTime } from "../base/clock.ts";
+import { formatAgo, formatDuration } from "../base/format.ts";
+import { sameModel } from "../base/model_name.ts";
 import { type Sighting, Sightings } from "../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, parseState, type State, type StateDocument, type StateV1 } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 
-export type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "draining" | "degraded";
+type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "draining" | "degraded";
 
 /** One agent as the platform side sees it. */
 export interface AgentView {
@@ -12,9 +14,9 @@ export interface AgentView {
   readonly online: boolean;
   /** Why it is offline, or what is wrong although it is online; null when all is well. */
   readonly reason: AgentReason | null;
-  /** When its document last moved, ISO 8601 on the transport's clock. */
+  /** When its document last changed, ISO 8601 on the transport's clock. */
   readonly lastSeenAt: string;
-  /** For how long its document has not moved. */
+  /** For how long its document has stayed the same. */
   readonly silentMs: number;
   /** Its state; null for a legacy service, which has only `legacyState`. */
   readonly state: State | null;
@@ -24,10 +26,7 @@ export interface AgentView {
 const WHOLE_ATTEMPTS = 5;
 const WHOLE_PAUSE_MS = 50;
 
-/**
- * Reads the state documents and judges by their content moving, on this machine's monotonic clock; the first sight of a
- * document is judged by its age on the transport's clock.
- */
+/** Reads the state documents. `Sightings` decides which agents are alive. */
 export class Fleet {
   readonly #transport: Transport;
   readonly #clock: Clock;
@@ -43,18 +42,18 @@ export class Fleet {
 
   /**
    * Every agent that has a readable state document, in order of names.
-   * @param maxAgeMs an earlier answer this young is given again; 0 reads now
+   * @param maxAgeMs an earlier result may be returned while it is younger; 0 reads now
    * @throws CourierError `unavailable` when the transport cannot be read
    */
   async read(maxAgeMs = 0): Promise<readonly AgentView[]> {
     const ageMs = this.#clock.monotonic() - (this.#last?.atMs ?? Number.NEGATIVE_INFINITY);
     if (this.#last === undefined || ageMs >= maxAgeMs) return await this.#readOnce();
-    // Renewed in good time, so that who asks often never waits for a reading. What fails is told to who has to wait.
+    // Renewed early, so that a frequent caller never waits. A failure shows at the next call that has to wait.
     if (ageMs >= maxAgeMs / 2) this.#readOnce().catch(() => undefined);
     return this.#last.views;
   }
 
-  /** Joins a reading that is under way. */
+  /** Concurrent callers share one reading. */
   async #readOnce(): Promise<readonly AgentView[]> {
     this.#reading ??= this.#readNow().finally(() => {
       this.#reading = undefined;
@@ -62,7 +61,7 @@ export class Fleet {
     return await this.#reading;
   }
 
-  /** What was last seen, judged as of now, without touching the transport: for when it cannot be read. */
+  /** The last known documents, judged as of now. Does not touch the transport, so it works during an outage. */
   lastKnown(): readonly AgentView[] {
     return this.#sightings.all().map(viewOf);
   }
@@ -77,7 +76,7 @@ export class Fleet {
     return views;
   }
 
-  /** Reads again, a few times, while a legacy service that was never seen is just writing its document. */
+  /** Reads again, a few times, while a legacy service that is new to us is writing its document. */
   async #readWhole(): Promise<readonly StateRecord[]> {
     for (let attempt = 1; ; attempt++) {
       const records = await this.#transport.readStates();
@@ -109,18 +108,37 @@ function viewOf(sighting: Sighting<StateDocument>): AgentView {
   };
 }
 
-/** Not stopped, and no legacy service that is silent: that never says that it stops. */
+/** Whether it may come back. A legacy service never says that it stops, so a silent one is gone. */
 export function isPresent({ reason, legacyState, online }: AgentView): boolean {
   return reason !== "stopped" && (legacyState === null || online);
 }
 
-/** A view in words, for messages: `online`, `silent for 34 s`, `stopped since 2026-01-02T03:04:05Z`. */
+export function holdsModel({ state }: AgentView, model: string): boolean {
+  return state?.models?.some(({ name }) => sameModel(name, model)) ?? false;
+}
+
+/** A view as an entry beside the agent's name: `online`, `silent for 34 s`, `stopped 5 minutes ago`. */
 export function describeView(view: AgentView): string {
-  if (view.reason === "stopped") return `stopped since ${view.lastSeenAt}`;
-  if (view.reason === "silent") return `silent for ${Math.round(view.silentMs / 1000)} s`;
-  if (view.reason === "ollama_down") return `Ollama is not reachable: ${view.state?.ollama.error ?? "no reason given"}`;
-  if (view.reason === "degraded") return `degraded: ${view.state?.degraded_reason ?? "no reason given"}`;
-  return view.reason ?? "online";
+  const { reason, state } = view;
+  if (reason === "stopped") return `stopped ${ago(view)}`;
+  if (reason === "silent") return `silent for ${formatDuration(view.silentMs / 1000)}`;
+  if (reason === "share_stale") return `last seen ${ago(view)}`;
+  if (reason === "ollama_down") return `Ollama is not reachable: ${state?.ollama.error ?? "no reason given"}`;
+  if (reason === "degraded") return `degraded: ${state?.degraded_reason ?? "no reason given"}`;
+  return reason ?? "online";
+}
+
+/** A view as a sentence: `gpu-2 has been silent for 32 s`. */
+export function describeAgent(view: AgentView): string {
+  const description = describeView(view);
+  if (view.reason === "stopped") return `${view.agent} ${description}`;
+  if (view.reason === "silent") return `${view.agent} has been ${description}`;
+  if (view.reason === "ollama_down") return `${view.agent}: ${description}`;
+  return `${view.agent} ${view.reason === "share_stale" ? "was" : "is"} ${description}`;
+}
+
+function ago({ silentMs }: AgentView): string {
+  return formatAgo(isoTime(0), silentMs);
 }
 
 function onlineReason(state: State | null, legacyState: StateV1 | null): AgentReason | null {

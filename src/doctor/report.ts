@@ -3,8 +3,9 @@
 import { about, type Check } from "../base/check.ts";
 import { CourierError } from "../base/errors.ts";
 import { visibleText } from "../base/format.ts";
-import type { Agents, Courier } from "../courier.ts";
-import type { DoctorDocument } from "../documents/doctor.ts";
+import type { Agents } from "../courier/selection.ts";
+import type { Courier } from "../courier.ts";
+import { type DoctorDocument, doctorDocument } from "../documents/doctor.ts";
 import type { Transport } from "../transport.ts";
 import { examineFleet } from "./fleet.ts";
 
@@ -55,10 +56,10 @@ export async function printChecks(checks: AsyncIterable<Check>, report: Report, 
     made.push(check);
     if (!report.json) await report.line(formatCheck(check, report.width));
   }
-  const result = worstOf(made);
-  if (report.json) await report.document({ result, checks: made });
+  const document = doctorDocument(made);
+  if (report.json) await report.document(document);
   else await report.line(`\n${summary(made)}`);
-  return result === "failed" ? 1 : 0;
+  return document.result === "failed" ? 1 : 0;
 }
 
 const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
@@ -91,9 +92,4 @@ function summary(checks: readonly Check[]): string {
   const counts = [`${count("ok")} ok`, `${warnings} ${warnings === 1 ? "warning" : "warnings"}`, `${failed} failed`];
   const rest = failed === 0 ? "" : "\nMend what failed and run it again: what depends on it was not looked at";
   return `${checks.length} ${checks.length === 1 ? "check" : "checks"}: ${counts.join(", ")}${rest}`;
-}
-
-function worstOf(checks: readonly Check[]): Check["result"] {
-  const results = new Set(checks.map(({ result }) => result));
-  return results.has("failed") ? "failed" : results.has("warning") ? "warning" : "ok";
 }

@@ -63,7 +63,7 @@ describe("request()", () => {
   test("names the agents there are when the one asked for is not", async () => {
     await site.start("gpu-1");
     const error = await failure(courier.ping("gpu-9"));
-    expect([error.code, error.hint]).toEqual(["not_found", "There are: gpu-1"]);
+    expect([error.code, error.hint]).toEqual(["not_found", "Known agents: gpu-1"]);
   });
 
   test("fails at once when the agent is degraded and takes nothing", async () => {
@@ -73,7 +73,7 @@ describe("request()", () => {
     await site.clock.advance(5000);
     const error = await failure(courier.ping("gpu-1"));
     expect(error).toMatchObject({ code: "unavailable", hint: "Give one of the two agents another --name" });
-    expect(error.message).toStartWith('Agent gpu-1 is degraded: Another agent is called "gpu-1": on clone');
+    expect(error.message).toStartWith('gpu-1 is degraded: Another agent is called "gpu-1": on clone');
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
@@ -99,10 +99,7 @@ describe("request()", () => {
     stop.abort();
     await ended;
     const stopped = await failure(courier.ping("gpu-1"));
-    expect([stopped.code, stopped.message]).toEqual([
-      "unavailable",
-      expect.stringContaining("Agent gpu-1 is stopped since"),
-    ]);
+    expect([stopped.code, stopped.message]).toEqual(["unavailable", expect.stringContaining("gpu-1 stopped")]);
   });
 
   test("says that it was not seen, and takes the command back, when nobody answers in time", async () => {
@@ -113,7 +110,7 @@ describe("request()", () => {
     expect(error.message).toMatch(
       /^No answer within 30 s: not yet answered by gpu-1, which published its state \d+ s ago$/,
     );
-    expect(error.hint).toBe("Ask again: it changes nothing");
+    expect(error.hint).toBe("Safe to retry");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
@@ -142,14 +139,14 @@ describe("request()", () => {
     await courier.agents();
     site.store.subscriptions.clear();
     const error = await failure(after(30_000, courier.deleteModel("gpu-1", "phi4")));
-    expect(error.hint).toBe("It may still be done: look again before repeating");
+    expect(error.hint).toBe("It may still run: check before sending it again");
   });
 
   test("sends nothing when its signal is aborted already", async () => {
     await site.start("gpu-1");
     site.store.subscriptions.clear();
     const error = await failure(courier.request("gpu-1", { verb: "ping" }, { signal: AbortSignal.abort() }));
-    expect([error.code, error.message]).toEqual(["cancelled", "Nothing was sent: the caller gave up"]);
+    expect([error.code, error.message]).toEqual(["cancelled", "Interrupted before anything was sent"]);
   });
 
   test("sends what is valid for a day at most, however long it waits", async () => {
@@ -173,7 +170,7 @@ describe("request()", () => {
     await settle();
     controller.abort();
     expect([(await call).code, (await call).hint]).toEqual(["cancelled", undefined]);
-    expect((await changing).hint).toBe("It may still be done: look again before repeating");
+    expect((await changing).hint).toBe("It may still run: check before sending it again");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 });
@@ -230,7 +227,7 @@ describe("the fleet", () => {
     expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
     await site.start("gpu-2");
     const error = await failure(courier.choose(undefined));
-    expect([error.code, error.message]).toEqual(["conflict", "Several agents are there: gpu-1, gpu-2"]);
+    expect([error.code, error.message]).toEqual(["conflict", "More than one agent (gpu-1, gpu-2)"]);
     expect((await courier.choose("all")).length).toBe(2);
   });
 
@@ -393,6 +390,6 @@ describe("a legacy service", () => {
   test("request() throws what it said when it failed", async () => {
     await answer({ success: false, error: "model 'x' not found" });
     const error = await failure(courier.deleteModel("gpu", "x"));
-    expect([error.code, error.message]).toEqual(["internal", "Agent gpu: model 'x' not found"]);
+    expect([error.code, error.message]).toEqual(["internal", "gpu: model 'x' not found"]);
   });
 });

@@ -1,8 +1,7 @@
 // The model documents: which fields of a model each list shows.
 import { expect, test } from "bun:test";
 import { mergeModels, newestPerName } from "#src/courier/models.ts";
-import { ModelsDocument } from "#src/documents/document_schemas.ts";
-import { modelsDocument } from "#src/documents/models.ts";
+import { ModelsDocument, modelsDocument } from "#src/documents/models.ts";
 import type { Model } from "#src/protocol.ts";
 
 const LOCAL: Model = { name: "phi4:latest", size: 9_053_116_391, modified_at: "2026-11-01T00:00:00Z", digest: "ac89" };

@@ -118,7 +118,7 @@ describe("gpu-server", () => {
     await until("the share is reached", async () => (await server.ask("/readyz")).status === 200);
     const nobody = await server.ask("/api/config/models", { token });
     expect(nobody.status).toBe(503);
-    expect(nobody.body["detail"]).toContain("No agent is there");
+    expect(nobody.body["detail"]).toContain("No agent is online");
     expect(await server.stop()).toBe(0);
   });
 
