@@ -16,7 +16,7 @@ import type { Transport } from "./transport.ts";
 export interface CourierOptions {
   /** Begins this sender's reply address: `gpuctl`, `server`. The rest of the address makes it unique to the process. */
   readonly sender: string;
-  /** How long a command waits for its response when the request does not say, in ms. */
+  /** How long a request without a timeout of its own waits for its response, in ms. */
   readonly timeoutMs: number;
   readonly clock?: Clock;
 }
@@ -80,10 +80,10 @@ export class Courier {
   }
 
   /**
-   * The agents that a request is for. Without names: the only agent there is, not counting those that stopped. All: also
-   * those that stopped, because their machines miss the request, but no silent legacy service.
-   * @throws CourierError `conflict` with the names when there are several and none was named; `unavailable` when there is
-   *   no agent; `not_found`
+   * The agents that a request is for. Without names: the only agent, not counting those that stopped. All: also those
+   * that stopped, because their machines miss the request, but no silent legacy service.
+   * @throws CourierError `conflict` with the names when there are several and none was named; `unavailable` when there
+   *   is no agent; `not_found`
    */
   async choose(names: Agents | undefined): Promise<readonly AgentView[]> {
     return await chooseAgents(this.#fleet, names);
@@ -91,8 +91,8 @@ export class Courier {
 
   /**
    * Sends one command to one agent and resolves with its response, which is a success.
-   * @throws CourierError with the agent's code when it refused or failed; `unavailable` at once, with nothing sent, when
-   *   the agent is offline or refuses everything; `unimplemented` for a verb that a legacy service does not have;
+   * @throws CourierError with the agent's code when it refused or failed; `unavailable` at once, with nothing sent,
+   *   when the agent is offline or refuses everything; `unimplemented` for a verb that a legacy service does not have;
    *   `deadline_exceeded` with what was last known; `cancelled`; `not_found`
    */
   async request(agent: string, request: Request, options?: RequestOptions): Promise<Response> {

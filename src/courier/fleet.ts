@@ -12,7 +12,7 @@ type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "drain
 export interface AgentView {
   readonly agent: string;
   readonly online: boolean;
-  /** Why it is offline, or what is wrong although it is online; null when all is well. */
+  /** The reason why it is offline, or the problem of an online agent; null when there is no problem. */
   readonly reason: AgentReason | null;
   /** When its document last changed, ISO 8601 on the transport's clock. */
   readonly lastSeenAt: string;

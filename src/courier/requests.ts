@@ -1,4 +1,4 @@
-// Sends a command to an agent of either dialect, and turns a refusal or a timeout into an error that says why.
+// Sends a command to an agent of either dialect, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { type Response, VERBS } from "../protocol.ts";
 import { type AgentView, describeAgent, type Fleet } from "./fleet.ts";
@@ -14,7 +14,7 @@ export interface RequestOptions {
 interface RequestsDeps {
   readonly fleet: Fleet;
   readonly mailbox: Mailbox;
-  /** For requests that do not say how long they wait, in ms. */
+  /** How long a request without a timeout of its own waits, in ms. */
   readonly timeoutMs: number;
 }
 
@@ -75,7 +75,7 @@ export class Requests {
   }
 }
 
-/** Another agent has the same name. An agent that serves only reading verbs refuses the others itself, with its reason. */
+/** Two agents have the same name. An agent that serves only reading verbs refuses the others itself, with its reason. */
 function refusesEverything({ reason, state }: AgentView): boolean {
   return reason === "degraded" && state?.reading_only !== true;
 }

@@ -11,7 +11,7 @@ const VIEW_MAX_AGE_MS = 1000;
 
 /**
  * One agent's view.
- * @throws CourierError `not_found` with the names of the agents there are; `unavailable`
+ * @throws CourierError `not_found` with the known names; `unavailable`
  */
 export async function findAgent(fleet: Fleet, name: string, maxAgeMs = VIEW_MAX_AGE_MS): Promise<AgentView> {
   const views = await fleet.read(maxAgeMs);
@@ -28,7 +28,7 @@ export function viewOf(views: readonly AgentView[], name: string): AgentView | u
 /**
  * The agents for a request that changes something.
  * - Names: these agents.
- * - Undefined: the only agent there is, not counting those that stopped.
+ * - Undefined: the only agent, not counting those that stopped.
  * - All: also agents that stopped, because their machines miss the request. A silent legacy service is left out: it
  *   never says that it stops, and its document stays behind.
  * @throws CourierError `conflict` with the names when there are several and none was named; `unavailable` when there is

@@ -33,7 +33,7 @@ export function modelsDocument({ models, unavailable }: FleetModels): ModelsDocu
   return { models: models.map(modelDocument), ...unavailableField(unavailable) };
 }
 
-/** @param show the agent's answer, or the reason why there is none */
+/** @param show the agent's response, or why it could not answer */
 export function shownDocument(model: ModelDocument, show: ModelDetails | Unavailable): ShownDocument {
   if ("reason" in show) return { ...model, show: null, unavailable: [{ ...show }] };
   return { ...model, show };
