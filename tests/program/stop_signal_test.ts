@@ -13,7 +13,7 @@ afterEach(async () => {
   await Promise.all(children.splice(0).map(async (child) => await child.exited));
 });
 
-/** A process that prints `ready`, then `stopping` when it is told to stop. It ends by itself only when `ends` is true. */
+/** A process that prints `ready`, then `stopping` at its first signal. It ends by itself only when `ends` is true. */
 async function start({ ends, nohup = false, ...options }: StopOptions & { ends: boolean; nohup?: boolean }) {
   const script = `
     import { stopSignal } from ${JSON.stringify(MODULE)};
