@@ -22,7 +22,7 @@ function open(): LegacyBackend {
   return new LegacyBackend(share.path, { pollMs: 5, clock: { ...systemClock, now: () => NOW_MS } });
 }
 
-/** A backend with the original's intervals, for which time passes only while it sleeps, and at once. */
+/** A backend with the original's intervals. Its time passes only while it sleeps, and then instantly. */
 function openAtOnce(onSleep: (polls: number) => void = () => {}): LegacyBackend {
   let elapsedMs = 0;
   let polls = 0;
@@ -39,15 +39,15 @@ function openAtOnce(onSleep: (polls: number) => void = () => {}): LegacyBackend 
 
 async function listAnsweredBy(response: string): Promise<ListOutcome> {
   const listing = open().listModels();
-  await until(() => share.holds(COMMAND), "the command lies there");
+  await until(() => share.holds(COMMAND), "the command exists");
   share.write(RESPONSE, response);
   return await listing;
 }
 
 describe("listModels()", () => {
-  test("writes the golden command and removes both files when it is answered", async () => {
+  test("writes the golden command and removes both files when the service has answered", async () => {
     const listing = open().listModels();
-    await until(() => share.holds(COMMAND), "the command lies there");
+    await until(() => share.holds(COMMAND), "the command exists");
     const golden = sampleText("v1/command_list_models.json");
     expect(withTimestampOf(golden, share.read(COMMAND))).toBe(golden);
     share.write(RESPONSE, ANSWER);
@@ -55,21 +55,21 @@ describe("listModels()", () => {
     expect([...share.list("gpu_commands"), ...share.list("gpu_status")]).toEqual([]);
   });
 
-  test("comes back empty and leaves the response when its command file is already gone", async () => {
+  test("returns an empty list and leaves the response when its command file is already gone", async () => {
     const listing = open().listModels();
-    await until(() => share.holds(COMMAND), "the command lies there");
+    await until(() => share.holds(COMMAND), "the command exists");
     share.remove(COMMAND);
     share.write(RESPONSE, ANSWER);
     expect(await listing).toMatchObject({ reason: "command_gone", models: [] });
     expect(share.read(RESPONSE)).toBe(ANSWER);
   });
 
-  test.each(["", "{", ANSWER.slice(0, 100)])("comes back empty at once when the response is %p", async (half) => {
+  test.each(["", "{", ANSWER.slice(0, 100)])("returns an empty list at once when the response is %p", async (half) => {
     expect(await listAnsweredBy(half)).toMatchObject({ reason: "unparsable", models: [] });
     expect(share.holds(COMMAND) && share.holds(RESPONSE)).toBe(true);
   });
 
-  test("comes back empty when the service failed", async () => {
+  test("returns an empty list when the service failed", async () => {
     const outcome = await listAnsweredBy(sampleText("v1/response_exception.json"));
     expect(outcome).toMatchObject({ reason: "service_failed", models: [] });
     expect(outcome.error).toContain("not found");
@@ -82,7 +82,7 @@ describe("listModels()", () => {
     },
   );
 
-  test("probes 30 times in 30 s, then removes its command and leaves a late response forever", async () => {
+  test("probes 30 times in 30 s, then removes its command and never removes a late response", async () => {
     const backend = openAtOnce((polls) => {
       if (polls === 30) share.write(RESPONSE, ANSWER);
     });
@@ -92,25 +92,25 @@ describe("listModels()", () => {
     expect(share.holds(RESPONSE)).toBe(true);
   });
 
-  test("sees a response at the first probe after it came", async () => {
+  test("sees a response at the first probe after it was written", async () => {
     const backend = openAtOnce((polls) => {
       if (polls === 4) share.write(RESPONSE, ANSWER);
     });
     expect(await backend.listModels()).toMatchObject({ reason: "answered", polls: 5, waitedMs: 4_000 });
   });
 
-  test("loses one of two lists when both begin within a second: they share an id", async () => {
+  test("loses one of two lists that start within the same second, because they share an id", async () => {
     const listings = [open().listModels(), open().listModels()];
-    await until(() => share.holds(COMMAND), "the command lies there");
+    await until(() => share.holds(COMMAND), "the command exists");
     share.write(RESPONSE, ANSWER);
-    await until(() => !share.holds(RESPONSE), "one of them took the answer");
+    await until(() => !share.holds(RESPONSE), "one of them took the response");
     share.write(RESPONSE, "");
     const outcomes = await Promise.all(listings);
     expect(outcomes.filter(({ reason }) => reason === "answered")).toHaveLength(1);
     expect(outcomes[0]?.id).toBe(outcomes[1]?.id ?? "");
   });
 
-  test("comes back empty when it cannot write its command", async () => {
+  test("returns an empty list when it cannot write its command", async () => {
     const backend = open();
     share.remove("gpu_commands");
     expect(await backend.listModels()).toMatchObject({ reason: "failed", models: [], polls: 0 });
@@ -118,7 +118,7 @@ describe("listModels()", () => {
 });
 
 describe("pullModel() and deleteModel()", () => {
-  test("leave the golden command and wait for nothing", () => {
+  test("write the golden command and wait for nothing", () => {
     expect([open().pullModel("phi4:latest"), open().deleteModel("phi4:latest")]).toEqual([true, true]);
     for (const command of ["pull_model", "delete_model"]) {
       const golden = sampleText(`v1/command_${command}.json`);
@@ -160,12 +160,12 @@ describe("isAlive()", () => {
   test.each([
     [299, true],
     [300, false],
-  ])("takes a status that is %p s old for alive: %p", async (ageSeconds, online) => {
+  ])("judges a status that is %p s old: alive is %p", async (ageSeconds, online) => {
     writeStatus("gpu_status.json", sampleText("v1/status.json"), ageSeconds);
     expect((await open().isAlive()).online).toBe(online);
   });
 
-  test("says offline when the newest is half written, and when there is none", async () => {
+  test("returns offline when the newest status is half-written, and when there is no status", async () => {
     expect(await open().isAlive()).toEqual({ online: false, lastSeenAt: null, status: null });
     writeStatus("gpu_status.json", sampleText("v1/status.json"), 10);
     writeStatus("gpu-1_status.json", "{", 1);
