@@ -160,7 +160,7 @@ const KNOTS: readonly string[] = [
   "src/transport/share/sweep/folders.ts: src/transport/share/watch/replies.ts",
 ];
 
-/** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */
+/** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["src/protocol.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
   pino: ["src/program/log.ts"],
@@ -296,11 +296,11 @@ describe("sizes and shapes", () => {
     expect(faults).toEqual([]);
   });
 
-  test("files have snake_case names that say something, and begin with what they are", () => {
+  test("files have meaningful snake_case names, and begin with a line that describes them", () => {
     const faults = offenders(code, ({ path, text }) => [
       ...(/^[a-z0-9]+(?:_[a-z0-9]+)*\.ts$/.test(basename(path)) ? [] : ["not snake_case"]),
-      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name that says nothing"] : []),
-      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that says what it is"]),
+      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name without a meaning"] : []),
+      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that describes the file"]),
     ]);
     expect(faults).toEqual([]);
   });

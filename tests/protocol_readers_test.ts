@@ -1,4 +1,4 @@
-// src/protocol: what readers forgive in documents of others, and that the release before can read ours.
+// src/protocol: readers tolerate what other releases and other programs write, and release 0.1.0 can read our documents.
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import {
@@ -17,7 +17,7 @@ import { sampleDocument, samplePaths, sampleText } from "#tests/support/wire_sam
 
 const EVERY_SAMPLE = [...samplePaths("v1"), ...samplePaths("v2")];
 
-/** What became of the fields of a document when each of them was null: `missing`, `null` or `refused`. */
+/** The effect of null in each field of a document: `missing`, `null` or `refused`. */
 function nulled(schema: z.ZodObject, document: Record<string, unknown>): Record<string, string> {
   const outcome = (field: string): string => {
     const parsed = schema.safeParse({ ...document, [field]: null });
@@ -29,7 +29,7 @@ function nulled(schema: z.ZodObject, document: Record<string, unknown>): Record<
 
 describe("null counts as missing where a field may be missing", () => {
   test("in a command of version 1", () => {
-    // A timestamp is never looked at.
+    // A timestamp is never read.
     expect(nulled(CommandV1, { command: "list_models" })).toEqual({
       version: "missing",
       command: "refused",
@@ -46,7 +46,7 @@ describe("null counts as missing where a field may be missing", () => {
     expect(Object.values(outcomes)).not.toContain("null");
   });
 
-  test("in a response, but where null has a meaning of its own", () => {
+  test("in a response, except where null has a meaning of its own", () => {
     const outcomes = nulled(Response, sampleDocument("v2/response_ping.json"));
     const { success, freed_bytes, shared_bytes, ...others } = outcomes;
     expect([success, freed_bytes, shared_bytes]).toEqual(["refused", "null", "null"]);
@@ -64,7 +64,7 @@ describe("null counts as missing where a field may be missing", () => {
     expect(nulled(StateV1, sampleDocument("v1/status.json"))["version"]).toBe("missing");
   });
 
-  test("in models, jobs and details inside", () => {
+  test("in nested models, jobs and details", () => {
     const model = { name: "a", size: 1, modified_at: "", digest: "" };
     const job = newPull("a", "gpu-1", "a");
     const response = {
@@ -76,7 +76,7 @@ describe("null counts as missing where a field may be missing", () => {
     };
     const { retries, ...rest } = job;
     expect(retries).toBe(0);
-    // Null has a meaning in `phase`, and stays.
+    // In `phase` null has a meaning, and stays.
     expect(rest.phase).toBeNull();
     expect(Response.parse(response)).toEqual({
       success: true,
@@ -107,7 +107,7 @@ describe("readers skip entries of a list that they do not understand", () => {
     ],
   };
 
-  /** The list with each of the strange entries in front, between and behind. */
+  /** The list with the unknown entries before, between and after its own. */
   function mixed(name: string, list: unknown): unknown[] {
     const entries = z.array(z.unknown()).parse(list);
     const unknown = strange[name] ?? [];
@@ -130,7 +130,7 @@ describe("readers skip entries of a list that they do not understand", () => {
     expect(Response.parse(grown)).toEqual(Response.parse(response));
   });
 
-  test("what is no list is still refused", () => {
+  test("a value that is not a list is still refused", () => {
     for (const name of Object.keys(strange))
       for (const list of ["none", 0, { 0: job }, undefined])
         expect(State.safeParse({ ...state, [name]: list }).success).toBe(false);
@@ -177,7 +177,7 @@ describe("parseState()", () => {
     expect(parseState("gpu-1", sampleText("v1/status.json"))).toBeUndefined();
   });
 
-  test("lets only a legacy service's last document count while the next one is half-written", () => {
+  test("returns the last document while the next one is half-written, for a legacy service only", () => {
     const last = parseState(LEGACY_SERVICE_AGENT, sampleText("v1/status.json"));
     for (const half of ["", '{"timestamp": "2025', "null", "[]"]) {
       expect(parseState(LEGACY_SERVICE_AGENT, half, last)).toBe(last);

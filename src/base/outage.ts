@@ -10,7 +10,7 @@ const REMIND_EVERY_MS = 3_600_000;
 interface OutageOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** What is unavailable, as it begins the message. By default `Share`. */
+  /** The beginning of the message: the name of the thing that may be unavailable. By default `Share`. */
   readonly subject?: string;
 }
 

@@ -15,10 +15,10 @@ export interface ListOptions extends RequestOptions {
 
 /** Each method reads the state documents, and asks an agent only for what its document does not hold. */
 export class Lists {
-  readonly #fleet: Fleet;
-  readonly #requests: Requests;
+  readonly #fleet: Pick<Fleet, "read">;
+  readonly #requests: Pick<Requests, "send">;
 
-  constructor(fleet: Fleet, requests: Requests) {
+  constructor(fleet: Pick<Fleet, "read">, requests: Pick<Requests, "send">) {
     this.#fleet = fleet;
     this.#requests = requests;
   }

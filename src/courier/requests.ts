@@ -12,8 +12,8 @@ export interface RequestOptions {
 }
 
 interface RequestsDeps {
-  readonly fleet: Fleet;
-  readonly mailbox: Mailbox;
+  readonly fleet: Pick<Fleet, "read" | "lastKnown">;
+  readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
   /** How long a request without a timeout of its own waits, in ms. */
   readonly timeoutMs: number;
 }
@@ -22,8 +22,8 @@ interface RequestsDeps {
 const LEGACY_SERVICE_MIN_TIMEOUT_MS = 12_000;
 
 export class Requests {
-  readonly #fleet: Fleet;
-  readonly #mailbox: Mailbox;
+  readonly #fleet: RequestsDeps["fleet"];
+  readonly #mailbox: RequestsDeps["mailbox"];
   readonly #timeoutMs: number;
 
   constructor({ fleet, mailbox, timeoutMs }: RequestsDeps) {

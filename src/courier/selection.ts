@@ -6,6 +6,8 @@ import { noAgent, unknownAgent } from "./refusals.ts";
 /** The agents that a caller names, or all of them. */
 export type Agents = readonly string[] | "all";
 
+type Reader = Pick<Fleet, "read">;
+
 /** A view this young is good enough to send a command: an agent counts as silent only after 20 s. */
 const VIEW_MAX_AGE_MS = 1000;
 
@@ -13,7 +15,7 @@ const VIEW_MAX_AGE_MS = 1000;
  * One agent's view.
  * @throws CourierError `not_found` with the known names; `unavailable`
  */
-export async function findAgent(fleet: Fleet, name: string, maxAgeMs = VIEW_MAX_AGE_MS): Promise<AgentView> {
+export async function findAgent(fleet: Reader, name: string, maxAgeMs = VIEW_MAX_AGE_MS): Promise<AgentView> {
   const views = await fleet.read(maxAgeMs);
   // An agent may have started since the last reading.
   const found = viewOf(views, name) ?? viewOf(await fleet.read(), name);
@@ -34,7 +36,7 @@ export function viewOf(views: readonly AgentView[], name: string): AgentView | u
  * @throws CourierError `conflict` with the names when there are several and none was named; `unavailable` when there is
  *   no agent; `not_found`
  */
-export async function chooseAgents(fleet: Fleet, names: Agents | undefined): Promise<readonly AgentView[]> {
+export async function chooseAgents(fleet: Reader, names: Agents | undefined): Promise<readonly AgentView[]> {
   if (names !== undefined && names !== "all") return await namedAgents(fleet, names);
   const views = await fleet.read();
   const present = views.filter(isPresent);
@@ -49,13 +51,13 @@ export async function chooseAgents(fleet: Fleet, names: Agents | undefined): Pro
  * The agents for a list: the named ones, or every agent but a silent legacy service.
  * @throws CourierError `unavailable` when there is no agent; `not_found`
  */
-export async function listedAgents(fleet: Fleet, names: Agents | undefined): Promise<readonly AgentView[]> {
+export async function listedAgents(fleet: Reader, names: Agents | undefined): Promise<readonly AgentView[]> {
   if (names !== undefined && names !== "all") return await namedAgents(fleet, names);
   const views = (await fleet.read()).filter(({ legacyState, online }) => legacyState === null || online);
   if (views.length === 0) throw noAgent(views);
   return views;
 }
 
-async function namedAgents(fleet: Fleet, names: readonly string[]): Promise<readonly AgentView[]> {
+async function namedAgents(fleet: Reader, names: readonly string[]): Promise<readonly AgentView[]> {
   return await Promise.all(names.map(async (name) => await findAgent(fleet, name)));
 }

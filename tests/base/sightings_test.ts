@@ -1,4 +1,4 @@
-// src/base/sightings: who counts as alive, whatever the clocks of other machines say.
+// src/base/sightings: which agents count as alive, whatever the clocks of other machines say.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Sightings } from "#src/base/sightings.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
@@ -23,7 +23,7 @@ beforeEach(() => {
   });
 });
 
-/** Shows a document as read just now. */
+/** Records a document. By default it was published and read at this moment. */
 function see(agent: string, text: string, publishedAtMs = clock.monotonic(), readAtMs = clock.monotonic()): boolean {
   return sightings.see({ agent, content: { text }, publishedAtMs }, readAtMs);
 }
@@ -47,14 +47,14 @@ describe("see()", () => {
     await clock.advance(60_000);
     see("gpu-1", "a", clock.monotonic() - 19_999);
     see("gpu-2", "a", clock.monotonic() - 20_000);
-    // A writer whose document is from the future published it just now at the earliest.
+    // A document from the future counts as published at this moment.
     see("gpu-3", "a", clock.monotonic() + 3_600_000);
     expect(liveAgents()).toEqual(["gpu-1", "gpu-3"]);
     await clock.advance(1);
     expect(liveAgents()).toEqual(["gpu-3"]);
   });
 
-  test("judges later documents by their changing, also when the transport's clock is an hour off", async () => {
+  test("judges later documents by their changes, even if the transport's clock is an hour off", async () => {
     transportAheadMs = 3_600_000;
     see("gpu-1", "a", 0);
     expect(liveAgents()).toEqual([]);
@@ -64,7 +64,7 @@ describe("see()", () => {
     expect(liveAgents()).toEqual(["gpu-1"]);
   });
 
-  test("counts a change from the beginning of the reading before, however long that one took", async () => {
+  test("counts a change from the start of the previous reading, however long that took", async () => {
     transportAheadMs = 3_600_000;
     const begunAtMs = clock.monotonic();
     await clock.advance(15_000);
@@ -74,7 +74,7 @@ describe("see()", () => {
     expect(sightings.of("gpu-1")?.silentMs).toBe(16_000);
   });
 
-  test("leaves the last document in force when the present one cannot be read", async () => {
+  test("keeps the last document when the present one cannot be read", async () => {
     see("gpu-1", "a");
     await clock.advance(10_000);
     expect(see("gpu-1", "half")).toBe(false);
@@ -84,7 +84,7 @@ describe("see()", () => {
     expect(sightings.of("gpu-2")).toBeUndefined();
   });
 
-  test("takes a half-written document for a sign of life where the parser does", async () => {
+  test("takes a half-written document as a sign of life if the parser does", async () => {
     see("gpu", "a");
     await clock.advance(19_000);
     expect(see("gpu", "half")).toBe(true);
