@@ -98,18 +98,23 @@ const absent = z
   .transform(() => undefined)
   .optional();
 
-/** An object in which null counts as missing for each field that may be missing and has no other use for null. */
-function withoutNulls<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+/** Removes null from each field that may be missing and has no other use for null. */
+function nullRemover(schema: z.ZodObject): (value: unknown) => unknown {
   const fields = Object.entries(schema.shape).filter(
     ([, field]) => z.safeParse(field, undefined).success && !z.safeParse(field, null).success,
   );
   const mayBeMissing = new Set(fields.map(([name]) => name));
-  return z.preprocess((value) => {
+  return (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     return Object.fromEntries(
       Object.entries(value).filter(([name, field]) => field !== null || !mayBeMissing.has(name)),
     );
-  }, schema);
+  };
+}
+
+/** An object in which null counts as missing for each field that may be missing and has no other use for null. */
+function object<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+  return z.preprocess(nullRemover(schema), schema);
 }
 
 /**
@@ -118,9 +123,13 @@ function withoutNulls<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
  * must still not contain a new `kind`, `state` or `code` of a job.
  */
 function list<Shape extends z.ZodRawShape>(entry: z.ZodObject<Shape>) {
-  const tolerant = withoutNulls(entry);
-  const known = (value: unknown): boolean => tolerant.safeParse(value).success;
-  return z.preprocess((value) => (Array.isArray(value) ? value.filter(known) : value), z.array(tolerant));
+  const entries = z.array(entry);
+  const withoutNulls = nullRemover(entry);
+  return z.preprocess((value) => {
+    // Most lists are valid as they are. A list may have thousands of entries, and a fleet hundreds of lists.
+    if (!Array.isArray(value) || entries.safeParse(value).success) return value;
+    return value.map(withoutNulls).filter((each) => entry.safeParse(each).success);
+  }, entries);
 }
 
 /**
@@ -266,10 +275,10 @@ export const Response = z.object({
   agent: maybe(AgentName),
   code: maybe(Code),
   hint: maybe(z.string()),
-  job: maybe(withoutNulls(Job)),
+  job: maybe(object(Job)),
   jobs: maybe(list(Job)),
   running: maybe(list(RunningModel)),
-  show: maybe(withoutNulls(ModelDetails)),
+  show: maybe(object(ModelDetails)),
   /** For a delete: the bytes that it freed, and those that other models still use. Null when unknown. */
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
