@@ -53,8 +53,8 @@ function checkAgent(view: AgentView): Check {
       "Check that the machine is up and mounts the share. If it is gone for good, remove its state and inbox",
     );
   if (reason === "degraded") {
-    const [readingOnly, twoBoxes] = [`On ${agent}: gpu-agent doctor`, "Give one of the two agents another --name"];
-    return check.failed(text, state.reading_only === true ? readingOnly : twoBoxes);
+    const [readingOnly, sameName] = [`On ${agent}: gpu-agent doctor`, "Give one of the two agents another --name"];
+    return check.failed(text, state.reading_only === true ? readingOnly : sameName);
   }
   if (reason === "draining") return check.warning("Stopping", "Wait a moment and run doctor again");
   const age = (view.silentMs / 1000).toFixed(0);

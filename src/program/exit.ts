@@ -3,14 +3,14 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { asCourierError, ERROR_CODES } from "../base/errors.ts";
 import { writeError } from "./journal.ts";
 
-export interface Failing {
+export interface PrintOptions {
   /** Print an error as one JSON document. */
   readonly json?: boolean;
   readonly write?: (text: string) => void;
 }
 
 /** Prints a failure to stderr, as text or JSON. @returns the exit status */
-export function printError(error: unknown, { json = false, write = writeError }: Failing = {}): number {
+export function printError(error: unknown, { json = false, write = writeError }: PrintOptions = {}): number {
   const { code, message, hint } = asCourierError(error);
   if (json) write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
   else write(`error: ${message}${hint === undefined ? "" : `\n  ${hint}`}\n`);
@@ -24,7 +24,7 @@ export function printError(error: unknown, { json = false, write = writeError }:
 export async function runCommandLine(
   program: { parseAsync(argv: string[], from: { from: "user" }): Promise<unknown> },
   argv: readonly string[],
-  failing: Failing = { json: argv.includes("--json") },
+  printing: PrintOptions = { json: argv.includes("--json") },
 ): Promise<number> {
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -32,7 +32,7 @@ export async function runCommandLine(
   } catch (error) {
     if (error instanceof ExitStatus) return error.status;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.invalid.exit;
-    return printError(error, failing);
+    return printError(error, printing);
   }
 }
 
