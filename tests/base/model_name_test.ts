@@ -1,4 +1,4 @@
-// src/base/model_name: Ollama's grammar of names, by examples that were tried on a real Ollama.
+// src/base/model_name: Ollama's grammar of names, by examples that a real Ollama accepted or refused.
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { CourierError } from "#src/base/errors.ts";
