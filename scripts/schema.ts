@@ -25,10 +25,6 @@ export function schemaFiles(): ReadonlyMap<string, string> {
       const { $schema, ...rest } = z.toJSONSchema(schema, {
         io: "input",
         unrepresentable: "any",
-        override: ({ zodSchema, jsonSchema }) => {
-          // A field that must be absent, which JSON Schema can only say as one that no value fits.
-          if (zodSchema instanceof z.ZodUndefined) jsonSchema.not = {};
-        },
       });
       const document = { $schema, $id: `urn:gpu-courier:schema:${name}`, title: name, description, ...rest };
       return [`${name}.json`, `${JSON.stringify(document, null, 2)}\n`];

@@ -11,7 +11,6 @@ import { parseOllamaUrl } from "./agent/ollama/url.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/presence/identity.ts";
 import { Registry } from "./agent/pulls/registry.ts";
 import { isoTime, systemClock } from "./base/clock.ts";
-import { ERROR_CODES } from "./base/errors.ts";
 import { type Log, silentLog } from "./base/log.ts";
 import { Courier } from "./courier.ts";
 import { examine, printChecks, type Report } from "./doctor/report.ts";
@@ -19,6 +18,7 @@ import { ExitStatus, runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags, VERSION } from "./program/flags.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager, type ServiceManager } from "./program/service_manager.ts";
+import { stopSignal } from "./program/stop_signal.ts";
 import { openTransport } from "./transport/open.ts";
 
 /** What the agent is made of, put into something else's hands on its way: a test's. */
@@ -114,9 +114,12 @@ Examples:
   gpu-agent --share ~/share --init --name gpu-1 the same on a laptop, with a new share
   gpu-agent doctor --share /mnt/shared          what is wrong, with the agent running or not`;
 
+/** Commands under way get 8 s; systemd kills the process after 15 s. */
+const STOP_WITHIN_MS = 9500;
+
 async function run(options: Options, around: Around): Promise<void> {
   const log = openLog(options.logLevel, options.logFormat);
-  const stopping = stopSignal();
+  const stopping = stopSignal({ withinMs: STOP_WITHIN_MS });
   const service = openServiceManager(log);
   stopping.addEventListener("abort", () => service.stopping());
   const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
@@ -136,7 +139,7 @@ const DOCTOR_CLOSE_MS = 2_000;
 /** @returns the exit status */
 async function runDoctor(options: Options, json: boolean): Promise<number> {
   const stateDir = options.stateDir ?? defaultStateDir("gpu-agent");
-  const signal = stopSignal();
+  const signal = stopSignal({ withinMs: STOP_WITHIN_MS });
   const rememberIn = rememberedFileSystem(stateDir);
   const transport = openTransport(options.share, {
     create: "never",
@@ -223,22 +226,6 @@ function ollamaUrl({ ollama }: Options): string {
 
 function modelsDir({ ollamaModels }: Options): string | undefined {
   return ollamaModels ?? (process.env["OLLAMA_MODELS"] || undefined);
-}
-
-const STOP_WITHIN_MS = 9500;
-
-/** Aborts at SIGTERM or SIGINT; a second one ends the process at once. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) {
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(130);
-      controller.abort();
-      // Whatever a share that hangs still holds up: the process ends when it was told to.
-      setTimeout(() => process.exit(ERROR_CODES.unavailable.exit), STOP_WITHIN_MS).unref();
-    });
-  }
-  return controller.signal;
 }
 
 if (import.meta.main) process.exit(await main(process.argv.slice(2)));

@@ -1,43 +1,46 @@
-// What crosses a transport: schemas and types of both dialects, names, limits, versions. Imports zod only.
-// Each schema and its type share one name. The contract in words is docs/protocol.md.
+// Everything that crosses a transport: the schemas and types of both dialects, and their names, limits and versions.
+// docs/protocol.md is the same contract in words. A schema and its type share one name.
 import { z } from "zod";
+import { ERROR_CODES, isErrorCode } from "./base/errors.ts";
+import { parseJson } from "./base/foreign_text.ts";
 
 /**
- * The dialects, newest last.
- * - 1 (2025-07): the original. No `version` field; commands in the shared inbox; `list_models pull_model delete_model`.
- * - 2 (2026-11): `version: 2`; addressed (`agent`), answered into the sender's own folder (`reply_to`), valid for `ttl_ms`;
- *   adds `ping` and, in the list of verbs, those that later releases serve. Adds fields, changes the meaning of none.
+ * The newest dialect.
+ * - 1 (2025-07): the original. No `version` field. Commands go into the shared inbox: `list_models`, `pull_model` and
+ *   `delete_model`.
+ * - 2 (2026-11): `version: 2`. A command names its agent (`agent`), the sender's folder for the response (`reply_to`)
+ *   and how long it is valid (`ttl_ms`). Adds verbs and fields, and changes the meaning of none.
  */
 export const PROTOCOL_VERSION = 2;
 
-/** Bounds on what is read from a transport; whatever is larger is refused unread. Bytes, ms and counts. */
+/** Sizes in bytes, times in ms, and counts. A larger document is refused unread. */
 export const LIMITS = {
   commandBytes: 64 * 1024,
   responseBytes: 4 * 1024 * 1024,
   stateBytes: 256 * 1024,
   maxTtlMs: 24 * 3_600_000,
-  /** A state document that has not changed for this long is of a silent agent. */
+  /** An agent counts as silent when its state document has not changed for this long. */
   silentMs: 20_000,
   /** How often an agent publishes its state when nothing changes. */
   stateIntervalMs: 5_000,
-  /** Not parsable and unchanged for this long: refused. */
+  /** A command that cannot be parsed is refused when it has not changed for this long. */
   partialMs: 5_000,
-  /** Empty for this long: refused. */
+  /** An empty command is refused after this long. */
   emptyMs: 60_000,
   endedJobsInState: 20,
-  /** Ended jobs that an agent keeps, and answers to `list_jobs`. */
+  /** Ended jobs that an agent keeps, and returns for `list_jobs`. */
   endedJobsKept: 200,
-  /** Jobs that are queued or under way at one agent; more are refused. */
+  /** Queued and running jobs of one agent. It refuses more with `exhausted`. */
   activeJobs: 300,
 } as const;
 
-/** An agent's name, the address of its box; also the grammar of `reply_to`. Safe as a file name. */
+/** An agent's name, which is its address. `reply_to` has the same grammar. Safe as a file name. */
 export const AgentName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be 1 to 63 of a-z, 0-9 and -, not beginning or ending with -");
 export type AgentName = z.infer<typeof AgentName>;
 
-/** Reserved: the state document of a legacy service is `gpu_status.json`. */
+/** Reserved for the legacy service, whose state document is `gpu_status.json`. */
 export const LEGACY_SERVICE_AGENT = "gpu";
 
 /** A command's id. Safe as a file name. */
@@ -61,8 +64,8 @@ export const Verb = z.enum([
 export type Verb = z.infer<typeof Verb>;
 
 /**
- * For every verb: does it change anything on the box, which dialect has it first, does it name a model.
- * An agent answers a verb that it does not serve yet with `unimplemented`.
+ * For each verb: whether it changes anything on the GPU machine, the first dialect that has it, and whether it names a
+ * model. An agent responds with `unimplemented` to a verb that it does not know.
  */
 export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; model: boolean }>> = {
   list_models: { changing: false, version: 1, model: false },
@@ -77,32 +80,68 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   cancel_job: { changing: true, version: 2, model: false },
 };
 
-/** The codes of an error on the wire; what follows from each: src/base/errors.ts. */
-export const Code = z.enum([
-  "invalid",
-  "unauthenticated",
-  "forbidden",
-  "not_found",
-  "conflict",
-  "exhausted",
-  "unavailable",
-  "deadline_exceeded",
-  "cancelled",
-  "unimplemented",
-  "internal",
-]);
+/** The code of an error. src/base/errors.ts has the list, with the exit and HTTP status for each. */
+export const Code = z.enum(Object.keys(ERROR_CODES).filter(isErrorCode));
 export type Code = z.infer<typeof Code>;
 
+/** A field that may be missing. Null counts as missing: some writers put it into each field that they do not use. */
+function maybe<Schema extends z.ZodType>(schema: Schema) {
+  return schema
+    .nullable()
+    .transform((value) => value ?? undefined)
+    .optional();
+}
+
+/** A field that version 1 does not have. Null counts as missing here too. */
+const absent = z
+  .null()
+  .transform(() => undefined)
+  .optional();
+
+/** Removes null from each field that may be missing and has no other use for null. */
+function nullRemover(schema: z.ZodObject): (value: unknown) => unknown {
+  const fields = Object.entries(schema.shape).filter(
+    ([, field]) => z.safeParse(field, undefined).success && !z.safeParse(field, null).success,
+  );
+  const mayBeMissing = new Set(fields.map(([name]) => name));
+  return (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(
+      Object.entries(value).filter(([name, field]) => field !== null || !mayBeMissing.has(name)),
+    );
+  };
+}
+
+/** An object in which null counts as missing for each field that may be missing and has no other use for null. */
+function object<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+  return z.preprocess(nullRemover(schema), schema);
+}
+
 /**
- * A version 1 command as a legacy backend or a person with `tee` writes it: everything but `command` may be missing.
- * `timestamp` is for people: naive, and never judged.
+ * A list whose reader skips the entries that it does not understand. Otherwise one entry of a later release would make
+ * the whole document unreadable, and its agent would seem to be silent. That is what release 0.1.0 does, so a document
+ * must still not contain a new `kind`, `state` or `code` of a job.
+ */
+function list<Shape extends z.ZodRawShape>(entry: z.ZodObject<Shape>) {
+  const entries = z.array(entry);
+  const withoutNulls = nullRemover(entry);
+  return z.preprocess((value) => {
+    // Most lists are valid as they are. A list may have thousands of entries, and a fleet hundreds of lists.
+    if (!Array.isArray(value) || entries.safeParse(value).success) return value;
+    return value.map(withoutNulls).filter((each) => entry.safeParse(each).success);
+  }, entries);
+}
+
+/**
+ * A version 1 command, as a legacy backend or a person with `tee` writes it. Only `command` is required. `timestamp`
+ * has no time zone, is meant for people, and is never checked.
  */
 export const CommandV1 = z.object({
-  version: z.undefined().optional(),
+  version: absent,
   command: z.string(),
-  command_id: z.string().optional(),
+  command_id: maybe(z.string()),
   timestamp: z.unknown().optional(),
-  model_name: z.string().optional(),
+  model_name: maybe(z.string()),
 });
 export type CommandV1 = z.infer<typeof CommandV1>;
 
@@ -110,27 +149,30 @@ export const CommandV2 = z.object({
   version: z.literal(PROTOCOL_VERSION),
   command: z.string(),
   command_id: CommandId,
-  /** ISO 8601 in UTC, for people: validity is judged by the transport's clock. */
+  /** ISO 8601 in UTC, for people. The transport's clock decides whether the command is still valid. */
   timestamp: z.string(),
   agent: AgentName,
   reply_to: AgentName,
-  /** How long after its publication the command may be started. */
+  /** The agent may start the command until this long after it was published. */
   ttl_ms: z.int().min(1).max(LIMITS.maxTtlMs),
-  model_name: z.string().optional(),
-  arguments: z.record(z.string(), z.unknown()).optional(),
+  model_name: maybe(z.string()),
+  arguments: maybe(z.record(z.string(), z.unknown())),
 });
 export type CommandV2 = z.infer<typeof CommandV2>;
 
-/** An installed model, as Ollama lists it. `size` in bytes; `digest` of the manifest, hex without `sha256:`. */
+/** An installed model, as Ollama lists it. `size` is in bytes; `digest` is the manifest's, in hex without `sha256:`. */
 export const Model = z.object({
   name: z.string(),
   size: z.number().nonnegative(),
   modified_at: z.string(),
   digest: z.string(),
+  /** Only for a model that Ollama runs on another host: its name there, and that host. `size` is then a few bytes. */
+  remote_model: z.string().optional(),
+  remote_host: z.string().optional(),
 });
 export type Model = z.infer<typeof Model>;
 
-/** A model in memory. Bytes; `size_vram` 0 is CPU only, equal to `size` all on the GPU. */
+/** A loaded model. Sizes in bytes; `size_vram` is the part on the GPU: 0 for CPU only, `size` for GPU only. */
 export const RunningModel = z.object({
   name: z.string(),
   size: z.number().nonnegative(),
@@ -139,7 +181,7 @@ export const RunningModel = z.object({
 });
 export type RunningModel = z.infer<typeof RunningModel>;
 
-/** What Ollama tells of one model. Texts are cut and long lists left out, so that it fits a response. */
+/** A model's details, as Ollama shows them. Long texts are cut and long lists are left out, to fit a response. */
 export const ModelDetails = z.object({
   /** Family, parameter size, quantization and the like. */
   details: z.record(z.string(), z.unknown()).optional(),
@@ -147,7 +189,7 @@ export const ModelDetails = z.object({
   parameters: z.string().optional(),
   template: z.string().optional(),
   license: z.string().optional(),
-  /** From the model's file, by its own keys, such as `general.architecture`. */
+  /** The metadata in the model's file, with its own keys, such as `general.architecture`. */
   model_info: z.record(z.string(), z.unknown()).optional(),
 });
 export type ModelDetails = z.infer<typeof ModelDetails>;
@@ -155,13 +197,13 @@ export type ModelDetails = z.infer<typeof ModelDetails>;
 export const JobState = z.enum(["queued", "running", "verifying", "succeeded", "failed", "cancelled"]);
 export type JobState = z.infer<typeof JobState>;
 
-/** What Ollama does at present for a pull: asks the registry, fetches, checks what it fetched, writes the manifest. */
+/** Ollama's current step of a pull: it asks the registry, downloads, verifies the download, writes the manifest. */
 export const JobPhase = z.enum(["manifest", "downloading", "verifying", "writing"]);
 export type JobPhase = z.infer<typeof JobPhase>;
 
-/** Long work of one agent. Bytes, bytes a second, seconds; instants ISO 8601; null: unknown or not yet. */
+/** A long-running operation on one agent. Bytes, bytes per second, seconds, ISO 8601; null: unknown or not yet. */
 export const Job = z.object({
-  /** Null only for a pull that a legacy service started: it cannot be followed. */
+  /** Null only for a pull by a legacy service: it cannot be followed. */
   id: CommandId.nullable(),
   agent: AgentName,
   kind: z.literal("pull"),
@@ -175,19 +217,23 @@ export const Job = z.object({
   ended_at: z.string().nullable(),
   code: Code.nullable(),
   error: z.string().nullable(),
-  // Older agents do not send what follows.
-  /** Null when it does not run. */
+  // Older agents do not send the fields below.
+  /** Null unless the job is running. */
   phase: JobPhase.nullable().optional(),
-  /** How often it was begun again after a stall or a failure. */
+  /** How many times it was started again after a stall or a failure. */
   retries: z.int().nonnegative().optional(),
-  /** What is worth saying of it while it runs, for people. */
+  /** A remark for people about an active job. */
   note: z.string().nullable().optional(),
-  /** What remains on disk of a pull that did not succeed; null also when it cannot be seen. */
+  /** The bytes on disk that a pull left behind when it did not succeed. Null also when the agent cannot see them. */
   partial_bytes: z.number().nonnegative().nullable().optional(),
+  /** While it waits between two attempts: the start of the next one, ISO 8601 by the GPU machine's clock. Else null. */
+  retry_at: z.string().nullable().optional(),
+  /** While it waits: the reason, for people. Else null. */
+  waiting_for: z.string().max(1000).nullable().optional(),
 });
 export type Job = z.infer<typeof Job>;
 
-/** A pull that has not begun. */
+/** A pull that has not started. */
 export function newPull(id: string | null, agent: string, model: string): Job {
   return {
     id,
@@ -207,39 +253,41 @@ export function newPull(id: string | null, agent: string, model: string): Job {
     retries: 0,
     note: null,
     partial_bytes: null,
+    retry_at: null,
+    waiting_for: null,
   };
 }
 
-/** Whether a job's state is one that it keeps. */
+/** Whether the job's state is final. */
 export function isEnded({ state }: Job): boolean {
   return state === "succeeded" || state === "failed" || state === "cancelled";
 }
 
-/** Either dialect's answer. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
+/** A response in either dialect. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({
   success: z.boolean(),
-  timestamp: z.string().optional(),
-  models: z.array(Model).optional(),
-  message: z.string().optional(),
-  error: z.string().optional(),
-  version: z.literal(PROTOCOL_VERSION).optional(),
-  command_id: CommandId.optional(),
-  agent: AgentName.optional(),
-  code: Code.optional(),
-  hint: z.string().optional(),
-  job: Job.optional(),
-  jobs: z.array(Job).optional(),
-  running: z.array(RunningModel).optional(),
-  show: ModelDetails.optional(),
-  /** Of a delete: what it freed, and what stays because other models share it; null when it cannot be seen. */
+  timestamp: maybe(z.string()),
+  models: maybe(list(Model)),
+  message: maybe(z.string()),
+  error: maybe(z.string()),
+  version: maybe(z.literal(PROTOCOL_VERSION)),
+  command_id: maybe(CommandId),
+  agent: maybe(AgentName),
+  code: maybe(Code),
+  hint: maybe(z.string()),
+  job: maybe(object(Job)),
+  jobs: maybe(list(Job)),
+  running: maybe(list(RunningModel)),
+  show: maybe(object(ModelDetails)),
+  /** For a delete: the bytes that it freed, and those that other models still use. Null when unknown. */
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
 });
 export type Response = z.infer<typeof Response>;
 
-/** What a legacy service publishes as `gpu_status.json`, and the part of the state that a legacy backend reads. */
+/** A legacy service's state document, `gpu_status.json`, and the fields of any state that a legacy backend reads. */
 export const StateV1 = z.object({
-  version: z.undefined().optional(),
+  version: absent,
   timestamp: z.string(),
   status: z.string(),
   processed_commands: z.number(),
@@ -254,12 +302,12 @@ export const OllamaHealth = z.object({
   reachable: z.boolean(),
   version: z.string().nullable(),
   error: z.string().nullable(),
-  /** Null until it was asked once. */
+  /** Null until Ollama was asked for the first time. */
   checked_at: z.string().nullable(),
 });
 export type OllamaHealth = z.infer<typeof OllamaHealth>;
 
-/** The disk that holds the models. */
+/** The disk with the models. */
 export const Disk = z.object({
   path: z.string(),
   free_bytes: z.number().nonnegative(),
@@ -279,7 +327,7 @@ export type Gpu = z.infer<typeof Gpu>;
 export const AgentStatus = z.enum(["running", "draining", "stopped", "degraded"]);
 export type AgentStatus = z.infer<typeof AgentStatus>;
 
-/** The document that each agent publishes about itself, and only it. */
+/** An agent's state document. Only the agent itself publishes it. */
 export const State = z.object({
   timestamp: z.string(),
   status: AgentStatus,
@@ -287,7 +335,7 @@ export const State = z.object({
   ollama_available: z.boolean(),
   version: z.literal(PROTOCOL_VERSION),
   agent: AgentName,
-  /** Random, kept in the state directory: tells two boxes of one name apart. */
+  /** Random, and kept in the state directory: two machines that use the same name differ in it. */
   instance: z.string(),
   sequence: z.int().nonnegative(),
   started_at: z.string(),
@@ -295,26 +343,46 @@ export const State = z.object({
   host: z.string(),
   shared_inbox: SharedInboxMode,
   serves_shared_inbox: z.boolean(),
-  /** The transport's clock minus this machine's. */
+  /** The transport's clock minus the GPU machine's. */
   clock_offset_ms: z.number(),
   refused_commands: z.int().nonnegative(),
-  /** Why `status` is `degraded`; null otherwise. */
+  /** The reason for the status `degraded`. Null for any other status. */
   degraded_reason: z.string().nullable(),
-  /** While `degraded`: reading verbs are served anyway. Missing: false. */
-  reading_only: z.boolean().optional(),
-  /** Under way for over 1 s. */
-  commands: z.array(z.object({ command_id: CommandId, command: z.string(), started_at: z.string() })),
+  /** Whether a `degraded` agent serves reading verbs. Missing means false. */
+  reading_only: maybe(z.boolean()),
+  /** Commands that have been running for over 1 s. */
+  commands: list(z.object({ command_id: CommandId, command: z.string(), started_at: z.string() })),
   ollama: OllamaHealth,
-  /** Null until Ollama answered once, then the last known. */
-  models: z.array(Model).nullable(),
+  /** The last known models. Null until Ollama answered for the first time. */
+  models: list(Model).nullable(),
   model_count: z.int().nonnegative().nullable(),
-  running: z.array(RunningModel),
-  /** Active ones and the last ended. */
-  jobs: z.array(Job),
+  running: list(RunningModel),
+  /** The active jobs, and the last ones that ended. */
+  jobs: list(Job),
   job_count: z.int().nonnegative(),
   disk: Disk.nullable(),
-  gpus: z.array(Gpu),
-  /** Names of the lists that were cut to fit: ask by command. */
+  gpus: list(Gpu),
+  /** The names of the lists that were cut to fit `stateBytes`. A command returns the whole list. */
   truncated: z.array(z.string()),
 });
 export type State = z.infer<typeof State>;
+
+/** A state document of either dialect. */
+export type StateDocument =
+  | { readonly state: State; readonly legacyState: null }
+  | { readonly state: null; readonly legacyState: StateV1 };
+
+/**
+ * Reads an agent's state document. Never throws.
+ * @param last the last document that could be read. A legacy service writes in place, so an empty or partial text means
+ *   that it is writing the next one: the last one is returned again.
+ * @returns undefined when the text is not a state document, or is the document of another agent
+ */
+export function parseState(agent: string, text: string, last?: StateDocument): StateDocument | undefined {
+  const document = parseJson(text);
+  const state = State.safeParse(document).data;
+  if (state !== undefined) return state.agent === agent ? { state, legacyState: null } : undefined;
+  if (agent !== LEGACY_SERVICE_AGENT) return undefined;
+  const legacyState = StateV1.safeParse(document).data;
+  return legacyState === undefined ? last : { state: null, legacyState };
+}

@@ -6,6 +6,7 @@ import { runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
+import { stopSignal } from "./program/stop_signal.ts";
 import { AgentName } from "./protocol.ts";
 import { readCatalog } from "./server/catalog.ts";
 import type { Address } from "./server/http/listen.ts";
@@ -99,25 +100,10 @@ async function runUntilStopped(options: Options): Promise<void> {
       defaultAgent: options.defaultAgent,
       catalog,
     };
-    await runServer(settings, { transport, database, service: openServiceManager(log), log, stop: stop.signal });
+    await runServer(settings, { transport, database, service: openServiceManager(log), log, stop });
   } finally {
-    stop.forget();
     database.close();
   }
-}
-
-/** Aborts at the first SIGTERM or SIGINT; the second finds nobody listening and ends the process. */
-function stopSignal(): { readonly signal: AbortSignal; forget(): void } {
-  const stopping = new AbortController();
-  const forget = (): void => {
-    for (const name of ["SIGTERM", "SIGINT"]) process.off(name, stop);
-  };
-  const stop = (): void => {
-    forget();
-    stopping.abort();
-  };
-  for (const name of ["SIGTERM", "SIGINT"]) process.on(name, stop);
-  return { signal: stopping.signal, forget };
 }
 
 function parseAddress(text: string): Address {

@@ -24,8 +24,8 @@ const client = (folders: string): string[] => inside("src/client", folders);
  */
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
   { files: "src/base/*.ts", may: [] },
-  { files: "src/protocol.ts", may: ["src/base/errors.ts"] },
-  { files: "src/program/*.ts", may: ["package.json", "src/base/*.ts"] },
+  { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts"] },
+  { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,log}.ts"] },
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
@@ -77,8 +77,16 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   // The platform side over any transport.
   { files: "src/courier/*.ts", may: SEAM },
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
-  { files: "src/documents/*.ts", may: [...SEAM, "src/courier/*.ts"] },
-  { files: "src/doctor/*.ts", may: [...SEAM, ...COURIER] },
+  { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
+  {
+    files: "src/doctor/*.ts",
+    may: [
+      "src/base/{check,errors,format}.ts",
+      "src/{protocol,transport,courier}.ts",
+      "src/courier/{fleet,selection}.ts",
+      "src/documents/doctor.ts",
+    ],
+  },
 
   // gpu-agent.
   { files: "src/agent/{ollama,disk,ledger}/*.ts", may: BASE },
@@ -152,7 +160,7 @@ const KNOTS: readonly string[] = [
   "src/transport/share/sweep/folders.ts: src/transport/share/watch/replies.ts",
 ];
 
-/** Packages, each with the only files that may import it. `ANYWHERE` lists those that every file may import. */
+/** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["src/protocol.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
   pino: ["src/program/log.ts"],
@@ -171,7 +179,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",
-    "src/program/journal.ts",
+    "src/program/{journal,stop_signal}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/examine.ts",
     "src/server/{store/store,catalog}.ts",
@@ -288,11 +296,11 @@ describe("sizes and shapes", () => {
     expect(faults).toEqual([]);
   });
 
-  test("files have meaningful snake_case names, and a first line that describes them", () => {
+  test("files have meaningful snake_case names, and begin with a line that describes them", () => {
     const faults = offenders(code, ({ path, text }) => [
       ...(/^[a-z0-9]+(?:_[a-z0-9]+)*\.ts$/.test(basename(path)) ? [] : ["not snake_case"]),
-      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name without meaning"] : []),
-      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that describes it"]),
+      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name without a meaning"] : []),
+      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that describes the file"]),
     ]);
     expect(faults).toEqual([]);
   });

@@ -1,5 +1,5 @@
-// Machines whose clocks are off by an hour, or jump while running: what an agent takes and what a sender sees, on a real
-// share. Prints the table of it.
+// Machines whose clocks are off by an hour or jump while they run: which commands run, and how agents look to a sender,
+// on a real share. Prints the results as a table.
 import { afterEach, expect, test } from "bun:test";
 import {
   mkdirSync,
@@ -34,7 +34,7 @@ afterEach(async () => {
   for (const undo of cleanUp.splice(0).toReversed()) await undo();
 });
 
-/** A share with one agent that runs and one that fell silent 30 s ago. */
+/** A share with a running agent and one that fell silent 30 s ago. */
 class ClockSite {
   readonly dir = mkdtempSync(join(tmpdir(), "gpu-courier-clocks-"));
   readonly share = join(this.dir, "share");
@@ -82,7 +82,7 @@ class ClockSite {
     return text === undefined ? undefined : State.parse(JSON.parse(text));
   }
 
-  /** Puts a command there that was published so long ago, by the share's clock. */
+  /** Writes a command that was published this long ago, by the share's clock. */
   put(inbox: string, id: string, ageMs: number, fields: object): void {
     const written = join(this.share, "gpu_commands/.tmp", crypto.randomUUID());
     writeFileSync(written, JSON.stringify({ command_id: id, timestamp: "2025-07-15T17:00:00", ...fields }));
@@ -90,14 +90,14 @@ class ClockSite {
     renameSync(written, join(this.share, "gpu_commands", inbox, `${id}.json`));
   }
 
-  /** The document of an agent that was published so long ago. */
+  /** Writes an agent's document that was published this long ago. */
   leaveState(agent: string, ageMs: number): void {
     const path = join(this.share, "gpu_status", `${agent}_status.json`);
     writeFileSync(path, JSON.stringify({ ...this.state, agent }));
     this.#age(path, ageMs);
   }
 
-  /** Whether a command was run, once it is answered. */
+  /** Waits for the response. @returns whether the command was run */
   async outcome(folder: string, id: string): Promise<string> {
     await until(() => this.#read(folder, `${id}_response.json`).length === 1, PATIENCE_MS);
     const { success, error = "" } = Response.parse(JSON.parse(this.#read(folder, `${id}_response.json`)[0] ?? ""));
@@ -105,7 +105,7 @@ class ClockSite {
     return / old and was valid for /.test(error) ? "refused" : error;
   }
 
-  /** What a sender sees of an agent and draws from the one that runs. */
+  /** An agent's condition as a sender sees it, and a round trip to the running one. */
   async seen(): Promise<{ ping: string; liveness: string }> {
     const clock = this.senderClock;
     const transport = openTransport(this.share, { create: "never", watch: "auto", clock, log: silentLog });
@@ -129,7 +129,7 @@ class ClockSite {
     utimesSync(path, at, at);
   }
 
-  /** One text or none: only what is there is asked for. */
+  /** One text or none. Reads only names that a listing has shown. */
   #read(folder: string, name: string): string[] {
     const path = join(this.share, folder);
     return readdirSync(path).includes(name) ? [readFileSync(join(path, name), "utf8")] : [];
@@ -138,7 +138,7 @@ class ClockSite {
 
 interface Row {
   readonly who: "agent" | "sender";
-  /** Its clock from the start on, and what it jumps by while it runs, in hours. */
+  /** How far its clock is off from the start, and how far it jumps while it runs, in hours. */
   readonly starts: number;
   readonly jumps: number;
 }
@@ -193,7 +193,7 @@ function nameOf({ who, starts, jumps }: Row): string {
   return starts === 0 ? "right" : `${who} ${hours(starts)}`;
 }
 
-test("what runs, what is refused and who is online uses the share's clock, whatever the machines' say", async () => {
+test("the share's clock decides which commands run and which agents are online, whatever the machines' clocks say", async () => {
   const table: string[][] = [];
   for (const row of ROWS) {
     table.push([nameOf(row), ...(await outcomesOf(row))]);

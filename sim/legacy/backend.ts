@@ -1,4 +1,4 @@
-// The platform backend in production, as it talks on the share, faults included. For tests. Imports Node and src/clock.
+// Simulates the platform backend in production: its behavior on the share, faults included.
 import { mkdirSync } from "node:fs";
 import { readdir, readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,18 +11,18 @@ export interface LegacyBackendOptions {
   readonly clock?: Clock;
 }
 
-/** Why a list came back as it did. All but `answered` mean an empty list to the platform. */
+/** Why a list ended as it did. For every reason but `answered` the platform gets an empty list. */
 export type ListReason =
   | "answered"
   | "service_failed"
   | "timed_out"
   | "unparsable"
-  /** The response was read, but its own command file was gone: the exception loses the models. */
+  /** The response was read, but the command file was gone: the exception loses the models. */
   | "command_gone"
   | "failed";
 
 export interface ListOutcome {
-  /** What the platform's page gets. */
+  /** The list that the platform's page gets. */
   readonly models: unknown[];
   readonly reason: ListReason;
   readonly error: string | null;
@@ -47,7 +47,7 @@ export class LegacyBackend {
   readonly #timeoutMs: number;
   readonly #clock: Clock;
 
-  /** Makes the two folders when they are missing, as the original does when it is loaded. */
+  /** Creates the two folders if they are missing, as the original does when it is imported. */
   constructor(share: string, options: LegacyBackendOptions = {}) {
     this.#commands = join(share, "gpu_commands");
     this.#status = join(share, "gpu_status");
@@ -58,7 +58,7 @@ export class LegacyBackend {
     mkdirSync(this.#status, { recursive: true });
   }
 
-  /** Never rejects: every failure is an empty list. */
+  /** Never rejects: every failure gives an empty list. */
   async listModels(): Promise<ListOutcome> {
     const startedAt = this.#clock.monotonic();
     const id = this.#newId("list_models");
@@ -72,7 +72,8 @@ export class LegacyBackend {
       this.#write(command, { command: "list_models", timestamp: this.#timestamp(), command_id: id });
       while (this.#clock.monotonic() - startedAt < this.#timeoutMs) {
         polls++;
-        // The exact name, not a listing: on NFS this is what plants a "not there" that outlives the wait.
+        // The original asks for the exact name and never lists: on NFS the kernel then remembers "no such file" for
+        // longer than the backend waits.
         if (await exists(response)) return outcome(await take(command, response));
         await this.#clock.sleep(this.#pollMs);
       }
@@ -83,17 +84,17 @@ export class LegacyBackend {
     }
   }
 
-  /** @returns whether the command was written; what becomes of it is not followed */
+  /** @returns whether the command was written; its result is never read */
   pullModel(name: string): boolean {
     return this.#send("pull_model", name);
   }
 
-  /** @returns whether the command was written; what becomes of it is not followed */
+  /** @returns whether the command was written; its result is never read */
   deleteModel(name: string): boolean {
     return this.#send("delete_model", name);
   }
 
-  /** The newest `*_status.json` by its mtime, against this machine's own clock. */
+  /** Compares the mtime of the newest `*_status.json` with this machine's own clock. */
   async isAlive(): Promise<Liveness> {
     try {
       const names = (await readdir(this.#status)).filter((name) => name.endsWith("_status.json"));
@@ -126,7 +127,7 @@ export class LegacyBackend {
     writeInPlace(path, pythonJson(fields, "flat"));
   }
 
-  /** One id per verb and second: a second call within it takes over the first one's files. */
+  /** One id per verb and second. A second call within the same second replaces the files of the first. */
   #newId(command: string): string {
     return `${command}_${Math.floor(this.#clock.now() / 1000)}`;
   }
@@ -142,7 +143,7 @@ interface Taken {
   readonly error?: string | null;
 }
 
-/** Reads the response and removes both files, the command first; whatever fails on the way loses the answer. */
+/** Reads the response and removes both files, the command first. Any failure on the way loses the response. */
 async function take(command: string, response: string): Promise<Taken> {
   let document: { success?: unknown; models?: object[]; error?: string } | null;
   try {

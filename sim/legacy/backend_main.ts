@@ -1,4 +1,4 @@
-// The legacy backend as a process: one verb, one JSON line on stdout for each answer. For tests. Imports its neighbour.
+// Runs the simulated legacy backend as a process: one verb, and one JSON line on stdout for each result.
 //
 //   backend_main.ts SHARE list|alive [--repeat N] [--poll-ms N] [--timeout-ms N]
 //   backend_main.ts SHARE pull|delete MODEL

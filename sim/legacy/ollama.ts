@@ -1,5 +1,4 @@
-// What the legacy service saw of Ollama through Python's client: no time-outs, and the texts of its exceptions. For tests.
-// Imports nothing but its neighbour.
+// The Python client of Ollama that the legacy service uses: without timeouts, and with exception texts of its own.
 import { pythonInstant } from "./python.ts";
 
 interface TagsModel {
@@ -10,7 +9,7 @@ interface TagsModel {
   readonly digest?: string;
 }
 
-export interface OldModel {
+export interface ListedModel {
   readonly name: string;
   readonly size: number;
   readonly modified_at: string;
@@ -20,7 +19,7 @@ export interface OldModel {
 const UNREACHABLE =
   "Failed to connect to Ollama. Please check that Ollama is downloaded, running and accessible. https://ollama.com/download";
 
-export class OldOllamaClient {
+export class PythonOllamaClient {
   readonly #url: string;
   readonly #signal: AbortSignal;
 
@@ -29,9 +28,9 @@ export class OldOllamaClient {
     this.#signal = signal;
   }
 
-  async list(): Promise<OldModel[]> {
-    const answer = await this.#ask("GET", "/api/tags");
-    const { models }: { models: TagsModel[] } = JSON.parse(await answer.text());
+  async list(): Promise<ListedModel[]> {
+    const response = await this.#request("GET", "/api/tags");
+    const { models }: { models: TagsModel[] } = JSON.parse(await response.text());
     return models.map((model) => ({
       name: model.model ?? model.name ?? "",
       size: model.size ?? 0,
@@ -41,22 +40,22 @@ export class OldOllamaClient {
   }
 
   async delete(model: string): Promise<void> {
-    await this.#ask("DELETE", "/api/delete", { model });
+    await this.#request("DELETE", "/api/delete", { model });
   }
 
-  /** Resolves when the stream has ended; an `error` line in it rejects. */
+  /** Resolves when the stream has ended. Rejects at an `error` line in it. */
   async pull(model: string): Promise<void> {
-    const answer = await this.#ask("POST", "/api/pull", { model, stream: true, insecure: false });
-    for (const line of (await answer.text()).split("\n").filter((text) => text.trim() !== "")) {
+    const response = await this.#request("POST", "/api/pull", { model, stream: true, insecure: false });
+    for (const line of (await response.text()).split("\n").filter((text) => text.trim() !== "")) {
       const { error }: { error?: string } = JSON.parse(line);
       if (error !== undefined) throw new Error(`${error} (status code: -1)`);
     }
   }
 
-  async #ask(method: string, path: string, body?: object): Promise<Response> {
-    let answer: Response;
+  async #request(method: string, path: string, body?: object): Promise<Response> {
+    let response: Response;
     try {
-      answer = await fetch(this.#url + path, {
+      response = await fetch(this.#url + path, {
         method,
         signal: this.#signal,
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
@@ -65,9 +64,9 @@ export class OldOllamaClient {
       if (this.#signal.aborted) throw error;
       throw new Error(UNREACHABLE, { cause: error });
     }
-    if (answer.ok) return answer;
-    const text = await answer.text();
-    throw new Error(`${errorField(text) ?? text} (status code: ${answer.status})`);
+    if (response.ok) return response;
+    const text = await response.text();
+    throw new Error(`${errorField(text) ?? text} (status code: ${response.status})`);
   }
 }
 

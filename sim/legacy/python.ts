@@ -1,7 +1,7 @@
-// What the legacy programs inherit from Python: json.dump's bytes and datetime.isoformat's text. Imports node:fs only.
+// Python functions that shape the files of the legacy programs: json.dump, datetime.isoformat and open for writing.
 import { closeSync, openSync, writeSync } from "node:fs";
 
-/** `json.dump(value)`, or with `indent=2`: separators as Python's, everything outside printable ASCII escaped. */
+/** `json.dump(value)`, or with `indent=2`: Python's separators, and escapes for everything outside printable ASCII. */
 export function pythonJson(value: unknown, layout: "flat" | "indented"): string {
   const text = layout === "indented" ? JSON.stringify(value, null, 2) : flat(value);
   return text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -14,7 +14,7 @@ function flat(value: unknown): string {
   return `{${fields.join(", ")}}`;
 }
 
-/** `datetime.now().isoformat()`: local time to the microsecond, no zone. */
+/** `datetime.now().isoformat()`: local time in microseconds, without a time zone. */
 export function naiveTime(nowMs: number): string {
   const local = new Date(nowMs - new Date(nowMs).getTimezoneOffset() * 60_000);
   const micros = String(Math.floor((performance.now() % 1) * 1000)).padStart(3, "0");
@@ -22,7 +22,7 @@ export function naiveTime(nowMs: number): string {
   return text.endsWith(".000000") ? text.slice(0, -7) : text;
 }
 
-/** How Python's Ollama client shows Ollama's instants: nanoseconds cut to microseconds, `Z` as `+00:00`. */
+/** A time of Ollama as its Python client formats it: nanoseconds cut to microseconds, `Z` as `+00:00`. */
 export function pythonInstant(text: string): string {
   const [, seconds, fraction = "", zone = ""] = /^([^.Z+]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?$/.exec(text) ?? [];
   if (seconds === undefined) return text;
@@ -31,8 +31,8 @@ export function pythonInstant(text: string): string {
 }
 
 /**
- * `open(path, "w")`, write, close: under the final name, so that a reader may see the file empty or half written.
- * Synchronous, as there. `between` is called while it is empty and again while it is half written.
+ * `open(path, "w")`, write, close: under the final name, so a reader may see the file empty or half-written.
+ * Synchronous, as in Python. `between` is called while the file is empty, and again while it is half-written.
  */
 export function writeInPlace(path: string, text: string, between: () => void = () => {}): void {
   const file = openSync(path, "w");

@@ -1,18 +1,17 @@
-// The GPU service in production, as it talks on the share, faults included. For tests. Imports Node, src/clock and its
-// neighbours.
+// Simulates the GPU service in production: its behavior on the share, faults included.
 import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#src/base/clock.ts";
-import { OldOllamaClient } from "./ollama.ts";
+import { PythonOllamaClient } from "./ollama.ts";
 import { naiveTime, pythonJson, writeInPlace } from "./python.ts";
 
 export interface LegacyServiceOptions {
-  /** Between two rounds: a listing of the commands, then the status. */
+  /** The pause between two rounds. A round runs the commands, then writes the status. */
   readonly pollMs?: number;
-  /** Blocks the process while a file is empty and while it is half written: only for a service in its own process. */
+  /** Blocks the process while a file is empty and while it is half-written. Only for a service in its own process. */
   readonly writeGapMs?: number;
   readonly clock?: Clock;
-  /** What the original writes into its log. */
+  /** Called for each event that the original logs. */
   readonly onEvent?: (event: LegacyServiceEvent) => void;
 }
 
@@ -34,9 +33,9 @@ export class LegacyService {
   readonly #clock: Clock;
   readonly #onEvent: (event: LegacyServiceEvent) => void;
   readonly #stopped = new AbortController();
-  readonly #ollama: OldOllamaClient;
+  readonly #ollama: PythonOllamaClient;
   readonly #pulls = new Set<Promise<void>>();
-  /** Names of files, in memory only: a new instance runs again whatever was left. */
+  /** Names of files, in memory only: a new instance runs every remaining command again. */
   #handled = new Set<string>();
   #loop: Promise<void> | undefined;
 
@@ -48,17 +47,17 @@ export class LegacyService {
     this.#gap = () => (gapMs > 0 ? Bun.sleepSync(gapMs) : undefined);
     this.#clock = options.clock ?? systemClock;
     this.#onEvent = options.onEvent ?? (() => {});
-    this.#ollama = new OldOllamaClient(ollamaUrl, this.#stopped.signal);
+    this.#ollama = new PythonOllamaClient(ollamaUrl, this.#stopped.signal);
   }
 
-  /** Makes the two folders and begins; the first round is under way when it returns. */
+  /** Creates the two folders and starts. The first round is running when it returns. */
   start(): void {
     mkdirSync(this.#commands, { recursive: true });
     mkdirSync(this.#status, { recursive: true });
     this.#loop ??= this.#run();
   }
 
-  /** Ends it as a kill would: nothing is answered any more, pulls under way are cut. */
+  /** Ends it like a kill: no further responses, and running pulls are cut off. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#loop;
@@ -83,8 +82,8 @@ export class LegacyService {
   }
 
   async #runCommands(): Promise<void> {
-    // The original's variable outlives its turn of the loop: a file that does not parse gets its error answered under
-    // the id of the file before it, over that one's answer, and under none when it comes first.
+    // The original's variable survives the iteration. The error for a file that does not parse is written under the id
+    // of the file before it, over its response, or is not written at all when the file comes first.
     let command: unknown;
     for (const file of readdirSync(this.#commands).filter((name) => name.endsWith(".json"))) {
       this.#stopped.signal.throwIfAborted();
@@ -100,13 +99,13 @@ export class LegacyService {
       } catch (error) {
         this.#stopped.signal.throwIfAborted();
         this.#onEvent({ event: "command_failed", file, error: messageOf(error) });
-        // JSON but no object: this throws, too, and the round ends, for every file behind it as well.
+        // For JSON that is not an object this throws too, which ends the round for every later file.
         if (command !== undefined) this.#respond(field(command, "command_id"), this.#failure(messageOf(error)));
       }
     }
   }
 
-  /** In one go, as there: no other code of this process sees the response while the command still lies there. */
+  /** Synchronous, as in the original: no other code of the process sees the response while the command exists. */
   #finish(file: string, path: string, id: unknown, response: Fields): void {
     this.#stopped.signal.throwIfAborted();
     this.#respond(id, response);
@@ -135,7 +134,7 @@ export class LegacyService {
     }
   }
 
-  /** How it ends stands in the log alone. */
+  /** Only the log shows how the pull ends. */
   #pullInBackground(model: string): void {
     const pull = this.#ollama.pull(model).then(
       () => this.#onEvent({ event: "pull_ended", model, error: null }),
@@ -145,7 +144,7 @@ export class LegacyService {
     void pull.finally(() => this.#pulls.delete(pull));
   }
 
-  /** Without an id there is no answer; an id with slashes leads wherever it leads. */
+  /** Without an id there is no response. Slashes in an id are followed, wherever they lead. */
   #respond(id: unknown, response: Fields): void {
     if (id === undefined || id === null || id === "") return;
     try {
@@ -187,7 +186,7 @@ function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // Anyone who waited for the answer was faster.
+    // The sender was faster.
   }
 }
 
@@ -202,7 +201,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** As Python's f-strings show it, for what can come out of JSON at the top of a field. */
+/** A JSON value as a Python f-string formats it. */
 function text(value: unknown): string {
   if (value === undefined || value === null) return "None";
   return typeof value === "string" ? value : JSON.stringify(value);

@@ -1,4 +1,4 @@
-// The legacy service as a process: one JSON line on stdout for each event, until SIGTERM. For tests. Imports its neighbour.
+// Runs the simulated legacy service as a process until SIGTERM, with one JSON line on stdout for each event.
 //
 //   service_main.ts SHARE OLLAMA_URL [--poll-ms N] [--write-gap-ms N]
 import { parseArgs } from "node:util";

@@ -1,4 +1,4 @@
-// What the tests of the legacy programs stand on: a share in a temp folder, a tiny Ollama, bounded waiting. Imports Node.
+// Helpers for tests of the legacy programs: a share in a temporary folder, a tiny Ollama, and bounded waiting.
 import {
   existsSync,
   mkdirSync,
@@ -12,11 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-/** A share of its own. Paths are relative to it. */
+/** A new share. Paths are relative to it. */
 export class TempShare {
-  readonly path = mkdtempSync(join(tmpdir(), "old-share-"));
+  readonly path = mkdtempSync(join(tmpdir(), "legacy-share-"));
 
-  /** In place. */
+  /** Writes in place. */
   write(path: string, text: string): void {
     mkdirSync(dirname(join(this.path, path)), { recursive: true });
     writeFileSync(join(this.path, path), text);
@@ -34,7 +34,7 @@ export class TempShare {
     return readdirSync(join(this.path, folder));
   }
 
-  /** Whole at the moment it becomes visible, for readers in other processes. */
+  /** Writes a file that is complete when it becomes visible, for readers in other processes. */
   publish(path: string, text: string): void {
     this.write(`${path}.part`, text);
     renameSync(join(this.path, `${path}.part`), join(this.path, path));
@@ -45,7 +45,7 @@ export class TempShare {
   }
 }
 
-/** Waits until `condition` holds; rejects when it has not within 5 s. */
+/** Waits until `condition` is true. Rejects after 5 s. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + 5_000;
   while (!condition()) {
@@ -54,7 +54,7 @@ export async function until(condition: () => boolean, what: string): Promise<voi
   }
 }
 
-/** `text` with the sample's timestamp, which must have the form of Python's `isoformat()`. */
+/** Replaces the timestamp in `text` by the sample's. Both must have the form of Python's `isoformat()`. */
 export function withTimestampOf(sample: string, text: string): string {
   const timestamp = /"timestamp": "(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?)"/;
   const wanted = timestamp.exec(sample)?.[0];
@@ -62,7 +62,7 @@ export function withTimestampOf(sample: string, text: string): string {
   return text.replace(timestamp, wanted);
 }
 
-/** Three routes of Ollama on a free port. `phi5` is not installed; a pull of `bad` fails inside its 200. */
+/** Three routes of Ollama on a free port. `phi5` is not installed. A pull of `bad` fails inside its 200 response. */
 export class TinyOllama {
   readonly requests: string[] = [];
   readonly #pullsMayEnd = Promise.withResolvers<void>();
@@ -80,7 +80,7 @@ export class TinyOllama {
     return `http://127.0.0.1:${this.#server.port}`;
   }
 
-  /** Until this is called every pull stays under way. */
+  /** Every pull keeps running until this is called. */
   endPulls(): void {
     this.#pullsMayEnd.resolve();
   }

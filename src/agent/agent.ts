@@ -88,7 +88,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     const { transport, identity, ollama, clock, log } = options;
     this.#options = options;
-    this.#outage = new Outage({ clock, log, subject: "The share" });
+    this.#outage = new Outage({ clock, log });
     this.#box = new Box(options.modelsDir);
     this.#pulse = new Pulse(["state", "Ollama", "ledger"], () => options.service.alive());
     this.#state = new StatePublisher({

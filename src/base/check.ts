@@ -1,21 +1,21 @@
-// One check of the doctor: what was looked at, how it came out, and what to do. Imports clock, errors, formats.
+// One check of the doctor: its subject, its result and advice.
 import { CLOCK_OFF_MS } from "./clock.ts";
 import { asCourierError } from "./errors.ts";
-import { formatOffset } from "./format.ts";
+import { formatDuration } from "./format.ts";
 
 export interface Check {
-  /** What was looked at: stable, for programs. */
+  /** The kind of check, for programs: it never changes. */
   readonly check: string;
-  /** Which of several: an agent, a folder, an option; null where there is one only. */
+  /** An agent, a folder or an option; null where the kind has only one subject. */
   readonly subject: string | null;
   readonly result: "ok" | "warning" | "failed";
-  /** What was found, for people. */
+  /** The finding, for people. */
   readonly message: string;
-  /** What to do about it. */
+  /** How to fix it. */
   readonly hint: string | null;
 }
 
-/** How a check of this name comes out: `about("ping", "gpu-1").ok("answered in 3 ms")`. */
+/** Makes checks of one kind: `about("ping", "gpu-1").ok("answered in 3 ms")`. */
 export function about(check: string, subject: string | null = null) {
   const outcome =
     (result: Check["result"]) =>
@@ -32,17 +32,18 @@ export function about(check: string, subject: string | null = null) {
 }
 
 /**
- * Nothing here uses a machine's own clock; its log, its TLS and its people do.
- * @param subject the agent whose box it is; null: this machine
+ * Commands and states do not depend on a machine's clock, but its log, its TLS and its users do.
+ * @param subject the agent on the machine; null: this machine
  * @param offsetMs the share's clock minus the machine's
  */
 export function checkClock(subject: string | null, offsetMs: number): Check {
   const check = about("clock", subject);
   if (Math.abs(offsetMs) < CLOCK_OFF_MS)
-    return check.ok(`In step with the share, to ${Math.abs(Math.round(offsetMs))} ms`);
-  const where = subject === null ? "this machine" : "its box";
+    return check.ok(`Clock within ${Math.abs(Math.round(offsetMs))} ms of the share`);
+  const offset = `${formatDuration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead of"}`;
+  const where = subject === null ? "this machine" : "its machine";
   return check.warning(
-    `${formatOffset(offsetMs)}, by the share's: times in its log and jobs are off, commands are not`,
+    `${offset} the share's clock: times in its log and jobs are off, commands are not affected`,
     `Set the clock of ${where}: timedatectl set-ntp true`,
   );
 }

@@ -1,11 +1,14 @@
-// Time as an argument: what reads it or waits takes a `Clock`. Imports nothing.
+// Time as an argument: code that reads the time or waits takes a `Clock`.
 
 export interface Clock {
   /** This machine's wall clock, in ms since 1970; it may jump. Never compare it with another machine's. */
   now(): number;
-  /** Ms since some fixed moment; never jumps. For durations. */
+  /** Ms since an arbitrary moment; never jumps. For durations. */
   monotonic(): number;
-  /** Resolves after `durationMs` (at the next turn when it is not above 0), or at once when `signal` aborts: ask the signal afterwards. Never rejects. */
+  /**
+   * Resolves after `durationMs`, or at once when `signal` aborts: check the signal afterwards. A duration of 0 or less
+   * ends at the next turn of the event loop. Never rejects.
+   */
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -26,7 +29,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** A clock that is off by more is worth telling of. */
+/** A clock that is off by more is reported. */
 export const CLOCK_OFF_MS = 5_000;
 
 /** An instant in ms as ISO 8601 in UTC: `2026-01-02T03:04:05.678Z`. */

@@ -1,8 +1,8 @@
-// The one error class and its closed list of codes. Imports nothing.
+// The one error class and its closed list of codes.
 
 /**
- * Every code there is, with what follows from it: may the same request be sent again, and which HTTP and exit status a
- * face answers. A new code is a protocol change.
+ * Every code, with its consequences: whether the same request may be sent again, and the HTTP and exit status of the
+ * programs. A new code is a change of the protocol.
  * @see docs/protocol.md, Errors
  */
 export const ERROR_CODES = {
@@ -21,8 +21,12 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-export interface ErrorDetails {
-  /** What the reader can do about it; shown after the message. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
+}
+
+interface ErrorDetails {
+  /** What the reader can do about the error. Shown after the message. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
@@ -40,14 +44,14 @@ export class CourierError extends Error {
   }
 }
 
-/** The error as ours: a `CourierError` as it is, anything else as `internal` with the original as its cause. */
+/** A `CourierError` unchanged; anything else as `internal`, with the original as its cause. */
 export function asCourierError(error: unknown): CourierError {
   if (error instanceof CourierError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new CourierError("internal", `Unexpected failure: ${message}`, { cause: error });
 }
 
-/** The `code` of a system error (`ENOENT`, `EACCES`), or undefined when the value is none. */
+/** The `code` of a system error (`ENOENT`, `EACCES`), or undefined for any other value. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;

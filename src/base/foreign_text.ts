@@ -1,6 +1,6 @@
-// Text of other programs: read with a bound, parsed without a throw. Pure; imports nothing.
+// Reads and parses the text of other programs, within bounds and without throwing.
 
-/** The text of a body; null, and the rest is not fetched, when it has more than `maxBytes`. */
+/** Reads a body. @returns null when it has more than `maxBytes`; the rest is then not fetched */
 export async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | null> {
   const decoder = new TextDecoder();
   let text = "";
@@ -13,7 +13,7 @@ export async function readBounded(body: ReadableStream<Uint8Array> | null, maxBy
   return text + decoder.decode();
 }
 
-/** What the JSON says, or undefined when it is none. */
+/** @returns undefined when the text is not JSON */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

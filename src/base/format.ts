@@ -1,4 +1,4 @@
-// Sizes, durations and foreign text as people read them. Pure; imports nothing.
+// Formats sizes, durations and foreign text for people.
 
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
 const AGO_UNITS = [
@@ -11,14 +11,14 @@ const AGO_UNITS = [
   ["second", 1],
 ] as const;
 
-/** Ollama says centuries for a model that stays. */
+/** Ollama reports centuries for a model that is never unloaded. */
 const FOREVER_S = 10 * 365 * 86_400;
 
-/** Decimal units, as Ollama shows them: `4.1 GB`. */
+/** In decimal units, as Ollama shows them: `4.1 GB`. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
-  // 999.95 would be shown as 1000.0.
+  // 999.95 would become 1000.0.
   while (value >= (unit === 0 ? 1000 : 999.95) && unit < BYTE_UNITS.length - 1) {
     value /= 1000;
     unit++;
@@ -26,7 +26,7 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${BYTE_UNITS[unit] ?? "B"}`;
 }
 
-/** The two largest units: `34 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+/** In the two largest units: `34 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
@@ -36,8 +36,8 @@ export function formatDuration(seconds: number): string {
 }
 
 /**
- * How long ago an instant was: `3 minutes ago`. One that lies ahead, by another machine's clock, is `just now`.
- * @param instant ISO 8601; what is none is shown as `-`
+ * How long ago an instant was: `3 minutes ago`. An instant in the future, by another machine's clock, is `just now`.
+ * @param instant ISO 8601; anything else becomes `-`
  */
 export function formatAgo(instant: string | null, nowMs: number): string {
   const seconds = Math.floor((nowMs - Date.parse(instant ?? "")) / 1000);
@@ -49,7 +49,7 @@ export function formatAgo(instant: string | null, nowMs: number): string {
   return "just now";
 }
 
-/** How long it is until an instant: `4 minutes from now`; one that lies decades ahead is `forever`. */
+/** How long it is until an instant: `4 minutes from now`, or `forever` when it is decades away. */
 export function formatUntil(instant: string, nowMs: number): string {
   const seconds = (Date.parse(instant) - nowMs) / 1000;
   if (Number.isNaN(seconds)) return "-";
@@ -60,16 +60,16 @@ export function formatUntil(instant: string, nowMs: number): string {
 }
 
 /**
- * How far a machine's clock is off: `1 h behind`, `34 s ahead`.
- * @param offsetMs the right clock minus the machine's
+ * How far off a machine's clock is: `1 h behind`, `34 s ahead`.
+ * @param offsetMs the correct clock minus the machine's
  */
 export function formatOffset(offsetMs: number): string {
   return `${formatDuration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead"}`;
 }
 
 /**
- * Text of the share as it may stand on a terminal: what would move the cursor, color, or turn the direction of writing
- * becomes a space. Line breaks stay.
+ * Makes text from the share safe for a terminal: characters that move the cursor, change colors or reverse the writing
+ * direction become spaces. Line breaks stay.
  */
 export function visibleText(text: string): string {
   return text.replaceAll(/(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, " ");

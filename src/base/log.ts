@@ -1,5 +1,6 @@
-// The log as modules see it: the entry points open one, tests use their own.
-/** What modules log with: a message that is the same each time, and what differs as fields. */
+// The log as modules see it: entry points open one, tests use their own.
+
+/** A message is always the same text. Everything that varies goes into the fields. */
 export interface Log {
   error(fields: object, message: string): void;
   warn(fields: object, message: string): void;

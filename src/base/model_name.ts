@@ -1,4 +1,4 @@
-// The grammar of Ollama's model names. Imports errors only.
+// The grammar of Ollama's model names.
 import { CourierError } from "./errors.ts";
 
 export interface ModelName {
@@ -19,8 +19,8 @@ const PART = {
 } as const;
 
 /**
- * Splits a model name as Ollama does and fills in its defaults. White space around it and a scheme in front are dropped.
- * @param text as a person or a program wrote it; untrusted
+ * Splits a model name as Ollama does, and fills in Ollama's defaults. Ignores surrounding white space and a scheme.
+ * @param text untrusted
  * @returns the four parts, each valid
  * @throws CourierError `invalid` when Ollama would refuse the name
  */
@@ -33,7 +33,7 @@ export function parseModelName(text: string): ModelName {
   });
 }
 
-/** The form that Ollama shows: host and namespace only when they are not the defaults, the tag always. */
+/** The name as Ollama shows it: always with the tag, with host and namespace only when they are not the defaults. */
 export function formatModelName(name: ModelName): string {
   const short = `${name.model}:${name.tag}`;
   if (!sameText(name.host, DEFAULTS.host)) return `${name.host}/${name.namespace}/${short}`;
@@ -41,15 +41,15 @@ export function formatModelName(name: ModelName): string {
 }
 
 /**
- * `text` in the form that Ollama shows. Two names of one model become equal, but for upper and lower case, which Ollama
- * keeps and ignores when it compares.
+ * The name as Ollama shows it. Two names for the same model become equal, except for upper and lower case: Ollama keeps
+ * the case and ignores it when it compares names.
  * @throws CourierError `invalid` when Ollama would refuse the name
  */
 export function normalModelName(text: string): string {
   return formatModelName(parseModelName(text));
 }
 
-/** Whether two names mean the same model: Ollama compares without regard to case. False when one is invalid. */
+/** Whether two names mean the same model. Ollama ignores case when it compares. False when either name is invalid. */
 export function sameModel(a: string, b: string): boolean {
   try {
     return sameText(normalModelName(a), normalModelName(b));
@@ -69,7 +69,7 @@ function split(text: string): ModelName | undefined {
   const parts = rest.slice(scheme.length).split("/");
   const model = parts.pop();
   if (model === undefined || parts.length > 2) return undefined;
-  // Only a host can follow a scheme: `http://h/m` is no name of `h/m`.
+  // A scheme must be followed by a host: `http://h/m` does not name `h/m`.
   if (scheme !== "" && parts.length < 2) return undefined;
   const namespace = parts.pop() ?? DEFAULTS.namespace;
   const host = parts.pop() ?? DEFAULTS.host;
@@ -85,7 +85,7 @@ function isValid(name: ModelName): boolean {
   );
 }
 
-/** ASCII only, as every valid name is. */
+/** For ASCII, which every valid name is. */
 function sameText(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }

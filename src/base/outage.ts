@@ -1,64 +1,68 @@
-// What is said of something that is away: once, then ever more rarely, and when it is back. Imports clock, errors, log.
-
+// Logs an outage once, then at growing intervals, and then its end.
 import type { Clock } from "./clock.ts";
 import { asCourierError } from "./errors.ts";
 import type { Log } from "./log.ts";
 
-/** It is said again when it has lasted this long, and then once an hour. */
+/** The outage is logged again after each of these times, and then once an hour. */
 const REMIND_AFTER_MS = [10_000, 60_000, 600_000];
 const REMIND_EVERY_MS = 3_600_000;
 
-export interface OutageOptions {
+interface OutageOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** What is away, as it begins a sentence: `The share`. */
-  readonly subject: string;
+  /** The beginning of the message: the name of the thing that may be unavailable. By default `Share`. */
+  readonly subject?: string;
 }
 
-/** Several places may find the same thing away; one line tells of it. */
+/** Several parts of a program may find the same thing unavailable. The log shows it once for all of them. */
 export class Outage {
-  readonly #options: OutageOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #subject: string;
   readonly #places = new Set<string>();
-  /** What was told since it began, digits aside: `share stalled for 12 s` is no news after 2 s. */
-  readonly #told = new Set<string>();
+  /** The reasons logged during this outage, without digits: `share stalled for 12 s` is no news after 2 s. */
+  readonly #logged = new Set<string>();
   #reason: string | null = null;
   #startedAtMs = 0;
   #reminders = 0;
 
-  constructor(options: OutageOptions) {
-    this.#options = options;
+  constructor({ clock, log, subject = "Share" }: OutageOptions) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#subject = subject;
   }
 
-  /** Why it cannot be used, as it was last found; null while it can. */
+  /** The latest reason; null while there is no outage. */
   get reason(): string | null {
     return this.#places.size === 0 ? null : this.#reason;
   }
 
-  /** @param place where it was found: each ends it for itself */
+  /** @param place the part that found it: the outage lasts until each such part calls `ended()` */
   failed(place: string, error: unknown): void {
-    const { clock, log, subject } = this.#options;
     const { message, hint } = asCourierError(error);
     this.#reason = message;
     const reason = message.replaceAll(/\d+/g, "0");
-    const nowMs = clock.monotonic();
+    const nowMs = this.#clock.monotonic();
     if (this.#places.size === 0) {
       this.#startedAtMs = nowMs;
       this.#reminders = 0;
-      this.#told.clear();
+      this.#logged.clear();
     }
     this.#places.add(place);
-    const isNew = !this.#told.has(reason);
-    this.#told.add(reason);
+    const isNew = !this.#logged.has(reason);
+    this.#logged.add(reason);
     if (!isNew && nowMs - this.#startedAtMs < this.#nextReminderMs()) return;
     if (!isNew) this.#reminders++;
-    log.warn({ reason: message, ...(hint === undefined ? {} : { hint }) }, `${subject} cannot be used; trying on`);
+    this.#log.warn(
+      { reason: message, ...(hint === undefined ? {} : { hint }) },
+      `${this.#subject} unavailable; retrying`,
+    );
   }
 
   ended(place: string): void {
     if (!this.#places.delete(place) || this.#places.size > 0) return;
-    const { clock, log, subject } = this.#options;
-    const seconds = Math.round((clock.monotonic() - this.#startedAtMs) / 1000);
-    log.info({ after_s: seconds }, `${subject} can be used again`);
+    const seconds = Math.round((this.#clock.monotonic() - this.#startedAtMs) / 1000);
+    this.#log.info({ after_s: seconds }, `${this.#subject} available again`);
   }
 
   #nextReminderMs(): number {

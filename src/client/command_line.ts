@@ -1,7 +1,7 @@
 // gpuctl's command line: what is parsed how, and what runs. Imports its flags, its verbs and the session.
 
 import { CourierError } from "../base/errors.ts";
-import type { Agents } from "../courier.ts";
+import type { Agents } from "../courier/selection.ts";
 import { ExitStatus, printError } from "../program/exit.ts";
 import { baseCommand, type Run } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";

@@ -3,10 +3,10 @@ import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
+import { stopSignal } from "../program/stop_signal.ts";
 import { openTransport } from "../transport/open.ts";
 import type { ClientIo } from "./io.ts";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const INTERRUPTED = 130;
 /** `EX_IOERR` of sysexits.h: what was printed is not all there. */
 const OUTPUT_LOST = 74;
@@ -47,11 +47,11 @@ class ProcessScreen extends Writable {
 
 /** Runs gpuctl as this process, whose signals and streams it takes over, and ends the process. */
 export async function runProcess(main: (io: ClientIo) => Promise<number>): Promise<never> {
-  const stop = stopSignal();
+  const lost = new AbortController();
   let isOutputLost = false;
   const failed = (code: string | undefined): void => {
     isOutputLost ||= !NO_READER.has(code);
-    stop.abort();
+    lost.abort();
   };
   const stdout = new ProcessScreen(process.stdout, failed);
   const stderr = new ProcessScreen(process.stderr, failed);
@@ -60,7 +60,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     stderr,
     color: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
     clock: systemClock,
-    signal: stop.signal,
+    signal: AbortSignal.any([stopSignal(), lost.signal]),
     open: async (address, watch) =>
       openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
   });
@@ -70,18 +70,6 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   // What nobody can be told any more is interrupted by us, not by a person.
   const hasNoOther = status === 0 || status === INTERRUPTED;
   process.exit(hasNoOther && isOutputLost ? OUTPUT_LOST : status);
-}
-
-/** Aborted by the first signal to end; the second ends the process. */
-function stopSignal(): AbortController {
-  const stop = new AbortController();
-  for (const signal of SIGNALS) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(INTERRUPTED);
-      stop.abort();
-    });
-  }
-  return stop;
 }
 
 /** Resolves when all is out, or lost. */

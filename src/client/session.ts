@@ -1,7 +1,8 @@
 // One run of gpuctl: opens the transport, does what the verb does, leaves nothing behind. Imports courier, errors.
 
 import { CourierError } from "../base/errors.ts";
-import { type Agents, Courier } from "../courier.ts";
+import type { Agents } from "../courier/selection.ts";
+import { Courier } from "../courier.ts";
 import type { Transport } from "../transport.ts";
 import type { ClientIo, Watch } from "./io.ts";
 import { Printer } from "./output/printer.ts";

@@ -1,10 +1,12 @@
-// Sends one command and waits for its one response, in either dialect. Imports the seam, protocol, clock, errors.
+// Sends one command and waits for its one response, in either dialect.
 import { type Clock, isoTime } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
+import { parseJson } from "../base/foreign_text.ts";
 import { type CommandV2, LIMITS, PROTOCOL_VERSION, Response, VERBS, type Verb } from "../protocol.ts";
 import type { Closable, Inbox, Reply, ReplyAddress, Transport } from "../transport.ts";
 
-export interface Order {
+/** A command, before it has an id and an address. */
+export interface Request {
   readonly verb: Verb;
   readonly modelName?: string | undefined;
   readonly arguments?: Readonly<Record<string, unknown>> | undefined;
@@ -13,27 +15,27 @@ export interface Order {
 export interface Waiting {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** What to say when no answer came: the last thing known about the agent. */
+  /** @returns for the error of a command without a response: where it was last seen */
   readonly lastKnown: (commandId: string, withdrawn: boolean) => Promise<string>;
 }
 
-interface Post {
+interface Outgoing {
   readonly inbox: Inbox;
   readonly address: ReplyAddress;
   readonly id: string;
   readonly text: string;
-  readonly durable: boolean;
+  readonly changing: boolean;
 }
 
 type Pending = Map<string, (reply: Reply) => void>;
 
-/** The sender's end: its own reply address, made at the first command and given up by `close()`. */
+/** The sender's end of the transport: its own reply address, opened for the first command and given up by `close()`. */
 export class Mailbox {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #replyTo: string;
   readonly #pending: { own: Pending; shared: Pending } = { own: new Map(), shared: new Map() };
-  /** Answers that were read and are being removed: nobody waits for that. */
+  /** Removals of responses that were read: only `close()` waits for them. */
   readonly #releasing = new Set<Promise<void>>();
   readonly #open: { own?: Promise<Closable>; shared?: Promise<Closable> } = {};
 
@@ -45,50 +47,47 @@ export class Mailbox {
   }
 
   /**
-   * Sends a version 2 command to one agent and resolves with its answer, successful or not.
-   * @throws CourierError `deadline_exceeded` with the last thing known; `cancelled` when the signal aborted: in both the
-   *   command is taken back if it still lies there, which does not tell whether its run had begun; `not_found` when the agent has no inbox; `unavailable`
+   * Sends a version 2 command to one agent and resolves with its response, whether it succeeded or not.
+   * @throws CourierError `deadline_exceeded` with the last known position of the command; `cancelled` when the signal
+   *   aborted: both withdraw the command where it has no response yet, but the agent may have started it; `not_found`
+   *   when the agent has no inbox; `unavailable`
    */
-  async request(agent: string, order: Order, waiting: Waiting): Promise<Response> {
+  async request(agent: string, { verb, modelName, arguments: given }: Request, waiting: Waiting): Promise<Response> {
     const command: CommandV2 = {
       version: PROTOCOL_VERSION,
-      command: order.verb,
+      command: verb,
       command_id: Bun.randomUUIDv7(),
       timestamp: isoTime(this.#clock.now()),
       agent,
       reply_to: this.#replyTo,
       ttl_ms: Math.min(Math.max(1, Math.round(waiting.timeoutMs)), LIMITS.maxTtlMs),
-      ...(order.modelName === undefined ? {} : { model_name: order.modelName }),
-      ...(order.arguments === undefined ? {} : { arguments: order.arguments }),
+      ...(modelName === undefined ? {} : { model_name: modelName }),
+      ...(given === undefined ? {} : { arguments: given }),
     };
-    const post = { inbox: { agent }, address: { replyTo: this.#replyTo }, id: command.command_id };
-    return await this.#exchange(
-      { ...post, text: JSON.stringify(command), durable: VERBS[order.verb].changing },
-      waiting,
-    );
+    const [id, text] = [command.command_id, JSON.stringify(command)];
+    const address = { replyTo: this.#replyTo };
+    return await this.#exchange({ inbox: { agent }, address, id, text, changing: VERBS[verb].changing }, waiting);
   }
 
   /**
-   * Sends a version 1 command to the legacy service, in the shared inbox.
+   * Sends a version 1 command to the legacy service, through the shared inbox.
    * @throws CourierError as `request()`
    */
-  async requestOld(order: Order, waiting: Waiting): Promise<Response> {
-    // A legacy backend's own ids are per second; a legacy service drops a name that it remembers without an answer.
+  async requestVersion1({ verb, modelName }: Request, waiting: Waiting): Promise<Response> {
+    // The ids of a legacy backend change once a second, and a legacy service drops a name that it remembers.
     const unique = crypto.randomUUID().slice(-12);
-    const id = `${order.verb}_${Math.floor(this.#clock.now() / 1000)}_${unique}`;
+    const id = `${verb}_${Math.floor(this.#clock.now() / 1000)}_${unique}`;
     const text = JSON.stringify({
-      command: order.verb,
+      command: verb,
       timestamp: isoTime(this.#clock.now()).replace("Z", ""),
       command_id: id,
-      ...(order.modelName === undefined ? {} : { model_name: order.modelName }),
+      ...(modelName === undefined ? {} : { model_name: modelName }),
     });
-    return await this.#exchange(
-      { inbox: "shared", address: "shared", id, text, durable: VERBS[order.verb].changing },
-      waiting,
-    );
+    const { changing } = VERBS[verb];
+    return await this.#exchange({ inbox: "shared", address: "shared", id, text, changing }, waiting);
   }
 
-  /** Gives the reply address up: nobody waits here any more. Idempotent. */
+  /** Gives the reply address up. Responses that arrive later are dropped. Idempotent. */
   async close(): Promise<void> {
     const open = [this.#open.own, this.#open.shared];
     delete this.#open.own;
@@ -97,21 +96,21 @@ export class Mailbox {
     for (const closable of open) await (await closable)?.close();
   }
 
-  async #exchange(post: Post, waiting: Waiting): Promise<Response> {
-    if (waiting.signal?.aborted === true) throw new CourierError("cancelled", "Nothing was sent: the caller gave up");
-    const kind = post.address === "shared" ? "shared" : "own";
+  async #exchange(command: Outgoing, waiting: Waiting): Promise<Response> {
+    if (waiting.signal?.aborted === true) throw new CourierError("cancelled", "Interrupted before anything was sent");
+    const kind = command.address === "shared" ? "shared" : "own";
     await this.#openReplies(kind);
     const ended = new AbortController();
-    const answered = new Promise<Reply>((resolve) => this.#pending[kind].set(post.id, resolve));
+    const received = new Promise<Reply>((resolve) => this.#pending[kind].set(command.id, resolve));
     try {
-      await this.#transport.send(post.inbox, post.id, post.text, { durable: post.durable });
+      await this.#transport.send(command.inbox, command.id, command.text, { durable: command.changing });
       const signal = waiting.signal === undefined ? ended.signal : AbortSignal.any([ended.signal, waiting.signal]);
-      const reply = await Promise.race([answered, this.#clock.sleep(waiting.timeoutMs, signal)]);
-      if (reply === undefined) throw await this.#unanswered(post, waiting);
-      return this.#accept(post, reply);
+      const reply = await Promise.race([received, this.#clock.sleep(waiting.timeoutMs, signal)]);
+      if (reply === undefined) throw await this.#unanswered(command, waiting);
+      return this.#accept(command, reply);
     } finally {
       ended.abort();
-      this.#pending[kind].delete(post.id);
+      this.#pending[kind].delete(command.id);
     }
   }
 
@@ -131,42 +130,34 @@ export class Mailbox {
   #deliver(kind: "own" | "shared", reply: Reply): void {
     const resolve = this.#pending[kind].get(reply.id);
     if (resolve !== undefined) resolve(reply);
-    // An answer that came after its sender gave up: nobody else will remove it. A failure leaves it to the sweep.
+    // It came after its sender gave up, and nobody else removes it. If this fails, the sweep does.
     else if (kind === "own") this.#transport.releaseReply({ replyTo: this.#replyTo }, reply.id).catch(() => undefined);
   }
 
-  #accept(post: Post, { content }: Reply): Response {
-    const releasing = this.#release(post).finally(() => this.#releasing.delete(releasing));
+  #accept(command: Outgoing, { content }: Reply): Response {
+    const releasing = this.#release(command).finally(() => this.#releasing.delete(releasing));
     this.#releasing.add(releasing);
-    if (!("text" in content)) throw new CourierError("unavailable", `Cannot read the answer: ${content.refused}`);
-    const parsed = parseResponse(content.text);
-    if (parsed !== undefined) return parsed;
-    throw new CourierError("unavailable", "Cannot read the answer: it is not a response of the protocol");
+    if (!("text" in content)) throw new CourierError("unavailable", `Cannot read the response: ${content.refused}`);
+    const response = Response.safeParse(parseJson(content.text)).data;
+    if (response !== undefined) return response;
+    throw new CourierError("unavailable", "Cannot read the response: it does not follow the protocol");
   }
 
-  /** Never rejects: that an answer lies there a little longer when the transport fails just now harms nobody. */
-  async #release({ address, inbox, id }: Post): Promise<void> {
+  /** Never rejects: a response that stays a little longer harms nobody, and the sweep removes it. */
+  async #release({ address, inbox, id }: Outgoing): Promise<void> {
     await this.#transport.releaseReply(address, id).catch(() => undefined);
     if (address === "shared") await this.#transport.withdraw(inbox, id).catch(() => false);
   }
 
-  async #unanswered(post: Post, { timeoutMs, signal, lastKnown }: Waiting): Promise<CourierError> {
-    const withdrawn = await this.#transport.withdraw(post.inbox, post.id).catch(() => false);
-    // The agent removes a command only once it is answered: that it could be taken back does not say it had not begun.
-    const unknown = post.durable ? "It may still be done: look again before repeating" : undefined;
-    if (signal?.aborted === true)
-      return new CourierError("cancelled", "Stopped waiting: the caller gave up", { hint: unknown });
-    const known = await lastKnown(post.id, withdrawn);
-    return new CourierError("deadline_exceeded", `No answer within ${timeoutMs / 1000} s: ${known}`, {
-      hint: unknown ?? "Ask again: it changes nothing",
-    });
-  }
-}
-
-function parseResponse(text: string): Response | undefined {
-  try {
-    return Response.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
+  async #unanswered(command: Outgoing, { timeoutMs, signal, lastKnown }: Waiting): Promise<CourierError> {
+    const withdrawn = await this.#transport.withdraw(command.inbox, command.id).catch(() => false);
+    // An agent removes a command after its response, so a command that could be withdrawn may have started anyway.
+    const hint = command.changing ? "It may still run: check before sending it again" : "Safe to retry";
+    if (signal?.aborted === true) {
+      const details = command.changing ? { hint } : {};
+      return new CourierError("cancelled", "Interrupted while waiting for the response", details);
+    }
+    const known = await lastKnown(command.id, withdrawn);
+    return new CourierError("deadline_exceeded", `No answer within ${timeoutMs / 1000} s: ${known}`, { hint });
   }
 }

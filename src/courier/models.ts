@@ -1,14 +1,14 @@
-// Merging what several agents hold into one list. Imports protocol and the fleet's views.
+// Merges the models of several agents into one list.
 import type { Code, Model } from "../protocol.ts";
 
-/** A model of the fleet: one entry per name and digest, with the agents that hold it. */
+/** A model of the fleet: one entry per name and digest, with the agents that have it. */
 export interface FleetModel extends Model {
   readonly agents: readonly string[];
-  /** The transport's clock minus that of the box whose `modified_at` it has. */
+  /** The transport's clock minus the clock that `modified_at` is from. */
   readonly clockOffsetMs: number;
 }
 
-/** An agent that could not be asked. */
+/** An agent that could not answer. */
 export interface Unavailable {
   readonly agent: string;
   readonly code: Code;
@@ -23,18 +23,18 @@ export interface FleetModels {
 export interface AgentModels {
   readonly agent: string;
   readonly models: readonly Model[];
-  /** The transport's clock minus the box's, where it is known. */
+  /** The transport's clock minus the agent's machine's, where it is known. */
   readonly clockOffsetMs?: number | undefined;
 }
 
-/** One entry per name and digest, newest first; `modified_at` is the newest of the boxes', their clocks allowed for. */
+/** One entry per name and digest, newest first. `modified_at` is the latest one, corrected for the machines' clocks. */
 export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
   const merged = new Map<string, FleetModel>();
   for (const { agent, models, clockOffsetMs = 0 } of held) {
     for (const model of models) {
       const key = `${model.name}\0${model.digest}`;
       const known = merged.get(key);
-      const own = { ...onlyModel(model), clockOffsetMs };
+      const own = { ...model, clockOffsetMs };
       const newest = known !== undefined && byNewest(known, own) < 0 ? known : own;
       merged.set(key, { ...newest, agents: [...(known?.agents ?? []), agent] });
     }
@@ -42,20 +42,22 @@ export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
   return [...merged.values()].toSorted(byNewest);
 }
 
-/** One entry per name, the newest: what the platform's own routes show. */
+/** One entry per name, the newest, for the platform's own routes. */
 export function newestPerName(models: readonly Model[]): Model[] {
   const newest = new Map<string, Model>();
-  for (const model of models.toSorted(byNewest)) if (!newest.has(model.name)) newest.set(model.name, onlyModel(model));
+  for (const model of models.toSorted(byNewest))
+    if (!newest.has(model.name)) newest.set(model.name, platformModel(model));
   return [...newest.values()];
 }
 
-function onlyModel({ name, size, modified_at, digest }: Model): Model {
+/** The four fields that the platform knows. */
+function platformModel({ name, size, modified_at, digest }: Model): Model {
   return { name, size, modified_at, digest };
 }
 
 type Dated = Model & { readonly clockOffsetMs?: number };
 
-/** Ollama writes nanoseconds and zones, so instants are compared, not texts. */
+/** Ollama writes nanoseconds and time zones, so the times are compared, not their texts. */
 function byNewest(a: Dated, b: Dated): number {
   return instantOf(b) - instantOf(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 }

@@ -1,45 +1,53 @@
-// What the courier says of agents that are away and of those that refuse. Pure; imports errors, protocol and views.
+// The courier's errors: agents that are away, agents that refuse, and jobs that cannot be cancelled.
 import { CourierError } from "../base/errors.ts";
-import type { Response } from "../protocol.ts";
-import { type AgentView, describeView } from "./fleet.ts";
+import type { Job, Response } from "../protocol.ts";
+import { type AgentView, describeAgent } from "./fleet.ts";
 import type { Unavailable } from "./models.ts";
 
-/** An agent that cannot be asked, as an entry beside those that could. */
-export function away(view: AgentView, reason = describeView(view)): Unavailable {
-  return { agent: view.agent, code: "unavailable", reason };
-}
-
-/** Nobody is there to ask. */
+/** No agent is online. */
 export function noAgent(views: readonly AgentView[]): CourierError {
-  const known = views.map((view) => `${view.agent} is ${describeView(view)}`).join(", ");
-  return new CourierError("unavailable", known === "" ? "No agent is there" : `No agent is there: ${known}`, {
-    hint: "Start gpu-agent on a box that sees this share",
+  const known = views.map(describeAgent).join(", ");
+  return new CourierError("unavailable", known === "" ? "No agent is online" : `No agent is online: ${known}`, {
+    hint: "Start gpu-agent on a GPU machine that mounts this share",
   });
 }
 
-/** Some are there, and none could say. */
+/** No agent has this name. */
+export function unknownAgent(name: string, views: readonly AgentView[]): CourierError {
+  const known = views.map(({ agent }) => agent).join(", ");
+  return new CourierError("not_found", `Unknown agent "${name}"`, {
+    hint: known === "" ? "No agent has published its state on this share" : `Known agents: ${known}`,
+  });
+}
+
+/** Several agents were asked, and none could answer. */
 export function nobodyAnswered(views: readonly AgentView[], unavailable: readonly Unavailable[]): CourierError {
   if (views.every(({ online }) => !online)) return noAgent(views);
   const reasons = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
-  const codes = new Set(unavailable.map(({ code }) => code));
-  const [only = "unavailable"] = codes;
-  return new CourierError(codes.size === 1 ? only : "unavailable", `No agent can say. ${reasons}`);
+  const [code = "unavailable", ...others] = new Set(unavailable.map((entry) => entry.code));
+  return new CourierError(others.length === 0 ? code : "unavailable", `No agent could answer. ${reasons}`);
 }
 
-/** What an agent answered that did not succeed. */
-export function refusal(agent: string, { code, error, message, hint }: Response): CourierError {
-  // A legacy service sends no code, and its text is no interface: all that is known is that the box failed.
-  const text = error ?? message ?? "no reason given";
-  return new CourierError(code ?? "internal", code === undefined ? `Agent ${agent}: ${text}` : text, { hint });
-}
-
-/** Nothing is sent to an agent that is away. */
+/** The agent is away, so nothing was sent to it. */
 export function agentAway(view: AgentView): CourierError {
-  return new CourierError("unavailable", `Agent ${view.agent} is ${describeView(view)}`, { hint: awayHint(view) });
+  return new CourierError("unavailable", describeAgent(view), { hint: awayHint(view) });
 }
 
-function awayHint(view: AgentView): string {
-  if (view.reason === "stopped") return "Start gpu-agent on its box";
-  if (view.reason === "degraded") return "Give one of the two agents another --name";
-  return "Is the box up, and does it see the share?";
+/** The agent's response says that the command did not succeed. */
+export function refusal(agent: string, { code, error, message, hint }: Response): CourierError {
+  // A legacy service sends no code and has no fixed texts: all that is known is that it failed.
+  const text = error ?? message ?? "no reason given";
+  return new CourierError(code ?? "internal", code === undefined ? `${agent}: ${text}` : text, { hint });
+}
+
+/** Only an active job can be cancelled, and only where an agent, not a legacy service, runs it. */
+export function tooLate({ id, model, state, agent }: Job): CourierError {
+  const why = id === null ? `${agent} is a legacy service and cannot cancel` : `it has already ${state}`;
+  return new CourierError(id === null ? "unimplemented" : "conflict", `Cannot cancel the pull of ${model}: ${why}`);
+}
+
+function awayHint({ agent, reason }: AgentView): string {
+  if (reason === "stopped") return `On ${agent}: systemctl start gpu-command-service`;
+  if (reason === "degraded") return "Give one of the two agents another --name";
+  return "Check that the machine is up and that it mounts the share";
 }

@@ -1,4 +1,4 @@
-// The models in memory of several agents as one list. Imports protocol and what an unavailable agent is.
+// Merges the loaded models of several agents into one list.
 import type { RunningModel } from "../protocol.ts";
 import type { Unavailable } from "./models.ts";
 
@@ -7,7 +7,7 @@ export interface AgentRunning {
   readonly running: readonly RunningModel[];
 }
 
-/** One entry per model and agent, in order of names. */
+/** One entry per model and agent, sorted by name. */
 export interface FleetRunning {
   readonly running: readonly (RunningModel & { readonly agent: string })[];
   readonly unavailable: readonly Unavailable[];

@@ -1,26 +1,28 @@
-// What `doctor` looks at in the fleet: each agent, its clock, its Ollama, its answer, and who serves the shared inbox.
-// Imports the form of a check, the courier's views, protocol, errors.
+// The doctor's checks of the fleet: each agent, its clock, its Ollama, a round trip, and the shared inbox.
 import { about, type Check, checkClock } from "../base/check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
 import { LEGACY_SERVICE_AGENT, type State } from "../protocol.ts";
 
-/** An answer that takes longer is worth a word: also an idle agent on a network share looks once a second. */
+/** A slower round trip is a warning: even an idle agent on a network share looks once a second. */
 const SLOW_MS = 2_000;
 
 /**
- * Looks at these agents.
- * @param ping how long one takes to answer, in ms; rejects when it does not
+ * Checks these agents.
+ * @param ping resolves with the round trip to an agent, in ms; rejects when it does not answer
  */
 export async function* examineFleet(
   views: readonly AgentView[],
   ping: (agent: string) => Promise<number>,
 ): AsyncGenerator<Check> {
   if (views.length === 0) {
-    yield about("agent").warning("None has published its state here", "Start gpu-agent on a box that sees this share");
+    yield about("agent").warning(
+      "No agent has published its state on this share",
+      "Start gpu-agent on a GPU machine that mounts this share",
+    );
     return;
   }
-  // They are asked while the rest is told.
+  // They run while the other checks are printed.
   const pings = pingAll(views, ping);
   for (const view of views) {
     yield checkAgent(view);
@@ -38,20 +40,23 @@ function checkAgent(view: AgentView): Check {
   const check = about("agent", agent);
   const text = sentence(describeView(view));
   if (state === null) {
-    if (online) return check.ok("A legacy service: it lists, pulls and deletes, and shows no progress");
+    if (online) return check.ok("Legacy service: it lists, pulls and deletes, without progress");
     return check.warning(
-      `A legacy service, ${describeView(view)}`,
-      "If it was replaced, remove its state, gpu_status.json",
+      `Legacy service, ${describeView(view)}`,
+      "If it was replaced, remove its state document, gpu_status.json",
     );
   }
-  if (reason === "stopped") return check.warning(text, "Start gpu-agent on its box");
+  if (reason === "stopped") return check.warning(text, `On ${agent}: systemctl start gpu-command-service`);
   if (reason === "silent")
-    return check.failed(text, "Is the box up, is the share mounted there? Gone for good: remove its state and inbox");
+    return check.failed(
+      text,
+      "Check that the machine is up and mounts the share. If it is gone for good, remove its state and inbox",
+    );
   if (reason === "degraded") {
-    const [readingOnly, twoBoxes] = ["On its box: gpu-agent doctor", "Give one of the two another --name"];
-    return check.failed(text, state.reading_only === true ? readingOnly : twoBoxes);
+    const [readingOnly, sameName] = [`On ${agent}: gpu-agent doctor`, "Give one of the two agents another --name"];
+    return check.failed(text, state.reading_only === true ? readingOnly : sameName);
   }
-  if (reason === "draining") return check.warning("It was told to stop a moment ago", "Wait");
+  if (reason === "draining") return check.warning("Stopping", "Wait a moment and run doctor again");
   const age = (view.silentMs / 1000).toFixed(0);
   return check.ok(`Online: gpu-agent ${state.agent_version}, state published ${age} s ago`);
 }
@@ -62,9 +67,9 @@ function sentence(text: string): string {
 
 function checkOllama(agent: string, { ollama: { reachable, version, error, checked_at } }: State): Check {
   const check = about("ollama", agent);
-  if (checked_at === null) return check.warning("Not asked yet", "Look again in a moment");
-  if (reachable) return check.ok(`Ollama ${version ?? "of unknown version"}`);
-  return check.failed(error ?? "Not reachable", "On the box: systemctl status ollama; or --ollama is wrong");
+  if (checked_at === null) return check.warning("Not checked yet", "Wait a moment and run doctor again");
+  if (reachable) return check.ok(`Ollama ${version ?? "of an unknown version"}`);
+  return check.failed(error ?? "Not reachable", `On ${agent}: systemctl status ollama, and check the agent's --ollama`);
 }
 
 function checkSharedInbox(views: readonly AgentView[]): Check {
@@ -74,17 +79,20 @@ function checkSharedInbox(views: readonly AgentView[]): Check {
   const serving = live.filter(({ state }) => state?.serves_shared_inbox === true).map(({ agent }) => agent);
   const [first, second] = serving;
   if (second !== undefined)
-    return check.warning(`${serving.join(" and ")} serve it`, "It may be changing hands: look again in a moment");
+    return check.warning(
+      `${serving.join(" and ")} serve it`,
+      "It may be moving from one to the other: wait a moment and run doctor again",
+    );
   if (first !== undefined) return check.ok(`${first} serves it`);
-  const hint = "Start an agent, not with --shared-inbox off";
-  return check.warning("Nobody serves it: a legacy backend gets no answer", hint);
+  const hint = "Start an agent without --shared-inbox off";
+  return check.warning("No agent serves it: legacy backends get no answer", hint);
 }
 
 type Answer =
   | { readonly agent: string; readonly rttMs: number }
   | { readonly agent: string; readonly error: CourierError };
 
-/** The way there and back: an answer says that this machine and the box see each other's files. */
+/** A round trip shows that this machine and the agent's see each other's files. */
 async function pingAll(views: readonly AgentView[], ping: (agent: string) => Promise<number>): Promise<Check[]> {
   const asked = views.filter(({ online, state }) => online && state !== null);
   const answers = await Promise.all(
@@ -98,7 +106,7 @@ async function pingAll(views: readonly AgentView[], ping: (agent: string) => Pro
   );
   const errors = answers.flatMap((answer) => ("error" in answer ? [answer.error] : []));
   const [first] = errors;
-  // What keeps this machine from asking anybody is told once.
+  // The same problem on this machine's side would otherwise appear once per agent.
   if (
     first !== undefined &&
     answers.length > 1 &&
@@ -113,11 +121,14 @@ function checkAnswer(answer: Answer): Check {
   const check = about("ping", answer.agent);
   if ("error" in answer) {
     const { code, message, hint } = answer.error;
-    const seen = "One of the two does not see the other's files: doctor on both, and the agent's log";
-    return check.failed(message, code === "deadline_exceeded" ? seen : hint);
+    const unseen = "One machine does not see the other's files: run doctor on both, and read the agent's log";
+    return check.failed(message, code === "deadline_exceeded" ? unseen : hint);
   }
   const { rttMs } = answer;
-  const message = `Each sees the other's files: ${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms there and back`;
-  if (rttMs < SLOW_MS) return check.ok(message);
-  return check.warning(message, "A busy box or file server? gpuctl ping measures it again");
+  const ms = rttMs.toFixed(rttMs < 10 ? 1 : 0);
+  if (rttMs < SLOW_MS) return check.ok(`Round trip OK: ${ms} ms`);
+  return check.warning(
+    `Slow round trip: ${ms} ms`,
+    "The machine or the file server may be busy: measure again with gpuctl ping",
+  );
 }

@@ -1,19 +1,19 @@
-// The doctor of gpuctl and gpu-agent: looks at the transport and at the fleet behind it, and prints what it found.
-// Imports the form of a check, courier, errors, formats and the seam's type.
+// The doctor of gpuctl and gpu-agent: checks the transport and the fleet, and prints the results.
 import { about, type Check } from "../base/check.ts";
 import { CourierError } from "../base/errors.ts";
 import { visibleText } from "../base/format.ts";
-import type { Agents, Courier } from "../courier.ts";
-import type { DoctorDocument } from "../documents/doctor.ts";
+import type { Agents } from "../courier/selection.ts";
+import type { Courier } from "../courier.ts";
+import { type DoctorDocument, doctorDocument } from "../documents/doctor.ts";
 import type { Transport } from "../transport.ts";
 import { examineFleet } from "./fleet.ts";
 
-/** Where the report goes. */
+/** The output of the report. */
 export interface Report {
   readonly json: boolean;
-  /** In columns; Infinity leaves every check on one line. */
+  /** In columns. Infinity prints every check on one line. */
   readonly width: number;
-  /** Resolves when it is out, where that matters. */
+  /** May resolve only after the text is written. */
   line(text: string): void | Promise<void>;
   document(document: DoctorDocument): void | Promise<void>;
 }
@@ -21,12 +21,12 @@ export interface Report {
 export interface Examined {
   readonly transport: Transport;
   readonly courier: Courier;
-  /** Undefined: all. */
+  /** Undefined: all agents. */
   readonly agents?: Agents | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Everything that can be seen from this machine. Never rejects. */
+/** Every check that this machine can make. Never rejects. */
 export async function* examine({ transport, courier, agents, signal }: Examined): AsyncGenerator<Check> {
   let hasFailed = false;
   for await (const check of transport.examine()) {
@@ -38,38 +38,38 @@ export async function* examine({ transport, courier, agents, signal }: Examined)
     const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
     yield* examineFleet(views, async (agent) => await courier.ping(agent, { signal }));
   } catch (error) {
-    // Most often it was told above, with more.
+    // A failed check above has most likely shown the same problem, with more detail.
     if (!hasFailed) yield about("fleet").failedBy(error);
   }
 }
 
 /**
- * Prints each check as soon as it is made; under `--json` one document at the end.
+ * Prints each check as soon as it is made, or one document at the end for `--json`.
  * @returns the exit status: 1 when a check failed
  * @throws CourierError `cancelled` when the signal aborted
  */
 export async function printChecks(checks: AsyncIterable<Check>, report: Report, signal: AbortSignal): Promise<number> {
   const made: Check[] = [];
   for await (const check of checks) {
-    if (signal.aborted) throw new CourierError("cancelled", "Stopped before everything was looked at");
+    if (signal.aborted) throw new CourierError("cancelled", "Interrupted before all checks were made");
     made.push(check);
     if (!report.json) await report.line(formatCheck(check, report.width));
   }
-  const result = worstOf(made);
-  if (report.json) await report.document({ result, checks: made });
+  const document = doctorDocument(made);
+  if (report.json) await report.document(document);
   else await report.line(`\n${summary(made)}`);
-  return result === "failed" ? 1 : 0;
+  return document.result === "failed" ? 1 : 0;
 }
 
 const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
 
 function formatCheck({ check, subject, result, message, hint }: Check, width: number): string {
   const name = subject === null ? check : `${check} ${subject}`;
-  const told = wrap(`${MARKS[result]} ${name}: ${message}`, width, "", "  ");
-  return hint === null ? told : `${told}\n${wrap(hint, width, "    ", "    ")}`;
+  const head = wrap(`${MARKS[result]} ${name}: ${message}`, width, "", "  ");
+  return hint === null ? head : `${head}\n${wrap(hint, width, "    ", "    ")}`;
 }
 
-/** Foreign text on lines of at most `width`; a word that is longer stays whole, so that a path can be copied. */
+/** Breaks foreign text into lines of at most `width`. A longer word stays whole, so that a path can be copied. */
 function wrap(text: string, width: number, indent: string, hanging: string): string {
   const lines: string[] = [];
   let line = indent;
@@ -89,11 +89,6 @@ function summary(checks: readonly Check[]): string {
   const count = (result: Check["result"]): number => checks.filter((check) => check.result === result).length;
   const [warnings, failed] = [count("warning"), count("failed")];
   const counts = [`${count("ok")} ok`, `${warnings} ${warnings === 1 ? "warning" : "warnings"}`, `${failed} failed`];
-  const rest = failed === 0 ? "" : "\nMend what failed and run it again: what depends on it was not looked at";
+  const rest = failed === 0 ? "" : "\nFix the failures and rerun: dependent checks were skipped";
   return `${checks.length} ${checks.length === 1 ? "check" : "checks"}: ${counts.join(", ")}${rest}`;
-}
-
-function worstOf(checks: readonly Check[]): Check["result"] {
-  const results = new Set(checks.map(({ result }) => result));
-  return results.has("failed") ? "failed" : results.has("warning") ? "warning" : "ok";
 }

@@ -1,16 +1,18 @@
-// The document that `doctor --json` prints, as a schema. Imports zod.
+// The document that `doctor --json` prints.
 import { z } from "zod";
+import type { Check } from "../base/check.ts";
 
 const CheckResult = z.enum(["ok", "warning", "failed"]);
+type CheckResult = z.infer<typeof CheckResult>;
 
-/** `result` is the worst of all checks. */
 export const DoctorDocument = z.object({
+  /** The worst result of all checks. */
   result: CheckResult,
   checks: z.array(
     z.object({
-      /** What was looked at. */
+      /** The kind of check. */
       check: z.string(),
-      /** Which of several: an agent, a folder, an option. */
+      /** An agent, a folder or an option; null where the kind has no subject. */
       subject: z.string().nullable(),
       result: CheckResult,
       message: z.string(),
@@ -19,3 +21,12 @@ export const DoctorDocument = z.object({
   ),
 });
 export type DoctorDocument = z.infer<typeof DoctorDocument>;
+
+export function doctorDocument(checks: readonly Check[]): DoctorDocument {
+  return { result: worstOf(checks), checks: [...checks] };
+}
+
+function worstOf(checks: readonly Check[]): CheckResult {
+  const results = new Set(checks.map(({ result }) => result));
+  return results.has("failed") ? "failed" : results.has("warning") ? "warning" : "ok";
+}

@@ -1,13 +1,37 @@
-// The documents about jobs that `/v1` answers and `gpuctl --json` prints, as schemas. Imports zod and the protocol.
+// The documents about jobs that `/v1` serves and `gpuctl --json` prints.
 import { z } from "zod";
-import { Job } from "../protocol.ts";
-import { unavailable } from "./document_schemas.ts";
+import type { CourierError } from "../base/errors.ts";
+import type { Unavailable } from "../courier/models.ts";
+import { Job, newPull } from "../protocol.ts";
+import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const JobDocument = Job.meta({
   id: "Job",
   description:
-    "Long work of one agent. Bytes, bytes a second, seconds, instants in ISO 8601; null: unknown or not yet.",
+    "A long-running operation on one agent. Bytes, bytes per second, seconds; times in ISO 8601; " +
+    "null: unknown or not yet.",
 });
 
-export const JobsDocument = z.object({ jobs: z.array(JobDocument), unavailable }).meta({ id: "Jobs" });
+export const JobsDocument = z
+  .object({ jobs: z.array(JobDocument), unavailable: unavailableAgents })
+  .meta({ id: "Jobs" });
 export type JobsDocument = z.infer<typeof JobsDocument>;
+
+interface ListedJobs {
+  readonly jobs: readonly Job[];
+  readonly unavailable?: readonly Unavailable[];
+}
+
+export function jobsDocument({ jobs, unavailable = [] }: ListedJobs): JobsDocument {
+  return { jobs: [...jobs], ...unavailableField(unavailable) };
+}
+
+/**
+ * A pull that an agent refused, or that never reached it, shown as a failed job.
+ * @param id a unique id for the refusal
+ * @param endedAt ISO 8601
+ */
+export function refusedJob(agent: string, model: string, error: CourierError, id: string, endedAt: string): Job {
+  const state = error.code === "cancelled" ? "cancelled" : "failed";
+  return { ...newPull(id, agent, model), state, ended_at: endedAt, code: error.code, error: error.message };
+}

@@ -1,40 +1,68 @@
-// The documents of single verbs, show, ps, cp and stop, from what the courier answers. Pure.
-// Imports the schemas' types, the protocol's types, errors and the courier's lists.
+// The documents about one action on several agents, that `/v1` serves and `gpuctl --json` prints: rm, cp and stop.
+import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
-import type { Unavailable } from "../courier/models.ts";
-import type { FleetRunning } from "../courier/running.ts";
-import type { ModelDetails } from "../protocol.ts";
-import type { ModelDocument } from "./document_schemas.ts";
-import type { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "./verb_schemas.ts";
+import { AgentName, Code, type Response } from "../protocol.ts";
 
-/** @param show what the agent answered, or why it did not */
-export function shownDocument(model: ModelDocument, show: ModelDetails | Unavailable): ShownDocument {
-  if ("reason" in show) return { ...model, show: null, unavailable: [{ ...show }] };
-  return { ...model, show };
-}
+const OUTCOMES = "The result on each agent; `code` and `error` are null where it succeeded.";
 
-export function runningDocument({ running, unavailable }: FleetRunning): RunningDocument {
-  const models = running.map(({ agent, name, size, size_vram, expires_at }) => {
-    return { agent, name, size, size_vram, expires_at };
-  });
-  return { running: models, ...(unavailable.length === 0 ? {} : { unavailable: [...unavailable] }) };
-}
+const Outcome = z.object({
+  agent: AgentName,
+  model: z.string(),
+  code: Code.nullable(),
+  error: z.string().nullable(),
+});
 
-interface Outcome {
+/** Missing where the agent cannot read its disk. */
+const DiskBytes = z.number().nonnegative().optional();
+
+export const DeletedDocument = z
+  .object({
+    agents: z.array(
+      Outcome.extend({
+        freed_bytes: DiskBytes.meta({ description: "Disk space that the delete freed" }),
+        shared_bytes: DiskBytes.meta({ description: "Disk space that other models still use" }),
+      }),
+    ),
+  })
+  .meta({ id: "Deleted", description: OUTCOMES });
+export type DeletedDocument = z.infer<typeof DeletedDocument>;
+
+export const CopiedDocument = z
+  .object({ agents: z.array(Outcome.extend({ destination: z.string() })) })
+  .meta({ id: "Copied", description: OUTCOMES });
+export type CopiedDocument = z.infer<typeof CopiedDocument>;
+
+export const UnloadedDocument = z.object({ agents: z.array(Outcome) }).meta({ id: "Unloaded", description: OUTCOMES });
+export type UnloadedDocument = z.infer<typeof UnloadedDocument>;
+
+/** The result on one agent. It succeeded unless there is an `error`. */
+interface AgentOutcome {
   readonly agent: string;
   readonly error?: CourierError | undefined;
 }
 
-/** @param outcomes one per agent asked; no `error`: it has the model under the new name too */
-export function copiedDocument(outcomes: readonly Outcome[], model: string, destination: string): CopiedDocument {
+interface Deletion extends AgentOutcome {
+  readonly model: string;
+  readonly answer?: Response | undefined;
+}
+
+export function deletedDocument(outcomes: readonly Deletion[]): DeletedDocument {
+  const agents = outcomes.map((outcome) => {
+    const { freed_bytes, shared_bytes } = outcome.answer ?? {};
+    const isKnown = typeof freed_bytes === "number" && typeof shared_bytes === "number";
+    return { ...outcomeOf(outcome, outcome.model), ...(isKnown ? { freed_bytes, shared_bytes } : {}) };
+  });
+  return { agents };
+}
+
+export function copiedDocument(outcomes: readonly AgentOutcome[], model: string, destination: string): CopiedDocument {
   return { agents: outcomes.map((outcome) => ({ ...outcomeOf(outcome, model), destination })) };
 }
 
-/** @param outcomes one per agent asked; no `error`: the model is not in its memory any more */
-export function unloadedDocument(outcomes: readonly Outcome[], model: string): UnloadedDocument {
+export function unloadedDocument(outcomes: readonly AgentOutcome[], model: string): UnloadedDocument {
   return { agents: outcomes.map((outcome) => outcomeOf(outcome, model)) };
 }
 
-function outcomeOf({ agent, error }: Outcome, model: string) {
+function outcomeOf({ agent, error }: AgentOutcome, model: string): z.infer<typeof Outcome> {
   return { agent, model, code: error?.code ?? null, error: error?.message ?? null };
 }

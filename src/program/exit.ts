@@ -1,16 +1,16 @@
-// How a entry point ends: what a failure prints, and the exit status. Imports commander's errors, ours, the journal.
+// Ends a program: prints its failure and chooses the exit status.
 import { CommanderError } from "@commander-js/extra-typings";
 import { asCourierError, ERROR_CODES } from "../base/errors.ts";
 import { writeError } from "./journal.ts";
 
-export interface Failing {
-  /** Under `--json` an error is one JSON document. */
+export interface PrintOptions {
+  /** Print an error as one JSON document. */
   readonly json?: boolean;
   readonly write?: (text: string) => void;
 }
 
-/** Prints a failure to stderr as its reader wants it. @returns the exit status */
-export function printError(error: unknown, { json = false, write = writeError }: Failing = {}): number {
+/** Prints a failure to stderr, as text or JSON. @returns the exit status */
+export function printError(error: unknown, { json = false, write = writeError }: PrintOptions = {}): number {
   const { code, message, hint } = asCourierError(error);
   if (json) write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
   else write(`error: ${message}${hint === undefined ? "" : `\n  ${hint}`}\n`);
@@ -18,13 +18,13 @@ export function printError(error: unknown, { json = false, write = writeError }:
 }
 
 /**
- * Parses the command line and runs what it names.
- * @returns the exit status: the action's own (it stores it with `setExit`), 64 for a bad command line
+ * Parses the command line and runs its action.
+ * @returns the exit status: that of a thrown `ExitStatus` or `CourierError`, or 64 for an invalid command line
  */
 export async function runCommandLine(
   program: { parseAsync(argv: string[], from: { from: "user" }): Promise<unknown> },
   argv: readonly string[],
-  failing: Failing = { json: argv.includes("--json") },
+  printing: PrintOptions = { json: argv.includes("--json") },
 ): Promise<number> {
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -32,11 +32,11 @@ export async function runCommandLine(
   } catch (error) {
     if (error instanceof ExitStatus) return error.status;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.invalid.exit;
-    return printError(error, failing);
+    return printError(error, printing);
   }
 }
 
-/** Thrown by an action to end the process with a status after it has said all itself. */
+/** Thrown by an action that has printed everything itself, to end the process with a status. */
 export class ExitStatus extends Error {
   readonly status: number;
 

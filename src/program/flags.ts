@@ -1,5 +1,5 @@
-// Command lines of the three entry points: flags, their environment variables, and defaults. Imports commander.
-// Flags win, then the environment (`--x-y` is GPU_COURIER_X_Y), then the default.
+// The command lines of the three programs: shared flags, their environment variables and defaults.
+// A flag wins over its environment variable (`--x-y` is GPU_COURIER_X_Y), which wins over the default.
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import manifest from "../../package.json" with { type: "json" };
 import { writeError } from "./journal.ts";
@@ -8,13 +8,13 @@ import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 export const VERSION: string = manifest.version;
 const DEFAULT_SHARE = "/mnt/shared";
 
-/** A timer that is set for longer ends at once. */
+/** Node ends a longer timer at once. */
 const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
 
-/** What an environment variable may say to leave a flag alone; commander takes any value of a switch's for yes. */
+/** Values of an environment variable that leave a switch off: commander takes any value as on. */
 const UNSET: ReadonlySet<string> = new Set(["", "0", "false", "no", "off"]);
 
-/** A flag with its environment variable, which `--help` names. */
+/** A flag with its environment variable, which `--help` shows. */
 export function flag<const Flags extends string>(flags: Flags, description: string): Option<Flags> {
   const option = new Option(flags, description);
   const name = `GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`;
@@ -23,7 +23,7 @@ export function flag<const Flags extends string>(flags: Flags, description: stri
   return isUnset ? option : option.env(name);
 }
 
-/** Parsers for flags; each throws what commander shows with the flag's name. */
+/** Parsers for flags. Commander shows their errors with the flag's name. */
 export const parse = {
   seconds: (text: string): number => {
     const seconds = Number(text);
@@ -46,49 +46,49 @@ export const parse = {
     if (/^\d+$/.test(text) && port <= 65_535) return port;
     throw new InvalidArgumentError("Give a port from 0 to 65535");
   },
-  /** A repeatable flag; in the environment, and also here, commas separate. */
+  /** For a repeatable flag. Commas separate values in the environment, and also on the command line. */
   list: (text: string, previous: readonly string[] | undefined): string[] => {
     const items = text.split(",").map((item) => item.trim());
     return [...(previous ?? []), ...items.filter((item) => item !== "")];
   },
 };
 
-/** A entry point's command with what all three have. */
+/** The command of a program, with the flags that all three have. */
 export function programCommand(name: string, description: string) {
   return new Command(name)
     .description(description)
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .addOption(flag("--share <dir>", "the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
+    .addOption(flag("--share <dir>", "path of the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
     .configureOutput({ writeErr: writeError })
     .exitOverride()
-    .showHelpAfterError("(--help tells what there is)");
+    .showHelpAfterError(`Run '${name} --help' for usage.`);
 }
 
-/** How the share may be watched; `auto` uses its file system. */
+/** How to watch the share. `auto` depends on its file system. */
 const WATCH = ["auto", "local", "network"] as const;
 
-/** What the two long-running faces have besides. */
+/** The flags of the two services. */
 export const serviceFlags = {
   watch: () =>
-    flag("--watch <how>", "how to watch the share; auto uses its file system").choices(WATCH).default(WATCH[0]),
-  init: () => flag("--init", "make gpu_commands and gpu_status on a share that has none").default(false),
+    flag("--watch <how>", "how to watch the share; auto depends on its file system").choices(WATCH).default(WATCH[0]),
+  init: () => flag("--init", "create gpu_commands and gpu_status on a share that does not have them").default(false),
   logLevel: () =>
-    flag("--log-level <level>", "least important level that is logged")
+    flag("--log-level <level>", "minimum log level")
       .choices(LOG_LEVELS)
       .default("info" as const),
   logFormat: () =>
-    flag("--log-format <format>", "how log lines look")
+    flag("--log-format <format>", "log format")
       .choices(LOG_FORMATS)
       .default("text" as const),
   stateDir: (service: string) =>
     new Option(
       "--state-dir <dir>",
-      `what ${service} keeps on its own disk (default: STATE_DIRECTORY, /var/lib/${service} for root, else the XDG state folder)`,
+      `local folder for the files of ${service} (default: STATE_DIRECTORY, /var/lib/${service} for root, else the XDG state folder)`,
     ).env("GPU_COURIER_STATE_DIR"),
 };
 
-/** Where a service keeps its files when `--state-dir` does not say. */
+/** The folder for a service's files when there is no `--state-dir`. */
 export function defaultStateDir(service: string, environment: NodeJS.ProcessEnv = process.env): string {
   const given = environment["STATE_DIRECTORY"];
   if (given !== undefined && given !== "") return given.split(":")[0] ?? given;

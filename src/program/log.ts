@@ -1,5 +1,4 @@
-// Logging for the three entry points: one line per event on stderr, text for people or JSON for collectors.
-// Imports pino and the journal.
+// The log of the three programs: one line per event on stderr, as text for people or JSON for collectors.
 import { pino } from "pino";
 import type { Log } from "../base/log.ts";
 import { isStderrJournal, withPriority } from "./journal.ts";
@@ -10,8 +9,7 @@ export const LOG_FORMATS = ["text", "json"] as const;
 type LogFormat = (typeof LOG_FORMATS)[number];
 
 /**
- * Opens the process's log on stderr. Where that is the journal's, each line carries its priority, and text lines leave
- * their time to it.
+ * Opens the log of this process on stderr. For the journal, each line carries its priority, and text lines have no time.
  * @param write receives whole lines; for tests
  */
 export function openLog(
@@ -38,13 +36,13 @@ export function openLog(
   );
 }
 
-/** One entry of pino as `info  message key=value`. */
+/** Formats an entry of pino as `info  message key=value`. */
 function textLine({ level, msg, ...fields }: Readonly<Record<string, unknown>>): string {
   const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${textValue(value)}`);
   return `${oneLine(`${String(level).padEnd(5)} ${String(msg)}${rest.join("")}`)}\n`;
 }
 
-/** What is logged may quote what came over the share, such as a host name: no control character of it reaches a terminal. */
+/** A log line may quote text from the share, such as a host name. Its control characters must not reach a terminal. */
 function oneLine(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\p{Zl}\p{Zp}]/gu,

@@ -1,17 +1,17 @@
-// What systemd is told of a service: that it is ready, how it is, that it comes round, that it stops. Imports bun:ffi, log.
+// Notifies systemd of a service's readiness, status, heartbeat and stop.
 import { dlopen } from "bun:ffi";
 import type { Log } from "../base/log.ts";
 
-/** Anyone who starts the service waits no longer for its first look at the share. */
+/** A service reports that it is ready after this time, even if its first look at the share has not ended. */
 export const FIRST_LOOK_MS = 10_000;
 
-/** Who started the process as a service. Telling it anything returns at once, and never throws. */
+/** The service manager that started this process. Each notification returns at once and never throws. */
 export interface ServiceManager {
-  /** `systemctl start` returns now. Told once. */
+  /** `systemctl start` returns now. Sent once. */
   ready(): void;
-  /** What `systemctl status` shows, in a line. Told when it changed. */
+  /** The line that `systemctl status` shows. Sent when it changes. */
   status(text: string): void;
-  /** Feeds the watchdog: work was done, all of it. A process that does not say so for `WatchdogSec=` is restarted. */
+  /** The heartbeat: every loop has completed a pass. systemd restarts a process without one for `WatchdogSec=`. */
   alive(): void;
   stopping(): void;
 }
@@ -21,8 +21,8 @@ export const noServiceManager: ServiceManager = { ready() {}, status() {}, alive
 const LIBRARY = "libsystemd.so.0";
 
 /**
- * The service manager that started this process; one that hears nothing where none did.
- * @param library where sd_notify(3) is; for tests
+ * Opens the service manager that started this process. Without one, notifications do nothing.
+ * @param library has sd_notify(3); for tests
  */
 export function openServiceManager(
   log: Log,
@@ -35,7 +35,7 @@ export function openServiceManager(
     return new Systemd((message) => symbols.sd_notify(0, Buffer.from(`${message}\0`)), log);
   } catch (error) {
     const hint = `Install ${library} (Debian: libsystemd0), or give the unit Type=exec and WatchdogSec=0`;
-    log.warn({ error, hint }, "Cannot tell systemd how the service is");
+    log.warn({ error, hint }, "Cannot notify systemd");
     return noServiceManager;
   }
 }
@@ -48,7 +48,7 @@ export class Systemd implements ServiceManager {
   #status = "";
   #hasFailed = false;
 
-  /** @param notify @returns below 0: the negative errno */
+  /** @param notify returns a negative errno when it fails */
   constructor(notify: (message: string) => number, log: Log) {
     this.#notify = notify;
     this.#log = log;
@@ -57,29 +57,29 @@ export class Systemd implements ServiceManager {
   ready(): void {
     if (this.#isReady) return;
     this.#isReady = true;
-    this.#tell("READY=1");
+    this.#send("READY=1");
   }
 
   status(text: string): void {
-    // A line of its own would be another assignment: what is told may quote what came from elsewhere.
+    // A second line would be another assignment, and the text may quote other programs.
     const line = text.replaceAll(/\p{Cc}+/gu, " ");
     if (line === this.#status) return;
     this.#status = line;
-    this.#tell(`STATUS=${line}`);
+    this.#send(`STATUS=${line}`);
   }
 
   alive(): void {
-    this.#tell("WATCHDOG=1");
+    this.#send("WATCHDOG=1");
   }
 
   stopping(): void {
-    this.#tell("STOPPING=1");
+    this.#send("STOPPING=1");
   }
 
-  #tell(message: string): void {
+  #send(message: string): void {
     const result = this.#notify(message);
     if (result >= 0 || this.#hasFailed) return;
     this.#hasFailed = true;
-    this.#log.warn({ errno: -result }, "Cannot tell systemd how the service is");
+    this.#log.warn({ errno: -result }, "Cannot notify systemd");
   }
 }

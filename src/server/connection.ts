@@ -19,7 +19,7 @@ export class Connection {
     this.#transport = transport;
     this.#clock = clock;
     this.#log = log;
-    this.#outage = new Outage({ clock, log, subject: "The share" });
+    this.#outage = new Outage({ clock, log });
   }
 
   /** Resolves once the transport was reached, or when `signal` aborts. Never rejects. */

@@ -71,7 +71,7 @@ export class JobFeed {
 
   constructor(parts: JobFeedParts) {
     this.#parts = parts;
-    this.#outage = new Outage({ clock: parts.clock, log: parts.log, subject: "The share" });
+    this.#outage = new Outage({ clock: parts.clock, log: parts.log });
   }
 
   /** Whether there is no room for another listener. */

@@ -1,8 +1,9 @@
 // The fleet as the routes see it, also while the share cannot be read. Imports the courier's views, errors.
 
-import { asCourierError, CourierError } from "../base/errors.ts";
-import { type AgentView, describeView } from "../courier/fleet.ts";
+import { asCourierError, type CourierError } from "../base/errors.ts";
+import type { AgentView } from "../courier/fleet.ts";
 import type { Unavailable } from "../courier/models.ts";
+import { noAgent, unknownAgent } from "../courier/refusals.ts";
 import type { Courier } from "../courier.ts";
 import type { Connection } from "./connection.ts";
 
@@ -42,10 +43,7 @@ export function selectViews({ views }: KnownFleet, agent: string | undefined): r
   if (agent === undefined) return views;
   const selected = views.filter((view) => view.agent === agent);
   if (selected.length > 0) return selected;
-  const known = views.map((view) => view.agent).join(", ");
-  throw new CourierError("not_found", `No agent "${agent}" has published its state here`, {
-    hint: known === "" ? "No agent is there at all" : `There are: ${known}`,
-  });
+  throw unknownAgent(agent, views);
 }
 
 /**
@@ -84,8 +82,5 @@ function staleAgents(views: readonly AgentView[], { code, message }: CourierErro
 export function requireOnline(views: readonly AgentView[]): readonly AgentView[] {
   const online = views.filter((view) => view.online);
   if (online.length > 0) return online;
-  const known = views.map((view) => `${view.agent} is ${describeView(view)}`).join(", ");
-  throw new CourierError("unavailable", known === "" ? "No agent is there" : `No agent is there: ${known}`, {
-    hint: "Start gpu-agent on a box that sees this share",
-  });
+  throw noAgent(views);
 }

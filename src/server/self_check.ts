@@ -24,7 +24,7 @@ const TIMEOUT_MS = 30_000;
  */
 export async function checkItself(options: SelfCheckOptions, signal: AbortSignal): Promise<void> {
   const { url, transport, service, clock, log } = options;
-  const outage = new Outage({ clock, log, subject: `The own listener, ${url},` });
+  const outage = new Outage({ clock, log, subject: `Own listener ${url}` });
   while (!signal.aborted) {
     try {
       const reason = await askWhyNotReady(url, signal);

@@ -29,7 +29,7 @@ export function isOverdue(inbox: Inbox, content: Content, ageMs: number): boolea
     const ttlMs = typeof ttl === "number" && ttl <= LIMITS.maxTtlMs ? ttl : LIMITS.maxTtlMs;
     return ageMs >= ttlMs + HOUR_MS;
   }
-  const verb = version === undefined ? Verb.safeParse(command).data : undefined;
+  const verb = version === undefined || version === null ? Verb.safeParse(command).data : undefined;
   return ageMs >= HOUR_MS && (verb === undefined || !VERBS[verb].changing);
 }
 

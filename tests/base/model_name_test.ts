@@ -1,4 +1,4 @@
-// src/model_name: Ollama's grammar of names, by examples that a real Ollama was given.
+// src/base/model_name: Ollama's grammar of names, by examples that a real Ollama accepted or refused.
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { CourierError } from "#src/base/errors.ts";
@@ -65,7 +65,7 @@ const REFUSED = [
   [`m:${LONG}a`, "a tag of 81"],
   [`${LONG}a/m`, "a namespace of 81"],
   [`${"h".repeat(351)}/n/m`, "a host of 351"],
-  ["modèle", "a letter outside ASCII"],
+  ["modèle", "a character outside ASCII"],
   ["m:t:u", "two tags"],
   ["../m", "a parent folder in front"],
   ["h/n/..", "a parent folder at the end"],
@@ -77,7 +77,7 @@ const REFUSED = [
   ["m\0", "a zero byte"],
   ["m\nx", "a line feed inside"],
   ["m\u001b[31m", "an escape sequence"],
-  ["x".repeat(1_000_000), "a million letters"],
+  ["x".repeat(1_000_000), "a million characters"],
 ] as const;
 
 function refusal(text: string): CourierError {
@@ -103,7 +103,7 @@ describe("parseModelName()", () => {
     expect(parseModelName("phi4")).toEqual(defaults);
   });
 
-  test("keeps the refusal short and printable when the name is neither", () => {
+  test("keeps the error short and printable when the name is not", () => {
     const { message, hint } = refusal(`\u001b[2J${"x".repeat(1_000_000)}`);
     expect(message).toMatch(/^[ -~]{1,200}$/);
     expect(hint).toContain("phi4:latest");
@@ -118,7 +118,7 @@ describe("normalModelName()", () => {
     return `${folder}${model}${tag === null ? "" : `:${tag}`}`;
   });
 
-  test("shows the same when it is given what it showed", () => {
+  test("returns its own results unchanged", () => {
     fc.assert(
       fc.property(name, (text) => {
         const shown = normalModelName(text);
@@ -128,10 +128,10 @@ describe("normalModelName()", () => {
     );
   });
 
-  test("shows nothing that leads out of a folder, whatever it is given", () => {
-    const letters = fc.constantFrom(...Array.from("aZ0-_./\\~ \n\0:@"));
+  test("returns nothing that escapes a folder, whatever the input", () => {
+    const characters = fc.constantFrom(...Array.from("aZ0-_./\\~ \n\0:@"));
     fc.assert(
-      fc.property(fc.string({ unit: letters, maxLength: 12 }), (text) => {
+      fc.property(fc.string({ unit: characters, maxLength: 12 }), (text) => {
         if (!sameModel(text, text)) return;
         const parts = normalModelName(text).split(/[/:]/);
         for (const piece of parts) expect(piece).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/);

@@ -138,7 +138,7 @@ describe("main()", () => {
     stop();
     await site.clock.advance(100);
     expect(await status).toBe(130);
-    expect(stderr.text).toStartWith("error: Stopped waiting");
+    expect(stderr.text).toStartWith("error: Interrupted");
     expect([...site.store.replies.keys()]).toEqual(["shared"]);
   });
 

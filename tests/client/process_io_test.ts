@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
-import { ModelsDocument } from "#src/documents/document_schemas.ts";
+import { ModelsDocument } from "#src/documents/models.ts";
 import type { Model } from "#src/protocol.ts";
 import { openTransport } from "#src/transport/open.ts";
 import { type Answer, modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
@@ -98,7 +98,7 @@ describe("a signal", () => {
       expect(lying().length).toBeGreaterThan(before.length);
       child.kill(signal);
       expect(await child.exited).toBe(130);
-      expect(await child.stderr.text()).toStartWith("error: Stopped waiting");
+      expect(await child.stderr.text()).toStartWith("error: Interrupted");
       expect(lying()).toEqual(before);
     },
   );

@@ -84,7 +84,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
       await agent.send("shared", "foreign-1", command(1), FAST);
       await agent.send("shared", "odd-1", '{"command":"reboot"}', FAST);
       await agent.send("shared", "pull-1", '{"command":"pull_model"}', FAST);
-      await agent.send("shared", "delete-1", '{"command":"delete_model"}', FAST);
+      await agent.send("shared", "delete-1", '{"command":"delete_model","version":null}', FAST);
       await store.age(HOUR_MS - 30_000);
       expect(await sweepThrough(agent, "everything")).toEqual({});
       await store.age(60_000);

@@ -1,4 +1,4 @@
-// The platform side against real agents on the memory transport.
+// src/courier, with real agents on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
 import { newestPerName } from "#src/courier/models.ts";
@@ -21,7 +21,7 @@ afterEach(async () => {
   await site.close();
 });
 
-/** Resolves a call that waits for time to pass. */
+/** Lets time pass for a call that waits. */
 async function after<Value>(ms: number, call: Promise<Value>): Promise<Value> {
   call.catch(() => undefined);
   await site.clock.advance(ms);
@@ -29,7 +29,7 @@ async function after<Value>(ms: number, call: Promise<Value>): Promise<Value> {
 }
 
 describe("request()", () => {
-  test("resolves with the agent's answer and leaves nothing behind", async () => {
+  test("resolves with the agent's response and leaves nothing behind", async () => {
     await site.start("gpu-1");
     expect(await courier.request("gpu-1", { verb: "ping" })).toMatchObject({ success: true, agent: "gpu-1" });
     await settle();
@@ -38,13 +38,13 @@ describe("request()", () => {
     expect([...site.store.replies.keys()]).toEqual(["shared"]);
   });
 
-  test("answers each of 500 at once its own", async () => {
+  test("resolves each of 500 concurrent requests with its own response", async () => {
     await site.start("gpu-1");
     const rtts = await Promise.all(Array.from({ length: 500 }, async () => await courier.ping("gpu-1")));
     expect(rtts.length).toBe(500);
   });
 
-  test("resolves when the state cannot be read after what was done", async () => {
+  test("resolves after a change even if the state cannot be read then", async () => {
     await site.start("gpu-1");
     await courier.agents();
     const readStates = site.platform.readStates.bind(site.platform);
@@ -60,24 +60,24 @@ describe("request()", () => {
     expect([error.code, error.message]).toEqual(["not_found", "model 'nope:latest' not found"]);
   });
 
-  test("names the agents there are when the one asked for is not", async () => {
+  test("names the known agents when the requested one is unknown", async () => {
     await site.start("gpu-1");
     const error = await failure(courier.ping("gpu-9"));
-    expect([error.code, error.hint]).toEqual(["not_found", "There are: gpu-1"]);
+    expect([error.code, error.hint]).toEqual(["not_found", "Known agents: gpu-1"]);
   });
 
-  test("fails at once when the agent is degraded and takes nothing", async () => {
+  test("fails at once when the agent is degraded and refuses everything", async () => {
     await site.start("gpu-1");
     const clone = { ...(await site.state("gpu-1")), started_at: "2020-01-01T00:00:00.000Z", host: "clone" };
     await site.platform.publishState("gpu-1", JSON.stringify(clone));
     await site.clock.advance(5000);
     const error = await failure(courier.ping("gpu-1"));
     expect(error).toMatchObject({ code: "unavailable", hint: "Give one of the two agents another --name" });
-    expect(error.message).toStartWith('Agent gpu-1 is degraded: Another agent is called "gpu-1": on clone');
+    expect(error.message).toStartWith('gpu-1 is degraded: Another agent is called "gpu-1": on clone');
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
-  test("asks an agent that serves reading verbs only, which refuses the others itself, with its hint", async () => {
+  test("asks an agent that serves only reading verbs, which refuses the others itself, with its hint", async () => {
     const disk = new FailingDisk();
     await site.start("gpu-1", { openDatabase: disk.open });
     disk.fails = "SQLITE_FULL";
@@ -99,13 +99,10 @@ describe("request()", () => {
     stop.abort();
     await ended;
     const stopped = await failure(courier.ping("gpu-1"));
-    expect([stopped.code, stopped.message]).toEqual([
-      "unavailable",
-      expect.stringContaining("Agent gpu-1 is stopped since"),
-    ]);
+    expect([stopped.code, stopped.message]).toEqual(["unavailable", expect.stringContaining("gpu-1 stopped")]);
   });
 
-  test("says that it was not seen, and takes the command back, when nobody answers in time", async () => {
+  test("reports that the command was not answered, and withdraws it, when time runs out", async () => {
     await site.start("gpu-1");
     site.store.subscriptions.clear();
     const error = await failure(after(30_000, courier.ping("gpu-1")));
@@ -113,11 +110,11 @@ describe("request()", () => {
     expect(error.message).toMatch(
       /^No answer within 30 s: not yet answered by gpu-1, which published its state \d+ s ago$/,
     );
-    expect(error.hint).toBe("Ask again: it changes nothing");
+    expect(error.hint).toBe("Safe to retry");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
-  test("says that the share is away when it cannot be read by the time that the answer is given up", async () => {
+  test("reports the outage of the share when the share cannot be read after the timeout", async () => {
     await site.start("gpu-1");
     site.store.subscriptions.clear();
     await courier.agents();
@@ -129,7 +126,7 @@ describe("request()", () => {
     expect(message).toStartWith("No answer within 30 s: share stalled for 12 s; not yet answered by gpu-1");
   });
 
-  test("says since when it has been running when the answer takes too long", async () => {
+  test("reports since when the command has been running when time runs out", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     ollama.trouble = new Promise<never>(() => undefined);
@@ -137,22 +134,22 @@ describe("request()", () => {
     expect(error.message).toMatch(/^No answer within 30 s: gpu-1 has been running it since 2026-/);
   });
 
-  test("does not say that nothing was done when a changing command is not answered in time", async () => {
+  test("warns that a changing command may still run when time runs out", async () => {
     await site.start("gpu-1");
     await courier.agents();
     site.store.subscriptions.clear();
     const error = await failure(after(30_000, courier.deleteModel("gpu-1", "phi4")));
-    expect(error.hint).toBe("It may still be done: look again before repeating");
+    expect(error.hint).toBe("It may still run: check before sending it again");
   });
 
-  test("sends nothing when its signal is aborted already", async () => {
+  test("sends nothing when its signal was aborted before", async () => {
     await site.start("gpu-1");
     site.store.subscriptions.clear();
     const error = await failure(courier.request("gpu-1", { verb: "ping" }, { signal: AbortSignal.abort() }));
-    expect([error.code, error.message]).toEqual(["cancelled", "Nothing was sent: the caller gave up"]);
+    expect([error.code, error.message]).toEqual(["cancelled", "Interrupted before anything was sent"]);
   });
 
-  test("sends what is valid for a day at most, however long it waits", async () => {
+  test("sends commands that are valid for a day at most, however long it waits", async () => {
     const seen: unknown[] = [];
     await site.start("gpu-1");
     const send = site.platform.send.bind(site.platform);
@@ -173,7 +170,7 @@ describe("request()", () => {
     await settle();
     controller.abort();
     expect([(await call).code, (await call).hint]).toEqual(["cancelled", undefined]);
-    expect((await changing).hint).toBe("It may still be done: look again before repeating");
+    expect((await changing).hint).toBe("It may still run: check before sending it again");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 });
@@ -197,13 +194,13 @@ describe("the fleet", () => {
     ]);
   });
 
-  test("agents() tells by content, not by age on a clock, when an agent fell silent", async () => {
+  test("agents() notices a silent agent by the content of its document, not by its age", async () => {
     await site.start("gpu-1");
     await courier.agents();
     const text = JSON.stringify(await site.state("gpu-1"));
     await site.close();
     for (let second = 0; second < 25; second += 5) {
-      // The document is written again and again, as a mirror would, but does not move.
+      // The document is written again and again, as a mirror would, but does not change.
       await site.platform.publishState("gpu-1", text);
       await courier.agents();
       await site.clock.advance(5000);
@@ -211,11 +208,11 @@ describe("the fleet", () => {
     expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
   });
 
-  test("agents() believes an agent whose document moves, also where the transport's clock is wrong", async () => {
+  test("agents() takes an agent whose document changes as alive, even if the transport's clock is wrong", async () => {
     await site.start("gpu-1");
     const now = site.platform.now.bind(site.platform);
     site.platform.now = () => now() + 3_600_000;
-    // At first sight there is only its age to use.
+    // For the first document only its age is known.
     expect((await courier.agents())[0]).toMatchObject({ online: false, reason: "silent" });
     await site.clock.advance(6_000);
     expect((await courier.agents())[0]).toMatchObject({ online: true, reason: null });
@@ -224,13 +221,13 @@ describe("the fleet", () => {
     expect((await courier.agents())[0]).toMatchObject({ online: false });
   });
 
-  test("choose() takes the only agent, and names them when there are several", async () => {
+  test("choose() returns the only agent, and throws with the names when there are several", async () => {
     expect((await failure(courier.choose(undefined))).code).toBe("unavailable");
     await site.start("gpu-1");
     expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
     await site.start("gpu-2");
     const error = await failure(courier.choose(undefined));
-    expect([error.code, error.message]).toEqual(["conflict", "Several agents are there: gpu-1, gpu-2"]);
+    expect([error.code, error.message]).toEqual(["conflict", "More than one agent (gpu-1, gpu-2)"]);
     expect((await courier.choose("all")).length).toBe(2);
   });
 
@@ -249,7 +246,7 @@ describe("the fleet", () => {
     expect(newestPerName(models).map(({ digest }) => digest)).toEqual(["other"]);
   });
 
-  test("listModels() names the agents that cannot say, and fails only when none can", async () => {
+  test("listModels() names the agents that could not answer, and fails only when none could", async () => {
     const down = new ScriptedOllama();
     down.trouble = Promise.reject(new CourierError("unavailable", "Ollama does not answer"));
     down.trouble.catch(() => undefined);
@@ -326,7 +323,7 @@ describe("a legacy service", () => {
     await site.platform.publishState("gpu", JSON.stringify(state));
   });
 
-  /** Answers the next commands of the shared inbox as the legacy service does, removing them first. */
+  /** Answers the next commands in the shared inbox as the legacy service does: it removes them first. */
   async function answer(response: object): Promise<void> {
     const old = site.store.open();
     await old.connect();
@@ -345,19 +342,19 @@ describe("a legacy service", () => {
     expect(site.store.replies.get("shared")?.size).toBe(0);
   });
 
-  test("choose() leaves a legacy service aside that has been silent: it never says that it stops", async () => {
+  test("choose() leaves out a silent legacy service, which never says that it stops", async () => {
     await site.start("gpu-1");
     (await site.start("gpu-2")).stop.abort();
     await site.clock.advance(1);
     expect((await failure(courier.choose(undefined))).code).toBe("conflict");
     await site.clock.advance(21_000);
     expect((await courier.choose(undefined)).map(({ agent }) => agent)).toEqual(["gpu-1"]);
-    // An agent that says that it stopped is a box anyway.
+    // An agent that stopped still counts as a machine.
     expect((await courier.choose("all")).map(({ agent }) => agent)).toEqual(["gpu-1", "gpu-2"]);
     expect((await courier.listModels()).unavailable.map(({ agent }) => agent)).toEqual(["gpu-2"]);
   });
 
-  test("agents() takes it for alive while its document is found empty or half-written", async () => {
+  test("agents() takes it as alive while its document is empty or half-written", async () => {
     for (const text of ["", '{"timestamp": "20', ""]) {
       await courier.agents();
       await site.clock.advance(15_000);
@@ -366,7 +363,7 @@ describe("a legacy service", () => {
     }
   });
 
-  test("agents() waits a moment for a document that is being written at first sight", async () => {
+  test("agents() waits a moment when the first document is just being written", async () => {
     await site.platform.publishState("gpu", "");
     const reading = courier.agents();
     await settle();
@@ -381,18 +378,18 @@ describe("a legacy service", () => {
     expect((await reading).map(({ agent }) => agent)).toEqual(["gpu"]);
   });
 
-  test("pullModel() gives a job that cannot be followed", async () => {
+  test("pullModel() returns a job that cannot be followed", async () => {
     await answer({ success: true, message: "Started pulling model phi5" });
     expect(await courier.pullModel("gpu", "phi5")).toMatchObject({ id: null, state: "running", code: "unimplemented" });
   });
 
-  test("request() throws unimplemented at once for a verb that it has not", async () => {
+  test("request() throws unimplemented at once for a verb that it does not have", async () => {
     expect((await failure(courier.ping("gpu"))).code).toBe("unimplemented");
   });
 
-  test("request() throws what it said when it failed", async () => {
+  test("request() throws its error text when it failed", async () => {
     await answer({ success: false, error: "model 'x' not found" });
     const error = await failure(courier.deleteModel("gpu", "x"));
-    expect([error.code, error.message]).toEqual(["internal", "Agent gpu: model 'x' not found"]);
+    expect([error.code, error.message]).toEqual(["internal", "gpu: model 'x' not found"]);
   });
 });

@@ -1,4 +1,4 @@
-// src/courier/fleet: when the state documents are read, and who waits for it.
+// src/courier/fleet: when the state documents are read, and which callers wait.
 import { expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
 import { Fleet } from "#src/courier/fleet.ts";
@@ -7,7 +7,7 @@ import type { StateRecord } from "#src/transport.ts";
 import { expectCode } from "#tests/conformance/heard.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 
-/** A fleet whose readings end as the test says. */
+/** A fleet whose readings end as the test decides. */
 function openFleet() {
   const clock = new ManualClock();
   const site = { reads: 0, reading: Promise.resolve<readonly StateRecord[]>([]) };
@@ -19,7 +19,7 @@ function openFleet() {
   return { clock, site, fleet: new Fleet(transport, clock) };
 }
 
-test("read() gives a young answer again, and renews it in the background before it is too old", async () => {
+test("read() returns a recent result again, and renews it in the background before it is too old", async () => {
   const { clock, site, fleet } = openFleet();
   const hanging = Promise.withResolvers<readonly StateRecord[]>();
   await fleet.read(2000);
@@ -40,7 +40,7 @@ test("read() gives a young answer again, and renews it in the background before 
   await waiting;
 });
 
-test("read() tells of a failed reading only who has to wait for it", async () => {
+test("read() throws a failed reading only to callers that have to wait for it", async () => {
   const { clock, site, fleet } = openFleet();
   await fleet.read(2000);
   const failure = new CourierError("unavailable", "Away");

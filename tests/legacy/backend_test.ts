@@ -1,4 +1,4 @@
-// sim/legacy/backend: the legacy backend on its own behaves as documented.
+// sim/legacy/backend: the legacy backend alone behaves as documented.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ function open(): LegacyBackend {
   return new LegacyBackend(share.path, { pollMs: 5, clock: { ...systemClock, now: () => NOW_MS } });
 }
 
-/** A backend with the original's intervals; time passes only while it sleeps, and instantly. */
+/** A backend with the original's intervals. Its time passes only while it sleeps, and then instantly. */
 function openAtOnce(onSleep: (polls: number) => void = () => {}): LegacyBackend {
   let elapsedMs = 0;
   let polls = 0;
@@ -45,7 +45,7 @@ async function listAnsweredBy(response: string): Promise<ListOutcome> {
 }
 
 describe("listModels()", () => {
-  test("writes the golden command and removes both files when it is answered", async () => {
+  test("writes the golden command and removes both files when the service has answered", async () => {
     const listing = open().listModels();
     await until(() => share.holds(COMMAND), "the command exists");
     const golden = sampleText("v1/command_list_models.json");
@@ -76,13 +76,13 @@ describe("listModels()", () => {
   });
 
   test.each(["null", "[]", '{"success": true, "models": [null]}'])(
-    "returns an empty list when the response is %p",
+    "comes back empty when the response is %p",
     async (odd) => {
       expect((await listAnsweredBy(odd)).models).toEqual([]);
     },
   );
 
-  test("probes 30 times in 30 s, then removes its command and leaves a late response forever", async () => {
+  test("probes 30 times in 30 s, then removes its command and never removes a late response", async () => {
     const backend = openAtOnce((polls) => {
       if (polls === 30) share.write(RESPONSE, ANSWER);
     });
@@ -92,18 +92,18 @@ describe("listModels()", () => {
     expect(share.holds(RESPONSE)).toBe(true);
   });
 
-  test("sees a response at the first probe after it came", async () => {
+  test("sees a response at the first probe after it was written", async () => {
     const backend = openAtOnce((polls) => {
       if (polls === 4) share.write(RESPONSE, ANSWER);
     });
     expect(await backend.listModels()).toMatchObject({ reason: "answered", polls: 5, waitedMs: 4_000 });
   });
 
-  test("loses one of two lists when both begin within a second: they share an id", async () => {
+  test("loses one of two lists that start within the same second, because they share an id", async () => {
     const listings = [open().listModels(), open().listModels()];
     await until(() => share.holds(COMMAND), "the command exists");
     share.write(RESPONSE, ANSWER);
-    await until(() => !share.holds(RESPONSE), "one of them took the answer");
+    await until(() => !share.holds(RESPONSE), "one of them took the response");
     share.write(RESPONSE, "");
     const outcomes = await Promise.all(listings);
     expect(outcomes.filter(({ reason }) => reason === "answered")).toHaveLength(1);
@@ -118,7 +118,7 @@ describe("listModels()", () => {
 });
 
 describe("pullModel() and deleteModel()", () => {
-  test("leave the golden command and wait for nothing", () => {
+  test("write the golden command and wait for nothing", () => {
     expect([open().pullModel("phi4:latest"), open().deleteModel("phi4:latest")]).toEqual([true, true]);
     for (const command of ["pull_model", "delete_model"]) {
       const golden = sampleText(`v1/command_${command}.json`);
@@ -160,12 +160,12 @@ describe("isAlive()", () => {
   test.each([
     [299, true],
     [300, false],
-  ])("takes a status that is %p s old for alive: %p", async (ageSeconds, online) => {
+  ])("judges a status that is %p s old: alive is %p", async (ageSeconds, online) => {
     writeStatus("gpu_status.json", sampleText("v1/status.json"), ageSeconds);
     expect((await open().isAlive()).online).toBe(online);
   });
 
-  test("reports offline when the newest is half written, and when no status exists", async () => {
+  test("returns offline when the newest status is half-written, and when there is no status", async () => {
     expect(await open().isAlive()).toEqual({ online: false, lastSeenAt: null, status: null });
     writeStatus("gpu_status.json", sampleText("v1/status.json"), 10);
     writeStatus("gpu-1_status.json", "{", 1);

@@ -1,4 +1,4 @@
-// sim/legacy/service: the legacy service on its own behaves as documented.
+// sim/legacy/service: the legacy service alone behaves as documented.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { LegacyService, type LegacyServiceEvent } from "#sim/legacy/service.ts";
 import { TempShare, TinyOllama, until, withTimestampOf } from "#sim/legacy/support.ts";
@@ -56,7 +56,7 @@ describe("start()", () => {
     expect(share.list("gpu_commands")).toEqual([]);
   });
 
-  test("answers a pull before it ends, and never reports how it ended", async () => {
+  test("answers a pull before it has ended, and never reports how it ended", async () => {
     start();
     expectGolden("response_pull_model", await responseTo({ command: "pull_model", model_name: "phi4:latest" }));
     await until(() => ollama.requests.includes("pull phi4:latest"), "the pull began");
@@ -66,7 +66,7 @@ describe("start()", () => {
     expect(share.list("gpu_status").toSorted()).toEqual(["gpu_status.json", "x_response.json"]);
   });
 
-  test("answers success even when the pull fails inside its stream later", async () => {
+  test("answers success although the pull fails later in its stream", async () => {
     start();
     ollama.endPulls();
     expect(JSON.parse(await responseTo({ command: "pull_model", model_name: "bad" })).success).toBe(true);
@@ -76,7 +76,7 @@ describe("start()", () => {
     });
   });
 
-  test("answers delete_model with the golden response when it is done", async () => {
+  test("answers delete_model with the golden response after the delete", async () => {
     start();
     expectGolden("response_delete_model", await responseTo({ command: "delete_model", model_name: "phi4:latest" }));
     expect(ollama.requests).toEqual(["delete phi4:latest"]);
@@ -106,7 +106,7 @@ describe("start()", () => {
     expectGolden("status", await statusWith('"processed_commands": 3'));
   });
 
-  test("keeps a command without an id unanswered and removes it", async () => {
+  test("removes a command without an id and does not answer it", async () => {
     command({ command: "delete_model", model_name: "phi4:latest" });
     start();
     await until(() => share.list("gpu_commands").length === 0, "it is removed");
@@ -114,15 +114,15 @@ describe("start()", () => {
     expect(share.list("gpu_status").filter((name) => name.includes("_response"))).toEqual([]);
   });
 
-  test("follows an id with slashes wherever it leads", async () => {
+  test("follows the slashes in an id, wherever they lead", async () => {
     command({ command: "list_models", command_id: "../escaped" });
     start();
     await until(() => share.holds("escaped_response.json"), "it is answered outside gpu_status");
   });
 });
 
-describe("names that it remembers", () => {
-  test("are removed without an answer when they are written again", async () => {
+describe("remembered names", () => {
+  test("are removed without a response when they are written again", async () => {
     start();
     await responseTo({ command: "reboot" });
     share.remove("gpu_status/x_response.json");
@@ -132,7 +132,7 @@ describe("names that it remembers", () => {
     expect(share.holds("gpu_status/x_response.json")).toBe(false);
   });
 
-  test("are forgotten by a new instance, which runs what was left again", async () => {
+  test("are forgotten by a new instance, which runs the remaining commands again", async () => {
     const first = start();
     await responseTo({ command: "delete_model", model_name: "phi4:latest" });
     await first.stop();
@@ -158,7 +158,7 @@ describe("half-written commands", () => {
     expectGolden("response_list_models", await responseTo({ command: "list_models" }));
   });
 
-  test("spoil the answer to the command that was read before them", async () => {
+  test("overwrite the response to the command that was read before them", async () => {
     for (const name of ["a", "b"]) share.write(`gpu_commands/${name}.json`, "");
     const [first, second] = share.list("gpu_commands");
     share.write(`gpu_commands/${first ?? ""}`, '{"command": "list_models", "command_id": "good"}');
@@ -169,7 +169,7 @@ describe("half-written commands", () => {
     expect(JSON.parse(share.read(answer)).success).toBe(false);
   });
 
-  test("end the round for all later files when they are complete JSON but not an object", async () => {
+  test("end the round for every later file when they are JSON but not an object", async () => {
     for (const name of ["a", "b"]) share.write(`gpu_commands/${name}.json`, "");
     const [first, second] = share.list("gpu_commands");
     share.write(`gpu_commands/${first ?? ""}`, "[]");

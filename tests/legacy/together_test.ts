@@ -1,4 +1,4 @@
-// The two legacy programs together lose their responses, as in production; each also runs as a process of its own.
+// The two legacy programs lose their responses when they run together, as in production. Both also run as processes.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { LegacyBackend, type ListOutcome } from "#sim/legacy/backend.ts";
@@ -18,11 +18,11 @@ afterEach(async () => {
   share.remove();
 });
 
-test("listModels() returns an empty list 6 times of 6 when the legacy service answers, on a local disk", async () => {
+test("listModels() returns an empty list 6 times out of 6 when the legacy service answers, on a local disk", async () => {
   const service = new LegacyService(share.path, ollama.url, { pollMs: 25 });
   service.start();
   let nowMs = Date.now();
-  // A new second for each list: within one, ids would be equal, which is another fault.
+  // Each list starts in a new second. Within the same second their ids would be equal, which is another fault.
   const clock = { ...systemClock, now: () => nowMs };
   const backend = new LegacyBackend(share.path, { pollMs: 10, clock });
   const outcomes: ListOutcome[] = [];
@@ -56,7 +56,7 @@ describe("processes", () => {
       .map((line): object => JSON.parse(line));
   }
 
-  test("backend_main.ts prints what listModels() returned when it was answered", async () => {
+  test("backend_main.ts prints the result of listModels()", async () => {
     const backend = spawn("backend_main.ts", ["list", "--poll-ms", "10", "--timeout-ms", "10000"]);
     try {
       const commands = (): string[] => (share.holds("gpu_commands") ? share.list("gpu_commands") : []);
@@ -92,7 +92,7 @@ describe("processes", () => {
     }
   });
 
-  test("service_main.ts lets a reader see its response half written when it is given a gap", async () => {
+  test("service_main.ts shows a half-written response to a reader when it has a write gap", async () => {
     const service = spawn("service_main.ts", [ollama.url, "--poll-ms", "10", "--write-gap-ms", "150"]);
     try {
       share.publish("gpu_commands/test_command.json", sampleText("v1/command_by_hand.json"));

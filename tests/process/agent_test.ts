@@ -31,6 +31,12 @@ test("it waits while the share is missing, and exits on SIGTERM", async () => {
   expect(await agent.stop()).toBe(0);
 });
 
+test("SIGHUP stops it as SIGTERM does: it drains, publishes stopped and exits with 0", async () => {
+  const agent = await site.agent("gpu-1", NO_OLLAMA);
+  expect(await agent.stop("SIGHUP")).toBe(0);
+  expect(site.state("gpu-1")["status"]).toBe("stopped");
+});
+
 test("it creates the folders of a new share when started with --init", async () => {
   rmSync(site.share, { recursive: true });
   mkdirSync(site.share);

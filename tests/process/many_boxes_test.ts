@@ -71,7 +71,7 @@ describe("gpuctl pull --all", () => {
         expected(agent).code ?? expect.stringMatching(/^501\.\d kB/),
       ]);
     expect(stderr).toMatch(/gpu-7: .*900\.0 TB in reserve.* free/);
-    expect(stderr).toContain(`${AWAY}: Agent ${AWAY} is stopped since`);
+    expect(stderr).toContain(`${AWAY}: ${AWAY} stopped`);
   }, 30_000);
 
   test("as JSON ends with the final job of each agent", async () => {

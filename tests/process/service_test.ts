@@ -76,7 +76,7 @@ test("lines for the journal carry their priority, and text lines no time of thei
   const warning = { level: "warn", reason: expect.stringContaining("does not exist: not mounted?") };
 
   const text = await journalOf([...agentWith, "--name", "gpu-1"]);
-  expect(text).toEqual([expect.stringMatching(/^<4>warn {2}The share cannot be used; trying on reason=/)]);
+  expect(text).toEqual([expect.stringMatching(/^<4>warn {2}Share unavailable; retrying reason=/)]);
 
   const [json = ""] = await journalOf([...agentWith, "--name", "gpu-1", "--log-format", "json"]);
   expect(json).toStartWith("<4>{");
@@ -100,7 +100,7 @@ async function journalOf([script = "", ...args]: readonly string[]): Promise<str
       stdio: ["ignore", "ignore", file],
     });
     const written = (): string => readFileSync(path, "utf8");
-    await until(() => child.exitCode !== null || written().includes("trying on"), "it has written something");
+    await until(() => child.exitCode !== null || written().includes("Share unavailable"), "it has written something");
     child.kill("SIGTERM");
     await child.exited;
     return written().trimEnd().split("\n");

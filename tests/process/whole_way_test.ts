@@ -166,7 +166,7 @@ test("SIGTERM drains the agent, leaves `stopped` in its state for all readers, a
     expect(site.state("gpu-1")["status"]).toBe("stopped");
     const { status, answer } = await server.call("GET", "/api/config/models");
     expect(status).toBe(503);
-    expect(String(answer["detail"])).toContain("gpu-1 is stopped since");
+    expect(String(answer["detail"])).toContain("gpu-1 stopped");
     expect((await site.gpuctl("list")).status).toBe(69);
     expect((await site.gpuctl("agents")).stdout).toContain("stopped");
     expect(await server.process.stop()).toBe(0);

@@ -1,4 +1,4 @@
-// What a log line looks like.
+// The format of log lines.
 import { expect, test } from "bun:test";
 import { openLog } from "#src/program/log.ts";
 
@@ -14,7 +14,7 @@ test("openLog() writes a message and its fields as one line of text", () => {
   expect(rest.join(" ")).toBe('info  Ready agent=gpu-1 reason="no room"\n');
 });
 
-test("openLog() lets no control character of what it quotes through", () => {
+test("openLog() escapes control characters in quoted text", () => {
   const line = logged({ name: "a\u2028b\u009b31m" }, "on box\n2026 error forged\u001b[31m");
   expect(line).toEndWith('on box\\u000a2026 error forged\\u001b[31m name="a\\u2028b\\u009b31m"\n');
   expect(line.split("\n").length).toBe(2);

@@ -1,4 +1,4 @@
-// What systemd is told, over a real datagram socket, and how a line tells the journal its priority.
+// Notifications to systemd over a real datagram socket, and the priority of lines in the journal.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { fstatSync } from "node:fs";
 import { type Log, silentLog } from "#src/base/log.ts";
@@ -7,25 +7,25 @@ import { noServiceManager, openServiceManager, Systemd } from "#src/program/serv
 import { NotifySocket } from "#tests/support/notify_socket.ts";
 
 /** A log that keeps its warnings. */
-function warnings(): { readonly log: Log; readonly said: string[] } {
-  const said: string[] = [];
+function warnings(): { readonly log: Log; readonly logged: string[] } {
+  const logged: string[] = [];
   return {
-    log: { ...silentLog, warn: (fields, message) => void said.push(`${message} ${JSON.stringify(fields)}`) },
-    said,
+    log: { ...silentLog, warn: (fields, message) => void logged.push(`${message} ${JSON.stringify(fields)}`) },
+    logged,
   };
 }
 
 describe("openServiceManager()", () => {
-  test("opens nothing where no service manager listens", () => {
+  test("opens nothing when there is no service manager", () => {
     expect(openServiceManager(silentLog, {}, "no-such-library")).toBe(noServiceManager);
   });
 
-  test("says once what to do where the library is missing, and goes on", () => {
-    const { log, said } = warnings();
+  test("logs once what to install when the library is missing, and goes on", () => {
+    const { log, logged } = warnings();
     const service = openServiceManager(log, { NOTIFY_SOCKET: "/run/systemd/notify" }, "libnothing.so.0");
     service.ready();
     service.status("how it is");
-    expect(said).toEqual([expect.stringContaining("Install libnothing.so.0 (Debian: libsystemd0)")]);
+    expect(logged).toEqual([expect.stringContaining("Install libnothing.so.0 (Debian: libsystemd0)")]);
   });
 });
 
@@ -37,7 +37,7 @@ describe("Systemd", () => {
     service = new Systemd((message) => sent.push(message), silentLog);
   });
 
-  test("tells once that it is ready, and a status when it changed", () => {
+  test("sends readiness once, and a status only when it changes", () => {
     service.ready();
     service.ready();
     for (const text of ["a", "a", "b", "a"]) service.status(text);
@@ -47,22 +47,22 @@ describe("Systemd", () => {
     expect(sent).toEqual(["READY=1", "STATUS=a", "STATUS=b", "STATUS=a", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]);
   });
 
-  test("lets no status say more than how it is", () => {
+  test("lets no status set another variable", () => {
     service.status("Ollama says: no\nMAINPID=1\r\n\u0000READY=1");
     expect(sent).toEqual(["STATUS=Ollama says: no MAINPID=1 READY=1"]);
   });
 
-  test("warns once when nobody takes it", () => {
-    const { log, said } = warnings();
+  test("warns once when the notification fails", () => {
+    const { log, logged } = warnings();
     const unheard = new Systemd(() => -111, log);
     unheard.alive();
     unheard.alive();
-    expect(said).toEqual(['Cannot tell systemd how the service is {"errno":111}']);
+    expect(logged).toEqual(['Cannot notify systemd {"errno":111}']);
   });
 });
 
 describe("the journal", () => {
-  test("isStderrJournal() holds where the variable names stderr itself", () => {
+  test("isStderrJournal() returns true only when the variable names stderr itself", () => {
     const { dev, ino } = fstatSync(2, { bigint: true });
     expect(isStderrJournal({ JOURNAL_STREAM: `${dev}:${ino}` })).toBe(true);
     expect(isStderrJournal({ JOURNAL_STREAM: `${dev}:${ino + 1n}` })).toBe(false);
@@ -75,7 +75,7 @@ describe("the journal", () => {
   });
 });
 
-test("openServiceManager() speaks to whom NOTIFY_SOCKET names", () => {
+test("openServiceManager() notifies the socket in NOTIFY_SOCKET", () => {
   const socket = new NotifySocket();
   try {
     const script = `

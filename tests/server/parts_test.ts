@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
-import { refusedJob } from "#src/documents/models.ts";
+import { refusedJob } from "#src/documents/jobs.ts";
 import { readCatalog } from "#src/server/catalog.ts";
 import { Connection } from "#src/server/connection.ts";
 import { isLoopback, listen } from "#src/server/http/listen.ts";

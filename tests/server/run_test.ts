@@ -43,7 +43,7 @@ async function makeToken(flags: readonly string[], role: string): Promise<string
 interface Running extends AsyncDisposable {
   readonly url: string;
   readonly trustedUrl: string | undefined;
-  stop(): Promise<number>;
+  stop(signal?: "SIGTERM" | "SIGHUP"): Promise<number>;
   ask(
     path: string,
     init?: RequestInit & { token?: string },
@@ -64,8 +64,8 @@ async function start(flags: readonly string[]): Promise<Running> {
     if (msg === "Listening") listening.resolve(url);
   }).then(() => listening.reject(new Error(`gpu-server ended before it listened: ${said.join("\n")}`)));
   const url = await listening.promise;
-  const stop = async (): Promise<number> => {
-    child.kill("SIGTERM");
+  const stop = async (signal: "SIGTERM" | "SIGHUP" = "SIGTERM"): Promise<number> => {
+    child.kill(signal);
     return await child.exited;
   };
   return {
@@ -118,7 +118,7 @@ describe("gpu-server", () => {
     await until("the share is reached", async () => (await server.ask("/readyz")).status === 200);
     const nobody = await server.ask("/api/config/models", { token });
     expect(nobody.status).toBe(503);
-    expect(nobody.body["detail"]).toContain("No agent is there");
+    expect(nobody.body["detail"]).toContain("No agent is online");
     expect(await server.stop()).toBe(0);
   });
 
@@ -157,6 +157,12 @@ describe("gpu-server", () => {
     } finally {
       await agent.close();
     }
+  });
+
+  test("SIGHUP stops it as SIGTERM does, with 0", async () => {
+    const { flags } = await newPlace();
+    await using server = await start(flags);
+    expect(await server.stop("SIGHUP")).toBe(0);
   });
 
   test("takes a token made while it runs, and refuses it once it is revoked", async () => {

@@ -45,7 +45,7 @@ export function importsOf({ path, text }: Source): Import[] {
   });
 }
 
-/** The names that a source exports; a schema and its type of one name are one. */
+/** The names that a source exports. A schema and its type share one name. */
 export function exportsOf({ text }: Source): string[] {
   const declared = text.matchAll(
     /^export\s+(?:declare\s+|abstract\s+|async\s+)*(?:function\*?|class|const|let|type|interface|enum)\s+(\w+)/gm,

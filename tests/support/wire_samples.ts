@@ -1,10 +1,10 @@
-// The golden samples of the wire in tests/fixtures/wire. Add, never edit: old versions must parse forever. Imports Node.
+// The golden samples of the wire in tests/fixtures/wire. Add, never edit: all versions must parse forever.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const FOLDER = join(import.meta.dir, "../fixtures/wire");
 
-/** A sample's bytes as they lie on the share. @param path like `v1/status.json` */
+/** The text of a sample, as it is on the share. @param path like `v1/status.json` */
 export function sampleText(path: string): string {
   return readFileSync(join(FOLDER, path), "utf8");
 }

@@ -50,7 +50,7 @@ export function judge(delivery: Delivery, validity: Validity): AcceptedCommand |
   try {
     if ("refused" in delivery.content) throw invalid(delivery.content.refused);
     if (document === undefined) throw invalid("The command is not a JSON object");
-    const isOld = document["version"] === undefined;
+    const isOld = isVersion1(document);
     return isOld ? acceptV1(delivery, document, validity, answerTo) : acceptV2(delivery, document, validity, answerTo);
   } catch (error) {
     return { error: asCourierError(error), answerTo, verb };
@@ -111,12 +111,17 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
 /** Where to answer, for whatever it is: a valid `reply_to`, else by the file's name beside the shared inbox. */
 function addressee({ id, inbox }: Delivery, document: Readonly<Record<string, unknown>> | undefined): AnswerTo {
   const replyTo = AgentName.safeParse(document?.["reply_to"]);
-  if (document?.["version"] !== undefined && replyTo.success) {
+  if (document !== undefined && !isVersion1(document) && replyTo.success) {
     return { address: { replyTo: replyTo.data }, ids: [id], dialect: 2 };
   }
   const given = CommandId.safeParse(document?.["command_id"]);
   const ids = inbox === "shared" && given.success && given.data !== id ? [id, given.data] : [id];
   return { address: "shared", ids, dialect: inbox === "shared" ? 1 : 2 };
+}
+
+/** Version 1 has no such field; some writers put null into what they leave out. */
+function isVersion1(document: Readonly<Record<string, unknown>>): boolean {
+  return document["version"] === undefined || document["version"] === null;
 }
 
 function requireVersion(document: object): void {

@@ -3,7 +3,7 @@
 import { CLOCK_OFF_MS } from "../../base/clock.ts";
 import { formatAgo, formatBytes, formatDuration, formatOffset } from "../../base/format.ts";
 import { type AgentView, describeView } from "../../courier/fleet.ts";
-import { agentsDocument } from "../../documents/models.ts";
+import { agentsDocument } from "../../documents/agents.ts";
 import { isEnded } from "../../protocol.ts";
 import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";

@@ -2,7 +2,7 @@
 
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
-import { jobsDocument } from "../../documents/models.ts";
+import { jobsDocument } from "../../documents/jobs.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Session } from "../session.ts";
 import { exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";

@@ -1,7 +1,7 @@
 // The verb jobs. Imports courier, its documents, the protocol's types and the client's output.
 
 import type { Courier } from "../../courier.ts";
-import { jobsDocument } from "../../documents/models.ts";
+import { jobsDocument } from "../../documents/jobs.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Transport } from "../../transport.ts";
 import { describeJob } from "../output/job_text.ts";

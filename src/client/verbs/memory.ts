@@ -2,7 +2,8 @@
 
 import { formatBytes, formatUntil } from "../../base/format.ts";
 import { normalModelName } from "../../base/model_name.ts";
-import { runningDocument, unloadedDocument } from "../../documents/outcomes.ts";
+import { unloadedDocument } from "../../documents/outcomes.ts";
+import { runningDocument } from "../../documents/running.ts";
 import type { RunningModel } from "../../protocol.ts";
 import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";

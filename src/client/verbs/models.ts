@@ -3,8 +3,8 @@
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import type { Unavailable } from "../../courier/models.ts";
-import { deletedDocument, modelsDocument } from "../../documents/models.ts";
-import { copiedDocument } from "../../documents/outcomes.ts";
+import { modelsDocument } from "../../documents/models.ts";
+import { copiedDocument, deletedDocument } from "../../documents/outcomes.ts";
 import type { Response } from "../../protocol.ts";
 import type { Printer } from "../output/printer.ts";
 import type { Column } from "../output/table.ts";

@@ -2,7 +2,7 @@
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
-import { refusedJob } from "../../documents/models.ts";
+import { refusedJob } from "../../documents/jobs.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { BarProgress } from "../output/bars.ts";
 import { describeProgress } from "../output/job_text.ts";

@@ -5,8 +5,7 @@ import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/fleet.ts";
 import type { FleetModel } from "../../courier/models.ts";
-import { modelsDocument } from "../../documents/models.ts";
-import { shownDocument } from "../../documents/outcomes.ts";
+import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
 import type { Session } from "../session.ts";
 

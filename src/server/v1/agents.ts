@@ -1,8 +1,7 @@
 // /v1/agents: the fleet, and one agent. Imports @hono/zod-openapi and the courier's documents.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { CourierError } from "../../base/errors.ts";
-import { AgentDocument, AgentsDocument } from "../../documents/document_schemas.ts";
-import { agentDocument, agentsDocument } from "../../documents/models.ts";
+import { AgentDocument, AgentsDocument, agentDocument, agentsDocument } from "../../documents/agents.ts";
 import { readFleet, selectViews } from "../known_fleet.ts";
 import type { Env, Services } from "../services.ts";
 import { failures, json, PATH, security } from "./schemas.ts";

@@ -3,8 +3,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { AgentDocument } from "../../documents/document_schemas.ts";
-import { agentDocument } from "../../documents/models.ts";
+import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { failWith } from "../http/problem.ts";
 import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "../job_feed.ts";

@@ -2,8 +2,8 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalModelName } from "../../base/model_name.ts";
 import { mergeRunning } from "../../courier/running.ts";
-import { copiedDocument, runningDocument, unloadedDocument } from "../../documents/outcomes.ts";
-import { CopiedDocument, RunningDocument, UnloadedDocument } from "../../documents/verb_schemas.ts";
+import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
+import { RunningDocument, runningDocument } from "../../documents/running.ts";
 import { requireJson } from "../http/body.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import type { Env, Services } from "../services.ts";

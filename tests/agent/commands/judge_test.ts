@@ -59,6 +59,19 @@ describe("judge() on version 1", () => {
     expect(judged).toMatchObject({ verb: "list_models", model: null, ttlMs: 60_000, answerTo: { ids: ["list_1"] } });
   });
 
+  test("accepts null in every field that may be missing", () => {
+    const nulls = { version: null, command_id: null, timestamp: null, model_name: null, agent: null, reply_to: null };
+    expect(judgeShared({ command: "list_models", command_id: "a", model_name: null })).toMatchObject({
+      verb: "list_models",
+      answerTo: { ids: ["id-1", "a"] },
+    });
+    const judged = judgeShared({ command: "list_models", ...nulls }, "list_1");
+    expect(judged).toMatchObject({ verb: "list_models", answerTo: { address: "shared", ids: ["list_1"], dialect: 1 } });
+    expect(refused(judgeShared({ ...nulls, command: "pull_model" }))).toBe("invalid: Model name is required");
+    // The dialect decides where the answer goes: an address means nothing without a version.
+    expect(judgeShared({ ...nulls, command: "list_models", reply_to: "me" }).answerTo.address).toBe("shared");
+  });
+
   test("accepts any timestamp, and a model in any of its forms", () => {
     const judged = judgeShared({ command: "pull_model", timestamp: 1752597600, model_name: " PHI4 " });
     expect(judged).toMatchObject({
@@ -101,6 +114,13 @@ describe("judge() on version 1", () => {
 });
 
 describe("judge() on version 2", () => {
+  test("accepts null in every field that may be missing", () => {
+    const judged = judgeOwn({ command: "list_models", model_name: null, arguments: null });
+    expect(judged).toMatchObject({ verb: "list_models", model: null, arguments: {}, answerTo: { dialect: 2 } });
+    expect(refused(judgeOwn({ command: "pull_model", model_name: null }))).toBe("invalid: Model name is required");
+    expect(refused(judgeOwn({ command: "list_models", ttl_ms: null }))).toStartWith("invalid: Invalid ttl_ms");
+  });
+
   test("accepts a command, answered at the sender's address", () => {
     expect(judgeOwn({ command: "pull_model", model_name: "phi4" })).toMatchObject({
       verb: "pull_model",

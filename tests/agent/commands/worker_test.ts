@@ -330,10 +330,5 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
     },
     publishState: async () => undefined,
   });
-  await new Intake(
-    transport,
-    worker,
-    agent,
-    new Outage({ clock: site.clock, log: silentLog, subject: "The share" }),
-  ).open("shared");
+  await new Intake(transport, worker, agent, new Outage({ clock: site.clock, log: silentLog })).open("shared");
 }

@@ -1,6 +1,6 @@
 // gpuctl agents, ping, jobs.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { AgentsDocument } from "#src/documents/document_schemas.ts";
+import { AgentsDocument } from "#src/documents/agents.ts";
 import { JobsDocument } from "#src/documents/jobs.ts";
 import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
@@ -99,7 +99,7 @@ describe("agents", () => {
     const { status, stderr } = await site.run(["agents", "--agent", "gpu-9"]);
     expect([status, stderr]).toEqual([
       66,
-      'error: No agent "gpu-9" has published its state here\n  There are: gpu-1, gpu-2, gpu-3, gpu-4\n',
+      'error: Unknown agent "gpu-9"\n  Known agents: gpu-1, gpu-2, gpu-3, gpu-4\n',
     ]);
   });
 
@@ -124,10 +124,10 @@ describe("ping", () => {
     await mixedFleet();
     const { status, stdout, stderr } = await site.run(["ping", "--agent", "gpu-4"]);
     expect([status, stdout]).toEqual([69, ""]);
-    expect(stderr).toStartWith("error: Agent gpu-4 is silent for 200 s\n  Is the box up");
+    expect(stderr).toStartWith("error: gpu-4 has been silent for 3 min 20 s\n  Check that the machine is up");
     const json = await site.run(["ping", "--agent", "gpu-4", "--json"]);
     expect(json.status).toBe(69);
-    const error = "Agent gpu-4 is silent for 200 s";
+    const error = "gpu-4 has been silent for 3 min 20 s";
     expect(JSON.parse(json.stdout)).toEqual({ agents: [{ agent: "gpu-4", rtt_ms: null, code: "unavailable", error }] });
   });
 
@@ -135,7 +135,7 @@ describe("ping", () => {
     await mixedFleet();
     const { status, stdout, stderr } = await site.run(["ping", "--agent", "gpu-1,gpu-4"]);
     expect([status, stderr]).toEqual([1, "1 of 2 agents failed\n"]);
-    expect(stdout).toContain("gpu-1  0.0 ms\ngpu-4  failed: Agent gpu-4 is silent for 200 s");
+    expect(stdout).toContain("gpu-1  0.0 ms\ngpu-4  failed: gpu-4 has been silent for 3 min 20 s");
   });
 
   test("tells of an agent that takes no command in time", async () => {
@@ -151,7 +151,7 @@ describe("ping", () => {
     await site.legacyService({ success: true });
     expect(await site.run(["ping"])).toMatchObject({
       status: 69,
-      stderr: "error: Agent gpu is a legacy service and has no ping\n  Install gpu-agent on that box\n",
+      stderr: "error: gpu is a legacy service and does not support ping\n  Install gpu-agent on that machine\n",
     });
   });
 });
@@ -217,7 +217,7 @@ describe("ping --count and --interval", () => {
     await mixedFleet();
     const { status, stdout } = site.start(["ping", "--count", "2", "--agent", "gpu-1,gpu-4"]);
     expect(await ended(status)).toBe(1);
-    expect(stdout.text).toContain("2  gpu-1  0.0 ms\n2  gpu-4  failed: Agent gpu-4 is silent for 201 s\n");
+    expect(stdout.text).toContain("2  gpu-1  0.0 ms\n2  gpu-4  failed: gpu-4 has been silent for 3 min 21 s\n");
     expect(stdout.text).toEndWith("gpu-1    2 of 2  0.0 ms  0.0 ms  0.0 ms\ngpu-4    0 of 2       -       -       -\n");
   });
 
@@ -306,7 +306,7 @@ describe("jobs", () => {
     const { status, stdout } = await site.run(["jobs", "--json"]);
     const document = JobsDocument.parse(JSON.parse(stdout));
     expect([status, document.jobs.length]).toEqual([0, 3]);
-    expect(document.unavailable).toEqual([{ agent: "gpu-2", code: "unavailable", reason: "silent for 60 s" }]);
+    expect(document.unavailable).toEqual([{ agent: "gpu-2", code: "unavailable", reason: "silent for 1 min" }]);
   });
 
   test("says that there is none and how to start one", async () => {

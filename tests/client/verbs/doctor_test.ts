@@ -29,14 +29,14 @@ describe("what it finds", () => {
       [
         MEMORY,
         "✓ agent gpu-1: Online: gpu-agent 0.1.0, state published 0 s ago",
-        "✓ clock gpu-1: In step with the share, to 12 ms",
+        "✓ clock gpu-1: Clock within 12 ms of the share",
         "✓ ollama gpu-1: Ollama 0.12.0",
         "✓ agent gpu-2: Online: gpu-agent 0.1.0, state published 0 s ago",
-        "✓ clock gpu-2: In step with the share, to 0 ms",
+        "✓ clock gpu-2: Clock within 0 ms of the share",
         "✓ ollama gpu-2: Ollama 0.12.0",
         "✓ shared_inbox: gpu-1 serves it",
-        "✓ ping gpu-1: Each sees the other's files: 0.0 ms there and back",
-        "✓ ping gpu-2: Each sees the other's files: 0.0 ms there and back",
+        "✓ ping gpu-1: Round trip OK: 0.0 ms",
+        "✓ ping gpu-2: Round trip OK: 0.0 ms",
         "",
         "10 checks: 10 ok, 0 warnings, 0 failed",
         "",
@@ -50,8 +50,8 @@ describe("what it finds", () => {
     expect(stdout).toBe(
       [
         MEMORY,
-        "! agent: None has published its state here",
-        "    Start gpu-agent on a box that sees this share",
+        "! agent: No agent has published its state on this share",
+        "    Start gpu-agent on a GPU machine that mounts this share",
         "",
         "2 checks: 1 ok, 1 warning, 0 failed",
         "",
@@ -67,9 +67,9 @@ describe("what it finds", () => {
     expect(status).toBe(1);
     expect(await told()).toEqual([
       MEMORY,
-      expect.stringMatching(/^! agent gpu-3: Stopped since 20/),
-      "✗ agent gpu-4: Silent for 200 s",
-      "! shared_inbox: Nobody serves it: a legacy backend gets no answer",
+      "! agent gpu-3: Stopped just now",
+      "✗ agent gpu-4: Silent for 3 min 20 s",
+      "! shared_inbox: No agent serves it: legacy backends get no answer",
     ]);
   });
 
@@ -79,13 +79,19 @@ describe("what it finds", () => {
     await (await site.agent("gpu-2")).publish({ ollama: { ...ollama, error: null, checked_at: null } });
     const lines = await told();
     expect(lines).toContain("✗ ollama gpu-1: connection refused");
-    expect(lines).toContain("! ollama gpu-2: Not asked yet");
+    expect(lines).toContain("! ollama gpu-2: Not checked yet");
   });
 
   test.each([
-    [3_600_000, "! clock gpu-1: 1 h behind, by the share's: times in its log and jobs are off, commands are not"],
-    [-90_000, "! clock gpu-1: 1 min 30 s ahead, by the share's: times in its log and jobs are off, commands are not"],
-    [-4_000, "✓ clock gpu-1: In step with the share, to 4000 ms"],
+    [
+      3_600_000,
+      "! clock gpu-1: 1 h behind the share's clock: times in its log and jobs are off, commands are not affected",
+    ],
+    [
+      -90_000,
+      "! clock gpu-1: 1 min 30 s ahead of the share's clock: times in its log and jobs are off, commands are not affected",
+    ],
+    [-4_000, "✓ clock gpu-1: Clock within 4000 ms of the share"],
   ])("a box whose clock is off by %d ms", async (clock_offset_ms, line) => {
     await (await site.agent("gpu-1")).publish({ clock_offset_ms });
     expect(await told()).toContain(line);
@@ -96,7 +102,7 @@ describe("what it finds", () => {
     expect(await told()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");
     await site.legacyService({ success: true });
     const lines = await told();
-    expect(lines).toContain("✓ agent gpu: A legacy service: it lists, pulls and deletes, and shows no progress");
+    expect(lines).toContain("✓ agent gpu: Legacy service: it lists, pulls and deletes, without progress");
     expect(lines).toContain("✓ shared_inbox: The legacy service serves it");
   });
 
@@ -107,7 +113,7 @@ describe("what it finds", () => {
     await site.clock.advance(2_000);
     expect(await status).toBe(1);
     expect(stdout.text).toContain("✗ ping gpu-1: No answer within 2 s: not yet answered by gpu-1");
-    expect(stdout.text).toContain("\n    One of the two does not see the other's files");
+    expect(stdout.text).toContain("\n    One machine does not see the other's files");
     expect(stdout.text).toContain("✓ ping gpu-2: ");
   });
 
@@ -127,7 +133,7 @@ describe("what it finds", () => {
     expect((await told("--agent", "gpu-2")).filter((line) => line.includes("gpu-1"))).toEqual([]);
     const { status, stdout } = await site.run(["doctor", "--agent", "gpu-9"]);
     expect(status).toBe(1);
-    expect(stdout).toContain('✗ fleet: No agent "gpu-9" has published its state here\n    There are: gpu-1, gpu-2\n');
+    expect(stdout).toContain('✗ fleet: Unknown agent "gpu-9"\n    Known agents: gpu-1, gpu-2\n');
   });
 });
 
@@ -138,7 +144,7 @@ describe("how it tells it", () => {
     const { stdout } = await site.run(["doctor"], { terminal: true });
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(stdout).toContain(
-      "\n! clock gpu-1: 1 h behind, by the share's: times in its log and jobs are off,\n  commands are not\n",
+      "\n! clock gpu-1: 1 h behind the share's clock: times in its log and jobs are off,\n  commands are not affected\n",
     );
   });
 
@@ -168,6 +174,6 @@ describe("how it tells it", () => {
     stop();
     await site.clock.advance(5_000);
     expect(await status).toBe(130);
-    expect(stderr.text).toStartWith("error: Stopped before everything was looked at\n");
+    expect(stderr.text).toStartWith("error: Interrupted before all checks were made\n");
   });
 });

@@ -111,14 +111,14 @@ describe("jobs --watch", () => {
       "JOB           AGENT  MODEL        STATE      PROGRESS",
       "da066d157a40  gpu-1  phi4:latest  running    40 %",
       "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
-      expect.stringMatching(/^Without gpu-2: stopped since /),
+      expect.stringMatching(/^Without gpu-2: stopped /),
     ]);
     await agent.publish({ status: "stopped" });
     await site.clock.advance(500);
     expect(screenOf(run.stdout).slice(1)).toEqual([
       "da066d157a40  gpu-1  phi4:latest  running    40 %",
       "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
-      expect.stringMatching(/^No agent is there: gpu-1 is stopped since /),
+      expect.stringMatching(/^No agent is online: gpu-1 stopped /),
     ]);
     await agent.publish();
     await other.publish();

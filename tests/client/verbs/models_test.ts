@@ -1,6 +1,7 @@
 // gpuctl list, rm.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { DeletedDocument, ModelsDocument } from "#src/documents/document_schemas.ts";
+import { ModelsDocument } from "#src/documents/models.ts";
+import { DeletedDocument } from "#src/documents/outcomes.ts";
 import { newPull } from "#src/protocol.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
@@ -112,12 +113,12 @@ describe("list", () => {
   test("fails with unavailable when no agent is there, or none that can say", async () => {
     expect(await site.run(["list"])).toMatchObject({
       status: 69,
-      stderr: expect.stringContaining("No agent is there"),
+      stderr: expect.stringContaining("No agent is online"),
     });
     await site.agent("gpu-1");
     await site.clock.advance(34_000);
     const { status, stderr } = await site.run(["list"]);
-    expect([status, stderr.split("\n")[0]]).toEqual([69, "error: No agent is there: gpu-1 is silent for 34 s"]);
+    expect([status, stderr.split("\n")[0]]).toEqual([69, "error: No agent is online: gpu-1 has been silent for 34 s"]);
   });
 
   test("lets no text of the share move the cursor", async () => {
@@ -142,7 +143,7 @@ describe("rm", () => {
     const { status, stdout, stderr } = await site.run(["rm", "phi4"]);
     expect([status, stdout]).toEqual([73, ""]);
     expect(stderr).toBe(
-      "error: Several agents are there: gpu-1, gpu-2\n  Name those that are meant with --agent, or take --all\n",
+      "error: More than one agent (gpu-1, gpu-2)\n  Name those that are meant with --agent, or take --all\n",
     );
     expect(agents.flatMap(({ commands }) => commands)).toEqual([]);
     const json = await site.run(["rm", "phi4", "--json"]);
@@ -220,6 +221,6 @@ describe("rm", () => {
     stop();
     await site.clock.advance(100);
     expect(await status).toBe(130);
-    expect(stdout.text).toContain("gpu-1  deleted phi4:latest\ngpu-2  failed: Stopped waiting");
+    expect(stdout.text).toContain("gpu-1  deleted phi4:latest\ngpu-2  failed: Interrupted");
   });
 });

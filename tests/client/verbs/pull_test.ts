@@ -140,7 +140,7 @@ describe("pull exits", () => {
     const { status, stdout, stderr } = await site.run(["pull", "phi4"]);
     expect([status, stdout]).toEqual([69, "gpu: running\n"]);
     expect(stderr).toBe(
-      "error: Started by a legacy service: it cannot be followed\n  Look whether it is there: gpuctl list --agent gpu\n",
+      "error: A legacy service started this pull: its progress is unknown\n  Look whether it is there: gpuctl list --agent gpu\n",
     );
     const json = await site.run(["pull", "phi4", "--json"]);
     expect([json.status, json.stderr]).toEqual([69, ""]);
@@ -277,7 +277,7 @@ describe("Ctrl-C during a pull", () => {
     stop();
     await site.clock.advance(100);
     expect(await status).toBe(130);
-    expect(stderr.text).toStartWith("error: Stopped waiting");
+    expect(stderr.text).toStartWith("error: Interrupted");
     expect(site.store.inboxes.get("agent gpu-1")?.size).toBe(0);
   });
 });
@@ -292,7 +292,7 @@ describe("pull when the agent goes not reporting", () => {
     await site.progress(agent, running(11));
     const lines = stdout.text.split("\n");
     expect(lines.slice(2)).toEqual([
-      expect.stringContaining("gpu-1: not reporting, Agent gpu-1 is stopped since"),
+      expect.stringContaining("gpu-1: not reporting, gpu-1 stopped"),
       "gpu-1: running, 11 %, 990.0 MB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
       "",
     ]);
@@ -321,6 +321,6 @@ describe("pull when the agent goes not reporting", () => {
     expect([await status, stderr.text]).toEqual([69, ""]);
     const last = Job.parse(JSON.parse(stdout.text.trimEnd().split("\n").at(-1) ?? ""));
     expect(last).toMatchObject({ state: "running", code: "unavailable" });
-    expect(last.error).toStartWith("Agent gpu-1 is silent for");
+    expect(last.error).toStartWith("gpu-1 has been silent for");
   });
 });

@@ -1,7 +1,9 @@
 // gpuctl show, ps, stop, cp and cancel.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { JobsDocument } from "#src/documents/jobs.ts";
-import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "#src/documents/verb_schemas.ts";
+import { ShownDocument } from "#src/documents/models.ts";
+import { CopiedDocument, UnloadedDocument } from "#src/documents/outcomes.ts";
+import { RunningDocument } from "#src/documents/running.ts";
 import type { RunningModel } from "#src/protocol.ts";
 import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
 import { modelOf, type ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
@@ -112,7 +114,7 @@ describe("ps and stop", () => {
     await (await site.agent("gpu-2")).publish({ status: "stopped" });
     const { status, stdout, stderr } = await site.run(["ps"]);
     expect([status, stdout]).toEqual([0, ""]);
-    expect(stderr).toStartWith("No model is in memory\nWithout gpu-2: stopped since ");
+    expect(stderr).toStartWith("No model is in memory\nWithout gpu-2: stopped ");
   });
 
   test("stop takes it out of memory, with a result per agent", async () => {
@@ -158,7 +160,7 @@ describe("rm and pull --all", () => {
     await (await site.agent("gpu-3", { models: [PHI4] })).publish({ status: "stopped" });
     const { status, stdout, stderr } = await site.run(["rm", "phi4", "--all"]);
     expect([status, stderr]).toEqual([1, "1 of 3 agents failed\n"]);
-    expect(stdout).toContain("gpu-2  deleted phi4:latest\ngpu-3  failed: Agent gpu-3 is stopped since ");
+    expect(stdout).toContain("gpu-2  deleted phi4:latest\ngpu-3  failed: gpu-3 stopped ");
     const lone = await site.run(["pull", "phi4", "--agent", "gpu-3", "--json"]);
     expect(lone.status).toBe(69);
   });
@@ -217,9 +219,7 @@ describe("cancel", () => {
     await (await site.agent("gpu-2")).publish({ status: "stopped" });
     const { status, stderr } = await site.run(["cancel", "01a20aac-24d0-7785-b91f-999999999999"]);
     expect(status).toBe(66);
-    expect(stderr).toStartWith(
-      "error: No agent knows a job 01a20aac-24d0-7785-b91f-999999999999; could not ask gpu-2\n",
-    );
+    expect(stderr).toStartWith("error: No agent has a job 01a20aac-24d0-7785-b91f-999999999999; could not ask gpu-2\n");
   });
 
   test("ends several, on whatever agents they are, and tells which it could not", async () => {

@@ -49,7 +49,7 @@ export class Running {
   }
 
   /** Ends it, and waits. @returns its exit status */
-  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number> {
+  async stop(signal: "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGKILL" = "SIGTERM"): Promise<number> {
     this.#child.kill(signal);
     return await this.exited();
   }

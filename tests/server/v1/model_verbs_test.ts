@@ -1,6 +1,8 @@
 // The routes of the verbs that came with jobs: show, running, copy, unload, one job and its cancelling.
 import { describe, expect, test } from "bun:test";
-import { CopiedDocument, RunningDocument, ShownDocument, UnloadedDocument } from "#src/documents/verb_schemas.ts";
+import { ShownDocument } from "#src/documents/models.ts";
+import { CopiedDocument, UnloadedDocument } from "#src/documents/outcomes.ts";
+import { RunningDocument } from "#src/documents/running.ts";
 import { newPull, type RunningModel } from "#src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -138,7 +140,10 @@ describe("GET /v1/jobs/{id} and POST cancel", () => {
     const body = { kind: "pull", model: "phi4", agents: "all" };
     const [job] = (await server.call("POST", "/v1/jobs", { body })).body.jobs;
     const answer = await server.call("POST", `/v1/jobs/${job.id}/cancel`);
-    expect([answer.status, answer.body.detail]).toEqual([409, "Cannot cancel the pull of phi4:latest: it has failed"]);
+    expect([answer.status, answer.body.detail]).toEqual([
+      409,
+      "Cannot cancel the pull of phi4:latest: it has already failed",
+    ]);
   });
 
   test("a pull for all names the agents that are away", async () => {

@@ -2,9 +2,10 @@
 
 import { describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import { AgentsDocument, DeletedDocument, ModelsDocument } from "#src/documents/document_schemas.ts";
+import { AgentsDocument } from "#src/documents/agents.ts";
 import { JobsDocument } from "#src/documents/jobs.ts";
-import { ShownDocument } from "#src/documents/verb_schemas.ts";
+import { ModelsDocument, ShownDocument } from "#src/documents/models.ts";
+import { DeletedDocument } from "#src/documents/outcomes.ts";
 import type { Response } from "#src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -47,9 +48,9 @@ describe("/v1/agents", () => {
       type: "urn:gpu-courier:not_found",
       title: expect.any(String),
       status: 404,
-      detail: 'No agent "gpu-9" has published its state here',
+      detail: 'Unknown agent "gpu-9"',
       code: "not_found",
-      hint: "There are: gpu-1",
+      hint: "Known agents: gpu-1",
     });
   });
 

@@ -199,7 +199,7 @@ export class World {
     if (verb === "list_models") {
       const { mailbox, giveUp } = this.#sender(sender);
       const waiting = { timeoutMs: 30_000, signal: giveUp.signal, lastKnown: async () => "nothing" };
-      this.#note(sender, mailbox.requestOld({ verb }, waiting));
+      this.#note(sender, mailbox.requestVersion1({ verb }, waiting));
       return;
     }
     const id = `${verb}_${this.#named}`;

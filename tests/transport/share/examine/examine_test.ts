@@ -215,9 +215,9 @@ describe("files", () => {
   });
 
   test.each([
-    [-3_600_000, "1 h behind, by the share's"],
-    [3_600_000, "1 h ahead, by the share's"],
-    [-4_000, "In step with the share, to"],
+    [-3_600_000, "1 h behind the share's clock"],
+    [3_600_000, "1 h ahead of the share's clock"],
+    [-4_000, "Clock within 4"],
   ])("this machine's clock, off by %d ms, is compared with the share's", async (offMs, message) => {
     const clock = { ...systemClock, now: () => systemClock.now() + offMs };
     const check = named(await openSite().examine({ clock }), "clock");

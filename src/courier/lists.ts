@@ -1,0 +1,139 @@
+// Models, loaded models and jobs of several agents as one list each, and one job wherever it is.
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { type Job, LIMITS } from "../protocol.ts";
+import { type AgentView, describeView, type Fleet } from "./fleet.ts";
+import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./models.ts";
+import { noAgent, nobodyAnswered } from "./refusals.ts";
+import type { RequestOptions, Requests } from "./requests.ts";
+import { type AgentRunning, type FleetRunning, mergeRunning } from "./running.ts";
+import { type Agents, listedAgents } from "./selection.ts";
+
+export interface ListOptions extends RequestOptions {
+  /** Ask the agents rather than read what they published. */
+  readonly fresh?: boolean;
+}
+
+/** Each method reads the state documents, and asks an agent only for what its document does not hold. */
+export class Lists {
+  readonly #fleet: Pick<Fleet, "read">;
+  readonly #requests: Pick<Requests, "send">;
+
+  constructor(fleet: Pick<Fleet, "read">, requests: Pick<Requests, "send">) {
+    this.#fleet = fleet;
+    this.#requests = requests;
+  }
+
+  /** @see `Courier.listModels` */
+  async models(names: Agents | undefined, options: ListOptions): Promise<FleetModels> {
+    const views = await listedAgents(this.#fleet, names);
+    const results = await Promise.all(views.map(async (view) => await this.#modelsOf(view, options)));
+    const held = results.filter((result) => "models" in result);
+    const unavailable = results.filter((result) => "code" in result);
+    if (held.length === 0) throw nobodyAnswered(views, unavailable);
+    return { models: mergeModels(held), unavailable };
+  }
+
+  /** @see `Courier.listRunning` */
+  async running(names: Agents | undefined, options: ListOptions): Promise<FleetRunning> {
+    const views = await listedAgents(this.#fleet, names);
+    const results = await Promise.all(views.map(async (view) => await this.#runningOn(view, options)));
+    const held = results.filter((result) => "running" in result);
+    const unavailable = results.filter((result) => "code" in result);
+    if (held.length === 0) throw nobodyAnswered(views, unavailable);
+    return { running: mergeRunning(held), unavailable };
+  }
+
+  /** @see `Courier.listJobs` */
+  async jobs(names: Agents | undefined): Promise<{ jobs: readonly Job[]; unavailable: readonly Unavailable[] }> {
+    const views = await listedAgents(this.#fleet, names);
+    if (views.every(({ online }) => !online)) throw noAgent(views);
+    const unavailable = views.filter(({ online }) => !online).map((view) => away(view));
+    return { jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable };
+  }
+
+  /** @see `Courier.jobHistory` */
+  async history(agent: string, options?: RequestOptions): Promise<readonly Job[]> {
+    const { jobs = [] } = await this.#requests.send(agent, { verb: "list_jobs" }, options);
+    return jobs;
+  }
+
+  /** @see `Courier.findJob` */
+  async findJob(id: string, options?: RequestOptions): Promise<Job> {
+    const views = await this.#fleet.read();
+    const published = views.flatMap(({ state }) => state?.jobs ?? []).find((job) => job.id === id);
+    if (published !== undefined) return published;
+    const agents = views.filter(({ state }) => state !== null).map(({ agent }) => agent);
+    const asked = agents.map(async (agent) => ({ agent, jobs: await this.#askForJobs(agent, options) }));
+    const silent: string[] = [];
+    // The caller need not wait for a slow agent when a quick one has the job.
+    for await (const { agent, jobs } of asCompleted(asked)) {
+      if (jobs === undefined) silent.push(agent);
+      const found = jobs?.find((job) => job.id === id);
+      if (found !== undefined) return found;
+    }
+    throw unknownJob(id, silent);
+  }
+
+  /** @returns undefined when the agent could not answer */
+  async #askForJobs(agent: string, options: RequestOptions | undefined): Promise<readonly Job[] | undefined> {
+    return await this.history(agent, options).catch(() => undefined);
+  }
+
+  async #modelsOf(view: AgentView, options: ListOptions): Promise<AgentModels | Unavailable> {
+    const { agent, state, online, reason } = view;
+    const clockOffsetMs = state?.clock_offset_ms;
+    const mustAsk = options.fresh === true || state === null || state.truncated.includes("models");
+    if (!online || (reason === "ollama_down" && !mustAsk)) return away(view);
+    if (!mustAsk) {
+      if (state.models === null) return away(view, "Ollama has not answered yet");
+      return { agent, models: state.models, clockOffsetMs };
+    }
+    return await orUnavailable(agent, async () => {
+      const { models = [] } = await this.#requests.send(agent, { verb: "list_models" }, options);
+      return { agent, models, clockOffsetMs };
+    });
+  }
+
+  async #runningOn(view: AgentView, options: ListOptions): Promise<AgentRunning | Unavailable> {
+    const { agent, state, online, reason } = view;
+    if (!online || reason === "ollama_down") return away(view);
+    const mustAsk = options.fresh === true || state === null || state.truncated.includes("running");
+    if (!mustAsk) return { agent, running: state.running };
+    return await orUnavailable(agent, async () => {
+      const { running = [] } = await this.#requests.send(agent, { verb: "list_running" }, options);
+      return { agent, running };
+    });
+  }
+}
+
+/** @param silent the agents that could not be asked */
+function unknownJob(id: string, silent: readonly string[]): CourierError {
+  const doubt = silent.length === 0 ? "" : `; could not ask ${silent.join(", ")}`;
+  return new CourierError("not_found", `No agent has a job ${id}${doubt}`, {
+    hint: `An agent keeps its active jobs and the last ${LIMITS.endedJobsKept} that ended`,
+  });
+}
+
+/** The entry of an agent that is not included in a list. */
+function away(view: AgentView, reason = describeView(view)): Unavailable {
+  return { agent: view.agent, code: "unavailable", reason };
+}
+
+async function orUnavailable<Answer>(agent: string, ask: () => Promise<Answer>): Promise<Answer | Unavailable> {
+  try {
+    return await ask();
+  } catch (error) {
+    const { code, message } = asCourierError(error);
+    return { agent, code, reason: message };
+  }
+}
+
+/** Yields the results in the order in which they arrive. */
+async function* asCompleted<Value>(promises: readonly Promise<Value>[]): AsyncGenerator<Value> {
+  const pending = new Map(promises.map((promise, index) => [index, promise.then((value) => ({ index, value }))]));
+  while (pending.size > 0) {
+    const { index, value } = await Promise.race(pending.values());
+    pending.delete(index);
+    yield value;
+  }
+}

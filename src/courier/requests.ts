@@ -1,0 +1,81 @@
+// Sends a command to an agent of either dialect, and turns a refusal or a timeout into an error with the reason.
+import { asCourierError, CourierError } from "../base/errors.ts";
+import { type Response, VERBS } from "../protocol.ts";
+import { type AgentView, describeAgent, type Fleet } from "./fleet.ts";
+import type { Mailbox, Request, Waiting } from "./mailbox.ts";
+import { agentAway, refusal } from "./refusals.ts";
+import { findAgent, viewOf } from "./selection.ts";
+
+export interface RequestOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface RequestsDeps {
+  readonly fleet: Pick<Fleet, "read" | "lastKnown">;
+  readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
+  /** How long a request without a timeout of its own waits, in ms. */
+  readonly timeoutMs: number;
+}
+
+/** A legacy service looks for commands every 5 s. */
+const LEGACY_SERVICE_MIN_TIMEOUT_MS = 12_000;
+
+export class Requests {
+  readonly #fleet: RequestsDeps["fleet"];
+  readonly #mailbox: RequestsDeps["mailbox"];
+  readonly #timeoutMs: number;
+
+  constructor({ fleet, mailbox, timeoutMs }: RequestsDeps) {
+    this.#fleet = fleet;
+    this.#mailbox = mailbox;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @see `Courier.request` */
+  async send(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
+    const view = await findAgent(this.#fleet, agent);
+    if (!view.online || refusesEverything(view)) throw agentAway(view);
+    const response = await this.#exchange(view, request, {
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+      signal: options.signal,
+      lastKnown: async (id, withdrawn) => await this.#lastKnown(agent, id, withdrawn),
+    });
+    if (!response.success) throw refusal(agent, response);
+    // The change is made, whether or not the state can be read at this moment.
+    if (VERBS[request.verb].changing) await this.#fleet.read().catch(() => undefined);
+    return response;
+  }
+
+  async #exchange({ agent, state }: AgentView, request: Request, waiting: Waiting): Promise<Response> {
+    if (state !== null) return await this.#mailbox.request(agent, request, waiting);
+    if (VERBS[request.verb].version === 1) {
+      const timeoutMs = Math.max(waiting.timeoutMs, LEGACY_SERVICE_MIN_TIMEOUT_MS);
+      return await this.#mailbox.requestVersion1(request, { ...waiting, timeoutMs });
+    }
+    throw new CourierError("unimplemented", `${agent} is a legacy service and does not support ${request.verb}`, {
+      hint: "Install gpu-agent on that machine",
+    });
+  }
+
+  /** Where the command was last seen: an error never says only that time ran out. */
+  async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<string> {
+    let outage = "";
+    const views = await this.#fleet.read().catch((error: unknown) => {
+      outage = `${asCourierError(error).message}; `;
+      return this.#fleet.lastKnown();
+    });
+    const view = viewOf(views, agent);
+    if (view === undefined) return `${outage}${agent} no longer has a state on this share`;
+    const running = view.state?.commands.find(({ command_id }) => command_id === id);
+    if (running !== undefined) return `${outage}${agent} has been running it since ${running.started_at}`;
+    const seen = withdrawn ? `not yet answered by ${agent}` : `could not be withdrawn from ${agent}`;
+    if (!view.online) return `${outage}${seen}; ${describeAgent(view)}`;
+    return `${outage}${seen}, which published its state ${(view.silentMs / 1000).toFixed(0)} s ago`;
+  }
+}
+
+/** Two agents have the same name. An agent that serves only reading verbs refuses the others itself, with its reason. */
+function refusesEverything({ reason, state }: AgentView): boolean {
+  return reason === "degraded" && state?.reading_only !== true;
+}

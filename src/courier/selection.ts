@@ -1,0 +1,63 @@
+// The agents that a request is for: named by the caller, or found on the share.
+import { CourierError } from "../base/errors.ts";
+import { type AgentView, type Fleet, isPresent } from "./fleet.ts";
+import { noAgent, unknownAgent } from "./refusals.ts";
+
+/** The agents that a caller names, or all of them. */
+export type Agents = readonly string[] | "all";
+
+type Reader = Pick<Fleet, "read">;
+
+/** A view this young is good enough to send a command: an agent counts as silent only after 20 s. */
+const VIEW_MAX_AGE_MS = 1000;
+
+/**
+ * One agent's view.
+ * @throws CourierError `not_found` with the known names; `unavailable`
+ */
+export async function findAgent(fleet: Reader, name: string, maxAgeMs = VIEW_MAX_AGE_MS): Promise<AgentView> {
+  const views = await fleet.read(maxAgeMs);
+  // An agent may have started since the last reading.
+  const found = viewOf(views, name) ?? viewOf(await fleet.read(), name);
+  if (found !== undefined) return found;
+  throw unknownAgent(name, views);
+}
+
+export function viewOf(views: readonly AgentView[], name: string): AgentView | undefined {
+  return views.find(({ agent }) => agent === name);
+}
+
+/**
+ * The agents for a request that changes something.
+ * - Names: these agents.
+ * - Undefined: the only agent, not counting those that stopped.
+ * - All: also agents that stopped, because their machines miss the request. A silent legacy service is left out: it
+ *   never says that it stops, and its document stays behind.
+ * @throws CourierError `conflict` with the names when there are several and none was named; `unavailable` when there is
+ *   no agent; `not_found`
+ */
+export async function chooseAgents(fleet: Reader, names: Agents | undefined): Promise<readonly AgentView[]> {
+  if (names !== undefined && names !== "all") return await namedAgents(fleet, names);
+  const views = await fleet.read();
+  const present = views.filter(isPresent);
+  if (present.length === 0) throw noAgent(views);
+  if (names === "all") return views.filter((view) => isPresent(view) || view.state !== null);
+  if (present.length === 1) return present;
+  const known = present.map(({ agent }) => agent).join(", ");
+  throw new CourierError("conflict", `More than one agent (${known})`, { hint: "Choose one by its name" });
+}
+
+/**
+ * The agents for a list: the named ones, or every agent but a silent legacy service.
+ * @throws CourierError `unavailable` when there is no agent; `not_found`
+ */
+export async function listedAgents(fleet: Reader, names: Agents | undefined): Promise<readonly AgentView[]> {
+  if (names !== undefined && names !== "all") return await namedAgents(fleet, names);
+  const views = (await fleet.read()).filter(({ legacyState, online }) => legacyState === null || online);
+  if (views.length === 0) throw noAgent(views);
+  return views;
+}
+
+async function namedAgents(fleet: Reader, names: readonly string[]): Promise<readonly AgentView[]> {
+  return await Promise.all(names.map(async (name) => await findAgent(fleet, name)));
+}

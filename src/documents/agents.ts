@@ -1,0 +1,52 @@
+// The documents about agents that `/v1` serves and `gpuctl --json` prints.
+import { z } from "zod";
+import type { AgentView } from "../courier/fleet.ts";
+import { AgentName, Disk, isEnded, OllamaHealth } from "../protocol.ts";
+
+export const AgentDocument = z
+  .object({
+    agent: AgentName,
+    status: z.enum(["online", "offline"]),
+    /** Why it is offline, or what is wrong although it is online. */
+    reason: z.enum(["stopped", "silent", "share_stale", "ollama_down", "draining", "degraded"]).nullable(),
+    last_seen_at: z.string(),
+    agent_version: z.string().nullable(),
+    ollama: OllamaHealth,
+    model_count: z.int().nonnegative().nullable(),
+    /** Queued or running. */
+    job_count: z.int().nonnegative().nullable(),
+    disk: Disk.nullable(),
+    /** The share's clock minus the clock of the agent's machine. */
+    clock_offset_ms: z.number().nullable(),
+  })
+  .meta({
+    id: "Agent",
+    description: "One agent in brief. null: unknown (most fields are unknown for a legacy service).",
+  });
+export type AgentDocument = z.infer<typeof AgentDocument>;
+
+export const AgentsDocument = z.object({ agents: z.array(AgentDocument) }).meta({ id: "Agents" });
+export type AgentsDocument = z.infer<typeof AgentsDocument>;
+
+export function agentsDocument(views: readonly AgentView[]): AgentsDocument {
+  return { agents: views.map(agentDocument) };
+}
+
+export function agentDocument({ agent, online, reason, lastSeenAt, state, legacyState }: AgentView): AgentDocument {
+  return {
+    agent,
+    status: online ? "online" : "offline",
+    reason,
+    last_seen_at: lastSeenAt,
+    agent_version: state?.agent_version ?? null,
+    ollama: state?.ollama ?? unknownOllama(legacyState?.ollama_available ?? false),
+    model_count: state?.model_count ?? null,
+    job_count: state?.jobs.filter((job) => !isEnded(job)).length ?? null,
+    disk: state?.disk ?? null,
+    clock_offset_ms: state?.clock_offset_ms ?? null,
+  };
+}
+
+function unknownOllama(reachable: boolean): OllamaHealth {
+  return { reachable, version: null, error: null, checked_at: null };
+}

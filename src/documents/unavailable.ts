@@ -1,0 +1,14 @@
+// The part that list documents share: which agents are not included, and why.
+import { z } from "zod";
+import type { Unavailable } from "../courier/models.ts";
+import { AgentName, Code } from "../protocol.ts";
+
+/** Present only when an agent could not answer. */
+export const unavailableAgents = z
+  .array(z.object({ agent: AgentName, code: Code, reason: z.string() }).meta({ id: "Unavailable" }))
+  .optional();
+
+/** The field, to be spread into a document; empty when every agent answered. */
+export function unavailableField(unavailable: readonly Unavailable[]): { unavailable?: Unavailable[] } {
+  return unavailable.length === 0 ? {} : { unavailable: [...unavailable] };
+}

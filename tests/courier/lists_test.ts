@@ -1,0 +1,57 @@
+// src/courier/lists: one job, whichever agent has it.
+import { describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
+import type { AgentView } from "#src/courier/fleet.ts";
+import { Lists } from "#src/courier/lists.ts";
+import { newPull, type Response, State } from "#src/protocol.ts";
+import { failure } from "#tests/support/failure.ts";
+import { sampleDocument } from "#tests/support/wire_samples.ts";
+
+const STATE = State.parse(sampleDocument("v2/state.json"));
+const OLD_JOB = { ...newPull("old-job", "gpu-2", "phi4:latest"), state: "succeeded" as const };
+
+function view(agent: string): AgentView {
+  const state = { ...STATE, agent };
+  return { agent, online: true, reason: null, lastSeenAt: "", silentMs: 0, state, legacyState: null };
+}
+
+/** @param histories the jobs that each agent returns; a promise that never resolves is a slow agent */
+function openLists(histories: Readonly<Record<string, Promise<Response>>>): { lists: Lists; asked: string[] } {
+  const asked: string[] = [];
+  const views = Object.keys(histories).map(view);
+  const send = async (agent: string): Promise<Response> => {
+    asked.push(agent);
+    const response = await histories[agent];
+    return response ?? expect.unreachable();
+  };
+  return { asked, lists: new Lists({ read: async () => views }, { send }) };
+}
+
+const never = new Promise<Response>(() => {});
+
+async function jobs(...list: Response["jobs"] & object): Promise<Response> {
+  return { success: true, jobs: list };
+}
+
+describe("findJob()", () => {
+  test("returns a job of a state document and asks no agent", async () => {
+    const { lists, asked } = openLists({ "gpu-1": never });
+    const id = STATE.jobs[0]?.id ?? expect.unreachable();
+    expect(await lists.findJob(id)).toEqual(STATE.jobs[0] ?? expect.unreachable());
+    expect(asked).toEqual([]);
+  });
+
+  test("returns a job that an agent still keeps, and does not wait for a slow agent", async () => {
+    const { lists, asked } = openLists({ "gpu-1": never, "gpu-2": jobs(OLD_JOB), "gpu-3": jobs() });
+    expect(await lists.findJob("old-job")).toEqual(OLD_JOB);
+    expect(asked).toEqual(["gpu-1", "gpu-2", "gpu-3"]);
+  });
+
+  test("throws not_found when no agent has it, with the agents that could not be asked", async () => {
+    const away = Promise.reject<Response>(new CourierError("unavailable", "away"));
+    const { lists } = openLists({ "gpu-1": away, "gpu-2": jobs(OLD_JOB) });
+    const error = await failure(lists.findJob("another-job"));
+    expect([error.code, error.message]).toEqual(["not_found", "No agent has a job another-job; could not ask gpu-1"]);
+    expect((await failure(openLists({}).lists.findJob("x"))).message).toBe("No agent has a job x");
+  });
+});
