@@ -6,7 +6,7 @@ import { VERSION } from "../program/flags.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
-import { Agent, type AgentOptions } from "./agent.ts";
+import { type AgentParts, assemble } from "./assemble.ts";
 import { defaultReserve, parseDiskReserve } from "./disk/reserve.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Ollama } from "./ollama/ollama.ts";
@@ -48,7 +48,7 @@ export interface AgentSurroundings {
   readonly log: Log;
   readonly stop: AbortSignal;
   /** Replaces parts of the agent before it is built: for tests that crash it. */
-  readonly around?: ((options: AgentOptions) => AgentOptions) | undefined;
+  readonly around?: ((parts: AgentParts) => AgentParts) | undefined;
 }
 
 /**
@@ -58,23 +58,23 @@ export interface AgentSurroundings {
  */
 export async function runAgent(
   settings: AgentSettings,
-  { transport, service, log, stop, around = (options) => options }: AgentSurroundings,
+  { transport, service, log, stop, around = (parts) => parts }: AgentSurroundings,
 ): Promise<void> {
   stop.addEventListener("abort", () => service.stopping());
   const { stateDir } = settings;
   const ledger = new Ledger(stateDir, { isFirst: !openStateDir(stateDir) });
   try {
-    const options = agentOptions(settings, { transport, ledger, service, log });
-    await new Agent(around(options)).run(stop);
+    const parts = agentParts(settings, { transport, ledger, service, log });
+    await assemble(around(parts)).run(stop);
   } finally {
     ledger.close();
   }
 }
 
-function agentOptions(
+function agentParts(
   settings: AgentSettings,
-  { transport, ledger, service, log }: Pick<AgentOptions, "transport" | "ledger" | "service" | "log">,
-): AgentOptions {
+  { transport, ledger, service, log }: Pick<AgentParts, "transport" | "ledger" | "service" | "log">,
+): AgentParts {
   const { ollamaUrl, insecureRegistries, stallMs, diskReserve } = settings;
   const startedAt = isoTime(systemClock.now());
   const agent = agentName(settings.name);
@@ -88,7 +88,7 @@ function agentOptions(
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     maxPulls: settings.maxPulls,
-    pullPatienceMs: settings.pullTimeoutMs,
+    pullTimeoutMs: settings.pullTimeoutMs,
     sharedInbox: settings.sharedInbox,
     listTtlMs: settings.listTtlMs,
     changeTtlMs: settings.changeTtlMs,

@@ -1,9 +1,12 @@
-// What each verb does on the box. Imports jobs, the Ollama module and monitor, preflight, deletion, unloading, model names,
-// errors.
+// Runs each verb on the box.
+
+import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { CommandId, type Job, LIMITS, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
-import { type DeletionParts, deleteModel } from "../models/deletion.ts";
+import type { ModelsFolder } from "../disk/models_folder.ts";
+import { deleteModel } from "../models/deletion.ts";
+import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
@@ -11,14 +14,20 @@ import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
 import type { AcceptedCommand } from "./judge.ts";
 
-export interface VerbContext extends DeletionParts {
+export interface VerbsDeps {
   readonly jobs: Jobs;
   readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "unloadModel">;
   readonly monitor: OllamaMonitor;
+  readonly models: ModelsFolder;
   readonly preflight: Preflight;
+  readonly protection: Protection;
+  readonly clock: Clock;
 }
 
-/** What an answer holds besides the fields of every answer. */
+/** When the run of the command began before a crash, on the box's clock; null: this is its first run. */
+type VerbContext = VerbsDeps & { readonly resumedSinceMs: number | null };
+
+/** The fields of a response that depend on the verb. */
 export type Result = Pick<
   Response,
   "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes"
@@ -42,12 +51,23 @@ const HANDLERS: Record<Verb, Handler> = {
   },
 };
 
-/**
- * Runs one command. A changing one resolves when its effect shows in the agent's lists.
- * @throws CourierError with the code that answers the command
- */
-export async function runVerb(command: AcceptedCommand, context: VerbContext): Promise<Result> {
-  return await HANDLERS[command.verb](command, context);
+export class Verbs {
+  readonly #deps: VerbsDeps;
+
+  constructor(deps: VerbsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Runs one command. A changing one resolves when its effect shows in the agent's lists.
+   * @param resumedSinceMs when its run began before a crash, on the box's clock; null: this is its first run
+   * @throws CourierError with the code that answers the command
+   */
+  async run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Result> {
+    const { jobs, ollama, monitor, models, preflight, protection, clock } = this.#deps;
+    const context = { jobs, ollama, monitor, models, preflight, protection, clock, resumedSinceMs };
+    return await HANDLERS[command.verb](command, context);
+  }
 }
 
 /**

@@ -1,12 +1,9 @@
-// Who this agent is: its name, and the random instance that tells two boxes of one name apart.
-// Imports protocol, clock, errors, the seam; node:fs for the state directory only.
+// The identity of this agent: its name, and a random instance that distinguishes two agents with the same name.
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
-import { AgentName, LEGACY_SERVICE_AGENT, LIMITS, State } from "../../protocol.ts";
-import type { StateRecord, Transport } from "../../transport.ts";
+import { AgentName, LEGACY_SERVICE_AGENT } from "../../protocol.ts";
 
 export interface Identity {
   readonly agent: string;
@@ -17,9 +14,6 @@ export interface Identity {
 }
 
 const INSTANCE_FILE = "instance";
-/** A document that moves does so every 5 s: two of its periods and a little. */
-const WATCH_MS = 12_000;
-const LOOK_EVERY_MS = 1000;
 
 /**
  * The agent's name: the given one, or the short host name in lower case.
@@ -77,59 +71,4 @@ function stateDirFailure(action: string, cause: unknown): CourierError {
   }
   const hint = "Give --state-dir a folder that this user may read and write";
   return new CourierError("forbidden", `Cannot ${action}: ${code ?? String(cause)}`, { hint, cause });
-}
-
-/**
- * Makes sure that no other box publishes under this name. Returns at once unless a foreign document is fresh; then
- * watches for 12 s whether it moves.
- * @throws CourierError `conflict` when it moves: two boxes have one name
- */
-export async function requireOwnName(
-  transport: Transport,
-  me: Identity,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
-  const first = await transport.readState(me.agent);
-  const other = foreignState(first, me);
-  if (first === null || other === null || other.status === "stopped") return;
-  if (transport.now() - first.publishedAtMs >= LIMITS.silentMs) return;
-  const endMs = clock.monotonic() + WATCH_MS;
-  while (clock.monotonic() < endMs && !signal.aborted) {
-    await clock.sleep(LOOK_EVERY_MS, signal);
-    const now = foreignState(await transport.readState(me.agent), me);
-    if (now === null || now.status === "stopped") return;
-    if (now.sequence !== other.sequence || now.started_at !== other.started_at) throw nameConflict(me, now.host);
-  }
-}
-
-/** The document under my name when another instance wrote it, or a clone of my state directory; null when it is mine. */
-export function conflictingState(record: StateRecord | null, me: Identity): State | null {
-  const state = parse(record);
-  if (state === null || state.status === "stopped") return null;
-  return state.instance === me.instance && state.started_at === me.startedAt ? null : state;
-}
-
-function foreignState(record: StateRecord | null, me: Identity): State | null {
-  const state = parse(record);
-  return state === null || state.instance === me.instance ? null : state;
-}
-
-function parse(record: StateRecord | null): State | null {
-  if (record === null || !("text" in record.content)) return null;
-  try {
-    return State.safeParse(JSON.parse(record.content.text)).data ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function nameConflict(me: Identity, otherHost: string): CourierError {
-  return new CourierError(
-    "conflict",
-    `Another agent is called "${me.agent}": it runs on ${otherHost}, this is ${me.host}`,
-    {
-      hint: "Names are addresses: give one of the two another --name",
-    },
-  );
 }

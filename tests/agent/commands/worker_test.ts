@@ -1,5 +1,6 @@
 // How the agent takes, runs and answers commands, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Activity } from "#src/agent/commands/activity.ts";
 import { Intake } from "#src/agent/commands/intake.ts";
 import { Worker } from "#src/agent/commands/worker.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
@@ -312,7 +313,7 @@ describe("version 1", () => {
   });
 });
 
-/** A worker that serves the shared inbox anyone who else does. */
+/** A worker that serves the shared inbox, whether or not another one does. */
 async function listenToSharedInbox(agent: string, ran: (model: string) => void): Promise<void> {
   const transport = site.store.open();
   await transport.connect();
@@ -320,20 +321,18 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
     transport,
     identity: { agent, instance: `instance-of-${agent}`, host: agent, startedAt: "2026-01-02T03:04:05.000Z" },
     ledger: new Ledger(site.stateDir()),
+    verbs: {
+      run: async ({ model }) => {
+        ran(model ?? "");
+        return await Promise.resolve({ message: "done" });
+      },
+    },
+    state: { publish: async () => await Promise.resolve(true) },
+    activity: new Activity(site.clock),
+    validity: { listTtlMs: 60_000, changeTtlMs: 60_000 },
     clock: site.clock,
     log: silentLog,
-    listTtlMs: 60_000,
-    changeTtlMs: 60_000,
-    run: async ({ model }) => {
-      ran(model ?? "");
-      return { message: "done" };
-    },
-    publishState: async () => undefined,
   });
-  await new Intake(
-    transport,
-    worker,
-    agent,
-    new Outage({ clock: site.clock, log: silentLog, subject: "The share" }),
-  ).open("shared");
+  const outage = new Outage({ clock: site.clock, log: silentLog, subject: "The share" });
+  await new Intake({ agent, transport, worker, outage, condition: { servesSharedInbox: false } }).open("shared");
 }

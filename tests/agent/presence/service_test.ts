@@ -1,6 +1,6 @@
 // When the agent says that it is ready, how it is, and feeds the watchdog: by the clock of the test.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Pulse } from "#src/agent/presence/pulse.ts";
+import { Heartbeat } from "#src/agent/presence/heartbeat.ts";
 import { statusLine } from "#src/agent/presence/status_line.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
@@ -191,17 +191,17 @@ describe("the agent's readiness", () => {
   });
 });
 
-describe("Pulse", () => {
-  test("beats when all loops came round, however often one of them does", () => {
+describe("Heartbeat", () => {
+  test("passed() feeds the watchdog when all loops have completed a pass, however often one of them does", () => {
     let beats = 0;
-    const pulse = new Pulse(["a", "b"], () => (beats += 1));
-    for (let round = 0; round < 3; round++) pulse.cameRound("a");
+    const heartbeat = new Heartbeat(["a", "b"], { alive: () => (beats += 1) });
+    for (let round = 0; round < 3; round++) heartbeat.passed("a");
     expect(beats).toBe(0);
-    pulse.cameRound("b");
+    heartbeat.passed("b");
     expect(beats).toBe(1);
-    pulse.cameRound("b");
+    heartbeat.passed("b");
     expect(beats).toBe(1);
-    pulse.cameRound("a");
+    heartbeat.passed("a");
     expect(beats).toBe(2);
   });
 });

@@ -199,34 +199,43 @@ describe("names", () => {
 describe("shared inbox", () => {
   const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true, isServing: false };
 
-  test("an agent that does not serve looks at the one that does alone, until that does so no more", async () => {
+  test("serves() reads only the document of the agent that serves, until that one no longer does", async () => {
     const clock = new ManualClock();
-    const election = new SharedInboxElection({ now: () => clock.now() }, clock);
     const me: Candidate = { ...auto, agent: "gpu-3" };
+    let states: StateRecord[] = [];
+    const reads: string[] = [];
+    const transport = {
+      now: () => clock.now(),
+      readStates: async () => {
+        reads.push("all");
+        return await Promise.resolve(states);
+      },
+      readState: async (agent: string) => {
+        reads.push(agent);
+        return await Promise.resolve(states.find((record) => record.agent === agent) ?? null);
+      },
+    };
+    const election = new SharedInboxElection(transport, clock);
     const document = (agent: string, change: object): StateRecord => {
-      const state = {
-        ...sampleDocument("v2/state.json"),
-        agent,
-        sequence: clock.monotonic(),
-        shared_inbox: "auto",
-        status: "running",
-        ...change,
-      };
-      return { agent, content: { text: JSON.stringify(state) }, publishedAtMs: clock.now() };
+      const sequence = clock.monotonic();
+      const state = { ...sampleDocument("v2/state.json"), agent, sequence, shared_inbox: "auto", status: "running" };
+      return { agent, content: { text: JSON.stringify({ ...state, ...change }) }, publishedAtMs: clock.now() };
     };
     const active = { serves_shared_inbox: true };
     const idle = { serves_shared_inbox: false };
-    expect(election.wanted(me)).toBe("all");
-    expect(election.serves(me, [document("gpu-1", active), document("gpu-2", idle)])).toBe(false);
-    expect(election.wanted(me)).toEqual(["gpu-1"]);
+    states = [document("gpu-1", active), document("gpu-2", idle)];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
     await clock.advance(5_000);
-    expect(election.serves(me, [document("gpu-1", active)])).toBe(false);
+    states = [document("gpu-1", active), document("gpu-2", idle)];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["gpu-1"]]);
     // It died: its document stays as it is.
     await clock.advance(25_000);
-    expect(election.serves(me, [])).toBe(null);
-    expect(election.wanted(me)).toBe("all");
-    expect(election.serves(me, [document("gpu-2", { ...idle, status: "stopped" })])).toBe(true);
-    expect(election.wanted({ ...me, mode: "off" })).toEqual([]);
+    states = [...states.slice(0, 1), document("gpu-2", { ...idle, status: "stopped" })];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([true, ["gpu-1", "all"]]);
+    expect([await election.serves({ ...me, mode: "off" }), reads.splice(0)]).toEqual([false, []]);
+    // An agent that serves reads all documents, and gives way.
+    states = [...states, document("gpu-0", active)];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
   });
 
   test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else nobody", () => {

@@ -1,6 +1,6 @@
 // gpu-agent that kills itself with SIGKILL at one step of one command; production code has no such points.
 // argv: `before:STEP` or `after:STEP`, the command's id, then gpu-agent's own. A step is a call on one of its parts.
-import type { AgentOptions } from "#src/agent/agent.ts";
+import type { AgentParts } from "#src/agent/assemble.ts";
 import { main } from "#src/agent.ts";
 import type { Closable, Inbox, Listener, Transport } from "#src/transport.ts";
 
@@ -55,7 +55,7 @@ function watchedListener(listener: Listener): Listener {
   };
 }
 
-function withFailPoints(parts: AgentOptions): AgentOptions {
+function withFailPoints(parts: AgentParts): AgentParts {
   return {
     ...parts,
     transport: watchedTransport(parts.transport),
