@@ -5,7 +5,14 @@ import { normalModelName, sameModel } from "./base/model_name.ts";
 import { type AgentView, describeView, Fleet, isPresent } from "./courier/fleet.ts";
 import { tooLate, unknownJob } from "./courier/job_refusals.ts";
 import { Mailbox, type Order } from "./courier/mailbox.ts";
-import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
+import { readModelPages } from "./courier/model_pages.ts";
+import {
+  type AgentModels,
+  type FleetModel,
+  type FleetModels,
+  mergeModels,
+  type Unavailable,
+} from "./courier/models.ts";
 import { agentAway, away, noAgent, nobodyAnswered, refusal } from "./courier/refusals.ts";
 import { type AgentRunning, type FleetRunning, mergeRunning } from "./courier/running.ts";
 import { isEnded, type Job, type ModelDetails, newPull, type Response, VERBS } from "./protocol.ts";
@@ -243,6 +250,26 @@ export class Courier {
     return show ?? {};
   }
 
+  /**
+   * One model of one agent, as its list has it, with Ollama's details. The agent is not asked for the whole list.
+   * @throws CourierError as `showModel()`
+   */
+  async describeModel(
+    agent: string,
+    model: string,
+    options?: RequestOptions,
+  ): Promise<{ readonly model: FleetModel; readonly show: ModelDetails }> {
+    const name = normalModelName(model);
+    const { show = {}, models = [] } = await this.request(agent, { verb: "show_model", modelName: name }, options);
+    const { state } = await this.agent(agent);
+    const own = mergeModels([{ agent, models, clockOffsetMs: state?.clock_offset_ms }]);
+    // An agent of version 0.1.0 sends the details only.
+    const listed = own.length > 0 ? own : (await this.listModels([agent], options)).models;
+    const found = listed.find((candidate) => sameModel(candidate.name, name));
+    if (found !== undefined) return { model: found, show };
+    throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
+  }
+
   /** Gives a model a second name; one that has this name already is replaced. @throws CourierError as `showModel()` */
   async copyModel(agent: string, model: string, destination: string, options?: RequestOptions): Promise<void> {
     const names = { modelName: normalModelName(model), arguments: { destination: normalModelName(destination) } };
@@ -302,8 +329,8 @@ export class Courier {
         ? away(view, "Ollama has not answered yet")
         : { agent, models: state.models, clockOffsetMs };
     return await this.#ask(agent, async () => {
-      const { models = [] } = await this.request(agent, { verb: "list_models" }, options);
-      return { agent, models, clockOffsetMs };
+      const list = async (paging: object) => await this.request(agent, { verb: "list_models", ...paging }, options);
+      return { agent, models: await readModelPages(list), clockOffsetMs };
     });
   }
 

@@ -234,6 +234,8 @@ export const Response = z.object({
   /** Of a delete: what it freed, and what stays because other models share it; null when it cannot be seen. */
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
+  /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
+  truncated: z.array(z.string()).optional(),
 });
 export type Response = z.infer<typeof Response>;
 

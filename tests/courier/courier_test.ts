@@ -73,7 +73,7 @@ describe("request()", () => {
     await site.clock.advance(5000);
     const error = await failure(courier.ping("gpu-1"));
     expect(error).toMatchObject({ code: "unavailable", hint: "Give one of the two agents another --name" });
-    expect(error.message).toStartWith('Agent gpu-1 is degraded: Another agent is called "gpu-1": on clone');
+    expect(error.message).toStartWith('Agent gpu-1 is degraded: Another agent is called "gpu-1": it runs on clone');
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 

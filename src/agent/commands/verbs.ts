@@ -2,8 +2,9 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
+import { fittingCount } from "../../base/fitting.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { CommandId, type Job, LIMITS, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
+import { CommandId, LIMITS, type Model, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { Protection } from "../models/protection.ts";
@@ -30,17 +31,23 @@ type VerbContext = VerbsDeps & { readonly resumedSinceMs: number | null };
 /** The fields of a response that depend on the verb. */
 export type Result = Pick<
   Response,
-  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes"
+  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes" | "truncated"
 >;
 
 type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
 
 const HANDLERS: Record<Verb, Handler> = {
   ping: () => ({ message: "pong" }),
-  list_models: async (_, { monitor }) => ({ models: [...(await monitor.listModels())] }),
-  list_running: async (_, { monitor }) => ({ running: [...(await monitor.listRunning())] }),
-  list_jobs: (_, { jobs }) => ({ jobs: lastThatFit(jobs.history()) }),
-  show_model: async (command, { ollama }) => ({ show: bounded(await ollama.showModel(requireModel(command))) }),
+  list_models: async (command, { monitor }) => await listModels(command, monitor),
+  list_running: async (_, { monitor }) => {
+    const { kept, truncated } = firstThatFit("running", await monitor.listRunning());
+    return { running: kept, ...truncated };
+  },
+  list_jobs: (_, { jobs }) => {
+    const { kept, truncated } = firstThatFit("jobs", jobs.history().toReversed());
+    return { jobs: kept.toReversed(), ...truncated };
+  },
+  show_model: async (command, context) => await showModel(requireModel(command), context),
   pull_model: async (command, context) => await pullModel(requireModel(command), command, context),
   delete_model: async (command, context) => await deleteModel(requireModel(command), context),
   copy_model: async (command, context) => await copyModel(requireModel(command), destinationOf(command), context),
@@ -68,6 +75,32 @@ export class Verbs {
     const context = { jobs, ollama, monitor, models, preflight, protection, clock, resumedSinceMs };
     return await HANDLERS[command.verb](command, context);
   }
+}
+
+/**
+ * One page of the list: `arguments.after` names the last model of the page before. A legacy backend knows no pages, and
+ * no limit of a response.
+ */
+async function listModels(
+  { arguments: { after }, answerTo }: AcceptedCommand,
+  monitor: OllamaMonitor,
+): Promise<Result> {
+  if (after !== undefined && typeof after !== "string") {
+    throw new CourierError("invalid", "Cannot list: arguments.after must be the name of a model");
+  }
+  // A listing of thousands of models takes Ollama seconds: the pages of one list come from one listing.
+  const models = (after === undefined ? null : monitor.models) ?? (await monitor.listModels());
+  if (answerTo.dialect === 1) return { models: [...models] };
+  const { kept, truncated } = firstThatFit("models", models.slice(models.findIndex(({ name }) => name === after) + 1));
+  return { models: kept, ...truncated };
+}
+
+/** The details, and the model's entry of the list, so that the sender need not ask for the whole list. */
+async function showModel(model: string, { ollama, monitor }: VerbContext): Promise<Result> {
+  const show = bounded(await ollama.showModel(model));
+  const isMeant = ({ name }: Model): boolean => sameModel(name, model);
+  const listed = monitor.models?.find(isMeant) ?? (await monitor.listModels()).find(isMeant);
+  return { show, ...(listed === undefined ? {} : { models: [listed] }) };
 }
 
 /**
@@ -121,35 +154,51 @@ function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {
   throw new CourierError("invalid", "Cannot cancel: arguments.job_id is missing or no id of a job");
 }
 
-/** Room for the other fields of the answer. */
-const FITTING_BYTES = LIMITS.responseBytes - 64 * 1024;
+/** The other fields of a response need less than 64 KiB. */
+const LIST_BYTES = LIMITS.responseBytes - 64 * 1024;
 
-/** The newest jobs, as many as an answer holds. */
-function lastThatFit(jobs: readonly Job[]): Job[] {
-  let fitting = [...jobs];
-  while (Buffer.byteLength(JSON.stringify(fitting)) > FITTING_BYTES) {
-    fitting = fitting.slice(Math.ceil(fitting.length / 2));
-  }
-  return fitting;
+/** The first items, as many as a response holds; `truncated` is the response's field. */
+function firstThatFit<Item>(list: "models" | "running" | "jobs", items: readonly Item[]) {
+  const count = fittingCount(items, LIST_BYTES);
+  const truncated = count === items.length ? {} : { truncated: [list] };
+  return { kept: items.slice(0, count), truncated };
 }
 
 const MAX_TEXT_CHARS = 256 * 1024;
+/** As JSON: three such texts and the limits below fit into one response. */
+const MAX_TEXT_BYTES = 1024 * 1024;
 /** Vocabularies and the like are longer, and nobody reads them. */
 const MAX_VALUE_CHARS = 4096;
+const MAX_INFO_BYTES = 512 * 1024;
+const MAX_DETAILS_BYTES = 64 * 1024;
 
-/** What an answer holds, of a model whose file says more. */
-function bounded(show: ModelDetails): ModelDetails {
-  const texts = { parameters: show.parameters, template: show.template, license: show.license };
-  const cut = Object.entries(texts).filter(([, text]) => text !== undefined);
+/** The details of a model, cut so that they fit into one response. */
+function bounded({
+  parameters,
+  template,
+  license,
+  details,
+  capabilities,
+  model_info: info,
+}: ModelDetails): ModelDetails {
+  const kept = capabilities?.slice(0, fittingCount(capabilities, MAX_DETAILS_BYTES));
   return {
-    ...show,
-    ...Object.fromEntries(cut.map(([field, text = ""]) => [field, text.slice(0, MAX_TEXT_CHARS)])),
-    ...(show.details === undefined ? {} : { details: shortValues(show.details) }),
-    ...(show.model_info === undefined ? {} : { model_info: shortValues(show.model_info) }),
+    ...(details === undefined ? {} : { details: shortValues(details, MAX_DETAILS_BYTES) }),
+    ...(kept === undefined ? {} : { capabilities: kept }),
+    ...(parameters === undefined ? {} : { parameters: cutText(parameters) }),
+    ...(template === undefined ? {} : { template: cutText(template) }),
+    ...(license === undefined ? {} : { license: cutText(license) }),
+    ...(info === undefined ? {} : { model_info: shortValues(info, MAX_INFO_BYTES) }),
   };
 }
 
-function shortValues(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function cutText(text: string): string {
+  let cut = text.slice(0, MAX_TEXT_CHARS);
+  while (Buffer.byteLength(JSON.stringify(cut)) > MAX_TEXT_BYTES) cut = cut.slice(0, cut.length / 2);
+  return cut;
+}
+
+function shortValues(fields: Readonly<Record<string, unknown>>, maxBytes: number): Record<string, unknown> {
   const short = Object.entries(fields).filter(([, value]) => JSON.stringify(value).length <= MAX_VALUE_CHARS);
-  return Object.fromEntries(short.slice(0, 500));
+  return Object.fromEntries(short.slice(0, fittingCount(short, maxBytes)));
 }

@@ -1,5 +1,6 @@
 // The agent's state document as text, made from what its parts know and cut to the size that readers accept.
 import { isoTime } from "../../base/clock.ts";
+import { fittingCount } from "../../base/fitting.ts";
 import { type Job, LIMITS, type Model, type RunningModel, type SharedInboxMode, type State } from "../../protocol.ts";
 import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
@@ -69,15 +70,16 @@ export class StateDocument {
 
 /** Lists that are too long are cut and named in `truncated`; the newest entries stay. */
 function fit(state: State): string {
-  let text = JSON.stringify(state);
   let fitting = state;
   for (const list of ["models", "running", "jobs", "commands"] as const) {
-    while (Buffer.byteLength(text) > LIMITS.stateBytes && (fitting[list]?.length ?? 0) > 0) {
-      const kept = Math.floor((fitting[list]?.length ?? 0) / 2);
-      const cut = list === "jobs" ? fitting.jobs.slice(-kept || fitting.jobs.length) : fitting[list]?.slice(0, kept);
-      fitting = { ...fitting, [list]: cut, truncated: [...new Set([...fitting.truncated, list])] };
-      text = JSON.stringify(fitting);
-    }
+    const items: readonly unknown[] = fitting[list] ?? [];
+    const without = { ...fitting, [list]: [], truncated: [...fitting.truncated, list] };
+    const maxBytes = LIMITS.stateBytes - Buffer.byteLength(JSON.stringify(without));
+    // The newest job is the last one, the newest of the others the first.
+    const isNewestLast = list === "jobs";
+    const kept = fittingCount(isNewestLast ? items.toReversed() : items, maxBytes);
+    if (kept === items.length) break;
+    fitting = { ...without, [list]: isNewestLast ? items.slice(items.length - kept) : items.slice(0, kept) };
   }
-  return text;
+  return JSON.stringify(fitting);
 }

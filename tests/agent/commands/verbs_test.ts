@@ -1,8 +1,7 @@
-// The verbs about models in memory, copies and jobs, and cancelled jobs, on the memory transport.
-// Imports the agent on memory, errors.
+// The verbs that list, show, copy and cancel, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import type { Response } from "#src/protocol.ts";
+import { LIMITS, type Response } from "#src/protocol.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
@@ -30,6 +29,58 @@ async function jobStates(): Promise<string[]> {
   return (await site.state("gpu-1")).jobs.map(({ model, state }) => `${model} ${state}`);
 }
 
+function bytesOf(response: Response | undefined): number {
+  return Buffer.byteLength(JSON.stringify(response));
+}
+
+function manyModels(count: number, nameLength = 30): typeof ollama.models {
+  return Array.from({ length: count }, (_, i) => ({ ...PHI4, name: `${"m".repeat(nameLength)}-${i}:latest` }));
+}
+
+describe("list_models", () => {
+  test("answers a list that is too long in pages, each within the limit, and none is missing", async () => {
+    ollama.models = manyModels(50_000);
+    await site.start("gpu-1", { ollama });
+    const names: string[] = [];
+    let pages = 0;
+    for (let after: string | undefined; pages === 0 || after !== undefined; pages++) {
+      const answer = await ask("list_models", after === undefined ? {} : { arguments: { after } });
+      expect(bytesOf(answer)).toBeWithin(100_000, LIMITS.responseBytes + 1);
+      names.push(...(answer?.models ?? []).map(({ name }) => name));
+      after = answer?.truncated?.includes("models") === true ? names.at(-1) : undefined;
+    }
+    expect(pages).toBe(3);
+    expect(names).toEqual(ollama.models.map(({ name }) => name));
+  });
+
+  test("answers a list that fits whole, without `truncated`", async () => {
+    ollama.models = manyModels(18_000);
+    await site.start("gpu-1", { ollama });
+    const answer = await ask("list_models");
+    expect([answer?.models?.length, answer?.truncated]).toEqual([18_000, undefined]);
+  });
+
+  test("begins again when the model before the page is gone, and has nothing after the last one", async () => {
+    ollama.models = manyModels(3);
+    await site.start("gpu-1", { ollama });
+    const after = async (name: unknown): Promise<Response | undefined> =>
+      await ask("list_models", { arguments: { after: name } });
+    expect((await after("gone:latest"))?.models).toEqual(ollama.models);
+    expect((await after(ollama.models[2]?.name))?.models).toEqual([]);
+    expect(await after(7)).toMatchObject({ success: false, code: "invalid" });
+  });
+
+  test("gives a legacy backend the whole list, which has no limit there", async () => {
+    await site.listen("shared");
+    ollama.models = manyModels(30_000);
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(6000);
+    await site.send("shared", "list_models_1", { command: "list_models" });
+    const answer = site.replies.get("list_models_1");
+    expect([answer?.models?.length, answer?.truncated]).toEqual([30_000, undefined]);
+  });
+});
+
 const never = new Promise<void>(() => undefined);
 
 describe("show_model", () => {
@@ -38,6 +89,33 @@ describe("show_model", () => {
     const answer = await ask("show_model", { model_name: "phi4" });
     expect(answer?.show).toEqual({ details: { family: "phi3" }, capabilities: ["completion"], license: "MIT" });
     expect(await ask("show_model", { model_name: "nope" })).toMatchObject({ success: false, code: "not_found" });
+  });
+
+  test("answers the model's entry of the list too, also of one that the last list does not have", async () => {
+    await site.start("gpu-1", { ollama });
+    expect((await ask("show_model", { model_name: "PHI4" }))?.models).toBeUndefined();
+    expect((await ask("show_model", { model_name: "phi4" }))?.models).toEqual([PHI4]);
+    const copy = { ...PHI4, name: "copy:latest" };
+    ollama.models = [copy, PHI4];
+    expect((await ask("show_model", { model_name: "copy" }))?.models).toEqual([copy]);
+  });
+
+  test.each(["x", "é", "\u0001", "\u{1F600}"])("fits whatever %j the details are full of", async (char) => {
+    const many = (value: string): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`key-${i}`, value]));
+    const text = char.repeat(1_000_000);
+    ollama.showModel = async () =>
+      await Promise.resolve({
+        details: many(char.repeat(600)),
+        capabilities: Array<string>(10_000).fill(char.repeat(100)),
+        parameters: text,
+        template: text,
+        license: text,
+        model_info: many(char.repeat(600)),
+      });
+    await site.start("gpu-1", { ollama });
+    const answer = await ask("show_model", { model_name: "phi4" });
+    expect(bytesOf(answer)).toBeWithin(1_000_000, LIMITS.responseBytes - 64 * 1024);
   });
 
   test("cuts texts and leaves long values out, so that the answer fits", async () => {
@@ -56,6 +134,15 @@ describe("show_model", () => {
 });
 
 describe("list_running", () => {
+  test("names a list that does not fit, and keeps the first models", async () => {
+    ollama.running = Array.from({ length: 50_000 }, (_, i) => ({ ...RUNNING, name: `model-${i}:latest` }));
+    await site.start("gpu-1", { ollama });
+    const answer = await ask("list_running");
+    expect(answer?.truncated).toEqual(["running"]);
+    expect(answer?.running?.[0]?.name).toBe("model-0:latest");
+    expect(bytesOf(answer)).toBeWithin(3_000_000, LIMITS.responseBytes + 1);
+  });
+
   test("answers what is in memory now, and the state shows it too", async () => {
     await site.start("gpu-1", { ollama });
     ollama.running = [RUNNING];
