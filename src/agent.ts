@@ -20,6 +20,8 @@ export async function main(argv: readonly string[], around?: AgentSurroundings["
   return await runCommandLine(command(around), argv);
 }
 
+const PULL_TIMEOUT_SECONDS = 86_400;
+
 const agentFlags = {
   name: () => flag("--name <name>", "this agent's name and address (default: the short host name)"),
   ollama: () => flag("--ollama <url>", "address of Ollama (also OLLAMA_HOST; default: http://127.0.0.1:11434)"),
@@ -53,10 +55,13 @@ const agentFlags = {
     flag("--stall-timeout <seconds>", "reconnect a pull after this time without data")
       .argParser(parse.seconds)
       .default(60),
-  pullPatience: () =>
-    flag("--pull-patience <seconds>", "fail a pull after this time without new data")
-      .argParser(parse.seconds)
-      .default(86_400),
+  pullTimeout: () =>
+    flag(
+      "--pull-timeout <seconds>",
+      `fail a pull after this time without new data (default: ${PULL_TIMEOUT_SECONDS})`,
+    ).argParser(parse.seconds),
+  /** The name of `--pull-timeout` in version 0.1.0. */
+  pullPatience: () => flag("--pull-patience <seconds>", "").argParser(parse.seconds).hideHelp(),
 };
 
 const EXAMPLES = `
@@ -106,6 +111,7 @@ function createAgentCommand() {
     .addOption(agentFlags.diskReserve())
     .addOption(agentFlags.maxPulls())
     .addOption(agentFlags.stallTimeout())
+    .addOption(agentFlags.pullTimeout())
     .addOption(agentFlags.pullPatience())
     .addOption(serviceFlags.stateDir("gpu-agent"))
     .addOption(serviceFlags.watch())
@@ -156,7 +162,7 @@ function readSettings(options: Options): AgentSettings {
     protect: options.protect ?? [],
     maxPulls: options.maxPulls,
     stallMs: options.stallTimeout * 1000,
-    pullTimeoutMs: options.pullPatience * 1000,
+    pullTimeoutMs: (options.pullTimeout ?? options.pullPatience ?? PULL_TIMEOUT_SECONDS) * 1000,
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,
