@@ -15,7 +15,7 @@ export interface BoxDeps {
   /** Notified when the disk can be read, and when it no longer can. */
   readonly changes: { notify(what: "state"): void };
   readonly clock: Clock;
-  /** Null: the box has none. */
+  /** Its path; null on a box without it. */
   readonly nvidiaSmi: string | null;
 }
 

@@ -104,8 +104,8 @@ async function showModel(model: string, { ollama, monitor }: VerbContext): Promi
 }
 
 /**
- * Starts a pull that fits, or joins the one under way. A legacy backend waits for no answer: a pull of its that does not fit
- * begins, and fails, as a job that everybody sees.
+ * Starts a pull that fits, or joins the one under way. A legacy backend does not read the response: its pull starts even if
+ * it does not fit, and fails as a job that everyone can see.
  */
 async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
   const { jobs, preflight, resumedSinceMs } = context;
@@ -133,7 +133,7 @@ async function copyModel(model: string, destination: string, context: VerbContex
 
 async function unloadModel(model: string, context: VerbContext): Promise<Result> {
   const gone = await unload(model, context);
-  return { message: gone ? `Unloaded model ${model}` : `Model ${model} is unloaded when it has done what it is at` };
+  return { message: gone ? `Unloaded model ${model}` : `${model} will be unloaded when its current request finishes` };
 }
 
 function requireModel({ verb, model }: AcceptedCommand): string {
@@ -144,14 +144,14 @@ function requireModel({ verb, model }: AcceptedCommand): string {
 function destinationOf({ arguments: { destination } }: AcceptedCommand): string {
   if (typeof destination === "string") return normalModelName(destination);
   throw new CourierError("invalid", "Cannot copy: arguments.destination is missing", {
-    hint: "It is the name that the copy gets",
+    hint: "It is the name of the copy",
   });
 }
 
 function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {
   const id = CommandId.safeParse(job_id);
   if (id.success) return id.data;
-  throw new CourierError("invalid", "Cannot cancel: arguments.job_id is missing or no id of a job");
+  throw new CourierError("invalid", "Cannot cancel: arguments.job_id must be the id of a job");
 }
 
 /** The other fields of a response need less than 64 KiB. */

@@ -6,7 +6,7 @@ export class Condition {
   phase: Exclude<AgentStatus, "degraded"> = "running";
   /** The state was published once, and commands are served. */
   isReady = false;
-  /** Another agent has this name: a sentence that says which; null when the name is ours alone. */
+  /** A sentence about the other agent with this name; null when there is no such agent. */
   nameConflict: string | null = null;
   servesSharedInbox = false;
   readonly #agent: string;

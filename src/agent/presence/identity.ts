@@ -24,28 +24,28 @@ export function agentName(given: string | undefined, host = hostname()): string 
   if (AgentName.safeParse(name).success && name !== LEGACY_SERVICE_AGENT) return name;
   const from = given === undefined ? `the host name "${host}"` : `"${given}"`;
   throw new CourierError("invalid", `Cannot use ${from} as the agent's name`, {
-    hint: `Give --name with 1 to 63 of a-z, 0-9 and -, not beginning or ending with -, and not "${LEGACY_SERVICE_AGENT}"`,
+    hint: `Set --name to 1 to 63 of a-z, 0-9 and -, not starting or ending with -, and not "${LEGACY_SERVICE_AGENT}"`,
   });
 }
 
 /**
- * Makes the state directory when it is missing.
+ * Creates the state directory when it is missing.
  * @returns whether an agent was started on it before
- * @throws CourierError `exhausted` when its disk is full; `forbidden` when it cannot be made otherwise
+ * @throws CourierError `exhausted` when its disk is full; `forbidden` when it cannot be created for another reason
  */
 export function openStateDir(dir: string): boolean {
   try {
     if (mkdirSync(dir, { recursive: true }) !== undefined) chmodSync(dir, 0o700);
     return existsSync(join(dir, INSTANCE_FILE));
   } catch (error) {
-    throw stateDirFailure(`make the state directory ${dir}`, error);
+    throw stateDirFailure(`create the state directory ${dir}`, error);
   }
 }
 
 /**
- * The instance kept in the state directory; made at the first start.
- * @param write the disk as an argument
- * @throws CourierError `exhausted` when its disk is full; `forbidden` when it cannot be read or made otherwise
+ * The instance in the state directory; created at the first start.
+ * @param write for tests: a disk that fails
+ * @throws CourierError `exhausted` when its disk is full; `forbidden` when it cannot be read or created for another reason
  */
 export function readInstance(
   stateDir: string,
@@ -59,16 +59,16 @@ export function readInstance(
     write(path, `${instance}\n`);
     return instance;
   } catch (error) {
-    throw stateDirFailure(`keep who this agent is in ${path}`, error);
+    throw stateDirFailure(`save this agent's identity in ${path}`, error);
   }
 }
 
 function stateDirFailure(action: string, cause: unknown): CourierError {
   const code = systemCode(cause);
   if (code === "ENOSPC" || code === "EDQUOT") {
-    const hint = "Free space on the box's own disk";
-    return new CourierError("exhausted", `Cannot ${action}: no space is left there`, { hint, cause });
+    const hint = "Free space on the disk of the state directory";
+    return new CourierError("exhausted", `Cannot ${action}: no space left on its disk`, { hint, cause });
   }
-  const hint = "Give --state-dir a folder that this user may read and write";
+  const hint = "Set --state-dir to a folder that this user can read and write";
   return new CourierError("forbidden", `Cannot ${action}: ${code ?? String(cause)}`, { hint, cause });
 }

@@ -48,7 +48,7 @@ export class NameGuard {
 
   /**
    * Judges the document that is published under this name.
-   * @returns the host of the other agent; null when there is none, or it has been silent for 20 s
+   * @returns the host of another agent that has published under it in the last 20 s; else null
    */
   otherHost(record: StateRecord | null): string | null {
     if (record !== null) this.#others.see(record, this.#clock.monotonic());

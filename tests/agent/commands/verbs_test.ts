@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await site.close());
 
-/** Sends one command. @returns its answer, or undefined when there is none yet */
+/** Sends one command. @returns the response, or undefined when it has not arrived */
 async function ask(command: string, fields: object = {}): Promise<Response | undefined> {
   commands += 1;
   const id = `id-${commands}`;
@@ -38,7 +38,7 @@ function manyModels(count: number, nameLength = 30): typeof ollama.models {
 }
 
 describe("list_models", () => {
-  test("answers a list that is too long in pages, each within the limit, and none is missing", async () => {
+  test("answers a long list in pages, each within the limit, with every model", async () => {
     ollama.models = manyModels(50_000);
     await site.start("gpu-1", { ollama });
     const names: string[] = [];
@@ -53,14 +53,14 @@ describe("list_models", () => {
     expect(names).toEqual(ollama.models.map(({ name }) => name));
   });
 
-  test("answers a list that fits whole, without `truncated`", async () => {
+  test("answers a list that fits in one page, without `truncated`", async () => {
     ollama.models = manyModels(18_000);
     await site.start("gpu-1", { ollama });
     const answer = await ask("list_models");
     expect([answer?.models?.length, answer?.truncated]).toEqual([18_000, undefined]);
   });
 
-  test("begins again when the model before the page is gone, and has nothing after the last one", async () => {
+  test("starts over when the model before the page is gone, and answers nothing after the last model", async () => {
     ollama.models = manyModels(3);
     await site.start("gpu-1", { ollama });
     const after = async (name: unknown): Promise<Response | undefined> =>
@@ -70,7 +70,7 @@ describe("list_models", () => {
     expect(await after(7)).toMatchObject({ success: false, code: "invalid" });
   });
 
-  test("gives a legacy backend the whole list, which has no limit there", async () => {
+  test("sends a legacy backend the whole list: it has no limit", async () => {
     await site.listen("shared");
     ollama.models = manyModels(30_000);
     await site.start("gpu-1", { ollama });
@@ -84,14 +84,14 @@ describe("list_models", () => {
 const never = new Promise<void>(() => undefined);
 
 describe("show_model", () => {
-  test("answers what Ollama knows", async () => {
+  test("answers Ollama's details", async () => {
     await site.start("gpu-1", { ollama });
     const answer = await ask("show_model", { model_name: "phi4" });
     expect(answer?.show).toEqual({ details: { family: "phi3" }, capabilities: ["completion"], license: "MIT" });
     expect(await ask("show_model", { model_name: "nope" })).toMatchObject({ success: false, code: "not_found" });
   });
 
-  test("answers the model's entry of the list too, also of one that the last list does not have", async () => {
+  test("answers the model's entry of the list too, even if the last list does not have it", async () => {
     await site.start("gpu-1", { ollama });
     expect((await ask("show_model", { model_name: "PHI4" }))?.models).toBeUndefined();
     expect((await ask("show_model", { model_name: "phi4" }))?.models).toEqual([PHI4]);
@@ -100,7 +100,7 @@ describe("show_model", () => {
     expect((await ask("show_model", { model_name: "copy" }))?.models).toEqual([copy]);
   });
 
-  test.each(["x", "é", "\u0001", "\u{1F600}"])("fits whatever %j the details are full of", async (char) => {
+  test.each(["x", "é", "\u0001", "\u{1F600}"])("fits into a response when the details are full of %j", async (char) => {
     const many = (value: string): Record<string, string> =>
       Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`key-${i}`, value]));
     const text = char.repeat(1_000_000);
@@ -118,7 +118,7 @@ describe("show_model", () => {
     expect(bytesOf(answer)).toBeWithin(1_000_000, LIMITS.responseBytes - 64 * 1024);
   });
 
-  test("cuts texts and leaves long values out, so that the answer fits", async () => {
+  test("cuts texts and omits long values, so that the response fits", async () => {
     ollama.showModel = async () =>
       await Promise.resolve({
         license: "x".repeat(5_000_000),
@@ -143,7 +143,7 @@ describe("list_running", () => {
     expect(bytesOf(answer)).toBeWithin(3_000_000, LIMITS.responseBytes + 1);
   });
 
-  test("answers what is in memory now, and the state shows it too", async () => {
+  test("answers the models in memory now, and the state shows them too", async () => {
     await site.start("gpu-1", { ollama });
     ollama.running = [RUNNING];
     expect((await ask("list_running"))?.running).toEqual([RUNNING]);
@@ -151,7 +151,7 @@ describe("list_running", () => {
     expect((await site.state("gpu-1")).running).toEqual([RUNNING]);
   });
 
-  test("is unavailable when Ollama is", async () => {
+  test("is unavailable when Ollama is unavailable", async () => {
     await site.start("gpu-1", { ollama });
     ollama.listRunning = async () => await Promise.reject(new CourierError("unavailable", "Ollama is down"));
     expect(await ask("list_running")).toMatchObject({ success: false, code: "unavailable" });
@@ -159,14 +159,14 @@ describe("list_running", () => {
 });
 
 describe("copy_model", () => {
-  test("gives the model a second name, which is in the list when it is answered", async () => {
+  test("gives the model a second name, which is in the list before the response", async () => {
     await site.start("gpu-1", { ollama });
     const answer = await ask("copy_model", { model_name: "phi4", arguments: { destination: "team/best" } });
     expect(answer?.message).toBe("Copied model phi4:latest to team/best:latest");
     expect((await site.state("gpu-1")).models?.map(({ name }) => name)).toContain("team/best:latest");
   });
 
-  test("is refused onto what is being pulled, however it is spelled: the end of the pull would undo it", async () => {
+  test("is refused onto a model that is being pulled, in any spelling: the end of the pull would undo it", async () => {
     ollama.pullEnds = new Promise(() => undefined);
     await site.start("gpu-1", { ollama });
     const { job } = (await ask("pull_model", { model_name: "team/best" })) ?? {};
@@ -197,13 +197,13 @@ describe("unload_model", () => {
     expect((await site.state("gpu-1")).running).toEqual([]);
   });
 
-  test("says that a busy model is unloaded later", async () => {
+  test("reports that a busy model will be unloaded later", async () => {
     ollama.running = [RUNNING];
     ollama.unloadModel = async () => await Promise.resolve();
     await site.start("gpu-1", { ollama });
     expect(await ask("unload_model", { model_name: "phi4" })).toBeUndefined();
     await site.clock.advance(6000);
-    expect(site.replies.get(`id-${commands}`)?.message).toContain("when it has done what it is at");
+    expect(site.replies.get(`id-${commands}`)?.message).toContain("will be unloaded when its current request finishes");
   });
 });
 
@@ -222,7 +222,7 @@ describe("list_jobs", () => {
 });
 
 describe("pull_model", () => {
-  test("runs as many at a time as it may, the rest in order", async () => {
+  test("runs at most --max-pulls at a time, and the rest in order", async () => {
     ollama.pullEnds = never;
     await site.start("gpu-1", { ollama, maxPulls: 2 });
     for (const model_name of ["a", "b", "c"]) await ask("pull_model", { model_name });
@@ -230,7 +230,7 @@ describe("pull_model", () => {
     expect(ollama.calls).toEqual(["pull a:latest", "pull b:latest"]);
   });
 
-  test("shows why it waits and how often it was tried, in the state", async () => {
+  test("shows the reason for the wait and the number of retries in the state", async () => {
     ollama.pullEnds = Promise.reject(new CourierError("unavailable", 'Cannot pull "a": Ollama is away'));
     ollama.pullEnds.catch(() => undefined);
     await site.start("gpu-1", { ollama });
@@ -256,7 +256,7 @@ describe("cancel_job", () => {
     return (await ask("pull_model", { model_name }))?.job?.id ?? "";
   }
 
-  test("ends a job for all who joined it, and the next in the queue begins", async () => {
+  test("ends a job for all callers that joined it, and the next in the queue starts", async () => {
     ollama.pullEnds = never;
     await site.start("gpu-1", { ollama });
     const id = await pull("a");
@@ -277,7 +277,7 @@ describe("cancel_job", () => {
     expect(ollama.calls).toEqual(["pull a:latest"]);
   });
 
-  test("answers the same again for a job that was cancelled, conflict for one that ended otherwise", async () => {
+  test("answers a cancelled job again as it is, and conflict for a job that ended otherwise", async () => {
     await site.start("gpu-1", { ollama });
     const ended = await pull("a");
     await settle();
@@ -301,7 +301,7 @@ describe("cancel_job", () => {
     expect(await ask("cancel_job", fields)).toMatchObject({ success: false, code });
   });
 
-  test("gives a pull right after it a job of its own", async () => {
+  test("gives a pull right after it a new job", async () => {
     ollama.pullEnds = never;
     await site.start("gpu-1", { ollama, maxPulls: 2 });
     const id = await pull("a");
@@ -312,7 +312,7 @@ describe("cancel_job", () => {
     expect(await jobStates()).toEqual(["a:latest cancelled", "a:latest running"]);
   });
 
-  test("stays cancelled over a restart", async () => {
+  test("stays cancelled after a restart", async () => {
     ollama.pullEnds = never;
     const dir = site.stateDir();
     const first = await site.start("gpu-1", { ollama, dir });
