@@ -68,7 +68,7 @@ export function lateness({ ttlMs }: AcceptedCommand, { sentAtMs }: Delivery, now
   return new CourierError("deadline_exceeded", `The command is ${ages}: it was not run`, { hint: "Send it again" });
 }
 
-/** Refuses a command that may or may not have run before: it must not run twice. */
+/** The error for a command that may or may not have run before, and must not run twice. */
 export function outcomeUnknown(reason: string): CourierError {
   return new CourierError("unavailable", `The outcome of the command is unknown: ${reason}`, {
     hint: "Check the models and jobs before you send it again",
@@ -87,7 +87,7 @@ function acceptV1(delivery: Delivery, document: object, validity: Validity, answ
 }
 
 function acceptV2(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
-  requireVersion(document);
+  requireVersion(document, validity.agent);
   if (delivery.inbox === "shared") {
     throw invalid("The shared inbox takes version 1 only", "Put it into the inbox of the agent that should run it");
   }
@@ -100,7 +100,7 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
   const verb = Verb.safeParse(command.command).data;
   if (verb === undefined) {
     throw new CourierError("unimplemented", `Unknown command: ${clip(command.command)}`, {
-      hint: "gpu-agent on this machine may be older than the sender: update it",
+      hint: `gpu-agent on ${validity.agent} may be older than the sender: update it`,
     });
   }
   const rest = { arguments: command.arguments ?? {}, answerTo, ledgerKey: command_id, ttlMs: ttl_ms };
@@ -118,13 +118,13 @@ function addressee({ id, inbox }: Delivery, document: Readonly<Record<string, un
   return { address: "shared", ids, dialect: inbox === "shared" ? 1 : 2 };
 }
 
-function requireVersion(document: object): void {
+function requireVersion(document: object, agent: string): void {
   if (!("version" in document) || typeof document.version !== "number" || document.version <= PROTOCOL_VERSION) return;
   throw new CourierError(
     "unimplemented",
     `This agent speaks versions 1 and ${PROTOCOL_VERSION}, not ${document.version}`,
     {
-      hint: "Update gpu-agent on this machine",
+      hint: `Update gpu-agent on ${agent}`,
     },
   );
 }

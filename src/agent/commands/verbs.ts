@@ -25,8 +25,10 @@ export interface VerbsDeps {
   readonly clock: Clock;
 }
 
-/** When the run of the command began before a crash, on the box's clock; null: this is its first run. */
-type VerbContext = VerbsDeps & { readonly resumedSinceMs: number | null };
+interface VerbContext extends VerbsDeps {
+  /** When the run of the command began before a crash, on the box's clock; null: this is its first run. */
+  readonly resumedSinceMs: number | null;
+}
 
 /** The fields of a response that depend on the verb. */
 export type Result = Pick<

@@ -244,7 +244,7 @@ function isMissing(path: string): boolean {
 function corrupt(aside: string, cause: unknown): CourierError {
   const lost = "jobs and recorded responses are lost";
   return new CourierError("unavailable", `The ledger was corrupt and was set aside as ${aside}: ${lost}`, {
-    hint: "Check the models of this machine, then restart gpu-agent on it: it creates a new ledger",
+    hint: "Check the models on the agent's machine, then restart gpu-agent there: it creates a new ledger",
     cause,
   });
 }
