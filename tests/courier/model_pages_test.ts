@@ -65,6 +65,8 @@ describe("an agent with 50,000 models", () => {
   test("listModels() reads page after page, and has all of them", async () => {
     const { models, unavailable } = await courier.listModels();
     expect([new Set(models.map(({ name }) => name)).size, unavailable]).toEqual([50_000, []]);
+    await site.clock.advance(6000);
+    expect((await site.state("gpu-1")).processed_commands).toBe(3);
   });
 
   test("describeModel() shows the last of them with one command", async () => {
