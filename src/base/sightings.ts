@@ -1,7 +1,7 @@
-// Which writers of documents are alive: judged by their documents changing, not by the clocks of their machines.
+// Decides which agents are alive: an agent whose document changes, whatever the clock of its machine says.
 import type { Clock } from "./clock.ts";
 
-/** A document as a reading found it. `StateRecord` of the transport is one. */
+/** A document as it was read from the transport. Has the shape of its `StateRecord`. */
 export interface SightedRecord {
   readonly agent: string;
   readonly content: { readonly text: string } | { readonly refused: string };
@@ -12,22 +12,22 @@ export interface SightedRecord {
 export interface SightingsDeps<Document> {
   readonly clock: Pick<Clock, "monotonic">;
   readonly transport: { now(): number };
-  /** How long a document may stay the same before its writer counts as silent, in ms. */
+  /** An agent counts as silent when its document has not changed for this long, in ms. */
   readonly silentMs: number;
   /**
-   * @param last what this agent's document said before; may be returned for a document that is half-written
-   * @returns undefined for a text that is not such a document: the last one then stays in force
+   * @param last the agent's last document. Returned for a half-written text, it makes that text a sign of life
+   * @returns undefined for a text that is not a valid document: the last one then stays in force
    */
   readonly parse: (agent: string, text: string, last: Document | undefined) => Document | undefined;
 }
 
-/** What is known of one agent's document, as of the moment of asking. */
+/** The last known document of one agent, judged at the time of the call. */
 export interface Sighting<Document> {
   readonly agent: string;
   readonly document: Document;
-  /** When the present document was published, in ms on the transport's clock. */
+  /** When this document was published, in ms on the transport's clock. */
   readonly publishedAtMs: number;
-  /** How long the document has stayed the same, in ms on this machine's monotonic clock. */
+  /** How long the document has not changed, in ms on this machine's monotonic clock. */
   readonly silentMs: number;
   readonly isLive: boolean;
 }
@@ -38,13 +38,13 @@ interface Known<Document> {
   readonly publishedAtMs: number;
   /** On the monotonic clock. */
   readonly changedAtMs: number;
-  /** When the last reading of this document began, whatever it found, on the monotonic clock. */
+  /** When the last reading began, whatever it found, on the monotonic clock. */
   readAtMs: number;
 }
 
 /**
- * Remembers each agent's last readable document and when it changed. A document that is seen for the first time is
- * judged by its age on the transport's clock; from then on this machine's monotonic clock decides.
+ * Remembers the last readable document of each agent and when it changed. The first document is judged by its age on
+ * the transport's clock. From then on this machine's monotonic clock decides.
  */
 export class Sightings<Document> {
   readonly #deps: SightingsDeps<Document>;
@@ -55,9 +55,9 @@ export class Sightings<Document> {
   }
 
   /**
-   * Takes in what one reading found.
-   * @param readAtMs when that reading began, on the monotonic clock: a slow file server may take seconds to answer
-   * @returns whether it is another document than the last one of this agent, or its first
+   * Records one reading of an agent's document.
+   * @param readAtMs when the reading began, on the monotonic clock: a slow file server may take seconds to answer
+   * @returns whether this is the agent's first document, or differs from its last one
    */
   see({ agent, content, publishedAtMs }: SightedRecord, readAtMs: number): boolean {
     const { clock, transport, parse } = this.#deps;
@@ -68,13 +68,13 @@ export class Sightings<Document> {
     const document = parse(agent, content.text, known?.document);
     if (document === undefined) return false;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
-    // The age is right only if the transport's clock is. That the last reading found another document is certain.
+    // The age is wrong if the transport's clock is. But the document certainly changed after the last reading began.
     const changedAtMs = Math.max(clock.monotonic() - ageMs, lastReadAtMs);
     this.#known.set(agent, { text: content.text, document, publishedAtMs, changedAtMs, readAtMs });
     return true;
   }
 
-  /** Forgets all agents but these: their documents are gone. */
+  /** Forgets all other agents, because their documents are gone. */
   keepOnly(agents: ReadonlySet<string>): void {
     for (const agent of this.#known.keys()) if (!agents.has(agent)) this.#known.delete(agent);
   }
@@ -84,12 +84,12 @@ export class Sightings<Document> {
     return known === undefined ? undefined : this.#judge(agent, known);
   }
 
-  /** Every agent ever seen and not forgotten, in the order of first sight. */
+  /** Every agent that was not forgotten, in the order of their first documents. */
   all(): readonly Sighting<Document>[] {
     return [...this.#known].map(([agent, known]) => this.#judge(agent, known));
   }
 
-  /** Those whose document changed within `silentMs`. */
+  /** The agents whose documents changed within `silentMs`. */
   live(): readonly Sighting<Document>[] {
     return this.all().filter(({ isLive }) => isLive);
   }
