@@ -88,7 +88,7 @@ describe("request()", () => {
     const error = await failure(courier.deleteModel("gpu-1", "phi4"));
     expect(error).toMatchObject({
       code: "exhausted",
-      hint: "Free space on the box's own disk: the agent goes on by itself",
+      hint: "Free space on the disk of the state directory: the agent then recovers by itself",
     });
     disk.fails = null;
     await courier.deleteModel("gpu-1", "phi4");
