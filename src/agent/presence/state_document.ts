@@ -1,7 +1,15 @@
 // The agent's state document as text, made from what its parts know and cut to the size that readers accept.
 import { isoTime } from "../../base/clock.ts";
 import { fittingCount } from "../../base/fitting.ts";
-import { type Job, LIMITS, type Model, type RunningModel, type SharedInboxMode, type State } from "../../protocol.ts";
+import {
+  isEnded,
+  type Job,
+  LIMITS,
+  type Model,
+  type RunningModel,
+  type SharedInboxMode,
+  type State,
+} from "../../protocol.ts";
 import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
 
@@ -68,18 +76,27 @@ export class StateDocument {
   }
 }
 
-/** Lists that are too long are cut and named in `truncated`; the newest entries stay. */
+/** Lists that are too long are cut and named in `truncated`. */
 function fit(state: State): string {
   let fitting = state;
   for (const list of ["models", "running", "jobs", "commands"] as const) {
     const items: readonly unknown[] = fitting[list] ?? [];
     const without = { ...fitting, [list]: [], truncated: [...fitting.truncated, list] };
     const maxBytes = LIMITS.stateBytes - Buffer.byteLength(JSON.stringify(without));
-    // The newest job is the last one, the newest of the others the first.
-    const isNewestLast = list === "jobs";
-    const kept = fittingCount(isNewestLast ? items.toReversed() : items, maxBytes);
-    if (kept === items.length) break;
-    fitting = { ...without, [list]: isNewestLast ? items.slice(items.length - kept) : items.slice(0, kept) };
+    const ranked = list === "jobs" ? mostWantedFirst(fitting.jobs) : items;
+    const count = fittingCount(ranked, maxBytes);
+    if (count === items.length && maxBytes > 0) break;
+    if (items.length === 0) continue;
+    const kept = new Set(ranked.slice(0, count));
+    fitting = { ...without, [list]: items.filter((item) => kept.has(item)) };
   }
   return JSON.stringify(fitting);
+}
+
+/** Senders follow the jobs that run, and wait for the end of those that just ended; queued ones come last. */
+function mostWantedFirst(jobs: readonly Job[]): readonly Job[] {
+  const queued = jobs.filter(({ state }) => state === "queued");
+  const ended = jobs.filter(isEnded).toReversed();
+  const running = jobs.filter((job) => job.state !== "queued" && !isEnded(job));
+  return [...running, ...ended, ...queued];
 }
