@@ -1,11 +1,11 @@
 // What gpu-server and gpuctl hold: agents, models and jobs over any transport.
 import { type Clock, systemClock } from "./base/clock.ts";
 import { CourierError } from "./base/errors.ts";
-import { normalModelName } from "./base/model_name.ts";
+import { normalModelName, sameModel } from "./base/model_name.ts";
 import { type AgentView, Fleet } from "./courier/fleet.ts";
 import { type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox.ts";
-import type { FleetModels, Unavailable } from "./courier/models.ts";
+import { type FleetModel, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
 import { type RequestOptions, Requests } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
@@ -173,6 +173,26 @@ export class Courier {
   async showModel(agent: string, model: string, options?: RequestOptions): Promise<ModelDetails> {
     const { show } = await this.request(agent, { verb: "show_model", modelName: normalModelName(model) }, options);
     return show ?? {};
+  }
+
+  /**
+   * One model of one agent, as its list has it, with Ollama's details. The agent is not asked for the whole list.
+   * @throws CourierError as `showModel()`
+   */
+  async describeModel(
+    agent: string,
+    model: string,
+    options?: RequestOptions,
+  ): Promise<{ readonly model: FleetModel; readonly show: ModelDetails }> {
+    const name = normalModelName(model);
+    const { show = {}, models = [] } = await this.request(agent, { verb: "show_model", modelName: name }, options);
+    const { state } = await this.agent(agent);
+    const own = mergeModels([{ agent, models, clockOffsetMs: state?.clock_offset_ms }]);
+    // An agent of version 0.1.0 sends the details only.
+    const listed = own.length > 0 ? own : (await this.listModels([agent], options)).models;
+    const found = listed.find((candidate) => sameModel(candidate.name, name));
+    if (found !== undefined) return { model: found, show };
+    throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
   }
 
   /** Gives a model a second name. A model that has this name is replaced. @throws CourierError as `deleteModel()` */

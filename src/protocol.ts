@@ -282,6 +282,8 @@ export const Response = z.object({
   /** For a delete: the bytes that it freed, and those that other models still use. Null when unknown. */
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
+  /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
+  truncated: z.array(z.string()).optional(),
 });
 export type Response = z.infer<typeof Response>;
 

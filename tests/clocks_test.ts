@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Agent } from "#src/agent/agent.ts";
+import { assemble } from "#src/agent/assemble.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -53,7 +53,7 @@ class ClockSite {
     const stop = new AbortController();
     const clock = this.agentClock;
     const startedAt = isoTime(clock.now());
-    const agent = new Agent({
+    const agent = assemble({
       identity: { agent: "gpu-1", instance: "i-1", host: "host-1", startedAt },
       agentVersion: "0.0.0",
       transport: openTransport(this.share, { create: "never", watch: "auto", clock, log: silentLog }),

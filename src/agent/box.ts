@@ -1,31 +1,38 @@
-// What the state tells about the box itself: the disk of the models, and the GPUs. Imports the models' folder, protocol.
+// The box itself, as the state shows it: the disk of the models, and the GPUs.
 import type { Clock } from "../base/clock.ts";
 import type { Disk, Gpu } from "../protocol.ts";
-import { ModelsFolder } from "./disk/models_folder.ts";
+import type { ModelsFolder } from "./disk/models_folder.ts";
 
-/** A wedged driver hangs nvidia-smi. */
+/** nvidia-smi hangs when the driver does. */
 const NVIDIA_SMI_TIMEOUT_MS = 5000;
 const GPUS_EVERY_MS = 30_000;
 const DISK_EVERY_MS = 2000;
 const MIB = 1024 * 1024;
 const MAX_GPUS = 64;
 
-export class Box {
-  /** What lies there, and how much room there is. */
+export interface BoxDeps {
   readonly models: ModelsFolder;
-  readonly #nvidiaSmi: string | null;
+  /** Notified when the disk can be read, and when it no longer can. */
+  readonly changes: { notify(what: "state"): void };
+  readonly clock: Clock;
+  /** Its path; null on a box without it. */
+  readonly nvidiaSmi: string | null;
+}
+
+export class Box {
+  readonly #deps: BoxDeps;
   #gpus: readonly Gpu[] = [];
 
-  /**
-   * @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there
-   * @param nvidiaSmi null: the box has none
-   */
-  constructor(modelsDir: string | undefined, nvidiaSmi: string | null = Bun.which("nvidia-smi")) {
-    this.models = new ModelsFolder(modelsDir);
-    this.#nvidiaSmi = nvidiaSmi;
+  constructor(deps: BoxDeps) {
+    this.#deps = deps;
   }
 
-  /** The disk that holds the models, as it was at most some seconds ago; null when their folder cannot be looked at. */
+  /** Ollama's folder on the box. */
+  get models(): ModelsFolder {
+    return this.#deps.models;
+  }
+
+  /** The disk that holds the models, at most some seconds old; null when their folder cannot be read. */
   get disk(): Disk | null {
     return this.models.disk;
   }
@@ -34,37 +41,33 @@ export class Box {
     return this.#gpus;
   }
 
-  /**
-   * Looks at the disk every 2 s, and for GPUs every 30 s where there is an nvidia-smi; resolves when the signal aborts.
-   * @param changed called when the disk can be looked at, and when it no longer can
-   */
-  async run(clock: Clock, changed: () => void, signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#watchDisk(clock, changed, signal), this.#watchGpus(clock, signal)]);
+  /** Reads the disk every 2 s, and the GPUs every 30 s if there is an nvidia-smi; resolves when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#watchDisk(signal), this.#watchGpus(signal)]);
   }
 
-  async #watchDisk(clock: Clock, changed: () => void, signal: AbortSignal): Promise<void> {
+  async #watchDisk(signal: AbortSignal): Promise<void> {
+    const { models, changes, clock } = this.#deps;
     while (!signal.aborted) {
       const before = this.disk;
-      const now = await this.models.look(clock);
-      if ((before === null) !== (now === null)) changed();
+      const now = await models.look(clock);
+      if ((before === null) !== (now === null)) changes.notify("state");
       await clock.sleep(DISK_EVERY_MS, signal);
     }
   }
 
-  async #watchGpus(clock: Clock, signal: AbortSignal): Promise<void> {
-    const command = this.#nvidiaSmi;
-    if (command === null) return;
+  async #watchGpus(signal: AbortSignal): Promise<void> {
+    const { nvidiaSmi, clock } = this.#deps;
+    if (nvidiaSmi === null) return;
     while (!signal.aborted) {
-      this.#gpus = await Promise.race([
-        readGpus(command),
-        clock.sleep(NVIDIA_SMI_TIMEOUT_MS * 2, signal).then(() => []),
-      ]);
+      const none = clock.sleep(NVIDIA_SMI_TIMEOUT_MS * 2, signal).then(() => []);
+      this.#gpus = await Promise.race([readGpus(nvidiaSmi), none]);
       await clock.sleep(GPUS_EVERY_MS, signal);
     }
   }
 }
 
-/** None when it cannot be asked: an agent does its work without. */
+/** No GPUs when nvidia-smi fails: the agent works without them. */
 async function readGpus(command: string): Promise<readonly Gpu[]> {
   try {
     return await askGpus(command);

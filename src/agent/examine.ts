@@ -1,17 +1,16 @@
-// What `gpu-agent doctor` looks at on the box itself: name, state directory, ledger, Ollama, the models' disk.
-// Imports the form of a check, agent/*, errors, formats, protocol's types; node:fs for the state directory only.
-import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
+// The checks of `gpu-agent doctor` on the box itself: name, state directory, ledger, Ollama, the models' disk.
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { about, type Check } from "../base/check.ts";
 import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
-import { checkLedger, checkLedgerSetAside } from "./ledger/check.ts";
+import { examineLedger } from "./ledger/check.ts";
 import type { Ollama } from "./ollama/ollama.ts";
 import { agentName } from "./presence/identity.ts";
 
 export interface BoxUnderExamination {
-  /** As the command line gives it. */
+  /** As given on the command line. */
   readonly name: string | undefined;
   readonly stateDir: string;
   readonly ollama: Pick<Ollama, "version" | "listModels">;
@@ -19,7 +18,7 @@ export interface BoxUnderExamination {
   readonly signal: AbortSignal;
 }
 
-/** Small models have a few GB. */
+/** Even a small model has a few GB. */
 const LITTLE_BYTES = 10_000_000_000;
 
 export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Check> {
@@ -31,20 +30,7 @@ export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Chec
   yield checkDisk(disk);
 }
 
-/** Nothing to tell before the first start. */
-function examineLedger(stateDir: string): Check[] {
-  const ledger = join(stateDir, "ledger.db");
-  if (existsSync(ledger)) return [checkLedger(ledger)];
-  try {
-    const aside = readdirSync(stateDir).find((name) => name.startsWith("ledger.db.corrupt-"));
-    return aside === undefined ? [] : [checkLedgerSetAside(join(stateDir, aside))];
-  } catch {
-    // No such folder, or closed to this user: the check before says so.
-    return [];
-  }
-}
-
-/** The file that remembers the kind of the share's file system; undefined before the agent's first start. */
+/** The file in which the agent remembers the share's file system; undefined before the agent's first start. */
 export function rememberedFileSystem(stateDir: string): string | undefined {
   const file = join(stateDir, "file-system");
   return existsSync(file) ? file : undefined;
@@ -53,7 +39,7 @@ export function rememberedFileSystem(stateDir: string): string | undefined {
 function checkName(given: string | undefined): Check {
   const check = about("name");
   try {
-    return check.ok(`This box is addressed as ${agentName(given)}`);
+    return check.ok(`This agent's name is ${agentName(given)}`);
   } catch (error) {
     return check.failedBy(error);
   }
@@ -61,18 +47,18 @@ function checkName(given: string | undefined): Check {
 
 function checkStateDir(dir: string): Check {
   const check = about("state_dir");
-  const hint = "Give --state-dir a folder that this user may write, or run doctor as the agent's user";
+  const hint = "Set --state-dir to a folder that this user can write to, or run doctor as the agent's user";
   try {
     const place = nearest(dir);
-    if (!statSync(place).isDirectory()) return check.failed(`${place} is no folder`, hint);
+    if (!statSync(place).isDirectory()) return check.failed(`${place} is not a directory`, hint);
     accessSync(place, constants.W_OK | constants.X_OK);
-    return check.ok(place === dir ? `${dir} may be written` : `${dir} is made at the first start`);
+    return check.ok(place === dir ? `${dir} is writable` : `${dir} will be created at the first start`);
   } catch (error) {
     return check.failed(`${dir} cannot be used: ${systemCode(error) ?? String(error)}`, hint);
   }
 }
 
-/** The folder itself, or the deepest one above it that is there. */
+/** The folder itself, or the deepest existing one above it. */
 function nearest(dir: string): string {
   return existsSync(dir) || dir === dirname(dir) ? dir : nearest(dirname(dir));
 }
@@ -82,10 +68,10 @@ async function checkOllama({ ollama, signal }: BoxUnderExamination): Promise<Che
   try {
     const version = await ollama.version(signal);
     const models = await ollama.listModels(signal);
-    return check.ok(`Ollama ${version} answers, with ${models.length} ${models.length === 1 ? "model" : "models"}`);
+    return check.ok(`Ollama ${version} responds, with ${models.length} ${models.length === 1 ? "model" : "models"}`);
   } catch (error) {
     const { message, hint } = asCourierError(error);
-    return check.failed(message, hint ?? "On this box: systemctl status ollama; journalctl -u ollama tells more");
+    return check.failed(message, hint ?? "On this machine: systemctl status ollama; journalctl -u ollama");
   }
 }
 
@@ -93,11 +79,11 @@ function checkDisk(disk: Disk | null): Check {
   const check = about("models_disk");
   if (disk === null) {
     return check.warning(
-      "Not known: the folder of the models is not seen",
-      "Give --ollama-models, and let this user look into it",
+      "Unknown: cannot read the models folder",
+      "Set --ollama-models, and give this user access to that folder",
     );
   }
   const message = `${formatBytes(disk.free_bytes)} of ${formatBytes(disk.total_bytes)} free for ${disk.path}`;
   if (disk.free_bytes >= LITTLE_BYTES) return check.ok(message);
-  return check.warning(message, "Remove a model, or set OLLAMA_MODELS to a larger disk");
+  return check.warning(message, "Remove a model, or set OLLAMA_MODELS to a folder on a larger disk");
 }

@@ -2,6 +2,7 @@
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { type Job, LIMITS } from "../protocol.ts";
 import { type AgentView, describeView, type Fleet } from "./fleet.ts";
+import { readModelPages } from "./model_pages.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./models.ts";
 import { noAgent, nobodyAnswered } from "./refusals.ts";
 import type { RequestOptions, Requests } from "./requests.ts";
@@ -89,7 +90,9 @@ export class Lists {
       return { agent, models: state.models, clockOffsetMs };
     }
     return await orUnavailable(agent, async () => {
-      const { models = [] } = await this.#requests.send(agent, { verb: "list_models" }, options);
+      const models = await readModelPages(async (paging) => {
+        return await this.#requests.send(agent, { verb: "list_models", ...paging }, options);
+      });
       return { agent, models, clockOffsetMs };
     });
   }

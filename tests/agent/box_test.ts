@@ -1,9 +1,10 @@
-// What the agent tells of its box, with a stand-in for nvidia-smi.
+// The disk and the GPUs that the agent shows, with a stand-in for nvidia-smi.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Box } from "#src/agent/box.ts";
+import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { until } from "#tests/support/until.ts";
 
@@ -18,9 +19,10 @@ async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<
   const command = join(dir, "nvidia-smi");
   writeFileSync(command, script);
   chmodSync(command, 0o755);
-  const box = new Box(undefined, command);
+  const models = new ModelsFolder(undefined);
+  const box = new Box({ models, changes: { notify: () => undefined }, clock: systemClock, nvidiaSmi: command });
   const stop = new AbortController();
-  const ended = box.run(systemClock, () => undefined, stop.signal);
+  const ended = box.run(stop.signal);
   await until(() => enough(box));
   stop.abort();
   await ended;
@@ -49,19 +51,25 @@ test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", a
   }
 });
 
-/** Looks at the disk until it is known. @returns it, and how often that was told */
-async function diskOf(models: string) {
-  const box = new Box(models, null);
-  const stop = new AbortController();
+/** A box without GPUs. */
+function boxWithoutGpus(modelsDir: string, changed: () => void): Box {
+  const models = new ModelsFolder(modelsDir);
+  return new Box({ models, changes: { notify: changed }, clock: systemClock, nvidiaSmi: null });
+}
+
+/** Looks at the disk until it is known. @returns it, and the number of notifications */
+async function diskOf(modelsDir: string) {
   let changes = 0;
-  const ended = box.run(systemClock, () => (changes += 1), stop.signal);
+  const box = boxWithoutGpus(modelsDir, () => (changes += 1));
+  const stop = new AbortController();
+  const ended = box.run(stop.signal);
   await until(() => box.disk !== null);
   stop.abort();
   await ended;
   return { disk: box.disk, changes };
 }
 
-test("run() finds the disk of the blobs, and tells that it is known", async () => {
+test("run() finds the disk of the blobs, and notifies once it is known", async () => {
   const models = join(dir, "models");
   mkdirSync(models);
   symlinkSync("/dev/shm", join(models, "blobs"));
@@ -71,6 +79,6 @@ test("run() finds the disk of the blobs, and tells that it is known", async () =
   expect([own.changes, blobs.changes]).toEqual([1, 1]);
 });
 
-test("disk is null until it was looked at", () => {
-  expect(new Box(dir, null).disk).toBeNull();
+test("disk is null before the first look", () => {
+  expect(boxWithoutGpus(dir, () => undefined).disk).toBeNull();
 });

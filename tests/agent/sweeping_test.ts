@@ -1,6 +1,6 @@
-// src/agent/sweeping: when the agent sweeps, what it says, and that it does not trust a clock that was set just now.
+// When the agent sweeps, what it logs, and that it does not trust a clock that was just set.
 import { expect, test } from "bun:test";
-import { sweepAtTimes } from "#src/agent/sweeping.ts";
+import { Sweeping } from "#src/agent/sweeping.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
@@ -15,8 +15,8 @@ const DONE: Swept = { removed: NOTHING, more: false };
 /** A loop over a transport whose sweep and clock the test scripts. */
 function begin(sweep: (scope: SweepScope) => Swept) {
   const clock = new ManualClock();
-  const told: unknown[] = [];
-  const site = { scopes: [] as SweepScope[], scope: "everything" as SweepScope | null, aheadMs: 0, told, clock };
+  const logged: unknown[] = [];
+  const site = { scopes: [] as SweepScope[], sweepScope: "everything" as SweepScope | null, aheadMs: 0, logged, clock };
   const transport: Transport = Object.assign(new MemoryStore(clock).open(), {
     now: () => clock.now() + site.aheadMs,
     sweep: async (scope: SweepScope) => {
@@ -27,10 +27,10 @@ function begin(sweep: (scope: SweepScope) => Swept) {
   const note =
     (level: string) =>
     (fields: object, message: string): void =>
-      void told.push([level, fields, message]);
+      void logged.push([level, fields, message]);
   const log = { ...silentLog, info: note("info"), warn: note("warn") };
   const stop = new AbortController();
-  const ended = sweepAtTimes({ transport, clock, log, scope: () => site.scope }, stop.signal);
+  const ended = new Sweeping({ transport, condition: site, clock, log }).run(stop.signal);
   const end = async (): Promise<void> => {
     stop.abort();
     await clock.advance(0);
@@ -39,9 +39,9 @@ function begin(sweep: (scope: SweepScope) => Swept) {
   return { ...site, site, end };
 }
 
-test("sweepAtTimes() begins soon after the start, goes on to the end, and comes back after a while", async () => {
+test("run() begins soon after the start, sweeps to the end, and begins again after 10 min", async () => {
   let rounds = 0;
-  const { site, clock, scopes, told, end } = begin(() => {
+  const { site, clock, scopes, logged, end } = begin(() => {
     rounds += 1;
     return { removed: { ...NOTHING, responses: 2, claims: rounds === 3 ? 1 : 0 }, more: rounds < 3 };
   });
@@ -49,25 +49,25 @@ test("sweepAtTimes() begins soon after the start, goes on to the end, and comes 
   expect(scopes).toEqual([]);
   await clock.advance(2_000);
   expect(scopes).toHaveLength(3);
-  expect(told).toEqual([["info", { responses: 6, claims: 1, ms: 0 }, "Swept"]]);
-  site.scope = { agent: "gpu-1" };
+  expect(logged).toEqual([["info", { responses: 6, claims: 1, ms: 0 }, "Swept"]]);
+  site.sweepScope = { agent: "gpu-1" };
   await clock.advance(11 * MINUTE_MS);
   expect(scopes).toEqual(["everything", "everything", "everything", { agent: "gpu-1" }]);
   await end();
 });
 
-test("sweepAtTimes() says nothing when nothing was removed, and does nothing while nothing is ours", async () => {
-  const { site, clock, scopes, told, end } = begin(() => DONE);
-  site.scope = null;
+test("run() logs nothing when nothing was removed, and does nothing while nothing may be swept", async () => {
+  const { site, clock, scopes, logged, end } = begin(() => DONE);
+  site.sweepScope = null;
   await clock.advance(11 * MINUTE_MS);
   expect(scopes).toEqual([]);
-  site.scope = "everything";
+  site.sweepScope = "everything";
   await clock.advance(11 * MINUTE_MS);
-  expect([scopes.length, told]).toEqual([1, []]);
+  expect([scopes.length, logged]).toEqual([1, []]);
   await end();
 });
 
-test("sweepAtTimes() waits for the next time when the transport's clock was set", async () => {
+test("run() waits for the next time when the transport's clock was set", async () => {
   const { site, clock, scopes, end } = begin(() => DONE);
   await clock.advance(11_000);
   for (const aheadMs of [7_200_000, -7_200_000]) {
@@ -81,9 +81,9 @@ test("sweepAtTimes() waits for the next time when the transport's clock was set"
   await end();
 });
 
-test("sweepAtTimes() tells once what may not be swept and goes on behind it; what is away it leaves for later", async () => {
+test("run() logs a denial once and sweeps the rest; it tries again later when the transport is unavailable", async () => {
   let rounds = 0;
-  const { clock, scopes, told, end } = begin(() => {
+  const { clock, scopes, logged, end } = begin(() => {
     rounds += 1;
     if (rounds % 2 === 1) throw new CourierError("forbidden", "Cannot sweep there", { hint: "Let me in" });
     if (rounds > 4) throw new CourierError("unavailable", "Away");
@@ -92,14 +92,14 @@ test("sweepAtTimes() tells once what may not be swept and goes on behind it; wha
   await clock.advance(11_000);
   await clock.advance(10 * MINUTE_MS);
   expect(scopes).toHaveLength(4);
-  expect(told).toEqual([["warn", { reason: "Cannot sweep there", hint: "Let me in" }, "Cannot sweep"]]);
+  expect(logged).toEqual([["warn", { reason: "Cannot sweep there", hint: "Let me in" }, "Cannot sweep"]]);
   await clock.advance(10 * MINUTE_MS);
   expect(scopes).toHaveLength(6);
-  expect(told).toHaveLength(1);
+  expect(logged).toHaveLength(1);
   await end();
 });
 
-test("an agent sweeps everything while it serves the shared inbox, else its own inbox alone", async () => {
+test("an agent sweeps everything while it serves the shared inbox, otherwise only its own inbox", async () => {
   const site = new MemorySite();
   try {
     await site.platform.connect();

@@ -73,7 +73,7 @@ describe("request()", () => {
     await site.clock.advance(5000);
     const error = await failure(courier.ping("gpu-1"));
     expect(error).toMatchObject({ code: "unavailable", hint: "Give one of the two agents another --name" });
-    expect(error.message).toStartWith('gpu-1 is degraded: Another agent is called "gpu-1": on clone');
+    expect(error.message).toStartWith('gpu-1 is degraded: Another agent is called "gpu-1": it runs on clone');
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 
@@ -88,7 +88,7 @@ describe("request()", () => {
     const error = await failure(courier.deleteModel("gpu-1", "phi4"));
     expect(error).toMatchObject({
       code: "exhausted",
-      hint: "Free space on the box's own disk: the agent goes on by itself",
+      hint: "Free space on the disk of the state directory: the agent then recovers by itself",
     });
     disk.fails = null;
     await courier.deleteModel("gpu-1", "phi4");

@@ -17,7 +17,7 @@ test("gpu-agent serves reading verbs while its disk is full, says why, and goes 
   fill(filler);
   const refused = await site.gpuctl("rm", "phi4", "--json");
   expect([refused.status, JSON.parse(refused.stdout).agents[0].code]).toEqual([75, "exhausted"]);
-  await agent.logged("Only reading verbs are served: Cannot note it in the ledger: no space is left");
+  await agent.logged("Only reading verbs are served: Cannot write to the ledger: no space left");
   await until(() => site.state("gpu-1")["status"] === "degraded", "its state says so");
   expect((await site.gpuctl("agents")).stdout).toContain("degraded: only reading verbs are served");
   expect((await site.gpuctl("list", "--fresh")).stdout).toContain("phi4:latest");

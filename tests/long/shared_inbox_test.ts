@@ -64,7 +64,7 @@ test(`${COMMANDS} old pulls and deletes, while the serving agent is killed and o
   process.stderr.write(`${answers.length} answers, ${unknown.length} of them unknown outcomes\n`);
   expect(deletesOf(ollamas)).toEqual(deletes);
   expect(unknown.length).toBeGreaterThan(0);
-  for (const { error } of unknown) expect(String(error)).toStartWith("Cannot tell whether the command was done");
+  for (const { error } of unknown) expect(String(error)).toStartWith("The outcome of the command is unknown");
   expect(tasks.filter((task) => doneBy(task) > 1)).toEqual([]);
 }, 170_000);
 

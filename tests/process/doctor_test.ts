@@ -47,8 +47,8 @@ describe("gpu-agent doctor", () => {
     await until(() => Bun.deepEquals(published(), before[0]), "the share is as it was");
     expect(readdirSync(join(site.dir, "agent-gpu-1")).toSorted()).toEqual(before[1] ?? []);
     expect(checksOf(finished).filter(({ result }) => result === "failed")).toEqual([]);
-    expect(named(finished, "ledger").message).toEndWith("ledger.db is in use by an agent that runs");
-    expect(named(finished, "ollama").message).toMatch(/^Ollama 0\.\d+\.\d+ answers, with \d+ models?$/);
+    expect(named(finished, "ledger").message).toEndWith("ledger.db is in use by a running agent");
+    expect(named(finished, "ollama").message).toMatch(/^Ollama 0\.\d+\.\d+ responds, with \d+ models?$/);
     expect(named(finished, "ping")).toMatchObject({ subject: "gpu-1", result: "ok" });
     expect(named(finished, "shared_inbox").message).toBe("gpu-1 serves it");
   });
@@ -56,7 +56,7 @@ describe("gpu-agent doctor", () => {
   test("before the first start creates nothing, and reports that Ollama is unreachable", async () => {
     const finished = await agentDoctor("gpu-1", NO_OLLAMA);
     expect([finished.status, finished.stderr]).toEqual([1, ""]);
-    expect(finished.stdout).toContain(`✓ state_dir: ${site.dir}/agent-gpu-1 is made at the first start\n`);
+    expect(finished.stdout).toContain(`✓ state_dir: ${site.dir}/agent-gpu-1 will be created at the first start\n`);
     expect(finished.stdout).toMatch(
       /^✗ ollama: Cannot ask for the version: Ollama at .* refuses the connection\n {4}Start it /m,
     );

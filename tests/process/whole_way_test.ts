@@ -149,7 +149,7 @@ describe("one agent", () => {
   test("a second agent on the same state directory refuses to start", async () => {
     const second = site.startAgent("gpu-1", ollama.url);
     expect(await second.exited()).toBe(73);
-    expect(second.log).toContain("another agent uses");
+    expect(second.log).toContain("another agent is using");
   });
 });
 

@@ -1,27 +1,22 @@
-// Changing commands of the shared inbox that another agent has claimed: anyone who serves sees to it that each ends.
-// Imports the seam, commands, clock, errors.
+// Changing commands of the shared inbox that another agent has claimed: an agent that serves the inbox ends them.
 import type { Clock } from "../../base/clock.ts";
-import { asCourierError, type CourierError } from "../../base/errors.ts";
+import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { Delivery } from "../../transport.ts";
+import type { Delivery, Transport } from "../../transport.ts";
+import type { Answers } from "./answers.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown } from "./judge.ts";
 
-export interface OthersOptions {
+export interface ClaimedElsewhereDeps {
+  readonly transport: Pick<Transport, "now" | "isUnchanged">;
+  readonly answers: Pick<Answers, "isAnswered" | "refuse" | "finish">;
   readonly clock: Clock;
   readonly log: Log;
-  /** The transport's clock. */
-  readonly now: () => number;
-  readonly isAnswered: (delivery: Delivery) => Promise<boolean>;
-  readonly isUnchanged: (delivery: Delivery) => Promise<boolean>;
-  /** Answers a command with an error. */
-  readonly refuse: (delivery: Delivery, command: AcceptedCommand, error: CourierError) => Promise<unknown>;
-  readonly remove: (delivery: Delivery, command: AcceptedCommand) => Promise<void>;
 }
 
 interface Watched {
   readonly delivery: Delivery;
   readonly command: AcceptedCommand;
-  /** Aborts when this agent no longer serves the inbox: then another sees to it. */
+  /** Aborts when this agent no longer serves the inbox: then another one watches the command. */
   readonly closed: AbortSignal;
 }
 
@@ -29,53 +24,54 @@ interface Watched {
 const LOOK_EVERY_MS = 2000;
 
 /**
- * A claim is never taken over: its holder goes on when it is back. Here its command is removed once it is answered, and
- * answered `unavailable` when its time is over without that.
+ * A claim is never taken over: its holder resumes the command when it starts again. Here the command is removed once it
+ * is answered, and answered `unavailable` when its time is over.
  */
-export class OthersCommands {
-  readonly #options: OthersOptions;
+export class ClaimedElsewhere {
+  readonly #deps: ClaimedElsewhereDeps;
   readonly #watched = new Map<string, Watched>();
   #isLooking = false;
 
-  constructor(options: OthersOptions) {
-    this.#options = options;
+  constructor(deps: ClaimedElsewhereDeps) {
+    this.#deps = deps;
   }
 
-  /** Sees to one command from now on. */
+  /** Watches a command from now on. */
   watch(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): void {
     this.#watched.set(delivery.key, { delivery, command, closed });
-    if (!this.#isLooking) void this.#lookOnAndOn();
+    if (!this.#isLooking) void this.#lookRepeatedly();
   }
 
-  /** Never rejects: what cannot be told now is looked at again. */
-  async #lookOnAndOn(): Promise<void> {
+  /** Never rejects: a command that cannot be judged now is judged in the next round. */
+  async #lookRepeatedly(): Promise<void> {
     this.#isLooking = true;
     while (this.#watched.size > 0) {
       await Promise.all([...this.#watched].map(async ([key, watched]) => await this.#look(key, watched)));
-      if (this.#watched.size > 0) await this.#options.clock.sleep(LOOK_EVERY_MS);
+      if (this.#watched.size > 0) await this.#deps.clock.sleep(LOOK_EVERY_MS);
     }
     this.#isLooking = false;
   }
 
   async #look(key: string, watched: Watched): Promise<void> {
     const isOver = watched.closed.aborted || (await this.#end(watched));
-    // Seen again meanwhile, by a subscription that came later: then it is that one's.
+    // A later subscription may have delivered the command again: then that one watches it.
     if (isOver && this.#watched.get(key) === watched) this.#watched.delete(key);
   }
 
-  /** @returns whether there is nothing more to see to */
+  /** @returns whether the command needs no more watching */
   async #end({ delivery, command, closed }: Watched): Promise<boolean> {
-    const { now, isAnswered, isUnchanged, refuse, remove, log } = this.#options;
+    const { transport, answers, log } = this.#deps;
     try {
-      if (await isAnswered(delivery)) await remove(delivery, command);
-      else if (lateness(command, delivery, now()) === null || closed.aborted) return false;
-      else if (await isUnchanged(delivery)) {
-        await refuse(delivery, command, outcomeUnknown("another agent began it and gave no answer in its time"));
-        await remove(delivery, command);
+      if (await answers.isAnswered(delivery)) await answers.finish(delivery, command.verb);
+      else if (lateness(command, delivery, transport.now()) === null || closed.aborted) return false;
+      else if (await transport.isUnchanged(delivery)) {
+        const error = outcomeUnknown("another agent began it and did not answer in time");
+        await answers.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb });
+        await answers.finish(delivery, command.verb);
       }
       return true;
     } catch (error) {
-      log.debug({ id: delivery.id, reason: asCourierError(error).message }, "Cannot look to another agent's command");
+      log.debug({ id: delivery.id, reason: asCourierError(error).message }, "Cannot judge another agent's command");
       return false;
     }
   }

@@ -1,48 +1,68 @@
-// Opens and closes the inboxes that the agent listens to. Imports the seam, worker, outage.
+// Opens and closes the inboxes that the agent listens to.
 import type { Outage } from "../../base/outage.ts";
 import type { Closable, Holder, Inbox, Transport } from "../../transport.ts";
 import type { Worker } from "./worker.ts";
 
+export interface IntakeDeps {
+  readonly agent: string;
+  readonly transport: Pick<Transport, "now" | "openInbox" | "receive" | "claimedBy">;
+  readonly worker: Pick<Worker, "take" | "refuseName">;
+  readonly outage: Pick<Outage, "failed" | "ended">;
+  /** True from the moment that the shared inbox is being opened. */
+  readonly condition: { servesSharedInbox: boolean };
+}
+
 export class Intake {
-  readonly #transport: Transport;
-  readonly #worker: Worker;
-  readonly #outage: Outage;
+  readonly #deps: IntakeDeps;
   readonly #open = new Map<"own" | "shared", Promise<Closable>>();
-  readonly #agent: string;
 
-  constructor(transport: Transport, worker: Worker, agent: string, outage: Outage) {
-    this.#transport = transport;
-    this.#worker = worker;
-    this.#agent = agent;
-    this.#outage = outage;
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
   }
 
-  isOpen(which: "own" | "shared"): boolean {
-    return this.#open.has(which);
-  }
-
-  /** Listens to an inbox; nothing when it does already. @throws CourierError `unavailable`: try again */
+  /** Listens to an inbox, unless it does already. @throws CourierError `unavailable`: try again */
   async open(which: "own" | "shared"): Promise<void> {
     const opening = this.#open.get(which) ?? this.#subscribe(which);
-    this.#open.set(which, opening);
+    this.#set(which, opening);
     try {
       await opening;
     } catch (error) {
-      if (this.#open.get(which) === opening) this.#open.delete(which);
+      if (this.#open.get(which) === opening) this.#set(which, null);
       throw error;
     }
   }
 
+  /**
+   * Resumes the commands that this agent claimed in the shared inbox before it ended, whichever agent serves that now.
+   * @throws CourierError `unavailable`: try again
+   */
+  async resume(holder: Holder): Promise<void> {
+    const { transport, worker } = this.#deps;
+    const subscribed = { sinceMs: transport.now(), closed: new AbortController().signal };
+    for (const delivery of await transport.claimedBy(holder)) worker.take(delivery, subscribed);
+  }
+
+  /** Takes nothing more from an inbox, also from one that is still being opened. Commands that were taken go on. */
+  async close(which: "own" | "shared"): Promise<void> {
+    const opening = this.#open.get(which);
+    this.#set(which, null);
+    this.#deps.outage.ended(`inbox ${which}`);
+    // The caller of open() gets its failure.
+    const subscription = await opening?.catch(() => null);
+    await subscription?.close();
+  }
+
   async #subscribe(which: "own" | "shared"): Promise<Closable> {
-    const inbox: Inbox = which === "shared" ? "shared" : { agent: this.#agent };
-    await this.#transport.openInbox(inbox);
+    const { agent, transport, worker, outage } = this.#deps;
+    const inbox: Inbox = which === "shared" ? "shared" : { agent };
+    await transport.openInbox(inbox);
     const closed = new AbortController();
-    const subscribed = { sinceMs: this.#transport.now(), closed: closed.signal };
-    const subscription = await this.#transport.receive(inbox, {
-      deliver: (delivery) => this.#worker.take(delivery, subscribed),
-      refuse: (name, reason) => this.#worker.refuseName(name, reason),
-      interrupted: (error) => this.#outage.failed(`inbox ${which}`, error),
-      restored: () => this.#outage.ended(`inbox ${which}`),
+    const subscribed = { sinceMs: transport.now(), closed: closed.signal };
+    const subscription = await transport.receive(inbox, {
+      deliver: (delivery) => worker.take(delivery, subscribed),
+      refuse: (name, reason) => worker.refuseName(name, reason),
+      interrupted: (error) => outage.failed(`inbox ${which}`, error),
+      restored: () => outage.ended(`inbox ${which}`),
     });
     return {
       close: async () => {
@@ -52,22 +72,9 @@ export class Intake {
     };
   }
 
-  /**
-   * Takes up again what this agent claimed in the shared inbox before it ended, anyone who serves that now.
-   * @throws CourierError `unavailable`: try again
-   */
-  async resume(holder: Holder): Promise<void> {
-    const subscribed = { sinceMs: this.#transport.now(), closed: new AbortController().signal };
-    for (const delivery of await this.#transport.claimedBy(holder)) this.#worker.take(delivery, subscribed);
-  }
-
-  /** Takes nothing more from an inbox, also from one that is just being opened. What was taken goes on. */
-  async close(which: "own" | "shared"): Promise<void> {
-    const opening = this.#open.get(which);
-    this.#open.delete(which);
-    this.#outage.ended(`inbox ${which}`);
-    // That it could not be opened is told to who opens it.
-    const subscription = await opening?.catch(() => null);
-    await subscription?.close();
+  #set(which: "own" | "shared", opening: Promise<Closable> | null): void {
+    if (opening === null) this.#open.delete(which);
+    else this.#open.set(which, opening);
+    if (which === "shared") this.#deps.condition.servesSharedInbox = opening !== null;
   }
 }

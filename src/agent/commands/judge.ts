@@ -1,14 +1,13 @@
-// From what lay in an inbox to a command that may be run, or to the refusal that answers it.
-// Imports the seam, protocol, model names, errors.
+// Judges the file that arrived in an inbox: a command that may run, or an error that answers it.
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { AgentName, CommandId, CommandV1, CommandV2, PROTOCOL_VERSION, VERBS, Verb } from "../../protocol.ts";
 import type { Delivery, ReplyAddress } from "../../transport.ts";
 
-/** How an answer goes back: where, under which ids, in which dialect. */
+/** Where the response goes, under which ids, and in which dialect. */
 export interface AnswerTo {
   readonly address: ReplyAddress;
-  /** More than one when a version 1 command's `command_id` differs from its file's name: answered under both. */
+  /** Two when a version 1 command's `command_id` differs from its file's name: both get the response. */
   readonly ids: readonly string[];
   readonly dialect: 1 | 2;
 }
@@ -19,16 +18,16 @@ export interface AcceptedCommand {
   readonly model: string | null;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly answerTo: AnswerTo;
-  /** By which the ledger knows a changing command. */
+  /** The key of a changing command in the ledger. */
   readonly ledgerKey: string;
-  /** How long after its publication it may be started, in ms. */
+  /** How long after its publication it may still start, in ms. */
   readonly ttlMs: number;
 }
 
 export interface Refusal {
   readonly error: CourierError;
   readonly answerTo: AnswerTo;
-  /** What was asked for, as far as it could be told. */
+  /** Null when the document does not name a known verb. */
   readonly verb: Verb | null;
 }
 
@@ -40,8 +39,8 @@ interface Validity {
 }
 
 /**
- * Judges one delivery, but for its age.
- * @returns the command, or why it is refused and where to say so
+ * Judges everything about a delivery except its age.
+ * @returns the command, or the reason for the refusal and where the response goes
  */
 export function judge(delivery: Delivery, validity: Validity): AcceptedCommand | Refusal {
   const document = "text" in delivery.content ? parseObject(delivery.content.text) : undefined;
@@ -58,9 +57,9 @@ export function judge(delivery: Delivery, validity: Validity): AcceptedCommand |
 }
 
 /**
- * Why a command may not be started any more.
- * @param nowMs the transport's clock, as `sentAtMs`
- * @returns `deadline_exceeded`, or null when it is in time
+ * The reason why a command may no longer start.
+ * @param nowMs the transport's clock, as in `sentAtMs`
+ * @returns `deadline_exceeded`, or null when the command is in time
  */
 export function lateness({ ttlMs }: AcceptedCommand, { sentAtMs }: Delivery, nowMs: number): CourierError | null {
   const ageMs = nowMs - sentAtMs;
@@ -69,28 +68,28 @@ export function lateness({ ttlMs }: AcceptedCommand, { sentAtMs }: Delivery, now
   return new CourierError("deadline_exceeded", `The command is ${ages}: it was not run`, { hint: "Send it again" });
 }
 
-/** Why a command is not run although it may never have been: that cannot be told, and it must not be done twice. */
+/** The error for a command that may or may not have run before, and must not run twice. */
 export function outcomeUnknown(reason: string): CourierError {
-  return new CourierError("unavailable", `Cannot tell whether the command was done: ${reason}`, {
-    hint: "Look at the models and jobs before you send it again",
+  return new CourierError("unavailable", `The outcome of the command is unknown: ${reason}`, {
+    hint: "Check the models and jobs before you send it again",
   });
 }
 
 function acceptV1(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
-  if (delivery.inbox !== "shared") throw invalid("A command without version belongs in the shared inbox");
+  if (delivery.inbox !== "shared") throw invalid("A command without a version belongs in the shared inbox");
   const { command, command_id, model_name } = parseWith(CommandV1, document);
   if (command_id !== undefined) parseWith(CommandId, command_id, "command_id");
   const verb = Verb.safeParse(command).data;
-  // The legacy service's own words.
+  // The words of the legacy service.
   if (verb === undefined || VERBS[verb].version > 1) throw invalid(`Unknown command: ${clip(command)}`);
   const ttlMs = VERBS[verb].changing ? validity.changeTtlMs : validity.listTtlMs;
   return { verb, model: modelOf(verb, model_name), arguments: {}, answerTo, ledgerKey: delivery.key, ttlMs };
 }
 
 function acceptV2(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
-  requireVersion(document);
+  requireVersion(document, validity.agent);
   if (delivery.inbox === "shared") {
-    throw invalid("The shared inbox takes version 1 only", "Put it in the inbox of the agent that is meant");
+    throw invalid("The shared inbox takes version 1 only", "Put it into the inbox of the agent that should run it");
   }
   const command = parseWith(CommandV2, document);
   const { command_id, agent, model_name, ttl_ms } = command;
@@ -101,14 +100,14 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
   const verb = Verb.safeParse(command.command).data;
   if (verb === undefined) {
     throw new CourierError("unimplemented", `Unknown command: ${clip(command.command)}`, {
-      hint: "Is gpu-agent on this box older than the sender?",
+      hint: `gpu-agent on ${validity.agent} may be older than the sender: update it`,
     });
   }
   const rest = { arguments: command.arguments ?? {}, answerTo, ledgerKey: command_id, ttlMs: ttl_ms };
   return { verb, model: modelOf(verb, model_name), ...rest };
 }
 
-/** Where to answer, for whatever it is: a valid `reply_to`, else by the file's name beside the shared inbox. */
+/** Where the response to any file goes: to a valid `reply_to`, otherwise beside the shared inbox under the file's name. */
 function addressee({ id, inbox }: Delivery, document: Readonly<Record<string, unknown>> | undefined): AnswerTo {
   const replyTo = AgentName.safeParse(document?.["reply_to"]);
   if (document !== undefined && !isVersion1(document) && replyTo.success) {
@@ -124,13 +123,13 @@ function isVersion1(document: Readonly<Record<string, unknown>>): boolean {
   return document["version"] === undefined || document["version"] === null;
 }
 
-function requireVersion(document: object): void {
+function requireVersion(document: object, agent: string): void {
   if (!("version" in document) || typeof document.version !== "number" || document.version <= PROTOCOL_VERSION) return;
   throw new CourierError(
     "unimplemented",
     `This agent speaks versions 1 and ${PROTOCOL_VERSION}, not ${document.version}`,
     {
-      hint: "Update gpu-agent on this box",
+      hint: `Update gpu-agent on ${agent}`,
     },
   );
 }

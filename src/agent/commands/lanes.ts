@@ -1,5 +1,5 @@
-// Who may run beside whom: changing commands for one model in order, eight commands at a time, quick ones never behind slow ones.
-// Imports nothing.
+// Which commands run at the same time: changing commands for one model in order, eight of them at a time, and reading
+// commands in lanes of their own, so that quick ones never wait for slow ones.
 
 const AT_A_TIME = 8;
 
@@ -9,8 +9,8 @@ export class Lanes {
   readonly #lastOfModel = new Map<string, Promise<unknown>>();
 
   /**
-   * Runs one changing command when those for the same model that came before it are done.
-   * @param model or, for a command without one, what no other command has
+   * Runs a changing command once the earlier ones for the same model are done.
+   * @param model for a command without one, any key that no other command has
    */
   async changing<Value>(model: string, run: () => Promise<Value>): Promise<Value> {
     const key = model.toLowerCase();
@@ -27,7 +27,7 @@ export class Lanes {
     }
   }
 
-  /** Runs one reading command: beside everything else, in a lane of its own. */
+  /** Runs a reading command without waiting for changing ones. */
   async reading<Value>(run: () => Promise<Value>): Promise<Value> {
     return await this.#reading.run(run);
   }

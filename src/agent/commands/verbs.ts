@@ -1,9 +1,13 @@
-// What each verb does on the box. Imports jobs, the Ollama module and monitor, preflight, deletion, unloading, model names,
-// errors.
+// Runs each verb on the box.
+
+import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
+import { fittingCount } from "../../base/fitting.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { CommandId, type Job, LIMITS, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
-import { type DeletionParts, deleteModel } from "../models/deletion.ts";
+import { CommandId, LIMITS, type Model, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
+import type { ModelsFolder } from "../disk/models_folder.ts";
+import { deleteModel } from "../models/deletion.ts";
+import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
@@ -11,27 +15,41 @@ import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
 import type { AcceptedCommand } from "./judge.ts";
 
-export interface VerbContext extends DeletionParts {
+export interface VerbsDeps {
   readonly jobs: Jobs;
   readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "unloadModel">;
   readonly monitor: OllamaMonitor;
+  readonly models: ModelsFolder;
   readonly preflight: Preflight;
+  readonly protection: Protection;
+  readonly clock: Clock;
 }
 
-/** What an answer holds besides the fields of every answer. */
+interface VerbContext extends VerbsDeps {
+  /** When the run of the command began before a crash, on the box's clock; null: this is its first run. */
+  readonly resumedSinceMs: number | null;
+}
+
+/** The fields of a response that depend on the verb. */
 export type Result = Pick<
   Response,
-  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes"
+  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes" | "truncated"
 >;
 
 type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
 
 const HANDLERS: Record<Verb, Handler> = {
   ping: () => ({ message: "pong" }),
-  list_models: async (_, { monitor }) => ({ models: [...(await monitor.listModels())] }),
-  list_running: async (_, { monitor }) => ({ running: [...(await monitor.listRunning())] }),
-  list_jobs: (_, { jobs }) => ({ jobs: lastThatFit(jobs.history()) }),
-  show_model: async (command, { ollama }) => ({ show: bounded(await ollama.showModel(requireModel(command))) }),
+  list_models: async (command, { monitor }) => await listModels(command, monitor),
+  list_running: async (_, { monitor }) => {
+    const { kept, truncated } = firstThatFit("running", await monitor.listRunning());
+    return { running: kept, ...truncated };
+  },
+  list_jobs: (_, { jobs }) => {
+    const { kept, truncated } = firstThatFit("jobs", jobs.history().toReversed());
+    return { jobs: kept.toReversed(), ...truncated };
+  },
+  show_model: async (command, context) => await showModel(requireModel(command), context),
   pull_model: async (command, context) => await pullModel(requireModel(command), command, context),
   delete_model: async (command, context) => await deleteModel(requireModel(command), context),
   copy_model: async (command, context) => await copyModel(requireModel(command), destinationOf(command), context),
@@ -42,17 +60,54 @@ const HANDLERS: Record<Verb, Handler> = {
   },
 };
 
-/**
- * Runs one command. A changing one resolves when its effect shows in the agent's lists.
- * @throws CourierError with the code that answers the command
- */
-export async function runVerb(command: AcceptedCommand, context: VerbContext): Promise<Result> {
-  return await HANDLERS[command.verb](command, context);
+export class Verbs {
+  readonly #deps: VerbsDeps;
+
+  constructor(deps: VerbsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Runs one command. A changing one resolves when its effect shows in the agent's lists.
+   * @param resumedSinceMs when its run began before a crash, on the box's clock; null: this is its first run
+   * @throws CourierError with the code that answers the command
+   */
+  async run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Result> {
+    const { jobs, ollama, monitor, models, preflight, protection, clock } = this.#deps;
+    const context = { jobs, ollama, monitor, models, preflight, protection, clock, resumedSinceMs };
+    return await HANDLERS[command.verb](command, context);
+  }
 }
 
 /**
- * Starts a pull that fits, or joins the one under way. A legacy backend waits for no answer: a pull of its that does not fit
- * begins, and fails, as a job that everybody sees.
+ * One page of the list: `arguments.after` names the last model of the page before. A legacy backend knows no pages, and
+ * no limit of a response.
+ */
+async function listModels(
+  { arguments: { after }, answerTo }: AcceptedCommand,
+  monitor: OllamaMonitor,
+): Promise<Result> {
+  if (after !== undefined && typeof after !== "string") {
+    throw new CourierError("invalid", "Cannot list: arguments.after must be the name of a model");
+  }
+  // A listing of thousands of models takes Ollama seconds: the pages of one list come from one listing.
+  const models = (after === undefined ? null : monitor.models) ?? (await monitor.listModels());
+  if (answerTo.dialect === 1) return { models: [...models] };
+  const { kept, truncated } = firstThatFit("models", models.slice(models.findIndex(({ name }) => name === after) + 1));
+  return { models: kept, ...truncated };
+}
+
+/** The details, and the model's entry of the list, so that the sender need not ask for the whole list. */
+async function showModel(model: string, { ollama, monitor }: VerbContext): Promise<Result> {
+  const show = bounded(await ollama.showModel(model));
+  const isMeant = ({ name }: Model): boolean => sameModel(name, model);
+  const listed = monitor.models?.find(isMeant) ?? (await monitor.listModels()).find(isMeant);
+  return { show, ...(listed === undefined ? {} : { models: [listed] }) };
+}
+
+/**
+ * Starts a pull that fits, or joins the one under way. A legacy backend does not read the response: its pull starts even if
+ * it does not fit, and fails as a job that everyone can see.
  */
 async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
   const { jobs, preflight, resumedSinceMs } = context;
@@ -80,7 +135,7 @@ async function copyModel(model: string, destination: string, context: VerbContex
 
 async function unloadModel(model: string, context: VerbContext): Promise<Result> {
   const gone = await unload(model, context);
-  return { message: gone ? `Unloaded model ${model}` : `Model ${model} is unloaded when it has done what it is at` };
+  return { message: gone ? `Unloaded model ${model}` : `${model} will be unloaded when its current request finishes` };
 }
 
 function requireModel({ verb, model }: AcceptedCommand): string {
@@ -91,45 +146,61 @@ function requireModel({ verb, model }: AcceptedCommand): string {
 function destinationOf({ arguments: { destination } }: AcceptedCommand): string {
   if (typeof destination === "string") return normalModelName(destination);
   throw new CourierError("invalid", "Cannot copy: arguments.destination is missing", {
-    hint: "It is the name that the copy gets",
+    hint: "It is the name of the copy",
   });
 }
 
 function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {
   const id = CommandId.safeParse(job_id);
   if (id.success) return id.data;
-  throw new CourierError("invalid", "Cannot cancel: arguments.job_id is missing or no id of a job");
+  throw new CourierError("invalid", "Cannot cancel: arguments.job_id must be the id of a job");
 }
 
-/** Room for the other fields of the answer. */
-const FITTING_BYTES = LIMITS.responseBytes - 64 * 1024;
+/** The other fields of a response need less than 64 KiB. */
+const LIST_BYTES = LIMITS.responseBytes - 64 * 1024;
 
-/** The newest jobs, as many as an answer holds. */
-function lastThatFit(jobs: readonly Job[]): Job[] {
-  let fitting = [...jobs];
-  while (Buffer.byteLength(JSON.stringify(fitting)) > FITTING_BYTES) {
-    fitting = fitting.slice(Math.ceil(fitting.length / 2));
-  }
-  return fitting;
+/** The first items, as many as a response holds; `truncated` is the response's field. */
+function firstThatFit<Item>(list: "models" | "running" | "jobs", items: readonly Item[]) {
+  const count = fittingCount(items, LIST_BYTES);
+  const truncated = count === items.length ? {} : { truncated: [list] };
+  return { kept: items.slice(0, count), truncated };
 }
 
 const MAX_TEXT_CHARS = 256 * 1024;
+/** As JSON: three such texts and the limits below fit into one response. */
+const MAX_TEXT_BYTES = 1024 * 1024;
 /** Vocabularies and the like are longer, and nobody reads them. */
 const MAX_VALUE_CHARS = 4096;
+const MAX_INFO_BYTES = 512 * 1024;
+const MAX_DETAILS_BYTES = 64 * 1024;
 
-/** What an answer holds, of a model whose file says more. */
-function bounded(show: ModelDetails): ModelDetails {
-  const texts = { parameters: show.parameters, template: show.template, license: show.license };
-  const cut = Object.entries(texts).filter(([, text]) => text !== undefined);
+/** The details of a model, cut so that they fit into one response. */
+function bounded({
+  parameters,
+  template,
+  license,
+  details,
+  capabilities,
+  model_info: info,
+}: ModelDetails): ModelDetails {
+  const kept = capabilities?.slice(0, fittingCount(capabilities, MAX_DETAILS_BYTES));
   return {
-    ...show,
-    ...Object.fromEntries(cut.map(([field, text = ""]) => [field, text.slice(0, MAX_TEXT_CHARS)])),
-    ...(show.details === undefined ? {} : { details: shortValues(show.details) }),
-    ...(show.model_info === undefined ? {} : { model_info: shortValues(show.model_info) }),
+    ...(details === undefined ? {} : { details: shortValues(details, MAX_DETAILS_BYTES) }),
+    ...(kept === undefined ? {} : { capabilities: kept }),
+    ...(parameters === undefined ? {} : { parameters: cutText(parameters) }),
+    ...(template === undefined ? {} : { template: cutText(template) }),
+    ...(license === undefined ? {} : { license: cutText(license) }),
+    ...(info === undefined ? {} : { model_info: shortValues(info, MAX_INFO_BYTES) }),
   };
 }
 
-function shortValues(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function cutText(text: string): string {
+  let cut = text.slice(0, MAX_TEXT_CHARS);
+  while (Buffer.byteLength(JSON.stringify(cut)) > MAX_TEXT_BYTES) cut = cut.slice(0, cut.length / 2);
+  return cut;
+}
+
+function shortValues(fields: Readonly<Record<string, unknown>>, maxBytes: number): Record<string, unknown> {
   const short = Object.entries(fields).filter(([, value]) => JSON.stringify(value).length <= MAX_VALUE_CHARS);
-  return Object.fromEntries(short.slice(0, 500));
+  return Object.fromEntries(short.slice(0, fittingCount(short, maxBytes)));
 }

@@ -1,33 +1,36 @@
-// Takes deliveries, runs what may run, answers all of it: receive, judge, ledger, claim, run, respond, release.
-// Imports the seam, protocol, ledger, commands, errors, clock.
-import { type Clock, isoTime } from "../../base/clock.ts";
-import { asCourierError, type CourierError, systemCode } from "../../base/errors.ts";
+// Takes the commands that arrive, runs those that may run, and answers every one: judge, claim, record, run, respond.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { PROTOCOL_VERSION, type Response, type State, VERBS, type Verb } from "../../protocol.ts";
+import { type Response, VERBS } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
 import type { Identity } from "../presence/identity.ts";
-import { OthersCommands } from "./claimed_elsewhere.ts";
-import { type AcceptedCommand, type AnswerTo, judge, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
+import type { StatePublisher } from "../presence/state_publisher.ts";
+import type { Activity } from "./activity.ts";
+import { Answers } from "./answers.ts";
+import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
+import { type AcceptedCommand, judge, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
 import { Lanes } from "./lanes.ts";
-import type { Result } from "./verbs.ts";
+import { failure, success } from "./response.ts";
+import { Retries } from "./retries.ts";
+import type { Verbs } from "./verbs.ts";
 
-export interface WorkerOptions {
+export interface WorkerDeps {
   readonly transport: Transport;
   readonly identity: Identity;
-  readonly ledger: Ledger;
+  readonly ledger: Pick<Ledger, "read" | "mayHaveForgotten" | "start" | "respond">;
+  readonly verbs: Pick<Verbs, "run">;
+  /** Published before a changing verb is answered. */
+  readonly state: Pick<StatePublisher, "publish">;
+  readonly activity: Activity;
+  /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
+  readonly validity: { readonly listTtlMs: number; readonly changeTtlMs: number };
   readonly clock: Clock;
   readonly log: Log;
-  /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
-  readonly listTtlMs: number;
-  readonly changeTtlMs: number;
-  /** @param resumedSinceMs when its run began before a crash, by the box's clock; null: this is its first run */
-  readonly run: (command: AcceptedCommand, resumedSinceMs: number | null) => Promise<Result>;
-  /** Publishes the state; awaited before a changing verb is answered. */
-  readonly publishState: () => Promise<unknown>;
 }
 
-/** By which subscription a delivery came. */
+/** The subscription that delivered a command. */
 export interface Subscribed {
   /** When it began, on the transport's clock. */
   readonly sinceMs: number;
@@ -35,74 +38,32 @@ export interface Subscribed {
   readonly closed: AbortSignal;
 }
 
-/** Between attempts to publish an answer while the transport is away. */
-const RETRY_MS = 1000;
-/** An old id is per second and may be written again: its file is removed only when it is this old. */
-const OLD_FILE_REST_MS = 5000;
-/** What is no pull or delete, cannot be run and is so old: nobody waits for its answer, it is removed without one. */
-const OLD_FILE_KEPT_MS = 3_600_000;
-/** What a system says of a transport that may not be written to, which somebody may fix; of a planted link it is ours. */
-const DENIALS: ReadonlySet<string | undefined> = new Set(["EROFS", "EACCES", "EPERM"]);
-const DENIED_FOR_MS = 60_000;
-/** Commands under way for this long stand in the state. */
-const SHOWN_AFTER_MS = 1000;
-
 export class Worker {
-  readonly #options: WorkerOptions;
+  readonly #deps: WorkerDeps;
   readonly #lanes = new Lanes();
-  readonly #underWay = new Map<
-    string,
-    { readonly command: string; readonly startedAt: string; readonly begunMs: number }
-  >();
-  /** Ends the wait for old files to be old enough: the next start goes on with them. */
-  readonly #resting = new AbortController();
-  /** Ends what waits for the transport. */
-  readonly #stopping = new AbortController();
+  readonly #retries: Retries;
+  readonly #answers: Answers;
+  readonly #elsewhere: ClaimedElsewhere;
   readonly #tasks = new Set<Promise<void>>();
-  /** Keys of what is being done: a subscription that begins again delivers it again. */
+  /** Keys of the deliveries under way: a subscription that begins again delivers them again. */
   readonly #inHand = new Set<string>();
-  readonly #others: OthersCommands;
-  #processed = 0;
-  #refused = 0;
 
-  constructor(options: WorkerOptions) {
-    this.#options = options;
-    const { transport, clock, log } = options;
-    this.#others = new OthersCommands({
-      clock,
-      log,
-      now: () => transport.now(),
-      isAnswered: async (delivery) => await this.#isAnswered(delivery),
-      isUnchanged: async (delivery) => await transport.isUnchanged(delivery),
-      refuse: async (delivery, command, error) => await this.#refuse(delivery, { ...command, error }),
-      remove: async (delivery, command) => await this.#finish(delivery, command),
-    });
+  constructor(deps: WorkerDeps) {
+    const { transport, identity, activity, clock, log } = deps;
+    this.#deps = deps;
+    this.#retries = new Retries(clock);
+    this.#answers = new Answers({ agent: identity.agent, transport, activity, retries: this.#retries, clock, log });
+    this.#elsewhere = new ClaimedElsewhere({ transport, answers: this.#answers, clock, log });
   }
 
-  get processedCommands(): number {
-    return this.#processed;
-  }
-
-  get refusedCommands(): number {
-    return this.#refused;
-  }
-
-  /** The commands under way for over 1 s. */
-  get commands(): State["commands"] {
-    const beforeMs = this.#options.clock.monotonic() - SHOWN_AFTER_MS;
-    const shown = [...this.#underWay].filter(([, { begunMs }]) => begunMs <= beforeMs);
-    return shown.map(([command_id, { command, startedAt }]) => ({ command_id, command, started_at: startedAt }));
-  }
-
-  /** Takes one delivery; its outcome is its answer. What is in hand already is not taken again. */
+  /** Takes one delivery, which ends with its response. A delivery that is under way already is not taken again. */
   take(delivery: Delivery, subscribed: Subscribed): void {
     const { key } = delivery;
     if (this.#inHand.has(key)) return;
     this.#inHand.add(key);
     const task = this.#handle(delivery, subscribed)
       .catch((error: unknown) => {
-        if (!this.#stopping.signal.aborted)
-          this.#options.log.error({ id: delivery.id, error }, "Command failed unexpectedly");
+        if (!this.#retries.isStopped) this.#deps.log.error({ id: delivery.id, error }, "Command failed unexpectedly");
       })
       .finally(() => {
         this.#tasks.delete(task);
@@ -111,242 +72,146 @@ export class Worker {
     this.#tasks.add(task);
   }
 
-  /** Counts a name in an inbox that is none of a command. */
+  /** Counts a file in an inbox whose name is not a command's. */
   refuseName(name: string, reason: string): void {
-    this.#refused += 1;
-    this.#options.log.warn({ name, reason }, "Ignored a name in an inbox");
+    const { activity, log } = this.#deps;
+    activity.refuse();
+    log.warn({ name, reason }, "Ignored a name in an inbox");
   }
 
-  /** Waits for what is under way, at most `graceMs`; then gives up what still waits. Take nothing after it. */
+  /** Waits for the commands under way, at most `graceMs`; then ends their waiting. Take nothing after it. */
   async drain(graceMs: number): Promise<void> {
-    this.#resting.abort();
+    this.#answers.stopResting();
     const timer = new AbortController();
-    await Promise.race([Promise.all(this.#tasks), this.#options.clock.sleep(graceMs, timer.signal)]);
+    await Promise.race([Promise.all(this.#tasks), this.#deps.clock.sleep(graceMs, timer.signal)]);
     timer.abort();
-    this.#stopping.abort();
+    this.#retries.stop();
   }
 
   async #handle(delivery: Delivery, subscribed: Subscribed): Promise<void> {
-    const judged = judge(delivery, { ...this.#options, agent: this.#options.identity.agent });
+    const { listTtlMs, changeTtlMs } = this.#deps.validity;
+    const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
     const done =
       (await this.#answeredBefore(delivery, subscribed.sinceMs)) || (await this.#serve(delivery, judged, subscribed));
-    if (done) await this.#finish(delivery, judged);
+    if (done) await this.#answers.finish(delivery, judged.verb);
   }
 
-  /** @returns false when there is nothing more to do: another agent has the right to it, or its sender took it back */
+  /** At start or take-over: a command that has a response, and not an older one, was answered before. */
+  async #answeredBefore(delivery: Delivery, sinceMs: number): Promise<boolean> {
+    if (delivery.inbox !== "shared" || delivery.sentAtMs >= sinceMs) return false;
+    return await this.#retries.run(async () => await this.#answers.isAnswered(delivery));
+  }
+
+  /** @returns false when nothing is left to do: another agent has claimed the command, or its sender withdrew it */
   async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { closed }: Subscribed): Promise<boolean> {
     if ("error" in judged) return await this.#refuse(delivery, judged);
-    // It waits for nothing, and tells that the agent is there: so it never queues behind what waits for Ollama.
+    // A ping shows that the agent is there, so that it never queues behind commands that wait for Ollama.
     if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
     return await this.#lanes.changing(
       judged.model ?? judged.ledgerKey,
-      async () => await this.#changeOrSay(delivery, judged, closed),
+      async () => await this.#changeOrRefuse(delivery, judged, closed),
     );
   }
 
-  /** What fails outside the verb, such as a full ledger or a claim that cannot be taken, is an answer too. */
-  async #changeOrSay(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<boolean> {
+  /** A failure outside the verb, such as a full ledger or a claim that cannot be taken, is a response too. */
+  async #changeOrRefuse(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<boolean> {
     try {
       if (delivery.inbox !== "shared" || (await this.#claim(delivery))) return await this.#change(delivery, command);
-      this.#others.watch(delivery, command, closed);
+      this.#elsewhere.watch(delivery, command, closed);
       return false;
     } catch (error) {
-      if (this.#stopping.signal.aborted) throw error;
-      return await this.#refuse(delivery, { ...command, error: asCourierError(error) });
+      if (this.#retries.isStopped) throw error;
+      return await this.#refuseWith(asCourierError(error), delivery, command);
     }
   }
 
-  async #refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<boolean> {
-    const { transport, identity, clock, log } = this.#options;
-    this.#refused += 1;
-    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
-    const old = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > OLD_FILE_KEPT_MS;
-    const changing = verb !== null && VERBS[verb].changing;
-    if (old && !changing) await this.#release(delivery);
-    else await this.#answer(answerTo, JSON.stringify(failure(error, identity, answerTo, clock)), changing);
+  async #refuse(delivery: Delivery, refusal: Refusal): Promise<true> {
+    await this.#answers.refuse(delivery, refusal);
     return true;
   }
 
+  async #refuseWith(error: CourierError, delivery: Delivery, { answerTo, verb }: AcceptedCommand): Promise<true> {
+    return await this.#refuse(delivery, { error, answerTo, verb });
+  }
+
   async #read(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const late = lateness(command, delivery, this.#options.transport.now());
-    if (late !== null) return await this.#refuse(delivery, { ...command, error: late });
-    await this.#answer(command.answerTo, JSON.stringify(await this.#run(command, null)), false);
+    const late = lateness(command, delivery, this.#deps.transport.now());
+    if (late !== null) return await this.#refuseWith(late, delivery, command);
+    await this.#answers.answer(command.answerTo, JSON.stringify(await this.#run(command, null)), false);
     return true;
   }
 
   async #change(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const { transport, ledger, publishState } = this.#options;
+    const { transport, ledger, state } = this.#deps;
     const known = ledger.read(command.ledgerKey);
     let text = known?.response ?? null;
     if (text === null) {
       const reason = this.#whyNotRun(delivery, command, known);
-      if (reason !== null) return await this.#refuse(delivery, { ...command, error: reason });
-      // Its sender may have withdrawn it while it waited its turn.
+      if (reason !== null) return await this.#refuseWith(reason, delivery, command);
+      // Its sender may have withdrawn it while it waited for its turn.
       if (known === null && !(await this.#isUnchanged(delivery))) return false;
       ledger.start(command.ledgerKey, transport.now());
       text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
       this.#record(command.ledgerKey, text);
-      await publishState();
+      await state.publish();
     }
-    await this.#answer(command.answerTo, text, true);
+    await this.#answers.answer(command.answerTo, text, true);
     return true;
   }
 
   /** @param known its entry, when its run began before a crash */
   #whyNotRun(delivery: Delivery, command: AcceptedCommand, known: LedgerEntry | null): CourierError | null {
-    const { transport, ledger } = this.#options;
+    const { transport, ledger } = this.#deps;
     const late = lateness(command, delivery, transport.now());
     if (known !== null) return late && outcomeUnknown("it began before the agent crashed, and its time is over");
     if (!ledger.mayHaveForgotten(delivery.sentAtMs)) return late;
     return outcomeUnknown("it was sent before the agent lost its ledger");
   }
 
-  /** Takes the right to run a changing command of the shared inbox. */
+  /** Claims a changing command of the shared inbox. */
   async #claim(delivery: Delivery): Promise<boolean> {
-    const { transport, identity } = this.#options;
-    return await this.#untilReachable(async () => await transport.claim(delivery, identity));
+    const { transport, identity } = this.#deps;
+    return await this.#retries.run(async () => await transport.claim(delivery, identity));
   }
 
   async #isUnchanged(delivery: Delivery): Promise<boolean> {
-    return await this.#untilReachable(async () => await this.#options.transport.isUnchanged(delivery));
+    return await this.#retries.run(async () => await this.#deps.transport.isUnchanged(delivery));
   }
 
-  /** What is done is done: an answer that cannot be recorded is given anyway. */
+  /** The command has run: a response that cannot be recorded is published anyway. */
   #record(key: string, text: string): void {
-    const { transport, ledger, log } = this.#options;
+    const { transport, ledger, log } = this.#deps;
     try {
       ledger.respond(key, text, transport.now());
     } catch (error) {
-      log.error({ error }, "Cannot record an answer");
+      log.error({ error }, "Cannot record a response");
     }
   }
 
-  /** When a command's run began before, by the box's clock: jobs use that one. */
+  /** When a command's run began before a crash, on the box's clock, which jobs use. */
   #boxTimeMs(known: LedgerEntry | null): number | null {
-    const { clock, transport } = this.#options;
+    const { clock, transport } = this.#deps;
     return known === null ? null : known.noted_at_ms + clock.now() - transport.now();
   }
 
   async #run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Response> {
-    const { identity, clock, log, run } = this.#options;
+    const { identity, verbs, activity, clock, log } = this.#deps;
     const { verb, model, answerTo } = command;
     const id = answerTo.ids[0] ?? "";
     const fields = { id, command: verb, ...(model === null ? {} : { model }) };
-    const begunMs = clock.monotonic();
-    this.#underWay.set(id, { command: verb, startedAt: isoTime(clock.now()), begunMs });
+    const durationMs = activity.begin(id, verb);
     try {
-      const result = await run(command, resumedSinceMs);
-      log[VERBS[verb].changing ? "info" : "debug"](
-        { ...fields, ms: Math.round(clock.monotonic() - begunMs) },
-        "Command done",
-      );
-      return success(result, identity, answerTo, clock);
+      const result = await verbs.run(command, resumedSinceMs);
+      log[VERBS[verb].changing ? "info" : "debug"]({ ...fields, ms: durationMs() }, "Command done");
+      return success(result, identity.agent, answerTo, clock.now());
     } catch (error) {
       const failed = asCourierError(error);
-      log.warn(
-        { ...fields, code: failed.code, reason: failed.message, ...(failed.code === "internal" ? { error } : {}) },
-        "Command failed",
-      );
-      return failure(failed, identity, answerTo, clock);
+      const details = failed.code === "internal" ? { error } : {};
+      log.warn({ ...fields, code: failed.code, reason: failed.message, ...details }, "Command failed");
+      return failure(failed, identity.agent, answerTo, clock.now());
     } finally {
-      this.#processed += 1;
-      this.#underWay.delete(id);
+      activity.end(id);
     }
   }
-
-  /** Publishes an answer under each of its ids, for as long as the transport is away. */
-  async #answer({ address, ids }: AnswerTo, text: string, durable: boolean): Promise<void> {
-    const { transport, log } = this.#options;
-    for (const id of ids) {
-      try {
-        const published = await this.#untilReachable(
-          async () => await transport.respond(address, id, text, { durable }),
-        );
-        if (!published) log.info({ id }, "Nobody waits for this answer any more");
-      } catch (error) {
-        if (this.#stopping.signal.aborted) throw error;
-        log.warn({ id, reason: asCourierError(error).message }, "Cannot publish an answer");
-      }
-    }
-  }
-
-  /**
-   * What becomes of an answered command's file. Version 2 and old pulls and deletes: removed, old ones not before they
-   * are 5 s old. Everything else in the shared inbox stays: its sender removes it, and fails when it cannot.
-   */
-  async #finish(delivery: Delivery, { verb }: { readonly verb: Verb | null }): Promise<void> {
-    const { transport, clock } = this.#options;
-    if (delivery.inbox === "shared") {
-      if (verb === null || !VERBS[verb].changing) return;
-      const restMs = delivery.sentAtMs + OLD_FILE_REST_MS - transport.now();
-      if (restMs > 0) await clock.sleep(restMs, this.#resting.signal);
-      if (this.#resting.signal.aborted) return;
-    }
-    await this.#release(delivery);
-  }
-
-  async #release(delivery: Delivery): Promise<void> {
-    await this.#untilReachable(async () => await this.#options.transport.release(delivery));
-  }
-
-  /** At start or take-over: a command whose answer lies there and is not older was answered already. */
-  async #answeredBefore(delivery: Delivery, sinceMs: number): Promise<boolean> {
-    if (delivery.inbox !== "shared" || delivery.sentAtMs >= sinceMs) return false;
-    return await this.#untilReachable(async () => await this.#isAnswered(delivery));
-  }
-
-  async #isAnswered({ id, sentAtMs }: Delivery): Promise<boolean> {
-    const answeredAtMs = await this.#options.transport.respondedAtMs("shared", id);
-    return answeredAtMs !== null && answeredAtMs >= sentAtMs;
-  }
-
-  async #untilReachable<Value>(attempt: () => Promise<Value>): Promise<Value> {
-    const { clock } = this.#options;
-    for (const beganMs = clock.monotonic(); ; ) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (clock.monotonic() - beganMs >= mayPassMs(error) || this.#stopping.signal.aborted) throw error;
-        await clock.sleep(RETRY_MS, this.#stopping.signal);
-      }
-    }
-  }
-}
-
-/** How long it may be before what failed so works. */
-function mayPassMs(error: unknown): number {
-  const { code, cause } = asCourierError(error);
-  if (code === "unavailable" || code === "exhausted") return Number.POSITIVE_INFINITY;
-  return code === "forbidden" && DENIALS.has(systemCode(cause)) ? DENIED_FOR_MS : 0;
-}
-
-function success(result: Result, identity: Identity, answerTo: AnswerTo, clock: Clock): Response {
-  const fields = answerTo.dialect === 1 ? oldFields(result) : result;
-  return { success: true, ...fields, timestamp: isoTime(clock.now()), ...version2(identity, answerTo) };
-}
-
-function oldFields({ message, models }: Result): Result {
-  return { ...(message === undefined ? {} : { message }), ...(models === undefined ? {} : { models }) };
-}
-
-function failure(
-  { code, message, hint }: CourierError,
-  identity: Identity,
-  answerTo: AnswerTo,
-  clock: Clock,
-): Response {
-  const details = answerTo.dialect === 1 ? {} : { code, ...(hint === undefined ? {} : { hint }) };
-  return {
-    success: false,
-    error: message,
-    ...details,
-    timestamp: isoTime(clock.now()),
-    ...version2(identity, answerTo),
-  };
-}
-
-function version2({ agent }: Identity, { dialect, ids }: AnswerTo): Partial<Response> {
-  const id = ids[0];
-  return dialect === 1 || id === undefined ? {} : { version: PROTOCOL_VERSION, command_id: id, agent };
 }

@@ -1,22 +1,24 @@
-// What the agent must remember over a crash: changing commands with their answers, and its jobs.
-// SQLite on the box's own disk, never on the share. Imports bun:sqlite, node:fs for its own files, protocol, foreign text,
-// errors.
+// The agent's memory across a crash, in SQLite on the box's own disk: changing commands with their responses, and jobs.
 import { Database } from "bun:sqlite";
 import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CourierError } from "../../base/errors.ts";
-import { parseJson } from "../../base/foreign_text.ts";
-import { type Job, LIMITS } from "../../protocol.ts";
-import { KeptJob } from "../pulls/kept_job.ts";
+import { LIMITS } from "../../protocol.ts";
 
-/** A changing command that was seen before: its run has begun, or its answer is known. */
+/** A changing command that was seen before: its run has begun, or its response is known. */
 export type LedgerEntry = {
   readonly response: string | null;
   /** When its run began, on the transport's clock. */
   readonly noted_at_ms: number;
 };
 
-/** `replacement` has one row where a ledger took a lost one's place: since when it is in use, on the transport's clock. */
+/** A job, as its owner wrote it. */
+export interface KeptDocument {
+  readonly id: string;
+  readonly document: string;
+}
+
+/** `replacement` has one row if this ledger replaces a lost one: when it came into use, on the transport's clock. */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS commands (key TEXT PRIMARY KEY, response TEXT, noted_at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
@@ -27,9 +29,9 @@ const SCHEMA = `
 const KEEP_MS = 49 * 3_600_000;
 
 export interface LedgerOptions {
-  /** False: this state directory had a ledger before, so that one that is missing was lost. */
+  /** False: this state directory had a ledger before, so that a missing one was lost. */
   readonly isFirst?: boolean;
-  /** The disk as an argument. */
+  /** For tests: a disk that fails. */
   readonly openDatabase?: (path: string) => Database;
 }
 
@@ -37,16 +39,16 @@ export class Ledger {
   readonly #path: string;
   readonly #isFirst: boolean;
   readonly #openDatabase: (path: string) => Database;
-  /** Null: it could not be opened yet, or was set aside. */
+  /** Null: it could not be opened yet, or it was set aside. */
   #db: Database | null = null;
   #trouble: CourierError | null = null;
-  /** Closed, or set aside: it is not opened again. */
+  /** Closed or set aside: it will not be opened again. */
   #isOver = false;
 
   /**
-   * Opens the ledger and holds its folder: one process at a time, freed by the kernel however that process ends. A full
-   * disk and a corrupt ledger, which is set aside, are no failure but `trouble`.
-   * @throws CourierError `conflict` when another process holds it; `unavailable` when it cannot be opened
+   * Opens the ledger and locks its folder: one process at a time; the kernel releases the lock however the process ends. A
+   * full disk and a corrupt ledger, which is set aside, do not throw but become `trouble`.
+   * @throws CourierError `conflict` when another process has it; `unavailable` when it cannot be opened
    */
   constructor(stateDir: string, { isFirst = true, openDatabase = (path) => new Database(path) }: LedgerOptions = {}) {
     this.#path = join(stateDir, "ledger.db");
@@ -60,14 +62,14 @@ export class Ledger {
     }
   }
 
-  /** Why nothing can be noted just now, so that only reading verbs can be served; null when all is well. */
+  /** Why nothing can be written now, so that only reading verbs can be served; null when the ledger works. */
   get trouble(): CourierError | null {
     return this.#trouble;
   }
 
   /**
-   * Tries whether something can be noted; `trouble` tells. A ledger that was set aside stays so until the next start. One
-   * that took a lost one's place learns when it came into use.
+   * Tries to write, and updates `trouble`. A ledger that was set aside stays so until the next start. A ledger that replaces
+   * a lost one records when it came into use.
    * @param transportNowMs the same instant on the transport's clock
    */
   recover(nowMs: number, transportNowMs: number): void {
@@ -89,7 +91,7 @@ export class Ledger {
   }
 
   /**
-   * Whether a command that is not in here may have been run anyway: this ledger took a lost one's place later.
+   * Whether a command without an entry may have run anyway: this ledger replaced a lost one after it was sent.
    * @param sentAtMs when the command was published, on the transport's clock
    * @throws CourierError `trouble`, when it cannot be read
    */
@@ -101,15 +103,15 @@ export class Ledger {
   }
 
   /**
-   * Notes that the command's run begins. Durable when it returns.
+   * Records that the command's run begins. Durable when it returns.
    * @param nowMs the transport's clock, by which commands lose their validity
-   * @throws CourierError `trouble`: nothing is noted
+   * @throws CourierError `trouble`: nothing is recorded
    */
   start(key: string, nowMs: number): void {
     this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, Math.round(nowMs));
   }
 
-  /** Notes the command's answer. Durable when it returns. @throws CourierError `trouble`: it is not noted */
+  /** Records the command's response. Durable when it returns. @throws CourierError `trouble`: it is not recorded */
   respond(key: string, response: string, nowMs: number): void {
     this.#write(
       "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
@@ -119,36 +121,30 @@ export class Ledger {
     );
   }
 
-  /**
-   * Every job that is kept, oldest first; none when they cannot be read, which `trouble` tells.
-   * @param leftOut called for each that this version does not understand: a later one noted it, before it was rolled back
-   */
-  jobs(leftOut: (id: string, reason: Error) => void = () => undefined): KeptJob[] {
+  /** The documents of all jobs that are kept, oldest first; none when they cannot be read, as `trouble` then shows. */
+  jobs(): readonly KeptDocument[] {
     try {
-      const rows = this.#use((db) =>
-        db.query<{ id: string; document: string }, []>("SELECT id, document FROM jobs ORDER BY rowid").all(),
-      );
-      return rows.flatMap(({ id, document }) => {
-        const read = KeptJob.safeParse(parseJson(document));
-        if (!read.success) leftOut(id, read.error);
-        return read.data ?? [];
-      });
+      return this.#use((db) => db.query<KeptDocument, []>("SELECT id, document FROM jobs ORDER BY rowid").all());
     } catch (error) {
       if (this.#trouble === null) throw error;
       return [];
     }
   }
 
-  /** Writes a job down as it is now. @throws CourierError `trouble`: it is not noted */
-  keepJob(job: Job & Partial<KeptJob>): void {
+  /**
+   * Saves a job as it is now. Durable when it returns.
+   * @param document JSON; `sweep()` reads its `ended_at`
+   * @throws CourierError `trouble`: it is not saved
+   */
+  keepJob(id: string, document: string): void {
     this.#write(
       "INSERT INTO jobs (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
-      job.id ?? "",
-      JSON.stringify(job),
+      id,
+      document,
     );
   }
 
-  /** Forgets what nobody can ask about any more; what cannot be removed, which `trouble` tells, stays until the next time. */
+  /** Removes entries that nobody can ask about any more. A failure becomes `trouble`, and the next sweep removes them. */
   sweep(nowMs: number): void {
     try {
       this.#write("DELETE FROM commands WHERE noted_at_ms < ?", nowMs - KEEP_MS);
@@ -172,7 +168,7 @@ export class Ledger {
     const replaces = !this.#isFirst && isMissing(this.#path);
     const db = this.#openDatabase(this.#path);
     try {
-      // The exclusive lock is taken by the first write and kept: it is also what keeps a second agent out.
+      // The first write takes the exclusive lock and keeps it, which also keeps a second agent out.
       db.run("PRAGMA locking_mode = EXCLUSIVE");
       db.run("PRAGMA journal_mode = WAL");
       db.run("PRAGMA synchronous = FULL");
@@ -202,7 +198,7 @@ export class Ledger {
     }
   }
 
-  /** Takes a failure down as the trouble that it is; sets a corrupt ledger aside. */
+  /** Records a failure as the trouble; sets a corrupt ledger aside. */
   #fail(error: unknown): CourierError {
     if (error instanceof CourierError) return error;
     if (CORRUPT.some((code) => isSqlite(error, code))) this.#trouble = corrupt(this.#setAside(), error);
@@ -212,20 +208,20 @@ export class Ledger {
     return this.#trouble;
   }
 
-  /** @returns the name that it has now: its own where it could not be renamed */
+  /** @returns its new name, or its own if it could not be renamed */
   #setAside(): string {
     this.close();
     let number = 1;
     while (existsSync(`${this.#path}.corrupt-${number}`)) number += 1;
     const aside = `${this.#path}.corrupt-${number}`;
     try {
-      // Its log first: a new ledger must never find that.
+      // Its log first: a new ledger must never find the old log.
       for (const part of ["-wal", "-shm", ""]) {
         if (existsSync(this.#path + part)) renameSync(this.#path + part, aside + part);
       }
       return aside;
     } catch {
-      // On a disk that went read-only after errors, say: what counts is that it is not used.
+      // The disk may have become read-only after errors. It is enough that the ledger is no longer used.
       return this.#path;
     }
   }
@@ -233,43 +229,43 @@ export class Ledger {
 
 const CORRUPT = ["SQLITE_CORRUPT", "SQLITE_NOTADB"];
 
-/** What is damaged inside is found at the start, not by the command that needs it. */
+/** Finds damage at the start, rather than when a command needs the damaged part. */
 function requireSound(db: Database): void {
   const [finding] = db.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").all();
   if (finding?.quick_check === "ok") return;
   throw Object.assign(new Error(finding?.quick_check), { code: "SQLITE_CORRUPT" });
 }
 
-/** A file that SQLite has only just made is empty: as good as none. */
+/** A file that SQLite has only just created is empty, and counts as missing. */
 function isMissing(path: string): boolean {
   return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
 }
 
 function corrupt(aside: string, cause: unknown): CourierError {
-  const lost = "jobs and recorded answers are lost";
-  return new CourierError("unavailable", `The ledger was corrupt and is set aside as ${aside}: ${lost}`, {
-    hint: "Look at the models of this box, then restart gpu-agent on it: that begins a new ledger",
+  const lost = "jobs and recorded responses are lost";
+  return new CourierError("unavailable", `The ledger was corrupt and was set aside as ${aside}: ${lost}`, {
+    hint: "Check the models on the agent's machine, then restart gpu-agent there: it creates a new ledger",
     cause,
   });
 }
 
 function full(path: string, cause: unknown): CourierError {
-  return new CourierError("exhausted", `Cannot note it in the ledger: no space is left for ${path}`, {
-    hint: "Free space on the box's own disk: the agent goes on by itself",
+  return new CourierError("exhausted", `Cannot write to the ledger: no space left for ${path}`, {
+    hint: "Free space on the disk of the state directory: the agent then recovers by itself",
     cause,
   });
 }
 
 function inUse(path: string, cause: unknown): CourierError {
-  return new CourierError("conflict", `Cannot open the ledger: another agent uses ${path}`, {
-    hint: "One agent per state directory: stop the other one, or give this one its own --state-dir",
+  return new CourierError("conflict", `Cannot open the ledger: another agent is using ${path}`, {
+    hint: "Each agent needs its own state directory: stop the other agent, or give this one another --state-dir",
     cause,
   });
 }
 
 function unusable(path: string, cause: unknown): CourierError {
   return new CourierError("unavailable", `Cannot use the ledger ${path}: ${String(cause)}`, {
-    hint: "Check that the state directory exists, is writable and not full",
+    hint: "Check that the state directory exists, is writable and is not full",
     cause,
   });
 }

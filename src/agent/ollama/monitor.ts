@@ -10,9 +10,10 @@ export interface OllamaMonitorOptions {
   readonly ollama: Pick<Ollama, "version" | "listModels" | "listRunning">;
   readonly clock: Clock;
   readonly log: Log;
-  readonly changed: () => void;
-  /** Called after each look, whatever came of it. */
-  readonly looked: () => void;
+  /** Notified when a list or the health changed. */
+  readonly changes: { notify(what: "state"): void };
+  /** A pass is one look, successful or not. */
+  readonly heartbeat: { passed(loop: "Ollama"): void };
 }
 
 const HEALTH_INTERVAL_MS = 5000;
@@ -48,7 +49,7 @@ export class OllamaMonitor {
   async run(signal: AbortSignal): Promise<void> {
     for (let look = 0; !signal.aborted; look++) {
       await this.#look(signal, this.#models === null || look % LOOKS_PER_LIST === 0);
-      this.#options.looked();
+      this.#options.heartbeat.passed("Ollama");
       await this.#options.clock.sleep(HEALTH_INTERVAL_MS, signal);
     }
   }
@@ -71,7 +72,7 @@ export class OllamaMonitor {
     const running = await this.#options.ollama.listRunning(signal);
     if (JSON.stringify(running) !== JSON.stringify(this.#running)) {
       this.#running = running;
-      this.#options.changed();
+      this.#options.changes.notify("state");
     }
     return running;
   }
@@ -104,7 +105,7 @@ export class OllamaMonitor {
       if (listing < this.#listings) return models;
       const moved = JSON.stringify(models) !== JSON.stringify(this.#models);
       this.#models = models;
-      if (moved) this.#options.changed();
+      if (moved) this.#options.changes.notify("state");
       return models;
     } catch (error) {
       throw this.#fail(error);
@@ -124,6 +125,6 @@ export class OllamaMonitor {
     const { log } = this.#options;
     if (health.reachable) log.info({ version: health.version }, "Ollama is reachable");
     else log.warn({ reason: health.error }, "Ollama is not reachable");
-    this.#options.changed();
+    this.#options.changes.notify("state");
   }
 }

@@ -36,6 +36,9 @@ const MEGABYTE = 1_000_000;
 /** Of the slowest disk we allow for, when Ollama reads a whole model to verify it and says nothing meanwhile. */
 const VERIFY_BYTES_PER_SECOND = 20 * MEGABYTE;
 
+/** Some 500 bytes each, for 100,000 models and more. */
+const MAX_LIST_BYTES = 64 * MEGABYTE;
+
 const Version = z.object({ version: z.string().max(100) });
 /** Older releases said null where there were none. */
 const listOf = <T>(item: z.ZodType<T>) => z.object({ models: z.array(item).nullable() });
@@ -67,7 +70,7 @@ export class Ollama {
 
   /** What is installed, newest first. */
   async listModels(signal?: AbortSignal): Promise<Model[]> {
-    const ask = { action: "list the models", signal, maxBytes: 16 * MEGABYTE };
+    const ask = { action: "list the models", signal, maxBytes: MAX_LIST_BYTES };
     return (await this.#request(ask, ModelList, async (client) => await client.list())).models ?? [];
   }
 

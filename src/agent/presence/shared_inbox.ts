@@ -1,14 +1,15 @@
-// Which agent serves the shared inbox: decided by each from the state documents alone.
-// Imports the seam's types, protocol, clock.
+// Decides which agent serves the shared inbox: each agent decides for itself, from the state documents alone.
 import type { Clock } from "../../base/clock.ts";
+import { parseJson } from "../../base/foreign_text.ts";
+import { Sightings } from "../../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, State, StateV1 } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 
-/** What decides: each agent's mode and condition, live documents only. */
+/** The mode and condition of one live agent, which decide. */
 export interface Candidate {
   readonly agent: string;
   readonly mode: "on" | "off" | "auto";
-  /** What it takes: an agent that can note nothing serves lists, where no other can serve. */
+  /** `reading`: its ledger cannot be written. It serves lists if no other agent can serve. */
   readonly serves: "all" | "reading" | "nothing";
   readonly ollamaReachable: boolean;
   readonly isServing: boolean;
@@ -16,7 +17,7 @@ export interface Candidate {
 
 /**
  * The agent that serves: a live `on`; else the first by name that is `auto`, running and has Ollama; else the first
- * live `auto`. One that serves reading verbs only comes last. Nobody while a legacy service is alive.
+ * live `auto`. An agent that serves reading verbs only comes last. No agent serves while a legacy service is alive.
  */
 export function chooseServer(candidates: readonly Candidate[], legacyServiceAlive: boolean): string | null {
   if (legacyServiceAlive) return null;
@@ -30,100 +31,71 @@ export function chooseServer(candidates: readonly Candidate[], legacyServiceAliv
   return chosen?.agent ?? null;
 }
 
-/** What a document last said that could be read: legacy services write in place, so one look may find it empty or half. */
-interface Sighting {
-  readonly text: string;
-  /** Null: a legacy service. */
-  readonly candidate: Candidate | null;
-  readonly movedAtMs: number;
-}
+/** A legacy service that is alive, instead of a candidate. */
+const LEGACY_SERVICE = "legacy service";
 
-/** Watches the documents of the others by their content moving. */
+/** Watches the documents of the other agents. */
 export class SharedInboxElection {
-  readonly #transport: Pick<Transport, "now">;
+  readonly #transport: Pick<Transport, "readState" | "readStates">;
   readonly #clock: Clock;
-  readonly #sightings = new Map<string, Sighting>();
+  readonly #others: Sightings<Candidate | typeof LEGACY_SERVICE>;
   /** Another agent, which served when all documents were read last. */
   #server: string | null = null;
 
-  constructor(transport: Pick<Transport, "now">, clock: Clock) {
+  constructor(transport: Pick<Transport, "now" | "readState" | "readStates">, clock: Clock) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse: readCandidate });
   }
 
   /**
-   * Whose documents decide now. Who serves reads all of them, and gives way; the others look only whether it still does:
-   * with dozens of agents on a file server each would else read dozens.
-   */
-  wanted(me: Candidate): "all" | readonly string[] {
-    if (mayNotServe(me)) return [];
-    return this.#server === null ? "all" : [this.#server];
-  }
-
-  /**
-   * Whether this agent is the one.
+   * Whether this agent is the one that serves. An agent that does not serve reads only the document of the one that
+   * does, and all documents once that one no longer does: with dozens of agents on a file server, each would otherwise
+   * read dozens of documents every 5 s.
    * @param me this agent as it would publish itself
-   * @param records the documents that were `wanted`, as they are now
-   * @returns null when these do not decide it any more: all documents do
+   * @throws CourierError when the documents cannot be read
    */
-  serves(me: Candidate, records: readonly StateRecord[]): boolean | null {
-    if (mayNotServe(me)) return false;
-    for (const record of records) if (record.agent !== me.agent) this.#see(record);
-    const live = this.#live();
-    if (this.#server !== null) {
-      if (live.some((other) => other?.agent === this.#server && servesWell(other))) return false;
-      this.#server = null;
-      return null;
-    }
-    const others = live.filter((candidate) => candidate !== null);
-    const chosen = chooseServer([...others, me], others.length < live.length);
-    this.#server = others.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
+  async serves(me: Candidate): Promise<boolean> {
+    if (me.mode === "off" || me.serves === "nothing") return false;
+    if (this.#server !== null && (await this.#stillServes(this.#server))) return false;
+    const readAtMs = this.#clock.monotonic();
+    this.#see(me, await this.#transport.readStates(), readAtMs);
+    const live = this.#others.live().map(({ document }) => document);
+    const candidates = live.filter((other) => other !== LEGACY_SERVICE);
+    const chosen = chooseServer([...candidates, me], candidates.length < live.length);
+    this.#server = candidates.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
     return chosen === me.agent;
   }
 
-  #live(): (Candidate | null)[] {
-    const sinceMs = this.#clock.monotonic() - LIMITS.silentMs;
-    return [...this.#sightings.values()]
-      .filter(({ movedAtMs }) => movedAtMs > sinceMs)
-      .map(({ candidate }) => candidate);
+  async #stillServes(server: string): Promise<boolean> {
+    const readAtMs = this.#clock.monotonic();
+    const record = await this.#transport.readState(server);
+    if (record !== null) this.#others.see(record, readAtMs);
+    const sighting = this.#others.of(server);
+    if (sighting === undefined || !sighting.isLive || sighting.document === LEGACY_SERVICE) return false;
+    return servesWell(sighting.document);
   }
 
-  #see(record: StateRecord): void {
-    const { agent, content, publishedAtMs } = record;
-    if (!("text" in content) || this.#sightings.get(agent)?.text === content.text) return;
-    const candidate = readCandidate(agent, content.text);
-    if (candidate === undefined) return;
-    const ageMs = Math.max(0, this.#transport.now() - publishedAtMs);
-    this.#sightings.set(agent, { text: content.text, candidate, movedAtMs: this.#clock.monotonic() - ageMs });
+  #see(me: Candidate, records: readonly StateRecord[], readAtMs: number): void {
+    for (const record of records) if (record.agent !== me.agent) this.#others.see(record, readAtMs);
   }
 }
 
-function mayNotServe({ mode, serves }: Candidate): boolean {
-  return mode === "off" || serves === "nothing";
-}
-
-/** No other could do better, but one that is chosen before it: and to that one it gives way by itself. */
+/** No other agent could do better, except one that is chosen before it: this one gives way to that by itself. */
 function servesWell({ isServing, serves, ollamaReachable }: Candidate): boolean {
   return isServing && serves === "all" && ollamaReachable;
 }
 
-/** Null for a legacy service; undefined for what is no document of either. */
-function readCandidate(agent: string, text: string): Candidate | null | undefined {
-  const document = parse(text);
+/** Undefined for a text that is no state document. A legacy service writes in place, so that its text may be half there. */
+function readCandidate(agent: string, text: string): Candidate | typeof LEGACY_SERVICE | undefined {
+  const document = parseJson(text);
   const state = State.safeParse(document).data;
   if (state === undefined) {
-    return agent === LEGACY_SERVICE_AGENT && StateV1.safeParse(document).success ? null : undefined;
+    const isLegacy = agent === LEGACY_SERVICE_AGENT && StateV1.safeParse(document).success;
+    return isLegacy ? LEGACY_SERVICE : undefined;
   }
   if (state.agent !== agent) return undefined;
   const { shared_inbox: mode, status, reading_only: readingOnly, ollama } = state;
   const serves = status === "running" ? "all" : status === "degraded" && readingOnly === true ? "reading" : "nothing";
   return { agent, mode, serves, ollamaReachable: ollama.reachable, isServing: state.serves_shared_inbox };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,13 +1,17 @@
 // Long work: pulls, a few at a time, in the order they were asked for; a second request for a model joins the first.
 // Imports single pulls, the ledger, protocol, model names, errors.
 import { CourierError } from "../../base/errors.ts";
+import { parseJson } from "../../base/foreign_text.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { isEnded, type Job, LIMITS, newPull } from "../../protocol.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { KeptJob } from "./kept_job.ts";
+import type { Preflight } from "./preflight.ts";
 import { type Foreseen, PullJob, type PullJobParts } from "./pull_job.ts";
 
-export interface JobsOptions extends Omit<PullJobParts, "ended"> {
+export interface JobsOptions extends Omit<PullJobParts, "ended" | "foresee"> {
   readonly agent: string;
+  readonly preflight: Pick<Preflight, "check">;
   readonly ledger: Pick<Ledger, "jobs" | "keepJob">;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
@@ -40,11 +44,17 @@ export class Jobs {
   /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
   constructor(options: JobsOptions) {
     this.#options = options;
-    this.#parts = { ...options, ended: (job) => this.#noteEnd(job) };
-    const leftOut = (job: string, error: Error): void => {
-      options.log.error({ job, error }, "Cannot read a job: it is left out");
+    this.#parts = {
+      ...options,
+      ended: (job) => this.#noteEnd(job),
+      foresee: async (model, { force, signal }) =>
+        await options.preflight.check(model, { force, signal, others: this.othersRunning(model) }),
     };
-    this.#jobs = options.ledger.jobs(leftOut).map((kept) => new PullJob(kept, this.#parts));
+    this.#jobs = options.ledger.jobs().flatMap(({ id, document }) => {
+      const { data, error } = KeptJob.safeParse(parseJson(document));
+      if (error !== undefined) options.log.error({ job: id, error }, "Cannot read a job: it is left out");
+      return data === undefined ? [] : [new PullJob(data, this.#parts)];
+    });
     this.#ended = byEnd(this.#jobs.filter(({ job }) => isEnded(job)));
   }
 
@@ -69,7 +79,7 @@ export class Jobs {
     fresh.foresee(foreseen);
     fresh.keep();
     this.#jobs.push(fresh);
-    this.#options.changed("state");
+    this.#options.changes.notify("state");
     this.#runNext();
     return fresh.job;
   }

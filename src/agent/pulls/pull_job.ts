@@ -3,10 +3,12 @@
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { sameModel } from "../../base/model_name.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { PulledBlobs, Stopped } from "../disk/pulled_blobs.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
 import { PatientPull } from "./attempts.ts";
@@ -31,7 +33,7 @@ export interface PullJobParts {
   /** How long a pull is tried without a new byte. */
   readonly patienceMs: number;
   /** A job began, ended or moved on; `progress` says that it only moved on. */
-  readonly changed: (what: "state" | "progress") => void;
+  readonly changes: { notify(what: "state" | "progress"): void };
   /** Called once for each job, right before it shows that it has ended. */
   readonly ended: (job: PullJob) => void;
   /**
@@ -39,8 +41,8 @@ export interface PullJobParts {
    * @throws CourierError when the pull is not to begin: the job fails with it
    */
   readonly foresee: (model: string, options: { force: boolean; signal: AbortSignal }) => Promise<Foreseen>;
-  /** Called before a pull counts as succeeded. @returns the model's size, now that it is in the agent's list; or null */
-  readonly pulled: (model: string) => Promise<number | null>;
+  /** Lists the models again before a pull counts as succeeded. */
+  readonly monitor: Pick<OllamaMonitor, "refresh" | "models">;
 }
 
 const TICK_MS = 1000;
@@ -83,7 +85,7 @@ export class PullJob {
 
   /** Begins to be kept. Durable when it returns. @throws CourierError `exhausted` when it cannot be noted */
   keep(): void {
-    this.#parts.ledger.keepJob(this.#kept);
+    this.#parts.ledger.keepJob(this.#job.id ?? "", JSON.stringify(this.#kept));
   }
 
   /** One who joins wants it also where the disk seems too small. Durable when it returns. @throws CourierError as `keep()` */
@@ -196,7 +198,9 @@ export class PullJob {
   }
 
   async #succeed(): Promise<void> {
-    const size = await this.#parts.pulled(this.#job.model);
+    const { monitor } = this.#parts;
+    await monitor.refresh();
+    const size = monitor.models?.find(({ name }) => sameModel(name, this.#job.model))?.size;
     // Small blobs, and those that are there already, may show no progress at all.
     const bytes = Math.max(this.#job.total_bytes ?? size ?? 0, this.#job.completed_bytes);
     this.#end({ state: "succeeded", completed_bytes: bytes, total_bytes: bytes });
@@ -256,7 +260,7 @@ export class PullJob {
     this.#job = { ...this.#job, ...change };
     const nowMs = this.#parts.clock.monotonic();
     if (what === "state" || nowMs - this.#notedAtMs >= NOTE_EVERY_MS) this.#note(nowMs);
-    this.#parts.changed(what);
+    this.#parts.changes.notify(what);
   }
 
   /** A job goes on, and ends, also where it cannot be noted: until it can, only a restart would not know of it. */

@@ -17,10 +17,7 @@ export async function showModel(session: Session, model: string): Promise<number
   const { courier, printer, transport, io } = session;
   const name = normalModelName(model);
   const agent = await chooseHolder(session, name);
-  const { models } = await courier.listModels([agent], { signal: io.signal });
-  const listed = models.find((candidate) => sameModel(candidate.name, name));
-  if (listed === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
-  const show = await courier.showModel(agent, name, { signal: io.signal });
+  const { model: listed, show } = await courier.describeModel(agent, name, { signal: io.signal });
   const [document] = modelsDocument({ models: [listed], unavailable: [] }).models;
   if (printer.json && document !== undefined) printer.document(shownDocument(document, show));
   else printer.text(sections(listed, show, transport.now() - listed.clockOffsetMs));

@@ -87,17 +87,25 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
  * @throws CourierError `not_found`; `unavailable` when the agent is away
  */
 async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
-  const { models, unavailable = [] } = await readModels(services, { agent, signal });
+  const described = await describeModel(services, agent, name, signal);
+  // The list is needed only where the agent has not answered.
+  const { models, unavailable: [stale] = [] } =
+    "reason" in described
+      ? await readModels(services, { agent, signal })
+      : modelsDocument({ models: [described.model], unavailable: [] });
   const model = models.find((candidate) => sameModel(candidate.name, name));
   if (model === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
-  const [stale] = unavailable;
-  if (stale !== undefined) return shownDocument(model, stale);
+  return shownDocument(model, stale ?? ("reason" in described ? described : described.show));
+}
+
+async function describeModel({ courier, connection }: Services, agent: string, name: string, signal: AbortSignal) {
   try {
-    return shownDocument(model, await services.courier.showModel(agent, name, { signal }));
+    connection.requireOpen();
+    return await courier.describeModel(agent, name, { signal });
   } catch (error) {
     const { code, message } = asCourierError(error);
     if (code === "not_found") throw error;
-    return shownDocument(model, { agent, code, reason: message });
+    return { agent, code, reason: message };
   }
 }
 

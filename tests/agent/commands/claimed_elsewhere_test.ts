@@ -1,4 +1,4 @@
-// Several agents and the shared inbox, on the memory transport: what becomes of a command whose agent died.
+// Several agents and the shared inbox, on the memory transport: commands that another agent has claimed.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { MemorySite, PHI4, type RunningAgent, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
@@ -13,7 +13,7 @@ const ID = "delete_model_1";
 const DELETE = { command: "delete_model", command_id: ID, model_name: "phi4" };
 const CHANGE_TTL_MS = 600_000;
 
-/** Two boxes; gpu-1 serves. */
+/** Two agents; gpu-1 serves the shared inbox. */
 async function twoAgents() {
   const ollamas = [new ScriptedOllama(), new ScriptedOllama()] as const;
   const dirs = [site.stateDir(), site.stateDir()] as const;
@@ -32,7 +32,7 @@ async function serving(): Promise<string[]> {
   return states.filter(({ serves_shared_inbox: serves }) => serves).map(({ agent }) => agent);
 }
 
-/** gpu-1 dies with the command begun, and gpu-2 takes the inbox over. */
+/** gpu-1 dies while it runs the command, and gpu-2 takes over the inbox. */
 async function diesWithCommand() {
   const two = await twoAgents();
   two.ollamas[0].trouble = new Promise(() => undefined);
@@ -46,7 +46,7 @@ async function diesWithCommand() {
 }
 
 describe("a changing command whose agent died", () => {
-  test("is left alone by who serves now, and resumed by its own agent, which serves no more", async () => {
+  test("is left alone by the agent that serves now, and resumed by its own agent, which no longer serves", async () => {
     const { ollamas, start } = await diesWithCommand();
     await site.clock.advance(60_000);
     expect([site.replies.size, site.lying("shared")]).toEqual([0, [ID]]);
@@ -58,20 +58,20 @@ describe("a changing command whose agent died", () => {
     expect([ollamas[0].models, ollamas[1].models]).toEqual([[], [PHI4]]);
   });
 
-  test("is answered with unknown outcome and removed by who serves when its time is over, and not run after that", async () => {
+  test("is answered with unknown outcome and removed by the serving agent when its time is over, and never runs again", async () => {
     const { ollamas, start } = await diesWithCommand();
     await site.clock.advance(CHANGE_TTL_MS - 40_000);
     expect(site.replies.size).toBe(0);
     await site.clock.advance(20_000);
     expect(site.replies.get(ID)?.success).toBe(false);
-    expect(site.replies.get(ID)?.error).toStartWith("Cannot tell whether the command was done: another agent began it");
+    expect(site.replies.get(ID)?.error).toStartWith("The outcome of the command is unknown: another agent began it");
     expect(site.lying("shared")).toEqual([]);
     await start(0);
     await site.clock.advance(10_000);
     expect(ollamas.map(({ calls }) => calls.length)).toEqual([1, 0]);
   });
 
-  test("is removed by who serves when its agent had answered it", async () => {
+  test("is removed by the serving agent when its own agent had answered it", async () => {
     const { agents, ollamas } = await twoAgents();
     await site.send("shared", ID, DELETE);
     expect(site.replies.get(ID)?.success).toBe(true);
@@ -84,7 +84,7 @@ describe("a changing command whose agent died", () => {
     expect(ollamas.map(({ calls }) => calls.length)).toEqual([1, 0]);
   });
 
-  test("is run by its own agent when that died between the claim and the note", async () => {
+  test("is run by its own agent when that died after the claim and before the ledger's entry", async () => {
     const { ollamas, agents, start } = await twoAgents();
     const { ledger } = agents[0];
     ledger.read = () => {
@@ -103,7 +103,7 @@ describe("a changing command whose agent died", () => {
     expect(site.lying("shared")).toEqual([]);
   });
 
-  test("is answered with unknown outcome by its own agent when that comes back after its time", async () => {
+  test("is answered with unknown outcome by its own agent when that restarts after the command's time", async () => {
     const { ollamas, agents, start } = await twoAgents();
     ollamas[0].trouble = new Promise(() => undefined);
     await site.send("shared", ID, DELETE);
@@ -118,7 +118,7 @@ describe("a changing command whose agent died", () => {
     expect(site.lying("shared")).toEqual([]);
   });
 
-  test("is answered by one agent alone when the inbox changed hands meanwhile", async () => {
+  test("is answered by only one agent when another one has taken over the inbox meanwhile", async () => {
     const { agents, start } = await twoAgents();
     await site.kill(agents[0]);
     await site.clock.advance(25_000);
@@ -135,13 +135,13 @@ describe("a changing command whose agent died", () => {
     };
     await site.clock.advance(CHANGE_TTL_MS + 10_000);
     expect(looks).toBe(0);
-    expect(site.replies.get(ID)?.error).toStartWith("Cannot tell whether the command was done");
+    expect(site.replies.get(ID)?.error).toStartWith("The outcome of the command is unknown");
     const states = await Promise.all(["gpu-1", "gpu-2"].map(async (name) => await site.state(name)));
     expect(states.reduce((sum, { refused_commands: refused }) => sum + refused, 0)).toBe(1);
   });
 });
 
-/** Sends the command, with a claim on it by an agent that is never there. */
+/** Sends the command, claimed by an agent that never runs. */
 async function claimByAnother(): Promise<void> {
   const holder = site.store.open();
   await holder.connect();
@@ -155,17 +155,17 @@ async function claimByAnother(): Promise<void> {
   await holder.close();
 }
 
-test("a claimed command that is late is not called unrun by another agent", async () => {
+test("another agent does not report a late claimed command as not run", async () => {
   await claimByAnother();
   await site.clock.advance(CHANGE_TTL_MS + 1000);
   const ollama = new ScriptedOllama();
   await site.start("gpu-1", { ollama, changeTtlMs: CHANGE_TTL_MS });
   await site.clock.advance(6000);
-  expect(site.replies.get(ID)?.error).toStartWith("Cannot tell whether the command was done");
+  expect(site.replies.get(ID)?.error).toStartWith("The outcome of the command is unknown");
   expect(ollama.calls).toEqual([]);
 });
 
-test("what a legacy service answered is not run again by the agent that takes over, what it left unanswered is", async () => {
+test("an agent that takes over from a legacy service runs the commands without a response, and no others", async () => {
   const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 1, ollama_available: true };
   await site.platform.connect();
   await site.platform.publishState("gpu", JSON.stringify(old));
@@ -182,7 +182,7 @@ test("what a legacy service answered is not run again by the agent that takes ov
   expect(site.lying("shared")).toEqual([]);
 });
 
-test("a resumed pull gives its own job, also when that ended before the crash, and pulls nothing again", async () => {
+test("a resumed pull answers its own job, even one that ended before the crash, and pulls nothing again", async () => {
   const ollama = new ScriptedOllama();
   const dir = site.stateDir();
   const pull = { command: "pull_model", command_id: "pull_model_1", model_name: "gemma" };

@@ -29,10 +29,10 @@ function refused(judged: AcceptedCommand | Refusal): string {
   return "error" in judged ? `${judged.error.code}: ${judged.error.message}` : "accepted";
 }
 
-describe("judge() on what is no command", () => {
+describe("judge() on a file that is not a command", () => {
   const cases: [string, Content | object, string][] = [
     [
-      "what the transport refused",
+      "a file that the transport refused",
       { refused: "The file holds 10485760 bytes" },
       "invalid: The file holds 10485760 bytes",
     ],
@@ -45,7 +45,7 @@ describe("judge() on what is no command", () => {
     ["a number as command", { command: 7 }, "invalid: Invalid command: "],
   ];
   for (const [what, content, expected] of cases) {
-    test(`refuses ${what} when it lies in the shared inbox`, () => {
+    test(`refuses ${what} in the shared inbox`, () => {
       const judged = judgeShared(content);
       expect(refused(judged)).toStartWith(expected);
       expect(judged.answerTo).toEqual({ address: "shared", ids: ["id-1"], dialect: 1 });
@@ -54,7 +54,7 @@ describe("judge() on what is no command", () => {
 });
 
 describe("judge() on version 1", () => {
-  test("accepts a list without command_id, answered by its file's name", () => {
+  test("accepts a list without command_id and answers it under its file's name", () => {
     const judged = judgeShared({ command: "list_models" }, "list_1");
     expect(judged).toMatchObject({ verb: "list_models", model: null, ttlMs: 60_000, answerTo: { ids: ["list_1"] } });
   });
@@ -94,7 +94,7 @@ describe("judge() on version 1", () => {
     expect(refused(judgeShared({ command: "delete_model", model_name: 7 }))).toStartWith("invalid: Invalid model_name");
   });
 
-  test("refuses a command_id that is no name, and answers by the file's name alone", () => {
+  test("refuses an invalid command_id, and answers under the file's name only", () => {
     for (const command_id of ["../x", "a/b", "", "a".repeat(129), ".hidden", "a\u0000"]) {
       const judged = judgeShared({ command: "list_models", command_id });
       expect(refused(judged)).toStartWith("invalid: Invalid command_id");
@@ -102,14 +102,14 @@ describe("judge() on version 1", () => {
     }
   });
 
-  test("refuses verbs of version 2, and keeps a long unknown one short", () => {
+  test("refuses verbs of version 2, and shortens a long unknown one", () => {
     expect(refused(judgeShared({ command: "ping" }))).toBe("invalid: Unknown command: ping");
     expect(refused(judgeShared({ command: "x".repeat(5000) })).length).toBeLessThan(120);
   });
 
-  test("refuses a command without version in an agent's own inbox", () => {
+  test("refuses a command without a version in an agent's own inbox", () => {
     const judged = judge(delivery({ agent: "gpu-1" }, { command: "list_models" }), validity);
-    expect(refused(judged)).toStartWith("invalid: A command without version");
+    expect(refused(judged)).toStartWith("invalid: A command without a version");
   });
 });
 
@@ -121,7 +121,7 @@ describe("judge() on version 2", () => {
     expect(refused(judgeOwn({ command: "list_models", ttl_ms: null }))).toStartWith("invalid: Invalid ttl_ms");
   });
 
-  test("accepts a command, answered at the sender's address", () => {
+  test("accepts a command and answers it at the sender's address", () => {
     expect(judgeOwn({ command: "pull_model", model_name: "phi4" })).toMatchObject({
       verb: "pull_model",
       model: "phi4:latest",
@@ -131,7 +131,7 @@ describe("judge() on version 2", () => {
     });
   });
 
-  test("refuses what is for another agent, misnamed, of a later version, or in the shared inbox", () => {
+  test("refuses a command for another agent, misnamed, of a later version, or in the shared inbox", () => {
     expect(refused(judgeOwn({ command: "ping", agent: "gpu-2" }))).toBe(
       "invalid: This is the inbox of gpu-1, but the command is for gpu-2",
     );
@@ -148,7 +148,7 @@ describe("judge() on version 2", () => {
     );
   });
 
-  test("refuses bad fields at reply_to, or beside the shared inbox when that is bad itself", () => {
+  test("answers a bad field at reply_to, or beside the shared inbox when reply_to is bad itself", () => {
     const cases: [object, string, { replyTo: string }][] = [
       [{ command: "ping", ttl_ms: 0 }, "ttl_ms", { replyTo: "me" }],
       [{ command: "ping", ttl_ms: 86_400_001 }, "ttl_ms", { replyTo: "me" }],
@@ -168,7 +168,7 @@ describe("judge() on version 2", () => {
   });
 });
 
-test("lateness() is null within the time and says the ages after it", () => {
+test("lateness() is null in time, and reports the ages afterwards", () => {
   const command = judgeOwn({ command: "ping" });
   if ("error" in command) throw command.error;
   const found = delivery({ agent: "gpu-1" }, {});

@@ -1,9 +1,9 @@
-// Who runs beside whom.
+// Which commands run at the same time.
 import { expect, test } from "bun:test";
 import { Lanes } from "#src/agent/commands/lanes.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 
-test("changing() runs one at a time for a model, however it is spelled, in order and also after a failure", async () => {
+test("changing() runs the commands for one model in order, in any spelling, and goes on after a failure", async () => {
   const lanes = new Lanes();
   const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const begun: string[] = [];

@@ -1,8 +1,7 @@
-// The verbs about models in memory, copies and jobs, and cancelled jobs, on the memory transport.
-// Imports the agent on memory, errors.
+// The verbs that list, show, copy and cancel, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import type { Response } from "#src/protocol.ts";
+import { LIMITS, type Response } from "#src/protocol.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
@@ -18,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await site.close());
 
-/** Sends one command. @returns its answer, or undefined when there is none yet */
+/** Sends one command. @returns the response, or undefined when it has not arrived */
 async function ask(command: string, fields: object = {}): Promise<Response | undefined> {
   commands += 1;
   const id = `id-${commands}`;
@@ -30,17 +29,96 @@ async function jobStates(): Promise<string[]> {
   return (await site.state("gpu-1")).jobs.map(({ model, state }) => `${model} ${state}`);
 }
 
+function bytesOf(response: Response | undefined): number {
+  return Buffer.byteLength(JSON.stringify(response));
+}
+
+function manyModels(count: number, nameLength = 30): typeof ollama.models {
+  return Array.from({ length: count }, (_, i) => ({ ...PHI4, name: `${"m".repeat(nameLength)}-${i}:latest` }));
+}
+
+describe("list_models", () => {
+  test("answers a long list in pages, each within the limit, with every model", async () => {
+    ollama.models = manyModels(50_000);
+    await site.start("gpu-1", { ollama });
+    const names: string[] = [];
+    let pages = 0;
+    for (let after: string | undefined; pages === 0 || after !== undefined; pages++) {
+      const answer = await ask("list_models", after === undefined ? {} : { arguments: { after } });
+      expect(bytesOf(answer)).toBeWithin(100_000, LIMITS.responseBytes + 1);
+      names.push(...(answer?.models ?? []).map(({ name }) => name));
+      after = answer?.truncated?.includes("models") === true ? names.at(-1) : undefined;
+    }
+    expect(pages).toBe(3);
+    expect(names).toEqual(ollama.models.map(({ name }) => name));
+  });
+
+  test("answers a list that fits in one page, without `truncated`", async () => {
+    ollama.models = manyModels(18_000);
+    await site.start("gpu-1", { ollama });
+    const answer = await ask("list_models");
+    expect([answer?.models?.length, answer?.truncated]).toEqual([18_000, undefined]);
+  });
+
+  test("starts over when the model before the page is gone, and answers nothing after the last model", async () => {
+    ollama.models = manyModels(3);
+    await site.start("gpu-1", { ollama });
+    const after = async (name: unknown): Promise<Response | undefined> =>
+      await ask("list_models", { arguments: { after: name } });
+    expect((await after("gone:latest"))?.models).toEqual(ollama.models);
+    expect((await after(ollama.models[2]?.name))?.models).toEqual([]);
+    expect(await after(7)).toMatchObject({ success: false, code: "invalid" });
+  });
+
+  test("sends a legacy backend the whole list: it has no limit", async () => {
+    await site.listen("shared");
+    ollama.models = manyModels(30_000);
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(6000);
+    await site.send("shared", "list_models_1", { command: "list_models" });
+    const answer = site.replies.get("list_models_1");
+    expect([answer?.models?.length, answer?.truncated]).toEqual([30_000, undefined]);
+  });
+});
+
 const never = new Promise<void>(() => undefined);
 
 describe("show_model", () => {
-  test("answers what Ollama knows", async () => {
+  test("answers Ollama's details", async () => {
     await site.start("gpu-1", { ollama });
     const answer = await ask("show_model", { model_name: "phi4" });
     expect(answer?.show).toEqual({ details: { family: "phi3" }, capabilities: ["completion"], license: "MIT" });
     expect(await ask("show_model", { model_name: "nope" })).toMatchObject({ success: false, code: "not_found" });
   });
 
-  test("cuts texts and leaves long values out, so that the answer fits", async () => {
+  test("answers the model's entry of the list too, even if the last list does not have it", async () => {
+    await site.start("gpu-1", { ollama });
+    expect((await ask("show_model", { model_name: "PHI4" }))?.models).toBeUndefined();
+    expect((await ask("show_model", { model_name: "phi4" }))?.models).toEqual([PHI4]);
+    const copy = { ...PHI4, name: "copy:latest" };
+    ollama.models = [copy, PHI4];
+    expect((await ask("show_model", { model_name: "copy" }))?.models).toEqual([copy]);
+  });
+
+  test.each(["x", "é", "\u0001", "\u{1F600}"])("fits into a response when the details are full of %j", async (char) => {
+    const many = (value: string): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`key-${i}`, value]));
+    const text = char.repeat(1_000_000);
+    ollama.showModel = async () =>
+      await Promise.resolve({
+        details: many(char.repeat(600)),
+        capabilities: Array<string>(10_000).fill(char.repeat(100)),
+        parameters: text,
+        template: text,
+        license: text,
+        model_info: many(char.repeat(600)),
+      });
+    await site.start("gpu-1", { ollama });
+    const answer = await ask("show_model", { model_name: "phi4" });
+    expect(bytesOf(answer)).toBeWithin(1_000_000, LIMITS.responseBytes - 64 * 1024);
+  });
+
+  test("cuts texts and omits long values, so that the response fits", async () => {
     ollama.showModel = async () =>
       await Promise.resolve({
         license: "x".repeat(5_000_000),
@@ -56,7 +134,16 @@ describe("show_model", () => {
 });
 
 describe("list_running", () => {
-  test("answers what is in memory now, and the state shows it too", async () => {
+  test("names a list that does not fit, and keeps the first models", async () => {
+    ollama.running = Array.from({ length: 50_000 }, (_, i) => ({ ...RUNNING, name: `model-${i}:latest` }));
+    await site.start("gpu-1", { ollama });
+    const answer = await ask("list_running");
+    expect(answer?.truncated).toEqual(["running"]);
+    expect(answer?.running?.[0]?.name).toBe("model-0:latest");
+    expect(bytesOf(answer)).toBeWithin(3_000_000, LIMITS.responseBytes + 1);
+  });
+
+  test("answers the models in memory now, and the state shows them too", async () => {
     await site.start("gpu-1", { ollama });
     ollama.running = [RUNNING];
     expect((await ask("list_running"))?.running).toEqual([RUNNING]);
@@ -64,7 +151,7 @@ describe("list_running", () => {
     expect((await site.state("gpu-1")).running).toEqual([RUNNING]);
   });
 
-  test("is unavailable when Ollama is", async () => {
+  test("is unavailable when Ollama is unavailable", async () => {
     await site.start("gpu-1", { ollama });
     ollama.listRunning = async () => await Promise.reject(new CourierError("unavailable", "Ollama is down"));
     expect(await ask("list_running")).toMatchObject({ success: false, code: "unavailable" });
@@ -72,14 +159,14 @@ describe("list_running", () => {
 });
 
 describe("copy_model", () => {
-  test("gives the model a second name, which is in the list when it is answered", async () => {
+  test("gives the model a second name, which is in the list before the response", async () => {
     await site.start("gpu-1", { ollama });
     const answer = await ask("copy_model", { model_name: "phi4", arguments: { destination: "team/best" } });
     expect(answer?.message).toBe("Copied model phi4:latest to team/best:latest");
     expect((await site.state("gpu-1")).models?.map(({ name }) => name)).toContain("team/best:latest");
   });
 
-  test("is refused onto what is being pulled, however it is spelled: the end of the pull would undo it", async () => {
+  test("is refused onto a model that is being pulled, in any spelling: the end of the pull would undo it", async () => {
     ollama.pullEnds = new Promise(() => undefined);
     await site.start("gpu-1", { ollama });
     const { job } = (await ask("pull_model", { model_name: "team/best" })) ?? {};
@@ -110,13 +197,13 @@ describe("unload_model", () => {
     expect((await site.state("gpu-1")).running).toEqual([]);
   });
 
-  test("says that a busy model is unloaded later", async () => {
+  test("reports that a busy model will be unloaded later", async () => {
     ollama.running = [RUNNING];
     ollama.unloadModel = async () => await Promise.resolve();
     await site.start("gpu-1", { ollama });
     expect(await ask("unload_model", { model_name: "phi4" })).toBeUndefined();
     await site.clock.advance(6000);
-    expect(site.replies.get(`id-${commands}`)?.message).toContain("when it has done what it is at");
+    expect(site.replies.get(`id-${commands}`)?.message).toContain("will be unloaded when its current request finishes");
   });
 });
 
@@ -135,7 +222,7 @@ describe("list_jobs", () => {
 });
 
 describe("pull_model", () => {
-  test("runs as many at a time as it may, the rest in order", async () => {
+  test("runs at most --max-pulls at a time, and the rest in order", async () => {
     ollama.pullEnds = never;
     await site.start("gpu-1", { ollama, maxPulls: 2 });
     for (const model_name of ["a", "b", "c"]) await ask("pull_model", { model_name });
@@ -143,7 +230,7 @@ describe("pull_model", () => {
     expect(ollama.calls).toEqual(["pull a:latest", "pull b:latest"]);
   });
 
-  test("shows why it waits and how often it was tried, in the state", async () => {
+  test("shows the reason for the wait and the number of retries in the state", async () => {
     ollama.pullEnds = Promise.reject(new CourierError("unavailable", 'Cannot pull "a": Ollama is away'));
     ollama.pullEnds.catch(() => undefined);
     await site.start("gpu-1", { ollama });
@@ -169,7 +256,7 @@ describe("cancel_job", () => {
     return (await ask("pull_model", { model_name }))?.job?.id ?? "";
   }
 
-  test("ends a job for all who joined it, and the next in the queue begins", async () => {
+  test("ends a job for all callers that joined it, and the next in the queue starts", async () => {
     ollama.pullEnds = never;
     await site.start("gpu-1", { ollama });
     const id = await pull("a");
@@ -190,7 +277,7 @@ describe("cancel_job", () => {
     expect(ollama.calls).toEqual(["pull a:latest"]);
   });
 
-  test("answers the same again for a job that was cancelled, conflict for one that ended otherwise", async () => {
+  test("answers a cancelled job again as it is, and conflict for a job that ended otherwise", async () => {
     await site.start("gpu-1", { ollama });
     const ended = await pull("a");
     await settle();
@@ -214,7 +301,7 @@ describe("cancel_job", () => {
     expect(await ask("cancel_job", fields)).toMatchObject({ success: false, code });
   });
 
-  test("gives a pull right after it a job of its own", async () => {
+  test("gives a pull right after it a new job", async () => {
     ollama.pullEnds = never;
     await site.start("gpu-1", { ollama, maxPulls: 2 });
     const id = await pull("a");
@@ -225,7 +312,7 @@ describe("cancel_job", () => {
     expect(await jobStates()).toEqual(["a:latest cancelled", "a:latest running"]);
   });
 
-  test("stays cancelled over a restart", async () => {
+  test("stays cancelled after a restart", async () => {
     ollama.pullEnds = never;
     const dir = site.stateDir();
     const first = await site.start("gpu-1", { ollama, dir });

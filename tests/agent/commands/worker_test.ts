@@ -1,5 +1,6 @@
 // How the agent takes, runs and answers commands, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Activity } from "#src/agent/commands/activity.ts";
 import { Intake } from "#src/agent/commands/intake.ts";
 import { Worker } from "#src/agent/commands/worker.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
@@ -28,7 +29,7 @@ describe("version 2", () => {
     expect(site.lying(own)).toEqual([]);
   });
 
-  test("take() lists what Ollama holds now", async () => {
+  test("take() lists the models that Ollama has now", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     ollama.models = [{ ...PHI4, name: "gemma3:12b" }];
@@ -36,7 +37,7 @@ describe("version 2", () => {
     expect(site.replies.get("id-1")?.models?.map(({ name }) => name)).toEqual(["gemma3:12b"]);
   });
 
-  test("take() gives the recorded answer and has one effect when a changing id is seen again", async () => {
+  test("take() answers the recorded response, without a second effect, when a changing id arrives again", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     const order = { command: "delete_model", model_name: "phi4" };
@@ -50,7 +51,7 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
-  test("take() gives the recorded answer when the agent was started again in between", async () => {
+  test("take() answers the recorded response after a restart", async () => {
     const ollama = new ScriptedOllama();
     const dir = site.stateDir();
     const first = await site.start("gpu-1", { ollama, dir });
@@ -66,7 +67,7 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
-  test("take() answers, and removes the command, once the transport may be written to again", async () => {
+  test("take() answers and removes the command once the transport is writable again", async () => {
     const { transport } = await site.start("gpu-1");
     const denied = async (): Promise<never> => {
       const cause = Object.assign(new Error("planted"), { code: "EROFS" });
@@ -102,7 +103,7 @@ describe("version 2", () => {
     expect((await site.state("gpu-1")).commands.length).toBe(64);
   });
 
-  test("commands under way stand in the state although the box's clock was set back", async () => {
+  test("the state lists commands under way even if the box's clock was set back", async () => {
     const ollama = new ScriptedOllama();
     ollama.trouble = new Promise(() => undefined);
     let setBackMs = 0;
@@ -119,7 +120,7 @@ describe("version 2", () => {
     expect((await site.state("gpu-1")).commands.map(({ command_id }) => command_id)).toEqual(["list-1"]);
   });
 
-  test("take() runs changing commands for one model one after the other, others beside them", async () => {
+  test("take() runs changing commands for one model in turn, and those for other models at the same time", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     const { promise: trouble, reject } = Promise.withResolvers<never>();
@@ -135,7 +136,7 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete a:latest", "delete b:latest", "delete A:latest"]);
   });
 
-  test("take() refuses a command whose time passed while it waited its turn", async () => {
+  test("take() refuses a command whose time passed while it waited for its turn", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     const { promise, reject } = Promise.withResolvers<never>();
@@ -151,7 +152,7 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete a:latest"]);
   });
 
-  test("take() does not run a command that its sender took back while it waited its turn", async () => {
+  test("take() does not run a command that its sender withdrew while it waited for its turn", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     const { promise, reject } = Promise.withResolvers<never>();
@@ -167,7 +168,7 @@ describe("version 2", () => {
     expect([...site.replies.keys()]).toEqual(["id-1"]);
   });
 
-  test("take() answers a changing command with why, and does not run it, when it cannot be noted", async () => {
+  test("take() refuses a changing command with the reason when the ledger cannot record it", async () => {
     const ollama = new ScriptedOllama();
     const { ledger } = await site.start("gpu-1", { ollama });
     ledger.start = () => {
@@ -179,7 +180,7 @@ describe("version 2", () => {
     expect(site.lying(own)).toEqual([]);
   });
 
-  test("take() drops the answer and removes the command when nobody waits any more", async () => {
+  test("take() drops the response and removes the command when the sender no longer waits", async () => {
     await site.start("gpu-1");
     await site.command("gpu-1", "id-1", { command: "ping", reply_to: "gone" });
     expect(site.lying(own)).toEqual([]);
@@ -197,13 +198,13 @@ describe("version 2", () => {
     expect((await site.state("gpu-1")).jobs.map(({ state }) => state)).toEqual(["cancelled"]);
   });
 
-  test("take() answers a verb of a later release with unimplemented", async () => {
+  test("take() answers unimplemented to a verb of a later release", async () => {
     await site.start("gpu-1");
     await site.command("gpu-1", "id-2", { command: "frobnicate" });
     expect(site.replies.get("id-2")?.code).toBe("unimplemented");
   });
 
-  test("take() answers with Ollama's code when Ollama is away", async () => {
+  test("take() answers with Ollama's code when Ollama is unavailable", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     ollama.trouble = Promise.reject(new Error("boom"));
@@ -225,7 +226,7 @@ describe("version 1", () => {
     expect(site.lying("shared")).toEqual(["test_command"]);
   });
 
-  test("take() answers the same name again when it was written again, and not otherwise", async () => {
+  test("take() answers a name again only when it was written again", async () => {
     await site.start("gpu-1");
     await site.send("shared", "test_command", list);
     site.replies.clear();
@@ -235,7 +236,7 @@ describe("version 1", () => {
     expect(site.replies.get("test_command")?.success).toBe(true);
   });
 
-  test("take() does not answer a list again when the agent is started again", async () => {
+  test("take() does not answer a list again after a restart", async () => {
     const first = await site.start("gpu-1");
     await site.send("shared", "test_command", list);
     first.stop.abort();
@@ -246,7 +247,7 @@ describe("version 1", () => {
     expect(site.replies.size).toBe(0);
   });
 
-  test("take() removes an answered pull when it is 5 s old, not before", async () => {
+  test("take() removes an answered pull only when it is 5 s old", async () => {
     await site.start("gpu-1");
     await site.send("shared", "pull_model_1", {
       command: "pull_model",
@@ -262,7 +263,7 @@ describe("version 1", () => {
     expect(site.lying("shared")).toEqual([]);
   });
 
-  test("take() runs both when an old id is written again within its second", async () => {
+  test("take() runs both commands when a version 1 id is written again within its second", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     await site.send("shared", "pull_model_1", { command: "pull_model", command_id: "pull_model_1", model_name: "a" });
@@ -273,7 +274,7 @@ describe("version 1", () => {
     expect(site.lying("shared")).toEqual([]);
   });
 
-  test("take() refuses a list of a minute and a pull of a day ago, by their age on the transport", async () => {
+  test("take() refuses a list that is a minute old and a pull that is a day old, by the transport's clock", async () => {
     await site.send("shared", "list_models_1", { ...list, command_id: "list_models_1" });
     await site.clock.advance(61_000);
     await site.start("gpu-1");
@@ -290,7 +291,7 @@ describe("version 1", () => {
     expect([...site.replies.keys()].toSorted()).toEqual(["by_hand", "test_command"]);
   });
 
-  test("take() answers in the legacy service's words when the model name is missing or the command unknown", async () => {
+  test("take() answers in the legacy service's words when the model name is missing or the command is unknown", async () => {
     await site.start("gpu-1");
     await site.send("shared", "a", { command: "pull_model" });
     await site.send("shared", "b", { command: "x" });
@@ -312,7 +313,7 @@ describe("version 1", () => {
   });
 });
 
-/** A worker that serves the shared inbox anyone who else does. */
+/** A worker that serves the shared inbox, whether or not another one does. */
 async function listenToSharedInbox(agent: string, ran: (model: string) => void): Promise<void> {
   const transport = site.store.open();
   await transport.connect();
@@ -320,15 +321,18 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
     transport,
     identity: { agent, instance: `instance-of-${agent}`, host: agent, startedAt: "2026-01-02T03:04:05.000Z" },
     ledger: new Ledger(site.stateDir()),
+    verbs: {
+      run: async ({ model }) => {
+        ran(model ?? "");
+        return await Promise.resolve({ message: "done" });
+      },
+    },
+    state: { publish: async () => await Promise.resolve(true) },
+    activity: new Activity(site.clock),
+    validity: { listTtlMs: 60_000, changeTtlMs: 60_000 },
     clock: site.clock,
     log: silentLog,
-    listTtlMs: 60_000,
-    changeTtlMs: 60_000,
-    run: async ({ model }) => {
-      ran(model ?? "");
-      return { message: "done" };
-    },
-    publishState: async () => undefined,
   });
-  await new Intake(transport, worker, agent, new Outage({ clock: site.clock, log: silentLog })).open("shared");
+  const outage = new Outage({ clock: site.clock, log: silentLog });
+  await new Intake({ agent, transport, worker, outage, condition: { servesSharedInbox: false } }).open("shared");
 }

@@ -7,7 +7,7 @@ import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
-import { newPull } from "#src/protocol.ts";
+import { type Job, newPull } from "#src/protocol.ts";
 import { FailingDisk } from "#tests/support/failing_disk.ts";
 import { failure } from "#tests/support/failure.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
@@ -22,11 +22,15 @@ afterEach(async () => await site.close());
 
 const DELETE = { command: "delete_model", model_name: "phi4" };
 
+function keep(ledger: Ledger, job: Job): void {
+  ledger.keepJob(job.id ?? "", JSON.stringify(job));
+}
+
 /** A ledger with some history. */
 function filled(dir: string): void {
   const ledger = new Ledger(dir);
   for (let i = 0; i < 500; i++) ledger.respond(`key-${i}`, "x".repeat(200), i);
-  ledger.keepJob(newPull("job-1", "gpu-1", "phi4:latest"));
+  keep(ledger, newPull("job-1", "gpu-1", "phi4:latest"));
   ledger.close();
 }
 
@@ -40,14 +44,14 @@ function damage(dir: string, how: "head" | "middle" | "cut"): void {
 
 describe("a corrupt ledger", () => {
   test.each(["head", "middle", "cut"] as const)(
-    "is set aside when its %s is damaged, and the next start begins a new one",
+    "is set aside when its %s is damaged, and the next start creates a new one",
     async (how) => {
       const dir = site.stateDir();
       filled(dir);
       damage(dir, how);
       const ledger = new Ledger(dir);
       expect(ledger.trouble).toMatchObject({ code: "unavailable" });
-      expect(ledger.trouble?.message).toContain("ledger.db.corrupt-1: jobs and recorded answers are lost");
+      expect(ledger.trouble?.message).toContain("ledger.db.corrupt-1: jobs and recorded responses are lost");
       expect(readdirSync(dir)).toEqual(["ledger.db.corrupt-1"]);
       expect(ledger.jobs()).toEqual([]);
       ledger.recover(1000, 1000);
@@ -57,9 +61,9 @@ describe("a corrupt ledger", () => {
 
       const next = new Ledger(dir, { isFirst: false });
       expect(next.trouble).toBeNull();
-      // Until it is known when it came into use, anything may have been run before.
+      // Until it has recorded when it came into use, any command may have run before.
       expect(next.mayHaveForgotten(5000)).toBe(true);
-      // The transport's clock has fractions.
+      // The transport's clock has fractions of a ms.
       next.recover(1000.5, 1999.5);
       expect(next.trouble).toBeNull();
       expect([next.mayHaveForgotten(1999), next.mayHaveForgotten(2000)]).toEqual([true, false]);
@@ -69,7 +73,7 @@ describe("a corrupt ledger", () => {
     },
   );
 
-  test("does not overwrite the one that was set aside before", () => {
+  test("does not overwrite a ledger that was set aside before", () => {
     const dir = site.stateDir();
     for (const number of [1, 2]) {
       filled(dir);
@@ -79,7 +83,7 @@ describe("a corrupt ledger", () => {
     }
   });
 
-  test("is set aside while the agent runs, by the command that finds it so", async () => {
+  test("is set aside while the agent runs, by the command that finds the damage", async () => {
     const disk = new FailingDisk();
     const dir = site.stateDir();
     await site.start("gpu-1", { dir, openDatabase: disk.open });
@@ -94,7 +98,7 @@ describe("a corrupt ledger", () => {
     expect(site.replies.get("list")?.success).toBe(true);
   });
 
-  test("leaves the agent with reading verbs, says why, and the next start runs nothing that may have been run", async () => {
+  test("leaves the agent with reading verbs and the reason, and the next start runs nothing that may have run before", async () => {
     const dir = site.stateDir();
     filled(dir);
     damage(dir, "head");
@@ -103,7 +107,9 @@ describe("a corrupt ledger", () => {
     await site.clock.advance(6000);
     const state = await site.state("gpu-1");
     expect(state).toMatchObject({ status: "degraded", reading_only: true, serves_shared_inbox: true });
-    expect(state.degraded_reason).toStartWith("only reading verbs are served: The ledger was corrupt and is set aside");
+    expect(state.degraded_reason).toStartWith(
+      "only reading verbs are served: The ledger was corrupt and was set aside",
+    );
     await site.command("gpu-1", "list", { command: "list_models" });
     await site.command("gpu-1", "ping", { command: "ping" });
     await site.send("shared", "list_models_1", { command: "list_models" });
@@ -112,7 +118,7 @@ describe("a corrupt ledger", () => {
     await site.send("shared", "delete_model_1", DELETE);
     expect(site.replies.get("delete")).toMatchObject({ success: false, code: "unavailable" });
     expect(site.replies.get("delete")?.hint).toContain("restart gpu-agent");
-    expect(site.replies.get("delete_model_1")?.error).toContain("is set aside as");
+    expect(site.replies.get("delete_model_1")?.error).toContain("was set aside as");
     await site.kill(first);
 
     await site.command("gpu-1", "before", DELETE);
@@ -128,7 +134,7 @@ describe("a corrupt ledger", () => {
   });
 });
 
-test("a ledger that was removed counts as lost, one that never was does not", () => {
+test("a ledger that was removed counts as lost; one that never existed does not", () => {
   const dir = site.stateDir();
   const first = new Ledger(dir, { isFirst: true });
   expect(first.mayHaveForgotten(0)).toBe(false);
@@ -140,21 +146,21 @@ test("a ledger that was removed counts as lost, one that never was does not", ()
 });
 
 describe("a full disk", () => {
-  test("leaves the agent with reading verbs until there is room, also when the ledger cannot even be made", async () => {
+  test("leaves the agent with reading verbs until there is space, even if the ledger cannot be created", async () => {
     const disk = new FailingDisk("SQLITE_FULL");
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama, openDatabase: disk.open });
     await site.clock.advance(6000);
     const state = await site.state("gpu-1");
     expect(state).toMatchObject({ status: "degraded", reading_only: true });
-    expect(state.degraded_reason).toContain("no space is left for");
+    expect(state.degraded_reason).toContain("no space left for");
     await site.command("gpu-1", "list", { command: "list_models" });
     await site.command("gpu-1", "delete-1", DELETE);
     await site.command("gpu-1", "pull-1", { command: "pull_model", model_name: "gemma" });
     expect(site.replies.get("list")?.success).toBe(true);
     for (const id of ["delete-1", "pull-1"]) {
       expect(site.replies.get(id)).toMatchObject({ success: false, code: "exhausted" });
-      expect(site.replies.get(id)?.hint).toContain("the agent goes on by itself");
+      expect(site.replies.get(id)?.hint).toContain("the agent then recovers by itself");
     }
     expect(ollama.calls).toEqual([]);
     disk.fails = null;
@@ -165,7 +171,7 @@ describe("a full disk", () => {
     expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
-  test("is noticed when it fills up later, at the command that finds it so, and what was recorded is still answered", async () => {
+  test("is noticed by the first command after it fills up, and recorded responses are still answered", async () => {
     const disk = new FailingDisk();
     await site.start("gpu-1", { openDatabase: disk.open });
     await site.command("gpu-1", "delete-1", DELETE);
@@ -184,7 +190,7 @@ describe("a full disk", () => {
     expect((await site.state("gpu-1")).status).toBe("running");
   });
 
-  test("loses no end of a pull: one that could not be noted then is noted once there is room", async () => {
+  test("loses no end of a pull: an end that could not be saved is saved once there is space", async () => {
     const disk = new FailingDisk();
     const dir = site.stateDir();
     const ollama = new ScriptedOllama();
@@ -205,13 +211,13 @@ describe("a full disk", () => {
   });
 });
 
-test("a job that this version cannot read is left out and said, and the agent begins with the others", async () => {
+test("a job that this version cannot read is left out and logged, and the agent begins with the others", async () => {
   const dir = site.stateDir();
   const ledger = new Ledger(dir);
-  for (const id of ["job-1", "job-2"]) ledger.keepJob(newPull(id, "gpu-1", `${id}:latest`));
+  for (const id of ["job-1", "job-2"]) keep(ledger, newPull(id, "gpu-1", `${id}:latest`));
   ledger.close();
   const database = new Database(join(dir, "ledger.db"));
-  // As a later version may have noted it, before it was rolled back.
+  // As a later version may have written it before a rollback.
   database.run("UPDATE jobs SET document = json_set(document, '$.state', 'paused') WHERE id = 'job-1'");
   database.close();
   const errors: unknown[] = [];
@@ -223,12 +229,12 @@ test("a job that this version cannot read is left out and said, and the agent be
   expect(errors).toMatchObject([{ job: "job-1", message: "Cannot read a job: it is left out" }]);
 });
 
-test("sweep() keeps the jobs that ended last, not those that were asked for last", () => {
+test("sweep() keeps the jobs that ended last, not those that were requested last", () => {
   const ledger = new Ledger(site.stateDir());
   const endedAt = (second: number): string => isoTime(site.clock.now() + second * 1000);
-  ledger.keepJob({ ...newPull("job-long", "gpu-1", "m"), state: "succeeded", ended_at: endedAt(1000) });
+  keep(ledger, { ...newPull("job-long", "gpu-1", "m"), state: "succeeded", ended_at: endedAt(1000) });
   for (let i = 0; i < 250; i++) {
-    ledger.keepJob({ ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
+    keep(ledger, { ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
   }
   ledger.sweep(site.clock.now());
   const kept = ledger.jobs().map(({ id }) => id);

@@ -1,7 +1,7 @@
 // What an agent looks at before it pulls, deletes or overwrites: the disk, who shares, what is loaded, what is protected.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { AgentOptions } from "#src/agent/agent.ts";
+import type { AgentParts } from "#src/agent/assemble.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { digestOf, ModelsFixture } from "#tests/support/models_fixture.ts";
@@ -29,8 +29,8 @@ afterEach(async () => {
   dir.remove();
 });
 
-async function start(options: Partial<AgentOptions> = {}): Promise<void> {
-  const readManifest: NonNullable<AgentOptions["registry"]>["readManifest"] = async (model) => {
+async function start(options: Partial<AgentParts> = {}): Promise<void> {
+  const readManifest: NonNullable<AgentParts["registry"]>["readManifest"] = async (model) => {
     const bytes = sizes[model];
     if (bytes === undefined) throw new CourierError("unavailable", "registry.example cannot be reached");
     return await Promise.resolve({ layers: [{ digest: digestOf("f"), bytes }], totalBytes: bytes });

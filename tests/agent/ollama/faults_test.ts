@@ -91,10 +91,10 @@ describe("all requests at once", () => {
 
 describe("listModels()", () => {
   test("throws unavailable when the answer is larger than any list", async () => {
-    simulation.install({ name: "m", layers: [10], details: { family: "x".repeat(17_000_000) } });
+    simulation.install({ name: "m", layers: [10], details: { family: "x".repeat(65_000_000) } });
     const error = await failure(ollama.listModels());
     expect(error.code).toBe("unavailable");
-    expect(error.message).toContain("more than 16000000 bytes");
+    expect(error.message).toContain("more than 64000000 bytes");
   });
 
   test("throws unavailable when an entry is not a model's", async () => {

@@ -1,6 +1,6 @@
-// When the agent says that it is ready, how it is, and feeds the watchdog: by the clock of the test.
+// When the agent notifies systemd: that it is ready, its status line, and the watchdog. By the clock of the test.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Pulse } from "#src/agent/presence/pulse.ts";
+import { Heartbeat } from "#src/agent/presence/heartbeat.ts";
 import { statusLine } from "#src/agent/presence/status_line.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
@@ -15,8 +15,8 @@ import { ShareFolder } from "#tests/support/sites/share_folder.ts";
 const UNIT = await Bun.file(`${import.meta.dir}/../../../systemd/gpu-command-service.service`).text();
 const WATCHDOG_MS = Number(/^WatchdogSec=(\d+)$/m.exec(UNIT)?.[1]) * 1000;
 
-/** Hears what systemd is told. */
-class Heard implements ServiceManager {
+/** Records the notifications. */
+class Recorder implements ServiceManager {
   readonly said: string[] = [];
   fed = 0;
   ready(): void {
@@ -36,12 +36,12 @@ class Heard implements ServiceManager {
 }
 
 let site: MemorySite;
-let service: Heard;
-/** What hangs waits for this; it ends with the test. */
+let service: Recorder;
+/** Calls that hang wait for this; it ends with the test. */
 let hang: PromiseWithResolvers<void>;
 beforeEach(() => {
   site = new MemorySite();
-  service = new Heard();
+  service = new Recorder();
   hang = Promise.withResolvers();
 });
 afterEach(async () => {
@@ -51,7 +51,7 @@ afterEach(async () => {
 
 const CALLS = ["connect", "readState", "readStates", "publishState"] as const;
 
-/** A transport of the site; `before` is awaited before each of those calls. */
+/** A transport of the site that awaits `before` in each of those calls. */
 function transportWith(before: (call: (typeof CALLS)[number]) => Promise<void> | undefined): Transport {
   const transport = site.store.open();
   return new Proxy(transport, {
@@ -68,7 +68,7 @@ function transportWith(before: (call: (typeof CALLS)[number]) => Promise<void> |
   });
 }
 
-/** How often the watchdog is fed in a time. */
+/** How often the watchdog is fed in this time. */
 async function fedIn(durationMs: number): Promise<number> {
   const before = service.fed;
   await site.clock.advance(durationMs);
@@ -76,12 +76,12 @@ async function fedIn(durationMs: number): Promise<number> {
 }
 
 describe("the agent's watchdog", () => {
-  test("is fed each time that all loops came round", async () => {
+  test("is fed each time that all loops have completed a pass", async () => {
     await site.start("gpu-1", { service });
     expect(await fedIn(60_000)).toBeGreaterThanOrEqual(11);
   });
 
-  test("is not fed while a call to the transport hangs that the transport does not give up", async () => {
+  test("is not fed while a call hangs that the transport does not end", async () => {
     let hangs = false;
     const transport = transportWith((call) => (hangs && call.startsWith("readState") ? hang.promise : undefined));
     await site.start("gpu-1", { service, transport });
@@ -111,7 +111,7 @@ describe("the agent's watchdog", () => {
     expect(await fedIn(WATCHDOG_MS)).toBe(0);
   });
 
-  test("is fed while the transport says that it cannot be used, before the start and after it", async () => {
+  test("is fed while the transport reports that it is unavailable, before and after the start", async () => {
     let failure: CourierError | null = new CourierError("unavailable", "share stalled for 3 s");
     const transport = transportWith(() => (failure === null ? undefined : Promise.reject(failure)));
     await site.start("gpu-1", { service, transport });
@@ -127,7 +127,7 @@ describe("the agent's watchdog", () => {
 });
 
 describe("the agent's watchdog, on a network share", () => {
-  test("is fed while the share hangs, from the closing of the gate to its opening", async () => {
+  test("is fed while the share hangs and the gate is closed", async () => {
     const folder = new ShareFolder();
     let hangs = false;
     const primitives = new Proxy(localPrimitives, {
@@ -147,7 +147,7 @@ describe("the agent's watchdog, on a network share", () => {
       await site.clock.advance(1_000);
       expect(service.state).toMatch(/^gpu-1 on \S+ at \S+/);
       hangs = true;
-      // The pass that finds it out takes the gate's patience longer.
+      // The pass during which the share stalls takes longer, by the time limit of the gate.
       expect(await fedIn(WATCHDOG_MS)).toBeGreaterThanOrEqual(WATCHDOG_MS / 5_000 - 2);
       expect(service.state).toMatch(/^waiting for the share: share stalled for \d+ s$/);
       hangs = false;
@@ -164,14 +164,14 @@ describe("the agent's watchdog, on a network share", () => {
 });
 
 describe("the agent's readiness", () => {
-  test("is told once its state is published", async () => {
+  test("is notified once its state is published", async () => {
     await site.start("gpu-1", { service });
     expect(service.said[0]).toBe("looking at the share");
     expect(service.said).toContain("ready");
     expect((await site.state("gpu-1")).status).toBe("running");
   });
 
-  test("is told after 10 s when the first look does not end", async () => {
+  test("is notified after 10 s when the first look at the share does not end", async () => {
     await site.start("gpu-1", { service, transport: transportWith(() => hang.promise) });
     await site.clock.advance(9_999);
     expect(service.said).toEqual(["looking at the share"]);
@@ -180,7 +180,7 @@ describe("the agent's readiness", () => {
     expect(await fedIn(WATCHDOG_MS)).toBe(0);
   });
 
-  test("is not told when it was told to stop before", async () => {
+  test("is not notified after a stop", async () => {
     const { stop } = await site.start("gpu-1", {
       service,
       transport: transportWith(() => hang.promise),
@@ -191,17 +191,17 @@ describe("the agent's readiness", () => {
   });
 });
 
-describe("Pulse", () => {
-  test("beats when all loops came round, however often one of them does", () => {
+describe("Heartbeat", () => {
+  test("passed() feeds the watchdog when all loops have completed a pass, however often one of them does", () => {
     let beats = 0;
-    const pulse = new Pulse(["a", "b"], () => (beats += 1));
-    for (let round = 0; round < 3; round++) pulse.cameRound("a");
+    const heartbeat = new Heartbeat(["a", "b"], { alive: () => (beats += 1) });
+    for (let round = 0; round < 3; round++) heartbeat.passed("a");
     expect(beats).toBe(0);
-    pulse.cameRound("b");
+    heartbeat.passed("b");
     expect(beats).toBe(1);
-    pulse.cameRound("b");
+    heartbeat.passed("b");
     expect(beats).toBe(1);
-    pulse.cameRound("a");
+    heartbeat.passed("a");
     expect(beats).toBe(2);
   });
 });
@@ -229,10 +229,10 @@ describe("statusLine()", () => {
     ],
     [{ status: "draining" }, "draining"],
     [{ status: "stopped" }, "stopped"],
-  ])("tells of %j: %s", (changes, expected) => expect(line(changes)).toBe(expected));
+  ])("shows %j as %s", (changes, expected) => expect(line(changes)).toBe(expected));
 });
 
-test("an agent that is idle logs nothing at info, an hour long", async () => {
+test("an idle agent logs nothing at info for an hour", async () => {
   const lines: string[] = [];
   const note = (_: object, message: string): void => void lines.push(message);
   const log: Log = { ...silentLog, error: note, warn: note, info: note };

@@ -1,4 +1,4 @@
-// The state document, names in conflict, and who serves the shared inbox, on the memory transport.
+// The state document, name conflicts, and the agent that serves the shared inbox, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ describe("state", () => {
     expect(later).toMatchObject({ status: "running", agent: "gpu-1", ollama_available: true, processed_commands: 0 });
   });
 
-  test("publish() keeps the last known models and says why Ollama is not reachable", async () => {
+  test("publish() keeps the last known models, with the reason why Ollama is not reachable", async () => {
     const ollama = new ScriptedOllama();
     await site.start("gpu-1", { ollama });
     await site.clock.advance(100);
@@ -54,7 +54,7 @@ describe("state", () => {
     expect(await site.state("gpu-1")).toMatchObject({ models: null, model_count: null, ollama: { checked_at: null } });
   });
 
-  test("publish() cuts lists that are too long and says so", async () => {
+  test("publish() cuts lists that are too long and names them", async () => {
     const ollama = new ScriptedOllama();
     ollama.models = Array.from({ length: 3000 }, (_, i) => ({ ...PHI4, name: `model-${i}:latest` }));
     await site.start("gpu-1", { ollama });
@@ -68,7 +68,7 @@ describe("state", () => {
     expect(state.models?.length).toBeWithin(500, 3000);
   });
 
-  test("run() publishes stopped although Ollama hangs", async () => {
+  test("run() publishes stopped even if Ollama hangs", async () => {
     const ollama = new ScriptedOllama();
     ollama.listModels = async () => await new Promise<never>(() => undefined);
     const { stop, ended } = await site.start("gpu-1", { ollama });
@@ -79,7 +79,7 @@ describe("state", () => {
     expect((await site.state("gpu-1")).status).toBe("stopped");
   });
 
-  test("publish() says steadily that Ollama is not reachable while its list fails and its version answers", async () => {
+  test("publish() shows Ollama as not reachable all the time while its list fails and its version works", async () => {
     const ollama = new ScriptedOllama();
     ollama.listModels = async () => await Promise.reject(new CourierError("unavailable", "Cannot list"));
     await site.start("gpu-1", { ollama });
@@ -89,7 +89,7 @@ describe("state", () => {
     }
   });
 
-  test("publish() keeps the newer of two lists when the older one comes last", async () => {
+  test("publish() keeps the newer of two lists when the older one arrives last", async () => {
     const ollama = new ScriptedOllama();
     await site.listen({ replyTo: "tester" });
     await site.start("gpu-1", { ollama });
@@ -114,7 +114,7 @@ describe("state", () => {
 });
 
 describe("names", () => {
-  test("readInstance() says what to do when a first start finds the disk full, and begins once there is room", () => {
+  test("readInstance() suggests a fix when the disk is full at the first start, and works once there is space", () => {
     const dir = site.stateDir();
     expect(openStateDir(dir)).toBe(false);
     const full = (path: string): never => {
@@ -122,14 +122,14 @@ describe("names", () => {
       throw Object.assign(new Error("write"), { code: "ENOSPC" });
     };
     expect(() => readInstance(dir, full)).toThrow(
-      expect.objectContaining({ code: "exhausted", message: expect.stringContaining("no space is left there") }),
+      expect.objectContaining({ code: "exhausted", message: expect.stringContaining("no space left on its disk") }),
     );
     const instance = readInstance(dir);
     expect(instance).toMatch(/^[0-9a-f-]{36}$/);
     expect(readInstance(dir)).toBe(instance);
   });
 
-  test("readInstance() and openStateDir() say what to do when this user may not", () => {
+  test("readInstance() and openStateDir() suggest a fix when this user has no access", () => {
     const file = join(site.stateDir(), "file");
     writeFileSync(file, "");
     for (const ask of [() => openStateDir(file), () => readInstance(file)]) {
@@ -137,7 +137,7 @@ describe("names", () => {
     }
   });
 
-  test("agentName() makes the short host name an address, or says what to do", () => {
+  test("agentName() turns the short host name into an address, or suggests a fix", () => {
     expect(agentName(undefined, "GPU-Box-7.example.org")).toBe("gpu-box-7");
     expect(agentName("gpu-1", "other")).toBe("gpu-1");
     for (const name of ["gpu", "", "a_b", "-a", "a-", "A", "../x", "a".repeat(64)]) {
@@ -145,7 +145,7 @@ describe("names", () => {
     }
   });
 
-  test("run() refuses to start when another box publishes under its name", async () => {
+  test("run() refuses to start when another agent publishes under its name", async () => {
     await site.start("gpu-1", { instance: "one" });
     const second = await site.start("gpu-1", { instance: "two" });
     const outcome = second.ended.then(
@@ -157,7 +157,7 @@ describe("names", () => {
     expect((await site.state("gpu-1")).instance).toBe("one");
   });
 
-  test("run() starts when the other one of its name is silent after a crash, once it was watched for 12 s", async () => {
+  test("run() starts after 12 s of watching when the other agent with its name is silent after a crash", async () => {
     await site.start("gpu-1", { instance: "one" });
     const text = JSON.stringify(await site.state("gpu-1"));
     await site.close();
@@ -171,7 +171,7 @@ describe("names", () => {
     expect((await site.state("gpu-1")).instance).toBe("two");
   });
 
-  test("run() is degraded and takes nothing while a clone of it publishes, and recovers when that is gone", async () => {
+  test("run() is degraded and takes no commands while a clone of it publishes, and recovers when the clone is gone", async () => {
     await site.listen({ replyTo: "tester" });
     await site.start("gpu-1");
     const clone = { ...(await site.state("gpu-1")), started_at: "2020-01-01T00:00:00.000Z", host: "clone" };
@@ -187,10 +187,10 @@ describe("names", () => {
     expect(site.replies.get("id-2")?.success).toBe(true);
   });
 
-  test("Ledger refuses a second holder of one state directory, and not one after the first", () => {
+  test("Ledger refuses a second process in one state directory, until the first one closes it", () => {
     const dir = site.stateDir();
     const first = new Ledger(dir);
-    expect(() => new Ledger(dir)).toThrow("another agent uses");
+    expect(() => new Ledger(dir)).toThrow("another agent is using");
     first.close();
     new Ledger(dir).close();
   });
@@ -199,37 +199,46 @@ describe("names", () => {
 describe("shared inbox", () => {
   const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true, isServing: false };
 
-  test("an agent that does not serve looks at the one that does alone, until that does so no more", async () => {
+  test("serves() reads only the document of the agent that serves, until that one no longer does", async () => {
     const clock = new ManualClock();
-    const election = new SharedInboxElection({ now: () => clock.now() }, clock);
     const me: Candidate = { ...auto, agent: "gpu-3" };
+    let states: StateRecord[] = [];
+    const reads: string[] = [];
+    const transport = {
+      now: () => clock.now(),
+      readStates: async () => {
+        reads.push("all");
+        return await Promise.resolve(states);
+      },
+      readState: async (agent: string) => {
+        reads.push(agent);
+        return await Promise.resolve(states.find((record) => record.agent === agent) ?? null);
+      },
+    };
+    const election = new SharedInboxElection(transport, clock);
     const document = (agent: string, change: object): StateRecord => {
-      const state = {
-        ...sampleDocument("v2/state.json"),
-        agent,
-        sequence: clock.monotonic(),
-        shared_inbox: "auto",
-        status: "running",
-        ...change,
-      };
-      return { agent, content: { text: JSON.stringify(state) }, publishedAtMs: clock.now() };
+      const sequence = clock.monotonic();
+      const state = { ...sampleDocument("v2/state.json"), agent, sequence, shared_inbox: "auto", status: "running" };
+      return { agent, content: { text: JSON.stringify({ ...state, ...change }) }, publishedAtMs: clock.now() };
     };
     const active = { serves_shared_inbox: true };
     const idle = { serves_shared_inbox: false };
-    expect(election.wanted(me)).toBe("all");
-    expect(election.serves(me, [document("gpu-1", active), document("gpu-2", idle)])).toBe(false);
-    expect(election.wanted(me)).toEqual(["gpu-1"]);
+    states = [document("gpu-1", active), document("gpu-2", idle)];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
     await clock.advance(5_000);
-    expect(election.serves(me, [document("gpu-1", active)])).toBe(false);
-    // It died: its document stays as it is.
+    states = [document("gpu-1", active), document("gpu-2", idle)];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["gpu-1"]]);
+    // It died: its document no longer changes.
     await clock.advance(25_000);
-    expect(election.serves(me, [])).toBe(null);
-    expect(election.wanted(me)).toBe("all");
-    expect(election.serves(me, [document("gpu-2", { ...idle, status: "stopped" })])).toBe(true);
-    expect(election.wanted({ ...me, mode: "off" })).toEqual([]);
+    states = [...states.slice(0, 1), document("gpu-2", { ...idle, status: "stopped" })];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([true, ["gpu-1", "all"]]);
+    expect([await election.serves({ ...me, mode: "off" }), reads.splice(0)]).toEqual([false, []]);
+    // An agent that serves reads all documents, and gives way.
+    states = [...states, document("gpu-0", active)];
+    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
   });
 
-  test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else nobody", () => {
+  test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else no agent", () => {
     const cases: [string | null, Candidate[]][] = [
       ["b", [auto, { ...auto, agent: "c" }]],
       ["c", [auto, { ...auto, agent: "c", mode: "on" }]],
@@ -285,7 +294,7 @@ describe("shared inbox", () => {
     return states.filter((state) => state.serves_shared_inbox).map(({ agent }) => agent);
   }
 
-  test("run() hands the shared inbox to the next by name when the serving agent stops", async () => {
+  test("run() hands the shared inbox to the next agent by name when the serving agent stops", async () => {
     const first = await site.start("gpu-1");
     await site.start("gpu-2");
     await site.start("gpu-3");
@@ -313,7 +322,7 @@ describe("shared inbox", () => {
     expect(await serving()).toEqual([]);
   });
 
-  test("run() leaves the shared inbox to a legacy service while that is alive", async () => {
+  test("run() leaves the shared inbox to a legacy service that is alive", async () => {
     await site.start("gpu-1");
     await site.start("gpu-2");
     await site.start("gpu-3");

@@ -2,7 +2,6 @@
 // Imports the jobs, a clock that tests move.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
-import type { KeptJob } from "#src/agent/pulls/kept_job.ts";
 import type { Foreseen } from "#src/agent/pulls/pull_job.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -16,7 +15,7 @@ let time: ManualClock;
 let clock: OffsetClock;
 /** Pulls of these stay under way until the promise resolves; others end at once. */
 let heldUp: Map<string, Promise<void>>;
-let kept: Map<string, KeptJob>;
+let kept: Map<string, string>;
 /** What is looked at before the first byte. */
 let foresee: (force: boolean) => Promise<Foreseen>;
 /** Ollama stops what was cancelled when this resolves. */
@@ -48,8 +47,8 @@ function openJobs(): Jobs {
       deleteModel: async () => await Promise.resolve(),
     },
     ledger: {
-      jobs: () => [...kept.values()],
-      keepJob: (job) => void kept.set(job.id ?? "", { force: false, layers: [], ...job }),
+      jobs: () => [...kept].map(([id, document]) => ({ id, document })),
+      keepJob: (id, document) => void kept.set(id, document),
     },
     blobs: {
       bytes: () => null,
@@ -61,9 +60,9 @@ function openJobs(): Jobs {
     log: silentLog,
     maxPulls: 2,
     patienceMs: 24 * HOUR_MS,
-    changed: () => undefined,
-    foresee: async (_, { force }) => await foresee(force),
-    pulled: async () => await Promise.resolve(null),
+    changes: { notify: () => undefined },
+    preflight: { check: async (_, { force }) => await foresee(force) },
+    monitor: { refresh: async () => await Promise.resolve(), models: null },
   });
 }
 

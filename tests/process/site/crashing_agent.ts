@@ -1,19 +1,19 @@
-// gpu-agent that kills itself with SIGKILL at one step of one command; production code has no such points.
-// argv: `before:STEP` or `after:STEP`, the command's id, then the arguments of gpu-agent. A step is a call on one of its parts.
-import type { AgentOptions } from "#src/agent/agent.ts";
+// A gpu-agent that kills itself with SIGKILL at one step of one command. Production code has no such steps.
+// argv: `before:STEP` or `after:STEP`, the command's id, then the arguments of gpu-agent. A step is a call of one of its parts.
+import type { AgentParts } from "#src/agent/assemble.ts";
 import { main } from "#src/agent.ts";
 import type { Closable, Inbox, Listener, Transport } from "#src/transport.ts";
 
 const [point = "", id = "", ...argv] = process.argv.slice(2);
 
-/** From the moment the command is delivered: earlier calls do not count. */
+/** Set when the command is delivered: earlier calls do not count. */
 let isArmed = false;
 
 function at(reached: string): void {
   if (isArmed && reached === point) process.kill(process.pid, "SIGKILL");
 }
 
-/** `part` with a point before and after each of its calls, named `PART.CALL`. */
+/** `part` with a step before and after each of its calls, named `PART.CALL`. */
 function watched<Part extends object>(name: string, part: Part): Part {
   return new Proxy(part, {
     get: (target, key) => {
@@ -55,7 +55,7 @@ function watchedListener(listener: Listener): Listener {
   };
 }
 
-function withFailPoints(parts: AgentOptions): AgentOptions {
+function withFailPoints(parts: AgentParts): AgentParts {
   return {
     ...parts,
     transport: watchedTransport(parts.transport),

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Agent, type AgentOptions } from "#src/agent/agent.ts";
+import { type AgentParts, assemble } from "#src/agent/assemble.ts";
 import { Ledger, type LedgerOptions } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
@@ -82,7 +82,7 @@ export class ScriptedOllama {
   }
 }
 
-type PullOptions = NonNullable<Parameters<AgentOptions["ollama"]["pullModel"]>[1]>;
+type PullOptions = NonNullable<Parameters<AgentParts["ollama"]["pullModel"]>[1]>;
 
 async function aborted(signal: AbortSignal | undefined): Promise<never> {
   return await new Promise((_, reject) => {
@@ -98,16 +98,15 @@ export interface RunningAgent {
 }
 
 /** How an agent of a test pulls: one at a time, from registries that the box does not reach itself. */
-export const PULL_OPTIONS: Pick<AgentOptions, "registry" | "diskReserve" | "protect" | "maxPulls" | "pullPatienceMs"> =
-  {
-    registry: {
-      readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
-    },
-    diskReserve: () => 0,
-    protect: [],
-    maxPulls: 1,
-    pullPatienceMs: 86_400_000,
-  };
+export const PULL_OPTIONS: Pick<AgentParts, "registry" | "diskReserve" | "protect" | "maxPulls" | "pullTimeoutMs"> = {
+  registry: {
+    readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
+  },
+  diskReserve: () => 0,
+  protect: [],
+  maxPulls: 1,
+  pullTimeoutMs: 86_400_000,
+};
 
 /** One transport with agents on it, and the platform's side as a raw handle. */
 export class MemorySite {
@@ -139,12 +138,12 @@ export class MemorySite {
   /** Starts an agent; resolves when it is ready. */
   async start(
     name: string,
-    options: Partial<AgentOptions> & LedgerOptions & { readonly dir?: string; readonly instance?: string } = {},
+    options: Partial<AgentParts> & LedgerOptions & { readonly dir?: string; readonly instance?: string } = {},
   ): Promise<RunningAgent> {
     const ledger = new Ledger(options.dir ?? this.stateDir(), options);
     const stop = new AbortController();
     const transport = this.store.open();
-    const agent = new Agent({
+    const agent = assemble({
       identity: {
         agent: name,
         instance: options.instance ?? `instance-of-${name}`,

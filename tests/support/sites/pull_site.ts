@@ -131,9 +131,9 @@ export class PullSite {
       log: silentLog,
       maxPulls: 1,
       patienceMs: 3_600_000,
-      changed: () => this.#look(),
-      foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
-      pulled: async () => await Promise.resolve(null),
+      changes: { notify: () => this.#look() },
+      preflight: { check: async () => await Promise.resolve({ totalBytes: null, note: null }) },
+      monitor: { refresh: async () => await Promise.resolve(), models: null },
     });
     return jobs;
   }

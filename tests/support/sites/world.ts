@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Agent } from "#src/agent/agent.ts";
+import { assemble } from "#src/agent/assemble.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { asCourierError } from "#src/base/errors.ts";
@@ -251,7 +251,7 @@ export class World {
     const life = new Life(this.#ground.clock, () => ledger.close());
     const running: AgentRun = { life, ledger, stop: new AbortController(), ended: null };
     agent.running = running;
-    const process = new Agent({
+    const process = assemble({
       identity: {
         agent: name,
         instance: `instance-of-${name}`,

@@ -1,0 +1,188 @@
+// Builds the agent from its settings and the outside world: each part in one literal, in the order of what needs what.
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { Outage } from "../base/outage.ts";
+import type { ServiceManager } from "../program/service_manager.ts";
+import type { SharedInboxMode } from "../protocol.ts";
+import type { Transport } from "../transport.ts";
+import { Agent } from "./agent.ts";
+import { Box } from "./box.ts";
+import { Changes } from "./changes.ts";
+import { Activity } from "./commands/activity.ts";
+import { Intake } from "./commands/intake.ts";
+import { Verbs } from "./commands/verbs.ts";
+import { Worker } from "./commands/worker.ts";
+import { ModelsFolder } from "./disk/models_folder.ts";
+import { PulledBlobs } from "./disk/pulled_blobs.ts";
+import type { DiskReserve } from "./disk/reserve.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import { LedgerUpkeep } from "./ledger/upkeep.ts";
+import { Protection } from "./models/protection.ts";
+import { OllamaMonitor } from "./ollama/monitor.ts";
+import type { Ollama } from "./ollama/ollama.ts";
+import { Condition } from "./presence/condition.ts";
+import { Heartbeat } from "./presence/heartbeat.ts";
+import type { Identity } from "./presence/identity.ts";
+import { NameGuard } from "./presence/name_guard.ts";
+import { Presence } from "./presence/presence.ts";
+import { SharedInboxElection } from "./presence/shared_inbox.ts";
+import { StateDocument } from "./presence/state_document.ts";
+import { StatePublisher } from "./presence/state_publisher.ts";
+import { StatusLine } from "./presence/status_line.ts";
+import { Jobs } from "./pulls/jobs.ts";
+import { Preflight } from "./pulls/preflight.ts";
+import type { Registry } from "./pulls/registry.ts";
+import { Sweeping } from "./sweeping.ts";
+
+export interface AgentParts {
+  readonly identity: Identity;
+  readonly agentVersion: string;
+  readonly transport: Transport;
+  readonly ollama: Pick<
+    Ollama,
+    "version" | "listModels" | "listRunning" | "showModel" | "pullModel" | "deleteModel" | "copyModel" | "unloadModel"
+  >;
+  readonly ledger: Ledger;
+  readonly sharedInbox: SharedInboxMode;
+  readonly listTtlMs: number;
+  readonly changeTtlMs: number;
+  /** Undefined: the folder where Ollama's installer puts the models. */
+  readonly modelsDir: string | undefined;
+  /** Null: pulls begin without asking how large they are. */
+  readonly registry: Pick<Registry, "readManifest"> | null;
+  /** How much space pulls leave free on the models' disk. */
+  readonly diskReserve: DiskReserve;
+  /** Patterns of models that no command may delete or overwrite. */
+  readonly protect: readonly string[];
+  readonly maxPulls: number;
+  /** A pull fails after this time without a new byte. */
+  readonly pullTimeoutMs: number;
+  /** Learns when the agent is ready, its condition, and that its loops are alive. */
+  readonly service: ServiceManager;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** @throws CourierError `invalid` for a pattern of `protect` that no model's name can match */
+export function assemble(parts: AgentParts): Agent {
+  const common = assembleCommon(parts);
+  const work = assembleWork(parts, common);
+  const reporting = assembleReporting(parts, common, work);
+  const commands = assembleCommands(parts, common, work, reporting);
+  const upkeep = assembleUpkeep(parts, common, work);
+  const presence = assemblePresence(parts, common, work, reporting, commands);
+  const { identity, transport, service, clock, log } = parts;
+  const sweeping = new Sweeping({ transport, condition: common.condition, clock, log });
+  return new Agent({
+    identity,
+    transport,
+    condition: common.condition,
+    changes: common.changes,
+    state: reporting.state,
+    statusLine: reporting.statusLine,
+    intake: commands.intake,
+    worker: commands.worker,
+    jobs: work.jobs,
+    upkeep,
+    loops: [presence, work.monitor, work.box, sweeping, upkeep],
+    outage: common.outage,
+    service,
+    clock,
+    log,
+  });
+}
+
+/** The parts that connect the others without knowing them. */
+function assembleCommon({ identity, ledger, service, clock, log }: AgentParts) {
+  return {
+    outage: new Outage({ clock, log, subject: "The share" }),
+    changes: new Changes(),
+    heartbeat: new Heartbeat(["state", "Ollama", "ledger"], service),
+    condition: new Condition(identity.agent, ledger),
+  };
+}
+type Common = ReturnType<typeof assembleCommon>;
+
+/** The parts that deal with Ollama and the box, and know of no transport. */
+function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
+  const { identity, ollama, ledger, registry, diskReserve, clock, log } = parts;
+  const { agent } = identity;
+  const models = new ModelsFolder(parts.modelsDir);
+  const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi") });
+  const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
+  const preflight = new Preflight({ agent, registry, box, diskReserve, clock });
+  const protection = new Protection(agent, parts.protect);
+  const jobs = new Jobs({
+    agent,
+    ledger,
+    ollama,
+    blobs: new PulledBlobs(() => models.dir, clock),
+    models,
+    preflight,
+    monitor,
+    changes,
+    maxPulls: parts.maxPulls,
+    patienceMs: parts.pullTimeoutMs,
+    clock,
+    log,
+  });
+  const verbs = new Verbs({ jobs, ollama, monitor, models, preflight, protection, clock });
+  return { monitor, box, jobs, verbs };
+}
+type Work = ReturnType<typeof assembleWork>;
+
+/** The parts that show the agent's condition: to the share, and to the service manager. */
+function assembleReporting(parts: AgentParts, { outage, condition }: Common, { monitor, box, jobs }: Work) {
+  const { identity, agentVersion, sharedInbox, transport, service, clock } = parts;
+  const { agent } = identity;
+  const activity = new Activity(clock);
+  const document = new StateDocument({ identity, agentVersion, sharedInbox, condition, activity, monitor, jobs, box });
+  const state = new StatePublisher({ agent, transport, document, outage, clock });
+  const statusLine = new StatusLine({ agent, service, transport, outage, condition, monitor, jobs });
+  return { activity, state, statusLine };
+}
+type Reporting = ReturnType<typeof assembleReporting>;
+
+/** The parts that take commands and answer them. */
+function assembleCommands(
+  { identity, listTtlMs, changeTtlMs, transport, ledger, clock, log }: AgentParts,
+  { outage, condition }: Common,
+  { verbs }: Work,
+  { activity, state }: Reporting,
+) {
+  const validity = { listTtlMs, changeTtlMs };
+  const worker = new Worker({ transport, identity, ledger, verbs, state, activity, validity, clock, log });
+  const intake = new Intake({ agent: identity.agent, transport, worker, outage, condition });
+  return { worker, intake };
+}
+type Commands = ReturnType<typeof assembleCommands>;
+
+function assembleUpkeep({ ledger, transport, clock, log }: AgentParts, common: Common, { jobs }: Work): LedgerUpkeep {
+  const { changes, heartbeat } = common;
+  return new LedgerUpkeep({ ledger, transport, jobs, changes, heartbeat, clock, log });
+}
+
+function assemblePresence(
+  { identity, sharedInbox, transport, clock, log }: AgentParts,
+  { condition, changes, heartbeat }: Common,
+  { monitor }: Work,
+  { state, statusLine }: Reporting,
+  { intake }: Commands,
+): Presence {
+  return new Presence({
+    identity,
+    sharedInbox,
+    transport,
+    condition,
+    guard: new NameGuard(transport, clock, identity),
+    election: new SharedInboxElection(transport, clock),
+    intake,
+    monitor,
+    state,
+    statusLine,
+    changes,
+    heartbeat,
+    clock,
+    log,
+  });
+}

@@ -1,0 +1,91 @@
+// Publishes the responses to commands, and removes the commands that need no more attention.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { VERBS, type Verb } from "../../protocol.ts";
+import type { Delivery, Transport } from "../../transport.ts";
+import type { Activity } from "./activity.ts";
+import type { AnswerTo, Refusal } from "./judge.ts";
+import { failure } from "./response.ts";
+import type { Retries } from "./retries.ts";
+
+export interface AnswersDeps {
+  readonly agent: string;
+  readonly transport: Pick<Transport, "now" | "release" | "respond" | "respondedAtMs">;
+  readonly activity: Activity;
+  readonly retries: Retries;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A version 1 id is per second, so the same id may be written again: its file is removed only when it is this old. */
+const V1_REST_MS = 5000;
+/** Nobody waits for the response to a command this old that cannot be run, unless it is a pull or delete. */
+const REFUSED_UNANSWERED_AFTER_MS = 3_600_000;
+
+/** Each method repeats its calls while the transport is unavailable. */
+export class Answers {
+  readonly #deps: AnswersDeps;
+  /** Ends the wait for version 1 files to be old enough: the next start removes them. */
+  readonly #resting = new AbortController();
+
+  constructor(deps: AnswersDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether a command of the shared inbox has a response that is not older. @throws CourierError at the first failure */
+  async isAnswered({ id, sentAtMs }: Delivery): Promise<boolean> {
+    const answeredAtMs = await this.#deps.transport.respondedAtMs("shared", id);
+    return answeredAtMs !== null && answeredAtMs >= sentAtMs;
+  }
+
+  /** Publishes a response under each of its ids. */
+  async answer({ address, ids }: AnswerTo, text: string, durable: boolean): Promise<void> {
+    const { transport, retries, log } = this.#deps;
+    for (const id of ids) {
+      try {
+        const published = await retries.run(async () => await transport.respond(address, id, text, { durable }));
+        if (!published) log.info({ id }, "The sender no longer waits for this response");
+      } catch (error) {
+        if (retries.isStopped) throw error;
+        log.warn({ id, reason: asCourierError(error).message }, "Cannot publish a response");
+      }
+    }
+  }
+
+  /** Answers a command with an error. */
+  async refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<void> {
+    const { agent, transport, activity, clock, log } = this.#deps;
+    activity.refuse();
+    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
+    const isOld = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > REFUSED_UNANSWERED_AFTER_MS;
+    const changing = verb !== null && VERBS[verb].changing;
+    if (isOld && !changing) await this.#release(delivery);
+    else await this.answer(answerTo, JSON.stringify(failure(error, agent, answerTo, clock.now())), changing);
+  }
+
+  /**
+   * Removes an answered command. Pulls and deletes of version 1 are removed when they are 5 s old. Everything else in the
+   * shared inbox stays: its sender removes it, and fails when it cannot.
+   */
+  async finish(delivery: Delivery, verb: Verb | null): Promise<void> {
+    const { transport, clock } = this.#deps;
+    if (delivery.inbox === "shared") {
+      if (verb === null || !VERBS[verb].changing) return;
+      const restMs = delivery.sentAtMs + V1_REST_MS - transport.now();
+      if (restMs > 0) await clock.sleep(restMs, this.#resting.signal);
+      if (this.#resting.signal.aborted) return;
+    }
+    await this.#release(delivery);
+  }
+
+  /** Version 1 commands that are too young to be removed stay. */
+  stopResting(): void {
+    this.#resting.abort();
+  }
+
+  async #release(delivery: Delivery): Promise<void> {
+    const { transport, retries } = this.#deps;
+    await retries.run(async () => await transport.release(delivery));
+  }
+}

@@ -1,0 +1,60 @@
+// `gpu-agent doctor`: checks this box, then the share and the agents on it, and prints the report.
+import type { Check } from "../base/check.ts";
+import { systemClock } from "../base/clock.ts";
+import { Courier } from "../courier.ts";
+import { examine, printChecks, type Report } from "../doctor/report.ts";
+import type { Transport } from "../transport.ts";
+import { ModelsFolder } from "./disk/models_folder.ts";
+import { examineBox } from "./examine.ts";
+import { Ollama } from "./ollama/ollama.ts";
+import { parseOllamaUrl } from "./ollama/url.ts";
+import type { AgentSettings } from "./run.ts";
+
+type DoctorSettings = Pick<AgentSettings, "name" | "stateDir" | "ollamaUrl" | "modelsDir">;
+
+export interface DoctorSurroundings {
+  /** Not connected yet; closed when the report is printed. */
+  readonly transport: Transport;
+  readonly stop: AbortSignal;
+  readonly json: boolean;
+}
+
+/** How long doctor waits for a response of an agent, and of Ollama. */
+const TIMEOUT_MS = 10_000;
+const CLOSE_MS = 2_000;
+
+/** @returns the exit status: 1 when a check failed */
+export async function runDoctor(
+  { name, stateDir, ollamaUrl, modelsDir }: DoctorSettings,
+  { transport, stop, json }: DoctorSurroundings,
+): Promise<number> {
+  const ollama = new Ollama({ url: parseOllamaUrl(ollamaUrl), requestTimeoutMs: TIMEOUT_MS });
+  const courier = new Courier(transport, { sender: "doctor", timeoutMs: TIMEOUT_MS });
+  const disk = await new ModelsFolder(modelsDir).look(systemClock);
+  const checks = async function* (): AsyncGenerator<Check> {
+    yield* examineBox({ name, stateDir, ollama, disk, signal: stop });
+    yield* examine({ transport, courier, signal: stop });
+  };
+  try {
+    return await printChecks(checks(), stdoutReport(json), stop);
+  } finally {
+    // The report is complete: the agents' cleanup removes what a hung share keeps.
+    const closed = courier.close().then(async () => await transport.close());
+    await Promise.race([closed.catch(() => undefined), systemClock.sleep(CLOSE_MS)]);
+  }
+}
+
+/** Waits for each write: a process that ends drops what a slow pipe has not taken. */
+function stdoutReport(json: boolean): Report {
+  const { stdout } = process;
+  const write = async (text: string): Promise<void> => {
+    await new Promise<void>((resolve) => stdout.write(`${text}\n`, () => resolve()));
+  };
+  return {
+    json,
+    // A terminal that does not know its size reports 0.
+    width: stdout.isTTY ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
+    line: write,
+    document: async (document) => await write(JSON.stringify(document, null, stdout.isTTY ? 2 : undefined)),
+  };
+}

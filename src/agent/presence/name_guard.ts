@@ -1,0 +1,80 @@
+// Keeps two agents from serving under one name: at the start, and while the agent runs.
+import type { Clock } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import { parseJson } from "../../base/foreign_text.ts";
+import { Sightings } from "../../base/sightings.ts";
+import { LIMITS, State } from "../../protocol.ts";
+import type { StateRecord, Transport } from "../../transport.ts";
+import type { Identity } from "./identity.ts";
+
+/** The document of a live agent changes every 5 s: two of its periods and some slack. */
+const WATCH_MS = 12_000;
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * Makes sure that no other agent publishes under this name. Returns at once unless another agent's document is fresh;
+ * then watches it for 12 s.
+ * @throws CourierError `conflict` when the document changes meanwhile: the other agent is alive
+ */
+export async function requireOwnName(
+  transport: Pick<Transport, "readState" | "now">,
+  me: Identity,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const first = await transport.readState(me.agent);
+  const other = stateOfOtherInstance(first, me);
+  if (first === null || other === null || other.status === "stopped") return;
+  if (transport.now() - first.publishedAtMs >= LIMITS.silentMs) return;
+  const endMs = clock.monotonic() + WATCH_MS;
+  while (clock.monotonic() < endMs && !signal.aborted) {
+    await clock.sleep(LOOK_EVERY_MS, signal);
+    const now = stateOfOtherInstance(await transport.readState(me.agent), me);
+    if (now === null || now.status === "stopped") return;
+    if (now.sequence !== other.sequence || now.started_at !== other.started_at) throw nameConflict(me, now.host);
+  }
+}
+
+/** Notices another agent that publishes under this name while this one runs. */
+export class NameGuard {
+  readonly #clock: Clock;
+  readonly #others: Sightings<State>;
+
+  constructor(transport: Pick<Transport, "now">, clock: Clock, me: Identity) {
+    this.#clock = clock;
+    const parse = (_: string, text: string): State | undefined => stateOfOther(text, me);
+    this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse });
+  }
+
+  /**
+   * Judges the document that is published under this name.
+   * @returns the host of another agent that has published under it in the last 20 s; else null
+   */
+  otherHost(record: StateRecord | null): string | null {
+    if (record !== null) this.#others.see(record, this.#clock.monotonic());
+    return this.#others.live()[0]?.document.host ?? null;
+  }
+}
+
+/** Undefined for the agent's own document. A copy of its state directory has its instance, but another start. */
+function stateOfOther(text: string, me: Identity): State | undefined {
+  const state = State.safeParse(parseJson(text)).data;
+  if (state === undefined || state.status === "stopped") return undefined;
+  return state.instance === me.instance && state.started_at === me.startedAt ? undefined : state;
+}
+
+function stateOfOtherInstance(record: StateRecord | null, me: Identity): State | null {
+  if (record === null || !("text" in record.content)) return null;
+  const state = State.safeParse(parseJson(record.content.text)).data;
+  return state === undefined || state.instance === me.instance ? null : state;
+}
+
+/** The name is an address, so that it has to be unique. */
+export function describeConflict(me: Identity, otherHost: string): string {
+  return `Another agent is called "${me.agent}": it runs on ${otherHost}, this one on ${me.host}`;
+}
+
+function nameConflict(me: Identity, otherHost: string): CourierError {
+  const hint = "Names are addresses: give one of the two another --name";
+  return new CourierError("conflict", describeConflict(me, otherHost), { hint });
+}

@@ -1,0 +1,90 @@
+// The agent among the others, every 5 s: is its name still its own, does it serve the shared inbox, here is its state.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { LIMITS, type SharedInboxMode } from "../../protocol.ts";
+import type { StateRecord, Transport } from "../../transport.ts";
+import type { Condition } from "./condition.ts";
+import type { Identity } from "./identity.ts";
+import { describeConflict, type NameGuard } from "./name_guard.ts";
+import type { Candidate, SharedInboxElection } from "./shared_inbox.ts";
+import type { StatePublisher } from "./state_publisher.ts";
+import type { StatusLine } from "./status_line.ts";
+
+export interface PresenceDeps {
+  readonly identity: Identity;
+  readonly sharedInbox: SharedInboxMode;
+  readonly transport: Pick<Transport, "readState">;
+  readonly condition: Condition;
+  readonly guard: NameGuard;
+  readonly election: SharedInboxElection;
+  readonly intake: { open(inbox: "own" | "shared"): Promise<void>; close(inbox: "own" | "shared"): Promise<void> };
+  readonly monitor: { readonly health: { readonly reachable: boolean } };
+  readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced">;
+  readonly statusLine: StatusLine;
+  readonly changes: { notify(what: "state"): void };
+  readonly heartbeat: { passed(loop: "state"): void };
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Presence {
+  readonly #deps: PresenceDeps;
+
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps;
+  }
+
+  /** A round every 5 s until the signal aborts. Documents that cannot be read change nothing. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { identity, transport, state, statusLine, heartbeat, clock, log } = this.#deps;
+    for (let round = 0; !signal.aborted; round++) {
+      try {
+        const own = await transport.readState(identity.agent);
+        await this.#judgeName(own);
+        await this.#judgeSharedInbox();
+      } catch (error) {
+        log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
+      }
+      // The start has just published.
+      if (round > 0) await state.publishPaced();
+      statusLine.show();
+      heartbeat.passed("state");
+      await clock.sleep(LIMITS.stateIntervalMs, signal);
+    }
+  }
+
+  /** Two agents with one name: both take no commands until one of them is gone. */
+  async #judgeName(own: StateRecord | null): Promise<void> {
+    const { identity, condition, guard, intake, state, log } = this.#deps;
+    if (condition.phase !== "running") return;
+    // Before the first publication the document may be this agent's own, from before a crash.
+    const otherHost = state.hasPublished ? guard.otherHost(own) : null;
+    const conflict = otherHost === null ? null : describeConflict(identity, otherHost);
+    if (conflict !== null && condition.nameConflict === null)
+      log.error({ other_host: otherHost, host: identity.host }, conflict);
+    if (conflict === null && condition.nameConflict !== null) log.info({}, "Name conflict resolved");
+    condition.nameConflict = conflict;
+    await (conflict === null ? intake.open("own") : intake.close("own"));
+  }
+
+  async #judgeSharedInbox(): Promise<void> {
+    const { condition, election, intake, changes, log } = this.#deps;
+    const serves = await election.serves(this.#candidate());
+    if (condition.phase !== "running" || serves === condition.servesSharedInbox) return;
+    await (serves ? intake.open("shared") : intake.close("shared"));
+    log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");
+    changes.notify("state");
+  }
+
+  #candidate(): Candidate {
+    const { identity, sharedInbox, condition, monitor } = this.#deps;
+    return {
+      agent: identity.agent,
+      mode: sharedInbox,
+      serves: condition.serves,
+      ollamaReachable: monitor.health.reachable,
+      isServing: condition.servesSharedInbox,
+    };
+  }
+}

@@ -1,0 +1,100 @@
+// Runs the agent with its settings until it is stopped.
+import { hostname } from "node:os";
+import { isoTime, systemClock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { VERSION } from "../program/flags.ts";
+import type { ServiceManager } from "../program/service_manager.ts";
+import type { SharedInboxMode } from "../protocol.ts";
+import type { Transport } from "../transport.ts";
+import { type AgentParts, assemble } from "./assemble.ts";
+import { defaultReserve, parseDiskReserve } from "./disk/reserve.ts";
+import { Ledger } from "./ledger/ledger.ts";
+import { Ollama } from "./ollama/ollama.ts";
+import { parseOllamaUrl } from "./ollama/url.ts";
+import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
+import { Registry } from "./pulls/registry.ts";
+
+export interface AgentSettings {
+  /** Undefined: the short host name. */
+  readonly name: string | undefined;
+  readonly stateDir: string;
+  /** In any form that Ollama accepts in `OLLAMA_HOST`. */
+  readonly ollamaUrl: string;
+  /** Undefined: the folder where Ollama's installer puts the models. */
+  readonly modelsDir: string | undefined;
+  readonly insecureRegistries: readonly string[];
+  /** False: pulls begin without asking the registry how large they are. */
+  readonly preflight: boolean;
+  /** Such as `5%` or `20GB`; undefined: the default. */
+  readonly diskReserve: string | undefined;
+  /** Patterns of models that no command may delete or overwrite. */
+  readonly protect: readonly string[];
+  /** How many pulls run at a time. */
+  readonly maxPulls: number;
+  /** A pull connects again after this time without a byte. */
+  readonly stallMs: number;
+  /** A pull fails after this time without a new byte. */
+  readonly pullTimeoutMs: number;
+  readonly sharedInbox: SharedInboxMode;
+  /** How old a version 1 list, and a version 1 pull or delete, may be. */
+  readonly listTtlMs: number;
+  readonly changeTtlMs: number;
+}
+
+export interface AgentSurroundings {
+  /** Not connected yet; closed when the agent stops. */
+  readonly transport: Transport;
+  readonly service: ServiceManager;
+  readonly log: Log;
+  readonly stop: AbortSignal;
+  /** Replaces parts of the agent before it is built: for tests that crash it. */
+  readonly around?: ((parts: AgentParts) => AgentParts) | undefined;
+}
+
+/**
+ * Serves until `stop` aborts, then drains.
+ * @throws CourierError `invalid` for a setting that cannot be used; `conflict` when another agent has the state directory
+ *   or the name; `exhausted` and `forbidden` when the state directory cannot be used
+ */
+export async function runAgent(
+  settings: AgentSettings,
+  { transport, service, log, stop, around = (parts) => parts }: AgentSurroundings,
+): Promise<void> {
+  stop.addEventListener("abort", () => service.stopping());
+  const { stateDir } = settings;
+  const ledger = new Ledger(stateDir, { isFirst: !openStateDir(stateDir) });
+  try {
+    const parts = agentParts(settings, { transport, ledger, service, log });
+    await assemble(around(parts)).run(stop);
+  } finally {
+    ledger.close();
+  }
+}
+
+function agentParts(
+  settings: AgentSettings,
+  { transport, ledger, service, log }: Pick<AgentParts, "transport" | "ledger" | "service" | "log">,
+): AgentParts {
+  const { ollamaUrl, insecureRegistries, stallMs, diskReserve } = settings;
+  const startedAt = isoTime(systemClock.now());
+  const agent = agentName(settings.name);
+  return {
+    identity: { agent, instance: readInstance(settings.stateDir), host: hostname(), startedAt },
+    agentVersion: VERSION,
+    transport,
+    ollama: new Ollama({ url: parseOllamaUrl(ollamaUrl), insecureRegistries, stallMs }),
+    ledger,
+    registry: settings.preflight ? new Registry({ insecureRegistries }) : null,
+    diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
+    protect: settings.protect,
+    maxPulls: settings.maxPulls,
+    pullTimeoutMs: settings.pullTimeoutMs,
+    sharedInbox: settings.sharedInbox,
+    listTtlMs: settings.listTtlMs,
+    changeTtlMs: settings.changeTtlMs,
+    modelsDir: settings.modelsDir,
+    service,
+    clock: systemClock,
+    log,
+  };
+}

@@ -1,0 +1,56 @@
+// Flags and environment variables of gpu-agent as the agent gets them.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AgentParts } from "#src/agent/assemble.ts";
+import { main } from "#src/agent.ts";
+import { CourierError } from "#src/base/errors.ts";
+
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const OLD_NAME = "GPU_COURIER_PULL_PATIENCE";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "agent-settings-"));
+});
+afterEach(() => {
+  delete process.env[OLD_NAME];
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** The parts that gpu-agent makes of a command line; it does not start. */
+async function partsOf(...args: string[]): Promise<AgentParts> {
+  const before = SIGNALS.map((name) => process.listeners(name));
+  let parts: AgentParts | undefined;
+  await main(["--share", dir, "--state-dir", join(dir, "state"), "--log-level", "error", ...args], (made) => {
+    parts = made;
+    throw new CourierError("cancelled", "The test has seen the parts");
+  });
+  for (const [index, name] of SIGNALS.entries()) {
+    const added = process.listeners(name).filter((listener) => before[index]?.includes(listener) !== true);
+    for (const listener of added) process.off(name, listener);
+  }
+  if (parts === undefined) throw new Error(`No parts of ${args.join(" ")}`);
+  return parts;
+}
+
+test.each([
+  [[], 86_400_000],
+  [["--pull-timeout", "60"], 60_000],
+  [["--pull-patience", "60"], 60_000],
+  [["--pull-patience", "60", "--pull-timeout", "5"], 5_000],
+])("a pull fails with %j after %i ms without a new byte", async (args, timeoutMs) => {
+  expect((await partsOf(...args)).pullTimeoutMs).toBe(timeoutMs);
+});
+
+test("the environment of version 0.1.0 still sets --pull-timeout", async () => {
+  process.env[OLD_NAME] = "7";
+  expect((await partsOf()).pullTimeoutMs).toBe(7_000);
+});
+
+test("flags become the agent's parts", async () => {
+  const parts = await partsOf("--name", "gpu-7", "--preflight", "off", "--protect", "phi4,me/*", "--list-ttl", "5");
+  expect(parts).toMatchObject({ registry: null, protect: ["phi4", "me/*"], listTtlMs: 5_000, changeTtlMs: 86_400_000 });
+  expect([parts.identity.agent, parts.maxPulls, parts.sharedInbox]).toEqual(["gpu-7", 1, "auto"]);
+});
