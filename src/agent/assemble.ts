@@ -95,7 +95,7 @@ export function assemble(parts: AgentParts): Agent {
 /** The parts that connect the others without knowing them. */
 function assembleCommon({ identity, ledger, service, clock, log }: AgentParts) {
   return {
-    outage: new Outage({ clock, log, subject: "The share" }),
+    outage: new Outage({ clock, log }),
     changes: new Changes(),
     heartbeat: new Heartbeat(["state", "Ollama", "ledger"], service),
     condition: new Condition(identity.agent, ledger),

@@ -1,57 +1,69 @@
-// What goes wrong with an answer of Ollama or its connection, as errors with codes. Imports errors, what Ollama's words mean,
-// zod.
+// The errors for failed requests to Ollama: its statuses, its connection, its silence, and programs that are not Ollama.
 import { z } from "zod";
-import { CourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
+import { CourierError, type ErrorCode } from "../../base/errors.ts";
+import { type ConnectionReason, connectionReason } from "./connection.ts";
 import { type Asked, ollamaFailure } from "./meanings.ts";
 
 const ErrorBody = z.object({ error: z.string() });
 
+const LOOPBACK_HINT = "Ollama on loopback answers only to the names of this machine: use http://127.0.0.1:11434";
+
 /**
- * The error for an answer with a status other than 200.
+ * The error for a response with a status other than 200.
  * @param body its JSON, or undefined when it had none
  */
 export function statusFailure(asked: Asked, status: number, body: unknown): CourierError {
   const error = ErrorBody.safeParse(body);
+  if (error.success) return ollamaFailure(asked, error.data.error, STATUS_CODES[status]);
+  // Ollama refuses foreign host names with a bare 403.
   if (status === 401 || status === 403) {
-    return new CourierError("forbidden", `Cannot ${asked.action}: Ollama at ${asked.url} answers ${status}`, {
-      hint: "Ollama on loopback answers only to the names of this box: use http://127.0.0.1:11434",
+    return new CourierError("forbidden", `Cannot ${asked.action}: Ollama at ${asked.url} returned ${status}`, {
+      hint: LOOPBACK_HINT,
     });
   }
-  // Without Ollama's own shape of an error it is something else that answers, or something in front of it.
-  if (!error.success) return notOllama(asked, `status ${status}`);
-  return ollamaFailure(asked, error.data.error, STATUS_CODES[status]);
+  return notOllama(asked, `status ${status}`);
 }
 
-/** What a status decides alone; 500 says nothing, the text does. */
+/** The statuses that decide the code alone. Status 500 means nothing: the text decides. */
 const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
   400: "invalid",
+  401: "forbidden",
+  403: "forbidden",
   404: "not_found",
   429: "unavailable",
   503: "unavailable",
 };
 
-/** The error for an answer that Ollama would not give. */
+/** The error for a response that Ollama would not give. */
 export function notOllama({ action, url }: Asked, found: string, cause?: unknown): CourierError {
-  return new CourierError("unavailable", `Cannot ${action}: what answers at ${url} is not Ollama: ${found}`, {
+  return new CourierError("unavailable", `Cannot ${action}: the program at ${url} is not Ollama: ${found}`, {
     hint: "Is another program there, or a proxy in front of it? Set --ollama to Ollama's own address",
     cause,
   });
 }
 
-/** The error for a connection that was not made or did not last. */
+const CONNECTION_HINTS: Readonly<Record<ConnectionReason["kind"], string>> = {
+  refused: "Start it (systemctl start ollama), or set --ollama to where it listens",
+  name: "Check the host name in --ollama, and this machine's DNS",
+  route: "Check the address in --ollama, and this machine's network",
+  certificate: "Use http:// in --ollama, or make this machine trust the certificate",
+  tls: "Use http:// in --ollama: Ollama itself speaks no TLS",
+  "not-http": "Set --ollama to Ollama's own address: another program listens there",
+  ended: "Was it restarted?",
+};
+
+/** The error for a connection that could not be made or broke. */
 export function connectionFailure({ action, url }: Asked, cause: unknown): CourierError {
-  const code = systemCode(cause);
-  const refused = code === "ECONNREFUSED" || code === "ConnectionRefused";
-  const what = refused ? "refuses the connection" : "ended the connection before its answer was whole";
-  return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${what}`, {
-    hint: refused ? "Start it (systemctl start ollama), or set --ollama to where it listens" : "Was it restarted?",
+  const { kind, text } = connectionReason(cause);
+  return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${text}`, {
+    hint: CONNECTION_HINTS[kind],
     cause,
   });
 }
 
-/** The error for an Ollama that keeps the connection and does nothing. */
+/** The error for an Ollama that keeps the connection open and does nothing. */
 export function silenceFailure({ action, url }: Asked, what: string, ms: number): CourierError {
   return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${what} for ${ms / 1000} s`, {
-    hint: "Ollama's log tells more: journalctl -u ollama",
+    hint: "See Ollama's log: journalctl -u ollama",
   });
 }

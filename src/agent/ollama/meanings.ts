@@ -1,122 +1,146 @@
-// What Ollama's own words for a failure mean: a code, a hint, and whether another attempt can help. Imports errors.
+// The meaning of Ollama's error texts: a code, a hint, and whether another attempt can help.
 import { CourierError, type ErrorCode } from "../../base/errors.ts";
+import { PullFailure, type Retry } from "./pull_failure.ts";
+import { readable } from "./text.ts";
 
-/** One request, for people: what was to be done (`pull "phi4"`), and at which Ollama. */
+/** One request, in words: its purpose (`pull "phi4"`), and the Ollama that got it. */
 export interface Asked {
   readonly action: string;
   readonly url: string;
+  /** Ollama answers it with the help of a registry: a pull. */
+  readonly isPull: boolean;
 }
 
-const MAX_TEXT_CHARS = 500;
-
-/**
- * What another attempt can do about a failed pull: nothing; help once; help at once, the cause being about to go; help
- * when the cause is gone; or nobody knows.
- */
-export type Retry = "never" | "once" | "soon" | "later" | "perhaps";
-
 interface Meaning {
-  readonly text: RegExp;
   readonly code: ErrorCode;
   readonly hint?: string;
-  /** When it does not follow from the code. */
+  /** Only where it does not follow from the code. */
   readonly retry?: Retry;
 }
 
-/**
- * Ollama gives every failure of a pull as one text under one status, so the text is all there is to use. The texts are
- * those of v0.32.15, seen or read in its sources; the first that matches counts; none matching is `internal`: not retried,
- * and shown.
- */
-const MEANINGS: readonly Meaning[] = [
+/** A text that has this meaning in any response. */
+const GENERAL: readonly (Meaning & { readonly text: RegExp })[] = [
   {
     text: /no space left on device|disk quota exceeded/i,
     code: "exhausted",
     hint: "Remove a model, or set OLLAMA_MODELS to a larger disk",
   },
-  {
-    text: /server gave HTTP response to HTTPS client/i,
-    code: "invalid",
-    hint: "A registry without TLS must be named to the agent with --insecure-registry HOST:PORT",
-  },
-  { text: /requires a newer version of ollama/i, code: "unimplemented", hint: "Update Ollama on this box" },
-  { text: /invalid model name|name ".*" is invalid|model is required|: 400: /i, code: "invalid" },
-  { text: /unauthorized|access denied|realm host|\b403: /i, code: "forbidden", hint: "The registry wants a login" },
-  {
-    text: /file does not exist/i,
-    code: "not_found",
-    hint: "Is the name right, with its tag? The registry has none such",
-  },
-  { text: /model ['"].*['"] not found/i, code: "not_found", hint: "gpuctl list shows what is installed" },
-  // What was fetched is thrown away and must be fetched again, says Ollama: the next attempt may well get it whole. But a
-  // registry that always sends wrong bytes costs the whole model each time.
-  { text: /digest mismatch/i, code: "unavailable", hint: "The registry or the way to it changed bytes", retry: "once" },
-  // Found by the agent, see `removedLayerFailure()`.
-  {
-    text: /was removed meanwhile/,
-    code: "conflict",
-    hint: "Another model that shares it was deleted: pull it again",
-    retry: "perhaps",
-  },
-  // Without our doing: a pull that joins the dying download of one cancelled just before gets it.
-  { text: /context canceled/i, code: "unavailable", retry: "soon" },
-  // The registry or the network between. A registry that fails when it is asked for a blob shows as a deadline: Ollama asks
-  // it again for 30 s.
-  {
-    text: /(dial|read|write) tcp|no such host|connection re(fused|set)|timeout|\btls: |x509|\bEOF\b|max retries exceeded/,
-    code: "unavailable",
-    hint: "Can this box reach the registry?",
-  },
+  { text: /requires a newer version of ollama/i, code: "unimplemented", hint: "Update Ollama on this machine" },
+  { text: /invalid model name|name ".*" is invalid|model is required/i, code: "invalid" },
+  { text: /model ['"].*['"] not found/i, code: "not_found", hint: "gpuctl list shows the installed models" },
   {
     text: /permission denied|read-only file system/i,
     code: "unavailable",
-    hint: "Ollama may not write to its models' folder on this box: look at its owner, and how its disk is mounted",
+    hint: "Ollama cannot write to its models folder on this machine: check its owner, and how its disk is mounted",
     retry: "perhaps",
   },
-  { text: /context deadline exceeded/i, code: "unavailable", hint: "The registry does not give the model's data" },
-  { text: /server busy|(^|: |status code )(429|5\d\d)\b/i, code: "unavailable" },
 ];
 
-/** The error for a text that Ollama gave as the reason, in a stream or a body. */
-export function ollamaFailure({ action, url }: Asked, text: string, code?: ErrorCode): CourierError {
-  const meaning = MEANINGS.find((candidate) => candidate.text.test(text));
+/** A text that has this meaning in the response to a pull. */
+const OF_PULLS: readonly (Meaning & { readonly text: RegExp })[] = [
+  {
+    text: /server gave HTTP response to HTTPS client|first record does not look like a TLS handshake/i,
+    code: "invalid",
+    hint: "The registry speaks no TLS: name it to the agent with --insecure-registry HOST:PORT",
+  },
+  {
+    text: /x509: certificate signed by unknown authority|x509: .*not trusted/i,
+    code: "invalid",
+    hint: "This machine does not trust the registry's certificate: add its CA (update-ca-certificates), then restart Ollama",
+  },
+  {
+    text: /x509: certificate has expired or is not yet valid/i,
+    code: "invalid",
+    hint: "Check this machine's clock, and the date of the registry's certificate",
+  },
+  { text: /x509: /i, code: "invalid", hint: "The registry's certificate is for another name or purpose" },
+  {
+    text: /tls: (?:handshake failure|.*protocol version|no cipher suite|unrecognized name|certificate required|bad certificate|unknown certificate)/i,
+    code: "invalid",
+    hint: "Ollama and the registry have no TLS version, cipher or certificate in common",
+  },
+  {
+    text: /malformed HTTP (?:response|status code|version)/i,
+    code: "invalid",
+    hint: "Another program than a registry answers there, or one that speaks TLS only",
+  },
+  {
+    text: /unauthorized|access denied|realm host/i,
+    code: "forbidden",
+    hint: "The registry asks for a login: the model is private, or its name is misspelled",
+  },
+  { text: /file does not exist/i, code: "not_found", hint: "The registry has no such model: check the name and tag" },
+  // Ollama discards the bytes: the next attempt may well get the right ones. But a registry that always sends wrong bytes
+  // costs the whole model each time.
+  { text: /digest mismatch/i, code: "unavailable", hint: "The registry or the network changed bytes", retry: "once" },
+  // Not of our doing: a pull that joins the dying download of one cancelled just before gets this.
+  { text: /context canceled/i, code: "unavailable", retry: "soon" },
+  // The registry or the network between.
+  {
+    text: /(?:dial|read|write) tcp|no such host|connection re(?:fused|set)|timeout|\btls: |\bEOF\b|max retries exceeded/,
+    code: "unavailable",
+    hint: "Can this machine reach the registry?",
+  },
+  // Ollama asks a registry that fails for a blob again for 30 s.
+  {
+    text: /context deadline exceeded/i,
+    code: "unavailable",
+    hint: "The registry does not send the model's data",
+  },
+];
+
+/** Where no registry is involved, these come from reading a manifest of the model. */
+const DAMAGED: Meaning & { readonly text: RegExp } = {
+  text: /\bEOF\b|unexpected end of JSON|invalid character .* (?:looking for|after)|json: cannot unmarshal/i,
+  code: "internal",
+  hint: "The model's manifest is damaged: pull the model again to repair it",
+};
+
+/** Statuses of a registry that another attempt may change. All others above 400 are its last word. */
+const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
+const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
+  401: "forbidden",
+  403: "forbidden",
+  404: "not_found",
+  410: "not_found",
+  451: "forbidden",
+};
+const STATUS_HINTS: Readonly<Record<number, string>> = {
+  401: "The registry asks for a login: the model is private, or its name is misspelled",
+  403: "The registry does not allow this pull",
+  404: "The registry has no such model: check the name and tag",
+  410: "The registry no longer has this model",
+  451: "The registry may not give this model out for legal reasons",
+};
+
+/**
+ * Ollama gives each failure of a pull as a text under one status, so the text is all there is. The texts are those of
+ * v0.32.15, seen or read in its sources. An unknown text is `internal`, and shown.
+ */
+export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): CourierError {
+  const message = `Cannot ${asked.action}: Ollama at ${asked.url} says: ${readable(text)}`;
+  const meaning = meaningOf(text, asked.isPull);
   const found = code ?? meaning?.code ?? "internal";
-  return new CourierError(found, `Cannot ${action}: Ollama at ${url} says: ${readable(text)}`, {
-    hint: meaning?.code === found ? meaning.hint : undefined,
-    cause: meaning,
-  });
+  const hint = meaning?.code === found ? meaning.hint : undefined;
+  if (!asked.isPull) return new CourierError(found, message, { hint });
+  return new PullFailure(found, message, { hint, ...(meaning?.retry === undefined ? {} : { retry: meaning.retry }) });
 }
 
-/** The error for a layer that Ollama took for whole and right, and that is not: it means what Ollama's own finding does. */
-export function wrongBytesFailure(model: string, digest: string): CourierError {
-  return foundFailure(model, `digest mismatch: other bytes than those of ${readable(digest)}`);
+function meaningOf(text: string, isPull: boolean): Meaning | undefined {
+  const general = GENERAL.find((candidate) => candidate.text.test(text));
+  if (general !== undefined) return general;
+  if (!isPull) return DAMAGED.text.test(text) ? DAMAGED : statusMeaning(text, 500);
+  return statusMeaning(text, 400) ?? OF_PULLS.find((candidate) => candidate.text.test(text));
 }
 
-/** The error for a layer that Ollama found there when a pull began, and that is gone now that it has ended. */
-export function removedLayerFailure(model: string, digest: string): CourierError {
-  return foundFailure(model, `${readable(digest)} was removed meanwhile`);
-}
-
-/** What the agent finds itself, where Ollama reports success. */
-function foundFailure(model: string, text: string): CourierError {
-  const meaning = MEANINGS.find((candidate) => candidate.text.test(text));
-  const message = `Cannot pull ${JSON.stringify(model)}: ${text}`;
-  return new CourierError(meaning?.code ?? "internal", message, { hint: meaning?.hint, cause: meaning });
-}
-
-/** What another attempt can do about this failure of a pull. */
-export function retryOf({ code, cause }: CourierError): Retry {
-  const meaning = MEANINGS.find((candidate) => candidate === cause);
-  if (meaning?.retry !== undefined) return meaning.retry;
-  if (code === "unavailable") return "later";
-  return code === "internal" ? "perhaps" : "never";
-}
-
-/** Text of another program, fit for a log line and a screen. */
-function readable(text: string): string {
-  const line = text
-    .replaceAll(/[\p{Cc}\s]+/gu, " ")
-    .replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, "$1")
-    .trim();
-  return line.length > MAX_TEXT_CHARS ? `${line.slice(0, MAX_TEXT_CHARS)}...` : line;
+/** Ollama puts a registry's status in front of its body: `pull model manifest: 410: Gone`. */
+function statusMeaning(text: string, least: number): Meaning | undefined {
+  if (/server busy/i.test(text)) return { code: "unavailable" };
+  const status = Number(
+    /^(?:pull model manifest: )?(\d{3})\b|unexpected status code (\d{3})\b/.exec(text)?.slice(1).find(Boolean),
+  );
+  if (!(status >= least) || status > 599) return undefined;
+  if (status >= 500 || PASSING_STATUSES.has(status)) return { code: "unavailable" };
+  const hint = STATUS_HINTS[status];
+  return { code: STATUS_CODES[status] ?? "invalid", ...(hint === undefined ? {} : { hint }) };
 }

@@ -128,7 +128,7 @@ export class Ollama {
    */
   async pullModel(name: string, options: PullOptions = {}): Promise<void> {
     const insecure = this.#insecureRegistries.has(parseModelName(name).host.toLowerCase());
-    const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url };
+    const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url, isPull: true };
     const life = new RequestLife(asked, options.signal);
     try {
       life.endAfter(this.#stallMs, "made no progress");
@@ -163,7 +163,7 @@ export class Ollama {
     schema: z.ZodType<T>,
     send: (client: Client) => Promise<unknown>,
   ): Promise<T> {
-    const life = new RequestLife({ action, url: this.#url }, signal);
+    const life = new RequestLife({ action, url: this.#url, isPull: false }, signal);
     try {
       life.endAfter(timeoutMs, "did not answer");
       return schema.parse(await send(this.#client(life, maxBytes, false)));

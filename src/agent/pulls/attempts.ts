@@ -5,8 +5,8 @@ import { asCourierError, CourierError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/format.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { PulledBlobs } from "../disk/pulled_blobs.ts";
-import { removedLayerFailure, retryOf, wrongBytesFailure } from "../ollama/meanings.ts";
 import type { Ollama } from "../ollama/ollama.ts";
+import { removedLayerFailure, retryOf, wrongBytesFailure } from "../ollama/pull_failure.ts";
 import type { PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
 
 export interface PatientPullOptions {

@@ -1,9 +1,11 @@
-// What src/agent/ollama/ollama.ts makes of an Ollama that is broken, as only the simulation can be told to be. Imports the module
-// under test, errors, the simulation.
+// src/agent/ollama/ollama.ts against an Ollama that is broken in ways only the simulation can be.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createServer } from "node:net";
 import type { AnswerFault, PullFault } from "#sim/ollama/faults.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "#sim/ollama/ollama.ts";
+import { connectionReason } from "#src/agent/ollama/connection.ts";
 import { Ollama } from "#src/agent/ollama/ollama.ts";
+import { retryOf } from "#src/agent/ollama/pull_failure.ts";
 import type { ErrorCode } from "#src/base/errors.ts";
 import { failure } from "#tests/support/failure.ts";
 import { until } from "#tests/support/until.ts";
@@ -68,6 +70,84 @@ describe.each(requests)("%s", (_name, send) => {
     await failure(send());
     simulation.accept();
     await send();
+  });
+});
+
+describe("other requests than pulls", () => {
+  const registryWords = /registry|network/i;
+
+  // `gpuctl rm` of a model whose manifest is an empty file got a hint about the registry.
+  test.each([
+    "EOF",
+    "unexpected EOF",
+    "unexpected end of JSON input",
+    "invalid character 'x' looking for beginning of value",
+  ])("name a damaged manifest and its repair when Ollama reports %j", async (text) => {
+    simulation.faults.answer = { status: 500, error: text };
+    for (const send of [async () => await ollama.deleteModel("m"), async () => await ollama.showModel("m")]) {
+      const error = await failure(send());
+      expect([error.code, error.hint]).toEqual([
+        "internal",
+        "The model's manifest is damaged: pull the model again to repair it",
+      ]);
+    }
+  });
+
+  test("get no hint about a registry", async () => {
+    for (const text of ["dial tcp 127.0.0.1:9: connect: connection refused", "x509: unknown", "read tcp: timeout"]) {
+      simulation.faults.answer = { status: 500, error: text };
+      const error = await failure(ollama.deleteModel("m"));
+      expect([error.code, error.hint ?? ""]).toEqual(["internal", expect.not.stringMatching(registryWords)]);
+    }
+  });
+
+  test("show the text that Ollama gives with 401 and 403", async () => {
+    for (const status of [401, 403]) {
+      simulation.faults.answer = { status, error: "this model needs a subscription" };
+      const error = await failure(ollama.showModel("m"));
+      expect([error.code, error.message]).toEqual(["forbidden", expect.stringContaining("needs a subscription")]);
+    }
+  });
+});
+
+describe("a connection that fails", () => {
+  const reason = async (url: string): Promise<string> => {
+    const { message, hint } = await failure(new Ollama({ url, requestTimeoutMs: 5_000 }).version());
+    return `${message.replace(/.*Ollama at \S+ /, "")} | ${hint}`;
+  };
+
+  test("names an unknown host", async () => {
+    expect(await reason("http://no-such-host.invalid:11434")).toMatch(
+      /^(is an unknown host|cannot be looked up).*DNS$/,
+    );
+  });
+
+  test("names a port that speaks no TLS, and one that speaks no HTTP", async () => {
+    expect(await reason(simulation.url.replace("http:", "https:"))).toStartWith(
+      "does not speak TLS on that port | Use http://",
+    );
+    const other = createServer((socket) => socket.once("data", () => socket.end("SSH-2.0-OpenSSH\r\n")));
+    await new Promise<void>((listening) => other.listen(0, "127.0.0.1", listening));
+    try {
+      const address = other.address();
+      const port = typeof address === "object" ? address?.port : 0;
+      expect(await reason(`http://127.0.0.1:${port}`)).toStartWith("does not speak HTTP on that port | Set --ollama");
+    } finally {
+      other.close();
+    }
+  });
+
+  test("maps each code of the system to its reason", () => {
+    const kindOf = (code: string) =>
+      connectionReason(Object.assign(new Error("self signed certificate"), { code })).kind;
+    expect(["ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT"].map(kindOf)).toEqual(["route", "route", "route"]);
+    expect(["ENOTFOUND", "EAI_AGAIN"].map(kindOf)).toEqual(["name", "name"]);
+    expect(["DEPTH_ZERO_SELF_SIGNED_CERT", "CERT_HAS_EXPIRED", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"].map(kindOf)).toEqual([
+      "certificate",
+      "certificate",
+      "certificate",
+    ]);
+    expect(["ECONNRESET", "EPIPE", "new"].map(kindOf)).toEqual(["ended", "ended", "ended"]);
   });
 });
 
@@ -161,6 +241,30 @@ describe("pullModel()", () => {
     ["max retries exceeded: unexpected EOF", "unavailable"],
     ["context canceled", "unavailable"],
     ["something new", "internal"],
+    // RFC 9110: a registry's last word, except where the status itself says that it will pass.
+    [`${manifest}408: slow`, "unavailable"],
+    [`${manifest}425: too early`, "unavailable"],
+    [`${manifest}405: `, "invalid"],
+    [`${manifest}410: gone`, "not_found"],
+    [`${manifest}412: precondition failed`, "invalid"],
+    [`${manifest}418: I'm a teapot, not 503: busy`, "invalid"],
+    [`${manifest}451: unavailable for legal reasons`, "forbidden"],
+    [`${manifest}403: denied`, "forbidden"],
+    ["410: gone", "not_found"],
+    ["unexpected status code 451", "forbidden"],
+    [`${manifest}500: {"error":"model 'x' was 404: gone"}`, "unavailable"],
+    [`${registry}tls: failed to verify certificate: x509: certificate signed by unknown authority`, "invalid"],
+    [`${registry}tls: failed to verify certificate: x509: certificate has expired or is not yet valid: now`, "invalid"],
+    [
+      `${registry}tls: failed to verify certificate: x509: certificate is valid for a, not registry.ollama.ai`,
+      "invalid",
+    ],
+    [`${registry}tls: first record does not look like a TLS handshake`, "invalid"],
+    [`${registry}remote error: tls: handshake failure`, "invalid"],
+    [`${registry}remote error: tls: protocol version not supported`, "invalid"],
+    [`${registry}net/http: HTTP/1.x transport connection broken: malformed HTTP response "\\x15\\x03"`, "invalid"],
+    [`${registry}local error: tls: bad record MAC`, "unavailable"],
+    [`${registry}EOF`, "unavailable"],
   ];
 
   test.each(texts)("throws for the last line %j the code %s", async (text, code) => {
@@ -169,6 +273,21 @@ describe("pullModel()", () => {
     expect(error.code).toBe(code);
     expect(error.message).not.toContain("\n");
     expect(error.message).toContain('Cannot pull "m": Ollama at ');
+  });
+
+  test("a failure that no later attempt can change is never retried, and says what to do", async () => {
+    for (const [text, hint] of [
+      [`${manifest}410: gone`, "no longer has"],
+      [`${manifest}451: no`, "legal reasons"],
+      [`${registry}tls: failed to verify certificate: x509: certificate signed by unknown authority`, "add its CA"],
+      [`${registry}tls: failed to verify certificate: x509: certificate has expired or is not yet valid: now`, "clock"],
+      [`${registry}tls: first record does not look like a TLS handshake`, "--insecure-registry HOST:PORT"],
+      [`${manifest}unauthorized: access denied`, "private, or its name is misspelled"],
+    ] as const) {
+      simulation.faults.pull = { afterBytes: 0, kind: { error: text } };
+      const error = await failure(ollama.pullModel("m"));
+      expect([text, retryOf(error), error.hint]).toEqual([text, "never", expect.stringContaining(hint)]);
+    }
   });
 
   test("throws unavailable when what was fetched is not what was wanted, and fetches it again", async () => {

@@ -83,7 +83,7 @@ const ROWS: readonly Row[] = [
     what: "wrong bytes always",
     fault: { kind: "wrong", times: 1000 },
     ends: { state: "failed", code: "unavailable" },
-    error: /digest mismatch.*for the second time\. The registry or the way to it changed bytes$/,
+    error: /digest mismatch.*for the second time\. The registry or the network changed bytes$/,
     fetched: 2,
     left: 0,
   },
@@ -98,7 +98,7 @@ const ROWS: readonly Row[] = [
     what: "401 on the manifest",
     fault: { kind: "manifest", status: 401 },
     ends: { state: "failed", code: "forbidden" },
-    error: /The registry wants a login$/,
+    error: /The registry asks for a login: the model is private, or its name is misspelled$/,
     fetched: 0,
   },
 ];
