@@ -2,6 +2,8 @@
 import { join } from "node:path";
 import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
+import { parseProtectedName } from "./agent/models/protection.ts";
+import { parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { systemClock } from "./base/clock.ts";
 import { silentLog } from "./base/log.ts";
@@ -27,10 +29,12 @@ const agentFlags = {
   ollama: () => flag("--ollama <url>", "address of Ollama (also OLLAMA_HOST; default: http://127.0.0.1:11434)"),
   models: () => flag("--ollama-models <dir>", "folder where Ollama keeps its models (also OLLAMA_MODELS)"),
   insecureRegistry: () =>
-    flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(parse.list),
+    flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(
+      parse.list(parseInsecureRegistry),
+    ),
   protect: () =>
     flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable").argParser(
-      parse.list,
+      parse.list(parseProtectedName),
     ),
   sharedInbox: () =>
     flag("--shared-inbox <mode>", "serve legacy backends: on, off, or auto (one agent of the share serves them)")

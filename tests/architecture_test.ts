@@ -112,7 +112,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/agent.ts",
-    may: ["src/base/*.ts", "src/program/*.ts", OPEN, "src/agent/{run,doctor,examine}.ts"],
+    may: [
+      "src/base/*.ts",
+      "src/program/*.ts",
+      OPEN,
+      "src/agent/{run,doctor,examine}.ts",
+      "src/agent/{models/protection,ollama/registry_host}.ts",
+    ],
   },
 
   // gpu-server.
@@ -165,7 +171,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@commander-js/extra-typings": [
     "src/program/{flags,exit}.ts",
     "src/{agent,server,client}.ts",
-    "src/client/command_line.ts",
+    "src/client/{base_command,command_line}.ts",
   ],
   "cli-progress": ["src/client/output/bars.ts"],
   "cli-table3": ["src/client/output/table.ts"],

@@ -1,5 +1,7 @@
 // gpuctl without its verbs: the flags that all of them share. Imports commander's types through config.
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { flag, parse, programCommand } from "../program/flags.ts";
+import { AgentName } from "../protocol.ts";
 import { WATCH } from "./io.ts";
 import type { Verb } from "./session.ts";
 
@@ -8,6 +10,12 @@ export type Run = (verb: Verb) => Promise<void>;
 export type Program = ReturnType<typeof baseCommand>;
 
 const DEFAULT_TIMEOUT_S = 30;
+
+/** A value of `--agent`: no agent has a name of another form. */
+function parseAgentName(text: string): string {
+  if (AgentName.safeParse(text).success) return text;
+  throw new InvalidArgumentError("Give an agent's name, for example gpu-1: a-z, 0-9 and -, at most 63 characters");
+}
 
 export function baseCommand() {
   return programCommand("gpuctl", "List, pull and delete Ollama models on the GPU boxes that a shared folder reaches.")
@@ -22,7 +30,9 @@ export function baseCommand() {
         .argParser(parse.seconds)
         .default(DEFAULT_TIMEOUT_S),
     )
-    .addOption(flag("--agent <name>", "the agent that is meant; repeat it for several").argParser(parse.list))
+    .addOption(
+      flag("--agent <name>", "the agent that is meant; repeat it for several").argParser(parse.list(parseAgentName)),
+    )
     .addOption(flag("--all", "all agents that there are; those that are away fail"))
     .addOption(flag("--json", "print JSON, errors too"))
     .helpCommand("help [verb]", "Print the help of a verb.")

@@ -46,11 +46,16 @@ export const parse = {
     if (/^\d+$/.test(text) && port <= 65_535) return port;
     throw new InvalidArgumentError("Give a port from 0 to 65535");
   },
-  /** For a repeatable flag. Commas separate values in the environment, and also on the command line. */
-  list: (text: string, previous: readonly string[] | undefined): string[] => {
-    const items = text.split(",").map((item) => item.trim());
-    return [...(previous ?? []), ...items.filter((item) => item !== "")];
-  },
+  /**
+   * For a repeatable flag. Commas separate values in the environment, and also on the command line.
+   * @param item checks one value, and returns it in the form that the program compares; throws with an example
+   */
+  list:
+    (item: (text: string) => string) =>
+    (text: string, previous: readonly string[] | undefined): string[] => {
+      const items = text.split(",").map((each) => each.trim());
+      return [...(previous ?? []), ...items.filter((each) => each !== "").map(item)];
+    },
 };
 
 /** The command of a program, with the flags that all three have. */

@@ -115,6 +115,8 @@ test("its help names every flag's environment variable", async () => {
 
 test.each([
   [["--protect", "phi 4"], "Cannot protect"],
+  [["--insecure-registry", "https://registry.example:5000"], "for example --insecure-registry registry.example:5000"],
+  [["--insecure-registry", "ok:5000,registry.example/ns"], 'Cannot use "registry.example/ns" as an insecure registry'],
   [["--disk-reserve", "20"], "as the disk reserve"],
 ])("it does not start with %p, which would hold nothing", async (args, message) => {
   const agent = site.startAgent("gpu-1", NO_OLLAMA, args);

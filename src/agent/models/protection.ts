@@ -1,4 +1,4 @@
-// Models that nobody may delete or overwrite by command, as `--protect` names them. Imports model names, errors.
+// Models that no command may delete or overwrite, as `--protect` names them.
 import { CourierError } from "../../base/errors.ts";
 import { normalModelName, parseModelName } from "../../base/model_name.ts";
 
@@ -7,7 +7,7 @@ interface Pattern {
   readonly glob: Bun.Glob;
 }
 
-/** What a name has, and what a glob has besides. */
+/** The characters of a name and of a glob. */
 const GRAMMAR = /^(?:[\w.:/*?-]|\[!?[\w.-]+\])+$/;
 
 export class Protection {
@@ -35,9 +35,14 @@ export class Protection {
     if (found === undefined) return;
     const protectedBy = `it is protected there by --protect ${found.text}`;
     throw new CourierError("forbidden", `Cannot ${action} ${JSON.stringify(model)} on ${this.#agent}: ${protectedBy}`, {
-      hint: "Only who runs gpu-agent on that box can lift it",
+      hint: "Only the administrator of that box can change this",
     });
   }
+}
+
+/** A value of `--protect` as it was given. @throws CourierError `invalid` for a pattern that fits no model's name */
+export function parseProtectedName(text: string): string {
+  return readPattern(text).text;
 }
 
 function readPattern(text: string): Pattern {

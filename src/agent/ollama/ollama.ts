@@ -9,6 +9,7 @@ import { checkedFetch } from "./checked_fetch.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
 import type { Asked } from "./meanings.ts";
 import { PullLine, type PullProgress, PullTracker } from "./pull_tracker.ts";
+import { registryHost } from "./registry_host.ts";
 
 export type { PullProgress } from "./pull_tracker.ts";
 
@@ -58,7 +59,7 @@ export class Ollama {
 
   constructor({ url, insecureRegistries = [], requestTimeoutMs = 10_000, stallMs = 60_000 }: OllamaOptions) {
     this.#url = url;
-    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => registry.toLowerCase()));
+    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => registryHost(registry) ?? registry));
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#stallMs = stallMs;
   }
@@ -127,7 +128,7 @@ export class Ollama {
    * reached or nothing moved for too long: what was fetched is kept, and another attempt goes on from there
    */
   async pullModel(name: string, options: PullOptions = {}): Promise<void> {
-    const insecure = this.#insecureRegistries.has(parseModelName(name).host.toLowerCase());
+    const insecure = this.#insecureRegistries.has(registryHost(parseModelName(name).host) ?? "");
     const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url, isPull: true };
     const life = new RequestLife(asked, options.signal);
     try {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { checkedFetch } from "#src/agent/ollama/checked_fetch.ts";
 import { PullTracker } from "#src/agent/ollama/pull_tracker.ts";
+import { parseInsecureRegistry } from "#src/agent/ollama/registry_host.ts";
 import { parseOllamaUrl } from "#src/agent/ollama/url.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -48,6 +49,34 @@ describe("parseOllamaUrl()", () => {
       expect(error.code).toBe("invalid");
       expect(error.hint).toContain("11434");
     }
+  });
+});
+
+describe("parseInsecureRegistry()", () => {
+  test.each([
+    ["registry.example:5000", "registry.example:5000"],
+    ["http://registry.example:5000", "registry.example:5000"],
+    ["HTTP://Registry.Example:5000/", "registry.example:5000"],
+    ["registry.example:80", "registry.example"],
+    ["127.0.0.1:5000", "127.0.0.1:5000"],
+    ["[::1]:5000", "[::1]:5000"],
+  ])("reads %p as %p", (text, host) => {
+    expect(parseInsecureRegistry(text)).toBe(host);
+  });
+
+  test.each([
+    "https://registry.example",
+    "registry.example/namespace",
+    "registry.example:port",
+    "registry.example:99999",
+    "user@registry.example",
+    "a b",
+    "*",
+    "http://",
+  ])("throws invalid with an example when the text is %p", (text) => {
+    expect(() => parseInsecureRegistry(text)).toThrow(
+      expect.objectContaining({ code: "invalid", hint: expect.stringContaining("registry.example:5000") }),
+    );
   });
 });
 
