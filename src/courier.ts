@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from "./base/clock.ts";
 import { asCourierError, CourierError } from "./base/errors.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
+import { findJobOf, listJobsOf } from "./courier/cut_jobs.ts";
 import { type AgentView, describeView, Fleet, isPresent } from "./courier/fleet.ts";
 import { tooLate, unknownJob } from "./courier/job_refusals.ts";
 import { Mailbox, type Order } from "./courier/mailbox.ts";
@@ -184,8 +185,9 @@ export class Courier {
   async listJobs(names?: Agents): Promise<{ jobs: readonly Job[]; unavailable: readonly Unavailable[] }> {
     const views = await this.#wanted(names);
     if (views.every(({ online }) => !online)) throw noAgent(views);
-    const unavailable = views.filter(({ online }) => !online).map((view) => away(view));
-    return { jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable };
+    const history = async (agent: string) => await this.jobHistory(agent);
+    const listed = await Promise.all(views.map(async (view) => await listJobsOf(view, history)));
+    return { jobs: listed.flatMap(({ jobs }) => jobs), unavailable: listed.flatMap(({ unavailable }) => unavailable) };
   }
 
   /** Every job that an agent still knows, the newest last. @throws CourierError as `request()` */
@@ -292,8 +294,8 @@ export class Courier {
   async *followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job> {
     for (let last = ""; ; ) {
       const view = await this.agent(agent, FOLLOW_INTERVAL_MS / 2);
-      const job = view.state?.jobs.find((candidate) => candidate.id === id);
       if (!view.online) throw agentAway(view);
+      const job = await findJobOf(view, id, async () => await this.jobHistory(agent, { signal }));
       if (job === undefined) throw new CourierError("unavailable", `Agent ${agent} does not know job ${id} any more`);
       const text = JSON.stringify(job);
       if (text !== last) yield job;
