@@ -1,9 +1,8 @@
 // The jobs of one agent. A state document that was cut to its size holds only some of them, and the agent knows the rest.
 import { asCourierError } from "../base/errors.ts";
 import { isEnded, type Job, LIMITS } from "../protocol.ts";
-import type { AgentView } from "./fleet.ts";
+import { type AgentView, describeView } from "./fleet.ts";
 import type { Unavailable } from "./models.ts";
-import { away } from "./refusals.ts";
 
 /** Reads every job that an agent keeps. */
 type History = (agent: string) => Promise<readonly Job[]>;
@@ -14,12 +13,14 @@ export async function listJobsOf(
   history: History,
 ): Promise<{ readonly jobs: readonly Job[]; readonly unavailable: readonly Unavailable[] }> {
   const published = view.state?.jobs ?? [];
-  if (!view.online) return { jobs: published, unavailable: [away(view)] };
+  const { agent } = view;
+  if (!view.online)
+    return { jobs: published, unavailable: [{ agent, code: "unavailable", reason: describeView(view) }] };
   try {
     return { jobs: await readJobs(view, history), unavailable: [] };
   } catch (error) {
     const { code, message } = asCourierError(error);
-    return { jobs: published, unavailable: [{ agent: view.agent, code, reason: message }] };
+    return { jobs: published, unavailable: [{ agent, code, reason: message }] };
   }
 }
 
