@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from "./base/clock.ts";
 import { CourierError } from "./base/errors.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
+import { findJobOf } from "./courier/cut_jobs.ts";
 import { type AgentView, Fleet } from "./courier/fleet.ts";
 import { type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox.ts";
@@ -176,8 +177,8 @@ export class Courier {
   }
 
   /**
-   * One model of one agent, as its list has it, with Ollama's details. The agent is not asked for the whole list.
-   * @throws CourierError as `showModel()`
+   * One model of one agent as the agent lists it, with Ollama's details. The agent is not asked for its whole list.
+   * @throws CourierError as `deleteModel()`
    */
   async describeModel(
     agent: string,
@@ -217,8 +218,8 @@ export class Courier {
   async *followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job> {
     for (let last = ""; ; ) {
       const view = await this.agent(agent, FOLLOW_INTERVAL_MS / 2);
-      const job = view.state?.jobs.find((candidate) => candidate.id === id);
       if (!view.online) throw agentAway(view);
+      const job = await findJobOf(view, id, async () => await this.jobHistory(agent, { signal }));
       if (job === undefined) throw new CourierError("unavailable", `${agent} no longer has the job ${id}`);
       const text = JSON.stringify(job);
       if (text !== last) yield job;

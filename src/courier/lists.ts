@@ -1,6 +1,7 @@
 // Models, loaded models and jobs of several agents as one list each, and one job wherever it is.
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { type Job, LIMITS } from "../protocol.ts";
+import { listJobsOf } from "./cut_jobs.ts";
 import { type AgentView, describeView, type Fleet } from "./fleet.ts";
 import { readModelPages } from "./model_pages.ts";
 import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./models.ts";
@@ -48,8 +49,9 @@ export class Lists {
   async jobs(names: Agents | undefined): Promise<{ jobs: readonly Job[]; unavailable: readonly Unavailable[] }> {
     const views = await listedAgents(this.#fleet, names);
     if (views.every(({ online }) => !online)) throw noAgent(views);
-    const unavailable = views.filter(({ online }) => !online).map((view) => away(view));
-    return { jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable };
+    const history = async (agent: string) => await this.history(agent);
+    const listed = await Promise.all(views.map(async (view) => await listJobsOf(view, history)));
+    return { jobs: listed.flatMap(({ jobs }) => jobs), unavailable: listed.flatMap(({ unavailable }) => unavailable) };
   }
 
   /** @see `Courier.jobHistory` */
@@ -90,10 +92,9 @@ export class Lists {
       return { agent, models: state.models, clockOffsetMs };
     }
     return await orUnavailable(agent, async () => {
-      const models = await readModelPages(async (paging) => {
-        return await this.#requests.send(agent, { verb: "list_models", ...paging }, options);
-      });
-      return { agent, models, clockOffsetMs };
+      const list = async (paging: object) =>
+        await this.#requests.send(agent, { verb: "list_models", ...paging }, options);
+      return { agent, models: await readModelPages(list), clockOffsetMs };
     });
   }
 

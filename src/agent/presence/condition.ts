@@ -1,4 +1,4 @@
-// The condition of the agent, which its parts set and its state, its status line and its sweep depend on.
+// The condition of the agent: its parts set it; its state document, its status line and its sweep depend on it.
 import type { AgentStatus, State } from "../../protocol.ts";
 import type { SweepScope } from "../../transport.ts";
 

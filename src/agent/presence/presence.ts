@@ -1,4 +1,4 @@
-// The agent among the others, every 5 s: is its name still its own, does it serve the shared inbox, here is its state.
+// The round of every 5 s: checks the agent's name, decides whether it serves the shared inbox, publishes its state.
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";

@@ -1,5 +1,6 @@
 // The verbs that list, show, copy and cancel, on the memory transport.
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
 import { CourierError } from "#src/base/errors.ts";
 import { LIMITS, type Response } from "#src/protocol.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
@@ -209,7 +210,10 @@ describe("unload_model", () => {
 
 describe("list_jobs", () => {
   test("answers more ended jobs than the state shows, the newest last, and 200 at most", async () => {
-    const { ledger } = await site.start("gpu-1", { ollama });
+    // In memory: each pull is written to disk several times, which takes seconds on a busy machine.
+    const dir = mkdtempSync("/dev/shm/agent-state-");
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const { ledger } = await site.start("gpu-1", { ollama, dir });
     for (let i = 0; i < 230; i++) await ask("pull_model", { model_name: `m${i}` });
     await settle();
     const jobs = (await ask("list_jobs"))?.jobs ?? [];

@@ -91,7 +91,7 @@ const ROWS: readonly Row[] = [
     what: "404 on the manifest",
     fault: { kind: "manifest", status: 404 },
     ends: { state: "failed", code: "not_found" },
-    error: /says: pull model manifest: file does not exist\. Is the name right, with its tag/,
+    error: /says: pull model manifest: file does not exist\. The registry has no such model: check the name and tag/,
     fetched: 0,
   },
   {

@@ -1,0 +1,38 @@
+// The jobs of one agent. A state document that was cut to its size holds only some of them, and the agent knows the rest.
+import { asCourierError } from "../base/errors.ts";
+import { isEnded, type Job, LIMITS } from "../protocol.ts";
+import { type AgentView, describeView } from "./fleet.ts";
+import type { Unavailable } from "./models.ts";
+
+/** Reads every job that an agent keeps. */
+type History = (agent: string) => Promise<readonly Job[]>;
+
+/** The active jobs and the last that ended. Never rejects: of an agent that cannot be asked, those that its state holds. */
+export async function listJobsOf(
+  view: AgentView,
+  history: History,
+): Promise<{ readonly jobs: readonly Job[]; readonly unavailable: readonly Unavailable[] }> {
+  const published = view.state?.jobs ?? [];
+  const { agent } = view;
+  if (!view.online)
+    return { jobs: published, unavailable: [{ agent, code: "unavailable", reason: describeView(view) }] };
+  try {
+    return { jobs: await readJobs(view, history), unavailable: [] };
+  } catch (error) {
+    const { code, message } = asCourierError(error);
+    return { jobs: published, unavailable: [{ agent, code, reason: message }] };
+  }
+}
+
+/** One job of an agent; undefined: the agent does not keep it. @throws CourierError as `history` */
+export async function findJobOf(view: AgentView, id: string, history: History): Promise<Job | undefined> {
+  const isMeant = (job: Job): boolean => job.id === id;
+  return view.state?.jobs.find(isMeant) ?? (await readJobs(view, history)).find(isMeant);
+}
+
+async function readJobs({ agent, state }: AgentView, history: History): Promise<readonly Job[]> {
+  if (state === null || !state.truncated.includes("jobs")) return state?.jobs ?? [];
+  const all = await history(agent);
+  const lastEnded = new Set(all.filter(isEnded).slice(-LIMITS.endedJobsInState));
+  return all.filter((job) => !isEnded(job) || lastEnded.has(job));
+}
