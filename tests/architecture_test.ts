@@ -102,7 +102,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // gpu-server.
   { files: "src/server/store/*.ts", may: [...BASE, "src/program/*.ts"] },
-  { files: "src/server/http/*.ts", may: [...BASE, "src/program/*.ts", "src/server/services.ts", ...server("store")] },
+  { files: "src/server/http/*.ts", may: [...BASE, ...server("store")] },
   {
     files: "src/server/{v1,platform}/*.ts",
     may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http store")],

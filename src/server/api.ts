@@ -7,11 +7,12 @@ import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import { refuseBrowsers, requireToken } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
+import type { Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
 import { errorResponse } from "./http/problem.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
-import type { Env, Services } from "./services.ts";
+import type { Services } from "./services.ts";
 import { addAgentRoutes } from "./v1/agents.ts";
 import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
@@ -29,7 +30,10 @@ export function createApi(services: Services): Hono<Env> {
   addCommon(app, services.log);
   // Before what is behind it looks at the body: without a valid token nothing else is said.
   for (const path of ["/api/*", "/v1/*"]) app.use(path, requireToken(services.tokens), limitBody);
-  app.route("/", healthRoutes(services));
+  app.route(
+    "/",
+    healthRoutes(async () => await requireReady(services)),
+  );
   app.route("/api/config", platformRoutes(services));
   app.route("/api", gpuServiceRoutes(services));
   addAgentRoutes(app, services);
@@ -54,6 +58,12 @@ export function createTrustedApi(services: Services): Hono<Env> {
   app.use(refuseBrowsers, limitBody);
   app.route("/api", gpuServiceRoutes(services));
   return app;
+}
+
+/** @throws CourierError `unavailable` while the share cannot be read */
+async function requireReady({ connection, courier }: Services): Promise<void> {
+  connection.requireOpen();
+  await courier.agents();
 }
 
 function addCommon(app: Hono<Env>, log: Log): void {

@@ -21,7 +21,15 @@ export interface JobNews {
   readonly number: number;
 }
 
-export interface JobFeedParts {
+/** Where a listener begins. */
+export interface Start {
+  /** The number of the last end that it knows; undefined: it is new, or its number is from another log or too old. */
+  readonly after: number | undefined;
+  /** The number of the last end when it came. */
+  readonly number: number;
+}
+
+export interface JobFeedDeps {
   readonly courier: Pick<Courier, "agents" | "lastKnownAgents" | "jobHistory" | "now">;
   readonly connection: Pick<Connection, "requireOpen">;
   readonly ended: EndedJobs;
@@ -58,7 +66,7 @@ const LEEWAY_MS = 5_000;
  * often, and every end anyway; one that went away holds nothing here.
  */
 export class JobFeed {
-  readonly #parts: JobFeedParts;
+  readonly #deps: JobFeedDeps;
   readonly #seen = new Map<string, SeenAgent>();
   readonly #closing = new AbortController();
   #changes = 0;
@@ -69,9 +77,9 @@ export class JobFeed {
   #asking: Promise<void> = Promise.resolve();
   readonly #outage: Outage;
 
-  constructor(parts: JobFeedParts) {
-    this.#parts = parts;
-    this.#outage = new Outage({ clock: parts.clock, log: parts.log, subject: "The share" });
+  constructor(deps: JobFeedDeps) {
+    this.#deps = deps;
+    this.#outage = new Outage({ clock: deps.clock, log: deps.log, subject: "The share" });
   }
 
   /** Whether there is no room for another listener. */
@@ -96,7 +104,44 @@ export class JobFeed {
   /** Tells of ends that no agent's state will tell of, dated by the transport's clock. */
   tell(jobs: readonly Job[]): void {
     this.#beginLog();
-    if (this.#parts.ended.add(jobs)) this.#wake();
+    if (this.#deps.ended.add(jobs)) this.#wake();
+  }
+
+  /** The id of an event: what a listener sends when it comes back. */
+  eventId(number: number): string {
+    return `${this.#deps.ended.id}-${number}`;
+  }
+
+  /** Where a listener begins that sent this id, or none. To watch one job, ask before the job is looked up: its end cannot then be missed. */
+  startAfter(eventId: string | undefined): Start {
+    const { ended } = this.#deps;
+    const [, log, digits] = /^([0-9a-f]+)-(\d{1,15})$/.exec(eventId ?? "") ?? [];
+    const number = Number(digits);
+    const after = log === ended.id && ended.reaches(number) ? number : undefined;
+    return { after, number: after ?? ended.last };
+  }
+
+  /** As `listen()`, for one active job and its agent; finishes with the job's end. */
+  async *listenToJob({ id, agent }: Job, start: Start, signal: AbortSignal): AsyncGenerator<JobNews> {
+    for await (const { agents, progress, ended, number } of this.listen(start.number, signal)) {
+      const own = ended.filter(({ job }) => job.id === id);
+      yield {
+        agents: agents.filter((view) => view.agent === agent),
+        progress: progress.filter((job) => job.id === id),
+        ended: own,
+        number,
+      };
+      if (own.length > 0) return;
+    }
+  }
+
+  /** The end of a job that has ended; undefined: the listener already has it. */
+  async endOf(job: Job, start: Start): Promise<JobNews | undefined> {
+    const { ended } = this.#deps;
+    await this.refresh();
+    const number = ended.find(job.id ?? "")?.number;
+    if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
+    return { agents: [], progress: [], ended: [{ number: number ?? ended.last, job }], number: start.number };
   }
 
   /**
@@ -105,7 +150,7 @@ export class JobFeed {
    * @param after the number of the last end that this listener knows; undefined: whatever ended before is not told
    */
   async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
-    const { ended, clock } = this.#parts;
+    const { ended, clock } = this.#deps;
     const stop = AbortSignal.any([signal, this.#closing.signal]);
     this.#listeners += 1;
     try {
@@ -143,7 +188,7 @@ export class JobFeed {
     if (this.#isReading) return;
     this.#isReading = true;
     while (this.#listeners > 0 && !this.#closing.signal.aborted) {
-      await this.#parts.clock.sleep(READ_INTERVAL_MS, this.#closing.signal);
+      await this.#deps.clock.sleep(READ_INTERVAL_MS, this.#closing.signal);
       await this.refresh();
     }
     this.#isReading = false;
@@ -152,7 +197,7 @@ export class JobFeed {
   /** Listeners stay when it fails, and are told what happened meanwhile when the share can be read again. */
   async #readNow(): Promise<void> {
     try {
-      const { views, failure } = await readFleet(this.#parts, READ_INTERVAL_MS / 2);
+      const { views, failure } = await readFleet(this.#deps, READ_INTERVAL_MS / 2);
       if (failure === undefined) this.#outage.ended("jobs");
       else this.#outage.failed("jobs", failure);
       this.#beginLog();
@@ -165,7 +210,7 @@ export class JobFeed {
   }
 
   #beginLog(): void {
-    const { courier, ended } = this.#parts;
+    const { courier, ended } = this.#deps;
     ended.begin(courier.now() - LEEWAY_MS);
   }
 
@@ -185,7 +230,7 @@ export class JobFeed {
   }
 
   #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
-    const { ended } = this.#parts;
+    const { ended } = this.#deps;
     const news = ended.news(jobs, clockOffsetMs);
     // As many ends as a state can tell of, and none of them known: there may have been more, also before this server began.
     if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
@@ -200,7 +245,7 @@ export class JobFeed {
 
   /** One agent after the other: that many ends at once are rare, and a fleet of them rarer. */
   #askForMore(agent: string, clockOffsetMs: number): void {
-    const { courier, ended, log } = this.#parts;
+    const { courier, ended, log } = this.#deps;
     const ask = async (): Promise<void> => {
       try {
         if (ended.add(await courier.jobHistory(agent), clockOffsetMs)) this.#wake();

@@ -8,7 +8,7 @@ import type { JobFeed } from "./job_feed.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
-import type { TokenEntry, Tokens } from "./store/tokens.ts";
+import type { Tokens } from "./store/tokens.ts";
 
 export interface Services {
   readonly courier: Courier;
@@ -23,12 +23,4 @@ export interface Services {
   readonly defaultAgent: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** What a request carries from one middleware to the next. */
-export interface Env {
-  Variables: {
-    /** Absent on the listener that trusts everybody. */
-    token?: TokenEntry;
-  };
 }

@@ -1,8 +1,8 @@
 // Who may do what: every route behind it needs a bearer token. Imports hono's types, errors and the tokens.
 import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
-import type { Env } from "../services.ts";
 import type { Role, Tokens } from "../store/tokens.ts";
+import type { Env } from "./env.ts";
 
 /** Lets a request through that carries a valid token of a sufficient role: 401 comes before 403. */
 export function requireToken(tokens: Tokens): MiddlewareHandler<Env> {

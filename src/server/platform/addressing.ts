@@ -2,7 +2,8 @@
 import type { Context } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import { AgentName } from "../../protocol.ts";
-import type { Env, Services } from "../services.ts";
+import type { Env } from "../http/env.ts";
+import type { Services } from "../services.ts";
 
 /** The agents to list: `?agent=`, else all (undefined). @throws CourierError `invalid` for a name outside the grammar */
 export function namedAgents(context: Context<Env>): readonly string[] | undefined {

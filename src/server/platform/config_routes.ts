@@ -6,7 +6,8 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { newestPerName } from "../../courier/models.ts";
 import { holdsModel } from "../../courier.ts";
 import { readBody } from "../http/body.ts";
-import type { Env, Services } from "../services.ts";
+import type { Env } from "../http/env.ts";
+import type { Services } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 

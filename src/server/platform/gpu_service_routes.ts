@@ -4,9 +4,10 @@ import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { newestPerName } from "../../courier/models.ts";
+import type { Env } from "../http/env.ts";
 import { errorResponse } from "../http/problem.ts";
 import { requireOnline } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 
 /** Names of models hold `:` and `/`, plain or percent-encoded: the rest of the path is the name. */

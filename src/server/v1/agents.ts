@@ -3,8 +3,9 @@ import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { CourierError } from "../../base/errors.ts";
 import { AgentDocument, AgentsDocument } from "../../documents/document_schemas.ts";
 import { agentDocument, agentsDocument } from "../../documents/models.ts";
+import type { Env } from "../http/env.ts";
 import { readFleet, selectViews } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { failures, json, PATH, security } from "./schemas.ts";
 
 const listAgents = createRoute({

@@ -8,8 +8,9 @@ import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
 import { jobsDocument, refusedJob } from "../../documents/models.ts";
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
+import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, JobRequest, json, PATH, QUERY, security } from "./schemas.ts";
 

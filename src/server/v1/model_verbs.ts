@@ -5,8 +5,9 @@ import { mergeRunning } from "../../courier/running.ts";
 import { copiedDocument, runningDocument, unloadedDocument } from "../../documents/outcomes.ts";
 import { CopiedDocument, RunningDocument, UnloadedDocument } from "../../documents/verb_schemas.ts";
 import { requireJson } from "../http/body.ts";
+import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });

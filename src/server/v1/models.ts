@@ -7,8 +7,9 @@ import { DeletedDocument, ModelsDocument } from "../../documents/document_schema
 import { deletedDocument, modelsDocument } from "../../documents/models.ts";
 import { shownDocument } from "../../documents/outcomes.ts";
 import { ShownDocument } from "../../documents/verb_schemas.ts";
+import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const listModels = createRoute({
