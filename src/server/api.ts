@@ -9,7 +9,9 @@ import { refuseBrowsers, requireToken } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
 import type { Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
+import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
+import { requestPath, requireValidHost } from "./http/request_target.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
 import type { Services } from "./services.ts";
@@ -22,6 +24,7 @@ import { addModelRoutes } from "./v1/models.ts";
 /** Everything, behind tokens; /healthz, /readyz and /openapi.json are open. */
 export function createApi(services: Services): Hono<Env> {
   const app = new OpenAPIHono<Env>({
+    getPath: requestPath,
     defaultHook: (result) => {
       if (!result.success)
         throw asInvalid(result.error, result.target === "json" ? "the body" : `the ${result.target}`);
@@ -53,7 +56,7 @@ export function createApi(services: Services): Hono<Env> {
 
 /** For the GPU service's clients, which send no token: /api/health and /api/models alone. */
 export function createTrustedApi(services: Services): Hono<Env> {
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services.log);
   app.use(refuseBrowsers, limitBody);
   app.route("/api", gpuServiceRoutes(services));
@@ -67,10 +70,12 @@ async function requireReady({ connection, courier }: Services): Promise<void> {
 }
 
 function addCommon(app: Hono<Env>, log: Log): void {
-  app.use(logRequest(log));
-  app.notFound(({ req }) =>
-    errorResponse(req.path, new CourierError("not_found", `No route ${req.method} ${req.path}`)),
-  );
+  app.use(logRequest(log), describeHead, refuseOtherMethods(app), requireValidHost);
+  app.notFound(({ req }) => {
+    // The length of the response to HEAD is that of GET's.
+    const method = req.method === "HEAD" ? "GET" : req.method;
+    return errorResponse(req.path, new CourierError("not_found", `No route ${method} ${req.path}`));
+  });
   app.onError((error, { req }) => {
     if (!(error instanceof CourierError) && !(error instanceof HTTPException))
       log.error({ error, method: req.method, path: req.path }, "A request failed unexpectedly");
