@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { systemClock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { ModelQuestions } from "../courier/model_questions.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
@@ -84,6 +85,7 @@ function assemble(
   const endedJobs = new EndedJobs(database);
   return {
     courier,
+    modelQuestions: new ModelQuestions({ courier, clock }),
     connection,
     tokens,
     activeModels: new ActiveModels(database),

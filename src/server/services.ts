@@ -1,6 +1,7 @@
 // What the routes are given to work with. Types only; imports the types of its parts.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { ModelQuestions } from "../courier/model_questions.ts";
 import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
@@ -12,6 +13,7 @@ import type { Tokens } from "./store/tokens.ts";
 
 export interface Services {
   readonly courier: Courier;
+  readonly modelQuestions: ModelQuestions;
   readonly connection: Connection;
   readonly tokens: Tokens;
   readonly activeModels: ActiveModels;

@@ -53,13 +53,16 @@ export function platformRoutes(services: Services): Hono<Env> {
   return routes;
 }
 
-/** The model's name as it is installed; on a box that is away just now counts, as it was last seen. */
-async function installedName({ courier, connection }: Services, model: string, context: Context<Env>): Promise<string> {
+/** The model's name as it is installed. A model that an offline agent had when it was last seen counts as installed. */
+async function installedName(services: Services, model: string, context: Context<Env>): Promise<string> {
+  const { courier, connection, modelQuestions } = services;
   connection.requireOpen();
-  const { models, unavailable } = await courier.listModels(undefined, { signal: context.req.raw.signal });
-  const installed = models.find(({ name }) => sameModel(name, model));
-  if (installed !== undefined) return installed.name;
+  const { models } = await courier.listModels(undefined, { signal: context.req.raw.signal });
+  const published = models.find(({ name }) => sameModel(name, model));
+  if (published !== undefined) return published.name;
   if (courier.lastKnownAgents().some((view) => holdsModel(view, model))) return model;
+  const { model: asked, unavailable } = await modelQuestions.find(undefined, model);
+  if (asked !== undefined) return asked.name;
   const away = unavailable.map(({ agent }) => agent).join(", ");
   throw new CourierError("not_found", `Model "${model}" is not installed on any agent`, {
     hint: away === "" ? "Pull it first" : `Pull it first; these agents could not be asked: ${away}`,

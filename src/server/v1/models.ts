@@ -91,9 +91,10 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
  */
 async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
   const { models, unavailable = [] } = await readModels(services, { agent, signal });
-  const model = models.find((candidate) => sameModel(candidate.name, name));
-  if (model === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
   const [stale] = unavailable;
+  const published = models.find((candidate) => sameModel(candidate.name, name));
+  const model = published ?? (stale === undefined ? await askForModel(services, agent, name) : undefined);
+  if (model === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
   if (stale !== undefined) return shownDocument(model, stale);
   try {
     return shownDocument(model, await services.courier.showModel(agent, name, { signal }));
@@ -102,6 +103,12 @@ async function readModel(services: Services, agent: string, name: string, signal
     if (code === "not_found") throw error;
     return shownDocument(model, { agent, code, reason: message });
   }
+}
+
+/** The model's entry in Ollama's own list, which may be newer than the agent's state. */
+async function askForModel({ modelQuestions }: Services, agent: string, name: string) {
+  const { model } = await modelQuestions.find(agent, name);
+  return model === undefined ? undefined : modelsDocument({ models: [model], unavailable: [] }).models[0];
 }
 
 async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<ModelsDocument> {

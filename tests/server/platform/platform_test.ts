@@ -134,6 +134,20 @@ describe("POST /api/config/set-active-model", () => {
     expect(body.active_models).toEqual({ vision: "phi4:latest" });
   });
 
+  test("asks the agents before it denies a model that no state shows, once in 10 s", async () => {
+    await using server = await openServer();
+    const [first, second] = await twoAgents(server);
+    second.models = [modelOf("Copy:latest")];
+    const set = async (model_name: string) =>
+      await server.call("POST", path, { body: { model_name, model_type: "text" } });
+    expect((await set("copy")).status).toBe(200);
+    const { body } = await server.call("GET", "/api/config/models");
+    expect(body.active_models).toEqual({ text: "Copy:latest" });
+    for (const _ of [1, 2, 3]) expect((await set("none")).status).toBe(404);
+    for (const agent of [first, second])
+      expect(agent.commands.map(({ command }) => command)).toEqual(["list_models", "list_models"]);
+  });
+
   test("answers 404 when no agent has the model", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });

@@ -111,6 +111,26 @@ describe("/v1/models", () => {
     expect((await server.call("GET", `/v1/agents/gpu-1/models/${name}`)).status).toBe(404);
   });
 
+  test("asks the agent before it denies a model that the state does not show, once in 10 s", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    agent.models = [PHI4, modelOf("copy:latest", { digest: "77" })];
+    const shown = await server.call("GET", "/v1/agents/gpu-1/models/copy");
+    expect(shown.status).toBe(200);
+    expect(ShownDocument.parse(shown.body)).toMatchObject({ name: "copy:latest", agents: ["gpu-1"], show: SHOWN });
+    for (const _ of [1, 2, 3]) expect((await server.call("GET", "/v1/agents/gpu-1/models/none")).status).toBe(404);
+    const lists = agent.commands.filter(({ command }) => command === "list_models");
+    expect(lists).toHaveLength(2);
+  });
+
+  test("answers 503 or 504, not 404, when the agent cannot say whether it has the model", async () => {
+    await using server = await openServer({ timeoutMs: 50 });
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4], answer: () => undefined });
+    const { status, body } = await server.call("GET", "/v1/agents/gpu-1/models/none");
+    expect([503, 504]).toContain(status);
+    expect(body.detail).toContain("gpu-1");
+  });
+
   test("deletes one agent's model and answers what became of it", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
