@@ -72,8 +72,10 @@ export async function readOrLastKnown<Answer>(
 }
 
 function staleAgents(views: readonly AgentView[], { code, message }: CourierError): Unavailable[] {
-  return views.map(({ agent, lastSeenAt }) => {
-    return { agent, code, reason: `As last seen at ${lastSeenAt}. ${message}` };
+  return views.map(({ agent, lastSeenAt, state }) => {
+    const cut = state?.truncated ?? [];
+    const partly = cut.length === 0 ? "" : `, without its whole list of ${cut.join(" and ")}`;
+    return { agent, code, reason: `As last seen at ${lastSeenAt}${partly}. ${message}` };
   });
 }
 

@@ -4,6 +4,7 @@ import { CourierError } from "#src/base/errors.ts";
 import { ModelQuestions } from "#src/courier/model_questions.ts";
 import { mergeModels } from "#src/courier/models.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { failure } from "#tests/support/failure.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
 
 function open(answer: () => string[]) {
@@ -43,10 +44,10 @@ test("find() shares a failure too, and asks again after 10 s", async () => {
     throw new CourierError("unavailable", "No agent can answer");
   });
   for (const _ of [1, 2])
-    await expect(questions.find("gpu-1", "b:latest")).rejects.toMatchObject({ code: "unavailable" });
+    expect(await failure(questions.find("gpu-1", "b:latest"))).toMatchObject({ code: "unavailable" });
   expect(asked).toHaveLength(1);
   await clock.advance(10_000);
-  await expect(questions.find("gpu-1", "b:latest")).rejects.toMatchObject({ code: "unavailable" });
+  expect(await failure(questions.find("gpu-1", "b:latest"))).toMatchObject({ code: "unavailable" });
   expect(asked).toHaveLength(2);
 });
 

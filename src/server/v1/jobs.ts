@@ -58,7 +58,8 @@ const cancelJob = createRoute({
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
     const { model, agents, force } = context.req.valid("json");
-    const options = { force, signal: context.req.raw.signal };
+    // Generated clients send null for a field that was left out.
+    const options = { force: force ?? undefined, signal: context.req.raw.signal };
     const jobs = await startPulls(services, normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });

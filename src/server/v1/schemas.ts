@@ -35,7 +35,7 @@ export const JobRequest = z
     agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")], {
       error: 'must be a list of names, or "all"',
     }),
-    force: z.boolean().optional().meta({ description: "Go on where an agent sees too little room on its disk" }),
+    force: z.boolean().nullish().meta({ description: "Pull even if an agent says that the model does not fit" }),
   })
   .meta({ id: "JobRequest" });
 

@@ -70,6 +70,17 @@ describe("/v1/agents", () => {
     expect((await server.call("GET", "/api/config/models")).status).toBe(503);
   });
 
+  test("says which lists are incomplete when the share fails later and the state had them cut", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    await agent.publish({ truncated: ["models", "jobs"], models: [] });
+    const whole = await server.call("GET", "/v1/models");
+    expect([whole.body.models.length, whole.body.unavailable]).toEqual([1, undefined]);
+    await server.transport.close();
+    const { unavailable } = (await server.call("GET", "/v1/models")).body;
+    expect(unavailable[0].reason).toContain("without its whole list of models and jobs");
+  });
+
   test("answers 503 while the share was never reached", async () => {
     await using server = await openServer({ reached: false });
     for (const path of ["/v1/agents", "/v1/models", "/v1/jobs", "/readyz"]) {
@@ -192,6 +203,8 @@ describe("/v1/jobs", () => {
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
     for (const body of [pull, { ...pull, force: true }]) await server.call("POST", "/v1/jobs", { body });
     expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+    expect((await server.call("POST", "/v1/jobs", { body: { ...pull, force: null } })).status).toBe(202);
+    expect(agent.commands.at(-1)?.arguments).toBeUndefined();
     const wrong = await server.call("POST", "/v1/jobs", { body: { ...pull, force: "yes" } });
     expect([wrong.status, wrong.body.code]).toEqual([400, "invalid"]);
   });
@@ -234,6 +247,8 @@ describe("/v1/jobs", () => {
   test.each([
     ["no kind", { model: "phi4", agents: "all" }, "kind"],
     ["another kind", { ...pull, kind: "push" }, "kind"],
+    ["a model that is null", { ...pull, model: null }, "model"],
+    ["agents that are null", { ...pull, agents: null }, "agents"],
     ["one agent that is no list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
     ["no agents", { kind: "pull", model: "phi4" }, 'agents: must be a list of names, or "all"'],
     ["an empty list of agents", { ...pull, agents: [] }, "agents"],
