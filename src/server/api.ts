@@ -1,4 +1,4 @@
-// The server's hono apps: every route with what stands before it. Opens no socket. Imports hono and the routes.
+// The server's hono apps: every route with its middleware. Opens no socket.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -21,7 +21,7 @@ import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
 
-/** Everything, behind tokens; /healthz, /readyz and /openapi.json are open. */
+/** All routes. Each needs a token, except /healthz, /readyz and /openapi.json. */
 export function createApi(services: Services): Hono<Env> {
   const app = new OpenAPIHono<Env>({
     getPath: requestPath,
@@ -31,7 +31,7 @@ export function createApi(services: Services): Hono<Env> {
     },
   });
   addCommon(app, services.log);
-  // Before what is behind it looks at the body: without a valid token nothing else is said.
+  // First, so that a caller without a valid token learns nothing about routes or bodies.
   for (const path of ["/api/*", "/v1/*"]) app.use(path, requireToken(services.tokens), limitBody);
   app.route(
     "/",
@@ -45,7 +45,7 @@ export function createApi(services: Services): Hono<Env> {
   addJobRoutes(app, services);
   addEventRoutes(app, services);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
-  // Made once: it takes tens of ms, and anybody may ask for it.
+  // Built once, because it takes tens of ms and needs no token.
   let document: object | undefined;
   app.get("/openapi.json", (context) => {
     document ??= app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "gpu-courier", version: VERSION } });
@@ -54,7 +54,7 @@ export function createApi(services: Services): Hono<Env> {
   return app;
 }
 
-/** For the GPU service's clients, which send no token: /api/health and /api/models alone. */
+/** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
 export function createTrustedApi(services: Services): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services.log);
@@ -83,7 +83,7 @@ function addCommon(app: Hono<Env>, log: Log): void {
   });
 }
 
-/** What changes something is told by default, with who asked; what only reads is for anyone who looks closely. */
+/** Logs each request with the name of its token. Reading requests are logged at level debug. */
 function logRequest(log: Log): MiddlewareHandler<Env> {
   return async (context, next) => {
     const startedMs = performance.now();

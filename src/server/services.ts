@@ -1,4 +1,4 @@
-// What the routes are given to work with. Types only; imports the types of its parts.
+// The parts of the server that the routes use.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { ModelQuestions } from "../courier/model_questions.ts";
@@ -21,7 +21,7 @@ export interface Services {
   readonly endedJobs: EndedJobs;
   readonly jobFeed: JobFeed;
   readonly catalog: Catalog;
-  /** Where a pull or delete of the platform's routes goes that names no agent. */
+  /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;
   readonly clock: Clock;
   readonly log: Log;

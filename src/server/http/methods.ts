@@ -1,10 +1,10 @@
-// What every route does about methods: HEAD is answered as GET is, and a method that a path does not have with 405.
+// HEAD, and methods that a path does not support.
 import type { Hono, MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Env } from "./env.ts";
 import { errorResponse, failWith } from "./problem.ts";
 
-/** Gives the answer to HEAD the headers that GET's has: hono drops the body, and Bun would then send a length of 0. */
+/** Gives the response to HEAD the headers of GET. Hono drops the body, and Bun would then send `content-length: 0`. */
 export const describeHead: MiddlewareHandler<Env> = async (context, next) => {
   await next();
   const { body, headers } = context.res;
@@ -14,15 +14,18 @@ export const describeHead: MiddlewareHandler<Env> = async (context, next) => {
   context.header("content-length", String(byteLength));
 };
 
-/** Answers a path that other methods have with 405 and `Allow`. What stands after it, such as the check of the token, goes first. */
+/** Responds with 405 and `Allow` if the path supports only other methods. 401 and 403 take precedence. */
 export function refuseOtherMethods(app: Hono<Env>): MiddlewareHandler<Env> {
   return methodNotAllowed({
     app,
     onMethodNotAllowed: ({ req }, methods) => {
       const allow = methods.toSorted().join(", ");
-      const answer = errorResponse(req.path, failWith(405, `${req.path} has no ${req.method}`, `It has ${allow}`));
-      answer.headers.set("allow", allow);
-      return answer;
+      const response = errorResponse(
+        req.path,
+        failWith(405, `${req.path} does not support ${req.method}`, `Use ${allow}`),
+      );
+      response.headers.set("allow", allow);
+      return response;
     },
   });
 }

@@ -1,4 +1,4 @@
-// /api/config: what the platform's page calls, as the original backend serves it. Imports hono, zod, the courier's parts.
+// /api/config: the routes of the platform's page, as the legacy backend serves them.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";

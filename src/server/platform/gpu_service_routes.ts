@@ -1,4 +1,4 @@
-// /api/health and /api/models: the GPU HTTP service that part of the platform calls. Imports hono, the courier's parts.
+// /api/health and /api/models: the routes of the GPU HTTP service that part of the platform calls.
 import { Hono } from "hono";
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
@@ -10,7 +10,7 @@ import { requireOnline } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 
-/** Names of models hold `:` and `/`, plain or percent-encoded: the rest of the path is the name. */
+/** The rest of the path is the model's name, which contains `:` and `/`, plain or percent-encoded. */
 const ONE_MODEL = "/models/:name{.+}";
 
 export function gpuServiceRoutes(services: Services): Hono<Env> {
@@ -55,7 +55,7 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
   return routes;
 }
 
-/** With several agents, available means that any of them has Ollama. */
+/** Ollama counts as available when any agent reaches its own. */
 async function health({ courier, connection, clock }: Services): Promise<{
   ollama_available: boolean;
   timestamp: string;

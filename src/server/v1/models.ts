@@ -1,4 +1,4 @@
-// /v1/models and the models of one agent. Imports @hono/zod-openapi, the courier's documents, the grammar of names.
+// /v1/models, and the models of one agent.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
@@ -39,7 +39,7 @@ const showModel = createRoute({
   summary: "Show one model of one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("The model, and what Ollama tells of it", ShownDocument), ...failures },
+  responses: { 200: json("The model, with Ollama's details", ShownDocument), ...failures },
 });
 
 const deleteModel = createRoute({
@@ -48,7 +48,7 @@ const deleteModel = createRoute({
   summary: "Delete a model from one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("What became of it", DeletedDocument), ...failures },
+  responses: { 200: json("The result", DeletedDocument), ...failures },
 });
 
 interface Listing {
@@ -86,8 +86,8 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
 }
 
 /**
- * A model as the list has it, with what Ollama tells of it, or why it does not.
- * @throws CourierError `not_found`; `unavailable` when the agent is away
+ * A model's entry in the list, with Ollama's details or the reason why they are missing.
+ * @throws CourierError `not_found`; `unavailable` when the agent is offline
  */
 async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
   const { models, unavailable = [] } = await readModels(services, { agent, signal });

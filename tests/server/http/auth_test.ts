@@ -15,7 +15,7 @@ describe("requireToken()", () => {
     const answer = await server.call("GET", "/api/config/models", { token: null });
     expect(answer.status).toBe(401);
     expect(answer.headers.get("www-authenticate")).toStartWith("Bearer");
-    expect(answer.body.detail).toContain("No token was given");
+    expect(answer.body.detail).toContain("No token was sent");
   });
 
   test.each(["Basic cGxhdGZvcm06eA==", "Bearer", "Bearer  ", "Bearer a b", "gpuc_x"])(
