@@ -26,7 +26,7 @@ const ASK_INTERVAL_MS = 10_000;
 /** Names are the callers' own: this many questions are remembered. */
 const MAX_QUESTIONS = 1_000;
 
-/** Asks at most once per agent and name in 10 s. Whoever asks again in that time gets the same answer. */
+/** Asks at most once per agent and name in 10 s. A caller that asks again in that time gets the same answer. */
 export class ModelQuestions {
   readonly #deps: ModelQuestionsDeps;
   readonly #questions = new Map<string, Question>();
