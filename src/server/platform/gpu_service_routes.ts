@@ -19,15 +19,9 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
 
   routes.get("/health", async (context) => {
     try {
-      return context.json({ status: "healthy", ...(await health(services)) });
+      return context.json(await health(services));
     } catch (error) {
-      const { status, headers } = errorResponse(context.req.path, error);
-      const { message } = asCourierError(error);
-      const unhealthy = { success: false, status: "unhealthy", ollama_available: false, error: message };
-      return new Response(JSON.stringify({ ...unhealthy, timestamp: isoTime(services.clock.now()) }), {
-        status,
-        headers,
-      });
+      return unhealthy(services, context.req.path, error);
     }
   });
 
@@ -56,12 +50,16 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
 }
 
 /** Ollama counts as available when any agent reaches its own. */
-async function health({ courier, connection, clock }: Services): Promise<{
-  ollama_available: boolean;
-  timestamp: string;
-}> {
+async function health({ courier, connection, clock }: Services) {
   connection.requireOpen();
   const online = requireOnline(await courier.agents());
   const available = online.some(({ state, legacyState }) => (state ?? legacyState)?.ollama_available === true);
-  return { ollama_available: available, timestamp: isoTime(clock.now()) };
+  return { status: "healthy", ollama_available: available, timestamp: isoTime(clock.now()) };
+}
+
+function unhealthy({ clock }: Services, path: string, error: unknown): Response {
+  const { status, headers } = errorResponse(path, error);
+  const { message } = asCourierError(error);
+  const body = { success: false, status: "unhealthy", ollama_available: false, error: message };
+  return new Response(JSON.stringify({ ...body, timestamp: isoTime(clock.now()) }), { status, headers });
 }
