@@ -190,7 +190,7 @@ export class Courier {
     const { state } = await this.agent(agent);
     const own = mergeModels([{ agent, models, clockOffsetMs: state?.clock_offset_ms }]);
     // An agent of version 0.1.0 sends the details only.
-    const listed = own.length > 0 ? own : (await this.listModels([agent], options)).models;
+    const listed = own.length > 0 ? own : (await this.listModels([agent], { ...options, fresh: true })).models;
     const found = listed.find((candidate) => sameModel(candidate.name, name));
     if (found !== undefined) return { model: found, show };
     throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);

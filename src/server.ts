@@ -1,4 +1,4 @@
-// gpu-server, the entry point for the platform: HTTP on one side, the share on the other. Imports its parts in server/.
+// gpu-server, the entry point that serves the models of GPU machines over HTTP.
 import { join } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { systemClock } from "./base/clock.ts";
@@ -18,11 +18,11 @@ import { openTransport } from "./transport/open.ts";
 
 const SERVICE = "gpu-server";
 const EXAMPLES = `
-Tokens: every request needs one; the operator makes them, also while the server runs.
-  gpu-server token add platform --role gp     may do everything; prints the token, which is kept nowhere
-  gpu-server token add grafana --role viewer  may read under /v1
+Every request needs a token. Tokens can be added and revoked while the server runs.
+  gpu-server token add platform --role gp     full access; prints the token, which is not stored
+  gpu-server token add grafana --role viewer  read-only access to /v1
   curl -H "Authorization: Bearer TOKEN" http://127.0.0.1:8001/api/config/models
-Run them as the user that the server runs as, or with its --state-dir.`;
+Run these as the user that runs the server, or with its --state-dir.`;
 
 /** @returns the exit status */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -34,23 +34,23 @@ function createProgram() {
   const run = async (): Promise<void> => await runUntilStopped(program.opts());
   const stateDir = (): string => program.opts().stateDir ?? defaultStateDir(SERVICE);
   program.action(run);
-  program.command("run").description("serve until told to stop (the default)").action(run);
-  const token = program.command("token").description("make, list and revoke tokens");
+  program.command("run").description("serve until stopped (the default)").action(run);
+  const token = program.command("token").description("add, list and revoke tokens");
   token
     .command("add")
-    .description("make a token and print it, alone")
-    .argument("<name>", "what to call it")
-    .addOption(new Option("--role <role>", "what it may do").choices(Role.options).makeOptionMandatory())
+    .description("add a token and print it")
+    .argument("<name>", "name of the token")
+    .addOption(new Option("--role <role>", "what the token permits").choices(Role.options).makeOptionMandatory())
     .action((name, { role }) => addToken(stateDir(), name, role, print));
   token
     .command("list")
-    .description("list the tokens' names and roles")
+    .description("list the names and roles of the tokens")
     .option("--json", "print one JSON document", false)
     .action((options) => listTokens(stateDir(), options, print));
   token
     .command("revoke")
-    .description("make a token worthless at once")
-    .argument("<name>", "which one")
+    .description("revoke a token; takes effect immediately")
+    .argument("<name>", "name of the token")
     .action((name) => revokeToken(stateDir(), name, print));
   return program;
 }
@@ -59,16 +59,18 @@ function createServerCommand() {
   return programCommand(SERVICE, "Serve the models of GPU machines over HTTP")
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", EXAMPLES)
-    .addOption(flag("--host <host>", "where to listen").default("127.0.0.1"))
-    .addOption(flag("--port <port>", "where to listen; 0 takes a free one").argParser(parse.port).default(8001))
+    .addOption(flag("--host <host>", "address to listen on").default("127.0.0.1"))
+    .addOption(flag("--port <port>", "port to listen on; 0 picks a free one").argParser(parse.port).default(8001))
     .addOption(
-      flag("--trusted-listen <host:port>", "serve /api/health and /api/models here too, without tokens").argParser(
+      flag("--trusted-listen <host:port>", "also serve /api/health and /api/models here, without tokens").argParser(
         parseAddress,
       ),
     )
-    .addOption(flag("--default-agent <name>", "where to pull and delete when none is named").argParser(parseAgent))
-    .addOption(flag("--catalog <file>", "what available-models offers (default: a built-in list)"))
-    .addOption(flag("--timeout <seconds>", "how long to wait for an agent").argParser(parse.seconds).default(30))
+    .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
+    .addOption(flag("--catalog <file>", "file with the list for available-models (default: a built-in list)"))
+    .addOption(
+      flag("--timeout <seconds>", "how long to wait for a response from an agent").argParser(parse.seconds).default(30),
+    )
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.stateDir(SERVICE))
@@ -109,7 +111,7 @@ async function runUntilStopped(options: Options): Promise<void> {
 function parseAddress(text: string): Address {
   const parts = /^(?:\[([0-9A-Fa-f:]+)\]|([^:\s]+)):(\d+)$/.exec(text);
   const host = parts?.[1] ?? parts?.[2];
-  if (host === undefined) throw new InvalidArgumentError("Give a host and a port, for example 127.0.0.1:8002");
+  if (host === undefined) throw new InvalidArgumentError("Use a host and a port, for example 127.0.0.1:8002");
   return { host, port: parse.port(parts?.[3] ?? "") };
 }
 
@@ -123,5 +125,5 @@ function print(text: string): void {
   process.stdout.write(text);
 }
 
-// A call that a hung share still holds must not keep the process that was told to stop.
+// A call that a hung share never answers must not keep a stopping process alive.
 if (import.meta.main) process.exit(await main(process.argv.slice(2)));

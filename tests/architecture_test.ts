@@ -122,17 +122,49 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
 
   // gpu-server.
-  { files: "src/server/store/*.ts", may: [...BASE, "src/program/*.ts"] },
-  { files: "src/server/http/*.ts", may: [...BASE, "src/program/*.ts", "src/server/services.ts", ...server("store")] },
+  { files: "src/server/store/*.ts", may: BASE },
+  { files: "src/server/http/*.ts", may: [...BASE, ...server("store")] },
+  { files: "src/server/catalog.{ts,json}", may: [...BASE, "src/server/catalog.json"] },
+  { files: "src/server/connection.ts", may: SEAM },
+  {
+    files: "src/server/{known_fleet,job_feed}.ts",
+    may: [...SEAM, "src/courier.ts", "src/courier/*.ts", "src/server/{connection,known_fleet}.ts", ...server("store")],
+  },
+  {
+    files: "src/server/services.ts",
+    may: [
+      ...BASE,
+      "src/courier.ts",
+      "src/courier/*.ts",
+      "src/server/{catalog,connection,job_feed}.ts",
+      ...server("store"),
+    ],
+  },
   {
     files: "src/server/{v1,platform}/*.ts",
     may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http store")],
   },
   {
-    files: "src/server/*.{ts,json}",
-    may: [...SEAM, ...COURIER, "src/program/*.ts", "src/server/*.{ts,json}", ...server("http store v1 platform")],
+    files: "src/server/api.ts",
+    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http v1 platform")],
   },
-  { files: "src/server.ts", may: [...SEAM, "src/program/*.ts", OPEN, "src/server/*.ts", ...server("http store")] },
+  { files: "src/server/token_commands.ts", may: ["src/base/clock.ts", ...server("store")] },
+  { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts"] },
+  {
+    files: "src/server/run.ts",
+    may: [
+      ...SEAM,
+      "src/courier.ts",
+      "src/courier/*.ts",
+      "src/program/*.ts",
+      "src/server/{api,catalog,connection,job_feed,self_check,services}.ts",
+      ...server("http store"),
+    ],
+  },
+  {
+    files: "src/server.ts",
+    may: [...BASE, "src/program/*.ts", OPEN, "src/server/{catalog,run,token_commands}.ts", ...server("http store")],
+  },
 
   // gpuctl.
   { files: "src/client/process_io.ts", may: [...SEAM, "src/program/*.ts", "src/client/io.ts", OPEN] },

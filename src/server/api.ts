@@ -1,4 +1,4 @@
-// The server's hono apps: every route with what stands before it. Opens no socket. Imports hono and the routes.
+// The server's hono apps: every route with its middleware. Opens no socket.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -7,29 +7,36 @@ import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import { refuseBrowsers, requireToken } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
+import type { Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
+import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
+import { requestPath, requireValidHost } from "./http/request_target.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
-import type { Env, Services } from "./services.ts";
+import type { Services } from "./services.ts";
 import { addAgentRoutes } from "./v1/agents.ts";
 import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
 
-/** Everything, behind tokens; /healthz, /readyz and /openapi.json are open. */
+/** All routes. Each needs a token, except /healthz, /readyz and /openapi.json. */
 export function createApi(services: Services): Hono<Env> {
   const app = new OpenAPIHono<Env>({
+    getPath: requestPath,
     defaultHook: (result) => {
       if (!result.success)
         throw asInvalid(result.error, result.target === "json" ? "the body" : `the ${result.target}`);
     },
   });
   addCommon(app, services.log);
-  // Before what is behind it looks at the body: without a valid token nothing else is said.
+  // First, so that a caller without a valid token learns nothing about routes or bodies.
   for (const path of ["/api/*", "/v1/*"]) app.use(path, requireToken(services.tokens), limitBody);
-  app.route("/", healthRoutes(services));
+  app.route(
+    "/",
+    healthRoutes(async () => await requireReady(services)),
+  );
   app.route("/api/config", platformRoutes(services));
   app.route("/api", gpuServiceRoutes(services));
   addAgentRoutes(app, services);
@@ -38,7 +45,7 @@ export function createApi(services: Services): Hono<Env> {
   addJobRoutes(app, services);
   addEventRoutes(app, services);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
-  // Made once: it takes tens of ms, and anybody may ask for it.
+  // Built once, because it takes tens of ms and needs no token.
   let document: object | undefined;
   app.get("/openapi.json", (context) => {
     document ??= app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "gpu-courier", version: VERSION } });
@@ -47,20 +54,28 @@ export function createApi(services: Services): Hono<Env> {
   return app;
 }
 
-/** For the GPU service's clients, which send no token: /api/health and /api/models alone. */
+/** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
 export function createTrustedApi(services: Services): Hono<Env> {
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services.log);
   app.use(refuseBrowsers, limitBody);
   app.route("/api", gpuServiceRoutes(services));
   return app;
 }
 
+/** @throws CourierError `unavailable` while the share cannot be read */
+async function requireReady({ connection, courier }: Services): Promise<void> {
+  connection.requireOpen();
+  await courier.agents();
+}
+
 function addCommon(app: Hono<Env>, log: Log): void {
-  app.use(logRequest(log));
-  app.notFound(({ req }) =>
-    errorResponse(req.path, new CourierError("not_found", `No route ${req.method} ${req.path}`)),
-  );
+  app.use(logRequest(log), describeHead, refuseOtherMethods(app), requireValidHost);
+  app.notFound(({ req }) => {
+    // The length of the response to HEAD is that of GET's.
+    const method = req.method === "HEAD" ? "GET" : req.method;
+    return errorResponse(req.path, new CourierError("not_found", `No route ${method} ${req.path}`));
+  });
   app.onError((error, { req }) => {
     if (!(error instanceof CourierError) && !(error instanceof HTTPException))
       log.error({ error, method: req.method, path: req.path }, "A request failed unexpectedly");
@@ -68,7 +83,7 @@ function addCommon(app: Hono<Env>, log: Log): void {
   });
 }
 
-/** What changes something is told by default, with who asked; what only reads is for anyone who looks closely. */
+/** Logs each request with the name of its token. Reading requests are logged at level debug. */
 function logRequest(log: Log): MiddlewareHandler<Env> {
   return async (context, next) => {
     const startedMs = performance.now();

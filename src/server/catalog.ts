@@ -1,18 +1,18 @@
-// What one might pull, for the platform's page. Imports node:fs, zod and errors.
+// The models that the platform's page offers to pull.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { CourierError } from "../base/errors.ts";
 import builtIn from "./catalog.json" with { type: "json" };
 
-/** `size` is for people: what the registry shows. */
+/** `size` is a text for people, as the registry shows it. */
 export const Catalog = z.object({
   models: z.array(z.object({ name: z.string().min(1), description: z.string(), size: z.string() })),
 });
 export type Catalog = z.infer<typeof Catalog>;
 
 /**
- * @param path the operator's own file; undefined: the built-in one
- * @throws CourierError `invalid` when the file cannot be read or is no catalog, with the first thing that is wrong
+ * @param path the operator's file; undefined: the built-in catalog
+ * @throws CourierError `invalid`, with the first problem, when the file cannot be read or is not a catalog
  */
 export function readCatalog(path: string | undefined): Catalog {
   if (path === undefined) return Catalog.parse(builtIn);
@@ -32,7 +32,7 @@ function readJson(path: string): unknown {
 
 function notUsable(path: string, reason: string, cause?: unknown): CourierError {
   return new CourierError("invalid", `Cannot use ${path} as the catalog: ${reason}`, {
-    hint: 'It looks like {"models": [{"name": "phi4:latest", "description": "...", "size": "9.1 GB"}]}',
+    hint: 'Use the form {"models": [{"name": "phi4:latest", "description": "...", "size": "9.1 GB"}]}',
     cause,
   });
 }

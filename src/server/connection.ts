@@ -1,4 +1,4 @@
-// Reaches the transport in the background, and knows why it is not there yet. Imports the seam, clock, errors, outage.
+// Connects to the transport in the background, and keeps the reason while it cannot.
 import type { Clock } from "../base/clock.ts";
 import { asCourierError, CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -22,17 +22,17 @@ export class Connection {
     this.#outage = new Outage({ clock, log });
   }
 
-  /** Resolves once the transport was reached, or when `signal` aborts. Never rejects. */
+  /** Resolves when the transport is connected, or when `signal` aborts. Never rejects. */
   async open(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !(await this.#connected())) await this.#clock.sleep(RETRY_MS, signal);
   }
 
-  /** Resolves once the transport was looked for, found or not. */
+  /** Resolves after the first attempt to connect, successful or not. */
   async lookedFor(): Promise<void> {
     await this.#firstLook.promise;
   }
 
-  /** @throws CourierError why the transport was not reached yet */
+  /** @throws CourierError why the transport is not connected yet */
   requireOpen(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }

@@ -1,4 +1,4 @@
-// Tells all listeners what jobs do, with one reader of the states for them all. Imports courier's views, clock, log.
+// Sends job news to all listeners, with one reader of the states for all of them.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
@@ -9,19 +9,27 @@ import type { Connection } from "./connection.ts";
 import { readFleet } from "./known_fleet.ts";
 import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 
-/** What a listener is told at one time. */
+/** One piece of news for a listener. */
 export interface JobNews {
-  /** How agents are now: first those that are away or not well, then each that changes. */
+  /** First the agents that are offline or have a problem, then each that changes. */
   readonly agents: readonly AgentView[];
-  /** Jobs under way, as they are now. */
+  /** Active jobs, as they are now. */
   readonly progress: readonly Job[];
-  /** Ends that it does not know yet, in the order of their numbers. */
+  /** Ends that are new to the listener, in the order of their numbers. */
   readonly ended: readonly EndedJob[];
-  /** The number of the last end that it knows now. */
+  /** The number of the last end that the listener has now. */
   readonly number: number;
 }
 
-export interface JobFeedParts {
+/** Where a listener begins. */
+export interface Start {
+  /** The number of the last end that it has; undefined: it is new, or its number is too old or of another log. */
+  readonly after: number | undefined;
+  /** `after`, or else the number of the last end so far. */
+  readonly number: number;
+}
+
+export interface JobFeedDeps {
   readonly courier: Pick<Courier, "agents" | "lastKnownAgents" | "jobHistory" | "now">;
   readonly connection: Pick<Connection, "requireOpen">;
   readonly ended: EndedJobs;
@@ -32,33 +40,33 @@ export interface JobFeedParts {
 interface ActiveJob {
   readonly job: Job;
   readonly text: string;
-  /** Goes up with each change of any job. */
+  /** Increases with each change of any job. */
   readonly change: number;
 }
 
 interface SeenAgent {
   readonly view: AgentView;
-  /** Goes up when it goes away, comes back, or is away for another reason; 0: it was well all the time. */
+  /** Increases when `reason` changes; 0 if the agent never had a problem. */
   readonly change: number;
   readonly active: ReadonlyMap<string, ActiveJob>;
 }
 
 /** Agents publish progress at most twice a second. */
 const READ_INTERVAL_MS = 500;
-/** So long a listener may hear nothing: less than any proxy's patience, and than the server's own for silent connections. */
+/** A listener gets something at least this often: sooner than proxies, or this server, close a silent connection. */
 export const HEARTBEAT_MS = 10_000;
-/** Each holds a connection, of which the process has not any number, and about 20 kB. */
+/** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
 const ENDS_AT_ONCE = 500;
-/** Boxes know how far their clocks are off, but not exactly: what ended at the very beginning of a log belongs there. */
+/** Clock offsets are not exact. A job that ended just as the log began still belongs there. */
 const LEEWAY_MS = 5_000;
 
 /**
- * A listener has no queue: it knows how far it is and takes what there is when it can. A slow one gets progress less
- * often, and every end anyway; one that went away holds nothing here.
+ * A listener has no queue. It keeps its position and reads the news when it can: a slow listener gets less progress, but
+ * every end. A listener that has disconnected uses no memory here.
  */
 export class JobFeed {
-  readonly #parts: JobFeedParts;
+  readonly #deps: JobFeedDeps;
   readonly #seen = new Map<string, SeenAgent>();
   readonly #closing = new AbortController();
   #changes = 0;
@@ -69,23 +77,23 @@ export class JobFeed {
   #asking: Promise<void> = Promise.resolve();
   readonly #outage: Outage;
 
-  constructor(parts: JobFeedParts) {
-    this.#parts = parts;
-    this.#outage = new Outage({ clock: parts.clock, log: parts.log });
+  constructor(deps: JobFeedDeps) {
+    this.#deps = deps;
+    this.#outage = new Outage({ clock: deps.clock, log: deps.log });
   }
 
-  /** Whether there is no room for another listener. */
+  /** Whether another listener would be one too many. */
   get isFull(): boolean {
     return this.#listeners >= MAX_LISTENERS;
   }
 
-  /** Ends every listener's series. */
+  /** Finishes the news of every listener. */
   close(): void {
     this.#closing.abort();
     this.#wake();
   }
 
-  /** Resolves when the log of ends has what the states tell, or when they cannot be read. Never rejects. */
+  /** Resolves when the log has every end in the states, or when they cannot be read. Never rejects. */
   async refresh(): Promise<void> {
     this.#reading ??= this.#readNow().finally(() => {
       this.#reading = undefined;
@@ -93,19 +101,56 @@ export class JobFeed {
     await this.#reading;
   }
 
-  /** Tells of ends that no agent's state will tell of, dated by the transport's clock. */
-  tell(jobs: readonly Job[]): void {
+  /** Adds ends that no agent's state will show, with times of the transport's clock. */
+  addEnds(jobs: readonly Job[]): void {
     this.#beginLog();
-    if (this.#parts.ended.add(jobs)) this.#wake();
+    if (this.#deps.ended.add(jobs)) this.#wake();
+  }
+
+  /** The id of an event, which a listener sends as `Last-Event-ID` when it reconnects. */
+  eventId(number: number): string {
+    return `${this.#deps.ended.id}-${number}`;
+  }
+
+  /** Where a listener begins. For one job, call this before looking the job up, so that its end cannot be missed between. */
+  startAfter(eventId: string | undefined): Start {
+    const { ended } = this.#deps;
+    const [, log, digits] = /^([0-9a-f]+)-(\d{1,15})$/.exec(eventId ?? "") ?? [];
+    const number = Number(digits);
+    const after = log === ended.id && ended.reaches(number) ? number : undefined;
+    return { after, number: after ?? ended.last };
+  }
+
+  /** As `listen()`, for one active job and its agent; finishes with the job's end. */
+  async *listenToJob({ id, agent }: Job, start: Start, signal: AbortSignal): AsyncGenerator<JobNews> {
+    for await (const { agents, progress, ended, number } of this.listen(start.number, signal)) {
+      const own = ended.filter(({ job }) => job.id === id);
+      yield {
+        agents: agents.filter((view) => view.agent === agent),
+        progress: progress.filter((job) => job.id === id),
+        ended: own,
+        number,
+      };
+      if (own.length > 0) return;
+    }
+  }
+
+  /** The news that a job has ended. Undefined when the listener already has it. */
+  async endOf(job: Job, start: Start): Promise<JobNews | undefined> {
+    const { ended } = this.#deps;
+    await this.refresh();
+    const number = ended.find(job.id ?? "")?.number;
+    if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
+    return { agents: [], progress: [], ended: [{ number: number ?? ended.last, job }], number: start.number };
   }
 
   /**
-   * What happens from now on, the jobs under way first, as they are, and the agents that are away. Without news for
-   * `HEARTBEAT_MS`: an empty item.
-   * @param after the number of the last end that this listener knows; undefined: whatever ended before is not told
+   * News from now on. The first item has the active jobs and the agents that are offline. After `HEARTBEAT_MS` without news
+   * an empty item follows.
+   * @param after the number of the last end that this listener has; undefined: skip everything that has already ended
    */
   async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
-    const { ended, clock } = this.#parts;
+    const { ended, clock } = this.#deps;
     const stop = AbortSignal.any([signal, this.#closing.signal]);
     this.#listeners += 1;
     try {
@@ -138,21 +183,21 @@ export class JobFeed {
     return jobs.filter((job) => job.change > change).map(({ job }) => job);
   }
 
-  /** One loop for all listeners, while there are any. */
+  /** One loop for all listeners, which runs while there are any. */
   async #readOn(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
     while (this.#listeners > 0 && !this.#closing.signal.aborted) {
-      await this.#parts.clock.sleep(READ_INTERVAL_MS, this.#closing.signal);
+      await this.#deps.clock.sleep(READ_INTERVAL_MS, this.#closing.signal);
       await this.refresh();
     }
     this.#isReading = false;
   }
 
-  /** Listeners stay when it fails, and are told what happened meanwhile when the share can be read again. */
+  /** Listeners stay connected when this fails, and get what they missed once the share can be read again. */
   async #readNow(): Promise<void> {
     try {
-      const { views, failure } = await readFleet(this.#parts, READ_INTERVAL_MS / 2);
+      const { views, failure } = await readFleet(this.#deps, READ_INTERVAL_MS / 2);
       if (failure === undefined) this.#outage.ended("jobs");
       else this.#outage.failed("jobs", failure);
       this.#beginLog();
@@ -165,11 +210,11 @@ export class JobFeed {
   }
 
   #beginLog(): void {
-    const { courier, ended } = this.#parts;
+    const { courier, ended } = this.#deps;
     ended.begin(courier.now() - LEEWAY_MS);
   }
 
-  /** @returns whether anything is new */
+  /** @returns whether there is any news */
   #see(view: AgentView): boolean {
     const { agent, state, reason } = view;
     const before = this.#seen.get(agent);
@@ -185,9 +230,9 @@ export class JobFeed {
   }
 
   #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
-    const { ended } = this.#parts;
+    const { ended } = this.#deps;
     const news = ended.news(jobs, clockOffsetMs);
-    // As many ends as a state can tell of, and none of them known: there may have been more, also before this server began.
+    // All the ends that a state can show are new: there may be more, also from before this server started.
     if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
     return ended.add(news, clockOffsetMs);
   }
@@ -198,14 +243,14 @@ export class JobFeed {
     return known?.text === text ? known : { job, text, change: ++this.#changes };
   }
 
-  /** One agent after the other: that many ends at once are rare, and a fleet of them rarer. */
+  /** Asks one agent after the other, because so many ends at once are rare. */
   #askForMore(agent: string, clockOffsetMs: number): void {
-    const { courier, ended, log } = this.#parts;
+    const { courier, ended, log } = this.#deps;
     const ask = async (): Promise<void> => {
       try {
         if (ended.add(await courier.jobHistory(agent), clockOffsetMs)) this.#wake();
       } catch (error) {
-        log.warn({ error, agent }, "Cannot ask for its ended jobs: listeners may miss some");
+        log.warn({ error, agent }, "Cannot list the ended jobs of an agent: listeners may miss some");
       }
     };
     this.#asking = this.#asking.then(ask);
@@ -217,7 +262,7 @@ export class JobFeed {
   }
 }
 
-/** Resolves at the change, after a heartbeat's time, or when stopped. */
+/** Resolves at the change, after `HEARTBEAT_MS`, or when stopped. */
 async function waitFor(changed: Promise<void>, clock: Clock, stop: AbortSignal): Promise<void> {
   const ended = new AbortController();
   await Promise.race([changed, clock.sleep(HEARTBEAT_MS, AbortSignal.any([stop, ended.signal]))]);

@@ -1,5 +1,4 @@
-// The fleet as the routes see it, also while the share cannot be read. Imports the courier's views, errors.
-
+// The fleet as the routes see it, also while the share cannot be read.
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/fleet.ts";
 import type { Unavailable } from "../courier/models.ts";
@@ -9,7 +8,7 @@ import type { Connection } from "./connection.ts";
 
 export interface KnownFleet {
   readonly views: readonly AgentView[];
-  /** Why these are only the last known views; undefined: they are of now. */
+  /** Why these are only the last known views; undefined: they are current. */
   readonly failure: CourierError | undefined;
 }
 
@@ -19,9 +18,9 @@ interface Parts {
 }
 
 /**
- * Every agent; while the share cannot be read, what was last seen of them, all offline.
- * @param maxAgeMs an earlier reading this young will do
- * @throws CourierError `unavailable` when nothing was ever seen
+ * Every agent. While the share cannot be read, the last known views, all offline.
+ * @param maxAgeMs an earlier reading may be returned while it is younger
+ * @throws CourierError `unavailable` when no agent was ever seen
  */
 export async function readFleet({ courier, connection }: Parts, maxAgeMs = 0): Promise<KnownFleet> {
   try {
@@ -36,8 +35,8 @@ export async function readFleet({ courier, connection }: Parts, maxAgeMs = 0): P
 }
 
 /**
- * Those of the views that are asked for.
- * @throws CourierError `not_found` when there is none of this name
+ * The views of one agent, or all.
+ * @throws CourierError `not_found` when no agent has this name
  */
 export function selectViews({ views }: KnownFleet, agent: string | undefined): readonly AgentView[] {
   if (agent === undefined) return views;
@@ -47,9 +46,9 @@ export function selectViews({ views }: KnownFleet, agent: string | undefined): r
 }
 
 /**
- * What `read` answers of now; while the share cannot be read, what `stale` makes of the last known views.
- * @param agent the one that is asked for; undefined: all
- * @throws CourierError what `read` threw, when the share can be read or nothing was ever seen
+ * The result of `read`, or, while the share cannot be read, what `stale` makes of the last known views.
+ * @param agent the only agent wanted; undefined: all
+ * @throws CourierError what `read` threw, when the share can be read or no agent was ever seen
  */
 export async function readOrLastKnown<Answer>(
   parts: Parts,
@@ -70,14 +69,16 @@ export async function readOrLastKnown<Answer>(
 }
 
 function staleAgents(views: readonly AgentView[], { code, message }: CourierError): Unavailable[] {
-  return views.map(({ agent, lastSeenAt }) => {
-    return { agent, code, reason: `As last seen at ${lastSeenAt}. ${message}` };
+  return views.map(({ agent, lastSeenAt, state }) => {
+    const cut = state?.truncated ?? [];
+    const partly = cut.length === 0 ? "" : `, without its whole list of ${cut.join(" and ")}`;
+    return { agent, code, reason: `As last seen at ${lastSeenAt}${partly}. ${message}` };
   });
 }
 
 /**
- * Those that are online.
- * @throws CourierError `unavailable` saying how each is that is not, when none is
+ * The agents that are online.
+ * @throws CourierError `unavailable` with the condition of each agent when all are offline
  */
 export function requireOnline(views: readonly AgentView[]): readonly AgentView[] {
   const online = views.filter((view) => view.online);

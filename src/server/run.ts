@@ -1,8 +1,9 @@
-// Assembles the server from its configuration and runs it until it is told to stop. Imports everything below the entry point.
+// Assembles the server from its settings and runs it until the stop signal.
 import type { Database } from "bun:sqlite";
 import { systemClock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { ModelQuestions } from "../courier/model_questions.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
@@ -21,7 +22,7 @@ import { Tokens } from "./store/tokens.ts";
 
 export interface ServerSettings {
   readonly address: Address;
-  /** Where the GPU service's routes answer without a token. */
+  /** Where the GPU service's routes are served without a token. */
   readonly trustedAddress: Address | undefined;
   readonly timeoutMs: number;
   readonly defaultAgent: string | undefined;
@@ -36,15 +37,15 @@ export interface ServerParts {
   readonly stop: AbortSignal;
 }
 
-/** What is under way when the server is told to stop has so long to end. */
+/** Active requests may take this long to finish after the stop signal. */
 const GRACE_MS = 10_000;
 const LEAVE_MS = 2500;
-/** A legacy service may take longer than the time-out given: see the courier. */
+/** A legacy service may take longer than the timeout: see the courier. */
 const LONGEST_OLD_REQUEST_MS = 12_000;
 
 /**
- * Serves until `stop` aborts, then ends what is under way and gives everything up but the database.
- * @throws CourierError `forbidden` before anything is opened when others could reach it and there is no token
+ * Serves until `stop` aborts, then finishes active requests and closes everything but the database.
+ * @throws CourierError `forbidden`, before anything is opened, when other machines could connect and no token exists
  */
 export async function runServer(
   settings: ServerSettings,
@@ -60,14 +61,14 @@ export async function runServer(
   await checkItself({ url: listeners[0].url, transport, service, clock: systemClock, log }, stop);
   service.stopping();
   log.info({}, "Stopping");
-  // Listeners would stay forever; they come back to the next server.
+  // Event streams never end by themselves. Their listeners reconnect to the next server.
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
   await Promise.race([takeLeave(services, transport, connecting), systemClock.sleep(LEAVE_MS)]);
   log.info({}, "Stopped");
 }
 
-/** Gives the reply address up; where the share is gone or hangs, its sweep forgets the address later. */
+/** Gives the reply address up. If the share is gone or hangs, the sweep removes the address later. */
 async function takeLeave({ courier, log }: Services, transport: Transport, connecting: Promise<void>): Promise<void> {
   await connecting;
   await courier.close().catch((error: unknown) => log.warn({ error }, "Cannot give up the reply address"));
@@ -84,6 +85,7 @@ function assemble(
   const endedJobs = new EndedJobs(database);
   return {
     courier,
+    modelQuestions: new ModelQuestions({ courier, clock }),
     connection,
     tokens,
     activeModels: new ActiveModels(database),
@@ -97,7 +99,7 @@ function assemble(
   };
 }
 
-/** @returns that of the API first */
+/** @returns the API's listener first */
 function openListeners(settings: ServerSettings, services: Services): [Listener, ...Listener[]] {
   const { address, trustedAddress } = settings;
   const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS);
@@ -110,8 +112,7 @@ function openListeners(settings: ServerSettings, services: Services): [Listener,
 
 function requireTokens(tokens: Tokens, { host }: Address, log: Log): void {
   if (tokens.list().length > 0) return;
-  const hint = "Make one first: gpu-server token add NAME --role gp";
-  if (!isLoopback(host))
-    throw new CourierError("forbidden", `Cannot listen on ${host}: there is no token yet`, { hint });
-  log.warn({ hint }, "There is no token yet: every request will be refused");
+  const hint = "Add one first: gpu-server token add NAME --role gp";
+  if (!isLoopback(host)) throw new CourierError("forbidden", `Cannot listen on ${host}: no token exists yet`, { hint });
+  log.warn({ hint }, "No token exists yet: every request will be refused");
 }

@@ -1,5 +1,4 @@
-// The server asks itself over its own listener, as anybody else would, and tells the service manager what came of it.
-// Imports the seam, clock, outage, service manager.
+// Checks the server through its own listener, as any client would, and reports to the service manager.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
@@ -19,8 +18,8 @@ const EVERY_MS = 5_000;
 const TIMEOUT_MS = 30_000;
 
 /**
- * Asks /readyz every 5 s until the signal aborts. That the share cannot be read is an answer too: what hangs is the server
- * itself when none comes.
+ * Requests /readyz every 5 s until the signal aborts. A response that the share cannot be read counts as alive: only no
+ * response at all means that the server hangs.
  */
 export async function checkItself(options: SelfCheckOptions, signal: AbortSignal): Promise<void> {
   const { url, transport, service, clock, log } = options;
@@ -40,7 +39,7 @@ export async function checkItself(options: SelfCheckOptions, signal: AbortSignal
 
 /** @returns null when it is ready */
 async function askWhyNotReady(url: string, signal: AbortSignal): Promise<string | null> {
-  // HTTP_PROXY is meant for the internet: with it set, Bun would ask the proxy for 127.0.0.1.
+  // If HTTP_PROXY is set, Bun would ask the proxy for 127.0.0.1 too.
   const init = { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]), proxy: false };
   const response = await fetch(`${url}/readyz`, init);
   const text = await response.text();

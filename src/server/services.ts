@@ -1,6 +1,7 @@
-// What the routes are given to work with. Types only; imports the types of its parts.
+// The parts of the server that the routes use.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { ModelQuestions } from "../courier/model_questions.ts";
 import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
@@ -8,10 +9,11 @@ import type { JobFeed } from "./job_feed.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
-import type { TokenEntry, Tokens } from "./store/tokens.ts";
+import type { Tokens } from "./store/tokens.ts";
 
 export interface Services {
   readonly courier: Courier;
+  readonly modelQuestions: ModelQuestions;
   readonly connection: Connection;
   readonly tokens: Tokens;
   readonly activeModels: ActiveModels;
@@ -19,16 +21,8 @@ export interface Services {
   readonly endedJobs: EndedJobs;
   readonly jobFeed: JobFeed;
   readonly catalog: Catalog;
-  /** Where a pull or delete of the platform's routes goes that names no agent. */
+  /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** What a request carries from one middleware to the next. */
-export interface Env {
-  Variables: {
-    /** Absent on the listener that trusts everybody. */
-    token?: TokenEntry;
-  };
 }

@@ -1,11 +1,11 @@
-// `gpu-server token ...`: makes, lists and revokes tokens, also while the server runs. Imports the store and the clock.
+// `gpu-server token ...`: adds, lists and revokes tokens, also while the server runs.
 import { systemClock } from "../base/clock.ts";
 import { openStore } from "./store/store.ts";
 import { type Role, type TokenEntry, Tokens } from "./store/tokens.ts";
 
 type Print = (text: string) => void;
 
-/** Prints the new token alone, so that a script can take it as it is. */
+/** Prints only the new token, so that a script can use the output unchanged. */
 export function addToken(stateDir: string, name: string, role: Role, print: Print): void {
   withTokens(stateDir, (tokens) => print(`${tokens.add(name, role)}\n`));
 }

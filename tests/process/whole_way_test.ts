@@ -143,7 +143,7 @@ describe("one agent", () => {
     const own = ["--share", site.share, "--state-dir", `${site.dir}/second-server`];
     const second = site.start("server.ts", [...own, "--port", new URL(server.url).port]);
     expect(await second.exited()).toBe(73);
-    expect(second.log).toContain("something else does");
+    expect(second.log).toContain("the port is already in use");
   });
 
   test("a second agent on the same state directory refuses to start", async () => {

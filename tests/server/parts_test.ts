@@ -1,4 +1,4 @@
-// The server's parts that stand by themselves: sockets, the connection to the share, the catalog, refused jobs.
+// The server's parts that work alone: sockets, the connection to the share, the catalog, refused jobs.
 import { describe, expect, test } from "bun:test";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -49,7 +49,7 @@ describe("listen()", () => {
     await closed;
   });
 
-  test("ends a request that outlasts the grace, and tells its handler", async () => {
+  test("ends a request that outlasts the grace, and aborts its signal", async () => {
     const [arrived, aborted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const fetchForEver = async (request: Request): Promise<Response> => {
       request.signal.addEventListener("abort", () => aborted.resolve());
@@ -104,11 +104,11 @@ describe("Connection", () => {
     return { transport: Object.assign(transport, { connect }), attempts: () => attempts };
   }
 
-  /** Waits no time at all, and notes how long it was asked to. */
+  /** Does not wait, and records the durations. */
   const slept: number[] = [];
   const hasty = { ...systemClock, sleep: async (durationMs: number) => void slept.push(durationMs) };
 
-  test("open() tries on once a second until the transport is there, and logs one reason once", async () => {
+  test("open() retries every second until the transport connects, and logs each reason once", async () => {
     const { transport, attempts } = failing(5);
     const warnings: object[] = [];
     const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) };
@@ -121,7 +121,7 @@ describe("Connection", () => {
     expect(warnings).toEqual([{ reason: "/mnt/shared holds no gpu_commands: not mounted?" }]);
   });
 
-  test("requireOpen() throws the last reason when the server was told to stop before", async () => {
+  test("requireOpen() throws the last reason when the server is stopped before it connects", async () => {
     const { transport } = failing(Number.POSITIVE_INFINITY);
     const stop = new AbortController();
     const clock = { ...hasty, sleep: async () => stop.abort() };
@@ -141,7 +141,7 @@ describe("readCatalog()", () => {
     });
   });
 
-  test("says what is wrong with the file when it is none", async () => {
+  test("throws the reason when the file is not a catalog", async () => {
     await withFolder(async (folder) => {
       const path = join(folder, "catalog.json");
       expect(() => readCatalog(path)).toThrow(/ENOENT/);

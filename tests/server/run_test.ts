@@ -207,7 +207,7 @@ describe("gpu-server", () => {
     expect(stderr).toStartWith("error: ");
   });
 
-  test("tells of tokens and of every flag's environment variable in its help", async () => {
+  test("explains tokens and every flag's environment variable in its help", async () => {
     const { status, stdout } = await runToEnd(["--help"]);
     expect(status).toBe(0);
     for (const word of ["token add", "GPU_COURIER_PORT", "GPU_COURIER_TRUSTED_LISTEN", "GPU_COURIER_STATE_DIR"])

@@ -1,4 +1,4 @@
-// src/server/self_check.ts: what the service manager is told of the server's own answers, over real sockets.
+// src/server/self_check.ts: what the self check reports to the service manager, over real sockets.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
@@ -10,14 +10,14 @@ import { until } from "#tests/support/until.ts";
 let server: Bun.Server<undefined>;
 let answer: () => Response | Promise<Response>;
 let requests: string[];
-let told: string[];
+let reported: string[];
 let clock: ManualClock;
 let stop: AbortController;
 let ended: Promise<void>;
 
 beforeEach(() => {
   requests = [];
-  told = [];
+  reported = [];
   clock = new ManualClock();
   stop = new AbortController();
   const fetch = ({ url }: Request): Response | Promise<Response> => {
@@ -34,29 +34,29 @@ afterEach(async () => {
 
 function check(): void {
   const url = server.url.origin;
-  const status = (text: string): void => void told.push(text.replace(url, "URL"));
-  const service = { ...noServiceManager, status, alive: () => void told.push("alive") };
+  const status = (text: string): void => void reported.push(text.replace(url, "URL"));
+  const service = { ...noServiceManager, status, alive: () => void reported.push("alive") };
   const transport = { description: "nfs4 at /mnt/shared" };
   ended = checkItself({ url, transport, service, clock, log: silentLog }, stop.signal);
 }
 
-test("checkItself() feeds the watchdog with each answer, also with one that the share is away", async () => {
+test("checkItself() feeds the watchdog at each response, also when the share cannot be read", async () => {
   answer = () => Response.json({ status: "ready" });
   check();
-  await until(() => told.length === 2);
-  expect(told.splice(0)).toEqual(["URL on nfs4 at /mnt/shared", "alive"]);
+  await until(() => reported.length === 2);
+  expect(reported.splice(0)).toEqual(["URL on nfs4 at /mnt/shared", "alive"]);
   answer = () => Response.json({ detail: "share stalled for 9 s", code: "unavailable" }, { status: 503 });
-  await passes(clock, 1_000, () => told.length >= 2);
-  expect(told.slice(0, 2)).toEqual(["waiting for the share: share stalled for 9 s", "alive"]);
+  await passes(clock, 1_000, () => reported.length >= 2);
+  expect(reported.slice(0, 2)).toEqual(["waiting for the share: share stalled for 9 s", "alive"]);
   expect(new Set(requests)).toEqual(new Set(["/readyz"]));
 });
 
-test("checkItself() feeds nothing while no answer comes, and ends anyway when it is told to", async () => {
+test("checkItself() feeds nothing without a response, and still stops at the signal", async () => {
   answer = async () => await new Promise<never>(() => {});
   check();
   await until(() => requests.length === 1);
   await clock.advance(120_000);
-  expect({ told, requests }).toEqual({ told: [], requests: ["/readyz"] });
+  expect({ reported, requests }).toEqual({ reported: [], requests: ["/readyz"] });
   stop.abort();
   await ended;
 });

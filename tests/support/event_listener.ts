@@ -1,5 +1,5 @@
-// Listens to server-sent events over a connection of its own, as a client does that comes back. Imports Node alone.
-// Not with fetch(): Bun 1.4.5 has 256 requests under way at most in a process, and listeners would take them all.
+// Listens to server-sent events over its own connection, as a client that reconnects does.
+// Not with fetch(): Bun 1.4.5 allows 256 active requests in a process, and the listeners would use all of them.
 import { connect, type Socket } from "node:net";
 
 export interface ServerEvent {
@@ -17,7 +17,7 @@ export class EventListener {
   #socket: Socket | undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  /** Connects, as after a cut when it has had an id; resolves when the headers are there. */
+  /** Connects, with the last id if there is one; resolves when the headers have arrived. */
   async connect(url: string, token: string): Promise<void> {
     const { hostname, port, pathname } = new URL(url);
     const socket = connect(Number(port), hostname);
@@ -38,7 +38,7 @@ export class EventListener {
     await headed.promise;
   }
 
-  /** Cuts the connection without a word. */
+  /** Closes the connection without notice. */
   async cut(): Promise<void> {
     this.#socket?.destroy();
     await this.#ended;
@@ -49,18 +49,18 @@ export class EventListener {
     await this.#ended;
   }
 
-  /** The ids of the jobs whose end it was told, in order. */
+  /** The ids of the jobs whose ends it received, in order. */
   get ends(): string[] {
     return this.events.filter(({ event }) => event === "ended").map(({ data }) => data.id);
   }
 
-  /** What it was told of agents, in order: name, status, reason. */
+  /** Name, status and reason of each agent event, in order. */
   get agents(): (string | null)[][] {
-    const told = this.events.filter(({ event }) => event === "agent");
-    return told.map(({ data }) => [data.agent, data.status, data.reason]);
+    const events = this.events.filter(({ event }) => event === "agent");
+    return events.map(({ data }) => [data.agent, data.status, data.reason]);
   }
 
-  /** Takes the text of one connection as it comes: headers, then events in chunks. */
+  /** Takes the text of one connection as it arrives: headers, then events in chunks. */
   #reader(headed: () => void): (text: string) => void {
     let rest = "";
     let isBody = false;
@@ -74,7 +74,7 @@ export class EventListener {
         isBody = true;
         headed();
       }
-      // Events hold no carriage return: what does is the length of a chunk.
+      // Events contain no carriage return. Only the lengths of chunks do.
       const blocks = rest.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, "").split("\n\n");
       const unfinished = blocks.pop() ?? "";
       for (const block of blocks) this.#take(block);

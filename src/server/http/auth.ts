@@ -1,34 +1,38 @@
-// Who may do what: every route behind it needs a bearer token. Imports hono's types, errors and the tokens.
+// Access control: bearer tokens with roles, and no browsers on the listener without tokens.
 import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
-import type { Env } from "../services.ts";
 import type { Role, Tokens } from "../store/tokens.ts";
+import type { Env } from "./env.ts";
 
-/** Lets a request through that carries a valid token of a sufficient role: 401 comes before 403. */
+/** Lets a request through if its token is valid (else 401) and the role of the token is sufficient (else 403). */
 export function requireToken(tokens: Tokens): MiddlewareHandler<Env> {
   return async (context, next) => {
     const token = tokens.find(bearerToken(context.req.header("authorization")));
     if (token === undefined)
-      throw new CourierError("unauthenticated", "This token is not valid", {
-        hint: "It may have been revoked; gpu-server token add makes one",
+      throw new CourierError("unauthenticated", "Invalid token", {
+        hint: "It may have been revoked. Add one with: gpu-server token add",
       });
     if (!isAllowed(token.role, context.req.method, context.req.path))
-      throw new CourierError("forbidden", `Token "${token.name}" has the role ${token.role}, which may not do this`, {
-        hint: "viewer reads under /v1; everything else needs a token of role gp",
-      });
+      throw new CourierError(
+        "forbidden",
+        `Token "${token.name}" has the role ${token.role}, which does not permit this`,
+        {
+          hint: "A viewer may read under /v1. Everything else needs a token with the role gp",
+        },
+      );
     context.set("token", token);
     await next();
   };
 }
 
 /**
- * Refuses what a browser sends. On the listener that asks for no token a page from anywhere could otherwise pull and
- * delete through the browser of somebody on this host; the programs it is for send neither header.
+ * Refuses requests from browsers. On the listener without tokens, any web page could otherwise pull and delete models
+ * through a browser on this host. The programs that the listener is for send neither header.
  */
 export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
   if (context.req.header("origin") !== undefined || context.req.header("sec-fetch-site") !== undefined)
-    throw new CourierError("forbidden", "This listener is not for browsers", {
-      hint: "Use the ordinary listener, with a token",
+    throw new CourierError("forbidden", "This listener does not serve browsers", {
+      hint: "Use the main listener, with a token",
     });
   await next();
 };
@@ -36,8 +40,8 @@ export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
 function bearerToken(header: string | undefined): string {
   const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
   if (token !== undefined) return token;
-  throw new CourierError("unauthenticated", "No token was given", {
-    hint: "Send the header Authorization: Bearer TOKEN; gpu-server token add makes one",
+  throw new CourierError("unauthenticated", "No token was sent", {
+    hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
   });
 }
 

@@ -1,17 +1,17 @@
-// /healthz and /readyz: open to all, for anyone who watches the process. Imports hono and the fleet's reading.
+// /healthz and /readyz: open to everyone, for load balancers and whatever else watches the process.
 import { Hono } from "hono";
-import type { Env, Services } from "../services.ts";
+import type { Env } from "./env.ts";
 
-export function healthRoutes({ courier, connection }: Services): Hono<Env> {
+/** @param requireReady rejects with the reason while the share cannot be read */
+export function healthRoutes(requireReady: () => Promise<void>): Hono<Env> {
   const routes = new Hono<Env>();
 
-  /** The process lives; that the share does not is no reason to restart it. */
+  /** The process is alive: restarting it would not bring back an unreachable share. */
   routes.get("/healthz", (context) => context.json({ status: "ok" }));
 
-  /** The share can be read; whether an agent is there is not asked. */
+  /** The share can be read, whether or not it has agents. */
   routes.get("/readyz", async (context) => {
-    connection.requireOpen();
-    await courier.agents();
+    await requireReady();
     return context.json({ status: "ready" });
   });
 

@@ -1,4 +1,4 @@
-// Opens and closes the sockets. Imports the clock and errors; Bun.serve is used here alone.
+// Opens and closes the sockets. The only user of Bun.serve.
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
 
@@ -8,21 +8,21 @@ export interface Address {
 }
 
 export interface Listener {
-  /** With the port that was given, also for port 0. */
+  /** With the actual port, also when port 0 was asked for. */
   readonly url: string;
-  /** Takes no new connection, lets what is under way end for at most `graceMs`, then closes the rest. */
+  /** Refuses new connections, gives active requests up to `graceMs` to finish, then closes the rest. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Bun takes at most this; 0 is never. */
+/** Bun's maximum. 0 means never. */
 const MAX_IDLE_S = 255;
-/** How much longer than the longest request a silent connection may be. */
+/** A silent connection may stay open this much longer than the longest request. */
 const IDLE_MARGIN_S = 15;
 const POLL_MS = 10;
 
 /**
- * @param requestTimeoutMs how long a request may be silent: Bun would cut it after 10 s
- * @throws CourierError `conflict` when the port is taken; `forbidden` when this user may not; `invalid` for another host
+ * @param requestTimeoutMs how long a request may be silent; by default Bun would close it after 10 s
+ * @throws CourierError `conflict` when the port is in use; `forbidden` when this user may not use it; `invalid` when the host is not local
  */
 export function listen(
   { host, port }: Address,
@@ -53,14 +53,14 @@ function serve(
   idleTimeout: number,
 ): Bun.Server<undefined> {
   try {
-    // Bun shares a port among processes otherwise: two servers would answer in turn, each with its own tokens.
+    // By default Bun shares a port among processes: two servers would respond in turn, each with its own tokens.
     return Bun.serve({ hostname: host, port, fetch, idleTimeout, development: false, reusePort: false });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const code = systemCode(error);
     if (code === "EADDRINUSE")
-      throw new CourierError("conflict", `Cannot listen on ${host}:${port}: something else does`, {
-        hint: "Choose another --port, or stop what listens there",
+      throw new CourierError("conflict", `Cannot listen on ${host}:${port}: the port is already in use`, {
+        hint: "Choose another --port, or stop the program that uses it",
         cause: error,
       });
     throw new CourierError(code === "EACCES" ? "forbidden" : "invalid", `Cannot listen on ${host}:${port}: ${reason}`, {

@@ -1,34 +1,42 @@
-// Failures as HTTP answers, in the style of the route that failed. Imports hono's exception, errors.
+// Failures as HTTP responses, in the style of the route that failed.
 import { HTTPException } from "hono/http-exception";
 import { CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 
 const RETRY_AFTER_S = 5;
 
+/** The title of each code. A client acts on the code: titles are for people. */
 const TITLES: Readonly<Record<ErrorCode, string>> = {
-  invalid: "The request can never work",
-  unauthenticated: "A valid token is needed",
-  forbidden: "The token, the share or the agent does not permit that",
-  not_found: "There is no such thing",
-  conflict: "It is already there, ambiguous or busy",
-  exhausted: "Disk, queue or memory is full",
-  unavailable: "The share, Ollama or the agent cannot be reached",
-  deadline_exceeded: "No answer came in time",
-  cancelled: "The caller gave up",
-  unimplemented: "This agent or transport cannot do that",
+  invalid: "Invalid request",
+  unauthenticated: "Valid token required",
+  forbidden: "Not permitted",
+  not_found: "Not found",
+  conflict: "Conflict",
+  exhausted: "Out of disk space, memory or queue places",
+  unavailable: "Service unavailable",
+  deadline_exceeded: "No response in time",
+  cancelled: "Request cancelled",
+  unimplemented: "Not supported by this agent",
   internal: "Unexpected failure",
 };
 
-/** Statuses that say more than their code does. */
-const SPECIAL = { 413: "invalid", 415: "invalid", 429: "exhausted" } as const;
+type SpecialStatus = 405 | 413 | 415 | 429;
+
+/** Statuses that say more than their code does, each with its code and title. */
+const SPECIAL: Readonly<Record<SpecialStatus, { readonly code: ErrorCode; readonly title: string }>> = {
+  405: { code: "invalid", title: "Method not allowed" },
+  413: { code: "invalid", title: "Body too large" },
+  415: { code: "invalid", title: "Unsupported media type" },
+  429: { code: "exhausted", title: "Too many listeners" },
+};
 
 /** A failure whose status says more than its code. */
-export function failWith(status: keyof typeof SPECIAL, message: string, hint: string): HTTPException {
-  return new HTTPException(status, { message, cause: new CourierError(SPECIAL[status], message, { hint }) });
+export function failWith(status: SpecialStatus, message: string, hint: string): HTTPException {
+  return new HTTPException(status, { message, cause: new CourierError(SPECIAL[status].code, message, { hint }) });
 }
 
 /**
- * What a failed request is answered: `{"detail"}` under /api/config, `{"success": false, "error"}` under the rest of
- * /api, elsewhere a problem document (RFC 9457).
+ * The response to a failed request: `{"detail"}` under /api/config, `{"success": false, "error"}` under the rest of /api,
+ * elsewhere a problem document (RFC 9457).
  */
 export function errorResponse(path: string, error: unknown): Response {
   const known = asKnown(error);
@@ -40,7 +48,7 @@ export function errorResponse(path: string, error: unknown): Response {
   return new Response(JSON.stringify(body(path, status, known)), { status, headers });
 }
 
-/** What may be said of an error outside: of one that nobody expected, only that it happened. */
+/** The error as a caller may see it. The details of an unexpected one stay in the log. */
 function asKnown(error: unknown): CourierError {
   if (error instanceof CourierError) return error;
   if (error instanceof HTTPException) {
@@ -54,6 +62,14 @@ function body(path: string, status: number, { code, message, hint }: CourierErro
   const text = hint === undefined ? message : `${message}${/[.?!]$/.test(message) ? "" : "."} ${hint}`;
   if (path.startsWith("/api/config")) return { detail: text };
   if (path.startsWith("/api/")) return { success: false, error: text };
-  const problem = { type: `urn:gpu-courier:${code}`, title: TITLES[code], status, detail: message, code };
+  const problem = { type: `urn:gpu-courier:${code}`, title: titleOf(status, code), status, detail: message, code };
   return hint === undefined ? problem : { ...problem, hint };
+}
+
+function titleOf(status: number, code: ErrorCode): string {
+  return isSpecial(status) ? SPECIAL[status].title : TITLES[code];
+}
+
+function isSpecial(status: number): status is SpecialStatus {
+  return status in SPECIAL;
 }

@@ -1,23 +1,24 @@
-// Which agents a request of the platform's routes is for. Imports hono's types, protocol, errors.
+// The agents that a request to the platform's routes is for.
 import type { Context } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import { AgentName } from "../../protocol.ts";
-import type { Env, Services } from "../services.ts";
+import type { Env } from "../http/env.ts";
+import type { Services } from "../services.ts";
 
-/** The agents to list: `?agent=`, else all (undefined). @throws CourierError `invalid` for a name outside the grammar */
+/** The agents to list: `?agent=`, else all (undefined). @throws CourierError `invalid` for an invalid name */
 export function namedAgents(context: Context<Env>): readonly string[] | undefined {
   const text = context.req.query("agent");
   if (text === undefined) return undefined;
   const name = AgentName.safeParse(text);
   if (name.success) return [name.data];
   throw new CourierError("invalid", `Cannot use ${JSON.stringify(text.slice(0, 80))} as an agent's name`, {
-    hint: "A name is 1 to 63 of a-z, 0-9 and -, not beginning or ending with -",
+    hint: "A name has 1 to 63 characters from a-z, 0-9 and -, and does not begin or end with -",
   });
 }
 
 /**
- * The one agent to pull or delete on: `?agent=`, else `--default-agent`, else the only one there is.
- * @throws CourierError `conflict` naming them when several are there; `unavailable` when none is; `not_found`
+ * The one agent to pull or delete on: `?agent=`, else `--default-agent`, else the only agent.
+ * @throws CourierError `conflict` with the names of several agents; `unavailable` without any agent; `not_found`
  */
 export async function chooseAgent(
   context: Context<Env>,
@@ -30,15 +31,15 @@ export async function chooseAgent(
     const hint = "Add ?agent=NAME, or start gpu-server with --default-agent NAME";
     throw new CourierError("conflict", error.message, { hint, cause: error });
   });
-  if (view === undefined) throw new CourierError("unavailable", "No agent is there");
+  if (view === undefined) throw new CourierError("unavailable", "No agent is online");
   return view.agent;
 }
 
-/** Whether `?fresh=true` asks for the agents' own word. */
+/** Whether `?fresh=true` asks the agents themselves. */
 export function isFresh(context: Context<Env>): boolean {
   const text = context.req.query("fresh") ?? "false";
   if (text === "true" || text === "false") return text === "true";
   throw new CourierError("invalid", `Cannot use fresh=${JSON.stringify(text.slice(0, 80))}`, {
-    hint: "It is true or false",
+    hint: "Use true or false",
   });
 }

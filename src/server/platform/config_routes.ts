@@ -1,4 +1,4 @@
-// /api/config: what the platform's page calls, as the original backend serves it. Imports hono, zod, the courier's parts.
+// /api/config: the routes of the platform's page, as the legacy backend serves them.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
@@ -6,7 +6,8 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/fleet.ts";
 import { newestPerName } from "../../courier/models.ts";
 import { readBody } from "../http/body.ts";
-import type { Env, Services } from "../services.ts";
+import type { Env } from "../http/env.ts";
+import type { Services } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 
@@ -52,13 +53,16 @@ export function platformRoutes(services: Services): Hono<Env> {
   return routes;
 }
 
-/** The model's name as it is installed; on a box that is away just now counts, as it was last seen. */
-async function installedName({ courier, connection }: Services, model: string, context: Context<Env>): Promise<string> {
+/** The model's name as it is installed. A model that an offline agent had when it was last seen counts as installed. */
+async function installedName(services: Services, model: string, context: Context<Env>): Promise<string> {
+  const { courier, connection, modelQuestions } = services;
   connection.requireOpen();
-  const { models, unavailable } = await courier.listModels(undefined, { signal: context.req.raw.signal });
-  const installed = models.find(({ name }) => sameModel(name, model));
-  if (installed !== undefined) return installed.name;
+  const { models } = await courier.listModels(undefined, { signal: context.req.raw.signal });
+  const published = models.find(({ name }) => sameModel(name, model));
+  if (published !== undefined) return published.name;
   if (courier.lastKnownAgents().some((view) => holdsModel(view, model))) return model;
+  const { model: asked, unavailable } = await modelQuestions.find(undefined, model);
+  if (asked !== undefined) return asked.name;
   const away = unavailable.map(({ agent }) => agent).join(", ");
   throw new CourierError("not_found", `Model "${model}" is not installed on any agent`, {
     hint: away === "" ? "Pull it first" : `Pull it first; these agents could not be asked: ${away}`,

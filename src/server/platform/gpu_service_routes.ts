@@ -1,15 +1,16 @@
-// /api/health and /api/models: the GPU HTTP service that part of the platform calls. Imports hono, the courier's parts.
+// /api/health and /api/models: the routes of the GPU HTTP service that part of the platform calls.
 import { Hono } from "hono";
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { newestPerName } from "../../courier/models.ts";
+import type { Env } from "../http/env.ts";
 import { errorResponse } from "../http/problem.ts";
 import { requireOnline } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
 
-/** Names of models hold `:` and `/`, plain or percent-encoded: the rest of the path is the name. */
+/** The rest of the path is the model's name, which contains `:` and `/`, plain or percent-encoded. */
 const ONE_MODEL = "/models/:name{.+}";
 
 export function gpuServiceRoutes(services: Services): Hono<Env> {
@@ -18,15 +19,9 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
 
   routes.get("/health", async (context) => {
     try {
-      return context.json({ status: "healthy", ...(await health(services)) });
+      return context.json(await health(services));
     } catch (error) {
-      const { status, headers } = errorResponse(context.req.path, error);
-      const { message } = asCourierError(error);
-      const unhealthy = { success: false, status: "unhealthy", ollama_available: false, error: message };
-      return new Response(JSON.stringify({ ...unhealthy, timestamp: isoTime(services.clock.now()) }), {
-        status,
-        headers,
-      });
+      return unhealthy(services, context.req.path, error);
     }
   });
 
@@ -54,13 +49,17 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
   return routes;
 }
 
-/** With several agents, available means that any of them has Ollama. */
-async function health({ courier, connection, clock }: Services): Promise<{
-  ollama_available: boolean;
-  timestamp: string;
-}> {
+/** Ollama counts as available when any agent reaches its own. */
+async function health({ courier, connection, clock }: Services) {
   connection.requireOpen();
   const online = requireOnline(await courier.agents());
   const available = online.some(({ state, legacyState }) => (state ?? legacyState)?.ollama_available === true);
-  return { ollama_available: available, timestamp: isoTime(clock.now()) };
+  return { status: "healthy", ollama_available: available, timestamp: isoTime(clock.now()) };
+}
+
+function unhealthy({ clock }: Services, path: string, error: unknown): Response {
+  const { status, headers } = errorResponse(path, error);
+  const { message } = asCourierError(error);
+  const body = { success: false, status: "unhealthy", ollama_available: false, error: message };
+  return new Response(JSON.stringify({ ...body, timestamp: isoTime(clock.now()) }), { status, headers });
 }

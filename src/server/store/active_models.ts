@@ -1,4 +1,4 @@
-// Which model the platform uses for what, as its page sets it. Imports bun:sqlite's types and zod.
+// The model that the platform uses for each purpose, as its page sets it.
 import type { Database } from "bun:sqlite";
 import { z } from "zod";
 
@@ -17,7 +17,7 @@ export class ActiveModels {
     this.#database = database;
   }
 
-  /** The chosen ones; a type for which none was chosen is absent. */
+  /** The active model of each type; a type without one is missing. */
   read(): Partial<Record<ModelType, string>> {
     const rows = this.#database.query<Row, []>("SELECT type, model FROM active_models ORDER BY type").all();
     return Object.fromEntries(rows.map(({ type, model }) => [type, model]));

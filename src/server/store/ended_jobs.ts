@@ -1,5 +1,4 @@
-// The log of ended jobs: each end gets one number, for good, so that a listener who comes back goes on where it was.
-// Imports the protocol.
+// The log of ended jobs. Each end has one permanent number, so that a listener that reconnects continues where it was.
 import type { Database } from "bun:sqlite";
 import { isEnded, Job } from "../../protocol.ts";
 
@@ -20,14 +19,14 @@ interface LogRow {
   readonly forgotten: number;
 }
 
-/** So many ends at least are kept; twice as many are never exceeded. */
+/** At least this many ends are kept, and never more than twice as many. */
 const KEPT = 10_000;
-/** The beginning of a log that has not begun: nothing ended after it. */
+/** The beginning of a log that has not begun: no job ended later. */
 const NOT_BEGUN_MS = Number.MAX_SAFE_INTEGER;
 
-/** In the server's store, so it outlives the server: an end that was told before a restart is known after it. */
+/** Stored in the server's database: an end that was delivered before a restart is still known after it. */
 export class EndedJobs {
-  /** Tells this log from every other: numbers of another mean nothing here. */
+  /** Identifies this log: the numbers of another log mean nothing here. */
   readonly id: string;
   readonly #database: Database;
   readonly #known = new Set<string>();
@@ -51,7 +50,7 @@ export class EndedJobs {
     }
   }
 
-  /** Begins a new log; no other. Until then there is no news. @param nowMs by the transport's clock, as all here */
+  /** Begins a new log; one that has begun is unchanged. No end is news before. @param nowMs on the transport's clock, as everywhere here */
   begin(nowMs: number): void {
     if (this.#sinceMs !== NOT_BEGUN_MS) return;
     // Another server on the same store may have been first.
@@ -61,14 +60,14 @@ export class EndedJobs {
     this.#sinceMs = begin.get(Math.round(nowMs))?.since_ms ?? this.#sinceMs;
   }
 
-  /** The newest number; 0: none yet. */
+  /** The newest number; 0 in an empty log. */
   get last(): number {
     return this.#last;
   }
 
   /**
-   * Those whose end is not in the log and belongs there: what ended before the log began does not.
-   * @param clockOffsetMs what to add to the jobs' clock to have the transport's
+   * The jobs whose end belongs in the log and is not there yet. A job that ended before the log began does not belong there.
+   * @param clockOffsetMs the transport's clock minus the jobs' clock
    */
   news(jobs: readonly Job[], clockOffsetMs = 0): readonly Job[] {
     return jobs.filter((job) => {
@@ -77,7 +76,7 @@ export class EndedJobs {
     });
   }
 
-  /** Gives each end that is news the next number. @returns whether there was any */
+  /** Gives each new end the next number. @returns whether there was a new end */
   add(jobs: readonly Job[], clockOffsetMs = 0): boolean {
     const news = this.news(jobs, clockOffsetMs).toSorted((a, b) => endedMs(a) - endedMs(b));
     if (news.length === 0) return false;
@@ -88,7 +87,7 @@ export class EndedJobs {
       for (const job of news) insert.run(job.id, Math.round(endedMs(job) + clockOffsetMs), JSON.stringify(job));
     });
     insertAll();
-    // Another server on the same store may have been first: the number is what it is.
+    // Another server on the same store may have added the end first, with its own number.
     const newest = this.#database.query<{ number: number | null }, []>("SELECT MAX(number) AS number FROM ended_jobs");
     this.#last = newest.get()?.number ?? this.#last;
     for (const { id } of news) this.#known.add(id ?? "");
@@ -96,7 +95,7 @@ export class EndedJobs {
     return true;
   }
 
-  /** The ends above a number, in order, at most `limit`. */
+  /** At most `limit` ends with higher numbers, in order. */
   after(number: number, limit: number): readonly EndedJob[] {
     if (number >= this.#last) return [];
     return this.#database
@@ -105,19 +104,19 @@ export class EndedJobs {
       .map((row) => ({ number: row.number, job: Job.parse(JSON.parse(row.job)) }));
   }
 
-  /** Whether every end above the number is still there. */
+  /** Whether every end with a higher number is still kept. */
   reaches(number: number): boolean {
     return number >= this.#forgotten && number <= this.#last;
   }
 
-  /** One end, by its job's id. Undefined: not here, or no longer. */
+  /** One end, by its job's id. Undefined when it is not kept, or no longer. */
   find(id: string): EndedJob | undefined {
     if (!this.#known.has(id)) return undefined;
     const row = this.#database.query<Row, [string]>("SELECT number, job FROM ended_jobs WHERE id = ?").get(id);
     return row === null ? undefined : { number: row.number, job: Job.parse(JSON.parse(row.job)) };
   }
 
-  /** The log then begins after the youngest that was forgotten: an agent that still tells of them tells nothing new. */
+  /** The log then begins after the newest end that was removed, so that an agent whose state still shows it brings no news. */
   #forget(upTo: number): void {
     const forget = this.#database.transaction(() => {
       const rows = this.#database
@@ -147,7 +146,7 @@ function openLogRow(database: Database): LogRow {
   return open.immediate();
 }
 
-/** By its own box's clock; 0: not said. */
+/** On the clock of the job's machine; 0 when the job has no such time. */
 function endedMs({ ended_at }: Job): number {
   return Date.parse(ended_at ?? "") || 0;
 }

@@ -1,10 +1,10 @@
-// Jobs that an agent refused: no agent knows them, so the server keeps the last ones for a day. Imports the protocol and clock.
+// Jobs that an agent refused. No agent knows them, so the server keeps the latest ones for a day.
 import type { Database } from "bun:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import { Job } from "../../protocol.ts";
 
 const KEPT_MS = 24 * 3_600_000;
-/** And so many: one request may be for as many agents, and anyone who asks again and again fills no list without end. */
+/** One request may be for this many agents. Repeated requests cannot fill the disk. */
 const KEPT = 1_000;
 
 interface Row {
@@ -20,12 +20,12 @@ export class RefusedJobs {
     this.#clock = clock;
   }
 
-  /** Keeps refused jobs, all or none of them, and forgets those whose day is over or that are too many. */
+  /** Keeps refused jobs, all or none of them, and removes those that are too old or too many. */
   add(jobs: readonly Job[]): void {
     if (jobs.length === 0) return;
     const nowMs = this.#clock.now();
     const keep = this.#database.query("INSERT OR REPLACE INTO refused_jobs (id, ended_at_ms, job) VALUES (?, ?, ?)");
-    // One commit: each waits for the disk, and meanwhile nobody else is served.
+    // One transaction: each commit waits for the disk, and blocks all requests meanwhile.
     this.#database.transaction(() => {
       this.#database.query("DELETE FROM refused_jobs WHERE ended_at_ms < ?").run(nowMs - KEPT_MS);
       for (const job of jobs) keep.run(job.id, nowMs, JSON.stringify(job));
@@ -45,7 +45,7 @@ export class RefusedJobs {
       .map(({ job }) => Job.parse(JSON.parse(job)));
   }
 
-  /** Undefined: there is none of this id, or its day is over. */
+  /** Undefined when no refused job has this id, or its day is over. */
   find(id: string): Job | undefined {
     const row = this.#database
       .query<Row, [string, number]>("SELECT job FROM refused_jobs WHERE id = ? AND ended_at_ms >= ?")

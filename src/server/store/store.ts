@@ -1,10 +1,10 @@
-// The server's own memory: one SQLite file in the state directory. Imports bun:sqlite, node:fs and errors.
+// The server's database: one SQLite file in the state directory.
 import { Database } from "bun:sqlite";
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CourierError, systemCode } from "../../base/errors.ts";
 
-/** What each version of the file added to the one before; the first is version 1. */
+/** The changes that lead to each version of the schema; the first makes version 1. */
 const STEPS = [
   `CREATE TABLE tokens (
      name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL
@@ -18,9 +18,9 @@ const STEPS = [
 ] as const;
 
 /**
- * Opens the store and makes it when it is not there. Several processes may have it open: what one commits, the others
- * read at once. The caller closes it.
- * @throws CourierError `forbidden` when this user may not use the folder; `conflict` when a newer release made the file
+ * Opens the store, and creates it if it does not exist. Several processes may have it open: each sees at once what another
+ * commits. The caller closes it.
+ * @throws CourierError `forbidden` when this user may not use the folder; `conflict` when the file is of a newer release
  */
 export function openStore(stateDir: string): Database {
   const path = join(stateDir, "server.db");
@@ -41,9 +41,13 @@ function prepare(database: Database, path: string): void {
   const migrate = database.transaction(() => {
     const version = userVersion(database);
     if (version > STEPS.length)
-      throw new CourierError("conflict", `A newer gpu-server made ${path}: its version is ${version}`, {
-        hint: "Use that release, or another --state-dir",
-      });
+      throw new CourierError(
+        "conflict",
+        `Cannot use ${path}: it is from a newer gpu-server (schema version ${version})`,
+        {
+          hint: "Use that release, or another --state-dir",
+        },
+      );
     for (const step of STEPS.slice(version)) database.run(step);
     database.run(`PRAGMA user_version = ${STEPS.length}`);
   });
@@ -54,7 +58,7 @@ function userVersion(database: Database): number {
   return database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
 }
 
-/** Hashes of tokens lie in it. Made by root for a service of another user, it goes to the owner of the folder. */
+/** The file contains hashes of tokens. If root created it for another user's service, it is given to the folder's owner. */
 function protect(path: string, stateDir: string): void {
   const { uid, gid } = statSync(stateDir);
   const mine = process.getuid?.();
@@ -67,7 +71,7 @@ function asStoreError(error: unknown, path: string): CourierError {
   const reason = error instanceof Error ? error.message : String(error);
   const refused = ["EACCES", "EPERM", "EROFS", "SQLITE_CANTOPEN", "SQLITE_READONLY"].includes(systemCode(error) ?? "");
   return new CourierError(refused ? "forbidden" : "internal", `Cannot open ${path}: ${reason}`, {
-    hint: "Run as the user that owns the state folder, or give another with --state-dir",
+    hint: "Run as the owner of the state folder, or choose another with --state-dir",
     cause: error,
   });
 }

@@ -1,4 +1,4 @@
-// Bearer tokens: made here, kept as hashes, compared in constant time. Imports node:crypto, zod, the clock and errors.
+// Bearer tokens: created here, stored as hashes, compared in constant time.
 import type { Database } from "bun:sqlite";
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
@@ -20,11 +20,11 @@ interface Row extends TokenEntry {
 }
 
 const TOKEN_BYTES = 32;
-/** So that people and scanners of leaked secrets can tell what it is. */
+/** Lets people and secret scanners recognize a token. */
 const PREFIX = "gpuc_";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$/;
 
-/** What one process writes, every other sees at its next call. */
+/** A change by one process is seen by every other at its next call. */
 export class Tokens {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -35,22 +35,22 @@ export class Tokens {
   }
 
   /**
-   * Makes a token.
-   * @returns the token itself, which is kept nowhere
-   * @throws CourierError `invalid` for a name outside the grammar; `conflict` when there is one of this name
+   * Adds a token.
+   * @returns the token itself, which is not stored
+   * @throws CourierError `invalid` for an invalid name; `conflict` when a token has this name
    */
   add(name: string, role: Role): string {
     if (!NAME.test(name))
       throw new CourierError("invalid", `Cannot name a token ${JSON.stringify(name.slice(0, 80))}`, {
-        hint: "Use 1 to 64 of A-Z, a-z, 0-9 and _ . @ -, beginning with a letter or digit",
+        hint: "Use 1 to 64 characters from A-Z, a-z, 0-9 and _ . @ -, not beginning with _ . @ or -",
       });
     const token = `${PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
     const added = this.#database
       .query("INSERT OR IGNORE INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
       .run(name, role, hash(token), isoTime(this.#clock.now()));
     if (added.changes === 1) return token;
-    throw new CourierError("conflict", `There is a token named "${name}" already`, {
-      hint: `Choose another name, or first: gpu-server token revoke ${name}`,
+    throw new CourierError("conflict", `A token named "${name}" already exists`, {
+      hint: `Choose another name, or revoke it first: gpu-server token revoke ${name}`,
     });
   }
 
@@ -58,18 +58,18 @@ export class Tokens {
     return this.#rows().map(({ name, role, created_at }) => ({ name, role, created_at }));
   }
 
-  /** @throws CourierError `not_found` when there is none of this name */
+  /** @throws CourierError `not_found` when no token has this name */
   revoke(name: string): void {
     const { changes } = this.#database.query("DELETE FROM tokens WHERE name = ?").run(name);
     if (changes === 0)
-      throw new CourierError("not_found", `There is no token named "${name}"`, { hint: "See: gpu-server token list" });
+      throw new CourierError("not_found", `No token is named "${name}"`, { hint: "See: gpu-server token list" });
   }
 
-  /** Whose token this is; undefined: nobody's. */
+  /** The entry of a token; undefined when it is invalid. */
   find(token: string): TokenEntry | undefined {
     const wanted = hash(token);
     let found: TokenEntry | undefined;
-    // Every row is compared, so that the time taken tells nothing about which one fits.
+    // Every row is compared, so that the time does not reveal which one matches.
     for (const row of this.#rows()) if (timingSafeEqual(row.hash, wanted)) found = row;
     return found;
   }
@@ -79,7 +79,7 @@ export class Tokens {
   }
 }
 
-/** Plain SHA-256 is enough: a token holds 256 random bits, there is nothing to guess. */
+/** Plain SHA-256 is enough: a token holds 256 random bits, so guessing is hopeless. */
 function hash(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }

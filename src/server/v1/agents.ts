@@ -1,15 +1,16 @@
-// /v1/agents: the fleet, and one agent. Imports @hono/zod-openapi and the courier's documents.
+// /v1/agents: all agents, and one agent.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { CourierError } from "../../base/errors.ts";
 import { AgentDocument, AgentsDocument, agentDocument, agentsDocument } from "../../documents/agents.ts";
+import type { Env } from "../http/env.ts";
 import { readFleet, selectViews } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { failures, json, PATH, security } from "./schemas.ts";
 
 const listAgents = createRoute({
   method: "get",
   path: "/v1/agents",
-  summary: "List the agents and how they are",
+  summary: "List the agents and their status",
   security,
   responses: { 200: json("Every agent", AgentsDocument), ...failures },
 });
@@ -29,7 +30,7 @@ export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void 
   app.openapi(readAgent, async (context) => {
     const { agent } = context.req.valid("param");
     const [view] = selectViews(await readFleet(services), agent);
-    if (view === undefined) throw new CourierError("not_found", `No agent "${agent}" is there`);
+    if (view === undefined) throw new CourierError("not_found", `Unknown agent "${agent}"`);
     return context.json(agentDocument(view), 200);
   });
 }

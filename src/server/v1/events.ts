@@ -1,31 +1,38 @@
-// /v1/events and /v1/jobs/{id}/events: what jobs do, as server-sent events. Imports hono's streaming, documents, the feed.
-// A job is told as `progress` while it is under way and as `ended` once; ids make the ends resumable.
+// /v1/events and /v1/jobs/{id}/events: what jobs do, as server-sent events.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { streamSSE } from "hono/streaming";
+import { type SSEMessage, type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { isEnded, type Job } from "../../protocol.ts";
+import type { Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
-import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS } from "../job_feed.ts";
-import type { Env, Services } from "../services.ts";
+import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS, type Start } from "../job_feed.ts";
+import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, PATH, security } from "./schemas.ts";
 
-const DESCRIPTION = `Server-sent events; each one's data is a JSON document.
+const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
 
-- \`ready\` comes first. Its \`resumed\` tells whether all is told that ended after the \`Last-Event-ID\` which was sent.
-- \`agent\` is an Agent: those that are away or not well once at the beginning, then each when its \`status\` or \`reason\`
-  changes. The jobs of one that is away are as it told of them last.
-- \`progress\` is a Job under way: all of them once at the beginning, then each when it changes, at most twice a second.
-- \`ended\` is a Job at its end. Each end is told once to each listener who sends the id of the last event that it got as
-  \`Last-Event-ID\` when it comes back, also after a restart of the server.
+- \`ready\` comes first. \`resumed\` is true if the stream continues after the \`Last-Event-ID\` that was sent, with nothing missing.
+- \`agent\` is an Agent: first those that are offline or have a problem, then each whose \`status\` or \`reason\` changes. The
+  jobs of an offline agent are as it last published them.
+- \`progress\` is an active Job: first all of them, then each that changes, at most twice a second.
+- \`ended\` is a Job that has ended. A listener that reconnects with the id of the last event it received as \`Last-Event-ID\`
+  gets each end exactly once, even if the server was restarted in between.
 
-A comment comes at least every ${HEARTBEAT_MS / 1000} s. Who reads slowly is told of progress less often.
-More than ${MAX_LISTENERS} listeners at a time are answered 429.`;
+A comment is sent at least every ${HEARTBEAT_MS / 1000} s. Slow readers get fewer progress events.
+With ${MAX_LISTENERS} listeners connected, the next one gets status 429.`;
 
 const RETRY_MS = 2000;
-const stream = {
-  description: "Events, until the listener goes",
+const NOTHING_NEW = ": nothing new\n\n";
+/** What hono's streamSSE() sets, for a response to HEAD, which has no stream. */
+const STREAM_HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache",
+  "transfer-encoding": "chunked",
+} as const;
+const events = {
+  description: "Events, until the listener disconnects",
   content: { "text/event-stream": { schema: z.string() } },
 };
 const headers = z.object({ "last-event-id": z.string().optional() });
@@ -37,97 +44,110 @@ const watchJobs = createRoute({
   description: DESCRIPTION,
   security,
   request: { headers },
-  responses: { 200: stream, ...failures },
+  responses: { 200: events, ...failures },
 });
 
 const watchJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}/events",
   summary: "Watch one job to its end",
-  description: `As /v1/events, of one job; the stream ends with its end. Coming back with the id of that end: 204.\n\n${DESCRIPTION}`,
+  description: `As /v1/events, for one job; the stream finishes with its end. A listener that reconnects with the id of that end gets status 204.\n\n${DESCRIPTION}`,
   security,
   request: { params: PATH.job, headers },
-  responses: { 200: stream, 204: { description: "Its end was told already" }, ...failures },
+  responses: { 200: events, 204: { description: "Its end was already delivered" }, ...failures },
 });
 
 export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void {
-  const { endedJobs } = services;
+  const { jobFeed } = services;
 
   app.openapi(watchJobs, (context) => {
     requireRoom(services);
-    const after = position(services, context.req.valid("header")["last-event-id"]);
-    return tell(context, services, { after, news: services.jobFeed.listen.bind(services.jobFeed, after) });
+    const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
+    return stream(context, services, start, (signal) => jobFeed.listen(start.after, signal));
   });
 
   app.openapi(watchJob, async (context) => {
     const { id } = context.req.valid("param");
-    const after = position(services, context.req.valid("header")["last-event-id"]);
-    // Before the job is looked at: so its end cannot fall between looking and listening.
-    const start = after ?? endedJobs.last;
+    const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
     const job = await findJob(services, id, context.req.raw.signal);
     if (!isEnded(job)) {
       requireRoom(services);
-      const listen = (signal: AbortSignal) => onlyJob(job, services.jobFeed.listen(start, signal));
-      return tell(context, services, { after, news: listen });
+      return stream(context, services, start, (signal) => jobFeed.listenToJob(job, start, signal));
     }
-    await services.jobFeed.refresh();
-    const number = endedJobs.find(id)?.number;
-    if (after !== undefined && after >= (number ?? 0)) return context.body(null, 204);
-    const end = { agents: [], progress: [], ended: [{ number: number ?? endedJobs.last, job }], number: start };
-    return tell(context, services, { after, news: () => only(end) });
+    const end = await jobFeed.endOf(job, start);
+    return end === undefined ? context.body(null, 204) : stream(context, services, start, () => only(end));
   });
 }
 
 function requireRoom({ jobFeed }: Services): void {
   if (jobFeed.isFull)
-    throw failWith(429, `${MAX_LISTENERS} listeners are there already`, "Close some, or ask for /v1/jobs now and then");
+    throw failWith(429, `There are already ${MAX_LISTENERS} listeners`, "Close some, or poll /v1/jobs instead");
 }
 
-interface Telling {
-  /** The number of the last end that the listener knows; undefined: it is new here. */
-  readonly after: number | undefined;
-  readonly news: (signal: AbortSignal) => AsyncIterable<JobNews>;
-}
+type Listen = (signal: AbortSignal) => AsyncIterable<JobNews>;
 
-function tell(context: Context<Env>, services: Services, { after, news }: Telling): Response {
-  const { endedJobs, clock, log } = services;
-  // Nobody would read the body of this one.
-  if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
-  // nginx holds what it passes on back until a buffer is full, unless it is told not to.
+function stream(context: Context<Env>, services: Services, start: Start, listen: Listen): Response {
   context.header("x-accel-buffering", "no");
+  if (context.req.method === "HEAD") return context.body(null, 200, STREAM_HEADERS);
   return streamSSE(context, async (out) => {
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
     const mayListen = tokenCheck(context, services);
+    const writer = new NewsWriter(out, services, start);
     try {
-      let isFirst = true;
-      let writtenMs = clock.monotonic();
-      for await (const { agents, progress, ended, number } of news(stop.signal)) {
-        const ready = {
-          event: "ready",
-          id: `${endedJobs.id}-${after ?? number}`,
-          data: { resumed: after !== undefined },
-        };
-        const events = [
-          ...(isFirst ? [`retry: ${RETRY_MS}\n${eventText(ready)}`] : []),
-          ...agents.map((view) => eventText({ event: "agent", data: agentDocument(view) })),
-          ...progress.map((job) => eventText({ event: "progress", data: job })),
-          ...ended.map((end) => eventText({ event: "ended", id: `${endedJobs.id}-${end.number}`, data: end.job })),
-        ];
-        isFirst = false;
-        const isQuiet = clock.monotonic() - writtenMs >= HEARTBEAT_MS;
-        if (events.length === 0 && !isQuiet) continue;
-        await out.write(events.join("") || ": nothing new\n\n");
-        writtenMs = clock.monotonic();
-        if (!mayListen()) break;
-      }
+      for await (const news of listen(stop.signal)) if ((await writer.write(news)) && !mayListen()) break;
     } catch (error) {
-      log.error({ error }, "A listener's events ended unexpectedly");
+      services.log.error({ error }, "An event stream failed unexpectedly");
     }
   });
 }
 
-/** Whether the request's token is still valid; looked up now and then, since a stream outlives many a token. */
+/** Writes news as events, `ready` before the first. */
+class NewsWriter {
+  readonly #out: SSEStreamingApi;
+  readonly #services: Pick<Services, "jobFeed" | "clock">;
+  readonly #start: Start;
+  #isReady = false;
+  #writtenMs: number;
+
+  constructor(out: SSEStreamingApi, services: Pick<Services, "jobFeed" | "clock">, start: Start) {
+    this.#out = out;
+    this.#services = services;
+    this.#start = start;
+    this.#writtenMs = services.clock.monotonic();
+  }
+
+  /** @returns whether anything was written: news without content are only a reason for a comment, when one is due */
+  async write({ agents, progress, ended, number }: JobNews): Promise<boolean> {
+    const { jobFeed, clock } = this.#services;
+    const isDue = clock.monotonic() - this.#writtenMs >= HEARTBEAT_MS;
+    const isEmpty = this.#isReady && agents.length + progress.length + ended.length === 0;
+    if (isEmpty && !isDue) return false;
+    if (isEmpty) await this.#out.write(NOTHING_NEW);
+    if (!this.#isReady) await this.#writeReady(number);
+    for (const view of agents) await this.#event({ event: "agent" }, agentDocument(view));
+    for (const job of progress) await this.#event({ event: "progress" }, job);
+    for (const end of ended) await this.#event({ event: "ended", id: jobFeed.eventId(end.number) }, end.job);
+    this.#writtenMs = clock.monotonic();
+    return true;
+  }
+
+  async #writeReady(number: number): Promise<void> {
+    const { after } = this.#start;
+    const id = this.#services.jobFeed.eventId(after ?? number);
+    await this.#event({ event: "ready", id, retry: RETRY_MS }, { resumed: after !== undefined });
+    this.#isReady = true;
+  }
+
+  async #event(
+    fields: Omit<SSEMessage, "data">,
+    data: Job | AgentDocument | { readonly resumed: boolean },
+  ): Promise<void> {
+    await this.#out.writeSSE({ ...fields, data: JSON.stringify(data) });
+  }
+}
+
+/** Whether the request's token is still valid. Checked at intervals, because a stream may outlive its token. */
 function tokenCheck(context: Context<Env>, { tokens, clock }: Services): () => boolean {
   const token = context.get("token");
   let checkedMs = clock.monotonic();
@@ -138,37 +158,6 @@ function tokenCheck(context: Context<Env>, { tokens, clock }: Services): () => b
   };
 }
 
-/** One job's part of the news; ends with its end. */
-async function* onlyJob({ id, agent }: Job, all: AsyncIterable<JobNews>): AsyncGenerator<JobNews> {
-  for await (const { agents, progress, ended, number } of all) {
-    const own = ended.filter(({ job }) => job.id === id);
-    yield {
-      agents: agents.filter((view) => view.agent === agent),
-      progress: progress.filter((job) => job.id === id),
-      ended: own,
-      number,
-    };
-    if (own.length > 0) return;
-  }
-}
-
 async function* only(news: JobNews): AsyncGenerator<JobNews> {
   yield news;
-}
-
-/** The number in an event's id; undefined: there is none, or what ended since then is not all known here. */
-function position({ endedJobs }: Services, eventId: string | undefined): number | undefined {
-  const [, log, digits] = /^([0-9a-f]+)-(\d{1,15})$/.exec(eventId ?? "") ?? [];
-  const number = Number(digits);
-  return log === endedJobs.id && endedJobs.reaches(number) ? number : undefined;
-}
-
-interface Event {
-  readonly event: string;
-  readonly id?: string;
-  readonly data: Job | AgentDocument | { readonly resumed: boolean };
-}
-
-function eventText({ event, id, data }: Event): string {
-  return `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
 }

@@ -1,15 +1,15 @@
-// Where a job is found by its id alone: refused ones, the states, the log of ends, the agents. Imports courier, errors.
+// Finds a job by its id: among refused jobs, in the states, in the log of ends, then by asking the agents.
 import { CourierError } from "../../base/errors.ts";
 import type { Job } from "../../protocol.ts";
 import { readFleet } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
 
-/** An agent that does not say so soon does not know it. */
+/** An agent that takes longer is counted as not having the job. */
 const ASK_MS = 5000;
 
 /**
- * One job, also one that ended long ago, and while the share cannot be read as it was last seen.
- * @throws CourierError `not_found`; `unavailable` when nothing was ever seen
+ * One job, even if it ended long ago. While the share cannot be read, the job as it was last seen.
+ * @throws CourierError `not_found`; `unavailable` when no agent was ever seen
  */
 export async function findJob(services: Services, id: string, signal: AbortSignal): Promise<Job> {
   const { refusedJobs, endedJobs, courier } = services;
@@ -20,5 +20,5 @@ export async function findJob(services: Services, id: string, signal: AbortSigna
   const known = job ?? endedJobs.find(id)?.job;
   if (known !== undefined) return known;
   if (failure === undefined) return await courier.findJob(id, { timeoutMs: ASK_MS, signal });
-  throw new CourierError("not_found", `No agent told of a job ${id} when it was last seen`, { cause: failure });
+  throw new CourierError("not_found", `No agent had a job ${id} when it was last seen`, { cause: failure });
 }

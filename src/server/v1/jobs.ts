@@ -1,4 +1,4 @@
-// /v1/jobs: starting pulls, looking at jobs, cancelling them. Imports @hono/zod-openapi, the courier's documents.
+// /v1/jobs: starts pulls, lists and shows jobs, and cancels them.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
@@ -7,8 +7,9 @@ import type { Agents } from "../../courier/selection.ts";
 import { JobDocument, JobsDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
+import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, JobRequest, json, PATH, QUERY, security } from "./schemas.ts";
 
@@ -17,26 +18,26 @@ const startJobs = createRoute({
   path: "/v1/jobs",
   summary: "Pull a model on one agent, several or all",
   description:
-    "Starts a job on each agent, or joins the one that pulls this model there. An agent that refuses or is away has a job that has failed, with its code: look at each.",
+    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job.",
   security,
   middleware: requireJson,
-  request: { body: { ...json("What to pull, and where", JobRequest), required: true } },
-  responses: { 202: json("One job per agent; refused ones have failed", JobsDocument), ...failures },
+  request: { body: { ...json("The model to pull, and the agents", JobRequest), required: true } },
+  responses: { 202: json("One job per agent; a refused one has failed", JobsDocument), ...failures },
 });
 
 const listJobs = createRoute({
   method: "get",
   path: "/v1/jobs",
-  summary: "List the jobs under way and those that ended lately",
+  summary: "List the active jobs and those that ended recently",
   security,
   request: { query: QUERY.agent },
-  responses: { 200: json("The jobs under way and those that ended lately", JobsDocument), ...failures },
+  responses: { 200: json("The active jobs and those that ended recently", JobsDocument), ...failures },
 });
 
 const readJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}",
-  summary: "Show one job, also one that ended long ago",
+  summary: "Show one job, even if it ended long ago",
   security,
   request: { params: PATH.job },
   responses: { 200: json("One job", JobDocument), ...failures },
@@ -47,7 +48,7 @@ const cancelJob = createRoute({
   path: "/v1/jobs/{id}/cancel",
   summary: "Cancel a job",
   description:
-    "Answers when the box has stopped. What was fetched stays there, and the next pull of the model goes on from it. A job that had succeeded or failed before is a `conflict`.",
+    "Responds when the pull has stopped. The data already downloaded is kept, and the next pull of the model continues from it. A job that has already succeeded or failed is a `conflict`.",
   security,
   request: { params: PATH.job },
   responses: { 200: json("The cancelled job", JobDocument), ...failures },
@@ -56,7 +57,8 @@ const cancelJob = createRoute({
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
     const { model, agents, force } = context.req.valid("json");
-    const options = { force, signal: context.req.raw.signal };
+    // Generated clients send null for a field that was left out.
+    const options = { force: force ?? undefined, signal: context.req.raw.signal };
     const jobs = await startPulls(services, normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });
@@ -94,14 +96,14 @@ async function startPulls(
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
-  // What became of those that the caller did not wait for is unknown: the agents tell.
+  // If the caller disconnected, a pull may have started or not: only the agents know.
   const refused = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
   services.refusedJobs.add(refused);
-  services.jobFeed.tell(refused);
+  services.jobFeed.addEnds(refused);
   return started.map(({ job }) => job);
 }
 
-/** A refusal is the job's end, so that one agent's never hides what the others do. */
+/** A refusal becomes a failed job, so that it never hides the jobs of other agents. */
 async function startPull(
   { courier }: Services,
   agent: string,

@@ -1,12 +1,13 @@
-// What one agent does with a model besides pulling and deleting: memory and names. Imports @hono/zod-openapi, documents.
+// Copying and unloading a model of one agent, and listing the models in its memory.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalModelName } from "../../base/model_name.ts";
 import { mergeRunning } from "../../courier/running.ts";
 import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
 import { RunningDocument, runningDocument } from "../../documents/running.ts";
 import { requireJson } from "../http/body.ts";
+import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
@@ -15,21 +16,21 @@ const copyModel = createRoute({
   method: "post",
   path: "/v1/agents/{agent}/models/{model}/copy",
   summary: "Give a model of one agent a second name",
-  description: "Takes no room on the disk. A model that has the second name already is replaced.",
+  description: "Uses no extra disk space. A model that already has the second name is replaced.",
   security,
   middleware: requireJson,
   request: { params: PATH.model, body: { ...json("The second name", CopyRequest), required: true } },
-  responses: { 200: json("What became of it", CopiedDocument), ...failures },
+  responses: { 200: json("The result", CopiedDocument), ...failures },
 });
 
 const unloadModel = createRoute({
   method: "post",
   path: "/v1/agents/{agent}/models/{model}/unload",
-  summary: "Take a model out of one agent's memory",
-  description: "It stays installed, and is loaded again when it is next used.",
+  summary: "Unload a model from one agent's memory",
+  description: "It stays installed, and is loaded again at its next use.",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("What became of it", UnloadedDocument), ...failures },
+  responses: { 200: json("The result", UnloadedDocument), ...failures },
 });
 
 const listRunning = createRoute({

@@ -1,12 +1,14 @@
-// /v1/models and the models of one agent. Imports @hono/zod-openapi, the courier's documents, the grammar of names.
+// /v1/models, and the models of one agent.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { holdsModel } from "../../courier/fleet.ts";
 import { mergeModels } from "../../courier/models.ts";
 import { ModelsDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
+import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Env, Services } from "../services.ts";
+import type { Services } from "../services.ts";
 import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const listModels = createRoute({
@@ -36,7 +38,7 @@ const showModel = createRoute({
   summary: "Show one model of one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("The model, and what Ollama tells of it", ShownDocument), ...failures },
+  responses: { 200: json("The model, with Ollama's details", ShownDocument), ...failures },
 });
 
 const deleteModel = createRoute({
@@ -45,7 +47,7 @@ const deleteModel = createRoute({
   summary: "Delete a model from one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("What became of it", DeletedDocument), ...failures },
+  responses: { 200: json("The result", DeletedDocument), ...failures },
 });
 
 interface Listing {
@@ -83,10 +85,14 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
 }
 
 /**
- * A model as the list has it, with what Ollama tells of it, or why it does not.
- * @throws CourierError `not_found`; `unavailable` when the agent is away
+ * A model's entry in the list, with Ollama's details or the reason why they are missing.
+ * @throws CourierError `not_found`; `unavailable` when the agent is offline
  */
 async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
+  const noModel = new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
+  // Any name can be asked for: an agent is not asked each time for one that its state does not show.
+  const isPublished = holdsModel(await services.courier.agent(agent), name);
+  if (!isPublished && (await services.modelQuestions.find(agent, name)).model === undefined) throw noModel;
   const described = await describeModel(services, agent, name, signal);
   // The list is needed only where the agent has not answered.
   const { models, unavailable: [stale] = [] } =
@@ -94,7 +100,7 @@ async function readModel(services: Services, agent: string, name: string, signal
       ? await readModels(services, { agent, signal })
       : modelsDocument({ models: [described.model], unavailable: [] });
   const model = models.find((candidate) => sameModel(candidate.name, name));
-  if (model === undefined) throw new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
+  if (model === undefined) throw noModel;
   return shownDocument(model, stale ?? ("reason" in described ? described : described.show));
 }
 

@@ -1,4 +1,4 @@
-// What the /v1 routes take besides the documents they answer, and how /openapi.json tells it. Imports zod, protocol.
+// Schemas of the requests to /v1, and the parts that their descriptions in /openapi.json share.
 import { z } from "@hono/zod-openapi";
 import { AgentName, Code, CommandId } from "../../protocol.ts";
 
@@ -24,7 +24,7 @@ export const PATH = {
 const agentQuery = z.object({ agent: AgentName.optional() });
 export const QUERY = {
   agent: agentQuery,
-  /** `fresh` asks the agents instead of reading what they published. */
+  /** `fresh` asks the agents instead of reading their published states. */
   models: agentQuery.extend({ fresh: z.enum(["true", "false"]).optional() }),
 } as const;
 
@@ -35,17 +35,17 @@ export const JobRequest = z
     agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")], {
       error: 'must be a list of names, or "all"',
     }),
-    force: z.boolean().optional().meta({ description: "Go on where an agent sees too little room on its disk" }),
+    force: z.boolean().nullish().meta({ description: "Pull even if an agent says that the model does not fit" }),
   })
   .meta({ id: "JobRequest" });
 
-/** What every /v1 route asks for: see `requireToken`. */
+/** Every /v1 route needs a token: see `requireToken`. */
 export const security: Record<string, string[]>[] = [{ bearer: [] }];
 
-/** What every /v1 route answers when it fails. */
+/** The response of every /v1 route when it fails. */
 export const failures = {
   default: {
-    description: "A problem document (RFC 9457); act on its `code`",
+    description: "A problem document (RFC 9457): act on its `code`",
     content: { "application/problem+json": { schema: Problem } },
   },
 };

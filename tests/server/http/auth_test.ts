@@ -1,4 +1,4 @@
-// Who may do what over HTTP: tokens, roles, and the order in which a request is refused.
+// Access control over HTTP: tokens, roles, and the order of refusals.
 import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ describe("requireToken()", () => {
     const answer = await server.call("GET", "/api/config/models", { token: null });
     expect(answer.status).toBe(401);
     expect(answer.headers.get("www-authenticate")).toStartWith("Bearer");
-    expect(answer.body.detail).toContain("No token was given");
+    expect(answer.body.detail).toContain("No token was sent");
   });
 
   test.each(["Basic cGxhdGZvcm06eA==", "Bearer", "Bearer  ", "Bearer a b", "gpuc_x"])(
@@ -28,7 +28,7 @@ describe("requireToken()", () => {
     },
   );
 
-  test("answers 401 when the token is nobody's", async () => {
+  test("answers 401 when the token is unknown", async () => {
     await using server = await openServer();
     for (const token of ["wrong", `${server.gp}x`, server.gp.slice(0, -1)]) {
       const answer = await server.call("GET", "/v1/agents", { token });
@@ -42,7 +42,7 @@ describe("requireToken()", () => {
     expect((await server.call("GET", "/v1/agents", { token: null, headers })).status).toBe(200);
   });
 
-  test("answers 403 when a viewer wants a route of the platform", async () => {
+  test("answers 403 when a viewer uses a platform route", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     for (const path of ["/api/config/models", "/api/config/available-models", "/api/models", "/api/health"]) {
@@ -64,7 +64,7 @@ describe("requireToken()", () => {
     expect(agent.commands).toEqual([]);
   });
 
-  test("refuses with 401, then 403, before it says anything about the body", async () => {
+  test("answers 401, then 403, before it checks the body", async () => {
     await using server = await openServer();
     const path = "/api/config/pull-model";
     const large = "x".repeat(200_000);
@@ -76,7 +76,7 @@ describe("requireToken()", () => {
     expect((await server.call("POST", path, { body: "{not json" })).status).toBe(400);
   });
 
-  test("answers 401 on a path that no route has, so that nothing is told", async () => {
+  test("answers 401 on an unknown path, so that a caller without a token learns nothing", async () => {
     await using server = await openServer();
     expect((await server.call("GET", "/v1/nothing", { token: null })).status).toBe(401);
     expect((await server.call("GET", "/api/nothing", { token: null })).status).toBe(401);
@@ -99,7 +99,7 @@ describe("requireToken()", () => {
 });
 
 describe("createTrustedApi()", () => {
-  test("serves the GPU service's routes alone, without a token", async () => {
+  test("serves only the GPU service's routes, without a token", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [modelOf("phi4:latest")] });
     expect((await server.callTrusted("GET", "/api/health")).status).toBe(200);
@@ -108,7 +108,7 @@ describe("createTrustedApi()", () => {
       expect((await server.callTrusted("GET", path)).status).toBe(404);
   });
 
-  test("refuses what a browser sends on behalf of some page", async () => {
+  test("refuses requests that a browser sends for a web page", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [modelOf("phi4:latest")] });
     for (const headers of [{ origin: "https://somewhere.example" }, { "sec-fetch-site": "same-origin" }])
@@ -139,7 +139,7 @@ describe("Tokens", () => {
     });
   });
 
-  test("add() keeps no token in the file, and nobody else may read it", async () => {
+  test("add() stores no token in the file, and only the owner may read it", async () => {
     await withStateDir(async (stateDir) => {
       const database = openStore(stateDir);
       const token = new Tokens(database, systemClock).add("platform", "gp");
@@ -150,7 +150,7 @@ describe("Tokens", () => {
     });
   });
 
-  test("add() refuses a second token of one name and names outside the grammar", async () => {
+  test("add() refuses a second token with the same name, and invalid names", async () => {
     await withStateDir(async (stateDir) => {
       const database = openStore(stateDir);
       const tokens = new Tokens(database, systemClock);
@@ -163,7 +163,7 @@ describe("Tokens", () => {
     });
   });
 
-  test("openStore() refuses a file that a newer release made", async () => {
+  test("openStore() refuses a file of a newer release", async () => {
     await withStateDir(async (stateDir) => {
       const database = openStore(stateDir);
       database.run("PRAGMA user_version = 99");

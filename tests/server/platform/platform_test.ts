@@ -1,4 +1,4 @@
-// The routes that the platform and its GPU service's clients call, as the original pair served them.
+// The routes of the platform and of its GPU service's clients, as the legacy programs serve them.
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
@@ -99,7 +99,7 @@ describe("GET /api/config/models", () => {
     expect(server.store.inboxes.get("agent gpu-1")?.size).toBe(0);
   });
 
-  test("narrows the list to ?agent=, and says so when there is no such agent", async () => {
+  test("narrows the list to ?agent=, and answers 404 for an unknown agent", async () => {
     await using server = await openServer();
     await twoAgents(server);
     expect((await server.call("GET", "/api/config/models?agent=gpu-1")).body.models).toEqual([PHI4]);
@@ -124,7 +124,7 @@ describe("GET /api/config/available-models", () => {
 describe("POST /api/config/set-active-model", () => {
   const path = "/api/config/set-active-model";
 
-  test("keeps the choice, which the list then tells, when the model is installed", async () => {
+  test("saves the choice, which the list then shows, when the model is installed", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
     const answer = await server.call("POST", path, { body: { model_name: "phi4", model_type: "vision" } });
@@ -132,6 +132,20 @@ describe("POST /api/config/set-active-model", () => {
     expect(Object.keys(answer.body)).toEqual(["message"]);
     const { body } = await server.call("GET", "/api/config/models");
     expect(body.active_models).toEqual({ vision: "phi4:latest" });
+  });
+
+  test("asks the agents before it denies a model that no state shows, once in 10 s", async () => {
+    await using server = await openServer();
+    const [first, second] = await twoAgents(server);
+    second.models = [modelOf("Copy:latest")];
+    const set = async (model_name: string) =>
+      await server.call("POST", path, { body: { model_name, model_type: "text" } });
+    expect((await set("copy")).status).toBe(200);
+    const { body } = await server.call("GET", "/api/config/models");
+    expect(body.active_models).toEqual({ text: "Copy:latest" });
+    for (const _ of [1, 2, 3]) expect((await set("none")).status).toBe(404);
+    for (const agent of [first, second])
+      expect(agent.commands.map(({ command }) => command)).toEqual(["list_models", "list_models"]);
   });
 
   test("answers 404 when no agent has the model", async () => {
@@ -143,7 +157,7 @@ describe("POST /api/config/set-active-model", () => {
     expect((await server.call("GET", "/api/config/models")).body.active_models).toEqual({});
   });
 
-  test("answers 400 naming the field when the type is none of the four", async () => {
+  test("answers 400 with the field when the type is invalid", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
     const answer = await server.call("POST", path, { body: { model_name: "phi4", model_type: "audio" } });

@@ -51,7 +51,7 @@ test("add() numbers each end once, in the order of their ends, also over a resta
   });
 });
 
-test("add() by two servers on one store gives each end one number, which both tell", () => {
+test("add() by two servers on one store gives each end one number, which both return", () => {
   life((log) => {
     life((other) => {
       other.add([ended("a")]);
@@ -84,7 +84,7 @@ test("begin() counts once, also over a restart and for another server; before it
   database.close();
 });
 
-test("reaches() tells what is still known when old ends are forgotten, which are not told again", () => {
+test("reaches() is false for forgotten ends, which are not news again", () => {
   const all = Array.from({ length: 20_000 }, (_, index) => ended(`job-${index}`, index / 1000));
   life((log) => {
     log.add(all);

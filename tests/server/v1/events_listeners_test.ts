@@ -1,4 +1,4 @@
-// What listeners to events are told beside jobs, how many there may be, and what is not lost on the way.
+// Listeners to events: agent events, the limit of listeners, and that no end is lost.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { isoTime, systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
@@ -18,7 +18,7 @@ afterEach(async () => {
   await site.close();
 });
 
-test("tells nothing of a pull whose caller went away before the agent had answered: it may go on", async () => {
+test("sends no end for a pull whose caller disconnected before the agent answered: it may continue", async () => {
   let isAsked = false;
   const other = await ScriptedAgent.open(site.server.store, "gpu-2", {
     answer: () => {
@@ -44,22 +44,22 @@ test("tells nothing of a pull whose caller went away before the agent had answer
   expect((await site.server.call("GET", "/v1/jobs")).body.jobs).toMatchObject([{ id: "job-7", state: "running" }]);
 });
 
-test("asks also for what ended in such numbers while there was no server", async () => {
+test("also asks for jobs that ended in large numbers while no server ran", async () => {
   const { endedJobs, courier, connection, clock, log } = site.server.services;
   endedJobs.add([ended(0)]);
   site.agent.oldJobs = Array.from({ length: 30 }, (_, index) => ended(1 + index));
   await site.publish(...Array.from({ length: 20 }, (_, index) => ended(31 + index)));
   const restarted = new JobFeed({ courier, connection, ended: endedJobs, clock, log });
-  const told: (string | null)[] = [];
+  const received: (string | null)[] = [];
   for await (const { ended: ends } of restarted.listen(endedJobs.last, AbortSignal.timeout(5000))) {
-    told.push(...ends.map(({ job: { id } }) => id));
-    if (told.length === 50) break;
+    received.push(...ends.map(({ job: { id } }) => id));
+    if (received.length === 50) break;
   }
   restarted.close();
-  expect(new Set(told).size).toBe(50);
+  expect(new Set(received).size).toBe(50);
 });
 
-test("tells when an agent goes away and comes back, and who is away at the beginning", async () => {
+test("sends agents that go offline and come back, and at the start those that are offline", async () => {
   await site.publish(job(1, { state: "running" }));
   const other = await ScriptedAgent.open(site.server.store, "gpu-2");
   const [all, one] = [await site.listenTo(), await site.listenTo("/v1/jobs/job-1/events")];
@@ -79,7 +79,7 @@ test("tells when an agent goes away and comes back, and who is away at the begin
   expect(Object.keys(one.events.findLast(({ event }) => event === "agent")?.data)).toEqual(Object.keys(document));
 });
 
-test("tells that the share cannot be read, and when it can be again", async () => {
+test("sends that the share cannot be read, and when it can be read again", async () => {
   await site.publish(job(1, { state: "running" }));
   const events = await site.listenTo();
   const readStates = site.server.transport.readStates.bind(site.server.transport);
@@ -108,7 +108,7 @@ test("forgets the jobs of an agent whose state was removed", async () => {
   expect(after.events.filter(({ event }) => event === "progress").map(({ data }) => data.id)).toEqual(["job-1"]);
 });
 
-test("refuses more listeners than there is room for with 429, and has room again when one has gone", async () => {
+test("refuses listeners over the limit with 429, until one disconnects", async () => {
   await site.publish(job(1, { state: "running" }));
   const { jobFeed } = site.server.services;
   const never = new AbortController().signal;
@@ -150,7 +150,7 @@ test.each([3_600_000, -3_600_000])("uses the share's clock where the server's ow
   await skewed.close();
 });
 
-test("200 listeners are told every end exactly once, also those that come back, by one reader", async () => {
+test("200 listeners get every end exactly once from one reader, even if they reconnect", async () => {
   const LISTENERS = 200;
   const reads = countReads();
   const listeners = await Promise.all(Array.from({ length: LISTENERS }, async () => await site.listenTo()));

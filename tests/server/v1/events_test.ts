@@ -1,4 +1,4 @@
-// What jobs do, as server-sent events over real connections: once to each listener, also to those that come back.
+// Server-sent events over real connections: each end is sent once to each listener, even if it reconnects.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { isoTime } from "#src/base/clock.ts";
@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 describe("GET /v1/events", () => {
-  test("tells of the jobs under way as they are, then of each change, and of the end", async () => {
+  test("sends the active jobs, then each change, then the end", async () => {
     await site.publish(job(1, { state: "running", completed_bytes: 1e9 }));
     const events = await site.listenTo();
     await site.publish(job(1, { state: "running", completed_bytes: 2e9 }));
@@ -34,7 +34,7 @@ describe("GET /v1/events", () => {
     ]);
   });
 
-  test("does not tell a new listener what ended before", async () => {
+  test("does not send earlier ends to a new listener", async () => {
     await site.publish(ended(1));
     const events = await site.listenTo();
     await site.publish(ended(1), ended(2));
@@ -42,7 +42,7 @@ describe("GET /v1/events", () => {
     expect(events.ends).toEqual(["job-2"]);
   });
 
-  test("tells who comes back what ended meanwhile, once, in order, and nothing again", async () => {
+  test("sends a listener that reconnects what it missed: once, in order, and nothing twice", async () => {
     const events = await site.listenTo();
     await site.publish(ended(1));
     await until(() => events.ends.length === 1);
@@ -59,7 +59,7 @@ describe("GET /v1/events", () => {
     ]);
   });
 
-  test("says so when it cannot go on from where the listener was", async () => {
+  test("reports when it cannot continue where the listener was", async () => {
     const events = await site.listenTo();
     await events.cut();
     for (const lastId of ["0badcafe-7", `${site.server.services.endedJobs.id}-7`, "nonsense"]) {
@@ -72,7 +72,7 @@ describe("GET /v1/events", () => {
     }
   });
 
-  test("tells of what an agent refused, which no state tells of", async () => {
+  test("sends jobs that an agent refused, which no state shows", async () => {
     await ScriptedAgent.open(site.server.store, "gpu-2", {
       answer: () => ({ success: false, code: "exhausted", error: "Disk full" }),
     });
@@ -83,7 +83,7 @@ describe("GET /v1/events", () => {
     expect(events.events.at(-1)?.data).toEqual(answer.jobs[0]);
   });
 
-  test("asks the agent when more ended at once than its state can tell of", async () => {
+  test("asks the agent when more jobs ended at once than its state shows", async () => {
     const events = await site.listenTo();
     site.agent.oldJobs = Array.from({ length: 30 }, (_, index) => ended(index));
     await site.publish(...Array.from({ length: 20 }, (_, index) => ended(30 + index)));
@@ -108,7 +108,7 @@ describe("GET /v1/events", () => {
 });
 
 describe("GET /v1/jobs/{id}/events", () => {
-  test("tells of one job alone and ends with its end", async () => {
+  test("sends only one job, and finishes with its end", async () => {
     await site.publish(job(1, { state: "running" }), job(2));
     const events = await site.listenTo("/v1/jobs/job-1/events");
     await site.publish(ended(2), job(1, { state: "running", completed_bytes: 5 }));
@@ -123,7 +123,7 @@ describe("GET /v1/jobs/{id}/events", () => {
     ]);
   });
 
-  test("tells the end of a job that ended long ago, and answers 204 to who knows it", async () => {
+  test("sends the end of a job that ended long ago, and answers 204 to a listener that has it", async () => {
     site.agent.oldJobs = [ended(1, { ended_at: "2026-01-01T00:00:00Z" })];
     const events = await site.listenTo("/v1/jobs/job-1/events");
     await events.ended();
@@ -132,7 +132,7 @@ describe("GET /v1/jobs/{id}/events", () => {
     expect(events.status).toBe(204);
   });
 
-  test("tells who was away at its end of it, once", async () => {
+  test("sends a missed end to a listener that reconnects, once", async () => {
     await site.publish(job(1));
     const events = await site.listenTo("/v1/jobs/job-1/events");
     await events.cut();
@@ -144,7 +144,7 @@ describe("GET /v1/jobs/{id}/events", () => {
     expect([events.status, events.ends.length]).toEqual([204, 1]);
   });
 
-  test("finds a job that only the log of ends still knows", async () => {
+  test("finds a job that only the log of ends has", async () => {
     const events = await site.listenTo();
     await site.publish(ended(1));
     await until(() => events.ends.length === 1);
@@ -155,7 +155,7 @@ describe("GET /v1/jobs/{id}/events", () => {
     expect(one.ends).toEqual(["job-1"]);
   });
 
-  test("answers 404 for a job that nobody knows", async () => {
+  test("answers 404 for an unknown job", async () => {
     expect((await site.server.call("GET", "/v1/jobs/nobody/events")).status).toBe(404);
   });
 });
@@ -172,7 +172,7 @@ describe("as time passes", () => {
     await timed.close();
   });
 
-  test("a comment comes every 10 s without news, and the stream of a token that was revoked ends", async () => {
+  test("a comment is sent every 10 s without news, and the stream of a revoked token ends", async () => {
     const guest = timed.server.services.tokens.add("guest", "viewer");
     const events = new EventListener();
     await events.connect(`${timed.url}/v1/events`, guest);
@@ -185,7 +185,7 @@ describe("as time passes", () => {
     expect([events.events.length, events.comments]).toEqual([1, 2]);
   });
 
-  test("who does not read holds nothing up, is told of progress less often, and of the end anyway", async () => {
+  test("a listener that does not read blocks nobody, gets less progress, and still gets the end", async () => {
     const ROUNDS = 200;
     const note = "x".repeat(100_000);
     const slow = connect(Number(new URL(timed.url).port), "127.0.0.1");

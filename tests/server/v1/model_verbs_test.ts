@@ -1,4 +1,4 @@
-// The routes of the verbs that came with jobs: show, running, copy, unload, one job and its cancelling.
+// The routes of the model verbs: show, copy, unload, running models, and cancel of a job.
 import { describe, expect, test } from "bun:test";
 import { ShownDocument } from "#src/documents/models.ts";
 import { CopiedDocument, UnloadedDocument } from "#src/documents/outcomes.ts";
@@ -79,7 +79,7 @@ describe("POST copy and unload", () => {
 
   test.each([
     ["the model is not there", "nothing", { destination: "mine" }, 404],
-    ["the second name is none", "phi4", { destination: "a b" }, 400],
+    ["the second name is invalid", "phi4", { destination: "a b" }, 400],
     ["no second name is given", "phi4", {}, 400],
   ])("copy fails when %s", async (_, model, body, status) => {
     await using server = await openServer();

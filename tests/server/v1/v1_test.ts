@@ -25,7 +25,7 @@ describe("/v1/agents", () => {
     expect([answer.status, answer.body]).toEqual([200, { agents: [] }]);
   });
 
-  test("answers each agent in short, and one alone under its name", async () => {
+  test("answers a summary of each agent, and one agent under its name", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
     const stopped = await ScriptedAgent.open(server.store, "gpu-2");
@@ -38,7 +38,7 @@ describe("/v1/agents", () => {
     expect((await server.call("GET", "/v1/agents/gpu-2")).body).toEqual(body.agents[1]);
   });
 
-  test("answers a problem document naming the agents when there is none of that name", async () => {
+  test("answers a problem document with the known agents when the name is unknown", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     const answer = await server.call("GET", "/v1/agents/gpu-9");
@@ -71,6 +71,17 @@ describe("/v1/agents", () => {
     expect((await server.call("GET", "/api/config/models")).status).toBe(503);
   });
 
+  test("names the lists that the state had cut when the share fails later", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    await agent.publish({ truncated: ["models", "jobs"], models: [] });
+    const whole = await server.call("GET", "/v1/models");
+    expect([whole.body.models.length, whole.body.unavailable]).toEqual([1, undefined]);
+    await server.transport.close();
+    const { unavailable } = (await server.call("GET", "/v1/models")).body;
+    expect(unavailable[0].reason).toContain("without its whole list of models and jobs");
+  });
+
   test("answers 503 while the share was never reached", async () => {
     await using server = await openServer({ reached: false });
     for (const path of ["/v1/agents", "/v1/models", "/v1/jobs", "/readyz"]) {
@@ -83,7 +94,7 @@ describe("/v1/agents", () => {
 });
 
 describe("/v1/models", () => {
-  test("merges the fleet: one entry per name and digest, and names who is away", async () => {
+  test("merges the fleet: one entry per name and digest, and names the offline agents", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
     await ScriptedAgent.open(server.store, "gpu-2", { models: [PHI4, modelOf("phi4:latest", { digest: "other" })] });
@@ -112,7 +123,27 @@ describe("/v1/models", () => {
     expect((await server.call("GET", `/v1/agents/gpu-1/models/${name}`)).status).toBe(404);
   });
 
-  test("deletes one agent's model and answers what became of it", async () => {
+  test("asks the agent before it denies a model that the state does not show, once in 10 s", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    agent.models = [PHI4, modelOf("copy:latest", { digest: "77" })];
+    const shown = await server.call("GET", "/v1/agents/gpu-1/models/copy");
+    expect(shown.status).toBe(200);
+    expect(ShownDocument.parse(shown.body)).toMatchObject({ name: "copy:latest", agents: ["gpu-1"], show: SHOWN });
+    for (const _ of [1, 2, 3]) expect((await server.call("GET", "/v1/agents/gpu-1/models/none")).status).toBe(404);
+    const asked = agent.commands.filter(({ model_name }) => model_name === "none:latest");
+    expect(asked.map(({ command }) => command)).toEqual(["show_model"]);
+  });
+
+  test("answers 503 or 504, not 404, when the agent does not respond", async () => {
+    await using server = await openServer({ timeoutMs: 50 });
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4], answer: () => undefined });
+    const { status, body } = await server.call("GET", "/v1/agents/gpu-1/models/none");
+    expect([503, 504]).toContain(status);
+    expect(body.detail).toContain("gpu-1");
+  });
+
+  test("deletes one agent's model and answers the result", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
     const answer = await server.call("DELETE", "/v1/agents/gpu-1/models/phi4%3Alatest");
@@ -126,7 +157,7 @@ describe("/v1/models", () => {
     expect((await server.call("DELETE", "/v1/agents/gpu-9/models/phi4")).status).toBe(404);
   });
 
-  test("answers 400 for a query it does not know how to read", async () => {
+  test("answers 400 for an invalid query", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     for (const query of ["fresh=maybe", "agent=..%2Fx", "agent=a&agent=b"]) {
@@ -156,7 +187,7 @@ describe("/v1/jobs", () => {
     expect((await server.call("GET", "/v1/jobs?agent=gpu-2")).body.jobs).toEqual([jobs[1]]);
   });
 
-  test("asks each named agent once, and answers an unknown one as a failed job", async () => {
+  test("asks each named agent once, and answers a failed job for an unknown agent", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
     const body = { ...pull, agents: ["gpu-1", "gpu-9", "gpu-1"] };
@@ -168,22 +199,24 @@ describe("/v1/jobs", () => {
     expect(agent.commands).toHaveLength(1);
   });
 
-  test("passes on that a pull is to go on where the disk is too small", async () => {
+  test("passes force on to the agent", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
     for (const body of [pull, { ...pull, force: true }]) await server.call("POST", "/v1/jobs", { body });
     expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+    expect((await server.call("POST", "/v1/jobs", { body: { ...pull, force: null } })).status).toBe(202);
+    expect(agent.commands.at(-1)?.arguments).toBeUndefined();
     const wrong = await server.call("POST", "/v1/jobs", { body: { ...pull, force: "yes" } });
     expect([wrong.status, wrong.body.code]).toEqual([400, "invalid"]);
   });
 
-  test("answers 503 when no agent is there at all", async () => {
+  test("answers 503 when there is no agent", async () => {
     await using server = await openServer();
     expect((await server.call("POST", "/v1/jobs", { body: pull })).status).toBe(503);
     expect((await server.call("GET", "/v1/jobs")).status).toBe(503);
   });
 
-  test("answers 403, and nothing of before, when the share may not be read any more", async () => {
+  test("answers 403, and no last known state, when access to the share is denied", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     expect((await server.call("GET", "/v1/jobs")).status).toBe(200);
@@ -195,14 +228,14 @@ describe("/v1/jobs", () => {
     }
   });
 
-  test("answers 404 for a job that nobody knows, 400 for what is no id", async () => {
+  test("answers 404 for an unknown job, and 400 for an invalid id", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     expect((await server.call("GET", "/v1/jobs/0190-none")).status).toBe(404);
     expect((await server.call("GET", "/v1/jobs/..%2Fx")).status).toBe(400);
   });
 
-  test("joins a job that the agent has already, under the same id", async () => {
+  test("joins an existing job of the agent, under the same id", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1", {
       answer: (command, self) => (self.jobs[0] === undefined ? answerAsAgent(command, self) : { job: self.jobs[0] }),
@@ -215,15 +248,17 @@ describe("/v1/jobs", () => {
   test.each([
     ["no kind", { model: "phi4", agents: "all" }, "kind"],
     ["another kind", { ...pull, kind: "push" }, "kind"],
-    ["one agent that is no list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
+    ["a model that is null", { ...pull, model: null }, "model"],
+    ["agents that are null", { ...pull, agents: null }, "agents"],
+    ["one agent that is not in a list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
     ["no agents", { kind: "pull", model: "phi4" }, 'agents: must be a list of names, or "all"'],
     ["an empty list of agents", { ...pull, agents: [] }, "agents"],
     ["a list of too many agents", { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") }, "agents"],
     ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents.0: must be 1 to 63"],
-    ["a model that is no name", { ...pull, model: "a b" }, "a b"],
-    ["a body that is no object", "[]", "body"],
+    ["an invalid model name", { ...pull, model: "a b" }, "a b"],
+    ["a body that is not an object", "[]", "body"],
     ["invalid JSON", "{", "JSON"],
-  ])("answers 400 saying what is wrong when there is %s", async (_, body, word) => {
+  ])("answers 400 with the reason when there is %s", async (_, body, word) => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
     const answer = await server.call("POST", "/v1/jobs", { body });
@@ -269,7 +304,7 @@ describe("/openapi.json", () => {
     expect(body.components.schemas.Job.required).toContain("completed_bytes");
   });
 
-  test("says in a sentence what each route does", async () => {
+  test("has a one-sentence summary for each route", async () => {
     await using server = await openServer();
     const { body } = await server.call("GET", "/openapi.json", { token: null });
     const routes = Object.values<Record<string, { summary?: string }>>(body.paths).flatMap((path) =>

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
+import { ModelQuestions } from "#src/courier/model_questions.ts";
 import { Courier } from "#src/courier.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { readCatalog } from "#src/server/catalog.ts";
@@ -66,6 +67,7 @@ export async function openServer({
   const endedJobs = new EndedJobs(database);
   const services: Services = {
     courier,
+    modelQuestions: new ModelQuestions({ courier, clock }),
     connection,
     tokens,
     activeModels: new ActiveModels(database),

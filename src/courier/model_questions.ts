@@ -1,0 +1,85 @@
+// Asks agents for a model that no published state shows, before a caller denies that it exists.
+import type { Clock } from "../base/clock.ts";
+import { CourierError } from "../base/errors.ts";
+import { sameModel } from "../base/model_name.ts";
+import type { FleetModel, FleetModels, Unavailable } from "./models.ts";
+
+export interface ModelQuestionsDeps {
+  readonly courier: {
+    listModels(names: undefined, options: { readonly fresh: boolean }): Promise<FleetModels>;
+    describeModel(agent: string, name: string): Promise<{ readonly model: FleetModel }>;
+  };
+  readonly clock: Clock;
+}
+
+/** What the agents answered. Without a model, `unavailable` names the agents that may still have it. */
+export interface ModelAnswer {
+  readonly model: FleetModel | undefined;
+  readonly unavailable: readonly Unavailable[];
+}
+
+interface Question {
+  readonly askedMs: number;
+  readonly answer: Promise<ModelAnswer>;
+}
+
+/** A state is at most 15 s behind Ollama; asking more often than this would only load the agents. */
+const ASK_INTERVAL_MS = 10_000;
+/** Names are the callers' own: this many questions are remembered. */
+const MAX_QUESTIONS = 1_000;
+
+/** Asks at most once per agent and name in 10 s. A caller that asks again in that time gets the same answer. */
+export class ModelQuestions {
+  readonly #deps: ModelQuestionsDeps;
+  readonly #questions = new Map<string, Question>();
+
+  constructor(deps: ModelQuestionsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Looks for a model in Ollama's own list. The question outlives a caller that goes away, because others may share it.
+   * @param agent the only agent to ask; undefined: all
+   * @param name a normal name
+   * @throws CourierError `unavailable` when no agent could answer; `not_found` for an unknown agent
+   */
+  async find(agent: string | undefined, name: string): Promise<ModelAnswer> {
+    const nowMs = this.#deps.clock.monotonic();
+    this.#forget(nowMs);
+    const key = `${agent ?? ""}\0${name.toLowerCase()}`;
+    const known = this.#questions.get(key);
+    if (known !== undefined) return await known.answer;
+    const answer = this.#ask(agent, name);
+    this.#questions.set(key, { askedMs: nowMs, answer });
+    return await answer;
+  }
+
+  async #ask(agent: string | undefined, name: string): Promise<ModelAnswer> {
+    const { courier } = this.#deps;
+    if (agent !== undefined) return { model: await describe(courier, agent, name), unavailable: [] };
+    const { models, unavailable } = await courier.listModels(undefined, { fresh: true });
+    return { model: models.find((model) => sameModel(model.name, name)), unavailable };
+  }
+
+  /** The map is in the order of the questions, the oldest first. */
+  #forget(nowMs: number): void {
+    for (const [key, { askedMs }] of this.#questions) {
+      if (nowMs - askedMs < ASK_INTERVAL_MS && this.#questions.size < MAX_QUESTIONS) return;
+      this.#questions.delete(key);
+    }
+  }
+}
+
+/** Undefined: the agent has no such model. */
+async function describe(
+  courier: ModelQuestionsDeps["courier"],
+  agent: string,
+  name: string,
+): Promise<FleetModel | undefined> {
+  try {
+    return (await courier.describeModel(agent, name)).model;
+  } catch (error) {
+    if (error instanceof CourierError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}
