@@ -2,16 +2,17 @@
 // Imports errors, clock, log and the driver's own files.
 import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
-import { CourierError, systemCode } from "../../base/errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Gate } from "./calls/gate.ts";
 import { localPrimitives } from "./calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
 import type { Facts, Primitives } from "./calls/primitives.ts";
 import { makeRealFolder, realFolder } from "./folders/folders.ts";
-import { Seen } from "./folders/listings.ts";
+import { Listings } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
-import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount/mount.ts";
+import { type Kind, mountedAs } from "./mount/mount.ts";
+import { examineRoot, missingTop, rememberKind } from "./mount/root.ts";
 import { ShareClock } from "./share_clock.ts";
 
 export interface ShareOptions {
@@ -23,7 +24,7 @@ export interface ShareOptions {
   readonly log: Log;
   /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
   readonly rememberIn?: string;
-  /** Whether this process keeps the kernel from hiding answers from legacy backends on this machine: see cure.ts. */
+  /** Whether this process lists folders so that legacy backends on this machine see their responses: `cure.ts`. */
   readonly curesLegacyBackends?: boolean;
 }
 
@@ -32,6 +33,14 @@ export interface FileCalls {
   readonly local: Primitives;
   /** Ungated. */
   readonly network: Primitives;
+}
+
+/** What the last examination found. */
+interface Mounted {
+  readonly fs: Primitives;
+  readonly isNetwork: boolean;
+  readonly goesByMtime: boolean;
+  readonly description: string;
 }
 
 const SYSTEM_CALLS: FileCalls = { local: localPrimitives, network: poolPrimitives };
@@ -46,13 +55,10 @@ export class Share {
   /** What asks first: whether the file system can hang is unknown yet. */
   readonly #probe: Primitives;
   readonly #gate: Gate;
-  readonly #seen: Seen;
+  readonly #listings: Listings;
   /** The devices of the top folders when they were looked at. */
   readonly #devices = new Map<string, bigint>();
-  #fs: Primitives;
-  #isNetwork = true;
-  #goesByMtime = false;
-  #description: string;
+  #mounted: Mounted;
 
   constructor(root: string, options: ShareOptions, { local, network }: FileCalls = SYSTEM_CALLS) {
     this.layout = new Layout(root);
@@ -63,19 +69,18 @@ export class Share {
     this.#local = local;
     this.#gate = new Gate(options.clock);
     this.#probe = gatedPrimitives(network, this.#gate);
-    this.#seen = new Seen(this.#probe, options.clock);
-    this.#fs = this.#probe;
-    this.#description = `share at ${root}`;
+    this.#listings = new Listings(this.#probe, options.clock);
+    this.#mounted = { fs: this.#probe, isNetwork: true, goesByMtime: false, description: `share at ${root}` };
   }
 
   /** The file calls that suit the file system. */
   get fs(): Primitives {
-    return this.#fs;
+    return this.#mounted.fs;
   }
 
   /** Whether changes are found by listing alone: other machines' changes cause no events here. */
   get isNetwork(): boolean {
-    return this.#isNetwork;
+    return this.#mounted.isNetwork;
   }
 
   /**
@@ -83,11 +88,11 @@ export class Share {
    * the second may then stay unseen until the next change.
    */
   get goesByMtime(): boolean {
-    return this.#goesByMtime;
+    return this.#mounted.goesByMtime;
   }
 
   get description(): string {
-    return this.#description;
+    return this.#mounted.description;
   }
 
   /** Resolves once no call hangs. */
@@ -103,26 +108,25 @@ export class Share {
   async examine(first: boolean): Promise<void> {
     const { root, commands, status } = this.layout;
     const { watch, rememberIn } = this.#options;
-    const rootFacts = await this.#examineRoot();
-    const kind = kindOf(await this.#probe.statfs(root));
-    const remembered = this.#requireRemembered(kind);
+    const { facts: rootFacts, kind, isRemembered } = await examineRoot(this.#probe, root, rememberIn);
     const isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
     // Until its folders are found this may be an empty mount point, and the share be back before the next call.
-    this.#isNetwork = true;
-    this.#fs = this.#probe;
-    this.#seen.clear();
+    this.#mounted = { ...this.#mounted, fs: this.#probe, isNetwork: true };
+    this.#listings.clear();
     for (const { path } of [commands, status]) {
       const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);
     }
-    this.#isNetwork = isNetwork;
-    this.#fs = isNetwork ? this.#probe : this.#local;
     const type = mountedAs(rootFacts.dev) ?? kind.name;
-    const forced = this.#isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
-    // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
-    this.#goesByMtime = type === "nfs";
-    this.#description = `${type} at ${root}${forced}`;
-    if (rememberIn !== undefined && !remembered) this.#remember(rememberIn, kind);
+    const forced = isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
+    this.#mounted = {
+      fs: isNetwork ? this.#probe : this.#local,
+      isNetwork,
+      // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
+      goesByMtime: type === "nfs",
+      description: `${type} at ${root}${forced}`,
+    };
+    if (rememberIn !== undefined && !isRemembered) this.#remember(rememberIn, kind);
   }
 
   /**
@@ -138,13 +142,13 @@ export class Share {
 
   /** A call found the folder gone: whatever was known of it and its top, the next look begins with a listing. */
   forget({ path, top }: Folder): void {
-    this.#seen.forget(path);
-    this.#seen.forget(top);
+    this.#listings.forget(path);
+    this.#listings.forget(top);
   }
 
   /** The names in a folder, by a fresh listing. */
   async names(path: string): Promise<ReadonlySet<string>> {
-    return this.#isNetwork ? await this.#seen.names(path) : new Set(await this.#fs.readdir(path));
+    return this.isNetwork ? await this.#listings.names(path) : new Set(await this.fs.readdir(path));
   }
 
   /**
@@ -153,7 +157,7 @@ export class Share {
    * @param maxAgeMs how old the listing may be; missing: as old as it is
    */
   async shows({ path }: Folder, name: string, maxAgeMs?: number): Promise<boolean> {
-    return !this.#isNetwork || (await this.#seen.shows(path, name, maxAgeMs));
+    return !this.isNetwork || (await this.#listings.shows(path, name, maxAgeMs));
   }
 
   /** As `folder`, and makes it when it is not there. */
@@ -177,14 +181,14 @@ export class Share {
   async #make(path: string, parent: Facts): Promise<Facts> {
     // A network's kernel takes owner and mode as they were up to a minute ago, unless a listing has just brought it up to
     // date, as the one that did not show this folder. Who waits for a share to be opened to a group makes them right then.
-    const fresh = this.#isNetwork ? await this.#fs.stat(dirname(path)) : parent;
-    const made = await makeRealFolder(this.#fs, path, fresh);
-    this.#seen.note(path, made);
+    const fresh = this.isNetwork ? await this.fs.stat(dirname(path)) : parent;
+    const made = await makeRealFolder(this.fs, path, fresh);
+    this.#listings.note(path, made);
     return made;
   }
 
   async #real(path: string, use: "read" | "write"): Promise<Facts | null> {
-    return this.#isNetwork ? await this.#seen.folder(path, use) : await realFolder(this.#fs, path);
+    return this.isNetwork ? await this.#listings.folder(path, use) : await realFolder(this.fs, path);
   }
 
   async #top(path: string, use: "read" | "write"): Promise<Facts> {
@@ -195,30 +199,6 @@ export class Share {
     const again = await this.#real(path, use);
     if (again !== null) return again;
     throw this.#missing(path);
-  }
-
-  async #examineRoot(): Promise<Facts> {
-    const { root } = this.layout;
-    try {
-      const facts = await this.#probe.stat(root);
-      if (facts.kind === "folder") return facts;
-    } catch (error) {
-      if (systemCode(error) !== "ENOENT") throw error;
-      throw new CourierError("unavailable", `${root} does not exist: not mounted?`, {
-        hint: "Mount it, or name the shared folder with --share",
-      });
-    }
-    throw new CourierError("unavailable", `${root} is no folder`, { hint: "Name the shared folder with --share" });
-  }
-
-  /** @returns whether it is remembered already */
-  #requireRemembered(kind: Kind): boolean {
-    const { rememberIn } = this.#options;
-    const before = rememberIn === undefined ? null : readRememberedKind(rememberIn);
-    if (before === null || before === kind.name) return before !== null;
-    throw new CourierError("unavailable", `${this.layout.root} is on ${kind.name}, it was on ${before}: not mounted?`, {
-      hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
-    });
   }
 
   /** The share can be used without: only that it is another one at the next start would then not be noticed. */
@@ -250,9 +230,6 @@ export class Share {
   }
 
   #missing(path: string): CourierError {
-    const { root } = this.layout;
-    return new CourierError("unavailable", `${root} holds no ${path.slice(root.length + 1)}: not mounted?`, {
-      hint: `Mount it, or start ${this.#options.create === "never" ? "gpu-agent " : ""}once with --init`,
-    });
+    return missingTop(this.layout.root, path, this.#options.create === "never" ? "gpu-agent " : "");
   }
 }

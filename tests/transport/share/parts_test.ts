@@ -10,7 +10,7 @@ import { Gate } from "#src/transport/share/calls/gate.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "#src/transport/share/calls/network.ts";
 import { shareFailure } from "#src/transport/share/failures.ts";
-import { SharedListings } from "#src/transport/share/folders/shared_listings.ts";
+import { SharedListings } from "#src/transport/share/folders/listings.ts";
 import { Layout } from "#src/transport/share/layout.ts";
 import { kindOf } from "#src/transport/share/mount/mount.ts";
 import { ShareClock } from "#src/transport/share/share_clock.ts";

@@ -77,7 +77,7 @@ export const poolPrimitives: Primitives = {
 
 /** The same calls, each through the gate: there is no other way to a network share. */
 export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
-  const listings = new Listings();
+  const listings = new ListingTimes();
   const unsent = new Map<number, number>();
   return {
     // An open that was given up on and succeeds later must not keep its descriptor.
@@ -144,7 +144,7 @@ const LONG_LISTING_MS = 30_000;
 const REMEMBERED_LISTINGS = 1_000;
 
 /** How long a listing may take, by how long it was the last time. A first one is taken for long. */
-class Listings {
+class ListingTimes {
   readonly #short = new Set<string>();
 
   note(path: string, names: string[]): string[] {

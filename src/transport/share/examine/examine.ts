@@ -5,33 +5,20 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { about, type Check } from "../../../base/check.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { CourierError, systemCode } from "../../../base/errors.ts";
+import { CourierError } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { Gate } from "../calls/gate.ts";
 import { gatedPrimitives } from "../calls/network.ts";
-import type { Facts, Primitives } from "../calls/primitives.ts";
+import type { Primitives } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { Layout } from "../layout.ts";
 import { adviseOnMount } from "../mount/advice.ts";
-import { kindOf, readRememberedKind } from "../mount/mount.ts";
+import { examineRoot } from "../mount/root.ts";
 import { type Mount, mountAt, mountOf, readMounts } from "../mount/table.ts";
 import { examineFiles } from "./files.ts";
 import { examineFolders } from "./folders.ts";
+import type { Ground } from "./ground.ts";
 import { examineLeftovers } from "./leftovers.ts";
-
-/** What the parts of an examination have. Every call passes one gate: a share that hangs ends each of them soon. */
-export interface Ground {
-  readonly layout: Layout;
-  readonly fs: Primitives;
-  readonly clock: Clock;
-}
-
-/** A top folder that is there, with what it holds: nothing is asked for that no listing has shown. */
-export interface Top {
-  readonly path: string;
-  readonly facts: Facts;
-  readonly names: readonly string[];
-}
 
 export interface ExamineOptions {
   readonly clock: Clock;
@@ -82,22 +69,17 @@ async function findMount(
   named: Mount | null,
   { rememberIn }: ExamineOptions,
 ): Promise<Mount | null> {
-  const facts = await statRoot(fs, root);
-  const { name, isNetwork } = kindOf(await fs.statfs(root));
+  const { facts, kind } = await examineRoot(fs, root, rememberIn);
   // A link in the path leads elsewhere than its text.
   const mount = mountOf(readMounts(), facts.dev, named) ?? named;
-  const remembered = rememberIn === undefined ? null : readRememberedKind(rememberIn);
-  if (remembered !== null && remembered !== name) {
-    throw new CourierError("unavailable", `${root} is on ${name}, it was on ${remembered}: not mounted?`, {
-      hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
-    });
-  }
   const names = (await fs.readdir(root)).map((each) => join(root, each));
   if (names.includes(commands.path) || names.includes(status.path)) return mount;
-  const [what, hint] = isNetwork
+  const [what, hint] = kind.isNetwork
     ? ["a new share?", "Start gpu-agent: it makes the folders of a new share"]
     : ["not mounted?", `sudo mount ${root}; a new share on a local disk: start gpu-agent once with --init`];
-  throw new CourierError("unavailable", `${root}, on ${mount?.type ?? name}, holds nothing of ours: ${what}`, { hint });
+  throw new CourierError("unavailable", `${root}, on ${mount?.type ?? kind.name}, holds nothing of ours: ${what}`, {
+    hint,
+  });
 }
 
 function checkMount(mount: Mount | null, root: string): Check {
@@ -117,18 +99,6 @@ async function mountFailure(error: unknown, ground: Ground, named: Mount | null)
   if (failure.message.includes(root)) return failure;
   const where = named === null ? root : `${root}, ${named.type} from ${named.source}`;
   return new CourierError(failure.code, `${where}: ${failure.message}`, { hint: failure.hint, cause: failure });
-}
-
-async function statRoot(fs: Primitives, root: string): Promise<Facts> {
-  const hint = "Mount it, or name the shared folder with --share";
-  try {
-    const facts = await fs.stat(root);
-    if (facts.kind === "folder") return facts;
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-    throw new CourierError("unavailable", `${root} does not exist: not mounted?`, { hint });
-  }
-  throw new CourierError("unavailable", `${root} is no folder`, { hint });
 }
 
 async function examineSpace(root: string, gate: Gate): Promise<Check> {

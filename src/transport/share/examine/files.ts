@@ -9,7 +9,7 @@ import type { Facts, Primitives } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { fileMode, makeRealFolder, realFolder } from "../folders/folders.ts";
 import { instantMs } from "../share_clock.ts";
-import type { Ground, Top } from "./examine.ts";
+import type { Ground, Top } from "./ground.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;

@@ -7,7 +7,8 @@ import { describeDenial, fixShare, mayUse } from "../access/denial.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { ownership, realFolder } from "../folders/folders.ts";
-import type { Ground, Top } from "./examine.ts";
+import { missingTop } from "../mount/root.ts";
+import type { Ground, Top } from "./ground.ts";
 
 const GROUP_BITS = 0o060;
 const GROUP_WRITES = 0o020;
@@ -51,7 +52,7 @@ async function openTop(ground: Ground, path: string): Promise<Top | Check> {
     // Only what a listing shows is asked for.
     const facts = (await fs.readdir(root)).includes(basename(path)) ? await realFolder(fs, path) : null;
     if (facts !== null) return { path, facts, names: await fs.readdir(path) };
-    return check.failed(`${path} is not there: not mounted?`, "Mount the share, or start gpu-agent once with --init");
+    return check.failedBy(missingTop(root, path, "gpu-agent "));
   } catch (error) {
     return check.failedBy(await shareFailure(error, "look", path, ground));
   }

@@ -7,7 +7,7 @@ import { KEPT_MS } from "../../retention.ts";
 import { isGone } from "../failures.ts";
 import { COMMAND_FILES, RESPONSE_FILES } from "../layout.ts";
 import { instantMs } from "../share_clock.ts";
-import type { Ground, Top } from "./examine.ts";
+import type { Ground, Top } from "./ground.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** So many are worth a warning: somebody should have swept. */

@@ -1,6 +1,5 @@
-// What kind of file system the share is on, and whether it is the one it was. Imports the mount table; node:fs for state files.
-import { existsSync, lstatSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { systemCode } from "../../../base/errors.ts";
+// What kind of file system a share is on: by its magic number, or by the mount table where the share may hang.
+import { existsSync, lstatSync } from "node:fs";
 import { Layout } from "../layout.ts";
 import { mountAt, mountOf, readMounts } from "./table.ts";
 
@@ -16,7 +15,7 @@ const LOCAL: Readonly<Record<number, string>> = {
   0xf2f52010: "f2fs",
 };
 
-/** Everything else is taken for a network: that works everywhere, only slower. */
+/** Every other kind counts as a network: that works everywhere, only slower. */
 const NETWORK: Readonly<Record<number, string>> = {
   0x00006969: "nfs",
   0x00c36400: "ceph",
@@ -30,7 +29,7 @@ const NETWORK: Readonly<Record<number, string>> = {
 };
 
 export interface Kind {
-  /** `ext4`, `nfs`; stands in the remembered file. */
+  /** `ext4`, `nfs`; also the content of the remembered file. */
   readonly name: string;
   readonly isNetwork: boolean;
 }
@@ -44,7 +43,7 @@ export function kindOf(magic: number): Kind {
 }
 
 /**
- * The mount's own word for its kind, which is finer: `nfs4`, `ext3`, `fuse.sshfs`. From /proc, which never hangs.
+ * The mount's own name for its kind, which is more precise: `nfs4`, `ext3`, `fuse.sshfs`. From /proc, which never hangs.
  * @returns null when the device is in no mount entry, as on btrfs
  */
 export function mountedAs(device: bigint): string | null {
@@ -52,12 +51,12 @@ export function mountedAs(device: bigint): string | null {
 }
 
 /**
- * Whether a share is surely on a local disk, told before it is asked anything that may hang: the mount table says so, and
- * what lies there is no empty mount point.
+ * Whether a share is certainly on a local disk, decided without a call that may hang: by the mount table, and by its
+ * folders, which an empty mount point does not have.
  */
 export function isSurelyLocal(root: string): boolean {
   const mounts = readMounts();
-  // From the root down: nothing is asked of what may hang, and a link may lead there.
+  // From the root down: each step is known to be local before it is asked. A link may lead to what hangs.
   const steps = root.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/") || "/");
   const isLocal = steps.every((step) => isLocalType(mountAt(mounts, step)?.type ?? "") && isNoLink(step));
   return isLocal && existsSync(new Layout(root).commands.path);
@@ -67,26 +66,11 @@ function isLocalType(type: string): boolean {
   return Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type);
 }
 
-/** What this user cannot see is unknown to be none. */
+/** False for what this user cannot see: it may be a link. */
 function isNoLink(path: string): boolean {
   try {
     return !lstatSync(path).isSymbolicLink();
   } catch {
     return false;
   }
-}
-
-/** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */
-export function readRememberedKind(file: string): string | null {
-  try {
-    return readFileSync(file, "utf8").trim() || null;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return null;
-    throw error;
-  }
-}
-
-export function rememberKind(file: string, { name }: Kind): void {
-  writeFileSync(`${file}.new`, `${name}\n`);
-  renameSync(`${file}.new`, file);
 }
