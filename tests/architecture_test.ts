@@ -29,48 +29,68 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
-  { files: OPEN, may: [...SEAM, "src/transport/share/*.ts", ...share("calls mount")] },
+  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts", ...share("calls mount")] },
   { files: "src/transport/*.ts", may: SEAM },
   { files: "src/transport/share/layout.ts", may: SEAM },
-  { files: "src/transport/share/calls/*.ts", may: SEAM },
-  { files: "src/transport/share/folders/*.ts", may: [...SEAM, ...share("calls")] },
-  { files: "src/transport/share/mount/*.ts", may: [...SEAM, "src/transport/share/layout.ts", ...share("calls")] },
+  { files: "src/transport/share/{share_clock,awaited}.ts", may: ["src/base/clock.ts"] },
+  { files: "src/transport/share/calls/*.ts", may: BASE },
+  { files: "src/transport/share/folders/*.ts", may: [...BASE, ...share("calls")] },
+  { files: "src/transport/share/mount/*.ts", may: [...BASE, "src/transport/share/layout.ts", ...share("calls")] },
   {
     files: "src/transport/share/access/*.ts",
-    may: [...SEAM, "src/transport/share/layout.ts", ...share("calls folders mount")],
+    may: [...BASE, "src/transport/share/layout.ts", ...share("calls folders mount")],
   },
+  { files: "src/transport/share/failures.ts", may: [...BASE, ...share("access")] },
   {
-    files: "src/transport/share/{share,share_clock,failures}.ts",
-    may: [
-      ...SEAM,
-      "src/transport/share/{share,share_clock,failures,layout}.ts",
-      ...share("calls folders mount access"),
-    ],
+    files: "src/transport/share/share.ts",
+    may: [...BASE, "src/transport/share/{layout,share_clock}.ts", ...share("calls folders mount")],
   },
   {
     files: "src/transport/share/files/*.ts",
     may: [...SEAM, "src/transport/share/{share,failures,layout}.ts", ...share("calls folders")],
   },
   {
-    files: "src/transport/share/{states,claims}.ts",
-    may: [...SEAM, "src/transport/share/{share,share_clock,failures,layout}.ts", ...share("calls files")],
+    files: "src/transport/share/{states,commands,claims,responses}.ts",
+    may: [
+      ...SEAM,
+      "src/transport/share/{share,share_clock,failures,layout,awaited,commands}.ts",
+      ...share("calls files"),
+    ],
   },
   {
-    files: "src/transport/share/{watch,sweep,examine}/*.ts",
+    files: "src/transport/share/learn_time.ts",
+    may: [...BASE, "src/transport/share/{share,failures,states}.ts", ...share("files")],
+  },
+  {
+    files: "src/transport/share/watch/*.ts",
+    may: [...SEAM, "src/transport/share/{share,share_clock,failures,layout,awaited}.ts", ...share("calls files")],
+  },
+  {
+    files: "src/transport/share/sweep/*.ts",
     may: [
       ...SEAM,
       "src/transport/retention.ts",
       "src/transport/share/{share,share_clock,failures,layout}.ts",
-      ...share("calls folders mount access files"),
+      ...share("calls files"),
     ],
   },
   {
-    files: "src/transport/share/*.ts",
+    files: "src/transport/share/examine/*.ts",
+    may: [
+      ...BASE,
+      "src/transport/retention.ts",
+      "src/transport/share/{share_clock,failures,layout}.ts",
+      ...share("calls folders mount access"),
+    ],
+  },
+  {
+    files: "src/transport/share/driver.ts",
     may: [
       ...SEAM,
-      "src/transport/retention.ts",
+      "src/transport/closables.ts",
       "src/transport/share/*.ts",
-      ...share("calls files watch sweep examine"),
+      "src/transport/share/calls/network.ts",
+      ...share("watch sweep examine"),
     ],
   },
 
@@ -149,7 +169,6 @@ const KNOTS: readonly string[] = [
   "src/agent.ts: src/doctor/report.ts",
   "src/agent/ledger/ledger.ts: src/agent/pulls/kept_job.ts",
   "src/client/base_command.ts: src/client/session.ts",
-  "src/transport/share/sweep/folders.ts: src/transport/share/watch/replies.ts",
 ];
 
 /** What comes from outside, and the files that may import it: elsewhere it fails. What every file may import: `ANYWHERE`. */

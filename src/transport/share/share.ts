@@ -24,8 +24,8 @@ export interface ShareOptions {
   readonly log: Log;
   /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
   readonly rememberIn?: string;
-  /** Whether this process lists folders so that legacy backends on this machine see their responses: `cure.ts`. */
-  readonly curesLegacyBackends?: boolean;
+  /** Whether this process lists folders so that legacy backends on this machine see their responses: `LegacyLists`. */
+  readonly listsForLegacyBackends?: boolean;
 }
 
 /** The disk as an argument: how files are called on each kind of file system. */

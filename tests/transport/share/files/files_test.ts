@@ -126,8 +126,8 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     writeFileSync(path("gpu_commands", "late.txt"), "{}");
     await until(() => heard.refused.length === 6);
     expect(heard.refused.toSorted()).toEqual([
-      "-dash.json: its name is no valid id",
-      "Bad Name.json: its name is no valid id",
+      "-dash.json: its name is not a valid id",
+      "Bad Name.json: its name is not a valid id",
       "No_Agent: its name does not end in .json",
       "late.txt: its name does not end in .json",
       "notes.txt: its name does not end in .json",
@@ -221,7 +221,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     await elapsed(3_000, 1);
     expect(heard.deliveries[0]).toMatchObject({
       id: "half",
-      content: { refused: "is no whole JSON, unchanged for 5 s" },
+      content: { refused: "is not complete JSON, unchanged for 5 s" },
     });
     await elapsed(50_000, 1);
     await elapsed(5_000, 2);

@@ -29,7 +29,7 @@ async function openServer(watch: "local" | "network") {
   };
   // Done at once, also as a network's: the clock stands still while the disk is slow.
   const calls = { local: { ...localPrimitives, readdir }, network: { ...localPrimitives, readdir } };
-  const options = { create: "always", watch, clock, log: silentLog, curesLegacyBackends: true } as const;
+  const options = { create: "always", watch, clock, log: silentLog, listsForLegacyBackends: true } as const;
   const transport = new ShareTransport(folder.root, options, calls);
   opened.handles.push(transport);
   await transport.connect();
