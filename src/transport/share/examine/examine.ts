@@ -1,5 +1,4 @@
-// What `doctor` looks at on a share: the mount, the folders, how files behave, free space, what was left over.
-// Imports the form of a check, clock, errors, formats and the driver's own files; node:fs for the space alone.
+// The checks of `doctor` on a share: the mount, the folders, how files behave, free space, leftovers.
 import { statfs } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -26,15 +25,15 @@ export interface ExamineOptions {
   readonly rememberIn?: string;
 }
 
-/** Less room than this is worth a word: a response may take 4 MiB, and there may be many. */
+/** Less room than this is worth a warning: a response may take 4 MiB, and there may be many. */
 const LITTLE_BYTES = 100_000_000;
 const LITTLE_FILES = 1_000;
 
-/** @param network ungated file calls that block no event loop: used here also where the share is local */
+/** @param network ungated file calls that block no event loop: also used where the share is local */
 export async function* examineShare(root: string, network: Primitives, options: ExamineOptions): AsyncGenerator<Check> {
   const gate = new Gate(options.clock);
   const ground = { layout: new Layout(root), fs: gatedPrimitives(network, gate), clock: options.clock };
-  // Known without asking the share, which may hang.
+  // From the mount table, without asking the share, which may hang.
   const named = mountAt(readMounts(), root);
   let mount: Mount | null;
   try {
@@ -61,8 +60,8 @@ async function* orFailure(ground: Ground, name: string, run: () => Promise<Check
 }
 
 /**
- * What the share is on; null where the kernel has no line for it.
- * @throws CourierError when it is not there, or is not what it was
+ * The share's mount; null where the kernel does not list it.
+ * @throws CourierError when the share is not there, or is on another file system than before
  */
 async function findMount(
   { layout: { root, commands, status }, fs }: Ground,
@@ -70,21 +69,25 @@ async function findMount(
   { rememberIn }: ExamineOptions,
 ): Promise<Mount | null> {
   const { facts, kind } = await examineRoot(fs, root, rememberIn);
-  // A link in the path leads elsewhere than its text.
+  // With a link in the path, the mount is not the one that the path's text suggests.
   const mount = mountOf(readMounts(), facts.dev, named) ?? named;
   const names = (await fs.readdir(root)).map((each) => join(root, each));
   if (names.includes(commands.path) || names.includes(status.path)) return mount;
   const [what, hint] = kind.isNetwork
     ? ["a new share?", "Start gpu-agent: it makes the folders of a new share"]
     : ["not mounted?", `sudo mount ${root}; a new share on a local disk: start gpu-agent once with --init`];
-  throw new CourierError("unavailable", `${root}, on ${mount?.type ?? kind.name}, holds nothing of ours: ${what}`, {
-    hint,
-  });
+  throw new CourierError(
+    "unavailable",
+    `${root}, on ${mount?.type ?? kind.name}, has no folders of gpu-courier: ${what}`,
+    {
+      hint,
+    },
+  );
 }
 
 function checkMount(mount: Mount | null, root: string): Check {
   const check = about("mount");
-  if (mount === null) return check.ok(`${root} is there, on a file system that the kernel does not list`);
+  if (mount === null) return check.ok(`${root} exists, on a file system that the kernel does not list`);
   const { type, point, source, options } = mount;
   if (options.includes("ro")) {
     return check.failed(`${type} at ${point} is mounted read-only`, `sudo mount -o remount,rw ${point}`);
@@ -105,7 +108,7 @@ async function examineSpace(root: string, gate: Gate): Promise<Check> {
   const check = about("space");
   const { bavail, bsize, files, ffree } = await gate.run(async () => await promisify(statfs)(root));
   const free = bavail * bsize;
-  // Some file systems count no files, and say 0 of 0.
+  // Some file systems do not count files, and report 0 of 0.
   const freeFiles = files === 0 ? Number.POSITIVE_INFINITY : ffree;
   const message = `${formatBytes(free)} free${files === 0 ? "" : `, room for ${ffree} files`}`;
   const hint = "Remove files there or make it larger";

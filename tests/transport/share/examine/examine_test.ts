@@ -91,7 +91,7 @@ describe("a share that is not there", () => {
     const site = openSite(false);
     const checks = await site.examine();
     expect(results(checks)).toEqual(["failed mount"]);
-    expect(checks[0]?.message).toMatch(/ holds nothing of ours: not mounted\?$/);
+    expect(checks[0]?.message).toMatch(/ has no folders of gpu-courier: not mounted\?$/);
     expect(checks[0]?.hint).toContain(`sudo mount ${site.root}`);
     expect(site.list(".")).toEqual([]);
   });
@@ -152,7 +152,7 @@ describe("folders", () => {
     const { result, message, hint } = named(checks, "inbox", "gpu-1");
     expect(result).toBe("warning");
     expect(message).toMatch(/^Others cannot use it: owned by \d+:\d+, mode 0755; its parent is owned by .* 0775$/);
-    expect(hint).toMatch(/^Give it what its parent has: sudo chgrp \d+ \S+gpu-1 && sudo chmod 2775 \S+gpu-1$/);
+    expect(hint).toMatch(/^Give it its parent's group and mode: sudo chgrp \d+ \S+gpu-1 && sudo chmod 2775 \S+gpu-1$/);
     expect(checks.some(({ subject }) => subject === "gpu-2")).toBe(false);
   });
 
@@ -161,7 +161,7 @@ describe("folders", () => {
     mkdirSync(join(site.root, "gpu_commands", "gpu-1"));
     chmodSync(join(site.root, "gpu_commands"), 0o755);
     chmodSync(join(site.root, "gpu_commands", "gpu-1"), 0o700);
-    expect(named(await site.examine(), "inbox").message).toBe("Permissions are right, of 1");
+    expect(named(await site.examine(), "inbox").message).toBe("Permissions OK (1)");
   });
 
   test("one that everybody may write in is a warning", async () => {
@@ -189,9 +189,9 @@ describe("files", () => {
     ["open", "EROFS", "create", "Mount it read-write"],
     ["open", "ENOSPC", "create", "Remove files there or make it larger"],
     ["rename", "EIO", "rename", null],
-    ["link", "EOPNOTSUPP", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
+    ["link", "EOPNOTSUPP", "link", "Version 1 pulls and deletes need links and will fail; everything else works"],
     ["link", "EIO", "link", null],
-    ["link", "EPERM", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
+    ["link", "EPERM", "link", "Version 1 pulls and deletes need links and will fail; everything else works"],
   ] as const)("%s that fails with %s fails the check %s, and the report goes on", async (call, code, name, hint) => {
     const site = openSite();
     const fail = async (path: string): Promise<never> => {
@@ -210,7 +210,7 @@ describe("files", () => {
     expect(named(await site.examine({ faults: { open } }), "exclusive_create").result).toBe("failed");
     const link: Primitives["link"] = (_, path) => writeFileSync(path, "");
     const checks = await site.examine({ faults: { link } });
-    expect(named(checks, "link").message).toBe("A linked file counts 1 names, not 2");
+    expect(named(checks, "link").message).toBe("A linked file has a link count of 1, not 2");
     expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);
   });
 
