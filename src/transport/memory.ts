@@ -27,7 +27,7 @@ interface Entry {
 }
 
 interface Subscription {
-  /** What is stored already is delivered too. */
+  /** Its present entries are delivered too. */
   readonly entries: Map<string, Entry>;
   readonly notify: (id: string, entry: Entry) => void;
 }
@@ -88,7 +88,7 @@ class MemoryTransport implements Transport {
   }
 
   async *examine(): AsyncIterable<Check> {
-    yield about("memory").ok("Lives in this process only");
+    yield about("memory").ok("Exists in this process only");
   }
 
   async send(inbox: Inbox, id: string, text: string): Promise<void> {

@@ -13,16 +13,16 @@ import { COMMAND_FILES, type Folder } from "./layout.ts";
 import type { Share } from "./share.ts";
 import { instantMs } from "./share_clock.ts";
 
-/** Between attempts to take a command back. */
+/** Between attempts to withdraw a failed command. */
 const RETRY_MS = 1_000;
-/** How long `close()` waits for commands that are being taken back. */
+/** How long `close()` waits for commands that are being withdrawn. */
 const LAST_ATTEMPT_MS = 2_000;
 
 /** The commands that one handle sends and receives. */
 export class Commands {
   readonly #share: Share;
   readonly #awaited: Awaited;
-  readonly #takingBack = new Set<Promise<void>>();
+  readonly #withdrawing = new Set<Promise<void>>();
   #closed = new AbortController();
 
   /** @param awaited hears of each command before it is sent */
@@ -31,7 +31,7 @@ export class Commands {
     this.#awaited = awaited;
   }
 
-  /** A command that was reported as failed must not appear later: it is taken back. @throws as `Transport.send()` */
+  /** A command that was reported as failed must not appear later: it is withdrawn. @throws as `Transport.send()` */
   async publish(inbox: Inbox, id: string, text: string, durable: boolean): Promise<void> {
     this.#awaited.expect(id);
     try {
@@ -67,13 +67,13 @@ export class Commands {
     await unlink(this.#share, join(folder.path, COMMAND_FILES.format(delivery.id)));
   }
 
-  /** Each command that is being taken back gets one more attempt. */
+  /** Each command that is being withdrawn gets one more attempt. */
   async close(): Promise<void> {
     this.#closed.abort();
     // The handle may connect again.
     this.#closed = new AbortController();
-    if (this.#takingBack.size === 0) return;
-    await Promise.race([Promise.all(this.#takingBack), this.#share.clock.sleep(LAST_ATTEMPT_MS)]);
+    if (this.#withdrawing.size === 0) return;
+    await Promise.race([Promise.all(this.#withdrawing), this.#share.clock.sleep(LAST_ATTEMPT_MS)]);
   }
 
   async #publish(folder: Folder, name: string, text: string, durable: boolean): Promise<boolean> {
@@ -86,8 +86,10 @@ export class Commands {
       return await publishFile(this.#share, folder, name, text, { durable, renaming });
     } catch (error) {
       if (!mayBeThere) throw error;
-      const taking = this.#takeBack(folder, name, closed).finally(() => this.#takingBack.delete(taking));
-      this.#takingBack.add(taking);
+      const withdrawing = this.#withdrawFailed(folder, name, closed).finally(() =>
+        this.#withdrawing.delete(withdrawing),
+      );
+      this.#withdrawing.add(withdrawing);
       const failure = await shareFailure(error, "publish it", folder.path, this.#share);
       if (failure.code !== "unavailable") throw failure;
       throw new CourierError("unavailable", `${failure.message}: whether the command is there is unknown`, {
@@ -98,7 +100,7 @@ export class Commands {
   }
 
   /** Retries until the share answers, or the handle is closed. */
-  async #takeBack(folder: Folder, name: string, closed: AbortSignal): Promise<void> {
+  async #withdrawFailed(folder: Folder, name: string, closed: AbortSignal): Promise<void> {
     const { clock, log } = this.#share;
     for (;;) {
       await this.#share.opened();
@@ -106,8 +108,8 @@ export class Commands {
         await removeFile(this.#share, folder, name);
         return;
       } catch (error) {
-        const failure = await shareFailure(error, `take ${name} back`, folder.path, this.#share);
-        log.debug({ error: failure }, "Command not taken back");
+        const failure = await shareFailure(error, `withdraw ${name}`, folder.path, this.#share);
+        log.debug({ error: failure }, "Failed command not withdrawn");
         if (failure.code !== "unavailable" || closed.aborted) return;
       }
       await clock.sleep(RETRY_MS);

@@ -1,5 +1,4 @@
-// The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
-// Imports errors, clock, log and the driver's own files.
+// The mounted share of one handle: its kind, how it is called and watched, and its folders, checked at each use.
 import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
@@ -16,7 +15,7 @@ import { examineRoot, missingTop, rememberKind } from "./mount/root.ts";
 import { ShareClock } from "./share_clock.ts";
 
 export interface ShareOptions {
-  /** Who may make the two top folders: nobody, anyone who finds a network file system there, or we in any case. */
+  /** Whether this process may make the two top folders: never, on a network file system, or anywhere. */
   readonly create: "never" | "network" | "always";
   /** Forces how the share is watched and called; `auto` uses the kind of file system. */
   readonly watch: "auto" | "local" | "network";
@@ -28,7 +27,7 @@ export interface ShareOptions {
   readonly listsForLegacyBackends?: boolean;
 }
 
-/** The disk as an argument: how files are called on each kind of file system. */
+/** The disk as an argument: the file calls for each kind of file system. */
 export interface FileCalls {
   readonly local: Primitives;
   /** Ungated. */
@@ -52,7 +51,7 @@ export class Share {
   readonly time: ShareClock;
   readonly #options: ShareOptions;
   readonly #local: Primitives;
-  /** What asks first: whether the file system can hang is unknown yet. */
+  /** For the first calls, while it is unknown whether the file system can hang. */
   readonly #probe: Primitives;
   readonly #gate: Gate;
   readonly #listings: Listings;
@@ -78,14 +77,14 @@ export class Share {
     return this.#mounted.fs;
   }
 
-  /** Whether changes are found by listing alone: other machines' changes cause no events here. */
+  /** Whether only listings show changes: those of other machines cause no events here. */
   get isNetwork(): boolean {
     return this.#mounted.isNetwork;
   }
 
   /**
-   * Whether the kernel notices a change of a folder by its mtime alone, as under NFSv3: of two changes within one tick
-   * the second may then stay unseen until the next change.
+   * Whether the kernel notices changes of a folder only by its mtime, as under NFSv3: of two changes within one tick the
+   * second may then stay invisible until the next change.
    */
   get goesByMtime(): boolean {
     return this.#mounted.goesByMtime;
@@ -101,8 +100,8 @@ export class Share {
   }
 
   /**
-   * Finds out what the share is on and that its folders are there.
-   * @param first makes the folders where that is allowed; later they are missing because something was unmounted
+   * Finds out what the share is on, and checks that its folders exist.
+   * @param first makes the folders if that is allowed; later they are missing because something was unmounted
    * @throws CourierError `unavailable` with the reason and what to do
    */
   async examine(first: boolean): Promise<void> {
@@ -110,7 +109,7 @@ export class Share {
     const { watch, rememberIn } = this.#options;
     const { facts: rootFacts, kind, isRemembered } = await examineRoot(this.#probe, root, rememberIn);
     const isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
-    // Until its folders are found this may be an empty mount point, and the share be back before the next call.
+    // Until its folders are found this may be an empty mount point, and the share may be back before the next call.
     this.#mounted = { ...this.#mounted, fs: this.#probe, isNetwork: true };
     this.#listings.clear();
     for (const { path } of [commands, status]) {
@@ -130,17 +129,17 @@ export class Share {
   }
 
   /**
-   * The folder as it is now: a real folder, inside the share that we know.
-   * @param use `read`: as it was within the last second will do on a network
+   * The folder as it is now: a real folder inside the known share.
+   * @param use on a network, `read` accepts its facts of the last second
    * @returns null when it is gone; a top folder never is
-   * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when a link lies in its place
+   * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when it is a link
    */
   async folder(folder: Folder, use: "read" | "write" = "write"): Promise<Facts | null> {
     const top = await this.#top(folder.top, use);
     return folder.path === folder.top ? top : await this.#real(folder.path, use);
   }
 
-  /** A call found the folder gone: whatever was known of it and its top, the next look begins with a listing. */
+  /** Forgets a folder that a call found gone, and its top: the next look begins with a listing. */
   forget({ path, top }: Folder): void {
     this.#listings.forget(path);
     this.#listings.forget(top);
@@ -152,21 +151,21 @@ export class Share {
   }
 
   /**
-   * Whether it is worth asking for a name. On a network file system only a listing makes sure of what is there, and asking
-   * for a name that none has shown plants a "not there" that the kernel keeps for up to a minute.
-   * @param maxAgeMs how old the listing may be; missing: as old as it is
+   * Whether a name is worth a call. On a network file system only a listing shows reliably what exists, and a call for a
+   * name that no listing has shown makes the kernel remember "no such file" for up to a minute.
+   * @param maxAgeMs how old the listing may be; without it any age
    */
   async shows({ path }: Folder, name: string, maxAgeMs?: number): Promise<boolean> {
     return !this.isNetwork || (await this.#listings.shows(path, name, maxAgeMs));
   }
 
-  /** As `folder`, and makes it when it is not there. */
+  /** As `folder`, and makes it if it does not exist. */
   async madeFolder(folder: Folder): Promise<Facts> {
     const top = await this.#top(folder.top, "write");
     return folder.path === folder.top ? top : await this.#made(folder.path, top);
   }
 
-  /** As `folder`, and makes sure of the .tmp beside it, where files for it are written. */
+  /** As `folder`, and makes the .tmp beside it, where files for it are written. */
   async targetFolder(folder: Folder): Promise<Facts | null> {
     const top = await this.#top(folder.top, "write");
     const target = folder.path === folder.top ? top : await this.#real(folder.path, "write");
@@ -179,8 +178,8 @@ export class Share {
   }
 
   async #make(path: string, parent: Facts): Promise<Facts> {
-    // A network's kernel takes owner and mode as they were up to a minute ago, unless a listing has just brought it up to
-    // date, as the one that did not show this folder. Who waits for a share to be opened to a group makes them right then.
+    // On a network the kernel's owner and mode may be a minute old, unless a listing has just updated them, as the one
+    // that did not show this folder did. So an agent that waits for a share to be opened to a group gets them right.
     const fresh = this.isNetwork ? await this.fs.stat(dirname(path)) : parent;
     const made = await makeRealFolder(this.fs, path, fresh);
     this.#listings.note(path, made);
@@ -194,14 +193,14 @@ export class Share {
   async #top(path: string, use: "read" | "write"): Promise<Facts> {
     const facts = await this.#real(path, use);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
-    // Another device: unmounted, or mounted again. Which of them, and how to go on, is seen by looking from the start.
+    // Another device: unmounted, or mounted again. A new examination finds out which.
     await this.examine(false);
     const again = await this.#real(path, use);
     if (again !== null) return again;
     throw this.#missing(path);
   }
 
-  /** The share can be used without: only that it is another one at the next start would then not be noticed. */
+  /** The share works without it; only a different share at the next start would go unnoticed. */
   #remember(file: string, kind: Kind): void {
     try {
       rememberKind(file, kind);

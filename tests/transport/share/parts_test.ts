@@ -114,11 +114,11 @@ describe("Gate", () => {
   });
 });
 
-test("Gate gives up a call with a longer patience when another one hangs beside it", async () => {
+test("Gate gives up a call with a longer limit when another one hangs beside it", async () => {
   const clock = new ManualClock();
   const gate = new Gate(clock, 2);
   const [long, short] = [hungCall(), hungCall()];
-  const listing = outcomeOf(gate.run(long.call, { patienceMs: 30_000 }));
+  const listing = outcomeOf(gate.run(long.call, { stalledAfterMs: 30_000 }));
   await clock.advance(1_000);
   const other = outcomeOf(gate.run(short.call));
   await clock.advance(2_000);
@@ -230,7 +230,7 @@ describe("shareFailure()", () => {
     ["EDQUOT", "exhausted", "the disk quota on the share is used up (EDQUOT)"],
     ["EROFS", "forbidden", "the share is mounted read-only (EROFS)"],
     ["EIO", "unavailable", "the share does not answer (EIO)"],
-    ["ESTALE", "unavailable", "a folder went away meanwhile (ESTALE)"],
+    ["ESTALE", "unavailable", "a folder disappeared meanwhile (ESTALE)"],
     ["EMFILE", "exhausted", "this machine has no file descriptors or memory left (EMFILE)"],
     ["EWEIRD", "internal", "unexpected failure (EWEIRD)"],
   ])("maps %s to %s and keeps it as the cause", async (system, code, state) => {

@@ -69,7 +69,7 @@ export async function describeDenial({ fs, layout }: ShareFiles, path: string): 
   return { state: `permission denied for uid ${uid}, gid ${gid}: ${is}`, hint: ofGroup(it) ?? SEE_PERMISSIONS };
 }
 
-/** Another user than root, or another nobody: whoever may change the export decides. */
+/** Another user than root, or another nobody: the choice is that of the export's administrator. */
 function ofSquash({ facts, mount }: Case): string {
   const by = "in a unit by User=, by hand by sudo -u";
   if (!letsGroupIn(facts)) return `Run it as another user than root: ${by}`;

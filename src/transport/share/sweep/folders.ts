@@ -86,7 +86,7 @@ async function* each(names: AsyncGenerator<string>, deal: (name: string) => Prom
   if (failures.length > 0) throw failures[0];
 }
 
-/** The mtime of `.alive`, or of the folder when it has none; Infinity when the folder is gone. */
+/** The mtime of `.alive`, or of the folder if the file is missing; Infinity when the folder is gone. */
 async function signOfLifeMs(share: Share, folder: Folder): Promise<number> {
   const facts = await share.folder(folder);
   if (facts === null) return Number.POSITIVE_INFINITY;

@@ -9,14 +9,14 @@ const SCRIPT = `
   import { execFileSync } from "node:child_process";
   import { open, promises } from "node:fs";
   import { widenFilePool } from ${JSON.stringify(join(import.meta.dir, "../../../../src/transport/share/calls/file_pool.ts"))};
-  const [, , dir, isWidened, patienceMs] = process.argv;
+  const [, , dir, isWidened, limitMs] = process.argv;
   if (isWidened === "yes") widenFilePool();
   for (let call = 0; call < 14; call++) {
     execFileSync("mkfifo", [dir + "/" + call]);
     open(dir + "/" + call, "r", () => undefined);
   }
   const other = promises.readdir(dir).then(() => "went on");
-  const ended = await Promise.race([other, Bun.sleep(Number(patienceMs)).then(() => "hung too")]);
+  const ended = await Promise.race([other, Bun.sleep(Number(limitMs)).then(() => "hung too")]);
   console.log(ended, process.env.UV_THREADPOOL_SIZE);
   process.exit(0);
 `;
@@ -36,9 +36,9 @@ async function output(command: readonly string[], env: Record<string, string> = 
 test("widenFilePool() leaves room beside fourteen hung calls, unless the environment says how large the pool is", async () => {
   await Bun.write(join(dir, "script.ts"), SCRIPT);
   await output([process.execPath, "build", "--compile", "script.ts", "--outfile", "script"]);
-  const run = async (isWidened: "yes" | "no", patienceMs: number, env?: Record<string, string>): Promise<string> => {
+  const run = async (isWidened: "yes" | "no", limitMs: number, env?: Record<string, string>): Promise<string> => {
     const fifos = mkdtempSync(join(dir, "fifos-"));
-    return await output([join(dir, "script"), fifos, isWidened, String(patienceMs)], env);
+    return await output([join(dir, "script"), fifos, isWidened, String(limitMs)], env);
   };
   const two = { UV_THREADPOOL_SIZE: "2" };
   expect(await run("yes", 5_000)).toBe("went on 16");

@@ -125,7 +125,7 @@ describe("connect()", () => {
     expect(failure.hint).toBe(`Remove it: sudo rm ${join(folder.root, name)}`);
     rmSync(join(folder.root, name));
     writeFileSync(join(folder.root, name), "");
-    expect((await failureOf(handleOn(folder).connect())).message).toContain("it is no folder");
+    expect((await failureOf(handleOn(folder).connect())).message).toContain("it is not a folder");
     expect(readdirSync(elsewhere)).toEqual([]);
   });
 
