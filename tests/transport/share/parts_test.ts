@@ -16,7 +16,7 @@ import { kindOf } from "#src/transport/share/mount/mount.ts";
 import { ShareClock } from "#src/transport/share/share_clock.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 
-/** A call that hangs until told otherwise. */
+/** A call that hangs until it is released. */
 function hungCall(): { readonly call: () => Promise<string>; readonly end: (value: string) => void } {
   const { promise, resolve } = Promise.withResolvers<string>();
   return { call: async () => await promise, end: resolve };
@@ -27,7 +27,7 @@ async function outcomeOf(action: Promise<unknown>): Promise<unknown> {
 }
 
 describe("SharedListings", () => {
-  test("read() shares one listing among all who ask before it begins, and none with those who ask later", async () => {
+  test("read() shares one listing among all callers before it begins, and not with later ones", async () => {
     const begun: ReturnType<typeof Promise.withResolvers<Set<string>>>[] = [];
     const listings = new SharedListings(async () => {
       const listing = Promise.withResolvers<Set<string>>();
@@ -161,7 +161,7 @@ describe("gatedPrimitives()", () => {
 describe("ShareClock", () => {
   const MS = 1_000_000n;
 
-  test("now() is this machine's time until a file told the share's", () => {
+  test("now() is this machine's time until a file shows the share's", () => {
     const clock = new ManualClock(5_000);
     const time = new ShareClock(clock);
     expect([time.now(), time.isInStep]).toEqual([5_000, false]);

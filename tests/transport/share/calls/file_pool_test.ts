@@ -33,7 +33,7 @@ async function output(command: readonly string[], env: Record<string, string> = 
   return (await child.stdout.text()).trim();
 }
 
-test("widenFilePool() leaves room beside fourteen hung calls, unless the environment says how large the pool is", async () => {
+test("widenFilePool() leaves room beside fourteen hung calls, unless the environment sets the size of the pool", async () => {
   await Bun.write(join(dir, "script.ts"), SCRIPT);
   await output([process.execPath, "build", "--compile", "script.ts", "--outfile", "script"]);
   const run = async (isWidened: "yes" | "no", limitMs: number, env?: Record<string, string>): Promise<string> => {

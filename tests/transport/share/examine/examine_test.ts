@@ -87,7 +87,7 @@ test("no name is asked for that no listing has shown, also where something is mi
 });
 
 describe("a share that is not there", () => {
-  test("is told in one check, and nothing is made", async () => {
+  test("is reported in one check, and nothing is made", async () => {
     const site = openSite(false);
     const checks = await site.examine();
     expect(results(checks)).toEqual(["failed mount"]);
@@ -126,7 +126,7 @@ describe("a share that is not there", () => {
 });
 
 describe("folders", () => {
-  test("a link where a folder belongs is told, and not followed", async () => {
+  test("a link in place of a folder is reported, and not followed", async () => {
     const site = openSite();
     const elsewhere = join(site.root, "..", "elsewhere");
     mkdirSync(elsewhere);
@@ -141,7 +141,7 @@ describe("folders", () => {
     expect(readdirSync(elsewhere)).toEqual([]);
   });
 
-  test("one that is narrower than its parent is told with owner, mode and what fixes it", async () => {
+  test("one that is narrower than its parent is reported with owner, mode and the command that fixes it", async () => {
     const site = openSite();
     const commands = join(site.root, "gpu_commands");
     chmodSync(commands, 0o775);
@@ -204,7 +204,7 @@ describe("files", () => {
     expect(site.list("gpu_commands/.tmp")).toEqual([]);
   });
 
-  test("an exclusive create that is none, and a link that counts one name, fail", async () => {
+  test("an exclusive create that replaces a file, and a link that does not count, fail", async () => {
     const site = openSite();
     const open: Primitives["open"] = async (path, flags, mode) => await poolPrimitives.open(path, flags & ~0o200, mode);
     expect(named(await site.examine({ faults: { open } }), "exclusive_create").result).toBe("failed");

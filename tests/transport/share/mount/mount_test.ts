@@ -40,7 +40,7 @@ describe("mountAt()", () => {
     ["/mnt/shared", "ext4"],
     ["/mnt/sharedtoo/deep/er", "cifs"],
     ["/srv", "ext4"],
-  ])("%s lies in %s: the deepest mount, and the last one at its point", (path, type) => {
+  ])("%s is in %s: the deepest mount, and the last one at its point", (path, type) => {
     expect(mountAt(mounts, path)?.type).toBe(type);
   });
 
@@ -98,7 +98,7 @@ describe("adviseOnMount()", () => {
     expect(check?.hint ?? "").toContain(hint);
   });
 
-  test("every warning and failure says what to do", () => {
+  test("every warning and failure has a hint", () => {
     const options = "vers=3,soft,softerr,nocto,noac,lookupcache=none,acdirmin=0,cache=loose".split(",");
     for (const type of ["nfs", "cifs"]) {
       const checks = adviseOnMount({ device: "0:1", point: "/m", type, source: "filer:/x", options });

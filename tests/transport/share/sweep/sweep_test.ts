@@ -57,7 +57,7 @@ function systemError(code: string): Error {
 }
 
 describe.each(["local", "network"] as const)("share, %s", (watch) => {
-  test("sweep() leaves alone what no name of ours stands on, and what is not a regular file", async () => {
+  test("sweep() keeps files with foreign names, and everything that is not a regular file", async () => {
     const { transport, path, write } = await openShare(watch);
     write("outside/list-1_response.json", 1000);
     const foreign = [

@@ -48,7 +48,7 @@ async function openServer(watch: "local" | "network") {
   return { clock, listings, rounds, write };
 }
 
-test("lists the answers with each look while a young command lies in the shared inbox, and before and after not at all", async () => {
+test("lists the responses with each look while a young command is in the shared inbox, and not before or after", async () => {
   const { clock, listings, rounds, write } = await openServer("network");
   await rounds(3);
   expect(listings.gpu_status).toBe(0);
