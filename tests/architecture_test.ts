@@ -29,13 +29,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
-  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts", ...share("calls mount")] },
+  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts"] },
   { files: "src/transport/*.ts", may: SEAM },
   { files: "src/transport/share/layout.ts", may: SEAM },
   { files: "src/transport/share/{share_clock,awaited}.ts", may: ["src/base/clock.ts"] },
   { files: "src/transport/share/calls/*.ts", may: BASE },
   { files: "src/transport/share/folders/*.ts", may: [...BASE, ...share("calls")] },
-  { files: "src/transport/share/mount/*.ts", may: [...BASE, "src/transport/share/layout.ts", ...share("calls")] },
+  { files: "src/transport/share/mount/*.ts", may: [...BASE, ...share("calls")] },
   {
     files: "src/transport/share/access/*.ts",
     may: [...BASE, "src/transport/share/layout.ts", ...share("calls folders mount")],
@@ -185,7 +185,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "cli-table3": ["src/client/output/table.ts"],
   hono: ["src/server/**/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
-  "bun:ffi": ["src/program/service_manager.ts", "src/transport/share/calls/file_pool.ts"],
+  "bun:ffi": ["src/program/service_manager.ts"],
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,store/*}.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [

@@ -2,9 +2,7 @@
 import { resolve } from "node:path";
 import { CourierError } from "../base/errors.ts";
 import type { Transport } from "../transport.ts";
-import { widenFilePool } from "./share/calls/file_pool.ts";
 import { ShareTransport } from "./share/driver.ts";
-import { isSurelyLocal } from "./share/mount/mount.ts";
 import type { ShareOptions } from "./share/share.ts";
 
 export type TransportOptions = ShareOptions;
@@ -16,15 +14,9 @@ export type TransportOptions = ShareOptions;
  */
 export function openTransport(address: string, options: TransportOptions): Transport {
   const scheme = /^[a-z][a-z0-9+.-]*:/.exec(address)?.[0];
-  if (scheme === undefined) return openShare(resolve(address), options);
+  if (scheme === undefined) return new ShareTransport(resolve(address), options);
   if (scheme === "memory:") throw new CourierError("invalid", `Cannot use "${address}": it exists in one process only`);
   throw new CourierError("unimplemented", `Cannot use "${address}": no driver for "${scheme}"`, {
     hint: "Name the shared folder by its path",
   });
-}
-
-function openShare(root: string, options: TransportOptions): Transport {
-  // Costs 1.5 MB of memory, for nothing where no call can hang.
-  if (options.create !== "always" && !isSurelyLocal(root)) widenFilePool();
-  return new ShareTransport(root, options);
 }

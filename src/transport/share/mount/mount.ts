@@ -1,7 +1,5 @@
-// What kind of file system a share is on: by its magic number, or by the mount table where the share may hang.
-import { existsSync, lstatSync } from "node:fs";
-import { Layout } from "../layout.ts";
-import { mountAt, mountOf, readMounts } from "./table.ts";
+// The kind of file system that a share is on, by its magic number and by the mount table.
+import { mountOf, readMounts } from "./table.ts";
 
 /** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
 const LOCAL: Readonly<Record<number, string>> = {
@@ -48,29 +46,4 @@ export function kindOf(magic: number): Kind {
  */
 export function mountedAs(device: bigint): string | null {
   return mountOf(readMounts(), device)?.type ?? null;
-}
-
-/**
- * Whether a share is certainly on a local disk, decided without a call that may hang: by the mount table, and by its
- * folders, which an empty mount point does not have.
- */
-export function isSurelyLocal(root: string): boolean {
-  const mounts = readMounts();
-  // From the root down: each step is known to be local before it is asked. A link may lead to what hangs.
-  const steps = root.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/") || "/");
-  const isLocal = steps.every((step) => isLocalType(mountAt(mounts, step)?.type ?? "") && isNoLink(step));
-  return isLocal && existsSync(new Layout(root).commands.path);
-}
-
-function isLocalType(type: string): boolean {
-  return Object.values(LOCAL).includes(type) || /^ext[23]$/.test(type);
-}
-
-/** False for what this user cannot see: it may be a link. */
-function isNoLink(path: string): boolean {
-  try {
-    return !lstatSync(path).isSymbolicLink();
-  } catch {
-    return false;
-  }
 }
