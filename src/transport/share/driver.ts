@@ -154,11 +154,11 @@ export class ShareTransport implements Transport {
 
   async respond(address: ReplyAddress, id: string, text: string, options: PublishOptions): Promise<boolean> {
     const publish = async (): Promise<boolean> => await publishResponse(this.#share, address, id, text, options);
-    return await this.#attempt(`answer ${JSON.stringify(id)}`, this.#share.layout.replies(address), publish);
+    return await this.#attempt(`respond to ${JSON.stringify(id)}`, this.#share.layout.replies(address), publish);
   }
 
   async respondedAtMs(address: ReplyAddress, id: string): Promise<number | null> {
-    const action = `look for the answer to ${JSON.stringify(id)}`;
+    const action = `look for the response to ${JSON.stringify(id)}`;
     const look = async (): Promise<number | null> => await respondedAtMs(this.#share, address, id);
     return await this.#attempt(action, this.#share.layout.replies(address), look);
   }

@@ -11,7 +11,7 @@ interface Meaning {
 
 const FULL = "Remove files there or make it larger";
 const DESCRIPTORS: Meaning = { code: "exhausted", state: "this machine has no file descriptors or memory left" };
-const AWAY: Meaning = { code: "unavailable", state: "the share does not answer" };
+const AWAY: Meaning = { code: "unavailable", state: "the share does not respond" };
 const GONE: Meaning = { code: "unavailable", state: "a folder disappeared meanwhile" };
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {

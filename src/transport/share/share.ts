@@ -34,7 +34,7 @@ export interface FileCalls {
   readonly network: Primitives;
 }
 
-/** What the last examination found. */
+/** The result of the last examination. */
 interface Mounted {
   readonly fs: Primitives;
   readonly isNetwork: boolean;
@@ -102,7 +102,7 @@ export class Share {
   /**
    * Finds out what the share is on, and checks that its folders exist.
    * @param first makes the folders if that is allowed; later they are missing because something was unmounted
-   * @throws CourierError `unavailable` with the reason and what to do
+   * @throws CourierError `unavailable` with the reason and a hint
    */
   async examine(first: boolean): Promise<void> {
     const { root, commands, status } = this.layout;
@@ -205,7 +205,7 @@ export class Share {
     try {
       rememberKind(file, kind);
     } catch (error) {
-      this.log.warn({ file, error }, "Cannot remember what the share is on");
+      this.log.warn({ file, error }, "Cannot save the share's file system type");
     }
   }
 

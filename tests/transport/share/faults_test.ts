@@ -1,4 +1,4 @@
-// src/transport/share: what a disk or a server does wrong: hangs, lost answers, no room, stale names, short reads.
+// src/transport/share: faults of a disk or server: hangs, lost replies, no room, stale names, short reads.
 // The faults are planted in the table of file calls; everything else is the real driver on a real folder.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -229,7 +229,7 @@ describe("shareFailure()", () => {
     ["ENOSPC", "exhausted", "no space is left on the share (ENOSPC)"],
     ["EDQUOT", "exhausted", "the disk quota on the share is used up (EDQUOT)"],
     ["EROFS", "forbidden", "the share is mounted read-only (EROFS)"],
-    ["EIO", "unavailable", "the share does not answer (EIO)"],
+    ["EIO", "unavailable", "the share does not respond (EIO)"],
     ["ESTALE", "unavailable", "a folder disappeared meanwhile (ESTALE)"],
     ["EMFILE", "exhausted", "this machine has no file descriptors or memory left (EMFILE)"],
     ["EWEIRD", "internal", "unexpected failure (EWEIRD)"],

@@ -1,5 +1,5 @@
 // One property: however senders, agents, crashes and sweeps interleave, it ends on the share as on memory, the reference:
-// every command answered once or given up, every effect once, and in the end nothing left behind.
+// one response or none for each command, each effect once, and nothing left behind in the end.
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { MemoryGround, ShareGround } from "#tests/support/sites/grounds.ts";

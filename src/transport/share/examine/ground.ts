@@ -1,4 +1,4 @@
-// What every part of an examination works on: the share's files, and its top folders as they were found.
+// The input of every part of an examination: the share's files, and its top folders as they were found.
 import type { Clock } from "../../../base/clock.ts";
 import type { Facts, Primitives } from "../calls/primitives.ts";
 import type { Layout } from "../layout.ts";

@@ -24,7 +24,7 @@ export class Listings {
   }
 
   /**
-   * As `realFolder`; what it found a moment ago still holds.
+   * As `realFolder`, with facts that may be a moment old.
    * @param use `write`: only while the name leads to no link
    */
   async folder(path: string, use: "read" | "write"): Promise<Facts | null> {

@@ -1,7 +1,7 @@
 // The kind of file system that a share is on, by its magic number and by the mount table.
 import { mountOf, readMounts } from "./table.ts";
 
-/** Kinds whose changes the kernel of this machine sees itself, by magic number (statfs(2)). */
+/** Kinds whose changes all go through the kernel of this machine, by magic number (statfs(2)). */
 const LOCAL: Readonly<Record<number, string>> = {
   0x0000ef53: "ext4",
   0x01021994: "tmpfs",

@@ -1,4 +1,4 @@
-// The share's own folder: whether it is there, what it is on, and whether that is what it was on before.
+// The share's own folder: whether it exists, its kind of file system, and whether that is the same as before.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { CourierError, systemCode } from "../../../base/errors.ts";
@@ -27,7 +27,7 @@ export async function examineRoot(fs: Primitives, root: string, rememberIn: stri
   });
 }
 
-/** @param program what may make the folder, as it stands before "once with --init" */
+/** @param program the start of "once with --init", where only one program may make the folder */
 export function missingTop(root: string, path: string, program: "" | "gpu-agent "): CourierError {
   return new CourierError("unavailable", `${root} holds no ${basename(path)}: not mounted?`, {
     hint: `Mount it, or start ${program}once with --init`,

@@ -57,7 +57,7 @@ export class NetworkRhythm implements Rhythm {
   listed(names: readonly string[]): void {
     this.#quietMs = this.#isBusy() ? BUSY_MS : Math.min(2 * this.#quietMs, IDLE_MS);
     if (this.#options.nudge === null) return;
-    // Dot names come and go with nudges, ours and those of others who watch here.
+    // Dot names come and go with nudges, ours and those of other watchers.
     const seen = names.filter((name) => !name.startsWith("."));
     const differs = seen.length !== this.#names.length || seen.some((name, index) => name !== this.#names[index]);
     this.#names = seen;

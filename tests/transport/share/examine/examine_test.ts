@@ -1,4 +1,4 @@
-// What doctor finds out about a share: src/transport/share/examine*.ts on real folders, with faults planted in file calls.
+// The doctor's checks of a share: src/transport/share/examine/ on real folders, with faults planted in file calls.
 import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

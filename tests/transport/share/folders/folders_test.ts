@@ -1,4 +1,4 @@
-// src/transport/share: the folders: connecting to them, whose they are, and what is planted in them.
+// src/transport/share/folders: connecting to the folders, their owners and modes, and planted links and files.
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,

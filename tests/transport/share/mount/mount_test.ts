@@ -1,4 +1,4 @@
-// src/transport/share/mount/table.ts and mount_advice.ts: what the kernel's lines of mounts say, and what to do about it.
+// src/transport/share/mount: the kernel's mount table, and the advice about its options.
 import { describe, expect, test } from "bun:test";
 import { adviseOnMount } from "#src/transport/share/mount/advice.ts";
 import { mountAt, mountOf, parseMounts } from "#src/transport/share/mount/table.ts";

@@ -1,4 +1,4 @@
-// src/transport/share/sweep: what the sweep leaves alone, what it looks at, and how little of it in one round.
+// src/transport/share/sweep: the files that a sweep keeps, the calls it makes, and the size of one round.
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   existsSync,

@@ -1,5 +1,5 @@
-// src/transport/share: when a folder is looked at: by events and a safety listing, by a rhythm, and when it is away.
-// The clock is manual: what is heard without its moving was heard by an event.
+// src/transport/share/watch: when a folder is listed: after events, as a safety net, by a rhythm, and while it is away.
+// The clock is manual: a change that shows without clock time passing was reported by an event.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
