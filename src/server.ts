@@ -93,7 +93,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       clock: systemClock,
       log,
       rememberIn: join(stateDir, "file-system"),
-      curesLegacyBackends: true,
+      listsForLegacyBackends: true,
     });
     const settings = {
       address: { host: options.host, port: options.port },

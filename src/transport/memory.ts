@@ -1,5 +1,4 @@
-// The memory transport: the reference that every driver is compared with, and what tests of the layers above run on.
-// Imports the seam, the rules of the sweep, errors and the clock. Nothing here outlives the process.
+// The memory transport: the reference for every driver, and the base for tests of the layers above. Ends with its process.
 import { createHash } from "node:crypto";
 import { about, type Check } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -17,30 +16,31 @@ import type {
   Swept,
   Transport,
 } from "../transport.ts";
+import { Closables } from "./closables.ts";
 import { isOverdue, KEPT_MS } from "./retention.ts";
 
 const SIGN_OF_LIFE_MS = 3_600_000;
 
-interface Letter {
+interface Entry {
   readonly text: string;
   readonly atMs: number;
 }
 
 interface Subscription {
-  /** What lies there already, and what comes. */
-  readonly box: Map<string, Letter>;
-  readonly notify: (id: string, letter: Letter) => void;
+  /** Its present entries are delivered too. */
+  readonly entries: Map<string, Entry>;
+  readonly notify: (id: string, entry: Entry) => void;
 }
 
-/** What handles share; the counterpart of the folder. */
+/** The state that handles share, as they share a folder elsewhere. */
 export class MemoryStore {
-  readonly inboxes = new Map<string, Map<string, Letter>>();
-  readonly replies = new Map<string, Map<string, Letter>>();
+  readonly inboxes = new Map<string, Map<string, Entry>>();
+  readonly replies = new Map<string, Map<string, Entry>>();
   /** When the owner of an address for replies last gave a sign of life. */
   readonly aliveAtMs = new Map<string, number>();
-  readonly states = new Map<string, Letter>();
+  readonly states = new Map<string, Entry>();
   /** By delivery key; the text is the holder's instance. */
-  readonly claims = new Map<string, Letter>();
+  readonly claims = new Map<string, Entry>();
   readonly subscriptions = new Set<Subscription>();
   readonly clock: Clock;
 
@@ -50,15 +50,15 @@ export class MemoryStore {
     this.replies.set("shared", new Map());
   }
 
-  /** Another process's handle on this store. @param clock what that process waits by */
+  /** Another process's handle on this store. @param clock the one that process waits by */
   open(clock: Clock = this.clock): Transport {
     return new MemoryTransport(this, clock);
   }
 
-  put(box: Map<string, Letter>, id: string, text: string): void {
-    const letter = { text, atMs: this.clock.now() };
-    box.set(id, letter);
-    for (const { box: watched, notify } of this.subscriptions) if (watched === box) notify(id, letter);
+  put(entries: Map<string, Entry>, id: string, text: string): void {
+    const entry = { text, atMs: this.clock.now() };
+    entries.set(id, entry);
+    for (const { entries: watched, notify } of this.subscriptions) if (watched === entries) notify(id, entry);
   }
 }
 
@@ -66,7 +66,7 @@ class MemoryTransport implements Transport {
   readonly description = "memory";
   readonly #store: MemoryStore;
   readonly #clock: Clock;
-  readonly #open = new Set<Closable>();
+  readonly #open = new Closables();
   #connected = false;
 
   constructor(store: MemoryStore, clock: Clock) {
@@ -80,7 +80,7 @@ class MemoryTransport implements Transport {
 
   async close(): Promise<void> {
     this.#connected = false;
-    for (const subscription of this.#open) await subscription.close();
+    await this.#open.close();
   }
 
   now(): number {
@@ -88,7 +88,7 @@ class MemoryTransport implements Transport {
   }
 
   async *examine(): AsyncIterable<Check> {
-    yield about("memory").ok("Lives in this process only");
+    yield about("memory").ok("Exists in this process only");
   }
 
   async send(inbox: Inbox, id: string, text: string): Promise<void> {
@@ -107,14 +107,14 @@ class MemoryTransport implements Transport {
   ): Promise<Closable> {
     this.#requireConnected();
     const key = replyKey(address);
-    const box = this.#store.replies.get(key) ?? new Map<string, Letter>();
-    const subscription = this.#subscribe(box, (id, { text }) => {
+    const entries = this.#store.replies.get(key) ?? new Map<string, Entry>();
+    const subscription = this.#subscribe(entries, (id, { text }) => {
       if (wanted(id)) deliver({ id, content: { text } });
     });
     if (address === "shared") return subscription;
     const closed = new AbortController();
-    void this.#stayAlive(key, box, closed.signal);
-    return this.#closable(async () => {
+    void this.#stayAlive(key, entries, closed.signal);
+    return this.#open.add(async () => {
       closed.abort();
       await subscription.close();
       this.#forgetAddress(key);
@@ -133,12 +133,12 @@ class MemoryTransport implements Transport {
   }
 
   async receive(inbox: Inbox, listener: Listener): Promise<Closable> {
-    return this.#subscribe(this.#inbox(inbox), (id, letter) => listener.deliver(delivery(inbox, id, letter)));
+    return this.#subscribe(this.#inbox(inbox), (id, entry) => listener.deliver(delivery(inbox, id, entry)));
   }
 
   async isUnchanged({ inbox, id, key }: Delivery): Promise<boolean> {
-    const letter = this.#inbox(inbox).get(id);
-    return letter !== undefined && delivery(inbox, id, letter).key === key;
+    const entry = this.#inbox(inbox).get(id);
+    return entry !== undefined && delivery(inbox, id, entry).key === key;
   }
 
   async claim({ key }: Delivery, { instance }: Holder): Promise<boolean> {
@@ -150,8 +150,8 @@ class MemoryTransport implements Transport {
   }
 
   async claimedBy({ instance }: Holder): Promise<readonly Delivery[]> {
-    const lying = inOrder(this.#inbox("shared")).map(([id, letter]) => delivery("shared", id, letter));
-    return lying.filter(({ key }) => this.#store.claims.get(key)?.text === instance);
+    const present = inOrder(this.#inbox("shared")).map(([id, entry]) => delivery("shared", id, entry));
+    return present.filter(({ key }) => this.#store.claims.get(key)?.text === instance);
   }
 
   async release(found: Delivery): Promise<void> {
@@ -160,9 +160,9 @@ class MemoryTransport implements Transport {
 
   async respond(address: ReplyAddress, id: string, text: string): Promise<boolean> {
     this.#requireConnected();
-    const box = this.#store.replies.get(replyKey(address));
-    if (box === undefined) return false;
-    this.#store.put(box, id, text);
+    const entries = this.#store.replies.get(replyKey(address));
+    if (entries === undefined) return false;
+    this.#store.put(entries, id, text);
     return true;
   }
 
@@ -179,8 +179,8 @@ class MemoryTransport implements Transport {
     for (const key of scope === "everything" ? inboxes.keys() : [inboxKey(scope)])
       removed.commands += this.#sweepInbox(key);
     if (scope !== "everything") return swept;
-    for (const box of replies.values())
-      removed.responses += removeWhere(box, (_, { atMs }) => this.#ageMs(atMs) >= KEPT_MS.response);
+    for (const entries of replies.values())
+      removed.responses += removeWhere(entries, (_, { atMs }) => this.#ageMs(atMs) >= KEPT_MS.response);
     removed.claims = this.#sweepClaims();
     removed.addresses = this.#sweepAddresses();
     return swept;
@@ -200,20 +200,20 @@ class MemoryTransport implements Transport {
 
   async readState(agent: string): Promise<StateRecord | null> {
     this.#requireConnected();
-    const letter = this.#store.states.get(agent);
-    return letter === undefined ? null : { agent, content: { text: letter.text }, publishedAtMs: letter.atMs };
+    const entry = this.#store.states.get(agent);
+    return entry === undefined ? null : { agent, content: { text: entry.text }, publishedAtMs: entry.atMs };
   }
 
   #sweepInbox(key: string): number {
     const inbox: Inbox = key === "shared" ? "shared" : { agent: key };
-    const box = this.#store.inboxes.get(key) ?? new Map<string, Letter>();
-    return removeWhere(box, (_, { text, atMs }) => isOverdue(inbox, { text }, this.#ageMs(atMs)));
+    const entries = this.#store.inboxes.get(key) ?? new Map<string, Entry>();
+    return removeWhere(entries, (_, { text, atMs }) => isOverdue(inbox, { text }, this.#ageMs(atMs)));
   }
 
   #sweepClaims(): number {
-    const lying = this.#inbox("shared");
+    const present = this.#inbox("shared");
     return removeWhere(this.#store.claims, (key, { atMs }) => {
-      return this.#ageMs(atMs) >= KEPT_MS.claim && !lying.has(key.split("~")[0] ?? "");
+      return this.#ageMs(atMs) >= KEPT_MS.claim && !present.has(key.split("~")[0] ?? "");
     });
   }
 
@@ -230,10 +230,10 @@ class MemoryTransport implements Transport {
     return this.now() - atMs;
   }
 
-  /** Gives a sign of life each hour, until it is closed; an address that was swept is there again. */
-  async #stayAlive(key: string, box: Map<string, Letter>, closed: AbortSignal): Promise<void> {
+  /** Gives a sign of life each hour until it is closed, and restores an address that was swept. */
+  async #stayAlive(key: string, entries: Map<string, Entry>, closed: AbortSignal): Promise<void> {
     while (!closed.aborted) {
-      this.#store.replies.set(key, box);
+      this.#store.replies.set(key, entries);
       this.#store.aliveAtMs.set(key, this.now());
       await this.#clock.sleep(SIGN_OF_LIFE_MS, closed);
     }
@@ -248,41 +248,31 @@ class MemoryTransport implements Transport {
     if (!this.#connected) throw new CourierError("unavailable", "The memory transport is not connected");
   }
 
-  #inbox(inbox: Inbox): Map<string, Letter> {
+  #inbox(inbox: Inbox): Map<string, Entry> {
     this.#requireConnected();
-    const box = this.#store.inboxes.get(inboxKey(inbox));
-    if (box !== undefined) return box;
+    const entries = this.#store.inboxes.get(inboxKey(inbox));
+    if (entries !== undefined) return entries;
     throw new CourierError("not_found", `No agent has an inbox as ${inboxKey(inbox)}`);
   }
 
   /** Delivers asynchronously, as every real transport does: never inside the call that published. */
-  #subscribe(box: Map<string, Letter>, found: (id: string, letter: Letter) => void): Closable {
+  #subscribe(entries: Map<string, Entry>, found: (id: string, entry: Entry) => void): Closable {
     let closed = false;
-    const later = (id: string, letter: Letter): void =>
+    const later = (id: string, entry: Entry): void =>
       queueMicrotask(() => {
-        if (!closed) found(id, letter);
+        if (!closed) found(id, entry);
       });
-    const subscription = { box, notify: later };
+    const subscription = { entries, notify: later };
     this.#store.subscriptions.add(subscription);
-    for (const [id, letter] of inOrder(box)) later(id, letter);
-    return this.#closable(async () => {
+    for (const [id, entry] of inOrder(entries)) later(id, entry);
+    return this.#open.add(async () => {
       closed = true;
       this.#store.subscriptions.delete(subscription);
     });
   }
-
-  #closable(end: () => Promise<void>): Closable {
-    const closable: Closable = {
-      close: async () => {
-        if (this.#open.delete(closable)) await end();
-      },
-    };
-    this.#open.add(closable);
-    return closable;
-  }
 }
 
-function delivery(inbox: Inbox, id: string, { text, atMs }: Letter): Delivery {
+function delivery(inbox: Inbox, id: string, { text, atMs }: Entry): Delivery {
   const hash = createHash("sha256").update(`${text}\0${atMs}`).digest("hex").slice(0, 16);
   return { inbox, id, key: `${id}~${hash}`, content: { text }, sentAtMs: atMs };
 }
@@ -293,8 +283,8 @@ function removeWhere<Value>(from: Map<string, Value>, isOver: (key: string, valu
   return over.length;
 }
 
-function inOrder(box: Map<string, Letter>): [string, Letter][] {
-  return [...box].toSorted(([a, first], [b, second]) => first.atMs - second.atMs || (a < b ? -1 : 1));
+function inOrder(entries: Map<string, Entry>): [string, Entry][] {
+  return [...entries].toSorted(([a, first], [b, second]) => first.atMs - second.atMs || (a < b ? -1 : 1));
 }
 
 function inboxKey(inbox: Inbox): string {

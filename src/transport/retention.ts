@@ -1,27 +1,27 @@
-// How long what lies on a transport may still be wanted: the rules of every driver's sweep. Imports the seam and protocol.
+// How long files of a transport are kept: the rules of every driver's sweep.
 import { LIMITS, VERBS, Verb } from "../protocol.ts";
 import type { Content, Inbox } from "../transport.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** After so long nobody will read it any more, in ms. */
+/** After this long nobody will read it any more, in ms. */
 export const KEPT_MS = {
   response: HOUR_MS,
-  /** What was never published. */
+  /** Files that were never published. */
   unfinished: HOUR_MS,
-  /** An address for replies, since its owner's last sign of life. */
+  /** An address for replies, counted from its owner's last sign of life. */
   address: DAY_MS,
-  /** A command may lie for a day, and its claim outlives it by another. */
+  /** A command may wait for a day, and its claim outlives it by another. */
   claim: LIMITS.maxTtlMs + DAY_MS,
-  /** Nothing at all is removed before. */
+  /** Nothing is removed before this age. */
   least: HOUR_MS,
 } as const;
 
 /**
- * Whether a command is one that nobody waits for and no agent starts any more: in an agent's inbox an hour past its time,
- * in the shared inbox an hour old. An old pull or delete there is left to the agent that serves it: nobody waits for its
- * answer, so only that agent knows when it is done with.
+ * Whether nobody waits for a command and no agent starts it any more: in an agent's inbox an hour after its TTL, in the
+ * shared inbox an hour after its publication. An old pull or delete there is left to the agent that serves it: nobody
+ * waits for its response, so only that agent knows when it is finished.
  */
 export function isOverdue(inbox: Inbox, content: Content, ageMs: number): boolean {
   const { version, command, ttl_ms: ttl } = "text" in content ? parseObject(content.text) : {};

@@ -1,4 +1,4 @@
-// Scenarios: a delivery in the agent's hand: looked at again, claimed, released. Imports the seam.
+// Scenarios: an agent looks at a delivery again, claims it and releases it.
 import { expect } from "bun:test";
 import type { Delivery, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
@@ -19,7 +19,7 @@ async function delivered(transport: Transport, id: string, text: string): Promis
 
 export const CLAIM_SCENARIOS: readonly Scenario[] = [
   {
-    name: "isUnchanged() is true until the command is removed or rewritten when asked again",
+    name: "isUnchanged() is true until the command is removed or rewritten",
     run: async ({ connected }) => {
       const [agent, sender] = [await connected(), await connected()];
       const delivery = await delivered(agent, "pull-1", '{"n":1}');
@@ -34,7 +34,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "claim() has one holder, forever, when many ask at once through several handles",
+    name: "claim() has one permanent holder when many ask at once through several handles",
     run: async ({ connected }) => {
       const handles = [await connected(), await connected(), await connected()];
       const [first] = handles;
@@ -62,7 +62,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "claimedBy() finds what a holder claimed and what still lies there unchanged, in order, when asked after a crash",
+    name: "claimedBy() finds a holder's claimed and unchanged commands in order after a crash",
     run: async ({ connected }) => {
       const [agent, other] = [await connected(), await connected()];
       const [mine, others] = [
@@ -87,7 +87,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "release() removes the command, and may be called again, when it is unchanged",
+    name: "release() removes an unchanged command, and may be called again",
     run: async ({ connected }) => {
       const [agent, sender] = [await connected(), await connected()];
       const delivery = await delivered(agent, "pull-1", "{}");
@@ -97,7 +97,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "release() leaves the command there when it is no longer these bytes",
+    name: "release() keeps the command when it is no longer these bytes",
     run: async ({ connected }) => {
       const [agent, sender] = [await connected(), await connected()];
       const delivery = await delivered(agent, "pull-1", '{"n":1}');

@@ -1,4 +1,4 @@
-// Scenarios: commands from the sender's hand to the agent's. Imports the seam and what scenarios run on.
+// Scenarios: commands on their way from the sender to the agent.
 import { expect } from "bun:test";
 import { until } from "#tests/support/until.ts";
 import { expectCode, Heard } from "./heard.ts";
@@ -6,7 +6,7 @@ import { FAST, GPU, type Scenario } from "./scenario.ts";
 
 export const COMMAND_SCENARIOS: readonly Scenario[] = [
   {
-    name: "send() publishes a command whole, with its inbox, id, key, text and time, when an agent receives",
+    name: "send() publishes a complete command, with its inbox, id, key, text and time, when an agent receives",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -22,7 +22,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "send() leaves a command there until it is removed when no agent runs",
+    name: "send() keeps a command until it is removed when no agent runs",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -44,7 +44,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "send() replaces what lies there, as another delivery, when an id is sent again",
+    name: "send() replaces the command, as another delivery, when an id is sent again",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const heard = await Heard.at(agent, "shared");
@@ -60,7 +60,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "withdraw() takes a command back, once, when it still lies there",
+    name: "withdraw() removes a command, once, when it is still there",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -75,7 +75,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "openInbox() keeps what lies there when the inbox is made again",
+    name: "openInbox() keeps the commands when the inbox is made again",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -87,7 +87,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "receive() delivers each of many once, what lay there and what came, when senders send at once",
+    name: "receive() delivers each of many commands once, present and new ones, when senders send at once",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -103,7 +103,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "receive() delivers in order of time when several lie there",
+    name: "receive() delivers in order of time when there are several commands",
     run: async ({ connected }) => {
       const agent = await connected();
       await agent.openInbox(GPU);
@@ -118,7 +118,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "receive() tells two subscriptions the same keys, and keeps inboxes apart, when several listen",
+    name: "receive() gives two subscriptions the same keys, and keeps inboxes apart, when several listen",
     run: async ({ connected }) => {
       const [sender, agent, other] = [await connected(), await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -136,7 +136,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "receive() delivers nothing more when its subscription was closed",
+    name: "receive() delivers nothing after its subscription was closed",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);

@@ -1,9 +1,9 @@
-// How a scenario listens: what came, and how what was tried ended. Imports the seam.
+// How a scenario listens: records deliveries, and expects failures.
 import { expect } from "bun:test";
 import type { ErrorCode } from "#src/base/errors.ts";
 import type { Closable, Delivery, Inbox, Reply, ReplyAddress, Transport } from "#src/transport.ts";
 
-/** Everything that a subscription was told, in order. */
+/** Every call that a subscription received, in order. */
 export class Heard implements Closable {
   readonly deliveries: Delivery[] = [];
   readonly interruptions: Error[] = [];
@@ -31,7 +31,7 @@ export class Heard implements Closable {
   }
 }
 
-/** Every reply that came to an address. */
+/** Every reply that was delivered at an address. */
 export class HeardReplies implements Closable {
   readonly replies: Reply[] = [];
   #subscription: Closable | null = null;

@@ -1,4 +1,4 @@
-// Scenarios: connecting, closing, and a transport that goes away and comes back. Imports the seam.
+// Scenarios: connecting, closing, and a transport that goes away and comes back.
 import { expect } from "bun:test";
 import type { Delivery, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
@@ -78,7 +78,7 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "description says what the transport is, before and after connecting",
+    name: "description names the transport before and after connecting",
     run: async ({ handle }) => {
       const transport = handle();
       expect(transport.description).not.toBe("");
@@ -98,7 +98,7 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "examine() finds nothing failed when all is well, connected or not, and leaves nothing behind",
+    name: "examine() reports no failure on a healthy transport, connected or not, and leaves nothing behind",
     run: async ({ handle, connected }) => {
       const open = await connected();
       await open.openInbox(GPU);
@@ -116,7 +116,7 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "examine() says what failed and what to do while the transport is away",
+    name: "examine() reports failures with hints while the transport is away",
     run: async ({ store, connected }) => {
       const transport = await connected();
       await store.interrupt();
@@ -138,7 +138,7 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "receive() says once that it is interrupted and once that it is restored, and goes on by itself",
+    name: "receive() reports one interruption and one restoration, and continues by itself",
     run: async ({ store, connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
@@ -155,7 +155,7 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "openReplies() goes on by itself when the transport was away",
+    name: "openReplies() continues by itself after the transport was away",
     run: async ({ store, connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const heard = await HeardReplies.at(sender, { replyTo: "ctl-1" });

@@ -1,4 +1,4 @@
-// Scenarios: answers on their way back. Imports the seam and what scenarios run on.
+// Scenarios: responses on their way back.
 import { expect } from "bun:test";
 import { until } from "#tests/support/until.ts";
 import { HeardReplies } from "./heard.ts";
@@ -8,7 +8,7 @@ const OWN = { replyTo: "server-1" };
 
 export const REPLY_SCENARIOS: readonly Scenario[] = [
   {
-    name: "respond() brings an answer to its address, once, when the address is in use",
+    name: "respond() delivers a response to its address, once, when the address is in use",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const heard = await HeardReplies.at(sender, OWN);
@@ -22,7 +22,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "respond() returns false and publishes nothing when the address is not in use, or no more",
+    name: "respond() returns false and publishes nothing when the address is not or no longer in use",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       expect(await agent.respond(OWN, "ping-1", "{}", FAST)).toBe(false);
@@ -50,7 +50,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "respond() replaces an answer when the same id is answered again",
+    name: "respond() replaces a response of the same id",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       expect(await agent.respond("shared", "list-1", '{"n":1}', FAST)).toBe(true);
@@ -61,7 +61,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "openReplies() delivers only what is wanted when everybody's replies lie at the address",
+    name: "openReplies() delivers only wanted replies at the shared address",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const heard = await HeardReplies.at(sender, "shared", (id) => id.startsWith("mine"));
@@ -71,7 +71,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "openReplies() delivers nothing more when it was closed",
+    name: "openReplies() delivers nothing after it was closed",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const [closed, open] = [await HeardReplies.at(sender, "shared"), await HeardReplies.at(sender, "shared")];
@@ -82,7 +82,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "releaseReply() removes an answer, and may be called again, when it was read",
+    name: "releaseReply() removes a reply that was read, and may be called again",
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       for (const address of [OWN, "shared"] as const) {
@@ -96,7 +96,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "respondedAtMs() tells when the answer was published last, null when none lies there",
+    name: "respondedAtMs() returns when the response was last published, null without one",
     run: async ({ connected }) => {
       const agent = await connected();
       expect(await agent.respondedAtMs("shared", "list-1")).toBeNull();

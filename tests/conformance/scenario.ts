@@ -1,4 +1,4 @@
-// What a scenario of the conformance suite runs on. Imports the seam.
+// The store and handles that a scenario of the conformance suite runs on.
 import type { Inbox, Transport } from "#src/transport.ts";
 
 /** What handles share: a folder, a server, a map. */
@@ -8,7 +8,7 @@ export interface Store {
   /** Makes it unreachable for every handle, and reachable again. */
   interrupt(): Promise<void>;
   restore(): Promise<void>;
-  /** Makes everything that lies there older by so long. */
+  /** Makes everything in the store older by this much. */
   age(ms: number): Promise<void>;
   remove(): Promise<void>;
 }

@@ -1,10 +1,10 @@
-// Scenarios: state documents. Imports the seam and what scenarios run on.
+// Scenarios: state documents.
 import { expect } from "bun:test";
 import type { Scenario } from "./scenario.ts";
 
 export const STATE_SCENARIOS: readonly Scenario[] = [
   {
-    name: "readStates() tells every agent's document in order of names when several publish",
+    name: "readStates() returns every agent's document in order of names when several publish",
     run: async ({ connected }) => {
       const [agent, reader] = [await connected(), await connected()];
       expect(await reader.readStates()).toEqual([]);
@@ -21,7 +21,7 @@ export const STATE_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "readState() tells one agent's document, null when there is none",
+    name: "readState() returns one agent's document, null when it has not published one",
     run: async ({ connected }) => {
       const [agent, reader] = [await connected(), await connected()];
       await agent.publishState("gpu-1", '{"n":1}');

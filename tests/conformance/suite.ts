@@ -1,4 +1,4 @@
-// The conformance suite: holds each sentence of src/transport.ts against a driver. Imports its scenarios.
+// The conformance suite: checks each sentence of src/transport.ts against a driver.
 import { afterEach, describe, expect, test } from "bun:test";
 import type { Transport } from "#src/transport.ts";
 import { CLAIM_SCENARIOS } from "./claims.ts";
@@ -46,7 +46,7 @@ export function describeTransport(driver: string, harness: Harness): void {
       });
     }
 
-    test("the harness leaves out only scenarios that there are, each with a reason", () => {
+    test("the harness skips only existing scenarios, each with a reason", () => {
       const names = SCENARIOS.map(({ name }) => name);
       const faults = Object.entries(harness.cannot).filter(([name, reason]) => !names.includes(name) || reason === "");
       expect(faults).toEqual([]);

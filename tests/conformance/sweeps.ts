@@ -1,4 +1,4 @@
-// Scenarios: what nobody will read any more is removed, and nothing else. Imports the seam and what scenarios run on.
+// Scenarios: a sweep removes what nobody will read any more, and nothing else.
 import { expect } from "bun:test";
 import type { Delivery, Removed, SweepScope, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
@@ -9,7 +9,7 @@ const HOUR_MS = 3_600_000;
 const OWN = { replyTo: "server-1" };
 const LIST = '{"command":"list_models"}';
 
-/** Round after round to the end. @returns what was removed, without what was not */
+/** Sweeps round after round to the end. @returns the number of each kind that was removed */
 export async function sweepThrough(transport: Transport, scope: SweepScope): Promise<Partial<Removed>> {
   const sums: Record<string, number> = {};
   for (let rounds = 0; rounds < 10_000; rounds++) {
@@ -36,7 +36,7 @@ async function delivered(transport: Transport, id: string, text: string): Promis
 
 export const SWEEP_SCENARIOS: readonly Scenario[] = [
   {
-    name: "sweep() removes answers an hour old, and none that is younger",
+    name: "sweep() removes responses an hour old, and no younger ones",
     run: async ({ store, connected }) => {
       const [agent, sender] = [await connected(), await connected()];
       await sender.openReplies(
@@ -57,7 +57,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() removes a command in an agent's inbox an hour past the time that stands in it, a day when none does",
+    name: "sweep() removes a command from an agent's inbox an hour after its TTL, or a day without one",
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.openInbox(GPU);
@@ -77,7 +77,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() removes lists, and what cannot be run, from the shared inbox when an hour old; pulls and deletes stay",
+    name: "sweep() removes lists and invalid commands from the shared inbox when an hour old; pulls and deletes stay",
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.send("shared", "list-1", LIST, FAST);
@@ -96,7 +96,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() leaves what was written again under its name since it grew old",
+    name: "sweep() keeps an old file that was written again under its name",
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.send("shared", "list-1", LIST, FAST);
@@ -109,7 +109,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() removes a claim two days old whose command is gone, and lets it lie before",
+    name: "sweep() removes a claim two days old whose command is gone, and keeps it before",
     run: async ({ store, connected }) => {
       const agent = await connected();
       const [kept, gone] = [await delivered(agent, "pull-1", "{}"), await delivered(agent, "pull-2", "{}")];
@@ -127,7 +127,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() removes an address for replies whose owner gave no sign of life for a day, with what lies there",
+    name: "sweep() removes an address for replies whose owner gave no sign of life for a day, with its contents",
     run: async ({ store, connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const open = async (replyTo: string): Promise<unknown> =>
@@ -168,7 +168,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "sweep() removes each thing once when several sweep at one time, and comes to its end",
+    name: "sweep() removes each file once when several sweep at once, and ends",
     run: async ({ store, connected }) => {
       const agents = [await connected(), await connected()];
       const [agent] = agents;

@@ -97,7 +97,7 @@ describe("one agent", () => {
 
   test("bad input on the share is answered under its id, and the agent keeps running", async () => {
     const bad: [string, string | object, string][] = [
-      ["not_json", "hello", "no whole JSON"],
+      ["not_json", "hello", "is not complete JSON"],
       ["array", "[1, 2]", "not a JSON object"],
       ["unknown", { command: "fly", command_id: "unknown" }, "Unknown command: fly"],
       ["no_model", { command: "pull_model", command_id: "no_model" }, "Model name is required"],

@@ -1,14 +1,16 @@
-// Claims: the right to run a changing command of the shared inbox, taken by one link. Imports errors and protocol.
+// Claims: the right to run a changing command of the shared inbox, taken by one link.
 import { basename } from "node:path";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import { LIMITS } from "../../protocol.ts";
-import type { Holder } from "../../transport.ts";
-import { discard, syncFolder, writeTemporary } from "./files/publish.ts";
+import type { Delivery, Holder } from "../../transport.ts";
+import { readCommand } from "./commands.ts";
+import { syncFolder, writeTemporary } from "./files/publish.ts";
 import { type Found, lookUp, lookUpShown } from "./files/read.ts";
+import { discard } from "./files/remove.ts";
 import { COMMAND_FILES } from "./layout.ts";
 import type { Share } from "./share.ts";
 
-/** Takes the claim, or finds who has it. Durable before it resolves. @returns whether `holder` holds it */
+/** Takes the claim, or finds its holder. Durable before it resolves. @returns whether `holder` holds it */
 export async function takeClaim(share: Share, key: string, holder: Holder): Promise<boolean> {
   const claim = share.layout.claim(key);
   const { claims } = share.layout;
@@ -26,16 +28,26 @@ export async function takeClaim(share: Share, key: string, holder: Holder): Prom
   }
 }
 
-/** What this holder has claimed and whose command still lies in the shared inbox: id and key of each. */
-export async function claimedKeys(share: Share, holder: Holder): Promise<readonly (readonly [string, string])[]> {
+/** The commands of the shared inbox that this holder has claimed, unchanged since, oldest first. */
+export async function claimedBy(share: Share, holder: Holder): Promise<readonly Delivery[]> {
+  const found: Delivery[] = [];
+  for (const [id, key] of await claimedKeys(share, holder)) {
+    const delivery = await readCommand(share, id);
+    if (delivery?.key === key) found.push(delivery);
+  }
+  return found.toSorted((a, b) => a.sentAtMs - b.sentAtMs || (a.id < b.id ? -1 : 1));
+}
+
+/** Id and key of each claim whose command is still in the shared inbox. */
+async function claimedKeys(share: Share, holder: Holder): Promise<readonly (readonly [string, string])[]> {
   const { claims, commands } = share.layout;
   if ((await share.folder(claims)) === null) return [];
-  const lying = await share.names(commands.path);
+  const present = await share.names(commands.path);
   const found: (readonly [string, string])[] = [];
   for (const key of await share.names(claims.path)) {
     const id = share.layout.claimed(key);
-    // Most claims outlive their command: only those of what lies there are read.
-    if (id === null || !lying.has(COMMAND_FILES.format(id))) continue;
+    // Most claims outlive their command: only the others are read.
+    if (id === null || !present.has(COMMAND_FILES.format(id))) continue;
     const claim = await lookUpShown(share, claims, key, LIMITS.commandBytes);
     if (isOf(claim, holder)) found.push([id, key]);
   }
@@ -43,8 +55,8 @@ export async function claimedKeys(share: Share, holder: Holder): Promise<readonl
 }
 
 /**
- * An answer that was lost on the way makes the client ask again, and the second time the name is taken, by me:
- * the number of names of my own file tells (link(2), NFS).
+ * When the server's reply is lost, the client asks again and then finds the name taken, by us: the link count of our own
+ * file shows it (link(2), NFS).
  */
 async function link(share: Share, mine: string, claim: string): Promise<boolean> {
   try {
@@ -61,7 +73,7 @@ function textOf({ agent, instance }: Holder): string {
   return `${JSON.stringify({ agent, instance })}\n`;
 }
 
-/** By the instance alone: an agent that was renamed goes on with what it claimed. */
+/** By the instance alone: a renamed agent keeps its claims. */
 function isOf(found: Found | null, { instance }: Holder): boolean {
   if (found?.is !== "read") return false;
   try {

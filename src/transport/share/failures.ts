@@ -1,4 +1,4 @@
-// A system error of the share as ours, mapped once. Imports errors.
+// Maps the system errors of the share to ours, once.
 import { dirname } from "node:path";
 import { CourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
 import { describeDenial, type ShareFiles } from "./access/denial.ts";
@@ -11,8 +11,8 @@ interface Meaning {
 
 const FULL = "Remove files there or make it larger";
 const DESCRIPTORS: Meaning = { code: "exhausted", state: "this machine has no file descriptors or memory left" };
-const AWAY: Meaning = { code: "unavailable", state: "the share does not answer" };
-const GONE: Meaning = { code: "unavailable", state: "a folder went away meanwhile" };
+const AWAY: Meaning = { code: "unavailable", state: "the share does not respond" };
+const GONE: Meaning = { code: "unavailable", state: "a folder disappeared meanwhile" };
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOSPC: { code: "exhausted", state: "no space is left on the share", hint: FULL },
@@ -20,8 +20,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EROFS: { code: "forbidden", state: "the share is mounted read-only", hint: "Mount it read-write" },
   EACCES: { code: "forbidden", state: "permission denied" },
   EPERM: { code: "forbidden", state: "permission denied" },
-  EISDIR: { code: "forbidden", state: "a folder lies where the file belongs", hint: "Remove that folder" },
-  ELOOP: { code: "forbidden", state: "a link lies where a file or folder belongs", hint: "Remove that link" },
+  EISDIR: { code: "forbidden", state: "there is a folder in place of the file", hint: "Remove that folder" },
+  ELOOP: { code: "forbidden", state: "there is a link in place of a file or folder", hint: "Remove that link" },
   EXDEV: {
     code: "unavailable",
     state: "its .tmp folder is on another file system",
@@ -51,8 +51,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 
 /**
  * The error of a failed action on the share: `Cannot send "ping-1" in /mnt/shared/gpu_commands: …`. A `CourierError` stays.
- * @param action what was tried, as it follows "Cannot"
- * @param folder where; for a denied action its owner, mode and what fixes it are told, as the share itself says
+ * @param action the attempted action, as it follows "Cannot"
+ * @param folder where; a denial adds its owner, its mode and a hint
  */
 export async function shareFailure(
   error: unknown,
@@ -69,20 +69,20 @@ export async function shareFailure(
   return new CourierError(code, message, { hint: denial?.hint ?? hint, cause: error });
 }
 
-/** The folder that denied it: the one that the name lies in, or would; for a listing the folder itself. */
+/** The folder that denied it: the parent of the path in the error; for a listing the folder itself. */
 function deniedBy(error: unknown): string | null {
   if (!(error instanceof Error) || !("path" in error) || typeof error.path !== "string") return null;
   if ("syscall" in error && error.syscall === "scandir") return error.path;
   return dirname("dest" in error && typeof error.dest === "string" ? error.dest : error.path);
 }
 
-/** True when the name was removed or replaced between a listing and its use: list again, nothing to report. */
+/** True when the name was removed or replaced between a listing and its use: list again, there is nothing to report. */
 export function isGone(error: unknown): boolean {
   const code = systemCode(error);
   return code === "ENOENT" || code === "ESTALE" || code === "ENOTDIR";
 }
 
-/** True when this user may not do it. */
+/** True when this user lacks the permission. */
 export function isDenied(error: unknown): boolean {
   const code = systemCode(error);
   return code === "EACCES" || code === "EPERM" || code === "EROFS";

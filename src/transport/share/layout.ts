@@ -1,18 +1,18 @@
-// Where everything lies on the share: every path is built here, from names that passed the grammar. Imports protocol.
+// The folders and file names of the share: every path is built here, from names that match the grammar.
 import { join } from "node:path";
 import { CourierError } from "../../base/errors.ts";
 import { AgentName, CommandId } from "../../protocol.ts";
 import type { Inbox, ReplyAddress } from "../../transport.ts";
 
-/** A folder of the share, and the one of the two top folders that it is or lies in. */
+/** A folder of the share, and the top folder that it is or is in. */
 export interface Folder {
   readonly top: string;
   readonly path: string;
 }
 
-/** How a kind of file is named for the id or agent it belongs to. */
+/** How files of one kind are named after their id or agent. */
 export interface Naming {
-  /** @throws CourierError `invalid` when it does not fit the grammar */
+  /** @throws CourierError `invalid` when it does not match the grammar */
   format(name: string): string;
   /** @returns null for every other file name */
   parse(fileName: string): string | null;
@@ -27,10 +27,12 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export class Layout {
   readonly root: string;
-  /** Its path is that of its own top. */
+  /** A top folder: its path is its own top. */
   readonly commands: Folder;
   readonly status: Folder;
   readonly claims: Folder;
+  /** The file in a folder for replies whose mtime shows that its owner still reads there. */
+  readonly signOfLife = ".alive";
 
   constructor(root: string) {
     this.root = root;
@@ -57,24 +59,24 @@ export class Layout {
     return [inside(this.commands, ".tmp"), inside(this.status, ".tmp")];
   }
 
-  /** Whether a name in one of them is of ours. */
+  /** Whether a name in one of them is one of ours. */
   isTemporary(name: string): boolean {
     return UUID.test(name);
   }
 
-  /** Whether a name in a watched folder is of a file that we make there for a moment, to move the folder's mtime. */
+  /** Whether a name in a watched folder is that of a file we make for a moment, to move the folder's mtime. */
   isNudge(name: string): boolean {
     return name.startsWith(".") && UUID.test(name.slice(1));
   }
 
-  /** The id of the command that a file among the claims is for; null for every other name. */
+  /** The id of the command that a claim file is for; null for every other name. */
   claimed(name: string): string | null {
     return CLAIM.exec(name)?.[1] ?? null;
   }
 
   claim(key: string): string {
     if (this.claimed(key) === null)
-      throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: no delivery key`);
+      throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: not a delivery key`);
     return join(this.claims.path, key);
   }
 }

@@ -1,18 +1,29 @@
-// The share's clock where no file may be made: a state document that moves while one looks was written just then.
-// Imports protocol's limits and the driver's own files.
+// Reading the share's time: from a file of our own, or without write access from a state document that changes meanwhile.
 import { LIMITS } from "../../protocol.ts";
+import { isDenied } from "./failures.ts";
+import { sampleTime } from "./files/publish.ts";
 import type { Share } from "./share.ts";
 import type { States } from "./states.ts";
 
 const LOOK_EVERY_MS = 500;
 /** An agent publishes every 5 s. */
 const LOOK_FOR_MS = LIMITS.stateIntervalMs + 1_000;
-/** A clock that is behind by less needs no better one. */
+/** A clock that is behind by less is good enough. */
 const BEHIND_MS = 2_000;
 
+/** Brings the share's clock in step. */
+export async function readTime(share: Share, states: States): Promise<void> {
+  try {
+    await sampleTime(share);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    await learnTime(share, states);
+  }
+}
+
 /**
- * Returns at once while the youngest document looks young by the clock there is: it will do. Else that clock is wrong or
- * no agent is alive: looks for 6 s whether a document moves, and takes the time from it.
+ * Returns at once when the newest document is recent by this machine's clock: that clock is good enough. Otherwise it is
+ * wrong or no agent is alive: watches for 6 s for a document that changes, and takes the time from it.
  */
 export async function learnTime({ clock, time }: Share, states: States): Promise<void> {
   const newestMs = async (): Promise<number> => {

@@ -1,21 +1,21 @@
-// The mounted share as one handle knows it: its kind, how it is called and watched, and its folders, checked at each use.
-// Imports errors, clock, log and the driver's own files.
+// The mounted share of one handle: its kind, how it is called and watched, and its folders, checked at each use.
 import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
-import { CourierError, systemCode } from "../../base/errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Gate } from "./calls/gate.ts";
 import { localPrimitives } from "./calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
 import type { Facts, Primitives } from "./calls/primitives.ts";
 import { makeRealFolder, realFolder } from "./folders/folders.ts";
-import { Seen } from "./folders/listings.ts";
+import { Listings } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
-import { type Kind, kindOf, mountedAs, readRememberedKind, rememberKind } from "./mount/mount.ts";
+import { type Kind, mountedAs } from "./mount/mount.ts";
+import { examineRoot, missingTop, rememberKind } from "./mount/root.ts";
 import { ShareClock } from "./share_clock.ts";
 
 export interface ShareOptions {
-  /** Who may make the two top folders: nobody, anyone who finds a network file system there, or we in any case. */
+  /** Whether this process may make the two top folders: never, on a network file system, or anywhere. */
   readonly create: "never" | "network" | "always";
   /** Forces how the share is watched and called; `auto` uses the kind of file system. */
   readonly watch: "auto" | "local" | "network";
@@ -23,15 +23,23 @@ export interface ShareOptions {
   readonly log: Log;
   /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
   readonly rememberIn?: string;
-  /** Whether this process keeps the kernel from hiding answers from legacy backends on this machine: see cure.ts. */
-  readonly curesLegacyBackends?: boolean;
+  /** Whether this process lists folders so that legacy backends on this machine see their responses: `LegacyLists`. */
+  readonly listsForLegacyBackends?: boolean;
 }
 
-/** The disk as an argument: how files are called on each kind of file system. */
+/** The disk as an argument: the file calls for each kind of file system. */
 export interface FileCalls {
   readonly local: Primitives;
   /** Ungated. */
   readonly network: Primitives;
+}
+
+/** The result of the last examination. */
+interface Mounted {
+  readonly fs: Primitives;
+  readonly isNetwork: boolean;
+  readonly goesByMtime: boolean;
+  readonly description: string;
 }
 
 const SYSTEM_CALLS: FileCalls = { local: localPrimitives, network: poolPrimitives };
@@ -43,16 +51,13 @@ export class Share {
   readonly time: ShareClock;
   readonly #options: ShareOptions;
   readonly #local: Primitives;
-  /** What asks first: whether the file system can hang is unknown yet. */
+  /** For the first calls, while it is unknown whether the file system can hang. */
   readonly #probe: Primitives;
   readonly #gate: Gate;
-  readonly #seen: Seen;
+  readonly #listings: Listings;
   /** The devices of the top folders when they were looked at. */
   readonly #devices = new Map<string, bigint>();
-  #fs: Primitives;
-  #isNetwork = true;
-  #goesByMtime = false;
-  #description: string;
+  #mounted: Mounted;
 
   constructor(root: string, options: ShareOptions, { local, network }: FileCalls = SYSTEM_CALLS) {
     this.layout = new Layout(root);
@@ -63,31 +68,30 @@ export class Share {
     this.#local = local;
     this.#gate = new Gate(options.clock);
     this.#probe = gatedPrimitives(network, this.#gate);
-    this.#seen = new Seen(this.#probe, options.clock);
-    this.#fs = this.#probe;
-    this.#description = `share at ${root}`;
+    this.#listings = new Listings(this.#probe, options.clock);
+    this.#mounted = { fs: this.#probe, isNetwork: true, goesByMtime: false, description: `share at ${root}` };
   }
 
   /** The file calls that suit the file system. */
   get fs(): Primitives {
-    return this.#fs;
+    return this.#mounted.fs;
   }
 
-  /** Whether changes are found by listing alone: other machines' changes cause no events here. */
+  /** Whether only listings show changes: those of other machines cause no events here. */
   get isNetwork(): boolean {
-    return this.#isNetwork;
+    return this.#mounted.isNetwork;
   }
 
   /**
-   * Whether the kernel notices a change of a folder by its mtime alone, as under NFSv3: of two changes within one tick
-   * the second may then stay unseen until the next change.
+   * Whether the kernel notices changes of a folder only by its mtime, as under NFSv3: of two changes within one tick the
+   * second may then stay invisible until the next change.
    */
   get goesByMtime(): boolean {
-    return this.#goesByMtime;
+    return this.#mounted.goesByMtime;
   }
 
   get description(): string {
-    return this.#description;
+    return this.#mounted.description;
   }
 
   /** Resolves once no call hangs. */
@@ -96,73 +100,72 @@ export class Share {
   }
 
   /**
-   * Finds out what the share is on and that its folders are there.
-   * @param first makes the folders where that is allowed; later they are missing because something was unmounted
-   * @throws CourierError `unavailable` with the reason and what to do
+   * Finds out what the share is on, and checks that its folders exist.
+   * @param first makes the folders if that is allowed; later they are missing because something was unmounted
+   * @throws CourierError `unavailable` with the reason and a hint
    */
   async examine(first: boolean): Promise<void> {
     const { root, commands, status } = this.layout;
     const { watch, rememberIn } = this.#options;
-    const rootFacts = await this.#examineRoot();
-    const kind = kindOf(await this.#probe.statfs(root));
-    const remembered = this.#requireRemembered(kind);
+    const { facts: rootFacts, kind, isRemembered } = await examineRoot(this.#probe, root, rememberIn);
     const isNetwork = watch === "auto" ? kind.isNetwork : watch === "network";
-    // Until its folders are found this may be an empty mount point, and the share be back before the next call.
-    this.#isNetwork = true;
-    this.#fs = this.#probe;
-    this.#seen.clear();
+    // Until its folders are found this may be an empty mount point, and the share may be back before the next call.
+    this.#mounted = { ...this.#mounted, fs: this.#probe, isNetwork: true };
+    this.#listings.clear();
     for (const { path } of [commands, status]) {
       const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);
     }
-    this.#isNetwork = isNetwork;
-    this.#fs = isNetwork ? this.#probe : this.#local;
     const type = mountedAs(rootFacts.dev) ?? kind.name;
-    const forced = this.#isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
-    // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
-    this.#goesByMtime = type === "nfs";
-    this.#description = `${type} at ${root}${forced}`;
-    if (rememberIn !== undefined && !remembered) this.#remember(rememberIn, kind);
+    const forced = isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
+    this.#mounted = {
+      fs: isNetwork ? this.#probe : this.#local,
+      isNetwork,
+      // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
+      goesByMtime: type === "nfs",
+      description: `${type} at ${root}${forced}`,
+    };
+    if (rememberIn !== undefined && !isRemembered) this.#remember(rememberIn, kind);
   }
 
   /**
-   * The folder as it is now: a real folder, inside the share that we know.
-   * @param use `read`: as it was within the last second will do on a network
+   * The folder as it is now: a real folder inside the known share.
+   * @param use on a network, `read` accepts its facts of the last second
    * @returns null when it is gone; a top folder never is
-   * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when a link lies in its place
+   * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when it is a link
    */
   async folder(folder: Folder, use: "read" | "write" = "write"): Promise<Facts | null> {
     const top = await this.#top(folder.top, use);
     return folder.path === folder.top ? top : await this.#real(folder.path, use);
   }
 
-  /** A call found the folder gone: whatever was known of it and its top, the next look begins with a listing. */
+  /** Forgets a folder that a call found gone, and its top: the next look begins with a listing. */
   forget({ path, top }: Folder): void {
-    this.#seen.forget(path);
-    this.#seen.forget(top);
+    this.#listings.forget(path);
+    this.#listings.forget(top);
   }
 
   /** The names in a folder, by a fresh listing. */
   async names(path: string): Promise<ReadonlySet<string>> {
-    return this.#isNetwork ? await this.#seen.names(path) : new Set(await this.#fs.readdir(path));
+    return this.isNetwork ? await this.#listings.names(path) : new Set(await this.fs.readdir(path));
   }
 
   /**
-   * Whether it is worth asking for a name. On a network file system only a listing makes sure of what is there, and asking
-   * for a name that none has shown plants a "not there" that the kernel keeps for up to a minute.
-   * @param maxAgeMs how old the listing may be; missing: as old as it is
+   * Whether a name is worth a call. On a network file system only a listing shows reliably what exists, and a call for a
+   * name that no listing has shown makes the kernel remember "no such file" for up to a minute.
+   * @param maxAgeMs how old the listing may be; without it any age
    */
   async shows({ path }: Folder, name: string, maxAgeMs?: number): Promise<boolean> {
-    return !this.#isNetwork || (await this.#seen.shows(path, name, maxAgeMs));
+    return !this.isNetwork || (await this.#listings.shows(path, name, maxAgeMs));
   }
 
-  /** As `folder`, and makes it when it is not there. */
+  /** As `folder`, and makes it if it does not exist. */
   async madeFolder(folder: Folder): Promise<Facts> {
     const top = await this.#top(folder.top, "write");
     return folder.path === folder.top ? top : await this.#made(folder.path, top);
   }
 
-  /** As `folder`, and makes sure of the .tmp beside it, where files for it are written. */
+  /** As `folder`, and makes the .tmp beside it, where files for it are written. */
   async targetFolder(folder: Folder): Promise<Facts | null> {
     const top = await this.#top(folder.top, "write");
     const target = folder.path === folder.top ? top : await this.#real(folder.path, "write");
@@ -175,58 +178,34 @@ export class Share {
   }
 
   async #make(path: string, parent: Facts): Promise<Facts> {
-    // A network's kernel takes owner and mode as they were up to a minute ago, unless a listing has just brought it up to
-    // date, as the one that did not show this folder. Who waits for a share to be opened to a group makes them right then.
-    const fresh = this.#isNetwork ? await this.#fs.stat(dirname(path)) : parent;
-    const made = await makeRealFolder(this.#fs, path, fresh);
-    this.#seen.note(path, made);
+    // On a network the kernel's owner and mode may be a minute old, unless a listing has just updated them, as the one
+    // that did not show this folder did. So an agent that waits for a share to be opened to a group gets them right.
+    const fresh = this.isNetwork ? await this.fs.stat(dirname(path)) : parent;
+    const made = await makeRealFolder(this.fs, path, fresh);
+    this.#listings.note(path, made);
     return made;
   }
 
   async #real(path: string, use: "read" | "write"): Promise<Facts | null> {
-    return this.#isNetwork ? await this.#seen.folder(path, use) : await realFolder(this.#fs, path);
+    return this.isNetwork ? await this.#listings.folder(path, use) : await realFolder(this.fs, path);
   }
 
   async #top(path: string, use: "read" | "write"): Promise<Facts> {
     const facts = await this.#real(path, use);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
-    // Another device: unmounted, or mounted again. Which of them, and how to go on, is seen by looking from the start.
+    // Another device: unmounted, or mounted again. A new examination finds out which.
     await this.examine(false);
     const again = await this.#real(path, use);
     if (again !== null) return again;
     throw this.#missing(path);
   }
 
-  async #examineRoot(): Promise<Facts> {
-    const { root } = this.layout;
-    try {
-      const facts = await this.#probe.stat(root);
-      if (facts.kind === "folder") return facts;
-    } catch (error) {
-      if (systemCode(error) !== "ENOENT") throw error;
-      throw new CourierError("unavailable", `${root} does not exist: not mounted?`, {
-        hint: "Mount it, or name the shared folder with --share",
-      });
-    }
-    throw new CourierError("unavailable", `${root} is no folder`, { hint: "Name the shared folder with --share" });
-  }
-
-  /** @returns whether it is remembered already */
-  #requireRemembered(kind: Kind): boolean {
-    const { rememberIn } = this.#options;
-    const before = rememberIn === undefined ? null : readRememberedKind(rememberIn);
-    if (before === null || before === kind.name) return before !== null;
-    throw new CourierError("unavailable", `${this.layout.root} is on ${kind.name}, it was on ${before}: not mounted?`, {
-      hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
-    });
-  }
-
-  /** The share can be used without: only that it is another one at the next start would then not be noticed. */
+  /** The share works without it; only a different share at the next start would go unnoticed. */
   #remember(file: string, kind: Kind): void {
     try {
       rememberKind(file, kind);
     } catch (error) {
-      this.log.warn({ file, error }, "Cannot remember what the share is on");
+      this.log.warn({ file, error }, "Cannot save the share's file system type");
     }
   }
 
@@ -250,9 +229,6 @@ export class Share {
   }
 
   #missing(path: string): CourierError {
-    const { root } = this.layout;
-    return new CourierError("unavailable", `${root} holds no ${path.slice(root.length + 1)}: not mounted?`, {
-      hint: `Mount it, or start ${this.#options.create === "never" ? "gpu-agent " : ""}once with --init`,
-    });
+    return missingTop(this.layout.root, path, this.#options.create === "never" ? "gpu-agent " : "");
   }
 }

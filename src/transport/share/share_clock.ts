@@ -1,16 +1,16 @@
-// The share's clock, kept in step from the mtimes of files that this process made there. Imports the clock.
+// The share's clock, derived from the mtimes of files that this process made there.
 import type { Clock } from "../../base/clock.ts";
 
-/** How long the best sample holds: a quartz drifts well under 1 ms in that time. */
+/** How long the best sample is valid: a quartz drifts well under 1 ms in that time. */
 const SAMPLE_HOLDS_MS = 30_000;
-/** No call takes so long: a sample that is further behind says that the share's clock was set back. */
+/** No call takes this long: a sample that is further behind means that the share's clock was set back. */
 const SET_BACK_MS = 5_000;
-/** A sample older than this is renewed when the time is asked for: an agent that publishes every 5 s takes none besides. */
+/** A sample older than this is renewed when the time is read. An agent that publishes every 5 s needs no extra ones. */
 const SAMPLE_FRESH_MS = 8_000;
 
 /**
- * One clock for every process that uses the share. An mtime is behind the true time by up to a kernel tick (4 ms) and
- * the way to the server, never ahead: so the sample that is furthest ahead is the best one.
+ * One clock for every process that uses the share. An mtime lags by up to a kernel tick (4 ms) and the way to the server,
+ * and is never ahead: the sample that is furthest ahead is the best one.
  */
 export class ShareClock {
   readonly #clock: Clock;
@@ -21,7 +21,7 @@ export class ShareClock {
     this.#clock = clock;
   }
 
-  /** Takes note of a file that was made just now. */
+  /** Takes a sample from a file that was made just now. */
   saw(mtimeNs: bigint): void {
     const nowMs = this.#clock.monotonic();
     const offsetMs = instantMs(mtimeNs) - nowMs;
@@ -33,7 +33,7 @@ export class ShareClock {
     this.#best = { offsetMs, takenAtMs: nowMs };
   }
 
-  /** This machine's clock until the first sample, and forever where we may not write. */
+  /** This machine's clock until the first sample, and permanently without write access. */
   now(): number {
     return this.#best === null ? this.#clock.now() : this.#clock.monotonic() + this.#best.offsetMs;
   }
@@ -42,7 +42,7 @@ export class ShareClock {
     return this.#best !== null;
   }
 
-  /** True once when a new sample is due. */
+  /** True once whenever a new sample is due. */
   askForSample(): boolean {
     const nowMs = this.#clock.monotonic();
     if (nowMs - this.#askedAtMs < SAMPLE_FRESH_MS) return false;

@@ -1,9 +1,10 @@
-// The agents' state documents: listed again, read as they are, and again only when they changed. Imports protocol.
+// The agents' state documents: published by rename, listed at each reading, read again only when they changed.
 import { join } from "node:path";
 import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { type Facts, isSameFile } from "./calls/primitives.ts";
 import { isGone } from "./failures.ts";
+import { publishFile } from "./files/publish.ts";
 import { type Found, look, lookUp } from "./files/read.ts";
 import { STATE_FILES } from "./layout.ts";
 import type { Share } from "./share.ts";
@@ -14,18 +15,22 @@ interface Known {
   readonly record: StateRecord;
 }
 
-/** A reading gives the event loop a turn after so many documents. */
+/** A reading yields to the event loop after this many documents. */
 const FILES_A_TURN = 64;
 
 export class States {
   readonly #share: Share;
   readonly #legacyServicePath: string;
-  /** By file name, as read last. With a thousand agents most have not changed since. */
+  /** By file name, as last read. With a thousand agents most have not changed since. */
   #known = new Map<string, Known>();
 
   constructor(share: Share) {
     this.#share = share;
     this.#legacyServicePath = join(share.layout.status.path, STATE_FILES.format(LEGACY_SERVICE_AGENT));
+  }
+
+  async publish(agent: string, text: string): Promise<void> {
+    await publishFile(this.#share, this.#share.layout.status, STATE_FILES.format(agent), text, { durable: false });
   }
 
   async readAll(): Promise<readonly StateRecord[]> {
@@ -42,13 +47,13 @@ export class States {
     return [...found.values()].map(({ record }) => record).toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
   }
 
-  /** @returns null when there is none */
+  /** @returns null when the agent has no document */
   async read(agent: string): Promise<StateRecord | null> {
     const found = await lookUp(this.#share, this.#share.layout.status, STATE_FILES.format(agent), LIMITS.stateBytes);
     return found === null ? null : recordOf(agent, found);
   }
 
-  /** Null when it vanished since the listing. */
+  /** @returns null when it is gone since the listing */
   async #look(name: string): Promise<Known | null> {
     const path = join(this.#share.layout.status.path, name);
     const known = this.#known.get(name);
@@ -61,8 +66,8 @@ export class States {
   }
 
   /**
-   * One call tells: what is renamed into place is another file. Only a legacy service writes in place, and there a network
-   * file system tells what is new by opening alone.
+   * One call is enough: a rename puts another file in place. Only a legacy service writes in place, and then a network
+   * file system shows new content only after an open.
    */
   async #isUnchanged(path: string, facts: Facts): Promise<boolean> {
     if (this.#share.isNetwork && path === this.#legacyServicePath) return false;

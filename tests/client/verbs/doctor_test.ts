@@ -17,7 +17,7 @@ async function told(...args: readonly string[]): Promise<string[]> {
   return stdout.split("\n").filter((line) => /^[✓!✗]/u.test(line));
 }
 
-const MEMORY = "✓ memory: Lives in this process only";
+const MEMORY = "✓ memory: Exists in this process only";
 
 describe("what it finds", () => {
   test("all is well: each agent, its clock, its Ollama, its answer, and who serves the shared inbox", async () => {

@@ -1,4 +1,4 @@
-// src/transport/share: what a disk or a server does wrong: hangs, lost answers, no room, stale names, short reads.
+// src/transport/share: faults of a disk or server: hangs, lost replies, no room, stale names, short reads.
 // The faults are planted in the table of file calls; everything else is the real driver on a real folder.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -216,7 +216,7 @@ test("a thousand questions at once for answers on a network share cost two listi
 });
 
 describe("a network share whose server hangs", () => {
-  test("fails every call at once, tells its subscriptions, and goes on when the server answers", async () => {
+  test("fails every call at once, informs its subscriptions, and continues when the server responds", async () => {
     const clock = new ManualClock();
     let answers = Promise.resolve();
     const { transport } = await openFaulty(
@@ -245,7 +245,7 @@ describe("a network share whose server hangs", () => {
     expect(heard.ids).toEqual(["ping-2"]);
   });
 
-  test("takes a command back whose publishing was given up on, and says that its outcome is unknown", async () => {
+  test("withdraws a command whose publishing was abandoned, and reports its outcome as unknown", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();
     let isHung = false;
@@ -282,7 +282,7 @@ describe("a network share whose server hangs", () => {
     expect(readdirSync(join(root, "gpu_commands", "gpu-1"))).toEqual(["pull-2.json"]);
   });
 
-  test("takes a command back whose folder could not be synced", async () => {
+  test("withdraws a command whose folder could not be synced", async () => {
     let isBroken = true;
     const { transport, root } = await openFaulty("network", {
       fsync: async (file) => {
@@ -295,7 +295,7 @@ describe("a network share whose server hangs", () => {
     await until(() => readdirSync(join(root, "gpu_commands", "gpu-1")).length === 0);
   });
 
-  test("gives a descriptor back whose closing the gate refused", async () => {
+  test("closes a descriptor whose close the gate refused", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();
     const closed: number[] = [];
@@ -331,7 +331,7 @@ describe("a network share whose server hangs", () => {
     expect(closed).toEqual([hung ?? -1]);
   });
 
-  test("closes a file whose opening was given up on, when it is opened in the end", async () => {
+  test("closes a file whose abandoned open succeeds in the end", async () => {
     const clock = new ManualClock();
     const hang = Promise.withResolvers<void>();
     const late: { opened: number | null; readonly closed: number[] } = { opened: null, closed: [] };

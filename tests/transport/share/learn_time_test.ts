@@ -1,4 +1,4 @@
-// src/transport/share/learn_time.ts: the share's clock for who may only read there.
+// src/transport/share/learn_time.ts: the share's clock for users who may only read there.
 import { afterEach, expect, test } from "bun:test";
 import { constants } from "node:fs";
 import { systemClock } from "#src/base/clock.ts";
@@ -39,24 +39,27 @@ async function openSite(offMs: number) {
   };
 }
 
-test.each([-HOUR_MS, HOUR_MS])("a clock off by %d ms is put right by an agent whose document moves", async (offMs) => {
-  const { reader, publish } = await openSite(offMs);
-  await publish(0);
-  const stop = new AbortController();
-  const publishing = (async () => {
-    for (let sequence = 1; !stop.signal.aborted; sequence++) {
-      await publish(sequence);
-      await systemClock.sleep(100, stop.signal);
-    }
-  })();
-  await reader.connect();
-  expect(Math.abs(reader.now() - Date.now())).toBeLessThan(2_000);
-  expect(reader.description).not.toContain("read-only");
-  stop.abort();
-  await publishing;
-});
+test.each([-HOUR_MS, HOUR_MS])(
+  "a clock off by %d ms is corrected by an agent whose document changes",
+  async (offMs) => {
+    const { reader, publish } = await openSite(offMs);
+    await publish(0);
+    const stop = new AbortController();
+    const publishing = (async () => {
+      for (let sequence = 1; !stop.signal.aborted; sequence++) {
+        await publish(sequence);
+        await systemClock.sleep(100, stop.signal);
+      }
+    })();
+    await reader.connect();
+    expect(Math.abs(reader.now() - Date.now())).toBeLessThan(2_000);
+    expect(reader.description).not.toContain("read-only");
+    stop.abort();
+    await publishing;
+  },
+);
 
-test("a clock that agrees with the youngest document is believed at once, and so is any where there is none", async () => {
+test("a clock that agrees with the newest document is accepted at once, and so is any clock without documents", async () => {
   const { reader, publish } = await openSite(0);
   await publish(0);
   const begunMs = performance.now();

@@ -1,4 +1,4 @@
-// The conformance suite on the share driver as it works on a local disk. Imports the driver's harness.
+// The conformance suite on the share driver on a local disk.
 import { describeTransport } from "#tests/conformance/suite.ts";
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
 

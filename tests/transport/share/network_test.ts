@@ -1,5 +1,5 @@
-// The conformance suite on the share driver as it works on a network file system: a local folder forced into that mode,
-// with file calls that note every name that was asked for and that no listing had shown.
+// The conformance suite on the share driver for a network file system: a local folder forced into that mode, with file
+// calls that record every requested name that no listing had shown.
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";

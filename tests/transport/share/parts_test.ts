@@ -10,13 +10,13 @@ import { Gate } from "#src/transport/share/calls/gate.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "#src/transport/share/calls/network.ts";
 import { shareFailure } from "#src/transport/share/failures.ts";
-import { SharedListings } from "#src/transport/share/folders/shared_listings.ts";
+import { SharedListings } from "#src/transport/share/folders/listings.ts";
 import { Layout } from "#src/transport/share/layout.ts";
 import { kindOf } from "#src/transport/share/mount/mount.ts";
 import { ShareClock } from "#src/transport/share/share_clock.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 
-/** A call that hangs until told otherwise. */
+/** A call that hangs until it is released. */
 function hungCall(): { readonly call: () => Promise<string>; readonly end: (value: string) => void } {
   const { promise, resolve } = Promise.withResolvers<string>();
   return { call: async () => await promise, end: resolve };
@@ -27,7 +27,7 @@ async function outcomeOf(action: Promise<unknown>): Promise<unknown> {
 }
 
 describe("SharedListings", () => {
-  test("read() shares one listing among all who ask before it begins, and none with those who ask later", async () => {
+  test("read() shares one listing among all callers before it begins, and not with later ones", async () => {
     const begun: ReturnType<typeof Promise.withResolvers<Set<string>>>[] = [];
     const listings = new SharedListings(async () => {
       const listing = Promise.withResolvers<Set<string>>();
@@ -114,11 +114,11 @@ describe("Gate", () => {
   });
 });
 
-test("Gate gives up a call with a longer patience when another one hangs beside it", async () => {
+test("Gate gives up a call with a longer limit when another one hangs beside it", async () => {
   const clock = new ManualClock();
   const gate = new Gate(clock, 2);
   const [long, short] = [hungCall(), hungCall()];
-  const listing = outcomeOf(gate.run(long.call, { patienceMs: 30_000 }));
+  const listing = outcomeOf(gate.run(long.call, { stalledAfterMs: 30_000 }));
   await clock.advance(1_000);
   const other = outcomeOf(gate.run(short.call));
   await clock.advance(2_000);
@@ -161,7 +161,7 @@ describe("gatedPrimitives()", () => {
 describe("ShareClock", () => {
   const MS = 1_000_000n;
 
-  test("now() is this machine's time until a file told the share's", () => {
+  test("now() is this machine's time until a file shows the share's", () => {
     const clock = new ManualClock(5_000);
     const time = new ShareClock(clock);
     expect([time.now(), time.isInStep]).toEqual([5_000, false]);
@@ -229,8 +229,8 @@ describe("shareFailure()", () => {
     ["ENOSPC", "exhausted", "no space is left on the share (ENOSPC)"],
     ["EDQUOT", "exhausted", "the disk quota on the share is used up (EDQUOT)"],
     ["EROFS", "forbidden", "the share is mounted read-only (EROFS)"],
-    ["EIO", "unavailable", "the share does not answer (EIO)"],
-    ["ESTALE", "unavailable", "a folder went away meanwhile (ESTALE)"],
+    ["EIO", "unavailable", "the share does not respond (EIO)"],
+    ["ESTALE", "unavailable", "a folder disappeared meanwhile (ESTALE)"],
     ["EMFILE", "exhausted", "this machine has no file descriptors or memory left (EMFILE)"],
     ["EWEIRD", "internal", "unexpected failure (EWEIRD)"],
   ])("maps %s to %s and keeps it as the cause", async (system, code, state) => {

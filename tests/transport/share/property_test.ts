@@ -11,7 +11,7 @@ import { until } from "#tests/support/until.ts";
 const INBOXES: readonly Inbox[] = ["shared", { agent: "gpu-1" }, { agent: "gpu-2" }];
 const ADDRESSES: readonly ReplyAddress[] = ["shared", { replyTo: "ctl-1" }, { replyTo: "ctl-2" }];
 const IDS = ["a", "b", "list_models_1"];
-/** Sorts behind the other ids: what lay there before it was delivered before it. */
+/** Sorts behind the other ids: all files before it are delivered before it. */
 const MARKER = "zz-marker";
 
 const inbox = fc.constantFrom(...INBOXES);
@@ -59,7 +59,7 @@ class Side {
     }
   }
 
-  /** What is left in the end, taken away. */
+  /** The rest at the end, withdrawn. */
   async remains(): Promise<unknown> {
     const lying: boolean[] = [];
     for (const at of INBOXES) for (const known of IDS) lying.push(await this.#transport.withdraw(at, known));
@@ -131,7 +131,7 @@ class Side {
       (reply) => this.#hear("reply", reply.id, reply.content),
     );
     this.#replies.set(nameOf(at), replies);
-    // What lies there is delivered before the next step changes it.
+    // Every file is delivered before the next step changes it.
     await this.#respond(at, MARKER, this.#newText());
     await this.#transport.releaseReply(at, MARKER);
     return "opened";

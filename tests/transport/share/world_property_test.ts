@@ -1,5 +1,5 @@
 // One property: however senders, agents, crashes and sweeps interleave, it ends on the share as on memory, the reference:
-// every command answered once or given up, every effect once, and in the end nothing left behind.
+// one response or none for each command, each effect once, and nothing left behind in the end.
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { MemoryGround, ShareGround } from "#tests/support/sites/grounds.ts";
@@ -71,7 +71,7 @@ async function takeBoth(share: World, memory: World, next: Step, watch: "local" 
   await memory.take(next);
   await share.take(next);
   const [looks, pauseMs] = [400, 5];
-  // Without events listings alone tell, each second; with them a listing is the safety net.
+  // Without events only listings show changes, each second; with events a listing is the safety net.
   const advanceEvery = watch === "local" ? 80 : 8;
   const agree = (): boolean => !share.isBusy && Bun.deepEquals(share.view(), memory.view());
   for (let look = 1; look <= looks && !agree(); look++) {
@@ -82,7 +82,7 @@ async function takeBoth(share: World, memory: World, next: Step, watch: "local" 
   for (const world of [share, memory]) world.disarm();
 }
 
-/** Everybody was told who still waited, no effect came from two agents, and nothing lies there any more. */
+/** Every waiting sender got a response, no effect came from two agents, and no file is left. */
 function expectGoodEnd(world: World): void {
   const { inboxes, replies, claims, agents } = world.view();
   expect(world.waiting).toBe(0);

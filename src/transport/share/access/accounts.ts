@@ -1,10 +1,10 @@
-// Who this process is, and what this machine calls its users and groups. Imports node:fs for /etc.
+// The user and groups of this process, and the names of users and groups on this machine.
 import { readFileSync } from "node:fs";
 
 export interface Account {
   readonly uid: number;
   readonly gid: number;
-  /** Those beside `gid`, as the process started with them: a group that is joined later does not count yet. */
+  /** The groups beside `gid` that the process started with: one that is joined later does not count yet. */
   readonly groups: readonly number[];
 }
 

@@ -1,15 +1,14 @@
-// The gate: every call to a network share passes here, so that a server that hangs costs one thread and says so.
-// Imports errors and the clock.
+// The gate for every call to a network share: a server that hangs costs one thread, and other calls fail at once.
 import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 
-/** A call that takes longer closes the gate until it returns. */
+/** A call that takes longer than this closes the gate until it returns. */
 const STALLED_AFTER_MS = 2_000;
 
 export interface CallOptions<T> {
-  /** How long this call may take before it closes the gate, where that is longer than for others. */
-  readonly patienceMs?: number | undefined;
-  /** Receives the result of a call that was given up on, to undo what it opened. */
+  /** How long this call may take before it closes the gate, if longer than other calls. */
+  readonly stalledAfterMs?: number | undefined;
+  /** Receives the late result of an abandoned call, to close what it opened. */
   readonly late?: (value: T) => void;
 }
 
@@ -22,7 +21,7 @@ interface Entry {
 
 /**
  * Bounds the calls under way, and fails new ones at once while one of them hangs.
- * A blocked call cannot be taken back: it keeps its thread until the server answers, and its outcome is unknown.
+ * A blocked call cannot be cancelled: it keeps its thread until the server responds, and its outcome is unknown.
  * @see docs/protocol.md, Watching
  */
 export class Gate {
@@ -44,7 +43,7 @@ export class Gate {
    * The call's result.
    * @throws CourierError `unavailable` at once while the gate is closed, and when this call closes it
    */
-  async run<T>(call: () => Promise<T>, { patienceMs = STALLED_AFTER_MS, late }: CallOptions<T> = {}): Promise<T> {
+  async run<T>(call: () => Promise<T>, { stalledAfterMs = STALLED_AFTER_MS, late }: CallOptions<T> = {}): Promise<T> {
     this.#requireOpen();
     while (this.#underWay.size >= this.#limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -52,7 +51,7 @@ export class Gate {
     }
     return await new Promise<T>((resolve, giveUp) => {
       const begunAtMs = this.#clock.monotonic();
-      const entry = { begunAtMs, dueAtMs: begunAtMs + patienceMs, giveUp, isGivenUp: false };
+      const entry = { begunAtMs, dueAtMs: begunAtMs + stalledAfterMs, giveUp, isGivenUp: false };
       this.#underWay.add(entry);
       if (!this.#isWatching) void this.#watch();
       call()
@@ -74,17 +73,17 @@ export class Gate {
     this.#waiting.shift()?.();
   }
 
-  /** One timer for all calls: on a share that is looked at every 50 ms, one each cost more than the calls. */
+  /** One timer for all calls: on a share that is listed every 50 ms, a timer each cost more than the calls. */
   async #watch(): Promise<void> {
     this.#isWatching = true;
     while (this.#underWay.size > this.#hung.size) {
       const dueAtMs = Math.min(
         ...[...this.#underWay].filter((entry) => !entry.isGivenUp).map((entry) => entry.dueAtMs),
       );
-      // Not longer than the shortest patience: a call that begins meanwhile may have less than these.
+      // No longer than the default: a call that begins meanwhile may be due before these.
       await this.#clock.sleep(Math.min(dueAtMs - this.#clock.monotonic(), STALLED_AFTER_MS));
       for (const entry of this.#underWay) this.#giveUpWhenDue(entry);
-      // One that hangs says of a longer patience beside it that it is without success.
+      // One that hangs proves that waiting longer for the others is useless.
       if (this.#hung.size > 0) for (const entry of this.#underWay) this.#giveUpWhenDue(entry);
     }
     this.#isWatching = false;
@@ -107,7 +106,7 @@ export class Gate {
     const begun = Math.min(...[...this.#hung].map(({ begunAtMs }) => begunAtMs));
     const seconds = Math.round((this.#clock.monotonic() - begun) / 1000);
     return new CourierError("unavailable", `share stalled for ${seconds} s`, {
-      hint: "Its server does not answer; work goes on by itself when it does",
+      hint: "Its server does not respond; work continues by itself when it does",
     });
   }
 }

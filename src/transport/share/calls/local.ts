@@ -1,4 +1,4 @@
-// File calls on a local disk: synchronous, 2 to 30 us each where the pool costs 100 (Bun 1.4.5). Imports node:fs.
+// File calls on a local disk: synchronous, 2 to 30 us each where the pool costs 100 (Bun 1.4.5).
 import {
   accessSync,
   closeSync,
@@ -25,7 +25,7 @@ import { promisify } from "node:util";
 import { factsOf, type Primitives } from "./primitives.ts";
 
 const pool = { fsync: promisify(fsync), readdir: promisify(readdir) };
-/** Some thousands of names. What a folder of 50,000 costs: 30 ms on our thread, 2 ms of it when the pool lists (Bun 1.4.5). */
+/** Some thousands of names. A folder of 50,000 costs 30 ms on our thread, or 2 ms of it when the pool lists (Bun 1.4.5). */
 const LARGE_FOLDER_BYTES = 128 * 1024;
 
 export const localPrimitives: Primitives = {
@@ -35,7 +35,7 @@ export const localPrimitives: Primitives = {
   write: (file, bytes) => {
     for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
   },
-  // The one call that a local disk may take seconds for, while a model is being downloaded to it: not on our thread.
+  // The only call that may take seconds on a local disk, during the download of a model: not on our thread.
   fsync: pool.fsync,
   fstat: (file) => factsOf(fstatSync(file, { bigint: true })),
   fchmod: fchmodSync,

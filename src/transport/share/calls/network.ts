@@ -1,5 +1,5 @@
 // File calls on a network file system: on pool threads and through the gate, so that a hung server blocks neither the
-// event loop nor the whole pool. Imports node:fs.
+// event loop nor the whole pool.
 import {
   access,
   close,
@@ -48,7 +48,7 @@ const calls = {
 };
 const BIG = { bigint: true } as const;
 
-/** Each on a pool thread: 100 us, and a server that hangs blocks that thread only. */
+/** Each on a pool thread: costs 100 us, and a server that hangs blocks only that thread. */
 export const poolPrimitives: Primitives = {
   open: async (path, flags, mode) => await calls.open(path, flags, mode ?? 0),
   close: calls.close,
@@ -75,12 +75,12 @@ export const poolPrimitives: Primitives = {
   statfs: async (path) => (await calls.statfs(path)).type,
 };
 
-/** The same calls, each through the gate: there is no other way to a network share. */
+/** The same calls, each through the gate. Every access to a network share uses these. */
 export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
-  const listings = new Listings();
+  const listings = new ListingTimes();
   const unsent = new Map<number, number>();
   return {
-    // An open that was given up on and succeeds later must not keep its descriptor.
+    // An abandoned open that succeeds later must not keep its descriptor.
     open: async (path, flags, mode) =>
       await gate.run(async () => await fs.open(path, flags, mode), { late: (file) => void closeLate(fs, file) }),
     close: async (file) => {
@@ -91,10 +91,10 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     read: async (file, into, offset) => await gate.run(async () => await fs.read(file, into, offset)),
     write: async (file, bytes) => {
       unsent.set(file, bytes.length);
-      await gate.run(async () => await fs.write(file, bytes), { patienceMs: sendingMs(bytes.length) });
+      await gate.run(async () => await fs.write(file, bytes), { stalledAfterMs: sendingMs(bytes.length) });
     },
     fsync: async (file) =>
-      await gate.run(async () => await fs.fsync(file), { patienceMs: sendingMs(unsent.get(file) ?? 0) }),
+      await gate.run(async () => await fs.fsync(file), { stalledAfterMs: sendingMs(unsent.get(file) ?? 0) }),
     fstat: async (file) => await gate.run(async () => await fs.fstat(file)),
     fchmod: async (file, mode) => await gate.run(async () => await fs.fchmod(file, mode)),
     fchown: async (file, uid, gid) => await gate.run(async () => await fs.fchown(file, uid, gid)),
@@ -102,7 +102,7 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     lstat: async (path) => await gate.run(async () => await fs.lstat(path)),
     readdir: async (path) =>
       await gate.run(async () => listings.note(path, await fs.readdir(path)), {
-        patienceMs: listings.patienceMs(path),
+        stalledAfterMs: listings.stalledAfterMs(path),
       }),
     readlink: async (path) => await gate.run(async () => await fs.readlink(path)),
     mkdir: async (path, mode) => await gate.run(async () => await fs.mkdir(path, mode)),
@@ -115,36 +115,41 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
   };
 }
 
-/** The slowest way to a server that is allowed for, in bytes a second; what is written may be sent by the close. */
+/** The slowest connection to a server that counts as working, in bytes a second; written data may be sent by the close. */
 const SLOWEST = 256 * 1024;
 
-/** @returns undefined: as any other call */
+/** @returns undefined for as long as any other call */
 function sendingMs(bytes: number): number | undefined {
   return bytes <= SLOWEST ? undefined : 2_000 + (bytes / SLOWEST) * 1_000;
 }
 
-/** A descriptor must be given back, also when the gate is closed just now: then as soon as it opens. */
-async function closeThrough(fs: Primitives, gate: Gate, file: number, patienceMs: number | undefined): Promise<void> {
+/** A descriptor must be closed even while the gate is closed: then as soon as it opens. */
+async function closeThrough(
+  fs: Primitives,
+  gate: Gate,
+  file: number,
+  stalledAfterMs: number | undefined,
+): Promise<void> {
   let isBegun = false;
   const begin = async (): Promise<void> => {
     isBegun = true;
     await fs.close(file);
   };
   try {
-    await gate.run(begin, { patienceMs });
+    await gate.run(begin, { stalledAfterMs });
   } catch (error) {
     if (!isBegun) void gate.opened().then(async () => await closeLate(fs, file));
     throw error;
   }
 }
 
-/** More names take a server more than one answer, and a busy one seconds. */
+/** For more names a server needs more than one response, and a busy one takes seconds. */
 const LONG_LISTING = 1_000;
 const LONG_LISTING_MS = 30_000;
 const REMEMBERED_LISTINGS = 1_000;
 
-/** How long a listing may take, by how long it was the last time. A first one is taken for long. */
-class Listings {
+/** How long a listing may take, judged by its last length. A first listing counts as long. */
+class ListingTimes {
   readonly #short = new Set<string>();
 
   note(path: string, names: string[]): string[] {
@@ -155,8 +160,8 @@ class Listings {
     return names;
   }
 
-  /** @returns undefined: as any other call */
-  patienceMs(path: string): number | undefined {
+  /** @returns undefined for as long as any other call */
+  stalledAfterMs(path: string): number | undefined {
     return this.#short.has(path) ? undefined : LONG_LISTING_MS;
   }
 }
@@ -165,6 +170,6 @@ async function closeLate(fs: Primitives, file: number): Promise<void> {
   try {
     await fs.close(file);
   } catch {
-    // Nobody reads or writes it any more.
+    // Nothing uses this descriptor any more.
   }
 }

@@ -1,10 +1,10 @@
-// The table of file calls that the share driver is written against, once; local and network tables fill it. Imports types.
+// The file calls that the share driver uses, implemented by a local and a network table.
 import type { BigIntStats } from "node:fs";
 
 /** A call's result: at once from a local disk, which cannot hang; through the file pool from a network. */
 export type Awaitable<T> = T | Promise<T>;
 
-/** What the kernel says about one name. */
+/** The kernel's facts about one name. */
 export interface Facts {
   readonly kind: "file" | "folder" | "link" | "other";
   readonly size: number;
@@ -22,7 +22,7 @@ export interface Facts {
 export interface Primitives {
   open(path: string, flags: number, mode?: number): Awaitable<number>;
   close(file: number): Awaitable<void>;
-  /** Reads on from where the last read ended. @returns bytes read; 0 at the end */
+  /** Continues where the last read ended. @returns bytes read; 0 at the end */
   read(file: number, into: Buffer, offset: number): Awaitable<number>;
   /** Writes all of it. */
   write(file: number, bytes: Buffer): Awaitable<void>;
@@ -31,7 +31,7 @@ export interface Primitives {
   fchmod(file: number, mode: number): Awaitable<void>;
   fchown(file: number, uid: number, gid: number): Awaitable<void>;
   lstat(path: string): Awaitable<Facts>;
-  /** Whether this user may: on a network file system its server is asked. @param mode R_OK, W_OK, X_OK */
+  /** Throws unless this user may; a network file system asks its server. @param mode R_OK, W_OK, X_OK */
   access(path: string, mode: number): Awaitable<void>;
   readdir(path: string): Awaitable<string[]>;
   readlink(path: string): Awaitable<string>;
@@ -40,7 +40,7 @@ export interface Primitives {
   rename(from: string, to: string): Awaitable<void>;
   link(existing: string, path: string): Awaitable<void>;
   unlink(path: string): Awaitable<void>;
-  /** Follows links: only for the share's own address, which the operator named. */
+  /** Follows links: only for the share's own path, which the operator chose. */
   stat(path: string): Awaitable<Facts>;
   /** The magic number of the file system. */
   statfs(path: string): Awaitable<number>;

@@ -1,37 +1,23 @@
-// What `doctor` looks at on a share: the mount, the folders, how files behave, free space, what was left over.
-// Imports the form of a check, clock, errors, formats and the driver's own files; node:fs for the space alone.
+// The checks of `doctor` on a share: the mount, the folders, how files behave, free space, leftovers.
 import { statfs } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { about, type Check } from "../../../base/check.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { CourierError, systemCode } from "../../../base/errors.ts";
+import { CourierError } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { Gate } from "../calls/gate.ts";
 import { gatedPrimitives } from "../calls/network.ts";
-import type { Facts, Primitives } from "../calls/primitives.ts";
+import type { Primitives } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { Layout } from "../layout.ts";
 import { adviseOnMount } from "../mount/advice.ts";
-import { kindOf, readRememberedKind } from "../mount/mount.ts";
+import { examineRoot } from "../mount/root.ts";
 import { type Mount, mountAt, mountOf, readMounts } from "../mount/table.ts";
 import { examineFiles } from "./files.ts";
 import { examineFolders } from "./folders.ts";
+import type { Ground } from "./ground.ts";
 import { examineLeftovers } from "./leftovers.ts";
-
-/** What the parts of an examination have. Every call passes one gate: a share that hangs ends each of them soon. */
-export interface Ground {
-  readonly layout: Layout;
-  readonly fs: Primitives;
-  readonly clock: Clock;
-}
-
-/** A top folder that is there, with what it holds: nothing is asked for that no listing has shown. */
-export interface Top {
-  readonly path: string;
-  readonly facts: Facts;
-  readonly names: readonly string[];
-}
 
 export interface ExamineOptions {
   readonly clock: Clock;
@@ -39,15 +25,15 @@ export interface ExamineOptions {
   readonly rememberIn?: string;
 }
 
-/** Less room than this is worth a word: a response may take 4 MiB, and there may be many. */
+/** Less room than this is worth a warning: a response may take 4 MiB, and there may be many. */
 const LITTLE_BYTES = 100_000_000;
 const LITTLE_FILES = 1_000;
 
-/** @param network ungated file calls that block no event loop: used here also where the share is local */
+/** @param network ungated file calls that block no event loop: also used where the share is local */
 export async function* examineShare(root: string, network: Primitives, options: ExamineOptions): AsyncGenerator<Check> {
   const gate = new Gate(options.clock);
   const ground = { layout: new Layout(root), fs: gatedPrimitives(network, gate), clock: options.clock };
-  // Known without asking the share, which may hang.
+  // From the mount table, without asking the share, which may hang.
   const named = mountAt(readMounts(), root);
   let mount: Mount | null;
   try {
@@ -74,35 +60,34 @@ async function* orFailure(ground: Ground, name: string, run: () => Promise<Check
 }
 
 /**
- * What the share is on; null where the kernel has no line for it.
- * @throws CourierError when it is not there, or is not what it was
+ * The share's mount; null where the kernel does not list it.
+ * @throws CourierError when the share is not there, or is on another file system than before
  */
 async function findMount(
   { layout: { root, commands, status }, fs }: Ground,
   named: Mount | null,
   { rememberIn }: ExamineOptions,
 ): Promise<Mount | null> {
-  const facts = await statRoot(fs, root);
-  const { name, isNetwork } = kindOf(await fs.statfs(root));
-  // A link in the path leads elsewhere than its text.
+  const { facts, kind } = await examineRoot(fs, root, rememberIn);
+  // With a link in the path, the mount is not the one that the path's text suggests.
   const mount = mountOf(readMounts(), facts.dev, named) ?? named;
-  const remembered = rememberIn === undefined ? null : readRememberedKind(rememberIn);
-  if (remembered !== null && remembered !== name) {
-    throw new CourierError("unavailable", `${root} is on ${name}, it was on ${remembered}: not mounted?`, {
-      hint: `Mount it; if it was moved on purpose, remove ${rememberIn}`,
-    });
-  }
   const names = (await fs.readdir(root)).map((each) => join(root, each));
   if (names.includes(commands.path) || names.includes(status.path)) return mount;
-  const [what, hint] = isNetwork
+  const [what, hint] = kind.isNetwork
     ? ["a new share?", "Start gpu-agent: it makes the folders of a new share"]
     : ["not mounted?", `sudo mount ${root}; a new share on a local disk: start gpu-agent once with --init`];
-  throw new CourierError("unavailable", `${root}, on ${mount?.type ?? name}, holds nothing of ours: ${what}`, { hint });
+  throw new CourierError(
+    "unavailable",
+    `${root}, on ${mount?.type ?? kind.name}, has no folders of gpu-courier: ${what}`,
+    {
+      hint,
+    },
+  );
 }
 
 function checkMount(mount: Mount | null, root: string): Check {
   const check = about("mount");
-  if (mount === null) return check.ok(`${root} is there, on a file system that the kernel does not list`);
+  if (mount === null) return check.ok(`${root} exists, on a file system that the kernel does not list`);
   const { type, point, source, options } = mount;
   if (options.includes("ro")) {
     return check.failed(`${type} at ${point} is mounted read-only`, `sudo mount -o remount,rw ${point}`);
@@ -119,23 +104,11 @@ async function mountFailure(error: unknown, ground: Ground, named: Mount | null)
   return new CourierError(failure.code, `${where}: ${failure.message}`, { hint: failure.hint, cause: failure });
 }
 
-async function statRoot(fs: Primitives, root: string): Promise<Facts> {
-  const hint = "Mount it, or name the shared folder with --share";
-  try {
-    const facts = await fs.stat(root);
-    if (facts.kind === "folder") return facts;
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-    throw new CourierError("unavailable", `${root} does not exist: not mounted?`, { hint });
-  }
-  throw new CourierError("unavailable", `${root} is no folder`, { hint });
-}
-
 async function examineSpace(root: string, gate: Gate): Promise<Check> {
   const check = about("space");
   const { bavail, bsize, files, ffree } = await gate.run(async () => await promisify(statfs)(root));
   const free = bavail * bsize;
-  // Some file systems count no files, and say 0 of 0.
+  // Some file systems do not count files, and report 0 of 0.
   const freeFiles = files === 0 ? Number.POSITIVE_INFINITY : ffree;
   const message = `${formatBytes(free)} free${files === 0 ? "" : `, room for ${ffree} files`}`;
   const hint = "Remove files there or make it larger";

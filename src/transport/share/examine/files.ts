@@ -1,5 +1,4 @@
-// How files behave on the share, tried with probes in .tmp that are removed again, and what its clock says.
-// Imports the form of a check, errors, the driver's own files and node:fs constants.
+// Tries how files behave on the share, with probes in .tmp that are removed again, and reads its clock.
 import { constants } from "node:fs";
 import { basename, join } from "node:path";
 import { about, type Check, checkClock } from "../../../base/check.ts";
@@ -9,36 +8,36 @@ import type { Facts, Primitives } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { fileMode, makeRealFolder, realFolder } from "../folders/folders.ts";
 import { instantMs } from "../share_clock.ts";
-import type { Ground, Top } from "./examine.ts";
+import type { Ground, Top } from "./ground.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const NEW = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const TRIALS = ["create", "exclusive_create", "rename", "link"] as const;
 type Trial = (typeof TRIALS)[number];
-/** What a file system without links says, to a name in a folder where this user could just make another. */
+/** The codes of a file system without links, in a folder where this user has just made a file. */
 const WITHOUT_LINKS: ReadonlySet<string> = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"]);
 /** As they follow "Cannot". */
 const ACTIONS: Readonly<Record<Trial, string>> = {
   create: "make a file",
-  exclusive_create: "make a file that nobody else makes",
+  exclusive_create: "make a file exclusively",
   rename: "rename a file",
   link: "link a file",
 };
 
-/** What was tried in one folder: how long each took that worked, and why the next did not. */
+/** The trials in one folder: how long each successful one took, and why the next one failed. */
 interface Tried {
   readonly folder: string;
   readonly tookMs: Map<Trial, number>;
   failed: { readonly trial: Trial; readonly error: CourierError } | null;
   /** The share's clock minus this machine's; null when no file could be made. */
   offsetMs: number | null;
-  /** Whose the file is that was made, as the share says. */
+  /** The made file's owner, as the share reports it. */
   madeAs: Facts | null;
 }
 
 /**
- * One check for each trial, and one for the clock. What needs a file is left out where none can be made.
- * @returns the share's clock minus this machine's, in ms; null when it cannot be told
+ * One check for each trial, and one for the clock. Where no file can be made, the rest is left out.
+ * @returns the share's clock minus this machine's, in ms; null when it is unknown
  */
 export async function* examineFiles(ground: Ground, tops: readonly Top[]): AsyncGenerator<Check, number | null> {
   const tried: Tried[] = [];
@@ -64,25 +63,25 @@ async function tryFiles(ground: Ground, top: Top): Promise<Tried> {
   const tried: Tried = { folder: basename(top.path), tookMs: new Map(), failed: null, offsetMs: null, madeAs: null };
   const folder = layout.temporary({ top: top.path, path: top.path });
   const [made, moved, linked] = [newProbe(folder), newProbe(folder), newProbe(folder)];
-  const lying = new Set<string>();
+  const present = new Set<string>();
   const steps: Readonly<Record<Trial, () => Promise<void>>> = {
     create: async () => {
       if (!top.names.includes(".tmp") || (await realFolder(fs, folder)) === null)
         await makeRealFolder(fs, folder, top.facts);
       const beforeMs = clock.now();
       const file = await fs.open(made, NEW, fileMode(top.facts));
-      lying.add(made);
+      present.add(made);
       tried.madeAs = await closeProbe(fs, file);
       tried.offsetMs = instantMs(tried.madeAs.mtimeNs) - (beforeMs + clock.now()) / 2;
     },
     exclusive_create: async () => await requireTaken(fs, made),
     rename: async () => {
       await fs.rename(made, moved);
-      lying.delete(made);
-      lying.add(moved);
+      present.delete(made);
+      present.add(moved);
     },
     link: async () => {
-      await requireLink(fs, moved, linked, () => lying.add(linked));
+      await requireLink(fs, moved, linked, () => present.add(linked));
     },
   };
   for (const trial of TRIALS) {
@@ -95,11 +94,11 @@ async function tryFiles(ground: Ground, top: Top): Promise<Tried> {
       break;
     }
   }
-  for (const path of lying) await remove(fs, path);
+  for (const path of present) await remove(fs, path);
   return tried;
 }
 
-/** What a file server makes of this user when it takes him for another. */
+/** The owner that a file server assigns to this user's files, if it maps the user to another. */
 function strangeOwner(tried: readonly Tried[]): string {
   const made = tried.find(({ madeAs }) => madeAs !== null)?.madeAs;
   const { uid, gid } = ownAccount();
@@ -107,7 +106,7 @@ function strangeOwner(tried: readonly Tried[]): string {
   return `; there, ${uid}:${gid} is ${made.uid}:${made.gid}`;
 }
 
-/** As every file in .tmp is named: one that stays is swept. */
+/** A name as every file in .tmp has it: one that stays is swept. */
 function newProbe(folder: string): string {
   return join(folder, crypto.randomUUID());
 }
@@ -127,13 +126,13 @@ async function requireTaken(fs: Primitives, path: string): Promise<void> {
     if (systemCode(error) === "EEXIST") return;
     throw error;
   }
-  throw new CourierError("internal", `${path} could be made although it was there`, {
+  throw new CourierError("internal", `${path} could be made although it existed`, {
     hint: "This file system cannot carry commands: use NFS, SMB or a local disk",
   });
 }
 
 async function requireLink(fs: Primitives, existing: string, path: string, linked: () => void): Promise<void> {
-  const hint = "Version 1 pulls and deletes are claimed by links and will fail; all else works";
+  const hint = "Version 1 pulls and deletes need links and will fail; everything else works";
   try {
     await fs.link(existing, path);
     linked();
@@ -143,7 +142,8 @@ async function requireLink(fs: Primitives, existing: string, path: string, linke
     throw new CourierError("unimplemented", `Cannot link files here: ${code}`, { hint, cause: error });
   }
   const { nlink } = await fs.lstat(existing);
-  if (nlink !== 2) throw new CourierError("unimplemented", `A linked file counts ${nlink} names, not 2`, { hint });
+  if (nlink !== 2)
+    throw new CourierError("unimplemented", `A linked file has a link count of ${nlink}, not 2`, { hint });
 }
 
 async function remove(fs: Primitives, path: string): Promise<void> {

@@ -1,5 +1,4 @@
-// What lies on the share that nobody will read any more, counted by kind: by names, and by the ages of a bounded sample.
-// Imports the form of a check, protocol, the rules of sweeping and the driver's own files.
+// Counts files on the share that nobody will read any more, by kind: from names, and the ages of a bounded sample.
 import { join } from "node:path";
 import { about, type Check } from "../../../base/check.ts";
 import { AgentName } from "../../../protocol.ts";
@@ -7,12 +6,12 @@ import { KEPT_MS } from "../../retention.ts";
 import { isGone } from "../failures.ts";
 import { COMMAND_FILES, RESPONSE_FILES } from "../layout.ts";
 import { instantMs } from "../share_clock.ts";
-import type { Ground, Top } from "./examine.ts";
+import type { Ground, Top } from "./ground.ts";
 
 const DAY_MS = 24 * 3_600_000;
-/** So many are worth a warning: somebody should have swept. */
+/** This many are worth a warning: a sweep should have removed them. */
 const MANY = 1_000;
-/** Of each kind so many are looked at; with more, their share of the old ones stands for all. */
+/** At most this many of each kind are looked at; the old ones among them are scaled up. */
 const SAMPLE = 200;
 const MAX_FOLDERS = 50;
 
@@ -33,10 +32,13 @@ export async function examineLeftovers(ground: Ground, tops: readonly Top[], now
   }
   const check = about("leftovers");
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const told = [...counts].map(([kind, count]) => `${kind}: ${count}`).join(", ");
-  if (total === 0) return check.ok("Nothing is left over");
-  if (total < MANY) return check.ok(`Swept in time: ${told}`);
-  return check.warning(told, "The agent that serves the shared inbox sweeps them: does one, and may it write here?");
+  const list = [...counts].map(([kind, count]) => `${kind}: ${count}`).join(", ");
+  if (total === 0) return check.ok("No leftovers");
+  if (total < MANY) return check.ok(`To be swept: ${list}`);
+  return check.warning(
+    list,
+    "The agent that serves the shared inbox removes them: check that one runs and may write here",
+  );
 }
 
 async function* heaps(ground: Ground, tops: readonly Top[]): AsyncGenerator<Heap> {
@@ -58,7 +60,7 @@ async function* heaps(ground: Ground, tops: readonly Top[]): AsyncGenerator<Heap
   }
 }
 
-/** What lies in folders of a top one, of those that are there. */
+/** The files in those folders of a top folder that exist. */
 async function* within(
   { fs }: Ground,
   top: Top,
@@ -73,7 +75,7 @@ async function* within(
   }
 }
 
-/** How many of a heap are old: exact for a small one. */
+/** The number of old files in a heap: exact for a small one. */
 async function countOld({ fs }: Ground, { folder, names, keptMs }: Heap, nowMs: number): Promise<number> {
   const step = Math.max(1, names.length / SAMPLE);
   let [looked, old] = [0, 0];

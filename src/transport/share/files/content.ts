@@ -1,9 +1,10 @@
-// A command or response as a file holds it: its key, and whether it is whole. Imports types.
+// A command or response as its file holds it: its key, and whether it is complete.
 import { createHash } from "node:crypto";
 import type { Content } from "../../../transport.ts";
 import type { Found } from "./read.ts";
 
-export interface Letter {
+/** A complete or refused command or response. */
+export interface Message {
   readonly id: string;
   readonly key: string;
   readonly content: Content;
@@ -19,7 +20,7 @@ export function deliveryKey(id: string, found: Found): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** What a letter holds; null while it is not whole: empty, half-written, or not JSON at all. */
+/** The file's content; null while it is empty, half-written, or not JSON at all. */
 export function wholeContent(found: Found): Content | null {
   if (found.is === "refused") return { refused: found.reason };
   try {

@@ -1,5 +1,4 @@
-// Publishing: a file is written in .tmp/ and renamed into place, whole when it becomes visible.
-// Imports errors and node:fs constants.
+// Publishing: a file is written in .tmp/ and renamed into place, so that it is complete when it becomes visible.
 import { constants } from "node:fs";
 import { join } from "node:path";
 import { CourierError } from "../../../base/errors.ts";
@@ -9,8 +8,9 @@ import { fileMode, takeAfter } from "../folders/folders.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { lookUp } from "./read.ts";
+import { discard } from "./remove.ts";
 
-/** A file that is whole and not visible yet. */
+/** A complete file that is not visible yet. */
 interface Written {
   readonly path: string;
   readonly facts: Facts;
@@ -20,13 +20,13 @@ const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 interface PublishFileOptions {
   readonly durable: boolean;
-  /** Called right before the rename: whatever fails from here on, the file may be visible. */
+  /** Called right before the rename: if anything fails after that, the file may be visible. */
   readonly renaming?: () => void;
 }
 
 /**
- * Publishes text under a name; replaces what lies there. One change of the folder that is watched.
- * @returns false when the folder is gone: nothing was published, and it is not made again
+ * Publishes text under a name and replaces the file of that name. One change of the watched folder.
+ * @returns false when the folder is gone: nothing was published, and the folder is not made again
  */
 export async function publishFile(
   share: Share,
@@ -46,7 +46,7 @@ export async function publishFile(
     if (!isGone(error)) throw error;
     share.forget(folder);
     if ((await share.folder(folder)) === null) return false;
-    // A server whose answer was lost is asked again, and by then the file is where it belongs.
+    // When the server's reply is lost, the kernel asks again, and by then the file has been renamed.
     if ((await lookUp(share, folder, name, 0))?.facts.ino !== temporary.facts.ino) throw error;
   }
   if (durable) await syncFolder(share, folder.path);
@@ -67,7 +67,7 @@ export async function writeTemporary(
 ): Promise<Written> {
   const { fs } = share;
   const path = join(share.layout.temporary(folder), crypto.randomUUID());
-  // Without O_EXCL, which costs NFS another call: nobody else knows this name, and a link that lay there is not followed.
+  // Without O_EXCL, which costs NFS another call: nobody else knows this name, and O_NOFOLLOW refuses a planted link.
   const file = await fs.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, fileMode(target));
   try {
     return { path, facts: await fill(share, file, target, text, durable) };
@@ -77,11 +77,11 @@ export async function writeTemporary(
   }
 }
 
-/** Writes, and closes the file whatever happens: a network file system may tell only then that there was no room. */
+/** Writes, and closes the file in any case: a network file system may report a full disk only then. */
 async function fill(share: Share, file: number, target: Facts, text: string, durable: boolean): Promise<Facts> {
   const { fs, time } = share;
   try {
-    // Before the writing: afterwards a network file system would have to send the bytes off to tell the time.
+    // Before writing: afterwards a network file system would have to send the bytes to the server to learn the time.
     const facts = await fs.fstat(file);
     if (facts.dev !== target.dev) throw elsewhere(share.layout.root);
     time.saw(facts.mtimeNs);
@@ -96,26 +96,17 @@ async function fill(share: Share, file: number, target: Facts, text: string, dur
 
 function elsewhere(root: string): CourierError {
   return new CourierError("unavailable", `${root} is on another file system than a moment ago: not mounted any more?`, {
-    hint: "Mount it; work goes on by itself",
+    hint: "Mount it; work then continues by itself",
   });
 }
 
-/** Makes what was renamed or linked into a folder survive a power cut. */
+/** Makes a rename or link into this folder survive a power cut. */
 export async function syncFolder({ fs }: Share, path: string): Promise<void> {
   const folder = await fs.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     await fs.fsync(folder);
   } finally {
     await fs.close(folder);
-  }
-}
-
-/** Removes a file in .tmp/; one that stays is swept after an hour. */
-export async function discard({ fs }: Share, path: string): Promise<void> {
-  try {
-    await fs.unlink(path);
-  } catch {
-    // What went wrong before is what the caller is told.
   }
 }
 
@@ -129,7 +120,7 @@ export async function nudgeFolder(share: Share, folder: Folder): Promise<boolean
   return true;
 }
 
-/** Brings the share's clock in step by a file of its own. */
+/** Takes the time from a file that is made and removed for it. */
 export async function sampleTime(share: Share): Promise<void> {
   const { status } = share.layout;
   const target = await share.targetFolder(status);

@@ -1,5 +1,4 @@
-// Reading what was listed: regular files only, bounded, to the end, and never blocked by what somebody planted.
-// Imports errors and node:fs constants.
+// Reads listed files: regular ones only, to the end, up to a limit, and never blocked by a planted FIFO or link.
 import { constants } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../../../base/errors.ts";
@@ -9,14 +8,14 @@ import { ownership } from "../folders/folders.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
 
-/** What a look at a listed name found; `unreadable` just now, which may pass: an EIO is as often the network's as the disk's. */
+/** The result of a look at a listed name. `unreadable` may pass: an EIO is as often the network's as the disk's. */
 export type Look =
   | { readonly is: "gone" }
   | { readonly is: "same" }
   | { readonly is: "unreadable"; readonly error: unknown }
   | Found;
 
-/** Something lies there: its bytes, or why it is refused unread. */
+/** The file's bytes, or why it is refused unread. */
 export type Found =
   | { readonly is: "read"; readonly facts: Facts; readonly bytes: Buffer }
   | { readonly is: "refused"; readonly facts: Facts; readonly reason: string };
@@ -26,18 +25,18 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const DENIED = "may not be read by this user";
 const UNREADABLE: Readonly<Record<string, string>> = {
   ELOOP: "is a link",
-  ENXIO: "is no regular file",
+  ENXIO: "is not a regular file",
   EACCES: DENIED,
   EPERM: DENIED,
 };
 
 /**
  * Opens and reads one file.
- * @param known what was read before: while it is the same, it is not read again
+ * @param known the facts of the last reading: an unchanged file is not read again
  */
 export async function look(fs: Primitives, path: string, maxBytes: number, known?: Facts): Promise<Look> {
   try {
-    // O_NONBLOCK: opening a FIFO that nobody writes to would wait forever.
+    // O_NONBLOCK: opening a FIFO without a writer would wait forever.
     const file = await fs.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       return await lookInto(fs, file, maxBytes, known);
@@ -57,7 +56,7 @@ async function lookInto(fs: Primitives, file: number, maxBytes: number, known: F
   const facts = await fs.fstat(file);
   if (known !== undefined && isSameFile(facts, known)) return { is: "same" };
   if (facts.kind !== "file") {
-    return { is: "refused", facts, reason: facts.kind === "folder" ? "is a folder" : "is no regular file" };
+    return { is: "refused", facts, reason: facts.kind === "folder" ? "is a folder" : "is not a regular file" };
   }
   const bytes = facts.size > maxBytes ? null : await readToEnd(fs, file, facts.size, maxBytes);
   if (bytes !== null) return { is: "read", facts, bytes };
@@ -66,7 +65,7 @@ async function lookInto(fs: Primitives, file: number, maxBytes: number, known: F
 
 /** @returns null when there is more than `maxBytes` */
 async function readToEnd(fs: Primitives, file: number, size: number, maxBytes: number): Promise<Buffer | null> {
-  // The size only says how much room to begin with: on a network file system it lags behind.
+  // The size is only the first guess: on a network file system it lags behind.
   let buffer = Buffer.allocUnsafe(Math.min(Math.max(size, 1023), maxBytes) + 1);
   let length = 0;
   for (;;) {
@@ -90,7 +89,7 @@ async function refuse(fs: Primitives, path: string, reason: string, known: Facts
   }
 }
 
-/** Looks at one file by name, by a fresh listing where one is needed. @returns null when it is not there */
+/** Looks at one file by name, after a fresh listing where one is needed. @returns null when it does not exist */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
   if ((await share.folder(folder, "read")) === null) return null;
   if (share.isNetwork && !(await share.names(folder.path)).has(name)) return null;
@@ -98,8 +97,8 @@ export async function lookUp(share: Share, folder: Folder, name: string, maxByte
 }
 
 /**
- * As `lookUp`, for a name that a listing has shown and that is never given to another file: one call less. On a network
- * the kernel finds by itself that it is gone, but may take what replaced it for what it was.
+ * As `lookUp`, for a name that a listing has shown and that no other file ever gets: one call fewer. On a network the
+ * kernel notices by itself that the file is gone, but it may read the old content of a replaced one.
  */
 export async function lookUpShown(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
   const found = await look(share.fs, join(folder.path, name), maxBytes);

@@ -1,5 +1,4 @@
 // Folders on the share: real ones only, made with their parent's group and modes.
-// Imports errors and node:fs constants.
 import { constants } from "node:fs";
 import { CourierError, systemCode } from "../../../base/errors.ts";
 import type { Facts, Primitives } from "../calls/primitives.ts";
@@ -9,8 +8,8 @@ const SETGID = 0o2000;
 
 /**
  * The folder as it is now.
- * @returns null when nothing lies there
- * @throws CourierError `forbidden` when something else lies there: a link leads who knows where
+ * @returns null when it does not exist
+ * @throws CourierError `forbidden` when it is not a folder: a link may lead anywhere
  */
 export async function realFolder(fs: Primitives, path: string): Promise<Facts | null> {
   const facts = await factsAt(fs, path);
@@ -18,7 +17,7 @@ export async function realFolder(fs: Primitives, path: string): Promise<Facts | 
   const isLink = facts.kind === "link";
   throw new CourierError(
     "forbidden",
-    `Cannot use ${path}: it is ${isLink ? "a link" : "no folder"}, ${ownership(facts)}`,
+    `Cannot use ${path}: it is ${isLink ? "a link" : "not a folder"}, ${ownership(facts)}`,
     {
       hint: isLink ? `Remove it: sudo rm ${path}` : `Move it away: sudo mv ${path} ${path}.old`,
     },
@@ -26,8 +25,8 @@ export async function realFolder(fs: Primitives, path: string): Promise<Facts | 
 }
 
 /**
- * Makes a folder when it is not there. It takes group and modes of `parent`, whatever the umask, and setgid so that what
- * is made inside keeps the group.
+ * Makes a folder if it does not exist. It gets the group and modes of `parent`, whatever the umask, and setgid, so that
+ * files and folders in it keep the group.
  */
 export async function makeRealFolder(fs: Primitives, path: string, parent: Facts): Promise<Facts> {
   const mode = folderMode(parent);
@@ -49,13 +48,13 @@ export async function makeRealFolder(fs: Primitives, path: string, parent: Facts
   }
 }
 
-/** Gives an open file or folder this group and mode; the group only where that is allowed. */
+/** Gives an open file or folder this group and mode; the group only if that is allowed. */
 export async function takeAfter(fs: Primitives, file: number, is: Facts, gid: number, mode: number): Promise<void> {
   if (is.gid !== gid) {
     try {
       await fs.fchown(file, is.uid, gid);
     } catch (error) {
-      // Only members may give a file to a group; it then keeps ours, and its modes say who may use it.
+      // Only members may give a file to a group. Otherwise it keeps ours, and its modes decide.
       if (systemCode(error) !== "EPERM") throw error;
     }
   }
@@ -77,13 +76,13 @@ async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {
     return await fs.lstat(path);
   } catch (error) {
     const code = systemCode(error);
-    // A server says ESTALE of what was removed or replaced while this machine still knew it.
+    // A server answers ESTALE for a folder that was removed or replaced while this machine still knew it.
     if (code === "ENOENT" || code === "ESTALE") return null;
     throw error;
   }
 }
 
-/** Owner and mode, as the messages tell them. */
+/** Owner and mode, as in messages. */
 export function ownership({ uid, gid, mode }: Facts): string {
   return `owned by ${uid}:${gid}, mode ${mode.toString(8).padStart(4, "0")}`;
 }

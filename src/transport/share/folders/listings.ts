@@ -1,24 +1,22 @@
-// What one handle has seen of a network share: no name is asked for that no listing has shown, and little is asked twice.
-// Imports errors, the clock and the driver's own files.
+// What one handle knows of a network share's folders: it asks only for names that a listing has shown, and rarely twice.
 import { basename, dirname } from "node:path";
 import type { Clock } from "../../../base/clock.ts";
 import { systemCode } from "../../../base/errors.ts";
 import type { Facts, Primitives } from "../calls/primitives.ts";
 import { realFolder } from "./folders.ts";
-import { SharedListings } from "./shared_listings.ts";
 
-/** Owner, modes and device of a folder are taken as they were for this long. */
+/** Owner, modes and device of a folder count as current for this long. */
 const FACTS_HOLD_MS = 1_000;
-/** Those of senders come and go: a forgotten folder costs a listing of its parent. */
+/** Those of senders come and go; a forgotten folder costs a listing of its parent. */
 const REMEMBERED_FOLDERS = 1_000;
 
-export class Seen {
+export class Listings {
   readonly #fs: Primitives;
   readonly #clock: Clock;
   readonly #folders = new Map<string, { readonly facts: Facts; readonly atMs: number }>();
   /** By folder: its last listing. */
   readonly #listed = new Map<string, { readonly names: ReadonlySet<string>; readonly atMs: number }>();
-  readonly #listings = new SharedListings(async (path) => await this.#list(path));
+  readonly #fresh = new SharedListings(async (path) => await this.#list(path));
 
   constructor(fs: Primitives, clock: Clock) {
     this.#fs = fs;
@@ -26,7 +24,7 @@ export class Seen {
   }
 
   /**
-   * As `realFolder`; what it found a moment ago still holds.
+   * As `realFolder`, with facts that may be a moment old.
    * @param use `write`: only while the name leads to no link
    */
   async folder(path: string, use: "read" | "write"): Promise<Facts | null> {
@@ -40,13 +38,13 @@ export class Seen {
     return facts;
   }
 
-  /** A folder is there, as a call has just found. */
+  /** Remembers a folder that a call has just found. */
   note(path: string, facts: Facts): void {
     if (this.#folders.size >= REMEMBERED_FOLDERS) this.#folders.clear();
     this.#folders.set(path, { facts, atMs: this.#clock.monotonic() });
   }
 
-  /** A call found it gone: the next look begins with a listing. */
+  /** Forgets a folder that a call found gone: the next look begins with a listing. */
   forget(path: string): void {
     this.#folders.delete(path);
     this.#listed.delete(path);
@@ -59,7 +57,7 @@ export class Seen {
 
   /** The names in a folder, by a fresh listing. */
   async names(path: string): Promise<ReadonlySet<string>> {
-    return await this.#listings.read(path);
+    return await this.#fresh.read(path);
   }
 
   /** Whether the last listing of a folder shows a name, when it is no older than `maxAgeMs`, or else a fresh one. */
@@ -78,8 +76,8 @@ export class Seen {
   }
 
   /**
-   * Asks this machine's kernel alone: a folder is no link (EINVAL). Where the server has replaced it by one meanwhile, the
-   * kernel goes on to the folder that it knew, in this call as in those that follow.
+   * Asks only this machine's kernel: a folder is not a link (EINVAL). If the server has replaced it by a link meanwhile, the
+   * kernel still goes to the folder that it knew, in this call and in those that follow.
    */
   async #isNoLink(path: string): Promise<boolean> {
     try {
@@ -87,6 +85,41 @@ export class Seen {
       return false;
     } catch (error) {
       return systemCode(error) === "EINVAL";
+    }
+  }
+}
+
+/** Fresh listings that many callers share: thousands of questions at once do not cost a listing each. */
+export class SharedListings {
+  readonly #list: (path: string) => Promise<ReadonlySet<string>>;
+  /** By path: the listing that began last, and the one that comes after it. */
+  readonly #begun = new Map<string, Promise<unknown>>();
+  readonly #next = new Map<string, Promise<ReadonlySet<string>>>();
+
+  constructor(list: (path: string) => Promise<ReadonlySet<string>>) {
+    this.#list = list;
+  }
+
+  /** A listing that begins after this call, since one under way may have passed the name in question. All callers until then share it. */
+  async read(path: string): Promise<ReadonlySet<string>> {
+    const waiting = this.#next.get(path);
+    if (waiting !== undefined) return await waiting;
+    const next = this.#afterLast(path);
+    this.#next.set(path, next);
+    return await next;
+  }
+
+  async #afterLast(path: string): Promise<ReadonlySet<string>> {
+    // At least one turn, so that callers at the same time share it. How the listing before it ended does not matter here.
+    await this.#begun.get(path)?.catch(() => undefined);
+    await Promise.resolve();
+    this.#next.delete(path);
+    const listing = this.#list(path);
+    this.#begun.set(path, listing);
+    try {
+      return await listing;
+    } finally {
+      if (this.#begun.get(path) === listing) this.#begun.delete(path);
     }
   }
 }

@@ -1,4 +1,4 @@
-// What the options of a network mount mean for us, and what to do about them. Pure; imports the form of a check.
+// What the options of a network mount mean for gpu-courier, and what to do about them.
 import { about, type Check } from "../../../base/check.ts";
 import type { Mount } from "./table.ts";
 
@@ -8,43 +8,43 @@ interface Advice {
   readonly hint: string;
 }
 
-const REMOUNT = "Mount it without, with vers=4.2,hard and otherwise the defaults";
+const REMOUNT = "Mount it without this option: with vers=4.2,hard and otherwise the defaults";
 
 /** Measured on Linux 6.1, NFSv3 and v4.2, 2026-11. */
 const NFS_OPTIONS: Readonly<Record<string, Advice>> = {
-  nocto: { result: "failed", message: "Files of other machines stay unseen for up to 60 s", hint: REMOUNT },
+  nocto: { result: "failed", message: "Files of other machines stay invisible for up to 60 s", hint: REMOUNT },
   soft: {
     result: "warning",
-    message: "While its server is away, calls fail after a while, and what was being written may be lost",
+    message: "While its server is away, calls fail after a while, and data being written may be lost",
     hint: REMOUNT,
   },
   softerr: {
     result: "warning",
-    message: "While its server is away, calls fail, or give an old listing for a new one",
+    message: "While its server is away, calls fail or return old listings",
     hint: REMOUNT,
   },
   noac: { result: "warning", message: "Each look costs 3 to 15 calls of its server instead of 1", hint: REMOUNT },
   "lookupcache=none": {
     result: "warning",
     message: "Each look costs 3 to 15 calls of its server instead of 1",
-    hint: "For a legacy backend on this machine lookupcache=pos is enough; for all else leave it out",
+    hint: "For a legacy backend on this machine lookupcache=pos is enough; otherwise omit the option",
   },
   "acdirmin=0": {
     result: "warning",
-    message: "Nothing of a folder is remembered: each look costs several calls of its server",
-    hint: "Leave actimeo, acdirmin and acdirmax out: a fresh listing asks the server in any case",
+    message: "Folders are not cached: each look costs several calls of its server",
+    hint: "Omit actimeo, acdirmin and acdirmax: a fresh listing asks the server anyway",
   },
   "vers=3": {
     result: "warning",
     message: "Two changes within 4 ms may be seen as one until the next change, or for up to 10 s",
-    hint: "Mount it with vers=4.2 where its server can",
+    hint: "Mount it with vers=4.2 if its server supports it",
   },
 };
 
 const SMB_OPTIONS: Readonly<Record<string, Advice>> = {
   "cache=loose": {
     result: "failed",
-    message: "Files of other machines are seen late, or as they were",
+    message: "Files of other machines appear late or with old content",
     hint: "Mount it with cache=strict, the default",
   },
 };
@@ -56,33 +56,35 @@ const OPTIONS_OF: Readonly<Record<string, Readonly<Record<string, Advice>>>> = {
   smb3: SMB_OPTIONS,
 };
 
-/** One check for each option that matters, or one that all is well. */
+/** One check for each option that matters, or a single one that passes. */
 export function adviseOnMount({ type, options }: Mount): Check[] {
   const known = OPTIONS_OF[type];
   if (known === undefined) return [];
   const found = options.flatMap((option) => {
     const advice = known[option];
-    // The kernel shows what noac implies beside it.
+    // The kernel also lists the options that noac implies.
     const isImplied = option === "acdirmin=0" && options.includes("noac");
     return advice === undefined || isImplied
       ? []
       : [about("mount_options", option)[advice.result](advice.message, advice.hint)];
   });
-  const told = options.filter((option) => /^(?:vers=.*|hard|lookupcache=.*|ac(?:dir|reg)m(?:in|ax)=.*)$/.test(option));
+  const listed = options.filter((option) =>
+    /^(?:vers=.*|hard|lookupcache=.*|ac(?:dir|reg)m(?:in|ax)=.*)$/.test(option),
+  );
   const checks =
-    found.length > 0 ? found : [about("mount_options").ok(`${told.join(", ") || "the defaults"}: as they should be`)];
+    found.length > 0 ? found : [about("mount_options").ok(`${listed.join(", ") || "defaults"}: as recommended`)];
   return known === NFS_OPTIONS ? [...checks, adviseLegacyBackend(options)] : checks;
 }
 
-/** A legacy backend asks for a file by its name, and the kernel remembers "not there". */
+/** A legacy backend asks for a file by its name, and the kernel caches that it does not exist. */
 function adviseLegacyBackend(options: readonly string[]): Check {
   const check = about("legacy_backend");
   if (options.some((option) => option === "lookupcache=pos" || option === "lookupcache=none" || option === "noac"))
-    return check.ok("A legacy backend on this machine sees its answers at once");
+    return check.ok("A legacy backend on this machine sees its responses at once");
   const lookup = options.find((option) => option.startsWith("acdirmax="));
   const seconds = lookup === undefined ? 60 : Number(lookup.split("=")[1]);
   return check.ok(
-    `A legacy backend on this machine may see its answers up to ${seconds} s late`,
-    "Only if one runs here: run gpu-server here too, or mount with lookupcache=pos",
+    `A legacy backend on this machine may see its responses up to ${seconds} s late`,
+    "Only matters if one runs here: run gpu-server here too, or mount with lookupcache=pos",
   );
 }

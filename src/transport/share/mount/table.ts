@@ -1,4 +1,4 @@
-// This process's mounts as the kernel lists them, read without asking any file system. Imports node:fs for /proc.
+// This process's mounts as the kernel lists them, read without asking any file system.
 import { readFileSync } from "node:fs";
 
 /** One line of mountinfo. */
@@ -9,11 +9,11 @@ export interface Mount {
   readonly type: string;
   /** The device, or the server with its path. */
   readonly source: string;
-  /** The mount's and the file system's. */
+  /** Those of the mount and those of the file system. */
   readonly options: readonly string[];
 }
 
-/** In their order, from /proc, which never hangs; empty where there is none. */
+/** In order, from /proc, which never hangs; empty where there is no /proc. */
 export function readMounts(): Mount[] {
   try {
     return parseMounts(readFileSync("/proc/self/mountinfo", "utf8"));
@@ -35,9 +35,9 @@ export function parseMounts(text: string): Mount[] {
 }
 
 /**
- * The mount that a device is seen through.
- * @param likely the one to take when it is on that device too: one device may be mounted at several points
- * @returns null when the device is in no line, as on btrfs
+ * The mount of a device.
+ * @param likely preferred when it is on that device: one device may be mounted at several points
+ * @returns null when no line has the device, as on btrfs
  */
 export function mountOf(mounts: readonly Mount[], device: bigint, likely: Mount | null = null): Mount | null {
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
@@ -46,7 +46,7 @@ export function mountOf(mounts: readonly Mount[], device: bigint, likely: Mount 
   return likely?.device === name ? likely : (mounts.find((mount) => mount.device === name) ?? null);
 }
 
-/** The mount that a path lies in: the deepest, and of those at one point the last, which covers the rest. Follows no links. */
+/** The mount that a path is in: the deepest, and of those at one point the last, which covers the others. Follows no links. */
 export function mountAt(mounts: readonly Mount[], path: string): Mount | null {
   const covers = ({ point }: Mount): boolean => point === "/" || path === point || path.startsWith(`${point}/`);
   return mounts.filter(covers).reduce<Mount | null>((deepest, mount) => {
@@ -54,7 +54,7 @@ export function mountAt(mounts: readonly Mount[], path: string): Mount | null {
   }, null);
 }
 
-/** Space, tab, line break and backslash stand there in octal. */
+/** Space, tab, line break and backslash are written in octal. */
 function plainText(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,5 +1,4 @@
-// What a sweep removes from each kind of folder: regular files whose names are ours, looked at again just before they go.
-// Imports the seam's types, protocol, errors and the rules.
+// What a sweep removes from each kind of folder: regular files with our names, looked at again right before removal.
 import { join } from "node:path";
 import { CourierError, systemCode } from "../../../base/errors.ts";
 import { AgentName, LIMITS } from "../../../protocol.ts";
@@ -9,18 +8,18 @@ import type { Facts } from "../calls/primitives.ts";
 import { isGone } from "../failures.ts";
 import { wholeContent } from "../files/content.ts";
 import { type Found, look } from "../files/read.ts";
+import { unlink } from "../files/remove.ts";
 import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../share_clock.ts";
-import { SIGN_OF_LIFE } from "../watch/replies.ts";
 
-/** Yields for each name that was dealt with: what was removed, or null. */
+/** Yields what was removed for each name, or null. */
 export type Names = AsyncGenerator<keyof Removed | null, void>;
 
-/** A sweep that takes long lists again: of a name that is gone nobody may ask a network share. */
+/** A long sweep lists again: on a network share it may only ask for names that a recent listing shows. */
 const LISTING_HOLDS_MS = 2_000;
 
-/** Calls back with each name in a top folder that is a folder and may be an agent's or a sender's. */
+/** Calls back with the name of each folder in a top folder that may be an agent's or a sender's. */
 export async function* agentFolders(share: Share, top: Folder, found: (name: string) => void): Names {
   const names = listed(share, top, (candidate) => AgentName.safeParse(candidate).success);
   yield* each(names, async (name) => {
@@ -46,15 +45,15 @@ export async function* sweepTemporaries(share: Share, folder: Folder): Names {
   yield* each(names, async (name) => await removeUnfinished(share, folder, name));
 }
 
-/** A claim whose command still lies there stays, however old it is. */
+/** A claim stays as long as its command is there, however old it is. */
 export async function* sweepClaims(share: Share): Names {
   const { claims, commands } = share.layout;
-  let lying: ReadonlySet<string> | undefined;
+  let present: ReadonlySet<string> | undefined;
   const names = listed(share, claims, (candidate) => share.layout.claimed(candidate) !== null);
   yield* each(names, async (name) => {
-    // Listed after the claims: a claim is made for a command that lies there already.
-    lying ??= new Set(await share.fs.readdir(commands.path));
-    const isHeld = lying.has(COMMAND_FILES.format(share.layout.claimed(name) ?? ""));
+    // Listed after the claims: the command is always there before its claim.
+    present ??= new Set(await share.fs.readdir(commands.path));
+    const isHeld = present.has(COMMAND_FILES.format(share.layout.claimed(name) ?? ""));
     return !isHeld && (await removeAged(share, claims, name, KEPT_MS.claim)) ? "claims" : null;
   });
 }
@@ -71,8 +70,8 @@ export async function* sweepReplies(share: Share, address: ReplyAddress): Names 
 }
 
 /**
- * Deals with each name. A file that may not be removed, or not be read, keeps no other one lying there.
- * @throws the first such failure, once it is through; at once when the share hangs or the folder is none of ours any more
+ * Deals with each name. A file that may not be removed or read does not stop the others from being swept.
+ * @throws the first such failure, after the last name; at once when the share hangs or the folder is no longer ours
  */
 async function* each(names: AsyncGenerator<string>, deal: (name: string) => Promise<keyof Removed | null>): Names {
   const failures: unknown[] = [];
@@ -87,32 +86,32 @@ async function* each(names: AsyncGenerator<string>, deal: (name: string) => Prom
   if (failures.length > 0) throw failures[0];
 }
 
-/** The mtime of `.alive`, or without one the folder's own; Infinity when it is gone. */
+/** The mtime of `.alive`, or of the folder if the file is missing; Infinity when the folder is gone. */
 async function signOfLifeMs(share: Share, folder: Folder): Promise<number> {
   const facts = await share.folder(folder);
   if (facts === null) return Number.POSITIVE_INFINITY;
-  if (!(await share.fs.readdir(folder.path)).includes(SIGN_OF_LIFE)) return instantMs(facts.mtimeNs);
-  const found = await look(share.fs, join(folder.path, SIGN_OF_LIFE), 0);
+  if (!(await share.fs.readdir(folder.path)).includes(share.layout.signOfLife)) return instantMs(facts.mtimeNs);
+  const found = await look(share.fs, join(folder.path, share.layout.signOfLife), 0);
   return "facts" in found ? instantMs(found.facts.mtimeNs) : Number.POSITIVE_INFINITY;
 }
 
-/** Removes a reply folder in which only its sign of life is left. @returns false when it stays */
+/** Removes a reply folder that contains at most its sign of life. @returns false when it stays */
 async function removeAddress(share: Share, folder: Folder): Promise<boolean> {
   if ((await share.folder(folder)) === null) return false;
   const names = await share.fs.readdir(folder.path);
-  if (names.some((name) => name !== SIGN_OF_LIFE)) return false;
-  if (names.length > 0 && !(await removeAged(share, folder, SIGN_OF_LIFE, KEPT_MS.address))) return false;
+  if (names.some((name) => name !== share.layout.signOfLife)) return false;
+  if (names.length > 0 && !(await removeAged(share, folder, share.layout.signOfLife, KEPT_MS.address))) return false;
   try {
     await share.fs.rmdir(folder.path);
     return true;
   } catch (error) {
-    // Something came meanwhile: its owner lives, or an agent answered.
+    // A file arrived meanwhile: its owner is alive, or an agent responded.
     if (isGone(error) || systemCode(error) === "ENOTEMPTY" || systemCode(error) === "EEXIST") return false;
     throw error;
   }
 }
 
-/** Files of one kind, and what a crash left of a nudge. */
+/** Files of one kind, and nudges that a crash left behind. */
 function orNudge({ layout }: Share, naming: Naming): (name: string) => boolean {
   return (name) => naming.parse(name) !== null || layout.isNudge(name);
 }
@@ -121,7 +120,7 @@ async function removeUnfinished(share: Share, folder: Folder, name: string): Pro
   return (await removeAged(share, folder, name, KEPT_MS.unfinished)) ? "unfinished" : null;
 }
 
-/** The names in a folder that are wanted, each shown by a listing that is fresh. */
+/** The wanted names in a folder, each shown by a recent listing. */
 async function* listed(share: Share, folder: Folder, isWanted: (name: string) => boolean): AsyncGenerator<string> {
   let names: string[] | undefined;
   let listedAtMs = Number.NEGATIVE_INFINITY;
@@ -144,7 +143,7 @@ async function removeAged(share: Share, folder: Folder, name: string, keptMs: nu
   return await removeWhen(share, folder, name, 0, (_, ageMs) => ageMs >= keptMs);
 }
 
-/** Removes a regular file when, looked at just now, it is over. @returns false when it stays, or went by itself */
+/** Removes a regular file if a fresh look shows that its time is over. @returns false when it stays or was gone already */
 async function removeWhen(
   share: Share,
   folder: Folder,
@@ -156,17 +155,11 @@ async function removeWhen(
   const ageMs = ({ mtimeNs }: Facts): number => share.time.now() - instantMs(mtimeNs);
   const known = await factsAt(share, path);
   if (known?.kind !== "file" || ageMs(known) < KEPT_MS.least) return false;
-  // What a network's kernel remembers of a file may be a minute old: opening it asks the server.
+  // On a network the kernel's knowledge of a file may be a minute old: opening it asks the server.
   const found = await look(share.fs, path, maxBytes);
   if (!("facts" in found) || found.facts.kind !== "file" || !isOver(found, ageMs(found.facts))) return false;
   if ((await share.folder(folder)) === null) return false;
-  try {
-    await share.fs.unlink(path);
-    return true;
-  } catch (error) {
-    if (isGone(error)) return false;
-    throw error;
-  }
+  return await unlink(share, path);
 }
 
 async function factsAt(share: Share, path: string): Promise<Facts | null> {

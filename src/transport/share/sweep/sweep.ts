@@ -1,15 +1,15 @@
-// The sweep of the share, a round at a time: which folders there are to sweep, and how much one round does. Imports the seam.
+// The sweep of the share, one round at a time: which folders it visits, and how much one round does.
 import type { SweepScope, Swept } from "../../../transport.ts";
 import type { Share } from "../share.ts";
 import { agentFolders, type Names, sweepClaims, sweepInbox, sweepReplies, sweepTemporaries } from "./folders.ts";
 
-/** A round ends after so many names. */
+/** A round ends after this many names. */
 const NAMES_A_ROUND = 64;
-/** And gives the event loop a turn after so many: half a millisecond on a local disk. */
+/** And yields to the event loop after this many: half a millisecond on a local disk. */
 const NAMES_A_TURN = 16;
 const NOTHING = { commands: 0, responses: 0, claims: 0, addresses: 0, unfinished: 0 };
 
-/** One handle's sweeps under way. */
+/** The sweeps that one handle has under way. */
 export class Sweeps {
   readonly #share: Share;
   readonly #passes = new Map<string, Pass>();
@@ -18,7 +18,7 @@ export class Sweeps {
     this.#share = share;
   }
 
-  /** One round of the scope's pass, or the first of a new one. @throws the system's error; the next goes on behind it */
+  /** One round of the scope's pass, or the first of a new one. @throws the system's error; the next call continues after it */
   async round(scope: SweepScope): Promise<Swept> {
     const key = scope === "everything" ? scope : `inbox of ${scope.agent}`;
     const pass = this.#passes.get(key) ?? new Pass(this.#share, scope);
@@ -41,13 +41,13 @@ class Pass {
 
   async round(): Promise<Swept> {
     for (let names = 1; names <= NAMES_A_ROUND; names++) {
-      if (!(await this.#next())) return this.#told(false);
+      if (!(await this.#next())) return this.#report(false);
       if (names % NAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
-    return this.#told(true);
+    return this.#report(true);
   }
 
-  #told(more: boolean): Swept {
+  #report(more: boolean): Swept {
     const removed = this.#removed;
     this.#removed = { ...NOTHING };
     return { removed, more };
@@ -65,7 +65,7 @@ class Pass {
     ];
   }
 
-  /** Deals with one name. @returns false when there is none left */
+  /** Deals with one name. @returns false when no name is left */
   async #next(): Promise<boolean> {
     for (;;) {
       this.#part ??= this.#parts.shift()?.();

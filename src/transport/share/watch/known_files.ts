@@ -1,55 +1,54 @@
-// What is known of the files in one watched folder: finds out which are new, whole or refused, and emits each once.
-// Imports errors, protocol's limits and the driver's own files.
+// The known files of one watched folder: finds out which are new and complete, or refused, and emits each once.
 import { join } from "node:path";
 import { systemCode } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
 import type { Content } from "../../../transport.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { isGone } from "../failures.ts";
-import { deliveryKey, type Letter, wholeContent } from "../files/content.ts";
+import { deliveryKey, type Message, wholeContent } from "../files/content.ts";
 import { type Found, look } from "../files/read.ts";
 import type { Share } from "../share.ts";
 
-export interface BoxOptions {
+export interface KnownFilesDeps {
   readonly share: Share;
   readonly path: string;
   readonly maxBytes: number;
   /** @returns null for a name that is not ours to read */
   readonly idOf: (name: string) => string | null;
-  readonly emit: (letter: Letter) => void;
+  readonly emit: (message: Message) => void;
 }
 
 interface Known {
   readonly facts: Facts;
-  /** Null: not whole yet. */
+  /** Null while it is not complete. */
   readonly key: string | null;
-  /** Since when it has not changed, on the monotonic clock. */
+  /** When it last changed, on the monotonic clock. */
   readonly stillSinceMs: number;
 }
 
-/** A scan gives the event loop a turn after so many files. */
+/** A scan yields to the event loop after this many files. */
 const FILES_A_TURN = 64;
-/** Where changes may have gone by untold, so many known files are looked at again each second, in turn. */
+/** When events may have been missed, this many known files are looked at again each second, in turn. */
 const RECHECKED = 256;
-/** On a network each look asks the server two or three times. */
+/** On a network each look costs two or three calls of the server. */
 const RECHECKED_ON_NETWORK = 32;
 const RECHECK_EVERY_MS = 1_000;
-/** A file that is not whole is looked at again after so long, then ever more rarely while it stays as it is. */
+/** An incomplete file is looked at again after this long, then at growing intervals while it does not change. */
 const SOONEST_LOOK_MS = 5;
 const LATEST_LOOK_MS = 1_000;
-/** Keys of files that are gone, remembered against listings that miss a name for a moment. */
+/** Keys of files that are gone, kept because a listing may miss a name for a moment. */
 const REMEMBERED_KEYS = 1_000;
 
-/** Calls must not overlap: the watch sees to that. */
-export class Box {
-  readonly #options: BoxOptions;
+/** Calls must not overlap; `Watch` makes sure of it. */
+export class KnownFiles {
+  readonly #deps: KnownFilesDeps;
   /** By file name. */
   readonly #known = new Map<string, Known>();
-  /** Files that are not whole yet, and when each is due for another look, on the monotonic clock. */
+  /** Incomplete files, and when each is due for another look, on the monotonic clock. */
   readonly #unfinished = new Map<string, number>();
-  /** Looked at because of an event since the last recheck. */
+  /** Files that an event named since the last recheck. */
   readonly #touched = new Set<string>();
-  /** Known files whose changes may have gone by untold, longest waiting first. */
+  /** Known files that may have changed without an event, longest waiting first. */
   readonly #unsure = new Set<string>();
   readonly #gone = new Set<string>();
   #recheckedAtMs = Number.NEGATIVE_INFINITY;
@@ -57,30 +56,30 @@ export class Box {
   #closed = false;
   #emitted = 0;
 
-  constructor(options: BoxOptions) {
-    this.#options = options;
+  constructor(deps: KnownFilesDeps) {
+    this.#deps = deps;
   }
 
-  /** How many letters it has emitted. */
+  /** How many messages it has emitted. */
   get emitted(): number {
     return this.#emitted;
   }
 
   expects(name: string): boolean {
-    return this.#options.idOf(name) !== null;
+    return this.#deps.idOf(name) !== null;
   }
 
-  /** Emits nothing any more; a scan under way ends soon. */
+  /** Stops emitting; a scan under way ends soon. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Changes may have gone by untold: the listings to come look at every known file again, in turn. */
+  /** Events may have been missed: the next listings look at every known file again, in turn. */
   missed(): void {
     this.#hasMissed = true;
   }
 
-  /** Brings all in line with a fresh listing: emits in order of mtime, then name. */
+  /** Compares with a fresh listing and emits new files in order of mtime, then name. */
   async listed(names: readonly string[]): Promise<void> {
     const listed = new Set(names);
     for (const name of this.#known.keys()) if (!listed.has(name)) this.#forget(name);
@@ -89,21 +88,21 @@ export class Box {
     await this.#inTurns(await this.#inOrder(fresh), async (name) => await this.#take(name, undefined));
   }
 
-  /** When `lookAtDue()` has something to do next, on the monotonic clock; Infinity: all is whole. */
+  /** When `lookAtDue()` next has something to do, on the monotonic clock; Infinity when every file is complete. */
   dueAtMs(): number {
     return Math.min(...this.#unfinished.values());
   }
 
   /**
-   * Looks again at what was not whole. Not left to events: of two quick changes of one file Bun may report the first
-   * alone (seen with 1.4.5: emptied, then written within a millisecond).
+   * Looks again at incomplete files. Events are not enough: of two quick changes of one file, Bun may report only the
+   * first (seen with 1.4.5: emptied, then written within a millisecond).
    */
   async lookAtDue(): Promise<void> {
-    const nowMs = this.#options.share.clock.monotonic();
+    const nowMs = this.#deps.share.clock.monotonic();
     for (const [name, dueAtMs] of this.#unfinished) if (dueAtMs <= nowMs) await this.#lookAgain(name);
   }
 
-  /** Looks at one name that an event showed, whatever was known of it. */
+  /** Looks at a name from an event, even if the file seems known. */
   async look(name: string): Promise<void> {
     this.#touched.add(name);
     await this.#take(name, undefined);
@@ -114,17 +113,17 @@ export class Box {
   }
 
   async #take(name: string, known: Facts | undefined): Promise<void> {
-    const id = this.#options.idOf(name);
+    const id = this.#deps.idOf(name);
     if (id === null || this.#closed) return;
-    const found = await look(this.#options.share.fs, join(this.#options.path, name), this.#options.maxBytes, known);
+    const found = await look(this.#deps.share.fs, join(this.#deps.path, name), this.#deps.maxBytes, known);
     this.#unfinished.delete(name);
     if (found.is === "gone") this.#forget(name);
     else if (found.is === "same") await this.#expire(id, name);
     else if (found.is === "unreadable") this.#lookLater(name, this.#known.get(name)?.stillSinceMs ?? 0);
-    else this.#note(id, name, found);
+    else this.#update(id, name, found);
   }
 
-  #note(id: string, name: string, found: Found): void {
+  #update(id: string, name: string, found: Found): void {
     const key = deliveryKey(id, found);
     const before = this.#known.get(name);
     if (before?.key === key) {
@@ -136,32 +135,32 @@ export class Box {
     else this.#emit(id, name, key, found.facts, content);
   }
 
-  /** Not whole yet: the writer may be at it. */
+  /** Incomplete: its writer may still be writing. */
   #wait(name: string, facts: Facts): void {
     const before = this.#known.get(name);
     const isStill = before !== undefined && before.facts.mtimeNs === facts.mtimeNs && before.facts.size === facts.size;
-    const stillSinceMs = isStill ? before.stillSinceMs : this.#options.share.clock.monotonic();
+    const stillSinceMs = isStill ? before.stillSinceMs : this.#deps.share.clock.monotonic();
     this.#known.set(name, { facts, key: null, stillSinceMs });
     this.#lookLater(name, stillSinceMs);
   }
 
   #lookLater(name: string, stillSinceMs: number): void {
-    const nowMs = this.#options.share.clock.monotonic();
+    const nowMs = this.#deps.share.clock.monotonic();
     const pauseMs = Math.min(Math.max(nowMs - stillSinceMs, SOONEST_LOOK_MS), LATEST_LOOK_MS);
     this.#unfinished.set(name, nowMs + pauseMs);
   }
 
-  /** Refuses what was never completed. */
+  /** Refuses a file that was never completed. */
   async #expire(id: string, name: string): Promise<void> {
     const known = this.#known.get(name);
     if (known === undefined || known.key !== null) return;
     this.#lookLater(name, known.stillSinceMs);
     const limitMs = known.facts.size === 0 ? LIMITS.emptyMs : LIMITS.partialMs;
-    if (this.#options.share.clock.monotonic() - known.stillSinceMs < limitMs) return;
-    const { share, path, maxBytes } = this.#options;
+    if (this.#deps.share.clock.monotonic() - known.stillSinceMs < limitMs) return;
+    const { share, path, maxBytes } = this.#deps;
     const found = await look(share.fs, join(path, name), maxBytes);
     if (found.is !== "read" || found.facts.mtimeNs !== known.facts.mtimeNs) return;
-    const reason = `${found.bytes.length === 0 ? "is empty" : "is no whole JSON"}, unchanged for ${limitMs / 1000} s`;
+    const reason = `${found.bytes.length === 0 ? "is empty" : "is not complete JSON"}, unchanged for ${limitMs / 1000} s`;
     this.#emit(id, name, deliveryKey(id, found), found.facts, { refused: reason });
   }
 
@@ -169,7 +168,7 @@ export class Box {
     this.#known.set(name, { facts, key, stillSinceMs: 0 });
     if (this.#closed || this.#gone.has(key)) return;
     this.#emitted++;
-    this.#options.emit({ id, key, content, mtimeNs: facts.mtimeNs });
+    this.#deps.emit({ id, key, content, mtimeNs: facts.mtimeNs });
   }
 
   #forget(name: string): void {
@@ -187,16 +186,17 @@ export class Box {
   }
 
   /**
-   * Finds what was rewritten under its name without an event: by opening, since only that asks a server again. Where
-   * events tell, that is what one told of: Bun drops an event that equals the one before it within 2 ms (seen with 1.4.5).
+   * Finds files that were rewritten under their name without an event, by opening them: only that asks a server again.
+   * Where events work, the files they named are enough: Bun drops an event that equals the one less than 2 ms before it
+   * (seen with 1.4.5).
    */
   async #recheck(): Promise<void> {
-    const nowMs = this.#options.share.clock.monotonic();
+    const nowMs = this.#deps.share.clock.monotonic();
     if (nowMs - this.#recheckedAtMs < RECHECK_EVERY_MS) return;
     this.#recheckedAtMs = nowMs;
     if (this.#hasMissed) for (const name of this.#known.keys()) this.#unsure.add(name);
     this.#hasMissed = false;
-    const count = this.#options.share.isNetwork ? RECHECKED_ON_NETWORK : RECHECKED;
+    const count = this.#deps.share.isNetwork ? RECHECKED_ON_NETWORK : RECHECKED;
     const due = new Set([...this.#touched, ...[...this.#unsure].slice(0, count)]);
     await this.#inTurns([...due], async (name) => {
       await this.#lookAgain(name);
@@ -218,7 +218,7 @@ export class Box {
 
   async #mtimeOf(name: string): Promise<bigint | null> {
     try {
-      return (await this.#options.share.fs.lstat(join(this.#options.path, name))).mtimeNs;
+      return (await this.#deps.share.fs.lstat(join(this.#deps.path, name))).mtimeNs;
     } catch (error) {
       if (isGone(error) || systemCode(error) === "EIO") return null;
       throw error;

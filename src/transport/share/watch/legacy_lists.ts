@@ -1,5 +1,4 @@
-// The cure of legacy backends on this machine, whose kernel keeps a "not there" for longer than they wait.
-// Imports the seam's types and the driver's own files.
+// The attribute-cache workaround for legacy backends on this machine: its kernel remembers "no such file" longer than they wait.
 import { join } from "node:path";
 import type { Closable } from "../../../transport.ts";
 import { isGone } from "../failures.ts";
@@ -7,26 +6,26 @@ import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../share_clock.ts";
 
-/** How often it is looked whether a legacy backend waits. */
+/** How often to check whether a legacy backend is waiting. */
 const LOOK_EVERY_MS = 1_000;
-/** Legacy backends look every second: half of that lets them see an answer at their next look. */
-const CURE_EVERY_MS = 500;
+/** Legacy backends look every second: with half of that they see a response at their next look. */
+const LIST_EVERY_MS = 500;
 /** A legacy backend waits for 30 s; its kernel remembers for up to 60. */
 const WAITED_FOR_MS = 60_000;
-/** New names that are looked at in one round: a folder full of leftovers takes several. */
+/** New names to look at in one round: a folder full of leftovers takes several. */
 const NEW_NAMES = 64;
 
 /**
- * While a command younger than 60 s lies in the shared inbox, lists the folder of the answers every 500 ms. An old
- * backend asks for its answer by name before it is there; the kernel remembers that, for every process on this mount,
- * until somebody lists the folder again.
+ * While a command younger than 60 s is in the shared inbox, lists the folder of the responses every 500 ms. A legacy
+ * backend asks for its response by name before it exists. The kernel remembers that, for every process on this mount,
+ * until a process lists the folder again.
  * @see docs/protocol.md, Legacy programs
  */
-export class Cure implements Closable {
+export class LegacyLists implements Closable {
   readonly #share: Share;
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
-  /** Until when each name in the shared inbox may be waited for, on the share's clock. */
+  /** Until when a legacy backend may wait for each name in the shared inbox, on the share's clock. */
   readonly #untilMs = new Map<string, number>();
 
   constructor(share: Share) {
@@ -48,13 +47,13 @@ export class Cure implements Closable {
         isWaitedFor = this.#share.isNetwork && (await this.#lookForCommands());
         if (isWaitedFor) await this.#share.fs.readdir(this.#share.layout.status.path);
       } catch (error) {
-        log.debug({ error }, "legacy backends not cured");
+        log.debug({ error }, "Folder of responses not listed for legacy backends");
       }
-      await clock.sleep(isWaitedFor ? CURE_EVERY_MS : LOOK_EVERY_MS, signal);
+      await clock.sleep(isWaitedFor ? LIST_EVERY_MS : LOOK_EVERY_MS, signal);
     }
   }
 
-  /** @returns whether a legacy backend may wait for the answer to one of them */
+  /** @returns whether a legacy backend may be waiting for the response to one of them */
   async #lookForCommands(): Promise<boolean> {
     const { fs, layout, time } = this.#share;
     await this.#share.folder(layout.commands, "read");

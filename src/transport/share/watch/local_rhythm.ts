@@ -1,11 +1,11 @@
-// Watching on a local disk: inotify tells at once, a listing each second is the safety net. Imports node:fs and the log.
+// Watching on a local disk: inotify reports changes at once, a listing each second is the safety net.
 import { type FSWatcher, watch } from "node:fs";
 import type { Log } from "../../../base/log.ts";
 import type { Facts } from "../calls/primitives.ts";
 import type { Rhythm } from "./rhythm.ts";
 
 const SAFETY_LISTING_MS = 1_000;
-/** While there are no events: inotify has run out of instances, or the folder was replaced just now. */
+/** Without events: inotify has run out of instances, or the folder was just replaced. */
 const WITHOUT_EVENTS_MS = 200;
 
 export class LocalRhythm implements Rhythm {
@@ -63,7 +63,8 @@ export class LocalRhythm implements Rhythm {
       this.#watched = folder;
       this.#hasFailed = false;
     } catch (error) {
-      if (!this.#hasFailed) this.#log.warn({ error, folder: this.#path }, "cannot watch by events, listing instead");
+      if (!this.#hasFailed)
+        this.#log.warn({ error, folder: this.#path }, "Cannot watch for events; listing the folder instead");
       this.#hasFailed = true;
     }
   }

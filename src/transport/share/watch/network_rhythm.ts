@@ -1,4 +1,4 @@
-// Watching on a network file system: no event tells of other machines' changes, fresh listings do. Imports the clock.
+// Watching on a network file system: other machines' changes cause no events, only fresh listings show them.
 import type { Clock } from "../../../base/clock.ts";
 import type { Rhythm } from "./rhythm.ts";
 
@@ -6,12 +6,12 @@ const IDLE_MS = 1_000;
 const BUSY_MS = 50;
 /** How long after something came or was sent the folder is listed often. */
 const BUSY_FOR_MS = 10_000;
-/** An answer that is waited for mostly comes at once. */
+/** Most responses come at once. */
 const EAGER_MS = 20;
 const EAGER_FOR_MS = 2_000;
 /**
- * So long after the last listing that differed. While changes come each shows those before it; what the last one may have
- * hidden came in the same tick of the server's clock, of 4 ms (ext4, HZ 250) to 10 ms.
+ * How long to wait after the last listing that differed. While changes keep coming, each reveals those before it. A change
+ * that the last one may have hidden came in the same tick of the server's clock: 4 ms (ext4, HZ 250) to 10 ms.
  */
 const NUDGE_AFTER_MS = 100;
 const TICK_MS = 15;
@@ -19,12 +19,12 @@ const NUDGE_EVERY_MS = 10_000;
 
 export interface NetworkRhythmOptions {
   readonly clock: Clock;
-  /** Since when something has been awaited here, on the monotonic clock; null: nothing is. */
+  /** Since when something has been awaited here, on the monotonic clock; null when nothing is. */
   readonly awaitedSinceMs: () => number | null;
   /**
-   * Changes the folder and changes it back, so that its mtime moves; null where the kernel needs none.
-   * Of two changes within one tick NFSv3 may show the first alone, until the folder changes again.
-   * @returns whether it did: not where nothing can be missed
+   * Changes the folder and changes it back, so that its mtime moves; null where the kernel does not need it.
+   * Of two changes within one tick NFSv3 may show only the first, until the folder changes again.
+   * @returns false where no change can be missed
    */
   readonly nudge: (() => Promise<boolean>) | null;
 }
@@ -42,7 +42,7 @@ export class NetworkRhythm implements Rhythm {
     this.#nudgeAtMs = options.nudge === null ? Number.POSITIVE_INFINITY : this.#nowMs();
   }
 
-  /** A listing right after a nudge, in the same tick, would hide what comes after it in that tick: it waits. */
+  /** The listing waits after a nudge: in the same tick it would hide later changes of that tick. */
   async beforeListing(): Promise<number> {
     const { nudge } = this.#options;
     if (nudge === null || this.#nowMs() < this.#nudgeAtMs) return 0;
@@ -57,7 +57,7 @@ export class NetworkRhythm implements Rhythm {
   listed(names: readonly string[]): void {
     this.#quietMs = this.#isBusy() ? BUSY_MS : Math.min(2 * this.#quietMs, IDLE_MS);
     if (this.#options.nudge === null) return;
-    // Dot names come and go with nudges, ours and those of others who watch here.
+    // Dot names come and go with nudges, ours and those of other watchers.
     const seen = names.filter((name) => !name.startsWith("."));
     const differs = seen.length !== this.#names.length || seen.some((name, index) => name !== this.#names[index]);
     this.#names = seen;

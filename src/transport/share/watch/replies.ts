@@ -1,38 +1,47 @@
-// An address for replies in use: its folder, the sign that its owner lives, and the watch on what comes. Imports protocol.
+// An address for replies in use: its folder, its owner's sign of life, and the watch on the responses.
 import { join } from "node:path";
 import { LIMITS } from "../../../protocol.ts";
 import type { Closable, Reply, ReplyAddress } from "../../../transport.ts";
+import type { Awaited } from "../awaited.ts";
 import type { Facts } from "../calls/primitives.ts";
-import { discard, publishFile } from "../files/publish.ts";
+import { publishFile } from "../files/publish.ts";
+import { discard } from "../files/remove.ts";
 import { type Folder, RESPONSE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
-import { Box } from "./known_files.ts";
+import { guarded } from "./guard.ts";
+import { KnownFiles } from "./known_files.ts";
 import { Watch } from "./watch.ts";
 
-/** Its mtime says that somebody still reads here; a day old, the folder is swept. */
-export const SIGN_OF_LIFE = ".alive";
 const RENEWED_EVERY_MS = 3_600_000;
 const RETRY_MS = 60_000;
-/** An answer may arrive while the folder is being emptied. */
+/** A response may arrive while the folder is being emptied. */
 const REMOVAL_ATTEMPTS = 3;
 
-/** Opened when `open()` resolved. */
+export interface RepliesDeps {
+  readonly share: Share;
+  readonly awaited: Awaited;
+  /** Whether an id is this sender's; asked at the shared address only. */
+  readonly wanted: (id: string) => boolean;
+  readonly deliver: (reply: Reply) => void;
+}
+
+/** In use once `open()` has resolved. */
 export class Replies implements Closable {
   readonly #share: Share;
+  readonly #awaited: Awaited;
   readonly #folder: Folder;
   readonly #isOwn: boolean;
   readonly #closed = new AbortController();
-  readonly #box: Box;
-  /** Ids of commands that were sent and not answered yet. */
-  readonly #awaited = new Set<string>();
-  #awaitedSinceMs = 0;
+  readonly #files: KnownFiles;
   #watch: Watch | null = null;
+  #unsubscribe: (() => void) | null = null;
 
-  constructor(share: Share, address: ReplyAddress, wanted: (id: string) => boolean, deliver: (reply: Reply) => void) {
+  constructor(address: ReplyAddress, { share, awaited, wanted, deliver }: RepliesDeps) {
     this.#share = share;
+    this.#awaited = awaited;
     this.#folder = share.layout.replies(address);
     this.#isOwn = address !== "shared";
-    this.#box = new Box({
+    this.#files = new KnownFiles({
       share,
       path: this.#folder.path,
       maxBytes: LIMITS.responseBytes,
@@ -40,46 +49,48 @@ export class Replies implements Closable {
         const id = RESPONSE_FILES.parse(name);
         return id !== null && (this.#isOwn || wanted(id)) ? id : null;
       },
-      emit: ({ id, content }) => deliver({ id, content }),
+      emit: ({ id, content }) => {
+        awaited.settle(id);
+        guarded(share.log, () => deliver({ id, content }));
+      },
     });
   }
 
   async open(): Promise<void> {
     await this.#make();
-    const [share, folder, box] = [this.#share, this.#folder, this.#box];
-    const awaitedSinceMs = (): number | null => (this.#awaited.size === 0 ? null : this.#awaitedSinceMs);
-    this.#watch = new Watch({ share, folder, box, awaitedSinceMs, remake: async () => await this.#make() });
+    const watch = new Watch({
+      share: this.#share,
+      folder: this.#folder,
+      files: this.#files,
+      awaitedSinceMs: () => this.#awaited.sinceMs(),
+      remake: async () => await this.#make(),
+    });
+    this.#watch = watch;
+    this.#unsubscribe = this.#awaited.subscribe(() => watch.stir());
     if (this.#isOwn) void this.#stayAlive();
-  }
-
-  /** A command is being sent: its answer will come here soon. */
-  expect(id: string): void {
-    this.#awaited.add(id);
-    this.#awaitedSinceMs = this.#share.clock.monotonic();
-    this.#watch?.stir();
-  }
-
-  /** Its answer came, or nobody waits for it any more. */
-  settle(id: string): void {
-    this.#awaited.delete(id);
   }
 
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort();
+    this.#unsubscribe?.();
     await this.#watch?.close();
     if (!this.#isOwn) return;
     try {
       await this.#remove();
     } catch (error) {
-      this.#share.log.debug({ error, folder: this.#folder.path }, "reply folder left behind");
+      this.#share.log.debug({ error, folder: this.#folder.path }, "Reply folder left behind");
     }
   }
 
   async #make(): Promise<Facts> {
     const facts = await this.#share.madeFolder(this.#folder);
-    if (this.#isOwn) await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", { durable: false });
+    if (this.#isOwn) await this.#giveSignOfLife();
     return facts;
+  }
+
+  async #giveSignOfLife(): Promise<void> {
+    await publishFile(this.#share, this.#folder, this.#share.layout.signOfLife, "", { durable: false });
   }
 
   async #stayAlive(): Promise<void> {
@@ -89,21 +100,21 @@ export class Replies implements Closable {
       await clock.sleep(waitMs, this.#closed.signal);
       if (this.#closed.signal.aborted) return;
       try {
-        await publishFile(this.#share, this.#folder, SIGN_OF_LIFE, "", { durable: false });
+        await this.#giveSignOfLife();
         waitMs = RENEWED_EVERY_MS;
       } catch (error) {
-        log.debug({ error, folder: this.#folder.path }, "sign of life not renewed");
+        log.debug({ error, folder: this.#folder.path }, "Sign of life not renewed");
         waitMs = RETRY_MS;
       }
     }
   }
 
-  /** Removes what is ours, also what a stall left of a nudge, and the folder when nothing else lies in it. */
+  /** Removes our files, including a nudge that a stall left behind, and then the folder if it is empty. */
   async #remove(): Promise<void> {
     const { fs, layout } = this.#share;
     for (let attempt = 1; (await this.#share.folder(this.#folder)) !== null; attempt++) {
       for (const name of await fs.readdir(this.#folder.path)) {
-        const isOurs = name === SIGN_OF_LIFE || RESPONSE_FILES.parse(name) !== null || layout.isNudge(name);
+        const isOurs = name === layout.signOfLife || RESPONSE_FILES.parse(name) !== null || layout.isNudge(name);
         if (isOurs) await discard(this.#share, join(this.#folder.path, name));
       }
       try {

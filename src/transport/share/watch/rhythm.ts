@@ -1,13 +1,12 @@
-// The contract between a watch and what tells it when to look. Imports types.
+// When a watched folder is listed: the contract between the watch and the rhythm of its kind of file system.
 import type { Awaitable, Facts } from "../calls/primitives.ts";
 
-/** When a folder is listed, and what wakes its watch before. */
 export interface Rhythm {
-  /** Called when a listing is due. @returns how long it must still wait, in ms; 0: not at all */
+  /** Called when a listing is due. @returns how long it must still wait, in ms */
   beforeListing(): Awaitable<number>;
   /**
    * Called before each listing with the folder as it is now.
-   * @returns whether events have told of every change since the call before; otherwise files must be looked at again
+   * @returns whether events have reported every change since the previous call; otherwise files must be looked at again
    */
   prepare(folder: Facts): boolean;
   /** Receives each fresh listing. */

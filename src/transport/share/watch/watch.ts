@@ -1,4 +1,4 @@
-// The one loop that watches a folder of the share: listings at a rhythm, names from events in between. Imports the clock.
+// The loop that watches a folder of the share: listings at a rhythm, names from events in between.
 import { basename } from "node:path";
 import type { CourierError } from "../../../base/errors.ts";
 import type { Closable } from "../../../transport.ts";
@@ -7,20 +7,20 @@ import { isGone, shareFailure } from "../failures.ts";
 import { nudgeFolder } from "../files/publish.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
-import type { Box } from "./known_files.ts";
+import type { KnownFiles } from "./known_files.ts";
 import { LocalRhythm } from "./local_rhythm.ts";
 import { NetworkRhythm } from "./network_rhythm.ts";
 import type { Rhythm } from "./rhythm.ts";
 
-export interface WatchOptions {
+export interface WatchDeps {
   readonly share: Share;
   readonly folder: Folder;
-  readonly box: Box;
-  /** Makes the folder, which is gone. */
+  readonly files: KnownFiles;
+  /** Makes the folder again when it is gone. */
   readonly remake: () => Promise<Facts>;
-  /** Receives each fresh listing before the box does. */
+  /** Receives each fresh listing before `files` does. */
   readonly listed?: (names: readonly string[]) => Promise<void>;
-  /** Since when something has been awaited here, on the monotonic clock; null: nothing is. */
+  /** Since when something has been awaited here, on the monotonic clock; null when nothing is. */
   readonly awaitedSinceMs?: () => number | null;
   readonly interrupted?: (error: Error) => void;
   readonly restored?: () => void;
@@ -28,9 +28,9 @@ export interface WatchOptions {
 
 const RETRY_MS = 1_000;
 
-/** Watches from its making until `close()`. */
+/** Watches from construction until `close()`. */
 export class Watch implements Closable {
-  readonly #options: WatchOptions;
+  readonly #deps: WatchDeps;
   readonly #named = new Set<string>();
   readonly #ended: Promise<void>;
   #rhythm: Rhythm | null = null;
@@ -39,14 +39,14 @@ export class Watch implements Closable {
   #isInterrupted = false;
   #closed = false;
 
-  constructor(options: WatchOptions) {
-    this.#options = options;
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
     this.#ended = this.#run();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#options.box.close();
+    this.#deps.files.close();
     this.#wake.abort();
     await this.#ended;
   }
@@ -61,30 +61,30 @@ export class Watch implements Closable {
       this.#wake = new AbortController();
       try {
         await this.#step();
-        this.#tellRestored();
+        this.#reportRestored();
       } catch (error) {
-        const { folder, share } = this.#options;
-        this.#tellInterrupted(await shareFailure(error, "look", folder.path, share));
+        const { folder, share } = this.#deps;
+        this.#reportInterrupted(await shareFailure(error, "look", folder.path, share));
         this.#listAtMs = this.#nowMs() + RETRY_MS;
       }
       if (this.#named.size === 0 || this.#isInterrupted) {
-        const nextAtMs = this.#isInterrupted ? this.#listAtMs : Math.min(this.#listAtMs, this.#options.box.dueAtMs());
-        await this.#options.share.clock.sleep(nextAtMs - this.#nowMs(), this.#wake.signal);
+        const nextAtMs = this.#isInterrupted ? this.#listAtMs : Math.min(this.#listAtMs, this.#deps.files.dueAtMs());
+        await this.#deps.share.clock.sleep(nextAtMs - this.#nowMs(), this.#wake.signal);
       }
     }
     this.#rhythm?.close();
   }
 
   async #step(): Promise<void> {
-    const { box } = this.#options;
-    const before = box.emitted;
+    const { files } = this.#deps;
+    const before = files.emitted;
     for (const name of this.#named) {
       this.#named.delete(name);
-      await box.look(name);
+      await files.look(name);
     }
-    await box.lookAtDue();
+    await files.lookAtDue();
     if (this.#nowMs() >= this.#listAtMs) await this.#list();
-    if (box.emitted !== before) this.#hasten();
+    if (files.emitted !== before) this.#hasten();
   }
 
   /** @returns whether the next listing is earlier now */
@@ -97,7 +97,7 @@ export class Watch implements Closable {
   }
 
   async #list(): Promise<void> {
-    const { box, listed } = this.#options;
+    const { files, listed } = this.#deps;
     const pauseMs = await this.#currentRhythm().beforeListing();
     if (pauseMs > 0) {
       this.#listAtMs = this.#nowMs() + pauseMs;
@@ -106,32 +106,32 @@ export class Watch implements Closable {
     const names = await this.#freshNames();
     this.#currentRhythm().listed(names);
     await listed?.(names);
-    await box.listed(names);
+    await files.listed(names);
     this.#listAtMs = this.#nowMs() + this.#currentRhythm().intervalMs();
   }
 
   async #freshNames(): Promise<readonly string[]> {
-    const { share, folder } = this.#options;
+    const { share, folder } = this.#deps;
     try {
       return await this.#readFolder();
     } catch (error) {
       if (!isGone(error)) throw error;
-      // Removed or replaced by another machine while this one still knew it: looked for again.
+      // Removed or replaced by another machine while this one still knew it.
       share.forget(folder);
       return await this.#readFolder();
     }
   }
 
   async #readFolder(): Promise<readonly string[]> {
-    const { share, folder, box, remake } = this.#options;
+    const { share, folder, files, remake } = this.#deps;
     const facts = (await share.folder(folder, "read")) ?? (await remake());
-    if (!this.#currentRhythm().prepare(facts)) box.missed();
+    if (!this.#currentRhythm().prepare(facts)) files.missed();
     return [...(await share.names(folder.path))];
   }
 
-  /** Chosen again when the share is mounted again on another kind of file system. */
+  /** Changes when the share is mounted again on another kind of file system. */
   #currentRhythm(): Rhythm {
-    const { share, folder, awaitedSinceMs = () => null } = this.#options;
+    const { share, folder, awaitedSinceMs = () => null } = this.#deps;
     const fits = share.isNetwork ? NetworkRhythm : LocalRhythm;
     if (this.#rhythm instanceof fits) return this.#rhythm;
     this.#rhythm?.close();
@@ -142,42 +142,42 @@ export class Watch implements Closable {
     return this.#rhythm;
   }
 
-  /** Where answers are awaited, and none is, nothing can be missed. */
+  /** Nothing can be missed in a folder for responses while none is awaited. */
   async #nudge(): Promise<boolean> {
-    const { share, folder, awaitedSinceMs } = this.#options;
+    const { share, folder, awaitedSinceMs } = this.#deps;
     if (awaitedSinceMs !== undefined && awaitedSinceMs() === null) return false;
     try {
       return await nudgeFolder(share, folder);
     } catch (error) {
-      // Where we may not write, listings have to do.
-      share.log.debug({ error, folder: folder.path }, "folder not nudged");
+      // Without the right to write here, listings must be enough.
+      share.log.debug({ error, folder: folder.path }, "Folder not nudged");
       return false;
     }
   }
 
   #event(name: string | null): void {
-    if (name !== null && this.#options.box.expects(name)) this.#named.add(name);
+    if (name !== null && this.#deps.files.expects(name)) this.#named.add(name);
     // The folder's own name: it was moved or removed.
-    else if (name === null || name === basename(this.#options.folder.path)) this.#listAtMs = 0;
+    else if (name === null || name === basename(this.#deps.folder.path)) this.#listAtMs = 0;
     else return;
     this.#wake.abort();
   }
 
-  #tellInterrupted(error: CourierError): void {
+  #reportInterrupted(error: CourierError): void {
     this.#named.clear();
-    this.#options.box.missed();
+    this.#deps.files.missed();
     if (this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = true;
-    this.#options.interrupted?.(error);
+    this.#deps.interrupted?.(error);
   }
 
-  #tellRestored(): void {
+  #reportRestored(): void {
     if (!this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = false;
-    this.#options.restored?.();
+    this.#deps.restored?.();
   }
 
   #nowMs(): number {
-    return this.#options.share.clock.monotonic();
+    return this.#deps.share.clock.monotonic();
   }
 }

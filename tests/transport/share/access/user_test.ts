@@ -1,4 +1,4 @@
-// src/transport/share, as a user meets it who may not do everything: root may, so these tests run a process of another user.
+// src/transport/share for a user without all rights: root has them, so these tests run a process of another user.
 import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,10 +8,10 @@ import { ShareFolder } from "#tests/support/sites/share_folder.ts";
 
 const ROOT_USER = process.getuid?.() === 0;
 
-/** The owner is kept out by his own bits, another user by those of a group that is not his. */
-const MENDS = ROOT_USER
+/** The owner is denied by the owner's bits, another user by those of a foreign group. */
+const HINT = ROOT_USER
   ? /^Let group (\d+) in: sudo chgrp -R \1 (\/\S+) && sudo chmod -R g\+rwX \2 && sudo chmod g\+s \2$/
-  : /^Let its owner in: sudo chmod u\+rwx \/\S+$/;
+  : /^See Permissions in docs\/operations\.md$/;
 
 const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
 afterEach(async () => {
@@ -33,7 +33,7 @@ async function connected(folder: ShareFolder): Promise<Transport> {
 }
 
 describe("an ordinary user", () => {
-  /** What tests/support/sites/share_as_user.ts saw on this share. */
+  /** The findings of tests/support/sites/share_as_user.ts on this share. */
   async function seenByUser(root: string): Promise<Record<string, unknown>> {
     chmodSync(dirname(root), 0o755);
     const script = join(import.meta.dir, "../../../support/sites/share_as_user.ts");
@@ -42,7 +42,7 @@ describe("an ordinary user", () => {
     return seen;
   }
 
-  test("is told who owns the folder, its mode and what fixes it, when it may only read", async () => {
+  test("gets the folder's owner, its mode and a hint when it may only read", async () => {
     const folder = newFolder();
     const transport = await connected(folder);
     await transport.send("shared", "list-1", "{}", FAST);
@@ -72,7 +72,7 @@ describe("an ordinary user", () => {
       const message = expect.stringMatching(
         /permission denied for uid \d+, gid \d+: \/\S+ is owned by \d+:\d+, mode 0/,
       );
-      const hint = expect.stringMatching(MENDS);
+      const hint = expect.stringMatching(HINT);
       expect(seen["checks"]).toContainEqual({ check, subject, result: "failed", message, hint });
     }
     for (const [action, path] of Object.entries({ send: commands, publishState: status, openReplies: status })) {
@@ -81,11 +81,11 @@ describe("an ordinary user", () => {
       expect(JSON.stringify(seen[action])).toMatch(
         /permission denied for uid \d+, gid \d+: \/\S+ is owned by \d+:\d+, mode 0/,
       );
-      expect(seen[action]).toMatchObject({ hint: expect.stringMatching(MENDS) });
+      expect(seen[action]).toMatchObject({ hint: expect.stringMatching(HINT) });
     }
   });
 
-  test("cannot connect, and is told why, when it may not look into the share", async () => {
+  test("cannot connect, with the reason, when it may not look into the share", async () => {
     const folder = newFolder();
     await connected(folder);
     chmodSync(folder.root, ROOT_USER ? 0o700 : 0);

@@ -1,4 +1,4 @@
-// What doctor finds out about a share: src/transport/share/examine*.ts on real folders, with faults planted in file calls.
+// The doctor's checks of a share: src/transport/share/examine/ on real folders, with faults planted in file calls.
 import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -87,11 +87,11 @@ test("no name is asked for that no listing has shown, also where something is mi
 });
 
 describe("a share that is not there", () => {
-  test("is told in one check, and nothing is made", async () => {
+  test("is reported in one check, and nothing is made", async () => {
     const site = openSite(false);
     const checks = await site.examine();
     expect(results(checks)).toEqual(["failed mount"]);
-    expect(checks[0]?.message).toMatch(/ holds nothing of ours: not mounted\?$/);
+    expect(checks[0]?.message).toMatch(/ has no folders of gpu-courier: not mounted\?$/);
     expect(checks[0]?.hint).toContain(`sudo mount ${site.root}`);
     expect(site.list(".")).toEqual([]);
   });
@@ -103,7 +103,7 @@ describe("a share that is not there", () => {
     expect(missing?.message).toBe(`${site.root} does not exist: not mounted?`);
     writeFileSync(site.root, "");
     const [file] = await site.examine();
-    expect(file).toMatchObject({ check: "mount", result: "failed", message: `${site.root} is no folder` });
+    expect(file).toMatchObject({ check: "mount", result: "failed", message: `${site.root} is not a folder` });
   });
 
   test("is on another kind of file system than it was, also with folders of ours", async () => {
@@ -126,7 +126,7 @@ describe("a share that is not there", () => {
 });
 
 describe("folders", () => {
-  test("a link where a folder belongs is told, and not followed", async () => {
+  test("a link in place of a folder is reported, and not followed", async () => {
     const site = openSite();
     const elsewhere = join(site.root, "..", "elsewhere");
     mkdirSync(elsewhere);
@@ -141,7 +141,7 @@ describe("folders", () => {
     expect(readdirSync(elsewhere)).toEqual([]);
   });
 
-  test("one that is narrower than its parent is told with owner, mode and what fixes it", async () => {
+  test("one that is narrower than its parent is reported with owner, mode and the command that fixes it", async () => {
     const site = openSite();
     const commands = join(site.root, "gpu_commands");
     chmodSync(commands, 0o775);
@@ -152,7 +152,7 @@ describe("folders", () => {
     const { result, message, hint } = named(checks, "inbox", "gpu-1");
     expect(result).toBe("warning");
     expect(message).toMatch(/^Others cannot use it: owned by \d+:\d+, mode 0755; its parent is owned by .* 0775$/);
-    expect(hint).toMatch(/^Give it what its parent has: sudo chgrp \d+ \S+gpu-1 && sudo chmod 2775 \S+gpu-1$/);
+    expect(hint).toMatch(/^Give it its parent's group and mode: sudo chgrp \d+ \S+gpu-1 && sudo chmod 2775 \S+gpu-1$/);
     expect(checks.some(({ subject }) => subject === "gpu-2")).toBe(false);
   });
 
@@ -161,7 +161,7 @@ describe("folders", () => {
     mkdirSync(join(site.root, "gpu_commands", "gpu-1"));
     chmodSync(join(site.root, "gpu_commands"), 0o755);
     chmodSync(join(site.root, "gpu_commands", "gpu-1"), 0o700);
-    expect(named(await site.examine(), "inbox").message).toBe("Permissions are right, of 1");
+    expect(named(await site.examine(), "inbox").message).toBe("Permissions OK (1)");
   });
 
   test("one that everybody may write in is a warning", async () => {
@@ -189,9 +189,9 @@ describe("files", () => {
     ["open", "EROFS", "create", "Mount it read-write"],
     ["open", "ENOSPC", "create", "Remove files there or make it larger"],
     ["rename", "EIO", "rename", null],
-    ["link", "EOPNOTSUPP", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
+    ["link", "EOPNOTSUPP", "link", "Version 1 pulls and deletes need links and will fail; everything else works"],
     ["link", "EIO", "link", null],
-    ["link", "EPERM", "link", "Version 1 pulls and deletes are claimed by links and will fail; all else works"],
+    ["link", "EPERM", "link", "Version 1 pulls and deletes need links and will fail; everything else works"],
   ] as const)("%s that fails with %s fails the check %s, and the report goes on", async (call, code, name, hint) => {
     const site = openSite();
     const fail = async (path: string): Promise<never> => {
@@ -204,13 +204,13 @@ describe("files", () => {
     expect(site.list("gpu_commands/.tmp")).toEqual([]);
   });
 
-  test("an exclusive create that is none, and a link that counts one name, fail", async () => {
+  test("an exclusive create that replaces a file, and a link that does not count, fail", async () => {
     const site = openSite();
     const open: Primitives["open"] = async (path, flags, mode) => await poolPrimitives.open(path, flags & ~0o200, mode);
     expect(named(await site.examine({ faults: { open } }), "exclusive_create").result).toBe("failed");
     const link: Primitives["link"] = (_, path) => writeFileSync(path, "");
     const checks = await site.examine({ faults: { link } });
-    expect(named(checks, "link").message).toBe("A linked file counts 1 names, not 2");
+    expect(named(checks, "link").message).toBe("A linked file has a link count of 1, not 2");
     expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);
   });
 

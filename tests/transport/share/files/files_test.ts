@@ -1,4 +1,4 @@
-// src/transport/share: what lies in the folders, whole, half-written, foreign or hostile, in both ways of watching.
+// src/transport/share: files in the folders, complete, half-written, foreign or hostile, in both ways of watching.
 import { afterEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import {
@@ -40,7 +40,7 @@ async function openShare(
   return { folder, transport, path: (...names) => join(folder.root, ...names) };
 }
 
-/** Sends a command, and waits for it: what lay there before was looked at by then. */
+/** Sends a command and waits for it: by then the watch has looked at all earlier files. */
 async function passBy(transport: Transport, heard: Heard, id: string): Promise<void> {
   await transport.send("shared", id, "{}", FAST);
   await until(() => heard.ids.includes(id));
@@ -101,13 +101,13 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     } finally {
       server.close();
     }
-    const told = heard.deliveries.map(({ id, content }) => [id, "refused" in content ? content.refused : "text"]);
-    expect(Object.fromEntries(told)).toEqual({
+    const found = heard.deliveries.map(({ id, content }) => [id, "refused" in content ? content.refused : "text"]);
+    expect(Object.fromEntries(found)).toEqual({
       link: "is a link",
       dangling: "is a link",
       folder: "is a folder",
-      fifo: "is no regular file",
-      socket: "is no regular file",
+      fifo: "is not a regular file",
+      socket: "is not a regular file",
       large: "is larger than 65536 bytes",
       over: "is larger than 65536 bytes",
       fits: "text",
@@ -115,7 +115,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     expect(heard.deliveries.every(({ key, id }) => new RegExp(`^${id}~[0-9a-f]{16}$`).test(key))).toBe(true);
   });
 
-  test("receive() tells of a stray name once, and says nothing of dot names and agents' inboxes", async () => {
+  test("receive() reports a stray name once, but no dot names and agents' inboxes", async () => {
     const { transport, path } = await openShare(options);
     for (const name of ["Bad Name.json", "-dash.json", "notes.txt", ".hidden.json", ".nfs0001", "plain"]) {
       writeFileSync(path("gpu_commands", name), "{}");
@@ -126,8 +126,8 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     writeFileSync(path("gpu_commands", "late.txt"), "{}");
     await until(() => heard.refused.length === 6);
     expect(heard.refused.toSorted()).toEqual([
-      "-dash.json: its name is no valid id",
-      "Bad Name.json: its name is no valid id",
+      "-dash.json: its name is not a valid id",
+      "Bad Name.json: its name is not a valid id",
       "No_Agent: its name does not end in .json",
       "late.txt: its name does not end in .json",
       "notes.txt: its name does not end in .json",
@@ -136,7 +136,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     expect(heard.ids).toEqual([]);
   });
 
-  test("receive() delivers thousands of commands that lay there, each once and the oldest first", async () => {
+  test("receive() delivers thousands of present commands, each once and the oldest first", async () => {
     const { transport, path } = await openShare(options);
     // In network mode each takes six calls through the file pool.
     const count = options.watch === "local" ? 5_000 : 1_000;
@@ -188,7 +188,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     expect(heard.replies[1]).toEqual({ id: "list-1", content: { text: '{"success": true, "models": []}' } });
   });
 
-  test("readStates() tells the documents of legacy services, refuses large ones, and passes over everything else", async () => {
+  test("readStates() returns the documents of legacy services, refuses large ones, and ignores everything else", async () => {
     const { transport, path } = await openShare(options);
     writeFileSync(path("gpu_status", "gpu_status.json"), '{"status": "running"}');
     writeFileSync(path("gpu_status", "big_status.json"), Buffer.alloc(LIMITS.stateBytes + 1));
@@ -221,7 +221,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
     await elapsed(3_000, 1);
     expect(heard.deliveries[0]).toMatchObject({
       id: "half",
-      content: { refused: "is no whole JSON, unchanged for 5 s" },
+      content: { refused: "is not complete JSON, unchanged for 5 s" },
     });
     await elapsed(50_000, 1);
     await elapsed(5_000, 2);

@@ -1,4 +1,4 @@
-// src/transport/share: the folders: connecting to them, whose they are, and what is planted in them.
+// src/transport/share/folders: connecting to the folders, their owners and modes, and planted links and files.
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -82,7 +82,7 @@ describe("connect()", () => {
   });
 
   test.each(["never", "network"] as const)(
-    "makes nothing on a local disk, and says so, when create is %s",
+    "makes nothing on a local disk, and fails with a hint, when create is %s",
     async (create) => {
       const folder = newFolder({ create, watch: "network" });
       expect(await failureOf(handleOn(folder).connect())).toEqual({
@@ -125,7 +125,7 @@ describe("connect()", () => {
     expect(failure.hint).toBe(`Remove it: sudo rm ${join(folder.root, name)}`);
     rmSync(join(folder.root, name));
     writeFileSync(join(folder.root, name), "");
-    expect((await failureOf(handleOn(folder).connect())).message).toContain("it is no folder");
+    expect((await failureOf(handleOn(folder).connect())).message).toContain("it is not a folder");
     expect(readdirSync(elsewhere)).toEqual([]);
   });
 
@@ -197,7 +197,7 @@ describe("what the driver makes", () => {
     expect([...new Set(made.map((path) => lstatSync(path).gid))]).toEqual([gid]);
   });
 
-  test("takes the modes of its parent from after the listing, before which a network's kernel tells old ones", async () => {
+  test("takes the modes of its parent after the listing: before it a network's kernel returns old ones", async () => {
     const folder = newFolder();
     chmodSync(folder.root, 0o770);
     const listed = new Set<string>();
@@ -375,7 +375,7 @@ describe("claim()", () => {
   } as const;
   const HOLDER = { agent: "gpu-1", instance: "i-1" };
 
-  test("writes down who holds it, for agents and people to read", async () => {
+  test("contains its holder, for agents and people to read", async () => {
     const folder = newFolder();
     expect(await (await connected(folder)).claim(DELIVERY, HOLDER)).toBe(true);
     const claims = join(folder.root, "gpu_commands", ".claims");

@@ -1,4 +1,4 @@
-// src/transport/share/mount/table.ts and mount_advice.ts: what the kernel's lines of mounts say, and what to do about it.
+// src/transport/share/mount: the kernel's mount table, and the advice about its options.
 import { describe, expect, test } from "bun:test";
 import { adviseOnMount } from "#src/transport/share/mount/advice.ts";
 import { mountAt, mountOf, parseMounts } from "#src/transport/share/mount/table.ts";
@@ -40,7 +40,7 @@ describe("mountAt()", () => {
     ["/mnt/shared", "ext4"],
     ["/mnt/sharedtoo/deep/er", "cifs"],
     ["/srv", "ext4"],
-  ])("%s lies in %s: the deepest mount, and the last one at its point", (path, type) => {
+  ])("%s is in %s: the deepest mount, and the last one at its point", (path, type) => {
     expect(mountAt(mounts, path)?.type).toBe(type);
   });
 
@@ -98,7 +98,7 @@ describe("adviseOnMount()", () => {
     expect(check?.hint ?? "").toContain(hint);
   });
 
-  test("every warning and failure says what to do", () => {
+  test("every warning and failure has a hint", () => {
     const options = "vers=3,soft,softerr,nocto,noac,lookupcache=none,acdirmin=0,cache=loose".split(",");
     for (const type of ["nfs", "cifs"]) {
       const checks = adviseOnMount({ device: "0:1", point: "/m", type, source: "filer:/x", options });

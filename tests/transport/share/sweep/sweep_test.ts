@@ -1,4 +1,4 @@
-// src/transport/share/sweep: what the sweep leaves alone, what it looks at, and how little of it in one round.
+// src/transport/share/sweep: the files that a sweep keeps, the calls it makes, and the size of one round.
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   existsSync,
@@ -57,7 +57,7 @@ function systemError(code: string): Error {
 }
 
 describe.each(["local", "network"] as const)("share, %s", (watch) => {
-  test("sweep() leaves alone what no name of ours stands on, and what is no regular file", async () => {
+  test("sweep() keeps files with foreign names, and everything that is not a regular file", async () => {
     const { transport, path, write } = await openShare(watch);
     write("outside/list-1_response.json", 1000);
     const foreign = [

@@ -1,4 +1,4 @@
-// src/transport/share/watch/legacy_lists.ts: the folder of the answers is listed while a legacy backend may wait, and only then.
+// src/transport/share/watch/legacy_lists.ts: the folder of the responses is listed only while a legacy backend may wait.
 import { afterEach, expect, test } from "bun:test";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ async function openServer(watch: "local" | "network") {
   };
   // Done at once, also as a network's: the clock stands still while the disk is slow.
   const calls = { local: { ...localPrimitives, readdir }, network: { ...localPrimitives, readdir } };
-  const options = { create: "always", watch, clock, log: silentLog, curesLegacyBackends: true } as const;
+  const options = { create: "always", watch, clock, log: silentLog, listsForLegacyBackends: true } as const;
   const transport = new ShareTransport(folder.root, options, calls);
   opened.handles.push(transport);
   await transport.connect();
@@ -48,7 +48,7 @@ async function openServer(watch: "local" | "network") {
   return { clock, listings, rounds, write };
 }
 
-test("lists the answers with each look while a young command lies in the shared inbox, and before and after not at all", async () => {
+test("lists the responses with each look while a young command is in the shared inbox, and not before or after", async () => {
   const { clock, listings, rounds, write } = await openServer("network");
   await rounds(3);
   expect(listings.gpu_status).toBe(0);

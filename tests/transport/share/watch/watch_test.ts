@@ -1,5 +1,5 @@
-// src/transport/share: when a folder is looked at: by events and a safety listing, by a rhythm, and when it is away.
-// The clock is manual: what is heard without its moving was heard by an event.
+// src/transport/share/watch: when a folder is listed: after events, as a safety net, by a rhythm, and while it is away.
+// The clock is manual: a change that shows without clock time passing was reported by an event.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -66,7 +66,7 @@ describe("a local watch", () => {
     await exchange("ping-3");
   });
 
-  test("finds by the safety listing, within a second, what no event told", async () => {
+  test("finds changes without events by the safety listing, within a second", async () => {
     const folder = newFolder();
     const clock = new ManualClock();
     const transport = await connect(folder, clock, "local");
@@ -82,7 +82,7 @@ describe("a local watch", () => {
     expect(clock.monotonic()).toBeLessThan(3_000);
   });
 
-  test("finds a rewritten name when its folder was replaced by one that no event told of", async () => {
+  test("finds a rewritten name when its folder was replaced without an event", async () => {
     const folder = newFolder();
     const clock = new ManualClock();
     const transport = await connect(folder, clock, "local");
@@ -117,14 +117,14 @@ describe("a local watch", () => {
 });
 
 describe("LocalRhythm", () => {
-  test("prepare() says that changes went by untold each time when there are no events", async () => {
+  test("prepare() reports possibly missed changes each time when there are no events", async () => {
     const folder = newFolder();
     const rhythm = new LocalRhythm(join(folder.root, "none"), () => undefined, silentLog);
     const facts = await localPrimitives.lstat(folder.root);
     expect([rhythm.prepare(facts), rhythm.prepare(facts), rhythm.prepare(facts)]).toEqual([false, false, false]);
   });
 
-  test("prepare() says that changes went by untold once when the watch was opened, and until it is open again", async () => {
+  test("prepare() reports possibly missed changes once after the watch was opened, and until it is open again", async () => {
     const folder = newFolder();
     const rhythm = new LocalRhythm(folder.root, () => undefined, silentLog);
     const facts = await localPrimitives.lstat(folder.root);

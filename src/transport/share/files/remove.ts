@@ -1,0 +1,31 @@
+// Removing files of the share: each may be gone already, removed by its reader, a sweep or another machine.
+import { join } from "node:path";
+import { isGone } from "../failures.ts";
+import type { Folder } from "../layout.ts";
+import type { Share } from "../share.ts";
+
+/** Removes a file that a listing shows. @returns false when it was not there */
+export async function removeFile(share: Share, folder: Folder, name: string): Promise<boolean> {
+  if ((await share.folder(folder)) === null || !(await share.shows(folder, name))) return false;
+  return await unlink(share, join(folder.path, name));
+}
+
+/** For a path in a folder that was checked just now. @returns false when it was not there */
+export async function unlink({ fs }: Share, path: string): Promise<boolean> {
+  try {
+    await fs.unlink(path);
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
+/** Removes a file in .tmp/. One that stays is swept after an hour. */
+export async function discard({ fs }: Share, path: string): Promise<void> {
+  try {
+    await fs.unlink(path);
+  } catch {
+    // The caller reports the failure that came before.
+  }
+}
