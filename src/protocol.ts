@@ -283,7 +283,7 @@ export const Response = z.object({
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
   /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
-  truncated: z.array(z.string()).optional(),
+  truncated: maybe(z.array(z.string())),
 });
 export type Response = z.infer<typeof Response>;
 

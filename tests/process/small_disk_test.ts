@@ -38,8 +38,8 @@ describe("a model larger than the disk", () => {
 
   test("that a legacy backend asks for is a job that failed, with the figures", () => {
     expect(seen.old.success).toBe(true);
-    expect(seen.oldJob).toMatchObject({ state: "failed", code: "exhausted" });
-    expect(seen.oldJob.error).toMatch(FIGURES);
+    expect(seen.legacyJob).toMatchObject({ state: "failed", code: "exhausted" });
+    expect(seen.legacyJob.error).toMatch(FIGURES);
   });
 
   test("fails with the disk's name when forced, as far as the disk goes", () => {
