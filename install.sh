@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs gpu-courier as a systemd service, upgrades it and removes it. `install.sh --help` tells how, docs/operations.md
-# what it does and where everything lies. It lies in a release folder or in a checkout, and needs no network.
+# Installs gpu-courier as a systemd service, upgrades it and removes it. See `install.sh --help`, and docs/operations.md
+# for its effects and all file locations. It belongs to a release folder or a checkout, and needs no network.
 #
-# To read before running it with sudo: every change of the machine goes through change(), which says it, notes how it is
-# undone, and then does it; with --dry-run it only says it. Nothing is changed before the checksums are verified. A run that
-# fails undoes what it did; one that was killed is undone by the next.
+# Before you run it with sudo: every change of the machine is made by change(), which prints it, records how to undo it, and
+# makes it; with --dry-run it only prints it. Nothing changes before the checksums are verified. A run that fails undoes its
+# changes; the next run undoes those of a run that was killed.
 # read_options() sets opt_share and its like:
 # shellcheck disable=SC2154
 set -eu
@@ -17,33 +17,33 @@ CONFIG=/etc/gpu-courier
 KEEP=/var/lib/gpu-courier
 OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
-# Of what is asked of the share.
+# For each access to the share.
 SHARE_LIMIT_S=5
-# Of a restart: 15 s to end, 10 s to become ready.
+# For a restart: 15 s to stop, 10 s to become ready.
 START_LIMIT_S=30
-# From then on until a ping is answered.
+# From ready until a ping is answered.
 READY_LIMIT_S=30
 TAB=$(printf '\t')
 
 # ---- options -----------------------------------------------------------------------------------------------------------
 
-# Of each: flag, what it takes, what it means. Also its variable in the environment: --dry-run is GPU_COURIER_DRY_RUN.
+# For each: flag, value, meaning. Each has a variable in the environment: --dry-run is GPU_COURIER_DRY_RUN.
 options() {
   cat <<'END'
---role ROLE   agent serves this box, server offers HTTP (default: agent)
---share DIR   the shared folder (default: as installed, else /mnt/shared)
+--role ROLE   agent serves this machine, server offers HTTP (default: agent)
+--share DIR   the shared folder (default: as installed, or /mnt/shared)
 --name NAME   the agent's name (default: the short host name)
---ollama URL  where Ollama answers (default: http://127.0.0.1:11434)
---user USER   who the service runs as (default: gpu-courier, made if missing)
+--ollama URL  address of Ollama (default: http://127.0.0.1:11434)
+--user USER   user of the service (default: gpu-courier, created if missing)
 --prefix DIR  programs go to DIR/bin (default: /usr/local)
---init        the share lies on a local disk: make its folders there
+--init        the share is on a local disk: create its folders there
 --no-start    change files, but neither start nor restart the service
---dry-run     print what would be changed, and change nothing
---yes         ask nothing: take over a legacy service, purge
+--dry-run     print the changes without making them
+--yes         don't ask: take over a legacy service, purge
 --uninstall   remove the service; settings and state stay
---purge       with --uninstall: remove settings and state too
---restore     with --uninstall: bring back the service that was taken over
---version     print the version of what would be installed
+--purge       with --uninstall: also remove settings and state
+--restore     with --uninstall: restore the legacy service that was replaced
+--version     print the version that would be installed
 --help        print this help
 END
 }
@@ -53,7 +53,7 @@ help() {
 Usage: sudo ./install.sh [options]
 
 Installs gpu-courier on this machine as a systemd service, or upgrades it.
-Run it again at any time: it changes only what is not yet as it should be.
+Run it again at any time: it changes only what differs.
 
 Options, also in the environment (--no-start is GPU_COURIER_NO_START=1):
 END
@@ -80,17 +80,17 @@ read_options() {
   done
   while [ $# -gt 0 ]; do
     flag=${1%%=*}
-    options | cut -d' ' -f1 | grep -qxF -e "$flag" || die 64 "Unknown option: $1" "--help tells what there is"
+    options | cut -d' ' -f1 | grep -qxF -e "$flag" || die 64 "Unknown option: $1" "See ./install.sh --help"
     key=$(option_key "$flag")
     value=1
     if takes_value "$flag"; then
       case $1 in
         *=*) value=${1#*=} ;;
-        *) [ $# -gt 1 ] || die 64 "$flag needs a value" "--help tells what there is"; shift; value=$1 ;;
+        *) [ $# -gt 1 ] || die 64 "$flag needs a value" "See ./install.sh --help"; shift; value=$1 ;;
       esac
-      [ -n "$value" ] || die 64 "$flag needs a value" "--help tells what there is"
+      [ -n "$value" ] || die 64 "$flag needs a value" "See ./install.sh --help"
     elif [ "$flag" != "$1" ]; then
-      die 64 "$flag takes no value" "--help tells what there is"
+      die 64 "$flag takes no value" "See ./install.sh --help"
     fi
     eval "opt_$key=\$value"
     shift
@@ -107,7 +107,7 @@ check_options() {
     die 64 "--purge and --restore go with --uninstall" "Nothing was done"
   fi
   if [ "$opt_role" = server ] && [ -n "$opt_name$opt_ollama$opt_restore" ]; then
-    die 64 "--name, --ollama and --restore are for --role agent" "Leave them away"
+    die 64 "--name, --ollama and --restore are for --role agent" "Omit them"
   fi
   for value in "$opt_share" "$opt_prefix"; do
     case $value in '' | /*) ;; *) die 64 "Not an absolute path: $value" "Begin it with a slash" ;; esac
@@ -116,9 +116,9 @@ check_options() {
     case $value in *[\"\'\\]* | *[[:cntrl:]]*) die 64 "Quotes, backslashes and control characters cannot be kept: $value" \
       "Use another name" ;; esac
   done
-  case $opt_prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot name this: $opt_prefix" \
-    "Use letters, digits, slashes, dots and dashes" ;; esac
-  case $opt_user in *[!A-Za-z0-9_.-]*) die 64 "This cannot be a user: $opt_user" "Use letters, digits and dashes" ;; esac
+  case $opt_prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot contain this path: $opt_prefix" \
+    "Use a-z, A-Z, 0-9, slashes, dots and dashes" ;; esac
+  case $opt_user in *[!A-Za-z0-9_.-]*) die 64 "Invalid user name: $opt_user" "Use a-z, 0-9 and dashes" ;; esac
 }
 
 # ---- talking -----------------------------------------------------------------------------------------------------------
@@ -134,10 +134,10 @@ die() { # STATUS WHAT TODO: what was changed is undone on the way out
 
 confirm() { # QUESTION
   [ -z "$opt_yes$opt_dry_run" ] || return 0
-  [ -t 0 ] || die 64 "$1" "Nobody is there to answer: give --yes"
+  [ -t 0 ] || die 64 "$1" "There is no terminal to ask: use --yes"
   printf '%s [y/N] ' "$1"
   read -r answer || answer=
-  case $answer in [yY]*) ;; *) die 1 "Left as it is" "Nothing was changed" ;; esac
+  case $answer in [yY]*) ;; *) die 1 "Not confirmed" "Nothing was changed" ;; esac
 }
 
 # Runs what may hang on a share: its output, then its status. 124 when it does not end in time; it is then left behind, as
@@ -181,7 +181,7 @@ change() { # UNDO TEXT COMMAND...
   say "  $text"
   [ -z "$opt_dry_run" ] || return 0
   note "$undoing"
-  "$@" >"$temp/why" 2>&1 || die 1 "Cannot $text: $(cat "$temp/why")" "Mend that and run it again"
+  "$@" >"$temp/why" 2>&1 || die 1 "Cannot $text: $(cat "$temp/why")" "Fix that and run it again"
 }
 
 note() { # UNDO: a verb of undo_one() and what it needs, separated by tabs
@@ -197,7 +197,7 @@ commit() {
   rmdir "$keep" "$KEEP" 2>/dev/null || true
 }
 
-# What is undone leaves the journal: what is left in it is still to be undone.
+# Each undone change leaves the journal, which holds the changes that remain to be undone.
 undo_all() {
   while [ -s "$undo/journal" ]; do
     line=$(tail -n 1 "$undo/journal")
@@ -255,7 +255,7 @@ service_back() { # UNIT STATE
   [ "$2" = active ] || return 0
   bounded "$START_LIMIT_S" systemctl start "$1" >/dev/null && return
   is_down=1
-  warn "$1 does not start again: journalctl -u $1"
+  warn "$1 does not start: journalctl -u $1"
 }
 
 # ---- the changes there are ---------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ back_up() { # PATH: sets backup
   backups=$((backups + 1)) backup=$backups
   if [ -n "$opt_dry_run" ] || cp -a "$1" "$undo/$backup" 2>"$temp/why"; then return; fi
   rm -rf "${undo:?}/$backup"
-  die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Make room in $KEEP and run it again"
+  die 1 "Cannot keep a copy of $1: $(cat "$temp/why")" "Free space in $KEEP and run it again"
 }
 
 make_folder() { # PATH MODE OWNER
@@ -334,13 +334,13 @@ find_release() {
   for release in "$here" "$here/dist"; do
     if [ -f "$release/SHA256SUMS" ]; then return; fi
   done
-  die 66 "There is nothing to install in $here: no SHA256SUMS" "In a checkout: npm run build. Else unpack the whole release"
+  die 66 "Nothing to install in $here: no SHA256SUMS" "In a checkout, run npm run build; otherwise unpack the whole release"
 }
 
 verify() { # FILE: in the release folder
-  [ -f "$release/$1" ] || die 66 "There is no $release/$1" "Fetch the whole release again; nothing was changed"
+  [ -f "$release/$1" ] || die 66 "There is no $release/$1" "Copy the whole release again; nothing was changed"
   want=$(listed_sum "$1")
-  [ -n "$want" ] || die 65 "SHA256SUMS does not list $1" "Fetch the whole release again; nothing was changed"
+  [ -n "$want" ] || die 65 "SHA256SUMS does not list $1" "Copy the whole release again; nothing was changed"
   have=$(sum_of "$release/$1")
   [ "$want" = "$have" ] || die 65 "Wrong checksum: $release/$1 is $have, SHA256SUMS says $want" \
     "Fetch the release again; nothing was changed"
@@ -360,9 +360,9 @@ choose_variant() {
     if version=$(bounded 20 "$release/$program$variant" --version); then return; fi
     tried="$tried $program$variant"
   done
-  [ -n "$tried" ] || die 66 "There is no $program for $(uname -m) in $release" "Fetch the release of this machine, or build it"
+  [ -n "$tried" ] || die 66 "There is no $program for $(uname -m) in $release" "Get the release for this machine, or build it"
   die 1 "Cannot run$tried on this machine ($(uname -m)): $version" \
-    "Fetch the release of this machine; a folder that is mounted noexec does not do either"
+    "Get the release for this machine. A folder that is mounted noexec does not work either"
 }
 
 variants() {
@@ -432,7 +432,7 @@ decide() {
   prefix=${opt_prefix:-${installed_prefix:-/usr/local}}
   prefix=${prefix%/}
   if [ -n "$installed_prefix" ] && [ "$prefix" != "$installed_prefix" ]; then
-    die 73 "$program is installed in $installed_prefix/bin" "Leave --prefix away, or --uninstall first"
+    die 73 "$program is installed in $installed_prefix/bin" "Omit --prefix, or run --uninstall first"
   fi
   user=${opt_user:-${installed_user:-$OUR_USER}}
   find_identity
@@ -440,19 +440,19 @@ decide() {
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     found=$(setting "$key")
     if [ -n "$given" ] && [ -n "$found" ] && [ "$given" != "$found" ]; then
-      die 73 "$CONFIG/$settings says GPU_COURIER_$key=$found, and it is kept" \
-        "Change it there and restart $unit, or leave --$(echo "$key" | tr '[:upper:]' '[:lower:]') away"
+      die 73 "$CONFIG/$settings says GPU_COURIER_$key=$found, and stays so" \
+        "Change it there and restart $unit, or omit --$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     fi
   done
   share=${opt_share:-$(setting SHARE)}
   if [ -z "$share" ] && [ -n "$old_unit" ]; then
     share=$(share_of_old_service)
-    [ -n "$share" ] || die 64 "Cannot tell which share the old $unit uses" "Say it with --share"
+    [ -n "$share" ] || die 64 "Cannot find the share of the legacy $unit" "Name it with --share"
   fi
   share=${share:-/mnt/shared}
   name=$(agent_name)
-  case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "This cannot be an agent's name: $name" \
-    "Give one with --name: lower case letters, digits and dashes inside, not gpu" ;; esac
+  case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "Invalid agent name: $name" \
+    "Give one with --name: a-z, 0-9 and dashes inside, not gpu" ;; esac
 }
 
 agent_name() {
@@ -475,7 +475,7 @@ share_of_old_service() {
   found=
   while read -r path; do
     if [ -z "$path" ] || ! bounded "$SHARE_LIMIT_S" test -d "$path/gpu_commands" >/dev/null; then continue; fi
-    [ -z "$found" ] || die 73 "The legacy service names two shares: $found and $path" "Say which one with --share"
+    [ -z "$found" ] || die 73 "The legacy service names two shares: $found and $path" "Choose one with --share"
     found=$path
   done <"$temp/paths"
   echo "$found"
@@ -502,8 +502,8 @@ look_at_share() {
     share_trouble "$(id -un) may not look into $share: owner and group of it $(stat_words "$root")" \
       "As root: sudo $invoked; when root may not either, open it to its group, mode 2770"
   elif [ -z "$commands" ] && is_local && [ -z "$opt_init" ]; then
-    share_trouble "$share holds no gpu_commands and lies on a local disk ($kind): not mounted?" \
-      "Mount it; if it is meant to lie on this disk, give --init"
+    share_trouble "$share holds no gpu_commands and is on a local disk ($kind): not mounted?" \
+      "Mount it; if it belongs on this disk, use --init"
   fi
 }
 
@@ -610,7 +610,7 @@ make_share_folders() {
   done
 }
 
-# As the agent makes folders: with the group and the read and write bits of what they lie in.
+# As the agent creates folders: with the group and the read and write bits of their parent.
 make_share_folder() { # PATH
   if [ "$making" = root ]; then
     # From inside, and only when it is still the one: a link in its place would lead elsewhere.
@@ -685,7 +685,7 @@ announce() {
   built=${built:-built here}
   what="$program $version ($built)"
   if [ "$opt_role" = agent ]; then what="$what as $name"; fi
-  say "$what on $share${kind:+ ($kind)}, its checksums verified"
+  say "$what on $share${kind:+ ($kind)}, checksums verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
 }
 
@@ -734,14 +734,14 @@ install_files() {
   make_folder "$state" 0750 "$user:$(id -gn "$user" 2>/dev/null || echo "$user")"
 }
 
-make_program_folder() { # PATH: and what it lies in, each to go away again
+make_program_folder() { # PATH: and its parents, each to be removed again
   [ ! -d "$1" ] || return 0
   make_program_folder "$(dirname "$1")"
   make_folder "$1" 0755 root:root
   remember "folder $1"
 }
 
-# What is there stays, in its order. What was given is set; keys that are new are added as comments.
+# Existing lines stay in their order. Given values are set; new keys are added as comments.
 write_settings() {
   set -- "$CONFIG/$settings"
   if [ -f "$1" ]; then cp "$1" "$temp/settings"; else cp "$release/systemd/$settings" "$temp/settings"; fi
@@ -783,7 +783,7 @@ install_unit() {
   if [ -n "$old_unit" ]; then take_over; fi
   if [ -n "$installed" ] && ! cmp -s "$temp/unit" "$UNITS/$unit" && [ "$(remembered unit)" != "$(sum_of "$UNITS/$unit")" ]; then
     put_file "$UNITS/$unit" "$CONFIG/$unit.edited" 644
-    say "  ($unit had been edited: make the same changes with systemctl edit $unit)"
+    say "  ($unit had been edited: repeat the changes with systemctl edit $unit)"
   fi
   changes_before=$changes
   put_file "$temp/unit" "$UNITS/$unit" 644
@@ -831,7 +831,7 @@ take_over() {
 
 start_service() {
   if ! is_booted; then
-    say "systemd does not run here: $unit starts at the next boot"
+    say "systemd is not running: $unit starts at the next boot"
     return
   fi
   if [ -n "$opt_no_start" ]; then return; fi
@@ -856,12 +856,12 @@ runs_older() {
   [ "$(stat -c %Y "$UNITS/$unit")" -gt "$(date -d "$(property ExecMainStartTimestamp)" +%s)" ]
 }
 
-# Somebody told it to stop meanwhile: that is no failure of what was installed.
+# Someone stopped it meanwhile, which is not a failure of the new version.
 was_stopped() {
   [ "$(property ActiveState)" = inactive ] && [ "$(property Result)" = success ] || return 1
   # Without a job under way it is empty, of some versions 0.
   case $(property Job) in '' | 0) ;; *) return 1 ;; esac
-  say "$unit was stopped by somebody meanwhile, and stays so: sudo systemctl start $unit"
+  say "$unit was stopped by someone meanwhile and stays stopped: sudo systemctl start $unit"
 }
 
 # Ready is: its state on the share is fresh and of this version, and a ping is answered.
@@ -870,7 +870,7 @@ wait_until_ready() {
   while [ "$(date +%s)" -lt "$deadline" ]; do
     if was_stopped; then return; fi
     if [ "$(property ActiveState)" = failed ]; then die_unwell "it ended with exit status $(property ExecMainStatus)"; fi
-    if [ "$(property NRestarts)" -ge 3 ]; then die_unwell "it ends again and again"; fi
+    if [ "$(property NRestarts)" -ge 3 ]; then die_unwell "it keeps exiting"; fi
     if is_ready; then
       look_at_ollama
       return
@@ -892,7 +892,7 @@ is_ready() {
   why=$(ask_share ping --agent "$name" --timeout 5) || return 1
 }
 
-# Sets row, what gpuctl says of this agent, and ollama, what it says of its Ollama.
+# Sets row to gpuctl's entry of this agent, and ollama to that of its Ollama.
 read_row() {
   rows=$(ask_share agents --json | tr '{' '\n' | grep -F -A 1 "\"agent\":\"$name\",") || return 1
   row=$(echo "$rows" | sed -n 1p) ollama=$(echo "$rows" | sed -n 2p)
@@ -909,8 +909,8 @@ look_at_ollama() {
     *) ollama='Ollama does not answer' ;;
   esac
   [ "$ollama" != 'Ollama does not answer' ] ||
-    warn "Ollama does not answer. The agent waits for it: systemctl status ollama, or GPU_COURIER_OLLAMA in $CONFIG/$settings"
-  case $row in *'"reason":"degraded"'*) warn "$name is degraded: gpuctl agents tells why" ;; esac
+    warn "Ollama does not answer. The agent waits for it: check systemctl status ollama, or set GPU_COURIER_OLLAMA in $CONFIG/$settings"
+  case $row in *'"reason":"degraded"'*) warn "$name is degraded: gpuctl agents shows the reason" ;; esac
 }
 
 ask_share() { # COMMAND...: with gpuctl, as the service's user
@@ -923,20 +923,20 @@ running() { # KEY DEFAULT: what the running service has in its environment, drop
 }
 
 die_unwell() { # WHY
-  printf 'The end of its journal:\n' >&2
+  printf 'The end of its log:\n' >&2
   journalctl --unit "$unit" --lines 8 --no-pager --output cat >&2 2>/dev/null || true
-  die 1 "$program $version is not well: $1" "See above; journalctl -u $unit has the rest"
+  die 1 "$program $version is unhealthy: $1" "See above, and journalctl -u $unit"
 }
 
 conclude() {
   if [ -n "$opt_dry_run" ]; then
-    [ "$changes" -gt 0 ] || say "  nothing: all is as it should be"
+    [ "$changes" -gt 0 ] || say "  nothing"
   elif [ "$changes" = 0 ]; then
-    say "Nothing new: $program $version is installed as it should be, and nothing was restarted"
+    say "Nothing new: $program $version is already installed, and nothing was restarted"
   elif ! is_booted || ! is_active; then
-    say "Done. $unit does not run now: sudo systemctl start $unit"
+    say "Done. $unit is not running: sudo systemctl start $unit"
   elif runs_older; then
-    say "Done. $unit still runs what was installed before: sudo systemctl restart $unit"
+    say "Done. $unit still runs the previous version: sudo systemctl restart $unit"
   else
     say "Done: $unit runs${ollama:+, $ollama}"
     say_what_next
@@ -948,10 +948,10 @@ say_what_next() {
   say "  log        journalctl -fu $unit"
   if [ "$opt_role" = agent ]; then
     say "  agents     gpuctl agents --share $share"
-    say "  trouble?   gpuctl doctor --share $share"
-    [ -z "$old_unit" ] || say "  back       sudo $0 --uninstall --restore"
+    say "  problems   gpuctl doctor --share $share"
+    [ -z "$old_unit" ] || say "  undo       sudo $0 --uninstall --restore"
   else
-    say "Every request needs a token, and it listens on this machine alone while there is none. To make one:"
+    say "Every request needs a token; without one the server listens only on this machine. To create one:"
     say "  sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
   fi
 }
@@ -962,7 +962,7 @@ uninstall() {
   find_installed
   prefix=${installed_prefix:-${opt_prefix:-/usr/local}} name='' version='' changes=0 backups=0 unit_changed=''
   if [ -n "$opt_restore" ] && [ ! -d "$keep/old" ]; then
-    die 66 "No legacy service was taken over here" "Leave --restore away"
+    die 66 "No legacy service was taken over on this machine" "Omit --restore"
   fi
   # Its state is its own.
   user=${installed_user:-$(stat -c %U "$state" 2>/dev/null || echo "$OUR_USER")}
@@ -979,8 +979,8 @@ uninstall() {
   if [ "$changes" = 0 ]; then
     say "Nothing of $program is installed here"
   elif [ -z "$opt_dry_run$opt_purge" ]; then
-    say "Done. What stays: $CONFIG/$settings and $state, until --uninstall --purge"
-    [ ! -d "$keep/old" ] || say "  and the old $unit, kept in $keep/old: --uninstall --restore brings it back"
+    say "Done. Kept until --uninstall --purge: $CONFIG/$settings and $state"
+    [ ! -d "$keep/old" ] || say "  and the legacy $unit, in $keep/old: --uninstall --restore brings it back"
   fi
 }
 
@@ -998,7 +998,7 @@ remove_service() {
   if is_booted && [ -z "$opt_dry_run" ]; then systemctl reset-failed "$unit" 2>/dev/null || true; fi
 }
 
-# The folders that were made for the programs, unless something else lies there by now.
+# The folders created for the programs, unless something else is in them now.
 drop_prefix() {
   for folder in $(remembered folder | sort -r); do
     if [ -n "$opt_dry_run" ] || [ -z "$(ls -A "$folder" 2>/dev/null || echo gone)" ]; then for_good "remove $folder when it is empty" rmdir "$folder"; fi
@@ -1047,7 +1047,7 @@ purge() {
     remembered member | while read -r who group; do
       for_good "take $who out of the group $group" whole gpasswd -d "$who" "$group"
     done
-    for who in $(remembered user); do for_good "remove the user $who" whole userdel "$who"; done
+    for account in $(remembered user); do for_good "remove the user $account" whole userdel "$account"; done
     for group in $(remembered group); do
       if getent group "$group" >/dev/null || [ -n "$opt_dry_run" ]; then for_good "remove the group $group" whole groupdel "$group"; fi
     done
@@ -1079,13 +1079,13 @@ on_exit() { # STATUS
   trap '' INT TERM HUP PIPE
   trap - EXIT
   if [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -e "$undo/journal" ]; then
-    printf 'Undoing what was changed ...\n' >&2
+    printf 'Undoing the changes ...\n' >&2
     if undo_all; then
-      if [ -n "$is_down" ]; then what='All files are as they were'; else what='The machine is as it was'; fi
+      if [ -n "$is_down" ]; then what='All files are as they were'; else what='All changes were undone'; fi
       printf '%s.\n' "$what" >&2
-      if is_booted && is_active; then printf '%s runs as before.\n' "$unit" >&2; fi
+      if is_booted && is_active; then printf '%s is running again.\n' "$unit" >&2; fi
     else
-      printf 'What is left to undo is kept in %s: run install.sh again.\n' "$undo" >&2
+      printf 'The remaining changes to undo are in %s: run install.sh again.\n' "$undo" >&2
     fi
   elif [ -z "$opt_dry_run" ] && [ -n "$is_mine" ] && [ -d "$undo" ]; then
     # It ended before its first change.
@@ -1096,16 +1096,16 @@ on_exit() { # STATUS
 }
 
 require_machine() {
-  if [ -z "$opt_dry_run" ] && [ "$(id -u)" != 0 ]; then die 77 "Only root may do this" "sudo $invoked"; fi
+  if [ -z "$opt_dry_run" ] && [ "$(id -u)" != 0 ]; then die 77 "This needs root" "sudo $invoked"; fi
   if ! command -v systemctl >/dev/null; then
-    die 69 "There is no systemd here" "Start $program by hand or by what this machine has: docs/operations.md, Start by hand"
+    die 69 "This machine has no systemd" "Start $program by hand: docs/operations.md, Start by hand"
   fi
   if ! is_booted && [ -z "$opt_no_start$opt_dry_run$opt_uninstall" ]; then
-    die 69 "systemd does not run here" "In an image that boots later: --no-start"
+    die 69 "systemd is not running" "For an image that boots later, use --no-start"
   fi
   exec 9<"$UNITS"
   # One that was killed may have left a command that still runs.
-  flock -w 5 9 || die 73 "Another install.sh is at work" "Wait for it, then run this again"
+  flock -w 5 9 || die 73 "Another install.sh is running" "Wait for it, then run this again"
   is_mine=1
 }
 
@@ -1115,8 +1115,8 @@ undo_earlier() {
   for opt_role in agent server; do
     set_role
     if [ -e "$undo/journal" ]; then
-      say "An earlier run was cut off: undoing what it had changed"
-      undo_all || die 1 "Cannot undo it" "See above; what is left to undo is kept in $undo"
+      say "An earlier run was interrupted: undoing its changes"
+      undo_all || die 1 "Cannot undo it" "See above; the remaining changes to undo are in $undo"
     fi
   done
   opt_role=$wanted

@@ -1,5 +1,5 @@
 // `npm run bench`: what the courier costs beside the bare floor, what a sweep costs who waits meanwhile, and what an idle
-// agent costs its box. Imports bench/.
+// agent costs its box.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { measureSweep } from "./bench/sweeping.ts";
 const USAGE = `usage: npm run bench [-- --quick] [-- --json]
   --quick  fewer rounds, for CI
   --json   one JSON document
-A ratio off its target makes the exit status 1; absolutes, which depend on the machine, are only told.
+A ratio off its target makes the exit status 1; absolute figures, which depend on the machine, are only printed.
 `;
 /** No event may be lost: a request that nobody answers would wait forever. */
 const LIMIT_MS = 600_000;

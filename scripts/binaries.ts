@@ -1,16 +1,16 @@
-// The three binaries, how each is made from its entry point, and a cache of them for tests and measurements. Imports node and Bun.
+// The three binaries, how each is made from its entry point, and a cache of them for tests and measurements.
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface Binary {
   readonly name: string;
-  readonly face: string;
+  readonly source: string;
 }
 
 export const BINARIES: readonly Binary[] = [
-  { name: "gpu-agent", face: "src/agent.ts" },
-  { name: "gpu-server", face: "src/server.ts" },
-  { name: "gpuctl", face: "src/client.ts" },
+  { name: "gpu-agent", source: "src/agent.ts" },
+  { name: "gpu-server", source: "src/server.ts" },
+  { name: "gpuctl", source: "src/client.ts" },
 ];
 
 export const ROOT = join(import.meta.dir, "..");
@@ -25,12 +25,12 @@ const CACHED_FOR_MS = 15 * 60_000;
  * @throws AggregateError when the sources do not build
  */
 export async function buildBinary(
-  { face }: Binary,
+  { source }: Binary,
   outfile: string,
   other?: { readonly target: Bun.Build.CompileTarget; readonly executablePath: string },
 ): Promise<void> {
   await Bun.build({
-    entrypoints: [join(ROOT, face)],
+    entrypoints: [join(ROOT, source)],
     minify: true,
     // No source map: inside the binary it costs the idle agent a megabyte of memory (decision 0009).
     sourcemap: "none",

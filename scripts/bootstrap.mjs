@@ -1,5 +1,5 @@
 // Runs Bun from this checkout with the given arguments; installs what is missing first. Plain node, imports nothing else.
-// Bun is an npm package whose binary lies in a platform package: no install script has to run, and `node_modules/.bin/bun`,
+// Bun is an npm package whose binary is in a platform package: no install script has to run, and `node_modules/.bin/bun`,
 // which needs one, is not used.
 import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, lstatSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
@@ -68,9 +68,9 @@ function isMusl() {
 function run(command, args, options) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, ...options });
-    let told;
+    let passedOn;
     const forward = (signal) => {
-      told = signal;
+      passedOn = signal;
       child.kill(signal);
     };
     for (const signal of SIGNALS) process.on(signal, forward);
@@ -84,7 +84,7 @@ function run(command, args, options) {
     child.on("close", (status, signal) => {
       clearInterval(watch);
       for (const name of SIGNALS) process.off(name, forward);
-      resolve({ status: status ?? 128 + system.signals[signal], told, output });
+      resolve({ status: status ?? 128 + system.signals[signal], passedOn, output });
     });
   });
 }
@@ -119,8 +119,8 @@ async function install() {
   try {
     if (isInstalled()) return 0;
     console.error("Setting up, once: npm fetches Bun and the packages that package-lock.json names ...");
-    const { status, told, output } = await run("npm", INSTALL.split(" "), { stdio: ["ignore", "pipe", "pipe"] });
-    if (told !== undefined) return 128 + system.signals[told];
+    const { status, passedOn, output } = await run("npm", INSTALL.split(" "), { stdio: ["ignore", "pipe", "pipe"] });
+    if (passedOn !== undefined) return 128 + system.signals[passedOn];
     if (status === 0) return 0;
     console.error(
       `${output.trim()}\nCannot install: npm ci failed. Check that npm reaches its registry, then run the same command again`,

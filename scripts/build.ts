@@ -1,5 +1,5 @@
-// `npm run build`: a release folder in dist/ for this machine: the binaries, install.sh, what it installs besides, and
-// SHA256SUMS of it all. With --all: for every machine that a release is for. Imports binaries, runtimes.
+// `npm run build`: a release folder in dist/ for this machine: the binaries, install.sh, the files that it installs, and
+// SHA256SUMS of it all. With --all: for every machine that a release is for.
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { formatTable } from "#src/client/output/table.ts";
@@ -8,7 +8,7 @@ import { runtimeOf, TARGETS, type Target } from "./runtimes.ts";
 
 const DIST = join(ROOT, "dist");
 const RUNTIMES = join(ROOT, "node_modules", ".cache", "gpu-courier-runtimes");
-/** What is released as it stands in the checkout. */
+/** The files that are released unchanged. */
 const COPIED = ["install.sh", ...new Bun.Glob("systemd/*").scanSync({ cwd: ROOT })].toSorted();
 const COLUMNS = [
   { title: "FILE" },

@@ -1,4 +1,4 @@
-// `npm run check`: format, lint and types, all of them, with one exit status. Imports nothing but Bun.
+// `npm run check`: format, lint and types, all of them, with one exit status.
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dir, "..");

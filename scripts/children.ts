@@ -1,14 +1,14 @@
-// Processes that a script starts, follows by their output, and ends with itself. Imports nothing but Bun.
+// Processes that a script starts, follows by their output, and ends with itself.
 import { join } from "node:path";
 import { ROOT } from "./binaries.ts";
 
-const PATIENCE_MS = 15_000;
+const WAIT_MS = 15_000;
 /** An agent drains for 8 s at most. */
 const FORCE_AFTER_MS = 10_000;
 
-/** How a entry point is started from its sources. */
-export function programCommand(face: "agent" | "server" | "client"): readonly string[] {
-  return [process.execPath, join(ROOT, "src", `${face}.ts`)];
+/** How a program is started from its sources. */
+export function programCommand(program: "agent" | "server" | "client"): readonly string[] {
+  return [process.execPath, join(ROOT, "src", `${program}.ts`)];
 }
 
 /** Runs one to its end, or until the signal aborts; it prints where this process prints. @returns its exit status */
@@ -48,8 +48,8 @@ export class Child {
    * The first line with this text, as the JSON document that it is.
    * @throws Error with all it printed when it ends, or so long passes, before it
    */
-  async line(text: string, patienceMs = PATIENCE_MS): Promise<Record<string, unknown>> {
-    const deadlineMs = performance.now() + patienceMs;
+  async line(text: string, waitMs = WAIT_MS): Promise<Record<string, unknown>> {
+    const deadlineMs = performance.now() + waitMs;
     for (;;) {
       const lines = this.#output.split("\n").slice(0, -1);
       const found = lines.find((line) => line.includes(text));

@@ -1,5 +1,5 @@
 // `npm start`: a share, a GPU box and a platform on this machine, and a tour through them. In a terminal all of it then stays
-// up until Ctrl-C. Imports demo/.
+// up until Ctrl-C.
 import { once } from "node:events";
 import { Site } from "./demo/site.ts";
 import { Stage } from "./demo/stage.ts";
@@ -39,7 +39,7 @@ function conclude(stage: Stage): void {
   stage.command(`node scripts/bootstrap.mjs src/agent.ts --share DIR --init --name gpu-1 ${REAL_OLLAMA}`);
 }
 
-/** Aborts when this process is told to end. Again and again is once: npm, the terminal and the shell may all tell it. */
+/** Aborts at a stop signal. Repeated signals count once: npm, the terminal and the shell may all send one. */
 function stopSignal(): AbortSignal {
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stopping.abort());

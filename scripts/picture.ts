@@ -1,5 +1,5 @@
 // Makes docs/pull.svg: gpuctl as a terminal shows it, while a model is pulled on four boxes. Needs tmux. Run it again when
-// what gpuctl draws changes: node scripts/bootstrap.mjs scripts/picture.ts. Imports the site of the process tests.
+// what gpuctl draws changes: node scripts/bootstrap.mjs scripts/picture.ts.
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ProcessSite, until } from "#tests/process/site/site.ts";

@@ -1,5 +1,4 @@
-// The machines that a release is for, and the Bun that its binaries for each of them hold. Imports node and Bun.
-// npm fetches it, from wherever npm fetches packages, and it is taken only when it is the one that was pinned here.
+// The machines that a release is for, and the Bun that its binaries for each of them hold.
 import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 

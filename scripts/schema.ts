@@ -1,5 +1,4 @@
-// Writes docs/schema/*.json, what crosses a transport as JSON Schema, from the zod schemas. Imports zod, Node and
-// src/protocol.
+// Writes docs/schema/*.json, what crosses a transport as JSON Schema, from the zod schemas.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";

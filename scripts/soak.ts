@@ -1,5 +1,5 @@
 // `npm run soak`: 50 commands a second for ten minutes. Every command is answered, memory stays flat, and nothing is left on
-// the share but what the protocol says. Imports soak/.
+// the share but what the protocol says.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// What is measured: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
+// The measured system: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
 import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
@@ -28,7 +28,7 @@ export class Subject {
 
   /**
    * @param dir is made, and stays
-   * @param lying so many files lie in each folder that is watched
+   * @param lying the number of idle files in each watched folder
    */
   static async open(dir: string, lying: number): Promise<Subject> {
     const share = join(dir, "share");

@@ -44,7 +44,7 @@ export const PHRASES: readonly Phrase[] = [
   { pattern: /\bseldom\b/i, instead: "rarely" },
   { pattern: /\b(?:comes?|came|coming) round\b/i, instead: "completed a pass" },
   { pattern: /\bpulses?\b/i, instead: "heartbeat" },
-  { pattern: /\b(?:trying|tries|tried) on\b/i, instead: "retrying" },
+  { pattern: /(?<!\$)\b(?:trying|tries|tried) on\b/i, instead: "retrying" },
   { pattern: /\bout of sight\b/i, instead: "not reporting" },
   { pattern: /\bin vain\b/i, instead: "without success" },
   {

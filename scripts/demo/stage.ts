@@ -1,4 +1,4 @@
-// What the demo shows: steps with their commands, what came of them, and how long each took. Imports node's modules only.
+// What the demo shows: steps with their commands, what came of them, and how long each took.
 import { styleText } from "node:util";
 
 export class Stage {

@@ -1,4 +1,4 @@
-// What lies on the share in the end, and whether docs/protocol.md says that it does. Imports node:fs.
+// The files left on the share at the end, each with the reason that docs/protocol.md allows it.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
@@ -7,7 +7,7 @@ export interface Leftover {
   readonly count: number;
   readonly least: number;
   readonly most: number;
-  /** Why it may lie there; null: it must not. */
+  /** Why it may exist; null: it must not. */
   readonly reason: string | null;
 }
 

@@ -1,5 +1,4 @@
 // The load of a soak: 50 commands a second, through gpu-server, addressed to the agent, and as a legacy backend sends them.
-// Imports the courier and the legacy backend.
 
 import { LegacyBackend } from "#sim/legacy/backend.ts";
 import { CourierError } from "#src/base/errors.ts";
@@ -31,7 +30,7 @@ export interface Kind {
 
 const ABSENT = "nothing:here";
 
-/** What is sent, in all 50 a second. */
+/** The commands, 50 a second in total. */
 export function kindsOf(options: LoadOptions): readonly Kind[] {
   const { courier, agent, pulling, share } = options;
   const path = `/v1/agents/${agent}/models/${encodeURIComponent(ABSENT)}`;

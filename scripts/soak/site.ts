@@ -1,4 +1,4 @@
-// What is soaked: a share in a temp folder, agent and server as binaries, a simulated Ollama; all as processes of their own.
+// The system under load: a share in a temp folder, agent and server as binaries, a simulated Ollama; all as processes of their own.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cachedBinary, ROOT } from "../binaries.ts";

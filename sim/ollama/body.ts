@@ -1,4 +1,4 @@
-// Reads a request's JSON as the real Ollama does, with its decoder's error texts. Imports ./answers.ts and zod.
+// Reads a request's JSON as the real Ollama does, with its decoder's error texts.
 import { z } from "zod";
 import { failure } from "./answers.ts";
 

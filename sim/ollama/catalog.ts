@@ -1,4 +1,4 @@
-// What the simulated registries offer: models as manifests, without any content. Imports ./manifest.ts and ./name.ts.
+// What the simulated registries offer: models as manifests, without any content.
 import { type Manifest, type ModelSpec, makeManifest } from "./manifest.ts";
 import { DEFAULT_HOST, type Name, nameKey } from "./name.ts";
 

@@ -1,5 +1,5 @@
 // Blobs on their way into a simulated Ollama: one download per digest, shared by every pull that wants it, given up with
-// its progress kept when the last of them leaves. Imports ./manifest.ts, ./faults.ts, ./store.ts, ./transfer.ts.
+// its progress kept when the last of them leaves.
 
 import type { Faults } from "./faults.ts";
 import type { Layer } from "./manifest.ts";

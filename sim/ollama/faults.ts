@@ -1,4 +1,4 @@
-// The faults that a simulated Ollama can be told to have, at run time. Imports nothing.
+// The faults that a simulated Ollama can be told to have, at run time.
 
 /** What every route answers instead: nothing at all, a web page, cut-off JSON, or an error of Ollama's own shape. */
 export type AnswerFault = "hang" | "html" | "garbled" | { readonly status: number; readonly error: string };

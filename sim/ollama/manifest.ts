@@ -1,4 +1,4 @@
-// A model's manifest: as a registry sends it, as it lies on disk, or made up from a name and sizes. Imports ./name.ts, zod.
+// A model's manifest: as a registry sends it, as it lies on disk, or made up from a name and sizes.
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Name, nameKey, parseName } from "./name.ts";

@@ -1,5 +1,5 @@
 // The models folder of a simulated Ollama, laid out like the real one: manifests, blobs, and what is left of downloads that
-// were given up. Imports ./name.ts, Node.
+// were given up.
 import {
   existsSync,
   mkdirSync,

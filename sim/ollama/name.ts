@@ -1,5 +1,5 @@
 // Ollama's model name grammar for the simulation, written from its documentation and apart from src/base/model_name.ts, so that
-// one mistake cannot hide another. Imports nothing.
+// one mistake cannot hide another.
 
 export interface Name {
   readonly host: string;

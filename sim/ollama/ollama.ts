@@ -1,5 +1,5 @@
 // A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content. For tests, the
-// demo and the benchmark. Imports the rest of the simulation.
+// demo and the benchmark.
 import { Catalog, DEFAULT_CATALOGUE } from "./catalog.ts";
 import { Downloads } from "./downloads.ts";
 import { type Faults, noFaults } from "./faults.ts";

@@ -1,4 +1,4 @@
-// What a simulated pull says, line by line. Imports the rest of the simulation but its routes, and src/base/clock.ts.
+// What a simulated pull says, line by line.
 import { systemClock } from "#src/base/clock.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Download, Downloads } from "./downloads.ts";

@@ -1,4 +1,4 @@
-// How a simulated pull fails. Imports nothing.
+// How a simulated pull fails.
 
 /** A failed pull: the text of Ollama's error line. */
 export class PullError extends Error {

@@ -1,4 +1,4 @@
-// How a simulated Ollama asks a registry that really answers. Imports ./manifest.ts, ./name.ts, ./pull_error.ts.
+// How a simulated Ollama asks a registry that really answers.
 import { type Layer, type Manifest, readManifest } from "./manifest.ts";
 import type { Name } from "./name.ts";
 import { PullError } from "./pull_error.ts";

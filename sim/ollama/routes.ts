@@ -1,4 +1,4 @@
-// The routes of a simulated Ollama. Every text is that of the real one, v0.32.15. Imports the rest of the simulation.
+// The routes of a simulated Ollama. Every text is that of the real one, v0.32.15.
 import { brokenAnswer, failure, json, lastLine, lineStream, text } from "./answers.ts";
 import { readBody } from "./body.ts";
 import { parseName, showName } from "./name.ts";

@@ -1,5 +1,4 @@
 // What a simulated Ollama has on its disk and in its memory: models, blobs, unfinished blobs, loaded models.
-// Imports ./manifest.ts, ./models_dir.ts and ./name.ts.
 import { type Layer, type Manifest, readManifest } from "./manifest.ts";
 import type { ModelsDir } from "./models_dir.ts";
 import { type Name, nameKey } from "./name.ts";

@@ -1,5 +1,5 @@
 // One blob on its way from a registry that really answers, fetched as Ollama does it: in parts that are kept on disk, each
-// tried again with growing pauses. Imports ./pull_error.ts, src/base/clock.ts, src/base/errors.ts, zod, Node.
+// tried again with growing pauses.
 import {
   closeSync,
   constants,

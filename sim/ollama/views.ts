@@ -1,4 +1,4 @@
-// How a simulated Ollama shows its models: an entry of tags, of ps, and show. Imports ./name.ts and types.
+// How a simulated Ollama shows its models: an entry of tags, of ps, and show.
 import { showName } from "./name.ts";
 import type { Installed, Loaded } from "./store.ts";
 

@@ -1,4 +1,4 @@
-// What can go wrong with one model of the registry for tests. Imports nothing.
+// What can go wrong with one model of the registry for tests.
 
 /**
  * - `manifest`: the manifest is answered with this status

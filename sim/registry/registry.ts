@@ -1,5 +1,5 @@
 // A registry that Ollama can pull from over plain HTTP, with models that misbehave as told, and that counts what it serves.
-// For tests: real bytes, made up. Imports ./blob.ts, ./faults.ts, Node.
+// For tests: real bytes, made up.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Blob } from "./blob.ts";

@@ -1,5 +1,4 @@
 // A pull whose agent, or whose Ollama, is killed on the way ends anyway, and fetches next to nothing twice.
-// Imports the processes and the registry for tests.
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { z } from "zod";
 import { Registry } from "#sim/registry/registry.ts";

@@ -1,4 +1,4 @@
-// Holds the simulated Ollama to what real ones (v0.32.15, v0.24.0) were recorded to answer. Imports the simulation.
+// Holds the simulated Ollama to what real ones (v0.32.15, v0.24.0) were recorded to answer.
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { z } from "zod";

@@ -1,5 +1,4 @@
 // Debian's tools on this machine, for the suites that start machines of their own: found, or installed with apt-get.
-// Imports Bun.
 
 /** A command, and the package that has it. */
 export interface Tool {

@@ -1,4 +1,4 @@
-// A database on a disk that is full, or damaged, for as long as a test says so. Imports bun:sqlite.
+// A database on a disk that is full, or damaged, for as long as a test says so.
 import { Database } from "bun:sqlite";
 
 /** `open` is how a ledger opens its file; what that writes fails with SQLite's own code while `fails` says so. */

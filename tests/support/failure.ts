@@ -1,4 +1,4 @@
-// What a promise that must fail fails with. Imports errors.
+// What a promise that must fail fails with.
 import { CourierError } from "#src/base/errors.ts";
 
 /** The `CourierError` that `promise` rejects with; throws when it resolves, or rejects with anything else. */

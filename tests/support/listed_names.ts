@@ -1,5 +1,4 @@
 // File calls that hold who uses them to the rule of a network share: no name is asked for that no listing has shown.
-// Imports the table of file calls.
 import { constants } from "node:fs";
 import { basename, dirname } from "node:path";
 import { systemCode } from "#src/base/errors.ts";

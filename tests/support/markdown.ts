@@ -1,4 +1,4 @@
-// The documents as the tests of the docs read them: headings, tables, fences, code spans, links. Imports sources.
+// The documents as the tests of the docs read them: headings, tables, fences, code spans, links.
 import { readSources } from "./sources.ts";
 
 export interface Fence {

@@ -1,4 +1,4 @@
-// A folder of models for tests that look into it, in the layout of the simulated Ollama. Imports its models folder, node:fs.
+// A folder of models for tests that look into it, in the layout of the simulated Ollama.
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

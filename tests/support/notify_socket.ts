@@ -1,4 +1,4 @@
-// The receiver's end of sd_notify(3): a datagram socket as systemd has it, by the C library. Imports bun:ffi.
+// The receiver's end of sd_notify(3): a datagram socket as systemd has it, by the C library.
 import { dlopen, type Pointer, ptr } from "bun:ffi";
 import { closeSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// Random numbers that can be had again: the same for the same seed. Imports nothing.
+// Random numbers that can be had again: the same for the same seed.
 
 /** The seed that `SEED` in the environment gives, to see a run again; else any. */
 export function seedOfRun(): number {

@@ -1,4 +1,4 @@
-// Reads the checkout's own files for the tests that hold the architecture. Imports nothing but node's.
+// Reads the checkout's own files for the tests that hold the architecture.
 import { join, posix } from "node:path";
 
 const ROOT = join(import.meta.dir, "..", "..");

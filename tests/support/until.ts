@@ -1,4 +1,4 @@
-// A bounded wait for a condition. Imports nothing.
+// A bounded wait for a condition.
 
 /** Resolves once `condition` holds; looks every 5 ms; throws when it does not within `limitMs`. */
 export async function until(condition: () => boolean, limitMs = 5_000): Promise<void> {

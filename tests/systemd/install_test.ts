@@ -133,11 +133,11 @@ test(
 );
 
 test(
-  "while another install.sh is at work it does nothing",
+  "while another install.sh is running it does nothing",
   onBox(async (box) => {
     const before = await snapshot(box);
     const { status, stderr } = await box.sh("flock /etc/systemd/system sh /srv/old/install.sh --yes");
-    expect([status, stderr]).toEqual([73, expect.stringContaining("Another install.sh is at work")]);
+    expect([status, stderr]).toEqual([73, expect.stringContaining("Another install.sh is running")]);
     expect(changes(before, await snapshot(box))).toEqual([]);
   }),
   60_000,

@@ -97,7 +97,7 @@ test(
 );
 
 test(
-  "when the new agent is not well the legacy service runs again",
+  "when the new agent is unhealthy the legacy service runs again",
   onBox(async (box) => {
     await startLegacyService(box);
     const before = await snapshot(box);

@@ -1,4 +1,4 @@
-// install.sh of a release whose agent is not well: the box goes back to the one before by itself.
+// install.sh of a release whose agent is unhealthy: the machine rolls back by itself.
 import { expect, test } from "bun:test";
 import { tell } from "#tests/nfs/guest/figures.ts";
 import { manualTest, versions } from "#tests/systemd/site/agent.ts";
@@ -25,7 +25,7 @@ test.each(broken)(
       const { result, durationMs } = await timed(async () => await install(box, release));
       tell(`taken back after ${(durationMs / 1000).toFixed(1)} s\n${result.stdout}${result.stderr}`);
       expect(result.status).toBe(1);
-      expect(result.stderr).toContain("is not well");
+      expect(result.stderr).toContain("is unhealthy");
       expect(durationMs).toBeLessThan(ROLLBACK_MS);
       expect(changes(before, await snapshot(box, OWN_STATE))).toEqual([]);
       expect(await manualTest(box)).toEqual(["all-minilm:latest"]);

@@ -1,4 +1,4 @@
-// What the tests of this folder are about and where they may work. Imports package.json.
+// What the tests of this folder are about and where they may work.
 import manifest from "../../package.json" with { type: "json" };
 
 /** Of the release `old`, which is the checkout. */

@@ -1,6 +1,6 @@
 // Holds src/agent/ollama/ollama.ts against the simulation and, when OLLAMA_TEST_URL is set, against a real Ollama: there
 // OLLAMA_TEST_MODEL (default gemma3:270m) is pulled and deleted, and OLLAMA_TEST_INSECURE=1 says that its registry speaks
-// plain HTTP. Imports the module under test, errors, the simulation.
+// plain HTTP.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type SimulatedOllama, startSimulatedOllama } from "#sim/ollama/ollama.ts";
 import { Ollama, type PullProgress } from "#src/agent/ollama/ollama.ts";

@@ -1,4 +1,4 @@
-// The parts of src/agent/ollama/ollama.ts that need no Ollama: addresses, bounds, what a pull's lines add up to. Imports those parts.
+// The parts of src/agent/ollama/ollama.ts that need no Ollama: addresses, bounds, what a pull's lines add up to.
 import { describe, expect, test } from "bun:test";
 import { checkedFetch } from "#src/agent/ollama/checked_fetch.ts";
 import { PullTracker } from "#src/agent/ollama/pull_tracker.ts";

@@ -1,5 +1,4 @@
 // The attempts at one pull: which failures are tried again, how long, what is said, and what is saved on the way.
-// Imports the module under test, what Ollama's words mean, errors, a clock that tests move.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { ollamaFailure } from "#src/agent/ollama/meanings.ts";
 import type { PullOptions } from "#src/agent/ollama/ollama.ts";

@@ -1,5 +1,4 @@
 // Many jobs: which run beside each other, and which are kept and shown, whatever the clock says and however long they took.
-// Imports the jobs, a clock that tests move.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
 import type { Foreseen } from "#src/agent/pulls/pull_job.ts";

@@ -1,4 +1,4 @@
-// What a job shows of its progress, and what is seen of Ollama's folder. Imports those parts, a clock that tests move.
+// What a job shows of its progress, and what is seen of Ollama's folder.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

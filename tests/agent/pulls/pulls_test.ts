@@ -1,5 +1,5 @@
 // What a pull shows, how it ends and what it leaves when its registry misbehaves: with the simulated Ollama, and with a real
-// one when OLLAMA_TEST_URL names it. Imports the jobs beside a registry for tests.
+// one when OLLAMA_TEST_URL names it.
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,4 @@
 // Counts what a client asks its NFS server: by operation for each mount, and GETATTR by folder. Runs in the virtual machine.
-// Imports Node and ./machines.ts.
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, run } from "./machines.ts";

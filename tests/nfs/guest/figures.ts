@@ -1,4 +1,4 @@
-// Figures as the tests print them, beside what they judge. Imports nothing.
+// Figures as the tests print them, beside what they judge.
 
 /** One line, set off from the names of the tests. */
 export function tell(text: string): void {

@@ -1,4 +1,4 @@
-// The server and the clients of the virtual machine, and running something on each. Imports types, ./seats.ts.
+// The server and the clients of the virtual machine, and running something on each.
 import type { Finished } from "#tests/process/site/site.ts";
 import { asUser, clientOf, type Seat, userOf } from "./seats.ts";
 

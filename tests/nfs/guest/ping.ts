@@ -1,4 +1,4 @@
-// Pings from one client to the agent on another. Imports Bun's tests and ./site.ts.
+// Pings from one client to the agent on another.
 import { expect } from "bun:test";
 import type { NfsSite } from "./site.ts";
 

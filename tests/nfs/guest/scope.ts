@@ -1,4 +1,4 @@
-// What is tested: which versions of NFS, and at what length. Imports nothing.
+// What is tested: which versions of NFS, and at what length.
 
 export type Version = "3" | "4.2";
 export const VERSIONS: readonly Version[] = ["3", "4.2"];

@@ -1,5 +1,4 @@
-// One exported folder, mounted on the clients, and the binaries on it. Imports Node, the other suites' processes and the
-// simulated Ollama, ./machines.ts.
+// One exported folder, mounted on the clients, and the binaries on it.
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";

@@ -1,5 +1,4 @@
 // What the virtual machine starts from: a kernel and a root in memory, cached, and a disk with what is tested.
-// Imports Node, Bun, the tools of Debian, scripts/binaries.
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { run } from "#tests/support/debian.ts";

@@ -1,4 +1,4 @@
-// Runs the virtual machine to its end and passes on what it prints. Imports Node, Bun, the tools of Debian.
+// Runs the virtual machine to its end and passes on what it prints.
 import { join } from "node:path";
 import { searchPath } from "#tests/support/debian.ts";
 import type { Boot } from "./image.ts";

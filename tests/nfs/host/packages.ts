@@ -1,5 +1,4 @@
 // What the virtual machine is made of, from Debian's packages: fetched with apt-get into a cache and only unpacked.
-// Imports Node, the tools of Debian.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { APT_GET, requireTools, run, updateOr } from "#tests/support/debian.ts";

@@ -1,4 +1,4 @@
-// A clock that runs faster than time, for what waits seconds beside a real connection. Imports the clock.
+// A clock that runs faster than time, for what waits seconds beside a real connection.
 import { type Clock, systemClock } from "#src/base/clock.ts";
 
 /** @param factor how many of its milliseconds pass in a real one */

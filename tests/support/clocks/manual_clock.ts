@@ -1,4 +1,4 @@
-// A clock that moves only when told to. Imports the clock's interface.
+// A clock that moves only when told to.
 import type { Clock } from "#src/base/clock.ts";
 
 interface Sleeper {

@@ -1,4 +1,4 @@
-// A machine whose wall clock is wrong, and may jump; everything else about its time is another clock's. Imports the clock.
+// A machine whose wall clock is wrong, and may jump; everything else about its time is another clock's.
 import { type Clock, systemClock } from "#src/base/clock.ts";
 
 export class OffsetClock implements Clock {

@@ -1,4 +1,4 @@
-// Time for what waits on a manual clock while real files are read in between. Imports the clock.
+// Time for what waits on a manual clock while real files are read in between.
 import type { ManualClock } from "./manual_clock.ts";
 
 /**

@@ -1,4 +1,4 @@
-// An agent on the memory transport with an Ollama that the test scripts. Imports the agent and what it needs.
+// An agent on the memory transport with an Ollama that the test scripts.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

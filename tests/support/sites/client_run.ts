@@ -1,4 +1,4 @@
-// Runs gpuctl in this process on a memory store, with a clock that the test moves. Imports the entry point and the reference.
+// Runs gpuctl in this process on a memory store, with a clock that the test moves.
 import { Writable } from "node:stream";
 import { isoTime } from "#src/base/clock.ts";
 import type { ClientIo } from "#src/client/io.ts";

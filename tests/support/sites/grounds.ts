@@ -1,4 +1,4 @@
-// What agents and senders of a test stand on: memory, or a share whose files are dated by the test's clock. Imports drivers.
+// What agents and senders of a test stand on: memory, or a share whose files are dated by the test's clock.
 import { constants, futimesSync, readdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "#src/base/clock.ts";

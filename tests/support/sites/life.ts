@@ -1,5 +1,4 @@
 // A process within the test's own that can be killed at any call: what it began never goes on, and nothing reaches it.
-// Imports the seam and the clock.
 import type { Clock } from "#src/base/clock.ts";
 import type { Transport } from "#src/transport.ts";
 

@@ -1,5 +1,5 @@
 // Pulls as jobs beside an Ollama that really fetches from a registry that misbehaves: simulated, or real when
-// OLLAMA_TEST_URL names one that may read OLLAMA_TEST_MODELS. Imports the jobs, the simulation, the registry.
+// OLLAMA_TEST_URL names one that may read OLLAMA_TEST_MODELS.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,4 @@
 // Agents and senders as processes on one ground, under steps: they send, crash, stop, start, give up, and time passes.
-// Imports the agent, the courier's mailbox and what they need.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// A control group of a run: all that its boxes run, however it came about, ends with it. Imports Node.
+// A control group of a run: all that its boxes run, however it came about, ends with it.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

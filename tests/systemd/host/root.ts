@@ -1,5 +1,4 @@
-// The box that all boxes of the tests start from: a Debian with systemd, made by debootstrap and cached. Imports Node, Bun,
-// the tools of Debian.
+// The box that all boxes of the tests start from: a Debian with systemd, made by debootstrap and cached.
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { APT_GET, run, updateOr } from "#tests/support/debian.ts";

@@ -1,5 +1,4 @@
-// The agent of a box, asked from beside it: by the commands of the original notes, by gpuctl, by its state. Imports box,
-// installation.
+// The agent of a box, asked from beside it: by the commands of the original notes, by gpuctl, by its state.
 import type { Box } from "./box.ts";
 import { AGENT_UNIT, settings } from "./installation.ts";
 

@@ -1,5 +1,4 @@
-// A box: a Debian booted with systemd in a container of its own, with a share, an Ollama and releases. Imports Node, Bun,
-// cgroup, scope, the tools of Debian, the waiting of the process tests.
+// A box: a Debian booted with systemd in a container of its own, with a share, an Ollama and releases.
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, until } from "#tests/process/site/site.ts";

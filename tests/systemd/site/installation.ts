@@ -1,4 +1,4 @@
-// install.sh in a box, and what it installs. Imports box.
+// install.sh in a box, and what it installs.
 import type { Finished } from "#tests/process/site/site.ts";
 import type { Box } from "./box.ts";
 

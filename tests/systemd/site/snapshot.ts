@@ -1,4 +1,4 @@
-// What of a box changed: all its files, before and after. Imports box.
+// What of a box changed: all its files, before and after.
 import type { Box } from "./box.ts";
 
 /** Places that change by themselves: logs, the share, which is no part of the box, and what useradd had before. */

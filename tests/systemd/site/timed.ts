@@ -1,4 +1,4 @@
-// How long something took. Imports nothing.
+// How long something took.
 
 /** @returns what it resolved to, and how long it took */
 export async function timed<Value>(work: () => Promise<Value>): Promise<{ result: Value; durationMs: number }> {
