@@ -1,5 +1,5 @@
-// What Ollama's own words for a failure mean: a code, a hint, and whether another attempt can help. Imports errors.
-import { CourierError, type ErrorCode } from "../../base/errors.ts";
+// What Ollama's words for a failure mean: a code, a hint, and whether another attempt can help.
+import { CourierError, type ErrorCode, type ErrorDetails } from "../../base/errors.ts";
 
 /** One request, for people: what was to be done (`pull "phi4"`), and at which Ollama. */
 export interface Asked {
@@ -15,6 +15,16 @@ const MAX_TEXT_CHARS = 500;
  */
 export type Retry = "never" | "once" | "soon" | "later" | "perhaps";
 
+/** A failed pull that knows whether another attempt can help. */
+export class PullFailure extends CourierError {
+  readonly retry: Retry;
+
+  constructor(code: ErrorCode, message: string, retry: Retry, details: ErrorDetails = {}) {
+    super(code, message, details);
+    this.retry = retry;
+  }
+}
+
 interface Meaning {
   readonly text: RegExp;
   readonly code: ErrorCode;
@@ -22,6 +32,8 @@ interface Meaning {
   /** When it does not follow from the code. */
   readonly retry?: Retry;
 }
+
+const CHANGED_BYTES = "The registry or the network on the way to it changed bytes";
 
 /**
  * Ollama gives every failure of a pull as one text under one status, so the text is all there is to use. The texts are
@@ -50,14 +62,7 @@ const MEANINGS: readonly Meaning[] = [
   { text: /model ['"].*['"] not found/i, code: "not_found", hint: "gpuctl list shows what is installed" },
   // What was fetched is thrown away and must be fetched again, says Ollama: the next attempt may well get it whole. But a
   // registry that always sends wrong bytes costs the whole model each time.
-  { text: /digest mismatch/i, code: "unavailable", hint: "The registry or the way to it changed bytes", retry: "once" },
-  // Found by the agent, see `removedLayerFailure()`.
-  {
-    text: /was removed meanwhile/,
-    code: "conflict",
-    hint: "Another model that shares it was deleted: pull it again",
-    retry: "perhaps",
-  },
+  { text: /digest mismatch/i, code: "unavailable", hint: CHANGED_BYTES, retry: "once" },
   // Without our doing: a pull that joins the dying download of one cancelled just before gets it.
   { text: /context canceled/i, code: "unavailable", retry: "soon" },
   // The registry or the network between. A registry that fails when it is asked for a blob shows as a deadline: Ollama asks
@@ -81,33 +86,35 @@ const MEANINGS: readonly Meaning[] = [
 export function ollamaFailure({ action, url }: Asked, text: string, code?: ErrorCode): CourierError {
   const meaning = MEANINGS.find((candidate) => candidate.text.test(text));
   const found = code ?? meaning?.code ?? "internal";
-  return new CourierError(found, `Cannot ${action}: Ollama at ${url} says: ${readable(text)}`, {
-    hint: meaning?.code === found ? meaning.hint : undefined,
-    cause: meaning,
+  const message = `Cannot ${action}: Ollama at ${url} says: ${readable(text)}`;
+  const hint = meaning?.code === found ? meaning.hint : undefined;
+  return new PullFailure(found, message, meaning?.retry ?? retryOfCode(found), { hint });
+}
+
+/** The error for a layer that Ollama reported as verified, but whose bytes do not match its digest. */
+export function wrongBytesFailure(model: string, digest: string): PullFailure {
+  const message = `${cannotPull(model)}: digest mismatch: the bytes of ${readable(digest)} are wrong`;
+  return new PullFailure("unavailable", message, "once", { hint: CHANGED_BYTES });
+}
+
+/** The error for a layer that was present when a pull began, and is gone now that it has ended. */
+export function removedLayerFailure(model: string, digest: string): PullFailure {
+  const message = `${cannotPull(model)}: ${readable(digest)} was removed meanwhile`;
+  return new PullFailure("conflict", message, "perhaps", {
+    hint: "Another model that shares it was deleted: pull it again",
   });
 }
 
-/** The error for a layer that Ollama took for whole and right, and that is not: it means what Ollama's own finding does. */
-export function wrongBytesFailure(model: string, digest: string): CourierError {
-  return foundFailure(model, `digest mismatch: other bytes than those of ${readable(digest)}`);
-}
-
-/** The error for a layer that Ollama found there when a pull began, and that is gone now that it has ended. */
-export function removedLayerFailure(model: string, digest: string): CourierError {
-  return foundFailure(model, `${readable(digest)} was removed meanwhile`);
-}
-
-/** What the agent finds itself, where Ollama reports success. */
-function foundFailure(model: string, text: string): CourierError {
-  const meaning = MEANINGS.find((candidate) => candidate.text.test(text));
-  const message = `Cannot pull ${JSON.stringify(model)}: ${text}`;
-  return new CourierError(meaning?.code ?? "internal", message, { hint: meaning?.hint, cause: meaning });
+function cannotPull(model: string): string {
+  return `Cannot pull ${JSON.stringify(model)}`;
 }
 
 /** What another attempt can do about this failure of a pull. */
-export function retryOf({ code, cause }: CourierError): Retry {
-  const meaning = MEANINGS.find((candidate) => candidate === cause);
-  if (meaning?.retry !== undefined) return meaning.retry;
+export function retryOf(failure: CourierError): Retry {
+  return failure instanceof PullFailure ? failure.retry : retryOfCode(failure.code);
+}
+
+function retryOfCode(code: ErrorCode): Retry {
   if (code === "unavailable") return "later";
   return code === "internal" ? "perhaps" : "never";
 }

@@ -83,7 +83,7 @@ const ROWS: readonly Row[] = [
     what: "wrong bytes always",
     fault: { kind: "wrong", times: 1000 },
     ends: { state: "failed", code: "unavailable" },
-    error: /digest mismatch.*for the second time\. The registry or the way to it changed bytes$/,
+    error: /digest mismatch.*for the second time\. The registry or the network on the way to it changed bytes$/,
     fetched: 2,
     left: 0,
   },
