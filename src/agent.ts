@@ -146,11 +146,14 @@ async function runDoctor(options: Options, json: boolean): Promise<number> {
     ...(rememberIn === undefined ? {} : { rememberIn }),
   });
   const courier = new Courier(transport, { sender: "doctor", timeoutMs: DOCTOR_TIMEOUT_MS });
+  const ollama = new Ollama({ url: ollamaUrl(options), requestTimeoutMs: DOCTOR_TIMEOUT_MS });
+  const listing = { models: null, listModels: async () => await ollama.listModels(signal) };
+  const models = new ModelsFolder({ modelsDir: modelsDir(options), listing, clock: systemClock, log: silentLog });
   const box = {
     name: options.name,
     stateDir,
-    ollama: new Ollama({ url: ollamaUrl(options), requestTimeoutMs: DOCTOR_TIMEOUT_MS }),
-    disk: await new ModelsFolder(modelsDir(options)).look(systemClock),
+    ollama,
+    models,
     signal,
   };
   const checks = async function* () {

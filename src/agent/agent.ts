@@ -13,6 +13,7 @@ import { Intake } from "./commands/intake.ts";
 import type { AcceptedCommand } from "./commands/judge.ts";
 import { type Result, runVerb } from "./commands/verbs.ts";
 import { Worker } from "./commands/worker.ts";
+import { ModelsFolder } from "./disk/models_folder.ts";
 import { PulledBlobs } from "./disk/pulled_blobs.ts";
 import type { DiskReserve } from "./disk/reserve.ts";
 import type { Ledger } from "./ledger/ledger.ts";
@@ -41,7 +42,8 @@ export interface AgentOptions {
   readonly sharedInbox: SharedInboxMode;
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
-  readonly modelsDir: string | undefined;
+  /** As `ModelsFolder` takes it. */
+  readonly modelsDir: string | null | undefined;
   /** Null: pulls begin without asking how large they are. */
   readonly registry: Pick<Registry, "readManifest"> | null;
   /** What pulls leave free on the models' disk. */
@@ -89,7 +91,6 @@ export class Agent {
     const { transport, identity, ollama, clock, log } = options;
     this.#options = options;
     this.#outage = new Outage({ clock, log, subject: "The share" });
-    this.#box = new Box(options.modelsDir);
     this.#pulse = new Pulse(["state", "Ollama", "ledger"], () => options.service.alive());
     this.#state = new StatePublisher({
       ...options,
@@ -109,6 +110,8 @@ export class Agent {
     };
     const looked = (): void => this.#pulse.cameRound("Ollama");
     this.#monitor = new OllamaMonitor({ ollama, clock, log, changed, looked });
+    const { modelsDir } = options;
+    this.#box = new Box(new ModelsFolder({ modelsDir, listing: this.#monitor, clock, log }));
     const pulled = async (model: string): Promise<number | null> => {
       await this.#monitor.refresh();
       return this.#monitor.models?.find(({ name }) => sameModel(name, model))?.size ?? null;
@@ -118,7 +121,7 @@ export class Agent {
     this.#jobs = new Jobs({
       ...options,
       agent: identity.agent,
-      blobs: new PulledBlobs(() => this.#box.models.dir, clock),
+      blobs: new PulledBlobs(this.#box.models, clock),
       models: this.#box.models,
       patienceMs: options.pullPatienceMs,
       foresee: async (model, { force, signal }) =>

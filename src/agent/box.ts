@@ -1,7 +1,7 @@
 // What the state tells about the box itself: the disk of the models, and the GPUs. Imports the models' folder, protocol.
 import type { Clock } from "../base/clock.ts";
 import type { Disk, Gpu } from "../protocol.ts";
-import { ModelsFolder } from "./disk/models_folder.ts";
+import type { ModelsFolder } from "./disk/models_folder.ts";
 
 /** A wedged driver hangs nvidia-smi. */
 const NVIDIA_SMI_TIMEOUT_MS = 5000;
@@ -11,21 +11,19 @@ const MIB = 1024 * 1024;
 const MAX_GPUS = 64;
 
 export class Box {
-  /** What lies there, and how much room there is. */
   readonly models: ModelsFolder;
   readonly #nvidiaSmi: string | null;
   #gpus: readonly Gpu[] = [];
 
   /**
-   * @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there
    * @param nvidiaSmi null: the box has none
    */
-  constructor(modelsDir: string | undefined, nvidiaSmi: string | null = Bun.which("nvidia-smi")) {
-    this.models = new ModelsFolder(modelsDir);
+  constructor(models: ModelsFolder, nvidiaSmi: string | null = Bun.which("nvidia-smi")) {
+    this.models = models;
     this.#nvidiaSmi = nvidiaSmi;
   }
 
-  /** The disk that holds the models, as it was at most some seconds ago; null when their folder cannot be looked at. */
+  /** The disk that holds the models, as it was at most some seconds ago; null when their folder is unknown. */
   get disk(): Disk | null {
     return this.models.disk;
   }
@@ -45,7 +43,7 @@ export class Box {
   async #watchDisk(clock: Clock, changed: () => void, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const before = this.disk;
-      const now = await this.models.look(clock);
+      const now = await this.models.look();
       if ((before === null) !== (now === null)) changed();
       await clock.sleep(DISK_EVERY_MS, signal);
     }

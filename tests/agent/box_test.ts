@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Box } from "#src/agent/box.ts";
 import { systemClock } from "#src/base/clock.ts";
+import { folderOf } from "#tests/support/models_fixture.ts";
 import { until } from "#tests/support/until.ts";
 
 let dir: string;
@@ -18,7 +19,7 @@ async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<
   const command = join(dir, "nvidia-smi");
   writeFileSync(command, script);
   chmodSync(command, 0o755);
-  const box = new Box(undefined, command);
+  const box = new Box(folderOf(dir), command);
   const stop = new AbortController();
   const ended = box.run(systemClock, () => undefined, stop.signal);
   await until(() => enough(box));
@@ -51,7 +52,7 @@ test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", a
 
 /** Looks at the disk until it is known. @returns it, and how often that was told */
 async function diskOf(models: string) {
-  const box = new Box(models, null);
+  const box = new Box(folderOf(models), null);
   const stop = new AbortController();
   let changes = 0;
   const ended = box.run(systemClock, () => (changes += 1), stop.signal);
@@ -72,5 +73,5 @@ test("run() finds the disk of the blobs, and tells that it is known", async () =
 });
 
 test("disk is null until it was looked at", () => {
-  expect(new Box(dir, null).disk).toBeNull();
+  expect(new Box(folderOf(dir), null).disk).toBeNull();
 });

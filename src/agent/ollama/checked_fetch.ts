@@ -2,8 +2,9 @@
 // Imports ./foreign_text.ts, ./ollama_errors.ts, ./ollama_progress.ts, ./ollama_texts.ts, zod.
 import { z } from "zod";
 import { parseJson, readBounded } from "../../base/foreign_text.ts";
+import type { Asked } from "./asked.ts";
 import { notOllama, statusFailure } from "./errors.ts";
-import { type Asked, ollamaFailure } from "./meanings.ts";
+import { ollamaFailure } from "./meanings.ts";
 import { PullLine } from "./pull_tracker.ts";
 
 export interface FetchOptions {

@@ -2,7 +2,8 @@
 // zod.
 import { z } from "zod";
 import { CourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
-import { type Asked, ollamaFailure } from "./meanings.ts";
+import type { Asked } from "./asked.ts";
+import { ollamaFailure } from "./meanings.ts";
 
 const ErrorBody = z.object({ error: z.string() });
 

@@ -1,11 +1,6 @@
 // What Ollama's words for a failure mean: a code, a hint, and whether another attempt can help.
 import { CourierError, type ErrorCode, type ErrorDetails } from "../../base/errors.ts";
-
-/** One request, for people: what was to be done (`pull "phi4"`), and at which Ollama. */
-export interface Asked {
-  readonly action: string;
-  readonly url: string;
-}
+import type { Asked } from "./asked.ts";
 
 const MAX_TEXT_CHARS = 500;
 

@@ -5,9 +5,9 @@ import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
 import { parseModelName } from "../../base/model_name.ts";
 import { Model, ModelDetails, RunningModel } from "../../protocol.ts";
+import type { Asked } from "./asked.ts";
 import { checkedFetch } from "./checked_fetch.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
-import type { Asked } from "./meanings.ts";
 import { PullLine, type PullProgress, PullTracker } from "./pull_tracker.ts";
 
 export type { PullProgress } from "./pull_tracker.ts";
@@ -125,7 +125,7 @@ export class Ollama {
    */
   async pullModel(name: string, options: PullOptions = {}): Promise<void> {
     const insecure = this.#insecureRegistries.has(parseModelName(name).host.toLowerCase());
-    const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url };
+    const asked = { action: `pull ${JSON.stringify(name)}`, isPull: true, url: this.#url };
     const life = new RequestLife(asked, options.signal);
     try {
       life.endAfter(this.#stallMs, "made no progress");
@@ -160,7 +160,7 @@ export class Ollama {
     schema: z.ZodType<T>,
     send: (client: Client) => Promise<unknown>,
   ): Promise<T> {
-    const life = new RequestLife({ action, url: this.#url }, signal);
+    const life = new RequestLife({ action, isPull: false, url: this.#url }, signal);
     try {
       life.endAfter(timeoutMs, "did not answer");
       return schema.parse(await send(this.#client(life, maxBytes, false)));

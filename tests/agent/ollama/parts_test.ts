@@ -55,7 +55,7 @@ describe("checkedFetch()", () => {
   test("throws unavailable when a line of a stream is longer than allowed", async () => {
     const headers = { "content-type": "application/x-ndjson" };
     using server = Bun.serve({ port: 0, fetch: () => new Response("x".repeat(2000), { headers }) });
-    const asked = { action: "test", url: server.url.href };
+    const asked = { action: "test", isPull: false, url: server.url.href };
     const request = checkedFetch({ asked, signal: new AbortController().signal, maxBytes: 1000, stream: true });
     const response = await request(server.url);
     const error = await failure(response.text());

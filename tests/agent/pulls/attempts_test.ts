@@ -87,7 +87,7 @@ function start(patienceMs = 24 * HOUR_MS) {
 function says(text: string): () => Promise<void> {
   return async () => {
     await Promise.resolve();
-    throw ollamaFailure({ action: 'pull "m"', url: "http://127.0.0.1:11434" }, text);
+    throw ollamaFailure({ action: 'pull "m"', isPull: true, url: "http://127.0.0.1:11434" }, text);
   };
 }
 
@@ -177,7 +177,10 @@ describe("run()", () => {
     const outcome = start();
     await clock.advance(10_000);
     expect(began).toBe(2);
-    expect(outcome.end).toMatchObject({ code: "unavailable", hint: "The registry or the network on the way to it changed bytes" });
+    expect(outcome.end).toMatchObject({
+      code: "unavailable",
+      hint: "The registry or the network on the way to it changed bytes",
+    });
     expect(String(outcome.end)).toContain("for the second time");
   });
 

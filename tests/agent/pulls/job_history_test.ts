@@ -52,7 +52,7 @@ function openJobs(): Jobs {
       keepJob: (job) => void kept.set(job.id ?? "", { force: false, layers: [], ...job }),
     },
     blobs: {
-      bytes: () => null,
+      bytes: async () => await Promise.resolve(null),
       untilStopped: async () => await Promise.resolve("unseen"),
       wrong: async () => await Promise.resolve([]),
     },
