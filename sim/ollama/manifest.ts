@@ -45,7 +45,7 @@ export function makeManifest(spec: ModelSpec): Manifest {
   );
   layers.push(spec.config ?? { digest: `sha256:${hex(`config ${JSON.stringify(layers)}`)}`, size: 486 });
   const text = JSON.stringify({ schemaVersion: 2, config: layers.at(-1), layers: layers.slice(0, -1) });
-  return { name, layers, size: sizeOf(layers), spec, text, digest: spec.digest ?? hex(JSON.stringify(layers)) };
+  return { name, layers, size: sizeOf(layers), spec, text, digest: spec.digest ?? hex(text) };
 }
 
 /** The manifest that a registry sent, or that lies on disk. */

@@ -46,8 +46,8 @@ export interface AgentParts {
   readonly sharedInbox: SharedInboxMode;
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
-  /** Undefined: the folder where Ollama's installer puts the models. */
-  readonly modelsDir: string | undefined;
+  /** As `ModelsFolder` takes it. */
+  readonly modelsDir: string | null | undefined;
   /** Null: pulls begin without asking how large they are. */
   readonly registry: Pick<Registry, "readManifest"> | null;
   /** How much space pulls leave free on the models' disk. */
@@ -107,16 +107,16 @@ type Common = ReturnType<typeof assembleCommon>;
 function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
   const { identity, ollama, ledger, registry, diskReserve, clock, log } = parts;
   const { agent } = identity;
-  const models = new ModelsFolder(parts.modelsDir);
-  const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi") });
   const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
+  const models = new ModelsFolder({ modelsDir: parts.modelsDir, listing: monitor, clock, log });
+  const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi") });
   const preflight = new Preflight({ agent, registry, box, diskReserve, clock });
   const protection = new Protection(agent, parts.protect);
   const jobs = new Jobs({
     agent,
     ledger,
     ollama,
-    blobs: new PulledBlobs(() => models.dir, clock),
+    blobs: new PulledBlobs(models, clock),
     models,
     preflight,
     monitor,

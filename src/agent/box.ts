@@ -50,7 +50,7 @@ export class Box {
     const { models, changes, clock } = this.#deps;
     while (!signal.aborted) {
       const before = this.disk;
-      const now = await models.look(clock);
+      const now = await models.look();
       if ((before === null) !== (now === null)) changes.notify("state");
       await clock.sleep(DISK_EVERY_MS, signal);
     }

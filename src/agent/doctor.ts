@@ -1,6 +1,7 @@
 // `gpu-agent doctor`: checks this box, then the share and the agents on it, and prints the report.
 import type { Check } from "../base/check.ts";
 import { systemClock } from "../base/clock.ts";
+import { silentLog } from "../base/log.ts";
 import { Courier } from "../courier.ts";
 import { examine, printChecks, type Report } from "../doctor/report.ts";
 import type { Transport } from "../transport.ts";
@@ -30,9 +31,10 @@ export async function runDoctor(
 ): Promise<number> {
   const ollama = new Ollama({ url: parseOllamaUrl(ollamaUrl), requestTimeoutMs: TIMEOUT_MS });
   const courier = new Courier(transport, { sender: "doctor", timeoutMs: TIMEOUT_MS });
-  const disk = await new ModelsFolder(modelsDir).look(systemClock);
+  const listing = { models: null, listModels: async () => await ollama.listModels(stop) };
+  const models = new ModelsFolder({ modelsDir, listing, clock: systemClock, log: silentLog });
   const checks = async function* (): AsyncGenerator<Check> {
-    yield* examineBox({ name, stateDir, ollama, disk, signal: stop });
+    yield* examineBox({ name, stateDir, ollama, models, signal: stop });
     yield* examine({ transport, courier, signal: stop });
   };
   try {

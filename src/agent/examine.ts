@@ -5,6 +5,7 @@ import { about, type Check } from "../base/check.ts";
 import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
+import type { ModelsFolder, Unknown } from "./disk/models_folder.ts";
 import { examineLedger } from "./ledger/check.ts";
 import type { Ollama } from "./ollama/ollama.ts";
 import { agentName } from "./presence/identity.ts";
@@ -14,7 +15,7 @@ export interface BoxUnderExamination {
   readonly name: string | undefined;
   readonly stateDir: string;
   readonly ollama: Pick<Ollama, "version" | "listModels">;
-  readonly disk: Disk | null;
+  readonly models: Pick<ModelsFolder, "look" | "unknown">;
   readonly signal: AbortSignal;
 }
 
@@ -22,12 +23,12 @@ export interface BoxUnderExamination {
 const LITTLE_BYTES = 10_000_000_000;
 
 export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Check> {
-  const { name, stateDir, disk } = box;
+  const { name, stateDir, models } = box;
   yield checkName(name);
   yield checkStateDir(stateDir);
   yield* examineLedger(stateDir);
   yield await checkOllama(box);
-  yield checkDisk(disk);
+  yield checkDisk(await models.look(), models.unknown);
 }
 
 /** The file in which the agent remembers the share's file system; undefined before the agent's first start. */
@@ -75,14 +76,9 @@ async function checkOllama({ ollama, signal }: BoxUnderExamination): Promise<Che
   }
 }
 
-function checkDisk(disk: Disk | null): Check {
+function checkDisk(disk: Disk | null, unknown: Unknown | null): Check {
   const check = about("models_disk");
-  if (disk === null) {
-    return check.warning(
-      "Unknown: cannot read the models folder",
-      "Set --ollama-models, and give this user access to that folder",
-    );
-  }
+  if (disk === null) return check.warning(`Unknown: ${unknown?.message ?? ""}`, unknown?.hint);
   const message = `${formatBytes(disk.free_bytes)} of ${formatBytes(disk.total_bytes)} free for ${disk.path}`;
   if (disk.free_bytes >= LITTLE_BYTES) return check.ok(message);
   return check.warning(message, "Remove a model, or set OLLAMA_MODELS to a folder on a larger disk");

@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Box } from "#src/agent/box.ts";
-import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { systemClock } from "#src/base/clock.ts";
+import { folderOf } from "#tests/support/models_fixture.ts";
 import { until } from "#tests/support/until.ts";
 
 let dir: string;
@@ -19,7 +19,7 @@ async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<
   const command = join(dir, "nvidia-smi");
   writeFileSync(command, script);
   chmodSync(command, 0o755);
-  const models = new ModelsFolder(undefined);
+  const models = folderOf(dir);
   const box = new Box({ models, changes: { notify: () => undefined }, clock: systemClock, nvidiaSmi: command });
   const stop = new AbortController();
   const ended = box.run(stop.signal);
@@ -53,7 +53,7 @@ test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", a
 
 /** A box without GPUs. */
 function boxWithoutGpus(modelsDir: string, changed: () => void): Box {
-  const models = new ModelsFolder(modelsDir);
+  const models = folderOf(modelsDir);
   return new Box({ models, changes: { notify: changed }, clock: systemClock, nvidiaSmi: null });
 }
 

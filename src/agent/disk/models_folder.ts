@@ -1,202 +1,241 @@
-// Ollama's models on the box's disk: where the blobs lie, which are there, which model needs which. Only looks.
-// Imports manifest, model names, clock, errors, protocol; node:fs to ask.
-import { type Dirent, existsSync, lstatSync, readdirSync } from "node:fs";
-import { lstat, open, realpath, statfs } from "node:fs/promises";
+// The folder in which Ollama keeps its models: which one it is, whether it can be read, and what is in it. Never writes.
+
+import { stat, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { systemCode } from "../../base/errors.ts";
-import { formatModelName, type ModelName, parseModelName, sameModel } from "../../base/model_name.ts";
+import type { Log } from "../../base/log.ts";
+import { sameModel } from "../../base/model_name.ts";
 import type { Disk } from "../../protocol.ts";
-import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
+import { absent, blobsFolder, presentBytes } from "./blob_files.ts";
+import type { Layer } from "./manifest.ts";
+import { type InstalledModel, installedModels } from "./manifest_files.ts";
+import { type Listing, type Owner, Ownership } from "./ownership.ts";
 
-/** A model as the disk has it: `name` in Ollama's form. */
-export interface InstalledModel {
-  readonly name: string;
-  readonly layers: readonly Layer[];
+export interface ModelsFolderDeps {
+  /** Undefined: one of the usual folders, if it belongs to this Ollama. Null: none, and all of it is unknown. */
+  readonly modelsDir: string | null | undefined;
+  readonly listing: Listing;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
-/** What `stat` counts blocks in, whatever the file system. */
-const BLOCK_BYTES = 512;
-/** More than any box has; what lies beyond makes the whole unknown, never wrong. */
+export interface ModelsFolderOptions {
+  /** Where Ollama's installer, and a user's own Ollama, keep models. */
+  readonly usualDirs?: readonly string[];
+  /** Free and total bytes of the disk that holds this folder. */
+  readonly askDisk?: (path: string) => Promise<Omit<Disk, "path">>;
+}
+
+/** Why the folder is unknown, for people. */
+export interface Unknown {
+  readonly message: string;
+  readonly hint: string;
+  /** The folder is there, but another Ollama's. */
+  readonly isAnothers: boolean;
+}
+
+/** As it was found by one look. */
+interface Place {
+  readonly dir: string;
+  readonly disk: Disk;
+}
+
+const USUAL_DIRS = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
+/** A disk that takes longer hangs, like that of a file server that is away. */
+const ANSWERS_WITHIN_MS = 2000;
+/** Reading thousands of manifests takes longer than one question, but nobody waits forever for it. */
+const READS_WITHIN_MS = 30_000;
+/** More than any box has; with more, what is shared is unknown rather than wrong. */
 const MAX_MODELS = 10_000;
 
-/** A disk that takes longer hangs, as one of a server does that is away: who asks it is held up for as long. */
-const ANSWERS_WITHIN_MS = 2000;
+const UNSEEN: Unknown = {
+  message: "cannot read the models folder",
+  hint: "Set --ollama-models to Ollama's models folder, and let this user read it",
+  isAnothers: false,
+};
+const HANGS: Unknown = {
+  message: "the disk of the models folder does not answer",
+  hint: "Check its mount, and the file server it comes from",
+  isAnothers: false,
+};
+
+const ANOTHERS_HINT =
+  "Its models are not those that Ollama lists: set --ollama-models to the folder of the Ollama at --ollama";
 
 export class ModelsFolder {
-  readonly #given: string | undefined;
+  readonly #deps: ModelsFolderDeps;
+  /** The first that is this Ollama's counts. */
+  readonly #dirs: readonly string[];
   readonly #askDisk: (path: string) => Promise<Omit<Disk, "path">>;
-  #disk: Disk | null = null;
-  #looking: Promise<Disk | null> | undefined;
-  #hangs = false;
+  readonly #ownership: Ownership;
+  /** The look under way. It answers within 2 s; while its disk hangs it stays, so that nothing more is asked of that disk. */
+  #looking: Promise<Place | Unknown> | undefined;
+  #found: Place | Unknown = UNSEEN;
+  #warnedOf: string | null = null;
 
-  /**
-   * @param modelsDir where Ollama keeps its models; undefined: where its installer puts them, if one of these is there
-   * @param askDisk the disk as an argument
-   */
-  constructor(modelsDir: string | undefined, askDisk = spaceOf) {
-    this.#given = modelsDir;
+  constructor(deps: ModelsFolderDeps, { usualDirs = USUAL_DIRS, askDisk = spaceOf }: ModelsFolderOptions = {}) {
+    this.#deps = deps;
+    this.#dirs = deps.modelsDir === undefined ? usualDirs : deps.modelsDir === null ? [] : [deps.modelsDir];
     this.#askDisk = askDisk;
-  }
-
-  /** Where Ollama keeps its models; undefined: unknown, or its disk hangs, so that nothing may be asked of it. */
-  get dir(): string | undefined {
-    if (this.#hangs) return undefined;
-    const usual = ["/usr/share/ollama/.ollama/models", join(homedir(), ".ollama", "models")];
-    return this.#given ?? usual.find((path) => existsSync(path));
+    this.#ownership = new Ownership(deps.listing);
   }
 
   /** The disk that really holds the blobs, with the folder that was asked, as `look()` last saw it. */
   get disk(): Disk | null {
-    return this.#disk;
+    return "disk" in this.#found ? this.#found.disk : null;
+  }
+
+  /** Why nothing is known of the folder, as `look()` last found; null when it is this Ollama's and can be read. */
+  get unknown(): Unknown | null {
+    return "disk" in this.#found ? null : this.#found;
   }
 
   /**
-   * Looks at the disk. Takes at most 2 s: a disk that does not answer is asked nothing more until it has. Never rejects.
-   * @returns null when it cannot be looked at
+   * Finds the folder and looks at its disk. Takes at most 2 s: a disk that does not answer is asked nothing more until it
+   * has. Never rejects.
+   * @returns null when the folder cannot be read or belongs to another Ollama: `unknown` says which
    */
-  async look(clock: Clock): Promise<Disk | null> {
-    this.#looking ??= this.#ask().finally(() => {
-      this.#looking = undefined;
-      this.#hangs = false;
-    });
-    const timer = new AbortController();
-    const late = clock.sleep(ANSWERS_WITHIN_MS, timer.signal).then(() => "late" as const);
-    const found = await Promise.race([this.#looking, late]);
-    timer.abort();
-    this.#hangs = found === "late" && this.#looking !== undefined;
-    this.#disk = found === "late" ? null : found;
-    return this.#disk;
+  async look(): Promise<Disk | null> {
+    await this.#resolve();
+    return this.disk;
   }
 
   /**
-   * How much of each blob is on disk, by digest: all of it, or what of one begun is really allocated (it is sparse, as long
-   * as the whole from its first byte), or 0.
-   * @returns null when that cannot be looked at
+   * Runs `read` on the folder that holds the blobs. Takes at most half a minute.
+   * @returns null when the folder is unknown, or reading failed or took too long
+   */
+  async inBlobs<T>(read: (blobs: string) => Promise<T>): Promise<T | null> {
+    return await this.#read(async ({ disk }) => await read(disk.path));
+  }
+
+  /**
+   * How much of each blob is on disk, by digest: all of it, what is allocated of a partial one, or 0.
+   * @returns null when that cannot be read
    */
   async present(layers: readonly Layer[]): Promise<ReadonlyMap<string, number> | null> {
-    try {
-      const blobs = await this.#blobs();
-      if (blobs === null) return null;
+    return await this.inBlobs(async (blobs) => {
       const found = new Map<string, number>();
       for (const layer of layers) found.set(layer.digest, await presentBytes(blobs, layer));
       return found;
-    } catch {
-      return null;
-    }
+    });
   }
 
-  /** Every model with its layers; null when they cannot all be read: what is shared is unknown then. */
+  /** Every model with its layers; null when they cannot all be read: which layers are shared is unknown then. */
   async models(): Promise<readonly InstalledModel[] | null> {
-    const { dir } = this;
-    if (dir === undefined) return null;
-    try {
-      lstatSync(join(dir, "manifests"));
+    return await this.#read(async ({ dir }) => {
       const found: InstalledModel[] = [];
-      for (const name of namesBelow(join(dir, "manifests"))) {
+      for await (const model of installedModels(dir)) {
         if (found.length >= MAX_MODELS) return null;
-        const manifest = await readManifest(join(dir, "manifests", name.host, name.namespace, name.model, name.tag));
-        // Ollama, too, uses those that can be read.
-        if (manifest !== null) found.push({ name: formatModelName(name), layers: manifest.layers });
+        found.push(model);
       }
       return found;
-    } catch {
-      return null;
-    }
+    });
   }
 
-  /** Digests of blobs that an installed model needs and that are not there whole; none where that cannot be looked at. */
+  /**
+   * Digests of blobs that an installed model needs and that are not whole on disk; none where that cannot be read. The
+   * manifest counts only if it is the one that Ollama lists: another Ollama may have another model of that name.
+   */
   async missing(model: string): Promise<readonly string[]> {
-    const own = (await this.models())?.find(({ name }) => sameModel(name, model));
-    const present = own === undefined ? null : await this.present(own.layers);
-    const layers = own?.layers.filter(({ digest, bytes }) => (present?.get(digest) ?? bytes) < bytes) ?? [];
-    return layers.map(({ digest }) => digest);
+    const named = (await this.models())?.filter(({ name }) => sameModel(name, model)) ?? [];
+    for (const installed of named) {
+      const present = await this.present(installed.layers);
+      const layers = installed.layers.filter(({ digest, bytes }) => (present?.get(digest) ?? bytes) < bytes);
+      if (layers.length > 0 && (await this.#isListed(installed))) return layers.map(({ digest }) => digest);
+    }
+    return [];
   }
 
-  async #ask(): Promise<Disk | null> {
+  /** Also of a model that Ollama does not list: it lists none whose configuration is gone. */
+  async #isListed({ name, digests }: InstalledModel): Promise<boolean> {
+    const models = await this.#deps.listing.listModels().catch(() => []);
+    const listed = models.filter((model) => sameModel(model.name, name));
+    return listed.length === 0 || listed.some(({ digest }) => digests.includes(digest.toLowerCase()));
+  }
+
+  async #read<T>(read: (place: Place) => Promise<T>): Promise<T | null> {
+    // Found once for each look: a pull that is watched reads the folder five times a second.
+    const found = this.#looking === undefined && "disk" in this.#found ? this.#found : await this.#resolve();
+    if (!("disk" in found)) return null;
+    return await this.#within(READS_WITHIN_MS, read(found).catch(unreadable), null);
+  }
+
+  async #resolve(): Promise<Place | Unknown> {
+    this.#looking ??= this.#begin();
+    return await this.#looking;
+  }
+
+  #begin(): Promise<Place | Unknown> {
+    const asked = this.#find();
+    const looking = this.#within(ANSWERS_WITHIN_MS, asked, HANGS).then((found) => this.#note(found));
+    const over = async (): Promise<void> => {
+      await asked;
+      await looking;
+      this.#looking = undefined;
+    };
+    void over();
+    return looking;
+  }
+
+  /** The first of the folders that is this Ollama's; else why there is none. Never rejects. */
+  async #find(): Promise<Place | Unknown> {
+    let unknown: Unknown | undefined;
+    for (const dir of this.#dirs) {
+      try {
+        if ((await absent(stat(dir))) === null) continue;
+        const owner = await this.#ownership.of(dir);
+        if (owner === "ours") {
+          const path = await blobsFolder(dir);
+          return { dir, disk: { path, ...(await this.#askDisk(path)) } };
+        }
+        unknown ??= notOurs(dir, owner);
+      } catch {
+        // Closed to this user, or its disk is not mounted: another folder may be the right one.
+      }
+    }
+    return unknown ?? UNSEEN;
+  }
+
+  #note(found: Place | Unknown): Place | Unknown {
+    this.#found = found;
+    const { log } = this.#deps;
+    if ("disk" in found) {
+      if (this.#warnedOf !== null) log.info({ dir: found.dir }, "Models folder found");
+      this.#warnedOf = null;
+    } else if (found.isAnothers && found.message !== this.#warnedOf) {
+      log.warn({ hint: found.hint }, `Models folder not used: ${found.message}`);
+      this.#warnedOf = found.message;
+    }
+    return found;
+  }
+
+  async #within<T, Late>(ms: number, asked: Promise<T>, late: Late): Promise<T | Late> {
+    const timer = new AbortController();
+    const timeout = this.#deps.clock.sleep(ms, timer.signal).then(() => late);
     try {
-      const path = await this.#blobs();
-      return path === null ? null : { path, ...(await this.#askDisk(path)) };
-    } catch {
-      // Not there yet, or closed to this user: null says so.
-      return null;
+      return await Promise.race([asked, timeout]);
+    } finally {
+      timer.abort();
     }
   }
+}
 
-  /** The blobs may lie on a disk of their own, so what counts is the folder that a link leads to. */
-  async #blobs(): Promise<string | null> {
-    const { dir } = this;
-    if (dir === undefined) return null;
-    const blobs = join(dir, "blobs");
-    // A link that leads nowhere is one to a disk that is not mounted.
-    return await realpath((await absent(lstat(blobs))) === null ? dir : blobs);
+function notOurs(dir: string, owner: Exclude<Owner, "ours">): Unknown {
+  if (owner === "undecided") {
+    const message = `Ollama has not listed its models yet, so it is unknown whether ${dir} is its folder`;
+    return { message, hint: "Check that Ollama is running", isAnothers: false };
   }
+  return { message: `${dir} is not the folder of this Ollama`, hint: ANOTHERS_HINT, isAnothers: true };
+}
+
+function unreadable(error: unknown): null {
+  if (systemCode(error) === undefined) throw error;
+  return null;
 }
 
 async function spaceOf(path: string): Promise<Omit<Disk, "path">> {
   const { bavail, blocks, bsize } = await statfs(path);
   return { free_bytes: bavail * bsize, total_bytes: blocks * bsize };
-}
-
-/** Names as folders spell them, `<host>/<namespace>/<model>/<tag>`; what is no name is none of Ollama's and left out. */
-function* namesBelow(manifests: string): Generator<ModelName> {
-  for (const host of entries(manifests, "folders")) {
-    for (const namespace of entries(join(manifests, host), "folders")) {
-      for (const model of entries(join(manifests, host, namespace), "folders")) {
-        for (const tag of entries(join(manifests, host, namespace, model), "files")) {
-          const name = nameOf(`${host}/${namespace}/${model}:${tag}`);
-          if (name !== null) yield name;
-        }
-      }
-    }
-  }
-}
-
-/** None in a folder that is gone meanwhile: Ollama removes those that it empties. */
-function entries(dir: string, kind: "folders" | "files"): string[] {
-  let found: Dirent[] = [];
-  try {
-    found = readdirSync(dir, { withFileTypes: true });
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-  }
-  return found.filter((entry) => (kind === "folders" ? entry.isDirectory() : entry.isFile())).map(({ name }) => name);
-}
-
-function nameOf(text: string): ModelName | null {
-  try {
-    return parseModelName(text);
-  } catch {
-    return null;
-  }
-}
-
-/** Null when it was removed meanwhile, or is no manifest. */
-async function readManifest(path: string): Promise<Manifest | null> {
-  const file = await absent(open(path, "r"));
-  if (file === null) return null;
-  try {
-    const { size } = await file.stat();
-    return size > MAX_MANIFEST_BYTES ? null : parseManifest(await file.readFile("utf8"));
-  } finally {
-    await file.close();
-  }
-}
-
-async function presentBytes(blobs: string, { digest, bytes }: Layer): Promise<number> {
-  const path = join(blobs, digest.replace(":", "-"));
-  if ((await absent(lstat(path))) !== null) return bytes;
-  const partial = await absent(lstat(`${path}-partial`));
-  return Math.min(bytes, (partial?.blocks ?? 0) * BLOCK_BYTES);
-}
-
-/** Null when it is not there. */
-async function absent<Value>(asked: Promise<Value>): Promise<Value | null> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return null;
-    throw error;
-  }
 }

@@ -1,37 +1,33 @@
-// What Ollama has on disk of a pull: how much, whether it still writes there, and whether it is what it should be.
-// Imports node:fs, node:crypto, clock, errors.
-import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
-import { join } from "node:path";
+// What Ollama has on disk of a pull: how much, whether it still writes there, and whether the bytes are right.
 import type { Clock } from "../../base/clock.ts";
-import { systemCode } from "../../base/errors.ts";
+import { type BlobFile, blobFiles, readDigest } from "./blob_files.ts";
+import type { ModelsFolder } from "./models_folder.ts";
 
-/** Whether Ollama was seen to have stopped writing; `unseen`: its folder cannot be looked at. */
+/** Whether Ollama was seen to have stopped writing; `unseen`: its folder cannot be read. */
 export type Stopped = "stopped" | "growing" | "unseen";
 
 const LOOK_MS = 200;
 /** Nothing written for this long, with its connection closed: Ollama has stopped. */
 const QUIET_MS = 1000;
-/** It stops within half a second; who writes for longer does it for somebody else. */
+/** Ollama stops within half a second; if it writes for longer, somebody else is pulling too. */
 const LIMIT_MS = 5000;
 
 export class PulledBlobs {
-  readonly #modelsDir: () => string | undefined;
+  readonly #folder: Pick<ModelsFolder, "inBlobs">;
   readonly #clock: Clock;
 
-  /** @param modelsDir where Ollama keeps its models; undefined: unknown */
-  constructor(modelsDir: () => string | undefined, clock: Clock) {
-    this.#modelsDir = modelsDir;
+  constructor(folder: Pick<ModelsFolder, "inBlobs">, clock: Clock) {
+    this.#folder = folder;
     this.#clock = clock;
   }
 
   /**
-   * What lies on disk of these layers, by allocated blocks: unfinished files are sparse, of full length from the start.
+   * How much of these layers is on disk, by allocated blocks: unfinished files are sparse.
    * @param digests as a manifest names them, `sha256:` and hex
    * @returns bytes; null when none of it can be seen
    */
-  bytes(digests: readonly string[]): number | null {
-    const files = this.#look(digests);
+  async bytes(digests: readonly string[]): Promise<number | null> {
+    const files = await this.#files(digests);
     if (files === null) return null;
     return files.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0);
   }
@@ -41,11 +37,9 @@ export class PulledBlobs {
     const beganAtMs = this.#clock.monotonic();
     let seen = "";
     for (let quietSinceMs = beganAtMs; ; ) {
-      const files = this.#look(digests);
+      const files = await this.#files(digests);
       if (files === null) return "unseen";
-      const now = files
-        .map(({ name, writtenAtMs, allocatedBytes }) => `${name} ${writtenAtMs} ${allocatedBytes}`)
-        .join();
+      const now = JSON.stringify(files);
       const nowMs = this.#clock.monotonic();
       if (now !== seen) quietSinceMs = nowMs;
       seen = now;
@@ -56,62 +50,30 @@ export class PulledBlobs {
   }
 
   /**
-   * Reads whole layers again, and finds those whose bytes are not their digest's. What cannot be read is not found wrong.
-   * @returns of those given, once all were read or the signal aborted
+   * Reads whole layers again, and finds those whose bytes do not match their digest. A layer that cannot be read is not
+   * reported.
+   * @returns some of those given, once all were read or the signal aborted
    */
   async wrong(digests: readonly string[], signal: AbortSignal): Promise<string[]> {
-    const dir = this.#modelsDir();
+    // Reading may take minutes: only finding the folder has a limit.
+    const blobs = await this.#folder.inBlobs(async (path) => await Promise.resolve(path));
     const wrong: string[] = [];
     for (const digest of digests) {
-      if (dir === undefined || signal.aborted || !DIGEST.test(digest)) continue;
-      const found = await digestOf(join(dir, "blobs", digest.replace(":", "-")), signal);
+      if (blobs === null || signal.aborted) break;
+      const found = await readDigest(blobs, digest, signal);
       if (found !== null && found !== digest) wrong.push(digest);
     }
     return wrong;
   }
 
-  /** The files of these layers, whole or not; null when there is none or it cannot be looked at. */
-  #look(digests: readonly string[]): BlobFile[] | null {
-    const dir = this.#modelsDir();
-    if (dir === undefined) return null;
-    const names = digests.filter((digest) => DIGEST.test(digest)).map((digest) => digest.replace(":", "-"));
-    try {
-      const files = names.flatMap((name) => [name, `${name}-partial`]).flatMap((name) => blobFile(dir, name) ?? []);
-      return files.length === 0 ? null : files;
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return null;
-    }
+  /** The files of these layers, whole or not; null when there are none, or they cannot be read. */
+  async #files(digests: readonly string[]): Promise<BlobFile[] | null> {
+    if (digests.length === 0) return null;
+    const files = await this.#folder.inBlobs(async (blobs) => {
+      const found: BlobFile[] = [];
+      for (const digest of digests) found.push(...(await blobFiles(blobs, digest)));
+      return found;
+    });
+    return files === null || files.length === 0 ? null : files;
   }
-}
-
-/** Becomes a file's name. */
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
-
-interface BlobFile {
-  readonly name: string;
-  readonly writtenAtMs: number;
-  readonly allocatedBytes: number;
-}
-
-const READ_BYTES = 1024 * 1024;
-/** A block, as `stat` counts them, whatever the file system's own are. */
-const BLOCK_BYTES = 512;
-
-function blobFile(modelsDir: string, name: string): BlobFile | undefined {
-  const found = statSync(join(modelsDir, "blobs", name), { throwIfNoEntry: false });
-  if (found === undefined) return undefined;
-  return { name, writtenAtMs: found.mtimeMs, allocatedBytes: found.blocks * BLOCK_BYTES };
-}
-
-/** Null when it cannot be read to its end. */
-async function digestOf(path: string, signal: AbortSignal): Promise<string | null> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path, { signal, highWaterMark: READ_BYTES })) hash.update(chunk);
-  } catch (error) {
-    if (systemCode(error) === undefined && !signal.aborted) throw error;
-    return null;
-  }
-  return `sha256:${hash.digest("hex")}`;
 }

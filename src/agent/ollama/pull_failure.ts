@@ -24,7 +24,7 @@ export class PullFailure extends CourierError {
 
 /** The error for a layer that Ollama took for complete and correct, and that is not. */
 export function wrongBytesFailure(model: string, digest: string): PullFailure {
-  const found = `digest mismatch: other bytes than those of ${readable(digest)}`;
+  const found = `digest mismatch: the bytes of ${readable(digest)} are wrong`;
   const hint = "The registry or the network changed bytes";
   return new PullFailure("unavailable", `Cannot pull ${JSON.stringify(model)}: ${found}`, { hint, retry: "once" });
 }

@@ -170,8 +170,8 @@ export class Jobs {
   #runNext(): void {
     while (!this.#closed && this.#running.size < this.#options.maxPulls) {
       const busy = [...this.#running.keys()].map(({ job }) => job.model);
-      const next = this.#jobs.find(({ job }) => {
-        return job.state === "queued" && !busy.some((model) => sameModel(model, job.model));
+      const next = this.#jobs.find(({ job, isCancelled }) => {
+        return job.state === "queued" && !isCancelled && !busy.some((model) => sameModel(model, job.model));
       });
       if (next === undefined) return;
       const ended = next.run().finally(() => {

@@ -6,6 +6,7 @@ import { formatBytes } from "../../base/format.ts";
 import type { Disk, Job } from "../../protocol.ts";
 import type { Box } from "../box.ts";
 import type { Layer, Manifest } from "../disk/manifest.ts";
+import type { Unknown } from "../disk/models_folder.ts";
 import type { DiskReserve } from "../disk/reserve.ts";
 import type { Foreseen } from "./pull_job.ts";
 import type { Registry } from "./registry.ts";
@@ -56,7 +57,7 @@ export class Preflight {
    */
   async check(model: string, { force, others, signal }: PreflightRequest): Promise<Foreseen> {
     const { registry } = this.#options;
-    if (registry === null) return { totalBytes: null, note: null };
+    if (registry === null) return { totalBytes: null, note: this.#othersFolder };
     try {
       const manifest = await Promise.race([this.#manifest(model, registry), aborted(signal)]);
       const notes = [await this.#room(model, manifest, { force, others }), this.#memory(manifest)];
@@ -64,8 +65,14 @@ export class Preflight {
     } catch (error) {
       const { code, message } = asCourierError(error);
       if (code === "exhausted") throw error;
-      return { totalBytes: null, note: `its size is unknown beforehand: ${message}` };
+      return { totalBytes: null, note: joined([`size unknown: ${message}`, this.#othersFolder]) };
     }
+  }
+
+  /** As last seen; noted also of a pull whose size is unknown: nothing that this Ollama does shows in that folder. */
+  get #othersFolder(): string | null {
+    const { unknown } = this.#options.box.models;
+    return unknown?.isAnothers === true ? notChecked(unknown) : null;
   }
 
   async #manifest(model: string, registry: Pick<Registry, "readManifest">): Promise<Manifest> {
@@ -82,11 +89,11 @@ export class Preflight {
 
   /** @returns a note when it goes on without enough room, or without having looked */
   async #room(model: string, manifest: Manifest, { force, others }: PreflightRequest): Promise<string | null> {
-    const { box, agent, diskReserve, clock } = this.#options;
-    const disk = await box.models.look(clock);
+    const { box, agent, diskReserve } = this.#options;
+    const disk = await box.models.look();
     const missingBytes = await this.#missingBytes(manifest.layers);
     if (disk === null || missingBytes === null) {
-      return "free disk was not looked at: the folder of the models cannot be read (--ollama-models)";
+      return notChecked(box.models.unknown);
     }
     const room = {
       disk,
@@ -132,6 +139,10 @@ export class Preflight {
     const sizes = `${formatBytes(totalBytes)}, they have ${formatBytes(memoryBytes)}`;
     return `larger than the memory of this box's GPUs: ${sizes}`;
   }
+}
+
+function notChecked(unknown: Unknown | null): string {
+  return `disk space not checked: ${unknown?.message ?? "cannot read the models folder"} (--ollama-models)`;
 }
 
 interface Room {

@@ -123,7 +123,7 @@ export class PullJob {
   async cancel(): Promise<Job> {
     this.#isCancelled = true;
     this.#controller.abort();
-    if (this.#job.state === "queued") this.#endQueued();
+    if (this.#job.state === "queued") await this.#endQueued();
     await this.#ended.promise;
     return this.#job;
   }
@@ -209,12 +209,12 @@ export class PullJob {
   async #fail({ code, message, hint }: CourierError): Promise<void> {
     if (this.#isCancelled) {
       const stopped = await this.#untilStopped();
-      this.#end(this.#cancelledEnd(CANCELLED[stopped]));
+      this.#end(await this.#cancelledEnd(CANCELLED[stopped]));
     } else if (this.#controller.signal.aborted) {
       this.#update(QUEUED, "state");
     } else {
       const error = hint === undefined ? message : `${message}. ${hint}`;
-      this.#end({ state: "failed", code, error, partial_bytes: this.#remainingBytes() });
+      this.#end({ state: "failed", code, error, partial_bytes: await this.#remainingBytes() });
     }
   }
 
@@ -229,18 +229,20 @@ export class PullJob {
   }
 
   /** It may have run before a restart. */
-  #endQueued(): void {
-    const end = this.#cancelledEnd("Cancelled before it began");
+  async #endQueued(): Promise<void> {
+    const end = await this.#cancelledEnd("Cancelled before it began");
+    // A slow disk: the queue may have come to it meanwhile, and run() ends it.
+    if (this.#job.state !== "queued") return;
     const began = end.partial_bytes === null ? {} : { error: CANCELLED.stopped };
     this.#end({ ...end, ...began });
   }
 
-  #cancelledEnd(error: string): Partial<Job> {
-    return { state: "cancelled", code: "cancelled", error, partial_bytes: this.#remainingBytes() };
+  async #cancelledEnd(error: string): Promise<Partial<Job>> {
+    return { state: "cancelled", code: "cancelled", error, partial_bytes: await this.#remainingBytes() };
   }
 
-  #remainingBytes(): number | null {
-    return this.#parts.blobs.bytes(this.#fetchedDigests());
+  async #remainingBytes(): Promise<number | null> {
+    return await this.#parts.blobs.bytes(this.#fetchedDigests());
   }
 
   #fetchedDigests(): string[] {

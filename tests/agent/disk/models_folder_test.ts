@@ -3,17 +3,16 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { measureFreed, readFootprint } from "#src/agent/disk/footprint.ts";
-import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
-import { systemClock } from "#src/base/clock.ts";
+import type { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
-import { digestOf, ModelsFixture } from "#tests/support/models_fixture.ts";
+import { digestOf, folderOf, ModelsFixture } from "#tests/support/models_fixture.ts";
 import { until } from "#tests/support/until.ts";
 
 let dir: ModelsFixture;
 let folder: ModelsFolder;
 beforeEach(() => {
   dir = new ModelsFixture();
-  folder = new ModelsFolder(dir.path);
+  folder = dir.folder();
 });
 afterEach(() => dir.remove());
 
@@ -21,16 +20,16 @@ test("look() names the folder that really holds the blobs", async () => {
   const elsewhere = new ModelsFixture();
   rmSync(join(dir.path, "blobs"), { recursive: true });
   symlinkSync(join(elsewhere.path, "blobs"), join(dir.path, "blobs"));
-  expect((await folder.look(systemClock))?.path).toBe(realpathSync(join(elsewhere.path, "blobs")));
+  expect((await folder.look())?.path).toBe(realpathSync(join(elsewhere.path, "blobs")));
   elsewhere.remove();
   // A link to a disk that is not mounted: not the disk of the folder above it.
-  expect(await folder.look(systemClock)).toBeNull();
+  expect(await folder.look()).toBeNull();
 });
 
 test("look() finds the disk of the models before Ollama made its folders, and none when there are none", async () => {
   rmSync(join(dir.path, "blobs"), { recursive: true });
-  expect((await folder.look(systemClock))?.path).toBe(realpathSync(dir.path));
-  expect(await new ModelsFolder(join(dir.path, "none")).look(systemClock)).toBeNull();
+  expect((await folder.look())?.path).toBe(realpathSync(dir.path));
+  expect(await folderOf(join(dir.path, "none")).look()).toBeNull();
 });
 
 test("look() waits 2 s for a disk that hangs, and asks nothing more of it until it answers", async () => {
@@ -38,28 +37,24 @@ test("look() waits 2 s for a disk that hangs, and asks nothing more of it until 
   const space = { free_bytes: 1, total_bytes: 2 };
   let asked = 0;
   const answers = Promise.withResolvers<typeof space>();
-  const hanging = new ModelsFolder(dir.path, async () => {
+  const askDisk = async (): Promise<typeof space> => {
     asked += 1;
     return await answers.promise;
-  });
+  };
+  const hanging = dir.folder({ clock, askDisk });
   dir.manifest("phi4:latest", { a: 9_000 });
   for (let i = 1; i <= 3; i++) {
-    const looked = hanging.look(clock);
+    const looked = hanging.look();
     await until(() => asked === 1);
     await clock.advance(2000);
     expect(await looked).toBeNull();
-    expect([hanging.dir, hanging.disk, await hanging.models(), await hanging.present([])]).toEqual([
-      undefined,
-      null,
-      null,
-      null,
-    ]);
+    expect([hanging.disk, await hanging.models(), await hanging.present([])]).toEqual([null, null, null]);
+    expect(hanging.unknown?.message).toBe("the disk of the models folder does not answer");
   }
   expect(asked).toBe(1);
   answers.resolve(space);
   await settle();
-  expect(hanging.dir).toBe(dir.path);
-  expect(await hanging.look(clock)).toMatchObject(space);
+  expect(await hanging.look()).toMatchObject(space);
   expect(hanging.disk).toMatchObject(space);
 });
 
@@ -79,8 +74,8 @@ test("present() counts whole blobs, and of one begun what is allocated", async (
 test("present() is null when the blobs cannot be looked at", async () => {
   const file = join(dir.path, "file");
   writeFileSync(file, "");
-  expect(await new ModelsFolder(file).present([{ digest: digestOf("a"), bytes: 1 }])).toBeNull();
-  expect(await new ModelsFolder(join(dir.path, "none")).present([])).toBeNull();
+  expect(await folderOf(file).present([{ digest: digestOf("a"), bytes: 1 }])).toBeNull();
+  expect(await folderOf(join(dir.path, "none")).present([])).toBeNull();
 });
 
 test("missing() names the blobs of a model that are not there whole, and none where that cannot be seen", async () => {
@@ -105,6 +100,8 @@ test("models() tells the names in Ollama's form, each with its blobs", async () 
 
 test("models() leaves out what is no model: other names, links, what is no manifest", async () => {
   dir.manifest("phi4:latest", { a: 9_000 });
+  const listed = dir.listed();
+  folder = folderOf(dir.path, { models: listed, listModels: async () => await Promise.resolve(listed) });
   dir.file("manifests/registry.ollama.ai/library/phi4/.hidden", '{"layers":[]}');
   dir.file("manifests/registry.ollama.ai/library/phi4/broken", "");
   dir.file("manifests/registry.ollama.ai/library/phi4/large", " ".repeat(4_000_001));
@@ -136,6 +133,7 @@ describe("a delete", () => {
     const footprint = await readFootprint(folder, model);
     if (footprint === null) return undefined;
     remove();
+    dir.removeManifest(footprint.spellings[0]?.name ?? "");
     return (await measureFreed(folder, footprint))?.text;
   }
 
@@ -159,21 +157,23 @@ describe("a delete", () => {
   test("leaves what others share, and names them", async () => {
     dir.manifest("phi4:14b", { a: 9_000, d: 1 });
     expect(await deleting("phi4:latest", () => ["b", "c"].forEach(removeBlob))).toBe(
-      "1.5 kB freed, 9.0 kB stay: phi4:14b needs them too",
+      "1.5 kB freed, kept 9.0 kB shared with phi4:14b",
     );
+    dir.manifest("phi4:latest", { a: 9_000, b: 1_000, c: 500 });
     dir.manifest("me/copy:latest", { a: 9_000, c: 500 });
     expect(await deleting("phi4:14b", () => undefined)).toBe(
-      "nothing freed, 9.0 kB stay: me/copy:latest and phi4:latest need them too",
+      "nothing freed, kept 9.0 kB shared with me/copy:latest and phi4:latest",
     );
     dir.manifest("me/other:latest", { a: 9_000 });
+    dir.manifest("phi4:14b", { a: 9_000, d: 1 });
     expect(await deleting("phi4:14b", () => undefined)).toBe(
-      "nothing freed, 9.0 kB stay: me/copy:latest and 2 more need them too",
+      "nothing freed, kept 9.0 kB shared with me/copy:latest and 2 more",
     );
   });
 
   test("does not tell what it cannot know", async () => {
     expect(await deleting("gone", () => undefined)).toBeUndefined();
-    expect(await readFootprint(new ModelsFolder(join(dir.path, "none")), "phi4")).toBeNull();
+    expect(await readFootprint(folderOf(join(dir.path, "none")), "phi4")).toBeNull();
     expect(await deleting("phi4", () => dir.remove())).toBeUndefined();
   });
 });

@@ -209,7 +209,7 @@ describe("run()", () => {
     await clock.advance(10_000);
     expect(outcome.end).toBe("done");
     expect([began, deleted]).toEqual([3, ["m"]]);
-    expect(notes.at(-1)).toContain("digest mismatch: other bytes than those of sha256:aaaaaaaaaaaa");
+    expect(notes.at(-1)).toContain("digest mismatch: the bytes of sha256:aaaaaaaaaaaa are wrong");
   });
 
   test("tries a few times when a layer that it needs is gone once it has ended", async () => {

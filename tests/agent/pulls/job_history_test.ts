@@ -50,7 +50,7 @@ function openJobs(): Jobs {
       keepJob: (id, document) => void kept.set(id, document),
     },
     blobs: {
-      bytes: () => null,
+      bytes: async () => await Promise.resolve(null),
       untilStopped: async () => await Promise.resolve("unseen"),
       wrong: async () => await Promise.resolve([]),
     },

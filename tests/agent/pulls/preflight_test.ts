@@ -6,7 +6,9 @@ import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { defaultReserve, parseDiskReserve } from "#src/agent/disk/reserve.ts";
 import { Protection } from "#src/agent/models/protection.ts";
 import { Preflight, type PreflightOptions } from "#src/agent/pulls/preflight.ts";
+import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { silentLog } from "#src/base/log.ts";
 import { type Disk, type Gpu, type Job, newPull } from "#src/protocol.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -18,7 +20,12 @@ const GB = 1e9;
 class FolderOn extends ModelsFolder {
   readonly #disk: Disk | null;
   constructor(dir: string, disk: Disk | null) {
-    super(dir);
+    super({
+      modelsDir: dir,
+      listing: { models: [], listModels: async () => await Promise.resolve([]) },
+      clock: systemClock,
+      log: silentLog,
+    });
     this.#disk = disk;
   }
   override async look(): Promise<Disk | null> {
@@ -135,12 +142,15 @@ describe("check()", () => {
   test("goes on when the registry cannot be asked, and says so", async () => {
     expect(await preflight(0).check("unknown:latest", ALONE)).toEqual({
       totalBytes: null,
-      note: "its size is unknown beforehand: registry.ollama.ai cannot be reached",
+      note: "size unknown: registry.ollama.ai cannot be reached",
     });
   });
 
   test("goes on when the disk cannot be looked at, and says so", async () => {
-    const unknown = { totalBytes: 9.1 * GB, note: expect.stringContaining("free disk was not looked at") };
+    const unknown = {
+      totalBytes: 9.1 * GB,
+      note: expect.stringContaining("disk space not checked: cannot read the models folder"),
+    };
     expect(await preflight(null).check("phi4:latest", ALONE)).toEqual(unknown);
     rmSync(dir.path, { recursive: true });
     expect(await preflight(100 * GB).check("phi4:latest", ALONE)).toEqual(unknown);

@@ -1,12 +1,14 @@
-// What a job shows of its progress, and what is seen of Ollama's folder.
+// What a job shows of its progress, and what it sees of Ollama's folder.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PulledBlobs } from "#src/agent/disk/pulled_blobs.ts";
+import type { ModelsFolder } from "#src/agent/disk/models_folder.ts";
+import { PulledBlobs, type Stopped } from "#src/agent/disk/pulled_blobs.ts";
 import { PullTracker } from "#src/agent/ollama/pull_tracker.ts";
 import { JobProgress } from "#src/agent/pulls/job_progress.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { until } from "#tests/support/until.ts";
 
 const A = `sha256:${"a".repeat(64)}`;
 const B = `sha256:${"b".repeat(64)}`;
@@ -119,51 +121,67 @@ describe("PulledBlobs", () => {
   let dir = "";
   let clock: ManualClock;
   let blobs: PulledBlobs;
+  let looks: number;
+  let stopped: Stopped | "" = "";
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "models-"));
     mkdirSync(join(dir, "blobs"));
     clock = new ManualClock();
-    blobs = new PulledBlobs(() => dir, clock);
+    looks = 0;
+    stopped = "";
+    const inBlobs: ModelsFolder["inBlobs"] = async (read) => {
+      const found = await read(join(dir, "blobs"));
+      looks += 1;
+      return found;
+    };
+    blobs = new PulledBlobs({ inBlobs }, clock);
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   const file = (digest: string, suffix = ""): string => join(dir, "blobs", digest.replace(":", "-") + suffix);
 
-  test("bytes() counts what takes room on disk, not how long an unfinished file is", () => {
+  test("bytes() counts what takes room on disk, not how long an unfinished file is", async () => {
     writeFileSync(file(A, "-partial"), Buffer.alloc(100_000, 1));
     truncateSync(file(A, "-partial"), 1_000_000_000);
     writeFileSync(file(B), Buffer.alloc(50_000, 1));
-    expect(blobs.bytes([A, B])).toBeWithin(150_000, 250_000);
-    expect(blobs.bytes([B])).toBeWithin(50_000, 100_000);
+    expect(await blobs.bytes([A, B])).toBeWithin(150_000, 250_000);
+    expect(await blobs.bytes([B])).toBeWithin(50_000, 100_000);
   });
 
-  test("bytes() returns null when nothing of it can be seen, or a digest is none", () => {
+  test("bytes() returns null when nothing of it can be seen, or a digest is none", async () => {
     writeFileSync(join(dir, "secret"), "x");
-    expect(blobs.bytes([A])).toBeNull();
-    expect(blobs.bytes(["sha256:../../secret", "../secret"])).toBeNull();
-    expect(new PulledBlobs(() => undefined, clock).bytes([A])).toBeNull();
+    expect(await blobs.bytes([A])).toBeNull();
+    expect(await blobs.bytes(["sha256:../../secret", "../secret"])).toBeNull();
+    const unknown = new PulledBlobs({ inBlobs: async () => await Promise.resolve(null) }, clock);
+    expect(await unknown.bytes([A])).toBeNull();
   });
+
+  /** The next look, once the one before is over. */
+  async function tick(): Promise<void> {
+    await until(() => looks > 0);
+    const before = looks;
+    await clock.advance(200);
+    await until(() => looks > before || stopped !== "");
+  }
 
   test("untilStopped() returns when nothing was written for a second", async () => {
     writeFileSync(file(A, "-partial"), "x");
-    let stopped = "";
     void blobs.untilStopped([A]).then((result) => (stopped = result));
     for (let i = 0; i < 10; i++) {
       appendFileSync(file(A, "-partial"), Buffer.alloc(10_000, i));
-      await clock.advance(200);
+      await tick();
     }
     expect(stopped).toBe("");
-    await clock.advance(1200);
+    for (let i = 0; i < 6; i++) await tick();
     expect(stopped).toBe("stopped");
   });
 
   test("untilStopped() says after 5 s that it still grows", async () => {
     writeFileSync(file(A, "-partial"), "x");
-    let stopped = "";
     void blobs.untilStopped([A]).then((result) => (stopped = result));
     for (let i = 0; i < 27; i++) {
       appendFileSync(file(A, "-partial"), Buffer.alloc(10_000, i));
-      await clock.advance(200);
+      await tick();
     }
     expect(stopped).toBe("growing");
   });

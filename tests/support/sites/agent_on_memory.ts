@@ -157,7 +157,7 @@ export class MemorySite {
       sharedInbox: "auto",
       listTtlMs: 60_000,
       changeTtlMs: 86_400_000,
-      modelsDir: join(tmpdir(), "gpu-courier-no-models"),
+      modelsDir: null,
       ...PULL_OPTIONS,
       service: noServiceManager,
       clock: this.clock,

@@ -121,12 +121,14 @@ export class PullSite {
 
   #openJobs(): Jobs {
     const { clock, modelsDir } = this.subject;
+    const listing = { models: null, listModels: async () => await this.ollama.listModels() };
+    const models = new ModelsFolder({ modelsDir, listing, clock, log: silentLog });
     const jobs = new Jobs({
       agent: "gpu-1",
       ollama: this.ollama,
       ledger: this.#ledger,
-      blobs: new PulledBlobs(() => modelsDir, clock),
-      models: new ModelsFolder(modelsDir),
+      blobs: new PulledBlobs(models, clock),
+      models,
       clock,
       log: silentLog,
       maxPulls: 1,

@@ -264,7 +264,7 @@ export class World {
       sharedInbox: "auto",
       listTtlMs: 60_000,
       changeTtlMs: 86_400_000,
-      modelsDir: undefined,
+      modelsDir: null,
       ...PULL_OPTIONS,
       service: noServiceManager,
       clock: life.clock,
