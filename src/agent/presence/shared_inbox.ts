@@ -53,13 +53,14 @@ export class SharedInboxElection {
    * does, and all documents once that one no longer does: with dozens of agents on a file server, each would otherwise
    * read dozens of documents every 5 s.
    * @param me this agent as it would publish itself
+   * @param all every document, if the caller has just read them
    * @throws CourierError when the documents cannot be read
    */
-  async serves(me: Candidate): Promise<boolean> {
+  async serves(me: Candidate, all?: readonly StateRecord[]): Promise<boolean> {
     if (me.mode === "off" || me.serves === "nothing") return false;
-    if (this.#server !== null && (await this.#stillServes(this.#server))) return false;
+    if (all === undefined && this.#server !== null && (await this.#stillServes(this.#server))) return false;
     const readAtMs = this.#clock.monotonic();
-    this.#see(me, await this.#transport.readStates(), readAtMs);
+    this.#see(me, all ?? (await this.#transport.readStates()), readAtMs);
     const live = this.#others.live().map(({ document }) => document);
     const candidates = live.filter((other) => other !== LEGACY_SERVICE);
     const chosen = chooseServer([...candidates, me], candidates.length < live.length);
