@@ -1,4 +1,4 @@
-// gpuctl without its verbs: the flags that all of them share. Imports commander's types through config.
+// gpuctl without its verbs: the flags that all of them share.
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { flag, parse, programCommand } from "../program/flags.ts";
 import { AgentName } from "../protocol.ts";
@@ -18,22 +18,19 @@ function parseAgentName(text: string): string {
 }
 
 export function baseCommand() {
-  return programCommand("gpuctl", "List, pull and delete Ollama models on the GPU boxes that a shared folder reaches.")
+  return programCommand("gpuctl", "List, pull and delete Ollama models on GPU machines, over a shared folder.")
+    .addOption(flag("--watch [how]", "how to watch the share; auto depends on its file system").choices(WATCH))
     .addOption(
-      flag(
-        "--watch [how]",
-        "how to watch the share; auto uses its file system. Alone, after jobs: go on showing",
-      ).choices(WATCH),
-    )
-    .addOption(
-      flag("--timeout <seconds>", "how long to wait for an answer, and for an agent that went not reporting")
+      flag("--timeout <seconds>", "how long to wait for an answer, and for an agent that stopped reporting")
         .argParser(parse.seconds)
         .default(DEFAULT_TIMEOUT_S),
     )
     .addOption(
-      flag("--agent <name>", "the agent that is meant; repeat it for several").argParser(parse.list(parseAgentName)),
+      flag("--agent <name>", "agent to use; repeat, or separate names with commas").argParser(
+        parse.list(parseAgentName),
+      ),
     )
-    .addOption(flag("--all", "all agents that there are; those that are away fail"))
+    .addOption(flag("--all", "every known agent; offline ones count as failed"))
     .addOption(flag("--json", "print JSON, errors too"))
     .helpCommand("help [verb]", "Print the help of a verb.")
     .configureHelp({ showGlobalOptions: true })

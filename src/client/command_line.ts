@@ -1,4 +1,4 @@
-// gpuctl's command line: what is parsed how, and what runs. Imports its flags, its verbs and the session.
+// gpuctl's command line: parsing, and running the verb.
 
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
@@ -8,7 +8,7 @@ import { addCompletionVerbs } from "./completion/completion.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
 import { connected, runInSession } from "./session.ts";
 import { watchJobs } from "./verbs/jobs_watch.ts";
-import { addAgentVerbs, addDoctorVerb, addJobVerbs, addModelVerbs } from "./verbs.ts";
+import { addAgentVerbs, addDoctorVerb, addJobVerbs, addModelVerbs, addVersionVerb } from "./verbs.ts";
 
 const DEFAULT_WIDTH = 80;
 
@@ -21,7 +21,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     writeErr: (text) => {
       // Under --json all that comes here is the help, in parts, that answers a command line without a verb.
       if (!isJson()) io.stderr.write(text);
-      else if (text.startsWith("Usage:")) io.stderr.write(usageError("No verb is named"));
+      else if (text.startsWith("Usage:")) io.stderr.write(usageError("No verb given"));
     },
     outputError: (text) => void io.stderr.write(isJson() ? usageError(text) : text),
     getOutHelpWidth: () => io.stdout.columns || DEFAULT_WIDTH,
@@ -39,7 +39,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   };
   const run: Run = async (verb) => {
     if (program.opts().watch === true && verb !== watchJobs)
-      throw new CourierError("invalid", "--watch says nothing here: alone it goes with gpuctl jobs", {
+      throw new CourierError("invalid", "--watch needs a value here", {
         hint: `To choose how the share is watched: --watch ${WATCH.join(", ")}`,
       });
     await runUnconnected(connected(verb));
@@ -48,6 +48,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   addModelVerbs(program, run);
   addJobVerbs(program, run, () => program.opts().watch === true);
   addDoctorVerb(program, runUnconnected);
+  addVersionVerb(program, runUnconnected);
   addCompletionVerbs(program, io);
   return { program, isJson };
 }
@@ -58,11 +59,11 @@ function chosenAgents(
   source: (name: "agent" | "all") => string | undefined,
 ): Agents | undefined {
   if (agent?.length === 0)
-    throw new CourierError("invalid", "--agent names no agent", { hint: "gpuctl agents shows those there are" });
+    throw new CourierError("invalid", "--agent needs a name", { hint: "gpuctl agents lists the names" });
   if (agent === undefined) return all ? "all" : undefined;
   if (!all || (source("agent") === "cli" && source("all") === "env")) return [...new Set(agent)];
   if (source("all") === "cli" && source("agent") === "env") return "all";
-  throw new CourierError("invalid", "--agent and --all exclude each other", { hint: "Give one of them" });
+  throw new CourierError("invalid", "--agent and --all exclude each other", { hint: "Use one of them" });
 }
 
 /** Alone, the flag says nothing of the share: then the environment's word counts. */

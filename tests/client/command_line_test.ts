@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { main } from "#src/client.ts";
+import { VERSION } from "#src/program/flags.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
 import { Capture, ClientSite } from "#tests/support/sites/client_run.ts";
@@ -36,6 +37,13 @@ describe("--help", () => {
   });
 });
 
+test("version prints the version, as --version does", async () => {
+  const { status, stdout } = await site.run(["version"]);
+  expect([status, stdout]).toEqual([0, `${VERSION}\n`]);
+  expect((await site.run(["--version"])).stdout).toBe(stdout);
+  expect(JSON.parse((await site.run(["version", "--json"])).stdout)).toEqual({ version: VERSION });
+});
+
 describe("main() refuses a bad command line with 64:", () => {
   test.each([
     ["an unknown flag", ["list", "--nope"], "unknown option '--nope'"],
@@ -47,7 +55,7 @@ describe("main() refuses a bad command line with 64:", () => {
     ["a timeout that no timer holds", ["list", "--timeout", "2147484"], "up to 2147483 (24 days)"],
     ["a share without a path", ["list", "--share", ""], "Give the path of a folder"],
     ["--agent with --all", ["rm", "phi4", "--agent", "gpu-1", "--all"], "--agent and --all exclude each other"],
-    ["an empty --agent", ["rm", "phi4", "--agent", ""], "--agent names no agent"],
+    ["an empty --agent", ["rm", "phi4", "--agent", ""], "--agent needs a name"],
     ["a model's name that Ollama refuses", ["pull", "a/b/c/d"], 'Cannot use "a/b/c/d" as a model name'],
   ])("%s", async (_what, argv, message) => {
     const told = await site.run(argv);
@@ -67,7 +75,7 @@ describe("main() refuses a bad command line with 64:", () => {
       stderr: expect.stringContaining("Usage: gpuctl"),
     });
     const json = await site.run(["--json"]);
-    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "invalid", message: "No verb is named" } });
+    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "invalid", message: "No verb given" } });
   });
 });
 

@@ -1,7 +1,7 @@
-// The verbs about installed models: list, rm, cp. Imports courier, its documents, model names, and the client's output.
+// The verbs about installed models: list, rm, cp.
 
 import { formatAgo, formatBytes } from "../../base/format.ts";
-import { normalModelName } from "../../base/model_name.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
 import type { Unavailable } from "../../courier/models.ts";
 import { modelsDocument } from "../../documents/models.ts";
 import { copiedDocument, deletedDocument } from "../../documents/outcomes.ts";
@@ -18,7 +18,7 @@ const MODEL_COLUMNS: readonly Column[] = [
   { title: "MODIFIED" },
   { title: "AGENTS", flexible: true },
 ];
-/** As many as Ollama shows. */
+/** Ollama shows as many. */
 const SHORT_DIGEST_CHARS = 12;
 
 /** `gpuctl list` */
@@ -30,12 +30,13 @@ export async function listModels(session: Session, { fresh }: { readonly fresh: 
     return 0;
   }
   const nowMs = transport.now();
-  const rows = found.models.map(({ name, digest, size, modified_at, clockOffsetMs, agents: holders }) => [
-    name,
-    digest.slice(0, SHORT_DIGEST_CHARS),
-    formatBytes(size),
-    formatAgo(modified_at, nowMs - clockOffsetMs),
-    holders.join(", "),
+  const rows = found.models.map((model) => [
+    model.name,
+    model.digest.slice(0, SHORT_DIGEST_CHARS),
+    // Ollama runs it on another host: only a stub of it is on this one.
+    model.remote_host === undefined ? formatBytes(model.size) : "-",
+    formatAgo(model.modified_at, nowMs - model.clockOffsetMs),
+    model.agents.join(", "),
   ]);
   if (rows.length > 0) printer.table(MODEL_COLUMNS, rows);
   else printer.note("No model is installed\n  Pull one: gpuctl pull phi4");
@@ -43,20 +44,36 @@ export async function listModels(session: Session, { fresh }: { readonly fresh: 
   return 0;
 }
 
-/** `gpuctl rm MODEL` */
-export async function removeModel(session: Session, model: string): Promise<number> {
+/** `gpuctl rm MODEL...`: each model on each agent has its own result. */
+export async function removeModels(session: Session, models: readonly string[]): Promise<number> {
   const { courier, printer, io } = session;
-  const name = normalModelName(model);
+  const names = distinctNames(models);
   const views = await chosenViews(session);
-  const outcomes = await askEach(views, async (agent) => {
-    return await courier.deleteModel(agent, name, { signal: io.signal });
-  });
-  if (printer.json) printer.document(deletedDocument(outcomes.map((outcome) => ({ ...outcome, model: name }))));
-  else printOutcomes(session, outcomes, "RESULT", (answer) => describeDeleted(name, answer));
+  const removed = await Promise.all(
+    names.map(async (name) => {
+      const outcomes = await askEach(views, async (agent) => {
+        return { name, response: await courier.deleteModel(agent, name, { signal: io.signal }) };
+      });
+      return outcomes.map((outcome) => ({ ...outcome, model: name }));
+    }),
+  );
+  const outcomes = removed.flat();
+  if (printer.json)
+    printer.document(deletedDocument(outcomes.map((each) => ({ ...each, answer: each.answer?.response }))));
+  else {
+    const counted = names.length === 1 ? "agents" : "deletions";
+    printOutcomes(session, outcomes, "RESULT", ({ name, response }) => describeDeleted(name, response), counted);
+  }
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
   );
+}
+
+/** In Ollama's form, each model once however it is spelled: to delete it twice would fail. */
+function distinctNames(models: readonly string[]): string[] {
+  const names = models.map((model) => normalModelName(model));
+  return names.filter((name, index) => names.findIndex((other) => sameModel(other, name)) === index);
 }
 
 /** `gpuctl cp MODEL DESTINATION` */
@@ -76,19 +93,19 @@ export async function copyModel(session: Session, model: string, destination: st
   );
 }
 
-/** Nothing where the agent cannot see its disk, or is a legacy service. */
+/** Empty if the agent cannot read its disk, or is a legacy service. */
 function describeFreed({ freed_bytes, shared_bytes }: Response): string {
-  const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, ${formatBytes(freed_bytes)} freed`;
-  return shared_bytes ? `${freed}, ${formatBytes(shared_bytes)} stay: other models share them` : freed;
+  const freed = freed_bytes === null || freed_bytes === undefined ? "" : `, freed ${formatBytes(freed_bytes)}`;
+  return shared_bytes ? `${freed}; ${formatBytes(shared_bytes)} still used by other models` : freed;
 }
 
-/** Says on stderr which agents a list knows nothing of, and why. */
+/** Prints on stderr the agents that a list does not include, and why. */
 export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
   for (const each of unavailable) printer.note(describeUnavailable(each));
 }
 
 export function describeUnavailable({ agent, reason }: Unavailable): string {
-  return `Without ${agent}: ${reason}`;
+  return `${agent} not included: ${reason}`;
 }
 
 function describeDeleted(name: string, answer: Response): string {

@@ -1,4 +1,4 @@
-// Asking several agents the same, and what follows from their answers. Imports courier's views, errors and the session.
+// Asks several agents for the same, and turns their answers into a table and an exit status.
 
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 import type { AgentView } from "../../courier/fleet.ts";
@@ -20,7 +20,7 @@ export async function chosenViews({ courier, agents }: Session): Promise<readonl
   } catch (error) {
     const { code, message } = asCourierError(error);
     if (code !== "conflict") throw error;
-    throw new CourierError(code, message, { hint: "Name those that are meant with --agent, or take --all" });
+    throw new CourierError(code, message, { hint: "Choose with --agent NAME, or use --all" });
   }
 }
 
@@ -57,7 +57,7 @@ export function printOutcomes<Answer>(
   outcomes: readonly Outcome<Answer>[],
   title: string,
   describe: (answer: Answer) => string,
-  counted: "agents" | "jobs" = "agents",
+  counted: "agents" | "jobs" | "deletions" = "agents",
 ): void {
   const [only] = outcomes;
   if (outcomes.length === 1 && only?.error !== undefined) {

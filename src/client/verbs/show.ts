@@ -1,4 +1,4 @@
-// The verb show: one model of one agent. Imports courier, its documents, model names, and the client's output.
+// The verb show: one model of one agent.
 
 import { CourierError } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
@@ -9,7 +9,7 @@ import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
 import type { Session } from "../session.ts";
 
-/** As Ollama: the first lines say which license it is. */
+/** As Ollama: the first lines name the license. */
 const LICENSE_LINES = 2;
 
 /** `gpuctl show MODEL` */
@@ -24,7 +24,7 @@ export async function showModel(session: Session, model: string): Promise<number
   return 0;
 }
 
-/** The agent that is named, else one that has the model: the same model is the same wherever it is. */
+/** The named agent, otherwise one that has the model: equal digests mean equal models. */
 async function chooseHolder({ courier, printer, agents }: Session, name: string): Promise<string> {
   if (agents !== undefined) {
     const views = await courier.choose(agents);
@@ -36,14 +36,22 @@ async function chooseHolder({ courier, printer, agents }: Session, name: string)
   const holders = views.map((view) => ({ view, digest: digestOf(view, name) }));
   const [first, ...others] = holders.filter(({ digest }) => digest !== undefined);
   if (first === undefined) {
-    // A legacy service tells of its models only when asked; one that is alone is asked.
+    // The only agent is asked in any case: a state may be 15 s behind Ollama, and a legacy service publishes no models.
     const [only] = views;
     if (views.length === 1 && only !== undefined) return only.agent;
-    throw new CourierError("not_found", `No agent that is there has a model "${name}"`, { hint: "See: gpuctl list" });
+    return await askForHolder(courier, name);
   }
   for (const { view, digest } of others)
     if (digest !== first.digest) printer.note(`${view.agent} has another version: --agent ${view.agent} shows it`);
   return first.view.agent;
+}
+
+/** No published state shows the model, and the states may be behind. */
+async function askForHolder(courier: Session["courier"], name: string): Promise<string> {
+  const { models } = await courier.listModels(undefined, { fresh: true });
+  const holder = models.find((model) => sameModel(model.name, name))?.agents[0];
+  if (holder !== undefined) return holder;
+  throw new CourierError("not_found", `No online agent has the model "${name}"`, { hint: "See gpuctl list" });
 }
 
 function digestOf({ state }: AgentView, name: string): string | undefined {
@@ -62,7 +70,9 @@ function sections(listed: FleetModel, show: ModelDetails, nowMs: number): string
     ["context length", own("context_length")],
     ["embedding length", own("embedding_length")],
     ["quantization", text(details["quantization_level"])],
-    ["size", formatBytes(listed.size)],
+    ["remote model", listed.remote_model ?? ""],
+    ["remote host", listed.remote_host ?? ""],
+    ["size", listed.remote_host === undefined ? formatBytes(listed.size) : ""],
     ["digest", listed.digest],
     ["modified", formatAgo(listed.modified_at, nowMs)],
   ] as const;

@@ -25,7 +25,7 @@ async function pulling(): Promise<ScriptedAgent> {
 
 /** Starts it, lets it look once, and has `steps` of the running job happen. */
 async function watch(argv: readonly string[], agent: ScriptedAgent, steps: readonly Partial<Job>[], terminal = false) {
-  const run = site.start(["jobs", "--watch", ...argv], { terminal });
+  const run = site.start(["jobs", "--follow", ...argv], { terminal });
   await settle();
   for (const step of steps) {
     agent.jobs = [old, { ...job, ...step }];
@@ -111,7 +111,7 @@ describe("jobs --watch", () => {
       "JOB           AGENT  MODEL        STATE      PROGRESS",
       "da066d157a40  gpu-1  phi4:latest  running    40 %",
       "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
-      expect.stringMatching(/^Without gpu-2: stopped /),
+      expect.stringMatching(/^gpu-2 not included: stopped /),
     ]);
     await agent.publish({ status: "stopped" });
     await site.clock.advance(500);
@@ -166,13 +166,13 @@ describe("jobs --watch", () => {
     const agent = await pulling();
     await (await site.agent("gpu-2")).publish({ status: "stopped" });
     const { stderr } = await watch([], agent, [{}, { completed_bytes: 5e9 }]);
-    expect(stderr.match(/Without gpu-2/g)).toHaveLength(1);
+    expect(stderr.match(/gpu-2 not included/g)).toHaveLength(1);
   });
 
-  test("is refused without a word after other verbs", async () => {
+  test("--watch without a value is refused for other verbs", async () => {
     const { status, stderr } = await site.run(["list", "--watch"]);
     expect(status).toBe(64);
-    expect(stderr).toContain("alone it goes with gpuctl jobs");
+    expect(stderr).toContain("--watch needs a value here");
   });
 });
 

@@ -40,6 +40,21 @@ describe("list", () => {
     });
   });
 
+  test("shows no size for a model that Ollama runs on another host", async () => {
+    const remote = {
+      ...modelOf("big:cloud", { digest: "c1", size: 274 }),
+      remote_model: "big",
+      remote_host: "https://ollama.com:443",
+    };
+    await site.agent("gpu-1", { models: [remote] });
+    expect((await site.run(["list"])).stdout).toMatch(/^big:cloud +c1 +- +/m);
+    const [model] = ModelsDocument.parse(JSON.parse((await site.run(["list", "--json"])).stdout)).models;
+    expect(model).toMatchObject({ remote_model: "big", remote_host: "https://ollama.com:443" });
+    const shown = (await site.run(["show", "big:cloud"])).stdout;
+    expect(shown).toMatch(/^ *remote host +https:\/\/ollama\.com:443$/m);
+    expect(shown).not.toMatch(/^ *size /m);
+  });
+
   test("tells ages by the clocks of the boxes, and takes the newest of several by them", async () => {
     const [here, ahead] = [site.ago(600), site.ago(-3_000)];
     await site.agent("gpu-1", { models: [modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: here })] });
@@ -80,7 +95,7 @@ describe("list", () => {
     await site.clock.advance(34_000);
     await site.agent("gpu-1", { models: [phi4()] });
     const { status, stdout, stderr } = await site.run(["list"]);
-    expect([status, stderr]).toEqual([0, "Without gpu-2: silent for 34 s\n"]);
+    expect([status, stderr]).toEqual([0, "gpu-2 not included: silent for 34 s\n"]);
     expect(stdout).toEndWith("gpu-1\n");
     expect(JSON.parse((await site.run(["list", "--json"])).stdout).unavailable).toEqual([
       { agent: "gpu-2", code: "unavailable", reason: "silent for 34 s" },
@@ -138,13 +153,51 @@ describe("rm", () => {
     expect(agent.models).toEqual([]);
   });
 
+  test("deletes several models, each with its own result and each once", async () => {
+    const agent = await site.agent("gpu-1", { models: [phi4(), long()] });
+    expect(await site.run(["rm", "phi4", "nothing", "PHI4:latest", long().name])).toEqual({
+      status: 1,
+      stdout: [
+        "AGENT  RESULT",
+        "gpu-1  deleted phi4:latest",
+        'gpu-1  failed: Model "nothing:latest" is not on gpu-1',
+        `gpu-1  deleted ${long().name}`,
+        "",
+      ].join("\n"),
+      stderr: "1 of 3 deletions failed\n",
+    });
+    expect(agent.models).toEqual([]);
+  });
+
+  test("deletes several models on several agents, and names both in the document", async () => {
+    await site.agent("gpu-1", { models: [phi4(), long()] });
+    await site.agent("gpu-2", { models: [phi4()] });
+    const { status, stdout } = await site.run(["rm", "phi4", long().name, "--all", "--json"]);
+    expect(status).toBe(1);
+    const results = DeletedDocument.parse(JSON.parse(stdout)).agents.map(({ agent, model, code }) => [
+      agent,
+      model,
+      code,
+    ]);
+    expect(results).toEqual([
+      ["gpu-1", "phi4:latest", null],
+      ["gpu-2", "phi4:latest", null],
+      ["gpu-1", long().name, null],
+      ["gpu-2", long().name, "not_found"],
+    ]);
+  });
+
+  test("deletes nothing when one of the names is invalid", async () => {
+    const agent = await site.agent("gpu-1", { models: [phi4()] });
+    expect((await site.run(["rm", "phi4", "no such name"])).status).toBe(64);
+    expect(agent.commands).toEqual([]);
+  });
+
   test("asks which agent is meant when there are several, and sends nothing", async () => {
     const agents = [await site.agent("gpu-1", { models: [phi4()] }), await site.agent("gpu-2")];
     const { status, stdout, stderr } = await site.run(["rm", "phi4"]);
     expect([status, stdout]).toEqual([73, ""]);
-    expect(stderr).toBe(
-      "error: More than one agent (gpu-1, gpu-2)\n  Name those that are meant with --agent, or take --all\n",
-    );
+    expect(stderr).toBe("error: More than one agent (gpu-1, gpu-2)\n  Choose with --agent NAME, or use --all\n");
     expect(agents.flatMap(({ commands }) => commands)).toEqual([]);
     const json = await site.run(["rm", "phi4", "--json"]);
     expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "conflict" } });
@@ -178,8 +231,8 @@ describe("rm", () => {
     }
     expect((await site.run(["rm", "phi4", "--all"])).stdout).toBe(
       "AGENT  RESULT\n" +
-        "gpu-1  deleted phi4:latest, 9.1 GB freed\n" +
-        "gpu-2  deleted phi4:latest, 500 B freed, 9.1 GB stay: other models share them\n",
+        "gpu-1  deleted phi4:latest, freed 9.1 GB\n" +
+        "gpu-2  deleted phi4:latest, freed 500 B; 9.1 GB still used by other models\n",
     );
     const { stdout } = await site.run(["rm", "phi4", "--agent", "gpu-2", "--json"]);
     expect(DeletedDocument.parse(JSON.parse(stdout)).agents).toEqual([

@@ -69,11 +69,19 @@ describe("show", () => {
     expect(ShownDocument.parse(JSON.parse(other.stdout))).toMatchObject({ digest: "other", show: SHOWN });
   });
 
+  test("asks the agents for a model that no state shows yet", async () => {
+    const agent = await site.agent("gpu-1", { models: [] });
+    await site.agent("gpu-2", { models: [] });
+    agent.models = [modelOf("copy:latest", { digest: "77" })];
+    const { status, stdout } = await site.run(["show", "copy"]);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^ *name +copy:latest\n *agent +gpu-1$/m)]);
+  });
+
   test("fails with 66 when nobody has it, and with 64 for several agents", async () => {
     await twoHolders();
     expect(await site.run(["show", "nothing"])).toMatchObject({
       status: 66,
-      stderr: 'error: No agent that is there has a model "nothing:latest"\n  See: gpuctl list\n',
+      stderr: 'error: No online agent has the model "nothing:latest"\n  See gpuctl list\n',
     });
     expect((await site.run(["show", "phi4", "--all"])).status).toBe(64);
   });
@@ -114,7 +122,7 @@ describe("ps and stop", () => {
     await (await site.agent("gpu-2")).publish({ status: "stopped" });
     const { status, stdout, stderr } = await site.run(["ps"]);
     expect([status, stdout]).toEqual([0, ""]);
-    expect(stderr).toStartWith("No model is in memory\nWithout gpu-2: stopped ");
+    expect(stderr).toStartWith("No model is in memory\ngpu-2 not included: stopped ");
   });
 
   test("stop takes it out of memory, with a result per agent", async () => {
