@@ -9,6 +9,7 @@ import { Ledger } from "./agent/ledger/ledger.ts";
 import { Ollama } from "./agent/ollama/ollama.ts";
 import { parseOllamaUrl } from "./agent/ollama/url.ts";
 import { agentName, type Identity, openStateDir, readInstance } from "./agent/presence/identity.ts";
+import { HostNames } from "./agent/pulls/host_names.ts";
 import { Registry } from "./agent/pulls/registry.ts";
 import { isoTime, systemClock } from "./base/clock.ts";
 import { ERROR_CODES } from "./base/errors.ts";
@@ -30,6 +31,7 @@ export async function main(argv: readonly string[], around: Around = (agent) => 
 }
 
 const agentFlags = {
+  ollama: () => flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)"),
   sharedInbox: () =>
     flag("--shared-inbox <mode>", "answer legacy backends: on, off, or auto (one agent of the share does)")
       .choices(["on", "off", "auto"])
@@ -51,23 +53,32 @@ const agentFlags = {
     flag("--stall-timeout <seconds>", "a pull that gets no byte for this long connects again")
       .argParser(parse.seconds)
       .default(60),
-  patience: () =>
-    flag("--pull-patience <seconds>", "a pull that gets no new byte for this long has failed")
+  pullTimeout: () =>
+    flag("--pull-timeout <seconds>", "how long a pull is tried without a new byte (default: 86400)").argParser(
+      parse.seconds,
+    ),
+  // Its name before; GPU_COURIER_PULL_PATIENCE may stand in an environment file.
+  patience: () => flag("--pull-patience <seconds>", "the same").argParser(parse.seconds),
+  registryTimeout: () =>
+    flag("--registry-timeout <seconds>", "the same for a pull whose registry has never sent a manifest")
       .argParser(parse.seconds)
       .default(86_400),
+  saveInterval: () =>
+    flag("--pull-save-interval <seconds>", "how often a pull makes Ollama save its progress; 0: never")
+      .argParser((text) => (text.trim() === "0" ? 0 : parse.seconds(text)))
+      .default(300),
 };
 
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 function command(around: Around) {
-  const ollama = flag("--ollama <url>", "where Ollama answers (also OLLAMA_HOST; default: http://127.0.0.1:11434)");
   const models = flag("--ollama-models <dir>", "where Ollama keeps its models (also OLLAMA_MODELS)");
   const program = programCommand(
     "gpu-agent",
     "Serves the commands for this box that come over the share, with its Ollama.",
   )
     .addOption(flag("--name <name>", "this agent's name, the address of the box (default: the short host name)"))
-    .addOption(ollama)
+    .addOption(agentFlags.ollama())
     .addOption(models)
     .addOption(flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(parse.list))
     .addOption(agentFlags.protect())
@@ -78,7 +89,10 @@ function command(around: Around) {
     .addOption(agentFlags.reserve())
     .addOption(agentFlags.maxPulls())
     .addOption(agentFlags.stallTimeout())
-    .addOption(agentFlags.patience())
+    .addOption(agentFlags.pullTimeout())
+    .addOption(agentFlags.patience().hideHelp())
+    .addOption(agentFlags.registryTimeout())
+    .addOption(agentFlags.saveInterval())
     .addOption(serviceFlags.stateDir("gpu-agent"))
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
@@ -206,7 +220,12 @@ function parts(options: Options, stateDir: string, { log, service }: { log: Log;
     diskReserve: options.diskReserve === undefined ? defaultReserve : parseDiskReserve(options.diskReserve),
     protect: options.protect ?? [],
     maxPulls: options.maxPulls,
-    pullPatienceMs: options.pullPatience * 1000,
+    pullLimits: {
+      pullTimeoutMs: (options.pullTimeout ?? options.pullPatience ?? 86_400) * 1000,
+      registryTimeoutMs: options.registryTimeout * 1000,
+      saveIntervalMs: options.pullSaveInterval * 1000,
+    },
+    hostNames: new HostNames(insecureRegistry),
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,

@@ -184,6 +184,10 @@ export const Job = z.object({
   note: z.string().nullable().optional(),
   /** What remains on disk of a pull that did not succeed; null also when it cannot be seen. */
   partial_bytes: z.number().nonnegative().nullable().optional(),
+  /** When a queued pull whose last attempt failed is tried again, by the box's clock. */
+  retry_at: z.string().nullable().optional(),
+  /** Why a queued job waits, for people. */
+  waiting_for: z.string().nullable().optional(),
 });
 export type Job = z.infer<typeof Job>;
 

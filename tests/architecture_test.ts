@@ -144,10 +144,10 @@ const KNOTS: readonly string[] = [
   "src/agent.ts: src/agent/ollama/ollama.ts",
   "src/agent.ts: src/agent/ollama/url.ts",
   "src/agent.ts: src/agent/presence/identity.ts",
+  "src/agent.ts: src/agent/pulls/host_names.ts",
   "src/agent.ts: src/agent/pulls/registry.ts",
   "src/agent.ts: src/courier.ts",
   "src/agent.ts: src/doctor/report.ts",
-  "src/agent/ledger/ledger.ts: src/agent/pulls/kept_job.ts",
   "src/client/base_command.ts: src/client/session.ts",
   "src/transport/share/sweep/folders.ts: src/transport/share/watch/replies.ts",
 ];
@@ -168,6 +168,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts", "src/transport/share/calls/file_pool.ts"],
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,store/*}.ts"],
+  "node:dns": ["src/agent/pulls/host_names.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",

@@ -24,7 +24,9 @@ import { Pulse } from "./presence/pulse.ts";
 import { type Candidate, SharedInboxElection } from "./presence/shared_inbox.ts";
 import { type StateParts, StatePublisher } from "./presence/state_publisher.ts";
 import { statusLine } from "./presence/status_line.ts";
-import { Jobs } from "./pulls/jobs.ts";
+import type { PullLimits } from "./pulls/attempts.ts";
+import type { HostNames } from "./pulls/host_names.ts";
+import { Jobs, type JobsDeps } from "./pulls/jobs.ts";
 import { Preflight } from "./pulls/preflight.ts";
 import type { Registry } from "./pulls/registry.ts";
 import { sweepAtTimes } from "./sweeping.ts";
@@ -48,9 +50,10 @@ export interface AgentOptions {
   readonly diskReserve: DiskReserve;
   /** Patterns of models that nobody may delete or overwrite. */
   readonly protect: readonly string[];
-  /** How many pulls run at a time, and how long one is tried without a new byte. */
+  /** How many pulls run at a time, and how long one is tried. */
   readonly maxPulls: number;
-  readonly pullPatienceMs: number;
+  readonly pullLimits: PullLimits;
+  readonly hostNames: Pick<HostNames, "isMissing">;
   /** Told when the agent is ready, how it is, and that it comes round. */
   readonly service: ServiceManager;
   readonly clock: Clock;
@@ -116,13 +119,7 @@ export class Agent {
     this.#preflight = new Preflight({ ...options, agent: identity.agent, box: this.#box });
     this.#protection = new Protection(identity.agent, options.protect);
     this.#jobs = new Jobs({
-      ...options,
-      agent: identity.agent,
-      blobs: new PulledBlobs(() => this.#box.models.dir, clock),
-      models: this.#box.models,
-      patienceMs: options.pullPatienceMs,
-      foresee: async (model, { force, signal }) =>
-        await this.#preflight.check(model, { force, signal, others: this.#jobs.othersRunning(model) }),
+      ...pullDeps(options, this.#box, this.#preflight),
       changed,
       pulled,
     });
@@ -356,6 +353,24 @@ export class Agent {
       gpus: [...this.#box.gpus],
     };
   }
+}
+
+function pullDeps(options: AgentOptions, { models }: Box, preflight: Preflight): Omit<JobsDeps, "changed" | "pulled"> {
+  const { identity, ollama, ledger, hostNames, maxPulls, pullLimits, clock, log } = options;
+  const blobs = new PulledBlobs(() => models.dir, clock);
+  return {
+    agent: identity.agent,
+    ollama,
+    ledger,
+    blobs,
+    models,
+    preflight,
+    hostNames,
+    clock,
+    log,
+    maxPulls,
+    limits: pullLimits,
+  };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

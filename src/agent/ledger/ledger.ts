@@ -5,9 +5,7 @@ import { Database } from "bun:sqlite";
 import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CourierError } from "../../base/errors.ts";
-import { parseJson } from "../../base/foreign_text.ts";
-import { type Job, LIMITS } from "../../protocol.ts";
-import { KeptJob } from "../pulls/kept_job.ts";
+import { LIMITS } from "../../protocol.ts";
 
 /** A changing command that was seen before: its run has begun, or its answer is known. */
 export type LedgerEntry = {
@@ -119,32 +117,24 @@ export class Ledger {
     );
   }
 
-  /**
-   * Every job that is kept, oldest first; none when they cannot be read, which `trouble` tells.
-   * @param leftOut called for each that this version does not understand: a later one noted it, before it was rolled back
-   */
-  jobs(leftOut: (id: string, reason: Error) => void = () => undefined): KeptJob[] {
+  /** Every job that is kept, oldest first, as it was given to `keepJob()`; none when they cannot be read: see `trouble`. */
+  jobs(): readonly { readonly id: string; readonly document: string }[] {
     try {
-      const rows = this.#use((db) =>
+      return this.#use((db) =>
         db.query<{ id: string; document: string }, []>("SELECT id, document FROM jobs ORDER BY rowid").all(),
       );
-      return rows.flatMap(({ id, document }) => {
-        const read = KeptJob.safeParse(parseJson(document));
-        if (!read.success) leftOut(id, read.error);
-        return read.data ?? [];
-      });
     } catch (error) {
       if (this.#trouble === null) throw error;
       return [];
     }
   }
 
-  /** Writes a job down as it is now. @throws CourierError `trouble`: it is not noted */
-  keepJob(job: Job & Partial<KeptJob>): void {
+  /** Saves a job, as JSON. Durable when it returns. @throws CourierError `trouble`: it is not saved */
+  keepJob(id: string, document: string): void {
     this.#write(
       "INSERT INTO jobs (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
-      job.id ?? "",
-      JSON.stringify(job),
+      id,
+      document,
     );
   }
 

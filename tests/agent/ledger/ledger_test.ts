@@ -7,7 +7,7 @@ import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
-import { newPull } from "#src/protocol.ts";
+import { type Job, newPull } from "#src/protocol.ts";
 import { FailingDisk } from "#tests/support/failing_disk.ts";
 import { failure } from "#tests/support/failure.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
@@ -26,7 +26,7 @@ const DELETE = { command: "delete_model", model_name: "phi4" };
 function filled(dir: string): void {
   const ledger = new Ledger(dir);
   for (let i = 0; i < 500; i++) ledger.respond(`key-${i}`, "x".repeat(200), i);
-  ledger.keepJob(newPull("job-1", "gpu-1", "phi4:latest"));
+  keep(ledger, newPull("job-1", "gpu-1", "phi4:latest"));
   ledger.close();
 }
 
@@ -208,7 +208,7 @@ describe("a full disk", () => {
 test("a job that this version cannot read is left out and said, and the agent begins with the others", async () => {
   const dir = site.stateDir();
   const ledger = new Ledger(dir);
-  for (const id of ["job-1", "job-2"]) ledger.keepJob(newPull(id, "gpu-1", `${id}:latest`));
+  for (const id of ["job-1", "job-2"]) keep(ledger, newPull(id, "gpu-1", `${id}:latest`));
   ledger.close();
   const database = new Database(join(dir, "ledger.db"));
   // As a later version may have noted it, before it was rolled back.
@@ -226,12 +226,16 @@ test("a job that this version cannot read is left out and said, and the agent be
 test("sweep() keeps the jobs that ended last, not those that were asked for last", () => {
   const ledger = new Ledger(site.stateDir());
   const endedAt = (second: number): string => isoTime(site.clock.now() + second * 1000);
-  ledger.keepJob({ ...newPull("job-long", "gpu-1", "m"), state: "succeeded", ended_at: endedAt(1000) });
+  keep(ledger, { ...newPull("job-long", "gpu-1", "m"), state: "succeeded", ended_at: endedAt(1000) });
   for (let i = 0; i < 250; i++) {
-    ledger.keepJob({ ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
+    keep(ledger, { ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
   }
   ledger.sweep(site.clock.now());
   const kept = ledger.jobs().map(({ id }) => id);
   expect([kept.length, kept[0], kept.at(-1)]).toEqual([200, "job-long", "job-249"]);
   ledger.close();
 });
+
+function keep(ledger: Ledger, job: Job): void {
+  ledger.keepJob(job.id ?? "", JSON.stringify(job));
+}

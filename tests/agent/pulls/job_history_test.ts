@@ -1,9 +1,7 @@
-// Many jobs: which run beside each other, and which are kept and shown, whatever the clock says and however long they took.
-// Imports the jobs, a clock that tests move.
+// Many jobs: which run at the same time, and which are kept and shown, whatever the clock says and however long they took.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
-import type { KeptJob } from "#src/agent/pulls/kept_job.ts";
-import type { Foreseen } from "#src/agent/pulls/pull_job.ts";
+import type { Foreseen } from "#src/agent/pulls/preflight.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job, LIMITS } from "#src/protocol.ts";
@@ -16,7 +14,7 @@ let time: ManualClock;
 let clock: OffsetClock;
 /** Pulls of these stay under way until the promise resolves; others end at once. */
 let heldUp: Map<string, Promise<void>>;
-let kept: Map<string, KeptJob>;
+let kept: Map<string, string>;
 /** What is looked at before the first byte. */
 let foresee: (force: boolean) => Promise<Foreseen>;
 /** Ollama stops what was cancelled when this resolves. */
@@ -48,8 +46,8 @@ function openJobs(): Jobs {
       deleteModel: async () => await Promise.resolve(),
     },
     ledger: {
-      jobs: () => [...kept.values()],
-      keepJob: (job) => void kept.set(job.id ?? "", { force: false, layers: [], ...job }),
+      jobs: () => [...kept].map(([id, document]) => ({ id, document })),
+      keepJob: (id, document) => void kept.set(id, document),
     },
     blobs: {
       bytes: () => null,
@@ -60,9 +58,10 @@ function openJobs(): Jobs {
     clock,
     log: silentLog,
     maxPulls: 2,
-    patienceMs: 24 * HOUR_MS,
+    limits: { pullTimeoutMs: 24 * HOUR_MS, registryTimeoutMs: 24 * HOUR_MS, saveIntervalMs: 300_000 },
+    hostNames: { isMissing: async () => await Promise.resolve(false) },
     changed: () => undefined,
-    foresee: async (_, { force }) => await foresee(force),
+    preflight: { check: async (_, { force }) => await foresee(force) },
     pulled: async () => await Promise.resolve(null),
   });
 }
@@ -120,11 +119,11 @@ test("cancelled is said a second later where Ollama's folder is not seen", async
   expect((await cancelled).error).toContain("nothing of it is seen in Ollama's folder");
 });
 
-test("othersRunning() leaves out what is queued, and what is of the same model", () => {
+test("othersBegun() leaves out what is queued, and what is of the same model", () => {
   for (const model of ["a", "b", "c"]) heldUp.set(model, new Promise(() => undefined));
   for (const model of ["a", "b", "c"]) jobs.pull(model);
-  expect(jobs.othersRunning("A").map(({ model }) => model)).toEqual(["b"]);
-  expect(jobs.othersRunning("d").map(({ model }) => model)).toEqual(["a", "b"]);
+  expect(jobs.othersBegun("A").map(({ model }) => model)).toEqual(["b"]);
+  expect(jobs.othersBegun("d").map(({ model }) => model)).toEqual(["a", "b"]);
 });
 
 test("more jobs than may be queued are refused, and are none; who joins one that is there is not", async () => {

@@ -130,9 +130,10 @@ export class PullSite {
       clock,
       log: silentLog,
       maxPulls: 1,
-      patienceMs: 3_600_000,
+      limits: { pullTimeoutMs: 3_600_000, registryTimeoutMs: 3_600_000, saveIntervalMs: 300_000 },
+      hostNames: { isMissing: async () => await Promise.resolve(false) },
       changed: () => this.#look(),
-      foresee: async () => await Promise.resolve({ totalBytes: null, note: null }),
+      preflight: { check: async () => await Promise.resolve({ totalBytes: null, note: null }) },
       pulled: async () => await Promise.resolve(null),
     });
     return jobs;
