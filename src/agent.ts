@@ -66,6 +66,14 @@ const agentFlags = {
     ).argParser(parse.seconds),
   /** The name of `--pull-timeout` in version 0.1.0. */
   pullPatience: () => flag("--pull-patience <seconds>", "").argParser(parse.seconds).hideHelp(),
+  registryTimeout: () =>
+    flag("--registry-timeout <seconds>", "fail a pull after this time without a manifest from its registry")
+      .argParser(parse.seconds)
+      .default(PULL_TIMEOUT_SECONDS),
+  saveInterval: () =>
+    flag("--pull-save-interval <seconds>", "make Ollama save a pull's progress at most this often; 0: never")
+      .argParser((text) => (text.trim() === "0" ? 0 : parse.seconds(text)))
+      .default(300),
 };
 
 const EXAMPLES = `
@@ -117,6 +125,8 @@ function createAgentCommand() {
     .addOption(agentFlags.stallTimeout())
     .addOption(agentFlags.pullTimeout())
     .addOption(agentFlags.pullPatience())
+    .addOption(agentFlags.registryTimeout())
+    .addOption(agentFlags.saveInterval())
     .addOption(serviceFlags.stateDir("gpu-agent"))
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
@@ -166,7 +176,11 @@ function readSettings(options: Options): AgentSettings {
     protect: options.protect ?? [],
     maxPulls: options.maxPulls,
     stallMs: options.stallTimeout * 1000,
-    pullTimeoutMs: (options.pullTimeout ?? options.pullPatience ?? PULL_TIMEOUT_SECONDS) * 1000,
+    pullLimits: {
+      pullTimeoutMs: (options.pullTimeout ?? options.pullPatience ?? PULL_TIMEOUT_SECONDS) * 1000,
+      registryTimeoutMs: options.registryTimeout * 1000,
+      saveIntervalMs: options.pullSaveInterval * 1000,
+    },
     sharedInbox: options.sharedInbox,
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,

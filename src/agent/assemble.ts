@@ -29,6 +29,8 @@ import { SharedInboxElection } from "./presence/shared_inbox.ts";
 import { StateDocument } from "./presence/state_document.ts";
 import { StatePublisher } from "./presence/state_publisher.ts";
 import { StatusLine } from "./presence/status_line.ts";
+import type { PullLimits } from "./pulls/attempts.ts";
+import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
 import { Preflight } from "./pulls/preflight.ts";
 import type { Registry } from "./pulls/registry.ts";
@@ -55,8 +57,8 @@ export interface AgentParts {
   /** Patterns of models that no command may delete or overwrite. */
   readonly protect: readonly string[];
   readonly maxPulls: number;
-  /** A pull fails after this time without a new byte. */
-  readonly pullTimeoutMs: number;
+  readonly pullLimits: PullLimits;
+  readonly hostNames: Pick<HostNames, "isMissing">;
   /** Learns when the agent is ready, its condition, and that its loops are alive. */
   readonly service: ServiceManager;
   readonly clock: Clock;
@@ -122,7 +124,8 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
     monitor,
     changes,
     maxPulls: parts.maxPulls,
-    patienceMs: parts.pullTimeoutMs,
+    limits: parts.pullLimits,
+    hostNames: parts.hostNames,
     clock,
     log,
   });

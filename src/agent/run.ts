@@ -12,6 +12,8 @@ import { Ledger } from "./ledger/ledger.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
+import type { PullLimits } from "./pulls/attempts.ts";
+import { HostNames } from "./pulls/host_names.ts";
 import { Registry } from "./pulls/registry.ts";
 
 export interface AgentSettings {
@@ -33,8 +35,7 @@ export interface AgentSettings {
   readonly maxPulls: number;
   /** A pull connects again after this time without a byte. */
   readonly stallMs: number;
-  /** A pull fails after this time without a new byte. */
-  readonly pullTimeoutMs: number;
+  readonly pullLimits: PullLimits;
   readonly sharedInbox: SharedInboxMode;
   /** How old a version 1 list, and a version 1 pull or delete, may be. */
   readonly listTtlMs: number;
@@ -88,7 +89,8 @@ function agentParts(
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     maxPulls: settings.maxPulls,
-    pullTimeoutMs: settings.pullTimeoutMs,
+    pullLimits: settings.pullLimits,
+    hostNames: new HostNames(insecureRegistries),
     sharedInbox: settings.sharedInbox,
     listTtlMs: settings.listTtlMs,
     changeTtlMs: settings.changeTtlMs,

@@ -41,12 +41,12 @@ test.each([
   [["--pull-patience", "60"], 60_000],
   [["--pull-patience", "60", "--pull-timeout", "5"], 5_000],
 ])("a pull fails with %j after %i ms without a new byte", async (args, timeoutMs) => {
-  expect((await partsOf(...args)).pullTimeoutMs).toBe(timeoutMs);
+  expect((await partsOf(...args)).pullLimits.pullTimeoutMs).toBe(timeoutMs);
 });
 
 test("the environment of version 0.1.0 still sets --pull-timeout", async () => {
   process.env[OLD_NAME] = "7";
-  expect((await partsOf()).pullTimeoutMs).toBe(7_000);
+  expect((await partsOf()).pullLimits.pullTimeoutMs).toBe(7_000);
 });
 
 test("flags become the agent's parts", async () => {

@@ -1,9 +1,12 @@
 // A bounded wait for a condition.
 
-/** Resolves once `condition` holds; looks every 5 ms; throws when it does not within `limitMs`. */
-export async function until(condition: () => boolean, limitMs = 5_000): Promise<void> {
+/** Far more than anything takes on an idle machine: a busy one stretches a second to ten. */
+const LIMIT_MS = 30_000;
+
+/** Resolves once `condition` holds; checks every 5 ms; throws when it does not within `limitMs`. */
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = LIMIT_MS): Promise<void> {
   const endsAt = performance.now() + limitMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > endsAt) throw new Error(`Not within ${limitMs} ms: ${condition.toString()}`);
     await Bun.sleep(5);
   }

@@ -1,185 +1,236 @@
-// One pull until it is done or cannot be: attempts with growing pauses between them, and progress saved on the way.
-// Imports the Ollama module and what its failures mean, what lies on disk, format, clock, errors.
+// The attempts at one pull, as a stream of events: until it is done or cannot be, with progress saved on the way.
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
-import { formatDuration } from "../../base/format.ts";
+import { parseModelName } from "../../base/model_name.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { PulledBlobs } from "../disk/pulled_blobs.ts";
 import type { Ollama } from "../ollama/ollama.ts";
-import { removedLayerFailure, retryOf, wrongBytesFailure } from "../ollama/pull_failure.ts";
+import { removedLayerFailure, wrongBytesFailure } from "../ollama/pull_failure.ts";
 import type { PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
+import type { HostNames } from "./host_names.ts";
+import { Speed } from "./job_progress.ts";
+import { MISSING_HOST_TIMEOUT_MS, RetryBudget, type RetryLimits } from "./retry_budget.ts";
 
-export interface PatientPullOptions {
+export interface PullLimits extends RetryLimits {
+  /** How often the connection is closed so that Ollama saves its progress; 0: never. */
+  readonly saveIntervalMs: number;
+}
+
+export interface AttemptsDeps {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly blobs: Pick<PulledBlobs, "wrong">;
   readonly models: Pick<ModelsFolder, "missing">;
+  readonly hostNames: Pick<HostNames, "isMissing">;
   readonly clock: Clock;
   readonly model: string;
   readonly tracker: PullTracker;
-  /** How long it is tried without a new byte. */
-  readonly patienceMs: number;
+  readonly limits: PullLimits;
   readonly signal: AbortSignal;
-  readonly onProgress: (progress: PullProgress) => void;
-  /** It failed and waits. @param note why and how long, for people */
-  readonly onPause: (note: string) => void;
-  /** It is tried again after a pause. @param note why, for people */
-  readonly onRetry: (note: string) => void;
-  /** What a failure left to say is over. */
-  readonly onRecovery: () => void;
 }
 
-const FIRST_PAUSE_MS = 1000;
-const MAX_PAUSE_MS = 60_000;
-/** A download that was just cancelled dies within a second, or, when it waits to try a part again, within 32 s. */
-const DYING_PAUSE_MS = 500;
-const DYING_MS = 45_000;
-/** Failures that nobody knows may pass; a new fault should not be tried for a day. */
-const UNKNOWN_ATTEMPTS = 4;
 /**
- * Ollama notes how far a layer is only when the connection closes: killed at 30 GB, it begins at 0. So the connection is
- * closed and opened again for each such share of the model, at the cost of half a second. And what it noted an hour before
- * its start it throws away.
+ * - `waiting`: an attempt failed, and the reader waits `pauseMs` or longer before it asks for the next event
+ * - `retrying`: the next attempt begins
+ * - `recovered`: an attempt that follows a failed one has got further
  */
-const SAVE_SHARE = 0.06;
-const SAVE_AFTER_MS = 1000;
-const SAVE_BY_MS = 20 * 60_000;
+export type AttemptEvent =
+  | { readonly kind: "progress"; readonly progress: PullProgress }
+  | { readonly kind: "waiting"; readonly reason: string; readonly pauseMs: number }
+  | { readonly kind: "retrying"; readonly reason: string }
+  | { readonly kind: "recovered" };
+
 const SAVED_PAUSE_MS = 250;
-/** Ollama sees within half a second that a connection is closed; with room for what comes in bursts. */
+/** Ollama sees within half a second that a connection is closed. The rest is for data that arrives in bursts. */
 const CLOSES_WITHIN_MS = 3000;
 
-export class PatientPull {
-  readonly #options: PatientPullOptions;
+/**
+ * Ends when Ollama reported success, and what it did not verify is present and correct as far as it can be read.
+ * @throws CourierError `cancelled` when the signal aborts; at once what another attempt cannot fix; otherwise the last
+ * failure, when the time of the pull is over
+ */
+export async function* attempts(deps: AttemptsDeps): AsyncGenerator<AttemptEvent, void> {
+  const { clock, signal, limits, tracker } = deps;
+  const budget = new RetryBudget(limits, clock.monotonic());
+  const course = new Course(budget, tracker.progress.completedBytes);
+  for (;;) {
+    requireWanted(signal);
+    const outcome = yield* attempt(deps, course);
+    if (outcome === "done") return;
+    if (outcome === "saved") await clock.sleep(SAVED_PAUSE_MS, signal);
+    else yield* pauseAfter(outcome, deps, course);
+  }
+}
+
+/** What one pull has reached over all of its attempts. */
+class Course {
+  readonly budget: RetryBudget;
+  /** The most when progress was last saved: what was lost then, or is lost each time, is not worth another save. */
+  savedBytes: number;
+  hasTrouble = false;
   #bestBytes: number;
-  /** The most when progress was last saved: what was lost there, or is lost each time, is not worth another one. */
-  #savedBytes: number;
-  #cameOnAtMs: number;
-  #failures = 0;
-  #mismatches = 0;
-  #unknown = 0;
-  #hasTrouble = false;
 
-  constructor(options: PatientPullOptions) {
-    this.#options = options;
-    this.#bestBytes = options.tracker.progress.completedBytes;
-    this.#savedBytes = this.#bestBytes;
-    this.#cameOnAtMs = options.clock.monotonic();
+  constructor(budget: RetryBudget, bytes: number) {
+    this.budget = budget;
+    this.#bestBytes = bytes;
+    this.savedBytes = bytes;
   }
 
-  /**
-   * Resolves when Ollama reported success, and what it did not verify is there and right as far as it can be read.
-   * @throws CourierError `cancelled` when the signal aborts; what cannot be fixed by trying again, at once; otherwise the
-   * last failure, when its time is over
-   */
-  async run(): Promise<void> {
-    const { clock, signal } = this.#options;
-    for (;;) {
-      if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
-      const outcome = await this.#attempt();
-      if (outcome === "done") return;
-      if (outcome === "saved") await clock.sleep(SAVED_PAUSE_MS, signal);
-      else await this.#pauseAfter(outcome);
-    }
+  get newBytes(): number {
+    return this.#bestBytes - this.savedBytes;
   }
 
-  async #attempt(): Promise<CourierError | "done" | "saved"> {
-    const { ollama, clock, model, tracker, signal } = this.#options;
-    const saving = new AbortController();
-    const beganAtMs = clock.monotonic();
-    try {
-      await ollama.pullModel(model, {
-        signal: AbortSignal.any([signal, saving.signal]),
-        tracker,
-        onProgress: (progress) => {
-          this.#note(progress);
-          const newBytes = this.#bestBytes - this.#savedBytes;
-          if (!isWorthSaving(progress, { ...tracker.unsaved, newBytes }, clock.monotonic() - beganAtMs)) return;
-          this.#savedBytes = this.#bestBytes;
-          saving.abort();
-        },
-      });
-      await this.#verify();
-      return "done";
-    } catch (error) {
-      if (signal.aborted) throw error;
-      return saving.signal.aborted ? "saved" : asCourierError(error);
-    }
-  }
-
-  /**
-   * Ollama verifies what its last pull fetched. What an interrupted one had finished is read here; when it is wrong, the
-   * model is deleted, which is how Ollama forgets a blob. And a layer that was there when the pull began is taken away by
-   * the delete of another model that shares it: Ollama knows by manifests who needs what, and this one comes last.
-   */
-  async #verify(): Promise<void> {
-    const { ollama, blobs, models, model, tracker, signal } = this.#options;
-    const [missing] = await models.missing(model);
-    if (missing !== undefined) throw removedLayerFailure(model, missing);
-    const [wrong] = await blobs.wrong(tracker.unverified, signal);
-    if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
-    if (wrong === undefined) return;
-    await ollama.deleteModel(model);
-    throw wrongBytesFailure(model, wrong);
-  }
-
-  #note(progress: PullProgress): void {
-    const isNew = progress.completedBytes > this.#bestBytes;
+  /** @returns whether the pull has just recovered from a failure */
+  advance({ completedBytes, phase }: PullProgress, nowMs: number): boolean {
+    const isNew = completedBytes > this.#bestBytes;
     if (isNew) {
-      this.#bestBytes = progress.completedBytes;
-      this.#cameOnAtMs = this.#options.clock.monotonic();
-      this.#failures = 0;
-      this.#unknown = 0;
+      this.#bestBytes = completedBytes;
+      this.budget.refill(nowMs);
     }
-    if (this.#hasTrouble && (isNew || progress.phase === "verifying")) {
-      this.#hasTrouble = false;
-      this.#options.onRecovery();
-    }
-    this.#options.onProgress(progress);
+    const recovers = this.hasTrouble && (isNew || phase === "verifying" || phase === "writing");
+    if (recovers) this.hasTrouble = false;
+    return recovers;
   }
 
-  /** Waits before the next attempt. @throws CourierError when there is none to be made */
-  async #pauseAfter(failure: CourierError): Promise<void> {
-    const { clock, signal, patienceMs, onPause, onRetry } = this.#options;
-    const idleMs = clock.monotonic() - this.#cameOnAtMs;
-    const retry = retryOf(failure);
-    if (retry === "never") throw failure;
-    if (retry === "once" && ++this.#mismatches > 1) throw reworded(failure, "for the second time");
-    if (retry === "perhaps" && ++this.#unknown >= UNKNOWN_ATTEMPTS) throw failure;
-    if (idleMs >= patienceMs) throw reworded(failure, `given up after ${durationText(patienceMs)} without a new byte`);
-    if (retry === "soon" && idleMs < DYING_MS) {
-      await clock.sleep(DYING_PAUSE_MS, signal);
-      return;
+  save(): void {
+    this.savedBytes = this.#bestBytes;
+  }
+}
+
+async function* attempt(
+  deps: AttemptsDeps,
+  course: Course,
+): AsyncGenerator<AttemptEvent, CourierError | "done" | "saved"> {
+  const { clock, tracker, signal, limits } = deps;
+  const closing = new AbortController();
+  const connection = new Connection(clock.monotonic());
+  let isSaving = false;
+  try {
+    for await (const progress of progressOf(deps, AbortSignal.any([signal, closing.signal]))) {
+      const nowMs = clock.monotonic();
+      if (course.advance(progress, nowMs)) yield { kind: "recovered" };
+      yield { kind: "progress", progress };
+      connection.note(progress, nowMs);
+      if (isSaving || !connection.isWorthSaving(progress, tracker.unsaved, course.newBytes, limits.saveIntervalMs))
+        continue;
+      isSaving = true;
+      course.save();
+      closing.abort();
     }
-    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS, patienceMs - idleMs);
-    this.#failures += 1;
-    this.#hasTrouble = true;
-    onPause(`waiting ${durationText(pauseMs)} after: ${reasonOf(failure)}`);
+    await verify(deps);
+    return "done";
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return isSaving ? "saved" : asCourierError(error);
+  } finally {
+    closing.abort();
+  }
+}
+
+/** Every progress of one attempt; ends when Ollama reported success. */
+async function* progressOf(
+  { ollama, model, tracker }: AttemptsDeps,
+  signal: AbortSignal,
+): AsyncGenerator<PullProgress> {
+  const queue: PullProgress[] = [];
+  let arrived = Promise.withResolvers<void>();
+  let isOver = false;
+  const onProgress = (progress: PullProgress): void => {
+    queue.push(progress);
+    arrived.resolve();
+  };
+  const pulling = ollama.pullModel(model, { signal, tracker, onProgress }).finally(() => {
+    isOver = true;
+    arrived.resolve();
+  });
+  pulling.catch(() => undefined);
+  for (;;) {
+    await arrived.promise;
+    arrived = Promise.withResolvers<void>();
+    yield* queue.splice(0);
+    if (isOver && queue.length === 0) return await pulling;
+    if (isOver || queue.length > 0) arrived.resolve();
+  }
+}
+
+/**
+ * Ollama verifies only what its last pull fetched. What an interrupted pull had finished is read here; when it is wrong, the
+ * model is deleted, which is how Ollama forgets a blob. And a layer that was present when the pull began can be removed by
+ * the delete of another model that shares it: Ollama knows by manifests which layers are needed, and this one's comes last.
+ */
+async function verify({ ollama, blobs, models, model, tracker, signal }: AttemptsDeps): Promise<void> {
+  const [missing] = await models.missing(model);
+  if (missing !== undefined) throw removedLayerFailure(model, missing);
+  const [wrong] = await blobs.wrong(tracker.unverified, signal);
+  requireWanted(signal);
+  if (wrong === undefined) return;
+  await ollama.deleteModel(model);
+  throw wrongBytesFailure(model, wrong);
+}
+
+async function* pauseAfter(
+  failure: CourierError,
+  deps: AttemptsDeps,
+  course: Course,
+): AsyncGenerator<AttemptEvent, void> {
+  const { clock, signal, tracker, hostNames, model } = deps;
+  const { budget } = course;
+  const hasManifest = tracker.layers.length > 0;
+  const mayBeTypo = !hasManifest && budget.idleMs(clock.monotonic()) >= MISSING_HOST_TIMEOUT_MS;
+  const isHostMissing = mayBeTypo && (await hostNames.isMissing(parseModelName(model).host));
+  const beganAtMs = clock.monotonic();
+  const { pauseMs, why } = budget.spend(failure, { nowMs: beganAtMs, hasManifest, isHostMissing });
+  if (why === "dying") {
     await clock.sleep(pauseMs, signal);
-    if (!signal.aborted) onRetry(`trying again after: ${reasonOf(failure)}`);
+    return;
+  }
+  course.hasTrouble = true;
+  const reason = reasonOf(failure);
+  yield { kind: "waiting", reason, pauseMs };
+  requireWanted(signal);
+  budget.excuse(clock.monotonic() - beganAtMs - pauseMs);
+  yield { kind: "retrying", reason };
+}
+
+/**
+ * Ollama saves how far a layer is only when the connection closes: killed at 30 GB, it starts at 0. So the connection is
+ * closed and opened again now and then, at the cost of half a second.
+ */
+class Connection {
+  readonly #openedAtMs: number;
+  readonly #speed = new Speed();
+  #ageMs = 0;
+
+  constructor(nowMs: number) {
+    this.#openedAtMs = nowMs;
+  }
+
+  note({ receivedBytes }: PullProgress, nowMs: number): void {
+    this.#ageMs = nowMs - this.#openedAtMs;
+    this.#speed.note(receivedBytes, nowMs);
+  }
+
+  /**
+   * Never shortly before a layer is complete: Ollama does not verify one that completes while its connection closes. And not
+   * before half of what could be saved is new: an Ollama that loses data at each close would otherwise never get further.
+   */
+  isWorthSaving(
+    { phase }: PullProgress,
+    { bytes, leftBytes }: PullTracker["unsaved"],
+    newBytes: number,
+    intervalMs: number,
+  ): boolean {
+    if (intervalMs === 0 || this.#ageMs < intervalMs) return false;
+    if (phase !== "downloading" || bytes === 0 || newBytes < bytes / 2) return false;
+    const bytesPerSecond = Math.max((bytes / this.#ageMs) * 1000, this.#speed.bytesPerSecond() ?? 0);
+    return leftBytes >= (bytesPerSecond * CLOSES_WITHIN_MS) / 1000;
   }
 }
 
-/** Never shortly before a layer is whole: one that gets whole while its connection closes is believed, not verified. */
-function isWorthSaving(
-  { phase, totalBytes }: PullProgress,
-  { bytes, leftBytes, newBytes }: PullTracker["unsaved"] & { readonly newBytes: number },
-  ageMs: number,
-): boolean {
-  const unsavedBytes = Math.min(bytes, newBytes);
-  if (phase !== "downloading" || totalBytes === null || unsavedBytes === 0 || ageMs < SAVE_AFTER_MS) return false;
-  const share = totalBytes * SAVE_SHARE;
-  if (leftBytes < Math.max(share, (bytes / ageMs) * CLOSES_WITHIN_MS)) return false;
-  return unsavedBytes >= share || ageMs >= SAVE_BY_MS;
+function requireWanted(signal: AbortSignal): void {
+  if (signal.aborted) throw new CourierError("cancelled", "Cancelled");
 }
 
-function reworded({ code, message, hint, cause }: CourierError, addition: string): CourierError {
-  return new CourierError(code, `${message}, ${addition}`, { hint, cause });
-}
-
-/** Without what the job says already: that it is the pull of this model that failed. */
+/** Without what the job shows already: that the pull of this model failed. */
 function reasonOf({ message }: CourierError): string {
   return message.replace(/^Cannot pull "[^"]*": /, "");
-}
-
-function durationText(ms: number): string {
-  return formatDuration(Math.ceil(ms / 1000));
 }

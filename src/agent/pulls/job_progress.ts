@@ -1,8 +1,6 @@
-// How far a pull is, as its job shows it: what its lines add up to, how fast it goes, when it will be done.
-// Imports the sum of a pull's lines, speed, protocol.
+// How far a pull is, as its job shows it: its bytes, its speed and the time that is left.
 import type { Job } from "../../protocol.ts";
 import type { PullProgress } from "../ollama/pull_tracker.ts";
-import { Speed } from "./speed.ts";
 
 /** The fields of a job that progress moves. */
 export type ProgressFields = Pick<
@@ -10,7 +8,7 @@ export type ProgressFields = Pick<
   "state" | "phase" | "completed_bytes" | "total_bytes" | "bytes_per_second" | "eta_seconds"
 >;
 
-/** What comes so slowly is about to stall or to get faster: no time can be told. */
+/** A pull this slow is about to stall or to get faster: it has no estimate. */
 const LONGEST_S = 30 * 86_400;
 
 export class JobProgress {
@@ -20,7 +18,7 @@ export class JobProgress {
   #totalBytes: number | null;
   #receivedBytes = 0;
 
-  /** Goes on from what the job showed before a restart: nothing that was shown is taken back. */
+  /** Continues from what the job showed before a restart: it never shows less than that. */
   constructor({ completed_bytes, total_bytes }: Pick<Job, "completed_bytes" | "total_bytes">) {
     this.#completedBytes = completed_bytes;
     this.#totalBytes = total_bytes;
@@ -35,13 +33,13 @@ export class JobProgress {
     this.#phase = phase;
     this.#completedBytes = Math.max(this.#completedBytes, completedBytes);
     if (totalBytes !== null) this.expect(Math.max(totalBytes, this.#completedBytes));
-    // Verified is only what is whole; small layers come without a line of their own.
+    // Ollama verifies only what is complete, and reports no line for small layers.
     if (isWhole(phase) && this.#totalBytes !== null) this.#completedBytes = this.#totalBytes;
     this.#receivedBytes = receivedBytes;
     this.tick(atMs);
   }
 
-  /** Time passes: what does not come on gets slower. */
+  /** Time passes: the speed of a pull that stands still goes down. */
   tick(atMs: number): void {
     this.#speed.note(this.#receivedBytes, atMs);
   }
@@ -67,4 +65,26 @@ export class JobProgress {
 
 function isWhole(phase: PullProgress["phase"]): boolean {
   return phase === "verifying" || phase === "writing";
+}
+
+const WINDOW_MS = 5000;
+
+/** How fast something grew over the last seconds. */
+export class Speed {
+  #samples: { readonly atMs: number; readonly bytes: number }[] = [];
+
+  /** @param atMs by a monotonic clock */
+  note(bytes: number, atMs: number): void {
+    this.#samples.push({ bytes, atMs });
+    const oldest = this.#samples.findLastIndex((sample) => atMs - sample.atMs >= WINDOW_MS);
+    if (oldest > 0) this.#samples = this.#samples.slice(oldest);
+  }
+
+  /** Bytes a second; null until there are two samples. */
+  bytesPerSecond(): number | null {
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
+    if (first === undefined || last === undefined || last.atMs <= first.atMs) return null;
+    return Math.max(0, Math.round(((last.bytes - first.bytes) * 1000) / (last.atMs - first.atMs)));
+  }
 }

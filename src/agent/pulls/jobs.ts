@@ -1,87 +1,79 @@
-// Long work: pulls, a few at a time, in the order they were asked for; a second request for a model joins the first.
-// Imports single pulls, the ledger, protocol, model names, errors.
+// Long work: pulls, a few at a time, oldest first. A second request for a model joins the first.
 import { CourierError } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { isEnded, type Job, LIMITS, newPull } from "../../protocol.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { KeptJob } from "./kept_job.ts";
-import type { Preflight } from "./preflight.ts";
-import { type Foreseen, PullJob, type PullJobParts } from "./pull_job.ts";
+import { JobList } from "./job_list.ts";
+import type { Foreseen } from "./preflight.ts";
+import { bounded, KeptJob, PullJob, type PullJobDeps } from "./pull_job.ts";
 
-export interface JobsOptions extends Omit<PullJobParts, "ended" | "foresee"> {
+export interface JobsDeps extends PullJobDeps {
   readonly agent: string;
-  readonly preflight: Pick<Preflight, "check">;
   readonly ledger: Pick<Ledger, "jobs" | "keepJob">;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
 }
 
 export interface PullRequest {
-  /** Go on where the disk seems too small. */
+  /** Pull even if the disk seems too small. */
   readonly force?: boolean;
   /**
-   * When the command that asks was first run, by the box's clock: the job of then is still its own, also when it ended
+   * When the command that asks was first run, by the box's clock: the job of that time is still its own, even if it ended
    * meanwhile; null: it asks for the first time.
    */
   readonly resumedSinceMs?: number | null;
-  /** What a new one shows until it begins. */
+  /** What a new job shows until it begins. */
   readonly foreseen?: Foreseen | undefined;
 }
 
 const UNFORESEEN: Foreseen = { totalBytes: null, note: null };
 
 export class Jobs {
-  readonly #options: JobsOptions;
-  readonly #parts: PullJobParts;
-  /** Every job that is kept, oldest first. */
-  #jobs: PullJob[];
-  /** Those that have ended, in that order: not that of their times, since clocks are set back. */
-  #ended: PullJob[];
+  readonly #deps: JobsDeps;
+  readonly #jobs: JobList<PullJob>;
   readonly #running = new Map<PullJob, Promise<void>>();
+  /** Ends the wait for the next job that is due. */
+  #alarm = new AbortController();
   #closed = false;
 
   /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
-  constructor(options: JobsOptions) {
-    this.#options = options;
-    this.#parts = {
-      ...options,
-      ended: (job) => this.#noteEnd(job),
-      foresee: async (model, { force, signal }) =>
-        await options.preflight.check(model, { force, signal, others: this.othersRunning(model) }),
-    };
-    this.#jobs = options.ledger.jobs().flatMap(({ id, document }) => {
-      const { data, error } = KeptJob.safeParse(parseJson(document));
-      if (error !== undefined) options.log.error({ job: id, error }, "Cannot read a job: it is left out");
-      return data === undefined ? [] : [new PullJob(data, this.#parts)];
-    });
-    this.#ended = byEnd(this.#jobs.filter(({ job }) => isEnded(job)));
+  constructor(deps: JobsDeps) {
+    this.#deps = deps;
+    this.#jobs = new JobList();
+    for (const { id, document } of deps.ledger.jobs()) {
+      const kept = KeptJob.safeParse(parseJson(document));
+      if (kept.success) this.#jobs.take(new PullJob(kept.data, deps, this.#jobs));
+      // A later version may have written it, before it was rolled back.
+      else deps.log.error({ job: id, error: kept.error }, "Cannot read a job: it is left out");
+    }
+    this.#jobs.sortEnded();
   }
 
-  /** Begins with what is queued. */
+  /** Starts what is queued. */
   start(): void {
     this.#runNext();
   }
 
   /**
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
-   * @throws CourierError `exhausted` when it cannot be noted, or too many are queued: nothing was started
+   * @throws CourierError `exhausted` when it cannot be saved, or too many are queued: nothing was started
    */
   pull(model: string, { force = false, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {}): Job {
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
     if (known !== undefined) {
       if (force) known.allowForce();
-      return known.job;
+      return this.#shown(known);
     }
     this.#requireRoom(model);
-    const job = newPull(Bun.randomUUIDv7(), this.#options.agent, model);
-    const fresh = new PullJob({ ...job, force, layers: [] }, this.#parts);
+    const job = newPull(Bun.randomUUIDv7(), this.#deps.agent, model);
+    const fresh = new PullJob({ ...job, force, layers: [] }, this.#deps, this.#jobs);
     fresh.foresee(foreseen);
     fresh.keep();
-    this.#jobs.push(fresh);
-    this.#options.changes.notify("state");
+    this.#jobs.take(fresh);
+    this.#deps.changes.notify("state");
     this.#runNext();
-    return fresh.job;
+    return this.#shown(fresh);
   }
 
   /**
@@ -89,7 +81,7 @@ export class Jobs {
    * @returns its job once Ollama has stopped, as it ended; null when there was none, or it was done just before
    */
   async cancel(model: string): Promise<Job | null> {
-    const active = this.#jobs.filter(({ job }) => !isEnded(job) && sameModel(job.model, model));
+    const active = this.#jobs.all.filter(({ job }) => !isEnded(job) && sameModel(job.model, model));
     const ended = await Promise.all(active.map(async (each) => await each.cancel()));
     return ended.findLast(({ state }) => state === "cancelled") ?? null;
   }
@@ -100,10 +92,10 @@ export class Jobs {
    * @throws CourierError `not_found` when there is no such job; `conflict` when it had ended otherwise
    */
   async cancelJob(id: string): Promise<Job> {
-    const found = this.#jobs.find(({ job }) => job.id === id);
+    const found = this.#jobs.all.find(({ job }) => job.id === id);
     if (found === undefined) {
-      throw new CourierError("not_found", `Cannot cancel job ${id}: this agent has none of that id`, {
-        hint: "gpuctl jobs shows those that there are",
+      throw new CourierError("not_found", `Cannot cancel job ${id}: no job with that id on this agent`, {
+        hint: "gpuctl jobs lists the jobs",
       });
     }
     const job = isEnded(found.job) ? found.job : await found.cancel();
@@ -111,38 +103,41 @@ export class Jobs {
     throw new CourierError("conflict", `Cannot cancel the pull of ${job.model}: it has ${job.state}`);
   }
 
-  /** The active jobs and the last that ended, in the order they were asked for. */
+  /** The active jobs and the last that ended, in the order they were requested. */
   list(): readonly Job[] {
-    const lastEnded = new Set(this.#ended.slice(-LIMITS.endedJobsInState));
-    return this.#jobs.filter((each) => !isEnded(each.job) || lastEnded.has(each)).map(({ job }) => job);
+    const lastEnded = new Set(this.#jobs.lastEnded(LIMITS.endedJobsInState));
+    const shown = this.#jobs.all.filter((each) => !isEnded(each.job) || lastEnded.has(each));
+    return shown.map((each) => this.#shown(each));
   }
 
-  /** Those that are queued or under way. */
+  /** Queued and running jobs. */
   active(): readonly Job[] {
     return this.history().filter((job) => !isEnded(job));
   }
 
-  /** Those under way, but for that of this model. */
-  othersRunning(model: string): readonly Job[] {
-    return this.active().filter((job) => job.state !== "queued" && !sameModel(job.model, model));
+  /** Jobs that have begun and will need more disk space, except that of this model: running ones, and those that wait to retry. */
+  othersBegun(model: string): readonly Job[] {
+    const begun = this.#jobs.all.filter(({ job, dueAtMs }) => job.state !== "queued" || Number.isFinite(dueAtMs));
+    return begun.map(({ job }) => job).filter((job) => !isEnded(job) && !sameModel(job.model, model));
   }
 
-  /** Every job that is kept, in the order they were asked for. */
+  /** Every job that is kept, in the order they were requested. */
   history(): readonly Job[] {
-    return this.#jobs.map(({ job }) => job);
+    return this.#jobs.all.map((each) => this.#shown(each));
   }
 
-  /** Notes the jobs that could not be noted, now that something can be. */
+  /** Saves the jobs that could not be saved before. */
   noteMissed(): void {
-    for (const job of this.#jobs) job.noteMissed();
+    for (const job of this.#jobs.all) job.noteMissed();
   }
 
-  /** Stops what runs, without ending it: the next start goes on. Waits at most `graceMs` to see it stopped. */
+  /** Stops what runs, without ending it: the next start continues it. Waits at most `graceMs` to see it stopped. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
-    for (const job of this.#jobs) job.stop();
+    this.#alarm.abort();
+    for (const job of this.#jobs.all) job.stop();
     const timer = new AbortController();
-    await Promise.race([Promise.all(this.#running.values()), this.#options.clock.sleep(graceMs, timer.signal)]);
+    await Promise.race([Promise.all(this.#running.values()), this.#deps.clock.sleep(graceMs, timer.signal)]);
     timer.abort();
   }
 
@@ -154,43 +149,62 @@ export class Jobs {
   }
 
   #active(model: string): PullJob | undefined {
-    return this.#jobs.find(({ job, isCancelled }) => {
+    return this.#jobs.all.find(({ job, isCancelled }) => {
       return !isEnded(job) && !isCancelled && sameModel(job.model, model);
     });
   }
 
   #endedSince(model: string, sinceMs: number | null): PullJob | undefined {
     if (sinceMs === null) return undefined;
-    return this.#jobs.findLast(({ job }) => {
+    return this.#jobs.all.findLast(({ job }) => {
       return sameModel(job.model, model) && Date.parse(job.ended_at ?? "") >= sinceMs;
     });
   }
 
-  /** One at a time of each model: a cancelled pull may still be stopping when the next is asked for. */
+  /**
+   * The oldest job that is due goes first, also one that has waited to retry. One at a time of each model: a cancelled pull
+   * may still be stopping when the next one is requested.
+   */
   #runNext(): void {
-    while (!this.#closed && this.#running.size < this.#options.maxPulls) {
-      const busy = [...this.#running.keys()].map(({ job }) => job.model);
-      const next = this.#jobs.find(({ job, isCancelled }) => {
-        return job.state === "queued" && !isCancelled && !busy.some((model) => sameModel(model, job.model));
-      });
-      if (next === undefined) return;
-      const ended = next.run().finally(() => {
+    this.#alarm.abort();
+    while (!this.#closed && this.#running.size < this.#deps.maxPulls) {
+      const nowMs = this.#deps.clock.monotonic();
+      const next = this.#jobs.all.find((each) => each.dueAtMs <= nowMs && this.#isReady(each));
+      if (next === undefined) return this.#wakeLater(nowMs);
+      const stopped = next.run(this.othersBegun(next.job.model)).finally(() => {
         this.#running.delete(next);
         this.#runNext();
       });
-      this.#running.set(next, ended);
+      this.#running.set(next, stopped);
     }
   }
 
-  #noteEnd(job: PullJob): void {
-    this.#ended.push(job);
-    const forgotten = new Set(this.#ended.slice(0, -LIMITS.endedJobsKept));
-    if (forgotten.size === 0) return;
-    this.#ended = this.#ended.slice(-LIMITS.endedJobsKept);
-    this.#jobs = this.#jobs.filter((each) => !forgotten.has(each));
+  #isReady({ job, isCancelled }: PullJob): boolean {
+    const isBusy = [...this.#running.keys()].some((other) => sameModel(other.job.model, job.model));
+    return job.state === "queued" && !isCancelled && !isBusy;
   }
-}
 
-function byEnd(jobs: readonly PullJob[]): PullJob[] {
-  return jobs.toSorted(({ job: a }, { job: b }) => (a.ended_at ?? "").localeCompare(b.ended_at ?? ""));
+  #wakeLater(nowMs: number): void {
+    const dueAtMs = Math.min(...this.#jobs.all.filter((each) => this.#isReady(each)).map((each) => each.dueAtMs));
+    if (!Number.isFinite(dueAtMs)) return;
+    this.#alarm = new AbortController();
+    const { signal } = this.#alarm;
+    void this.#runAfter(dueAtMs - nowMs, signal);
+  }
+
+  async #runAfter(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#deps.clock.sleep(ms, signal);
+    if (!signal.aborted) this.#runNext();
+  }
+
+  /** A job that waits for a slot says behind what. */
+  #shown(each: PullJob): Job {
+    const { job } = each;
+    if (job.state !== "queued" || each.dueAtMs > this.#deps.clock.monotonic() || this.#running.size === 0) return job;
+    const [first, ...more] = [...this.#running.keys()].map((other) => other.job);
+    if (first === undefined) return job;
+    const reason = typeof first.note === "string" && first.note.startsWith("retrying") ? ` (${first.note})` : "";
+    const others = more.length === 0 ? "" : ` and ${more.length} more`;
+    return { ...job, retry_at: null, waiting_for: bounded(`queued behind ${first.model}${others}${reason}`) };
+  }
 }

@@ -1,5 +1,4 @@
-// Before a pull's first byte: does the model fit the disk, and the GPUs' memory? Imports registry, box, manifest,
-// disk reserve, format, protocol, clock, errors.
+// Before a pull's first byte: does the registry have the model, and does it fit the disk and the GPUs' memory?
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
@@ -8,12 +7,19 @@ import type { Box } from "../box.ts";
 import type { Layer, Manifest } from "../disk/manifest.ts";
 import type { Unknown } from "../disk/models_folder.ts";
 import type { DiskReserve } from "../disk/reserve.ts";
-import type { Foreseen } from "./pull_job.ts";
 import type { Registry } from "./registry.ts";
 
-export interface PreflightOptions {
+/** What is known of a pull before its first byte. */
+export interface Foreseen {
+  /** Of the whole model; null: unknown. */
+  readonly totalBytes: number | null;
+  /** What is worth showing while it runs. */
+  readonly note: string | null;
+}
+
+export interface PreflightDeps {
   readonly agent: string;
-  /** Null: nothing is looked at, and Ollama finds out. */
+  /** Null: there is no preflight, and Ollama finds out. */
   readonly registry: Pick<Registry, "readManifest"> | null;
   /** Its disk, and its GPUs. */
   readonly box: Pick<Box, "models" | "gpus">;
@@ -22,17 +28,17 @@ export interface PreflightOptions {
 }
 
 export interface PreflightRequest {
-  /** Go on where the disk is too small, and say so. */
+  /** Continue even if the disk is too small, with a note. */
   readonly force: boolean;
-  /** The jobs that will still need room besides. */
+  /** Other jobs that will need disk space. */
   readonly others: readonly Job[];
-  /** Ends the looking, as if it could not be looked at. */
+  /** Ends the check; the size is then unknown. */
   readonly signal?: AbortSignal;
 }
 
-/** A pull that was asked for and begins at once asks its registry once, also one that does not answer. */
+/** A pull that begins right after its request asks its registry only once, even if that does not answer. */
 const MANIFEST_FRESH_MS = 10_000;
-/** Of how many models a manifest is remembered: each may be megabytes. */
+/** How many manifests are remembered: each may be megabytes. */
 const MAX_REMEMBERED = 10;
 
 interface Remembered {
@@ -41,22 +47,23 @@ interface Remembered {
 }
 
 export class Preflight {
-  readonly #options: PreflightOptions;
-  /** By model, the one asked for last at the end. */
+  readonly #deps: PreflightDeps;
+  /** By model, the latest request last. */
   readonly #remembered = new Map<string, Remembered>();
 
-  constructor(options: PreflightOptions) {
-    this.#options = options;
+  constructor(deps: PreflightDeps) {
+    this.#deps = deps;
   }
 
   /**
-   * Looks whether a model would fit. What cannot be looked at (the registry, the disk) holds nothing back: it is said in the
-   * note, and Ollama finds out.
+   * Checks that a model exists and fits. What cannot be checked (the registry, the disk) holds nothing back: the note names
+   * it, and Ollama finds out.
    * @param model in Ollama's form
-   * @throws CourierError `exhausted`, with the figures, when the disk is too small and `force` is not set; nothing else
+   * @throws CourierError `not_found` when the registry has no such model; `exhausted`, with the figures, when the disk is too
+   * small and `force` is not set; nothing else
    */
   async check(model: string, { force, others, signal }: PreflightRequest): Promise<Foreseen> {
-    const { registry } = this.#options;
+    const { registry } = this.#deps;
     if (registry === null) return { totalBytes: null, note: this.#othersFolder };
     try {
       const manifest = await Promise.race([this.#manifest(model, registry), aborted(signal)]);
@@ -64,19 +71,19 @@ export class Preflight {
       return { totalBytes: manifest.totalBytes, note: joined(notes) };
     } catch (error) {
       const { code, message } = asCourierError(error);
-      if (code === "exhausted") throw error;
+      if (code === "exhausted" || code === "not_found") throw error;
       return { totalBytes: null, note: joined([`size unknown: ${message}`, this.#othersFolder]) };
     }
   }
 
-  /** As last seen; noted also of a pull whose size is unknown: nothing that this Ollama does shows in that folder. */
+  /** As last seen. Shown even for a pull of unknown size: nothing that this Ollama does is visible in that folder. */
   get #othersFolder(): string | null {
-    const { unknown } = this.#options.box.models;
+    const { unknown } = this.#deps.box.models;
     return unknown?.isAnothers === true ? notChecked(unknown) : null;
   }
 
   async #manifest(model: string, registry: Pick<Registry, "readManifest">): Promise<Manifest> {
-    const { clock } = this.#options;
+    const { clock } = this.#deps;
     const key = model.toLowerCase();
     const known = this.#remembered.get(key);
     if (known !== undefined && clock.monotonic() - known.askedAtMs < MANIFEST_FRESH_MS) return await known.manifest;
@@ -87,9 +94,9 @@ export class Preflight {
     return await manifest;
   }
 
-  /** @returns a note when it goes on without enough room, or without having looked */
+  /** @returns a note when the pull continues without enough space, or unchecked */
   async #room(model: string, manifest: Manifest, { force, others }: PreflightRequest): Promise<string | null> {
-    const { box, agent, diskReserve } = this.#options;
+    const { box, agent, diskReserve } = this.#deps;
     const disk = await box.models.look();
     const missingBytes = await this.#missingBytes(manifest.layers);
     if (disk === null || missingBytes === null) {
@@ -111,14 +118,14 @@ export class Preflight {
     });
   }
 
-  /** What is still to be fetched of these blobs; null when their folder cannot be looked at. */
+  /** What is still to be fetched of these blobs; null when their folder cannot be read. */
   async #missingBytes(layers: readonly Layer[]): Promise<number | null> {
-    const present = await this.#options.box.models.present(layers);
+    const present = await this.#deps.box.models.present(layers);
     if (present === null) return null;
     return layers.reduce((sum, { digest, bytes }) => sum + bytes - (present.get(digest) ?? 0), 0);
   }
 
-  /** What the other jobs will still need: by their blobs, each counted once, where these are known. */
+  /** What the other jobs still need: by their blobs, each counted once, where these are known. */
   async #bytesOfOthers(own: Manifest, others: readonly Job[]): Promise<number> {
     const counted = new Set(own.layers.map(({ digest }) => digest));
     let bytes = 0;
@@ -133,7 +140,7 @@ export class Preflight {
   }
 
   #memory({ totalBytes }: Manifest): string | null {
-    const memories = this.#options.box.gpus.map(({ memory_total_bytes }) => memory_total_bytes);
+    const memories = this.#deps.box.gpus.map(({ memory_total_bytes }) => memory_total_bytes);
     const memoryBytes = memories.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
     if (memories.length === 0 || memories.includes(null) || totalBytes <= memoryBytes) return null;
     const sizes = `${formatBytes(totalBytes)}, they have ${formatBytes(memoryBytes)}`;
@@ -156,7 +163,7 @@ interface Room {
 /** `9.1 GB needed, 2.0 GB for other pulls and 1.0 GB in reserve, 4.0 GB free in /data/models/blobs` */
 function figures({ disk, neededBytes, totalBytes, othersBytes, reserveBytes }: Room): string {
   const presentBytes = totalBytes - neededBytes;
-  const present = presentBytes === 0 ? "" : ` (${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} is there)`;
+  const present = presentBytes === 0 ? "" : ` (${formatBytes(presentBytes)} of ${formatBytes(totalBytes)} is present)`;
   const wanted = [
     `${formatBytes(neededBytes)} needed${present}`,
     ...(othersBytes === 0 ? [] : [`${formatBytes(othersBytes)} for other pulls`]),

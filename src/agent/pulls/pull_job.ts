@@ -1,58 +1,63 @@
-// One pull as a job: from queued to its end, with what it shows on the way, noted so that the next process goes on with it.
-// Imports the attempts at a pull, its progress, what lies on disk, ledger, protocol, clock, errors.
+// One pull as a job: from queued to its end, what it shows on the way, and what it keeps for the next process.
+import { z } from "zod";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { sameModel } from "../../base/model_name.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import { isEnded, Job } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { PulledBlobs, Stopped } from "../disk/pulled_blobs.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
-import { type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
-import { PatientPull } from "./attempts.ts";
+import { NotedLayer, type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
+import { type AttemptEvent, attempts, type PullLimits } from "./attempts.ts";
+import type { HostNames } from "./host_names.ts";
 import { JobProgress } from "./job_progress.ts";
-import type { KeptJob } from "./kept_job.ts";
+import type { Foreseen, Preflight } from "./preflight.ts";
+import { durationText } from "./retry_budget.ts";
 
-/** What is known of a pull before its first byte. */
-export interface Foreseen {
-  /** Of the whole model; null: unknown. */
-  readonly totalBytes: number | null;
-  /** What is worth saying while it runs. */
-  readonly note: string | null;
-}
+/** A job as the ledger keeps it: what everybody sees, and what only the agent needs to continue it. */
+export const KeptJob = Job.extend({
+  /** Pull even if the disk seems too small. */
+  force: z.boolean().default(false),
+  layers: z.array(NotedLayer).default([]),
+});
+export type KeptJob = z.infer<typeof KeptJob>;
 
-export interface PullJobParts {
+export interface PullJobDeps {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
   readonly ledger: Pick<Ledger, "keepJob">;
   readonly blobs: Pick<PulledBlobs, "bytes" | "untilStopped" | "wrong">;
   readonly models: Pick<ModelsFolder, "missing">;
+  readonly preflight: Pick<Preflight, "check">;
+  readonly hostNames: Pick<HostNames, "isMissing">;
   readonly clock: Clock;
   readonly log: Log;
-  /** How long a pull is tried without a new byte. */
-  readonly patienceMs: number;
-  /** A job began, ended or moved on; `progress` says that it only moved on. */
+  readonly limits: PullLimits;
+  /** A job began, ended or advanced; `progress` says that it only advanced. */
   readonly changes: { notify(what: "state" | "progress"): void };
-  /** Called once for each job, right before it shows that it has ended. */
-  readonly ended: (job: PullJob) => void;
-  /**
-   * Looks before the first byte; called each time that the agent begins with a pull, not for each attempt.
-   * @throws CourierError when the pull is not to begin: the job fails with it
-   */
-  readonly foresee: (model: string, options: { force: boolean; signal: AbortSignal }) => Promise<Foreseen>;
   /** Lists the models again before a pull counts as succeeded. */
   readonly monitor: Pick<OllamaMonitor, "refresh" | "models">;
 }
 
+/** Where a job is entered right before it shows that it has ended; once each. */
+export interface Endings {
+  add(job: PullJob): void;
+}
+
 const TICK_MS = 1000;
-/** A process that is killed knows at its next start how far a pull was at most so long before. */
+/** After a kill, the next process knows how far a pull was at most this long before. */
 const NOTE_EVERY_MS = 5000;
 /** Where Ollama's folder cannot be read: it notices within half a second that its connection is closed. */
 const UNSEEN_GRACE_MS = 1000;
+/** A shorter pause is not worth giving the slot to another pull. */
+const KEEPS_SLOT_MS = 2000;
+const MAX_REASON_CHARS = 500;
 
 export class PullJob {
-  readonly #parts: PullJobParts;
+  readonly #deps: PullJobDeps;
+  readonly #endings: Endings;
   readonly #tracker: PullTracker;
   readonly #progress: JobProgress;
   readonly #controller = new AbortController();
@@ -63,10 +68,13 @@ export class PullJob {
   #notedAtMs = -Infinity;
   #isNoted = true;
   #foreseenNote: string | null = null;
+  #attempts: AsyncGenerator<AttemptEvent, void> | undefined;
+  #dueAtMs = -Infinity;
 
   /** A job as it was kept: one that a stop or crash interrupted is queued again. */
-  constructor({ force, layers, ...job }: KeptJob, parts: PullJobParts) {
-    this.#parts = parts;
+  constructor({ force, layers, ...job }: KeptJob, deps: PullJobDeps, endings: Endings) {
+    this.#deps = deps;
+    this.#endings = endings;
     this.#force = force;
     this.#job = isEnded(job) ? job : { ...job, ...QUEUED };
     this.#tracker = new PullTracker(layers);
@@ -78,41 +86,49 @@ export class PullJob {
     return this.#job;
   }
 
-  /** Somebody wants it gone: who asks for the model now wants another job. */
+  /** A request for the model that arrives now is for another job. */
   get isCancelled(): boolean {
     return this.#isCancelled;
   }
 
-  /** Begins to be kept. Durable when it returns. @throws CourierError `exhausted` when it cannot be noted */
-  keep(): void {
-    this.#parts.ledger.keepJob(this.#job.id ?? "", JSON.stringify(this.#kept));
+  /** When a queued job may run, by the monotonic clock: it waits until then after a failed attempt. */
+  get dueAtMs(): number {
+    return this.#dueAtMs;
   }
 
-  /** One who joins wants it also where the disk seems too small. Durable when it returns. @throws CourierError as `keep()` */
+  /** Saves the job. Durable when it returns. @throws CourierError `exhausted` when it cannot be saved */
+  keep(): void {
+    this.#deps.ledger.keepJob(this.#job.id ?? "", JSON.stringify(this.#kept));
+  }
+
+  /** A request that joins wants the model even if the disk seems too small. Durable when it returns. @throws CourierError as `keep()` */
   allowForce(): void {
     this.#force = true;
     this.keep();
   }
 
-  /** What it is known to come to, before it begins or as it does. */
+  /** Shows what the preflight found. */
   foresee({ totalBytes, note }: Foreseen): void {
     if (totalBytes !== null) this.#progress.expect(totalBytes);
     this.#job = { ...this.#job, total_bytes: this.#progress.fields.total_bytes, note };
     this.#foreseenNote = note;
   }
 
-  /** Runs a queued job to its end. Never rejects: how it ended stands in the job. */
-  async run(): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { id, model, started_at } = this.#job;
-    this.#update({ state: "running", phase: "manifest", started_at: started_at ?? isoTime(clock.now()) }, "state");
-    log.info({ job: id, model }, "Pull started");
+  /**
+   * Runs a queued job until it ends, or until it has to wait: then it is queued again, and due at `dueAtMs`. Never rejects:
+   * the job says how it ended.
+   * @param others the jobs that need disk space besides
+   */
+  async run(others: readonly Job[]): Promise<void> {
+    const { clock } = this.#deps;
+    const started_at = this.#job.started_at ?? isoTime(clock.now());
+    this.#update({ state: "running", phase: "manifest", started_at, ...NOT_WAITING }, "state");
     const over = new AbortController();
     void this.#tick(over.signal);
     try {
-      await this.#pull();
+      const isDone = await this.#turn(others);
       over.abort();
-      await this.#succeed();
+      if (isDone) await this.#succeed();
     } catch (error) {
       over.abort();
       await this.#fail(asCourierError(error));
@@ -121,72 +137,93 @@ export class PullJob {
 
   /** @returns once it has ended, as cancelled unless it was done just before */
   async cancel(): Promise<Job> {
-    this.#isCancelled = true;
-    this.#controller.abort();
-    if (this.#job.state === "queued") await this.#endQueued();
+    if (!this.#isCancelled) {
+      this.#isCancelled = true;
+      this.#controller.abort();
+      if (this.#job.state === "queued") await this.#endQueued();
+    }
     await this.#ended.promise;
     return this.#job;
   }
 
-  /** Notes what could not be noted when it came to be. */
+  /** Saves the job if that failed before. */
   noteMissed(): void {
-    if (!this.#isNoted) this.#note(this.#parts.clock.monotonic());
+    if (!this.#isNoted) this.#note(this.#deps.clock.monotonic());
   }
 
-  /** Stops without ending it: the next start goes on. */
+  /** Stops without ending it: the next start continues it. */
   stop(): void {
     this.#controller.abort();
   }
 
-  async #pull(): Promise<void> {
-    const { ollama, blobs, models, clock, patienceMs } = this.#parts;
-    const { signal } = this.#controller;
-    const { model } = this.#job;
-    this.foresee(await this.#look());
-    this.#update(this.#progress.fields, "progress");
-    await new PatientPull({
-      ollama,
-      blobs,
-      models,
-      clock,
-      model,
-      tracker: this.#tracker,
-      patienceMs,
-      signal,
-      onProgress: (progress) => this.#noteProgress(progress),
-      onPause: (text) => this.#notePause(text),
-      onRetry: (text) => this.#update({ note: text, retries: (this.#job.retries ?? 0) + 1 }, "progress"),
-      onRecovery: () => this.#update({ note: this.#foreseenNote }, "progress"),
-    }).run();
-  }
-
-  /** Once more with force, when somebody who joined meanwhile wants it so. */
-  async #look(): Promise<Foreseen> {
-    const { signal } = this.#controller;
-    const force = this.#force;
-    try {
-      return await this.#parts.foresee(this.#job.model, { force, signal });
-    } catch (error) {
-      if (this.#force === force) throw error;
-      return await this.#parts.foresee(this.#job.model, { force: this.#force, signal });
+  /** @returns whether the pull is done; false: it waits, and gives up its slot */
+  async #turn(others: readonly Job[]): Promise<boolean> {
+    this.#attempts ??= await this.#begin(others);
+    for (;;) {
+      const { value: event, done } = await this.#attempts.next();
+      if (done === true) return true;
+      if (event.kind === "progress") this.#noteProgress(event.progress);
+      else if (event.kind === "recovered") this.#update({ note: this.#foreseenNote }, "progress");
+      else if (event.kind === "retrying") this.#noteRetry(event.reason);
+      else if (await this.#waits(event.reason, event.pauseMs)) return false;
     }
   }
 
+  async #begin(others: readonly Job[]): Promise<AsyncGenerator<AttemptEvent, void>> {
+    const { ollama, blobs, models, hostNames, clock, log, limits } = this.#deps;
+    const { id, model } = this.#job;
+    log.info({ job: id, model }, "Pull started");
+    this.foresee(await this.#look(others));
+    this.#update(this.#progress.fields, "progress");
+    const { signal } = this.#controller;
+    return attempts({ ollama, blobs, models, hostNames, clock, model, tracker: this.#tracker, limits, signal });
+  }
+
+  /** Looks once more with force when a request that joined meanwhile wants that. */
+  async #look(others: readonly Job[]): Promise<Foreseen> {
+    const { signal } = this.#controller;
+    const { preflight } = this.#deps;
+    const force = this.#force;
+    try {
+      return await preflight.check(this.#job.model, { force, others, signal });
+    } catch (error) {
+      if (this.#force === force) throw error;
+      return await preflight.check(this.#job.model, { force: this.#force, others, signal });
+    }
+  }
+
+  #noteRetry(reason: string): void {
+    this.#update({ note: bounded(`retrying: ${reason}`), retries: (this.#job.retries ?? 0) + 1 }, "progress");
+  }
+
+  /** @returns whether it is queued again; false: the pause was short, and is over */
+  async #waits(reason: string, pauseMs: number): Promise<boolean> {
+    const { clock, log } = this.#deps;
+    const { signal } = this.#controller;
+    const { id, model, retries = 0 } = this.#job;
+    const note = bounded(`retrying in ${durationText(pauseMs)}: ${reason}`);
+    log.warn({ job: id, model, retries }, `Pull interrupted: ${note}`);
+    if (signal.aborted) return false;
+    if (pauseMs <= KEEPS_SLOT_MS) {
+      this.#update({ note }, "progress");
+      await clock.sleep(pauseMs, signal);
+      return false;
+    }
+    this.#dueAtMs = clock.monotonic() + pauseMs;
+    const retry_at = isoTime(clock.now() + pauseMs);
+    this.#update({ ...QUEUED, note, retry_at, waiting_for: bounded(`retrying: ${reason}`) }, "state");
+    return true;
+  }
+
   #noteProgress(progress: PullProgress): void {
-    this.#progress.note(progress, this.#parts.clock.monotonic());
+    this.#progress.note(progress, this.#deps.clock.monotonic());
     const { fields } = this.#progress;
     this.#update(fields, fields.state === this.#job.state ? "progress" : "state");
   }
 
-  #notePause(note: string): void {
-    const { id, model, retries = 0 } = this.#job;
-    this.#parts.log.warn({ job: id, model, retries }, `Pull interrupted: ${note}`);
-    this.#update({ note }, "progress");
-  }
-
-  /** What stands still gets slower, though nothing tells so. */
+  /** The speed of a pull that stands still goes down, although no event says so. */
   async #tick(over: AbortSignal): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     for (;;) {
       await clock.sleep(TICK_MS, over);
       if (over.aborted) return;
@@ -198,10 +235,10 @@ export class PullJob {
   }
 
   async #succeed(): Promise<void> {
-    const { monitor } = this.#parts;
+    const { monitor } = this.#deps;
     await monitor.refresh();
     const size = monitor.models?.find(({ name }) => sameModel(name, this.#job.model))?.size;
-    // Small blobs, and those that are there already, may show no progress at all.
+    // Small blobs, and blobs that were present already, may show no progress at all.
     const bytes = Math.max(this.#job.total_bytes ?? size ?? 0, this.#job.completed_bytes);
     this.#end({ state: "succeeded", completed_bytes: bytes, total_bytes: bytes });
   }
@@ -218,9 +255,9 @@ export class PullJob {
     }
   }
 
-  /** `cancelled` is said when Ollama was seen to have stopped. */
+  /** A job counts as cancelled once Ollama was seen to have stopped. */
   async #untilStopped(): Promise<Stopped | "nothing"> {
-    const { blobs, clock } = this.#parts;
+    const { blobs, clock } = this.#deps;
     const digests = this.#fetchedDigests();
     if (digests.length === 0) return "nothing";
     const stopped = await blobs.untilStopped(digests);
@@ -228,11 +265,11 @@ export class PullJob {
     return stopped;
   }
 
-  /** It may have run before a restart. */
+  /** It may have run before a restart, or before it had to wait. */
   async #endQueued(): Promise<void> {
-    const end = await this.#cancelledEnd("Cancelled before it began");
-    // A slow disk: the queue may have come to it meanwhile, and run() ends it.
-    if (this.#job.state !== "queued") return;
+    const end = await this.#cancelledEnd(
+      this.#attempts === undefined ? "Cancelled before it began" : CANCELLED.nothing,
+    );
     const began = end.partial_bytes === null ? {} : { error: CANCELLED.stopped };
     this.#end({ ...end, ...began });
   }
@@ -242,7 +279,7 @@ export class PullJob {
   }
 
   async #remainingBytes(): Promise<number | null> {
-    return await this.#parts.blobs.bytes(this.#fetchedDigests());
+    return await this.#deps.blobs.bytes(this.#fetchedDigests());
   }
 
   #fetchedDigests(): string[] {
@@ -250,9 +287,9 @@ export class PullJob {
   }
 
   #end(end: Partial<Job>): void {
-    const { clock, log, ended } = this.#parts;
-    ended(this);
-    this.#update({ ...NOT_RUNNING, ...end, ended_at: isoTime(clock.now()) }, "state");
+    const { clock, log } = this.#deps;
+    this.#endings.add(this);
+    this.#update({ ...NOT_RUNNING, ...NOT_WAITING, ...end, ended_at: isoTime(clock.now()) }, "state");
     const { id, model, state, code, error } = this.#job;
     log.info({ job: id, model, ...(error === null ? {} : { code, error }) }, `Pull ${state}`);
     this.#ended.resolve();
@@ -260,12 +297,12 @@ export class PullJob {
 
   #update(change: Partial<Job>, what: "state" | "progress"): void {
     this.#job = { ...this.#job, ...change };
-    const nowMs = this.#parts.clock.monotonic();
+    const nowMs = this.#deps.clock.monotonic();
     if (what === "state" || nowMs - this.#notedAtMs >= NOTE_EVERY_MS) this.#note(nowMs);
-    this.#parts.changes.notify(what);
+    this.#deps.changes.notify(what);
   }
 
-  /** A job goes on, and ends, also where it cannot be noted: until it can, only a restart would not know of it. */
+  /** A job that cannot be saved runs and ends anyway: only a restart would not know of it. */
   #note(nowMs: number): void {
     this.#notedAtMs = nowMs;
     this.#isNoted = false;
@@ -273,7 +310,7 @@ export class PullJob {
       this.keep();
       this.#isNoted = true;
     } catch (error) {
-      this.#parts.log.error({ job: this.#job.id, error }, "Cannot note a job");
+      this.#deps.log.error({ job: this.#job.id, error }, "Cannot save the job");
     }
   }
 
@@ -283,12 +320,18 @@ export class PullJob {
 }
 
 const NOT_RUNNING = { bytes_per_second: null, eta_seconds: null, phase: null, note: null } as const;
-const QUEUED = { ...NOT_RUNNING, state: "queued" } as const;
+const NOT_WAITING = { retry_at: null, waiting_for: null } as const;
+const QUEUED = { ...NOT_RUNNING, ...NOT_WAITING, state: "queued" } as const;
 
-/** What a cancelled job says, by what was seen of Ollama. */
+/** The error of a cancelled job, by what was seen of Ollama. */
 const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   nothing: "Cancelled",
   stopped: "Cancelled: what was fetched remains on disk, and the next pull goes on from there",
   growing: "Cancelled, but Ollama goes on fetching it: does another program pull the same model?",
   unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is unknown",
 };
+
+/** Readers skip a job with a longer text. */
+export function bounded(text: string): string {
+  return text.length > MAX_REASON_CHARS ? `${text.slice(0, MAX_REASON_CHARS)}...` : text;
+}

@@ -1,5 +1,4 @@
-// Asks a model's registry for its manifest, before Ollama does. What it answers is untrusted. Imports manifest,
-// foreign text, model names, errors, zod.
+// Asks a model's registry for its manifest, before Ollama does. Its answers are untrusted.
 import { z } from "zod";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import { parseJson, readBounded } from "../../base/foreign_text.ts";
@@ -14,6 +13,7 @@ export interface RegistryOptions {
 }
 
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
+const NO_SUCH = [404, 410];
 const MAX_REDIRECTS = 5;
 const MAX_TOKEN_BYTES = 64_000;
 
@@ -33,8 +33,8 @@ export class Registry {
 
   /**
    * The manifest of a model, as its registry has it now; where that wants a token, with one for anybody. Asked once.
-   * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or answers what no registry would;
-   * `not_found` when it has no such model; `forbidden` when it does not let anybody read it; `invalid`
+   * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or sends an unusable answer;
+   * `not_found` when it has no such model; `forbidden` when it wants a login; `invalid`
    */
   async readManifest(model: string): Promise<Manifest> {
     const { host, namespace, model: name, tag } = parseModelName(model);
@@ -45,6 +45,7 @@ export class Registry {
     try {
       return await this.#read(url, signal);
     } catch (error) {
+      if (error instanceof CourierError && error.code === "not_found") throw noSuchModel(host, model);
       if (error instanceof CourierError) throw error;
       throw connectionFailure(host, error, signal.aborted ? this.#timeoutMs : null);
     }
@@ -57,6 +58,11 @@ export class Registry {
       await response.body?.cancel();
       const authorization = `Bearer ${await this.#token(url, challenge, signal)}`;
       response = await this.#fetch(url, { accept: MANIFEST_TYPE, authorization }, signal);
+      // Some registries hide private models in this way, and Ollama may be logged in where we are not.
+      if (NO_SUCH.includes(response.status)) {
+        await response.body?.cancel();
+        throw new CourierError("forbidden", `${url.host} shows no such model without a login`);
+      }
     }
     const manifest = parseManifest(await readText(response, url, MAX_MANIFEST_BYTES));
     if (manifest !== null) return manifest;
@@ -72,6 +78,10 @@ export class Registry {
     }
     for (const key of ["service", "scope"]) if (wanted.has(key)) url.searchParams.set(key, wanted.get(key) ?? "");
     const response = await this.#fetch(url, { accept: "application/json" }, signal);
+    if (NO_SUCH.includes(response.status)) {
+      await response.body?.cancel();
+      throw new CourierError("forbidden", `${registry.host} wants a login`);
+    }
     const answer = TokenAnswer.safeParse(parseJson(await readText(response, url, MAX_TOKEN_BYTES)));
     const token = answer.data?.token ?? answer.data?.access_token;
     if (token !== undefined && /^[\x21-\x7e]+$/.test(token)) return token;
@@ -134,7 +144,13 @@ function connectionFailure(host: string, cause: unknown, waitedMs: number | null
 }
 
 function statusFailure(host: string, status: number): CourierError {
-  if (status === 404) return new CourierError("not_found", `${host} has no such model`);
+  if (NO_SUCH.includes(status)) return new CourierError("not_found", `${host} has no such model`);
   if (status === 401 || status === 403) return new CourierError("forbidden", `${host} wants a login`);
   return new CourierError("unavailable", `${host} answers ${status}`);
+}
+
+/** The name in Ollama's form may begin with the host already. */
+function noSuchModel(host: string, model: string): CourierError {
+  const name = model.toLowerCase().startsWith(`${host.toLowerCase()}/`) ? model.slice(host.length + 1) : model;
+  return new CourierError("not_found", `${host} has no model ${name}`, { hint: "Check the name and the tag" });
 }

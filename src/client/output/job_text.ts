@@ -41,7 +41,10 @@ export function phaseText({ state, phase, total_bytes }: Job): string {
 
 /** Why it does not move: while it does, speed and time left say more than its note. */
 export function noteText(job: Job): string {
-  return isEnded(job) || (job.bytes_per_second ?? 0) > 0 ? "" : (job.note ?? "");
+  if (isEnded(job) || (job.bytes_per_second ?? 0) > 0) return "";
+  const { note = null, waiting_for = null, retry_at = null } = job;
+  // Between attempts the note says the same, with the pause.
+  return retry_at === null ? (waiting_for ?? note ?? "") : (note ?? waiting_for ?? "");
 }
 
 /** What is worth saying of a pull that does not go smoothly, or did not. */

@@ -1,6 +1,7 @@
 // The verbs that list, show, copy and cancel, on the memory transport.
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
+import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { LIMITS, type Response } from "#src/protocol.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
@@ -241,8 +242,9 @@ describe("pull_model", () => {
     await ask("pull_model", { model_name: "a" });
     await site.clock.advance(4000);
     const [job] = (await site.state("gpu-1")).jobs;
-    expect(job).toMatchObject({ state: "running", phase: "downloading", retries: 2, completed_bytes: 30 });
-    expect(job?.note).toBe("waiting 4 s after: Ollama is away");
+    expect(job).toMatchObject({ state: "queued", phase: null, retries: 2, completed_bytes: 30 });
+    expect(job?.note).toBe("retrying in 4 s: Ollama is away");
+    expect(job).toMatchObject({ retry_at: isoTime(site.clock.now() + 3000), waiting_for: "retrying: Ollama is away" });
     ollama.pullEnds = Promise.resolve();
     await site.clock.advance(4000);
     expect((await site.state("gpu-1")).jobs[0]).toMatchObject({

@@ -1,15 +1,16 @@
-// The attempts at one pull: which failures are tried again, how long, what is said, and what is saved on the way.
+// The attempts at one pull: which failures are retried, how long, and which events say so.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { ollamaFailure } from "#src/agent/ollama/meanings.ts";
 import type { PullOptions } from "#src/agent/ollama/ollama.ts";
 import { type PullProgress, PullTracker } from "#src/agent/ollama/pull_tracker.ts";
-import { PatientPull } from "#src/agent/pulls/attempts.ts";
+import { attempts as attemptsAt } from "#src/agent/pulls/attempts.ts";
 import { asCourierError, CourierError } from "#src/base/errors.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 
 const HOUR_MS = 3_600_000;
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const SIZE = 1000;
+const MODEL = "registry.typo/n/m:latest";
 
 let clock: ManualClock;
 let tracker: PullTracker;
@@ -25,6 +26,10 @@ let wrong: Set<string>;
 let deleted: string[];
 /** Digests of the model that are not on disk although Ollama reported success. */
 let missing: string[];
+/** Registry hosts that do not exist. */
+let missingHosts: Set<string>;
+/** How long the reader waits for a slot after each pause. */
+let queueMs: number;
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -38,12 +43,19 @@ beforeEach(() => {
   wrong = new Set();
   deleted = [];
   missing = [];
+  missingHosts = new Set();
+  queueMs = 0;
 });
 
-/** Starts the pull. @returns how it ended, undefined while it has not */
-function start(patienceMs = 24 * HOUR_MS) {
+interface Limits {
+  readonly pullMs?: number;
+  readonly registryMs?: number;
+}
+
+/** Starts the pull, and reads its events as a job does. @returns how it ended, undefined while it has not */
+function start({ pullMs = 24 * HOUR_MS, registryMs = 1000 * HOUR_MS }: Limits = {}) {
   const outcome: { end?: "done" | CourierError } = {};
-  const pull = new PatientPull({
+  const events = attemptsAt({
     ollama: {
       pullModel: async (_name: string, options?: PullOptions) => {
         const attempt = attempts[Math.min(began, attempts.length - 1)];
@@ -60,21 +72,23 @@ function start(patienceMs = 24 * HOUR_MS) {
       wrong: async (digests) => await Promise.resolve(digests.filter((digest) => wrong.has(digest))),
     },
     models: { missing: async () => await Promise.resolve(missing) },
+    hostNames: { isMissing: async (host) => await Promise.resolve(missingHosts.has(host)) },
     clock,
-    model: "m",
+    model: MODEL,
     tracker,
-    patienceMs,
+    limits: { pullTimeoutMs: pullMs, registryTimeoutMs: registryMs, saveIntervalMs: 0 },
     signal: controller.signal,
-    onProgress: () => undefined,
-    onPause: (note) => notes.push(note),
-    onRetry: (note) => retries.push(note),
-    onRecovery: () => {
-      recoveries += 1;
-    },
   });
+  const { signal } = controller;
   void (async () => {
     try {
-      await pull.run();
+      for await (const event of events) {
+        if (event.kind === "recovered") recoveries += 1;
+        if (event.kind === "retrying") retries.push(event.reason);
+        if (event.kind !== "waiting") continue;
+        notes.push(`waiting ${Math.round(event.pauseMs / 1000)} s after: ${event.reason}`);
+        await clock.sleep(event.pauseMs + queueMs, signal);
+      }
       outcome.end = "done";
     } catch (error) {
       outcome.end = asCourierError(error);
@@ -105,7 +119,7 @@ async function untilAborted(options: PullOptions): Promise<never> {
 
 const done = async (): Promise<void> => await Promise.resolve();
 
-describe("run()", () => {
+describe("attempts()", () => {
   const permanent: [what: string, text: string, code: string][] = [
     ["the model is not there", "pull model manifest: file does not exist", "not_found"],
     ["nobody is let in", "pull model manifest: unauthorized: access denied", "forbidden"],
@@ -138,23 +152,23 @@ describe("run()", () => {
     await clock.advance(20_000);
     const seconds = notes.map((note) => /^waiting (\d+) s after: Ollama at .* says: .*503: no$/.exec(note)?.[1]);
     expect(seconds).toEqual(["1", "2", "4", "1"]);
-    expect(retries).toEqual(notes.map((note) => note.replace(/^waiting \d+ s/, "trying again")));
+    expect(retries).toEqual(notes.map((note) => note.replace(/^waiting \d+ s after: /, "")));
     expect(recoveries).toBe(1);
     expect(outcome.end).toBe("done");
   });
 
-  test("never waits longer than a minute, and gives up when no new byte came for its patience", async () => {
+  test("never waits longer than a minute, and gives up when its time without a new byte is over", async () => {
     attempts = [says("pull model manifest: dial tcp: connection refused")];
-    const outcome = start(2 * HOUR_MS);
+    const outcome = start({ pullMs: 2 * HOUR_MS });
     await clock.advance(1.9 * HOUR_MS);
     expect(outcome.end).toBeUndefined();
-    expect(notes.at(-1)).toStartWith("waiting 1 min after: ");
+    expect(notes.at(-1)).toStartWith("waiting 60 s after: ");
     await clock.advance(0.2 * HOUR_MS);
     expect(outcome.end).toMatchObject({ code: "unavailable" });
-    expect(String(outcome.end)).toContain("given up after 2 h without a new byte");
+    expect(String(outcome.end)).toContain("given up after 2 h without a manifest");
   });
 
-  test("has its whole patience again after each new byte, but not after bytes that came before", async () => {
+  test("has its whole time again after each new byte, but not after bytes that came before", async () => {
     let bytes = 0;
     attempts = [
       async (options) => {
@@ -163,7 +177,7 @@ describe("run()", () => {
         await says("max retries exceeded: EOF")();
       },
     ];
-    const outcome = start(10_000);
+    const outcome = start({ pullMs: 10_000 });
     await clock.advance(5000);
     expect(outcome.end).toBeUndefined();
     expect(bytes).toBe(50);
@@ -208,7 +222,7 @@ describe("run()", () => {
     const outcome = start();
     await clock.advance(10_000);
     expect(outcome.end).toBe("done");
-    expect([began, deleted]).toEqual([3, ["m"]]);
+    expect([began, deleted]).toEqual([3, [MODEL]]);
     expect(notes.at(-1)).toContain("digest mismatch: the bytes of sha256:aaaaaaaaaaaa are wrong");
   });
 
@@ -286,77 +300,33 @@ describe("run()", () => {
   });
 });
 
-describe("saving on the way", () => {
-  /** Reports 1 % more every 100 ms from where it was, until it is cut. */
-  let bytes = 0;
-  const fetches = async (options: PullOptions): Promise<void> => {
-    for (reports(options, bytes); bytes < SIZE; reports(options, bytes)) {
-      await clock.sleep(100, options.signal);
-      if (options.signal?.aborted === true) throw new CourierError("cancelled", "Cancelled");
-      bytes += SIZE / 100;
-    }
-  };
-  beforeEach(() => {
-    bytes = 0;
-  });
-
-  test("closes the connection and goes on for each sixteenth of the model, unseen, but not shortly before its end", async () => {
-    const beganAtBytes: number[] = [];
-    attempts = [
-      async (options) => {
-        beganAtBytes.push(bytes);
-        await fetches(options);
-      },
-    ];
-    const outcome = start();
-    await clock.advance(60_000);
-    expect(outcome.end).toBe("done");
-    // 1 % each 100 ms: at most once a second, not in the last 3 s.
-    expect(beganAtBytes).toEqual([0, 100, 200, 300, 400, 500, 600, 700]);
-    expect([notes, recoveries]).toEqual([[], 0]);
+describe("a registry that never sends a manifest", () => {
+  test("is given up after its own time, however long the pull may take", async () => {
+    attempts = [says("pull model manifest: 503: no")];
+    const outcome = start({ registryMs: HOUR_MS });
+    await clock.advance(HOUR_MS + 60_000);
+    expect(String(outcome.end)).toContain("given up after 1 h without a manifest");
   });
 
   test.each([
-    ["all of it", 0],
-    ["what was on the wire", 0.5],
-  ])("ends where %s is lost each time that the connection closes", async (_what, share) => {
-    attempts = [
-      async (options) => {
-        bytes = Math.round(bytes * share);
-        await fetches(options);
-      },
-    ];
+    ["does not exist", ["registry.typo"], "10 min: this host name does not exist"],
+    ["may exist", [], undefined],
+  ])("is given up after 10 minutes only when its host name does not exist: it %s", async (_what, hosts, text) => {
+    missingHosts = new Set(hosts);
+    attempts = [says('Get "https://registry.typo/v2/": dial tcp: lookup registry.typo: no such host')];
     const outcome = start();
-    await clock.advance(200_000);
-    expect(outcome.end).toBe("done");
-    expect(began).toBeLessThanOrEqual(17);
+    await clock.advance(590_000);
+    expect(outcome.end).toBeUndefined();
+    await clock.advance(90_000);
+    if (text === undefined) expect(outcome.end).toBeUndefined();
+    else expect(String(outcome.end)).toContain(text);
   });
 
-  test("saves what came slowly before Ollama would throw it away", async () => {
-    attempts = [
-      async (options) => {
-        reports(options, bytes);
-        for (; options.signal?.aborted !== true; bytes += 0.001) {
-          await clock.sleep(60_000);
-          reports(options, bytes);
-        }
-        throw new CourierError("cancelled", "Cancelled");
-      },
-    ];
-    start(1000 * HOUR_MS);
-    await clock.advance(HOUR_MS);
-    expect(began).toBeGreaterThan(2);
-  });
-
-  test("saves nothing once a layer is whole, which only the same attempt verifies", async () => {
-    attempts = [
-      async (options) => {
-        tracker.note({ status: "pulling b", digest: `sha256:${"b".repeat(64)}`, total: 10, completed: 1 });
-        await fetches(options);
-      },
-    ];
-    const outcome = start();
-    await clock.advance(60_000);
-    expect([outcome.end, began]).toEqual(["done", 1]);
+  test("is not given up for time in which the pull waited for a slot", async () => {
+    attempts = [says("pull model manifest: 503: no")];
+    queueMs = 2 * HOUR_MS;
+    const outcome = start({ registryMs: HOUR_MS });
+    await clock.advance(20 * HOUR_MS);
+    expect(outcome.end).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
-// Many jobs: which run beside each other, and which are kept and shown, whatever the clock says and however long they took.
+// Many jobs: which run at the same time, and which are kept and shown, whatever the clock says and however long they took.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
-import type { Foreseen } from "#src/agent/pulls/pull_job.ts";
+import type { Foreseen } from "#src/agent/pulls/preflight.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job, LIMITS } from "#src/protocol.ts";
@@ -58,7 +58,8 @@ function openJobs(): Jobs {
     clock,
     log: silentLog,
     maxPulls: 2,
-    patienceMs: 24 * HOUR_MS,
+    limits: { pullTimeoutMs: 24 * HOUR_MS, registryTimeoutMs: 24 * HOUR_MS, saveIntervalMs: 300_000 },
+    hostNames: { isMissing: async () => await Promise.resolve(false) },
     changes: { notify: () => undefined },
     preflight: { check: async (_, { force }) => await foresee(force) },
     monitor: { refresh: async () => await Promise.resolve(), models: null },
@@ -118,11 +119,11 @@ test("cancelled is said a second later where Ollama's folder is not seen", async
   expect((await cancelled).error).toContain("nothing of it is seen in Ollama's folder");
 });
 
-test("othersRunning() leaves out what is queued, and what is of the same model", () => {
+test("othersBegun() leaves out what is queued, and what is of the same model", () => {
   for (const model of ["a", "b", "c"]) heldUp.set(model, new Promise(() => undefined));
   for (const model of ["a", "b", "c"]) jobs.pull(model);
-  expect(jobs.othersRunning("A").map(({ model }) => model)).toEqual(["b"]);
-  expect(jobs.othersRunning("d").map(({ model }) => model)).toEqual(["a", "b"]);
+  expect(jobs.othersBegun("A").map(({ model }) => model)).toEqual(["b"]);
+  expect(jobs.othersBegun("d").map(({ model }) => model)).toEqual(["a", "b"]);
 });
 
 test("more jobs than may be queued are refused, and are none; who joins one that is there is not", async () => {

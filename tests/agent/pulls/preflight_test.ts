@@ -5,7 +5,7 @@ import type { Manifest } from "#src/agent/disk/manifest.ts";
 import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { defaultReserve, parseDiskReserve } from "#src/agent/disk/reserve.ts";
 import { Protection } from "#src/agent/models/protection.ts";
-import { Preflight, type PreflightOptions } from "#src/agent/pulls/preflight.ts";
+import { Preflight, type PreflightDeps } from "#src/agent/pulls/preflight.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -57,7 +57,7 @@ function gpu(memoryBytes: number | null): Gpu {
 
 function preflight(
   freeBytes: number | null,
-  { gpus = [], ...options }: Partial<PreflightOptions> & { readonly gpus?: readonly Gpu[] } = {},
+  { gpus = [], ...options }: Partial<PreflightDeps> & { readonly gpus?: readonly Gpu[] } = {},
 ): Preflight {
   const disk = { path: "/data/models/blobs", free_bytes: freeBytes ?? 0, total_bytes: 1000 * GB };
   return new Preflight({
@@ -111,7 +111,7 @@ describe("check()", () => {
   test("does not count what is there already", async () => {
     dir.blob("b", 5);
     const error = await failure(preflight(0.5 * GB).check("phi4:fp16", ALONE));
-    expect(error.message).toContain("1.0 GB needed (20.0 GB of 21.0 GB is there), 500.0 MB free");
+    expect(error.message).toContain("1.0 GB needed (20.0 GB of 21.0 GB is present), 500.0 MB free");
     expect((await preflight(1 * GB).check("phi4:fp16", ALONE)).note).toBeNull();
   });
 
@@ -145,6 +145,16 @@ describe("check()", () => {
       note: "size unknown: registry.ollama.ai cannot be reached",
     });
   });
+
+  test.each(["not_found", "forbidden", "invalid"] as const)(
+    "lets only not_found of %s refuse the pull",
+    async (code) => {
+      const readManifest = async (): Promise<Manifest> => await Promise.reject(new CourierError(code, "no"));
+      const check = preflight(100 * GB, { registry: { readManifest } }).check("phi4:latest", ALONE);
+      if (code === "not_found") expect(await failure(check)).toMatchObject({ code });
+      else expect(await check).toEqual({ totalBytes: null, note: "size unknown: no" });
+    },
+  );
 
   test("goes on when the disk cannot be looked at, and says so", async () => {
     const unknown = {

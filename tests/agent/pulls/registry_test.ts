@@ -119,12 +119,33 @@ describe("readManifest()", () => {
 
   test.each([
     [404, "not_found"],
+    [410, "not_found"],
     [403, "forbidden"],
     [429, "unavailable"],
     [500, "unavailable"],
   ] as const)("says what status %d means", async (status, code) => {
     const { host } = serve(() => new Response("no", { status }));
     expect(await failure(reader(host).readManifest(`${host}/me/a`))).toMatchObject({ code });
+  });
+
+  test("names the model that the registry does not have, without its host twice", async () => {
+    const { host } = serve(() => new Response("no", { status: 404 }));
+    const error = await failure(reader(host).readManifest(`${host}/f/nope2:latest`));
+    expect(error.message).toBe(`${host} has no model f/nope2:latest`);
+  });
+
+  test.each([
+    ["hides a model from anybody without a login", "/v2/me/a/manifests/latest"],
+    ["has lost its token service", "/token"],
+  ])("does not take a registry that %s for one without the model", async (_what, missingPath) => {
+    const { host } = serve((request, url) => {
+      const isAllowed = request.headers.get("authorization") !== null || url.pathname === "/token";
+      const challenge = `Bearer realm="http://${url.host}/token"`;
+      if (!isAllowed) return new Response("", { status: 401, headers: { "www-authenticate": challenge } });
+      if (url.pathname === missingPath) return new Response("no", { status: 404 });
+      return Response.json({ token: "t0ken" });
+    });
+    expect(await failure(reader(host).readManifest(`${host}/me/a`))).toMatchObject({ code: "forbidden" });
   });
 
   test("gives up on a registry that does not answer, or never ends", async () => {

@@ -98,14 +98,18 @@ export interface RunningAgent {
 }
 
 /** How an agent of a test pulls: one at a time, from registries that the box does not reach itself. */
-export const PULL_OPTIONS: Pick<AgentParts, "registry" | "diskReserve" | "protect" | "maxPulls" | "pullTimeoutMs"> = {
+export const PULL_OPTIONS: Pick<
+  AgentParts,
+  "registry" | "diskReserve" | "protect" | "maxPulls" | "pullLimits" | "hostNames"
+> = {
   registry: {
     readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
   },
   diskReserve: () => 0,
   protect: [],
   maxPulls: 1,
-  pullTimeoutMs: 86_400_000,
+  pullLimits: { pullTimeoutMs: 86_400_000, registryTimeoutMs: 86_400_000, saveIntervalMs: 300_000 },
+  hostNames: { isMissing: async () => await Promise.resolve(false) },
 };
 
 /** One transport with agents on it, and the platform's side as a raw handle. */

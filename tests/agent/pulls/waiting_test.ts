@@ -1,0 +1,148 @@
+// A pull that waits between its attempts gives its slot to others, and says why it waits.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
+import type { Job } from "#src/protocol.ts";
+import { settle } from "#tests/support/clocks/manual_clock.ts";
+import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+
+let site: MemorySite;
+let ollama: ScriptedOllama;
+/** Pulls of these fail, as those of a registry that cannot be reached. */
+let failing: Set<string>;
+/** Pulls of these stay under way. */
+let endless: Set<string>;
+beforeEach(async () => {
+  site = new MemorySite();
+  ollama = new ScriptedOllama();
+  failing = new Set();
+  endless = new Set();
+  const pullModel = ollama.pullModel.bind(ollama);
+  const never = new Promise<void>(() => undefined);
+  ollama.pullModel = async (name, options) => {
+    ollama.pullEnds = endless.has(name) ? never : Promise.resolve();
+    if (!failing.has(name)) return await pullModel(name, options);
+    ollama.calls.push(`pull ${name}`);
+    throw new CourierError("unavailable", `Cannot pull "${name}": no such host`);
+  };
+  await site.listen({ replyTo: "tester" });
+});
+afterEach(async () => await site.close());
+
+async function pull(model: string): Promise<Job | undefined> {
+  await site.command("gpu-1", `pull-${model}`, { command: "pull_model", model_name: model });
+  return site.replies.get(`pull-${model}`)?.job;
+}
+
+async function jobs(): Promise<readonly Job[]> {
+  return (await site.state("gpu-1")).jobs;
+}
+
+async function states(): Promise<string[]> {
+  return (await jobs()).map(({ model, state }) => `${model} ${state}`);
+}
+
+test("a younger pull runs while an older one waits to retry, and the older one is queued with its reason", async () => {
+  failing = new Set(["typo:latest"]);
+  await site.start("gpu-1", { ollama });
+  await pull("typo");
+  await site.clock.advance(4000);
+  const nowMs = site.clock.now();
+  await pull("b");
+  await settle();
+  expect(await states()).toEqual(["typo:latest queued", "b:latest succeeded"]);
+  const [typo] = await jobs();
+  expect(typo?.waiting_for).toBe("retrying: no such host");
+  expect(Date.parse(typo?.retry_at ?? "")).toBeWithin(nowMs, nowMs + 4001);
+});
+
+test("a short pause keeps the slot", async () => {
+  failing = new Set(["typo:latest"]);
+  await site.start("gpu-1", { ollama });
+  await pull("typo");
+  await pull("b");
+  await site.clock.advance(500);
+  expect(await states()).toEqual(["typo:latest running", "b:latest queued"]);
+  expect((await jobs())[1]?.waiting_for).toMatch(/^queued behind typo:latest \(retrying in 1 s: no such host\)$/);
+});
+
+test("an older pull whose time has come goes before younger ones that are queued", async () => {
+  failing = new Set(["old:latest"]);
+  endless = new Set(["b:latest"]);
+  await site.start("gpu-1", { ollama });
+  await pull("old");
+  await site.clock.advance(3500);
+  for (const model of ["b", "c"]) await pull(model);
+  await site.clock.advance(10_000);
+  expect(await states()).toEqual(["old:latest queued", "b:latest running", "c:latest queued"]);
+  expect((await jobs())[0]?.waiting_for).toBe("queued behind b:latest");
+  failing = new Set();
+  const id = (await jobs())[1]?.id;
+  await site.command("gpu-1", "cancel-b", { command: "cancel_job", arguments: { job_id: id } });
+  await site.clock.advance(2000);
+  expect(ollama.calls.slice(-2)).toEqual(["pull old:latest", "pull c:latest"]);
+  expect((await jobs())[0]).toMatchObject({ state: "succeeded", retry_at: null, waiting_for: null, note: null });
+});
+
+test("a pull that waits can be joined and cancelled, and its retry never comes", async () => {
+  failing = new Set(["typo:latest"]);
+  await site.start("gpu-1", { ollama });
+  const first = await pull("typo");
+  await site.clock.advance(4000);
+  expect((await pull("TYPO"))?.id).toBe(first?.id ?? null);
+  await site.command("gpu-1", "cancel", { command: "cancel_job", arguments: { job_id: first?.id } });
+  await settle();
+  const { length } = ollama.calls;
+  await site.clock.advance(120_000);
+  expect(site.replies.get("cancel")).toMatchObject({ success: true, job: { state: "cancelled", retry_at: null } });
+  expect(ollama.calls.length).toBe(length);
+});
+
+test("two cancels of a pull that waits end it once", async () => {
+  failing = new Set(["typo:latest"]);
+  await site.start("gpu-1", { ollama });
+  const job_id = (await pull("typo"))?.id;
+  await site.clock.advance(4000);
+  for (const id of ["c1", "c2"]) await site.command("gpu-1", id, { command: "cancel_job", arguments: { job_id } });
+  await settle();
+  expect(["c1", "c2"].map((id) => site.replies.get(id)?.job?.state)).toEqual(["cancelled", "cancelled"]);
+  expect((await jobs()).length).toBe(1);
+});
+
+test("a pull that waits is continued at once by the next start", async () => {
+  failing = new Set(["typo:latest"]);
+  const dir = site.stateDir();
+  const first = await site.start("gpu-1", { ollama, dir });
+  await pull("typo");
+  await site.clock.advance(60_000);
+  first.stop.abort();
+  await site.clock.advance(1000);
+  await first.ended;
+  first.ledger.close();
+  expect(await states()).toEqual(["typo:latest queued"]);
+  failing = new Set();
+  await site.start("gpu-1", { ollama, dir });
+  await site.clock.advance(100);
+  expect(await states()).toEqual(["typo:latest succeeded"]);
+});
+
+test("a pull that its registry denies is refused at once, also while another one runs; version 1 gets a failed job", async () => {
+  endless = new Set(["a:latest"]);
+  const registry = {
+    readManifest: async (model: string) =>
+      await Promise.reject(new CourierError(model === "a:latest" ? "unavailable" : "not_found", `no model ${model}`)),
+  };
+  await site.start("gpu-1", { ollama, registry, maxPulls: 2 });
+  await pull("a");
+  await pull("nope");
+  expect(site.replies.get("pull-nope")).toMatchObject({
+    success: false,
+    code: "not_found",
+    error: "no model nope:latest",
+  });
+  expect(await states()).toEqual(["a:latest running"]);
+  await site.clock.advance(6000);
+  await site.send("shared", "pull_model_1", { command: "pull_model", command_id: "pull_model_1", model_name: "nope" });
+  await settle();
+  expect((await jobs())[1]).toMatchObject({ model: "nope:latest", state: "failed", code: "not_found" });
+  expect(ollama.calls).toEqual(["pull a:latest"]);
+});
