@@ -1,7 +1,7 @@
 // The rules of docs/architecture.md that a machine can hold: who may import whom, and how large things may be.
 import { describe, expect, test } from "bun:test";
 import { basename, dirname } from "node:path";
-import { exportsOf, functionsOf, importsOf, readSources, type Source } from "#tests/support/sources.ts";
+import { cyclesOf, exportsOf, functionsOf, importsOf, readSources, type Source } from "#tests/support/sources.ts";
 
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
@@ -185,10 +185,15 @@ const CONTRACTS = ["src/protocol.ts", "src/transport.ts"];
 
 const MAX_FILE_LINES = 400;
 const MAX_EXPORTS = 6;
+/** Of a folder, folders included. */
+const MAX_ENTRIES = 17;
+/** Samples and decisions are lists that grow. */
+const LISTS = /^(?:tests\/fixtures|docs\/decisions)/;
 const MAX_FUNCTION_LINES = 50;
 
 const sources = await readSources("src/**");
 const modules = sources.filter(({ path }) => path.endsWith(".ts"));
+const checkout = [...sources, ...(await readSources("{tests,sim,scripts}/**"))];
 const code = [...modules, ...(await readSources("{tests,sim,scripts}/**/*.ts"))];
 
 function fits(pattern: string, path: string): boolean {
@@ -221,6 +226,10 @@ describe("who imports whom", () => {
       return local.filter(({ target }) => !may.some((pattern) => fits(pattern, target))).map(({ target }) => target);
     });
     expect(faults).toEqual([...KNOTS]);
+  });
+
+  test("no file imports itself over others, not even for a type", () => {
+    expect(cyclesOf(modules)).toEqual([]);
   });
 
   test("a package is imported only where it belongs", () => {
@@ -260,6 +269,19 @@ describe("sizes and shapes", () => {
       return lines > MAX_FILE_LINES ? [`${lines} lines`] : [];
     });
     expect(faults).toEqual([]);
+  });
+
+  test(`no folder of src, tests, sim and scripts has over ${MAX_ENTRIES} entries`, () => {
+    const entries = new Map<string, Set<string>>();
+    for (const { path } of checkout.filter((file) => !LISTS.test(file.path))) {
+      const parts = path.split("/");
+      for (const [depth, part] of parts.entries()) {
+        const folder = parts.slice(0, depth).join("/");
+        entries.set(folder, (entries.get(folder) ?? new Set()).add(part));
+      }
+    }
+    const crowded = [...entries].filter(([folder, { size }]) => folder !== "" && size > MAX_ENTRIES);
+    expect(crowded.map(([folder, { size }]) => `${folder}: ${size}`)).toEqual([]);
   });
 
   test(`no file exports over ${MAX_EXPORTS} names`, () => {
@@ -326,6 +348,17 @@ export type E = typeof import("../q.ts");
   test("importsOf() finds values, types, side effects and calls", () => {
     const found = importsOf(source).map(({ target }) => target);
     expect(found).toEqual(["src/agent/x.ts", "src/y/z.ts", "tests/u.ts", "node:fs/promises", "src/q.ts"]);
+  });
+
+  test("cyclesOf() finds each cycle once", () => {
+    const chain = [
+      { path: "src/a.ts", text: 'import { b } from "./b.ts";\n' },
+      { path: "src/b.ts", text: 'import type { C } from "./c.ts";\n' },
+      { path: "src/c.ts", text: "export type C = number;\n" },
+    ];
+    expect(cyclesOf(chain)).toEqual([]);
+    const closed = chain.with(2, { path: "src/c.ts", text: 'import { a } from "./a.ts";\n' });
+    expect(cyclesOf(closed)).toEqual(["src/a.ts src/b.ts src/c.ts"]);
   });
 
   test("exportsOf() and functionsOf() find declarations", () => {
