@@ -1,7 +1,8 @@
-// The rules of docs/architecture.md that a machine can hold: who may import whom, and how large things may be.
+// Who may import whom: a row for each folder and front door of src/.
 import { describe, expect, test } from "bun:test";
-import { basename, dirname } from "node:path";
-import { exportsOf, functionsOf, importsOf, readSources, type Source } from "#tests/support/sources.ts";
+import { dirname } from "node:path";
+import { cyclesOf } from "#tests/support/cycles.ts";
+import { importsOf, offenders, readSources } from "#tests/support/sources.ts";
 
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
@@ -242,16 +243,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
 const ENTRY_POINTS = ["src/agent.ts", "src/server.ts", "src/client.ts"];
 
-/** What crosses a transport, and what every transport is: each is one contract and stays in one place. */
-const CONTRACTS = ["src/protocol.ts", "src/transport.ts"];
-
-const MAX_FILE_LINES = 400;
-const MAX_EXPORTS = 6;
-const MAX_FUNCTION_LINES = 50;
-
 const sources = await readSources("src/**");
 const modules = sources.filter(({ path }) => path.endsWith(".ts"));
-const code = [...modules, ...(await readSources("{tests,sim,scripts}/**/*.ts"))];
 
 function fits(pattern: string, path: string): boolean {
   return new Bun.Glob(pattern).match(path);
@@ -260,11 +253,6 @@ function fits(pattern: string, path: string): boolean {
 /** `node:fs/promises` is `node:fs`, `hono/body-limit` is `hono`. */
 function packageOf(specifier: string): string {
   return specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
-}
-
-/** The files that break a rule, each with how. */
-function offenders(files: readonly Source[], faultsOf: (file: Source) => readonly string[]): string[] {
-  return files.flatMap((file) => faultsOf(file).map((fault) => `${file.path}: ${fault}`));
 }
 
 describe("who imports whom", () => {
@@ -283,6 +271,10 @@ describe("who imports whom", () => {
       return local.filter(({ target }) => !may.some((pattern) => fits(pattern, target))).map(({ target }) => target);
     });
     expect(faults).toEqual([...KNOTS]);
+  });
+
+  test("no file imports itself over others, not even for a type", () => {
+    expect(cyclesOf(modules)).toEqual([]);
   });
 
   test("a package is imported only where it belongs", () => {
@@ -312,86 +304,5 @@ describe("who imports whom", () => {
       ({ text }) => text.match(/["/]gpu_(?:commands|status)\b/g) ?? [],
     );
     expect(faults).toEqual([]);
-  });
-});
-
-describe("sizes and shapes", () => {
-  test(`no file has over ${MAX_FILE_LINES} lines`, () => {
-    const faults = offenders(code, ({ text }) => {
-      const lines = text.split("\n").length - 1;
-      return lines > MAX_FILE_LINES ? [`${lines} lines`] : [];
-    });
-    expect(faults).toEqual([]);
-  });
-
-  test(`no file exports over ${MAX_EXPORTS} names`, () => {
-    const limited = code.filter(({ path }) => !CONTRACTS.includes(path));
-    const faults = offenders(limited, (file) => {
-      const names = exportsOf(file);
-      return names.length > MAX_EXPORTS ? [`${names.length} exports: ${names.join(" ")}`] : [];
-    });
-    expect(faults).toEqual([]);
-  });
-
-  test(`no function has over ${MAX_FUNCTION_LINES} lines`, () => {
-    const faults = offenders(
-      code.filter(({ path }) => !path.startsWith("tests/")),
-      (file) =>
-        functionsOf(file)
-          .filter(({ lines }) => lines > MAX_FUNCTION_LINES)
-          .map(({ name, lines }) => `${name}() has ${lines} lines`),
-    );
-    expect(faults).toEqual([]);
-  });
-
-  test("no default exports, no barrels, no mutable module state", () => {
-    const shapes = [/^export default\b.*/m, /^export (?:\*|\{).*/m, /^(?:export )?let .*/m];
-    const faults = offenders(modules, ({ text }) => shapes.flatMap((shape) => text.match(shape)?.[0] ?? []));
-    expect(faults).toEqual([]);
-  });
-
-  test("files have meaningful snake_case names, and begin with a line that describes them", () => {
-    const faults = offenders(code, ({ path, text }) => [
-      ...(/^[a-z0-9]+(?:_[a-z0-9]+)*\.ts$/.test(basename(path)) ? [] : ["not snake_case"]),
-      ...(/^(?:utils?|helpers?|misc|common|index)\.ts$/.test(basename(path)) ? ["a name without a meaning"] : []),
-      ...(/^(?:#!.*\n)?\/\/ \S/.test(text) ? [] : ["no first line that describes the file"]),
-    ]);
-    expect(faults).toEqual([]);
-  });
-
-  test("no test is skipped, alone or still to be written", () => {
-    const left = /^\s*(?:test|describe|it)\.(?:skip|only|todo|if|skipIf|todoIf|failing)\b.*/gm;
-    expect(offenders(code, ({ text }) => text.match(left) ?? [])).toEqual([]);
-  });
-});
-
-test("no tracked file names a path of a developer's machine", async () => {
-  const personal = /(?<![\w.~-])\/(?:home|Users|root|work)\/[\w.-]+/g;
-  expect(offenders(await readSources("{.*,.*/**,**}"), ({ text }) => text.match(personal) ?? [])).toEqual([]);
-});
-
-describe("the reading of sources", () => {
-  const text = `import { a } from "./x.ts";
-import type {
-  B,
-} from "../y/z.ts";
-import { t } from "#tests/u.ts";
-import "node:fs/promises";
-export const c = "from";
-export function d(): string {
-  return "import";
-}
-export type E = typeof import("../q.ts");
-`;
-  const source = { path: "src/agent/f.ts", text };
-
-  test("importsOf() finds values, types, side effects and calls", () => {
-    const found = importsOf(source).map(({ target }) => target);
-    expect(found).toEqual(["src/agent/x.ts", "src/y/z.ts", "tests/u.ts", "node:fs/promises", "src/q.ts"]);
-  });
-
-  test("exportsOf() and functionsOf() find declarations", () => {
-    expect(exportsOf(source)).toEqual(["c", "d", "E"]);
-    expect(functionsOf(source)).toEqual([{ name: "d", lines: 3 }]);
   });
 });

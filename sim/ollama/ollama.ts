@@ -56,25 +56,9 @@ export interface SimulatedOllama {
 }
 
 export async function startSimulatedOllama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
-  const modelsDir = options.modelsDir === undefined ? undefined : new ModelsDir(options.modelsDir);
-  const store = new Store(modelsDir);
+  const parts = routeParts(options);
+  const { store, faults, catalog, downloads, counters } = parts;
   const host = options.host ?? "127.0.0.1";
-  const faults = noFaults();
-  const catalog = new Catalog(options.catalog ?? DEFAULT_CATALOGUE);
-  const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
-  const counters: Counters = { openPulls: 0, requests: {} };
-  const parts: RouteParts = {
-    store,
-    faults,
-    catalog,
-    downloads,
-    counters,
-    version: options.version ?? "0.32.15",
-    plainHttpRegistries: options.plainHttpRegistries ?? [],
-    progressIntervalMs: options.progressIntervalMs ?? 60,
-    modelsDir,
-    timing: { ...REAL_TIMING, ...options.timing },
-  };
   const listener = new Listener(parts, host, options.port ?? 0);
   const install = (spec: ModelSpec): void => {
     const manifest = makeManifest(spec);
@@ -95,6 +79,27 @@ export async function startSimulatedOllama(options: SimulationOptions = {}): Pro
     refuse: async () => await listener.close(),
     accept: () => listener.open(),
     stop: async () => await listener.close(),
+  };
+}
+
+function routeParts(options: SimulationOptions): RouteParts {
+  const modelsDir = options.modelsDir === undefined ? undefined : new ModelsDir(options.modelsDir);
+  const store = new Store(modelsDir);
+  const faults = noFaults();
+  const catalog = new Catalog(options.catalog ?? DEFAULT_CATALOGUE);
+  const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
+  const counters: Counters = { openPulls: 0, requests: {} };
+  return {
+    store,
+    faults,
+    catalog,
+    downloads,
+    counters,
+    version: options.version ?? "0.32.15",
+    plainHttpRegistries: options.plainHttpRegistries ?? [],
+    progressIntervalMs: options.progressIntervalMs ?? 60,
+    modelsDir,
+    timing: { ...REAL_TIMING, ...options.timing },
   };
 }
 

@@ -54,6 +54,11 @@ export function addModelVerbs(program: Program, run: Run): void {
     .argument("<model>", "as gpuctl list shows it")
     .addHelpText("after", examples("show phi4", "show phi4 --agent gpu-1", "show phi4 --json | jq -r .show.template"))
     .action(async (model) => await run(async (session) => await showModel(session, model)));
+  addChangingVerbs(program, run);
+  addMemoryVerbs(program, run);
+}
+
+function addChangingVerbs(program: Program, run: Run): void {
   program
     .command("pull")
     .summary("Pull a model and follow it to the end.")
@@ -84,7 +89,6 @@ export function addModelVerbs(program: Program, run: Run): void {
     .argument("<name>", "the second name")
     .addHelpText("after", examples("cp phi4 my-phi4", "cp phi4 phi4:before --all"))
     .action(async (model, name) => await run(async (session) => await copyModel(session, model, name)));
-  addMemoryVerbs(program, run);
 }
 
 function addMemoryVerbs(program: Program, run: Run): void {

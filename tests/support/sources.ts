@@ -45,6 +45,11 @@ export function importsOf({ path, text }: Source): Import[] {
   });
 }
 
+/** The files that break a rule, each with how. */
+export function offenders(files: readonly Source[], faultsOf: (file: Source) => readonly string[]): string[] {
+  return files.flatMap((file) => faultsOf(file).map((fault) => `${file.path}: ${fault}`));
+}
+
 /** The names that a source exports. A schema and its type share one name. */
 export function exportsOf({ text }: Source): string[] {
   const declared = text.matchAll(
