@@ -1,4 +1,4 @@
-// How a simulated Ollama words its answers: JSON, plain text, streams of lines.
+// How a simulated Ollama words its responses: JSON, plain text, streams of lines.
 import type { AnswerFault } from "./faults.ts";
 import { PullCut, PullError } from "./pull_error.ts";
 

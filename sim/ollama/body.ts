@@ -31,9 +31,10 @@ export async function readBody(request: Request): Promise<Body | Response> {
   return { ...body.data, model: body.data.model === "" ? body.data.name : body.data.model };
 }
 
-/** What Go's decoder says, in the three cases that matter here. */
-function decoderText(text: string): string {
+/** The error of Go's decoder for text that is not JSON, in the cases that matter here. */
+export function decoderText(text: string): string {
   const [start = ""] = /\S/.exec(text) ?? [];
+  if (start === "") return "EOF";
   if (start !== "{") return `invalid character '${start}' looking for beginning of value`;
   const [, key = ""] = /^\s*\{\s*(\S)/.exec(text) ?? [];
   if (key !== '"' && key !== "") return `invalid character '${key}' looking for beginning of object key string`;

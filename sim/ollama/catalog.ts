@@ -1,4 +1,4 @@
-// What the simulated registries offer: models as manifests, without any content.
+// The models that the simulated registries offer: manifests without any content.
 import { type Manifest, type ModelSpec, makeManifest } from "./manifest.ts";
 import { DEFAULT_HOST, type Name, nameKey } from "./name.ts";
 
@@ -18,7 +18,7 @@ export class Catalog {
     for (const spec of specs) this.offer(spec);
   }
 
-  /** Adds a model, or replaces what lies under its name. */
+  /** Adds a model, or replaces the one with its name. */
   offer(spec: ModelSpec): void {
     const manifest = makeManifest(spec);
     this.#manifests.set(nameKey(manifest.name), manifest);

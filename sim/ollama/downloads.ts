@@ -1,5 +1,4 @@
-// Blobs on their way into a simulated Ollama: one download per digest, shared by every pull that wants it, given up with
-// its progress kept when the last of them leaves.
+// Blobs on their way into a simulated Ollama: one download per digest, shared by every pull that wants it.
 
 import type { Faults } from "./faults.ts";
 import type { Layer } from "./manifest.ts";
@@ -33,7 +32,7 @@ export class Downloads {
     this.bytesPerSecond = bytesPerSecond;
   }
 
-  /** Takes part in the download of a blob; starts it, where an earlier one stopped, when there is none. */
+  /** Takes part in the download of a blob; starts it, where an earlier one stopped, if it is not running. */
   join(layer: Layer): Download {
     const transfer = this.#running.get(layer.digest) ?? this.#start(layer);
     transfer.listeners += 1;

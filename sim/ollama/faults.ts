@@ -1,14 +1,14 @@
-// The faults that a simulated Ollama can be told to have, at run time.
+// The faults that a simulated Ollama can be given at run time.
 
 /** What every route answers instead: nothing at all, a web page, cut-off JSON, or an error of Ollama's own shape. */
 export type AnswerFault = "hang" | "html" | "garbled" | { readonly status: number; readonly error: string };
 
 /**
- * What goes wrong in a pull, once a blob has that many bytes (0: right after the first line, before any blob; Infinity:
+ * The fault of a pull, once a blob has that many bytes (0: right after the first line, before any blob; Infinity:
  * when all are verified, and they are thrown away):
- * - `stall`: lines go on coming and nothing grows, as with a registry that cuts the connection again and again
- * - `silence`: no line comes any more
- * - `cut`: the connection ends in the midst of the stream
+ * - `stall`: lines keep coming and nothing grows, as with a registry that cuts the connection again and again
+ * - `silence`: no more lines come
+ * - `cut`: the connection ends in the middle of the stream
  * - `garble`: half a line, then the end
  * - `error`: a last line `{"error": ...}` under the 200 that was sent before
  */

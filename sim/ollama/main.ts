@@ -1,5 +1,4 @@
-// The simulated Ollama as a process: prints `{"url": ...}` when it listens, ends on SIGTERM and SIGINT. Imports
-// ./catalog.ts, ./manifest.ts and ./ollama.ts.
+// The simulated Ollama as a process: prints `{"url": ...}` once it listens, ends on SIGTERM and SIGINT.
 import { parseArgs } from "node:util";
 import { DEFAULT_CATALOGUE } from "./catalog.ts";
 import type { ModelSpec } from "./manifest.ts";

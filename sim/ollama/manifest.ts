@@ -1,4 +1,4 @@
-// A model's manifest: as a registry sends it, as it lies on disk, or made up from a name and sizes.
+// A model's manifest: from a registry, from a disk, or made up from a name and sizes.
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Name, nameKey, parseName } from "./name.ts";
@@ -15,9 +15,11 @@ export interface ModelSpec {
   readonly config?: Layer;
   /** Of the manifest, in hex; made up from the layers when it is not given. */
   readonly digest?: string;
-  /** What `/api/tags` says besides: fields of `details`. */
+  /** More fields of `details` in `/api/tags`. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly capabilities?: readonly string[];
+  /** The model runs elsewhere: the name there, and the address. */
+  readonly remote?: { readonly model: string; readonly host: string };
   /** False: the content is no GGUF, and `/api/show` cannot read it. */
   readonly gguf?: boolean;
 }
@@ -29,14 +31,14 @@ export interface Manifest {
   readonly digest: string;
   readonly size: number;
   readonly spec: ModelSpec;
-  /** As it lies on disk. */
+  /** As the file on disk. */
   readonly text: string;
 }
 
 /** The part of a registry's manifest that counts. */
 const ManifestText = z.object({ config: Layer, layers: z.array(Layer) });
 
-/** The manifest that a registry would hold for this model. Throws when the name is none: a mistake in a test. */
+/** The manifest that a registry would hold for this model. Throws when the name is invalid: a mistake in a test. */
 export function makeManifest(spec: ModelSpec): Manifest {
   const name = parseName(spec.name);
   if (name === null) throw new Error(`No model name: ${spec.name}`);
@@ -48,7 +50,7 @@ export function makeManifest(spec: ModelSpec): Manifest {
   return { name, layers, size: sizeOf(layers), spec, text, digest: spec.digest ?? hex(text) };
 }
 
-/** The manifest that a registry sent, or that lies on disk. */
+/** The manifest that a registry sent, or that is on disk. */
 export function readManifest(name: Name, text: string): Manifest {
   const { config, layers } = ManifestText.parse(JSON.parse(text));
   const all = [...layers, config];

@@ -1,5 +1,4 @@
-// The models folder of a simulated Ollama, laid out like the real one: manifests, blobs, and what is left of downloads that
-// were given up.
+// The models folder of a simulated Ollama, laid out like the real one: manifests, blobs, and what interrupted downloads left.
 import {
   existsSync,
   mkdirSync,
@@ -57,6 +56,12 @@ export class ModelsDir {
       if (name === null) return [];
       return { name, text: readFileSync(path, "utf8"), modifiedAtMs: statSync(path).mtimeMs };
     });
+  }
+
+  /** Undefined when it does not exist. */
+  manifestText(name: Name): string | undefined {
+    const path = this.#manifestPath(name);
+    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
   }
 
   writeManifest(name: Name, text: string): void {

@@ -1,5 +1,4 @@
-// Ollama's model name grammar for the simulation, written from its documentation and apart from src/base/model_name.ts, so that
-// one mistake cannot hide another.
+// Ollama's model name grammar, written apart from src/base/model_name.ts, so that one mistake cannot hide another.
 
 export interface Name {
   readonly host: string;
@@ -43,7 +42,7 @@ export function showName({ host, namespace, model, tag }: Name): string {
   return namespace.toLowerCase() === DEFAULT_NAMESPACE ? short : `${namespace}/${short}`;
 }
 
-/** Equal for two spellings of one name: Ollama compares without regard to case. */
+/** Equal for two spellings of the same name: Ollama compares without regard to case. */
 export function nameKey({ host, namespace, model, tag }: Name): string {
   return `${host}/${namespace}/${model}:${tag}`.toLowerCase();
 }

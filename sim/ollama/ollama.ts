@@ -1,5 +1,4 @@
-// A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content. For tests, the
-// demo and the benchmark.
+// A simulated Ollama: the HTTP API of the real one over models that have names and sizes but no content.
 import { Catalog, DEFAULT_CATALOGUE } from "./catalog.ts";
 import { Downloads } from "./downloads.ts";
 import { type Faults, noFaults } from "./faults.ts";
@@ -16,9 +15,9 @@ export interface SimulationOptions {
   /** 0, the default: any free one. */
   readonly port?: number;
   readonly version?: string;
-  /** What can be pulled; the default are a few small models with the sizes of real ones. */
+  /** Models that can be pulled; by default a few small models with the sizes of real ones. */
   readonly catalog?: readonly ModelSpec[];
-  /** What is there from the start. */
+  /** Models that are installed from the start. */
   readonly installed?: readonly ModelSpec[];
   /** Of each blob's download; default 100 MB/s. Infinity: whole at once. */
   readonly bytesPerSecond?: number;
@@ -27,7 +26,7 @@ export interface SimulationOptions {
   readonly progressIntervalMs?: number;
   /** Where it keeps its models over a restart. Then registries on 127.0.0.1 that the catalog lacks are really asked. */
   readonly modelsDir?: string;
-  /** How patient it is with such a registry; the defaults are the real one's. */
+  /** Pauses and timeouts with such a registry; the defaults are the real one's. */
   readonly timing?: Partial<TransferTiming>;
 }
 
@@ -56,40 +55,13 @@ export interface SimulatedOllama {
 }
 
 export async function startSimulatedOllama(options: SimulationOptions = {}): Promise<SimulatedOllama> {
-  const parts = routeParts(options);
-  const { store, faults, catalog, downloads, counters } = parts;
-  const host = options.host ?? "127.0.0.1";
-  const listener = new Listener(parts, host, options.port ?? 0);
-  const install = (spec: ModelSpec): void => {
-    const manifest = makeManifest(spec);
-    store.install(manifest.name, manifest);
-  };
-  for (const spec of options.installed ?? []) install(spec);
-  return {
-    url: `http://${host}:${listener.port}`,
-    port: listener.port,
-    faults,
-    counters,
-    downloads,
-    installed: () => store.list().map((model) => showName(model.name)),
-    install,
-    offer: (spec) => catalog.offer(spec),
-    load: (name) => load(name, store),
-    partialBytes: (name) => partialBytes(name, parts),
-    refuse: async () => await listener.close(),
-    accept: () => listener.open(),
-    stop: async () => await listener.close(),
-  };
-}
-
-function routeParts(options: SimulationOptions): RouteParts {
   const modelsDir = options.modelsDir === undefined ? undefined : new ModelsDir(options.modelsDir);
   const store = new Store(modelsDir);
   const faults = noFaults();
   const catalog = new Catalog(options.catalog ?? DEFAULT_CATALOGUE);
   const downloads = new Downloads(store, faults, options.bytesPerSecond ?? 100_000_000);
   const counters: Counters = { openPulls: 0, requests: {} };
-  return {
+  const parts: RouteParts = {
     store,
     faults,
     catalog,
@@ -100,6 +72,20 @@ function routeParts(options: SimulationOptions): RouteParts {
     progressIntervalMs: options.progressIntervalMs ?? 60,
     modelsDir,
     timing: { ...REAL_TIMING, ...options.timing },
+  };
+  const host = options.host ?? "127.0.0.1";
+  const listener = new Listener(parts, host, options.port ?? 0);
+  for (const spec of options.installed ?? []) install(spec, store);
+  return {
+    url: `http://${host}:${listener.port}`,
+    port: listener.port,
+    faults,
+    counters,
+    downloads,
+    ...modelsOf(parts),
+    refuse: async () => await listener.close(),
+    accept: () => listener.open(),
+    stop: async () => await listener.close(),
   };
 }
 
@@ -123,7 +109,7 @@ class Listener {
     const server = Bun.serve({
       hostname: this.#host,
       port: this.port,
-      // Bun cuts a silent connection after 10 s unless told otherwise: streams that stall must stay open.
+      // Bun cuts a silent connection after 10 s by default: streams that stall must stay open.
       idleTimeout: 0,
       fetch: async (request) => await answer(request, this.#parts, stopped.signal),
     });
@@ -137,6 +123,24 @@ class Listener {
     open?.stopped.abort();
     await open?.server.stop(true);
   }
+}
+
+function modelsOf(
+  parts: RouteParts,
+): Pick<SimulatedOllama, "installed" | "install" | "offer" | "load" | "partialBytes"> {
+  const { store, catalog } = parts;
+  return {
+    installed: () => store.list().map((model) => showName(model.name)),
+    install: (spec) => install(spec, store),
+    offer: (spec) => catalog.offer(spec),
+    load: (name) => load(name, store),
+    partialBytes: (name) => partialBytes(name, parts),
+  };
+}
+
+function install(spec: ModelSpec, store: Store): void {
+  const manifest = makeManifest(spec);
+  store.install(manifest.name, manifest);
 }
 
 function load(name: string, store: Store): void {

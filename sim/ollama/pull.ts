@@ -1,4 +1,4 @@
-// What a simulated pull says, line by line.
+// The lines of a simulated pull.
 import { systemClock } from "#src/base/clock.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Download, Downloads } from "./downloads.ts";

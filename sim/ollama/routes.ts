@@ -72,6 +72,8 @@ async function show(request: Request, { store }: RouteParts): Promise<Response> 
   if (name === null) return failure(400, "invalid model name");
   const model = store.find(name);
   if (model === undefined) return failure(404, `model '${showName(name)}' not found`);
+  const damage = store.damage(name);
+  if (damage !== null) return failure(500, damage);
   return model.manifest.spec.gguf === false ? failure(500, "invalid file magic") : json(showEntry(model));
 }
 
@@ -95,6 +97,8 @@ async function remove(request: Request, { store }: RouteParts): Promise<Response
   if (body.model === "") return failure(400, "model is required");
   const name = parseName(body.model.trim());
   if (name === null) return failure(400, `name ${JSON.stringify(body.model)} is invalid`);
+  const damage = store.damage(name);
+  if (damage !== null) return failure(500, damage);
   return store.remove(name) ? new Response(null) : failure(404, `model '${body.model}' not found`);
 }
 
@@ -118,7 +122,9 @@ async function generate(request: Request, { store }: RouteParts): Promise<Respon
   const name = parseName(body.model.trim());
   if (name === null && body.model !== "") return failure(400, "invalid model name");
   const model = name === null ? undefined : store.find(name);
-  if (model === undefined) return failure(404, `model '${body.model}' not found`);
+  if (name === null || model === undefined) return failure(404, `model '${body.model}' not found`);
+  const damage = store.damage(name);
+  if (damage !== null) return failure(500, damage);
   if ((body.prompt ?? "") !== "") return failure(500, "the simulation generates no text");
   const keepAliveMs = keepAlive(body.keep_alive);
   store.load(model, keepAliveMs);

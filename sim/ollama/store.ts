@@ -1,4 +1,5 @@
-// What a simulated Ollama has on its disk and in its memory: models, blobs, unfinished blobs, loaded models.
+// The disk and the memory of a simulated Ollama: models, blobs, unfinished blobs, loaded models.
+import { decoderText } from "./body.ts";
 import { type Layer, type Manifest, readManifest } from "./manifest.ts";
 import type { ModelsDir } from "./models_dir.ts";
 import { type Name, nameKey } from "./name.ts";
@@ -27,13 +28,15 @@ export class Store {
   constructor(dir?: ModelsDir) {
     this.#dir = dir;
     for (const { name, text, modifiedAtMs } of dir?.manifests() ?? []) {
+      if (!isJson(text)) continue;
       this.#models.set(nameKey(name), { name, manifest: readManifest(name, text), modifiedAtMs });
     }
   }
 
   /** The models, newest first. */
   list(): Installed[] {
-    return [...this.#models.values()].toSorted((a, b) => b.modifiedAtMs - a.modifiedAtMs);
+    const readable = [...this.#models.values()].filter(({ name }) => this.damage(name) === null);
+    return readable.toSorted((a, b) => b.modifiedAtMs - a.modifiedAtMs);
   }
 
   find(name: Name): Installed | undefined {
@@ -62,6 +65,14 @@ export class Store {
     this.#dir?.removeManifest(model.name);
     this.#dropUnused(model.manifest);
     return true;
+  }
+
+  /** The error of the decoder for a manifest that somebody damaged on disk; null: it can be read. */
+  damage(name: Name): string | null {
+    const model = this.find(name);
+    const text = model === undefined ? undefined : this.#dir?.manifestText(model.name);
+    if (text === undefined || isJson(text)) return null;
+    return decoderText(text);
   }
 
   blobBytes(digest: string): number | undefined {
@@ -109,5 +120,14 @@ export class Store {
     const unused = manifest.layers.map((layer) => layer.digest).filter((digest) => !used.has(digest));
     for (const digest of unused) this.dropBlob(digest);
     return unused;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,4 @@
-// One blob on its way from a registry that really answers, fetched as Ollama does it: in parts that are kept on disk, each
-// tried again with growing pauses.
+// One blob on its way from a real registry, fetched as Ollama does it: in parts that are kept on disk and retried.
 import {
   closeSync,
   constants,
@@ -17,7 +16,7 @@ import { systemClock } from "#src/base/clock.ts";
 import { systemCode } from "#src/base/errors.ts";
 import { PullError } from "./pull_error.ts";
 
-/** How patient it is, in ms; the defaults are the real one's. */
+/** Pauses and timeouts in ms; the defaults are the real one's. */
 export interface TransferTiming {
   /** The first pause before a part is tried again; then twice as long. */
   readonly retryMs: number;
@@ -57,7 +56,7 @@ export class Transfer {
     this.ended.catch(() => undefined);
   }
 
-  /** Nobody wants it any more: what it has is kept. A part that waits to be tried again goes on waiting. */
+  /** Nobody wants it any more: its bytes are kept. A part that waits for its next attempt goes on waiting. */
   stop(): void {
     this.#stopped.abort();
   }
@@ -160,7 +159,7 @@ export class Transfer {
       clearTimeout(timer);
     }
     if (received < missing && received === declared && !signal.aborted) {
-      // What came was whole, and too short: a page that says what is wrong.
+      // The body was complete and too short: an error page.
       this.completedBytes -= received;
       return "EOF";
     }

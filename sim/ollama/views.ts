@@ -22,6 +22,7 @@ export function modelEntry(model: Installed): Record<string, unknown> {
   return {
     name,
     model: name,
+    ...(spec.remote === undefined ? {} : { remote_model: spec.remote.model, remote_host: spec.remote.host }),
     modified_at: goTime(model.modifiedAtMs),
     size,
     digest,

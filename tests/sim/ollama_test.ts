@@ -74,7 +74,7 @@ async function replay({ request }: Exchange, url: string): Promise<Answer> {
   return { status: response.status, headers: Object.fromEntries(response.headers), lines };
 }
 
-/** The parts that must be equal: no times or sizes in memory, models in any order, one progress line of each kind, the recorded headers. */
+/** The part that must be equal: no times, no sizes in memory, models in any order, one progress line of a kind, headers as noted. */
 function comparable({ status, headers, lines }: Answer, recorded: Answer): object {
   const fixed = lines.map((line) =>
     line
@@ -146,6 +146,21 @@ describe("startSimulatedOllama()", () => {
     const answers = await Promise.all(["a", "b"].map(async (model) => await post(simulation.url, { model })));
     for (const answer of answers) expect((await readLines(answer)).at(-1)).toEqual({ status: "success" });
     expect(simulation.downloads.fetchedBytes).toBe(shared.size);
+  });
+
+  test("lists where a model runs that is on another machine, as Ollama does", async () => {
+    const remote = { model: "gpt-oss:120b", host: "https://ollama.com:443" };
+    const cloud = {
+      name: "gpt-oss:120b-cloud",
+      layers: [],
+      config: { digest: `sha256:${"6".repeat(64)}`, size: 382 },
+      remote,
+    };
+    const { url } = await start({ installed: [cloud] });
+    const { models } = z
+      .object({ models: z.array(z.looseObject({})) })
+      .parse(await (await fetch(`${url}/api/tags`)).json());
+    expect(models).toMatchObject([{ size: 382, remote_model: "gpt-oss:120b", remote_host: "https://ollama.com:443" }]);
   });
 
   test("goes on for the second pull when the first one leaves", async () => {

@@ -17,7 +17,7 @@ export interface Footprint {
 
 export interface Freed {
   readonly freedBytes: number;
-  /** What stays, because other models share it. */
+  /** Kept, because other models share them. */
   readonly sharedBytes: number;
   /** `9.1 GB freed, kept 12.0 kB shared with phi4:14b` */
   readonly text: string;

@@ -1,4 +1,4 @@
-// What a model consists of, as a registry and Ollama's own disk tell it. Untrusted. Imports foreign text, zod.
+// The layers of a model, as a manifest from a registry or from disk lists them. Untrusted.
 import { z } from "zod";
 import { parseJson } from "../../base/foreign_text.ts";
 
@@ -28,7 +28,7 @@ const Blob = z.object({
 const NoBlob = z.object({ digest: z.literal("") });
 const ManifestText = z.object({ config: z.union([Blob, NoBlob]).optional(), layers: z.array(Blob).max(MAX_BLOBS) });
 
-/** Reads a manifest. @returns null when it is none that Ollama could pull */
+/** Reads a manifest. @returns null when Ollama could not pull it */
 export function parseManifest(text: string): Manifest | null {
   const read = ManifestText.safeParse(parseJson(text));
   if (!read.success) return null;

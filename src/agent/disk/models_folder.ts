@@ -95,7 +95,7 @@ export class ModelsFolder {
   /**
    * Finds the folder and looks at its disk. Takes at most 2 s: a disk that does not answer is asked nothing more until it
    * has. Never rejects.
-   * @returns null when the folder cannot be read or belongs to another Ollama: `unknown` says which
+   * @returns null when the folder cannot be read or belongs to another Ollama: `unknown` has the reason
    */
   async look(): Promise<Disk | null> {
     await this.#resolve();
@@ -171,15 +171,17 @@ export class ModelsFolder {
     const asked = this.#find();
     const looking = this.#within(ANSWERS_WITHIN_MS, asked, HANGS).then((found) => this.#note(found));
     const over = async (): Promise<void> => {
-      await asked;
+      const found = await asked;
       await looking;
       this.#looking = undefined;
+      // It may have come late: then the disk no longer hangs.
+      this.#note(found);
     };
     void over();
     return looking;
   }
 
-  /** The first of the folders that is this Ollama's; else why there is none. Never rejects. */
+  /** The first of the folders that is this Ollama's; else the reason. Never rejects. */
   async #find(): Promise<Place | Unknown> {
     let unknown: Unknown | undefined;
     for (const dir of this.#dirs) {

@@ -20,7 +20,7 @@ const MAX_COMPARED = 1000;
 /** Decides once for each list that Ollama gives: every 15 s, and after each change made by the agent. */
 export class Ownership {
   readonly #listing: Listing;
-  /** By folder: the decision, and the list it rests on. */
+  /** By folder: the decision, and the list it is based on. */
   readonly #decided = new Map<string, { readonly models: readonly Model[]; readonly owner: Owner }>();
 
   constructor(listing: Listing) {

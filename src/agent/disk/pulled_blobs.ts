@@ -66,7 +66,7 @@ export class PulledBlobs {
     return wrong;
   }
 
-  /** The files of these layers, whole or not; null when there are none, or they cannot be read. */
+  /** The files of these layers, whole or not; null when nothing is there, or it cannot be read. */
   async #files(digests: readonly string[]): Promise<BlobFile[] | null> {
     if (digests.length === 0) return null;
     const files = await this.#folder.inBlobs(async (blobs) => {

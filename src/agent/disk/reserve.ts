@@ -1,4 +1,4 @@
-// How much of the models' disk pulls leave free, as `--disk-reserve` says it. Imports errors.
+// How much of the models' disk pulls leave free, from `--disk-reserve`.
 import { CourierError } from "../../base/errors.ts";
 
 /** Bytes to stay free on a disk of so many. */

@@ -1,5 +1,4 @@
-// Deleting a model: nothing protected, nothing under way, nothing loaded; and what that frees. Imports jobs, the Ollama
-// module and monitor, the models' folder, protection, unloading, footprint, errors.
+// Deletes a model: not when it is protected; cancels its pull and unloads it first; measures what that frees.
 import { CourierError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
 import type { Job, Response } from "../../protocol.ts";
@@ -17,14 +16,14 @@ export interface DeletionParts extends UnloadingParts {
   readonly monitor: Pick<OllamaMonitor, "refresh" | "listRunning">;
   readonly models: ModelsFolder;
   readonly protection: Protection;
-  /** When it began before a crash, so that "already gone" is what it wanted; null: it begins now. */
+  /** When the command first ran, before a crash: "already gone" is then success. Null: it begins now. */
   readonly resumedSinceMs: number | null;
 }
 
 /**
- * Deletes a model. A pull of it is cancelled first: what is deleted must not come back. A loaded one is unloaded first: its
+ * Deletes a model. A pull of it is cancelled first: a deleted model must not come back. A loaded one is unloaded first: its
  * disk would not be freed. Resolves when the agent's lists show it.
- * @returns what it freed and what stays, null when that cannot be seen; or, where there was but a pull, its job as it ended
+ * @returns freed and shared bytes, null when unknown; or, if there was only a pull, its job as it ended
  * @throws CourierError `forbidden` when it is protected: nothing was done; `not_found`; `unavailable`
  */
 export async function deleteModel(
@@ -49,7 +48,7 @@ export async function deleteModel(
   const details = [
     ...(freed === null ? [] : [freed.text]),
     ...(cancelled !== null ? ["its pull was cancelled"] : []),
-    ...(unloaded ? [] : ["it stays in memory until it has done what it is at"]),
+    ...(unloaded ? [] : ["it stays in memory until its current request finishes"]),
   ];
   return {
     message: `Successfully deleted model ${model}${details.length === 0 ? "" : `: ${details.join("; ")}`}`,

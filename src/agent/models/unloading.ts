@@ -1,4 +1,4 @@
-// Taking a model out of memory. Imports the Ollama module and monitor, model names, clock.
+// Unloads a model from memory.
 import type { Clock } from "../../base/clock.ts";
 import { sameModel } from "../../base/model_name.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
@@ -14,7 +14,7 @@ const UNLOADED_WITHIN_MS = 5000;
 const LOOK_MS = 100;
 
 /**
- * Unloads a model, and waits a while to see it go: Ollama does so when what the model is busy with is done.
+ * Unloads a model, and waits up to 5 s until it is gone: Ollama first finishes the model's current requests.
  * @returns whether it is gone
  * @throws CourierError `not_found` when there is no such model; `unavailable`
  */

@@ -1,4 +1,4 @@
-// What a pull's lines add up to. Imports zod.
+// Adds up the lines of a pull's stream.
 import { z } from "zod";
 
 /** Bytes over all layers that are known so far. `completedBytes` never goes back; `totalBytes` grows as layers turn up. */
@@ -7,7 +7,7 @@ export interface PullProgress {
   readonly completedBytes: number;
   /** Null until the first layer is known. */
   readonly totalBytes: number | null;
-  /** What was seen to come, twice when it came twice, and not what was there before: by it goes the speed. */
+  /** Bytes that arrived, counted twice when fetched twice, without those that were there before: the speed is based on them. */
   readonly receivedBytes: number;
 }
 
@@ -20,28 +20,28 @@ export const PullLine = z.object({
 });
 export type PullLine = z.infer<typeof PullLine>;
 
-/** A layer as it was when the agent noted it: enough to go on counting after a restart. */
+/** A layer as the agent saved it: enough to go on counting after a restart. */
 export const NotedLayer = z.object({
   digest: z.string(),
   total_bytes: z.number().nonnegative(),
   completed_bytes: z.number().nonnegative(),
-  /** Some of it was fetched by this pull: what lies on disk of it is this pull's. */
+  /** This pull fetched some of it: its bytes on disk belong to this pull. */
   fetched: z.boolean(),
 });
 export type NotedLayer = z.infer<typeof NotedLayer>;
 
 interface LayerProgress {
   totalBytes: number;
-  /** The most ever said. */
+  /** The highest value so far. */
   completedBytes: number;
-  /** What was said last: it goes back when Ollama has to fetch a part again. */
+  /** The latest value: it goes back when Ollama has to fetch a part again. */
   lastBytes: number;
-  /** What an attempt said first, when it was begun: earlier attempts had fetched that. Null: not in this attempt. */
+  /** The first value in this attempt: earlier attempts fetched that much. Null: not in this attempt. */
   foundBytes: number | null;
   fetched: boolean;
 }
 
-/** More layers than any model has: what lies beyond is not counted. */
+/** More layers than any model has: further ones are not counted. */
 const MAX_LAYERS = 4096;
 
 /** Adds up the lines of one pull, over all attempts at it. */
@@ -52,7 +52,7 @@ export class PullTracker {
   #current: LayerProgress | undefined;
   readonly #layers = new Map<string, LayerProgress>();
 
-  /** @param noted what an earlier process noted of this pull */
+  /** @param noted what an earlier process saved of this pull */
   constructor(noted: readonly NotedLayer[] = []) {
     for (const { digest, total_bytes, completed_bytes, fetched } of noted.slice(0, MAX_LAYERS)) {
       const bytes = { totalBytes: total_bytes, completedBytes: completed_bytes, lastBytes: completed_bytes };
@@ -60,7 +60,7 @@ export class PullTracker {
     }
   }
 
-  /** An attempt begins: Ollama tells of every layer again, those that are there already included. */
+  /** An attempt begins: Ollama reports every layer again, including those that are already there. */
   begin(): void {
     this.#phase = "manifest";
     this.#status = "";
@@ -68,14 +68,14 @@ export class PullTracker {
     for (const layer of this.#layers.values()) layer.foundBytes = null;
   }
 
-  /** @returns whether the pull came on: a new step, or more bytes than the line before said */
+  /** @returns whether the pull advanced: a new step, or more bytes than in the line before */
   note(line: PullLine): boolean {
     const stepped = line.status !== this.#status;
     this.#status = line.status;
     this.#phase = phaseOf(line) ?? this.#phase;
     const gained = line.digest !== undefined && this.#noteLayer(line.digest, line);
     if (this.#phase === "verifying") this.#forgetOthers();
-    // The layers before are whole, whatever their last line said: a blob that ends between two lines sends no more.
+    // Earlier layers are whole, whatever their last line says: a blob that ends between two lines sends no more.
     if (line.digest !== undefined || this.#phase !== "downloading") this.#completeAllBut(line.digest);
     return stepped || gained;
   }
@@ -89,7 +89,7 @@ export class PullTracker {
   }
 
   /**
-   * What would be lost if Ollama were killed now, and what its layer still lacks: Ollama notes how far a layer is when the
+   * What would be lost if Ollama were killed now, and what its layer still lacks: Ollama saves how far a layer is when the
    * connection closes, not before. Nothing also when this attempt has whole layers that Ollama must verify: it verifies
    * only what the last attempt fetched.
    */
@@ -111,7 +111,7 @@ export class PullTracker {
     return found.map(([digest]) => digest);
   }
 
-  /** What to note, for the next process. */
+  /** What to save for the next process. */
   get layers(): NotedLayer[] {
     return [...this.#layers].map(([digest, { totalBytes, completedBytes, fetched }]) => {
       return { digest, total_bytes: totalBytes, completed_bytes: completedBytes, fetched };
@@ -126,7 +126,7 @@ export class PullTracker {
     this.#current = layer;
     const before = layer.foundBytes === null ? 0 : layer.lastBytes;
     const gained = completed > before || total > layer.totalBytes;
-    // The first line may tell of bytes that were there before, as well as of some that just came: not told apart.
+    // The first line may count bytes that were there before and some that just arrived, without a difference.
     if (layer.foundBytes === null) layer.foundBytes = completed;
     else this.#receivedBytes += Math.max(0, completed - layer.lastBytes);
     layer.totalBytes = Math.max(layer.totalBytes, total);

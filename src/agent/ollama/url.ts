@@ -1,4 +1,4 @@
-// Where Ollama is: reads the forms that OLLAMA_HOST takes. Imports errors.
+// The address of Ollama: reads the forms that OLLAMA_HOST takes.
 import { CourierError } from "../../base/errors.ts";
 
 const DEFAULT_PORT = "11434";
@@ -8,7 +8,7 @@ const DEFAULT_PORT = "11434";
  * each be left out; quotes around it are dropped; without a scheme the port is 11434, with one it is that scheme's.
  * `0.0.0.0` and `::`, which a server listens on, become loopback, which a client can reach.
  * @returns such as `http://127.0.0.1:11434`, without a slash at the end
- * @throws CourierError `invalid` when it is no such address
+ * @throws CourierError `invalid` when it is not such an address
  */
 export function parseOllamaUrl(text: string): string {
   const trimmed = text.trim().replaceAll(/^["']+|["']+$/g, "");
@@ -31,7 +31,7 @@ function splitScheme(text: string): [scheme: string, rest: string] {
   return at === -1 ? ["", text] : [text.slice(0, at).toLowerCase(), text.slice(at + 3)];
 }
 
-/** `host:port` with what is missing filled in; brackets around a bare IPv6 address. */
+/** `host:port` with the missing parts filled in; brackets around a bare IPv6 address. */
 function withDefaults(text: string, addPort: boolean): string {
   const bare = text.startsWith(":") && !text.startsWith("::") ? `127.0.0.1${text}` : text === "" ? "127.0.0.1" : text;
   const host = bare.split(":").length > 2 && !bare.startsWith("[") ? `[${bare}]` : bare;

@@ -1,9 +1,11 @@
 // Asks a model's registry for its manifest, before Ollama does. Its answers are untrusted.
 import { z } from "zod";
-import { CourierError, systemCode } from "../../base/errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import { parseJson, readBounded } from "../../base/foreign_text.ts";
 import { parseModelName } from "../../base/model_name.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../disk/manifest.ts";
+import { connectionReason } from "../ollama/connection.ts";
+import { registryHost } from "../ollama/registry_host.ts";
 
 export interface RegistryOptions {
   /** `host:port` of registries that speak no TLS, as Ollama is told. */
@@ -27,18 +29,18 @@ export class Registry {
   readonly #timeoutMs: number;
 
   constructor({ insecureRegistries = [], timeoutMs = 5000 }: RegistryOptions = {}) {
-    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => plainUrl(registry)?.host ?? registry));
+    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => registryHost(registry) ?? registry));
     this.#timeoutMs = timeoutMs;
   }
 
   /**
    * The manifest of a model, as its registry has it now; where that wants a token, with one for anybody. Asked once.
    * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or sends an unusable answer;
-   * `not_found` when it has no such model; `forbidden` when it wants a login; `invalid`
+   * `not_found` when it has no such model; `forbidden` when it asks for a login; `invalid`
    */
   async readManifest(model: string): Promise<Manifest> {
     const { host, namespace, model: name, tag } = parseModelName(model);
-    const scheme = this.#insecureRegistries.has(plainUrl(host)?.host ?? "") ? "http" : "https";
+    const scheme = this.#insecureRegistries.has(registryHost(host) ?? "") ? "http" : "https";
     const url = URL.parse(`${scheme}://${host}/v2/${namespace}/${name}/manifests/${tag}`);
     if (url === null) throw new CourierError("invalid", `${host} cannot be asked: it is no address`);
     const signal = AbortSignal.timeout(this.#timeoutMs);
@@ -74,13 +76,13 @@ export class Registry {
     const wanted = new Map([...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]));
     const url = URL.parse(wanted.get("realm") ?? "");
     if (!/^bearer /i.test(challenge) || url === null || url.host !== registry.host) {
-      throw new CourierError("forbidden", `${registry.host} wants a login`);
+      throw new CourierError("forbidden", `${registry.host} asks for a login`);
     }
     for (const key of ["service", "scope"]) if (wanted.has(key)) url.searchParams.set(key, wanted.get(key) ?? "");
     const response = await this.#fetch(url, { accept: "application/json" }, signal);
     if (NO_SUCH.includes(response.status)) {
       await response.body?.cancel();
-      throw new CourierError("forbidden", `${registry.host} wants a login`);
+      throw new CourierError("forbidden", `${registry.host} asks for a login`);
     }
     const answer = TokenAnswer.safeParse(parseJson(await readText(response, url, MAX_TOKEN_BYTES)));
     const token = answer.data?.token ?? answer.data?.access_token;
@@ -119,16 +121,10 @@ export class Registry {
   }
 }
 
-/** Without what a URL leaves out: `:80`, upper case. */
-function plainUrl(host: string): URL | null {
-  return URL.parse(`http://${host}`);
-}
-
 /** @throws CourierError for another status than 200, and for more than `maxBytes` */
 async function readText(response: Response, { host }: URL, maxBytes: number): Promise<string> {
   if (response.status !== 200) {
-    await response.body?.cancel();
-    throw statusFailure(host, response.status);
+    throw statusFailure(host, response.status, reasonIn(await readBounded(response.body, MAX_TOKEN_BYTES)));
   }
   const text = await readBounded(response.body, maxBytes);
   if (text !== null) return text;
@@ -137,16 +133,37 @@ async function readText(response: Response, { host }: URL, maxBytes: number): Pr
 
 /** @param waitedMs how long it was waited without success; null: it failed before */
 function connectionFailure(host: string, cause: unknown, waitedMs: number | null): CourierError {
-  const code = systemCode(cause);
-  const failed = `cannot be reached${code === undefined ? "" : ` (${code})`}`;
-  const why = waitedMs === null ? failed : `did not answer within ${waitedMs / 1000} s`;
+  const why = waitedMs === null ? connectionReason(cause).text : `did not answer within ${waitedMs / 1000} s`;
   return new CourierError("unavailable", `${host} ${why}`, { cause });
 }
 
-function statusFailure(host: string, status: number): CourierError {
-  if (NO_SUCH.includes(status)) return new CourierError("not_found", `${host} has no such model`);
-  if (status === 401 || status === 403) return new CourierError("forbidden", `${host} wants a login`);
-  return new CourierError("unavailable", `${host} answers ${status}`);
+/** @param said the registry's own reason, or null */
+function statusFailure(host: string, status: number, said: string | null): CourierError {
+  const words = said === null ? "" : `: ${said}`;
+  if (NO_SUCH.includes(status)) return new CourierError("not_found", `${host} has no such model${words}`);
+  // Hubs say 401 for a repository that does not exist, so that nobody learns which ones do.
+  if (status === 401) return new CourierError("forbidden", `${host} has no such model, or asks for a login${words}`);
+  if (status === 403) return new CourierError("forbidden", `${host} does not allow this model to be read${words}`);
+  return new CourierError("unavailable", `${host} answers ${status}${words}`);
+}
+
+/** The forms in which registries and Ollama give a reason. */
+const Reason = z.union([
+  z.object({ error: z.string() }).transform(({ error }) => error),
+  z
+    .object({ errors: z.array(z.object({ message: z.string() })).nonempty() })
+    .transform(({ errors }) => errors.at(0)?.message ?? ""),
+]);
+const MAX_REASON_CHARS = 200;
+
+function reasonIn(text: string | null): string | null {
+  const reason = text === null ? undefined : Reason.safeParse(parseJson(text)).data;
+  return reason === undefined
+    ? null
+    : reason
+        .replaceAll(/[\p{Cc}\s]+/gu, " ")
+        .trim()
+        .slice(0, MAX_REASON_CHARS);
 }
 
 /** The name in Ollama's form may begin with the host already. */

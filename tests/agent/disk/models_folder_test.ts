@@ -26,7 +26,7 @@ test("look() names the folder that really holds the blobs", async () => {
   expect(await folder.look()).toBeNull();
 });
 
-test("look() finds the disk of the models before Ollama made its folders, and none when there are none", async () => {
+test("look() finds the disk of the models before Ollama made its folders, and null without any folder", async () => {
   rmSync(join(dir.path, "blobs"), { recursive: true });
   expect((await folder.look())?.path).toBe(realpathSync(dir.path));
   expect(await folderOf(join(dir.path, "none")).look()).toBeNull();
@@ -89,13 +89,13 @@ test("missing() names the blobs of a model that are not there whole, and none wh
   expect(await folder.missing("me/phi4")).toEqual([]);
 });
 
-test("models() tells the names in Ollama's form, each with its blobs", async () => {
+test("models() returns the names in Ollama's form, each with its blobs", async () => {
   dir.manifest("phi4:latest", { a: 9_000, b: 5 });
   dir.manifest("me/phi4:14b", { a: 9_000 });
   dir.manifest("127.0.0.1:5000/library/tiny:latest", { c: 7 });
   const models = await folder.models();
-  const told = models?.map(({ name, layers }) => `${name} ${layers.map(({ bytes }) => bytes).join("+")}`);
-  expect(told?.toSorted()).toEqual(["127.0.0.1:5000/library/tiny:latest 7", "me/phi4:14b 9000", "phi4:latest 9000+5"]);
+  const shown = models?.map(({ name, layers }) => `${name} ${layers.map(({ bytes }) => bytes).join("+")}`);
+  expect(shown?.toSorted()).toEqual(["127.0.0.1:5000/library/tiny:latest 7", "me/phi4:14b 9000", "phi4:latest 9000+5"]);
 });
 
 test("models() leaves out what is no model: other names, links, what is no manifest", async () => {
@@ -171,7 +171,22 @@ describe("a delete", () => {
     );
   });
 
-  test("does not tell what it cannot know", async () => {
+  test("of one of two names that differ only in case frees what that one has alone", async () => {
+    dir.manifest("PHI4:latest", { a: 9_000, d: 70 });
+    dir.blob("d", 70);
+    const footprint = await readFootprint(folder, "phi4");
+    if (footprint === null) throw new Error("Not seen");
+    // Ollama compares names without regard to case, and deletes either.
+    dir.removeManifest("PHI4:latest");
+    dir.removeBlob("d");
+    expect(await measureFreed(folder, footprint)).toEqual({
+      freedBytes: 70,
+      sharedBytes: 9_000,
+      text: "70 B freed, kept 9.0 kB shared with phi4:latest",
+    });
+  });
+
+  test("returns null for what it cannot know", async () => {
     expect(await deleting("gone", () => undefined)).toBeUndefined();
     expect(await readFootprint(folderOf(join(dir.path, "none")), "phi4")).toBeNull();
     expect(await deleting("phi4", () => dir.remove())).toBeUndefined();

@@ -179,7 +179,7 @@ describe("delete_model", () => {
       return site.replies.has("id-1");
     });
     expect(site.replies.get("id-1")?.message).toBe(
-      "Successfully deleted model phi4:latest: it stays in memory until it has done what it is at",
+      "Successfully deleted model phi4:latest: it stays in memory until its current request finishes",
     );
     expect(ollama.calls).toEqual(["unload phi4:latest", "delete phi4:latest"]);
   });
