@@ -1,20 +1,21 @@
-// `npm run bench`: what the courier costs beside the bare floor, what a sweep costs who waits meanwhile, and what an idle
-// agent costs its box. Imports bench/.
+// `npm run bench`: the cost of the courier over the bare floor, of a sweep while a command waits, of a pull as a job, and of an
+// idle agent.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
 import { measurePairs } from "./bench/pairs.ts";
+import { measurePull } from "./bench/pulling.ts";
 import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
 import { measureSweep } from "./bench/sweeping.ts";
 
 const USAGE = `usage: npm run bench [-- --quick] [-- --json]
   --quick  fewer rounds, for CI
   --json   one JSON document
-A ratio off its target makes the exit status 1; absolutes, which depend on the machine, are only told.
+A ratio off its target makes the exit status 1; absolutes, which depend on the machine, are only shown.
 `;
-/** No event may be lost: a request that nobody answers would wait forever. */
+/** No event may be lost: an unanswered request would wait forever. */
 const LIMIT_MS = 600_000;
 const ATTEMPTS = 3;
 const LEFTOVERS = 50_000;
@@ -23,9 +24,11 @@ async function measure(dir: string, quick: boolean): Promise<Measure[]> {
   const effort = { rounds: quick ? 12 : 40, roundTrips: 80, pipelined: quick ? 400 : 800 };
   const pairs = await untilGood(async (attempt) => await measurePairs(join(dir, `pairs-${attempt}`), effort));
   const sweep = await untilGood(async (attempt) => await measureSweep(join(dir, `sweep-${attempt}`), LEFTOVERS));
-  if (process.platform !== "linux") return [...pairs, ...sweep];
+  const pulls = { bytes: 1_500_000_000, pairs: quick ? 3 : 7 };
+  const pull = await untilGood(async (attempt) => await measurePull(join(dir, `pull-${attempt}`), pulls));
+  if (process.platform !== "linux") return [...pairs, ...sweep, ...pull];
   const cost = await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000);
-  return [...pairs, ...sweep, ...agentMeasures(cost)];
+  return [...pairs, ...sweep, ...pull, ...agentMeasures(cost)];
 }
 
 /** A busy machine fails at random, a regression each time: what fails is measured again. */

@@ -10,7 +10,7 @@ import { cachedBinary, ROOT } from "../binaries.ts";
 import { Child } from "../children.ts";
 import type { Send } from "./measure.ts";
 
-const AGENT = "gpu-1";
+export const AGENT = "gpu-1";
 const SENDER = "bench";
 
 export class Subject {
