@@ -1,5 +1,5 @@
 // The floor: what a request and its answer cost between two bare Bun processes that write a temp file, rename it into the
-// other's folder and are told by `fs.watch`. No protocol, no checks. Imports node's modules only.
+// other's folder and are notified by `fs.watch`. No protocol, no checks.
 import { mkdirSync, readFileSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Send } from "./measure.ts";

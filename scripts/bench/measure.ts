@@ -1,4 +1,4 @@
-// Times anything that sends a request and awaits its answer. Imports nothing.
+// Times anything that sends a request and awaits its answer.
 
 /** Sends one request; resolves when its answer is there. */
 export type Send = () => Promise<unknown>;

@@ -1,5 +1,5 @@
 // The courier against the floor, in short turns: what else the machine does hits both alike, and the median of the turns'
-// ratios is the ratio. Imports the measuring.
+// ratios is the ratio.
 import { join } from "node:path";
 import { Floor } from "./floor.ts";
 import { median, percentile, roundTrips, type Send, throughput } from "./measure.ts";
@@ -76,8 +76,8 @@ async function measureRates(floor: Floor, few: Subject, many: Subject, effort: E
   });
   const least = { of: "ratio", least: 1 / 3 } as const;
   return [
-    { name: "pings pipelined, 10 files lying there", ...against("few", "floor"), target: least },
-    { name: "pings pipelined, 10,000 files lying there", ...against("many", "floor"), target: least },
+    { name: "pings pipelined, 10 files present", ...against("few", "floor"), target: least },
+    { name: "pings pipelined, 10,000 files present", ...against("many", "floor"), target: least },
     { name: "10,000 files against 10", ...against("many", "few"), target: { of: "ratio", least: 0.7 } },
   ];
 }

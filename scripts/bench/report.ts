@@ -1,4 +1,4 @@
-// What was measured against what it should be, as a table or one JSON document. Imports the table of gpuctl.
+// Shows the measures with their targets, as a table or one JSON document.
 import { arch, cpus, platform } from "node:os";
 import { formatTable } from "#src/client/output/table.ts";
 
@@ -13,7 +13,7 @@ export interface Measure {
   readonly target?: { readonly of: "ratio" | "value"; readonly most?: number; readonly least?: number };
 }
 
-/** A ratio off its target fails the run; an absolute, which depends on the machine, is only told. */
+/** A ratio off its target fails the run; an absolute, which depends on the machine, is only shown. */
 export type Result = "ok" | "FAIL" | "over" | "";
 
 export function resultOf({ value, ratio, target }: Measure): Result {

@@ -1,4 +1,4 @@
-// What is measured: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
+// The subject of the bench: a share in a temp folder, the agent's binary and the simulated Ollama as processes, a courier in this one.
 import { linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
@@ -28,7 +28,7 @@ export class Subject {
 
   /**
    * @param dir is made, and stays
-   * @param lying so many files lie in each folder that is watched
+   * @param lying how many files each watched folder holds
    */
   static async open(dir: string, lying: number): Promise<Subject> {
     const share = join(dir, "share");

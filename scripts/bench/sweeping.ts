@@ -1,5 +1,5 @@
 // What a sweep of many leftovers costs anyone who waits for an answer meanwhile: pings to an agent that sweeps, against pings
-// to one that has nothing to sweep, in short turns. Imports the measuring.
+// to one that has nothing to sweep, in short turns.
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pacedTrips, percentile } from "./measure.ts";
@@ -19,7 +19,7 @@ interface Turn {
 
 /**
  * @param dir where two shares come to lie; not removed
- * @param leftovers so many old responses lie in one folder
+ * @param leftovers how many old responses one folder holds
  */
 export async function measureSweep(dir: string, leftovers: number): Promise<Measure[]> {
   leaveBehind(join(dir, "littered", "share", "gpu_status"), leftovers);

@@ -1,4 +1,4 @@
-// The content of a registry's models: as many bytes as wanted from a name, without storing them. Imports Bun.
+// The content of a registry's models: as many bytes as wanted from a name, without storing them.
 const UNIT_BYTES = 65_536;
 
 /** Bytes that depend on a name alone; `digest` is theirs, as manifests write it. */

@@ -1,4 +1,4 @@
-// What can go wrong with one model of the registry for tests. Imports nothing.
+// The ways in which a model of the test registry can misbehave.
 
 /**
  * - `manifest`: the manifest is answered with this status

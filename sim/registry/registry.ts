@@ -1,5 +1,5 @@
-// A registry that Ollama can pull from over plain HTTP, with models that misbehave as told, and that counts what it serves.
-// For tests: real bytes, made up. Imports ./blob.ts, ./faults.ts, Node.
+// A test registry that Ollama can pull from over plain HTTP. Its bytes are made up, its models misbehave on request, and it
+// counts the bytes that it serves.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Blob } from "./blob.ts";
@@ -14,7 +14,7 @@ export interface OfferedModel {
   readonly content?: string;
 }
 
-/** What was served of a model. */
+/** The traffic of one model. */
 export interface Served {
   /** Of its layers, over all requests. */
   bytes: number;
@@ -57,7 +57,7 @@ export class Registry {
     return registry;
   }
 
-  /** `127.0.0.1:PORT`, as it stands in front of a model's name. */
+  /** `127.0.0.1:PORT`, the prefix of a model's name. */
   get host(): string {
     const address: string | AddressInfo | null = this.#server.address();
     return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;

@@ -1,4 +1,4 @@
-// What a running pull costs the share: how often the agent writes its state. Imports the processes and the registry for tests.
+// What a running pull costs the share: how often the agent writes its state.
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { watch } from "node:fs";
 import { join } from "node:path";

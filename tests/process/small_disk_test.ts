@@ -51,7 +51,7 @@ describe("a model larger than the disk", () => {
     const [begun] = seen.answer.jobs;
     expect(begun.total_bytes).toBeGreaterThan(60_000_000);
     expect(begun.note).toMatch(
-      /^forced: \d\d\.\d MB needed \(\d\d\.\d MB of 60\.0 MB is there\) and 1\.0 MB in reserve, /,
+      /^forced: \d\d\.\d MB needed \(\d\d\.\d MB of 60\.0 MB is present\) and 1\.0 MB in reserve, /,
     );
     expect(seen.ended).toMatchObject({ state: "failed", code: "exhausted" });
     expect(seen.ended.error).toContain(full);

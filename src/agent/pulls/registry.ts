@@ -6,7 +6,7 @@ import { parseModelName } from "../../base/model_name.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../disk/manifest.ts";
 
 export interface RegistryOptions {
-  /** `host:port` of registries that speak no TLS, as Ollama is told. */
+  /** `host:port` of registries without TLS, as in the agent's settings. */
   readonly insecureRegistries?: readonly string[];
   /** For all of it: redirects, a token, the manifest. */
   readonly timeoutMs?: number;

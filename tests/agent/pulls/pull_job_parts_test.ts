@@ -1,4 +1,4 @@
-// What a job shows of its progress, and what is seen of Ollama's folder. Imports those parts, a clock that tests move.
+// The parts of a pull job: its progress, the layers that it tracks, and what it sees of Ollama's folder.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ describe("JobProgress", () => {
   const fresh = (): JobProgress => new JobProgress({ completed_bytes: 0, total_bytes: null });
   const downloading = { phase: "downloading", totalBytes: 1000 } as const;
 
-  test("knows the whole model's size before its first byte when it was told", () => {
+  test("knows the whole model's size before its first byte when it is given", () => {
     const progress = fresh();
     progress.expect(5000);
     progress.note({ ...downloading, completedBytes: 10, receivedBytes: 10 }, 0);
@@ -59,7 +59,7 @@ describe("JobProgress", () => {
 describe("the time that is left", () => {
   test.each([
     ["some days", 100_000, 4e10, 400_000],
-    ["more than a month at this speed, so that nobody can tell", 10, 4e10, null],
+    ["more than a month at this speed, so that it has no estimate", 10, 4e10, null],
   ])("is %s", (_what, bytesPerSecond, totalBytes, seconds) => {
     const progress = new JobProgress({ completed_bytes: 0, total_bytes: totalBytes });
     for (let second = 0; second <= 5; second++) {
@@ -107,7 +107,7 @@ describe("PullTracker over attempts and processes", () => {
     expect(tracker.progress).toMatchObject({ completedBytes: 100, totalBytes: 100 });
   });
 
-  test("layers tell what was there from what was fetched", () => {
+  test("layers distinguish what was present from what was fetched", () => {
     const tracker = new PullTracker();
     tracker.note(line(A, 100));
     tracker.note(line(B, 10));
@@ -137,7 +137,7 @@ describe("PulledBlobs", () => {
     expect(blobs.bytes([B])).toBeWithin(50_000, 100_000);
   });
 
-  test("bytes() returns null when nothing of it can be seen, or a digest is none", () => {
+  test("bytes() returns null when no file can be seen, or a digest is malformed", () => {
     writeFileSync(join(dir, "secret"), "x");
     expect(blobs.bytes([A])).toBeNull();
     expect(blobs.bytes(["sha256:../../secret", "../secret"])).toBeNull();

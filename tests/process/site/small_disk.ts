@@ -1,4 +1,4 @@
-// An agent whose models' disk is really too small, and what everybody is told. Runs in a mount namespace of its own, in which
+// An agent whose models' disk is really too small, and what everybody sees. Runs in a mount namespace of its own, in which
 // it may mount. argv: `ext4` or `tmpfs`. Prints what it saw as one JSON line.
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,7 +41,7 @@ async function play(site: ProcessSite): Promise<object> {
   try {
     const large = registry.offer("large", { layers: [LARGE_BYTES, 100] });
     const modelsDir = join(disk, "models");
-    // It tells of no bytes on the way: of those the agent saves some now and then, each time by a request of its own.
+    // It reports no bytes on the way, so the agent never closes the connection to save them.
     const ollama = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: 60_000 });
     const settings = [
       "--ollama-models",
