@@ -25,7 +25,7 @@ test(
   async () => {
     const model = registry.offer("wanted", { layers: LAYERS, bytesPerSecond: SLOW });
     const modelsDir = join(site.dir, "models");
-    // It tells of no bytes on the way: of those the agent saves some now and then, which fetches a little twice.
+    // It reports no bytes on the way, so the agent never closes the connection to save them.
     const ollama = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: LIMIT_MS });
     const settings = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
     await site.agent("gpu-1", ollama.url, settings);
@@ -49,10 +49,10 @@ test(
       [0, 0, 0],
     ]);
     const lines = printed.flatMap(({ stdout }) => stdout.trimEnd().split("\n"));
-    const told = [...answers.flatMap(({ answer }) => answer["jobs"]), ...lines.map((line) => JSON.parse(line))];
+    const seen = [...answers.flatMap(({ answer }) => answer["jobs"]), ...lines.map((line) => JSON.parse(line))];
     const jobs = Job.array().parse(site.state("gpu-1")["jobs"]);
     expect(jobs).toMatchObject([{ state: "succeeded", completed_bytes: expect.any(Number) }]);
-    expect(new Set(told.map((job) => Job.parse(job).id))).toEqual(new Set([jobs[0]?.id ?? null]));
+    expect(new Set(seen.map((job) => Job.parse(job).id))).toEqual(new Set([jobs[0]?.id ?? null]));
     expect(registry.served("wanted").bytes).toBe(LAYERS.reduce((sum, bytes) => sum + bytes, 0));
     expect(ollama.counters.requests["POST /api/pull"]).toBe(1);
   },

@@ -86,6 +86,6 @@ test("when Ollama is killed at 30 %, the job waits for it and goes on", async ()
   const { job: after, fetched } = await end();
   expect(after).toMatchObject({ state: "succeeded", note: null });
   expect(after.retries).toBeGreaterThan(0);
-  // What was saved is not fetched again: only the last second is, and what was on its way when a connection closed.
+  // Saved bytes are not fetched again: only those of the last second, and those on their way when a connection closed.
   expect(fetched).toBeWithin(1, 1.2);
 });

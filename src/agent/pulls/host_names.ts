@@ -1,4 +1,4 @@
-// Tells a registry's host name that does not exist from a resolver that is out of order.
+// Distinguishes a registry's host name that does not exist from a resolver that is out of order.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { systemCode } from "../../base/errors.ts";
@@ -20,7 +20,7 @@ export class HostNames {
   }
 
   /**
-   * Whether the resolver says that there is no such name, while it finds another one. `EAI_AGAIN` and the like mean that no
+   * Whether the resolver denies this name while it finds another one. `EAI_AGAIN` and the like mean that no
    * resolver answered. Some resolvers deny every name while they are offline, hence the comparison. Never rejects.
    * @param host `host` or `host:port`
    */

@@ -16,7 +16,7 @@ export class JobList<Each extends { readonly job: Job }> {
     if (isEnded(job.job)) this.#ended.push(job);
   }
 
-  /** After a restart only the times tell which ended last. */
+  /** After a restart, only their times show which jobs ended last. */
   sortEnded(): void {
     this.#ended.sort(({ job: a }, { job: b }) => (a.ended_at ?? "").localeCompare(b.ended_at ?? ""));
   }

@@ -9,11 +9,11 @@ import type { Unknown } from "../disk/models_folder.ts";
 import type { DiskReserve } from "../disk/reserve.ts";
 import type { Registry } from "./registry.ts";
 
-/** What is known of a pull before its first byte. */
+/** The result of the check. */
 export interface Foreseen {
   /** Of the whole model; null: unknown. */
   readonly totalBytes: number | null;
-  /** What is worth showing while it runs. */
+  /** For people, while the pull runs. */
   readonly note: string | null;
 }
 
@@ -56,8 +56,8 @@ export class Preflight {
   }
 
   /**
-   * Checks that a model exists and fits. What cannot be checked (the registry, the disk) holds nothing back: the note names
-   * it, and Ollama finds out.
+   * Checks that a model exists and fits. A registry or a disk that cannot be checked holds nothing back: the
+   * note names it, and Ollama finds out.
    * @param model in Ollama's form
    * @throws CourierError `not_found` when the registry has no such model; `exhausted`, with the figures, when the disk is too
    * small and `force` is not set; nothing else
@@ -118,7 +118,7 @@ export class Preflight {
     });
   }
 
-  /** What is still to be fetched of these blobs; null when their folder cannot be read. */
+  /** The bytes still to be fetched of these blobs; null when their folder cannot be read. */
   async #missingBytes(layers: readonly Layer[]): Promise<number | null> {
     const present = await this.#deps.box.models.present(layers);
     if (present === null) return null;

@@ -116,8 +116,8 @@ export class PullJob {
 
   /**
    * Runs a queued job until it ends, or until it has to wait: then it is queued again, and due at `dueAtMs`. Never rejects:
-   * the job says how it ended.
-   * @param others the jobs that need disk space besides
+   * the job's state shows how it ended.
+   * @param others other jobs that need disk space
    */
   async run(others: readonly Job[]): Promise<void> {
     const { clock } = this.#deps;
@@ -211,7 +211,7 @@ export class PullJob {
     }
     this.#dueAtMs = clock.monotonic() + pauseMs;
     const retry_at = isoTime(clock.now() + pauseMs);
-    this.#update({ ...QUEUED, note, retry_at, waiting_for: bounded(`retrying: ${reason}`) }, "state");
+    this.#update({ ...QUEUED, note, retry_at, waiting_for: bounded(`retrying: ${shortReason(reason)}`) }, "state");
     return true;
   }
 
@@ -221,7 +221,7 @@ export class PullJob {
     this.#update(fields, fields.state === this.#job.state ? "progress" : "state");
   }
 
-  /** The speed of a pull that stands still goes down, although no event says so. */
+  /** The speed of a pull that stands still goes down, although no event arrives. */
   async #tick(over: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     for (;;) {
@@ -334,4 +334,15 @@ const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
 /** Readers skip a job with a longer text. */
 export function bounded(text: string): string {
   return text.length > MAX_REASON_CHARS ? `${text.slice(0, MAX_REASON_CHARS)}...` : text;
+}
+
+/** `registry.ollama.ai: no such host`: without the steps that Ollama and Go list, which are in the note. */
+function shortReason(reason: string): string {
+  return reason
+    .replace(/^Ollama at \S+ says: /, "")
+    .replace(/^pull model manifest: /, "")
+    .replace(
+      /^Get "https?:\/\/([^/"]+)[^"]*": (?:dial tcp(?: \S+)?: )?(?:lookup \S+?(?: on \S+)?: |connect: )?/,
+      "$1: ",
+    );
 }

@@ -8,7 +8,7 @@ import { connectionReason } from "../ollama/connection.ts";
 import { registryHost } from "../ollama/registry_host.ts";
 
 export interface RegistryOptions {
-  /** `host:port` of registries that speak no TLS, as Ollama is told. */
+  /** `host:port` of registries without TLS, as in the agent's settings. */
   readonly insecureRegistries?: readonly string[];
   /** For all of it: redirects, a token, the manifest. */
   readonly timeoutMs?: number;

@@ -19,7 +19,7 @@ export interface Situation {
   readonly isHostMissing: boolean;
 }
 
-/** `dying`: the cause is about to go by itself, and nothing is worth reporting. */
+/** `dying`: the cause is about to disappear by itself, so the pause is not reported. */
 export type Pause = { readonly pauseMs: number; readonly why: "failed" | "dying" };
 
 const FIRST_PAUSE_MS = 1000;

@@ -1,4 +1,4 @@
-// The attempts at one pull: which failures are retried, how long, and which events say so.
+// The attempts at one pull: which failures are retried, how long, and with which events.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { ollamaFailure } from "#src/agent/ollama/meanings.ts";
 import type { PullOptions } from "#src/agent/ollama/ollama.ts";
@@ -124,7 +124,7 @@ describe("attempts()", () => {
     ["the model is not there", "pull model manifest: file does not exist", "not_found"],
     ["nobody is let in", "pull model manifest: unauthorized: access denied", "forbidden"],
     ["the disk is full", "write /blobs/sha256-0-partial: no space left on device", "exhausted"],
-    ["the name is none", "invalid model name", "invalid"],
+    ["the name is invalid", "invalid model name", "invalid"],
     ["Ollama is too old", "412: The model requires a newer version of Ollama.", "unimplemented"],
   ];
 
@@ -244,14 +244,14 @@ describe("attempts()", () => {
     expect(notes).toEqual([]);
   });
 
-  test("says so when a download does not die", async () => {
+  test("reports a download that does not die", async () => {
     attempts = [says("context canceled")];
     start();
     await clock.advance(60_000);
     expect(notes.length).toBeGreaterThan(0);
   });
 
-  test("tries a few times when Ollama may not write, and says what to look at", async () => {
+  test("tries a few times when Ollama may not write, with a hint", async () => {
     attempts = [says("open /blobs/sha256-0-partial-0: read-only file system")];
     const outcome = start();
     await clock.advance(60_000);

@@ -15,7 +15,7 @@ let clock: OffsetClock;
 /** Pulls of these stay under way until the promise resolves; others end at once. */
 let heldUp: Map<string, Promise<void>>;
 let kept: Map<string, string>;
-/** What is looked at before the first byte. */
+/** The preflight. */
 let foresee: (force: boolean) => Promise<Foreseen>;
 /** Ollama stops what was cancelled when this resolves. */
 let stops: Promise<void>;
@@ -108,7 +108,7 @@ test("two pulls of one model never run beside each other: the next waits until t
   expect(pulled).toEqual(["m", "M"]);
 });
 
-test("cancelled is said a second later where Ollama's folder is not seen", async () => {
+test("a job counts as cancelled a second later where Ollama's folder cannot be read", async () => {
   heldUp.set("m", new Promise(() => undefined));
   const job = jobs.pull("m");
   await settle();
@@ -126,7 +126,7 @@ test("othersBegun() leaves out what is queued, and what is of the same model", (
   expect(jobs.othersBegun("d").map(({ model }) => model)).toEqual(["a", "b"]);
 });
 
-test("more jobs than may be queued are refused, and are none; who joins one that is there is not", async () => {
+test("more jobs than may be queued are refused and leave no job; a request that joins one is accepted", async () => {
   const end = Promise.withResolvers<void>();
   for (const model of ["a", "b"]) heldUp.set(model, end.promise);
   const first = jobs.pull("a");

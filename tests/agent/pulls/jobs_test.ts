@@ -135,7 +135,7 @@ test("a pull ends as it ended when that cannot be noted", async () => {
   expect(await jobStates()).toEqual(["a:latest succeeded"]);
 });
 
-test("a delete that cancelled the pull of its model is done although the agent is told to stop", async () => {
+test("a delete that cancelled the pull of its model is done although the agent is stopping", async () => {
   ollama.pullEnds = new Promise(() => undefined);
   const pullModel = ollama.pullModel.bind(ollama);
   const aborted = Promise.withResolvers<void>();

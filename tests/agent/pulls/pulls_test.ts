@@ -15,14 +15,14 @@ interface Row {
   readonly what: string;
   readonly fault: RegistryFault | null;
   readonly bytesPerSecond?: number;
-  /** Healed when the job has said why it waits. */
+  /** Healed once the job has shown why it waits. */
   readonly healed?: boolean;
   readonly ends: Pick<Job, "state" | "code">;
   readonly note?: RegExp;
   readonly error?: RegExp;
   /** What Ollama fetched at most, in sizes of the model. */
   readonly fetched: number;
-  /** What is left on disk, in sizes of the model. */
+  /** The bytes left on disk, in sizes of the model. */
   readonly left?: number;
 }
 
@@ -161,14 +161,14 @@ function suite(open: () => Promise<Subject>): void {
     const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 20 * MB });
     const first = site.jobs.pull(name);
     await site.reaches(first, SIZE * 0.2);
-    const cancelling = site.jobs.cancelJob(first.id ?? "");
+    const cancelled = site.jobs.cancelJob(first.id ?? "");
     const second = site.jobs.pull(name);
     expect(second.id).not.toBe(first.id);
-    expect((await cancelling).state).toBe("cancelled");
+    expect((await cancelled).state).toBe("cancelled");
     expect((await site.ended(second)).state).toBe("succeeded");
   });
 
-  test("a job that is cancelled after a restart, before it goes on, says what remains of it", async () => {
+  test("a job that is cancelled after a restart, before it goes on, shows the bytes that remain of it", async () => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
@@ -190,7 +190,7 @@ function suite(open: () => Promise<Subject>): void {
     site.reopen();
     site.jobs.start();
     site.registry.setSpeed(model, 20 * MB);
-    // The second time that the bytes are wrong ends a job: it was once. A busy machine may stall it besides.
+    // The second time that the bytes are wrong ends a job: they were wrong once. A busy machine may also stall it.
     const ended = await site.ended(job);
     expect([ended.state, ended.error]).toEqual(["succeeded", null]);
     expect(ended.retries).toBeGreaterThan(0);
@@ -220,7 +220,7 @@ function suite(open: () => Promise<Subject>): void {
     expect(site.registry.served(`${content}-b`).bytes).toBeLessThanOrEqual((SIZE + MB) * 1.1);
   });
 
-  test("a job goes on where it was when the agent is killed, and its progress is never taken back", async () => {
+  test("a job goes on where it was when the agent is killed, and its progress never goes back", async () => {
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [SIZE, MB], bytesPerSecond: 10 * MB });
     const job = site.jobs.pull(name);
@@ -247,7 +247,7 @@ function expectSteady(shown: readonly Job[]): void {
   expect(shown.filter((job) => isEnded(job)).length).toBeGreaterThan(0);
 }
 
-/** One row of the table that stands in docs/operations.md too. */
+/** One row of the table that is also in docs/operations.md. */
 function report(cells: readonly unknown[]): void {
   process.stderr.write(`| ${cells.join(" | ")} |\n`);
 }

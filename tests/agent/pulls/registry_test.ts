@@ -123,7 +123,7 @@ describe("readManifest()", () => {
     [403, "forbidden"],
     [429, "unavailable"],
     [500, "unavailable"],
-  ] as const)("says what status %d means", async (status, code) => {
+  ] as const)("maps status %d to a code", async (status, code) => {
     const { host } = serve(() => new Response("no", { status }));
     expect(await failure(reader(host).readManifest(`${host}/me/a`))).toMatchObject({ code });
   });

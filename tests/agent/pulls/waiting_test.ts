@@ -1,4 +1,4 @@
-// A pull that waits between its attempts gives its slot to others, and says why it waits.
+// A pull that waits between its attempts gives its slot to others, and shows the reason.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
 import type { Job } from "#src/protocol.ts";
@@ -11,18 +11,21 @@ let ollama: ScriptedOllama;
 let failing: Set<string>;
 /** Pulls of these stay under way. */
 let endless: Set<string>;
+/** Why a pull of `failing` fails. */
+let reason: string;
 beforeEach(async () => {
   site = new MemorySite();
   ollama = new ScriptedOllama();
   failing = new Set();
   endless = new Set();
+  reason = "no such host";
   const pullModel = ollama.pullModel.bind(ollama);
   const never = new Promise<void>(() => undefined);
   ollama.pullModel = async (name, options) => {
     ollama.pullEnds = endless.has(name) ? never : Promise.resolve();
     if (!failing.has(name)) return await pullModel(name, options);
     ollama.calls.push(`pull ${name}`);
-    throw new CourierError("unavailable", `Cannot pull "${name}": no such host`);
+    throw new CourierError("unavailable", `Cannot pull "${name}": ${reason}`);
   };
   await site.listen({ replyTo: "tester" });
 });
@@ -53,6 +56,23 @@ test("a younger pull runs while an older one waits to retry, and the older one i
   const [typo] = await jobs();
   expect(typo?.waiting_for).toBe("retrying: no such host");
   expect(Date.parse(typo?.retry_at ?? "")).toBeWithin(nowMs, nowMs + 4001);
+});
+
+test.each([
+  ['Get "https://registry.typo/v2/a/b": dial tcp: lookup registry.typo on 127.0.0.53:53: no such host', "no such host"],
+  ['Get "https://registry.typo/v2/a/b": dial tcp: lookup registry.typo: no such host', "no such host"],
+  ['Get "https://registry.typo/v2/a/b": dial tcp 192.0.2.1:443: connect: connection refused', "connection refused"],
+  ['Get "https://registry.typo/v2/a/b": EOF', "EOF"],
+])("shows the host and the fact of %p, and the whole text in the note", async (text, fact) => {
+  failing = new Set(["typo:latest"]);
+  reason = `Ollama at http://127.0.0.1:11434 says: pull model manifest: ${text}`;
+  await site.start("gpu-1", { ollama });
+  await pull("typo");
+  await site.clock.advance(4000);
+  expect((await jobs())[0]).toMatchObject({
+    waiting_for: `retrying: registry.typo: ${fact}`,
+    note: `retrying in 4 s: ${reason}`,
+  });
 });
 
 test("a short pause keeps the slot", async () => {

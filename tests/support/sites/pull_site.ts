@@ -24,7 +24,7 @@ export interface Subject {
   /** How long a pull may make no progress; and how long a test may take. */
   readonly stallMs: number;
   readonly limitMs: number;
-  /** All bytes that it took of layers, those that it took twice counted twice; null: it does not tell. */
+  /** All bytes that it took of layers, those that it took twice counted twice; null: unknown. */
   readonly takenBytes: () => number | null;
   /** How much more than needed `fetchedBytes()` may be, as a share. */
   readonly excess: number;
@@ -104,7 +104,7 @@ export class PullSite {
   }
 
   /**
-   * Bytes that Ollama fetched of a model. Where it does not tell: what the registry sent, with what was on its way whenever
+   * Bytes that Ollama fetched of a model. Where that is unknown: what the registry sent, with what was on its way whenever
    * a connection closed, which is more the busier the machine is.
    */
   fetchedBytes(model: string): number {
