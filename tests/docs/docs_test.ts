@@ -19,6 +19,7 @@ const HELP: readonly (readonly [keyof typeof ENTRY_POINTS, ...string[]])[] = [
   ["gpuctl"],
   ["gpuctl", "ping"],
   ["gpuctl", "list"],
+  ["gpuctl", "jobs"],
   ["gpuctl", "pull"],
   ["gpuctl", "doctor"],
 ];
