@@ -69,7 +69,7 @@ test(
     await box.run("printf '#!/bin/sh\\nkill -9 $PPID\\n' >/usr/local/sbin/install && chmod +x /usr/local/sbin/install");
     await box.sh("sh /srv/old/install.sh --yes");
     await box.run("rm /usr/local/sbin/install && id gpu-courier");
-    expect(await installed(box, "old", "--role server")).toContain("An earlier run was cut off");
+    expect(await installed(box, "old", "--role server")).toContain("An earlier run was interrupted");
     await installed(box, "old");
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     expect(await box.run("systemctl is-active gpu-courier-server")).toBe("active");
@@ -99,7 +99,7 @@ test(
     const runsAs = async (): Promise<string> =>
       await box.run(`ps -o user= -p $(systemctl show --property=MainPID --value ${AGENT_UNIT})`);
     await box.run("sleep 1.1");
-    expect(await installed(box, "old", "--no-start --user other")).toContain("still runs what was installed before");
+    expect(await installed(box, "old", "--no-start --user other")).toContain("still runs the previous version");
     expect(await runsAs()).toBe("serves");
     expect(await installed(box, "old")).toContain(`restart ${AGENT_UNIT}`);
     expect(await runsAs()).toBe("other");

@@ -215,13 +215,14 @@ describe("files", () => {
   });
 
   test.each([
-    [-3_600_000, "1 h behind the share's clock"],
-    [3_600_000, "1 h ahead of the share's clock"],
-    [-4_000, "Clock within 4"],
+    [-3_600_000, /^1 h behind the share's clock/],
+    [3_600_000, /^1 h ahead of the share's clock/],
+    // A file's time comes from the kernel's coarse clock, which may be some milliseconds behind.
+    [-4_000, /^Clock within (39\d\d ms|4)/],
   ])("this machine's clock, off by %d ms, is compared with the share's", async (offMs, message) => {
     const clock = { ...systemClock, now: () => systemClock.now() + offMs };
     const check = named(await openSite().examine({ clock }), "clock");
-    expect(check.message).toStartWith(message);
+    expect(check.message).toMatch(message);
     expect(check.result).toBe(Math.abs(offMs) > 5_000 ? "warning" : "ok");
   });
 });
