@@ -64,7 +64,10 @@ test(
     await settings(box, "GPU_COURIER_LOG_LEVEL=bogus");
     const { status, stderr } = await install(box, "new");
     tell(`neither version starts: exit status ${status}\n${stderr}`);
-    expect([status, stderr]).toEqual([1, expect.stringMatching(/Undoing the changes[^]*gpu-command-service\.service does not start: journalctl/)]);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/Undoing the changes[^]*gpu-command-service\.service does not start: journalctl/),
+    ]);
     expect(stderr).not.toContain("All changes were undone");
     expect(await box.run("gpu-agent --version")).toBe(OLD_VERSION);
   }),
