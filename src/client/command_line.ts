@@ -6,6 +6,7 @@ import { ExitStatus, printError } from "../program/exit.ts";
 import { baseCommand, type Run } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
+import { Printer } from "./output/printer.ts";
 import { connected, runInSession } from "./session.ts";
 import { watchJobs } from "./verbs/jobs_watch.ts";
 import { addAgentVerbs, addDoctorVerb, addJobVerbs, addModelVerbs, addVersionVerb } from "./verbs.ts";
@@ -48,7 +49,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   addModelVerbs(program, run);
   addJobVerbs(program, run, () => program.opts().watch === true);
   addDoctorVerb(program, runUnconnected);
-  addVersionVerb(program, runUnconnected);
+  addVersionVerb(program, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
   return { program, isJson };
 }

@@ -1,6 +1,7 @@
 // gpuctl's verbs: their arguments, help and actions.
 import { flag, parse, VERSION } from "../program/flags.ts";
 import { examples, type Program, type Run } from "./base_command.ts";
+import type { Printer } from "./output/printer.ts";
 import { listAgents } from "./verbs/agents.ts";
 import { cancelJobs } from "./verbs/cancel.ts";
 import { runDoctor } from "./verbs/doctor.ts";
@@ -144,17 +145,15 @@ export function addDoctorVerb(program: Program, run: Run): void {
     .action(async () => await run(runDoctor));
 }
 
-/** `--version` as a verb, as other command lines have it. */
-export function addVersionVerb(program: Program, run: Run): void {
+/** `--version` as a verb, as other command lines have it. It needs no share. */
+export function addVersionVerb(program: Program, openPrinter: () => Printer): void {
   program
     .command("version")
     .description("Print the version.")
     .addHelpText("after", examples("version", "version --json"))
-    .action(async () => {
-      await run(async ({ printer }) => {
-        if (printer.json) printer.document({ version: VERSION });
-        else printer.text(`${VERSION}\n`);
-        return await Promise.resolve(0);
-      });
+    .action(() => {
+      const printer = openPrinter();
+      if (printer.json) printer.document({ version: VERSION });
+      else printer.text(`${VERSION}\n`);
     });
 }

@@ -37,6 +37,20 @@ describe("--help", () => {
   });
 });
 
+test("version opens no share", async () => {
+  const open = async () => await Promise.reject(new Error("opened"));
+  const stdout = new Capture(false, 80);
+  const io = {
+    stdout,
+    stderr: new Capture(false, 80),
+    color: false,
+    clock: systemClock,
+    signal: new AbortController().signal,
+    open,
+  };
+  expect([await main(["version", "--share", "nosuch.example:/export"], io), stdout.text]).toEqual([0, `${VERSION}\n`]);
+});
+
 test("version prints the version, as --version does", async () => {
   const { status, stdout } = await site.run(["version"]);
   expect([status, stdout]).toEqual([0, `${VERSION}\n`]);

@@ -25,7 +25,8 @@ export async function showModel(session: Session, model: string): Promise<number
 }
 
 /** The named agent, otherwise one that has the model: equal digests mean equal models. */
-async function chooseHolder({ courier, printer, agents }: Session, name: string): Promise<string> {
+async function chooseHolder(session: Session, name: string): Promise<string> {
+  const { courier, printer, agents } = session;
   if (agents !== undefined) {
     const views = await courier.choose(agents);
     const [only] = views;
@@ -39,7 +40,8 @@ async function chooseHolder({ courier, printer, agents }: Session, name: string)
     // The only agent is asked in any case: a state may be 15 s behind Ollama, and a legacy service publishes no models.
     const [only] = views;
     if (views.length === 1 && only !== undefined) return only.agent;
-    return await askForHolder(courier, name);
+    const online = views.map(({ agent }) => agent);
+    return await askForHolder(session, online, name);
   }
   for (const { view, digest } of others)
     if (digest !== first.digest) printer.note(`${view.agent} has another version: --agent ${view.agent} shows it`);
@@ -47,11 +49,17 @@ async function chooseHolder({ courier, printer, agents }: Session, name: string)
 }
 
 /** No published state shows the model, and the states may be behind. */
-async function askForHolder(courier: Session["courier"], name: string): Promise<string> {
-  const { models } = await courier.listModels(undefined, { fresh: true });
+async function askForHolder({ courier, io }: Session, online: readonly string[], name: string): Promise<string> {
+  const agents = online.length === 0 ? undefined : online;
+  const { models, unavailable } = await courier.listModels(agents, { fresh: true, signal: io.signal });
   const holder = models.find((model) => sameModel(model.name, name))?.agents[0];
   if (holder !== undefined) return holder;
-  throw new CourierError("not_found", `No online agent has the model "${name}"`, { hint: "See gpuctl list" });
+  if (unavailable.length === 0)
+    throw new CourierError("not_found", `No online agent has the model "${name}"`, { hint: "See gpuctl list" });
+  const silent = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join(", ");
+  throw new CourierError("unavailable", `No agent that answered has the model "${name}"; could not ask ${silent}`, {
+    hint: "gpuctl agents shows why",
+  });
 }
 
 function digestOf({ state }: AgentView, name: string): string | undefined {

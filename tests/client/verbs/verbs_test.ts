@@ -77,6 +77,18 @@ describe("show", () => {
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^ *name +copy:latest\n *agent +gpu-1$/m)]);
   });
 
+  test("fails with 69 when an agent that may have it could not answer, and names it", async () => {
+    const answer = () => ({ success: false, code: "unavailable", error: "Ollama does not answer" }) as const;
+    await site.agent("gpu-1", { models: [] });
+    await site.agent("gpu-2", { models: [], answer });
+    expect(await site.run(["show", "copy"])).toMatchObject({
+      status: 69,
+      stderr:
+        'error: No agent that answered has the model "copy:latest"; could not ask gpu-2: Ollama does not answer\n' +
+        "  gpuctl agents shows why\n",
+    });
+  });
+
   test("fails with 66 when nobody has it, and with 64 for several agents", async () => {
     await twoHolders();
     expect(await site.run(["show", "nothing"])).toMatchObject({
