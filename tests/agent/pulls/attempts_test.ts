@@ -10,7 +10,7 @@ import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 const HOUR_MS = 3_600_000;
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const SIZE = 1000;
-const MODEL = "registry.typo/n/m:latest";
+const MODEL = "hub.typo/n/m:latest";
 
 let clock: ManualClock;
 let tracker: PullTracker;
@@ -309,11 +309,11 @@ describe("a registry that never sends a manifest", () => {
   });
 
   test.each([
-    ["does not exist", ["registry.typo"], "10 min: this host name does not exist"],
+    ["does not exist", ["hub.typo"], "10 min: this host name does not exist"],
     ["may exist", [], undefined],
   ])("is given up after 10 minutes only when its host name does not exist: it %s", async (_what, hosts, text) => {
     missingHosts = new Set(hosts);
-    attempts = [says('Get "https://registry.typo/v2/": dial tcp: lookup registry.typo: no such host')];
+    attempts = [says('Get "https://hub.typo/v2/": dial tcp: lookup hub.typo: no such host')];
     const outcome = start();
     await clock.advance(590_000);
     expect(outcome.end).toBeUndefined();

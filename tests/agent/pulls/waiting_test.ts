@@ -59,10 +59,10 @@ test("a younger pull runs while an older one waits to retry, and the older one i
 });
 
 test.each([
-  ['Get "https://registry.typo/v2/a/b": dial tcp: lookup registry.typo on 127.0.0.53:53: no such host', "no such host"],
-  ['Get "https://registry.typo/v2/a/b": dial tcp: lookup registry.typo: no such host', "no such host"],
-  ['Get "https://registry.typo/v2/a/b": dial tcp 192.0.2.1:443: connect: connection refused', "connection refused"],
-  ['Get "https://registry.typo/v2/a/b": EOF', "EOF"],
+  ['Get "https://hub.typo/v2/a/b": dial tcp: lookup hub.typo on 127.0.0.53:53: no such host', "no such host"],
+  ['Get "https://hub.typo/v2/a/b": dial tcp: lookup hub.typo: no such host', "no such host"],
+  ['Get "https://hub.typo/v2/a/b": dial tcp 192.0.2.1:443: connect: connection refused', "connection refused"],
+  ['Get "https://hub.typo/v2/a/b": EOF', "EOF"],
 ])("shows the host and the fact of %p, and the whole text in the note", async (text, fact) => {
   failing = new Set(["typo:latest"]);
   reason = `Ollama at http://127.0.0.1:11434 says: pull model manifest: ${text}`;
@@ -70,7 +70,7 @@ test.each([
   await pull("typo");
   await site.clock.advance(4000);
   expect((await jobs())[0]).toMatchObject({
-    waiting_for: `retrying: registry.typo: ${fact}`,
+    waiting_for: `retrying: hub.typo: ${fact}`,
     note: `retrying in 4 s: ${reason}`,
   });
 });
