@@ -1,5 +1,5 @@
 // The agent as a whole: starts its parts, keeps their loops running, drains them.
-import type { Clock } from "../base/clock.ts";
+import { type Clock, within } from "../base/clock.ts";
 import { asCourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Outage } from "../base/outage.ts";
@@ -67,7 +67,7 @@ export class Agent {
     jobs.start();
     await Promise.race([looped, aborted(signal)]);
     // A loop that still waits for Ollama or a driver must not hold up the drain.
-    await Promise.race([looped, clock.sleep(LOOPS_END_MS)]);
+    await within(clock, LOOPS_END_MS, looped, null);
     await this.#drain();
   }
 

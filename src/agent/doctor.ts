@@ -1,6 +1,6 @@
 // `gpu-agent doctor`: checks this box, then the share and the agents on it, and prints the report.
 import type { Check } from "../base/check.ts";
-import { systemClock } from "../base/clock.ts";
+import { systemClock, within } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
 import { Courier } from "../courier.ts";
 import { examine, printChecks, type Report } from "../doctor/report.ts";
@@ -42,7 +42,12 @@ export async function runDoctor(
   } finally {
     // The report is complete: the agents' cleanup removes what a hung share keeps.
     const closed = courier.close().then(async () => await transport.close());
-    await Promise.race([closed.catch(() => undefined), systemClock.sleep(CLOSE_MS)]);
+    await within(
+      systemClock,
+      CLOSE_MS,
+      closed.catch(() => undefined),
+      null,
+    );
   }
 }
 

@@ -29,6 +29,21 @@ export const systemClock: Clock = {
   },
 };
 
+/** Waits for `work`, at most `limitMs`. @returns its value, or `late`; rejects as `work` does in that time */
+export async function within<Value, Late>(
+  clock: Pick<Clock, "sleep">,
+  limitMs: number,
+  work: Promise<Value>,
+  late: Late,
+): Promise<Value | Late> {
+  const timer = new AbortController();
+  try {
+    return await Promise.race([work, clock.sleep(limitMs, timer.signal).then(() => late)]);
+  } finally {
+    timer.abort();
+  }
+}
+
 /** A clock that is off by more is reported. */
 export const CLOCK_OFF_MS = 5_000;
 

@@ -1,5 +1,6 @@
-// One run of gpuctl: opens the transport, does what the verb does, leaves nothing behind. Imports courier, errors.
+// One run of gpuctl: opens the transport, does what the verb does, leaves nothing behind.
 
+import { within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
 import { Courier } from "../courier.ts";
@@ -57,7 +58,7 @@ export async function runInSession(io: ClientIo, options: SessionOptions, verb: 
     return await untilStopped(verb({ courier, transport, printer, io, timeoutMs, agents }), io);
   } finally {
     // The result is known: a reply folder that cannot be removed now is left to the sweep.
-    await Promise.race([close(courier, transport), io.clock.sleep(STOP_GRACE_MS)]);
+    await within(io.clock, STOP_GRACE_MS, close(courier, transport), null);
   }
 }
 

@@ -1,6 +1,6 @@
 // Assembles the server from its settings and runs it until the stop signal.
 import type { Database } from "bun:sqlite";
-import { systemClock } from "../base/clock.ts";
+import { systemClock, within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { ModelQuestions } from "../courier/model_questions.ts";
@@ -64,7 +64,7 @@ export async function runServer(
   // Event streams never end by themselves. Their listeners reconnect to the next server.
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
-  await Promise.race([takeLeave(services, transport, connecting), systemClock.sleep(LEAVE_MS)]);
+  await within(systemClock, LEAVE_MS, takeLeave(services, transport, connecting), null);
   log.info({}, "Stopped");
 }
 

@@ -1,5 +1,5 @@
 // Takes the commands that arrive, runs those that may run, and answers every one: judge, claim, record, run, respond.
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, within } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type Response, VERBS } from "../../protocol.ts";
@@ -82,9 +82,7 @@ export class Worker {
   /** Waits for the commands under way, at most `graceMs`; then ends their waiting. Take nothing after it. */
   async drain(graceMs: number): Promise<void> {
     this.#answers.stopResting();
-    const timer = new AbortController();
-    await Promise.race([Promise.all(this.#tasks), this.#deps.clock.sleep(graceMs, timer.signal)]);
-    timer.abort();
+    await within(this.#deps.clock, graceMs, Promise.all(this.#tasks), null);
     this.#retries.stop();
   }
 

@@ -3,7 +3,7 @@
 import { stat, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, within } from "../../base/clock.ts";
 import { systemCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { sameModel } from "../../base/model_name.ts";
@@ -159,7 +159,7 @@ export class ModelsFolder {
     // Found once for each look: a pull that is watched reads the folder five times a second.
     const found = this.#looking === undefined && "disk" in this.#found ? this.#found : await this.#resolve();
     if (!("disk" in found)) return null;
-    return await this.#within(READS_WITHIN_MS, read(found).catch(unreadable), null);
+    return await within(this.#deps.clock, READS_WITHIN_MS, read(found).catch(unreadable), null);
   }
 
   async #resolve(): Promise<Place | Unknown> {
@@ -169,7 +169,7 @@ export class ModelsFolder {
 
   #begin(): Promise<Place | Unknown> {
     const asked = this.#find();
-    const looking = this.#within(ANSWERS_WITHIN_MS, asked, HANGS).then((found) => this.#note(found));
+    const looking = within(this.#deps.clock, ANSWERS_WITHIN_MS, asked, HANGS).then((found) => this.#note(found));
     const over = async (): Promise<void> => {
       const found = await asked;
       await looking;
@@ -211,16 +211,6 @@ export class ModelsFolder {
       this.#warnedOf = found.message;
     }
     return found;
-  }
-
-  async #within<T, Late>(ms: number, asked: Promise<T>, late: Late): Promise<T | Late> {
-    const timer = new AbortController();
-    const timeout = this.#deps.clock.sleep(ms, timer.signal).then(() => late);
-    try {
-      return await Promise.race([asked, timeout]);
-    } finally {
-      timer.abort();
-    }
   }
 }
 

@@ -1,5 +1,6 @@
-// The verbs completion and __complete: what can come next on a command line. Imports courier's views, the line, scripts.
+// The verbs completion and __complete: what can come next on a command line.
 
+import { within } from "../../base/clock.ts";
 import { formatBytes, visibleText } from "../../base/format.ts";
 import { type AgentView, describeView, Fleet } from "../../courier/fleet.ts";
 import { isEnded } from "../../protocol.ts";
@@ -95,7 +96,7 @@ async function readViews(io: ClientIo, share: string): Promise<readonly AgentVie
     await transport.close();
     return views;
   };
-  return (await Promise.race([read(), io.clock.sleep(PATIENCE_MS)]).catch(() => undefined)) ?? [];
+  return await within(io.clock, PATIENCE_MS, read(), []).catch(() => []);
 }
 
 function chosenViews(views: readonly AgentView[], agents: string | undefined): readonly AgentView[] {

@@ -1,5 +1,6 @@
 // Commands on the share, one file each: published, withdrawn, looked at again, removed.
 import { join } from "node:path";
+import { within } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { Delivery, Inbox } from "../../transport.ts";
@@ -73,7 +74,7 @@ export class Commands {
     // The handle may connect again.
     this.#closed = new AbortController();
     if (this.#withdrawing.size === 0) return;
-    await Promise.race([Promise.all(this.#withdrawing), this.#share.clock.sleep(LAST_ATTEMPT_MS)]);
+    await within(this.#share.clock, LAST_ATTEMPT_MS, Promise.all(this.#withdrawing), null);
   }
 
   async #publish(folder: Folder, name: string, text: string, durable: boolean): Promise<boolean> {
