@@ -73,9 +73,7 @@ export class Verbs {
    * @throws CourierError with the code that answers the command
    */
   async run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Result> {
-    const { jobs, ollama, monitor, models, preflight, protection, clock } = this.#deps;
-    const context = { jobs, ollama, monitor, models, preflight, protection, clock, resumedSinceMs };
-    return await HANDLERS[command.verb](command, context);
+    return await HANDLERS[command.verb](command, { ...this.#deps, resumedSinceMs });
   }
 }
 

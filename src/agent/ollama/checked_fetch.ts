@@ -1,8 +1,7 @@
 // The `fetch` that the Ollama client is given: no answer reaches it that was not checked, bounded and classified before.
-// Imports ./foreign_text.ts, ./ollama_errors.ts, ./ollama_progress.ts, ./ollama_texts.ts, zod.
 import { z } from "zod";
 import { parseJson, readBounded } from "../../base/foreign_text.ts";
-import { notOllama, statusFailure } from "./errors.ts";
+import { ErrorBody, notOllama, statusFailure } from "./errors.ts";
 import { type Asked, ollamaFailure } from "./meanings.ts";
 import { PullLine } from "./pull_tracker.ts";
 
@@ -15,9 +14,7 @@ export interface FetchOptions {
   readonly stream: boolean;
 }
 
-/** Ollama's errors come under 200 too: at the end of a stream always. */
-const Failed = z.object({ error: z.string() });
-const Line = z.union([Failed, PullLine]);
+const Line = z.union([ErrorBody, PullLine]);
 
 /**
  * A `fetch` for one request. Everything it throws is a `CourierError`, but for failures of the connection, which it throws
@@ -52,7 +49,7 @@ async function check(response: Response, options: FetchOptions): Promise<Respons
   if (!response.ok) throw statusFailure(asked, response.status, body);
   if (text !== "" && !type.includes("json")) throw notOllama(asked, `it sends ${type === "" ? "no type" : type}`);
   if (text !== "" && body === undefined) throw notOllama(asked, "it sends JSON that cannot be read");
-  const failed = Failed.safeParse(body);
+  const failed = ErrorBody.safeParse(body);
   if (failed.success) throw ollamaFailure(asked, failed.data.error);
   return new Response(text, { headers: { "content-type": type } });
 }

@@ -4,7 +4,8 @@ import { CourierError, type ErrorCode } from "../../base/errors.ts";
 import { type ConnectionReason, connectionReason } from "./connection.ts";
 import { type Asked, ollamaFailure } from "./meanings.ts";
 
-const ErrorBody = z.object({ error: z.string() });
+/** Ollama sends its errors under status 200 too: at the end of a stream always. */
+export const ErrorBody = z.object({ error: z.string() });
 
 const LOOPBACK_HINT = "Ollama on loopback answers only to the names of this machine: use http://127.0.0.1:11434";
 

@@ -1,5 +1,4 @@
 // Ollama's health and lists, asked for in the background so that state never waits for it.
-// Imports the Ollama module, protocol, clock, errors.
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";

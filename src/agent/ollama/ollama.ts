@@ -1,5 +1,4 @@
-// This box's Ollama: the only module that speaks to it. Imports the `ollama` client, its own parts (ollama_*.ts), protocol,
-// model names, errors.
+// This box's Ollama: the only module that speaks to it.
 import { Ollama as Client } from "ollama/browser";
 import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
@@ -9,7 +8,7 @@ import { checkedFetch } from "./checked_fetch.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
 import type { Asked } from "./meanings.ts";
 import { PullLine, type PullProgress, PullTracker } from "./pull_tracker.ts";
-import { registryHost } from "./registry_host.ts";
+import { InsecureRegistries } from "./registry_host.ts";
 
 export type { PullProgress } from "./pull_tracker.ts";
 
@@ -53,13 +52,13 @@ const RunningList = listOf(RunningModel);
  */
 export class Ollama {
   readonly #url: string;
-  readonly #insecureRegistries: ReadonlySet<string>;
+  readonly #insecureRegistries: InsecureRegistries;
   readonly #requestTimeoutMs: number;
   readonly #stallMs: number;
 
   constructor({ url, insecureRegistries = [], requestTimeoutMs = 10_000, stallMs = 60_000 }: OllamaOptions) {
     this.#url = url;
-    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => registryHost(registry) ?? registry));
+    this.#insecureRegistries = new InsecureRegistries(insecureRegistries);
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#stallMs = stallMs;
   }
@@ -128,7 +127,7 @@ export class Ollama {
    * reached or nothing moved for too long: what was fetched is kept, and another attempt goes on from there
    */
   async pullModel(name: string, options: PullOptions = {}): Promise<void> {
-    const insecure = this.#insecureRegistries.has(registryHost(parseModelName(name).host) ?? "");
+    const insecure = this.#insecureRegistries.has(parseModelName(name).host);
     const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url, isPull: true };
     const life = new RequestLife(asked, options.signal);
     try {

@@ -6,6 +6,20 @@ export function registryHost(text: string): string | undefined {
   return URL.parse(`http://${text}`)?.host;
 }
 
+/** The registries that may be reached without TLS. */
+export class InsecureRegistries {
+  readonly #hosts: ReadonlySet<string>;
+
+  /** @param hosts `host:port` of each */
+  constructor(hosts: readonly string[]) {
+    this.#hosts = new Set(hosts.map((host) => registryHost(host) ?? host));
+  }
+
+  has(host: string): boolean {
+    return this.#hosts.has(registryHost(host) ?? "");
+  }
+}
+
 /**
  * A value of `--insecure-registry`, normalized: `http://` in front and `/` behind are left out.
  * @throws CourierError `invalid` with an example for anything but a host and a port

@@ -3,9 +3,26 @@ const MAX_TEXT_CHARS = 500;
 
 /** On one line, bounded, and with digests cut to their first 12 digits. */
 export function readable(text: string): string {
-  const line = text
-    .replaceAll(/[\p{Cc}\s]+/gu, " ")
-    .replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, "$1")
-    .trim();
-  return line.length > MAX_TEXT_CHARS ? `${line.slice(0, MAX_TEXT_CHARS)}...` : line;
+  return bounded(oneLine(text.replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, "$1")));
+}
+
+/** Without control characters. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
+}
+
+/** Readers of a state document skip a job with a longer text. */
+export function bounded(text: string): string {
+  return text.length > MAX_TEXT_CHARS ? `${text.slice(0, MAX_TEXT_CHARS)}...` : text;
+}
+
+/** `registry.ollama.ai: no such host`: without the steps that Ollama and Go list in front of it. */
+export function shortReason(text: string): string {
+  return text
+    .replace(/^Ollama at \S+ says: /, "")
+    .replace(/^pull model manifest: /, "")
+    .replace(
+      /^Get "https?:\/\/([^/"]+)[^"]*": (?:dial tcp(?: \S+)?: )?(?:lookup \S+?(?: on \S+)?: |connect: )?/,
+      "$1: ",
+    );
 }

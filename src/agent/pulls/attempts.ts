@@ -110,8 +110,7 @@ async function* attempt(
       if (course.advance(progress, nowMs)) yield { kind: "recovered" };
       yield { kind: "progress", progress };
       connection.note(progress, nowMs);
-      if (isSaving || !connection.isWorthSaving(progress, tracker.unsaved, course.newBytes, limits.saveIntervalMs))
-        continue;
+      if (isSaving || !connection.isWorthSaving(progress, tracker, course.newBytes, limits.saveIntervalMs)) continue;
       isSaving = true;
       course.save();
       closing.abort();
@@ -215,11 +214,12 @@ class Connection {
    */
   isWorthSaving(
     { phase }: PullProgress,
-    { bytes, leftBytes }: PullTracker["unsaved"],
+    tracker: Pick<PullTracker, "unsaved">,
     newBytes: number,
     intervalMs: number,
   ): boolean {
     if (intervalMs === 0 || this.#ageMs < intervalMs) return false;
+    const { bytes, leftBytes } = tracker.unsaved;
     if (phase !== "downloading" || bytes === 0 || newBytes < bytes / 2) return false;
     const bytesPerSecond = Math.max((bytes / this.#ageMs) * 1000, this.#speed.bytesPerSecond() ?? 0);
     return leftBytes >= (bytesPerSecond * CLOSES_WITHIN_MS) / 1000;

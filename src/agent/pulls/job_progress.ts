@@ -44,10 +44,6 @@ export class JobProgress {
     this.#speed.note(this.#receivedBytes, atMs);
   }
 
-  get completedBytes(): number {
-    return this.#completedBytes;
-  }
-
   get fields(): ProgressFields {
     const rate = isWhole(this.#phase) ? null : this.#speed.bytesPerSecond();
     const leftBytes = this.#totalBytes === null ? 0 : this.#totalBytes - this.#completedBytes;

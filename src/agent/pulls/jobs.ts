@@ -1,12 +1,14 @@
 // Long work: pulls, a few at a time, oldest first. A second request for a model joins the first.
+import { within } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { isEnded, type Job, LIMITS, newPull } from "../../protocol.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { bounded } from "../ollama/text.ts";
 import { JobList } from "./job_list.ts";
 import type { Foreseen } from "./preflight.ts";
-import { bounded, KeptJob, PullJob, type PullJobDeps } from "./pull_job.ts";
+import { KeptJob, PullJob, type PullJobDeps } from "./pull_job.ts";
 
 export interface JobsDeps extends PullJobDeps {
   readonly agent: string;
@@ -136,9 +138,7 @@ export class Jobs {
     this.#closed = true;
     this.#alarm.abort();
     for (const job of this.#jobs.all) job.stop();
-    const timer = new AbortController();
-    await Promise.race([Promise.all(this.#running.values()), this.#deps.clock.sleep(graceMs, timer.signal)]);
-    timer.abort();
+    await within(this.#deps.clock, graceMs, Promise.all(this.#running.values()), null);
   }
 
   #requireRoom(model: string): void {

@@ -11,6 +11,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { NotedLayer, type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
+import { bounded, shortReason } from "../ollama/text.ts";
 import { type AttemptEvent, attempts, type PullLimits } from "./attempts.ts";
 import type { HostNames } from "./host_names.ts";
 import { JobProgress } from "./job_progress.ts";
@@ -53,7 +54,6 @@ const NOTE_EVERY_MS = 5000;
 const UNSEEN_GRACE_MS = 1000;
 /** A shorter pause is not worth giving the slot to another pull. */
 const KEEPS_SLOT_MS = 2000;
-const MAX_REASON_CHARS = 500;
 
 export class PullJob {
   readonly #deps: PullJobDeps;
@@ -330,19 +330,3 @@ const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   growing: "Cancelled, but Ollama goes on fetching it: does another program pull the same model?",
   unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is unknown",
 };
-
-/** Readers skip a job with a longer text. */
-export function bounded(text: string): string {
-  return text.length > MAX_REASON_CHARS ? `${text.slice(0, MAX_REASON_CHARS)}...` : text;
-}
-
-/** `registry.ollama.ai: no such host`: without the steps that Ollama and Go list, which are in the note. */
-function shortReason(reason: string): string {
-  return reason
-    .replace(/^Ollama at \S+ says: /, "")
-    .replace(/^pull model manifest: /, "")
-    .replace(
-      /^Get "https?:\/\/([^/"]+)[^"]*": (?:dial tcp(?: \S+)?: )?(?:lookup \S+?(?: on \S+)?: |connect: )?/,
-      "$1: ",
-    );
-}

@@ -5,7 +5,8 @@ import { parseJson, readBounded } from "../../base/foreign_text.ts";
 import { parseModelName } from "../../base/model_name.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../disk/manifest.ts";
 import { connectionReason } from "../ollama/connection.ts";
-import { registryHost } from "../ollama/registry_host.ts";
+import { InsecureRegistries } from "../ollama/registry_host.ts";
+import { oneLine } from "../ollama/text.ts";
 
 export interface RegistryOptions {
   /** `host:port` of registries without TLS, as in the agent's settings. */
@@ -25,11 +26,11 @@ const TokenAnswer = z.object({
 });
 
 export class Registry {
-  readonly #insecureRegistries: ReadonlySet<string>;
+  readonly #insecureRegistries: InsecureRegistries;
   readonly #timeoutMs: number;
 
   constructor({ insecureRegistries = [], timeoutMs = 5000 }: RegistryOptions = {}) {
-    this.#insecureRegistries = new Set(insecureRegistries.map((registry) => registryHost(registry) ?? registry));
+    this.#insecureRegistries = new InsecureRegistries(insecureRegistries);
     this.#timeoutMs = timeoutMs;
   }
 
@@ -40,7 +41,7 @@ export class Registry {
    */
   async readManifest(model: string): Promise<Manifest> {
     const { host, namespace, model: name, tag } = parseModelName(model);
-    const scheme = this.#insecureRegistries.has(registryHost(host) ?? "") ? "http" : "https";
+    const scheme = this.#insecureRegistries.has(host) ? "http" : "https";
     const url = URL.parse(`${scheme}://${host}/v2/${namespace}/${name}/manifests/${tag}`);
     if (url === null) throw new CourierError("invalid", `${host} cannot be asked: it is no address`);
     const signal = AbortSignal.timeout(this.#timeoutMs);
@@ -158,12 +159,7 @@ const MAX_REASON_CHARS = 200;
 
 function reasonIn(text: string | null): string | null {
   const reason = text === null ? undefined : Reason.safeParse(parseJson(text)).data;
-  return reason === undefined
-    ? null
-    : reason
-        .replaceAll(/[\p{Cc}\s]+/gu, " ")
-        .trim()
-        .slice(0, MAX_REASON_CHARS);
+  return reason === undefined ? null : oneLine(reason).slice(0, MAX_REASON_CHARS);
 }
 
 /** The name in Ollama's form may begin with the host already. */
