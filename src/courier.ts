@@ -6,11 +6,12 @@ import { findJobOf } from "./courier/cut_jobs.ts";
 import { type AgentView, Fleet } from "./courier/fleet.ts";
 import { type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox.ts";
-import { type FleetModel, type FleetModels, mergeModels, type Unavailable } from "./courier/models.ts";
+import { type FleetModel, type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
 import { type RequestOptions, Requests } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent } from "./courier/selection.ts";
+import type { Unavailable } from "./courier/unavailable.ts";
 import { isEnded, type Job, type ModelDetails, newPull, type Response } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
 

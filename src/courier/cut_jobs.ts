@@ -1,8 +1,8 @@
 // The jobs of one agent. A state document that was cut to its size holds only some of them, and the agent knows the rest.
-import { asCourierError } from "../base/errors.ts";
 import { isEnded, type Job, LIMITS } from "../protocol.ts";
-import { type AgentView, describeView } from "./fleet.ts";
-import type { Unavailable } from "./models.ts";
+import type { AgentView } from "./fleet.ts";
+import type { Unavailable } from "./unavailable.ts";
+import { awayEntry, failedEntry } from "./unavailable.ts";
 
 /** Reads every job that an agent keeps. */
 type History = (agent: string) => Promise<readonly Job[]>;
@@ -13,14 +13,11 @@ export async function listJobsOf(
   history: History,
 ): Promise<{ readonly jobs: readonly Job[]; readonly unavailable: readonly Unavailable[] }> {
   const published = view.state?.jobs ?? [];
-  const { agent } = view;
-  if (!view.online)
-    return { jobs: published, unavailable: [{ agent, code: "unavailable", reason: describeView(view) }] };
+  if (!view.online) return { jobs: published, unavailable: [awayEntry(view)] };
   try {
     return { jobs: await readJobs(view, history), unavailable: [] };
   } catch (error) {
-    const { code, message } = asCourierError(error);
-    return { jobs: published, unavailable: [{ agent, code, reason: message }] };
+    return { jobs: published, unavailable: [failedEntry(view.agent, error)] };
   }
 }
 

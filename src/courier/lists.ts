@@ -1,14 +1,16 @@
 // Models, loaded models and jobs of several agents as one list each, and one job wherever it is.
-import { asCourierError, CourierError } from "../base/errors.ts";
+import { CourierError } from "../base/errors.ts";
 import { type Job, LIMITS } from "../protocol.ts";
 import { listJobsOf } from "./cut_jobs.ts";
-import { type AgentView, describeView, type Fleet } from "./fleet.ts";
+import type { AgentView, Fleet } from "./fleet.ts";
 import { readModelPages } from "./model_pages.ts";
-import { type AgentModels, type FleetModels, mergeModels, type Unavailable } from "./models.ts";
+import { type AgentModels, type FleetModels, mergeModels } from "./models.ts";
 import { noAgent, nobodyAnswered } from "./refusals.ts";
 import type { RequestOptions, Requests } from "./requests.ts";
 import { type AgentRunning, type FleetRunning, mergeRunning } from "./running.ts";
 import { type Agents, listedAgents } from "./selection.ts";
+import type { Unavailable } from "./unavailable.ts";
+import { awayEntry, failedEntry } from "./unavailable.ts";
 
 export interface ListOptions extends RequestOptions {
   /** Ask the agents rather than read what they published. */
@@ -86,9 +88,9 @@ export class Lists {
     const { agent, state, online, reason } = view;
     const clockOffsetMs = state?.clock_offset_ms;
     const mustAsk = options.fresh === true || state === null || state.truncated.includes("models");
-    if (!online || (reason === "ollama_down" && !mustAsk)) return away(view);
+    if (!online || (reason === "ollama_down" && !mustAsk)) return awayEntry(view);
     if (!mustAsk) {
-      if (state.models === null) return away(view, "Ollama has not answered yet");
+      if (state.models === null) return awayEntry(view, "Ollama has not answered yet");
       return { agent, models: state.models, clockOffsetMs };
     }
     return await orUnavailable(agent, async () => {
@@ -100,7 +102,7 @@ export class Lists {
 
   async #runningOn(view: AgentView, options: ListOptions): Promise<AgentRunning | Unavailable> {
     const { agent, state, online, reason } = view;
-    if (!online || reason === "ollama_down") return away(view);
+    if (!online || reason === "ollama_down") return awayEntry(view);
     const mustAsk = options.fresh === true || state === null || state.truncated.includes("running");
     if (!mustAsk) return { agent, running: state.running };
     return await orUnavailable(agent, async () => {
@@ -118,17 +120,11 @@ function unknownJob(id: string, silent: readonly string[]): CourierError {
   });
 }
 
-/** The entry of an agent that is not included in a list. */
-function away(view: AgentView, reason = describeView(view)): Unavailable {
-  return { agent: view.agent, code: "unavailable", reason };
-}
-
 async function orUnavailable<Answer>(agent: string, ask: () => Promise<Answer>): Promise<Answer | Unavailable> {
   try {
     return await ask();
   } catch (error) {
-    const { code, message } = asCourierError(error);
-    return { agent, code, reason: message };
+    return failedEntry(agent, error);
   }
 }
 

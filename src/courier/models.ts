@@ -1,18 +1,12 @@
 // Merges the models of several agents into one list.
-import type { Code, Model } from "../protocol.ts";
+import type { Model } from "../protocol.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /** A model of the fleet: one entry per name and digest, with the agents that have it. */
 export interface FleetModel extends Model {
   readonly agents: readonly string[];
   /** The transport's clock minus the clock that `modified_at` is from. */
   readonly clockOffsetMs: number;
-}
-
-/** An agent that could not answer. */
-export interface Unavailable {
-  readonly agent: string;
-  readonly code: Code;
-  readonly reason: string;
 }
 
 export interface FleetModels {

@@ -2,7 +2,7 @@
 import { CourierError } from "../base/errors.ts";
 import type { Job, Response } from "../protocol.ts";
 import { type AgentView, describeAgent } from "./fleet.ts";
-import type { Unavailable } from "./models.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /** No agent is online. */
 export function noAgent(views: readonly AgentView[]): CourierError {

@@ -1,6 +1,6 @@
 // Merges the loaded models of several agents into one list.
 import type { RunningModel } from "../protocol.ts";
-import type { Unavailable } from "./models.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 export interface AgentRunning {
   readonly agent: string;

@@ -1,7 +1,7 @@
 // The documents about jobs that `/v1` serves and `gpuctl --json` prints.
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
-import type { Unavailable } from "../courier/models.ts";
+import type { Unavailable } from "../courier/unavailable.ts";
 import { Job, newPull } from "../protocol.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 

@@ -1,6 +1,7 @@
 // The documents about models that `/v1` serves and `gpuctl --json` prints: the list, and one model in detail.
 import { z } from "zod";
-import type { FleetModel, FleetModels, Unavailable } from "../courier/models.ts";
+import type { FleetModel, FleetModels } from "../courier/models.ts";
+import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Model, ModelDetails } from "../protocol.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 

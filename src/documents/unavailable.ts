@@ -1,6 +1,6 @@
 // The part that list documents share: which agents are not included, and why.
 import { z } from "zod";
-import type { Unavailable } from "../courier/models.ts";
+import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Code } from "../protocol.ts";
 
 /** Present only when an agent could not answer. */

@@ -1,8 +1,8 @@
 // The fleet as the routes see it, also while the share cannot be read.
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/fleet.ts";
-import type { Unavailable } from "../courier/models.ts";
 import { noAgent, unknownAgent } from "../courier/refusals.ts";
+import type { Unavailable } from "../courier/unavailable.ts";
 import type { Courier } from "../courier.ts";
 import type { Connection } from "./connection.ts";
 

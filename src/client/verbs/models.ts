@@ -2,14 +2,14 @@
 
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import type { Unavailable } from "../../courier/models.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
 import { modelsDocument } from "../../documents/models.ts";
 import { copiedDocument, deletedDocument } from "../../documents/outcomes.ts";
 import type { Response } from "../../protocol.ts";
 import type { Printer } from "../output/printer.ts";
 import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";
-import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
+import { askEach, chosenViews, outcomesStatus, printOutcomes } from "./outcomes.ts";
 
 const MODEL_COLUMNS: readonly Column[] = [
   { title: "NAME", flexible: true },
@@ -64,10 +64,7 @@ export async function removeModels(session: Session, models: readonly string[]):
     const counted = names.length === 1 ? "agents" : "deletions";
     printOutcomes(session, outcomes, "RESULT", ({ name, response }) => describeDeleted(name, response), counted);
   }
-  return exitStatus(
-    outcomes.map(({ error }) => error?.code ?? null),
-    io.signal,
-  );
+  return outcomesStatus(outcomes, io.signal);
 }
 
 /** In Ollama's form, each model once however it is spelled: to delete it twice would fail. */
@@ -87,10 +84,7 @@ export async function copyModel(session: Session, model: string, destination: st
   });
   if (printer.json) printer.document(copiedDocument(outcomes, name, copy));
   else printOutcomes(session, outcomes, "RESULT", () => `copied ${name} to ${copy}`);
-  return exitStatus(
-    outcomes.map(({ error }) => error?.code ?? null),
-    io.signal,
-  );
+  return outcomesStatus(outcomes, io.signal);
 }
 
 /** Empty if the agent cannot read its disk, or is a legacy service. */

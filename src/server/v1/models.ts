@@ -4,6 +4,7 @@ import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/fleet.ts";
 import { mergeModels } from "../../courier/models.ts";
+import { failedEntry } from "../../courier/unavailable.ts";
 import { ModelsDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
 import type { Env } from "../http/env.ts";
@@ -109,9 +110,8 @@ async function describeModel({ courier, connection }: Services, agent: string, n
     connection.requireOpen();
     return await courier.describeModel(agent, name, { signal });
   } catch (error) {
-    const { code, message } = asCourierError(error);
-    if (code === "not_found") throw error;
-    return { agent, code, reason: message };
+    if (asCourierError(error).code === "not_found") throw error;
+    return failedEntry(agent, error);
   }
 }
 

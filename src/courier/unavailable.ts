@@ -1,0 +1,22 @@
+// The agents that a list does not include, each as an entry with the reason.
+import { asCourierError } from "../base/errors.ts";
+import type { Code } from "../protocol.ts";
+import { type AgentView, describeView } from "./fleet.ts";
+
+/** An agent that could not answer. */
+export interface Unavailable {
+  readonly agent: string;
+  readonly code: Code;
+  readonly reason: string;
+}
+
+/** The entry of an agent that is away. */
+export function awayEntry(view: AgentView, reason = describeView(view)): Unavailable {
+  return { agent: view.agent, code: "unavailable", reason };
+}
+
+/** The entry of an agent that could not answer. */
+export function failedEntry(agent: string, error: unknown): Unavailable {
+  const { code, message } = asCourierError(error);
+  return { agent, code, reason: message };
+}
