@@ -1,4 +1,4 @@
-// The entry point gpuctl: command line → session → verb → exit status. Imports exit and client/.
+// The entry point gpuctl: command line → session → verb → exit status.
 
 import { visibleText } from "./base/format.ts";
 import { gpuctlCommand } from "./client/command_line.ts";

@@ -1,5 +1,4 @@
 // What gpuctl has of its surroundings, as arguments: streams, color, clock, interruption, transport. Contract only.
-// Imports types of the clock and the seam.
 import type { Clock } from "../base/clock.ts";
 import type { Transport } from "../transport.ts";
 

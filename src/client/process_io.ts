@@ -1,4 +1,4 @@
-// gpuctl's surroundings when it is a process: its streams, its signals, real transports. Imports clock, log, open.ts.
+// gpuctl's surroundings when it is a process: its streams, its signals, real transports.
 import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";

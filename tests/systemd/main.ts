@@ -1,5 +1,5 @@
 // `npm run test:systemd`: install.sh and the units under a real systemd. Makes a Debian, boots it in containers, and runs the
-// tests of this folder on them. Imports the parts of host/. Needs root and Linux.
+// tests of this folder on them. Needs root and Linux.
 //
 //   npm run test:systemd                      all of it
 //   npm run test:systemd -- install upgrade   some of the files

@@ -1,4 +1,4 @@
-// How a pull is told on a terminal: one bar per agent. Imports cli-progress, the protocol's types, formats, progress.
+// How a pull is told on a terminal: one bar per agent.
 import { MultiBar, type Options, type Params, type SingleBar } from "cli-progress";
 import { formatBytes, formatDuration, visibleText } from "../../base/format.ts";
 import type { Job } from "../../protocol.ts";

@@ -1,4 +1,4 @@
-// What a verb prints with: text, tables, JSON documents, errors. Imports config's way of printing errors, table, format, io.
+// What a verb prints with: text, tables, JSON documents, errors.
 
 import { visibleText } from "../../base/format.ts";
 import { printError } from "../../program/exit.ts";

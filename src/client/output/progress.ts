@@ -1,4 +1,4 @@
-// How a pull is told while it goes on: JSON lines, or plain lines for a pipe. Imports the protocol's types, clock, printer.
+// How a pull is told while it goes on: JSON lines, or plain lines for a pipe.
 import type { Clock } from "../../base/clock.ts";
 import type { Job } from "../../protocol.ts";
 import { describeProgress, jobPercent, noteText } from "./job_text.ts";

@@ -1,4 +1,4 @@
-// Tables without lines: columns that people, grep and awk can read. Imports cli-table3.
+// Tables without lines: columns that people, grep and awk can read.
 import Table from "cli-table3";
 
 export interface Column {

@@ -1,7 +1,7 @@
-// gpuctl agents. Imports courier's views and documents, and the client's output.
+// gpuctl agents.
 
 import { CLOCK_OFF_MS } from "../../base/clock.ts";
-import { formatAgo, formatBytes, formatDuration, formatOffset } from "../../base/format.ts";
+import { formatAgo, formatBytes, formatOffset } from "../../base/format.ts";
 import { type AgentView, describeView } from "../../courier/fleet.ts";
 import { agentsDocument } from "../../documents/agents.ts";
 import { isEnded } from "../../protocol.ts";
@@ -55,7 +55,7 @@ function agentRow(view: AgentView, nowMs: number): string[] {
 }
 
 function statusText(view: AgentView, nowMs: number): string {
-  if (view.reason === "silent") return `silent for ${formatDuration(view.silentMs / 1000)}`;
+  if (view.reason === "silent") return describeView(view);
   if (view.reason === "stopped") return `stopped ${formatAgo(view.lastSeenAt, nowMs)}`;
   const parts = ["online", ...(view.reason === null ? [] : [describeView(view)]), ...clockText(view)];
   return parts.join(", ");

@@ -1,11 +1,11 @@
-// The verb cancel. Imports courier, its documents, errors, model names, and the client's output.
+// The verb cancel.
 
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Session } from "../session.ts";
-import { exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
+import { type Outcome, outcomesStatus, printOutcomes } from "./outcomes.ts";
 
 /** `gpuctl jobs` shows the last 12 on a terminal. */
 const MIN_END_CHARS = 4;
@@ -20,10 +20,7 @@ export async function cancelJobs(session: Session, words: readonly string[]): Pr
   const outcomes = await Promise.all([...jobs.values()].map(async (job) => await cancelJob(session, job)));
   if (printer.json) printer.document(jobsDocument({ jobs: outcomes.map((outcome) => jobAfter(outcome)) }));
   else printOutcomes(session, outcomes, "RESULT", (job) => `${job.model}: ${job.error ?? job.state}`, "jobs");
-  return exitStatus(
-    outcomes.map(({ error }) => error?.code ?? null),
-    io.signal,
-  );
+  return outcomesStatus(outcomes, io.signal);
 }
 
 type Cancelled = Outcome<Job> & { readonly job: Job };

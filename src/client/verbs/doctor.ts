@@ -1,4 +1,4 @@
-// The verb doctor. Imports the doctor and the session.
+// The verb doctor.
 import { examine, printChecks } from "../../doctor/report.ts";
 import type { Session } from "../session.ts";
 

@@ -1,4 +1,4 @@
-// The verb jobs. Imports courier, its documents, the protocol's types and the client's output.
+// The verb jobs.
 
 import type { Courier } from "../../courier.ts";
 import { jobsDocument } from "../../documents/jobs.ts";

@@ -1,4 +1,4 @@
-// The verb jobs with --watch: goes on showing what jobs do, until Ctrl-C. Imports courier, errors, and the client's output.
+// The verb jobs with --watch: goes on showing what jobs do, until Ctrl-C.
 import { asCourierError, ERROR_CODES } from "../../base/errors.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Printer } from "../output/printer.ts";

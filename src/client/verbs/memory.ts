@@ -1,4 +1,4 @@
-// The verbs about models in memory: ps, stop. Imports courier, its documents, model names, and the client's output.
+// The verbs about models in memory: ps, stop.
 
 import { formatBytes, formatUntil } from "../../base/format.ts";
 import { normalModelName } from "../../base/model_name.ts";
@@ -9,7 +9,7 @@ import type { Column } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import { boxClock } from "./jobs.ts";
 import { noteUnavailable } from "./models.ts";
-import { askEach, chosenViews, exitStatus, printOutcomes } from "./outcomes.ts";
+import { askEach, chosenViews, outcomesStatus, printOutcomes } from "./outcomes.ts";
 
 const RUNNING_COLUMNS: readonly Column[] = [
   { title: "NAME", flexible: true },
@@ -51,10 +51,7 @@ export async function unloadModel(session: Session, model: string): Promise<numb
   });
   if (printer.json) printer.document(unloadedDocument(outcomes, name));
   else printOutcomes(session, outcomes, "RESULT", ({ message }) => message ?? `unloaded ${name}`);
-  return exitStatus(
-    outcomes.map(({ error }) => error?.code ?? null),
-    io.signal,
-  );
+  return outcomesStatus(outcomes, io.signal);
 }
 
 /** Where it is, as Ollama says it: all on one, or parts. */

@@ -51,6 +51,14 @@ export function exitStatus(codes: readonly (ErrorCode | null)[], signal: AbortSi
   return codes.length === 1 ? ERROR_CODES[first].exit : 1;
 }
 
+/** As `exitStatus()`, of outcomes. */
+export function outcomesStatus(outcomes: readonly Pick<Outcome<unknown>, "error">[], signal: AbortSignal): number {
+  return exitStatus(
+    outcomes.map(({ error }) => error?.code ?? null),
+    signal,
+  );
+}
+
 /** Prints a table of one line per agent, or, when only one was asked and failed, its error. */
 export function printOutcomes<Answer>(
   { printer }: Session,

@@ -1,4 +1,4 @@
-// gpuctl ping: once, or again and again with what came of it. Imports courier's views, errors and the client's output.
+// gpuctl ping: once, or again and again with what came of it.
 
 import type { ErrorCode } from "../../base/errors.ts";
 import { type AgentView, isPresent } from "../../courier/fleet.ts";

@@ -1,4 +1,4 @@
-// The verb pull: starts or joins the pull on every agent asked and follows it. Imports courier and the client's output.
+// The verb pull: starts or joins the pull on every agent asked and follows it.
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";

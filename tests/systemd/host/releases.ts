@@ -1,5 +1,4 @@
-// What the boxes install: release folders of two versions as `npm run build` makes them, and of broken ones. Imports Node,
-// Bun, scripts/binaries, scope.
+// What the boxes install: release folders of two versions as `npm run build` makes them, and of broken ones.
 import { chmod, cp, link, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
