@@ -19,11 +19,10 @@ import { isoTime } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { formatTable } from "#src/client/output/table.ts";
 import { Courier } from "#src/courier.ts";
-import { noServiceManager } from "#src/program/service_manager.ts";
 import { Response, State } from "#src/protocol.ts";
 import { openTransport } from "#src/transport/open.ts";
 import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";
-import { PULL_OPTIONS, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+import { AGENT_OPTIONS, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 import { until } from "#tests/support/until.ts";
 
 const HOUR_MS = 3_600_000;
@@ -55,18 +54,12 @@ class ClockSite {
     const startedAt = isoTime(clock.now());
     const agent = assemble({
       identity: { agent: "gpu-1", instance: "i-1", host: "host-1", startedAt },
-      agentVersion: "0.0.0",
       transport: openTransport(this.share, { create: "never", watch: "auto", clock, log: silentLog }),
       ollama: this.ollama,
       ledger,
-      sharedInbox: "auto",
-      listTtlMs: 60_000,
-      changeTtlMs: 24 * HOUR_MS,
+      ...AGENT_OPTIONS,
       modelsDir: undefined,
-      ...PULL_OPTIONS,
-      service: noServiceManager,
       clock,
-      log: silentLog,
     });
     const ended = agent.run(stop.signal);
     cleanUp.push(async () => {

@@ -21,6 +21,20 @@ afterEach(async () => await site.close());
 
 const own = { agent: "gpu-1" };
 
+/** An agent whose Ollama gets no further until `fail()`: then what is under way fails, and the rest works. */
+async function startStuck() {
+  const ollama = new ScriptedOllama();
+  await site.start("gpu-1", { ollama });
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  ollama.trouble = promise;
+  const fail = (): void => {
+    ollama.trouble = Promise.resolve();
+    reject(new Error("over"));
+  };
+  return { ollama, fail };
+}
+
 describe("version 2", () => {
   test("take() answers a ping at the sender's address and removes the command", async () => {
     await site.start("gpu-1");
@@ -121,48 +135,33 @@ describe("version 2", () => {
   });
 
   test("take() runs changing commands for one model in turn, and those for other models at the same time", async () => {
-    const ollama = new ScriptedOllama();
-    await site.start("gpu-1", { ollama });
-    const { promise: trouble, reject } = Promise.withResolvers<never>();
-    trouble.catch(() => undefined);
-    ollama.trouble = trouble;
+    const { ollama, fail } = await startStuck();
     await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
     await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "A:latest" });
     await site.command("gpu-1", "id-3", { command: "delete_model", model_name: "b" });
     expect(ollama.calls).toEqual(["delete a:latest", "delete b:latest"]);
-    ollama.trouble = Promise.resolve();
-    reject(new Error("over"));
+    fail();
     await settle();
     expect(ollama.calls).toEqual(["delete a:latest", "delete b:latest", "delete A:latest"]);
   });
 
   test("take() refuses a command whose time passed while it waited for its turn", async () => {
-    const ollama = new ScriptedOllama();
-    await site.start("gpu-1", { ollama });
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => undefined);
-    ollama.trouble = promise;
+    const { ollama, fail } = await startStuck();
     await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
     await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
     await site.clock.advance(30_000);
-    ollama.trouble = Promise.resolve();
-    reject(new Error("over"));
+    fail();
     await settle();
     expect(site.replies.get("id-2")).toMatchObject({ success: false, code: "deadline_exceeded" });
     expect(ollama.calls).toEqual(["delete a:latest"]);
   });
 
   test("take() does not run a command that its sender withdrew while it waited for its turn", async () => {
-    const ollama = new ScriptedOllama();
-    await site.start("gpu-1", { ollama });
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => undefined);
-    ollama.trouble = promise;
+    const { ollama, fail } = await startStuck();
     await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
     await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "a" });
     expect(await site.platform.withdraw(own, "id-2")).toBe(true);
-    ollama.trouble = Promise.resolve();
-    reject(new Error("over"));
+    fail();
     await settle();
     expect(ollama.calls).toEqual(["delete a:latest"]);
     expect([...site.replies.keys()]).toEqual(["id-1"]);

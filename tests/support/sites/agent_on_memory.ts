@@ -97,11 +97,13 @@ export interface RunningAgent {
   readonly transport: Transport;
 }
 
-/** How an agent of a test pulls: one at a time, from registries that the box does not reach itself. */
-export const PULL_OPTIONS: Pick<
-  AgentParts,
-  "registry" | "diskReserve" | "protect" | "maxPulls" | "pullLimits" | "hostNames"
-> = {
+/** The settings of an agent in a test. It pulls one model at a time, from registries that the box does not reach itself. */
+export const AGENT_OPTIONS: Omit<AgentParts, "identity" | "transport" | "ollama" | "ledger" | "clock"> = {
+  agentVersion: "0.0.0",
+  sharedInbox: "auto",
+  listTtlMs: 60_000,
+  changeTtlMs: 86_400_000,
+  modelsDir: null,
   registry: {
     readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
   },
@@ -110,6 +112,8 @@ export const PULL_OPTIONS: Pick<
   maxPulls: 1,
   pullLimits: { pullTimeoutMs: 86_400_000, registryTimeoutMs: 86_400_000, saveIntervalMs: 300_000 },
   hostNames: { isMissing: async () => await Promise.resolve(false) },
+  service: noServiceManager,
+  log: silentLog,
 };
 
 /** One transport with agents on it, and the platform's side as a raw handle. */
@@ -154,18 +158,11 @@ export class MemorySite {
         host: `host-of-${name}`,
         startedAt: isoTime(this.clock.now()),
       },
-      agentVersion: "0.0.0",
       transport,
       ollama: new ScriptedOllama(),
       ledger,
-      sharedInbox: "auto",
-      listTtlMs: 60_000,
-      changeTtlMs: 86_400_000,
-      modelsDir: null,
-      ...PULL_OPTIONS,
-      service: noServiceManager,
+      ...AGENT_OPTIONS,
       clock: this.clock,
-      log: silentLog,
       ...options,
     });
     const ended = agent.run(stop.signal);

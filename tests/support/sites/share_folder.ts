@@ -45,3 +45,25 @@ export class ShareFolder implements Store {
     rmSync(this.#parent, { recursive: true, force: true });
   }
 }
+
+/** The shares of a test file and the handles on them, all closed together. */
+export class OpenShares {
+  readonly #folders: ShareFolder[] = [];
+  readonly #handles: Transport[] = [];
+
+  folder(options?: Partial<TransportOptions>): ShareFolder {
+    const folder = new ShareFolder(options);
+    this.#folders.push(folder);
+    return folder;
+  }
+
+  /** Closes this handle too. */
+  keep(handle: Transport): void {
+    this.#handles.push(handle);
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#handles.splice(0)) await handle.close();
+    for (const folder of this.#folders.splice(0)) await folder.remove();
+  }
+}

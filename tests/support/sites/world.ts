@@ -6,14 +6,12 @@ import { assemble } from "#src/agent/assemble.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { asCourierError } from "#src/base/errors.ts";
-import { silentLog } from "#src/base/log.ts";
 import { Mailbox } from "#src/courier/mailbox.ts";
-import { noServiceManager } from "#src/program/service_manager.ts";
 import { type Response, State, type Verb } from "#src/protocol.ts";
 import type { Transport } from "#src/transport.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { until } from "#tests/support/until.ts";
-import { PHI4, PULL_OPTIONS, ScriptedOllama } from "./agent_on_memory.ts";
+import { AGENT_OPTIONS, PHI4, ScriptedOllama } from "./agent_on_memory.ts";
 import type { Ground, Lying } from "./grounds.ts";
 import { type Death, Life } from "./life.ts";
 
@@ -257,18 +255,11 @@ export class World {
         host: name,
         startedAt: isoTime(this.#ground.clock.now()),
       },
-      agentVersion: "0.0.0",
       transport: this.#open(life),
       ollama: life.guard(agent.ollama),
       ledger,
-      sharedInbox: "auto",
-      listTtlMs: 60_000,
-      changeTtlMs: 86_400_000,
-      modelsDir: null,
-      ...PULL_OPTIONS,
-      service: noServiceManager,
+      ...AGENT_OPTIONS,
       clock: life.clock,
-      log: silentLog,
     });
     process.run(running.stop.signal).then(
       () => (running.ended = "stopped"),

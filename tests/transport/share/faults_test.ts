@@ -15,7 +15,7 @@ import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { failure } from "#tests/support/failure.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
 
 const DURABLE = { durable: true };
@@ -27,10 +27,9 @@ const DELIVERY: Delivery = {
   sentAtMs: 0,
 };
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
 
 /**
@@ -42,12 +41,11 @@ async function openFaulty(
   faults: Partial<Primitives>,
   clock: Clock = systemClock,
 ): Promise<{ transport: Transport; root: string }> {
-  const folder = new ShareFolder();
-  opened.folders.push(folder);
+  const folder = opened.folder();
   const network = clock === systemClock ? poolPrimitives : localPrimitives;
   const calls = { local: { ...localPrimitives, ...faults }, network: { ...network, ...faults } };
   const transport = new ShareTransport(folder.root, { create: "always", watch, clock, log: silentLog }, calls);
-  opened.handles.push(transport);
+  opened.keep(transport);
   await transport.connect();
   await transport.openInbox(GPU);
   return { transport, root: folder.root };

@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Transport } from "#src/transport.ts";
 import { FAST } from "#tests/conformance/scenario.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 
 const ROOT_USER = process.getuid?.() === 0;
 
@@ -13,21 +13,14 @@ const HINT = ROOT_USER
   ? /^Let group (\d+) in: sudo chgrp -R \1 (\/\S+) && sudo chmod -R g\+rwX \2 && sudo chmod g\+s \2$/
   : /^See Permissions in docs\/operations\.md$/;
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
-
-function newFolder(): ShareFolder {
-  const folder = new ShareFolder();
-  opened.folders.push(folder);
-  return folder;
-}
 
 async function connected(folder: ShareFolder): Promise<Transport> {
   const handle = folder.handle();
-  opened.handles.push(handle);
+  opened.keep(handle);
   await handle.connect();
   return handle;
 }
@@ -43,7 +36,7 @@ describe("an ordinary user", () => {
   }
 
   test("gets the folder's owner, its mode and a hint when it may only read", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     await transport.send("shared", "list-1", "{}", FAST);
     const [commands, status] = [join(folder.root, "gpu_commands"), join(folder.root, "gpu_status")];
@@ -86,7 +79,7 @@ describe("an ordinary user", () => {
   });
 
   test("cannot connect, with the reason, when it may not look into the share", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     await connected(folder);
     chmodSync(folder.root, ROOT_USER ? 0o700 : 0);
     const { connected: failure, checks } = await seenByUser(folder.root);

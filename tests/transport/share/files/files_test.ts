@@ -19,22 +19,20 @@ import type { Transport } from "#src/transport.ts";
 import { Heard, HeardReplies } from "#tests/conformance/heard.ts";
 import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
 
 async function openShare(
   options: ConstructorParameters<typeof ShareFolder>[0],
 ): Promise<{ folder: ShareFolder; transport: Transport; path: (...names: string[]) => string }> {
-  const folder = new ShareFolder(options);
-  opened.folders.push(folder);
+  const folder = opened.folder(options);
   const transport = folder.handle();
-  opened.handles.push(transport);
+  opened.keep(transport);
   await transport.connect();
   await transport.openInbox(GPU);
   return { folder, transport, path: (...names) => join(folder.root, ...names) };
@@ -159,7 +157,7 @@ describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", 
   test("receive() goes on when the folder that it watches is replaced, or removed", async () => {
     const { folder, transport, path } = await openShare(options);
     const other = folder.handle();
-    opened.handles.push(other);
+    opened.keep(other);
     await other.connect();
     const heard = [await Heard.at(transport, GPU), await Heard.at(other, GPU)];
     const exchange = async (id: string): Promise<void> => {

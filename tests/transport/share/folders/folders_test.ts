@@ -25,27 +25,20 @@ import type { Transport } from "#src/transport.ts";
 import { expectCode, Heard, HeardReplies } from "#tests/conformance/heard.ts";
 import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
 
 const OWN = { replyTo: "ctl-1" };
 const ROOT_USER = process.getuid?.() === 0;
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
-
-function newFolder(options: ConstructorParameters<typeof ShareFolder>[0] = {}): ShareFolder {
-  const folder = new ShareFolder(options);
-  opened.folders.push(folder);
-  return folder;
-}
 
 function handleOn(folder: ShareFolder, options: Parameters<ShareFolder["handle"]>[0] = {}): Transport {
   const handle = folder.handle(options);
-  opened.handles.push(handle);
+  opened.keep(handle);
   return handle;
 }
 
@@ -72,7 +65,7 @@ function modeOf(path: string): string {
 
 describe("connect()", () => {
   test("says that the share is not mounted when its folder is missing", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     rmSync(folder.root, { recursive: true });
     expect(await failureOf(handleOn(folder).connect())).toEqual({
       code: "unavailable",
@@ -84,7 +77,7 @@ describe("connect()", () => {
   test.each(["never", "network"] as const)(
     "makes nothing on a local disk, and fails with a hint, when create is %s",
     async (create) => {
-      const folder = newFolder({ create, watch: "network" });
+      const folder = opened.folder({ create, watch: "network" });
       expect(await failureOf(handleOn(folder).connect())).toEqual({
         code: "unavailable",
         message: `${folder.root} holds no gpu_commands: not mounted?`,
@@ -97,14 +90,14 @@ describe("connect()", () => {
   );
 
   test("makes the two folders when create is always, and uses those that are there", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     await connected(folder);
     expect(readdirSync(folder.root).toSorted()).toEqual(["gpu_commands", "gpu_status"]);
     await handleOn(folder, { create: "never" }).connect();
   });
 
   test("makes no folder again that went away while in use", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     rmSync(join(folder.root, "gpu_status"), { recursive: true });
     expect(await failureOf(transport.publishState("gpu-1", "{}"))).toMatchObject({
@@ -115,7 +108,7 @@ describe("connect()", () => {
   });
 
   test.each(["gpu_commands", "gpu_status"])("refuses a link or a file in place of %s", async (name) => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const elsewhere = join(dirname(folder.root), "elsewhere");
     mkdirSync(elsewhere);
     symlinkSync(elsewhere, join(folder.root, name));
@@ -130,7 +123,7 @@ describe("connect()", () => {
   });
 
   test("waits while the share is on another kind of file system than it was", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const rememberIn = join(dirname(folder.root), "share-kind");
     writeFileSync(rememberIn, "nfs\n");
     const failure = await failureOf(handleOn(folder, { rememberIn }).connect());
@@ -145,7 +138,7 @@ describe("connect()", () => {
   });
 
   test("remembers the kind of file system again, whole at once, when a power cut left it empty", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const rememberIn = join(dirname(folder.root), "share-kind");
     writeFileSync(rememberIn, "");
     const empty = lstatSync(rememberIn).ino;
@@ -156,7 +149,7 @@ describe("connect()", () => {
   });
 
   test("names the kind of file system and the folder in the description", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     expect(handleOn(folder).description).toBe(`share at ${folder.root}`);
     expect((await connected(folder)).description).toMatch(/^[a-z0-9]+ at .*shared$/);
     const forced = handleOn(folder, { watch: "network" });
@@ -171,7 +164,7 @@ describe("what the driver makes", () => {
     { share: 0o770, umask: 0o022, folder: "2770", file: "660" },
     { share: 0o755, umask: 0o000, folder: "2755", file: "644" },
   ])("takes group and modes of the share, whatever the umask: %j", async ({ share, umask, folder: mode, file }) => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const gid = ROOT_USER ? 12_345 : (process.getgid?.() ?? -1);
     chownSync(folder.root, process.getuid?.() ?? -1, gid);
     chmodSync(folder.root, share);
@@ -198,7 +191,7 @@ describe("what the driver makes", () => {
   });
 
   test("takes the modes of its parent after the listing: before it a network's kernel returns old ones", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     chmodSync(folder.root, 0o770);
     const listed = new Set<string>();
     const network: Primitives = {
@@ -214,14 +207,14 @@ describe("what the driver makes", () => {
     };
     const options = { create: "always", watch: "network", clock: systemClock, log: silentLog } as const;
     const transport = new ShareTransport(folder.root, options, { local: localPrimitives, network });
-    opened.handles.push(transport);
+    opened.keep(transport);
     await transport.connect();
     const made = readdirSync(folder.root, { recursive: true, encoding: "utf8" });
     expect([made.length, ...new Set(made.map((name) => modeOf(join(folder.root, name))))]).toEqual([3, "2770"]);
   });
 
   test("leaves nothing in .tmp, also when publishing fails", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     mkdirSync(join(folder.root, "gpu_commands", "list-1.json"));
     expect(await failureOf(transport.send("shared", "list-1", "{}", FAST))).toMatchObject({ code: "forbidden" });
@@ -231,7 +224,7 @@ describe("what the driver makes", () => {
   });
 
   test("is never a path outside its folder when a name does not fit the grammar", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     for (const name of ["../x", "..", "", "a/b", "a\0b", ".claims", "x".repeat(129)]) {
       await expectCode(transport.send("shared", name, "{}", FAST), "invalid");
@@ -249,7 +242,7 @@ describe("what the driver makes", () => {
 describe("a reply folder", () => {
   test("shows a sign of life while it is in use, renewed each hour", async () => {
     const clock = new ManualClock();
-    const folder = newFolder({ clock });
+    const folder = opened.folder({ clock });
     await HeardReplies.at(await connected(folder), OWN);
     const sign = join(folder.root, "gpu_status", "ctl-1", ".alive");
     utimesSync(sign, 1_700_000_000, 1_700_000_000);
@@ -260,7 +253,7 @@ describe("a reply folder", () => {
   });
 
   test("is removed at close with what is ours, and stays with what is not", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     const path = join(folder.root, "gpu_status", "ctl-1");
     const first = await HeardReplies.at(transport, OWN);
@@ -275,7 +268,7 @@ describe("a reply folder", () => {
   });
 
   test("is made again by its owner, and by nobody else, when it is gone", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const [owner, agent] = [await connected(folder), await connected(folder)];
     const path = join(folder.root, "gpu_status", "ctl-1");
     const heard = await HeardReplies.at(owner, OWN);
@@ -349,7 +342,7 @@ describe("a planted link", () => {
   ];
 
   test.each(PLACES)("in place of $name leads nowhere when $when", async ({ name, act }) => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     const elsewhere = join(dirname(folder.root), "elsewhere");
     mkdirSync(elsewhere);
@@ -376,7 +369,7 @@ describe("claim()", () => {
   const HOLDER = { agent: "gpu-1", instance: "i-1" };
 
   test("contains its holder, for agents and people to read", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     expect(await (await connected(folder)).claim(DELIVERY, HOLDER)).toBe(true);
     const claims = join(folder.root, "gpu_commands", ".claims");
     expect(readdirSync(claims)).toEqual([DELIVERY.key]);
@@ -389,7 +382,7 @@ describe("claim()", () => {
     { there: '{"inst', mine: false },
     { there: "null", mine: false },
   ])("is mine only when it names my instance: $there", async ({ there, mine }) => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const transport = await connected(folder);
     const claims = join(folder.root, "gpu_commands", ".claims");
     mkdirSync(claims);

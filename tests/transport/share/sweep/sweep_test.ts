@@ -17,26 +17,23 @@ import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
-import type { Transport } from "#src/transport.ts";
 import { expectCode } from "#tests/conformance/heard.ts";
 import { sweepThrough } from "#tests/conformance/sweeps.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares } from "#tests/support/sites/share_folder.ts";
 
 const HOUR_S = 3600;
 const TEMPORARY = "0b0e6d5c-6a1e-4f0e-9d55-2f4a4a3c9a10";
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
 
 async function openShare(watch: "local" | "network", calls: Partial<Primitives> = {}, clock = systemClock) {
-  const folder = new ShareFolder();
-  opened.folders.push(folder);
+  const folder = opened.folder();
   const table = { local: { ...localPrimitives, ...calls }, network: { ...poolPrimitives, ...calls } };
   const transport = new ShareTransport(folder.root, { create: "always", watch, clock, log: silentLog }, table);
-  opened.handles.push(transport);
+  opened.keep(transport);
   await transport.connect();
   const path = (name: string): string => join(folder.root, name);
   const write = (name: string, hours: number, text = "{}"): void => {

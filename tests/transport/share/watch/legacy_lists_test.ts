@@ -5,21 +5,18 @@ import { join } from "node:path";
 import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
-import type { Transport } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares } from "#tests/support/sites/share_folder.ts";
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
 
 /** Listings that a server's handle makes, by the folder's name, while nobody asks it anything. */
 async function openServer(watch: "local" | "network") {
-  const folder = new ShareFolder();
-  opened.folders.push(folder);
+  const folder = opened.folder();
   const clock = new ManualClock(Date.now());
   const listings = { gpu_commands: 0, gpu_status: 0 };
   const readdir = async (path: string): Promise<string[]> => {
@@ -31,7 +28,7 @@ async function openServer(watch: "local" | "network") {
   const calls = { local: { ...localPrimitives, readdir }, network: { ...localPrimitives, readdir } };
   const options = { create: "always", watch, clock, log: silentLog, listsForLegacyBackends: true } as const;
   const transport = new ShareTransport(folder.root, options, calls);
-  opened.handles.push(transport);
+  opened.keep(transport);
   await transport.connect();
   listings.gpu_status = 0;
   const write = (name: string, ageSeconds: number): void => {

@@ -14,23 +14,16 @@ import { Heard, HeardReplies } from "#tests/conformance/heard.ts";
 import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
-import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
 
 const OWN = { replyTo: "ctl-1" };
 const NFS = 0x6969;
 
-const opened: { readonly folders: ShareFolder[]; readonly handles: Transport[] } = { folders: [], handles: [] };
+const opened = new OpenShares();
 afterEach(async () => {
-  for (const handle of opened.handles.splice(0)) await handle.close();
-  for (const folder of opened.folders.splice(0)) await folder.remove();
+  await opened.close();
 });
-
-function newFolder(): ShareFolder {
-  const folder = new ShareFolder();
-  opened.folders.push(folder);
-  return folder;
-}
 
 async function connect(
   { root }: ShareFolder,
@@ -41,15 +34,24 @@ async function connect(
   // Done at once, also as a network's: the clock stands still while the disk is slow.
   const calls = { local: { ...localPrimitives, ...faults }, network: { ...localPrimitives, ...faults } };
   const transport = new ShareTransport(root, { create: "always", watch, clock, log: silentLog }, calls);
-  opened.handles.push(transport);
+  opened.keep(transport);
   await transport.connect();
   await transport.openInbox(GPU);
   return transport;
 }
 
+/** A handle that watches its inbox by events. */
+async function listenLocally() {
+  const folder = opened.folder();
+  const clock = new ManualClock();
+  const transport = await connect(folder, clock, "local");
+  const heard = await Heard.at(transport, GPU);
+  return { folder, clock, transport, heard };
+}
+
 describe("a local watch", () => {
   test("hears by events alone, also after its folder was moved away, when several handles watch", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const clock = new ManualClock();
     const handles = [await connect(folder, clock, "local"), await connect(folder, clock, "local")];
     const heard = [await Heard.at(...at(handles, 0)), await Heard.at(...at(handles, 1))];
@@ -67,10 +69,7 @@ describe("a local watch", () => {
   });
 
   test("finds changes without events by the safety listing, within a second", async () => {
-    const folder = newFolder();
-    const clock = new ManualClock();
-    const transport = await connect(folder, clock, "local");
-    const heard = await Heard.at(transport, GPU);
+    const { clock, transport, heard } = await listenLocally();
     await transport.send(GPU, "ping-1", '{"n":1}', FAST);
     await until(() => heard.ids.length === 1);
     // The second event within a millisecond is dropped; where it is not, it is heard at once.
@@ -83,10 +82,7 @@ describe("a local watch", () => {
   });
 
   test("finds a rewritten name when its folder was replaced without an event", async () => {
-    const folder = newFolder();
-    const clock = new ManualClock();
-    const transport = await connect(folder, clock, "local");
-    const heard = await Heard.at(transport, GPU);
+    const { folder, clock, transport, heard } = await listenLocally();
     await transport.send(GPU, "ping-1", '{"n":1}', FAST);
     await until(() => heard.ids.length === 1);
     await passes(clock, 500, () => clock.monotonic() >= 2_000);
@@ -99,10 +95,7 @@ describe("a local watch", () => {
   });
 
   test("delivers nothing again when a command was moved away and back", async () => {
-    const folder = newFolder();
-    const clock = new ManualClock();
-    const transport = await connect(folder, clock, "local");
-    const heard = await Heard.at(transport, GPU);
+    const { folder, clock, transport, heard } = await listenLocally();
     await transport.send(GPU, "ping-1", "{}", FAST);
     await until(() => heard.ids.length === 1);
     const [path, away] = [join(folder.root, "gpu_commands", "gpu-1", "ping-1.json"), join(folder.root, "away")];
@@ -118,14 +111,14 @@ describe("a local watch", () => {
 
 describe("LocalRhythm", () => {
   test("prepare() reports possibly missed changes each time when there are no events", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const rhythm = new LocalRhythm(join(folder.root, "none"), () => undefined, silentLog);
     const facts = await localPrimitives.lstat(folder.root);
     expect([rhythm.prepare(facts), rhythm.prepare(facts), rhythm.prepare(facts)]).toEqual([false, false, false]);
   });
 
   test("prepare() reports possibly missed changes once after the watch was opened, and until it is open again", async () => {
-    const folder = newFolder();
+    const folder = opened.folder();
     const rhythm = new LocalRhythm(folder.root, () => undefined, silentLog);
     const facts = await localPrimitives.lstat(folder.root);
     const other = { ...facts, ino: facts.ino + 1n };
@@ -205,7 +198,7 @@ describe("a network watch", () => {
   test("lists each 50 ms for 10 s after something came, then ever more rarely, down to each second", async () => {
     const clock = new ManualClock();
     let listings = 0;
-    const transport = await connect(newFolder(), clock, "network", {
+    const transport = await connect(opened.folder(), clock, "network", {
       readdir: (path) => {
         if (path.endsWith("gpu-1")) listings++;
         return localPrimitives.readdir(path);
@@ -229,7 +222,7 @@ describe("a network watch", () => {
   test("looks for the answer at once after a command was sent, however long nothing came before", async () => {
     const clock = new ManualClock();
     let listings = 0;
-    const transport = await connect(newFolder(), clock, "network", {
+    const transport = await connect(opened.folder(), clock, "network", {
       readdir: (path) => {
         if (path.endsWith("ctl-1")) listings++;
         return localPrimitives.readdir(path);
@@ -254,7 +247,7 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
   test("looks for its folder again, and is not interrupted, when a listing says that it is stale", async () => {
     const clock = new ManualClock();
     let stale = 0;
-    const transport = await connect(newFolder(), clock, watch, {
+    const transport = await connect(opened.folder(), clock, watch, {
       readdir: (path) => {
         if (path.endsWith("gpu-1") && stale++ === 0) throw Object.assign(new Error("planted"), { code: "ESTALE" });
         return localPrimitives.readdir(path);
@@ -270,7 +263,7 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
   test("delivers a file that could not be read for a while, and everything else meanwhile", async () => {
     const clock = new ManualClock();
     let isBad = true;
-    const transport = await connect(newFolder(), clock, watch, {
+    const transport = await connect(opened.folder(), clock, watch, {
       open: (path, flags, mode) => {
         if (isBad && path.endsWith("ping-1.json")) throw Object.assign(new Error("planted"), { code: "EIO" });
         return localPrimitives.open(path, flags, mode);
@@ -290,7 +283,7 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
     const clock = new ManualClock();
     let isAway = false;
     let failures = 0;
-    const transport = await connect(newFolder(), clock, watch, {
+    const transport = await connect(opened.folder(), clock, watch, {
       readdir: (path) => {
         if (!isAway) return localPrimitives.readdir(path);
         failures++;
@@ -309,7 +302,7 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
 });
 
 test("a share that is mounted again, on another kind of file system, is examined and watched again", async () => {
-  const folder = newFolder();
+  const folder = opened.folder();
   const clock = new ManualClock();
   let isMoved = false;
   const moved = (facts: Facts): Facts => (isMoved ? { ...facts, dev: facts.dev + 1n } : facts);
