@@ -165,7 +165,7 @@ bounded() { # SECONDS COMMAND...
 # Runs what leaves its locks and half its work behind when Ctrl-C ends it: the tools that keep the accounts.
 whole() { (trap '' INT TERM HUP && "$@"); } # COMMAND...
 
-# The journal: how to undo each change, noted before it is made, the last one first to be undone.
+# The journal: how to undo each change, written before the change is made. The last change is undone first.
 begin() {
   [ -z "$opt_dry_run" ] || return 0
   rm -rf "$undo"
@@ -214,7 +214,7 @@ END
   commit
 }
 
-undo_one() { # VERB WHAT...: also when the change was noted and never made
+undo_one() { # VERB ARGUMENT...: works even if the change was noted but never made
   case $1 in
     remove) rm -f "$2" "$2.new" ;;
     restore) put_back "$2" "$3" ;;
@@ -515,7 +515,7 @@ list_share() {
   echo "path $(readlink -f -- "$share")"
   [ -d "$share" ] || return 0
   stat -c 'root %a %u %g %G' -- "$share"
-  # Where the file server takes root for nobody: as somebody of the share's group.
+  # On a file server that maps root to nobody, run as a member of the share's group.
   in_share='' closed=''
   if ! ls "$share" >/dev/null 2>&1; then
     in_share="setpriv --reuid=65534 --regid=$(stat -c %g "$share") --clear-groups" closed=1
@@ -621,7 +621,7 @@ make_share_folder() { # PATH
   mode=$(printf '%04d' "$(stat -c %a "$share")")
   gid=$(stat -c %g "$share")
   bits=2$(echo "${mode#?}" | sed 's/[2367]/7/g; s/[45]/5/g; s/[01]/0/g')
-  # A group that the user is not in it cannot give; then everybody may write anyway.
+  # The user cannot set a group that it is not in; then the folder is writable for all anyway.
   # shellcheck disable=SC2016 # its own arguments
   as_user sh -c 'mkdir "$1" && { chgrp "$2" "$1" 2>/dev/null || true; } && chmod "$3" "$1"' sh "$1" "$gid" "$bits"
 }
@@ -839,7 +839,7 @@ start_service() {
   if is_active && [ -z "$old_unit" ]; then verb=restart; else verb=start; fi
   change "stop$TAB$unit" "$verb $unit" true
   [ -z "$opt_dry_run" ] || return 0
-  # What it will have on the share goes with it when this fails, unless somebody of that name was there before.
+  # If this fails, undo also removes the agent's files on the share, unless an agent of that name existed before.
   if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name$TAB$runs_as"; note "stop$TAB$unit"; fi
   status=0
   bounded "$START_LIMIT_S" systemctl restart "$unit" >"$temp/start" || status=$?

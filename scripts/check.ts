@@ -1,16 +1,21 @@
-// `npm run check`: format, lint and types, all of them, with one exit status.
-import { join } from "node:path";
+// `npm run check`: format, lint, types and plain English, all of them, with one exit status.
+import { basename, join } from "node:path";
 
 const ROOT = join(import.meta.dir, "..");
 const CHECKS = [
-  { name: "format", command: ["biome", "check", "--error-on-warnings"], fix: "npm run format" },
-  { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
-  { name: "types", command: ["tsc", "-p", "."] },
+  { name: "format", command: [installed("biome"), "check", "--error-on-warnings"], fix: "npm run format" },
+  { name: "lint", command: [installed("oxlint"), "--type-aware", "--deny-warnings"] },
+  { name: "types", command: [installed("tsc"), "-p", "."] },
+  { name: "english", command: [join(ROOT, "scripts", "check", "plain_english.ts")] },
 ];
 
-async function runCheck({ name, command: [tool = "", ...args], fix }: (typeof CHECKS)[number]): Promise<boolean> {
+function installed(tool: string): string {
+  return join(ROOT, "node_modules", ".bin", tool);
+}
+
+async function runCheck({ name, command, fix }: (typeof CHECKS)[number]): Promise<boolean> {
   const startedMs = performance.now();
-  const tooling = Bun.spawn([process.execPath, join(ROOT, "node_modules", ".bin", tool), ...args], {
+  const tooling = Bun.spawn([process.execPath, ...command], {
     cwd: ROOT,
     stdin: "ignore",
     stdout: "pipe",
@@ -21,7 +26,7 @@ async function runCheck({ name, command: [tool = "", ...args], fix }: (typeof CH
   if (!ok) process.stdout.write(`${output.join("").trim()}\n`);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(
-    `${name.padEnd(7)} ${ok ? "ok" : "FAIL"}  ${tool}, ${seconds} s${ok || fix === undefined ? "" : `: ${fix}`}`,
+    `${name.padEnd(7)} ${ok ? "ok" : "FAIL"}  ${basename(command[0] ?? "")}, ${seconds} s${ok || fix === undefined ? "" : `: ${fix}`}`,
   );
   return ok;
 }

@@ -1,4 +1,4 @@
-// Who may import whom: a row for each folder and front door of src/.
+// The allowed imports: a row for each folder and entry file of src/.
 import { describe, expect, test } from "bun:test";
 import { dirname } from "node:path";
 import { cyclesOf } from "#tests/support/cycles.ts";

@@ -26,7 +26,7 @@ import { AGENT_OPTIONS, ScriptedOllama } from "#tests/support/sites/agent_on_mem
 import { until } from "#tests/support/until.ts";
 
 const HOUR_MS = 3_600_000;
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 const cleanUp: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -67,7 +67,7 @@ class ClockSite {
       await ended;
       ledger.close();
     });
-    await until(() => this.state?.serves_shared_inbox === true, PATIENCE_MS);
+    await until(() => this.state?.serves_shared_inbox === true, TIMEOUT_MS);
   }
 
   get state(): State | undefined {
@@ -92,7 +92,7 @@ class ClockSite {
 
   /** Waits for the response. @returns whether the command was run */
   async outcome(folder: string, id: string): Promise<string> {
-    await until(() => this.#read(folder, `${id}_response.json`).length === 1, PATIENCE_MS);
+    await until(() => this.#read(folder, `${id}_response.json`).length === 1, TIMEOUT_MS);
     const { success, error = "" } = Response.parse(JSON.parse(this.#read(folder, `${id}_response.json`)[0] ?? ""));
     if (success) return "run";
     return / old and was valid for /.test(error) ? "refused" : error;
@@ -103,7 +103,7 @@ class ClockSite {
     const clock = this.senderClock;
     const transport = openTransport(this.share, { create: "never", watch: "auto", clock, log: silentLog });
     await transport.connect();
-    const courier = new Courier(transport, { sender: "tester", timeoutMs: PATIENCE_MS, clock });
+    const courier = new Courier(transport, { sender: "tester", timeoutMs: TIMEOUT_MS, clock });
     try {
       const ping = await courier.ping("gpu-1").then(
         () => "run",
@@ -176,7 +176,7 @@ async function outcomesOf({ who, starts, jumps }: Row): Promise<string[]> {
   ];
   const offsetHours = (): number => Math.round(((site.state?.clock_offset_ms ?? 0) / HOUR_MS) * 1000) / 1000;
   const expected = who === "agent" ? -(starts + jumps) : 0;
-  await until(() => Math.abs(offsetHours() - expected) < 0.001, PATIENCE_MS);
+  await until(() => Math.abs(offsetHours() - expected) < 0.001, TIMEOUT_MS);
   return [...outcomes, `${offsetHours()} h`];
 }
 

@@ -18,7 +18,7 @@ const WARM_UP = 200;
 const FEW = 10;
 const MANY = 10_000;
 
-/** @param dir where shares come to lie; not removed */
+/** @param dir where the shares are created; not removed */
 export async function measurePairs(dir: string, effort: Effort): Promise<Measure[]> {
   const floor = await Floor.open(join(dir, "floor"));
   const few = await Subject.open(join(dir, "few"), FEW);

@@ -9,7 +9,7 @@ import { Subject } from "./subject.ts";
 const EVERY_MS = 4;
 const PINGS_A_TURN = 50;
 const OLD_S = 7200;
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 
 interface Turn {
   readonly atMs: number;
@@ -18,7 +18,7 @@ interface Turn {
 }
 
 /**
- * @param dir where two shares come to lie; not removed
+ * @param dir where the two shares are created; not removed
  * @param leftovers the number of old responses in one folder
  */
 export async function measureSweep(dir: string, leftovers: number): Promise<Measure[]> {
@@ -38,7 +38,7 @@ async function pingDuringSweep(clean: Subject, littered: Subject, leftovers: num
   const pinging = async (): Promise<void> => {
     while (!sweep.isOver) turns.push(await takeTurn(clean, littered));
   };
-  const swept = littered.agent.line('"Swept"', PATIENCE_MS).finally(() => (sweep.isOver = true));
+  const swept = littered.agent.line('"Swept"', TIMEOUT_MS).finally(() => (sweep.isOver = true));
   const [{ responses, ms, time }] = await Promise.all([swept, pinging()]);
   if (responses !== leftovers) throw new Error(`The sweep removed ${String(responses)} of ${leftovers} leftovers`);
   const endedMs = Date.parse(String(time));

@@ -22,7 +22,7 @@ export async function tour(site: Site, stage: Stage): Promise<void> {
     await site.gpuctl("pull", MODEL);
   });
 
-  await stage.step("It is there, and everybody knows where", "gpuctl list", async () => {
+  await stage.step("The model is installed; the list shows on which agents", "gpuctl list", async () => {
     await site.gpuctl("list");
   });
 

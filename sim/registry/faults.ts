@@ -1,4 +1,4 @@
-// What can go wrong with one model of the registry for tests.
+// The faults that a model of the simulated registry can have.
 
 /**
  * - `manifest`: the manifest is answered with this status

@@ -1,4 +1,4 @@
-// A registry that Ollama can pull from over plain HTTP, with models that misbehave as told, and that counts what it serves.
+// A registry that Ollama can pull from over plain HTTP, with models that misbehave on request, and counters of what it served.
 // For tests: real bytes, made up.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,7 +14,7 @@ export interface OfferedModel {
   readonly content?: string;
 }
 
-/** What was served of a model. */
+/** How much of a model was served. */
 export interface Served {
   /** Of its layers, over all requests. */
   bytes: number;
@@ -57,7 +57,7 @@ export class Registry {
     return registry;
   }
 
-  /** `127.0.0.1:PORT`, as it stands in front of a model's name. */
+  /** `127.0.0.1:PORT`, the prefix of a model's name. */
   get host(): string {
     const address: string | AddressInfo | null = this.#server.address();
     return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;

@@ -67,13 +67,13 @@ function chosenAgents(
   throw new CourierError("invalid", "--agent and --all exclude each other", { hint: "Use one of them" });
 }
 
-/** Alone, the flag says nothing of the share: then the environment's word counts. */
+/** Without a value the flag does not choose how to watch the share: the environment does. */
 function chosenWatch(watch: Watch | true | undefined): Watch {
   if (watch !== true) return watch ?? WATCH[0];
   return WATCH.find((how) => how === process.env["GPU_COURIER_WATCH"]) ?? WATCH[0];
 }
 
-/** What commander says of a command line, as a document. */
+/** Commander's error text as a JSON document. */
 function usageError(text: string): string {
   let document = "";
   const write = (written: string): void => {

@@ -21,6 +21,6 @@ export interface ClientIo {
   readonly clock: Clock;
   /** Aborted by Ctrl-C, by a request to end, and when nobody reads stdout any more. */
   readonly signal: AbortSignal;
-  /** A handle on what lies at the address, not connected yet. */
+  /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch): Promise<Transport>;
 }

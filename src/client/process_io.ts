@@ -14,7 +14,7 @@ const OUTPUT_LOST = 74;
 const NO_READER: ReadonlySet<string | undefined> = new Set(["EPIPE", "EIO"]);
 
 /**
- * One of the process's two streams. Bun 1.4.5 tells only in a write's own callback that it is out: neither a later
+ * One of the process's two streams. Bun 1.4.5 reports only in a write's own callback that it is out: neither a later
  * write's callback nor `writableLength` knows of it, and `process.exit()` drops what a slow pipe has not taken.
  */
 class ProcessScreen extends Writable {
@@ -23,7 +23,7 @@ class ProcessScreen extends Writable {
   constructor(stream: NodeJS.WriteStream, failed: (code: string | undefined) => void) {
     super({ decodeStrings: false });
     this.#stream = stream;
-    // Both tell of a failure, and without a listener each would print its stack.
+    // Both emit an error, which without a listener would print its stack.
     stream.on("error", (error) => failed(systemCode(error)));
     this.on("error", (error) => failed(systemCode(error)));
   }
@@ -67,7 +67,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   await written(stdout);
   await written(stderr);
   // System calls on a hung share may still be under way: they do not hold the process.
-  // What nobody can be told any more is interrupted by us, not by a person.
+  // With nobody left to read the output, gpuctl interrupts itself.
   const hasNoOther = status === 0 || status === INTERRUPTED;
   process.exit(hasNoOther && isOutputLost ? OUTPUT_LOST : status);
 }

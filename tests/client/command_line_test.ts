@@ -65,17 +65,17 @@ describe("main() refuses a bad command line with 64:", () => {
     ["a verb of an agent's own", ["run"], "unknown command 'run'"],
     ["a missing model", ["pull"], "missing required argument 'model'"],
     ["too many arguments", ["list", "phi4"], "too many arguments for 'list'"],
-    ["a timeout that is none", ["list", "--timeout", "0"], "Give a number of seconds above 0"],
+    ["an invalid timeout", ["list", "--timeout", "0"], "Give a number of seconds above 0"],
     ["a timeout that no timer holds", ["list", "--timeout", "2147484"], "up to 2147483 (24 days)"],
     ["a share without a path", ["list", "--share", ""], "Give the path of a folder"],
     ["--agent with --all", ["rm", "phi4", "--agent", "gpu-1", "--all"], "--agent and --all exclude each other"],
     ["an empty --agent", ["rm", "phi4", "--agent", ""], "--agent needs a name"],
     ["a model's name that Ollama refuses", ["pull", "a/b/c/d"], 'Cannot use "a/b/c/d" as a model name'],
   ])("%s", async (_what, argv, message) => {
-    const told = await site.run(argv);
-    expect([told.status, told.stdout]).toEqual([64, ""]);
-    expect(told.stderr).toStartWith("error: ");
-    expect(told.stderr).toContain(message);
+    const result = await site.run(argv);
+    expect([result.status, result.stdout]).toEqual([64, ""]);
+    expect(result.stderr).toStartWith("error: ");
+    expect(result.stderr).toContain(message);
     const json = await site.run([...argv, "--json"]);
     expect([json.status, json.stdout]).toEqual([64, ""]);
     expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "invalid" } });
@@ -164,7 +164,7 @@ describe("main()", () => {
     expect([...site.store.replies.keys()]).toEqual(["shared"]);
   });
 
-  test("says what the transport says when it cannot be reached, with 69", async () => {
+  test("prints the transport's error when it cannot be reached, with 69", async () => {
     const run = async (argv: readonly string[]) => {
       const [stdout, stderr] = [new Capture(false, 80), new Capture(false, 80)];
       const hint = "Mount it";

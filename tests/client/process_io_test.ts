@@ -11,7 +11,7 @@ import { openTransport } from "#src/transport/open.ts";
 import { type Answer, modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 
 const CLIENT = join(import.meta.dir, "../../src/client.ts");
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 let share = "";
 let agents: ScriptedAgent[] = [];
@@ -51,7 +51,7 @@ function lying(): string[] {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const endMs = performance.now() + PATIENCE_MS;
+  const endMs = performance.now() + TIMEOUT_MS;
   while (!condition()) {
     if (performance.now() > endMs) throw new Error("It did not come about");
     await systemClock.sleep(10);
@@ -112,7 +112,7 @@ describe("a signal", () => {
     expect(new TextDecoder().decode(first.value)).toBe("gpu-1: queued\n");
     child.kill("SIGINT");
     expect(await child.exited).toBe(130);
-    expect(await child.stderr.text()).toStartWith("Detached: gpu-1 goes on pulling phi4:latest\n");
+    expect(await child.stderr.text()).toStartWith("Detached: gpu-1 continues to pull phi4:latest\n");
     expect(agent.commands.map(({ command: verb }) => verb)).toEqual(["pull_model"]);
     expect(lying()).toEqual(before);
   });

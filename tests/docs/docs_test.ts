@@ -76,23 +76,25 @@ describe("flags", () => {
   const flags = new Map<string, ReadonlySet<string>>();
 
   beforeAll(async () => {
-    const helps = await Promise.all(HELP.map(async ([face, ...verb]) => [face, await helpOf(face, verb)] as const));
-    for (const face of Object.keys(ENTRY_POINTS)) {
-      const texts = helps.filter(([name]) => name === face).map(([, text]) => text);
-      flags.set(face, new Set(texts.join("\n").match(/--[a-z][a-z-]*/g)));
+    const helps = await Promise.all(
+      HELP.map(async ([program, ...verb]) => [program, await helpOf(program, verb)] as const),
+    );
+    for (const program of Object.keys(ENTRY_POINTS)) {
+      const texts = helps.filter(([name]) => name === program).map(([, text]) => text);
+      flags.set(program, new Set(texts.join("\n").match(/--[a-z][a-z-]*/g)));
     }
     const installer = await run("sh", ["install.sh", "--help"]);
     flags.set("install.sh", new Set(installer.stdout.match(/--[a-z][a-z-]*/g)));
   });
 
-  test("every flag that is named stands in the help of its entry point", () => {
+  test("every flag in the docs is in the help of its entry point", () => {
     const all = new Set([...flags.values()].flatMap((known) => [...known]));
     const unknown = faults(({ commands }) =>
       commands.flatMap((command) => {
-        const face = /(?:^|[\s/])(gpu-agent|gpu-server|gpuctl|install\.sh)(?=\s)/.exec(command)?.[1];
+        const program = /(?:^|[\s/])(gpu-agent|gpu-server|gpuctl|install\.sh)(?=\s)/.exec(command)?.[1];
         // Another program's line; what stands alone is one of ours.
-        if (face === undefined && !command.startsWith("--")) return [];
-        const known = face === undefined ? all : flags.get(face);
+        if (program === undefined && !command.startsWith("--")) return [];
+        const known = program === undefined ? all : flags.get(program);
         return (command.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? []).filter((flag) => known?.has(flag) !== true);
       }),
     );
@@ -139,9 +141,9 @@ describe("ts examples", () => {
   });
 });
 
-async function helpOf(face: keyof typeof ENTRY_POINTS, verb: readonly string[]): Promise<string> {
-  const { stdout, status } = await run(process.execPath, [join(ROOT, "src", ENTRY_POINTS[face]), ...verb, "--help"]);
-  if (status !== 0) throw new Error(`${face} ${verb.join(" ")} --help ended with ${status}`);
+async function helpOf(program: keyof typeof ENTRY_POINTS, verb: readonly string[]): Promise<string> {
+  const { stdout, status } = await run(process.execPath, [join(ROOT, "src", ENTRY_POINTS[program]), ...verb, "--help"]);
+  if (status !== 0) throw new Error(`${program} ${verb.join(" ")} --help ended with ${status}`);
   return stdout;
 }
 

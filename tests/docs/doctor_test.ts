@@ -13,7 +13,7 @@ test("Doctor has a row for each check", async () => {
   const made = texts.flatMap((text) => [...text.matchAll(/\babout\(\s*"(\w+)"/g)].map(([, name = ""]) => name));
   const trials = texts.flatMap((text) => /^const TRIALS = \[(.*)\]/m.exec(text)?.[1]?.match(/\w+/g) ?? []);
   const checks = new Set([...made, ...trials].filter((name) => !UNDOCUMENTED.includes(name)));
-  // Those that a function is told the name of.
+  // The checks whose name a function gets as a parameter.
   for (const name of ["inbox", "leftovers"]) expect([...checks]).toContain(name);
   expect(rows.filter((name) => name !== "").toSorted()).toEqual([...checks].toSorted());
 });

@@ -1,4 +1,4 @@
-// docs/protocol.md says what src/protocol.ts and src/base/errors.ts say: limits, names, verbs, fields, codes, sections.
+// docs/protocol.md agrees with src/protocol.ts and src/base/errors.ts: limits, names, verbs, fields, codes, sections.
 import { expect, test } from "bun:test";
 import { z } from "zod";
 import { ERROR_CODES } from "#src/base/errors.ts";

@@ -10,7 +10,7 @@ const DISK_BYTES = 1024 * 1024;
 const site = new ProcessSite();
 afterAll(async () => await site.close());
 
-test("gpu-agent serves reading verbs while its disk is full, says why, and goes on when there is room", async () => {
+test("gpu-agent serves reading verbs while its disk is full, reports why, and resumes when there is room", async () => {
   const ollama = await site.ollama({ installed: [PHI] });
   const agent = await site.agentOnSmallDisk("gpu-1", ollama.url, DISK_BYTES);
   const filler = join("/proc", String(agent.pid), "root", site.stateDirOf("gpu-1"), "filler");
@@ -18,7 +18,7 @@ test("gpu-agent serves reading verbs while its disk is full, says why, and goes 
   const refused = await site.gpuctl("rm", "phi4", "--json");
   expect([refused.status, JSON.parse(refused.stdout).agents[0].code]).toEqual([75, "exhausted"]);
   await agent.logged("Only reading verbs are served: Cannot write to the ledger: no space left");
-  await until(() => site.state("gpu-1")["status"] === "degraded", "its state says so");
+  await until(() => site.state("gpu-1")["status"] === "degraded", "its state is degraded");
   expect((await site.gpuctl("agents")).stdout).toContain("degraded: only reading verbs are served");
   expect((await site.gpuctl("list", "--fresh")).stdout).toContain("phi4:latest");
   expect((await site.gpuctl("ping")).status).toBe(0);

@@ -51,7 +51,7 @@ test(`${COMMANDS} commands from ${SENDERS} senders to ${AGENTS} agents that are 
   );
   stop.abort();
   const kills = (await Promise.all(killing)).reduce((sum, each) => sum + each, 0);
-  // What came back with the last of them is through too.
+  // Commands that came back with the last of them are finished too.
   await Promise.all(boxes.map(async (box) => await box.restart()));
   for (const { name } of boxes)
     await until(() => site.list(`gpu_commands/${name}`).length === 0, `${name} has done all`);
@@ -59,7 +59,7 @@ test(`${COMMANDS} commands from ${SENDERS} senders to ${AGENTS} agents that are 
   process.stderr.write(`${answers.flat().length} answers, ${kills} kills\n`);
   expect(answers.flat().length).toBe(COMMANDS);
   expect(kills).toBeGreaterThan(10);
-  // A reading verb may be done again after a crash; what was changed is told in the same words.
+  // A reading verb may be done again after a crash; a change is answered with the same response.
   const changing = [...heard.values()].filter((texts) => /\bjob\b|deleted/.test([...texts].join()));
   expect(changing.filter((texts) => texts.size > 1)).toEqual([]);
   expect(changing.length).toBe(tasks.filter(({ verb }) => VERBS.indexOf(verb) >= 2).length);

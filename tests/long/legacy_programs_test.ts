@@ -21,7 +21,7 @@ function openSite(): ProcessSite {
   return site;
 }
 
-/** The system's clock, which tells how long the pauses between polls really were: a busy machine stretches them. */
+/** The system's clock, which shows how long the pauses between polls really were: a busy machine stretches them. */
 class MeasuredPause implements Clock {
   sleptMs = 0;
   now = (): number => systemClock.now();

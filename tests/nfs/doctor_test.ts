@@ -1,9 +1,9 @@
-// What gpuctl doctor says of a good share, and of those on which something is wrong.
+// gpuctl doctor on a healthy share, and on shares with a fault.
 import { describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Check } from "#src/base/check.ts";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { type Client, run } from "#tests/nfs/guest/machines.ts";
 import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NfsSite } from "#tests/nfs/guest/site.ts";
@@ -17,7 +17,7 @@ async function examine(site: NfsSite, client: Client, title: string) {
   const lines = checks.map(({ check, subject, result: how, message, hint }) => {
     return `    ${how} ${check} ${subject ?? ""}: ${message}${hint === null ? "" : `\n        ${hint}`}`;
   });
-  tell(`${title}: gpuctl doctor, exit status ${status}\n${lines.join("\n")}`);
+  report(`${title}: gpuctl doctor, exit status ${status}\n${lines.join("\n")}`);
   const failed = checks.filter((check) => check.result === "failed");
   const failures = failed.map(({ check, subject }) => (subject === null ? check : `${check} ${subject}`));
   return { status, result, checks, failures, failed };
@@ -32,7 +32,7 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
     expect([good.status, good.failures]).toEqual([0, []]);
     const text = await site.gpuctl("c2", "doctor");
     expect([text.status, text.stderr, text.stdout]).toEqual([0, "", expect.stringContaining("0 warnings, 0 failed")]);
-    tell(text.stdout.replaceAll(/^(?=.)/gm, "    "));
+    report(text.stdout.replaceAll(/^(?=.)/gm, "    "));
     expect(good.checks).toContainEqual(expect.objectContaining({ check: "ping", subject: "gpu-1", result: "ok" }));
     await site.mount("c3", "nocto");
     const nocto = await examine(site, "c3", `NFSv${version}, mounted with nocto`);

@@ -2,13 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeTimes, quantile, tell } from "#tests/nfs/guest/figures.ts";
+import { describeTimes, quantile, report } from "#tests/nfs/guest/figures.ts";
 import { ping } from "#tests/nfs/guest/ping.ts";
 import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NfsSite } from "#tests/nfs/guest/site.ts";
 
 const LEFTOVERS = FULL ? 3_000 : 600;
-/** What is asked for the most of the pings: of few, one hiccup of the emulation would be the 99th percentile. */
+/** The bound for most of the pings: with so few, one hiccup of the emulation would be the 99th percentile. */
 const MOST = FULL ? 0.99 : 0.9;
 const PINGS = FULL ? 100 : 30;
 const SLOWER_AT_MOST = 3;
@@ -53,8 +53,8 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(0, 1))("NFSv%s", (version) => {
     const clean = swept(site).then(() => (performance.now() - startedMs - SWEPT_AFTER_MS) / 1000);
     const meanwhile = await ping(site, "--count", String(PINGS), "--interval", "0.3");
     const seconds = await clean;
-    tell(`NFSv${version}, on a clean share: ${describeTimes(before)}`);
-    tell(`NFSv${version}, while ${all} leftovers are swept, in ${seconds.toFixed(1)} s: ${describeTimes(meanwhile)}`);
+    report(`NFSv${version}, on a clean share: ${describeTimes(before)}`);
+    report(`NFSv${version}, while ${all} leftovers are swept, in ${seconds.toFixed(1)} s: ${describeTimes(meanwhile)}`);
     expect(all).toBeGreaterThan(LEFTOVERS / 2);
     expect(quantile(meanwhile, MOST)).toBeLessThanOrEqual(SLOWER_AT_MOST * quantile(before, MOST));
   }, 400_000);

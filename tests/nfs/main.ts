@@ -46,7 +46,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** @returns 0 when all is well in each; what the first prints comes as it does, what the second prints in the end */
+/** @returns 0 when both passed; the output of the first is shown as it comes, that of the second at the end */
 async function runMachines(boot: Boot, dir: string, files: readonly string[], full: boolean): Promise<number> {
   const made = await makeDisk(dir);
   const limitS = LIMIT_S[full ? "full" : "short"];

@@ -2,7 +2,7 @@
 // twice, and every process stays of use.
 import { describe, expect, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { type Client, run } from "#tests/nfs/guest/machines.ts";
 import { FULL, VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
 import { NfsSite } from "#tests/nfs/guest/site.ts";
@@ -16,7 +16,7 @@ const LASTING_MS = 30_000;
 const FIRST_MS = LASTING_MS / 4;
 const TIMEOUT_S = 60;
 const SIGTERM_WITHIN_MS = 10_000;
-/** Of the 30 s that its callers are told to wait by default. */
+/** Of the 30 s that callers wait by default. */
 const UNAVAILABLE_WITHIN_MS = 10_000;
 const CLIENTS: readonly Client[] = ["c1", "c2", "c3"];
 
@@ -46,7 +46,7 @@ async function eachWay(what: "add" | "del", ...how: readonly string[]): Promise<
   }
 }
 
-/** One request as a careful caller makes it: told `unavailable`, it asks again until its time is over. */
+/** One request as a careful caller makes it: after `unavailable` it asks again until its time is over. */
 interface Request {
   readonly verb: "list" | "pull" | "delete";
   readonly model: string;
@@ -72,7 +72,7 @@ interface Setting {
   readonly site: NfsSite;
   readonly ollama: SimulatedOllama;
   readonly agent: Running;
-  /** On the same machine; told to end during the outage. */
+  /** On the same machine; stopped during the outage. */
   readonly leaving: Running;
   readonly server: HttpServer;
 }
@@ -159,22 +159,22 @@ function runIds(agent: Running): string[] {
 
 type Undergone = Awaited<ReturnType<typeof undergo>>;
 
-function report({ version, ollama, agent }: Setting, { meanwhile, left, ended }: Undergone): void {
+function reportUndergone({ version, ollama, agent }: Setting, { meanwhile, left, ended }: Undergone): void {
   const { tookMs, platform } = meanwhile;
-  tell(
+  report(
     `NFSv${version}, meanwhile: ${platform.status} after ${tookMs} ms, ${JSON.stringify(platform.answer["detail"])}`,
   );
-  tell(`  SIGTERM meanwhile: ended with ${left.status} after ${left.tookMs} ms`);
+  report(`  SIGTERM meanwhile: ended with ${left.status} after ${left.tookMs} ms`);
   const counted = Object.entries(Object.groupBy(ended, ({ status }) => String(status)));
   const statuses = counted.map(([status, list]) => `${list?.length} with ${status}`).join(", ");
   const first = ended.filter(({ tries, status }) => tries === 1 && status === 200).length;
   const slowest = Math.round(Math.max(...ended.map((each) => each.tookMs)));
-  tell(`  ${ended.length} commands: ${statuses}; ${first} at the first try; slowest ${slowest} ms`);
+  report(`  ${ended.length} commands: ${statuses}; ${first} at the first try; slowest ${slowest} ms`);
   const { requests: calls } = ollama.counters;
   const [deletes, pulls] = [calls["DELETE /api/delete"], calls["POST /api/pull"]];
-  tell(`  run: ${runIds(agent).length} changing commands; Ollama saw ${deletes} deletes, ${pulls} pulls`);
-  tell(
-    `  ${agent.log.split("\n").filter((line) => line.includes("stalled")).length} lines of the agent's log tell of it`,
+  report(`  run: ${runIds(agent).length} changing commands; Ollama saw ${deletes} deletes, ${pulls} pulls`);
+  report(
+    `  ${agent.log.split("\n").filter((line) => line.includes("stalled")).length} lines of the agent's log report it`,
   );
 }
 
@@ -206,7 +206,7 @@ describe.each(OUTAGES)("while $name for 15 s", (outage) => {
     const striking = strike(outage);
     sites.defer(async () => await striking);
     const undergone = await Promise.all(settings.map(async (setting) => [setting, await undergo(setting)] as const));
-    for (const [setting, all] of undergone) report(setting, all);
+    for (const [setting, all] of undergone) reportUndergone(setting, all);
     for (const [setting, all] of undergone) await judge(setting, all);
   }, 300_000);
 });

@@ -2,7 +2,7 @@
 // agent that waits costs.
 import { describe, expect, test } from "bun:test";
 import { type Calls, callsOf, difference, GetattrTrace, sum } from "#tests/nfs/guest/calls.ts";
-import { describeTimes, quantile, tell } from "#tests/nfs/guest/figures.ts";
+import { describeTimes, quantile, report } from "#tests/nfs/guest/figures.ts";
 import { ping } from "#tests/nfs/guest/ping.ts";
 import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NfsSite } from "#tests/nfs/guest/site.ts";
@@ -29,7 +29,7 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     await site.agent("c1", "gpu-1", await site.ollama());
     await Bun.sleep(IDLE_APART_S * 1000);
     const times = await ping(site, "--count", String(IDLE_PINGS), "--interval", String(IDLE_APART_S));
-    tell(`NFSv${version}, idle: ${describeTimes(times)}`);
+    report(`NFSv${version}, idle: ${describeTimes(times)}`);
     expect(times.length).toBe(IDLE_PINGS);
     expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
   }, 600_000);
@@ -46,9 +46,9 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     const seconds = (performance.now() - startedMs) / 1000;
     const looks = sent().map((count, index) => (count - (sentBefore[index] ?? 0)) / seconds);
     const rest = ((sum(calls) / seconds - looks.reduce((total, each) => total + each, 0)) * 5).toFixed(1);
-    tell(`NFSv${version}, calls of an idle agent in 5 s: ${describeCalls(calls, seconds)}`);
+    report(`NFSv${version}, calls of an idle agent in 5 s: ${describeCalls(calls, seconds)}`);
     const perFolder = WATCHED.map((folder, index) => `${folder} ${looks[index]?.toFixed(2)}`);
-    tell(`  GETATTR a second: ${perFolder.join(", ")}; all the rest in 5 s: ${rest}`);
+    report(`  GETATTR a second: ${perFolder.join(", ")}; all the rest in 5 s: ${rest}`);
     for (const look of looks) expect(look).toBeLessThanOrEqual(LOOKS_PER_S);
     expect(Number(rest)).toBeLessThanOrEqual(STATE_CALLS + (version === "3" ? NET_CALLS : 0));
   }, 300_000);
@@ -64,7 +64,7 @@ describe.each(VERSIONS)("NFSv%s, warm", (version) => {
     await using site = await NfsSite.open("warm", version);
     await site.agent("c1", "gpu-1", await site.ollama());
     const times = await ping(site, "--count", String(WARM_PINGS), "--interval", "0.2");
-    tell(`NFSv${version}, warm: ${describeTimes(times)}`);
+    report(`NFSv${version}, warm: ${describeTimes(times)}`);
     expect(times.length).toBe(WARM_PINGS);
     expect(quantile(times, 0.5)).toBeLessThan(WARM_MEDIAN_MS);
     expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Check } from "#src/base/check.ts";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { type Client, NFS_SERVER, run } from "#tests/nfs/guest/machines.ts";
 import { VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
 import { NfsSite } from "#tests/nfs/guest/site.ts";
@@ -13,7 +13,7 @@ import { type Finished, type Running, until } from "#tests/process/site/site.ts"
 const PHI = { name: "phi4:latest", layers: [200_000] };
 /** On every machine but c3, as guest/init says: group gpu, with svc and web. */
 const GROUP = 2000;
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 async function openSite(name: string, version: Version, owner: readonly [number, number], mode: number) {
   const site = await NfsSite.open(name, version, [], "root_squash");
@@ -25,14 +25,14 @@ async function openSite(name: string, version: Version, owner: readonly [number,
   return { site, ollama: await site.ollama({ catalog: [PHI], installed: [PHI] }) };
 }
 
-/** What an agent says of the share; the last of it. */
+/** The agent's last message about the share. */
 async function complaint(agent: Running): Promise<{ reason: string; hint: string }> {
   const said = (): { reason: string; hint: string }[] => {
     const lines = agent.log.split("\n").filter((line) => line.includes('"level":"warn"'));
     return lines.map((line) => JSON.parse(line));
   };
-  const found = await until(() => said().at(-1), "the agent complains", PATIENCE_MS);
-  tell(`${found.reason}\n    ${found.hint}`);
+  const found = await until(() => said().at(-1), "the agent complains", TIMEOUT_MS);
+  report(`${found.reason}\n    ${found.hint}`);
   return found;
 }
 
@@ -40,11 +40,11 @@ async function complaint(agent: Running): Promise<{ reason: string; hint: string
 function failure({ status, stderr }: Finished): { reason: string; hint: string } {
   expect(status).not.toBe(0);
   const [reason = "", hint = ""] = stderr.trim().split("\n");
-  tell(`${reason}\n    ${hint}`);
+  report(`${reason}\n    ${hint}`);
   return { reason, hint };
 }
 
-/** Does what a hint says, as root, which needs no sudo: on the server when it says so. */
+/** Runs the commands of a hint as root, which needs no sudo: on the server when the hint names it. */
 async function obey(hint: string, client: Client): Promise<void> {
   const command = /: (sudo .*)$/.exec(hint)?.[1] ?? expect.unreachable(`No command in "${hint}"`);
   const where = hint.includes(`, on ${NFS_SERVER}: `) ? "server" : client;
@@ -71,7 +71,7 @@ async function doctor(site: NfsSite, client: Client): Promise<{ checks: readonly
 
 // One version: the accounts of c3 can be changed once, and who may do what is the server's to say in either.
 describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
-  test.concurrent("a closed share is opened to a group by what is said, and root stays out until its export lets it in", async () => {
+  test.concurrent("a closed share is opened to a group by the hint, and root stays out until its export lets it in", async () => {
     const { site, ollama } = await openSite("group", version, [0, 0], 0o750);
     await using _ = site;
     const agent = site.startAgent("svc@c1", "gpu-1", ollama);
@@ -82,7 +82,7 @@ describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
     await agent.logged('"Ready"');
     expect(agent.log.split("\n").filter((line) => line.includes('"level":"warn"')).length).toBe(1);
     const server = await site.server("web@c2");
-    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models", PATIENCE_MS);
+    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models", TIMEOUT_MS);
     expect(await server.call("GET", "/api/config/models?fresh=true")).toMatchObject({ status: 200 });
     expect(owners(site).map((each) => each.replace(/^\d+/, ""))).toEqual(
       expect.arrayContaining([`:${GROUP} 2770`, `:${GROUP} 660`]),
@@ -123,7 +123,7 @@ describe.each(VERSIONS.slice(-1))("NFSv%s with root_squash", (version) => {
     await using _ = site;
     const agent = await site.agent("c1", "gpu-1", ollama);
     await agent.logged("Serving the shared inbox");
-    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models", PATIENCE_MS);
+    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models", TIMEOUT_MS);
     expect(await site.gpuctl("guest@c2", "rm", "phi4", "--agent", "gpu-1")).toMatchObject({ status: 0, stderr: "" });
     expect(await site.legacyBackend("c3", "list")).toMatchObject([{ reason: "answered", models: [] }]);
     const { checks, failed } = await doctor(site, "c2");

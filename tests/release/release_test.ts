@@ -1,4 +1,4 @@
-// What a release folder holds besides the binaries: settings that know every flag, pinned runtimes, install.sh's own help.
+// The files of a release folder other than the binaries: settings that know every flag, pinned runtimes, install.sh's own help.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
 import { chmod, cp, rm } from "node:fs/promises";
@@ -42,8 +42,8 @@ describe("settings", () => {
   test.each([
     ["src/agent.ts", "systemd/agent.env"],
     ["src/server.ts", "systemd/server.env"],
-  ])("every flag of %s is a comment of %s, with a comment of its own", async (face, settings) => {
-    const { stdout } = await run(process.execPath, face, "--help");
+  ])("every flag of %s is a comment of %s, with a comment of its own", async (program, settings) => {
+    const { stdout } = await run(process.execPath, program, "--help");
     const text = await Bun.file(join(ROOT, settings)).text();
     expect(keysIn(text)).toEqual(keysIn(stdout).filter((key) => !NO_SETTINGS.includes(key)));
     const [, ...paragraphs] = text.trim().split("\n\n");
@@ -107,7 +107,7 @@ describe("install.sh of a release for every machine", () => {
     expect(await shelf.version()).toEqual({ status: 0, stdout: `${name}\n`, stderr: "" });
   });
 
-  test("takes what runs without AVX2 on a processor that has none, and where the other does not run", async () => {
+  test("takes what runs without AVX2 on a processor without it, and where the other does not run", async () => {
     await shelf.put("bin/uname", "echo x86_64");
     await shelf.put("bin/ldd", "echo GNU libc");
     await shelf.put("bin/grep", GREP_WITHOUT_AVX2);
@@ -118,7 +118,7 @@ describe("install.sh of a release for every machine", () => {
     expect((await shelf.version()).stdout).toBe("linux-x64-baseline\n");
   });
 
-  test("takes none that is not as SHA256SUMS says, and says which", async () => {
+  test("refuses a file that does not match SHA256SUMS, and names it", async () => {
     await shelf.put("bin/uname", "echo aarch64");
     await shelf.put("bin/ldd", "echo GNU libc");
     await shelf.put("release/gpuctl-linux-arm64", "echo another");

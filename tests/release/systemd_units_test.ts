@@ -30,7 +30,7 @@ describe.each(UNITS)("%s.service", (_, text) => {
   );
   const valuesOf = (key: string): string[] => directives.filter(([name]) => name === key).map(([, value]) => value);
 
-  test("begins with what tells it from the legacy service's unit, and leaves two places to fill in", () => {
+  test("begins with a mark that the legacy service's unit lacks, and leaves two places to fill in", () => {
     expect(text).toStartWith("# gpu-courier: ");
     expect(new Set(text.match(/@[A-Z_]+@/g))).toEqual(new Set(["@BIN@", "@USER@"]));
   });

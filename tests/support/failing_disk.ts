@@ -1,7 +1,7 @@
-// A database on a disk that is full, or damaged, for as long as a test says so.
+// A database on a disk that is full, or damaged, for as long as a test wants.
 import { Database } from "bun:sqlite";
 
-/** `open` is how a ledger opens its file; what that writes fails with SQLite's own code while `fails` says so. */
+/** `open` is how a ledger opens its file; its writes fail with SQLite's own code while `fails` returns true. */
 export class FailingDisk {
   fails: "SQLITE_FULL" | "SQLITE_CORRUPT" | null;
 

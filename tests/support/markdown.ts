@@ -13,7 +13,7 @@ export class Markdown {
   readonly path: string;
   readonly text: string;
   readonly fences: readonly Fence[];
-  /** The text without what stands in fences. */
+  /** The text without its fenced blocks. */
   readonly prose: string;
 
   constructor(path: string, text: string) {
@@ -28,7 +28,7 @@ export class Markdown {
     return [...this.prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => heading);
   }
 
-  /** What follows a heading, up to the next of its level or above. @throws when there is no such heading */
+  /** The text after a heading, up to the next of its level or above. @throws when there is no such heading */
   section(heading: string): Markdown {
     const start = new RegExp(`^(#+) ${heading}$`, "m").exec(this.text);
     if (start === null) throw new Error(`${this.path} has no section "${heading}"`);

@@ -32,7 +32,7 @@ export class NotifySocket {
     if (libc.bind(this.#file, pointer(address), address.length) !== 0) throw new Error(`Cannot bind ${this.path}`);
   }
 
-  /** What came until now, in order. */
+  /** The messages received so far, in order. */
   get messages(): readonly string[] {
     const buffer = Buffer.alloc(MESSAGE_BYTES);
     for (;;) {

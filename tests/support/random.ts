@@ -24,7 +24,7 @@ export class SeededRandom {
     return this.#state % limit;
   }
 
-  /** One of these. @throws when there is none */
+  /** One of these. @throws when the list is empty */
   pick<Value>(from: readonly Value[]): Value {
     const found = from[this.below(from.length)];
     if (found === undefined) throw new Error("Nothing to pick from");

@@ -1,6 +1,6 @@
-// What may go wrong on a box around the installed agent: share, Ollama, disk, the machine, the agent itself.
+// Faults on a box around the installed agent: share, Ollama, disk, the machine, the agent itself.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { agentState, manualTest, slowPull } from "#tests/systemd/site/agent.ts";
 import { type Box, onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, installed, settings } from "#tests/systemd/site/installation.ts";
@@ -8,7 +8,7 @@ import { timed } from "#tests/systemd/site/timed.ts";
 
 /** What `systemctl restart` may take. */
 const RESTART_MS = 15_000;
-/** Less patience than the unit's, for the tests' sake; over twice what a round takes. */
+/** Shorter than the unit's, to keep the test short; over twice as long as a round takes. */
 const WATCHDOG_S = 12;
 
 /** Settles that the share is not mounted at boot, and boots. */
@@ -36,13 +36,13 @@ test(
     const { StatusText, ActiveState } = await box.properties(AGENT_UNIT, "ActiveState", "StatusText");
     expect([ActiveState, StatusText]).toEqual(["active", expect.stringContaining("not mounted?")]);
     const tookMs = await restartMs(box);
-    tell(`restart without a share: ${Math.round(tookMs)} ms`);
+    report(`restart without a share: ${Math.round(tookMs)} ms`);
     expect(tookMs).toBeLessThan(RESTART_MS);
     await box.run("sleep 20");
     expect(await box.run("ls -A /mnt/shared")).toBe("");
     await box.run("mount /mnt/shared");
     const { result, durationMs } = await timed(async () => await manualTest(box));
-    tell(`answered ${Math.round(durationMs)} ms after the share was mounted`);
+    report(`answered ${Math.round(durationMs)} ms after the share was mounted`);
     expect(result).toEqual(["all-minilm:latest"]);
     expect(await box.properties(AGENT_UNIT, "StatusText")).toEqual({
       StatusText: expect.stringContaining("on fuse at"),
@@ -52,13 +52,13 @@ test(
 );
 
 test(
-  "without Ollama the box says so, and serves it once it is there",
+  "without Ollama the box reports that, and works once Ollama is there",
   onBox(async (box) => {
     await box.run("systemctl disable --now ollama");
     expect(await installed(box, "old")).toContain("Warning: Ollama does not answer");
     await box.reboot("orderly");
     const line = await box.until(`systemctl show --property=StatusText --value ${AGENT_UNIT} | grep "not reachable"`);
-    tell(`status line: ${line}`);
+    report(`status line: ${line}`);
     expect(JSON.parse(await box.run("gpuctl agents --json")).agents).toMatchObject([
       { status: "online", reason: "ollama_down" },
     ]);
@@ -75,7 +75,7 @@ test(
     await installed(box, "old");
     await box.run(`systemctl kill --signal=KILL ${AGENT_UNIT}`);
     const { durationMs } = await timed(async () => await manualTest(box));
-    tell(`answered ${Math.round(durationMs)} ms after kill -9`);
+    report(`answered ${Math.round(durationMs)} ms after kill -9`);
     expect(await box.properties(AGENT_UNIT, "NRestarts", "ActiveState")).toEqual({
       NRestarts: "1",
       ActiveState: "active",
@@ -94,7 +94,7 @@ test(
     const { durationMs } = await timed(
       async () => await box.until(`[ $(systemctl show --property=NRestarts --value ${AGENT_UNIT}) = 1 ]`),
     );
-    tell(`noticed and started again after ${(durationMs / 1000).toFixed(1)} s, WatchdogSec=${WATCHDOG_S}`);
+    report(`noticed and started again after ${(durationMs / 1000).toFixed(1)} s, WatchdogSec=${WATCHDOG_S}`);
     expect(await box.run(`journalctl --unit=${AGENT_UNIT}`)).toContain("Watchdog timeout");
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
@@ -109,12 +109,12 @@ test(
     const before = await box.properties(AGENT_UNIT, "MainPID", "NRestarts");
     await box.run("kill -STOP $(pidof bindfs)");
     const line = await box.until(`systemctl show --property=StatusText --value ${AGENT_UNIT} | grep waiting`);
-    tell(`status line: ${line}`);
+    report(`status line: ${line}`);
     const hungAtMs = performance.now();
     await box.run(`sleep ${2.5 * WATCHDOG_S}`);
     expect(await box.properties(AGENT_UNIT, "MainPID", "NRestarts")).toEqual(before);
     const tookMs = await restartMs(box);
-    tell(`after ${Math.round((performance.now() - hungAtMs) / 1000)} s of it restart took ${Math.round(tookMs)} ms`);
+    report(`after ${Math.round((performance.now() - hungAtMs) / 1000)} s of it restart took ${Math.round(tookMs)} ms`);
     expect(tookMs).toBeLessThan(2 * RESTART_MS);
     expect((await box.properties(AGENT_UNIT, "ActiveState")).ActiveState).toBe("active");
     await box.run("kill -CONT $(pidof bindfs)");
@@ -146,7 +146,7 @@ test(
 );
 
 test(
-  "while the state folder's disk is full lists are answered and pulls refused, and all is well when there is room",
+  "while the state folder's disk is full lists are answered and pulls refused, and everything works again when there is room",
   onBox(async (box) => {
     await installed(box, "old");
     await box.run(`systemctl stop ${AGENT_UNIT}`);
@@ -158,7 +158,7 @@ test(
     expect([pull.status, pull.stdout + pull.stderr]).toEqual([75, expect.stringContaining("disk")]);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     const line = await box.until(`systemctl show --property=StatusText --value ${AGENT_UNIT} | grep "only reading"`);
-    tell(`status line: ${line}`);
+    report(`status line: ${line}`);
     await box.run("rm /var/lib/gpu-agent/filling");
     await box.until("gpuctl pull gemma3:270m", 60_000);
     expect((await box.properties(AGENT_UNIT, "NRestarts")).NRestarts).toBe("0");

@@ -1,6 +1,6 @@
 // How long a box takes from nothing to its first answer. Nothing else runs beside it: see main.ts.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, installed } from "#tests/systemd/site/installation.ts";
@@ -17,14 +17,16 @@ test(
       expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
       return printed;
     });
-    tell(`from nothing to the first answered command: ${(durationMs / 1000).toFixed(2)} s; install.sh said\n${result}`);
+    report(
+      `from nothing to the first answered command: ${(durationMs / 1000).toFixed(2)} s; install.sh said\n${result}`,
+    );
     expect(durationMs).toBeLessThan(FIRST_ANSWER_MS);
     const status = await box.run(`sudo systemctl status ${AGENT_UNIT}`);
     expect(status).toContain("enabled");
     expect(status).toMatch(/Status: "gpu-1 on fuse at \/mnt\/shared, Ollama 0\.32\.15, no jobs running"/);
     expect(await box.run(`sudo journalctl -u ${AGENT_UNIT}`)).toContain("Ready agent=gpu-1");
     const { durationMs: restartMs } = await timed(async () => await box.run(`sudo systemctl restart ${AGENT_UNIT}`));
-    tell(`systemctl restart: ${Math.round(restartMs)} ms`);
+    report(`systemctl restart: ${Math.round(restartMs)} ms`);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     await box.reboot("orderly");
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);

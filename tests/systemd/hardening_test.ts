@@ -1,6 +1,6 @@
 // The unit's hardening: how good systemd thinks it is, and that the agent does all its work under it.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { agentState, manualTest } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, installed, settings } from "#tests/systemd/site/installation.ts";
@@ -14,9 +14,9 @@ test(
     await installed(box, "old");
     await installed(box, "old", "--role server");
     for (const unit of [AGENT_UNIT, "gpu-courier-server"]) {
-      const report = await box.run(`systemd-analyze security --no-pager ${unit}`);
-      const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(report)?.[1]);
-      tell(`systemd-analyze security ${unit}: ${exposure}`);
+      const analysis = await box.run(`systemd-analyze security --no-pager ${unit}`);
+      const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(analysis)?.[1]);
+      report(`systemd-analyze security ${unit}: ${exposure}`);
       expect(exposure).toBeLessThanOrEqual(MAX_EXPOSURE);
     }
   }),
@@ -40,14 +40,14 @@ test(
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     expect((await agentState(box))?.["gpus"]).toMatchObject([{ index: 0, uuid: "GPU-1f2e", name: "NVIDIA H200" }]);
     const doctor = await box.sh("gpuctl doctor");
-    tell(`gpuctl doctor, exit status ${doctor.status}\n${doctor.stdout.replaceAll(/^(?=.)/gm, "    ")}`);
+    report(`gpuctl doctor, exit status ${doctor.status}\n${doctor.stdout.replaceAll(/^(?=.)/gm, "    ")}`);
     expect(doctor.status).toBe(0);
     // As the agent's own user, with its settings and its state folder.
     const own = await box.sh(
       `systemd-run --quiet --wait --pipe --uid=gpu-courier --property=EnvironmentFile=/etc/gpu-courier/agent.env ` +
         `/usr/local/bin/gpu-agent doctor --state-dir /var/lib/gpu-agent`,
     );
-    tell(`gpu-agent doctor, exit status ${own.status}\n${own.stdout.replaceAll(/^(?=.)/gm, "    ")}${own.stderr}`);
+    report(`gpu-agent doctor, exit status ${own.status}\n${own.stdout.replaceAll(/^(?=.)/gm, "    ")}${own.stderr}`);
     expect(own.status).toBe(0);
   }),
   90_000,

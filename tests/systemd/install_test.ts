@@ -1,6 +1,6 @@
 // install.sh on a box that has nothing of ours: what it does, what it leaves alone, and how all of it goes away again.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest } from "#tests/systemd/site/agent.ts";
 import { type Box, onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
@@ -13,12 +13,12 @@ async function mainPid(box: Box): Promise<string> {
 }
 
 test(
-  "a second run changes nothing, restarts nothing and says so",
+  "a second run changes nothing, restarts nothing and reports that",
   onBox(async (box) => {
     await installed(box, "old");
     const before = { files: await snapshot(box, OWN_STATE), pid: await mainPid(box) };
     const { result, durationMs } = await timed(async () => await installed(box, "old"));
-    tell(`a second run: ${Math.round(durationMs)} ms\n${result}`);
+    report(`a second run: ${Math.round(durationMs)} ms\n${result}`);
     expect(result).toContain("Nothing new");
     expect(changes(before.files, await snapshot(box, OWN_STATE))).toEqual([]);
     expect(await mainPid(box)).toBe(before.pid);
@@ -27,17 +27,17 @@ test(
 );
 
 test(
-  "--dry-run says what would be changed and changes nothing; neither does a wrong checksum",
+  "--dry-run shows the changes and makes none; neither does a wrong checksum",
   onBox(async (box) => {
     const before = await snapshot(box);
     const dry = await installed(box, "old", "--dry-run");
-    tell(`--dry-run\n${dry}`);
+    report(`--dry-run\n${dry}`);
     for (const named of ["/usr/local/bin/gpu-agent", "/etc/gpu-courier/agent.env", AGENT_UNIT, "user gpu-courier"])
       expect(dry).toContain(named);
     expect(changes(before, await snapshot(box))).toEqual([]);
     expect(await box.run("ls -A /export")).toBe("");
     const wrong = await install(box, "tampered");
-    tell(`a wrong checksum: exit status ${wrong.status}\n${wrong.stderr}`);
+    report(`a wrong checksum: exit status ${wrong.status}\n${wrong.stderr}`);
     expect([wrong.status, wrong.stderr]).toEqual([65, expect.stringMatching(/[Ww]rong checksum.*gpu-agent/)]);
     expect(changes(before, await snapshot(box))).toEqual([]);
     await installed(box, "old");
@@ -58,7 +58,7 @@ test(
     const instance = await box.run(`cat ${OWN_STATE}/instance`);
     await installed(box, "old", "--uninstall");
     const kept = changes(before, await snapshot(box));
-    tell(`--uninstall left\n${kept.map((line) => `    ${line}`).join("\n")}`);
+    report(`--uninstall left\n${kept.map((line) => `    ${line}`).join("\n")}`);
     expect(await box.run(`cat ${OWN_STATE}/instance`)).toBe(instance);
     expect(await box.run("cat /etc/gpu-courier/agent.env")).toContain("GPU_COURIER_LOG_LEVEL=debug");
     expect((await box.sh(`systemctl cat ${AGENT_UNIT}; ls /usr/local/bin/*`)).stdout).toBe("");
@@ -94,12 +94,12 @@ test.each([
 );
 
 test(
-  "without a mounted share it makes nothing there and says what to do",
+  "without a mounted share it creates nothing there and shows what to do",
   onBox(async (box) => {
     await box.run("umount /mnt/shared");
     const before = await snapshot(box);
     const { status, stdout, stderr } = await install(box, "old");
-    tell(`without a share: exit status ${status}\n${stdout}${stderr}`);
+    report(`without a share: exit status ${status}\n${stdout}${stderr}`);
     expect([status, stderr]).toEqual([69, expect.stringContaining("not mounted?")]);
     expect(changes(before, await snapshot(box))).toEqual([]);
     expect(await box.run("ls -A /mnt/shared")).toBe("");
@@ -113,7 +113,7 @@ test(
     await installed(box, "old");
     const before = await snapshot(box, OWN_STATE);
     const printed = await installed(box, "old", "--role server");
-    tell(`--role server\n${printed}`);
+    report(`--role server\n${printed}`);
     const token = await box.run(
       /^ {2}(sudo .*token add.*)$/m.exec(printed)?.[1]?.replace("NAME", "platform") ?? "false",
     );
@@ -122,9 +122,9 @@ test(
       { agent: "gpu-1", agent_version: OLD_VERSION },
     ]);
     const status = await box.run("systemctl status gpu-courier-server");
-    tell(`its status line: ${/Status: .*/.exec(status)?.[0]}`);
+    report(`its status line: ${/Status: .*/.exec(status)?.[0]}`);
     const { durationMs } = await timed(async () => await box.run("systemctl restart gpu-courier-server"));
-    tell(`its restart: ${Math.round(durationMs)} ms`);
+    report(`its restart: ${Math.round(durationMs)} ms`);
     await installed(box, "old", "--role server --uninstall --purge");
     expect(changes(before, await snapshot(box, OWN_STATE))).toEqual([]);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);

@@ -1,6 +1,6 @@
 // A box on which the old Python service runs: taken over, and brought back.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest } from "#tests/systemd/site/agent.ts";
 import { type Box, onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed } from "#tests/systemd/site/installation.ts";
@@ -30,10 +30,10 @@ async function ask(box: Box, id: string): Promise<string> {
   return `grep -q '"success": *true' /export/gpu_status/${id}_response.json && grep all-minilm /export/gpu_status/${id}_response.json`;
 }
 
-/** The legacy service works as root, and its folders let nobody else in. install.sh says how to fix that, word for word. */
+/** The legacy service works as root, and its folders let nobody else in. install.sh prints the command that fixes it. */
 async function letIn(box: Box): Promise<void> {
   const { status, stderr } = await install(box, "old");
-  tell(`not let in: exit status ${status}\n${stderr}`);
+  report(`not let in: exit status ${status}\n${stderr}`);
   const commands = stderr.match(/^ +sudo .*$/gm) ?? [];
   expect(commands).not.toEqual([]);
   await box.run(`set -e\n${commands.join("\n")}`);
@@ -54,12 +54,12 @@ test(
     // As when it is at work just now: it runs, and has not looked yet.
     await box.run(`systemctl kill --signal=STOP ${AGENT_UNIT}`);
     const isAnswered = await ask(box, "list_models_1752597600");
-    tell(`taken over\n${await installed(box, "old")}`);
+    report(`taken over\n${await installed(box, "old")}`);
     await box.until(isAnswered, 60_000);
     expect(await command(box)).toBe("gpu-agent");
     await box.run("systemctl stop gpu-command-service");
     const isAnsweredThen = await ask(box, "list_models_1752597700");
-    tell(`brought back\n${await installed(box, "old", "--uninstall --restore --purge")}`);
+    report(`brought back\n${await installed(box, "old", "--uninstall --restore --purge")}`);
     await box.until(isAnsweredThen);
     expect(await command(box)).toBe("python3");
     expect(changes(before, await snapshot(box))).toEqual([]);
@@ -102,7 +102,7 @@ test(
     await startLegacyService(box);
     const before = await snapshot(box);
     const { status, stdout, stderr } = await install(box, "exits", "--user root");
-    tell(`a broken agent: exit status ${status}\n${stdout}${stderr}`);
+    report(`a broken agent: exit status ${status}\n${stdout}${stderr}`);
     expect(status).toBe(1);
     expect(changes(before, await snapshot(box))).toEqual([]);
     expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
@@ -118,7 +118,7 @@ test(
     const before = await snapshot(box, "/var/lib/gpu-courier");
     await box.run("mkdir /var/lib/gpu-courier && mount -t tmpfs -o mode=700,size=32k small /var/lib/gpu-courier");
     const { status, stdout, stderr } = await install(box, "old", "--user root");
-    tell(`no room for the old unit: exit status ${status}\n${stdout}${stderr}`);
+    report(`no room for the old unit: exit status ${status}\n${stdout}${stderr}`);
     expect([status, stderr]).toEqual([1, expect.stringContaining("No space left")]);
     expect(changes(before, await snapshot(box, "/var/lib/gpu-courier"))).toEqual([]);
     expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);

@@ -19,7 +19,7 @@ const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
   .toSorted();
 /** Far more than it takes where nothing else runs. */
 const LIMIT_S = 840;
-/** What is measured runs before the others, by itself. */
+/** Tests that measure run first, each by itself. */
 const ALONE = "first_answer";
 /** Of the others at a time: mostly they wait. */
 const FILES_AT_A_TIME = 4;

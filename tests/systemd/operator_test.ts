@@ -1,6 +1,6 @@
 // install.sh on a box where the operator changed things, or has both roles: what is his stays his, and all goes away at the end.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, installed, OWN_STATE } from "#tests/systemd/site/installation.ts";
@@ -31,13 +31,13 @@ test(
 );
 
 test(
-  "a unit that was edited to start the program with flags still tells where it is installed",
+  "a unit that was edited to start the program with flags still shows where it is installed",
   onBox(async (box) => {
     const before = await snapshot(box);
     await installed(box, "old", "--prefix /opt/x");
     await box.run(`sed -i 's/^ExecStart=.*/& --log-level debug/' /etc/systemd/system/${AGENT_UNIT}.service`);
     const printed = await installed(box, "new");
-    tell(`an edited unit\n${printed}`);
+    report(`an edited unit\n${printed}`);
     expect([printed, await box.run("ls /usr/local/bin")]).toEqual([expect.stringContaining("had been edited"), ""]);
     await installed(box, "new", "--uninstall --purge");
     expect(changes(before, await snapshot(box))).toEqual([]);

@@ -1,6 +1,6 @@
 // install.sh of a release whose agent is unhealthy: the machine rolls back by itself.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest, versions } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { install, installed, OWN_STATE, type Release } from "#tests/systemd/site/installation.ts";
@@ -17,13 +17,13 @@ const broken: readonly [string, Release][] = [
   ["is another version than it says", "liar"],
 ];
 test.each(broken)(
-  "a new agent that %s is taken back by itself",
+  "a new agent that %s is rolled back automatically",
   async (_, release) =>
     await onBox(async (box) => {
       await installed(box, "old");
       const before = await snapshot(box, OWN_STATE);
       const { result, durationMs } = await timed(async () => await install(box, release));
-      tell(`taken back after ${(durationMs / 1000).toFixed(1)} s\n${result.stdout}${result.stderr}`);
+      report(`rolled back after ${(durationMs / 1000).toFixed(1)} s\n${result.stdout}${result.stderr}`);
       expect(result.status).toBe(1);
       expect(result.stderr).toContain("is unhealthy");
       expect(durationMs).toBeLessThan(ROLLBACK_MS);

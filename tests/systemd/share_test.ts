@@ -1,6 +1,6 @@
 // install.sh and what the share is made of: groups, links, who may do what there.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { agentState, manualTest } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed, OWN_STATE } from "#tests/systemd/site/installation.ts";
@@ -12,7 +12,7 @@ test(
     await installed(box, "old");
     await box.run(`systemctl stop ${AGENT_UNIT}; mkdir -p /opt/gpu-1/precious /opt/.tmp`);
     await box.run("mv /export/gpu_commands /export/was && ln -s /opt /export/gpu_commands");
-    tell(await installed(box, "old", "--uninstall --purge"));
+    report(await installed(box, "old", "--uninstall --purge"));
     expect(await box.run("find /opt -mindepth 1 | sort")).toBe("/opt/.tmp\n/opt/gpu-1\n/opt/gpu-1/precious");
   }),
   60_000,
@@ -28,7 +28,7 @@ test(
     const folder = `/etc/systemd/system/${AGENT_UNIT}.service.d`;
     await box.run(`mkdir ${folder} && printf '[Service]\\nGroup=gpu\\n' >${folder}/group.conf`);
     await box.run(`systemctl daemon-reload && systemctl start ${AGENT_UNIT}`);
-    tell(`as gpu\n${await installed(box, "new")}`);
+    report(`as gpu\n${await installed(box, "new")}`);
     expect((await agentState(box))?.["agent_version"]).toBe(NEW_VERSION);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
@@ -47,16 +47,16 @@ test(
     );
     const before = await box.run("ls -lA /export");
     const broken = await box.sh(`${SQUASHED} sh /srv/exits/install.sh --yes`);
-    tell(`root is nobody, and the agent broken: exit status ${broken.status}\n${broken.stdout}${broken.stderr}`);
+    report(`root is nobody, and the agent broken: exit status ${broken.status}\n${broken.stdout}${broken.stderr}`);
     expect([broken.status, await box.run("ls -lA /export")]).toEqual([1, before]);
-    tell(`root is nobody\n${await box.run(`${SQUASHED} sh /srv/old/install.sh --yes`)}`);
+    report(`root is nobody\n${await box.run(`${SQUASHED} sh /srv/old/install.sh --yes`)}`);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     expect(await box.run(`${SQUASHED} sh /srv/old/install.sh --yes`)).toContain("Nothing new");
-    // What is on the box itself root may always look at, other than here.
+    // On a real box root can always read the local files, unlike here.
     await box.run(`systemctl stop ${AGENT_UNIT} && chmod -R a+rX ${OWN_STATE}`);
     await box.run(`${SQUASHED} sh /srv/old/install.sh --yes --uninstall --purge`);
     expect(await box.run("find /export -name 'gpu-1*' -o -name .tmp")).toBe("");
-    // Who is not root is told, instead of something that is not so.
+    // Other users than root get a message about that instead of a wrong result.
     const other = await box.sh("setpriv --reuid=nobody --clear-groups sh /srv/old/install.sh --dry-run");
     expect([other.status, other.stderr]).toEqual([69, expect.stringContaining("nobody may not look into /mnt/shared")]);
   }),
@@ -64,7 +64,7 @@ test(
 );
 
 test(
-  "root without the capabilities that the unit takes from it is let in where others are, and told so before",
+  "root without the capabilities that the unit takes from it is let in where others are, and is warned before",
   onBox(async (box) => {
     await box.run("useradd --system owner && mkdir /export/gpu_commands /export/gpu_status");
     await box.run("chown owner:owner /export/gpu_* && chmod 2775 /export/gpu_*");

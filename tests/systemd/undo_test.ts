@@ -1,6 +1,6 @@
 // install.sh that cannot go on, where undoing is not easy either: no room on a disk, a kill at the worst moment.
 import { expect, test } from "bun:test";
-import { tell } from "#tests/nfs/guest/figures.ts";
+import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest, versions } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
@@ -10,7 +10,7 @@ import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
 test.each([
   // Less than the copy of a program.
   ["/var/lib/gpu-courier", 60, "Cannot keep a copy of /usr/local/bin/gpu-agent"],
-  // What lies there, and less than another program.
+  // Room for the files that are there, but not for another program.
   ["/usr/local/bin", 300, "Cannot replace /usr/local/bin/gpu-agent"],
 ])(
   "an upgrade for which %s has no room leaves the old version as it is",
@@ -22,7 +22,7 @@ test.each([
       );
       const before = await snapshot(box, OWN_STATE);
       const { status, stdout, stderr } = await box.sh("timeout -k 1 30 sh /srv/new/install.sh --yes");
-      tell(`no room in ${folder}: exit status ${status}\n${stdout}${stderr.slice(0, 1000)}`);
+      report(`no room in ${folder}: exit status ${status}\n${stdout}${stderr.slice(0, 1000)}`);
       expect([status, stderr]).toEqual([1, expect.stringContaining(problem)]);
       expect(stderr).toContain("All changes were undone.");
       expect(changes(before, await snapshot(box, OWN_STATE))).toEqual([]);
@@ -50,7 +50,7 @@ test(
     await box.run("/bin/rm /usr/local/sbin/rm");
     expect(await versions(box)).toEqual([NEW_VERSION, NEW_VERSION, NEW_VERSION]);
     const printed = await installed(box, "new");
-    tell(`after the kill\n${printed}`);
+    report(`after the kill\n${printed}`);
     expect(printed).not.toContain("undoing");
     expect(printed).toContain("Nothing new");
   }),
@@ -63,7 +63,7 @@ test(
     await installed(box, "old");
     await settings(box, "GPU_COURIER_LOG_LEVEL=bogus");
     const { status, stderr } = await install(box, "new");
-    tell(`neither version starts: exit status ${status}\n${stderr}`);
+    report(`neither version starts: exit status ${status}\n${stderr}`);
     expect([status, stderr]).toEqual([
       1,
       expect.stringMatching(/Undoing the changes[^]*gpu-command-service\.service does not start: journalctl/),

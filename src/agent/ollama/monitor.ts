@@ -66,7 +66,7 @@ export class OllamaMonitor {
     }
   }
 
-  /** What is in memory now. @throws CourierError `unavailable` when Ollama cannot be asked */
+  /** The models in memory now. @throws CourierError `unavailable` when Ollama cannot be asked */
   async listRunning(signal?: AbortSignal): Promise<readonly RunningModel[]> {
     const running = await this.#options.ollama.listRunning(signal);
     if (JSON.stringify(running) !== JSON.stringify(this.#running)) {

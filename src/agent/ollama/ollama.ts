@@ -28,12 +28,12 @@ export interface PullOptions {
   readonly signal?: AbortSignal;
   /** Called with every change. Must not throw. */
   readonly onProgress?: (progress: PullProgress) => void;
-  /** What earlier attempts at this pull saw: `onProgress` tells of all of them together. */
+  /** Progress of earlier attempts at this pull: `onProgress` reports the sum of all attempts. */
   readonly tracker?: PullTracker;
 }
 
 const MEGABYTE = 1_000_000;
-/** Of the slowest disk we allow for, when Ollama reads a whole model to verify it and says nothing meanwhile. */
+/** The slowest disk we allow for: while Ollama verifies a model it reads all of it and reports nothing. */
 const VERIFY_BYTES_PER_SECOND = 20 * MEGABYTE;
 
 /** Some 500 bytes each, for 100,000 models and more. */
@@ -68,13 +68,13 @@ export class Ollama {
     return (await this.#request(ask, Version, async (client) => await client.version())).version;
   }
 
-  /** What is installed, newest first. */
+  /** The installed models, newest first. */
   async listModels(signal?: AbortSignal): Promise<Model[]> {
     const ask = { action: "list the models", signal, maxBytes: MAX_LIST_BYTES };
     return (await this.#request(ask, ModelList, async (client) => await client.list())).models ?? [];
   }
 
-  /** What is loaded into memory, longest left first. */
+  /** The models in memory, the one with the longest time left first. */
   async listRunning(signal?: AbortSignal): Promise<RunningModel[]> {
     const ask = { action: "list the running models", signal, maxBytes: MEGABYTE };
     return (await this.#request(ask, RunningList, async (client) => await client.ps())).models ?? [];
@@ -110,7 +110,7 @@ export class Ollama {
   }
 
   /**
-   * Tells Ollama to take a model out of memory. It does so when what the model is busy with is done.
+   * Asks Ollama to unload a model. Ollama does so once the model's current requests are finished.
    * @throws CourierError `not_found` when there is no such model
    */
   async unloadModel(name: string, signal?: AbortSignal): Promise<void> {

@@ -19,8 +19,8 @@ interface Proposal {
 type Live = (views: readonly AgentView[]) => Proposal[];
 
 /** Anyone who pressed Tab waits: a share that answers later than this has nothing to propose. */
-const PATIENCE_MS = 1000;
-/** What may stand on somebody's command line without quotes: the names on the share are other people's. */
+const TIMEOUT_MS = 1000;
+/** Proposals that are safe on a command line without quotes: anyone with access to the share chooses its names. */
 const HARMLESS = /^[\w@%+=:,./-]+$/;
 
 /** What a verb's first argument is. */
@@ -39,7 +39,7 @@ export function addCompletionVerbs(program: Program, io: ClientIo): void {
     .summary("Make Tab complete gpuctl's command lines.")
     .description(
       "Print what makes a shell complete gpuctl's command lines: verbs, flags, and the models, agents and jobs that " +
-        "there are when Tab is pressed. What it prints says how to keep it.",
+        "exist when Tab is pressed. Its output explains how to install it.",
     )
     .argument("<shell>", SHELLS.join(", "))
     .addHelpText("after", examples("completion bash > /etc/bash_completion.d/gpuctl", "completion fish | source"))
@@ -60,7 +60,7 @@ export function addCompletionVerbs(program: Program, io: ClientIo): void {
     });
 }
 
-/** What can come next, whole words. */
+/** The words that can come next. */
 async function propose(
   program: Program,
   line: HalfLine,
@@ -96,7 +96,7 @@ async function readViews(io: ClientIo, share: string): Promise<readonly AgentVie
     await transport.close();
     return views;
   };
-  return await within(io.clock, PATIENCE_MS, read(), []).catch(() => []);
+  return await within(io.clock, TIMEOUT_MS, read(), []).catch(() => []);
 }
 
 function chosenViews(views: readonly AgentView[], agents: string | undefined): readonly AgentView[] {
@@ -104,7 +104,7 @@ function chosenViews(views: readonly AgentView[], agents: string | undefined): r
   return views.filter(({ agent, state }) => state !== null && names?.includes(agent) !== false);
 }
 
-/** Several names in one word, with commas: those that stand there stay. */
+/** Several names in one word, separated by commas: only the last is completed. */
 function listed(proposals: readonly Proposal[], typed: string): Proposal[] {
   const before = typed.slice(0, typed.lastIndexOf(",") + 1);
   const taken = before.split(",");

@@ -10,7 +10,7 @@ export interface HalfLine {
   readonly verb: Verb | undefined;
   /** The flag whose value the current word is. */
   readonly flag: Flag | undefined;
-  /** How many words stand there before the current one that are no flags: the verb is one. */
+  /** The number of words before the current one that are not flags, including the verb. */
   readonly operands: number;
   /** Flags that have a value already, by their long names; the last one counts. */
   readonly values: ReadonlyMap<string, string>;

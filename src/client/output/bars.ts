@@ -1,4 +1,4 @@
-// How a pull is told on a terminal: one bar per agent.
+// The progress of a pull on a terminal: one bar per agent.
 import { MultiBar, type Options, type Params, type SingleBar } from "cli-progress";
 import { formatBytes, formatDuration, visibleText } from "../../base/format.ts";
 import type { Job } from "../../protocol.ts";
@@ -53,7 +53,7 @@ export class BarProgress implements Progress {
   }
 }
 
-/** What stands on one line, from left to right. */
+/** The parts of one line, from left to right. */
 export interface BarText {
   readonly agent: string;
   readonly state: string;

@@ -47,7 +47,7 @@ export function noteText(job: Job): string {
   return retry_at === null ? (waiting_for ?? note ?? "") : (note ?? waiting_for ?? "");
 }
 
-/** What is worth saying of a pull that does not go smoothly, or did not. */
+/** Retries, the reason for waiting, and what a failed pull left on disk. */
 function troubleText(job: Job): string {
   const { retries = 0, partial_bytes: partial = null } = job;
   const parts = [];

@@ -14,7 +14,7 @@ const CLEAR_SCREEN = "\u001b[H\u001b[2J";
 export class Printer {
   readonly json: boolean;
   readonly #io: ClientIo;
-  /** What `redraw()` has to take back. */
+  /** The lines that the next `redraw()` replaces. */
   #drawn: { readonly lines: number; readonly size: string } | undefined;
 
   constructor(io: ClientIo, json: boolean) {
@@ -73,7 +73,7 @@ export class Printer {
 
   /**
    * Draws a table and lines below it in the place of what was drawn before, on a terminal; as much as the screen holds.
-   * What was drawn on a screen of another size may have been wrapped since: then the screen is cleared first.
+   * After a change of size the old lines may be wrapped: the screen is cleared first.
    */
   redraw(columns: readonly Column[], rows: readonly (readonly string[])[], notes: readonly string[]): void {
     const size = `${this.width}x${this.#height}`;

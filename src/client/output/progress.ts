@@ -1,13 +1,13 @@
-// How a pull is told while it goes on: JSON lines, or plain lines for a pipe.
+// The progress of a pull as JSON lines, or as plain lines for a pipe.
 import type { Clock } from "../../base/clock.ts";
 import type { Job } from "../../protocol.ts";
 import { describeProgress, jobPercent, noteText } from "./job_text.ts";
 import type { Printer } from "./printer.ts";
 
-/** Is told of every change of every job; decides itself what of it is worth showing. */
+/** Gets every change of every job and decides which of them to show. */
 export interface Progress {
   show(job: Job): void;
-  /** The job cannot be seen just now; `reason` says why. */
+  /** The job's state cannot be read at the moment, for this reason. */
   lost(job: Job, reason: string): void;
   close(): void;
 }

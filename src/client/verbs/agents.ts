@@ -61,7 +61,7 @@ function statusText(view: AgentView, nowMs: number): string {
   return parts.join(", ");
 }
 
-/** Said only of a clock that is off so far that the times which the agent tells mislead. */
+/** Empty unless the clock is off so far that the agent's times are misleading. */
 function clockText({ state }: AgentView): string[] {
   const offsetMs = state?.clock_offset_ms ?? 0;
   return Math.abs(offsetMs) < CLOCK_OFF_MS ? [] : [`its clock ${formatOffset(offsetMs)}`];

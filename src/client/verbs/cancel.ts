@@ -61,7 +61,7 @@ async function findJobs(
 
 /**
  * The job of this id, or whose id ends so; of several, the one that is under way.
- * @returns undefined: no state tells of it
+ * @returns undefined: no state has it
  * @throws CourierError `conflict` when it can be several
  */
 function findJob(jobs: readonly Job[], id: string): Job | undefined {

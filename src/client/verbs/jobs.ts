@@ -33,7 +33,7 @@ export async function listJobs({ courier, printer, transport, agents }: Session)
   return 0;
 }
 
-/** What the clock of each agent's box says now: times that a box tells are by its own. */
+/** The time by the clock of each agent's box: the times in a state are by that clock. */
 export function boxClock(courier: Courier, transport: Transport): (agent: string) => number {
   const nowMs = transport.now();
   const offsetsMs = new Map(courier.lastKnownAgents().map(({ agent, state }) => [agent, state?.clock_offset_ms ?? 0]));

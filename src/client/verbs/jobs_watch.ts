@@ -1,4 +1,4 @@
-// The verb jobs with --watch: goes on showing what jobs do, until Ctrl-C.
+// The verb jobs with --follow: shows the jobs as they change, until Ctrl-C.
 import { asCourierError, ERROR_CODES } from "../../base/errors.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Printer } from "../output/printer.ts";
@@ -14,8 +14,8 @@ const LOOK_MS = 500;
 const ROOMY_COLUMNS = 60;
 
 /**
- * `gpuctl jobs --watch`: on a terminal the table, drawn again; else, or as JSON, each job as it changes. Away agents and an
- * away share are said, and waited for.
+ * `gpuctl jobs --follow`: a table that is redrawn on a terminal; a line or JSON document per change elsewhere. Notes name
+ * the agents, or the share, that cannot be read, and following goes on when they are back.
  * @returns the exit status of Ctrl-C
  */
 export async function watchJobs(session: Session): Promise<number> {
@@ -38,7 +38,7 @@ export async function watchJobs(session: Session): Promise<number> {
   return ERROR_CODES.cancelled.exit;
 }
 
-/** What cannot be seen just now; its text tells for how long, so it changes all the time. */
+/** An agent, or the share, that cannot be read at the moment. The text includes for how long, so it keeps changing. */
 interface Missing {
   readonly subject: string;
   readonly text: string;
@@ -70,11 +70,11 @@ class TableView implements JobsView {
   }
 }
 
-/** What had ended before it began is not told; everything else is, its end too. What is missing is said once. */
+/** Shows every change of a job, except for jobs that had ended before; notes each missing agent once. */
 class ChangeView implements JobsView {
   readonly #printer: Printer;
   readonly #progress: Progress;
-  readonly #told = new Map<string, string>();
+  readonly #seen = new Map<string, string>();
   #missing = "";
   #isFirst = true;
 
@@ -94,8 +94,8 @@ class ChangeView implements JobsView {
     for (const job of jobs) {
       const text = JSON.stringify(job);
       const key = job.id ?? job.agent;
-      if (this.#told.get(key) === text) continue;
-      this.#told.set(key, text);
+      if (this.#seen.get(key) === text) continue;
+      this.#seen.set(key, text);
       if (!this.#isFirst || !isEnded(job)) this.#progress.show(job);
     }
     this.#isFirst = false;

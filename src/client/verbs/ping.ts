@@ -50,7 +50,7 @@ async function pingRounds(session: Session, views: readonly AgentView[], options
   for (let round = 1; round <= count && !io.signal.aborted; round++) {
     const startedMs = io.clock.monotonic();
     const outcomes = await ping(session, views);
-    // One that was interrupted tells nothing about its agent.
+    // An interrupted ping shows nothing about its agent.
     if (io.signal.aborted) break;
     for (const outcome of outcomes) tallies.get(outcome.agent)?.add(outcome);
     if (printer.json) printer.documentLine(roundDocument(outcomes));
@@ -69,7 +69,7 @@ async function ping({ courier, io }: Session, views: readonly AgentView[]): Prom
   return await askEach(views, async (agent) => await courier.ping(agent, { signal: io.signal }));
 }
 
-/** What came of all rounds at one agent. */
+/** The results of all rounds for one agent. */
 class Tally {
   readonly #answersMs: number[] = [];
   #asked = 0;

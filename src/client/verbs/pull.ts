@@ -14,7 +14,7 @@ import { chosenViews, exitStatus } from "./outcomes.ts";
 /** How one agent's pull came out, as far as it was seen. */
 interface Pulled {
   readonly job: Job;
-  /** What went wrong, with its hint; undefined when only the job tells. */
+  /** The failure with its hint; undefined when the job itself has it. */
   readonly error?: CourierError;
 }
 
@@ -101,7 +101,7 @@ async function follow(session: Session, first: Job, id: string, progress: Progre
   }
 }
 
-/** The job goes on for all that is known: it keeps its state, and says why it is not followed any more. */
+/** The job may still be running: it keeps its last state, with the reason why it is no longer followed. */
 function lastSeen(last: Job, error: CourierError, progress: Progress): Pulled {
   const job: Job = { ...last, code: error.code, error: error.message };
   if (error.code !== "cancelled") progress.show(job);
@@ -130,19 +130,19 @@ function printResults(
 function printFailures(printer: Printer, pulled: readonly Pulled[], detached: readonly string[]): void {
   const failed = pulled.filter(({ job }) => failureCode(job) !== null && !detached.includes(job.agent));
   for (const { job, error } of failed) {
-    const told = error ?? new CourierError(failureCode(job) ?? "internal", job.error ?? `The pull is ${job.state}`);
+    const failure = error ?? new CourierError(failureCode(job) ?? "internal", job.error ?? `The pull is ${job.state}`);
     const where = pulled.length === 1 ? "" : `${job.agent}: `;
-    const hint = job.id === null ? `Look whether it is there: gpuctl list --agent ${job.agent}` : told.hint;
-    printer.error(new CourierError(told.code, `${where}${told.message}`, { hint }));
+    const hint = job.id === null ? `Check whether it was pulled: gpuctl list --agent ${job.agent}` : failure.hint;
+    printer.error(new CourierError(failure.code, `${where}${failure.message}`, { hint }));
   }
   if (failed.length > 0 && pulled.length > 1) printer.note(`${failed.length} of ${pulled.length} agents failed`);
 }
 
 /** Ctrl-C: what was started goes on without us. */
 function printDetached(session: Session, model: string, left: readonly string[], asked: number): number {
-  const message = `Detached: ${left.join(", ")} ${left.length === 1 ? "goes" : "go"} on pulling ${model}`;
+  const message = `Detached: ${left.join(", ")} ${left.length === 1 ? "continues" : "continue"} to pull ${model}`;
   const where = agentFlags(session, left, asked);
-  const hint = `gpuctl jobs shows how far it is, gpuctl pull ${model}${where} follows it again`;
+  const hint = `gpuctl jobs shows its progress, gpuctl pull ${model}${where} follows it again`;
   if (session.printer.json) return session.printer.error(new CourierError("cancelled", message, { hint }));
   session.printer.note(`${message}\n  ${hint}`);
   return ERROR_CODES.cancelled.exit;

@@ -71,7 +71,7 @@ describe("pull_model", () => {
     expect((await site.state("gpu-1")).jobs).toEqual([]);
   });
 
-  test("goes on when forced, and its job says so", async () => {
+  test("continues when forced, and its job shows that", async () => {
     sizes["big:latest"] = HUGE_BYTES;
     ollama.pullEnds = new Promise(() => undefined);
     await start();
@@ -131,7 +131,7 @@ describe("pull_model", () => {
 });
 
 describe("delete_model", () => {
-  test("says what it freed, and what stays because others share it", async () => {
+  test("reports what it freed, and what stays because others share it", async () => {
     dir.manifest("phi4:latest", { a: 9_000, b: 500 });
     dir.manifest("phi4:14b", { a: 9_000 });
     dir.blob("a", 9_000);
@@ -151,7 +151,7 @@ describe("delete_model", () => {
     });
   });
 
-  test("tells null where the folder of the models cannot be read", async () => {
+  test("reports null where the folder of the models cannot be read", async () => {
     await start({ modelsDir: join(dir.path, "none") });
     expect(await remove("id-1", "phi4")).toMatchObject({
       message: "Successfully deleted model phi4:latest",

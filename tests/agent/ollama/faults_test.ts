@@ -275,7 +275,7 @@ describe("pullModel()", () => {
     expect(error.message).toContain('Cannot pull "m": Ollama at ');
   });
 
-  test("a failure that no later attempt can change is never retried, and says what to do", async () => {
+  test("a failure that no later attempt can change is never retried, and its hint shows what to do", async () => {
     for (const [text, hint] of [
       [`${manifest}410: gone`, "no longer has"],
       [`${manifest}451: no`, "legal reasons"],
@@ -328,7 +328,7 @@ describe("pullModel()", () => {
     expect(simulation.counters.requests).toEqual({});
   });
 
-  test("waits longer than its limit while Ollama verifies a model and says nothing", async () => {
+  test("waits longer than its limit while Ollama verifies a model without reporting", async () => {
     // 40 MB at the slowest disk's 20 MB/s: 2 s more.
     simulation.offer({ name: "m", layers: [40_000_000] });
     const { faults, downloads } = simulation;

@@ -126,7 +126,7 @@ function suite(open: () => Promise<Subject>): void {
     expect(error.hint).toContain("registry");
   });
 
-  test("pullModel() and deleteModel() throw invalid when the name is none", async () => {
+  test("pullModel() and deleteModel() throw invalid for an invalid name", async () => {
     expect((await failure(ollama.pullModel("../etc/passwd"))).code).toBe("invalid");
     expect((await failure(ollama.deleteModel("a b"))).code).toBe("invalid");
   });

@@ -124,7 +124,7 @@ describe("PullTracker", () => {
     expect(tracker.progress.completedBytes).toBe(80);
   });
 
-  test("note() tells progress from repetition", () => {
+  test("note() distinguishes progress from repetition", () => {
     const tracker = new PullTracker();
     expect(tracker.note(layer("a", 100, 80))).toBe(true);
     expect(tracker.note(layer("a", 100, 80))).toBe(false);

@@ -84,7 +84,7 @@ function job(model: string, bytes: Partial<Job> = {}): Job {
 const ALONE = { force: false, others: [] };
 
 describe("check()", () => {
-  test("tells the model's size when there is room", async () => {
+  test("reports the model's size when there is room", async () => {
     expect(await preflight(9.1 * GB).check("phi4:latest", ALONE)).toEqual({ totalBytes: 9.1 * GB, note: null });
   });
 
@@ -132,14 +132,14 @@ describe("check()", () => {
     expect(error.message).toContain("200.0 MB needed and 9.2 GB for other pulls, 9.3 GB free");
   });
 
-  test("goes on when forced, and says so", async () => {
+  test("continues when forced, and reports that", async () => {
     expect(await preflight(4 * GB).check("phi4:latest", { ...ALONE, force: true })).toEqual({
       totalBytes: 9.1 * GB,
       note: "forced: 9.1 GB needed, 4.0 GB free in /data/models/blobs",
     });
   });
 
-  test("goes on when the registry cannot be asked, and says so", async () => {
+  test("continues when the registry cannot be asked, and reports that", async () => {
     expect(await preflight(0).check("unknown:latest", ALONE)).toEqual({
       totalBytes: null,
       note: "size unknown: registry.ollama.ai cannot be reached",
@@ -156,7 +156,7 @@ describe("check()", () => {
     },
   );
 
-  test("goes on when the disk cannot be looked at, and says so", async () => {
+  test("continues when the disk cannot be checked, and reports that", async () => {
     const unknown = {
       totalBytes: 9.1 * GB,
       note: expect.stringContaining("disk space not checked: cannot read the models folder"),
@@ -166,7 +166,7 @@ describe("check()", () => {
     expect(await preflight(100 * GB).check("phi4:latest", ALONE)).toEqual(unknown);
   });
 
-  test("ends the looking when it is told to, however long the registry takes", async () => {
+  test("stops when it is aborted, even while the registry does not answer", async () => {
     const stop = new AbortController();
     const readManifest = async (): Promise<Manifest> => await new Promise(() => undefined);
     const check = preflight(1, { registry: { readManifest } }).check("phi4:latest", { ...ALONE, signal: stop.signal });
@@ -252,7 +252,7 @@ describe("--protect", () => {
     expect(isProtected(model, "other:*", pattern)).toBe(expected);
   });
 
-  test("says what protects the model, and where", () => {
+  test("names what protects the model, and where", () => {
     const protection = new Protection("gpu-1", ["phi4:*"]);
     expect(() => protection.requireOpen("delete", "phi4:14b")).toThrow(
       'Cannot delete "phi4:14b" on gpu-1: it is protected there by --protect phi4:*',

@@ -17,7 +17,7 @@ describe("JobProgress", () => {
   const fresh = (): JobProgress => new JobProgress({ completed_bytes: 0, total_bytes: null });
   const downloading = { phase: "downloading", totalBytes: 1000 } as const;
 
-  test("knows the whole model's size before its first byte when it was told", () => {
+  test("knows the model's size before its first byte when the registry reported it", () => {
     const progress = fresh();
     progress.expect(5000);
     progress.note({ ...downloading, completedBytes: 10, receivedBytes: 10 }, 0);
@@ -61,7 +61,7 @@ describe("JobProgress", () => {
 describe("the time that is left", () => {
   test.each([
     ["some days", 100_000, 4e10, 400_000],
-    ["more than a month at this speed, so that nobody can tell", 10, 4e10, null],
+    ["more than a month at this speed, so it shows no time", 10, 4e10, null],
   ])("is %s", (_what, bytesPerSecond, totalBytes, seconds) => {
     const progress = new JobProgress({ completed_bytes: 0, total_bytes: totalBytes });
     for (let second = 0; second <= 5; second++) {
@@ -109,7 +109,7 @@ describe("PullTracker over attempts and processes", () => {
     expect(tracker.progress).toMatchObject({ completedBytes: 100, totalBytes: 100 });
   });
 
-  test("layers tell what was there from what was fetched", () => {
+  test("layers distinguish present data from fetched data", () => {
     const tracker = new PullTracker();
     tracker.note(line(A, 100));
     tracker.note(line(B, 10));
@@ -148,7 +148,7 @@ describe("PulledBlobs", () => {
     expect(await blobs.bytes([B])).toBeWithin(50_000, 100_000);
   });
 
-  test("bytes() returns null when nothing of it can be seen, or a digest is none", async () => {
+  test("bytes() returns null when nothing of it can be seen, or a digest is invalid", async () => {
     writeFileSync(join(dir, "secret"), "x");
     expect(await blobs.bytes([A])).toBeNull();
     expect(await blobs.bytes(["sha256:../../secret", "../secret"])).toBeNull();

@@ -51,12 +51,12 @@ describe("__complete", () => {
     ["nothing more of jobs that are watched", "jobs --watch ", []],
     ["verbs after --watch alone", "--watch jo", ["jobs"]],
     ["shells", "completion ", ["bash", "fish", "zsh"]],
-    ["nothing after a verb that there is not", "frobnicate ", []],
+    ["nothing after an unknown verb", "frobnicate ", []],
   ])("proposes %s", async (_, line, expected) => {
     expect(await words(line)).toEqual(expected);
   });
 
-  test("says what each proposal is", async () => {
+  test("describes each proposal", async () => {
     expect(await proposals("show phi")).toEqual(["phi4:latest\t9.1 GB"]);
     expect(await proposals("--agent gpu-2")).toEqual(["gpu-2\tonline"]);
     expect(await proposals("canc")).toEqual(["cancel\tCancel pulls."]);
@@ -85,7 +85,7 @@ describe("__complete", () => {
 });
 
 describe("completion", () => {
-  test("prints a script for each shell, and names those when it has none", async () => {
+  test("prints a script for each shell, and lists them for an unknown shell", async () => {
     for (const shell of ["bash", "zsh", "fish"])
       expect((await site.run(["completion", shell])).stdout).toContain("__complete");
     expect(await site.run(["completion", "tcsh"])).toMatchObject({ status: 64, stdout: "" });
@@ -100,7 +100,7 @@ describe("completion", () => {
   ])("bash completes %p", async (line, expected) => {
     const { stdout } = await site.run(["completion", "bash"]);
     const answer = (await site.run(["__complete", line])).stdout;
-    // The script runs the first word of the line: here one that says what gpuctl says.
+    // The script runs the first word of the line: here one that prints what gpuctl prints.
     const shell = `gpuctl() { [ "$2" = "$LINE" ] && printf %s "$ANSWER"; }
       ${stdout}
       COMP_LINE=$LINE COMP_POINT=\${#LINE} COMP_WORDS=(gpuctl) COMP_CWORD=0

@@ -66,7 +66,7 @@ describe("describeProgress()", () => {
     expect(describeProgress({ ...job, completed_bytes: 1000 })).toBe("100 %, 1.0 kB of 1.0 kB");
   });
 
-  test("says what is known while the size is not", () => {
+  test("shows what is known while the size is unknown", () => {
     expect(describeProgress({ ...job, total_bytes: null })).toBe("999 B");
     expect(describeProgress({ ...job, total_bytes: null, completed_bytes: 0 })).toBe("");
   });

@@ -50,7 +50,7 @@ describe("agents", () => {
     );
   });
 
-  test("says of a clock that is off how far, by the share's, and fits a terminal with it", async () => {
+  test("shows how far a clock is off from the share's, and fits a terminal with it", async () => {
     await (await site.agent("gpu-1")).publish({ clock_offset_ms: 3_600_000 });
     const ollama = { reachable: false, version: null, error: "connection refused", checked_at: site.ago(0) };
     await (await site.agent("gpu-2")).publish({ clock_offset_ms: -75_000, ollama });
@@ -77,10 +77,10 @@ describe("agents", () => {
     ]);
   });
 
-  test("says what to do when there is none, and succeeds", async () => {
-    const told = await site.run(["agents"]);
-    expect([told.status, told.stdout]).toEqual([0, ""]);
-    expect(told.stderr).toBe(
+  test("prints what to do when there is no agent, and succeeds", async () => {
+    const result = await site.run(["agents"]);
+    expect([result.status, result.stdout]).toEqual([0, ""]);
+    expect(result.stderr).toBe(
       "No agent has published its state in memory\n  Start gpu-agent on a box that sees this share\n",
     );
     expect(await site.run(["agents", "--json"])).toEqual({ status: 0, stdout: '{"agents":[]}\n', stderr: "" });
@@ -138,7 +138,7 @@ describe("ping", () => {
     expect(stdout).toContain("gpu-1  0.0 ms\ngpu-4  failed: gpu-4 has been silent for 3 min 20 s");
   });
 
-  test("tells of an agent that takes no command in time", async () => {
+  test("reports an agent that does not accept a command in time", async () => {
     await site.agent("gpu-1", { answer: () => undefined });
     const { status, stderr } = site.start(["ping", "--timeout", "2"]);
     await site.clock.advance(2_000);
@@ -273,7 +273,7 @@ describe("jobs", () => {
     );
   });
 
-  test("tells ages by the clock of the box that the times are from", async () => {
+  test("shows ages by the clock of the box that the times are from", async () => {
     const agent = await site.agent("gpu-1");
     const ended = { state: "succeeded", started_at: site.ago(7_320), ended_at: site.ago(7_200) } as const;
     agent.jobs = [jobOf(ended)];
@@ -309,7 +309,7 @@ describe("jobs", () => {
     expect(document.unavailable).toEqual([{ agent: "gpu-2", code: "unavailable", reason: "silent for 1 min" }]);
   });
 
-  test("says that there is none and how to start one", async () => {
+  test("reports an empty list and how to start a pull", async () => {
     await site.agent("gpu-1");
     expect(await site.run(["jobs"])).toEqual({
       status: 0,

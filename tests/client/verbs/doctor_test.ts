@@ -1,4 +1,4 @@
-// gpuctl doctor: what it finds in the fleet, how it tells it, and how it ends.
+// gpuctl doctor: its findings in the fleet, its output and its exit status.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { DoctorDocument } from "#src/documents/doctor.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 /** The lines of its checks, hints left out. */
-async function told(...args: readonly string[]): Promise<string[]> {
+async function doctorLines(...args: readonly string[]): Promise<string[]> {
   const { stdout } = await site.run(["doctor", ...args]);
   return stdout.split("\n").filter((line) => /^[✓!✗]/u.test(line));
 }
@@ -20,7 +20,7 @@ async function told(...args: readonly string[]): Promise<string[]> {
 const MEMORY = "✓ memory: Exists in this process only";
 
 describe("what it finds", () => {
-  test("all is well: each agent, its clock, its Ollama, its answer, and who serves the shared inbox", async () => {
+  test("a healthy fleet: each agent, its clock, its Ollama, its answer, and who serves the shared inbox", async () => {
     await (await site.agent("gpu-1")).publish({ serves_shared_inbox: true, clock_offset_ms: 12 });
     await site.agent("gpu-2");
     const { status, stdout, stderr } = await site.run(["doctor"]);
@@ -65,7 +65,7 @@ describe("what it finds", () => {
     await (await site.agent("gpu-3")).publish({ status: "stopped" });
     const { status } = await site.run(["doctor"]);
     expect(status).toBe(1);
-    expect(await told()).toEqual([
+    expect(await doctorLines()).toEqual([
       MEMORY,
       "! agent gpu-3: Stopped just now",
       "✗ agent gpu-4: Silent for 3 min 20 s",
@@ -77,7 +77,7 @@ describe("what it finds", () => {
     const ollama = { reachable: false, version: null, error: "connection refused", checked_at: site.ago(0) };
     await (await site.agent("gpu-1")).publish({ ollama });
     await (await site.agent("gpu-2")).publish({ ollama: { ...ollama, error: null, checked_at: null } });
-    const lines = await told();
+    const lines = await doctorLines();
     expect(lines).toContain("✗ ollama gpu-1: connection refused");
     expect(lines).toContain("! ollama gpu-2: Not checked yet");
   });
@@ -94,14 +94,14 @@ describe("what it finds", () => {
     [-4_000, "✓ clock gpu-1: Clock within 4000 ms of the share"],
   ])("a box whose clock is off by %d ms", async (clock_offset_ms, line) => {
     await (await site.agent("gpu-1")).publish({ clock_offset_ms });
-    expect(await told()).toContain(line);
+    expect(await doctorLines()).toContain(line);
   });
 
   test("two that serve the shared inbox warn; a legacy service serves it alone", async () => {
     for (const name of ["gpu-1", "gpu-2"]) await (await site.agent(name)).publish({ serves_shared_inbox: true });
-    expect(await told()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");
+    expect(await doctorLines()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");
     await site.legacyService({ success: true });
-    const lines = await told();
+    const lines = await doctorLines();
     expect(lines).toContain("✓ agent gpu: Legacy service: it lists, pulls and deletes, without progress");
     expect(lines).toContain("✓ shared_inbox: The legacy service serves it");
   });
@@ -117,12 +117,12 @@ describe("what it finds", () => {
     expect(stdout.text).toContain("✓ ping gpu-2: ");
   });
 
-  test("what keeps this machine from asking anybody is told once", async () => {
+  test("a fault that keeps this machine from asking any agent is reported once", async () => {
     await site.agent("gpu-1");
     await site.agent("gpu-2");
     // Inboxes that are gone: nobody can be asked.
     for (const key of site.store.inboxes.keys()) if (key !== "shared") site.store.inboxes.delete(key);
-    const pings = (await told()).filter((line) => line.includes(" ping"));
+    const pings = (await doctorLines()).filter((line) => line.includes(" ping"));
     expect(pings.length).toBe(1);
     expect(pings[0]).toStartWith("✗ ping: ");
   });
@@ -130,14 +130,14 @@ describe("what it finds", () => {
   test("only the agents that are named are looked at; one that is not there fails", async () => {
     await site.agent("gpu-1");
     await site.agent("gpu-2");
-    expect((await told("--agent", "gpu-2")).filter((line) => line.includes("gpu-1"))).toEqual([]);
+    expect((await doctorLines("--agent", "gpu-2")).filter((line) => line.includes("gpu-1"))).toEqual([]);
     const { status, stdout } = await site.run(["doctor", "--agent", "gpu-9"]);
     expect(status).toBe(1);
     expect(stdout).toContain('✗ fleet: Unknown agent "gpu-9"\n    Known agents: gpu-1, gpu-2\n');
   });
 });
 
-describe("how it tells it", () => {
+describe("its output", () => {
   test("fits a terminal of 80 columns", async () => {
     const ollama = { reachable: false, version: null, error: "x ".repeat(100), checked_at: site.ago(0) };
     await (await site.agent("gpu-1")).publish({ ollama, clock_offset_ms: 3_600_000 });
@@ -164,7 +164,7 @@ describe("how it tells it", () => {
   test("makes what comes from the share harmless to a terminal", async () => {
     const ollama = { reachable: false, version: null, error: "\u001b[31mred\nline", checked_at: site.ago(0) };
     await (await site.agent("gpu-1")).publish({ ollama });
-    expect(await told()).toContain("✗ ollama gpu-1: [31mred line");
+    expect(await doctorLines()).toContain("✗ ollama gpu-1: [31mred line");
   });
 
   test("stops at Ctrl-C", async () => {

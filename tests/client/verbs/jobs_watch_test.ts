@@ -37,7 +37,7 @@ async function watch(argv: readonly string[], agent: ScriptedAgent, steps: reado
   return { status: await run.status, stdout: run.stdout.text, stderr: run.stderr.text };
 }
 
-/** What stands on a terminal of this width that was written to: it knows what gpuctl uses, and wraps what is too long. */
+/** The content of a terminal of this width: it knows the escape codes that gpuctl uses, and wraps long lines. */
 function screenOf({ text, columns }: Capture): string[] {
   let lines = [""];
   let row = 0;

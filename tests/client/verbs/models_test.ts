@@ -55,7 +55,7 @@ describe("list", () => {
     expect(shown).not.toMatch(/^ *size /m);
   });
 
-  test("tells ages by the clocks of the boxes, and takes the newest of several by them", async () => {
+  test("shows ages by the clocks of the boxes, and takes the newest of several by them", async () => {
     const [here, ahead] = [site.ago(600), site.ago(-3_000)];
     await site.agent("gpu-1", { models: [modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: here })] });
     const two = await site.agent("gpu-2", {
@@ -224,7 +224,7 @@ describe("rm", () => {
     ]);
   });
 
-  test("says what was freed, and what stays because other models share it", async () => {
+  test("reports what was freed, and what stays because other models share it", async () => {
     const answers = { "gpu-1": [9_100_000_000, 0], "gpu-2": [500, 9_100_000_000] } as const;
     for (const [name, [freed_bytes, shared_bytes]] of Object.entries(answers)) {
       await site.agent(name, { answer: () => ({ freed_bytes, shared_bytes }) });

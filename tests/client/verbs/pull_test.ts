@@ -39,7 +39,7 @@ function failed(): Partial<Job> {
 }
 
 describe("pull --force", () => {
-  test("tells the agent to go on where its disk is too small, and nothing without it", async () => {
+  test("makes the agent ignore a disk that is too small, only when given", async () => {
     const agent = await site.agent("gpu-1");
     for (const argv of [[], ["--force"]]) {
       const { stop, status } = await startPull(argv, [agent]);
@@ -140,7 +140,7 @@ describe("pull exits", () => {
     const { status, stdout, stderr } = await site.run(["pull", "phi4"]);
     expect([status, stdout]).toEqual([69, "gpu: running\n"]);
     expect(stderr).toBe(
-      "error: A legacy service started this pull: its progress is unknown\n  Look whether it is there: gpuctl list --agent gpu\n",
+      "error: A legacy service started this pull: its progress is unknown\n  Check whether it was pulled: gpuctl list --agent gpu\n",
     );
     const json = await site.run(["pull", "phi4", "--json"]);
     expect([json.status, json.stderr]).toEqual([69, ""]);
@@ -236,7 +236,7 @@ describe("the bars of several agents", () => {
 });
 
 describe("Ctrl-C during a pull", () => {
-  test("detaches with 130 and says how to come back", async () => {
+  test("detaches with 130 and shows how to follow again", async () => {
     const agent = await site.agent("gpu-1");
     const { status, stop, stderr } = await startPull([], [agent]);
     await site.progress(agent, running(10));
@@ -244,8 +244,8 @@ describe("Ctrl-C during a pull", () => {
     await site.clock.advance(100);
     expect(await status).toBe(130);
     expect(stderr.text).toBe(
-      "Detached: gpu-1 goes on pulling phi4:latest\n" +
-        "  gpuctl jobs shows how far it is, gpuctl pull phi4:latest follows it again\n",
+      "Detached: gpu-1 continues to pull phi4:latest\n" +
+        "  gpuctl jobs shows its progress, gpuctl pull phi4:latest follows it again\n",
     );
     expect(agent.commands.map(({ command }) => command)).toEqual(["pull_model"]);
     expect([...site.store.replies.keys()]).toEqual(["shared"]);
@@ -260,7 +260,7 @@ describe("Ctrl-C during a pull", () => {
     expect(JSON.parse(stderr.text)).toMatchObject({ error: { code: "cancelled" } });
   });
 
-  test("tells apart those that go on and those that failed", async () => {
+  test("separates the pulls that continue from those that failed", async () => {
     const agents = [await site.agent("gpu-1"), await site.agent("gpu-2")] as const;
     const { status, stop, stderr } = await startPull(["--all"], agents);
     await site.progress(agents[0], failed());
@@ -268,7 +268,7 @@ describe("Ctrl-C during a pull", () => {
     await site.clock.advance(100);
     expect(await status).toBe(130);
     expect(stderr.text).toContain("error: gpu-1: Cannot pull");
-    expect(stderr.text).toContain("Detached: gpu-2 goes on");
+    expect(stderr.text).toContain("Detached: gpu-2 continues to pull");
   });
 
   test("takes the command back when no agent has answered yet", async () => {
@@ -313,7 +313,7 @@ describe("pull when the agent goes not reporting", () => {
     expect(await status).toBe(0);
   });
 
-  test("gives up with 69 after --timeout, the job's last state told", async () => {
+  test("gives up with 69 after --timeout, and shows the job's last state", async () => {
     const agent = await site.agent("gpu-1", { models: [modelOf("llama3.2:1b")] });
     const { status, stdout, stderr } = await startPull(["--timeout", "10", "--json"], [agent]);
     await site.progress(agent, running(10));

@@ -23,7 +23,7 @@ async function twoHolders(): Promise<[ScriptedAgent, ScriptedAgent]> {
 }
 
 describe("show", () => {
-  test("tells what the model is, on an agent that has it", async () => {
+  test("shows the model, from an agent that has it", async () => {
     await site.agent("gpu-1");
     await site.agent("gpu-2", { models: [{ ...PHI4, modified_at: site.ago(7200) }] });
     const { status, stdout, stderr } = await site.run(["show", "phi4"]);
@@ -59,7 +59,7 @@ describe("show", () => {
     );
   });
 
-  test("says which agents have another version of the name", async () => {
+  test("names the agents that have another version of the model", async () => {
     await site.agent("gpu-1", { models: [PHI4] });
     await site.agent("gpu-2", { models: [{ ...PHI4, digest: "other" }] });
     await site.agent("gpu-3", { models: [PHI4] });
@@ -167,7 +167,7 @@ describe("cp", () => {
     ]);
   });
 
-  test("refuses a second name that is none before anything is sent", async () => {
+  test("refuses an invalid second name before anything is sent", async () => {
     const [agent] = await twoHolders();
     expect((await site.run(["cp", "phi4", "a b", "--all"])).status).toBe(64);
     expect(agent.commands).toEqual([]);
@@ -242,7 +242,7 @@ describe("cancel", () => {
     expect(stderr).toStartWith("error: No agent has a job 01a20aac-24d0-7785-b91f-999999999999; could not ask gpu-2\n");
   });
 
-  test("ends several, on whatever agents they are, and tells which it could not", async () => {
+  test("ends several, on whatever agents they are, and reports those that it could not", async () => {
     await pulling();
     const ids = ["da066d157a40", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"];
     const { status, stdout } = await site.run(["cancel", ...ids, "--json"]);

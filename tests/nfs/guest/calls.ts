@@ -13,7 +13,7 @@ export async function callsOf(site: NfsSite, client: Client): Promise<Calls> {
   const section = text.split(/^device /m).find((part) => part.includes(` mounted on ${site.share} `)) ?? "";
   const [, counts = ""] = section.split("per-op statistics");
   const lines = [...counts.matchAll(/^\s*([A-Z_0-9]+): (\d+) /gm)];
-  if (lines.length === 0) throw new Error(`${client} tells nothing of ${site.share}:\n${text}`);
+  if (lines.length === 0) throw new Error(`${client} has no counters for ${site.share}:\n${text}`);
   return new Map(lines.map(([, name = "", count]) => [name, Number(count)]));
 }
 

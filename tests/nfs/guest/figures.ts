@@ -1,7 +1,7 @@
 // Figures as the tests print them, beside what they judge.
 
 /** One line, set off from the names of the tests. */
-export function tell(text: string): void {
+export function report(text: string): void {
   process.stderr.write(`  ${text}\n`);
 }
 

@@ -2,7 +2,7 @@
 import type { Finished } from "#tests/process/site/site.ts";
 import { asUser, clientOf, type Seat, userOf } from "./seats.ts";
 
-/** Each is a machine of its own as far as NFS can tell; a command of this name runs what follows there. */
+/** Each is a machine of its own for NFS; a command of this name runs what follows there. */
 export type Client = "c1" | "c2" | "c3";
 
 export const NFS_SERVER = "10.9.0.1";

@@ -1,4 +1,4 @@
-// What is tested: which versions of NFS, and at what length.
+// The versions of NFS to test, and the length of the run.
 
 export type Version = "3" | "4.2";
 export const VERSIONS: readonly Version[] = ["3", "4.2"];

@@ -1,4 +1,4 @@
-// Who runs something on a client of the virtual machine.
+// The users that run programs on a client of the virtual machine.
 import type { Client } from "./machines.ts";
 
 /** As root there, or as a user of /etc/passwd, with a strict umask. */

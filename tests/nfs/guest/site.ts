@@ -8,7 +8,7 @@ import type { Version } from "./scope.ts";
 import { clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Emulated processes take seconds to start; on a busy machine many. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** Ends at the end of the block that it is opened in. */
 export class NfsSite implements AsyncDisposable {
@@ -53,7 +53,7 @@ export class NfsSite implements AsyncDisposable {
     }
   }
 
-  /** @param options besides the version; none: the defaults */
+  /** @param options in addition to the version; empty: the defaults */
   async mount(client: Client, options = ""): Promise<void> {
     await run(client, "mkdir", "-p", this.share);
     const all = `vers=${this.#version}${options === "" ? "" : `,${options}`}`;
@@ -125,7 +125,7 @@ export class NfsSite implements AsyncDisposable {
       .map((line) => JSON.parse(line));
   }
 
-  /** What lies in a folder of the share, as the server sees it. */
+  /** The entries of a folder of the share, as the server sees them. */
   list(folder: string): string[] {
     return readdirSync(join(this.folder, folder)).filter((name) => !name.startsWith("."));
   }
@@ -157,7 +157,7 @@ export class NfsSite implements AsyncDisposable {
 
   #start(seat: Seat, binary: string, args: readonly string[]): Running {
     const child = spawn(seat, [binary, "--share", this.share, "--log-format", "json", ...args]);
-    const running = new Running(child, PATIENCE_MS);
+    const running = new Running(child, TIMEOUT_MS);
     this.#running.push(running);
     return running;
   }
@@ -168,7 +168,7 @@ function userIdOf(user: string): number {
   return Number(accounts.map((line) => line.split(":")).find(([name]) => name === user)?.[2]);
 }
 
-/** What the legacy backend says of one list. */
+/** The legacy backend's result of one list. */
 export interface OldOutcome {
   readonly models: unknown[];
   readonly reason: string;

@@ -45,7 +45,7 @@ async function fetchMissing(folder: string): Promise<readonly string[]> {
   return wanted.map(({ file }) => join(folder, file)).toSorted();
 }
 
-/** What is asked for, with all libraries it needs, and the file names of the versions that apt-get would fetch. */
+/** The packages asked for with their dependencies, and the file names of the versions that apt-get would fetch. */
 async function resolve(): Promise<{ name: string; file: string }[]> {
   const [kernel] = (await dependsOn([KERNEL])).filter((name) => name.startsWith("linux-image-"));
   if (kernel === undefined) throw new Error(`apt-get knows no package ${KERNEL}`);

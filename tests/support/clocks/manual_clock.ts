@@ -1,4 +1,4 @@
-// A clock that moves only when told to.
+// A clock that moves only when a test moves it.
 import type { Clock } from "#src/base/clock.ts";
 
 interface Sleeper {

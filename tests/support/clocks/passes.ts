@@ -3,7 +3,7 @@ import type { ManualClock } from "./manual_clock.ts";
 
 /**
  * Lets time pass, one step after the other, until the condition holds; throws when it does not within `limitMs` of real time.
- * A call that the disk takes long for takes up the clock's time too: where that would be told from a hang, give the driver
+ * A call that the disk takes long for takes up the clock's time too: where that would count as a hang, give the driver
  * calls that are done at once, `localPrimitives`.
  */
 export async function passes(

@@ -173,7 +173,7 @@ export class MemorySite {
     return running;
   }
 
-  /** Ends an agent as a crash does: it does nothing more, and says nothing of it. */
+  /** Ends an agent as a crash does: it does nothing more, and publishes nothing. */
   async kill({ ledger, transport }: RunningAgent): Promise<void> {
     await transport.close();
     ledger.close();
@@ -199,7 +199,7 @@ export class MemorySite {
     return State.parse(JSON.parse(record.content.text));
   }
 
-  /** What still lies in an inbox. */
+  /** The commands that are still in an inbox. */
   lying(inbox: Inbox): string[] {
     const box = this.store.inboxes.get(inbox === "shared" ? "shared" : `agent ${inbox.agent}`);
     return [...(box?.keys() ?? [])];

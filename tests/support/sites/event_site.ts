@@ -33,7 +33,7 @@ export class EventSite {
     return this.#socket.url;
   }
 
-  /** The jobs that gpu-1 tells of from now on. */
+  /** The jobs that gpu-1 publishes from now on. */
   async publish(...jobs: readonly Job[]): Promise<void> {
     this.agent.jobs = [...jobs];
     await this.agent.publish();

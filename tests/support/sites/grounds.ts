@@ -11,7 +11,7 @@ import type { Transport } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { ShareFolder } from "./share_folder.ts";
 
-/** How much lies there. */
+/** The number of files. */
 export interface Lying {
   readonly inboxes: Readonly<Record<string, number>>;
   /** By address. */
@@ -24,7 +24,7 @@ export interface Ground {
   /** Another process's handle. @param clock what it waits by */
   open(clock: Clock): Transport;
   lying(): Lying;
-  /** An agent's document; null when there is none. */
+  /** An agent's document; null when it has no document. */
   state(agent: string): string | null;
   remove(): Promise<void>;
 }

@@ -26,7 +26,7 @@ export class ScriptedAgent {
   models: Model[];
   running: RunningModel[] = [];
   jobs: Job[] = [];
-  /** Jobs that its state does not tell of any more. */
+  /** Jobs that its state no longer lists. */
   oldJobs: Job[] = [];
   #sequence = 0;
 
@@ -160,7 +160,7 @@ function cancel(agent: ScriptedAgent, id: string): Partial<Response> {
   return { job: ended };
 }
 
-/** What Ollama tells of a model, in part. */
+/** A part of Ollama's answer about a model. */
 export const SHOWN: ModelDetails = {
   details: { family: "llama", parameter_size: "14.7B", quantization_level: "Q4_K_M" },
   capabilities: ["completion", "tools"],

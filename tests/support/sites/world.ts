@@ -57,7 +57,7 @@ interface AgentSeen {
   readonly process: string;
   readonly status: string | undefined;
   readonly serves: boolean | undefined;
-  /** Each time that its Ollama was told to delete, by model. */
+  /** The deletes that its Ollama received, by model. */
   readonly deletes: readonly string[];
   readonly models: readonly string[];
 }
@@ -87,7 +87,7 @@ export class World {
   readonly #agents = new Map<string, AgentProcess>();
   readonly #senders: SenderProcess[] = [];
   readonly #outcomes: string[] = [];
-  /** Who waits for each. */
+  /** The waiting callers of each. */
   readonly #askers: Life[] = [];
   readonly #handles: { readonly life: Life; readonly handle: Transport }[] = [];
   #old: Transport | undefined;

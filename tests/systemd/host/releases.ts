@@ -6,7 +6,7 @@ import { run } from "#tests/support/debian.ts";
 import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/scope.ts";
 import { ROOT } from "../../../scripts/binaries.ts";
 
-/** What agents do that are broken, when they are asked for more than their version, which they tell as they should. */
+/** What broken agents do in any run but `--version`, which works as it should. */
 const BROKEN: Readonly<Record<string, string>> = {
   exits: "exit 70",
   silent: "exec sleep 1000000",

@@ -18,7 +18,7 @@ const IDLE_TIMERS = [
   "e2scrub_all.timer",
   "fstrim.timer",
 ];
-/** What lies under /export is the share: seen under /mnt/shared through a daemon that can be stopped. */
+/** /export is the share, mounted at /mnt/shared through a daemon that can be stopped. */
 const FSTAB = "/export /mnt/shared fuse.bindfs allow_other,_netdev 0 0\n";
 
 /**

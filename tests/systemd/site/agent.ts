@@ -9,20 +9,20 @@ export async function manualTest(box: Box): Promise<readonly string[]> {
     `echo '{"command": "list_models", "timestamp": "2025-07-15T17:00:00", "command_id": "test_command"}' | ` +
       "sudo tee /mnt/shared/gpu_commands/test_command.json",
   );
-  // The legacy service writes its answers in place: half of one is none yet.
+  // The legacy service writes its answers in place: a partial one does not count.
   const text = await box.until("python3 -m json.tool /mnt/shared/gpu_status/test_command_response.json");
   const { success, models }: { success: boolean; models: readonly { name: string }[] } = JSON.parse(text);
   if (!success) throw new Error(`Not answered well: ${text}`);
   return models.map(({ name }) => name);
 }
 
-/** The agent's own document on the share; undefined while there is none. */
+/** The agent's own document on the share; undefined while there is no document. */
 export async function agentState(box: Box, agent = "gpu-1"): Promise<Record<string, unknown> | undefined> {
   const { status, stdout } = await box.sh(`cat /export/gpu_status/${agent}_status.json`);
   return status === 0 ? JSON.parse(stdout) : undefined;
 }
 
-/** What runs, by the agent's own word, and what lies there, by gpuctl's and its own. */
+/** The version that runs, as the agent reports it, and the installed one, by `--version` of gpuctl and of the agent. */
 export async function versions(box: Box): Promise<readonly unknown[]> {
   const state = await agentState(box);
   return [state?.["agent_version"], await box.run("gpuctl --version"), await box.run("gpu-agent --version")];

@@ -7,7 +7,7 @@ import { endCgroup } from "#tests/systemd/host/cgroup.ts";
 import { ground } from "#tests/systemd/scope.ts";
 
 const BOOT = join(import.meta.dir, "../host/boot");
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 const ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "LANG=C.UTF-8"];
 
 /**
@@ -77,7 +77,7 @@ export class Box {
         return /^(?:running|degraded)$/m.test(stdout);
       },
       "the box has booted",
-      PATIENCE_MS,
+      TIMEOUT_MS,
     );
   }
 
@@ -88,7 +88,7 @@ export class Box {
   }
 
   /** Runs a script as root. */
-  async sh(script: string, timeoutMs = PATIENCE_MS): Promise<Finished> {
+  async sh(script: string, timeoutMs = TIMEOUT_MS): Promise<Finished> {
     const enter = ["nsenter", `--target=${this.#init}`, "--all", "env", "-i", ...ENVIRONMENT, "sh", "-c", script];
     const child = Bun.spawn(enter, { stdio: ["ignore", "pipe", "pipe"], timeout: timeoutMs, killSignal: "SIGKILL" });
     const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
@@ -130,7 +130,7 @@ export class Box {
     await this.#container.exited;
   }
 
-  /** Its first process, by this machine's number; 0: there is none yet. */
+  /** Its first process, by this machine's number; 0: not started yet. */
   #findInit(): number {
     try {
       return Number(readFileSync(join(this.#cgroup, "payload/init.scope/cgroup.procs"), "utf8").split("\n")[0]);

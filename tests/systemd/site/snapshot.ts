@@ -18,16 +18,16 @@ const LEFT_OUT = [
 
 /**
  * Every file of the box, one a line: kind, mode, owner, size, target of a link, path; with hashes of the content.
- * @param besides more places to leave out
+ * @param alsoLeftOut more places to leave out
  */
-export async function snapshot(box: Box, ...besides: readonly string[]): Promise<readonly string[]> {
-  const prune = [...LEFT_OUT, ...besides].map((path) => `-path ${path}`).join(" -o ");
+export async function snapshot(box: Box, ...alsoLeftOut: readonly string[]): Promise<readonly string[]> {
+  const prune = [...LEFT_OUT, ...alsoLeftOut].map((path) => `-path ${path}`).join(" -o ");
   const list = String.raw`find / -xdev \( ${prune} \) -prune -o -printf '%y %m %u:%g %p %l\n' | sort`;
   const hash = String.raw`find /etc /opt /usr/local /var/lib \( ${prune} \) -prune -o -type f -print0 | xargs -0r sha256sum | sort`;
   return (await box.run(`${list}; ${hash}`)).split("\n");
 }
 
-/** What is in one and not in the other. */
+/** The entries that only one of the two has. */
 export function changes(before: readonly string[], after: readonly string[]): string[] {
   const [had, has] = [new Set(before), new Set(after)];
   return [
