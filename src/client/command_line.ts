@@ -59,8 +59,6 @@ function chosenAgents(
   { agent, all }: { readonly agent?: readonly string[] | undefined; readonly all: boolean },
   source: (name: "agent" | "all") => string | undefined,
 ): Agents | undefined {
-  if (agent?.length === 0)
-    throw new CourierError("invalid", "--agent needs a name", { hint: "gpuctl agents lists the names" });
   if (agent === undefined) return all ? "all" : undefined;
   if (!all || (source("agent") === "cli" && source("all") === "env")) return [...new Set(agent)];
   if (source("all") === "cli" && source("agent") === "env") return "all";

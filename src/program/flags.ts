@@ -14,17 +14,23 @@ const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
 /** Values of an environment variable that leave a switch off: commander takes any value as on. */
 const UNSET: ReadonlySet<string> = new Set(["", "0", "false", "no", "off"]);
 
-/** A flag with its environment variable, which `--help` shows. */
+/** A flag with its environment variable, which `--help` shows. An empty value is refused, in the environment ignored. */
 export function flag<const Flags extends string>(flags: Flags, description: string): Option<Flags> {
   const option = new Option(flags, description);
+  // argParser() and choices() replace this.
+  if (option.required) option.parseArg = parse.text;
   const name = `GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`;
   const value = process.env[name];
   const isUnset = value === "" || (option.isBoolean() && UNSET.has(value?.toLowerCase() ?? "on"));
   return isUnset ? option : option.env(name);
 }
 
-/** Parsers for flags. Commander shows their errors with the flag's name. */
+/** Parsers for flags, which refuse an empty value. Commander shows their errors with the flag's name. */
 export const parse = {
+  text: (text: string): string => {
+    if (text.trim() !== "") return text;
+    throw new InvalidArgumentError("Give a value, or omit the flag");
+  },
   seconds: (text: string): number => {
     const seconds = Number(text);
     if (text.trim() !== "" && seconds > 0 && seconds <= MAX_SECONDS) return seconds;
@@ -54,7 +60,9 @@ export const parse = {
     (item: (text: string) => string) =>
     (text: string, previous: readonly string[] | undefined): string[] => {
       const items = text.split(",").map((each) => each.trim());
-      return [...(previous ?? []), ...items.filter((each) => each !== "").map(item)];
+      const given = items.filter((each) => each !== "");
+      if (given.length === 0) throw new InvalidArgumentError("Give at least one value, or omit the flag");
+      return [...(previous ?? []), ...given.map(item)];
     },
 };
 
@@ -87,10 +95,10 @@ export const serviceFlags = {
       .choices(LOG_FORMATS)
       .default("text" as const),
   stateDir: (service: string) =>
-    new Option(
+    flag(
       "--state-dir <dir>",
       `local folder for the files of ${service} (default: STATE_DIRECTORY, /var/lib/${service} for root, else the XDG state folder)`,
-    ).env("GPU_COURIER_STATE_DIR"),
+    ),
 };
 
 /** The folder for a service's files when there is no `--state-dir`. */

@@ -69,7 +69,7 @@ describe("main() refuses a bad command line with 64:", () => {
     ["a timeout that no timer holds", ["list", "--timeout", "2147484"], "up to 2147483 (24 days)"],
     ["a share without a path", ["list", "--share", ""], "Give the path of a folder"],
     ["--agent with --all", ["rm", "phi4", "--agent", "gpu-1", "--all"], "--agent and --all exclude each other"],
-    ["an empty --agent", ["rm", "phi4", "--agent", ""], "--agent needs a name"],
+    ["an empty --agent", ["rm", "phi4", "--agent", ""], "Give at least one value, or omit the flag"],
     ["a model's name that Ollama refuses", ["pull", "a/b/c/d"], 'Cannot use "a/b/c/d" as a model name'],
   ])("%s", async (_what, argv, message) => {
     const result = await site.run(argv);
