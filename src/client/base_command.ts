@@ -3,10 +3,7 @@ import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { flag, parse, programCommand } from "../program/flags.ts";
 import { AgentName } from "../protocol.ts";
 import { WATCH } from "./io.ts";
-import type { Verb } from "./session.ts";
 
-/** Runs a verb with what the command line says, and ends with its exit status. */
-export type Run = (verb: Verb) => Promise<void>;
 export type Program = ReturnType<typeof baseCommand>;
 
 const DEFAULT_TIMEOUT_S = 30;

@@ -3,13 +3,25 @@
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
 import { ExitStatus, printError } from "../program/exit.ts";
-import { baseCommand, type Run } from "./base_command.ts";
+import { baseCommand, type Program } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
 import { Printer } from "./output/printer.ts";
-import { connected, runInSession } from "./session.ts";
-import { watchJobs } from "./verbs/jobs_watch.ts";
-import { addAgentVerbs, addDoctorVerb, addJobVerbs, addModelVerbs, addVersionVerb } from "./verbs.ts";
+import { connected, type Run, runInSession } from "./session.ts";
+import { addAgentsVerb } from "./verbs/agents.ts";
+import { addCancelVerb } from "./verbs/cancel.ts";
+import { addCpVerb } from "./verbs/cp.ts";
+import { addDoctorVerb } from "./verbs/doctor.ts";
+import { addJobsVerb } from "./verbs/jobs.ts";
+import { followJobs } from "./verbs/jobs_follow.ts";
+import { addListVerb } from "./verbs/list.ts";
+import { addPingVerb } from "./verbs/ping.ts";
+import { addPsVerb } from "./verbs/ps.ts";
+import { addPullVerb } from "./verbs/pull.ts";
+import { addRmVerb } from "./verbs/rm.ts";
+import { addShowVerb } from "./verbs/show.ts";
+import { addStopVerb } from "./verbs/stop.ts";
+import { addVersionVerb } from "./verbs/version.ts";
 
 const DEFAULT_WIDTH = 80;
 
@@ -39,19 +51,32 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     if (status !== 0) throw new ExitStatus(status);
   };
   const run: Run = async (verb) => {
-    if (program.opts().watch === true && verb !== watchJobs)
+    if (program.opts().watch === true && verb !== followJobs)
       throw new CourierError("invalid", "--watch needs a value here", {
         hint: `To choose how the share is watched: --watch ${WATCH.join(", ")}`,
       });
     await runUnconnected(connected(verb));
   };
-  addAgentVerbs(program, run);
-  addModelVerbs(program, run);
-  addJobVerbs(program, run, () => program.opts().watch === true);
-  addDoctorVerb(program, runUnconnected);
+  addVerbs(program, run, runUnconnected);
   addVersionVerb(program, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
   return { program, isJson };
+}
+
+/** In the order of the help. */
+function addVerbs(program: Program, run: Run, runUnconnected: Run): void {
+  addAgentsVerb(program, run);
+  addPingVerb(program, run);
+  addListVerb(program, run);
+  addShowVerb(program, run);
+  addPullVerb(program, run);
+  addRmVerb(program, run);
+  addCpVerb(program, run);
+  addPsVerb(program, run);
+  addStopVerb(program, run);
+  addJobsVerb(program, run, () => program.opts().watch === true);
+  addCancelVerb(program, run);
+  addDoctorVerb(program, runUnconnected);
 }
 
 /** `--agent` and `--all` exclude each other; one that is typed wins over one of the environment. */

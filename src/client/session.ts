@@ -30,6 +30,9 @@ export interface Session {
 /** @returns the exit status */
 export type Verb = (session: Session) => Promise<number>;
 
+/** Runs a verb with what the command line says, and ends with its exit status. */
+export type Run = (verb: Verb) => Promise<void>;
+
 /** How long after Ctrl-C a verb, and then the cleaning up, may take: on a hung share neither would ever end. */
 const STOP_GRACE_MS = 2_000;
 /** The longest that a timer can be set for. */

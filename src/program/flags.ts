@@ -18,7 +18,7 @@ const UNSET: ReadonlySet<string> = new Set(["", "0", "false", "no", "off"]);
 export function flag<const Flags extends string>(flags: Flags, description: string): Option<Flags> {
   const option = new Option(flags, description);
   // argParser() and choices() replace this.
-  if (option.required) option.parseArg = parse.text;
+  if (option.required) option.argParser(parse.text);
   const name = `GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`;
   const value = process.env[name];
   const isUnset = value === "" || (option.isBoolean() && UNSET.has(value?.toLowerCase() ?? "on"));

@@ -1,12 +1,13 @@
-// gpuctl agents.
+// The verb agents.
 
 import { CLOCK_OFF_MS } from "../../base/clock.ts";
 import { formatAgo, formatBytes, formatOffset } from "../../base/format.ts";
 import { type AgentView, describeView } from "../../courier/fleet.ts";
 import { agentsDocument } from "../../documents/agents.ts";
 import { isEnded } from "../../protocol.ts";
+import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
-import type { Session } from "../session.ts";
+import type { Run, Session } from "../session.ts";
 
 const AGENT_COLUMNS: readonly Column[] = [
   { title: "AGENT" },
@@ -18,8 +19,15 @@ const AGENT_COLUMNS: readonly Column[] = [
   { title: "VERSION" },
 ];
 
-/** `gpuctl agents` */
-export async function listAgents(session: Session): Promise<number> {
+export function addAgentsVerb(program: Program, run: Run): void {
+  program
+    .command("agents")
+    .description("List the agents and their status.")
+    .addHelpText("after", examples("agents", "agents --json | jq '.agents[] | select(.status == \"offline\")'"))
+    .action(async () => await run(listAgents));
+}
+
+async function listAgents(session: Session): Promise<number> {
   const { courier, printer, transport, agents } = session;
   const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
   if (printer.json) {

@@ -4,15 +4,29 @@ import { asCourierError, CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
 import { isEnded, type Job } from "../../protocol.ts";
-import type { Session } from "../session.ts";
+import { examples, type Program } from "../base_command.ts";
+import type { Run, Session } from "../session.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "./outcomes.ts";
 
 /** `gpuctl jobs` shows the last 12 on a terminal. */
 const MIN_END_CHARS = 4;
 const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** `gpuctl cancel JOB...`: by whole ids or their ends, as `gpuctl jobs` shows them, or by what is pulled. */
-export async function cancelJobs(session: Session, words: readonly string[]): Promise<number> {
+export function addCancelVerb(program: Program, run: Run): void {
+  program
+    .command("cancel")
+    .summary("Cancel pulls.")
+    .description(
+      "Cancel pulls, for everyone who asked for them. Downloaded data stays on the agent's disk, and the next " +
+        "pull of the model continues from there.\nA model that several agents pull needs --agent or --all.",
+    )
+    .argument("<job...>", "the model, or the job's id or its end, as in gpuctl jobs")
+    .addHelpText("after", examples("cancel phi4 --agent gpu-1", "cancel phi4 --all", "cancel da066d157a40"))
+    .action(async (ids) => await run(async (session) => await cancelJobs(session, ids)));
+}
+
+/** @param words ids or their ends, as `gpuctl jobs` shows them, or models */
+async function cancelJobs(session: Session, words: readonly string[]): Promise<number> {
   const { courier, printer, agents, io } = session;
   const { jobs: known } = await courier.listJobs(agents);
   const found = await Promise.all(words.map(async (word) => await findJobs(session, known, word)));
@@ -33,7 +47,7 @@ async function cancelJob({ courier, io }: Session, job: Job): Promise<Cancelled>
   }
 }
 
-/** One that could not be cancelled is as it was, with the reason. */
+/** A job that could not be cancelled keeps its state, with the error. */
 function jobAfter({ job, answer, error }: Cancelled): Job {
   return answer ?? { ...job, code: error?.code ?? null, error: error?.message ?? null };
 }
@@ -49,13 +63,13 @@ async function findJobs(
   const pulls = known.filter((each) => !isEnded(each) && sameModel(each.model, word));
   if (pulls.length > 1 && agents === undefined)
     throw new CourierError("conflict", `Several agents pull ${word}: ${pulls.map(({ agent }) => agent).join(", ")}`, {
-      hint: "Name those that are meant with --agent, or take --all",
+      hint: "Choose agents with --agent, or use --all",
     });
   if (pulls.length > 0) return pulls;
   // One that ended long ago is not in the states.
   if (WHOLE_ID.test(word)) return [await courier.findJob(word, { signal: io.signal })];
-  throw new CourierError("not_found", `No job or pull under way is called ${word}`, {
-    hint: "gpuctl jobs shows those there are",
+  throw new CourierError("not_found", `No job and no running pull matches ${word}`, {
+    hint: "gpuctl jobs lists the jobs",
   });
 }
 
@@ -72,7 +86,7 @@ function findJob(jobs: readonly Job[], id: string): Job | undefined {
   const candidates = active.length > 0 ? active : fitting;
   if (candidates.length > 1)
     throw new CourierError("conflict", `Several jobs have an id that ends with ${id}`, {
-      hint: `Give more of it: ${candidates.map((job) => job.id).join(", ")}`,
+      hint: `Use more of the id: ${candidates.map((job) => job.id).join(", ")}`,
     });
   return candidates[0];
 }

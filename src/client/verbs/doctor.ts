@@ -1,8 +1,18 @@
 // The verb doctor.
 import { examine, printChecks } from "../../doctor/report.ts";
-import type { Session } from "../session.ts";
+import { examples, type Program } from "../base_command.ts";
+import type { Run, Session } from "../session.ts";
 
-/** `gpuctl doctor`; its session need not be connected */
-export async function runDoctor({ transport, courier, agents, printer, io }: Session): Promise<number> {
+/** @param run without a connection: the share may be the problem */
+export function addDoctorVerb(program: Program, run: Run): void {
+  program
+    .command("doctor")
+    .summary("Check the share and the agents, and suggest fixes.")
+    .description("Check the share and the agents, and suggest fixes. Exits with 1 if a check failed.")
+    .addHelpText("after", examples("doctor", "doctor --json | jq '.checks[] | select(.result == \"failed\")'"))
+    .action(async () => await run(runDoctor));
+}
+
+async function runDoctor({ transport, courier, agents, printer, io }: Session): Promise<number> {
   return await printChecks(examine({ transport, courier, agents, signal: io.signal }), printer, io.signal);
 }

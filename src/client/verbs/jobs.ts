@@ -1,67 +1,40 @@
-// The verb jobs.
-
-import type { Courier } from "../../courier.ts";
+// The verb jobs: the list once, or with --follow its changes.
 import { jobsDocument } from "../../documents/jobs.ts";
-import { isEnded, type Job } from "../../protocol.ts";
-import type { Transport } from "../../transport.ts";
-import { describeJob } from "../output/job_text.ts";
-import type { Column } from "../output/table.ts";
-import type { Session } from "../session.ts";
-import { noteUnavailable } from "./models.ts";
+import { flag } from "../../program/flags.ts";
+import { examples, type Program } from "../base_command.ts";
+import { boxClock } from "../box_clock.ts";
+import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
+import { noteUnavailable } from "../output/unavailable.ts";
+import type { Run, Session } from "../session.ts";
+import { followJobs } from "./jobs_follow.ts";
 
-export const JOB_COLUMNS: readonly Column[] = [
-  { title: "JOB" },
-  { title: "AGENT" },
-  { title: "MODEL", flexible: true },
-  { title: "STATE" },
-  { title: "PROGRESS", flexible: true },
-];
-/** The end of a UUIDv7 is its random part. */
-const SHORT_ID_CHARS = 12;
+/** @param isFollowing whether the command line has --watch without a value, the old name of --follow */
+export function addJobsVerb(program: Program, run: Run, isFollowing: () => boolean): void {
+  program
+    .command("jobs")
+    .summary("List running, queued and recent pulls.")
+    .description(
+      "List running, queued and recent pulls. --follow updates the list until Ctrl-C: a table in a terminal, " +
+        "a line per change in a pipe, a document per change with --json.",
+    )
+    .addOption(flag("--follow", "update the list until Ctrl-C"))
+    .addHelpText(
+      "after",
+      examples("jobs", "jobs --follow", "jobs --agent gpu-1", "jobs --json | jq '.jobs[] | .state'"),
+    )
+    .action(async ({ follow = false }) => await run(follow || isFollowing() ? followJobs : listJobs));
+}
 
-/** `gpuctl jobs` */
-export async function listJobs({ courier, printer, transport, agents }: Session): Promise<number> {
+async function listJobs(session: Session): Promise<number> {
+  const { courier, printer, agents } = session;
   const found = await courier.listJobs(agents);
   if (printer.json) {
     printer.document(jobsDocument(found));
     return 0;
   }
-  const rows = jobRows(found.jobs, boxClock(courier, transport), printer.isTerminal);
+  const rows = jobRows(found.jobs, boxClock(session), printer.isTerminal);
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
-  else printer.note("No job is known\n  Start one: gpuctl pull phi4");
+  else printer.note("No jobs\n  Start one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
-}
-
-/** The time by the clock of each agent's box: the times in a state are by that clock. */
-export function boxClock(courier: Courier, transport: Transport): (agent: string) => number {
-  const nowMs = transport.now();
-  const offsetsMs = new Map(courier.lastKnownAgents().map(({ agent, state }) => [agent, state?.clock_offset_ms ?? 0]));
-  return (agent) => nowMs - (offsetsMs.get(agent) ?? 0);
-}
-
-/**
- * One row per job, for `JOB_COLUMNS`: those under way first, then the last ended.
- * @param isShort a terminal has no room for whole ids; what reads a pipe may want them
- */
-export function jobRows(jobs: readonly Job[], nowMs: (agent: string) => number, isShort: boolean): string[][] {
-  const shownId = (id: string): string => (isShort ? id.slice(-SHORT_ID_CHARS) : id);
-  return inOrder(jobs).map((job) => [
-    shownId(job.id ?? ""),
-    job.agent,
-    job.model,
-    job.state,
-    describeJob(job, nowMs(job.agent), isShort),
-  ]);
-}
-
-/** Those under way first, then the last ended. */
-function inOrder(jobs: readonly Job[]): Job[] {
-  const active = jobs.filter((job) => !isEnded(job));
-  const ended = jobs.filter(isEnded).toSorted((a, b) => instant(b.ended_at) - instant(a.ended_at));
-  return [...active, ...ended];
-}
-
-function instant(text: string | null): number {
-  return Date.parse(text ?? "") || 0;
 }

@@ -1,12 +1,14 @@
-// gpuctl ping: once, or again and again with what came of it.
+// The verb ping: once, or repeatedly with a summary.
 
 import type { ErrorCode } from "../../base/errors.ts";
 import { type AgentView, isPresent } from "../../courier/fleet.ts";
+import { flag, parse } from "../../program/flags.ts";
+import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
-import type { Session } from "../session.ts";
+import type { Run, Session } from "../session.ts";
 import { askEach, exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 
-export interface PingOptions {
+interface PingOptions {
   /** How many rounds; undefined: one, or with an interval as many as there are until Ctrl-C. */
   readonly count: number | undefined;
   /** From the start of a round to the start of the next. */
@@ -23,8 +25,26 @@ const SUMMARY_COLUMNS: readonly Column[] = [
   { title: "MAX", align: "right" },
 ];
 
-/** `gpuctl ping` */
-export async function pingAgents(session: Session, options: PingOptions): Promise<number> {
+export function addPingVerb(program: Program, run: Run): void {
+  program
+    .command("ping")
+    .summary("Measure the round trip to each agent.")
+    .description(
+      "Measure the round trip to each agent. With --count or --interval repeatedly, " +
+        "with a summary at the end; Ctrl-C stops it.",
+    )
+    .addOption(flag("--count <n>", "number of pings, one a second without --interval").argParser(parse.count))
+    .addOption(
+      flag("--interval <seconds>", "time between pings; without --count until Ctrl-C").argParser(parse.seconds),
+    )
+    .addHelpText("after", examples("ping", "ping --agent gpu-1 --timeout 5", "ping --count 10 --interval 0.5"))
+    .action(async ({ count, interval }) => {
+      const intervalMs = interval === undefined ? undefined : interval * 1000;
+      await run(async (session) => await pingAgents(session, { count, intervalMs }));
+    });
+}
+
+async function pingAgents(session: Session, options: PingOptions): Promise<number> {
   const { courier, agents } = session;
   const views = agents === undefined ? (await courier.choose("all")).filter(isPresent) : await courier.choose(agents);
   return options.count === undefined && options.intervalMs === undefined

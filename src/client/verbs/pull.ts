@@ -3,12 +3,14 @@ import { isoTime } from "../../base/clock.ts";
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { refusedJob } from "../../documents/jobs.ts";
+import { flag } from "../../program/flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
+import { examples, type Program } from "../base_command.ts";
 import { BarProgress } from "../output/bars.ts";
 import { describeProgress } from "../output/job_text.ts";
 import type { Printer } from "../output/printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
-import type { Session } from "../session.ts";
+import type { Run, Session } from "../session.ts";
 import { chosenViews, exitStatus } from "./outcomes.ts";
 
 /** How one agent's pull came out, as far as it was seen. */
@@ -23,13 +25,31 @@ const LOOK_AGAIN_MS = 500;
 /** A terminal that does not know its size says 0. */
 const DEFAULT_ROWS = 24;
 
-export interface PullChoices {
+interface PullChoices {
   /** Also where the disk is too small. */
   readonly force: boolean;
 }
 
-/** `gpuctl pull MODEL` */
-export async function pullModel(session: Session, model: string, choices: PullChoices): Promise<number> {
+export function addPullVerb(program: Program, run: Run): void {
+  program
+    .command("pull")
+    .summary("Pull a model and follow it to the end.")
+    .description(
+      "Pull a model and follow it to the end. Joins a pull that is already running. After Ctrl-C the pull continues.\n" +
+        "The exit status is 0 only if every agent has the model in the end.",
+    )
+    .argument("<model>", "as Ollama names it: phi4, user/model:tag, registry.example:5000/user/model:tag")
+    .addOption(flag("--force", "pull even if the agent says the model does not fit"))
+    .addHelpText(
+      "after",
+      examples("pull phi4", "pull llama3.2:1b --agent gpu-1 --agent gpu-2", "pull phi4 --all --json"),
+    )
+    .action(
+      async (model, { force = false }) => await run(async (session) => await pullModel(session, model, { force })),
+    );
+}
+
+async function pullModel(session: Session, model: string, choices: PullChoices): Promise<number> {
   const { io } = session;
   const name = normalModelName(model);
   const views = await chosenViews(session);

@@ -7,13 +7,26 @@ import type { AgentView } from "../../courier/fleet.ts";
 import type { FleetModel } from "../../courier/models.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
-import type { Session } from "../session.ts";
+import { examples, type Program } from "../base_command.ts";
+import type { Run, Session } from "../session.ts";
 
 /** As Ollama: the first lines name the license. */
 const LICENSE_LINES = 2;
 
-/** `gpuctl show MODEL` */
-export async function showModel(session: Session, model: string): Promise<number> {
+export function addShowVerb(program: Program, run: Run): void {
+  program
+    .command("show")
+    .summary("Show a model's details, capabilities and license.")
+    .description(
+      "Show a model's details, capabilities and license. Without --agent, of an agent that has it.\n" +
+        "--json prints everything that Ollama returns, including the template.",
+    )
+    .argument("<model>", "as gpuctl list shows it")
+    .addHelpText("after", examples("show phi4", "show phi4 --agent gpu-1", "show phi4 --json | jq -r .show.template"))
+    .action(async (model) => await run(async (session) => await showModel(session, model)));
+}
+
+async function showModel(session: Session, model: string): Promise<number> {
   const { courier, printer, transport, io } = session;
   const name = normalModelName(model);
   const agent = await chooseHolder(session, name);

@@ -314,7 +314,7 @@ describe("jobs", () => {
     expect(await site.run(["jobs"])).toEqual({
       status: 0,
       stdout: "",
-      stderr: "No job is known\n  Start one: gpuctl pull phi4\n",
+      stderr: "No jobs\n  Start one: gpuctl pull phi4\n",
     });
   });
 

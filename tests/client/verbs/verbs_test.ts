@@ -207,7 +207,7 @@ describe("cancel", () => {
     expect(agent.commands.map(({ arguments: given }) => given)).toEqual([{ job_id: job.id }]);
   });
 
-  test("ends what pulls a model, on the agents that are meant", async () => {
+  test("ends what pulls a model, on the chosen agents", async () => {
     const names = ["gpu-1", "gpu-2", "gpu-3"];
     for (const [index, name] of names.entries()) {
       const agent = await site.agent(name);
@@ -219,7 +219,7 @@ describe("cancel", () => {
       status: 73,
       stdout: "",
       stderr:
-        "error: Several agents pull phi4: gpu-1, gpu-2\n  Name those that are meant with --agent, or take --all\n",
+        "error: Several agents pull phi4: gpu-1, gpu-2\n  Choose agents with --agent, or use --all\n",
     });
     const one = await site.run(["cancel", "PHI4:latest", "--agent", "gpu-2"]);
     expect(one).toMatchObject({ status: 0, stdout: "AGENT  RESULT\ngpu-2  phi4:latest: Cancelled\n" });
@@ -230,7 +230,7 @@ describe("cancel", () => {
     expect(await site.run(["cancel", "phi4", "--all"])).toEqual({
       status: 66,
       stdout: "",
-      stderr: "error: No job or pull under way is called phi4\n  gpuctl jobs shows those there are\n",
+      stderr: "error: No job and no running pull matches phi4\n  gpuctl jobs lists the jobs\n",
     });
   });
 
@@ -268,7 +268,7 @@ describe("cancel", () => {
       status: 73,
       stderr:
         "error: Several jobs have an id that ends with da066d157a40\n" +
-        "  Give more of it: 01a20aac-0000-7785-b91f-da066d157a40, 01a20aac-24d0-7785-b91f-da066d157a40\n",
+        "  Use more of the id: 01a20aac-0000-7785-b91f-da066d157a40, 01a20aac-24d0-7785-b91f-da066d157a40\n",
     });
     expect((await site.run(["cancel", "a40"])).status).toBe(66);
     expect((await site.run(["cancel", "nobody"])).status).toBe(66);

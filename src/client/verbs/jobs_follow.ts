@@ -1,11 +1,12 @@
 // The verb jobs with --follow: shows the jobs as they change, until Ctrl-C.
 import { asCourierError, ERROR_CODES } from "../../base/errors.ts";
 import { isEnded, type Job } from "../../protocol.ts";
+import { boxClock } from "../box_clock.ts";
+import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
 import type { Printer } from "../output/printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
+import { describeUnavailable } from "../output/unavailable.ts";
 import type { Session } from "../session.ts";
-import { boxClock, JOB_COLUMNS, jobRows } from "./jobs.ts";
-import { describeUnavailable } from "./models.ts";
 
 /** Agents publish progress at most twice a second. */
 const LOOK_MS = 500;
@@ -18,7 +19,7 @@ const ROOMY_COLUMNS = 60;
  * the agents, or the share, that cannot be read, and following goes on when they are back.
  * @returns the exit status of Ctrl-C
  */
-export async function watchJobs(session: Session): Promise<number> {
+export async function followJobs(session: Session): Promise<number> {
   const { courier, printer, agents, io } = session;
   const view = printer.isTerminal && !printer.json ? new TableView(session) : new ChangeView(session);
   while (!io.signal.aborted) {
@@ -59,8 +60,8 @@ class TableView implements JobsView {
   }
 
   show(jobs: readonly Job[] | undefined, missing: readonly Missing[]): void {
-    const { printer, courier, transport } = this.#session;
-    if (jobs !== undefined) this.#rows = jobRows(jobs, boxClock(courier, transport), true);
+    const { printer } = this.#session;
+    if (jobs !== undefined) this.#rows = jobRows(jobs, boxClock(this.#session), true);
     const first = printer.width < ROOMY_COLUMNS ? 1 : 0;
     const rows = this.#rows.map((row) => row.slice(first));
     const notes = missing.map(({ text }) => text);
