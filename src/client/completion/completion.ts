@@ -6,7 +6,7 @@ import { type AgentView, describeView, Fleet } from "../../courier/fleet.ts";
 import { isEnded } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { ClientIo } from "../io.ts";
-import { describeProgress } from "../output/job_text.ts";
+import { jobPercent } from "../output/job_text.ts";
 import { flagsOf, type HalfLine, readLine, verbsOf } from "./line.ts";
 import { COMPLETION_SCRIPTS, SHELLS } from "./scripts.ts";
 
@@ -141,9 +141,10 @@ function jobProposals(views: readonly AgentView[]): Proposal[] {
   const pulled = Map.groupBy(active, ({ model }) => model);
   return [
     ...[...pulled].map(([word, jobs]) => ({ word, text: `on ${jobs.map(({ agent }) => agent).join(", ")}` })),
-    ...active.map((job) => ({
-      word: job.id ?? "",
-      text: `${job.model} on ${job.agent}, ${job.state} ${describeProgress(job)}`.trimEnd(),
-    })),
+    ...active.map((job) => {
+      const percent = jobPercent(job);
+      const progress = percent === null ? "" : `, ${percent} %`;
+      return { word: job.id ?? "", text: `${job.model} on ${job.agent}, ${job.state}${progress}` };
+    }),
   ];
 }

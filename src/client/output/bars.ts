@@ -9,7 +9,7 @@ import type { Progress } from "./progress.ts";
 const DEFAULT_WIDTH = 80;
 const MAX_BAR_CHARS = 30;
 const MIN_BAR_CHARS = 5;
-/** A rest that is longer is a sentence: its bar alone gives way. */
+/** A longer rest is a sentence: only its own bar becomes shorter. */
 const MAX_ALIGNED_CHARS = 45;
 /** The longest state, `succeeded`; a column as wide keeps the bars in line. */
 const STATE_CHARS = 9;
@@ -17,29 +17,34 @@ const STATE_CHARS = 9;
 export class BarProgress implements Progress {
   readonly #bars: MultiBar;
   readonly #bar = new Map<string, SingleBar>();
-  /** How long each line's rest is: the longest decides how long all bars are. */
-  readonly #restChars = new Map<string, number>();
+  readonly #nowMs: (agent: string) => number;
+  /** Computed at each drawing: the time until the next attempt counts down. */
+  readonly #texts = new Map<string, () => BarText>();
 
-  /** @param agents all that there will be, in order */
-  constructor(screen: Screen, agents: readonly string[]) {
-    const nameChars = Math.max(...agents.map((agent) => agent.length));
-    const format = (_options: Options, { maxWidth }: Params, { text }: { text: BarText }): string =>
-      formatBar(text, nameChars, maxWidth, Math.max(...this.#restChars.values()));
+  /**
+   * @param agents all of them, in order
+   * @param nowMs the time by the clock of an agent's box
+   */
+  constructor(screen: Screen, agents: readonly string[], nowMs: (agent: string) => number) {
+    this.#nowMs = nowMs;
+    const format = (_options: Options, { maxWidth }: Params, { agent }: { agent: string }): string =>
+      this.#format(agent, maxWidth);
     // Signals are gpuctl's own: the terminal is put right by close().
     this.#bars = new MultiBar({ stream: screen, format, hideCursor: true, gracefulExit: false });
     for (const agent of agents) {
-      const text = { agent, state: "queued", percent: null, rest: "" } satisfies BarText;
-      this.#restChars.set(agent, 0);
-      this.#bar.set(agent, this.#bars.create(100, 0, { text }));
+      this.#texts.set(agent, () => ({ agent, state: "queued", percent: null, rest: "" }));
+      this.#bar.set(agent, this.#bars.create(100, 0, { agent }));
     }
   }
 
   show(job: Job): void {
-    this.#update({ agent: job.agent, state: job.state, percent: jobPercent(job), rest: restText(job) });
+    const { agent, state } = job;
+    this.#update(agent, () => ({ agent, state, percent: jobPercent(job), rest: restText(job, this.#nowMs(agent)) }));
   }
 
   lost(job: Job, reason: string): void {
-    this.#update({ agent: job.agent, state: "waiting", percent: jobPercent(job), rest: visibleText(reason) });
+    const { agent } = job;
+    this.#update(agent, () => ({ agent, state: "waiting", percent: jobPercent(job), rest: visibleText(reason) }));
   }
 
   close(): void {
@@ -47,9 +52,18 @@ export class BarProgress implements Progress {
     this.#bars.stop();
   }
 
-  #update(text: BarText): void {
-    this.#restChars.set(text.agent, text.rest.length > MAX_ALIGNED_CHARS ? 0 : text.rest.length);
-    this.#bar.get(text.agent)?.update({ text });
+  #update(agent: string, text: () => BarText): void {
+    this.#texts.set(agent, text);
+    this.#bar.get(agent)?.update({ agent });
+  }
+
+  #format(agent: string, width: number): string {
+    const texts = [...this.#texts.values()].map((text) => text());
+    const nameChars = Math.max(...texts.map((text) => text.agent.length));
+    // The longest rest decides the length of all bars.
+    const restChars = texts.map(({ rest }) => (rest.length > MAX_ALIGNED_CHARS ? 0 : rest.length));
+    const own = texts.find((text) => text.agent === agent);
+    return own === undefined ? "" : formatBar(own, nameChars, width, Math.max(...restChars));
   }
 }
 
@@ -62,8 +76,8 @@ export interface BarText {
 }
 
 /**
- * One line, shorter than `width`: a longer one would wrap, and the lines below be drawn over.
- * @param restChars how much room the rest has at least, so that bars one below the other are of one length
+ * One line, shorter than `width`: a longer one would wrap, and overwrite the lines below.
+ * @param restChars the least width of the rest, which makes all bars equally long
  */
 export function formatBar(
   { agent, state, percent, rest }: BarText,
@@ -79,12 +93,13 @@ export function formatBar(
   return `${head}${bar}${tail}`.slice(0, Math.max(1, width - 1)).trimEnd();
 }
 
-function restText(job: Job): string {
+function restText(job: Job, nowMs: number): string {
   const { state, completed_bytes, total_bytes, bytes_per_second, eta_seconds } = job;
   if (state === "succeeded") return formatBytes(completed_bytes);
   const parts = total_bytes === null ? [] : [`${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`];
   if (total_bytes === null && completed_bytes > 0) parts.push(formatBytes(completed_bytes));
-  if (noteText(job) !== "") return [...parts, visibleText(noteText(job))].join("  ");
+  const note = noteText(job, nowMs);
+  if (note !== "") return [...parts, visibleText(note)].join("  ");
   if (phaseText(job) !== "") parts.push(phaseText(job));
   if (state === "running" && bytes_per_second !== null) parts.push(`${formatBytes(bytes_per_second)}/s`);
   if (state === "running" && eta_seconds !== null) parts.push(formatDuration(eta_seconds));

@@ -39,7 +39,7 @@ interface Shown {
   readonly percent: number;
   readonly text: string;
   readonly atMs: number;
-  /** Digits aside: a note that counts seconds is no news each second. */
+  /** Without its digits: a countdown alone is no reason for a line. */
   readonly note: string;
   readonly isLost: boolean;
 }
@@ -48,27 +48,39 @@ interface Shown {
 export class LineProgress implements Progress {
   readonly #printer: Printer;
   readonly #clock: Clock;
+  readonly #nowMs: (agent: string) => number;
   readonly #subject: (job: Job) => string;
   readonly #shown = new Map<string, Shown>();
 
-  /** @param naming a pull is of one model; jobs are of several */
-  constructor(printer: Printer, clock: Clock, naming: "agents alone" | "with models" = "agents alone") {
+  /**
+   * @param nowMs the time by the clock of an agent's box
+   * @param naming a pull is of one model; jobs are of several
+   */
+  constructor(
+    printer: Printer,
+    clock: Clock,
+    nowMs: (agent: string) => number,
+    naming: "agents alone" | "with models" = "agents alone",
+  ) {
     this.#printer = printer;
     this.#clock = clock;
+    this.#nowMs = nowMs;
     this.#subject = ({ agent, model }) => (naming === "with models" ? `${agent}: ${model}` : `${agent}:`);
   }
 
   show(job: Job): void {
-    const text = `${this.#subject(job)} ${stateText(job)}`;
+    const nowMs = this.#nowMs(job.agent);
+    const text = `${this.#subject(job)} ${stateText(job, nowMs)}`;
+    const note = noteText(job, nowMs).replaceAll(/\d+/g, "0");
     const percent = jobPercent(job) ?? 0;
     const atMs = this.#clock.monotonic();
     const last = this.#shown.get(keyOf(job));
-    if (last?.state === job.state && last.note === noteOf(job) && !last.isLost) {
+    if (last?.state === job.state && last.note === note && !last.isLost) {
       const isFurther = percent >= last.percent + STEP_PERCENT;
       const isLater = atMs >= last.atMs + STEP_MS && text !== last.text;
       if (!isFurther && !isLater) return;
     }
-    this.#shown.set(keyOf(job), { state: job.state, percent, text, atMs, note: noteOf(job), isLost: false });
+    this.#shown.set(keyOf(job), { state: job.state, percent, text, atMs, note, isLost: false });
     this.#printer.line(text);
   }
 
@@ -87,11 +99,7 @@ function keyOf({ id, agent }: Job): string {
   return id ?? agent;
 }
 
-function noteOf(job: Job): string {
-  return noteText(job).replaceAll(/\d+/g, "0");
-}
-
-function stateText(job: Job): string {
-  const progress = describeProgress(job);
+function stateText(job: Job, nowMs: number): string {
+  const progress = describeProgress(job, nowMs);
   return `${job.state}${progress === "" ? "" : `, ${progress}`}`;
 }

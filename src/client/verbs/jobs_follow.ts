@@ -79,9 +79,13 @@ class ChangeView implements JobsView {
   #missing = "";
   #isFirst = true;
 
-  constructor({ printer, io }: Session) {
+  constructor(session: Session) {
+    const { printer, io } = session;
+    const nowMs = (agent: string): number => boxClock(session)(agent);
     this.#printer = printer;
-    this.#progress = printer.json ? new JsonProgress(printer) : new LineProgress(printer, io.clock, "with models");
+    this.#progress = printer.json
+      ? new JsonProgress(printer)
+      : new LineProgress(printer, io.clock, nowMs, "with models");
   }
 
   show(jobs: readonly Job[] | undefined, missing: readonly Missing[]): void {

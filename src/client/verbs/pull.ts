@@ -6,6 +6,7 @@ import { refusedJob } from "../../documents/jobs.ts";
 import { flag } from "../../program/flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
+import { boxClock } from "../box_clock.ts";
 import { BarProgress } from "../output/bars.ts";
 import { describeProgress } from "../output/job_text.ts";
 import type { Printer } from "../output/printer.ts";
@@ -70,11 +71,15 @@ async function pullModel(session: Session, model: string, choices: PullChoices):
   );
 }
 
-function openProgress({ printer, io }: Session, agents: readonly string[]): Progress {
+function openProgress(session: Session, agents: readonly string[]): Progress {
+  const { printer, io } = session;
+  const nowMs = (agent: string): number => boxClock(session)(agent);
   if (printer.json) return new JsonProgress(printer);
   // Bars that do not all fit on the screen cannot be drawn over.
   const fits = agents.length < (io.stdout.rows || DEFAULT_ROWS);
-  return printer.isTerminal && fits ? new BarProgress(io.stdout, agents) : new LineProgress(printer, io.clock);
+  return printer.isTerminal && fits
+    ? new BarProgress(io.stdout, agents, nowMs)
+    : new LineProgress(printer, io.clock, nowMs);
 }
 
 async function pullOn(
@@ -132,17 +137,19 @@ function failureCode({ state, code }: Job): ErrorCode | null {
   return state === "succeeded" ? null : (code ?? "internal");
 }
 
-/** Bars are a table already; and what goes on has no result yet. */
+/** Bars are a table already, and pulls that continue have no result yet. */
 function printResults(
-  { printer }: Session,
+  session: Session,
   pulled: readonly Pulled[],
   detached: readonly string[],
   progress: Progress,
 ): void {
+  const { printer } = session;
+  const nowMs = boxClock(session);
   if (pulled.length > 1 && detached.length === 0 && !(progress instanceof BarProgress))
     printer.table(
       [{ title: "AGENT" }, { title: "STATE" }, { title: "RESULT", flexible: true }],
-      pulled.map(({ job }) => [job.agent, job.state, job.code ?? describeProgress(job)]),
+      pulled.map(({ job }) => [job.agent, job.state, job.code ?? describeProgress(job, nowMs(job.agent))]),
     );
   printFailures(printer, pulled, detached);
 }
@@ -158,7 +165,7 @@ function printFailures(printer: Printer, pulled: readonly Pulled[], detached: re
   if (failed.length > 0 && pulled.length > 1) printer.note(`${failed.length} of ${pulled.length} agents failed`);
 }
 
-/** Ctrl-C: what was started goes on without us. */
+/** After Ctrl-C the pulls continue without gpuctl. */
 function printDetached(session: Session, model: string, left: readonly string[], asked: number): number {
   const message = `Detached: ${left.join(", ")} ${left.length === 1 ? "continues" : "continue"} to pull ${model}`;
   const where = agentFlags(session, left, asked);
@@ -168,7 +175,7 @@ function printDetached(session: Session, model: string, left: readonly string[],
   return ERROR_CODES.cancelled.exit;
 }
 
-/** The flags with which the same agents are meant again. */
+/** The flags that select the same agents again. */
 function agentFlags({ agents }: Session, left: readonly string[], asked: number): string {
   if (agents === undefined) return "";
   return agents === "all" && left.length === asked ? " --all" : ` --agent ${left.join(",")}`;

@@ -61,14 +61,14 @@ describe("visibleText()", () => {
 describe("describeProgress()", () => {
   const job = jobOf({ state: "running", completed_bytes: 999, total_bytes: 1000 });
 
-  test("says 100 % only when all is there", () => {
-    expect(describeProgress(job)).toBe("99 %, 999 B of 1.0 kB");
-    expect(describeProgress({ ...job, completed_bytes: 1000 })).toBe("100 %, 1.0 kB of 1.0 kB");
+  test("shows 100 % only when everything was downloaded", () => {
+    expect(describeProgress(job, 0)).toBe("99 %, 999 B of 1.0 kB");
+    expect(describeProgress({ ...job, completed_bytes: 1000 }, 0)).toBe("100 %, 1.0 kB of 1.0 kB");
   });
 
   test("shows what is known while the size is unknown", () => {
-    expect(describeProgress({ ...job, total_bytes: null })).toBe("999 B");
-    expect(describeProgress({ ...job, total_bytes: null, completed_bytes: 0 })).toBe("");
+    expect(describeProgress({ ...job, total_bytes: null }, 0)).toBe("999 B");
+    expect(describeProgress({ ...job, total_bytes: null, completed_bytes: 0 }, 0)).toBe("");
   });
 });
 

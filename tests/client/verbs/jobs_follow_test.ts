@@ -100,6 +100,27 @@ describe("jobs --watch", () => {
     expect(drawings.map((drawing) => /running +(\d+ %)\n/.exec(drawing)?.[1])).toEqual(["10 %", "20 %"]);
   });
 
+  test("counts down to the next attempt, by the clock of the box", async () => {
+    const agent = await pulling();
+    const behindMs = 3_600_000;
+    const retry_at = new Date(site.clock.now() - behindMs + 60_000).toISOString();
+    const waiting = {
+      state: "queued",
+      note: "retrying in 60 s: no route",
+      waiting_for: "retrying: no route",
+      retry_at,
+    };
+    agent.jobs = [Job.parse({ ...job, ...waiting })];
+    await agent.publish({ clock_offset_ms: behindMs });
+    const run = site.start(["jobs", "--follow"], { terminal: true });
+    for (let look = 0; look < 5; look++) await site.clock.advance(500);
+    run.stop();
+    await site.clock.advance(100);
+    expect(await run.status).toBe(130);
+    const shown = run.stdout.text.match(/retrying in \d+ s: no route/g) ?? [];
+    expect([...new Set(shown)].slice(0, 2)).toEqual(["retrying in 59 s: no route", "retrying in 58 s: no route"]);
+  });
+
   test("shows below the table which agents are away, for as long as they are, and what it last saw", async () => {
     const agent = await pulling();
     const other = await site.agent("gpu-2");

@@ -212,7 +212,7 @@ describe("the bars of several agents", () => {
   test("are of one length, but for one that gives way to the reason why it does not move", () => {
     const screen = new Capture(true, 80);
     const names = ["gpu-1", "gpu-2", "gpu-3"];
-    const bars = new BarProgress(screen, names);
+    const bars = new BarProgress(screen, names, () => 0);
     const note = "waiting 16 s after: the registry cannot be reached";
     bars.show(jobOf({ agent: "gpu-1", ...running(50) }));
     bars.show(jobOf({ agent: "gpu-2", ...succeeded() }));
@@ -222,6 +222,17 @@ describe("the bars of several agents", () => {
     const [first, second, third] = names.map((name) => drawn.slice(drawn.lastIndexOf(name)).split("\n", 1)[0] ?? "");
     expect(first?.indexOf("%")).toBe(second?.indexOf("%"));
     expect(third).toMatch(/^gpu-3  running +50 %  4\.5 GB of 9\.0 GB  waiting 16 s after: /);
+  });
+
+  test("count down to the next attempt while the job does not change", async () => {
+    const screen = new Capture(true, 80);
+    let nowMs = 0;
+    const bars = new BarProgress(screen, ["gpu-1"], () => nowMs);
+    const note = "retrying in 8 s: no route";
+    bars.show(jobOf({ note, waiting_for: "retrying: no route", retry_at: new Date(8_000).toISOString() }));
+    nowMs = 5_000;
+    bars.close();
+    expect(Bun.stripANSI(screen.text)).toContain("retrying in 3 s: no route");
   });
 
   test("show speed and time left rather than a note while it moves", async () => {

@@ -218,8 +218,7 @@ describe("cancel", () => {
     expect(await site.run(["cancel", "phi4"])).toEqual({
       status: 73,
       stdout: "",
-      stderr:
-        "error: Several agents pull phi4: gpu-1, gpu-2\n  Choose agents with --agent, or use --all\n",
+      stderr: "error: Several agents pull phi4: gpu-1, gpu-2\n  Choose agents with --agent, or use --all\n",
     });
     const one = await site.run(["cancel", "PHI4:latest", "--agent", "gpu-2"]);
     expect(one).toMatchObject({ status: 0, stdout: "AGENT  RESULT\ngpu-2  phi4:latest: Cancelled\n" });
