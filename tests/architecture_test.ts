@@ -33,7 +33,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts"] },
   { files: "src/transport/*.ts", may: SEAM },
   { files: "src/transport/share/layout.ts", may: SEAM },
-  { files: "src/transport/share/{share_clock,awaited}.ts", may: ["src/base/clock.ts"] },
+  { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },
   { files: "src/transport/share/calls/*.ts", may: BASE },
   { files: "src/transport/share/folders/*.ts", may: [...BASE, ...share("calls")] },
   { files: "src/transport/share/mount/*.ts", may: [...BASE, ...share("calls")] },
@@ -44,34 +44,34 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/transport/share/failures.ts", may: [...BASE, ...share("access")] },
   {
     files: "src/transport/share/share.ts",
-    may: [...BASE, "src/transport/share/{layout,share_clock}.ts", ...share("calls folders mount")],
+    may: [...BASE, "src/transport/share/{layout,time/share_clock}.ts", ...share("calls folders mount")],
   },
   {
     files: "src/transport/share/files/*.ts",
     may: [...SEAM, "src/transport/share/{share,failures,layout}.ts", ...share("calls folders")],
   },
   {
-    files: "src/transport/share/{states,commands,claims,responses}.ts",
-    may: [
-      ...SEAM,
-      "src/transport/share/{share,share_clock,failures,layout,awaited,commands}.ts",
-      ...share("calls files"),
-    ],
+    files: "src/transport/share/messages/*.ts",
+    may: [...SEAM, "src/transport/share/{share,failures,layout,time/share_clock}.ts", ...share("calls files")],
   },
   {
-    files: "src/transport/share/learn_time.ts",
-    may: [...BASE, "src/transport/share/{share,failures,states}.ts", ...share("files")],
+    files: "src/transport/share/time/learn_time.ts",
+    may: [...BASE, "src/transport/share/{share,failures,messages/states}.ts", ...share("files")],
   },
   {
     files: "src/transport/share/watch/*.ts",
-    may: [...SEAM, "src/transport/share/{share,share_clock,failures,layout,awaited}.ts", ...share("calls files")],
+    may: [
+      ...SEAM,
+      "src/transport/share/{share,failures,layout,time/share_clock,messages/awaited}.ts",
+      ...share("calls files"),
+    ],
   },
   {
     files: "src/transport/share/sweep/*.ts",
     may: [
       ...SEAM,
       "src/transport/retention.ts",
-      "src/transport/share/{share,share_clock,failures,layout}.ts",
+      "src/transport/share/{share,failures,layout,time/share_clock}.ts",
       ...share("calls files"),
     ],
   },
@@ -80,7 +80,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...BASE,
       "src/transport/retention.ts",
-      "src/transport/share/{share_clock,failures,layout}.ts",
+      "src/transport/share/{time/share_clock,failures,layout}.ts",
       ...share("calls folders mount access"),
     ],
   },
@@ -91,7 +91,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/transport/closables.ts",
       "src/transport/share/*.ts",
       "src/transport/share/calls/network.ts",
-      ...share("watch sweep examine"),
+      ...share("messages time watch sweep examine"),
     ],
   },
 

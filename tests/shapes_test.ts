@@ -12,7 +12,7 @@ const MAX_EXPORTS = 6;
 /** Of a folder, folders included. */
 const MAX_ENTRIES = 17;
 /** More than that, until their parts find a better place. */
-const CROWDED: Readonly<Record<string, number>> = { tests: 23, "src/transport/share": 19 };
+const CROWDED: Readonly<Record<string, number>> = { tests: 21 };
 /** Samples and decisions are lists that grow. */
 const LISTS = /^(?:tests\/fixtures|docs\/decisions)/;
 const MAX_FUNCTION_LINES = 40;

@@ -4,8 +4,8 @@ import { CourierError } from "#src/base/errors.ts";
 import { Fleet } from "#src/courier/fleet.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { StateRecord } from "#src/transport.ts";
-import { expectCode } from "#tests/conformance/heard.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
+import { expectCode } from "#tests/transport/conformance/heard.ts";
 
 /** A fleet whose readings end as the test decides. */
 function openFleet() {

@@ -1,6 +1,6 @@
 // Every point of every command: an agent killed there with SIGKILL and started again.
 import { expect, test } from "bun:test";
-import { runMatrix } from "#tests/process/crash_matrix.ts";
+import { runMatrix } from "./crash_matrix.ts";
 
 test("killed at any point of any command and started again, the agent gives one answer and has one effect", async () => {
   const { faults, text } = await runMatrix((points) => points);

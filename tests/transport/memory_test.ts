@@ -1,6 +1,6 @@
 // The conformance suite on the memory transport, the reference.
 import { MemoryStore } from "#src/transport/memory.ts";
-import { describeTransport } from "#tests/conformance/suite.ts";
+import { describeTransport } from "#tests/transport/conformance/suite.ts";
 
 const NEVER_AWAY = "it lives in this process and cannot be away";
 

@@ -16,18 +16,18 @@ import type {
   Transport,
 } from "../../transport.ts";
 import { Closables } from "../closables.ts";
-import { Awaited } from "./awaited.ts";
 import { poolPrimitives } from "./calls/network.ts";
-import { claimedBy, takeClaim } from "./claims.ts";
-import { Commands, requireInbox } from "./commands.ts";
 import { examineShare } from "./examine/examine.ts";
 import { shareFailure } from "./failures.ts";
 import type { Folder } from "./layout.ts";
-import { readTime } from "./learn_time.ts";
-import { publishResponse, removeResponse, respondedAtMs } from "./responses.ts";
+import { Awaited } from "./messages/awaited.ts";
+import { claimedBy, takeClaim } from "./messages/claims.ts";
+import { Commands, requireInbox } from "./messages/commands.ts";
+import { publishResponse, removeResponse, respondedAtMs } from "./messages/responses.ts";
+import { States } from "./messages/states.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
-import { States } from "./states.ts";
 import { Sweeps } from "./sweep/sweep.ts";
+import { readTime } from "./time/learn_time.ts";
 import { watchInbox } from "./watch/inbox.ts";
 import { LegacyLists } from "./watch/legacy_lists.ts";
 import { Replies } from "./watch/replies.ts";

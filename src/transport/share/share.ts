@@ -12,7 +12,7 @@ import { Listings } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
 import { type Kind, mountedAs } from "./mount/mount.ts";
 import { examineRoot, missingTop, rememberKind } from "./mount/root.ts";
-import { ShareClock } from "./share_clock.ts";
+import { ShareClock } from "./time/share_clock.ts";
 
 export interface ShareOptions {
   /** Whether this process may make the two top folders: never, on a network file system, or anywhere. */

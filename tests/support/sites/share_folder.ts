@@ -6,7 +6,7 @@ import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { openTransport, type TransportOptions } from "#src/transport/open.ts";
 import type { Transport } from "#src/transport.ts";
-import type { Store } from "#tests/conformance/scenario.ts";
+import type { Store } from "#tests/transport/conformance/scenario.ts";
 
 export class ShareFolder implements Store {
   readonly root: string;

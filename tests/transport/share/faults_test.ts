@@ -10,13 +10,13 @@ import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
 import type { Delivery, Transport } from "#src/transport.ts";
-import { expectCode, Heard } from "#tests/conformance/heard.ts";
-import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { failure } from "#tests/support/failure.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { expectCode, Heard } from "#tests/transport/conformance/heard.ts";
+import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const DURABLE = { durable: true };
 const DELIVERY: Delivery = {

@@ -1,6 +1,7 @@
 // The conformance suite on the share driver on a local disk.
-import { describeTransport } from "#tests/conformance/suite.ts";
+
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { describeTransport } from "#tests/transport/conformance/suite.ts";
 
 describeTransport("share, local", {
   openStore: async () => new ShareFolder({ watch: "local" }),

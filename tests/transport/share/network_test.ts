@@ -7,9 +7,9 @@ import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
 import type { Transport } from "#src/transport.ts";
-import { describeTransport } from "#tests/conformance/suite.ts";
 import { ListedNames } from "#tests/support/listed_names.ts";
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { describeTransport } from "#tests/transport/conformance/suite.ts";
 
 /** Each handle is a machine of its own. */
 class NetworkShareFolder extends ShareFolder {

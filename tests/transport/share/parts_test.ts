@@ -13,7 +13,7 @@ import { shareFailure } from "#src/transport/share/failures.ts";
 import { SharedListings } from "#src/transport/share/folders/listings.ts";
 import { Layout } from "#src/transport/share/layout.ts";
 import { kindOf } from "#src/transport/share/mount/mount.ts";
-import { ShareClock } from "#src/transport/share/share_clock.ts";
+import { ShareClock } from "#src/transport/share/time/share_clock.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 
 /** A call that hangs until it is released. */

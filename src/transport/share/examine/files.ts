@@ -7,7 +7,7 @@ import { ownAccount } from "../access/accounts.ts";
 import type { Facts, Primitives } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { fileMode, makeRealFolder, realFolder } from "../folders/folders.ts";
-import { instantMs } from "../share_clock.ts";
+import { instantMs } from "../time/share_clock.ts";
 import type { Ground, Top } from "./ground.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;

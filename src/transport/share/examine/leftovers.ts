@@ -5,7 +5,7 @@ import { AgentName } from "../../../protocol.ts";
 import { KEPT_MS } from "../../retention.ts";
 import { isGone } from "../failures.ts";
 import { COMMAND_FILES, RESPONSE_FILES } from "../layout.ts";
-import { instantMs } from "../share_clock.ts";
+import { instantMs } from "../time/share_clock.ts";
 import type { Ground, Top } from "./ground.ts";
 
 const DAY_MS = 24 * 3_600_000;

@@ -11,7 +11,7 @@ import { type Found, look } from "../files/read.ts";
 import { unlink } from "../files/remove.ts";
 import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
-import { instantMs } from "../share_clock.ts";
+import { instantMs } from "../time/share_clock.ts";
 
 /** Yields what was removed for each name, or null. */
 export type Names = AsyncGenerator<keyof Removed | null, void>;

@@ -5,7 +5,7 @@ import type { Inbox, Listener } from "../../../transport.ts";
 import { isGone } from "../failures.ts";
 import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
-import { instantMs } from "../share_clock.ts";
+import { instantMs } from "../time/share_clock.ts";
 import { guarded } from "./guard.ts";
 import { KnownFiles } from "./known_files.ts";
 import { Watch } from "./watch.ts";

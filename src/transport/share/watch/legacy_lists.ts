@@ -4,7 +4,7 @@ import type { Closable } from "../../../transport.ts";
 import { isGone } from "../failures.ts";
 import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
-import { instantMs } from "../share_clock.ts";
+import { instantMs } from "../time/share_clock.ts";
 
 /** How often to check whether a legacy backend is waiting. */
 const LOOK_EVERY_MS = 1_000;

@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import { LIMITS } from "../../../protocol.ts";
 import type { Closable, Reply, ReplyAddress } from "../../../transport.ts";
-import type { Awaited } from "../awaited.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { publishFile } from "../files/publish.ts";
 import { discard } from "../files/remove.ts";
 import { type Folder, RESPONSE_FILES } from "../layout.ts";
+import type { Awaited } from "../messages/awaited.ts";
 import type { Share } from "../share.ts";
 import { guarded } from "./guard.ts";
 import { KnownFiles } from "./known_files.ts";

@@ -1,5 +1,5 @@
 // src/transport/share/access: which folder denies us, and the hint for it, where a real case needs another machine or user.
-// tests/process/users_test.ts and tests/nfs/squash_test.ts run the printed commands.
+// tests/long/users_test.ts and tests/nfs/squash_test.ts run the printed commands.
 import { describe, expect, test } from "bun:test";
 import { describeDenial } from "#src/transport/share/access/denial.ts";
 import { fixShare, onServer, SEE_PERMISSIONS } from "#src/transport/share/access/fix.ts";

@@ -3,8 +3,8 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Transport } from "#src/transport.ts";
-import { FAST } from "#tests/conformance/scenario.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { FAST } from "#tests/transport/conformance/scenario.ts";
 
 const ROOT_USER = process.getuid?.() === 0;
 

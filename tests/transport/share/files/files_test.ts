@@ -16,11 +16,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { LIMITS } from "#src/protocol.ts";
 import type { Transport } from "#src/transport.ts";
-import { Heard, HeardReplies } from "#tests/conformance/heard.ts";
-import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { Heard, HeardReplies } from "#tests/transport/conformance/heard.ts";
+import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const opened = new OpenShares();
 afterEach(async () => {

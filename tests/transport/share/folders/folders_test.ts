@@ -22,11 +22,11 @@ import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
 import type { Transport } from "#src/transport.ts";
-import { expectCode, Heard, HeardReplies } from "#tests/conformance/heard.ts";
-import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { expectCode, Heard, HeardReplies } from "#tests/transport/conformance/heard.ts";
+import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const OWN = { replyTo: "ctl-1" };
 const ROOT_USER = process.getuid?.() === 0;

@@ -17,9 +17,9 @@ import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
-import { expectCode } from "#tests/conformance/heard.ts";
-import { sweepThrough } from "#tests/conformance/sweeps.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
+import { expectCode } from "#tests/transport/conformance/heard.ts";
+import { sweepThrough } from "#tests/transport/conformance/sweeps.ts";
 
 const HOUR_S = 3600;
 const TEMPORARY = "0b0e6d5c-6a1e-4f0e-9d55-2f4a4a3c9a10";

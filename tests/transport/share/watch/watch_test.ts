@@ -10,12 +10,12 @@ import { ShareTransport } from "#src/transport/share/driver.ts";
 import { LocalRhythm } from "#src/transport/share/watch/local_rhythm.ts";
 import { NetworkRhythm } from "#src/transport/share/watch/network_rhythm.ts";
 import type { Transport } from "#src/transport.ts";
-import { Heard, HeardReplies } from "#tests/conformance/heard.ts";
-import { FAST, GPU } from "#tests/conformance/scenario.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { Heard, HeardReplies } from "#tests/transport/conformance/heard.ts";
+import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const OWN = { replyTo: "ctl-1" };
 const NFS = 0x6969;

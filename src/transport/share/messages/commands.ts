@@ -1,18 +1,18 @@
 // Commands on the share, one file each: published, withdrawn, looked at again, removed.
 import { join } from "node:path";
-import { within } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
-import { LIMITS } from "../../protocol.ts";
-import type { Delivery, Inbox } from "../../transport.ts";
+import { within } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { LIMITS } from "../../../protocol.ts";
+import type { Delivery, Inbox } from "../../../transport.ts";
+import { shareFailure } from "../failures.ts";
+import { deliveryKey, wholeContent } from "../files/content.ts";
+import { publishFile } from "../files/publish.ts";
+import { lookUp, lookUpShown } from "../files/read.ts";
+import { removeFile, unlink } from "../files/remove.ts";
+import { COMMAND_FILES, type Folder } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { instantMs } from "../time/share_clock.ts";
 import type { Awaited } from "./awaited.ts";
-import { shareFailure } from "./failures.ts";
-import { deliveryKey, wholeContent } from "./files/content.ts";
-import { publishFile } from "./files/publish.ts";
-import { lookUp, lookUpShown } from "./files/read.ts";
-import { removeFile, unlink } from "./files/remove.ts";
-import { COMMAND_FILES, type Folder } from "./layout.ts";
-import type { Share } from "./share.ts";
-import { instantMs } from "./share_clock.ts";
 
 /** Between attempts to withdraw a failed command. */
 const RETRY_MS = 1_000;

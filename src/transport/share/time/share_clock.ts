@@ -1,5 +1,5 @@
 // The share's clock, derived from the mtimes of files that this process made there.
-import type { Clock } from "../../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
 
 /** How long the best sample is valid: a quartz drifts well under 1 ms in that time. */
 const SAMPLE_HOLDS_MS = 30_000;

@@ -1,14 +1,14 @@
 // Claims: the right to run a changing command of the shared inbox, taken by one link.
 import { basename } from "node:path";
-import { CourierError, systemCode } from "../../base/errors.ts";
-import { LIMITS } from "../../protocol.ts";
-import type { Delivery, Holder } from "../../transport.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
+import { LIMITS } from "../../../protocol.ts";
+import type { Delivery, Holder } from "../../../transport.ts";
+import { syncFolder, writeTemporary } from "../files/publish.ts";
+import { type Found, lookUp, lookUpShown } from "../files/read.ts";
+import { discard } from "../files/remove.ts";
+import { COMMAND_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
 import { readCommand } from "./commands.ts";
-import { syncFolder, writeTemporary } from "./files/publish.ts";
-import { type Found, lookUp, lookUpShown } from "./files/read.ts";
-import { discard } from "./files/remove.ts";
-import { COMMAND_FILES } from "./layout.ts";
-import type { Share } from "./share.ts";
 
 /** Takes the claim, or finds its holder. Durable before it resolves. @returns whether `holder` holds it */
 export async function takeClaim(share: Share, key: string, holder: Holder): Promise<boolean> {

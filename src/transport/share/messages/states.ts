@@ -1,14 +1,14 @@
 // The agents' state documents: published by rename, listed at each reading, read again only when they changed.
 import { join } from "node:path";
-import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
-import type { StateRecord } from "../../transport.ts";
-import { type Facts, isSameFile } from "./calls/primitives.ts";
-import { isGone } from "./failures.ts";
-import { publishFile } from "./files/publish.ts";
-import { type Found, look, lookUp } from "./files/read.ts";
-import { STATE_FILES } from "./layout.ts";
-import type { Share } from "./share.ts";
-import { instantMs } from "./share_clock.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS } from "../../../protocol.ts";
+import type { StateRecord } from "../../../transport.ts";
+import { type Facts, isSameFile } from "../calls/primitives.ts";
+import { isGone } from "../failures.ts";
+import { publishFile } from "../files/publish.ts";
+import { type Found, look, lookUp } from "../files/read.ts";
+import { STATE_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { instantMs } from "../time/share_clock.ts";
 
 interface Known {
   readonly facts: Facts;

@@ -1,4 +1,4 @@
-// src/transport/share/learn_time.ts: the share's clock for users who may only read there.
+// src/transport/share/time/learn_time.ts: the share's clock for users who may only read there.
 import { afterEach, expect, test } from "bun:test";
 import { constants } from "node:fs";
 import { systemClock } from "#src/base/clock.ts";

@@ -1,17 +1,17 @@
-// src/transport/share/commands.ts and awaited.ts: how long a failed command is withdrawn, and who hears of a sent one.
+// src/transport/share/messages/commands.ts and awaited.ts: how long a failed command is withdrawn, and who hears of a sent one.
 import { afterEach, describe, expect, test } from "bun:test";
 import { silentLog } from "#src/base/log.ts";
-import { Awaited } from "#src/transport/share/awaited.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
-import { expectCode } from "#tests/conformance/heard.ts";
-import { FAST, GPU } from "#tests/conformance/scenario.ts";
+import { Awaited } from "#src/transport/share/messages/awaited.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { failure } from "#tests/support/failure.ts";
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { expectCode } from "#tests/transport/conformance/heard.ts";
+import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 describe("Commands", () => {
   const folders: ShareFolder[] = [];

@@ -1,5 +1,5 @@
 // The commands that one handle has sent and that have no response yet: while there are any, responses are looked for often.
-import type { Clock } from "../../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
 
 export class Awaited {
   readonly #clock: Clock;

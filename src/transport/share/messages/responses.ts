@@ -1,11 +1,11 @@
 // Responses on the share, as the agent that writes them and the sender that removes them use them.
-import type { PublishOptions, ReplyAddress } from "../../transport.ts";
-import { publishFile } from "./files/publish.ts";
-import { lookUpShown } from "./files/read.ts";
-import { removeFile } from "./files/remove.ts";
-import { RESPONSE_FILES } from "./layout.ts";
-import type { Share } from "./share.ts";
-import { instantMs } from "./share_clock.ts";
+import type { PublishOptions, ReplyAddress } from "../../../transport.ts";
+import { publishFile } from "../files/publish.ts";
+import { lookUpShown } from "../files/read.ts";
+import { removeFile } from "../files/remove.ts";
+import { RESPONSE_FILES } from "../layout.ts";
+import type { Share } from "../share.ts";
+import { instantMs } from "../time/share_clock.ts";
 
 /** How long a listing counts that has shown a response. */
 const SHOWN_FOR_MS = 1_000;

@@ -1,9 +1,9 @@
 // Reading the share's time: from a file of our own, or without write access from a state document that changes meanwhile.
-import { LIMITS } from "../../protocol.ts";
-import { isDenied } from "./failures.ts";
-import { sampleTime } from "./files/publish.ts";
-import type { Share } from "./share.ts";
-import type { States } from "./states.ts";
+import { LIMITS } from "../../../protocol.ts";
+import { isDenied } from "../failures.ts";
+import { sampleTime } from "../files/publish.ts";
+import type { States } from "../messages/states.ts";
+import type { Share } from "../share.ts";
 
 const LOOK_EVERY_MS = 500;
 /** An agent publishes every 5 s. */

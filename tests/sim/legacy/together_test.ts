@@ -40,7 +40,7 @@ test("listModels() returns an empty list 6 times out of 6 when the legacy servic
 
 describe("processes", () => {
   function spawn(script: string, args: string[]) {
-    const path = join(import.meta.dir, "../../sim/legacy", script);
+    const path = join(import.meta.dir, "../../../sim/legacy", script);
     const child = Bun.spawn([process.execPath, path, share.path, ...args], { stdout: "pipe", stderr: "inherit" });
     const stop = async (): Promise<void> => {
       child.kill("SIGTERM");
