@@ -197,14 +197,14 @@ export class Jobs {
     if (!signal.aborted) this.#runNext();
   }
 
-  /** A job that waits for a slot says behind what. */
+  /** A job that waits for a slot shows which pull it is queued behind. */
   #shown(each: PullJob): Job {
     const { job } = each;
-    if (job.state !== "queued" || each.dueAtMs > this.#deps.clock.monotonic() || this.#running.size === 0) return job;
-    const [first, ...more] = [...this.#running.keys()].map((other) => other.job);
+    if (job.state !== "queued" || each.dueAtMs > this.#deps.clock.monotonic()) return job;
+    const [first, ...more] = this.#running.keys();
     if (first === undefined) return job;
-    const reason = typeof first.note === "string" && first.note.startsWith("retrying") ? ` (${first.note})` : "";
+    const reason = first.isRetrying && first.job.note ? ` (${first.job.note})` : "";
     const others = more.length === 0 ? "" : ` and ${more.length} more`;
-    return { ...job, retry_at: null, waiting_for: bounded(`queued behind ${first.model}${others}${reason}`) };
+    return { ...job, retry_at: null, waiting_for: bounded(`queued behind ${first.job.model}${others}${reason}`) };
   }
 }

@@ -68,6 +68,7 @@ export class PullJob {
   #notedAtMs = -Infinity;
   #isNoted = true;
   #foreseenNote: string | null = null;
+  #isRetrying = false;
   #attempts: AsyncGenerator<AttemptEvent, void> | undefined;
   #dueAtMs = -Infinity;
 
@@ -89,6 +90,11 @@ export class PullJob {
   /** A request for the model that arrives now is for another job. */
   get isCancelled(): boolean {
     return this.#isCancelled;
+  }
+
+  /** Whether its last attempt failed and the next has not received data yet; its note has the reason. */
+  get isRetrying(): boolean {
+    return this.#isRetrying;
   }
 
   /** When a queued job may run, by the monotonic clock: it waits until then after a failed attempt. */
@@ -163,7 +169,7 @@ export class PullJob {
       const { value: event, done } = await this.#attempts.next();
       if (done === true) return true;
       if (event.kind === "progress") this.#noteProgress(event.progress);
-      else if (event.kind === "recovered") this.#update({ note: this.#foreseenNote }, "progress");
+      else if (event.kind === "recovered") this.#noteRecovery();
       else if (event.kind === "retrying") this.#noteRetry(event.reason);
       else if (await this.#waits(event.reason, event.pauseMs)) return false;
     }
@@ -192,7 +198,13 @@ export class PullJob {
     }
   }
 
+  #noteRecovery(): void {
+    this.#isRetrying = false;
+    this.#update({ note: this.#foreseenNote }, "progress");
+  }
+
   #noteRetry(reason: string): void {
+    this.#isRetrying = true;
     this.#update({ note: bounded(`retrying: ${reason}`), retries: (this.#job.retries ?? 0) + 1 }, "progress");
   }
 
@@ -204,6 +216,7 @@ export class PullJob {
     const note = bounded(`retrying in ${durationText(pauseMs)}: ${reason}`);
     log.warn({ job: id, model, retries }, `Pull interrupted: ${note}`);
     if (signal.aborted) return false;
+    this.#isRetrying = true;
     if (pauseMs <= KEEPS_SLOT_MS) {
       this.#update({ note }, "progress");
       await clock.sleep(pauseMs, signal);
@@ -326,7 +339,7 @@ const QUEUED = { ...NOT_RUNNING, ...NOT_WAITING, state: "queued" } as const;
 /** The error of a cancelled job, by what was seen of Ollama. */
 const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   nothing: "Cancelled",
-  stopped: "Cancelled: what was fetched remains on disk, and the next pull goes on from there",
-  growing: "Cancelled, but Ollama goes on fetching it: does another program pull the same model?",
+  stopped: "Cancelled: downloaded data remains on disk, and the next pull continues from there",
+  growing: "Cancelled, but Ollama is still downloading the model: does another program pull it?",
   unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is unknown",
 };

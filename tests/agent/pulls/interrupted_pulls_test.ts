@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describePulls, expectSteady, MB, report, SIZE } from "./subjects.ts";
 
 describePulls((current) => {
-  test("a job that is cancelled at 30 % ends within 3 s, and the next pull goes on from there", async () => {
+  test("a job that is cancelled at 30 % ends within 3 s, and the next pull continues from there", async () => {
     const site = current();
     const model = `t${Bun.randomUUIDv7().slice(-12)}`;
     const name = site.registry.offer(model, { layers: [SIZE], bytesPerSecond: 10 * MB });
@@ -16,7 +16,7 @@ describePulls((current) => {
     const cancelled = await site.jobs.cancelJob(first.id ?? "");
     expect(performance.now() - askedAtMs).toBeLessThan(3000);
     expect(cancelled).toMatchObject({ state: "cancelled", code: "cancelled" });
-    expect(cancelled.error).toContain("the next pull goes on from there");
+    expect(cancelled.error).toContain("the next pull continues from there");
     expect(site.registry.served(model)).toMatchObject({ open: 0 });
     expect(site.registry.served(model).closed).toBeGreaterThan(0);
     expect(cancelled.partial_bytes ?? 0).toBeWithin(SIZE * 0.25, SIZE * 0.6);
@@ -51,7 +51,7 @@ describePulls((current) => {
     await site.stop();
     site.reopen();
     const cancelled = await site.jobs.cancelJob(job.id ?? "");
-    expect(cancelled.error).toContain("what was fetched remains on disk");
+    expect(cancelled.error).toContain("downloaded data remains on disk");
     expect(cancelled.partial_bytes ?? 0).toBeWithin(SIZE * 0.25, SIZE * 0.6);
   });
 
