@@ -24,13 +24,13 @@ export async function requireOwnName(
 ): Promise<void> {
   const first = await transport.readState(me.agent);
   const other = stateOfOtherInstance(first, me);
-  if (first === null || other === null || other.status === "stopped") return;
+  if (first === null || other === null) return;
   if (transport.now() - first.publishedAtMs >= LIMITS.silentMs) return;
   const endMs = clock.monotonic() + WATCH_MS;
   while (clock.monotonic() < endMs && !signal.aborted) {
     await clock.sleep(LOOK_EVERY_MS, signal);
     const now = stateOfOtherInstance(await transport.readState(me.agent), me);
-    if (now === null || now.status === "stopped") return;
+    if (now === null) return;
     if (now.sequence !== other.sequence || now.started_at !== other.started_at) throw nameConflict(me, now.host);
   }
 }
@@ -58,15 +58,19 @@ export class NameGuard {
 
 /** Undefined for the agent's own document. A copy of its state directory has its instance, but another start. */
 function stateOfOther(text: string, me: Identity): State | undefined {
-  const state = State.safeParse(parseJson(text)).data;
-  if (state === undefined || state.status === "stopped") return undefined;
-  return state.instance === me.instance && state.started_at === me.startedAt ? undefined : state;
+  const state = liveState(text);
+  return state?.instance === me.instance && state.started_at === me.startedAt ? undefined : state;
 }
 
+/** Null also for a document of an earlier start of this agent. */
 function stateOfOtherInstance(record: StateRecord | null, me: Identity): State | null {
-  if (record === null || !("text" in record.content)) return null;
-  const state = State.safeParse(parseJson(record.content.text)).data;
+  const state = record !== null && "text" in record.content ? liveState(record.content.text) : undefined;
   return state === undefined || state.instance === me.instance ? null : state;
+}
+
+function liveState(text: string): State | undefined {
+  const state = State.safeParse(parseJson(text)).data;
+  return state?.status === "stopped" ? undefined : state;
 }
 
 /** The name is an address, so that it has to be unique. */

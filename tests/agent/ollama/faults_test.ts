@@ -19,7 +19,8 @@ let ollama: Ollama;
 beforeEach(async () => {
   const catalog = [{ name: "m", layers: [SIZE], config: CONFIG }];
   simulation = await startSimulatedOllama({ catalog, bytesPerSecond: 40_000_000, progressIntervalMs: 10 });
-  ollama = new Ollama({ url: simulation.url, requestTimeoutMs: 2_000, stallMs: 2_000 });
+  // Tests of the limits set their own. Here a busy machine must not run into them before the fault shows.
+  ollama = new Ollama({ url: simulation.url, requestTimeoutMs: 30_000, stallMs: 30_000 });
 });
 afterEach(async () => await simulation.stop());
 
