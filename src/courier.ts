@@ -227,7 +227,7 @@ export class Courier {
       last = text;
       if (isEnded(job)) return;
       await this.#clock.sleep(FOLLOW_INTERVAL_MS, signal);
-      if (signal?.aborted === true) throw new CourierError("cancelled", `Stopped following job ${id}: it goes on`);
+      if (signal?.aborted === true) throw new CourierError("cancelled", `Stopped following job ${id}: it continues`);
     }
   }
 }

@@ -14,11 +14,11 @@ const ANSWER_WITHIN_MS = 10_000;
 export async function tour(site: Site, stage: Stage): Promise<void> {
   const curl = (rest: string): string => `curl -H "Authorization: Bearer $TOKEN" ${rest}`;
 
-  await stage.step("The platform asks over HTTP which models there are", curl("$URL/api/config/models"), async () => {
+  await stage.step("The platform lists the models over HTTP", curl("$URL/api/config/models"), async () => {
     showModels(stage, await site.call("GET", "/api/config/models"));
   });
 
-  await stage.step("An operator pulls one and watches", `gpuctl pull ${MODEL}`, async () => {
+  await stage.step("An operator pulls a model and follows it", `gpuctl pull ${MODEL}`, async () => {
     await site.gpuctl("pull", MODEL);
   });
 
@@ -37,7 +37,7 @@ export async function tour(site: Site, stage: Stage): Promise<void> {
   );
 
   await stage.step(
-    "The way of the old platform still works: a file in, a file out",
+    "The legacy platform still works: a file in, a file out",
     `echo '${OLD_COMMAND}' | tee share/gpu_commands/test_command.json`,
     async () => {
       await writeFile(join(site.share, "gpu_commands/test_command.json"), OLD_COMMAND);
@@ -50,7 +50,7 @@ export async function tour(site: Site, stage: Stage): Promise<void> {
 
 function showModels(stage: Stage, document: Record<string, unknown>): void {
   const models = Model.array().parse(document["models"]);
-  if (models.some(({ name }) => name === MODEL)) throw new Error(`${MODEL} is there and should not be`);
+  if (models.some(({ name }) => name === MODEL)) throw new Error(`${MODEL} exists and should not`);
   stage.facts(models.map(({ name, size }) => [name, formatBytes(size)]));
 }
 

@@ -189,7 +189,7 @@ if (ROOT_USER) {
       expect(doctor.status).toBe(0);
       for (const top of ["gpu_commands", "gpu_status"])
         expect(doctor.stdout).toContain(
-          `! folder ${top}: Anyone may write in it, and so pull and delete models: owned by 61001`,
+          `! folder ${top}: Anyone can write to it, and thus pull and delete models: owned by 61001`,
         );
     }, 60_000);
 

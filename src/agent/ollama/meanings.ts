@@ -62,7 +62,7 @@ const OF_PULLS: readonly (Meaning & { readonly text: RegExp })[] = [
   {
     text: /malformed HTTP (?:response|status code|version)/i,
     code: "invalid",
-    hint: "Another program than a registry answers there, or one that speaks TLS only",
+    hint: "A program that is not a registry listens there, or one that only speaks TLS",
   },
   {
     text: /unauthorized|access denied|realm host/i,
@@ -110,7 +110,7 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
   403: "The registry does not allow this pull",
   404: "The registry has no such model: check the name and tag",
   410: "The registry no longer has this model",
-  451: "The registry may not give this model out for legal reasons",
+  451: "The registry may not distribute this model for legal reasons",
 };
 
 /**

@@ -226,7 +226,7 @@ class RequestLife {
   failure(error: unknown): CourierError {
     if (this.signal.reason instanceof CourierError) return this.signal.reason;
     if (error instanceof CourierError) return error;
-    if (error instanceof z.ZodError) return notOllama(this.asked, "its answer lacks what Ollama's has", error);
+    if (error instanceof z.ZodError) return notOllama(this.asked, "its answer lacks fields that Ollama's has", error);
     return connectionFailure(this.asked, error);
   }
 

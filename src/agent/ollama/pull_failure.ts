@@ -31,7 +31,7 @@ export function wrongBytesFailure(model: string, digest: string): PullFailure {
 
 /** The error for a layer that was there when a pull began, and is gone now that it ended. */
 export function removedLayerFailure(model: string, digest: string): PullFailure {
-  const message = `Cannot pull ${JSON.stringify(model)}: ${readable(digest)} was removed meanwhile`;
+  const message = `Cannot pull ${JSON.stringify(model)}: ${readable(digest)} was removed during the pull`;
   const hint = "Another model that shares it was deleted: pull it again";
   return new PullFailure("conflict", message, { hint, retry: "perhaps" });
 }

@@ -79,6 +79,6 @@ export function describeConflict(me: Identity, otherHost: string): string {
 }
 
 function nameConflict(me: Identity, otherHost: string): CourierError {
-  const hint = "Names are addresses: give one of the two another --name";
+  const hint = "Names must be unique: give one of the agents another --name";
   return new CourierError("conflict", describeConflict(me, otherHost), { hint });
 }

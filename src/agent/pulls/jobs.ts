@@ -144,7 +144,7 @@ export class Jobs {
   #requireRoom(model: string): void {
     if (this.active().length < LIMITS.activeJobs) return;
     throw new CourierError("exhausted", `Cannot pull ${JSON.stringify(model)}: ${LIMITS.activeJobs} jobs are queued`, {
-      hint: "Wait until some have ended, or end some: gpuctl jobs, gpuctl cancel",
+      hint: "Wait until some have ended, or cancel some: gpuctl jobs, gpuctl cancel",
     });
   }
 

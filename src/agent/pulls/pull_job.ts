@@ -341,5 +341,5 @@ const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
   nothing: "Cancelled",
   stopped: "Cancelled: downloaded data remains on disk, and the next pull continues from there",
   growing: "Cancelled, but Ollama is still downloading the model: does another program pull it?",
-  unseen: "Cancelled: the connection is closed; nothing of it is seen in Ollama's folder, so what remains is unknown",
+  unseen: "Cancelled: the connection is closed. Ollama's folder cannot be read, so it is unknown what remains on disk",
 };

@@ -43,7 +43,7 @@ export class Registry {
     const { host, namespace, model: name, tag } = parseModelName(model);
     const scheme = this.#insecureRegistries.has(host) ? "http" : "https";
     const url = URL.parse(`${scheme}://${host}/v2/${namespace}/${name}/manifests/${tag}`);
-    if (url === null) throw new CourierError("invalid", `${host} cannot be asked: it is no address`);
+    if (url === null) throw new CourierError("invalid", `${host} is not a valid address`);
     const signal = AbortSignal.timeout(this.#timeoutMs);
     try {
       return await this.#read(url, signal);
@@ -111,7 +111,7 @@ export class Registry {
       if (next === null) break;
       url = next;
     }
-    throw new CourierError("unavailable", `${first.host} leads nowhere: it redirects again and again`);
+    throw new CourierError("unavailable", `${first.host} redirects too often`);
   }
 
   /** @throws CourierError `forbidden` for plain HTTP to a host that is not listed */

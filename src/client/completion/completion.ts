@@ -45,7 +45,7 @@ export function addCompletionVerbs(program: Program, io: ClientIo): void {
     .addHelpText("after", examples("completion bash > /etc/bash_completion.d/gpuctl", "completion fish | source"))
     .action((shell) => {
       const known = SHELLS.find((name) => name === shell);
-      if (known === undefined) program.error(`error: no completion for ${shell}; there is ${SHELLS.join(", ")}`);
+      if (known === undefined) program.error(`error: no completion for ${shell}; use one of ${SHELLS.join(", ")}`);
       else io.stdout.write(COMPLETION_SCRIPTS[known]);
     });
   program

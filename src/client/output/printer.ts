@@ -80,7 +80,7 @@ export class Printer {
     const table = this.#tableText(columns, rows).trimEnd().split("\n");
     const room = Math.max(2, this.#height - 1 - notes.length);
     const hidden = table.length - room;
-    const shown = hidden > 0 ? [...table.slice(0, room - 1), `and ${hidden + 1} lines more`] : table;
+    const shown = hidden > 0 ? [...table.slice(0, room - 1), `and ${hidden + 1} more lines`] : table;
     const lines = [...shown, ...notes.map((note) => visibleText(note).replaceAll("\n", " "))];
     const isResized = this.#drawn !== undefined && this.#drawn.size !== size;
     const back = this.#drawn === undefined ? "" : `\u001b[${this.#drawn.lines}A\r\u001b[J`;

@@ -180,7 +180,7 @@ describe("listModels()", () => {
 
   test("throws unavailable when an entry is not a model's", async () => {
     simulation.install({ name: "n", layers: [-1000], config: CONFIG });
-    expect((await failure(ollama.listModels())).message).toContain("lacks what Ollama's has");
+    expect((await failure(ollama.listModels())).message).toContain("lacks fields that Ollama's has");
   });
 
   test("waits when the answer is slow", async () => {

@@ -232,7 +232,7 @@ describe("attempts()", () => {
     const outcome = start();
     await clock.advance(60_000);
     expect([began, deleted]).toEqual([4, []]);
-    expect(notes[0]).toBe("waiting 1 s after: sha256:aaaaaaaaaaaa was removed meanwhile");
+    expect(notes[0]).toBe("waiting 1 s after: sha256:aaaaaaaaaaaa was removed during the pull");
     expect(outcome.end).toMatchObject({ code: "conflict", hint: expect.stringContaining("pull it again") });
   });
 

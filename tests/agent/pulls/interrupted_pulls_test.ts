@@ -90,7 +90,7 @@ describePulls((current) => {
     site.registry.setSpeed(`${content}-b`, 4 * MB);
     await site.ollama.deleteModel(other);
     expect(await site.ended(job)).toMatchObject({ state: "succeeded", retries: 1 });
-    expect([...site.notes].join("\n")).toContain("was removed meanwhile");
+    expect([...site.notes].join("\n")).toContain("was removed during the pull");
     for (const digest of site.registry.digests(`${content}-b`)) {
       expect(existsSync(join(site.subject.modelsDir, "blobs", digest.replace(":", "-")))).toBe(true);
     }

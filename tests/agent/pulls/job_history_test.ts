@@ -116,7 +116,7 @@ test("a job counts as cancelled a second later where Ollama's folder cannot be r
   await time.advance(900);
   expect(states(jobs.list())).toEqual(["m running"]);
   await time.advance(100);
-  expect((await cancelled).error).toContain("nothing of it is seen in Ollama's folder");
+  expect((await cancelled).error).toContain("Ollama's folder cannot be read");
 });
 
 test("othersBegun() leaves out what is queued, and what is of the same model", () => {

@@ -180,7 +180,7 @@ describe("jobs --watch", () => {
     await site.clock.advance(100);
     await run.status;
     const lines = run.stdout.text.trimEnd().split("\n");
-    expect([lines.length, lines.at(-1)]).toEqual([23, "and 19 lines more"]);
+    expect([lines.length, lines.at(-1)]).toEqual([23, "and 19 more lines"]);
   });
 
   test("says once that an agent is away, and goes on", async () => {

@@ -72,7 +72,7 @@ export async function describeDenial({ fs, layout }: ShareFiles, path: string): 
 /** Another user than root, or another nobody: the choice is that of the export's administrator. */
 function ofSquash({ facts, mount }: Case): string {
   const by = "in a unit by User=, by hand by sudo -u";
-  if (!letsGroupIn(facts)) return `Run it as another user than root: ${by}`;
+  if (!letsGroupIn(facts)) return `Run it as a user other than root: ${by}`;
   const server = mount?.source.replace(/:\/.*$/, "") ?? "the server";
   // This machine remembers what root may do there for as long as the folder stays as it is.
   const exported = `give the export anongid=${facts.gid}, on ${server}, and mount it again`;

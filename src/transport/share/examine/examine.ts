@@ -74,7 +74,7 @@ async function findMount(
   const names = (await fs.readdir(root)).map((each) => join(root, each));
   if (names.includes(commands.path) || names.includes(status.path)) return mount;
   const [what, hint] = kind.isNetwork
-    ? ["a new share?", "Start gpu-agent: it makes the folders of a new share"]
+    ? ["a new share?", "Start gpu-agent: it creates the folders of a new share"]
     : ["not mounted?", `sudo mount ${root}; a new share on a local disk: start gpu-agent once with --init`];
   throw new CourierError(
     "unavailable",

@@ -19,7 +19,7 @@ const WITHOUT_LINKS: ReadonlySet<string> = new Set(["EPERM", "EOPNOTSUPP", "ENOT
 /** As they follow "Cannot". */
 const ACTIONS: Readonly<Record<Trial, string>> = {
   create: "make a file",
-  exclusive_create: "make a file exclusively",
+  exclusive_create: "create a file exclusively",
   rename: "rename a file",
   link: "link a file",
 };
@@ -126,7 +126,7 @@ async function requireTaken(fs: Primitives, path: string): Promise<void> {
     if (systemCode(error) === "EEXIST") return;
     throw error;
   }
-  throw new CourierError("internal", `${path} could be made although it existed`, {
+  throw new CourierError("internal", `${path} could be created although it existed`, {
     hint: "This file system cannot carry commands: use NFS, SMB or a local disk",
   });
 }

@@ -67,7 +67,7 @@ async function examineTop(ground: Ground, { path, facts }: Top): Promise<Check> 
   }
   if ((facts.mode & WORLD_WRITES) === 0) return check.ok(`Permissions OK: ${ownership(facts)}`);
   const hint = "Use one group for all users instead: see Permissions in docs/operations.md";
-  return check.warning(`Anyone may write in it, and so pull and delete models: ${ownership(facts)}`, hint);
+  return check.warning(`Anyone can write to it, and thus pull and delete models: ${ownership(facts)}`, hint);
 }
 
 /** A folder below a top one takes the group and the read and write bits of that. */

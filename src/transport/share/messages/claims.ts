@@ -16,7 +16,7 @@ export async function takeClaim(share: Share, key: string, holder: Holder): Prom
   const { claims } = share.layout;
   await share.madeFolder(claims);
   const folder = await share.targetFolder(claims);
-  if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} went away`);
+  if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} disappeared`);
   const { path: mine } = await writeTemporary(share, claims, folder, textOf(holder), true);
   try {
     const found = async (): Promise<Found | null> => await lookUp(share, claims, basename(claim), LIMITS.commandBytes);
