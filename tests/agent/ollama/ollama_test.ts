@@ -147,12 +147,11 @@ function suite(open: () => Promise<Subject>): void {
 
   test("copyModel(), showModel() and unloadModel() throw not_found for a model that is not there", async () => {
     for (const call of [
-      ollama.copyModel("gpu-courier-none", "x"),
-      ollama.showModel("gpu-courier-none"),
-      ollama.unloadModel("gpu-courier-none"),
-    ]) {
-      expect((await failure(call)).code).toBe("not_found");
-    }
+      async () => await ollama.copyModel("gpu-courier-none", "x"),
+      async () => await ollama.showModel("gpu-courier-none"),
+      async () => await ollama.unloadModel("gpu-courier-none"),
+    ])
+      expect((await failure(call())).code).toBe("not_found");
   });
 
   test("unloadModel() is content with a model that is not in memory", async () => {
