@@ -16,7 +16,7 @@ export function openTransport(address: string, options: TransportOptions): Trans
   const scheme = /^[a-z][a-z0-9+.-]*:/.exec(address)?.[0];
   if (scheme === undefined) return new ShareTransport(resolve(address), options);
   if (scheme === "memory:") throw new CourierError("invalid", `Cannot use "${address}": it exists in one process only`);
-  throw new CourierError("unimplemented", `Cannot use "${address}": no driver for "${scheme}"`, {
-    hint: "Name the shared folder by its path",
+  throw new CourierError("unimplemented", `Cannot use "${address}" as the share: it is not a local path`, {
+    hint: "Mount it first, then name the folder where it is mounted",
   });
 }

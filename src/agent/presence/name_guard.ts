@@ -75,7 +75,8 @@ function liveState(text: string): State | undefined {
 
 /** The name is an address, so that it has to be unique. */
 export function describeConflict(me: Identity, otherHost: string): string {
-  return `Another agent is called "${me.agent}": it runs on ${otherHost}, this one on ${me.host}`;
+  const where = otherHost === me.host ? "this machine too" : `${otherHost}, this one on ${me.host}`;
+  return `Another agent is called "${me.agent}": it runs on ${where}`;
 }
 
 function nameConflict(me: Identity, otherHost: string): CourierError {

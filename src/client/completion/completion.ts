@@ -36,9 +36,9 @@ const OPERANDS: Readonly<Record<string, Live>> = {
 export function addCompletionVerbs(program: Program, io: ClientIo): void {
   program
     .command("completion")
-    .summary("Make Tab complete gpuctl's command lines.")
+    .summary("Print a shell completion script.")
     .description(
-      "Print what makes a shell complete gpuctl's command lines: verbs, flags, and the models, agents and jobs that " +
+      "Print a script that completes gpuctl's command lines: verbs, flags, and the models, agents and jobs that " +
         "exist when Tab is pressed. Its output explains how to install it.",
     )
     .argument("<shell>", SHELLS.join(", "))

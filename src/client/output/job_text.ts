@@ -32,7 +32,8 @@ export function describeProgress(job: Job, nowMs: number, isShort = false): stri
 export function describeJob(job: Job, nowMs: number, isShort = false): string {
   const parts = [describeProgress(job, nowMs, isShort)];
   if (job.ended_at !== null) parts.push(`ended ${formatAgo(job.ended_at, nowMs)}`);
-  if (job.error !== null) parts.push(job.error);
+  // The state is in a column of its own.
+  if (job.error !== null && job.error !== "Cancelled") parts.push(job.error);
   return parts.filter((part) => part !== "").join(", ");
 }
 

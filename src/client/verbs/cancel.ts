@@ -33,7 +33,7 @@ async function cancelJobs(session: Session, words: readonly string[]): Promise<n
   const jobs = new Map(found.flat().map((job) => [`${job.agent} ${job.id}`, job]));
   const outcomes = await Promise.all([...jobs.values()].map(async (job) => await cancelJob(session, job)));
   if (printer.json) printer.document(jobsDocument({ jobs: outcomes.map((outcome) => jobAfter(outcome)) }));
-  else printOutcomes(session, outcomes, "RESULT", (job) => `${job.model}: ${job.error ?? job.state}`, "jobs");
+  else printOutcomes(session, outcomes, "RESULT", describeCancelled, "jobs");
   return outcomesStatus(outcomes, io.signal);
 }
 
@@ -45,6 +45,11 @@ async function cancelJob({ courier, io }: Session, job: Job): Promise<Cancelled>
   } catch (error) {
     return { job, agent: job.agent, error: asCourierError(error) };
   }
+}
+
+/** The error of a cancelled job is `Cancelled`, with more after a colon or a full stop. */
+function describeCancelled({ model, error }: Job): string {
+  return `cancelled ${model}${error?.replace(/^cancelled(?: before it began)?/i, "") ?? ""}`;
 }
 
 /** A job that could not be cancelled keeps its state, with the error. */
@@ -68,7 +73,10 @@ async function findJobs(
   if (pulls.length > 0) return pulls;
   // One that ended long ago is not in the states.
   if (WHOLE_ID.test(word)) return [await courier.findJob(word, { signal: io.signal })];
-  throw new CourierError("not_found", `No job and no running pull matches ${word}`, {
+  const ended = known.find((each) => sameModel(each.model, word));
+  const found =
+    ended === undefined ? "" : `: the last one ${ended.state === "cancelled" ? "was cancelled" : ended.state}`;
+  throw new CourierError("not_found", `No job and no running pull matches ${word}${found}`, {
     hint: "gpuctl jobs lists the jobs",
   });
 }

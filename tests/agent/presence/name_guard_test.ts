@@ -1,6 +1,6 @@
 // The guard that notices another agent with the same name, by the clock of the test.
 import { beforeEach, expect, test } from "bun:test";
-import { NameGuard } from "#src/agent/presence/name_guard.ts";
+import { describeConflict, NameGuard } from "#src/agent/presence/name_guard.ts";
 import type { StateRecord } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { sampleDocument } from "#tests/support/wire_samples.ts";
@@ -52,4 +52,10 @@ test("otherHost() takes no notice of a document that stays the same: its agent i
   expect(guard.otherHost(last)).toBe("there");
   await clock.advance(20_000);
   expect(guard.otherHost(last)).toBeNull();
+});
+
+test("a conflict names the other machine, or this one", () => {
+  const me = { agent: "gpu-1", host: "a", instance: "i", startedAt: "2026-01-02T03:04:05Z" };
+  expect(describeConflict(me, "b")).toBe('Another agent is called "gpu-1": it runs on b, this one on a');
+  expect(describeConflict(me, "a")).toBe('Another agent is called "gpu-1": it runs on this machine too');
 });

@@ -203,7 +203,7 @@ describe("cancel", () => {
   ])("ends a job by %s", async (_, id) => {
     const agent = await pulling();
     const { status, stdout, stderr } = await site.run(["cancel", id]);
-    expect([status, stdout, stderr]).toEqual([0, "AGENT  RESULT\ngpu-1  phi4:latest: Cancelled\n", ""]);
+    expect([status, stdout, stderr]).toEqual([0, "AGENT  RESULT\ngpu-1  cancelled phi4:latest\n", ""]);
     expect(agent.commands.map(({ arguments: given }) => given)).toEqual([{ job_id: job.id }]);
   });
 
@@ -221,7 +221,7 @@ describe("cancel", () => {
       stderr: "error: Several agents pull phi4: gpu-1, gpu-2\n  Choose agents with --agent, or use --all\n",
     });
     const one = await site.run(["cancel", "PHI4:latest", "--agent", "gpu-2"]);
-    expect(one).toMatchObject({ status: 0, stdout: "AGENT  RESULT\ngpu-2  phi4:latest: Cancelled\n" });
+    expect(one).toMatchObject({ status: 0, stdout: "AGENT  RESULT\ngpu-2  cancelled phi4:latest\n" });
     // The only one that is left is meant without a word; what has ended is no pull under way.
     const rest = await site.run(["cancel", "phi4", "000000000000", "--json"]);
     expect(rest.status).toBe(0);
@@ -229,7 +229,8 @@ describe("cancel", () => {
     expect(await site.run(["cancel", "phi4", "--all"])).toEqual({
       status: 66,
       stdout: "",
-      stderr: "error: No job and no running pull matches phi4\n  gpuctl jobs lists the jobs\n",
+      stderr:
+        "error: No job and no running pull matches phi4: the last one was cancelled\n  gpuctl jobs lists the jobs\n",
     });
   });
 

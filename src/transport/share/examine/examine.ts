@@ -93,7 +93,9 @@ function checkMount(mount: Mount | null, root: string): Check {
     return check.failed(`${type} at ${point} is mounted read-only`, `sudo mount -o remount,rw ${point}`);
   }
   const isRemote = source.includes(":") || source.startsWith("//");
-  return check.ok(`${type} at ${point}, ${isRemote ? `from ${source}` : "a disk of this machine"}`);
+  return check.ok(
+    `${type} at ${point}, ${isRemote ? `from ${source}` : "a local disk: other machines see it only if this one exports it"}`,
+  );
 }
 
 async function mountFailure(error: unknown, ground: Ground, named: Mount | null): Promise<CourierError> {
