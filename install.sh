@@ -440,7 +440,7 @@ decide() {
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     found=$(setting "$key")
     if [ -n "$given" ] && [ -n "$found" ] && [ "$given" != "$found" ]; then
-      die 73 "$CONFIG/$settings says GPU_COURIER_$key=$found, and stays so" \
+      die 73 "$CONFIG/$settings sets GPU_COURIER_$key=$found, and is left unchanged" \
         "Change it there and restart $unit, or omit --$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     fi
   done
@@ -499,7 +499,7 @@ look_at_share() {
   if [ -z "$root" ]; then
     share_trouble "$share is no folder: not mounted?" "Mount it, or correct --share"
   elif echo "$found" | grep -qx closed; then
-    share_trouble "$(id -un) may not look into $share: owner and group of it $(stat_words "$root")" \
+    share_trouble "$(id -un) cannot list $share: its owner and group $(stat_words "$root")" \
       "As root: sudo $invoked; when root may not either, open it to its group, mode 2770"
   elif [ -z "$commands" ] && is_local && [ -z "$opt_init" ]; then
     share_trouble "$share holds no gpu_commands and is on a local disk ($kind): not mounted?" \
@@ -564,7 +564,7 @@ check_access() {
 
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
-  both="$(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")" what="$runs_as may not write in $2: owner and group $uid:$gid, mode $mode"
+  both="$(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")" what="$runs_as cannot write to $2: owner and group $uid:$gid, mode $mode"
   if [ "$runs_as" = root ]; then
     # The unit takes its capabilities: it is a user as others are.
     share_trouble "$what" "As a service root may do no more than others: give another --user, or let it in: chown root"

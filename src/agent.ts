@@ -41,11 +41,11 @@ const agentFlags = {
       .choices(["on", "off", "auto"])
       .default("auto" as const),
   listTtl: () =>
-    flag("--list-ttl <seconds>", "discard version 1 list commands older than this")
+    flag("--list-ttl <seconds>", "refuse legacy (version 1) list commands older than this")
       .argParser(parse.seconds)
       .default(60),
   changeTtl: () =>
-    flag("--change-ttl <seconds>", "discard version 1 pull and delete commands older than this")
+    flag("--change-ttl <seconds>", "refuse legacy (version 1) pulls and deletes older than this")
       .argParser(parse.seconds)
       .default(86_400),
   preflight: () =>
@@ -110,7 +110,7 @@ function command(around: AgentSurroundings["around"]) {
 }
 
 function createAgentCommand() {
-  return programCommand("gpu-agent", "Serve the commands that arrive over the share for this machine's Ollama.")
+  return programCommand("gpu-agent", "Run the commands from the share on this machine's Ollama.")
     .addOption(agentFlags.name())
     .addOption(agentFlags.ollama())
     .addOption(agentFlags.models())

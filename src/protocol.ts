@@ -1,11 +1,11 @@
-// Everything that crosses a transport: the schemas and types of both dialects, and their names, limits and versions.
+// Everything that crosses a transport: the schemas and types of both versions of the protocol, with their names and limits.
 // docs/protocol.md is the same contract in words. A schema and its type share one name.
 import { z } from "zod";
 import { ERROR_CODES, isErrorCode } from "./base/errors.ts";
 import { parseJson } from "./base/foreign_text.ts";
 
 /**
- * The newest dialect.
+ * The newest version.
  * - 1 (2025-07): the original. No `version` field. Commands go into the shared inbox: `list_models`, `pull_model` and
  *   `delete_model`.
  * - 2 (2026-11): `version: 2`. A command names its agent (`agent`), the sender's folder for the response (`reply_to`)
@@ -64,7 +64,7 @@ export const Verb = z.enum([
 export type Verb = z.infer<typeof Verb>;
 
 /**
- * For each verb: whether it changes anything on the GPU machine, the first dialect that has it, and whether it names a
+ * For each verb: whether it changes anything on the GPU machine, the first version that has it, and whether it names a
  * model. An agent responds with `unimplemented` to a verb that it does not know.
  */
 export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; model: boolean }>> = {
@@ -263,7 +263,7 @@ export function isEnded({ state }: Job): boolean {
   return state === "succeeded" || state === "failed" || state === "cancelled";
 }
 
-/** A response in either dialect. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
+/** A response in either version. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({
   success: z.boolean(),
   timestamp: maybe(z.string()),
@@ -369,7 +369,7 @@ export const State = z.object({
 });
 export type State = z.infer<typeof State>;
 
-/** A state document of either dialect. */
+/** A state document of either version. */
 export type StateDocument =
   | { readonly state: State; readonly legacyState: null }
   | { readonly state: null; readonly legacyState: StateV1 };

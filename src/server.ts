@@ -67,7 +67,7 @@ function createServerCommand() {
       ),
     )
     .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
-    .addOption(flag("--catalog <file>", "file with the list for available-models (default: a built-in list)"))
+    .addOption(flag("--catalog <file>", "JSON file served as /api/config/available-models (default: a built-in list)"))
     .addOption(
       flag("--timeout <seconds>", "how long to wait for a response from an agent").argParser(parse.seconds).default(30),
     )

@@ -102,7 +102,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   {
     files: "src/doctor/*.ts",
     may: [
-      "src/base/{check,errors,format}.ts",
+      "src/base/{check,clock_check,errors,format}.ts",
       "src/{protocol,transport,courier}.ts",
       "src/courier/{fleet,selection}.ts",
       "src/documents/doctor.ts",

@@ -167,7 +167,7 @@ describe("release 0.1.0 reads what this one writes", () => {
 describe("parseState()", () => {
   const text = sampleText("v2/state.json");
 
-  test("reads both dialects, and only the document of the agent asked for", () => {
+  test("reads both versions, and only the document of the agent asked for", () => {
     expect(parseState("gpu-1", text)).toMatchObject({ state: { agent: "gpu-1" }, legacyState: null });
     expect(parseState("gpu-2", text)).toBeUndefined();
     expect(parseState(LEGACY_SERVICE_AGENT, sampleText("v1/status.json"))).toMatchObject({

@@ -1,4 +1,4 @@
-// Sends one command and waits for its one response, in either dialect.
+// Sends one command and waits for its one response, in either version.
 import { type Clock, isoTime } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import { parseJson } from "../base/foreign_text.ts";

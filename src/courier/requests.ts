@@ -1,4 +1,4 @@
-// Sends a command to an agent of either dialect, and turns a refusal or a timeout into an error with the reason.
+// Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { type Response, VERBS } from "../protocol.ts";
 import { type AgentView, describeAgent, type Fleet } from "./fleet.ts";

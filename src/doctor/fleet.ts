@@ -1,5 +1,6 @@
 // The doctor's checks of the fleet: each agent, its clock, its Ollama, a round trip, and the shared inbox.
-import { about, type Check, checkClock } from "../base/check.ts";
+import { about, type Check } from "../base/check.ts";
+import { checkClock } from "../base/clock_check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import { type AgentView, describeView } from "../courier/fleet.ts";
 import { LEGACY_SERVICE_AGENT, type State } from "../protocol.ts";

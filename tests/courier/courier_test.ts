@@ -335,7 +335,7 @@ describe("a legacy service", () => {
     });
   }
 
-  test("listModels() asks it by command, in its own dialect", async () => {
+  test("listModels() asks it by command, in its own version", async () => {
     await answer({ success: true, models: [PHI4] });
     const { models } = await courier.listModels();
     expect(models).toEqual([{ ...PHI4, agents: ["gpu"], clockOffsetMs: 0 }]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
-/** A verb in one dialect, and the steps that its command passes, in order: calls on the agent's parts. */
+/** A verb in one version, and the steps that its command passes, in order: calls on the agent's parts. */
 interface Column {
   readonly verb: "ping" | "list_models" | "pull_model" | "delete_model";
   readonly version: 1 | 2;

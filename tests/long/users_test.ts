@@ -239,7 +239,7 @@ if (ROOT_USER) {
     const agent = ground.startAgent(AGENT);
     await agent.logged("Serving the shared inbox");
     const list = await ground.legacyBackend({ ...LEGACY_BACKEND, umask: "077" }, "list", "--poll-ms", "100");
-    const error = `may not be read by this user: owned by 61003:${GROUP}, mode 0600`;
+    const error = `is not readable by this user: owned by 61003:${GROUP}, mode 0600`;
     expect(list).toMatchObject({ reason: "service_failed", error: expect.stringContaining(error) });
     expect(warnings(agent)).toContainEqual(expect.objectContaining({ reason: expect.stringContaining(error) }));
   }, 60_000);

@@ -58,7 +58,7 @@ test(
     expect(await box.run("find /export -name 'gpu-1*' -o -name .tmp")).toBe("");
     // Other users than root get a message about that instead of a wrong result.
     const other = await box.sh("setpriv --reuid=nobody --clear-groups sh /srv/old/install.sh --dry-run");
-    expect([other.status, other.stderr]).toEqual([69, expect.stringContaining("nobody may not look into /mnt/shared")]);
+    expect([other.status, other.stderr]).toEqual([69, expect.stringContaining("nobody cannot list /mnt/shared")]);
   }),
   90_000,
 );
@@ -69,7 +69,7 @@ test(
     await box.run("useradd --system owner && mkdir /export/gpu_commands /export/gpu_status");
     await box.run("chown owner:owner /export/gpu_* && chmod 2775 /export/gpu_*");
     const { status, stderr } = await install(box, "old", "--user root");
-    expect([status, stderr]).toEqual([69, expect.stringContaining("root may not write in /mnt/shared/gpu_commands")]);
+    expect([status, stderr]).toEqual([69, expect.stringContaining("root cannot write to /mnt/shared/gpu_commands")]);
     await box.run("chown root /mnt/shared/gpu_*");
     await installed(box, "old", "--user root");
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);

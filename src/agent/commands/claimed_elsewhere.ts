@@ -3,12 +3,12 @@ import type { Clock } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Delivery, Transport } from "../../transport.ts";
-import type { Answers } from "./answers.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown } from "./judge.ts";
+import type { ResponsePublisher } from "./response_publisher.ts";
 
 export interface ClaimedElsewhereDeps {
   readonly transport: Pick<Transport, "now" | "isUnchanged">;
-  readonly answers: Pick<Answers, "isAnswered" | "refuse" | "finish">;
+  readonly publisher: Pick<ResponsePublisher, "isAnswered" | "refuse" | "finish">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -60,14 +60,14 @@ export class ClaimedElsewhere {
 
   /** @returns whether the command needs no more watching */
   async #end({ delivery, command, closed }: Watched): Promise<boolean> {
-    const { transport, answers, log } = this.#deps;
+    const { transport, publisher, log } = this.#deps;
     try {
-      if (await answers.isAnswered(delivery)) await answers.finish(delivery, command.verb);
+      if (await publisher.isAnswered(delivery)) await publisher.finish(delivery, command.verb);
       else if (lateness(command, delivery, transport.now()) === null || closed.aborted) return false;
       else if (await transport.isUnchanged(delivery)) {
         const error = outcomeUnknown("another agent began it and did not answer in time");
-        await answers.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb });
-        await answers.finish(delivery, command.verb);
+        await publisher.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb });
+        await publisher.finish(delivery, command.verb);
       }
       return true;
     } catch (error) {

@@ -4,12 +4,12 @@ import { normalModelName } from "../../base/model_name.ts";
 import { AgentName, CommandId, CommandV1, CommandV2, PROTOCOL_VERSION, VERBS, Verb } from "../../protocol.ts";
 import type { Delivery, ReplyAddress } from "../../transport.ts";
 
-/** Where the response goes, under which ids, and in which dialect. */
+/** Where the response goes, under which ids, and in which version. */
 export interface AnswerTo {
   readonly address: ReplyAddress;
   /** Two when a version 1 command's `command_id` differs from its file's name: both get the response. */
   readonly ids: readonly string[];
-  readonly dialect: 1 | 2;
+  readonly version: 1 | 2;
 }
 
 export interface AcceptedCommand {
@@ -111,11 +111,11 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
 function addressee({ id, inbox }: Delivery, document: Readonly<Record<string, unknown>> | undefined): AnswerTo {
   const replyTo = AgentName.safeParse(document?.["reply_to"]);
   if (document !== undefined && !isVersion1(document) && replyTo.success) {
-    return { address: { replyTo: replyTo.data }, ids: [id], dialect: 2 };
+    return { address: { replyTo: replyTo.data }, ids: [id], version: 2 };
   }
   const given = CommandId.safeParse(document?.["command_id"]);
   const ids = inbox === "shared" && given.success && given.data !== id ? [id, given.data] : [id];
-  return { address: "shared", ids, dialect: inbox === "shared" ? 1 : 2 };
+  return { address: "shared", ids, version: inbox === "shared" ? 1 : 2 };
 }
 
 /** Version 1 has no such field; some writers put null into what they leave out. */

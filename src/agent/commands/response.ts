@@ -1,13 +1,18 @@
-// Builds responses in the dialect of the command.
+// Builds responses in the version of the command.
 import { isoTime } from "../../base/clock.ts";
 import type { CourierError } from "../../base/errors.ts";
 import { PROTOCOL_VERSION, type Response } from "../../protocol.ts";
 import type { AnswerTo } from "./judge.ts";
-import type { Result } from "./verbs.ts";
+
+/** The fields of a response that depend on the verb. */
+export type Result = Pick<
+  Response,
+  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes" | "truncated"
+>;
 
 /** @param agent this agent's name @param nowMs the box's clock */
 export function success(result: Result, agent: string, answerTo: AnswerTo, nowMs: number): Response {
-  const fields = answerTo.dialect === 1 ? version1Fields(result) : result;
+  const fields = answerTo.version === 1 ? version1Fields(result) : result;
   return { success: true, ...fields, timestamp: isoTime(nowMs), ...version2Fields(agent, answerTo) };
 }
 
@@ -18,7 +23,7 @@ export function failure(
   answerTo: AnswerTo,
   nowMs: number,
 ): Response {
-  const details = answerTo.dialect === 1 ? {} : { code, ...(hint === undefined ? {} : { hint }) };
+  const details = answerTo.version === 1 ? {} : { code, ...(hint === undefined ? {} : { hint }) };
   const timestamp = isoTime(nowMs);
   return { success: false, error: message, ...details, timestamp, ...version2Fields(agent, answerTo) };
 }
@@ -27,7 +32,7 @@ function version1Fields({ message, models }: Result): Result {
   return { ...(message === undefined ? {} : { message }), ...(models === undefined ? {} : { models }) };
 }
 
-function version2Fields(agent: string, { dialect, ids }: AnswerTo): Partial<Response> {
+function version2Fields(agent: string, { version, ids }: AnswerTo): Partial<Response> {
   const id = ids[0];
-  return dialect === 1 || id === undefined ? {} : { version: PROTOCOL_VERSION, command_id: id, agent };
+  return version === 1 || id === undefined ? {} : { version: PROTOCOL_VERSION, command_id: id, agent };
 }

@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { fittingCount } from "../../base/fitting.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { CommandId, LIMITS, type Model, type ModelDetails, type Response, type Verb } from "../../protocol.ts";
+import { CommandId, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { Protection } from "../models/protection.ts";
@@ -14,6 +14,9 @@ import type { Ollama } from "../ollama/ollama.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
 import type { AcceptedCommand } from "./judge.ts";
+import { listModels } from "./list_models.ts";
+import { firstThatFit } from "./lists.ts";
+import type { Result } from "./response.ts";
 
 export interface VerbsDeps {
   readonly jobs: Jobs;
@@ -29,12 +32,6 @@ interface VerbContext extends VerbsDeps {
   /** When the run of the command began before a crash, on the box's clock; null: this is its first run. */
   readonly resumedSinceMs: number | null;
 }
-
-/** The fields of a response that depend on the verb. */
-export type Result = Pick<
-  Response,
-  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes" | "truncated"
->;
 
 type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
 
@@ -77,24 +74,6 @@ export class Verbs {
   }
 }
 
-/**
- * One page of the list: `arguments.after` names the last model of the page before. A legacy backend knows no pages, and
- * no limit of a response.
- */
-async function listModels(
-  { arguments: { after }, answerTo }: AcceptedCommand,
-  monitor: OllamaMonitor,
-): Promise<Result> {
-  if (after !== undefined && typeof after !== "string") {
-    throw new CourierError("invalid", "Cannot list: arguments.after must be the name of a model");
-  }
-  // A listing of thousands of models takes Ollama seconds: the pages of one list come from one listing.
-  const models = (after === undefined ? null : monitor.models) ?? (await monitor.listModels());
-  if (answerTo.dialect === 1) return { models: [...models] };
-  const { kept, truncated } = firstThatFit("models", models.slice(models.findIndex(({ name }) => name === after) + 1));
-  return { models: kept, ...truncated };
-}
-
 /** The details, and the model's entry of the list, so that the sender need not ask for the whole list. */
 async function showModel(model: string, { ollama, monitor }: VerbContext): Promise<Result> {
   const show = bounded(await ollama.showModel(model));
@@ -112,7 +91,7 @@ async function pullModel(model: string, command: AcceptedCommand, context: VerbC
   const force = command.arguments["force"] === true;
   const others = jobs.active();
   const isNew = !others.some((job) => sameModel(job.model, model));
-  const looks = isNew && resumedSinceMs === null && command.answerTo.dialect === 2;
+  const looks = isNew && resumedSinceMs === null && command.answerTo.version === 2;
   const foreseen = looks ? await preflight.check(model, { force, others }) : undefined;
   return { message: `Started pulling model ${model}`, job: jobs.pull(model, { force, foreseen, resumedSinceMs }) };
 }
@@ -152,16 +131,6 @@ function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {
   const id = CommandId.safeParse(job_id);
   if (id.success) return id.data;
   throw new CourierError("invalid", "Cannot cancel: arguments.job_id must be the id of a job");
-}
-
-/** The other fields of a response need less than 64 KiB. */
-const LIST_BYTES = LIMITS.responseBytes - 64 * 1024;
-
-/** The first items, as many as a response holds; `truncated` is the response's field. */
-function firstThatFit<Item>(list: "models" | "running" | "jobs", items: readonly Item[]) {
-  const count = fittingCount(items, LIST_BYTES);
-  const truncated = count === items.length ? {} : { truncated: [list] };
-  return { kept: items.slice(0, count), truncated };
 }
 
 const MAX_TEXT_CHARS = 256 * 1024;

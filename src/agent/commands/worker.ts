@@ -8,12 +8,12 @@ import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
 import type { Identity } from "../presence/identity.ts";
 import type { StatePublisher } from "../presence/state_publisher.ts";
 import type { Activity } from "./activity.ts";
-import { Answers } from "./answers.ts";
 import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
 import { type AcceptedCommand, judge, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
 import { Lanes } from "./lanes.ts";
 import { failure, success } from "./response.ts";
-import { Retries } from "./retries.ts";
+import { ResponsePublisher } from "./response_publisher.ts";
+import { Retries } from "./transport_retries.ts";
 import type { Verbs } from "./verbs.ts";
 
 export interface WorkerDeps {
@@ -42,7 +42,7 @@ export class Worker {
   readonly #deps: WorkerDeps;
   readonly #lanes = new Lanes();
   readonly #retries: Retries;
-  readonly #answers: Answers;
+  readonly #publisher: ResponsePublisher;
   readonly #elsewhere: ClaimedElsewhere;
   readonly #tasks = new Set<Promise<void>>();
   /** Keys of the deliveries under way: a subscription that begins again delivers them again. */
@@ -52,8 +52,15 @@ export class Worker {
     const { transport, identity, activity, clock, log } = deps;
     this.#deps = deps;
     this.#retries = new Retries(clock);
-    this.#answers = new Answers({ agent: identity.agent, transport, activity, retries: this.#retries, clock, log });
-    this.#elsewhere = new ClaimedElsewhere({ transport, answers: this.#answers, clock, log });
+    this.#publisher = new ResponsePublisher({
+      agent: identity.agent,
+      transport,
+      activity,
+      retries: this.#retries,
+      clock,
+      log,
+    });
+    this.#elsewhere = new ClaimedElsewhere({ transport, publisher: this.#publisher, clock, log });
   }
 
   /** Takes one delivery, which ends with its response. A delivery that is under way already is not taken again. */
@@ -81,7 +88,7 @@ export class Worker {
 
   /** Waits for the commands under way, at most `graceMs`; then ends their waiting. Take nothing after it. */
   async drain(graceMs: number): Promise<void> {
-    this.#answers.stopResting();
+    this.#publisher.stopResting();
     await within(this.#deps.clock, graceMs, Promise.all(this.#tasks), null);
     this.#retries.stop();
   }
@@ -91,13 +98,13 @@ export class Worker {
     const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
     const done =
       (await this.#answeredBefore(delivery, subscribed.sinceMs)) || (await this.#serve(delivery, judged, subscribed));
-    if (done) await this.#answers.finish(delivery, judged.verb);
+    if (done) await this.#publisher.finish(delivery, judged.verb);
   }
 
   /** At start or take-over: a command that has a response, and not an older one, was answered before. */
   async #answeredBefore(delivery: Delivery, sinceMs: number): Promise<boolean> {
     if (delivery.inbox !== "shared" || delivery.sentAtMs >= sinceMs) return false;
-    return await this.#retries.run(async () => await this.#answers.isAnswered(delivery));
+    return await this.#retries.run(async () => await this.#publisher.isAnswered(delivery));
   }
 
   /** @returns false when nothing is left to do: another agent has claimed the command, or its sender withdrew it */
@@ -125,7 +132,7 @@ export class Worker {
   }
 
   async #refuse(delivery: Delivery, refusal: Refusal): Promise<true> {
-    await this.#answers.refuse(delivery, refusal);
+    await this.#publisher.refuse(delivery, refusal);
     return true;
   }
 
@@ -136,7 +143,7 @@ export class Worker {
   async #read(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
     const late = lateness(command, delivery, this.#deps.transport.now());
     if (late !== null) return await this.#refuseWith(late, delivery, command);
-    await this.#answers.answer(command.answerTo, JSON.stringify(await this.#run(command, null)), false);
+    await this.#publisher.answer(command.answerTo, JSON.stringify(await this.#run(command, null)), false);
     return true;
   }
 
@@ -154,7 +161,7 @@ export class Worker {
       this.#record(command.ledgerKey, text);
       await state.publish();
     }
-    await this.#answers.answer(command.answerTo, text, true);
+    await this.#publisher.answer(command.answerTo, text, true);
     return true;
   }
 

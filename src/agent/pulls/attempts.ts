@@ -177,7 +177,7 @@ async function* pauseAfter(
   const mayBeTypo = !hasManifest && budget.idleMs(clock.monotonic()) >= MISSING_HOST_TIMEOUT_MS;
   const isHostMissing = mayBeTypo && (await hostNames.isMissing(parseModelName(model).host));
   const beganAtMs = clock.monotonic();
-  const { pauseMs, why } = budget.spend(failure, { nowMs: beganAtMs, hasManifest, isHostMissing });
+  const { pauseMs, why } = budget.nextPause(failure, { nowMs: beganAtMs, hasManifest, isHostMissing });
   if (why === "dying") {
     await clock.sleep(pauseMs, signal);
     return;

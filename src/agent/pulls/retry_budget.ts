@@ -61,7 +61,7 @@ export class RetryBudget {
   }
 
   /** @throws CourierError the failure itself, when there is no further attempt */
-  spend(failure: CourierError, { nowMs, hasManifest, isHostMissing }: Situation): Pause {
+  nextPause(failure: CourierError, { nowMs, hasManifest, isHostMissing }: Situation): Pause {
     const retry = retryOf(failure);
     const idleMs = this.idleMs(nowMs);
     if (retry === "never") throw failure;

@@ -34,7 +34,7 @@ async function listAgents(session: Session): Promise<number> {
     printer.document(agentsDocument(views));
   } else if (views.length === 0) {
     printer.note(`No agent has published its state in ${transport.description}`);
-    printer.note("  Start gpu-agent on a box that sees this share");
+    printer.note("  Start gpu-agent on a GPU machine that mounts this share");
   } else {
     printer.table(
       AGENT_COLUMNS,

@@ -18,9 +18,9 @@ export function addCancelVerb(program: Program, run: Run): void {
     .summary("Cancel pulls.")
     .description(
       "Cancel pulls, for everyone who asked for them. Downloaded data stays on the agent's disk, and the next " +
-        "pull of the model continues from there.\nA model that several agents pull needs --agent or --all.",
+        "pull of the model continues from there.\nIf several agents pull the model, add --agent or --all.",
     )
-    .argument("<job...>", "the model, or the job's id or its end, as in gpuctl jobs")
+    .argument("<job...>", "a model, a job id, or the end of one, as gpuctl jobs shows it")
     .addHelpText("after", examples("cancel phi4 --agent gpu-1", "cancel phi4 --all", "cancel da066d157a40"))
     .action(async (ids) => await run(async (session) => await cancelJobs(session, ids)));
 }

@@ -30,8 +30,8 @@ export function addPingVerb(program: Program, run: Run): void {
     .command("ping")
     .summary("Measure the round trip to each agent.")
     .description(
-      "Measure the round trip to each agent. With --count or --interval repeatedly, " +
-        "with a summary at the end; Ctrl-C stops it.",
+      "Measure the round trip to each agent. With --count or --interval, repeat " +
+        "and end with a summary; Ctrl-C stops it.",
     )
     .addOption(flag("--count <n>", "number of pings, one a second without --interval").argParser(parse.count))
     .addOption(

@@ -18,7 +18,7 @@ export function addShowVerb(program: Program, run: Run): void {
     .command("show")
     .summary("Show a model's details, capabilities and license.")
     .description(
-      "Show a model's details, capabilities and license. Without --agent, of an agent that has it.\n" +
+      "Show a model's details, capabilities and license. Without --agent, gpuctl picks an online agent that has it.\n" +
         "--json prints everything that Ollama returns, including the template.",
     )
     .argument("<model>", "as gpuctl list shows it")

@@ -28,8 +28,8 @@ import { States } from "./messages/states.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { Sweeps } from "./sweep/sweep.ts";
 import { readTime } from "./time/learn_time.ts";
+import { AttributeCacheWorkaround } from "./watch/attribute_cache_workaround.ts";
 import { watchInbox } from "./watch/inbox.ts";
-import { LegacyLists } from "./watch/legacy_lists.ts";
 import { Replies } from "./watch/replies.ts";
 
 export class ShareTransport implements Transport {
@@ -67,7 +67,7 @@ export class ShareTransport implements Transport {
     }
     this.#isConnected = true;
     if (this.#options.listsForLegacyBackends !== true) return;
-    const lists = new LegacyLists(this.#share);
+    const lists = new AttributeCacheWorkaround(this.#share);
     this.#open.add(async () => await lists.close());
   }
 

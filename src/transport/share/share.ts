@@ -23,7 +23,7 @@ export interface ShareOptions {
   readonly log: Log;
   /** A file outside the share that remembers the kind of file system, to notice a share that is not mounted. */
   readonly rememberIn?: string;
-  /** Whether this process lists folders so that legacy backends on this machine see their responses: `LegacyLists`. */
+  /** Whether this process lists folders so that legacy backends on this machine see their responses: `AttributeCacheWorkaround`. */
   readonly listsForLegacyBackends?: boolean;
 }
 

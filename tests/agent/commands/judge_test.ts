@@ -48,7 +48,7 @@ describe("judge() on a file that is not a command", () => {
     test(`refuses ${what} in the shared inbox`, () => {
       const judged = judgeShared(content);
       expect(refused(judged)).toStartWith(expected);
-      expect(judged.answerTo).toEqual({ address: "shared", ids: ["id-1"], dialect: 1 });
+      expect(judged.answerTo).toEqual({ address: "shared", ids: ["id-1"], version: 1 });
     });
   }
 });
@@ -66,9 +66,9 @@ describe("judge() on version 1", () => {
       answerTo: { ids: ["id-1", "a"] },
     });
     const judged = judgeShared({ command: "list_models", ...nulls }, "list_1");
-    expect(judged).toMatchObject({ verb: "list_models", answerTo: { address: "shared", ids: ["list_1"], dialect: 1 } });
+    expect(judged).toMatchObject({ verb: "list_models", answerTo: { address: "shared", ids: ["list_1"], version: 1 } });
     expect(refused(judgeShared({ ...nulls, command: "pull_model" }))).toBe("invalid: Model name is required");
-    // The dialect decides where the answer goes: an address means nothing without a version.
+    // The version field decides where the answer goes: an address means nothing without a version.
     expect(judgeShared({ ...nulls, command: "list_models", reply_to: "me" }).answerTo.address).toBe("shared");
   });
 
@@ -116,7 +116,7 @@ describe("judge() on version 1", () => {
 describe("judge() on version 2", () => {
   test("accepts null in every field that may be missing", () => {
     const judged = judgeOwn({ command: "list_models", model_name: null, arguments: null });
-    expect(judged).toMatchObject({ verb: "list_models", model: null, arguments: {}, answerTo: { dialect: 2 } });
+    expect(judged).toMatchObject({ verb: "list_models", model: null, arguments: {}, answerTo: { version: 2 } });
     expect(refused(judgeOwn({ command: "pull_model", model_name: null }))).toBe("invalid: Model name is required");
     expect(refused(judgeOwn({ command: "list_models", ttl_ms: null }))).toStartWith("invalid: Invalid ttl_ms");
   });
@@ -127,7 +127,7 @@ describe("judge() on version 2", () => {
       model: "phi4:latest",
       ttlMs: 1000,
       ledgerKey: "id-1",
-      answerTo: { address: { replyTo: "me" }, ids: ["id-1"], dialect: 2 },
+      answerTo: { address: { replyTo: "me" }, ids: ["id-1"], version: 2 },
     });
   });
 
@@ -163,7 +163,7 @@ describe("judge() on version 2", () => {
     for (const reply_to of ["../x", "a/b", "", 7, undefined]) {
       const judged = judgeOwn({ command: "ping", reply_to });
       expect(refused(judged)).toStartWith("invalid: Invalid reply_to");
-      expect(judged.answerTo).toEqual({ address: "shared", ids: ["id-1"], dialect: 2 });
+      expect(judged.answerTo).toEqual({ address: "shared", ids: ["id-1"], version: 2 });
     }
   });
 });

@@ -81,7 +81,7 @@ describe("agents", () => {
     const result = await site.run(["agents"]);
     expect([result.status, result.stdout]).toEqual([0, ""]);
     expect(result.stderr).toBe(
-      "No agent has published its state in memory\n  Start gpu-agent on a box that sees this share\n",
+      "No agent has published its state in memory\n  Start gpu-agent on a GPU machine that mounts this share\n",
     );
     expect(await site.run(["agents", "--json"])).toEqual({ status: 0, stdout: '{"agents":[]}\n', stderr: "" });
   });

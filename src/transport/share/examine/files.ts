@@ -1,7 +1,8 @@
 // Tries how files behave on the share, with probes in .tmp that are removed again, and reads its clock.
 import { constants } from "node:fs";
 import { basename, join } from "node:path";
-import { about, type Check, checkClock } from "../../../base/check.ts";
+import { about, type Check } from "../../../base/check.ts";
+import { checkClock } from "../../../base/clock_check.ts";
 import { CourierError, systemCode } from "../../../base/errors.ts";
 import { ownAccount } from "../access/accounts.ts";
 import type { Facts, Primitives } from "../calls/primitives.ts";

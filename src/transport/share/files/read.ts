@@ -22,7 +22,7 @@ export type Found =
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
-const DENIED = "may not be read by this user";
+const DENIED = "is not readable by this user";
 const UNREADABLE: Readonly<Record<string, string>> = {
   ELOOP: "is a link",
   ENXIO: "is not a regular file",

@@ -8,7 +8,7 @@ interface Advice {
   readonly hint: string;
 }
 
-const REMOUNT = "Mount it without this option: with vers=4.2,hard and otherwise the defaults";
+const REMOUNT = "Remount it without this option: use vers=4.2,hard and leave the rest at the defaults";
 
 /** Measured on Linux 6.1, NFSv3 and v4.2, 2026-11. */
 const NFS_OPTIONS: Readonly<Record<string, Advice>> = {

@@ -6,7 +6,7 @@ import { isGone } from "../failures.ts";
 import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";
-import { guarded } from "./guard.ts";
+import { guarded } from "./callback_guard.ts";
 import { KnownFiles } from "./known_files.ts";
 import { Watch } from "./watch.ts";
 

@@ -8,7 +8,7 @@ import { discard } from "../files/remove.ts";
 import { type Folder, RESPONSE_FILES } from "../layout.ts";
 import type { Awaited } from "../messages/awaited.ts";
 import type { Share } from "../share.ts";
-import { guarded } from "./guard.ts";
+import { guarded } from "./callback_guard.ts";
 import { KnownFiles } from "./known_files.ts";
 import { Watch } from "./watch.ts";
 

@@ -54,7 +54,7 @@ describe("an ordinary user", () => {
       { id: "list-1", content: { text: "{}" } },
       {
         id: "list-2",
-        content: { refused: expect.stringMatching(/^may not be read by this user: owned by \d+:\d+, mode 0000$/) },
+        content: { refused: expect.stringMatching(/^is not readable by this user: owned by \d+:\d+, mode 0000$/) },
       },
     ]);
     for (const [check, subject] of [
@@ -78,7 +78,7 @@ describe("an ordinary user", () => {
     }
   });
 
-  test("cannot connect, with the reason, when it may not look into the share", async () => {
+  test("cannot connect, with the reason, when it cannot list the share", async () => {
     const folder = opened.folder();
     await connected(folder);
     chmodSync(folder.root, ROOT_USER ? 0o700 : 0);

@@ -1,4 +1,4 @@
-// src/transport/share/watch/legacy_lists.ts: the folder of the responses is listed only while a legacy backend may wait.
+// src/transport/share/watch/attribute_cache_workaround.ts: the folder of the responses is listed only while a legacy backend may wait.
 import { afterEach, expect, test } from "bun:test";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -7,9 +7,9 @@ import type { Delivery, Transport } from "../../transport.ts";
 import type { Activity } from "./activity.ts";
 import type { AnswerTo, Refusal } from "./judge.ts";
 import { failure } from "./response.ts";
-import type { Retries } from "./retries.ts";
+import type { Retries } from "./transport_retries.ts";
 
-export interface AnswersDeps {
+export interface ResponsePublisherDeps {
   readonly agent: string;
   readonly transport: Pick<Transport, "now" | "release" | "respond" | "respondedAtMs">;
   readonly activity: Activity;
@@ -24,12 +24,12 @@ const V1_REST_MS = 5000;
 const REFUSED_UNANSWERED_AFTER_MS = 3_600_000;
 
 /** Each method repeats its calls while the transport is unavailable. */
-export class Answers {
-  readonly #deps: AnswersDeps;
+export class ResponsePublisher {
+  readonly #deps: ResponsePublisherDeps;
   /** Ends the wait for version 1 files to be old enough: the next start removes them. */
   readonly #resting = new AbortController();
 
-  constructor(deps: AnswersDeps) {
+  constructor(deps: ResponsePublisherDeps) {
     this.#deps = deps;
   }
 

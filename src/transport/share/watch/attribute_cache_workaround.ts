@@ -21,7 +21,7 @@ const NEW_NAMES = 64;
  * until a process lists the folder again.
  * @see docs/protocol.md, Legacy programs
  */
-export class LegacyLists implements Closable {
+export class AttributeCacheWorkaround implements Closable {
   readonly #share: Share;
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
