@@ -1,8 +1,8 @@
 // The verb list_models: how version 1 and version 2 lists are answered.
 import { CourierError } from "../../base/errors.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
+import { firstThatFit } from "./cut_lists.ts";
 import type { AcceptedCommand } from "./judge.ts";
-import { firstThatFit } from "./lists.ts";
 import type { Result } from "./response.ts";
 
 /**

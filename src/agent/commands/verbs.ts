@@ -13,9 +13,9 @@ import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
+import { firstThatFit } from "./cut_lists.ts";
 import type { AcceptedCommand } from "./judge.ts";
 import { listModels } from "./list_models.ts";
-import { firstThatFit } from "./lists.ts";
 import type { Result } from "./response.ts";
 
 export interface VerbsDeps {

@@ -22,8 +22,8 @@ import {
   write,
 } from "node:fs";
 import { promisify } from "node:util";
-import type { Gate } from "./gate.ts";
 import { factsOf, type Primitives } from "./primitives.ts";
+import type { Gate } from "./stall_gate.ts";
 
 const calls = {
   access: promisify(access),
