@@ -81,7 +81,7 @@ test(
       ActiveState: "active",
     });
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -142,7 +142,7 @@ test(
     await box.run(`systemctl restart ${AGENT_UNIT}`);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
-  60_000,
+  90_000,
 );
 
 test(

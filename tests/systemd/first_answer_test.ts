@@ -31,5 +31,5 @@ test(
     await box.reboot("orderly");
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
-  60_000,
+  90_000,
 );

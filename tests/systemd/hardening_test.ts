@@ -20,7 +20,7 @@ test(
       expect(exposure).toBeLessThanOrEqual(MAX_EXPOSURE);
     }
   }),
-  60_000,
+  90_000,
 );
 
 test(

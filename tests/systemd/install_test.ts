@@ -23,7 +23,7 @@ test(
     expect(changes(before.files, await snapshot(box, OWN_STATE))).toEqual([]);
     expect(await mainPid(box)).toBe(before.pid);
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -90,7 +90,8 @@ test.each([
       await installed(box, "old");
       expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     })(),
-  60_000,
+  // More than one command on a box may take, so that one that hangs is named.
+  90_000,
 );
 
 test(
@@ -140,5 +141,5 @@ test(
     expect([status, stderr]).toEqual([73, expect.stringContaining("Another install.sh is running")]);
     expect(changes(before, await snapshot(box))).toEqual([]);
   }),
-  60_000,
+  90_000,
 );

@@ -93,7 +93,7 @@ test(
     await box.run(`mkdir ${folder} && printf '[Service]\\nEnvironment=SHARED=/mnt/CPU-GPU\\n' >${folder}/share.conf`);
     expect(await installed(box, "old", "--user root --dry-run")).toContain("on /mnt/CPU-GPU (fuse)");
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -123,5 +123,5 @@ test(
     expect(changes(before, await snapshot(box, "/var/lib/gpu-courier"))).toEqual([]);
     expect([await command(box), await manualTest(box)]).toEqual(["python3", ["all-minilm:latest"]]);
   }),
-  60_000,
+  90_000,
 );

@@ -27,7 +27,7 @@ test(
       "#GPU_COURIER_LOG_FORMAT=text\nGPU_COURIER_PROTECT='a, b'",
     );
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -42,7 +42,7 @@ test(
     await installed(box, "new", "--uninstall --purge");
     expect(changes(before, await snapshot(box))).toEqual([]);
   }),
-  60_000,
+  90_000,
 );
 
 test.each([
@@ -60,7 +60,7 @@ test.each([
       expect(changes(before, await snapshot(box))).toEqual([]);
       expect(await box.run("ls -A /export")).toBe("");
     })(),
-  60_000,
+  90_000,
 );
 
 test(
@@ -74,7 +74,7 @@ test(
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     expect(await box.run("systemctl is-active gpu-courier-server")).toBe("active");
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -88,7 +88,7 @@ test(
     await installed(box, "old", "--uninstall");
     expect([between - before, (await reloads()) - between]).toEqual([1, 1]);
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -105,5 +105,5 @@ test(
     expect(await runsAs()).toBe("other");
     expect(await installed(box, "old")).toContain("Nothing new");
   }),
-  60_000,
+  90_000,
 );

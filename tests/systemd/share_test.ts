@@ -15,7 +15,7 @@ test(
     report(await installed(box, "old", "--uninstall --purge"));
     expect(await box.run("find /opt -mindepth 1 | sort")).toBe("/opt/.tmp\n/opt/gpu-1\n/opt/gpu-1/precious");
   }),
-  60_000,
+  90_000,
 );
 
 test(
@@ -32,7 +32,7 @@ test(
     expect((await agentState(box))?.["agent_version"]).toBe(NEW_VERSION);
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
-  60_000,
+  90_000,
 );
 
 /** Root as a file server has it that takes him for nobody: he may look only where everybody may. */
@@ -74,5 +74,5 @@ test(
     await installed(box, "old", "--user root");
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
-  60_000,
+  90_000,
 );

@@ -71,5 +71,5 @@ test(
     expect(stderr).not.toContain("All changes were undone");
     expect(await box.run("gpu-agent --version")).toBe(OLD_VERSION);
   }),
-  60_000,
+  90_000,
 );

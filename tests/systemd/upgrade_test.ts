@@ -59,5 +59,5 @@ test(
     expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
     expect(await versions(box)).toEqual([OLD_VERSION, OLD_VERSION, OLD_VERSION]);
   }),
-  60_000,
+  90_000,
 );
