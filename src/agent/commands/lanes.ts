@@ -1,35 +1,44 @@
-// Which commands run at the same time: changing commands for one model in order, eight of them at a time, and reading
-// commands in lanes of their own, so that quick ones never wait for slow ones.
+// Which commands run at the same time: changing commands for one model or with one id in order, eight of them at a time;
+// reading commands in lanes of their own, so that quick ones never wait for slow ones.
 
 const AT_A_TIME = 8;
 
 export class Lanes {
   readonly #changing = new Slots(AT_A_TIME);
   readonly #reading = new Slots(AT_A_TIME * 8);
-  readonly #lastOfModel = new Map<string, Promise<unknown>>();
+  readonly #lastOfKey = new Map<string, Promise<unknown>>();
 
   /**
-   * Runs a changing command once the earlier ones for the same model are done.
-   * @param model for a command without one, any key that no other command has
+   * Runs a changing command once the earlier ones with any of its keys are done.
+   * @param keys the models that it is about, in any spelling, and the id under which it is recorded
    */
-  async changing<Value>(model: string, run: () => Promise<Value>): Promise<Value> {
-    const key = model.toLowerCase();
-    const before = this.#lastOfModel.get(key);
-    const mine = (async () => {
-      await before?.catch(() => undefined);
-      return await this.#changing.run(run);
-    })();
-    this.#lastOfModel.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      if (this.#lastOfModel.get(key) === mine) this.#lastOfModel.delete(key);
-    }
+  async changing<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
+    return await this.#inTurn(keys, async () => await this.#changing.run(run));
+  }
+
+  /** As `changing()`, for a command that needs no Ollama: it waits for no place among the eight. */
+  async quick<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
+    return await this.#inTurn(keys, run);
   }
 
   /** Runs a reading command without waiting for changing ones. */
   async reading<Value>(run: () => Promise<Value>): Promise<Value> {
     return await this.#reading.run(run);
+  }
+
+  async #inTurn<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
+    const own = new Set(keys.map((key) => key.toLowerCase()));
+    const before = [...own].map(async (key) => await this.#lastOfKey.get(key)?.catch(() => undefined));
+    const mine = (async () => {
+      await Promise.all(before);
+      return await run();
+    })();
+    for (const key of own) this.#lastOfKey.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      for (const key of own) if (this.#lastOfKey.get(key) === mine) this.#lastOfKey.delete(key);
+    }
   }
 }
 

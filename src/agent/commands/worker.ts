@@ -2,6 +2,7 @@
 import { type Clock, within } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { normalModelName } from "../../base/model_name.ts";
 import { type Response, VERBS } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
@@ -113,10 +114,10 @@ export class Worker {
     // A ping shows that the agent is there, so that it never queues behind commands that wait for Ollama.
     if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
-    return await this.#lanes.changing(
-      judged.model ?? judged.ledgerKey,
-      async () => await this.#changeOrRefuse(delivery, judged, closed),
-    );
+    const change = async (): Promise<boolean> => await this.#changeOrRefuse(delivery, judged, closed);
+    // Deletes that wait for Ollama do not hold up the cancel of a pull.
+    if (judged.verb === "cancel_job") return await this.#lanes.quick(keysOf(judged), change);
+    return await this.#lanes.changing(keysOf(judged), change);
   }
 
   /** A failure outside the verb, such as a full ledger or a claim that cannot be taken, is a response too. */
@@ -156,6 +157,9 @@ export class Worker {
       if (reason !== null) return await this.#refuseWith(reason, delivery, command);
       // Its sender may have withdrawn it while it waited for its turn.
       if (known === null && !(await this.#isUnchanged(delivery))) return false;
+      // The share may have taken long to answer that.
+      const late = this.#whyNotRun(delivery, command, known);
+      if (late !== null) return await this.#refuseWith(late, delivery, command);
       ledger.start(command.ledgerKey, transport.now());
       text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
       this.#record(command.ledgerKey, text);
@@ -218,5 +222,20 @@ export class Worker {
     } finally {
       activity.end(id);
     }
+  }
+}
+
+/** Commands that share one of these run in turn. An id never equals a model's name, which has a colon. */
+function keysOf({ model, arguments: { destination }, ledgerKey }: AcceptedCommand): string[] {
+  const copy = typeof destination === "string" ? [asModelName(destination)] : [];
+  return [ledgerKey, ...(model === null ? [] : [model]), ...copy];
+}
+
+/** A name that Ollama does not take is refused when the command runs. */
+function asModelName(text: string): string {
+  try {
+    return normalModelName(text);
+  } catch {
+    return text;
   }
 }

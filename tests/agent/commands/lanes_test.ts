@@ -8,7 +8,7 @@ test("changing() runs the commands for one model in order, in any spelling, and 
   const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const begun: string[] = [];
   const run = async (model: string): Promise<void> => {
-    await lanes.changing(model, async () => {
+    await lanes.changing([model], async () => {
       await ends[begun.push(model) - 1]?.promise;
     });
   };

@@ -145,6 +145,56 @@ describe("version 2", () => {
     expect(ollama.calls).toEqual(["delete a:latest", "delete b:latest", "delete A:latest"]);
   });
 
+  test("take() runs a copy and a delete of the copy's destination in turn", async () => {
+    const { ollama, fail } = await startStuck();
+    const copy = { command: "copy_model", model_name: "phi4", arguments: { destination: "X" } };
+    await site.command("gpu-1", "id-1", copy);
+    await site.command("gpu-1", "id-2", { command: "delete_model", model_name: "x" });
+    expect(ollama.calls).toEqual(["copy phi4:latest X:latest"]);
+    fail();
+    await settle();
+    expect(ollama.calls).toEqual(["copy phi4:latest X:latest", "delete x:latest"]);
+  });
+
+  test("take() runs one of two commands that have the same id, whatever their models", async () => {
+    const { ollama, fail } = await startStuck();
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "b" });
+    fail();
+    await settle();
+    expect(ollama.calls).toEqual(["delete a:latest"]);
+  });
+
+  test("take() answers a cancel while eight deletes hang", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.pullEnds = new Promise(() => undefined);
+    await site.start("gpu-1", { ollama });
+    await site.command("gpu-1", "pull", { command: "pull_model", model_name: "b" });
+    ollama.trouble = new Promise(() => undefined);
+    for (let n = 0; n < 9; n++)
+      await site.command("gpu-1", `id-${n}`, { command: "delete_model", model_name: `m${n}` });
+    const job_id = site.replies.get("pull")?.job?.id;
+    await site.command("gpu-1", "cancel", { command: "cancel_job", arguments: { job_id } });
+    await site.clock.advance(2_000);
+    expect(site.replies.get("cancel")).toMatchObject({ success: true, job: { state: "cancelled" } });
+  });
+
+  test("take() refuses a command whose time passed while the share could not be asked for it", async () => {
+    const ollama = new ScriptedOllama();
+    const { transport } = await site.start("gpu-1", { ollama });
+    const isUnchanged = transport.isUnchanged.bind(transport);
+    const away = async (): Promise<never> => {
+      throw new CourierError("unavailable", "the share does not respond");
+    };
+    Object.assign(transport, { isUnchanged: away });
+    await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "phi4" });
+    await site.clock.advance(31_000);
+    Object.assign(transport, { isUnchanged });
+    await site.clock.advance(61_000);
+    expect(site.replies.get("id-1")).toMatchObject({ success: false, code: "deadline_exceeded" });
+    expect(ollama.calls).toEqual([]);
+  });
+
   test("take() refuses a command whose time passed while it waited for its turn", async () => {
     const { ollama, fail } = await startStuck();
     await site.command("gpu-1", "id-1", { command: "delete_model", model_name: "a" });
