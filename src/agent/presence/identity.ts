@@ -1,5 +1,5 @@
 // The identity of this agent: its name, and a random instance that distinguishes two agents with the same name.
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { CourierError, systemCode } from "../../base/errors.ts";
@@ -36,7 +36,7 @@ export function agentName(given: string | undefined, host = hostname()): string 
 export function openStateDir(dir: string): boolean {
   try {
     if (mkdirSync(dir, { recursive: true }) !== undefined) chmodSync(dir, 0o700);
-    return existsSync(join(dir, INSTANCE_FILE));
+    return keptInstance(join(dir, INSTANCE_FILE)) !== null;
   } catch (error) {
     throw stateDirFailure(`create the state directory ${dir}`, error);
   }
@@ -53,14 +53,21 @@ export function readInstance(
 ): string {
   const path = join(stateDir, INSTANCE_FILE);
   try {
-    const kept = existsSync(path) ? readFileSync(path, "utf8").trim() : "";
-    if (/^[0-9a-f-]{36}$/.test(kept)) return kept;
+    const kept = keptInstance(path);
+    if (kept !== null) return kept;
     const instance = crypto.randomUUID();
-    write(path, `${instance}\n`);
+    write(`${path}.new`, `${instance}\n`);
+    renameSync(`${path}.new`, path);
     return instance;
   } catch (error) {
     throw stateDirFailure(`save this agent's identity in ${path}`, error);
   }
+}
+
+/** Null when the file is missing, or was cut short by a full disk: then no agent has ever run here. */
+function keptInstance(path: string): string | null {
+  const kept = existsSync(path) ? readFileSync(path, "utf8").trim() : "";
+  return /^[0-9a-f-]{36}$/.test(kept) ? kept : null;
 }
 
 function stateDirFailure(action: string, cause: unknown): CourierError {

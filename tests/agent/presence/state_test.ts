@@ -129,6 +129,14 @@ describe("names", () => {
     expect(readInstance(dir)).toBe(instance);
   });
 
+  test("openStateDir() counts a start that a full disk ended before it had an identity as none", () => {
+    const dir = site.stateDir();
+    writeFileSync(join(dir, "instance"), "");
+    expect(openStateDir(dir)).toBe(false);
+    readInstance(dir);
+    expect(openStateDir(dir)).toBe(true);
+  });
+
   test("readInstance() and openStateDir() suggest a fix when this user has no access", () => {
     const file = join(site.stateDir(), "file");
     writeFileSync(file, "");
