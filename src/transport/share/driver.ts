@@ -1,6 +1,6 @@
 // The share driver: the transport contract over a shared folder, with each failure mapped once.
 import type { Check } from "../../base/check.ts";
-import { CourierError } from "../../base/errors.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import type {
   Closable,
   Delivery,
@@ -18,7 +18,7 @@ import type {
 import { Closables } from "../closables.ts";
 import { poolPrimitives } from "./calls/network.ts";
 import { examineShare } from "./examine/examine.ts";
-import { shareFailure } from "./failures.ts";
+import { isUnknown, shareFailure } from "./failures.ts";
 import type { Folder } from "./layout.ts";
 import { Awaited } from "./messages/awaited.ts";
 import { claimedBy, takeClaim } from "./messages/claims.ts";
@@ -41,6 +41,8 @@ export class ShareTransport implements Transport {
   readonly #open = new Closables();
   readonly #options: ShareOptions;
   readonly #calls: FileCalls | undefined;
+  /** The unknown errors that were logged. */
+  readonly #unknown = new Set<string>();
   #isConnected = false;
 
   /** @param root the shared folder, absolute */
@@ -191,7 +193,15 @@ export class ShareTransport implements Transport {
     try {
       return await run();
     } catch (error) {
+      this.#logUnknown(error);
       throw await shareFailure(error, action, folder.path, this.#share);
     }
+  }
+
+  #logUnknown(error: unknown): void {
+    const code = systemCode(error);
+    if (!isUnknown(error) || code === undefined || this.#unknown.has(code)) return;
+    this.#unknown.add(code);
+    this.#share.log.warn({ error }, "Unknown error of the share; retrying");
   }
 }

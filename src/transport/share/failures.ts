@@ -14,6 +14,10 @@ const DESCRIPTORS: Meaning = { code: "exhausted", state: "this machine has no fi
 const AWAY: Meaning = { code: "unavailable", state: "the share does not respond" };
 const GONE: Meaning = { code: "unavailable", state: "a folder disappeared meanwhile" };
 
+const UNSUPPORTED: Meaning = { code: "unimplemented", state: "this file system does not support that" };
+/** The call was wrong: to repeat it does not help. */
+const WRONG: Meaning = { code: "internal", state: "unexpected failure" };
+
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOSPC: { code: "exhausted", state: "no space is left on the share", hint: FULL },
   EDQUOT: { code: "exhausted", state: "the disk quota on the share is used up", hint: FULL },
@@ -37,17 +41,46 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EBUSY: AWAY,
   ECONNREFUSED: AWAY,
   ECONNRESET: AWAY,
+  ECONNABORTED: AWAY,
   EHOSTDOWN: AWAY,
   EHOSTUNREACH: AWAY,
   EINTR: AWAY,
   EIO: AWAY,
+  EKEYEXPIRED: AWAY,
+  EKEYREJECTED: AWAY,
+  EKEYREVOKED: AWAY,
+  ENETDOWN: AWAY,
+  ENETRESET: AWAY,
   ENETUNREACH: AWAY,
   ENODEV: AWAY,
+  ENOKEY: AWAY,
+  ENOLCK: AWAY,
   ENOTCONN: AWAY,
+  ENXIO: AWAY,
+  EPIPE: AWAY,
   EREMOTEIO: AWAY,
   ESHUTDOWN: AWAY,
   ETIMEDOUT: AWAY,
+  EMLINK: UNSUPPORTED,
+  ENOSYS: UNSUPPORTED,
+  ENOTSUP: UNSUPPORTED,
+  EOPNOTSUPP: UNSUPPORTED,
+  EBADF: WRONG,
+  EFAULT: WRONG,
+  EINVAL: WRONG,
+  ENAMETOOLONG: WRONG,
 };
+
+/** File systems have errors that no list is complete of: work is not given up for one, as it may pass. */
+const UNKNOWN: Meaning = { code: "unavailable", state: "unknown error of the share" };
+/** Of the kernel; the runtime's own codes begin with `ERR_`. */
+const SYSTEM_ERROR = /^E(?!RR_)[A-Z0-9]+$/;
+
+/** Whether it is an error of the system that this table lacks: it is retried, and logged once. */
+export function isUnknown(error: unknown): boolean {
+  const code = systemCode(error) ?? "";
+  return SYSTEM_ERROR.test(code) && MEANINGS[code] === undefined;
+}
 
 /**
  * The error of a failed action on the share: `Cannot send "ping-1" in /mnt/shared/gpu_commands: …`. A `CourierError` stays.
@@ -62,7 +95,7 @@ export async function shareFailure(
 ): Promise<CourierError> {
   if (error instanceof CourierError) return error;
   const system = systemCode(error) ?? "no system error";
-  const { code, state, hint } = MEANINGS[system] ?? { code: "internal", state: "unexpected failure" };
+  const { code, state, hint } = MEANINGS[system] ?? (isUnknown(error) ? UNKNOWN : WRONG);
   const isDenial = system === "EACCES" || system === "EPERM";
   const denial = isDenial ? await describeDenial(share, deniedBy(error) ?? folder) : undefined;
   const message = `Cannot ${action} in ${folder}: ${denial?.state ?? `${state} (${system})`}`;

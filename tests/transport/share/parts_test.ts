@@ -232,13 +232,20 @@ describe("shareFailure()", () => {
     ["EIO", "unavailable", "the share does not respond (EIO)"],
     ["ESTALE", "unavailable", "a folder disappeared meanwhile (ESTALE)"],
     ["EMFILE", "exhausted", "this machine has no file descriptors or memory left (EMFILE)"],
-    ["EWEIRD", "internal", "unexpected failure (EWEIRD)"],
+    ["ECONNABORTED", "unavailable", "the share does not respond (ECONNABORTED)"],
+    ["EKEYEXPIRED", "unavailable", "the share does not respond (EKEYEXPIRED)"],
+    ["EWEIRD", "unavailable", "unknown error of the share (EWEIRD)"],
   ])("maps %s to %s and keeps it as the cause", async (system, code, state) => {
     const raw = Object.assign(new Error("raw"), { code: system });
     const failure = await shareFailure(raw, 'send "ping-1"', "/mnt/shared/gpu_commands", ground);
     expect(failure).toMatchObject({ code, message: `Cannot send "ping-1" in /mnt/shared/gpu_commands: ${state}` });
     expect(failure.cause).toBe(raw);
     expect(await shareFailure(failure, "again", "/", ground)).toBe(failure);
+  });
+
+  test("maps an error of our own to internal, which nobody retries", async () => {
+    const failure = await shareFailure(new TypeError("x is undefined"), "send", "/mnt/shared/gpu_commands", ground);
+    expect(failure).toMatchObject({ code: "internal", message: expect.stringContaining("unexpected failure") });
   });
 });
 
