@@ -42,6 +42,8 @@ export class Ledger {
   /** Null: it could not be opened yet, or it was set aside. */
   #db: Database | null = null;
   #trouble: CourierError | null = null;
+  /** Responses of commands that have run, and that could not be recorded. Few: while there are any, no command begins. */
+  readonly #unrecorded = new Map<string, LedgerEntry & { readonly response: string }>();
   /** Closed or set aside: it will not be opened again. */
   #isOver = false;
 
@@ -78,6 +80,7 @@ export class Ledger {
       this.#db ??= this.#open();
       this.#write("UPDATE replacement SET began_at_ms = ? WHERE began_at_ms IS NULL", Math.ceil(transportNowMs));
       this.#write("INSERT OR REPLACE INTO attempts (id, made_at_ms) VALUES (1, ?)", Math.round(nowMs));
+      for (const [key, { response, noted_at_ms }] of this.#unrecorded) this.respond(key, response, noted_at_ms);
     } catch (error) {
       this.#fail(error);
     }
@@ -85,6 +88,8 @@ export class Ledger {
 
   /** The command's entry, or null when its key was never seen. @throws CourierError `trouble`, when it cannot be read */
   read(key: string): LedgerEntry | null {
+    const unrecorded = this.#unrecorded.get(key);
+    if (unrecorded !== undefined) return unrecorded;
     return this.#use((db) =>
       db.query<LedgerEntry, [string]>("SELECT response, noted_at_ms FROM commands WHERE key = ?").get(key),
     );
@@ -111,14 +116,19 @@ export class Ledger {
     this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, Math.round(nowMs));
   }
 
-  /** Records the command's response. Durable when it returns. @throws CourierError `trouble`: it is not recorded */
+  /**
+   * Records the command's response. Durable when it returns.
+   * @throws CourierError `trouble`: it is in memory only, and recorded by a later `recover()`
+   */
   respond(key: string, response: string, nowMs: number): void {
+    this.#unrecorded.set(key, { response, noted_at_ms: nowMs });
     this.#write(
       "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
       key,
       response,
       Math.round(nowMs),
     );
+    this.#unrecorded.delete(key);
   }
 
   /** The documents of all jobs that are kept, oldest first; none when they cannot be read, as `trouble` then shows. */

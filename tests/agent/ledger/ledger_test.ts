@@ -171,6 +171,35 @@ describe("a full disk", () => {
     expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
+  test("that fills up while a command runs loses no response: it is recorded once there is space", async () => {
+    const disk = new FailingDisk();
+    const dir = site.stateDir();
+    const ollama = new ScriptedOllama();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const first = await site.start("gpu-1", { dir, ollama, openDatabase: disk.open });
+    ollama.trouble = promise;
+    await site.command("gpu-1", "delete-1", DELETE);
+    disk.fails = "SQLITE_FULL";
+    resolve();
+    await site.clock.advance(100);
+    const answer = site.replies.get("delete-1");
+    expect(answer?.success).toBe(true);
+    // The same id again, first while the disk is full, then when there is space, then after a restart.
+    for (const fails of ["SQLITE_FULL", null] as const) {
+      disk.fails = fails;
+      await site.clock.advance(6000);
+      site.replies.clear();
+      await site.command("gpu-1", "delete-1", DELETE);
+      expect(site.replies.get("delete-1")).toEqual(answer);
+    }
+    await site.kill(first);
+    site.replies.clear();
+    await site.start("gpu-1", { dir, ollama });
+    await site.command("gpu-1", "delete-1", DELETE);
+    expect(site.replies.get("delete-1")).toEqual(answer);
+    expect(ollama.calls).toEqual(["delete phi4:latest"]);
+  });
+
   test("is noticed by the first command after it fills up, and recorded responses are still answered", async () => {
     const disk = new FailingDisk();
     await site.start("gpu-1", { openDatabase: disk.open });
