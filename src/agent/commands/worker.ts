@@ -20,7 +20,7 @@ import type { Verbs } from "./verbs.ts";
 export interface WorkerDeps {
   readonly transport: Transport;
   readonly identity: Identity;
-  readonly ledger: Pick<Ledger, "read" | "mayHaveForgotten" | "start" | "respond">;
+  readonly ledger: Pick<Ledger, "trouble" | "read" | "mayHaveForgotten" | "start" | "respond">;
   readonly verbs: Pick<Verbs, "run">;
   /** Published before a changing verb is answered. */
   readonly state: Pick<StatePublisher, "publish">;
@@ -98,8 +98,16 @@ export class Worker {
     const { listTtlMs, changeTtlMs } = this.#deps.validity;
     const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
     const done =
-      (await this.#answeredBefore(delivery, subscribed.sinceMs)) || (await this.#serve(delivery, judged, subscribed));
+      (!this.#hasBegun(judged) && (await this.#answeredBefore(delivery, subscribed.sinceMs))) ||
+      (await this.#serve(delivery, judged, subscribed));
     if (done) await this.#publisher.finish(delivery, judged.verb);
+  }
+
+  /** Whether its run began before a crash. A response beside it is then another command's, which had the same id. */
+  #hasBegun(judged: AcceptedCommand | Refusal): boolean {
+    const { ledger } = this.#deps;
+    if ("error" in judged || !VERBS[judged.verb].changing || ledger.trouble !== null) return false;
+    return ledger.read(judged.ledgerKey)?.response === null;
   }
 
   /** At start or take-over: a command that has a response, and not an older one, was answered before. */

@@ -87,9 +87,10 @@ describe("a changing command whose agent died", () => {
   test("is run by its own agent when that died after the claim and before the ledger's entry", async () => {
     const { ollamas, agents, start } = await twoAgents();
     const { ledger } = agents[0];
-    ledger.read = () => {
+    // Asked between the claim and the entry.
+    ledger.mayHaveForgotten = () => {
       void site.kill(agents[0]);
-      return null;
+      return false;
     };
     await site.send("shared", ID, DELETE);
     expect(ollamas[0].calls).toEqual([]);
