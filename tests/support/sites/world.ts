@@ -231,7 +231,12 @@ export class World {
     return verb === "delete_model" || verb === "pull_model" ? name : undefined;
   }
 
+  /**
+   * A death is only for one that has a single command under way: which of several are answered before it differs from run to
+   * run, on memory too.
+   */
   #arm(agent: string, death: Death | null): void {
+    if (Object.values(this.#ground.lying().inboxes).some((count) => count > 0)) return;
     const running = this.#agents.get(agent)?.running;
     if (running !== undefined && running !== null) running.life.death = death;
   }
