@@ -7,3 +7,8 @@ export function boxClock({ courier, transport }: Session): (agent: string) => nu
   const offsetsMs = new Map(courier.lastKnownAgents().map(({ agent, state }) => [agent, state?.clock_offset_ms ?? 0]));
   return (agent) => nowMs - (offsetsMs.get(agent) ?? 0);
 }
+
+/** As `boxClock()`, for what is shown for longer than a moment: the time of each call. */
+export function liveBoxClock(session: Session): (agent: string) => number {
+  return (agent) => boxClock(session)(agent);
+}

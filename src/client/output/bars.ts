@@ -20,6 +20,9 @@ export class BarProgress implements Progress {
   readonly #nowMs: (agent: string) => number;
   /** Computed at each drawing: the time until the next attempt counts down. */
   readonly #texts = new Map<string, () => BarText>();
+  /** The width of each line's rest: the longest decides the length of all bars. */
+  readonly #restChars = new Map<string, number>();
+  readonly #nameChars: number;
 
   /**
    * @param agents all of them, in order
@@ -27,12 +30,13 @@ export class BarProgress implements Progress {
    */
   constructor(screen: Screen, agents: readonly string[], nowMs: (agent: string) => number) {
     this.#nowMs = nowMs;
+    this.#nameChars = Math.max(...agents.map((agent) => agent.length));
     const format = (_options: Options, { maxWidth }: Params, { agent }: { agent: string }): string =>
       this.#format(agent, maxWidth);
     // Signals are gpuctl's own: the terminal is put right by close().
     this.#bars = new MultiBar({ stream: screen, format, hideCursor: true, gracefulExit: false });
     for (const agent of agents) {
-      this.#texts.set(agent, () => ({ agent, state: "queued", percent: null, rest: "" }));
+      this.#update(agent, () => ({ agent, state: "queued", percent: null, rest: "" }));
       this.#bar.set(agent, this.#bars.create(100, 0, { agent }));
     }
   }
@@ -54,16 +58,19 @@ export class BarProgress implements Progress {
 
   #update(agent: string, text: () => BarText): void {
     this.#texts.set(agent, text);
+    this.#measure(text());
     this.#bar.get(agent)?.update({ agent });
   }
 
+  #measure({ agent, rest }: BarText): void {
+    this.#restChars.set(agent, rest.length > MAX_ALIGNED_CHARS ? 0 : rest.length);
+  }
+
   #format(agent: string, width: number): string {
-    const texts = [...this.#texts.values()].map((text) => text());
-    const nameChars = Math.max(...texts.map((text) => text.agent.length));
-    // The longest rest decides the length of all bars.
-    const restChars = texts.map(({ rest }) => (rest.length > MAX_ALIGNED_CHARS ? 0 : rest.length));
-    const own = texts.find((text) => text.agent === agent);
-    return own === undefined ? "" : formatBar(own, nameChars, width, Math.max(...restChars));
+    const text = this.#texts.get(agent)?.();
+    if (text === undefined) return "";
+    this.#measure(text);
+    return formatBar(text, this.#nameChars, width, Math.max(...this.#restChars.values()));
   }
 }
 

@@ -1,7 +1,7 @@
 // The verb jobs with --follow: shows the jobs as they change, until Ctrl-C.
 import { asCourierError, ERROR_CODES } from "../../base/errors.ts";
 import { isEnded, type Job } from "../../protocol.ts";
-import { boxClock } from "../box_clock.ts";
+import { boxClock, liveBoxClock } from "../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
 import type { Printer } from "../output/printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
@@ -81,7 +81,7 @@ class ChangeView implements JobsView {
 
   constructor(session: Session) {
     const { printer, io } = session;
-    const nowMs = (agent: string): number => boxClock(session)(agent);
+    const nowMs = liveBoxClock(session);
     this.#printer = printer;
     this.#progress = printer.json
       ? new JsonProgress(printer)

@@ -6,7 +6,7 @@ import { refusedJob } from "../../documents/jobs.ts";
 import { flag } from "../../program/flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
-import { boxClock } from "../box_clock.ts";
+import { boxClock, liveBoxClock } from "../box_clock.ts";
 import { BarProgress } from "../output/bars.ts";
 import { describeProgress } from "../output/job_text.ts";
 import type { Printer } from "../output/printer.ts";
@@ -73,7 +73,7 @@ async function pullModel(session: Session, model: string, choices: PullChoices):
 
 function openProgress(session: Session, agents: readonly string[]): Progress {
   const { printer, io } = session;
-  const nowMs = (agent: string): number => boxClock(session)(agent);
+  const nowMs = liveBoxClock(session);
   if (printer.json) return new JsonProgress(printer);
   // Bars that do not all fit on the screen cannot be drawn over.
   const fits = agents.length < (io.stdout.rows || DEFAULT_ROWS);
