@@ -98,7 +98,7 @@ export class Worker {
     const { listTtlMs, changeTtlMs } = this.#deps.validity;
     const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
     const done =
-      (!this.#hasBegun(judged) && (await this.#answeredBefore(delivery, subscribed.sinceMs))) ||
+      ((await this.#answeredBefore(delivery, subscribed.sinceMs)) && !this.#hasBegun(judged)) ||
       (await this.#serve(delivery, judged, subscribed));
     if (done) await this.#publisher.finish(delivery, judged.verb);
   }
@@ -163,11 +163,12 @@ export class Worker {
     if (text === null) {
       const reason = this.#whyNotRun(delivery, command, known);
       if (reason !== null) return await this.#refuseWith(reason, delivery, command);
-      // Its sender may have withdrawn it while it waited for its turn.
-      if (known === null && !(await this.#isUnchanged(delivery))) return false;
-      // The share may have taken long to answer that.
-      const late = this.#whyNotRun(delivery, command, known);
-      if (late !== null) return await this.#refuseWith(late, delivery, command);
+      if (known === null) {
+        // Its sender may have withdrawn it while it waited for its turn, and the share may take long to answer that.
+        if (!(await this.#isUnchanged(delivery))) return false;
+        const late = lateness(command, delivery, transport.now());
+        if (late !== null) return await this.#refuseWith(late, delivery, command);
+      }
       ledger.start(command.ledgerKey, transport.now());
       text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
       this.#record(command.ledgerKey, text);
