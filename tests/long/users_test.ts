@@ -71,7 +71,9 @@ class Ground {
       const hint = warnings(agent).at(-1)?.["hint"];
       if (hint !== undefined && !done.includes(commandOf(hint))) {
         done.push(commandOf(hint));
-        await runAsRoot(commandOf(hint));
+        // One that looks while folders are half changed has a hint for the rest.
+        process.kill(agent.pid, "SIGSTOP");
+        await runAsRoot(commandOf(hint)).finally(() => process.kill(agent.pid, "SIGCONT"));
       }
       return this.site.list("gpu_status").includes("gpu-1_status.json");
     }, "it publishes its state");
