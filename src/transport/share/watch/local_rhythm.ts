@@ -14,6 +14,7 @@ export class LocalRhythm implements Rhythm {
   readonly #log: Log;
   #watcher: FSWatcher | null = null;
   #watched: Facts | null = null;
+  #isReplaced = false;
   #hasFailed = false;
 
   /** @param changed receives the name that an event carried */
@@ -32,11 +33,16 @@ export class LocalRhythm implements Rhythm {
       this.#open(folder);
       return false;
     }
-    if (this.#watched?.ino === folder.ino && this.#watched.dev === folder.dev) return true;
+    const isSame = this.#watched?.ino === folder.ino && this.#watched.dev === folder.dev;
+    if (isSame && !this.#isReplaced) return true;
     // Replaced. Bun keeps one inotify watch per path and process, also for a folder that is gone, until its last user
     // closes it (seen with 1.4.5): so all close in this round, and open in the next.
     this.close();
     return false;
+  }
+
+  replaced(): void {
+    this.#isReplaced = this.#watcher !== null;
   }
 
   listed(): void {}
@@ -51,6 +57,7 @@ export class LocalRhythm implements Rhythm {
     this.#watcher?.close();
     this.#watcher = null;
     this.#watched = null;
+    this.#isReplaced = false;
   }
 
   #open(folder: Facts): void {

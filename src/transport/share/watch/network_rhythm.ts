@@ -54,6 +54,8 @@ export class NetworkRhythm implements Rhythm {
     return false;
   }
 
+  replaced(): void {}
+
   listed(names: readonly string[]): void {
     this.#quietMs = this.#isBusy() ? BUSY_MS : Math.min(2 * this.#quietMs, IDLE_MS);
     if (this.#options.nudge === null) return;

@@ -9,6 +9,8 @@ export interface Rhythm {
    * @returns whether events have reported every change since the previous call; otherwise files must be looked at again
    */
   prepare(folder: Facts): boolean;
+  /** The folder was gone, made again or reported removed. The one that has its name now may even have its inode number. */
+  replaced(): void;
   /** Receives each fresh listing. */
   listed(names: readonly string[]): void;
   /** Until the next listing. */

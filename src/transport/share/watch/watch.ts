@@ -61,7 +61,6 @@ export class Watch implements Closable {
       this.#wake = new AbortController();
       try {
         await this.#step();
-        this.#reportRestored();
       } catch (error) {
         const { folder, share } = this.#deps;
         this.#reportInterrupted(await shareFailure(error, "look", folder.path, share));
@@ -78,13 +77,19 @@ export class Watch implements Closable {
   async #step(): Promise<void> {
     const { files } = this.#deps;
     const before = files.emitted;
+    // After an interruption only a listing shows in which order files came.
+    if (!this.#isInterrupted) await this.#lookAtNamed();
+    if (this.#nowMs() >= this.#listAtMs && (await this.#list())) this.#reportRestored();
+    if (files.emitted !== before) this.#hasten();
+  }
+
+  async #lookAtNamed(): Promise<void> {
+    const { files } = this.#deps;
     for (const name of this.#named) {
       this.#named.delete(name);
       await files.look(name);
     }
     await files.lookAtDue();
-    if (this.#nowMs() >= this.#listAtMs) await this.#list();
-    if (files.emitted !== before) this.#hasten();
   }
 
   /** @returns whether the next listing is earlier now */
@@ -96,18 +101,20 @@ export class Watch implements Closable {
     return true;
   }
 
-  async #list(): Promise<void> {
+  /** @returns false when it must wait a moment */
+  async #list(): Promise<boolean> {
     const { files, listed } = this.#deps;
     const pauseMs = await this.#currentRhythm().beforeListing();
     if (pauseMs > 0) {
       this.#listAtMs = this.#nowMs() + pauseMs;
-      return;
+      return false;
     }
     const names = await this.#freshNames();
     this.#currentRhythm().listed(names);
     await listed?.(names);
     await files.listed(names);
     this.#listAtMs = this.#nowMs() + this.#currentRhythm().intervalMs();
+    return true;
   }
 
   async #freshNames(): Promise<readonly string[]> {
@@ -118,15 +125,21 @@ export class Watch implements Closable {
       if (!isGone(error)) throw error;
       // Removed or replaced by another machine while this one still knew it.
       share.forget(folder);
+      this.#rhythm?.replaced();
       return await this.#readFolder();
     }
   }
 
   async #readFolder(): Promise<readonly string[]> {
-    const { share, folder, files, remake } = this.#deps;
-    const facts = (await share.folder(folder, "read")) ?? (await remake());
+    const { share, folder, files } = this.#deps;
+    const facts = (await share.folder(folder, "read")) ?? (await this.#remake());
     if (!this.#currentRhythm().prepare(facts)) files.missed();
     return [...(await share.names(folder.path))];
+  }
+
+  async #remake(): Promise<Facts> {
+    this.#rhythm?.replaced();
+    return await this.#deps.remake();
   }
 
   /** Changes when the share is mounted again on another kind of file system. */
@@ -158,13 +171,16 @@ export class Watch implements Closable {
   #event(name: string | null): void {
     if (name !== null && this.#deps.files.expects(name)) this.#named.add(name);
     // The folder's own name: it was moved or removed.
-    else if (name === null || name === basename(this.#deps.folder.path)) this.#listAtMs = 0;
-    else return;
+    else if (name === null || name === basename(this.#deps.folder.path)) {
+      this.#rhythm?.replaced();
+      this.#listAtMs = 0;
+    } else return;
     this.#wake.abort();
   }
 
   #reportInterrupted(error: CourierError): void {
     this.#named.clear();
+    this.#rhythm?.replaced();
     this.#deps.files.missed();
     if (this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = true;
