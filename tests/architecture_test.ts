@@ -72,7 +72,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...SEAM,
       "src/transport/retention.ts",
       "src/transport/share/{share,failures,layout,time/share_clock}.ts",
-      ...share("calls files"),
+      ...share("calls folders files"),
     ],
   },
   {

@@ -50,8 +50,8 @@ export class Layout {
   }
 
   /** Where files for this folder are written before they are published. */
-  temporary(folder: Folder): string {
-    return join(folder.top, ".tmp");
+  temporary(folder: Folder): Folder {
+    return inside(folder, ".tmp");
   }
 
   /** The folders that `temporary` names. */

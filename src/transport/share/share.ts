@@ -1,5 +1,5 @@
 // The mounted share of one handle: its kind, how it is called and watched, and its folders, checked at each use.
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -7,7 +7,7 @@ import { localPrimitives } from "./calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
 import type { Facts, Primitives } from "./calls/primitives.ts";
 import { Gate } from "./calls/stall_gate.ts";
-import { makeRealFolder, realFolder } from "./folders/folders.ts";
+import { factsAt, makeRealFolder, realFolder } from "./folders/folders.ts";
 import { Listings } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
 import { type Kind, mountedAs } from "./mount/mount.ts";
@@ -113,7 +113,7 @@ export class Share {
     this.#mounted = { ...this.#mounted, fs: this.#probe, isNetwork: true };
     this.#listings.clear();
     for (const { path } of [commands, status]) {
-      const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, rootFacts, first && this.#mayMake(kind)));
+      const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, first && this.#mayMake(kind)));
       this.#devices.set(path, facts.dev);
     }
     const type = mountedAs(rootFacts.dev) ?? kind.name;
@@ -131,12 +131,28 @@ export class Share {
   /**
    * The folder as it is now: a real folder inside the known share.
    * @param use on a network, `read` accepts its facts of the last second
-   * @returns null when it is gone; a top folder never is
+   * @returns null when it is gone, which is believed only after its top folder was looked at again; a top folder never is
    * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when it is a link
    */
   async folder(folder: Folder, use: "read" | "write" = "write"): Promise<Facts | null> {
-    const top = await this.#top(folder.top, use);
-    return folder.path === folder.top ? top : await this.#real(folder.path, use);
+    return (await this.#look(folder, use)) ?? (await this.folderAgain(folder));
+  }
+
+  /** As `folder`, from nothing that was seen before. */
+  async folderAgain(folder: Folder): Promise<Facts | null> {
+    this.forget(folder);
+    return await this.#look(folder, "write");
+  }
+
+  /**
+   * Whether a name that a call found gone is no longer there. The call may also have failed because a folder above it was
+   * away for a moment, so everything above is looked at again.
+   * @throws CourierError as `folder`
+   */
+  async lacks(folder: Folder, name: string): Promise<boolean> {
+    if ((await this.folderAgain(folder)) === null) return true;
+    if (this.isNetwork) return !(await this.names(folder.path)).has(name);
+    return (await factsAt(this.fs, join(folder.path, name))) === null;
   }
 
   /** Forgets a folder that a call found gone, and its top: the next look begins with a listing. */
@@ -161,27 +177,25 @@ export class Share {
 
   /** As `folder`, and makes it if it does not exist. */
   async madeFolder(folder: Folder): Promise<Facts> {
-    const top = await this.#top(folder.top, "write");
-    return folder.path === folder.top ? top : await this.#made(folder.path, top);
+    return (await this.folder(folder)) ?? (await this.#make(folder.path));
   }
 
   /** As `folder`, and makes the .tmp beside it, where files for it are written. */
   async targetFolder(folder: Folder): Promise<Facts | null> {
-    const top = await this.#top(folder.top, "write");
-    const target = folder.path === folder.top ? top : await this.#real(folder.path, "write");
-    if (target !== null) await this.#made(this.layout.temporary(folder), top);
+    const target = await this.folder(folder);
+    if (target !== null) await this.madeFolder(this.layout.temporary(folder));
     return target;
   }
 
-  async #made(path: string, top: Facts): Promise<Facts> {
-    return (await this.#real(path, "write")) ?? (await this.#make(path, top));
+  async #look({ top, path }: Folder, use: "read" | "write"): Promise<Facts | null> {
+    const facts = await this.#top(top, use);
+    return path === top ? facts : await this.#real(path, use);
   }
 
-  async #make(path: string, parent: Facts): Promise<Facts> {
+  async #make(path: string): Promise<Facts> {
     // On a network the kernel's owner and mode may be a minute old, unless a listing has just updated them, as the one
     // that did not show this folder did. So an agent that waits for a share to be opened to a group gets them right.
-    const fresh = this.isNetwork ? await this.fs.stat(dirname(path)) : parent;
-    const made = await makeRealFolder(this.fs, path, fresh);
+    const made = await makeRealFolder(this.fs, path, await this.fs.stat(dirname(path)));
     this.#listings.note(path, made);
     return made;
   }
@@ -223,9 +237,9 @@ export class Share {
     return create === "always" || (create === "network" && isNetwork);
   }
 
-  async #makeTop(path: string, root: Facts, allowed: boolean): Promise<Facts> {
+  async #makeTop(path: string, allowed: boolean): Promise<Facts> {
     if (!allowed) throw this.#missing(path);
-    return await this.#make(path, root);
+    return await this.#make(path);
   }
 
   #missing(path: string): CourierError {

@@ -62,7 +62,7 @@ export async function* examineFiles(ground: Ground, tops: readonly Top[]): Async
 async function tryFiles(ground: Ground, top: Top): Promise<Tried> {
   const { layout, fs, clock } = ground;
   const tried: Tried = { folder: basename(top.path), tookMs: new Map(), failed: null, offsetMs: null, madeAs: null };
-  const folder = layout.temporary({ top: top.path, path: top.path });
+  const { path: folder } = layout.temporary({ top: top.path, path: top.path });
   const [made, moved, linked] = [newProbe(folder), newProbe(folder), newProbe(folder)];
   const present = new Set<string>();
   const steps: Readonly<Record<Trial, () => Promise<void>>> = {

@@ -26,7 +26,7 @@ interface PublishFileOptions {
 
 /**
  * Publishes text under a name and replaces the file of that name. One change of the watched folder.
- * @returns false when the folder is gone: nothing was published, and the folder is not made again
+ * @returns false when the folder is gone, as `Share.folder` decides: nothing was published, and it is not made again
  */
 export async function publishFile(
   share: Share,
@@ -44,8 +44,7 @@ export async function publishFile(
   } catch (error) {
     await discard(share, temporary.path);
     if (!isGone(error)) throw error;
-    share.forget(folder);
-    if ((await share.folder(folder)) === null) return false;
+    if ((await share.folderAgain(folder)) === null) return false;
     // When the server's reply is lost, the kernel asks again, and by then the file has been renamed.
     if ((await lookUp(share, folder, name, 0))?.facts.ino !== temporary.facts.ino) throw error;
   }
@@ -66,7 +65,7 @@ export async function writeTemporary(
   durable: boolean,
 ): Promise<Written> {
   const { fs } = share;
-  const path = join(share.layout.temporary(folder), crypto.randomUUID());
+  const path = join(share.layout.temporary(folder).path, crypto.randomUUID());
   // Without O_EXCL, which costs NFS another call: nobody else knows this name, and O_NOFOLLOW refuses a planted link.
   const file = await fs.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, fileMode(target));
   try {

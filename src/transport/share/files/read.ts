@@ -1,7 +1,7 @@
 // Reads listed files: regular ones only, to the end, up to a limit, and never blocked by a planted FIFO or link.
 import { constants } from "node:fs";
 import { join } from "node:path";
-import { systemCode } from "../../../base/errors.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
 import { type Facts, isSameFile, type Primitives } from "../calls/primitives.ts";
 import { isGone } from "../failures.ts";
 import { ownership } from "../folders/folders.ts";
@@ -89,7 +89,11 @@ async function refuse(fs: Primitives, path: string, reason: string, known: Facts
   }
 }
 
-/** Looks at one file by name, after a fresh listing where one is needed. @returns null when it does not exist */
+/**
+ * Looks at one file by name, after a fresh listing where one is needed.
+ * @returns null when it does not exist, as `Share.lacks` decides
+ * @throws CourierError `unavailable` when that is uncertain
+ */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
   if ((await share.folder(folder, "read")) === null) return null;
   if (share.isNetwork && !(await share.names(folder.path)).has(name)) return null;
@@ -103,5 +107,7 @@ export async function lookUp(share: Share, folder: Folder, name: string, maxByte
 export async function lookUpShown(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
   const found = await look(share.fs, join(folder.path, name), maxBytes);
   if (found.is === "unreadable") throw found.error;
-  return found.is === "read" || found.is === "refused" ? found : null;
+  if (found.is === "read" || found.is === "refused") return found;
+  if (await share.lacks(folder, name)) return null;
+  throw new CourierError("unavailable", `Cannot read ${name} in ${folder.path}: it was away for a moment`);
 }

@@ -7,16 +7,16 @@ import type { Share } from "../share.ts";
 /** Removes a file that a listing shows. @returns false when it was not there */
 export async function removeFile(share: Share, folder: Folder, name: string): Promise<boolean> {
   if ((await share.folder(folder)) === null || !(await share.shows(folder, name))) return false;
-  return await unlink(share, join(folder.path, name));
+  return await unlink(share, folder, name);
 }
 
-/** For a path in a folder that was checked just now. @returns false when it was not there */
-export async function unlink({ fs }: Share, path: string): Promise<boolean> {
+/** For a name in a folder that was checked just now. @returns false when it was not there */
+export async function unlink(share: Share, folder: Folder, name: string): Promise<boolean> {
   try {
-    await fs.unlink(path);
+    await share.fs.unlink(join(folder.path, name));
     return true;
   } catch (error) {
-    if (isGone(error)) return false;
+    if (isGone(error) && (await share.lacks(folder, name))) return false;
     throw error;
   }
 }

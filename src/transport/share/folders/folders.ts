@@ -71,13 +71,14 @@ function folderMode(parent: Facts): number {
   return (parent.mode & 0o777) | 0o700 | SETGID;
 }
 
-async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {
+/** The facts of a name; null when it is gone. */
+export async function factsAt(fs: Primitives, path: string): Promise<Facts | null> {
   try {
     return await fs.lstat(path);
   } catch (error) {
     const code = systemCode(error);
     // A server answers ESTALE for a folder that was removed or replaced while this machine still knew it.
-    if (code === "ENOENT" || code === "ESTALE") return null;
+    if (code === "ENOENT" || code === "ESTALE" || code === "ENOTDIR") return null;
     throw error;
   }
 }

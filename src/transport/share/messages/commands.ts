@@ -1,5 +1,4 @@
 // Commands on the share, one file each: published, withdrawn, looked at again, removed.
-import { join } from "node:path";
 import { within } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
@@ -65,7 +64,7 @@ export class Commands {
   async remove(delivery: Delivery): Promise<void> {
     const folder = this.#share.layout.inbox(delivery.inbox);
     if (!(await this.isUnchanged(delivery)) || (await this.#share.folder(folder)) === null) return;
-    await unlink(this.#share, join(folder.path, COMMAND_FILES.format(delivery.id)));
+    await unlink(this.#share, folder, COMMAND_FILES.format(delivery.id));
   }
 
   /** Each command that is being withdrawn gets one more attempt. */

@@ -43,6 +43,8 @@ export class States {
       const known = await this.#look(name);
       if (known !== null) found.set(name, known);
     }
+    // One that is gone was removed since the listing, unless the whole folder is away.
+    if (found.size < names.length) await this.#share.folderAgain(status);
     this.#known = found;
     return [...found.values()].map(({ record }) => record).toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
   }

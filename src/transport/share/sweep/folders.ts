@@ -8,7 +8,7 @@ import type { Facts } from "../calls/primitives.ts";
 import { isGone } from "../failures.ts";
 import { wholeContent } from "../files/content.ts";
 import { type Found, look } from "../files/read.ts";
-import { unlink } from "../files/remove.ts";
+import { factsAt } from "../folders/folders.ts";
 import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";
@@ -23,7 +23,7 @@ const LISTING_HOLDS_MS = 2_000;
 export async function* agentFolders(share: Share, top: Folder, found: (name: string) => void): Names {
   const names = listed(share, top, (candidate) => AgentName.safeParse(candidate).success);
   yield* each(names, async (name) => {
-    const facts = await factsAt(share, join(top.path, name));
+    const facts = await factsAt(share.fs, join(top.path, name));
     if (facts?.kind === "folder") found(name);
     return null;
   });
@@ -153,20 +153,18 @@ async function removeWhen(
 ): Promise<boolean> {
   const path = join(folder.path, name);
   const ageMs = ({ mtimeNs }: Facts): number => share.time.now() - instantMs(mtimeNs);
-  const known = await factsAt(share, path);
+  const known = await factsAt(share.fs, path);
   if (known?.kind !== "file" || ageMs(known) < KEPT_MS.least) return false;
   // On a network the kernel's knowledge of a file may be a minute old: opening it asks the server.
   const found = await look(share.fs, path, maxBytes);
   if (!("facts" in found) || found.facts.kind !== "file" || !isOver(found, ageMs(found.facts))) return false;
   if ((await share.folder(folder)) === null) return false;
-  return await unlink(share, path);
-}
-
-async function factsAt(share: Share, path: string): Promise<Facts | null> {
   try {
-    return await share.fs.lstat(path);
+    await share.fs.unlink(path);
+    return true;
   } catch (error) {
-    if (isGone(error)) return null;
+    // Removed by another sweep, or its folder is away: nothing follows from it here.
+    if (isGone(error)) return false;
     throw error;
   }
 }
