@@ -20,9 +20,9 @@ export function deliveryKey(id: string, found: Found): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The file's content; null while it is empty, half-written, or not JSON at all. */
+/** The file's content; null while it is empty, half-written, not JSON at all, or not readable by this user. */
 export function wholeContent(found: Found): Content | null {
-  if (found.is === "refused") return { refused: found.reason };
+  if (found.is === "refused") return found.denial === undefined ? { refused: found.reason } : null;
   try {
     const text = utf8.decode(found.bytes);
     JSON.parse(text);

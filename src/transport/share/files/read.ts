@@ -15,10 +15,10 @@ export type Look =
   | { readonly is: "unreadable"; readonly error: unknown }
   | Found;
 
-/** The file's bytes, or why it is refused unread. */
+/** The file's bytes, or why it is refused unread; `denial` is the error when this user may not read it, which may pass. */
 export type Found =
   | { readonly is: "read"; readonly facts: Facts; readonly bytes: Buffer }
-  | { readonly is: "refused"; readonly facts: Facts; readonly reason: string };
+  | { readonly is: "refused"; readonly facts: Facts; readonly reason: string; readonly denial?: Error };
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
@@ -48,7 +48,7 @@ export async function look(fs: Primitives, path: string, maxBytes: number, known
     if (systemCode(error) === "EIO") return { is: "unreadable", error };
     const reason = UNREADABLE[systemCode(error) ?? ""];
     if (reason === undefined) throw error;
-    return await refuse(fs, path, reason, known);
+    return await refuse(fs, path, { reason, error, known });
   }
 }
 
@@ -77,12 +77,16 @@ async function readToEnd(fs: Primitives, file: number, size: number, maxBytes: n
   }
 }
 
-async function refuse(fs: Primitives, path: string, reason: string, known: Facts | undefined): Promise<Look> {
+async function refuse(
+  fs: Primitives,
+  path: string,
+  { reason, error: denial, known }: { reason: string; error: unknown; known: Facts | undefined },
+): Promise<Look> {
   try {
     const facts = await fs.lstat(path);
     if (known !== undefined && isSameFile(facts, known)) return { is: "same" };
-    const why = reason === DENIED ? `${reason}: ${ownership(facts)}` : reason;
-    return { is: "refused", facts, reason: why };
+    if (reason !== DENIED || !(denial instanceof Error)) return { is: "refused", facts, reason };
+    return { is: "refused", facts, reason: `${reason}: ${ownership(facts)}`, denial };
   } catch (error) {
     if (isGone(error)) return { is: "gone" };
     throw error;
@@ -110,4 +114,9 @@ export async function lookUpShown(share: Share, folder: Folder, name: string, ma
   if (found.is === "read" || found.is === "refused") return found;
   if (await share.lacks(folder, name)) return null;
   throw new CourierError("unavailable", `Cannot read ${name} in ${folder.path}: it was away for a moment`);
+}
+
+/** Throws while this user may not read the file: nothing follows from its content then. */
+export function requireReadable(found: Found): void {
+  if (found.is === "refused" && found.denial instanceof Error) throw found.denial;
 }

@@ -6,7 +6,7 @@ import type { Delivery, Inbox } from "../../../transport.ts";
 import { shareFailure } from "../failures.ts";
 import { deliveryKey, wholeContent } from "../files/content.ts";
 import { publishFile } from "../files/publish.ts";
-import { lookUp, lookUpShown } from "../files/read.ts";
+import { lookUp, lookUpShown, requireReadable } from "../files/read.ts";
 import { removeFile, unlink } from "../files/remove.ts";
 import { COMMAND_FILES, type Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
@@ -57,7 +57,9 @@ export class Commands {
     const isShown =
       inbox !== "shared" && (await this.#share.folder(folder)) !== null && (await this.#share.shows(folder, name));
     const found = await (isShown ? lookUpShown : lookUp)(this.#share, folder, name, LIMITS.commandBytes);
-    return found !== null && deliveryKey(id, found) === key;
+    if (found === null || deliveryKey(id, found) === key) return found !== null;
+    requireReadable(found);
+    return false;
   }
 
   /** Removes the command, unless it is no longer these bytes. */

@@ -20,8 +20,10 @@ export interface KnownFilesDeps {
 
 interface Known {
   readonly facts: Facts;
-  /** Null while it is not complete. */
+  /** Of its last emitted content; null before the first. */
   readonly key: string | null;
+  /** False while it is empty, half-written or not readable. */
+  readonly isWhole: boolean;
   /** When it last changed, on the monotonic clock. */
   readonly stillSinceMs: number;
 }
@@ -127,7 +129,7 @@ export class KnownFiles {
     const key = deliveryKey(id, found);
     const before = this.#known.get(name);
     if (before?.key === key) {
-      this.#known.set(name, { ...before, facts: found.facts });
+      this.#known.set(name, { ...before, facts: found.facts, isWhole: true });
       return;
     }
     const content = wholeContent(found);
@@ -135,12 +137,12 @@ export class KnownFiles {
     else this.#emit(id, name, key, found.facts, content);
   }
 
-  /** Incomplete: its writer may still be writing. */
+  /** Incomplete: its writer may still be writing, or be about to let this user read it. */
   #wait(name: string, facts: Facts): void {
     const before = this.#known.get(name);
     const isStill = before !== undefined && before.facts.mtimeNs === facts.mtimeNs && before.facts.size === facts.size;
     const stillSinceMs = isStill ? before.stillSinceMs : this.#deps.share.clock.monotonic();
-    this.#known.set(name, { facts, key: null, stillSinceMs });
+    this.#known.set(name, { facts, key: before?.key ?? null, isWhole: false, stillSinceMs });
     this.#lookLater(name, stillSinceMs);
   }
 
@@ -153,19 +155,18 @@ export class KnownFiles {
   /** Refuses a file that was never completed. */
   async #expire(id: string, name: string): Promise<void> {
     const known = this.#known.get(name);
-    if (known === undefined || known.key !== null) return;
+    if (known === undefined || known.isWhole) return;
     this.#lookLater(name, known.stillSinceMs);
     const limitMs = known.facts.size === 0 ? LIMITS.emptyMs : LIMITS.partialMs;
     if (this.#deps.share.clock.monotonic() - known.stillSinceMs < limitMs) return;
     const { share, path, maxBytes } = this.#deps;
     const found = await look(share.fs, join(path, name), maxBytes);
-    if (found.is !== "read" || found.facts.mtimeNs !== known.facts.mtimeNs) return;
-    const reason = `${found.bytes.length === 0 ? "is empty" : "is not complete JSON"}, unchanged for ${limitMs / 1000} s`;
-    this.#emit(id, name, deliveryKey(id, found), found.facts, { refused: reason });
+    if (!("facts" in found) || found.facts.mtimeNs !== known.facts.mtimeNs) return;
+    this.#emit(id, name, deliveryKey(id, found), found.facts, { refused: reasonAfter(found, limitMs) });
   }
 
   #emit(id: string, name: string, key: string, facts: Facts, content: Content): void {
-    this.#known.set(name, { facts, key, stillSinceMs: 0 });
+    this.#known.set(name, { facts, key, isWhole: true, stillSinceMs: 0 });
     if (this.#closed || this.#gone.has(key)) return;
     this.#emitted++;
     this.#deps.emit({ id, key, content, mtimeNs: facts.mtimeNs });
@@ -232,4 +233,9 @@ export class KnownFiles {
       await each(name);
     }
   }
+}
+
+function reasonAfter(found: Found, limitMs: number): string {
+  if (found.is === "refused") return found.reason;
+  return `${found.bytes.length === 0 ? "is empty" : "is not complete JSON"}, unchanged for ${limitMs / 1000} s`;
 }

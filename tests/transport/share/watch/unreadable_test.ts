@@ -1,0 +1,81 @@
+// src/transport/share: a file that this user may not read at the moment. That may pass: it counts as neither changed nor
+// withdrawn, and is refused only when it lasts.
+import { afterEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { silentLog } from "#src/base/log.ts";
+import { localPrimitives } from "#src/transport/share/calls/local.ts";
+import { ShareTransport } from "#src/transport/share/driver.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { passes } from "#tests/support/clocks/passes.ts";
+import { OpenShares } from "#tests/support/sites/share_folder.ts";
+import { expectCode, Heard } from "#tests/transport/conformance/heard.ts";
+import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
+
+const opened = new OpenShares();
+afterEach(async () => await opened.close());
+
+describe.each(["local", "network"] as const)("a %s watch", (watch) => {
+  async function site() {
+    const { root } = opened.folder();
+    const clock = new ManualClock();
+    const denied = { is: false };
+    const calls = {
+      ...localPrimitives,
+      open: (path: string, flags: number, mode?: number) => {
+        if (denied.is && path.endsWith("delete-1.json")) throw Object.assign(new Error("planted"), { code: "EACCES" });
+        return localPrimitives.open(path, flags, mode);
+      },
+      // What chmod changes; its mtime stays.
+      lstat: async (path: string) => {
+        const facts = await localPrimitives.lstat(path);
+        return denied.is && facts.kind === "file" ? { ...facts, mode: 0 } : facts;
+      },
+    };
+    const options = { create: "always", watch, clock, log: silentLog } as const;
+    const transport = new ShareTransport(root, options, { local: calls, network: calls });
+    opened.keep(transport);
+    await transport.connect();
+    await transport.openInbox(GPU);
+    const heard = await Heard.at(transport, GPU);
+    const inbox = join(root, "gpu_commands", "gpu-1");
+    return { transport, clock, denied, heard, inbox };
+  }
+
+  test("delivers a command that may be read after a moment, and nothing before", async () => {
+    const { clock, denied, heard, inbox } = await site();
+    denied.is = true;
+    writeFileSync(join(inbox, "delete-1.json"), "{}");
+    await passes(clock, 100, () => clock.monotonic() >= 2_000);
+    expect(heard.deliveries).toEqual([]);
+    denied.is = false;
+    await passes(clock, 100, () => heard.deliveries.length === 1);
+    expect(heard.deliveries[0]?.content).toEqual({ text: "{}" });
+  });
+
+  test("refuses a command that may not be read for 5 s", async () => {
+    const { clock, denied, heard, inbox } = await site();
+    denied.is = true;
+    writeFileSync(join(inbox, "delete-1.json"), "{}");
+    await passes(clock, 100, () => heard.deliveries.length === 1);
+    expect(heard.deliveries[0]?.content).toEqual({ refused: expect.stringMatching(/^is not readable by this user/) });
+    expect(clock.monotonic()).toBeWithin(5_000, 7_500);
+  });
+
+  test("delivers nothing again when a delivered command may not be read for a moment", async () => {
+    const { transport, clock, denied, heard } = await site();
+    await transport.send(GPU, "delete-1", "{}", FAST);
+    await passes(clock, 100, () => heard.deliveries.length === 1);
+    const [delivery] = heard.deliveries;
+    if (delivery === undefined) throw new Error("Nothing was delivered");
+    denied.is = true;
+    await expectCode(transport.isUnchanged(delivery), "forbidden");
+    await expectCode(transport.release(delivery), "forbidden");
+    await passes(clock, 100, () => clock.monotonic() >= 3_000);
+    denied.is = false;
+    expect(await transport.isUnchanged(delivery)).toBe(true);
+    const untilMs = clock.monotonic() + 3_000;
+    await passes(clock, 100, () => clock.monotonic() >= untilMs);
+    expect(heard.deliveries.length).toBe(1);
+  });
+});
