@@ -66,8 +66,7 @@ export class ClaimedElsewhere {
       else if (lateness(command, delivery, transport.now()) === null || closed.aborted) return false;
       else if (await transport.isUnchanged(delivery)) {
         const error = outcomeUnknown("another agent began it and did not answer in time");
-        await publisher.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb });
-        await publisher.finish(delivery, command.verb);
+        return await publisher.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb });
       }
       return true;
     } catch (error) {

@@ -39,9 +39,10 @@ export class ResponsePublisher {
     return answeredAtMs !== null && answeredAtMs >= sentAtMs;
   }
 
-  /** Publishes a response under each of its ids. */
-  async answer({ address, ids }: AnswerTo, text: string, durable: boolean): Promise<void> {
+  /** Publishes a response under each of its ids. @returns false when one could not be published */
+  async answer({ address, ids }: AnswerTo, text: string, durable: boolean): Promise<boolean> {
     const { transport, retries, log } = this.#deps;
+    let allPublished = true;
     for (const id of ids) {
       try {
         const published = await retries.run(async () => await transport.respond(address, id, text, { durable }));
@@ -49,35 +50,52 @@ export class ResponsePublisher {
       } catch (error) {
         if (retries.isStopped) throw error;
         log.warn({ id, reason: asCourierError(error).message }, "Cannot publish a response");
+        allPublished = false;
       }
     }
-  }
-
-  /** Answers a command with an error. */
-  async refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<void> {
-    const { agent, transport, activity, clock, log } = this.#deps;
-    activity.refuse();
-    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
-    const isOld = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > REFUSED_UNANSWERED_AFTER_MS;
-    const changing = verb !== null && VERBS[verb].changing;
-    if (isOld && !changing) await this.#release(delivery);
-    else await this.answer(answerTo, JSON.stringify(failure(error, agent, answerTo, clock.now())), changing);
+    return allPublished;
   }
 
   /**
-   * Removes an answered command. Pulls and deletes of version 1 are removed when they are 5 s old. Everything else in the
-   * shared inbox stays: its sender removes it, and fails when it cannot.
+   * Answers a command with an error, and removes it. One that might run at a later look, such as a changing one while the
+   * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs.
+   * @returns false when it is not ended
    */
-  async finish(delivery: Delivery, verb: Verb | null): Promise<void> {
+  async refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<boolean> {
+    const { agent, transport, activity, clock, log } = this.#deps;
+    activity.refuse();
+    log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
+    const changing = verb !== null && VERBS[verb].changing;
+    const isOld = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > REFUSED_UNANSWERED_AFTER_MS;
+    if (isOld && !changing) {
+      await this.#release(delivery);
+      return true;
+    }
+    const answer = async (): Promise<boolean> =>
+      await this.answer(answerTo, JSON.stringify(failure(error, agent, answerTo, clock.now())), changing);
+    // A verb of a later release: this agent may be updated before its next look. Invalid bytes stay so.
+    const mayChange = changing || (verb === null && delivery.inbox !== "shared");
+    const isInvalid = error.code === "invalid" && "text" in delivery.content;
+    if (mayChange && !isInvalid) return (await this.finish(delivery, verb)) && (await answer());
+    return (await answer()) && (await this.finish(delivery, verb));
+  }
+
+  /**
+   * Removes a command that is answered or refused. Pulls and deletes of version 1 are removed when they are 5 s old.
+   * Everything else in the shared inbox stays: its sender removes it, and fails when it cannot.
+   * @returns false when it stays because the agent stops
+   */
+  async finish(delivery: Delivery, verb: Verb | null): Promise<boolean> {
     const { transport, clock } = this.#deps;
     if (delivery.inbox === "shared") {
-      if (verb === null || !VERBS[verb].changing) return;
+      if (verb === null || !VERBS[verb].changing) return true;
       // A time in the future, by a clock that was wrong, counts as now.
       const restMs = Math.min(delivery.sentAtMs + V1_REST_MS - transport.now(), V1_REST_MS);
       if (restMs > 0) await clock.sleep(restMs, this.#resting.signal);
-      if (this.#resting.signal.aborted) return;
+      if (this.#resting.signal.aborted) return false;
     }
     await this.#release(delivery);
+    return true;
   }
 
   /** Version 1 commands that are too young to be removed stay. */

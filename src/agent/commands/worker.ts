@@ -1,10 +1,10 @@
 // Takes the commands that arrive, runs those that may run, and answers every one: judge, claim, record, run, respond.
 import { type Clock, within } from "../../base/clock.ts";
-import { asCourierError, type CourierError } from "../../base/errors.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { type Response, VERBS } from "../../protocol.ts";
-import type { Delivery, Transport } from "../../transport.ts";
+import type { Delivery, Inbox, Transport } from "../../transport.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
 import type { Identity } from "../presence/identity.ts";
 import type { StatePublisher } from "../presence/state_publisher.ts";
@@ -15,6 +15,7 @@ import { Lanes } from "./lanes.ts";
 import { failure, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
 import { Retries } from "./transport_retries.ts";
+import { type Subscribed, Unanswered } from "./unanswered.ts";
 import type { Verbs } from "./verbs.ts";
 
 export interface WorkerDeps {
@@ -31,13 +32,8 @@ export interface WorkerDeps {
   readonly log: Log;
 }
 
-/** The subscription that delivered a command. */
-export interface Subscribed {
-  /** When it began, on the transport's clock. */
-  readonly sinceMs: number;
-  /** Aborts when it is closed. */
-  readonly closed: AbortSignal;
-}
+/** `left`: it is taken again later, if it is still there. `elsewhere`: another agent has claimed it. */
+type Outcome = "answered" | "ended" | "left" | "elsewhere";
 
 export class Worker {
   readonly #deps: WorkerDeps;
@@ -45,9 +41,10 @@ export class Worker {
   readonly #retries: Retries;
   readonly #publisher: ResponsePublisher;
   readonly #elsewhere: ClaimedElsewhere;
+  readonly #unanswered: Unanswered;
   readonly #tasks = new Set<Promise<void>>();
-  /** Keys of the deliveries under way: a subscription that begins again delivers them again. */
-  readonly #inHand = new Set<string>();
+  /** The deliveries under way, by key: a subscription that begins again delivers them again. */
+  readonly #inHand = new Map<string, Delivery>();
 
   constructor(deps: WorkerDeps) {
     const { transport, identity, activity, clock, log } = deps;
@@ -62,22 +59,29 @@ export class Worker {
       log,
     });
     this.#elsewhere = new ClaimedElsewhere({ transport, publisher: this.#publisher, clock, log });
+    this.#unanswered = new Unanswered({ transport, takeAgain: (...taken) => this.take(...taken), clock });
   }
 
-  /** Takes one delivery, which ends with its response. A delivery that is under way already is not taken again. */
+  /**
+   * Takes one delivery, which ends with its response; otherwise it is taken again a minute later, if it is still there. One
+   * that is under way already is not taken twice.
+   */
   take(delivery: Delivery, subscribed: Subscribed): void {
     const { key } = delivery;
     if (this.#inHand.has(key)) return;
-    this.#inHand.add(key);
-    const task = this.#handle(delivery, subscribed)
-      .catch((error: unknown) => {
-        if (!this.#retries.isStopped) this.#deps.log.error({ id: delivery.id, error }, "Command failed unexpectedly");
-      })
-      .finally(() => {
-        this.#tasks.delete(task);
-        this.#inHand.delete(key);
-      });
+    // A command that is under way, and that this user may not read any more.
+    if ("refused" in delivery.content && this.#holds(delivery)) return this.#unanswered.keep(delivery, subscribed);
+    this.#unanswered.forget(key);
+    this.#inHand.set(key, delivery);
+    const task = this.#end(delivery, subscribed).finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
+  }
+
+  /** Never rejects. */
+  async #end(delivery: Delivery, subscribed: Subscribed): Promise<void> {
+    const outcome = await this.#handle(delivery, subscribed).catch((error: unknown) => this.#failed(delivery, error));
+    this.#inHand.delete(delivery.key);
+    if (outcome === "left") this.#unanswered.keep(delivery, subscribed);
   }
 
   /** Counts a file in an inbox whose name is not a command's. */
@@ -89,18 +93,32 @@ export class Worker {
 
   /** Waits for the commands under way, at most `graceMs`; then ends their waiting. Take nothing after it. */
   async drain(graceMs: number): Promise<void> {
+    this.#unanswered.stop();
     this.#publisher.stopResting();
     await within(this.#deps.clock, graceMs, Promise.all(this.#tasks), null);
     this.#retries.stop();
   }
 
-  async #handle(delivery: Delivery, subscribed: Subscribed): Promise<void> {
+  /** Whether another delivery with this id is under way. */
+  #holds({ id, inbox }: Delivery): boolean {
+    return [...this.#inHand.values()].some((other) => other.id === id && isSameInbox(other.inbox, inbox));
+  }
+
+  #failed({ id }: Delivery, error: unknown): Outcome {
+    const { code, message: reason } = asCourierError(error);
+    if (this.#retries.isStopped) return "left";
+    if (code === "internal") this.#deps.log.error({ id, error }, "Command failed unexpectedly");
+    else this.#deps.log.warn({ id, code, reason }, "Cannot end a command; trying again later");
+    return "left";
+  }
+
+  async #handle(delivery: Delivery, subscribed: Subscribed): Promise<Outcome> {
     const { listTtlMs, changeTtlMs } = this.#deps.validity;
     const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
-    const done =
-      ((await this.#answeredBefore(delivery, subscribed.sinceMs)) && !this.#hasBegun(judged)) ||
-      (await this.#serve(delivery, judged, subscribed));
-    if (done) await this.#publisher.finish(delivery, judged.verb);
+    const isAnswered = (await this.#answeredBefore(delivery, subscribed.sinceMs)) && !this.#hasBegun(judged);
+    const outcome = isAnswered ? "answered" : await this.#serve(delivery, judged, subscribed);
+    if (outcome !== "answered") return outcome;
+    return (await this.#publisher.finish(delivery, judged.verb)) ? "ended" : "left";
   }
 
   /** Whether its run began before a crash. A response beside it is then another command's, which had the same id. */
@@ -116,66 +134,75 @@ export class Worker {
     return await this.#retries.run(async () => await this.#publisher.isAnswered(delivery));
   }
 
-  /** @returns false when nothing is left to do: another agent has claimed the command, or its sender withdrew it */
-  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { closed }: Subscribed): Promise<boolean> {
+  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { closed }: Subscribed): Promise<Outcome> {
     if ("error" in judged) return await this.#refuse(delivery, judged);
     // A ping shows that the agent is there, so that it never queues behind commands that wait for Ollama.
     if (judged.verb === "ping") return await this.#read(delivery, judged);
     if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
-    const change = async (): Promise<boolean> => await this.#changeOrRefuse(delivery, judged, closed);
+    const change = async (): Promise<Outcome> => await this.#change(delivery, judged, closed);
     // Deletes that wait for Ollama do not hold up the cancel of a pull.
     if (judged.verb === "cancel_job") return await this.#lanes.quick(keysOf(judged), change);
     return await this.#lanes.changing(keysOf(judged), change);
   }
 
-  /** A failure outside the verb, such as a full ledger or a claim that cannot be taken, is a response too. */
-  async #changeOrRefuse(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<boolean> {
-    try {
-      if (delivery.inbox !== "shared" || (await this.#claim(delivery))) return await this.#change(delivery, command);
-      this.#elsewhere.watch(delivery, command, closed);
-      return false;
-    } catch (error) {
-      if (this.#retries.isStopped) throw error;
-      return await this.#refuseWith(asCourierError(error), delivery, command);
-    }
+  async #refuse(delivery: Delivery, refusal: Refusal): Promise<Outcome> {
+    return (await this.#publisher.refuse(delivery, refusal)) ? "ended" : "left";
   }
 
-  async #refuse(delivery: Delivery, refusal: Refusal): Promise<true> {
-    await this.#publisher.refuse(delivery, refusal);
-    return true;
-  }
-
-  async #refuseWith(error: CourierError, delivery: Delivery, { answerTo, verb }: AcceptedCommand): Promise<true> {
+  async #refuseWith(error: CourierError, delivery: Delivery, { answerTo, verb }: AcceptedCommand): Promise<Outcome> {
     return await this.#refuse(delivery, { error, answerTo, verb });
   }
 
-  async #read(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const late = lateness(command, delivery, this.#deps.transport.now());
-    if (late !== null) return await this.#refuseWith(late, delivery, command);
-    await this.#publisher.answer(command.answerTo, JSON.stringify(await this.#run(command, null)), false);
-    return true;
+  async #answer({ answerTo, verb }: AcceptedCommand, text: string): Promise<Outcome> {
+    return (await this.#publisher.answer(answerTo, text, VERBS[verb].changing)) ? "answered" : "left";
   }
 
-  async #change(delivery: Delivery, command: AcceptedCommand): Promise<boolean> {
-    const { transport, ledger, state } = this.#deps;
-    const known = ledger.read(command.ledgerKey);
-    let text = known?.response ?? null;
-    if (text === null) {
-      const reason = this.#whyNotRun(delivery, command, known);
-      if (reason !== null) return await this.#refuseWith(reason, delivery, command);
-      if (known === null) {
-        // Its sender may have withdrawn it while it waited for its turn, and the share may take long to answer that.
-        if (!(await this.#isUnchanged(delivery))) return false;
-        const late = lateness(command, delivery, transport.now());
-        if (late !== null) return await this.#refuseWith(late, delivery, command);
-      }
-      ledger.start(command.ledgerKey, transport.now());
-      text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
-      this.#record(command.ledgerKey, text);
-      await state.publish();
+  async #read(delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {
+    const late = lateness(command, delivery, this.#deps.transport.now());
+    if (late !== null) return await this.#refuseWith(late, delivery, command);
+    return await this.#answer(command, JSON.stringify(await this.#run(command, null)));
+  }
+
+  async #change(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<Outcome> {
+    const result = await this.#result(delivery, command, closed).catch((error: unknown) => {
+      if (this.#retries.isStopped) throw error;
+      // A failure outside the verb, such as a full ledger or a claim that cannot be taken, is a response too.
+      return asCourierError(error);
+    });
+    if (result instanceof CourierError) return await this.#refuseWith(result, delivery, command);
+    return "text" in result ? await this.#answer(command, result.text) : result.outcome;
+  }
+
+  /** @returns the response, recorded now or before; or the reason why it is not run */
+  async #result(
+    delivery: Delivery,
+    command: AcceptedCommand,
+    closed: AbortSignal,
+  ): Promise<{ readonly text: string } | { readonly outcome: Outcome } | CourierError> {
+    const { transport, ledger } = this.#deps;
+    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) {
+      this.#elsewhere.watch(delivery, command, closed);
+      return { outcome: "elsewhere" };
     }
-    await this.#publisher.answer(command.answerTo, text, true);
-    return true;
+    const known = ledger.read(command.ledgerKey);
+    if (typeof known?.response === "string") return { text: known.response };
+    const reason = this.#whyNotRun(delivery, command, known);
+    if (reason !== null) return reason;
+    if (known === null) {
+      // Its sender may have withdrawn it while it waited for its turn, and the share may take long to answer that.
+      if (!(await this.#isUnchanged(delivery))) return { outcome: "left" };
+      const late = lateness(command, delivery, transport.now());
+      if (late !== null) return late;
+    }
+    ledger.start(command.ledgerKey, transport.now());
+    return { text: await this.#runAndRecord(command, known) };
+  }
+
+  async #runAndRecord(command: AcceptedCommand, known: LedgerEntry | null): Promise<string> {
+    const text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
+    this.#record(command.ledgerKey, text);
+    await this.#deps.state.publish();
+    return text;
   }
 
   /** @param known its entry, when its run began before a crash */
@@ -247,4 +274,8 @@ function asModelName(text: string): string {
   } catch {
     return text;
   }
+}
+
+function isSameInbox(a: Inbox, b: Inbox): boolean {
+  return a === "shared" || b === "shared" ? a === b : a.agent === b.agent;
 }

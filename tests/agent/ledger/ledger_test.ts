@@ -118,6 +118,8 @@ describe("a corrupt ledger", () => {
     await site.send("shared", "delete_model_1", DELETE);
     expect(site.replies.get("delete")).toMatchObject({ success: false, code: "unavailable" });
     expect(site.replies.get("delete")?.hint).toContain("restart gpu-agent");
+    // Removed before it is refused, and that only when it is 5 s old.
+    await site.clock.advance(5_000);
     expect(site.replies.get("delete_model_1")?.error).toContain("was set aside as");
     await site.kill(first);
 
