@@ -149,7 +149,10 @@ export interface Transport {
   /** Makes the agent's inbox if it does not exist. Idempotent. Until then senders get `not_found`. */
   openInbox(inbox: Inbox): Promise<void>;
 
-  /** Delivers the present and all later commands of an inbox. Continues by itself after the transport was unreachable. */
+  /**
+   * Delivers the present commands of an inbox before it resolves, unless it calls `interrupted` first, and all later ones.
+   * Continues by itself after the transport was unreachable: what came meanwhile is delivered before `restored` is called.
+   */
   receive(inbox: Inbox, listener: Listener): Promise<Closable>;
 
   /** Looks again. @returns false when the command was removed or is no longer these bytes */

@@ -9,7 +9,8 @@ import { Agent } from "./agent.ts";
 import { Box } from "./box.ts";
 import { Changes } from "./changes.ts";
 import { Activity } from "./commands/activity.ts";
-import { Intake } from "./commands/intake.ts";
+import { Gathering } from "./commands/gathering.ts";
+import { FIRST_INBOXES, Intake } from "./commands/intake.ts";
 import { Verbs } from "./commands/verbs.ts";
 import { Worker } from "./commands/worker.ts";
 import { ModelsFolder } from "./disk/models_folder.ts";
@@ -154,8 +155,9 @@ function assembleCommands(
   { activity, state }: Reporting,
 ) {
   const validity = { listTtlMs, changeTtlMs };
-  const worker = new Worker({ transport, identity, ledger, verbs, state, activity, validity, clock, log });
-  const intake = new Intake({ agent: identity.agent, transport, worker, outage, condition });
+  const gathering = new Gathering(clock, FIRST_INBOXES);
+  const worker = new Worker({ transport, identity, ledger, verbs, state, activity, gathering, validity, clock, log });
+  const intake = new Intake({ agent: identity.agent, transport, worker, gathering, outage, condition });
   return { worker, intake };
 }
 type Commands = ReturnType<typeof assembleCommands>;

@@ -1,16 +1,22 @@
 // Opens and closes the inboxes that the agent listens to.
 import type { Outage } from "../../base/outage.ts";
 import type { Closable, Holder, Inbox, Transport } from "../../transport.ts";
+import type { Gathering } from "./gathering.ts";
 import type { Worker } from "./worker.ts";
 
 export interface IntakeDeps {
   readonly agent: string;
   readonly transport: Pick<Transport, "now" | "openInbox" | "receive" | "claimedBy">;
   readonly worker: Pick<Worker, "take" | "refuseName">;
+  /** Waits while an inbox that is open cannot be listed. */
+  readonly gathering: Pick<Gathering, "wait" | "done">;
   readonly outage: Pick<Outage, "failed" | "ended">;
   /** True from the moment that the shared inbox is being opened. */
   readonly condition: { servesSharedInbox: boolean };
 }
+
+/** What changing commands wait for at the start. */
+export const FIRST_INBOXES = "first inboxes";
 
 export class Intake {
   readonly #deps: IntakeDeps;
@@ -18,6 +24,11 @@ export class Intake {
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
+  }
+
+  /** Every inbox that this agent serves is open: changing commands may begin. */
+  complete(): void {
+    this.#deps.gathering.done(FIRST_INBOXES);
   }
 
   /** Listens to an inbox, unless it does already. @throws CourierError `unavailable`: try again */
@@ -46,14 +57,14 @@ export class Intake {
   async close(which: "own" | "shared"): Promise<void> {
     const opening = this.#open.get(which);
     this.#set(which, null);
-    this.#deps.outage.ended(`inbox ${which}`);
+    this.#restored(which);
     // The caller of open() gets its failure.
     const subscription = await opening?.catch(() => null);
     await subscription?.close();
   }
 
   async #subscribe(which: "own" | "shared"): Promise<Closable> {
-    const { agent, transport, worker, outage } = this.#deps;
+    const { agent, transport, worker, gathering, outage } = this.#deps;
     const inbox: Inbox = which === "shared" ? "shared" : { agent };
     await transport.openInbox(inbox);
     const closed = new AbortController();
@@ -61,8 +72,11 @@ export class Intake {
     const subscription = await transport.receive(inbox, {
       deliver: (delivery) => worker.take(delivery, subscribed),
       refuse: (name, reason) => worker.refuseName(name, reason),
-      interrupted: (error) => outage.failed(`inbox ${which}`, error),
-      restored: () => outage.ended(`inbox ${which}`),
+      interrupted: (error) => {
+        gathering.wait(which);
+        outage.failed(`inbox ${which}`, error);
+      },
+      restored: () => this.#restored(which),
     });
     return {
       close: async () => {
@@ -70,6 +84,11 @@ export class Intake {
         await subscription.close();
       },
     };
+  }
+
+  #restored(which: "own" | "shared"): void {
+    this.#deps.outage.ended(`inbox ${which}`);
+    this.#deps.gathering.done(which);
   }
 
   #set(which: "own" | "shared", opening: Promise<Closable> | null): void {

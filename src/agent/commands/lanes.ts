@@ -9,24 +9,10 @@ export class Lanes {
   readonly #lastOfKey = new Map<string, Promise<unknown>>();
 
   /**
-   * Runs a changing command once the earlier ones with any of its keys are done.
+   * Runs a changing command once the earlier ones with any of its keys are done. Its place in that order is taken at once.
    * @param keys the models that it is about, in any spelling, and the id under which it is recorded
    */
-  async changing<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
-    return await this.#inTurn(keys, async () => await this.#changing.run(run));
-  }
-
-  /** As `changing()`, for a command that needs no Ollama: it waits for no place among the eight. */
-  async quick<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
-    return await this.#inTurn(keys, run);
-  }
-
-  /** Runs a reading command without waiting for changing ones. */
-  async reading<Value>(run: () => Promise<Value>): Promise<Value> {
-    return await this.#reading.run(run);
-  }
-
-  async #inTurn<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
+  async inTurn<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
     const own = new Set(keys.map((key) => key.toLowerCase()));
     const before = [...own].map(async (key) => await this.#lastOfKey.get(key)?.catch(() => undefined));
     const mine = (async () => {
@@ -39,6 +25,16 @@ export class Lanes {
     } finally {
       for (const key of own) if (this.#lastOfKey.get(key) === mine) this.#lastOfKey.delete(key);
     }
+  }
+
+  /** Runs a changing command whose turn it is, at one of eight places. */
+  async changing<Value>(run: () => Promise<Value>): Promise<Value> {
+    return await this.#changing.run(run);
+  }
+
+  /** Runs a reading command without waiting for changing ones. */
+  async reading<Value>(run: () => Promise<Value>): Promise<Value> {
+    return await this.#reading.run(run);
   }
 }
 

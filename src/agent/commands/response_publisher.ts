@@ -7,7 +7,7 @@ import type { Delivery, Transport } from "../../transport.ts";
 import type { Activity } from "./activity.ts";
 import type { AnswerTo, Refusal } from "./judge.ts";
 import { failure } from "./response.ts";
-import type { Retries } from "./transport_retries.ts";
+import { mayPass, type Retries } from "./transport_retries.ts";
 
 export interface ResponsePublisherDeps {
   readonly agent: string;
@@ -39,7 +39,7 @@ export class ResponsePublisher {
     return answeredAtMs !== null && answeredAtMs >= sentAtMs;
   }
 
-  /** Publishes a response under each of its ids. @returns false when one could not be published */
+  /** Publishes a response under each of its ids. @returns false when one could not be published for now */
   async answer({ address, ids }: AnswerTo, text: string, durable: boolean): Promise<boolean> {
     const { transport, retries, log } = this.#deps;
     let allPublished = true;
@@ -50,7 +50,7 @@ export class ResponsePublisher {
       } catch (error) {
         if (retries.isStopped) throw error;
         log.warn({ id, reason: asCourierError(error).message }, "Cannot publish a response");
-        allPublished = false;
+        if (mayPass(error)) allPublished = false;
       }
     }
     return allPublished;

@@ -37,6 +37,11 @@ export class Retries {
   }
 }
 
+/** Whether a later attempt may succeed. */
+export function mayPass(error: unknown): boolean {
+  return maxRetryMs(error) > 0;
+}
+
 function maxRetryMs(error: unknown): number {
   const { code, cause } = asCourierError(error);
   if (code === "unavailable" || code === "exhausted") return Number.POSITIVE_INFINITY;

@@ -6,6 +6,7 @@ import { fittingCount } from "../../base/fitting.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { CommandId, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
+import { Arrivals } from "../models/arrivals.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
@@ -28,9 +29,18 @@ export interface VerbsDeps {
   readonly clock: Clock;
 }
 
-interface VerbContext extends VerbsDeps {
-  /** When the run of the command began before a crash, on the box's clock; null: this is its first run. */
+/** When a command was sent and is run. */
+export interface Timing {
+  /** When it was sent, on the transport's clock; never later than `nowMs`. */
+  readonly askedAtMs: number;
+  /** When it is run, on the transport's clock. */
+  readonly nowMs: number;
+  /** When its run began before a crash, on the box's clock; null: this is its first run. */
   readonly resumedSinceMs: number | null;
+}
+
+interface VerbContext extends VerbsDeps, Timing {
+  readonly arrivals: Arrivals;
 }
 
 type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
@@ -59,18 +69,19 @@ const HANDLERS: Record<Verb, Handler> = {
 
 export class Verbs {
   readonly #deps: VerbsDeps;
+  readonly #arrivals: Arrivals;
 
   constructor(deps: VerbsDeps) {
     this.#deps = deps;
+    this.#arrivals = new Arrivals(deps.jobs);
   }
 
   /**
    * Runs one command. A changing one resolves when its effect shows in the agent's lists.
-   * @param resumedSinceMs when its run began before a crash, on the box's clock; null: this is its first run
    * @throws CourierError with the code that answers the command
    */
-  async run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Result> {
-    return await HANDLERS[command.verb](command, { ...this.#deps, resumedSinceMs });
+  async run(command: AcceptedCommand, timing: Timing): Promise<Result> {
+    return await HANDLERS[command.verb](command, { ...this.#deps, arrivals: this.#arrivals, ...timing });
   }
 }
 
@@ -87,17 +98,20 @@ async function showModel(model: string, { ollama, monitor }: VerbContext): Promi
  * it does not fit, and fails as a job that everyone can see.
  */
 async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
-  const { jobs, preflight, resumedSinceMs } = context;
+  const { jobs, preflight, askedAtMs, resumedSinceMs } = context;
   const force = command.arguments["force"] === true;
   const others = jobs.active();
   const isNew = !others.some((job) => sameModel(job.model, model));
   const looks = isNew && resumedSinceMs === null && command.answerTo.version === 2;
   const foreseen = looks ? await preflight.check(model, { force, others }) : undefined;
-  return { message: `Started pulling model ${model}`, job: jobs.pull(model, { force, foreseen, resumedSinceMs }) };
+  return {
+    message: `Started pulling model ${model}`,
+    job: jobs.pull(model, { force, foreseen, askedAtMs, resumedSinceMs }),
+  };
 }
 
 async function copyModel(model: string, destination: string, context: VerbContext): Promise<Result> {
-  const { ollama, monitor, protection, jobs } = context;
+  const { ollama, monitor, protection, jobs, arrivals, askedAtMs } = context;
   protection.requireOpen("copy onto", destination);
   const pull = jobs.active().find((job) => sameModel(job.model, destination));
   if (pull !== undefined) {
@@ -106,6 +120,7 @@ async function copyModel(model: string, destination: string, context: VerbContex
     });
   }
   await ollama.copyModel(model, destination);
+  arrivals.copied(destination, askedAtMs);
   await monitor.refresh();
   return { message: `Copied model ${model} to ${destination}` };
 }

@@ -10,13 +10,14 @@ import type { Identity } from "../presence/identity.ts";
 import type { StatePublisher } from "../presence/state_publisher.ts";
 import type { Activity } from "./activity.ts";
 import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
+import type { Gathering } from "./gathering.ts";
 import { type AcceptedCommand, judge, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
 import { Lanes } from "./lanes.ts";
 import { failure, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
-import { Retries } from "./transport_retries.ts";
+import { mayPass, Retries } from "./transport_retries.ts";
 import { type Subscribed, Unanswered } from "./unanswered.ts";
-import type { Verbs } from "./verbs.ts";
+import type { Timing, Verbs } from "./verbs.ts";
 
 export interface WorkerDeps {
   readonly transport: Transport;
@@ -26,6 +27,7 @@ export interface WorkerDeps {
   /** Published before a changing verb is answered. */
   readonly state: Pick<StatePublisher, "publish">;
   readonly activity: Activity;
+  readonly gathering: Gathering;
   /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
   readonly validity: { readonly listTtlMs: number; readonly changeTtlMs: number };
   readonly clock: Clock;
@@ -73,13 +75,21 @@ export class Worker {
     if ("refused" in delivery.content && this.#holds(delivery)) return this.#unanswered.keep(delivery, subscribed);
     this.#unanswered.forget(key);
     this.#inHand.set(key, delivery);
-    const task = this.#end(delivery, subscribed).finally(() => this.#tasks.delete(task));
-    this.#tasks.add(task);
+    const { listTtlMs, changeTtlMs } = this.#deps.validity;
+    const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
+    const begin = (): void => {
+      const task = this.#end(delivery, judged, subscribed).finally(() => this.#tasks.delete(task));
+      this.#tasks.add(task);
+    };
+    if (isChange(judged)) this.#deps.gathering.add(delivery, begin);
+    else begin();
   }
 
   /** Never rejects. */
-  async #end(delivery: Delivery, subscribed: Subscribed): Promise<void> {
-    const outcome = await this.#handle(delivery, subscribed).catch((error: unknown) => this.#failed(delivery, error));
+  async #end(delivery: Delivery, judged: AcceptedCommand | Refusal, subscribed: Subscribed): Promise<void> {
+    const outcome = await this.#handle(delivery, judged, subscribed).catch((error: unknown) =>
+      this.#failed(delivery, error),
+    );
     this.#inHand.delete(delivery.key);
     if (outcome === "left") this.#unanswered.keep(delivery, subscribed);
   }
@@ -93,6 +103,7 @@ export class Worker {
 
   /** Waits for the commands under way, at most `graceMs`; then ends their waiting. Take nothing after it. */
   async drain(graceMs: number): Promise<void> {
+    this.#deps.gathering.stop();
     this.#unanswered.stop();
     this.#publisher.stopResting();
     await within(this.#deps.clock, graceMs, Promise.all(this.#tasks), null);
@@ -105,27 +116,27 @@ export class Worker {
   }
 
   #failed({ id }: Delivery, error: unknown): Outcome {
-    const { code, message: reason } = asCourierError(error);
     if (this.#retries.isStopped) return "left";
-    if (code === "internal") this.#deps.log.error({ id, error }, "Command failed unexpectedly");
-    else this.#deps.log.warn({ id, code, reason }, "Cannot end a command; trying again later");
+    if (!mayPass(error)) {
+      this.#deps.log.error({ id, error }, "Command failed unexpectedly");
+      return "ended";
+    }
+    this.#deps.log.warn({ id, reason: asCourierError(error).message }, "Cannot end a command; trying again later");
     return "left";
   }
 
-  async #handle(delivery: Delivery, subscribed: Subscribed): Promise<Outcome> {
-    const { listTtlMs, changeTtlMs } = this.#deps.validity;
-    const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
-    const isAnswered = (await this.#answeredBefore(delivery, subscribed.sinceMs)) && !this.#hasBegun(judged);
-    const outcome = isAnswered ? "answered" : await this.#serve(delivery, judged, subscribed);
+  async #handle(delivery: Delivery, judged: AcceptedCommand | Refusal, subscribed: Subscribed): Promise<Outcome> {
+    const outcome = await (isChange(judged)
+      ? this.#changeInTurn(delivery, judged, subscribed)
+      : this.#serve(delivery, judged, subscribed));
     if (outcome !== "answered") return outcome;
     return (await this.#publisher.finish(delivery, judged.verb)) ? "ended" : "left";
   }
 
   /** Whether its run began before a crash. A response beside it is then another command's, which had the same id. */
-  #hasBegun(judged: AcceptedCommand | Refusal): boolean {
+  #hasBegun({ ledgerKey }: AcceptedCommand): boolean {
     const { ledger } = this.#deps;
-    if ("error" in judged || !VERBS[judged.verb].changing || ledger.trouble !== null) return false;
-    return ledger.read(judged.ledgerKey)?.response === null;
+    return ledger.trouble === null && ledger.read(ledgerKey)?.response === null;
   }
 
   /** At start or take-over: a command that has a response, and not an older one, was answered before. */
@@ -134,15 +145,21 @@ export class Worker {
     return await this.#retries.run(async () => await this.#publisher.isAnswered(delivery));
   }
 
-  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { closed }: Subscribed): Promise<Outcome> {
+  async #changeInTurn(delivery: Delivery, command: AcceptedCommand, { sinceMs, closed }: Subscribed): Promise<Outcome> {
+    return await this.#lanes.inTurn(keysOf(command), async () => {
+      if ((await this.#answeredBefore(delivery, sinceMs)) && !this.#hasBegun(command)) return "answered";
+      const change = async (): Promise<Outcome> => await this.#change(delivery, command, closed);
+      // Deletes that wait for Ollama do not hold up the cancel of a pull.
+      return await (command.verb === "cancel_job" ? change() : this.#lanes.changing(change));
+    });
+  }
+
+  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { sinceMs }: Subscribed): Promise<Outcome> {
+    if (await this.#answeredBefore(delivery, sinceMs)) return "answered";
     if ("error" in judged) return await this.#refuse(delivery, judged);
+    const read = async (): Promise<Outcome> => await this.#read(delivery, judged);
     // A ping shows that the agent is there, so that it never queues behind commands that wait for Ollama.
-    if (judged.verb === "ping") return await this.#read(delivery, judged);
-    if (!VERBS[judged.verb].changing) return await this.#lanes.reading(async () => await this.#read(delivery, judged));
-    const change = async (): Promise<Outcome> => await this.#change(delivery, judged, closed);
-    // Deletes that wait for Ollama do not hold up the cancel of a pull.
-    if (judged.verb === "cancel_job") return await this.#lanes.quick(keysOf(judged), change);
-    return await this.#lanes.changing(keysOf(judged), change);
+    return await (judged.verb === "ping" ? read() : this.#lanes.reading(read));
   }
 
   async #refuse(delivery: Delivery, refusal: Refusal): Promise<Outcome> {
@@ -160,7 +177,9 @@ export class Worker {
   async #read(delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {
     const late = lateness(command, delivery, this.#deps.transport.now());
     if (late !== null) return await this.#refuseWith(late, delivery, command);
-    return await this.#answer(command, JSON.stringify(await this.#run(command, null)));
+    const nowMs = this.#deps.transport.now();
+    const timing = { askedAtMs: nowMs, nowMs, resumedSinceMs: null };
+    return await this.#answer(command, JSON.stringify(await this.#run(command, timing)));
   }
 
   async #change(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<Outcome> {
@@ -195,11 +214,14 @@ export class Worker {
       if (late !== null) return late;
     }
     ledger.start(command.ledgerKey, transport.now());
-    return { text: await this.#runAndRecord(command, known) };
+    return { text: await this.#runAndRecord(delivery, command, known) };
   }
 
-  async #runAndRecord(command: AcceptedCommand, known: LedgerEntry | null): Promise<string> {
-    const text = JSON.stringify(await this.#run(command, this.#boxTimeMs(known)));
+  async #runAndRecord({ sentAtMs }: Delivery, command: AcceptedCommand, known: LedgerEntry | null): Promise<string> {
+    const nowMs = this.#deps.transport.now();
+    // A time in the future, by a clock that was wrong, counts as now.
+    const timing = { askedAtMs: Math.min(sentAtMs, nowMs), nowMs, resumedSinceMs: this.#boxTimeMs(known) };
+    const text = JSON.stringify(await this.#run(command, timing));
     this.#record(command.ledgerKey, text);
     await this.#deps.state.publish();
     return text;
@@ -240,14 +262,14 @@ export class Worker {
     return known === null ? null : known.noted_at_ms + clock.now() - transport.now();
   }
 
-  async #run(command: AcceptedCommand, resumedSinceMs: number | null): Promise<Response> {
+  async #run(command: AcceptedCommand, timing: Timing): Promise<Response> {
     const { identity, verbs, activity, clock, log } = this.#deps;
     const { verb, model, answerTo } = command;
     const id = answerTo.ids[0] ?? "";
     const fields = { id, command: verb, ...(model === null ? {} : { model }) };
     const durationMs = activity.begin(id, verb);
     try {
-      const result = await verbs.run(command, resumedSinceMs);
+      const result = await verbs.run(command, timing);
       log[VERBS[verb].changing ? "info" : "debug"]({ ...fields, ms: durationMs() }, "Command done");
       return success(result, identity.agent, answerTo, clock.now());
     } catch (error) {
@@ -274,6 +296,10 @@ function asModelName(text: string): string {
   } catch {
     return text;
   }
+}
+
+function isChange(judged: AcceptedCommand | Refusal): judged is AcceptedCommand {
+  return !("error" in judged) && VERBS[judged.verb].changing;
 }
 
 function isSameInbox(a: Inbox, b: Inbox): boolean {

@@ -7,22 +7,27 @@ import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import type { Jobs } from "../pulls/jobs.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { Protection } from "./protection.ts";
 import { isLoaded, type UnloadingParts, unload } from "./unloading.ts";
 
 export interface DeletionParts extends UnloadingParts {
   readonly jobs: Pick<Jobs, "cancel">;
+  readonly arrivals: Pick<Arrivals, "isSince">;
   readonly ollama: Pick<Ollama, "deleteModel" | "unloadModel">;
   readonly monitor: Pick<OllamaMonitor, "refresh" | "listRunning">;
   readonly models: ModelsFolder;
   readonly protection: Protection;
+  /** When the delete was sent, and the time now, on the transport's clock. */
+  readonly askedAtMs: number;
+  readonly nowMs: number;
   /** When the command first ran, before a crash: "already gone" is then success. Null: it begins now. */
   readonly resumedSinceMs: number | null;
 }
 
 /**
  * Deletes a model. A pull of it is cancelled first: a deleted model must not come back. A loaded one is unloaded first: its
- * disk would not be freed. Resolves when the agent's lists show it.
+ * disk would not be freed. Resolves when the agent's lists show it. A delete that comes late leaves what was asked for after it.
  * @returns freed and shared bytes, null when unknown; or, if there was only a pull, its job as it ended
  * @throws CourierError `forbidden` when it is protected: nothing was done; `not_found`; `unavailable`
  */
@@ -30,8 +35,10 @@ export async function deleteModel(
   model: string,
   parts: DeletionParts,
 ): Promise<Pick<Response, "message" | "job" | "freed_bytes" | "shared_bytes">> {
-  const { jobs, ollama, monitor, models, protection, resumedSinceMs } = parts;
+  const { jobs, arrivals, ollama, monitor, models, protection, askedAtMs, nowMs, resumedSinceMs } = parts;
   protection.requireOpen("delete", model);
+  if (arrivals.isSince(model, askedAtMs, nowMs))
+    return { message: `Model ${model} stays: a command that was sent later asks for it` };
   const cancelled = await jobs.cancel(model);
   const footprint = await readFootprint(models, model);
   let unloaded = true;

@@ -18,7 +18,11 @@ export interface PresenceDeps {
   readonly condition: Condition;
   readonly guard: NameGuard;
   readonly election: SharedInboxElection;
-  readonly intake: { open(inbox: "own" | "shared"): Promise<void>; close(inbox: "own" | "shared"): Promise<void> };
+  readonly intake: {
+    open(inbox: "own" | "shared"): Promise<void>;
+    close(inbox: "own" | "shared"): Promise<void>;
+    complete(): void;
+  };
   readonly monitor: { readonly health: { readonly reachable: boolean } };
   readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced">;
   readonly statusLine: StatusLine;
@@ -45,6 +49,7 @@ export class Presence {
         const own = all === undefined ? await transport.readState(identity.agent) : recordOf(all, identity.agent);
         await this.#judgeName(own);
         await this.#judgeSharedInbox(all);
+        this.#deps.intake.complete();
       } catch (error) {
         log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
       }

@@ -20,6 +20,8 @@ export interface JobsDeps extends PullJobDeps {
 export interface PullRequest {
   /** Pull even if the disk seems too small. */
   readonly force?: boolean;
+  /** When the command that asks was sent, on the transport's clock. */
+  readonly askedAtMs?: number | null;
   /**
    * When the command that asks was first run, by the box's clock: the job of that time is still its own, even if it ended
    * meanwhile; null: it asks for the first time.
@@ -61,21 +63,35 @@ export class Jobs {
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
    * @throws CourierError `exhausted` when it cannot be saved, or too many are queued: nothing was started
    */
-  pull(model: string, { force = false, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {}): Job {
+  pull(
+    model: string,
+    { force = false, askedAtMs = null, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {},
+  ): Job {
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
     if (known !== undefined) {
-      if (force) known.allowForce();
+      known.join(force, askedAtMs);
       return this.#shown(known);
     }
     this.#requireRoom(model);
     const job = newPull(Bun.randomUUIDv7(), this.#deps.agent, model);
-    const fresh = new PullJob({ ...job, force, layers: [] }, this.#deps, this.#jobs);
+    const fresh = new PullJob({ ...job, force, asked_at_ms: askedAtMs, layers: [] }, this.#deps, this.#jobs);
     fresh.foresee(foreseen);
     fresh.keep();
     this.#jobs.take(fresh);
     this.#deps.changes.notify("state");
     this.#runNext();
     return this.#shown(fresh);
+  }
+
+  /**
+   * Whether a pull of the model that runs or succeeded was asked for after a time, on the transport's clock.
+   * @param nowMs now: a later time is of a clock that was set back since, and does not count
+   */
+  isAskedSince(model: string, sinceMs: number, nowMs: number): boolean {
+    return this.#jobs.all.some(({ job, askedAtMs, isCancelled }) => {
+      if (isCancelled || job.state === "failed" || job.state === "cancelled") return false;
+      return sameModel(job.model, model) && askedAtMs !== null && askedAtMs > sinceMs && askedAtMs <= nowMs;
+    });
   }
 
   /**

@@ -22,6 +22,8 @@ import { durationText } from "./retry_budget.ts";
 export const KeptJob = Job.extend({
   /** Pull even if the disk seems too small. */
   force: z.boolean().default(false),
+  /** When the last command that asked for it was sent, in ms on the transport's clock. */
+  asked_at_ms: z.number().nullable().default(null),
   layers: z.array(NotedLayer).default([]),
 });
 export type KeptJob = z.infer<typeof KeptJob>;
@@ -64,6 +66,7 @@ export class PullJob {
   readonly #ended = Promise.withResolvers<void>();
   #job: Job;
   #force: boolean;
+  #askedAtMs: number | null;
   #isCancelled = false;
   #notedAtMs = -Infinity;
   #isNoted = true;
@@ -73,10 +76,11 @@ export class PullJob {
   #dueAtMs = -Infinity;
 
   /** A job as it was kept: one that a stop or crash interrupted is queued again. */
-  constructor({ force, layers, ...job }: KeptJob, deps: PullJobDeps, endings: Endings) {
+  constructor({ force, asked_at_ms, layers, ...job }: KeptJob, deps: PullJobDeps, endings: Endings) {
     this.#deps = deps;
     this.#endings = endings;
     this.#force = force;
+    this.#askedAtMs = asked_at_ms;
     this.#job = isEnded(job) ? job : { ...job, ...QUEUED };
     this.#tracker = new PullTracker(layers);
     this.#progress = new JobProgress(job);
@@ -90,6 +94,11 @@ export class PullJob {
   /** A request for the model that arrives now is for another job. */
   get isCancelled(): boolean {
     return this.#isCancelled;
+  }
+
+  /** When the last command that asked for it was sent, on the transport's clock; null if unknown. */
+  get askedAtMs(): number | null {
+    return this.#askedAtMs;
   }
 
   /** Whether its last attempt failed and the next has not received data yet; its note has the reason. */
@@ -107,10 +116,16 @@ export class PullJob {
     this.#deps.ledger.keepJob(this.#job.id ?? "", JSON.stringify(this.#kept));
   }
 
-  /** A request that joins wants the model even if the disk seems too small. Durable when it returns. @throws CourierError as `keep()` */
-  allowForce(): void {
-    this.#force = true;
-    this.keep();
+  /**
+   * Another request joins. Durable when it returns.
+   * @param force it wants the model even if the disk seems too small
+   * @throws CourierError as `keep()`
+   */
+  join(force: boolean, askedAtMs: number | null): void {
+    const [wasForced, lastAskedAtMs] = [this.#force, this.#askedAtMs];
+    this.#force ||= force;
+    this.#askedAtMs = Math.max(askedAtMs ?? 0, lastAskedAtMs ?? 0) || null;
+    if (this.#force !== wasForced || this.#askedAtMs !== lastAskedAtMs) this.keep();
   }
 
   /** Shows what the preflight found. */
@@ -328,7 +343,7 @@ export class PullJob {
   }
 
   get #kept(): KeptJob {
-    return { ...this.#job, force: this.#force, layers: this.#tracker.layers };
+    return { ...this.#job, force: this.#force, asked_at_ms: this.#askedAtMs, layers: this.#tracker.layers };
   }
 }
 

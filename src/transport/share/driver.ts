@@ -131,7 +131,9 @@ export class ShareTransport implements Transport {
     const folder = this.#share.layout.inbox(inbox);
     await this.#attempt("receive", folder, async () => await requireInbox(this.#share, inbox));
     const watch = watchInbox(this.#share, inbox, listener);
-    return this.#open.add(async () => await watch.close());
+    const subscription = this.#open.add(async () => await watch.close());
+    await watch.began();
+    return subscription;
   }
 
   async isUnchanged(delivery: Delivery): Promise<boolean> {

@@ -3,13 +3,13 @@ import { expect, test } from "bun:test";
 import { Lanes } from "#src/agent/commands/lanes.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 
-test("changing() runs the commands for one model in order, in any spelling, and goes on after a failure", async () => {
+test("inTurn() runs the commands for one model in order, in any spelling, and goes on after a failure", async () => {
   const lanes = new Lanes();
   const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const begun: string[] = [];
   const run = async (model: string): Promise<void> => {
-    await lanes.changing([model], async () => {
-      await ends[begun.push(model) - 1]?.promise;
+    await lanes.inTurn([model], async () => {
+      await lanes.changing(async () => await ends[begun.push(model) - 1]?.promise);
     });
   };
   const first = run("phi4:latest");

@@ -1,6 +1,7 @@
 // How the agent takes, runs and answers version 1 commands, those of legacy backends, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Activity } from "#src/agent/commands/activity.ts";
+import { Gathering } from "#src/agent/commands/gathering.ts";
 import { Intake } from "#src/agent/commands/intake.ts";
 import { Worker } from "#src/agent/commands/worker.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
@@ -146,6 +147,7 @@ describe("version 1", () => {
 async function listenToSharedInbox(agent: string, ran: (model: string) => void): Promise<void> {
   const transport = site.store.open();
   await transport.connect();
+  const gathering = new Gathering(site.clock);
   const worker = new Worker({
     transport,
     identity: { agent, instance: `instance-of-${agent}`, host: agent, startedAt: "2026-01-02T03:04:05.000Z" },
@@ -158,10 +160,12 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
     },
     state: { publish: async () => await Promise.resolve(true) },
     activity: new Activity(site.clock),
+    gathering,
     validity: { listTtlMs: 60_000, changeTtlMs: 60_000 },
     clock: site.clock,
     log: silentLog,
   });
   const outage = new Outage({ clock: site.clock, log: silentLog });
-  await new Intake({ agent, transport, worker, outage, condition: { servesSharedInbox: false } }).open("shared");
+  const condition = { servesSharedInbox: false };
+  await new Intake({ agent, transport, worker, gathering, outage, condition }).open("shared");
 }

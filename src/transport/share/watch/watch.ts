@@ -33,6 +33,7 @@ export class Watch implements Closable {
   readonly #deps: WatchDeps;
   readonly #named = new Set<string>();
   readonly #ended: Promise<void>;
+  readonly #began = Promise.withResolvers<void>();
   #rhythm: Rhythm | null = null;
   #wake = new AbortController();
   #listAtMs = 0;
@@ -42,6 +43,11 @@ export class Watch implements Closable {
   constructor(deps: WatchDeps) {
     this.#deps = deps;
     this.#ended = this.#run();
+  }
+
+  /** Resolves after the first listing, or when that failed. */
+  async began(): Promise<void> {
+    await this.#began.promise;
   }
 
   async close(): Promise<void> {
@@ -71,6 +77,7 @@ export class Watch implements Closable {
         await this.#deps.share.clock.sleep(nextAtMs - this.#nowMs(), this.#wake.signal);
       }
     }
+    this.#began.resolve();
     this.#rhythm?.close();
   }
 
@@ -79,7 +86,7 @@ export class Watch implements Closable {
     const before = files.emitted;
     // After an interruption only a listing shows in which order files came.
     if (!this.#isInterrupted) await this.#lookAtNamed();
-    if (this.#nowMs() >= this.#listAtMs && (await this.#list())) this.#reportRestored();
+    if (this.#nowMs() >= this.#listAtMs && (await this.#list())) this.#reportListed();
     if (files.emitted !== before) this.#hasten();
   }
 
@@ -185,9 +192,11 @@ export class Watch implements Closable {
     if (this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = true;
     this.#deps.interrupted?.(error);
+    this.#began.resolve();
   }
 
-  #reportRestored(): void {
+  #reportListed(): void {
+    this.#began.resolve();
     if (!this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = false;
     this.#deps.restored?.();
