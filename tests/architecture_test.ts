@@ -35,7 +35,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/transport/share/layout.ts", may: SEAM },
   { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },
   { files: "src/transport/share/calls/*.ts", may: BASE },
-  { files: "src/transport/share/folders/*.ts", may: [...BASE, ...share("calls")] },
+  {
+    files: "src/transport/share/folders/*.ts",
+    may: [...BASE, "src/transport/share/layout.ts", ...share("calls")],
+  },
   { files: "src/transport/share/mount/*.ts", may: [...BASE, ...share("calls")] },
   {
     files: "src/transport/share/access/*.ts",

@@ -1,8 +1,16 @@
 // File calls that hold who uses them to the rule of a network share: no name is asked for that no listing has shown.
-import { constants } from "node:fs";
+import { constants, readlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { systemCode } from "#src/base/errors.ts";
 import type { Awaitable, Primitives } from "#src/transport/share/calls/primitives.ts";
+
+const HELD = /^(\/proc\/self\/fd\/\d+)\/(.+)$/;
+
+/** A path as it is, or with its folder's name where the call used the folder's descriptor. */
+export function pathByName(path: string): string {
+  const [, descriptor, name] = HELD.exec(path) ?? [];
+  return descriptor === undefined || name === undefined ? path : `${readlinkSync(descriptor)}/${name}`;
+}
 
 /** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */
 export class ListedNames {
@@ -42,7 +50,8 @@ export class ListedNames {
     };
   }
 
-  async #ask<Result>(call: string, path: string, run: () => Awaitable<Result>): Promise<Result> {
+  async #ask<Result>(call: string, asked: string, run: () => Awaitable<Result>): Promise<Result> {
+    const path = pathByName(asked);
     if (path !== this.#root && !this.#namesIn(dirname(path)).has(basename(path))) {
       this.offences.push(`${call} ${path.slice(this.#root.length + 1)}`);
     }
@@ -50,7 +59,8 @@ export class ListedNames {
   }
 
   /** To make a name asks for none; that it is there is known then, also from the answer that it is there already. */
-  async #make<Result>(path: string, run: () => Awaitable<Result>): Promise<Result> {
+  async #make<Result>(asked: string, run: () => Awaitable<Result>): Promise<Result> {
+    const path = pathByName(asked);
     try {
       const result = await run();
       this.#namesIn(dirname(path)).add(basename(path));

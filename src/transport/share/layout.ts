@@ -74,10 +74,10 @@ export class Layout {
     return CLAIM.exec(name)?.[1] ?? null;
   }
 
-  claim(key: string): string {
-    if (this.claimed(key) === null)
-      throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: not a delivery key`);
-    return join(this.claims.path, key);
+  /** The name of a delivery's claim file. @throws CourierError `invalid` for a text that is no delivery key */
+  claimName(key: string): string {
+    if (this.claimed(key) !== null) return key;
+    throw new CourierError("invalid", `Cannot claim ${JSON.stringify(key)}: not a delivery key`);
   }
 }
 

@@ -1,5 +1,5 @@
 // The mounted share of one handle: its kind, how it is called and watched, and its folders, checked at each use.
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -8,6 +8,7 @@ import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
 import type { Facts, Primitives } from "./calls/primitives.ts";
 import { Gate } from "./calls/stall_gate.ts";
 import { factsAt, makeRealFolder, realFolder } from "./folders/folders.ts";
+import { type At, inside } from "./folders/held.ts";
 import { Listings } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
 import { type Kind, mountedAs } from "./mount/mount.ts";
@@ -129,19 +130,18 @@ export class Share {
   }
 
   /**
-   * The folder as it is now: a real folder inside the known share.
-   * @param use on a network, `read` accepts its facts of the last second
+   * The folder as it is now, on a network as it was in the last second: a real folder inside the known share.
    * @returns null when it is gone, which is believed only after its top folder was looked at again; a top folder never is
    * @throws CourierError `unavailable` when the share itself is gone, `forbidden` when it is a link
    */
-  async folder(folder: Folder, use: "read" | "write" = "write"): Promise<Facts | null> {
-    return (await this.#look(folder, use)) ?? (await this.folderAgain(folder));
+  async folder(folder: Folder): Promise<Facts | null> {
+    return (await this.#look(folder)) ?? (await this.folderAgain(folder));
   }
 
   /** As `folder`, from nothing that was seen before. */
   async folderAgain(folder: Folder): Promise<Facts | null> {
     this.forget(folder);
-    return await this.#look(folder, "write");
+    return await this.#look(folder);
   }
 
   /**
@@ -177,39 +177,57 @@ export class Share {
 
   /** As `folder`, and makes it if it does not exist. */
   async madeFolder(folder: Folder): Promise<Facts> {
-    return (await this.folder(folder)) ?? (await this.#make(folder.path));
+    return (await this.folderAgain(folder)) ?? (await this.#make(folder.path));
   }
 
   /** As `folder`, and makes the .tmp beside it, where files for it are written. */
   async targetFolder(folder: Folder): Promise<Facts | null> {
     const target = await this.folder(folder);
-    if (target !== null) await this.madeFolder(this.layout.temporary(folder));
+    const temporary = this.layout.temporary(folder);
+    if (target !== null && (await this.folder(temporary)) === null) await this.#make(temporary.path);
     return target;
   }
 
-  async #look({ top, path }: Folder, use: "read" | "write"): Promise<Facts | null> {
-    const facts = await this.#top(top, use);
-    return path === top ? facts : await this.#real(path, use);
+  /**
+   * Runs calls that change something in folders, all of one top folder, which were looked at just now: none of the calls
+   * leaves them, whatever their names lead to meanwhile.
+   * @throws the system's error: a name may be gone, or be a link now; look again
+   */
+  async inside<Value>(folders: readonly Folder[], run: (...at: At[]) => Promise<Value>): Promise<Value> {
+    return await inside(this.fs, folders, this.#devices.get(folders[0]?.top ?? "") ?? 0n, run);
+  }
+
+  async #look({ top, path }: Folder): Promise<Facts | null> {
+    const facts = await this.#top(top);
+    return path === top ? facts : await this.#real(path);
   }
 
   async #make(path: string): Promise<Facts> {
     // On a network the kernel's owner and mode may be a minute old, unless a listing has just updated them, as the one
     // that did not show this folder did. So an agent that waits for a share to be opened to a group gets them right.
-    const made = await makeRealFolder(this.fs, path, await this.fs.stat(dirname(path)));
+    const parent = dirname(path);
+    const facts = await this.fs.stat(parent);
+    const make = async (at: At): Promise<Facts> =>
+      await makeRealFolder(this.fs, { path, at: at(basename(path)) }, facts);
+    // The share's own folder is the operator's, and may be a link.
+    const isTop = parent === this.layout.root;
+    const made = await (isTop
+      ? make((name) => join(parent, name))
+      : this.inside([{ top: parent, path: parent }], make));
     this.#listings.note(path, made);
     return made;
   }
 
-  async #real(path: string, use: "read" | "write"): Promise<Facts | null> {
-    return this.isNetwork ? await this.#listings.folder(path, use) : await realFolder(this.fs, path);
+  async #real(path: string): Promise<Facts | null> {
+    return this.isNetwork ? await this.#listings.folder(path) : await realFolder(this.fs, path);
   }
 
-  async #top(path: string, use: "read" | "write"): Promise<Facts> {
-    const facts = await this.#real(path, use);
+  async #top(path: string): Promise<Facts> {
+    const facts = await this.#real(path);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
     // Another device: unmounted, or mounted again. A new examination finds out which.
     await this.examine(false);
-    const again = await this.#real(path, use);
+    const again = await this.#real(path);
     if (again !== null) return again;
     throw this.#missing(path);
   }
@@ -225,7 +243,7 @@ export class Share {
 
   async #realTop(path: string): Promise<Facts | null> {
     try {
-      return await this.#real(path, "write");
+      return await this.#real(path);
     } catch (error) {
       if (!(error instanceof CourierError) || error.code !== "forbidden") throw error;
       throw new CourierError("unavailable", error.message, { hint: error.hint, cause: error });

@@ -114,6 +114,9 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
           return localPrimitives.rename(from, to);
         },
       });
+      // Makes .tmp.
+      await transport.send(GPU, "ping-1", "{}", FAST);
+      await transport.withdraw(GPU, "ping-1");
       broken = call;
       await expectCode(transport.send(GPU, "pull-1", '{"n":1}', DURABLE), code);
       broken = "";

@@ -68,7 +68,7 @@ async function tryFiles(ground: Ground, top: Top): Promise<Tried> {
   const steps: Readonly<Record<Trial, () => Promise<void>>> = {
     create: async () => {
       if (!top.names.includes(".tmp") || (await realFolder(fs, folder)) === null)
-        await makeRealFolder(fs, folder, top.facts);
+        await makeRealFolder(fs, { path: folder }, top.facts);
       const beforeMs = clock.now();
       const file = await fs.open(made, NEW, fileMode(top.facts));
       present.add(made);

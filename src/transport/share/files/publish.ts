@@ -1,16 +1,16 @@
 // Publishing: a file is written in .tmp/ and renamed into place, so that it is complete when it becomes visible.
 import { constants } from "node:fs";
-import { join } from "node:path";
 import { CourierError } from "../../../base/errors.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { isGone } from "../failures.ts";
 import { fileMode, takeAfter } from "../folders/folders.ts";
+import type { At } from "../folders/held.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { lookUp } from "./read.ts";
 import { discard } from "./remove.ts";
 
-/** A complete file that is not visible yet. */
+/** A complete file that is not visible yet; its path is valid while .tmp/ is held. */
 interface Written {
   readonly path: string;
   readonly facts: Facts;
@@ -21,7 +21,7 @@ const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 interface PublishFileOptions {
   readonly durable: boolean;
   /** Called right before the rename: if anything fails after that, the file may be visible. */
-  readonly renaming?: () => void;
+  readonly renaming?: (() => void) | undefined;
 }
 
 /**
@@ -35,37 +35,70 @@ export async function publishFile(
   text: string,
   { durable, renaming }: PublishFileOptions,
 ): Promise<boolean> {
+  const publish = async (): Promise<Published> => await tryToPublish(share, folder, name, text, { durable, renaming });
+  const first = await publish();
+  const published = first instanceof Error ? await publish() : first;
+  if (published instanceof Error) throw published;
+  if (published && durable) await syncFolder(share, folder.path);
+  return published;
+}
+
+/** False when the folder is gone; an error when one of the folders was replaced or removed since it was looked at, and nothing was made. */
+type Published = boolean | Error;
+
+async function tryToPublish(
+  share: Share,
+  folder: Folder,
+  name: string,
+  text: string,
+  { durable, renaming }: PublishFileOptions,
+): Promise<Published> {
   const target = await share.targetFolder(folder);
   if (target === null) return false;
-  const temporary = await writeTemporary(share, folder, target, text, durable);
+  const inTemporary = share.layout.temporary(folder);
+  let written: Written | undefined;
   try {
-    renaming?.();
-    await share.fs.rename(temporary.path, join(folder.path, name));
+    await share.inside([inTemporary, folder], async (temporary, final) => {
+      written = await writeTemporary(share, temporary, target, text, durable);
+      renaming?.();
+      await moveOrDiscard(share, written.path, final(name));
+    });
+    return true;
   } catch (error) {
-    await discard(share, temporary.path);
     if (!isGone(error)) throw error;
     if ((await share.folderAgain(folder)) === null) return false;
+    share.forget(inTemporary);
+    if (written === undefined) return error instanceof Error ? error : false;
     // When the server's reply is lost, the kernel asks again, and by then the file has been renamed.
-    if ((await lookUp(share, folder, name, 0))?.facts.ino !== temporary.facts.ino) throw error;
+    if ((await lookUp(share, folder, name, 0))?.facts.ino === written.facts.ino) return true;
+    throw error;
   }
-  if (durable) await syncFolder(share, folder.path);
-  return true;
+}
+
+async function moveOrDiscard(share: Share, from: string, to: string): Promise<void> {
+  try {
+    await share.fs.rename(from, to);
+  } catch (error) {
+    await discard(share, from);
+    throw error;
+  }
 }
 
 /**
  * Writes a file in .tmp/ for a folder, with that folder's group and modes, and takes the time from it.
+ * @param temporary the held .tmp/
  * @param target the folder as `targetFolder` found it
  * @returns the file, for one rename or link
  */
 export async function writeTemporary(
   share: Share,
-  folder: Folder,
+  temporary: At,
   target: Facts,
   text: string,
   durable: boolean,
 ): Promise<Written> {
   const { fs } = share;
-  const path = join(share.layout.temporary(folder).path, crypto.randomUUID());
+  const path = temporary(crypto.randomUUID());
   // Without O_EXCL, which costs NFS another call: nobody else knows this name, and O_NOFOLLOW refuses a planted link.
   const file = await fs.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, fileMode(target));
   try {
@@ -113,9 +146,11 @@ export async function syncFolder({ fs }: Share, path: string): Promise<void> {
 export async function nudgeFolder(share: Share, folder: Folder): Promise<boolean> {
   if ((await share.folder(folder)) === null) return false;
   const { fs } = share;
-  const name = join(folder.path, `.${crypto.randomUUID()}`);
-  await fs.close(await fs.open(name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600));
-  await fs.unlink(name);
+  await share.inside([folder], async (at) => {
+    const name = at(`.${crypto.randomUUID()}`);
+    await fs.close(await fs.open(name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600));
+    await fs.unlink(name);
+  });
   return true;
 }
 
@@ -123,5 +158,8 @@ export async function nudgeFolder(share: Share, folder: Folder): Promise<boolean
 export async function sampleTime(share: Share): Promise<void> {
   const { status } = share.layout;
   const target = await share.targetFolder(status);
-  if (target !== null) await discard(share, (await writeTemporary(share, status, target, "", false)).path);
+  if (target === null) return;
+  await share.inside([share.layout.temporary(status)], async (temporary) => {
+    await discard(share, (await writeTemporary(share, temporary, target, "", false)).path);
+  });
 }

@@ -99,7 +99,7 @@ async function refuse(
  * @throws CourierError `unavailable` when that is uncertain
  */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
-  if ((await share.folder(folder, "read")) === null) return null;
+  if ((await share.folder(folder)) === null) return null;
   if (share.isNetwork && !(await share.names(folder.path)).has(name)) return null;
   return await lookUpShown(share, folder, name, maxBytes);
 }

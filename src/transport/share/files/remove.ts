@@ -1,5 +1,5 @@
 // Removing files of the share: each may be gone already, removed by its reader, a sweep or another machine.
-import { join } from "node:path";
+import { basename } from "node:path";
 import { isGone } from "../failures.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
@@ -13,7 +13,7 @@ export async function removeFile(share: Share, folder: Folder, name: string): Pr
 /** For a name in a folder that was checked just now. @returns false when it was not there */
 export async function unlink(share: Share, folder: Folder, name: string): Promise<boolean> {
   try {
-    await share.fs.unlink(join(folder.path, name));
+    await share.inside([folder], async (at) => await share.fs.unlink(at(name)));
     return true;
   } catch (error) {
     if (isGone(error) && (await share.lacks(folder, name))) return false;
@@ -28,4 +28,9 @@ export async function discard({ fs }: Share, path: string): Promise<void> {
   } catch {
     // The caller reports the failure that came before.
   }
+}
+
+/** Removes an empty folder below a top folder. @throws the system's error */
+export async function removeFolder(share: Share, { top, path }: Folder): Promise<void> {
+  await share.inside([{ top, path: top }], async (at) => await share.fs.rmdir(at(basename(path))));
 }

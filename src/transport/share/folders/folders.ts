@@ -27,11 +27,16 @@ export async function realFolder(fs: Primitives, path: string): Promise<Facts | 
 /**
  * Makes a folder if it does not exist. It gets the group and modes of `parent`, whatever the umask, and setgid, so that
  * files and folders in it keep the group.
+ * @param folder its path, and the path to make it by, if that is another: in a parent that is held
  */
-export async function makeRealFolder(fs: Primitives, path: string, parent: Facts): Promise<Facts> {
+export async function makeRealFolder(
+  fs: Primitives,
+  { path, at = path }: { readonly path: string; readonly at?: string },
+  parent: Facts,
+): Promise<Facts> {
   const mode = folderMode(parent);
   try {
-    await fs.mkdir(path, mode);
+    await fs.mkdir(at, mode);
   } catch (error) {
     if (systemCode(error) !== "EEXIST") throw error;
     const there = await realFolder(fs, path);
@@ -39,7 +44,7 @@ export async function makeRealFolder(fs: Primitives, path: string, parent: Facts
     throw error;
   }
   // By descriptor and without following links: the name may be replaced right after mkdir.
-  const folder = await fs.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const folder = await fs.open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     await takeAfter(fs, folder, await fs.fstat(folder), parent.gid, mode);
     return await fs.fstat(folder);

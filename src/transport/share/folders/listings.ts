@@ -1,7 +1,6 @@
 // What one handle knows of a network share's folders: it asks only for names that a listing has shown, and rarely twice.
 import { basename, dirname } from "node:path";
 import type { Clock } from "../../../base/clock.ts";
-import { systemCode } from "../../../base/errors.ts";
 import type { Facts, Primitives } from "../calls/primitives.ts";
 import { realFolder } from "./folders.ts";
 
@@ -23,14 +22,10 @@ export class Listings {
     this.#clock = clock;
   }
 
-  /**
-   * As `realFolder`, with facts that may be a moment old.
-   * @param use `write`: only while the name leads to no link
-   */
-  async folder(path: string, use: "read" | "write"): Promise<Facts | null> {
+  /** As `realFolder`, with facts that may be a moment old: before something in the folder is changed, it is held (`inside`). */
+  async folder(path: string): Promise<Facts | null> {
     const known = this.#folders.get(path);
-    const isFresh = known !== undefined && this.#clock.monotonic() - known.atMs < FACTS_HOLD_MS;
-    if (isFresh && (use === "read" || (await this.#isNoLink(path)))) return known.facts;
+    if (known !== undefined && this.#clock.monotonic() - known.atMs < FACTS_HOLD_MS) return known.facts;
     if (known === undefined && !(await this.names(dirname(path))).has(basename(path))) return null;
     const facts = await realFolder(this.#fs, path);
     if (facts === null) this.forget(path);
@@ -73,19 +68,6 @@ export class Listings {
     if (this.#listed.size >= REMEMBERED_FOLDERS) this.#listed.clear();
     this.#listed.set(path, { names, atMs });
     return names;
-  }
-
-  /**
-   * Asks only this machine's kernel: a folder is not a link (EINVAL). If the server has replaced it by a link meanwhile, the
-   * kernel still goes to the folder that it knew, in this call and in those that follow.
-   */
-  async #isNoLink(path: string): Promise<boolean> {
-    try {
-      await this.#fs.readlink(path);
-      return false;
-    } catch (error) {
-      return systemCode(error) === "EINVAL";
-    }
   }
 }
 

@@ -1,5 +1,4 @@
 // Claims: the right to run a changing command of the shared inbox, taken by one link.
-import { basename } from "node:path";
 import { CourierError, systemCode } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
 import type { Delivery, Holder } from "../../../transport.ts";
@@ -12,20 +11,22 @@ import { readCommand } from "./commands.ts";
 
 /** Takes the claim, or finds its holder. Durable before it resolves. @returns whether `holder` holds it */
 export async function takeClaim(share: Share, key: string, holder: Holder): Promise<boolean> {
-  const claim = share.layout.claim(key);
+  const name = share.layout.claimName(key);
   const { claims } = share.layout;
   await share.madeFolder(claims);
   const folder = await share.targetFolder(claims);
   if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} disappeared`);
-  const { path: mine } = await writeTemporary(share, claims, folder, textOf(holder), true);
-  try {
-    const found = async (): Promise<Found | null> => await lookUp(share, claims, basename(claim), LIMITS.commandBytes);
-    const isMine = (await link(share, mine, claim)) || isOf(await found(), holder);
-    if (isMine) await syncFolder(share, claims.path);
-    return isMine;
-  } finally {
-    await discard(share, mine);
-  }
+  const linked = await share.inside([share.layout.temporary(claims), claims], async (temporary, at) => {
+    const { path: mine } = await writeTemporary(share, temporary, folder, textOf(holder), true);
+    try {
+      return await link(share, mine, at(name));
+    } finally {
+      await discard(share, mine);
+    }
+  });
+  const isMine = linked || isOf(await lookUp(share, claims, name, LIMITS.commandBytes), holder);
+  if (isMine) await syncFolder(share, claims.path);
+  return isMine;
 }
 
 /** The commands of the shared inbox that this holder has claimed, unchanged since, oldest first. */

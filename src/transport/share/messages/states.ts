@@ -35,7 +35,7 @@ export class States {
 
   async readAll(): Promise<readonly StateRecord[]> {
     const { status } = this.#share.layout;
-    await this.#share.folder(status, "read");
+    await this.#share.folder(status);
     const names = [...(await this.#share.names(status.path))].filter((name) => STATE_FILES.parse(name) !== null);
     const found = new Map<string, Known>();
     for (const [index, name] of names.entries()) {

@@ -8,6 +8,7 @@ import type { Facts } from "../calls/primitives.ts";
 import { isGone } from "../failures.ts";
 import { wholeContent } from "../files/content.ts";
 import { type Found, look } from "../files/read.ts";
+import { removeFolder } from "../files/remove.ts";
 import { factsAt } from "../folders/folders.ts";
 import { COMMAND_FILES, type Folder, type Naming, RESPONSE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
@@ -102,7 +103,7 @@ async function removeAddress(share: Share, folder: Folder): Promise<boolean> {
   if (names.some((name) => name !== share.layout.signOfLife)) return false;
   if (names.length > 0 && !(await removeAged(share, folder, share.layout.signOfLife, KEPT_MS.address))) return false;
   try {
-    await share.fs.rmdir(folder.path);
+    await removeFolder(share, folder);
     return true;
   } catch (error) {
     // A file arrived meanwhile: its owner is alive, or an agent responded.
@@ -160,7 +161,7 @@ async function removeWhen(
   if (!("facts" in found) || found.facts.kind !== "file" || !isOver(found, ageMs(found.facts))) return false;
   if ((await share.folder(folder)) === null) return false;
   try {
-    await share.fs.unlink(path);
+    await share.inside([folder], async (at) => await share.fs.unlink(at(name)));
     return true;
   } catch (error) {
     // Removed by another sweep, or its folder is away: nothing follows from it here.

@@ -56,7 +56,7 @@ export class AttributeCacheWorkaround implements Closable {
   /** @returns whether a legacy backend may be waiting for the response to one of them */
   async #lookForCommands(): Promise<boolean> {
     const { fs, layout, time } = this.#share;
-    await this.#share.folder(layout.commands, "read");
+    await this.#share.folder(layout.commands);
     const listed = new Set(await fs.readdir(layout.commands.path));
     for (const name of this.#untilMs.keys()) if (!listed.has(name)) this.#untilMs.delete(name);
     const fresh = [...listed].filter((name) => !this.#untilMs.has(name) && COMMAND_FILES.parse(name) !== null);

@@ -1,10 +1,9 @@
 // An address for replies in use: its folder, its owner's sign of life, and the watch on the responses.
-import { join } from "node:path";
 import { LIMITS } from "../../../protocol.ts";
 import type { Closable, Reply, ReplyAddress } from "../../../transport.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { publishFile } from "../files/publish.ts";
-import { discard } from "../files/remove.ts";
+import { discard, removeFolder } from "../files/remove.ts";
 import { type Folder, RESPONSE_FILES } from "../layout.ts";
 import type { Awaited } from "../messages/awaited.ts";
 import type { Share } from "../share.ts";
@@ -115,10 +114,10 @@ export class Replies implements Closable {
     for (let attempt = 1; (await this.#share.folder(this.#folder)) !== null; attempt++) {
       for (const name of await fs.readdir(this.#folder.path)) {
         const isOurs = name === layout.signOfLife || RESPONSE_FILES.parse(name) !== null || layout.isNudge(name);
-        if (isOurs) await discard(this.#share, join(this.#folder.path, name));
+        if (isOurs) await this.#share.inside([this.#folder], async (at) => await discard(this.#share, at(name)));
       }
       try {
-        await fs.rmdir(this.#folder.path);
+        await removeFolder(this.#share, this.#folder);
       } catch (error) {
         if (attempt === REMOVAL_ATTEMPTS) throw error;
       }

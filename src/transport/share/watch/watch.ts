@@ -139,7 +139,7 @@ export class Watch implements Closable {
 
   async #readFolder(): Promise<readonly string[]> {
     const { share, folder, files } = this.#deps;
-    const facts = (await share.folder(folder, "read")) ?? (await this.#remake());
+    const facts = (await share.folder(folder)) ?? (await this.#remake());
     if (!this.#currentRhythm().prepare(facts)) files.missed();
     return [...(await share.names(folder.path))];
   }

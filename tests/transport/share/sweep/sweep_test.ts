@@ -10,13 +10,14 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { poolPrimitives } from "#src/transport/share/calls/network.ts";
 import type { Primitives } from "#src/transport/share/calls/primitives.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
+import { pathByName } from "#tests/support/listed_names.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
 import { expectCode } from "#tests/transport/conformance/heard.ts";
 import { sweepThrough } from "#tests/transport/conformance/sweeps.ts";
@@ -116,7 +117,7 @@ describe.each(["local", "network"] as const)("share, %s", (watch) => {
   test("sweep() throws when a folder may not be swept, once, and goes on behind it", async () => {
     const { transport, path, write } = await openShare(watch, {
       unlink: (name) => {
-        if (basename(join(name, "..")) === "gpu_status") throw systemError("EACCES");
+        if (basename(dirname(pathByName(name))) === "gpu_status") throw systemError("EACCES");
         return localPrimitives.unlink(name);
       },
     });

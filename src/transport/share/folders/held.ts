@@ -1,0 +1,88 @@
+// Folders that are held open while something in them is changed: each call then stays in the folder that was opened, whatever
+// its name leads to meanwhile. Another machine may replace a folder by a link at any moment.
+import { constants, existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { systemCode } from "../../../base/errors.ts";
+import type { Primitives } from "../calls/primitives.ts";
+import type { Folder } from "../layout.ts";
+
+/** The path of a name in a held folder, for one call. */
+export type At = (name: string) => string;
+
+/** Opens no file: the kernel only remembers the folder, and asks no server (open(2)). Not among Node's constants. */
+const O_PATH = 0o10000000;
+const HELD = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const DESCRIPTORS = "/proc/self/fd";
+/** Without them, as on macOS, calls use names. */
+const canHold = process.platform === "linux" && existsSync(DESCRIPTORS);
+
+/**
+ * Runs calls in folders of one top folder. None of them is held longer: a descriptor would keep the share from being
+ * unmounted, and becomes stale on NFSv3.
+ * @param dev the device of the top folder
+ * @throws the system's error: `ENOENT` or `ESTALE` when one is gone, `ENOTDIR` when it is a link, `EXDEV` when it is another mount
+ */
+export async function inside<Value>(
+  fs: Primitives,
+  folders: readonly Folder[],
+  dev: bigint,
+  run: (...at: At[]) => Promise<Value>,
+): Promise<Value> {
+  if (!canHold)
+    return await run(
+      ...folders.map(
+        ({ path }): At =>
+          (name) =>
+            join(path, name),
+      ),
+    );
+  const held = new Map<string, number>();
+  try {
+    for (const { path, top } of folders) {
+      if (!held.has(top)) held.set(top, await fs.open(top, HELD));
+      if (!held.has(path)) held.set(path, await fs.open(heldPath(held.get(top), basename(path)), HELD));
+      if ((await fs.fstat(held.get(path) ?? -1)).dev !== dev) throw anotherMount(path);
+    }
+    return await run(
+      ...folders.map(
+        ({ path }): At =>
+          (name) =>
+            heldPath(held.get(path), name),
+      ),
+    );
+  } catch (error) {
+    throw byName(error, held);
+  } finally {
+    await Promise.all([...held.values()].map(async (descriptor) => await letGo(fs, descriptor)));
+  }
+}
+
+/** On a share that hangs it is closed later, and what was done stays done. */
+async function letGo(fs: Primitives, descriptor: number): Promise<void> {
+  try {
+    await fs.close(descriptor);
+  } catch {
+    // The gate reports the stall to the next call.
+  }
+}
+
+function heldPath(descriptor: number | undefined, name: string): string {
+  return `${DESCRIPTORS}/${descriptor}/${name}`;
+}
+
+function anotherMount(path: string): Error {
+  return Object.assign(new Error(`EXDEV: another file system is mounted at ${path}`), { code: "EXDEV", path });
+}
+
+/** Errors name the folders that people know. */
+function byName(error: unknown, held: ReadonlyMap<string, number>): unknown {
+  if (!(error instanceof Error) || systemCode(error) === undefined) return error;
+  for (const [path, descriptor] of held) {
+    const [prefix, named] = [heldPath(descriptor, ""), `${path}/`];
+    error.message = error.message.replaceAll(prefix, named);
+    for (const field of ["path", "dest"] as const) {
+      if (field in error) Object.assign(error, { [field]: String(Reflect.get(error, field)).replace(prefix, named) });
+    }
+  }
+  return error;
+}
