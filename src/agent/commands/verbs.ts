@@ -6,8 +6,8 @@ import { fittingCount } from "../../base/fitting.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { CommandId, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
-import { Arrivals } from "../models/arrivals.ts";
 import { deleteModel } from "../models/deletion.ts";
+import { LateCommands } from "../models/late_commands.ts";
 import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
@@ -40,7 +40,7 @@ export interface Timing {
 }
 
 interface VerbContext extends VerbsDeps, Timing {
-  readonly arrivals: Arrivals;
+  readonly late: LateCommands;
 }
 
 type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
@@ -69,11 +69,11 @@ const HANDLERS: Record<Verb, Handler> = {
 
 export class Verbs {
   readonly #deps: VerbsDeps;
-  readonly #arrivals: Arrivals;
+  readonly #late: LateCommands;
 
   constructor(deps: VerbsDeps) {
     this.#deps = deps;
-    this.#arrivals = new Arrivals(deps.jobs);
+    this.#late = new LateCommands(deps.jobs);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Verbs {
    * @throws CourierError with the code that answers the command
    */
   async run(command: AcceptedCommand, timing: Timing): Promise<Result> {
-    return await HANDLERS[command.verb](command, { ...this.#deps, arrivals: this.#arrivals, ...timing });
+    return await HANDLERS[command.verb](command, { ...this.#deps, late: this.#late, ...timing });
   }
 }
 
@@ -98,7 +98,8 @@ async function showModel(model: string, { ollama, monitor }: VerbContext): Promi
  * it does not fit, and fails as a job that everyone can see.
  */
 async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
-  const { jobs, preflight, askedAtMs, resumedSinceMs } = context;
+  const { jobs, preflight, late, askedAtMs, resumedSinceMs } = context;
+  late.requireNotDeleted("pull", model, context);
   const force = command.arguments["force"] === true;
   const others = jobs.active();
   const isNew = !others.some((job) => sameModel(job.model, model));
@@ -111,8 +112,9 @@ async function pullModel(model: string, command: AcceptedCommand, context: VerbC
 }
 
 async function copyModel(model: string, destination: string, context: VerbContext): Promise<Result> {
-  const { ollama, monitor, protection, jobs, arrivals, askedAtMs } = context;
+  const { ollama, monitor, protection, jobs, late } = context;
   protection.requireOpen("copy onto", destination);
+  late.requireNotDeleted("copy onto", destination, context);
   const pull = jobs.active().find((job) => sameModel(job.model, destination));
   if (pull !== undefined) {
     throw new CourierError("conflict", `Cannot copy onto ${JSON.stringify(destination)}: it is being pulled`, {
@@ -120,7 +122,7 @@ async function copyModel(model: string, destination: string, context: VerbContex
     });
   }
   await ollama.copyModel(model, destination);
-  arrivals.copied(destination, askedAtMs);
+  late.copied(destination, context);
   await monitor.refresh();
   return { message: `Copied model ${model} to ${destination}` };
 }

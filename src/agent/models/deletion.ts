@@ -7,13 +7,13 @@ import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import type { Jobs } from "../pulls/jobs.ts";
-import type { Arrivals } from "./arrivals.ts";
+import type { LateCommands } from "./late_commands.ts";
 import type { Protection } from "./protection.ts";
 import { isLoaded, type UnloadingParts, unload } from "./unloading.ts";
 
 export interface DeletionParts extends UnloadingParts {
   readonly jobs: Pick<Jobs, "cancel">;
-  readonly arrivals: Pick<Arrivals, "isSince">;
+  readonly late: Pick<LateCommands, "isBrought" | "deleted">;
   readonly ollama: Pick<Ollama, "deleteModel" | "unloadModel">;
   readonly monitor: Pick<OllamaMonitor, "refresh" | "listRunning">;
   readonly models: ModelsFolder;
@@ -35,9 +35,9 @@ export async function deleteModel(
   model: string,
   parts: DeletionParts,
 ): Promise<Pick<Response, "message" | "job" | "freed_bytes" | "shared_bytes">> {
-  const { jobs, arrivals, ollama, monitor, models, protection, askedAtMs, nowMs, resumedSinceMs } = parts;
+  const { jobs, late, ollama, monitor, models, protection, resumedSinceMs } = parts;
   protection.requireOpen("delete", model);
-  if (arrivals.isSince(model, askedAtMs, nowMs))
+  if (late.isBrought(model, parts))
     return { message: `Model ${model} stays: a command that was sent later asks for it` };
   const cancelled = await jobs.cancel(model);
   const footprint = await readFootprint(models, model);
@@ -47,9 +47,11 @@ export async function deleteModel(
     await ollama.deleteModel(model);
   } catch (error) {
     const missing = error instanceof CourierError && error.code === "not_found";
+    if (missing) late.deleted(model, parts);
     if (!missing || (cancelled === null && resumedSinceMs === null)) throw error;
     if (cancelled !== null) return { message: describeCancelled(cancelled), job: cancelled };
   }
+  late.deleted(model, parts);
   await monitor.refresh();
   const freed = footprint === null ? null : await measureFreed(models, footprint);
   const details = [

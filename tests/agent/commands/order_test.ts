@@ -61,20 +61,18 @@ describe("at the start", () => {
   });
 });
 
+/** A command becomes visible in the shared inbox only now, as one that was sent a while ago. */
+async function sentBefore(agoMs: number, id: string, document: object): Promise<void> {
+  const entries = site.store.inboxes.get("shared");
+  if (entries === undefined) throw new Error("There is no shared inbox");
+  const entry = { text: JSON.stringify(document), atMs: site.clock.now() - agoMs };
+  entries.set(id, entry);
+  for (const { entries: watched, notify } of site.store.subscriptions) if (watched === entries) notify(id, entry);
+  await site.clock.advance(100);
+}
+
 describe("a delete that comes late", () => {
-  /** The delete becomes visible only now, as one that was sent a while ago. */
-  async function deleteSentBefore(agoMs: number): Promise<void> {
-    const entries = site.store.inboxes.get("shared");
-    const document = JSON.stringify(DELETE);
-    if (entries === undefined) throw new Error("There is no shared inbox");
-    site.store.put(entries, "delete_model_1", document);
-    const entry = { text: document, atMs: site.clock.now() - agoMs };
-    entries.set("delete_model_1", entry);
-    for (const { entries: watched, notify } of site.store.subscriptions) {
-      if (watched === entries) notify("delete_model_1", entry);
-    }
-    await site.clock.advance(100);
-  }
+  const deleteSentBefore = async (agoMs: number): Promise<void> => await sentBefore(agoMs, "delete_model_1", DELETE);
 
   test.each([
     ["runs", new Promise<void>(() => undefined)],
@@ -133,6 +131,33 @@ describe("a delete that comes late", () => {
     await deleteSentBefore(5_000);
     await site.clock.advance(2_000);
     expect((await site.state("gpu-1")).jobs.map(({ state }) => state)).toEqual(["cancelled"]);
+  });
+});
+
+describe("a pull that comes late", () => {
+  test.each(["phi4", "gemma"])("is refused when a delete that was sent after it has run, of %s", async (model) => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama });
+    await site.clock.advance(10_000);
+    await site.command("gpu-1", "id-1", { ...DELETE, model_name: model });
+    await site.clock.advance(2_000);
+    await sentBefore(5_000, "pull_model_1", { command: "pull_model", model_name: model });
+    expect(ollama.calls).toEqual([`delete ${model}:latest`]);
+    expect(site.replies.get("pull_model_1")).toMatchObject({
+      success: false,
+      error: `Cannot pull ${model}:latest: a command that was sent later has deleted it`,
+    });
+    await site.command("gpu-1", "id-2", { ...PULL, model_name: model });
+    expect(site.replies.get("id-2")?.success).toBe(true);
+  });
+
+  test("is run when a later delete has failed", async () => {
+    const ollama = new ScriptedOllama();
+    await site.start("gpu-1", { ollama, protect: ["phi4"] });
+    await site.clock.advance(10_000);
+    await site.command("gpu-1", "id-1", DELETE);
+    await sentBefore(5_000, "pull_model_1", { command: "pull_model", model_name: "phi4" });
+    expect(ollama.calls).toEqual(["pull phi4:latest"]);
   });
 });
 
