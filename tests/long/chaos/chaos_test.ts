@@ -1,0 +1,61 @@
+// Agents, senders and their share under random faults, judged by docs/protocol.md. CHAOS_SEEDS=n plays n seeds on each ground;
+// SEED=n plays that one, GROUND=name on that ground only.
+import { beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { z } from "zod";
+import { requireTools } from "#tests/support/debian.ts";
+import { GROUND_NAMES } from "./grounds.ts";
+
+const SEEDS = Number(process.env["CHAOS_SEEDS"] ?? 2);
+const GROUNDS = GROUND_NAMES.filter((name) => (process.env["GROUND"] ?? name) === name);
+/** Of one seed, with everything that may go wrong. */
+const SEED_MS = 300_000;
+
+const Verdict = z.object({
+  line: z.string(),
+  anomalies: z.array(z.object({ kind: z.string(), text: z.string() })),
+  logs: z.string().nullable(),
+});
+
+const given = process.env["SEED"];
+const first = given === undefined ? Math.floor(Math.random() * 1_000_000) : Number(given);
+const seeds = Array.from({ length: given === undefined ? SEEDS : 1 }, (_, index) => first + index);
+
+beforeAll(async () => {
+  if (GROUNDS.includes("fuse")) await requireTools([{ command: "bindfs", package: "bindfs" }], "The chaos test");
+}, 180_000);
+
+test.concurrent.each(GROUNDS.map((name) => [name]))(
+  "no work is lost, doubled or turned round on %s",
+  async (ground) => {
+    const apart = process.getuid?.() === 0 ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
+    const command = [...apart, process.execPath, join(import.meta.dir, "main.ts"), ground, ...seeds.map(String)];
+    const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const stderr = child.stderr.text();
+    const anomalies: string[] = [];
+    let played = 0;
+    for await (const line of lines(child.stdout)) {
+      const verdict = Verdict.parse(JSON.parse(line));
+      const found = verdict.anomalies.map(({ kind, text }) => `${kind}: ${text}`);
+      const repeat =
+        found.length === 0 ? [] : [`logs: ${verdict.logs}, again: SEED=${first + played} GROUND=${ground}`];
+      process.stderr.write(`${[verdict.line, ...found.map((text) => `  ${text}`), ...repeat].join("\n")}\n`);
+      anomalies.push(...found);
+      played += 1;
+    }
+    if ((await child.exited) !== 0 || played < seeds.length)
+      throw new Error(`${ground} cannot be played: ${await stderr}`);
+    expect(anomalies).toEqual([]);
+  },
+  SEED_MS * seeds.length,
+);
+
+async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+}

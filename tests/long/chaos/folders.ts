@@ -1,0 +1,49 @@
+// Takes folders of the share away on the server's side and puts them back.
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+
+/**
+ * Renames a folder out of the share for some time. What appeared in its place meanwhile is moved into it, so that nothing is
+ * lost but by the agents.
+ * @returns whether there was something in its place
+ */
+export async function renameAway(folder: string, aside: string, ms: number): Promise<boolean> {
+  const kept = join(aside, basename(folder));
+  renameSync(folder, kept);
+  await Bun.sleep(ms);
+  for (let round = 0; ; round++) {
+    const replacement = join(aside, `${basename(folder)}.${round}`);
+    const isReplaced = existsSync(folder);
+    if (isReplaced) renameSync(folder, replacement);
+    try {
+      renameSync(kept, folder);
+      for (let each = 0; each <= round; each++) moveInto(join(aside, `${basename(folder)}.${each}`), folder);
+      return isReplaced || round > 0;
+    } catch (error) {
+      // It was made again just now.
+      if (round > 20 || !existsSync(folder)) throw error;
+    }
+  }
+}
+
+/** Removes a folder if it is empty: the kernel sees to that. @returns whether it was */
+export function removeEmpty(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Newer files replace those of the same name. */
+function moveInto(from: string, to: string): void {
+  if (!existsSync(from)) return;
+  mkdirSync(to, { recursive: true });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) moveInto(source, target);
+    else renameSync(source, target);
+  }
+  rmSync(from, { recursive: true, force: true });
+}

@@ -1,0 +1,222 @@
+// What the share of a chaos run is on: a local disk, a small tmpfs, or FUSE. Each can be mounted, unmounted and damaged.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "#tests/process/site/site.ts";
+import { run, searchPath } from "#tests/support/debian.ts";
+import type { SeededRandom } from "#tests/support/random.ts";
+
+/** Breaks something, waits, and heals it. */
+export interface Damage {
+  readonly kind: string;
+  inflict(random: SeededRandom): Promise<void>;
+}
+
+export interface Ground {
+  /** Whether the agents see it as a network share. */
+  readonly isNetwork: boolean;
+  /** The share on its server: a path that never hangs and is never unmounted. */
+  readonly server: string;
+  /** On the same file system, beside the share. */
+  readonly aside: string;
+  readonly damages: readonly Damage[];
+  mount(): Promise<void>;
+  unmount(): Promise<void>;
+}
+
+export const GROUND_NAMES = ["ext4", "tmpfs", "fuse"] as const;
+export type GroundName = (typeof GROUND_NAMES)[number];
+
+const TMPFS_BYTES = 6 * 1024 * 1024;
+
+/**
+ * A ground that is not mounted yet.
+ * @param dir an empty folder for the side of the server
+ * @param mountPoint where the agents see the share
+ */
+export function makeGround(name: GroundName, dir: string, mountPoint: string): Ground {
+  const places = { dir, server: join(dir, "share"), aside: join(dir, "aside"), mountPoint };
+  if (name === "fuse") return new Fuse(places);
+  return name === "tmpfs" ? new Tmpfs(places) : new LocalDisk(places);
+}
+
+interface Places {
+  readonly dir: string;
+  readonly server: string;
+  readonly aside: string;
+  readonly mountPoint: string;
+}
+
+/** From `fromMs` to `toMs`. */
+async function wait(random: SeededRandom, fromMs: number, toMs: number): Promise<void> {
+  await Bun.sleep(fromMs + random.below(toMs - fromMs));
+}
+
+function makeFolders({ server, aside, mountPoint }: Places): void {
+  for (const folder of [mountPoint, aside, join(server, "gpu_commands"), join(server, "gpu_status")]) {
+    mkdirSync(folder, { recursive: true });
+  }
+}
+
+/** A folder of the local disk, seen through a bind mount. */
+class LocalDisk implements Ground {
+  readonly isNetwork = false;
+  readonly server: string;
+  readonly aside: string;
+  readonly damages: readonly Damage[];
+  readonly #places: Places;
+
+  constructor(places: Places) {
+    this.#places = places;
+    this.server = places.server;
+    this.aside = places.aside;
+    this.damages = [{ kind: "unmount", inflict: async (random) => await this.#remount(random) }];
+  }
+
+  async mount(): Promise<void> {
+    makeFolders(this.#places);
+    await this.#bind();
+  }
+
+  async unmount(): Promise<void> {
+    await run(["umount", "--lazy", this.#places.mountPoint]);
+  }
+
+  async #bind(): Promise<void> {
+    await run(["mount", "--bind", this.server, this.#places.mountPoint]);
+  }
+
+  async #remount(random: SeededRandom): Promise<void> {
+    await this.unmount();
+    await wait(random, 300, 4000);
+    await this.#bind();
+  }
+}
+
+/** A file system in memory, so small that it can be filled. */
+class Tmpfs implements Ground {
+  readonly isNetwork = false;
+  readonly server: string;
+  readonly aside: string;
+  readonly damages: readonly Damage[];
+  readonly #places: Places;
+
+  constructor(places: Places) {
+    this.#places = places;
+    this.server = places.server;
+    this.aside = places.aside;
+    this.damages = [
+      { kind: "full", inflict: async (random) => await this.#fill(random) },
+      { kind: "read-only", inflict: async (random) => await this.#lock(random) },
+    ];
+  }
+
+  async mount(): Promise<void> {
+    const { dir, mountPoint } = this.#places;
+    await run(["mount", "-t", "tmpfs", "-o", `size=${TMPFS_BYTES}`, "tmpfs", dir]);
+    makeFolders(this.#places);
+    await run(["mount", "--bind", this.server, mountPoint]);
+  }
+
+  async unmount(): Promise<void> {
+    await run(["umount", "--lazy", this.#places.mountPoint]);
+    await run(["umount", "--lazy", this.#places.dir]);
+  }
+
+  async #fill(random: SeededRandom): Promise<void> {
+    const filler = join(this.#places.dir, "filler");
+    try {
+      for (let bytes = 1024 * 1024; bytes >= 4096; ) {
+        try {
+          writeFileSync(filler, Buffer.alloc(bytes), { flag: "a" });
+        } catch {
+          bytes /= 4;
+        }
+      }
+      await wait(random, 500, 4000);
+    } finally {
+      rmSync(filler, { force: true });
+    }
+  }
+
+  async #lock(random: SeededRandom): Promise<void> {
+    try {
+      // It is refused while a file is open for writing.
+      await until(async () => await this.#remount("ro"), "the tmpfs is read-only", 5000);
+      await wait(random, 500, 4000);
+    } finally {
+      await this.#remount("rw");
+    }
+  }
+
+  async #remount(mode: "ro" | "rw"): Promise<boolean> {
+    const { dir } = this.#places;
+    return await run(["mount", "-o", `remount,${mode}`, dir]).then(
+      () => true,
+      (error: unknown) => {
+        if (mode === "rw") throw error;
+        return false;
+      },
+    );
+  }
+}
+
+/** A folder of the local disk through a FUSE daemon, which can hang and die. */
+class Fuse implements Ground {
+  readonly isNetwork = true;
+  readonly server: string;
+  readonly aside: string;
+  readonly damages: readonly Damage[];
+  readonly #places: Places;
+  #daemon: Bun.Subprocess | undefined;
+
+  constructor(places: Places) {
+    this.#places = places;
+    this.server = places.server;
+    this.aside = places.aside;
+    this.damages = [
+      { kind: "fuse-stop", inflict: async (random) => await this.#hang(random) },
+      { kind: "fuse-kill", inflict: async (random) => await this.#die(random, false) },
+      { kind: "fuse-stop-kill", inflict: async (random) => await this.#die(random, true) },
+    ];
+  }
+
+  async mount(): Promise<void> {
+    makeFolders(this.#places);
+    await this.#start();
+  }
+
+  async unmount(): Promise<void> {
+    this.#daemon?.kill("SIGCONT");
+    await run(["umount", "--lazy", this.#places.mountPoint]);
+    this.#daemon?.kill("SIGKILL");
+    await this.#daemon?.exited;
+  }
+
+  async #start(): Promise<void> {
+    const { mountPoint } = this.#places;
+    const bindfs = Bun.which("bindfs", { PATH: searchPath() });
+    if (bindfs === null) throw new Error("Cannot mount FUSE: bindfs is missing. Install the package bindfs");
+    this.#daemon = Bun.spawn([bindfs, "-f", this.server, mountPoint], { stdin: "ignore", stdout: "ignore" });
+    const isMounted = (): boolean => readFileSync("/proc/self/mounts", "utf8").includes(` ${mountPoint} fuse`);
+    await until(isMounted, "bindfs has mounted the share", 10_000);
+  }
+
+  async #hang(random: SeededRandom): Promise<void> {
+    this.#daemon?.kill("SIGSTOP");
+    await wait(random, 300, 5000);
+    this.#daemon?.kill("SIGCONT");
+  }
+
+  async #die(random: SeededRandom, hangsBefore: boolean): Promise<void> {
+    if (hangsBefore) {
+      this.#daemon?.kill("SIGSTOP");
+      await wait(random, 200, 1500);
+    }
+    this.#daemon?.kill("SIGKILL");
+    await this.#daemon?.exited;
+    await wait(random, 50, 1500);
+    await run(["umount", "--lazy", this.#places.mountPoint]);
+    await wait(random, 1, 1000);
+    await this.#start();
+  }
+}
