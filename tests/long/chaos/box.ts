@@ -2,8 +2,8 @@
 import { z } from "zod";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import type { ProcessSite, Running } from "#tests/process/site/site.ts";
-import type { Ran } from "./history.ts";
 import { OllamaFront } from "./ollama_front.ts";
+import type { Ran } from "./runs.ts";
 
 const LogLine = z.object({
   time: z.string(),

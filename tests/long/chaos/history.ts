@@ -1,4 +1,4 @@
-// What the senders of a chaos run know of their commands, and what the agents logged about them.
+// What the senders of a chaos run know of their commands.
 import { parseJson } from "#src/base/foreign_text.ts";
 import { Response, type Verb } from "#src/protocol.ts";
 
@@ -8,7 +8,7 @@ export interface Answer {
 }
 
 /** How a request ended for its sender: `success`, or the code of the error. */
-export interface End {
+interface End {
   readonly atMs: number;
   readonly code: string;
   readonly message: string;
@@ -38,6 +38,8 @@ export interface Command extends Wish {
   withdrawnAtMs: number | null;
   /** Version 1: its file was written again under the same id, perhaps before an agent saw it. */
   isReplaced: boolean;
+  /** Version 1: there is another command of this id. What an agent logs under it may be about either. */
+  sharesId: boolean;
   readonly answers: Answer[];
   end: End | null;
 }
@@ -50,27 +52,10 @@ export function newCommand(wish: Wish): Command {
     publishedByMs: Number.POSITIVE_INFINITY,
     withdrawnAtMs: null,
     isReplaced: false,
+    sharesId: false,
     answers: [],
     end: null,
   };
-}
-
-/** One run of a command, or its refusal, as the agent logged it. */
-export interface Ran {
-  readonly agent: string;
-  readonly id: string;
-  readonly beginMs: number;
-  readonly endMs: number;
-  /** `success`, or the code of the failure. */
-  readonly code: string;
-  /** False: it was refused without a run. */
-  readonly didRun: boolean;
-}
-
-export interface Anomaly {
-  /** Which invariant is broken, in a word or two. */
-  readonly kind: string;
-  readonly text: string;
 }
 
 /** @returns undefined when it does not follow the protocol */

@@ -1,5 +1,5 @@
 // A legacy backend: writes version 1 commands in place on the server's side, and waits for lists only.
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type Answer, type Command } from "./history.ts";
 
@@ -30,9 +30,12 @@ export class LegacyBackend {
     await this.#looking;
   }
 
-  /** The responses under this id that are not older than the command. */
-  answersTo({ id, sentFromMs }: Command): readonly Answer[] {
-    return (this.#answers.get(id) ?? []).filter(({ atMs }) => atMs >= sentFromMs - 10);
+  /** The responses under this id that are not older than the command, and name no other model. */
+  answersTo({ id, sentFromMs, model }: Command): readonly Answer[] {
+    return (this.#answers.get(id) ?? []).filter(({ atMs, text }) => {
+      const [named] = /\b\w+:latest\b/.exec(text) ?? [model];
+      return atMs >= sentFromMs - 10 && (model === null || named === model);
+    });
   }
 
   /**
@@ -50,7 +53,7 @@ export class LegacyBackend {
       await writeInPlace(path, text, pauseMs);
       command.publishedByMs = Date.now();
     } catch (error) {
-      rmSync(path, { force: true });
+      removeIfPossible(path);
       command.withdrawnAtMs = Date.now();
       command.end = { atMs: Date.now(), code: "unavailable", message: String(error) };
       return;
@@ -81,8 +84,7 @@ export class LegacyBackend {
   }
 
   lookOnce(): void {
-    if (!existsSync(this.#status)) return;
-    for (const name of readdirSync(this.#status)) {
+    for (const name of namesIn(this.#status)) {
       const id = /^([^.].*)_response\.json$/.exec(name)?.[1];
       if (id !== undefined) this.#note(id, join(this.#status, name));
     }
@@ -102,6 +104,15 @@ export class LegacyBackend {
 
   #commandPath(id: string): string {
     return join(this.#commands, `${id}.json`);
+  }
+}
+
+/** No names while the folder is away. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -73,7 +73,10 @@ export class Load {
       const isAgain = isChange && last.startsWith(command.verb) && this.#random.below(3) === 0;
       const id = isAgain ? last : `${command.verb}_${this.#named++}`;
       if (isChange) last = id;
-      for (const earlier of this.commands) if (earlier !== command && earlier.id === id) earlier.isReplaced = true;
+      for (const earlier of this.commands.filter((other) => other.id === id)) {
+        Object.assign(earlier, { isReplaced: true, sharesId: true });
+        command.sharesId = true;
+      }
       await legacy.send(command, id, this.#random.below(4) === 0 ? 30 : 0);
     }
   }

@@ -93,6 +93,8 @@ export class ChaosSite {
   }
 
   async close(): Promise<void> {
+    // A run that failed has left the ground mounted.
+    await this.ground.unmount().catch(() => undefined);
     for (const { front } of this.boxes) await front.refuse();
     await this.#site.close();
   }

@@ -1,8 +1,9 @@
 // All that is known after a chaos run, and questions about it.
 import type { Job } from "#src/protocol.ts";
-import { type Anomaly, type Command, describe, type Ran, responseOf } from "../history.ts";
+import { type Command, describe, responseOf } from "../history.ts";
 import type { Inflicted } from "../nemesis.ts";
 import type { Forwarded } from "../ollama_front.ts";
+import type { Anomaly, Ran } from "../runs.ts";
 
 /** One box in the end. */
 export interface BoxFacts {

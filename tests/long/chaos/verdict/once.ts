@@ -8,10 +8,10 @@ const LATE_MS = 500;
 
 export function judgeEffects(inquiry: Inquiry): void {
   for (const command of inquiry.facts.commands) {
-    judgeStart(inquiry, command);
-    // What happened under its id may be another command's.
+    if (!command.sharesId) judgeStart(inquiry, command);
+    if (isChange(command) && !command.sharesId) judgeRuns(inquiry, command);
+    // It need not have been seen.
     if (command.isReplaced) continue;
-    if (isChange(command)) judgeRuns(inquiry, command);
     if (command.isAlone && command.verb === "delete_model") judgeOwnDelete(inquiry, command);
     if (command.isAlone && command.verb === "pull_model") judgeOwnPull(inquiry, command);
   }

@@ -1,7 +1,8 @@
 // Changes of one model run in the order of their publication, and the last of them decides what is there in the end.
 import type { Job } from "#src/protocol.ts";
-import type { Command, Ran } from "../history.ts";
+import type { Command } from "../history.ts";
 import { jobIdsOf, SHARED_MODELS } from "../load.ts";
+import type { Ran } from "../runs.ts";
 import { type BoxFacts, type Inquiry, isChange } from "./facts.ts";
 import { codeOf } from "./once.ts";
 
@@ -42,7 +43,7 @@ function changesOf(inquiry: Inquiry, { name }: BoxFacts, model: string): readonl
 function judgeTurns(inquiry: Inquiry, box: BoxFacts, model: string): void {
   const runs = changesOf(inquiry, box, model).flatMap((command): Change[] => {
     const [run] = inquiry.runsOf(command).filter(({ agent }) => agent === box.name);
-    return run === undefined || command.isReplaced ? [] : [{ command, run }];
+    return run === undefined || command.sharesId ? [] : [{ command, run }];
   });
   for (const [index, second] of runs.entries()) {
     for (const first of runs.slice(0, index)) {
