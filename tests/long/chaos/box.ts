@@ -2,6 +2,8 @@
 import { z } from "zod";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import type { ProcessSite, Running } from "#tests/process/site/site.ts";
+import { run } from "#tests/support/debian.ts";
+import { fillDisk, mountMemory } from "./folders.ts";
 import { OllamaFront } from "./ollama_front.ts";
 import type { Ran } from "./runs.ts";
 
@@ -10,8 +12,9 @@ const LogLine = z.object({
   msg: z.string(),
   id: z.string(),
   code: z.string().optional(),
-  ms: z.number().default(0),
+  ms: z.number().optional(),
 });
+const STATE_BYTES = 4 * 1024 * 1024;
 const RAN = ["Command done", "Command failed"];
 const REFUSED = "Refused a command";
 
@@ -49,6 +52,15 @@ export class Box {
     return this.#lives.map(({ process }) => process.log).join("---- started again\n");
   }
 
+  /** Gives its state directory a small disk of its own, which can be filled. */
+  async mountState(): Promise<void> {
+    await mountMemory(this.#site.stateDirOf(this.name), STATE_BYTES);
+  }
+
+  async unmountState(): Promise<void> {
+    await run(["umount", "--lazy", this.#site.stateDirOf(this.name)]);
+  }
+
   start(): void {
     const process = this.#site.startAgent(this.name, this.front.url, ["--max-pulls", "4"]);
     const life: Life = { process, endedAtMs: null, isWanted: false };
@@ -60,6 +72,11 @@ export class Box {
     const status = await life.process.exited();
     life.endedAtMs = Date.now();
     if (!life.isWanted) this.deaths.push(status);
+  }
+
+  /** Fills the disk of its state directory. @returns what empties it again */
+  fillState(): () => void {
+    return fillDisk(this.#site.stateDirOf(this.name));
   }
 
   async ready(): Promise<void> {
@@ -98,7 +115,9 @@ export class Box {
     if (![...RAN, REFUSED].some((text) => line.includes(text))) return [];
     const { time, msg, id, code = "success", ms } = LogLine.parse(JSON.parse(line));
     const endMs = Date.parse(time);
-    return [{ agent: this.name, id, beginMs: endMs - ms, endMs, code, didRun: RAN.includes(msg) }];
+    return [
+      { agent: this.name, id, beginMs: ms === undefined ? null : endMs - ms, endMs, code, didRun: RAN.includes(msg) },
+    ];
   }
 
   get #life(): Life {

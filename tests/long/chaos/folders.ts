@@ -1,6 +1,7 @@
-// Takes folders of the share away on the server's side and puts them back.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+// Folders of the share taken away on the server's side and put back, and small disks that can be filled.
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { run } from "#tests/support/debian.ts";
 
 /**
  * Renames a folder out of the share for some time. What appeared in its place meanwhile is moved into it, so that nothing is
@@ -34,6 +35,25 @@ export function removeEmpty(folder: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Mounts an empty file system of that size, in memory. */
+export async function mountMemory(folder: string, bytes: number): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  await run(["mount", "-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder]);
+}
+
+/** Writes a file until nothing fits any more. @returns what removes it */
+export function fillDisk(folder: string): () => void {
+  const filler = join(folder, "filler");
+  for (let bytes = 1024 * 1024; bytes >= 1024; ) {
+    try {
+      writeFileSync(filler, Buffer.alloc(bytes), { flag: "a" });
+    } catch {
+      bytes /= 4;
+    }
+  }
+  return () => rmSync(filler, { force: true });
 }
 
 /** Newer files replace those of the same name. */

@@ -1,9 +1,10 @@
 // What the share of a chaos run is on: a local disk, a small tmpfs, or FUSE. Each can be mounted, unmounted and damaged.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "#tests/process/site/site.ts";
 import { run, searchPath } from "#tests/support/debian.ts";
 import type { SeededRandom } from "#tests/support/random.ts";
+import { fillDisk, mountMemory } from "./folders.ts";
 
 /** Breaks something, waits, and heals it. */
 export interface Damage {
@@ -112,7 +113,7 @@ class Tmpfs implements Ground {
 
   async mount(): Promise<void> {
     const { dir, mountPoint } = this.#places;
-    await run(["mount", "-t", "tmpfs", "-o", `size=${TMPFS_BYTES}`, "tmpfs", dir]);
+    await mountMemory(dir, TMPFS_BYTES);
     makeFolders(this.#places);
     await run(["mount", "--bind", this.server, mountPoint]);
   }
@@ -123,19 +124,9 @@ class Tmpfs implements Ground {
   }
 
   async #fill(random: SeededRandom): Promise<void> {
-    const filler = join(this.#places.dir, "filler");
-    try {
-      for (let bytes = 1024 * 1024; bytes >= 4096; ) {
-        try {
-          writeFileSync(filler, Buffer.alloc(bytes), { flag: "a" });
-        } catch {
-          bytes /= 4;
-        }
-      }
-      await wait(random, 500, 4000);
-    } finally {
-      rmSync(filler, { force: true });
-    }
+    const empty = fillDisk(this.#places.dir);
+    await wait(random, 500, 4000);
+    empty();
   }
 
   async #lock(random: SeededRandom): Promise<void> {

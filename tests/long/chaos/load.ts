@@ -7,10 +7,10 @@ import type { LegacyBackend } from "./legacy.ts";
 import type { Sender } from "./wire.ts";
 
 /** Models that several senders pull, delete and copy at the same time. */
-export const SHARED_MODELS = ["s1:latest", "s2:latest", "s3:latest"];
+export const SHARED_MODELS = ["s1:latest", "s2:latest"];
 /** Installed from the start, and never changed. */
 export const KEPT_MODEL = "kept:latest";
-const LANES_OF_SENDER = 4;
+const LANES_OF_SENDER = 6;
 const LEGACY_LANES = 2;
 /** The longest ones are still waiting a minute after the last fault: by then each must have its answer. */
 const TTLS_MS = [5000, 15_000, 40_000, 100_000, 100_000];
@@ -54,7 +54,7 @@ export class Load {
 
   async #lane(sender: Sender, endMs: number): Promise<void> {
     for (;;) {
-      await Bun.sleep(this.#random.below(900));
+      await Bun.sleep(this.#random.below(1200));
       if (Date.now() >= endMs) return;
       const command = this.#add(this.#wish(this.#random.pick(KINDS), this.#random.pick(this.#boxes).name, 2));
       // Some give up early.

@@ -95,6 +95,7 @@ export class Nemesis {
   #agentFaults(box: Box): Fault[] {
     return [
       { kind: "kill", target: box.name, inflict: async () => await this.#kill(box) },
+      { kind: "state-full", target: `${box.name}'s disk`, inflict: async () => await this.#fillState(box) },
       { kind: "stop", target: box.name, inflict: async () => await this.#stop(box) },
     ];
   }
@@ -120,6 +121,13 @@ export class Nemesis {
     box.signal("SIGSTOP");
     await Bun.sleep(this.#between(200, 4000));
     box.signal("SIGCONT");
+    return false;
+  }
+
+  async #fillState(box: Box): Promise<false> {
+    const empty = box.fillState();
+    await Bun.sleep(this.#between(500, 4000));
+    empty();
     return false;
   }
 

@@ -1,10 +1,12 @@
 // Plays one chaos run: load and faults for some time, healing, and the wait until nothing happens any more; then judges it.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isEnded, type Job } from "#src/protocol.ts";
+import { until } from "#tests/process/site/site.ts";
 import { SeededRandom } from "#tests/support/random.ts";
 import type { Box } from "./box.ts";
+import { removeEmpty } from "./folders.ts";
 import type { GroundName } from "./grounds.ts";
 import { type Command, describe } from "./history.ts";
 import { Load } from "./load.ts";
@@ -64,8 +66,9 @@ class Play {
     const healedAtMs = Date.now();
     await loaded;
     await this.#becomeQuiet(load.commands);
-    const jobs = await this.#examineAgents();
     const left = site.commandFiles();
+    if (!site.ground.isNetwork) await this.#removeInboxes();
+    const jobs = await this.#examineAgents();
     await this.#end();
     const facts = this.#facts(load.commands, nemesis.inflicted, { jobs, left, healedAtMs });
     const inquiry = new Inquiry(facts);
@@ -96,6 +99,18 @@ class Play {
       return state?.status === "running" && state.ollama.reachable && state.jobs.every((job) => isEnded(job));
     };
     return waiting.length === 0 && boxes.every(isHealthy);
+  }
+
+  /** On an idle disk a new folder often gets the inode number of the removed one: the agents must watch it anyway. */
+  async #removeInboxes(): Promise<void> {
+    for (const { name } of this.#site.boxes) {
+      const inbox = join(this.#site.ground.server, "gpu_commands", name);
+      if (!removeEmpty(inbox)) continue;
+      await until(() => existsSync(inbox), `${name} makes its inbox again`, 15_000).catch((error: unknown) => {
+        this.#report("no inbox in the end", String(error));
+      });
+    }
+    await Bun.sleep(1500);
   }
 
   /** The agents' documents, a few round trips, and the jobs that they keep. */

@@ -4,7 +4,8 @@
 export interface Ran {
   readonly agent: string;
   readonly id: string;
-  readonly beginMs: number;
+  /** Null: not logged, as of a run that failed. */
+  readonly beginMs: number | null;
   readonly endMs: number;
   /** `success`, or the code of the failure. */
   readonly code: string;

@@ -44,7 +44,10 @@ export class ChaosSite {
       });
       this.boxes.push(new Box(this.#site, name, ollama));
     }
-    for (const box of this.boxes) box.start();
+    for (const box of this.boxes) {
+      await box.mountState();
+      box.start();
+    }
     await Promise.all(this.boxes.map(async (box) => await box.ready()));
     for (const sender of this.senders) await sender.open();
     this.legacy.start();
@@ -95,7 +98,10 @@ export class ChaosSite {
   async close(): Promise<void> {
     // A run that failed has left the ground mounted.
     await this.ground.unmount().catch(() => undefined);
-    for (const { front } of this.boxes) await front.refuse();
+    for (const box of this.boxes) {
+      await box.front.refuse();
+      await box.unmountState().catch(() => undefined);
+    }
     await this.#site.close();
   }
 }

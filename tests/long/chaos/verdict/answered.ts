@@ -13,10 +13,11 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
   copy_model: ["conflict"],
   cancel_job: ["not_found", "conflict"],
 };
-const ANY_CODES = ["success", "unavailable", "deadline_exceeded"];
+/** The disk of the ledger is full at times. */
+const ANY_CODES = ["success", "unavailable", "deadline_exceeded", "exhausted"];
 const SENDER_CODES = [...ANY_CODES, "cancelled", "not_found"];
-/** While the share is full or read-only. */
-const DENIALS = ["exhausted", "forbidden"];
+/** While the share is read-only. */
+const DENIALS = ["forbidden"];
 
 export function judgeAnswers(inquiry: Inquiry): void {
   for (const command of inquiry.facts.commands) {
@@ -74,7 +75,9 @@ function judgeRest(inquiry: Inquiry, command: Command): void {
 function judgeWithdrawn(inquiry: Inquiry, command: Command): void {
   const { withdrawnAtMs, version } = command;
   if (withdrawnAtMs === null || version === 1 || !isChange(command)) return;
-  const late = inquiry.runsOf(command).find(({ beginMs }) => beginMs > withdrawnAtMs + WITHDRAWN_WITHIN_MS);
+  const late = inquiry
+    .runsOf(command)
+    .find(({ beginMs }) => beginMs !== null && beginMs > withdrawnAtMs + WITHDRAWN_WITHIN_MS);
   if (late !== undefined) inquiry.report("run after it was withdrawn", late.agent, command);
 }
 

@@ -25,7 +25,7 @@ export interface Facts {
   readonly left: readonly string[];
   readonly startedAtMs: number;
   readonly healedAtMs: number;
-  /** Whether a share can be full or read-only. */
+  /** Whether the share can be read-only. */
   readonly mayDeny: boolean;
 }
 
@@ -88,7 +88,7 @@ export class Inquiry {
   }
 
   #runs(command: Command): string {
-    const at = (ms: number): string => ((ms - this.facts.startedAtMs) / 1000).toFixed(2);
+    const at = (ms: number | null): string => (ms === null ? "?" : ((ms - this.facts.startedAtMs) / 1000).toFixed(2));
     const runs = this.ranOf(command).map(({ agent, beginMs, endMs, code, didRun }) => {
       return didRun
         ? `${agent} ran it ${at(beginMs)} to ${at(endMs)}: ${code}`

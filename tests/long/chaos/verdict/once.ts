@@ -30,7 +30,7 @@ function judgeStart(inquiry: Inquiry, command: Command): void {
   const { publishedByMs, ttlMs } = command;
   const endMs = publishedByMs + ttlMs + LATE_MS;
   for (const { agent, beginMs } of inquiry.runsOf(command)) {
-    if (beginMs <= endMs) continue;
+    if (beginMs === null || beginMs <= endMs) continue;
     // It was stopped between its look at the clock and the run.
     const wasStopped = ({ kind, target }: { kind: string; target: string }) => kind === "stop" && target === agent;
     if (inquiry.had(wasStopped, beginMs - LATE_MS, beginMs)) continue;

@@ -48,17 +48,22 @@ function judgeTurns(inquiry: Inquiry, box: BoxFacts, model: string): void {
   for (const [index, second] of runs.entries()) {
     for (const first of runs.slice(0, index)) {
       if (first.command.inbox !== second.command.inbox || !inquiry.isBefore(first.command, second.command)) continue;
-      if (second.run.beginMs >= first.run.endMs - LOG_MS || wasHidden(inquiry, first, second)) continue;
-      const isTurned = second.run.beginMs < first.run.beginMs;
-      const kind = isTurned ? "out of order" : "at the same time";
+      const kind = turned(first.run, second.run);
+      if (kind === null || wasHidden(inquiry, first, second)) continue;
       inquiry.report(kind, `${model} on ${box.name}`, first.command, second.command);
     }
   }
 }
 
+function turned(first: Ran, second: Ran): "out of order" | "at the same time" | null {
+  if (second.endMs < first.endMs - LOG_MS && second.beginMs === null) return "out of order";
+  if (second.beginMs === null || second.beginMs >= first.endMs - LOG_MS) return null;
+  return first.beginMs === null || second.beginMs < first.beginMs ? "out of order" : "at the same time";
+}
+
 /** The agent made the inbox again while the real one was away with the first command in it. */
 function wasHidden(inquiry: Inquiry, first: Change, second: Change): boolean {
-  return inquiry.had(({ isReplaced }) => isReplaced, first.command.sentFromMs, second.run.beginMs);
+  return inquiry.had(({ isReplaced }) => isReplaced, first.command.sentFromMs, second.run.endMs);
 }
 
 /** A job ends as cancelled by a cancel, or by a delete that was not asked for before the pull. */
