@@ -38,9 +38,13 @@ export interface Command extends Wish {
   withdrawnAtMs: number | null;
   /** Version 1: its file was written again under the same id, perhaps before an agent saw it. */
   isReplaced: boolean;
+  /** Version 1: it was written in two steps. */
+  isHalved: boolean;
   /** Version 1: there is another command of this id. What an agent logs under it may be about either. */
   sharesId: boolean;
   readonly answers: Answer[];
+  /** Version 1: there is a response under its id that is not older, perhaps to another command. */
+  hasResponse: boolean;
   end: End | null;
 }
 
@@ -52,8 +56,10 @@ export function newCommand(wish: Wish): Command {
     publishedByMs: Number.POSITIVE_INFINITY,
     withdrawnAtMs: null,
     isReplaced: false,
+    isHalved: false,
     sharesId: false,
     answers: [],
+    hasResponse: false,
     end: null,
   };
 }

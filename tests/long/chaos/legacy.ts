@@ -5,6 +5,8 @@ import { type Answer, type Command } from "./history.ts";
 
 const LIST_WAIT_MS = 30_000;
 const LOOK_MS = 100;
+/** Of the kernel, which gives files their times. */
+const TICK_MS = 10;
 
 export class LegacyBackend {
   readonly #commands: string;
@@ -30,12 +32,17 @@ export class LegacyBackend {
     await this.#looking;
   }
 
-  /** The responses under this id that are not older than the command, and name no other model. */
-  answersTo({ id, sentFromMs, model }: Command): readonly Answer[] {
-    return (this.#answers.get(id) ?? []).filter(({ atMs, text }) => {
+  /** The responses under the id of the command that are not older, and name no other model. */
+  answersTo(command: Command): readonly Answer[] {
+    const { model } = command;
+    return this.responsesTo(command).filter(({ text }) => {
       const [named] = /\b\w+:latest\b/.exec(text) ?? [model];
-      return atMs >= sentFromMs - 10 && (model === null || named === model);
+      return model === null || named === model;
     });
+  }
+
+  responsesTo({ id, sentFromMs }: Command): readonly Answer[] {
+    return (this.#answers.get(id) ?? []).filter(({ atMs }) => atMs >= sentFromMs - TICK_MS);
   }
 
   /**
@@ -49,6 +56,7 @@ export class LegacyBackend {
     const path = this.#commandPath(id);
     command.id = id;
     command.sentFromMs = Date.now();
+    command.isHalved = pauseMs > 0;
     try {
       await writeInPlace(path, text, pauseMs);
       command.publishedByMs = Date.now();

@@ -155,7 +155,10 @@ class Play {
     { jobs, left, healedAtMs }: { jobs: Map<string, readonly Job[]>; left: readonly string[]; healedAtMs: number },
   ): Facts {
     const { boxes, legacy } = this.#site;
-    for (const command of commands) if (command.version === 1) command.answers.push(...legacy.answersTo(command));
+    for (const command of commands.filter(({ version }) => version === 1)) {
+      command.answers.push(...legacy.answersTo(command));
+      command.hasResponse = legacy.responsesTo(command).length > 0;
+    }
     return {
       commands,
       ran: boxes.flatMap((box) => box.ran()),

@@ -55,7 +55,9 @@ function judgeSilence(inquiry: Inquiry, command: Command): void {
   const { version, answers, end, publishedByMs, withdrawnAtMs } = command;
   if (!Number.isFinite(publishedByMs) || answers.length > 0 || command.isReplaced) return;
   if (version === 1) {
-    if (withdrawnAtMs === null) inquiry.report("not answered", "a version 1 command has no response", command);
+    // After a restart a response that is not older counts as its own: version 1 ids are not unique.
+    if (withdrawnAtMs === null && !command.hasResponse)
+      inquiry.report("not answered", "a version 1 command has no response", command);
     return;
   }
   if (end?.code !== "deadline_exceeded") return;

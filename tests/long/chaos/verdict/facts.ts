@@ -33,6 +33,8 @@ export interface Facts {
 const TICK_MS = 20;
 /** The two inboxes are watched apart, each by listings a second apart; after an outage each is retried after a second. */
 const APART_MS = 3000;
+/** An agent that saw half a file looks again after a second, and the kernel may show it the old size for a second. */
+const HALVED_MS = 2500;
 
 export class Inquiry {
   readonly facts: Facts;
@@ -61,7 +63,8 @@ export class Inquiry {
   /** Whether `first` was certainly published before `second`, so that their order is fixed. */
   isBefore(first: Command, second: Command): boolean {
     const marginMs = first.inbox === second.inbox ? TICK_MS : APART_MS;
-    return first.publishedByMs + marginMs < second.sentFromMs;
+    const halvedMs = first.isHalved ? HALVED_MS : 0;
+    return first.publishedByMs + Math.max(marginMs, halvedMs) < second.sentFromMs;
   }
 
   /** How often this agent, or any if it is `shared`, was killed in that time. */
