@@ -27,6 +27,11 @@ const KINDS: readonly Kind[] = [
 ];
 const LEGACY_KINDS: readonly Kind[] = ["list_models", "pull_model", "delete_model", "own_pull", "own_delete"];
 
+const PAIRS: readonly (readonly [Verb, Verb])[] = [
+  ["delete_model", "pull_model"],
+  ["pull_model", "delete_model"],
+];
+
 export function specOf(name: string) {
   return { name, layers: [60_000, 20_000] };
 }
@@ -56,11 +61,27 @@ export class Load {
     for (;;) {
       await Bun.sleep(this.#random.below(1200));
       if (Date.now() >= endMs) return;
-      const command = this.#add(this.#wish(this.#random.pick(KINDS), this.#random.pick(this.#boxes).name, 2));
-      // Some give up early.
-      const signal = this.#random.below(10) === 0 ? AbortSignal.timeout(100 + this.#random.below(3000)) : undefined;
-      await sender.request(command, signal);
+      await (this.#random.below(8) === 0 ? this.#sendPair(sender) : this.#sendOne(sender));
     }
+  }
+
+  async #sendOne(sender: Sender): Promise<void> {
+    const command = this.#add(this.#wish(this.#random.pick(KINDS), this.#random.pick(this.#boxes).name, 2));
+    // Some give up early.
+    const signal = this.#random.below(10) === 0 ? AbortSignal.timeout(100 + this.#random.below(3000)) : undefined;
+    await sender.request(command, signal);
+  }
+
+  /** Two commands for one model, the second soon after the first, whose answer may take long: their order matters. */
+  async #sendPair(sender: Sender): Promise<void> {
+    const inbox = this.#random.pick(this.#boxes).name;
+    const [first, second] = this.#random.pick(PAIRS);
+    const wish = this.#wish(first, inbox, 2);
+    const begun = sender.request(this.#add(wish));
+    await Bun.sleep(50 + this.#random.below(1500));
+    const { model } = wish;
+    await sender.request(this.#add({ ...this.#wish(second, inbox, 2), model }));
+    await begun;
   }
 
   async #legacyLane(legacy: LegacyBackend, endMs: number): Promise<void> {
