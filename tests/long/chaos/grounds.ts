@@ -141,7 +141,8 @@ class Tmpfs implements Ground {
 
   async #remount(mode: "ro" | "rw"): Promise<boolean> {
     const { dir } = this.#places;
-    return await run(["mount", "-o", `remount,${mode}`, dir]).then(
+    // With the device named, no earlier options are given again: some are refused in a user namespace.
+    return await run(["mount", "-o", `remount,${mode}`, "tmpfs", dir]).then(
       () => true,
       (error: unknown) => {
         if (mode === "rw") throw error;
