@@ -1,5 +1,5 @@
 // Agents, senders and their share under random faults, judged by docs/protocol.md. CHAOS_SEEDS=n plays n seeds on each ground;
-// SEED=n plays that one, GROUND=name on that ground only.
+// SEED=n plays that one, GROUND=name on that ground only. A seed gives the same load and faults again, but not the same timing.
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { z } from "zod";
@@ -17,6 +17,10 @@ const Verdict = z.object({
   logs: z.string().nullable(),
 });
 
+/** Everything that a run starts and mounts ends with it, also when it is killed. */
+const APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
+
 const given = process.env["SEED"];
 const first = given === undefined ? Math.floor(Math.random() * 1_000_000) : Number(given);
 const seeds = Array.from({ length: given === undefined ? SEEDS : 1 }, (_, index) => first + index);
@@ -26,10 +30,16 @@ beforeAll(async () => {
 }, 180_000);
 
 test.concurrent.each(GROUNDS.map((name) => [name]))(
-  "no work is lost, doubled or turned round on %s",
+  "no work is lost, doubled or reordered on %s",
   async (ground) => {
-    const apart = process.getuid?.() === 0 ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
-    const command = [...apart, process.execPath, join(import.meta.dir, "main.ts"), ground, ...seeds.map(String)];
+    const command = [
+      ...APART,
+      ...asRoot,
+      process.execPath,
+      join(import.meta.dir, "main.ts"),
+      ground,
+      ...seeds.map(String),
+    ];
     const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     const stderr = child.stderr.text();
     const anomalies: string[] = [];
