@@ -100,10 +100,7 @@ function judgeEnd(inquiry: Inquiry, box: BoxFacts, model: string): void {
   const { last, possible } = ends(box, changes, isFixed);
   if (possible.has(found)) return;
   const inTurn = ends(box, changes, (first, second) => first.inbox === second.inbox && isFixed(first, second));
-  const isAcross = inTurn.possible.has(found);
-  // Which of the inboxes is read first is best effort, but what a pull brought is safe from earlier deletes.
-  if (isAcross && !(found === "gone" && last.some(({ verb }) => verb === "pull_model"))) return;
-  const kind = isAcross ? "removed by an earlier delete" : "wrong end";
+  const kind = inTurn.possible.has(found) ? "wrong end across the inboxes" : "wrong end";
   const text = `${model} on ${box.name} is ${found}, and the last changes leave it ${[...possible].join(" or ")}`;
   inquiry.report(kind, text, ...last);
 }
