@@ -4,7 +4,7 @@
 // are above them, in courier.ts and agent/. Every method may be called concurrently. Every method throws CourierError
 // `unavailable` when the transport cannot be reached (retry with backoff; nothing happened unless the method says
 // otherwise), and `internal` for an unknown failure.
-// The suite in tests/conformance/ checks each sentence here against every driver.
+// The suite in tests/transport/conformance/ checks each sentence here against every driver.
 import type { Check } from "./base/check.ts";
 
 /** Where commands are sent: one agent's own inbox, or the shared inbox, which only version 1 uses. */
@@ -13,8 +13,11 @@ export type Inbox = { readonly agent: string } | "shared";
 /** Where a response goes: one sender's own replies, or the shared ones for version 1. */
 export type ReplyAddress = { readonly replyTo: string } | "shared";
 
-/** The content of a command or response: its text, or why it is refused unread (too large, not a regular file, never completed). */
-export type Content = { readonly text: string } | { readonly refused: string };
+/**
+ * The content of a command or response: its text, or why it is refused unread (too large, not a regular file, never completed,
+ * not readable); `mayPass`: it may become readable, and is then delivered with its text.
+ */
+export type Content = { readonly text: string } | { readonly refused: string; readonly mayPass?: boolean };
 
 /** A command as it was found. Immutable: the same id written again is another delivery with another key. */
 export interface Delivery {
@@ -33,6 +36,8 @@ export interface Listener {
   deliver(delivery: Delivery): void;
   /** Something in the inbox has a name that is not a valid id. Called once per name. */
   refuse?(name: string, reason: string): void;
+  /** All commands that are there have been delivered: called once at the beginning, and before each `restored`. */
+  complete?(): void;
   /** The transport cannot be read for now. Called once, then `restored` once it can be read again. */
   interrupted?(error: Error): void;
   restored?(): void;
@@ -149,10 +154,7 @@ export interface Transport {
   /** Makes the agent's inbox if it does not exist. Idempotent. Until then senders get `not_found`. */
   openInbox(inbox: Inbox): Promise<void>;
 
-  /**
-   * Delivers the present commands of an inbox before it resolves, unless it calls `interrupted` first, and all later ones.
-   * Continues by itself after the transport was unreachable: what came meanwhile is delivered before `restored` is called.
-   */
+  /** Delivers the present and all later commands of an inbox. Continues by itself after the transport was unreachable. */
   receive(inbox: Inbox, listener: Listener): Promise<Closable>;
 
   /** Looks again. @returns false when the command was removed or is no longer these bytes */
@@ -168,8 +170,8 @@ export interface Transport {
   /** The commands of the shared inbox that this holder has claimed, unchanged since: a restart resumes them. */
   claimedBy(holder: Holder): Promise<readonly Delivery[]>;
 
-  /** Removes the command, unless it is no longer these bytes. Idempotent. */
-  release(delivery: Delivery): Promise<void>;
+  /** Removes the command, unless it is no longer these bytes. Idempotent. @returns whether it was there */
+  release(delivery: Delivery): Promise<boolean>;
 
   /**
    * Publishes a response, complete when it becomes visible; replaces one of the same id.

@@ -133,7 +133,12 @@ class MemoryTransport implements Transport {
   }
 
   async receive(inbox: Inbox, listener: Listener): Promise<Closable> {
-    return this.#subscribe(this.#inbox(inbox), (id, entry) => listener.deliver(delivery(inbox, id, entry)));
+    const subscription = this.#subscribe(this.#inbox(inbox), (id, entry) =>
+      listener.deliver(delivery(inbox, id, entry)),
+    );
+    // After the deliveries that are on their way.
+    queueMicrotask(() => listener.complete?.());
+    return subscription;
   }
 
   async isUnchanged({ inbox, id, key }: Delivery): Promise<boolean> {
@@ -154,8 +159,8 @@ class MemoryTransport implements Transport {
     return present.filter(({ key }) => this.#store.claims.get(key)?.text === instance);
   }
 
-  async release(found: Delivery): Promise<void> {
-    if (await this.isUnchanged(found)) this.#inbox(found.inbox).delete(found.id);
+  async release(found: Delivery): Promise<boolean> {
+    return (await this.isUnchanged(found)) && this.#inbox(found.inbox).delete(found.id);
   }
 
   async respond(address: ReplyAddress, id: string, text: string): Promise<boolean> {

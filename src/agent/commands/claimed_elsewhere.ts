@@ -66,7 +66,9 @@ export class ClaimedElsewhere {
       else if (lateness(command, delivery, transport.now()) === null || closed.aborted) return false;
       else if (await transport.isUnchanged(delivery)) {
         const error = outcomeUnknown("another agent began it and did not answer in time");
-        return await publisher.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb });
+        return (
+          (await publisher.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb })) === "ended"
+        );
       }
       return true;
     } catch (error) {

@@ -1,4 +1,5 @@
 // Opens and closes the inboxes that the agent listens to.
+import { asCourierError } from "../../base/errors.ts";
 import type { Outage } from "../../base/outage.ts";
 import type { Closable, Holder, Inbox, Transport } from "../../transport.ts";
 import type { Gathering } from "./gathering.ts";
@@ -21,14 +22,17 @@ export const FIRST_INBOXES = "first inboxes";
 export class Intake {
   readonly #deps: IntakeDeps;
   readonly #open = new Map<"own" | "shared", Promise<Closable>>();
+  /** Whose claims are still to be resumed. */
+  #resuming: Holder | null = null;
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
   }
 
-  /** Every inbox that this agent serves is open: changing commands may begin. */
-  complete(): void {
+  /** Every inbox that this agent serves is open: changing commands may begin. Tries again to resume what could not be read. */
+  async settle(): Promise<void> {
     this.#deps.gathering.done(FIRST_INBOXES);
+    if (this.#resuming !== null) await this.resume(this.#resuming);
   }
 
   /** Listens to an inbox, unless it does already. @throws CourierError `unavailable`: try again */
@@ -39,28 +43,39 @@ export class Intake {
       await opening;
     } catch (error) {
       if (this.#open.get(which) === opening) this.#set(which, null);
+      this.#deps.gathering.done(which);
       throw error;
     }
   }
 
   /**
-   * Resumes the commands that this agent claimed in the shared inbox before it ended, whichever agent serves that now.
+   * Resumes the commands that this agent claimed in the shared inbox before it ended, whichever agent serves that now. Where
+   * they may not be read, `settle()` tries again.
    * @throws CourierError `unavailable`: try again
    */
   async resume(holder: Holder): Promise<void> {
-    const { transport, worker } = this.#deps;
+    const { transport, worker, outage } = this.#deps;
     const subscribed = { sinceMs: transport.now(), closed: new AbortController().signal };
-    for (const delivery of await transport.claimedBy(holder)) worker.take(delivery, subscribed);
+    this.#resuming = holder;
+    try {
+      for (const delivery of await transport.claimedBy(holder)) worker.take(delivery, subscribed);
+    } catch (error) {
+      if (asCourierError(error).code !== "forbidden") throw error;
+      outage.failed("claims", error);
+      return;
+    }
+    this.#resuming = null;
+    outage.ended("claims");
   }
 
   /** Takes nothing more from an inbox, also from one that is still being opened. Commands that were taken go on. */
   async close(which: "own" | "shared"): Promise<void> {
     const opening = this.#open.get(which);
     this.#set(which, null);
-    this.#restored(which);
     // The caller of open() gets its failure.
     const subscription = await opening?.catch(() => null);
     await subscription?.close();
+    if (!this.#open.has(which)) this.#ended(which);
   }
 
   async #subscribe(which: "own" | "shared"): Promise<Closable> {
@@ -68,15 +83,17 @@ export class Intake {
     const inbox: Inbox = which === "shared" ? "shared" : { agent };
     await transport.openInbox(inbox);
     const closed = new AbortController();
+    gathering.wait(which);
     const subscribed = { sinceMs: transport.now(), closed: closed.signal };
     const subscription = await transport.receive(inbox, {
       deliver: (delivery) => worker.take(delivery, subscribed),
       refuse: (name, reason) => worker.refuseName(name, reason),
+      complete: () => gathering.done(which),
       interrupted: (error) => {
         gathering.wait(which);
         outage.failed(`inbox ${which}`, error);
       },
-      restored: () => this.#restored(which),
+      restored: () => outage.ended(`inbox ${which}`),
     });
     return {
       close: async () => {
@@ -86,7 +103,8 @@ export class Intake {
     };
   }
 
-  #restored(which: "own" | "shared"): void {
+  /** Nothing waits for it any more. */
+  #ended(which: "own" | "shared"): void {
     this.#deps.outage.ended(`inbox ${which}`);
     this.#deps.gathering.done(which);
   }

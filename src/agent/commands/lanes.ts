@@ -1,5 +1,6 @@
 // Which commands run at the same time: changing commands for one model or with one id in order, eight of them at a time;
 // reading commands in lanes of their own, so that quick ones never wait for slow ones.
+import { Slots } from "../../base/slots.ts";
 
 const AT_A_TIME = 8;
 
@@ -35,26 +36,5 @@ export class Lanes {
   /** Runs a reading command without waiting for changing ones. */
   async reading<Value>(run: () => Promise<Value>): Promise<Value> {
     return await this.#reading.run(run);
-  }
-}
-
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async run<Value>(task: () => Promise<Value>): Promise<Value> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free -= 1;
-    try {
-      return await task();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    }
   }
 }

@@ -7,7 +7,7 @@ import type { Delivery, Transport } from "../../transport.ts";
 import type { Activity } from "./activity.ts";
 import type { AnswerTo, Refusal } from "./judge.ts";
 import { failure } from "./response.ts";
-import { mayPass, type Retries } from "./transport_retries.ts";
+import { isFinal, type Retries } from "./transport_retries.ts";
 
 export interface ResponsePublisherDeps {
   readonly agent: string;
@@ -22,6 +22,9 @@ export interface ResponsePublisherDeps {
 const V1_REST_MS = 5000;
 /** Nobody waits for the response to a command this old that cannot be run, unless it is a pull or delete. */
 const REFUSED_UNANSWERED_AFTER_MS = 3_600_000;
+
+const ANSWER_LATER_MS = 60_000;
+const ANSWER_LATER_ATTEMPTS = 60;
 
 /** Each method repeats its calls while the transport is unavailable. */
 export class ResponsePublisher {
@@ -50,7 +53,8 @@ export class ResponsePublisher {
       } catch (error) {
         if (retries.isStopped) throw error;
         log.warn({ id, reason: asCourierError(error).message }, "Cannot publish a response");
-        if (mayPass(error)) allPublished = false;
+        // A change must be answered while its command is there. A reading verb is not worth that.
+        if (durable || !isFinal(error)) allPublished = false;
       }
     }
     return allPublished;
@@ -59,9 +63,9 @@ export class ResponsePublisher {
   /**
    * Answers a command with an error, and removes it. One that might run at a later look, such as a changing one while the
    * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs.
-   * @returns false when it is not ended
+   * @returns `answered` when it is still to be removed, `left` when it has no answer and is there
    */
-  async refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<boolean> {
+  async refuse(delivery: Delivery, { error, answerTo, verb }: Refusal): Promise<"answered" | "ended" | "left"> {
     const { agent, transport, activity, clock, log } = this.#deps;
     activity.refuse();
     log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
@@ -69,33 +73,27 @@ export class ResponsePublisher {
     const isOld = delivery.inbox === "shared" && transport.now() - delivery.sentAtMs > REFUSED_UNANSWERED_AFTER_MS;
     if (isOld && !changing) {
       await this.#release(delivery);
-      return true;
+      return "ended";
     }
-    const answer = async (): Promise<boolean> =>
-      await this.answer(answerTo, JSON.stringify(failure(error, agent, answerTo, clock.now())), changing);
+    const text = JSON.stringify(failure(error, agent, answerTo, clock.now()));
     // A verb of a later release: this agent may be updated before its next look. Invalid bytes stay so.
     const mayChange = changing || (verb === null && delivery.inbox !== "shared");
     const isInvalid = error.code === "invalid" && "text" in delivery.content;
-    if (mayChange && !isInvalid) return (await this.finish(delivery, verb)) && (await answer());
-    return (await answer()) && (await this.finish(delivery, verb));
+    if (!mayChange || isInvalid) return (await this.answer(answerTo, text, changing)) ? "answered" : "left";
+    // Not there: withdrawn, or its folder is away, and it might still run.
+    if (!(await this.#remove(delivery))) return "left";
+    if (!(await this.answer(answerTo, text, true))) void this.#answerLater(answerTo, text);
+    return "ended";
   }
 
   /**
    * Removes a command that is answered or refused. Pulls and deletes of version 1 are removed when they are 5 s old.
    * Everything else in the shared inbox stays: its sender removes it, and fails when it cannot.
-   * @returns false when it stays because the agent stops
+   * @returns false when it may still be there: the agent stops, or its folder is away
    */
   async finish(delivery: Delivery, verb: Verb | null): Promise<boolean> {
-    const { transport, clock } = this.#deps;
-    if (delivery.inbox === "shared") {
-      if (verb === null || !VERBS[verb].changing) return true;
-      // A time in the future, by a clock that was wrong, counts as now.
-      const restMs = Math.min(delivery.sentAtMs + V1_REST_MS - transport.now(), V1_REST_MS);
-      if (restMs > 0) await clock.sleep(restMs, this.#resting.signal);
-      if (this.#resting.signal.aborted) return false;
-    }
-    await this.#release(delivery);
-    return true;
+    if (delivery.inbox === "shared" && (verb === null || !VERBS[verb].changing)) return true;
+    return await this.#remove(delivery);
   }
 
   /** Version 1 commands that are too young to be removed stay. */
@@ -103,8 +101,34 @@ export class ResponsePublisher {
     this.#resting.abort();
   }
 
-  async #release(delivery: Delivery): Promise<void> {
+  /** @returns whether it was there and is removed now */
+  async #remove(delivery: Delivery): Promise<boolean> {
+    return (await this.#rest(delivery)) && (await this.#release(delivery));
+  }
+
+  /** Waits until a command of the shared inbox may be removed. @returns false when the agent stops before */
+  async #rest({ inbox, sentAtMs }: Delivery): Promise<boolean> {
+    const { transport, clock } = this.#deps;
+    if (inbox !== "shared") return true;
+    // A time in the future, by a clock that was wrong, counts as now.
+    const restMs = Math.min(sentAtMs + V1_REST_MS - transport.now(), V1_REST_MS);
+    if (restMs > 0) await clock.sleep(restMs, this.#resting.signal);
+    return !this.#resting.signal.aborted;
+  }
+
+  async #release(delivery: Delivery): Promise<boolean> {
     const { transport, retries } = this.#deps;
-    await retries.run(async () => await transport.release(delivery));
+    return await retries.run(async () => await transport.release(delivery));
+  }
+
+  /** A refusal whose command is removed already: lost only if the agent stops, or after an hour. */
+  async #answerLater(answerTo: AnswerTo, text: string): Promise<void> {
+    const { retries, clock, log } = this.#deps;
+    for (let attempt = 1; attempt <= ANSWER_LATER_ATTEMPTS; attempt++) {
+      await clock.sleep(ANSWER_LATER_MS, this.#resting.signal);
+      if (this.#resting.signal.aborted || retries.isStopped) return;
+      if (await this.answer(answerTo, text, true).catch(() => false)) return;
+    }
+    log.warn({ id: answerTo.ids[0] }, "A refusal could not be published for an hour");
   }
 }

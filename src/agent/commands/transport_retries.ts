@@ -1,11 +1,12 @@
 // Repeats calls to the transport while it is unavailable, until the agent stops.
 import type { Clock } from "../../base/clock.ts";
-import { asCourierError, systemCode } from "../../base/errors.ts";
+import { asCourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
 
 const RETRY_MS = 1000;
 /** Someone may soon fix a share that must not be written to. A denial that has no such cause, as of a planted link, stays. */
 const DENIALS: ReadonlySet<string | undefined> = new Set(["EROFS", "EACCES", "EPERM"]);
 const DENIED_FOR_MS = 60_000;
+const LATER: ReadonlySet<ErrorCode> = new Set(["unavailable", "exhausted", "forbidden"]);
 
 export class Retries {
   readonly #clock: Clock;
@@ -37,9 +38,14 @@ export class Retries {
   }
 }
 
-/** Whether a later attempt may succeed. */
+/** Whether an attempt some time later may succeed, though repeating it now does not help. */
 export function mayPass(error: unknown): boolean {
-  return maxRetryMs(error) > 0;
+  return LATER.has(asCourierError(error).code);
+}
+
+/** Whether only someone who changes the share can help, as with a planted link. */
+export function isFinal(error: unknown): boolean {
+  return maxRetryMs(error) === 0;
 }
 
 function maxRetryMs(error: unknown): number {

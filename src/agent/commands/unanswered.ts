@@ -1,5 +1,5 @@
-// Deliveries that ended without an answer, because the share denied something for long, or looked as if they were gone: they
-// are taken up again while they are still there.
+// Deliveries that could not be ended, because the share denied something for long or a folder of it was away: they are taken up
+// again while they are still there.
 import type { Clock } from "../../base/clock.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 
@@ -11,15 +11,22 @@ export interface Subscribed {
   readonly closed: AbortSignal;
 }
 
+/** A delivery that is not ended: it has no answer, or its command could not be removed. */
+export interface Left {
+  readonly delivery: Delivery;
+  readonly subscribed: Subscribed;
+  readonly isAnswered: boolean;
+  /** This agent holds its claim: no other agent answers it, whichever serves the shared inbox. */
+  readonly isClaimed: boolean;
+}
+
 export interface UnansweredDeps {
-  readonly transport: Pick<Transport, "isUnchanged">;
+  readonly transport: Pick<Transport, "isUnchanged" | "release">;
   readonly takeAgain: (delivery: Delivery, subscribed: Subscribed) => void;
   readonly clock: Clock;
 }
 
-interface Kept {
-  readonly delivery: Delivery;
-  readonly subscribed: Subscribed;
+interface Kept extends Left {
   readonly pauseMs: number;
   /** On the monotonic clock. */
   readonly dueAtMs: number;
@@ -41,10 +48,10 @@ export class Unanswered {
     this.#deps = deps;
   }
 
-  /** Keeps one from now on, until it is taken again. */
-  keep(delivery: Delivery, subscribed: Subscribed): void {
+  /** Keeps one from now on, until it is taken again or removed. */
+  keep(left: Left): void {
     if (this.#stopping.signal.aborted) return;
-    this.#put(delivery, subscribed, AGAIN_MS);
+    this.#put(left, AGAIN_MS);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= KEPT) break;
       this.#kept.delete(oldest);
@@ -63,9 +70,8 @@ export class Unanswered {
     this.#kept.clear();
   }
 
-  #put(delivery: Delivery, subscribed: Subscribed, pauseMs: number): void {
-    const dueAtMs = this.#deps.clock.monotonic() + pauseMs;
-    this.#kept.set(delivery.key, { delivery, subscribed, pauseMs, dueAtMs });
+  #put(left: Left, pauseMs: number): void {
+    this.#kept.set(left.delivery.key, { ...left, pauseMs, dueAtMs: this.#deps.clock.monotonic() + pauseMs });
   }
 
   /** Never rejects: one that cannot be looked at now is looked at in the next round. */
@@ -76,19 +82,31 @@ export class Unanswered {
       const dueAtMs = Math.min(...[...this.#kept.values()].map((kept) => kept.dueAtMs));
       await clock.sleep(Math.max(0, dueAtMs - clock.monotonic()), this.#stopping.signal);
       const due = [...this.#kept.values()].filter((kept) => kept.dueAtMs <= clock.monotonic());
-      for (const kept of due) await this.#look(kept);
+      // At the same time, so that they share listings.
+      await Promise.all(due.map(async (kept) => await this.#look(kept)));
     }
     this.#isLooking = false;
   }
 
-  async #look({ delivery, subscribed, pauseMs }: Kept): Promise<void> {
+  async #look(kept: Kept): Promise<void> {
+    const { delivery, subscribed, isAnswered, isClaimed, pauseMs } = kept;
     this.#kept.delete(delivery.key);
-    // Delivered again when the agent listens to its own inbox again. In the shared inbox it may be claimed by this agent.
-    if (delivery.inbox !== "shared" && subscribed.closed.aborted) return;
-    const isThere = await this.#deps.transport.isUnchanged(delivery).catch(() => null);
+    // It is delivered again when this agent listens to the inbox again; until then another one may answer it.
+    if (subscribed.closed.aborted && !isClaimed && !isAnswered) return;
+    const isThere = await (isAnswered ? this.#remove(delivery) : this.#isThere(delivery));
     if (this.#stopping.signal.aborted) return;
-    if (isThere === true) this.#deps.takeAgain(delivery, subscribed);
-    else if (isThere === null) this.#put(delivery, subscribed, AGAIN_MS);
-    else if (pauseMs < LAST_PAUSE_MS) this.#put(delivery, subscribed, 2 * pauseMs);
+    if (isThere === null) this.#put(kept, AGAIN_MS);
+    else if (isThere && !isAnswered) this.#deps.takeAgain(delivery, subscribed);
+    else if (!isThere && pauseMs < LAST_PAUSE_MS) this.#put(kept, 2 * pauseMs);
+  }
+
+  /** @returns null when that cannot be found out now */
+  async #isThere(delivery: Delivery): Promise<boolean | null> {
+    return await this.#deps.transport.isUnchanged(delivery).catch(() => null);
+  }
+
+  /** @returns whether it was there; null when it cannot be removed now */
+  async #remove(delivery: Delivery): Promise<boolean | null> {
+    return await this.#deps.transport.release(delivery).catch(() => null);
   }
 }

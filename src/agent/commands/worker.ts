@@ -4,7 +4,7 @@ import { asCourierError, CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { type Response, VERBS } from "../../protocol.ts";
-import type { Delivery, Inbox, Transport } from "../../transport.ts";
+import type { Delivery, Transport } from "../../transport.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
 import type { Identity } from "../presence/identity.ts";
 import type { StatePublisher } from "../presence/state_publisher.ts";
@@ -34,7 +34,10 @@ export interface WorkerDeps {
   readonly log: Log;
 }
 
-/** `left`: it is taken again later, if it is still there. `elsewhere`: another agent has claimed it. */
+/**
+ * `answered`: it is still to be removed. `left`: it has no answer and is taken again later, if it is still there. `elsewhere`:
+ * another agent has claimed it.
+ */
 type Outcome = "answered" | "ended" | "left" | "elsewhere";
 
 export class Worker {
@@ -45,8 +48,10 @@ export class Worker {
   readonly #elsewhere: ClaimedElsewhere;
   readonly #unanswered: Unanswered;
   readonly #tasks = new Set<Promise<void>>();
-  /** The deliveries under way, by key: a subscription that begins again delivers them again. */
-  readonly #inHand = new Map<string, Delivery>();
+  /** The deliveries under way, by key, each with the last subscription that delivered it. */
+  readonly #inHand = new Map<string, Subscribed>();
+  /** Those whose claim this agent holds. */
+  readonly #claimed = new Set<string>();
 
   constructor(deps: WorkerDeps) {
     const { transport, identity, activity, clock, log } = deps;
@@ -65,16 +70,16 @@ export class Worker {
   }
 
   /**
-   * Takes one delivery, which ends with its response; otherwise it is taken again a minute later, if it is still there. One
-   * that is under way already is not taken twice.
+   * Takes one delivery, which ends with its response. Where the share does not allow that now, it is taken again a minute
+   * later, if it is still there. One that is under way already is not taken twice.
    */
   take(delivery: Delivery, subscribed: Subscribed): void {
-    const { key } = delivery;
-    if (this.#inHand.has(key)) return;
-    // A command that is under way, and that this user may not read any more.
-    if ("refused" in delivery.content && this.#holds(delivery)) return this.#unanswered.keep(delivery, subscribed);
+    const { key, content } = delivery;
+    const isInHand = this.#inHand.has(key);
+    if ("mayPass" in content && !isList(delivery)) return this.#noteUnreadable(delivery, content.refused);
+    this.#inHand.set(key, subscribed);
+    if (isInHand) return;
     this.#unanswered.forget(key);
-    this.#inHand.set(key, delivery);
     const { listTtlMs, changeTtlMs } = this.#deps.validity;
     const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
     const begin = (): void => {
@@ -86,12 +91,23 @@ export class Worker {
   }
 
   /** Never rejects. */
-  async #end(delivery: Delivery, judged: AcceptedCommand | Refusal, subscribed: Subscribed): Promise<void> {
-    const outcome = await this.#handle(delivery, judged, subscribed).catch((error: unknown) =>
-      this.#failed(delivery, error),
+  async #end(delivery: Delivery, judged: AcceptedCommand | Refusal, first: Subscribed): Promise<void> {
+    const { key } = delivery;
+    const outcome = await this.#handle(delivery, judged, first).catch((error: unknown) =>
+      this.#failed(delivery, error, "left"),
     );
-    this.#inHand.delete(delivery.key);
-    if (outcome === "left") this.#unanswered.keep(delivery, subscribed);
+    const subscribed = this.#inHand.get(key) ?? first;
+    const isClaimed = this.#claimed.delete(key);
+    this.#inHand.delete(key);
+    if (outcome !== "answered" && outcome !== "left") return;
+    this.#unanswered.keep({ delivery, subscribed, isClaimed, isAnswered: outcome === "answered" });
+  }
+
+  /** Only a list's response has a reader, who waits for it; anything else may be run when it can be read. */
+  #noteUnreadable({ id }: Delivery, reason: string): void {
+    const { activity, log } = this.#deps;
+    activity.refuse();
+    log.warn({ id, reason }, "Cannot read a command; trying again");
   }
 
   /** Counts a file in an inbox whose name is not a command's. */
@@ -110,19 +126,15 @@ export class Worker {
     this.#retries.stop();
   }
 
-  /** Whether another delivery with this id is under way. */
-  #holds({ id, inbox }: Delivery): boolean {
-    return [...this.#inHand.values()].some((other) => other.id === id && isSameInbox(other.inbox, inbox));
-  }
-
-  #failed({ id }: Delivery, error: unknown): Outcome {
-    if (this.#retries.isStopped) return "left";
+  /** @param before the outcome so far @returns what becomes of it: what a later attempt cannot end either is dropped */
+  #failed({ id }: Delivery, error: unknown, before: "answered" | "left"): Outcome {
+    if (this.#retries.isStopped) return before;
     if (!mayPass(error)) {
       this.#deps.log.error({ id, error }, "Command failed unexpectedly");
       return "ended";
     }
     this.#deps.log.warn({ id, reason: asCourierError(error).message }, "Cannot end a command; trying again later");
-    return "left";
+    return before;
   }
 
   async #handle(delivery: Delivery, judged: AcceptedCommand | Refusal, subscribed: Subscribed): Promise<Outcome> {
@@ -130,13 +142,21 @@ export class Worker {
       ? this.#changeInTurn(delivery, judged, subscribed)
       : this.#serve(delivery, judged, subscribed));
     if (outcome !== "answered") return outcome;
-    return (await this.#publisher.finish(delivery, judged.verb)) ? "ended" : "left";
+    try {
+      return (await this.#publisher.finish(delivery, judged.verb)) ? "ended" : "answered";
+    } catch (error) {
+      return this.#failed(delivery, error, "answered");
+    }
   }
 
   /** Whether its run began before a crash. A response beside it is then another command's, which had the same id. */
   #hasBegun({ ledgerKey }: AcceptedCommand): boolean {
-    const { ledger } = this.#deps;
-    return ledger.trouble === null && ledger.read(ledgerKey)?.response === null;
+    try {
+      return this.#deps.ledger.read(ledgerKey)?.response === null;
+    } catch {
+      // Without its ledger the agent runs no changing command.
+      return false;
+    }
   }
 
   /** At start or take-over: a command that has a response, and not an older one, was answered before. */
@@ -163,7 +183,7 @@ export class Worker {
   }
 
   async #refuse(delivery: Delivery, refusal: Refusal): Promise<Outcome> {
-    return (await this.#publisher.refuse(delivery, refusal)) ? "ended" : "left";
+    return await this.#publisher.refuse(delivery, refusal);
   }
 
   async #refuseWith(error: CourierError, delivery: Delivery, { answerTo, verb }: AcceptedCommand): Promise<Outcome> {
@@ -184,8 +204,8 @@ export class Worker {
 
   async #change(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<Outcome> {
     const result = await this.#result(delivery, command, closed).catch((error: unknown) => {
-      if (this.#retries.isStopped) throw error;
-      // A failure outside the verb, such as a full ledger or a claim that cannot be taken, is a response too.
+      // What the share denies now may be run later.
+      if (this.#retries.isStopped || mayPass(error)) throw error;
       return asCourierError(error);
     });
     if (result instanceof CourierError) return await this.#refuseWith(result, delivery, command);
@@ -198,14 +218,15 @@ export class Worker {
     command: AcceptedCommand,
     closed: AbortSignal,
   ): Promise<{ readonly text: string } | { readonly outcome: Outcome } | CourierError> {
-    const { transport, ledger } = this.#deps;
     if (delivery.inbox === "shared" && !(await this.#claim(delivery))) {
       this.#elsewhere.watch(delivery, command, closed);
       return { outcome: "elsewhere" };
     }
-    const known = ledger.read(command.ledgerKey);
+    const { transport, ledger } = this.#deps;
+    const known = orFailure(() => ledger.read(command.ledgerKey));
+    if (known instanceof CourierError) return known;
     if (typeof known?.response === "string") return { text: known.response };
-    const reason = this.#whyNotRun(delivery, command, known);
+    const reason = orFailure(() => this.#whyNotRun(delivery, command, known));
     if (reason !== null) return reason;
     if (known === null) {
       // Its sender may have withdrawn it while it waited for its turn, and the share may take long to answer that.
@@ -213,8 +234,8 @@ export class Worker {
       const late = lateness(command, delivery, transport.now());
       if (late !== null) return late;
     }
-    ledger.start(command.ledgerKey, transport.now());
-    return { text: await this.#runAndRecord(delivery, command, known) };
+    const begun = orFailure(() => ledger.start(command.ledgerKey, transport.now()));
+    return begun instanceof CourierError ? begun : { text: await this.#runAndRecord(delivery, command, known) };
   }
 
   async #runAndRecord({ sentAtMs }: Delivery, command: AcceptedCommand, known: LedgerEntry | null): Promise<string> {
@@ -239,7 +260,9 @@ export class Worker {
   /** Claims a changing command of the shared inbox. */
   async #claim(delivery: Delivery): Promise<boolean> {
     const { transport, identity } = this.#deps;
-    return await this.#retries.run(async () => await transport.claim(delivery, identity));
+    const isHeld = await this.#retries.run(async () => await transport.claim(delivery, identity));
+    if (isHeld) this.#claimed.add(delivery.key);
+    return isHeld;
   }
 
   async #isUnchanged(delivery: Delivery): Promise<boolean> {
@@ -302,6 +325,16 @@ function isChange(judged: AcceptedCommand | Refusal): judged is AcceptedCommand 
   return !("error" in judged) && VERBS[judged.verb].changing;
 }
 
-function isSameInbox(a: Inbox, b: Inbox): boolean {
-  return a === "shared" || b === "shared" ? a === b : a.agent === b.agent;
+/** Legacy backends name a file after its command. */
+function isList({ inbox, id }: Delivery): boolean {
+  return inbox === "shared" && id.startsWith("list_models");
+}
+
+/** A failure of the ledger is a reason to refuse a command. */
+function orFailure<Value>(call: () => Value): Value | CourierError {
+  try {
+    return call();
+  } catch (error) {
+    return asCourierError(error);
+  }
 }

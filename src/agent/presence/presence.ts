@@ -21,7 +21,7 @@ export interface PresenceDeps {
   readonly intake: {
     open(inbox: "own" | "shared"): Promise<void>;
     close(inbox: "own" | "shared"): Promise<void>;
-    complete(): void;
+    settle(): Promise<void>;
   };
   readonly monitor: { readonly health: { readonly reachable: boolean } };
   readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced">;
@@ -49,7 +49,7 @@ export class Presence {
         const own = all === undefined ? await transport.readState(identity.agent) : recordOf(all, identity.agent);
         await this.#judgeName(own);
         await this.#judgeSharedInbox(all);
-        this.#deps.intake.complete();
+        await this.#deps.intake.settle();
       } catch (error) {
         log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
       }

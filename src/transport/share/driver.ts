@@ -131,9 +131,7 @@ export class ShareTransport implements Transport {
     const folder = this.#share.layout.inbox(inbox);
     await this.#attempt("receive", folder, async () => await requireInbox(this.#share, inbox));
     const watch = watchInbox(this.#share, inbox, listener);
-    const subscription = this.#open.add(async () => await watch.close());
-    await watch.began();
-    return subscription;
+    return this.#open.add(async () => await watch.close());
   }
 
   async isUnchanged(delivery: Delivery): Promise<boolean> {
@@ -151,9 +149,13 @@ export class ShareTransport implements Transport {
     return await this.#attempt("look for claimed commands", claims, async () => await claimedBy(this.#share, holder));
   }
 
-  async release(delivery: Delivery): Promise<void> {
-    const remove = async (): Promise<void> => await this.#commands.remove(delivery);
-    await this.#attempt(`release ${JSON.stringify(delivery.id)}`, this.#share.layout.inbox(delivery.inbox), remove);
+  async release(delivery: Delivery): Promise<boolean> {
+    const remove = async (): Promise<boolean> => await this.#commands.remove(delivery);
+    return await this.#attempt(
+      `release ${JSON.stringify(delivery.id)}`,
+      this.#share.layout.inbox(delivery.inbox),
+      remove,
+    );
   }
 
   async respond(address: ReplyAddress, id: string, text: string, options: PublishOptions): Promise<boolean> {

@@ -109,12 +109,6 @@ function deniedBy(error: unknown): string | null {
   return dirname("dest" in error && typeof error.dest === "string" ? error.dest : error.path);
 }
 
-/** True when the name was removed or replaced between a listing and its use: list again, there is nothing to report. */
-export function isGone(error: unknown): boolean {
-  const code = systemCode(error);
-  return code === "ENOENT" || code === "ESTALE" || code === "ENOTDIR";
-}
-
 /** True when this user lacks the permission. */
 export function isDenied(error: unknown): boolean {
   const code = systemCode(error);

@@ -3,9 +3,10 @@ import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { Slots } from "../../base/slots.ts";
 import { localPrimitives } from "./calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
-import type { Facts, Primitives } from "./calls/primitives.ts";
+import { type Facts, isGone, type Primitives } from "./calls/primitives.ts";
 import { Gate } from "./calls/stall_gate.ts";
 import { factsAt, makeRealFolder, realFolder } from "./folders/folders.ts";
 import { type At, inside } from "./folders/held.ts";
@@ -43,6 +44,9 @@ interface Mounted {
   readonly description: string;
 }
 
+/** Operations that hold folders: each needs a few descriptors, and the gate lets fewer calls through. */
+const HELD_AT_A_TIME = 32;
+
 const SYSTEM_CALLS: FileCalls = { local: localPrimitives, network: poolPrimitives };
 
 export class Share {
@@ -56,6 +60,7 @@ export class Share {
   readonly #probe: Primitives;
   readonly #gate: Gate;
   readonly #listings: Listings;
+  readonly #holding = new Slots(HELD_AT_A_TIME);
   /** The devices of the top folders when they were looked at. */
   readonly #devices = new Map<string, bigint>();
   #mounted: Mounted;
@@ -151,7 +156,7 @@ export class Share {
    */
   async lacks(folder: Folder, name: string): Promise<boolean> {
     if ((await this.folderAgain(folder)) === null) return true;
-    if (this.isNetwork) return !(await this.names(folder.path)).has(name);
+    if (this.isNetwork) return !(await this.namesIn(folder)).has(name);
     return (await factsAt(this.fs, join(folder.path, name))) === null;
   }
 
@@ -166,13 +171,20 @@ export class Share {
     return this.isNetwork ? await this.#listings.names(path) : new Set(await this.fs.readdir(path));
   }
 
+  /** As `names`, in a folder that may be gone by now: then nothing. @throws CourierError as `folder` */
+  async namesIn(folder: Folder): Promise<ReadonlySet<string>> {
+    return (await this.#whileThere(folder, async () => await this.names(folder.path))) ?? new Set();
+  }
+
   /**
    * Whether a name is worth a call. On a network file system only a listing shows reliably what exists, and a call for a
    * name that no listing has shown makes the kernel remember "no such file" for up to a minute.
    * @param maxAgeMs how old the listing may be; without it any age
    */
-  async shows({ path }: Folder, name: string, maxAgeMs?: number): Promise<boolean> {
-    return !this.isNetwork || (await this.#listings.shows(path, name, maxAgeMs));
+  async shows(folder: Folder, name: string, maxAgeMs?: number): Promise<boolean> {
+    if (!this.isNetwork) return true;
+    const shows = async (): Promise<boolean> => await this.#listings.shows(folder.path, name, maxAgeMs);
+    return (await this.#whileThere(folder, shows)) ?? false;
   }
 
   /** As `folder`, and makes it if it does not exist. */
@@ -194,7 +206,18 @@ export class Share {
    * @throws the system's error: a name may be gone, or be a link now; look again
    */
   async inside<Value>(folders: readonly Folder[], run: (...at: At[]) => Promise<Value>): Promise<Value> {
-    return await inside(this.fs, folders, this.#devices.get(folders[0]?.top ?? "") ?? 0n, run);
+    const dev = this.#devices.get(folders[0]?.top ?? "") ?? 0n;
+    return await this.#holding.run(async () => await inside(this.fs, folders, dev, run));
+  }
+
+  /** @returns null when the folder is gone: its facts may be a moment old */
+  async #whileThere<Value>(folder: Folder, call: () => Promise<Value>): Promise<Value | null> {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      return (await this.folderAgain(folder)) === null ? null : await call();
+    }
   }
 
   async #look({ top, path }: Folder): Promise<Facts | null> {
@@ -223,11 +246,11 @@ export class Share {
   }
 
   async #top(path: string): Promise<Facts> {
-    const facts = await this.#real(path);
+    const facts = await this.#realTop(path);
     if (facts !== null && facts.dev === this.#devices.get(path)) return facts;
     // Another device: unmounted, or mounted again. A new examination finds out which.
     await this.examine(false);
-    const again = await this.#real(path);
+    const again = await this.#realTop(path);
     if (again !== null) return again;
     throw this.#missing(path);
   }

@@ -18,7 +18,7 @@ test.each([
   const released: string[] = [];
   const transport = {
     now: () => clock.now(),
-    release: async ({ id }: Delivery) => await Promise.resolve(void released.push(id)),
+    release: async ({ id }: Delivery) => await Promise.resolve(released.push(id) > 0),
     respond: async () => await Promise.resolve(true),
     respondedAtMs: async () => await Promise.resolve(null),
   };

@@ -1,7 +1,7 @@
 // Commands that end without an answer, because the share denied or hid something: they are taken again while they are there.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import type { Listener, Transport } from "#src/transport.ts";
+import type { Delivery, Inbox, Listener, Transport } from "#src/transport.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
@@ -84,7 +84,7 @@ describe("a command that is not begun", () => {
   test("stays without an answer when its claim is denied, and is run once that is allowed", async () => {
     const ollama = new ScriptedOllama();
     const { transport } = await site.start("gpu-1", { ollama });
-    const fix = deny(transport, "claim", "respond", "release");
+    const fix = deny(transport, "claim");
     await site.send("shared", "delete_model_1", DELETE);
     await site.clock.advance(LONG_MS);
     expect([ollama.calls.length, site.replies.size, site.lying("shared")]).toEqual([0, 0, ["delete_model_1"]]);
@@ -152,26 +152,118 @@ describe("a changing command that is refused", () => {
   });
 });
 
-test("a command under way is not refused when this user may not read its file any more", async () => {
-  const ollama = new ScriptedOllama();
+/** Delivers as the share driver does what this user may not read. */
+function unreadable(inbox: Inbox, id: string): Delivery {
+  const content = { refused: "is not readable by this user: owned by 0:0, mode 0000", mayPass: true };
+  return { inbox, id, key: `${id}~0123456789abcdef`, content, sentAtMs: site.clock.now() };
+}
+
+/** An agent, and what its transport delivers to it. */
+async function startHearing(ollama: ScriptedOllama) {
   const transport = site.store.open();
-  const listeners: Listener[] = [];
+  const listeners = new Map<"own" | "shared", Listener>();
   const receive = transport.receive.bind(transport);
   transport.receive = async (inbox, listener) => {
-    if (inbox !== "shared") listeners.push(listener);
+    listeners.set(inbox === "shared" ? "shared" : "own", listener);
     return await receive(inbox, listener);
   };
-  await site.start("gpu-1", { ollama, transport });
-  const { promise: slow, resolve: end } = Promise.withResolvers<undefined>();
-  ollama.trouble = slow;
+  const agent = await site.start("gpu-1", { ollama, transport });
+  return {
+    ...agent,
+    transport,
+    deliver: (which: "own" | "shared", what: Delivery) => listeners.get(which)?.deliver(what),
+  };
+}
+
+describe("a command that this user may not read", () => {
+  test("is not refused while it is under way", async () => {
+    const ollama = new ScriptedOllama();
+    const { deliver } = await startHearing(ollama);
+    const { promise: slow, resolve: end } = Promise.withResolvers<undefined>();
+    ollama.trouble = slow;
+    await site.command("gpu-1", "id-1", DELETE);
+    deliver("own", unreadable(OWN, "id-1"));
+    await settle();
+    expect(site.replies.get("id-1")).toBeUndefined();
+    end(undefined);
+    await site.clock.advance(LONG_MS);
+    expect(site.replies.get("id-1")).toMatchObject({ success: true });
+    expect(site.lying(OWN)).toEqual([]);
+  });
+
+  test("gets no answer that would count as its own later, unless it is a list", async () => {
+    const ollama = new ScriptedOllama();
+    const { deliver } = await startHearing(ollama);
+    for (const id of ["delete_model_1", "list_models_1"]) deliver("shared", unreadable("shared", id));
+    await settle();
+    expect([...site.replies.keys()]).toEqual(["list_models_1"]);
+    expect(site.replies.get("list_models_1")?.error).toStartWith("is not readable by this user");
+  });
+});
+
+describe("a command that was answered", () => {
+  test("is removed when its folder, which was away as it was answered, is back", async () => {
+    await site.start("gpu-1");
+    const inbox = site.store.inboxes.get("agent gpu-1");
+    const { platform } = site;
+    const ping = { version: 2, command: "ping", command_id: "id-1", agent: "gpu-1", reply_to: "tester" };
+    await platform.send(OWN, "id-1", JSON.stringify({ timestamp: "t", ttl_ms: 60_000, ...ping }), { durable: false });
+    const entry = inbox?.get("id-1");
+    if (entry === undefined) throw new Error("No command is there");
+    inbox?.delete("id-1");
+    await settle();
+    expect(site.replies.get("id-1")?.success).toBe(true);
+    inbox?.set("id-1", entry);
+    await site.clock.advance(60_000);
+    expect(site.lying(OWN)).toEqual([]);
+  });
+
+  test("is neither run nor answered again while it cannot be removed", async () => {
+    const { transport } = await site.start("gpu-1");
+    const fix = deny(transport, "release");
+    let attempts = 0;
+    const denied = transport.release.bind(transport);
+    transport.release = async (delivery) => {
+      attempts += 1;
+      return await denied(delivery);
+    };
+    await site.command("gpu-1", "id-1", { command: "ping", ttl_ms: 60_000 });
+    await site.clock.advance(600_000);
+    expect(site.replies.get("id-1")?.success).toBe(true);
+    expect(attempts).toBeWithin(60, 80);
+    fix();
+    await site.clock.advance(LONG_MS);
+    expect(site.lying(OWN)).toEqual([]);
+  });
+});
+
+test("the refusal of a command that is removed is published once that is allowed", async () => {
+  const { transport, ledger } = await site.start("gpu-1");
+  ledger.start = () => {
+    throw new CourierError("exhausted", "Cannot write to the ledger: no space left");
+  };
+  const fix = deny(transport, "respond");
   await site.command("gpu-1", "id-1", DELETE);
-  const content = { refused: "is not readable by this user: owned by 0:0, mode 0000" };
-  const refused = { inbox: OWN, id: "id-1", key: "id-1~0123456789abcdef", content, sentAtMs: site.clock.now() };
-  for (const listener of listeners) listener.deliver(refused);
-  await settle();
-  expect(site.replies.get("id-1")).toBeUndefined();
-  end(undefined);
   await site.clock.advance(LONG_MS);
+  expect([site.replies.size, site.lying(OWN)]).toEqual([0, []]);
+  fix();
+  await site.clock.advance(LONG_MS);
+  expect(site.replies.get("id-1")).toMatchObject({ success: false, code: "exhausted" });
+});
+
+test("a command that is delivered again by a later subscription is kept for that one", async () => {
+  const ollama = new ScriptedOllama();
+  const { transport } = await site.start("gpu-1", { ollama });
+  const fix = deny(transport, "respond");
+  await site.command("gpu-1", "id-1", { ...DELETE, ttl_ms: 600_000 });
+  // Another agent has this name for a while: the inbox is closed and opened again while the command is in hand.
+  await site.clock.advance(10_000);
+  const state = await site.state("gpu-1");
+  const other = { ...state, instance: "another", host: "other-host", sequence: 9 };
+  await site.platform.publishState("gpu-1", JSON.stringify(other));
+  await site.clock.advance(30_000);
+  fix();
+  await site.clock.advance(3 * LONG_MS);
   expect(site.replies.get("id-1")).toMatchObject({ success: true });
-  expect(site.lying(OWN)).toEqual([]);
+  expect([ollama.calls.length, site.lying(OWN)]).toEqual([1, []]);
 });

@@ -87,12 +87,11 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "release() removes an unchanged command, and may be called again",
+    name: "release() removes an unchanged command, once, and may be called again",
     run: async ({ connected }) => {
       const [agent, sender] = [await connected(), await connected()];
       const delivery = await delivered(agent, "pull-1", "{}");
-      await agent.release(delivery);
-      await agent.release(delivery);
+      expect([await agent.release(delivery), await agent.release(delivery)]).toEqual([true, false]);
       expect(await sender.withdraw("shared", "pull-1")).toBe(false);
     },
   },
@@ -102,7 +101,7 @@ export const CLAIM_SCENARIOS: readonly Scenario[] = [
       const [agent, sender] = [await connected(), await connected()];
       const delivery = await delivered(agent, "pull-1", '{"n":1}');
       await sender.send("shared", "pull-1", '{"n":2}', FAST);
-      await agent.release(delivery);
+      expect(await agent.release(delivery)).toBe(false);
       expect(await sender.withdraw("shared", "pull-1")).toBe(true);
     },
   },

@@ -103,7 +103,7 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "receive() delivers the commands that are there in order of time, before it resolves",
+    name: "receive() delivers the commands that are there in order of time, and then reports that these are all",
     run: async ({ connected }) => {
       const agent = await connected();
       await agent.openInbox(GPU);
@@ -113,7 +113,8 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
         await until(() => agent.now() > sentAtMs + 20);
       }
       const heard = await Heard.at(agent, GPU);
-      expect(heard.ids).toEqual(["c", "a", "b"]);
+      await until(() => heard.completions.length > 0);
+      expect([heard.ids, heard.completions]).toEqual([["c", "a", "b"], [3]]);
     },
   },
   {

@@ -9,6 +9,8 @@ export class Heard implements Closable {
   readonly interruptions: Error[] = [];
   readonly refused: string[] = [];
   restored = 0;
+  /** How many deliveries there were at each `complete()`. */
+  readonly completions: number[] = [];
   #subscription: Closable | null = null;
 
   static async at(transport: Transport, inbox: Inbox): Promise<Heard> {
@@ -16,6 +18,7 @@ export class Heard implements Closable {
     heard.#subscription = await transport.receive(inbox, {
       deliver: (delivery) => void heard.deliveries.push(delivery),
       refuse: (name, reason) => void heard.refused.push(`${name}: ${reason}`),
+      complete: () => void heard.completions.push(heard.deliveries.length),
       interrupted: (error) => void heard.interruptions.push(error),
       restored: () => void heard.restored++,
     });

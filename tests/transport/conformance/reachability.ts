@@ -152,6 +152,8 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
       await sender.send(GPU, "ping-2", "{}", FAST);
       await until(() => heard.ids.length === 2);
       expect([heard.ids, heard.interruptions.length, heard.restored]).toEqual([["ping-1", "ping-2"], 1, 1]);
+      // Complete at the beginning, and again after the interruption.
+      expect(heard.completions.length).toBe(2);
     },
   },
   {

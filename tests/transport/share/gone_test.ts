@@ -1,7 +1,8 @@
 // src/transport/share: a top folder that is away for a moment, on a network whose kernel still remembers it. What it holds
 // is not gone: every method that would conclude so says `unavailable`, and finds it when the folder is back.
 import { afterEach, expect, test } from "bun:test";
-import { renameSync } from "node:fs";
+import { renameSync, symlinkSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
@@ -22,6 +23,8 @@ afterEach(async () => await opened.close());
 
 interface Site {
   readonly transport: Transport;
+  readonly clock: ManualClock;
+  readonly path: (top: string) => string;
   /** A command in the agent's inbox, and one in the shared inbox that `HOLDER` has claimed. */
   readonly own: Delivery;
   readonly shared: Delivery;
@@ -48,6 +51,8 @@ async function openSite(): Promise<Site> {
   const [there, away] = [(top: string) => join(root, top), (top: string) => join(root, `${top}.away`)];
   return {
     transport,
+    clock,
+    path: there,
     own,
     shared,
     rename: (top, where) => (where === "away" ? renameSync(there(top), away(top)) : renameSync(away(top), there(top))),
@@ -133,4 +138,15 @@ test("release() and releaseReply() do not count a file as removed while its top 
   await transport.release(own);
   await transport.releaseReply(OWN, "ping-1");
   expect([await transport.isUnchanged(own), await transport.respondedAtMs(OWN, "ping-1")]).toEqual([false, null]);
+});
+
+test("respond() says unavailable while a link is in place of the top folder: its answer is not dropped", async () => {
+  const site = await openSite();
+  site.rename("gpu_status", "away");
+  symlinkSync(tmpdir(), site.path("gpu_status"));
+  await site.clock.advance(1_100);
+  await expectCode(site.transport.respond(OWN, "ping-2", "{}", DURABLE), "unavailable");
+  unlinkSync(site.path("gpu_status"));
+  site.rename("gpu_status", "back");
+  expect(await site.transport.respond(OWN, "ping-2", "{}", DURABLE)).toBe(true);
 });

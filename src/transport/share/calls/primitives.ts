@@ -1,5 +1,6 @@
 // The file calls that the share driver uses, implemented by a local and a network table.
 import type { BigIntStats } from "node:fs";
+import { systemCode } from "../../../base/errors.ts";
 
 /** A call's result: at once from a local disk, which cannot hang; through the file pool from a network. */
 export type Awaitable<T> = T | Promise<T>;
@@ -67,4 +68,13 @@ export function factsOf(stats: BigIntStats): Facts {
 /** A file is not read again while these are equal. The mode counts: it may have become readable. */
 export function isSameFile(a: Facts, b: Facts): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ino === b.ino && a.mode === b.mode;
+}
+
+/**
+ * True when the name was removed or replaced between a listing and its use: list again, there is nothing to report. A server
+ * answers ESTALE for what was removed or replaced while this machine still knew it.
+ */
+export function isGone(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "ENOENT" || code === "ESTALE" || code === "ENOTDIR";
 }

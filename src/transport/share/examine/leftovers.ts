@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { about, type Check } from "../../../base/check.ts";
 import { AgentName } from "../../../protocol.ts";
 import { KEPT_MS } from "../../retention.ts";
-import { isGone } from "../failures.ts";
+import { isGone } from "../calls/primitives.ts";
 import { COMMAND_FILES, RESPONSE_FILES } from "../layout.ts";
 import { instantMs } from "../time/share_clock.ts";
 import type { Ground, Top } from "./ground.ts";

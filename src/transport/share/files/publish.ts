@@ -1,8 +1,7 @@
 // Publishing: a file is written in .tmp/ and renamed into place, so that it is complete when it becomes visible.
 import { constants } from "node:fs";
 import { CourierError } from "../../../base/errors.ts";
-import type { Facts } from "../calls/primitives.ts";
-import { isGone } from "../failures.ts";
+import { type Facts, isGone } from "../calls/primitives.ts";
 import { fileMode, takeAfter } from "../folders/folders.ts";
 import type { At } from "../folders/held.ts";
 import type { Folder } from "../layout.ts";

@@ -2,13 +2,15 @@
 import { constants } from "node:fs";
 import { join } from "node:path";
 import { CourierError, systemCode } from "../../../base/errors.ts";
-import { type Facts, isSameFile, type Primitives } from "../calls/primitives.ts";
-import { isGone } from "../failures.ts";
+import { type Facts, isGone, isSameFile, type Primitives } from "../calls/primitives.ts";
 import { ownership } from "../folders/folders.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
 
-/** The result of a look at a listed name. `unreadable` may pass: an EIO is as often the network's as the disk's. */
+/**
+ * The result of a look at a listed name. `unreadable` may pass: an EIO is as often the network's as the disk's, and another
+ * program may have locked the file. One such file does not stop the others from being read.
+ */
 export type Look =
   | { readonly is: "gone" }
   | { readonly is: "same" }
@@ -45,10 +47,10 @@ export async function look(fs: Primitives, path: string, maxBytes: number, known
     }
   } catch (error) {
     if (isGone(error)) return { is: "gone" };
-    if (systemCode(error) === "EIO") return { is: "unreadable", error };
-    const reason = UNREADABLE[systemCode(error) ?? ""];
-    if (reason === undefined) throw error;
-    return await refuse(fs, path, { reason, error, known });
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    const reason = UNREADABLE[code];
+    return reason === undefined ? { is: "unreadable", error } : await refuse(fs, path, { reason, error, known });
   }
 }
 
@@ -100,7 +102,7 @@ async function refuse(
  */
 export async function lookUp(share: Share, folder: Folder, name: string, maxBytes: number): Promise<Found | null> {
   if ((await share.folder(folder)) === null) return null;
-  if (share.isNetwork && !(await share.names(folder.path)).has(name)) return null;
+  if (share.isNetwork && !(await share.namesIn(folder)).has(name)) return null;
   return await lookUpShown(share, folder, name, maxBytes);
 }
 

@@ -1,6 +1,6 @@
 // Removing files of the share: each may be gone already, removed by its reader, a sweep or another machine.
 import { basename } from "node:path";
-import { isGone } from "../failures.ts";
+import { isGone } from "../calls/primitives.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
 

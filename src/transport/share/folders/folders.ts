@@ -1,7 +1,7 @@
 // Folders on the share: real ones only, made with their parent's group and modes.
 import { constants } from "node:fs";
 import { CourierError, systemCode } from "../../../base/errors.ts";
-import type { Facts, Primitives } from "../calls/primitives.ts";
+import { type Facts, isGone, type Primitives } from "../calls/primitives.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 const SETGID = 0o2000;
@@ -81,9 +81,7 @@ export async function factsAt(fs: Primitives, path: string): Promise<Facts | nul
   try {
     return await fs.lstat(path);
   } catch (error) {
-    const code = systemCode(error);
-    // A server answers ESTALE for a folder that was removed or replaced while this machine still knew it.
-    if (code === "ENOENT" || code === "ESTALE" || code === "ENOTDIR") return null;
+    if (isGone(error)) return null;
     throw error;
   }
 }

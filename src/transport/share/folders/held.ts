@@ -20,7 +20,8 @@ const canHold = process.platform === "linux" && existsSync(DESCRIPTORS);
  * Runs calls in folders of one top folder. None of them is held longer: a descriptor would keep the share from being
  * unmounted, and becomes stale on NFSv3.
  * @param dev the device of the top folder
- * @throws the system's error: `ENOENT` or `ESTALE` when one is gone, `ENOTDIR` when it is a link, `EXDEV` when it is another mount
+ * @throws the system's error: `ENOENT` or `ESTALE` when one is gone, `ENOTDIR` when it is a link, `EXDEV` when something else
+ * is mounted
  */
 export async function inside<Value>(
   fs: Primitives,
@@ -37,12 +38,13 @@ export async function inside<Value>(
       ),
     );
   const held = new Map<string, number>();
+  const hold = async (path: string, by = path): Promise<void> => void held.set(path, await fs.open(by, HELD));
   try {
-    for (const { path, top } of folders) {
-      if (!held.has(top)) held.set(top, await fs.open(top, HELD));
-      if (!held.has(path)) held.set(path, await fs.open(heldPath(held.get(top), basename(path)), HELD));
-      if ((await fs.fstat(held.get(path) ?? -1)).dev !== dev) throw anotherMount(path);
-    }
+    const [{ top } = { top: "" }] = folders;
+    await hold(top);
+    if ((await fs.fstat(held.get(top) ?? -1)).dev !== dev) throw anotherMount(top);
+    const below = folders.filter(({ path }) => path !== top);
+    await all(below.map(async ({ path }) => await hold(path, heldPath(held.get(top), basename(path)))));
     return await run(
       ...folders.map(
         ({ path }): At =>
@@ -55,6 +57,11 @@ export async function inside<Value>(
   } finally {
     await Promise.all([...held.values()].map(async (descriptor) => await letGo(fs, descriptor)));
   }
+}
+
+/** Waits for every one, also when one fails: what the others open must be closed. @throws the first failure */
+async function all(opening: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(opening)) if (outcome.status === "rejected") throw outcome.reason;
 }
 
 /** On a share that hangs it is closed later, and what was done stays done. */

@@ -13,7 +13,7 @@ import { readCommand } from "./commands.ts";
 export async function takeClaim(share: Share, key: string, holder: Holder): Promise<boolean> {
   const name = share.layout.claimName(key);
   const { claims } = share.layout;
-  await share.madeFolder(claims);
+  if ((await share.folder(claims)) === null) await share.madeFolder(claims);
   const folder = await share.targetFolder(claims);
   if (folder === null) throw new CourierError("unavailable", `Cannot claim "${key}": ${claims.path} disappeared`);
   const linked = await share.inside([share.layout.temporary(claims), claims], async (temporary, at) => {
@@ -43,9 +43,9 @@ export async function claimedBy(share: Share, holder: Holder): Promise<readonly 
 async function claimedKeys(share: Share, holder: Holder): Promise<readonly (readonly [string, string])[]> {
   const { claims, commands } = share.layout;
   if ((await share.folder(claims)) === null) return [];
-  const present = await share.names(commands.path);
+  const present = await share.namesIn(commands);
   const found: (readonly [string, string])[] = [];
-  for (const key of await share.names(claims.path)) {
+  for (const key of await share.namesIn(claims)) {
     const id = share.layout.claimed(key);
     // Most claims outlive their command: only the others are read.
     if (id === null || !present.has(COMMAND_FILES.format(id))) continue;

@@ -62,11 +62,11 @@ export class Commands {
     return false;
   }
 
-  /** Removes the command, unless it is no longer these bytes. */
-  async remove(delivery: Delivery): Promise<void> {
+  /** Removes the command, unless it is no longer these bytes. @returns whether it was there */
+  async remove(delivery: Delivery): Promise<boolean> {
     const folder = this.#share.layout.inbox(delivery.inbox);
-    if (!(await this.isUnchanged(delivery)) || (await this.#share.folder(folder)) === null) return;
-    await unlink(this.#share, folder, COMMAND_FILES.format(delivery.id));
+    if (!(await this.isUnchanged(delivery)) || (await this.#share.folder(folder)) === null) return false;
+    return await unlink(this.#share, folder, COMMAND_FILES.format(delivery.id));
   }
 
   /** Each command that is being withdrawn gets one more attempt. */
@@ -119,9 +119,14 @@ export class Commands {
   }
 }
 
-/** A command of the shared inbox as it is now. @returns null when it is gone or not complete yet */
+/**
+ * A command of the shared inbox as it is now.
+ * @returns null when it is gone or not complete yet
+ * @throws the system's error when this user may not read it
+ */
 export async function readCommand(share: Share, id: string): Promise<Delivery | null> {
   const found = await lookUp(share, share.layout.commands, COMMAND_FILES.format(id), LIMITS.commandBytes);
+  if (found !== null) requireReadable(found);
   const content = found === null ? null : wholeContent(found);
   if (found === null || content === null) return null;
   return { inbox: "shared", id, key: deliveryKey(id, found), content, sentAtMs: instantMs(found.facts.mtimeNs) };

@@ -2,8 +2,7 @@
 import { join } from "node:path";
 import { LEGACY_SERVICE_AGENT, LIMITS } from "../../../protocol.ts";
 import type { StateRecord } from "../../../transport.ts";
-import { type Facts, isSameFile } from "../calls/primitives.ts";
-import { isGone } from "../failures.ts";
+import { type Facts, isGone, isSameFile } from "../calls/primitives.ts";
 import { publishFile } from "../files/publish.ts";
 import { type Found, look, lookUp } from "../files/read.ts";
 import { STATE_FILES } from "../layout.ts";
@@ -36,7 +35,7 @@ export class States {
   async readAll(): Promise<readonly StateRecord[]> {
     const { status } = this.#share.layout;
     await this.#share.folder(status);
-    const names = [...(await this.#share.names(status.path))].filter((name) => STATE_FILES.parse(name) !== null);
+    const names = [...(await this.#share.namesIn(status))].filter((name) => STATE_FILES.parse(name) !== null);
     const found = new Map<string, Known>();
     for (const [index, name] of names.entries()) {
       if (index % FILES_A_TURN === FILES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));

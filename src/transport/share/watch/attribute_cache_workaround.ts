@@ -1,7 +1,7 @@
 // The attribute-cache workaround for legacy backends on this machine: its kernel remembers "no such file" longer than they wait.
 import { join } from "node:path";
 import type { Closable } from "../../../transport.ts";
-import { isGone } from "../failures.ts";
+import { isGone } from "../calls/primitives.ts";
 import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { AgentName, LIMITS } from "../../../protocol.ts";
 import type { Inbox, Listener } from "../../../transport.ts";
-import { isGone } from "../failures.ts";
+import { isGone } from "../calls/primitives.ts";
 import { COMMAND_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";
@@ -28,6 +28,7 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
     files,
     remake: async () => await share.madeFolder(folder),
     listed: async (names) => await strays.listed(names),
+    complete: () => guarded(share.log, () => listener.complete?.()),
     interrupted: (error) => guarded(share.log, () => listener.interrupted?.(error)),
     restored: () => guarded(share.log, () => listener.restored?.()),
   });

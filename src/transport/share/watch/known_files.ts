@@ -3,10 +3,9 @@ import { join } from "node:path";
 import { systemCode } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
 import type { Content } from "../../../transport.ts";
-import type { Facts } from "../calls/primitives.ts";
-import { isGone } from "../failures.ts";
+import { type Facts, isGone } from "../calls/primitives.ts";
 import { deliveryKey, type Message, wholeContent } from "../files/content.ts";
-import { type Found, look } from "../files/read.ts";
+import { type Found, type Look, look } from "../files/read.ts";
 import type { Share } from "../share.ts";
 
 export interface KnownFilesDeps {
@@ -53,6 +52,8 @@ export class KnownFiles {
   /** Known files that may have changed without an event, longest waiting first. */
   readonly #unsure = new Set<string>();
   readonly #gone = new Set<string>();
+  /** Names of files that could not be read at their last look. */
+  readonly #unreadable = new Set<string>();
   #recheckedAtMs = Number.NEGATIVE_INFINITY;
   #hasMissed = false;
   #closed = false;
@@ -119,6 +120,7 @@ export class KnownFiles {
     if (id === null || this.#closed) return;
     const found = await look(this.#deps.share.fs, join(this.#deps.path, name), this.#deps.maxBytes, known);
     this.#unfinished.delete(name);
+    this.#noteReadable(name, found);
     if (found.is === "gone") this.#forget(name);
     else if (found.is === "same") await this.#expire(id, name);
     else if (found.is === "unreadable") this.#lookLater(name, this.#known.get(name)?.stillSinceMs ?? 0);
@@ -134,13 +136,25 @@ export class KnownFiles {
     }
     const content = wholeContent(found);
     if (content === null) this.#wait(name, found.facts);
-    else this.#emit(id, name, key, found.facts, content);
+    else this.#emit(id, name, found, content);
+  }
+
+  #noteReadable(name: string, found: Look): void {
+    if (found.is !== "unreadable") {
+      this.#unreadable.delete(name);
+      return;
+    }
+    // One line is enough while the whole share is away.
+    if (this.#unreadable.size === 0)
+      this.#deps.share.log.warn({ name, error: found.error }, "Cannot read a file; trying again");
+    this.#unreadable.add(name);
   }
 
   /** Incomplete: its writer may still be writing, or be about to let this user read it. */
   #wait(name: string, facts: Facts): void {
     const before = this.#known.get(name);
-    const isStill = before !== undefined && before.facts.mtimeNs === facts.mtimeNs && before.facts.size === facts.size;
+    const isStill =
+      before?.isWhole === false && before.facts.mtimeNs === facts.mtimeNs && before.facts.size === facts.size;
     const stillSinceMs = isStill ? before.stillSinceMs : this.#deps.share.clock.monotonic();
     this.#known.set(name, { facts, key: before?.key ?? null, isWhole: false, stillSinceMs });
     this.#lookLater(name, stillSinceMs);
@@ -152,7 +166,7 @@ export class KnownFiles {
     this.#unfinished.set(name, nowMs + pauseMs);
   }
 
-  /** Refuses a file that was never completed. */
+  /** Refuses a file that was never completed, or may not be read. One that was emitted before is not refused. */
   async #expire(id: string, name: string): Promise<void> {
     const known = this.#known.get(name);
     if (known === undefined || known.isWhole) return;
@@ -162,11 +176,17 @@ export class KnownFiles {
     const { share, path, maxBytes } = this.#deps;
     const found = await look(share.fs, join(path, name), maxBytes);
     if (!("facts" in found) || found.facts.mtimeNs !== known.facts.mtimeNs) return;
-    this.#emit(id, name, deliveryKey(id, found), found.facts, { refused: reasonAfter(found, limitMs) });
+    if (found.is === "read") this.#emit(id, name, found, { refused: neverWhole(found.bytes, limitMs) });
+    else if (known.key === null) this.#emit(id, name, found, { refused: found.reason, mayPass: true });
   }
 
-  #emit(id: string, name: string, key: string, facts: Facts, content: Content): void {
-    this.#known.set(name, { facts, key, isWhole: true, stillSinceMs: 0 });
+  #emit(id: string, name: string, found: Found, content: Content): void {
+    const { facts } = found;
+    const key = deliveryKey(id, found);
+    // One that may become readable is looked at again and again.
+    const isWhole = !("mayPass" in content);
+    const stillSinceMs = isWhole ? 0 : (this.#known.get(name)?.stillSinceMs ?? 0);
+    this.#known.set(name, { facts, key, isWhole, stillSinceMs });
     if (this.#closed || this.#gone.has(key)) return;
     this.#emitted++;
     this.#deps.emit({ id, key, content, mtimeNs: facts.mtimeNs });
@@ -178,6 +198,7 @@ export class KnownFiles {
     this.#unfinished.delete(name);
     this.#touched.delete(name);
     this.#unsure.delete(name);
+    this.#unreadable.delete(name);
     if (key === null) return;
     this.#gone.add(key);
     for (const oldest of this.#gone) {
@@ -221,8 +242,9 @@ export class KnownFiles {
     try {
       return (await this.#deps.share.fs.lstat(join(this.#deps.path, name))).mtimeNs;
     } catch (error) {
-      if (isGone(error) || systemCode(error) === "EIO") return null;
-      throw error;
+      if (systemCode(error) === undefined) throw error;
+      // One that cannot be looked at is no reason to wait with the others.
+      return isGone(error) ? null : 0n;
     }
   }
 
@@ -235,7 +257,6 @@ export class KnownFiles {
   }
 }
 
-function reasonAfter(found: Found, limitMs: number): string {
-  if (found.is === "refused") return found.reason;
-  return `${found.bytes.length === 0 ? "is empty" : "is not complete JSON"}, unchanged for ${limitMs / 1000} s`;
+function neverWhole(bytes: Buffer, limitMs: number): string {
+  return `${bytes.length === 0 ? "is empty" : "is not complete JSON"}, unchanged for ${limitMs / 1000} s`;
 }

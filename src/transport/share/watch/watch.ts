@@ -2,8 +2,8 @@
 import { basename } from "node:path";
 import type { CourierError } from "../../../base/errors.ts";
 import type { Closable } from "../../../transport.ts";
-import type { Facts } from "../calls/primitives.ts";
-import { isGone, shareFailure } from "../failures.ts";
+import { type Facts, isGone } from "../calls/primitives.ts";
+import { shareFailure } from "../failures.ts";
 import { nudgeFolder } from "../files/publish.ts";
 import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
@@ -22,6 +22,8 @@ export interface WatchDeps {
   readonly listed?: (names: readonly string[]) => Promise<void>;
   /** Since when something has been awaited here, on the monotonic clock; null when nothing is. */
   readonly awaitedSinceMs?: () => number | null;
+  /** All files that are there have been looked at; again after each interruption. */
+  readonly complete?: () => void;
   readonly interrupted?: (error: Error) => void;
   readonly restored?: () => void;
 }
@@ -33,7 +35,7 @@ export class Watch implements Closable {
   readonly #deps: WatchDeps;
   readonly #named = new Set<string>();
   readonly #ended: Promise<void>;
-  readonly #began = Promise.withResolvers<void>();
+  #isComplete = false;
   #rhythm: Rhythm | null = null;
   #wake = new AbortController();
   #listAtMs = 0;
@@ -43,11 +45,6 @@ export class Watch implements Closable {
   constructor(deps: WatchDeps) {
     this.#deps = deps;
     this.#ended = this.#run();
-  }
-
-  /** Resolves after the first listing, or when that failed. */
-  async began(): Promise<void> {
-    await this.#began.promise;
   }
 
   async close(): Promise<void> {
@@ -77,7 +74,6 @@ export class Watch implements Closable {
         await this.#deps.share.clock.sleep(nextAtMs - this.#nowMs(), this.#wake.signal);
       }
     }
-    this.#began.resolve();
     this.#rhythm?.close();
   }
 
@@ -191,12 +187,13 @@ export class Watch implements Closable {
     this.#deps.files.missed();
     if (this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = true;
+    this.#isComplete = false;
     this.#deps.interrupted?.(error);
-    this.#began.resolve();
   }
 
   #reportListed(): void {
-    this.#began.resolve();
+    if (!this.#isComplete && !this.#closed) this.#deps.complete?.();
+    this.#isComplete = true;
     if (!this.#isInterrupted || this.#closed) return;
     this.#isInterrupted = false;
     this.#deps.restored?.();

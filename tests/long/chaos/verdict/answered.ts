@@ -33,7 +33,8 @@ export function judgeAnswers(inquiry: Inquiry): void {
 
 function judgeCodes(inquiry: Inquiry, command: Command): void {
   const denials = inquiry.facts.mayDeny ? DENIALS : [];
-  const allowed = [...ANY_CODES, ...denials, ...(command.isAlone ? [] : (CODES[command.verb] ?? []))];
+  const overtaken = isOvertaken(inquiry, command) ? ["conflict"] : [];
+  const allowed = [...ANY_CODES, ...denials, ...overtaken, ...(command.isAlone ? [] : (CODES[command.verb] ?? []))];
   const given = command.answers.map((answer) => {
     const response = responseOf(answer);
     if (response === undefined) return "no response of the protocol";
@@ -47,6 +48,14 @@ function judgeCodes(inquiry: Inquiry, command: Command): void {
   if (end === null || command.answers.length > 0) return;
   if (![...SENDER_CODES, ...denials].includes(end.code))
     inquiry.report("wrong code", `sender got ${end.code}`, command);
+}
+
+/** A pull that was hidden for a while is refused when a delete that was sent after it has run. */
+function isOvertaken({ facts }: Inquiry, pull: Command): boolean {
+  if (pull.verb !== "pull_model") return false;
+  return facts.commands.some(({ verb, model, id, sentFromMs }) => {
+    return verb === "delete_model" && model === pull.model && id !== "" && sentFromMs >= pull.sentFromMs;
+  });
 }
 
 /** Nobody waits without an answer although everything has been healed for long. */

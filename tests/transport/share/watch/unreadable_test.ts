@@ -16,14 +16,14 @@ const opened = new OpenShares();
 afterEach(async () => await opened.close());
 
 describe.each(["local", "network"] as const)("a %s watch", (watch) => {
-  async function site() {
+  async function site(code = "EACCES") {
     const { root } = opened.folder();
     const clock = new ManualClock();
     const denied = { is: false };
     const calls = {
       ...localPrimitives,
       open: (path: string, flags: number, mode?: number) => {
-        if (denied.is && path.endsWith("delete-1.json")) throw Object.assign(new Error("planted"), { code: "EACCES" });
+        if (denied.is && path.endsWith("delete-1.json")) throw Object.assign(new Error("planted"), { code });
         return localPrimitives.open(path, flags, mode);
       },
       // What chmod changes; its mtime stays.
@@ -53,13 +53,31 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
     expect(heard.deliveries[0]?.content).toEqual({ text: "{}" });
   });
 
-  test("refuses a command that may not be read for 5 s", async () => {
+  test("refuses a command that may not be read for 5 s, and delivers it when it may", async () => {
     const { clock, denied, heard, inbox } = await site();
+    await clock.advance(20_000);
+    const beganMs = clock.monotonic();
     denied.is = true;
     writeFileSync(join(inbox, "delete-1.json"), "{}");
     await passes(clock, 100, () => heard.deliveries.length === 1);
-    expect(heard.deliveries[0]?.content).toEqual({ refused: expect.stringMatching(/^is not readable by this user/) });
-    expect(clock.monotonic()).toBeWithin(5_000, 7_500);
+    expect(heard.deliveries[0]?.content).toEqual({
+      refused: expect.stringMatching(/^is not readable by this user/),
+      mayPass: true,
+    });
+    expect(clock.monotonic() - beganMs).toBeWithin(5_000, 7_500);
+    denied.is = false;
+    await passes(clock, 100, () => heard.deliveries.length === 2);
+    expect(heard.deliveries[1]?.content).toEqual({ text: "{}" });
+  });
+
+  test.each(["EIO", "EAGAIN", "EBADMSG"])("delivers the others while one file cannot be read (%s)", async (code) => {
+    const { clock, denied, heard, inbox } = await site(code);
+    denied.is = true;
+    for (const id of ["delete-1", "ping-1", "ping-2"]) writeFileSync(join(inbox, `${id}.json`), "{}");
+    await passes(clock, 100, () => heard.deliveries.length === 2);
+    expect([heard.ids, heard.interruptions]).toEqual([["ping-1", "ping-2"], []]);
+    denied.is = false;
+    await passes(clock, 100, () => heard.deliveries.length === 3);
   });
 
   test("delivers nothing again when a delivered command may not be read for a moment", async () => {
@@ -68,10 +86,12 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
     await passes(clock, 100, () => heard.deliveries.length === 1);
     const [delivery] = heard.deliveries;
     if (delivery === undefined) throw new Error("Nothing was delivered");
+    await clock.advance(20_000);
     denied.is = true;
     await expectCode(transport.isUnchanged(delivery), "forbidden");
     await expectCode(transport.release(delivery), "forbidden");
-    await passes(clock, 100, () => clock.monotonic() >= 3_000);
+    const deniedUntilMs = clock.monotonic() + 10_000;
+    await passes(clock, 100, () => clock.monotonic() >= deniedUntilMs);
     denied.is = false;
     expect(await transport.isUnchanged(delivery)).toBe(true);
     const untilMs = clock.monotonic() + 3_000;
