@@ -6,11 +6,11 @@ import type { Check } from "#src/base/check.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { type Client, run } from "#tests/nfs/guest/machines.ts";
 import { FULL, VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
-import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { until } from "#tests/process/site/site.ts";
 
 /** Run once, as for programs: a process more takes the emulated machine seconds. What people would read goes to the log. */
-async function examine(site: NfsSite, client: Client, title: string) {
+async function examine(site: NetworkSite, client: Client, title: string) {
   const { status, stdout, stderr } = await site.gpuctl(client, "doctor", "--json");
   expect(stderr).toBe("");
   const { result, checks }: { result: string; checks: readonly Check[] } = JSON.parse(stdout);
@@ -31,7 +31,7 @@ const ADVICE: Readonly<Record<Version, readonly object[]>> = {
 
 describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
   test("a good share, then nocto, read-only and not mounted on another machine", async () => {
-    await using site = await NfsSite.open("doctor", version, ["c1", "c2"]);
+    await using site = await NetworkSite.open("doctor", version, ["c1", "c2"]);
     await site.agent("c1", "gpu-1", await site.ollama());
     await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
     const good = await examine(site, "c2", `NFSv${version}, a good share`);
@@ -59,7 +59,7 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
   }, 180_000);
 
   test("a share without an agent", async () => {
-    await using site = await NfsSite.open("nobody", version, ["c2"]);
+    await using site = await NetworkSite.open("nobody", version, ["c2"]);
     for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.folder, folder));
     const { status, checks } = await examine(site, "c2", `NFSv${version}, without an agent`);
     expect(checks.filter(({ result }) => result !== "ok")).toMatchObject([

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describeTimes, quantile, report } from "#tests/nfs/guest/figures.ts";
 import { ping } from "#tests/nfs/guest/ping.ts";
 import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
-import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { NetworkSite } from "#tests/nfs/guest/site.ts";
 
 const LEFTOVERS = FULL ? 3_000 : 600;
 /** The bound for most of the pings: with so few, one hiccup of the emulation would be the 99th percentile. */
@@ -17,7 +17,7 @@ const SWEPT_AFTER_MS = 9_500;
 const TWO_DAYS_S = 2 * 86_400;
 
 /** Half responses that nobody read, half files that were never finished. */
-function leave(site: NfsSite): void {
+function leave(site: NetworkSite): void {
   const old = Date.now() / 1000 - TWO_DAYS_S;
   for (const folder of ["gpu_status/.tmp", "gpu_commands"]) mkdirSync(join(site.folder, folder), { recursive: true });
   for (let left = 0; left < LEFTOVERS; left++) {
@@ -28,19 +28,19 @@ function leave(site: NfsSite): void {
   }
 }
 
-function lying(site: NfsSite): number {
+function lying(site: NetworkSite): number {
   const responses = readdirSync(join(site.folder, "gpu_status")).filter((name) => name.endsWith("_response.json"));
   return responses.length + readdirSync(join(site.folder, "gpu_status/.tmp")).length;
 }
 
 /** Looks rarely: there is one processor for all. */
-async function swept(site: NfsSite): Promise<void> {
+async function swept(site: NetworkSite): Promise<void> {
   while (lying(site) >= 10) await Bun.sleep(250);
 }
 
 describe.each(FULL ? VERSIONS : VERSIONS.slice(0, 1))("NFSv%s", (version) => {
   test(`${LEFTOVERS} leftovers are removed, and pings stay quick`, async () => {
-    await using site = await NfsSite.open("leftovers", version);
+    await using site = await NetworkSite.open("leftovers", version);
     const ollama = await site.ollama();
     const first = await site.agent("c1", "gpu-1", ollama);
     const before = await ping(site, "--count", String(PINGS), "--interval", "0.3");

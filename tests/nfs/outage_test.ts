@@ -4,8 +4,10 @@ import { describe, expect, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { type Client, run } from "#tests/nfs/guest/machines.ts";
-import { FULL, VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
-import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
+import { FULL, PROTOCOLS, type Protocol, titleOf } from "#tests/nfs/guest/scope.ts";
+import { NetworkSite } from "#tests/nfs/guest/site.ts";
+import { killSamba, startSamba } from "#tests/nfs/guest/smb.ts";
 import type { HttpServer, Running } from "#tests/process/site/site.ts";
 import { until } from "#tests/process/site/site.ts";
 
@@ -29,8 +31,8 @@ interface Outage {
 const OUTAGES: readonly Outage[] = [
   {
     name: "the server of the share is stopped",
-    begin: async () => await run("server", "rpc.nfsd", "0"),
-    end: async () => await run("server", "rpc.nfsd", "8"),
+    begin: async () => await Promise.all([stopNfsd(), killSamba()]),
+    end: async () => await Promise.all([startNfsd(), startSamba()]),
   },
   {
     name: "the network swallows everything",
@@ -68,8 +70,8 @@ const modelsOf = (verb: Request["verb"]): string[] =>
   requests.filter((request) => request.verb === verb).map(({ model }) => model);
 
 interface Setting {
-  readonly version: Version;
-  readonly site: NfsSite;
+  readonly protocol: Protocol;
+  readonly site: NetworkSite;
   readonly ollama: SimulatedOllama;
   readonly agent: Running;
   /** On the same machine; stopped during the outage. */
@@ -77,7 +79,7 @@ interface Setting {
   readonly server: HttpServer;
 }
 
-async function prepare(site: NfsSite, version: Version): Promise<Setting> {
+async function prepare(site: NetworkSite, protocol: Protocol): Promise<Setting> {
   const installed = modelsOf("delete").map(spec);
   const ollama = await site.ollama({ catalog: modelsOf("pull").map(spec), installed });
   const [agent, leaving, server] = await Promise.all([
@@ -87,7 +89,7 @@ async function prepare(site: NfsSite, version: Version): Promise<Setting> {
   ]);
   await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
   expect((await server.call("GET", "/v1/agents")).status).toBe(200);
-  return { version, site, ollama, agent, leaving, server };
+  return { protocol, site, ollama, agent, leaving, server };
 }
 
 async function send({ server }: Setting, { verb, model }: Request): Promise<{ status: number; again: boolean }> {
@@ -159,10 +161,10 @@ function runIds(agent: Running): string[] {
 
 type Undergone = Awaited<ReturnType<typeof undergo>>;
 
-function reportUndergone({ version, ollama, agent }: Setting, { meanwhile, left, ended }: Undergone): void {
+function reportUndergone({ protocol, ollama, agent }: Setting, { meanwhile, left, ended }: Undergone): void {
   const { tookMs, platform } = meanwhile;
   report(
-    `NFSv${version}, meanwhile: ${platform.status} after ${tookMs} ms, ${JSON.stringify(platform.answer["detail"])}`,
+    `${titleOf(protocol)}, meanwhile: ${platform.status} after ${tookMs} ms, ${JSON.stringify(platform.answer["detail"])}`,
   );
   report(`  SIGTERM meanwhile: ended with ${left.status} after ${left.tookMs} ms`);
   const counted = Object.entries(Object.groupBy(ended, ({ status }) => String(status)));
@@ -200,7 +202,7 @@ describe.each(OUTAGES)("while $name for 15 s", (outage) => {
   test(`${COMMANDS} commands are answered, each once`, async () => {
     await using sites = new AsyncDisposableStack();
     const settings = await Promise.all(
-      VERSIONS.map(async (version) => await prepare(sites.use(await NfsSite.open("outage", version)), version)),
+      PROTOCOLS.map(async (protocol) => await prepare(sites.use(await NetworkSite.open("outage", protocol)), protocol)),
     );
     // It ends before its sites do, whatever fails.
     const striking = strike(outage);

@@ -4,8 +4,8 @@ import { describe, expect, test } from "bun:test";
 import { type Calls, callsOf, difference, GetattrTrace, sum } from "#tests/nfs/guest/calls.ts";
 import { describeTimes, quantile, report } from "#tests/nfs/guest/figures.ts";
 import { ping } from "#tests/nfs/guest/ping.ts";
-import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
-import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { FULL, PROTOCOLS, type Protocol, titleOf, VERSIONS } from "#tests/nfs/guest/scope.ts";
+import { NetworkSite } from "#tests/nfs/guest/site.ts";
 
 /** The agent looks often for 10 s after a command; only then it is idle. */
 const IDLE_APART_S = 12.3;
@@ -14,6 +14,8 @@ const IDLE_PINGS = FULL ? 30 : 3;
 const LIMIT_MS = 1_500;
 const WARM_PINGS = FULL ? 50 : 20;
 const WARM_MEDIAN_MS = 100;
+/** A listing takes SMB three round trips, NFS one. */
+const SMB_SLOWER_AT_MOST = 1.5;
 const COST_S = FULL ? 120 : 25;
 /** What an agent that serves the shared inbox watches. */
 const WATCHED = ["gpu_commands", "gpu_commands/gpu-1"];
@@ -23,19 +25,24 @@ const STATE_CALLS = 12;
 /** In 5 s, for the net of NFSv3: a file made and removed, and a listing, of each watched folder every 10 s. */
 const NET_CALLS = 4;
 
-describe.each(VERSIONS)("NFSv%s", (version) => {
-  test.concurrent(`an idle agent answers each of ${IDLE_PINGS} pings within ${LIMIT_MS / 1000} s`, async () => {
-    await using site = await NfsSite.open("ping", version);
-    await site.agent("c1", "gpu-1", await site.ollama());
-    await Bun.sleep(IDLE_APART_S * 1000);
-    const times = await ping(site, "--count", String(IDLE_PINGS), "--interval", String(IDLE_APART_S));
-    report(`NFSv${version}, idle: ${describeTimes(times)}`);
-    expect(times.length).toBe(IDLE_PINGS);
-    expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
-  }, 600_000);
+describe.each(PROTOCOLS.map((protocol) => ({ title: titleOf(protocol), protocol })))(
+  "$title",
+  ({ title, protocol }) => {
+    test.concurrent(`an idle agent answers each of ${IDLE_PINGS} pings within ${LIMIT_MS / 1000} s`, async () => {
+      await using site = await NetworkSite.open("ping", protocol);
+      await site.agent("c1", "gpu-1", await site.ollama());
+      await Bun.sleep(IDLE_APART_S * 1000);
+      const times = await ping(site, "--count", String(IDLE_PINGS), "--interval", String(IDLE_APART_S));
+      report(`${title}, idle: ${describeTimes(times)}`);
+      expect(times.length).toBe(IDLE_PINGS);
+      expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
+    }, 600_000);
+  },
+);
 
+describe.each(VERSIONS)("NFSv%s", (version) => {
   test.concurrent("an idle agent costs what it may", async () => {
-    await using site = await NfsSite.open("idle", version, ["c1"]);
+    await using site = await NetworkSite.open("idle", version, ["c1"]);
     using trace = new GetattrTrace(`idle-${version}`);
     await site.agent("c1", "gpu-1", await site.ollama());
     await Bun.sleep(IDLE_APART_S * 1000);
@@ -59,14 +66,27 @@ function describeCalls(calls: Calls, seconds: number): string {
   return `${per5s(sum(calls))} (${[...calls].map(([name, count]) => `${name} ${per5s(count)}`).join(", ")})`;
 }
 
-describe.each(VERSIONS)("NFSv%s, warm", (version) => {
-  test(`the median of ${WARM_PINGS} pings is under ${WARM_MEDIAN_MS} ms`, async () => {
-    await using site = await NfsSite.open("warm", version);
-    await site.agent("c1", "gpu-1", await site.ollama());
-    const times = await ping(site, "--count", String(WARM_PINGS), "--interval", "0.2");
-    report(`NFSv${version}, warm: ${describeTimes(times)}`);
-    expect(times.length).toBe(WARM_PINGS);
-    expect(quantile(times, 0.5)).toBeLessThan(WARM_MEDIAN_MS);
-    expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
-  }, 120_000);
+describe("warm", () => {
+  const medians = new Map<Protocol, number>();
+
+  test.each(PROTOCOLS)(
+    `%s: the median of ${WARM_PINGS} pings is under ${WARM_MEDIAN_MS} ms`,
+    async (protocol) => {
+      await using site = await NetworkSite.open("warm", protocol);
+      await site.agent("c1", "gpu-1", await site.ollama());
+      const times = await ping(site, "--count", String(WARM_PINGS), "--interval", "0.2");
+      report(`${titleOf(protocol)}, warm: ${describeTimes(times)}`);
+      medians.set(protocol, quantile(times, 0.5));
+      expect(times.length).toBe(WARM_PINGS);
+      expect(quantile(times, 0.5)).toBeLessThan(WARM_MEDIAN_MS);
+      expect(quantile(times, 1)).toBeLessThanOrEqual(LIMIT_MS);
+    },
+    120_000,
+  );
+
+  test(`over SMB they take at most ${SMB_SLOWER_AT_MOST} times as long as over NFSv4.2`, () => {
+    const [smb, nfs] = [medians.get("smb") ?? Number.NaN, medians.get("4.2") ?? Number.NaN];
+    report(`SMB 3.1.1 takes ${(smb / nfs).toFixed(2)} times as long as NFSv4.2`);
+    expect(smb).toBeLessThanOrEqual(SMB_SLOWER_AT_MOST * nfs);
+  });
 });

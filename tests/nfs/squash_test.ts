@@ -7,7 +7,7 @@ import type { Check } from "#src/base/check.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { type Client, NFS_SERVER, run } from "#tests/nfs/guest/machines.ts";
 import { VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
-import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { type Finished, type Running, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000] };
@@ -16,7 +16,7 @@ const GROUP = 2000;
 const TIMEOUT_MS = 60_000;
 
 async function openSite(name: string, version: Version, owner: readonly [number, number], mode: number) {
-  const site = await NfsSite.open(name, version, [], "root_squash");
+  const site = await NetworkSite.open(name, version, [], "root_squash");
   chownSync(site.folder, ...owner);
   chmodSync(site.folder, mode);
   for (const client of ["c1", "c2"] as const) await site.mount(client);
@@ -58,13 +58,16 @@ async function ownAccounts(client: Client): Promise<void> {
   await run(client, "sh", "-c", make);
 }
 
-function owners(site: NfsSite): string[] {
+function owners(site: NetworkSite): string[] {
   const paths = readdirSync(site.folder, { recursive: true, encoding: "utf8" }).map((name) => join(site.folder, name));
   const facts = paths.map((path) => lstatSync(path));
   return [...new Set(facts.map(({ uid, gid, mode }) => `${uid}:${gid} ${(mode & 0o7777).toString(8)}`))].toSorted();
 }
 
-async function doctor(site: NfsSite, client: Client): Promise<{ checks: readonly Check[]; failed: readonly Check[] }> {
+async function doctor(
+  site: NetworkSite,
+  client: Client,
+): Promise<{ checks: readonly Check[]; failed: readonly Check[] }> {
   const { checks }: { checks: Check[] } = JSON.parse((await site.gpuctl(client, "doctor", "--json")).stdout);
   return { checks, failed: checks.filter(({ result }) => result === "failed") };
 }

@@ -4,16 +4,16 @@ import { readFileSync } from "node:fs";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { run } from "#tests/nfs/guest/machines.ts";
 import { VERSIONS } from "#tests/nfs/guest/scope.ts";
-import { NfsSite } from "#tests/nfs/guest/site.ts";
+import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { type Running, until } from "#tests/process/site/site.ts";
 
 const TIMEOUT_MS = 40_000;
 
-async function bareFolder(site: NfsSite): Promise<string> {
+async function bareFolder(site: NetworkSite): Promise<string> {
   return (await run("c1", "find", site.share, "-mindepth", "1")).trim();
 }
 
-async function isOnline(site: NfsSite): Promise<boolean> {
+async function isOnline(site: NetworkSite): Promise<boolean> {
   return (await site.gpuctl("c2", "ping", "--agent", "gpu-1", "--timeout", "5")).status === 0;
 }
 
@@ -24,7 +24,7 @@ function warnings(agent: Running): Record<string, unknown>[] {
 
 describe.each(VERSIONS)("NFSv%s", (version) => {
   test.concurrent("an agent that starts before the mount waits for it, reports that, and goes on when it is there", async () => {
-    await using site = await NfsSite.open("late", version, ["c2"]);
+    await using site = await NetworkSite.open("late", version, ["c2"]);
     await run("c1", "mkdir", "-p", site.share);
     const agent = site.startAgent("c1", "gpu-1", await site.ollama());
     await until(() => agent.log.includes("not mounted?"), "it is reported", TIMEOUT_MS);
@@ -38,7 +38,7 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
   }, 120_000);
 
   test.concurrent("a share that is unmounted while the agent runs is noticed, and nothing is written there", async () => {
-    await using site = await NfsSite.open("gone", version, ["c1", "c2"]);
+    await using site = await NetworkSite.open("gone", version, ["c1", "c2"]);
     const agent = await site.agent("c1", "gpu-1", await site.ollama());
     await until(async () => await isOnline(site), "it answers", TIMEOUT_MS);
     await site.unmount("c1");

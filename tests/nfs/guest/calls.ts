@@ -2,13 +2,13 @@
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, run } from "./machines.ts";
-import type { NfsSite } from "./site.ts";
+import type { NetworkSite } from "./site.ts";
 
 /** How often each operation was called, those that were not left out. */
 export type Calls = ReadonlyMap<string, number>;
 
 /** Since the mount, from /proc/self/mountstats. */
-export async function callsOf(site: NfsSite, client: Client): Promise<Calls> {
+export async function callsOf(site: NetworkSite, client: Client): Promise<Calls> {
   const text = await run(client, "cat", "/proc/self/mountstats");
   const section = text.split(/^device /m).find((part) => part.includes(` mounted on ${site.share} `)) ?? "";
   const [, counts = ""] = section.split("per-op statistics");
@@ -38,7 +38,7 @@ export class GetattrTrace implements Disposable {
   }
 
   /** Of one folder of the export, by all clients, so far; an inode is known by its number, which is the server's. */
-  count(site: NfsSite, folder: string): number {
+  count(site: NetworkSite, folder: string): number {
     const { ino } = statSync(join(site.folder, folder));
     const text = readFileSync(join(this.#dir, "trace"), "utf8");
     return [...text.matchAll(/fileid=[0-9a-f]+:[0-9a-f]+:(\d+) /g)].filter(([, fileid]) => Number(fileid) === ino)

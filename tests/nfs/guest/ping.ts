@@ -1,6 +1,6 @@
 // Pings from one client to the agent on another.
 import { expect } from "bun:test";
-import type { NfsSite } from "./site.ts";
+import type { NetworkSite } from "./site.ts";
 
 interface Round {
   readonly agents: readonly { readonly agent: string; readonly rtt_ms: number | null }[];
@@ -11,7 +11,7 @@ interface Round {
  * @param args of `gpuctl ping`
  * @returns the round trips in ms, in order of time
  */
-export async function ping(site: NfsSite, ...args: readonly string[]): Promise<number[]> {
+export async function ping(site: NetworkSite, ...args: readonly string[]): Promise<number[]> {
   const { stdout, stderr } = await site.gpuctl("c2", "ping", "--json", ...args);
   expect(stderr).toBe("");
   const rounds: Round[] = stdout

@@ -3,32 +3,33 @@ import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs
 import { join } from "node:path";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type Finished, HttpServer, Running } from "#tests/process/site/site.ts";
-import { ADDRESSES, type Client, finish, NFS_SERVER, run, spawn } from "./machines.ts";
-import type { Version } from "./scope.ts";
+import type { NetworkExport } from "./exports.ts";
+import { ADDRESSES, type Client, finish, run, spawn } from "./machines.ts";
+import { NfsExport } from "./nfs.ts";
+import type { Protocol } from "./scope.ts";
 import { clientOf, type Seat, userOf } from "./seats.ts";
+import { SmbExport } from "./smb.ts";
 
 /** Emulated processes take seconds to start; on a busy machine many. */
 const TIMEOUT_MS = 60_000;
 
 /** Ends at the end of the block that it is opened in. */
-export class NfsSite implements AsyncDisposable {
+export class NetworkSite implements AsyncDisposable {
   /** On the server: its own disk. */
   readonly folder: string;
   /** On every client: where it is mounted, or is to be. */
   readonly share: string;
   readonly #name: string;
-  readonly #version: Version;
-  /** An id of its own makes it a file system of its own: no cache is shared with another export, and no count. */
-  readonly #fsid = crypto.randomUUID();
+  readonly #export: NetworkExport;
   readonly #mounted = new Set<Client>();
   readonly #running: Running[] = [];
   readonly #ollamas: SimulatedOllama[] = [];
 
-  private constructor(name: string, version: Version) {
-    this.#name = `${name}-v${version}`;
-    this.#version = version;
+  private constructor(name: string, protocol: Protocol) {
+    this.#name = `${name}-${protocol}`;
     this.folder = join("/disk/export", this.#name);
     this.share = join("/mnt", this.#name);
+    this.#export = protocol === "smb" ? new SmbExport(this.folder) : new NfsExport(this.folder, protocol);
   }
 
   /**
@@ -37,11 +38,11 @@ export class NfsSite implements AsyncDisposable {
    */
   static async open(
     name: string,
-    version: Version,
+    protocol: Protocol,
     clients: readonly Client[] = ["c1", "c2", "c3"],
     squash = "no_root_squash",
-  ): Promise<NfsSite> {
-    const site = new NfsSite(name, version);
+  ): Promise<NetworkSite> {
+    const site = new NetworkSite(name, protocol);
     try {
       mkdirSync(site.folder, { recursive: true });
       await site.export(squash);
@@ -53,18 +54,16 @@ export class NfsSite implements AsyncDisposable {
     }
   }
 
-  /** @param options in addition to the version; empty: the defaults */
+  /** @param options in addition to the protocol; empty: the defaults */
   async mount(client: Client, options = ""): Promise<void> {
     await run(client, "mkdir", "-p", this.share);
-    const all = `vers=${this.#version}${options === "" ? "" : `,${options}`}`;
-    await run(client, "mount.nfs", `${NFS_SERVER}:${this.folder}`, this.share, "-o", all);
+    await this.#export.mount(client, this.share, options);
     this.#mounted.add(client);
   }
 
   /** Exports it, also again with other options. */
   async export(squash: string): Promise<void> {
-    const options = `rw,sync,no_subtree_check,${squash},fsid=${this.#fsid}`;
-    await run("server", "exportfs", "-o", options, `*:${this.folder}`);
+    await this.#export.open(squash);
   }
 
   /** Takes it out of the tree at once, also while it is in use. */
@@ -138,7 +137,7 @@ export class NfsSite implements AsyncDisposable {
     await Promise.all(this.#running.map(async (running) => await running.stop("SIGKILL")));
     await Promise.all(this.#ollamas.map(async (ollama) => await ollama.stop()));
     for (const client of this.#mounted) await this.unmount(client);
-    await run("server", "exportfs", "-u", `*:${this.folder}`);
+    await this.#export.close();
     for (const folder of [this.folder, this.#stateDir("")]) rmSync(folder, { recursive: true, force: true });
   }
 

@@ -4,7 +4,11 @@ import { join } from "node:path";
 import { APT_GET, requireTools, run, updateOr } from "#tests/support/debian.ts";
 
 /** Of the machine itself; the libraries that they need are found by their dependencies. */
-const PACKAGES = ["busybox-static", "iproute2", "netbase", "nfs-common", "nfs-kernel-server", "passwd", "rpcbind"];
+const PACKAGES = [
+  "busybox-static iproute2 netbase passwd",
+  "nfs-common nfs-kernel-server rpcbind",
+  "cifs-utils samba samba-common-bin samba-libs",
+].flatMap((names) => names.split(" "));
 /** Its newest version depends on one kernel, the one that is meant. */
 const KERNEL = "linux-image-cloud-amd64";
 /** Commands of this machine, and which package has each. */
