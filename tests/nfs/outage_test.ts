@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
+import { ask, lostOf, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
 import { type Client, run } from "#tests/nfs/guest/machines.ts";
 import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
 import { FULL, PROTOCOLS, type Protocol, titleOf } from "#tests/nfs/guest/scope.ts";
@@ -48,26 +49,7 @@ async function eachWay(what: "add" | "del", ...how: readonly string[]): Promise<
   }
 }
 
-/** One request as a careful caller makes it: after `unavailable` it asks again until its time is over. */
-interface Request {
-  readonly verb: "list" | "pull" | "delete";
-  readonly model: string;
-}
-
-interface Ended {
-  readonly request: Request;
-  readonly status: number;
-  readonly tries: number;
-  readonly tookMs: number;
-}
-
-const spec = (name: string) => ({ name: `${name}:latest`, layers: [200_000] });
-const requests = Array.from({ length: COMMANDS }, (_, index): Request => {
-  const verb = (["list", "pull", "delete"] as const)[index % 3] ?? "list";
-  return { verb, model: `${verb}-${index}` };
-});
-const modelsOf = (verb: Request["verb"]): string[] =>
-  requests.filter((request) => request.verb === verb).map(({ model }) => model);
+const requests = requestsOf(COMMANDS, ["list", "pull", "delete"]);
 
 interface Setting {
   readonly protocol: Protocol;
@@ -80,8 +62,8 @@ interface Setting {
 }
 
 async function prepare(site: NetworkSite, protocol: Protocol): Promise<Setting> {
-  const installed = modelsOf("delete").map(spec);
-  const ollama = await site.ollama({ catalog: modelsOf("pull").map(spec), installed });
+  const installed = modelsOf(requests, "delete");
+  const ollama = await site.ollama({ catalog: modelsOf(requests, "pull"), installed });
   const [agent, leaving, server] = await Promise.all([
     site.agent("c1", "gpu-1", ollama),
     site.agent("c1", "gpu-2", await site.ollama()),
@@ -90,28 +72,6 @@ async function prepare(site: NetworkSite, protocol: Protocol): Promise<Setting> 
   await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
   expect((await server.call("GET", "/v1/agents")).status).toBe(200);
   return { protocol, site, ollama, agent, leaving, server };
-}
-
-async function send({ server }: Setting, { verb, model }: Request): Promise<{ status: number; again: boolean }> {
-  if (verb === "list") {
-    const { status } = await server.call("GET", "/api/config/models?fresh=true&agent=gpu-1");
-    return { status, again: status === 503 };
-  }
-  const { status } =
-    verb === "pull"
-      ? await server.call("POST", "/api/config/pull-model?agent=gpu-1", { model_name: model })
-      : await server.call("DELETE", "/api/config/delete-model?agent=gpu-1", { model_name: model });
-  return { status, again: status === 503 };
-}
-
-async function ask(setting: Setting, request: Request): Promise<Ended> {
-  const startedMs = performance.now();
-  for (let tries = 1; ; tries++) {
-    const { status, again } = await send(setting, request);
-    const tookMs = performance.now() - startedMs;
-    if (!again || tookMs > TIMEOUT_S * 1000) return { request, status, tries, tookMs };
-    await Bun.sleep(1_000);
-  }
 }
 
 /** What gpu-server says while the share is away, and how long it takes to say it. */
@@ -145,18 +105,10 @@ async function strike({ begin, end }: Outage): Promise<void> {
 async function undergo(setting: Setting) {
   const ended = requests.map(async (request, index) => {
     await Bun.sleep((index * LASTING_MS) / COMMANDS);
-    return await ask(setting, request);
+    return await ask(setting.server, request, TIMEOUT_S * 1000);
   });
   const [meanwhile, left] = await Promise.all([lookMeanwhile(setting), leaveMeanwhile(setting)]);
   return { meanwhile, left, ended: await Promise.all(ended) };
-}
-
-/** The ids of changing commands that the agent says it has run, an id as often as it was run. */
-function runIds(agent: Running): string[] {
-  const lines = agent.log
-    .split("\n")
-    .filter((line) => line.includes('"Command done"') || line.includes('"Command failed"'));
-  return lines.map((line) => JSON.parse(line)).flatMap(({ id, command: verb }) => (verb === "list_models" ? [] : [id]));
 }
 
 type Undergone = Awaited<ReturnType<typeof undergo>>;
@@ -169,7 +121,7 @@ function reportUndergone({ protocol, ollama, agent }: Setting, { meanwhile, left
   report(`  SIGTERM meanwhile: ended with ${left.status} after ${left.tookMs} ms`);
   const counted = Object.entries(Object.groupBy(ended, ({ status }) => String(status)));
   const statuses = counted.map(([status, list]) => `${list?.length} with ${status}`).join(", ");
-  const first = ended.filter(({ tries, status }) => tries === 1 && status === 200).length;
+  const first = ended.filter(({ again, status }) => again.length === 0 && status === 200).length;
   const slowest = Math.round(Math.max(...ended.map((each) => each.tookMs)));
   report(`  ${ended.length} commands: ${statuses}; ${first} at the first try; slowest ${slowest} ms`);
   const { requests: calls } = ollama.counters;
@@ -187,12 +139,10 @@ async function judge({ site, ollama, agent }: Setting, { meanwhile, left, ended 
   const stale = { agent: "gpu-1", status: "offline", reason: "share_stale", last_seen_at: expect.any(String) };
   expect(fleet.answer["agents"]).toContainEqual(expect.objectContaining(stale));
   expect(left.tookMs).toBeLessThan(SIGTERM_WITHIN_MS);
-  // A delete that is asked for again may find that it was done: that is an answer too.
-  const lost = ended.filter(({ request, status }) => status !== 200 && !(request.verb === "delete" && status === 404));
-  expect(lost).toEqual([]);
+  expect(lostOf(ended)).toEqual([]);
   const ids = runIds(agent);
   expect(ids.toSorted()).toEqual([...new Set(ids)].toSorted());
-  const names = modelsOf("pull").map((name) => `${name}:latest`);
+  const names = modelsOf(requests, "pull").map(({ name }) => name);
   await until(() => ollama.installed().length === names.length, "all pulls are done", 60_000);
   expect(ollama.installed().toSorted()).toEqual(names.toSorted());
   await until(() => site.list("gpu_commands/gpu-1").length === 0, "no command is left", 30_000);

@@ -6,5 +6,6 @@ export interface NetworkExport {
   open(squash: string): Promise<void>;
   /** @param options in addition to the protocol and what it cannot do without; empty: the defaults */
   mount(client: Client, point: string, options: string): Promise<void>;
+  /** Until it is opened again. */
   close(): Promise<void>;
 }

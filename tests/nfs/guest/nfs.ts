@@ -8,6 +8,7 @@ export class NfsExport implements NetworkExport {
   readonly #version: Version;
   /** An id of its own makes it a file system of its own: no cache is shared with another export, and no count. */
   readonly #fsid = crypto.randomUUID();
+  #isOpen = false;
 
   constructor(folder: string, version: Version) {
     this.#folder = folder;
@@ -18,6 +19,7 @@ export class NfsExport implements NetworkExport {
   async open(squash: string): Promise<void> {
     const options = `rw,sync,no_subtree_check,${squash},fsid=${this.#fsid}`;
     await run("server", "exportfs", "-o", options, `*:${this.#folder}`);
+    this.#isOpen = true;
   }
 
   async mount(client: Client, point: string, options: string): Promise<void> {
@@ -26,6 +28,8 @@ export class NfsExport implements NetworkExport {
   }
 
   async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     await run("server", "exportfs", "-u", `*:${this.#folder}`);
   }
 }
@@ -37,4 +41,11 @@ export async function startNfsd(): Promise<void> {
 /** Clients wait for it. */
 export async function stopNfsd(): Promise<void> {
   await run("server", "rpc.nfsd", "0");
+}
+
+/** Does it while the server is stopped. Then the server has no file open, and starts with a new id. */
+export async function withoutNfsd(action: () => Promise<unknown>): Promise<void> {
+  await stopNfsd();
+  await action();
+  await startNfsd();
 }

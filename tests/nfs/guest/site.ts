@@ -66,6 +66,11 @@ export class NetworkSite implements AsyncDisposable {
     await this.#export.open(squash);
   }
 
+  /** No client can use it until it is exported again. */
+  async unexport(): Promise<void> {
+    await this.#export.close();
+  }
+
   /** Takes it out of the tree at once, also while it is in use. */
   async unmount(client: Client): Promise<void> {
     this.#mounted.delete(client);

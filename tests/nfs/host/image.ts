@@ -13,7 +13,7 @@ export interface Boot {
 const INIT = join(import.meta.dir, "../guest/init");
 /** With all that these depend on. */
 const MODULES = [
-  "virtio_pci virtio_blk virtio_rng veth bridge sch_netem",
+  "virtio_pci virtio_blk virtio_rng veth bridge sch_netem loop",
   "nfs nfsv3 nfsv4 nfs_layout_nfsv41_files nfs_layout_flexfiles nfsd",
   // What signs and encrypts SMB is no dependency that depmod knows.
   "cifs nls_utf8 ccm cmac ctr ecb gcm sha512_generic aesni_intel",
@@ -22,6 +22,8 @@ const MODULES = [
 const KEPT = ["bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib", "etc"];
 const EMPTY = ["proc", "sys", "dev", "run", "tmp", "mnt", "disk", "root", "var/lib/nfs/sm.bak", "var/lib/nfs/sm"];
 const DISK_MB = 3000;
+/** File systems of their own, in files: one for each version of NFS. */
+const SPARE_DISKS = ["spare-3.ext4", "spare-4.2.ext4"];
 
 /**
  * Kernel and root, made from the packages unless that was done before.
@@ -123,6 +125,10 @@ export async function makeDisk(dir: string): Promise<string> {
   // Of the packages the simulated Ollama needs one.
   for (const path of ["src", "tests", "sim", "scripts", "package.json", "node_modules/zod"])
     await cp(join(ROOT, path), join(stage, "suite", path), { recursive: true });
+  for (const name of SPARE_DISKS) {
+    await run(["truncate", "-s", "64M", join(stage, name)]);
+    await run(["mkfs.ext4", "-q", "-F", join(stage, name)]);
+  }
   await run(["truncate", "-s", `${DISK_MB}M`, disk]);
   await run(["mkfs.ext4", "-q", "-F", "-d", stage, disk]);
   await rm(stage, { recursive: true });
