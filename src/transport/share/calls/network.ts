@@ -22,6 +22,7 @@ import {
   write,
 } from "node:fs";
 import { promisify } from "node:util";
+import { repeated } from "./momentary.ts";
 import { factsOf, type Primitives } from "./primitives.ts";
 import type { Gate } from "./stall_gate.ts";
 
@@ -80,9 +81,7 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
   const listings = new ListingTimes();
   const unsent = new Map<number, number>();
   return {
-    // An abandoned open that succeeds later must not keep its descriptor.
-    open: async (path, flags, mode) =>
-      await gate.run(async () => await fs.open(path, flags, mode), { late: (file) => void closeLate(fs, file) }),
+    open: async (path, flags, mode) => await openThrough(fs, gate, async () => await fs.open(path, flags, mode)),
     close: async (file) => {
       const sending = sendingMs(unsent.get(file) ?? 0);
       unsent.delete(file);
@@ -107,7 +106,8 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
     readlink: async (path) => await gate.run(async () => await fs.readlink(path)),
     mkdir: async (path, mode) => await gate.run(async () => await fs.mkdir(path, mode)),
     rmdir: async (path) => await gate.run(async () => await fs.rmdir(path)),
-    rename: async (from, to) => await gate.run(async () => await fs.rename(from, to)),
+    rename: async (from, to) =>
+      await repeated("rename", async () => await gate.run(async () => await fs.rename(from, to))),
     link: async (existing, path) => await gate.run(async () => await fs.link(existing, path)),
     unlink: async (path) => await gate.run(async () => await fs.unlink(path)),
     stat: async (path) => await gate.run(async () => await fs.stat(path)),
@@ -121,6 +121,11 @@ const SLOWEST = 256 * 1024;
 /** @returns undefined for as long as any other call */
 function sendingMs(bytes: number): number | undefined {
   return bytes <= SLOWEST ? undefined : 2_000 + (bytes / SLOWEST) * 1_000;
+}
+
+/** An abandoned open that succeeds later must not keep its descriptor. */
+async function openThrough(fs: Primitives, gate: Gate, opening: () => Promise<number>): Promise<number> {
+  return await repeated("open", async () => await gate.run(opening, { late: (file) => void closeLate(fs, file) }));
 }
 
 /** A descriptor must be closed even while the gate is closed: then as soon as it opens. */
