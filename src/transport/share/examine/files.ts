@@ -143,8 +143,21 @@ async function requireLink(fs: Primitives, existing: string, path: string, linke
     throw new CourierError("unimplemented", `Cannot link files here: ${code}`, { hint, cause: error });
   }
   const { nlink } = await fs.lstat(existing);
-  if (nlink !== 2)
-    throw new CourierError("unimplemented", `A linked file has a link count of ${nlink}, not 2`, { hint });
+  // Without a count, as over sshfs, it must be an exclusive link at least: that is what a claim needs.
+  if (nlink !== 2 && (await canLinkAgain(fs, existing, path)))
+    throw new CourierError("unimplemented", `A link replaces an existing file, and the link count is ${nlink}`, {
+      hint,
+    });
+}
+
+async function canLinkAgain(fs: Primitives, existing: string, path: string): Promise<boolean> {
+  try {
+    await fs.link(existing, path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  }
 }
 
 async function remove(fs: Primitives, path: string): Promise<void> {

@@ -204,13 +204,20 @@ describe("files", () => {
     expect(site.list("gpu_commands/.tmp")).toEqual([]);
   });
 
-  test("an exclusive create that replaces a file, and a link that does not count, fail", async () => {
+  test("an exclusive create and a link that replace a file fail", async () => {
     const site = openSite();
     const open: Primitives["open"] = async (path, flags, mode) => await poolPrimitives.open(path, flags & ~0o200, mode);
     expect(named(await site.examine({ faults: { open } }), "exclusive_create").result).toBe("failed");
     const link: Primitives["link"] = (_, path) => writeFileSync(path, "");
     const checks = await site.examine({ faults: { link } });
-    expect(named(checks, "link").message).toBe("A linked file has a link count of 1, not 2");
+    expect(named(checks, "link").message).toBe("A link replaces an existing file, and the link count is 1");
+    expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);
+  });
+
+  test("a link that is not counted is good enough if it replaces nothing", async () => {
+    const site = openSite();
+    const lstat: Primitives["lstat"] = async (path) => ({ ...(await poolPrimitives.lstat(path)), nlink: 1 });
+    expect(named(await site.examine({ faults: { lstat } }), "link").result).toBe("ok");
     expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);
   });
 
