@@ -69,3 +69,17 @@ describe.each(FULL ? VERSIONS : VERSIONS.slice(-1))("NFSv%s", (version) => {
     expect(status).toBe(0);
   }, 60_000);
 });
+
+test("SMB 3.1.1: a good share, and what its options mean", async () => {
+  await using site = await NetworkSite.open("doctor", "smb", ["c1", "c2"]);
+  await site.agent("c1", "gpu-1", await site.ollama());
+  await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
+  const good = await examine(site, "c2", "SMB 3.1.1, a good share");
+  expect([good.status, good.checks.filter(({ result }) => result !== "ok")]).toEqual([0, []]);
+  const options = good.checks.filter(({ check }) => check === "mount_options").map(({ subject }) => subject);
+  expect(options).toEqual([null, "soft"]);
+  await site.mount("c3", "cache=loose,actimeo=60");
+  const loose = await examine(site, "c3", "SMB 3.1.1, mounted with cache=loose,actimeo=60");
+  expect(loose.failures).toContain("mount_options cache=loose");
+  expect(loose.checks).toContainEqual(expect.objectContaining({ subject: "actimeo=60", result: "warning" }));
+}, 120_000);

@@ -10,11 +10,11 @@ import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { SpareDisk } from "#tests/nfs/guest/spare_disk.ts";
 import { type HttpServer, type Running, until } from "#tests/process/site/site.ts";
 
-const COMMANDS = FULL ? 200 : 40;
+const COMMANDS = FULL ? 200 : 30;
 const requests = requestsOf(COMMANDS, ["pull", "delete"]);
 const TIMEOUT_S = 60;
-const LASTING_MS = 75_000;
-const AWAY_MS = 4_000;
+const LASTING_MS = FULL ? 75_000 : 50_000;
+const AWAY_MS = FULL ? 4_000 : 2_500;
 /** Clients of a server that has taken its export away are denied. */
 const NOT_DONE = [503, 403];
 
@@ -36,12 +36,12 @@ interface Event {
 const EVENTS: readonly Event[] = [
   {
     name: "the server starts again",
-    atMs: 5_000,
+    atMs: 4_000,
     happen: async () => await withoutNfsd(async () => await Bun.sleep(AWAY_MS)),
   },
   {
     name: "the export is taken away and comes back",
-    atMs: 20_000,
+    atMs: 14_000,
     happen: async (settings) => {
       for (const { site } of settings) await site.unexport();
       await Bun.sleep(AWAY_MS);
@@ -50,12 +50,12 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: "the file system is unmounted and mounted again",
-    atMs: 32_000,
+    atMs: 22_000,
     happen: async (settings) => await replace(settings, async ({ site, disk }) => await disk.mount(site.folder)),
   },
   {
     name: "the file system moves",
-    atMs: 52_000,
+    atMs: 36_000,
     happen: async (settings) => await replace(settings, async ({ site, disk }) => await disk.bind(site.folder)),
   },
 ];

@@ -1,5 +1,5 @@
-// `npm run test:nfs`: the binaries on a real network file system. Starts two virtual machines side by side, each with an NFS
-// server and three separate clients, and runs the tests of this folder in them.
+// `npm run test:nfs`: the binaries on real network file systems. Starts two virtual machines side by side, each with an NFS server,
+// an SMB server and three separate clients, and runs the tests of this folder in them.
 //
 //   npm run test:nfs                    the short form, about four minutes
 //   npm run test:nfs -- --full          the full figures

@@ -6,7 +6,7 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { ask, lostOf, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
 import { type Client, run } from "#tests/nfs/guest/machines.ts";
 import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
-import { FULL, PROTOCOLS, type Protocol, titleOf } from "#tests/nfs/guest/scope.ts";
+import { FULL, PROTOCOLS, type Protocol, titleOf, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { killSamba, startSamba } from "#tests/nfs/guest/smb.ts";
 import type { HttpServer, Running } from "#tests/process/site/site.ts";
@@ -25,6 +25,7 @@ const CLIENTS: readonly Client[] = ["c1", "c2", "c3"];
 
 interface Outage {
   readonly name: string;
+  readonly protocols: readonly Protocol[];
   readonly begin: () => Promise<unknown>;
   readonly end: () => Promise<unknown>;
 }
@@ -32,11 +33,13 @@ interface Outage {
 const OUTAGES: readonly Outage[] = [
   {
     name: "the server of the share is stopped",
+    protocols: PROTOCOLS,
     begin: async () => await Promise.all([stopNfsd(), killSamba()]),
     end: async () => await Promise.all([startNfsd(), startSamba()]),
   },
   {
     name: "the network swallows everything",
+    protocols: FULL ? PROTOCOLS : VERSIONS,
     begin: async () => await eachWay("add", "root", "netem", "loss", "100%"),
     end: async () => await eachWay("del", "root"),
   },
@@ -152,7 +155,9 @@ describe.each(OUTAGES)("while $name for 15 s", (outage) => {
   test(`${COMMANDS} commands are answered, each once`, async () => {
     await using sites = new AsyncDisposableStack();
     const settings = await Promise.all(
-      PROTOCOLS.map(async (protocol) => await prepare(sites.use(await NetworkSite.open("outage", protocol)), protocol)),
+      outage.protocols.map(
+        async (protocol) => await prepare(sites.use(await NetworkSite.open("outage", protocol)), protocol),
+      ),
     );
     // It ends before its sites do, whatever fails.
     const striking = strike(outage);
