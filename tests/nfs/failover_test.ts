@@ -15,6 +15,7 @@ const requests = requestsOf(COMMANDS, ["pull", "delete"]);
 const TIMEOUT_S = 60;
 const LASTING_MS = FULL ? 75_000 : 50_000;
 const AWAY_MS = FULL ? 4_000 : 2_500;
+const ANSWERS_AFTER_MS = 1_500;
 /** Clients of a server that has taken its export away are denied. */
 const NOT_DONE = [503, 403];
 
@@ -92,6 +93,8 @@ async function prepare(sites: AsyncDisposableStack, version: Version): Promise<S
     site.server("c2", ["--timeout", String(TIMEOUT_S)]),
   ]);
   await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
+  // Commands are under way whenever something happens.
+  ollama.faults.tagsDelayMs = ANSWERS_AFTER_MS;
   return { version, site, disk, ollama, agent, server };
 }
 
@@ -144,6 +147,7 @@ describe("while its file server starts again and its export comes and goes", () 
     sites.defer(async () => await striking);
     const all = await Promise.all(settings.map(async (setting) => [setting, await sendAll(setting)] as const));
     for (const [setting, ended] of all) reportEnded(setting, ended);
+    for (const { ollama } of settings) ollama.faults.tagsDelayMs = 0;
     for (const [{ site, agent, ollama }, ended] of all) {
       expect(lostOf(ended)).toEqual([]);
       const ids = runIds(agent);

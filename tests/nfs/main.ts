@@ -1,7 +1,7 @@
 // `npm run test:nfs`: the binaries on real network file systems. Starts two virtual machines side by side, each with an NFS server,
 // an SMB server and three separate clients, and runs the tests of this folder in them.
 //
-//   npm run test:nfs                    the short form, about four minutes
+//   npm run test:nfs                    the short form, about six minutes
 //   npm run test:nfs -- --full          the full figures
 //   npm run test:nfs -- outage doctor   some of the files
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -18,7 +18,7 @@ const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
   .map((name) => name.slice(0, -"_test.ts".length))
   .toSorted();
 /** These keep one machine busy about as long as all others keep the other: each has one processor, emulated. */
-const SECOND = new Set(["leftovers", "outage"]);
+const SECOND = new Set(["failover", "outage"]);
 /** Far more than it takes where nothing else runs. */
 const LIMIT_S = { short: 840, full: 3_600 };
 
