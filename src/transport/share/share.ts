@@ -206,8 +206,7 @@ export class Share {
    * @throws the system's error: a name may be gone, or be a link now; look again
    */
   async inside<Value>(folders: readonly Folder[], run: (...at: At[]) => Promise<Value>): Promise<Value> {
-    const dev = this.#devices.get(folders[0]?.top ?? "") ?? 0n;
-    return await this.#holding.run(async () => await inside(this.fs, folders, dev, run));
+    return await this.#holding.run(async () => await inside(this.fs, folders, run));
   }
 
   /** @returns null when the folder is gone: its facts may be a moment old */

@@ -19,14 +19,11 @@ const canHold = process.platform === "linux" && existsSync(DESCRIPTORS);
 /**
  * Runs calls in folders of one top folder. None of them is held longer: a descriptor would keep the share from being
  * unmounted, and becomes stale on NFSv3.
- * @param dev the device of the top folder
- * @throws the system's error: `ENOENT` or `ESTALE` when one is gone, `ENOTDIR` when it is a link, `EXDEV` when something else
- * is mounted
+ * @throws the system's error: `ENOENT` or `ESTALE` when one is gone, `ENOTDIR` when it is a link
  */
 export async function inside<Value>(
   fs: Primitives,
   folders: readonly Folder[],
-  dev: bigint,
   run: (...at: At[]) => Promise<Value>,
 ): Promise<Value> {
   if (!canHold)
@@ -42,7 +39,6 @@ export async function inside<Value>(
   try {
     const [{ top } = { top: "" }] = folders;
     await hold(top);
-    if ((await fs.fstat(held.get(top) ?? -1)).dev !== dev) throw anotherMount(top);
     const below = folders.filter(({ path }) => path !== top);
     await all(below.map(async ({ path }) => await hold(path, heldPath(held.get(top), basename(path)))));
     return await run(
@@ -55,7 +51,7 @@ export async function inside<Value>(
   } catch (error) {
     throw byName(error, held);
   } finally {
-    await Promise.all([...held.values()].map(async (descriptor) => await letGo(fs, descriptor)));
+    for (const descriptor of held.values()) void letGo(fs, descriptor);
   }
 }
 
@@ -75,10 +71,6 @@ async function letGo(fs: Primitives, descriptor: number): Promise<void> {
 
 function heldPath(descriptor: number | undefined, name: string): string {
   return `${DESCRIPTORS}/${descriptor}/${name}`;
-}
-
-function anotherMount(path: string): Error {
-  return Object.assign(new Error(`EXDEV: another file system is mounted at ${path}`), { code: "EXDEV", path });
 }
 
 /** Errors name the folders that people know. */
