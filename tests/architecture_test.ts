@@ -116,7 +116,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/{ollama,disk,ledger}/*.ts", may: BASE },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
   { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
-  { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk pulls")] },
+  { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: SEAM },
   { files: "src/agent/commands/*.ts", may: [...SEAM, ...agent("ollama disk ledger pulls models presence")] },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },

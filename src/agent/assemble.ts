@@ -18,6 +18,7 @@ import { PulledBlobs } from "./disk/pulled_blobs.ts";
 import type { DiskReserve } from "./disk/reserve.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { LedgerUpkeep } from "./ledger/upkeep.ts";
+import { LateCommands } from "./models/late_commands.ts";
 import { Protection } from "./models/protection.ts";
 import { OllamaMonitor } from "./ollama/monitor.ts";
 import type { Ollama } from "./ollama/ollama.ts";
@@ -130,8 +131,7 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
     clock,
     log,
   });
-  const verbs = new Verbs({ jobs, ollama, monitor, models, preflight, protection, clock });
-  return { monitor, box, jobs, verbs };
+  return { monitor, box, jobs, models, preflight, protection };
 }
 type Work = ReturnType<typeof assembleWork>;
 
@@ -149,11 +149,13 @@ type Reporting = ReturnType<typeof assembleReporting>;
 
 /** The parts that take commands and answer them. */
 function assembleCommands(
-  { identity, listTtlMs, changeTtlMs, transport, ledger, clock, log }: AgentParts,
+  { identity, listTtlMs, changeTtlMs, transport, ollama, ledger, clock, log }: AgentParts,
   { outage, condition }: Common,
-  { verbs }: Work,
+  { jobs, monitor, models, preflight, protection }: Work,
   { activity, state }: Reporting,
 ) {
+  const late = new LateCommands({ jobs, ledger, log });
+  const verbs = new Verbs({ jobs, ollama, monitor, models, preflight, protection, late, clock });
   const validity = { listTtlMs, changeTtlMs };
   const gathering = new Gathering(clock, FIRST_INBOXES);
   const worker = new Worker({ transport, identity, ledger, verbs, state, activity, gathering, validity, clock, log });

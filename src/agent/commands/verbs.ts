@@ -7,7 +7,7 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { CommandId, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
-import { LateCommands } from "../models/late_commands.ts";
+import type { LateCommands } from "../models/late_commands.ts";
 import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
@@ -26,6 +26,7 @@ export interface VerbsDeps {
   readonly models: ModelsFolder;
   readonly preflight: Preflight;
   readonly protection: Protection;
+  readonly late: LateCommands;
   readonly clock: Clock;
 }
 
@@ -39,9 +40,7 @@ export interface Timing {
   readonly resumedSinceMs: number | null;
 }
 
-interface VerbContext extends VerbsDeps, Timing {
-  readonly late: LateCommands;
-}
+interface VerbContext extends VerbsDeps, Timing {}
 
 type Handler = (command: AcceptedCommand, context: VerbContext) => Promise<Result> | Result;
 
@@ -69,11 +68,9 @@ const HANDLERS: Record<Verb, Handler> = {
 
 export class Verbs {
   readonly #deps: VerbsDeps;
-  readonly #late: LateCommands;
 
   constructor(deps: VerbsDeps) {
     this.#deps = deps;
-    this.#late = new LateCommands(deps.jobs);
   }
 
   /**
@@ -81,7 +78,7 @@ export class Verbs {
    * @throws CourierError with the code that answers the command
    */
   async run(command: AcceptedCommand, timing: Timing): Promise<Result> {
-    return await HANDLERS[command.verb](command, { ...this.#deps, late: this.#late, ...timing });
+    return await HANDLERS[command.verb](command, { ...this.#deps, ...timing });
   }
 }
 
@@ -122,7 +119,7 @@ async function copyModel(model: string, destination: string, context: VerbContex
     });
   }
   await ollama.copyModel(model, destination);
-  late.copied(destination, context);
+  late.note("copy", destination, context);
   await monitor.refresh();
   return { message: `Copied model ${model} to ${destination}` };
 }

@@ -23,6 +23,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS commands (key TEXT PRIMARY KEY, response TEXT, noted_at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS replacement (began_at_ms INTEGER) STRICT;
+  CREATE TABLE IF NOT EXISTS changes (key TEXT PRIMARY KEY, asked_at_ms REAL NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS attempts (id INTEGER PRIMARY KEY, made_at_ms INTEGER NOT NULL) STRICT;
 `;
 /** Longer than the longest validity of a command (24 h), with the claim's 24 h on top. */
@@ -131,6 +132,27 @@ export class Ledger {
     this.#unrecorded.delete(key);
   }
 
+  /**
+   * Records when the command was sent that copied onto a model or deleted it, on the transport's clock.
+   * @param model in one spelling
+   * @throws CourierError `trouble`: it is not recorded
+   */
+  noteChange(model: string, kind: "copy" | "delete", askedAtMs: number): void {
+    this.#write(
+      `INSERT INTO changes (key, asked_at_ms) VALUES (?, ?) ON CONFLICT (key)
+        DO UPDATE SET asked_at_ms = max(asked_at_ms, excluded.asked_at_ms)`,
+      `${kind} ${model}`,
+      askedAtMs,
+    );
+  }
+
+  /** When the last such command was sent; null if there was none. @throws CourierError `trouble`, when it cannot be read */
+  changedAtMs(model: string, kind: "copy" | "delete"): number | null {
+    const query = "SELECT asked_at_ms FROM changes WHERE key = ?";
+    const found = this.#use((db) => db.query<{ asked_at_ms: number }, [string]>(query).get(`${kind} ${model}`));
+    return found?.asked_at_ms ?? null;
+  }
+
   /** The documents of all jobs that are kept, oldest first; none when they cannot be read, as `trouble` then shows. */
   jobs(): readonly KeptDocument[] {
     try {
@@ -158,6 +180,7 @@ export class Ledger {
   sweep(nowMs: number): void {
     try {
       this.#write("DELETE FROM commands WHERE noted_at_ms < ?", nowMs - KEEP_MS);
+      this.#write("DELETE FROM changes WHERE asked_at_ms < ?", nowMs - KEEP_MS);
       this.#write(
         `DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN
           (SELECT rowid FROM jobs ORDER BY document ->> 'ended_at' DESC LIMIT ?)`,

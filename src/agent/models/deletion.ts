@@ -13,7 +13,7 @@ import { isLoaded, type UnloadingParts, unload } from "./unloading.ts";
 
 export interface DeletionParts extends UnloadingParts {
   readonly jobs: Pick<Jobs, "cancel">;
-  readonly late: Pick<LateCommands, "isBrought" | "deleted">;
+  readonly late: Pick<LateCommands, "isBrought" | "note">;
   readonly ollama: Pick<Ollama, "deleteModel" | "unloadModel">;
   readonly monitor: Pick<OllamaMonitor, "refresh" | "listRunning">;
   readonly models: ModelsFolder;
@@ -47,11 +47,11 @@ export async function deleteModel(
     await ollama.deleteModel(model);
   } catch (error) {
     const missing = error instanceof CourierError && error.code === "not_found";
-    if (missing) late.deleted(model, parts);
+    if (missing) late.note("delete", model, parts);
     if (!missing || (cancelled === null && resumedSinceMs === null)) throw error;
     if (cancelled !== null) return { message: describeCancelled(cancelled), job: cancelled };
   }
-  late.deleted(model, parts);
+  late.note("delete", model, parts);
   await monitor.refresh();
   const freed = footprint === null ? null : await measureFreed(models, footprint);
   const details = [

@@ -1,9 +1,14 @@
 // Commands that come late, after others that were sent later: what those left must stay, whichever runs last.
 import { CourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 
-/** The oldest are forgotten; commands are hardly ever that late. */
-const REMEMBERED = 1_000;
+export interface LateCommandsDeps {
+  readonly jobs: Pick<Jobs, "isAskedSince">;
+  readonly ledger: Pick<Ledger, "noteChange" | "changedAtMs">;
+  readonly log: Log;
+}
 
 /** When a command was sent and is run, on the transport's clock. */
 interface Sent {
@@ -12,54 +17,39 @@ interface Sent {
 }
 
 export class LateCommands {
-  readonly #jobs: Pick<Jobs, "isAskedSince">;
-  readonly #copies = new Times();
-  readonly #deletes = new Times();
+  readonly #deps: LateCommandsDeps;
 
-  constructor(jobs: Pick<Jobs, "isAskedSince">) {
-    this.#jobs = jobs;
+  constructor(deps: LateCommandsDeps) {
+    this.#deps = deps;
   }
 
-  /** A copy with this name is made. */
-  copied(destination: string, { askedAtMs }: Sent): void {
-    this.#copies.put(destination, askedAtMs);
-  }
-
-  /** The model is deleted, or was not there to be deleted. */
-  deleted(model: string, { askedAtMs }: Sent): void {
-    this.#deletes.put(model, askedAtMs);
+  /** The command is done: a copy with this name is made, or the model is deleted or was not there. */
+  note(kind: "copy" | "delete", model: string, { askedAtMs }: Sent): void {
+    const { ledger, log } = this.#deps;
+    try {
+      ledger.noteChange(model.toLowerCase(), kind, askedAtMs);
+    } catch (error) {
+      // Only the order of commands that come late depends on it, and this one is done.
+      log.warn({ model, error }, "Cannot record when a command was sent");
+    }
   }
 
   /** Whether a pull or copy that was sent after this delete brings or brought the model. */
   isBrought(model: string, sent: Sent): boolean {
-    return this.#copies.isSince(model, sent) || this.#jobs.isAskedSince(model, sent.askedAtMs, sent.nowMs);
+    return this.#isSince("copy", model, sent) || this.#deps.jobs.isAskedSince(model, sent.askedAtMs, sent.nowMs);
   }
 
   /** @throws CourierError `conflict` when a delete that was sent after this pull or copy has been run */
   requireNotDeleted(action: string, model: string, sent: Sent): void {
-    if (!this.#deletes.isSince(model, sent)) return;
+    if (!this.#isSince("delete", model, sent)) return;
     throw new CourierError("conflict", `Cannot ${action} ${model}: a command that was sent later has deleted it`, {
       hint: "Send it again",
     });
   }
-}
-
-/** When the last command of one kind was sent, by model. */
-class Times {
-  readonly #atMs = new Map<string, number>();
-
-  put(model: string, atMs: number): void {
-    const key = model.toLowerCase();
-    const last = Math.max(atMs, this.#atMs.get(key) ?? 0);
-    this.#atMs.delete(key);
-    this.#atMs.set(key, last);
-    const [oldest] = this.#atMs.keys();
-    if (this.#atMs.size > REMEMBERED && oldest !== undefined) this.#atMs.delete(oldest);
-  }
 
   /** A time that is later than now is of a clock that was set back since, and does not count. */
-  isSince(model: string, { askedAtMs, nowMs }: Sent): boolean {
-    const atMs = this.#atMs.get(model.toLowerCase()) ?? Number.NEGATIVE_INFINITY;
+  #isSince(kind: "copy" | "delete", model: string, { askedAtMs, nowMs }: Sent): boolean {
+    const atMs = this.#deps.ledger.changedAtMs(model.toLowerCase(), kind) ?? Number.NEGATIVE_INFINITY;
     return atMs > askedAtMs && atMs <= nowMs;
   }
 }

@@ -17,7 +17,7 @@ import { examineRoot, missingTop, rememberKind } from "./mount/root.ts";
 import { ShareClock } from "./time/share_clock.ts";
 
 export interface ShareOptions {
-  /** Whether this process may make the two top folders: never, on a network file system, or anywhere. */
+  /** Whether this process may make the two top folders: never, at its first start on a network file system, or always. */
   readonly create: "never" | "network" | "always";
   /** Forces how the share is watched and called; `auto` uses the kind of file system. */
   readonly watch: "auto" | "local" | "network";
@@ -119,7 +119,8 @@ export class Share {
     this.#mounted = { ...this.#mounted, fs: this.#probe, isNetwork: true };
     this.#listings.clear();
     for (const { path } of [commands, status]) {
-      const facts = (await this.#realTop(path)) ?? (await this.#makeTop(path, first && this.#mayMake(kind)));
+      const facts =
+        (await this.#realTop(path)) ?? (await this.#makeTop(path, first && this.#mayMake(kind, isRemembered)));
       this.#devices.set(path, facts.dev);
     }
     const type = mountedAs(rootFacts.dev) ?? kind.name;
@@ -272,9 +273,10 @@ export class Share {
     }
   }
 
-  #mayMake({ isNetwork }: Kind): boolean {
+  /** On a share that was in use before, a missing folder is away: in a new one, what it holds would count as gone. */
+  #mayMake({ isNetwork }: Kind, isRemembered: boolean): boolean {
     const { create } = this.#options;
-    return create === "always" || (create === "network" && isNetwork);
+    return create === "always" || (create === "network" && isNetwork && !isRemembered);
   }
 
   async #makeTop(path: string, allowed: boolean): Promise<Facts> {

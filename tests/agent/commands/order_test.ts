@@ -122,6 +122,20 @@ describe("a delete that comes late", () => {
     expect(ollama.calls).toEqual(["copy gemma:latest phi4:latest"]);
   });
 
+  test("leaves such a copy also over a restart", async () => {
+    const dir = site.stateDir();
+    const ollama = new ScriptedOllama();
+    const first = await site.start("gpu-1", { ollama, dir });
+    await site.clock.advance(10_000);
+    const copy = { command: "copy_model", model_name: "gemma", arguments: { destination: "PHI4" } };
+    await site.command("gpu-1", "id-1", copy);
+    await site.kill(first);
+    await site.start("gpu-1", { ollama, dir });
+    await site.clock.advance(1_000);
+    await deleteSentBefore(5_000);
+    expect(ollama.calls.filter((call) => call.startsWith("delete"))).toEqual([]);
+  });
+
   test("cancels a pull that was sent before it", async () => {
     const ollama = new ScriptedOllama();
     ollama.pullEnds = new Promise(() => undefined);

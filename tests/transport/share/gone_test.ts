@@ -1,7 +1,7 @@
 // src/transport/share: a top folder that is away for a moment, on a network whose kernel still remembers it. What it holds
 // is not gone: every method that would conclude so says `unavailable`, and finds it when the folder is back.
 import { afterEach, expect, test } from "bun:test";
-import { renameSync, symlinkSync, unlinkSync } from "node:fs";
+import { existsSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "#src/base/log.ts";
@@ -16,6 +16,7 @@ import { GPU } from "#tests/transport/conformance/scenario.ts";
 
 const HOLDER = { agent: "gpu-1", instance: "one" };
 const OWN = { replyTo: "ctl-1" };
+const NFS = 0x6969;
 const DURABLE = { durable: true };
 
 const opened = new OpenShares();
@@ -149,4 +150,23 @@ test("respond() says unavailable while a link is in place of the top folder: its
   unlinkSync(site.path("gpu_status"));
   site.rename("gpu_status", "back");
   expect(await site.transport.respond(OWN, "ping-2", "{}", DURABLE)).toBe(true);
+});
+
+test("connect() makes no top folder again on a network share that was in use before: it is away", async () => {
+  const { root } = opened.folder();
+  const rememberIn = join(root, "..", "file-system");
+  const calls = { local: localPrimitives, network: { ...localPrimitives, statfs: () => NFS } };
+  const connect = async (): Promise<void> => {
+    const clock = new ManualClock();
+    const options = { create: "network", watch: "auto", clock, log: silentLog, rememberIn } as const;
+    const transport = new ShareTransport(root, options, calls);
+    opened.keep(transport);
+    await transport.connect();
+  };
+  await connect();
+  renameSync(join(root, "gpu_status"), join(root, "away"));
+  await expectCode(connect(), "unavailable");
+  expect(existsSync(join(root, "gpu_status"))).toBe(false);
+  renameSync(join(root, "away"), join(root, "gpu_status"));
+  await connect();
 });
