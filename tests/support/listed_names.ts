@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import { systemCode } from "#src/base/errors.ts";
 import type { Awaitable, Primitives } from "#src/transport/share/calls/primitives.ts";
 
-const HELD = /^(\/proc\/self\/fd\/\d+)\/(.+)$/;
+const HELD = /^(\/proc\/\d+\/fd\/\d+)\/(.+)$/;
 
 /** A path as it is, or with its folder's name where the call used the folder's descriptor. */
 export function pathByName(path: string): string {

@@ -9,7 +9,7 @@ import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
 import { type Facts, isGone, type Primitives } from "./calls/primitives.ts";
 import { Gate } from "./calls/stall_gate.ts";
 import { factsAt, makeRealFolder, realFolder } from "./folders/folders.ts";
-import { type At, inside } from "./folders/held.ts";
+import { type At, byName, inside } from "./folders/held.ts";
 import { Listings } from "./folders/listings.ts";
 import { type Folder, Layout } from "./layout.ts";
 import { type Kind, mountedAs } from "./mount/mount.ts";
@@ -202,11 +202,12 @@ export class Share {
   }
 
   /**
-   * Runs calls that change something in folders, all of one top folder, which were looked at just now: none of the calls
-   * leaves them, whatever their names lead to meanwhile.
+   * Runs calls that change something in folders, all of one top folder, which were looked at just now. On a network none of
+   * the calls leaves them, whatever their names lead to meanwhile; on a local disk the look was microseconds ago.
    * @throws the system's error: a name may be gone, or be a link now; look again
    */
   async inside<Value>(folders: readonly Folder[], run: (...at: At[]) => Promise<Value>): Promise<Value> {
+    if (!this.isNetwork) return await run(...folders.map(byName));
     return await this.#holding.run(async () => await inside(this.fs, folders, run));
   }
 
