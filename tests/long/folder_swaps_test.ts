@@ -22,6 +22,7 @@ import type { Delivery, Inbox, Transport } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { SeededRandom, seedOfRun } from "#tests/support/random.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
+import { until } from "#tests/support/until.ts";
 import { Heard } from "#tests/transport/conformance/heard.ts";
 import { GPU } from "#tests/transport/conformance/scenario.ts";
 
@@ -129,6 +130,7 @@ async function openSite() {
 async function delivered(transport: Transport, inbox: Inbox): Promise<Delivery> {
   await transport.send(inbox, "delete-1", "{}", DURABLE);
   const heard = await Heard.at(transport, inbox);
+  await until(() => heard.deliveries.length === 1);
   await heard.close();
   const [delivery] = heard.deliveries;
   if (delivery === undefined) throw new Error("Nothing was delivered");

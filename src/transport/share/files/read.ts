@@ -48,7 +48,8 @@ export async function look(fs: Primitives, path: string, maxBytes: number, known
   } catch (error) {
     if (isGone(error)) return { is: "gone" };
     const code = systemCode(error);
-    if (code === undefined) throw error;
+    // Ours is of the whole share, as when it stalls.
+    if (code === undefined || error instanceof CourierError) throw error;
     const reason = UNREADABLE[code];
     return reason === undefined ? { is: "unreadable", error } : await refuse(fs, path, { reason, error, known });
   }

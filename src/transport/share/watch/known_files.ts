@@ -1,6 +1,6 @@
 // The known files of one watched folder: finds out which are new and complete, or refused, and emits each once.
 import { join } from "node:path";
-import { systemCode } from "../../../base/errors.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
 import type { Content } from "../../../transport.ts";
 import { type Facts, isGone } from "../calls/primitives.ts";
@@ -242,7 +242,7 @@ export class KnownFiles {
     try {
       return (await this.#deps.share.fs.lstat(join(this.#deps.path, name))).mtimeNs;
     } catch (error) {
-      if (systemCode(error) === undefined) throw error;
+      if (systemCode(error) === undefined || error instanceof CourierError) throw error;
       // One that cannot be looked at is no reason to wait with the others.
       return isGone(error) ? null : 0n;
     }

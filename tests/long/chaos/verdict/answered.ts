@@ -65,7 +65,9 @@ function judgeSilence(inquiry: Inquiry, command: Command): void {
   if (!Number.isFinite(publishedByMs) || answers.length > 0 || command.isReplaced) return;
   if (version === 1) {
     // After a restart a response that is not older counts as its own: version 1 ids are not unique.
-    if (withdrawnAtMs === null && !command.hasResponse)
+    // A refusal may be lost where the share stalls just then.
+    const isRefused = inquiry.ranOf(command).some(({ didRun }) => !didRun);
+    if (withdrawnAtMs === null && !command.hasResponse && !isRefused)
       inquiry.report("not answered", "a version 1 command has no response", command);
     return;
   }

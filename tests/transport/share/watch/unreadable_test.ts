@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
@@ -15,15 +16,19 @@ import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 const opened = new OpenShares();
 afterEach(async () => await opened.close());
 
+function systemError(code: string): () => Error {
+  return () => Object.assign(new Error("planted"), { code });
+}
+
 describe.each(["local", "network"] as const)("a %s watch", (watch) => {
-  async function site(code = "EACCES") {
+  async function site(plant = systemError("EACCES")) {
     const { root } = opened.folder();
     const clock = new ManualClock();
     const denied = { is: false };
     const calls = {
       ...localPrimitives,
       open: (path: string, flags: number, mode?: number) => {
-        if (denied.is && path.endsWith("delete-1.json")) throw Object.assign(new Error("planted"), { code });
+        if (denied.is && path.endsWith("delete-1.json")) throw plant();
         return localPrimitives.open(path, flags, mode);
       },
       // What chmod changes; its mtime stays.
@@ -71,13 +76,23 @@ describe.each(["local", "network"] as const)("a %s watch", (watch) => {
   });
 
   test.each(["EIO", "EAGAIN", "EBADMSG"])("delivers the others while one file cannot be read (%s)", async (code) => {
-    const { clock, denied, heard, inbox } = await site(code);
+    const { clock, denied, heard, inbox } = await site(systemError(code));
     denied.is = true;
     for (const id of ["delete-1", "ping-1", "ping-2"]) writeFileSync(join(inbox, `${id}.json`), "{}");
     await passes(clock, 100, () => heard.deliveries.length === 2);
     expect([heard.ids, heard.interruptions]).toEqual([["ping-1", "ping-2"], []]);
     denied.is = false;
     await passes(clock, 100, () => heard.deliveries.length === 3);
+  });
+
+  test("is interrupted when the share stalls as a file is read", async () => {
+    const { clock, denied, heard, inbox } = await site(() => new CourierError("unavailable", "share stalled for 2 s"));
+    denied.is = true;
+    writeFileSync(join(inbox, "delete-1.json"), "{}");
+    await passes(clock, 100, () => heard.interruptions.length === 1);
+    denied.is = false;
+    await passes(clock, 100, () => heard.restored === 1);
+    expect(heard.ids).toEqual(["delete-1"]);
   });
 
   test("delivers nothing again when a delivered command may not be read for a moment", async () => {
