@@ -15,7 +15,7 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
   const strays = new StrayNames(share, folder.path, inbox, listener);
   const files = new KnownFiles({
     share,
-    path: folder.path,
+    folder,
     maxBytes: LIMITS.commandBytes,
     idOf: (name) => COMMAND_FILES.parse(name),
     emit: ({ id, key, content, mtimeNs }) => {

@@ -6,11 +6,12 @@ import type { Content } from "../../../transport.ts";
 import { type Facts, isGone } from "../calls/primitives.ts";
 import { deliveryKey, type Message, wholeContent } from "../files/content.ts";
 import { type Found, type Look, look } from "../files/read.ts";
+import type { Folder } from "../layout.ts";
 import type { Share } from "../share.ts";
 
 export interface KnownFilesDeps {
   readonly share: Share;
-  readonly path: string;
+  readonly folder: Folder;
   readonly maxBytes: number;
   /** @returns null for a name that is not ours to read */
   readonly idOf: (name: string) => string | null;
@@ -118,10 +119,10 @@ export class KnownFiles {
   async #take(name: string, known: Facts | undefined): Promise<void> {
     const id = this.#deps.idOf(name);
     if (id === null || this.#closed) return;
-    const found = await look(this.#deps.share.fs, join(this.#deps.path, name), this.#deps.maxBytes, known);
+    const found = await look(this.#deps.share.fs, join(this.#deps.folder.path, name), this.#deps.maxBytes, known);
     this.#unfinished.delete(name);
     this.#noteReadable(name, found);
-    if (found.is === "gone") this.#forget(name);
+    if (found.is === "gone") await this.#takeGone(name);
     else if (found.is === "same") await this.#expire(id, name);
     else if (found.is === "unreadable") this.#lookLater(name, this.#known.get(name)?.stillSinceMs ?? 0);
     else this.#update(id, name, found);
@@ -137,6 +138,13 @@ export class KnownFiles {
     const content = wholeContent(found);
     if (content === null) this.#wait(name, found.facts);
     else this.#emit(id, name, found, content);
+  }
+
+  /** An event may come while the whole share is away: then nothing of it is gone, and this throws. */
+  async #takeGone(name: string): Promise<void> {
+    const { share, folder } = this.#deps;
+    if (await share.lacks(folder, name)) this.#forget(name);
+    else this.#lookLater(name, this.#known.get(name)?.stillSinceMs ?? 0);
   }
 
   #noteReadable(name: string, found: Look): void {
@@ -173,8 +181,8 @@ export class KnownFiles {
     this.#lookLater(name, known.stillSinceMs);
     const limitMs = known.facts.size === 0 ? LIMITS.emptyMs : LIMITS.partialMs;
     if (this.#deps.share.clock.monotonic() - known.stillSinceMs < limitMs) return;
-    const { share, path, maxBytes } = this.#deps;
-    const found = await look(share.fs, join(path, name), maxBytes);
+    const { share, folder, maxBytes } = this.#deps;
+    const found = await look(share.fs, join(folder.path, name), maxBytes);
     if (!("facts" in found) || found.facts.mtimeNs !== known.facts.mtimeNs) return;
     if (found.is === "read") this.#emit(id, name, found, { refused: neverWhole(found.bytes, limitMs) });
     else if (known.key === null) this.#emit(id, name, found, { refused: found.reason, mayPass: true });
@@ -240,7 +248,7 @@ export class KnownFiles {
 
   async #mtimeOf(name: string): Promise<bigint | null> {
     try {
-      return (await this.#deps.share.fs.lstat(join(this.#deps.path, name))).mtimeNs;
+      return (await this.#deps.share.fs.lstat(join(this.#deps.folder.path, name))).mtimeNs;
     } catch (error) {
       if (systemCode(error) === undefined || error instanceof CourierError) throw error;
       // One that cannot be looked at is no reason to wait with the others.

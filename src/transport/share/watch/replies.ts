@@ -42,7 +42,7 @@ export class Replies implements Closable {
     this.#isOwn = address !== "shared";
     this.#files = new KnownFiles({
       share,
-      path: this.#folder.path,
+      folder: this.#folder,
       maxBytes: LIMITS.responseBytes,
       idOf: (name) => {
         const id = RESPONSE_FILES.parse(name);

@@ -88,37 +88,6 @@ describe("a local watch", () => {
     expect(clock.monotonic()).toBe(beforeMs);
   });
 
-  test("lists before it looks at names from events after an interruption: the order is that of publication", async () => {
-    const folder = opened.folder();
-    const clock = new ManualClock();
-    let isAway = false;
-    const whenThere = (): void => {
-      if (isAway) throw Object.assign(new Error("planted"), { code: "EHOSTDOWN" });
-    };
-    const transport = await connect(folder, clock, "local", {
-      lstat: (path) => {
-        whenThere();
-        return localPrimitives.lstat(path);
-      },
-      open: (path, flags, mode) => {
-        whenThere();
-        return localPrimitives.open(path, flags, mode);
-      },
-    });
-    const heard = await Heard.at(transport, GPU);
-    await passes(clock, 200, () => clock.monotonic() >= 1_000);
-    isAway = true;
-    await passes(clock, 200, () => heard.interruptions.length === 1);
-    const inbox = join(folder.root, "gpu_commands", "gpu-1");
-    writeFileSync(join(inbox, "delete-1.json"), "{}");
-    await Bun.sleep(20);
-    isAway = false;
-    writeFileSync(join(inbox, "pull-1.json"), "{}");
-    await Bun.sleep(50);
-    await passes(clock, 200, () => heard.ids.length === 2);
-    expect(heard.ids).toEqual(["delete-1", "pull-1"]);
-  });
-
   test("finds changes without events by the safety listing, within a second", async () => {
     const { clock, transport, heard } = await listenLocally();
     await transport.send(GPU, "ping-1", '{"n":1}', FAST);
