@@ -4,7 +4,8 @@ import { describe, expect, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { ask, lostOf, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
-import { type Client, run } from "#tests/nfs/guest/machines.ts";
+import type { Client } from "#tests/nfs/guest/machines.ts";
+import { cutNetwork, mendNetwork } from "#tests/nfs/guest/network.ts";
 import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
 import { FULL, PROTOCOLS, type Protocol, titleOf, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
@@ -40,17 +41,10 @@ const OUTAGES: readonly Outage[] = [
   {
     name: "the network swallows everything",
     protocols: FULL ? PROTOCOLS : VERSIONS,
-    begin: async () => await eachWay("add", "root", "netem", "loss", "100%"),
-    end: async () => await eachWay("del", "root"),
+    begin: async () => await cutNetwork(CLIENTS),
+    end: async () => await mendNetwork(CLIENTS),
   },
 ];
-
-async function eachWay(what: "add" | "del", ...how: readonly string[]): Promise<void> {
-  for (const client of CLIENTS) {
-    await run("server", "/sbin/tc", "qdisc", what, "dev", `nfs${client.slice(1)}`, ...how);
-    await run(client, "/sbin/tc", "qdisc", what, "dev", "nfs", ...how);
-  }
-}
 
 const requests = requestsOf(COMMANDS, ["list", "pull", "delete"]);
 

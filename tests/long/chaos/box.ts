@@ -35,10 +35,13 @@ export class Box {
   /** The exit statuses of processes that the test did not end. */
   readonly deaths: number[] = [];
   readonly #site: ProcessSite;
+  readonly #agent: readonly string[] | undefined;
   readonly #lives: Life[] = [];
 
-  constructor(site: ProcessSite, name: string, ollama: SimulatedOllama) {
+  /** @param agent the command that is gpu-agent; undefined: its source */
+  constructor(site: ProcessSite, name: string, ollama: SimulatedOllama, agent?: readonly string[]) {
     this.#site = site;
+    this.#agent = agent;
     this.name = name;
     this.ollama = ollama;
     this.front = new OllamaFront(ollama);
@@ -58,11 +61,11 @@ export class Box {
   }
 
   async unmountState(): Promise<void> {
-    await run(["umount", "--lazy", this.#site.stateDirOf(this.name)]);
+    await run(["umount", "-l", this.#site.stateDirOf(this.name)]);
   }
 
   start(): void {
-    const process = this.#site.startAgent(this.name, this.front.url, ["--max-pulls", "4"]);
+    const process = this.#site.startAgent(this.name, this.front.url, ["--max-pulls", "4"], {}, this.#agent);
     const life: Life = { process, endedAtMs: null, isWanted: false };
     this.#lives.push(life);
     void this.#watch(life);

@@ -2,20 +2,14 @@
 // SEED=n plays that one, GROUND=name on that ground only. A seed gives the same load and faults again, but not the same timing.
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { z } from "zod";
 import { requireTools } from "#tests/support/debian.ts";
 import { GROUND_NAMES } from "./grounds.ts";
+import { watchRuns } from "./watch.ts";
 
 const SEEDS = Number(process.env["CHAOS_SEEDS"] ?? 2);
 const GROUNDS = GROUND_NAMES.filter((name) => (process.env["GROUND"] ?? name) === name);
 /** Of one seed, with everything that may go wrong. */
 const SEED_MS = 300_000;
-
-const Verdict = z.object({
-  line: z.string(),
-  anomalies: z.array(z.object({ kind: z.string(), text: z.string() })),
-  logs: z.string().nullable(),
-});
 
 /** Everything that a run starts and mounts ends with it, also when it is killed. */
 const APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
@@ -32,40 +26,9 @@ beforeAll(async () => {
 test.concurrent.each(GROUNDS.map((name) => [name]))(
   "no work is lost, doubled or reordered on %s",
   async (ground) => {
-    const command = [
-      ...APART,
-      ...asRoot,
-      process.execPath,
-      join(import.meta.dir, "main.ts"),
-      ground,
-      ...seeds.map(String),
-    ];
-    const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-    const stderr = child.stderr.text();
-    const anomalies: string[] = [];
-    let played = 0;
-    for await (const line of lines(child.stdout)) {
-      const verdict = Verdict.parse(JSON.parse(line));
-      const found = verdict.anomalies.map(({ kind, text }) => `${kind}: ${text}`);
-      const repeat =
-        found.length === 0 ? [] : [`logs: ${verdict.logs}, again: SEED=${first + played} GROUND=${ground}`];
-      process.stderr.write(`${[verdict.line, ...found.map((text) => `  ${text}`), ...repeat].join("\n")}\n`);
-      anomalies.push(...found);
-      played += 1;
-    }
-    if ((await child.exited) !== 0 || played < seeds.length)
-      throw new Error(`${ground} cannot be played: ${await stderr}`);
-    expect(anomalies).toEqual([]);
+    const command = [...APART, ...asRoot, process.execPath, join(import.meta.dir, "main.ts"), ground];
+    const again = (logs: string, seed: number) => `logs: ${logs}, again: SEED=${seed} GROUND=${ground}`;
+    expect(await watchRuns(command, seeds, again)).toEqual([]);
   },
   SEED_MS * seeds.length,
 );
-
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
-}

@@ -2,6 +2,19 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "#tests/support/debian.ts";
+import type { SeededRandom } from "#tests/support/random.ts";
+
+/** From `fromMs` to `toMs`. */
+export async function pause(random: SeededRandom, fromMs: number, toMs: number): Promise<void> {
+  await Bun.sleep(fromMs + random.below(toMs - fromMs));
+}
+
+/** The empty share, the folder beside it, and the mount point. */
+export function makeShare({ server, aside, mountPoint }: { server: string; aside: string; mountPoint: string }): void {
+  for (const folder of [mountPoint, aside, join(server, "gpu_commands"), join(server, "gpu_status")]) {
+    mkdirSync(folder, { recursive: true });
+  }
+}
 
 /**
  * Renames a folder out of the share for some time. What appeared in its place meanwhile is moved into it, so that nothing is

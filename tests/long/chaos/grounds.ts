@@ -1,10 +1,11 @@
 // What the share of a chaos run is on: a local disk, a small tmpfs, or FUSE. Each can be mounted, unmounted and damaged.
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "#tests/process/site/site.ts";
 import { run, searchPath } from "#tests/support/debian.ts";
 import type { SeededRandom } from "#tests/support/random.ts";
-import { fillDisk, mountMemory } from "./folders.ts";
+import { fillDisk, makeShare, mountMemory, pause } from "./folders.ts";
+import { type Pace, USUAL_PACE } from "./pace.ts";
 
 /** Breaks something, waits, and heals it. */
 export interface Damage {
@@ -13,8 +14,14 @@ export interface Damage {
 }
 
 export interface Ground {
+  readonly name: string;
   /** Whether the agents see it as a network share. */
   readonly isNetwork: boolean;
+  /** Whether it can be read-only. */
+  readonly mayDeny: boolean;
+  readonly pace: Pace;
+  /** The command that is gpu-agent there; undefined: its source. */
+  readonly agent?: readonly string[];
   /** The share on its server: a path that never hangs and is never unmounted. */
   readonly server: string;
   /** On the same file system, beside the share. */
@@ -24,16 +31,19 @@ export interface Ground {
   unmount(): Promise<void>;
 }
 
-export const GROUND_NAMES = ["ext4", "tmpfs", "fuse"] as const;
-export type GroundName = (typeof GROUND_NAMES)[number];
-
-const TMPFS_BYTES = 6 * 1024 * 1024;
-
 /**
  * A ground that is not mounted yet.
  * @param dir an empty folder for the side of the server
  * @param mountPoint where the agents see the share
  */
+export type GroundMaker = (dir: string, mountPoint: string) => Ground;
+
+export const GROUND_NAMES = ["ext4", "tmpfs", "fuse"] as const;
+export type GroundName = (typeof GROUND_NAMES)[number];
+
+const TMPFS_BYTES = 6 * 1024 * 1024;
+
+/** One of this machine, as a {@link GroundMaker} does. */
 export function makeGround(name: GroundName, dir: string, mountPoint: string): Ground {
   const places = { dir, server: join(dir, "share"), aside: join(dir, "aside"), mountPoint };
   if (name === "fuse") return new Fuse(places);
@@ -47,19 +57,11 @@ interface Places {
   readonly mountPoint: string;
 }
 
-/** From `fromMs` to `toMs`. */
-async function wait(random: SeededRandom, fromMs: number, toMs: number): Promise<void> {
-  await Bun.sleep(fromMs + random.below(toMs - fromMs));
-}
-
-function makeFolders({ server, aside, mountPoint }: Places): void {
-  for (const folder of [mountPoint, aside, join(server, "gpu_commands"), join(server, "gpu_status")]) {
-    mkdirSync(folder, { recursive: true });
-  }
-}
-
 /** A folder of the local disk, seen through a bind mount. */
 class LocalDisk implements Ground {
+  readonly name = "ext4";
+  readonly mayDeny = false;
+  readonly pace = USUAL_PACE;
   readonly isNetwork = false;
   readonly server: string;
   readonly aside: string;
@@ -74,12 +76,12 @@ class LocalDisk implements Ground {
   }
 
   async mount(): Promise<void> {
-    makeFolders(this.#places);
+    makeShare(this.#places);
     await this.#bind();
   }
 
   async unmount(): Promise<void> {
-    await run(["umount", "--lazy", this.#places.mountPoint]);
+    await run(["umount", "-l", this.#places.mountPoint]);
   }
 
   async #bind(): Promise<void> {
@@ -88,13 +90,16 @@ class LocalDisk implements Ground {
 
   async #remount(random: SeededRandom): Promise<void> {
     await this.unmount();
-    await wait(random, 300, 4000);
+    await pause(random, 300, 4000);
     await this.#bind();
   }
 }
 
 /** A file system in memory, so small that it can be filled. */
 class Tmpfs implements Ground {
+  readonly name = "tmpfs";
+  readonly mayDeny = true;
+  readonly pace = USUAL_PACE;
   readonly isNetwork = false;
   readonly server: string;
   readonly aside: string;
@@ -114,18 +119,18 @@ class Tmpfs implements Ground {
   async mount(): Promise<void> {
     const { dir, mountPoint } = this.#places;
     await mountMemory(dir, TMPFS_BYTES);
-    makeFolders(this.#places);
+    makeShare(this.#places);
     await run(["mount", "--bind", this.server, mountPoint]);
   }
 
   async unmount(): Promise<void> {
-    await run(["umount", "--lazy", this.#places.mountPoint]);
-    await run(["umount", "--lazy", this.#places.dir]);
+    await run(["umount", "-l", this.#places.mountPoint]);
+    await run(["umount", "-l", this.#places.dir]);
   }
 
   async #fill(random: SeededRandom): Promise<void> {
     const empty = fillDisk(this.#places.dir);
-    await wait(random, 500, 4000);
+    await pause(random, 500, 4000);
     empty();
   }
 
@@ -133,7 +138,7 @@ class Tmpfs implements Ground {
     try {
       // It is refused while a file is open for writing.
       const isLocked = await until(async () => await this.#remount("ro"), "it is read-only", 5000).catch(() => false);
-      if (isLocked) await wait(random, 500, 4000);
+      if (isLocked) await pause(random, 500, 4000);
     } finally {
       await this.#remount("rw");
     }
@@ -154,6 +159,9 @@ class Tmpfs implements Ground {
 
 /** A folder of the local disk through a FUSE daemon, which can hang and die. */
 class Fuse implements Ground {
+  readonly name = "fuse";
+  readonly mayDeny = false;
+  readonly pace = USUAL_PACE;
   readonly isNetwork = true;
   readonly server: string;
   readonly aside: string;
@@ -173,13 +181,13 @@ class Fuse implements Ground {
   }
 
   async mount(): Promise<void> {
-    makeFolders(this.#places);
+    makeShare(this.#places);
     await this.#start();
   }
 
   async unmount(): Promise<void> {
     this.#daemon?.kill("SIGCONT");
-    await run(["umount", "--lazy", this.#places.mountPoint]);
+    await run(["umount", "-l", this.#places.mountPoint]);
     this.#daemon?.kill("SIGKILL");
     await this.#daemon?.exited;
   }
@@ -195,20 +203,20 @@ class Fuse implements Ground {
 
   async #hang(random: SeededRandom): Promise<void> {
     this.#daemon?.kill("SIGSTOP");
-    await wait(random, 300, 5000);
+    await pause(random, 300, 5000);
     this.#daemon?.kill("SIGCONT");
   }
 
   async #die(random: SeededRandom, hangsBefore: boolean): Promise<void> {
     if (hangsBefore) {
       this.#daemon?.kill("SIGSTOP");
-      await wait(random, 200, 1500);
+      await pause(random, 200, 1500);
     }
     this.#daemon?.kill("SIGKILL");
     await this.#daemon?.exited;
-    await wait(random, 50, 1500);
-    await run(["umount", "--lazy", this.#places.mountPoint]);
-    await wait(random, 1, 1000);
+    await pause(random, 50, 1500);
+    await run(["umount", "-l", this.#places.mountPoint]);
+    await pause(random, 1, 1000);
     await this.#start();
   }
 }

@@ -4,14 +4,13 @@ import type { SeededRandom } from "#tests/support/random.ts";
 import type { Box } from "./box.ts";
 import { type Command, newCommand, responseOf, type Wish } from "./history.ts";
 import type { LegacyBackend } from "./legacy.ts";
+import type { Pace } from "./pace.ts";
 import type { Sender } from "./wire.ts";
 
 /** Models that several senders pull, delete and copy at the same time. */
 export const SHARED_MODELS = ["s1:latest", "s2:latest"];
 /** Installed from the start, and never changed. */
 export const KEPT_MODEL = "kept:latest";
-const LANES_OF_SENDER = 6;
-const LEGACY_LANES = 2;
 /** The longest ones are still waiting a minute after the last fault: by then each must have its answer. */
 const TTLS_MS = [5000, 15_000, 40_000, 100_000, 100_000];
 /** Of a version 1 pull or delete, as the agent has it by default. */
@@ -40,26 +39,29 @@ export class Load {
   readonly commands: Command[] = [];
   readonly #boxes: readonly Box[];
   readonly #random: SeededRandom;
+  readonly #pace: Pace;
   #named = 0;
 
-  constructor(boxes: readonly Box[], random: SeededRandom) {
+  constructor(boxes: readonly Box[], random: SeededRandom, pace: Pace) {
     this.#boxes = boxes;
+    this.#pace = pace;
     this.#random = random;
   }
 
-  /** Sends for `ms`; resolves when every sender has an answer or has given up. */
-  async run(senders: readonly Sender[], legacy: LegacyBackend, ms: number): Promise<void> {
-    const endMs = Date.now() + ms;
-    const lanes = senders.flatMap((sender) => Array.from({ length: LANES_OF_SENDER }, () => sender));
+  /** Resolves when every sender has an answer or has given up. */
+  async run(senders: readonly Sender[], legacy: LegacyBackend): Promise<void> {
+    const { faultsMs, lanesOfSender, legacyLanes } = this.#pace;
+    const endMs = Date.now() + faultsMs;
+    const lanes = senders.flatMap((sender) => Array.from({ length: lanesOfSender }, () => sender));
     await Promise.all([
       ...lanes.map(async (sender) => await this.#lane(sender, endMs)),
-      ...Array.from({ length: LEGACY_LANES }, async () => await this.#legacyLane(legacy, endMs)),
+      ...Array.from({ length: legacyLanes }, async () => await this.#legacyLane(legacy, endMs)),
     ]);
   }
 
   async #lane(sender: Sender, endMs: number): Promise<void> {
     for (;;) {
-      await Bun.sleep(this.#random.below(1200));
+      await Bun.sleep(this.#random.below(this.#pace.pauseMs));
       if (Date.now() >= endMs) return;
       await (this.#random.below(8) === 0 ? this.#sendPair(sender) : this.#sendOne(sender));
     }

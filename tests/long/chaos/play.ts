@@ -7,7 +7,7 @@ import { until } from "#tests/process/site/site.ts";
 import { SeededRandom } from "#tests/support/random.ts";
 import type { Box } from "./box.ts";
 import { removeEmpty } from "./folders.ts";
-import type { GroundName } from "./grounds.ts";
+import type { GroundMaker } from "./grounds.ts";
 import { type Command, describe } from "./history.ts";
 import { Load } from "./load.ts";
 import { type Inflicted, Nemesis } from "./nemesis.ts";
@@ -18,9 +18,6 @@ import { type Facts, Inquiry } from "./verdict/facts.ts";
 import { judgeEffects } from "./verdict/once.ts";
 import { judgeOrder } from "./verdict/order.ts";
 
-const FAULTS_MS = 22_000;
-/** Agents look again after up to a minute in some cases, and version 1 files rest for 5 s. */
-const QUIET_WITHIN_MS = 100_000;
 const PINGS = 5;
 /** A wake-up takes some 20 ms; without one the listing once a second finds the command. */
 const PING_MS = 400;
@@ -33,10 +30,10 @@ export interface Verdict {
   readonly logs: string | null;
 }
 
-export async function play(ground: GroundName, seed: number): Promise<Verdict> {
-  const site = new ChaosSite(ground);
+export async function play(makeGround: GroundMaker, seed: number): Promise<Verdict> {
+  const site = new ChaosSite(makeGround);
   try {
-    return await new Play(site, ground, seed).run();
+    return await new Play(site, seed).run();
   } finally {
     await site.close();
   }
@@ -44,24 +41,23 @@ export async function play(ground: GroundName, seed: number): Promise<Verdict> {
 
 class Play {
   readonly #site: ChaosSite;
-  readonly #ground: GroundName;
   readonly #seed: number;
   readonly #startedAtMs = Date.now();
   readonly #anomalies: Anomaly[] = [];
 
-  constructor(site: ChaosSite, ground: GroundName, seed: number) {
+  constructor(site: ChaosSite, seed: number) {
     this.#site = site;
-    this.#ground = ground;
     this.#seed = seed;
   }
 
   async run(): Promise<Verdict> {
     const site = this.#site;
+    const { pace } = site.ground;
     await site.open();
-    const load = new Load(site.boxes, new SeededRandom(this.#seed));
+    const load = new Load(site.boxes, new SeededRandom(this.#seed), pace);
     const nemesis = new Nemesis(site.ground, site.boxes, new SeededRandom(this.#seed + 1));
-    const loaded = load.run(site.senders, site.legacy, FAULTS_MS);
-    await nemesis.run(FAULTS_MS);
+    const loaded = load.run(site.senders, site.legacy);
+    await nemesis.run(pace.faultsMs);
     for (const box of site.boxes) box.revive();
     const healedAtMs = Date.now();
     await loaded;
@@ -80,7 +76,7 @@ class Play {
 
   /** Waits until every file is gone that must go, every job has ended and every agent is healthy. */
   async #becomeQuiet(commands: readonly Command[]): Promise<void> {
-    const endMs = Date.now() + QUIET_WITHIN_MS;
+    const endMs = Date.now() + this.#site.ground.pace.quietWithinMs;
     for (let quietLooks = 0; quietLooks < 3 && Date.now() < endMs; ) {
       quietLooks = this.#isQuiet(commands) ? quietLooks + 1 : 0;
       await Bun.sleep(500);
@@ -154,7 +150,7 @@ class Play {
     faults: readonly Inflicted[],
     { jobs, left, healedAtMs }: { jobs: Map<string, readonly Job[]>; left: readonly string[]; healedAtMs: number },
   ): Facts {
-    const { boxes, legacy } = this.#site;
+    const { boxes, legacy, ground } = this.#site;
     for (const command of commands.filter(({ version }) => version === 1)) {
       command.answers.push(...legacy.answersTo(command));
       command.hasResponse = legacy.responsesTo(command).length > 0;
@@ -170,7 +166,8 @@ class Play {
       left,
       startedAtMs: this.#startedAtMs,
       healedAtMs,
-      mayDeny: this.#ground === "tmpfs",
+      mayDeny: ground.mayDeny,
+      slackMs: ground.pace.slackMs,
     };
   }
 
@@ -186,12 +183,12 @@ class Play {
     const restarts = this.#site.boxes.reduce((sum, box) => sum + box.restarts, 0);
     const seconds = Math.round((Date.now() - this.#startedAtMs) / 1000);
     const all = `${sent} commands, ${faults.length} faults (${counted.join(", ")}), ${jobs} jobs, ${restarts} restarts`;
-    return `seed ${this.#seed} ${this.#ground}: ${all}, ${seconds} s, anomalies ${anomalies}`;
+    return `seed ${this.#seed} ${this.#site.ground.name}: ${all}, ${seconds} s, anomalies ${anomalies}`;
   }
 
   /** @returns the folder */
   #keepLogs({ faults, commands }: Facts, anomalies: readonly Anomaly[]): string {
-    const folder = join(tmpdir(), `gpu-courier-chaos-${this.#ground}-${this.#seed}`);
+    const folder = join(tmpdir(), `gpu-courier-chaos-${this.#site.ground.name}-${this.#seed}`);
     mkdirSync(folder, { recursive: true });
     const at = (ms: number): string => ((ms - this.#startedAtMs) / 1000).toFixed(2);
     const faultLines = faults.map(({ kind, target, fromMs, toMs, isReplaced }) => {

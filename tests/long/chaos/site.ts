@@ -5,7 +5,7 @@ import { parseJson } from "#src/base/foreign_text.ts";
 import { State } from "#src/protocol.ts";
 import { ProcessSite } from "#tests/process/site/site.ts";
 import { Box } from "./box.ts";
-import { type Ground, type GroundName, makeGround } from "./grounds.ts";
+import type { Ground, GroundMaker } from "./grounds.ts";
 import { LegacyBackend } from "./legacy.ts";
 import { KEPT_MODEL, SHARED_MODELS, specOf } from "./load.ts";
 import { Sender } from "./wire.ts";
@@ -21,14 +21,14 @@ export class ChaosSite {
   readonly legacy: LegacyBackend;
   readonly #site = new ProcessSite();
 
-  constructor(name: GroundName) {
+  constructor(makeGround: GroundMaker) {
     const { dir, share } = this.#site;
     // What ProcessSite made is below the mount point.
     rmSync(share, { recursive: true });
     const server = join(dir, "server");
     for (const folder of [share, server, join(dir, "canary")]) mkdirSync(folder);
     writeFileSync(join(dir, "canary", "file"), CANARY);
-    this.ground = makeGround(name, server, share);
+    this.ground = makeGround(server, share);
     // One on the mount of the agents, one on the machine that has the share.
     this.senders = [new Sender(share, "near"), new Sender(this.ground.server, "far")];
     this.legacy = new LegacyBackend(this.ground.server);
@@ -42,7 +42,7 @@ export class ChaosSite {
         installed: [specOf(KEPT_MODEL)],
         bytesPerSecond: BYTES_PER_SECOND,
       });
-      this.boxes.push(new Box(this.#site, name, ollama));
+      this.boxes.push(new Box(this.#site, name, ollama, this.ground.agent));
     }
     for (const box of this.boxes) {
       await box.mountState();

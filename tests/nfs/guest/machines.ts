@@ -5,6 +5,8 @@ import { asUser, clientOf, type Seat, userOf } from "./seats.ts";
 /** Each is a machine of its own for NFS; a command of this name runs what follows there. */
 export type Client = "c1" | "c2" | "c3";
 
+/** The first process is on the server: this leads there from a client too. */
+const ON_SERVER = ["nsenter", "-t", "1", "-n", "-u", "-m"];
 export const NFS_SERVER = "10.9.0.1";
 /** On the second network, which tests do not cut. */
 export const ADDRESSES: Readonly<Record<Client | "server", string>> = {
@@ -29,9 +31,12 @@ export async function finish(where: Seat | "server", command: readonly string[])
 }
 
 export function spawn(where: Seat | "server", command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  return Bun.spawn(where === "server" ? [...command] : [clientOf(where), ...asUser(userOf(where), command)], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  return Bun.spawn(
+    where === "server" ? [...ON_SERVER, ...command] : [clientOf(where), ...asUser(userOf(where), command)],
+    {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
 }

@@ -97,9 +97,15 @@ export class ProcessSite {
     return agent;
   }
 
-  /** Starts gpu-agent without waiting for it. */
-  startAgent(name: string, ollamaUrl: string, args: readonly string[] = [], env: Environment = {}): Running {
-    return this.start("agent.ts", [...this.#agentArgs(name, ollamaUrl), ...args], env);
+  /** Starts gpu-agent without waiting for it. @param command its source, unless another one is given */
+  startAgent(
+    name: string,
+    ollamaUrl: string,
+    args: readonly string[] = [],
+    env: Environment = {},
+    command: readonly string[] = [process.execPath, join(SOURCES, "agent.ts")],
+  ): Running {
+    return this.#spawn([...command, ...this.#agentArgs(name, ollamaUrl), ...args], env);
   }
 
   /** Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready. */

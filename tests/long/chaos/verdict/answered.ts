@@ -73,7 +73,7 @@ function judgeSilence(inquiry: Inquiry, command: Command): void {
   }
   if (end?.code !== "deadline_exceeded") return;
   const waitedMs = end.atMs - Math.max(healedAtMs, publishedByMs);
-  if (waitedMs < ANSWERED_WITHIN_MS) return;
+  if (waitedMs < ANSWERED_WITHIN_MS + inquiry.facts.slackMs) return;
   inquiry.report("not answered", `waited ${(waitedMs / 1000).toFixed(0)} s after all was healed`, command);
 }
 
@@ -90,7 +90,7 @@ function judgeWithdrawn(inquiry: Inquiry, command: Command): void {
   if (withdrawnAtMs === null || version === 1 || !isChange(command)) return;
   const late = inquiry
     .runsOf(command)
-    .find(({ beginMs }) => beginMs !== null && beginMs > withdrawnAtMs + WITHDRAWN_WITHIN_MS);
+    .find(({ beginMs }) => beginMs !== null && beginMs > withdrawnAtMs + WITHDRAWN_WITHIN_MS + inquiry.facts.slackMs);
   if (late !== undefined) inquiry.report("run after it was withdrawn", late.agent, command);
 }
 

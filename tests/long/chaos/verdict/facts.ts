@@ -27,6 +27,8 @@ export interface Facts {
   readonly healedAtMs: number;
   /** Whether the share can be read-only. */
   readonly mayDeny: boolean;
+  /** How much later than usual an agent may act: its machine is slow. */
+  readonly slackMs: number;
 }
 
 /** The time of a file on the share may be this much older than the clock: the kernel's ticks, and a busy machine. */
@@ -62,8 +64,9 @@ export class Inquiry {
 
   /** Whether `first` was certainly published before `second`, so that their order is fixed. */
   isBefore(first: Command, second: Command): boolean {
-    const marginMs = first.inbox === second.inbox ? TICK_MS : APART_MS;
-    const halvedMs = first.isHalved ? HALVED_MS : 0;
+    const { slackMs } = this.facts;
+    const marginMs = first.inbox === second.inbox ? TICK_MS : APART_MS + slackMs;
+    const halvedMs = first.isHalved ? HALVED_MS + slackMs : 0;
     return first.publishedByMs + Math.max(marginMs, halvedMs) < second.sentFromMs;
   }
 

@@ -28,12 +28,13 @@ function judgeRuns(inquiry: Inquiry, command: Command): void {
 
 function judgeStart(inquiry: Inquiry, command: Command): void {
   const { publishedByMs, ttlMs } = command;
-  const endMs = publishedByMs + ttlMs + LATE_MS;
+  const lateMs = LATE_MS + inquiry.facts.slackMs;
+  const endMs = publishedByMs + ttlMs + lateMs;
   for (const { agent, beginMs } of inquiry.runsOf(command)) {
     if (beginMs === null || beginMs <= endMs) continue;
     // It was stopped between its look at the clock and the run.
     const wasStopped = ({ kind, target }: { kind: string; target: string }) => kind === "stop" && target === agent;
-    if (inquiry.had(wasStopped, beginMs - LATE_MS, beginMs)) continue;
+    if (inquiry.had(wasStopped, beginMs - lateMs, beginMs)) continue;
     inquiry.report("started late", `${((beginMs - publishedByMs) / 1000).toFixed(1)} s old`, command);
   }
 }
