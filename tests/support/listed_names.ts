@@ -41,7 +41,6 @@ export class ListedNames {
         this.#shown.set(path, new Set(names));
         return names;
       },
-      readlink: (path) => this.#ask("readlink", path, () => fs.readlink(path)),
       mkdir: (path, mode) => this.#make(path, () => fs.mkdir(path, mode)),
       rmdir: (path) => this.#ask("rmdir", path, () => fs.rmdir(path)),
       rename: (from, to) => this.#ask("rename", from, () => this.#make(to, () => fs.rename(from, to))),

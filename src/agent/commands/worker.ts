@@ -176,18 +176,14 @@ export class Worker {
 
   async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { sinceMs }: Subscribed): Promise<Outcome> {
     if (await this.#answeredBefore(delivery, sinceMs)) return "answered";
-    if ("error" in judged) return await this.#refuse(delivery, judged);
+    if ("error" in judged) return await this.#publisher.refuse(delivery, judged);
     const read = async (): Promise<Outcome> => await this.#read(delivery, judged);
     // A ping shows that the agent is there, so that it never queues behind commands that wait for Ollama.
     return await (judged.verb === "ping" ? read() : this.#lanes.reading(read));
   }
 
-  async #refuse(delivery: Delivery, refusal: Refusal): Promise<Outcome> {
-    return await this.#publisher.refuse(delivery, refusal);
-  }
-
   async #refuseWith(error: CourierError, delivery: Delivery, { answerTo, verb }: AcceptedCommand): Promise<Outcome> {
-    return await this.#refuse(delivery, { error, answerTo, verb });
+    return await this.#publisher.refuse(delivery, { error, answerTo, verb });
   }
 
   async #answer({ answerTo, verb }: AcceptedCommand, text: string): Promise<Outcome> {

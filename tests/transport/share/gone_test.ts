@@ -1,4 +1,4 @@
-// src/transport/share: a top folder that is away for a moment, on a network whose kernel still remembers it. What it holds
+// src/transport/share: a top folder that is away for a moment, on a network share that was just looked at. What it holds
 // is not gone: every method that would conclude so says `unavailable`, and finds it when the folder is back.
 import { afterEach, expect, test } from "bun:test";
 import { existsSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
@@ -33,7 +33,7 @@ interface Site {
   readonly rename: (top: string, where: "away" | "back") => void;
 }
 
-/** Everything was just looked at: the kernel still reports of each folder that it is no link (EINVAL). */
+/** Everything was just looked at. */
 async function openSite(): Promise<Site> {
   const { root } = opened.folder();
   const clock = new ManualClock();
@@ -61,16 +61,10 @@ async function openSite(): Promise<Site> {
 }
 
 async function connected(root: string, clock: ManualClock): Promise<Transport> {
-  const network = {
-    ...localPrimitives,
-    readlink: (path: string): string => {
-      throw Object.assign(new Error(`EINVAL: planted for ${path}`), { code: "EINVAL" });
-    },
-  };
   const transport = new ShareTransport(
     root,
     { create: "always", watch: "network", clock, log: silentLog },
-    { local: localPrimitives, network },
+    { local: localPrimitives, network: localPrimitives },
   );
   opened.keep(transport);
   await transport.connect();

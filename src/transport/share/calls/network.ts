@@ -13,7 +13,6 @@ import {
   open,
   read,
   readdir,
-  readlink,
   rename,
   rmdir,
   stat,
@@ -39,7 +38,6 @@ const calls = {
   open: promisify(open),
   read: promisify(read),
   readdir: promisify(readdir),
-  readlink: promisify(readlink),
   rename: promisify(rename),
   rmdir: promisify(rmdir),
   stat: promisify(stat),
@@ -66,7 +64,6 @@ export const poolPrimitives: Primitives = {
   access: calls.access,
   lstat: async (path) => factsOf(await calls.lstat(path, BIG)),
   readdir: async (path) => await calls.readdir(path),
-  readlink: async (path) => await calls.readlink(path),
   mkdir: async (path, mode) => await calls.mkdir(path, mode),
   rmdir: async (path) => await calls.rmdir(path),
   rename: calls.rename,
@@ -103,7 +100,6 @@ export function gatedPrimitives(fs: Primitives, gate: Gate): Primitives {
       await gate.run(async () => listings.note(path, await fs.readdir(path)), {
         stalledAfterMs: listings.stalledAfterMs(path),
       }),
-    readlink: async (path) => await gate.run(async () => await fs.readlink(path)),
     mkdir: async (path, mode) => await gate.run(async () => await fs.mkdir(path, mode)),
     rmdir: async (path) => await gate.run(async () => await fs.rmdir(path)),
     rename: async (from, to) =>

@@ -35,7 +35,6 @@ export interface Primitives {
   /** Throws unless this user may; a network file system asks its server. @param mode R_OK, W_OK, X_OK */
   access(path: string, mode: number): Awaitable<void>;
   readdir(path: string): Awaitable<string[]>;
-  readlink(path: string): Awaitable<string>;
   mkdir(path: string, mode: number): Awaitable<void>;
   rmdir(path: string): Awaitable<void>;
   rename(from: string, to: string): Awaitable<void>;
