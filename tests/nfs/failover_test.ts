@@ -1,10 +1,11 @@
 // The file server starts again, its export goes away and comes back, and the exported file system is taken away, brought back
 // and moved, while commands come: nothing is lost, nothing is done twice.
-import { describe, expect, test } from "bun:test";
+import { describe, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { ask, type Ended, lostOf, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
 import { withoutNfsd } from "#tests/nfs/guest/nfs.ts";
+import { expectOnce } from "#tests/nfs/guest/once.ts";
 import { FULL, titleOf, VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { SpareDisk } from "#tests/nfs/guest/spare_disk.ts";
@@ -148,14 +149,6 @@ describe("while its file server starts again and its export comes and goes", () 
     const all = await Promise.all(settings.map(async (setting) => [setting, await sendAll(setting)] as const));
     for (const [setting, ended] of all) reportEnded(setting, ended);
     for (const { ollama } of settings) ollama.faults.tagsDelayMs = 0;
-    for (const [{ site, agent, ollama }, ended] of all) {
-      expect(lostOf(ended)).toEqual([]);
-      const ids = runIds(agent);
-      expect(ids.toSorted()).toEqual([...new Set(ids)].toSorted());
-      const names = modelsOf(requests, "pull").map(({ name }) => name);
-      await until(() => ollama.installed().length === names.length, "all pulls are done", 60_000);
-      expect(ollama.installed().toSorted()).toEqual(names.toSorted());
-      await until(() => site.list("gpu_commands/gpu-1").length === 0, "no command is left", 30_000);
-    }
+    for (const [setting, ended] of all) await expectOnce(setting, requests, ended);
   }, 400_000);
 });

@@ -3,10 +3,11 @@
 import { describe, expect, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
-import { ask, lostOf, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
+import { ask, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
 import type { Client } from "#tests/nfs/guest/machines.ts";
 import { cutNetwork, mendNetwork } from "#tests/nfs/guest/network.ts";
 import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
+import { expectOnce } from "#tests/nfs/guest/once.ts";
 import { FULL, PROTOCOLS, type Protocol, titleOf, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { killSamba, startSamba } from "#tests/nfs/guest/smb.ts";
@@ -129,20 +130,14 @@ function reportUndergone({ protocol, ollama, agent }: Setting, { meanwhile, left
   );
 }
 
-async function judge({ site, ollama, agent }: Setting, { meanwhile, left, ended }: Undergone): Promise<void> {
+async function judge(setting: Setting, { meanwhile, left, ended }: Undergone): Promise<void> {
   const { platform, fleet, health, tookMs } = meanwhile;
   expect([platform.status, fleet.status, health.status]).toEqual([503, 200, 200]);
   expect(tookMs).toBeLessThan(UNAVAILABLE_WITHIN_MS);
   const stale = { agent: "gpu-1", status: "offline", reason: "share_stale", last_seen_at: expect.any(String) };
   expect(fleet.answer["agents"]).toContainEqual(expect.objectContaining(stale));
   expect(left.tookMs).toBeLessThan(SIGTERM_WITHIN_MS);
-  expect(lostOf(ended)).toEqual([]);
-  const ids = runIds(agent);
-  expect(ids.toSorted()).toEqual([...new Set(ids)].toSorted());
-  const names = modelsOf(requests, "pull").map(({ name }) => name);
-  await until(() => ollama.installed().length === names.length, "all pulls are done", 60_000);
-  expect(ollama.installed().toSorted()).toEqual(names.toSorted());
-  await until(() => site.list("gpu_commands/gpu-1").length === 0, "no command is left", 30_000);
+  await expectOnce(setting, requests, ended);
 }
 
 describe.each(OUTAGES)("while $name for 15 s", (outage) => {

@@ -57,35 +57,42 @@ interface Places {
   readonly mountPoint: string;
 }
 
-/** A folder of the local disk, seen through a bind mount. */
-class LocalDisk implements Ground {
-  readonly name = "ext4";
-  readonly mayDeny = false;
+class OnThisMachine {
   readonly pace = USUAL_PACE;
-  readonly isNetwork = false;
   readonly server: string;
   readonly aside: string;
-  readonly damages: readonly Damage[];
-  readonly #places: Places;
+  protected readonly places: Places;
 
   constructor(places: Places) {
-    this.#places = places;
+    this.places = places;
     this.server = places.server;
     this.aside = places.aside;
+  }
+}
+
+/** A folder of the local disk, seen through a bind mount. */
+class LocalDisk extends OnThisMachine implements Ground {
+  readonly name = "ext4";
+  readonly mayDeny = false;
+  readonly isNetwork = false;
+  readonly damages: readonly Damage[];
+
+  constructor(places: Places) {
+    super(places);
     this.damages = [{ kind: "unmount", inflict: async (random) => await this.#remount(random) }];
   }
 
   async mount(): Promise<void> {
-    makeShare(this.#places);
+    makeShare(this.places);
     await this.#bind();
   }
 
   async unmount(): Promise<void> {
-    await run(["umount", "-l", this.#places.mountPoint]);
+    await run(["umount", "-l", this.places.mountPoint]);
   }
 
   async #bind(): Promise<void> {
-    await run(["mount", "--bind", this.server, this.#places.mountPoint]);
+    await run(["mount", "--bind", this.server, this.places.mountPoint]);
   }
 
   async #remount(random: SeededRandom): Promise<void> {
@@ -96,20 +103,14 @@ class LocalDisk implements Ground {
 }
 
 /** A file system in memory, so small that it can be filled. */
-class Tmpfs implements Ground {
+class Tmpfs extends OnThisMachine implements Ground {
   readonly name = "tmpfs";
   readonly mayDeny = true;
-  readonly pace = USUAL_PACE;
   readonly isNetwork = false;
-  readonly server: string;
-  readonly aside: string;
   readonly damages: readonly Damage[];
-  readonly #places: Places;
 
   constructor(places: Places) {
-    this.#places = places;
-    this.server = places.server;
-    this.aside = places.aside;
+    super(places);
     this.damages = [
       { kind: "full", inflict: async (random) => await this.#fill(random) },
       { kind: "read-only", inflict: async (random) => await this.#lock(random) },
@@ -117,19 +118,19 @@ class Tmpfs implements Ground {
   }
 
   async mount(): Promise<void> {
-    const { dir, mountPoint } = this.#places;
+    const { dir, mountPoint } = this.places;
     await mountMemory(dir, TMPFS_BYTES);
-    makeShare(this.#places);
+    makeShare(this.places);
     await run(["mount", "--bind", this.server, mountPoint]);
   }
 
   async unmount(): Promise<void> {
-    await run(["umount", "-l", this.#places.mountPoint]);
-    await run(["umount", "-l", this.#places.dir]);
+    await run(["umount", "-l", this.places.mountPoint]);
+    await run(["umount", "-l", this.places.dir]);
   }
 
   async #fill(random: SeededRandom): Promise<void> {
-    const empty = fillDisk(this.#places.dir);
+    const empty = fillDisk(this.places.dir);
     await pause(random, 500, 4000);
     empty();
   }
@@ -145,7 +146,7 @@ class Tmpfs implements Ground {
   }
 
   async #remount(mode: "ro" | "rw"): Promise<boolean> {
-    const { dir } = this.#places;
+    const { dir } = this.places;
     // With the device named, no earlier options are given again: some are refused in a user namespace.
     return await run(["mount", "-o", `remount,${mode}`, "tmpfs", dir]).then(
       () => true,
@@ -158,21 +159,15 @@ class Tmpfs implements Ground {
 }
 
 /** A folder of the local disk through a FUSE daemon, which can hang and die. */
-class Fuse implements Ground {
+class Fuse extends OnThisMachine implements Ground {
   readonly name = "fuse";
   readonly mayDeny = false;
-  readonly pace = USUAL_PACE;
   readonly isNetwork = true;
-  readonly server: string;
-  readonly aside: string;
   readonly damages: readonly Damage[];
-  readonly #places: Places;
   #daemon: Bun.Subprocess | undefined;
 
   constructor(places: Places) {
-    this.#places = places;
-    this.server = places.server;
-    this.aside = places.aside;
+    super(places);
     this.damages = [
       { kind: "fuse-stop", inflict: async (random) => await this.#hang(random) },
       { kind: "fuse-kill", inflict: async (random) => await this.#die(random, false) },
@@ -181,19 +176,19 @@ class Fuse implements Ground {
   }
 
   async mount(): Promise<void> {
-    makeShare(this.#places);
+    makeShare(this.places);
     await this.#start();
   }
 
   async unmount(): Promise<void> {
     this.#daemon?.kill("SIGCONT");
-    await run(["umount", "-l", this.#places.mountPoint]);
+    await run(["umount", "-l", this.places.mountPoint]);
     this.#daemon?.kill("SIGKILL");
     await this.#daemon?.exited;
   }
 
   async #start(): Promise<void> {
-    const { mountPoint } = this.#places;
+    const { mountPoint } = this.places;
     const bindfs = Bun.which("bindfs", { PATH: searchPath() });
     if (bindfs === null) throw new Error("Cannot mount FUSE: bindfs is missing. Install the package bindfs");
     this.#daemon = Bun.spawn([bindfs, "-f", this.server, mountPoint], { stdin: "ignore", stdout: "ignore" });
@@ -215,7 +210,7 @@ class Fuse implements Ground {
     this.#daemon?.kill("SIGKILL");
     await this.#daemon?.exited;
     await pause(random, 50, 1500);
-    await run(["umount", "-l", this.#places.mountPoint]);
+    await run(["umount", "-l", this.places.mountPoint]);
     await pause(random, 1, 1000);
     await this.#start();
   }
