@@ -67,6 +67,24 @@ export interface StateRecord {
   readonly publishedAtMs: number;
 }
 
+/** Follows the state documents of all agents. */
+export interface StateWatcher {
+  /** A document that is new or was published again, perhaps with the same text. */
+  changed(record: StateRecord): void;
+  /** A heartbeat: the agent is there, and nothing else has changed. Never called by a transport without heartbeats. */
+  alive(agent: string, sequence: number): void;
+  /** The agent no longer has a document. */
+  removed(agent: string): void;
+  /**
+   * All that was there at this time has been delivered, in ms on the monotonic clock of this process. Called at the beginning,
+   * and again and again while the transport can be read: only an agent that was looked for can be called silent.
+   */
+  synced(asOfMs: number): void;
+  /** The transport cannot be read for now. Called once, then `restored` once it can be read again, after `synced`. */
+  interrupted(error: Error): void;
+  restored(): void;
+}
+
 export interface PublishOptions {
   /** Survives a power cut of the transport's host once the call resolves. For changing commands and their responses. */
   readonly durable: boolean;
@@ -186,6 +204,12 @@ export interface Transport {
   publishState(agent: string, text: string): Promise<void>;
 
   /**
+   * A heartbeat: shows that the agent is there, when nothing that matters has changed since its document was published.
+   * @param text the document as it is now. A transport without heartbeats publishes it
+   */
+  renewState(agent: string, sequence: number, text: string): Promise<void>;
+
+  /**
    * Removes what nobody will read any more by the rules in docs/protocol.md, Sweep: one bounded round, which lets other
    * calls run. Ages are by `now()`. Each file is looked at again right before its removal, and stays if it was written
    * again. Several processes may sweep at once. After the last round the next call begins from the start.
@@ -200,4 +224,11 @@ export interface Transport {
 
   /** One agent's state document; null when it has not published one. */
   readState(agent: string): Promise<StateRecord | null>;
+
+  /**
+   * Delivers the present state documents and each later change, at the latest with the next but one `synced`. A reader of
+   * thousands of documents costs less than `readStates()`: it keeps no text. Continues by itself after the transport was
+   * unreachable. How many documents it follows is bounded; the log has the number of those left out.
+   */
+  watchStates(watcher: StateWatcher): Promise<Closable>;
 }

@@ -12,6 +12,7 @@ import type {
   Reply,
   ReplyAddress,
   StateRecord,
+  StateWatcher,
   SweepScope,
   Swept,
   Transport,
@@ -20,6 +21,7 @@ import { Closables } from "./closables.ts";
 import { isOverdue, KEPT_MS } from "./retention.ts";
 
 const SIGN_OF_LIFE_MS = 3_600_000;
+const SYNCED_EVERY_MS = 1_000;
 
 interface Entry {
   readonly text: string;
@@ -42,10 +44,15 @@ export class MemoryStore {
   /** By delivery key; the text is the holder's instance. */
   readonly claims = new Map<string, Entry>();
   readonly subscriptions = new Set<Subscription>();
+  readonly stateWatchers = new Set<StateWatcher>();
   readonly clock: Clock;
+  readonly hasHeartbeats: boolean;
+  #away: CourierError | undefined;
 
-  constructor(clock: Clock = systemClock) {
+  /** @param hasHeartbeats as a message bus has them; otherwise a heartbeat is the whole document, as on a share */
+  constructor(clock: Clock = systemClock, hasHeartbeats = false) {
     this.clock = clock;
+    this.hasHeartbeats = hasHeartbeats;
     this.inboxes.set("shared", new Map());
     this.replies.set("shared", new Map());
   }
@@ -59,6 +66,29 @@ export class MemoryStore {
     const entry = { text, atMs: this.clock.now() };
     entries.set(id, entry);
     for (const { entries: watched, notify } of this.subscriptions) if (watched === entries) notify(id, entry);
+  }
+
+  /** Makes every call fail until `restore()`, as a transport that is away. */
+  interrupt(error: CourierError): void {
+    this.#away = error;
+    for (const watcher of this.stateWatchers) watcher.interrupted(error);
+  }
+
+  restore(clock: Clock = this.clock): void {
+    this.#away = undefined;
+    for (const watcher of this.stateWatchers) {
+      watcher.synced(clock.monotonic());
+      watcher.restored();
+    }
+  }
+
+  get away(): CourierError | undefined {
+    return this.#away;
+  }
+
+  /** No transport removes states; an operator does. */
+  removeState(agent: string): void {
+    if (this.states.delete(agent)) for (const watcher of this.stateWatchers) watcher.removed(agent);
   }
 }
 
@@ -196,6 +226,26 @@ class MemoryTransport implements Transport {
     this.#store.put(this.#store.states, agent, text);
   }
 
+  async renewState(agent: string, sequence: number, text: string): Promise<void> {
+    if (!this.#store.hasHeartbeats) return await this.publishState(agent, text);
+    this.#requireConnected();
+    for (const watcher of this.#store.stateWatchers) queueMicrotask(() => watcher.alive(agent, sequence));
+  }
+
+  async watchStates(watcher: StateWatcher): Promise<Closable> {
+    this.#requireConnected();
+    const { states, stateWatchers } = this.#store;
+    const closed = new AbortController();
+    const subscription = this.#subscribe(states, (agent, entry) => watcher.changed(stateRecord(agent, entry)));
+    stateWatchers.add(watcher);
+    void this.#staySynced(watcher, closed.signal);
+    return this.#open.add(async () => {
+      closed.abort();
+      stateWatchers.delete(watcher);
+      await subscription.close();
+    });
+  }
+
   async readStates(): Promise<readonly StateRecord[]> {
     this.#requireConnected();
     const names = [...this.#store.states.keys()].toSorted();
@@ -206,7 +256,7 @@ class MemoryTransport implements Transport {
   async readState(agent: string): Promise<StateRecord | null> {
     this.#requireConnected();
     const entry = this.#store.states.get(agent);
-    return entry === undefined ? null : { agent, content: { text: entry.text }, publishedAtMs: entry.atMs };
+    return entry === undefined ? null : stateRecord(agent, entry);
   }
 
   #sweepInbox(key: string): number {
@@ -244,6 +294,15 @@ class MemoryTransport implements Transport {
     }
   }
 
+  async #staySynced(watcher: StateWatcher, closed: AbortSignal): Promise<void> {
+    // After the documents that are on their way.
+    await Promise.resolve();
+    while (!closed.aborted) {
+      if (this.#store.away === undefined) watcher.synced(this.#clock.monotonic());
+      await this.#clock.sleep(SYNCED_EVERY_MS, closed);
+    }
+  }
+
   #forgetAddress(key: string): void {
     this.#store.replies.delete(key);
     this.#store.aliveAtMs.delete(key);
@@ -251,6 +310,7 @@ class MemoryTransport implements Transport {
 
   #requireConnected(): void {
     if (!this.#connected) throw new CourierError("unavailable", "The memory transport is not connected");
+    if (this.#store.away !== undefined) throw this.#store.away;
   }
 
   #inbox(inbox: Inbox): Map<string, Entry> {
@@ -280,6 +340,10 @@ class MemoryTransport implements Transport {
 function delivery(inbox: Inbox, id: string, { text, atMs }: Entry): Delivery {
   const hash = createHash("sha256").update(`${text}\0${atMs}`).digest("hex").slice(0, 16);
   return { inbox, id, key: `${id}~${hash}`, content: { text }, sentAtMs: atMs };
+}
+
+function stateRecord(agent: string, { text, atMs }: Entry): StateRecord {
+  return { agent, content: { text }, publishedAtMs: atMs };
 }
 
 function removeWhere<Value>(from: Map<string, Value>, isOver: (key: string, value: Value) => boolean): number {

@@ -11,6 +11,7 @@ import type {
   Reply,
   ReplyAddress,
   StateRecord,
+  StateWatcher,
   SweepScope,
   Swept,
   Transport,
@@ -31,6 +32,7 @@ import { readTime } from "./time/learn_time.ts";
 import { AttributeCacheWorkaround } from "./watch/attribute_cache_workaround.ts";
 import { watchInbox } from "./watch/inbox.ts";
 import { Replies } from "./watch/replies.ts";
+import { StateWatch } from "./watch/states.ts";
 
 export class ShareTransport implements Transport {
   readonly #share: Share;
@@ -174,6 +176,10 @@ export class ShareTransport implements Transport {
     await this.#attempt("publish the state", this.#share.layout.status, publish);
   }
 
+  async renewState(agent: string, _sequence: number, text: string): Promise<void> {
+    await this.publishState(agent, text);
+  }
+
   async sweep(scope: SweepScope): Promise<Swept> {
     const { layout } = this.#share;
     const folder = scope === "everything" ? layout.status : layout.inbox(scope);
@@ -187,6 +193,13 @@ export class ShareTransport implements Transport {
   async readState(agent: string): Promise<StateRecord | null> {
     const { status } = this.#share.layout;
     return await this.#attempt("read a state", status, async () => await this.#states.read(agent));
+  }
+
+  async watchStates(watcher: StateWatcher): Promise<Closable> {
+    const { status } = this.#share.layout;
+    await this.#attempt("watch states", status, async () => await this.#share.folder(status));
+    const watch = new StateWatch(this.#share, watcher);
+    return this.#open.add(async () => await watch.close());
   }
 
   /** Runs it when connected. Failures are mapped here, and only here. */

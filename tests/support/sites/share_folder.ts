@@ -1,5 +1,5 @@
 // A share in a temporary folder, for tests of its driver: handles on it, and raw access behind their back.
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
@@ -32,6 +32,14 @@ export class ShareFolder implements Store {
     renameSync(`${this.root}.away`, this.root);
   }
 
+  async writeState(agent: string, text: string): Promise<void> {
+    writeFileSync(this.#statePath(agent), text);
+  }
+
+  async removeState(agent: string): Promise<void> {
+    rmSync(this.#statePath(agent));
+  }
+
   async age(ms: number): Promise<void> {
     // Deepest first, so that nothing is touched after it was made older.
     for (const name of readdirSync(this.root, { recursive: true, encoding: "utf8" }).toReversed()) {
@@ -43,6 +51,10 @@ export class ShareFolder implements Store {
 
   async remove(): Promise<void> {
     rmSync(this.#parent, { recursive: true, force: true });
+  }
+
+  #statePath(agent: string): string {
+    return join(this.root, "gpu_status", `${agent}_status.json`);
   }
 }
 

@@ -1,7 +1,17 @@
 // How a scenario listens: records deliveries, and expects failures.
 import { expect } from "bun:test";
 import type { ErrorCode } from "#src/base/errors.ts";
-import type { Closable, Delivery, Inbox, Reply, ReplyAddress, Transport } from "#src/transport.ts";
+import type {
+  Closable,
+  Delivery,
+  Inbox,
+  Reply,
+  ReplyAddress,
+  StateRecord,
+  StateWatcher,
+  Transport,
+} from "#src/transport.ts";
+import { until } from "#tests/support/until.ts";
 
 /** Every call that a subscription received, in order. */
 export class Heard implements Closable {
@@ -51,6 +61,65 @@ export class HeardReplies implements Closable {
 
   get ids(): readonly string[] {
     return this.replies.map(({ id }) => id);
+  }
+
+  async close(): Promise<void> {
+    await this.#subscription?.close();
+  }
+}
+
+/** Every call that a watch of the state documents received. */
+export class HeardStates implements StateWatcher, Closable {
+  /** The last document of each agent that has one. */
+  readonly present = new Map<string, StateRecord>();
+  /** `changed gpu-1`, `alive gpu-1 7`, `removed gpu-1`, `synced`, `interrupted`, `restored`, in order. */
+  readonly calls: string[] = [];
+  readonly syncedAtMs: number[] = [];
+  #subscription: Closable | null = null;
+
+  static async at(transport: Transport): Promise<HeardStates> {
+    const heard = new HeardStates();
+    heard.#subscription = await transport.watchStates(heard);
+    return heard;
+  }
+
+  changed(record: StateRecord): void {
+    this.present.set(record.agent, record);
+    this.calls.push(`changed ${record.agent}`);
+  }
+
+  alive(agent: string, sequence: number): void {
+    this.calls.push(`alive ${agent} ${sequence}`);
+  }
+
+  removed(agent: string): void {
+    this.present.delete(agent);
+    this.calls.push(`removed ${agent}`);
+  }
+
+  synced(asOfMs: number): void {
+    this.syncedAtMs.push(asOfMs);
+    this.calls.push("synced");
+  }
+
+  interrupted(): void {
+    this.calls.push("interrupted");
+  }
+
+  restored(): void {
+    this.calls.push("restored");
+  }
+
+  /** The text of an agent's document, or why it is refused; undefined without a document. */
+  contentOf(agent: string): string | undefined {
+    const content = this.present.get(agent)?.content;
+    return content === undefined || "text" in content ? content?.text : content.refused;
+  }
+
+  /** Waits until this many more looks at all documents have ended. */
+  async afterLooks(times: number): Promise<void> {
+    const wanted = this.syncedAtMs.length + times;
+    await until(() => this.syncedAtMs.length >= wanted);
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import type { Delivery, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
-import { expectCode, Heard, HeardReplies } from "./heard.ts";
+import { expectCode, Heard, HeardReplies, HeardStates } from "./heard.ts";
 import { FAST, GPU, type Scenario } from "./scenario.ts";
 
 const DELIVERY: Delivery = { inbox: GPU, id: "a", key: "a~0123456789abcdef", content: { text: "{}" }, sentAtMs: 0 };
@@ -29,6 +29,8 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     respond: async () => await transport.respond("shared", "a", "{}", FAST),
     respondedAtMs: async () => await transport.respondedAtMs("shared", "a"),
     publishState: async () => await transport.publishState("gpu-1", "{}"),
+    renewState: async () => await transport.renewState("gpu-1", 1, "{}"),
+    watchStates: async () => await transport.watchStates(new HeardStates()),
     sweep: async () => await transport.sweep("everything"),
     readStates: async () => await transport.readStates(),
     readState: async () => await transport.readState("gpu-1"),

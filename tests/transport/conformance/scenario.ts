@@ -8,6 +8,10 @@ export interface Store {
   /** Makes it unreachable for every handle, and reachable again. */
   interrupt(): Promise<void>;
   restore(): Promise<void>;
+  /** Writes a state document in place, as a legacy service does. */
+  writeState(agent: string, text: string): Promise<void>;
+  /** Removes a state document, as an operator does. */
+  removeState(agent: string): Promise<void>;
   /** Makes everything in the store older by this much. */
   age(ms: number): Promise<void>;
   remove(): Promise<void>;

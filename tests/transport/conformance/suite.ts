@@ -8,12 +8,14 @@ import { REPLY_SCENARIOS } from "./replies.ts";
 import type { Harness, Scenario, Store } from "./scenario.ts";
 import { STATE_SCENARIOS } from "./states.ts";
 import { SWEEP_SCENARIOS } from "./sweeps.ts";
+import { WATCH_STATES_SCENARIOS } from "./watch_states.ts";
 
 const SCENARIOS: readonly Scenario[] = [
   ...COMMAND_SCENARIOS,
   ...CLAIM_SCENARIOS,
   ...REPLY_SCENARIOS,
   ...STATE_SCENARIOS,
+  ...WATCH_STATES_SCENARIOS,
   ...SWEEP_SCENARIOS,
   ...REACHABILITY_SCENARIOS,
 ];
