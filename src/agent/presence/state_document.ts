@@ -28,6 +28,13 @@ export interface StateDocumentDeps {
   readonly box: { readonly disk: State["disk"]; readonly gpus: readonly State["gpus"][number][] };
 }
 
+export interface NextState {
+  readonly text: string;
+  readonly sequence: number;
+  /** The size of the models' disk; 0 when unknown. */
+  readonly diskBytes: number;
+}
+
 export class StateDocument {
   readonly #deps: StateDocumentDeps;
   #sequence = 0;
@@ -41,12 +48,12 @@ export class StateDocument {
    * @param nowMs the box's clock
    * @param transportNowMs the same instant on the transport's clock
    */
-  next(nowMs: number, transportNowMs: number): string {
+  next(nowMs: number, transportNowMs: number): NextState {
     const { identity, agentVersion, sharedInbox, condition, activity, monitor, jobs, box } = this.#deps;
     const models = monitor.models === null ? null : [...monitor.models];
     const listed = [...jobs.list()];
     this.#sequence += 1;
-    return fit({
+    const text = fit({
       timestamp: isoTime(nowMs),
       version: 2,
       agent: identity.agent,
@@ -73,6 +80,7 @@ export class StateDocument {
       job_count: listed.length,
       truncated: [],
     });
+    return { text, sequence: this.#sequence, diskBytes: box.disk?.total_bytes ?? 0 };
   }
 }
 

@@ -1,12 +1,13 @@
-// Publishes the agent's state document: at every change, at most twice a second for progress.
+// Publishes the agent's state document: at every change, at most twice a second for progress, and as heartbeats in between.
 import type { Clock } from "../../base/clock.ts";
 import type { Outage } from "../../base/outage.ts";
+import { FIGURES_HOLD_MS, movedFar, type StateText, takeApart } from "../../base/state_text.ts";
 import type { Transport } from "../../transport.ts";
-import type { StateDocument } from "./state_document.ts";
+import type { NextState, StateDocument } from "./state_document.ts";
 
 export interface StatePublisherDeps {
   readonly agent: string;
-  readonly transport: Pick<Transport, "publishState" | "now">;
+  readonly transport: Pick<Transport, "publishState" | "renewState" | "now">;
   readonly document: Pick<StateDocument, "next">;
   readonly outage: Pick<Outage, "failed" | "ended">;
   readonly clock: Clock;
@@ -22,6 +23,8 @@ export class StatePublisher {
   /** When a publication last ended, successful or not. */
   #triedAtMs = -Infinity;
   #progressIsDue = false;
+  /** The last document that was published whole. */
+  #document: { readonly parts: StateText; readonly atMs: number } | undefined;
   readonly #closed = new AbortController();
 
   constructor(deps: StatePublisherDeps) {
@@ -76,9 +79,9 @@ export class StatePublisher {
   }
 
   async #publishNow(): Promise<boolean> {
-    const { agent, transport, document, clock, outage } = this.#deps;
+    const { transport, document, clock, outage } = this.#deps;
     try {
-      await transport.publishState(agent, document.next(clock.now(), transport.now()));
+      await this.#send(document.next(clock.now(), transport.now()));
       this.#hasPublished = true;
       outage.ended("state");
       return true;
@@ -88,5 +91,16 @@ export class StatePublisher {
     } finally {
       this.#triedAtMs = clock.monotonic();
     }
+  }
+  /** A heartbeat is enough while nothing has changed that matters. */
+  async #send({ text, sequence, diskBytes }: NextState): Promise<void> {
+    const { agent, transport, clock } = this.#deps;
+    const parts = takeApart(text);
+    const atMs = clock.monotonic();
+    const last = this.#document;
+    const isSame = last?.parts.rest === parts.rest && !movedFar(last.parts.figures, parts.figures, diskBytes);
+    if (isSame && atMs - last.atMs < FIGURES_HOLD_MS) return await transport.renewState(agent, sequence, text);
+    await transport.publishState(agent, text);
+    this.#document = { parts, atMs };
   }
 }

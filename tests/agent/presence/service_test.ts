@@ -49,7 +49,7 @@ afterEach(async () => {
   await site.close();
 });
 
-const CALLS = ["connect", "readState", "readStates", "publishState"] as const;
+const CALLS = ["connect", "readState", "readStates", "publishState", "renewState"] as const;
 
 /** A transport of the site that awaits `before` in each of those calls. */
 function transportWith(before: (call: (typeof CALLS)[number]) => Promise<void> | undefined): Transport {
@@ -93,7 +93,7 @@ describe("the agent's watchdog", () => {
 
   test("is not fed while a publication hangs", async () => {
     let hangs = false;
-    const transport = transportWith((call) => (hangs && call === "publishState" ? hang.promise : undefined));
+    const transport = transportWith((call) => (hangs && call === "renewState" ? hang.promise : undefined));
     await site.start("gpu-1", { service, transport });
     hangs = true;
     await site.clock.advance(5_000);

@@ -25,7 +25,7 @@ function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
     },
     jobs: { list: () => jobs },
     box: { disk: null, gpus: [] },
-  }).next(0, 0);
+  }).next(0, 0).text;
   expect(Buffer.byteLength(text)).toBeLessThanOrEqual(LIMITS.stateBytes);
   return State.parse(JSON.parse(text));
 }
