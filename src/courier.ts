@@ -2,8 +2,9 @@
 import { type Clock, systemClock } from "./base/clock.ts";
 import { CourierError } from "./base/errors.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
+import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_jobs.ts";
-import { type AgentView, Fleet } from "./courier/fleet.ts";
+import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import { type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox.ts";
 import { type FleetModel, type FleetModels, mergeModels } from "./courier/models.ts";
@@ -21,6 +22,8 @@ export interface CourierOptions {
   /** How long a request without a timeout of its own waits for its response, in ms. */
   readonly timeoutMs: number;
   readonly clock?: Clock;
+  /** Where it finds the agents; by default it reads all state documents when it needs them. */
+  readonly fleet?: FleetReader;
 }
 
 interface PullOptions extends RequestOptions {
@@ -33,16 +36,19 @@ const FOLLOW_INTERVAL_MS = 250;
 export class Courier {
   readonly #transport: Transport;
   readonly #clock: Clock;
-  readonly #fleet: Fleet;
+  readonly #fleet: FleetReader;
   readonly #mailbox: Mailbox;
   readonly #requests: Requests;
   readonly #lists: Lists;
 
-  constructor(transport: Transport, { sender, timeoutMs, clock = systemClock }: CourierOptions) {
+  constructor(
+    transport: Transport,
+    { sender, timeoutMs, clock = systemClock, fleet = new Fleet(transport, clock) }: CourierOptions,
+  ) {
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
     this.#transport = transport;
     this.#clock = clock;
-    this.#fleet = new Fleet(transport, clock);
+    this.#fleet = fleet;
     this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`);
     this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs });
     this.#lists = new Lists(this.#fleet, this.#requests);

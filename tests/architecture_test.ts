@@ -65,7 +65,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/transport/share/watch/*.ts",
     may: [
       ...SEAM,
-      "src/transport/share/{share,failures,layout,time/share_clock,messages/awaited}.ts",
+      "src/transport/share/{share,failures,layout,time/share_clock,messages/{awaited,states}}.ts",
       ...share("calls files"),
     ],
   },
@@ -99,6 +99,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
 
   // The platform side over any transport.
+  {
+    files: "src/courier/index/*.ts",
+    may: [...SEAM, "src/courier/{agent_view,describe_view,models,unavailable,fleet}.ts"],
+  },
   { files: "src/courier/*.ts", may: SEAM },
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
   { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
@@ -107,7 +111,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       "src/base/{check,clock_check,errors,format}.ts",
       "src/{protocol,transport,courier}.ts",
-      "src/courier/{fleet,selection}.ts",
+      "src/courier/{agent_view,describe_view,selection}.ts",
       "src/documents/doctor.ts",
     ],
   },
@@ -152,14 +156,20 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/server/connection.ts", may: SEAM },
   {
     files: "src/server/{known_fleet,job_feed}.ts",
-    may: [...SEAM, "src/courier.ts", "src/courier/*.ts", "src/server/{connection,known_fleet}.ts", ...server("store")],
+    may: [
+      ...SEAM,
+      "src/courier.ts",
+      "src/courier/{*,index/watched_fleet}.ts",
+      "src/server/{connection,known_fleet}.ts",
+      ...server("store"),
+    ],
   },
   {
     files: "src/server/services.ts",
     may: [
       ...BASE,
       "src/courier.ts",
-      "src/courier/*.ts",
+      "src/courier/{*,index/watched_fleet}.ts",
       "src/server/{catalog,connection,job_feed}.ts",
       ...server("store"),
     ],
@@ -179,7 +189,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...SEAM,
       "src/courier.ts",
-      "src/courier/*.ts",
+      "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,catalog,connection,job_feed,self_check,services}.ts",
       ...server("http store"),

@@ -1,6 +1,6 @@
 // The jobs of one agent. A state document that was cut to its size holds only some of them, and the agent knows the rest.
 import { isEnded, type Job, LIMITS } from "../protocol.ts";
-import type { AgentView } from "./fleet.ts";
+import type { AgentView } from "./agent_view.ts";
 import type { Unavailable } from "./unavailable.ts";
 import { awayEntry, failedEntry } from "./unavailable.ts";
 

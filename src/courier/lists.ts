@@ -1,8 +1,9 @@
 // Models, loaded models and jobs of several agents as one list each, and one job wherever it is.
 import { CourierError } from "../base/errors.ts";
-import { type Job, LIMITS } from "../protocol.ts";
+import { isEnded, type Job, LIMITS } from "../protocol.ts";
+import type { AgentView } from "./agent_view.ts";
 import { listJobsOf } from "./cut_jobs.ts";
-import type { AgentView, Fleet } from "./fleet.ts";
+import type { FleetReader } from "./fleet.ts";
 import { readModelPages } from "./model_pages.ts";
 import { type AgentModels, type FleetModels, mergeModels } from "./models.ts";
 import { noAgent, nobodyAnswered } from "./refusals.ts";
@@ -12,6 +13,9 @@ import { type Agents, listedAgents } from "./selection.ts";
 import type { Unavailable } from "./unavailable.ts";
 import { awayEntry, failedEntry } from "./unavailable.ts";
 
+/** In a larger fleet only the agents are asked for a job whose documents do not show all that they have. */
+const ASK_ALL = 100;
+
 export interface ListOptions extends RequestOptions {
   /** Ask the agents rather than read what they published. */
   readonly fresh?: boolean;
@@ -19,10 +23,10 @@ export interface ListOptions extends RequestOptions {
 
 /** Each method reads the state documents, and asks an agent only for what its document does not hold. */
 export class Lists {
-  readonly #fleet: Pick<Fleet, "read">;
+  readonly #fleet: Pick<FleetReader, "read" | "find">;
   readonly #requests: Pick<Requests, "send">;
 
-  constructor(fleet: Pick<Fleet, "read">, requests: Pick<Requests, "send">) {
+  constructor(fleet: Pick<FleetReader, "read" | "find">, requests: Pick<Requests, "send">) {
     this.#fleet = fleet;
     this.#requests = requests;
   }
@@ -67,7 +71,8 @@ export class Lists {
     const views = await this.#fleet.read();
     const published = views.flatMap(({ state }) => state?.jobs ?? []).find((job) => job.id === id);
     if (published !== undefined) return published;
-    const agents = views.filter(({ state }) => state !== null).map(({ agent }) => agent);
+    const known = views.filter(({ state }) => state !== null);
+    const agents = (known.length <= ASK_ALL ? known : known.filter(mayKnowMore)).map(({ agent }) => agent);
     const asked = agents.map(async (agent) => ({ agent, jobs: await this.#askForJobs(agent, options) }));
     const silent: string[] = [];
     // The caller need not wait for a slow agent when a quick one has the job.
@@ -110,6 +115,12 @@ export class Lists {
       return { agent, running };
     });
   }
+}
+
+/** Whether an agent may keep jobs that its document does not show: the older ones of many that ended, or what was cut. */
+function mayKnowMore({ state }: AgentView): boolean {
+  if (state === null) return false;
+  return state.truncated.includes("jobs") || state.jobs.filter(isEnded).length >= LIMITS.endedJobsInState;
 }
 
 /** @param silent the agents that could not be asked */

@@ -23,14 +23,16 @@ export interface AgentModels {
 
 /** One entry per name and digest, newest first. `modified_at` is the latest one, corrected for the machines' clocks. */
 export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
-  const merged = new Map<string, FleetModel>();
+  const merged = new Map<string, FleetModel & { readonly agents: string[] }>();
   for (const { agent, models, clockOffsetMs = 0 } of held) {
     for (const model of models) {
       const key = `${model.name}\0${model.digest}`;
       const known = merged.get(key);
       const own = { ...model, clockOffsetMs };
+      const agents = known?.agents ?? [];
+      agents.push(agent);
       const newest = known !== undefined && byNewest(known, own) < 0 ? known : own;
-      merged.set(key, { ...newest, agents: [...(known?.agents ?? []), agent] });
+      merged.set(key, { ...newest, agents });
     }
   }
   return [...merged.values()].toSorted(byNewest);
@@ -53,10 +55,15 @@ type Dated = Model & { readonly clockOffsetMs?: number };
 
 /** Ollama writes nanoseconds and time zones, so the times are compared, not their texts. */
 function byNewest(a: Dated, b: Dated): number {
-  return instantOf(b) - instantOf(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return instantOf(b) - instantOf(a) || compareTexts(a.name, b.name) || compareTexts(a.digest, b.digest);
 }
 
-function instantOf({ modified_at, clockOffsetMs = 0 }: Dated): number {
+/** When a model was last modified, in ms on the transport's clock; 0 if its time cannot be read. */
+export function instantOf({ modified_at, clockOffsetMs = 0 }: Dated): number {
   const ms = Date.parse(modified_at);
   return Number.isNaN(ms) ? 0 : ms + clockOffsetMs;
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

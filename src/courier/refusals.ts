@@ -1,12 +1,16 @@
 // The courier's errors: agents that are away, agents that refuse, and jobs that cannot be cancelled.
 import { CourierError } from "../base/errors.ts";
 import type { Job, Response } from "../protocol.ts";
-import { type AgentView, describeAgent } from "./fleet.ts";
+import type { AgentView } from "./agent_view.ts";
+import { describeAgent } from "./describe_view.ts";
 import type { Unavailable } from "./unavailable.ts";
+
+/** A fleet may have thousands of agents: a message names the first of them. */
+const NAMED = 20;
 
 /** No agent is online. */
 export function noAgent(views: readonly AgentView[]): CourierError {
-  const known = views.map(describeAgent).join(", ");
+  const known = firstOf(views, describeAgent);
   return new CourierError("unavailable", known === "" ? "No agent is online" : `No agent is online: ${known}`, {
     hint: "Start gpu-agent on a GPU machine that mounts this share",
   });
@@ -14,7 +18,7 @@ export function noAgent(views: readonly AgentView[]): CourierError {
 
 /** No agent has this name. */
 export function unknownAgent(name: string, views: readonly AgentView[]): CourierError {
-  const known = views.map(({ agent }) => agent).join(", ");
+  const known = firstOf(views, ({ agent }) => agent);
   return new CourierError("not_found", `Unknown agent "${name}"`, {
     hint: known === "" ? "No agent has published its state on this share" : `Known agents: ${known}`,
   });
@@ -23,7 +27,7 @@ export function unknownAgent(name: string, views: readonly AgentView[]): Courier
 /** Several agents were asked, and none could answer. */
 export function nobodyAnswered(views: readonly AgentView[], unavailable: readonly Unavailable[]): CourierError {
   if (views.every(({ online }) => !online)) return noAgent(views);
-  const reasons = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
+  const reasons = firstOf(unavailable, ({ agent, reason }) => `${agent}: ${reason}`, "; ");
   const [code = "unavailable", ...others] = new Set(unavailable.map((entry) => entry.code));
   return new CourierError(others.length === 0 ? code : "unavailable", `No agent could answer. ${reasons}`);
 }
@@ -50,4 +54,9 @@ function awayHint({ agent, reason }: AgentView): string {
   if (reason === "stopped") return `On ${agent}: systemctl start gpu-command-service`;
   if (reason === "degraded") return "Give one of the two agents another --name";
   return "Check that the machine is up and that it mounts the share";
+}
+
+function firstOf<Entry>(entries: readonly Entry[], describe: (entry: Entry) => string, separator = ", "): string {
+  const named = entries.slice(0, NAMED).map(describe).join(separator);
+  return entries.length <= NAMED ? named : `${named} and ${entries.length - NAMED} more`;
 }

@@ -1,10 +1,12 @@
 // Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { type Response, VERBS } from "../protocol.ts";
-import { type AgentView, describeAgent, type Fleet } from "./fleet.ts";
+import type { AgentView } from "./agent_view.ts";
+import { describeAgent } from "./describe_view.ts";
+import type { FleetReader } from "./fleet.ts";
 import type { Mailbox, Request, Waiting } from "./mailbox.ts";
 import { agentAway, refusal } from "./refusals.ts";
-import { findAgent, viewOf } from "./selection.ts";
+import { findAgent } from "./selection.ts";
 
 export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
@@ -12,7 +14,7 @@ export interface RequestOptions {
 }
 
 interface RequestsDeps {
-  readonly fleet: Pick<Fleet, "read" | "lastKnown">;
+  readonly fleet: FleetReader;
   readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
   /** How long a request without a timeout of its own waits, in ms. */
   readonly timeoutMs: number;
@@ -43,7 +45,7 @@ export class Requests {
     });
     if (!response.success) throw refusal(agent, response);
     // The change is made, whether or not the state can be read at this moment.
-    if (VERBS[request.verb].changing) await this.#fleet.read().catch(() => undefined);
+    if (VERBS[request.verb].changing) await this.#fleet.refresh(agent).catch(() => undefined);
     return response;
   }
 
@@ -61,11 +63,10 @@ export class Requests {
   /** Where the command was last seen: an error never says only that time ran out. */
   async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<string> {
     let outage = "";
-    const views = await this.#fleet.read().catch((error: unknown) => {
+    const view = await this.#fleet.find(agent).catch((error: unknown) => {
       outage = `${asCourierError(error).message}; `;
-      return this.#fleet.lastKnown();
+      return this.#fleet.lastKnown().find((known) => known.agent === agent);
     });
-    const view = viewOf(views, agent);
     if (view === undefined) return `${outage}${agent} no longer has a state on this share`;
     const running = view.state?.commands.find(({ command_id }) => command_id === id);
     if (running !== undefined) return `${outage}${agent} has been running it since ${running.started_at}`;

@@ -1,12 +1,13 @@
 // The agents that a request is for: named by the caller, or found on the share.
 import { CourierError } from "../base/errors.ts";
-import { type AgentView, type Fleet, isPresent } from "./fleet.ts";
+import { type AgentView, isPresent } from "./agent_view.ts";
+import type { FleetReader } from "./fleet.ts";
 import { noAgent, unknownAgent } from "./refusals.ts";
 
 /** The agents that a caller names, or all of them. */
 export type Agents = readonly string[] | "all";
 
-type Reader = Pick<Fleet, "read">;
+type Reader = Pick<FleetReader, "read" | "find">;
 
 /** A view this young is good enough to send a command: an agent counts as silent only after 20 s. */
 const VIEW_MAX_AGE_MS = 1000;
@@ -16,15 +17,9 @@ const VIEW_MAX_AGE_MS = 1000;
  * @throws CourierError `not_found` with the known names; `unavailable`
  */
 export async function findAgent(fleet: Reader, name: string, maxAgeMs = VIEW_MAX_AGE_MS): Promise<AgentView> {
-  const views = await fleet.read(maxAgeMs);
-  // An agent may have started since the last reading.
-  const found = viewOf(views, name) ?? viewOf(await fleet.read(), name);
+  const found = await fleet.find(name, maxAgeMs);
   if (found !== undefined) return found;
-  throw unknownAgent(name, views);
-}
-
-export function viewOf(views: readonly AgentView[], name: string): AgentView | undefined {
-  return views.find(({ agent }) => agent === name);
+  throw unknownAgent(name, await fleet.read(maxAgeMs));
 }
 
 /**

@@ -1,7 +1,8 @@
 // The agents that a list does not include, each as an entry with the reason.
 import { asCourierError } from "../base/errors.ts";
 import type { Code } from "../protocol.ts";
-import { type AgentView, describeView } from "./fleet.ts";
+import type { AgentView } from "./agent_view.ts";
+import { describeView } from "./describe_view.ts";
 
 /** An agent that could not answer. */
 export interface Unavailable {

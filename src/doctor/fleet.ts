@@ -2,7 +2,8 @@
 import { about, type Check } from "../base/check.ts";
 import { checkClock } from "../base/clock_check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
-import { type AgentView, describeView } from "../courier/fleet.ts";
+import type { AgentView } from "../courier/agent_view.ts";
+import { describeView } from "../courier/describe_view.ts";
 import { LEGACY_SERVICE_AGENT, type State } from "../protocol.ts";
 
 /** A slower round trip is a warning: even an idle agent on a network share looks once a second. */

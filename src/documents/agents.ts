@@ -1,6 +1,6 @@
 // The documents about agents that `/v1` serves and `gpuctl --json` prints.
 import { z } from "zod";
-import type { AgentView } from "../courier/fleet.ts";
+import type { AgentView } from "../courier/agent_view.ts";
 import { AgentName, Disk, isEnded, OllamaHealth } from "../protocol.ts";
 
 export const AgentDocument = z

@@ -7,24 +7,28 @@ import type { Transport } from "../transport.ts";
 
 const RETRY_MS = 1000;
 
+export interface ConnectionDeps {
+  readonly transport: Pick<Transport, "connect" | "description">;
+  /** Follows the agents once the transport is connected. */
+  readonly fleet: { open(): Promise<void> };
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 export class Connection {
-  readonly #transport: Transport;
-  readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #deps: ConnectionDeps;
   readonly #outage: Outage;
   readonly #firstLook = Promise.withResolvers<void>();
   #failure: CourierError | undefined = new CourierError("unavailable", "The share has not been reached yet");
 
-  constructor(transport: Transport, clock: Clock, log: Log) {
-    this.#transport = transport;
-    this.#clock = clock;
-    this.#log = log;
-    this.#outage = new Outage({ clock, log });
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps;
+    this.#outage = new Outage(deps);
   }
 
   /** Resolves when the transport is connected, or when `signal` aborts. Never rejects. */
   async open(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !(await this.#connected())) await this.#clock.sleep(RETRY_MS, signal);
+    while (!signal.aborted && !(await this.#connected())) await this.#deps.clock.sleep(RETRY_MS, signal);
   }
 
   /** Resolves after the first attempt to connect, successful or not. */
@@ -38,11 +42,13 @@ export class Connection {
   }
 
   async #connected(): Promise<boolean> {
+    const { transport, fleet, log } = this.#deps;
     try {
-      await this.#transport.connect();
+      await transport.connect();
+      await fleet.open();
       this.#failure = undefined;
       this.#outage.ended("connect");
-      this.#log.info({ transport: this.#transport.description }, "Reached the share");
+      log.info({ transport: transport.description }, "Reached the share");
       return true;
     } catch (error) {
       this.#failure = asCourierError(error);

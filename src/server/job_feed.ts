@@ -1,15 +1,13 @@
-// Sends job news to all listeners, with one reader of the states for all of them.
+// Sends job news to all listeners, from what changes in the index of the fleet.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import { Outage } from "../base/outage.ts";
-import type { AgentView } from "../courier/fleet.ts";
+import type { AgentView } from "../courier/agent_view.ts";
+import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
 import { isEnded, type Job, LIMITS, type State } from "../protocol.ts";
-import type { Connection } from "./connection.ts";
-import { readFleet } from "./known_fleet.ts";
 import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 
-/** One piece of news for a listener. */
+/** One piece of news. Listeners that have the same get the same object. */
 export interface JobNews {
   /** First the agents that are offline or have a problem, then each that changes. */
   readonly agents: readonly AgentView[];
@@ -30,8 +28,8 @@ export interface Start {
 }
 
 export interface JobFeedDeps {
-  readonly courier: Pick<Courier, "agents" | "lastKnownAgents" | "jobHistory" | "now">;
-  readonly connection: Pick<Connection, "requireOpen">;
+  readonly fleet: Pick<WatchedFleet, "index" | "looked">;
+  readonly courier: Pick<Courier, "jobHistory" | "now">;
   readonly ended: EndedJobs;
   readonly clock: Clock;
   readonly log: Log;
@@ -39,7 +37,6 @@ export interface JobFeedDeps {
 
 interface ActiveJob {
   readonly job: Job;
-  readonly text: string;
   /** Increases with each change of any job. */
   readonly change: number;
 }
@@ -51,8 +48,8 @@ interface SeenAgent {
   readonly active: ReadonlyMap<string, ActiveJob>;
 }
 
-/** Agents publish progress at most twice a second. */
-const READ_INTERVAL_MS = 500;
+/** Changes within this time are one piece of news. */
+const GATHERED_MS = 100;
 /** A listener gets something at least this often: sooner than proxies, or this server, close a silent connection. */
 export const HEARTBEAT_MS = 10_000;
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
@@ -69,17 +66,22 @@ export class JobFeed {
   readonly #deps: JobFeedDeps;
   readonly #seen = new Map<string, SeenAgent>();
   readonly #closing = new AbortController();
+  /** What listeners get that stand at the same place, by that place; until the next news. */
+  readonly #latest = new Map<string, JobNews>();
   #changes = 0;
   #changed = Promise.withResolvers<void>();
+  #isGathering = false;
   #listeners = 0;
-  #isReading = false;
-  #reading: Promise<void> | undefined;
   #asking: Promise<void> = Promise.resolve();
-  readonly #outage: Outage;
 
   constructor(deps: JobFeedDeps) {
     this.#deps = deps;
-    this.#outage = new Outage({ clock: deps.clock, log: deps.log });
+    const { index } = deps.fleet;
+    for (const view of index.agents.items) this.#see(view);
+    index.listen({
+      changed: (view) => this.#see(view),
+      removed: (agent) => void this.#seen.delete(agent),
+    });
   }
 
   /** Whether another listener would be one too many. */
@@ -93,18 +95,16 @@ export class JobFeed {
     this.#wake();
   }
 
-  /** Resolves when the log has every end in the states, or when they cannot be read. Never rejects. */
-  async refresh(): Promise<void> {
-    this.#reading ??= this.#readNow().finally(() => {
-      this.#reading = undefined;
-    });
-    await this.#reading;
+  /** Resolves when the log has every end that the states showed at the start, or when they cannot be read. Never rejects. */
+  async ready(): Promise<void> {
+    await this.#deps.fleet.looked();
+    this.#beginLog();
   }
 
   /** Adds ends that no agent's state will show, with times of the transport's clock. */
   addEnds(jobs: readonly Job[]): void {
     this.#beginLog();
-    if (this.#deps.ended.add(jobs)) this.#wake();
+    if (this.#deps.ended.add(jobs)) this.#gather();
   }
 
   /** The id of an event, which a listener sends as `Last-Event-ID` when it reconnects. */
@@ -138,7 +138,7 @@ export class JobFeed {
   /** The news that a job has ended. Undefined when the listener already has it. */
   async endOf(job: Job, start: Start): Promise<JobNews | undefined> {
     const { ended } = this.#deps;
-    await this.refresh();
+    await this.ready();
     const number = ended.find(job.id ?? "")?.number;
     if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
     return { agents: [], progress: [], ended: [{ number: number ?? ended.last, job }], number: start.number };
@@ -154,23 +154,31 @@ export class JobFeed {
     const stop = AbortSignal.any([signal, this.#closing.signal]);
     this.#listeners += 1;
     try {
-      await this.refresh();
-      void this.#readOn();
+      await this.ready();
       let number = after ?? ended.last;
       let change = 0;
       while (!stop.aborted) {
         const changed = this.#changed.promise;
-        const ends = ended.after(number, ENDS_AT_ONCE);
-        const agents = this.#agentsSince(change);
-        const progress = this.#progressSince(change);
-        number = ends.at(-1)?.number ?? number;
+        const news = this.#newsSince(change, number);
+        number = news.number;
         change = this.#changes;
-        yield { agents, progress, ended: ends, number };
+        yield news;
         if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
       }
     } finally {
       this.#listeners -= 1;
     }
+  }
+
+  #newsSince(change: number, number: number): JobNews {
+    const place = `${change} ${number}`;
+    const known = this.#latest.get(place);
+    if (known !== undefined) return known;
+    const ended = this.#deps.ended.after(number, ENDS_AT_ONCE);
+    const last = ended.at(-1)?.number ?? number;
+    const news = { agents: this.#agentsSince(change), progress: this.#progressSince(change), ended, number: last };
+    this.#latest.set(place, news);
+    return news;
   }
 
   #agentsSince(change: number): readonly AgentView[] {
@@ -183,50 +191,25 @@ export class JobFeed {
     return jobs.filter((job) => job.change > change).map(({ job }) => job);
   }
 
-  /** One loop for all listeners, which runs while there are any. */
-  async #readOn(): Promise<void> {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    while (this.#listeners > 0 && !this.#closing.signal.aborted) {
-      await this.#deps.clock.sleep(READ_INTERVAL_MS, this.#closing.signal);
-      await this.refresh();
-    }
-    this.#isReading = false;
-  }
-
-  /** Listeners stay connected when this fails, and get what they missed once the share can be read again. */
-  async #readNow(): Promise<void> {
-    try {
-      const { views, failure } = await readFleet(this.#deps, READ_INTERVAL_MS / 2);
-      if (failure === undefined) this.#outage.ended("jobs");
-      else this.#outage.failed("jobs", failure);
-      this.#beginLog();
-      const present = new Set(views.map(({ agent }) => agent));
-      for (const agent of this.#seen.keys()) if (!present.has(agent)) this.#seen.delete(agent);
-      if (views.map((view) => this.#see(view)).includes(true)) this.#wake();
-    } catch (error) {
-      this.#outage.failed("jobs", error);
-    }
-  }
-
   #beginLog(): void {
     const { courier, ended } = this.#deps;
     ended.begin(courier.now() - LEEWAY_MS);
   }
 
-  /** @returns whether there is any news */
-  #see(view: AgentView): boolean {
+  #see(view: AgentView): void {
+    this.#beginLog();
     const { agent, state, reason } = view;
     const before = this.#seen.get(agent);
     const changesBefore = this.#changes;
     const change = reason === (before?.view.reason ?? null) ? (before?.change ?? 0) : ++this.#changes;
-    if (state === null || before?.view.state === state) {
+    if (state === null || before?.view.state === state)
       this.#seen.set(agent, { view, change, active: before?.active ?? new Map() });
-      return this.#changes > changesBefore;
+    else {
+      const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
+      this.#seen.set(agent, { view, change, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
+      if (this.#logEnds(view, state)) this.#gather();
     }
-    const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
-    this.#seen.set(agent, { view, change, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
-    return this.#logEnds(view, state) || this.#changes > changesBefore;
+    if (this.#changes > changesBefore) this.#gather();
   }
 
   #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
@@ -238,9 +221,9 @@ export class JobFeed {
   }
 
   #activeJob(job: Job, before: SeenAgent | undefined): ActiveJob {
-    const text = JSON.stringify(job);
     const known = before?.active.get(job.id ?? "");
-    return known?.text === text ? known : { job, text, change: ++this.#changes };
+    // The index keeps the object of a job that did not change.
+    return known?.job === job ? known : { job, change: ++this.#changes };
   }
 
   /** Asks one agent after the other, because so many ends at once are rare. */
@@ -248,7 +231,7 @@ export class JobFeed {
     const { courier, ended, log } = this.#deps;
     const ask = async (): Promise<void> => {
       try {
-        if (ended.add(await courier.jobHistory(agent), clockOffsetMs)) this.#wake();
+        if (ended.add(await courier.jobHistory(agent), clockOffsetMs)) this.#gather();
       } catch (error) {
         log.warn({ error, agent }, "Cannot list the ended jobs of an agent: listeners may miss some");
       }
@@ -256,7 +239,17 @@ export class JobFeed {
     this.#asking = this.#asking.then(ask);
   }
 
+  /** Wakes the listeners soon, once for all that changes until then. */
+  #gather(): void {
+    this.#latest.clear();
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    void this.#deps.clock.sleep(GATHERED_MS, this.#closing.signal).then(() => this.#wake());
+  }
+
   #wake(): void {
+    this.#isGathering = false;
+    this.#latest.clear();
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }

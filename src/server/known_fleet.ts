@@ -1,9 +1,9 @@
 // The fleet as the routes see it, also while the share cannot be read.
 import { asCourierError, type CourierError } from "../base/errors.ts";
-import type { AgentView } from "../courier/fleet.ts";
+import type { AgentView } from "../courier/agent_view.ts";
+import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { noAgent, unknownAgent } from "../courier/refusals.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
-import type { Courier } from "../courier.ts";
 import type { Connection } from "./connection.ts";
 
 export interface KnownFleet {
@@ -13,24 +13,23 @@ export interface KnownFleet {
 }
 
 interface Parts {
-  readonly courier: Pick<Courier, "agents" | "lastKnownAgents">;
+  readonly fleet: Pick<WatchedFleet, "read" | "lastKnown">;
   readonly connection: Pick<Connection, "requireOpen">;
 }
 
 /**
  * Every agent. While the share cannot be read, the last known views, all offline.
- * @param maxAgeMs an earlier reading may be returned while it is younger
  * @throws CourierError `unavailable` when no agent was ever seen
  */
-export async function readFleet({ courier, connection }: Parts, maxAgeMs = 0): Promise<KnownFleet> {
+export async function readFleet({ fleet, connection }: Parts): Promise<KnownFleet> {
   try {
     connection.requireOpen();
-    return { views: await courier.agents(maxAgeMs), failure: undefined };
+    return { views: await fleet.read(), failure: undefined };
   } catch (error) {
     const failure = asCourierError(error);
-    const views = courier.lastKnownAgents();
+    const views = fleet.lastKnown();
     if (failure.code !== "unavailable" || views.length === 0) throw error;
-    return { views: views.map((view) => ({ ...view, online: false, reason: "share_stale" })), failure };
+    return { views, failure };
   }
 }
 

@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { systemClock, within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { ModelQuestions } from "../courier/model_questions.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
@@ -80,10 +81,12 @@ function assemble(
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
 ): Services {
   const clock = systemClock;
-  const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
-  const connection = new Connection(transport, clock, log);
+  const fleet = new WatchedFleet({ transport, clock, log });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, clock, fleet });
+  const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database);
   return {
+    fleet,
     courier,
     modelQuestions: new ModelQuestions({ courier, clock }),
     connection,
@@ -91,7 +94,7 @@ function assemble(
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,
-    jobFeed: new JobFeed({ courier, connection, ended: endedJobs, clock, log }),
+    jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
     catalog,
     defaultAgent,
     clock,

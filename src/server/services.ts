@@ -1,6 +1,7 @@
 // The parts of the server that the routes use.
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { ModelQuestions } from "../courier/model_questions.ts";
 import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
@@ -12,6 +13,7 @@ import type { RefusedJobs } from "./store/refused_jobs.ts";
 import type { Tokens } from "./store/tokens.ts";
 
 export interface Services {
+  readonly fleet: WatchedFleet;
   readonly courier: Courier;
   readonly modelQuestions: ModelQuestions;
   readonly connection: Connection;

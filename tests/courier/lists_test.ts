@@ -1,13 +1,19 @@
 // src/courier/lists: one job, whichever agent has it.
 import { describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import type { AgentView } from "#src/courier/fleet.ts";
+import type { AgentView } from "#src/courier/agent_view.ts";
 import { Lists } from "#src/courier/lists.ts";
 import { newPull, type Response, State } from "#src/protocol.ts";
 import { failure } from "#tests/support/failure.ts";
 import { sampleDocument } from "#tests/support/wire_samples.ts";
 
-const STATE = State.parse(sampleDocument("v2/state.json"));
+const SAMPLE = State.parse(sampleDocument("v2/state.json"));
+/** So many ended jobs that its agent may know more. */
+const ENDED = Array.from({ length: 20 }, (_, index) => ({
+  ...newPull(`ended-${index}`, "gpu-1", "a:1"),
+  state: "failed" as const,
+}));
+const STATE = { ...SAMPLE, jobs: [...SAMPLE.jobs, ...ENDED] };
 const OLD_JOB = { ...newPull("old-job", "gpu-2", "phi4:latest"), state: "succeeded" as const };
 
 function view(agent: string): AgentView {
@@ -24,7 +30,13 @@ function openLists(histories: Readonly<Record<string, Promise<Response>>>): { li
     const response = await histories[agent];
     return response ?? expect.unreachable();
   };
-  return { asked, lists: new Lists({ read: async () => views }, { send }) };
+  return {
+    asked,
+    lists: new Lists(
+      { read: async () => views, find: async (name) => views.find(({ agent }) => agent === name) },
+      { send },
+    ),
+  };
 }
 
 const never = new Promise<Response>(() => {});
@@ -45,6 +57,16 @@ describe("findJob()", () => {
     const { lists, asked } = openLists({ "gpu-1": never, "gpu-2": jobs(OLD_JOB), "gpu-3": jobs() });
     expect(await lists.findJob("old-job")).toEqual(OLD_JOB);
     expect(asked).toEqual(["gpu-1", "gpu-2", "gpu-3"]);
+  });
+
+  test("asks no agent of a large fleet whose document has all its jobs", async () => {
+    const views = Array.from({ length: 101 }, (_, index) => ({
+      ...view(`gpu-${index}`),
+      state: { ...SAMPLE, truncated: [] },
+    }));
+    const reader = { read: async () => views, find: async () => views[0] };
+    const lists = new Lists(reader, { send: async () => await never });
+    expect((await failure(lists.findJob("another-job"))).message).toBe("No agent has a job another-job");
   });
 
   test("throws not_found when no agent has it, with the agents that could not be asked", async () => {

@@ -42,13 +42,14 @@ describe("one agent", () => {
   });
 
   test("the platform lists, pulls and deletes over HTTP", async () => {
+    const names = async (): Promise<string> =>
+      JSON.stringify((await server.call("GET", "/api/config/models")).answer["models"]);
+    await until(async () => !(await names()).includes("tiny"), "the server sees what gpuctl has just deleted");
     const { status, answer } = await server.call("GET", "/api/config/models");
     expect(status).toBe(200);
     expect(answer).toMatchObject({ models: [{ name: "phi4:latest" }], active_models: {} });
     const pulled = await server.call("POST", "/api/config/pull-model", { model_name: "tiny" });
     expect(pulled).toMatchObject({ status: 200, answer: { job: { model: "tiny:latest" } } });
-    const names = async (): Promise<string> =>
-      JSON.stringify((await server.call("GET", "/api/config/models")).answer["models"]);
     await until(async () => (await names()).includes("tiny:latest"), "the pulled model is listed");
     const deleted = await server.call("DELETE", "/api/config/delete-model", { model_name: "tiny" });
     expect(deleted.status).toBe(200);
@@ -163,8 +164,9 @@ test("SIGTERM drains the agent, leaves `stopped` in its state for all readers, a
     expect(await agent.stop()).toBe(0);
     expect(performance.now() - startedMs).toBeLessThan(10_000);
     expect(site.state("gpu-1")["status"]).toBe("stopped");
-    const { status, answer } = await server.call("GET", "/api/config/models");
-    expect(status).toBe(503);
+    // The server looks at the documents a few times a second.
+    await until(async () => (await server.call("GET", "/api/config/models")).status === 503, "the server sees it");
+    const { answer } = await server.call("GET", "/api/config/models");
     expect(String(answer["detail"])).toContain("gpu-1 stopped");
     expect((await site.gpuctl("list")).status).toBe(69);
     expect((await site.gpuctl("agents")).stdout).toContain("stopped");

@@ -104,6 +104,8 @@ describe("Connection", () => {
     return { transport: Object.assign(transport, { connect }), attempts: () => attempts };
   }
 
+  const fleet = { open: async () => undefined };
+
   /** Does not wait, and records the durations. */
   const slept: number[] = [];
   const hasty = { ...systemClock, sleep: async (durationMs: number) => void slept.push(durationMs) };
@@ -112,7 +114,7 @@ describe("Connection", () => {
     const { transport, attempts } = failing(5);
     const warnings: object[] = [];
     const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) };
-    const connection = new Connection(transport, hasty, log);
+    const connection = new Connection({ transport, fleet, clock: hasty, log });
     expect(() => connection.requireOpen()).toThrow("not been reached yet");
     await connection.open(new AbortController().signal);
     connection.requireOpen();
@@ -125,7 +127,7 @@ describe("Connection", () => {
     const { transport } = failing(Number.POSITIVE_INFINITY);
     const stop = new AbortController();
     const clock = { ...hasty, sleep: async () => stop.abort() };
-    const connection = new Connection(transport, clock, silentLog);
+    const connection = new Connection({ transport, fleet, clock, log: silentLog });
     await connection.open(stop.signal);
     expect(() => connection.requireOpen()).toThrow("not mounted?");
   });

@@ -2,7 +2,9 @@
 
 import { within } from "../../base/clock.ts";
 import { formatBytes, visibleText } from "../../base/format.ts";
-import { type AgentView, describeView, Fleet } from "../../courier/fleet.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import { describeView } from "../../courier/describe_view.ts";
+import { Fleet } from "../../courier/fleet.ts";
 import { isEnded } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { ClientIo } from "../io.ts";

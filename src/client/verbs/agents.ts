@@ -2,7 +2,8 @@
 
 import { CLOCK_OFF_MS } from "../../base/clock.ts";
 import { formatAgo, formatBytes, formatOffset } from "../../base/format.ts";
-import { type AgentView, describeView } from "../../courier/fleet.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import { describeView } from "../../courier/describe_view.ts";
 import { agentsDocument } from "../../documents/agents.ts";
 import { isEnded } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";

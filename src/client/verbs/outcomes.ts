@@ -1,7 +1,7 @@
 // Asks several agents for the same, and turns their answers into a table and an exit status.
 
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
-import type { AgentView } from "../../courier/fleet.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
 import type { Session } from "../session.ts";
 
 export interface Outcome<Answer> {

@@ -1,7 +1,7 @@
 // The verb ping: once, or repeatedly with a summary.
 
 import type { ErrorCode } from "../../base/errors.ts";
-import { type AgentView, isPresent } from "../../courier/fleet.ts";
+import { type AgentView, isPresent } from "../../courier/agent_view.ts";
 import { flag, parse } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";

@@ -3,7 +3,7 @@
 import { CourierError } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import type { AgentView } from "../../courier/fleet.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
 import type { FleetModel } from "../../courier/models.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";

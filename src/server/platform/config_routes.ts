@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { holdsModel } from "../../courier/fleet.ts";
+import { holdsModel } from "../../courier/agent_view.ts";
 import { newestPerName } from "../../courier/models.ts";
 import { readBody } from "../http/body.ts";
 import type { Env } from "../http/env.ts";

@@ -12,12 +12,11 @@ const ASK_MS = 5000;
  * @throws CourierError `not_found`; `unavailable` when no agent was ever seen
  */
 export async function findJob(services: Services, id: string, signal: AbortSignal): Promise<Job> {
-  const { refusedJobs, endedJobs, courier } = services;
+  const { refusedJobs, endedJobs, courier, fleet } = services;
   const refused = refusedJobs.find(id);
   if (refused !== undefined) return refused;
-  const { views, failure } = await readFleet(services);
-  const job = views.flatMap(({ state }) => state?.jobs ?? []).find((candidate) => candidate.id === id);
-  const known = job ?? endedJobs.find(id)?.job;
+  const { failure } = await readFleet(services);
+  const known = fleet.index.job(id) ?? endedJobs.find(id)?.job;
   if (known !== undefined) return known;
   if (failure === undefined) return await courier.findJob(id, { timeoutMs: ASK_MS, signal });
   throw new CourierError("not_found", `No agent had a job ${id} when it was last seen`, { cause: failure });

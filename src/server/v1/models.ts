@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { holdsModel } from "../../courier/fleet.ts";
+import { holdsModel } from "../../courier/agent_view.ts";
 import { mergeModels } from "../../courier/models.ts";
 import { failedEntry } from "../../courier/unavailable.ts";
 import { ModelsDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";

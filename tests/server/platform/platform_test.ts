@@ -35,9 +35,9 @@ describe("GET /api/config/models", () => {
   test("answers 503 saying for how long when the only agent has gone silent", async () => {
     let aheadMs = 0;
     const store = new MemoryStore({ ...systemClock, now: () => Date.now() + aheadMs });
-    await using server = await openServer({ store });
     await ScriptedAgent.open(store, "gpu-1", { models: [PHI4] });
     aheadMs = 60_000;
+    await using server = await openServer({ store });
     const answer = await server.call("GET", "/api/config/models");
     expect(answer.status).toBe(503);
     expect(answer.body.detail).toMatch(/gpu-1 has been silent for 1 min/);

@@ -58,7 +58,7 @@ describe("/v1/agents", () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
     const [before] = (await server.call("GET", "/v1/agents")).body.agents;
-    await server.transport.close();
+    server.store.interrupt(new CourierError("unavailable", "The share stalled"));
     const { status, body } = await server.call("GET", "/v1/agents");
     expect(status).toBe(200);
     expect(body.agents).toEqual([{ ...before, status: "offline", reason: "share_stale" }]);
@@ -77,7 +77,8 @@ describe("/v1/agents", () => {
     await agent.publish({ truncated: ["models", "jobs"], models: [] });
     const whole = await server.call("GET", "/v1/models");
     expect([whole.body.models.length, whole.body.unavailable]).toEqual([1, undefined]);
-    await server.transport.close();
+    await agent.publish({ truncated: ["models", "jobs"], models: [] });
+    server.store.interrupt(new CourierError("unavailable", "The share stalled"));
     const { unavailable } = (await server.call("GET", "/v1/models")).body;
     expect(unavailable[0].reason).toContain("without its whole list of models and jobs");
   });
@@ -221,7 +222,7 @@ describe("/v1/jobs", () => {
     await ScriptedAgent.open(server.store, "gpu-1");
     expect((await server.call("GET", "/v1/jobs")).status).toBe(200);
     const forbidden = new CourierError("forbidden", "Cannot read the share: permission denied");
-    server.transport.readStates = async () => await Promise.reject(forbidden);
+    server.store.interrupt(forbidden);
     for (const path of ["/v1/jobs", "/v1/agents"]) {
       const { status, body } = await server.call("GET", path);
       expect([status, body.code, body.detail]).toEqual([403, "forbidden", forbidden.message]);

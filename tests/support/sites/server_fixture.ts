@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
+import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { ModelQuestions } from "#src/courier/model_questions.ts";
 import { Courier } from "#src/courier.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
@@ -62,10 +63,12 @@ export async function openServer({
   const database = openStore(stateDir);
   const tokens = new Tokens(database, systemClock);
   const transport = store.open();
-  const courier = new Courier(transport, { sender: "server", timeoutMs, clock });
-  const connection = new Connection(transport, systemClock, silentLog);
+  const fleet = new WatchedFleet({ transport, clock, log: silentLog });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, clock, fleet });
+  const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database);
   const services: Services = {
+    fleet,
     courier,
     modelQuestions: new ModelQuestions({ courier, clock }),
     connection,
@@ -73,7 +76,7 @@ export async function openServer({
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
-    jobFeed: new JobFeed({ courier, connection, ended: endedJobs, clock, log: silentLog }),
+    jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log: silentLog }),
     catalog: readCatalog(undefined),
     defaultAgent,
     clock,

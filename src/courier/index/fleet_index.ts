@@ -1,0 +1,235 @@
+// The fleet as an index: every agent, model, loaded model and job, kept current by what changes.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, type CourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { type Job, LIMITS, type Model, parseState, type StateDocument } from "../../protocol.ts";
+import type { StateRecord, StateWatcher } from "../../transport.ts";
+import type { AgentView } from "../agent_view.ts";
+import type { FleetModel } from "../models.ts";
+import { AgentItems, reuse } from "./agent_items.ts";
+import { type AgentRunningModel, type Contribution, contributionOf } from "./contribution.ts";
+import { ChangingList, type FleetList } from "./fleet_list.ts";
+import { KnownAgent } from "./known_agent.ts";
+import { LastSigns } from "./last_signs.ts";
+import { MergedModels } from "./merged_models.ts";
+import { compareTexts } from "./sorted_items.ts";
+
+export interface FleetIndexDeps {
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly transport: { now(): number };
+  readonly log: Pick<Log, "warn">;
+}
+
+/** Receives what changes, right after the index has it. */
+export interface FleetListener {
+  changed?(view: AgentView): void;
+  removed?(agent: string): void;
+  /** Everything that had changed by now was reported. */
+  settled?(): void;
+}
+
+/** No transport has more agents; what comes beyond is not indexed. */
+const MOST_AGENTS = 20_000;
+const NOTHING: Contribution = {
+  models: { items: [], away: null, isCut: false },
+  running: { items: [], away: null, isCut: false },
+  jobs: { items: [], away: null, isCut: false },
+  published: [],
+};
+
+export class FleetIndex implements StateWatcher {
+  readonly #deps: FleetIndexDeps;
+  readonly #known = new Map<string, KnownAgent>();
+  readonly #contributions = new Map<string, Contribution>();
+  readonly #signs = new LastSigns();
+  readonly #listeners = new Set<FleetListener>();
+  readonly #views = new AgentItems<AgentView>((a, b) => compareTexts(a.agent, b.agent));
+  readonly #merged = new MergedModels();
+  readonly #running = new AgentItems<AgentRunningModel>(
+    (a, b) => compareTexts(a.name, b.name) || compareTexts(a.agent, b.agent),
+  );
+  readonly #jobs = new AgentItems<Job>(
+    (a, b) => compareTexts(a.agent, b.agent) || compareTexts(a.id ?? "", b.id ?? ""),
+  );
+  /** Also those of documents that were cut. */
+  readonly #jobsById = new Map<string, Job>();
+  readonly #lists = {
+    agents: new ChangingList<AgentView>(() => this.#views.items),
+    models: new ChangingList<FleetModel>(() => this.#merged.items),
+    running: new ChangingList<AgentRunningModel>(() => this.#running.items),
+    jobs: new ChangingList<Job>(() => this.#jobs.items),
+  };
+  /** When the last look at everything began, on the monotonic clock. */
+  #syncedAtMs = Number.NEGATIVE_INFINITY;
+  #failure: CourierError | undefined;
+  #isComplete = false;
+  #hasWarned = false;
+
+  constructor(deps: FleetIndexDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether every document that existed at the start was read. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Why the index may be old; undefined: it is current. */
+  get failure(): CourierError | undefined {
+    return this.#failure;
+  }
+
+  /** Every agent, in order of names. `away` and `cut` are empty. */
+  get agents(): FleetList<AgentView> {
+    return this.#lists.agents;
+  }
+
+  /** The newest first. */
+  get models(): FleetList<FleetModel> {
+    return this.#lists.models;
+  }
+
+  /** In order of names, then of agents. */
+  get running(): FleetList<AgentRunningModel> {
+    return this.#lists.running;
+  }
+
+  /** In order of agents, then of ids. */
+  get jobs(): FleetList<Job> {
+    return this.#lists.jobs;
+  }
+
+  view(agent: string): AgentView | undefined {
+    return this.#known.get(agent)?.view;
+  }
+
+  /** A job that a state document shows. */
+  job(id: string): Job | undefined {
+    return this.#jobsById.get(id);
+  }
+
+  listen(listener: FleetListener): void {
+    this.#listeners.add(listener);
+  }
+
+  changed(record: StateRecord): void {
+    if (!("text" in record.content)) return;
+    const { text } = record.content;
+    const known = this.#known.get(record.agent);
+    if (known === undefined) return this.#meet(record, text);
+    const news = known.compare(text);
+    if (news === "none") return;
+    const document = news === "document" ? parseState(known.agent, text, known.document) : known.document;
+    if (document === undefined) return;
+    if (news === "document") known.replace(text, withKnownItems(known.document, document));
+    this.#sawAlive(known, record.publishedAtMs);
+  }
+
+  /** As `changed`, for a record from another reading: one that is older than the known one is nothing new. */
+  refreshed(record: StateRecord): void {
+    const known = this.#known.get(record.agent);
+    if (known === undefined || record.publishedAtMs >= known.publishedAtMs) this.changed(record);
+  }
+
+  alive(agent: string): void {
+    const known = this.#known.get(agent);
+    // A heartbeat can only keep alive what a document called running.
+    if (known !== undefined) this.#sawAlive(known, this.#deps.transport.now());
+  }
+
+  removed(agent: string): void {
+    if (!this.#known.delete(agent)) return;
+    this.#signs.forget(agent);
+    this.#contribute(agent, NOTHING, 0);
+    this.#contributions.delete(agent);
+    this.#lists.agents.update(agent, NOTHING.jobs, this.#views.replace(agent, []));
+    for (const listener of this.#listeners) listener.removed?.(agent);
+  }
+
+  synced(asOfMs: number): void {
+    this.#syncedAtMs = asOfMs;
+    this.#isComplete = true;
+    if (this.#failure !== undefined) this.#recover();
+    for (const agent of this.#signs.takeUntil(asOfMs - LIMITS.silentMs)) this.#judge(this.#known.get(agent));
+    for (const listener of this.#listeners) listener.settled?.();
+  }
+
+  interrupted(error: Error): void {
+    this.#failure = asCourierError(error);
+    for (const known of this.#known.values()) this.#judge(known);
+    for (const listener of this.#listeners) listener.settled?.();
+  }
+
+  restored(): void {
+    // `synced` comes first, and has everything.
+  }
+
+  /** Agents could not publish either while the transport was away: who was alive before has the whole time again. */
+  #recover(): void {
+    this.#failure = undefined;
+    this.#signs.renewAll(this.#syncedAtMs);
+    for (const known of this.#known.values()) this.#judge(known);
+  }
+
+  #meet(record: StateRecord, text: string): void {
+    const document = parseState(record.agent, text);
+    if (document === undefined) return;
+    if (this.#known.size >= MOST_AGENTS) return this.#warnOnce();
+    const known = new KnownAgent(record, text, document, () => this.#deps.clock.monotonic());
+    this.#known.set(record.agent, known);
+    this.#sawAlive(known, record.publishedAtMs);
+  }
+
+  #warnOnce(): void {
+    if (!this.#hasWarned) this.#deps.log.warn({ most: MOST_AGENTS }, "Too many agents: some are not listed");
+    this.#hasWarned = true;
+  }
+
+  /** The first document is judged by its age; a later one was certainly published after the last look began. */
+  #sawAlive(known: KnownAgent, publishedAtMs: number): void {
+    const { clock, transport } = this.#deps;
+    const isFirst = !this.#contributions.has(known.agent);
+    const ageMs = Math.max(0, transport.now() - publishedAtMs);
+    const earliestMs = isFirst ? Number.NEGATIVE_INFINITY : this.#syncedAtMs;
+    known.publishedAtMs = publishedAtMs;
+    known.changedAtMs = Math.max(clock.monotonic() - ageMs, earliestMs);
+    if (known.silentMs < LIMITS.silentMs) this.#signs.record(known.agent, known.changedAtMs);
+    this.#judge(known);
+  }
+
+  #judge(known: KnownAgent | undefined): void {
+    if (known === undefined) return;
+    const { agent } = known;
+    const isFirst = !this.#contributions.has(agent);
+    if (!known.judge(this.#signs.has(agent), this.#failure !== undefined) && !isFirst) return;
+    this.#lists.agents.update(agent, NOTHING.jobs, this.#views.replace(agent, [known.view]));
+    this.#contribute(agent, contributionOf(known.view), known.document.state?.clock_offset_ms ?? 0);
+    for (const listener of this.#listeners) listener.changed?.(known.view);
+  }
+
+  #contribute(agent: string, after: Contribution, clockOffsetMs: number): void {
+    const { models, running, jobs } = this.#lists;
+    const before = this.#contributions.get(agent) ?? NOTHING;
+    this.#contributions.set(agent, after);
+    this.#replaceJobs(before.published, after.published);
+    const hasModels = this.#merged.replace(agent, before.models.items, after.models.items, clockOffsetMs);
+    models.update(agent, after.models, hasModels);
+    const loaded = reuse(this.#running.of(agent), after.running.items, ({ name }) => name);
+    running.update(agent, after.running, this.#running.replace(agent, loaded));
+    jobs.update(agent, after.jobs, this.#jobs.replace(agent, after.jobs.items));
+  }
+
+  #replaceJobs(before: readonly Job[], after: readonly Job[]): void {
+    if (before === after) return;
+    for (const job of before) if (job.id !== null && this.#jobsById.get(job.id) === job) this.#jobsById.delete(job.id);
+    for (const job of after) if (job.id !== null) this.#jobsById.set(job.id, job);
+  }
+}
+
+/** The new document with the models and jobs of the old one where they are equal, so that only others count as changed. */
+function withKnownItems(before: StateDocument, after: StateDocument): StateDocument {
+  if (before.state === null || after.state === null) return after;
+  const models = after.state.models && reuse<Model>(before.state.models ?? [], after.state.models, ({ name }) => name);
+  const jobs = reuse<Job>(before.state.jobs, after.state.jobs, ({ id }) => id ?? "");
+  return { state: { ...after.state, models: models && [...models], jobs: [...jobs] }, legacyState: null };
+}

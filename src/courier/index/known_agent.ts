@@ -1,0 +1,104 @@
+// One agent of the index: its last document, and when it last gave a sign of life.
+import { isoTime } from "../../base/clock.ts";
+import { FIGURES_HOLD_MS, movedFar, type StateText, takeApart } from "../../base/state_text.ts";
+import type { State, StateDocument, StateV1 } from "../../protocol.ts";
+import type { StateRecord } from "../../transport.ts";
+import { type AgentView, judge } from "../agent_view.ts";
+
+/** The result of comparing a text with the agent's last document. */
+export type News = "none" | "sign of life" | "document";
+
+/** Kept of a text, instead of the text itself. */
+interface Seen {
+  readonly whole: number | bigint;
+  readonly rest: number | bigint;
+  readonly figures: StateText["figures"];
+}
+
+export class KnownAgent {
+  readonly agent: string;
+  document: StateDocument;
+  view: AgentView;
+  publishedAtMs: number;
+  /** When its document last changed, on the monotonic clock. */
+  changedAtMs: number;
+  readonly #nowMs: () => number;
+  #seen: Seen;
+  #parsedAtMs: number;
+
+  /** @param nowMs the monotonic clock */
+  constructor({ agent, publishedAtMs }: StateRecord, text: string, document: StateDocument, nowMs: () => number) {
+    this.agent = agent;
+    this.document = document;
+    this.publishedAtMs = publishedAtMs;
+    this.changedAtMs = nowMs();
+    this.#nowMs = nowMs;
+    this.#seen = digest(text);
+    this.#parsedAtMs = nowMs();
+    this.view = new IndexedView(this, true, false);
+  }
+
+  get silentMs(): number {
+    return Math.max(0, Math.round(this.#nowMs() - this.changedAtMs));
+  }
+
+  /** Whether a text of this agent has anything new: what only shows that it is alive need not be parsed. */
+  compare(text: string): News {
+    const { whole, rest, figures } = digest(text);
+    if (whole === this.#seen.whole) return "none";
+    this.#seen = { ...this.#seen, whole };
+    if (rest !== this.#seen.rest || this.#nowMs() - this.#parsedAtMs >= FIGURES_HOLD_MS) return "document";
+    const diskBytes = this.document.state?.disk?.total_bytes ?? 0;
+    return movedFar(this.#seen.figures, figures, diskBytes) ? "document" : "sign of life";
+  }
+
+  /** @param text of this document */
+  replace(text: string, document: StateDocument): void {
+    this.document = document;
+    this.#seen = digest(text);
+    this.#parsedAtMs = this.#nowMs();
+  }
+
+  /** Judges it again. @returns whether `view` is another one now */
+  judge(isLive: boolean, isStale: boolean): boolean {
+    const view = new IndexedView(this, isLive, isStale);
+    const { online, reason, state, legacyState } = this.view;
+    const isSame = view.state === state && view.legacyState === legacyState;
+    if (isSame && view.online === online && view.reason === reason) return false;
+    this.view = view;
+    return true;
+  }
+}
+
+/** As of one moment, but for the time since the last sign of life. */
+class IndexedView implements AgentView {
+  readonly agent: string;
+  readonly online: boolean;
+  readonly reason: AgentView["reason"];
+  readonly state: State | null;
+  readonly legacyState: StateV1 | null;
+  readonly #known: KnownAgent;
+
+  constructor(known: KnownAgent, isLive: boolean, isStale: boolean) {
+    const { online, reason } = judge(known.document, isLive);
+    this.agent = known.agent;
+    this.online = online && !isStale;
+    this.reason = isStale ? "share_stale" : reason;
+    this.state = known.document.state;
+    this.legacyState = known.document.legacyState;
+    this.#known = known;
+  }
+
+  get lastSeenAt(): string {
+    return isoTime(this.#known.publishedAtMs);
+  }
+
+  get silentMs(): number {
+    return this.#known.silentMs;
+  }
+}
+
+function digest(text: string): Seen {
+  const { rest, figures } = takeApart(text);
+  return { whole: Bun.hash(text), rest: Bun.hash(rest), figures };
+}
