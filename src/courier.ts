@@ -20,6 +20,8 @@ export interface CourierOptions {
   readonly sender: string;
   /** How long a request without a timeout of its own waits for its response, in ms. */
   readonly timeoutMs: number;
+  /** The person or program that asks, for the agents' record of pulls: `gpuctl:alice@laptop`. Cut to 64 characters. */
+  readonly requestedBy?: string | undefined;
   readonly clock?: Clock;
 }
 
@@ -38,13 +40,13 @@ export class Courier {
   readonly #requests: Requests;
   readonly #lists: Lists;
 
-  constructor(transport: Transport, { sender, timeoutMs, clock = systemClock }: CourierOptions) {
+  constructor(transport: Transport, { sender, timeoutMs, requestedBy, clock = systemClock }: CourierOptions) {
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
     this.#transport = transport;
     this.#clock = clock;
     this.#fleet = new Fleet(transport, clock);
     this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`);
-    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs });
+    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy });
     this.#lists = new Lists(this.#fleet, this.#requests);
   }
 

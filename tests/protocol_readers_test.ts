@@ -170,7 +170,7 @@ describe("a new field that the reader does not understand costs only itself", ()
     const read = State.parse(withEach(list, field, value));
     const without = (entry: object): object => ({ ...entry, [field]: undefined });
     const expected = { models, running, jobs, ...rest };
-    expect<unknown>(read).toEqual({ ...expected, [list]: expected[list]?.map(without) });
+    expect(read).toEqual({ ...expected, [list]: expected[list]?.map(without) });
   });
 
   test("models: one of the details", () => {
@@ -195,7 +195,7 @@ describe("a new field that the reader does not understand costs only itself", ()
     ["refused", { at: "now" }],
   ])("%s: %j", (field, value) => {
     const read = State.parse({ ...document, [field]: value });
-    expect<unknown>(read).toEqual({ models, running, jobs, ...rest, [field]: undefined });
+    expect(read).toEqual({ models, running, jobs, ...rest, [field]: undefined });
   });
 
   test("refused: one entry", () => {

@@ -30,7 +30,10 @@ export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
       const known = merged.get(key);
       const own = { ...model, clockOffsetMs };
       const newest = known !== undefined && byNewest(known, own) < 0 ? known : own;
-      merged.set(key, { ...newest, agents: [...(known?.agents ?? []), agent] });
+      // Some agents are older and do not send the details of what is the same model everywhere.
+      const details = newest.details ?? own.details ?? known?.details;
+      const capabilities = newest.capabilities ?? own.capabilities ?? known?.capabilities;
+      merged.set(key, { ...newest, details, capabilities, agents: [...(known?.agents ?? []), agent] });
     }
   }
   return [...merged.values()].toSorted(byNewest);
