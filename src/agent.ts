@@ -4,6 +4,7 @@ import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
 import { parseProtectedName } from "./agent/models/protection.ts";
 import { parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
+import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { systemClock } from "./base/clock.ts";
 import { silentLog } from "./base/log.ts";
@@ -26,6 +27,10 @@ const PULL_TIMEOUT_SECONDS = 86_400;
 
 const agentFlags = {
   name: () => flag("--name <name>", "this agent's name and address (default: the short host name)"),
+  label: () =>
+    flag("--label <key=value>", "a label of this machine, such as site=berlin; repeatable").argParser(
+      parse.list(parseLabel),
+    ),
   ollama: () => flag("--ollama <url>", "address of Ollama (also OLLAMA_HOST; default: http://127.0.0.1:11434)"),
   models: () => flag("--ollama-models <dir>", "folder where Ollama keeps its models (also OLLAMA_MODELS)"),
   insecureRegistry: () =>
@@ -112,6 +117,7 @@ function command(around: AgentSurroundings["around"]) {
 function createAgentCommand() {
   return programCommand("gpu-agent", "Run the commands from the share on this machine's Ollama.")
     .addOption(agentFlags.name())
+    .addOption(agentFlags.label())
     .addOption(agentFlags.ollama())
     .addOption(agentFlags.models())
     .addOption(agentFlags.insecureRegistry())
@@ -167,6 +173,7 @@ async function doctor(options: Options, json: boolean): Promise<number> {
 function readSettings(options: Options): AgentSettings {
   return {
     name: options.name,
+    labels: readLabels(options.label ?? []),
     stateDir: options.stateDir ?? defaultStateDir("gpu-agent"),
     ollamaUrl: options.ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"),
     modelsDir: options.ollamaModels ?? (process.env["OLLAMA_MODELS"] || undefined),

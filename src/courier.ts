@@ -5,9 +5,10 @@ import { normalModelName, sameModel } from "./base/model_name.ts";
 import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_jobs.ts";
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
+import type { FleetModel } from "./courier/fleet_model.ts";
 import { type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox.ts";
-import { type FleetModel, type FleetModels, mergeModels } from "./courier/models.ts";
+import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
 import { type RequestOptions, Requests } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
@@ -21,6 +22,8 @@ export interface CourierOptions {
   readonly sender: string;
   /** How long a request without a timeout of its own waits for its response, in ms. */
   readonly timeoutMs: number;
+  /** The person or program that asks, for the agents' record of pulls: `gpuctl:alice@laptop`. Cut to 64 characters. */
+  readonly requestedBy?: string | undefined;
   readonly clock?: Clock;
   /** Where it finds the agents; by default it reads all state documents when it needs them. */
   readonly fleet?: FleetReader;
@@ -43,14 +46,14 @@ export class Courier {
 
   constructor(
     transport: Transport,
-    { sender, timeoutMs, clock = systemClock, fleet = new Fleet(transport, clock) }: CourierOptions,
+    { sender, timeoutMs, requestedBy, clock = systemClock, fleet = new Fleet(transport, clock) }: CourierOptions,
   ) {
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
     this.#transport = transport;
     this.#clock = clock;
     this.#fleet = fleet;
     this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`);
-    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs });
+    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy });
     this.#lists = new Lists(this.#fleet, this.#requests);
   }
 

@@ -3,6 +3,9 @@
 import { z } from "zod";
 import { ERROR_CODES, isErrorCode } from "./base/errors.ts";
 import { parseJson } from "./base/foreign_text.ts";
+import * as box from "./protocol/box.ts";
+import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
+import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
 
 /**
  * The newest version.
@@ -32,6 +35,12 @@ export const LIMITS = {
   endedJobsKept: 200,
   /** Queued and running jobs of one agent. It refuses more with `exhausted`. */
   activeJobs: 300,
+  refusedInState: 20,
+  /** Labels of one agent, and the characters of each key and value. */
+  labels: box.LABEL_LIMITS.count,
+  labelCharacters: box.LABEL_LIMITS.characters,
+  /** Characters of a command's `requested_by`. */
+  requesterCharacters: 64,
 } as const;
 
 /** An agent's name, which is its address. `reply_to` has the same grammar. Safe as a file name. */
@@ -84,54 +93,6 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
 export const Code = z.enum(Object.keys(ERROR_CODES).filter(isErrorCode));
 export type Code = z.infer<typeof Code>;
 
-/** A field that may be missing. Null counts as missing: some writers put it into each field that they do not use. */
-function maybe<Schema extends z.ZodType>(schema: Schema) {
-  return schema
-    .nullable()
-    .transform((value) => value ?? undefined)
-    .optional();
-}
-
-/** A field that version 1 does not have. Null counts as missing here too. */
-const absent = z
-  .null()
-  .transform(() => undefined)
-  .optional();
-
-/** Removes null from each field that may be missing and has no other use for null. */
-function nullRemover(schema: z.ZodObject): (value: unknown) => unknown {
-  const fields = Object.entries(schema.shape).filter(
-    ([, field]) => z.safeParse(field, undefined).success && !z.safeParse(field, null).success,
-  );
-  const mayBeMissing = new Set(fields.map(([name]) => name));
-  return (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-    return Object.fromEntries(
-      Object.entries(value).filter(([name, field]) => field !== null || !mayBeMissing.has(name)),
-    );
-  };
-}
-
-/** An object in which null counts as missing for each field that may be missing and has no other use for null. */
-function object<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
-  return z.preprocess(nullRemover(schema), schema);
-}
-
-/**
- * A list whose reader skips the entries that it does not understand. Otherwise one entry of a later release would make
- * the whole document unreadable, and its agent would seem to be silent. That is what release 0.1.0 does, so a document
- * must still not contain a new `kind`, `state` or `code` of a job.
- */
-function list<Shape extends z.ZodRawShape>(entry: z.ZodObject<Shape>) {
-  const entries = z.array(entry);
-  const withoutNulls = nullRemover(entry);
-  return z.preprocess((value) => {
-    // Most lists are valid as they are. A list may have thousands of entries, and a fleet hundreds of lists.
-    if (!Array.isArray(value) || entries.safeParse(value).success) return value;
-    return value.map(withoutNulls).filter((each) => entry.safeParse(each).success);
-  }, entries);
-}
-
 /**
  * A version 1 command, as a legacy backend or a person with `tee` writes it. Only `command` is required. `timestamp`
  * has no time zone, is meant for people, and is never checked.
@@ -157,6 +118,8 @@ export const CommandV2 = z.object({
   ttl_ms: z.int().min(1).max(LIMITS.maxTtlMs),
   model_name: maybe(z.string()),
   arguments: maybe(z.record(z.string(), z.unknown())),
+  /** The sender's word for the person or program that asks, such as the name of a token. Not verified. */
+  requested_by: maybe(z.string().max(LIMITS.requesterCharacters)),
 });
 export type CommandV2 = z.infer<typeof CommandV2>;
 
@@ -169,6 +132,9 @@ export const Model = z.object({
   /** Only for a model that Ollama runs on another host: its name there, and that host. `size` is then a few bytes. */
   remote_model: z.string().optional(),
   remote_host: z.string().optional(),
+  // Older agents and older releases of Ollama do not send the fields below.
+  details: extra(maybe(BriefDetails)),
+  capabilities: extra(maybe(Capabilities)),
 });
 export type Model = z.infer<typeof Model>;
 
@@ -178,6 +144,11 @@ export const RunningModel = z.object({
   size: z.number().nonnegative(),
   size_vram: z.number().nonnegative(),
   expires_at: z.string(),
+  // As in `Model`.
+  digest: extra(maybe(z.string().max(128))),
+  details: extra(maybe(BriefDetails)),
+  /** The size of its context, in tokens. */
+  context_length: extra(maybe(z.int().nonnegative())),
 });
 export type RunningModel = z.infer<typeof RunningModel>;
 
@@ -230,6 +201,10 @@ export const Job = z.object({
   retry_at: z.string().nullable().optional(),
   /** While it waits: the reason, for people. Else null. */
   waiting_for: z.string().max(1000).nullable().optional(),
+  /** When the agent accepted the command that asked for it, ISO 8601 by the GPU machine's clock. */
+  created_at: extra(z.string().max(64).nullable()),
+  /** `requested_by` of that command. A later one that joins the job does not change it. */
+  requested_by: extra(z.string().max(LIMITS.requesterCharacters).nullable()),
 });
 export type Job = z.infer<typeof Job>;
 
@@ -255,6 +230,8 @@ export function newPull(id: string | null, agent: string, model: string): Job {
     partial_bytes: null,
     retry_at: null,
     waiting_for: null,
+    created_at: null,
+    requested_by: null,
   };
 }
 
@@ -309,22 +286,27 @@ export const OllamaHealth = z.object({
 });
 export type OllamaHealth = z.infer<typeof OllamaHealth>;
 
-/** The disk with the models. */
-export const Disk = z.object({
-  path: z.string(),
-  free_bytes: z.number().nonnegative(),
-  total_bytes: z.number().nonnegative(),
-});
+export const Disk = box.Disk;
 export type Disk = z.infer<typeof Disk>;
-
-export const Gpu = z.object({
-  index: z.int().nonnegative(),
-  uuid: z.string(),
-  name: z.string(),
-  memory_total_bytes: z.number().nonnegative().nullable(),
-  memory_used_bytes: z.number().nonnegative().nullable(),
-});
+export const Gpu = box.Gpu;
 export type Gpu = z.infer<typeof Gpu>;
+export const Memory = box.Memory;
+export type Memory = z.infer<typeof Memory>;
+export const Platform = box.Platform;
+export type Platform = z.infer<typeof Platform>;
+export const Labels = box.Labels;
+export type Labels = z.infer<typeof Labels>;
+
+/** A command that the agent refused without running it. */
+const RefusedCommand = z.object({
+  /** ISO 8601, by the GPU machine's clock. */
+  at: z.string(),
+  command_id: CommandId,
+  command: z.string().nullable(),
+  model: z.string().nullable(),
+  code: Code,
+  error: z.string(),
+});
 
 export const AgentStatus = z.enum(["running", "draining", "stopped", "degraded"]);
 export type AgentStatus = z.infer<typeof AgentStatus>;
@@ -366,6 +348,19 @@ export const State = z.object({
   gpus: list(Gpu),
   /** The names of the lists that were cut to fit `stateBytes`. A command returns the whole list. */
   truncated: z.array(z.string()),
+  // Older agents do not send the fields below.
+  /** Null where the agent cannot read it. */
+  memory: extra(Memory.nullable()),
+  labels: extra(maybe(Labels)),
+  platform: extra(maybe(Platform)),
+  /** Which commands must be signed. Missing: none. */
+  requires_signatures: extra(maybe(z.string().max(63))),
+  /** Counts the starts of the agent. */
+  boot: extra(maybe(z.int().nonnegative())),
+  /** The transport's clock. */
+  published_at_ms: extra(maybe(z.number().nonnegative())),
+  /** The last ones, the newest last. */
+  refused: extra(maybe(list(RefusedCommand))),
 });
 export type State = z.infer<typeof State>;
 

@@ -25,7 +25,8 @@ const client = (folders: string): string[] => inside("src/client", folders);
  */
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
   { files: "src/base/*.ts", may: [] },
-  { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts"] },
+  { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
+  { files: "src/protocol/*.ts", may: [] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,log}.ts"] },
 
   // The seam and its drivers.
@@ -101,7 +102,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   // The platform side over any transport.
   {
     files: "src/courier/index/*.ts",
-    may: [...SEAM, "src/courier/{agent_view,describe_view,models,unavailable,fleet}.ts"],
+    may: [...SEAM, "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet}.ts"],
   },
   { files: "src/courier/*.ts", may: SEAM },
   { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
@@ -145,7 +146,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/program/*.ts",
       OPEN,
       "src/agent/{run,doctor,examine}.ts",
-      "src/agent/{models/protection,ollama/registry_host}.ts",
+      "src/agent/{models/protection,ollama/registry_host,presence/labels}.ts",
     ],
   },
 
@@ -225,7 +226,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
+  zod: ["src/protocol.ts", "src/protocol/*.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [

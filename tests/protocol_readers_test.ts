@@ -42,7 +42,7 @@ describe("null counts as missing where a field may be missing", () => {
   test("in a command of version 2", () => {
     const outcomes = nulled(CommandV2, sampleDocument("v2/command_pull_model_force.json"));
     const missing = Object.keys(outcomes).filter((field) => outcomes[field] === "missing");
-    expect(missing).toEqual(["model_name", "arguments"]);
+    expect(missing).toEqual(["model_name", "arguments", "requested_by"]);
     expect(Object.values(outcomes)).not.toContain("null");
   });
 
@@ -55,8 +55,10 @@ describe("null counts as missing where a field may be missing", () => {
 
   test("in a state", () => {
     const outcomes = nulled(State, sampleDocument("v2/state.json"));
-    expect(Object.keys(outcomes).filter((field) => outcomes[field] === "missing")).toEqual(["reading_only"]);
-    const nullable = ["degraded_reason", "models", "model_count", "disk"];
+    const signing = ["requires_signatures", "boot", "published_at_ms", "refused"];
+    const missing = ["reading_only", "labels", "platform", ...signing];
+    expect(Object.keys(outcomes).filter((field) => outcomes[field] === "missing")).toEqual(missing);
+    const nullable = ["degraded_reason", "models", "model_count", "disk", "memory"];
     expect(Object.keys(outcomes).filter((field) => outcomes[field] === "null")).toEqual(nullable);
   });
 
@@ -134,6 +136,79 @@ describe("readers skip entries of a list that they do not understand", () => {
     for (const name of Object.keys(strange))
       for (const list of ["none", 0, { 0: job }, undefined])
         expect(State.safeParse({ ...state, [name]: list }).success).toBe(false);
+  });
+});
+
+describe("a new field that the reader does not understand costs only itself", () => {
+  const document = sampleDocument("v2/state_details.json");
+  const { models, running, jobs, ...rest } = State.parse(document);
+
+  /** The state with the field of each entry of a list replaced. */
+  function withEach(list: "models" | "running" | "jobs", field: string, value: unknown): unknown {
+    const entries = z.array(z.looseObject({})).parse(document[list]);
+    return { ...document, [list]: entries.map((entry) => ({ ...entry, [field]: value })) };
+  }
+
+  test.each([
+    ["models", "details", 7],
+    ["models", "details", ["gguf"]],
+    ["models", "details", "x".repeat(100_000)],
+    ["models", "capabilities", "completion"],
+    ["models", "capabilities", [1]],
+    ["models", "capabilities", Array.from({ length: 33 }, () => "x")],
+    ["models", "capabilities", ["x".repeat(201)]],
+    ["running", "digest", 1],
+    ["running", "digest", "x".repeat(129)],
+    ["running", "details", null],
+    ["running", "context_length", -1],
+    ["running", "context_length", "4096"],
+    ["jobs", "created_at", 1_795_557_680],
+    ["jobs", "created_at", "x".repeat(65)],
+    ["jobs", "requested_by", { name: "alice" }],
+    ["jobs", "requested_by", "x".repeat(65)],
+  ] as const)("%s: %s", (list, field, value) => {
+    const read = State.parse(withEach(list, field, value));
+    const without = (entry: object): object => ({ ...entry, [field]: undefined });
+    const expected = { models, running, jobs, ...rest };
+    expect(read).toEqual({ ...expected, [list]: expected[list]?.map(without) });
+  });
+
+  test("models: one of the details", () => {
+    const hostile = { family: 1, families: ["x".repeat(201)], format: "y".repeat(100_000), parameter_size: "7B", x: 1 };
+    const read = State.parse(withEach("models", "details", hostile));
+    expect(read.models?.map(({ details }) => details)).toEqual(models?.map(() => ({ parameter_size: "7B" })));
+  });
+
+  test.each([
+    ["memory", { total_bytes: -1, available_bytes: 1 }],
+    ["memory", "256 GB"],
+    ["labels", ["site"]],
+    ["labels", { site: 1 }],
+    ["labels", { site: "x".repeat(64) }],
+    ["labels", { ["x".repeat(64)]: "berlin" }],
+    ["labels", Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`key-${i}`, "value"]))],
+    ["platform", "linux"],
+    ["platform", { os: "linux" }],
+    ["requires_signatures", true],
+    ["boot", "seven"],
+    ["published_at_ms", "2026-11-23T22:01:20Z"],
+    ["refused", { at: "now" }],
+  ])("%s: %j", (field, value) => {
+    const read = State.parse({ ...document, [field]: value });
+    expect(read).toEqual({ models, running, jobs, ...rest, [field]: undefined });
+  });
+
+  test("refused: one entry", () => {
+    const strange = { at: "", command_id: "../x", command: null, model: null, code: "invalid", error: "" };
+    const refused = [strange, ...(rest.refused ?? []), { ...rest.refused?.[0], code: "payment_required" }, 7];
+    expect(State.parse({ ...document, refused }).refused).toEqual(rest.refused ?? []);
+  });
+
+  test("a prototype is no label", () => {
+    const text = sampleText("v2/state_details.json").replace('"site"', '"__proto__"');
+    const { labels } = State.parse(JSON.parse(text));
+    expect(labels).toEqual({ rack: "b/12" });
+    expect(Object.getPrototypeOf(labels)).toBe(Object.prototype);
   });
 });
 

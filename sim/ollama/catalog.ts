@@ -4,10 +4,10 @@ import { DEFAULT_HOST, type Name, nameKey } from "./name.ts";
 
 /** Small models with the sizes of real ones. */
 export const DEFAULT_CATALOGUE: readonly ModelSpec[] = [
-  { name: "gemma3:270m", layers: [291_538_112, 358, 8_432], details: { family: "gemma3", families: ["gemma3"] } },
-  { name: "all-minilm:latest", layers: [45_949_216, 11_357, 16], details: { family: "bert", families: ["bert"] } },
-  { name: "llama3.2:1b", layers: [1_321_082_688, 1_429, 7_711], details: { parameter_size: "1.2B" } },
-  { name: "phi4:latest", layers: [9_053_114_176, 1_484, 1_076], details: { family: "phi3", families: ["phi3"] } },
+  { name: "gemma3:270m", layers: [291_538_112, 358, 8_432], details: detailsOf("gemma3", "268.10M", "Q8_0") },
+  { name: "all-minilm:latest", layers: [45_949_216, 11_357, 16], details: detailsOf("bert", "23M", "F16") },
+  { name: "llama3.2:1b", layers: [1_321_082_688, 1_429, 7_711], details: detailsOf("llama", "1.2B", "Q8_0") },
+  { name: "phi4:latest", layers: [9_053_114_176, 1_484, 1_076], details: detailsOf("phi3", "14.7B", "Q4_K_M") },
 ];
 
 /** The registries that can be reached, and the models in them. */
@@ -31,4 +31,8 @@ export class Catalog {
   hasHost(host: string): boolean {
     return host === DEFAULT_HOST || [...this.#manifests.values()].some(({ name }) => name.host === host);
   }
+}
+
+function detailsOf(family: string, parameter_size: string, quantization_level: string) {
+  return { family, families: [family], parameter_size, quantization_level };
 }

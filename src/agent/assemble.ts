@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
-import type { SharedInboxMode } from "../protocol.ts";
+import type { Labels, Platform, SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import { Agent } from "./agent.ts";
 import { Box } from "./box.ts";
@@ -41,6 +41,8 @@ import { Sweeping } from "./sweeping.ts";
 export interface AgentParts {
   readonly identity: Identity;
   readonly agentVersion: string;
+  readonly labels: Labels;
+  readonly platform: Platform;
   readonly transport: Transport;
   readonly ollama: Pick<
     Ollama,
@@ -113,7 +115,7 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
   const { agent } = identity;
   const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
   const models = new ModelsFolder({ modelsDir: parts.modelsDir, listing: monitor, clock, log });
-  const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi") });
+  const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi"), meminfo: "/proc/meminfo" });
   const preflight = new Preflight({ agent, registry, box, diskReserve, clock });
   const protection = new Protection(agent, parts.protect);
   const jobs = new Jobs({
@@ -137,10 +139,10 @@ type Work = ReturnType<typeof assembleWork>;
 
 /** The parts that show the agent's condition: to the share, and to the service manager. */
 function assembleReporting(parts: AgentParts, { outage, condition }: Common, { monitor, box, jobs }: Work) {
-  const { identity, agentVersion, sharedInbox, transport, service, clock } = parts;
+  const { identity, transport, service, clock } = parts;
   const { agent } = identity;
   const activity = new Activity(clock);
-  const document = new StateDocument({ identity, agentVersion, sharedInbox, condition, activity, monitor, jobs, box });
+  const document = new StateDocument({ about: parts, condition, activity, monitor, jobs, box });
   const state = new StatePublisher({ agent, transport, document, outage, clock });
   const statusLine = new StatusLine({ agent, service, transport, outage, condition, monitor, jobs });
   return { activity, state, statusLine };

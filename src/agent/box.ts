@@ -1,12 +1,14 @@
-// The box itself, as the state shows it: the disk of the models, and the GPUs.
+// The box itself, as the state shows it: the disk of the models, the GPUs, and the memory.
 import type { Clock } from "../base/clock.ts";
-import type { Disk, Gpu } from "../protocol.ts";
+import type { Disk, Gpu, Memory } from "../protocol.ts";
 import type { ModelsFolder } from "./disk/models_folder.ts";
 
 /** nvidia-smi hangs when the driver does. */
 const NVIDIA_SMI_TIMEOUT_MS = 5000;
 const GPUS_EVERY_MS = 30_000;
 const DISK_EVERY_MS = 2000;
+const MEMORY_EVERY_MS = 5000;
+const KIB = 1024;
 const MIB = 1024 * 1024;
 const MAX_GPUS = 64;
 
@@ -17,11 +19,14 @@ export interface BoxDeps {
   readonly clock: Clock;
   /** Its path; null on a box without it. */
   readonly nvidiaSmi: string | null;
+  /** The path of the kernel's figures of the memory: only Linux has them. */
+  readonly meminfo: string;
 }
 
 export class Box {
   readonly #deps: BoxDeps;
   #gpus: readonly Gpu[] = [];
+  #memory: Memory | null = null;
 
   constructor(deps: BoxDeps) {
     this.#deps = deps;
@@ -41,9 +46,17 @@ export class Box {
     return this.#gpus;
   }
 
-  /** Reads the disk every 2 s, and the GPUs every 30 s if there is an nvidia-smi; resolves when the signal aborts. */
+  /** Null when it cannot be read. */
+  get memory(): Memory | null {
+    return this.#memory;
+  }
+
+  /**
+   * Reads the disk every 2 s, the memory every 5 s, and the GPUs every 30 s if there is an nvidia-smi; resolves when the
+   * signal aborts.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#watchDisk(signal), this.#watchGpus(signal)]);
+    await Promise.all([this.#watchDisk(signal), this.#watchMemory(signal), this.#watchGpus(signal)]);
   }
 
   async #watchDisk(signal: AbortSignal): Promise<void> {
@@ -56,6 +69,14 @@ export class Box {
     }
   }
 
+  async #watchMemory(signal: AbortSignal): Promise<void> {
+    const { meminfo, clock } = this.#deps;
+    while (!signal.aborted) {
+      this.#memory = await readMemory(meminfo);
+      await clock.sleep(MEMORY_EVERY_MS, signal);
+    }
+  }
+
   async #watchGpus(signal: AbortSignal): Promise<void> {
     const { nvidiaSmi, clock } = this.#deps;
     if (nvidiaSmi === null) return;
@@ -65,6 +86,22 @@ export class Box {
       await clock.sleep(GPUS_EVERY_MS, signal);
     }
   }
+}
+
+async function readMemory(path: string): Promise<Memory | null> {
+  try {
+    const text = await Bun.file(path).text();
+    const [total, available] = [kibibytes(text, "MemTotal"), kibibytes(text, "MemAvailable")];
+    return total === null || available === null ? null : { total_bytes: total, available_bytes: available };
+  } catch {
+    return null;
+  }
+}
+
+/** One line of it: `MemTotal:       263856440 kB`, where kB means 1024 bytes. */
+function kibibytes(text: string, name: string): number | null {
+  const [, figure] = new RegExp(`^${name}: +(\\d{1,15}) kB$`, "m").exec(text) ?? [];
+  return figure === undefined ? null : Number(figure) * KIB;
 }
 
 /** No GPUs when nvidia-smi fails: the agent works without them. */

@@ -4,7 +4,7 @@ import { isoTime, systemClock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
-import type { SharedInboxMode } from "../protocol.ts";
+import type { Labels, SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import { type AgentParts, assemble } from "./assemble.ts";
 import { defaultReserve, parseDiskReserve } from "./disk/reserve.ts";
@@ -19,6 +19,7 @@ import { Registry } from "./pulls/registry.ts";
 export interface AgentSettings {
   /** Undefined: the short host name. */
   readonly name: string | undefined;
+  readonly labels: Labels;
   readonly stateDir: string;
   /** In any form that Ollama accepts in `OLLAMA_HOST`. */
   readonly ollamaUrl: string;
@@ -82,6 +83,8 @@ function agentParts(
   return {
     identity: { agent, instance: readInstance(settings.stateDir), host: hostname(), startedAt },
     agentVersion: VERSION,
+    labels: settings.labels,
+    platform: { os: process.platform, arch: process.arch },
     transport,
     ollama: new Ollama({ url: parseOllamaUrl(ollamaUrl), insecureRegistries, stallMs }),
     ledger,

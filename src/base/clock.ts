@@ -51,3 +51,9 @@ export const CLOCK_OFF_MS = 5_000;
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
+
+/** The instant of a time in ISO 8601, in ms since 1970; 0 when the text is no time. */
+export function instantMs(text: string): number {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? 0 : ms;
+}

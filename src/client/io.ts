@@ -21,6 +21,8 @@ export interface ClientIo {
   readonly clock: Clock;
   /** Aborted by Ctrl-C, by a request to end, and when nobody reads stdout any more. */
   readonly signal: AbortSignal;
+  /** The user and the machine, for the agents' record of pulls: `gpuctl:alice@laptop`. */
+  readonly requestedBy: string;
   /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch): Promise<Transport>;
 }

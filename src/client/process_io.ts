@@ -1,4 +1,5 @@
 // gpuctl's surroundings when it is a process: its streams, its signals, real transports.
+import { hostname, userInfo } from "node:os";
 import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
@@ -61,6 +62,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     color: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
     clock: systemClock,
     signal: AbortSignal.any([stopSignal(), lost.signal]),
+    requestedBy: `gpuctl:${userName()}@${hostname()}`,
     open: async (address, watch) =>
       openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
   });
@@ -70,6 +72,15 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   // With nobody left to read the output, gpuctl interrupts itself.
   const hasNoOther = status === 0 || status === INTERRUPTED;
   process.exit(hasNoOther && isOutputLost ? OUTPUT_LOST : status);
+}
+
+/** A user id without an entry in the user database has no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? "unknown");
+  }
 }
 
 /** Resolves when all is out, or lost. */

@@ -54,7 +54,12 @@ export function connected(verb: Verb): Verb {
  */
 export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
   const transport = await io.open(options.share, options.watch);
-  const courier = new Courier(transport, { sender: "gpuctl", timeoutMs: options.timeoutMs, clock: io.clock });
+  const courier = new Courier(transport, {
+    sender: "gpuctl",
+    timeoutMs: options.timeoutMs,
+    requestedBy: io.requestedBy,
+    clock: io.clock,
+  });
   const printer = new Printer(io, options.json);
   const { timeoutMs, agents } = options;
   try {

@@ -10,6 +10,8 @@ export interface Request {
   readonly verb: Verb;
   readonly modelName?: string | undefined;
   readonly arguments?: Readonly<Record<string, unknown>> | undefined;
+  /** Who or what asks, in at most 64 characters. Version 1 has no place for it. */
+  readonly requestedBy?: string | undefined;
 }
 
 export interface Waiting {
@@ -52,7 +54,8 @@ export class Mailbox {
    *   aborted: both withdraw the command where it has no response yet, but the agent may have started it; `not_found`
    *   when the agent has no inbox; `unavailable`
    */
-  async request(agent: string, { verb, modelName, arguments: given }: Request, waiting: Waiting): Promise<Response> {
+  async request(agent: string, request: Request, waiting: Waiting): Promise<Response> {
+    const { verb, modelName, arguments: given, requestedBy } = request;
     const command: CommandV2 = {
       version: PROTOCOL_VERSION,
       command: verb,
@@ -63,6 +66,7 @@ export class Mailbox {
       ttl_ms: Math.min(Math.max(1, Math.round(waiting.timeoutMs)), LIMITS.maxTtlMs),
       ...(modelName === undefined ? {} : { model_name: modelName }),
       ...(given === undefined ? {} : { arguments: given }),
+      ...(requestedBy === undefined ? {} : { requested_by: requestedBy }),
     };
     const [id, text] = [command.command_id, JSON.stringify(command)];
     const address = { replyTo: this.#replyTo };

@@ -2,7 +2,8 @@
 import type { Clock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import { sameModel } from "../base/model_name.ts";
-import type { FleetModel, FleetModels } from "./models.ts";
+import type { FleetModel } from "./fleet_model.ts";
+import type { FleetModels } from "./models.ts";
 import type { Unavailable } from "./unavailable.ts";
 
 export interface ModelQuestionsDeps {

@@ -1,13 +1,8 @@
 // Merges the models of several agents into one list.
+import { instantMs } from "../base/clock.ts";
 import type { Model } from "../protocol.ts";
+import { type FleetModel, isNewer, mergeCopies, modelCopy, modelKey } from "./fleet_model.ts";
 import type { Unavailable } from "./unavailable.ts";
-
-/** A model of the fleet: one entry per name and digest, with the agents that have it. */
-export interface FleetModel extends Model {
-  readonly agents: readonly string[];
-  /** The transport's clock minus the clock that `modified_at` is from. */
-  readonly clockOffsetMs: number;
-}
 
 export interface FleetModels {
   readonly models: readonly FleetModel[];
@@ -23,19 +18,18 @@ export interface AgentModels {
 
 /** One entry per name and digest, newest first. `modified_at` is the latest one, corrected for the machines' clocks. */
 export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
-  const merged = new Map<string, FleetModel & { readonly agents: string[] }>();
-  for (const { agent, models, clockOffsetMs = 0 } of held) {
-    for (const model of models) {
-      const key = `${model.name}\0${model.digest}`;
-      const known = merged.get(key);
-      const own = { ...model, clockOffsetMs };
-      const agents = known?.agents ?? [];
-      agents.push(agent);
-      const newest = known !== undefined && byNewest(known, own) < 0 ? known : own;
-      merged.set(key, { ...newest, agents });
-    }
-  }
-  return [...merged.values()].toSorted(byNewest);
+  const copies = held.flatMap(({ agent, models, clockOffsetMs = 0 }) =>
+    models.map((model) => modelCopy(agent, model, clockOffsetMs)),
+  );
+  const groups = Map.groupBy(copies, ({ model }) => modelKey(model)).values();
+  const merged = [...groups].map((group) =>
+    mergeCopies(
+      group,
+      group.reduce((newest, copy) => (isNewer(copy, newest) ? copy : newest)),
+      group.map(({ agent }) => agent),
+    ),
+  );
+  return merged.toSorted(byNewest);
 }
 
 /** One entry per name, the newest, for the platform's own routes. */
@@ -55,13 +49,11 @@ type Dated = Model & { readonly clockOffsetMs?: number };
 
 /** Ollama writes nanoseconds and time zones, so the times are compared, not their texts. */
 function byNewest(a: Dated, b: Dated): number {
-  return instantOf(b) - instantOf(a) || compareTexts(a.name, b.name) || compareTexts(a.digest, b.digest);
+  return ageOf(a) - ageOf(b) || compareTexts(a.name, b.name) || compareTexts(a.digest, b.digest);
 }
 
-/** When a model was last modified, in ms on the transport's clock; 0 if its time cannot be read. */
-export function instantOf({ modified_at, clockOffsetMs = 0 }: Dated): number {
-  const ms = Date.parse(modified_at);
-  return Number.isNaN(ms) ? 0 : ms + clockOffsetMs;
+function ageOf({ modified_at, clockOffsetMs = 0 }: Dated): number {
+  return -instantMs(modified_at) - clockOffsetMs;
 }
 
 function compareTexts(a: string, b: string): number {

@@ -1,6 +1,6 @@
 // Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
-import { type Response, VERBS } from "../protocol.ts";
+import { LIMITS, type Response, VERBS } from "../protocol.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent } from "./describe_view.ts";
 import type { FleetReader } from "./fleet.ts";
@@ -11,6 +11,8 @@ import { findAgent } from "./selection.ts";
 export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The person or program that asks, for the agent's record of a pull; otherwise that of the `Courier`. */
+  readonly requestedBy?: string | undefined;
 }
 
 interface RequestsDeps {
@@ -18,6 +20,8 @@ interface RequestsDeps {
   readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
   /** How long a request without a timeout of its own waits, in ms. */
   readonly timeoutMs: number;
+  /** The person or program that asks, unless a request names another. */
+  readonly requestedBy: string | undefined;
 }
 
 /** A legacy service looks for commands every 5 s. */
@@ -27,22 +31,29 @@ export class Requests {
   readonly #fleet: RequestsDeps["fleet"];
   readonly #mailbox: RequestsDeps["mailbox"];
   readonly #timeoutMs: number;
+  readonly #requestedBy: string | undefined;
 
-  constructor({ fleet, mailbox, timeoutMs }: RequestsDeps) {
+  constructor({ fleet, mailbox, timeoutMs, requestedBy }: RequestsDeps) {
     this.#fleet = fleet;
     this.#mailbox = mailbox;
     this.#timeoutMs = timeoutMs;
+    this.#requestedBy = requestedBy;
   }
 
   /** @see `Courier.request` */
   async send(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
     const view = await findAgent(this.#fleet, agent);
     if (!view.online || refusesEverything(view)) throw agentAway(view);
-    const response = await this.#exchange(view, request, {
-      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
-      signal: options.signal,
-      lastKnown: async (id, withdrawn) => await this.#lastKnown(agent, id, withdrawn),
-    });
+    const requestedBy = (options.requestedBy ?? this.#requestedBy)?.slice(0, LIMITS.requesterCharacters);
+    const response = await this.#exchange(
+      view,
+      { ...request, requestedBy },
+      {
+        timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+        signal: options.signal,
+        lastKnown: async (id, withdrawn) => await this.#lastKnown(agent, id, withdrawn),
+      },
+    );
     if (!response.success) throw refusal(agent, response);
     // The change is made, whether or not the state can be read at this moment.
     if (VERBS[request.verb].changing) await this.#fleet.refresh(agent).catch(() => undefined);

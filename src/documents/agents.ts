@@ -1,7 +1,7 @@
 // The documents about agents that `/v1` serves and `gpuctl --json` prints.
 import { z } from "zod";
 import type { AgentView } from "../courier/agent_view.ts";
-import { AgentName, Disk, isEnded, OllamaHealth } from "../protocol.ts";
+import { AgentName, Disk, Gpu, isEnded, Labels, Memory, OllamaHealth, Platform } from "../protocol.ts";
 
 export const AgentDocument = z
   .object({
@@ -16,6 +16,11 @@ export const AgentDocument = z
     /** Queued or running. */
     job_count: z.int().nonnegative().nullable(),
     disk: Disk.nullable(),
+    gpus: z.array(Gpu).nullable(),
+    /** The main memory of the agent's machine. */
+    memory: Memory.nullable(),
+    platform: Platform.nullable(),
+    labels: Labels.nullable(),
     /** The share's clock minus the clock of the agent's machine. */
     clock_offset_ms: z.number().nullable(),
   })
@@ -43,6 +48,10 @@ export function agentDocument({ agent, online, reason, lastSeenAt, state, legacy
     model_count: state?.model_count ?? null,
     job_count: state?.jobs.filter((job) => !isEnded(job)).length ?? null,
     disk: state?.disk ?? null,
+    gpus: state?.gpus ?? null,
+    memory: state?.memory ?? null,
+    platform: state?.platform ?? null,
+    labels: state?.labels ?? null,
     clock_offset_ms: state?.clock_offset_ms ?? null,
   };
 }

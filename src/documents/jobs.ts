@@ -5,7 +5,10 @@ import type { Unavailable } from "../courier/unavailable.ts";
 import { Job, newPull } from "../protocol.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
-export const JobDocument = Job.meta({
+export const JobDocument = Job.extend({
+  created_at: z.string().nullable().optional(),
+  requested_by: z.string().nullable().optional(),
+}).meta({
   id: "Job",
   description:
     "A long-running operation on one agent. Bytes, bytes per second, seconds; times in ISO 8601; " +

@@ -1,15 +1,22 @@
 // The documents about models that `/v1` serves and `gpuctl --json` prints: the list, and one model in detail.
 import { z } from "zod";
-import type { FleetModel, FleetModels } from "../courier/models.ts";
+import type { FleetModel } from "../courier/fleet_model.ts";
+import type { FleetModels } from "../courier/models.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Model, ModelDetails } from "../protocol.ts";
+import { BriefDetailsDocument } from "./brief_details.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
-const ModelDocument = Model.extend({ agents: z.array(AgentName) }).meta({
+const ModelDocument = Model.extend({
+  details: BriefDetailsDocument.optional(),
+  capabilities: z.array(z.string()).optional(),
+  agents: z.array(AgentName),
+}).meta({
   id: "Model",
   description:
     "An installed model and the agents that have it. Sizes in bytes; the digest is that of its manifest. " +
-    "`remote_model` and `remote_host` are present only for a model that Ollama runs on another host.",
+    "`remote_model` and `remote_host` are present only for a model that Ollama runs on another host, `details` and " +
+    "`capabilities` only where the agent and its Ollama send them.",
 });
 type ModelDocument = z.infer<typeof ModelDocument>;
 
@@ -41,10 +48,12 @@ export function shownDocument(model: ModelDocument, show: ModelDetails | Unavail
 }
 
 function modelDocument(model: FleetModel): ModelDocument {
-  const { name, size, digest, modified_at, remote_model, remote_host, agents } = model;
-  const remote = {
+  const { name, size, digest, modified_at, remote_model, remote_host, details, capabilities, agents } = model;
+  const present = {
     ...(remote_model === undefined ? {} : { remote_model }),
     ...(remote_host === undefined ? {} : { remote_host }),
+    ...(details === undefined ? {} : { details }),
+    ...(capabilities === undefined ? {} : { capabilities }),
   };
-  return { name, size, digest, modified_at, ...remote, agents: [...agents] };
+  return { name, size, digest, modified_at, ...present, agents: [...agents] };
 }

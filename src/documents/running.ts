@@ -2,14 +2,22 @@
 import { z } from "zod";
 import type { FleetRunning } from "../courier/running.ts";
 import { AgentName, RunningModel } from "../protocol.ts";
+import { BriefDetailsDocument } from "./brief_details.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const RunningDocument = z
   .object({
     running: z.array(
-      RunningModel.extend({ agent: AgentName }).meta({
+      RunningModel.extend({
+        digest: z.string().optional(),
+        details: BriefDetailsDocument.optional(),
+        context_length: z.int().nonnegative().optional(),
+        agent: AgentName,
+      }).meta({
         id: "RunningModel",
-        description: "A loaded model. Sizes in bytes; `size_vram` is the part on the GPU.",
+        description:
+          "A loaded model. Sizes in bytes; `size_vram` is the part on the GPU; `context_length` in tokens. `digest`, " +
+          "`details` and `context_length` are present only where the agent and its Ollama send them.",
       }),
     ),
     unavailable: unavailableAgents,
@@ -18,8 +26,15 @@ export const RunningDocument = z
 export type RunningDocument = z.infer<typeof RunningDocument>;
 
 export function runningDocument({ running, unavailable }: FleetRunning): RunningDocument {
-  const models = running.map(({ agent, name, size, size_vram, expires_at }) => {
-    return { agent, name, size, size_vram, expires_at };
-  });
-  return { running: models, ...unavailableField(unavailable) };
+  return { running: running.map(runningModel), ...unavailableField(unavailable) };
+}
+
+function runningModel(model: FleetRunning["running"][number]): RunningDocument["running"][number] {
+  const { agent, name, size, size_vram, expires_at, digest, details, context_length } = model;
+  const present = {
+    ...(digest === undefined ? {} : { digest }),
+    ...(details === undefined ? {} : { details }),
+    ...(context_length === undefined ? {} : { context_length }),
+  };
+  return { agent, name, size, size_vram, expires_at, ...present };
 }

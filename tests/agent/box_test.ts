@@ -9,8 +9,11 @@ import { folderOf } from "#tests/support/models_fixture.ts";
 import { until } from "#tests/support/until.ts";
 
 let dir: string;
+/** The kernel's figures of the memory. */
+let meminfo: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "agent-box-"));
+  meminfo = join(dir, "meminfo");
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -20,7 +23,13 @@ async function lookOnce(script: string, enough: (box: Box) => boolean): Promise<
   writeFileSync(command, script);
   chmodSync(command, 0o755);
   const models = folderOf(dir);
-  const box = new Box({ models, changes: { notify: () => undefined }, clock: systemClock, nvidiaSmi: command });
+  const box = new Box({
+    models,
+    changes: { notify: () => undefined },
+    clock: systemClock,
+    nvidiaSmi: command,
+    meminfo,
+  });
   const stop = new AbortController();
   const ended = box.run(stop.signal);
   await until(() => enough(box));
@@ -54,7 +63,7 @@ test("run() goes on without GPUs when nvidia-smi cannot be started, or fails", a
 /** A box without GPUs. */
 function boxWithoutGpus(modelsDir: string, changed: () => void): Box {
   const models = folderOf(modelsDir);
-  return new Box({ models, changes: { notify: changed }, clock: systemClock, nvidiaSmi: null });
+  return new Box({ models, changes: { notify: changed }, clock: systemClock, nvidiaSmi: null, meminfo });
 }
 
 /** Looks at the disk until it is known. @returns it, and the number of notifications */
@@ -77,6 +86,33 @@ test("run() finds the disk of the blobs, and notifies once it is known", async (
   expect(own.disk?.total_bytes).toBeGreaterThan(0);
   expect(blobs.disk).toMatchObject({ path: "/dev/shm", total_bytes: memory.disk?.total_bytes ?? -1 });
   expect([own.changes, blobs.changes]).toEqual([1, 1]);
+});
+
+/** Looks at the memory until it has been read. */
+async function memoryOf(text: string | null, enough: (box: Box) => boolean) {
+  rmSync(meminfo, { force: true });
+  if (text !== null) writeFileSync(meminfo, text);
+  const box = boxWithoutGpus(dir, () => undefined);
+  const stop = new AbortController();
+  const ended = box.run(stop.signal);
+  await until(() => enough(box));
+  stop.abort();
+  await ended;
+  return box.memory;
+}
+
+test("run() reads the memory, whose kB have 1024 bytes", async () => {
+  const text = "MemTotal:       24684084 kB\nMemFree:        20537228 kB\nMemAvailable:   22823676 kB\nBuffers: 0 kB\n";
+  expect(await memoryOf(text, ({ memory }) => memory !== null)).toEqual({
+    total_bytes: 24_684_084 * 1024,
+    available_bytes: 22_823_676 * 1024,
+  });
+});
+
+test("memory is null where there is no such file, or another one", async () => {
+  for (const text of [null, "", "MemTotal: 1 kB\n", "MemTotal: many kB\nMemAvailable: 1 kB\n", "\u0000".repeat(9000)]) {
+    expect(await memoryOf(text, ({ disk }) => disk !== null)).toBeNull();
+  }
 });
 
 test("disk is null before the first look", () => {

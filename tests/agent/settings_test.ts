@@ -49,6 +49,12 @@ test("the environment of version 0.1.0 still sets --pull-timeout", async () => {
   expect((await partsOf()).pullLimits.pullTimeoutMs).toBe(7_000);
 });
 
+test("--label may be repeated, and separated by commas as in the environment", async () => {
+  const { labels } = await partsOf("--label", "site=berlin,rack=b/12", "--label", "owner=vision");
+  expect(labels).toEqual({ site: "berlin", rack: "b/12", owner: "vision" });
+  expect((await partsOf()).labels).toEqual({});
+});
+
 test("flags become the agent's parts", async () => {
   const parts = await partsOf("--name", "gpu-7", "--preflight", "off", "--protect", "phi4,me/*", "--list-ttl", "5");
   expect(parts).toMatchObject({ registry: null, protect: ["phi4", "me/*"], listTtlMs: 5_000, changeTtlMs: 86_400_000 });

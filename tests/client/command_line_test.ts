@@ -46,6 +46,7 @@ test("version opens no share", async () => {
     color: false,
     clock: systemClock,
     signal: new AbortController().signal,
+    requestedBy: "",
     open,
   };
   expect([await main(["version", "--share", "nosuch.example:/export"], io), stdout.text]).toEqual([0, `${VERSION}\n`]);
@@ -136,7 +137,15 @@ describe("flags", () => {
       opened.push(address, watch);
       return store.open();
     };
-    const io = { stdout, stderr: stdout, color: false, clock: systemClock, signal: new AbortController().signal, open };
+    const io = {
+      stdout,
+      stderr: stdout,
+      color: false,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      requestedBy: "",
+      open,
+    };
     expect(await main(["agents", "--share", "/mnt/CPU-GPU", "--watch", "network"], io)).toBe(0);
     expect(await main(["agents"], io)).toBe(0);
     expect(opened).toEqual(["/mnt/CPU-GPU", "network", "/mnt/shared", "auto"]);
@@ -144,6 +153,12 @@ describe("flags", () => {
 });
 
 describe("main()", () => {
+  test("names the user and the machine to the agent", async () => {
+    const agent = await site.agent("gpu-1");
+    expect((await site.run(["ping"])).status).toBe(0);
+    expect(agent.commands[0]?.requested_by).toBe("gpuctl:test@here");
+  });
+
   test("gives its reply address up and leaves no command behind, whatever came out", async () => {
     await site.agent("gpu-1", { models: [modelOf("phi4:latest")] });
     await site.agent("gpu-2", { answer: () => ({ success: false, code: "internal", error: "broken" }) });
@@ -173,7 +188,15 @@ describe("main()", () => {
       });
       const open = async () => transport;
       const signal = new AbortController().signal;
-      const status = await main(argv, { stdout, stderr, color: false, clock: systemClock, signal, open });
+      const status = await main(argv, {
+        stdout,
+        stderr,
+        color: false,
+        clock: systemClock,
+        signal,
+        requestedBy: "",
+        open,
+      });
       return { status, stdout: stdout.text, stderr: stderr.text };
     };
     const text = "error: /mnt/x holds no gpu_commands\n  Mount it\n";
@@ -190,7 +213,7 @@ describe("main()", () => {
     });
     const stop = new AbortController();
     const open = async () => transport;
-    const io = { stdout: stderr, stderr, color: false, clock: site.clock, signal: stop.signal, open };
+    const io = { stdout: stderr, stderr, color: false, clock: site.clock, signal: stop.signal, requestedBy: "", open };
     const status = main(["list"], io);
     await site.clock.advance(60_000);
     stop.abort();

@@ -17,6 +17,7 @@ const HELP: readonly (readonly [keyof typeof ENTRY_POINTS, ...string[]])[] = [
   ["gpu-server", "token", "add"],
   ["gpu-server", "token", "list"],
   ["gpuctl"],
+  ["gpuctl", "agents"],
   ["gpuctl", "ping"],
   ["gpuctl", "list"],
   ["gpuctl", "jobs"],

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { z } from "zod";
 import { ERROR_CODES } from "#src/base/errors.ts";
+import { BriefDetails } from "#src/protocol/brief_details.ts";
 import {
   AgentName,
   AgentStatus,
@@ -14,9 +15,11 @@ import {
   JobState,
   LEGACY_SERVICE_AGENT,
   LIMITS,
+  Memory,
   Model,
   ModelDetails,
   OllamaHealth,
+  Platform,
   PROTOCOL_VERSION,
   Response,
   RunningModel,
@@ -104,6 +107,9 @@ test.each([
   ["State", OllamaHealth],
   ["State", Disk],
   ["State", Gpu],
+  ["State", Memory],
+  ["State", Platform],
+  ["Details of a model", BriefDetails],
   ["Jobs", Job],
 ] as const)("%s names every field of its schema", (heading, { shape }) => {
   const named = section(heading).codeSpans;

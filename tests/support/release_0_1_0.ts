@@ -1,4 +1,4 @@
-// The schemas that release 0.1.0 reads the wire with, as they were: never edit them. What we write must fit them.
+// The schemas that release 0.1.0 reads the wire and its ledger with, as they were: never edit them. What we write must fit.
 import { z } from "zod";
 
 const AgentName = z
@@ -71,6 +71,13 @@ const JobState = z.enum(["queued", "running", "verifying", "succeeded", "failed"
 
 const JobPhase = z.enum(["manifest", "downloading", "verifying", "writing"]);
 
+const NotedLayer = z.object({
+  digest: z.string(),
+  total_bytes: z.number().nonnegative(),
+  completed_bytes: z.number().nonnegative(),
+  fetched: z.boolean(),
+});
+
 const Job = z.object({
   id: CommandId.nullable(),
   agent: AgentName,
@@ -89,6 +96,12 @@ const Job = z.object({
   retries: z.int().nonnegative().optional(),
   note: z.string().nullable().optional(),
   partial_bytes: z.number().nonnegative().nullable().optional(),
+});
+
+/** A document of the table `jobs` in its ledger. */
+export const KeptJob = Job.extend({
+  force: z.boolean().default(false),
+  layers: z.array(NotedLayer).default([]),
 });
 
 export const Response = z.object({

@@ -17,6 +17,8 @@ export interface AcceptedCommand {
   /** In Ollama's form; null for verbs without a model. */
   readonly model: string | null;
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** The sender's word for the person or program that asks; null if it names nobody. Not verified. */
+  readonly requestedBy: string | null;
   readonly answerTo: AnswerTo;
   /** The key of a changing command in the ledger. */
   readonly ledgerKey: string;
@@ -83,7 +85,8 @@ function acceptV1(delivery: Delivery, document: object, validity: Validity, answ
   // The words of the legacy service.
   if (verb === undefined || VERBS[verb].version > 1) throw invalid(`Unknown command: ${clip(command)}`);
   const ttlMs = VERBS[verb].changing ? validity.changeTtlMs : validity.listTtlMs;
-  return { verb, model: modelOf(verb, model_name), arguments: {}, answerTo, ledgerKey: delivery.key, ttlMs };
+  const rest = { arguments: {}, requestedBy: null, answerTo, ledgerKey: delivery.key, ttlMs };
+  return { verb, model: modelOf(verb, model_name), ...rest };
 }
 
 function acceptV2(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
@@ -92,7 +95,7 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
     throw invalid("The shared inbox takes version 1 only", "Put it into the inbox of the agent that should run it");
   }
   const command = parseWith(CommandV2, document);
-  const { command_id, agent, model_name, ttl_ms } = command;
+  const { command_id, agent, model_name, ttl_ms, requested_by: requestedBy = null } = command;
   if (command_id !== delivery.id)
     throw invalid(`The file is named ${delivery.id}, but its command_id is ${command_id}`);
   if (agent !== validity.agent)
@@ -103,7 +106,7 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
       hint: `gpu-agent on ${validity.agent} may be older than the sender: update it`,
     });
   }
-  const rest = { arguments: command.arguments ?? {}, answerTo, ledgerKey: command_id, ttlMs: ttl_ms };
+  const rest = { arguments: command.arguments ?? {}, requestedBy, answerTo, ledgerKey: command_id, ttlMs: ttl_ms };
   return { verb, model: modelOf(verb, model_name), ...rest };
 }
 

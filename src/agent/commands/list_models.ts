@@ -1,5 +1,6 @@
 // The verb list_models: how version 1 and version 2 lists are answered.
 import { CourierError } from "../../base/errors.ts";
+import type { Model } from "../../protocol.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import { firstThatFit } from "./cut_lists.ts";
 import type { AcceptedCommand } from "./judge.ts";
@@ -18,7 +19,12 @@ export async function listModels(
   }
   // A listing of thousands of models takes Ollama seconds: the pages of one list come from one listing.
   const models = (after === undefined ? null : monitor.models) ?? (await monitor.listModels());
-  if (answerTo.version === 1) return { models: [...models] };
+  if (answerTo.version === 1) return { models: models.map(withoutDetails) };
   const { kept, truncated } = firstThatFit("models", models.slice(models.findIndex(({ name }) => name === after) + 1));
   return { models: kept, ...truncated };
+}
+
+/** The fields of version 1: a legacy backend needs no more, and its list has no limit. */
+function withoutDetails(model: Model): Model {
+  return { ...model, details: undefined, capabilities: undefined };
 }

@@ -104,7 +104,7 @@ async function pullModel(model: string, command: AcceptedCommand, context: VerbC
   const foreseen = looks ? await preflight.check(model, { force, others }) : undefined;
   return {
     message: `Started pulling model ${model}`,
-    job: jobs.pull(model, { force, foreseen, askedAtMs, resumedSinceMs }),
+    job: jobs.pull(model, { force, foreseen, askedAtMs, resumedSinceMs, requestedBy: command.requestedBy }),
   };
 }
 

@@ -4,8 +4,11 @@ import { fittingCount } from "../../base/fitting.ts";
 import {
   isEnded,
   type Job,
+  type Labels,
   LIMITS,
+  type Memory,
   type Model,
+  type Platform,
   type RunningModel,
   type SharedInboxMode,
   type State,
@@ -14,9 +17,14 @@ import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
 
 export interface StateDocumentDeps {
-  readonly identity: Identity;
-  readonly agentVersion: string;
-  readonly sharedInbox: SharedInboxMode;
+  /** The part that stays the same. */
+  readonly about: {
+    readonly identity: Identity;
+    readonly agentVersion: string;
+    readonly sharedInbox: SharedInboxMode;
+    readonly labels: Labels;
+    readonly platform: Platform;
+  };
   readonly condition: Pick<Condition, "status" | "servesSharedInbox">;
   readonly activity: { readonly processed: number; readonly refused: number; readonly underWay: State["commands"] };
   readonly monitor: {
@@ -25,7 +33,11 @@ export interface StateDocumentDeps {
     readonly running: readonly RunningModel[];
   };
   readonly jobs: { list(): readonly Job[] };
-  readonly box: { readonly disk: State["disk"]; readonly gpus: readonly State["gpus"][number][] };
+  readonly box: {
+    readonly disk: State["disk"];
+    readonly gpus: readonly State["gpus"][number][];
+    readonly memory: Memory | null;
+  };
 }
 
 export interface NextState {
@@ -49,7 +61,8 @@ export class StateDocument {
    * @param transportNowMs the same instant on the transport's clock
    */
   next(nowMs: number, transportNowMs: number): NextState {
-    const { identity, agentVersion, sharedInbox, condition, activity, monitor, jobs, box } = this.#deps;
+    const { about, condition, activity, monitor, jobs, box } = this.#deps;
+    const { identity } = about;
     const models = monitor.models === null ? null : [...monitor.models];
     const listed = [...jobs.list()];
     this.#sequence += 1;
@@ -63,7 +76,7 @@ export class StateDocument {
       sequence: this.#sequence,
       clock_offset_ms: Math.round(transportNowMs - nowMs),
       ...condition.status,
-      agent_version: agentVersion,
+      agent_version: about.agentVersion,
       processed_commands: activity.processed,
       refused_commands: activity.refused,
       commands: activity.underWay,
@@ -72,10 +85,13 @@ export class StateDocument {
       models,
       running: [...monitor.running],
       jobs: listed,
-      shared_inbox: sharedInbox,
+      shared_inbox: about.sharedInbox,
       serves_shared_inbox: condition.servesSharedInbox,
       disk: box.disk,
       gpus: [...box.gpus],
+      memory: box.memory,
+      labels: about.labels,
+      platform: about.platform,
       model_count: models?.length ?? null,
       job_count: listed.length,
       truncated: [],

@@ -1,5 +1,5 @@
 // Long work: pulls, a few at a time, oldest first. A second request for a model joins the first.
-import { within } from "../../base/clock.ts";
+import { isoTime, within } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { sameModel } from "../../base/model_name.ts";
@@ -29,6 +29,8 @@ export interface PullRequest {
   readonly resumedSinceMs?: number | null;
   /** What a new job shows until it begins. */
   readonly foreseen?: Foreseen | undefined;
+  /** The sender's word for the person or program that asks. */
+  readonly requestedBy?: string | null;
 }
 
 const UNFORESEEN: Foreseen = { totalBytes: null, note: null };
@@ -63,19 +65,18 @@ export class Jobs {
    * Starts the pull of a model (in Ollama's form), or joins the one under way. Durable when it returns.
    * @throws CourierError `exhausted` when it cannot be saved, or too many are queued: nothing was started
    */
-  pull(
-    model: string,
-    { force = false, askedAtMs = null, resumedSinceMs = null, foreseen = UNFORESEEN }: PullRequest = {},
-  ): Job {
+  pull(model: string, request: PullRequest = {}): Job {
+    const { force = false, askedAtMs = null, resumedSinceMs = null, requestedBy = null } = request;
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
     if (known !== undefined) {
       known.join(force, askedAtMs);
       return this.#shown(known);
     }
     this.#requireRoom(model);
-    const job = newPull(Bun.randomUUIDv7(), this.#deps.agent, model);
+    const created = { created_at: isoTime(this.#deps.clock.now()), requested_by: requestedBy };
+    const job = { ...newPull(Bun.randomUUIDv7(), this.#deps.agent, model), ...created };
     const fresh = new PullJob({ ...job, force, asked_at_ms: askedAtMs, layers: [] }, this.#deps, this.#jobs);
-    fresh.foresee(foreseen);
+    fresh.foresee(request.foreseen ?? UNFORESEEN);
     fresh.keep();
     this.#jobs.take(fresh);
     this.#deps.changes.notify("state");

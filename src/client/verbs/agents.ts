@@ -5,7 +5,8 @@ import { formatAgo, formatBytes, formatOffset } from "../../base/format.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import { agentsDocument } from "../../documents/agents.ts";
-import { isEnded } from "../../protocol.ts";
+import { flag } from "../../program/flags.ts";
+import { type Gpu, isEnded } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
 import type { Run, Session } from "../session.ts";
@@ -19,16 +20,27 @@ const AGENT_COLUMNS: readonly Column[] = [
   { title: "OLLAMA" },
   { title: "VERSION" },
 ];
+const WIDE_COLUMNS: readonly Column[] = [
+  { title: "GPUS", flexible: true },
+  { title: "FREE GPU MEMORY" },
+  { title: "FREE MEMORY" },
+  { title: "PLATFORM" },
+  { title: "LABELS", flexible: true },
+];
 
 export function addAgentsVerb(program: Program, run: Run): void {
   program
     .command("agents")
     .description("List the agents and their status.")
-    .addHelpText("after", examples("agents", "agents --json | jq '.agents[] | select(.status == \"offline\")'"))
-    .action(async () => await run(listAgents));
+    .addOption(flag("--wide", "also show GPUs, memory, platform and labels"))
+    .addHelpText(
+      "after",
+      examples("agents", "agents --wide", "agents --json | jq '.agents[] | select(.status == \"offline\")'"),
+    )
+    .action(async ({ wide = false }) => await run(async (session) => await listAgents(session, { wide })));
 }
 
-async function listAgents(session: Session): Promise<number> {
+async function listAgents(session: Session, { wide }: { readonly wide: boolean }): Promise<number> {
   const { courier, printer, transport, agents } = session;
   const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
   if (printer.json) {
@@ -37,10 +49,8 @@ async function listAgents(session: Session): Promise<number> {
     printer.note(`No agent has published its state in ${transport.description}`);
     printer.note("  Start gpu-agent on a GPU machine that mounts this share");
   } else {
-    printer.table(
-      AGENT_COLUMNS,
-      views.map((view) => agentRow(view, transport.now())),
-    );
+    const rows = views.map((view) => [...agentRow(view, transport.now()), ...(wide ? wideCells(view) : [])]);
+    printer.table(wide ? [...AGENT_COLUMNS, ...WIDE_COLUMNS] : AGENT_COLUMNS, rows);
   }
   return 0;
 }
@@ -61,6 +71,41 @@ function agentRow(view: AgentView, nowMs: number): string[] {
     state.ollama.version ?? "",
     state.agent_version,
   ];
+}
+
+function wideCells({ state }: AgentView): string[] {
+  const { gpus = [], memory, platform, labels = {} } = state ?? {};
+  return [
+    gpuNames(gpus),
+    gpuMemory(gpus),
+    memory ? freeText(memory.available_bytes, memory.total_bytes) : "",
+    platform === undefined ? "" : `${platform.os} ${platform.arch}`,
+    Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(" "),
+  ];
+}
+
+/** `2x NVIDIA H200`: boxes usually have several of a kind. */
+function gpuNames(gpus: readonly Gpu[]): string {
+  const counts = new Map<string, number>();
+  for (const { name } of gpus) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count === 1 ? name : `${count}x ${name}`)).join(", ");
+}
+
+/** Of all GPUs together; empty where the driver does not know it of each. */
+function gpuMemory(gpus: readonly Gpu[]): string {
+  let [free, total] = [0, 0];
+  for (const { memory_total_bytes, memory_used_bytes } of gpus) {
+    if (memory_total_bytes === null || memory_used_bytes === null) return "";
+    free += memory_total_bytes - memory_used_bytes;
+    total += memory_total_bytes;
+  }
+  return gpus.length === 0 ? "" : freeText(free, total);
+}
+
+function freeText(freeBytes: number, totalBytes: number): string {
+  return `${formatBytes(Math.max(0, freeBytes))} of ${formatBytes(totalBytes)}`;
 }
 
 function statusText(view: AgentView, nowMs: number): string {

@@ -11,6 +11,8 @@ const MODEL_COLUMNS: readonly Column[] = [
   { title: "NAME", flexible: true },
   { title: "ID" },
   { title: "SIZE", align: "right" },
+  { title: "PARAMS", align: "right" },
+  { title: "QUANT" },
   { title: "MODIFIED" },
   { title: "AGENTS", flexible: true },
 ];
@@ -40,6 +42,8 @@ async function listModels(session: Session, { fresh }: { readonly fresh: boolean
     model.digest.slice(0, SHORT_DIGEST_CHARS),
     // Ollama runs it on another host: only a stub of it is on this one.
     model.remote_host === undefined ? formatBytes(model.size) : "-",
+    model.details?.parameter_size ?? "",
+    model.details?.quantization_level ?? "",
     formatAgo(model.modified_at, nowMs - model.clockOffsetMs),
     model.agents.join(", "),
   ]);

@@ -14,6 +14,7 @@ const RUNNING_COLUMNS: readonly Column[] = [
   { title: "AGENT" },
   { title: "SIZE", align: "right" },
   { title: "PROCESSOR" },
+  { title: "CONTEXT", align: "right" },
   { title: "UNTIL" },
 ];
 
@@ -39,6 +40,7 @@ async function listRunning(session: Session, { fresh }: { readonly fresh: boolea
     model.agent,
     formatBytes(model.size),
     processorText(model),
+    String(model.context_length ?? ""),
     formatUntil(model.expires_at, nowMs(model.agent)),
   ]);
   if (rows.length > 0) printer.table(RUNNING_COLUMNS, rows);

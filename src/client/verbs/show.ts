@@ -4,7 +4,7 @@ import { CourierError } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
-import type { FleetModel } from "../../courier/models.ts";
+import type { FleetModel } from "../../courier/fleet_model.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";

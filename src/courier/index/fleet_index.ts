@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import { type Job, LIMITS, type Model, parseState, type StateDocument } from "../../protocol.ts";
 import type { StateRecord, StateWatcher } from "../../transport.ts";
 import type { AgentView } from "../agent_view.ts";
-import type { FleetModel } from "../models.ts";
+import type { FleetModel } from "../fleet_model.ts";
 import { AgentItems, reuse } from "./agent_items.ts";
 import { type AgentRunningModel, type Contribution, contributionOf } from "./contribution.ts";
 import { ChangingList, type FleetList } from "./fleet_list.ts";

@@ -1,23 +1,15 @@
 // The models of the fleet as one list, updated by what changes on single agents.
 import type { Model } from "../../protocol.ts";
-import { type FleetModel, instantOf } from "../models.ts";
+import { type FleetModel, isNewer, type ModelCopy, mergeCopies, modelCopy, modelKey } from "../fleet_model.ts";
 import { compareTexts, placeIn, SortedItems } from "./sorted_items.ts";
-
-/** A model as one agent has it. */
-interface Held {
-  readonly agent: string;
-  readonly model: Model;
-  readonly clockOffsetMs: number;
-  readonly instantMs: number;
-}
 
 /** One name and digest, and the agents that have it. */
 interface Merged {
-  readonly holders: Map<string, Held>;
+  readonly holders: Map<string, ModelCopy>;
   /** In order of names. */
   readonly agents: string[];
   /** The copy that was modified last: the entry has its details. */
-  newest: Held;
+  newest: ModelCopy;
   /** As it is in the list; undefined: not there yet. */
   entry: FleetModel | undefined;
 }
@@ -45,20 +37,20 @@ export class MergedModels {
    */
   replace(agent: string, before: readonly Model[], after: readonly Model[], clockOffsetMs: number): boolean {
     let hasChanged = false;
-    const gone = new Set(before.map(keyOf));
+    const gone = new Set(before.map(modelKey));
     for (const model of after) {
-      const key = keyOf(model);
+      const key = modelKey(model);
       gone.delete(key);
       const known = this.#merged.get(key)?.holders.get(agent);
       if (known?.model === model && known.clockOffsetMs === clockOffsetMs) continue;
       hasChanged = true;
-      this.#hold(key, { agent, model, clockOffsetMs, instantMs: instantOf({ ...model, clockOffsetMs }) });
+      this.#hold(key, modelCopy(agent, model, clockOffsetMs));
     }
     for (const key of gone) this.#drop(key, agent);
     return hasChanged || gone.size > 0;
   }
 
-  #hold(key: string, held: Held): void {
+  #hold(key: string, held: ModelCopy): void {
     const { agent } = held;
     const merged = this.#merged.get(key) ?? { holders: new Map(), agents: [], newest: held, entry: undefined };
     this.#merged.set(key, merged);
@@ -84,23 +76,22 @@ export class MergedModels {
     if (entry !== undefined) this.#sorted.delete(entry);
     merged.entry = undefined;
     if (holders.size === 0) return;
-    merged.entry = { ...newest.model, clockOffsetMs: newest.clockOffsetMs, agents: [...agents] };
+    merged.entry = mergeCopies(inOrder(merged), newest, [...agents]);
     this.#instants.set(merged.entry, newest.instantMs);
     this.#sorted.add(merged.entry);
   }
 }
 
-function newestOf(holders: ReadonlyMap<string, Held>, first: Held): Held {
+function newestOf(holders: ReadonlyMap<string, ModelCopy>, first: ModelCopy): ModelCopy {
   let newest = first;
   for (const held of holders.values()) if (isNewer(held, newest)) newest = held;
   return newest;
 }
 
-/** Of two copies of the same age the one of the last agent, as in `mergeModels`. */
-function isNewer(a: Held, b: Held): boolean {
-  return a.instantMs > b.instantMs || (a.instantMs === b.instantMs && a.agent > b.agent);
-}
-
-function keyOf({ name, digest }: Model): string {
-  return `${name}\0${digest}`;
+/** In order of agents. */
+function* inOrder({ agents, holders }: Merged): Generator<ModelCopy> {
+  for (const agent of agents) {
+    const copy = holders.get(agent);
+    if (copy !== undefined) yield copy;
+  }
 }

@@ -1,4 +1,5 @@
 // What a request carries from one middleware to the next.
+import type { Context } from "hono";
 import type { TokenEntry } from "../store/tokens.ts";
 
 export interface Env {
@@ -6,4 +7,12 @@ export interface Env {
     /** Absent on the listener that needs no token. */
     token?: TokenEntry;
   };
+}
+
+/** What a command takes over from its HTTP request: who asks, by the name of the token, and when the client is gone. */
+export function callerOf(context: Context<Env>): {
+  readonly requestedBy: string | undefined;
+  readonly signal: AbortSignal;
+} {
+  return { requestedBy: context.get("token")?.name, signal: context.req.raw.signal };
 }

@@ -6,7 +6,7 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import { newestPerName } from "../../courier/models.ts";
 import { readBody } from "../http/body.ts";
-import type { Env } from "../http/env.ts";
+import { callerOf, type Env } from "../http/env.ts";
 import type { Services } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
 import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
@@ -38,7 +38,7 @@ export function platformRoutes(services: Services): Hono<Env> {
     const { model_name } = await readBody(context, NamedModel);
     const model = normalModelName(model_name);
     const agent = await chooseAgent(context, services);
-    const job = await courier.pullModel(agent, model, { signal: context.req.raw.signal });
+    const job = await courier.pullModel(agent, model, callerOf(context));
     return context.json({ message: `Started pulling model ${model} on ${agent}`, job });
   });
 

@@ -4,7 +4,7 @@ import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { newestPerName } from "../../courier/models.ts";
-import type { Env } from "../http/env.ts";
+import { callerOf, type Env } from "../http/env.ts";
 import { errorResponse } from "../http/problem.ts";
 import { requireOnline } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
@@ -35,7 +35,7 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
   routes.post(ONE_MODEL, async (context) => {
     const model = normalModelName(context.req.param("name"));
     const agent = await chooseAgent(context, services);
-    await courier.pullModel(agent, model, { signal: context.req.raw.signal });
+    await courier.pullModel(agent, model, callerOf(context));
     return context.json({ success: true, message: `Started pulling model ${model} on ${agent}` });
   });
 

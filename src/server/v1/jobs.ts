@@ -7,7 +7,7 @@ import type { Agents } from "../../courier/selection.ts";
 import { JobDocument, JobsDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
-import type { Env } from "../http/env.ts";
+import { callerOf, type Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
@@ -58,7 +58,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
     const { model, agents, force } = context.req.valid("json");
     // Generated clients send null for a field that was left out.
-    const options = { force: force ?? undefined, signal: context.req.raw.signal };
+    const options = { force: force ?? undefined, ...callerOf(context) };
     const jobs = await startPulls(services, normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });
@@ -85,6 +85,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
 interface PullChoices {
   readonly force: boolean | undefined;
   readonly signal: AbortSignal;
+  readonly requestedBy: string | undefined;
 }
 
 async function startPulls(

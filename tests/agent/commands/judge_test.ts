@@ -175,3 +175,23 @@ test("lateness() is null in time, and reports the ages afterwards", () => {
   expect(lateness(command, found, 999)).toBeNull();
   expect(lateness(command, found, 1500)?.message).toBe("The command is 2 s old and was valid for 1 s: it was not run");
 });
+
+describe("judge() on requested_by", () => {
+  const ping = { command: "ping" };
+
+  test("takes it as it is, and null when the command names nobody", () => {
+    expect(judgeOwn({ ...ping, requested_by: "gpuctl:alice@laptop" })).toMatchObject({
+      requestedBy: "gpuctl:alice@laptop",
+    });
+    for (const fields of [ping, { ...ping, requested_by: null }])
+      expect(judgeOwn(fields)).toMatchObject({ requestedBy: null });
+    expect(judgeShared({ command: "list_models", requested_by: "alice" })).toMatchObject({ requestedBy: null });
+  });
+
+  test("refuses what is no text, or longer than 64 characters", () => {
+    for (const requested_by of [7, ["alice"], "x".repeat(65)]) {
+      expect(refused(judgeOwn({ ...ping, requested_by }))).toStartWith("invalid: Invalid requested_by: ");
+    }
+    expect(refused(judgeOwn({ ...ping, requested_by: "x".repeat(64) }))).toBe("accepted");
+  });
+});

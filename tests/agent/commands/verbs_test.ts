@@ -39,6 +39,19 @@ function manyModels(count: number, nameLength = 30): typeof ollama.models {
   return Array.from({ length: count }, (_, i) => ({ ...PHI4, name: `${"m".repeat(nameLength)}-${i}:latest` }));
 }
 
+describe("pull_model", () => {
+  test("records who asked and when, in the response, the state and the history", async () => {
+    ollama.pullEnds = new Promise(() => undefined);
+    await site.start("gpu-1", { ollama });
+    const recorded = { requested_by: "gpuctl:alice@laptop", created_at: isoTime(site.clock.now()) };
+    const answer = await ask("pull_model", { model_name: "gemma3", requested_by: "gpuctl:alice@laptop" });
+    expect(answer?.job).toMatchObject(recorded);
+    await site.clock.advance(10_000);
+    expect((await site.state("gpu-1")).jobs).toMatchObject([recorded]);
+    expect((await ask("list_jobs"))?.jobs).toMatchObject([recorded]);
+  });
+});
+
 describe("list_models", () => {
   test("answers a long list in pages, each within the limit, with every model", async () => {
     ollama.models = manyModels(50_000);

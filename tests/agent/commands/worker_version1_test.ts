@@ -29,6 +29,16 @@ describe("version 1", () => {
     expect(site.lying("shared")).toEqual(["test_command"]);
   });
 
+  test("take() answers a list with the fields of version 1 only", async () => {
+    const ollama = new ScriptedOllama();
+    ollama.models = [{ ...PHI4, details: { family: "phi3" }, capabilities: ["completion"] }];
+    await site.start("gpu-1", { ollama });
+    await site.send("shared", "test_command", list);
+    expect(Object.keys(site.replies.get("test_command")?.models?.[0] ?? {})).toEqual(Object.keys(PHI4));
+    await site.command("gpu-1", "own", { command: "list_models" });
+    expect(site.replies.get("own")?.models).toEqual(ollama.models);
+  });
+
   test("take() answers a name again only when it was written again", async () => {
     await site.start("gpu-1");
     await site.send("shared", "test_command", list);

@@ -86,6 +86,15 @@ function suite(open: () => Promise<Subject>): void {
     expect(completedBytes).toBeGreaterThan((listed?.size ?? 0) * 0.75);
   });
 
+  test("listModels() has the details of a model", async () => {
+    await pullPatiently();
+    const listed = (await ollama.listModels()).find(({ name }) => name === subject.model);
+    expect(listed?.details).toMatchObject({
+      format: "gguf",
+      quantization_level: expect.stringMatching(/^[A-Z0-9_]+$/),
+    });
+  });
+
   test("pullModel() resolves and reports the whole model when it is there already", async () => {
     await pullPatiently();
     const seen: PullProgress[] = [];

@@ -13,9 +13,13 @@ interface Lists {
 /** The document of an agent with these lists, which must be within the limit. */
 function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
   const text = new StateDocument({
-    identity: { agent: "gpu-1", instance: "one", host: "here", startedAt: "2026-01-02T03:04:05.000Z" },
-    agentVersion: "0.0.0",
-    sharedInbox: "auto",
+    about: {
+      identity: { agent: "gpu-1", instance: "one", host: "here", startedAt: "2026-01-02T03:04:05.000Z" },
+      agentVersion: "0.0.0",
+      sharedInbox: "auto",
+      labels: { site: "berlin" },
+      platform: { os: "linux", arch: "x64" },
+    },
     condition: { status: { status: "running", degraded_reason: null }, servesSharedInbox: false },
     activity: { processed: 0, refused: 0, underWay: [] },
     monitor: {
@@ -24,7 +28,7 @@ function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
       running,
     },
     jobs: { list: () => jobs },
-    box: { disk: null, gpus: [] },
+    box: { disk: null, gpus: [], memory: { total_bytes: 2, available_bytes: 1 } },
   }).next(0, 0).text;
   expect(Buffer.byteLength(text)).toBeLessThanOrEqual(LIMITS.stateBytes);
   return State.parse(JSON.parse(text));
@@ -45,6 +49,28 @@ test("next() fills the document with the newest models", () => {
   expect([model_count, truncated]).toEqual([23_000, ["models"]]);
   expect(kept).toEqual(manyModels(kept?.length ?? 0));
   expect(JSON.stringify(kept).length).toBeGreaterThan(LIMITS.stateBytes - 2_000);
+});
+
+test("next() fills the document with models that have details, and cuts the rest", () => {
+  const details = { family: "x".repeat(200), families: Array.from({ length: 32 }, () => "y".repeat(200)) };
+  for (const model of [
+    { details: { family: "phi3", parameter_size: "14.7B" }, capabilities: ["tools"] },
+    { details },
+  ]) {
+    const models = manyModels(3000).map((each) => ({ ...each, ...model }));
+    const { models: kept, model_count, truncated } = documentWith({ models });
+    expect([model_count, truncated]).toEqual([3000, ["models"]]);
+    expect(kept).toEqual(models.slice(0, kept?.length));
+    expect(JSON.stringify(kept).length).toBeGreaterThan(LIMITS.stateBytes - 10_000);
+  }
+});
+
+test("next() shows the box and the operator's labels", () => {
+  expect(documentWith({})).toMatchObject({
+    memory: { total_bytes: 2, available_bytes: 1 },
+    labels: { site: "berlin" },
+    platform: { os: "linux", arch: "x64" },
+  });
 });
 
 test("next() cuts the models first, then the loaded models", () => {

@@ -2,11 +2,13 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
 import type { Foreseen } from "#src/agent/pulls/preflight.ts";
+import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job, LIMITS } from "#src/protocol.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";
+import * as release010 from "#tests/support/release_0_1_0.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -183,6 +185,37 @@ test("a restart shows those that ended last, not those that were asked for last"
   jobs = openJobs();
   expect(states(jobs.list())).toContain("long succeeded");
   expect(jobs.list().length).toBe(LIMITS.endedJobsInState);
+});
+
+test("a job keeps who asked for it first, and when, also over a restart", async () => {
+  heldUp.set("m", new Promise(() => undefined));
+  const { created_at, requested_by } = jobs.pull("m", { requestedBy: "alice" });
+  expect([created_at, requested_by]).toEqual([isoTime(clock.now()), "alice"]);
+  await time.advance(5_000);
+  const first = { created_at, requested_by };
+  expect(jobs.pull("m", { requestedBy: "bob" })).toMatchObject(first);
+  jobs = openJobs();
+  expect(jobs.list()).toMatchObject([first]);
+  expect(jobs.pull("nobody")).toMatchObject({ created_at: isoTime(clock.now()), requested_by: null });
+});
+
+test("release 0.1.0 reads the jobs that this one keeps, and this one what is left of them then", async () => {
+  heldUp.set("running", new Promise(() => undefined));
+  for (const model of ["ended", "running", "queued"]) jobs.pull(model, { requestedBy: "alice", force: true });
+  await settle();
+  const before = states(jobs.history());
+  for (const [id, document] of kept) {
+    const read = release010.KeptJob.safeParse(JSON.parse(document));
+    expect(read.error).toBeUndefined();
+    kept.set(id, JSON.stringify(read.data));
+  }
+  jobs = openJobs();
+  expect(jobs.history().map(({ model, created_at }) => [model, created_at])).toEqual([
+    ["ended", undefined],
+    ["running", undefined],
+    ["queued", undefined],
+  ]);
+  expect(before).toContain("running running");
 });
 
 describe("one who joins with force", () => {

@@ -76,6 +76,7 @@ describe("__complete", () => {
       color: false,
       clock: site.clock,
       signal: new AbortController().signal,
+      requestedBy: "",
       open,
     };
     const status = main(["__complete", "gpuctl rm "], io);

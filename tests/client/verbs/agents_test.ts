@@ -1,5 +1,6 @@
 // gpuctl agents, ping, jobs.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { visibleText } from "#src/base/format.ts";
 import { AgentsDocument } from "#src/documents/agents.ts";
 import { JobsDocument } from "#src/documents/jobs.ts";
 import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
@@ -63,6 +64,35 @@ describe("agents", () => {
     for (const line of terminal.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     const { agents } = AgentsDocument.parse(JSON.parse((await site.run(["agents", "--json"])).stdout));
     expect(agents.map(({ clock_offset_ms }) => clock_offset_ms)).toEqual([3_600_000, -75_000, 4_999]);
+  });
+
+  test("shows GPUs, memory, platform and labels with --wide, and what is unknown as such", async () => {
+    const gpu = { uuid: "GPU-1", name: "NVIDIA H200", memory_total_bytes: 150e9, memory_used_bytes: 1e9 };
+    const other = { ...gpu, name: "Tesla T4", memory_total_bytes: 16e9, memory_used_bytes: null };
+    const box = {
+      gpus: [0, 1].map((index) => ({ ...gpu, index })),
+      memory: { total_bytes: 270e9, available_bytes: 255e9 },
+      platform: { os: "linux", arch: "x64" },
+      labels: { site: "berlin", rack: "b/12" },
+    };
+    await (await site.agent("gpu-1")).publish(box);
+    const evil = { platform: { os: "a\u001b[2J", arch: "b" }, labels: { "\u202e": "\u0007" } };
+    await (await site.agent("gpu-2")).publish({ ...evil, gpus: [...box.gpus, { ...other, index: 2 }], memory: null });
+    await site.agent("gpu-3");
+    await site.legacyService({ success: true });
+    const { stdout } = await site.run(["agents", "--wide"]);
+    expect(stdout).toMatch(/ VERSION +GPUS +FREE GPU MEMORY +FREE MEMORY +PLATFORM +LABELS$/m);
+    expect(stdout).toMatch(
+      /^gpu-1 .* 2x NVIDIA H200 +298\.0 GB of 300\.0 GB +255\.0 GB of 270\.0 GB +linux x64 +site=berlin rack=b\/12$/m,
+    );
+    expect(stdout).toMatch(/^gpu-2 .* 2x NVIDIA H200, Tesla T4 +- +- +a \[2J b +=/m);
+    expect(stdout).toMatch(/^gpu-3 .* 0\.1\.0 +- +- +- +- +-$/m);
+    expect(stdout).toMatch(/^gpu .* legacy service +- +- +- +- +-$/m);
+    expect(visibleText(stdout)).toBe(stdout);
+    expect((await site.run(["agents"])).stdout).not.toContain("LABELS");
+    const { agents } = AgentsDocument.parse(JSON.parse((await site.run(["agents", "--json"])).stdout));
+    const unknown = { gpus: null, memory: null, platform: null, labels: null };
+    expect(agents).toMatchObject([unknown, box, { memory: null }, { ...unknown, gpus: [] }]);
   });
 
   test("prints the document of /v1/agents under --json", async () => {

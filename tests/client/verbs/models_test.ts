@@ -1,5 +1,6 @@
 // gpuctl list, rm.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { visibleText } from "#src/base/format.ts";
 import { ModelsDocument } from "#src/documents/models.ts";
 import { DeletedDocument } from "#src/documents/outcomes.ts";
 import { newPull } from "#src/protocol.ts";
@@ -16,7 +17,13 @@ afterEach(async () => {
   await site.close();
 });
 
-const phi4 = () => modelOf("phi4:latest", { digest: PHI4_DIGEST, modified_at: site.ago(3 * 86_400) });
+const phi4 = () =>
+  modelOf("phi4:latest", {
+    digest: PHI4_DIGEST,
+    modified_at: site.ago(3 * 86_400),
+    details: { family: "phi3", parameter_size: "14.7B", quantization_level: "Q4_K_M" },
+    capabilities: ["completion"],
+  });
 const long = () =>
   modelOf("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M", {
     size: 2.02e9,
@@ -31,9 +38,9 @@ describe("list", () => {
     expect(await site.run([verb])).toEqual({
       status: 0,
       stdout: [
-        "NAME                                               ID              SIZE  MODIFIED       AGENTS",
-        "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M  f0            2.0 GB  2 minutes ago  gpu-1",
-        "phi4:latest                                        ac896e5b8b34  9.1 GB  3 days ago     gpu-1, gpu-2",
+        "NAME                                               ID              SIZE  PARAMS  QUANT   MODIFIED       AGENTS",
+        "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M  f0            2.0 GB       -  -       2 minutes ago  gpu-1",
+        "phi4:latest                                        ac896e5b8b34  9.1 GB   14.7B  Q4_K_M  3 days ago     gpu-1, gpu-2",
         "",
       ].join("\n"),
       stderr: "",
@@ -78,8 +85,20 @@ describe("list", () => {
     const { stdout } = await site.run(["list"], { terminal: true });
     const lines = stdout.split("\n");
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
-    expect(lines[1]).toStartWith("hf.co/bartowski/Llama-3.2-3B-Instru  f0");
-    expect(`${lines[1]?.split("  ")[0]}${lines[2]}`).toBe("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M");
+    expect(lines[1]).toStartWith("hf.co/bartowski/Lla  f0");
+    const name = [lines[1]?.split("  ")[0], lines[2], lines[3]].join("");
+    expect(name).toBe("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M");
+  });
+
+  test("fits a terminal with ordinary models and a few agents", async () => {
+    const models = [
+      phi4(),
+      modelOf("llama3.2:1b", { modified_at: site.ago(660), details: { parameter_size: "1.2B" } }),
+    ];
+    for (const name of ["gpu-1", "gpu-2"]) await site.agent(name, { models });
+    const { stdout } = await site.run(["list"], { terminal: true });
+    expect(stdout.split("\n").length).toBe(4);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   test("prints the document of /v1/models under --json", async () => {
@@ -112,7 +131,7 @@ describe("list", () => {
 
   test("asks a legacy service by command", async () => {
     await site.legacyService({ success: true, models: [phi4()] });
-    expect((await site.run(["list"])).stdout).toContain("phi4:latest  ac896e5b8b34  9.1 GB  3 days ago  gpu\n");
+    expect((await site.run(["list"])).stdout).toMatch(/^phi4:latest {2}ac896e5b8b34 {2}9\.1 GB .* 3 days ago {2}gpu$/m);
   });
 
   test("says that nothing is installed and what to do", async () => {
@@ -137,8 +156,11 @@ describe("list", () => {
   });
 
   test("lets no text of the share move the cursor", async () => {
-    await site.agent("gpu-1", { models: [modelOf("a\u001b[2J\nb\u202e")] });
-    expect((await site.run(["list"])).stdout).toContain("\na [2J b ");
+    const details = { parameter_size: "7\u001b[2J", quantization_level: "Q\u202e" };
+    await site.agent("gpu-1", { models: [modelOf("a\u001b[2J\nb\u202e", { details })] });
+    const { stdout } = await site.run(["list"]);
+    expect(stdout).toContain("\na [2J b ");
+    expect(visibleText(stdout)).toBe(stdout);
   });
 });
 

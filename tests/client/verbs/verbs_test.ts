@@ -110,22 +110,23 @@ describe("ps and stop", () => {
   test("ps shows where each model is and for how long", async () => {
     const agents = await twoHolders();
     agents[0].running = [running, { ...running, name: "gemma3:270m", size_vram: 0 }];
-    agents[1].running = [{ ...running, size_vram: 5.2e9, expires_at: "2318-01-02T03:04:05.000Z" }];
+    const brief = { digest: "ac89", details: { family: "phi3" }, context_length: 16_384 };
+    agents[1].running = [{ ...running, ...brief, size_vram: 5.2e9, expires_at: "2318-01-02T03:04:05.000Z" }];
     for (const agent of agents) await agent.publish();
     const { status, stdout, stderr } = await site.run(["ps"]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toBe(
       [
-        "NAME         AGENT     SIZE  PROCESSOR          UNTIL",
-        "gemma3:270m  gpu-1  10.0 GB  100 % CPU          5 minutes from now",
-        "phi4:latest  gpu-1  10.0 GB  100 % GPU          5 minutes from now",
-        "phi4:latest  gpu-2  10.0 GB  48 %/52 % CPU/GPU  forever",
+        "NAME         AGENT     SIZE  PROCESSOR          CONTEXT  UNTIL",
+        "gemma3:270m  gpu-1  10.0 GB  100 % CPU                -  5 minutes from now",
+        "phi4:latest  gpu-1  10.0 GB  100 % GPU                -  5 minutes from now",
+        "phi4:latest  gpu-2  10.0 GB  48 %/52 % CPU/GPU    16384  forever",
         "",
       ].join("\n"),
     );
     const json = await site.run(["ps", "--json", "--agent", "gpu-2"]);
     expect(RunningDocument.parse(JSON.parse(json.stdout)).running).toMatchObject([
-      { agent: "gpu-2", size_vram: 5.2e9 },
+      { agent: "gpu-2", size_vram: 5.2e9, context_length: 16_384, digest: "ac89", details: { family: "phi3" } },
     ]);
   });
 

@@ -17,7 +17,8 @@ async function twoAgents(server: ServerUnderTest): Promise<[ScriptedAgent, Scrip
 describe("GET /api/config/models", () => {
   test("answers the models with exactly the original fields, and the active ones", async () => {
     await using server = await openServer();
-    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const detailed = { ...PHI4, details: { family: "phi3" }, capabilities: ["completion"] };
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [detailed] });
     const answer = await server.call("GET", "/api/config/models");
     expect(answer.status).toBe(200);
     expect(answer.body).toStrictEqual({ models: [PHI4], active_models: {} });
@@ -175,7 +176,8 @@ describe("POST /api/config/pull-model", () => {
     const answer = await server.call("POST", path, { body: { model_name: "hf.co/user/Model-GGUF:Q4_K_M" } });
     expect(answer.status).toBe(200);
     expect(answer.body).toStrictEqual({ message: expect.any(String), job: agent.jobs[0] });
-    expect(agent.commands).toMatchObject([{ command: "pull_model", model_name: "hf.co/user/Model-GGUF:Q4_K_M" }]);
+    const command = { command: "pull_model", model_name: "hf.co/user/Model-GGUF:Q4_K_M", requested_by: "platform" };
+    expect(agent.commands).toMatchObject([command]);
   });
 
   test("answers 503 and leaves no command behind when nobody is there", async () => {

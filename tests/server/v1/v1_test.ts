@@ -200,6 +200,17 @@ describe("/v1/jobs", () => {
     expect(agent.commands).toHaveLength(1);
   });
 
+  test("names the token to the agent", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    await server.call("POST", "/v1/jobs", { body: pull });
+    await server.call("DELETE", "/v1/agents/gpu-1/models/phi4");
+    expect(agent.commands.map(({ command, requested_by }) => [command, requested_by])).toEqual([
+      ["pull_model", "platform"],
+      ["delete_model", undefined],
+    ]);
+  });
+
   test("passes force on to the agent", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
@@ -303,6 +314,13 @@ describe("/openapi.json", () => {
     expect(described).toEqual({ $ref: "#/components/schemas/Jobs" });
     expect(body.components.schemas.Jobs.properties.jobs.items).toEqual({ $ref: "#/components/schemas/Job" });
     expect(body.components.schemas.Job.required).toContain("completed_bytes");
+    const { Agent, Job, Model, RunningModel } = body.components.schemas;
+    expect(Agent.required).toEqual(expect.arrayContaining(["gpus", "memory", "platform", "labels"]));
+    for (const field of ["created_at", "requested_by"])
+      expect(Job.properties[field]).toEqual({ type: ["string", "null"] });
+    expect(Model.required).toEqual(["name", "size", "modified_at", "digest", "agents"]);
+    expect(Model.properties.details).toEqual({ $ref: "#/components/schemas/BriefDetails" });
+    expect(RunningModel.properties.context_length).toMatchObject({ type: "integer" });
   });
 
   test("has a one-sentence summary for each route", async () => {

@@ -100,6 +100,8 @@ export interface RunningAgent {
 /** The settings of an agent in a test. It pulls one model at a time, from registries that the box does not reach itself. */
 export const AGENT_OPTIONS: Omit<AgentParts, "identity" | "transport" | "ollama" | "ledger" | "clock"> = {
   agentVersion: "0.0.0",
+  labels: {},
+  platform: { os: "linux", arch: "x64" },
   sharedInbox: "auto",
   listTtlMs: 60_000,
   changeTtlMs: 86_400_000,

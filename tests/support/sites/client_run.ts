@@ -78,7 +78,15 @@ export class ClientSite {
     const stderr = new Capture(terminal, columns);
     const stop = new AbortController();
     const open = async () => this.store.open();
-    const io: ClientIo = { stdout, stderr, color, clock: this.clock, signal: stop.signal, open };
+    const io: ClientIo = {
+      stdout,
+      stderr,
+      color,
+      clock: this.clock,
+      signal: stop.signal,
+      requestedBy: "gpuctl:test@here",
+      open,
+    };
     return { stdout, stderr, stop: () => stop.abort(), status: main(argv, io) };
   }
 
