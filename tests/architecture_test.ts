@@ -165,19 +165,20 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...server("store"),
     ],
   },
+  { files: "src/server/lists/*.ts", may: ["src/base/errors.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
     may: [
       ...BASE,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
-      "src/server/{catalog,connection,job_feed}.ts",
+      "src/server/{catalog,connection,job_feed,lists/rendered}.ts",
       ...server("store"),
     ],
   },
   {
     files: "src/server/{v1,platform}/*.ts",
-    may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http store")],
+    may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http store lists")],
   },
   {
     files: "src/server/api.ts",
@@ -192,7 +193,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
-      "src/server/{api,catalog,connection,job_feed,self_check,services}.ts",
+      "src/server/{api,catalog,connection,job_feed,self_check,services,lists/rendered}.ts",
       ...server("http store"),
     ],
   },

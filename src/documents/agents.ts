@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { AgentView } from "../courier/agent_view.ts";
 import { AgentName, Disk, Gpu, isEnded, Labels, Memory, OllamaHealth, Platform } from "../protocol.ts";
+import { nextPage } from "./next_page.ts";
 
 export const AgentDocument = z
   .object({
@@ -30,7 +31,7 @@ export const AgentDocument = z
   });
 export type AgentDocument = z.infer<typeof AgentDocument>;
 
-export const AgentsDocument = z.object({ agents: z.array(AgentDocument) }).meta({ id: "Agents" });
+export const AgentsDocument = z.object({ agents: z.array(AgentDocument), next: nextPage }).meta({ id: "Agents" });
 export type AgentsDocument = z.infer<typeof AgentsDocument>;
 
 export function agentsDocument(views: readonly AgentView[]): AgentsDocument {

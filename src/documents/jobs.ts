@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { Job, newPull } from "../protocol.ts";
+import { nextPage } from "./next_page.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const JobDocument = Job.extend({
@@ -16,7 +17,7 @@ export const JobDocument = Job.extend({
 });
 
 export const JobsDocument = z
-  .object({ jobs: z.array(JobDocument), unavailable: unavailableAgents })
+  .object({ jobs: z.array(JobDocument), unavailable: unavailableAgents, next: nextPage })
   .meta({ id: "Jobs" });
 export type JobsDocument = z.infer<typeof JobsDocument>;
 

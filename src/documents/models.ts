@@ -5,6 +5,7 @@ import type { FleetModels } from "../courier/models.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Model, ModelDetails } from "../protocol.ts";
 import { BriefDetailsDocument } from "./brief_details.ts";
+import { nextPage } from "./next_page.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 const ModelDocument = Model.extend({
@@ -21,7 +22,7 @@ const ModelDocument = Model.extend({
 type ModelDocument = z.infer<typeof ModelDocument>;
 
 export const ModelsDocument = z
-  .object({ models: z.array(ModelDocument), unavailable: unavailableAgents })
+  .object({ models: z.array(ModelDocument), unavailable: unavailableAgents, next: nextPage })
   .meta({ id: "Models" });
 export type ModelsDocument = z.infer<typeof ModelsDocument>;
 
@@ -47,7 +48,7 @@ export function shownDocument(model: ModelDocument, show: ModelDetails | Unavail
   return { ...model, show };
 }
 
-function modelDocument(model: FleetModel): ModelDocument {
+export function modelDocument(model: FleetModel): ModelDocument {
   const { name, size, digest, modified_at, remote_model, remote_host, details, capabilities, agents } = model;
   const present = {
     ...(remote_model === undefined ? {} : { remote_model }),

@@ -14,6 +14,7 @@ import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
 import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
 import { JobFeed } from "./job_feed.ts";
+import { RenderedLists } from "./lists/rendered.ts";
 import { checkItself } from "./self_check.ts";
 import type { Services } from "./services.ts";
 import { ActiveModels } from "./store/active_models.ts";
@@ -95,6 +96,7 @@ function assemble(
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,
     jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
+    lists: new RenderedLists(),
     catalog,
     defaultAgent,
     clock,

@@ -7,6 +7,7 @@ import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
 import type { JobFeed } from "./job_feed.ts";
+import type { RenderedLists } from "./lists/rendered.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
@@ -22,6 +23,7 @@ export interface Services {
   readonly refusedJobs: RefusedJobs;
   readonly endedJobs: EndedJobs;
   readonly jobFeed: JobFeed;
+  readonly lists: RenderedLists;
   readonly catalog: Catalog;
   /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;

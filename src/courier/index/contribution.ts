@@ -10,6 +10,8 @@ export interface Part<Item> {
   readonly away: Unavailable | null;
   /** Its document does not hold all of them: it must be asked. */
   readonly isCut: boolean;
+  /** Whether these are all its items. */
+  readonly isPresent: boolean;
 }
 
 export type AgentRunningModel = RunningModel & { readonly agent: string };
@@ -22,8 +24,10 @@ export interface Contribution {
   readonly published: readonly Job[];
 }
 
-const NOTHING = { items: [], away: null, isCut: false };
+/** Of an agent that is gone. */
+export const NOTHING = { items: [], away: null, isCut: false, isPresent: false };
 const CUT = { ...NOTHING, isCut: true };
+const PRESENT = { ...NOTHING, isPresent: true };
 
 export function contributionOf(view: AgentView): Contribution {
   return { models: models(view), running: running(view), jobs: jobs(view), published: view.state?.jobs ?? [] };
@@ -35,7 +39,7 @@ function models(view: AgentView): Part<Model> {
   if (state === null || state.truncated.includes("models")) return CUT;
   if (reason === "ollama_down") return { ...NOTHING, away: away(view) };
   if (state.models === null) return { ...NOTHING, away: awayEntry(view, "Ollama has not answered yet") };
-  return { ...NOTHING, items: state.models };
+  return { ...PRESENT, items: state.models };
 }
 
 function running(view: AgentView): Part<AgentRunningModel> {
@@ -43,13 +47,13 @@ function running(view: AgentView): Part<AgentRunningModel> {
   if (!online) return offline(view);
   if (reason === "ollama_down") return { ...NOTHING, away: away(view) };
   if (state === null || state.truncated.includes("running")) return CUT;
-  return { ...NOTHING, items: state.running.map((model) => ({ agent, ...model })) };
+  return { ...PRESENT, items: state.running.map((model) => ({ agent, ...model })) };
 }
 
 function jobs(view: AgentView): Part<Job> {
   const { state, online } = view;
   if (!online) return { ...offline<Job>(view), items: state?.jobs ?? [] };
-  return state?.truncated.includes("jobs") === true ? CUT : { ...NOTHING, items: state?.jobs ?? [] };
+  return state?.truncated.includes("jobs") === true ? CUT : { ...PRESENT, items: state?.jobs ?? [] };
 }
 
 /** A silent legacy service is gone: it never says that it stops. */

@@ -7,7 +7,7 @@ import type { StateRecord, StateWatcher } from "../../transport.ts";
 import type { AgentView } from "../agent_view.ts";
 import type { FleetModel } from "../fleet_model.ts";
 import { AgentItems, reuse } from "./agent_items.ts";
-import { type AgentRunningModel, type Contribution, contributionOf } from "./contribution.ts";
+import { type AgentRunningModel, type Contribution, contributionOf, NOTHING } from "./contribution.ts";
 import { ChangingList, type FleetList } from "./fleet_list.ts";
 import { KnownAgent } from "./known_agent.ts";
 import { LastSigns } from "./last_signs.ts";
@@ -30,12 +30,7 @@ export interface FleetListener {
 
 /** No transport has more agents; what comes beyond is not indexed. */
 const MOST_AGENTS = 20_000;
-const NOTHING: Contribution = {
-  models: { items: [], away: null, isCut: false },
-  running: { items: [], away: null, isCut: false },
-  jobs: { items: [], away: null, isCut: false },
-  published: [],
-};
+const GONE: Contribution = { models: NOTHING, running: NOTHING, jobs: NOTHING, published: [] };
 
 export class FleetIndex implements StateWatcher {
   readonly #deps: FleetIndexDeps;
@@ -99,6 +94,11 @@ export class FleetIndex implements StateWatcher {
     return this.#lists.jobs;
   }
 
+  /** Whether a list is current and has the items of all agents that are there, of at least one. */
+  holdsAll({ cut, present }: FleetList<unknown>): boolean {
+    return this.#isComplete && this.#failure === undefined && cut.size === 0 && present > 0;
+  }
+
   view(agent: string): AgentView | undefined {
     return this.#known.get(agent)?.view;
   }
@@ -140,9 +140,9 @@ export class FleetIndex implements StateWatcher {
   removed(agent: string): void {
     if (!this.#known.delete(agent)) return;
     this.#signs.forget(agent);
-    this.#contribute(agent, NOTHING, 0);
+    this.#contribute(agent, GONE, 0);
     this.#contributions.delete(agent);
-    this.#lists.agents.update(agent, NOTHING.jobs, this.#views.replace(agent, []));
+    this.#lists.agents.update(agent, NOTHING, this.#views.replace(agent, []));
     for (const listener of this.#listeners) listener.removed?.(agent);
   }
 
@@ -202,14 +202,14 @@ export class FleetIndex implements StateWatcher {
     const { agent } = known;
     const isFirst = !this.#contributions.has(agent);
     if (!known.judge(this.#signs.has(agent), this.#failure !== undefined) && !isFirst) return;
-    this.#lists.agents.update(agent, NOTHING.jobs, this.#views.replace(agent, [known.view]));
+    this.#lists.agents.update(agent, NOTHING, this.#views.replace(agent, [known.view]));
     this.#contribute(agent, contributionOf(known.view), known.document.state?.clock_offset_ms ?? 0);
     for (const listener of this.#listeners) listener.changed?.(known.view);
   }
 
   #contribute(agent: string, after: Contribution, clockOffsetMs: number): void {
     const { models, running, jobs } = this.#lists;
-    const before = this.#contributions.get(agent) ?? NOTHING;
+    const before = this.#contributions.get(agent) ?? GONE;
     this.#contributions.set(agent, after);
     this.#replaceJobs(before.published, after.published);
     const hasModels = this.#merged.replace(agent, before.models.items, after.models.items, clockOffsetMs);

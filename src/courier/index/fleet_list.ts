@@ -13,12 +13,15 @@ export interface FleetList<Item> {
   readonly away: readonly Unavailable[];
   /** The agents whose documents do not hold all their items. They are in neither `items` nor `away`: ask them. */
   readonly cut: ReadonlySet<string>;
+  /** How many agents the list has all items of. */
+  readonly present: number;
 }
 
 export class ChangingList<Item> implements FleetList<Item> {
   readonly cut = new Set<string>();
   readonly #away = new AgentItems<Unavailable>((a, b) => compareTexts(a.agent, b.agent));
   readonly #items: () => readonly Item[];
+  readonly #present = new Set<string>();
   #version = 0;
 
   constructor(items: () => readonly Item[]) {
@@ -37,8 +40,14 @@ export class ChangingList<Item> implements FleetList<Item> {
     return this.#away.items;
   }
 
+  get present(): number {
+    return this.#present.size;
+  }
+
   /** @param hasChanged whether the agent's items have */
-  update(agent: string, { away, isCut }: Pick<Part<Item>, "away" | "isCut">, hasChanged: boolean): void {
+  update(agent: string, { away, isCut, isPresent }: Omit<Part<Item>, "items">, hasChanged: boolean): void {
+    if (isPresent) this.#present.add(agent);
+    else this.#present.delete(agent);
     const wasCut = this.cut.has(agent);
     if (isCut) this.cut.add(agent);
     else this.cut.delete(agent);

@@ -4,25 +4,25 @@ import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
-import { newestPerName } from "../../courier/models.ts";
 import { readBody } from "../http/body.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import type { Services } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
-import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
+import { chooseAgent } from "./addressing.ts";
+import { PlatformModels } from "./model_list.ts";
 
+const JSON_TYPE = { "content-type": "application/json" };
 const NamedModel = z.object({ model_name: z.string().min(1) });
 const ActiveModel = NamedModel.extend({ model_type: ModelType });
 
 export function platformRoutes(services: Services): Hono<Env> {
-  const { activeModels, catalog, courier, connection } = services;
+  const { activeModels, catalog, courier } = services;
+  const lists = new PlatformModels(services);
   const routes = new Hono<Env>();
 
   routes.get("/models", async (context) => {
-    connection.requireOpen();
-    const options = { fresh: isFresh(context), signal: context.req.raw.signal };
-    const { models } = await courier.listModels(namedAgents(context), options);
-    return context.json({ models: newestPerName(models), active_models: activeModels.read() });
+    const models = await lists.read(context);
+    return context.body(`{"models":${models},"active_models":${JSON.stringify(activeModels.read())}}`, 200, JSON_TYPE);
   });
 
   routes.get("/available-models", (context) => context.json(catalog));

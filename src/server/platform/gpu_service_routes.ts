@@ -3,18 +3,19 @@ import { Hono } from "hono";
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
-import { newestPerName } from "../../courier/models.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { errorResponse } from "../http/problem.ts";
 import { requireOnline } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
-import { chooseAgent, isFresh, namedAgents } from "./addressing.ts";
+import { chooseAgent } from "./addressing.ts";
+import { PlatformModels } from "./model_list.ts";
 
 /** The rest of the path is the model's name, which contains `:` and `/`, plain or percent-encoded. */
 const ONE_MODEL = "/models/:name{.+}";
 
 export function gpuServiceRoutes(services: Services): Hono<Env> {
-  const { courier, connection } = services;
+  const { courier } = services;
+  const lists = new PlatformModels(services);
   const routes = new Hono<Env>();
 
   routes.get("/health", async (context) => {
@@ -26,10 +27,8 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
   });
 
   routes.get("/models", async (context) => {
-    connection.requireOpen();
-    const options = { fresh: isFresh(context), signal: context.req.raw.signal };
-    const { models } = await courier.listModels(namedAgents(context), options);
-    return context.json({ success: true, models: newestPerName(models) });
+    const models = await lists.read(context);
+    return context.body(`{"success":true,"models":${models}}`, 200, { "content-type": "application/json" });
   });
 
   routes.post(ONE_MODEL, async (context) => {

@@ -1,18 +1,27 @@
 // /v1/agents: all agents, and one agent.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { CourierError } from "../../base/errors.ts";
-import { AgentDocument, AgentsDocument, agentDocument, agentsDocument } from "../../documents/agents.ts";
+import type { z } from "zod";
+import { matchesGlob } from "../../base/glob.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import { unknownAgent } from "../../courier/refusals.ts";
+import { AgentDocument, AgentsDocument, agentDocument } from "../../documents/agents.ts";
 import type { Env } from "../http/env.ts";
-import { readFleet, selectViews } from "../known_fleet.ts";
+import { readFleet } from "../known_fleet.ts";
+import { Fragments } from "../lists/fragments.ts";
+import { linkTo, pageText } from "../lists/page_text.ts";
+import { inOrder, type Order, pageOf } from "../lists/pages.ts";
+import { respond, respondWith } from "../lists/rendered.ts";
 import type { Services } from "../services.ts";
-import { failures, json, PATH, security } from "./schemas.ts";
+import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
 const listAgents = createRoute({
   method: "get",
   path: "/v1/agents",
   summary: "List the agents and their status",
+  description: "`last_seen_at` and the figures of an online agent may be a minute old; `status` never is.",
   security,
-  responses: { 200: json("Every agent", AgentsDocument), ...failures },
+  request: { query: QUERY.agents },
+  responses: { 200: json("One page of the agents", AgentsDocument), ...failures },
 });
 
 const readAgent = createRoute({
@@ -24,13 +33,54 @@ const readAgent = createRoute({
   responses: { 200: json("One agent", AgentDocument), ...failures },
 });
 
+type Query = z.output<typeof QUERY.agents>;
+
+const BY_NAME: Order<AgentView> = { name: "name", keyOf: ({ agent }) => [agent] };
+const ORDERS: Readonly<Record<Query["sort"], Order<AgentView>>> = {
+  name: BY_NAME,
+  "-name": { ...BY_NAME, name: "-name", isDescending: true },
+};
+const fragments = new Fragments(agentDocument);
+
 export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void {
-  app.openapi(listAgents, async (context) => context.json(agentsDocument((await readFleet(services)).views), 200));
+  const { fleet, lists } = services;
+
+  app.openapi(listAgents, async (context) => {
+    const query = context.req.valid("query");
+    await readFleet(services);
+    const { version, items } = fleet.index.agents;
+    const rendered = lists.get(context.req.url, String(version), () => {
+      const order = ORDERS[query.sort];
+      const page = pageOf(order === BY_NAME ? items : inOrder(items, order), order, wantedBy(query), query);
+      return { text: pageText("agents", page, fragments), next: linkTo(context, page.next) };
+    });
+    return respond<AgentsDocument>(context, rendered);
+  });
 
   app.openapi(readAgent, async (context) => {
     const { agent } = context.req.valid("param");
-    const [view] = selectViews(await readFleet(services), agent);
-    if (view === undefined) throw new CourierError("not_found", `Unknown agent "${agent}"`);
-    return context.json(agentDocument(view), 200);
+    const { views, failure } = await readFleet(services);
+    const view = failure === undefined ? await fleet.find(agent) : fleet.index.view(agent);
+    if (view === undefined) throw unknownAgent(agent, views);
+    return respondWith<AgentDocument>(context, fragments.of(view));
   });
+}
+
+function wantedBy({ name, status, label }: Query): (view: AgentView) => boolean {
+  const [key = "", value] = label === undefined ? [] : splitLabel(label);
+  return ({ agent, online, state }) =>
+    (name === undefined || matchesGlob(name, agent)) &&
+    (status === undefined || online === (status === "online")) &&
+    (label === undefined || hasLabel(state?.labels ?? {}, key, value));
+}
+
+/** Keys have no `=`. */
+function splitLabel(label: string): [string, string | undefined] {
+  const at = label.indexOf("=");
+  return at < 0 ? [label, undefined] : [label.slice(0, at), label.slice(at + 1)];
+}
+
+function hasLabel(labels: Readonly<Record<string, string>>, key: string, value: string | undefined): boolean {
+  if (!Object.hasOwn(labels, key)) return false;
+  return value === undefined || labels[key] === value;
 }

@@ -1,14 +1,20 @@
 // /v1/jobs: starts pulls, lists and shows jobs, and cancels them.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { z } from "zod";
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import type { Agents } from "../../courier/selection.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
 import { JobDocument, JobsDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
+import { Fragments } from "../lists/fragments.ts";
+import { linkTo, pageText } from "../lists/page_text.ts";
+import { inOrder, type Order, pageOf } from "../lists/pages.ts";
+import { respond } from "../lists/rendered.ts";
 import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, JobRequest, json, PATH, QUERY, security } from "./schemas.ts";
@@ -30,8 +36,8 @@ const listJobs = createRoute({
   path: "/v1/jobs",
   summary: "List the active jobs and those that ended recently",
   security,
-  request: { query: QUERY.agent },
-  responses: { 200: json("The active jobs and those that ended recently", JobsDocument), ...failures },
+  request: { query: QUERY.jobs },
+  responses: { 200: json("One page of the active jobs and those that ended recently", JobsDocument), ...failures },
 });
 
 const readJob = createRoute({
@@ -54,6 +60,18 @@ const cancelJob = createRoute({
   responses: { 200: json("The cancelled job", JobDocument), ...failures },
 });
 
+type Query = z.output<typeof QUERY.jobs>;
+
+const BY_AGENT: Order<Job> = { name: "agent", keyOf: ({ agent, id }) => [agent, id ?? ""] };
+/** An id begins with the time of its creation; a job of an older agent has no other. */
+const BY_AGE: Order<Job> = { name: "created_at", keyOf: ({ agent, id }) => [id ?? "", agent] };
+const ORDERS: Readonly<Record<Query["sort"], Order<Job>>> = {
+  agent: BY_AGENT,
+  created_at: BY_AGE,
+  "-created_at": { ...BY_AGE, name: "-created_at", isDescending: true },
+};
+const fragments = new Fragments((job: Job) => job);
+
 export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
     const { model, agents, force } = context.req.valid("json");
@@ -64,8 +82,16 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   });
 
   app.openapi(listJobs, async (context) => {
-    const { agent } = context.req.valid("query");
-    return context.json(await readJobs(services, agent), 200);
+    const query = context.req.valid("query");
+    const { version, jobs, unavailable } = await readJobs(services, query.agent);
+    const rendered = services.lists.get(context.req.url, version, () => {
+      const isWanted = ({ state }: Job) => query.state === undefined || state === query.state;
+      const order = ORDERS[query.sort];
+      const page = pageOf(inOrder(jobs(), order), order, isWanted, query);
+      const away = query.after === undefined ? unavailable : [];
+      return { text: pageText("jobs", page, fragments, away), next: linkTo(context, page.next) };
+    });
+    return respond<JobsDocument>(context, rendered);
   });
 
   app.openapi(readJob, async (context) => {
@@ -119,18 +145,28 @@ async function startPull(
   }
 }
 
-async function readJobs(services: Services, agent: string | undefined): Promise<JobsDocument> {
-  const refused = services.refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
-  return await readOrLastKnown(
+interface Listed {
+  /** Undefined: another reading may find others. */
+  readonly version?: string;
+  readonly jobs: () => readonly Job[];
+  readonly unavailable: readonly Unavailable[];
+}
+
+async function readJobs(services: Services, agent: string | undefined): Promise<Listed> {
+  const { fleet, courier, refusedJobs } = services;
+  const refused = refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
+  if (agent === undefined) {
+    await fleet.looked();
+    const { version, items, away } = fleet.index.jobs;
+    const refusedIds = refused.map(({ id }) => id).join();
+    if (fleet.index.holdsAll(fleet.index.jobs))
+      return { version: `${version} ${refusedIds}`, jobs: () => [...items, ...refused], unavailable: away };
+  }
+  const { jobs, unavailable } = await readOrLastKnown<Omit<Listed, "jobs"> & { readonly jobs: readonly Job[] }>(
     services,
     agent,
-    async () => {
-      const { jobs, unavailable } = await services.courier.listJobs(agent === undefined ? undefined : [agent]);
-      return jobsDocument({ jobs: [...jobs, ...refused], unavailable });
-    },
-    (views, unavailable) => {
-      const jobs = views.flatMap(({ state }) => state?.jobs ?? []);
-      return jobsDocument({ jobs: [...jobs, ...refused], unavailable });
-    },
+    async () => await courier.listJobs(agent === undefined ? undefined : [agent]),
+    (views, away) => ({ jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable: away }),
   );
+  return { jobs: () => [...jobs, ...refused], unavailable };
 }

@@ -1,14 +1,22 @@
 // /v1/models, and the models of one agent.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { z } from "zod";
+import { instantMs } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
+import { matchesGlob } from "../../base/glob.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
-import { mergeModels } from "../../courier/models.ts";
+import type { FleetModel } from "../../courier/fleet_model.ts";
+import { type FleetModels, mergeModels } from "../../courier/models.ts";
 import { failedEntry } from "../../courier/unavailable.ts";
-import { ModelsDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
+import { ModelsDocument, modelDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
 import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
+import { Fragments } from "../lists/fragments.ts";
+import { linkTo, pageText } from "../lists/page_text.ts";
+import { inOrder, type Order, pageOf } from "../lists/pages.ts";
+import { respond, respondWith } from "../lists/rendered.ts";
 import type { Services } from "../services.ts";
 import { failures, json, PATH, QUERY, security } from "./schemas.ts";
 
@@ -19,7 +27,7 @@ const listModels = createRoute({
   security,
   request: { query: QUERY.models },
   responses: {
-    200: json("The models of the fleet, one entry per name and digest", ModelsDocument),
+    200: json("One page of the models of the fleet, one entry per name and digest", ModelsDocument),
     ...failures,
   },
 });
@@ -29,7 +37,7 @@ const listAgentModels = createRoute({
   path: "/v1/agents/{agent}/models",
   summary: "List the models of one agent",
   security,
-  request: { params: PATH.agent, query: QUERY.models.omit({ agent: true }) },
+  request: { params: PATH.agent, query: QUERY.agentModels },
   responses: { 200: json("The models of one agent", ModelsDocument), ...failures },
 });
 
@@ -51,6 +59,25 @@ const deleteModel = createRoute({
   responses: { 200: json("The result", DeletedDocument), ...failures },
 });
 
+type Query = z.output<typeof QUERY.models>;
+
+const NEWEST_FIRST: Order<FleetModel> = {
+  name: "-modified_at",
+  keyOf: ({ name, digest, modified_at, clockOffsetMs }) => [instantMs(modified_at) + clockOffsetMs, name, digest],
+  isDescending: true,
+};
+const BY_NAME: Order<FleetModel> = { name: "name", keyOf: ({ name, digest }) => [name, digest] };
+const BY_SIZE: Order<FleetModel> = { name: "size", keyOf: ({ name, digest, size }) => [size, name, digest] };
+const ORDERS: Readonly<Record<Query["sort"], Order<FleetModel>>> = {
+  "-modified_at": NEWEST_FIRST,
+  modified_at: { ...NEWEST_FIRST, name: "modified_at", isDescending: false },
+  name: BY_NAME,
+  "-name": { ...BY_NAME, name: "-name", isDescending: true },
+  size: BY_SIZE,
+  "-size": { ...BY_SIZE, name: "-size", isDescending: true },
+};
+const fragments = new Fragments(modelDocument);
+
 interface Listing {
   readonly agent: string | undefined;
   readonly fresh?: boolean;
@@ -59,16 +86,26 @@ interface Listing {
 
 export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(listModels, async (context) => {
-    const { agent, fresh } = context.req.valid("query");
+    const query = context.req.valid("query");
+    const { agent, fresh } = query;
     const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
-    return context.json(await readModels(services, listing), 200);
+    const { version, models, unavailable } = await readModels(services, listing);
+    const rendered = services.lists.get(context.req.url, version, () => {
+      const order = ORDERS[query.sort];
+      const isWanted = ({ name }: FleetModel) => query.name === undefined || matchesGlob(query.name, name);
+      const page = pageOf(order === NEWEST_FIRST ? models : inOrder(models, order), order, isWanted, query);
+      const away = query.after === undefined ? unavailable : [];
+      return { text: pageText("models", page, fragments, away), next: linkTo(context, page.next) };
+    });
+    return respond<ModelsDocument>(context, rendered);
   });
 
   app.openapi(listAgentModels, async (context) => {
     const { agent } = context.req.valid("param");
     const { fresh } = context.req.valid("query");
     const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
-    return context.json(await readModels(services, listing), 200);
+    const document = modelsDocument(await readModels(services, listing));
+    return respondWith<ModelsDocument>(context, JSON.stringify(document));
   });
 
   app.openapi(showModel, async (context) => {
@@ -98,7 +135,7 @@ async function readModel(services: Services, agent: string, name: string, signal
   // The list is needed only where the agent has not answered.
   const { models, unavailable: [stale] = [] } =
     "reason" in described
-      ? await readModels(services, { agent, signal })
+      ? modelsDocument(await readModels(services, { agent, signal }))
       : modelsDocument({ models: [described.model], unavailable: [] });
   const model = models.find((candidate) => sameModel(candidate.name, name));
   if (model === undefined) throw noModel;
@@ -115,15 +152,26 @@ async function describeModel({ courier, connection }: Services, agent: string, n
   }
 }
 
-async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<ModelsDocument> {
+interface Listed extends FleetModels {
+  /** Undefined: another reading may find others. */
+  readonly version?: string;
+}
+
+async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<Listed> {
+  const { fleet, courier } = services;
+  if (agent === undefined && !fresh) {
+    await fleet.looked();
+    const { version, items, away } = fleet.index.models;
+    if (fleet.index.holdsAll(fleet.index.models)) return { version: String(version), models: items, unavailable: away };
+  }
   const names = agent === undefined ? undefined : [agent];
   return await readOrLastKnown(
     services,
     agent,
-    async () => modelsDocument(await services.courier.listModels(names, { fresh, signal })),
+    async () => await courier.listModels(names, { fresh, signal }),
     (views, unavailable) => {
       const held = views.map((view) => ({ agent: view.agent, models: view.state?.models ?? [] }));
-      return modelsDocument({ models: mergeModels(held), unavailable });
+      return { models: mergeModels(held), unavailable };
     },
   );
 }

@@ -29,6 +29,7 @@ export class ScriptedAgent {
   /** Jobs that its state no longer lists. */
   oldJobs: Job[] = [];
   #sequence = 0;
+  readonly #startedAt: string;
 
   /** @param store where it opens its handle: a memory store, or whatever opens a transport */
   static async open(
@@ -48,6 +49,7 @@ export class ScriptedAgent {
   private constructor(name: string, transport: Transport, models: Model[], answer: Answer) {
     this.name = name;
     this.#transport = transport;
+    this.#startedAt = isoTime(transport.now());
     this.models = models;
     this.#answer = answer;
   }
@@ -86,7 +88,7 @@ export class ScriptedAgent {
       agent: this.name,
       instance: `instance-of-${this.name}`,
       sequence: this.#sequence,
-      started_at: now,
+      started_at: this.#startedAt,
       agent_version: "0.1.0",
       host: this.name,
       shared_inbox: "auto",

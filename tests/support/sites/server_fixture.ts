@@ -11,6 +11,7 @@ import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { readCatalog } from "#src/server/catalog.ts";
 import { Connection } from "#src/server/connection.ts";
 import { JobFeed } from "#src/server/job_feed.ts";
+import { RenderedLists } from "#src/server/lists/rendered.ts";
 import type { Services } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
 import { EndedJobs } from "#src/server/store/ended_jobs.ts";
@@ -77,6 +78,7 @@ export async function openServer({
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
     jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log: silentLog }),
+    lists: new RenderedLists(),
     catalog: readCatalog(undefined),
     defaultAgent,
     clock,

@@ -1,0 +1,26 @@
+// One page of a list as JSON and as a link to the next one.
+import type { Context } from "hono";
+import type { Unavailable } from "../../courier/unavailable.ts";
+import type { Fragments } from "./fragments.ts";
+import type { Page } from "./pages.ts";
+
+/** @param unavailable only on the first page, so that whoever collects all pages has each once */
+export function pageText<Item extends object>(
+  field: string,
+  page: Page<Item>,
+  fragments: Pick<Fragments<Item>, "of">,
+  unavailable: readonly Unavailable[] = [],
+): string {
+  const items = page.items.map((item) => fragments.of(item)).join(",");
+  const away = unavailable.length === 0 ? "" : `,"unavailable":${JSON.stringify(unavailable)}`;
+  const next = page.next === null ? "" : `,"next":${JSON.stringify(page.next)}`;
+  return `{${JSON.stringify(field)}:[${items}]${away}${next}}`;
+}
+
+/** The address of this request with another cursor; null without one. */
+export function linkTo(context: Context, cursor: string | null): string | null {
+  if (cursor === null) return null;
+  const url = new URL(context.req.url);
+  url.searchParams.set("after", cursor);
+  return `${url.pathname}${url.search}`;
+}

@@ -1,0 +1,147 @@
+// The lists of /v1: pages, filters, orders, and responses that the caller has already.
+import { describe, expect, test } from "bun:test";
+import { newPull } from "#src/protocol.ts";
+import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { type Answered, openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
+
+const NAMES = Array.from({ length: 12 }, (_, index) => `gpu-${index + 1}`);
+
+async function openFleet(): Promise<ServerUnderTest & { readonly agents: readonly ScriptedAgent[] }> {
+  const server = await openServer();
+  const agents: ScriptedAgent[] = [];
+  for (const [index, name] of NAMES.entries()) {
+    const agent = await ScriptedAgent.open(server.store, name, {
+      models: [
+        modelOf("phi4:latest"),
+        modelOf(`own-${index}:1b`, {
+          size: 100 - index,
+          digest: `d${index}`,
+          modified_at: `2026-04-0${1 + (index % 9)}T00:00:00Z`,
+        }),
+      ],
+    });
+    agent.jobs = [{ ...newPull(`job-${index}`, name, "phi4:latest"), state: index % 2 === 0 ? "running" : "failed" }];
+    const rack = index % 3 === 0 ? "a" : "b";
+    await agent.publish({
+      labels: { rack, ...(index === 0 ? { spare: "" } : {}) },
+      ...(index === 1 ? { status: "stopped" } : {}),
+    });
+    agents.push(agent);
+  }
+  return Object.assign(server, { agents });
+}
+
+/** Collects all pages. */
+async function follow(server: ServerUnderTest, path: string, field: string) {
+  const entries: { readonly agent?: string; readonly name?: string; readonly id?: string; readonly size?: number }[] =
+    [];
+  const pages: Answered[] = [];
+  for (let next: string | undefined = path; next !== undefined; ) {
+    const page: Answered = await server.call("GET", next);
+    expect(page.status).toBe(200);
+    pages.push(page);
+    entries.push(...page.body[field]);
+    const [, link] = /^<([^>]*)>; rel="next"$/.exec(page.headers.get("link") ?? "") ?? [];
+    expect(link === undefined).toBe(page.body.next === undefined);
+    next = link;
+  }
+  return { entries, pages };
+}
+
+describe("pages", () => {
+  test.each([
+    ["agents", "/v1/agents?limit=5", "agent"],
+    ["models", "/v1/models?limit=4", "name"],
+    ["models", "/v1/models?limit=4&sort=-size", "name"],
+    ["jobs", "/v1/jobs?limit=5&sort=-created_at", "id"],
+  ])("of %s have every entry once: %s", async (field, path, key) => {
+    await using server = await openFleet();
+    const whole = (await server.call("GET", path.replace(/limit=\d+/, "limit=10000"))).body;
+    const { entries, pages } = await follow(server, path, field);
+    expect(whole[field].length).toBeGreaterThan(10);
+    expect(entries).toEqual(whole[field]);
+    expect(pages.length).toBeGreaterThan(2);
+    expect(new Set(entries.map((entry) => Reflect.get(entry, key))).size).toBe(entries.length);
+    // Who collects all pages has each agent that is away once.
+    if (field === "models")
+      expect(pages.map(({ body }) => body.unavailable?.length)).toEqual([1, ...pages.slice(1).map(() => undefined)]);
+  });
+
+  test("continue behind the last entry when entries come and go in between", async () => {
+    await using server = await openFleet();
+    const first = (await server.call("GET", "/v1/agents?limit=3")).body;
+    expect(first.agents.map(({ agent }: { agent: string }) => agent)).toEqual(["gpu-1", "gpu-10", "gpu-11"]);
+    server.store.removeState("gpu-11");
+    await ScriptedAgent.open(server.store, "gpu-0");
+    await ScriptedAgent.open(server.store, "gpu-110");
+    const second = (await server.call("GET", `/v1/agents?limit=3&after=${first.next}`)).body;
+    expect(second.agents.map(({ agent }: { agent: string }) => agent)).toEqual(["gpu-110", "gpu-12", "gpu-2"]);
+  });
+
+  test.each([
+    "after=x",
+    "after=e30",
+    `after=${Buffer.from('["-name",["gpu-1"]]').toString("base64url")}`,
+    "limit=0",
+    "limit=10001",
+    "limit=x",
+    "sort=age",
+  ])("answer 400 for %s", async (query) => {
+    await using server = await openFleet();
+    const { status, body } = await server.call("GET", `/v1/agents?${query}`);
+    expect([status, body.code]).toEqual([400, "invalid"]);
+  });
+});
+
+describe("filters and orders", () => {
+  test.each([
+    ["agents", "name=gpu-1?", "agent", ["gpu-10", "gpu-11", "gpu-12"]],
+    ["agents", "status=offline", "agent", ["gpu-2"]],
+    ["agents", "label=rack%3Da", "agent", ["gpu-1", "gpu-10", "gpu-4", "gpu-7"]],
+    ["agents", "label=spare", "agent", ["gpu-1"]],
+    ["agents", "label=spare%3Dno", "agent", []],
+    ["agents", "label=constructor", "agent", []],
+    ["agents", "sort=-name&limit=2", "agent", ["gpu-9", "gpu-8"]],
+    ["models", "name=own-1*&sort=name", "name", ["own-10:1b", "own-11:1b"]],
+    ["models", "sort=size&limit=2", "name", ["own-11:1b", "own-10:1b"]],
+    ["models", "agent=gpu-3&sort=name", "name", ["own-2:1b", "phi4:latest"]],
+    ["jobs", "state=failed&limit=2", "id", ["job-9", "job-11"]],
+    ["jobs", "agent=gpu-3", "id", ["job-2"]],
+  ])("of %s: %s", async (field, query, key, expected) => {
+    await using server = await openFleet();
+    const { status, body } = await server.call("GET", `/v1/${field}?${query}`);
+    expect(status).toBe(200);
+    expect(body[field].map((entry: object) => Reflect.get(entry, key))).toEqual(expected);
+  });
+});
+
+describe("a list that has not changed", () => {
+  test.each(["/v1/agents", "/v1/models", "/v1/jobs", "/v1/agents/gpu-1", "/v1/agents/gpu-1/models"])(
+    "is answered with 304 under %s, and a changed one with 200",
+    async (path) => {
+      await using server = await openFleet();
+      const first = await server.call("GET", path);
+      const tag = first.headers.get("etag") ?? "";
+      expect(tag).toMatch(/^W\/"[0-9a-z]+"$/);
+      expect(first.headers.get("cache-control")).toBe("private, no-cache");
+      expect(first.headers.get("vary")).toBe("Authorization, Cookie, Origin, Accept-Encoding");
+      const conditions = { headers: { "if-none-match": `"other", ${tag}` } };
+      const again = await server.call("GET", path, conditions);
+      expect([again.status, again.body, again.headers.get("etag")]).toEqual([304, undefined, tag]);
+      // Signs of life are no change.
+      await server.agents[0]?.publish({ labels: { rack: "a", spare: "" } });
+      expect((await server.call("GET", path, conditions)).status).toBe(304);
+      const other = [modelOf("new:1b", { digest: "new" })];
+      await server.agents[0]?.publish({ models: other, model_count: 9, jobs: [newPull("job-new", "gpu-1", "a:1")] });
+      const changed = await server.call("GET", path, conditions);
+      expect([changed.status, changed.headers.get("etag") === tag]).toEqual([200, false]);
+    },
+  );
+
+  test("is not answered with 304 to a caller without a valid token", async () => {
+    await using server = await openFleet();
+    const tag = (await server.call("GET", "/v1/agents")).headers.get("etag") ?? "";
+    const { status } = await server.call("GET", "/v1/agents", { token: null, headers: { "if-none-match": tag } });
+    expect(status).toBe(401);
+  });
+});
