@@ -54,9 +54,9 @@ export class WatchedFleet implements FleetReader {
     await this.#watch?.close();
   }
 
-  /** Resolves after the first look at all documents, or when they cannot be read. Never rejects. */
+  /** Resolves after the first look at all documents, at once when there is none yet or they cannot be read. Never rejects. */
   async looked(): Promise<void> {
-    if (this.index.isComplete) return;
+    if (this.index.isComplete || this.#watch === undefined) return;
     const late = new AbortController();
     await Promise.race([this.#looked.promise, this.#deps.clock.sleep(FIRST_LOOK_MS, late.signal)]);
     late.abort();

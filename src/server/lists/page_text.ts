@@ -4,7 +4,7 @@ import type { Unavailable } from "../../courier/unavailable.ts";
 import type { Fragments } from "./fragments.ts";
 import type { Page } from "./pages.ts";
 
-/** @param unavailable only on the first page, so that whoever collects all pages has each once */
+/** @param unavailable only on the first page, so that a client that collects all pages has each once */
 export function pageText<Item extends object>(
   field: string,
   page: Page<Item>,

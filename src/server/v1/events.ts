@@ -1,12 +1,13 @@
 // /v1/events and /v1/jobs/{id}/events: what jobs do, as server-sent events.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { type SSEMessage, type SSEStreamingApi, streamSSE } from "hono/streaming";
-import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
+import { type SSEStreamingApi, streamSSE } from "hono/streaming";
+import { agentDocument } from "../../documents/agents.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
-import { HEARTBEAT_MS, type JobNews, MAX_LISTENERS, type Start } from "../job_feed.ts";
+import { HEARTBEAT_MS, type JobFeed, type JobNews, MAX_LISTENERS, type Start } from "../job_feed.ts";
+import { Fragments } from "../lists/fragments.ts";
 import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, PATH, security } from "./schemas.ts";
@@ -118,33 +119,57 @@ class NewsWriter {
   }
 
   /** @returns whether anything was written: news without content are only a reason for a comment, when one is due */
-  async write({ agents, progress, ended, number }: JobNews): Promise<boolean> {
+  async write(news: JobNews): Promise<boolean> {
     const { jobFeed, clock } = this.#services;
     const isDue = clock.monotonic() - this.#writtenMs >= HEARTBEAT_MS;
-    const isEmpty = this.#isReady && agents.length + progress.length + ended.length === 0;
+    const isEmpty = this.#isReady && isNothing(news);
     if (isEmpty && !isDue) return false;
     if (isEmpty) await this.#out.write(NOTHING_NEW);
-    if (!this.#isReady) await this.#writeReady(number);
-    for (const view of agents) await this.#event({ event: "agent" }, agentDocument(view));
-    for (const job of progress) await this.#event({ event: "progress" }, job);
-    for (const end of ended) await this.#event({ event: "ended", id: jobFeed.eventId(end.number) }, end.job);
+    if (!this.#isReady) await this.#out.write(this.#ready(news.number));
+    if (!isNothing(news)) await this.#out.write(newsBytes(news, jobFeed));
+    this.#isReady = true;
     this.#writtenMs = clock.monotonic();
     return true;
   }
 
-  async #writeReady(number: number): Promise<void> {
+  #ready(number: number): string {
     const { after } = this.#start;
     const id = this.#services.jobFeed.eventId(after ?? number);
-    await this.#event({ event: "ready", id, retry: RETRY_MS }, { resumed: after !== undefined });
-    this.#isReady = true;
+    return eventText("ready", JSON.stringify({ resumed: after !== undefined }), { id, retry: RETRY_MS });
   }
+}
 
-  async #event(
-    fields: Omit<SSEMessage, "data">,
-    data: Job | AgentDocument | { readonly resumed: boolean },
-  ): Promise<void> {
-    await this.#out.writeSSE({ ...fields, data: JSON.stringify(data) });
-  }
+function isNothing({ agents, progress, ended }: JobNews): boolean {
+  return agents.length + progress.length + ended.length === 0;
+}
+
+/** Hundreds of listeners get the same object: its events are written once. */
+const writtenNews = new WeakMap<JobNews, Uint8Array>();
+const agentTexts = new Fragments(agentDocument);
+const jobTexts = new Fragments((job: Job) => job);
+
+function newsBytes(news: JobNews, jobFeed: Pick<JobFeed, "eventId">): Uint8Array {
+  const known = writtenNews.get(news);
+  if (known !== undefined) return known;
+  const events = [
+    ...news.agents.map((view) => eventText("agent", agentTexts.of(view))),
+    ...news.progress.map((job) => eventText("progress", jobTexts.of(job))),
+    ...news.ended.map(({ job, number }) => eventText("ended", jobTexts.of(job), { id: jobFeed.eventId(number) })),
+  ];
+  const bytes = new TextEncoder().encode(events.join(""));
+  writtenNews.set(news, bytes);
+  return bytes;
+}
+
+/** @param data JSON, which has no line breaks */
+function eventText(event: string, data: string, { id, retry }: { id?: string; retry?: number } = {}): string {
+  const fields = [
+    `event: ${event}`,
+    `data: ${data}`,
+    ...(id === undefined ? [] : [`id: ${id}`]),
+    ...(retry === undefined ? [] : [`retry: ${retry}`]),
+  ];
+  return `${fields.join("\n")}\n\n`;
 }
 
 /** Whether the request's token is still valid. Checked at intervals, because a stream may outlive its token. */

@@ -62,7 +62,7 @@ describe("pages", () => {
     expect(entries).toEqual(whole[field]);
     expect(pages.length).toBeGreaterThan(2);
     expect(new Set(entries.map((entry) => Reflect.get(entry, key))).size).toBe(entries.length);
-    // Who collects all pages has each agent that is away once.
+    // A client that collects all pages has each agent that is away once.
     if (field === "models")
       expect(pages.map(({ body }) => body.unavailable?.length)).toEqual([1, ...pages.slice(1).map(() => undefined)]);
   });
