@@ -54,7 +54,7 @@ export class WatchedFleet implements FleetReader {
     await this.#watch?.close();
   }
 
-  /** Resolves after the first look at all documents, at once when there is none yet or they cannot be read. Never rejects. */
+  /** Resolves after the first look at all documents, at once before it has begun or when they cannot be read. Never rejects. */
   async looked(): Promise<void> {
     if (this.index.isComplete || this.#watch === undefined) return;
     const late = new AbortController();

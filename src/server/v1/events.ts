@@ -151,12 +151,12 @@ const jobTexts = new Fragments((job: Job) => job);
 function newsBytes(news: JobNews, jobFeed: Pick<JobFeed, "eventId">): Uint8Array {
   const known = writtenNews.get(news);
   if (known !== undefined) return known;
-  const events = [
+  const texts = [
     ...news.agents.map((view) => eventText("agent", agentTexts.of(view))),
     ...news.progress.map((job) => eventText("progress", jobTexts.of(job))),
     ...news.ended.map(({ job, number }) => eventText("ended", jobTexts.of(job), { id: jobFeed.eventId(number) })),
   ];
-  const bytes = new TextEncoder().encode(events.join(""));
+  const bytes = new TextEncoder().encode(texts.join(""));
   writtenNews.set(news, bytes);
   return bytes;
 }

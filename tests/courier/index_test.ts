@@ -1,0 +1,194 @@
+// src/courier/index: when an agent counts as silent, what counts as a change, and what is bounded.
+import { beforeEach, describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
+import { FleetIndex, type FleetListener } from "#src/courier/index/fleet_index.ts";
+import { type Job, newPull, State } from "#src/protocol.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { sampleDocument } from "#tests/support/wire_samples.ts";
+
+const SAMPLE = State.parse(sampleDocument("v2/state.json"));
+
+let clock: ManualClock;
+let index: FleetIndex;
+let warnings: string[];
+beforeEach(() => {
+  clock = new ManualClock();
+  warnings = [];
+  index = openIndex();
+});
+
+function openIndex(): FleetIndex {
+  const log = { warn: (_: object, message: string) => void warnings.push(message) };
+  return new FleetIndex({ clock, transport: clock, log });
+}
+
+function jobsOf(agent: string): Job[] {
+  return SAMPLE.jobs.map((job) => ({ ...job, agent, id: `${agent}-${job.id}` }));
+}
+
+let sequence = 0;
+function publish(agent: string, change: Partial<State> = {}, ageMs = 0): void {
+  sequence += 1;
+  const state = { ...SAMPLE, agent, sequence, truncated: [], jobs: jobsOf(agent), ...change };
+  index.changed({ agent, content: { text: JSON.stringify(state) }, publishedAtMs: clock.now() - ageMs });
+}
+
+/** A look at everything that lasts so long, and then a rest. */
+async function look(workMs: number, restMs: number, during: () => void = () => undefined): Promise<void> {
+  const startedMs = clock.monotonic();
+  await clock.advance(workMs);
+  during();
+  index.synced(startedMs);
+  await clock.advance(restMs);
+}
+
+const reasonOf = (agent: string) => index.view(agent)?.reason;
+
+describe("silence", () => {
+  test("is found with the first look that begins 20 s after the last sign of life", async () => {
+    publish("gpu-1", {}, 5_000);
+    await look(0, 14_900);
+    expect(reasonOf("gpu-1")).toBeNull();
+    await look(0, 100);
+    expect(reasonOf("gpu-1")).toBeNull();
+    await look(0, 0);
+    expect([reasonOf("gpu-1"), index.view("gpu-1")?.online]).toEqual(["silent", false]);
+    publish("gpu-1");
+    expect(reasonOf("gpu-1")).toBeNull();
+  });
+
+  test("is not assumed of a live agent when a look takes 5 s and the next one begins 20 s later", async () => {
+    for (let round = 0; round < 5; round++) {
+      await look(5_000, 20_000, () => publish("gpu-1"));
+      expect(reasonOf("gpu-1")).toBeNull();
+    }
+    await look(5_000, 20_000);
+    await look(5_000, 20_000);
+    expect(reasonOf("gpu-1")).toBe("silent");
+  });
+
+  test("is judged by its age when the document is the first one", () => {
+    publish("gpu-1", {}, 30_000);
+    index.synced(clock.monotonic());
+    expect(reasonOf("gpu-1")).toBe("silent");
+  });
+
+  test("does not count the time in which nobody could publish", async () => {
+    publish("gpu-1");
+    publish("gpu-2", {}, 60_000);
+    await look(0, 1_000);
+    index.interrupted(new CourierError("unavailable", "The share stalled"));
+    expect([reasonOf("gpu-1"), reasonOf("gpu-2")]).toEqual(["share_stale", "share_stale"]);
+    expect(index.failure?.message).toBe("The share stalled");
+    await clock.advance(100_000);
+    await look(0, 19_000);
+    expect([reasonOf("gpu-1"), reasonOf("gpu-2"), index.failure]).toEqual([null, "silent", undefined]);
+    await look(0, 1_000);
+    expect(reasonOf("gpu-1")).toBeNull();
+    await look(0, 0);
+    expect(reasonOf("gpu-1")).toBe("silent");
+  });
+
+  test("ends with a heartbeat, but a heartbeat does not revive what its document calls stopped", async () => {
+    publish("gpu-1");
+    publish("gpu-2", { status: "stopped" });
+    await look(0, 21_000);
+    await look(0, 0);
+    index.alive("gpu-1");
+    index.alive("gpu-2");
+    index.alive("gpu-3");
+    expect([reasonOf("gpu-1"), reasonOf("gpu-2"), index.view("gpu-3")]).toEqual([null, "stopped", undefined]);
+  });
+
+  test("is not ended by the same text that is written again", async () => {
+    const record = () => {
+      const text = JSON.stringify({ ...SAMPLE, agent: "gpu-1" });
+      return { agent: "gpu-1", content: { text }, publishedAtMs: clock.now() };
+    };
+    index.changed(record());
+    await look(0, 21_000);
+    index.changed(record());
+    await look(0, 0);
+    expect(reasonOf("gpu-1")).toBe("silent");
+  });
+});
+
+describe("a change", () => {
+  const heard: string[] = [];
+  const listener: FleetListener = {
+    changed: ({ agent }) => void heard.push(agent),
+    removed: (agent) => void heard.push(`-${agent}`),
+  };
+  const versions = () => [index.agents, index.models, index.running, index.jobs].map(({ version }) => version);
+
+  beforeEach(() => {
+    index.listen(listener);
+    publish("gpu-1");
+    publish("gpu-2");
+    heard.length = 0;
+  });
+
+  test("is no sign of life, until a minute is over", async () => {
+    const before = versions();
+    publish("gpu-1", { timestamp: "later", processed_commands: 5 });
+    expect([heard, versions()]).toEqual([[], before]);
+    await clock.advance(60_000);
+    publish("gpu-1", { timestamp: "later still" });
+    expect(heard).toEqual(["gpu-1"]);
+  });
+
+  test("concerns only the lists that it touches, and keeps the objects of what is equal", () => {
+    const [first] = index.models.items;
+    const [, models, running, jobs] = versions();
+    const added = { ...newPull("job-new", "gpu-1", "phi4:latest"), state: "running" as const };
+    publish("gpu-1", { jobs: [...jobsOf("gpu-1"), added] });
+    expect(versions().slice(1, 3)).toEqual([models ?? 0, running ?? 0]);
+    expect(versions()[3]).not.toBe(jobs ?? 0);
+    expect(index.models.items[0]).toBe(first ?? expect.unreachable());
+    expect(index.job("job-new")).toEqual(added);
+  });
+
+  test("is a removal, after which nothing of the agent is left", () => {
+    index.removed("gpu-1");
+    index.removed("gpu-1");
+    expect(heard).toEqual(["-gpu-1"]);
+    expect(index.agents.items.map(({ agent }) => agent)).toEqual(["gpu-2"]);
+    expect(index.models.items.flatMap(({ agents }) => agents)).not.toContain("gpu-1");
+    expect([index.running.items, index.jobs.items].flat().filter(({ agent }) => agent === "gpu-1")).toEqual([]);
+    index.removed("gpu-2");
+    expect([index.agents, index.models, index.running, index.jobs].flatMap(({ items }) => [...items])).toEqual([]);
+    expect([index.models.present, index.jobs.cut.size]).toEqual([0, 0]);
+  });
+});
+
+describe("the index", () => {
+  test("keeps the last document when one cannot be read, is of another agent, or is refused", () => {
+    publish("gpu-1", { host: "kept" });
+    for (const content of [
+      { text: "{" },
+      { text: JSON.stringify({ ...SAMPLE, agent: "gpu-2" }) },
+      { refused: "is larger than 262144 bytes" },
+    ])
+      index.changed({ agent: "gpu-1", content, publishedAtMs: clock.now() });
+    expect(index.view("gpu-1")?.state?.host).toBe("kept");
+    index.changed({ agent: "gpu-9", content: { text: "{" }, publishedAtMs: clock.now() });
+    expect(index.view("gpu-9")).toBeUndefined();
+  });
+
+  test("is bounded in agents, and logs it once", () => {
+    for (let number = 0; number < 20_010; number++)
+      publish(`gpu-${number}`, { models: null, running: [], jobs: [], gpus: [] });
+    expect(index.agents.items.length).toBe(20_000);
+    expect(warnings).toEqual(["Too many agents: some are not listed"]);
+    index.removed("gpu-5");
+    publish("gpu-20005", { models: null, running: [], jobs: [], gpus: [] });
+    expect(index.view("gpu-20005")?.online).toBe(true);
+  });
+
+  test("ignores a record that was read before the known one", async () => {
+    publish("gpu-1", { host: "new" });
+    const old = { ...SAMPLE, agent: "gpu-1", host: "old" };
+    index.refreshed({ agent: "gpu-1", content: { text: JSON.stringify(old) }, publishedAtMs: clock.now() - 1 });
+    expect(index.view("gpu-1")?.state?.host).toBe("new");
+  });
+});
