@@ -18,6 +18,7 @@ import { examineFiles } from "./files.ts";
 import { examineFolders } from "./folders.ts";
 import type { Ground } from "./ground.ts";
 import { examineLeftovers } from "./leftovers.ts";
+import { examineStates } from "./states.ts";
 
 export interface ExamineOptions {
   readonly clock: Clock;
@@ -49,6 +50,7 @@ export async function* examineShare(root: string, network: Primitives, options: 
   const offsetMs = yield* examineFiles(ground, tops);
   yield* orFailure(ground, "space", async () => await examineSpace(root, gate));
   const nowMs = options.clock.now() + (offsetMs ?? 0);
+  if (tops.length > 0) yield* orFailure(ground, "states", async () => await examineStates(ground, tops));
   if (tops.length > 0) yield* orFailure(ground, "leftovers", async () => await examineLeftovers(ground, tops, nowMs));
 }
 

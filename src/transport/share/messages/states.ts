@@ -6,7 +6,7 @@ import type { StateRecord } from "../../../transport.ts";
 import { type Facts, isGone, isSameFile } from "../calls/primitives.ts";
 import { publishFile } from "../files/publish.ts";
 import { type Found, look, lookUp } from "../files/read.ts";
-import { STATE_FILES } from "../layout.ts";
+import { MOST_STATES, STATE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";
 
@@ -21,8 +21,6 @@ export type StateLook = "same" | "gone" | "unknown" | Known;
 
 /** A reading yields to the event loop after this long: other calls wait no longer for it. */
 const TURN_MS = 1;
-/** The share may hold anything: this much of it is looked at. */
-const MOST = { names: 20_000, bytes: 256 * 1024 * 1024 };
 
 export class States {
   readonly #share: Share;
@@ -77,12 +75,12 @@ export async function lookAtStates(
   const names = new Set<string>();
   const turn = new Turn(TURN_MS);
   let bytes = 0;
-  for (const name of ordered.slice(0, MOST.names)) {
+  for (const name of ordered.slice(0, MOST_STATES.names)) {
     await turn.next();
     const facts = known.get(name)?.facts;
     const seen = await lookAt(share, name, facts);
     bytes += typeof seen === "object" ? seen.facts.size : (facts?.size ?? 0);
-    if (bytes > MOST.bytes) break;
+    if (bytes > MOST_STATES.bytes) break;
     names.add(name);
     saw(name, seen);
   }

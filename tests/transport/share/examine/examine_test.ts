@@ -69,7 +69,7 @@ describe("a good share", () => {
     const site = openSite();
     mkdirSync(join(site.root, "gpu_commands", "gpu-1"));
     const expected = ["mount", "folder gpu_commands", "folder gpu_status", "inbox"];
-    const files = ["create", "exclusive_create", "rename", "link", "clock", "space", "leftovers"];
+    const files = ["create", "exclusive_create", "rename", "link", "clock", "space", "states", "leftovers"];
     expect(results(await site.examine())).toEqual([...expected, ...files].map((name) => `ok ${name}`));
     expect([site.list("gpu_commands").toSorted(), site.list("gpu_status")]).toEqual([[".tmp", "gpu-1"], [".tmp"]]);
     expect([site.list("gpu_commands/.tmp"), site.list("gpu_status/.tmp")]).toEqual([[], []]);

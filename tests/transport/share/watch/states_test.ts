@@ -1,0 +1,89 @@
+// The share's state documents under watch: what a flood of names or bytes does, and what a missing folder means.
+import { afterEach, expect, test } from "bun:test";
+import { linkSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { silentLog } from "#src/base/log.ts";
+import type { Transport } from "#src/transport.ts";
+import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { until } from "#tests/support/until.ts";
+import { HeardStates } from "#tests/transport/conformance/heard.ts";
+
+const shares = new OpenShares();
+afterEach(async () => await shares.close());
+
+const logged: string[] = [];
+const log = {
+  ...silentLog,
+  warn: (_: object, message: string) => void logged.push(message),
+  info: (_: object, message: string) => void logged.push(message),
+};
+
+async function openSite(watch: "local" | "network" = "local") {
+  logged.length = 0;
+  const folder: ShareFolder = shares.folder({ watch, log });
+  const transport: Transport = folder.handle();
+  shares.keep(transport);
+  await transport.connect();
+  return { folder, transport, status: join(folder.root, "gpu_status") };
+}
+
+/** Hard links to one file cost the writer nothing. */
+function flood(status: string, count: number, bytes: number): void {
+  const first = join(status, "x-0_status.json");
+  writeFileSync(first, "x".repeat(bytes));
+  for (let number = 1; number < count; number++) linkSync(first, join(status, `x-${number}_status.json`));
+}
+
+function endFlood(status: string): void {
+  for (const name of readdirSync(status)) if (name.startsWith("x-")) rmSync(join(status, name));
+}
+
+test.each([
+  ["names", 20_500, 10],
+  ["bytes", 1_100, 256 * 1024],
+])(
+  "a flood of %s leaves out what is new, never a known agent, and is logged once",
+  async (_, count, bytes) => {
+    const { transport, status } = await openSite();
+    await transport.publishState("z-known", '{"n":1}');
+    const heard = await HeardStates.at(transport);
+    await until(() => heard.present.size === 1);
+    flood(status, count, bytes);
+    await until(() => heard.present.size > 1_000);
+    await transport.publishState("z-known", '{"n":2}');
+    await heard.afterLooks(2);
+    expect(heard.contentOf("z-known")).toBe('{"n":2}');
+    expect(heard.present.size).toBeLessThan(count + 1);
+    const checks = await Array.fromAsync(transport.examine());
+    expect(checks.find(({ check }) => check === "states")).toMatchObject({ result: "warning" });
+    expect(logged).toEqual(["Too many state documents: some are not read"]);
+    endFlood(status);
+    await until(() => heard.present.size === 1);
+    expect(logged).toEqual(["Too many state documents: some are not read", "All state documents are read again"]);
+  },
+  60_000,
+);
+
+test("a file that cannot be read as a document is delivered once, not at each look", async () => {
+  const { transport, status } = await openSite();
+  writeFileSync(join(status, "gpu-1_status.json"), "x".repeat(300_000));
+  const heard = await HeardStates.at(transport);
+  await until(() => heard.syncedAtMs.length > 0);
+  await heard.afterLooks(3);
+  expect(heard.calls.filter((call) => call === "changed gpu-1").length).toBe(1);
+  expect(heard.contentOf("gpu-1")).toContain("larger");
+});
+
+test.each(["local", "network"] as const)("no document counts as gone while its folder is away (%s)", async (watch) => {
+  const { transport, status } = await openSite(watch);
+  for (const agent of ["gpu-1", "gpu-2"]) await transport.publishState(agent, "{}");
+  const heard = await HeardStates.at(transport);
+  await until(() => heard.present.size === 2);
+  for (let round = 0; round < 3; round++) {
+    renameSync(status, `${status}.away`);
+    await until(() => heard.calls.filter((call) => call === "interrupted").length === round + 1);
+    renameSync(`${status}.away`, status);
+    await until(() => heard.calls.filter((call) => call === "restored").length === round + 1);
+  }
+  expect(heard.calls.filter((call) => call.startsWith("removed"))).toEqual([]);
+});
