@@ -14,8 +14,14 @@ export class EventListener {
   comments = 0;
   status = 0;
   lastId: string | undefined;
+  readonly #only: string | undefined;
   #socket: Socket | undefined;
   #ended: Promise<void> = Promise.resolve();
+
+  /** @param only keeps and parses no other events: hundreds of listeners in one process have no time for all */
+  constructor(only?: string) {
+    this.#only = only;
+  }
 
   /** Connects, with the last id if there is one; resolves when the headers have arrived. */
   async connect(url: string, token: string): Promise<void> {
@@ -88,6 +94,7 @@ export class EventListener {
     if (field("") !== undefined) this.comments += 1;
     this.lastId = field("id") ?? this.lastId;
     const [event, data] = [field("event"), field("data")];
+    if (this.#only !== undefined && event !== this.#only) return;
     if (event !== undefined && data !== undefined) this.events.push({ event, id: field("id"), data: JSON.parse(data) });
   }
 }
