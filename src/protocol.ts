@@ -36,6 +36,9 @@ export const LIMITS = {
   /** Queued and running jobs of one agent. It refuses more with `exhausted`. */
   activeJobs: 300,
   refusedInState: 20,
+  /** State documents that a reader looks at, and their bytes in all. */
+  states: 20_000,
+  statesBytes: 256 * 1024 * 1024,
   /** Labels of one agent, and the characters of each key and value. */
   labels: box.LABEL_LIMITS.count,
   labelCharacters: box.LABEL_LIMITS.characters,

@@ -28,8 +28,6 @@ export interface FleetListener {
   settled?(): void;
 }
 
-/** No transport has more agents; what comes beyond is not indexed. */
-const MOST_AGENTS = 20_000;
 const GONE: Contribution = { models: NOTHING, running: NOTHING, jobs: NOTHING, published: [] };
 
 export class FleetIndex implements StateWatcher {
@@ -174,14 +172,14 @@ export class FleetIndex implements StateWatcher {
   #meet(record: StateRecord, text: string): void {
     const document = parseState(record.agent, text);
     if (document === undefined) return;
-    if (this.#known.size >= MOST_AGENTS) return this.#warnOnce();
+    if (this.#known.size >= LIMITS.states) return this.#warnOnce();
     const known = new KnownAgent(record, text, document, () => this.#deps.clock.monotonic());
     this.#known.set(record.agent, known);
     this.#sawAlive(known, record.publishedAtMs);
   }
 
   #warnOnce(): void {
-    if (!this.#hasWarned) this.#deps.log.warn({ most: MOST_AGENTS }, "Too many agents: some are not listed");
+    if (!this.#hasWarned) this.#deps.log.warn({ most: LIMITS.states }, "Too many agents: some are not listed");
     this.#hasWarned = true;
   }
 

@@ -12,7 +12,8 @@ import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond, respondWith } from "../lists/rendered.ts";
 import type { Services } from "../services.ts";
-import { failures, json, PATH, QUERY, security } from "./schemas.ts";
+import { conditional, kept, QUERY } from "./list_schemas.ts";
+import { PATH, security } from "./schemas.ts";
 
 const listAgents = createRoute({
   method: "get",
@@ -20,8 +21,8 @@ const listAgents = createRoute({
   summary: "List the agents and their status",
   description: "`last_seen_at` and the figures of an online agent may be a minute old; `status` never is.",
   security,
-  request: { query: QUERY.agents },
-  responses: { 200: json("One page of the agents", AgentsDocument), ...failures },
+  request: { query: QUERY.agents, headers: conditional },
+  responses: kept("One page of the agents", AgentsDocument),
 });
 
 const readAgent = createRoute({
@@ -29,8 +30,8 @@ const readAgent = createRoute({
   path: "/v1/agents/{agent}",
   summary: "Show one agent",
   security,
-  request: { params: PATH.agent },
-  responses: { 200: json("One agent", AgentDocument), ...failures },
+  request: { params: PATH.agent, headers: conditional },
+  responses: kept("One agent", AgentDocument),
 });
 
 type Query = z.output<typeof QUERY.agents>;

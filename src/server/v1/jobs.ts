@@ -17,7 +17,8 @@ import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond } from "../lists/rendered.ts";
 import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
-import { failures, JobRequest, json, PATH, QUERY, security } from "./schemas.ts";
+import { conditional, kept, QUERY } from "./list_schemas.ts";
+import { failures, JobRequest, json, PATH, security } from "./schemas.ts";
 
 const startJobs = createRoute({
   method: "post",
@@ -36,8 +37,8 @@ const listJobs = createRoute({
   path: "/v1/jobs",
   summary: "List the active jobs and those that ended recently",
   security,
-  request: { query: QUERY.jobs },
-  responses: { 200: json("One page of the active jobs and those that ended recently", JobsDocument), ...failures },
+  request: { query: QUERY.jobs, headers: conditional },
+  responses: kept("One page of the active jobs and those that ended recently", JobsDocument),
 });
 
 const readJob = createRoute({

@@ -8,7 +8,8 @@ import { requireJson } from "../http/body.ts";
 import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
-import { failures, json, PATH, QUERY, security } from "./schemas.ts";
+import { QUERY } from "./list_schemas.ts";
+import { failures, json, PATH, security } from "./schemas.ts";
 
 const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
 
@@ -38,7 +39,7 @@ const listRunning = createRoute({
   path: "/v1/agents/{agent}/running",
   summary: "List the models in one agent's memory",
   security,
-  request: { params: PATH.agent, query: QUERY.models.omit({ agent: true }) },
+  request: { params: PATH.agent, query: QUERY.ofAgent },
   responses: { 200: json("The models in memory", RunningDocument), ...failures },
 });
 

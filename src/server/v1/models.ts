@@ -18,18 +18,16 @@ import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond, respondWith } from "../lists/rendered.ts";
 import type { Services } from "../services.ts";
-import { failures, json, PATH, QUERY, security } from "./schemas.ts";
+import { conditional, kept, QUERY } from "./list_schemas.ts";
+import { failures, json, PATH, security } from "./schemas.ts";
 
 const listModels = createRoute({
   method: "get",
   path: "/v1/models",
   summary: "List the models of the fleet",
   security,
-  request: { query: QUERY.models },
-  responses: {
-    200: json("One page of the models of the fleet, one entry per name and digest", ModelsDocument),
-    ...failures,
-  },
+  request: { query: QUERY.models, headers: conditional },
+  responses: kept("One page of the models of the fleet, one entry per name and digest", ModelsDocument),
 });
 
 const listAgentModels = createRoute({
@@ -37,8 +35,8 @@ const listAgentModels = createRoute({
   path: "/v1/agents/{agent}/models",
   summary: "List the models of one agent",
   security,
-  request: { params: PATH.agent, query: QUERY.agentModels },
-  responses: { 200: json("The models of one agent", ModelsDocument), ...failures },
+  request: { params: PATH.agent, query: QUERY.ofAgent, headers: conditional },
+  responses: kept("The models of one agent", ModelsDocument),
 });
 
 const showModel = createRoute({

@@ -1,6 +1,6 @@
 // Schemas of the requests to /v1, and the parts that their descriptions in /openapi.json share.
 import { z } from "@hono/zod-openapi";
-import { AgentName, Code, CommandId, JobState } from "../../protocol.ts";
+import { AgentName, Code, CommandId } from "../../protocol.ts";
 
 /** RFC 9457. */
 const Problem = z
@@ -19,50 +19,6 @@ export const PATH = {
   /** One percent-encoded segment: `hf.co%2Fuser%2Fmodel%3Atag`. */
   model: z.object({ agent: AgentName, model: z.string() }),
   job: z.object({ id: CommandId }),
-} as const;
-
-const agentQuery = z.object({ agent: AgentName.optional() });
-/** `fresh` asks the agents instead of reading their published states. */
-const fresh = z.enum(["true", "false"]).optional();
-const paging = {
-  limit: z.coerce.number<string>().int().min(1).max(10_000).default(1_000).meta({ description: "Entries of a page" }),
-  after: z.string().max(4_096).optional().meta({ description: "`next` of the page before" }),
-};
-const PATTERN_CHARACTERS = 200;
-const name = z
-  .string()
-  .max(PATTERN_CHARACTERS)
-  .optional()
-  .meta({ description: "Only names that match: `*` is any text, `?` any character" });
-
-function sort<const Names extends readonly [string, ...string[]]>(names: Names) {
-  return z.enum(names).default(names[0]).meta({ description: "The order; `-` counts downwards" });
-}
-
-export const QUERY = {
-  agents: z.object({
-    ...paging,
-    name,
-    status: z.enum(["online", "offline"]).optional(),
-    label: z
-      .string()
-      .max(PATTERN_CHARACTERS)
-      .optional()
-      .meta({ description: "Only agents with this label: `KEY=VALUE`, or `KEY` for any value" }),
-    sort: sort(["name", "-name"]),
-  }),
-  models: agentQuery.extend({
-    ...paging,
-    fresh,
-    name,
-    sort: sort(["-modified_at", "modified_at", "name", "-name", "size", "-size"]),
-  }),
-  agentModels: z.object({ fresh }),
-  jobs: agentQuery.extend({
-    ...paging,
-    state: JobState.optional(),
-    sort: sort(["agent", "created_at", "-created_at"]),
-  }),
 } as const;
 
 export const JobRequest = z

@@ -21,8 +21,6 @@ export interface Naming {
 export const COMMAND_FILES = naming(".json", "id", CommandId);
 export const RESPONSE_FILES = naming("_response.json", "id", CommandId);
 export const STATE_FILES = naming("_status.json", "agent name", AgentName);
-/** The share may hold anything: this many state documents are read, known ones first. */
-export const MOST_STATES = { names: 20_000, bytes: 256 * 1024 * 1024 };
 
 const CLAIM = /^([A-Za-z0-9][A-Za-z0-9_-]{0,127})~[0-9a-f]{16}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -145,3 +145,23 @@ describe("a list that has not changed", () => {
     expect(status).toBe(401);
   });
 });
+
+test("/openapi.json describes pages, filters, orders and 304", async () => {
+  await using server = await openServer();
+  const { body } = await server.call("GET", "/openapi.json", { token: null });
+  for (const [path, names] of [
+    ["/v1/agents", ["limit", "after", "name", "status", "label", "sort"]],
+    ["/v1/models", ["agent", "limit", "after", "fresh", "name", "sort"]],
+    ["/v1/jobs", ["agent", "limit", "after", "state", "sort"]],
+  ] as const) {
+    const { parameters, responses } = body.paths[path].get;
+    const queries = parameters.filter((each: { in: string }) => each.in === "query");
+    expect(queries.map(({ name }: { name: string }) => name)).toEqual(names);
+    expect(queries.find(({ name }: { name: string }) => name === "limit").schema).toMatchObject({
+      default: 1000,
+      maximum: 10_000,
+    });
+    expect(Object.keys(responses["200"].headers)).toEqual(["ETag", "Link"]);
+    expect(Object.keys(responses)).toContain("304");
+  }
+});

@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { about, type Check } from "../../../base/check.ts";
 import { formatBytes } from "../../../base/format.ts";
+import { LIMITS } from "../../../protocol.ts";
 import { isGone } from "../calls/primitives.ts";
-import { MOST_STATES, STATE_FILES } from "../layout.ts";
+import { STATE_FILES } from "../layout.ts";
 import type { Ground, Top } from "./ground.ts";
 
 /** At most this many are looked at; their sizes are scaled up. */
@@ -15,9 +16,9 @@ export async function examineStates({ layout, fs }: Ground, tops: readonly Top[]
   const names = (top?.names ?? []).filter((name) => STATE_FILES.parse(name) !== null);
   const bytes = await sizeOf(fs, layout.status.path, names);
   const found = `${names.length} state document${names.length === 1 ? "" : "s"}, ${formatBytes(bytes)}`;
-  if (names.length <= MOST_STATES.names && bytes <= MOST_STATES.bytes) return check.ok(found);
+  if (names.length <= LIMITS.states && bytes <= LIMITS.statesBytes) return check.ok(found);
   return check.warning(
-    `${found}: only the first ${MOST_STATES.names} or ${formatBytes(MOST_STATES.bytes)} are read, known agents first`,
+    `${found}: only the first ${LIMITS.states} or ${formatBytes(LIMITS.statesBytes)} are read, known agents first`,
     `Remove those of machines that are gone: ${layout.status.path}/*_status.json`,
   );
 }

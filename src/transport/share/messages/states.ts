@@ -6,7 +6,7 @@ import type { StateRecord } from "../../../transport.ts";
 import { type Facts, isGone, isSameFile } from "../calls/primitives.ts";
 import { publishFile } from "../files/publish.ts";
 import { type Found, look, lookUp } from "../files/read.ts";
-import { MOST_STATES, STATE_FILES } from "../layout.ts";
+import { STATE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";
 
@@ -75,12 +75,12 @@ export async function lookAtStates(
   const names = new Set<string>();
   const turn = new Turn(TURN_MS);
   let bytes = 0;
-  for (const name of ordered.slice(0, MOST_STATES.names)) {
+  for (const name of ordered.slice(0, LIMITS.states)) {
     await turn.next();
     const facts = known.get(name)?.facts;
     const seen = await lookAt(share, name, facts);
     bytes += typeof seen === "object" ? seen.facts.size : (facts?.size ?? 0);
-    if (bytes > MOST_STATES.bytes) break;
+    if (bytes > LIMITS.statesBytes) break;
     names.add(name);
     saw(name, seen);
   }

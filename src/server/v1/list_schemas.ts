@@ -1,0 +1,67 @@
+// Schemas of the lists under /v1: their queries, and responses that the caller may have already.
+import { z } from "@hono/zod-openapi";
+import { AgentName, JobState } from "../../protocol.ts";
+import { failures, json } from "./schemas.ts";
+
+const agentQuery = z.object({ agent: AgentName.optional() });
+/** `fresh` asks the agents instead of reading their published states. */
+const fresh = z.enum(["true", "false"]).optional();
+const paging = {
+  limit: z.coerce.number<string>().int().min(1).max(10_000).default(1_000).meta({ description: "Entries of a page" }),
+  after: z.string().max(4_096).optional().meta({ description: "`next` of the page before" }),
+};
+const PATTERN_CHARACTERS = 200;
+const name = z
+  .string()
+  .max(PATTERN_CHARACTERS)
+  .optional()
+  .meta({ description: "Only names that match: `*` is any text, `?` any character" });
+
+function sort<const Names extends readonly [string, ...string[]]>(names: Names) {
+  return z.enum(names).default(names[0]).meta({ description: "The order; `-` counts downwards" });
+}
+
+export const QUERY = {
+  agents: z.object({
+    ...paging,
+    name,
+    status: z.enum(["online", "offline"]).optional(),
+    label: z
+      .string()
+      .max(PATTERN_CHARACTERS)
+      .optional()
+      .meta({ description: "Only agents with this label: `KEY=VALUE`, or `KEY` for any value" }),
+    sort: sort(["name", "-name"]),
+  }),
+  models: agentQuery.extend({
+    ...paging,
+    fresh,
+    name,
+    sort: sort(["-modified_at", "modified_at", "name", "-name", "size", "-size"]),
+  }),
+  ofAgent: z.object({ fresh }),
+  jobs: agentQuery.extend({
+    ...paging,
+    state: JobState.optional(),
+    sort: sort(["agent", "created_at", "-created_at"]),
+  }),
+} as const;
+
+/** A request that may be answered with 304. */
+export const conditional = z.object({
+  "if-none-match": z.string().optional().meta({ description: "`ETag` of the response that the caller has" }),
+});
+
+/** The responses of a route that may be answered with 304: the document, one page of a list, or nothing. */
+export function kept<Schema extends z.ZodType>(description: string, schema: Schema) {
+  const ETag = { schema: { type: "string" as const }, description: "For `If-None-Match`" };
+  const Link = {
+    schema: { type: "string" as const },
+    description: 'Of a list: `<address>; rel="next"`, if there is a next page',
+  };
+  return {
+    200: { ...json(description, schema), headers: { ETag, Link } },
+    304: { description: "The caller has it already" },
+    ...failures,
+  };
+}
