@@ -1,5 +1,4 @@
 // One box with its Ollama, and a server: the programs of one release at a time, all on the same state files and share.
-
 import { z } from "zod";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { Job, State } from "#src/protocol.ts";

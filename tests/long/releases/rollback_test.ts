@@ -36,7 +36,7 @@ async function open(): Promise<Installation> {
   return new Installation(site, await site.ollama(OLLAMA));
 }
 
-// They wait for most of their time.
+// Concurrent: they spend most of their time waiting.
 test.concurrent.each(CASES)(
   "%s after %s serves from all files, finishes the pull under way and repeats no command; so does this release again",
   async (_, signal, earlier) => {

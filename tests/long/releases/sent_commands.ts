@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { type ProcessSite, until } from "#tests/process/site/site.ts";
 
 const REPLY_TO = "tester";
-/** A version 1 pull or delete is removed when it is 5 s old: these are so from the start. */
+/** The agent removes a version 1 pull or delete at the age of 5 s: these are older from the start. */
 const AGE_MS = 10_000;
 
 export interface ChangingCommand {
