@@ -1,10 +1,11 @@
 // A share in a temp folder and the three entry points on it as real processes.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
 
 const SOURCES = join(import.meta.dir, "../../../src");
+const SERVER = "server.ts";
 const CRASHING_AGENT = "../tests/process/site/crashing_agent.ts";
 const FLEET = "../tests/process/site/fleet.ts";
 /** Far more than anything takes on an idle machine: a busy one stretches a second to ten. */
@@ -70,6 +71,12 @@ export interface Finished {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+interface ServerStart {
+  readonly script: string;
+  readonly stateDir: string;
+  readonly tokens: HttpServer["tokens"];
 }
 
 export class ProcessSite {
@@ -145,29 +152,36 @@ export class ProcessSite {
     return ["--share", this.share, "--log-format", "json", ...own];
   }
 
-  /** Starts gpu-server on a free port with a token of each role; resolves when it listens and has the share. */
-  async server(args: readonly string[] = []): Promise<HttpServer> {
+  /**
+   * Starts gpu-server on a free port with a token of each role; resolves when it listens and has the share.
+   * @param script its source, unless another one is given
+   */
+  async server(args: readonly string[] = [], script = SERVER): Promise<HttpServer> {
     this.#servers += 1;
     const stateDir = join(this.dir, `server-${this.#servers}`);
     const token = async (role: string): Promise<string> => {
-      const made = await this.run("server.ts", ["token", "add", role, "--role", role, "--state-dir", stateDir]);
+      const made = await this.run(script, ["token", "add", role, "--role", role, "--state-dir", stateDir]);
       return made.stdout.trim();
     };
     const tokens = { gp: await token("gp"), viewer: await token("viewer") };
-    return await this.#startServer(stateDir, tokens, args);
+    return await this.#startServer({ script, stateDir, tokens }, args);
   }
 
-  /** Stops a server and starts another one on its state directory. */
-  async restart(server: HttpServer): Promise<HttpServer> {
+  /** Stops a server and starts another one on its state directory. @param script its source, unless another one is given */
+  async restart(server: HttpServer, script = SERVER): Promise<HttpServer> {
+    await server.process.stop();
+    return await this.#startServer({ script, stateDir: this.stateDirOfServer(server), tokens: server.tokens }, []);
+  }
+
+  stateDirOfServer(server: HttpServer): string {
     const stateDir = this.#stateDirs.get(server);
     if (stateDir === undefined) throw new Error("Not a server of this site");
-    await server.process.stop();
-    return await this.#startServer(stateDir, server.tokens, []);
+    return stateDir;
   }
 
-  async #startServer(stateDir: string, tokens: HttpServer["tokens"], args: readonly string[]): Promise<HttpServer> {
+  async #startServer({ script, stateDir, tokens }: ServerStart, args: readonly string[]): Promise<HttpServer> {
     const common = ["--share", this.share, "--port", "0", "--state-dir", stateDir, "--log-format", "json"];
-    const running = this.start("server.ts", [...common, ...args]);
+    const running = this.start(script, [...common, ...args]);
     const { url } = await running.logged('"Listening"');
     await running.logged("Reached the share");
     const server = new HttpServer(String(url), tokens, running);
@@ -179,8 +193,9 @@ export class ProcessSite {
     return await this.run("client.ts", ["--share", this.share, ...args]);
   }
 
+  /** @param script relative to the sources, or absolute */
   start(script: string, args: readonly string[], env: Environment = {}): Running {
-    return this.#spawn([process.execPath, join(SOURCES, script), ...args], env);
+    return this.#spawn([process.execPath, resolve(SOURCES, script), ...args], env);
   }
 
   #spawn(command: readonly string[], env: Environment = {}): Running {
@@ -196,8 +211,9 @@ export class ProcessSite {
     return running;
   }
 
+  /** Runs it to its end. @param script as for `start()` */
   async run(script: string, args: readonly string[]): Promise<Finished> {
-    const child = Bun.spawn([process.execPath, join(SOURCES, script), ...args], {
+    const child = Bun.spawn([process.execPath, resolve(SOURCES, script), ...args], {
       cwd: this.dir,
       env: cleanEnvironment(),
       stdin: "ignore",
