@@ -7,6 +7,8 @@ import { LIMITS, parseState } from "#src/protocol.ts";
 
 /** Between two batches of renewals. */
 const TICK_MS = 10;
+/** What a pause of the machine left undone is caught up with, up to this. */
+const LONGEST_TICK_MS = 500;
 /** Of the first documents, so many are checked, evenly chosen. */
 const CHECKED = 100;
 
@@ -30,18 +32,24 @@ class Writer {
     }
   }
 
-  /** @returns the number of documents renewed until `isStopping()` */
+  /**
+   * Where the machine is too slow for all, fewer are renewed.
+   * @returns the number of documents renewed until `isStopping()`
+   */
   async renew(isStopping: () => boolean): Promise<number> {
-    const startedMs = performance.now();
     const perMs = this.#boxes.length / LIMITS.stateIntervalMs;
-    for (let renewed = 0; ; await Bun.sleep(TICK_MS)) {
-      const due = Math.floor((performance.now() - startedMs) * perMs);
-      for (; renewed < due; renewed++) {
+    let renewed = 0;
+    for (let lastMs = performance.now(); !isStopping(); ) {
+      await Bun.sleep(TICK_MS);
+      const nowMs = performance.now();
+      const due = Math.floor(Math.min(nowMs - lastMs, LONGEST_TICK_MS) * perMs);
+      lastMs = Math.max(lastMs + due / perMs, nowMs - LONGEST_TICK_MS);
+      for (let done = 0; done < due; done++, renewed++) {
         const box = this.#boxes[renewed % this.#boxes.length];
         if (box !== undefined) this.#publish(box);
       }
-      if (isStopping()) return renewed;
     }
+    return renewed;
   }
 
   #publish(box: FleetBox): string {
