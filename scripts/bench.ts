@@ -1,45 +1,80 @@
-// `npm run bench`: what the courier costs beside the bare floor, what a sweep costs who waits meanwhile, and what an idle
-// agent costs its box.
-import { mkdtemp, rm } from "node:fs/promises";
+// `npm run bench`: what the courier costs compared with the bare floor, what a sweep costs a sender that waits meanwhile, what
+// an idle agent costs its box, and what a large fleet costs its server.
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { untilGood } from "./bench/again.ts";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
+import { measureFleet, measureFleetCost } from "./bench/fleet.ts";
 import { measurePairs } from "./bench/pairs.ts";
 import { measurePull } from "./bench/pull.ts";
 import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
 import { measureSweep } from "./bench/sweeping.ts";
 
-const USAGE = `usage: npm run bench [-- --quick] [-- --json]
+const USAGE = `usage: npm run bench [-- --quick] [-- --json] [-- --only PART[,PART]]
   --quick  fewer rounds, for CI
   --json   one JSON document
+  --only   only these parts: pairs, sweep, pull, agent, fleet, fleet-cost
+           fleet-cost, what fleets of four sizes cost their server, runs only when it is named
 A ratio off its target makes the exit status 1; absolute figures, which depend on the machine, are only printed.
 `;
-/** No event may be lost: a request that nobody answers would wait forever. */
-const LIMIT_MS = 600_000;
-const ATTEMPTS = 3;
+/** Of one part. No event may be lost: a request that nobody answers would wait forever. */
+const LIMIT_MS = 900_000;
 const LEFTOVERS = 50_000;
 const PULL_BYTES = 1_500_000_000;
 
-async function measure(dir: string, quick: boolean): Promise<Measure[]> {
-  const effort = { rounds: quick ? 12 : 40, roundTrips: 80, pipelined: quick ? 400 : 800 };
-  const pairs = await untilGood(async (attempt) => await measurePairs(join(dir, `pairs-${attempt}`), effort));
-  const sweep = await untilGood(async (attempt) => await measureSweep(join(dir, `sweep-${attempt}`), LEFTOVERS));
-  if (process.platform !== "linux") return [...pairs, ...sweep];
-  const pull = await untilGood(
-    async (attempt) => await measurePull(join(dir, `pull-${attempt}`), PULL_BYTES, quick ? 3 : 7),
-  );
-  const cost = await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000);
-  return [...pairs, ...sweep, ...pull, ...agentMeasures(cost)];
+type Part = (dir: string, quick: boolean) => Promise<Measure[]>;
+
+const PARTS: Readonly<Record<string, Part>> = {
+  pairs: async (dir, quick) => {
+    const effort = { rounds: quick ? 12 : 40, roundTrips: 80, pipelined: quick ? 400 : 800 };
+    return await untilGood(async (attempt) => await measurePairs(join(dir, `pairs-${attempt}`), effort));
+  },
+  sweep: async (dir) =>
+    await untilGood(async (attempt) => await measureSweep(join(dir, `sweep-${attempt}`), LEFTOVERS)),
+  pull: async (dir, quick) =>
+    await untilGood(async (attempt) => await measurePull(join(dir, `pull-${attempt}`), PULL_BYTES, quick ? 3 : 7)),
+  agent: async (dir, quick) =>
+    agentMeasures(await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000)),
+  fleet: async (dir, quick) =>
+    quick
+      ? await measureFleet(join(dir, "fleet"), [300, 1000], QUICK_FLEET)
+      : await measureFleet(join(dir, "fleet"), [1000, 10_000], FLEET),
+  "fleet-cost": async (dir, quick) =>
+    await measureFleetCost(join(dir, "fleet-cost"), [10, 100, 1000, ...(quick ? [] : [10_000])], {
+      restMs: 15_000,
+      askingMs: 15_000,
+      tracingMs: 10_000,
+    }),
+};
+/** They read /proc. */
+const LINUX_ONLY = ["pull", "agent", "fleet", "fleet-cost"];
+const ONLY_WHEN_NAMED = ["fleet-cost"];
+
+const FLEET = { pairs: 200, budgetMs: 6000, restMs: 60_000, askingMs: 15_000, tracingMs: 10_000, gpuctlRuns: 5 };
+const QUICK_FLEET = { pairs: 200, budgetMs: 1000, restMs: 15_000, askingMs: 5000, tracingMs: 0, gpuctlRuns: 3 };
+
+function isPart(name: string): boolean {
+  return Object.hasOwn(PARTS, name);
 }
 
-/** A busy machine fails at random, a regression each time: what fails is measured again. */
-async function untilGood(measureOnce: (attempt: number) => Promise<Measure[]>): Promise<Measure[]> {
-  for (let attempt = 1; ; attempt++) {
-    const measures = await measureOnce(attempt);
-    const failed = measures.filter((each) => resultOf(each) === "FAIL");
-    if (failed.length === 0 || attempt === ATTEMPTS) return measures;
-    for (const { name, ratio } of failed) process.stderr.write(`Again: ${name}, ratio ${ratio?.toFixed(2)}\n`);
+/** Without those that this platform cannot run. */
+function chosenParts(names: readonly string[]): readonly Part[] {
+  const runnable = names.filter((name) => process.platform === "linux" || !LINUX_ONLY.includes(name));
+  return runnable.flatMap((name) => PARTS[name] ?? []);
+}
+
+async function measureWithin(part: Part, dir: string, quick: boolean): Promise<Measure[]> {
+  const limit = setTimeout(() => {
+    process.stderr.write(`Cannot finish: over ${LIMIT_MS / 60_000} min, an answer is lost or the machine too busy\n`);
+    process.exit(1);
+  }, LIMIT_MS);
+  try {
+    return await part(dir, quick);
+  } finally {
+    clearTimeout(limit);
   }
 }
 
@@ -55,23 +90,20 @@ const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    only: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
-if (values.help) {
+const names = values.only?.split(",") ?? Object.keys(PARTS).filter((name) => !ONLY_WHEN_NAMED.includes(name));
+if (values.help || !names.every(isPart)) {
   process.stdout.write(USAGE);
-  process.exit(0);
+  process.exit(values.help ? 0 : 64);
 }
 const dir = await mkdtemp(join(tmpdir(), "gpu-courier-bench-"));
-const limit = setTimeout(() => {
-  process.stderr.write(`Cannot finish: over ${LIMIT_MS / 60_000} min, an answer is lost or the machine too busy\n`);
-  process.exit(1);
-}, LIMIT_MS);
-try {
-  const measures = await measure(dir, values.quick);
-  process.stdout.write(values.json ? formatJson(measures) : formatReport(measures));
-  process.exitCode = measures.some((each) => resultOf(each) === "FAIL") ? 1 : 0;
-} finally {
-  clearTimeout(limit);
-  await rm(dir, { recursive: true, force: true });
-}
+// Also at the time limit, and when it is interrupted.
+process.on("exit", () => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(130));
+const measures: Measure[] = [];
+for (const part of chosenParts(names)) measures.push(...(await measureWithin(part, dir, values.quick)));
+process.stdout.write(values.json ? formatJson(measures) : formatReport(measures));
+process.exitCode = measures.some((each) => resultOf(each) === "FAIL") ? 1 : 0;

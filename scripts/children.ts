@@ -6,6 +6,12 @@ const WAIT_MS = 15_000;
 /** An agent drains for 8 s at most. */
 const FORCE_AFTER_MS = 10_000;
 
+/** Those under way. A script that ends without stopping them, as at its time limit, must not leave them behind. */
+const underWay = new Set<Bun.Subprocess>();
+process.on("exit", () => {
+  for (const each of underWay) each.kill("SIGKILL");
+});
+
 /** How a program is started from its sources. */
 export function programCommand(program: "agent" | "server" | "client"): readonly string[] {
   return [process.execPath, join(ROOT, "src", `${program}.ts`)];
@@ -36,7 +42,9 @@ export class Child {
       cwd: dir,
       env: cleanEnvironment(),
       stdio: ["ignore", "pipe", "pipe"],
+      onExit: (child) => void underWay.delete(child),
     });
+    underWay.add(this.#process);
     this.#reading = this.#readAll();
   }
 

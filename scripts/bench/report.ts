@@ -10,14 +10,23 @@ export interface Measure {
   readonly floor?: number;
   /** Of the value to the floor, or to what the name says. */
   readonly ratio?: number;
-  readonly target?: { readonly of: "ratio" | "value"; readonly most?: number; readonly least?: number };
+  readonly target?: Target;
+}
+
+export interface Target {
+  readonly of: "ratio" | "value";
+  readonly most?: number;
+  readonly least?: number;
+  /** A value this much above the floor is good too, whatever the ratio. */
+  readonly orMoreBy?: number;
 }
 
 /** A ratio off its target fails the run; an absolute figure, which depends on the machine, is only printed. */
 export type Result = "ok" | "FAIL" | "over" | "";
 
-export function resultOf({ value, ratio, target }: Measure): Result {
+export function resultOf({ value, floor = Number.NaN, ratio, target }: Measure): Result {
   if (target === undefined) return "";
+  if (target.orMoreBy !== undefined && value <= floor + target.orMoreBy) return "ok";
   const judged = target.of === "ratio" ? (ratio ?? Number.NaN) : value;
   const { most = Number.POSITIVE_INFINITY, least = Number.NEGATIVE_INFINITY } = target;
   if (judged <= most && judged >= least) return "ok";
@@ -29,21 +38,41 @@ export function formatReport(measures: readonly Measure[]): string {
     measure.name,
     formatNumber(measure.value, measure.unit),
     measure.floor === undefined ? "" : formatNumber(measure.floor, measure.unit),
-    measure.ratio === undefined ? "" : measure.ratio.toFixed(2),
+    formatMore(measure),
+    measure.ratio === undefined ? "" : formatRatio(measure.ratio),
     formatTarget(measure),
     resultOf(measure),
   ]);
-  const right = ["VALUE", "FLOOR", "RATIO"].map((title) => ({ title, align: "right" as const }));
+  const right = ["VALUE", "FLOOR", "MORE BY", "RATIO"].map((title) => ({ title, align: "right" as const }));
   return formatTable([{ title: "MEASURE" }, ...right, { title: "TARGET" }, { title: "RESULT" }], rows, Infinity);
 }
 
 export function formatJson(measures: readonly Measure[]): string {
   const machine = { platform: platform(), arch: arch(), cores: cpus().length, bun: Bun.version };
-  const judged = measures.map((measure) => ({ ...measure, result: resultOf(measure) }));
+  const judged = measures.map((measure) => ({
+    ...measure,
+    difference: differenceOf(measure),
+    result: resultOf(measure),
+  }));
   return `${JSON.stringify({ machine, measures: judged }, null, 2)}\n`;
 }
 
+/** Of a time to the floor's. A difference of rates means nothing to a reader. */
+function differenceOf({ unit, value, floor }: Measure): number | undefined {
+  return unit !== "ms" || floor === undefined ? undefined : value - floor;
+}
+
+function formatMore(measure: Measure): string {
+  const difference = differenceOf(measure);
+  return difference === undefined ? "" : formatNumber(difference, measure.unit);
+}
+
+function formatRatio(ratio: number): string {
+  return Number.isNaN(ratio) ? "none" : ratio.toFixed(2);
+}
+
 function formatNumber(value: number, unit: string): string {
+  if (Number.isNaN(value)) return "none";
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return unit === "/s" ? `${value.toFixed(0)}/s` : `${value.toFixed(digits)} ${unit}`.trim();
 }
@@ -52,5 +81,6 @@ function formatTarget({ unit, target }: Measure): string {
   if (target === undefined) return "";
   const [word, bound] = target.most === undefined ? ["at least", target.least] : ["at most", target.most];
   const shown = Number((bound ?? 0).toFixed(2));
-  return target.of === "ratio" ? `ratio ${word} ${shown}` : `${word} ${shown} ${unit}`.trim();
+  const or = target.orMoreBy === undefined ? "" : `, or ${target.orMoreBy} ${unit} more`;
+  return target.of === "ratio" ? `ratio ${word} ${shown}${or}` : `${word} ${shown} ${unit}`.trim();
 }
