@@ -126,12 +126,15 @@ export const CommandV2 = z.object({
 });
 export type CommandV2 = z.infer<typeof CommandV2>;
 
+/** Longer than any name of a model: it is a part of cursors and headers. */
+const ModelText = z.string().max(1000);
+
 /** An installed model, as Ollama lists it. `size` is in bytes; `digest` is the manifest's, in hex without `sha256:`. */
 export const Model = z.object({
-  name: z.string(),
+  name: ModelText,
   size: z.number().nonnegative(),
-  modified_at: z.string(),
-  digest: z.string(),
+  modified_at: ModelText,
+  digest: ModelText,
   /** Only for a model that Ollama runs on another host: its name there, and that host. `size` is then a few bytes. */
   remote_model: z.string().optional(),
   remote_host: z.string().optional(),
@@ -143,7 +146,7 @@ export type Model = z.infer<typeof Model>;
 
 /** A loaded model. Sizes in bytes; `size_vram` is the part on the GPU: 0 for CPU only, `size` for GPU only. */
 export const RunningModel = z.object({
-  name: z.string(),
+  name: ModelText,
   size: z.number().nonnegative(),
   size_vram: z.number().nonnegative(),
   expires_at: z.string(),
@@ -181,7 +184,7 @@ export const Job = z.object({
   id: CommandId.nullable(),
   agent: AgentName,
   kind: z.literal("pull"),
-  model: z.string(),
+  model: ModelText,
   state: JobState,
   completed_bytes: z.number().nonnegative(),
   total_bytes: z.number().nonnegative().nullable(),

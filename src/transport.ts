@@ -73,7 +73,7 @@ export interface StateWatcher {
   changed(record: StateRecord): void;
   /** A heartbeat: the agent is there, and nothing else has changed. Never called by a transport without heartbeats. */
   alive(agent: string, sequence: number): void;
-  /** The agent no longer has a document. */
+  /** The agent no longer has a document: at the latest with the third `synced` since. */
   removed(agent: string): void;
   /**
    * All that was there at this time has been delivered, in ms on the monotonic clock of this process. Called at the beginning,

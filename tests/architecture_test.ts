@@ -66,7 +66,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/transport/share/watch/*.ts",
     may: [
       ...SEAM,
-      "src/transport/share/{share,failures,layout,time/share_clock,messages/{awaited,states}}.ts",
+      "src/transport/share/{share,failures,layout,time/share_clock,messages/{awaited,state_looks}}.ts",
       ...share("calls files"),
     ],
   },

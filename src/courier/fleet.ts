@@ -52,6 +52,8 @@ export class Fleet implements FleetReader {
   }
 
   async refresh(): Promise<void> {
+    // One that has begun may have passed the agent's document already.
+    await this.#reading?.catch(() => undefined);
     await this.read();
   }
 

@@ -6,6 +6,7 @@ import { listJobsOf } from "./cut_jobs.ts";
 import type { FleetReader } from "./fleet.ts";
 import { readModelPages } from "./model_pages.ts";
 import { type AgentModels, type FleetModels, mergeModels } from "./models.ts";
+import { firstOf } from "./named.ts";
 import { noAgent, nobodyAnswered } from "./refusals.ts";
 import type { RequestOptions, Requests } from "./requests.ts";
 import { type AgentRunning, type FleetRunning, mergeRunning } from "./running.ts";
@@ -125,7 +126,7 @@ function mayKnowMore({ state }: AgentView): boolean {
 
 /** @param silent the agents that could not be asked */
 function unknownJob(id: string, silent: readonly string[]): CourierError {
-  const doubt = silent.length === 0 ? "" : `; could not ask ${silent.join(", ")}`;
+  const doubt = silent.length === 0 ? "" : `; could not ask ${firstOf(silent, (agent) => agent)}`;
   return new CourierError("not_found", `No agent has a job ${id}${doubt}`, {
     hint: `An agent keeps its active jobs and the last ${LIMITS.endedJobsKept} that ended`,
   });

@@ -1,5 +1,6 @@
 // Merges the models of several agents into one list.
 import { instantMs } from "../base/clock.ts";
+import { compareTexts } from "../base/order.ts";
 import type { Model } from "../protocol.ts";
 import { type FleetModel, isNewer, mergeCopies, modelCopy, modelKey } from "./fleet_model.ts";
 import type { Unavailable } from "./unavailable.ts";
@@ -54,8 +55,4 @@ function byNewest(a: Dated, b: Dated): number {
 
 function ageOf({ modified_at, clockOffsetMs = 0 }: Dated): number {
   return -instantMs(modified_at) - clockOffsetMs;
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -3,10 +3,8 @@ import { CourierError } from "../base/errors.ts";
 import type { Job, Response } from "../protocol.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent } from "./describe_view.ts";
+import { firstOf } from "./named.ts";
 import type { Unavailable } from "./unavailable.ts";
-
-/** A fleet may have thousands of agents: a message names the first of them. */
-const NAMED = 20;
 
 /** No agent is online. */
 export function noAgent(views: readonly AgentView[]): CourierError {
@@ -54,9 +52,4 @@ function awayHint({ agent, reason }: AgentView): string {
   if (reason === "stopped") return `On ${agent}: systemctl start gpu-command-service`;
   if (reason === "degraded") return "Give one of the two agents another --name";
   return "Check that the machine is up and that it mounts the share";
-}
-
-function firstOf<Entry>(entries: readonly Entry[], describe: (entry: Entry) => string, separator = ", "): string {
-  const named = entries.slice(0, NAMED).map(describe).join(separator);
-  return entries.length <= NAMED ? named : `${named} and ${entries.length - NAMED} more`;
 }

@@ -74,7 +74,7 @@ export class Requests {
   /** Where the command was last seen: an error never says only that time ran out. */
   async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<string> {
     let outage = "";
-    const view = await this.#fleet.find(agent).catch((error: unknown) => {
+    const view = await this.#freshView(agent).catch((error: unknown) => {
       outage = `${asCourierError(error).message}; `;
       return this.#fleet.lastKnown().find((known) => known.agent === agent);
     });
@@ -84,6 +84,10 @@ export class Requests {
     const seen = withdrawn ? `not yet answered by ${agent}` : `could not be withdrawn from ${agent}`;
     if (!view.online) return `${outage}${seen}; ${describeAgent(view)}`;
     return `${outage}${seen}, which published its state ${(view.silentMs / 1000).toFixed(0)} s ago`;
+  }
+  async #freshView(agent: string): Promise<AgentView | undefined> {
+    await this.#fleet.refresh(agent);
+    return await this.#fleet.find(agent);
   }
 }
 

@@ -1,4 +1,5 @@
 // Merges the loaded models of several agents into one list.
+import { compareTexts } from "../base/order.ts";
 import type { RunningModel } from "../protocol.ts";
 import type { Unavailable } from "./unavailable.ts";
 
@@ -15,9 +16,5 @@ export interface FleetRunning {
 
 export function mergeRunning(held: readonly AgentRunning[]): FleetRunning["running"] {
   const merged = held.flatMap(({ agent, running }) => running.map((model) => ({ agent, ...model })));
-  return merged.toSorted((a, b) => compare(a.name, b.name) || compare(a.agent, b.agent));
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return merged.toSorted((a, b) => compareTexts(a.name, b.name) || compareTexts(a.agent, b.agent));
 }

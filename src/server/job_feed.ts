@@ -28,7 +28,7 @@ export interface Start {
 }
 
 export interface JobFeedDeps {
-  readonly fleet: Pick<WatchedFleet, "index" | "looked">;
+  readonly fleet: Pick<WatchedFleet, "index" | "looked" | "refresh">;
   readonly courier: Pick<Courier, "jobHistory" | "now">;
   readonly ended: EndedJobs;
   readonly clock: Clock;
@@ -68,6 +68,8 @@ export class JobFeed {
   readonly #closing = new AbortController();
   /** What listeners get that stand at the same place, by that place; until the next news. */
   readonly #latest = new Map<string, JobNews>();
+  /** Agents whose ends could not be added to the log. */
+  readonly #unlogged = new Set<string>();
   #changes = 0;
   #changed = Promise.withResolvers<void>();
   #isGathering = false;
@@ -81,6 +83,7 @@ export class JobFeed {
     index.listen({
       changed: (view) => this.#see(view),
       removed: (agent) => void this.#seen.delete(agent),
+      settled: () => this.#logAgain(),
     });
   }
 
@@ -97,8 +100,10 @@ export class JobFeed {
 
   /** Resolves when the log has every end that the states showed at the start, or when they cannot be read. Never rejects. */
   async ready(): Promise<void> {
-    await this.#deps.fleet.looked();
-    this.#beginLog();
+    const { fleet } = this.#deps;
+    await fleet.looked();
+    // Before that, the transport's clock may not be known.
+    if (fleet.index.isComplete) this.#beginLog();
   }
 
   /** Adds ends that no agent's state will show, with times of the transport's clock. */
@@ -137,8 +142,9 @@ export class JobFeed {
 
   /** The news that a job has ended. Undefined when the listener already has it. */
   async endOf(job: Job, start: Start): Promise<JobNews | undefined> {
-    const { ended } = this.#deps;
+    const { ended, fleet } = this.#deps;
     await this.ready();
+    if (ended.find(job.id ?? "") === undefined) await fleet.refresh(job.agent).catch(() => undefined);
     const number = ended.find(job.id ?? "")?.number;
     if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
     return { agents: [], progress: [], ended: [{ number: number ?? ended.last, job }], number: start.number };
@@ -207,17 +213,32 @@ export class JobFeed {
     else {
       const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
       this.#seen.set(agent, { view, change, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
-      if (this.#logEnds(view, state)) this.#gather();
+      this.#logEnds(view, state);
     }
     if (this.#changes > changesBefore) this.#gather();
   }
 
-  #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): boolean {
-    const { ended } = this.#deps;
-    const news = ended.news(jobs, clockOffsetMs);
-    // All the ends that a state can show are new: there may be more, also from before this server started.
-    if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
-    return ended.add(news, clockOffsetMs);
+  #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): void {
+    const { ended, log } = this.#deps;
+    try {
+      const news = ended.news(jobs, clockOffsetMs);
+      // All the ends that a state can show are new: there may be more, also from before this server started.
+      if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
+      if (ended.add(news, clockOffsetMs)) this.#gather();
+      this.#unlogged.delete(agent);
+    } catch (error) {
+      if (this.#unlogged.size === 0) log.error({ error, agent }, "Cannot store the ends of jobs; retrying");
+      this.#unlogged.add(agent);
+    }
+  }
+
+  /** The same document brings no other chance. */
+  #logAgain(): void {
+    for (const agent of this.#unlogged) {
+      const view = this.#seen.get(agent)?.view;
+      if (view?.state == null) this.#unlogged.delete(agent);
+      else this.#logEnds(view, view.state);
+    }
   }
 
   #activeJob(job: Job, before: SeenAgent | undefined): ActiveJob {

@@ -13,7 +13,7 @@ export interface KnownFleet {
 }
 
 interface Parts {
-  readonly fleet: Pick<WatchedFleet, "read" | "lastKnown">;
+  readonly fleet: Pick<WatchedFleet, "read" | "lastKnown" | "index">;
   readonly connection: Pick<Connection, "requireOpen">;
 }
 
@@ -28,7 +28,8 @@ export async function readFleet({ fleet, connection }: Parts): Promise<KnownFlee
   } catch (error) {
     const failure = asCourierError(error);
     const views = fleet.lastKnown();
-    if (failure.code !== "unavailable" || views.length === 0) throw error;
+    // A part of the fleet is no last known fleet: it would deny agents and jobs that exist.
+    if (failure.code !== "unavailable" || !fleet.index.isComplete || views.length === 0) throw error;
     return { views, failure };
   }
 }

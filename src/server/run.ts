@@ -71,8 +71,13 @@ export async function runServer(
 }
 
 /** Gives the reply address up. If the share is gone or hangs, the sweep removes the address later. */
-async function takeLeave({ courier, log }: Services, transport: Transport, connecting: Promise<void>): Promise<void> {
+async function takeLeave(
+  { courier, fleet, log }: Services,
+  transport: Transport,
+  connecting: Promise<void>,
+): Promise<void> {
   await connecting;
+  await fleet.close();
   await courier.close().catch((error: unknown) => log.warn({ error }, "Cannot give up the reply address"));
   await transport.close();
 }

@@ -44,7 +44,8 @@ export class MemoryStore {
   /** By delivery key; the text is the holder's instance. */
   readonly claims = new Map<string, Entry>();
   readonly subscriptions = new Set<Subscription>();
-  readonly stateWatchers = new Set<StateWatcher>();
+  /** Each calls its watcher later, unless that is closed by then. */
+  readonly stateWatchers = new Set<(call: (watcher: StateWatcher) => void) => void>();
   readonly clock: Clock;
   readonly hasHeartbeats: boolean;
   #away: CourierError | undefined;
@@ -71,15 +72,19 @@ export class MemoryStore {
   /** Makes every call fail until `restore()`, as a transport that is away. */
   interrupt(error: CourierError): void {
     this.#away = error;
-    for (const watcher of this.stateWatchers) watcher.interrupted(error);
+    this.#notify((watcher) => watcher.interrupted(error));
   }
 
   restore(clock: Clock = this.clock): void {
     this.#away = undefined;
-    for (const watcher of this.stateWatchers) {
+    this.#notify((watcher) => {
       watcher.synced(clock.monotonic());
       watcher.restored();
-    }
+    });
+  }
+
+  #notify(call: (watcher: StateWatcher) => void): void {
+    for (const later of this.stateWatchers) later(call);
   }
 
   get away(): CourierError | undefined {
@@ -88,7 +93,7 @@ export class MemoryStore {
 
   /** No transport removes states; an operator does. */
   removeState(agent: string): void {
-    if (this.states.delete(agent)) for (const watcher of this.stateWatchers) watcher.removed(agent);
+    if (this.states.delete(agent)) this.#notify((watcher) => watcher.removed(agent));
   }
 }
 
@@ -229,7 +234,7 @@ class MemoryTransport implements Transport {
   async renewState(agent: string, sequence: number, text: string): Promise<void> {
     if (!this.#store.hasHeartbeats) return await this.publishState(agent, text);
     this.#requireConnected();
-    for (const watcher of this.#store.stateWatchers) queueMicrotask(() => watcher.alive(agent, sequence));
+    for (const later of this.#store.stateWatchers) later((watcher) => watcher.alive(agent, sequence));
   }
 
   async watchStates(watcher: StateWatcher): Promise<Closable> {
@@ -237,11 +242,15 @@ class MemoryTransport implements Transport {
     const { states, stateWatchers } = this.#store;
     const closed = new AbortController();
     const subscription = this.#subscribe(states, (agent, entry) => watcher.changed(stateRecord(agent, entry)));
-    stateWatchers.add(watcher);
+    const later = (call: (to: StateWatcher) => void): void =>
+      queueMicrotask(() => {
+        if (!closed.signal.aborted) call(watcher);
+      });
+    stateWatchers.add(later);
     void this.#staySynced(watcher, closed.signal);
     return this.#open.add(async () => {
       closed.abort();
-      stateWatchers.delete(watcher);
+      stateWatchers.delete(later);
       await subscription.close();
     });
   }

@@ -51,3 +51,16 @@ test("read() throws a failed reading only to callers that have to wait for it", 
   await clock.advance(1000);
   await expectCode(fleet.read(2000), "unavailable");
 });
+
+test("refresh() does not trust a reading that began before it", async () => {
+  const { site, fleet } = openFleet();
+  const first = Promise.withResolvers<readonly StateRecord[]>();
+  site.reading = first.promise;
+  const reading = fleet.read();
+  const refreshing = fleet.refresh();
+  await settle();
+  site.reading = Promise.resolve([]);
+  first.resolve([]);
+  await Promise.all([reading, refreshing]);
+  expect(site.reads).toBe(2);
+});

@@ -100,6 +100,8 @@ export class StatePublisher {
     const last = this.#document;
     const isSame = last?.parts.rest === parts.rest && !movedFar(last.parts.figures, parts.figures, diskBytes);
     if (isSame && atMs - last.atMs < FIGURES_HOLD_MS) return await transport.renewState(agent, sequence, text);
+    // A publication that fails may have reached readers anyway.
+    this.#document = undefined;
     await transport.publishState(agent, text);
     this.#document = { parts, atMs };
   }

@@ -23,9 +23,10 @@ export class AgentItems<Item extends object> {
     if (before.length === after.length && before.every((item, index) => item === after[index])) return false;
     if (after.length === 0) this.#byAgent.delete(agent);
     else this.#byAgent.set(agent, after);
-    const kept = new Set(after);
-    for (const item of before) if (!kept.delete(item)) this.#sorted.delete(item);
-    for (const item of kept) this.#sorted.add(item);
+    // A document may name the same twice: in the list it is once.
+    const [old, now] = [new Set(before), new Set(after)];
+    for (const item of old) if (!now.has(item)) this.#sorted.delete(item);
+    for (const item of now) if (!old.has(item)) this.#sorted.add(item);
     return true;
   }
 }

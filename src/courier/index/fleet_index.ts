@@ -2,8 +2,9 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { compareTexts } from "../../base/order.ts";
 import { type Job, LIMITS, type Model, parseState, type StateDocument } from "../../protocol.ts";
-import type { StateRecord, StateWatcher } from "../../transport.ts";
+import type { StateRecord } from "../../transport.ts";
 import type { AgentView } from "../agent_view.ts";
 import type { FleetModel } from "../fleet_model.ts";
 import { AgentItems, reuse } from "./agent_items.ts";
@@ -12,7 +13,6 @@ import { ChangingList, type FleetList } from "./fleet_list.ts";
 import { KnownAgent } from "./known_agent.ts";
 import { LastSigns } from "./last_signs.ts";
 import { MergedModels } from "./merged_models.ts";
-import { compareTexts } from "./sorted_items.ts";
 
 export interface FleetIndexDeps {
   readonly clock: Pick<Clock, "monotonic">;
@@ -30,7 +30,7 @@ export interface FleetListener {
 
 const GONE: Contribution = { models: NOTHING, running: NOTHING, jobs: NOTHING, published: [] };
 
-export class FleetIndex implements StateWatcher {
+export class FleetIndex {
   readonly #deps: FleetIndexDeps;
   readonly #known = new Map<string, KnownAgent>();
   readonly #contributions = new Map<string, Contribution>();
@@ -158,10 +158,6 @@ export class FleetIndex implements StateWatcher {
     for (const listener of this.#listeners) listener.settled?.();
   }
 
-  restored(): void {
-    // `synced` comes first, and has everything.
-  }
-
   /** Agents could not publish either while the transport was away: who was alive before has the whole time again. */
   #recover(): void {
     this.#failure = undefined;
@@ -186,9 +182,8 @@ export class FleetIndex implements StateWatcher {
   /** The first document is judged by its age; a later one was certainly published after the last look began. */
   #sawAlive(known: KnownAgent, publishedAtMs: number): void {
     const { clock, transport } = this.#deps;
-    const isFirst = !this.#contributions.has(known.agent);
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
-    const earliestMs = isFirst ? Number.NEGATIVE_INFINITY : this.#syncedAtMs;
+    const earliestMs = known.isListed ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
     known.publishedAtMs = publishedAtMs;
     known.changedAtMs = Math.max(clock.monotonic() - ageMs, earliestMs);
     if (known.silentMs < LIMITS.silentMs) this.#signs.record(known.agent, known.changedAtMs);
@@ -198,10 +193,12 @@ export class FleetIndex implements StateWatcher {
   #judge(known: KnownAgent | undefined): void {
     if (known === undefined) return;
     const { agent } = known;
-    const isFirst = !this.#contributions.has(agent);
-    if (!known.judge(this.#signs.has(agent), this.#failure !== undefined) && !isFirst) return;
+    const isStale = this.#failure !== undefined;
+    if (!known.judge(this.#signs.has(agent), isStale) && known.isListed) return;
+    known.isListed = true;
     this.#lists.agents.update(agent, NOTHING, this.#views.replace(agent, [known.view]));
-    this.#contribute(agent, contributionOf(known.view), known.document.state?.clock_offset_ms ?? 0);
+    // While the transport is away nobody reads the lists, and afterwards most of them are as before.
+    if (!isStale) this.#contribute(agent, contributionOf(known.view), known.clockOffsetMs);
     for (const listener of this.#listeners) listener.changed?.(known.view);
   }
 

@@ -1,8 +1,9 @@
 // One list of the fleet, with its version and the agents that it does not include.
+
+import { compareTexts } from "../../base/order.ts";
 import type { Unavailable } from "../unavailable.ts";
 import { AgentItems, reuse } from "./agent_items.ts";
 import type { Part } from "./contribution.ts";
-import { compareTexts } from "./sorted_items.ts";
 
 export interface FleetList<Item> {
   /** Another number after each change. */

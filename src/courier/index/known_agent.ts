@@ -8,6 +8,8 @@ import { type AgentView, judge } from "../agent_view.ts";
 /** The result of comparing a text with the agent's last document. */
 export type News = "none" | "sign of life" | "document";
 
+const OFFSET_STEP_MS = 100;
+
 /** Kept of a text, instead of the text itself. */
 interface Seen {
   readonly whole: number | bigint;
@@ -22,6 +24,10 @@ export class KnownAgent {
   publishedAtMs: number;
   /** When its document last changed, on the monotonic clock. */
   changedAtMs: number;
+  /** Whether the index shows it. */
+  isListed = false;
+  /** The transport's clock minus the agent's machine's. Small changes would only renew each of its models. */
+  clockOffsetMs: number;
   readonly #nowMs: () => number;
   #seen: Seen;
   #parsedAtMs: number;
@@ -33,6 +39,7 @@ export class KnownAgent {
     this.publishedAtMs = publishedAtMs;
     this.changedAtMs = nowMs();
     this.#nowMs = nowMs;
+    this.clockOffsetMs = document.state?.clock_offset_ms ?? 0;
     this.#seen = digest(text);
     this.#parsedAtMs = nowMs();
     this.view = new IndexedView(this, true, false);
@@ -57,6 +64,8 @@ export class KnownAgent {
     this.document = document;
     this.#seen = digest(text);
     this.#parsedAtMs = this.#nowMs();
+    const clockOffsetMs = document.state?.clock_offset_ms ?? 0;
+    if (Math.abs(clockOffsetMs - this.clockOffsetMs) >= OFFSET_STEP_MS) this.clockOffsetMs = clockOffsetMs;
   }
 
   /** Judges it again. @returns whether `view` is another one now */

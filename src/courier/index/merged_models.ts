@@ -1,15 +1,14 @@
 // The models of the fleet as one list, updated by what changes on single agents.
+
+import { compareTexts } from "../../base/order.ts";
 import type { Model } from "../../protocol.ts";
 import { type FleetModel, isNewer, type ModelCopy, mergeCopies, modelCopy, modelKey } from "../fleet_model.ts";
-import { compareTexts, placeIn, SortedItems } from "./sorted_items.ts";
+import { SortedItems } from "./sorted_items.ts";
 
 /** One name and digest, and the agents that have it. */
 interface Merged {
-  readonly holders: Map<string, ModelCopy>;
-  /** In order of names. */
-  readonly agents: string[];
-  /** The copy that was modified last: the entry has its details. */
-  newest: ModelCopy;
+  readonly copies: Map<string, ModelCopy>;
+  readonly agents: SortedItems<string>;
   /** As it is in the list; undefined: not there yet. */
   entry: FleetModel | undefined;
 }
@@ -41,7 +40,7 @@ export class MergedModels {
     for (const model of after) {
       const key = modelKey(model);
       gone.delete(key);
-      const known = this.#merged.get(key)?.holders.get(agent);
+      const known = this.#merged.get(key)?.copies.get(agent);
       if (known?.model === model && known.clockOffsetMs === clockOffsetMs) continue;
       hasChanged = true;
       this.#hold(key, modelCopy(agent, model, clockOffsetMs));
@@ -50,48 +49,50 @@ export class MergedModels {
     return hasChanged || gone.size > 0;
   }
 
-  #hold(key: string, held: ModelCopy): void {
-    const { agent } = held;
-    const merged = this.#merged.get(key) ?? { holders: new Map(), agents: [], newest: held, entry: undefined };
+  #hold(key: string, copy: ModelCopy): void {
+    const { agent } = copy;
+    const merged = this.#merged.get(key) ?? newMerged();
     this.#merged.set(key, merged);
-    if (!merged.holders.has(agent)) merged.agents.splice(placeIn(merged.agents, agent, compareTexts), 0, agent);
-    merged.holders.set(agent, held);
-    if (merged.newest.agent === agent) merged.newest = newestOf(merged.holders, held);
-    else if (isNewer(held, merged.newest)) merged.newest = held;
+    if (!merged.copies.has(agent)) merged.agents.add(agent);
+    merged.copies.set(agent, copy);
     this.#changed.add(merged);
   }
 
   #drop(key: string, agent: string): void {
     const merged = this.#merged.get(key);
-    if (merged === undefined || !merged.holders.delete(agent)) return;
-    merged.agents.splice(placeIn(merged.agents, agent, compareTexts), 1);
-    const [other] = merged.holders.values();
-    if (other === undefined) this.#merged.delete(key);
-    else if (merged.newest.agent === agent) merged.newest = newestOf(merged.holders, other);
+    if (merged === undefined || !merged.copies.delete(agent)) return;
+    merged.agents.delete(agent);
+    if (merged.copies.size === 0) this.#merged.delete(key);
     this.#changed.add(merged);
   }
 
+  /** All at once when the list is read: thousands of agents may change or go silent between two readings. */
   #renewEntry(merged: Merged): void {
-    const { entry, holders, agents, newest } = merged;
+    const { entry, copies, agents } = merged;
     if (entry !== undefined) this.#sorted.delete(entry);
     merged.entry = undefined;
-    if (holders.size === 0) return;
-    merged.entry = mergeCopies(inOrder(merged), newest, [...agents]);
+    const newest = newestOf(copies.values());
+    if (newest === undefined) return;
+    merged.entry = mergeCopies(inOrder(merged), newest, [...agents.items]);
     this.#instants.set(merged.entry, newest.instantMs);
     this.#sorted.add(merged.entry);
   }
 }
 
-function newestOf(holders: ReadonlyMap<string, ModelCopy>, first: ModelCopy): ModelCopy {
-  let newest = first;
-  for (const held of holders.values()) if (isNewer(held, newest)) newest = held;
+function newMerged(): Merged {
+  return { copies: new Map(), agents: new SortedItems(compareTexts), entry: undefined };
+}
+
+function newestOf(copies: Iterable<ModelCopy>): ModelCopy | undefined {
+  let newest: ModelCopy | undefined;
+  for (const copy of copies) if (newest === undefined || isNewer(copy, newest)) newest = copy;
   return newest;
 }
 
 /** In order of agents. */
-function* inOrder({ agents, holders }: Merged): Generator<ModelCopy> {
-  for (const agent of agents) {
-    const copy = holders.get(agent);
+function* inOrder({ agents, copies }: Merged): Generator<ModelCopy> {
+  for (const agent of agents.items) {
+    const copy = copies.get(agent);
     if (copy !== undefined) yield copy;
   }
 }

@@ -46,7 +46,7 @@ export class SortedItems<Item> {
 }
 
 /** The index of the first item that is not before this one. */
-export function placeIn<Item>(items: readonly Item[], item: Item, compare: (a: Item, b: Item) => number): number {
+function placeIn<Item>(items: readonly Item[], item: Item, compare: (a: Item, b: Item) => number): number {
   let [from, to] = [0, items.length];
   while (from < to) {
     const middle = (from + to) >>> 1;
@@ -55,9 +55,4 @@ export function placeIn<Item>(items: readonly Item[], item: Item, compare: (a: I
     else to = middle;
   }
   return from;
-}
-
-/** By code units, as `toSorted()` without an argument. */
-export function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -17,10 +17,8 @@ export function pageText<Item extends object>(
   return `{${JSON.stringify(field)}:[${items}]${away}${next}}`;
 }
 
-/** The address of this request with another cursor; null without one. */
+/** This request with another cursor, relative to its own address, which a proxy may have changed; null without a cursor. */
 export function linkTo(context: Context, cursor: string | null): string | null {
   if (cursor === null) return null;
-  const url = new URL(context.req.url);
-  url.searchParams.set("after", cursor);
-  return `${url.pathname}${url.search}`;
+  return `?${new URLSearchParams({ ...context.req.query(), after: cursor }).toString()}`;
 }

@@ -26,7 +26,8 @@ export interface Page<Item> {
   readonly next: string | null;
 }
 
-const CURSOR_CHARACTERS = 4_096;
+/** Names of a thousand characters, each of which may take six, in base64. */
+export const CURSOR_CHARACTERS = 16_384;
 const Cursor = z.tuple([z.string(), z.array(z.union([z.string(), z.number()])).max(4)]);
 
 /**

@@ -37,6 +37,17 @@ export class RefusedJobs {
     })();
   }
 
+  /** Another text after each change. */
+  version(): string {
+    const ids = this.#database.query<{ readonly id: string }, [number]>(
+      "SELECT id FROM refused_jobs WHERE ended_at_ms >= ?",
+    );
+    return ids
+      .all(this.#clock.now() - KEPT_MS)
+      .map(({ id }) => id)
+      .join();
+  }
+
   /** Newest first. */
   list(): readonly Job[] {
     return this.#database

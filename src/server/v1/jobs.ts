@@ -155,14 +155,15 @@ interface Listed {
 
 async function readJobs(services: Services, agent: string | undefined): Promise<Listed> {
   const { fleet, courier, refusedJobs } = services;
-  const refused = refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
   if (agent === undefined) {
     await fleet.looked();
     const { version, items, away } = fleet.index.jobs;
-    const refusedIds = refused.map(({ id }) => id).join();
-    if (fleet.index.holdsAll(fleet.index.jobs))
-      return { version: `${version} ${refusedIds}`, jobs: () => [...items, ...refused], unavailable: away };
+    if (fleet.index.holdsAll(fleet.index.jobs)) {
+      const jobs = (): readonly Job[] => [...items, ...refusedJobs.list()];
+      return { version: `${version} ${refusedJobs.version()}`, jobs, unavailable: away };
+    }
   }
+  const refused = refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
   const { jobs, unavailable } = await readOrLastKnown<Omit<Listed, "jobs"> & { readonly jobs: readonly Job[] }>(
     services,
     agent,

@@ -1,6 +1,7 @@
 // Schemas of the lists under /v1: their queries, and responses that the caller may have already.
 import { z } from "@hono/zod-openapi";
 import { AgentName, JobState } from "../../protocol.ts";
+import { CURSOR_CHARACTERS } from "../lists/pages.ts";
 import { failures, json } from "./schemas.ts";
 
 const agentQuery = z.object({ agent: AgentName.optional() });
@@ -8,7 +9,7 @@ const agentQuery = z.object({ agent: AgentName.optional() });
 const fresh = z.enum(["true", "false"]).optional();
 const paging = {
   limit: z.coerce.number<string>().int().min(1).max(10_000).default(1_000).meta({ description: "Entries of a page" }),
-  after: z.string().max(4_096).optional().meta({ description: "`next` of the page before" }),
+  after: z.string().max(CURSOR_CHARACTERS).optional().meta({ description: "`next` of the page before" }),
 };
 const PATTERN_CHARACTERS = 200;
 const name = z

@@ -125,6 +125,7 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
  * @throws CourierError `not_found`; `unavailable` when the agent is offline
  */
 async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
+  services.connection.requireOpen();
   const noModel = new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
   // Any name can be asked for: an agent is not asked each time for one that its state does not show.
   const isPublished = holdsModel(await services.courier.agent(agent), name);

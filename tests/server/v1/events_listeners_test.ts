@@ -177,3 +177,17 @@ test("200 listeners get every end exactly once, even if they reconnect", async (
   const expected = all.map(({ id }) => id ?? "");
   for (const { ends } of listeners) expect([ends.length, new Set(ends)]).toEqual([all.length, new Set(expected)]);
 }, 20_000);
+
+test("loses no end when the log cannot be written once, though the state brings it only once", async () => {
+  const { endedJobs } = site.server.services;
+  const events = await site.listenTo();
+  const add = endedJobs.add.bind(endedJobs);
+  endedJobs.add = () => {
+    throw new Error("database is locked");
+  };
+  await site.publish(ended(1));
+  await Bun.sleep(50);
+  endedJobs.add = add;
+  await until(() => events.ends.length === 1);
+  expect(events.ends).toEqual(["job-1"]);
+});

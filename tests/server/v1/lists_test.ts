@@ -43,7 +43,7 @@ async function follow(server: ServerUnderTest, path: string, field: string) {
     entries.push(...page.body[field]);
     const [, link] = /^<([^>]*)>; rel="next"$/.exec(page.headers.get("link") ?? "") ?? [];
     expect(link === undefined).toBe(page.body.next === undefined);
-    next = link;
+    next = link && path.replace(/\?.*/, link);
   }
   return { entries, pages };
 }
@@ -76,6 +76,16 @@ describe("pages", () => {
     await ScriptedAgent.open(server.store, "gpu-110");
     const second = (await server.call("GET", `/v1/agents?limit=3&after=${first.next}`)).body;
     expect(second.agents.map(({ agent }: { agent: string }) => agent)).toEqual(["gpu-110", "gpu-12", "gpu-2"]);
+  });
+
+  test("end at nothing that a document can hold", async () => {
+    await using server = await openServer();
+    const [long, longest] = ["\u0001".repeat(1000), "x".repeat(200_000)];
+    const models = [long, longest, "phi4:latest"].map((name) => modelOf(name, { modified_at: "2026-01-01T00:00:00Z" }));
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    await agent.publishRaw({ models });
+    const { entries } = await follow(server, "/v1/models?limit=1", "models");
+    expect(entries.map(({ name }) => name)).toEqual([long, "phi4:latest"]);
   });
 
   test.each([

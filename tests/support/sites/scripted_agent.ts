@@ -60,6 +60,11 @@ export class ScriptedAgent {
     await this.#transport.publishState(this.name, JSON.stringify(State.parse(state)));
   }
 
+  /** Also what no agent publishes. */
+  async publishRaw(change: object): Promise<void> {
+    await this.#transport.publishState(this.name, JSON.stringify({ ...this.#state(), ...change }));
+  }
+
   async close(): Promise<void> {
     await this.#transport.close();
   }

@@ -2,8 +2,7 @@
 import type { Closable, StateWatcher } from "../../../transport.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
-import { STATE_FILES } from "../layout.ts";
-import { lookAtStates, reportLeftOut, type StateLook } from "../messages/states.ts";
+import { lookAtStates, reportLeftOut, type StateLook } from "../messages/state_looks.ts";
 import type { Share } from "../share.ts";
 import { guarded } from "./callback_guard.ts";
 
@@ -15,14 +14,20 @@ const LOCAL_REST_MS = { least: 250, most: 1_000, perMsOfWork: 100 };
 const REST_PER_WORK = 4;
 const RETRY_MS = 1_000;
 
+/** A document that was delivered. Its text is not kept. */
+interface Known {
+  readonly facts: Facts;
+  readonly record: { readonly agent: string };
+}
+
 /** Watches from construction until `close()`. */
 export class StateWatch implements Closable {
   readonly #share: Share;
   readonly #watcher: StateWatcher;
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
-  /** By file name: the facts of each document that was delivered. Its text is not kept. */
-  readonly #known = new Map<string, { readonly facts: Facts }>();
+  /** By file name. */
+  readonly #known = new Map<string, Known>();
   /** Known documents that the last listing did not show. */
   #missing: ReadonlySet<string> = new Set();
   #leftOut = 0;
@@ -68,27 +73,30 @@ export class StateWatch implements Closable {
   }
 
   async #look(): Promise<void> {
-    const { names, leftOut } = await lookAtStates(this.#share, this.#known, (name, seen) => this.#saw(name, seen));
+    const { signal } = this.#closed;
+    const saw = (name: string, seen: StateLook): void => this.#saw(name, seen);
+    const { listed, leftOut } = await lookAtStates(this.#share, this.#known, saw, signal);
+    if (signal.aborted) return;
     reportLeftOut(this.#share, leftOut, this.#leftOut);
     this.#leftOut = leftOut;
-    if (leftOut === 0) await this.#removeMissing(names);
+    await this.#removeMissing(listed);
   }
 
   #saw(name: string, seen: StateLook): void {
     if (typeof seen !== "object") return;
-    this.#known.set(name, { facts: seen.facts });
+    this.#known.set(name, { facts: seen.facts, record: { agent: seen.record.agent } });
     this.#notify((watcher) => watcher.changed(seen.record));
   }
 
   /** A document is gone once two listings in a row do not show it, with a fresh look at the folder in between. */
-  async #removeMissing(names: ReadonlySet<string>): Promise<void> {
-    const missing = [...this.#known.keys()].filter((name) => !names.has(name));
+  async #removeMissing(listed: ReadonlySet<string>): Promise<void> {
+    const missing = [...this.#known.keys()].filter((name) => !listed.has(name));
     if (missing.length > 0) await this.#share.folderAgain(this.#share.layout.status);
     for (const name of missing) {
       if (!this.#missing.has(name)) continue;
+      const agent = this.#known.get(name)?.record.agent;
       this.#known.delete(name);
-      const agent = STATE_FILES.parse(name);
-      if (agent !== null) this.#notify((watcher) => watcher.removed(agent));
+      if (agent !== undefined) this.#notify((watcher) => watcher.removed(agent));
     }
     this.#missing = new Set(missing);
   }

@@ -1,6 +1,6 @@
 // The share's state documents under watch: what a flood of names or bytes does, and what a missing folder means.
 import { afterEach, expect, test } from "bun:test";
-import { linkSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readdirSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLog } from "#src/base/log.ts";
 import type { Transport } from "#src/transport.ts";
@@ -63,6 +63,31 @@ test.each([
   },
   60_000,
 );
+
+test("a file that is too large to be read takes no other's place, and what is removed beside a flood is gone", async () => {
+  const { folder, transport, status } = await openSite();
+  for (let number = 0; number < 20; number++) await transport.publishState(`gpu-${number}`, "{}");
+  for (const name of ["a", "m", "z"]) {
+    writeFileSync(join(status, `${name}_status.json`), "");
+    truncateSync(join(status, `${name}_status.json`), 300 * 1024 * 1024);
+  }
+  expect((await transport.readStates()).length).toBe(23);
+  const heard = await HeardStates.at(transport);
+  await until(() => heard.present.size === 23);
+  flood(status, 20_500, 10);
+  await until(() => logged.length > 0);
+  await folder.removeState("gpu-7");
+  await until(() => !heard.present.has("gpu-7"));
+  expect(heard.present.has("gpu-8")).toBe(true);
+}, 60_000);
+
+test("a time that no date can show is bounded", async () => {
+  const { transport, status } = await openSite();
+  await transport.publishState("gpu-1", "{}");
+  utimesSync(join(status, "gpu-1_status.json"), 1e11, 1e11);
+  const [record] = await transport.readStates();
+  expect(new Date(record?.publishedAtMs ?? Number.NaN).toString()).not.toBe("Invalid Date");
+});
 
 test("a file that cannot be read as a document is delivered once, not at each look", async () => {
   const { transport, status } = await openSite();

@@ -1,0 +1,13 @@
+// Lists of names in messages: a fleet may have thousands of agents.
+
+/** A message names the first of them. */
+const NAMED = 20;
+
+export function firstOf<Entry>(
+  entries: readonly Entry[],
+  describe: (entry: Entry) => string,
+  separator = ", ",
+): string {
+  const named = entries.slice(0, NAMED).map(describe).join(separator);
+  return entries.length <= NAMED ? named : `${named} and ${entries.length - NAMED} more`;
+}
