@@ -13,25 +13,32 @@ export interface KnownFleet {
 }
 
 interface Parts {
-  readonly fleet: Pick<WatchedFleet, "read" | "lastKnown" | "index">;
+  readonly fleet: Pick<WatchedFleet, "requireCurrent" | "lastKnown" | "index">;
   readonly connection: Pick<Connection, "requireOpen">;
 }
 
 /**
- * Every agent. While the share cannot be read, the last known views, all offline.
+ * Why the index of the fleet is only the last known one, with all agents offline; undefined: it is current.
  * @throws CourierError `unavailable` when no agent was ever seen
  */
-export async function readFleet({ fleet, connection }: Parts): Promise<KnownFleet> {
+export async function fleetFailure({ fleet, connection }: Parts): Promise<CourierError | undefined> {
   try {
     connection.requireOpen();
-    return { views: await fleet.read(), failure: undefined };
+    await fleet.requireCurrent();
+    return undefined;
   } catch (error) {
     const failure = asCourierError(error);
-    const views = fleet.lastKnown();
+    const { isComplete, agents } = fleet.index;
     // A part of the fleet is no last known fleet: it would deny agents and jobs that exist.
-    if (failure.code !== "unavailable" || !fleet.index.isComplete || views.length === 0) throw error;
-    return { views, failure };
+    if (failure.code !== "unavailable" || !isComplete || agents.items.length === 0) throw error;
+    return failure;
   }
+}
+
+/** Every agent. @throws CourierError as `fleetFailure()` */
+export async function readFleet(parts: Parts): Promise<KnownFleet> {
+  const failure = await fleetFailure(parts);
+  return { views: parts.fleet.lastKnown(), failure };
 }
 
 /**

@@ -64,12 +64,12 @@ export class WatchedFleet implements FleetReader {
 
   /** @throws CourierError also when the first look at the documents takes too long */
   async read(): Promise<readonly AgentView[]> {
-    await this.#requireCurrent();
+    await this.requireCurrent();
     return [...this.index.agents.items];
   }
 
   async find(agent: string): Promise<AgentView | undefined> {
-    await this.#requireCurrent();
+    await this.requireCurrent();
     const known = this.index.view(agent);
     if (known !== undefined) return known;
     // It may have started since the last look.
@@ -86,7 +86,8 @@ export class WatchedFleet implements FleetReader {
     if (record !== null) this.index.refreshed(record);
   }
 
-  async #requireCurrent(): Promise<void> {
+  /** @throws CourierError when the index is not current, or not complete after a while */
+  async requireCurrent(): Promise<void> {
     await this.looked();
     if (this.index.failure !== undefined) throw this.index.failure;
     if (!this.index.isComplete)

@@ -6,7 +6,7 @@ import type { AgentView } from "../../courier/agent_view.ts";
 import { unknownAgent } from "../../courier/refusals.ts";
 import { AgentDocument, AgentsDocument, agentDocument } from "../../documents/agents.ts";
 import type { Env } from "../http/env.ts";
-import { readFleet } from "../known_fleet.ts";
+import { fleetFailure } from "../known_fleet.ts";
 import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
@@ -48,9 +48,10 @@ export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void 
 
   app.openapi(listAgents, async (context) => {
     const query = context.req.valid("query");
-    await readFleet(services);
-    const { version, items } = fleet.index.agents;
-    const rendered = lists.get(context.req.url, String(version), () => {
+    await fleetFailure(services);
+    const { agents } = fleet.index;
+    const rendered = lists.get(context.req.url, String(agents.version), () => {
+      const { items } = agents;
       const order = ORDERS[query.sort];
       const page = pageOf(order === BY_NAME ? items : inOrder(items, order), order, wantedBy(query), query);
       return { text: pageText("agents", page, fragments), next: linkTo(context, page.next) };
@@ -60,9 +61,9 @@ export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void 
 
   app.openapi(readAgent, async (context) => {
     const { agent } = context.req.valid("param");
-    const { views, failure } = await readFleet(services);
+    const failure = await fleetFailure(services);
     const view = failure === undefined ? await fleet.find(agent) : fleet.index.view(agent);
-    if (view === undefined) throw unknownAgent(agent, views);
+    if (view === undefined) throw unknownAgent(agent, fleet.lastKnown());
     return respondWith<AgentDocument>(context, fragments.of(view));
   });
 }

@@ -1,7 +1,7 @@
 // Finds a job by its id: among refused jobs, in the states, in the log of ends, then by asking the agents.
 import { CourierError } from "../../base/errors.ts";
 import type { Job } from "../../protocol.ts";
-import { readFleet } from "../known_fleet.ts";
+import { fleetFailure } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
 
 /** An agent that takes longer is counted as not having the job. */
@@ -15,7 +15,7 @@ export async function findJob(services: Services, id: string, signal: AbortSigna
   const { refusedJobs, endedJobs, courier, fleet } = services;
   const refused = refusedJobs.find(id);
   if (refused !== undefined) return refused;
-  const { failure } = await readFleet(services);
+  const failure = await fleetFailure(services);
   const known = fleet.index.job(id) ?? endedJobs.find(id)?.job;
   if (known !== undefined) return known;
   if (failure === undefined) return await courier.findJob(id, { timeoutMs: ASK_MS, signal });

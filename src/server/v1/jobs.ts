@@ -84,11 +84,12 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
 
   app.openapi(listJobs, async (context) => {
     const query = context.req.valid("query");
-    const { version, jobs, unavailable } = await readJobs(services, query.agent);
+    const { version, read } = await findJobs(services, query.agent);
     const rendered = services.lists.get(context.req.url, version, () => {
+      const { jobs, unavailable } = read();
       const isWanted = ({ state }: Job) => query.state === undefined || state === query.state;
       const order = ORDERS[query.sort];
-      const page = pageOf(inOrder(jobs(), order), order, isWanted, query);
+      const page = pageOf(inOrder(jobs, order), order, isWanted, query);
       const away = query.after === undefined ? unavailable : [];
       return { text: pageText("jobs", page, fragments, away), next: linkTo(context, page.next) };
     });
@@ -146,29 +147,34 @@ async function startPull(
   }
 }
 
-interface Listed {
-  /** Undefined: another reading may find others. */
-  readonly version?: string;
-  readonly jobs: () => readonly Job[];
+interface ListedJobs {
+  readonly jobs: readonly Job[];
   readonly unavailable: readonly Unavailable[];
 }
 
-async function readJobs(services: Services, agent: string | undefined): Promise<Listed> {
+interface Listed {
+  /** Undefined: another reading may find others. */
+  readonly version?: string;
+  /** Only for a response that is not rendered yet. */
+  readonly read: () => ListedJobs;
+}
+
+async function findJobs(services: Services, agent: string | undefined): Promise<Listed> {
   const { fleet, courier, refusedJobs } = services;
   if (agent === undefined) {
     await fleet.looked();
-    const { version, items, away } = fleet.index.jobs;
-    if (fleet.index.holdsAll(fleet.index.jobs)) {
-      const jobs = (): readonly Job[] => [...items, ...refusedJobs.list()];
-      return { version: `${version} ${refusedJobs.version()}`, jobs, unavailable: away };
+    const list = fleet.index.jobs;
+    if (fleet.index.holdsAll(list)) {
+      const read = (): ListedJobs => ({ jobs: [...list.items, ...refusedJobs.list()], unavailable: list.away });
+      return { version: `${list.version} ${refusedJobs.version()}`, read };
     }
   }
   const refused = refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
-  const { jobs, unavailable } = await readOrLastKnown<Omit<Listed, "jobs"> & { readonly jobs: readonly Job[] }>(
+  const { jobs, unavailable } = await readOrLastKnown<ListedJobs>(
     services,
     agent,
     async () => await courier.listJobs(agent === undefined ? undefined : [agent]),
     (views, away) => ({ jobs: views.flatMap(({ state }) => state?.jobs ?? []), unavailable: away }),
   );
-  return { jobs: () => [...jobs, ...refused], unavailable };
+  return { read: () => ({ jobs: [...jobs, ...refused], unavailable }) };
 }

@@ -87,8 +87,9 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
     const query = context.req.valid("query");
     const { agent, fresh } = query;
     const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
-    const { version, models, unavailable } = await readModels(services, listing);
+    const { version, read } = await findModels(services, listing);
     const rendered = services.lists.get(context.req.url, version, () => {
+      const { models, unavailable } = read();
       const order = ORDERS[query.sort];
       const isWanted = ({ name }: FleetModel) => query.name === undefined || matchesGlob(query.name, name);
       const page = pageOf(order === NEWEST_FIRST ? models : inOrder(models, order), order, isWanted, query);
@@ -151,23 +152,32 @@ async function describeModel({ courier, connection }: Services, agent: string, n
   }
 }
 
-interface Listed extends FleetModels {
+interface Listed {
   /** Undefined: another reading may find others. */
   readonly version?: string;
+  /** Only for a response that is not rendered yet. */
+  readonly read: () => FleetModels;
 }
 
-async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<Listed> {
-  const { fleet, courier } = services;
-  if (agent === undefined && !fresh) {
+/** From the index, if it holds the models of all agents. */
+async function findModels(services: Services, listing: Listing): Promise<Listed> {
+  const { fleet } = services;
+  if (listing.agent === undefined && listing.fresh !== true) {
     await fleet.looked();
-    const { version, items, away } = fleet.index.models;
-    if (fleet.index.holdsAll(fleet.index.models)) return { version: String(version), models: items, unavailable: away };
+    const list = fleet.index.models;
+    if (fleet.index.holdsAll(list))
+      return { version: String(list.version), read: () => ({ models: list.items, unavailable: list.away }) };
   }
+  const found = await readModels(services, listing);
+  return { read: () => found };
+}
+
+async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<FleetModels> {
   const names = agent === undefined ? undefined : [agent];
   return await readOrLastKnown(
     services,
     agent,
-    async () => await courier.listModels(names, { fresh, signal }),
+    async () => await services.courier.listModels(names, { fresh, signal }),
     (views, unavailable) => {
       const held = views.map((view) => ({ agent: view.agent, models: view.state?.models ?? [] }));
       return { models: mergeModels(held), unavailable };
