@@ -10,6 +10,12 @@ const PHI = { name: "phi4:latest", layers: [2_000_000, 1000] };
 const TINY = { name: "tiny:latest", layers: [3_000_000, 500] };
 const catalog = [PHI, TINY];
 
+/** It looks at the states a few times a second. */
+async function seesModels(server: HttpServer): Promise<void> {
+  const isSeen = async (): Promise<boolean> => (await server.call("GET", "/api/config/models")).status === 200;
+  await until(isSeen, "the server sees the agent's models");
+}
+
 describe("one agent", () => {
   let site: ProcessSite;
   let ollama: SimulatedOllama;
@@ -19,7 +25,7 @@ describe("one agent", () => {
     site = new ProcessSite();
     ollama = await site.ollama({ catalog, installed: [PHI], bytesPerSecond: 10_000_000 });
     [, server] = await Promise.all([site.agent("gpu-1", ollama.url), site.server()]);
-    await until(() => site.state("gpu-1")["models"] !== null, "the agent knows its models");
+    await seesModels(server);
   });
   afterAll(async () => await site.close());
 
@@ -158,6 +164,7 @@ test("SIGTERM drains the agent, leaves `stopped` in its state for all readers, a
   try {
     const ollama = await site.ollama({ catalog, installed: [PHI] });
     const [agent, server] = await Promise.all([site.agent("gpu-1", ollama.url), site.server()]);
+    await seesModels(server);
     expect((await server.call("GET", "/api/config/models?fresh=true")).status).toBe(200);
     expect((await site.gpuctl("ping")).status).toBe(0);
     const startedMs = performance.now();

@@ -35,13 +35,20 @@ const UNREADABLE: Readonly<Record<string, string>> = {
 /**
  * Opens and reads one file.
  * @param known the facts of the last reading: an unchanged file is not read again
+ * @param into more than `maxBytes`, to be read into: the next reading overwrites the bytes that this one returns
  */
-export async function look(fs: Primitives, path: string, maxBytes: number, known?: Facts): Promise<Look> {
+export async function look(
+  fs: Primitives,
+  path: string,
+  maxBytes: number,
+  known?: Facts,
+  into?: Buffer,
+): Promise<Look> {
   try {
     // O_NONBLOCK: opening a FIFO without a writer would wait forever.
     const file = await fs.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      return await lookInto(fs, file, maxBytes, known);
+      return await lookInto(fs, file, { maxBytes, known, into });
     } finally {
       await fs.close(file);
     }
@@ -55,21 +62,33 @@ export async function look(fs: Primitives, path: string, maxBytes: number, known
   }
 }
 
-async function lookInto(fs: Primitives, file: number, maxBytes: number, known: Facts | undefined): Promise<Look> {
+interface Reading {
+  readonly maxBytes: number;
+  readonly known: Facts | undefined;
+  readonly into: Buffer | undefined;
+}
+
+async function lookInto(fs: Primitives, file: number, { maxBytes, known, into }: Reading): Promise<Look> {
   const facts = await fs.fstat(file);
   if (known !== undefined && isSameFile(facts, known)) return { is: "same" };
   if (facts.kind !== "file") {
     return { is: "refused", facts, reason: facts.kind === "folder" ? "is a folder" : "is not a regular file" };
   }
-  const bytes = facts.size > maxBytes ? null : await readToEnd(fs, file, facts.size, maxBytes);
+  const bytes =
+    facts.size > maxBytes ? null : await readToEnd(fs, file, firstBuffer(facts.size, maxBytes, into), maxBytes);
   if (bytes !== null) return { is: "read", facts, bytes };
   return { is: "refused", facts, reason: `is larger than ${maxBytes} bytes` };
 }
 
+/** The size is only the first guess: on a network file system it lags behind. */
+function firstBuffer(size: number, maxBytes: number, into: Buffer | undefined): Buffer {
+  const length = Math.min(Math.max(size, 1023), maxBytes) + 1;
+  return into?.subarray(0, length) ?? Buffer.allocUnsafe(length);
+}
+
 /** @returns null when there is more than `maxBytes` */
-async function readToEnd(fs: Primitives, file: number, size: number, maxBytes: number): Promise<Buffer | null> {
-  // The size is only the first guess: on a network file system it lags behind.
-  let buffer = Buffer.allocUnsafe(Math.min(Math.max(size, 1023), maxBytes) + 1);
+async function readToEnd(fs: Primitives, file: number, first: Buffer, maxBytes: number): Promise<Buffer | null> {
+  let buffer = first;
   let length = 0;
   for (;;) {
     const bytes = await fs.read(file, buffer, length);

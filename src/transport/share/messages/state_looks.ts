@@ -43,13 +43,15 @@ export async function lookAtStates(
   await share.folder(status);
   const listed = await share.namesIn(status);
   const turn = new Turn(TURN_MS);
+  // One for all: thousands of buffers would be garbage after each look.
+  const buffer = Buffer.allocUnsafe(LIMITS.stateBytes + 1);
   const names = inOrder(listed, known);
   let [looked, bytes] = [0, 0];
   for (const { name, agent } of names.slice(0, LIMITS.states)) {
     await turn.next();
     if (stop?.aborted === true) break;
     const before = known.get(name)?.facts;
-    const seen = await lookAt(share, { name, agent }, before);
+    const seen = await lookAt(share, { name, agent, buffer }, before);
     bytes += bytesRead(typeof seen === "object" ? seen.facts : before);
     if (bytes > LIMITS.statesBytes) break;
     looked += 1;
@@ -96,13 +98,13 @@ export function stateRecord(agent: string, found: Found): StateRecord {
  */
 async function lookAt(
   share: Share,
-  { name, agent }: { readonly name: string; readonly agent: string },
+  { name, agent, buffer }: { readonly name: string; readonly agent: string; readonly buffer: Buffer },
   known: Facts | undefined,
 ): Promise<StateLook> {
   const path = join(share.layout.status.path, name);
   const mustOpen = share.isNetwork && agent === LEGACY_SERVICE_AGENT;
   if (known !== undefined && !mustOpen && (await isUnchanged(share, path, known))) return "same";
-  const found = await look(share.fs, path, LIMITS.stateBytes, known);
+  const found = await look(share.fs, path, LIMITS.stateBytes, known, buffer);
   if (found.is === "same" || found.is === "gone") return found.is;
   return found.is === "unreadable" ? "unknown" : { facts: found.facts, record: stateRecord(agent, found) };
 }

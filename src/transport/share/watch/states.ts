@@ -1,4 +1,4 @@
-// The state documents under watch: one look at all of them after another, at most a fifth of the time.
+// The state documents under watch: one look at all of them after another, at most a sixth of the time.
 import type { Closable, StateWatcher } from "../../../transport.ts";
 import type { Facts } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
@@ -9,9 +9,9 @@ import { guarded } from "./callback_guard.ts";
 /** Each look at a file server costs it a listing, and a few calls per document that changed. */
 const NETWORK_REST_MS = 1_000;
 /** On a local disk a small fleet costs less than a millisecond, so changes are seen sooner. */
-const LOCAL_REST_MS = { least: 250, most: 1_000, perMsOfWork: 100 };
-/** What a large fleet costs is bounded: it is looked at a fifth of the time. */
-const REST_PER_WORK = 4;
+const LOCAL_REST_MS = { least: 250, most: 2_000, perMsOfWork: 100 };
+/** What a large fleet costs is bounded: it is looked at a sixth of the time. */
+const REST_PER_WORK = 5;
 const RETRY_MS = 1_000;
 
 /** A document that was delivered. Its text is not kept. */
