@@ -1,5 +1,5 @@
 // End to end with real processes: version 1 files, HTTP and gpuctl → share → gpu-agent → Ollama → back.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LegacyBackend } from "#sim/legacy/backend.ts";
@@ -25,8 +25,9 @@ describe("one agent", () => {
     site = new ProcessSite();
     ollama = await site.ollama({ catalog, installed: [PHI], bytesPerSecond: 10_000_000 });
     [, server] = await Promise.all([site.agent("gpu-1", ollama.url), site.server()]);
-    await seesModels(server);
   });
+  // Also after a test that stopped something.
+  beforeEach(async () => await seesModels(server));
   afterAll(async () => await site.close());
 
   test("gpuctl lists, pulls with progress, and deletes", async () => {
