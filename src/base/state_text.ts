@@ -14,7 +14,7 @@ interface Figure {
 }
 
 /** A document counts as changed at least this often, so that no figure that readers know is older. */
-export const FIGURES_HOLD_MS = 60_000;
+const FIGURES_HOLD_MS = 60_000;
 
 const MIB = 1024 * 1024;
 /** By name of the figure: how far it may move from the last one that counted. */
@@ -46,6 +46,21 @@ export function takeApart(text: string): StateText {
     return name;
   });
   return { rest, figures };
+}
+
+/**
+ * Whether readers should see the document again, or it only shows that its agent is alive.
+ * @param before the last document that readers saw; its rest may be a hash, as in `after`
+ * @param ageMs how long ago that was
+ * @param diskBytes the size of the disk; 0 if unknown
+ */
+export function isNews<Rest>(
+  before: { readonly rest: Rest; readonly figures: StateText["figures"] },
+  after: { readonly rest: Rest; readonly figures: StateText["figures"] },
+  { ageMs, diskBytes }: { readonly ageMs: number; readonly diskBytes: number },
+): boolean {
+  if (before.rest !== after.rest || ageMs >= FIGURES_HOLD_MS) return true;
+  return movedFar(before.figures, after.figures, diskBytes);
 }
 
 /**

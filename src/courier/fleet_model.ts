@@ -39,7 +39,14 @@ export function mergeCopies(copies: Iterable<ModelCopy>, newest: ModelCopy, agen
   return { ...merged, details, capabilities };
 }
 
+/** The copy that was modified last; undefined when there is no copy. */
+export function newestOf(copies: Iterable<ModelCopy>): ModelCopy | undefined {
+  let newest: ModelCopy | undefined;
+  for (const copy of copies) if (newest === undefined || isNewer(copy, newest)) newest = copy;
+  return newest;
+}
+
 /** Of two copies of the same age the one of the last agent. */
-export function isNewer(a: ModelCopy, b: ModelCopy): boolean {
+function isNewer(a: ModelCopy, b: ModelCopy): boolean {
   return a.instantMs > b.instantMs || (a.instantMs === b.instantMs && a.agent > b.agent);
 }

@@ -2,7 +2,7 @@
 import { instantMs } from "../base/clock.ts";
 import { compareTexts } from "../base/order.ts";
 import type { Model } from "../protocol.ts";
-import { type FleetModel, isNewer, mergeCopies, modelCopy, modelKey } from "./fleet_model.ts";
+import { type FleetModel, mergeCopies, modelCopy, modelKey, newestOf } from "./fleet_model.ts";
 import type { Unavailable } from "./unavailable.ts";
 
 export interface FleetModels {
@@ -23,13 +23,11 @@ export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
     models.map((model) => modelCopy(agent, model, clockOffsetMs)),
   );
   const groups = Map.groupBy(copies, ({ model }) => modelKey(model)).values();
-  const merged = [...groups].map((group) =>
-    mergeCopies(
-      group,
-      group.reduce((newest, copy) => (isNewer(copy, newest) ? copy : newest)),
-      group.map(({ agent }) => agent),
-    ),
-  );
+  const merged = [...groups].flatMap((group) => {
+    const newest = newestOf(group);
+    const agents = group.map(({ agent }) => agent);
+    return newest === undefined ? [] : [mergeCopies(group, newest, agents)];
+  });
   return merged.toSorted(byNewest);
 }
 

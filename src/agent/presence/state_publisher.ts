@@ -1,7 +1,7 @@
 // Publishes the agent's state document: at every change, at most twice a second for progress, and as heartbeats in between.
 import type { Clock } from "../../base/clock.ts";
 import type { Outage } from "../../base/outage.ts";
-import { FIGURES_HOLD_MS, movedFar, type StateText, takeApart } from "../../base/state_text.ts";
+import { isNews, type StateText, takeApart } from "../../base/state_text.ts";
 import type { Transport } from "../../transport.ts";
 import type { NextState, StateDocument } from "./state_document.ts";
 
@@ -92,14 +92,15 @@ export class StatePublisher {
       this.#triedAtMs = clock.monotonic();
     }
   }
+
   /** A heartbeat is enough while nothing has changed that matters. */
   async #send({ text, sequence, diskBytes }: NextState): Promise<void> {
     const { agent, transport, clock } = this.#deps;
     const parts = takeApart(text);
     const atMs = clock.monotonic();
     const last = this.#document;
-    const isSame = last?.parts.rest === parts.rest && !movedFar(last.parts.figures, parts.figures, diskBytes);
-    if (isSame && atMs - last.atMs < FIGURES_HOLD_MS) return await transport.renewState(agent, sequence, text);
+    if (last !== undefined && !isNews(last.parts, parts, { ageMs: atMs - last.atMs, diskBytes }))
+      return await transport.renewState(agent, sequence, text);
     // A publication that fails may have reached readers anyway.
     this.#document = undefined;
     await transport.publishState(agent, text);

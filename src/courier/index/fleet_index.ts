@@ -119,7 +119,7 @@ export class FleetIndex {
     if (news === "none") return;
     const document = news === "document" ? parseState(known.agent, text, known.document) : known.document;
     if (document === undefined) return;
-    if (news === "document") known.replace(text, withKnownItems(known.document, document));
+    if (news === "document") known.replace(withKnownItems(known.document, document));
     this.#sawAlive(known, record.publishedAtMs);
   }
 

@@ -1,6 +1,6 @@
 // One agent of the index: its last document, and when it last gave a sign of life.
 import { isoTime } from "../../base/clock.ts";
-import { FIGURES_HOLD_MS, movedFar, type StateText, takeApart } from "../../base/state_text.ts";
+import { isNews, type StateText, takeApart } from "../../base/state_text.ts";
 import type { State, StateDocument, StateV1 } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { type AgentView, judge } from "../agent_view.ts";
@@ -29,6 +29,8 @@ export class KnownAgent {
   /** The transport's clock minus the agent's machine's. Small changes would only renew each of its models. */
   clockOffsetMs: number;
   readonly #nowMs: () => number;
+  /** Of the last text, and of the text that `document` was read from. */
+  #last: Seen;
   #seen: Seen;
   #parsedAtMs: number;
 
@@ -40,7 +42,8 @@ export class KnownAgent {
     this.changedAtMs = nowMs();
     this.#nowMs = nowMs;
     this.clockOffsetMs = document.state?.clock_offset_ms ?? 0;
-    this.#seen = digest(text);
+    this.#last = digest(text);
+    this.#seen = this.#last;
     this.#parsedAtMs = nowMs();
     this.view = new IndexedView(this, true, false);
   }
@@ -51,18 +54,18 @@ export class KnownAgent {
 
   /** Whether a text of this agent has anything new: what only shows that it is alive need not be parsed. */
   compare(text: string): News {
-    const { whole, rest, figures } = digest(text);
-    if (whole === this.#seen.whole) return "none";
-    this.#seen = { ...this.#seen, whole };
-    if (rest !== this.#seen.rest || this.#nowMs() - this.#parsedAtMs >= FIGURES_HOLD_MS) return "document";
+    const now = digest(text);
+    if (now.whole === this.#last.whole) return "none";
+    this.#last = now;
+    const ageMs = this.#nowMs() - this.#parsedAtMs;
     const diskBytes = this.document.state?.disk?.total_bytes ?? 0;
-    return movedFar(this.#seen.figures, figures, diskBytes) ? "document" : "sign of life";
+    return isNews(this.#seen, now, { ageMs, diskBytes }) ? "document" : "sign of life";
   }
 
-  /** @param text of this document */
-  replace(text: string, document: StateDocument): void {
+  /** @param document of the text that was compared last */
+  replace(document: StateDocument): void {
     this.document = document;
-    this.#seen = digest(text);
+    this.#seen = this.#last;
     this.#parsedAtMs = this.#nowMs();
     const clockOffsetMs = document.state?.clock_offset_ms ?? 0;
     if (Math.abs(clockOffsetMs - this.clockOffsetMs) >= OFFSET_STEP_MS) this.clockOffsetMs = clockOffsetMs;

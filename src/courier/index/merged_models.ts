@@ -2,7 +2,7 @@
 
 import { compareTexts } from "../../base/order.ts";
 import type { Model } from "../../protocol.ts";
-import { type FleetModel, isNewer, type ModelCopy, mergeCopies, modelCopy, modelKey } from "../fleet_model.ts";
+import { type FleetModel, type ModelCopy, mergeCopies, modelCopy, modelKey, newestOf } from "../fleet_model.ts";
 import { SortedItems } from "./sorted_items.ts";
 
 /** One name and digest, and the agents that have it. */
@@ -81,12 +81,6 @@ export class MergedModels {
 
 function newMerged(): Merged {
   return { copies: new Map(), agents: new SortedItems(compareTexts), entry: undefined };
-}
-
-function newestOf(copies: Iterable<ModelCopy>): ModelCopy | undefined {
-  let newest: ModelCopy | undefined;
-  for (const copy of copies) if (newest === undefined || isNewer(copy, newest)) newest = copy;
-  return newest;
 }
 
 /** In order of agents. */
