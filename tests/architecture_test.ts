@@ -165,7 +165,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...server("store"),
     ],
   },
-  { files: "src/server/lists/*.ts", may: ["src/base/errors.ts", "src/courier/unavailable.ts"] },
+  { files: "src/server/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
     may: [

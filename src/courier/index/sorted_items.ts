@@ -1,4 +1,5 @@
 // Items in order, while single ones come and go.
+import { firstNotBefore } from "../../base/order.ts";
 
 /** Up to this many changes are made one by one; more cost less as one sort. */
 const FEW = 32;
@@ -31,7 +32,7 @@ export class SortedItems<Item> {
       this.#items = [...kept, ...this.#added].toSorted(this.#compare);
     } else if (changes > 0) {
       for (const item of this.#removed) this.#remove(item);
-      for (const item of this.#added) this.#items.splice(placeIn(this.#items, item, this.#compare), 0, item);
+      for (const item of this.#added) this.#items.splice(this.#placeOf(item), 0, item);
     }
     this.#added.clear();
     this.#removed.clear();
@@ -39,20 +40,11 @@ export class SortedItems<Item> {
   }
 
   #remove(item: Item): void {
-    const from = placeIn(this.#items, item, this.#compare);
-    const index = this.#items.indexOf(item, from);
+    const index = this.#items.indexOf(item, this.#placeOf(item));
     if (index >= 0) this.#items.splice(index, 1);
   }
-}
 
-/** The index of the first item that is not before this one. */
-function placeIn<Item>(items: readonly Item[], item: Item, compare: (a: Item, b: Item) => number): number {
-  let [from, to] = [0, items.length];
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    const at = items[middle];
-    if (at !== undefined && compare(at, item) < 0) from = middle + 1;
-    else to = middle;
+  #placeOf(item: Item): number {
+    return firstNotBefore(this.#items, (other) => this.#compare(other, item) < 0);
   }
-  return from;
 }

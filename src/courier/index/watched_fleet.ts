@@ -65,7 +65,7 @@ export class WatchedFleet implements FleetReader {
   /** @throws CourierError also when the first look at the documents takes too long */
   async read(): Promise<readonly AgentView[]> {
     await this.requireCurrent();
-    return [...this.index.agents.items];
+    return this.lastKnown();
   }
 
   async find(agent: string): Promise<AgentView | undefined> {

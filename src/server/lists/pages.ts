@@ -1,6 +1,7 @@
 // Pages of a list in a stable order: a page begins behind the last entry of the one before, whatever changed in between.
 import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
+import { firstNotBefore } from "../../base/order.ts";
 
 type Key = readonly (string | number)[];
 
@@ -58,14 +59,7 @@ export function inOrder<Item>(items: readonly Item[], order: Order<Item>): reado
 
 /** The index of the first item behind a key. */
 function placeAfter<Item>(items: readonly Item[], { keyOf, isDescending }: Order<Item>, key: Key): number {
-  let [from, to] = [0, items.length];
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    const item = items[middle];
-    if (item !== undefined && compare(keyOf(item), key, isDescending) <= 0) from = middle + 1;
-    else to = middle;
-  }
-  return from;
+  return firstNotBefore(items, (item) => compare(keyOf(item), key, isDescending) <= 0);
 }
 
 function compare(a: Key, b: Key, isDescending = false): number {
