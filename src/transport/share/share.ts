@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Slots } from "../../base/slots.ts";
-import { withoutDelegations } from "./calls/delegations.ts";
+import { openingDirectly } from "./calls/direct.ts";
 import { localPrimitives } from "./calls/local.ts";
 import { gatedPrimitives, poolPrimitives } from "./calls/network.ts";
 import { type Facts, isGone, type Primitives } from "./calls/primitives.ts";
@@ -127,7 +127,7 @@ export class Share {
     const type = mountedAs(rootFacts.dev) ?? kind.name;
     const forced = isNetwork === kind.isNetwork ? "" : ` (watched as ${watch})`;
     this.#mounted = {
-      fs: isNetwork ? this.#networkCalls(type) : this.#local,
+      fs: isNetwork ? openingDirectly(this.#probe, type) : this.#local,
       isNetwork,
       // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
       goesByMtime: type === "nfs",
@@ -255,10 +255,6 @@ export class Share {
     const again = await this.#realTop(path);
     if (again !== null) return again;
     throw this.#missing(path);
-  }
-
-  #networkCalls(type: string): Primitives {
-    return type === "nfs4" ? withoutDelegations(this.#probe) : this.#probe;
   }
 
   /** The share works without it; only a different share at the next start would go unnoticed. */
