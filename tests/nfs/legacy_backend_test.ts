@@ -10,6 +10,8 @@ import { NetworkSite, type OldOutcome } from "#tests/nfs/guest/site.ts";
 const PHI = { name: "phi4:latest", layers: [2_000_000] };
 /** One on each machine: what else a machine does may happen to show it the answer. */
 const ALONE: readonly Client[] = ["c2", "c3"];
+/** Anyway, about one list of seven comes in time. */
+const ALONE_ROUNDS = 5;
 /** Two within a second would share an id. */
 const APART_MS = 1_100;
 const WITH_WORKAROUND = 20;
@@ -42,10 +44,12 @@ async function listOn(
 describe.each(VERSIONS)("NFSv%s", (version) => {
   test.concurrent("without gpu-server on its machine it times out", async () => {
     await using site = await openSite("alone", version);
-    const reasons = (await listOn(site, ALONE)).map(({ reason }) => reason);
+    const reasons: string[] = [];
+    for (let round = 0; round < ALONE_ROUNDS && !reasons.includes("timed_out"); round++)
+      reasons.push(...(await listOn(site, ALONE)).map(({ reason }) => reason));
     report(`NFSv${version}, the legacy backend alone: ${reasons.join(", ")}`);
     expect(reasons).toContain("timed_out");
-  }, 120_000);
+  }, 200_000);
 
   test.concurrent(`with gpu-server on its machine ${WITH_WORKAROUND} of ${WITH_WORKAROUND} lists come within 3 s`, async () => {
     await using site = await openSite("workaround", version);

@@ -1,7 +1,7 @@
 // A fleet on a network share: simulated agents on one client, gpu-server on another, and programs that question it.
 import { join } from "node:path";
 import { z } from "zod";
-import { type Calls, callsOf, difference } from "#tests/nfs/guest/calls.ts";
+import { type Calls, callsOf, difference, sum } from "#tests/nfs/guest/calls.ts";
 import type { Client } from "#tests/nfs/guest/machines.ts";
 import type { Version } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
@@ -19,6 +19,8 @@ const SCRIPTS = join(import.meta.dir, "../../../scripts/bench/fleet");
  */
 const EXPORT = "no_root_squash,async";
 const LISTED_WITHIN_MS = 60_000;
+/** The calls of a look follow each other faster. */
+const QUIET_MS = 200;
 const PROGRAM_WITHIN_MS = 300_000;
 
 const Figure = z.looseObject({ value: z.number(), floor: z.number(), ratio: z.number() });
@@ -70,13 +72,29 @@ export class FleetSite implements AsyncDisposable {
     return answer;
   }
 
-  /** What the server's client asks of the share a second, by operation, while `meanwhile` runs to its end. */
+  /**
+   * What the server's client asks of the share a second, by operation, while `meanwhile` runs to its end. Begins after a look
+   * of the server, so that no older states are read in that time.
+   */
   async callsPerSecond(meanwhile: () => Promise<void>): Promise<Calls> {
+    await this.#lookEnded();
     const [before, startedMs] = [await callsOf(this.#network, SERVING), performance.now()];
     await meanwhile();
     const calls = difference(await callsOf(this.#network, SERVING), before);
     const seconds = (performance.now() - startedMs) / 1000;
     return new Map([...calls].map(([name, count]) => [name, count / seconds]));
+  }
+
+  async #lookEnded(): Promise<void> {
+    const listed = listings(await callsOf(this.#network, SERVING));
+    const hasListed = async () => listings(await callsOf(this.#network, SERVING)) > listed;
+    await until(hasListed, "the server looks at its share", LISTED_WITHIN_MS);
+    const isQuiet = async () => {
+      const before = await callsOf(this.#network, SERVING);
+      await Bun.sleep(QUIET_MS);
+      return sum(difference(await callsOf(this.#network, SERVING), before)) === 0;
+    };
+    await until(isQuiet, "the server has looked at its share", LISTED_WITHIN_MS);
   }
 
   /** The times of each list in comparison with a bare server, both asked on the server's machine. */
@@ -121,6 +139,10 @@ export class FleetSite implements AsyncDisposable {
       await program.stop();
     }
   }
+}
+
+function listings(calls: Calls): number {
+  return (calls.get("READDIR") ?? 0) + (calls.get("READDIRPLUS") ?? 0);
 }
 
 function startProgram(client: Client, ...script: readonly string[]): Child {

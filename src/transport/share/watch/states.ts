@@ -47,11 +47,14 @@ export class StateWatch implements Closable {
   async #run(): Promise<void> {
     const { clock } = this.#share;
     const { signal } = this.#closed;
+    let wasRead = false;
     while (!signal.aborted) {
       const startedMs = clock.monotonic();
       const isRead = await this.#tryToLook(startedMs);
-      const workMs = clock.monotonic() - startedMs;
+      // The first look, and the first one after an interruption, reads everything: that time does not come again.
+      const workMs = wasRead ? clock.monotonic() - startedMs : 0;
       await clock.sleep(isRead ? this.#restMs(workMs) : RETRY_MS, signal);
+      wasRead = isRead;
     }
   }
 

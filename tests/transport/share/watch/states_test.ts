@@ -2,8 +2,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { linkSync, readdirSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Clock, systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
-import type { Transport } from "#src/transport.ts";
+import type { StateRecord, Transport } from "#src/transport.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
 import { HeardStates } from "#tests/transport/conformance/heard.ts";
@@ -18,9 +19,9 @@ const log = {
   info: (_: object, message: string) => void logged.push(message),
 };
 
-async function openSite(watch: "local" | "network" = "local") {
+async function openSite(watch: "local" | "network" = "local", clock: Clock = systemClock) {
   logged.length = 0;
-  const folder: ShareFolder = shares.folder({ watch, log });
+  const folder: ShareFolder = shares.folder({ watch, log, clock });
   const transport: Transport = folder.handle();
   shares.keep(transport);
   await transport.connect();
@@ -111,4 +112,45 @@ test.each(["local", "network"] as const)("no document counts as gone while its f
     await until(() => heard.calls.filter((call) => call === "restored").length === round + 1);
   }
   expect(heard.calls.filter((call) => call.startsWith("removed"))).toEqual([]);
+});
+
+class SlowWatcher extends HeardStates {
+  workMs = 0;
+
+  /** Each document takes 5 s. */
+  override changed(record: StateRecord): void {
+    this.workMs += 5_000;
+    super.changed(record);
+  }
+}
+
+test("the rest after a look fits its work, but not after a look that read everything once", async () => {
+  const rests: number[] = [];
+  const heard = new SlowWatcher();
+  const sleep: Clock["sleep"] = async (ms, signal) => {
+    rests.push(ms);
+    await systemClock.sleep(Math.min(ms, 20), signal);
+  };
+  const clock: Clock = { ...systemClock, sleep, monotonic: () => systemClock.monotonic() + heard.workMs };
+  const { transport, status } = await openSite("local", clock);
+  const longestMs = (): number => Math.max(...rests.splice(0));
+
+  await transport.publishState("gpu-1", "{}");
+  const watch = await transport.watchStates(heard);
+  await heard.afterLooks(3);
+  expect(longestMs()).toBeLessThan(5_000);
+
+  await transport.publishState("gpu-1", "{}");
+  await heard.afterLooks(3);
+  expect(longestMs()).toBeGreaterThan(25_000);
+
+  renameSync(status, `${status}.away`);
+  await until(() => heard.calls.includes("interrupted"));
+  utimesSync(join(`${status}.away`, "gpu-1_status.json"), 1, 1);
+  renameSync(`${status}.away`, status);
+  await until(() => heard.calls.includes("restored"));
+  await heard.afterLooks(2);
+  expect(heard.calls.filter((call) => call === "changed gpu-1").length).toBe(3);
+  expect(longestMs()).toBeLessThan(5_000);
+  await watch.close();
 });
