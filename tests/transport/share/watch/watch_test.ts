@@ -1,7 +1,7 @@
 // src/transport/share/watch: when a folder is listed: after events, as a safety net, by a rhythm, and while it is away.
 // The clock is manual: a change that shows without clock time passing was reported by an event.
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { constants, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
@@ -327,6 +327,8 @@ test("a share that is mounted again, on another kind of file system, is examined
   let isMoved = false;
   const moved = (facts: Facts): Facts => (isMoved ? { ...facts, dev: facts.dev + 1n } : facts);
   const transport = await connect(folder, clock, "auto", {
+    // A local disk takes only whole blocks directly, NFS anything.
+    open: (path, flags, mode) => localPrimitives.open(path, flags & ~constants.O_DIRECT, mode),
     lstat: async (path) => moved(await localPrimitives.lstat(path)),
     fstat: async (file) => moved(await localPrimitives.fstat(file)),
     stat: async (path) => {
