@@ -123,6 +123,10 @@ export const CommandV2 = z.object({
   arguments: maybe(z.record(z.string(), z.unknown())),
   /** The sender's word for the person or program that asks, such as the name of a token. Not verified. */
   requested_by: maybe(z.string().max(LIMITS.requesterCharacters)),
+  /** Of a signed command: until when the agent may start it, in ms since 1970 on the transport's clock. */
+  expires_at: extra(maybe(z.int().nonnegative())),
+  /** The last field. src/trust/ verifies it over the bytes before it. */
+  signature: extra(maybe(z.object({ key: z.string(), value: z.string() }))),
 });
 export type CommandV2 = z.infer<typeof CommandV2>;
 

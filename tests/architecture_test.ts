@@ -28,6 +28,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
   { files: "src/protocol/*.ts", may: [] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,log}.ts"] },
+  { files: "src/trust/*.ts", may: BASE },
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
@@ -250,6 +251,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/examine.ts",
     "src/server/{store/store,catalog}.ts",
+    "src/trust/{key_file,trusted_keys_file}.ts",
   ],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];

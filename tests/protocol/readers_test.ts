@@ -42,7 +42,7 @@ describe("null counts as missing where a field may be missing", () => {
   test("in a command of version 2", () => {
     const outcomes = nulled(CommandV2, sampleDocument("v2/command_pull_model_force.json"));
     const missing = Object.keys(outcomes).filter((field) => outcomes[field] === "missing");
-    expect(missing).toEqual(["model_name", "arguments", "requested_by"]);
+    expect(missing).toEqual(["model_name", "arguments", "requested_by", "expires_at", "signature"]);
     expect(Object.values(outcomes)).not.toContain("null");
   });
 

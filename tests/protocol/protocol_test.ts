@@ -80,7 +80,7 @@ describe("golden samples", () => {
 describe("versions", () => {
   test.each(samplePaths("v2", "command"))("CommandV2 refuses %s when a field is missing", (path) => {
     const command = sampleDocument(path);
-    const optional = new Set(["model_name", "arguments", "requested_by"]);
+    const optional = new Set(["model_name", "arguments", "requested_by", "expires_at", "signature"]);
     const missing = Object.keys(command).filter((field) => CommandV2.safeParse(without(command, field)).success);
     expect(missing.filter((field) => !optional.has(field))).toEqual([]);
   });

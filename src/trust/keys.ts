@@ -1,0 +1,37 @@
+// Ed25519 keys: how they are named and written.
+import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+
+/** The DER of an Ed25519 public key (SPKI, RFC 8410) before its 32 raw bytes. */
+const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
+
+export interface PublicKey {
+  /** The first 16 hex digits of a SHA-256 over the key as SPKI. */
+  readonly id: string;
+  readonly key: KeyObject;
+}
+
+/** A key that signs. It never leaves its machine. */
+export interface SigningKey extends PublicKey {
+  readonly privateKey: KeyObject;
+}
+
+/** @param raw its 32 bytes */
+export function publicKey(raw: Uint8Array): PublicKey {
+  const spki = Buffer.concat([SPKI_PREFIX, raw]);
+  const key = createPublicKey({ key: spki, format: "der", type: "spki" });
+  return { id: createHash("sha256").update(spki).digest("hex").slice(0, 16), key };
+}
+
+/** @param privateKey an Ed25519 key */
+export function signingKey(privateKey: KeyObject): SigningKey {
+  return { ...publicKey(rawBytes(createPublicKey(privateKey))), privateKey };
+}
+
+/** The key as a line of a `trusted_keys` file. @param comment one word, such as `server@platform` */
+export function publicLine({ key }: PublicKey, comment: string): string {
+  return `ed25519 ${rawBytes(key).toString("base64")} ${comment}`;
+}
+
+function rawBytes(key: KeyObject): Buffer {
+  return key.export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.length);
+}
