@@ -16,6 +16,7 @@ import { type Agents, chooseAgents, findAgent } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
 import { isEnded, type Job, type ModelDetails, newPull, type Response } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
+import type { SigningKey } from "./trust/keys.ts";
 
 export interface CourierOptions {
   /** Begins this sender's reply address: `gpuctl`, `server`. The rest of the address makes it unique to the process. */
@@ -24,6 +25,8 @@ export interface CourierOptions {
   readonly timeoutMs: number;
   /** The person or program that asks, for the agents' record of pulls: `gpuctl:alice@laptop`. Cut to 64 characters. */
   readonly requestedBy?: string | undefined;
+  /** Signs its commands. Null: they are not signed, and boxes that require signatures refuse them. */
+  readonly signingKey?: SigningKey | null;
   readonly clock?: Clock;
   /** Where it finds the agents; by default it reads all state documents when it needs them. */
   readonly fleet?: FleetReader;
@@ -46,14 +49,22 @@ export class Courier {
 
   constructor(
     transport: Transport,
-    { sender, timeoutMs, requestedBy, clock = systemClock, fleet = new Fleet(transport, clock) }: CourierOptions,
+    {
+      sender,
+      timeoutMs,
+      requestedBy,
+      signingKey = null,
+      clock = systemClock,
+      fleet = new Fleet(transport, clock),
+    }: CourierOptions,
   ) {
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
     this.#transport = transport;
     this.#clock = clock;
     this.#fleet = fleet;
-    this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`);
-    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy });
+    this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`, signingKey);
+    const signs = signingKey !== null;
+    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy, signs });
     this.#lists = new Lists(this.#fleet, this.#requests);
   }
 

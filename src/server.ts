@@ -1,4 +1,5 @@
 // gpu-server, the entry point that serves the models of GPU machines over HTTP.
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { systemClock } from "./base/clock.ts";
@@ -15,6 +16,8 @@ import { openStore } from "./server/store/store.ts";
 import { Role } from "./server/store/tokens.ts";
 import { addToken, listTokens, revokeToken } from "./server/token_commands.ts";
 import { openTransport } from "./transport/open.ts";
+import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
+import { publicLine } from "./trust/keys.ts";
 
 const SERVICE = "gpu-server";
 const EXAMPLES = `
@@ -52,6 +55,12 @@ function createProgram() {
     .description("revoke a token; takes effect immediately")
     .argument("<name>", "name of the token")
     .action((name) => revokeToken(stateDir(), name, print));
+  program
+    .command("key")
+    .description(
+      "print the public key that signs commands, for the trusted keys of the boxes; creates it if it is missing",
+    )
+    .action(() => print(`${publicLine(ensureKey(keyPath(stateDir())), `server@${hostname()}`)}\n`));
   return program;
 }
 
@@ -101,6 +110,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       timeoutMs: options.timeout * 1000,
       defaultAgent: options.defaultAgent,
       catalog,
+      signingKey: readKey(keyPath(stateDir)),
     };
     await runServer(settings, { transport, database, service: openServiceManager(log), log, stop });
   } finally {

@@ -7,6 +7,7 @@ import { importsOf, offenders, readSources } from "#tests/support/sources.ts";
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
 const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
+const TRUST = ["src/trust/*.ts"];
 const OPEN = "src/transport/open.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -105,8 +106,8 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/courier/index/*.ts",
     may: [...SEAM, "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet}.ts"],
   },
-  { files: "src/courier/*.ts", may: SEAM },
-  { files: "src/courier.ts", may: [...SEAM, "src/courier/*.ts"] },
+  { files: "src/courier/*.ts", may: [...SEAM, ...TRUST] },
+  { files: "src/courier.ts", may: [...SEAM, ...TRUST, "src/courier/*.ts"] },
   { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
   {
     files: "src/doctor/*.ts",
@@ -191,6 +192,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server/run.ts",
     may: [
       ...SEAM,
+      ...TRUST,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
@@ -200,18 +202,29 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server.ts",
-    may: [...BASE, "src/program/*.ts", OPEN, "src/server/{catalog,run,token_commands}.ts", ...server("http store")],
+    may: [
+      ...BASE,
+      ...TRUST,
+      "src/program/*.ts",
+      OPEN,
+      "src/server/{catalog,run,token_commands}.ts",
+      ...server("http store"),
+    ],
   },
 
   // gpuctl.
-  { files: "src/client/process_io.ts", may: [...SEAM, "src/program/*.ts", "src/client/io.ts", OPEN] },
+  { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
   { files: "src/client/output/*.ts", may: [...BASE, "src/program/exit.ts", "src/client/io.ts", "src/courier/*.ts"] },
   { files: "src/client/{io,base_command}.ts", may: [...SEAM, "src/program/*.ts", "src/client/{io,base_command}.ts"] },
-  { files: "src/client/{session,box_clock}.ts", may: [...SEAM, ...COURIER, "src/client/*.ts", ...client("output")] },
+  {
+    files: "src/client/{session,box_clock}.ts",
+    may: [...SEAM, ...TRUST, ...COURIER, "src/client/*.ts", ...client("output")],
+  },
   {
     files: "src/client/{verbs,completion}/*.ts",
     may: [
       ...SEAM,
+      ...TRUST,
       ...COURIER,
       "src/doctor/*.ts",
       "src/program/*.ts",

@@ -14,6 +14,7 @@ import { addCpVerb } from "./verbs/cp.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
 import { followJobs } from "./verbs/jobs_follow.ts";
+import { addKeyVerb } from "./verbs/key.ts";
 import { addListVerb } from "./verbs/list.ts";
 import { addPingVerb } from "./verbs/ping.ts";
 import { addPsVerb } from "./verbs/ps.ts";
@@ -58,6 +59,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     await runUnconnected(connected(verb));
   };
   addVerbs(program, run, runUnconnected);
+  addKeyVerb(program, io, () => new Printer(io, isJson()));
   addVersionVerb(program, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
   return { program, isJson };

@@ -23,6 +23,8 @@ export interface ClientIo {
   readonly signal: AbortSignal;
   /** The user and the machine, for the agents' record of pulls: `gpuctl:alice@laptop`. */
   readonly requestedBy: string;
+  /** The file with the private key that signs commands; it may be missing. */
+  readonly keyFile: string;
   /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch): Promise<Transport>;
 }

@@ -1,11 +1,13 @@
 // gpuctl's surroundings when it is a process: its streams, its signals, real transports.
-import { hostname, userInfo } from "node:os";
+import { homedir, hostname, userInfo } from "node:os";
+import { join } from "node:path";
 import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { stopSignal } from "../program/stop_signal.ts";
 import { openTransport } from "../transport/open.ts";
+import { keyPath } from "../trust/key_file.ts";
 import type { ClientIo } from "./io.ts";
 
 const INTERRUPTED = 130;
@@ -63,6 +65,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     clock: systemClock,
     signal: AbortSignal.any([stopSignal(), lost.signal]),
     requestedBy: `gpuctl:${userName()}@${hostname()}`,
+    keyFile: keyPath(join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "gpu-courier")),
     open: async (address, watch) =>
       openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
   });

@@ -5,6 +5,7 @@ import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
 import { Courier } from "../courier.ts";
 import type { Transport } from "../transport.ts";
+import { readKey } from "../trust/key_file.ts";
 import type { ClientIo, Watch } from "./io.ts";
 import { Printer } from "./output/printer.ts";
 
@@ -53,11 +54,13 @@ export function connected(verb: Verb): Verb {
  * @throws whatever the verb throws; `cancelled`
  */
 export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
+  const signingKey = readKey(io.keyFile);
   const transport = await io.open(options.share, options.watch);
   const courier = new Courier(transport, {
     sender: "gpuctl",
     timeoutMs: options.timeoutMs,
     requestedBy: io.requestedBy,
+    signingKey,
     clock: io.clock,
   });
   const printer = new Printer(io, options.json);

@@ -4,6 +4,8 @@ import { CourierError } from "../base/errors.ts";
 import { parseJson } from "../base/foreign_text.ts";
 import { type CommandV2, LIMITS, PROTOCOL_VERSION, Response, VERBS, type Verb } from "../protocol.ts";
 import type { Closable, Inbox, Reply, ReplyAddress, Transport } from "../transport.ts";
+import type { SigningKey } from "../trust/keys.ts";
+import { signDocument } from "../trust/signature.ts";
 
 /** A command, before it has an id and an address. */
 export interface Request {
@@ -25,7 +27,8 @@ interface Outgoing {
   readonly inbox: Inbox;
   readonly address: ReplyAddress;
   readonly id: string;
-  readonly text: string;
+  /** Made once responses can arrive: the transport's clock is in step by then. */
+  readonly text: () => string;
   readonly changing: boolean;
 }
 
@@ -36,16 +39,21 @@ export class Mailbox {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #replyTo: string;
+  readonly #signingKey: SigningKey | null;
   readonly #pending: { own: Pending; shared: Pending } = { own: new Map(), shared: new Map() };
   /** Removals of responses that were read: only `close()` waits for them. */
   readonly #releasing = new Set<Promise<void>>();
   readonly #open: { own?: Promise<Closable>; shared?: Promise<Closable> } = {};
 
-  /** @param replyTo unique to this process; fits the grammar of agent names */
-  constructor(transport: Transport, clock: Clock, replyTo: string) {
+  /**
+   * @param replyTo unique to this process; fits the grammar of agent names
+   * @param signingKey signs version 2 commands; null: they are not signed
+   */
+  constructor(transport: Transport, clock: Clock, replyTo: string, signingKey: SigningKey | null = null) {
     this.#transport = transport;
     this.#clock = clock;
     this.#replyTo = replyTo;
+    this.#signingKey = signingKey;
   }
 
   /**
@@ -68,7 +76,7 @@ export class Mailbox {
       ...(given === undefined ? {} : { arguments: given }),
       ...(requestedBy === undefined ? {} : { requested_by: requestedBy }),
     };
-    const [id, text] = [command.command_id, JSON.stringify(command)];
+    const [id, text] = [command.command_id, () => this.#format(command)];
     const address = { replyTo: this.#replyTo };
     return await this.#exchange({ inbox: { agent }, address, id, text, changing: VERBS[verb].changing }, waiting);
   }
@@ -88,7 +96,7 @@ export class Mailbox {
       ...(modelName === undefined ? {} : { model_name: modelName }),
     });
     const { changing } = VERBS[verb];
-    return await this.#exchange({ inbox: "shared", address: "shared", id, text, changing }, waiting);
+    return await this.#exchange({ inbox: "shared", address: "shared", id, text: () => text, changing }, waiting);
   }
 
   /** Gives the reply address up. Responses that arrive later are dropped. Idempotent. */
@@ -100,6 +108,12 @@ export class Mailbox {
     for (const closable of open) await (await closable)?.close();
   }
 
+  #format(command: CommandV2): string {
+    if (this.#signingKey === null) return JSON.stringify(command);
+    const expires_at = Math.round(this.#transport.now()) + command.ttl_ms;
+    return signDocument("command", JSON.stringify({ ...command, expires_at }), this.#signingKey);
+  }
+
   async #exchange(command: Outgoing, waiting: Waiting): Promise<Response> {
     if (waiting.signal?.aborted === true) throw new CourierError("cancelled", "Interrupted before anything was sent");
     const kind = command.address === "shared" ? "shared" : "own";
@@ -107,7 +121,7 @@ export class Mailbox {
     const ended = new AbortController();
     const received = new Promise<Reply>((resolve) => this.#pending[kind].set(command.id, resolve));
     try {
-      await this.#transport.send(command.inbox, command.id, command.text, { durable: command.changing });
+      await this.#transport.send(command.inbox, command.id, command.text(), { durable: command.changing });
       const signal = waiting.signal === undefined ? ended.signal : AbortSignal.any([ended.signal, waiting.signal]);
       const reply = await Promise.race([received, this.#clock.sleep(waiting.timeoutMs, signal)]);
       if (reply === undefined) throw await this.#unanswered(command, waiting);

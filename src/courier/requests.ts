@@ -1,6 +1,7 @@
 // Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { LIMITS, type Response, VERBS } from "../protocol.ts";
+import { mustBeSigned } from "../trust/requirement.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent } from "./describe_view.ts";
 import type { FleetReader } from "./fleet.ts";
@@ -22,6 +23,8 @@ interface RequestsDeps {
   readonly timeoutMs: number;
   /** The person or program that asks, unless a request names another. */
   readonly requestedBy: string | undefined;
+  /** Whether the mailbox signs its commands. */
+  readonly signs: boolean;
 }
 
 /** A legacy service looks for commands every 5 s. */
@@ -32,18 +35,21 @@ export class Requests {
   readonly #mailbox: RequestsDeps["mailbox"];
   readonly #timeoutMs: number;
   readonly #requestedBy: string | undefined;
+  readonly #signs: boolean;
 
-  constructor({ fleet, mailbox, timeoutMs, requestedBy }: RequestsDeps) {
+  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs }: RequestsDeps) {
     this.#fleet = fleet;
     this.#mailbox = mailbox;
     this.#timeoutMs = timeoutMs;
     this.#requestedBy = requestedBy;
+    this.#signs = signs;
   }
 
   /** @see `Courier.request` */
   async send(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
     const view = await findAgent(this.#fleet, agent);
     if (!view.online || refusesEverything(view)) throw agentAway(view);
+    if (!this.#signs && mustBeSigned(view.state?.requires_signatures, request.verb)) throw mustSign(view);
     const requestedBy = (options.requestedBy ?? this.#requestedBy)?.slice(0, LIMITS.requesterCharacters);
     const response = await this.#exchange(
       view,
@@ -94,4 +100,11 @@ export class Requests {
 /** Two agents have the same name. An agent that serves only reading verbs refuses the others itself, with its reason. */
 function refusesEverything({ reason, state }: AgentView): boolean {
   return reason === "degraded" && state?.reading_only !== true;
+}
+
+/** The agent would refuse the command because it is not signed, so nothing was sent. */
+function mustSign({ agent }: AgentView): CourierError {
+  return new CourierError("forbidden", `${agent} accepts only signed commands, and there is no key to sign with`, {
+    hint: `Create one with \`gpuctl key\`, or \`gpu-server key\` for the server. Add its output to the trusted keys of ${agent}`,
+  });
 }

@@ -9,6 +9,7 @@ import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
+import type { SigningKey } from "../trust/keys.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
@@ -29,6 +30,8 @@ export interface ServerSettings {
   readonly timeoutMs: number;
   readonly defaultAgent: string | undefined;
   readonly catalog: Catalog;
+  /** Null: commands are not signed. */
+  readonly signingKey: SigningKey | null;
 }
 
 export interface ServerParts {
@@ -55,6 +58,7 @@ export async function runServer(
 ): Promise<void> {
   const tokens = new Tokens(database, systemClock);
   requireTokens(tokens, settings.address, log);
+  if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const services = assemble(settings, { transport, database, tokens, log });
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
@@ -83,12 +87,12 @@ async function takeLeave(
 }
 
 function assemble(
-  { timeoutMs, defaultAgent, catalog }: ServerSettings,
+  { timeoutMs, defaultAgent, catalog, signingKey }: ServerSettings,
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
 ): Services {
   const clock = systemClock;
   const fleet = new WatchedFleet({ transport, clock, log });
-  const courier = new Courier(transport, { sender: "server", timeoutMs, clock, fleet });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, signingKey, clock, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database);
   return {

@@ -27,9 +27,9 @@ export function signingKey(privateKey: KeyObject): SigningKey {
   return { ...publicKey(rawBytes(createPublicKey(privateKey))), privateKey };
 }
 
-/** The key as a line of a `trusted_keys` file. @param comment one word, such as `server@platform` */
+/** The key as a line of a `trusted_keys` file. @param comment such as `server@platform`; made into one word */
 export function publicLine({ key }: PublicKey, comment: string): string {
-  return `ed25519 ${rawBytes(key).toString("base64")} ${comment}`;
+  return `ed25519 ${rawBytes(key).toString("base64")} ${comment.replaceAll(/[^\w.@-]+/g, "-")}`;
 }
 
 function rawBytes(key: KeyObject): Buffer {

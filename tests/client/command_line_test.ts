@@ -47,6 +47,7 @@ test("version opens no share", async () => {
     clock: systemClock,
     signal: new AbortController().signal,
     requestedBy: "",
+    keyFile: "/nonexistent/signing.key",
     open,
   };
   expect([await main(["version", "--share", "nosuch.example:/export"], io), stdout.text]).toEqual([0, `${VERSION}\n`]);
@@ -144,6 +145,7 @@ describe("flags", () => {
       clock: systemClock,
       signal: new AbortController().signal,
       requestedBy: "",
+      keyFile: "/nonexistent/signing.key",
       open,
     };
     expect(await main(["agents", "--share", "/mnt/CPU-GPU", "--watch", "network"], io)).toBe(0);
@@ -195,6 +197,7 @@ describe("main()", () => {
         clock: systemClock,
         signal,
         requestedBy: "",
+        keyFile: "/nonexistent/signing.key",
         open,
       });
       return { status, stdout: stdout.text, stderr: stderr.text };
@@ -213,7 +216,16 @@ describe("main()", () => {
     });
     const stop = new AbortController();
     const open = async () => transport;
-    const io = { stdout: stderr, stderr, color: false, clock: site.clock, signal: stop.signal, requestedBy: "", open };
+    const io = {
+      stdout: stderr,
+      stderr,
+      color: false,
+      clock: site.clock,
+      signal: stop.signal,
+      requestedBy: "",
+      keyFile: "/nonexistent/signing.key",
+      open,
+    };
     const status = main(["list"], io);
     await site.clock.advance(60_000);
     stop.abort();

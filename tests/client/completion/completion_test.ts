@@ -77,6 +77,7 @@ describe("__complete", () => {
       clock: site.clock,
       signal: new AbortController().signal,
       requestedBy: "",
+      keyFile: "/nonexistent/signing.key",
       open,
     };
     const status = main(["__complete", "gpuctl rm "], io);

@@ -32,7 +32,10 @@ export interface Surroundings {
   readonly terminal?: boolean;
   readonly columns?: number;
   readonly color?: boolean;
+  readonly keyFile?: string;
 }
+
+const NO_KEY = "/nonexistent/signing.key";
 
 export interface Ran {
   readonly status: number;
@@ -73,7 +76,10 @@ export class ClientSite {
   }
 
   /** Starts gpuctl; `stop` is Ctrl-C. */
-  start(argv: readonly string[], { terminal = false, columns = 80, color = false }: Surroundings = {}) {
+  start(
+    argv: readonly string[],
+    { terminal = false, columns = 80, color = false, keyFile = NO_KEY }: Surroundings = {},
+  ) {
     const stdout = new Capture(terminal, columns);
     const stderr = new Capture(terminal, columns);
     const stop = new AbortController();
@@ -85,6 +91,7 @@ export class ClientSite {
       clock: this.clock,
       signal: stop.signal,
       requestedBy: "gpuctl:test@here",
+      keyFile,
       open,
     };
     return { stdout, stderr, stop: () => stop.abort(), status: main(argv, io) };
