@@ -14,6 +14,7 @@ import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
 import { openTransport } from "./transport/open.ts";
+import { SIGNATURE_MODES } from "./trust/requirement.ts";
 
 /** Commands under way get 8 s; systemd kills the process after 15 s. */
 const STOP_WITHIN_MS = 9500;
@@ -41,6 +42,12 @@ const agentFlags = {
     flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable").argParser(
       parse.list(parseProtectedName),
     ),
+  trustedKeys: () => flag("--trusted-keys <file>", "public keys whose signed commands run here, one a line"),
+  requireSignatures: () =>
+    flag(
+      "--require-signatures <mode>",
+      "commands that must be signed: off, warn (log only), changing or all (default: changing with --trusted-keys, else off)",
+    ).choices(SIGNATURE_MODES),
   sharedInbox: () =>
     flag("--shared-inbox <mode>", "serve legacy backends: on, off, or auto (one agent of the share serves them)")
       .choices(["on", "off", "auto"])
@@ -122,6 +129,8 @@ function createAgentCommand() {
     .addOption(agentFlags.models())
     .addOption(agentFlags.insecureRegistry())
     .addOption(agentFlags.protect())
+    .addOption(agentFlags.trustedKeys())
+    .addOption(agentFlags.requireSignatures())
     .addOption(agentFlags.sharedInbox())
     .addOption(agentFlags.listTtl())
     .addOption(agentFlags.changeTtl())
@@ -181,6 +190,8 @@ function readSettings(options: Options): AgentSettings {
     preflight: options.preflight === "on",
     diskReserve: options.diskReserve,
     protect: options.protect ?? [],
+    trustedKeys: options.trustedKeys,
+    requireSignatures: options.requireSignatures,
     maxPulls: options.maxPulls,
     stallMs: options.stallTimeout * 1000,
     pullLimits: {

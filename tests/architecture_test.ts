@@ -125,8 +125,9 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
   { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: SEAM },
-  { files: "src/agent/commands/*.ts", may: [...SEAM, ...agent("ollama disk ledger pulls models presence")] },
+  { files: "src/agent/commands/*.ts", may: [...SEAM, ...TRUST, ...agent("ollama disk ledger pulls models presence")] },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
+  { files: "src/agent/trusted_keys_watch.ts", may: [...BASE, ...TRUST] },
   { files: "src/agent/examine.ts", may: [...BASE, ...agent("ollama disk ledger presence")] },
   {
     files: "src/agent/doctor.ts",
@@ -136,8 +137,9 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/agent/*.ts",
     may: [
       ...SEAM,
+      ...TRUST,
       "src/program/*.ts",
-      "src/agent/{changes,box,sweeping,agent,assemble}.ts",
+      "src/agent/{changes,box,sweeping,trusted_keys_watch,agent,assemble}.ts",
       ...agent("ollama disk ledger pulls models presence commands"),
     ],
   },
@@ -145,6 +147,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/agent.ts",
     may: [
       "src/base/*.ts",
+      ...TRUST,
       "src/program/*.ts",
       OPEN,
       "src/agent/{run,doctor,examine}.ts",

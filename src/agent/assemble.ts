@@ -5,6 +5,8 @@ import { Outage } from "../base/outage.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, Platform, SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
+import type { SignatureMode } from "../trust/requirement.ts";
+import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import { Agent } from "./agent.ts";
 import { Box } from "./box.ts";
 import { Changes } from "./changes.ts";
@@ -12,6 +14,7 @@ import { Activity } from "./commands/activity.ts";
 import { Gathering } from "./commands/gathering.ts";
 import { FIRST_INBOXES, Intake } from "./commands/intake.ts";
 import { Verbs } from "./commands/verbs.ts";
+import { Verifier } from "./commands/verify.ts";
 import { Worker } from "./commands/worker.ts";
 import { ModelsFolder } from "./disk/models_folder.ts";
 import { PulledBlobs } from "./disk/pulled_blobs.ts";
@@ -37,6 +40,7 @@ import { Jobs } from "./pulls/jobs.ts";
 import { Preflight } from "./pulls/preflight.ts";
 import type { Registry } from "./pulls/registry.ts";
 import { Sweeping } from "./sweeping.ts";
+import { TrustedKeysWatch } from "./trusted_keys_watch.ts";
 
 export interface AgentParts {
   readonly identity: Identity;
@@ -60,6 +64,10 @@ export interface AgentParts {
   readonly diskReserve: DiskReserve;
   /** Patterns of models that no command may delete or overwrite. */
   readonly protect: readonly string[];
+  /** Which commands must be signed. */
+  readonly requireSignatures: SignatureMode;
+  /** The path of the file with the keys that may sign them; null only in mode `off`. */
+  readonly trustedKeys: string | null;
   readonly maxPulls: number;
   readonly pullLimits: PullLimits;
   readonly hostNames: Pick<HostNames, "isMissing">;
@@ -90,7 +98,7 @@ export function assemble(parts: AgentParts): Agent {
     worker: commands.worker,
     jobs: work.jobs,
     upkeep,
-    loops: [presence, work.monitor, work.box, sweeping, upkeep],
+    loops: [presence, work.monitor, work.box, sweeping, upkeep, ...assembleKeysWatch(parts, common)],
     outage: common.outage,
     service,
     clock,
@@ -99,12 +107,15 @@ export function assemble(parts: AgentParts): Agent {
 }
 
 /** The parts that connect the others without knowing them. */
-function assembleCommon({ identity, ledger, service, clock, log }: AgentParts) {
+function assembleCommon(parts: AgentParts) {
+  const { identity, ledger, service, requireSignatures: mode, trustedKeys, clock, log } = parts;
+  const keys = mode === "off" || trustedKeys === null ? null : new TrustedKeysFile(trustedKeys);
   return {
+    keys,
     outage: new Outage({ clock, log }),
     changes: new Changes(),
     heartbeat: new Heartbeat(["state", "Ollama", "ledger"], service),
-    condition: new Condition(identity.agent, ledger),
+    condition: new Condition(identity.agent, keys === null || mode === "warn" ? [ledger] : [ledger, keys]),
   };
 }
 type Common = ReturnType<typeof assembleCommon>;
@@ -151,20 +162,25 @@ type Reporting = ReturnType<typeof assembleReporting>;
 
 /** The parts that take commands and answer them. */
 function assembleCommands(
-  { identity, listTtlMs, changeTtlMs, transport, ollama, ledger, clock, log }: AgentParts,
-  { outage, condition }: Common,
+  { identity, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
+  { keys, outage, condition }: Common,
   { jobs, monitor, models, preflight, protection }: Work,
   { activity, state }: Reporting,
 ) {
   const late = new LateCommands({ jobs, ledger, log });
   const verbs = new Verbs({ jobs, ollama, monitor, models, preflight, protection, late, clock });
-  const validity = { listTtlMs, changeTtlMs };
+  const validity = { agent: identity.agent, listTtlMs, changeTtlMs };
+  const verifier = new Verifier({ validity, mode, keys, transport, clock, log });
   const gathering = new Gathering(clock, FIRST_INBOXES);
-  const worker = new Worker({ transport, identity, ledger, verbs, state, activity, gathering, validity, clock, log });
+  const worker = new Worker({ transport, identity, ledger, verbs, state, activity, gathering, verifier, clock, log });
   const intake = new Intake({ agent: identity.agent, transport, worker, gathering, outage, condition });
   return { worker, intake };
 }
 type Commands = ReturnType<typeof assembleCommands>;
+
+function assembleKeysWatch({ clock, log }: AgentParts, { keys, changes }: Common): readonly TrustedKeysWatch[] {
+  return keys === null ? [] : [new TrustedKeysWatch({ keys, changes, clock, log })];
+}
 
 function assembleUpkeep({ ledger, transport, clock, log }: AgentParts, common: Common, { jobs }: Work): LedgerUpkeep {
   const { changes, heartbeat } = common;

@@ -1,11 +1,13 @@
 // Runs the agent with its settings until it is stopped.
 import { hostname } from "node:os";
 import { isoTime, systemClock } from "../base/clock.ts";
+import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, SharedInboxMode } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
+import type { SignatureMode } from "../trust/requirement.ts";
 import { type AgentParts, assemble } from "./assemble.ts";
 import { defaultReserve, parseDiskReserve } from "./disk/reserve.ts";
 import { Ledger } from "./ledger/ledger.ts";
@@ -32,6 +34,10 @@ export interface AgentSettings {
   readonly diskReserve: string | undefined;
   /** Patterns of models that no command may delete or overwrite. */
   readonly protect: readonly string[];
+  /** Whose signed commands run. Undefined: signatures are not looked at. */
+  readonly trustedKeys: string | undefined;
+  /** Undefined: `changing` with trusted keys, otherwise `off`. */
+  readonly requireSignatures: SignatureMode | undefined;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
   /** A pull connects again after this time without a byte. */
@@ -91,6 +97,7 @@ function agentParts(
     registry: settings.preflight ? new Registry({ insecureRegistries }) : null,
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
+    ...signatureSettings(settings),
     maxPulls: settings.maxPulls,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),
@@ -102,4 +109,12 @@ function agentParts(
     clock: systemClock,
     log,
   };
+}
+
+function signatureSettings({ trustedKeys, requireSignatures }: AgentSettings) {
+  const mode = requireSignatures ?? (trustedKeys === undefined ? "off" : "changing");
+  if (mode === "off" || trustedKeys !== undefined) return { requireSignatures: mode, trustedKeys: trustedKeys ?? null };
+  throw new CourierError("invalid", `Cannot use --require-signatures ${mode} without trusted keys`, {
+    hint: "Name their file: --trusted-keys /etc/gpu-courier/trusted_keys",
+  });
 }

@@ -60,3 +60,18 @@ test("flags become the agent's parts", async () => {
   expect(parts).toMatchObject({ registry: null, protect: ["phi4", "me/*"], listTtlMs: 5_000, changeTtlMs: 86_400_000 });
   expect([parts.identity.agent, parts.maxPulls, parts.sharedInbox]).toEqual(["gpu-7", 1, "auto"]);
 });
+
+test.each([
+  [[], "off", null],
+  [["--trusted-keys", "/etc/keys"], "changing", "/etc/keys"],
+  [["--trusted-keys", "/etc/keys", "--require-signatures", "warn"], "warn", "/etc/keys"],
+  [["--trusted-keys", "/etc/keys", "--require-signatures", "off"], "off", "/etc/keys"],
+] as const)("%j requires signatures in mode %s", async (args, requireSignatures, trustedKeys) => {
+  expect(await partsOf(...args)).toMatchObject({ requireSignatures, trustedKeys });
+});
+
+test("signatures cannot be required without trusted keys", async () => {
+  const args = ["--share", dir, "--state-dir", join(dir, "state"), "--require-signatures", "all"];
+  const agent = Bun.spawnSync([process.execPath, join(import.meta.dir, "../../src/agent.ts"), ...args]);
+  expect([agent.exitCode, agent.stderr.toString().includes("--trusted-keys")]).toEqual([64, true]);
+});

@@ -1,6 +1,7 @@
 // Counts the commands that the agent has handled, and lists those under way: the state document shows both.
 import { type Clock, isoTime } from "../../base/clock.ts";
-import type { State, Verb } from "../../protocol.ts";
+import type { CourierError } from "../../base/errors.ts";
+import { LIMITS, type State, type Verb } from "../../protocol.ts";
 
 /** Commands that are quicker are not listed. */
 const LISTED_AFTER_MS = 1000;
@@ -11,11 +12,22 @@ interface UnderWay {
   readonly begunMs: number;
 }
 
+interface Refused {
+  readonly id: string;
+  readonly verb: Verb | null;
+  readonly model: string | null;
+  readonly error: CourierError;
+}
+
+/** The state repeats them every 5 s. */
+const REFUSED_CHARACTERS = 200;
+
 export class Activity {
   readonly #clock: Clock;
   readonly #underWay = new Map<string, UnderWay>();
   #processed = 0;
   #refused = 0;
+  #lastRefused: NonNullable<State["refused"]> = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,6 +40,11 @@ export class Activity {
 
   get refused(): number {
     return this.#refused;
+  }
+
+  /** The last commands that were refused, the newest last. */
+  get lastRefused(): NonNullable<State["refused"]> {
+    return this.#lastRefused;
   }
 
   /** The commands that have been running for over 1 s. */
@@ -49,7 +66,20 @@ export class Activity {
     this.#underWay.delete(id);
   }
 
-  refuse(): void {
+  /** @param refused undefined: a name or file that may be no command */
+  refuse(refused?: Refused): void {
     this.#refused += 1;
+    if (refused === undefined) return;
+    const { id, verb, model, error } = refused;
+    const cut = (text: string): string => text.slice(0, REFUSED_CHARACTERS);
+    const entry = {
+      command_id: id,
+      command: verb,
+      model: model && cut(model),
+      code: error.code,
+      error: cut(error.message),
+    };
+    const at = isoTime(this.#clock.now());
+    this.#lastRefused = [...this.#lastRefused, { at, ...entry }].slice(-LIMITS.refusedInState);
   }
 }

@@ -66,9 +66,8 @@ export class ClaimedElsewhere {
       else if (lateness(command, delivery, transport.now()) === null || closed.aborted) return false;
       else if (await transport.isUnchanged(delivery)) {
         const error = outcomeUnknown("another agent began it and did not answer in time");
-        return (
-          (await publisher.refuse(delivery, { error, answerTo: command.answerTo, verb: command.verb })) === "ended"
-        );
+        const { answerTo, verb, model } = command;
+        return (await publisher.refuse(delivery, { error, answerTo, verb, model })) === "ended";
       }
       return true;
     } catch (error) {

@@ -24,6 +24,8 @@ export interface AcceptedCommand {
   readonly ledgerKey: string;
   /** How long after its publication it may still start, in ms. */
   readonly ttlMs: number;
+  /** The key that signed it, and when it ends, in ms on the transport's clock; null: it is not signed. */
+  readonly signed: { readonly keyId: string; readonly expiresAtMs: number } | null;
 }
 
 export interface Refusal {
@@ -31,6 +33,8 @@ export interface Refusal {
   readonly answerTo: AnswerTo;
   /** Null when the document does not name a known verb. */
   readonly verb: Verb | null;
+  /** Null when it names none that can be read. */
+  readonly model: string | null;
 }
 
 interface Validity {
@@ -41,20 +45,23 @@ interface Validity {
 }
 
 /**
- * Judges everything about a delivery except its age.
+ * Judges everything about a delivery except its age and what its signature is worth.
+ * @param keyId the key that signed it
  * @returns the command, or the reason for the refusal and where the response goes
  */
-export function judge(delivery: Delivery, validity: Validity): AcceptedCommand | Refusal {
+export function judge(delivery: Delivery, validity: Validity, keyId: string | null = null): AcceptedCommand | Refusal {
   const document = "text" in delivery.content ? parseObject(delivery.content.text) : undefined;
   const answerTo = addressee(delivery, document);
   const verb = Verb.safeParse(document?.["command"]).data ?? null;
   try {
     if ("refused" in delivery.content) throw invalid(delivery.content.refused);
     if (document === undefined) throw invalid("The command is not a JSON object");
-    const isOld = isVersion1(document);
-    return isOld ? acceptV1(delivery, document, validity, answerTo) : acceptV2(delivery, document, validity, answerTo);
+    if (isVersion1(document)) return acceptV1(delivery, document, validity, answerTo);
+    const command = acceptV2(delivery, document, validity, answerTo);
+    return keyId === null ? command : { ...command, signed: { keyId, expiresAtMs: endOf(document) } };
   } catch (error) {
-    return { error: asCourierError(error), answerTo, verb };
+    const model = document?.["model_name"];
+    return { error: asCourierError(error), answerTo, verb, model: typeof model === "string" ? model : null };
   }
 }
 
@@ -63,11 +70,22 @@ export function judge(delivery: Delivery, validity: Validity): AcceptedCommand |
  * @param nowMs the transport's clock, as in `sentAtMs`
  * @returns `deadline_exceeded`, or null when the command is in time
  */
-export function lateness({ ttlMs }: AcceptedCommand, { sentAtMs }: Delivery, nowMs: number): CourierError | null {
+export function lateness(
+  { ttlMs, signed }: AcceptedCommand,
+  { sentAtMs }: Delivery,
+  nowMs: number,
+): CourierError | null {
+  // Any user who can write to the share can set the time of a file.
+  if (signed !== null) return nowMs < signed.expiresAtMs ? null : expired(nowMs - signed.expiresAtMs);
   const ageMs = nowMs - sentAtMs;
   if (ageMs < ttlMs) return null;
   const ages = `${Math.round(ageMs / 1000)} s old and was valid for ${ttlMs / 1000} s`;
   return new CourierError("deadline_exceeded", `The command is ${ages}: it was not run`, { hint: "Send it again" });
+}
+
+function expired(sinceMs: number): CourierError {
+  const message = `The command expired ${Math.round(sinceMs / 1000)} s ago: it was not run`;
+  return new CourierError("deadline_exceeded", message, { hint: "Send it again" });
 }
 
 /** The error for a command that may or may not have run before, and must not run twice. */
@@ -85,7 +103,8 @@ function acceptV1(delivery: Delivery, document: object, validity: Validity, answ
   // The words of the legacy service.
   if (verb === undefined || VERBS[verb].version > 1) throw invalid(`Unknown command: ${clip(command)}`);
   const ttlMs = VERBS[verb].changing ? validity.changeTtlMs : validity.listTtlMs;
-  const rest = { arguments: {}, requestedBy: null, answerTo, ledgerKey: delivery.key, ttlMs };
+  // It names no agent and no end, so that a signature would be worth nothing.
+  const rest = { arguments: {}, requestedBy: null, answerTo, ledgerKey: delivery.key, ttlMs, signed: null };
   return { verb, model: modelOf(verb, model_name), ...rest };
 }
 
@@ -106,8 +125,15 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
       hint: `gpu-agent on ${validity.agent} may be older than the sender: update it`,
     });
   }
-  const rest = { arguments: command.arguments ?? {}, requestedBy, answerTo, ledgerKey: command_id, ttlMs: ttl_ms };
-  return { verb, model: modelOf(verb, model_name), ...rest };
+  const given = { arguments: command.arguments ?? {}, requestedBy, answerTo, ledgerKey: command_id };
+  return { verb, model: modelOf(verb, model_name), ...given, ttlMs: ttl_ms, signed: null };
+}
+
+/** Of a signed command. */
+function endOf(document: object): number {
+  const { expires_at } = parseWith(CommandV2, document);
+  if (expires_at !== undefined) return expires_at;
+  throw invalid("A signed command needs expires_at, in ms since 1970", "Sign it again with expires_at");
 }
 
 /** Where the response to any file goes: to a valid `reply_to`, otherwise beside the shared inbox under the file's name. */

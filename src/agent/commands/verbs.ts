@@ -18,6 +18,7 @@ import { firstThatFit } from "./cut_lists.ts";
 import type { AcceptedCommand } from "./judge.ts";
 import { listModels } from "./list_models.ts";
 import type { Result } from "./response.ts";
+import type { VerifiedCommand } from "./verify.ts";
 
 export interface VerbsDeps {
   readonly jobs: Jobs;
@@ -77,7 +78,7 @@ export class Verbs {
    * Runs one command. A changing one resolves when its effect shows in the agent's lists.
    * @throws CourierError with the code that answers the command
    */
-  async run(command: AcceptedCommand, timing: Timing): Promise<Result> {
+  async run(command: VerifiedCommand, timing: Timing): Promise<Result> {
     return await HANDLERS[command.verb](command, { ...this.#deps, ...timing });
   }
 }

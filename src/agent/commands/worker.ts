@@ -11,13 +11,14 @@ import type { StatePublisher } from "../presence/state_publisher.ts";
 import type { Activity } from "./activity.ts";
 import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
 import type { Gathering } from "./gathering.ts";
-import { type AcceptedCommand, judge, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
+import { type AcceptedCommand, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
 import { Lanes } from "./lanes.ts";
 import { failure, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
 import { mayPass, Retries } from "./transport_retries.ts";
 import { type Subscribed, Unanswered } from "./unanswered.ts";
 import type { Timing, Verbs } from "./verbs.ts";
+import { sentBeforeMs, type VerifiedCommand, type Verifier } from "./verify.ts";
 
 export interface WorkerDeps {
   readonly transport: Transport;
@@ -28,8 +29,7 @@ export interface WorkerDeps {
   readonly state: Pick<StatePublisher, "publish">;
   readonly activity: Activity;
   readonly gathering: Gathering;
-  /** How old a version 1 list, and a version 1 pull or delete, may be, in ms. */
-  readonly validity: { readonly listTtlMs: number; readonly changeTtlMs: number };
+  readonly verifier: Pick<Verifier, "verify">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -80,8 +80,7 @@ export class Worker {
     this.#inHand.set(key, subscribed);
     if (isInHand) return;
     this.#unanswered.forget(key);
-    const { listTtlMs, changeTtlMs } = this.#deps.validity;
-    const judged = judge(delivery, { agent: this.#deps.identity.agent, listTtlMs, changeTtlMs });
+    const judged = this.#deps.verifier.verify(delivery);
     const begin = (): void => {
       const task = this.#end(delivery, judged, subscribed).finally(() => this.#tasks.delete(task));
       this.#tasks.add(task);
@@ -91,7 +90,7 @@ export class Worker {
   }
 
   /** Never rejects. */
-  async #end(delivery: Delivery, judged: AcceptedCommand | Refusal, first: Subscribed): Promise<void> {
+  async #end(delivery: Delivery, judged: VerifiedCommand | Refusal, first: Subscribed): Promise<void> {
     const { key } = delivery;
     const outcome = await this.#handle(delivery, judged, first).catch((error: unknown) =>
       this.#failed(delivery, error, "left"),
@@ -137,7 +136,7 @@ export class Worker {
     return before;
   }
 
-  async #handle(delivery: Delivery, judged: AcceptedCommand | Refusal, subscribed: Subscribed): Promise<Outcome> {
+  async #handle(delivery: Delivery, judged: VerifiedCommand | Refusal, subscribed: Subscribed): Promise<Outcome> {
     const outcome = await (isChange(judged)
       ? this.#changeInTurn(delivery, judged, subscribed)
       : this.#serve(delivery, judged, subscribed));
@@ -165,7 +164,7 @@ export class Worker {
     return await this.#retries.run(async () => await this.#publisher.isAnswered(delivery));
   }
 
-  async #changeInTurn(delivery: Delivery, command: AcceptedCommand, { sinceMs, closed }: Subscribed): Promise<Outcome> {
+  async #changeInTurn(delivery: Delivery, command: VerifiedCommand, { sinceMs, closed }: Subscribed): Promise<Outcome> {
     return await this.#lanes.inTurn(keysOf(command), async () => {
       if ((await this.#answeredBefore(delivery, sinceMs)) && !this.#hasBegun(command)) return "answered";
       const change = async (): Promise<Outcome> => await this.#change(delivery, command, closed);
@@ -174,7 +173,7 @@ export class Worker {
     });
   }
 
-  async #serve(delivery: Delivery, judged: AcceptedCommand | Refusal, { sinceMs }: Subscribed): Promise<Outcome> {
+  async #serve(delivery: Delivery, judged: VerifiedCommand | Refusal, { sinceMs }: Subscribed): Promise<Outcome> {
     if (await this.#answeredBefore(delivery, sinceMs)) return "answered";
     if ("error" in judged) return await this.#publisher.refuse(delivery, judged);
     const read = async (): Promise<Outcome> => await this.#read(delivery, judged);
@@ -182,15 +181,16 @@ export class Worker {
     return await (judged.verb === "ping" ? read() : this.#lanes.reading(read));
   }
 
-  async #refuseWith(error: CourierError, delivery: Delivery, { answerTo, verb }: AcceptedCommand): Promise<Outcome> {
-    return await this.#publisher.refuse(delivery, { error, answerTo, verb });
+  async #refuseWith(error: CourierError, delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {
+    const { answerTo, verb, model } = command;
+    return await this.#publisher.refuse(delivery, { error, answerTo, verb, model });
   }
 
   async #answer({ answerTo, verb }: AcceptedCommand, text: string): Promise<Outcome> {
     return (await this.#publisher.answer(answerTo, text, VERBS[verb].changing)) ? "answered" : "left";
   }
 
-  async #read(delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {
+  async #read(delivery: Delivery, command: VerifiedCommand): Promise<Outcome> {
     const late = lateness(command, delivery, this.#deps.transport.now());
     if (late !== null) return await this.#refuseWith(late, delivery, command);
     const nowMs = this.#deps.transport.now();
@@ -198,7 +198,7 @@ export class Worker {
     return await this.#answer(command, JSON.stringify(await this.#run(command, timing)));
   }
 
-  async #change(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): Promise<Outcome> {
+  async #change(delivery: Delivery, command: VerifiedCommand, closed: AbortSignal): Promise<Outcome> {
     const result = await this.#result(delivery, command, closed).catch((error: unknown) => {
       // What the share denies now may be run later.
       if (this.#retries.isStopped || mayPass(error)) throw error;
@@ -211,7 +211,7 @@ export class Worker {
   /** @returns the response, recorded now or before; or the reason why it is not run */
   async #result(
     delivery: Delivery,
-    command: AcceptedCommand,
+    command: VerifiedCommand,
     closed: AbortSignal,
   ): Promise<{ readonly text: string } | { readonly outcome: Outcome } | CourierError> {
     if (delivery.inbox === "shared" && !(await this.#claim(delivery))) {
@@ -230,11 +230,17 @@ export class Worker {
       const late = lateness(command, delivery, transport.now());
       if (late !== null) return late;
     }
-    const begun = orFailure(() => ledger.start(command.ledgerKey, transport.now()));
+    const begun = orFailure(() => this.#start(command));
     return begun instanceof CourierError ? begun : { text: await this.#runAndRecord(delivery, command, known) };
   }
 
-  async #runAndRecord({ sentAtMs }: Delivery, command: AcceptedCommand, known: LedgerEntry | null): Promise<string> {
+  #start({ ledgerKey, signed }: VerifiedCommand): void {
+    const { transport, ledger, clock } = this.#deps;
+    const kept = signed === null ? null : { boxNowMs: clock.now(), expiresAtMs: signed.expiresAtMs };
+    ledger.start(ledgerKey, transport.now(), kept);
+  }
+
+  async #runAndRecord({ sentAtMs }: Delivery, command: VerifiedCommand, known: LedgerEntry | null): Promise<string> {
     const nowMs = this.#deps.transport.now();
     // A time in the future, by a clock that was wrong, counts as now.
     const timing = { askedAtMs: Math.min(sentAtMs, nowMs), nowMs, resumedSinceMs: this.#boxTimeMs(known) };
@@ -249,7 +255,7 @@ export class Worker {
     const { transport, ledger } = this.#deps;
     const late = lateness(command, delivery, transport.now());
     if (known !== null) return late && outcomeUnknown("it began before the agent crashed, and its time is over");
-    if (!ledger.mayHaveForgotten(delivery.sentAtMs)) return late;
+    if (!ledger.mayHaveForgotten(sentBeforeMs(command, delivery))) return late;
     return outcomeUnknown("it was sent before the agent lost its ledger");
   }
 
@@ -281,11 +287,12 @@ export class Worker {
     return known === null ? null : known.noted_at_ms + clock.now() - transport.now();
   }
 
-  async #run(command: AcceptedCommand, timing: Timing): Promise<Response> {
+  async #run(command: VerifiedCommand, timing: Timing): Promise<Response> {
     const { identity, verbs, activity, clock, log } = this.#deps;
-    const { verb, model, answerTo } = command;
+    const { verb, model, answerTo, signed } = command;
     const id = answerTo.ids[0] ?? "";
-    const fields = { id, command: verb, ...(model === null ? {} : { model }) };
+    const key = signed === null ? {} : { key: signed.keyId };
+    const fields = { id, command: verb, ...(model === null ? {} : { model }), ...key };
     const durationMs = activity.begin(id, verb);
     try {
       const result = await verbs.run(command, timing);
@@ -317,7 +324,7 @@ function asModelName(text: string): string {
   }
 }
 
-function isChange(judged: AcceptedCommand | Refusal): judged is AcceptedCommand {
+function isChange(judged: VerifiedCommand | Refusal): judged is VerifiedCommand {
   return !("error" in judged) && VERBS[judged.verb].changing;
 }
 

@@ -18,16 +18,22 @@ export interface KeptDocument {
   readonly document: string;
 }
 
-/** `replacement` has one row if this ledger replaces a lost one: when it came into use, on the transport's clock. */
+/**
+ * `signed` has a row for each signed command, with the box's time beside that of the share, whose clock others may set.
+ * `replacement` has one row if this ledger replaces a lost one: when it came into use, on the transport's clock.
+ */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS commands (key TEXT PRIMARY KEY, response TEXT, noted_at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS replacement (began_at_ms INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS changes (key TEXT PRIMARY KEY, asked_at_ms REAL NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS signed (key TEXT PRIMARY KEY, box_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS attempts (id INTEGER PRIMARY KEY, made_at_ms INTEGER NOT NULL) STRICT;
 `;
 /** Longer than the longest validity of a command (24 h), with the claim's 24 h on top. */
 const KEEP_MS = 49 * 3_600_000;
+/** A signed command could run again until it expires. */
+const KEEP_EXPIRED_MS = 3_600_000;
 
 export interface LedgerOptions {
   /** False: this state directory had a ledger before, so that a missing one was lost. */
@@ -111,10 +117,24 @@ export class Ledger {
   /**
    * Records that the command's run begins. Durable when it returns.
    * @param nowMs the transport's clock, by which commands lose their validity
+   * @param signed for a signed command: the box's clock, and when it expires on the transport's
    * @throws CourierError `trouble`: nothing is recorded
    */
-  start(key: string, nowMs: number): void {
-    this.#write("INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)", key, Math.round(nowMs));
+  start(key: string, nowMs: number, signed: { boxNowMs: number; expiresAtMs: number } | null = null): void {
+    const insert = "INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)";
+    if (signed === null) return this.#write(insert, key, Math.round(nowMs));
+    this.#use((db) => {
+      const both = db.transaction(() => {
+        db.query("INSERT OR IGNORE INTO signed VALUES (?, ?, ?)").run(
+          key,
+          Math.round(signed.boxNowMs),
+          signed.expiresAtMs,
+        );
+        db.query(insert).run(key, Math.round(nowMs));
+      });
+      both();
+    });
+    this.#trouble = null;
   }
 
   /**
@@ -176,10 +196,21 @@ export class Ledger {
     );
   }
 
-  /** Removes entries that nobody can ask about any more. A failure becomes `trouble`, and the next sweep removes them. */
-  sweep(nowMs: number): void {
+  /**
+   * Removes entries that nobody can ask about any more; of signed commands only by both clocks, because others may set the
+   * share's. A failure becomes `trouble`, and the next sweep removes them.
+   * @param boxNowMs the same instant on the box's clock
+   */
+  sweep(nowMs: number, boxNowMs: number): void {
     try {
-      this.#write("DELETE FROM commands WHERE noted_at_ms < ?", nowMs - KEEP_MS);
+      this.#write(
+        `DELETE FROM commands WHERE noted_at_ms < ? AND key NOT IN
+          (SELECT key FROM signed WHERE box_ms >= ? OR expires_at_ms >= ?)`,
+        nowMs - KEEP_MS,
+        boxNowMs - KEEP_MS,
+        nowMs - KEEP_EXPIRED_MS,
+      );
+      this.#write("DELETE FROM signed WHERE key NOT IN (SELECT key FROM commands)");
       this.#write("DELETE FROM changes WHERE asked_at_ms < ?", nowMs - KEEP_MS);
       this.#write(
         `DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN

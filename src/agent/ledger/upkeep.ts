@@ -28,8 +28,8 @@ export class LedgerUpkeep {
 
   /** The first sweep and check; needs the transport's clock. */
   begin(): void {
-    const { ledger, transport } = this.#deps;
-    ledger.sweep(transport.now());
+    const { ledger, transport, clock } = this.#deps;
+    ledger.sweep(transport.now(), clock.now());
     this.#check();
   }
 
@@ -43,7 +43,7 @@ export class LedgerUpkeep {
       if (ledger.trouble !== null || this.#loggedTrouble !== null) this.#check();
       if (ledger.trouble === null) jobs.noteMissed();
       if (clock.monotonic() - sweptAtMs < SWEEP_EVERY_MS) continue;
-      ledger.sweep(transport.now());
+      ledger.sweep(transport.now(), clock.now());
       sweptAtMs = clock.monotonic();
     }
   }

@@ -2,6 +2,10 @@
 import type { AgentStatus, State } from "../../protocol.ts";
 import type { SweepScope } from "../../transport.ts";
 
+interface Needed {
+  readonly trouble: { readonly message: string } | null;
+}
+
 export class Condition {
   phase: Exclude<AgentStatus, "degraded"> = "running";
   /** The state was published once, and commands are served. */
@@ -10,16 +14,17 @@ export class Condition {
   nameConflict: string | null = null;
   servesSharedInbox = false;
   readonly #agent: string;
-  readonly #ledger: { readonly trouble: { readonly message: string } | null };
+  readonly #needed: readonly Needed[];
 
-  constructor(agent: string, ledger: { readonly trouble: { readonly message: string } | null }) {
+  /** @param needed what changing verbs cannot do without */
+  constructor(agent: string, needed: readonly Needed[]) {
     this.#agent = agent;
-    this.#ledger = ledger;
+    this.#needed = needed;
   }
 
   /** As the state document shows it. */
   get status(): Pick<State, "status" | "degraded_reason" | "reading_only"> {
-    const { trouble } = this.#ledger;
+    const trouble = this.#trouble;
     const readingOnly = trouble === null ? null : `only reading verbs are served: ${trouble.message}`;
     const reason = this.nameConflict ?? readingOnly;
     if (this.phase !== "running" || reason === null) return { status: this.phase, degraded_reason: null };
@@ -29,12 +34,16 @@ export class Condition {
   /** The commands that it can serve. */
   get serves(): "all" | "reading" | "nothing" {
     if (this.phase !== "running" || this.nameConflict !== null) return "nothing";
-    return this.#ledger.trouble === null ? "all" : "reading";
+    return this.#trouble === null ? "all" : "reading";
   }
 
   /** What it may sweep now: everything while it serves the shared inbox, nothing while another agent has its name. */
   get sweepScope(): SweepScope | null {
     if (this.phase !== "running" || this.nameConflict !== null) return null;
     return this.servesSharedInbox ? "everything" : { agent: this.#agent };
+  }
+
+  get #trouble(): Needed["trouble"] {
+    return this.#needed.find(({ trouble }) => trouble !== null)?.trouble ?? null;
   }
 }

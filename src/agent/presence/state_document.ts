@@ -24,9 +24,15 @@ export interface StateDocumentDeps {
     readonly sharedInbox: SharedInboxMode;
     readonly labels: Labels;
     readonly platform: Platform;
+    readonly requireSignatures: string;
   };
   readonly condition: Pick<Condition, "status" | "servesSharedInbox">;
-  readonly activity: { readonly processed: number; readonly refused: number; readonly underWay: State["commands"] };
+  readonly activity: {
+    readonly processed: number;
+    readonly refused: number;
+    readonly lastRefused: NonNullable<State["refused"]>;
+    readonly underWay: State["commands"];
+  };
   readonly monitor: {
     readonly health: State["ollama"];
     readonly models: readonly Model[] | null;
@@ -95,6 +101,8 @@ export class StateDocument {
       model_count: models?.length ?? null,
       job_count: listed.length,
       truncated: [],
+      ...(about.requireSignatures === "off" ? {} : { requires_signatures: about.requireSignatures }),
+      ...(activity.lastRefused.length === 0 ? {} : { refused: activity.lastRefused }),
     });
     return { text, sequence: this.#sequence, diskBytes: box.disk?.total_bytes ?? 0 };
   }

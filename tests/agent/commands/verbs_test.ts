@@ -234,7 +234,7 @@ describe("list_jobs", () => {
     expect(jobs.map(({ model }) => model)).toEqual(Array.from({ length: 200 }, (_, i) => `m${i + 30}:latest`));
     const shown = (await site.state("gpu-1")).jobs.map(({ model }) => model);
     expect(shown).toEqual(Array.from({ length: 20 }, (_, i) => `m${i + 210}:latest`));
-    ledger.sweep(0);
+    ledger.sweep(0, 0);
     expect(ledger.jobs().length).toBe(200);
   });
 });

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Activity } from "#src/agent/commands/activity.ts";
 import { Gathering } from "#src/agent/commands/gathering.ts";
 import { Intake } from "#src/agent/commands/intake.ts";
+import { Verifier } from "#src/agent/commands/verify.ts";
 import { Worker } from "#src/agent/commands/worker.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -171,7 +172,14 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
     state: { publish: async () => await Promise.resolve(true) },
     activity: new Activity(site.clock),
     gathering,
-    validity: { listTtlMs: 60_000, changeTtlMs: 60_000 },
+    verifier: new Verifier({
+      validity: { agent, listTtlMs: 60_000, changeTtlMs: 60_000 },
+      mode: "off",
+      keys: null,
+      transport,
+      clock: site.clock,
+      log: silentLog,
+    }),
     clock: site.clock,
     log: silentLog,
   });

@@ -267,8 +267,43 @@ test("sweep() keeps the jobs that ended last, not those that were requested last
   for (let i = 0; i < 250; i++) {
     keep(ledger, { ...newPull(`job-${i}`, "gpu-1", "m"), state: "succeeded", ended_at: endedAt(i) });
   }
-  ledger.sweep(site.clock.now());
+  ledger.sweep(site.clock.now(), site.clock.now());
   const kept = ledger.jobs().map(({ id }) => id);
   expect([kept.length, kept[0], kept.at(-1)]).toEqual([200, "job-long", "job-249"]);
   ledger.close();
+});
+
+describe("sweep() of a signed command, which could be put on the share again", () => {
+  const HOUR_MS = 3_600_000;
+  const KEEP_MS = 49 * HOUR_MS;
+
+  test.each([
+    ["keeps it while only the share's clock is 49 h ahead", [KEEP_MS + 1, 0], true],
+    ["keeps it while only the box's clock is 49 h ahead", [0, KEEP_MS + 1], true],
+    ["removes it when both are", [KEEP_MS + 1, KEEP_MS + 1], false],
+  ] as const)("%s", (_, [shareMs, boxMs], isKept) => {
+    const ledger = new Ledger(site.stateDir());
+    ledger.start("id-1", 0, { boxNowMs: 0, expiresAtMs: 24 * HOUR_MS });
+    ledger.sweep(shareMs, boxMs);
+    expect(ledger.read("id-1") !== null).toBe(isKept);
+    ledger.close();
+  });
+
+  test("keeps it until an hour after it expires", () => {
+    const ledger = new Ledger(site.stateDir());
+    ledger.start("id-1", 0, { boxNowMs: 0, expiresAtMs: 100 * HOUR_MS });
+    ledger.sweep(101 * HOUR_MS, 101 * HOUR_MS);
+    expect(ledger.read("id-1")).not.toBeNull();
+    ledger.sweep(101 * HOUR_MS + 1, 101 * HOUR_MS + 1);
+    expect(ledger.read("id-1")).toBeNull();
+    ledger.close();
+  });
+
+  test("removes an unsigned command by the share's clock alone, as before", () => {
+    const ledger = new Ledger(site.stateDir());
+    ledger.start("id-1", 0);
+    ledger.sweep(KEEP_MS + 1, 0);
+    expect(ledger.read("id-1")).toBeNull();
+    ledger.close();
+  });
 });

@@ -19,9 +19,10 @@ function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
       sharedInbox: "auto",
       labels: { site: "berlin" },
       platform: { os: "linux", arch: "x64" },
+      requireSignatures: "off",
     },
     condition: { status: { status: "running", degraded_reason: null }, servesSharedInbox: false },
-    activity: { processed: 0, refused: 0, underWay: [] },
+    activity: { processed: 0, refused: 0, lastRefused: [], underWay: [] },
     monitor: {
       health: { reachable: true, version: "0.32.15", error: null, checked_at: "2026-01-02T03:04:05.000Z" },
       models,

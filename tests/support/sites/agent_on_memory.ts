@@ -111,6 +111,8 @@ export const AGENT_OPTIONS: Omit<AgentParts, "identity" | "transport" | "ollama"
   },
   diskReserve: () => 0,
   protect: [],
+  requireSignatures: "off",
+  trustedKeys: null,
   maxPulls: 1,
   pullLimits: { pullTimeoutMs: 86_400_000, registryTimeoutMs: 86_400_000, saveIntervalMs: 300_000 },
   hostNames: { isMissing: async () => await Promise.resolve(false) },
