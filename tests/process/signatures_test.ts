@@ -1,0 +1,92 @@
+// Signed commands with real processes: keys, a box that requires signatures, and files that anybody may put on the share.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
+
+const PHI = { name: "phi4:latest", layers: [2_000_000, 1000] };
+
+let site: ProcessSite;
+let ollama: SimulatedOllama;
+let agent: Running;
+let keys: string;
+/** A person who never made a key, and one who made one, by the folder of their settings. */
+const settingsOf = (person: "nobody" | "alice"): string => join(site.dir, person);
+const before = process.env["XDG_CONFIG_HOME"];
+
+async function gpuctlAs(person: "nobody" | "alice", ...args: readonly string[]) {
+  process.env["XDG_CONFIG_HOME"] = settingsOf(person);
+  return await site.gpuctl(...args);
+}
+
+beforeAll(async () => {
+  site = new ProcessSite();
+  keys = join(site.dir, "trusted_keys");
+  ollama = await site.ollama({ catalog: [PHI], installed: [PHI] });
+  writeFileSync(keys, (await gpuctlAs("alice", "key")).stdout);
+  agent = await site.agent("gpu-1", ollama.url, ["--trusted-keys", keys]);
+  await agent.logged("Serving the shared inbox");
+});
+afterAll(async () => {
+  if (before === undefined) delete process.env["XDG_CONFIG_HOME"];
+  else process.env["XDG_CONFIG_HOME"] = before;
+  await site.close();
+});
+
+async function models(): Promise<string> {
+  return (await gpuctlAs("nobody", "list", "--fresh", "--json")).stdout;
+}
+
+const deletion = {
+  version: 2,
+  command: "delete_model",
+  timestamp: "2026-01-02T03:04:05Z",
+  agent: "gpu-1",
+  reply_to: "mallory",
+  ttl_ms: 60_000,
+  model_name: "phi4",
+};
+
+test("a file that anybody wrote changes nothing, in either version", async () => {
+  mkdirSync(join(site.share, "gpu_status/mallory"));
+  site.write("gpu_commands/gpu-1/forged-1.json", { ...deletion, command_id: "forged-1" });
+  const answer = await site.document("gpu_status/mallory/forged-1_response.json");
+  expect(answer).toMatchObject({ success: false, code: "forbidden" });
+  site.write("gpu_commands/delete_model_1.json", { command: "delete_model", model_name: "phi4" });
+  expect(await site.document("gpu_status/delete_model_1_response.json")).toMatchObject({ success: false });
+  expect(site.list("gpu_commands")).toEqual(["gpu-1"]);
+  expect(await models()).toContain("phi4:latest");
+  await until(() => JSON.stringify(site.state("gpu-1")["refused"] ?? "").includes("forged-1"), "the state shows it");
+});
+
+test("a command with a byte that is not UTF-8 is refused, and its text never looked at", async () => {
+  const text = JSON.stringify({ ...deletion, command_id: "forged-2", requested_by: "x" });
+  const bytes = Buffer.from(text).map((byte) => (byte === "x".charCodeAt(0) ? 0xff : byte));
+  writeFileSync(join(site.share, "gpu_commands/gpu-1/forged-2.json"), bytes);
+  const answer = await site.document("gpu_status/forged-2_response.json");
+  expect(answer).toMatchObject({ success: false, code: "invalid", command_id: "forged-2" });
+});
+
+test("gpuctl without a key reads, and says how to get a key for the rest", async () => {
+  expect(await models()).toContain("phi4:latest");
+  const { status, stderr } = await gpuctlAs("nobody", "rm", "phi4");
+  expect([status, stderr.includes("gpuctl key")]).toEqual([77, true]);
+  expect(await models()).toContain("phi4:latest");
+});
+
+test("gpuctl with a trusted key deletes, and the agent's log names the key", async () => {
+  const { id } = JSON.parse((await gpuctlAs("alice", "key", "--json")).stdout);
+  expect((await gpuctlAs("alice", "rm", "phi4")).status).toBe(0);
+  expect(await models()).not.toContain("phi4:latest");
+  const line = await agent.logged("Command done");
+  expect(line).toMatchObject({ command: "delete_model", model: "phi4:latest", key: id });
+});
+
+test("a key whose line is removed may do nothing more", async () => {
+  writeFileSync(keys, "# nobody\n");
+  await until(() => site.state("gpu-1")["status"] === "degraded", "the agent has seen it");
+  expect(site.state("gpu-1")).toMatchObject({ reading_only: true, requires_signatures: "changing" });
+  expect((await gpuctlAs("alice", "pull", "phi4")).status).toBe(69);
+  expect(await models()).not.toContain("phi4:latest");
+});
