@@ -128,7 +128,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/commands/*.ts", may: [...SEAM, ...TRUST, ...agent("ollama disk ledger pulls models presence")] },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
   { files: "src/agent/trusted_keys_watch.ts", may: [...BASE, ...TRUST] },
-  { files: "src/agent/examine.ts", may: [...BASE, ...agent("ollama disk ledger presence")] },
+  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ...agent("ollama disk ledger presence")] },
   {
     files: "src/agent/doctor.ts",
     may: [...SEAM, ...COURIER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk")],

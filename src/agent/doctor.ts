@@ -11,7 +11,7 @@ import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import type { AgentSettings } from "./run.ts";
 
-type DoctorSettings = Pick<AgentSettings, "name" | "stateDir" | "ollamaUrl" | "modelsDir">;
+type DoctorSettings = Pick<AgentSettings, "name" | "stateDir" | "trustedKeys" | "ollamaUrl" | "modelsDir">;
 
 export interface DoctorSurroundings {
   /** Not connected yet; closed when the report is printed. */
@@ -26,7 +26,7 @@ const CLOSE_MS = 2_000;
 
 /** @returns the exit status: 1 when a check failed */
 export async function runDoctor(
-  { name, stateDir, ollamaUrl, modelsDir }: DoctorSettings,
+  { name, stateDir, trustedKeys, ollamaUrl, modelsDir }: DoctorSettings,
   { transport, stop, json }: DoctorSurroundings,
 ): Promise<number> {
   const ollama = new Ollama({ url: parseOllamaUrl(ollamaUrl), requestTimeoutMs: TIMEOUT_MS });
@@ -34,7 +34,7 @@ export async function runDoctor(
   const listing = { models: null, listModels: async () => await ollama.listModels(stop) };
   const models = new ModelsFolder({ modelsDir, listing, clock: systemClock, log: silentLog });
   const checks = async function* (): AsyncGenerator<Check> {
-    yield* examineBox({ name, stateDir, ollama, models, signal: stop });
+    yield* examineBox({ name, stateDir, trustedKeys, ollama, models, signal: stop });
     yield* examine({ transport, courier, signal: stop });
   };
   try {

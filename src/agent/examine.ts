@@ -5,6 +5,7 @@ import { about, type Check } from "../base/check.ts";
 import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
+import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import type { ModelsFolder, Unknown } from "./disk/models_folder.ts";
 import { examineLedger } from "./ledger/check.ts";
 import type { Ollama } from "./ollama/ollama.ts";
@@ -14,6 +15,7 @@ export interface BoxUnderExamination {
   /** As given on the command line. */
   readonly name: string | undefined;
   readonly stateDir: string;
+  readonly trustedKeys: string | undefined;
   readonly ollama: Pick<Ollama, "version" | "listModels">;
   readonly models: Pick<ModelsFolder, "look" | "unknown">;
   readonly signal: AbortSignal;
@@ -23,10 +25,11 @@ export interface BoxUnderExamination {
 const LITTLE_BYTES = 10_000_000_000;
 
 export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Check> {
-  const { name, stateDir, models } = box;
+  const { name, stateDir, trustedKeys, models } = box;
   yield checkName(name);
   yield checkStateDir(stateDir);
   yield* examineLedger(stateDir);
+  if (trustedKeys !== undefined) yield checkTrustedKeys(trustedKeys);
   yield await checkOllama(box);
   yield checkDisk(await models.look(), models.unknown);
 }
@@ -57,6 +60,13 @@ function checkStateDir(dir: string): Check {
   } catch (error) {
     return check.failed(`${dir} cannot be used: ${systemCode(error) ?? String(error)}`, hint);
   }
+}
+
+function checkTrustedKeys(path: string): Check {
+  const check = about("trusted_keys");
+  const { trouble, count } = new TrustedKeysFile(path);
+  if (trouble !== null) return check.failedBy(trouble);
+  return check.ok(`${count} ${count === 1 ? "key" : "keys"} in ${path}`);
 }
 
 /** The folder itself, or the deepest existing one above it. */

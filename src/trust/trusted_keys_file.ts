@@ -25,6 +25,10 @@ export class TrustedKeysFile {
     return this.#trouble;
   }
 
+  get count(): number {
+    return this.#keys.size;
+  }
+
   /** The key as the file has it now; undefined when it is not there, or the file cannot be used. */
   find(id: string): TrustedKey | undefined {
     this.look();

@@ -64,6 +64,16 @@ describe("gpu-agent doctor", () => {
     expect(published()).toEqual(["gpu_commands", "gpu_status"]);
   });
 
+  test("reports trusted keys that cannot be used, with the line", async () => {
+    const keys = join(site.dir, "trusted_keys");
+    writeFileSync(keys, "# The platform\nssh-ed25519 AAAA\n");
+    const finished = await agentDoctor("gpu-1", NO_OLLAMA, "--trusted-keys", keys, "--json");
+    expect(named(finished, "trusted_keys")).toMatchObject({
+      result: "failed",
+      message: `Cannot use the trusted keys in ${keys}: line 2: it does not begin with ed25519`,
+    });
+  });
+
   test("reports a damaged ledger and an invalid name", async () => {
     mkdirSync(join(site.dir, "agent-No"));
     writeFileSync(join(site.dir, "agent-No", "ledger.db"), "no database, ".repeat(1_000));

@@ -68,7 +68,7 @@ test("a command with a byte that is not UTF-8 is refused, and its text never loo
   expect(answer).toMatchObject({ success: false, code: "invalid", command_id: "forged-2" });
 });
 
-test("gpuctl without a key reads, and says how to get a key for the rest", async () => {
+test("gpuctl without a key reads, and shows how to get a key for the rest", async () => {
   expect(await models()).toContain("phi4:latest");
   const { status, stderr } = await gpuctlAs("nobody", "rm", "phi4");
   expect([status, stderr.includes("gpuctl key")]).toEqual([77, true]);

@@ -35,6 +35,8 @@ export interface Refusal {
   readonly verb: Verb | null;
   /** Null when it names none that can be read. */
   readonly model: string | null;
+  /** The command, if this agent refuses what another one may have accepted; null: no agent runs it. */
+  readonly accepted: AcceptedCommand | null;
 }
 
 interface Validity {
@@ -61,7 +63,8 @@ export function judge(delivery: Delivery, validity: Validity, keyId: string | nu
     return keyId === null ? command : { ...command, signed: { keyId, expiresAtMs: endOf(document) } };
   } catch (error) {
     const model = document?.["model_name"];
-    return { error: asCourierError(error), answerTo, verb, model: typeof model === "string" ? model : null };
+    const named = typeof model === "string" ? model : null;
+    return { error: asCourierError(error), answerTo, verb, model: named, accepted: null };
   }
 }
 

@@ -65,7 +65,10 @@ export class ResponsePublisher {
    * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs.
    * @returns `answered` when it is still to be removed, `left` when it has no answer and is there
    */
-  async refuse(delivery: Delivery, { error, answerTo, verb, model }: Refusal): Promise<"answered" | "ended" | "left"> {
+  async refuse(
+    delivery: Delivery,
+    { error, answerTo, verb, model }: Omit<Refusal, "accepted">,
+  ): Promise<"answered" | "ended" | "left"> {
     const { agent, transport, activity, clock, log } = this.#deps;
     activity.refuse({ id: delivery.id, verb, model, error });
     log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");

@@ -43,11 +43,11 @@ export class Verifier {
   verify(delivery: Delivery): VerifiedCommand | Refusal {
     const { validity } = this.#deps;
     const signer = this.#signerOf(delivery);
-    if (signer instanceof CourierError) return { ...refusalOf(judge(delivery, validity)), error: signer };
+    if (signer instanceof CourierError) return refuse(judge(delivery, validity), signer);
     const judged = judge(delivery, validity, signer?.id);
     if ("error" in judged) return judged;
     const error = this.#objection(delivery, judged, signer);
-    return error === null ? { ...judged, [verified]: true } : { ...refusalOf(judged), error };
+    return error === null ? { ...judged, [verified]: true } : refuse(judged, error);
   }
 
   /** @returns the key that signed it; null when it counts as unsigned; or the reason why its signature is refused */
@@ -110,8 +110,10 @@ export function sentBeforeMs({ ttlMs, signed }: AcceptedCommand, { sentAtMs }: D
   return signed === null ? sentAtMs : Math.min(sentAtMs, signed.expiresAtMs - ttlMs);
 }
 
-function refusalOf({ answerTo, verb, model }: Pick<Refusal, "answerTo" | "verb" | "model">) {
-  return { answerTo, verb, model };
+function refuse(judged: AcceptedCommand | Refusal, error: CourierError): Refusal {
+  if ("error" in judged) return { ...judged, error };
+  const { answerTo, verb, model } = judged;
+  return { error, answerTo, verb, model, accepted: judged };
 }
 
 function addKey(agent: string): string {

@@ -173,12 +173,21 @@ export class Worker {
     });
   }
 
-  async #serve(delivery: Delivery, judged: VerifiedCommand | Refusal, { sinceMs }: Subscribed): Promise<Outcome> {
-    if (await this.#answeredBefore(delivery, sinceMs)) return "answered";
-    if ("error" in judged) return await this.#publisher.refuse(delivery, judged);
+  async #serve(delivery: Delivery, judged: VerifiedCommand | Refusal, subscribed: Subscribed): Promise<Outcome> {
+    if (await this.#answeredBefore(delivery, subscribed.sinceMs)) return "answered";
+    if ("error" in judged) return await this.#refuse(delivery, judged, subscribed);
     const read = async (): Promise<Outcome> => await this.#read(delivery, judged);
     // A ping shows that the agent is there, so that it never queues behind commands that wait for Ollama.
     return await (judged.verb === "ping" ? read() : this.#lanes.reading(read));
+  }
+
+  /** An agent that requires no signature may have begun a command of the shared inbox that this one refuses. */
+  async #refuse(delivery: Delivery, refusal: Refusal, { closed }: Subscribed): Promise<Outcome> {
+    const { accepted } = refusal;
+    const isShared = delivery.inbox === "shared" && accepted !== null && VERBS[accepted.verb].changing;
+    if (!isShared || (await this.#claim(delivery))) return await this.#publisher.refuse(delivery, refusal);
+    this.#elsewhere.watch(delivery, accepted, closed);
+    return "elsewhere";
   }
 
   async #refuseWith(error: CourierError, delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {

@@ -1,6 +1,10 @@
 // Several agents and the shared inbox, on the memory transport: commands that another agent has claimed.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { publicLine } from "#src/trust/keys.ts";
 import { MemorySite, PHI4, type RunningAgent, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+import { testKey } from "#tests/trust/test_key.ts";
 
 let site: MemorySite;
 beforeEach(async () => {
@@ -32,9 +36,21 @@ async function serving(): Promise<string[]> {
   return states.filter(({ serves_shared_inbox: serves }) => serves).map(({ agent }) => agent);
 }
 
+/** gpu-2 runs only signed commands from now on. */
+async function requireSignatures(two: Awaited<ReturnType<typeof twoAgents>>): Promise<void> {
+  const trustedKeys = join(site.stateDir(), "trusted_keys");
+  writeFileSync(trustedKeys, publicLine(testKey(), "server@platform"));
+  const [, agent] = two.agents;
+  agent.stop.abort();
+  await site.clock.advance(1000);
+  await agent.ended;
+  await site.start("gpu-2", { ollama: two.ollamas[1], requireSignatures: "changing", trustedKeys });
+}
+
 /** gpu-1 dies while it runs the command, and gpu-2 takes over the inbox. */
-async function diesWithCommand() {
+async function diesWithCommand(prepare?: typeof requireSignatures) {
   const two = await twoAgents();
+  if (prepare !== undefined) await prepare(two);
   two.ollamas[0].trouble = new Promise(() => undefined);
   await site.send("shared", ID, DELETE);
   expect(two.ollamas[0].calls).toEqual(["delete phi4:latest"]);
@@ -56,6 +72,16 @@ describe("a changing command whose agent died", () => {
     expect(site.replies.get(ID)).toMatchObject({ success: true, message: "Successfully deleted model phi4:latest" });
     expect(site.lying("shared")).toEqual([]);
     expect([ollamas[0].models, ollamas[1].models]).toEqual([[], [PHI4]]);
+  });
+
+  test("is left alone by an agent that serves now and would refuse it, because it is not signed", async () => {
+    const { ollamas, start } = await diesWithCommand(requireSignatures);
+    await site.clock.advance(60_000);
+    expect([site.replies.size, site.lying("shared")]).toEqual([0, [ID]]);
+    await start(0, "off");
+    await site.clock.advance(10_000);
+    expect(site.replies.get(ID)).toMatchObject({ success: true, message: "Successfully deleted model phi4:latest" });
+    expect([ollamas[0].models, ollamas[1].models, site.lying("shared")]).toEqual([[], [PHI4], []]);
   });
 
   test("is answered with unknown outcome and removed by the serving agent when its time is over, and never runs again", async () => {
