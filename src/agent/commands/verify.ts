@@ -78,7 +78,7 @@ export class Verifier {
     if (endsAtMs !== null && clock.now() >= endsAtMs)
       return forbidden(
         `The key ${id} is no longer valid on ${validity.agent}`,
-        `not-after= in its line of the trusted keys`,
+        "not-after= in its line of the trusted keys",
       );
     if (verbs === null || verbs.has(verb)) return null;
     return forbidden(

@@ -181,13 +181,20 @@ export class Worker {
     return await (judged.verb === "ping" ? read() : this.#lanes.reading(read));
   }
 
-  /** An agent that requires no signature may have begun a command of the shared inbox that this one refuses. */
+  /**
+   * A command that is refused only here may have begun: by an agent that requires no signature, or by this one, before a crash
+   * and before it required them.
+   */
   async #refuse(delivery: Delivery, refusal: Refusal, { closed }: Subscribed): Promise<Outcome> {
     const { accepted } = refusal;
-    const isShared = delivery.inbox === "shared" && accepted !== null && VERBS[accepted.verb].changing;
-    if (!isShared || (await this.#claim(delivery))) return await this.#publisher.refuse(delivery, refusal);
-    this.#elsewhere.watch(delivery, accepted, closed);
-    return "elsewhere";
+    if (accepted === null || !VERBS[accepted.verb].changing) return await this.#publisher.refuse(delivery, refusal);
+    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) {
+      this.#elsewhere.watch(delivery, accepted, closed);
+      return "elsewhere";
+    }
+    const unknown = outcomeUnknown("it began before the agent crashed, and is refused now");
+    const error = this.#hasBegun(accepted) ? unknown : refusal.error;
+    return await this.#publisher.refuse(delivery, { ...refusal, error });
   }
 
   async #refuseWith(error: CourierError, delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {

@@ -137,6 +137,19 @@ describe("a changing command where signatures are required", () => {
     expect(Object.getOwnPropertySymbols(command)).toEqual([]);
   });
 
+  test("is answered with unknown outcome when it began before a crash, and before signatures were required", async () => {
+    const dir = site.stateDir();
+    const first = await start("off", { dir });
+    ollama.trouble = new Promise(() => undefined);
+    expect(await put("id-1", deletion("id-1"))).toBe("no answer");
+    await site.kill(first);
+    ollama.trouble = Promise.resolve();
+    await start("changing", { dir });
+    await site.clock.advance(1000);
+    expect(site.replies.get("id-1")?.code).toBe("unavailable");
+    expect([ollama.calls, site.lying({ agent: "gpu-1" })]).toEqual([["delete phi4:latest"], []]);
+  });
+
   test("is judged by the keys as they are now", async () => {
     await start("changing");
     writeFileSync(file, `${publicLine(ALICE, "alice")} # the server's is revoked\n`);
