@@ -14,6 +14,9 @@ import { sampleDocument } from "#tests/support/wire_samples.ts";
 const SAMPLE = State.parse(sampleDocument("v2/state.json"));
 const AGENTS = ["gpu-1", "gpu-2", "gpu-3", "gpu-10"];
 
+const LOOKS_EACH_MS = 1_000;
+const BETWEEN_LOOKS_MS = 300;
+
 const agent = fc.constantFrom(...AGENTS);
 const model = fc.record({
   name: fc.constantFrom("phi4:latest", "llama3.2:1b", "gemma3:270m"),
@@ -147,9 +150,10 @@ test("the index equals a fresh reading after any publications, renewals, removal
       await world.open();
       for (const each of steps) {
         await world.take(each);
-        // Silence is found with the next look.
-        await world.clock.advance(1_000);
+        // Silence is found by a look, as of its beginning.
+        await world.clock.advance(LOOKS_EACH_MS - (world.clock.monotonic() % LOOKS_EACH_MS));
         await expectSame(world);
+        await world.clock.advance(BETWEEN_LOOKS_MS);
       }
       await world.fleet.close();
       await world.writer.close();
