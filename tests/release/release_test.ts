@@ -51,6 +51,12 @@ describe("settings", () => {
   });
 });
 
+test("every package of the lockfile has a digest, so that npm checks what it fetches", () => {
+  const fetched = Object.entries(lock.packages).filter(([path]) => path !== "");
+  const unchecked = fetched.filter(([, entry]) => !("integrity" in entry) || !/^sha512-.{88}$/.test(entry.integrity));
+  expect(unchecked.map(([path]) => path)).toEqual([]);
+});
+
 describe("runtimes", () => {
   test("are those of the Bun that builds, and those that the lockfile knows too", () => {
     const packages: Readonly<Record<string, { version?: string; integrity?: string }>> = lock.packages;
