@@ -35,6 +35,10 @@ describe.each(UNITS)("%s.service", (_, text) => {
     expect(new Set(text.match(/@[A-Z_]+@/g))).toEqual(new Set(["@BIN@", "@USER@"]));
   });
 
+  test("keeps from the runtime the variables that would make it run other code", () => {
+    expect(valuesOf("UnsetEnvironment")).toEqual(["BUN_OPTIONS BUN_BE_BUN"]);
+  });
+
   test("holds nothing that touches a share", () => {
     expect(directives.map(([key]) => key).filter((key) => TOUCHING.includes(key))).toEqual([]);
     expect(valuesOf("ProtectSystem")).toEqual(["full"]);
