@@ -205,4 +205,8 @@ function readSettings(options: Options): AgentSettings {
   };
 }
 
-if (import.meta.main) process.exit(await main(process.argv.slice(2)));
+if (import.meta.main) {
+  // Its state directory may have been made by hand. What it makes on the share gets the bits of its folder there.
+  process.umask(0o077);
+  process.exit(await main(process.argv.slice(2)));
+}

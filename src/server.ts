@@ -135,5 +135,9 @@ function print(text: string): void {
   process.stdout.write(text);
 }
 
-// A call that a hung share never answers must not keep a stopping process alive.
-if (import.meta.main) process.exit(await main(process.argv.slice(2)));
+if (import.meta.main) {
+  // Its state directory may have been made by hand. What it makes on the share gets the bits of its folder there.
+  process.umask(0o077);
+  // A call that a hung share never answers must not keep a stopping process alive.
+  process.exit(await main(process.argv.slice(2)));
+}
