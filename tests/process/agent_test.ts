@@ -1,7 +1,7 @@
 // gpu-agent as a process: its share, its environment and its command line.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { basename, join } from "node:path";
 import { ProcessSite, until } from "#tests/process/site/site.ts";
 
 const NO_OLLAMA = "http://127.0.0.1:9";
@@ -73,6 +73,30 @@ test("it survives planted files in the inboxes, and never writes through a link"
   expect((await site.gpuctl("ping")).status).toBe(0);
   await until(() => site.list("gpu_commands/gpu-1").length === 0, "the planted command is gone");
   expect(site.list("../elsewhere")).toEqual([]);
+});
+
+test("it warns once of a folder that is named like a command", async () => {
+  for (const folder of ["gpu_commands/gpu-1/own.json", "gpu_commands/shared.json", "gpu_status/gpu-2_status.json"])
+    mkdirSync(join(site.share, folder), { recursive: true });
+  const agent = await site.agent("gpu-1", NO_OLLAMA);
+  for (const id of ["own", "shared"]) await agent.logged(`"id":"${id}"`);
+  expect(await site.gpuctl("ping")).toMatchObject({ status: 0 });
+  expect(await agent.stop()).toBe(0);
+  const lines = agent.log.split("\n").filter((line) => line.includes("folder"));
+  expect(lines.map((line) => JSON.parse(line)).map(({ id, reason }) => [id, reason])).toEqual([
+    ["own", "is a folder"],
+    ["shared", "is a folder"],
+  ]);
+});
+
+test("what agent and server keep is for their user only, also in a folder that was made by hand", async () => {
+  const server = await site.server();
+  const folders = [site.stateDirOf("gpu-1"), site.stateDirOfServer(server)];
+  mkdirSync(folders[0] ?? "");
+  await site.agent("gpu-1", NO_OLLAMA);
+  const files = folders.flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
+  expect(files.map((file) => basename(file))).toContain("ledger.db");
+  expect(files.filter((file) => (statSync(file).mode & 0o077) !== 0)).toEqual([]);
 });
 
 test("it refuses a bad command line with a hint and status 64", async () => {

@@ -15,7 +15,7 @@ import { type AcceptedCommand, lateness, outcomeUnknown, type Refusal } from "./
 import { Lanes } from "./lanes.ts";
 import { failure, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
-import { mayPass, Retries } from "./transport_retries.ts";
+import { isFinal, mayPass, Retries } from "./transport_retries.ts";
 import { type Subscribed, Unanswered } from "./unanswered.ts";
 import type { Timing, Verbs } from "./verbs.ts";
 import { sentBeforeMs, type VerifiedCommand, type Verifier } from "./verify.ts";
@@ -126,13 +126,15 @@ export class Worker {
   }
 
   /** @param before the outcome so far @returns what becomes of it: what a later attempt cannot end either is dropped */
-  #failed({ id }: Delivery, error: unknown, before: "answered" | "left"): Outcome {
+  #failed({ id, content }: Delivery, error: unknown, before: "answered" | "left"): Outcome {
     if (this.#retries.isStopped) return before;
     if (!mayPass(error)) {
       this.#deps.log.error({ id, error }, "Command failed unexpectedly");
       return "ended";
     }
-    this.#deps.log.warn({ id, reason: asCourierError(error).message }, "Cannot end a command; trying again later");
+    // Of a folder in place of a command, its refusal was logged already.
+    const level = "refused" in content && isFinal(error) ? "debug" : "warn";
+    this.#deps.log[level]({ id, reason: asCourierError(error).message }, "Cannot end a command; trying again later");
     return before;
   }
 
