@@ -216,11 +216,11 @@ END
 
 undo_one() { # VERB ARGUMENT...: works even if the change was noted but never made
   case $1 in
-    remove) rm -f "$2" "$2.new" ;;
+    remove) rm -f "$2"; unstage "$2" ;;
     restore) put_back "$2" "$3" ;;
     rmdir) rmdir "$2" 2>/dev/null || true ;;
     tree) rm -rf "$2" ;;
-    move) rm -rf "$2.new"; if [ -e "$2" ]; then rm -rf "$3" && carry "$2" "$3"; fi ;;
+    move) unstage "$2"; if [ -e "$2" ]; then rm -rf "$3" && carry "$2" "$3"; fi ;;
     user) if id "$2" >/dev/null 2>&1; then userdel "$2"; fi ;;
     group) if getent group "$2" >/dev/null; then groupdel "$2"; fi ;;
     leave) gpasswd -d "$2" "$3" >/dev/null 2>&1 || true ;;
@@ -237,11 +237,11 @@ undo_one() { # VERB ARGUMENT...: works even if the change was noted but never ma
 }
 
 put_back() { # BACKUP PATH: what is there still is not copied, as there may be no room for it
-  rm -rf "$2.new"
+  unstage "$2"
   if ! { [ -e "$undo/$1" ] || [ -L "$undo/$1" ]; } || is_same "$undo/$1" "$2"; then return 0; fi
-  cp -a "$undo/$1" "$2.new" || return 1
+  stage "$2" && cp -a "$undo/$1" "$new/it" || return 1
   if [ -d "$2" ] && [ ! -L "$2" ]; then rm -rf "$2"; fi
-  mv -f "$2.new" "$2"
+  unwrap "$2"
 }
 
 is_same() { # FILE FILE: by content, kind, mode, owner and time
@@ -272,13 +272,25 @@ put_file() { # FILE TARGET MODE [SHA256]: replaced by a rename, and only when so
 }
 
 swap_in() { # FILE TARGET MODE [SHA256]
-  cp "$1" "$2.new" && chmod "$3" "$2.new" && chown 0:0 "$2.new" && sync "$2.new" || return 1
-  if [ -n "${4-}" ] && [ "$(sum_of "$2.new")" != "$4" ]; then
+  stage "$2" && cp "$1" "$new/it" && chmod "$3" "$new/it" && chown 0:0 "$new/it" && sync "$new/it" || return 1
+  if [ -n "${4-}" ] && [ "$(sum_of "$new/it")" != "$4" ]; then
     echo "the copy is not what SHA256SUMS says" >&2
     return 1
   fi
-  mv -f "$2.new" "$2"
+  unwrap "$2"
 }
+
+# Makes a folder beside the target that only root may enter, and sets new: nobody else can put a link there for the copy to
+# follow.
+stage() { # TARGET
+  unstage "$1"
+  new=$(mktemp -d "$1.new.XXXXXX")
+}
+
+unwrap() { mv -fT "$new/it" "$1" && rmdir "$new"; } # TARGET
+
+# Also after a run that was killed. Version 0.1.0 had one name for its copies.
+unstage() { rm -rf "$1.new" "$1".new.??????; } # TARGET
 
 drop_file() { # PATH: a folder too
   [ -e "$1" ] || [ -L "$1" ] || return 0
@@ -306,8 +318,7 @@ move() { # FROM TO
 
 # Perhaps to another disk: what bears the name of the target is whole, and until then the source is.
 carry() { # FROM TO
-  rm -rf "$2.new"
-  cp -a "$1" "$2.new" && mv "$2.new" "$2" && rm -rf "$1"
+  stage "$2" && cp -a "$1" "$new/it" && unwrap "$2" && rm -rf "$1"
 }
 
 remember() { # LINE: what was made on this machine, for --purge
@@ -434,6 +445,7 @@ decide() {
   if [ -n "$installed_prefix" ] && [ "$prefix" != "$installed_prefix" ]; then
     die 73 "$program is installed in $installed_prefix/bin" "Omit --prefix, or run --uninstall first"
   fi
+  check_prefix
   user=${opt_user:-${installed_user:-$OUR_USER}}
   find_identity
   for key in SHARE NAME OLLAMA; do
@@ -453,6 +465,23 @@ decide() {
   name=$(agent_name)
   case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "Invalid agent name: $name" \
     "Give one with --name: a-z, 0-9 and dashes inside, not gpu" ;; esac
+}
+
+# Root runs what is there, so that only root may change it. Where the sticky bit is set, nobody may replace what is root's.
+check_prefix() {
+  folder=$(readlink -m -- "$prefix/bin")
+  while :; do
+    case $(stat -c '%u %a' -- "$folder" 2>/dev/null) in
+      '' | '0 '[1357]???) ;;
+      '0 '*[2367]? | '0 '*[2367]) die 73 "Others than root may write to $folder, where root's programs would be" \
+        "sudo chmod go-w $folder, or choose another --prefix" ;;
+      '0 '*) ;;
+      *) die 73 "$folder does not belong to root, whose programs would be there" \
+        "sudo chown root $folder, or choose another --prefix" ;;
+    esac
+    [ "$folder" != / ] || return 0
+    folder=$(dirname "$folder")
+  done
 }
 
 agent_name() {
