@@ -678,11 +678,12 @@ leave_share() { # SHARE NAME [INSTANCE]: nothing when that name is another insta
     rmdir "$1/gpu_commands/.tmp" "$1/gpu_commands/.claims" "$1/gpu_status/.tmp" 2>/dev/null || true' sh "$1" "$2" "${3-}"
 }
 
-# A folder on the share, when nobody has anything in it: as who made it, the service's user or root.
+# A folder on the share, when nobody has anything in it: as the service's user, as links there lead to anywhere. Root, who may
+# have made it, only removes an empty folder.
 drop_empty() { # FOLDER
   # shellcheck disable=SC2016 # its own arguments
-  set -- "$1" 'if [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(ls "$1")" ]; then rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; fi'
-  as_user sh -c "$2" sh "$1" 2>/dev/null || sh -c "$2" sh "$1"
+  as_user sh -c '[ ! -d "$1" ] || [ -L "$1" ] || [ -n "$(ls "$1")" ] || { rm -rf "$1/.tmp" "$1/.claims" && rmdir "$1"; }' sh "$1" \
+    2>/dev/null || rmdir "$1"
 }
 
 # ---- installing --------------------------------------------------------------------------------------------------------
