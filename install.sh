@@ -17,6 +17,8 @@ CONFIG=/etc/gpu-courier
 KEEP=/var/lib/gpu-courier
 OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
+# Groups that stand for root, or for its disks, secrets and logs: the service joins none of them.
+NEVER_JOINED='root wheel sudo adm disk shadow docker lxd kvm systemd-journal'
 # For each access to the share.
 SHARE_LIMIT_S=5
 # For a restart: 15 s to stop, 10 s to become ready.
@@ -30,21 +32,22 @@ TAB=$(printf '\t')
 # For each: flag, value, meaning. Each has a variable in the environment: --dry-run is GPU_COURIER_DRY_RUN.
 options() {
   cat <<'END'
---role ROLE   agent serves this machine, server offers HTTP (default: agent)
---share DIR   the shared folder (default: as installed, or /mnt/shared)
---name NAME   the agent's name (default: the short host name)
---ollama URL  address of Ollama (default: http://127.0.0.1:11434)
---user USER   user of the service (default: gpu-courier, created if missing)
---prefix DIR  programs go to DIR/bin (default: /usr/local)
---init        the share is on a local disk: create its folders there
---no-start    change files, but neither start nor restart the service
---dry-run     print the changes without making them
---yes         don't ask: take over a legacy service, purge
---uninstall   remove the service; settings and state stay
---purge       with --uninstall: also remove settings and state
---restore     with --uninstall: restore the legacy service that was replaced
---version     print the version that would be installed
---help        print this help
+--role ROLE       agent (default) serves this machine, server offers HTTP
+--share DIR       the shared folder (default: as installed, or /mnt/shared)
+--name NAME       the agent's name (default: the short host name)
+--ollama URL      address of Ollama (default: http://127.0.0.1:11434)
+--user USER       user of the service (default: gpu-courier, made if missing)
+--group NAME      a system group that the service may join for the share
+--prefix DIR      programs go to DIR/bin (default: /usr/local)
+--init            the share is on a local disk: create its folders there
+--no-start        change files, but neither start nor restart the service
+--dry-run         print the changes without making them
+--yes             don't ask: take over a legacy service, purge
+--uninstall       remove the service; settings and state stay
+--purge           with --uninstall: also remove settings and state
+--restore         with --uninstall: restore the legacy service it replaced
+--version         print the version that would be installed
+--help            print this help
 END
 }
 
@@ -118,7 +121,11 @@ check_options() {
   done
   case $opt_prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot contain this path: $opt_prefix" \
     "Use a-z, A-Z, 0-9, slashes, dots and dashes" ;; esac
-  case $opt_user in *[!A-Za-z0-9_.-]*) die 64 "Invalid user name: $opt_user" "Use a-z, 0-9 and dashes" ;; esac
+  for value in "$opt_user" "$opt_group"; do
+    case $value in *[!A-Za-z0-9_.-]*) die 64 "Invalid name of a user or group: $value" "Use a-z, 0-9 and dashes" ;; esac
+  done
+  case " $NEVER_JOINED " in *" ${opt_group:-/} "*) die 64 "The service never joins the group $opt_group" \
+    "Members of it may do far more than use the share: give the share another group" ;; esac
 }
 
 # ---- talking -----------------------------------------------------------------------------------------------------------
@@ -578,21 +585,39 @@ is_local() {
 }
 
 # Sets joins, the groups that the user has to be in, new_group and new_gid, the one of them that this machine does not know,
-# and making, who makes the folders: user or root.
+# withheld, one that it must not be in, and making, who makes the folders: user or root.
 check_access() {
-  joins='' new_group='' new_gid='' making=user
+  joins='' new_group='' new_gid='' withheld='' making=user
   for folder in gpu_commands gpu_status; do
     if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
     if [ -n "$found" ]; then
       check_folder "$found" "$share/$folder"
     elif ! let_in "$root"; then
       making=root
+      # Where others may not even pass.
+      case $withheld$mode in "$mode" | *[1357]) ;; *) refuse_group "$share" "sudo chgrp $user $(quoted "$share")" ;; esac
     fi
   done
 }
 
+refuse_group() { # PATH CHGRP
+  share_trouble "$user would need the group $withheld to write to $1, but that is a system group here: it may allow more than that" \
+    "Give the folder a group of its own:
+    sudo groupadd -rf $user
+    $2
+  or, if the group is for the share alone and not one of $NEVER_JOINED: --group $withheld"
+}
+
 check_folder() { # "MODE UID GID GROUP" PATH
   if let_in "$1"; then return; fi
+  if [ -n "$withheld" ]; then
+    own="sudo chgrp -R $user $(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")"
+    # The share itself, too, when it has that group.
+    case $root in *" $gid $withheld") own="sudo chgrp $user $(quoted "$share")
+    $own" ;; esac
+    refuse_group "$2" "$own"
+    return
+  fi
   both="$(quoted "$share/gpu_commands") $(quoted "$share/gpu_status")" what="$runs_as cannot write to $2: owner and group $uid:$gid, mode $mode"
   if [ "$runs_as" = root ]; then
     # The unit takes its capabilities: it is a user as others are.
@@ -612,6 +637,7 @@ check_folder() { # "MODE UID GID GROUP" PATH
 
 # Whether the user may write there, once it is in the groups that this adds to joins.
 let_in() { # "MODE UID GID GROUP"
+  withheld=''
   mode=${1%% *} rest=${1#* }
   uid=${rest%% *} rest=${rest#* }
   gid=${rest%% *} group=${rest#* }
@@ -621,12 +647,25 @@ let_in() { # "MODE UID GID GROUP"
   if groups_of_service | grep -qx "$gid"; then return 0; fi
   # Of others' users the groups are theirs to decide, and root's group is more than a share.
   if [ "$gid" = 0 ] || [ "$runs_as" != "$OUR_USER" ]; then return 1; fi
+  if is_withheld "$gid" "$group"; then
+    withheld=$group
+    return 1
+  fi
   if [ "$group" = UNKNOWN ]; then
     group=$user
     if getent group "$group" >/dev/null; then group=$user-share; fi
     new_group=$group new_gid=$gid
   fi
   case " $joins " in *" $group "*) ;; *) joins="$joins $group" ;; esac
+}
+
+# Whether the group may mean more on this machine than the share. By its number, as two names may have the same one; a
+# number that no group has here becomes that of our own.
+is_withheld() { # GID GROUP
+  # shellcheck disable=SC2086 # one argument each
+  if getent group $NEVER_JOINED | cut -d: -f3 | grep -qxF -e "$1"; then return 0; fi
+  [ "$1" -lt 1000 ] || return 1
+  case $2 in UNKNOWN | gpu | "$OUR_USER" | "$OUR_USER-share" | "$opt_group") return 1 ;; esac
 }
 
 make_share_folders() {
@@ -738,6 +777,12 @@ install_user() {
   fi
   # Where Ollama keeps its models may be closed to others: see "Disk" in docs/operations.md.
   if [ "$opt_role" = agent ] && [ "$user" = "$OUR_USER" ] && getent group ollama >/dev/null; then joins="$joins ollama"; fi
+  # An earlier release may have added it.
+  for group in $NEVER_JOINED; do
+    if remembered member | grep -qxF -e "$user $group"; then
+      warn "$user is in the group $group since an earlier install.sh. Give the share another group, then: sudo gpasswd -d $user $group"
+    fi
+  done
   for group in $joins; do
     if [ "$group" = "$user" ]; then continue; fi
     if id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qxF -e "$group"; then continue; fi

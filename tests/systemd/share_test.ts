@@ -4,6 +4,7 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { agentState, manualTest } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed, OWN_STATE } from "#tests/systemd/site/installation.ts";
+import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 import { NEW_VERSION } from "./scope.ts";
 
 test(
@@ -14,6 +15,22 @@ test(
     await box.run("mv /export/gpu_commands /export/was && ln -s /opt /export/gpu_commands");
     report(await installed(box, "old", "--uninstall --purge"));
     expect(await box.run("find /opt -mindepth 1 | sort")).toBe("/opt/.tmp\n/opt/gpu-1\n/opt/gpu-1/precious");
+  }),
+  90_000,
+);
+
+test(
+  "a share of a system group is refused with the command that gives it one of its own",
+  onBox(async (box) => {
+    await box.run("mkdir /export/gpu_commands /export/gpu_status && chgrp -R disk /export && chmod -R 2770 /export");
+    const before = await snapshot(box);
+    const { status, stderr } = await install(box, "old");
+    report(`a share of the group disk: exit status ${status}\n${stderr}`);
+    expect([status, changes(before, await snapshot(box))]).toEqual([69, []]);
+    for (const command of stderr.match(/^ +sudo .*$/gm) ?? []) await box.run(command);
+    await installed(box, "old");
+    expect(await box.run("id -nG gpu-courier")).not.toContain("disk");
+    expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
   }),
   90_000,
 );
