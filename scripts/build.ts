@@ -1,15 +1,17 @@
-// `npm run build`: a release folder in dist/ for this machine: the binaries, install.sh, the files that it installs, and
-// SHA256SUMS of it all. With --all: for every machine that a release is for.
+// `npm run build`: a release folder in dist/ for this machine: the binaries, install.sh, the files that it installs,
+// a bill of materials, and SHA256SUMS of it all. With --all: for every machine that a release is for.
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { formatTable } from "#src/client/output/table.ts";
 import { BINARIES, type Binary, buildBinary, ROOT } from "./binaries.ts";
 import { runtimeOf, TARGETS, type Target } from "./runtimes.ts";
+import { describeParts } from "./sbom.ts";
 
 const DIST = join(ROOT, "dist");
 const RUNTIMES = join(ROOT, "node_modules", ".cache", "gpu-courier-runtimes");
 /** The files that are released unchanged. */
 const COPIED = ["install.sh", ...new Bun.Glob("systemd/*").scanSync({ cwd: ROOT })].toSorted();
+const SBOM = "sbom.cdx.json";
 const COLUMNS = [
   { title: "FILE" },
   { title: "SIZE", align: "right" },
@@ -44,6 +46,8 @@ async function release(targets: readonly (Target | undefined)[]): Promise<void> 
     await cp(join(ROOT, name), join(DIST, name), { recursive: true });
     rows.push([name, "", "", await sha256(name)]);
   }
+  await Bun.write(join(DIST, SBOM), await describeParts(ROOT, targets));
+  rows.push([SBOM, "", "", await sha256(SBOM)]);
   await Bun.write(join(DIST, "SHA256SUMS"), rows.map(([name, , , sum]) => `${sum}  ${name}\n`).join(""));
   const shown = rows.map(([name, size, time, sum]) => [
     `dist/${name}`,
