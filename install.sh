@@ -19,6 +19,8 @@ OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
 # Groups that stand for root, or for its disks, secrets and logs: the service joins none of them.
 NEVER_JOINED='root wheel sudo adm disk shadow docker lxd kvm systemd-journal'
+# Whom the lines of release_keys name, and what their signatures are for.
+SIGNER=gpu-courier-release
 # For each access to the share.
 SHARE_LIMIT_S=5
 # For a restart: 15 s to stop, 10 s to become ready.
@@ -40,6 +42,7 @@ options() {
 --group NAME      a system group that the service may join for the share
 --prefix DIR      programs go to DIR/bin (default: /usr/local)
 --init            the share is on a local disk: create its folders there
+--allow-unsigned  install a release without a valid signature
 --no-start        change files, but neither start nor restart the service
 --dry-run         print the changes without making them
 --yes             don't ask: take over a legacy service, purge
@@ -355,6 +358,51 @@ find_release() {
   die 66 "Nothing to install in $here: no SHA256SUMS" "In a checkout, run npm run build; otherwise unpack the whole release"
 }
 
+# The first signed release brings the keys, and sets brings_keys. From then on one that none of them signed is refused, unless
+# it was installed before.
+check_signature() {
+  # So that what is read later is what was verified.
+  cp "$release/SHA256SUMS" "$temp/SHA256SUMS"
+  keys=$CONFIG/release_keys signed='' brings_keys=''
+  if [ ! -e "$keys" ]; then
+    if [ ! -e "$release/SHA256SUMS.sig" ]; then return; fi
+    verify systemd/release_keys
+    keys=$release/systemd/release_keys brings_keys=1
+  fi
+  status=0
+  why=$(verify_signature) || status=$?
+  if [ "$status" = 0 ]; then
+    signed=1
+    return
+  fi
+  brings_keys=''
+  if grep -qxsF -e "$(release_record)" "$KEEP/agent/made" "$KEEP/server/made"; then
+    warn "$release: $why. It is installed because it was installed here before"
+  elif [ -n "$opt_allow_unsigned" ]; then
+    warn "$release: $why. NOBODY VOUCHES FOR IT: it is installed because of --allow-unsigned"
+  else
+    die "$status" "Cannot trust $release: $why" \
+      "Fetch the release again from where it is published, or take the risk with --allow-unsigned. Nothing was changed"
+  fi
+}
+
+verify_signature() { # prints why not
+  if ! command -v ssh-keygen >/dev/null; then
+    echo "ssh-keygen is missing to verify it: install openssh-client (Debian, Ubuntu) or openssh-clients (Fedora, RHEL)"
+    return 69
+  fi
+  if [ ! -f "$release/SHA256SUMS.sig" ]; then
+    echo "it is not signed: there is no SHA256SUMS.sig"
+    return 65
+  fi
+  ssh-keygen -Y verify -f "$keys" -I "$SIGNER" -n "$SIGNER" -s "$release/SHA256SUMS.sig" \
+    <"$temp/SHA256SUMS" >/dev/null 2>&1 && return
+  echo "its SHA256SUMS.sig is not by a key in $keys"
+  return 65
+}
+
+release_record() { echo "release $(sum_of "$temp/SHA256SUMS")"; }
+
 verify() { # FILE: in the release folder
   [ -f "$release/$1" ] || die 66 "There is no $release/$1" "Copy the whole release again; nothing was changed"
   want=$(listed_sum "$1")
@@ -364,7 +412,7 @@ verify() { # FILE: in the release folder
     "Fetch the release again; nothing was changed"
 }
 
-listed_sum() { awk -v file="$1" '{ sub(/^\*/, "", $2) } $2 == file && NF == 2 { print $1; exit }' "$release/SHA256SUMS"; }
+listed_sum() { awk -v file="$1" '{ sub(/^\*/, "", $2) } $2 == file && NF == 2 { print $1; exit }' "$temp/SHA256SUMS"; }
 
 sum_of() { sha256sum <"$1" | cut -d' ' -f1; }
 
@@ -729,6 +777,7 @@ drop_empty() { # FOLDER
 
 install_service() {
   find_release
+  check_signature
   choose_variant
   for file in systemd/$unit systemd/$settings; do verify "$file"; done
   find_installed
@@ -754,7 +803,7 @@ announce() {
   built=${built:-built here}
   what="$program $version ($built)"
   if [ "$opt_role" = agent ]; then what="$what as $name"; fi
-  say "$what on $share${kind:+ ($kind)}, checksums verified"
+  say "$what on $share${kind:+ ($kind)}, checksums${signed:+ and signature} verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
 }
 
@@ -805,8 +854,12 @@ install_files() {
   put_file "$release/gpuctl$variant" "$prefix/bin/gpuctl" 755 "$(listed_sum "gpuctl$variant")"
   replaced=$restart
   make_folder "$CONFIG" 0755 root:root
+  if [ -n "$brings_keys" ]; then
+    put_file "$release/systemd/release_keys" "$CONFIG/release_keys" 644 "$(listed_sum systemd/release_keys)"
+  fi
   write_settings
   make_folder "$state" 0750 "$user:$(id -gn "$user" 2>/dev/null || echo "$user")"
+  remember "$(release_record)"
 }
 
 make_program_folder() { # PATH: and its parents, each to be removed again
@@ -1116,6 +1169,9 @@ purge() {
   for path in "$@"; do
     [ ! -e "$path" ] || for_good "remove $path" rm -rf "$path"
   done
+  if ! other_role_is_installed && [ -e "$CONFIG/release_keys" ]; then
+    for_good "remove $CONFIG/release_keys" rm -f "$CONFIG/release_keys"
+  fi
   [ ! -d "$CONFIG" ] || [ -n "$opt_dry_run" ] || rmdir "$CONFIG" 2>/dev/null || true
   if other_role_is_installed; then
     if [ -f "$keep/made" ] && [ -z "$opt_dry_run" ]; then hand_over; fi
@@ -1136,7 +1192,7 @@ purge() {
 hand_over() {
   for other in "$KEEP"/agent/made "$KEEP"/server/made; do
     if [ "$other" = "$keep/made" ] || ! [ -f "$other" ]; then continue; fi
-    sed -n '/^unit /!p' "$keep/made" >>"$other"
+    sed '/^unit /d; /^release /d' "$keep/made" >>"$other"
   done
 }
 
@@ -1208,7 +1264,7 @@ main() {
   if [ -n "$opt_help" ]; then help; return; fi
   check_options
   set_role
-  if [ -n "$opt_version" ]; then find_release; choose_variant; say "$version"; return; fi
+  if [ -n "$opt_version" ]; then find_release; check_signature; choose_variant; say "$version"; return; fi
   require_machine
   [ -n "$opt_dry_run" ] || undo_earlier
   if [ -n "$opt_uninstall" ]; then uninstall; else install_service; fi

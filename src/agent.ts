@@ -6,6 +6,7 @@ import { parseProtectedName } from "./agent/models/protection.ts";
 import { parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
+import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
 import { systemClock } from "./base/clock.ts";
 import { silentLog } from "./base/log.ts";
 import { ExitStatus, runCommandLine } from "./program/exit.ts";
@@ -118,7 +119,21 @@ function command(around: AgentSurroundings["around"]) {
       const status = await doctor(program.opts(), json);
       if (status !== 0) throw new ExitStatus(status);
     });
+  addVerifyRelease(program);
   return program;
+}
+
+function addVerifyRelease(program: ReturnType<typeof createAgentCommand>): void {
+  program
+    .command("verify-release")
+    .description("verify the signature and the files of a release folder, before its install.sh runs")
+    .argument("<folder>", "the release folder")
+    .option("--keys <file>", "the keys that may sign it", parse.text, RELEASE_KEYS)
+    .addHelpText("after", "\nExample:\n  gpu-agent verify-release ./dist && sudo ./dist/install.sh")
+    .action(async (folder, { keys }) => {
+      const { files, signer } = await verifyRelease(folder, keys);
+      process.stdout.write(`${folder}: ${files} files verified, signed with ${signer}\n`);
+    });
 }
 
 function createAgentCommand() {

@@ -150,7 +150,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...TRUST,
       "src/program/*.ts",
       OPEN,
-      "src/agent/{run,doctor,examine}.ts",
+      "src/agent/{run,doctor,examine,verify_release}.ts",
       "src/agent/{models/protection,ollama/registry_host,presence/labels}.ts",
     ],
   },

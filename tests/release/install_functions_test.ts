@@ -109,3 +109,10 @@ describe("an empty folder on the share", () => {
     expect((await installer.functions(`ls "$root/share"`)).stdout).toBe("");
   });
 });
+
+test("what one role leaves to the other when it goes is what is to be removed, not what was installed", async () => {
+  await installer.write("keep/server/made", "unit 1\nrelease 2\nuser gpu-courier\n");
+  await installer.write("keep/agent/made", "release 2\n");
+  await installer.functions("keep=$KEEP/server; hand_over");
+  expect(await installer.read("keep/agent/made")).toBe("release 2\nuser gpu-courier\n");
+});

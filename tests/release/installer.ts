@@ -46,7 +46,7 @@ export class Installer {
     return await Bun.file(join(this.dir, path)).exists();
   }
 
-  /** Writes SHA256SUMS anew. */
+  /** Writes SHA256SUMS of the files as they are now. */
   async sum(): Promise<void> {
     const names = [...new Glob("**").scanSync({ cwd: this.release })].filter((name) => !name.startsWith("SHA256SUMS"));
     const sums = names.map(async (name) => {
