@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
 import { parseProtectedName } from "./agent/models/protection.ts";
-import { parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
+import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
@@ -35,8 +35,13 @@ const agentFlags = {
     ),
   ollama: () => flag("--ollama <url>", "address of Ollama (also OLLAMA_HOST; default: http://127.0.0.1:11434)"),
   models: () => flag("--ollama-models <dir>", "folder where Ollama keeps its models (also OLLAMA_MODELS)"),
+  allowRegistry: () =>
+    flag(
+      "--allow-registry <host>",
+      `a registry that pulls may use, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
+    ).argParser(parse.list(parseAllowedRegistry)),
   insecureRegistry: () =>
-    flag("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(
+    flag("--insecure-registry <host:port>", "a registry without TLS that pulls may use too; repeatable").argParser(
       parse.list(parseInsecureRegistry),
     ),
   protect: () =>
@@ -142,6 +147,7 @@ function createAgentCommand() {
     .addOption(agentFlags.label())
     .addOption(agentFlags.ollama())
     .addOption(agentFlags.models())
+    .addOption(agentFlags.allowRegistry())
     .addOption(agentFlags.insecureRegistry())
     .addOption(agentFlags.protect())
     .addOption(agentFlags.trustedKeys())
@@ -201,6 +207,7 @@ function readSettings(options: Options): AgentSettings {
     stateDir: options.stateDir ?? defaultStateDir("gpu-agent"),
     ollamaUrl: options.ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"),
     modelsDir: options.ollamaModels ?? (process.env["OLLAMA_MODELS"] || undefined),
+    allowedRegistries: options.allowRegistry ?? DEFAULT_REGISTRIES,
     insecureRegistries: options.insecureRegistry ?? [],
     preflight: options.preflight === "on",
     diskReserve: options.diskReserve,

@@ -259,7 +259,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:ffi": ["src/program/service_manager.ts"],
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,store/*}.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts"],
-  "node:net": ["src/agent/pulls/host_names.ts"],
+  "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",

@@ -34,6 +34,7 @@ import { SharedInboxElection } from "./presence/shared_inbox.ts";
 import { StateDocument } from "./presence/state_document.ts";
 import { StatePublisher } from "./presence/state_publisher.ts";
 import { StatusLine } from "./presence/status_line.ts";
+import type { AllowedRegistries } from "./pulls/allowed_registries.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
@@ -58,6 +59,7 @@ export interface AgentParts {
   readonly changeTtlMs: number;
   /** As `ModelsFolder` takes it. */
   readonly modelsDir: string | null | undefined;
+  readonly registries: Pick<AllowedRegistries, "requireAllowed">;
   /** Null: pulls begin without asking how large they are. */
   readonly registry: Pick<Registry, "readManifest"> | null;
   /** How much space pulls leave free on the models' disk. */
@@ -122,7 +124,7 @@ type Common = ReturnType<typeof assembleCommon>;
 
 /** The parts that deal with Ollama and the box, and know of no transport. */
 function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
-  const { identity, ollama, ledger, registry, diskReserve, clock, log } = parts;
+  const { identity, ollama, ledger, registries, registry, diskReserve, clock, log } = parts;
   const { agent } = identity;
   const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
   const models = new ModelsFolder({ modelsDir: parts.modelsDir, listing: monitor, clock, log });
@@ -135,6 +137,7 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
     ollama,
     blobs: new PulledBlobs(models, clock),
     models,
+    registries,
     preflight,
     monitor,
     changes,
@@ -144,7 +147,7 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
     clock,
     log,
   });
-  return { monitor, box, jobs, models, preflight, protection };
+  return { monitor, box, jobs, models, registries, preflight, protection };
 }
 type Work = ReturnType<typeof assembleWork>;
 
@@ -164,11 +167,11 @@ type Reporting = ReturnType<typeof assembleReporting>;
 function assembleCommands(
   { identity, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
   { keys, outage, condition }: Common,
-  { jobs, monitor, models, preflight, protection }: Work,
+  { jobs, monitor, models, registries, preflight, protection }: Work,
   { activity, state }: Reporting,
 ) {
   const late = new LateCommands({ jobs, ledger, log });
-  const verbs = new Verbs({ jobs, ollama, monitor, models, preflight, protection, late, clock });
+  const verbs = new Verbs({ jobs, ollama, monitor, models, registries, preflight, protection, late, clock });
   const validity = { agent: identity.agent, listTtlMs, changeTtlMs };
   const verifier = new Verifier({ validity, mode, keys, transport, clock, log });
   const gathering = new Gathering(clock, FIRST_INBOXES);

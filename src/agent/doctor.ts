@@ -11,7 +11,10 @@ import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import type { AgentSettings } from "./run.ts";
 
-type DoctorSettings = Pick<AgentSettings, "name" | "stateDir" | "trustedKeys" | "ollamaUrl" | "modelsDir">;
+type DoctorSettings = Pick<
+  AgentSettings,
+  "name" | "stateDir" | "trustedKeys" | "ollamaUrl" | "modelsDir" | "allowedRegistries" | "insecureRegistries"
+>;
 
 export interface DoctorSurroundings {
   /** Not connected yet; closed when the report is printed. */
@@ -26,15 +29,16 @@ const CLOSE_MS = 2_000;
 
 /** @returns the exit status: 1 when a check failed */
 export async function runDoctor(
-  { name, stateDir, trustedKeys, ollamaUrl, modelsDir }: DoctorSettings,
+  { name, stateDir, trustedKeys, ollamaUrl, modelsDir, allowedRegistries, insecureRegistries }: DoctorSettings,
   { transport, stop, json }: DoctorSurroundings,
 ): Promise<number> {
+  const registries = [...allowedRegistries, ...insecureRegistries];
   const ollama = new Ollama({ url: parseOllamaUrl(ollamaUrl), requestTimeoutMs: TIMEOUT_MS });
   const courier = new Courier(transport, { sender: "doctor", timeoutMs: TIMEOUT_MS });
   const listing = { models: null, listModels: async () => await ollama.listModels(stop) };
   const models = new ModelsFolder({ modelsDir, listing, clock: systemClock, log: silentLog });
   const checks = async function* (): AsyncGenerator<Check> {
-    yield* examineBox({ name, stateDir, trustedKeys, ollama, models, signal: stop });
+    yield* examineBox({ name, stateDir, trustedKeys, ollama, models, registries, signal: stop });
     yield* examine({ transport, courier, signal: stop });
   };
   try {

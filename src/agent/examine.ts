@@ -1,4 +1,4 @@
-// The checks of `gpu-agent doctor` on the box itself: name, state directory, ledger, Ollama, the models' disk.
+// The checks of `gpu-agent doctor` on the box itself: name, state directory, ledger, Ollama, the models' disk, registries.
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { about, type Check } from "../base/check.ts";
@@ -9,6 +9,7 @@ import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import type { ModelsFolder, Unknown } from "./disk/models_folder.ts";
 import { examineLedger } from "./ledger/check.ts";
 import type { Ollama } from "./ollama/ollama.ts";
+import { ANY_REGISTRY } from "./ollama/registry_host.ts";
 import { agentName } from "./presence/identity.ts";
 
 export interface BoxUnderExamination {
@@ -18,6 +19,8 @@ export interface BoxUnderExamination {
   readonly trustedKeys: string | undefined;
   readonly ollama: Pick<Ollama, "version" | "listModels">;
   readonly models: Pick<ModelsFolder, "look" | "unknown">;
+  /** Those that pulls may use, as `AllowedRegistries` takes them. */
+  readonly registries: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -25,13 +28,14 @@ export interface BoxUnderExamination {
 const LITTLE_BYTES = 10_000_000_000;
 
 export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Check> {
-  const { name, stateDir, trustedKeys, models } = box;
+  const { name, stateDir, trustedKeys, models, registries } = box;
   yield checkName(name);
   yield checkStateDir(stateDir);
   yield* examineLedger(stateDir);
   if (trustedKeys !== undefined) yield checkTrustedKeys(trustedKeys);
   yield await checkOllama(box);
   yield checkDisk(await models.look(), models.unknown);
+  yield checkRegistries(registries);
 }
 
 /** The file in which the agent remembers the share's file system; undefined before the agent's first start. */
@@ -92,4 +96,13 @@ function checkDisk(disk: Disk | null, unknown: Unknown | null): Check {
   const message = `${formatBytes(disk.free_bytes)} of ${formatBytes(disk.total_bytes)} free for ${disk.path}`;
   if (disk.free_bytes >= LITTLE_BYTES) return check.ok(message);
   return check.warning(message, "Remove a model, or set OLLAMA_MODELS to a folder on a larger disk");
+}
+
+function checkRegistries(allowed: readonly string[]): Check {
+  const check = about("registries");
+  if (!allowed.includes(ANY_REGISTRY)) return check.ok(`Pulls may use ${allowed.join(", ")}`);
+  return check.warning(
+    "Pulls may use any registry: anyone who can write to the share can make this machine connect to any host",
+    "Name the registries with --allow-registry instead of *",
+  );
 }

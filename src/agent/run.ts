@@ -14,6 +14,7 @@ import { Ledger } from "./ledger/ledger.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
+import { AllowedRegistries } from "./pulls/allowed_registries.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import { HostNames } from "./pulls/host_names.ts";
 import { Registry } from "./pulls/registry.ts";
@@ -27,6 +28,9 @@ export interface AgentSettings {
   readonly ollamaUrl: string;
   /** Undefined: the folder where Ollama's installer puts the models. */
   readonly modelsDir: string | undefined;
+  /** Pulls from others are refused; `*`: from none. */
+  readonly allowedRegistries: readonly string[];
+  /** They are allowed as well. */
   readonly insecureRegistries: readonly string[];
   /** False: pulls begin without asking the registry how large they are. */
   readonly preflight: boolean;
@@ -86,6 +90,11 @@ function agentParts(
   const { ollamaUrl, insecureRegistries, stallMs, diskReserve } = settings;
   const startedAt = isoTime(systemClock.now());
   const agent = agentName(settings.name);
+  const registries = new AllowedRegistries({
+    agent,
+    allowed: settings.allowedRegistries,
+    insecure: insecureRegistries,
+  });
   return {
     identity: { agent, instance: readInstance(settings.stateDir), host: hostname(), startedAt },
     agentVersion: VERSION,
@@ -94,7 +103,8 @@ function agentParts(
     transport,
     ollama: new Ollama({ url: parseOllamaUrl(ollamaUrl), insecureRegistries, stallMs }),
     ledger,
-    registry: settings.preflight ? new Registry({ insecureRegistries }) : null,
+    registries,
+    registry: settings.preflight ? new Registry({ registries }) : null,
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     ...signatureSettings(settings),

@@ -55,6 +55,21 @@ test("--label may be repeated, and separated by commas as in the environment", a
   expect((await partsOf()).labels).toEqual({});
 });
 
+test.each([
+  [[], "hf.co/me/a:b", true],
+  [[], "registry.example/me/a:b", false],
+  [["--insecure-registry", "registry.example:5000"], "registry.example:5000/me/a:b", true],
+  [["--insecure-registry", "registry.example:5000"], "hf.co/me/a:b", true],
+  [["--allow-registry", "registry.example,r2.example"], "r2.example/me/a:b", true],
+  [["--allow-registry", "registry.example"], "hf.co/me/a:b", false],
+  [["--allow-registry", "*"], "registry.example/me/a:b", true],
+])("with %j a pull of %s is allowed: %p", async (args, model, isAllowed) => {
+  const { registries } = await partsOf(...args);
+  const check = (): void => registries.requireAllowed(model);
+  if (isAllowed) expect(check).not.toThrow();
+  else expect(check).toThrow(expect.objectContaining({ code: "forbidden" }));
+});
+
 test("flags become the agent's parts", async () => {
   const parts = await partsOf("--name", "gpu-7", "--preflight", "off", "--protect", "phi4,me/*", "--list-ttl", "5");
   expect(parts).toMatchObject({ registry: null, protect: ["phi4", "me/*"], listTtlMs: 5_000, changeTtlMs: 86_400_000 });

@@ -132,6 +132,7 @@ test("its help names every flag's environment variable", async () => {
     "INIT",
     "LOG_LEVEL",
     "INSECURE_REGISTRY",
+    "ALLOW_REGISTRY",
   ]) {
     expect(stdout).toContain(`GPU_COURIER_${name}`);
   }
@@ -141,6 +142,7 @@ test.each([
   [["--protect", "phi 4"], "Cannot protect"],
   [["--insecure-registry", "https://registry.example:5000"], "for example --insecure-registry registry.example:5000"],
   [["--insecure-registry", "ok:5000,registry.example/ns"], 'Cannot use "registry.example/ns" as an insecure registry'],
+  [["--allow-registry", "*.example"], 'Cannot use "*.example" as an allowed registry'],
   [["--disk-reserve", "20"], "as the disk reserve"],
 ])("it does not start with %p, which would hold nothing", async (args, message) => {
   const agent = site.startAgent("gpu-1", NO_OLLAMA, args);

@@ -74,6 +74,19 @@ describe("gpu-agent doctor", () => {
     });
   });
 
+  test("warns where pulls may use any registry, and names those that they may use", async () => {
+    const listed = await agentDoctor("gpu-1", NO_OLLAMA, "--json", "--insecure-registry", "registry.example:5000");
+    expect(named(listed, "registries")).toMatchObject({
+      result: "ok",
+      message: "Pulls may use registry.ollama.ai, hf.co, huggingface.co, registry.example:5000",
+    });
+    const any = await agentDoctor("gpu-1", NO_OLLAMA, "--json", "--allow-registry", "*");
+    expect(named(any, "registries")).toMatchObject({
+      result: "warning",
+      hint: "Name the registries with --allow-registry instead of *",
+    });
+  });
+
   test("reports a damaged ledger and an invalid name", async () => {
     mkdirSync(join(site.dir, "agent-No"));
     writeFileSync(join(site.dir, "agent-No", "ledger.db"), "no database, ".repeat(1_000));

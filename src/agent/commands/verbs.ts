@@ -12,6 +12,7 @@ import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
+import type { AllowedRegistries } from "../pulls/allowed_registries.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
 import { firstThatFit } from "./cut_lists.ts";
@@ -25,6 +26,7 @@ export interface VerbsDeps {
   readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "unloadModel">;
   readonly monitor: OllamaMonitor;
   readonly models: ModelsFolder;
+  readonly registries: Pick<AllowedRegistries, "requireAllowed">;
   readonly preflight: Preflight;
   readonly protection: Protection;
   readonly late: LateCommands;
@@ -96,7 +98,8 @@ async function showModel(model: string, { ollama, monitor }: VerbContext): Promi
  * it does not fit, and fails as a job that everyone can see.
  */
 async function pullModel(model: string, command: AcceptedCommand, context: VerbContext): Promise<Result> {
-  const { jobs, preflight, late, askedAtMs, resumedSinceMs } = context;
+  const { jobs, registries, preflight, late, askedAtMs, resumedSinceMs } = context;
+  registries.requireAllowed(model);
   late.requireNotDeleted("pull", model, context);
   const force = command.arguments["force"] === true;
   const others = jobs.active();

@@ -118,12 +118,23 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
  * v0.32.15, seen or read in its sources. An unknown text is `internal`, and shown.
  */
 export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): CourierError {
-  const message = `Cannot ${asked.action}: Ollama at ${asked.url} says: ${readable(text)}`;
+  const said = readable(asked.isPull ? withoutForeignText(text) : text);
+  const message = `Cannot ${asked.action}: Ollama at ${asked.url} says: ${said}`;
   const meaning = meaningOf(text, asked.isPull);
   const found = code ?? meaning?.code ?? "internal";
   const hint = meaning?.code === found ? meaning.hint : undefined;
   if (!asked.isPull) return new CourierError(found, message, { hint });
   return new PullFailure(found, message, { hint, ...(meaning?.retry === undefined ? {} : { retry: meaning.retry }) });
+}
+
+/**
+ * Ollama quotes what a registry answered, or any host that it redirects to: the body of a failure, the first line of what is
+ * not HTTP. Anyone who sends a pull could read services inside the network in that way.
+ */
+function withoutForeignText(text: string): string {
+  return text
+    .replace(/^(pull model manifest: )?(\d{3}): [^]*$/, "$1status $2")
+    .replace(/(malformed (?:HTTP (?:response|status code|version)|MIME header))[^]*$/, "$1");
 }
 
 function meaningOf(text: string, isPull: boolean): Meaning | undefined {

@@ -12,6 +12,7 @@ import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { NotedLayer, type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
 import { bounded, shortReason } from "../ollama/text.ts";
+import type { AllowedRegistries } from "./allowed_registries.ts";
 import { type AttemptEvent, attempts, type PullLimits } from "./attempts.ts";
 import type { HostNames } from "./host_names.ts";
 import { JobProgress } from "./job_progress.ts";
@@ -33,6 +34,7 @@ export interface PullJobDeps {
   readonly ledger: Pick<Ledger, "keepJob">;
   readonly blobs: Pick<PulledBlobs, "bytes" | "untilStopped" | "wrong">;
   readonly models: Pick<ModelsFolder, "missing">;
+  readonly registries: Pick<AllowedRegistries, "requireAllowed">;
   readonly preflight: Pick<Preflight, "check">;
   readonly hostNames: Pick<HostNames, "isMissing">;
   readonly clock: Clock;
@@ -191,8 +193,10 @@ export class PullJob {
   }
 
   async #begin(others: readonly Job[]): Promise<AsyncGenerator<AttemptEvent, void>> {
-    const { ollama, blobs, models, hostNames, clock, log, limits } = this.#deps;
+    const { ollama, blobs, models, registries, hostNames, clock, log, limits } = this.#deps;
     const { id, model } = this.#job;
+    // A job that was kept over a restart may be of another setting.
+    registries.requireAllowed(model);
     log.info({ job: id, model }, "Pull started");
     this.foresee(await this.#look(others));
     this.#update(this.#progress.fields, "progress");

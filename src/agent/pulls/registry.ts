@@ -5,19 +5,20 @@ import { parseJson, readBounded } from "../../base/foreign_text.ts";
 import { parseModelName } from "../../base/model_name.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../disk/manifest.ts";
 import { connectionReason } from "../ollama/connection.ts";
-import { InsecureRegistries } from "../ollama/registry_host.ts";
-import { oneLine } from "../ollama/text.ts";
+import type { AllowedRegistries } from "./allowed_registries.ts";
 
 export interface RegistryOptions {
-  /** `host:port` of registries without TLS, as in the agent's settings. */
-  readonly insecureRegistries?: readonly string[];
+  /** Where it may be sent on to, and which of them speak no TLS. */
+  readonly registries: Pick<AllowedRegistries, "allowsRedirect" | "insecure">;
   /** For all of it: redirects, a token, the manifest. */
   readonly timeoutMs?: number;
+  /** For tests, whose certificates nobody trusts. */
+  readonly fetch?: (url: string, init: BunFetchRequestInit) => Promise<Response>;
 }
 
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 const NO_SUCH = [404, 410];
-const MAX_REDIRECTS = 5;
+const MAX_REDIRECTS = 3;
 const MAX_TOKEN_BYTES = 64_000;
 
 const TokenAnswer = z.object({
@@ -26,22 +27,25 @@ const TokenAnswer = z.object({
 });
 
 export class Registry {
-  readonly #insecureRegistries: InsecureRegistries;
+  readonly #registries: RegistryOptions["registries"];
   readonly #timeoutMs: number;
+  readonly #request: NonNullable<RegistryOptions["fetch"]>;
 
-  constructor({ insecureRegistries = [], timeoutMs = 5000 }: RegistryOptions = {}) {
-    this.#insecureRegistries = new InsecureRegistries(insecureRegistries);
+  constructor({ registries, timeoutMs = 5000, fetch: request = fetch }: RegistryOptions) {
+    this.#registries = registries;
     this.#timeoutMs = timeoutMs;
+    this.#request = request;
   }
 
   /**
-   * The manifest of a model, as its registry has it now; where that wants a token, with one for anybody. Asked once.
+   * The manifest of a model, as its registry has it now; where that wants a token, with one for anybody. Asked once. Whether
+   * that registry is allowed is for the caller to check.
    * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or sends an unusable answer;
    * `not_found` when it has no such model; `forbidden` when it asks for a login; `invalid`
    */
   async readManifest(model: string): Promise<Manifest> {
     const { host, namespace, model: name, tag } = parseModelName(model);
-    const scheme = this.#insecureRegistries.has(host) ? "http" : "https";
+    const scheme = this.#registries.insecure.has(host) ? "http" : "https";
     const url = URL.parse(`${scheme}://${host}/v2/${namespace}/${name}/manifests/${tag}`);
     if (url === null) throw new CourierError("invalid", `${host} is not a valid address`);
     const signal = AbortSignal.timeout(this.#timeoutMs);
@@ -91,7 +95,7 @@ export class Registry {
     throw new CourierError("unavailable", `${url.host} sends a token that cannot be read`);
   }
 
-  /** Follows redirects, never to plain HTTP where that was not allowed, and takes no token to another host. */
+  /** Follows redirects, only to what is allowed, and takes no token to another host. */
   async #fetch(first: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
     let url = first;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
@@ -99,7 +103,7 @@ export class Registry {
       const { authorization, ...open } = headers;
       const sent = authorization === undefined || url.host !== first.host ? open : { ...open, authorization };
       // A registry without TLS is near: no proxy leads there.
-      const response = await fetch(url.href, {
+      const response = await this.#request(url.href, {
         headers: sent,
         signal,
         redirect: "manual",
@@ -109,6 +113,12 @@ export class Registry {
       await response.body?.cancel();
       const next = URL.parse(response.headers.get("location") ?? "", url.href);
       if (next === null) break;
+      if (!this.#registries.allowsRedirect(next)) {
+        throw new CourierError(
+          "forbidden",
+          `${first.host} redirects to ${next.host || next.protocol}, which is not allowed`,
+        );
+      }
       url = next;
     }
     throw new CourierError("unavailable", `${first.host} redirects too often`);
@@ -117,7 +127,7 @@ export class Registry {
   /** @throws CourierError `forbidden` for plain HTTP to a host that is not listed */
   #isPlainAllowed({ protocol, host }: URL): boolean {
     if (protocol === "https:") return false;
-    if (protocol === "http:" && this.#insecureRegistries.has(host)) return true;
+    if (protocol === "http:" && this.#registries.insecure.has(host)) return true;
     throw new CourierError("forbidden", `${host} speaks no TLS, and is not named with --insecure-registry`);
   }
 }
@@ -125,7 +135,8 @@ export class Registry {
 /** @throws CourierError for another status than 200, and for more than `maxBytes` */
 async function readText(response: Response, { host }: URL, maxBytes: number): Promise<string> {
   if (response.status !== 200) {
-    throw statusFailure(host, response.status, reasonIn(await readBounded(response.body, MAX_TOKEN_BYTES)));
+    await response.body?.cancel();
+    throw statusFailure(host, response.status);
   }
   const text = await readBounded(response.body, maxBytes);
   if (text !== null) return text;
@@ -138,28 +149,13 @@ function connectionFailure(host: string, cause: unknown, waitedMs: number | null
   return new CourierError("unavailable", `${host} ${why}`, { cause });
 }
 
-/** @param said the registry's own reason, or null */
-function statusFailure(host: string, status: number, said: string | null): CourierError {
-  const words = said === null ? "" : `: ${said}`;
-  if (NO_SUCH.includes(status)) return new CourierError("not_found", `${host} has no such model${words}`);
+/** Without the body: anyone who sends a pull would read it in the job, and it may be that of a service inside the network. */
+function statusFailure(host: string, status: number): CourierError {
+  if (NO_SUCH.includes(status)) return new CourierError("not_found", `${host} has no such model`);
   // Hubs say 401 for a repository that does not exist, so that nobody learns which ones do.
-  if (status === 401) return new CourierError("forbidden", `${host} has no such model, or asks for a login${words}`);
-  if (status === 403) return new CourierError("forbidden", `${host} does not allow this model to be read${words}`);
-  return new CourierError("unavailable", `${host} answers ${status}${words}`);
-}
-
-/** The forms in which registries and Ollama give a reason. */
-const Reason = z.union([
-  z.object({ error: z.string() }).transform(({ error }) => error),
-  z
-    .object({ errors: z.array(z.object({ message: z.string() })).nonempty() })
-    .transform(({ errors }) => errors.at(0)?.message ?? ""),
-]);
-const MAX_REASON_CHARS = 200;
-
-function reasonIn(text: string | null): string | null {
-  const reason = text === null ? undefined : Reason.safeParse(parseJson(text)).data;
-  return reason === undefined ? null : oneLine(reason).slice(0, MAX_REASON_CHARS);
+  if (status === 401) return new CourierError("forbidden", `${host} has no such model, or asks for a login`);
+  if (status === 403) return new CourierError("forbidden", `${host} does not allow this model to be read`);
+  return new CourierError("unavailable", `${host} answers ${status}`);
 }
 
 /** The name in Ollama's form may begin with the host already. */

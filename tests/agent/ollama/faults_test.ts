@@ -276,6 +276,24 @@ describe("pullModel()", () => {
     expect(error.message).toContain('Cannot pull "m": Ollama at ');
   });
 
+  test.each([
+    [`${manifest}403: <html>internal secret`, `${manifest}status 403`],
+    [`${manifest}500: {"error":"internal secret"}`, `${manifest}status 500`],
+    [`${manifest}412: The model requires a newer version of Ollama: secret`, `${manifest}status 412`],
+    ["401: secret\nsecret", "status 401"],
+    [
+      `${registry}net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-secret"`,
+      `${registry}net/http: HTTP/1.x transport connection broken: malformed HTTP response`,
+    ],
+    [`${registry}net/http: malformed HTTP status code "secret"`, `${registry}net/http: malformed HTTP status code`],
+    [`${registry}malformed MIME header line: secret`, `${registry}malformed MIME header`],
+  ])("shows of %j nothing that the registry's host wrote", async (text, shown) => {
+    simulation.faults.pull = { afterBytes: 0, kind: { error: text } };
+    const error = await failure(ollama.pullModel("m"));
+    expect(error.message).toEndWith(` says: ${shown}`);
+    expect(error.hint ?? "").not.toContain("secret");
+  });
+
   test("a failure that no later attempt can change is never retried, and its hint shows what to do", async () => {
     for (const [text, hint] of [
       [`${manifest}410: gone`, "no longer has"],

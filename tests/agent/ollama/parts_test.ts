@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { checkedFetch } from "#src/agent/ollama/checked_fetch.ts";
 import { PullTracker } from "#src/agent/ollama/pull_tracker.ts";
-import { parseInsecureRegistry } from "#src/agent/ollama/registry_host.ts";
+import { parseAllowedRegistry, parseInsecureRegistry } from "#src/agent/ollama/registry_host.ts";
 import { parseOllamaUrl } from "#src/agent/ollama/url.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -75,6 +75,29 @@ describe("parseInsecureRegistry()", () => {
     "http://",
   ])("throws invalid with an example when the text is %p", (text) => {
     expect(() => parseInsecureRegistry(text)).toThrow(
+      expect.objectContaining({ code: "invalid", hint: expect.stringContaining("registry.example:5000") }),
+    );
+  });
+});
+
+describe("parseAllowedRegistry()", () => {
+  test.each([
+    ["registry.example", "registry.example"],
+    ["HTTPS://Registry.Example:443/", "registry.example"],
+    ["registry.example:5000", "registry.example:5000"],
+    ["*", "*"],
+  ])("reads %p as %p", (text, host) => {
+    expect(parseAllowedRegistry(text)).toBe(host);
+  });
+
+  test.each([
+    "http://registry.example",
+    "*.example",
+    "registry.example/namespace",
+    "user@registry.example",
+    "https://",
+  ])("throws invalid with an example when the text is %p", (text) => {
+    expect(() => parseAllowedRegistry(text)).toThrow(
       expect.objectContaining({ code: "invalid", hint: expect.stringContaining("registry.example:5000") }),
     );
   });

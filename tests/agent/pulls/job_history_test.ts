@@ -38,6 +38,7 @@ beforeEach(() => {
 /** As a new process of the agent would: from what is kept. */
 function openJobs(): Jobs {
   return new Jobs({
+    registries: { requireAllowed: () => undefined },
     agent: "gpu-1",
     ollama: {
       pullModel: async (name, options) => {

@@ -46,7 +46,7 @@ const ROWS: readonly Row[] = [
     fault: { kind: "manifest", status: 500 },
     healed: true,
     ends: succeeds,
-    note: /^retrying in \d+ s: .* says: pull model manifest: 500: boom/,
+    note: /^retrying in \d+ s: .* says: pull model manifest: status 500\n/,
     fetched: 1,
   },
   {

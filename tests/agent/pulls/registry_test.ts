@@ -1,6 +1,7 @@
 // Reading a manifest from registries of every kind: honest, guarded, slow, redirecting, hostile.
 import { afterEach, describe, expect, test } from "bun:test";
 import { MAX_MANIFEST_BYTES, parseManifest } from "#src/agent/disk/manifest.ts";
+import { AllowedRegistries } from "#src/agent/pulls/allowed_registries.ts";
 import { Registry } from "#src/agent/pulls/registry.ts";
 import { failure } from "#tests/support/failure.ts";
 
@@ -40,7 +41,11 @@ function serve(answer: Answer): { readonly host: string; readonly requests: Aske
 }
 
 function reader(...hosts: readonly string[]): Registry {
-  return new Registry({ insecureRegistries: hosts, timeoutMs: 2_000 });
+  return new Registry({ registries: insecure(hosts), timeoutMs: 2_000 });
+}
+
+function insecure(hosts: readonly string[]): AllowedRegistries {
+  return new AllowedRegistries({ agent: "gpu-1", allowed: [], insecure: hosts });
 }
 
 describe("readManifest()", () => {
@@ -123,9 +128,11 @@ describe("readManifest()", () => {
     [403, "forbidden"],
     [429, "unavailable"],
     [500, "unavailable"],
-  ] as const)("maps status %d to a code", async (status, code) => {
-    const { host } = serve(() => new Response("no", { status }));
-    expect(await failure(reader(host).readManifest(`${host}/me/a`))).toMatchObject({ code });
+  ] as const)("maps status %d to a code, without the text that came with it", async (status, code) => {
+    const { host } = serve(() => Response.json({ error: "internal secret" }, { status }));
+    const error = await failure(reader(host).readManifest(`${host}/me/a`));
+    expect(error.code).toBe(code);
+    expect(error.message).not.toContain("secret");
   });
 
   test("names the model that the registry does not have, without its host twice", async () => {
@@ -154,7 +161,7 @@ describe("readManifest()", () => {
     });
     for (const answer of [() => new Promise<Response>(() => undefined), () => new Response(endless)]) {
       const { host } = serve(answer);
-      const registry = new Registry({ insecureRegistries: [host], timeoutMs: 100 });
+      const registry = new Registry({ registries: insecure([host]), timeoutMs: 100 });
       expect(await failure(registry.readManifest(`${host}/me/a`))).toMatchObject({
         code: "unavailable",
         message: `${host} did not answer within 0.1 s`,

@@ -106,6 +106,7 @@ export const AGENT_OPTIONS: Omit<AgentParts, "identity" | "transport" | "ollama"
   listTtlMs: 60_000,
   changeTtlMs: 86_400_000,
   modelsDir: null,
+  registries: { requireAllowed: () => undefined },
   registry: {
     readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
   },

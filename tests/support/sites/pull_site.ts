@@ -135,6 +135,7 @@ export class PullSite {
       limits: { pullTimeoutMs: 3_600_000, registryTimeoutMs: 3_600_000, saveIntervalMs: 300_000 },
       hostNames: { isMissing: async () => await Promise.resolve(false) },
       changes: { notify: () => this.#look() },
+      registries: { requireAllowed: () => undefined },
       preflight: { check: async () => await Promise.resolve({ totalBytes: null, note: null }) },
       monitor: { refresh: async () => await Promise.resolve(), models: null },
     });

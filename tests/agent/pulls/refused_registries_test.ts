@@ -1,0 +1,67 @@
+// Pulls from registries that are not allowed: refused in both versions of the protocol, and when a kept job starts.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { AgentParts } from "#src/agent/assemble.ts";
+import { DEFAULT_REGISTRIES } from "#src/agent/ollama/registry_host.ts";
+import { AllowedRegistries } from "#src/agent/pulls/allowed_registries.ts";
+import { CourierError } from "#src/base/errors.ts";
+import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+
+const MODEL = "10.0.0.1:8443/internal/secrets:latest";
+const MESSAGE = `Cannot pull "${MODEL}" on gpu-1: pulls are allowed there from registry.ollama.ai, hf.co, huggingface.co only`;
+
+let site: MemorySite;
+let ollama: ScriptedOllama;
+/** The models whose registry the agent itself asked. */
+let looked: string[];
+beforeEach(async () => {
+  site = new MemorySite();
+  ollama = new ScriptedOllama();
+  looked = [];
+  await site.listen({ replyTo: "tester" });
+  await site.listen("shared");
+});
+afterEach(async () => await site.close());
+
+function allowing(...allowed: readonly string[]): Pick<AgentParts, "ollama" | "registry" | "registries"> {
+  const readManifest = async (model: string): Promise<never> => {
+    looked.push(model);
+    return await Promise.reject(new CourierError("unavailable", "registry cannot be reached"));
+  };
+  const registries = new AllowedRegistries({ agent: "gpu-1", allowed, insecure: [] });
+  return { ollama, registry: { readManifest }, registries };
+}
+
+test("a version 2 pull is refused before anything is asked, forced or not, and leaves no job", async () => {
+  await site.start("gpu-1", allowing(...DEFAULT_REGISTRIES));
+  for (const force of [false, true]) {
+    const id = `id-${force}`;
+    await site.command("gpu-1", id, { command: "pull_model", model_name: MODEL, arguments: { force } });
+    expect(site.replies.get(id)).toMatchObject({ success: false, code: "forbidden", error: MESSAGE });
+  }
+  expect([ollama.calls, looked, (await site.state("gpu-1")).jobs]).toEqual([[], [], []]);
+});
+
+test("a version 1 pull is refused likewise", async () => {
+  await site.start("gpu-1", allowing(...DEFAULT_REGISTRIES));
+  await site.clock.advance(2_000);
+  await site.send("shared", "pull_model_1", { command: "pull_model", model_name: MODEL });
+  expect(site.replies.get("pull_model_1")).toMatchObject({ success: false, error: MESSAGE });
+  expect([ollama.calls, looked, (await site.state("gpu-1")).jobs]).toEqual([[], [], []]);
+});
+
+test("a job that was kept when its registry was allowed fails when it starts", async () => {
+  const dir = site.stateDir();
+  ollama.pullEnds = new Promise(() => undefined);
+  const before = await site.start("gpu-1", { dir, ...allowing("*") });
+  await site.command("gpu-1", "id-1", { command: "pull_model", model_name: MODEL });
+  expect(ollama.calls).toEqual([`pull ${MODEL}`]);
+  before.stop.abort();
+  await site.clock.advance(20_000);
+  before.ledger.close();
+  [ollama, looked] = [new ScriptedOllama(), []];
+  await site.start("gpu-1", { dir, ...allowing(...DEFAULT_REGISTRIES) });
+  const { jobs } = await site.state("gpu-1");
+  expect(jobs).toMatchObject([{ model: MODEL, state: "failed", code: "forbidden" }]);
+  expect(jobs[0]?.error).toStartWith(MESSAGE);
+  expect([ollama.calls, looked]).toEqual([[], []]);
+});
