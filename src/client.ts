@@ -1,6 +1,5 @@
 // The entry point gpuctl: command line → session → verb → exit status.
 
-import { visibleText } from "./base/format.ts";
 import { gpuctlCommand } from "./client/command_line.ts";
 import type { ClientIo } from "./client/io.ts";
 import { runProcess } from "./client/process_io.ts";
@@ -19,7 +18,7 @@ export async function main(argv: readonly string[], io?: ClientIo): Promise<numb
     get json() {
       return isJson();
     },
-    write: (text) => void io.stderr.write(visibleText(text)),
+    write: (text) => void io.stderr.write(text),
   });
 }
 

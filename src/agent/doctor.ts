@@ -59,13 +59,13 @@ export async function runDoctor(
 function stdoutReport(json: boolean): Report {
   const { stdout } = process;
   const write = async (text: string): Promise<void> => {
-    await new Promise<void>((resolve) => stdout.write(`${text}\n`, () => resolve()));
+    await new Promise<void>((resolve) => stdout.write(text, () => resolve()));
   };
   return {
     json,
     // A terminal that does not know its size reports 0.
     width: stdout.isTTY ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
-    line: write,
-    document: async (document) => await write(JSON.stringify(document, null, stdout.isTTY ? 2 : undefined)),
+    text: write,
+    document: async (document) => await write(`${JSON.stringify(document, null, stdout.isTTY ? 2 : undefined)}\n`),
   };
 }

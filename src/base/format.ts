@@ -69,10 +69,12 @@ export function formatOffset(offsetMs: number): string {
 
 /**
  * Makes text from the share safe for a terminal: characters that move the cursor, change colors or reverse the writing
- * direction become spaces. Line breaks stay.
+ * direction become spaces.
+ * @param lineBreak a space where a line of the text could pass for one of our own
  */
-export function visibleText(text: string): string {
-  return text.replaceAll(/(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, " ");
+export function visibleText(text: string, lineBreak: "\n" | " " = "\n"): string {
+  const visible = text.replaceAll(/(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, " ");
+  return visible.replaceAll("\n", lineBreak);
 }
 
 function twoUnits(whole: number, [large, largeName]: [number, string], [small, smallName]: [number, string]): string {

@@ -13,8 +13,8 @@ export interface Report {
   readonly json: boolean;
   /** In columns. Infinity prints every check on one line. */
   readonly width: number;
-  /** May resolve only after the text is written. */
-  line(text: string): void | Promise<void>;
+  /** Whole lines. May resolve only after they are written. */
+  text(text: string): void | Promise<void>;
   document(document: DoctorDocument): void | Promise<void>;
 }
 
@@ -53,11 +53,11 @@ export async function printChecks(checks: AsyncIterable<Check>, report: Report, 
   for await (const check of checks) {
     if (signal.aborted) throw new CourierError("cancelled", "Interrupted before all checks were made");
     made.push(check);
-    if (!report.json) await report.line(formatCheck(check, report.width));
+    if (!report.json) await report.text(`${formatCheck(check, report.width)}\n`);
   }
   const document = doctorDocument(made);
   if (report.json) await report.document(document);
-  else await report.line(`\n${summary(made)}`);
+  else await report.text(`\n${summary(made)}\n`);
   return document.result === "failed" ? 1 : 0;
 }
 

@@ -1,6 +1,7 @@
 // Ends a program: prints its failure and chooses the exit status.
 import { CommanderError } from "@commander-js/extra-typings";
 import { asCourierError, ERROR_CODES } from "../base/errors.ts";
+import { visibleText } from "../base/format.ts";
 import { writeError } from "./journal.ts";
 
 export interface PrintOptions {
@@ -9,11 +10,15 @@ export interface PrintOptions {
   readonly write?: (text: string) => void;
 }
 
-/** Prints a failure to stderr, as text or JSON. @returns the exit status */
+/**
+ * Prints a failure to stderr, as text or JSON. Both may quote text from the share: message and hint take one line each, so
+ * that no line is forged, and nothing in them moves the cursor.
+ * @returns the exit status
+ */
 export function printError(error: unknown, { json = false, write = writeError }: PrintOptions = {}): number {
   const { code, message, hint } = asCourierError(error);
-  if (json) write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
-  else write(`error: ${message}${hint === undefined ? "" : `\n  ${hint}`}\n`);
+  if (json) write(visibleText(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`));
+  else write(`error: ${visibleText(message, " ")}${hint === undefined ? "" : `\n  ${visibleText(hint, " ")}`}\n`);
   return ERROR_CODES[code].exit;
 }
 

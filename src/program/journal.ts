@@ -1,5 +1,6 @@
 // Whether stderr is the systemd journal, and the prefix that gives a line its priority there (sd-daemon(3)).
 import { fstatSync } from "node:fs";
+import { visibleText } from "../base/format.ts";
 
 const STDERR = 2;
 const PRIORITIES = { error: 3, warn: 4, info: 6, debug: 7 };
@@ -13,9 +14,10 @@ export function isStderrJournal(environment: NodeJS.ProcessEnv = process.env): b
   return stream === `${dev}:${ino}`;
 }
 
-/** Writes an error that is not part of the log to stderr. */
+/** Writes an error that is not part of the log to stderr; nothing in it moves the cursor. */
 export function writeError(text: string): void {
-  process.stderr.write(isStderrJournal() ? withPriority("error", text) : text);
+  const visible = visibleText(text);
+  process.stderr.write(isStderrJournal() ? withPriority("error", visible) : visible);
 }
 
 /** The text with the priority of a level in front of each line, as the journal expects it. */

@@ -42,10 +42,13 @@ function textLine({ level, msg, ...fields }: Readonly<Record<string, unknown>>):
   return `${oneLine(`${String(level).padEnd(5)} ${String(msg)}${rest.join("")}`)}\n`;
 }
 
-/** A log line may quote text from the share, such as a host name. Its control characters must not reach a terminal. */
+/**
+ * A log line may quote text from the share, such as a host name. Its control characters, and those that reverse the writing
+ * direction, must not reach a terminal.
+ */
 function oneLine(text: string): string {
   return text.replaceAll(
-    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

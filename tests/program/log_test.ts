@@ -15,7 +15,7 @@ test("openLog() writes a message and its fields as one line of text", () => {
 });
 
 test("openLog() escapes control characters in quoted text", () => {
-  const line = logged({ name: "a\u2028b\u009b31m" }, "on box\n2026 error forged\u001b[31m");
-  expect(line).toEndWith('on box\\u000a2026 error forged\\u001b[31m name="a\\u2028b\\u009b31m"\n');
+  const line = logged({ name: "a\u2028b\u009b31m\u202e" }, "on box\n2026 error forged\u001b[31m");
+  expect(line).toEndWith('on box\\u000a2026 error forged\\u001b[31m name="a\\u2028b\\u009b31m\\u202e"\n');
   expect(line.split("\n").length).toBe(2);
 });

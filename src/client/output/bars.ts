@@ -48,7 +48,7 @@ export class BarProgress implements Progress {
 
   lost(job: Job, reason: string): void {
     const { agent } = job;
-    this.#update(agent, () => ({ agent, state: "waiting", percent: jobPercent(job), rest: visibleText(reason) }));
+    this.#update(agent, () => ({ agent, state: "waiting", percent: jobPercent(job), rest: visibleText(reason, " ") }));
   }
 
   close(): void {
@@ -106,7 +106,7 @@ function restText(job: Job, nowMs: number): string {
   const parts = total_bytes === null ? [] : [`${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`];
   if (total_bytes === null && completed_bytes > 0) parts.push(formatBytes(completed_bytes));
   const note = noteText(job, nowMs);
-  if (note !== "") return [...parts, visibleText(note)].join("  ");
+  if (note !== "") return [...parts, visibleText(note, " ")].join("  ");
   if (phaseText(job) !== "") parts.push(phaseText(job));
   if (state === "running" && bytes_per_second !== null) parts.push(`${formatBytes(bytes_per_second)}/s`);
   if (state === "running" && eta_seconds !== null) parts.push(formatDuration(eta_seconds));

@@ -36,7 +36,7 @@ export class Printer {
   }
 
   line(text: string): void {
-    this.#io.stdout.write(`${visibleText(text)}\n`);
+    this.#io.stdout.write(`${visibleText(text, " ")}\n`);
   }
 
   /** Whole lines. */
@@ -45,16 +45,15 @@ export class Printer {
   }
 
   /** For the person at the terminal, beside the output: goes to stderr, and nowhere under `--json`. */
-  note(text: string): void {
-    if (!this.json) this.#io.stderr.write(`${visibleText(text)}\n`);
+  note(text: string, hint?: string): void {
+    if (this.json) return;
+    const lines = hint === undefined ? [text] : [text, `  ${hint}`];
+    this.#io.stderr.write(lines.map((line) => `${visibleText(line, " ")}\n`).join(""));
   }
 
   /** On stderr, as a document under `--json`. @returns the exit status */
   error(error: unknown): number {
-    return printError(error, {
-      json: this.json,
-      write: (text) => void this.#io.stderr.write(visibleText(text)),
-    });
+    return printError(error, { json: this.json, write: (text) => void this.#io.stderr.write(text) });
   }
 
   /** One document; on a terminal laid out for reading. */
@@ -81,7 +80,7 @@ export class Printer {
     const room = Math.max(2, this.#height - 1 - notes.length);
     const hidden = table.length - room;
     const shown = hidden > 0 ? [...table.slice(0, room - 1), `and ${hidden + 1} more lines`] : table;
-    const lines = [...shown, ...notes.map((note) => visibleText(note).replaceAll("\n", " "))];
+    const lines = [...shown, ...notes.map((note) => visibleText(note, " "))];
     const isResized = this.#drawn !== undefined && this.#drawn.size !== size;
     const back = this.#drawn === undefined ? "" : `\u001b[${this.#drawn.lines}A\r\u001b[J`;
     const text = lines.map((line) => `${Bun.sliceAnsi(line, 0, this.width)}\n`).join("");

@@ -46,8 +46,8 @@ async function listAgents(session: Session, { wide }: { readonly wide: boolean }
   if (printer.json) {
     printer.document(agentsDocument(views));
   } else if (views.length === 0) {
-    printer.note(`No agent has published its state in ${transport.description}`);
-    printer.note("  Start gpu-agent on a GPU machine that mounts this share");
+    const hint = "Start gpu-agent on a GPU machine that mounts this share";
+    printer.note(`No agent has published its state in ${transport.description}`, hint);
   } else {
     const rows = views.map((view) => [...agentRow(view, transport.now()), ...(wide ? wideCells(view) : [])]);
     printer.table(wide ? [...AGENT_COLUMNS, ...WIDE_COLUMNS] : AGENT_COLUMNS, rows);

@@ -34,7 +34,7 @@ async function listJobs(session: Session): Promise<number> {
   }
   const rows = jobRows(found.jobs, boxClock(session), printer.isTerminal);
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
-  else printer.note("No jobs\n  Start one: gpuctl pull phi4");
+  else printer.note("No jobs", "Start one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
 }

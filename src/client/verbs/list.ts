@@ -48,7 +48,7 @@ async function listModels(session: Session, { fresh }: { readonly fresh: boolean
     model.agents.join(", "),
   ]);
   if (rows.length > 0) printer.table(MODEL_COLUMNS, rows);
-  else printer.note("No model is installed\n  Pull one: gpuctl pull phi4");
+  else printer.note("No model is installed", "Pull one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
 }

@@ -171,7 +171,7 @@ function printDetached(session: Session, model: string, left: readonly string[],
   const where = agentFlags(session, left, asked);
   const hint = `gpuctl jobs shows its progress, gpuctl pull ${model}${where} follows it again`;
   if (session.printer.json) return session.printer.error(new CourierError("cancelled", message, { hint }));
-  session.printer.note(`${message}\n  ${hint}`);
+  session.printer.note(message, hint);
   return ERROR_CODES.cancelled.exit;
 }
 
