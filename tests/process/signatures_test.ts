@@ -26,7 +26,6 @@ beforeEach(async () => {
   ollama = await site.ollama({ catalog: [PHI], installed: [PHI] });
   writeFileSync(keys, (await gpuctlAs("alice", "key")).stdout);
   agent = await site.agent("gpu-1", ollama.url, ["--trusted-keys", keys]);
-  await agent.logged("Serving the shared inbox");
 });
 afterEach(async () => {
   if (before === undefined) delete process.env["XDG_CONFIG_HOME"];
@@ -53,6 +52,7 @@ test("a file that anybody wrote changes nothing, in either version", async () =>
   site.write("gpu_commands/gpu-1/forged-1.json", { ...deletion, command_id: "forged-1" });
   const answer = await site.document("gpu_status/mallory/forged-1_response.json");
   expect(answer).toMatchObject({ success: false, code: "forbidden" });
+  await agent.logged("Serving the shared inbox");
   site.write("gpu_commands/delete_model_1.json", { command: "delete_model", model_name: "phi4" });
   expect(await site.document("gpu_status/delete_model_1_response.json")).toMatchObject({ success: false });
   expect(site.list("gpu_commands")).toEqual(["gpu-1"]);
