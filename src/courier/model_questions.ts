@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import { sameModel } from "../base/model_name.ts";
+import { SharedAnswers } from "../base/shared_answers.ts";
 import type { FleetModel } from "./fleet_model.ts";
 import type { FleetModels } from "./models.ts";
 import type { Unavailable } from "./unavailable.ts";
@@ -20,23 +21,17 @@ export interface ModelAnswer {
   readonly unavailable: readonly Unavailable[];
 }
 
-interface Question {
-  readonly askedMs: number;
-  readonly answer: Promise<ModelAnswer>;
-}
-
 /** A state is at most 15 s behind Ollama; asking more often than this would only load the agents. */
 const ASK_INTERVAL_MS = 10_000;
-/** Names are the callers' own: this many questions are remembered. */
-const MAX_QUESTIONS = 1_000;
 
 /** Asks at most once per agent and name in 10 s. A caller that asks again in that time gets the same answer. */
 export class ModelQuestions {
-  readonly #deps: ModelQuestionsDeps;
-  readonly #questions = new Map<string, Question>();
+  readonly #courier: ModelQuestionsDeps["courier"];
+  readonly #answers: SharedAnswers<ModelAnswer>;
 
-  constructor(deps: ModelQuestionsDeps) {
-    this.#deps = deps;
+  constructor({ courier, clock }: ModelQuestionsDeps) {
+    this.#courier = courier;
+    this.#answers = new SharedAnswers({ clock, keptMs: ASK_INTERVAL_MS });
   }
 
   /**
@@ -46,29 +41,15 @@ export class ModelQuestions {
    * @throws CourierError `unavailable` when no agent could answer; `not_found` for an unknown agent
    */
   async find(agent: string | undefined, name: string): Promise<ModelAnswer> {
-    const nowMs = this.#deps.clock.monotonic();
-    this.#forget(nowMs);
     const key = `${agent ?? ""}\0${name.toLowerCase()}`;
-    const known = this.#questions.get(key);
-    if (known !== undefined) return await known.answer;
-    const answer = this.#ask(agent, name);
-    this.#questions.set(key, { askedMs: nowMs, answer });
-    return await answer;
+    return await this.#answers.get(key, async () => await this.#ask(agent, name));
   }
 
   async #ask(agent: string | undefined, name: string): Promise<ModelAnswer> {
-    const { courier } = this.#deps;
+    const courier = this.#courier;
     if (agent !== undefined) return { model: await describe(courier, agent, name), unavailable: [] };
     const { models, unavailable } = await courier.listModels(undefined, { fresh: true });
     return { model: models.find((model) => sameModel(model.name, name)), unavailable };
-  }
-
-  /** The map is in the order of the questions, the oldest first. */
-  #forget(nowMs: number): void {
-    for (const [key, { askedMs }] of this.#questions) {
-      if (nowMs - askedMs < ASK_INTERVAL_MS && this.#questions.size < MAX_QUESTIONS) return;
-      this.#questions.delete(key);
-    }
   }
 }
 
