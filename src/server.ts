@@ -11,6 +11,7 @@ import { stopSignal } from "./program/stop_signal.ts";
 import { AgentName } from "./protocol.ts";
 import { readCatalog } from "./server/catalog.ts";
 import type { Address } from "./server/http/listen.ts";
+import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store/store.ts";
 import { Role } from "./server/store/tokens.ts";
@@ -80,6 +81,11 @@ function createServerCommand() {
     .addOption(
       flag("--timeout <seconds>", "how long to wait for a response from an agent").argParser(parse.seconds).default(30),
     )
+    .addOption(
+      flag("--max-listeners <count>", "event streams at the same time, at most 100 for a token of the role viewer")
+        .argParser(parse.count)
+        .default(MAX_LISTENERS),
+    )
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
     .addOption(serviceFlags.stateDir(SERVICE))
@@ -108,6 +114,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       address: { host: options.host, port: options.port },
       trustedAddress: options.trustedListen,
       timeoutMs: options.timeout * 1000,
+      maxListeners: options.maxListeners,
       defaultAgent: options.defaultAgent,
       catalog,
       signingKey: readKey(keyPath(stateDir)),

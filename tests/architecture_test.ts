@@ -157,7 +157,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // gpu-server.
   { files: "src/server/store/*.ts", may: BASE },
-  { files: "src/server/http/*.ts", may: [...BASE, ...server("store")] },
+  { files: "src/server/http/*.ts", may: [...BASE, ...server("limits store")] },
   { files: "src/server/catalog.{ts,json}", may: [...BASE, "src/server/catalog.json"] },
   { files: "src/server/connection.ts", may: SEAM },
   {
@@ -170,6 +170,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...server("store"),
     ],
   },
+  {
+    files: "src/server/limits/*.ts",
+    may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("store")],
+  },
   { files: "src/server/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
@@ -178,16 +182,16 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/server/{catalog,connection,job_feed,lists/rendered}.ts",
-      ...server("store"),
+      ...server("store http limits"),
     ],
   },
   {
     files: "src/server/{v1,platform}/*.ts",
-    may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http store lists")],
+    may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http limits store lists")],
   },
   {
     files: "src/server/api.ts",
-    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http v1 platform")],
+    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http limits v1 platform")],
   },
   { files: "src/server/token_commands.ts", may: ["src/base/clock.ts", ...server("store")] },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts"] },
@@ -200,7 +204,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,catalog,connection,job_feed,self_check,services,lists/rendered}.ts",
-      ...server("http store"),
+      ...server("http limits store"),
     ],
   },
   {
@@ -211,7 +215,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/program/*.ts",
       OPEN,
       "src/server/{catalog,run,token_commands}.ts",
-      ...server("http store"),
+      ...server("http limits store"),
     ],
   },
 

@@ -12,6 +12,7 @@ import { healthRoutes } from "./http/health_routes.ts";
 import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
 import { requestPath, requireValidHost } from "./http/request_target.ts";
+import { RequestRate } from "./limits/request_rate.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
 import type { Services } from "./services.ts";
@@ -32,7 +33,8 @@ export function createApi(services: Services): Hono<Env> {
   });
   addCommon(app, services.log);
   // First, so that a caller without a valid token learns nothing about routes or bodies.
-  for (const path of ["/api/*", "/v1/*"]) app.use(path, requireToken(services.tokens), limitBody);
+  const withToken = requireToken(services.tokens, new RequestRate(services.clock));
+  for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
   app.route(
     "/",
     healthRoutes(async () => await requireReady(services)),

@@ -52,8 +52,6 @@ interface SeenAgent {
 const GATHERED_MS = 100;
 /** A listener gets something at least this often: sooner than proxies, or this server, close a silent connection. */
 export const HEARTBEAT_MS = 10_000;
-/** Each listener holds a connection, whose number is limited, and about 20 kB. */
-export const MAX_LISTENERS = 1_000;
 const ENDS_AT_ONCE = 500;
 /** Clock offsets are not exact. A job that ended just as the log began still belongs there. */
 const LEEWAY_MS = 5_000;
@@ -73,7 +71,6 @@ export class JobFeed {
   #changes = 0;
   #changed = Promise.withResolvers<void>();
   #isGathering = false;
-  #listeners = 0;
   #asking: Promise<void> = Promise.resolve();
 
   constructor(deps: JobFeedDeps) {
@@ -85,11 +82,6 @@ export class JobFeed {
       removed: (agent) => void this.#seen.delete(agent),
       settled: () => this.#logAgain(),
     });
-  }
-
-  /** Whether another listener would be one too many. */
-  get isFull(): boolean {
-    return this.#listeners >= MAX_LISTENERS;
   }
 
   /** Finishes the news of every listener. */
@@ -158,21 +150,16 @@ export class JobFeed {
   async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
     const { ended, clock } = this.#deps;
     const stop = AbortSignal.any([signal, this.#closing.signal]);
-    this.#listeners += 1;
-    try {
-      await this.ready();
-      let number = after ?? ended.last;
-      let change = 0;
-      while (!stop.aborted) {
-        const changed = this.#changed.promise;
-        const news = this.#newsSince(change, number);
-        number = news.number;
-        change = this.#changes;
-        yield news;
-        if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
-      }
-    } finally {
-      this.#listeners -= 1;
+    await this.ready();
+    let number = after ?? ended.last;
+    let change = 0;
+    while (!stop.aborted) {
+      const changed = this.#changed.promise;
+      const news = this.#newsSince(change, number);
+      number = news.number;
+      change = this.#changes;
+      yield news;
+      if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
     }
   }
 

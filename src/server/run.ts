@@ -15,6 +15,9 @@ import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
 import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
 import { JobFeed } from "./job_feed.ts";
+import { FreshLists } from "./limits/fresh_lists.ts";
+import { JobQuestions } from "./limits/job_questions.ts";
+import { Listeners } from "./limits/listeners.ts";
 import { RenderedLists } from "./lists/rendered.ts";
 import { checkItself } from "./self_check.ts";
 import type { Services } from "./services.ts";
@@ -28,6 +31,8 @@ export interface ServerSettings {
   /** Where the GPU service's routes are served without a token. */
   readonly trustedAddress: Address | undefined;
   readonly timeoutMs: number;
+  /** Event streams, of all tokens together. */
+  readonly maxListeners: number;
   readonly defaultAgent: string | undefined;
   readonly catalog: Catalog;
   /** Null: commands are not signed. */
@@ -87,7 +92,7 @@ async function takeLeave(
 }
 
 function assemble(
-  { timeoutMs, defaultAgent, catalog, signingKey }: ServerSettings,
+  { timeoutMs, maxListeners, defaultAgent, catalog, signingKey }: ServerSettings,
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
 ): Services {
   const clock = systemClock;
@@ -99,12 +104,15 @@ function assemble(
     fleet,
     courier,
     modelQuestions: new ModelQuestions({ courier, clock }),
+    jobQuestions: new JobQuestions({ courier, clock }),
+    freshLists: new FreshLists({ courier, clock }),
     connection,
     tokens,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,
     jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
+    listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
     catalog,
     defaultAgent,

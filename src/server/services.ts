@@ -7,6 +7,9 @@ import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
 import type { JobFeed } from "./job_feed.ts";
+import type { FreshLists } from "./limits/fresh_lists.ts";
+import type { JobQuestions } from "./limits/job_questions.ts";
+import type { Listeners } from "./limits/listeners.ts";
 import type { RenderedLists } from "./lists/rendered.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";
@@ -17,12 +20,15 @@ export interface Services {
   readonly fleet: WatchedFleet;
   readonly courier: Courier;
   readonly modelQuestions: ModelQuestions;
+  readonly jobQuestions: JobQuestions;
+  readonly freshLists: FreshLists;
   readonly connection: Connection;
   readonly tokens: Tokens;
   readonly activeModels: ActiveModels;
   readonly refusedJobs: RefusedJobs;
   readonly endedJobs: EndedJobs;
   readonly jobFeed: JobFeed;
+  readonly listeners: Listeners;
   readonly lists: RenderedLists;
   readonly catalog: Catalog;
   /** The agent for a pull or delete on the platform's routes that names no agent. */

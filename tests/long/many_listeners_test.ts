@@ -90,7 +90,7 @@ test("every listener gets every end exactly once, and the server has time to spa
   const pullers = Array.from({ length: AGENTS }, (_, index) => new Puller(index));
   await run(pullers, 1);
   const url = `${server.url}/v1/events`;
-  const token = server.tokens.viewer;
+  const token = server.tokens.gp;
   const listeners = await Promise.all(
     Array.from({ length: LISTENERS }, async () => {
       const listener = new EventListener("ended");

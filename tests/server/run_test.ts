@@ -183,6 +183,21 @@ describe("gpu-server", () => {
     expect((await runToEnd(["token", "revoke", "late", ...flags])).status).toBe(66);
   });
 
+  test("serves as many listeners as --max-listeners says", async () => {
+    const { flags } = await newPlace();
+    const token = await makeToken(flags, "gp");
+    await using server = await start([...flags, "--max-listeners", "1"]);
+    const headers = { authorization: `Bearer ${token}` };
+    const first = await fetch(`${server.url}/v1/events`, { headers });
+    const second = await server.ask("/v1/events", { token });
+    expect([first.status, second.status, second.body["detail"]]).toEqual([
+      200,
+      429,
+      "No more than 1 listeners are served",
+    ]);
+    await first.body?.cancel();
+  });
+
   test("exits 77 with a hint when others could reach it and there is no token", async () => {
     const { flags } = await newPlace();
     const { status, stderr } = await runToEnd(["--host", "0.0.0.0", "--port", "0", ...flags]);
@@ -194,6 +209,7 @@ describe("gpu-server", () => {
     [["--no-such-flag"]],
     [["--port", "99999"]],
     [["--timeout", "soon"]],
+    [["--max-listeners", "0"]],
     [["--default-agent", "../x"]],
     [["--trusted-listen", "8002"]],
     [["--catalog", "/nowhere/catalog.json"]],
@@ -210,7 +226,13 @@ describe("gpu-server", () => {
   test("explains tokens and every flag's environment variable in its help", async () => {
     const { status, stdout } = await runToEnd(["--help"]);
     expect(status).toBe(0);
-    for (const word of ["token add", "GPU_COURIER_PORT", "GPU_COURIER_TRUSTED_LISTEN", "GPU_COURIER_STATE_DIR"])
+    for (const word of [
+      "token add",
+      "GPU_COURIER_PORT",
+      "GPU_COURIER_TRUSTED_LISTEN",
+      "GPU_COURIER_MAX_LISTENERS",
+      "GPU_COURIER_STATE_DIR",
+    ])
       expect(stdout).toContain(word);
   });
 });

@@ -1,17 +1,24 @@
 // Access control: bearer tokens with roles, and no browsers on the listener without tokens.
 import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
+import type { RequestRate } from "../limits/request_rate.ts";
 import type { Role, Tokens } from "../store/tokens.ts";
 import type { Env } from "./env.ts";
+import { TooFast } from "./problem.ts";
 
-/** Lets a request through if its token is valid (else 401) and the role of the token is sufficient (else 403). */
-export function requireToken(tokens: Tokens): MiddlewareHandler<Env> {
+/**
+ * Lets a request through if its token is valid (else 401), sends no more requests than it may (else 429), and has a
+ * sufficient role (else 403).
+ */
+export function requireToken(tokens: Tokens, rate: RequestRate): MiddlewareHandler<Env> {
   return async (context, next) => {
     const token = tokens.find(bearerToken(context.req.header("authorization")));
     if (token === undefined)
       throw new CourierError("unauthenticated", "Invalid token", {
         hint: "It may have been revoked. Add one with: gpu-server token add",
       });
+    const waitMs = token.role === "viewer" ? rate.take(token.name) : 0;
+    if (waitMs > 0) throw new TooFast(token.name, waitMs);
     if (!isAllowed(token.role, context.req.method, context.req.path))
       throw new CourierError(
         "forbidden",

@@ -1,5 +1,6 @@
 // What a request carries from one middleware to the next.
 import type { Context } from "hono";
+import { CourierError } from "../../base/errors.ts";
 import type { TokenEntry } from "../store/tokens.ts";
 
 export interface Env {
@@ -7,6 +8,13 @@ export interface Env {
     /** Absent on the listener that needs no token. */
     token?: TokenEntry;
   };
+}
+
+/** The token of a request under /v1, where each has one. */
+export function tokenOf(context: Context<Env>): TokenEntry {
+  const token = context.get("token");
+  if (token !== undefined) return token;
+  throw new CourierError("unauthenticated", "No token was sent");
 }
 
 /** What a command takes over from its HTTP request: who asks, by the name of the token, and when the client is gone. */

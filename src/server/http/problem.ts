@@ -2,6 +2,7 @@
 import { HTTPException } from "hono/http-exception";
 import { CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 
+/** Unless the failure says when. */
 const RETRY_AFTER_S = 5;
 
 /** The title of each code. A client acts on the code: titles are for people. */
@@ -26,12 +27,25 @@ const SPECIAL: Readonly<Record<SpecialStatus, { readonly code: ErrorCode; readon
   405: { code: "invalid", title: "Method not allowed" },
   413: { code: "invalid", title: "Body too large" },
   415: { code: "invalid", title: "Unsupported media type" },
-  429: { code: "exhausted", title: "Too many listeners" },
+  429: { code: "exhausted", title: "Too many requests" },
 };
 
 /** A failure whose status says more than its code. */
 export function failWith(status: SpecialStatus, message: string, hint: string): HTTPException {
   return new HTTPException(status, { message, cause: new CourierError(SPECIAL[status].code, message, { hint }) });
+}
+
+/** A token sends too many requests. */
+export class TooFast extends HTTPException {
+  readonly retryAfterS: number;
+
+  constructor(token: string, waitMs: number) {
+    const retryAfterS = Math.max(1, Math.ceil(waitMs / 1000));
+    const message = `Token "${token}" sends too many requests`;
+    const hint = `Wait ${retryAfterS} s. Follow /v1/events instead of asking again and again`;
+    super(429, { message, cause: new CourierError(SPECIAL[429].code, message, { hint }) });
+    this.retryAfterS = retryAfterS;
+  }
 }
 
 /**
@@ -42,7 +56,8 @@ export function errorResponse(path: string, error: unknown): Response {
   const known = asKnown(error);
   const status = error instanceof HTTPException ? error.status : ERROR_CODES[known.code].http;
   const headers = new Headers({ "content-type": "application/json" });
-  if (status === 429 || status === 503) headers.set("retry-after", String(RETRY_AFTER_S));
+  const retryAfterS = error instanceof TooFast ? error.retryAfterS : RETRY_AFTER_S;
+  if (status === 429 || status === 503) headers.set("retry-after", String(retryAfterS));
   if (status === 401) headers.set("www-authenticate", 'Bearer realm="gpu-courier"');
   if (!path.startsWith("/api/")) headers.set("content-type", "application/problem+json");
   return new Response(JSON.stringify(body(path, status, known)), { status, headers });

@@ -8,10 +8,10 @@ import { isFresh, namedAgents } from "./addressing.ts";
 
 /** Reads the list, and makes the one of the whole fleet again only when something in it has changed. */
 export class PlatformModels {
-  readonly #services: Pick<Services, "courier" | "connection" | "fleet">;
+  readonly #services: Pick<Services, "courier" | "connection" | "fleet" | "freshLists">;
   #last: { readonly version: number; readonly text: string } | undefined;
 
-  constructor(services: Pick<Services, "courier" | "connection" | "fleet">) {
+  constructor(services: Pick<Services, "courier" | "connection" | "fleet" | "freshLists">) {
     this.#services = services;
   }
 
@@ -20,14 +20,14 @@ export class PlatformModels {
    * @throws CourierError `unavailable` when no agent could answer; `not_found`; `invalid`
    */
   async read(context: Context<Env>): Promise<string> {
-    const { courier, connection, fleet } = this.#services;
+    const { courier, connection, fleet, freshLists } = this.#services;
     connection.requireOpen();
     const names = namedAgents(context);
-    const options = { fresh: isFresh(context), signal: context.req.raw.signal };
+    if (isFresh(context)) return textOf((await freshLists.models(names)).models);
     await fleet.looked();
     const { models } = fleet.index;
-    if (names !== undefined || options.fresh || !fleet.index.holdsAll(models))
-      return textOf((await courier.listModels(names, options)).models);
+    if (names !== undefined || !fleet.index.holdsAll(models))
+      return textOf((await courier.listModels(names, { signal: context.req.raw.signal })).models);
     if (this.#last?.version !== models.version) this.#last = { version: models.version, text: textOf(models.items) };
     return this.#last.text;
   }

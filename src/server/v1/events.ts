@@ -4,9 +4,10 @@ import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { agentDocument } from "../../documents/agents.ts";
 import { isEnded, type Job } from "../../protocol.ts";
-import type { Env } from "../http/env.ts";
+import { type Env, tokenOf } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
-import { HEARTBEAT_MS, type JobFeed, type JobNews, MAX_LISTENERS, type Start } from "../job_feed.ts";
+import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../job_feed.ts";
+import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
 import { Fragments } from "../lists/fragments.ts";
 import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
@@ -22,7 +23,8 @@ const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
   gets each end exactly once, even if the server was restarted in between.
 
 A comment is sent at least every ${HEARTBEAT_MS / 1000} s. Slow readers get fewer progress events.
-With ${MAX_LISTENERS} listeners connected, the next one gets status 429.`;
+A token of the role \`viewer\` may have ${MAX_VIEWER_LISTENERS} listeners, all tokens together as many as \`--max-listeners\` says: the
+next one gets status 429.`;
 
 const RETRY_MS = 2000;
 const NOTHING_NEW = ": nothing new\n\n";
@@ -62,30 +64,38 @@ export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void 
   const { jobFeed } = services;
 
   app.openapi(watchJobs, (context) => {
-    requireRoom(services);
     const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
-    return stream(context, services, start, (signal) => jobFeed.listen(start.after, signal));
+    return streamIfRoom(context, services, start, (signal) => jobFeed.listen(start.after, signal));
   });
 
   app.openapi(watchJob, async (context) => {
     const { id } = context.req.valid("param");
     const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
-    const job = await findJob(services, id, context.req.raw.signal);
-    if (!isEnded(job)) {
-      requireRoom(services);
-      return stream(context, services, start, (signal) => jobFeed.listenToJob(job, start, signal));
-    }
+    const job = await findJob(services, id);
+    if (!isEnded(job))
+      return streamIfRoom(context, services, start, (signal) => jobFeed.listenToJob(job, start, signal));
     const end = await jobFeed.endOf(job, start);
     return end === undefined ? context.body(null, 204) : stream(context, services, start, () => only(end));
   });
 }
 
-function requireRoom({ jobFeed }: Services): void {
-  if (jobFeed.isFull)
-    throw failWith(429, `There are already ${MAX_LISTENERS} listeners`, "Close some, or poll /v1/jobs instead");
-}
-
 type Listen = (signal: AbortSignal) => AsyncIterable<JobNews>;
+
+/** As `stream()`, for a listener that stays: refused when there are too many. */
+function streamIfRoom(context: Context<Env>, services: Services, start: Start, listen: Listen): Response {
+  const { listeners } = services;
+  const token = tokenOf(context);
+  const refusal = listeners.refusal(token);
+  if (refusal !== undefined) throw failWith(429, refusal, "Close some, or poll /v1/jobs instead");
+  return stream(context, services, start, async function* counted(signal) {
+    const countOut = listeners.add(token);
+    try {
+      yield* listen(signal);
+    } finally {
+      countOut();
+    }
+  });
+}
 
 function stream(context: Context<Env>, services: Services, start: Start, listen: Listen): Response {
   context.header("x-accel-buffering", "no");
@@ -174,12 +184,12 @@ function eventText(event: string, data: string, { id, retry }: { id?: string; re
 
 /** Whether the request's token is still valid. Checked at intervals, because a stream may outlive its token. */
 function tokenCheck(context: Context<Env>, { tokens, clock }: Services): () => boolean {
-  const token = context.get("token");
+  const token = tokenOf(context);
   let checkedMs = clock.monotonic();
   return () => {
     if (clock.monotonic() - checkedMs < HEARTBEAT_MS) return true;
     checkedMs = clock.monotonic();
-    return tokens.list().some(({ name, created_at }) => name === token?.name && created_at === token.created_at);
+    return tokens.list().some(({ name, created_at }) => name === token.name && created_at === token.created_at);
   };
 }
 

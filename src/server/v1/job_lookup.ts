@@ -4,20 +4,17 @@ import type { Job } from "../../protocol.ts";
 import { fleetFailure } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
 
-/** An agent that takes longer is counted as not having the job. */
-const ASK_MS = 5000;
-
 /**
  * One job, even if it ended long ago. While the share cannot be read, the job as it was last seen.
  * @throws CourierError `not_found`; `unavailable` when no agent was ever seen
  */
-export async function findJob(services: Services, id: string, signal: AbortSignal): Promise<Job> {
-  const { refusedJobs, endedJobs, courier, fleet } = services;
+export async function findJob(services: Services, id: string): Promise<Job> {
+  const { refusedJobs, endedJobs, jobQuestions, fleet } = services;
   const refused = refusedJobs.find(id);
   if (refused !== undefined) return refused;
   const failure = await fleetFailure(services);
   const known = fleet.index.job(id) ?? endedJobs.find(id)?.job;
   if (known !== undefined) return known;
-  if (failure === undefined) return await courier.findJob(id, { timeoutMs: ASK_MS, signal });
+  if (failure === undefined) return await jobQuestions.find(id);
   throw new CourierError("not_found", `No agent had a job ${id} when it was last seen`, { cause: failure });
 }

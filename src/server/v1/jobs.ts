@@ -45,6 +45,8 @@ const readJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}",
   summary: "Show one job, even if it ended long ago",
+  description:
+    "A job that no state shows is looked for on the agents: for an id of the last 30 days, and once per id in 10 s.",
   security,
   request: { params: PATH.job },
   responses: { 200: json("One job", JobDocument), ...failures },
@@ -98,15 +100,14 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
 
   app.openapi(readJob, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(await findJob(services, id, context.req.raw.signal), 200);
+    return context.json(await findJob(services, id), 200);
   });
 
   app.openapi(cancelJob, async (context) => {
     const { id } = context.req.valid("param");
-    const { signal } = context.req.raw;
     services.connection.requireOpen();
-    const job = await findJob(services, id, signal);
-    return context.json(await services.courier.cancelJob(job, { signal }), 200);
+    const job = await findJob(services, id);
+    return context.json(await services.courier.cancelJob(job, { signal: context.req.raw.signal }), 200);
   });
 }
 

@@ -44,7 +44,7 @@ const listRunning = createRoute({
 });
 
 export function addModelVerbRoutes(app: OpenAPIHono<Env>, services: Services): void {
-  const { courier, connection } = services;
+  const { courier, connection, freshLists } = services;
 
   app.openapi(copyModel, async (context) => {
     const { agent, model } = context.req.valid("param");
@@ -69,7 +69,8 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, services: Services): v
     const document = await readOrLastKnown(
       services,
       agent,
-      async () => runningDocument(await courier.listRunning([agent], { fresh, signal })),
+      async () =>
+        runningDocument(await (fresh ? freshLists.running([agent]) : courier.listRunning([agent], { signal }))),
       (views, unavailable) => {
         const held = views.map((view) => ({ agent: view.agent, running: view.state?.running ?? [] }));
         return runningDocument({ running: mergeRunning(held), unavailable });

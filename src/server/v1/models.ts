@@ -177,7 +177,7 @@ async function readModels(services: Services, { agent, fresh = false, signal }: 
   return await readOrLastKnown(
     services,
     agent,
-    async () => await services.courier.listModels(names, { fresh, signal }),
+    async () => await (fresh ? services.freshLists.models(names) : services.courier.listModels(names, { signal })),
     (views, unavailable) => {
       const held = views.map((view) => ({ agent: view.agent, models: view.state?.models ?? [] }));
       return { models: mergeModels(held), unavailable };

@@ -1,6 +1,7 @@
 // Schemas of the requests to /v1, and the parts that their descriptions in /openapi.json share.
 import { z } from "@hono/zod-openapi";
 import { AgentName, Code, CommandId } from "../../protocol.ts";
+import { VIEWER_RATE } from "../limits/request_rate.ts";
 
 /** RFC 9457. */
 const Problem = z
@@ -37,6 +38,11 @@ export const security: Record<string, string[]>[] = [{ bearer: [] }];
 
 /** The response of every /v1 route when it fails. */
 export const failures = {
+  429: {
+    description: `Too many at once (\`exhausted\`): a token of the role \`viewer\` may send ${VIEWER_RATE.perSecond} requests a second, and ${VIEWER_RATE.burst} after a pause`,
+    headers: { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } },
+    content: { "application/problem+json": { schema: Problem } },
+  },
   default: {
     description: "A problem document (RFC 9457): act on its `code`",
     content: { "application/problem+json": { schema: Problem } },

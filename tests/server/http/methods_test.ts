@@ -5,6 +5,7 @@ import { listen } from "#src/server/http/listen.ts";
 import { job } from "#tests/support/sites/event_site.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
+import { until } from "#tests/support/until.ts";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
 
@@ -52,7 +53,7 @@ describe("describeHead()", () => {
       for (const name of ["content-type", "cache-control", "x-accel-buffering", "transfer-encoding", "content-length"])
         expect([path, name, head.headers.get(name)]).toEqual([path, name, get.headers.get(name)]);
     }
-    expect(server.services.jobFeed.isFull).toBe(false);
+    await until(() => server.services.listeners.total === 0);
     await listener.close(0);
   });
 });

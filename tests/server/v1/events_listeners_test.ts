@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { isoTime, systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import type { Job } from "#src/protocol.ts";
-import { JobFeed, MAX_LISTENERS } from "#src/server/job_feed.ts";
+import { JobFeed } from "#src/server/job_feed.ts";
+import { MAX_LISTENERS, MAX_VIEWER_LISTENERS } from "#src/server/limits/listeners.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";
 import { EventSite, ended, job } from "#tests/support/sites/event_site.ts";
@@ -121,19 +122,37 @@ test("forgets the jobs of an agent whose state was removed", async () => {
 
 test("refuses listeners over the limit with 429, until one disconnects", async () => {
   await site.publish(job(1, { state: "running" }));
-  const { jobFeed } = site.server.services;
-  const never = new AbortController().signal;
-  const held = Array.from({ length: MAX_LISTENERS }, () => jobFeed.listen(undefined, never));
-  await Promise.all(held.map(async (news) => await news.next()));
+  const { listeners } = site.server.services;
+  const countOut = Array.from({ length: MAX_LISTENERS }, () => listeners.add({ name: "platform" }));
   for (const path of ["/v1/events", "/v1/jobs/job-1/events"]) {
     const { status, headers, body } = await site.server.call("GET", path);
     expect([status, headers.get("retry-after")]).toEqual([429, "5"]);
     expect(body).toMatchObject({ type: "urn:gpu-courier:exhausted", status: 429, code: "exhausted" });
     expect(body.hint).toContain("/v1/jobs");
   }
-  await held[0]?.return(undefined);
-  expect((await site.listenTo()).status).toBe(200);
-  jobFeed.close();
+  countOut[0]?.();
+  const last = await site.listenTo();
+  expect([last.status, listeners.total]).toEqual([200, MAX_LISTENERS]);
+  await last.cut();
+  await until(() => listeners.total === MAX_LISTENERS - 1);
+});
+
+test("a viewer's token has 100 listeners at most, and leaves room for the others", async () => {
+  const { listeners } = site.server.services;
+  const countOut = Array.from({ length: MAX_VIEWER_LISTENERS }, () => listeners.add({ name: "dashboard" }));
+  const token = site.server.viewer;
+  const { status, body } = await site.server.call("GET", "/v1/events", { token });
+  expect([status, body.detail]).toEqual([429, 'Token "dashboard" already has 100 listeners']);
+  const other = site.server.services.tokens.add("other", "viewer");
+  for (const bearer of [other, site.server.gp]) {
+    const answer = await fetch(`${site.url}/v1/events`, { headers: { authorization: `Bearer ${bearer}` } });
+    expect(answer.status).toBe(200);
+    await answer.body?.cancel();
+  }
+  countOut[0]?.();
+  const answer = await fetch(`${site.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } });
+  expect(answer.status).toBe(200);
+  await answer.body?.cancel();
 });
 
 test("asks proxies to pass events on at once", async () => {

@@ -124,11 +124,12 @@ describe("GET /v1/jobs/{id}/events", () => {
   });
 
   test("sends the end of a job that ended long ago, and answers 204 to a listener that has it", async () => {
-    site.agent.oldJobs = [ended(1, { ended_at: "2026-01-01T00:00:00Z" })];
-    const events = await site.listenTo("/v1/jobs/job-1/events");
+    const id = Bun.randomUUIDv7();
+    site.agent.oldJobs = [ended(1, { id, ended_at: "2026-01-01T00:00:00Z" })];
+    const events = await site.listenTo(`/v1/jobs/${id}/events`);
     await events.ended();
-    expect(events.ends).toEqual(["job-1"]);
-    await site.comeBack(events, "/v1/jobs/job-1/events");
+    expect(events.ends).toEqual([id]);
+    await site.comeBack(events, `/v1/jobs/${id}/events`);
     expect(events.status).toBe(204);
   });
 

@@ -102,10 +102,11 @@ describe("GET /v1/jobs/{id} and POST cancel", () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     const agent = await ScriptedAgent.open(server.store, "gpu-2");
-    agent.oldJobs = [{ ...newPull("old-1", "gpu-2", "phi4:latest"), state: "succeeded" }];
-    const answer = await server.call("GET", "/v1/jobs/old-1");
+    const id = Bun.randomUUIDv7();
+    agent.oldJobs = [{ ...newPull(id, "gpu-2", "phi4:latest"), state: "succeeded" }];
+    const answer = await server.call("GET", `/v1/jobs/${id}`);
     expect([answer.status, answer.body]).toEqual([200, agent.oldJobs[0]]);
-    const unknown = await server.call("GET", "/v1/jobs/old-2");
+    const unknown = await server.call("GET", `/v1/jobs/${Bun.randomUUIDv7()}`);
     expect([unknown.status, unknown.body.code]).toEqual([404, "not_found"]);
   });
 
@@ -113,7 +114,8 @@ describe("GET /v1/jobs/{id} and POST cancel", () => {
     await using server = await openServer();
     const answer = () => ({ success: false, code: "unimplemented", error: "No" }) as const;
     await ScriptedAgent.open(server.store, "gpu-1", { answer });
-    expect((await server.call("GET", "/v1/jobs/old-1")).body.detail).toEndWith("could not ask gpu-1");
+    const { body } = await server.call("GET", `/v1/jobs/${Bun.randomUUIDv7()}`);
+    expect(body.detail).toEndWith("could not ask gpu-1");
   });
 
   test("cancel what is under way, once", async () => {

@@ -48,7 +48,7 @@ export class EventSite {
   }
 
   async comeBack(events: EventListener, path = "/v1/events"): Promise<void> {
-    await events.connect(`${this.url}${path}`, this.server.viewer);
+    await events.connect(`${this.url}${path}`, this.server.gp);
   }
 
   async close(): Promise<void> {

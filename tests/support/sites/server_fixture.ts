@@ -11,6 +11,9 @@ import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { readCatalog } from "#src/server/catalog.ts";
 import { Connection } from "#src/server/connection.ts";
 import { JobFeed } from "#src/server/job_feed.ts";
+import { FreshLists } from "#src/server/limits/fresh_lists.ts";
+import { JobQuestions } from "#src/server/limits/job_questions.ts";
+import { Listeners, MAX_LISTENERS } from "#src/server/limits/listeners.ts";
 import { RenderedLists } from "#src/server/lists/rendered.ts";
 import type { Services } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
@@ -72,12 +75,15 @@ export async function openServer({
     fleet,
     courier,
     modelQuestions: new ModelQuestions({ courier, clock }),
+    jobQuestions: new JobQuestions({ courier, clock }),
+    freshLists: new FreshLists({ courier, clock }),
     connection,
     tokens,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
     jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log: silentLog }),
+    listeners: new Listeners(MAX_LISTENERS),
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
     defaultAgent,

@@ -1,0 +1,45 @@
+// How many event streams may be open, in all and for each token.
+import type { TokenEntry } from "../store/tokens.ts";
+
+/** Each listener holds a connection, whose number is limited, and about 20 kB. */
+export const MAX_LISTENERS = 1_000;
+export const MAX_VIEWER_LISTENERS = 100;
+
+export class Listeners {
+  readonly #most: number;
+  readonly #open = new Map<string, number>();
+  #total = 0;
+
+  /** @param most of all tokens together */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** How many are open. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Why a token may not open another; undefined: it may. */
+  refusal({ name, role }: Pick<TokenEntry, "name" | "role">): string | undefined {
+    if (this.#total >= this.#most) return `No more than ${this.#most} listeners are served`;
+    if (role === "gp" || this.#of(name) < MAX_VIEWER_LISTENERS) return undefined;
+    return `Token "${name}" already has ${MAX_VIEWER_LISTENERS} listeners`;
+  }
+
+  /** Counts one in. @returns what counts it out */
+  add({ name }: Pick<TokenEntry, "name">): () => void {
+    this.#total += 1;
+    this.#open.set(name, this.#of(name) + 1);
+    return () => {
+      this.#total -= 1;
+      const left = this.#of(name) - 1;
+      if (left > 0) this.#open.set(name, left);
+      else this.#open.delete(name);
+    };
+  }
+
+  #of(name: string): number {
+    return this.#open.get(name) ?? 0;
+  }
+}
