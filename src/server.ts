@@ -11,6 +11,7 @@ import { stopSignal } from "./program/stop_signal.ts";
 import { AgentName } from "./protocol.ts";
 import { readCatalog } from "./server/catalog.ts";
 import type { Address } from "./server/http/listen.ts";
+import { hostName } from "./server/http/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store/store.ts";
@@ -25,7 +26,8 @@ const EXAMPLES = `
 Every request needs a token. Tokens can be added and revoked while the server runs.
   gpu-server token add platform --role gp     full access; prints the token, which is not stored
   gpu-server token add grafana --role viewer  read-only access to /v1
-  curl -H "Authorization: Bearer TOKEN" http://127.0.0.1:8001/api/config/models
+  curl -H @token.header http://127.0.0.1:8001/v1/agents
+                                              token.header holds: Authorization: Bearer TOKEN
 Run these as the user that runs the server, or with its --state-dir.`;
 
 /** @returns the exit status */
@@ -76,6 +78,12 @@ function createServerCommand() {
         parseAddress,
       ),
     )
+    .addOption(
+      flag(
+        "--trusted-host <name>",
+        "name by which clients call --trusted-listen, in addition to its address and localhost; repeatable",
+      ).argParser(parse.list(parseHost)),
+    )
     .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
     .addOption(flag("--catalog <file>", "JSON file served as /api/config/available-models (default: a built-in list)"))
     .addOption(
@@ -113,6 +121,7 @@ async function runUntilStopped(options: Options): Promise<void> {
     const settings = {
       address: { host: options.host, port: options.port },
       trustedAddress: options.trustedListen,
+      trustedHosts: options.trustedHost ?? [],
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,
       defaultAgent: options.defaultAgent,
@@ -130,6 +139,12 @@ function parseAddress(text: string): Address {
   const host = parts?.[1] ?? parts?.[2];
   if (host === undefined) throw new InvalidArgumentError("Use a host and a port, for example 127.0.0.1:8002");
   return { host, port: parse.port(parts?.[3] ?? "") };
+}
+
+function parseHost(text: string): string {
+  const name = /:\d*$/.test(text) ? undefined : hostName(text);
+  if (name !== undefined) return name;
+  throw new InvalidArgumentError("Give a name without a port, for example gpu.example.org");
 }
 
 function parseAgent(text: string): string {

@@ -194,7 +194,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http limits v1 platform")],
   },
   { files: "src/server/token_commands.ts", may: ["src/base/clock.ts", ...server("store")] },
-  { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts"] },
+  { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("http")] },
   {
     files: "src/server/run.ts",
     may: [

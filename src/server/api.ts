@@ -12,6 +12,7 @@ import { healthRoutes } from "./http/health_routes.ts";
 import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
 import { requestPath, requireValidHost } from "./http/request_target.ts";
+import { requireTrustedHost, type TrustedHosts } from "./http/trusted_hosts.ts";
 import { RequestRate } from "./limits/request_rate.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
@@ -22,6 +23,8 @@ import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
 
+type Access = "with tokens" | "without tokens";
+
 /** All routes. Each needs a token, except /healthz, /readyz and /openapi.json. */
 export function createApi(services: Services): Hono<Env> {
   const app = new OpenAPIHono<Env>({
@@ -31,14 +34,11 @@ export function createApi(services: Services): Hono<Env> {
         throw asInvalid(result.error, result.target === "json" ? "the body" : `the ${result.target}`);
     },
   });
-  addCommon(app, services.log);
+  addCommon(app, services.log, "with tokens");
   // First, so that a caller without a valid token learns nothing about routes or bodies.
-  const withToken = requireToken(services.tokens, new RequestRate(services.clock));
+  const withToken = requireToken({ ...services, rate: new RequestRate(services.clock) });
   for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
-  app.route(
-    "/",
-    healthRoutes(async () => await requireReady(services)),
-  );
+  app.route("/", healthRoutes(services));
   app.route("/api/config", platformRoutes(services));
   app.route("/api", gpuServiceRoutes(services));
   addAgentRoutes(app, services);
@@ -57,22 +57,16 @@ export function createApi(services: Services): Hono<Env> {
 }
 
 /** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
-export function createTrustedApi(services: Services): Hono<Env> {
+export function createTrustedApi(services: Services, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
-  addCommon(app, services.log);
-  app.use(refuseBrowsers, limitBody);
+  addCommon(app, services.log, "without tokens");
+  app.use(requireTrustedHost(hosts), refuseBrowsers, limitBody);
   app.route("/api", gpuServiceRoutes(services));
   return app;
 }
 
-/** @throws CourierError `unavailable` while the share cannot be read */
-async function requireReady({ connection, courier }: Services): Promise<void> {
-  connection.requireOpen();
-  await courier.agents();
-}
-
-function addCommon(app: Hono<Env>, log: Log): void {
-  app.use(logRequest(log), describeHead, refuseOtherMethods(app), requireValidHost);
+function addCommon(app: Hono<Env>, log: Log, access: Access): void {
+  app.use(logRequest(log, access), describeHead, refuseOtherMethods(app), requireValidHost);
   app.notFound(({ req }) => {
     // The length of the response to HEAD is that of GET's.
     const method = req.method === "HEAD" ? "GET" : req.method;
@@ -85,15 +79,20 @@ function addCommon(app: Hono<Env>, log: Log): void {
   });
 }
 
-/** Logs each request with the name of its token. Reading requests are logged at level debug. */
-function logRequest(log: Log): MiddlewareHandler<Env> {
+/**
+ * Logs each request with the name of its token: at level debug if it only reads, or was refused because it has no valid
+ * token or came too fast.
+ */
+function logRequest(log: Log, access: Access): MiddlewareHandler<Env> {
   return async (context, next) => {
     const startedMs = performance.now();
     await next();
     const { method, path } = context.req;
     const durationMs = Math.round(performance.now() - startedMs);
     const token = context.get("token")?.name ?? null;
-    const level = method === "GET" || method === "HEAD" ? "debug" : "info";
-    log[level]({ method, path, status: context.res.status, durationMs, token }, "Request");
+    const { status } = context.res;
+    const isRefused = access === "with tokens" && (token === null || status === 429);
+    const level = isRefused || method === "GET" || method === "HEAD" ? "debug" : "info";
+    log[level]({ method, path, status, durationMs, token }, "Request");
   };
 }

@@ -14,6 +14,9 @@ import { createApi, createTrustedApi } from "./api.ts";
 import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
 import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
+import { Readiness } from "./http/readiness.ts";
+import { RefusedLogins } from "./http/refused_logins.ts";
+import { TrustedHosts } from "./http/trusted_hosts.ts";
 import { JobFeed } from "./job_feed.ts";
 import { FreshLists } from "./limits/fresh_lists.ts";
 import { JobQuestions } from "./limits/job_questions.ts";
@@ -30,6 +33,8 @@ export interface ServerSettings {
   readonly address: Address;
   /** Where the GPU service's routes are served without a token. */
   readonly trustedAddress: Address | undefined;
+  /** Names in the Host header that it serves in addition to its own address. */
+  readonly trustedHosts: readonly string[];
   readonly timeoutMs: number;
   /** Event streams, of all tokens together. */
   readonly maxListeners: number;
@@ -69,12 +74,16 @@ export async function runServer(
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
   service.ready();
-  await checkItself({ url: listeners[0].url, transport, service, clock: systemClock, log }, stop);
+  await checkItself(
+    { url: listeners[0].url, readiness: services.readiness, transport, service, clock: systemClock, log },
+    stop,
+  );
   service.stopping();
   log.info({}, "Stopping");
   // Event streams never end by themselves. Their listeners reconnect to the next server.
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
+  services.refusedLogins.close();
   await within(systemClock, LEAVE_MS, takeLeave(services, transport, connecting), null);
   log.info({}, "Stopped");
 }
@@ -107,7 +116,9 @@ function assemble(
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),
     connection,
+    readiness: new Readiness({ connection, courier, clock }),
     tokens,
+    refusedLogins: new RefusedLogins({ clock, log }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,
@@ -123,13 +134,27 @@ function assemble(
 
 /** @returns the API's listener first */
 function openListeners(settings: ServerSettings, services: Services): [Listener, ...Listener[]] {
-  const { address, trustedAddress } = settings;
   const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS);
-  const trusted = trustedAddress && listen(trustedAddress, createTrustedApi(services).fetch, requestMs);
-  const main = listen(address, createApi(services).fetch, requestMs);
-  if (trusted !== undefined) services.log.info({ url: trusted.url }, "Listening without tokens");
+  const trusted = openTrustedListener(settings, services, requestMs);
+  const main = listen(settings.address, createApi(services).fetch, requestMs);
   services.log.info({ url: main.url, version: VERSION }, "Listening");
   return trusted === undefined ? [main] : [main, trusted];
+}
+
+function openTrustedListener(
+  { trustedAddress: address, trustedHosts }: ServerSettings,
+  services: Services,
+  requestMs: number,
+): Listener | undefined {
+  if (address === undefined) return undefined;
+  const api = createTrustedApi(services, new TrustedHosts(address.host, trustedHosts));
+  const listener = listen(address, api.fetch, requestMs);
+  services.log.info({ url: listener.url }, "Listening without tokens");
+  if (!isLoopback(address.host)) {
+    const hint = "Anyone who reaches it can pull and delete models: use 127.0.0.1, or a firewall";
+    services.log.warn({ url: listener.url, hint }, "Other machines may reach the listener without tokens");
+  }
+  return listener;
 }
 
 function requireTokens(tokens: Tokens, { host }: Address, log: Log): void {

@@ -6,6 +6,8 @@ import type { ModelQuestions } from "../courier/model_questions.ts";
 import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
+import type { Readiness } from "./http/readiness.ts";
+import type { RefusedLogins } from "./http/refused_logins.ts";
 import type { JobFeed } from "./job_feed.ts";
 import type { FreshLists } from "./limits/fresh_lists.ts";
 import type { JobQuestions } from "./limits/job_questions.ts";
@@ -23,7 +25,9 @@ export interface Services {
   readonly jobQuestions: JobQuestions;
   readonly freshLists: FreshLists;
   readonly connection: Connection;
+  readonly readiness: Readiness;
   readonly tokens: Tokens;
+  readonly refusedLogins: RefusedLogins;
   readonly activeModels: ActiveModels;
   readonly refusedJobs: RefusedJobs;
   readonly endedJobs: EndedJobs;

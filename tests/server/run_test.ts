@@ -43,6 +43,8 @@ async function makeToken(flags: readonly string[], role: string): Promise<string
 interface Running extends AsyncDisposable {
   readonly url: string;
   readonly trustedUrl: string | undefined;
+  /** The messages of its log until it listened. */
+  readonly said: readonly string[];
   stop(signal?: "SIGTERM" | "SIGHUP"): Promise<number>;
   ask(
     path: string,
@@ -56,10 +58,12 @@ async function start(flags: readonly string[]): Promise<Running> {
   const urls = new Map<string, string>();
   const listening = Promise.withResolvers<string>();
   const said: string[] = [];
+  const messages: string[] = [];
   void readLines(child.stderr, (line) => {
     said.push(line);
     if (!line.startsWith("{")) return;
     const { msg, url } = JSON.parse(line);
+    messages.push(msg);
     if (typeof url === "string") urls.set(msg, url);
     if (msg === "Listening") listening.resolve(url);
   }).then(() => listening.reject(new Error(`gpu-server ended before it listened: ${said.join("\n")}`)));
@@ -70,6 +74,7 @@ async function start(flags: readonly string[]): Promise<Running> {
   };
   return {
     url,
+    said: messages,
     trustedUrl: urls.get("Listening without tokens"),
     stop,
     ask: async (path, { token, ...init } = {}) => await ask(`${url}${path}`, token, init),
@@ -198,6 +203,20 @@ describe("gpu-server", () => {
     await first.body?.cancel();
   });
 
+  test("serves --trusted-host without tokens, and warns where other machines may reach it", async () => {
+    const { share, flags } = await newPlace();
+    await mkdir(share);
+    await makeToken(flags, "gp");
+    const trusted = ["--trusted-listen", "0.0.0.0:0", "--trusted-host", "a.example,b.example", "--init"];
+    await using server = await start([...flags, ...trusted]);
+    const url = `http://127.0.0.1:${new URL(server.trustedUrl ?? "").port}/api/nothing`;
+    const statuses = ["a.example", "B.example:80", "127.0.0.1", "rebound.example"].map(
+      async (host) => (await fetch(url, { headers: { host } })).status,
+    );
+    expect(await Promise.all(statuses)).toEqual([404, 404, 404, 403]);
+    expect(server.said).toContain("Other machines may reach the listener without tokens");
+  });
+
   test("exits 77 with a hint when others could reach it and there is no token", async () => {
     const { flags } = await newPlace();
     const { status, stderr } = await runToEnd(["--host", "0.0.0.0", "--port", "0", ...flags]);
@@ -212,6 +231,8 @@ describe("gpu-server", () => {
     [["--max-listeners", "0"]],
     [["--default-agent", "../x"]],
     [["--trusted-listen", "8002"]],
+    [["--trusted-host", "gpu.example.org:8002"]],
+    [["--trusted-host", "a/b"]],
     [["--catalog", "/nowhere/catalog.json"]],
     [["token", "add", "x"]],
     [["token", "add", "x", "--role", "root"]],

@@ -9,6 +9,7 @@ import { until } from "#tests/support/until.ts";
 
 let server: Bun.Server<undefined>;
 let answer: () => Response | Promise<Response>;
+let reason: string | null;
 let requests: string[];
 let reported: string[];
 let clock: ManualClock;
@@ -16,6 +17,7 @@ let stop: AbortController;
 let ended: Promise<void>;
 
 beforeEach(() => {
+  reason = null;
   requests = [];
   reported = [];
   clock = new ManualClock();
@@ -37,7 +39,10 @@ function check(): void {
   const status = (text: string): void => void reported.push(text.replace(url, "URL"));
   const service = { ...noServiceManager, status, alive: () => void reported.push("alive") };
   const transport = { description: "nfs4 at /mnt/shared" };
-  ended = checkItself({ url, transport, service, clock, log: silentLog }, stop.signal);
+  ended = checkItself(
+    { url, readiness: { reason: async () => reason }, transport, service, clock, log: silentLog },
+    stop.signal,
+  );
 }
 
 test("checkItself() feeds the watchdog at each response, also when the share cannot be read", async () => {
@@ -45,7 +50,8 @@ test("checkItself() feeds the watchdog at each response, also when the share can
   check();
   await until(() => reported.length === 2);
   expect(reported.splice(0)).toEqual(["URL on nfs4 at /mnt/shared", "alive"]);
-  answer = () => Response.json({ detail: "share stalled for 9 s", code: "unavailable" }, { status: 503 });
+  answer = () => Response.json({ detail: "The share cannot be read", code: "unavailable" }, { status: 503 });
+  reason = "share stalled for 9 s";
   await passes(clock, 1_000, () => reported.length >= 2);
   expect(reported.slice(0, 2)).toEqual(["waiting for the share: share stalled for 9 s", "alive"]);
   expect(new Set(requests)).toEqual(new Set(["/readyz"]));

@@ -2,21 +2,29 @@
 import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
-import type { Role, Tokens } from "../store/tokens.ts";
-import type { Env } from "./env.ts";
+import type { Role, TokenEntry, Tokens } from "../store/tokens.ts";
+import { type Env, peerOf } from "./env.ts";
 import { TooFast } from "./problem.ts";
+import type { RefusedLogins } from "./refused_logins.ts";
+
+export interface AccessDeps {
+  readonly tokens: Tokens;
+  readonly rate: RequestRate;
+  readonly refusedLogins: Pick<RefusedLogins, "add">;
+}
 
 /**
  * Lets a request through if its token is valid (else 401), sends no more requests than it may (else 429), and has a
  * sufficient role (else 403).
  */
-export function requireToken(tokens: Tokens, rate: RequestRate): MiddlewareHandler<Env> {
+export function requireToken({ tokens, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
   return async (context, next) => {
-    const token = tokens.find(bearerToken(context.req.header("authorization")));
-    if (token === undefined)
-      throw new CourierError("unauthenticated", "Invalid token", {
-        hint: "It may have been revoked. Add one with: gpu-server token add",
-      });
+    const token = findToken(tokens, context.req.header("authorization"));
+    if (token instanceof CourierError) {
+      refusedLogins.add(peerOf(context), token.message);
+      throw token;
+    }
+    context.set("token", token);
     const waitMs = token.role === "viewer" ? rate.take(token.name) : 0;
     if (waitMs > 0) throw new TooFast(token.name, waitMs);
     if (!isAllowed(token.role, context.req.method, context.req.path))
@@ -27,7 +35,6 @@ export function requireToken(tokens: Tokens, rate: RequestRate): MiddlewareHandl
           hint: "A viewer may read under /v1. Everything else needs a token with the role gp",
         },
       );
-    context.set("token", token);
     await next();
   };
 }
@@ -44,12 +51,15 @@ export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
   await next();
 };
 
-function bearerToken(header: string | undefined): string {
+/** The entry of the token in an Authorization header, or why it has no valid one. */
+export function findToken(tokens: Tokens, header: string | undefined): TokenEntry | CourierError {
   const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
-  if (token !== undefined) return token;
-  throw new CourierError("unauthenticated", "No token was sent", {
-    hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
-  });
+  if (token === undefined)
+    return new CourierError("unauthenticated", "No token was sent", {
+      hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
+    });
+  const hint = "It may have been revoked. Add one with: gpu-server token add";
+  return tokens.find(token) ?? new CourierError("unauthenticated", "Invalid token", { hint });
 }
 
 function isAllowed(role: Role, method: string, path: string): boolean {

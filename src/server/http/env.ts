@@ -4,10 +4,19 @@ import { CourierError } from "../../base/errors.ts";
 import type { TokenEntry } from "../store/tokens.ts";
 
 export interface Env {
+  /** Bun's server, which `listen()` passes on. */
+  Bindings: {
+    requestIP?(request: Request): { readonly address: string } | null;
+  };
   Variables: {
     /** Absent on the listener that needs no token. */
     token?: TokenEntry;
   };
+}
+
+/** The address that a request came from: behind a proxy, that of the proxy. */
+export function peerOf({ env, req }: Context<Env>): string {
+  return env.requestIP?.(req.raw)?.address ?? "unknown";
 }
 
 /** The token of a request under /v1, where each has one. */

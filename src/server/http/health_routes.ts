@@ -1,9 +1,19 @@
 // /healthz and /readyz: open to everyone, for load balancers and whatever else watches the process.
-import { Hono } from "hono";
-import type { Env } from "./env.ts";
+import { type Context, Hono } from "hono";
+import { CourierError } from "../../base/errors.ts";
+import type { Tokens } from "../store/tokens.ts";
+import { findToken } from "./auth.ts";
+import { type Env, peerOf } from "./env.ts";
+import type { Readiness } from "./readiness.ts";
+import type { RefusedLogins } from "./refused_logins.ts";
 
-/** @param requireReady rejects with the reason while the share cannot be read */
-export function healthRoutes(requireReady: () => Promise<void>): Hono<Env> {
+export interface HealthDeps {
+  readonly readiness: Pick<Readiness, "require">;
+  readonly tokens: Tokens;
+  readonly refusedLogins: Pick<RefusedLogins, "add">;
+}
+
+export function healthRoutes(deps: HealthDeps): Hono<Env> {
   const routes = new Hono<Env>();
 
   /** The process is alive: restarting it would not bring back an unreachable share. */
@@ -11,9 +21,29 @@ export function healthRoutes(requireReady: () => Promise<void>): Hono<Env> {
 
   /** The share can be read, whether or not it has agents. */
   routes.get("/readyz", async (context) => {
-    await requireReady();
+    try {
+      await deps.readiness.require();
+    } catch (error) {
+      throw error instanceof CourierError && !mayKnow(context, deps) ? withoutDetails(error) : error;
+    }
     return context.json({ status: "ready" });
   });
 
   return routes;
+}
+
+/** A reason names paths and users: only a token gets it. */
+function mayKnow(context: Context<Env>, { tokens, refusedLogins }: HealthDeps): boolean {
+  const header = context.req.header("authorization");
+  if (header === undefined) return false;
+  const token = findToken(tokens, header);
+  if (token instanceof CourierError) refusedLogins.add(peerOf(context), token.message);
+  return !(token instanceof CourierError);
+}
+
+function withoutDetails({ code, cause }: CourierError): CourierError {
+  return new CourierError(code, "The share cannot be read", {
+    hint: "Send a token to see the reason, or read the log of gpu-server",
+    cause,
+  });
 }

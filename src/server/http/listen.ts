@@ -26,7 +26,7 @@ const POLL_MS = 10;
  */
 export function listen(
   { host, port }: Address,
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>,
   requestTimeoutMs: number,
   clock: Clock = systemClock,
 ): Listener {
@@ -49,7 +49,7 @@ export function isLoopback(host: string): boolean {
 
 function serve(
   { host, port }: Address,
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>,
   idleTimeout: number,
 ): Bun.Server<undefined> {
   try {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { listen } from "#src/server/http/listen.ts";
+import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { job } from "#tests/support/sites/event_site.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -14,7 +15,7 @@ describe("describeHead()", () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [modelOf("phi4:latest")] });
     const listener = listen(LOCAL, createApi(server.services).fetch, 1000);
-    const trusted = listen(LOCAL, createTrustedApi(server.services).fetch, 1000);
+    const trusted = listen(LOCAL, createTrustedApi(server.services, new TrustedHosts(LOCAL.host, [])).fetch, 1000);
     const headers = { authorization: `Bearer ${server.gp}` };
     const urls = [
       "/healthz",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { type Listener, listen } from "#src/server/http/listen.ts";
+import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
 
@@ -15,7 +16,7 @@ beforeAll(async () => {
   await ScriptedAgent.open(server.store, "gpu-1", { models: [modelOf("phi4:latest")] });
   listeners = {
     api: listen(LOCAL, createApi(server.services).fetch, 1000),
-    trusted: listen(LOCAL, createTrustedApi(server.services).fetch, 1000),
+    trusted: listen(LOCAL, createTrustedApi(server.services, new TrustedHosts(LOCAL.host, [])).fetch, 1000),
   };
 });
 afterAll(async () => {

@@ -3,13 +3,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#src/base/clock.ts";
-import { silentLog } from "#src/base/log.ts";
+import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { ModelQuestions } from "#src/courier/model_questions.ts";
 import { Courier } from "#src/courier.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { readCatalog } from "#src/server/catalog.ts";
 import { Connection } from "#src/server/connection.ts";
+import { Readiness } from "#src/server/http/readiness.ts";
+import { RefusedLogins } from "#src/server/http/refused_logins.ts";
+import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { JobFeed } from "#src/server/job_feed.ts";
 import { FreshLists } from "#src/server/limits/fresh_lists.ts";
 import { JobQuestions } from "#src/server/limits/job_questions.ts";
@@ -30,6 +33,8 @@ export interface Call {
   /** Null sends none; the default is the `gp` token. */
   readonly token?: string | null;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Where it comes from. */
+  readonly peer?: string;
 }
 
 export interface Answered {
@@ -56,12 +61,14 @@ export async function openServer({
   timeoutMs = 2000,
   defaultAgent,
   clock = systemClock,
+  log = silentLog,
 }: {
   store?: MemoryStore;
   reached?: boolean;
   timeoutMs?: number;
   defaultAgent?: string;
   clock?: Clock;
+  log?: Log;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
   const database = openStore(stateDir);
@@ -78,7 +85,9 @@ export async function openServer({
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),
     connection,
+    readiness: new Readiness({ connection, courier, clock }),
     tokens,
+    refusedLogins: new RefusedLogins({ clock, log }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
@@ -88,19 +97,24 @@ export async function openServer({
     catalog: readCatalog(undefined),
     defaultAgent,
     clock,
-    log: silentLog,
+    log,
   };
   if (reached) await services.connection.open(new AbortController().signal);
   const gp = tokens.add("platform", "gp");
   const api = createApi(services);
-  const trusted = createTrustedApi(services);
-  const ask = async (app: typeof api, method: string, path: string, { body, token = gp, headers = {} }: Call = {}) => {
+  const trusted = createTrustedApi(services, new TrustedHosts("127.0.0.1", ["gpu.example.org"]));
+  const ask = async (
+    app: typeof api,
+    method: string,
+    path: string,
+    { body, token = gp, headers = {}, peer = "192.0.2.1" }: Call = {},
+  ) => {
     const sent = new Headers(headers);
     if (token !== null) sent.set("authorization", `Bearer ${token}`);
     if (body !== undefined && !sent.has("content-type")) sent.set("content-type", "application/json");
     const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
     const init = { method, headers: sent, ...(text === undefined ? {} : { body: text }) };
-    return await answered(await app.request(path, init));
+    return await answered(await app.request(path, init, { requestIP: () => ({ address: peer }) }));
   };
   return {
     store,

@@ -1,0 +1,71 @@
+// What the log has of requests without a valid token.
+import { beforeEach, expect, test } from "bun:test";
+import type { Log } from "#src/base/log.ts";
+import { createApi } from "#src/server/api.ts";
+import { listen } from "#src/server/http/listen.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { openServer } from "#tests/support/sites/server_fixture.ts";
+
+let lines: unknown[];
+beforeEach(() => {
+  lines = [];
+});
+
+/** Levels that the log has by default. */
+const log: Log = {
+  error: (fields, message) => void lines.push(["error", message, fields]),
+  warn: (fields, message) => void lines.push(["warn", message, fields]),
+  info: (fields, message) => void lines.push(["info", message, fields]),
+  debug() {},
+};
+const ONE = "Refused a request without a valid token";
+const MORE = "Refused more requests without a valid token in the last minute";
+
+test("names a peer once a minute, with the reason, and counts the rest", async () => {
+  const clock = new ManualClock(Date.now());
+  await using server = await openServer({ clock, log });
+  for (const method of ["GET", "POST", "GET"]) await server.call(method, "/v1/jobs", { token: null });
+  await server.call("GET", "/api/models", { token: "wrong", peer: "192.0.2.2" });
+  const first = ["warn", ONE, { peer: "192.0.2.1", reason: "No token was sent" }];
+  expect(lines).toEqual([first, ["warn", ONE, { peer: "192.0.2.2", reason: "Invalid token" }]]);
+  await clock.advance(60_000);
+  expect(lines.slice(2)).toEqual([["warn", MORE, { count: 2 }]]);
+  await server.call("POST", "/v1/jobs", { token: null });
+  await clock.advance(60_000);
+  expect(lines.slice(3)).toEqual([first]);
+});
+
+test("names 64 peers in a minute, however many come", async () => {
+  const clock = new ManualClock(Date.now());
+  await using server = await openServer({ clock, log });
+  for (let index = 0; index < 100; index++)
+    await server.call("POST", "/v1/jobs", { token: null, peer: `192.0.2.${index}` });
+  expect(lines).toHaveLength(64);
+  server.services.refusedLogins.close();
+  expect(lines.slice(64)).toEqual([["warn", MORE, { count: 36 }]]);
+});
+
+test("no request without a valid token fills the log, whatever its path and method", async () => {
+  await using server = await openServer({ clock: new ManualClock(Date.now()), log });
+  for (const path of ["/v1/jobs", "/nothing", "/healthz", "/api/models/phi4"])
+    for (const method of ["POST", "DELETE", "PATCH"]) await server.call(method, path, { token: null });
+  expect(lines).toHaveLength(1);
+  await server.call("POST", "/v1/nothing");
+  expect(lines.slice(1)).toEqual([["info", "Request", expect.objectContaining({ token: "platform", status: 404 })]]);
+});
+
+test("a refused role is logged with the name of the token, and what came too fast is not", async () => {
+  await using server = await openServer({ clock: new ManualClock(Date.now()), log });
+  const token = server.viewer;
+  for (let index = 0; index < 60; index++) await server.call("POST", "/v1/jobs", { token });
+  expect(lines).toHaveLength(50);
+  expect(lines[0]).toEqual(["info", "Request", expect.objectContaining({ token: "dashboard", status: 403 })]);
+});
+
+test("the peer is the address that the request came from", async () => {
+  await using server = await openServer({ clock: new ManualClock(Date.now()), log });
+  const listener = listen({ host: "127.0.0.1", port: 0 }, createApi(server.services).fetch, 1000);
+  await fetch(`${listener.url}/v1/jobs`);
+  expect(lines).toEqual([["warn", ONE, { peer: "127.0.0.1", reason: "No token was sent" }]]);
+  await listener.close(0);
+});
