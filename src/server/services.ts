@@ -2,7 +2,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
-import type { ModelQuestions } from "../courier/model_questions.ts";
 import type { Courier } from "../courier.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
@@ -12,6 +11,7 @@ import type { JobFeed } from "./job_feed.ts";
 import type { FreshLists } from "./limits/fresh_lists.ts";
 import type { JobQuestions } from "./limits/job_questions.ts";
 import type { Listeners } from "./limits/listeners.ts";
+import type { ModelQuestions } from "./limits/model_questions.ts";
 import type { RenderedLists } from "./lists/rendered.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";

@@ -1,7 +1,7 @@
 // Whether the share can be read. Anyone may ask, so it is looked at once a second at most.
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
-import { SharedAnswers } from "../../base/shared_answers.ts";
+import { SharedAnswers } from "../limits/shared_answers.ts";
 
 export interface ReadinessDeps {
   readonly connection: { requireOpen(): void };

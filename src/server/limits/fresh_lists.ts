@@ -1,9 +1,9 @@
 // Lists that the agents themselves are asked for: those who ask at the same time share one.
 import type { Clock } from "../../base/clock.ts";
-import { SharedAnswers } from "../../base/shared_answers.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import type { FleetRunning } from "../../courier/running.ts";
 import type { Courier } from "../../courier.ts";
+import { SharedAnswers } from "./shared_answers.ts";
 
 export interface FreshListsDeps {
   readonly courier: Pick<Courier, "listModels" | "listRunning">;

@@ -1,9 +1,9 @@
 // Asks the agents for a job that no state shows: only for an id that can be one, and not again and again.
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
-import { SharedAnswers } from "../../base/shared_answers.ts";
 import type { Courier } from "../../courier.ts";
 import type { Job } from "../../protocol.ts";
+import { SharedAnswers } from "./shared_answers.ts";
 
 export interface JobQuestionsDeps {
   readonly courier: Pick<Courier, "findJob" | "now">;

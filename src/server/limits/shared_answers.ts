@@ -1,5 +1,5 @@
 // Asks a question once for everybody who asks it at about the same time.
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../../base/clock.ts";
 
 export interface SharedAnswersOptions {
   readonly clock: Pick<Clock, "monotonic">;

@@ -1,8 +1,8 @@
 // How often agents are asked for a model that no state shows.
 import { expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import { ModelQuestions } from "#src/courier/model_questions.ts";
 import { mergeModels } from "#src/courier/models.ts";
+import { ModelQuestions } from "#src/server/limits/model_questions.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";

@@ -1,11 +1,11 @@
 // Asks agents for a model that no published state shows, before a caller denies that it exists.
-import type { Clock } from "../base/clock.ts";
-import { CourierError } from "../base/errors.ts";
-import { sameModel } from "../base/model_name.ts";
-import { SharedAnswers } from "../base/shared_answers.ts";
-import type { FleetModel } from "./fleet_model.ts";
-import type { FleetModels } from "./models.ts";
-import type { Unavailable } from "./unavailable.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import { sameModel } from "../../base/model_name.ts";
+import type { FleetModel } from "../../courier/fleet_model.ts";
+import type { FleetModels } from "../../courier/models.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
+import { SharedAnswers } from "./shared_answers.ts";
 
 export interface ModelQuestionsDeps {
   readonly courier: {

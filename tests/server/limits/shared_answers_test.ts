@@ -1,7 +1,7 @@
-// src/base/shared_answers.ts: who shares an answer, and for how long it is kept.
+// src/server/limits/shared_answers.ts: who shares an answer, and for how long it is kept.
 import { expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import { SharedAnswers } from "#src/base/shared_answers.ts";
+import { SharedAnswers } from "#src/server/limits/shared_answers.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
 
