@@ -1,6 +1,7 @@
 // `gpu-agent doctor`: checks this box, then the share and the agents on it, and prints the report.
 import type { Check } from "../base/check.ts";
 import { systemClock, within } from "../base/clock.ts";
+import { jsonText } from "../base/invisible.ts";
 import { silentLog } from "../base/log.ts";
 import { Courier } from "../courier.ts";
 import { examine, printChecks, type Report } from "../doctor/report.ts";
@@ -66,6 +67,6 @@ function stdoutReport(json: boolean): Report {
     // A terminal that does not know its size reports 0.
     width: stdout.isTTY ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
     text: write,
-    document: async (document) => await write(`${JSON.stringify(document, null, stdout.isTTY ? 2 : undefined)}\n`),
+    document: async (document) => await write(`${jsonText(document, stdout.isTTY ? 2 : undefined)}\n`),
   };
 }

@@ -1,4 +1,5 @@
 // Formats sizes, durations and foreign text for people.
+import { replaceInvisible } from "./invisible.ts";
 
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
 const AGO_UNITS = [
@@ -68,13 +69,12 @@ export function formatOffset(offsetMs: number): string {
 }
 
 /**
- * Makes text from the share safe for a terminal: characters that move the cursor, change colors or reverse the writing
- * direction become spaces.
+ * Makes text from the share safe for a terminal: characters that move the cursor, change colors, reverse the writing
+ * direction or have no width become spaces.
  * @param lineBreak a space where a line of the text could pass for one of our own
  */
 export function visibleText(text: string, lineBreak: "\n" | " " = "\n"): string {
-  const visible = text.replaceAll(/(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, " ");
-  return visible.replaceAll("\n", lineBreak);
+  return replaceInvisible(text, " ").replaceAll("\n", lineBreak);
 }
 
 function twoUnits(whole: number, [large, largeName]: [number, string], [small, smallName]: [number, string]): string {

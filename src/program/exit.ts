@@ -2,6 +2,7 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { asCourierError, ERROR_CODES } from "../base/errors.ts";
 import { visibleText } from "../base/format.ts";
+import { jsonText } from "../base/invisible.ts";
 import { writeError } from "./journal.ts";
 
 export interface PrintOptions {
@@ -17,7 +18,7 @@ export interface PrintOptions {
  */
 export function printError(error: unknown, { json = false, write = writeError }: PrintOptions = {}): number {
   const { code, message, hint } = asCourierError(error);
-  if (json) write(visibleText(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`));
+  if (json) write(`${jsonText({ error: { code, message, hint: hint ?? null } })}\n`);
   else write(`error: ${visibleText(message, " ")}${hint === undefined ? "" : `\n  ${visibleText(hint, " ")}`}\n`);
   return ERROR_CODES[code].exit;
 }

@@ -1,5 +1,6 @@
 // The log of the three programs: one line per event on stderr, as text for people or JSON for collectors.
 import { pino } from "pino";
+import { escapeInvisible } from "../base/invisible.ts";
 import type { Log } from "../base/log.ts";
 import { isStderrJournal, withPriority } from "./journal.ts";
 
@@ -19,10 +20,11 @@ export function openLog(
   isJournal: boolean = isStderrJournal(),
 ): Log {
   const formed = (line: string): string => {
-    if (format === "json" && !isJournal) return line;
+    const json = escapeInvisible(line);
+    if (format === "json" && !isJournal) return json;
     const { time, ...entry } = JSON.parse(line);
     if (!isJournal) return `${time} ${textLine(entry)}`;
-    return withPriority(entry.level, format === "json" ? line : textLine(entry));
+    return withPriority(entry.level, format === "json" ? json : textLine(entry));
   };
   return pino(
     {
@@ -47,10 +49,7 @@ function textLine({ level, msg, ...fields }: Readonly<Record<string, unknown>>):
  * direction, must not reach a terminal.
  */
 function oneLine(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return escapeInvisible(text).replaceAll("\n", "\\u000a");
 }
 
 function textValue(value: unknown): string {

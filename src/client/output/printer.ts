@@ -1,6 +1,7 @@
 // What a verb prints with: text, tables, JSON documents, errors.
 
 import { visibleText } from "../../base/format.ts";
+import { jsonText } from "../../base/invisible.ts";
 import { printError } from "../../program/exit.ts";
 import type { ClientIo } from "../io.ts";
 import { type Column, formatTable } from "./table.ts";
@@ -58,12 +59,12 @@ export class Printer {
 
   /** One document; on a terminal laid out for reading. */
   document(document: object): void {
-    this.#io.stdout.write(`${JSON.stringify(document, null, this.isTerminal ? 2 : undefined)}\n`);
+    this.#io.stdout.write(`${jsonText(document, this.isTerminal ? 2 : undefined)}\n`);
   }
 
   /** One document of a series: always one line. */
   documentLine(document: object): void {
-    this.#io.stdout.write(`${JSON.stringify(document)}\n`);
+    this.#io.stdout.write(`${jsonText(document)}\n`);
   }
 
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {

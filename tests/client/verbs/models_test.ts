@@ -47,6 +47,16 @@ describe("list", () => {
     });
   });
 
+  test("passes no character on that a terminal would obey or hide, neither as text nor as JSON", async () => {
+    const name = "phi4\u200b\u202e\u009b31m:latest";
+    await site.agent("gpu-1", { models: [modelOf(name)] });
+    const [text, json] = [await site.run(["list"]), await site.run(["list", "--json"])];
+    for (const { stdout } of [text, json]) expect(stdout).toMatch(/^[\n -~]+$/);
+    expect(JSON.parse(json.stdout).models).toMatchObject([{ name }]);
+    const refused = await site.run(["list", "--json", "--agent", "x\u200by\u009b"]);
+    expect(refused.stderr).toMatch(/^[\n -~]+$/);
+  });
+
   test("shows no size for a model that Ollama runs on another host", async () => {
     const remote = {
       ...modelOf("big:cloud", { digest: "c1", size: 274 }),
