@@ -32,9 +32,9 @@ test("printError() writes one line for the message and one for the hint, whateve
   );
 });
 
-test("printError() writes one document that keeps the text of a line break under --json", () => {
+test("printError() writes one document under --json, with all of the text in it", () => {
   const text = written(() => printError(new CourierError("conflict", "a\nb\u009b2J"), { json: true }));
-  expect(text).toBe('{"error":{"code":"conflict","message":"a\\nb 2J","hint":null}}\n');
+  expect(text).toBe('{"error":{"code":"conflict","message":"a\\nb\\u009b2J","hint":null}}\n');
 });
 
 test("writeError() keeps the lines of a help text, and nothing that moves the cursor", () => {
