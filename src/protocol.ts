@@ -2,7 +2,7 @@
 // docs/protocol.md is the same contract in words. A schema and its type share one name.
 import { z } from "zod";
 import { ERROR_CODES, isErrorCode } from "./base/errors.ts";
-import { parseJson } from "./base/foreign_text.ts";
+import { fieldOf, parseJson } from "./base/foreign_text.ts";
 import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
@@ -387,6 +387,8 @@ export type StateDocument =
  */
 export function parseState(agent: string, text: string, last?: StateDocument): StateDocument | undefined {
   const document = parseJson(text);
+  // Before its lists are checked, which may be long.
+  if (agent !== LEGACY_SERVICE_AGENT && fieldOf(document, "agent") !== agent) return undefined;
   const state = State.safeParse(document).data;
   if (state !== undefined) return state.agent === agent ? { state, legacyState: null } : undefined;
   if (agent !== LEGACY_SERVICE_AGENT) return undefined;

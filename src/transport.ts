@@ -67,6 +67,18 @@ export interface StateRecord {
   readonly publishedAtMs: number;
 }
 
+/** Reads all state documents again and again. It remembers which it has delivered, and none of their texts. */
+export interface StateReader {
+  /**
+   * Delivers each document, including those of legacy services (agent `gpu`), that is new or was published again since the
+   * last reading of this reader; one that cannot be read now is delivered later. How many it looks at is bounded: those
+   * that it knows come first, and the log has the number of those left out. Calls must not overlap.
+   * @param changed called with one document after another, which may be dropped at once
+   * @returns the agents that have a document
+   */
+  read(changed: (record: StateRecord) => void): Promise<ReadonlySet<string>>;
+}
+
 /** Follows the state documents of all agents. */
 export interface StateWatcher {
   /** A document that is new or was published again, perhaps with the same text. */
@@ -221,6 +233,9 @@ export interface Transport {
 
   /** Every state document, including those of legacy services (agent `gpu`), in order of names. */
   readStates(): Promise<readonly StateRecord[]>;
+
+  /** For a program that reads all state documents now and then, and keeps little of each. Touches nothing yet. */
+  openStates(): StateReader;
 
   /** One agent's state document; null when it has not published one. */
   readState(agent: string): Promise<StateRecord | null>;

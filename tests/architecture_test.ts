@@ -62,7 +62,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/transport/share/time/learn_time.ts",
-    may: [...BASE, "src/transport/share/{share,failures,messages/states}.ts", ...share("files")],
+    may: [...BASE, "src/transport/share/{share,failures,messages/changed_states}.ts", ...share("files")],
   },
   {
     files: "src/transport/share/watch/*.ts",

@@ -21,3 +21,9 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** @returns undefined when the value is no object, or has no such field of its own */
+export function fieldOf(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, name)?.value;
+}

@@ -33,7 +33,8 @@ export interface Sighting<Document> {
 }
 
 interface Known<Document> {
-  readonly text: string;
+  /** Of the text, which is not kept: there may be thousands. */
+  readonly hash: number | bigint;
   readonly document: Document;
   readonly publishedAtMs: number;
   /** On the monotonic clock. */
@@ -64,14 +65,27 @@ export class Sightings<Document> {
     const known = this.#known.get(agent);
     const lastReadAtMs = known?.readAtMs ?? Number.NEGATIVE_INFINITY;
     if (known !== undefined) known.readAtMs = readAtMs;
-    if (!("text" in content) || content.text === known?.text) return false;
+    if (!("text" in content)) return false;
+    const hash = Bun.hash(content.text);
+    if (hash === known?.hash) return false;
     const document = parse(agent, content.text, known?.document);
     if (document === undefined) return false;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
     // The age is wrong if the transport's clock is. But the document certainly changed after the last reading began.
     const changedAtMs = Math.max(clock.monotonic() - ageMs, lastReadAtMs);
-    this.#known.set(agent, { text: content.text, document, publishedAtMs, changedAtMs, readAtMs });
+    this.#known.set(agent, { hash, document, publishedAtMs, changedAtMs, readAtMs });
     return true;
+  }
+
+  /**
+   * Records a reading of all documents, of which only the changed ones were seen. An agent that is silent and has no
+   * document any more is forgotten.
+   */
+  looked(present: ReadonlySet<string>, readAtMs: number): void {
+    for (const [agent, known] of this.#known) {
+      if (present.has(agent)) known.readAtMs = readAtMs;
+      else if (!this.#judge(agent, known).isLive) this.#known.delete(agent);
+    }
   }
 
   /** Forgets all other agents, because their documents are gone. */

@@ -11,6 +11,7 @@ import type {
   Listener,
   Reply,
   ReplyAddress,
+  StateReader,
   StateRecord,
   StateWatcher,
   SweepScope,
@@ -260,6 +261,19 @@ class MemoryTransport implements Transport {
     const names = [...this.#store.states.keys()].toSorted();
     const records = await Promise.all(names.map(async (agent) => await this.readState(agent)));
     return records.filter((record) => record !== null);
+  }
+
+  openStates(): StateReader {
+    let known = new Map<string, Entry>();
+    return {
+      read: async (changed) => {
+        this.#requireConnected();
+        const before = known;
+        known = new Map(this.#store.states);
+        for (const [agent, entry] of known) if (before.get(agent) !== entry) changed(stateRecord(agent, entry));
+        return new Set(known.keys());
+      },
+    };
   }
 
   async readState(agent: string): Promise<StateRecord | null> {

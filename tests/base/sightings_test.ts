@@ -102,3 +102,23 @@ test("keepOnly() forgets the agents whose documents are gone", async () => {
   see("gpu-1", "a", 0);
   expect(sightings.of("gpu-1")?.isLive).toBe(false);
 });
+
+test("looked() forgets the silent agents without a document, and keeps one that a listing missed for a moment", async () => {
+  for (const agent of ["gpu-1", "gpu-2", "gpu-3"]) see(agent, "a");
+  await clock.advance(19_999);
+  sightings.looked(new Set(["gpu-3"]), clock.monotonic());
+  expect(liveAgents()).toEqual(["gpu-1", "gpu-2", "gpu-3"]);
+  await clock.advance(1);
+  sightings.looked(new Set(["gpu-3"]), clock.monotonic());
+  expect(sightings.all().map(({ agent }) => agent)).toEqual(["gpu-3"]);
+});
+
+test("looked() counts as a reading of the documents that have not changed", async () => {
+  transportAheadMs = 3_600_000;
+  see("gpu-1", "a", 0);
+  await clock.advance(15_000);
+  sightings.looked(new Set(["gpu-1"]), clock.monotonic());
+  await clock.advance(1_000);
+  see("gpu-1", "b", 0);
+  expect(sightings.of("gpu-1")?.silentMs).toBe(1_000);
+});

@@ -1,4 +1,5 @@
 // Keeps two agents from serving under one name: at the start, and while the agent runs.
+import type { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
@@ -6,6 +7,17 @@ import { Sightings } from "../../base/sightings.ts";
 import { LIMITS, State } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 import type { Identity } from "./identity.ts";
+
+/** The fields that are kept of a document under this name. */
+const OtherAgent = State.pick({
+  version: true,
+  instance: true,
+  started_at: true,
+  sequence: true,
+  status: true,
+  host: true,
+});
+type OtherAgent = z.infer<typeof OtherAgent>;
 
 /** The document of a live agent changes every 5 s: two of its periods and some slack. */
 const WATCH_MS = 12_000;
@@ -38,11 +50,11 @@ export async function requireOwnName(
 /** Notices another agent that publishes under this name while this one runs. */
 export class NameGuard {
   readonly #clock: Clock;
-  readonly #others: Sightings<State>;
+  readonly #others: Sightings<OtherAgent>;
 
   constructor(transport: Pick<Transport, "now">, clock: Clock, me: Identity) {
     this.#clock = clock;
-    const parse = (_: string, text: string): State | undefined => stateOfOther(text, me);
+    const parse = (_: string, text: string): OtherAgent | undefined => stateOfOther(text, me);
     this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse });
   }
 
@@ -57,19 +69,19 @@ export class NameGuard {
 }
 
 /** Undefined for the agent's own document. A copy of its state directory has its instance, but another start. */
-function stateOfOther(text: string, me: Identity): State | undefined {
+function stateOfOther(text: string, me: Identity): OtherAgent | undefined {
   const state = liveState(text);
   return state?.instance === me.instance && state.started_at === me.startedAt ? undefined : state;
 }
 
 /** Null also for a document of an earlier start of this agent. */
-function stateOfOtherInstance(record: StateRecord | null, me: Identity): State | null {
+function stateOfOtherInstance(record: StateRecord | null, me: Identity): OtherAgent | null {
   const state = record !== null && "text" in record.content ? liveState(record.content.text) : undefined;
   return state === undefined || state.instance === me.instance ? null : state;
 }
 
-function liveState(text: string): State | undefined {
-  const state = State.safeParse(parseJson(text)).data;
+function liveState(text: string): OtherAgent | undefined {
+  const state = OtherAgent.safeParse(parseJson(text)).data;
   return state?.status === "stopped" ? undefined : state;
 }
 

@@ -14,7 +14,7 @@ import type { StatusLine } from "./status_line.ts";
 export interface PresenceDeps {
   readonly identity: Identity;
   readonly sharedInbox: SharedInboxMode;
-  readonly transport: Pick<Transport, "readState" | "readStates">;
+  readonly transport: Pick<Transport, "readState">;
   readonly condition: Condition;
   readonly guard: NameGuard;
   readonly election: SharedInboxElection;
@@ -41,14 +41,11 @@ export class Presence {
 
   /** A round every 5 s until the signal aborts. Documents that cannot be read change nothing. */
   async run(signal: AbortSignal): Promise<void> {
-    const { identity, transport, condition, state, statusLine, heartbeat, clock, log } = this.#deps;
+    const { identity, transport, state, statusLine, heartbeat, clock, log } = this.#deps;
     for (let round = 0; !signal.aborted; round++) {
       try {
-        // An agent that serves reads all documents in any case: its own is not read twice.
-        const all = condition.servesSharedInbox ? await transport.readStates() : undefined;
-        const own = all === undefined ? await transport.readState(identity.agent) : recordOf(all, identity.agent);
-        await this.#judgeName(own);
-        await this.#judgeSharedInbox(all);
+        await this.#judgeName(await transport.readState(identity.agent));
+        await this.#judgeSharedInbox();
         await this.#deps.intake.settle();
       } catch (error) {
         log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
@@ -75,9 +72,9 @@ export class Presence {
     await (conflict === null ? intake.open("own") : intake.close("own"));
   }
 
-  async #judgeSharedInbox(all: readonly StateRecord[] | undefined): Promise<void> {
+  async #judgeSharedInbox(): Promise<void> {
     const { condition, election, intake, changes, log } = this.#deps;
-    const serves = await election.serves(this.#candidate(), all);
+    const serves = await election.serves(this.#candidate());
     if (condition.phase !== "running" || serves === condition.servesSharedInbox) return;
     await (serves ? intake.open("shared") : intake.close("shared"));
     log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");
@@ -94,8 +91,4 @@ export class Presence {
       isServing: condition.servesSharedInbox,
     };
   }
-}
-
-function recordOf(records: readonly StateRecord[], agent: string): StateRecord | null {
-  return records.find((record) => record.agent === agent) ?? null;
 }

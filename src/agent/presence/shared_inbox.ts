@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { Sightings } from "../../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, State, StateV1 } from "../../protocol.ts";
-import type { StateRecord, Transport } from "../../transport.ts";
+import type { StateReader, Transport } from "../../transport.ts";
 
 /** The mode and condition of one live agent, which decide. */
 export interface Candidate {
@@ -31,19 +31,32 @@ export function chooseServer(candidates: readonly Candidate[], legacyServiceAliv
   return chosen?.agent ?? null;
 }
 
+/** The fields of a state document that decide. The lists beside them may have thousands of entries. */
+const CandidateState = State.pick({
+  version: true,
+  agent: true,
+  shared_inbox: true,
+  serves_shared_inbox: true,
+  status: true,
+  reading_only: true,
+  ollama: true,
+});
+
 /** A legacy service that is alive, instead of a candidate. */
 const LEGACY_SERVICE = "legacy service";
 
 /** Watches the documents of the other agents. */
 export class SharedInboxElection {
-  readonly #transport: Pick<Transport, "readState" | "readStates">;
+  readonly #transport: Pick<Transport, "readState">;
+  readonly #states: StateReader;
   readonly #clock: Clock;
   readonly #others: Sightings<Candidate | typeof LEGACY_SERVICE>;
   /** Another agent, which served when all documents were read last. */
   #server: string | null = null;
 
-  constructor(transport: Pick<Transport, "now" | "readState" | "readStates">, clock: Clock) {
+  constructor(transport: Pick<Transport, "now" | "readState" | "openStates">, clock: Clock) {
     this.#transport = transport;
+    this.#states = transport.openStates();
     this.#clock = clock;
     this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse: readCandidate });
   }
@@ -53,14 +66,12 @@ export class SharedInboxElection {
    * does, and all documents once that one no longer does: with dozens of agents on a file server, each would otherwise
    * read dozens of documents every 5 s.
    * @param me this agent as it would publish itself
-   * @param all every document, if the caller has just read them
    * @throws CourierError when the documents cannot be read
    */
-  async serves(me: Candidate, all?: readonly StateRecord[]): Promise<boolean> {
+  async serves(me: Candidate): Promise<boolean> {
     if (me.mode === "off" || me.serves === "nothing") return false;
-    if (all === undefined && this.#server !== null && (await this.#stillServes(this.#server))) return false;
-    const readAtMs = this.#clock.monotonic();
-    this.#see(me, all ?? (await this.#transport.readStates()), readAtMs);
+    if (this.#server !== null && (await this.#stillServes(this.#server))) return false;
+    await this.#readOthers(me);
     const live = this.#others.live().map(({ document }) => document);
     const candidates = live.filter((other) => other !== LEGACY_SERVICE);
     const chosen = chooseServer([...candidates, me], candidates.length < live.length);
@@ -77,8 +88,13 @@ export class SharedInboxElection {
     return servesWell(sighting.document);
   }
 
-  #see(me: Candidate, records: readonly StateRecord[], readAtMs: number): void {
-    for (const record of records) if (record.agent !== me.agent) this.#others.see(record, readAtMs);
+  /** Each document is reduced to a candidate and dropped before the next one is read. */
+  async #readOthers(me: Candidate): Promise<void> {
+    const readAtMs = this.#clock.monotonic();
+    const present = await this.#states.read((record) => {
+      if (record.agent !== me.agent) this.#others.see(record, readAtMs);
+    });
+    this.#others.looked(present, readAtMs);
   }
 }
 
@@ -90,12 +106,9 @@ function servesWell({ isServing, serves, ollamaReachable }: Candidate): boolean 
 /** Undefined for a text that is no state document. A legacy service writes in place, so that its text may be half there. */
 function readCandidate(agent: string, text: string): Candidate | typeof LEGACY_SERVICE | undefined {
   const document = parseJson(text);
-  const state = State.safeParse(document).data;
-  if (state === undefined) {
-    const isLegacy = agent === LEGACY_SERVICE_AGENT && StateV1.safeParse(document).success;
-    return isLegacy ? LEGACY_SERVICE : undefined;
-  }
-  if (state.agent !== agent) return undefined;
+  if (agent === LEGACY_SERVICE_AGENT) return StateV1.safeParse(document).success ? LEGACY_SERVICE : undefined;
+  const state = CandidateState.safeParse(document).data;
+  if (state?.agent !== agent) return undefined;
   const { shared_inbox: mode, status, reading_only: readingOnly, ollama } = state;
   const serves = status === "running" ? "all" : status === "degraded" && readingOnly === true ? "reading" : "nothing";
   return { agent, mode, serves, ollamaReachable: ollama.reachable, isServing: state.serves_shared_inbox };

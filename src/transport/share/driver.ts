@@ -10,6 +10,7 @@ import type {
   PublishOptions,
   Reply,
   ReplyAddress,
+  StateReader,
   StateRecord,
   StateWatcher,
   SweepScope,
@@ -22,6 +23,7 @@ import { examineShare } from "./examine/examine.ts";
 import { isUnknown, shareFailure } from "./failures.ts";
 import type { Folder } from "./layout.ts";
 import { Awaited } from "./messages/awaited.ts";
+import { ChangedStates } from "./messages/changed_states.ts";
 import { claimedBy, takeClaim } from "./messages/claims.ts";
 import { Commands, requireInbox } from "./messages/commands.ts";
 import { publishResponse, removeResponse, respondedAtMs } from "./messages/responses.ts";
@@ -63,7 +65,7 @@ export class ShareTransport implements Transport {
     const { root } = this.#share.layout;
     try {
       await this.#share.examine(true);
-      await readTime(this.#share, this.#states);
+      await readTime(this.#share);
     } catch (error) {
       const failure = await shareFailure(error, "use the share", root, this.#share);
       if (failure.code === "unavailable") throw failure;
@@ -83,7 +85,7 @@ export class ShareTransport implements Transport {
 
   now(): number {
     if (this.#isConnected && this.#share.time.isInStep && this.#share.time.askForSample()) {
-      readTime(this.#share, this.#states).catch((error: unknown) => {
+      readTime(this.#share).catch((error: unknown) => {
         this.#share.log.debug({ error }, "Cannot read the share's time");
       });
     }
@@ -188,6 +190,14 @@ export class ShareTransport implements Transport {
 
   async readStates(): Promise<readonly StateRecord[]> {
     return await this.#attempt("read states", this.#share.layout.status, async () => await this.#states.readAll());
+  }
+
+  openStates(): StateReader {
+    const states = new ChangedStates(this.#share);
+    const { status } = this.#share.layout;
+    return {
+      read: async (changed) => await this.#attempt("read states", status, async () => await states.read(changed)),
+    };
   }
 
   async readState(agent: string): Promise<StateRecord | null> {

@@ -214,10 +214,13 @@ describe("shared inbox", () => {
     const reads: string[] = [];
     const transport = {
       now: () => clock.now(),
-      readStates: async () => {
-        reads.push("all");
-        return await Promise.resolve(states);
-      },
+      openStates: () => ({
+        read: async (changed: (record: StateRecord) => void) => {
+          reads.push("all");
+          for (const record of states) changed(record);
+          return await Promise.resolve(new Set(states.map(({ agent }) => agent)));
+        },
+      }),
       readState: async (agent: string) => {
         reads.push(agent);
         return await Promise.resolve(states.find((record) => record.agent === agent) ?? null);

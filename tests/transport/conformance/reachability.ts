@@ -33,6 +33,7 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     watchStates: async () => await transport.watchStates(new HeardStates()),
     sweep: async () => await transport.sweep("everything"),
     readStates: async () => await transport.readStates(),
+    openStates: async () => await transport.openStates().read(() => undefined),
     readState: async () => await transport.readState("gpu-1"),
   };
 }

@@ -21,6 +21,31 @@ export const STATE_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "openStates() delivers each document once until it is published again, and names every agent that has one",
+    run: async ({ connected, store }) => {
+      const [agent, reader] = [await connected(), await connected()];
+      for (const name of ["gpu-1", "gpu-2"]) await agent.publishState(name, `{"name":"${name}"}`);
+      const states = reader.openStates();
+      const read = async () => {
+        const texts: string[] = [];
+        const present = await states.read(({ content }) => texts.push("text" in content ? content.text : ""));
+        return { texts: texts.toSorted(), present: [...present].toSorted() };
+      };
+      const both = ["gpu-1", "gpu-2"];
+      expect(await read()).toEqual({ texts: ['{"name":"gpu-1"}', '{"name":"gpu-2"}'], present: both });
+      expect(await read()).toEqual({ texts: [], present: both });
+      await agent.publishState("gpu-2", '{"name":"other"}');
+      expect(await read()).toEqual({ texts: ['{"name":"other"}'], present: both });
+      await store.removeState("gpu-1");
+      expect(await read()).toEqual({ texts: [], present: ["gpu-2"] });
+      // A reader of its own begins from the start.
+      const present = await reader
+        .openStates()
+        .read(({ content }) => expect(content).toEqual({ text: '{"name":"other"}' }));
+      expect(present).toEqual(new Set(["gpu-2"]));
+    },
+  },
+  {
     name: "readState() returns one agent's document, null when it has not published one",
     run: async ({ connected }) => {
       const [agent, reader] = [await connected(), await connected()];

@@ -16,7 +16,7 @@ export interface ReadState {
 }
 
 /** A document as it is known before a look. */
-type Known = { readonly facts: Facts; readonly record: Pick<StateRecord, "agent"> };
+export type KnownState = { readonly facts: Facts; readonly record: Pick<StateRecord, "agent"> };
 
 /** The result of a look at one document. `unknown`: it cannot be read now, which may pass. */
 export type StateLook = "same" | "gone" | "unknown" | ReadState;
@@ -35,7 +35,7 @@ const LAST_MS = 8.64e15;
  */
 export async function lookAtStates(
   share: Share,
-  known: ReadonlyMap<string, Known>,
+  known: ReadonlyMap<string, KnownState>,
   saw: (name: string, seen: StateLook) => void,
   stop?: AbortSignal,
 ): Promise<{ readonly listed: ReadonlySet<string>; readonly looked: number; readonly leftOut: number }> {
@@ -63,7 +63,7 @@ export async function lookAtStates(
 /** The names of documents, with their agents. */
 function inOrder(
   listed: ReadonlySet<string>,
-  known: ReadonlyMap<string, Known>,
+  known: ReadonlyMap<string, KnownState>,
 ): readonly { readonly name: string; readonly agent: string }[] {
   const [first, others]: { name: string; agent: string }[][] = [[], []];
   for (const name of listed) {

@@ -2,7 +2,7 @@
 import { LIMITS } from "../../../protocol.ts";
 import { isDenied } from "../failures.ts";
 import { sampleTime } from "../files/publish.ts";
-import type { States } from "../messages/states.ts";
+import { ChangedStates } from "../messages/changed_states.ts";
 import type { Share } from "../share.ts";
 
 const LOOK_EVERY_MS = 500;
@@ -12,12 +12,12 @@ const LOOK_FOR_MS = LIMITS.stateIntervalMs + 1_000;
 const BEHIND_MS = 2_000;
 
 /** Brings the share's clock in step. */
-export async function readTime(share: Share, states: States): Promise<void> {
+export async function readTime(share: Share): Promise<void> {
   try {
     await sampleTime(share);
   } catch (error) {
     if (!isDenied(error)) throw error;
-    await learnTime(share, states);
+    await learnTime(share);
   }
 }
 
@@ -25,9 +25,15 @@ export async function readTime(share: Share, states: States): Promise<void> {
  * Returns at once when the newest document is recent by this machine's clock: that clock is good enough. Otherwise it is
  * wrong or no agent is alive: watches for 6 s for a document that changes, and takes the time from it.
  */
-export async function learnTime({ clock, time }: Share, states: States): Promise<void> {
+export async function learnTime(share: Share): Promise<void> {
+  const { clock, time } = share;
+  const states = new ChangedStates(share);
+  let newest = 0;
   const newestMs = async (): Promise<number> => {
-    return (await states.readAll()).reduce((newest, record) => Math.max(newest, record.publishedAtMs), 0);
+    await states.read(({ publishedAtMs }) => {
+      newest = Math.max(newest, publishedAtMs);
+    });
+    return newest;
   };
   const beforeMs = await newestMs();
   const ageMs = time.now() - beforeMs;
