@@ -51,6 +51,11 @@ describe.each(UNITS)("%s.service", (_, text) => {
     expect(keys.filter((key) => unbearable.includes(key))).toEqual([]);
   });
 
+  test("bounds the memory and the threads of the service", () => {
+    const limits = text.includes("@BIN@/gpu-server") ? ["1500M", "2G"] : ["512M", "1G"];
+    expect([...valuesOf("MemoryHigh"), ...valuesOf("MemoryMax"), ...valuesOf("TasksMax")]).toEqual([...limits, "128"]);
+  });
+
   test("does not start again what ends with a code that only somebody can fix", () => {
     const { invalid, conflict, forbidden } = ERROR_CODES;
     const statuses = [invalid, conflict, forbidden].map(({ exit }) => exit).join(" ");
