@@ -36,6 +36,8 @@ export const LIMITS = {
   /** Queued and running jobs of one agent. It refuses more with `exhausted`. */
   activeJobs: 300,
   refusedInState: 20,
+  /** Commands that an agent has in hand. The others stay in their inbox until there is room. */
+  commandsInHand: 1_000,
   /** State documents that a reader looks at, and their bytes in all. */
   states: 20_000,
   statesBytes: 256 * 1024 * 1024,
@@ -369,6 +371,8 @@ export const State = z.object({
   boot: extra(maybe(z.int().nonnegative())),
   /** The transport's clock. */
   published_at_ms: extra(maybe(z.number().nonnegative())),
+  /** Commands that stay in the inboxes for want of room. Missing: none. */
+  waiting_commands: extra(maybe(z.int().nonnegative())),
   /** The last ones, the newest last. */
   refused: extra(maybe(list(RefusedCommand))),
 });

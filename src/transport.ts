@@ -36,7 +36,14 @@ export interface Listener {
   deliver(delivery: Delivery): void;
   /** Something in the inbox has a name that is not a valid id. Called once per name. */
   refuse?(name: string, reason: string): void;
-  /** All commands that are there have been delivered: called once at the beginning, and before each `restored`. */
+  /** Whether it takes a command now. One that it does not take stays, and is delivered soon after it may be. Missing: always. */
+  hasRoom?(): boolean;
+  /** How many commands stay for want of room. Called when that changes. */
+  waiting?(count: number): void;
+  /**
+   * All commands that are there, and for which there is room, have been delivered: called once at the beginning, and before
+   * each `restored`.
+   */
   complete?(): void;
   /** The transport cannot be read for now. Called once, then `restored` once it can be read again. */
   interrupted?(error: Error): void;

@@ -32,6 +32,7 @@ const SIGNS_OF_LIFE = [
   "checked_at",
   "processed_commands",
   "refused_commands",
+  "waiting_commands",
 ];
 /** Within a string every quote has a backslash before it, so this finds whole fields only. */
 const MOVING = new RegExp(

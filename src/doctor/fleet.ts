@@ -4,7 +4,7 @@ import { checkClock } from "../base/clock_check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/agent_view.ts";
 import { describeView } from "../courier/describe_view.ts";
-import { LEGACY_SERVICE_AGENT, type State } from "../protocol.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS, type State } from "../protocol.ts";
 
 /** A slower round trip is a warning: even an idle agent on a network share looks once a second. */
 const SLOW_MS = 2_000;
@@ -59,6 +59,12 @@ function checkAgent(view: AgentView): Check {
     return check.failed(text, state.reading_only === true ? readingOnly : sameName);
   }
   if (reason === "draining") return check.warning("Stopping", "Wait a moment and run doctor again");
+  const waiting = state.waiting_commands ?? 0;
+  if (waiting > 0)
+    return check.warning(
+      `${waiting} commands stay in its inboxes: it has ${LIMITS.commandsInHand} in hand`,
+      "Find the program that fills gpu_commands, and remove the commands that nobody waits for",
+    );
   const age = (view.silentMs / 1000).toFixed(0);
   return check.ok(`Online: gpu-agent ${state.agent_version}, state published ${age} s ago`);
 }

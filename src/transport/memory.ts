@@ -20,6 +20,7 @@ import type {
 } from "../transport.ts";
 import { Closables } from "./closables.ts";
 import { isOverdue, KEPT_MS } from "./retention.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 
 const SIGN_OF_LIFE_MS = 3_600_000;
 const SYNCED_EVERY_MS = 1_000;
@@ -169,12 +170,19 @@ class MemoryTransport implements Transport {
   }
 
   async receive(inbox: Inbox, listener: Listener): Promise<Closable> {
-    const subscription = this.#subscribe(this.#inbox(inbox), (id, entry) =>
-      listener.deliver(delivery(inbox, id, entry)),
-    );
+    const entries = this.#inbox(inbox);
+    const isThere = ({ id, key }: Delivery): boolean => {
+      const entry = entries.get(id);
+      return entry !== undefined && delivery(inbox, id, entry).key === key;
+    };
+    const room = new WaitingRoom({ listener, isThere, clock: this.#clock });
+    const subscription = this.#subscribe(entries, (id, entry) => room.offer(delivery(inbox, id, entry)));
     // After the deliveries that are on their way.
     queueMicrotask(() => listener.complete?.());
-    return subscription;
+    return this.#open.add(async () => {
+      room.close();
+      await subscription.close();
+    });
   }
 
   async isUnchanged({ inbox, id, key }: Delivery): Promise<boolean> {

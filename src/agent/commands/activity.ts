@@ -28,6 +28,8 @@ export class Activity {
   #processed = 0;
   #refused = 0;
   #lastRefused: NonNullable<State["refused"]> = [];
+  /** By inbox. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -47,6 +49,11 @@ export class Activity {
     return this.#lastRefused;
   }
 
+  /** Commands that stay in the inboxes for want of room. */
+  get waiting(): number {
+    return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   /** The commands that have been running for over 1 s. */
   get underWay(): State["commands"] {
     const beforeMs = this.#clock.monotonic() - LISTED_AFTER_MS;
@@ -64,6 +71,10 @@ export class Activity {
   end(id: string): void {
     this.#processed += 1;
     this.#underWay.delete(id);
+  }
+
+  leave(inbox: "own" | "shared", count: number): void {
+    this.#waiting.set(inbox, count);
   }
 
   /** @param refused undefined: a name or file that may be no command */

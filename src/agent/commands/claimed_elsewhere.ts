@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { LIMITS } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown } from "./judge.ts";
 import type { ResponsePublisher } from "./response_publisher.ts";
@@ -36,10 +37,12 @@ export class ClaimedElsewhere {
     this.#deps = deps;
   }
 
-  /** Watches a command from now on. */
-  watch(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): void {
+  /** Watches a command from now on. @returns false when it watches as many as it may */
+  watch(delivery: Delivery, command: AcceptedCommand, closed: AbortSignal): boolean {
+    if (this.#watched.size >= LIMITS.commandsInHand && !this.#watched.has(delivery.key)) return false;
     this.#watched.set(delivery.key, { delivery, command, closed });
     if (!this.#isLooking) void this.#lookRepeatedly();
+    return true;
   }
 
   /** Never rejects: a command that cannot be judged now is judged in the next round. */

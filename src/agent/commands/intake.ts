@@ -8,7 +8,7 @@ import type { Worker } from "./worker.ts";
 export interface IntakeDeps {
   readonly agent: string;
   readonly transport: Pick<Transport, "now" | "openInbox" | "receive" | "claimedBy">;
-  readonly worker: Pick<Worker, "take" | "refuseName">;
+  readonly worker: Pick<Worker, "hasRoom" | "take" | "leave" | "refuseName">;
   /** Waits while an inbox that is open cannot be listed. */
   readonly gathering: Pick<Gathering, "wait" | "done">;
   readonly outage: Pick<Outage, "failed" | "ended">;
@@ -58,7 +58,11 @@ export class Intake {
     const subscribed = { sinceMs: transport.now(), closed: new AbortController().signal };
     this.#resuming = holder;
     try {
-      for (const delivery of await transport.claimedBy(holder)) worker.take(delivery, subscribed);
+      for (const delivery of await transport.claimedBy(holder)) {
+        // The next `settle()` goes on.
+        if (!worker.hasRoom("shared")) return;
+        worker.take(delivery, subscribed);
+      }
     } catch (error) {
       if (asCourierError(error).code !== "forbidden") throw error;
       outage.failed("claims", error);
@@ -87,6 +91,8 @@ export class Intake {
     const subscribed = { sinceMs: transport.now(), closed: closed.signal };
     const subscription = await transport.receive(inbox, {
       deliver: (delivery) => worker.take(delivery, subscribed),
+      hasRoom: () => worker.hasRoom(inbox),
+      waiting: (count) => worker.leave(which, count),
       refuse: (name, reason) => worker.refuseName(name, reason),
       complete: () => gathering.done(which),
       interrupted: (error) => {
@@ -105,6 +111,7 @@ export class Intake {
 
   /** Nothing waits for it any more. */
   #ended(which: "own" | "shared"): void {
+    this.#deps.worker.leave(which, 0);
     this.#deps.outage.ended(`inbox ${which}`);
     this.#deps.gathering.done(which);
   }

@@ -1,7 +1,7 @@
 // Deliveries that could not be ended, because the share denied something for long or a folder of it was away: they are taken up
 // again while they are still there.
 import type { Clock } from "../../base/clock.ts";
-import type { Delivery, Transport } from "../../transport.ts";
+import type { Delivery, Inbox, Transport } from "../../transport.ts";
 
 /** The subscription that delivered a command. */
 export interface Subscribed {
@@ -22,6 +22,7 @@ export interface Left {
 
 export interface UnansweredDeps {
   readonly transport: Pick<Transport, "isUnchanged" | "release">;
+  readonly hasRoom: (inbox: Inbox) => boolean;
   readonly takeAgain: (delivery: Delivery, subscribed: Subscribed) => void;
   readonly clock: Clock;
 }
@@ -95,7 +96,8 @@ export class Unanswered {
     if (subscribed.closed.aborted && !isClaimed && !isAnswered) return;
     const isThere = await (isAnswered ? this.#remove(delivery) : this.#isThere(delivery));
     if (this.#stopping.signal.aborted) return;
-    if (isThere === null) this.#put(kept, AGAIN_MS);
+    const mustWait = isThere === true && !isAnswered && !this.#deps.hasRoom(delivery.inbox);
+    if (isThere === null || mustWait) this.#put(kept, AGAIN_MS);
     else if (isThere && !isAnswered) this.#deps.takeAgain(delivery, subscribed);
     else if (!isThere && pauseMs < LAST_PAUSE_MS) this.#put(kept, 2 * pauseMs);
   }

@@ -3,8 +3,8 @@ import { type Clock, within } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { normalModelName } from "../../base/model_name.ts";
-import { type Response, VERBS } from "../../protocol.ts";
-import type { Delivery, Transport } from "../../transport.ts";
+import { LIMITS, type Response, VERBS } from "../../protocol.ts";
+import type { Delivery, Inbox, Transport } from "../../transport.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
 import type { Identity } from "../presence/identity.ts";
 import type { StatePublisher } from "../presence/state_publisher.ts";
@@ -66,7 +66,28 @@ export class Worker {
       log,
     });
     this.#elsewhere = new ClaimedElsewhere({ transport, publisher: this.#publisher, clock, log });
-    this.#unanswered = new Unanswered({ transport, takeAgain: (...taken) => this.take(...taken), clock });
+    this.#unanswered = new Unanswered({
+      transport,
+      hasRoom: (inbox) => this.hasRoom(inbox),
+      takeAgain: (...taken) => this.take(...taken),
+      clock,
+    });
+  }
+
+  /** Whether it takes another command of this inbox now: the shared one, which anybody may fill, leaves room for its own. */
+  hasRoom(inbox: Inbox): boolean {
+    return this.#inHand.size < (inbox === "shared" ? LIMITS.commandsInHand / 2 : LIMITS.commandsInHand);
+  }
+
+  /** Counts the commands that stay in an inbox for want of room. */
+  leave(inbox: "own" | "shared", count: number): void {
+    const { activity, log } = this.#deps;
+    const before = activity.waiting;
+    activity.leave(inbox, count);
+    const waiting = activity.waiting;
+    if (before === 0 && waiting > 0)
+      log.warn({ in_hand: this.#inHand.size, waiting }, "Too many commands: some stay in their inbox for now");
+    if (before > 0 && waiting === 0) log.info({}, "No commands stay in their inbox any more");
   }
 
   /**
@@ -190,10 +211,8 @@ export class Worker {
   async #refuse(delivery: Delivery, refusal: Refusal, { closed }: Subscribed): Promise<Outcome> {
     const { accepted } = refusal;
     if (accepted === null || !VERBS[accepted.verb].changing) return await this.#publisher.refuse(delivery, refusal);
-    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) {
-      this.#elsewhere.watch(delivery, accepted, closed);
-      return "elsewhere";
-    }
+    if (delivery.inbox === "shared" && !(await this.#claim(delivery)))
+      return this.#elsewhere.watch(delivery, accepted, closed) ? "elsewhere" : "left";
     const unknown = outcomeUnknown("it began before the agent crashed, and is refused now");
     const error = this.#hasBegun(accepted) ? unknown : refusal.error;
     return await this.#publisher.refuse(delivery, { ...refusal, error });
@@ -232,10 +251,8 @@ export class Worker {
     command: VerifiedCommand,
     closed: AbortSignal,
   ): Promise<{ readonly text: string } | { readonly outcome: Outcome } | CourierError> {
-    if (delivery.inbox === "shared" && !(await this.#claim(delivery))) {
-      this.#elsewhere.watch(delivery, command, closed);
-      return { outcome: "elsewhere" };
-    }
+    if (delivery.inbox === "shared" && !(await this.#claim(delivery)))
+      return { outcome: this.#elsewhere.watch(delivery, command, closed) ? "elsewhere" : "left" };
     const { transport, ledger } = this.#deps;
     const known = orFailure(() => ledger.read(command.ledgerKey));
     if (known instanceof CourierError) return known;

@@ -31,6 +31,7 @@ export interface StateDocumentDeps {
     readonly processed: number;
     readonly refused: number;
     readonly lastRefused: NonNullable<State["refused"]>;
+    readonly waiting: number;
     readonly underWay: State["commands"];
   };
   readonly monitor: {
@@ -85,6 +86,7 @@ export class StateDocument {
       agent_version: about.agentVersion,
       processed_commands: activity.processed,
       refused_commands: activity.refused,
+      ...(activity.waiting === 0 ? {} : { waiting_commands: activity.waiting }),
       commands: activity.underWay,
       ollama_available: monitor.health.reachable,
       ollama: monitor.health,

@@ -97,6 +97,11 @@ describe("what it finds", () => {
     expect(await doctorLines()).toContain(line);
   });
 
+  test("an agent that leaves commands in its inboxes for want of room warns, with their number", async () => {
+    await (await site.agent("gpu-1")).publish({ waiting_commands: 200 });
+    expect(await doctorLines()).toContain("! agent gpu-1: 200 commands stay in its inboxes: it has 1000 in hand");
+  });
+
   test("two that serve the shared inbox warn; a legacy service serves it alone", async () => {
     for (const name of ["gpu-1", "gpu-2"]) await (await site.agent(name)).publish({ serves_shared_inbox: true });
     expect(await doctorLines()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");

@@ -37,6 +37,28 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "receive() delivers no more than there is room for, counts the others, and delivers those once there is",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      for (const id of ["a", "b", "c"]) await sender.send(GPU, id, "{}", FAST);
+      const heard = await Heard.at(agent, GPU, 2);
+      await until(() => heard.waiting === 1 && heard.completions.length === 1);
+      expect([heard.ids.length, heard.completions]).toEqual([2, [2]]);
+      await sender.send(GPU, "d", "{}", FAST);
+      await until(() => heard.waiting === 2);
+      // One that is withdrawn meanwhile is never delivered.
+      await sender.withdraw(GPU, "d");
+      await until(() => heard.waiting === 1);
+      heard.most = 4;
+      await until(() => heard.waiting === 0);
+      expect(heard.ids.toSorted()).toEqual(["a", "b", "c"]);
+      await sender.send(GPU, "e", "{}", FAST);
+      await until(() => heard.ids.length === 4);
+      expect(heard.ids[3]).toBe("e");
+    },
+  },
+  {
     name: "send() throws not_found when the agent was never there",
     run: async ({ connected }) => {
       const sender = await connected();

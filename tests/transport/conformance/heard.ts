@@ -19,14 +19,23 @@ export class Heard implements Closable {
   readonly interruptions: Error[] = [];
   readonly refused: string[] = [];
   restored = 0;
+  /** How many deliveries it takes. */
+  most = Number.POSITIVE_INFINITY;
+  /** The last count of those that stay for want of room. */
+  waiting = 0;
   /** How many deliveries there were at each `complete()`. */
   readonly completions: number[] = [];
   #subscription: Closable | null = null;
 
-  static async at(transport: Transport, inbox: Inbox): Promise<Heard> {
+  static async at(transport: Transport, inbox: Inbox, most?: number): Promise<Heard> {
     const heard = new Heard();
+    heard.most = most ?? heard.most;
     heard.#subscription = await transport.receive(inbox, {
       deliver: (delivery) => void heard.deliveries.push(delivery),
+      hasRoom: () => heard.deliveries.length < heard.most,
+      waiting: (count) => {
+        heard.waiting = count;
+      },
       refuse: (name, reason) => void heard.refused.push(`${name}: ${reason}`),
       complete: () => void heard.completions.push(heard.deliveries.length),
       interrupted: (error) => void heard.interruptions.push(error),

@@ -21,6 +21,7 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
     emit: ({ id, key, content, mtimeNs }) => {
       guarded(share.log, () => listener.deliver({ inbox, id, key, content, sentAtMs: instantMs(mtimeNs) }));
     },
+    hasRoom: () => listener.hasRoom?.() ?? true,
   });
   return new Watch({
     share,
@@ -28,6 +29,7 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
     files,
     remake: async () => await share.madeFolder(folder),
     listed: async (names) => await strays.listed(names),
+    leftOut: (count) => guarded(share.log, () => listener.waiting?.(count)),
     complete: () => guarded(share.log, () => listener.complete?.()),
     interrupted: (error) => guarded(share.log, () => listener.interrupted?.(error)),
     restored: () => guarded(share.log, () => listener.restored?.()),

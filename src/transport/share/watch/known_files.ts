@@ -16,6 +16,8 @@ export interface KnownFilesDeps {
   /** @returns null for a name that is not ours to read */
   readonly idOf: (name: string) => string | null;
   readonly emit: (message: Message) => void;
+  /** Whether another message may be emitted now. Until then files that are new stay unread. Missing: always. */
+  readonly hasRoom?: () => boolean;
 }
 
 interface Known {
@@ -38,6 +40,8 @@ const RECHECK_EVERY_MS = 1_000;
 /** An incomplete file is looked at again after this long, then at growing intervals while it does not change. */
 const SOONEST_LOOK_MS = 5;
 const LATEST_LOOK_MS = 1_000;
+/** New files that are put in order at a time, when there are more than there is room for. */
+const ORDERED_AT_ONCE = 4_000;
 /** Keys of files that are gone, kept because a listing may miss a name for a moment. */
 const REMEMBERED_KEYS = 1_000;
 
@@ -59,6 +63,7 @@ export class KnownFiles {
   #hasMissed = false;
   #closed = false;
   #emitted = 0;
+  #leftOut = 0;
 
   constructor(deps: KnownFilesDeps) {
     this.#deps = deps;
@@ -67,6 +72,11 @@ export class KnownFiles {
   /** How many messages it has emitted. */
   get emitted(): number {
     return this.#emitted;
+  }
+
+  /** How many new files the last listing had no room for. */
+  get leftOut(): number {
+    return this.#leftOut;
   }
 
   expects(name: string): boolean {
@@ -87,14 +97,26 @@ export class KnownFiles {
   async listed(names: readonly string[]): Promise<void> {
     const listed = new Set(names);
     for (const name of this.#known.keys()) if (!listed.has(name)) this.#forget(name);
-    await this.#recheck();
+    if (this.#hasRoom()) await this.#recheck();
     const fresh = names.filter((name) => !this.#known.has(name) && this.expects(name));
-    await this.#inTurns(await this.#inOrder(fresh), async (name) => await this.#take(name, undefined));
+    const next = this.#hasRoom() ? fresh.slice(0, ORDERED_AT_ONCE) : [];
+    let leftOut = fresh.length - next.length;
+    await this.#inTurns(await this.#inOrder(next), async (name) => {
+      if (this.#hasRoom()) await this.#take(name, undefined);
+      else leftOut += 1;
+    });
+    this.#leftOut = leftOut;
+  }
+
+  #hasRoom(): boolean {
+    return this.#deps.hasRoom?.() ?? true;
   }
 
   /** When `lookAtDue()` next has something to do, on the monotonic clock; Infinity when every file is complete. */
   dueAtMs(): number {
-    return Math.min(...this.#unfinished.values());
+    let earliestMs = Number.POSITIVE_INFINITY;
+    if (this.#hasRoom()) for (const dueAtMs of this.#unfinished.values()) earliestMs = Math.min(earliestMs, dueAtMs);
+    return earliestMs;
   }
 
   /**
@@ -103,13 +125,15 @@ export class KnownFiles {
    */
   async lookAtDue(): Promise<void> {
     const nowMs = this.#deps.share.clock.monotonic();
-    for (const [name, dueAtMs] of this.#unfinished) if (dueAtMs <= nowMs) await this.#lookAgain(name);
+    for (const [name, dueAtMs] of this.#unfinished) {
+      if (dueAtMs <= nowMs && this.#hasRoom()) await this.#lookAgain(name);
+    }
   }
 
   /** Looks at a name from an event, even if the file seems known. */
   async look(name: string): Promise<void> {
     this.#touched.add(name);
-    await this.#take(name, undefined);
+    if (this.#hasRoom()) await this.#take(name, undefined);
   }
 
   async #lookAgain(name: string): Promise<void> {

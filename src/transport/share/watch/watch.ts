@@ -22,6 +22,8 @@ export interface WatchDeps {
   readonly listed?: (names: readonly string[]) => Promise<void>;
   /** Since when something has been awaited here, on the monotonic clock; null when nothing is. */
   readonly awaitedSinceMs?: () => number | null;
+  /** Files stay unread for want of room. Called when their number changes. */
+  readonly leftOut?: (count: number) => void;
   /** All files that are there have been looked at; again after each interruption. */
   readonly complete?: () => void;
   readonly interrupted?: (error: Error) => void;
@@ -29,6 +31,8 @@ export interface WatchDeps {
 }
 
 const RETRY_MS = 1_000;
+/** The next listing, at the latest, while files stay unread for want of room. */
+const LEFT_OUT_MS = 250;
 
 /** Watches from construction until `close()`. */
 export class Watch implements Closable {
@@ -115,9 +119,17 @@ export class Watch implements Closable {
     const names = await this.#freshNames();
     this.#currentRhythm().listed(names);
     await listed?.(names);
-    await files.listed(names);
-    this.#listAtMs = this.#nowMs() + this.#currentRhythm().intervalMs();
+    await this.#compare(names);
+    const intervalMs = this.#currentRhythm().intervalMs();
+    this.#listAtMs = this.#nowMs() + (files.leftOut > 0 ? Math.min(intervalMs, LEFT_OUT_MS) : intervalMs);
     return true;
+  }
+
+  async #compare(names: readonly string[]): Promise<void> {
+    const { files, leftOut } = this.#deps;
+    const before = files.leftOut;
+    await files.listed(names);
+    if (files.leftOut !== before && !this.#closed) leftOut?.(files.leftOut);
   }
 
   async #freshNames(): Promise<readonly string[]> {
