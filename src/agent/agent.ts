@@ -11,7 +11,7 @@ import type { Worker } from "./commands/worker.ts";
 import type { LedgerUpkeep } from "./ledger/upkeep.ts";
 import type { Condition } from "./presence/condition.ts";
 import type { Identity } from "./presence/identity.ts";
-import { requireOwnName } from "./presence/name_guard.ts";
+import type { NameWait } from "./presence/name_guard.ts";
 import type { StatePublisher } from "./presence/state_publisher.ts";
 import type { StatusLine } from "./presence/status_line.ts";
 import type { Jobs } from "./pulls/jobs.ts";
@@ -25,6 +25,7 @@ export interface AgentDeps {
   readonly identity: Identity;
   readonly transport: Transport;
   readonly condition: Condition;
+  readonly name: Pick<NameWait, "untilFree">;
   readonly changes: Changes;
   readonly state: StatePublisher;
   readonly statusLine: StatusLine;
@@ -55,7 +56,6 @@ export class Agent {
   /**
    * Runs until the signal aborts, then drains: takes nothing new, finishes the commands under way, publishes `stopped`.
    * Jobs stop where they are and go on at the next start.
-   * @throws CourierError `conflict` when another agent has this name
    */
   async run(signal: AbortSignal): Promise<void> {
     const { loops, jobs, statusLine, service, clock } = this.#deps;
@@ -73,10 +73,11 @@ export class Agent {
 
   /** Returns before it is ready only when the signal aborts. */
   async #start(signal: AbortSignal): Promise<void> {
-    const { identity, transport, intake, upkeep, state, clock } = this.#deps;
+    const { identity, transport, name, intake, upkeep, state } = this.#deps;
     await this.#untilReachable(async () => await transport.connect(), signal);
     if (signal.aborted) return;
-    await this.#untilReachable(async () => await requireOwnName(transport, identity, clock, signal), signal);
+    await this.#untilReachable(async () => await name.untilFree(signal), signal);
+    if (signal.aborted) return;
     upkeep.begin();
     await this.#untilReachable(async () => await intake.open("own"), signal);
     await this.#untilReachable(async () => await intake.resume(identity), signal);

@@ -28,7 +28,7 @@ import type { Ollama } from "./ollama/ollama.ts";
 import { Condition } from "./presence/condition.ts";
 import { Heartbeat } from "./presence/heartbeat.ts";
 import type { Identity } from "./presence/identity.ts";
-import { NameGuard } from "./presence/name_guard.ts";
+import { NameGuard, NameWait } from "./presence/name_guard.ts";
 import { Presence } from "./presence/presence.ts";
 import { SharedInboxElection } from "./presence/shared_inbox.ts";
 import { StateDocument } from "./presence/state_document.ts";
@@ -93,6 +93,15 @@ export function assemble(parts: AgentParts): Agent {
     identity,
     transport,
     condition: common.condition,
+    name: new NameWait({
+      identity,
+      transport,
+      condition: common.condition,
+      statusLine: reporting.statusLine,
+      service,
+      clock,
+      log,
+    }),
     changes: common.changes,
     state: reporting.state,
     statusLine: reporting.statusLine,

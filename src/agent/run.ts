@@ -65,8 +65,8 @@ export interface AgentSurroundings {
 
 /**
  * Serves until `stop` aborts, then drains.
- * @throws CourierError `invalid` for a setting that cannot be used; `conflict` when another agent has the state directory
- *   or the name; `exhausted` and `forbidden` when the state directory cannot be used
+ * @throws CourierError `invalid` for a setting that cannot be used; `conflict` when another agent has the state directory;
+ *   `exhausted` and `forbidden` when the state directory cannot be used
  */
 export async function runAgent(
   settings: AgentSettings,

@@ -108,12 +108,15 @@ describe("legacy programs", () => {
     expect(site.list("gpu_commands")).toEqual([]);
   }, 300_000);
 
-  test.concurrent("a second box of the same name refuses to start, after it watched the other one", async () => {
+  test.concurrent("a second box of the same name waits, after it watched the other one, and starts when that stops", async () => {
     const site = openSite();
     const ollama = await site.ollama({ catalog: [PHI] });
-    await site.agent("gpu-1", ollama.url);
+    const first = await site.agent("gpu-1", ollama.url);
     const second = site.startAgent("gpu-1", ollama.url, ["--state-dir", `${site.dir}/elsewhere`]);
-    expect(await second.exited()).toBe(73);
-    expect(second.log).toContain("Another agent is called");
+    await second.logged("Another agent is called");
+    expect(site.state("gpu-1")["status"]).toBe("running");
+    await first.stop();
+    await second.logged("Ready");
+    expect(second.log).toContain("Name conflict resolved");
   }, 60_000);
 });

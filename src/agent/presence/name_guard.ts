@@ -1,8 +1,8 @@
 // Keeps two agents from serving under one name: at the start, and while the agent runs.
 import type { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
+import type { Log } from "../../base/log.ts";
 import { Sightings } from "../../base/sightings.ts";
 import { LIMITS, State } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
@@ -22,28 +22,68 @@ type OtherAgent = z.infer<typeof OtherAgent>;
 /** The document of a live agent changes every 5 s: two of its periods and some slack. */
 const WATCH_MS = 12_000;
 const LOOK_EVERY_MS = 1000;
+const UNIQUE = "Names must be unique: give one of the agents another --name";
 
-/**
- * Makes sure that no other agent publishes under this name. Returns at once unless another agent's document is fresh;
- * then watches it for 12 s.
- * @throws CourierError `conflict` when the document changes meanwhile: the other agent is alive
- */
-export async function requireOwnName(
-  transport: Pick<Transport, "readState" | "now">,
-  me: Identity,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
-  const first = await transport.readState(me.agent);
-  const other = stateOfOtherInstance(first, me);
-  if (first === null || other === null) return;
-  if (transport.now() - first.publishedAtMs >= LIMITS.silentMs) return;
-  const endMs = clock.monotonic() + WATCH_MS;
-  while (clock.monotonic() < endMs && !signal.aborted) {
-    await clock.sleep(LOOK_EVERY_MS, signal);
-    const now = stateOfOtherInstance(await transport.readState(me.agent), me);
-    if (now === null) return;
-    if (now.sequence !== other.sequence || now.started_at !== other.started_at) throw nameConflict(me, now.host);
+export interface NameWaitDeps {
+  readonly identity: Identity;
+  readonly transport: Pick<Transport, "readState" | "now">;
+  readonly condition: { nameConflict: string | null };
+  readonly statusLine: { show(): void };
+  /** A service that waits for its name is started, and alive. */
+  readonly service: { ready(): void; alive(): void };
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Waits at the start until no other agent publishes under this name. It would be pushed aside by a second one. */
+export class NameWait {
+  readonly #deps: NameWaitDeps;
+
+  constructor(deps: NameWaitDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Returns at once unless another agent's document is fresh; then watches it for 12 s, and once it has changed until it
+   * stays the same for 20 s. Nothing is published meanwhile.
+   * @throws CourierError when the document cannot be read: call it again
+   */
+  async untilFree(signal: AbortSignal): Promise<void> {
+    const { identity: me, transport, condition, service, clock } = this.#deps;
+    const first = await transport.readState(me.agent);
+    const isFresh = first !== null && transport.now() - first.publishedAtMs < LIMITS.silentMs;
+    let other = isFresh ? stateOfOtherInstance(first, me) : null;
+    let stillSinceMs = clock.monotonic();
+    while (other !== null && !signal.aborted) {
+      await clock.sleep(LOOK_EVERY_MS, signal);
+      const now = stateOfOtherInstance(await transport.readState(me.agent), me);
+      if (now !== null && isAnother(now, other)) {
+        this.#foundConflict(now.host);
+        stillSinceMs = clock.monotonic();
+      }
+      other = now;
+      service.alive();
+      if (clock.monotonic() - stillSinceMs >= (condition.nameConflict === null ? WATCH_MS : LIMITS.silentMs)) break;
+    }
+    if (!signal.aborted) this.#resolved();
+  }
+
+  #foundConflict(otherHost: string): void {
+    const { identity: me, condition, statusLine, service, log } = this.#deps;
+    const isNew = condition.nameConflict === null;
+    condition.nameConflict = describeConflict(me, otherHost);
+    statusLine.show();
+    if (!isNew) return;
+    service.ready();
+    log.error({ other_host: otherHost, host: me.host, hint: UNIQUE }, condition.nameConflict);
+  }
+
+  #resolved(): void {
+    const { condition, statusLine, log } = this.#deps;
+    if (condition.nameConflict === null) return;
+    condition.nameConflict = null;
+    statusLine.show();
+    log.info({}, "Name conflict resolved");
   }
 }
 
@@ -91,7 +131,6 @@ export function describeConflict(me: Identity, otherHost: string): string {
   return `Another agent is called "${me.agent}": it runs on ${where}`;
 }
 
-function nameConflict(me: Identity, otherHost: string): CourierError {
-  const hint = "Names must be unique: give one of the agents another --name";
-  return new CourierError("conflict", describeConflict(me, otherHost), { hint });
+function isAnother(now: OtherAgent, before: OtherAgent): boolean {
+  return now.sequence !== before.sequence || now.started_at !== before.started_at;
 }

@@ -8,7 +8,7 @@ export interface StatusLineDeps {
   readonly transport: { readonly description: string };
   /** Why the share is unavailable. */
   readonly outage: { readonly reason: string | null };
-  readonly condition: Pick<Condition, "phase" | "isReady" | "status">;
+  readonly condition: Pick<Condition, "phase" | "isReady" | "nameConflict" | "status">;
   readonly monitor: { readonly health: State["ollama"] };
   readonly jobs: { active(): readonly Job[] };
 }
@@ -28,7 +28,7 @@ export class StatusLine {
     const { agent, service, transport, outage, condition, monitor, jobs } = this.#deps;
     if (condition.phase === "running" && outage.reason !== null)
       service.status(`waiting for the share: ${outage.reason}`);
-    else if (!condition.isReady) service.status("looking at the share");
+    else if (!condition.isReady && condition.nameConflict === null) service.status("looking at the share");
     else {
       const { status, degraded_reason } = condition.status;
       const parts = { status, degraded_reason, ollama: monitor.health, jobs: jobs.active() };

@@ -6,6 +6,8 @@ import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { agentName, openStateDir, readInstance } from "#src/agent/presence/identity.ts";
 import { type Candidate, chooseServer, SharedInboxElection } from "#src/agent/presence/shared_inbox.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { silentLog } from "#src/base/log.ts";
+import { noServiceManager } from "#src/program/service_manager.ts";
 import { LIMITS, State } from "#src/protocol.ts";
 import type { StateRecord } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
@@ -153,17 +155,42 @@ describe("names", () => {
     }
   });
 
-  test("run() refuses to start when another agent publishes under its name", async () => {
-    await site.start("gpu-1", { instance: "one" });
-    const second = await site.start("gpu-1", { instance: "two" });
-    const outcome = second.ended.then(
-      () => "ran",
-      (error: unknown) => (error instanceof CourierError ? error.code : "other"),
-    );
-    await site.clock.advance(12_000);
-    expect(await outcome).toBe("conflict");
-    expect((await site.state("gpu-1")).instance).toBe("one");
+  test("run() waits, degraded, while another agent publishes under its name, and starts once that one is silent", async () => {
+    const statuses: string[] = [];
+    const service = { ...noServiceManager, status: (text: string) => void statuses.push(text) };
+    const logged: string[] = [];
+    const log = { ...silentLog, error: (_: object, message: string) => void logged.push(message) };
+    const first = await site.start("gpu-1", { instance: "one" });
+    await site.start("gpu-1", { instance: "two", service, log });
+    await site.clock.advance(600_000);
+    // The one that was there first is not disturbed.
+    expect(await site.state("gpu-1")).toMatchObject({ instance: "one", status: "running" });
+    expect(statuses.at(-1)).toContain('degraded: Another agent is called "gpu-1"');
+    expect(logged).toEqual(['Another agent is called "gpu-1": it runs on this machine too']);
+    await site.kill(first);
+    await site.clock.advance(19_000);
+    await expectNobody("two");
+    await site.clock.advance(7_000);
+    expect(await site.state("gpu-1")).toMatchObject({ instance: "two", status: "running" });
+    expect(statuses.at(-1)).toStartWith("gpu-1 on memory");
+    expect(statuses.at(-1)).not.toContain("degraded");
   });
+
+  test("run() starts within seconds once the other agent with its name has stopped, and feeds the watchdog until then", async () => {
+    let fed = 0;
+    const service = { ...noServiceManager, alive: () => void (fed += 1) };
+    const first = await site.start("gpu-1", { instance: "one" });
+    await site.start("gpu-1", { instance: "two", service });
+    await site.clock.advance(60_000);
+    expect(fed).toBeGreaterThan(50);
+    first.stop.abort();
+    await site.clock.advance(3_000);
+    expect((await site.state("gpu-1")).instance).toBe("two");
+  });
+
+  async function expectNobody(instance: string): Promise<void> {
+    expect((await site.state("gpu-1")).instance).not.toBe(instance);
+  }
 
   test("run() starts after 12 s of watching when the other agent with its name is silent after a crash", async () => {
     await site.start("gpu-1", { instance: "one" });
