@@ -55,8 +55,11 @@ const agentFlags = {
       "commands that must be signed: off, warn (log only), changing or all (default: changing with --trusted-keys, else off)",
     ).choices(SIGNATURE_MODES),
   sharedInbox: () =>
-    flag("--shared-inbox <mode>", "serve legacy backends: on, off, or auto (one agent of the share serves them)")
-      .choices(["on", "off", "auto"])
+    flag(
+      "--shared-inbox <mode>",
+      "serve legacy backends: on, off, auto (one agent of the share serves them), or only (as on, and no legacy service runs here)",
+    )
+      .choices(["on", "off", "auto", "only"])
       .default("auto" as const),
   listTtl: () =>
     flag("--list-ttl <seconds>", "refuse legacy (version 1) list commands older than this")

@@ -371,6 +371,8 @@ export const State = z.object({
   boot: extra(maybe(z.int().nonnegative())),
   /** The transport's clock. */
   published_at_ms: extra(maybe(z.number().nonnegative())),
+  /** `shared_inbox` is `on`, also while a legacy service seems to be alive. Missing means false. */
+  shared_inbox_only: extra(maybe(z.boolean())),
   /** Commands that stay in the inboxes for want of room. Missing: none. */
   waiting_commands: extra(maybe(z.int().nonnegative())),
   /** The last ones, the newest last. */

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
-import type { Labels, Platform, SharedInboxMode } from "../protocol.ts";
+import type { Labels, Platform } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
 import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
@@ -30,7 +30,7 @@ import { Heartbeat } from "./presence/heartbeat.ts";
 import type { Identity } from "./presence/identity.ts";
 import { NameGuard, NameWait } from "./presence/name_guard.ts";
 import { Presence } from "./presence/presence.ts";
-import { SharedInboxElection } from "./presence/shared_inbox.ts";
+import { type ServingMode, SharedInboxElection } from "./presence/shared_inbox.ts";
 import { StateDocument } from "./presence/state_document.ts";
 import { StatePublisher } from "./presence/state_publisher.ts";
 import { StatusLine } from "./presence/status_line.ts";
@@ -54,7 +54,7 @@ export interface AgentParts {
     "version" | "listModels" | "listRunning" | "showModel" | "pullModel" | "deleteModel" | "copyModel" | "unloadModel"
   >;
   readonly ledger: Ledger;
-  readonly sharedInbox: SharedInboxMode;
+  readonly sharedInbox: ServingMode;
   readonly listTtlMs: number;
   readonly changeTtlMs: number;
   /** As `ModelsFolder` takes it. */

@@ -5,7 +5,7 @@ import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
-import type { Labels, SharedInboxMode } from "../protocol.ts";
+import type { Labels } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
 import { type AgentParts, assemble } from "./assemble.ts";
@@ -14,6 +14,7 @@ import { Ledger } from "./ledger/ledger.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
+import type { ServingMode } from "./presence/shared_inbox.ts";
 import { AllowedRegistries } from "./pulls/allowed_registries.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import { HostNames } from "./pulls/host_names.ts";
@@ -47,7 +48,7 @@ export interface AgentSettings {
   /** A pull connects again after this time without a byte. */
   readonly stallMs: number;
   readonly pullLimits: PullLimits;
-  readonly sharedInbox: SharedInboxMode;
+  readonly sharedInbox: ServingMode;
   /** How old a version 1 list, and a version 1 pull or delete, may be. */
   readonly listTtlMs: number;
   readonly changeTtlMs: number;

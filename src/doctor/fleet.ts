@@ -59,14 +59,17 @@ function checkAgent(view: AgentView): Check {
     return check.failed(text, state.reading_only === true ? readingOnly : sameName);
   }
   if (reason === "draining") return check.warning("Stopping", "Wait a moment and run doctor again");
+  return checkOnline(check, state, view.silentMs);
+}
+
+function checkOnline(check: ReturnType<typeof about>, state: State, silentMs: number): Check {
   const waiting = state.waiting_commands ?? 0;
   if (waiting > 0)
     return check.warning(
       `${waiting} commands stay in its inboxes: it has ${LIMITS.commandsInHand} in hand`,
       "Find the program that fills gpu_commands, and remove the commands that nobody waits for",
     );
-  const age = (view.silentMs / 1000).toFixed(0);
-  return check.ok(`Online: gpu-agent ${state.agent_version}, state published ${age} s ago`);
+  return check.ok(`Online: gpu-agent ${state.agent_version}, state published ${(silentMs / 1000).toFixed(0)} s ago`);
 }
 
 function sentence(text: string): string {
@@ -83,7 +86,10 @@ function checkOllama(agent: string, { ollama: { reachable, version, error, check
 function checkSharedInbox(views: readonly AgentView[]): Check {
   const check = about("shared_inbox");
   const live = views.filter(({ online }) => online);
-  if (live.some(({ agent }) => agent === LEGACY_SERVICE_AGENT)) return check.ok("The legacy service serves it");
+  const isLegacyServiceAlive = live.some(({ agent }) => agent === LEGACY_SERVICE_AGENT);
+  const on = live.filter(({ state }) => state?.shared_inbox === "on");
+  if (isLegacyServiceAlive && on.length > 0) return contradicted(check, on);
+  if (isLegacyServiceAlive) return check.ok("The legacy service serves it");
   const serving = live.filter(({ state }) => state?.serves_shared_inbox === true).map(({ agent }) => agent);
   const [first, second] = serving;
   if (second !== undefined)
@@ -94,6 +100,15 @@ function checkSharedInbox(views: readonly AgentView[]): Check {
   if (first !== undefined) return check.ok(`${first} serves it`);
   const hint = "Start an agent without --shared-inbox off";
   return check.warning("No agent serves it: legacy backends get no answer", hint);
+}
+
+/** Either a legacy service runs after all, and both run pulls; or somebody forges its state document. */
+function contradicted(check: ReturnType<typeof about>, on: readonly AgentView[]): Check {
+  const modes = on.map(({ agent, state }) => `${agent} has ${state?.shared_inbox_only === true ? "only" : "on"}`);
+  const found = `gpu_status.json changes, but by --shared-inbox no legacy service answers here: ${modes.join(", ")}`;
+  const hint =
+    "If a legacy service runs, stop it, or set --shared-inbox auto. Otherwise find out who writes gpu_status.json";
+  return check.failed(found, hint);
 }
 
 type Answer =

@@ -2,18 +2,18 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { LIMITS, type SharedInboxMode } from "../../protocol.ts";
+import { LIMITS } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
 import { describeConflict, type NameGuard } from "./name_guard.ts";
-import type { Candidate, SharedInboxElection } from "./shared_inbox.ts";
+import type { Candidate, ServingMode, SharedInboxElection } from "./shared_inbox.ts";
 import type { StatePublisher } from "./state_publisher.ts";
 import type { StatusLine } from "./status_line.ts";
 
 export interface PresenceDeps {
   readonly identity: Identity;
-  readonly sharedInbox: SharedInboxMode;
+  readonly sharedInbox: ServingMode;
   readonly transport: Pick<Transport, "readState">;
   readonly condition: Condition;
   readonly guard: NameGuard;

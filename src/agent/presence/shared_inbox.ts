@@ -2,13 +2,16 @@
 import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { Sightings } from "../../base/sightings.ts";
-import { LEGACY_SERVICE_AGENT, LIMITS, State, StateV1 } from "../../protocol.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS, type SharedInboxMode, State, StateV1 } from "../../protocol.ts";
 import type { StateReader, Transport } from "../../transport.ts";
+
+/** As `--shared-inbox` sets it. `only`: as `on`, and no legacy service runs here, whatever its state document says. */
+export type ServingMode = SharedInboxMode | "only";
 
 /** The mode and condition of one live agent, which decide. */
 export interface Candidate {
   readonly agent: string;
-  readonly mode: "on" | "off" | "auto";
+  readonly mode: ServingMode;
   /** `reading`: its ledger cannot be written. It serves lists if no other agent can serve. */
   readonly serves: "all" | "reading" | "nothing";
   readonly ollamaReachable: boolean;
@@ -16,13 +19,15 @@ export interface Candidate {
 }
 
 /**
- * The agent that serves: a live `on`; else the first by name that is `auto`, running and has Ollama; else the first
- * live `auto`. An agent that serves reading verbs only comes last. No agent serves while a legacy service is alive.
+ * The agent that serves: a live `only`; else a live `on`; else the first by name that is `auto`, running and has Ollama;
+ * else the first live `auto`. An agent that serves reading verbs only comes last. While a legacy service is alive, no agent
+ * serves but an `only`.
  */
 export function chooseServer(candidates: readonly Candidate[], legacyServiceAlive: boolean): string | null {
-  if (legacyServiceAlive) return null;
   const byName = candidates.toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
   const live = ["all", "reading"].flatMap((what) => byName.filter(({ serves }) => serves === what));
+  const only = live.find(({ mode }) => mode === "only");
+  if (only !== undefined || legacyServiceAlive) return only?.agent ?? null;
   const auto = live.filter(({ mode }) => mode === "auto");
   const chosen =
     live.find(({ mode }) => mode === "on") ??
@@ -36,6 +41,7 @@ const CandidateState = State.pick({
   version: true,
   agent: true,
   shared_inbox: true,
+  shared_inbox_only: true,
   serves_shared_inbox: true,
   status: true,
   reading_only: true,
@@ -109,7 +115,8 @@ function readCandidate(agent: string, text: string): Candidate | typeof LEGACY_S
   if (agent === LEGACY_SERVICE_AGENT) return StateV1.safeParse(document).success ? LEGACY_SERVICE : undefined;
   const state = CandidateState.safeParse(document).data;
   if (state?.agent !== agent) return undefined;
-  const { shared_inbox: mode, status, reading_only: readingOnly, ollama } = state;
+  const mode = state.shared_inbox_only === true ? "only" : state.shared_inbox;
+  const { status, reading_only: readingOnly, ollama } = state;
   const serves = status === "running" ? "all" : status === "degraded" && readingOnly === true ? "reading" : "nothing";
   return { agent, mode, serves, ollamaReachable: ollama.reachable, isServing: state.serves_shared_inbox };
 }

@@ -10,18 +10,18 @@ import {
   type Model,
   type Platform,
   type RunningModel,
-  type SharedInboxMode,
   type State,
 } from "../../protocol.ts";
 import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
+import type { ServingMode } from "./shared_inbox.ts";
 
 export interface StateDocumentDeps {
   /** The part that stays the same. */
   readonly about: {
     readonly identity: Identity;
     readonly agentVersion: string;
-    readonly sharedInbox: SharedInboxMode;
+    readonly sharedInbox: ServingMode;
     readonly labels: Labels;
     readonly platform: Platform;
     readonly requireSignatures: string;
@@ -53,6 +53,8 @@ export interface NextState {
   /** The size of the models' disk; 0 when unknown. */
   readonly diskBytes: number;
 }
+
+const ONLY = { shared_inbox: "on", shared_inbox_only: true } as const;
 
 export class StateDocument {
   readonly #deps: StateDocumentDeps;
@@ -93,7 +95,8 @@ export class StateDocument {
       models,
       running: [...monitor.running],
       jobs: listed,
-      shared_inbox: about.sharedInbox,
+      // A value that older readers do not know would make the whole document unreadable to them.
+      ...(about.sharedInbox === "only" ? ONLY : { shared_inbox: about.sharedInbox }),
       serves_shared_inbox: condition.servesSharedInbox,
       disk: box.disk,
       gpus: [...box.gpus],

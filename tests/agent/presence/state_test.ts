@@ -1,18 +1,14 @@
-// The state document, name conflicts, and the agent that serves the shared inbox, on the memory transport.
+// The state document and name conflicts, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { agentName, openStateDir, readInstance } from "#src/agent/presence/identity.ts";
-import { type Candidate, chooseServer, SharedInboxElection } from "#src/agent/presence/shared_inbox.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
 import { LIMITS, State } from "#src/protocol.ts";
-import type { StateRecord } from "#src/transport.ts";
-import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
-import { sampleDocument } from "#tests/support/wire_samples.ts";
 
 let site: MemorySite;
 beforeEach(() => {
@@ -228,155 +224,5 @@ describe("names", () => {
     expect(() => new Ledger(dir)).toThrow("another agent is using");
     first.close();
     new Ledger(dir).close();
-  });
-});
-
-describe("shared inbox", () => {
-  const auto: Candidate = { agent: "b", mode: "auto", serves: "all", ollamaReachable: true, isServing: false };
-
-  test("serves() reads only the document of the agent that serves, until that one no longer does", async () => {
-    const clock = new ManualClock();
-    const me: Candidate = { ...auto, agent: "gpu-3" };
-    let states: StateRecord[] = [];
-    const reads: string[] = [];
-    const transport = {
-      now: () => clock.now(),
-      openStates: () => ({
-        read: async (changed: (record: StateRecord) => void) => {
-          reads.push("all");
-          for (const record of states) changed(record);
-          return await Promise.resolve(new Set(states.map(({ agent }) => agent)));
-        },
-      }),
-      readState: async (agent: string) => {
-        reads.push(agent);
-        return await Promise.resolve(states.find((record) => record.agent === agent) ?? null);
-      },
-    };
-    const election = new SharedInboxElection(transport, clock);
-    const document = (agent: string, change: object): StateRecord => {
-      const sequence = clock.monotonic();
-      const state = { ...sampleDocument("v2/state.json"), agent, sequence, shared_inbox: "auto", status: "running" };
-      return { agent, content: { text: JSON.stringify({ ...state, ...change }) }, publishedAtMs: clock.now() };
-    };
-    const active = { serves_shared_inbox: true };
-    const idle = { serves_shared_inbox: false };
-    states = [document("gpu-1", active), document("gpu-2", idle)];
-    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
-    await clock.advance(5_000);
-    states = [document("gpu-1", active), document("gpu-2", idle)];
-    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["gpu-1"]]);
-    // It died: its document no longer changes.
-    await clock.advance(25_000);
-    states = [...states.slice(0, 1), document("gpu-2", { ...idle, status: "stopped" })];
-    expect([await election.serves(me), reads.splice(0)]).toEqual([true, ["gpu-1", "all"]]);
-    expect([await election.serves({ ...me, mode: "off" }), reads.splice(0)]).toEqual([false, []]);
-    // An agent that serves reads all documents, and gives way.
-    states = [...states, document("gpu-0", active)];
-    expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
-  });
-
-  test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else no agent", () => {
-    const cases: [string | null, Candidate[]][] = [
-      ["b", [auto, { ...auto, agent: "c" }]],
-      ["c", [auto, { ...auto, agent: "c", mode: "on" }]],
-      ["b", [auto, { ...auto, agent: "c", mode: "on", serves: "nothing" }]],
-      [
-        "c",
-        [
-          { ...auto, serves: "reading" },
-          { ...auto, agent: "c", ollamaReachable: false },
-        ],
-      ],
-      [
-        "b",
-        [
-          { ...auto, serves: "reading", mode: "on" },
-          { ...auto, agent: "c" },
-        ],
-      ],
-      [
-        "b",
-        [
-          { ...auto, serves: "reading" },
-          { ...auto, agent: "c", serves: "nothing" },
-        ],
-      ],
-      [
-        "c",
-        [
-          { ...auto, ollamaReachable: false },
-          { ...auto, agent: "c" },
-        ],
-      ],
-      [
-        "b",
-        [
-          { ...auto, ollamaReachable: false },
-          { ...auto, agent: "c", ollamaReachable: false },
-        ],
-      ],
-      [null, [{ ...auto, mode: "off" }]],
-      [null, []],
-    ];
-    for (const [chosen, candidates] of cases) {
-      expect(chooseServer(candidates, false)).toBe(chosen);
-      expect(chooseServer(candidates.toReversed(), false)).toBe(chosen);
-      expect(chooseServer(candidates, true)).toBeNull();
-    }
-  });
-
-  async function serving(): Promise<string[]> {
-    const names = ["gpu-1", "gpu-2", "gpu-3"];
-    const states = await Promise.all(names.map(async (name) => await site.state(name)));
-    return states.filter((state) => state.serves_shared_inbox).map(({ agent }) => agent);
-  }
-
-  test("run() hands the shared inbox to the next agent by name when the serving agent stops", async () => {
-    const first = await site.start("gpu-1");
-    await site.start("gpu-2");
-    await site.start("gpu-3");
-    await site.clock.advance(6000);
-    expect(await serving()).toEqual(["gpu-1"]);
-    first.stop.abort();
-    await site.clock.advance(6000);
-    expect(await serving()).toEqual(["gpu-2"]);
-    await site.listen("shared");
-    await site.send("shared", "list_models_1", { command: "list_models" });
-    expect(site.replies.get("list_models_1")?.success).toBe(true);
-  });
-
-  test("run() leaves the shared inbox to a legacy service whose document is found half-written", async () => {
-    await site.platform.connect();
-    const old = { timestamp: "2025-07-15T17:00:00", status: "running", processed_commands: 0, ollama_available: true };
-    await site.platform.publishState("gpu", JSON.stringify(old));
-    for (const name of ["gpu-1", "gpu-2", "gpu-3"]) await site.start(name);
-    for (const text of ["", '{"timestamp": "2025', JSON.stringify({ ...old, timestamp: "2025-07-15T17:00:05" })]) {
-      await site.clock.advance(2500);
-      expect(await serving()).toEqual([]);
-      await site.platform.publishState("gpu", text);
-    }
-    await site.clock.advance(6000);
-    expect(await serving()).toEqual([]);
-  });
-
-  test("run() leaves the shared inbox to a legacy service that is alive", async () => {
-    await site.start("gpu-1");
-    await site.start("gpu-2");
-    await site.start("gpu-3");
-    for (let second = 0; second < 10; second += 5) {
-      const old = {
-        timestamp: `2025-07-15T17:00:0${second}`,
-        status: "running",
-        processed_commands: 0,
-        ollama_available: true,
-      };
-      await site.platform.connect();
-      await site.platform.publishState("gpu", JSON.stringify(old));
-      await site.clock.advance(5000);
-    }
-    expect(await serving()).toEqual([]);
-    await site.clock.advance(25_000);
-    expect(await serving()).toEqual(["gpu-1"]);
   });
 });

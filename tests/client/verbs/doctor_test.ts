@@ -111,6 +111,16 @@ describe("what it finds", () => {
     expect(lines).toContain("✓ shared_inbox: The legacy service serves it");
   });
 
+  test.each([
+    ["on", {}],
+    ["only", { shared_inbox_only: true }],
+  ])("a legacy service that is alive beside an agent with --shared-inbox %s fails", async (mode, fields) => {
+    await (await site.agent("gpu-1")).publish({ serves_shared_inbox: true, shared_inbox: "on", ...fields });
+    await site.legacyService({ success: true });
+    const shown = `✗ shared_inbox: gpu_status.json changes, but by --shared-inbox no legacy service answers here: gpu-1 has ${mode}`;
+    expect(await doctorLines()).toContain(shown);
+  });
+
   test("an agent that draws no answer fails after --timeout, with where to look", async () => {
     await site.agent("gpu-1", { answer: () => undefined });
     await site.agent("gpu-2");
