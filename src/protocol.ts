@@ -6,6 +6,7 @@ import { fieldOf, parseJson } from "./base/foreign_text.ts";
 import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
+import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
 
 /**
  * The newest version.
@@ -289,13 +290,7 @@ export type StateV1 = z.infer<typeof StateV1>;
 export const SharedInboxMode = z.enum(["on", "off", "auto"]);
 export type SharedInboxMode = z.infer<typeof SharedInboxMode>;
 
-export const OllamaHealth = z.object({
-  reachable: z.boolean(),
-  version: z.string().nullable(),
-  error: z.string().nullable(),
-  /** Null until Ollama was asked for the first time. */
-  checked_at: z.string().nullable(),
-});
+export const OllamaHealth = ollamaHealth;
 export type OllamaHealth = z.infer<typeof OllamaHealth>;
 
 export const Disk = box.Disk;
