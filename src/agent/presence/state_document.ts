@@ -54,8 +54,6 @@ export interface NextState {
   readonly diskBytes: number;
 }
 
-const ONLY = { shared_inbox: "on", shared_inbox_only: true } as const;
-
 export class StateDocument {
   readonly #deps: StateDocumentDeps;
   #sequence = 0;
@@ -88,15 +86,13 @@ export class StateDocument {
       agent_version: about.agentVersion,
       processed_commands: activity.processed,
       refused_commands: activity.refused,
-      ...(activity.waiting === 0 ? {} : { waiting_commands: activity.waiting }),
       commands: activity.underWay,
       ollama_available: monitor.health.reachable,
       ollama: monitor.health,
       models,
       running: [...monitor.running],
       jobs: listed,
-      // A value that older readers do not know would make the whole document unreadable to them.
-      ...(about.sharedInbox === "only" ? ONLY : { shared_inbox: about.sharedInbox }),
+      shared_inbox: about.sharedInbox === "only" ? "on" : about.sharedInbox,
       serves_shared_inbox: condition.servesSharedInbox,
       disk: box.disk,
       gpus: [...box.gpus],
@@ -106,11 +102,21 @@ export class StateDocument {
       model_count: models?.length ?? null,
       job_count: listed.length,
       truncated: [],
-      ...(about.requireSignatures === "off" ? {} : { requires_signatures: about.requireSignatures }),
-      ...(activity.lastRefused.length === 0 ? {} : { refused: activity.lastRefused }),
+      ...rareFields(this.#deps),
     });
     return { text, sequence: this.#sequence, diskBytes: box.disk?.total_bytes ?? 0 };
   }
+}
+
+/** The fields that most agents have no use for. */
+function rareFields({ about, activity }: StateDocumentDeps): Partial<State> {
+  return {
+    // Not as a value of `shared_inbox`: to readers of 0.1.0 it would make the whole document unreadable.
+    ...(about.sharedInbox === "only" ? { shared_inbox_only: true } : {}),
+    ...(about.requireSignatures === "off" ? {} : { requires_signatures: about.requireSignatures }),
+    ...(activity.waiting === 0 ? {} : { waiting_commands: activity.waiting }),
+    ...(activity.lastRefused.length === 0 ? {} : { refused: activity.lastRefused }),
+  };
 }
 
 /** Lists that are too long are cut and named in `truncated`. */
