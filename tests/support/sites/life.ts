@@ -1,6 +1,6 @@
 // A process within the test's own that can be killed at any call: what it began never goes on, and nothing reaches it.
 import type { Clock } from "#src/base/clock.ts";
-import type { Transport } from "#src/transport.ts";
+import type { StateReader, Transport } from "#src/transport.ts";
 
 /** At which call it dies: just before it is made, or when it was made and the result is on its way. */
 export interface Death {
@@ -60,6 +60,7 @@ export class Life {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== "function" || typeof name === "symbol") return value;
         if (name === "now") return () => target.now();
+        if (name === "openStates") return () => this.#stateReader(target.openStates());
         return async (...given: unknown[]) =>
           await this.#call(
             name,
@@ -71,6 +72,12 @@ export class Life {
           );
       },
     });
+  }
+
+  #stateReader(reader: StateReader): StateReader {
+    const read: StateReader["read"] = async (changed) =>
+      await this.#call("openStates", async () => await reader.read((record) => !this.#isDead && changed(record)));
+    return { read };
   }
 
   /** Anything else it calls, with asynchronous methods alone. */
@@ -85,7 +92,7 @@ export class Life {
     });
   }
 
-  async #call(method: string, run: () => Promise<unknown>): Promise<unknown> {
+  async #call<Result>(method: string, run: () => Promise<Result>): Promise<Result> {
     this.#dieAt(method, "before");
     if (this.#isDead) return await new Promise<never>(() => undefined);
     this.#underWay += 1;

@@ -41,7 +41,7 @@ const RECHECK_EVERY_MS = 1_000;
 const SOONEST_LOOK_MS = 5;
 const LATEST_LOOK_MS = 1_000;
 /** New files that are put in order at a time, when there are more than there is room for. */
-const ORDERED_AT_ONCE = 4_000;
+const ORDERED_AT_ONCE = 20_000;
 /** Keys of files that are gone, kept because a listing may miss a name for a moment. */
 const REMEMBERED_KEYS = 1_000;
 
