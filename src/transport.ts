@@ -31,9 +31,6 @@ export interface Delivery {
   readonly sentAtMs: number;
 }
 
-/** A command that is there, unread. */
-export type Sent = Pick<Delivery, "id" | "sentAtMs">;
-
 export interface Listener {
   /** Called once per delivery key and subscription, soon after publication; order is by `sentAtMs`, then id, best effort. */
   deliver(delivery: Delivery): void;
@@ -196,12 +193,6 @@ export interface Transport {
 
   /** Delivers the present and all later commands of an inbox. Continues by itself after the transport was unreachable. */
   receive(inbox: Inbox, listener: Listener): Promise<Closable>;
-
-  /**
-   * The commands that are in an inbox, unread, in no order; at most 1,000 of them.
-   * @param wanted whether a command of this id is of interest: each that is may cost a call
-   */
-  commandsIn(inbox: Inbox, wanted: (id: string) => boolean): Promise<readonly Sent[]>;
 
   /** Looks again. @returns false when the command was removed or is no longer these bytes */
   isUnchanged(delivery: Delivery): Promise<boolean>;

@@ -212,7 +212,7 @@ function assemblePresence(
     transport,
     condition,
     guard: new NameGuard(transport, clock, identity),
-    election: new SharedInboxElection(transport, clock, log),
+    election: new SharedInboxElection(transport, clock),
     intake,
     monitor,
     state,

@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import { about, type Check } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
-import { LIMITS } from "../protocol.ts";
 import type {
   Closable,
   Delivery,
@@ -12,7 +11,6 @@ import type {
   Listener,
   Reply,
   ReplyAddress,
-  Sent,
   StateReader,
   StateRecord,
   StateWatcher,
@@ -173,7 +171,11 @@ class MemoryTransport implements Transport {
 
   async receive(inbox: Inbox, listener: Listener): Promise<Closable> {
     const entries = this.#inbox(inbox);
-    const room = new WaitingRoom({ listener, isThere: (found) => holds(entries, found), clock: this.#clock });
+    const isThere = ({ id, key }: Delivery): boolean => {
+      const entry = entries.get(id);
+      return entry !== undefined && delivery(inbox, id, entry).key === key;
+    };
+    const room = new WaitingRoom({ listener, isThere, clock: this.#clock });
     const subscription = this.#subscribe(entries, (id, entry) => room.offer(delivery(inbox, id, entry)));
     // After the deliveries that are on their way.
     queueMicrotask(() => listener.complete?.());
@@ -183,19 +185,16 @@ class MemoryTransport implements Transport {
     });
   }
 
-  async commandsIn(inbox: Inbox, wanted: (id: string) => boolean): Promise<readonly Sent[]> {
-    const found = [...this.#inbox(inbox)].filter(([id]) => wanted(id));
-    return found.slice(0, LIMITS.commandsInHand).map(([id, { atMs }]) => ({ id, sentAtMs: atMs }));
-  }
-
-  async isUnchanged(found: Delivery): Promise<boolean> {
-    return holds(this.#inbox(found.inbox), found);
+  async isUnchanged({ inbox, id, key }: Delivery): Promise<boolean> {
+    const entry = this.#inbox(inbox).get(id);
+    return entry !== undefined && delivery(inbox, id, entry).key === key;
   }
 
   async claim({ key }: Delivery, { instance }: Holder): Promise<boolean> {
     this.#requireConnected();
-    const claim = this.#store.claims.get(key) ?? { text: instance, atMs: this.now() };
-    this.#store.claims.set(key, claim);
+    const { claims } = this.#store;
+    const claim = claims.get(key) ?? { text: instance, atMs: this.now() };
+    claims.set(key, claim);
     return claim.text === instance;
   }
 
@@ -267,20 +266,22 @@ class MemoryTransport implements Transport {
 
   async readStates(): Promise<readonly StateRecord[]> {
     this.#requireConnected();
-    const entries = [...this.#store.states].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    return entries.map(([agent, entry]) => stateRecord(agent, entry));
+    const names = [...this.#store.states.keys()].toSorted();
+    const records = await Promise.all(names.map(async (agent) => await this.readState(agent)));
+    return records.filter((record) => record !== null);
   }
 
   openStates(): StateReader {
     let known = new Map<string, Entry>();
-    const read: StateReader["read"] = async (changed) => {
-      this.#requireConnected();
-      const before = known;
-      known = new Map(this.#store.states);
-      for (const [agent, entry] of known) if (before.get(agent) !== entry) changed(stateRecord(agent, entry));
-      return new Set(known.keys());
+    return {
+      read: async (changed) => {
+        this.#requireConnected();
+        const before = known;
+        known = new Map(this.#store.states);
+        for (const [agent, entry] of known) if (before.get(agent) !== entry) changed(stateRecord(agent, entry));
+        return new Set(known.keys());
+      },
     };
-    return { read };
   }
 
   async readState(agent: string): Promise<StateRecord | null> {
@@ -370,11 +371,6 @@ class MemoryTransport implements Transport {
 function delivery(inbox: Inbox, id: string, { text, atMs }: Entry): Delivery {
   const hash = createHash("sha256").update(`${text}\0${atMs}`).digest("hex").slice(0, 16);
   return { inbox, id, key: `${id}~${hash}`, content: { text }, sentAtMs: atMs };
-}
-
-function holds(entries: Map<string, Entry>, { inbox, id, key }: Delivery): boolean {
-  const entry = entries.get(id);
-  return entry !== undefined && delivery(inbox, id, entry).key === key;
 }
 
 function stateRecord(agent: string, { text, atMs }: Entry): StateRecord {

@@ -1,11 +1,9 @@
 // Decides which agent serves the shared inbox: each agent decides for itself, from the state documents alone.
 import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
-import type { Log } from "../../base/log.ts";
 import { Sightings } from "../../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, type SharedInboxMode, State, StateV1 } from "../../protocol.ts";
 import type { StateReader, Transport } from "../../transport.ts";
-import { PassedOver } from "./passed_over.ts";
 
 /** As `--shared-inbox` sets it. `only`: as `on`, and no legacy service runs here, whatever its state document says. */
 export type ServingMode = SharedInboxMode | "only";
@@ -53,21 +51,17 @@ const CandidateState = State.pick({
 /** A legacy service that is alive, instead of a candidate. */
 const LEGACY_SERVICE = "legacy service";
 
-type ElectionTransport = Pick<Transport, "now" | "readState" | "openStates" | "commandsIn" | "respondedAtMs">;
-
-/** Watches the documents of the other agents, and whether the one that is chosen answers. */
+/** Watches the documents of the other agents. */
 export class SharedInboxElection {
   readonly #transport: Pick<Transport, "readState">;
   readonly #states: StateReader;
   readonly #clock: Clock;
   readonly #others: Sightings<Candidate | typeof LEGACY_SERVICE>;
-  readonly #passedOver: PassedOver;
   /** Another agent, which served when all documents were read last. */
   #server: string | null = null;
 
-  constructor(transport: ElectionTransport, clock: Clock, log: Log) {
+  constructor(transport: Pick<Transport, "now" | "readState" | "openStates">, clock: Clock) {
     this.#transport = transport;
-    this.#passedOver = new PassedOver({ transport, clock, log });
     this.#states = transport.openStates();
     this.#clock = clock;
     this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse: readCandidate });
@@ -82,23 +76,13 @@ export class SharedInboxElection {
    */
   async serves(me: Candidate): Promise<boolean> {
     if (me.mode === "off" || me.serves === "nothing") return false;
-    const server = this.#server;
-    if (server !== null && (await this.#stillServes(server)) && !(await this.#passedOver.judge(server))) return false;
+    if (this.#server !== null && (await this.#stillServes(this.#server))) return false;
     await this.#readOthers(me);
-    let chosen = this.#choose(me);
-    if (chosen === null || chosen === me.agent) this.#passedOver.clear();
-    else if (await this.#passedOver.judge(chosen)) chosen = this.#choose(me);
-    return chosen === me.agent;
-  }
-
-  /** @returns the agent that serves, of those that are not passed over */
-  #choose(me: Candidate): string | null {
     const live = this.#others.live().map(({ document }) => document);
-    const others = live.filter((other) => other !== LEGACY_SERVICE);
-    const candidates = others.filter(({ agent }) => !this.#passedOver.has(agent));
-    const chosen = chooseServer([...candidates, me], others.length < live.length);
+    const candidates = live.filter((other) => other !== LEGACY_SERVICE);
+    const chosen = chooseServer([...candidates, me], candidates.length < live.length);
     this.#server = candidates.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
-    return chosen;
+    return chosen === me.agent;
   }
 
   async #stillServes(server: string): Promise<boolean> {

@@ -10,7 +10,6 @@ import type {
   PublishOptions,
   Reply,
   ReplyAddress,
-  Sent,
   StateReader,
   StateRecord,
   StateWatcher,
@@ -137,11 +136,6 @@ export class ShareTransport implements Transport {
     await this.#attempt("receive", folder, async () => await requireInbox(this.#share, inbox));
     const watch = watchInbox(this.#share, inbox, listener);
     return this.#open.add(async () => await watch.close());
-  }
-
-  async commandsIn(inbox: Inbox, wanted: (id: string) => boolean): Promise<readonly Sent[]> {
-    const folder = this.#share.layout.inbox(inbox);
-    return await this.#attempt("list commands", folder, async () => await this.#commands.list(inbox, wanted));
   }
 
   async isUnchanged(delivery: Delivery): Promise<boolean> {

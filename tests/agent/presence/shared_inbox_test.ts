@@ -1,7 +1,6 @@
 // Which agent serves the shared inbox: by the states alone, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type Candidate, chooseServer, SharedInboxElection } from "#src/agent/presence/shared_inbox.ts";
-import { type Log, silentLog } from "#src/base/log.ts";
 import type { StateRecord } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite } from "#tests/support/sites/agent_on_memory.ts";
@@ -34,10 +33,8 @@ describe("shared inbox", () => {
         reads.push(agent);
         return await Promise.resolve(states.find((record) => record.agent === agent) ?? null);
       },
-      commandsIn: async () => await Promise.resolve([]),
-      respondedAtMs: async () => await Promise.resolve(null),
     };
-    const election = new SharedInboxElection(transport, clock, silentLog);
+    const election = new SharedInboxElection(transport, clock);
     const document = (agent: string, change: object): StateRecord => {
       const sequence = clock.monotonic();
       const state = { ...sampleDocument("v2/state.json"), agent, sequence, shared_inbox: "auto", status: "running" };
@@ -185,89 +182,5 @@ describe("shared inbox", () => {
     expect(await serving()).toEqual([]);
     await site.clock.advance(25_000);
     expect(await serving()).toEqual(["gpu-1"]);
-  });
-});
-
-describe("an agent that is chosen and answers nothing", () => {
-  const PHANTOM = "gpu-0";
-  let warned: string[];
-  let log: Log;
-  beforeEach(() => {
-    warned = [];
-    log = { ...silentLog, warn: (_: object, message: string) => void warned.push(message) };
-  });
-
-  /** Publishes the document of an agent that is not there for this long. @returns who serves after each step */
-  async function haunt(
-    durationMs: number,
-    fields: object,
-    each = async (): Promise<void> => undefined,
-  ): Promise<string[]> {
-    const served: string[] = [];
-    for (let passedMs = 0; passedMs < durationMs; passedMs += 2_500) {
-      const sequence = site.clock.monotonic();
-      const document = { ...sampleDocument("v2/state.json"), agent: PHANTOM, status: "running", sequence, ...fields };
-      await site.platform.publishState(PHANTOM, JSON.stringify(document));
-      await each();
-      await site.clock.advance(2_500);
-      served.push((await site.state("gpu-2")).serves_shared_inbox ? "gpu-2" : "");
-    }
-    return served;
-  }
-
-  async function sendList(): Promise<void> {
-    await site.send("shared", `list_models_${site.clock.monotonic()}`, { command: "list_models" });
-  }
-
-  test.each([
-    ["an on that is not serving", { shared_inbox: "on", serves_shared_inbox: false }],
-    ["an on that seems to serve", { shared_inbox: "on", serves_shared_inbox: true }],
-    ["an auto before all others", { shared_inbox: "auto", serves_shared_inbox: true }],
-    ["an only", { shared_inbox: "on", shared_inbox_only: true, serves_shared_inbox: true }],
-  ])("is passed over for a minute after 10 s: %s", async (_, fields) => {
-    await site.listen("shared");
-    await site.start("gpu-2", { log });
-    await haunt(30_000, fields);
-    expect([(await site.state("gpu-2")).serves_shared_inbox, warned]).toEqual([false, []]);
-    await sendList();
-    // 10 s, and at most a round of 5 s.
-    expect((await haunt(17_500, fields)).at(-1)).toBe("gpu-2");
-    expect(site.replies.size).toBe(1);
-    expect(warned).toEqual(["Passing an agent over for a minute: it leaves legacy backends without an answer"]);
-    // A legacy backend removes its command. After the minute the agent gets another chance.
-    for (const id of site.lying("shared")) await site.platform.withdraw("shared", id);
-    const served = await haunt(65_000, fields);
-    expect(served.slice(0, 16)).toEqual(Array.from({ length: 16 }, () => "gpu-2"));
-    expect(served.at(-1)).toBe("");
-  });
-
-  test("is not passed over while each list is answered, or is younger than 10 s, or waits for nobody any more", async () => {
-    const on = { shared_inbox: "on", serves_shared_inbox: true };
-    await site.listen("shared");
-    await site.start("gpu-2", { log });
-    await sendList();
-    await site.clock.advance(61_000);
-    await haunt(10_000, on);
-    const answered = async (): Promise<void> => {
-      await sendList();
-      for (const id of site.lying("shared"))
-        await site.platform.respond("shared", id, '{"success":true}', { durable: false });
-    };
-    await haunt(30_000, on, answered);
-    await sendList();
-    const served = await haunt(7_500, on);
-    expect([served.includes("gpu-2"), warned]).toEqual([false, []]);
-  });
-
-  test("an agent that crashes is passed over before it counts as silent, when a backend waits", async () => {
-    await site.listen("shared");
-    const first = await site.start("gpu-1");
-    await site.start("gpu-2", { log });
-    await site.clock.advance(6_000);
-    await site.kill(first);
-    await sendList();
-    // gpu-1 is silent after 20 s; gpu-2 passes it over before.
-    await site.clock.advance(17_500);
-    expect([site.replies.size, warned.length]).toEqual([1, 1]);
   });
 });

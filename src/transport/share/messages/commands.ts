@@ -1,10 +1,8 @@
-// Commands on the share, one file each: published, withdrawn, listed, looked at again, removed.
-import { join } from "node:path";
+// Commands on the share, one file each: published, withdrawn, looked at again, removed.
 import { within } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
-import type { Delivery, Inbox, Sent } from "../../../transport.ts";
-import { isGone } from "../calls/primitives.ts";
+import type { Delivery, Inbox } from "../../../transport.ts";
 import { shareFailure } from "../failures.ts";
 import { deliveryKey, wholeContent } from "../files/content.ts";
 import { publishFile } from "../files/publish.ts";
@@ -49,31 +47,6 @@ export class Commands {
   async withdraw(inbox: Inbox, id: string): Promise<boolean> {
     this.#awaited.settle(id);
     return await removeFile(this.#share, this.#share.layout.inbox(inbox), COMMAND_FILES.format(id));
-  }
-
-  /** Those that are there, at most 1,000, with their times. @throws CourierError `not_found` without that inbox */
-  async list(inbox: Inbox, wanted: (id: string) => boolean): Promise<readonly Sent[]> {
-    const folder = this.#share.layout.inbox(inbox);
-    await requireInbox(this.#share, inbox);
-    const ids = [...(await this.#share.namesIn(folder))].map((name) => COMMAND_FILES.parse(name));
-    const found: Sent[] = [];
-    for (const id of ids
-      .filter((each) => each !== null)
-      .filter(wanted)
-      .slice(0, LIMITS.commandsInHand)) {
-      const sentAtMs = await this.#sentAtMs(folder, id);
-      if (sentAtMs !== null) found.push({ id, sentAtMs });
-    }
-    return found;
-  }
-
-  async #sentAtMs(folder: Folder, id: string): Promise<number | null> {
-    try {
-      return instantMs((await this.#share.fs.lstat(join(folder.path, COMMAND_FILES.format(id)))).mtimeNs);
-    } catch (error) {
-      if (isGone(error)) return null;
-      throw error;
-    }
   }
 
   /** @returns false when the command was removed or is no longer these bytes */
