@@ -23,7 +23,7 @@ export class WaitingRoom {
   /** Delivers it now, or when there is room for it. */
   offer(delivery: Delivery): void {
     const { listener } = this.#deps;
-    if (listener.hasRoom?.() !== false) return listener.deliver(delivery);
+    if (this.#waiting.length === 0 && listener.hasRoom?.() !== false) return listener.deliver(delivery);
     this.#waiting.push(delivery);
     listener.waiting?.(this.#waiting.length);
     if (this.#waiting.length === 1) void this.#offerAgain();

@@ -1,6 +1,19 @@
 // The file with a private key: created once, readable by its owner only.
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
-import { chownSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { CourierError, systemCode } from "../base/errors.ts";
 import { type SigningKey, signingKey } from "./keys.ts";
@@ -18,15 +31,15 @@ export function keyPath(folder: string): string {
 
 /**
  * The key in a file.
- * @returns null when there is no such file
+ * @returns null when there is no such file, or its folder is another user's, as after `sudo -u`
  * @throws CourierError `forbidden` when it may not be read, or other users may read it; `invalid` when it is not an Ed25519 key
  */
 export function readKey(path: string): SigningKey | null {
   try {
+    if (!isVisible(path)) return null;
     requirePrivate(path);
     return parseKey(readFileSync(path), path);
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return null;
     throw error instanceof CourierError ? error : failure("read", path, error);
   }
 }
@@ -42,8 +55,7 @@ export function ensureKey(path: string): SigningKey {
   const draft = `${path}.${process.pid}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, privateKey.export({ format: "pem", type: "pkcs8" }), { flag: "wx", mode: 0o600, flush: true });
-    giveToOwner(draft, dirname(path));
+    writeDraft(draft, privateKey.export({ format: "pem", type: "pkcs8" }));
     // Unlike a rename it never replaces the key of another process.
     linkSync(draft, path);
     return signingKey(privateKey);
@@ -82,9 +94,27 @@ function parseKey(pem: Buffer, path: string): SigningKey {
   });
 }
 
-function giveToOwner(path: string, folder: string): void {
-  const { uid, gid } = statSync(folder);
-  if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid);
+function isVisible(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(systemCode(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+/** All by its descriptor: the folder is its owner's, who may put a link in place of the name when root creates the key. */
+function writeDraft(path: string, pem: string | Buffer): void {
+  const file = openSync(path, "wx", 0o600);
+  try {
+    const { uid, gid } = lstatSync(dirname(path));
+    if (process.getuid?.() === 0 && uid !== 0) fchownSync(file, uid, gid);
+    writeFileSync(file, pem);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function failure(action: "read" | "create", path: string, cause: unknown): CourierError {

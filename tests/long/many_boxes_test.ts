@@ -101,7 +101,7 @@ test("200 listeners see every end exactly once, even when they are cut off and t
   const model = registry.offer("third", { layers: LAYERS, bytesPerSecond: 400_000 });
   const listeners = Array.from({ length: LISTENERS }, () => new EventListener());
   const connect = async (events: EventListener): Promise<void> =>
-    await events.connect(`${server.url}/v1/events`, server.tokens.viewer);
+    await events.connect(`${server.url}/v1/events`, server.tokens.gp);
   await Promise.all(listeners.map(connect));
   await until(() => listeners.every(({ events }) => events.length > 0), "all listen");
 

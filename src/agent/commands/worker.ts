@@ -262,7 +262,7 @@ export class Worker {
     if (known === null) {
       // Its sender may have withdrawn it while it waited for its turn, and the share may take long to answer that.
       if (!(await this.#isUnchanged(delivery))) return { outcome: "left" };
-      const late = lateness(command, delivery, transport.now());
+      const late = lateness(command, delivery, transport.now()) ?? this.#whyNoLonger(delivery, command);
       if (late !== null) return late;
     }
     const begun = orFailure(() => this.#start(command));
@@ -275,10 +275,11 @@ export class Worker {
     ledger.start(ledgerKey, transport.now(), kept);
   }
 
-  async #runAndRecord({ sentAtMs }: Delivery, command: VerifiedCommand, known: LedgerEntry | null): Promise<string> {
+  async #runAndRecord(delivery: Delivery, command: VerifiedCommand, known: LedgerEntry | null): Promise<string> {
     const nowMs = this.#deps.transport.now();
     // A time in the future, by a clock that was wrong, counts as now.
-    const timing = { askedAtMs: Math.min(sentAtMs, nowMs), nowMs, resumedSinceMs: this.#boxTimeMs(known) };
+    const askedAtMs = Math.min(sentBeforeMs(command, delivery), nowMs);
+    const timing = { askedAtMs, nowMs, resumedSinceMs: this.#boxTimeMs(known) };
     const text = JSON.stringify(await this.#run(command, timing));
     this.#record(command.ledgerKey, text);
     await this.#deps.state.publish();
@@ -292,6 +293,12 @@ export class Worker {
     if (known !== null) return late && outcomeUnknown("it began before the agent crashed, and its time is over");
     if (!ledger.mayHaveForgotten(sentBeforeMs(command, delivery))) return late;
     return outcomeUnknown("it was sent before the agent lost its ledger");
+  }
+
+  /** Its key may have been removed while it waited for its turn. */
+  #whyNoLonger(delivery: Delivery, { signed }: AcceptedCommand): CourierError | null {
+    const judged = signed === null ? null : this.#deps.verifier.verify(delivery);
+    return judged !== null && "error" in judged ? judged.error : null;
   }
 
   /** Claims a changing command of the shared inbox. */

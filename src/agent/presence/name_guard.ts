@@ -54,14 +54,16 @@ export class NameWait {
     const isFresh = first !== null && transport.now() - first.publishedAtMs < LIMITS.silentMs;
     let other = isFresh ? stateOfOtherInstance(first, me) : null;
     let stillSinceMs = clock.monotonic();
-    while (other !== null && !signal.aborted) {
+    while (other && !signal.aborted) {
       await clock.sleep(LOOK_EVERY_MS, signal);
       const now = stateOfOtherInstance(await transport.readState(me.agent), me);
-      if (now !== null && isAnother(now, other)) {
+      if (now === null) break;
+      // A document that cannot be read, or is gone, shows nothing new: anybody can write one.
+      if (now !== undefined && isAnother(now, other)) {
         this.#foundConflict(now.host);
         stillSinceMs = clock.monotonic();
       }
-      other = now;
+      other = now ?? other;
       service.alive();
       if (clock.monotonic() - stillSinceMs >= (condition.nameConflict === null ? WATCH_MS : LIMITS.silentMs)) break;
     }
@@ -114,10 +116,11 @@ function stateOfOther(text: string, me: Identity): OtherAgent | undefined {
   return state?.instance === me.instance && state.started_at === me.startedAt ? undefined : state;
 }
 
-/** Null also for a document of an earlier start of this agent. */
-function stateOfOtherInstance(record: StateRecord | null, me: Identity): OtherAgent | null {
-  const state = record !== null && "text" in record.content ? liveState(record.content.text) : undefined;
-  return state === undefined || state.instance === me.instance ? null : state;
+/** Null when nobody else has the name: it stopped, or is an earlier start of this agent. Undefined: that cannot be seen. */
+function stateOfOtherInstance(record: StateRecord | null, me: Identity): OtherAgent | null | undefined {
+  if (record === null || !("text" in record.content)) return undefined;
+  const state = OtherAgent.safeParse(parseJson(record.content.text)).data;
+  return state?.status === "stopped" || state?.instance === me.instance ? null : state;
 }
 
 function liveState(text: string): OtherAgent | undefined {

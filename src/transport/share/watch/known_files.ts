@@ -100,10 +100,12 @@ export class KnownFiles {
     if (this.#hasRoom()) await this.#recheck();
     const fresh = names.filter((name) => !this.#known.has(name) && this.expects(name));
     const next = this.#hasRoom() ? fresh.slice(0, ORDERED_AT_ONCE) : [];
-    let leftOut = fresh.length - next.length;
+    let [leftOut, isFull] = [fresh.length - next.length, false];
     await this.#inTurns(await this.#inOrder(next), async (name) => {
-      if (this.#hasRoom()) await this.#take(name, undefined);
-      else leftOut += 1;
+      // Once one is left out, those after it are too, also when there is room again: they are younger.
+      isFull ||= !this.#hasRoom();
+      if (isFull) leftOut += 1;
+      else await this.#take(name, undefined);
     });
     this.#leftOut = leftOut;
   }
@@ -133,7 +135,8 @@ export class KnownFiles {
   /** Looks at a name from an event, even if the file seems known. */
   async look(name: string): Promise<void> {
     this.#touched.add(name);
-    if (this.#hasRoom()) await this.#take(name, undefined);
+    // While older files are left out, a new one waits for the next listing with them.
+    if (this.#hasRoom() && (this.#leftOut === 0 || this.#known.has(name))) await this.#take(name, undefined);
   }
 
   async #lookAgain(name: string): Promise<void> {
