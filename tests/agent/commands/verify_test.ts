@@ -156,6 +156,32 @@ describe("a changing command where signatures are required", () => {
     expect([await putSigned("id-1"), await putSigned("id-2", {}, ALICE)]).toEqual(["unauthenticated", "done"]);
   });
 
+  test("is not run once its key was removed while it waited for its turn", async () => {
+    await start("changing");
+    const running = Promise.withResolvers<void>();
+    ollama.trouble = running.promise;
+    expect([await putSigned("id-1"), await putSigned("id-2")]).toEqual(["no answer", "no answer"]);
+    writeFileSync(file, `${publicLine(ALICE, "alice")}\n`);
+    running.resolve();
+    await settle();
+    expect(site.replies.get("id-1")).toMatchObject({ success: true });
+    expect(site.replies.get("id-2")).toMatchObject({ code: "unauthenticated" });
+    expect(ollama.calls).toEqual(["delete phi4:latest"]);
+  });
+
+  test("keeps its place in the order when somebody held it back", async () => {
+    await start("changing");
+    const lasting = { ttl_ms: 600_000, expires_at: Math.round(site.clock.now()) + 600_000 };
+    const held = signDocument("command", deletion("id-1", lasting), SERVER);
+    await site.clock.advance(60_000);
+    ollama.models = [];
+    expect(await putSigned("id-2", { command: "pull_model" })).toBe("done");
+    await site.clock.advance(60_000);
+    expect(ollama.models.map(({ name }) => name)).toEqual(["phi4:latest"]);
+    await put("id-1", held);
+    expect(ollama.models.map(({ name }) => name)).toEqual(["phi4:latest"]);
+  });
+
   test("is not judged by the time of its file", async () => {
     await start("changing");
     const text = signDocument("command", deletion("id-1"), SERVER);

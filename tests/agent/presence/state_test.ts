@@ -172,6 +172,22 @@ describe("names", () => {
     expect(statuses.at(-1)).not.toContain("degraded");
   });
 
+  test.each(["{", JSON.stringify({ version: 3 })])(
+    "run() goes on waiting when its name shows %s for a moment",
+    async (text) => {
+      const first = await site.start("gpu-1", { instance: "one" });
+      await site.start("gpu-1", { instance: "two" });
+      await site.clock.advance(10_000);
+      await site.kill(first);
+      await site.platform.connect();
+      await site.platform.publishState("gpu-1", text);
+      await site.clock.advance(10_000);
+      expect((await site.platform.readState("gpu-1"))?.content).toEqual({ text });
+      await site.clock.advance(20_000);
+      expect((await site.state("gpu-1")).instance).toBe("two");
+    },
+  );
+
   test("run() starts within seconds once the other agent with its name has stopped, and feeds the watchdog until then", async () => {
     let fed = 0;
     const service = { ...noServiceManager, alive: () => void (fed += 1) };

@@ -59,6 +59,20 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "receive() delivers what there was no room for before what came later",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      const heard = await Heard.at(agent, GPU, 0);
+      await sender.send(GPU, "older", "{}", FAST);
+      await until(() => heard.waiting === 1);
+      heard.most = 2;
+      await sender.send(GPU, "younger", "{}", FAST);
+      await until(() => heard.ids.length === 2);
+      expect(heard.ids).toEqual(["older", "younger"]);
+    },
+  },
+  {
     name: "send() throws not_found when the agent was never there",
     run: async ({ connected }) => {
       const sender = await connected();
