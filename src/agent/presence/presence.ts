@@ -41,11 +41,10 @@ export class Presence {
 
   /** A round every 5 s until the signal aborts. Documents that cannot be read change nothing. */
   async run(signal: AbortSignal): Promise<void> {
-    const { identity, transport, state, statusLine, heartbeat, clock, log } = this.#deps;
+    const { state, statusLine, heartbeat, clock, log } = this.#deps;
     for (let round = 0; !signal.aborted; round++) {
       try {
-        await this.#judgeName(await transport.readState(identity.agent));
-        await this.#judgeSharedInbox();
+        await this.#judge();
         await this.#deps.intake.settle();
       } catch (error) {
         log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
@@ -56,6 +55,15 @@ export class Presence {
       heartbeat.passed("state");
       await clock.sleep(LIMITS.stateIntervalMs, signal);
     }
+  }
+
+  /** An agent that serves reads all documents in any case: its own is not read twice. */
+  async #judge(): Promise<void> {
+    const { identity, transport, condition, election } = this.#deps;
+    const { agent } = identity;
+    const reads = condition.servesSharedInbox;
+    await this.#judgeName(await (reads ? election.look(agent) : transport.readState(agent)));
+    await this.#judgeSharedInbox(reads);
   }
 
   /** Two agents with one name: both take no commands until one of them is gone. */
@@ -72,9 +80,9 @@ export class Presence {
     await (conflict === null ? intake.open("own") : intake.close("own"));
   }
 
-  async #judgeSharedInbox(): Promise<void> {
+  async #judgeSharedInbox(hasLooked: boolean): Promise<void> {
     const { condition, election, intake, changes, log } = this.#deps;
-    const serves = await election.serves(this.#candidate());
+    const serves = await election.serves(this.#candidate(), hasLooked);
     if (condition.phase !== "running" || serves === condition.servesSharedInbox) return;
     await (serves ? intake.open("shared") : intake.close("shared"));
     log.info({}, serves ? "Serving the shared inbox" : "No longer serving the shared inbox");

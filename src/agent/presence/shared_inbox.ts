@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { Sightings } from "../../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, type SharedInboxMode, State, StateV1 } from "../../protocol.ts";
-import type { StateReader, Transport } from "../../transport.ts";
+import type { StateReader, StateRecord, Transport } from "../../transport.ts";
 
 /** As `--shared-inbox` sets it. `only`: as `on`, and no legacy service runs here, whatever its state document says. */
 export type ServingMode = SharedInboxMode | "only";
@@ -72,17 +72,34 @@ export class SharedInboxElection {
    * does, and all documents once that one no longer does: with dozens of agents on a file server, each would otherwise
    * read dozens of documents every 5 s.
    * @param me this agent as it would publish itself
+   * @param hasLooked whether the caller has just called `look()`
    * @throws CourierError when the documents cannot be read
    */
-  async serves(me: Candidate): Promise<boolean> {
+  async serves(me: Candidate, hasLooked = false): Promise<boolean> {
     if (me.mode === "off" || me.serves === "nothing") return false;
-    if (this.#server !== null && (await this.#stillServes(this.#server))) return false;
-    await this.#readOthers(me);
+    if (!hasLooked && this.#server !== null && (await this.#stillServes(this.#server))) return false;
+    if (!hasLooked) await this.look(me.agent);
     const live = this.#others.live().map(({ document }) => document);
     const candidates = live.filter((other) => other !== LEGACY_SERVICE);
     const chosen = chooseServer([...candidates, me], candidates.length < live.length);
     this.#server = candidates.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
     return chosen === me.agent;
+  }
+
+  /**
+   * Reads all documents. Each is reduced to a candidate and dropped before the next one is read.
+   * @param agent this agent
+   * @returns the document under its name, if that was published since the last look; else null
+   */
+  async look(agent: string): Promise<StateRecord | null> {
+    const readAtMs = this.#clock.monotonic();
+    let own: StateRecord | null = null;
+    const present = await this.#states.read((record) => {
+      if (record.agent === agent) own = record;
+      else this.#others.see(record, readAtMs);
+    });
+    this.#others.looked(present, readAtMs);
+    return own;
   }
 
   async #stillServes(server: string): Promise<boolean> {
@@ -92,15 +109,6 @@ export class SharedInboxElection {
     const sighting = this.#others.of(server);
     if (sighting === undefined || !sighting.isLive || sighting.document === LEGACY_SERVICE) return false;
     return servesWell(sighting.document);
-  }
-
-  /** Each document is reduced to a candidate and dropped before the next one is read. */
-  async #readOthers(me: Candidate): Promise<void> {
-    const readAtMs = this.#clock.monotonic();
-    const present = await this.#states.read((record) => {
-      if (record.agent !== me.agent) this.#others.see(record, readAtMs);
-    });
-    this.#others.looked(present, readAtMs);
   }
 }
 

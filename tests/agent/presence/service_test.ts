@@ -8,7 +8,7 @@ import type { ServiceManager } from "#src/program/service_manager.ts";
 import type { Job } from "#src/protocol.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
 import { ShareTransport } from "#src/transport/share/driver.ts";
-import type { Transport } from "#src/transport.ts";
+import type { StateReader, Transport } from "#src/transport.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
 
@@ -58,6 +58,7 @@ function transportWith(before: (call: (typeof CALLS)[number]) => Promise<void> |
     get: (target, name) => {
       const member: unknown = Reflect.get(target, name, target);
       if (typeof member !== "function") return member;
+      if (name === "openStates") return () => readerWith(target.openStates(), before);
       const call = CALLS.find((candidate) => candidate === name);
       if (call === undefined) return member.bind(target);
       return async (...args: unknown[]): Promise<unknown> => {
@@ -66,6 +67,15 @@ function transportWith(before: (call: (typeof CALLS)[number]) => Promise<void> |
       };
     },
   });
+}
+
+function readerWith(reader: StateReader, before: (call: "readStates") => Promise<void> | undefined): StateReader {
+  return {
+    read: async (changed) => {
+      await before("readStates");
+      return await reader.read(changed);
+    },
+  };
 }
 
 /** How often the watchdog is fed in this time. */
