@@ -59,8 +59,7 @@ export function judge(delivery: Delivery, validity: Validity, keyId: string | nu
     if ("refused" in delivery.content) throw invalid(delivery.content.refused);
     if (document === undefined) throw invalid("The command is not a JSON object");
     if (isVersion1(document)) return acceptV1(delivery, document, validity, answerTo);
-    const command = acceptV2(delivery, document, validity, answerTo);
-    return keyId === null ? command : { ...command, signed: { keyId, expiresAtMs: endOf(document) } };
+    return acceptV2(delivery, document, { validity, answerTo, keyId });
   } catch (error) {
     const model = document?.["model_name"];
     const named = typeof model === "string" ? model : null;
@@ -111,7 +110,14 @@ function acceptV1(delivery: Delivery, document: object, validity: Validity, answ
   return { verb, model: modelOf(verb, model_name), ...rest };
 }
 
-function acceptV2(delivery: Delivery, document: object, validity: Validity, answerTo: AnswerTo): AcceptedCommand {
+interface Terms {
+  readonly validity: Validity;
+  readonly answerTo: AnswerTo;
+  /** Null: it is not signed. */
+  readonly keyId: string | null;
+}
+
+function acceptV2(delivery: Delivery, document: object, { validity, answerTo, keyId }: Terms): AcceptedCommand {
   requireVersion(document, validity.agent);
   if (delivery.inbox === "shared") {
     throw invalid("The shared inbox takes version 1 only", "Put it into the inbox of the agent that should run it");
@@ -129,12 +135,12 @@ function acceptV2(delivery: Delivery, document: object, validity: Validity, answ
     });
   }
   const given = { arguments: command.arguments ?? {}, requestedBy, answerTo, ledgerKey: command_id };
-  return { verb, model: modelOf(verb, model_name), ...given, ttlMs: ttl_ms, signed: null };
+  const accepted = { verb, model: modelOf(verb, model_name), ...given, ttlMs: ttl_ms };
+  return { ...accepted, signed: keyId === null ? null : { keyId, expiresAtMs: endOf(command) } };
 }
 
 /** Of a signed command. */
-function endOf(document: object): number {
-  const { expires_at } = parseWith(CommandV2, document);
+function endOf({ expires_at }: CommandV2): number {
   if (expires_at !== undefined) return expires_at;
   throw invalid("A signed command needs expires_at, in ms since 1970", "Sign it again with expires_at");
 }

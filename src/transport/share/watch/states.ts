@@ -1,8 +1,7 @@
 // The state documents under watch: one look at all of them after another, at most a sixth of the time.
 import type { Closable, StateWatcher } from "../../../transport.ts";
-import type { Facts } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
-import { lookAtStates, reportLeftOut, type StateLook } from "../messages/state_looks.ts";
+import { type KnownState, lookAtStates, reportLeftOut, type StateLook } from "../messages/state_looks.ts";
 import type { Share } from "../share.ts";
 import { guarded } from "./callback_guard.ts";
 
@@ -14,20 +13,14 @@ const LOCAL_REST_MS = { least: 250, most: 2_000, perMsOfWork: 100 };
 const REST_PER_WORK = 5;
 const RETRY_MS = 1_000;
 
-/** A document that was delivered. Its text is not kept. */
-interface Known {
-  readonly facts: Facts;
-  readonly record: { readonly agent: string };
-}
-
 /** Watches from construction until `close()`. */
 export class StateWatch implements Closable {
   readonly #share: Share;
   readonly #watcher: StateWatcher;
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
-  /** By file name. */
-  readonly #known = new Map<string, Known>();
+  /** The documents that were delivered, without their texts, by file name. */
+  readonly #known = new Map<string, KnownState>();
   /** Known documents that the last listing did not show. */
   #missing: ReadonlySet<string> = new Set();
   #leftOut = 0;
