@@ -171,4 +171,4 @@ test(`${SWAPS} folders swapped under network calls: nothing elsewhere is touched
     await opened.close();
   }
   expect(swaps).toBe(SWAPS);
-}, 60_000);
+}, 180_000);
