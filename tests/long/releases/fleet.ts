@@ -6,6 +6,7 @@ import { Courier } from "#src/courier.ts";
 import { type Job, State } from "#src/protocol.ts";
 import { openTransport } from "#src/transport/open.ts";
 import type { Transport } from "#src/transport.ts";
+import type { SigningKey } from "#src/trust/keys.ts";
 import { type Finished, ProcessSite, until } from "#tests/process/site/site.ts";
 import type { Programs } from "./release.ts";
 
@@ -33,10 +34,12 @@ export class Fleet {
   readonly #transport: Transport;
   readonly #courier: Courier;
 
-  constructor() {
+  /** @param signingKey of the commands that fill it */
+  constructor(signingKey: SigningKey | null = null) {
     const options = { create: "never", watch: "auto", clock: systemClock, log: silentLog } as const;
     this.#transport = openTransport(this.site.share, options);
-    this.#courier = new Courier(this.#transport, { sender: "tester", timeoutMs: 20_000, requestedBy: "tester" });
+    const sender = { sender: "tester", requestedBy: "tester", signingKey };
+    this.#courier = new Courier(this.#transport, { ...sender, timeoutMs: 20_000 });
   }
 
   async close(): Promise<void> {

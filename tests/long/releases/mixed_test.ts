@@ -1,10 +1,10 @@
 // Machines of different releases on one share: earlier readers over this release's agents, and the other way round.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { z } from "zod";
-import { isEnded, type JobState } from "#src/protocol.ts";
-import { Fleet, IDLE } from "./fleet.ts";
-import { checkOutReleases, PRESENT, type Programs } from "./release.ts";
+import type { JobState } from "#src/protocol.ts";
+import { expectChanges, expectLists, expectRoutes } from "./expectations.ts";
+import { Fleet } from "./fleet.ts";
+import { checkOutReleases, PRESENT } from "./release.ts";
 
 const { first, previous, folder } = await checkOutReleases();
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -13,112 +13,6 @@ const EARLIER = [
   ["the previous release", previous],
   ["the first release", first],
 ] as const;
-
-const AGENT = { agent: z.string() };
-/** The fields that are compared, of each entry that a verb prints. A route has the same entries. */
-const ENTRIES = {
-  agents: z.object({
-    ...AGENT,
-    status: z.string(),
-    reason: z.unknown(),
-    model_count: z.number(),
-    job_count: z.number(),
-  }),
-  ping: z.object(AGENT),
-  list: z.object({ name: z.string() }),
-  ps: z.object({ ...AGENT, name: z.string() }),
-  jobs: z.object({ ...AGENT, id: z.string(), model: z.string(), state: z.string(), code: z.unknown() }),
-} as const;
-type Verb = keyof typeof ENTRIES;
-const FIELDS: Readonly<Record<Verb, string>> = {
-  agents: "agents",
-  ping: "agents",
-  list: "models",
-  ps: "running",
-  jobs: "jobs",
-};
-const VERBS = ["agents", "ping", "list", "ps", "jobs"] as const;
-
-/** The entries of a document's list, sorted, with the compared fields only. */
-function entriesOf(verb: Verb, document: unknown): string[] {
-  const list = z.record(z.string(), z.unknown()).parse(document)[FIELDS[verb]];
-  return sorted(z.array<z.ZodType>(ENTRIES[verb]).parse(list));
-}
-
-function sorted(entries: readonly unknown[]): string[] {
-  return entries.map((entry) => JSON.stringify(entry)).toSorted();
-}
-
-/** The same from the documents on the share and from the Ollamas. */
-function expectedEntries(fleet: Fleet, verb: Verb): string[] {
-  const health = { status: "online", reason: null };
-  const all = {
-    agents: () =>
-      fleet.states.map(({ agent, model_count, jobs }) => {
-        return { agent, ...health, model_count, job_count: jobs.filter((job) => !isEnded(job)).length };
-      }),
-    ping: () => fleet.states.map(({ agent }) => ({ agent })),
-    list: () => fleet.models.map((name) => ({ name })),
-    ps: () => fleet.states.map(({ agent }) => ({ agent, name: "phi4:latest" })),
-    jobs: () => fleet.jobs.map(({ agent, id, model, state, code }) => ({ agent, id, model, state, code })),
-  };
-  return sorted(all[verb]());
-}
-
-/** How often two lists are compared until they are the same. */
-const LOOKS = 5;
-
-/** Looks again when the two differ: meanwhile a pull may begin its next attempt. */
-async function expectEntries(fleet: Fleet, verb: Verb, read: () => Promise<unknown>): Promise<void> {
-  const isSame = async (): Promise<boolean> =>
-    Bun.deepEquals(entriesOf(verb, await read()), expectedEntries(fleet, verb));
-  for (let look = 1; look < LOOKS; look++) if (await isSame()) return;
-  expect(entriesOf(verb, await read())).toEqual(expectedEntries(fleet, verb));
-}
-
-/** Each verb of a release's gpuctl, as text and as JSON, shows all of it. */
-async function expectLists(fleet: Fleet, programs: Programs): Promise<void> {
-  const run = async (...args: readonly string[]): Promise<string> => {
-    const { status, stdout, stderr } = await fleet.gpuctl(programs, ...args);
-    expect([args, status, stderr]).toEqual([args, 0, ""]);
-    return stdout;
-  };
-  for (const verb of VERBS) {
-    await expectEntries(fleet, verb, async () => JSON.parse(await run(verb, "--json")));
-    const lines = (await run(verb)).split("\n").map((line) => line.replaceAll(/ +/g, " "));
-    const words: Readonly<Record<Verb, readonly string[]>> = {
-      agents: fleet.states.map(({ agent }) => `${agent} online`),
-      ping: fleet.states.map(({ agent }) => agent),
-      list: fleet.models,
-      ps: fleet.states.map(({ agent }) => `phi4:latest ${agent}`),
-      jobs: fleet.jobs.map(({ id, agent, model }) => `${id} ${agent} ${model}`),
-    };
-    for (const word of words[verb]) expect(lines).toContainEqual(expect.stringContaining(word));
-  }
-}
-
-/** A release's gpuctl pulls, copies, deletes and unloads on an agent, and leaves it as it was. */
-async function expectChanges(fleet: Fleet, programs: Programs): Promise<void> {
-  for (const command of ["pull tiny", "show tiny", "cp tiny copied", "rm copied", "rm tiny", "stop phi4"]) {
-    const { status, stderr } = await fleet.gpuctl(programs, ...command.split(" "), "--agent", IDLE);
-    expect([command, status, stderr]).toEqual([command, 0, ""]);
-  }
-  fleet.load();
-}
-
-async function expectRoutes(fleet: Fleet, programs: Programs): Promise<void> {
-  const server = await fleet.site.server([], programs.server);
-  const ask = async (path: string): Promise<unknown> => {
-    const { status, answer } = await server.call("GET", path);
-    expect([path, status]).toEqual([path, 200]);
-    return answer;
-  };
-  await expectEntries(fleet, "agents", async () => await ask("/v1/agents"));
-  await expectEntries(fleet, "list", async () => await ask("/v1/models"));
-  await expectEntries(fleet, "list", async () => await ask("/api/config/models"));
-  await expectEntries(fleet, "jobs", async () => await ask("/v1/jobs"));
-  await server.process.stop();
-}
 
 const JOB_STATES: readonly JobState[] = ["cancelled", "failed", "queued", "running", "succeeded"];
 
