@@ -314,6 +314,7 @@ const RefusedCommand = z.object({
   code: Code,
   error: z.string(),
 });
+export type RefusedCommand = z.infer<typeof RefusedCommand>;
 
 export const AgentStatus = z.enum(["running", "draining", "stopped", "degraded"]);
 export type AgentStatus = z.infer<typeof AgentStatus>;

@@ -1,7 +1,8 @@
 // Signed commands with real processes: keys, a box that requires signatures, and files that anybody may put on the share.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LegacyBackend } from "#sim/legacy/backend.ts";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
@@ -59,6 +60,30 @@ test("a file that anybody wrote changes nothing, in either version", async () =>
   expect(await models()).toContain("phi4:latest");
   await until(() => JSON.stringify(site.state("gpu-1")["refused"] ?? "").includes("forged-1"), "the state shows it");
 });
+
+test("gpuctl, gpu-server and a legacy backend side by side: who signs changes models, all list them", async () => {
+  const stateDir = join(site.dir, "server-1");
+  const key = await site.run("server.ts", ["key", "--state-dir", stateDir]);
+  appendFileSync(keys, key.stdout);
+  const server = await site.server();
+  expect(site.stateDirOfServer(server)).toBe(stateDir);
+  await agent.logged("Serving the shared inbox");
+  const backend = new LegacyBackend(site.share);
+  backend.deleteModel("phi4");
+  backend.pullModel("phi4");
+  const { models: listed, reason } = await backend.listModels();
+  expect([reason, JSON.stringify(listed).includes("phi4:latest")]).toEqual(["answered", true]);
+  const refused = async (): Promise<string> => (await gpuctlAs("nobody", "jobs")).stderr;
+  await until(async () => (await refused()).includes("gpu-1 refused pull_model phi4"), "gpuctl jobs names the pull");
+  expect(await refused()).toContain("gpu-1 refused delete_model phi4");
+  await until(() => site.list("gpu_commands").every((name) => name === "gpu-1"), "both commands are gone");
+  expect(ollama.installed()).toEqual(["phi4:latest"]);
+
+  await until(async () => (await server.call("GET", "/v1/agents/gpu-1/models")).status === 200, "the server sees it");
+  expect((await server.call("DELETE", "/v1/agents/gpu-1/models/phi4")).status).toBe(200);
+  expect((await gpuctlAs("alice", "pull", "phi4")).status).toBe(0);
+  expect(ollama.installed()).toEqual(["phi4:latest"]);
+}, 30_000);
 
 test("a command with a byte that is not UTF-8 is refused, and its text never looked at", async () => {
   const text = JSON.stringify({ ...deletion, command_id: "forged-2", requested_by: "x" });

@@ -1,9 +1,11 @@
 // The verb jobs: the list once, or with --follow its changes.
+import type { Agents } from "../../courier/selection.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
 import { flag } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock } from "../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
+import { noteRefused, refusedBy } from "../output/refused.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 import { followJobs } from "./jobs_follow.ts";
@@ -14,7 +16,7 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
     .command("jobs")
     .summary("List running, queued and recent pulls.")
     .description(
-      "List running, queued and recent pulls. --follow updates the list until Ctrl-C: a table in a terminal, " +
+      "List running, queued and recent pulls, and the commands that agents refused in the last day. --follow updates the list until Ctrl-C: a table in a terminal, " +
         "a line per change in a pipe, a document per change with --json.",
     )
     .addOption(flag("--follow", "update the list until Ctrl-C"))
@@ -28,13 +30,20 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
 async function listJobs(session: Session): Promise<number> {
   const { courier, printer, agents } = session;
   const found = await courier.listJobs(agents);
+  const refused = refusedBy(courier.lastKnownAgents().filter(({ agent }) => isAsked(agent, agents)));
   if (printer.json) {
-    printer.document(jobsDocument(found));
+    printer.document({ ...jobsDocument(found), refused });
     return 0;
   }
-  const rows = jobRows(found.jobs, boxClock(session), printer.isTerminal);
+  const clock = boxClock(session);
+  const rows = jobRows(found.jobs, clock, printer.isTerminal);
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
   else printer.note("No jobs", "Start one: gpuctl pull phi4");
+  noteRefused(printer, refused, clock);
   noteUnavailable(printer, found.unavailable);
   return 0;
+}
+
+function isAsked(agent: string, agents: Agents | undefined): boolean {
+  return agents === undefined || agents === "all" || agents.includes(agent);
 }

@@ -1,0 +1,33 @@
+// The commands that agents refused without running them, which no job shows.
+import { formatAgo } from "../../base/format.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { RefusedCommand } from "../../protocol.ts";
+import type { Printer } from "./printer.ts";
+
+/** More are left to `--json`. */
+const NOTED = 5;
+const RECENT_MS = 86_400_000;
+
+interface Refused extends RefusedCommand {
+  readonly agent: string;
+}
+
+/** Those that the states of these agents hold, in their order: the newest of each agent last. */
+export function refusedBy(views: readonly AgentView[]): Refused[] {
+  return views.flatMap(({ agent, state }) => (state?.refused ?? []).map((command) => ({ agent, ...command })));
+}
+
+/** Prints the last ones of the last day on stderr. @param nowMs the time by the clock of an agent's box */
+export function noteRefused(printer: Printer, refused: readonly Refused[], nowMs: (agent: string) => number): void {
+  const age = ({ agent, at }: Refused): number => nowMs(agent) - Date.parse(at);
+  const recent = refused.filter((command) => age(command) < RECENT_MS).toSorted((a, b) => age(a) - age(b));
+  for (const command of recent.slice(0, NOTED)) printer.note(describe(command, nowMs(command.agent)));
+  const more = recent.length - NOTED;
+  if (more > 0)
+    printer.note(`${more} more ${more === 1 ? "command was" : "commands were"} refused`, "See all: gpuctl jobs --json");
+}
+
+function describe({ agent, at, command, model, error }: Refused, nowMs: number): string {
+  const what = [command ?? "a command", model].filter((word) => word !== null).join(" ");
+  return `${agent} refused ${what} ${formatAgo(at, nowMs)}: ${error}`;
+}
