@@ -173,14 +173,17 @@ export interface Transport {
   withdraw(inbox: Inbox, id: string): Promise<boolean>;
 
   /**
-   * Takes an address for replies into use and delivers each reply once. The address must be in use before a command that
-   * names it is sent. Closing it gives the address up; `respond` then drops later responses.
+   * Takes an address for replies into use and delivers each reply once, and again when it was published with other bytes.
+   * The address must be in use before a command that names it is sent. Closing it gives the address up; `respond` then drops
+   * later responses.
    * @param wanted whether an id is this sender's; only called at "shared", which has the replies of every sender
+   * @param accept whether the reply is the one that is awaited under its id. One that is not stays, and the transport looks
+   *   for the next as eagerly as before
    */
   openReplies(
     address: ReplyAddress,
     wanted: (id: string) => boolean,
-    deliver: (reply: Reply) => void,
+    accept: (reply: Reply) => boolean,
   ): Promise<Closable>;
 
   /** Removes a reply that was read. Idempotent. */

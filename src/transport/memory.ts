@@ -140,13 +140,13 @@ class MemoryTransport implements Transport {
   async openReplies(
     address: ReplyAddress,
     wanted: (id: string) => boolean,
-    deliver: (reply: Reply) => void,
+    accept: (reply: Reply) => boolean,
   ): Promise<Closable> {
     this.#requireConnected();
     const key = replyKey(address);
     const entries = this.#store.replies.get(key) ?? new Map<string, Entry>();
     const subscription = this.#subscribe(entries, (id, { text }) => {
-      if (wanted(id)) deliver({ id, content: { text } });
+      if (wanted(id)) accept({ id, content: { text } });
     });
     if (address === "shared") return subscription;
     const closed = new AbortController();

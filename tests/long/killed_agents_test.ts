@@ -150,10 +150,10 @@ async function sendAll(
 
 /** Notes every answer that is delivered to a sender, by its id. */
 function listening(transport: Transport, heard: Map<string, Set<string>>): Transport {
-  const openReplies: Transport["openReplies"] = async (address, wanted, deliver) =>
+  const openReplies: Transport["openReplies"] = async (address, wanted, accept) =>
     await transport.openReplies(address, wanted, (reply) => {
       heard.set(reply.id, (heard.get(reply.id) ?? new Set()).add(JSON.stringify(reply.content)));
-      deliver(reply);
+      return accept(reply);
     });
   return new Proxy(transport, {
     get: (target, key) => {

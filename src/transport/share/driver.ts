@@ -114,9 +114,9 @@ export class ShareTransport implements Transport {
   async openReplies(
     address: ReplyAddress,
     wanted: (id: string) => boolean,
-    deliver: (reply: Reply) => void,
+    accept: (reply: Reply) => boolean,
   ): Promise<Closable> {
-    const replies = new Replies(address, { share: this.#share, awaited: this.#awaited, wanted, deliver });
+    const replies = new Replies(address, { share: this.#share, awaited: this.#awaited, wanted, accept });
     await this.#attempt("receive replies", this.#share.layout.replies(address), async () => await replies.open());
     return this.#open.add(async () => await replies.close());
   }

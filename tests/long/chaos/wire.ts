@@ -67,12 +67,12 @@ export class Sender {
         if (isWithdrawn && command !== undefined) command.withdrawnAtMs = Date.now();
         return isWithdrawn;
       },
-      openReplies: async (address, wanted, deliver) =>
+      openReplies: async (address, wanted, accept) =>
         await transport.openReplies(address, wanted, (reply) => {
           const { id, content } = reply;
           const text = "text" in content ? content.text : `refused: ${content.refused}`;
           this.#byId.get(id)?.answers.push({ atMs: Date.now(), text });
-          deliver(reply);
+          return accept(reply);
         }),
     };
     return new Proxy(transport, {

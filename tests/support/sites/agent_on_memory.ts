@@ -138,6 +138,7 @@ export class MemorySite {
       () => true,
       ({ id, content }: Reply) => {
         if ("text" in content) this.replies.set(id, Response.parse(JSON.parse(content.text)));
+        return true;
       },
     );
   }

@@ -45,7 +45,7 @@ const seen = {
     transport.openReplies(
       { replyTo: "ctl-9" },
       () => true,
-      () => undefined,
+      () => true,
     ),
   ),
 };

@@ -62,9 +62,13 @@ export class HeardReplies implements Closable {
     transport: Transport,
     address: ReplyAddress,
     wanted: (id: string) => boolean = () => true,
+    isAccepted: (reply: Reply) => boolean = () => true,
   ): Promise<HeardReplies> {
     const heard = new HeardReplies();
-    heard.#subscription = await transport.openReplies(address, wanted, (reply) => void heard.replies.push(reply));
+    heard.#subscription = await transport.openReplies(address, wanted, (reply) => {
+      heard.replies.push(reply);
+      return isAccepted(reply);
+    });
     return heard;
   }
 

@@ -17,7 +17,7 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
       await transport.openReplies(
         { replyTo: "ctl-1" },
         () => true,
-        () => undefined,
+        () => true,
       ),
     releaseReply: async () => await transport.releaseReply("shared", "a"),
     openInbox: async () => await transport.openInbox(GPU),

@@ -6,6 +6,12 @@ import { FAST, type Scenario } from "./scenario.ts";
 
 const OWN = { replyTo: "server-1" };
 
+/** Of the last reply. */
+function textOf({ replies }: HeardReplies): string | undefined {
+  const content = replies.at(-1)?.content;
+  return content !== undefined && "text" in content ? content.text : undefined;
+}
+
 export const REPLY_SCENARIOS: readonly Scenario[] = [
   {
     name: "respond() delivers a response to its address, once, when the address is in use",
@@ -58,6 +64,30 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
       const heard = await HeardReplies.at(sender, "shared");
       await until(() => heard.replies.length > 0);
       expect(heard.replies).toEqual([{ id: "list-1", content: { text: '{"n":2}' } }]);
+    },
+  },
+  {
+    name: "openReplies() delivers a reply again when it has other bytes, and one that was not accepted stays until then",
+    run: async ({ connected }) => {
+      const [sender, agent, other] = [await connected(), await connected(), await connected()];
+      for (const address of [OWN, "shared"] as const) {
+        await sender.send("shared", "ping-1", "{}", FAST);
+        const heard = await HeardReplies.at(
+          sender,
+          address,
+          () => true,
+          ({ content }) => "text" in content && content.text === '{"from":"gpu-1"}',
+        );
+        for (const text of ['{"from":"other"}', '{"from":"another"}']) {
+          await other.respond(address, "ping-1", text, FAST);
+          await until(() => textOf(heard) === text);
+          expect(await agent.respondedAtMs(address, "ping-1")).not.toBeNull();
+        }
+        await agent.respond(address, "ping-1", '{"from":"gpu-1"}', FAST);
+        await until(() => textOf(heard) === '{"from":"gpu-1"}');
+        expect(heard.ids).toEqual(["ping-1", "ping-1", "ping-1"]);
+        await heard.close();
+      }
     },
   },
   {

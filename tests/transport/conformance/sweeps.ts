@@ -42,7 +42,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
       await sender.openReplies(
         OWN,
         () => true,
-        () => undefined,
+        () => true,
       );
       for (const at of [OWN, "shared"] as const) await agent.respond(at, "old-1", "{}", FAST);
       await store.age(HOUR_MS / 2);
@@ -134,7 +134,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
         await sender.openReplies(
           { replyTo },
           () => true,
-          () => undefined,
+          () => true,
         );
       await open("ctl-old");
       await agent.respond({ replyTo: "ctl-old" }, "ping-1", "{}", FAST);

@@ -128,7 +128,10 @@ class Side {
     const replies = await this.#transport.openReplies(
       at,
       () => true,
-      (reply) => this.#hear("reply", reply.id, reply.content),
+      (reply) => {
+        this.#hear("reply", reply.id, reply.content);
+        return true;
+      },
     );
     this.#replies.set(nameOf(at), replies);
     // Every file is delivered before the next step changes it.

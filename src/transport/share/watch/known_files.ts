@@ -145,6 +145,8 @@ export class KnownFiles {
 
   async #take(name: string, known: Facts | undefined): Promise<void> {
     const id = this.#deps.idOf(name);
+    // Nobody waits for it any more.
+    if (id === null) this.#unfinished.delete(name);
     if (id === null || this.#closed) return;
     const found = await look(this.#deps.share.fs, join(this.#deps.folder.path, name), this.#deps.maxBytes, known);
     this.#unfinished.delete(name);

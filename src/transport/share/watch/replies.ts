@@ -21,7 +21,8 @@ export interface RepliesDeps {
   readonly awaited: Awaited;
   /** Whether an id is this sender's; asked at the shared address only. */
   readonly wanted: (id: string) => boolean;
-  readonly deliver: (reply: Reply) => void;
+  /** Whether the reply is the one that is awaited under its id. */
+  readonly accept: (reply: Reply) => boolean;
 }
 
 /** In use once `open()` has resolved. */
@@ -35,7 +36,7 @@ export class Replies implements Closable {
   #watch: Watch | null = null;
   #unsubscribe: (() => void) | null = null;
 
-  constructor(address: ReplyAddress, { share, awaited, wanted, deliver }: RepliesDeps) {
+  constructor(address: ReplyAddress, { share, awaited, wanted, accept }: RepliesDeps) {
     this.#share = share;
     this.#awaited = awaited;
     this.#folder = share.layout.replies(address);
@@ -49,8 +50,9 @@ export class Replies implements Closable {
         return id !== null && (this.#isOwn || wanted(id)) ? id : null;
       },
       emit: ({ id, content }) => {
-        awaited.settle(id);
-        guarded(share.log, () => deliver({ id, content }));
+        guarded(share.log, () => {
+          if (accept({ id, content })) awaited.settle(id);
+        });
       },
     });
   }
