@@ -1,13 +1,14 @@
 // What gpu-server and gpuctl hold: agents, models and jobs over any transport.
 import { type Clock, systemClock } from "./base/clock.ts";
 import { CourierError } from "./base/errors.ts";
+import { type Log, silentLog } from "./base/log.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
 import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_jobs.ts";
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
 import { type ListOptions, Lists } from "./courier/lists.ts";
-import { Mailbox, type Request } from "./courier/mailbox.ts";
+import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
 import { type RequestOptions, Requests } from "./courier/requests.ts";
@@ -28,6 +29,7 @@ export interface CourierOptions {
   /** Signs its commands. Null: they are not signed, and boxes that require signatures refuse them. */
   readonly signingKey?: SigningKey | null;
   readonly clock?: Clock;
+  readonly log?: Log;
   /** Where it finds the agents; by default it reads all state documents when it needs them. */
   readonly fleet?: FleetReader;
 }
@@ -55,6 +57,7 @@ export class Courier {
       requestedBy,
       signingKey = null,
       clock = systemClock,
+      log = silentLog,
       fleet = new Fleet(transport, clock),
     }: CourierOptions,
   ) {
@@ -62,7 +65,7 @@ export class Courier {
     this.#transport = transport;
     this.#clock = clock;
     this.#fleet = fleet;
-    this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`, signingKey);
+    this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`, { signingKey, log });
     const signs = signingKey !== null;
     this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy, signs });
     this.#lists = new Lists(this.#fleet, this.#requests);
@@ -71,6 +74,11 @@ export class Courier {
   /** Gives the reply address up. Idempotent; the transport stays open. */
   async close(): Promise<void> {
     await this.#mailbox.close();
+  }
+
+  /** How many responses did not match their command and were ignored, by the agent that was asked. */
+  get ignoredReplies(): ReadonlyMap<string, number> {
+    return this.#mailbox.ignoredReplies;
   }
 
   /** The transport's clock, in ms since 1970: the one that agents and senders share. */

@@ -106,8 +106,9 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/courier/index/*.ts",
     may: [...SEAM, "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet}.ts"],
   },
-  { files: "src/courier/*.ts", may: [...SEAM, ...TRUST] },
-  { files: "src/courier.ts", may: [...SEAM, ...TRUST, "src/courier/*.ts"] },
+  { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...TRUST] },
+  { files: "src/courier/*.ts", may: [...SEAM, ...TRUST, "src/courier/mailbox/*.ts"] },
+  { files: "src/courier.ts", may: [...SEAM, ...TRUST, "src/courier/{*,mailbox/*}.ts"] },
   { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
   {
     files: "src/doctor/*.ts",

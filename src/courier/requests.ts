@@ -5,7 +5,7 @@ import { mustBeSigned } from "../trust/requirement.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent } from "./describe_view.ts";
 import type { FleetReader } from "./fleet.ts";
-import type { Mailbox, Request, Waiting } from "./mailbox.ts";
+import type { Mailbox, Request, Waiting } from "./mailbox/mailbox.ts";
 import { agentAway, refusal } from "./refusals.ts";
 import { findAgent } from "./selection.ts";
 

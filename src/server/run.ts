@@ -106,7 +106,7 @@ function assemble(
 ): Services {
   const clock = systemClock;
   const fleet = new WatchedFleet({ transport, clock, log });
-  const courier = new Courier(transport, { sender: "server", timeoutMs, signingKey, clock, fleet });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, signingKey, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database);
   return {

@@ -6,7 +6,7 @@ import { assemble } from "#src/agent/assemble.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { asCourierError } from "#src/base/errors.ts";
-import { Mailbox } from "#src/courier/mailbox.ts";
+import { Mailbox } from "#src/courier/mailbox/mailbox.ts";
 import { type Response, State, type Verb } from "#src/protocol.ts";
 import type { Transport } from "#src/transport.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";

@@ -1,11 +1,21 @@
 // Sends one command and waits for its one response, in either version.
-import { type Clock, isoTime } from "../base/clock.ts";
-import { CourierError } from "../base/errors.ts";
-import { parseJson } from "../base/foreign_text.ts";
-import { type CommandV2, LIMITS, PROTOCOL_VERSION, Response, VERBS, type Verb } from "../protocol.ts";
-import type { Closable, Inbox, Reply, ReplyAddress, Transport } from "../transport.ts";
-import type { SigningKey } from "../trust/keys.ts";
-import { signDocument } from "../trust/signature.ts";
+import { type Clock, isoTime } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import { type Log, silentLog } from "../../base/log.ts";
+import {
+  type CommandV2,
+  LEGACY_SERVICE_AGENT,
+  LIMITS,
+  PROTOCOL_VERSION,
+  type Response,
+  VERBS,
+  type Verb,
+} from "../../protocol.ts";
+import type { Closable, Inbox, Reply, ReplyAddress, Transport } from "../../transport.ts";
+import type { SigningKey } from "../../trust/keys.ts";
+import { signDocument } from "../../trust/signature.ts";
+import { IgnoredReplies } from "./ignored_replies.ts";
+import { judgeReply, type ReplyJudge, type SentCommand } from "./reply_judge.ts";
 
 /** A command, before it has an id and an address. */
 export interface Request {
@@ -23,16 +33,35 @@ export interface Waiting {
   readonly lastKnown: (commandId: string, withdrawn: boolean) => Promise<string>;
 }
 
+export interface MailboxOptions {
+  /** Signs version 2 commands; null: they are not signed. */
+  readonly signingKey?: SigningKey | null;
+  /** Decides which replies count. */
+  readonly judge?: ReplyJudge;
+  readonly log?: Log;
+}
+
 interface Outgoing {
   readonly inbox: Inbox;
   readonly address: ReplyAddress;
+  readonly agent: string;
+  readonly version: SentCommand["version"];
   readonly id: string;
   /** Made once responses can arrive: the transport's clock is in step by then. */
   readonly text: () => string;
   readonly changing: boolean;
 }
 
-type Pending = Map<string, (reply: Reply) => void>;
+/** A command that has no response yet. */
+interface Awaiting {
+  readonly sent: SentCommand;
+  readonly resolve: (response: Response) => void;
+  /** The replies that were ignored, and why the last of them was. */
+  ignored: number;
+  mismatch: string;
+}
+
+type Pending = Map<string, Awaiting>;
 
 /** The sender's end of the transport: its own reply address, opened for the first command and given up by `close()`. */
 export class Mailbox {
@@ -40,24 +69,36 @@ export class Mailbox {
   readonly #clock: Clock;
   readonly #replyTo: string;
   readonly #signingKey: SigningKey | null;
+  readonly #judge: ReplyJudge;
+  readonly #ignored: IgnoredReplies;
   readonly #pending: { own: Pending; shared: Pending } = { own: new Map(), shared: new Map() };
   /** Removals of responses that were read: only `close()` waits for them. */
   readonly #releasing = new Set<Promise<void>>();
   readonly #open: { own?: Promise<Closable>; shared?: Promise<Closable> } = {};
 
-  /**
-   * @param replyTo unique to this process; fits the grammar of agent names
-   * @param signingKey signs version 2 commands; null: they are not signed
-   */
-  constructor(transport: Transport, clock: Clock, replyTo: string, signingKey: SigningKey | null = null) {
+  /** @param replyTo unique to this process; fits the grammar of agent names */
+  constructor(
+    transport: Transport,
+    clock: Clock,
+    replyTo: string,
+    { signingKey = null, judge = judgeReply, log = silentLog }: MailboxOptions = {},
+  ) {
     this.#transport = transport;
     this.#clock = clock;
     this.#replyTo = replyTo;
     this.#signingKey = signingKey;
+    this.#judge = judge;
+    this.#ignored = new IgnoredReplies(log);
+  }
+
+  /** How many replies did not match their command, by the agent that was asked. */
+  get ignoredReplies(): ReadonlyMap<string, number> {
+    return this.#ignored.counts;
   }
 
   /**
-   * Sends a version 2 command to one agent and resolves with its response, whether it succeeded or not.
+   * Sends a version 2 command to one agent and resolves with its response, whether it succeeded or not. A reply that does
+   * not match the command is ignored and stays: the real one replaces it.
    * @throws CourierError `deadline_exceeded` with the last known position of the command; `cancelled` when the signal
    *   aborted: both withdraw the command where it has no response yet, but the agent may have started it; `not_found`
    *   when the agent has no inbox; `unavailable`
@@ -77,8 +118,8 @@ export class Mailbox {
       ...(requestedBy === undefined ? {} : { requested_by: requestedBy }),
     };
     const [id, text] = [command.command_id, () => this.#format(command)];
-    const address = { replyTo: this.#replyTo };
-    return await this.#exchange({ inbox: { agent }, address, id, text, changing: VERBS[verb].changing }, waiting);
+    const to = { inbox: { agent }, address: { replyTo: this.#replyTo }, agent, version: PROTOCOL_VERSION } as const;
+    return await this.#exchange({ ...to, id, text, changing: VERBS[verb].changing }, waiting);
   }
 
   /**
@@ -95,8 +136,8 @@ export class Mailbox {
       command_id: id,
       ...(modelName === undefined ? {} : { model_name: modelName }),
     });
-    const { changing } = VERBS[verb];
-    return await this.#exchange({ inbox: "shared", address: "shared", id, text: () => text, changing }, waiting);
+    const to = { inbox: "shared", address: "shared", agent: LEGACY_SERVICE_AGENT, version: 1 } as const;
+    return await this.#exchange({ ...to, id, text: () => text, changing: VERBS[verb].changing }, waiting);
   }
 
   /** Gives the reply address up. Responses that arrive later are dropped. Idempotent. */
@@ -119,16 +160,21 @@ export class Mailbox {
     const kind = command.address === "shared" ? "shared" : "own";
     await this.#openReplies(kind);
     const ended = new AbortController();
-    const received = new Promise<Reply>((resolve) => this.#pending[kind].set(command.id, resolve));
+    const { promise: answered, resolve } = Promise.withResolvers<Response>();
+    const { version, id, agent } = command;
+    const awaiting = { sent: { version, id, agent, text: command.text() }, resolve, ignored: 0, mismatch: "" };
+    this.#pending[kind].set(id, awaiting);
     try {
-      await this.#transport.send(command.inbox, command.id, command.text(), { durable: command.changing });
+      await this.#transport.send(command.inbox, id, awaiting.sent.text, { durable: command.changing });
       const signal = waiting.signal === undefined ? ended.signal : AbortSignal.any([ended.signal, waiting.signal]);
-      const reply = await Promise.race([received, this.#clock.sleep(waiting.timeoutMs, signal)]);
-      if (reply === undefined) throw await this.#unanswered(command, waiting);
-      return this.#accept(command, reply);
+      const response = await Promise.race([answered, this.#clock.sleep(waiting.timeoutMs, signal)]);
+      if (response === undefined) throw await this.#unanswered(command, awaiting, waiting);
+      return response;
     } finally {
       ended.abort();
-      this.#pending[kind].delete(command.id);
+      this.#pending[kind].delete(id);
+      // Nobody else removes what came, from an agent or not. At "shared" it may be an answer to somebody else.
+      if (awaiting.ignored > 0 && kind === "own") this.#release(command.address, id);
     }
   }
 
@@ -136,7 +182,7 @@ export class Mailbox {
     const address = kind === "shared" ? kind : { replyTo: this.#replyTo };
     const pending = this.#pending[kind];
     const wanted = (id: string): boolean => kind === "own" || pending.has(id);
-    this.#open[kind] ??= this.#transport.openReplies(address, wanted, (reply) => this.#deliver(kind, reply));
+    this.#open[kind] ??= this.#transport.openReplies(address, wanted, (reply) => this.#accept(kind, reply));
     try {
       await this.#open[kind];
     } catch (error) {
@@ -145,29 +191,42 @@ export class Mailbox {
     }
   }
 
-  #deliver(kind: "own" | "shared", reply: Reply): void {
-    const resolve = this.#pending[kind].get(reply.id);
-    if (resolve !== undefined) resolve(reply);
-    // It came after its sender gave up, and nobody else removes it. If this fails, the sweep does.
-    else if (kind === "own") this.#transport.releaseReply({ replyTo: this.#replyTo }, reply.id).catch(() => undefined);
+  /** @returns false when its sender waits on */
+  #accept(kind: "own" | "shared", { id, content }: Reply): boolean {
+    const [awaiting, address] = [this.#pending[kind].get(id), kind === "own" ? { replyTo: this.#replyTo } : kind];
+    if (awaiting === undefined) {
+      // It came after its sender gave up, and nobody else removes it.
+      if (kind === "own") this.#release(address, id);
+      return true;
+    }
+    const judgment =
+      "text" in content ? this.#judge(awaiting.sent, content.text) : { mismatch: `it ${content.refused}` };
+    if ("mismatch" in judgment) {
+      awaiting.ignored += 1;
+      awaiting.mismatch = judgment.mismatch;
+      this.#ignored.add(awaiting.sent, judgment.mismatch);
+      return false;
+    }
+    this.#release(address, id);
+    awaiting.resolve(judgment.response);
+    return true;
   }
 
-  #accept(command: Outgoing, { content }: Reply): Response {
-    const releasing = this.#release(command).finally(() => this.#releasing.delete(releasing));
+  /** Only `close()` waits for it. A response that stays a little longer harms nobody, and the sweep removes it. */
+  #release(address: ReplyAddress, id: string): void {
+    const release = async (): Promise<void> => {
+      await this.#transport.releaseReply(address, id).catch(() => undefined);
+      if (address === "shared") await this.#transport.withdraw("shared", id).catch(() => false);
+    };
+    const releasing = release().finally(() => this.#releasing.delete(releasing));
     this.#releasing.add(releasing);
-    if (!("text" in content)) throw new CourierError("unavailable", `Cannot read the response: ${content.refused}`);
-    const response = Response.safeParse(parseJson(content.text)).data;
-    if (response !== undefined) return response;
-    throw new CourierError("unavailable", "Cannot read the response: it does not follow the protocol");
   }
 
-  /** Never rejects: a response that stays a little longer harms nobody, and the sweep removes it. */
-  async #release({ address, inbox, id }: Outgoing): Promise<void> {
-    await this.#transport.releaseReply(address, id).catch(() => undefined);
-    if (address === "shared") await this.#transport.withdraw(inbox, id).catch(() => false);
-  }
-
-  async #unanswered(command: Outgoing, { timeoutMs, signal, lastKnown }: Waiting): Promise<CourierError> {
+  async #unanswered(
+    command: Outgoing,
+    awaiting: Awaiting,
+    { timeoutMs, signal, lastKnown }: Waiting,
+  ): Promise<CourierError> {
     const withdrawn = await this.#transport.withdraw(command.inbox, command.id).catch(() => false);
     // An agent removes a command after its response, so a command that could be withdrawn may have started anyway.
     const hint = command.changing ? "It may still run: check before sending it again" : "Safe to retry";
@@ -176,6 +235,14 @@ export class Mailbox {
       return new CourierError("cancelled", "Interrupted while waiting for the response", details);
     }
     const known = await lastKnown(command.id, withdrawn);
-    return new CourierError("deadline_exceeded", `No answer within ${timeoutMs / 1000} s: ${known}`, { hint });
+    const message = `No answer within ${timeoutMs / 1000} s: ${known}${describeIgnored(awaiting)}`;
+    return new CourierError("deadline_exceeded", message, { hint });
   }
+}
+
+function describeIgnored({ ignored, mismatch }: Awaiting): string {
+  if (ignored === 0) return "";
+  return ignored === 1
+    ? `; 1 answer did not match: ${mismatch}`
+    : `; ${ignored} answers did not match, the last one: ${mismatch}`;
 }
