@@ -23,7 +23,7 @@ export function about(check: string, subject: string | null = null) {
     warning: outcome("warning"),
     failed: outcome("failed"),
     failedBy: (error: unknown): Check => {
-      const { message, hint } = asCourierError(error);
+      const { message, hint } = asCourierError(error).spoken;
       return outcome("failed")(message, hint ?? null);
     },
   };

@@ -28,6 +28,8 @@ export function isErrorCode(text: string): text is ErrorCode {
 interface ErrorDetails {
   /** What the reader can do about the error. Shown after the message. */
   readonly hint?: string | undefined;
+  /** The agent whose words message and hint are, as its response has them. Missing: they are ours. */
+  readonly saidBy?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -36,11 +38,20 @@ export class CourierError extends Error {
   override readonly name = "CourierError";
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly saidBy: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    this.saidBy = details.saidBy;
+  }
+
+  /** Message and hint for people, who must not take an agent's words for our advice. */
+  get spoken(): { readonly message: string; readonly hint: string | undefined } {
+    const { message, hint, saidBy } = this;
+    if (saidBy === undefined) return { message, hint };
+    return { message: `${saidBy} says: ${message}`, hint: hint === undefined ? undefined : `${saidBy} says: ${hint}` };
   }
 }
 

@@ -35,11 +35,10 @@ export function agentAway(view: AgentView): CourierError {
   return new CourierError("unavailable", describeAgent(view), { hint: awayHint(view) });
 }
 
-/** The agent's response says that the command did not succeed. */
+/** The agent's response says that the command did not succeed. Its texts are foreign. */
 export function refusal(agent: string, { code, error, message, hint }: Response): CourierError {
   // A legacy service sends no code and has no fixed texts: all that is known is that it failed.
-  const text = error ?? message ?? "no reason given";
-  return new CourierError(code ?? "internal", code === undefined ? `${agent}: ${text}` : text, { hint });
+  return new CourierError(code ?? "internal", error ?? message ?? "no reason given", { hint, saidBy: agent });
 }
 
 /** Only an active job can be cancelled, and only where an agent, not a legacy service, runs it. */

@@ -9,14 +9,15 @@ import { LEGACY_SERVICE_AGENT, LIMITS, type State } from "../protocol.ts";
 /** A slower round trip is a warning: even an idle agent on a network share looks once a second. */
 const SLOW_MS = 2_000;
 
-/**
- * Checks these agents.
- * @param ping resolves with the round trip to an agent, in ms; rejects when it does not answer
- */
-export async function* examineFleet(
-  views: readonly AgentView[],
-  ping: (agent: string) => Promise<number>,
-): AsyncGenerator<Check> {
+export interface FleetProbe {
+  /** Resolves with the round trip to an agent, in ms; rejects when it does not answer. */
+  readonly ping: (agent: string) => Promise<number>;
+  /** How many answers to an agent's pings did not match and were ignored. */
+  readonly ignored: (agent: string) => number;
+}
+
+/** Checks these agents. */
+export async function* examineFleet(views: readonly AgentView[], { ping, ignored }: FleetProbe): AsyncGenerator<Check> {
   if (views.length === 0) {
     yield about("agent").warning(
       "No agent has published its state on this share",
@@ -25,7 +26,7 @@ export async function* examineFleet(
     return;
   }
   // They run while the other checks are printed.
-  const pings = pingAll(views, ping);
+  const pings = pingAll(views, ping, ignored);
   for (const view of views) {
     yield checkAgent(view);
     const { agent, state, online } = view;
@@ -112,16 +113,20 @@ function contradicted(check: ReturnType<typeof about>, on: readonly AgentView[])
 }
 
 type Answer =
-  | { readonly agent: string; readonly rttMs: number }
+  | { readonly agent: string; readonly rttMs: number; readonly ignored: number }
   | { readonly agent: string; readonly error: CourierError };
 
 /** A round trip shows that this machine and the agent's see each other's files. */
-async function pingAll(views: readonly AgentView[], ping: (agent: string) => Promise<number>): Promise<Check[]> {
+async function pingAll(
+  views: readonly AgentView[],
+  ping: FleetProbe["ping"],
+  ignored: FleetProbe["ignored"],
+): Promise<Check[]> {
   const asked = views.filter(({ online, state }) => online && state !== null);
   const answers = await Promise.all(
     asked.map(async ({ agent }): Promise<Answer> => {
       try {
-        return { agent, rttMs: await ping(agent) };
+        return { agent, rttMs: await ping(agent), ignored: ignored(agent) };
       } catch (error) {
         return { agent, error: asCourierError(error) };
       }
@@ -143,11 +148,17 @@ async function pingAll(views: readonly AgentView[], ping: (agent: string) => Pro
 function checkAnswer(answer: Answer): Check {
   const check = about("ping", answer.agent);
   if ("error" in answer) {
-    const { code, message, hint } = answer.error;
+    const { code } = answer.error;
+    const { message, hint } = answer.error.spoken;
     const unseen = "One machine does not see the other's files: run doctor on both, and read the agent's log";
     return check.failed(message, code === "deadline_exceeded" ? unseen : hint);
   }
-  const { rttMs } = answer;
+  const { agent, rttMs, ignored } = answer;
+  if (ignored > 0)
+    return check.warning(
+      `${ignored} ${ignored === 1 ? "answer" : "answers"} did not match the ping, before that of ${agent}`,
+      "Another program writes responses: find out which users can write to gpu_status",
+    );
   const ms = rttMs.toFixed(rttMs < 10 ? 1 : 0);
   if (rttMs < SLOW_MS) return check.ok(`Round trip OK: ${ms} ms`);
   return check.warning(

@@ -36,7 +36,10 @@ export async function* examine({ transport, courier, agents, signal }: Examined)
   try {
     await transport.connect();
     const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
-    yield* examineFleet(views, async (agent) => await courier.ping(agent, { signal }));
+    yield* examineFleet(views, {
+      ping: async (agent) => await courier.ping(agent, { signal }),
+      ignored: (agent) => courier.ignoredReplies.get(agent) ?? 0,
+    });
   } catch (error) {
     // A failed check above has most likely shown the same problem, with more detail.
     if (!hasFailed) yield about("fleet").failedBy(error);

@@ -17,7 +17,9 @@ export interface PrintOptions {
  * @returns the exit status
  */
 export function printError(error: unknown, { json = false, write = writeError }: PrintOptions = {}): number {
-  const { code, message, hint } = asCourierError(error);
+  const failure = asCourierError(error);
+  const { code } = failure;
+  const { message, hint } = json ? failure : failure.spoken;
   if (json) write(`${jsonText({ error: { code, message, hint: hint ?? null } })}\n`);
   else write(`error: ${visibleText(message, " ")}${hint === undefined ? "" : `\n  ${visibleText(hint, " ")}`}\n`);
   return ERROR_CODES[code].exit;

@@ -390,6 +390,6 @@ describe("a legacy service", () => {
   test("request() throws its error text when it failed", async () => {
     await answer({ success: false, error: "model 'x' not found" });
     const error = await failure(courier.deleteModel("gpu", "x"));
-    expect([error.code, error.message]).toEqual(["internal", "gpu: model 'x' not found"]);
+    expect([error.code, error.message, error.saidBy]).toEqual(["internal", "model 'x' not found", "gpu"]);
   });
 });

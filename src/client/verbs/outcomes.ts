@@ -83,5 +83,6 @@ export function printOutcomes<Answer>(
 
 function describeError(error: CourierError | undefined): string {
   if (error === undefined) return "no answer";
-  return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+  const [message, hint] = [error.spoken.message, error.hint];
+  return hint === undefined ? message : `${message}. ${hint}`;
 }

@@ -119,7 +119,7 @@ class Tally {
 
 function describeOutcome({ agent, answer, error }: Outcome<number>): string {
   return answer === undefined
-    ? `${agent}  failed: ${error?.message ?? "no answer"}`
+    ? `${agent}  failed: ${error?.spoken.message ?? "no answer"}`
     : `${agent}  ${formatRoundTrip(answer)}`;
 }
 

@@ -137,6 +137,13 @@ function failureCode({ state, code }: Job): ErrorCode | null {
   return state === "succeeded" ? null : (code ?? "internal");
 }
 
+/** Only a legacy service's pull has no id, and an error of our own. */
+function failureOf(job: Job): CourierError {
+  const { id, agent, state, error } = job;
+  const saidBy = error === null || id === null ? undefined : agent;
+  return new CourierError(failureCode(job) ?? "internal", error ?? `The pull is ${state}`, { saidBy });
+}
+
 /** Bars are a table already, and pulls that continue have no result yet. */
 function printResults(
   session: Session,
@@ -157,10 +164,12 @@ function printResults(
 function printFailures(printer: Printer, pulled: readonly Pulled[], detached: readonly string[]): void {
   const failed = pulled.filter(({ job }) => failureCode(job) !== null && !detached.includes(job.agent));
   for (const { job, error } of failed) {
-    const failure = error ?? new CourierError(failureCode(job) ?? "internal", job.error ?? `The pull is ${job.state}`);
-    const where = pulled.length === 1 ? "" : `${job.agent}: `;
+    const failure = error ?? failureOf(job);
+    const { code, message, saidBy } = failure;
+    // Its words are printed under its name anyway.
+    const where = pulled.length === 1 || (saidBy !== undefined && !printer.json) ? "" : `${job.agent}: `;
     const hint = job.id === null ? `Check whether it was pulled: gpuctl list --agent ${job.agent}` : failure.hint;
-    printer.error(new CourierError(failure.code, `${where}${failure.message}`, { hint }));
+    printer.error(new CourierError(code, `${where}${message}`, { hint, saidBy }));
   }
   if (failed.length > 0 && pulled.length > 1) printer.note(`${failed.length} of ${pulled.length} agents failed`);
 }

@@ -1,6 +1,7 @@
 // gpuctl doctor: its findings in the fleet, its output and its exit status.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { DoctorDocument } from "#src/documents/doctor.ts";
+import { CommandV2 } from "#src/protocol.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
 
 let site: ClientSite;
@@ -42,6 +43,23 @@ describe("what it finds", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("answers to a ping that are not the agent's", async () => {
+    await site.agent("gpu-1");
+    const forger = site.store.open();
+    await forger.connect();
+    await forger.receive(
+      { agent: "gpu-1" },
+      {
+        deliver: ({ id, content }) => {
+          const { reply_to: replyTo } = CommandV2.parse(JSON.parse("text" in content ? content.text : ""));
+          void forger.respond({ replyTo }, id, '{"success": true}', { durable: false });
+        },
+      },
+    );
+    expect(await doctorLines()).toContain("! ping gpu-1: 1 answer did not match the ping, before that of gpu-1");
+    await forger.close();
   });
 
   test("no agent is a warning, with what to do", async () => {

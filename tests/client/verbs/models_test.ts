@@ -192,7 +192,7 @@ describe("rm", () => {
       stdout: [
         "AGENT  RESULT",
         "gpu-1  deleted phi4:latest",
-        'gpu-1  failed: Model "nothing:latest" is not on gpu-1',
+        'gpu-1  failed: gpu-1 says: Model "nothing:latest" is not on gpu-1',
         `gpu-1  deleted ${long().name}`,
         "",
       ].join("\n"),
@@ -240,7 +240,8 @@ describe("rm", () => {
     await site.agent("gpu-2");
     expect(await site.run(["rm", "phi4", "--all"])).toEqual({
       status: 1,
-      stdout: 'AGENT  RESULT\ngpu-1  deleted phi4:latest\ngpu-2  failed: Model "phi4:latest" is not on gpu-2\n',
+      stdout:
+        'AGENT  RESULT\ngpu-1  deleted phi4:latest\ngpu-2  failed: gpu-2 says: Model "phi4:latest" is not on gpu-2\n',
       stderr: "1 of 2 agents failed\n",
     });
   });
@@ -280,13 +281,13 @@ describe("rm", () => {
     );
   });
 
-  test("exits by the code of the only agent asked, with its hint", async () => {
+  test("exits by the code of the only agent asked, with the words of the agent as such", async () => {
     const hint = "Unload it first";
     await site.agent("gpu-1", { answer: () => ({ success: false, code: "conflict", error: "It is in use", hint }) });
     expect(await site.run(["rm", "phi4"])).toEqual({
       status: 73,
       stdout: "",
-      stderr: "error: It is in use\n  Unload it first\n",
+      stderr: "error: gpu-1 says: It is in use\n  gpu-1 says: Unload it first\n",
     });
     const json = await site.run(["rm", "phi4", "--json"]);
     expect([json.status, JSON.parse(json.stdout).agents[0].code]).toEqual([73, "conflict"]);

@@ -94,7 +94,7 @@ describe("pull in a pipe", () => {
     expect(stdout.text).toContain("gpu-1: succeeded, 9.0 GB\n");
     expect(stdout.text).toContain("gpu-2: failed\n");
     expect(stderr.text).toBe(
-      'error: gpu-2: Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free\n1 of 2 agents failed\n',
+      'error: gpu-2 says: Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free\n1 of 2 agents failed\n',
     );
   });
 });
@@ -105,14 +105,18 @@ describe("pull exits", () => {
     const { status, stderr } = await startPull([], [agent]);
     await site.progress(agent, failed());
     expect(await status).toBe(75);
-    expect(stderr.text).toBe('error: Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free\n');
+    expect(stderr.text).toBe('error: gpu-1 says: Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free\n');
   });
 
-  test("by the code of a refusal, whose hint it shows", async () => {
+  test("by the code of a refusal, whose words it shows as the agent's", async () => {
     const hint = "Remove a model";
     await site.agent("gpu-1", { answer: () => ({ success: false, code: "exhausted", error: "Disk full", hint }) });
     const { status, stdout, stderr } = await site.run(["pull", "phi4"]);
-    expect([status, stdout, stderr]).toEqual([75, "gpu-1: failed\n", "error: Disk full\n  Remove a model\n"]);
+    expect([status, stdout, stderr]).toEqual([
+      75,
+      "gpu-1: failed\n",
+      "error: gpu-1 says: Disk full\n  gpu-1 says: Remove a model\n",
+    ]);
   });
 
   test("with 0 at once when the job has ended already", async () => {
@@ -278,7 +282,7 @@ describe("Ctrl-C during a pull", () => {
     stop();
     await site.clock.advance(100);
     expect(await status).toBe(130);
-    expect(stderr.text).toContain("error: gpu-1: Cannot pull");
+    expect(stderr.text).toContain("error: gpu-1 says: Cannot pull");
     expect(stderr.text).toContain("Detached: gpu-2 continues to pull");
   });
 

@@ -145,7 +145,7 @@ describe("ps and stop", () => {
     const { status, stdout } = await site.run(["stop", "phi4", "--agent", "gpu-1,gpu-3"]);
     expect(status).toBe(1);
     expect(stdout).toContain("gpu-1  Unloaded phi4:latest\n");
-    expect(stdout).toContain('gpu-3  failed: Model "phi4:latest" is not on gpu-3\n');
+    expect(stdout).toContain('gpu-3  failed: gpu-3 says: Model "phi4:latest" is not on gpu-3\n');
     expect(agent.running).toEqual([]);
     const json = await site.run(["stop", "phi4", "--json", "--agent", "gpu-1"]);
     expect(UnloadedDocument.parse(JSON.parse(json.stdout)).agents).toMatchObject([{ agent: "gpu-1", code: null }]);
