@@ -6,7 +6,9 @@ import { fieldOf, parseJson } from "./base/foreign_text.ts";
 import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
+import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
+import { cut, TEXT_LIMITS } from "./protocol/text.ts";
 
 /**
  * The newest version.
@@ -47,6 +49,9 @@ export const LIMITS = {
   labelCharacters: box.LABEL_LIMITS.characters,
   /** Characters of a command's `requested_by`. */
   requesterCharacters: 64,
+  /** Characters that a reader keeps of a text for people, and of a host's name. */
+  textCharacters: TEXT_LIMITS.text,
+  hostCharacters: TEXT_LIMITS.host,
 } as const;
 
 /** An agent's name, which is its address. `reply_to` has the same grammar. Safe as a file name. */
@@ -135,6 +140,8 @@ export type CommandV2 = z.infer<typeof CommandV2>;
 
 /** Longer than any name of a model: it is a part of cursors and headers. */
 const ModelText = z.string().max(1000);
+/** An instant in ISO 8601 has 24 characters. */
+const InstantText = cut(64);
 
 /** An installed model, as Ollama lists it. `size` is in bytes; `digest` is the manifest's, in hex without `sha256:`. */
 export const Model = z.object({
@@ -165,17 +172,7 @@ export const RunningModel = z.object({
 });
 export type RunningModel = z.infer<typeof RunningModel>;
 
-/** A model's details, as Ollama shows them. Long texts are cut and long lists are left out, to fit a response. */
-export const ModelDetails = z.object({
-  /** Family, parameter size, quantization and the like. */
-  details: z.record(z.string(), z.unknown()).optional(),
-  capabilities: z.array(z.string()).optional(),
-  parameters: z.string().optional(),
-  template: z.string().optional(),
-  license: z.string().optional(),
-  /** The metadata in the model's file, with its own keys, such as `general.architecture`. */
-  model_info: z.record(z.string(), z.unknown()).optional(),
-});
+export const ModelDetails = modelDetails;
 export type ModelDetails = z.infer<typeof ModelDetails>;
 
 export const JobState = z.enum(["queued", "running", "verifying", "succeeded", "failed", "cancelled"]);
@@ -191,27 +188,27 @@ export const Job = z.object({
   id: CommandId.nullable(),
   agent: AgentName,
   kind: z.literal("pull"),
-  model: ModelText,
+  model: cut(LIMITS.textCharacters),
   state: JobState,
   completed_bytes: z.number().nonnegative(),
   total_bytes: z.number().nonnegative().nullable(),
   bytes_per_second: z.number().nonnegative().nullable(),
   eta_seconds: z.number().nonnegative().nullable(),
-  started_at: z.string().nullable(),
-  ended_at: z.string().nullable(),
+  started_at: InstantText.nullable(),
+  ended_at: InstantText.nullable(),
   code: Code.nullable(),
-  error: z.string().nullable(),
+  error: cut(LIMITS.textCharacters).nullable(),
   // Older agents do not send the fields below.
   /** Null unless the job is running. */
   phase: JobPhase.nullable().optional(),
   /** How many times it was started again after a stall or a failure. */
   retries: z.int().nonnegative().optional(),
   /** A remark for people about an active job. */
-  note: z.string().nullable().optional(),
+  note: cut(LIMITS.textCharacters).nullable().optional(),
   /** The bytes on disk that a pull left behind when it did not succeed. Null also when the agent cannot see them. */
   partial_bytes: z.number().nonnegative().nullable().optional(),
   /** While it waits between two attempts: the start of the next one, ISO 8601 by the GPU machine's clock. Else null. */
-  retry_at: z.string().nullable().optional(),
+  retry_at: InstantText.nullable().optional(),
   /** While it waits: the reason, for people. Else null. */
   waiting_for: z.string().max(1000).nullable().optional(),
   /** When the agent accepted the command that asked for it, ISO 8601 by the GPU machine's clock. */
@@ -258,13 +255,13 @@ export const Response = z.object({
   success: z.boolean(),
   timestamp: maybe(z.string()),
   models: maybe(list(Model)),
-  message: maybe(z.string()),
-  error: maybe(z.string()),
+  message: maybe(cut(LIMITS.textCharacters)),
+  error: maybe(cut(LIMITS.textCharacters)),
   version: maybe(z.literal(PROTOCOL_VERSION)),
   command_id: maybe(CommandId),
   agent: maybe(AgentName),
   code: maybe(Code),
-  hint: maybe(z.string()),
+  hint: maybe(cut(LIMITS.textCharacters)),
   job: maybe(object(Job)),
   jobs: maybe(list(Job)),
   running: maybe(list(RunningModel)),
@@ -309,10 +306,10 @@ const RefusedCommand = z.object({
   /** ISO 8601, by the GPU machine's clock. */
   at: z.string(),
   command_id: CommandId,
-  command: z.string().nullable(),
-  model: z.string().nullable(),
+  command: cut(LIMITS.textCharacters).nullable(),
+  model: cut(LIMITS.textCharacters).nullable(),
   code: Code,
-  error: z.string(),
+  error: cut(LIMITS.textCharacters),
 });
 export type RefusedCommand = z.infer<typeof RefusedCommand>;
 
@@ -332,14 +329,14 @@ export const State = z.object({
   sequence: z.int().nonnegative(),
   started_at: z.string(),
   agent_version: z.string(),
-  host: z.string(),
+  host: cut(LIMITS.hostCharacters),
   shared_inbox: SharedInboxMode,
   serves_shared_inbox: z.boolean(),
   /** The transport's clock minus the GPU machine's. */
   clock_offset_ms: z.number(),
   refused_commands: z.int().nonnegative(),
   /** The reason for the status `degraded`. Null for any other status. */
-  degraded_reason: z.string().nullable(),
+  degraded_reason: cut(LIMITS.textCharacters).nullable(),
   /** Whether a `degraded` agent serves reading verbs. Missing means false. */
   reading_only: maybe(z.boolean()),
   /** Commands that have been running for over 1 s. */
