@@ -168,7 +168,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/server/{connection,known_fleet}.ts",
-      ...server("store"),
+      ...server("limits store"),
     ],
   },
   {

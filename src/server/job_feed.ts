@@ -5,6 +5,7 @@ import type { AgentView } from "../courier/agent_view.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
 import { isEnded, type Job, LIMITS, type State } from "../protocol.ts";
+import { EndRate } from "./limits/end_rate.ts";
 import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 
 /** One piece of news. Listeners that have the same get the same object. */
@@ -68,6 +69,7 @@ export class JobFeed {
   readonly #latest = new Map<string, JobNews>();
   /** Agents whose ends could not be added to the log. */
   readonly #unlogged = new Set<string>();
+  readonly #rate: EndRate;
   #changes = 0;
   #changed = Promise.withResolvers<void>();
   #isGathering = false;
@@ -75,6 +77,7 @@ export class JobFeed {
 
   constructor(deps: JobFeedDeps) {
     this.#deps = deps;
+    this.#rate = new EndRate(deps);
     const { index } = deps.fleet;
     for (const view of index.agents.items) this.#see(view);
     index.listen({
@@ -209,14 +212,23 @@ export class JobFeed {
     const { ended, log } = this.#deps;
     try {
       const news = ended.news(jobs, clockOffsetMs);
+      const hasRoom = this.#rate.room(agent) > news.length;
       // All the ends that a state can show are new: there may be more, also from before this server started.
-      if (news.length >= LIMITS.endedJobsInState) this.#askForMore(agent, clockOffsetMs);
-      if (ended.add(news, clockOffsetMs)) this.#gather();
+      if (news.length >= LIMITS.endedJobsInState && hasRoom) this.#askForMore(agent, clockOffsetMs);
+      this.#addNews(agent, news, clockOffsetMs);
       this.#unlogged.delete(agent);
     } catch (error) {
       if (this.#unlogged.size === 0) log.error({ error, agent }, "Cannot store the ends of jobs; retrying");
       this.#unlogged.add(agent);
     }
+  }
+
+  /** What the agent may not have in this hour stays news, for a later document of the agent. */
+  #addNews(agent: string, news: readonly Job[], clockOffsetMs: number): void {
+    if (news.length === 0) return;
+    const taken = news.slice(0, this.#rate.room(agent));
+    if (this.#deps.ended.add(taken, clockOffsetMs)) this.#gather();
+    this.#rate.take(agent, taken.length, news.length - taken.length);
   }
 
   /** The same document brings no other chance. */
@@ -239,7 +251,8 @@ export class JobFeed {
     const { courier, ended, log } = this.#deps;
     const ask = async (): Promise<void> => {
       try {
-        if (ended.add(await courier.jobHistory(agent), clockOffsetMs)) this.#gather();
+        const news = ended.news(await courier.jobHistory(agent), clockOffsetMs);
+        this.#addNews(agent, news, clockOffsetMs);
       } catch (error) {
         log.warn({ error, agent }, "Cannot list the ended jobs of an agent: listeners may miss some");
       }

@@ -108,7 +108,7 @@ function assemble(
   const fleet = new WatchedFleet({ transport, clock, log });
   const courier = new Courier(transport, { sender: "server", timeoutMs, signingKey, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
-  const endedJobs = new EndedJobs(database);
+  const endedJobs = new EndedJobs(database, courier);
   return {
     fleet,
     courier,

@@ -1,6 +1,6 @@
 // The log of ended jobs: numbers that stay, over a restart and when it gets long.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isoTime } from "#src/base/clock.ts";
@@ -25,7 +25,7 @@ function ended(id: string, secondsLater = 0): Job {
 /** A server's life: from opening the store to closing it. */
 function life(use: (log: EndedJobs) => void): void {
   const database = openStore(folder);
-  const log = new EndedJobs(database);
+  const log = new EndedJobs(database, clock);
   log.begin(clock.now());
   use(log);
   database.close();
@@ -73,19 +73,21 @@ test("add() leaves out what is under way, and what ended before the log began, b
 
 test("begin() counts once, also over a restart and for another server; before it nothing is news", () => {
   const database = openStore(folder);
-  const [log, other] = [new EndedJobs(database), new EndedJobs(database)];
+  const [log, other] = [new EndedJobs(database, clock), new EndedJobs(database, clock)];
   expect(log.add([ended("too early", 60)])).toBe(false);
   log.begin(clock.now());
   other.begin(clock.now() + 10_000);
   expect([log.add([ended("a", 1)]), other.add([ended("b", 2)])]).toEqual([true, true]);
-  const restarted = new EndedJobs(database);
+  const restarted = new EndedJobs(database, clock);
   restarted.begin(clock.now() + 20_000);
   expect(restarted.add([ended("c", 3)])).toBe(true);
   database.close();
 });
 
-test("reaches() is false for forgotten ends, which are not news again", () => {
+test("reaches() is false for forgotten ends, which are not news again", async () => {
   const all = Array.from({ length: 20_000 }, (_, index) => ended(`job-${index}`, index / 1000));
+  life(() => undefined);
+  await clock.advance(20_000);
   life((log) => {
     log.add(all);
     const [oldest] = numbers(log, 0);
@@ -100,6 +102,49 @@ test("reaches() is false for forgotten ends, which are not news again", () => {
   life((log) => {
     expect(log.add(all)).toBe(false);
     expect([log.reaches(9_999), log.reaches(10_000), log.last]).toEqual([false, true, 20_000]);
-    expect(log.add([ended("next", 20_000)])).toBe(true);
+    expect(log.add([ended("next")])).toBe(true);
   });
+});
+
+test("add() keeps the database small, however many ends of whatever size come", () => {
+  const error = "\u0001".repeat(1_000);
+  const flood = (round: number): Job[] =>
+    Array.from({ length: 500 }, (_, index) => ({ ...ended(`job-${round}-${index}`, round), error, note: error }));
+  life((log) => {
+    // 12 kB each: 120 MB in all.
+    for (let round = 0; round < 20; round++) log.add(flood(round));
+    expect(log.find("job-19-499")).toBeDefined();
+    expect(log.find("job-0-0")).toBeUndefined();
+  });
+  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  expect(bytes).toBeLessThan(32 * 1024 * 1024);
+  life((log) => {
+    log.add(flood(20));
+    expect(log.last - log.after(0, 100_000).length).toBeGreaterThan(8_000);
+  });
+});
+
+test("add() takes an end in the future as one of now, also once it is forgotten", async () => {
+  const forged = { ...ended("forged"), ended_at: "2036-01-01T00:00:00.000Z" };
+  const database = openStore(folder);
+  const log = new EndedJobs(database, clock);
+  log.begin(clock.now());
+  log.add([forged]);
+  // As an earlier release stored it.
+  database.query("UPDATE ended_jobs SET ended_ms = ?").run(Date.parse("2036-01-01"));
+  log.add(Array.from({ length: 20_000 }, (_, index) => ended(`job-${index}`)));
+  expect(log.find("forged")).toBeUndefined();
+  await clock.advance(1_000);
+  expect(log.add([ended("real")])).toBe(true);
+  database.close();
+});
+
+test("begin() heals a log that begins in the far future", () => {
+  const database = openStore(folder);
+  new EndedJobs(database, clock).begin(Date.parse("2036-01-01"));
+  const log = new EndedJobs(database, clock);
+  expect(log.add([ended("early", 1)])).toBe(false);
+  log.begin(clock.now());
+  expect(log.add([ended("real", 1)])).toBe(true);
+  database.close();
 });

@@ -77,7 +77,7 @@ export async function openServer({
   const fleet = new WatchedFleet({ transport, clock, log: silentLog });
   const courier = new Courier(transport, { sender: "server", timeoutMs, clock, fleet });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
-  const endedJobs = new EndedJobs(database);
+  const endedJobs = new EndedJobs(database, courier);
   const services: Services = {
     fleet,
     courier,
@@ -91,7 +91,7 @@ export async function openServer({
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
-    jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log: silentLog }),
+    jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
     listeners: new Listeners(MAX_LISTENERS),
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
