@@ -70,7 +70,7 @@ export class ClaimedElsewhere {
       else if (await transport.isUnchanged(delivery)) {
         const error = outcomeUnknown("another agent began it and did not answer in time");
         const { answerTo, verb, model } = command;
-        return (await publisher.refuse(delivery, { error, answerTo, verb, model })) === "ended";
+        return (await publisher.refuse(delivery, { error, answerTo, verb, model, accepted: command })) === "ended";
       }
       return true;
     } catch (error) {

@@ -1,11 +1,12 @@
 // Publishes the responses to commands, and removes the commands that need no more attention.
 import type { Clock } from "../../base/clock.ts";
-import { asCourierError } from "../../base/errors.ts";
+import { asCourierError, type ErrorCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import type { Activity } from "./activity.ts";
 import type { AnswerTo, Refusal } from "./judge.ts";
+import { LateRefusals } from "./late_refusals.ts";
 import { failure } from "./response.ts";
 import { isFinal, type Retries } from "./transport_retries.ts";
 
@@ -22,18 +23,19 @@ export interface ResponsePublisherDeps {
 const V1_REST_MS = 5000;
 /** Nobody waits for the response to a command this old that cannot be run, unless it is a pull or delete. */
 const REFUSED_UNANSWERED_AFTER_MS = 3_600_000;
-
-const ANSWER_LATER_MS = 60_000;
-const ANSWER_LATER_ATTEMPTS = 60;
+/** No other refusal has these codes: a verb that fails with them has run, and its failure is its answer. */
+const FOR_SIGNATURE: ReadonlySet<ErrorCode> = new Set(["unauthenticated", "forbidden"]);
 
 /** Each method repeats its calls while the transport is unavailable. */
 export class ResponsePublisher {
   readonly #deps: ResponsePublisherDeps;
   /** Ends the wait for version 1 files to be old enough: the next start removes them. */
   readonly #resting = new AbortController();
+  readonly #refusals: LateRefusals;
 
   constructor(deps: ResponsePublisherDeps) {
     this.#deps = deps;
+    this.#refusals = new LateRefusals(deps);
   }
 
   /** Whether a command of the shared inbox has a response that is not older. @throws CourierError at the first failure */
@@ -65,11 +67,9 @@ export class ResponsePublisher {
    * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs.
    * @returns `answered` when it is still to be removed, `left` when it has no answer and is there
    */
-  async refuse(
-    delivery: Delivery,
-    { error, answerTo, verb, model }: Omit<Refusal, "accepted">,
-  ): Promise<"answered" | "ended" | "left"> {
+  async refuse(delivery: Delivery, refusal: Refusal): Promise<"answered" | "ended" | "left"> {
     const { agent, transport, activity, clock, log } = this.#deps;
+    const { error, answerTo, verb, model } = refusal;
     activity.refuse({ id: delivery.id, verb, model, error });
     log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
     const changing = verb !== null && VERBS[verb].changing;
@@ -79,14 +79,12 @@ export class ResponsePublisher {
       return "ended";
     }
     const text = JSON.stringify(failure(error, agent, answerTo, clock.now()));
-    // A verb of a later release: this agent may be updated before its next look. Invalid bytes stay so.
-    const mayChange = changing || (verb === null && delivery.inbox !== "shared");
-    const isInvalid = error.code === "invalid" && "text" in delivery.content;
-    if (!mayChange || isInvalid) return (await this.answer(answerTo, text, changing)) ? "answered" : "left";
+    const isRemovedFirst = mightRunLater(delivery, refusal);
     // Not there: withdrawn, or its folder is away, and it might still run.
-    if (!(await this.#remove(delivery))) return "left";
-    if (!(await this.answer(answerTo, text, true))) void this.#answerLater(answerTo, text);
-    return "ended";
+    if (isRemovedFirst && !(await this.#remove(delivery))) return "left";
+    const isForSignature = FOR_SIGNATURE.has(error.code);
+    await this.#refusals.publish({ answerTo, text, isDurable: changing, isForSignature });
+    return isRemovedFirst ? "ended" : "answered";
   }
 
   /**
@@ -99,9 +97,10 @@ export class ResponsePublisher {
     return await this.#remove(delivery);
   }
 
-  /** Version 1 commands that are too young to be removed stay. */
-  stopResting(): void {
+  /** Version 1 commands that are too young to be removed stay; refusals that could not be published are lost. */
+  stopWaiting(): void {
     this.#resting.abort();
+    this.#refusals.stop();
   }
 
   /** @returns whether it was there and is removed now */
@@ -123,15 +122,11 @@ export class ResponsePublisher {
     const { transport, retries } = this.#deps;
     return await retries.run(async () => await transport.release(delivery));
   }
+}
 
-  /** A refusal whose command is removed already: lost only if the agent stops, or after an hour. */
-  async #answerLater(answerTo: AnswerTo, text: string): Promise<void> {
-    const { retries, clock, log } = this.#deps;
-    for (let attempt = 1; attempt <= ANSWER_LATER_ATTEMPTS; attempt++) {
-      await clock.sleep(ANSWER_LATER_MS, this.#resting.signal);
-      if (this.#resting.signal.aborted || retries.isStopped) return;
-      if (await this.answer(answerTo, text, true).catch(() => false)) return;
-    }
-    log.warn({ id: answerTo.ids[0] }, "A refusal could not be published for an hour");
-  }
+/** Invalid bytes stay so, unless this agent alone refuses them. */
+function mightRunLater({ inbox, content }: Delivery, { error, verb, accepted }: Refusal): boolean {
+  if (accepted === null && error.code === "invalid" && "text" in content) return false;
+  // A verb of a later release: this agent may be updated before its next look.
+  return verb === null ? inbox !== "shared" : VERBS[verb].changing;
 }

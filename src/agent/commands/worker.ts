@@ -141,7 +141,7 @@ export class Worker {
   async drain(graceMs: number): Promise<void> {
     this.#deps.gathering.stop();
     this.#unanswered.stop();
-    this.#publisher.stopResting();
+    this.#publisher.stopWaiting();
     await within(this.#deps.clock, graceMs, Promise.all(this.#tasks), null);
     this.#retries.stop();
   }
@@ -220,7 +220,7 @@ export class Worker {
 
   async #refuseWith(error: CourierError, delivery: Delivery, command: AcceptedCommand): Promise<Outcome> {
     const { answerTo, verb, model } = command;
-    return await this.#publisher.refuse(delivery, { error, answerTo, verb, model });
+    return await this.#publisher.refuse(delivery, { error, answerTo, verb, model, accepted: command });
   }
 
   async #answer({ answerTo, verb }: AcceptedCommand, text: string): Promise<Outcome> {

@@ -1,8 +1,9 @@
-// When the agent removes the commands that it has answered.
-import { expect, test } from "bun:test";
+// When the agent removes the commands that it has answered, and what becomes of refusals that it cannot publish.
+import { describe, expect, test } from "bun:test";
 import { Activity } from "#src/agent/commands/activity.ts";
 import { ResponsePublisher } from "#src/agent/commands/response_publisher.ts";
 import { Retries } from "#src/agent/commands/transport_retries.ts";
+import { CourierError, type ErrorCode } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import type { Delivery } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
@@ -42,6 +43,75 @@ test.each([
   expect(released).toEqual([]);
   await clock.advance(1);
   expect(released).toEqual(["pull_1"]);
-  publisher.stopResting();
+  publisher.stopWaiting();
   await finished;
+});
+
+describe("refuse() on a share that denies responses", () => {
+  const HOUR_MS = 3_600_000;
+
+  /** A publisher whose responses are denied until `isDenied` is false. */
+  function denied() {
+    const clock = new ManualClock();
+    const site = { clock, isDenied: true, attempts: 0, published: [] as string[], warned: [] as string[] };
+    const cause = Object.assign(new Error("denied"), { code: "EACCES" });
+    const transport = {
+      now: () => clock.now(),
+      release: async () => await Promise.resolve(true),
+      respond: async (_: unknown, id: string) => {
+        site.attempts += 1;
+        if (site.isDenied) throw new CourierError("forbidden", "permission denied", { cause });
+        return await Promise.resolve(site.published.push(id) > 0);
+      },
+      respondedAtMs: async () => await Promise.resolve(null),
+    };
+    const log = { ...silentLog, warn: (_: object, message: string) => void site.warned.push(message) };
+    const activity = new Activity(clock);
+    const deps = { agent: "gpu-1", transport, activity, retries: new Retries(clock), clock, log };
+    const publisher = new ResponsePublisher(deps);
+    const refuse = async (id: string, code: ErrorCode, verb: "delete_model" | "ping" = "delete_model") => {
+      const content = { text: "{}" };
+      const delivery: Delivery = { inbox: { agent: "gpu-1" }, id, key: id, content, sentAtMs: clock.now() };
+      const answerTo = { address: { replyTo: "tester" }, ids: [id], version: 2 as const };
+      const error = new CourierError(code, "refused");
+      return await publisher.refuse(delivery, { error, answerTo, verb, model: null, accepted: null });
+    };
+    return { site, publisher, refuse };
+  }
+
+  test("does not wait, and publishes the last 1,000 once that is allowed", async () => {
+    const { site, publisher, refuse } = denied();
+    const ids = Array.from({ length: 1_200 }, (_, index) => `id-${index}`);
+    expect(new Set(await Promise.all(ids.map(async (id) => await refuse(id, "deadline_exceeded"))))).toEqual(
+      new Set(["ended"]),
+    );
+    await site.clock.advance(30_000);
+    site.isDenied = false;
+    await site.clock.advance(1_000);
+    expect(site.published.toSorted()).toEqual(ids.slice(200).toSorted());
+    expect(site.warned.filter((message) => message.startsWith("Too many refusals"))).toHaveLength(1);
+    publisher.stopWaiting();
+  });
+
+  test("looks once a second for a minute, then once a minute, and gives up after an hour", async () => {
+    const { site, publisher, refuse } = denied();
+    await refuse("id-1", "deadline_exceeded");
+    await site.clock.advance(60_000);
+    expect(site.attempts).toBe(61);
+    await site.clock.advance(2 * HOUR_MS);
+    expect(site.attempts).toBe(120);
+    expect(site.warned.at(-1)).toBe("A refusal could not be published for an hour");
+    publisher.stopWaiting();
+  });
+
+  test.each([["forbidden"], ["unauthenticated"]] as const)(
+    "drops a refusal for a signature (%s) at the first denial",
+    async (code) => {
+      const { site, publisher, refuse } = denied();
+      expect([await refuse("id-1", code), await refuse("id-2", code, "ping")]).toEqual(["ended", "answered"]);
+      await site.clock.advance(2 * HOUR_MS);
+      expect(site.attempts).toBe(2);
+      publisher.stopWaiting();
+    },
+  );
 });
