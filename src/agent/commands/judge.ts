@@ -67,22 +67,34 @@ export function judge(delivery: Delivery, validity: Validity, keyId: string | nu
   }
 }
 
+/** Clocks are not exact: how far ahead of the transport's the time of an unsigned command may be. */
+const MAX_AHEAD_MS = 60_000;
+
 /**
- * The reason why a command may no longer start.
+ * The reason why a command may not start by its age.
  * @param nowMs the transport's clock, as in `sentAtMs`
- * @returns `deadline_exceeded`, or null when the command is in time
+ * @returns `deadline_exceeded`; `invalid` for a time in the future; null when the command is in time
  */
 export function lateness(
   { ttlMs, signed }: AcceptedCommand,
-  { sentAtMs }: Delivery,
+  { inbox, sentAtMs }: Delivery,
   nowMs: number,
 ): CourierError | null {
   // Any user who can write to the share can set the time of a file.
   if (signed !== null) return nowMs < signed.expiresAtMs ? null : expired(nowMs - signed.expiresAtMs);
   const ageMs = nowMs - sentAtMs;
+  // As of `dated()`, no command of version 1 is of the future.
+  if (ageMs < -MAX_AHEAD_MS && inbox !== "shared") return ofTheFuture(-ageMs);
   if (ageMs < ttlMs) return null;
   const ages = `${Math.round(ageMs / 1000)} s old and was valid for ${ttlMs / 1000} s`;
   return new CourierError("deadline_exceeded", `The command is ${ages}: it was not run`, { hint: "Send it again" });
+}
+
+function ofTheFuture(aheadMs: number): CourierError {
+  const ahead = `${Math.round(aheadMs / 1000)} s ahead of the share's clock`;
+  return new CourierError("invalid", `The time of the command's file is ${ahead}: it was not run`, {
+    hint: "Send it again. If that does not help, another program sets the times of files on the share",
+  });
 }
 
 function expired(sinceMs: number): CourierError {

@@ -110,6 +110,11 @@ export function sentBeforeMs({ ttlMs, signed }: AcceptedCommand, { sentAtMs }: D
   return signed === null ? sentAtMs : Math.min(sentAtMs, signed.expiresAtMs - ttlMs);
 }
 
+/** A version 1 command whose file has a time in the future counts as sent when it was found. */
+export function dated(found: Delivery, nowMs: number): Delivery {
+  return found.inbox === "shared" ? { ...found, sentAtMs: Math.min(found.sentAtMs, nowMs) } : found;
+}
+
 function refuse(judged: AcceptedCommand | Refusal, error: CourierError): Refusal {
   if ("error" in judged) return { ...judged, error };
   const { answerTo, verb, model } = judged;

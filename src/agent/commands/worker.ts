@@ -18,7 +18,7 @@ import { ResponsePublisher } from "./response_publisher.ts";
 import { isFinal, mayPass, Retries } from "./transport_retries.ts";
 import { type Subscribed, Unanswered } from "./unanswered.ts";
 import type { Timing, Verbs } from "./verbs.ts";
-import { sentBeforeMs, type VerifiedCommand, type Verifier } from "./verify.ts";
+import { dated, sentBeforeMs, type VerifiedCommand, type Verifier } from "./verify.ts";
 
 export interface WorkerDeps {
   readonly transport: Transport;
@@ -94,7 +94,8 @@ export class Worker {
    * Takes one delivery, which ends with its response. Where the share does not allow that now, it is taken again a minute
    * later, if it is still there. One that is under way already is not taken twice.
    */
-  take(delivery: Delivery, subscribed: Subscribed): void {
+  take(found: Delivery, subscribed: Subscribed): void {
+    const delivery = dated(found, this.#deps.transport.now());
     const { key, content } = delivery;
     const isInHand = this.#inHand.has(key);
     if ("mayPass" in content && !isList(delivery)) return this.#noteUnreadable(delivery, content.refused);
