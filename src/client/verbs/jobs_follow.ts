@@ -30,9 +30,9 @@ export async function followJobs(session: Session): Promise<number> {
         unavailable.map((each) => ({ subject: each.agent, text: describeUnavailable(each) })),
       );
     } catch (error) {
-      const { code, message } = asCourierError(error);
+      const { code, spoken } = asCourierError(error);
       if (code !== "unavailable") throw error;
-      view.show(undefined, [{ subject: "all", text: message }]);
+      view.show(undefined, [{ subject: "all", text: spoken.message }]);
     }
     await io.clock.sleep(LOOK_MS, io.signal);
   }

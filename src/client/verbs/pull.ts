@@ -120,7 +120,7 @@ async function follow(session: Session, first: Job, id: string, progress: Progre
       lostAtMs ??= io.clock.monotonic();
       const givesUp = failure.code !== "unavailable" || io.clock.monotonic() - lostAtMs >= timeoutMs;
       if (givesUp || io.signal.aborted) return lastSeen(job, failure, progress);
-      progress.lost(job, failure.message);
+      progress.lost(job, failure.spoken.message);
       await io.clock.sleep(LOOK_AGAIN_MS, io.signal);
     }
   }

@@ -173,7 +173,7 @@ export class Mailbox {
     } finally {
       ended.abort();
       this.#pending[kind].delete(id);
-      // Nobody else removes what came, from an agent or not. At "shared" it may be an answer to somebody else.
+      // Nobody else removes what was ignored. At "shared" the sweep does: it may be the answer to another sender.
       if (awaiting.ignored > 0 && kind === "own") this.#release(command.address, id);
     }
   }
