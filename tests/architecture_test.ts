@@ -158,7 +158,8 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // gpu-server.
   { files: "src/server/store/*.ts", may: BASE },
-  { files: "src/server/http/*.ts", may: [...BASE, ...server("limits store")] },
+  { files: "src/server/access/*.ts", may: [...BASE, ...server("store")] },
+  { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
   { files: "src/server/catalog.{ts,json}", may: [...BASE, "src/server/catalog.json"] },
   { files: "src/server/connection.ts", may: SEAM },
   {
@@ -173,7 +174,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/limits/*.ts",
-    may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("store")],
+    may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("access store")],
   },
   { files: "src/server/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
@@ -183,7 +184,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/server/{catalog,connection,job_feed,lists/rendered}.ts",
-      ...server("store http limits"),
+      ...server("access store http limits"),
     ],
   },
   {
@@ -194,7 +195,6 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server/api.ts",
     may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http limits v1 platform")],
   },
-  { files: "src/server/token_commands.ts", may: ["src/base/clock.ts", ...server("store")] },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("http")] },
   {
     files: "src/server/run.ts",
@@ -205,7 +205,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,catalog,connection,job_feed,self_check,services,lists/rendered}.ts",
-      ...server("http limits store"),
+      ...server("access http limits store"),
     ],
   },
   {
@@ -215,8 +215,8 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...TRUST,
       "src/program/*.ts",
       OPEN,
-      "src/server/{catalog,run,token_commands}.ts",
-      ...server("http limits store"),
+      "src/server/{catalog,run}.ts",
+      ...server("access http limits store"),
     ],
   },
 

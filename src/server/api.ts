@@ -5,7 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
-import { refuseBrowsers, requireToken } from "./http/auth.ts";
+import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
 import type { Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
@@ -60,7 +60,7 @@ export function createApi(services: Services): Hono<Env> {
 export function createTrustedApi(services: Services, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services.log, "without tokens");
-  app.use(requireTrustedHost(hosts), refuseBrowsers, limitBody);
+  app.use(requireTrustedHost(hosts), refuseBrowsers, trustEveryone, limitBody);
   app.route("/api", gpuServiceRoutes(services));
   return app;
 }
@@ -89,7 +89,8 @@ function logRequest(log: Log, access: Access): MiddlewareHandler<Env> {
     await next();
     const { method, path } = context.req;
     const durationMs = Math.round(performance.now() - startedMs);
-    const token = context.get("token")?.name ?? null;
+    const caller = context.get("caller");
+    const token = caller === undefined || caller.way === "trusted" ? null : caller.name;
     const { status } = context.res;
     const isRefused = access === "with tokens" && (token === null || status === 429);
     const level = isRefused || method === "GET" || method === "HEAD" ? "debug" : "info";

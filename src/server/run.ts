@@ -9,6 +9,7 @@ import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
+import { Authenticator } from "./access/authenticator.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
@@ -117,7 +118,7 @@ function assemble(
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    tokens,
+    authenticator: new Authenticator({ tokens, login: null }),
     refusedLogins: new RefusedLogins({ clock, log }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
+import type { Authenticator } from "./access/authenticator.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
 import type { Readiness } from "./http/readiness.ts";
@@ -16,7 +17,6 @@ import type { RenderedLists } from "./lists/rendered.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
-import type { Tokens } from "./store/tokens.ts";
 
 export interface Services {
   readonly fleet: WatchedFleet;
@@ -26,7 +26,7 @@ export interface Services {
   readonly freshLists: FreshLists;
   readonly connection: Connection;
   readonly readiness: Readiness;
-  readonly tokens: Tokens;
+  readonly authenticator: Authenticator;
   readonly refusedLogins: RefusedLogins;
   readonly activeModels: ActiveModels;
   readonly refusedJobs: RefusedJobs;

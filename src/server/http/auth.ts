@@ -1,14 +1,16 @@
 // Access control: bearer tokens with roles, and no browsers on the listener without tokens.
 import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
+import type { Authenticator } from "../access/authenticator.ts";
+import { TRUSTED_CALLER } from "../access/caller.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
-import type { Role, TokenEntry, Tokens } from "../store/tokens.ts";
+import type { Role } from "../store/tokens.ts";
 import { type Env, peerOf } from "./env.ts";
 import { TooFast } from "./problem.ts";
 import type { RefusedLogins } from "./refused_logins.ts";
 
 export interface AccessDeps {
-  readonly tokens: Tokens;
+  readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly rate: RequestRate;
   readonly refusedLogins: Pick<RefusedLogins, "add">;
 }
@@ -17,20 +19,20 @@ export interface AccessDeps {
  * Lets a request through if its token is valid (else 401), sends no more requests than it may (else 429), and has a
  * sufficient role (else 403).
  */
-export function requireToken({ tokens, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
+export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
   return async (context, next) => {
-    const token = findToken(tokens, context.req.header("authorization"));
-    if (token instanceof CourierError) {
-      refusedLogins.add(peerOf(context), token.message);
-      throw token;
+    const caller = await authenticator.authenticate(context.req.header("authorization"));
+    if (caller instanceof CourierError) {
+      refusedLogins.add(peerOf(context), caller.message);
+      throw caller;
     }
-    context.set("token", token);
-    const waitMs = token.role === "viewer" ? rate.take(token.name) : 0;
-    if (waitMs > 0) throw new TooFast(token.name, waitMs);
-    if (!isAllowed(token.role, context.req.method, context.req.path))
+    context.set("caller", caller);
+    const waitMs = caller.role === "viewer" ? rate.take(caller.name) : 0;
+    if (waitMs > 0) throw new TooFast(caller.name, waitMs);
+    if (!isAllowed(caller.role, context.req.method, context.req.path))
       throw new CourierError(
         "forbidden",
-        `Token "${token.name}" has the role ${token.role}, which does not permit this`,
+        `Token "${caller.name}" has the role ${caller.role}, which does not permit this`,
         {
           hint: "A viewer may read under /v1. Everything else needs a token with the role gp",
         },
@@ -38,6 +40,12 @@ export function requireToken({ tokens, rate, refusedLogins }: AccessDeps): Middl
     await next();
   };
 }
+
+/** Gives every request on the listener without tokens the same caller. */
+export const trustEveryone: MiddlewareHandler<Env> = async (context, next) => {
+  context.set("caller", TRUSTED_CALLER);
+  await next();
+};
 
 /**
  * Refuses requests from browsers. On the listener without tokens, any web page could otherwise pull and delete models
@@ -50,17 +58,6 @@ export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
     });
   await next();
 };
-
-/** The entry of the token in an Authorization header, or why it has no valid one. */
-export function findToken(tokens: Tokens, header: string | undefined): TokenEntry | CourierError {
-  const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
-  if (token === undefined)
-    return new CourierError("unauthenticated", "No token was sent", {
-      hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
-    });
-  const hint = "It may have been revoked. Add one with: gpu-server token add";
-  return tokens.find(token) ?? new CourierError("unauthenticated", "Invalid token", { hint });
-}
 
 function isAllowed(role: Role, method: string, path: string): boolean {
   if (role === "gp") return true;

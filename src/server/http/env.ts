@@ -1,7 +1,7 @@
 // What a request carries from one middleware to the next.
 import type { Context } from "hono";
 import { CourierError } from "../../base/errors.ts";
-import type { TokenEntry } from "../store/tokens.ts";
+import type { Caller } from "../access/caller.ts";
 
 export interface Env {
   /** Bun's server, which `listen()` passes on. */
@@ -9,8 +9,8 @@ export interface Env {
     requestIP?(request: Request): { readonly address: string } | null;
   };
   Variables: {
-    /** Absent on the listener that needs no token. */
-    token?: TokenEntry;
+    /** Absent where anyone may ask. */
+    caller?: Caller;
   };
 }
 
@@ -19,17 +19,18 @@ export function peerOf({ env, req }: Context<Env>): string {
   return env.requestIP?.(req.raw)?.address ?? "unknown";
 }
 
-/** The token of a request under /v1, where each has one. */
-export function tokenOf(context: Context<Env>): TokenEntry {
-  const token = context.get("token");
-  if (token !== undefined) return token;
+/** Who sends a request under /v1 or /api, where each has a caller. */
+export function callerOf(context: Context<Env>): Caller {
+  const caller = context.get("caller");
+  if (caller !== undefined) return caller;
   throw new CourierError("unauthenticated", "No token was sent");
 }
 
-/** What a command takes over from its HTTP request: who asks, by the name of the token, and when the client is gone. */
-export function callerOf(context: Context<Env>): {
+/** What a command takes over from its HTTP request: who asks, if that is known, and when the client is gone. */
+export function requesterOf(context: Context<Env>): {
   readonly requestedBy: string | undefined;
   readonly signal: AbortSignal;
 } {
-  return { requestedBy: context.get("token")?.name, signal: context.req.raw.signal };
+  const { way, name } = callerOf(context);
+  return { requestedBy: way === "trusted" ? undefined : name, signal: context.req.raw.signal };
 }

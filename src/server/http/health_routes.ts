@@ -1,15 +1,14 @@
 // /healthz and /readyz: open to everyone, for load balancers and whatever else watches the process.
 import { type Context, Hono } from "hono";
 import { CourierError } from "../../base/errors.ts";
-import type { Tokens } from "../store/tokens.ts";
-import { findToken } from "./auth.ts";
+import type { Authenticator } from "../access/authenticator.ts";
 import { type Env, peerOf } from "./env.ts";
 import type { Readiness } from "./readiness.ts";
 import type { RefusedLogins } from "./refused_logins.ts";
 
 export interface HealthDeps {
   readonly readiness: Pick<Readiness, "require">;
-  readonly tokens: Tokens;
+  readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly refusedLogins: Pick<RefusedLogins, "add">;
 }
 
@@ -24,7 +23,7 @@ export function healthRoutes(deps: HealthDeps): Hono<Env> {
     try {
       await deps.readiness.require();
     } catch (error) {
-      throw error instanceof CourierError && !mayKnow(context, deps) ? withoutDetails(error) : error;
+      throw error instanceof CourierError && !(await mayKnow(context, deps)) ? withoutDetails(error) : error;
     }
     return context.json({ status: "ready" });
   });
@@ -33,12 +32,12 @@ export function healthRoutes(deps: HealthDeps): Hono<Env> {
 }
 
 /** A reason names paths and users: only a token gets it. */
-function mayKnow(context: Context<Env>, { tokens, refusedLogins }: HealthDeps): boolean {
+async function mayKnow(context: Context<Env>, { authenticator, refusedLogins }: HealthDeps): Promise<boolean> {
   const header = context.req.header("authorization");
   if (header === undefined) return false;
-  const token = findToken(tokens, header);
-  if (token instanceof CourierError) refusedLogins.add(peerOf(context), token.message);
-  return !(token instanceof CourierError);
+  const caller = await authenticator.authenticate(header);
+  if (caller instanceof CourierError) refusedLogins.add(peerOf(context), caller.message);
+  return !(caller instanceof CourierError);
 }
 
 function withoutDetails({ code, cause }: CourierError): CourierError {

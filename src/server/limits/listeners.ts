@@ -1,5 +1,5 @@
 // How many event streams may be open, in all and for each token.
-import type { TokenEntry } from "../store/tokens.ts";
+import type { Caller } from "../access/caller.ts";
 
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
@@ -21,14 +21,14 @@ export class Listeners {
   }
 
   /** Why a token may not open another; undefined: it may. */
-  refusal({ name, role }: Pick<TokenEntry, "name" | "role">): string | undefined {
+  refusal({ name, role }: Pick<Caller, "name" | "role">): string | undefined {
     if (this.#total >= this.#most) return `No more than ${this.#most} listeners are served`;
     if (role === "gp" || this.#of(name) < MAX_VIEWER_LISTENERS) return undefined;
     return `Token "${name}" already has ${MAX_VIEWER_LISTENERS} listeners`;
   }
 
   /** Counts one in. @returns what counts it out */
-  add({ name }: Pick<TokenEntry, "name">): () => void {
+  add({ name }: Pick<Caller, "name">): () => void {
     this.#total += 1;
     this.#open.set(name, this.#of(name) + 1);
     return () => {

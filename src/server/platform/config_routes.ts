@@ -5,7 +5,7 @@ import { CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import { readBody } from "../http/body.ts";
-import { callerOf, type Env } from "../http/env.ts";
+import { type Env, requesterOf } from "../http/env.ts";
 import type { Services } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
 import { chooseAgent } from "./addressing.ts";
@@ -38,7 +38,7 @@ export function platformRoutes(services: Services): Hono<Env> {
     const { model_name } = await readBody(context, NamedModel);
     const model = normalModelName(model_name);
     const agent = await chooseAgent(context, services);
-    const job = await courier.pullModel(agent, model, callerOf(context));
+    const job = await courier.pullModel(agent, model, requesterOf(context));
     return context.json({ message: `Started pulling model ${model} on ${agent}`, job });
   });
 

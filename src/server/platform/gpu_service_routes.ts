@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
-import { callerOf, type Env } from "../http/env.ts";
+import { type Env, requesterOf } from "../http/env.ts";
 import { errorResponse } from "../http/problem.ts";
 import { requireOnline } from "../known_fleet.ts";
 import type { Services } from "../services.ts";
@@ -34,7 +34,7 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
   routes.post(ONE_MODEL, async (context) => {
     const model = normalModelName(context.req.param("name"));
     const agent = await chooseAgent(context, services);
-    await courier.pullModel(agent, model, callerOf(context));
+    await courier.pullModel(agent, model, requesterOf(context));
     return context.json({ success: true, message: `Started pulling model ${model} on ${agent}` });
   });
 

@@ -2,9 +2,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
+import { CourierError } from "../../base/errors.ts";
 import { agentDocument } from "../../documents/agents.ts";
 import { isEnded, type Job } from "../../protocol.ts";
-import { type Env, tokenOf } from "../http/env.ts";
+import { callerOf, type Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
 import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../job_feed.ts";
 import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
@@ -27,6 +28,8 @@ A token of the role \`viewer\` may have ${MAX_VIEWER_LISTENERS} listeners, all t
 next one gets status 429.`;
 
 const RETRY_MS = 2000;
+/** A stream may outlive its token: it is looked at again this often. */
+const CALLER_CHECK_MS = 5_000;
 const NOTHING_NEW = ": nothing new\n\n";
 /** What hono's streamSSE() sets, for a response to HEAD, which has no stream. */
 const STREAM_HEADERS = {
@@ -84,11 +87,11 @@ type Listen = (signal: AbortSignal) => AsyncIterable<JobNews>;
 /** As `stream()`, for a listener that stays: refused when there are too many. */
 function streamIfRoom(context: Context<Env>, services: Services, start: Start, listen: Listen): Response {
   const { listeners } = services;
-  const token = tokenOf(context);
-  const refusal = listeners.refusal(token);
+  const caller = callerOf(context);
+  const refusal = listeners.refusal(caller);
   if (refusal !== undefined) throw failWith(429, refusal, "Close some, or poll /v1/jobs instead");
   return stream(context, services, start, async function* counted(signal) {
-    const countOut = listeners.add(token);
+    const countOut = listeners.add(caller);
     try {
       yield* listen(signal);
     } finally {
@@ -103,12 +106,14 @@ function stream(context: Context<Env>, services: Services, start: Start, listen:
   return streamSSE(context, async (out) => {
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
-    const mayListen = tokenCheck(context, services);
+    void stopWithCaller(context, services, stop);
     const writer = new NewsWriter(out, services, start);
     try {
-      for await (const news of listen(stop.signal)) if ((await writer.write(news)) && !mayListen()) break;
+      for await (const news of listen(stop.signal)) await writer.write(news);
     } catch (error) {
       services.log.error({ error }, "An event stream failed unexpectedly");
+    } finally {
+      stop.abort();
     }
   });
 }
@@ -128,18 +133,17 @@ class NewsWriter {
     this.#writtenMs = services.clock.monotonic();
   }
 
-  /** @returns whether anything was written: news without content are only a reason for a comment, when one is due */
-  async write(news: JobNews): Promise<boolean> {
+  /** News without content are only a reason for a comment, when one is due. */
+  async write(news: JobNews): Promise<void> {
     const { jobFeed, clock } = this.#services;
     const isDue = clock.monotonic() - this.#writtenMs >= HEARTBEAT_MS;
     const isEmpty = this.#isReady && isNothing(news);
-    if (isEmpty && !isDue) return false;
+    if (isEmpty && !isDue) return;
     if (isEmpty) await this.#out.write(NOTHING_NEW);
     if (!this.#isReady) await this.#out.write(this.#ready(news.number));
     if (!isNothing(news)) await this.#out.write(newsBytes(news, jobFeed));
     this.#isReady = true;
     this.#writtenMs = clock.monotonic();
-    return true;
   }
 
   #ready(number: number): string {
@@ -182,15 +186,16 @@ function eventText(event: string, data: string, { id, retry }: { id?: string; re
   return `${fields.join("\n")}\n\n`;
 }
 
-/** Whether the request's token is still valid. Checked at intervals, because a stream may outlive its token. */
-function tokenCheck(context: Context<Env>, { tokens, clock }: Services): () => boolean {
-  const token = tokenOf(context);
-  let checkedMs = clock.monotonic();
-  return () => {
-    if (clock.monotonic() - checkedMs < HEARTBEAT_MS) return true;
-    checkedMs = clock.monotonic();
-    return tokens.list().some(({ name, created_at }) => name === token.name && created_at === token.created_at);
-  };
+/** Aborts when the caller's time is over, or when it would no longer be let in. */
+async function stopWithCaller(context: Context<Env>, services: Services, stop: AbortController): Promise<void> {
+  const { authenticator, clock } = services;
+  const { expiresAtMs } = callerOf(context);
+  const leftMs = (): number => (expiresAtMs ?? Number.POSITIVE_INFINITY) - clock.now();
+  while (!stop.signal.aborted) {
+    await clock.sleep(Math.max(0, Math.min(CALLER_CHECK_MS, leftMs())), stop.signal);
+    const caller = leftMs() > 0 ? await authenticator.authenticate(context.req.header("authorization")) : null;
+    if (caller === null || caller instanceof CourierError) stop.abort();
+  }
 }
 
 async function* only(news: JobNews): AsyncGenerator<JobNews> {

@@ -9,7 +9,7 @@ import type { Unavailable } from "../../courier/unavailable.ts";
 import { JobDocument, JobsDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
-import { callerOf, type Env } from "../http/env.ts";
+import { type Env, requesterOf } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
@@ -79,7 +79,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
   app.openapi(startJobs, async (context) => {
     const { model, agents, force } = context.req.valid("json");
     // Generated clients send null for a field that was left out.
-    const options = { force: force ?? undefined, ...callerOf(context) };
+    const options = { force: force ?? undefined, ...requesterOf(context) };
     const jobs = await startPulls(services, normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });

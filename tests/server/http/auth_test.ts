@@ -91,9 +91,9 @@ describe("requireToken()", () => {
 
   test("refuses a token from the moment it is revoked", async () => {
     await using server = await openServer();
-    const token = server.services.tokens.add("temporary", "gp");
+    const token = server.tokens.add("temporary", "gp");
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(200);
-    server.services.tokens.revoke("temporary");
+    server.tokens.revoke("temporary");
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(401);
   });
 });

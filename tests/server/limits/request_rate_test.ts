@@ -55,7 +55,7 @@ describe("requireToken()", () => {
       expect([status, headers.get("retry-after"), body.code]).toEqual([429, "1", "exhausted"]);
       expect(body).toMatchObject({ title: "Too many requests", hint: expect.stringContaining("Wait 1 s") });
     }
-    const other = server.services.tokens.add("other", "viewer");
+    const other = server.tokens.add("other", "viewer");
     expect((await server.call("GET", "/v1/agents", { token: other })).status).toBe(200);
     await clock.advance(50);
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(200);

@@ -143,7 +143,7 @@ test("a viewer's token has 100 listeners at most, and leaves room for the others
   const token = site.server.viewer;
   const { status, body } = await site.server.call("GET", "/v1/events", { token });
   expect([status, body.detail]).toEqual([429, 'Token "dashboard" already has 100 listeners']);
-  const other = site.server.services.tokens.add("other", "viewer");
+  const other = site.server.tokens.add("other", "viewer");
   for (const bearer of [other, site.server.gp]) {
     const answer = await fetch(`${site.url}/v1/events`, { headers: { authorization: `Bearer ${bearer}` } });
     expect(answer.status).toBe(200);

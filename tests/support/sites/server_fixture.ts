@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "#src/base/clock.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
+import { Authenticator } from "#src/server/access/authenticator.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { readCatalog } from "#src/server/catalog.ts";
 import { Connection } from "#src/server/connection.ts";
@@ -47,6 +48,7 @@ export interface Answered {
 export interface ServerUnderTest extends AsyncDisposable {
   readonly store: MemoryStore;
   readonly services: Services;
+  readonly tokens: Tokens;
   readonly transport: Transport;
   readonly gp: string;
   readonly viewer: string;
@@ -86,7 +88,7 @@ export async function openServer({
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    tokens,
+    authenticator: new Authenticator({ tokens, login: null }),
     refusedLogins: new RefusedLogins({ clock, log }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
@@ -119,6 +121,7 @@ export async function openServer({
   return {
     store,
     services,
+    tokens,
     transport,
     gp,
     viewer: tokens.add("dashboard", "viewer"),

@@ -1,7 +1,7 @@
 // `gpu-server token ...`: adds, lists and revokes tokens, also while the server runs.
-import { systemClock } from "../base/clock.ts";
-import { openStore } from "./store/store.ts";
-import { type Role, type TokenEntry, Tokens } from "./store/tokens.ts";
+import { systemClock } from "../../base/clock.ts";
+import { openStore } from "../store/store.ts";
+import { type Role, type TokenEntry, Tokens } from "../store/tokens.ts";
 
 type Print = (text: string) => void;
 

@@ -1,0 +1,44 @@
+// Finds out who sends a request: by an own token, or by the login that the platform has.
+import { CourierError } from "../../base/errors.ts";
+import type { Tokens } from "../store/tokens.ts";
+import type { Caller } from "./caller.ts";
+
+/** The platform's own login: asked about everything that is not an own token. */
+export interface Login {
+  /** Who the header is of, or why it is refused: `unauthenticated`, `forbidden`, or `unavailable`. Never rejects. */
+  authenticate(header: string): Promise<Caller | CourierError>;
+}
+
+export interface AuthenticatorDeps {
+  readonly tokens: Pick<Tokens, "find">;
+  /** Null: there are only own tokens. */
+  readonly login: Login | null;
+}
+
+/** Lets people and secret scanners recognize an own token. */
+const OWN = "gpuc_";
+
+export class Authenticator {
+  readonly #deps: AuthenticatorDeps;
+
+  constructor(deps: AuthenticatorDeps) {
+    this.#deps = deps;
+  }
+
+  /** The caller that an Authorization header is of, or why it is refused. Never rejects. */
+  async authenticate(header: string | undefined): Promise<Caller | CourierError> {
+    const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
+    if (header === undefined || token === undefined)
+      return new CourierError("unauthenticated", "No token was sent", {
+        hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
+      });
+    const { tokens, login } = this.#deps;
+    if (login !== null && !token.startsWith(OWN)) return await login.authenticate(header);
+    const entry = tokens.find(token);
+    if (entry !== undefined)
+      return { name: entry.name, way: "token", role: entry.role, agents: null, verbs: null, expiresAtMs: null };
+    return new CourierError("unauthenticated", "Invalid token", {
+      hint: "It may have been revoked. Add one with: gpu-server token add",
+    });
+  }
+}

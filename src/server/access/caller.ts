@@ -1,0 +1,28 @@
+// Who sends a request, and what it may do and see.
+import type { Verb } from "../../protocol.ts";
+import type { Role } from "../store/tokens.ts";
+
+/** A null is no limit. */
+export interface Caller {
+  /** Of the token, or as the platform knows its user. */
+  readonly name: string;
+  /** How it showed who it is; `trusted` is everybody on the listener without tokens. */
+  readonly way: "token" | "introspection" | "jwt" | "trusted";
+  readonly role: Role;
+  /** The only agents that exist for it. */
+  readonly agents: ReadonlySet<string> | null;
+  /** The only verbs that it may use. */
+  readonly verbs: ReadonlySet<Verb> | null;
+  /** On the server's clock. */
+  readonly expiresAtMs: number | null;
+}
+
+/** Everybody on the listener without tokens. */
+export const TRUSTED_CALLER: Caller = {
+  name: "trusted",
+  way: "trusted",
+  role: "gp",
+  agents: null,
+  verbs: null,
+  expiresAtMs: null,
+};
