@@ -1,15 +1,17 @@
 // gpu-server, the entry point that serves the models of GPU machines over HTTP.
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { systemClock } from "./base/clock.ts";
 import { runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
-import { AgentName } from "./protocol.ts";
+import { AgentName, type Verb } from "./protocol.ts";
+import { expiryOf } from "./server/access/expiry.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
+import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
 import { readCatalog } from "./server/catalog.ts";
 import type { Address } from "./server/http/listen.ts";
 import { hostName } from "./server/http/trusted_hosts.ts";
@@ -30,6 +32,13 @@ Every request needs a token. Tokens can be added and revoked while the server ru
                                               token.header holds: Authorization: Bearer TOKEN
 Run these as the user that runs the server, or with its --state-dir.`;
 
+const TOKEN_EXAMPLES = `
+A token with limits is refused by releases that do not know them.
+  gpu-server token add grafana --role viewer --expires 90d
+  gpu-server token add berlin --role gp --agents gpu-1,gpu-2
+                                        sees no other agents, and pulls and deletes only there
+  gpu-server token add puller --role gp --verbs list_models,pull_model,list_jobs`;
+
 /** @returns the exit status */
 export async function main(argv: readonly string[]): Promise<number> {
   return await runCommandLine(createProgram(), argv);
@@ -41,23 +50,7 @@ function createProgram() {
   const stateDir = (): string => program.opts().stateDir ?? defaultStateDir(SERVICE);
   program.action(run);
   program.command("run").description("serve until stopped (the default)").action(run);
-  const token = program.command("token").description("add, list and revoke tokens");
-  token
-    .command("add")
-    .description("add a token and print it")
-    .argument("<name>", "name of the token")
-    .addOption(new Option("--role <role>", "what the token permits").choices(Role.options).makeOptionMandatory())
-    .action((name, { role }) => addToken(stateDir(), name, role, print));
-  token
-    .command("list")
-    .description("list the names and roles of the tokens")
-    .option("--json", "print one JSON document", false)
-    .action((options) => listTokens(stateDir(), options, print));
-  token
-    .command("revoke")
-    .description("revoke a token; takes effect immediately")
-    .argument("<name>", "name of the token")
-    .action((name) => revokeToken(stateDir(), name, print));
+  addTokenCommands(program.command("token").description("add, list and revoke tokens"), stateDir);
   program
     .command("key")
     .description(
@@ -65,6 +58,31 @@ function createProgram() {
     )
     .action(() => print(`${publicLine(ensureKey(keyPath(stateDir())), `server@${hostname()}`)}\n`));
   return program;
+}
+
+function addTokenCommands(token: Command, stateDir: () => string): void {
+  token
+    .command("add")
+    .description("add a token and print it")
+    .argument("<name>", "name of the token")
+    .addOption(new Option("--role <role>", "what the token permits").choices(Role.options).makeOptionMandatory())
+    .option("--expires <when>", "30d, 12h, or its last day: 2027-06-01 (default: never)", parseExpiry)
+    .option("--agents <names>", "the only agents that it sees: gpu-1,gpu-2 (default: all)", parse.list(parseAgent))
+    .option("--verbs <verbs>", "all that it may do, of what the role permits (default: all of it)", parseVerbs)
+    .addHelpText("after", `\nVerbs:\n${VERB_HELP}\n${TOKEN_EXAMPLES}`)
+    .action((name, { role, expires = null, agents = null, verbs = null }) =>
+      addToken(stateDir(), name, role, { expiresAtMs: expires, agents, verbs }, print),
+    );
+  token
+    .command("list")
+    .description("list the tokens and what they permit")
+    .option("--json", "print one JSON document", false)
+    .action((options) => listTokens(stateDir(), options, print));
+  token
+    .command("revoke")
+    .description("revoke a token; takes effect immediately")
+    .argument("<name>", "name of the token")
+    .action((name) => revokeToken(stateDir(), name, print));
 }
 
 function createServerCommand() {
@@ -151,6 +169,21 @@ function parseAgent(text: string): string {
   const name = AgentName.safeParse(text);
   if (name.success) return name.data;
   throw new InvalidArgumentError(`It ${name.error.issues[0]?.message ?? "must be an agent's name"}`);
+}
+
+function parseExpiry(text: string): number {
+  const atMs = expiryOf(text, systemClock.now());
+  if (atMs !== undefined) return atMs;
+  throw new InvalidArgumentError("Give a time to come: 30d, 12h, or a day such as 2027-06-01");
+}
+
+function parseVerbs(text: string, previous: readonly Verb[] | undefined): Verb[] {
+  const parseVerb = (word: string): Verb => {
+    const verb = tokenVerb(word);
+    if (verb !== undefined) return verb;
+    throw new InvalidArgumentError("Use verbs of the list in: gpu-server token add --help");
+  };
+  return parse.list(parseVerb)(text, previous).map(parseVerb);
 }
 
 function print(text: string): void {

@@ -118,7 +118,7 @@ function assemble(
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    authenticator: new Authenticator({ tokens, login: null }),
+    authenticator: new Authenticator({ tokens, login: null, clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),

@@ -180,12 +180,32 @@ describe("gpu-server", () => {
     expect((await server.ask(at, { token })).status).toBe(200);
     const listed = await runToEnd(["token", "list", "--json", ...flags]);
     expect(JSON.parse(listed.stdout)).toEqual({
-      tokens: [{ name: "late", role: "gp", created_at: expect.any(String) }],
+      tokens: [
+        { name: "late", role: "gp", created_at: expect.any(String), expires_at: null, agents: null, verbs: null },
+      ],
     });
-    expect((await runToEnd(["token", "list", ...flags])).stdout).toMatch(/^NAME +ROLE +CREATED\nlate +gp +\d{4}-/);
+    expect((await runToEnd(["token", "list", ...flags])).stdout).toMatch(
+      /^NAME +ROLE +CREATED +EXPIRES\nlate +gp +\d{4}-\d\d-\d\d +never\n$/,
+    );
     expect((await runToEnd(["token", "revoke", "late", ...flags])).status).toBe(0);
     expect((await server.ask(at, { token })).status).toBe(401);
     expect((await runToEnd(["token", "revoke", "late", ...flags])).status).toBe(66);
+  });
+
+  test("makes tokens with limits, and teaches them in the help", async () => {
+    const { flags } = await newPlace();
+    const limits = ["--expires", "30d", "--agents", "gpu-1,gpu-2", "--verbs", "list_models,pull_model"];
+    expect((await runToEnd(["token", "add", "berlin", "--role", "gp", ...limits, ...flags])).status).toBe(0);
+    const { tokens } = JSON.parse((await runToEnd(["token", "list", "--json", ...flags])).stdout);
+    const [entry] = tokens;
+    expect(entry).toMatchObject({ agents: ["gpu-1", "gpu-2"], verbs: ["list_models", "pull_model"] });
+    expect(Date.parse(entry.expires_at) - Date.parse(entry.created_at)).toBeWithin(
+      29.9 * 86_400_000,
+      30.1 * 86_400_000,
+    );
+    const { stdout } = await runToEnd(["token", "add", "--help"]);
+    for (const word of ["--expires", "2027-06-01", "--agents", "gpu-1,gpu-2", "--verbs", "list_models ", "pull models"])
+      expect(stdout).toContain(word);
   });
 
   test("serves as many listeners as --max-listeners says", async () => {
@@ -236,6 +256,12 @@ describe("gpu-server", () => {
     [["--catalog", "/nowhere/catalog.json"]],
     [["token", "add", "x"]],
     [["token", "add", "x", "--role", "root"]],
+    [["token", "add", "x", "--role", "gp", "--expires", "soon"]],
+    [["token", "add", "x", "--role", "gp", "--expires", "2020-01-01"]],
+    [["token", "add", "x", "--role", "gp", "--agents", "../x"]],
+    [["token", "add", "x", "--role", "gp", "--agents", ""]],
+    [["token", "add", "x", "--role", "gp", "--verbs", "list_models,ping"]],
+    [["token", "add", "x", "--role", "viewer", "--verbs", "pull_model"]],
     [["no-such-verb"]],
   ])("exits 64 saying why when it is given %p", async (argv) => {
     const { flags } = await newPlace();

@@ -1,6 +1,7 @@
 // Finds out who sends a request: by an own token, or by the login that the platform has.
+import { type Clock, isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
-import type { Tokens } from "../store/tokens.ts";
+import type { TokenEntry, Tokens } from "../store/tokens.ts";
 import type { Caller } from "./caller.ts";
 
 /** The platform's own login: asked about everything that is not an own token. */
@@ -13,6 +14,7 @@ export interface AuthenticatorDeps {
   readonly tokens: Pick<Tokens, "find">;
   /** Null: there are only own tokens. */
   readonly login: Login | null;
+  readonly clock: Pick<Clock, "now">;
 }
 
 /** Lets people and secret scanners recognize an own token. */
@@ -35,10 +37,25 @@ export class Authenticator {
     const { tokens, login } = this.#deps;
     if (login !== null && !token.startsWith(OWN)) return await login.authenticate(header);
     const entry = tokens.find(token);
-    if (entry !== undefined)
-      return { name: entry.name, way: "token", role: entry.role, agents: null, verbs: null, expiresAtMs: null };
-    return new CourierError("unauthenticated", "Invalid token", {
-      hint: "It may have been revoked. Add one with: gpu-server token add",
-    });
+    if (entry === undefined)
+      return new CourierError("unauthenticated", "Invalid token", {
+        hint: "It may have been revoked. Add one with: gpu-server token add",
+      });
+    return hasExpired(entry, this.#deps.clock) ? expired(entry) : asCaller(entry);
   }
+}
+
+function asCaller({ name, role, agents, verbs, expiresAtMs }: TokenEntry): Caller {
+  const limits = { agents: agents && new Set(agents), verbs: verbs && new Set(verbs), expiresAtMs };
+  return { name, way: "token", role, ...limits };
+}
+
+function hasExpired({ expiresAtMs }: TokenEntry, clock: Pick<Clock, "now">): boolean {
+  return expiresAtMs !== null && clock.now() >= expiresAtMs;
+}
+
+function expired({ name, expiresAtMs }: TokenEntry): CourierError {
+  return new CourierError("unauthenticated", `Token "${name}" expired at ${isoTime(expiresAtMs ?? 0)}`, {
+    hint: `Revoke it and add another one: gpu-server token revoke ${name}`,
+  });
 }

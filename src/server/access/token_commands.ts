@@ -1,18 +1,29 @@
 // `gpu-server token ...`: adds, lists and revokes tokens, also while the server runs.
-import { systemClock } from "../../base/clock.ts";
+import { isoTime, systemClock } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import { VERBS } from "../../protocol.ts";
 import { openStore } from "../store/store.ts";
-import { type Role, type TokenEntry, Tokens } from "../store/tokens.ts";
+import { type Role, type TokenEntry, type TokenLimits, Tokens } from "../store/tokens.ts";
+import { tokenTable } from "./token_table.ts";
 
 type Print = (text: string) => void;
 
-/** Prints only the new token, so that a script can use the output unchanged. */
-export function addToken(stateDir: string, name: string, role: Role, print: Print): void {
-  withTokens(stateDir, (tokens) => print(`${tokens.add(name, role)}\n`));
+/**
+ * Prints only the new token, so that a script can use the output unchanged.
+ * @throws CourierError `invalid` for a viewer that may use a changing verb; as `Tokens.add`
+ */
+export function addToken(stateDir: string, name: string, role: Role, limits: TokenLimits, print: Print): void {
+  const changing = role === "viewer" ? limits.verbs?.find((verb) => VERBS[verb].changing) : undefined;
+  if (changing !== undefined)
+    throw new CourierError("invalid", `A token of the role viewer cannot use ${changing}: it only reads`, {
+      hint: "Use --role gp, which --verbs and --agents limit",
+    });
+  withTokens(stateDir, (tokens) => print(`${tokens.add(name, role, limits)}\n`));
 }
 
 export function listTokens(stateDir: string, { json }: { readonly json: boolean }, print: Print): void {
   const tokens = withTokens(stateDir, (store) => store.list());
-  print(json ? `${JSON.stringify({ tokens })}\n` : table(tokens));
+  print(json ? `${JSON.stringify({ tokens: tokens.map(tokenDocument) })}\n` : tokenTable(tokens, systemClock.now()));
 }
 
 export function revokeToken(stateDir: string, name: string, print: Print): void {
@@ -29,8 +40,6 @@ function withTokens<Result>(stateDir: string, use: (tokens: Tokens) => Result): 
   }
 }
 
-function table(tokens: readonly TokenEntry[]): string {
-  const rows = [["NAME", "ROLE", "CREATED"], ...tokens.map(({ name, role, created_at }) => [name, role, created_at])];
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ")}\n`).join("");
+function tokenDocument({ name, role, created_at, expiresAtMs, agents, verbs }: TokenEntry) {
+  return { name, role, created_at, expires_at: expiresAtMs && isoTime(expiresAtMs), agents, verbs };
 }

@@ -4,20 +4,49 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
+import { AgentName, Verb } from "../../protocol.ts";
 
 /** `gp` may do everything; `viewer` may read under /v1. */
 export const Role = z.enum(["gp", "viewer"]);
 export type Role = z.infer<typeof Role>;
 
-export interface TokenEntry {
+/** What a token does not permit although its role does. A null is no limit. */
+export interface TokenLimits {
+  readonly expiresAtMs: number | null;
+  /** The only agents that it sees. */
+  readonly agents: readonly AgentName[] | null;
+  readonly verbs: readonly Verb[] | null;
+}
+
+export interface TokenEntry extends TokenLimits {
   readonly name: string;
   readonly role: Role;
   readonly created_at: string;
 }
 
-interface Row extends TokenEntry {
+interface Row {
+  readonly name: string;
+  readonly role: Role;
   readonly hash: Uint8Array;
+  readonly created_at: string;
+  readonly expires_at_ms: number | null;
+  readonly agents: string | null;
+  readonly verbs: string | null;
 }
+
+/**
+ * Tokens with limits. A table of its own, because releases before it read only `tokens`: after a rollback they refuse these
+ * tokens. As rows of `tokens` they would have no limits there.
+ */
+const LIMITED_TOKENS = `CREATE TABLE IF NOT EXISTS limited_tokens (
+  name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL,
+  expires_at_ms INTEGER, agents TEXT, verbs TEXT
+) STRICT`;
+const ROWS = `SELECT name, role, hash, created_at, NULL AS expires_at_ms, NULL AS agents, NULL AS verbs FROM tokens
+  UNION ALL SELECT name, role, hash, created_at, expires_at_ms, agents, verbs FROM limited_tokens ORDER BY name`;
+const NO_LIMITS: TokenLimits = { expiresAtMs: null, agents: null, verbs: null };
+const Agents = z.array(AgentName).nonempty();
+const Verbs = z.array(Verb).nonempty();
 
 const TOKEN_BYTES = 32;
 /** Lets people and secret scanners recognize a token. */
@@ -32,6 +61,7 @@ export class Tokens {
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+    database.run(LIMITED_TOKENS);
   }
 
   /**
@@ -39,44 +69,75 @@ export class Tokens {
    * @returns the token itself, which is not stored
    * @throws CourierError `invalid` for an invalid name; `conflict` when a token has this name
    */
-  add(name: string, role: Role): string {
+  add(name: string, role: Role, limits: TokenLimits = NO_LIMITS): string {
     if (!NAME.test(name))
       throw new CourierError("invalid", `Cannot name a token ${JSON.stringify(name.slice(0, 80))}`, {
         hint: "Use 1 to 64 characters from A-Z, a-z, 0-9 and _ . @ -, not beginning with _ . @ or -",
       });
     const token = `${PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
-    const added = this.#database
-      .query("INSERT OR IGNORE INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
-      .run(name, role, hash(token), isoTime(this.#clock.now()));
-    if (added.changes === 1) return token;
+    const add = this.#database.transaction(() => {
+      const isNew = !this.#rows().some((row) => row.name === name);
+      if (isNew) this.#insert(name, role, hash(token), limits);
+      return isNew;
+    });
+    if (add.immediate()) return token;
     throw new CourierError("conflict", `A token named "${name}" already exists`, {
       hint: `Choose another name, or revoke it first: gpu-server token revoke ${name}`,
     });
   }
 
   list(): readonly TokenEntry[] {
-    return this.#rows().map(({ name, role, created_at }) => ({ name, role, created_at }));
+    return this.#rows().map(entryOf);
   }
 
   /** @throws CourierError `not_found` when no token has this name */
   revoke(name: string): void {
-    const { changes } = this.#database.query("DELETE FROM tokens WHERE name = ?").run(name);
-    if (changes === 0)
+    // After a rollback there may be one in each table.
+    const revoked = ["tokens", "limited_tokens"].map(
+      (table) => this.#database.query(`DELETE FROM ${table} WHERE name = ?`).run(name).changes,
+    );
+    if (revoked.every((changes) => changes === 0))
       throw new CourierError("not_found", `No token is named "${name}"`, { hint: "See: gpu-server token list" });
   }
 
-  /** The entry of a token; undefined when it is invalid. */
+  /** The entry of a token, also of one that has expired; undefined when it is invalid. */
   find(token: string): TokenEntry | undefined {
     const wanted = hash(token);
-    let found: TokenEntry | undefined;
+    let found: Row | undefined;
     // Every row is compared, so that the time does not reveal which one matches.
     for (const row of this.#rows()) if (timingSafeEqual(row.hash, wanted)) found = row;
-    return found;
+    return found && entryOf(found);
+  }
+
+  #insert(name: string, role: Role, hashed: Buffer, limits: TokenLimits): void {
+    const createdAt = isoTime(this.#clock.now());
+    const { expiresAtMs, agents, verbs } = limits;
+    if (expiresAtMs === null && agents === null && verbs === null)
+      this.#database
+        .query("INSERT INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
+        .run(name, role, hashed, createdAt);
+    else
+      this.#database
+        .query("INSERT INTO limited_tokens VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .run(name, role, hashed, createdAt, expiresAtMs, textOf(agents), textOf(verbs));
   }
 
   #rows(): readonly Row[] {
-    return this.#database.query<Row, []>("SELECT name, role, hash, created_at FROM tokens ORDER BY name").all();
+    return this.#database.query<Row, []>(ROWS).all();
   }
+}
+
+/** A limit that cannot be read is no missing limit: it throws. */
+function entryOf({ name, role, created_at, expires_at_ms: expiresAtMs, agents, verbs }: Row): TokenEntry {
+  const limits = {
+    agents: agents === null ? null : Agents.parse(JSON.parse(agents)),
+    verbs: verbs === null ? null : Verbs.parse(JSON.parse(verbs)),
+  };
+  return { name, role, created_at, expiresAtMs, ...limits };
+}
+
+function textOf(words: readonly string[] | null): string | null {
+  return words && JSON.stringify(words);
 }
 
 /** Plain SHA-256 is enough: a token holds 256 random bits, so guessing is hopeless. */

@@ -106,7 +106,10 @@ function stream(context: Context<Env>, services: Services, start: Start, listen:
   return streamSSE(context, async (out) => {
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
-    void stopWithCaller(context, services, stop);
+    void stopWithCaller(context, services, stop).catch((error: unknown) => {
+      services.log.error({ error }, "Cannot look at the token of an event stream: it ends");
+      stop.abort();
+    });
     const writer = new NewsWriter(out, services, start);
     try {
       for await (const news of listen(stop.signal)) await writer.write(news);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
 import { openStore } from "#src/server/store/store.ts";
 import { Tokens } from "#src/server/store/tokens.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 
@@ -95,6 +96,25 @@ describe("requireToken()", () => {
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(200);
     server.tokens.revoke("temporary");
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(401);
+  });
+});
+
+describe("a token that expires", () => {
+  test("is refused from that moment on, with 401 and when it was", async () => {
+    const clock = new ManualClock(Date.parse("2026-11-29T12:00:00Z"));
+    await using server = await openServer({ clock });
+    const limits = { expiresAtMs: clock.now() + 1_000, agents: null, verbs: null };
+    const token = server.tokens.add("short", "gp", limits);
+    await clock.advance(999);
+    expect((await server.call("GET", "/api/config/available-models", { token })).status).toBe(200);
+    await clock.advance(1);
+    const { status, body } = await server.call("GET", "/v1/agents", { token });
+    expect([status, body.code, body.detail]).toEqual([
+      401,
+      "unauthenticated",
+      'Token "short" expired at 2026-11-29T12:00:01.000Z',
+    ]);
+    expect(body.hint).toContain("gpu-server token");
   });
 });
 

@@ -186,6 +186,20 @@ describe("as time passes", () => {
     expect([events.events.length, events.comments]).toEqual([1, 1]);
   });
 
+  test("a stream ends when its token expires", async () => {
+    const limits = { expiresAtMs: clock.now() + 7_000, agents: null, verbs: null };
+    const guest = timed.server.tokens.add("guest", "viewer", limits);
+    const events = new EventListener();
+    await events.connect(`${timed.url}/v1/events`, guest);
+    await until(() => events.events.length === 1);
+    await clock.advance(5_000);
+    await clock.advance(1_999);
+    expect(timed.server.services.listeners.total).toBe(1);
+    await clock.advance(1);
+    await events.ended();
+    expect(timed.server.services.listeners.total).toBe(0);
+  });
+
   test("a listener that does not read blocks nobody, gets less progress, and still gets the end", async () => {
     const [ROUNDS, OTHERS] = [200, 100];
     const note = "x".repeat(1_000);

@@ -88,7 +88,7 @@ export async function openServer({
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    authenticator: new Authenticator({ tokens, login: null }),
+    authenticator: new Authenticator({ tokens, login: null, clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),

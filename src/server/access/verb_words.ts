@@ -1,0 +1,31 @@
+// The verbs that a token may be limited to, and what each lets it do over HTTP.
+import type { Verb } from "../../protocol.ts";
+
+type TokenVerb = Exclude<Verb, "ping">;
+
+/** No route sends a ping. */
+const MEANINGS: Readonly<Record<TokenVerb, string>> = {
+  list_models: "list models",
+  show_model: "show one model in detail",
+  list_running: "list the models in memory",
+  list_jobs: "list, show and follow jobs",
+  pull_model: "pull models",
+  cancel_job: "cancel jobs",
+  copy_model: "give models a second name",
+  unload_model: "unload models from memory",
+  delete_model: "delete models",
+};
+
+/** For `--help`. Every token may list the agents that it sees. */
+export const VERB_HELP: string = Object.entries(MEANINGS)
+  .map(([verb, meaning]) => `  ${verb.padEnd(14)}${meaning}`)
+  .join("\n");
+
+/** Undefined: the text is no such verb. */
+export function tokenVerb(text: string): TokenVerb | undefined {
+  return isTokenVerb(text) ? text : undefined;
+}
+
+function isTokenVerb(text: string): text is TokenVerb {
+  return Object.hasOwn(MEANINGS, text);
+}

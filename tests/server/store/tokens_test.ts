@@ -1,0 +1,107 @@
+// Tokens with limits, and what the release before reads of them.
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "#src/base/clock.ts";
+import { openStore } from "#src/server/store/store.ts";
+import { Tokens } from "#src/server/store/tokens.ts";
+
+const NO_LIMITS = { expiresAtMs: null, agents: null, verbs: null };
+/** Each alone is enough. */
+const LIMITS = [
+  { ...NO_LIMITS, expiresAtMs: 4_000_000_000_000 },
+  { ...NO_LIMITS, agents: ["gpu-1"] },
+  { ...NO_LIMITS, verbs: ["list_models" as const] },
+];
+/** How releases that do not know limits read the tokens. Never edit it. */
+const EARLIER_RELEASE = "SELECT name, role, hash, created_at FROM tokens ORDER BY name";
+
+async function inStateDir(use: (stateDir: string) => void): Promise<void> {
+  const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-tokens-"));
+  try {
+    use(stateDir);
+  } finally {
+    await rm(stateDir, { recursive: true });
+  }
+}
+
+function withTokens<Result>(stateDir: string, use: (tokens: Tokens) => Result): Result {
+  const database = openStore(stateDir);
+  try {
+    return use(new Tokens(database, systemClock));
+  } finally {
+    database.close();
+  }
+}
+
+/** The names that the release before knows, as long as it can open the file at all. */
+function namesBefore(stateDir: string): string[] {
+  const database = new Database(join(stateDir, "server.db"));
+  expect(database.query("PRAGMA user_version").get()).toEqual({ user_version: 2 });
+  const rows = database.query<{ name: string }, []>(EARLIER_RELEASE).all();
+  database.close();
+  return rows.map(({ name }) => name);
+}
+
+describe("Tokens", () => {
+  test.each(LIMITS)("add() with %p makes a token that the release before refuses", async (limits) => {
+    await inStateDir((stateDir) => {
+      const token = withTokens(stateDir, (tokens) => {
+        tokens.add("plain", "viewer");
+        return tokens.add("limited", "gp", limits);
+      });
+      expect(namesBefore(stateDir)).toEqual(["plain"]);
+      const entry = { name: "limited", role: "gp" as const, created_at: expect.any(String), ...limits };
+      withTokens(stateDir, (tokens) => {
+        expect(tokens.find(token)).toEqual(entry);
+        expect(tokens.list()).toEqual([entry, expect.objectContaining({ name: "plain", ...NO_LIMITS })]);
+      });
+    });
+  });
+
+  test("add() refuses a name that either table has", async () => {
+    await inStateDir((stateDir) =>
+      withTokens(stateDir, (tokens) => {
+        tokens.add("plain", "gp");
+        tokens.add("limited", "gp", LIMITS[1]);
+        for (const [name, limits] of [
+          ["plain", LIMITS[1]],
+          ["limited", NO_LIMITS],
+        ] as const)
+          expect(() => tokens.add(name, "gp", limits)).toThrow(expect.objectContaining({ code: "conflict" }));
+        expect(tokens.list()).toHaveLength(2);
+      }),
+    );
+  });
+
+  test("revoke() removes both when the release before added another one with the name", async () => {
+    await inStateDir((stateDir) => {
+      const limited = withTokens(stateDir, (tokens) => tokens.add("twice", "gp", LIMITS[1]));
+      const database = new Database(join(stateDir, "server.db"));
+      database
+        .query("INSERT OR IGNORE INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
+        .run("twice", "gp", Buffer.alloc(32), "2026-01-01T00:00:00.000Z");
+      database.close();
+      withTokens(stateDir, (tokens) => {
+        expect(tokens.list()).toHaveLength(2);
+        tokens.revoke("twice");
+        expect([tokens.list(), tokens.find(limited)]).toEqual([[], undefined]);
+      });
+    });
+  });
+
+  test("find() throws rather than forget a limit that it cannot read", async () => {
+    await inStateDir((stateDir) => {
+      const database = openStore(stateDir);
+      const tokens = new Tokens(database, systemClock);
+      const token = tokens.add("limited", "gp", LIMITS[1]);
+      for (const text of ["[]", '["../x"]', "{"]) {
+        database.query("UPDATE limited_tokens SET agents = ?").run(text);
+        expect(() => tokens.find(token)).toThrow();
+      }
+      database.close();
+    });
+  });
+});
