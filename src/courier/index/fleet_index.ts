@@ -2,17 +2,16 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { compareTexts } from "../../base/order.ts";
 import { type Job, LIMITS, type Model, parseState, type StateDocument } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import type { AgentView } from "../agent_view.ts";
 import type { FleetModel } from "../fleet_model.ts";
-import { AgentItems, reuse } from "./agent_items.ts";
-import { type AgentRunningModel, type Contribution, contributionOf, NOTHING } from "./contribution.ts";
-import { ChangingList, type FleetList } from "./fleet_list.ts";
+import { reuse } from "./agent_items.ts";
+import type { AgentRunningModel } from "./contribution.ts";
+import type { FleetList } from "./fleet_list.ts";
+import { FleetLists } from "./fleet_lists.ts";
 import { KnownAgent } from "./known_agent.ts";
 import { LastSigns } from "./last_signs.ts";
-import { MergedModels } from "./merged_models.ts";
 
 export interface FleetIndexDeps {
   readonly clock: Pick<Clock, "monotonic">;
@@ -28,30 +27,12 @@ export interface FleetListener {
   settled?(): void;
 }
 
-const GONE: Contribution = { models: NOTHING, running: NOTHING, jobs: NOTHING, published: [] };
-
 export class FleetIndex {
   readonly #deps: FleetIndexDeps;
   readonly #known = new Map<string, KnownAgent>();
-  readonly #contributions = new Map<string, Contribution>();
+  readonly #lists = new FleetLists();
   readonly #signs = new LastSigns();
   readonly #listeners = new Set<FleetListener>();
-  readonly #views = new AgentItems<AgentView>((a, b) => compareTexts(a.agent, b.agent));
-  readonly #merged = new MergedModels();
-  readonly #running = new AgentItems<AgentRunningModel>(
-    (a, b) => compareTexts(a.name, b.name) || compareTexts(a.agent, b.agent),
-  );
-  readonly #jobs = new AgentItems<Job>(
-    (a, b) => compareTexts(a.agent, b.agent) || compareTexts(a.id ?? "", b.id ?? ""),
-  );
-  /** Also those of documents that were cut. */
-  readonly #jobsById = new Map<string, Job>();
-  readonly #lists = {
-    agents: new ChangingList<AgentView>(() => this.#views.items),
-    models: new ChangingList<FleetModel>(() => this.#merged.items),
-    running: new ChangingList<AgentRunningModel>(() => this.#running.items),
-    jobs: new ChangingList<Job>(() => this.#jobs.items),
-  };
   /** When the last look at everything began, on the monotonic clock. */
   #syncedAtMs = Number.NEGATIVE_INFINITY;
   #failure: CourierError | undefined;
@@ -103,7 +84,7 @@ export class FleetIndex {
 
   /** A job that a state document shows. */
   job(id: string): Job | undefined {
-    return this.#jobsById.get(id);
+    return this.#lists.job(id);
   }
 
   listen(listener: FleetListener): void {
@@ -138,9 +119,7 @@ export class FleetIndex {
   removed(agent: string): void {
     if (!this.#known.delete(agent)) return;
     this.#signs.forget(agent);
-    this.#contribute(agent, GONE, 0);
-    this.#contributions.delete(agent);
-    this.#lists.agents.update(agent, NOTHING, this.#views.replace(agent, []));
+    this.#lists.remove(agent);
     for (const listener of this.#listeners) listener.removed?.(agent);
   }
 
@@ -196,28 +175,10 @@ export class FleetIndex {
     const isStale = this.#failure !== undefined;
     if (!known.judge(this.#signs.has(agent), isStale) && known.isListed) return;
     known.isListed = true;
-    this.#lists.agents.update(agent, NOTHING, this.#views.replace(agent, [known.view]));
+    this.#lists.show(known.view);
     // While the transport is away nobody reads the lists, and afterwards most of them are as before.
-    if (!isStale) this.#contribute(agent, contributionOf(known.view), known.clockOffsetMs);
+    if (!isStale) this.#lists.contribute(known.view, known.clockOffsetMs);
     for (const listener of this.#listeners) listener.changed?.(known.view);
-  }
-
-  #contribute(agent: string, after: Contribution, clockOffsetMs: number): void {
-    const { models, running, jobs } = this.#lists;
-    const before = this.#contributions.get(agent) ?? GONE;
-    this.#contributions.set(agent, after);
-    this.#replaceJobs(before.published, after.published);
-    const hasModels = this.#merged.replace(agent, before.models.items, after.models.items, clockOffsetMs);
-    models.update(agent, after.models, hasModels);
-    const loaded = reuse(this.#running.of(agent), after.running.items, ({ name }) => name);
-    running.update(agent, after.running, this.#running.replace(agent, loaded));
-    jobs.update(agent, after.jobs, this.#jobs.replace(agent, after.jobs.items));
-  }
-
-  #replaceJobs(before: readonly Job[], after: readonly Job[]): void {
-    if (before === after) return;
-    for (const job of before) if (job.id !== null && this.#jobsById.get(job.id) === job) this.#jobsById.delete(job.id);
-    for (const job of after) if (job.id !== null) this.#jobsById.set(job.id, job);
   }
 }
 
