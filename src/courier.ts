@@ -43,6 +43,7 @@ const FOLLOW_INTERVAL_MS = 250;
 
 export class Courier {
   readonly #transport: Transport;
+  readonly #options: CourierOptions;
   readonly #clock: Clock;
   readonly #fleet: FleetReader;
   readonly #mailbox: Mailbox;
@@ -51,24 +52,25 @@ export class Courier {
 
   constructor(
     transport: Transport,
-    {
-      sender,
-      timeoutMs,
-      requestedBy,
-      signingKey = null,
-      clock = systemClock,
-      log = silentLog,
-      fleet = new Fleet(transport, clock),
-    }: CourierOptions,
+    options: CourierOptions,
+    /** Of a courier that shares it. */
+    mailbox?: Mailbox,
   ) {
+    const { sender, timeoutMs, requestedBy, signingKey = null, clock = systemClock, log = silentLog } = options;
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
     this.#transport = transport;
+    this.#options = options;
     this.#clock = clock;
-    this.#fleet = fleet;
-    this.#mailbox = new Mailbox(transport, clock, `${sender}-${unique}`, { signingKey, log });
+    this.#fleet = options.fleet ?? new Fleet(transport, clock);
+    this.#mailbox = mailbox ?? new Mailbox(transport, clock, `${sender}-${unique}`, { signingKey, log });
     const signs = signingKey !== null;
     this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy, signs });
     this.#lists = new Lists(this.#fleet, this.#requests);
+  }
+
+  /** The same sender, to whom the agents of another reader are all there are. It needs no `close()` of its own. */
+  over(fleet: FleetReader): Courier {
+    return new Courier(this.#transport, { ...this.#options, fleet }, this.#mailbox);
   }
 
   /** Gives the reply address up. Idempotent; the transport stays open. */

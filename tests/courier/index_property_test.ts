@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { silentLog } from "#src/base/log.ts";
-import { Fleet } from "#src/courier/fleet.ts";
+import { Fleet, type FleetReader } from "#src/courier/fleet.ts";
+import type { FleetView } from "#src/courier/index/indexed_fleet.ts";
+import { ScopedFleet } from "#src/courier/index/scoped_fleet.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Lists } from "#src/courier/lists.ts";
 import { type Job, newPull, State } from "#src/protocol.ts";
@@ -119,9 +121,8 @@ async function listed<Value>(list: Promise<Value>, empty: Value): Promise<Value>
   return await list.catch(() => empty);
 }
 
-async function expectSame({ fleet, reading }: World): Promise<void> {
+async function expectSame(index: FleetView, reading: Pick<FleetReader, "read" | "find">): Promise<void> {
   const lists = new Lists(reading, { send: async () => expect.unreachable() });
-  const { index } = fleet;
   const judged = (await reading.read()).map(({ agent: name, online, reason }) => ({ name, online, reason }));
   const away = (entries: readonly { readonly agent: string }[]) => entries.map((entry) => entry.agent).toSorted();
   expect(index.agents.items.map(({ agent: name, online, reason }) => ({ name, online, reason }))).toEqual(judged);
@@ -152,9 +153,40 @@ test("the index equals a fresh reading after any publications, renewals, removal
         await world.take(each);
         // Silence is found by a look, as of its beginning.
         await world.clock.advance(LOOKS_EACH_MS - (world.clock.monotonic() % LOOKS_EACH_MS));
-        await expectSame(world);
+        await expectSame(world.fleet.index, world.reading);
         await world.clock.advance(BETWEEN_LOOKS_MS);
       }
+      await world.fleet.close();
+      await world.writer.close();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** What a reading finds of some agents. */
+function only(names: ReadonlySet<string>, reading: Fleet): Pick<FleetReader, "read" | "find"> {
+  return {
+    read: async () => (await reading.read()).filter((view) => names.has(view.agent)),
+    find: async (name) => (names.has(name) ? await reading.find(name) : undefined),
+  };
+}
+
+test("a scoped fleet equals a fresh reading of its agents, whenever it was opened", async () => {
+  const names = new Set(["gpu-1", "gpu-10", "gpu-none"]);
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.nat(10), async (steps, opensAfter) => {
+      const world = new World();
+      await world.open();
+      let scoped: ScopedFleet | undefined;
+      for (const [index, each] of steps.entries()) {
+        await world.take(each);
+        await world.clock.advance(LOOKS_EACH_MS - (world.clock.monotonic() % LOOKS_EACH_MS));
+        await world.reading.read();
+        if (index >= opensAfter) scoped ??= new ScopedFleet(world.fleet, names);
+        if (scoped !== undefined) await expectSame(scoped.index, only(names, world.reading));
+        await world.clock.advance(BETWEEN_LOOKS_MS);
+      }
+      scoped?.close();
       await world.fleet.close();
       await world.writer.close();
     }),

@@ -10,6 +10,7 @@ import { reuse } from "./agent_items.ts";
 import type { AgentRunningModel } from "./contribution.ts";
 import type { FleetList } from "./fleet_list.ts";
 import { FleetLists } from "./fleet_lists.ts";
+import type { FleetView } from "./indexed_fleet.ts";
 import { KnownAgent } from "./known_agent.ts";
 import { LastSigns } from "./last_signs.ts";
 
@@ -27,7 +28,7 @@ export interface FleetListener {
   settled?(): void;
 }
 
-export class FleetIndex {
+export class FleetIndex implements FleetView {
   readonly #deps: FleetIndexDeps;
   readonly #known = new Map<string, KnownAgent>();
   readonly #lists = new FleetLists();
@@ -43,37 +44,30 @@ export class FleetIndex {
     this.#deps = deps;
   }
 
-  /** Whether every document that existed at the start was read. */
   get isComplete(): boolean {
     return this.#isComplete;
   }
 
-  /** Why the index may be old; undefined: it is current. */
   get failure(): CourierError | undefined {
     return this.#failure;
   }
 
-  /** Every agent, in order of names. `away` and `cut` are empty. */
   get agents(): FleetList<AgentView> {
     return this.#lists.agents;
   }
 
-  /** The newest first. */
   get models(): FleetList<FleetModel> {
     return this.#lists.models;
   }
 
-  /** In order of names, then of agents. */
   get running(): FleetList<AgentRunningModel> {
     return this.#lists.running;
   }
 
-  /** In order of agents, then of ids. */
   get jobs(): FleetList<Job> {
     return this.#lists.jobs;
   }
 
-  /** Whether a list is current and has the items of all agents that are there, of at least one. */
   holdsAll({ cut, present }: FleetList<unknown>): boolean {
     return this.#isComplete && this.#failure === undefined && cut.size === 0 && present > 0;
   }
@@ -82,13 +76,19 @@ export class FleetIndex {
     return this.#known.get(agent)?.view;
   }
 
-  /** A job that a state document shows. */
   job(id: string): Job | undefined {
     return this.#lists.job(id);
   }
 
-  listen(listener: FleetListener): void {
+  /** The transport's clock minus that of the agent's machine. */
+  clockOffsetMs(agent: string): number {
+    return this.#known.get(agent)?.clockOffsetMs ?? 0;
+  }
+
+  /** @returns what ends it */
+  listen(listener: FleetListener): () => void {
     this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   changed(record: StateRecord): void {

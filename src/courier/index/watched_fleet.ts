@@ -5,8 +5,8 @@ import type { Log } from "../../base/log.ts";
 import { Outage } from "../../base/outage.ts";
 import type { Closable, Transport } from "../../transport.ts";
 import type { AgentView } from "../agent_view.ts";
-import type { FleetReader } from "../fleet.ts";
 import { FleetIndex } from "./fleet_index.ts";
+import type { IndexedFleet } from "./indexed_fleet.ts";
 
 export interface WatchedFleetDeps {
   readonly transport: Pick<Transport, "now" | "watchStates" | "readState">;
@@ -17,7 +17,7 @@ export interface WatchedFleetDeps {
 /** The first look at thousands of documents takes seconds. Callers do not wait longer for it, and may try again. */
 const FIRST_LOOK_MS = 20_000;
 
-export class WatchedFleet implements FleetReader {
+export class WatchedFleet implements IndexedFleet {
   readonly index: FleetIndex;
   readonly #deps: WatchedFleetDeps;
   readonly #outage: Outage;
@@ -54,7 +54,6 @@ export class WatchedFleet implements FleetReader {
     await this.#watch?.close();
   }
 
-  /** Resolves after the first look at all documents, at once before it has begun or when they cannot be read. Never rejects. */
   async looked(): Promise<void> {
     if (this.index.isComplete || this.#watch === undefined) return;
     const late = new AbortController();
@@ -86,7 +85,6 @@ export class WatchedFleet implements FleetReader {
     if (record !== null) this.index.refreshed(record);
   }
 
-  /** @throws CourierError when the index is not current, or not complete after a while */
   async requireCurrent(): Promise<void> {
     await this.looked();
     if (this.index.failure !== undefined) throw this.index.failure;

@@ -1,0 +1,123 @@
+// Some agents of the fleet, as if they were all there are: an agent that is left out and one that does not exist look alike.
+import type { CourierError } from "../../base/errors.ts";
+import type { Job } from "../../protocol.ts";
+import type { AgentView } from "../agent_view.ts";
+import type { FleetModel } from "../fleet_model.ts";
+import type { AgentRunningModel } from "./contribution.ts";
+import type { FleetIndex } from "./fleet_index.ts";
+import type { FleetList } from "./fleet_list.ts";
+import { FleetLists } from "./fleet_lists.ts";
+import type { FleetView, IndexedFleet } from "./indexed_fleet.ts";
+import type { WatchedFleet } from "./watched_fleet.ts";
+
+type WholeFleet = Pick<WatchedFleet, "find" | "refresh" | "looked" | "requireCurrent"> & { readonly index: FleetIndex };
+
+/** Its lists follow those of the whole fleet until it is closed. They cost as much as its own agents, however many others there are. */
+export class ScopedFleet implements IndexedFleet {
+  readonly index: ScopedIndex;
+  readonly #fleet: WholeFleet;
+  readonly #agents: ReadonlySet<string>;
+
+  /** @param agents by name; they need not exist */
+  constructor(fleet: WholeFleet, agents: ReadonlySet<string>) {
+    this.#fleet = fleet;
+    this.#agents = agents;
+    this.index = new ScopedIndex(fleet.index, agents);
+  }
+
+  close(): void {
+    this.index.close();
+  }
+
+  async looked(): Promise<void> {
+    await this.#fleet.looked();
+  }
+
+  async requireCurrent(): Promise<void> {
+    await this.#fleet.requireCurrent();
+  }
+
+  async read(): Promise<readonly AgentView[]> {
+    await this.requireCurrent();
+    return this.lastKnown();
+  }
+
+  async find(agent: string): Promise<AgentView | undefined> {
+    if (this.#agents.has(agent)) return await this.#fleet.find(agent);
+    await this.requireCurrent();
+    return undefined;
+  }
+
+  lastKnown(): readonly AgentView[] {
+    return [...this.index.agents.items];
+  }
+
+  async refresh(agent: string): Promise<void> {
+    if (this.#agents.has(agent)) await this.#fleet.refresh(agent);
+  }
+}
+
+class ScopedIndex implements FleetView {
+  readonly #index: FleetIndex;
+  readonly #agents: ReadonlySet<string>;
+  readonly #lists = new FleetLists();
+  readonly close: () => void;
+
+  constructor(index: FleetIndex, agents: ReadonlySet<string>) {
+    this.#index = index;
+    this.#agents = agents;
+    for (const agent of agents) {
+      const view = index.view(agent);
+      if (view !== undefined) this.#see(view);
+    }
+    this.close = index.listen({
+      changed: (view) => {
+        if (agents.has(view.agent)) this.#see(view);
+      },
+      removed: (agent) => {
+        if (agents.has(agent)) this.#lists.remove(agent);
+      },
+    });
+  }
+
+  get isComplete(): boolean {
+    return this.#index.isComplete;
+  }
+
+  get failure(): CourierError | undefined {
+    return this.#index.failure;
+  }
+
+  get agents(): FleetList<AgentView> {
+    return this.#lists.agents;
+  }
+
+  get models(): FleetList<FleetModel> {
+    return this.#lists.models;
+  }
+
+  get running(): FleetList<AgentRunningModel> {
+    return this.#lists.running;
+  }
+
+  get jobs(): FleetList<Job> {
+    return this.#lists.jobs;
+  }
+
+  holdsAll(list: FleetList<unknown>): boolean {
+    return this.#index.holdsAll(list);
+  }
+
+  view(agent: string): AgentView | undefined {
+    return this.#agents.has(agent) ? this.#index.view(agent) : undefined;
+  }
+
+  job(id: string): Job | undefined {
+    return this.#lists.job(id);
+  }
+
+  #see(view: AgentView): void {
+    this.#lists.show(view);
+    this.#lists.contribute(view, this.#index.clockOffsetMs(view.agent));
+  }
+}
