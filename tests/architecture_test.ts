@@ -158,16 +158,15 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // gpu-server.
   { files: "src/server/store/*.ts", may: BASE },
-  { files: "src/server/access/*.ts", may: [...BASE, ...server("store")] },
+  { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
   { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
-  { files: "src/server/catalog.{ts,json}", may: [...BASE, "src/server/catalog.json"] },
   { files: "src/server/connection.ts", may: SEAM },
   {
     files: "src/server/{known_fleet,job_feed}.ts",
     may: [
       ...SEAM,
       "src/courier.ts",
-      "src/courier/{*,index/watched_fleet}.ts",
+      "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{connection,known_fleet}.ts",
       ...server("limits store"),
     ],
@@ -182,18 +181,28 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...BASE,
       "src/courier.ts",
-      "src/courier/{*,index/watched_fleet}.ts",
-      "src/server/{catalog,connection,job_feed,lists/rendered}.ts",
+      "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
+      "src/server/{connection,job_feed,lists/rendered,platform/catalog}.ts",
       ...server("access store http limits"),
     ],
   },
+  {
+    files: "src/server/scope/*.ts",
+    may: [
+      ...BASE,
+      "src/courier/{agent_view,index/scoped_fleet}.ts",
+      "src/server/{services,job_feed}.ts",
+      ...server("access limits"),
+    ],
+  },
+  { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
   {
     files: "src/server/{v1,platform}/*.ts",
     may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http limits store lists")],
   },
   {
     files: "src/server/api.ts",
-    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http limits v1 platform")],
+    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http limits scope v1 platform")],
   },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("http")] },
   {
@@ -204,7 +213,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
-      "src/server/{api,catalog,connection,job_feed,self_check,services,lists/rendered}.ts",
+      "src/server/{api,connection,job_feed,self_check,services,lists/rendered,platform/catalog}.ts",
       ...server("access http limits store"),
     ],
   },
@@ -215,7 +224,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...TRUST,
       "src/program/*.ts",
       OPEN,
-      "src/server/{catalog,run}.ts",
+      "src/server/{run,platform/catalog}.ts",
       ...server("access http limits store"),
     ],
   },
@@ -271,7 +280,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/program/{journal,stop_signal}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/examine.ts",
-    "src/server/{store/store,catalog}.ts",
+    "src/server/{store/store,platform/catalog}.ts",
     "src/trust/{key_file,trusted_keys_file}.ts",
   ],
 };

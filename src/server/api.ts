@@ -7,7 +7,7 @@ import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
-import type { Env } from "./http/env.ts";
+import { callerOf, type Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
 import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
@@ -16,7 +16,8 @@ import { requireTrustedHost, type TrustedHosts } from "./http/trusted_hosts.ts";
 import { RequestRate } from "./limits/request_rate.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
-import type { Services } from "./services.ts";
+import { Scopes } from "./scope/scopes.ts";
+import type { ServicesOf, WholeServices } from "./services.ts";
 import { addAgentRoutes } from "./v1/agents.ts";
 import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
@@ -26,7 +27,7 @@ import { addModelRoutes } from "./v1/models.ts";
 type Access = "with tokens" | "without tokens";
 
 /** All routes. Each needs a token, except /healthz, /readyz and /openapi.json. */
-export function createApi(services: Services): Hono<Env> {
+export function createApi(services: WholeServices): Hono<Env> {
   const app = new OpenAPIHono<Env>({
     getPath: requestPath,
     defaultHook: (result) => {
@@ -39,13 +40,12 @@ export function createApi(services: Services): Hono<Env> {
   const withToken = requireToken({ ...services, rate: new RequestRate(services.clock) });
   for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
   app.route("/", healthRoutes(services));
-  app.route("/api/config", platformRoutes(services));
-  app.route("/api", gpuServiceRoutes(services));
-  addAgentRoutes(app, services);
-  addModelRoutes(app, services);
-  addModelVerbRoutes(app, services);
-  addJobRoutes(app, services);
-  addEventRoutes(app, services);
+  const scopes = new Scopes(services);
+  const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
+  app.route("/api/config", platformRoutes(servicesOf));
+  app.route("/api", gpuServiceRoutes(servicesOf));
+  for (const add of [addAgentRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
+    add(app, servicesOf);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   // Built once, because it takes tens of ms and needs no token.
   let document: object | undefined;
@@ -57,11 +57,14 @@ export function createApi(services: Services): Hono<Env> {
 }
 
 /** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
-export function createTrustedApi(services: Services, hosts: TrustedHosts): Hono<Env> {
+export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services.log, "without tokens");
   app.use(requireTrustedHost(hosts), refuseBrowsers, trustEveryone, limitBody);
-  app.route("/api", gpuServiceRoutes(services));
+  app.route(
+    "/api",
+    gpuServiceRoutes(() => services),
+  );
   return app;
 }
 

@@ -1,7 +1,7 @@
 // The fleet as the routes see it, also while the share cannot be read.
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/agent_view.ts";
-import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
+import type { IndexedFleet } from "../courier/index/indexed_fleet.ts";
 import { noAgent, unknownAgent } from "../courier/refusals.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { Connection } from "./connection.ts";
@@ -13,7 +13,7 @@ export interface KnownFleet {
 }
 
 interface Parts {
-  readonly fleet: Pick<WatchedFleet, "requireCurrent" | "lastKnown" | "index">;
+  readonly fleet: Pick<IndexedFleet, "requireCurrent" | "lastKnown" | "index">;
   readonly connection: Pick<Connection, "requireOpen">;
 }
 

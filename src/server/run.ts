@@ -11,7 +11,6 @@ import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import { Authenticator } from "./access/authenticator.ts";
 import { createApi, createTrustedApi } from "./api.ts";
-import type { Catalog } from "./catalog.ts";
 import { Connection } from "./connection.ts";
 import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
 import { Readiness } from "./http/readiness.ts";
@@ -23,8 +22,9 @@ import { JobQuestions } from "./limits/job_questions.ts";
 import { Listeners } from "./limits/listeners.ts";
 import { ModelQuestions } from "./limits/model_questions.ts";
 import { RenderedLists } from "./lists/rendered.ts";
+import type { Catalog } from "./platform/catalog.ts";
 import { checkItself } from "./self_check.ts";
-import type { Services } from "./services.ts";
+import type { WholeServices } from "./services.ts";
 import { ActiveModels } from "./store/active_models.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { RefusedJobs } from "./store/refused_jobs.ts";
@@ -91,7 +91,7 @@ export async function runServer(
 
 /** Gives the reply address up. If the share is gone or hangs, the sweep removes the address later. */
 async function takeLeave(
-  { courier, fleet, log }: Services,
+  { courier, fleet, log }: WholeServices,
   transport: Transport,
   connecting: Promise<void>,
 ): Promise<void> {
@@ -104,7 +104,7 @@ async function takeLeave(
 function assemble(
   { timeoutMs, maxListeners, defaultAgent, catalog, signingKey }: ServerSettings,
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
-): Services {
+): WholeServices {
   const clock = systemClock;
   const fleet = new WatchedFleet({ transport, clock, log });
   const courier = new Courier(transport, { sender: "server", timeoutMs, signingKey, clock, log, fleet });
@@ -134,7 +134,7 @@ function assemble(
 }
 
 /** @returns the API's listener first */
-function openListeners(settings: ServerSettings, services: Services): [Listener, ...Listener[]] {
+function openListeners(settings: ServerSettings, services: WholeServices): [Listener, ...Listener[]] {
   const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS);
   const trusted = openTrustedListener(settings, services, requestMs);
   const main = listen(settings.address, createApi(services).fetch, requestMs);
@@ -144,7 +144,7 @@ function openListeners(settings: ServerSettings, services: Services): [Listener,
 
 function openTrustedListener(
   { trustedAddress: address, trustedHosts }: ServerSettings,
-  services: Services,
+  services: WholeServices,
   requestMs: number,
 ): Listener | undefined {
   if (address === undefined) return undefined;

@@ -1,11 +1,13 @@
 // The parts of the server that the routes use.
+import type { Context } from "hono";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { IndexedFleet } from "../courier/index/indexed_fleet.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
 import type { Authenticator } from "./access/authenticator.ts";
-import type { Catalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
+import type { Env } from "./http/env.ts";
 import type { Readiness } from "./http/readiness.ts";
 import type { RefusedLogins } from "./http/refused_logins.ts";
 import type { JobFeed } from "./job_feed.ts";
@@ -14,12 +16,14 @@ import type { JobQuestions } from "./limits/job_questions.ts";
 import type { Listeners } from "./limits/listeners.ts";
 import type { ModelQuestions } from "./limits/model_questions.ts";
 import type { RenderedLists } from "./lists/rendered.ts";
+import type { Catalog } from "./platform/catalog.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
 
+/** As one caller sees them: to a caller that is limited to some agents, these are all there are. */
 export interface Services {
-  readonly fleet: WatchedFleet;
+  readonly fleet: IndexedFleet;
   readonly courier: Courier;
   readonly modelQuestions: ModelQuestions;
   readonly jobQuestions: JobQuestions;
@@ -28,15 +32,25 @@ export interface Services {
   readonly readiness: Readiness;
   readonly authenticator: Authenticator;
   readonly refusedLogins: RefusedLogins;
-  readonly activeModels: ActiveModels;
-  readonly refusedJobs: RefusedJobs;
-  readonly endedJobs: EndedJobs;
-  readonly jobFeed: JobFeed;
+  readonly activeModels: Pick<ActiveModels, "read" | "set">;
+  readonly refusedJobs: Pick<RefusedJobs, "add" | "version" | "list" | "find">;
+  readonly endedJobs: Pick<EndedJobs, "find">;
+  readonly jobFeed: Pick<JobFeed, "addEnds" | "eventId" | "startAfter" | "listen" | "listenToJob" | "endOf">;
   readonly listeners: Listeners;
-  readonly lists: RenderedLists;
+  readonly lists: Pick<RenderedLists, "get">;
   readonly catalog: Catalog;
   /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** Of the whole fleet. A route has only those of its caller. */
+export interface WholeServices extends Services {
+  readonly fleet: WatchedFleet;
+  readonly jobFeed: JobFeed;
+  readonly endedJobs: EndedJobs;
+}
+
+/** The services of the caller of a request. */
+export type ServicesOf = (context: Context<Env>) => Services;

@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
 import { TRUSTED_CALLER } from "../access/caller.ts";
+import { beyondLimits } from "../access/route_needs.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
 import type { Role } from "../store/tokens.ts";
 import { type Env, peerOf } from "./env.ts";
@@ -17,7 +18,7 @@ export interface AccessDeps {
 
 /**
  * Lets a request through if its token is valid (else 401), sends no more requests than it may (else 429), and has a
- * sufficient role (else 403).
+ * sufficient role and no limits against it (else 403).
  */
 export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
   return async (context, next) => {
@@ -37,6 +38,8 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
           hint: "A viewer may read under /v1. Everything else needs a token with the role gp",
         },
       );
+    const refusal = beyondLimits(caller, context.req.method, context.req.path);
+    if (refusal !== undefined) throw refusal;
     await next();
   };
 }

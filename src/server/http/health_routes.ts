@@ -31,13 +31,13 @@ export function healthRoutes(deps: HealthDeps): Hono<Env> {
   return routes;
 }
 
-/** A reason names paths and users: only a token gets it. */
+/** A reason names paths and users: only a token gets it, of a caller that sees all agents. */
 async function mayKnow(context: Context<Env>, { authenticator, refusedLogins }: HealthDeps): Promise<boolean> {
   const header = context.req.header("authorization");
   if (header === undefined) return false;
   const caller = await authenticator.authenticate(header);
   if (caller instanceof CourierError) refusedLogins.add(peerOf(context), caller.message);
-  return !(caller instanceof CourierError);
+  return !(caller instanceof CourierError) && caller.agents === null;
 }
 
 function withoutDetails({ code, cause }: CourierError): CourierError {

@@ -6,7 +6,7 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import { readBody } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
-import type { Services } from "../services.ts";
+import type { Services, ServicesOf } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
 import { chooseAgent } from "./addressing.ts";
 import { PlatformModels } from "./model_list.ts";
@@ -15,38 +15,40 @@ const JSON_TYPE = { "content-type": "application/json" };
 const NamedModel = z.object({ model_name: z.string().min(1) });
 const ActiveModel = NamedModel.extend({ model_type: ModelType });
 
-export function platformRoutes(services: Services): Hono<Env> {
-  const { activeModels, catalog, courier } = services;
-  const lists = new PlatformModels(services);
+export function platformRoutes(servicesOf: ServicesOf): Hono<Env> {
+  const lists = new PlatformModels();
   const routes = new Hono<Env>();
 
   routes.get("/models", async (context) => {
-    const models = await lists.read(context);
+    const services = servicesOf(context);
+    const models = await lists.read(context, services);
+    const { activeModels } = services;
     return context.body(`{"models":${models},"active_models":${JSON.stringify(activeModels.read())}}`, 200, JSON_TYPE);
   });
 
-  routes.get("/available-models", (context) => context.json(catalog));
+  routes.get("/available-models", (context) => context.json(servicesOf(context).catalog));
 
   routes.post("/set-active-model", async (context) => {
     const { model_name, model_type } = await readBody(context, ActiveModel);
+    const services = servicesOf(context);
     const model = await installedName(services, normalModelName(model_name), context);
-    activeModels.set(model_type, model);
+    services.activeModels.set(model_type, model);
     return context.json({ message: `Active ${model_type} model set to ${model}` });
   });
 
   routes.post("/pull-model", async (context) => {
     const { model_name } = await readBody(context, NamedModel);
-    const model = normalModelName(model_name);
-    const agent = await chooseAgent(context, services);
-    const job = await courier.pullModel(agent, model, requesterOf(context));
+    const services = servicesOf(context);
+    const [model, agent] = [normalModelName(model_name), await chooseAgent(context, services)];
+    const job = await services.courier.pullModel(agent, model, requesterOf(context));
     return context.json({ message: `Started pulling model ${model} on ${agent}`, job });
   });
 
   routes.delete("/delete-model", async (context) => {
     const { model_name } = await readBody(context, NamedModel);
-    const model = normalModelName(model_name);
-    const agent = await chooseAgent(context, services);
-    await courier.deleteModel(agent, model, { signal: context.req.raw.signal });
+    const services = servicesOf(context);
+    const [model, agent] = [normalModelName(model_name), await chooseAgent(context, services)];
+    await services.courier.deleteModel(agent, model, { signal: context.req.raw.signal });
     return context.json({ message: `Deleted model ${model} on ${agent}` });
   });
 

@@ -6,19 +6,19 @@ import { normalModelName } from "../../base/model_name.ts";
 import { type Env, requesterOf } from "../http/env.ts";
 import { errorResponse } from "../http/problem.ts";
 import { requireOnline } from "../known_fleet.ts";
-import type { Services } from "../services.ts";
+import type { Services, ServicesOf } from "../services.ts";
 import { chooseAgent } from "./addressing.ts";
 import { PlatformModels } from "./model_list.ts";
 
 /** The rest of the path is the model's name, which contains `:` and `/`, plain or percent-encoded. */
 const ONE_MODEL = "/models/:name{.+}";
 
-export function gpuServiceRoutes(services: Services): Hono<Env> {
-  const { courier } = services;
-  const lists = new PlatformModels(services);
+export function gpuServiceRoutes(servicesOf: ServicesOf): Hono<Env> {
+  const lists = new PlatformModels();
   const routes = new Hono<Env>();
 
   routes.get("/health", async (context) => {
+    const services = servicesOf(context);
     try {
       return context.json(await health(services));
     } catch (error) {
@@ -27,21 +27,23 @@ export function gpuServiceRoutes(services: Services): Hono<Env> {
   });
 
   routes.get("/models", async (context) => {
-    const models = await lists.read(context);
+    const models = await lists.read(context, servicesOf(context));
     return context.body(`{"success":true,"models":${models}}`, 200, { "content-type": "application/json" });
   });
 
   routes.post(ONE_MODEL, async (context) => {
     const model = normalModelName(context.req.param("name"));
+    const services = servicesOf(context);
     const agent = await chooseAgent(context, services);
-    await courier.pullModel(agent, model, requesterOf(context));
+    await services.courier.pullModel(agent, model, requesterOf(context));
     return context.json({ success: true, message: `Started pulling model ${model} on ${agent}` });
   });
 
   routes.delete(ONE_MODEL, async (context) => {
     const model = normalModelName(context.req.param("name"));
+    const services = servicesOf(context);
     const agent = await chooseAgent(context, services);
-    await courier.deleteModel(agent, model, { signal: context.req.raw.signal });
+    await services.courier.deleteModel(agent, model, { signal: context.req.raw.signal });
     return context.json({ success: true, message: `Deleted model ${model} on ${agent}` });
   });
 

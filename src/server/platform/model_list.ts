@@ -6,21 +6,17 @@ import type { Env } from "../http/env.ts";
 import type { Services } from "../services.ts";
 import { isFresh, namedAgents } from "./addressing.ts";
 
-/** Reads the list, and makes the one of the whole fleet again only when something in it has changed. */
-export class PlatformModels {
-  readonly #services: Pick<Services, "courier" | "connection" | "fleet" | "freshLists">;
-  #last: { readonly version: number; readonly text: string } | undefined;
+type Parts = Pick<Services, "courier" | "connection" | "fleet" | "freshLists">;
 
-  constructor(services: Pick<Services, "courier" | "connection" | "fleet" | "freshLists">) {
-    this.#services = services;
-  }
+/** Reads the list, and makes the one of all agents that a caller sees again only when something in it has changed. */
+export class PlatformModels {
+  readonly #last = new WeakMap<Parts["fleet"], { readonly version: number; readonly text: string }>();
 
   /**
    * The entries as a JSON array: of `?agent=`, else of all; `?fresh=true` asks the agents.
    * @throws CourierError `unavailable` when no agent could answer; `not_found`; `invalid`
    */
-  async read(context: Context<Env>): Promise<string> {
-    const { courier, connection, fleet, freshLists } = this.#services;
+  async read(context: Context<Env>, { courier, connection, fleet, freshLists }: Parts): Promise<string> {
     connection.requireOpen();
     const names = namedAgents(context);
     if (isFresh(context)) return textOf((await freshLists.models(names)).models);
@@ -28,8 +24,11 @@ export class PlatformModels {
     const { models } = fleet.index;
     if (names !== undefined || !fleet.index.holdsAll(models))
       return textOf((await courier.listModels(names, { signal: context.req.raw.signal })).models);
-    if (this.#last?.version !== models.version) this.#last = { version: models.version, text: textOf(models.items) };
-    return this.#last.text;
+    const last = this.#last.get(fleet);
+    if (last?.version === models.version) return last.text;
+    const text = textOf(models.items);
+    this.#last.set(fleet, { version: models.version, text });
+    return text;
   }
 }
 

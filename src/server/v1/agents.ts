@@ -11,7 +11,7 @@ import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond, respondWith } from "../lists/rendered.ts";
-import type { Services } from "../services.ts";
+import type { ServicesOf } from "../services.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
 import { PATH, security } from "./schemas.ts";
 
@@ -43,14 +43,13 @@ const ORDERS: Readonly<Record<Query["sort"], Order<AgentView>>> = {
 };
 const fragments = new Fragments(agentDocument);
 
-export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void {
-  const { fleet, lists } = services;
-
+export function addAgentRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(listAgents, async (context) => {
     const query = context.req.valid("query");
+    const services = servicesOf(context);
     await fleetFailure(services);
-    const { agents } = fleet.index;
-    const rendered = lists.get(context.req.url, String(agents.version), () => {
+    const { agents } = services.fleet.index;
+    const rendered = services.lists.get(context.req.url, String(agents.version), () => {
       const { items } = agents;
       const order = ORDERS[query.sort];
       const page = pageOf(order === BY_NAME ? items : inOrder(items, order), order, wantedBy(query), query);
@@ -61,6 +60,8 @@ export function addAgentRoutes(app: OpenAPIHono<Env>, services: Services): void 
 
   app.openapi(readAgent, async (context) => {
     const { agent } = context.req.valid("param");
+    const services = servicesOf(context);
+    const { fleet } = services;
     const failure = await fleetFailure(services);
     const view = failure === undefined ? await fleet.find(agent) : fleet.index.view(agent);
     if (view === undefined) throw unknownAgent(agent, fleet.lastKnown());

@@ -10,7 +10,7 @@ import { failWith } from "../http/problem.ts";
 import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../job_feed.ts";
 import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
 import { Fragments } from "../lists/fragments.ts";
-import type { Services } from "../services.ts";
+import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, PATH, security } from "./schemas.ts";
 
@@ -63,16 +63,18 @@ const watchJob = createRoute({
   responses: { 200: events, 204: { description: "Its end was already delivered" }, ...failures },
 });
 
-export function addEventRoutes(app: OpenAPIHono<Env>, services: Services): void {
-  const { jobFeed } = services;
-
+export function addEventRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(watchJobs, (context) => {
+    const services = servicesOf(context);
+    const { jobFeed } = services;
     const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
     return streamIfRoom(context, services, start, (signal) => jobFeed.listen(start.after, signal));
   });
 
   app.openapi(watchJob, async (context) => {
     const { id } = context.req.valid("param");
+    const services = servicesOf(context);
+    const { jobFeed } = services;
     const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
     const job = await findJob(services, id);
     if (!isEnded(job))

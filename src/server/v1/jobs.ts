@@ -15,7 +15,7 @@ import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond } from "../lists/rendered.ts";
-import type { Services } from "../services.ts";
+import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
 import { failures, JobRequest, json, PATH, security } from "./schemas.ts";
@@ -75,17 +75,18 @@ const ORDERS: Readonly<Record<Query["sort"], Order<Job>>> = {
 };
 const fragments = new Fragments((job: Job) => job);
 
-export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
+export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(startJobs, async (context) => {
     const { model, agents, force } = context.req.valid("json");
     // Generated clients send null for a field that was left out.
     const options = { force: force ?? undefined, ...requesterOf(context) };
-    const jobs = await startPulls(services, normalModelName(model), agents, options);
+    const jobs = await startPulls(servicesOf(context), normalModelName(model), agents, options);
     return context.json(jobsDocument({ jobs }), 202);
   });
 
   app.openapi(listJobs, async (context) => {
     const query = context.req.valid("query");
+    const services = servicesOf(context);
     const { version, read } = await findJobs(services, query.agent);
     const rendered = services.lists.get(context.req.url, version, () => {
       const { jobs, unavailable } = read();
@@ -100,11 +101,12 @@ export function addJobRoutes(app: OpenAPIHono<Env>, services: Services): void {
 
   app.openapi(readJob, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(await findJob(services, id), 200);
+    return context.json(await findJob(servicesOf(context), id), 200);
   });
 
   app.openapi(cancelJob, async (context) => {
     const { id } = context.req.valid("param");
+    const services = servicesOf(context);
     services.connection.requireOpen();
     const job = await findJob(services, id);
     return context.json(await services.courier.cancelJob(job, { signal: context.req.raw.signal }), 200);

@@ -7,7 +7,7 @@ import { RunningDocument, runningDocument } from "../../documents/running.ts";
 import { requireJson } from "../http/body.ts";
 import type { Env } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
-import type { Services } from "../services.ts";
+import type { ServicesOf } from "../services.ts";
 import { QUERY } from "./list_schemas.ts";
 import { failures, json, PATH, security } from "./schemas.ts";
 
@@ -43,12 +43,11 @@ const listRunning = createRoute({
   responses: { 200: json("The models in memory", RunningDocument), ...failures },
 });
 
-export function addModelVerbRoutes(app: OpenAPIHono<Env>, services: Services): void {
-  const { courier, connection, freshLists } = services;
-
+export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(copyModel, async (context) => {
     const { agent, model } = context.req.valid("param");
     const [name, destination] = [normalModelName(model), normalModelName(context.req.valid("json").destination)];
+    const { connection, courier } = servicesOf(context);
     connection.requireOpen();
     await courier.copyModel(agent, name, destination, { signal: context.req.raw.signal });
     return context.json(copiedDocument([{ agent }], name, destination), 200);
@@ -57,6 +56,7 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, services: Services): v
   app.openapi(unloadModel, async (context) => {
     const { agent, model } = context.req.valid("param");
     const name = normalModelName(model);
+    const { connection, courier } = servicesOf(context);
     connection.requireOpen();
     await courier.unloadModel(agent, name, { signal: context.req.raw.signal });
     return context.json(unloadedDocument([{ agent }], name), 200);
@@ -66,6 +66,8 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, services: Services): v
     const { agent } = context.req.valid("param");
     const fresh = context.req.valid("query").fresh === "true";
     const { signal } = context.req.raw;
+    const services = servicesOf(context);
+    const { freshLists, courier } = services;
     const document = await readOrLastKnown(
       services,
       agent,

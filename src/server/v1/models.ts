@@ -17,7 +17,7 @@ import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond, respondWith } from "../lists/rendered.ts";
-import type { Services } from "../services.ts";
+import type { Services, ServicesOf } from "../services.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
 import { failures, json, PATH, security } from "./schemas.ts";
 
@@ -82,11 +82,11 @@ interface Listing {
   readonly signal: AbortSignal;
 }
 
-export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void {
+export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(listModels, async (context) => {
     const query = context.req.valid("query");
-    const { agent, fresh } = query;
-    const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
+    const services = servicesOf(context);
+    const listing = { agent: query.agent, fresh: query.fresh === "true", signal: context.req.raw.signal };
     const { version, read } = await findModels(services, listing);
     const rendered = services.lists.get(context.req.url, version, () => {
       const { models, unavailable } = read();
@@ -103,20 +103,22 @@ export function addModelRoutes(app: OpenAPIHono<Env>, services: Services): void 
     const { agent } = context.req.valid("param");
     const { fresh } = context.req.valid("query");
     const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
-    const document = modelsDocument(await readModels(services, listing));
+    const document = modelsDocument(await readModels(servicesOf(context), listing));
     return respondWith<ModelsDocument>(context, JSON.stringify(document));
   });
 
   app.openapi(showModel, async (context) => {
     const { agent, model } = context.req.valid("param");
-    return context.json(await readModel(services, agent, normalModelName(model), context.req.raw.signal), 200);
+    const { signal } = context.req.raw;
+    return context.json(await readModel(servicesOf(context), agent, normalModelName(model), signal), 200);
   });
 
   app.openapi(deleteModel, async (context) => {
     const { agent, model } = context.req.valid("param");
     const name = normalModelName(model);
-    services.connection.requireOpen();
-    const answer = await services.courier.deleteModel(agent, name, { signal: context.req.raw.signal });
+    const { connection, courier } = servicesOf(context);
+    connection.requireOpen();
+    const answer = await courier.deleteModel(agent, name, { signal: context.req.raw.signal });
     return context.json(deletedDocument([{ agent, model: name, answer }]), 200);
   });
 }

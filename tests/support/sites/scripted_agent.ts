@@ -54,6 +54,10 @@ export class ScriptedAgent {
     this.#answer = answer;
   }
 
+  now(): string {
+    return isoTime(this.#transport.now());
+  }
+
   async publish(change: Partial<State> = {}): Promise<void> {
     this.#sequence += 1;
     const state = { ...this.#state(), ...change };
@@ -83,7 +87,7 @@ export class ScriptedAgent {
   }
 
   #state(): State {
-    const now = isoTime(this.#transport.now());
+    const now = this.now();
     return {
       timestamp: now,
       status: "running",
@@ -161,7 +165,7 @@ function cancel(agent: ScriptedAgent, id: string): Partial<Response> {
   const job = agent.jobs.find((candidate) => candidate.id === id);
   if (job === undefined) return { success: false, code: "not_found", error: `No job ${id} is on ${agent.name}` };
   if (isEnded(job)) return { success: false, code: "conflict", error: `Cannot cancel: it has ${job.state}` };
-  const end = { state: "cancelled", code: "cancelled", error: "Cancelled", ended_at: isoTime(Date.now()) } as const;
+  const end = { state: "cancelled", code: "cancelled", error: "Cancelled", ended_at: agent.now() } as const;
   const ended: Job = { ...job, ...end, partial_bytes: job.completed_bytes };
   agent.jobs = agent.jobs.map((other) => (other.id === id ? ended : other));
   return { job: ended };

@@ -8,7 +8,6 @@ import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
 import { Authenticator } from "#src/server/access/authenticator.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
-import { readCatalog } from "#src/server/catalog.ts";
 import { Connection } from "#src/server/connection.ts";
 import { Readiness } from "#src/server/http/readiness.ts";
 import { RefusedLogins } from "#src/server/http/refused_logins.ts";
@@ -19,7 +18,8 @@ import { JobQuestions } from "#src/server/limits/job_questions.ts";
 import { Listeners, MAX_LISTENERS } from "#src/server/limits/listeners.ts";
 import { ModelQuestions } from "#src/server/limits/model_questions.ts";
 import { RenderedLists } from "#src/server/lists/rendered.ts";
-import type { Services } from "#src/server/services.ts";
+import { readCatalog } from "#src/server/platform/catalog.ts";
+import type { WholeServices } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
 import { EndedJobs } from "#src/server/store/ended_jobs.ts";
 import { RefusedJobs } from "#src/server/store/refused_jobs.ts";
@@ -47,12 +47,16 @@ export interface Answered {
 
 export interface ServerUnderTest extends AsyncDisposable {
   readonly store: MemoryStore;
-  readonly services: Services;
+  readonly services: WholeServices;
   readonly tokens: Tokens;
   readonly transport: Transport;
   readonly gp: string;
   readonly viewer: string;
+  /** Those with tokens, as hono has them: `GET /v1/agents/:agent`. */
+  readonly routes: readonly string[];
   call(method: string, path: string, call?: Call): Promise<Answered>;
+  /** As `call()`, with the response as it is: the body of an event stream does not end. */
+  request(method: string, path: string, call?: Call): Promise<Response>;
   callTrusted(method: string, path: string, call?: Call): Promise<Answered>;
 }
 
@@ -80,7 +84,7 @@ export async function openServer({
   const courier = new Courier(transport, { sender: "server", timeoutMs, clock, fleet });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database, courier);
-  const services: Services = {
+  const services: WholeServices = {
     fleet,
     courier,
     modelQuestions: new ModelQuestions({ courier, clock }),
@@ -116,7 +120,7 @@ export async function openServer({
     if (body !== undefined && !sent.has("content-type")) sent.set("content-type", "application/json");
     const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
     const init = { method, headers: sent, ...(text === undefined ? {} : { body: text }) };
-    return await answered(await app.request(path, init, { requestIP: () => ({ address: peer }) }));
+    return await app.request(path, init, { requestIP: () => ({ address: peer }) });
   };
   return {
     store,
@@ -125,8 +129,11 @@ export async function openServer({
     transport,
     gp,
     viewer: tokens.add("dashboard", "viewer"),
-    call: async (method, path, call) => await ask(api, method, path, call),
-    callTrusted: async (method, path, call) => await ask(trusted, method, path, { token: null, ...call }),
+    routes: api.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`),
+    request: async (method, path, call) => await ask(api, method, path, call),
+    call: async (method, path, call) => await answered(await ask(api, method, path, call)),
+    callTrusted: async (method, path, call) =>
+      await answered(await ask(trusted, method, path, { token: null, ...call })),
     async [Symbol.asyncDispose]() {
       await services.courier.close();
       await transport.close();

@@ -1,7 +1,7 @@
 // The models that the platform's page offers to pull.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { CourierError } from "../base/errors.ts";
+import { CourierError } from "../../base/errors.ts";
 import builtIn from "./catalog.json" with { type: "json" };
 
 /** `size` is a text for people, as the registry shows it. */

@@ -1,0 +1,57 @@
+// What each route needs of a caller whose agents or verbs are limited.
+import { TrieRouter } from "hono/router/trie-router";
+import { CourierError } from "../../base/errors.ts";
+import { firstOf } from "../../courier/named.ts";
+import type { Verb } from "../../protocol.ts";
+import type { Caller } from "./caller.ts";
+
+/** A verb, or `any`: every caller may use it, or `no limits`: it shows or changes more than the agents of a caller. */
+type Need = Verb | "any" | "no limits";
+
+/** A HEAD is as its GET. A route that is missing here needs `no limits`. */
+const NEEDS: Readonly<Record<string, Need>> = {
+  "GET /v1/agents": "any",
+  "GET /v1/agents/:agent": "any",
+  "GET /v1/agents/:agent/models": "list_models",
+  "GET /v1/agents/:agent/models/:model": "show_model",
+  "DELETE /v1/agents/:agent/models/:model": "delete_model",
+  "POST /v1/agents/:agent/models/:model/copy": "copy_model",
+  "POST /v1/agents/:agent/models/:model/unload": "unload_model",
+  "GET /v1/agents/:agent/running": "list_running",
+  "GET /v1/models": "list_models",
+  "GET /v1/jobs": "list_jobs",
+  "POST /v1/jobs": "pull_model",
+  "GET /v1/jobs/:id": "list_jobs",
+  "POST /v1/jobs/:id/cancel": "cancel_job",
+  "GET /v1/jobs/:id/events": "list_jobs",
+  "GET /v1/events": "list_jobs",
+  "GET /api/health": "any",
+  "GET /api/models": "list_models",
+  "POST /api/models/:name{.+}": "pull_model",
+  "DELETE /api/models/:name{.+}": "delete_model",
+  "GET /api/config/models": "list_models",
+  "GET /api/config/available-models": "any",
+  "POST /api/config/pull-model": "pull_model",
+  "DELETE /api/config/delete-model": "delete_model",
+  "POST /api/config/set-active-model": "no limits",
+};
+
+/** hono's own, so that a path is the same route here as in the app. */
+const routes = new TrieRouter<Need>();
+for (const [route, need] of Object.entries(NEEDS)) {
+  const [method = "", path = ""] = route.split(" ");
+  routes.add(method, path, need);
+}
+
+/** Why the limits of a caller do not permit a request; undefined: they do. */
+export function beyondLimits(caller: Caller, method: string, path: string): CourierError | undefined {
+  const { name, agents, verbs } = caller;
+  if (agents === null && verbs === null) return undefined;
+  const need = routes.match(method === "HEAD" ? "GET" : method, path)[0][0]?.[0] ?? "no limits";
+  if (need === "any" || (need !== "no limits" && verbs?.has(need) !== false)) return undefined;
+  const what = need === "no limits" ? "what only a token without limits may use" : need;
+  const where = agents === null ? "" : ` on ${firstOf([...agents], (agent) => agent)}`;
+  return new CourierError("forbidden", `Token "${name}" may not use ${what}`, {
+    hint: `It may use ${verbs === null ? `what the role ${caller.role} permits` : [...verbs].join(", ")}${where}`,
+  });
+}

@@ -1,0 +1,104 @@
+// The services as a caller sees them: a caller that is limited to some agents gets services to which these are all agents.
+import { CourierError } from "../../base/errors.ts";
+import { holdsModel } from "../../courier/agent_view.ts";
+import { ScopedFleet } from "../../courier/index/scoped_fleet.ts";
+import type { Caller } from "../access/caller.ts";
+import { FreshLists } from "../limits/fresh_lists.ts";
+import { JobQuestions } from "../limits/job_questions.ts";
+import { ModelQuestions } from "../limits/model_questions.ts";
+import type { Services, WholeServices } from "../services.ts";
+import { ScopedFeed } from "./scoped_feed.ts";
+
+interface Scope {
+  readonly services: Services;
+  readonly fleet: ScopedFleet;
+}
+
+/** Callers that see the same agents share a scope. Each costs as much memory as the lists of its agents. */
+const MAX_SCOPES = 100;
+
+export class Scopes {
+  readonly #services: WholeServices;
+  /** By the names of the agents. The one that was used last comes last. */
+  readonly #scopes = new Map<string, Scope>();
+  #made = 0;
+
+  constructor(services: WholeServices) {
+    this.#services = services;
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#scopes.size;
+  }
+
+  servicesFor({ agents }: Pick<Caller, "agents">): Services {
+    if (agents === null) return this.#services;
+    const key = [...agents].toSorted().join(" ");
+    const scope = this.#scopes.get(key) ?? this.#make(agents);
+    this.#scopes.delete(key);
+    this.#scopes.set(key, scope);
+    this.#dropOldest();
+    return scope.services;
+  }
+
+  #make(agents: ReadonlySet<string>): Scope {
+    const fleet = new ScopedFleet(this.#services.fleet, agents);
+    this.#made += 1;
+    return { fleet, services: { ...this.#services, ...scoped(this.#services, fleet, agents, this.#made) } };
+  }
+
+  /** A request that still uses it finds the lists as they are now. */
+  #dropOldest(): void {
+    const [oldest] = this.#scopes;
+    if (oldest === undefined || this.#scopes.size <= MAX_SCOPES) return;
+    const [key, { fleet }] = oldest;
+    fleet.close();
+    this.#scopes.delete(key);
+  }
+}
+
+/** Everything that names agents, or shares an answer about them. */
+type Scoped = Omit<
+  Services,
+  "connection" | "readiness" | "authenticator" | "refusedLogins" | "listeners" | "catalog" | "clock" | "log"
+>;
+
+/** @param number of the scope: responses kept for an earlier one have other versions */
+function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<string>, number: number): Scoped {
+  const { clock, lists, refusedJobs, endedJobs, defaultAgent } = whole;
+  const courier = whole.courier.over(fleet);
+  const isSeen = ({ agent }: { readonly agent: string }): boolean => agents.has(agent);
+  return {
+    fleet,
+    courier,
+    modelQuestions: new ModelQuestions({ courier, clock }),
+    jobQuestions: new JobQuestions({ courier, clock }),
+    freshLists: new FreshLists({ courier, clock }),
+    activeModels: activeModels(whole, fleet),
+    refusedJobs: {
+      add: (jobs) => refusedJobs.add(jobs.filter(isSeen)),
+      version: () => refusedJobs.version(),
+      list: () => refusedJobs.list().filter(isSeen),
+      find: (id) => [refusedJobs.find(id)].find((job) => job !== undefined && isSeen(job)),
+    },
+    endedJobs: { find: (id) => [endedJobs.find(id)].find((end) => end !== undefined && isSeen(end.job)) },
+    jobFeed: new ScopedFeed(whole.jobFeed, agents),
+    lists: { get: (key, version, render) => lists.get(`${number} ${key}`, version, render) },
+    defaultAgent: defaultAgent !== undefined && agents.has(defaultAgent) ? defaultAgent : undefined,
+  };
+}
+
+/** The active models that one of the agents has; another one would show what the others have. */
+function activeModels(whole: WholeServices, fleet: ScopedFleet): Services["activeModels"] {
+  return {
+    read: () => {
+      const views = fleet.lastKnown();
+      const active = Object.entries(whole.activeModels.read());
+      return Object.fromEntries(active.filter(([, model]) => views.some((view) => holdsModel(view, model))));
+    },
+    set: () => {
+      throw new CourierError("forbidden", "The active models are those of the whole fleet");
+    },
+  };
+}

@@ -1,0 +1,146 @@
+// Every route with tokens: what a caller with limits needs for it, and requests about an agent, a model or a job.
+import type { Verb } from "#src/protocol.ts";
+import type { Subject } from "./subjects.ts";
+
+interface Asked {
+  readonly path: string;
+  readonly body?: object;
+}
+
+interface Row {
+  /** `any`: all may use it; `no limits`: nobody with limits may. */
+  readonly needs: Verb | "any" | "no limits";
+  readonly requests: (subject: Subject) => readonly Asked[];
+}
+
+const paths =
+  (...of: readonly ((subject: Subject) => string)[]) =>
+  (subject: Subject) =>
+    of.map((path) => ({ path: path(subject) }));
+const perJob =
+  (path: (id: string) => string) =>
+  ({ jobs }: Subject) =>
+    jobs.map((id) => ({ path: path(id) }));
+const body = (path: string, of: (subject: Subject) => readonly object[]) => (subject: Subject) =>
+  of(subject).map((each) => ({ path, body: each }));
+
+export const ROUTES: Readonly<Record<string, Row>> = {
+  "GET /v1/agents": {
+    needs: "any",
+    requests: paths(
+      () => "/v1/agents",
+      () => "/v1/agents?limit=1&sort=-name",
+      ({ agent }) => `/v1/agents?name=${agent}`,
+      () => "/v1/agents?label=site=hidden",
+    ),
+  },
+  "GET /v1/agents/:agent": { needs: "any", requests: paths(({ agent }) => `/v1/agents/${agent}`) },
+  "GET /v1/agents/:agent/models": {
+    needs: "list_models",
+    requests: paths(
+      ({ agent }) => `/v1/agents/${agent}/models`,
+      ({ agent }) => `/v1/agents/${agent}/models?fresh=true`,
+    ),
+  },
+  "GET /v1/agents/:agent/models/:model": {
+    needs: "show_model",
+    requests: paths(({ agent, model }) => `/v1/agents/${agent}/models/${model}`),
+  },
+  "DELETE /v1/agents/:agent/models/:model": {
+    needs: "delete_model",
+    requests: paths(({ agent, model }) => `/v1/agents/${agent}/models/${model}`),
+  },
+  "POST /v1/agents/:agent/models/:model/copy": {
+    needs: "copy_model",
+    requests: ({ agent, model }) => [
+      { path: `/v1/agents/${agent}/models/${model}/copy`, body: { destination: "second:1b" } },
+    ],
+  },
+  "POST /v1/agents/:agent/models/:model/unload": {
+    needs: "unload_model",
+    requests: paths(({ agent, model }) => `/v1/agents/${agent}/models/${model}/unload`),
+  },
+  "GET /v1/agents/:agent/running": {
+    needs: "list_running",
+    requests: paths(
+      ({ agent }) => `/v1/agents/${agent}/running`,
+      ({ agent }) => `/v1/agents/${agent}/running?fresh=true`,
+    ),
+  },
+  "GET /v1/models": {
+    needs: "list_models",
+    requests: paths(
+      () => "/v1/models",
+      () => "/v1/models?limit=1&sort=size",
+      () => "/v1/models?fresh=true",
+      ({ model }) => `/v1/models?name=${model}`,
+      ({ agent }) => `/v1/models?agent=${agent}`,
+    ),
+  },
+  "GET /v1/jobs": {
+    needs: "list_jobs",
+    requests: paths(
+      () => "/v1/jobs",
+      () => "/v1/jobs?state=failed&sort=-created_at",
+      ({ agent }) => `/v1/jobs?agent=${agent}`,
+    ),
+  },
+  "POST /v1/jobs": {
+    needs: "pull_model",
+    requests: body("/v1/jobs", ({ agent }) => [
+      { kind: "pull", model: "new:1b", agents: [agent] },
+      { kind: "pull", model: "new:1b", agents: "all" },
+    ]),
+  },
+  "GET /v1/jobs/:id": { needs: "list_jobs", requests: perJob((id) => `/v1/jobs/${id}`) },
+  "POST /v1/jobs/:id/cancel": { needs: "cancel_job", requests: perJob((id) => `/v1/jobs/${id}/cancel`) },
+  "GET /v1/jobs/:id/events": { needs: "list_jobs", requests: perJob((id) => `/v1/jobs/${id}/events`) },
+  "GET /v1/events": { needs: "list_jobs", requests: paths(() => "/v1/events") },
+  "GET /api/health": { needs: "any", requests: paths(() => "/api/health") },
+  "GET /api/models": {
+    needs: "list_models",
+    requests: paths(
+      () => "/api/models",
+      () => "/api/models?fresh=true",
+      ({ agent }) => `/api/models?agent=${agent}`,
+    ),
+  },
+  "POST /api/models/:name{.+}": {
+    needs: "pull_model",
+    requests: paths(
+      ({ agent }) => `/api/models/new:1b?agent=${agent}`,
+      () => "/api/models/new:1b",
+    ),
+  },
+  "DELETE /api/models/:name{.+}": {
+    needs: "delete_model",
+    requests: paths(({ agent, model }) => `/api/models/${model}?agent=${agent}`),
+  },
+  "GET /api/config/models": {
+    needs: "list_models",
+    requests: paths(
+      () => "/api/config/models",
+      () => "/api/config/models?fresh=true",
+      ({ agent }) => `/api/config/models?agent=${agent}`,
+    ),
+  },
+  "GET /api/config/available-models": { needs: "any", requests: paths(() => "/api/config/available-models") },
+  "POST /api/config/pull-model": {
+    needs: "pull_model",
+    requests: ({ agent }) => [
+      { path: `/api/config/pull-model?agent=${agent}`, body: { model_name: "new:1b" } },
+      { path: "/api/config/pull-model", body: { model_name: "new:1b" } },
+    ],
+  },
+  "DELETE /api/config/delete-model": {
+    needs: "delete_model",
+    requests: ({ agent, model }) => [{ path: `/api/config/delete-model?agent=${agent}`, body: { model_name: model } }],
+  },
+  "POST /api/config/set-active-model": {
+    needs: "no limits",
+    requests: body("/api/config/set-active-model", ({ model }) => [{ model_name: model, model_type: "text" }]),
+  },
+};
+
+/** They show nothing of agents, with any token. */
+export const OPEN_ROUTES = ["GET /healthz", "GET /readyz", "GET /openapi.json"];

@@ -1,0 +1,126 @@
+// What a token with limits may learn and do, on every route. A new route belongs into the table in routes.ts.
+import { describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
+import type { ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
+import { openServer } from "#tests/support/sites/server_fixture.ts";
+import { OPEN_ROUTES, ROUTES } from "./routes.ts";
+import { type Seen, seen } from "./seen.ts";
+import { HIDDEN, OWN, type Subject } from "./subjects.ts";
+import { openWorld, type World } from "./worlds.ts";
+
+/** What the token for gpu-1 sees, also right after and while a token for all agents asks the same. */
+async function askAll({ server, scoped }: World, route: string, subject: Subject): Promise<Seen[]> {
+  const method = route.slice(0, route.indexOf(" "));
+  const answers: Seen[] = [];
+  for (const { path, body } of ROUTES[route]?.requests(subject) ?? []) {
+    const ask = async (token: string) => await seen(await server.request(method, path, { token, body }));
+    if (method === "GET") {
+      await ask(server.gp);
+      const [, meanwhile] = await Promise.all([ask(server.gp), ask(scoped)]);
+      answers.push(meanwhile);
+    }
+    answers.push(await ask(scoped));
+  }
+  return answers;
+}
+
+test("the table has every route that needs a token, and each of its routes exists", async () => {
+  await using server = await openServer();
+  expect([...new Set(server.routes)].toSorted()).toEqual([...Object.keys(ROUTES), ...OPEN_ROUTES].toSorted());
+});
+
+describe.each(Object.keys(ROUTES))("%s, with a token for gpu-1", (route) => {
+  test.each([
+    ["gpu-1", OWN],
+    ["gpu-2", HIDDEN],
+  ] as const)("answers about %s as if gpu-2 did not exist", async (_, subject) => {
+    await using has = await openWorld("with gpu-2");
+    await using hasNot = await openWorld("without gpu-2");
+    const answers = await askAll(has, route, subject);
+    expect(answers).toEqual(await askAll(hasNot, route, subject));
+    for (const { text } of subject === OWN ? answers : []) expect(text).not.toMatch(/gpu-2|hidden/);
+    const wasAsked = has.hidden?.commands.filter(({ command }) => !["list_models", "list_jobs"].includes(command));
+    if (!route.startsWith("GET")) expect(wasAsked).toEqual([]);
+  });
+
+  test("serves its own agent", async () => {
+    await using world = await openWorld("with gpu-2");
+    const statuses = (await askAll(world, route, OWN)).map(({ status }) => status);
+    if (ROUTES[route]?.needs === "no limits") expect(statuses).toEqual([403]);
+    else for (const status of statuses) expect(status).toBeWithin(200, 300);
+  });
+});
+
+test.each(Object.keys(ROUTES).filter((route) => route.startsWith("GET")))(
+  "%s answers as if gpu-2 did not exist also while the share is away",
+  async (route) => {
+    await using has = await openWorld("with gpu-2");
+    await using hasNot = await openWorld("without gpu-2");
+    for (const { server, clock } of [has, hasNot]) {
+      server.store.interrupt(new CourierError("unavailable", "The share is away"));
+      await clock.advance(2_000);
+    }
+    for (const subject of [OWN, HIDDEN])
+      expect(await askAll(has, route, subject)).toEqual(await askAll(hasNot, route, subject));
+  },
+);
+
+/** The status of one request for each route, with a token that may use these verbs. */
+async function statusOfEach(server: ServerUnderTest, token: string): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const [route, { requests }] of Object.entries(ROUTES)) {
+    const [method = ""] = route.split(" ");
+    const [{ path, body } = { path: "" }] = requests(OWN);
+    found[route] = (await seen(await server.request(method, path, { token, body }))).status;
+  }
+  return found;
+}
+
+describe("--verbs", () => {
+  const verbs = [...new Set(Object.values(ROUTES).map(({ needs }) => needs))];
+
+  test.each(verbs.filter((verb) => verb !== "any" && verb !== "no limits"))(
+    "with %p a token may use the routes for it, and no others",
+    async (verb) => {
+      await using world = await openWorld("without gpu-2");
+      const { server } = world;
+      const token = server.tokens.add("one-verb", "gp", { expiresAtMs: null, agents: null, verbs: [verb] });
+      const isAllowed = Object.entries(await statusOfEach(server, token)).map(([route, status]) => [
+        route,
+        status !== 403,
+      ]);
+      const expected = Object.entries(ROUTES).map(([route, { needs }]) => [route, needs === verb || needs === "any"]);
+      expect(isAllowed).toEqual(expected);
+    },
+  );
+
+  test("a refusal names what the token may do, and where", async () => {
+    await using server = await openServer();
+    const limits = { expiresAtMs: null, agents: ["gpu-1"], verbs: ["list_models", "list_jobs"] as const };
+    const token = server.tokens.add("reader", "gp", limits);
+    const { status, body } = await server.call("DELETE", "/v1/agents/gpu-1/models/phi4", { token });
+    expect([status, body.code, body.detail, body.hint]).toEqual([
+      403,
+      "forbidden",
+      'Token "reader" may not use delete_model',
+      "It may use list_models, list_jobs on gpu-1",
+    ]);
+    expect((await server.call("HEAD", "/v1/models", { token })).status).not.toBe(403);
+    expect((await server.call("HEAD", "/v1/agents/gpu-1/running", { token })).status).toBe(403);
+  });
+
+  test("a path that is no route is refused too, however it is written", async () => {
+    await using server = await openServer();
+    const token = server.tokens.add("reader", "gp", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
+    for (const path of ["/v1/audit", "/v1/jobs/", "/v1//jobs", "/api/config/models/x/y", "/v1/agents/a/models/b/x"])
+      expect((await server.call("GET", path, { token })).status).toBe(403);
+  });
+});
+
+test("/readyz shows why the share cannot be read only to tokens for all agents", async () => {
+  await using server = await openServer();
+  const token = server.tokens.add("scoped", "gp", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
+  server.store.interrupt(new CourierError("unavailable", "gpu-2_status.json is away"));
+  expect((await server.call("GET", "/readyz", { token })).body.detail).toBe("The share cannot be read");
+  expect((await server.call("GET", "/readyz")).body.detail).toContain("gpu-2");
+});

@@ -1,0 +1,87 @@
+// Tokens with different agents beside each other.
+import { expect, test } from "bun:test";
+import { Scopes } from "#src/server/scope/scopes.ts";
+import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
+import { until } from "#tests/support/until.ts";
+import { HIDDEN } from "./subjects.ts";
+import { openWorld } from "./worlds.ts";
+
+function tokenFor(server: ServerUnderTest, agent: string): string {
+  return server.tokens.add(`for-${agent}`, "gp", { expiresAtMs: null, agents: [agent], verbs: null });
+}
+
+test("tokens for different agents share no answer, not even where both lists changed equally often", async () => {
+  await using server = await openServer();
+  const tokens = new Map<string, string>();
+  for (const agent of ["gpu-1", "gpu-2"]) {
+    await ScriptedAgent.open(server.store, agent, { models: [modelOf(`of-${agent}:1b`)] });
+    tokens.set(agent, tokenFor(server, agent));
+  }
+  for (const path of ["/v1/agents", "/v1/models", "/v1/jobs", "/api/models", "/api/models?fresh=true"])
+    for (const [agent, token] of tokens) {
+      const { status, body, headers } = await server.call("GET", path, { token });
+      expect(status).toBe(200);
+      expect(JSON.stringify(body)).not.toContain(agent === "gpu-1" ? "gpu-2" : "gpu-1");
+      const etag = headers.get("etag");
+      const others = [...tokens].filter(([other]) => other !== agent);
+      for (const [, other] of path.includes("jobs") || etag === null ? [] : others)
+        expect(
+          (await server.call("GET", path, { token: other, headers: { "if-none-match": etag ?? "" } })).status,
+        ).toBe(200);
+    }
+});
+
+test("what a token asks of agents that it does not see leaves no trace for others", async () => {
+  await using world = await openWorld("with gpu-2");
+  const { server, scoped, hidden } = world;
+  const before = await server.call("GET", "/v1/jobs");
+  const ends = server.services.endedJobs.last;
+  const body = { kind: "pull", model: "new:1b", agents: [HIDDEN.agent] };
+  const { jobs } = (await server.call("POST", "/v1/jobs", { token: scoped, body })).body;
+  expect(jobs).toEqual([expect.objectContaining({ state: "failed", code: "not_found" })]);
+  expect((await server.call("GET", `/v1/jobs/${jobs[0].id}`)).status).toBe(404);
+  expect((await server.call("GET", "/v1/jobs")).body).toEqual(before.body);
+  expect([server.services.endedJobs.last, hidden?.commands]).toEqual([ends, []]);
+});
+
+test("pulls and deletes on its own agents, and is named as the one who asked", async () => {
+  await using world = await openWorld("with gpu-2");
+  const { server, scoped, own, hidden } = world;
+  const body = { kind: "pull", model: "new:1b", agents: "all" };
+  const { jobs } = (await server.call("POST", "/v1/jobs", { token: scoped, body })).body;
+  expect(jobs).toEqual([expect.objectContaining({ agent: own.name, state: "queued" })]);
+  expect((await server.call("DELETE", "/api/models/own:1b", { token: scoped })).status).toBe(200);
+  expect(own.commands.map(({ command, requested_by }) => [command, requested_by])).toEqual([
+    ["pull_model", "scoped"],
+    ["delete_model", undefined],
+  ]);
+  expect(hidden?.commands).toEqual([]);
+});
+
+test("an agent of the token that starts later is there from then on", async () => {
+  await using server = await openServer();
+  const token = tokenFor(server, "gpu-9");
+  expect((await server.call("GET", "/v1/agents", { token })).body.agents).toEqual([]);
+  const agent = await ScriptedAgent.open(server.store, "gpu-9");
+  await until(async () => (await server.call("GET", "/v1/agents", { token })).body.agents.length === 1);
+  await agent.publish({ status: "draining" });
+  await until(async () => (await server.call("GET", "/v1/agents", { token })).body.agents[0].reason === "draining");
+});
+
+test("at most 100 scopes are kept, and one that was dropped no longer follows the fleet", async () => {
+  await using server = await openServer();
+  const agent = await ScriptedAgent.open(server.store, "gpu-1");
+  const scopes = new Scopes(server.services);
+  const scopeOf = (name: string) => scopes.servicesFor({ agents: new Set(["gpu-1", name]) });
+  const [first, second] = [scopeOf("first"), scopeOf("second")];
+  for (let number = 0; number < 98; number++) scopeOf(`other-${number}`);
+  expect(scopeOf("first")).toBe(first);
+  scopeOf("one-more");
+  expect([scopes.size, scopeOf("first") === first]).toEqual([100, true]);
+  const versions = [first, second].map(({ fleet }) => fleet.index.agents.version);
+  await agent.publish({ status: "draining" });
+  await until(() => first.fleet.index.view("gpu-1")?.reason === "draining");
+  const isCurrent = [first, second].map(({ fleet }, index) => fleet.index.agents.version !== versions[index]);
+  expect(isCurrent).toEqual([true, false]);
+});

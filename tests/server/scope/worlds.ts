@@ -1,0 +1,54 @@
+// Two fleets that a token for gpu-1 must not be able to tell apart: in one of them there is also gpu-2.
+import { MemoryStore } from "#src/transport/memory.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
+import { active, ended, HIDDEN, OWN, START_MS } from "./subjects.ts";
+
+export interface World extends AsyncDisposable {
+  readonly server: ServerUnderTest;
+  readonly clock: ManualClock;
+  /** Sees gpu-1 only. */
+  readonly scoped: string;
+  readonly own: ScriptedAgent;
+  /** gpu-2, where it is. */
+  readonly hidden: ScriptedAgent | undefined;
+}
+
+export async function openWorld(kind: "with gpu-2" | "without gpu-2"): Promise<World> {
+  const clock = new ManualClock(START_MS);
+  const server = await openServer({ clock, store: new MemoryStore(clock), defaultAgent: HIDDEN.agent });
+  const own = await ScriptedAgent.open(server.store, OWN.agent, { models: [modelOf(OWN.model), modelOf("both:1b")] });
+  own.jobs = [active(OWN.agent, 1)];
+  own.running = [{ name: OWN.model, size: 1, size_vram: 1, expires_at: "" }];
+  await own.publish({ labels: { site: "own" } });
+  const hidden = kind === "with gpu-2" ? await openHidden(server) : undefined;
+  server.services.activeModels.set("vision", OWN.model);
+  const limits = { expiresAtMs: null, agents: [OWN.agent, "gpu-none"], verbs: null };
+  const scoped = server.tokens.add("scoped", "gp", limits);
+  await clock.advance(1_000);
+  return {
+    server,
+    clock,
+    scoped,
+    own,
+    hidden,
+    async [Symbol.asyncDispose]() {
+      await own.close();
+      await hidden?.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openHidden({ store, services }: ServerUnderTest): Promise<ScriptedAgent> {
+  const newer = modelOf("both:1b", { modified_at: "2026-04-01T00:00:00Z", size: 7 });
+  const hidden = await ScriptedAgent.open(store, HIDDEN.agent, { models: [modelOf(HIDDEN.model), newer] });
+  hidden.jobs = [active(HIDDEN.agent, 2), ended(HIDDEN.agent, 3)];
+  hidden.oldJobs = [ended(HIDDEN.agent, 4)];
+  hidden.running = [{ name: HIDDEN.model, size: 1, size_vram: 1, expires_at: "" }];
+  await hidden.publish({ labels: { site: "hidden" } });
+  services.refusedJobs.add([ended(HIDDEN.agent, 5)]);
+  services.activeModels.set("text", HIDDEN.model);
+  return hidden;
+}
