@@ -10,18 +10,21 @@ import type { Services, WholeServices } from "../services.ts";
 import { ScopedFeed } from "./scoped_feed.ts";
 
 interface Scope {
+  /** How many agents it may see. */
+  readonly size: number;
   readonly services: Services;
   readonly fleet: ScopedFleet;
 }
 
-/** Callers that see the same agents share a scope. Each costs as much memory as the lists of its agents. */
-const MAX_SCOPES = 100;
+/** Callers that see the same agents share a scope, which costs as much memory as the lists of its agents. */
+const MOST = { scopes: 100, agents: 50_000 };
 
 export class Scopes {
   readonly #services: WholeServices;
   /** By the names of the agents. The one that was used last comes last. */
   readonly #scopes = new Map<string, Scope>();
   #made = 0;
+  #agents = 0;
 
   constructor(services: WholeServices) {
     this.#services = services;
@@ -38,23 +41,29 @@ export class Scopes {
     const scope = this.#scopes.get(key) ?? this.#make(agents);
     this.#scopes.delete(key);
     this.#scopes.set(key, scope);
-    this.#dropOldest();
+    this.#dropOld();
     return scope.services;
   }
 
   #make(agents: ReadonlySet<string>): Scope {
     const fleet = new ScopedFleet(this.#services.fleet, agents);
     this.#made += 1;
-    return { fleet, services: { ...this.#services, ...scoped(this.#services, fleet, agents, this.#made) } };
+    this.#agents += agents.size;
+    return {
+      size: agents.size,
+      fleet,
+      services: { ...this.#services, ...scoped(this.#services, fleet, agents, this.#made) },
+    };
   }
 
-  /** A request that still uses it finds the lists as they are now. */
-  #dropOldest(): void {
-    const [oldest] = this.#scopes;
-    if (oldest === undefined || this.#scopes.size <= MAX_SCOPES) return;
-    const [key, { fleet }] = oldest;
-    fleet.close();
-    this.#scopes.delete(key);
+  /** All but the last one. A request that still uses one finds the lists as they are now. */
+  #dropOld(): void {
+    for (const [key, { fleet, size }] of [...this.#scopes].slice(0, -1)) {
+      if (this.#scopes.size <= MOST.scopes && this.#agents <= MOST.agents) return;
+      fleet.close();
+      this.#agents -= size;
+      this.#scopes.delete(key);
+    }
   }
 }
 

@@ -14,6 +14,9 @@ import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures, PATH, security } from "./schemas.ts";
 
+/** A stream may outlive its token: it is looked at again this often. */
+const CALLER_CHECK_MS = 5_000;
+
 const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
 
 - \`ready\` comes first. \`resumed\` is true if the stream continues after the \`Last-Event-ID\` that was sent, with nothing missing.
@@ -24,12 +27,11 @@ const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
   gets each end exactly once, even if the server was restarted in between.
 
 A comment is sent at least every ${HEARTBEAT_MS / 1000} s. Slow readers get fewer progress events.
+The stream ends when the token expires, and within ${CALLER_CHECK_MS / 1000} s when it is revoked.
 A token of the role \`viewer\` may have ${MAX_VIEWER_LISTENERS} listeners, all tokens together as many as \`--max-listeners\` says: the
 next one gets status 429.`;
 
 const RETRY_MS = 2000;
-/** A stream may outlive its token: it is looked at again this often. */
-const CALLER_CHECK_MS = 5_000;
 const NOTHING_NEW = ": nothing new\n\n";
 /** What hono's streamSSE() sets, for a response to HEAD, which has no stream. */
 const STREAM_HEADERS = {

@@ -38,6 +38,15 @@ export const security: Record<string, string[]>[] = [{ bearer: [] }];
 
 /** The response of every /v1 route when it fails. */
 export const failures = {
+  401: {
+    description: "No valid token was sent (`unauthenticated`): an unknown one, or one that was revoked or has expired",
+    content: { "application/problem+json": { schema: Problem } },
+  },
+  403: {
+    description:
+      "The role of the token, its agents or its verbs do not permit this (`forbidden`), or the agent refuses it",
+    content: { "application/problem+json": { schema: Problem } },
+  },
   429: {
     description: `Too many at once (\`exhausted\`): a token of the role \`viewer\` may send ${VIEWER_RATE.perSecond} requests a second, and ${VIEWER_RATE.burst} after a pause`,
     headers: { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } },

@@ -53,9 +53,13 @@ test.concurrent.each(CASES)(
     await rounds.do(1);
     const large = await rounds.beginLarge();
     await allDelivered();
+    const limited = await box.token("add", "limited", "--role", "gp", "--agents", "gpu-none");
+    expect(await box.accepts(limited)).toBe(true);
     await box.stop(signal);
 
     await box.start(earlier, AGENT_FLAGS);
+    // It does not know limits, so the token would see everything.
+    expect(await box.accepts(limited)).toBe(false);
     await rounds.expectKept(large);
     await rounds.expectNoRepetition();
     await listen();
@@ -65,6 +69,8 @@ test.concurrent.each(CASES)(
     await box.stop(signal);
 
     await box.start(PRESENT, FLAGS);
+    expect(await box.accepts(limited)).toBe(true);
+    await box.token("revoke", "limited");
     await rounds.expectKept();
     await rounds.expectNoRepetition();
     await listen();

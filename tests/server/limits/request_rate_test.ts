@@ -71,7 +71,9 @@ describe("requireToken()", () => {
     await using server = await openServer();
     const { body } = await server.call("GET", "/openapi.json", { token: null });
     const routes = Object.values<object>(body.paths).flatMap((path) => Object.values(path));
-    for (const { responses } of routes)
+    for (const { responses } of routes) {
       expect(responses["429"]).toMatchObject({ headers: { "Retry-After": { schema: { type: "integer" } } } });
+      for (const status of ["401", "403"]) expect(responses[status].description).toContain("token");
+    }
   });
 });

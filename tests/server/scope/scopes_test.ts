@@ -69,7 +69,7 @@ test("an agent of the token that starts later is there from then on", async () =
   await until(async () => (await server.call("GET", "/v1/agents", { token })).body.agents[0].reason === "draining");
 });
 
-test("at most 100 scopes are kept, and one that was dropped no longer follows the fleet", async () => {
+test("at most 100 scopes of 50,000 agents are kept, and one that was dropped no longer follows the fleet", async () => {
   await using server = await openServer();
   const agent = await ScriptedAgent.open(server.store, "gpu-1");
   const scopes = new Scopes(server.services);
@@ -82,6 +82,23 @@ test("at most 100 scopes are kept, and one that was dropped no longer follows th
   const versions = [first, second].map(({ fleet }) => fleet.index.agents.version);
   await agent.publish({ status: "draining" });
   await until(() => first.fleet.index.view("gpu-1")?.reason === "draining");
+  const many = (of: string) => new Set(Array.from({ length: 30_000 }, (_, index) => `${of}-${index}`));
   const isCurrent = [first, second].map(({ fleet }, index) => fleet.index.agents.version !== versions[index]);
   expect(isCurrent).toEqual([true, false]);
+  for (const of of ["a", "b"]) scopes.servicesFor({ agents: many(of) });
+  expect(scopes.size).toBe(1);
+});
+
+test("the lists of a token stay as they are while other agents change", async () => {
+  await using world = await openWorld("with gpu-2");
+  const { server, hidden, clock } = world;
+  const { index } = new Scopes(server.services).servicesFor({ agents: new Set(["gpu-1"]) }).fleet;
+  const whole = server.services.fleet.index;
+  const versions = ({ agents, models, jobs }: typeof index) => [agents.version, models.version, jobs.version];
+  const before = { own: versions(index), whole: versions(whole) };
+  if (hidden !== undefined) Object.assign(hidden, { models: [], jobs: [] });
+  await hidden?.publish({ status: "draining" });
+  await clock.advance(1_000);
+  expect(versions(index)).toEqual(before.own);
+  for (const [place, version] of versions(whole).entries()) expect(version).not.toBe(before.whole[place] ?? 0);
 });
