@@ -58,8 +58,9 @@ export class Scopes {
 
   /** All but the last one. A request that still uses one finds the lists as they are now. */
   #dropOld(): void {
-    for (const [key, { fleet, size }] of [...this.#scopes].slice(0, -1)) {
-      if (this.#scopes.size <= MOST.scopes && this.#agents <= MOST.agents) return;
+    for (const [key, { fleet, size }] of this.#scopes) {
+      const isWithin = this.#scopes.size <= MOST.scopes && this.#agents <= MOST.agents;
+      if (isWithin || this.#scopes.size === 1) return;
       fleet.close();
       this.#agents -= size;
       this.#scopes.delete(key);
