@@ -8,6 +8,7 @@ import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
+import * as signing from "./protocol/signing.ts";
 import { cut, TEXT_LIMITS } from "./protocol/text.ts";
 
 /**
@@ -131,10 +132,7 @@ export const CommandV2 = z.object({
   arguments: maybe(z.record(z.string(), z.unknown())),
   /** The sender's word for the person or program that asks, such as the name of a token. Not verified. */
   requested_by: maybe(z.string().max(LIMITS.requesterCharacters)),
-  /** Of a signed command: until when the agent may start it, in ms since 1970 on the transport's clock. */
-  expires_at: extra(maybe(z.int().nonnegative())),
-  /** The last field. src/trust/ verifies it over the bytes before it. */
-  signature: extra(maybe(z.object({ key: z.string(), value: z.string() }))),
+  ...signing.commandSigning,
 });
 export type CommandV2 = z.infer<typeof CommandV2>;
 
@@ -271,6 +269,7 @@ export const Response = z.object({
   shared_bytes: z.number().nonnegative().nullable().optional(),
   /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
   truncated: maybe(z.array(z.string())),
+  ...signing.responseSigning,
 });
 export type Response = z.infer<typeof Response>;
 
@@ -358,18 +357,13 @@ export const State = z.object({
   memory: extra(Memory.nullable()),
   labels: extra(maybe(Labels)),
   platform: extra(maybe(Platform)),
-  /** Which commands must be signed. Missing: none. */
-  requires_signatures: extra(maybe(z.string().max(63))),
-  /** Counts the starts of the agent. */
-  boot: extra(maybe(z.int().nonnegative())),
-  /** The transport's clock. */
-  published_at_ms: extra(maybe(z.number().nonnegative())),
   /** `shared_inbox` is `on`, also while a legacy service seems to be alive. Missing means false. */
   shared_inbox_only: extra(maybe(z.boolean())),
   /** Commands that stay in the inboxes for want of room. Missing: none. */
   waiting_commands: extra(maybe(z.int().nonnegative())),
   /** The last ones, the newest last. */
   refused: extra(maybe(list(RefusedCommand))),
+  ...signing.stateSigning,
 });
 export type State = z.infer<typeof State>;
 

@@ -3,7 +3,7 @@ import { sign, verify } from "node:crypto";
 import type { PublicKey, SigningKey } from "./keys.ts";
 
 /** A signature of one kind of document is worth nothing under another. */
-type Kind = "command";
+type Kind = "command" | "response" | "state" | "roster";
 
 export interface Signature {
   readonly keyId: string;
@@ -14,6 +14,9 @@ export interface Signature {
 
 const TAIL = /^,"signature":\{"key":"([0-9a-f]{16})","value":"([A-Za-z0-9_-]{86})"\}\}$/;
 const TAIL_CHARACTERS = tail("0".repeat(16), "0".repeat(86)).length;
+
+/** The bytes that a signature adds to a document. */
+export const SIGNATURE_BYTES = TAIL_CHARACTERS - "}".length;
 
 /**
  * Signs a document.
@@ -42,6 +45,18 @@ export function findSignature(text: string): Signature | null {
 export function isSignedBy(kind: Kind, { signed, value }: Signature, { key }: PublicKey): boolean {
   // A text with half a surrogate pair stands for no bytes.
   return signed.isWellFormed() && verify(null, signedBytes(kind, signed), key, value);
+}
+
+/**
+ * Whether a document is signed, and by this key.
+ * @param key of a state: the one that it names itself, `parseRawKey(state.key)`. It shows who published the state, not that
+ *   this is the agent; null: no such key
+ * @returns `wrong` also for a signature by another key
+ */
+export function verifyDocument(kind: Kind, text: string, key: PublicKey | null): "signed" | "wrong" | "unsigned" {
+  const signature = findSignature(text);
+  if (signature === null) return "unsigned";
+  return key !== null && key.id === signature.keyId && isSignedBy(kind, signature, key) ? "signed" : "wrong";
 }
 
 function signedBytes(kind: Kind, text: string): Buffer {

@@ -1,7 +1,7 @@
 // The lines of a `trusted_keys` file: whose commands a box runs.
 import { CourierError } from "../base/errors.ts";
 import { Verb } from "../protocol.ts";
-import { type PublicKey, publicKey } from "./keys.ts";
+import { type PublicKey, parseRawKey } from "./keys.ts";
 
 export interface TrustedKey extends PublicKey {
   /** For people; may be empty. */
@@ -14,8 +14,6 @@ export interface TrustedKey extends PublicKey {
 
 type Limits = Pick<TrustedKey, "verbs" | "endsAtMs">;
 
-/** The standard base64 of 32 bytes. */
-const RAW_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const DAY_MS = 86_400_000;
 
 /**
@@ -39,13 +37,12 @@ export function parseTrustedKeys(text: string): ReadonlyMap<string, TrustedKey> 
 
 function parseKey([type, raw = "", ...rest]: readonly string[]): TrustedKey {
   if (type !== "ed25519") throw new Error("it does not begin with ed25519");
-  const bytes = Buffer.from(raw, "base64");
-  if (!RAW_KEY.test(raw) || bytes.toString("base64") !== raw)
-    throw new Error("its key is not the base64 of 32 bytes, in 44 characters");
+  const key = parseRawKey(raw);
+  if (key === null) throw new Error("its key is not the base64 of 32 bytes, in 44 characters");
   const comment = rest.filter((word) => !word.includes("=")).join(" ");
   const limits: Limits = { verbs: null, endsAtMs: null };
   for (const word of rest.filter((each) => each.includes("="))) Object.assign(limits, parseLimit(word));
-  return { ...publicKey(bytes), comment, ...limits };
+  return { ...key, comment, ...limits };
 }
 
 function parseLimit(word: string): Partial<Limits> {

@@ -55,9 +55,9 @@ describe("null counts as missing where a field may be missing", () => {
 
   test("in a state", () => {
     const outcomes = nulled(State, sampleDocument("v2/state.json"));
-    const signing = ["requires_signatures", "boot", "published_at_ms"];
-    const rare = ["shared_inbox_only", "waiting_commands"];
-    const missing = ["reading_only", "labels", "platform", ...signing, ...rare, "refused"];
+    const rare = ["shared_inbox_only", "waiting_commands", "refused"];
+    const signing = ["requires_signatures", "key", "boot", "published_at_ms", "foreign_states", "signature"];
+    const missing = ["reading_only", "labels", "platform", ...rare, ...signing];
     expect(Object.keys(outcomes).filter((field) => outcomes[field] === "missing")).toEqual(missing);
     const nullable = ["degraded_reason", "models", "model_count", "disk", "memory"];
     expect(Object.keys(outcomes).filter((field) => outcomes[field] === "null")).toEqual(nullable);

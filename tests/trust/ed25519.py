@@ -71,7 +71,14 @@ def key_id(raw):
     return hashlib.sha256(SPKI + raw).hexdigest()[:16]
 
 
-def judge(document, keys):
+def embedded_key(body, wanted):
+    """A state names the key that signed it."""
+    text = json.loads(body).get("key")
+    raw = base64.b64decode(text) if isinstance(text, str) else b""
+    return raw if base64.b64encode(raw).decode() == text and len(raw) == 32 and key_id(raw) == wanted else None
+
+
+def judge(document, kind, keys):
     try:
         document.decode("utf-8")
     except UnicodeDecodeError:
@@ -80,15 +87,16 @@ def judge(document, keys):
     match = TAIL.search(document)
     if match is None:
         return "unsigned"
-    raw = keys.get(match[1].decode())
+    body = document[: match.start()] + b"}"
+    raw = keys.get(match[1].decode()) if kind != "state" else embedded_key(body, match[1].decode())
     if raw is None:
-        return "unknown key"
-    signed = b"gpu-courier command 1\n" + document[: match.start()] + b"}"
+        return "unknown key" if kind == "command" else "wrong"
+    signed = b"gpu-courier " + kind.encode() + b" 1\n" + body
     return "valid" if verify(raw, signed, base64.urlsafe_b64decode(match[2] + b"==")) else "wrong"
 
 
 vectors = json.load(open(sys.argv[1], encoding="utf-8"))
 trusted = [base64.b64decode(line.split()[1]) for line in vectors["trusted_keys"]]
 known = {key_id(raw): raw for raw in trusted}
-documents = [base64.b64decode(entry["base64"]) for entry in vectors["documents"]]
-print(json.dumps({"ids": list(known), "verdicts": [judge(document, known) for document in documents]}))
+documents = [(base64.b64decode(entry["base64"]), entry.get("kind", "command")) for entry in vectors["documents"]]
+print(json.dumps({"ids": list(known), "verdicts": [judge(document, kind, known) for document, kind in documents]}))
