@@ -1078,11 +1078,19 @@ say_what_next() {
   if [ "$opt_role" = agent ]; then
     say "  agents     gpuctl agents --share $share"
     say "  problems   gpuctl doctor --share $share"
+    say_key
     [ -z "$old_unit" ] || say "  undo       sudo $0 --uninstall --restore"
   else
     say "Every request needs a token; without one the server listens only on this machine. To create one:"
     say "  sudo -u $user $prefix/bin/gpu-server token add NAME --role gp --state-dir $state"
   fi
+}
+
+# To be compared with the key that readers of the share see. One that systemd hands over is not there.
+say_key() {
+  [ -f "$state/signing.key" ] || return 0
+  key=$(bounded 15 as_user env -i "$prefix/bin/gpu-agent" key --name "$name" --state-dir "$state" 2>/dev/null) || return 0
+  say "  key        $key"
 }
 
 # ---- removing ----------------------------------------------------------------------------------------------------------

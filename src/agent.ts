@@ -4,6 +4,7 @@ import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
 import { parseProtectedName } from "./agent/models/protection.ts";
 import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
+import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
@@ -15,6 +16,8 @@ import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
 import { openTransport } from "./transport/open.ts";
+import { ensureKey, keyPath } from "./trust/key_file.ts";
+import { publicLine } from "./trust/keys.ts";
 import { SIGNATURE_MODES } from "./trust/requirement.ts";
 
 /** Commands under way get 8 s; systemd kills the process after 15 s. */
@@ -127,8 +130,24 @@ function command(around: AgentSurroundings["around"]) {
       const status = await doctor(program.opts(), json);
       if (status !== 0) throw new ExitStatus(status);
     });
+  addKey(program);
   addVerifyRelease(program);
   return program;
+}
+
+function addKey(program: ReturnType<typeof createAgentCommand>): void {
+  program
+    .command("key")
+    .summary("print the public key that signs this agent's states and responses")
+    .description(
+      "Print the public key that signs this agent's states and responses, and create it first if it is missing.\n" +
+        "Compare it with the key that the readers of the share see.",
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .action(() => {
+      const { name, stateDir = defaultStateDir("gpu-agent") } = program.opts();
+      process.stdout.write(`${publicLine(ensureKey(keyPath(stateDir)), agentName(name))}\n`);
+    });
 }
 
 function addVerifyRelease(program: ReturnType<typeof createAgentCommand>): void {

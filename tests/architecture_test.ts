@@ -125,7 +125,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
   { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
   { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
-  { files: "src/agent/presence/*.ts", may: SEAM },
+  { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST] },
   { files: "src/agent/commands/*.ts", may: [...SEAM, ...TRUST, ...agent("ollama disk ledger pulls models presence")] },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
   { files: "src/agent/trusted_keys_watch.ts", may: [...BASE, ...TRUST] },
@@ -152,7 +152,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/program/*.ts",
       OPEN,
       "src/agent/{run,doctor,examine,verify_release}.ts",
-      "src/agent/{models/protection,ollama/registry_host,presence/labels}.ts",
+      "src/agent/{models/protection,ollama/registry_host,presence/{identity,labels}}.ts",
     ],
   },
 

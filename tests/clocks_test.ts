@@ -22,7 +22,7 @@ import { Courier } from "#src/courier.ts";
 import { Response, State } from "#src/protocol.ts";
 import { openTransport } from "#src/transport/open.ts";
 import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";
-import { AGENT_OPTIONS, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
+import { AGENT_OPTIONS, ScriptedOllama, signing } from "#tests/support/sites/agent_on_memory.ts";
 import { until } from "#tests/support/until.ts";
 
 const HOUR_MS = 3_600_000;
@@ -58,6 +58,7 @@ class ClockSite {
       ollama: this.ollama,
       ledger,
       ...AGENT_OPTIONS,
+      ...signing(this.dir, "i-1"),
       modelsDir: undefined,
       clock,
     });

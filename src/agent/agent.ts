@@ -9,6 +9,7 @@ import type { Changes } from "./changes.ts";
 import type { Intake } from "./commands/intake.ts";
 import type { Worker } from "./commands/worker.ts";
 import type { LedgerUpkeep } from "./ledger/upkeep.ts";
+import type { BootCounter } from "./presence/boot_counter.ts";
 import type { Condition } from "./presence/condition.ts";
 import type { Identity } from "./presence/identity.ts";
 import type { NameWait } from "./presence/name_guard.ts";
@@ -26,6 +27,7 @@ export interface AgentDeps {
   readonly transport: Transport;
   readonly condition: Condition;
   readonly name: Pick<NameWait, "untilFree">;
+  readonly boots: Pick<BootCounter, "raise">;
   readonly changes: Changes;
   readonly state: StatePublisher;
   readonly statusLine: StatusLine;
@@ -73,10 +75,11 @@ export class Agent {
 
   /** Returns before it is ready only when the signal aborts. */
   async #start(signal: AbortSignal): Promise<void> {
-    const { identity, transport, name, intake, upkeep, state } = this.#deps;
+    const { identity, transport, name, boots, intake, upkeep, state } = this.#deps;
     await this.#untilReachable(async () => await transport.connect(), signal);
     if (signal.aborted) return;
     await this.#untilReachable(async () => await name.untilFree(signal), signal);
+    await this.#untilReachable(async () => await boots.raise(), signal);
     if (signal.aborted) return;
     upkeep.begin();
     await this.#untilReachable(async () => await intake.open("own"), signal);

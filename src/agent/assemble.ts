@@ -5,6 +5,7 @@ import { Outage } from "../base/outage.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, Platform } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
+import type { SigningKey } from "../trust/keys.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
 import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import { Agent } from "./agent.ts";
@@ -25,6 +26,7 @@ import { LateCommands } from "./models/late_commands.ts";
 import { Protection } from "./models/protection.ts";
 import { OllamaMonitor } from "./ollama/monitor.ts";
 import type { Ollama } from "./ollama/ollama.ts";
+import { BootCounter, type BootFile } from "./presence/boot_counter.ts";
 import { Condition } from "./presence/condition.ts";
 import { Heartbeat } from "./presence/heartbeat.ts";
 import type { Identity } from "./presence/identity.ts";
@@ -70,6 +72,9 @@ export interface AgentParts {
   readonly requireSignatures: SignatureMode;
   /** The path of the file with the keys that may sign them; null only in mode `off`. */
   readonly trustedKeys: string | null;
+  /** Signs its states and responses; null: they are not signed. */
+  readonly key: SigningKey | null;
+  readonly bootFile: BootFile;
   readonly maxPulls: number;
   readonly pullLimits: PullLimits;
   readonly hostNames: Pick<HostNames, "isMissing">;
@@ -102,6 +107,7 @@ export function assemble(parts: AgentParts): Agent {
       clock,
       log,
     }),
+    boots: reporting.boots,
     changes: common.changes,
     state: reporting.state,
     statusLine: reporting.statusLine,
@@ -162,13 +168,14 @@ type Work = ReturnType<typeof assembleWork>;
 
 /** The parts that show the agent's condition: to the share, and to the service manager. */
 function assembleReporting(parts: AgentParts, { outage, condition }: Common, { monitor, box, jobs }: Work) {
-  const { identity, transport, service, clock } = parts;
+  const { identity, transport, key, bootFile: file, service, clock, log } = parts;
   const { agent } = identity;
   const activity = new Activity(clock);
   const document = new StateDocument({ about: parts, condition, activity, monitor, jobs, box });
   const state = new StatePublisher({ agent, transport, document, outage, clock });
   const statusLine = new StatusLine({ agent, service, transport, outage, condition, monitor, jobs });
-  return { activity, state, statusLine };
+  const boots = new BootCounter({ agent, key, document, file, transport, log });
+  return { activity, boots, state, statusLine };
 }
 type Reporting = ReturnType<typeof assembleReporting>;
 

@@ -1,18 +1,21 @@
 // Runs the agent with its settings until it is stopped.
 import { hostname } from "node:os";
 import { isoTime, systemClock } from "../base/clock.ts";
-import { CourierError } from "../base/errors.ts";
+import { asCourierError, CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
+import { ensureKey, keyPath, readKey } from "../trust/key_file.ts";
+import type { SigningKey } from "../trust/keys.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
 import { type AgentParts, assemble } from "./assemble.ts";
 import { defaultReserve, parseDiskReserve } from "./disk/reserve.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
+import { BootFile } from "./presence/boot_counter.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
 import type { ServingMode } from "./presence/shared_inbox.ts";
 import { AllowedRegistries } from "./pulls/allowed_registries.ts";
@@ -67,7 +70,7 @@ export interface AgentSurroundings {
 /**
  * Serves until `stop` aborts, then drains.
  * @throws CourierError `invalid` for a setting that cannot be used; `conflict` when another agent has the state directory;
- *   `exhausted` and `forbidden` when the state directory cannot be used
+ *   `exhausted` and `forbidden` when the state directory or the key in it cannot be used
  */
 export async function runAgent(
   settings: AgentSettings,
@@ -109,6 +112,7 @@ function agentParts(
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     ...signatureSettings(settings),
+    ...ownSignature(settings.stateDir, log),
     maxPulls: settings.maxPulls,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),
@@ -128,4 +132,21 @@ function signatureSettings({ trustedKeys, requireSignatures }: AgentSettings) {
   throw new CourierError("invalid", `Cannot use --require-signatures ${mode} without trusted keys`, {
     hint: "Name their file: --trusted-keys /etc/gpu-courier/trusted_keys",
   });
+}
+
+/** A full disk stops no agent: without a key it signs nothing, and its ledger shows the same trouble. */
+function ownSignature(stateDir: string, log: Log): { readonly key: SigningKey | null; readonly bootFile: BootFile } {
+  const path = keyPath(stateDir);
+  const bootFile = new BootFile(stateDir, readKey(path) === null);
+  try {
+    return { key: ensureKey(path), bootFile };
+  } catch (error) {
+    const { code, message } = asCourierError(error);
+    if (code !== "exhausted") throw error;
+    log.error(
+      { hint: "Free space on its disk and restart the agent" },
+      `${message}: states and responses are not signed`,
+    );
+    return { key: null, bootFile };
+  }
 }

@@ -33,6 +33,7 @@ const SIGNS_OF_LIFE = [
   "processed_commands",
   "refused_commands",
   "waiting_commands",
+  "foreign_states",
 ];
 /** Within a string every quote has a backslash before it, so this finds whole fields only. */
 const MOVING = new RegExp(
@@ -40,13 +41,22 @@ const MOVING = new RegExp(
   "g",
 );
 
+/** The signature of a document is always another one. */
+const SIGNATURE = /,"signature":\{"key":"[0-9a-f]{16}","value":"[A-Za-z0-9_-]{86}"\}\}\s*$/;
+const SIGNATURE_CHARACTERS = 200;
+
 export function takeApart(text: string): StateText {
   const figures: Figure[] = [];
-  const rest = text.replace(MOVING, (_, name: string, value: string) => {
+  const rest = withoutSignature(text).replace(MOVING, (_, name: string, value: string) => {
     if (name in STEPS) figures.push({ name, value: Number(value) });
     return name;
   });
   return { rest, figures };
+}
+
+function withoutSignature(text: string): string {
+  const end = text.slice(-SIGNATURE_CHARACTERS);
+  return text.slice(0, text.length - end.length) + end.replace(SIGNATURE, "}");
 }
 
 /**

@@ -46,7 +46,7 @@ export function readKey(path: string): SigningKey | null {
 
 /**
  * The key in a file, which is created if it is missing. Root creates it for the owner of its folder, whose service reads it.
- * @throws CourierError as `readKey()`; `forbidden` when it cannot be created
+ * @throws CourierError as `readKey()`; `exhausted` when its disk is full; `forbidden` when it cannot be created otherwise
  */
 export function ensureKey(path: string): SigningKey {
   const kept = readKey(path);
@@ -118,8 +118,11 @@ function writeDraft(path: string, pem: string | Buffer): void {
 }
 
 function failure(action: "read" | "create", path: string, cause: unknown): CourierError {
-  return new CourierError("forbidden", `Cannot ${action} the key ${path}: ${systemCode(cause) ?? String(cause)}`, {
-    hint: "Run as the owner of its folder",
-    cause,
-  });
+  const code = systemCode(cause);
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  return new CourierError(
+    isFull ? "exhausted" : "forbidden",
+    `Cannot ${action} the key ${path}: ${code ?? String(cause)}`,
+    { hint: isFull ? "Free space on the disk of its folder" : "Run as the owner of its folder", cause },
+  );
 }

@@ -1,7 +1,9 @@
 // src/base/state_text: which changes of a state document matter.
 import { describe, expect, test } from "bun:test";
 import { movedFar, takeApart } from "#src/base/state_text.ts";
+import { signDocument } from "#src/trust/signature.ts";
 import { sampleText } from "#tests/support/wire_samples.ts";
+import { testKey } from "#tests/trust/test_key.ts";
 
 const GIB = 1024 ** 3;
 const STATE = JSON.parse(sampleText("v2/state.json"));
@@ -16,6 +18,14 @@ describe("takeApart()", () => {
     const spaced = (sequence: number): string =>
       `{"sequence" : ${sequence}, "timestamp": "t${sequence}", "agent": "gpu-1"}`;
     expect(takeApart(spaced(1)).rest).toBe(takeApart(spaced(2)).rest);
+  });
+
+  test("leaves out the signature and the time of publication, and nothing that only looks like them", () => {
+    const signed = (published_at_ms: number): string =>
+      signDocument("state", textOf({ boot: 1, published_at_ms, foreign_states: published_at_ms }), testKey());
+    expect(takeApart(signed(1)).rest).toBe(takeApart(signed(2)).rest);
+    const decoy = (end: string): string => takeApart(signed(1).replace(/\}$/, end)).rest;
+    expect(decoy(',"agent":"a"}')).not.toBe(decoy(',"agent":"b"}'));
   });
 
   test.each([

@@ -1,9 +1,11 @@
 // Signed commands with real processes: keys, a box that requires signatures, and files that anybody may put on the share.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LegacyBackend } from "#sim/legacy/backend.ts";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { parseRawKey } from "#src/trust/keys.ts";
+import { verifyDocument } from "#src/trust/signature.ts";
 import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 
 const PHI = { name: "phi4:latest", layers: [2_000_000, 1000] };
@@ -91,6 +93,18 @@ test("a command with a byte that is not UTF-8 is refused, and its text never loo
   writeFileSync(join(site.share, "gpu_commands/gpu-1/forged-2.json"), bytes);
   const answer = await site.document("gpu_status/forged-2_response.json");
   expect(answer).toMatchObject({ success: false, code: "invalid", command_id: "forged-2" });
+});
+
+test("an agent signs its states with the key that gpu-agent key prints, and counts its starts", async () => {
+  const { stdout } = await site.run("agent.ts", ["key", "--name", "gpu-1", "--state-dir", site.stateDirOf("gpu-1")]);
+  const [, raw = ""] = stdout.split(" ");
+  for (const boot of [1, 2]) {
+    await until(() => site.state("gpu-1")["boot"] === boot, `its start ${boot} shows`);
+    const text = readFileSync(join(site.share, "gpu_status/gpu-1_status.json"), "utf8");
+    expect([site.state("gpu-1")["key"], verifyDocument("state", text, parseRawKey(raw))]).toEqual([raw, "signed"]);
+    await agent.stop();
+    agent = await site.agent("gpu-1", ollama.url, ["--trusted-keys", keys]);
+  }
 });
 
 test("gpuctl without a key reads, and shows how to get a key for the rest", async () => {

@@ -1,4 +1,4 @@
-// `gpuctl key` and `gpu-server key`.
+// `gpuctl key`, `gpu-server key` and `gpu-agent key`.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,4 +41,14 @@ test("gpu-server key prints the same line each time", async () => {
   const [key] = parseTrustedKeys(line).values();
   expect(run()).toBe(line);
   expect([key?.id, key?.comment.startsWith("server@")]).toEqual([readKey(join(dir, "signing.key"))?.id, true]);
+});
+
+test("gpu-agent key prints the same line each time, with the agent's name", async () => {
+  const agent = join(import.meta.dir, "../../src/agent.ts");
+  const command = [process.execPath, agent, "--state-dir", dir, "--name", "gpu-1", "key"];
+  const run = (): string => Bun.spawnSync(command).stdout.toString();
+  const line = run();
+  const [key] = parseTrustedKeys(line).values();
+  expect(run()).toBe(line);
+  expect([key?.id, key?.comment]).toEqual([readKey(join(dir, "signing.key"))?.id, "gpu-1"]);
 });

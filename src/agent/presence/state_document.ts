@@ -12,6 +12,9 @@ import {
   type RunningModel,
   type State,
 } from "../../protocol.ts";
+import { rawKey, type SigningKey } from "../../trust/keys.ts";
+import { SIGNATURE_BYTES, signDocument } from "../../trust/signature.ts";
+import type { Place } from "./boot_counter.ts";
 import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
 import type { ServingMode } from "./shared_inbox.ts";
@@ -25,6 +28,8 @@ export interface StateDocumentDeps {
     readonly labels: Labels;
     readonly platform: Platform;
     readonly requireSignatures: string;
+    /** Null: its documents are not signed. */
+    readonly key: SigningKey | null;
   };
   readonly condition: Pick<Condition, "status" | "servesSharedInbox">;
   readonly activity: {
@@ -55,8 +60,9 @@ export interface NextState {
 }
 
 export class StateDocument {
+  /** The place of the last document; a new start of the agent goes on from another one. */
+  after: Place = { boot: 1, sequence: 0 };
   readonly #deps: StateDocumentDeps;
-  #sequence = 0;
 
   constructor(deps: StateDocumentDeps) {
     this.#deps = deps;
@@ -69,21 +75,16 @@ export class StateDocument {
    */
   next(nowMs: number, transportNowMs: number): NextState {
     const { about, condition, activity, monitor, jobs, box } = this.#deps;
-    const { identity } = about;
     const models = monitor.models === null ? null : [...monitor.models];
     const listed = [...jobs.list()];
-    this.#sequence += 1;
+    const { boot, sequence } = (this.after = { ...this.after, sequence: this.after.sequence + 1 });
     const text = fit({
       timestamp: isoTime(nowMs),
       version: 2,
-      agent: identity.agent,
-      instance: identity.instance,
-      host: identity.host,
-      started_at: identity.startedAt,
-      sequence: this.#sequence,
+      ...processFields(about),
+      sequence,
       clock_offset_ms: Math.round(transportNowMs - nowMs),
       ...condition.status,
-      agent_version: about.agentVersion,
       processed_commands: activity.processed,
       refused_commands: activity.refused,
       commands: activity.underWay,
@@ -103,9 +104,17 @@ export class StateDocument {
       job_count: listed.length,
       truncated: [],
       ...rareFields(this.#deps),
+      ...signedFields(about.key, boot, transportNowMs),
     });
-    return { text, sequence: this.#sequence, diskBytes: box.disk?.total_bytes ?? 0 };
+    const signed = about.key === null ? text : signDocument("state", text, about.key);
+    return { text: signed, sequence, diskBytes: box.disk?.total_bytes ?? 0 };
   }
+}
+
+/** The same as long as the process runs. */
+function processFields({ identity, agentVersion }: StateDocumentDeps["about"]) {
+  const { agent, instance, host, startedAt } = identity;
+  return { agent, instance, host, started_at: startedAt, agent_version: agentVersion };
 }
 
 /** The fields that most agents have no use for. */
@@ -119,13 +128,20 @@ function rareFields({ about, activity }: StateDocumentDeps): Partial<State> {
   };
 }
 
+function signedFields(key: SigningKey | null, boot: number, transportNowMs: number): Partial<State> {
+  return key === null ? {} : { key: rawKey(key), boot, published_at_ms: Math.max(0, Math.round(transportNowMs)) };
+}
+
+/** What a document may have without its signature. */
+const UNSIGNED_BYTES = LIMITS.stateBytes - SIGNATURE_BYTES;
+
 /** Lists that are too long are cut and named in `truncated`. */
 function fit(state: State): string {
   let fitting = state;
   for (const list of ["models", "running", "jobs", "commands"] as const) {
     const items: readonly unknown[] = fitting[list] ?? [];
     const without = { ...fitting, [list]: [], truncated: [...fitting.truncated, list] };
-    const maxBytes = LIMITS.stateBytes - Buffer.byteLength(JSON.stringify(without));
+    const maxBytes = UNSIGNED_BYTES - Buffer.byteLength(JSON.stringify(without));
     const ranked = list === "jobs" ? mostWantedFirst(fitting.jobs) : items;
     const count = fittingCount(ranked, maxBytes);
     if (count === items.length && maxBytes > 0) break;

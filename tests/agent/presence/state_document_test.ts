@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import { StateDocument } from "#src/agent/presence/state_document.ts";
 import { type Job, LIMITS, type Model, newPull, type RunningModel, State } from "#src/protocol.ts";
+import { verifyDocument } from "#src/trust/signature.ts";
 import { PHI4 } from "#tests/support/sites/agent_on_memory.ts";
+import { testKey } from "#tests/trust/test_key.ts";
 
 interface Lists {
   readonly models?: readonly Model[] | null;
@@ -20,6 +22,7 @@ function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
       labels: { site: "berlin" },
       platform: { os: "linux", arch: "x64" },
       requireSignatures: "off",
+      key: testKey(),
     },
     condition: { status: { status: "running", degraded_reason: null }, servesSharedInbox: false },
     activity: { processed: 0, refused: 0, lastRefused: [], waiting: 0, underWay: [] },
@@ -32,6 +35,7 @@ function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
     box: { disk: null, gpus: [], memory: { total_bytes: 2, available_bytes: 1 } },
   }).next(0, 0).text;
   expect(Buffer.byteLength(text)).toBeLessThanOrEqual(LIMITS.stateBytes);
+  expect(verifyDocument("state", text, testKey())).toBe("signed");
   return State.parse(JSON.parse(text));
 }
 

@@ -8,6 +8,8 @@ import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
 import { LIMITS, State } from "#src/protocol.ts";
+import { parseRawKey } from "#src/trust/keys.ts";
+import { verifyDocument } from "#src/trust/signature.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
 let site: MemorySite;
@@ -25,6 +27,29 @@ describe("state", () => {
     const later = await site.state("gpu-1");
     expect(later.sequence - first.sequence).toBe(3);
     expect(later).toMatchObject({ status: "running", agent: "gpu-1", ollama_available: true, processed_commands: 0 });
+  });
+
+  test("publish() signs the document with the agent's key, places it and dates it by the transport's clock", async () => {
+    await site.platform.connect();
+    const dir = site.stateDir();
+    for (const boot of [1, 2]) {
+      const { stop, ended, ledger } = await site.start("gpu-1", { dir });
+      await site.clock.advance(5000);
+      const record = await site.platform.readState("gpu-1");
+      const text = record !== null && "text" in record.content ? record.content.text : "";
+      const { key = "", boot: counted, published_at_ms } = State.parse(JSON.parse(text));
+      expect(verifyDocument("state", text, parseRawKey(key))).toBe("signed");
+      expect([counted, published_at_ms]).toEqual([boot, record?.publishedAtMs]);
+      stop.abort();
+      await ended;
+      ledger.close();
+    }
+  });
+
+  test("publish() publishes without a signature when the agent could make no key", async () => {
+    await site.start("gpu-1", { key: null });
+    const state = await site.state("gpu-1");
+    expect([state.key, state.boot, state.published_at_ms, state.signature]).toEqual(Array(4).fill(undefined));
   });
 
   test("publish() keeps the last known models, with the reason why Ollama is not reachable", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AgentParts, assemble } from "#src/agent/assemble.ts";
 import { Ledger, type LedgerOptions } from "#src/agent/ledger/ledger.ts";
+import { BootFile } from "#src/agent/presence/boot_counter.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -12,6 +13,7 @@ import { type Model, type ModelDetails, Response, type RunningModel, State } fro
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Inbox, Reply, ReplyAddress, Transport } from "#src/transport.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
+import { testKey } from "#tests/trust/test_key.ts";
 
 export const PHI4: Model = {
   name: "phi4:latest",
@@ -98,7 +100,10 @@ export interface RunningAgent {
 }
 
 /** The settings of an agent in a test. It pulls one model at a time, from registries that the box does not reach itself. */
-export const AGENT_OPTIONS: Omit<AgentParts, "identity" | "transport" | "ollama" | "ledger" | "clock"> = {
+export const AGENT_OPTIONS: Omit<
+  AgentParts,
+  "identity" | "transport" | "ollama" | "ledger" | "key" | "bootFile" | "clock"
+> = {
   agentVersion: "0.0.0",
   labels: {},
   platform: { os: "linux", arch: "x64" },
@@ -120,6 +125,11 @@ export const AGENT_OPTIONS: Omit<AgentParts, "identity" | "transport" | "ollama"
   service: noServiceManager,
   log: silentLog,
 };
+
+/** The key of the agent with this instance, and its counter in this folder. */
+export function signing(dir: string, instance: string): Pick<AgentParts, "key" | "bootFile"> {
+  return { key: testKey(Number(Bun.hash(instance)) % 256), bootFile: new BootFile(dir, true) };
+}
 
 /** One transport with agents on it, and the platform's side as a raw handle. */
 export class MemorySite {
@@ -154,13 +164,15 @@ export class MemorySite {
     name: string,
     options: Partial<AgentParts> & LedgerOptions & { readonly dir?: string; readonly instance?: string } = {},
   ): Promise<RunningAgent> {
-    const ledger = new Ledger(options.dir ?? this.stateDir(), options);
+    const dir = options.dir ?? this.stateDir();
+    const instance = options.instance ?? `instance-of-${name}`;
+    const ledger = new Ledger(dir, options);
     const stop = new AbortController();
     const transport = this.store.open();
     const agent = assemble({
       identity: {
         agent: name,
-        instance: options.instance ?? `instance-of-${name}`,
+        instance,
         host: `host-of-${name}`,
         startedAt: isoTime(this.clock.now()),
       },
@@ -168,6 +180,7 @@ export class MemorySite {
       ollama: new ScriptedOllama(),
       ledger,
       ...AGENT_OPTIONS,
+      ...signing(dir, instance),
       clock: this.clock,
       ...options,
     });

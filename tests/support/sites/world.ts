@@ -11,7 +11,7 @@ import { type Response, State, type Verb } from "#src/protocol.ts";
 import type { Transport } from "#src/transport.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { until } from "#tests/support/until.ts";
-import { AGENT_OPTIONS, PHI4, ScriptedOllama } from "./agent_on_memory.ts";
+import { AGENT_OPTIONS, PHI4, ScriptedOllama, signing } from "./agent_on_memory.ts";
 import type { Ground, Lying } from "./grounds.ts";
 import { type Death, Life } from "./life.ts";
 
@@ -264,6 +264,7 @@ export class World {
       ollama: life.guard(agent.ollama),
       ledger,
       ...AGENT_OPTIONS,
+      ...signing(agent.dir, name),
       clock: life.clock,
     });
     process.run(running.stop.signal).then(
