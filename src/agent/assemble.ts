@@ -181,7 +181,7 @@ type Reporting = ReturnType<typeof assembleReporting>;
 
 /** The parts that take commands and answer them. */
 function assembleCommands(
-  { identity, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
+  { identity, key, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
   { keys, outage, condition }: Common,
   { jobs, monitor, models, registries, preflight, protection }: Work,
   { activity, state }: Reporting,
@@ -191,7 +191,19 @@ function assembleCommands(
   const validity = { agent: identity.agent, listTtlMs, changeTtlMs };
   const verifier = new Verifier({ validity, mode, keys, transport, clock, log });
   const gathering = new Gathering(clock, FIRST_INBOXES);
-  const worker = new Worker({ transport, identity, ledger, verbs, state, activity, gathering, verifier, clock, log });
+  const worker = new Worker({
+    transport,
+    identity,
+    key,
+    ledger,
+    verbs,
+    state,
+    activity,
+    gathering,
+    verifier,
+    clock,
+    log,
+  });
   const intake = new Intake({ agent: identity.agent, transport, worker, gathering, outage, condition });
   return { worker, intake };
 }

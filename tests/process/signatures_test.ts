@@ -93,6 +93,8 @@ test("a command with a byte that is not UTF-8 is refused, and its text never loo
   writeFileSync(join(site.share, "gpu_commands/gpu-1/forged-2.json"), bytes);
   const answer = await site.document("gpu_status/forged-2_response.json");
   expect(answer).toMatchObject({ success: false, code: "invalid", command_id: "forged-2" });
+  // Signed, but for no bytes: it was refused unread.
+  expect([typeof answer["signature"], answer["request"]]).toEqual(["object", undefined]);
 });
 
 test("an agent signs its states with the key that gpu-agent key prints, and counts its starts", async () => {

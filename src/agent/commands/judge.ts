@@ -1,8 +1,9 @@
 // Judges the file that arrived in an inbox: a command that may run, or an error that answers it.
+import { createHash } from "node:crypto";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { AgentName, CommandId, CommandV1, CommandV2, PROTOCOL_VERSION, VERBS, Verb } from "../../protocol.ts";
-import type { Delivery, ReplyAddress } from "../../transport.ts";
+import type { Content, Delivery, ReplyAddress } from "../../transport.ts";
 
 /** Where the response goes, under which ids, and in which version. */
 export interface AnswerTo {
@@ -10,6 +11,8 @@ export interface AnswerTo {
   /** Two when a version 1 command's `command_id` differs from its file's name: both get the response. */
   readonly ids: readonly string[];
   readonly version: 1 | 2;
+  /** The hex SHA-256 of the command's bytes; null for version 1, and for a file that was refused unread. */
+  readonly request: string | null;
 }
 
 export interface AcceptedCommand {
@@ -158,14 +161,22 @@ function endOf({ expires_at }: CommandV2): number {
 }
 
 /** Where the response to any file goes: to a valid `reply_to`, otherwise beside the shared inbox under the file's name. */
-function addressee({ id, inbox }: Delivery, document: Readonly<Record<string, unknown>> | undefined): AnswerTo {
+function addressee(
+  { id, inbox, content }: Delivery,
+  document: Readonly<Record<string, unknown>> | undefined,
+): AnswerTo {
   const replyTo = AgentName.safeParse(document?.["reply_to"]);
   if (document !== undefined && !isVersion1(document) && replyTo.success) {
-    return { address: { replyTo: replyTo.data }, ids: [id], version: 2 };
+    return { address: { replyTo: replyTo.data }, ids: [id], version: 2, request: requestOf(content) };
   }
   const given = CommandId.safeParse(document?.["command_id"]);
   const ids = inbox === "shared" && given.success && given.data !== id ? [id, given.data] : [id];
-  return { address: "shared", ids, version: inbox === "shared" ? 1 : 2 };
+  if (inbox === "shared") return { address: "shared", ids, version: 1, request: null };
+  return { address: "shared", ids, version: 2, request: requestOf(content) };
+}
+
+function requestOf(content: Content): string | null {
+  return "text" in content ? createHash("sha256").update(content.text).digest("hex") : null;
 }
 
 /** Version 1 has no such field; some writers put null into what they leave out. */

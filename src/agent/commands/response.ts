@@ -2,6 +2,8 @@
 import { isoTime } from "../../base/clock.ts";
 import type { CourierError } from "../../base/errors.ts";
 import { PROTOCOL_VERSION, type Response } from "../../protocol.ts";
+import type { SigningKey } from "../../trust/keys.ts";
+import { signDocument } from "../../trust/signature.ts";
 import type { AnswerTo } from "./judge.ts";
 
 /** The fields of a response that depend on the verb. */
@@ -32,7 +34,14 @@ function version1Fields({ message, models }: Result): Result {
   return { ...(message === undefined ? {} : { message }), ...(models === undefined ? {} : { models }) };
 }
 
-function version2Fields(agent: string, { version, ids }: AnswerTo): Partial<Response> {
+/** @param key signs a response of version 2; null: it is not signed. Version 1 stays as legacy backends know it */
+export function formatResponse(response: Response, key: SigningKey | null): string {
+  const text = JSON.stringify(response);
+  return key === null || response.version === undefined ? text : signDocument("response", text, key);
+}
+
+function version2Fields(agent: string, { version, ids, request }: AnswerTo): Partial<Response> {
   const id = ids[0];
-  return version === 1 || id === undefined ? {} : { version: PROTOCOL_VERSION, command_id: id, agent };
+  if (version === 1 || id === undefined) return {};
+  return { version: PROTOCOL_VERSION, command_id: id, agent, ...(request === null ? {} : { request }) };
 }

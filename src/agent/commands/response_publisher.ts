@@ -4,14 +4,17 @@ import { asCourierError, type ErrorCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
+import type { SigningKey } from "../../trust/keys.ts";
 import type { Activity } from "./activity.ts";
 import type { AnswerTo, Refusal } from "./judge.ts";
 import { LateRefusals } from "./late_refusals.ts";
-import { failure } from "./response.ts";
+import { failure, formatResponse } from "./response.ts";
 import { isFinal, type Retries } from "./transport_retries.ts";
 
 export interface ResponsePublisherDeps {
   readonly agent: string;
+  /** Signs the responses; null: they are not signed. */
+  readonly key: SigningKey | null;
   readonly transport: Pick<Transport, "now" | "release" | "respond" | "respondedAtMs">;
   readonly activity: Activity;
   readonly retries: Retries;
@@ -68,7 +71,7 @@ export class ResponsePublisher {
    * @returns `answered` when it is still to be removed, `left` when it has no answer and is there
    */
   async refuse(delivery: Delivery, refusal: Refusal): Promise<"answered" | "ended" | "left"> {
-    const { agent, transport, activity, clock, log } = this.#deps;
+    const { agent, key, transport, activity, clock, log } = this.#deps;
     const { error, answerTo, verb, model } = refusal;
     activity.refuse({ id: delivery.id, verb, model, error });
     log.warn({ id: delivery.id, code: error.code, reason: error.message }, "Refused a command");
@@ -78,7 +81,7 @@ export class ResponsePublisher {
       await this.#release(delivery);
       return "ended";
     }
-    const text = JSON.stringify(failure(error, agent, answerTo, clock.now()));
+    const text = formatResponse(failure(error, agent, answerTo, clock.now()), key);
     const isRemovedFirst = mightRunLater(delivery, refusal);
     // Not there: withdrawn, or its folder is away, and it might still run.
     if (isRemovedFirst && !(await this.#remove(delivery))) return "left";

@@ -5,6 +5,7 @@ import type { Log } from "../../base/log.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { LIMITS, type Response, VERBS } from "../../protocol.ts";
 import type { Delivery, Inbox, Transport } from "../../transport.ts";
+import type { SigningKey } from "../../trust/keys.ts";
 import type { Ledger, LedgerEntry } from "../ledger/ledger.ts";
 import type { Identity } from "../presence/identity.ts";
 import type { StatePublisher } from "../presence/state_publisher.ts";
@@ -13,7 +14,7 @@ import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
 import type { Gathering } from "./gathering.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
 import { Lanes } from "./lanes.ts";
-import { failure, success } from "./response.ts";
+import { failure, formatResponse, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
 import { isFinal, mayPass, Retries } from "./transport_retries.ts";
 import { type Subscribed, Unanswered } from "./unanswered.ts";
@@ -23,6 +24,8 @@ import { dated, sentBeforeMs, type VerifiedCommand, type Verifier } from "./veri
 export interface WorkerDeps {
   readonly transport: Transport;
   readonly identity: Identity;
+  /** Signs the responses; null: they are not signed. */
+  readonly key: SigningKey | null;
   readonly ledger: Pick<Ledger, "trouble" | "read" | "mayHaveForgotten" | "start" | "respond">;
   readonly verbs: Pick<Verbs, "run">;
   /** Published before a changing verb is answered. */
@@ -54,11 +57,12 @@ export class Worker {
   readonly #claimed = new Set<string>();
 
   constructor(deps: WorkerDeps) {
-    const { transport, identity, activity, clock, log } = deps;
+    const { transport, identity, key, activity, clock, log } = deps;
     this.#deps = deps;
     this.#retries = new Retries(clock);
     this.#publisher = new ResponsePublisher({
       agent: identity.agent,
+      key,
       transport,
       activity,
       retries: this.#retries,
@@ -233,7 +237,7 @@ export class Worker {
     if (late !== null) return await this.#refuseWith(late, delivery, command);
     const nowMs = this.#deps.transport.now();
     const timing = { askedAtMs: nowMs, nowMs, resumedSinceMs: null };
-    return await this.#answer(command, JSON.stringify(await this.#run(command, timing)));
+    return await this.#answer(command, await this.#run(command, timing));
   }
 
   async #change(delivery: Delivery, command: VerifiedCommand, closed: AbortSignal): Promise<Outcome> {
@@ -281,7 +285,7 @@ export class Worker {
     // A time in the future, by a clock that was wrong, counts as now.
     const askedAtMs = Math.min(sentBeforeMs(command, delivery), nowMs);
     const timing = { askedAtMs, nowMs, resumedSinceMs: this.#boxTimeMs(known) };
-    const text = JSON.stringify(await this.#run(command, timing));
+    const text = await this.#run(command, timing);
     this.#record(command.ledgerKey, text);
     await this.#deps.state.publish();
     return text;
@@ -330,7 +334,12 @@ export class Worker {
     return known === null ? null : known.noted_at_ms + clock.now() - transport.now();
   }
 
-  async #run(command: VerifiedCommand, timing: Timing): Promise<Response> {
+  /** @returns the response, as it is published and recorded */
+  async #run(command: VerifiedCommand, timing: Timing): Promise<string> {
+    return formatResponse(await this.#responseTo(command, timing), this.#deps.key);
+  }
+
+  async #responseTo(command: VerifiedCommand, timing: Timing): Promise<Response> {
     const { identity, verbs, activity, clock, log } = this.#deps;
     const { verb, model, answerTo, signed } = command;
     const id = answerTo.ids[0] ?? "";

@@ -25,6 +25,7 @@ test.each([
   };
   const publisher = new ResponsePublisher({
     agent: "gpu-1",
+    key: null,
     transport,
     activity: new Activity(clock),
     retries: new Retries(clock),
@@ -67,12 +68,12 @@ describe("refuse() on a share that denies responses", () => {
     };
     const log = { ...silentLog, warn: (_: object, message: string) => void site.warned.push(message) };
     const activity = new Activity(clock);
-    const deps = { agent: "gpu-1", transport, activity, retries: new Retries(clock), clock, log };
+    const deps = { agent: "gpu-1", key: null, transport, activity, retries: new Retries(clock), clock, log };
     const publisher = new ResponsePublisher(deps);
     const refuse = async (id: string, code: ErrorCode, verb: "delete_model" | "ping" = "delete_model") => {
       const content = { text: "{}" };
       const delivery: Delivery = { inbox: { agent: "gpu-1" }, id, key: id, content, sentAtMs: clock.now() };
-      const answerTo = { address: { replyTo: "tester" }, ids: [id], version: 2 as const };
+      const answerTo = { address: { replyTo: "tester" }, ids: [id], version: 2 as const, request: null };
       const error = new CourierError(code, "refused");
       return await publisher.refuse(delivery, { error, answerTo, verb, model: null, accepted: null });
     };

@@ -162,6 +162,7 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
   const worker = new Worker({
     transport,
     identity: { agent, instance: `instance-of-${agent}`, host: agent, startedAt: "2026-01-02T03:04:05.000Z" },
+    key: null,
     ledger: new Ledger(site.stateDir()),
     verbs: {
       run: async ({ model }) => {
