@@ -12,7 +12,7 @@ import type { LedgerUpkeep } from "./ledger/upkeep.ts";
 import type { BootCounter } from "./presence/boot_counter.ts";
 import type { Condition } from "./presence/condition.ts";
 import type { Identity } from "./presence/identity.ts";
-import type { NameWait } from "./presence/name_guard.ts";
+import type { NameWait } from "./presence/name_wait.ts";
 import type { StatePublisher } from "./presence/state_publisher.ts";
 import type { StatusLine } from "./presence/status_line.ts";
 import type { Jobs } from "./pulls/jobs.ts";

@@ -30,7 +30,8 @@ import { BootCounter, type BootFile } from "./presence/boot_counter.ts";
 import { Condition } from "./presence/condition.ts";
 import { Heartbeat } from "./presence/heartbeat.ts";
 import type { Identity } from "./presence/identity.ts";
-import { NameGuard, NameWait } from "./presence/name_guard.ts";
+import { NameGuard } from "./presence/name_guard.ts";
+import { NameWait } from "./presence/name_wait.ts";
 import { Presence } from "./presence/presence.ts";
 import { type ServingMode, SharedInboxElection } from "./presence/shared_inbox.ts";
 import { StateDocument } from "./presence/state_document.ts";
@@ -98,15 +99,7 @@ export function assemble(parts: AgentParts): Agent {
     identity,
     transport,
     condition: common.condition,
-    name: new NameWait({
-      identity,
-      transport,
-      condition: common.condition,
-      statusLine: reporting.statusLine,
-      service,
-      clock,
-      log,
-    }),
+    name: reporting.name,
     boots: reporting.boots,
     changes: common.changes,
     state: reporting.state,
@@ -172,10 +165,12 @@ function assembleReporting(parts: AgentParts, { outage, condition }: Common, { m
   const { agent } = identity;
   const activity = new Activity(clock);
   const document = new StateDocument({ about: parts, condition, activity, monitor, jobs, box });
-  const state = new StatePublisher({ agent, transport, document, outage, clock });
-  const statusLine = new StatusLine({ agent, service, transport, outage, condition, monitor, jobs });
   const boots = new BootCounter({ agent, key, document, file, transport, log });
-  return { activity, boots, state, statusLine };
+  const statusLine = new StatusLine({ agent, service, transport, outage, condition, monitor, jobs });
+  const name = new NameWait({ identity, key, transport, condition, statusLine, service, clock, log });
+  const guard = new NameGuard({ identity, key, document, wait: name, condition, transport, clock, log });
+  const state = new StatePublisher({ agent, transport, document, guard, outage, clock });
+  return { activity, boots, name, guard, state, statusLine };
 }
 type Reporting = ReturnType<typeof assembleReporting>;
 
@@ -222,7 +217,7 @@ function assemblePresence(
   { identity, sharedInbox, transport, clock, log }: AgentParts,
   { condition, changes, heartbeat }: Common,
   { monitor }: Work,
-  { state, statusLine }: Reporting,
+  { boots, name, guard, state, statusLine }: Reporting,
   { intake }: Commands,
 ): Presence {
   return new Presence({
@@ -230,7 +225,9 @@ function assemblePresence(
     sharedInbox,
     transport,
     condition,
-    guard: new NameGuard(transport, clock, identity),
+    guard,
+    name,
+    boots,
     election: new SharedInboxElection(transport, clock),
     intake,
     monitor,

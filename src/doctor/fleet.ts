@@ -70,6 +70,12 @@ function checkOnline(check: ReturnType<typeof about>, state: State, silentMs: nu
       `${waiting} commands stay in its inboxes: it has ${LIMITS.commandsInHand} in hand`,
       "Find the program that fills gpu_commands, and remove the commands that nobody waits for",
     );
+  const foreign = state.foreign_states ?? 0;
+  if (foreign > 0)
+    return check.warning(
+      `${foreign} documents under its name were not its own since it started: it serves on`,
+      "Find out who writes to gpu_status",
+    );
   return check.ok(`Online: gpu-agent ${state.agent_version}, state published ${(silentMs / 1000).toFixed(0)} s ago`);
 }
 

@@ -13,6 +13,8 @@ export class Condition {
   /** A sentence about the other agent with this name; null when there is no such agent. */
   nameConflict: string | null = null;
   servesSharedInbox = false;
+  /** Documents under its name that it did not publish, and that did not stop it. */
+  foreignStates = 0;
   readonly #agent: string;
   readonly #needed: readonly Needed[];
 

@@ -1,139 +1,149 @@
-// Keeps two agents from serving under one name: at the start, and while the agent runs.
-import type { z } from "zod";
+// Judges the documents under the agent's name while it runs: whether a second agent has the name, or somebody forges it.
 import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import type { Log } from "../../base/log.ts";
 import { Sightings } from "../../base/sightings.ts";
-import { LIMITS, State } from "../../protocol.ts";
+import { LIMITS } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
+import type { SigningKey } from "../../trust/keys.ts";
+import { verifyDocument } from "../../trust/signature.ts";
+import type { Place } from "./boot_counter.ts";
 import type { Identity } from "./identity.ts";
+import { type NameWait, OtherAgent } from "./name_wait.ts";
 
-/** The fields that are kept of a document under this name. */
-const OtherAgent = State.pick({
-  version: true,
-  instance: true,
-  started_at: true,
-  sequence: true,
-  status: true,
-  host: true,
-});
-type OtherAgent = z.infer<typeof OtherAgent>;
-
-/** The document of a live agent changes every 5 s: two of its periods and some slack. */
-const WATCH_MS = 12_000;
-const LOOK_EVERY_MS = 1000;
-const UNIQUE = "Names must be unique: give one of the agents another --name";
-
-export interface NameWaitDeps {
+export interface NameGuardDeps {
   readonly identity: Identity;
-  readonly transport: Pick<Transport, "readState" | "now">;
-  readonly condition: { nameConflict: string | null };
-  readonly statusLine: { show(): void };
-  /** A service that waits for its name is started, and alive. */
-  readonly service: { ready(): void; alive(): void };
-  readonly clock: Clock;
+  /** Null: its documents are known by their instance and start alone. */
+  readonly key: SigningKey | null;
+  /** The place of its last document. */
+  readonly document: { readonly after: Place };
+  readonly wait: Pick<NameWait, "freshOther">;
+  readonly condition: { foreignStates: number };
+  readonly transport: Pick<Transport, "now">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
   readonly log: Log;
 }
 
-/** Waits at the start until no other agent publishes under this name. It would be pushed aside by a second one. */
-export class NameWait {
-  readonly #deps: NameWaitDeps;
-
-  constructor(deps: NameWaitDeps) {
-    this.#deps = deps;
-  }
-
-  /**
-   * Returns at once unless another agent's document is fresh; then watches it for 12 s, and once it has changed until it
-   * stays the same for 20 s. Nothing is published meanwhile.
-   * @throws CourierError when the document cannot be read: call it again
-   */
-  async untilFree(signal: AbortSignal): Promise<void> {
-    const { identity: me, transport, condition, service, clock } = this.#deps;
-    const first = await transport.readState(me.agent);
-    const isFresh = first !== null && transport.now() - first.publishedAtMs < LIMITS.silentMs;
-    let other = isFresh ? stateOfOtherInstance(first, me) : null;
-    let stillSinceMs = clock.monotonic();
-    while (other && !signal.aborted) {
-      await clock.sleep(LOOK_EVERY_MS, signal);
-      const now = stateOfOtherInstance(await transport.readState(me.agent), me);
-      if (now === null) break;
-      // A document that cannot be read, or is gone, shows nothing new: anybody can write one.
-      if (now !== undefined && isAnother(now, other)) {
-        this.#foundConflict(now.host);
-        stillSinceMs = clock.monotonic();
-      }
-      other = now ?? other;
-      service.alive();
-      if (clock.monotonic() - stillSinceMs >= (condition.nameConflict === null ? WATCH_MS : LIMITS.silentMs)) break;
-    }
-    if (!signal.aborted) this.#resolved();
-  }
-
-  #foundConflict(otherHost: string): void {
-    const { identity: me, condition, statusLine, service, log } = this.#deps;
-    const isNew = condition.nameConflict === null;
-    condition.nameConflict = describeConflict(me, otherHost);
-    statusLine.show();
-    if (!isNew) return;
-    service.ready();
-    log.error({ other_host: otherHost, host: me.host, hint: UNIQUE }, condition.nameConflict);
-  }
-
-  #resolved(): void {
-    const { condition, statusLine, log } = this.#deps;
-    if (condition.nameConflict === null) return;
-    condition.nameConflict = null;
-    statusLine.show();
-    log.info({}, "Name conflict resolved");
-  }
+/** What the document under the name shows. */
+export interface NameVerdict {
+  /** The host of another agent that has published under the name in the last 20 s; else null. */
+  readonly otherHost: string | null;
+  /** A document that stops nothing is in place of the agent's own: publish that again. */
+  readonly isForeign: boolean;
 }
 
-/** Notices another agent that publishes under this name while this one runs. */
-export class NameGuard {
-  readonly #clock: Clock;
-  readonly #others: Sightings<OtherAgent>;
+/** `own`: of this start of the agent. `clone`: another agent has its key. `foreign`: anybody may have written it. */
+type Kind = "own" | "clone" | "foreign";
 
-  constructor(transport: Pick<Transport, "now">, clock: Clock, me: Identity) {
-    this.#clock = clock;
-    const parse = (_: string, text: string): OtherAgent | undefined => stateOfOther(text, me);
+/**
+ * An agent that has published for 20 s without an interruption holds its name: a second agent waits for it, so that a foreign
+ * document is nobody's who runs here. Before that, two agents may have started at the same time.
+ */
+export class NameGuard {
+  readonly #deps: NameGuardDeps;
+  readonly #others: Sightings<OtherAgent>;
+  /** When the last publication ended, by both clocks of the machine: one stands still while the machine is suspended. */
+  #published: { readonly monotonicMs: number; readonly wallMs: number } | null = null;
+  /** Since when it has published without an interruption and without a second agent, on the monotonic clock. */
+  #heldSinceMs: number | null = null;
+  #mustWait = false;
+  /** The last foreign document, and when it was seen. */
+  #foreign: { readonly version: string; readonly atMs: number } | null = null;
+
+  constructor(deps: NameGuardDeps) {
+    const { transport, clock } = deps;
+    this.#deps = deps;
+    const parse = (_: string, text: string): OtherAgent | undefined => {
+      const state = parseOther(text);
+      return state?.status === "stopped" ? undefined : state;
+    };
     this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse });
   }
 
+  /** Another agent took the name during an interruption: publish nothing until it is free, then `resume()`. */
+  get mustWait(): boolean {
+    return this.#mustWait;
+  }
+
+  /** Whether a foreign document was seen in the last 20 s: more may follow. */
+  get isContested(): boolean {
+    return this.#foreign !== null && this.#deps.clock.monotonic() - this.#foreign.atMs < LIMITS.silentMs;
+  }
+
   /**
-   * Judges the document that is published under this name.
-   * @returns the host of another agent that has published under it in the last 20 s; else null
+   * Looks at the name before the first publication after an interruption: another agent may have taken it meanwhile.
+   * @throws CourierError when that cannot be seen now
    */
-  otherHost(record: StateRecord | null): string | null {
-    if (record !== null) this.#others.see(record, this.#clock.monotonic());
-    return this.#others.live()[0]?.document.host ?? null;
+  async mayPublish(): Promise<boolean> {
+    if (this.#mustWait) return false;
+    if (!this.#isInterrupted) return true;
+    if ((await this.#deps.wait.freshOther()) === null) this.resume();
+    else this.#mustWait = true;
+    return !this.#mustWait;
+  }
+
+  /** The agent has just published. */
+  published(): void {
+    const { clock } = this.#deps;
+    this.#published = { monotonicMs: clock.monotonic(), wallMs: clock.now() };
+    if (this.#others.live().length === 0) this.#heldSinceMs ??= clock.monotonic();
+  }
+
+  /** The name is free: the agent may publish again, and has yet to hold its name. */
+  resume(): void {
+    this.#mustWait = false;
+    this.#published = null;
+    this.#heldSinceMs = null;
+  }
+
+  /** Judges the document that is published under this name. */
+  judge(record: StateRecord | null): NameVerdict {
+    const kind = record !== null && "text" in record.content ? this.#kindOf(record.content.text) : null;
+    const isForeign = kind === "foreign" && this.#holds;
+    if (record !== null && isForeign) this.#note(record);
+    if (record !== null && !isForeign && kind !== "own") this.#others.see(record, this.#deps.clock.monotonic());
+    const otherHost = this.#others.live()[0]?.document.host ?? null;
+    if (otherHost !== null) this.#heldSinceMs = null;
+    return { otherHost, isForeign };
+  }
+
+  get #isInterrupted(): boolean {
+    if (this.#published === null) return false;
+    const { clock } = this.#deps;
+    const { monotonicMs, wallMs } = this.#published;
+    return Math.max(clock.monotonic() - monotonicMs, clock.now() - wallMs) >= LIMITS.silentMs;
+  }
+
+  get #holds(): boolean {
+    if (this.#heldSinceMs === null || this.#isInterrupted) return false;
+    return this.#deps.clock.monotonic() - this.#heldSinceMs >= LIMITS.silentMs;
+  }
+
+  /** Null for a text that is no state document. */
+  #kindOf(text: string): Kind | null {
+    const { identity: me, key, document } = this.#deps;
+    const state = parseOther(text);
+    if (state === undefined) return null;
+    const isMyInstance = state.instance === me.instance;
+    const isMyStart = isMyInstance && state.started_at === me.startedAt;
+    if (key === null) return isMyStart ? "own" : isMyInstance ? "clone" : "foreign";
+    if (verifyDocument("state", text, key) !== "signed") return "foreign";
+    if (isMyStart) return "own";
+    // Of an earlier start: somebody has kept it, and publishes it again.
+    return isMyInstance && (state.boot ?? 0) < document.after.boot ? "foreign" : "clone";
+  }
+
+  /** Counts a foreign document, and logs the first of many. */
+  #note({ content, publishedAtMs }: StateRecord): void {
+    const { condition, clock, log } = this.#deps;
+    const version = `${"text" in content ? Bun.hash(content.text) : ""} ${publishedAtMs}`;
+    const hint = "Find out who writes to the share: this agent serves on";
+    if (!this.isContested) log.warn({ hint }, "A document under this agent's name is not its own");
+    if (version !== this.#foreign?.version) condition.foreignStates += 1;
+    this.#foreign = { version, atMs: clock.monotonic() };
   }
 }
 
-/** Undefined for the agent's own document. A copy of its state directory has its instance, but another start. */
-function stateOfOther(text: string, me: Identity): OtherAgent | undefined {
-  const state = liveState(text);
-  return state?.instance === me.instance && state.started_at === me.startedAt ? undefined : state;
-}
-
-/** Null when nobody else has the name: it stopped, or is an earlier start of this agent. Undefined: that cannot be seen. */
-function stateOfOtherInstance(record: StateRecord | null, me: Identity): OtherAgent | null | undefined {
-  if (record === null || !("text" in record.content)) return undefined;
-  const state = OtherAgent.safeParse(parseJson(record.content.text)).data;
-  return state?.status === "stopped" || state?.instance === me.instance ? null : state;
-}
-
-function liveState(text: string): OtherAgent | undefined {
-  const state = OtherAgent.safeParse(parseJson(text)).data;
-  return state?.status === "stopped" ? undefined : state;
-}
-
-/** The name is an address, so that it has to be unique. */
-export function describeConflict(me: Identity, otherHost: string): string {
-  const where = otherHost === me.host ? "this machine too" : `${otherHost}, this one on ${me.host}`;
-  return `Another agent is called "${me.agent}": it runs on ${where}`;
-}
-
-function isAnother(now: OtherAgent, before: OtherAgent): boolean {
-  return now.sequence !== before.sequence || now.started_at !== before.started_at;
+function parseOther(text: string): OtherAgent | undefined {
+  return OtherAgent.safeParse(parseJson(text)).data;
 }

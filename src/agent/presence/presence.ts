@@ -4,9 +4,11 @@ import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
+import type { BootCounter } from "./boot_counter.ts";
 import type { Condition } from "./condition.ts";
 import type { Identity } from "./identity.ts";
-import { describeConflict, type NameGuard } from "./name_guard.ts";
+import type { NameGuard } from "./name_guard.ts";
+import { describeConflict, type NameWait } from "./name_wait.ts";
 import type { Candidate, ServingMode, SharedInboxElection } from "./shared_inbox.ts";
 import type { StatePublisher } from "./state_publisher.ts";
 import type { StatusLine } from "./status_line.ts";
@@ -16,7 +18,9 @@ export interface PresenceDeps {
   readonly sharedInbox: ServingMode;
   readonly transport: Pick<Transport, "readState">;
   readonly condition: Condition;
-  readonly guard: NameGuard;
+  readonly guard: Pick<NameGuard, "judge" | "mustWait" | "resume" | "isContested">;
+  readonly name: Pick<NameWait, "untilFree">;
+  readonly boots: Pick<BootCounter, "raise">;
   readonly election: SharedInboxElection;
   readonly intake: {
     open(inbox: "own" | "shared"): Promise<void>;
@@ -24,13 +28,17 @@ export interface PresenceDeps {
     settle(): Promise<void>;
   };
   readonly monitor: { readonly health: { readonly reachable: boolean } };
-  readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced">;
+  readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced" | "replaced">;
   readonly statusLine: StatusLine;
   readonly changes: { notify(what: "state"): void };
   readonly heartbeat: { passed(loop: "state"): void };
   readonly clock: Clock;
   readonly log: Log;
 }
+
+const NOTHING = { otherHost: null, isForeign: false };
+/** A foreign document in place of the agent's own stays this long at most. */
+const CONTESTED_INTERVAL_MS = 1000;
 
 export class Presence {
   readonly #deps: PresenceDeps;
@@ -39,11 +47,15 @@ export class Presence {
     this.#deps = deps;
   }
 
-  /** A round every 5 s until the signal aborts. Documents that cannot be read change nothing. */
+  /**
+   * A round every 5 s until the signal aborts, every second while somebody forges the agent's document. Documents that cannot be
+   * read change nothing.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const { state, statusLine, heartbeat, clock, log } = this.#deps;
+    const { guard, state, statusLine, heartbeat, clock, log } = this.#deps;
     for (let round = 0; !signal.aborted; round++) {
       try {
+        if (guard.mustWait) await this.#waitForName(signal);
         await this.#judge();
         await this.#deps.intake.settle();
       } catch (error) {
@@ -53,8 +65,18 @@ export class Presence {
       if (round > 0) await state.publishPaced();
       statusLine.show();
       heartbeat.passed("state");
-      await clock.sleep(LIMITS.stateIntervalMs, signal);
+      await clock.sleep(guard.isContested ? CONTESTED_INTERVAL_MS : LIMITS.stateIntervalMs, signal);
     }
+  }
+
+  /** As at the start: the agent that took the name during an interruption is not disturbed. */
+  async #waitForName(signal: AbortSignal): Promise<void> {
+    const { intake, name, guard, boots } = this.#deps;
+    await Promise.all([intake.close("own"), intake.close("shared")]);
+    await name.untilFree(signal);
+    if (signal.aborted) return;
+    await boots.raise();
+    guard.resume();
   }
 
   /** An agent that serves reads all documents in any case: its own is not read twice. */
@@ -71,13 +93,20 @@ export class Presence {
     const { identity, condition, guard, intake, state, log } = this.#deps;
     if (condition.phase !== "running") return;
     // Before the first publication the document may be this agent's own, from before a crash.
-    const otherHost = state.hasPublished ? guard.otherHost(own) : null;
+    const { otherHost, isForeign } = state.hasPublished ? guard.judge(own) : NOTHING;
+    if (isForeign) state.replaced();
     const conflict = otherHost === null ? null : describeConflict(identity, otherHost);
     if (conflict !== null && condition.nameConflict === null)
       log.error({ other_host: otherHost, host: identity.host }, conflict);
-    if (conflict === null && condition.nameConflict !== null) log.info({}, "Name conflict resolved");
+    if (conflict === null && condition.nameConflict !== null) await this.#resolved();
     condition.nameConflict = conflict;
     await (conflict === null ? intake.open("own") : intake.close("own"));
+  }
+
+  async #resolved(): Promise<void> {
+    // The other one may have been a clone, whose documents count as this agent's.
+    await this.#deps.boots.raise();
+    this.#deps.log.info({}, "Name conflict resolved");
   }
 
   async #judgeSharedInbox(hasLooked: boolean): Promise<void> {

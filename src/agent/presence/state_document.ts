@@ -31,7 +31,7 @@ export interface StateDocumentDeps {
     /** Null: its documents are not signed. */
     readonly key: SigningKey | null;
   };
-  readonly condition: Pick<Condition, "status" | "servesSharedInbox">;
+  readonly condition: Pick<Condition, "status" | "servesSharedInbox" | "foreignStates">;
   readonly activity: {
     readonly processed: number;
     readonly refused: number;
@@ -118,12 +118,13 @@ function processFields({ identity, agentVersion }: StateDocumentDeps["about"]) {
 }
 
 /** The fields that most agents have no use for. */
-function rareFields({ about, activity }: StateDocumentDeps): Partial<State> {
+function rareFields({ about, activity, condition }: StateDocumentDeps): Partial<State> {
   return {
     // Not as a value of `shared_inbox`: to readers of 0.1.0 it would make the whole document unreadable.
     ...(about.sharedInbox === "only" ? { shared_inbox_only: true } : {}),
     ...(about.requireSignatures === "off" ? {} : { requires_signatures: about.requireSignatures }),
     ...(activity.waiting === 0 ? {} : { waiting_commands: activity.waiting }),
+    ...(condition.foreignStates === 0 ? {} : { foreign_states: condition.foreignStates }),
     ...(activity.lastRefused.length === 0 ? {} : { refused: activity.lastRefused }),
   };
 }

@@ -3,12 +3,14 @@ import type { Clock } from "../../base/clock.ts";
 import type { Outage } from "../../base/outage.ts";
 import { isNews, type StateText, takeApart } from "../../base/state_text.ts";
 import type { Transport } from "../../transport.ts";
+import type { NameGuard } from "./name_guard.ts";
 import type { NextState, StateDocument } from "./state_document.ts";
 
 export interface StatePublisherDeps {
   readonly agent: string;
   readonly transport: Pick<Transport, "publishState" | "renewState" | "now">;
   readonly document: Pick<StateDocument, "next">;
+  readonly guard: Pick<NameGuard, "mayPublish" | "published">;
   readonly outage: Pick<Outage, "failed" | "ended">;
   readonly clock: Clock;
 }
@@ -38,7 +40,7 @@ export class StatePublisher {
 
   /**
    * Publishes the state as it is now; calls during a publication share the next one.
-   * @returns whether it is published; a failure is logged as an outage, and the next round tries again
+   * @returns whether it is published: not while another agent has the name; a failure is logged as an outage, and the next round tries again
    */
   async publish(): Promise<boolean> {
     if (this.#publishing === undefined) {
@@ -73,18 +75,27 @@ export class StatePublisher {
     if (!signal.aborted) await this.publish();
   }
 
+  /** The document is no longer there: the next publication is a whole one. */
+  replaced(): void {
+    this.#document = undefined;
+  }
+
   /** Ends paced publications; `publish()` still works. */
   close(): void {
     this.#closed.abort();
   }
 
   async #publishNow(): Promise<boolean> {
-    const { transport, document, clock, outage } = this.#deps;
+    const { transport, document, guard, clock, outage } = this.#deps;
     try {
-      await this.#send(document.next(clock.now(), transport.now()));
-      this.#hasPublished = true;
+      const isMine = await guard.mayPublish();
+      if (isMine) {
+        await this.#send(document.next(clock.now(), transport.now()));
+        guard.published();
+        this.#hasPublished = true;
+      }
       outage.ended("state");
-      return true;
+      return isMine;
     } catch (error) {
       outage.failed("state", error);
       return false;

@@ -1,57 +1,191 @@
-// The guard that notices another agent with the same name, by the clock of the test.
-import { beforeEach, expect, test } from "bun:test";
-import { describeConflict, NameGuard } from "#src/agent/presence/name_guard.ts";
+// The guard of the agent's name while it runs, by the clock of the test: a second agent, and documents that anybody wrote.
+import { beforeEach, describe, expect, test } from "bun:test";
+import { NameGuard } from "#src/agent/presence/name_guard.ts";
+import { describeConflict, type OtherAgent } from "#src/agent/presence/name_wait.ts";
+import { silentLog } from "#src/base/log.ts";
 import type { StateRecord } from "#src/transport.ts";
+import { signDocument } from "#src/trust/signature.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { sampleDocument } from "#tests/support/wire_samples.ts";
+import { testKey } from "#tests/trust/test_key.ts";
 
 const ME = { agent: "gpu-1", instance: "mine", host: "here", startedAt: "2026-01-02T03:04:05.000Z" };
+const [KEY, OTHER_KEY] = [testKey(3), testKey(4)];
+const BOOT = 5;
 
 let clock: ManualClock;
 let guard: NameGuard;
+let condition: { foreignStates: number };
+let warnings: string[];
+/** The fresh document under the name when the guard looks again after an interruption. */
+let fresh: OtherAgent | null;
 let sequence = 0;
 beforeEach(() => {
   clock = new ManualClock();
-  guard = new NameGuard({ now: () => clock.now() }, clock, ME);
+  condition = { foreignStates: 0 };
+  warnings = [];
+  fresh = null;
+  guard = new NameGuard({
+    identity: ME,
+    key: KEY,
+    document: { after: { boot: BOOT, sequence: 0 } },
+    wait: { freshOther: async () => await Promise.resolve(fresh) },
+    condition,
+    transport: { now: () => clock.now() },
+    clock,
+    log: { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) },
+  });
 });
 
-/** A document under this name, published now. */
-function document(fields: object): StateRecord {
+/** A document under this name, published now. @param key null: it is not signed */
+function document(fields: object, key: typeof KEY | null = KEY): StateRecord {
   sequence += 1;
   const state = { ...sampleDocument("v2/state.json"), agent: ME.agent, status: "running", sequence, ...fields };
-  return { agent: ME.agent, content: { text: JSON.stringify(state) }, publishedAtMs: clock.now() };
+  const text = JSON.stringify(state);
+  const signed = key === null ? text : signDocument("state", text, key);
+  return { agent: ME.agent, content: { text: signed }, publishedAtMs: clock.now() };
 }
 
-const own = { instance: ME.instance, started_at: ME.startedAt, host: ME.host };
-const other = { instance: "other", started_at: "2026-01-01T00:00:00.000Z", host: "there" };
+const own = { instance: ME.instance, started_at: ME.startedAt, host: ME.host, boot: BOOT };
+const other = { instance: "other", started_at: "2026-01-01T00:00:00.000Z", host: "there", boot: 1 };
 
-test("otherHost() is null for this agent's own document, for none, and for one that stopped", () => {
-  expect(guard.otherHost(document(own))).toBeNull();
-  expect(guard.otherHost(null)).toBeNull();
-  expect(guard.otherHost(document({ ...other, status: "stopped" }))).toBeNull();
-});
+const hostOf = (record: StateRecord | null): string | null => guard.judge(record).otherHost;
 
-test("otherHost() names the host of another agent, and of a clone with the same instance", () => {
-  expect(guard.otherHost(document(other))).toBe("there");
-  expect(guard.otherHost(document({ ...own, started_at: other.started_at, host: "clone" }))).toBe("clone");
-});
-
-test("otherHost() remembers the other agent while both overwrite the document, and for 20 s after its last one", async () => {
-  for (let round = 0; round < 10; round++) {
-    expect(guard.otherHost(document(round % 2 === 0 ? other : own))).toBe("there");
-    await clock.advance(5_000);
+/** Publishes every 5 s. */
+async function publishFor(durationMs: number): Promise<void> {
+  guard.published();
+  for (let atMs = 0; atMs < durationMs; atMs += 5000) {
+    await clock.advance(5000);
+    guard.published();
   }
-  await clock.advance(9_000);
-  expect(guard.otherHost(document(own))).toBe("there");
-  await clock.advance(2_000);
-  expect(guard.otherHost(document(own))).toBeNull();
+}
+
+describe("before it holds its name, judge()", () => {
+  beforeEach(() => guard.published());
+
+  test("finds no other agent in this agent's own document, in none, and in one that stopped", () => {
+    expect(hostOf(document(own))).toBeNull();
+    expect(hostOf(null)).toBeNull();
+    expect(hostOf(document({ ...other, status: "stopped" }, OTHER_KEY))).toBeNull();
+  });
+
+  test("names the host of another agent, and of a clone with the same instance", () => {
+    expect(hostOf(document(other, OTHER_KEY))).toBe("there");
+    expect(hostOf(document({ ...own, started_at: other.started_at, host: "clone" }))).toBe("clone");
+    expect([condition.foreignStates, warnings]).toEqual([0, []]);
+  });
+
+  test("remembers the other agent while both overwrite the document, and for 20 s after its last one", async () => {
+    for (let round = 0; round < 10; round++) {
+      expect(hostOf(round % 2 === 0 ? document(other, null) : document(own))).toBe("there");
+      await publishFor(5_000);
+    }
+    await publishFor(5_000);
+    await clock.advance(4_000);
+    expect(hostOf(document(own))).toBe("there");
+    await clock.advance(2_000);
+    expect(hostOf(document(own))).toBeNull();
+  });
+
+  test("takes no notice of a document that stays the same: its agent is gone", async () => {
+    const last = document(other, null);
+    expect(hostOf(last)).toBe("there");
+    await clock.advance(20_000);
+    expect(hostOf(last)).toBeNull();
+  });
 });
 
-test("otherHost() takes no notice of a document that stays the same: its agent is gone", async () => {
-  const last = document(other);
-  expect(guard.otherHost(last)).toBe("there");
-  await clock.advance(20_000);
-  expect(guard.otherHost(last)).toBeNull();
+describe("while it holds its name, judge()", () => {
+  beforeEach(async () => await publishFor(20_000));
+
+  test.each([
+    ["that is not signed", () => document(other, null)],
+    ["of another key", () => document(other, OTHER_KEY)],
+    ["that has its instance and start, and is not signed", () => document(own, null)],
+    ["that has its instance and start, and another key", () => document(own, OTHER_KEY)],
+    ["that says it has stopped", () => document({ ...own, status: "stopped" }, null)],
+    ["of an earlier start, which somebody kept", () => document({ ...own, boot: 4, started_at: other.started_at })],
+  ])("is not led by a document %s", (_, make) => {
+    expect(guard.judge(make())).toEqual({ otherHost: null, isForeign: true });
+    expect([condition.foreignStates, warnings.length]).toEqual([1, 1]);
+  });
+
+  test.each([
+    ["a clone that started after it", { ...own, boot: 6, started_at: other.started_at, host: "clone" }],
+    ["a clone that started as often", { ...own, started_at: other.started_at, host: "clone" }],
+    ["a clone with another instance", { ...own, boot: 1, instance: "other", host: "clone" }],
+  ])("finds a conflict with %s: it has the same key", (_, fields) => {
+    expect(guard.judge(document(fields))).toEqual({ otherHost: "clone", isForeign: false });
+    expect(condition.foreignStates).toBe(0);
+  });
+
+  test("counts each foreign document once, and logs a series of them once", async () => {
+    for (let round = 0; round < 60; round++) {
+      const forged = document(other, null);
+      expect(guard.judge(forged)).toEqual({ otherHost: null, isForeign: true });
+      expect(guard.judge(forged).isForeign).toBe(true);
+      guard.published();
+      expect([guard.judge(document(own)).isForeign, guard.isContested]).toEqual([false, true]);
+      await clock.advance(1000);
+    }
+    expect([condition.foreignStates, warnings.length]).toEqual([60, 1]);
+    await publishFor(20_000);
+    expect(guard.isContested).toBe(false);
+    guard.judge(document(other, null));
+    expect(warnings).toHaveLength(2);
+  });
+
+  test("takes no notice of what is no state document", () => {
+    for (const text of ["", "{", '{"version":2}']) {
+      const record = { agent: ME.agent, content: { text }, publishedAtMs: clock.now() };
+      expect(guard.judge(record)).toEqual({ otherHost: null, isForeign: false });
+    }
+  });
+
+  test("holds it no longer after a conflict with a clone, until it has published for 20 s without one", async () => {
+    expect(hostOf(document({ ...own, boot: 6, started_at: other.started_at, host: "clone" }))).toBe("clone");
+    await publishFor(20_000);
+    expect(hostOf(document(own))).toBeNull();
+    expect(hostOf(document(other, null))).toBe("there");
+  });
+});
+
+describe("after an interruption of 20 s, mayPublish()", () => {
+  const someone: OtherAgent = { ...other, version: 2, sequence: 1, status: "running" };
+  beforeEach(async () => await publishFor(20_000));
+
+  test("is true without a look while there was none", async () => {
+    fresh = someone;
+    await clock.advance(19_999);
+    expect([await guard.mayPublish(), guard.mustWait]).toEqual([true, false]);
+  });
+
+  test("is false while another agent has the name, until resume()", async () => {
+    fresh = someone;
+    await clock.advance(20_000);
+    expect([await guard.mayPublish(), guard.mustWait]).toEqual([false, true]);
+    fresh = null;
+    expect(await guard.mayPublish()).toBe(false);
+    guard.resume();
+    expect([await guard.mayPublish(), guard.mustWait]).toEqual([true, false]);
+  });
+
+  test("is true when nobody took the name, which it holds again only after another 20 s", async () => {
+    await clock.advance(20_000);
+    expect(await guard.mayPublish()).toBe(true);
+    guard.published();
+    expect(hostOf(document(other, null))).toBe("there");
+    await clock.advance(20_000);
+    await publishFor(25_000);
+    expect(guard.judge(document(other, null))).toEqual({ otherHost: null, isForeign: true });
+  });
+
+  test("notices also one during which the machine was suspended, and its monotonic clock stood still", async () => {
+    fresh = someone;
+    const wallMs = clock.now() + 60_000;
+    clock.now = () => wallMs;
+    expect([await guard.mayPublish(), guard.mustWait]).toEqual([false, true]);
+  });
 });
 
 test("a conflict names the other machine, or this one", () => {

@@ -24,7 +24,7 @@ function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
       requireSignatures: "off",
       key: testKey(),
     },
-    condition: { status: { status: "running", degraded_reason: null }, servesSharedInbox: false },
+    condition: { status: { status: "running", degraded_reason: null }, servesSharedInbox: false, foreignStates: 0 },
     activity: { processed: 0, refused: 0, lastRefused: [], waiting: 0, underWay: [] },
     monitor: {
       health: { reachable: true, version: "0.32.15", error: null, checked_at: "2026-01-02T03:04:05.000Z" },

@@ -27,7 +27,8 @@ function openPublisher() {
   };
   const transport = { now: () => clock.now(), publishState: send("document"), renewState: send("heartbeat") };
   const outage = { failed: () => undefined, ended: () => undefined };
-  const publisher = new StatePublisher({ agent: "gpu-1", transport, document, outage, clock });
+  const guard = { mayPublish: async () => await Promise.resolve(true), published: () => undefined };
+  const publisher = new StatePublisher({ agent: "gpu-1", transport, document, guard, outage, clock });
   const publish = async (change: object = {}): Promise<string | undefined> => {
     site.state = { ...site.state, ...change };
     await publisher.publish();

@@ -120,6 +120,12 @@ describe("what it finds", () => {
     expect(await doctorLines()).toContain("! agent gpu-1: 200 commands stay in its inboxes: it has 1000 in hand");
   });
 
+  test("an agent whose document somebody forges warns, with the number of forged ones", async () => {
+    await (await site.agent("gpu-1")).publish({ foreign_states: 60 });
+    const line = "! agent gpu-1: 60 documents under its name were not its own since it started: it serves on";
+    expect(await doctorLines()).toContain(line);
+  });
+
   test("two that serve the shared inbox warn; a legacy service serves it alone", async () => {
     for (const name of ["gpu-1", "gpu-2"]) await (await site.agent(name)).publish({ serves_shared_inbox: true });
     expect(await doctorLines()).toContain("! shared_inbox: gpu-1 and gpu-2 serve it");

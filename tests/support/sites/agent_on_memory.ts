@@ -128,7 +128,7 @@ export const AGENT_OPTIONS: Omit<
 
 /** The key of the agent with this instance, and its counter in this folder. */
 export function signing(dir: string, instance: string): Pick<AgentParts, "key" | "bootFile"> {
-  return { key: testKey(Number(Bun.hash(instance)) % 256), bootFile: new BootFile(dir, true) };
+  return { key: testKey(Number(Bun.hash.wyhash(instance) % 256n)), bootFile: new BootFile(dir, true) };
 }
 
 /** One transport with agents on it, and the platform's side as a raw handle. */
