@@ -214,7 +214,7 @@ function assembleUpkeep({ ledger, transport, clock, log }: AgentParts, common: C
 }
 
 function assemblePresence(
-  { identity, sharedInbox, transport, clock, log }: AgentParts,
+  { identity, sharedInbox, requireSignatures: mode, transport, clock, log }: AgentParts,
   { condition, changes, heartbeat }: Common,
   { monitor }: Work,
   { boots, name, guard, state, statusLine }: Reporting,
@@ -228,7 +228,7 @@ function assemblePresence(
     guard,
     name,
     boots,
-    election: new SharedInboxElection(transport, clock),
+    election: new SharedInboxElection(transport, clock, mode === "changing" || mode === "all"),
     intake,
     monitor,
     state,

@@ -4,6 +4,8 @@ import { parseJson } from "../../base/foreign_text.ts";
 import { Sightings } from "../../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, type SharedInboxMode, State, StateV1 } from "../../protocol.ts";
 import type { StateReader, StateRecord, Transport } from "../../transport.ts";
+import { parseRawKey } from "../../trust/keys.ts";
+import { verifyDocument } from "../../trust/signature.ts";
 
 /** As `--shared-inbox` sets it. `only`: as `on`, and no legacy service runs here, whatever its state document says. */
 export type ServingMode = SharedInboxMode | "only";
@@ -46,6 +48,7 @@ const CandidateState = State.pick({
   status: true,
   reading_only: true,
   ollama: true,
+  key: true,
 });
 
 /** A legacy service that is alive, instead of a candidate. */
@@ -60,11 +63,13 @@ export class SharedInboxElection {
   /** Another agent, which served when all documents were read last. */
   #server: string | null = null;
 
-  constructor(transport: Pick<Transport, "now" | "readState" | "openStates">, clock: Clock) {
+  /** @param signedOnly only a state that is signed by the key that it names counts. Whose key that is, no agent knows */
+  constructor(transport: Pick<Transport, "now" | "readState" | "openStates">, clock: Clock, signedOnly = false) {
     this.#transport = transport;
     this.#states = transport.openStates();
     this.#clock = clock;
-    this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse: readCandidate });
+    const parse = (agent: string, text: string) => readCandidate(agent, text, signedOnly);
+    this.#others = new Sightings({ transport, clock, silentMs: LIMITS.silentMs, parse });
   }
 
   /**
@@ -118,11 +123,16 @@ function servesWell({ isServing, serves, ollamaReachable }: Candidate): boolean 
 }
 
 /** Undefined for a text that is no state document. A legacy service writes in place, so that its text may be half there. */
-function readCandidate(agent: string, text: string): Candidate | typeof LEGACY_SERVICE | undefined {
+function readCandidate(
+  agent: string,
+  text: string,
+  signedOnly: boolean,
+): Candidate | typeof LEGACY_SERVICE | undefined {
   const document = parseJson(text);
   if (agent === LEGACY_SERVICE_AGENT) return StateV1.safeParse(document).success ? LEGACY_SERVICE : undefined;
   const state = CandidateState.safeParse(document).data;
   if (state?.agent !== agent) return undefined;
+  if (signedOnly && verifyDocument("state", text, parseRawKey(state.key ?? "")) !== "signed") return undefined;
   const mode = state.shared_inbox_only === true ? "only" : state.shared_inbox;
   const { status, reading_only: readingOnly, ollama } = state;
   const serves = status === "running" ? "all" : status === "degraded" && readingOnly === true ? "reading" : "nothing";

@@ -1,10 +1,15 @@
 // Which agent serves the shared inbox: by the states alone, on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Candidate, chooseServer, SharedInboxElection } from "#src/agent/presence/shared_inbox.ts";
 import type { StateRecord } from "#src/transport.ts";
+import { publicLine, rawKey } from "#src/trust/keys.ts";
+import { signDocument } from "#src/trust/signature.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite } from "#tests/support/sites/agent_on_memory.ts";
-import { sampleDocument } from "#tests/support/wire_samples.ts";
+import { sampleDocument, sampleText } from "#tests/support/wire_samples.ts";
+import { testKey } from "#tests/trust/test_key.ts";
 
 let site: MemorySite;
 beforeEach(() => {
@@ -55,6 +60,58 @@ describe("shared inbox", () => {
     // An agent that serves reads all documents, and gives way.
     states = [...states, document("gpu-0", active)];
     expect([await election.serves(me), reads.splice(0)]).toEqual([false, ["all"]]);
+  });
+
+  test("serves() lets only signed states vote where signatures are required, and a legacy service anyway", async () => {
+    const clock = new ManualClock();
+    const states = new Map<string, string>();
+    const transport = {
+      now: () => clock.now(),
+      openStates: () => ({
+        read: async (changed: (record: StateRecord) => void) => {
+          for (const [agent, text] of states) changed({ agent, content: { text }, publishedAtMs: clock.now() });
+          return await Promise.resolve(new Set(states.keys()));
+        },
+      }),
+      readState: async () => await Promise.resolve(null),
+    };
+    const election = new SharedInboxElection(transport, clock, true);
+    const phantom = (agent: string, key: string): string =>
+      JSON.stringify({ ...sampleDocument("v2/state.json"), agent, status: "running", shared_inbox: "on", key });
+    const [mine, other] = [testKey(3), testKey(4)];
+    states.set("gpu-0", phantom("gpu-0", rawKey(mine)));
+    states.set("gpu-1", signDocument("state", phantom("gpu-1", rawKey(mine)), other));
+    states.set("gpu-2", signDocument("response", phantom("gpu-2", rawKey(mine)), mine));
+    const me: Candidate = { ...auto, agent: "gpu-3" };
+    expect([await election.serves(me), await new SharedInboxElection(transport, clock).serves(me)]).toEqual([
+      true,
+      false,
+    ]);
+    states.set("gpu-2", signDocument("state", phantom("gpu-2", rawKey(mine)), mine));
+    expect(await election.serves(me)).toBe(false);
+    states.delete("gpu-2");
+    await clock.advance(20_000);
+    expect(await election.serves(me)).toBe(true);
+    states.set("gpu", sampleText("v1/status.json"));
+    expect([await election.serves(me), await election.serves({ ...me, mode: "only" })]).toEqual([false, true]);
+  });
+
+  test.each([
+    ["changing", true],
+    ["all", true],
+    ["warn", false],
+    ["off", false],
+  ] as const)("run() serves beside an unsigned phantom in mode %s: %p", async (requireSignatures, serves) => {
+    const trustedKeys = join(site.stateDir(), "trusted_keys");
+    writeFileSync(trustedKeys, `${publicLine(testKey(1), "server")}\n`);
+    await site.platform.connect();
+    await site.start("gpu-1", { requireSignatures, trustedKeys });
+    for (let second = 0; second < 30; second++) {
+      const state = { ...sampleDocument("v2/state.json"), agent: "phantom", status: "running", sequence: second };
+      await site.platform.publishState("phantom", JSON.stringify({ ...state, shared_inbox: "on" }));
+      await site.clock.advance(1000);
+    }
+    expect((await site.state("gpu-1")).serves_shared_inbox).toBe(serves);
   });
 
   test("chooseServer() takes a live on, else the first auto with Ollama, else the first auto, else no agent", () => {
