@@ -11,12 +11,13 @@ import { measureFleet, measureFleetCost } from "./bench/fleet.ts";
 import { measurePairs } from "./bench/pairs.ts";
 import { measurePull } from "./bench/pull.ts";
 import { formatJson, formatReport, type Measure, resultOf } from "./bench/report.ts";
+import { measureSignatures } from "./bench/signatures.ts";
 import { measureSweep } from "./bench/sweeping.ts";
 
 const USAGE = `usage: npm run bench [-- --quick] [-- --json] [-- --only PART[,PART]]
   --quick  fewer rounds, for CI
   --json   one JSON document
-  --only   only these parts: pairs, sweep, pull, agent, fleet, fleet-cost
+  --only   only these parts: pairs, signatures, sweep, pull, agent, fleet, fleet-cost
            fleet-cost, what fleets of four sizes cost their server, runs only when it is named
 A ratio off its target makes the exit status 1; absolute figures, which depend on the machine, are only printed.
 `;
@@ -31,6 +32,10 @@ const PARTS: Readonly<Record<string, Part>> = {
   pairs: async (dir, quick) => {
     const effort = { rounds: quick ? 12 : 40, roundTrips: 80, pipelined: quick ? 400 : 800 };
     return await untilGood(async (attempt) => await measurePairs(join(dir, `pairs-${attempt}`), effort));
+  },
+  signatures: async (dir, quick) => {
+    const effort = { rounds: quick ? 12 : 40, roundTrips: 80 };
+    return await untilGood(async (attempt) => await measureSignatures(join(dir, `signatures-${attempt}`), effort));
   },
   sweep: async (dir) =>
     await untilGood(async (attempt) => await measureSweep(join(dir, `sweep-${attempt}`), LEFTOVERS)),

@@ -6,12 +6,19 @@ import { silentLog } from "#src/base/log.ts";
 import { Courier } from "#src/courier.ts";
 import { openTransport } from "#src/transport/open.ts";
 import type { Transport } from "#src/transport.ts";
+import type { SigningKey } from "#src/trust/keys.ts";
 import { cachedBinary, ROOT } from "../binaries.ts";
 import { Child } from "../children.ts";
 import type { Send } from "./measure.ts";
 
 export const AGENT = "gpu-1";
 const SENDER = "bench";
+
+export interface Signing {
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly signingKey?: SigningKey;
+}
 
 export class Subject {
   readonly agent: Child;
@@ -29,16 +36,18 @@ export class Subject {
   /**
    * @param dir is made, and stays
    * @param lying the number of idle files in each watched folder
+   * @param signing another program than the agent's binary, with further arguments, and a key that signs the commands
    */
-  static async open(dir: string, lying: number): Promise<Subject> {
+  static async open(dir: string, lying: number, signing: Signing = {}): Promise<Subject> {
     const share = join(dir, "share");
     for (const folder of [`gpu_commands/${AGENT}`, "gpu_status"]) litter(join(share, folder), lying);
     const ollama = await startOllama(dir);
-    const agent = new Child(await agentCommand(dir, ollama.url), dir);
+    const { command, args = [], signingKey = null } = signing;
+    const agent = new Child([...(await agentCommand(dir, ollama.url, command)), ...args], dir);
     await agent.line("Ready");
     const transport = openTransport(share, { create: "never", watch: "auto", clock: systemClock, log: silentLog });
     await transport.connect();
-    const courier = new Courier(transport, { sender: SENDER, timeoutMs: 10_000 });
+    const courier = new Courier(transport, { sender: SENDER, timeoutMs: 10_000, signingKey });
     await courier.ping(AGENT);
     const replies = readdirSync(join(share, "gpu_status")).filter((name) => name.startsWith(`${SENDER}-`));
     for (const folder of replies) litter(join(share, "gpu_status", folder), lying);
@@ -66,10 +75,15 @@ export async function startOllama(dir: string): Promise<{ url: string; child: Ch
   return { url: String(url), child };
 }
 
-/** The agent's binary on the share in `dir`, with its state beside it. */
-export async function agentCommand(dir: string, ollamaUrl: string): Promise<readonly string[]> {
+/** The agent's binary, or another program in its place, on the share in `dir`, with its state beside it. */
+export async function agentCommand(
+  dir: string,
+  ollamaUrl: string,
+  program?: readonly string[],
+): Promise<readonly string[]> {
   const folders = ["--share", join(dir, "share"), "--init", "--state-dir", join(dir, "state")];
-  return [await cachedBinary("gpu-agent"), ...folders, "--name", AGENT, "--ollama", ollamaUrl, "--log-format", "json"];
+  const started = program ?? [await cachedBinary("gpu-agent")];
+  return [...started, ...folders, "--name", AGENT, "--ollama", ollamaUrl, "--log-format", "json"];
 }
 
 /** Files that nobody reads: names that start with a dot are no commands. */
