@@ -5,6 +5,7 @@ import { about, type Check } from "../base/check.ts";
 import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
+import { keyPath, readKey } from "../trust/key_file.ts";
 import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import type { ModelsFolder, Unknown } from "./disk/models_folder.ts";
 import { examineLedger } from "./ledger/check.ts";
@@ -31,6 +32,7 @@ export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Chec
   const { name, stateDir, trustedKeys, models, registries } = box;
   yield checkName(name);
   yield checkStateDir(stateDir);
+  yield checkOwnKey(stateDir);
   yield* examineLedger(stateDir);
   if (trustedKeys !== undefined) yield checkTrustedKeys(trustedKeys);
   yield await checkOllama(box);
@@ -63,6 +65,18 @@ function checkStateDir(dir: string): Check {
     return check.ok(place === dir ? `${dir} is writable` : `${dir} will be created at the first start`);
   } catch (error) {
     return check.failed(`${dir} cannot be used: ${systemCode(error) ?? String(error)}`, hint);
+  }
+}
+
+function checkOwnKey(stateDir: string): Check {
+  const check = about("own_key");
+  try {
+    const key = readKey(keyPath(stateDir));
+    return check.ok(
+      key === null ? "It will be created at the first start" : `States are signed with the key ${key.id}`,
+    );
+  } catch (error) {
+    return check.failedBy(error);
   }
 }
 

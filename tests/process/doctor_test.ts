@@ -53,6 +53,20 @@ describe("gpu-agent doctor", () => {
     expect(named(finished, "shared_inbox").message).toBe("gpu-1 serves it");
   });
 
+  test("fails for a key that other users may read, with which the agent would not start", async () => {
+    const ollama = await site.ollama();
+    await (await site.agent("gpu-1", ollama.url)).stop();
+    expect(named(await agentDoctor("gpu-1", ollama.url, "--json"), "own_key").message).toMatch(
+      /with the key [0-9a-f]{16}$/,
+    );
+    const key = join(site.stateDirOf("gpu-1"), "signing.key");
+    chmodSync(key, 0o644);
+    const found = named(await agentDoctor("gpu-1", ollama.url, "--json"), "own_key");
+    expect([found.result, found.hint]).toEqual(["failed", expect.stringContaining(`chmod 600 ${key}`)]);
+    const agent = site.startAgent("gpu-1", ollama.url);
+    expect([await agent.exited(), agent.log.includes(`chmod 600 ${key}`)]).toEqual([77, true]);
+  });
+
   test("before the first start creates nothing, and reports that Ollama is unreachable", async () => {
     const finished = await agentDoctor("gpu-1", NO_OLLAMA);
     expect([finished.status, finished.stderr]).toEqual([1, ""]);

@@ -1,6 +1,6 @@
 // install.sh and who else may write where it works: groups of the share, prefixes, names beside a target, links on the share.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdir, symlink } from "node:fs/promises";
+import { chmod, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Installer } from "./installer.ts";
 
@@ -115,4 +115,22 @@ test("what one role leaves to the other when it goes is what is to be removed, n
   await installer.write("keep/agent/made", "release 2\n");
   await installer.functions("keep=$KEEP/server; hand_over");
   expect(await installer.read("keep/agent/made")).toBe("release 2\nuser gpu-courier\n");
+});
+
+describe("the agent's key", () => {
+  const conclude = `as_user() { "$@"; }
+    prefix=$root/prefix state=$root/state name=gpu-1; say_key`;
+
+  test("is shown at the end of an installation, for the operator to compare", async () => {
+    const print = '#!/bin/sh\n[ "$*" = "key --name gpu-1 --state-dir STATE" ] && echo "ed25519 AAAA gpu-1"\n';
+    await installer.write("prefix/bin/gpu-agent", print.replace("STATE", `${installer.dir}/state`));
+    await chmod(join(installer.dir, "prefix/bin/gpu-agent"), 0o755);
+    await installer.write("state/signing.key", "");
+    const { status, stdout } = await installer.functions(conclude);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^ {2}key +ed25519 AAAA gpu-1\n$/)]);
+  });
+
+  test("is not asked for where systemd hands it over: that would make a second one", async () => {
+    expect(await installer.functions(conclude)).toMatchObject({ status: 0, stdout: "" });
+  });
 });

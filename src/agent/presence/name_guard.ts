@@ -94,6 +94,7 @@ export class NameGuard {
     this.#mustWait = false;
     this.#published = null;
     this.#heldSinceMs = null;
+    this.#others.keepOnly(new Set());
   }
 
   /** Judges the document that is published under this name. */

@@ -28,7 +28,7 @@ export interface PresenceDeps {
     settle(): Promise<void>;
   };
   readonly monitor: { readonly health: { readonly reachable: boolean } };
-  readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced" | "replaced">;
+  readonly state: Pick<StatePublisher, "hasPublished" | "publishPaced" | "publishAgain">;
   readonly statusLine: StatusLine;
   readonly changes: { notify(what: "state"): void };
   readonly heartbeat: { passed(loop: "state"): void };
@@ -37,8 +37,8 @@ export interface PresenceDeps {
 }
 
 const NOTHING = { otherHost: null, isForeign: false };
-/** A foreign document in place of the agent's own stays this long at most. */
-const CONTESTED_INTERVAL_MS = 1000;
+/** A foreign document in place of the agent's own stays this long, if more of them follow. */
+const DEFEND_EVERY_MS = 1000;
 
 export class Presence {
   readonly #deps: PresenceDeps;
@@ -47,25 +47,40 @@ export class Presence {
     this.#deps = deps;
   }
 
-  /**
-   * A round every 5 s until the signal aborts, every second while somebody forges the agent's document. Documents that cannot be
-   * read change nothing.
-   */
+  /** A round every 5 s until the signal aborts. Documents that cannot be read change nothing. */
   async run(signal: AbortSignal): Promise<void> {
-    const { guard, state, statusLine, heartbeat, clock, log } = this.#deps;
+    const { guard, state, statusLine, heartbeat, clock } = this.#deps;
     for (let round = 0; !signal.aborted; round++) {
-      try {
+      await this.#unlessUnreadable(async () => {
         if (guard.mustWait) await this.#waitForName(signal);
         await this.#judge();
         await this.#deps.intake.settle();
-      } catch (error) {
-        log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
-      }
+      });
       // The start has just published.
       if (round > 0) await state.publishPaced();
       statusLine.show();
       heartbeat.passed("state");
-      await clock.sleep(guard.isContested ? CONTESTED_INTERVAL_MS : LIMITS.stateIntervalMs, signal);
+      const nextAtMs = clock.monotonic() + LIMITS.stateIntervalMs;
+      while (guard.isContested && !signal.aborted && clock.monotonic() < nextAtMs) await this.#defend(signal);
+      await clock.sleep(Math.max(0, nextAtMs - clock.monotonic()), signal);
+    }
+  }
+
+  /** Looks at the name every second while somebody forges the agent's document, and at nothing else. */
+  async #defend(signal: AbortSignal): Promise<void> {
+    const { identity, transport, clock } = this.#deps;
+    await clock.sleep(DEFEND_EVERY_MS, signal);
+    if (!signal.aborted)
+      await this.#unlessUnreadable(async () => {
+        await this.#judgeName(await transport.readState(identity.agent));
+      });
+  }
+
+  async #unlessUnreadable(look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+    } catch (error) {
+      this.#deps.log.debug({ reason: asCourierError(error).message }, "Cannot judge the states");
     }
   }
 
@@ -94,7 +109,7 @@ export class Presence {
     if (condition.phase !== "running") return;
     // Before the first publication the document may be this agent's own, from before a crash.
     const { otherHost, isForeign } = state.hasPublished ? guard.judge(own) : NOTHING;
-    if (isForeign) state.replaced();
+    if (isForeign) await state.publishAgain();
     const conflict = otherHost === null ? null : describeConflict(identity, otherHost);
     if (conflict !== null && condition.nameConflict === null)
       log.error({ other_host: otherHost, host: identity.host }, conflict);

@@ -75,9 +75,10 @@ export class StatePublisher {
     if (!signal.aborted) await this.publish();
   }
 
-  /** The document is no longer there: the next publication is a whole one. */
-  replaced(): void {
+  /** Publishes the whole document, because it is no longer there. */
+  async publishAgain(): Promise<void> {
     this.#document = undefined;
+    await this.publishPaced();
   }
 
   /** Ends paced publications; `publish()` still works. */
