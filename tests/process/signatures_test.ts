@@ -109,6 +109,15 @@ test("an agent signs its states with the key that gpu-agent key prints, and coun
   }
 });
 
+test("an agent that was updated on a full disk has no key: it serves reading verbs, and signs nothing", async () => {
+  const prepare = "echo 00000000-0000-4000-8000-000000000000 >instance; dd if=/dev/zero of=full bs=4096 2>/dev/null";
+  const full = await site.agentOnSmallDisk("gpu-2", ollama.url, 65_536, prepare);
+  expect((await full.logged("ENOSPC: states and responses are not signed"))["hint"]).toContain("restart the agent");
+  expect((await gpuctlAs("nobody", "ping", "--agent", "gpu-2")).status).toBe(0);
+  expect(site.state("gpu-2")).toMatchObject({ reading_only: true, instance: "00000000-0000-4000-8000-000000000000" });
+  expect(site.state("gpu-2")).not.toHaveProperty("signature");
+});
+
 test("gpuctl without a key reads, and shows how to get a key for the rest", async () => {
   expect(await models()).toContain("phi4:latest");
   const { status, stderr } = await gpuctlAs("nobody", "rm", "phi4");

@@ -131,13 +131,17 @@ export class ProcessSite {
     return fleet;
   }
 
-  /** Starts gpu-agent with its state directory on a file system of that size, in a mount namespace of its own; resolves when it is ready. */
-  async agentOnSmallDisk(name: string, ollamaUrl: string, bytes: number): Promise<Running> {
+  /**
+   * Starts gpu-agent with its state directory on a file system of that size, in a mount namespace of its own; resolves when it is ready.
+   * @param prepare shell commands that run in that folder before
+   */
+  async agentOnSmallDisk(name: string, ollamaUrl: string, bytes: number, prepare = ":"): Promise<Running> {
     const stateDir = this.stateDirOf(name);
     mkdirSync(stateDir);
     const command = [process.execPath, join(SOURCES, "agent.ts"), ...this.#agentArgs(name, ollamaUrl)];
-    const mount = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"';
-    const inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", String(bytes), stateDir];
+    const mount =
+      'mount -t tmpfs -o "size=$1" tmpfs "$2" && { (cd "$2" && eval "$3") || true; } && shift 3 && exec "$@"';
+    const inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", String(bytes), stateDir, prepare];
     const agent = this.#spawn([...inside, ...command]);
     await agent.logged("Ready");
     return agent;
