@@ -11,7 +11,7 @@ import { type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
-import { type RequestOptions, Requests } from "./courier/requests.ts";
+import { type RequestOptions, Requests, type Witness } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
@@ -28,6 +28,7 @@ export interface CourierOptions {
   readonly requestedBy?: string | undefined;
   /** Signs its commands. Null: they are not signed, and boxes that require signatures refuse them. */
   readonly signingKey?: SigningKey | null;
+  readonly witness?: Witness | null;
   readonly clock?: Clock;
   readonly log?: Log;
   /** Where it finds the agents; by default it reads all state documents when it needs them. */
@@ -63,8 +64,14 @@ export class Courier {
     this.#clock = clock;
     this.#fleet = options.fleet ?? new Fleet(transport, clock);
     this.#mailbox = mailbox ?? new Mailbox(transport, clock, `${sender}-${unique}`, { signingKey, log });
-    const signs = signingKey !== null;
-    this.#requests = new Requests({ fleet: this.#fleet, mailbox: this.#mailbox, timeoutMs, requestedBy, signs });
+    this.#requests = new Requests({
+      fleet: this.#fleet,
+      mailbox: this.#mailbox,
+      timeoutMs,
+      requestedBy,
+      signs: signingKey !== null,
+      witness: options.witness ?? null,
+    });
     this.#lists = new Lists(this.#fleet, this.#requests);
   }
 

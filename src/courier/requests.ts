@@ -16,6 +16,12 @@ export interface RequestOptions {
   readonly requestedBy?: string | undefined;
 }
 
+/** Learns of every changing command: before anything of it is sent, and how it ended. */
+export interface Witness {
+  /** @returns to be called with the response, which is a success, or with the error */
+  begin(agent: string, request: Request): (ended: Response | CourierError) => void;
+}
+
 interface RequestsDeps {
   readonly fleet: FleetReader;
   readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
@@ -25,6 +31,7 @@ interface RequestsDeps {
   readonly requestedBy: string | undefined;
   /** Whether the mailbox signs its commands. */
   readonly signs: boolean;
+  readonly witness: Witness | null;
 }
 
 /** A legacy service looks for commands every 5 s. */
@@ -36,17 +43,32 @@ export class Requests {
   readonly #timeoutMs: number;
   readonly #requestedBy: string | undefined;
   readonly #signs: boolean;
+  readonly #witness: Witness | null;
 
-  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs }: RequestsDeps) {
+  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs, witness }: RequestsDeps) {
     this.#fleet = fleet;
     this.#mailbox = mailbox;
     this.#timeoutMs = timeoutMs;
     this.#requestedBy = requestedBy;
     this.#signs = signs;
+    this.#witness = witness;
   }
 
   /** @see `Courier.request` */
   async send(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
+    if (this.#witness === null || !VERBS[request.verb].changing) return await this.#send(agent, request, options);
+    const ended = this.#witness.begin(agent, request);
+    try {
+      const response = await this.#send(agent, request, options);
+      ended(response);
+      return response;
+    } catch (error) {
+      ended(asCourierError(error));
+      throw error;
+    }
+  }
+
+  async #send(agent: string, request: Request, options: RequestOptions): Promise<Response> {
     const view = await findAgent(this.#fleet, agent);
     if (!view.online || refusesEverything(view)) throw agentAway(view);
     if (!this.#signs && mustBeSigned(view.state?.requires_signatures, request.verb)) throw mustSign(view);
