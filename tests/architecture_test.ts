@@ -160,6 +160,20 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/server/store/*.ts", may: BASE },
   { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
   { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
+  {
+    files: "src/server/audit/route.ts",
+    may: [
+      ...BASE,
+      "src/documents/audit.ts",
+      "src/server/services.ts",
+      "src/server/v1/{list_schemas,schemas}.ts",
+      ...server("access audit http lists"),
+    ],
+  },
+  {
+    files: "src/server/audit/*.ts",
+    may: [...BASE, "src/documents/audit.ts", "src/courier/{mailbox/mailbox,requests}.ts", ...server("http store")],
+  },
   { files: "src/server/connection.ts", may: SEAM },
   {
     files: "src/server/{known_fleet,job_feed}.ts",
@@ -183,7 +197,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{connection,job_feed,lists/rendered,platform/catalog}.ts",
-      ...server("access store http limits"),
+      ...server("access audit store http limits"),
     ],
   },
   {
@@ -202,7 +216,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/api.ts",
-    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("http limits scope v1 platform")],
+    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("audit http limits scope v1 platform")],
   },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("http")] },
   {
@@ -214,7 +228,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,connection,job_feed,self_check,services,lists/rendered,platform/catalog}.ts",
-      ...server("access http limits store"),
+      ...server("access audit http limits store"),
     ],
   },
   {
@@ -225,7 +239,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
-      ...server("access http limits store"),
+      ...server("access audit http limits store"),
     ],
   },
 
@@ -271,7 +285,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   hono: ["src/server/**/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts"],
-  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,store/*}.ts"],
+  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],
+  "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts"],
   "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.

@@ -5,6 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
+import { addAuditRoutes } from "./audit/route.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
 import { callerOf, type Env } from "./http/env.ts";
@@ -35,7 +36,7 @@ export function createApi(services: WholeServices): Hono<Env> {
         throw asInvalid(result.error, result.target === "json" ? "the body" : `the ${result.target}`);
     },
   });
-  addCommon(app, services.log, "with tokens");
+  addCommon(app, services, "with tokens");
   // First, so that a caller without a valid token learns nothing about routes or bodies.
   const withToken = requireToken({ ...services, rate: new RequestRate(services.clock) });
   for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
@@ -46,6 +47,7 @@ export function createApi(services: WholeServices): Hono<Env> {
   app.route("/api", gpuServiceRoutes(servicesOf));
   for (const add of [addAgentRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
     add(app, servicesOf);
+  addAuditRoutes(app, services);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   // Built once, because it takes tens of ms and needs no token.
   let document: object | undefined;
@@ -59,7 +61,7 @@ export function createApi(services: WholeServices): Hono<Env> {
 /** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
 export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
-  addCommon(app, services.log, "without tokens");
+  addCommon(app, services, "without tokens");
   app.use(requireTrustedHost(hosts), refuseBrowsers, trustEveryone, limitBody);
   app.route(
     "/api",
@@ -68,8 +70,8 @@ export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): 
   return app;
 }
 
-function addCommon(app: Hono<Env>, log: Log, access: Access): void {
-  app.use(logRequest(log, access), describeHead, refuseOtherMethods(app), requireValidHost);
+function addCommon(app: Hono<Env>, { recorder, log }: WholeServices, access: Access): void {
+  app.use(recorder.middleware, logRequest(log, access), describeHead, refuseOtherMethods(app), requireValidHost);
   app.notFound(({ req }) => {
     // The length of the response to HEAD is that of GET's.
     const method = req.method === "HEAD" ? "GET" : req.method;

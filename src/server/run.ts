@@ -11,6 +11,8 @@ import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import { Authenticator } from "./access/authenticator.ts";
 import { createApi, createTrustedApi } from "./api.ts";
+import { AuditLog } from "./audit/audit_log.ts";
+import { Recorder } from "./audit/recorder.ts";
 import { Connection } from "./connection.ts";
 import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
 import { Readiness } from "./http/readiness.ts";
@@ -107,7 +109,10 @@ function assemble(
 ): WholeServices {
   const clock = systemClock;
   const fleet = new WatchedFleet({ transport, clock, log });
-  const courier = new Courier(transport, { sender: "server", timeoutMs, signingKey, clock, log, fleet });
+  const audit = new AuditLog(database, clock);
+  const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });
+  const signing = { signingKey, witness: recorder };
+  const courier = new Courier(transport, { sender: "server", timeoutMs, ...signing, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database, courier);
   return {
@@ -120,6 +125,8 @@ function assemble(
     readiness: new Readiness({ connection, courier, clock }),
     authenticator: new Authenticator({ tokens, login: null, clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
+    audit,
+    recorder,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,

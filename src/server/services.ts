@@ -6,6 +6,8 @@ import type { IndexedFleet } from "../courier/index/indexed_fleet.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
 import type { Authenticator } from "./access/authenticator.ts";
+import type { AuditLog } from "./audit/audit_log.ts";
+import type { Recorder } from "./audit/recorder.ts";
 import type { Connection } from "./connection.ts";
 import type { Env } from "./http/env.ts";
 import type { Readiness } from "./http/readiness.ts";
@@ -50,6 +52,8 @@ export interface WholeServices extends Services {
   readonly fleet: WatchedFleet;
   readonly jobFeed: JobFeed;
   readonly endedJobs: EndedJobs;
+  readonly audit: AuditLog;
+  readonly recorder: Recorder;
 }
 
 /** The services of the caller of a request. */

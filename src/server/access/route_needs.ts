@@ -25,6 +25,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/jobs/:id/cancel": "cancel_job",
   "GET /v1/jobs/:id/events": "list_jobs",
   "GET /v1/events": "list_jobs",
+  "GET /v1/audit": "no limits",
   "GET /api/health": "any",
   "GET /api/models": "list_models",
   "POST /api/models/:name{.+}": "pull_model",

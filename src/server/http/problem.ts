@@ -1,6 +1,6 @@
 // Failures as HTTP responses, in the style of the route that failed.
 import { HTTPException } from "hono/http-exception";
-import { CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
+import { CourierError, ERROR_CODES, type ErrorCode, isErrorCode } from "../../base/errors.ts";
 
 /** Unless the failure says when. */
 const RETRY_AFTER_S = 5;
@@ -61,6 +61,14 @@ export function errorResponse(path: string, error: unknown): Response {
   if (status === 401) headers.set("www-authenticate", 'Bearer realm="gpu-courier"');
   if (!path.startsWith("/api/")) headers.set("content-type", "application/problem+json");
   return new Response(JSON.stringify(body(path, status, known)), { status, headers });
+}
+
+/** The code of a response's status; undefined: it is a success. */
+export function codeOf(status: number): ErrorCode | undefined {
+  if (status < 400) return undefined;
+  if (isSpecial(status)) return SPECIAL[status].code;
+  const known = Object.keys(ERROR_CODES).filter(isErrorCode);
+  return known.find((code) => ERROR_CODES[code].http === status) ?? (status < 500 ? "invalid" : "internal");
 }
 
 /** The error as a caller may see it. The details of an unexpected one stay in the log. */

@@ -124,6 +124,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
       ({ agent }) => `/api/config/models?agent=${agent}`,
     ),
   },
+  "GET /v1/audit": { needs: "no limits", requests: paths(() => "/v1/audit") },
   "GET /api/config/available-models": { needs: "any", requests: paths(() => "/api/config/available-models") },
   "POST /api/config/pull-model": {
     needs: "pull_model",

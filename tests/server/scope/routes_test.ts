@@ -46,7 +46,7 @@ describe.each(Object.keys(ROUTES))("%s, with a token for gpu-1", (route) => {
   test("serves its own agent", async () => {
     await using world = await openWorld("with gpu-2");
     const statuses = (await askAll(world, route, OWN)).map(({ status }) => status);
-    if (ROUTES[route]?.needs === "no limits") expect(statuses).toEqual([403]);
+    if (ROUTES[route]?.needs === "no limits") expect(new Set(statuses)).toEqual(new Set([403]));
     else for (const status of statuses) expect(status).toBeWithin(200, 300);
   });
 });

@@ -1,4 +1,5 @@
 // The server's apps on a memory store, without a socket, with a token of each role. For tests of src/server/.
+import type { Database } from "bun:sqlite";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,8 @@ import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
 import { Authenticator } from "#src/server/access/authenticator.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
+import { AuditLog } from "#src/server/audit/audit_log.ts";
+import { Recorder } from "#src/server/audit/recorder.ts";
 import { Connection } from "#src/server/connection.ts";
 import { Readiness } from "#src/server/http/readiness.ts";
 import { RefusedLogins } from "#src/server/http/refused_logins.ts";
@@ -48,6 +51,7 @@ export interface Answered {
 export interface ServerUnderTest extends AsyncDisposable {
   readonly store: MemoryStore;
   readonly services: WholeServices;
+  readonly database: Database;
   readonly tokens: Tokens;
   readonly transport: Transport;
   readonly gp: string;
@@ -81,7 +85,9 @@ export async function openServer({
   const tokens = new Tokens(database, systemClock);
   const transport = store.open();
   const fleet = new WatchedFleet({ transport, clock, log: silentLog });
-  const courier = new Courier(transport, { sender: "server", timeoutMs, clock, fleet });
+  const audit = new AuditLog(database, clock);
+  const recorder = new Recorder({ audit, keyId: () => null, log });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, witness: recorder, clock, fleet });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database, courier);
   const services: WholeServices = {
@@ -94,6 +100,8 @@ export async function openServer({
     readiness: new Readiness({ connection, courier, clock }),
     authenticator: new Authenticator({ tokens, login: null, clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
+    audit,
+    recorder,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
@@ -125,6 +133,7 @@ export async function openServer({
   return {
     store,
     services,
+    database,
     tokens,
     transport,
     gp,

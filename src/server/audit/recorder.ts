@@ -1,0 +1,119 @@
+// Records who changes what: each changing command that the courier sends, and each changing request that sends none.
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Context, MiddlewareHandler } from "hono";
+import { CourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Request } from "../../courier/mailbox/mailbox.ts";
+import type { Witness } from "../../courier/requests.ts";
+import { AgentName, type Response } from "../../protocol.ts";
+import { type Env, peerOf } from "../http/env.ts";
+import { codeOf } from "../http/problem.ts";
+import type { AuditLog } from "./audit_log.ts";
+import { type NewEntry, newEntry } from "./new_entry.ts";
+
+export interface RecorderDeps {
+  readonly audit: Pick<AuditLog, "add" | "end">;
+  /** The id of the key that signs commands; null: they are not signed. */
+  readonly keyId: () => string | null;
+  readonly log: Log;
+}
+
+/** A request while it is served. */
+interface Scope {
+  readonly context: Context<Env>;
+  readonly id: string;
+  readonly peer: string;
+  hasSent: boolean;
+}
+
+const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Routes need not know of it: a command belongs to the request in whose course it is sent. */
+export class Recorder implements Witness {
+  readonly #deps: RecorderDeps;
+  readonly #scopes = new AsyncLocalStorage<Scope>();
+  #failedWrites = 0;
+
+  constructor(deps: RecorderDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Goes around every request. It skips those without a known sender, of which anybody may send any number, and those that
+   * came too fast. The log counts both.
+   */
+  readonly middleware: MiddlewareHandler<Env> = async (context, next) => {
+    // Now: a body without a length makes another request of it, which has no address.
+    const peer = peerOf(context);
+    const scope: Scope = { context, id: crypto.randomUUID().slice(-12), peer, hasSent: false };
+    await this.#scopes.run(scope, next);
+    const { status } = context.res;
+    if (READING.has(context.req.method) || scope.hasSent || status === 429 || !isKnown(context)) return;
+    const what = { verb: null, agent: agentIn(context), model: null, details: await bodyOf(context), key: null };
+    const entry = newEntry({ ...originOf(scope), ...what, outcome: codeOf(status) ?? "ok", job: null });
+    this.#write(() => this.#deps.audit.add(entry));
+    this.#print(entry);
+  };
+
+  /** The entry is there before the command is sent: a crash loses only its outcome. */
+  begin(agent: string, { verb, modelName, arguments: given }: Request): (ended: Response | CourierError) => void {
+    const { audit, keyId } = this.#deps;
+    const scope = this.#scopes.getStore();
+    if (scope !== undefined) scope.hasSent = true;
+    const details = given === undefined ? null : JSON.stringify(given);
+    const what = { verb, agent, model: modelName ?? null, details, key: keyId() };
+    const entry = newEntry({ ...originOf(scope), ...what, outcome: null, job: null });
+    const number = this.#write(() => audit.add(entry));
+    return (ended) => {
+      const isError = ended instanceof CourierError;
+      const outcome = isError ? ended.code : "ok";
+      const job = isError ? null : (ended.job?.id ?? null);
+      if (number !== undefined) this.#write(() => audit.end(number, outcome, job));
+      this.#print({ ...entry, outcome, job });
+    };
+  }
+
+  /** A full disk must not stop the boxes from being served: the log is the second copy. */
+  #write<Result>(write: () => Result): Result | undefined {
+    const { log } = this.#deps;
+    try {
+      const result = write();
+      if (this.#failedWrites > 0) log.warn({ failed_writes: this.#failedWrites }, "The audit can be written again");
+      this.#failedWrites = 0;
+      return result;
+    } catch (error) {
+      const hint = "Look for its entries in the log, by the message Audit, until it can be written again";
+      if (this.#failedWrites === 0) log.error({ error, hint }, "Cannot write the audit");
+      this.#failedWrites += 1;
+      return undefined;
+    }
+  }
+
+  #print(entry: NewEntry): void {
+    const known = Object.entries(entry).filter(([, value]) => value !== null);
+    this.#deps.log.info(Object.fromEntries(known), "Audit");
+  }
+}
+
+function isKnown(context: Context<Env>): boolean {
+  return context.get("caller") !== undefined;
+}
+
+/** @param scope undefined: the server sends by itself */
+function originOf(scope: Scope | undefined) {
+  if (scope === undefined) return { request: null, request_id: null, who: null, way: null, peer: null };
+  const { context, id, peer } = scope;
+  const { name = null, way = null } = context.get("caller") ?? {};
+  return { request: `${context.req.method} ${context.req.path}`, request_id: id, who: name, way, peer };
+}
+
+function agentIn({ req }: Context<Env>): string | null {
+  const named = /^\/v1\/agents\/([^/]+)/.exec(req.path)?.[1] ?? req.query("agent");
+  return AgentName.safeParse(named).data ?? null;
+}
+
+/** What the route read of it, which is nothing of a refused request. One over the limit was not read to its end. */
+async function bodyOf({ req }: Context<Env>): Promise<string | null> {
+  const read = Promise.resolve(req.bodyCache.text).catch(() => undefined);
+  return (await read) ?? null;
+}
