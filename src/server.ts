@@ -12,6 +12,8 @@ import { AgentName, type Verb } from "./protocol.ts";
 import { expiryOf } from "./server/access/expiry.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
 import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
+import { showAudit } from "./server/audit/command.ts";
+import { sinceMsOf } from "./server/audit/since.ts";
 import type { Address } from "./server/http/listen.ts";
 import { hostName } from "./server/http/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
@@ -57,6 +59,17 @@ function createProgram() {
       "print the public key that signs commands, for the trusted keys of the boxes; creates it if it is missing",
     )
     .action(() => print(`${publicLine(ensureKey(keyPath(stateDir())), `server@${hostname()}`)}\n`));
+  program
+    .command("audit")
+    .description("show who changed what, the newest first")
+    .option(
+      "--since <when>",
+      "12h, 2d, or an instant: 2027-06-01T08:00Z (default: 90d, as long as it is kept)",
+      parseSince,
+    )
+    .option("--limit <count>", "entries to show", parse.count, 100)
+    .option("--json", "print one JSON document", false)
+    .action(({ since, limit, json }) => showAudit(stateDir(), { sinceMs: since, limit, json }, print));
   return program;
 }
 
@@ -175,6 +188,12 @@ function parseExpiry(text: string): number {
   const atMs = expiryOf(text, systemClock.now());
   if (atMs !== undefined) return atMs;
   throw new InvalidArgumentError("Give a time to come: 30d, 12h, or a day such as 2027-06-01");
+}
+
+function parseSince(text: string): number {
+  const ms = sinceMsOf(text, systemClock.now());
+  if (ms !== undefined) return ms;
+  throw new InvalidArgumentError("Give a time that has passed: 12h, 2d, or an instant such as 2027-06-01T08:00Z");
 }
 
 function parseVerbs(text: string, previous: readonly Verb[] | undefined): Verb[] {
