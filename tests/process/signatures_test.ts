@@ -125,12 +125,13 @@ test("gpuctl without a key reads, and shows how to get a key for the rest", asyn
   expect(await models()).toContain("phi4:latest");
 });
 
-test("gpuctl with a trusted key deletes, and the agent's log names the key", async () => {
+test("gpuctl with a trusted key deletes, and the agent's log names the key and who asked", async () => {
   const { id } = JSON.parse((await gpuctlAs("alice", "key", "--json")).stdout);
   expect((await gpuctlAs("alice", "rm", "phi4")).status).toBe(0);
   expect(await models()).not.toContain("phi4:latest");
   const line = await agent.logged("Command done");
-  expect(line).toMatchObject({ command: "delete_model", model: "phi4:latest", key: id });
+  const requested_by = expect.stringMatching(/^gpuctl:.+@/);
+  expect(line).toMatchObject({ command: "delete_model", model: "phi4:latest", key: id, requested_by });
 });
 
 test("a key whose line is removed may do nothing more", async () => {

@@ -341,10 +341,13 @@ export class Worker {
 
   async #responseTo(command: VerifiedCommand, timing: Timing): Promise<Response> {
     const { identity, verbs, activity, clock, log } = this.#deps;
-    const { verb, model, answerTo, signed } = command;
+    const { verb, model, answerTo, signed, requestedBy } = command;
     const id = answerTo.ids[0] ?? "";
-    const key = signed === null ? {} : { key: signed.keyId };
-    const fields = { id, command: verb, ...(model === null ? {} : { model }), ...key };
+    const sender = {
+      ...(signed === null ? {} : { key: signed.keyId }),
+      ...(requestedBy === null ? {} : { requested_by: requestedBy }),
+    };
+    const fields = { id, command: verb, ...(model === null ? {} : { model }), ...sender };
     const durationMs = activity.begin(id, verb);
     try {
       const result = await verbs.run(command, timing);
