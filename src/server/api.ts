@@ -12,6 +12,7 @@ import { callerOf, type Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
 import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
+import { RefusedHosts } from "./http/refused_hosts.ts";
 import { requestPath, requireValidHost } from "./http/request_target.ts";
 import { requireTrustedHost, type TrustedHosts } from "./http/trusted_hosts.ts";
 import { RequestRate } from "./limits/request_rate.ts";
@@ -62,7 +63,7 @@ export function createApi(services: WholeServices): Hono<Env> {
 export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services, "without tokens");
-  app.use(requireTrustedHost(hosts), refuseBrowsers, trustEveryone, limitBody);
+  app.use(requireTrustedHost(hosts, new RefusedHosts(services.log)), refuseBrowsers, trustEveryone, limitBody);
   app.route(
     "/api",
     gpuServiceRoutes(() => services),

@@ -1,5 +1,6 @@
 // Which Host headers the listener without tokens serves.
 import { describe, expect, test } from "bun:test";
+import { silentLog } from "#src/base/log.ts";
 import { hostName, TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -18,10 +19,21 @@ describe("TrustedHosts", () => {
     ["127.0.0.1", "127.0.0.1@rebound.example", false],
     ["127.0.0.1", "rebound.example/127.0.0.1", false],
     ["127.0.0.1", "192.0.2.1", false],
+    ["127.0.0.1", "127.0.0.2:8002", true],
+    ["127.0.0.1", "127.1", true],
+    ["127.0.0.1", "[::1]:8002", true],
+    ["127.0.0.2", "127.0.0.1", true],
+    ["localhost", "127.0.0.1", true],
+    ["localhost", "[::1]", true],
+    ["127.0.0.1", "[::2]", false],
+    ["127.0.0.1", "0.0.0.0", false],
+    ["127.0.0.1", "127.0.0.1.example", false],
     ["127.0.0.1", "a%2fb", false],
     ["::1", "[::1]:8002", true],
     ["::1", "[0:0::1]", true],
     ["::1", "[::2]", false],
+    ["::1", "127.0.0.1:8002", true],
+    ["192.0.2.1", "127.0.0.1", false],
     ["0.0.0.0", "192.0.2.1:8002", true],
     ["0.0.0.0", "[2001:db8::1]", true],
     ["::", "192.0.2.1", true],
@@ -54,4 +66,20 @@ test("the listener without tokens refuses another host, and touches no agent", a
   const trusted = { headers: { host: "gpu.example.org" } };
   expect((await server.callTrusted("GET", "/api/models", trusted)).status).toBe(200);
   expect((await server.call("GET", "/api/models", { headers })).status).toBe(200);
+});
+
+test("each refused host is logged once, with its peer and what to do, and a flood of them is not", async () => {
+  const lines: [string, object][] = [];
+  const log = { ...silentLog, warn: (fields: object, message: string) => void lines.push([message, fields]) };
+  await using server = await openServer({ log });
+  const call = async (host: string) => await server.callTrusted("GET", "/api/models", { headers: { host } });
+  for (const host of ["gpu.local:8002", "gpu.local:8002", "localhost", "gpu.local:8002"]) await call(host);
+  const hint = expect.stringContaining("--trusted-host");
+  const message = "The listener without tokens refuses a host";
+  expect(lines).toEqual([[message, { host: "gpu.local:8002", peer: "192.0.2.1", hint }]]);
+  for (let index = 0; index < 200; index++) await call(`host-${index}.example`);
+  expect(lines.slice(63)).toEqual([
+    [message, expect.objectContaining({ host: "host-62.example" })],
+    ["Refused more hosts than the log names", { named: 64, hint }],
+  ]);
 });
