@@ -7,7 +7,7 @@ import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_jobs.ts";
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
-import { type ListOptions, Lists } from "./courier/lists.ts";
+import { type FindJobOptions, type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
@@ -175,7 +175,7 @@ export class Courier {
    * One job, whichever agent has it. When no state document shows it, the agents are asked for the jobs that they keep.
    * @throws CourierError `not_found`, with the agents that could not be asked; `unavailable`
    */
-  async findJob(id: string, options?: RequestOptions): Promise<Job> {
+  async findJob(id: string, options?: FindJobOptions): Promise<Job> {
     return await this.#lists.findJob(id, options);
   }
 

@@ -22,6 +22,11 @@ export interface ListOptions extends RequestOptions {
   readonly fresh?: boolean;
 }
 
+export interface FindJobOptions extends RequestOptions {
+  /** Lists the jobs that an agent keeps, for a caller that shares the answers; otherwise each agent is asked. */
+  readonly history?: (agent: string) => Promise<readonly Job[]>;
+}
+
 /** Each method reads the state documents, and asks an agent only for what its document does not hold. */
 export class Lists {
   readonly #fleet: Pick<FleetReader, "read" | "find">;
@@ -68,13 +73,15 @@ export class Lists {
   }
 
   /** @see `Courier.findJob` */
-  async findJob(id: string, options?: RequestOptions): Promise<Job> {
+  async findJob(id: string, options: FindJobOptions = {}): Promise<Job> {
     const views = await this.#fleet.read();
     const published = views.flatMap(({ state }) => state?.jobs ?? []).find((job) => job.id === id);
     if (published !== undefined) return published;
     const known = views.filter(({ state }) => state !== null);
     const agents = (known.length <= ASK_ALL ? known : known.filter(mayKnowMore)).map(({ agent }) => agent);
-    const asked = agents.map(async (agent) => ({ agent, jobs: await this.#askForJobs(agent, options) }));
+    const { history = async (agent: string) => await this.history(agent, options) } = options;
+    // Undefined: the agent could not answer.
+    const asked = agents.map(async (agent) => ({ agent, jobs: await history(agent).catch(() => undefined) }));
     const silent: string[] = [];
     // The caller need not wait for a slow agent when a quick one has the job.
     for await (const { agent, jobs } of asCompleted(asked)) {
@@ -83,11 +90,6 @@ export class Lists {
       if (found !== undefined) return found;
     }
     throw unknownJob(id, silent);
-  }
-
-  /** @returns undefined when the agent could not answer */
-  async #askForJobs(agent: string, options: RequestOptions | undefined): Promise<readonly Job[] | undefined> {
-    return await this.history(agent, options).catch(() => undefined);
   }
 
   async #modelsOf(view: AgentView, options: ListOptions): Promise<AgentModels | Unavailable> {

@@ -1,4 +1,4 @@
-// Asks the agents for a job that no state shows: only for an id that can be one, and not again and again.
+// Asks the agents for a job that no state shows: only for an id that can be one, and each agent not again and again.
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Courier } from "../../courier.ts";
@@ -6,13 +6,13 @@ import type { Job } from "../../protocol.ts";
 import { SharedAnswers } from "./shared_answers.ts";
 
 export interface JobQuestionsDeps {
-  readonly courier: Pick<Courier, "findJob" | "now">;
+  readonly courier: Pick<Courier, "findJob" | "jobHistory" | "now">;
   readonly clock: Pick<Clock, "monotonic">;
 }
 
 /** An agent that takes longer is counted as not having the job. */
 const ASK_MS = 5_000;
-/** All agents may be asked: once per id in this time. */
+/** Callers choose the ids: an agent's answer serves all of them for this time. A job that began since is in its state. */
 const ASK_INTERVAL_MS = 10_000;
 const DAY_MS = 86_400_000;
 const MAX_AGE_DAYS = 30;
@@ -22,11 +22,12 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 
 export class JobQuestions {
   readonly #courier: JobQuestionsDeps["courier"];
-  readonly #answers: SharedAnswers<Job>;
+  /** By agent. */
+  readonly #histories: SharedAnswers<readonly Job[]>;
 
   constructor({ courier, clock }: JobQuestionsDeps) {
     this.#courier = courier;
-    this.#answers = new SharedAnswers({ clock, keptMs: ASK_INTERVAL_MS });
+    this.#histories = new SharedAnswers({ clock, keptMs: ASK_INTERVAL_MS });
   }
 
   /** @throws CourierError `not_found`, with nothing asked for an id that no agent can still have made; as `Courier.findJob` */
@@ -40,7 +41,11 @@ export class JobQuestions {
           hint: "The ids of jobs are UUIDs of version 7. Older jobs are found only while a state or the server still has them",
         },
       );
-    return await this.#answers.get(id, async () => await this.#courier.findJob(id, { timeoutMs: ASK_MS }));
+    return await this.#courier.findJob(id, { history: async (agent) => await this.#historyOf(agent) });
+  }
+
+  async #historyOf(agent: string): Promise<readonly Job[]> {
+    return await this.#histories.get(agent, async () => await this.#courier.jobHistory(agent, { timeoutMs: ASK_MS }));
   }
 }
 

@@ -46,7 +46,7 @@ const readJob = createRoute({
   path: "/v1/jobs/{id}",
   summary: "Show one job, even if it ended long ago",
   description:
-    "A job that no state shows is looked for on the agents: for an id of the last 30 days, and once per id in 10 s.",
+    "A job that no state shows is looked for on the agents: for an id of the last 30 days. Each agent is asked once in 10 s.",
   security,
   request: { params: PATH.job },
   responses: { 200: json("One job", JobDocument), ...failures },

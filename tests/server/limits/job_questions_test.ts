@@ -42,6 +42,20 @@ describe("JobQuestions", () => {
     expect(agent.commands).toHaveLength(2);
   });
 
+  test("asks each agent once in 10 s, however many ids are wanted", async () => {
+    const clock = new ManualClock(Date.now());
+    await using server = await openServer({ clock });
+    const agents = [await ScriptedAgent.open(server.store, "gpu-1"), await ScriptedAgent.open(server.store, "gpu-2")];
+    const unknown = Array.from({ length: 20 }, () => Bun.randomUUIDv7());
+    const old = Bun.randomUUIDv7("hex", Date.now() - DAY_MS);
+    for (const agent of agents) agent.oldJobs = [job(1, { agent: agent.name, id: old, state: "succeeded" })];
+    expect(await statusOf(server, ...unknown, old)).toEqual([...unknown.map(() => 404), 200]);
+    expect(agents.map(({ commands }) => commands.length)).toEqual([1, 1]);
+    await clock.advance(10_000);
+    expect(await statusOf(server, ...unknown)).toEqual(unknown.map(() => 404));
+    expect(agents.map(({ commands }) => commands.length)).toEqual([2, 2]);
+  });
+
   test("finds an old job that only its agent still has", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
