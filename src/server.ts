@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { systemClock } from "./base/clock.ts";
 import { runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
+import { writeError } from "./program/journal.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
@@ -58,18 +59,8 @@ function createProgram() {
     .description(
       "print the public key that signs commands, for the trusted keys of the boxes; creates it if it is missing",
     )
-    .action(() => print(`${publicLine(ensureKey(keyPath(stateDir())), `server@${hostname()}`)}\n`));
-  program
-    .command("audit")
-    .description("show who changed what, the newest first")
-    .option(
-      "--since <when>",
-      "12h, 2d, or an instant: 2027-06-01T08:00Z (default: 90d, as long as it is kept)",
-      parseSince,
-    )
-    .option("--limit <count>", "entries to show", parse.count, 100)
-    .option("--json", "print one JSON document", false)
-    .action(({ since, limit, json }) => showAudit(stateDir(), { sinceMs: since, limit, json }, print));
+    .action(() => showKey(keyPath(stateDir())));
+  addAuditCommand(program.command("audit").description("show who changed what, the newest first"), stateDir);
   return program;
 }
 
@@ -96,6 +87,20 @@ function addTokenCommands(token: Command, stateDir: () => string): void {
     .description("revoke a token; takes effect immediately")
     .argument("<name>", "name of the token")
     .action((name) => revokeToken(stateDir(), name, print));
+}
+
+function addAuditCommand(audit: Command, stateDir: () => string): void {
+  audit
+    .option("--since <when>", "12h, 2d, or an instant: 2027-06-01T08:00Z (default: all that is kept)", parseSince)
+    .option("--limit <count>", "entries to show", parse.count, 100)
+    .option("--json", "print one JSON document", false)
+    .action(({ since, limit, json }) => showAudit(stateDir(), { sinceMs: since, limit, json }, print));
+}
+
+function showKey(path: string): void {
+  const isMissing = readKey(path) === null;
+  print(`${publicLine(ensureKey(path), `server@${hostname()}`)}\n`);
+  if (isMissing) writeError(`Created ${path}. A gpu-server that is running signs with it after a restart.\n`);
 }
 
 function createServerCommand() {

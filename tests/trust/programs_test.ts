@@ -34,13 +34,15 @@ test("gpuctl refuses to sign with a key that other users may read", async () => 
   expect([status, stderr.includes(`chmod 600 ${keyFile}`)]).toEqual([77, true]);
 });
 
-test("gpu-server key prints the same line each time", async () => {
+test("gpu-server key prints the same line each time, and the first time that a running server needs a restart", async () => {
   const server = join(import.meta.dir, "../../src/server.ts");
-  const run = (): string => Bun.spawnSync([process.execPath, server, "--state-dir", dir, "key"]).stdout.toString();
-  const line = run();
+  const run = () => Bun.spawnSync([process.execPath, server, "--state-dir", dir, "key"]);
+  const [first, again] = [run(), run()];
+  const line = first.stdout.toString();
   const [key] = parseTrustedKeys(line).values();
-  expect(run()).toBe(line);
+  expect(again.stdout.toString()).toBe(line);
   expect([key?.id, key?.comment.startsWith("server@")]).toEqual([readKey(join(dir, "signing.key"))?.id, true]);
+  expect([first.stderr.toString(), again.stderr.toString()]).toEqual([expect.stringContaining("after a restart"), ""]);
 });
 
 test("gpu-agent key prints the same line each time, with the agent's name", async () => {
