@@ -16,6 +16,7 @@ const HELP: readonly (readonly [keyof typeof ENTRY_POINTS, ...string[]])[] = [
   ["gpu-server"],
   ["gpu-server", "token", "add"],
   ["gpu-server", "token", "list"],
+  ["gpu-server", "audit"],
   ["gpuctl"],
   ["gpuctl", "agents"],
   ["gpuctl", "ping"],
