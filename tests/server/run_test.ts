@@ -159,6 +159,12 @@ describe("gpu-server", () => {
       const deleted = await ask(`${server.trustedUrl}/api/models/phi4%3Alatest`, undefined, { method: "DELETE" });
       expect(deleted).toEqual({ status: 200, body: { success: true, message: expect.any(String) } });
       expect(agent.models).toEqual([]);
+      const { entries } = JSON.parse((await runToEnd(["audit", "--json", "--limit", "2", ...flags])).stdout);
+      const local = { agent: "gpu-1", outcome: "ok", peer: "127.0.0.1" };
+      expect(entries).toMatchObject([
+        { ...local, way: "trusted", verb: "delete_model", model: "phi4:latest" },
+        { ...local, who: "a-gp", way: "token", verb: "pull_model", job: agent.jobs[0]?.id },
+      ]);
     } finally {
       await agent.close();
     }

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AuditDocument } from "#src/documents/audit.ts";
 import { ProcessSite, until } from "#tests/process/site/site.ts";
 import { EventListener } from "#tests/support/event_listener.ts";
 import { Installation } from "./installation.ts";
@@ -80,6 +81,10 @@ test.concurrent.each(CASES)(
     expect(listener.ends.toSorted()).toEqual(rounds.ended.map(({ id }) => id ?? "").toSorted());
     // A release that does not know the field leaves it in the ledger.
     expect(box.requesters.get(rounds.ended[0]?.id ?? null)).toBe("gp");
+    // The audit, whose table earlier releases do not know, has what this one sent before and after.
+    const { entries } = AuditDocument.parse(await box.ask("GET", "/v1/audit?verb=pull_model"));
+    const pulled = entries.map(({ model }) => model?.replace(":latest", ""));
+    expect(pulled).toEqual(["phi4", "missing-3", "tiny-3", "large", "phi4", "missing-1", "tiny-1"]);
   },
   120_000,
 );
