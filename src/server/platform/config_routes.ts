@@ -48,7 +48,7 @@ export function platformRoutes(servicesOf: ServicesOf): Hono<Env> {
     const { model_name } = await readBody(context, NamedModel);
     const services = servicesOf(context);
     const [model, agent] = [normalModelName(model_name), await chooseAgent(context, services)];
-    await services.courier.deleteModel(agent, model, { signal: context.req.raw.signal });
+    await services.courier.deleteModel(agent, model, requesterOf(context));
     return context.json({ message: `Deleted model ${model} on ${agent}` });
   });
 

@@ -43,7 +43,7 @@ export function gpuServiceRoutes(servicesOf: ServicesOf): Hono<Env> {
     const model = normalModelName(context.req.param("name"));
     const services = servicesOf(context);
     const agent = await chooseAgent(context, services);
-    await services.courier.deleteModel(agent, model, { signal: context.req.raw.signal });
+    await services.courier.deleteModel(agent, model, requesterOf(context));
     return context.json({ success: true, message: `Deleted model ${model} on ${agent}` });
   });
 

@@ -109,7 +109,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
     const services = servicesOf(context);
     services.connection.requireOpen();
     const job = await findJob(services, id);
-    return context.json(await services.courier.cancelJob(job, { signal: context.req.raw.signal }), 200);
+    return context.json(await services.courier.cancelJob(job, requesterOf(context)), 200);
   });
 }
 

@@ -5,7 +5,7 @@ import { mergeRunning } from "../../courier/running.ts";
 import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
 import { RunningDocument, runningDocument } from "../../documents/running.ts";
 import { requireJson } from "../http/body.ts";
-import type { Env } from "../http/env.ts";
+import { type Env, requesterOf } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import type { ServicesOf } from "../services.ts";
 import { QUERY } from "./list_schemas.ts";
@@ -49,7 +49,7 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
     const [name, destination] = [normalModelName(model), normalModelName(context.req.valid("json").destination)];
     const { connection, courier } = servicesOf(context);
     connection.requireOpen();
-    await courier.copyModel(agent, name, destination, { signal: context.req.raw.signal });
+    await courier.copyModel(agent, name, destination, requesterOf(context));
     return context.json(copiedDocument([{ agent }], name, destination), 200);
   });
 
@@ -58,7 +58,7 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
     const name = normalModelName(model);
     const { connection, courier } = servicesOf(context);
     connection.requireOpen();
-    await courier.unloadModel(agent, name, { signal: context.req.raw.signal });
+    await courier.unloadModel(agent, name, requesterOf(context));
     return context.json(unloadedDocument([{ agent }], name), 200);
   });
 

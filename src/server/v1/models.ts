@@ -11,7 +11,7 @@ import { type FleetModels, mergeModels } from "../../courier/models.ts";
 import { failedEntry } from "../../courier/unavailable.ts";
 import { ModelsDocument, modelDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
-import type { Env } from "../http/env.ts";
+import { type Env, requesterOf } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
@@ -118,7 +118,7 @@ export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
     const name = normalModelName(model);
     const { connection, courier } = servicesOf(context);
     connection.requireOpen();
-    const answer = await courier.deleteModel(agent, name, { signal: context.req.raw.signal });
+    const answer = await courier.deleteModel(agent, name, requesterOf(context));
     return context.json(deletedDocument([{ agent, model: name, answer }]), 200);
   });
 }

@@ -3,9 +3,11 @@ import { describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { Log } from "#src/base/log.ts";
 import type { AuditEntry } from "#src/documents/audit.ts";
+import { VERBS, Verb } from "#src/protocol.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import type { Env } from "#src/server/http/env.ts";
 import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
+import { job } from "#tests/support/sites/event_site.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
 
@@ -91,6 +93,21 @@ describe("every changing route", () => {
       { request: "PUT /v1/agents/gpu-1/forgets", verb: "delete_model", agent: "gpu-1", outcome: "ok" },
     ]);
   });
+});
+
+test("every changing command names the caller to its agent", async () => {
+  await using server = await openServer();
+  const agent = await withAgent(server);
+  agent.oldJobs = [job(1, { id: PARTS["id"] ?? "", agent: "gpu-1" })];
+  for (const route of changingRoutes(createApi(server.services))) {
+    const [method = "", path = ""] = route.split(" ");
+    await server.call(method, path, { body: BODY });
+  }
+  const sent = agent.commands.filter(({ command }) => VERBS[Verb.parse(command)].changing);
+  expect(new Set(sent.map(({ command }) => command)).size).toBe(
+    Verb.options.filter((verb) => VERBS[verb].changing).length,
+  );
+  expect(sent.filter(({ requested_by }) => requested_by !== "platform")).toEqual([]);
 });
 
 describe("the audit", () => {

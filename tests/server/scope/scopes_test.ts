@@ -54,7 +54,7 @@ test("pulls and deletes on its own agents, and is named as the one who asked", a
   expect((await server.call("DELETE", "/api/models/own:1b", { token: scoped })).status).toBe(200);
   expect(own.commands.map(({ command, requested_by }) => [command, requested_by])).toEqual([
     ["pull_model", "scoped"],
-    ["delete_model", undefined],
+    ["delete_model", "scoped"],
   ]);
   expect(hidden?.commands).toEqual([]);
 });

@@ -207,7 +207,7 @@ describe("/v1/jobs", () => {
     await server.call("DELETE", "/v1/agents/gpu-1/models/phi4");
     expect(agent.commands.map(({ command, requested_by }) => [command, requested_by])).toEqual([
       ["pull_model", "platform"],
-      ["delete_model", undefined],
+      ["delete_model", "platform"],
     ]);
   });
 
