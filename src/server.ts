@@ -11,6 +11,8 @@ import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
 import { AgentName, type Verb } from "./protocol.ts";
 import { expiryOf } from "./server/access/expiry.ts";
+import { loginFlags } from "./server/access/login/flags.ts";
+import { openLogin } from "./server/access/login/open.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
 import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
@@ -33,6 +35,8 @@ Every request needs a token. Tokens can be added and revoked while the server ru
   gpu-server token add grafana --role viewer  read-only access to /v1
   curl -H @token.header http://127.0.0.1:8001/v1/agents
                                               token.header holds: Authorization: Bearer TOKEN
+Users of the platform can use its own tokens:
+  gpu-server --auth-introspect https://platform.example.org/users/me --auth-role gp=admin
 Run these as the user that runs the server, or with its --state-dir.`;
 
 const TOKEN_EXAMPLES = `
@@ -104,6 +108,21 @@ function showKey(path: string): void {
 }
 
 function createServerCommand() {
+  return createServiceCommand()
+    .addOption(loginFlags.authIntrospect())
+    .addOption(loginFlags.authIntrospectCa())
+    .addOption(loginFlags.authIntrospectPlain())
+    .addOption(loginFlags.jwtJwks())
+    .addOption(loginFlags.jwtSecretFile())
+    .addOption(loginFlags.jwtIssuer())
+    .addOption(loginFlags.jwtAudience())
+    .addOption(loginFlags.jwtUsers())
+    .addOption(loginFlags.authRole())
+    .addOption(loginFlags.authRoleClaim())
+    .addOption(loginFlags.authNameClaim());
+}
+
+function createServiceCommand() {
   return programCommand(SERVICE, "Serve the models of GPU machines over HTTP")
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", EXAMPLES)
@@ -144,6 +163,7 @@ async function runUntilStopped(options: Options): Promise<void> {
   const catalog = readCatalog(options.catalog);
   const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
   const log = openLog(options.logLevel, options.logFormat);
+  const login = await openLogin(options, { clock: systemClock, log });
   const database = openStore(stateDir);
   try {
     const transport = openTransport(options.share, {
@@ -162,6 +182,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       maxListeners: options.maxListeners,
       defaultAgent: options.defaultAgent,
       catalog,
+      login,
       signingKey: readKey(keyPath(stateDir)),
     };
     await runServer(settings, { transport, database, service: openServiceManager(log), log, stop });

@@ -159,6 +159,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   // gpu-server.
   { files: "src/server/store/*.ts", may: BASE },
   { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
+  {
+    files: "src/server/access/login/*.ts",
+    may: [...BASE, "src/program/flags.ts", "src/server/access/{authenticator,caller}.ts", ...server("store")],
+  },
   { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
   {
     files: "src/server/audit/route.ts",
@@ -218,7 +222,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server/api.ts",
     may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("audit http limits scope v1 platform")],
   },
-  { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("http")] },
+  { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("access http")] },
   {
     files: "src/server/run.ts",
     may: [
@@ -239,7 +243,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
-      ...server("access audit http limits store"),
+      ...server("access access/login audit http limits store"),
     ],
   },
 
@@ -273,6 +277,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["src/protocol.ts", "src/protocol/*.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
+  jose: ["src/server/access/login/*.ts"],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [
@@ -288,7 +293,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts"],
-  "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts"],
+  "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts", "src/server/access/login/address.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",
@@ -296,6 +301,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/examine.ts",
     "src/server/{store/store,platform/catalog}.ts",
+    "src/server/access/login/{settings_file,user_list}.ts",
     "src/trust/{key_file,trusted_keys_file}.ts",
   ],
 };

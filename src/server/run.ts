@@ -9,7 +9,7 @@ import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
-import { Authenticator } from "./access/authenticator.ts";
+import { Authenticator, type Login } from "./access/authenticator.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import { AuditLog } from "./audit/audit_log.ts";
 import { Recorder } from "./audit/recorder.ts";
@@ -43,6 +43,8 @@ export interface ServerSettings {
   readonly maxListeners: number;
   readonly defaultAgent: string | undefined;
   readonly catalog: Catalog;
+  /** The platform's own; null: there are only own tokens. */
+  readonly login: Login | null;
   /** Null: commands are not signed. */
   readonly signingKey: SigningKey | null;
 }
@@ -70,7 +72,7 @@ export async function runServer(
   { transport, database, service, log, stop }: ServerParts,
 ): Promise<void> {
   const tokens = new Tokens(database, systemClock);
-  requireTokens(tokens, settings.address, log);
+  if (settings.login === null) requireTokens(tokens, settings.address, log);
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const services = assemble(settings, { transport, database, tokens, log });
   const listeners = openListeners(settings, services);
@@ -78,7 +80,15 @@ export async function runServer(
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
   service.ready();
   await checkItself(
-    { url: listeners[0].url, readiness: services.readiness, transport, service, clock: systemClock, log },
+    {
+      url: listeners[0].url,
+      readiness: services.readiness,
+      login: settings.login,
+      transport,
+      service,
+      clock: systemClock,
+      log,
+    },
     stop,
   );
   service.stopping();
@@ -104,7 +114,7 @@ async function takeLeave(
 }
 
 function assemble(
-  { timeoutMs, maxListeners, defaultAgent, catalog, signingKey }: ServerSettings,
+  { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey }: ServerSettings,
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
 ): WholeServices {
   const clock = systemClock;
@@ -123,7 +133,7 @@ function assemble(
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    authenticator: new Authenticator({ tokens, login: null, clock }),
+    authenticator: new Authenticator({ tokens, login, clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
     recorder,

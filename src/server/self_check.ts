@@ -1,9 +1,11 @@
 // Checks the server through its own listener, as any client would, and reports to the service manager.
 import type { Clock } from "../base/clock.ts";
+import { asCourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
+import type { Login } from "./access/authenticator.ts";
 import type { Readiness } from "./http/readiness.ts";
 
 export interface SelfCheckOptions {
@@ -11,6 +13,8 @@ export interface SelfCheckOptions {
   readonly url: string;
   /** Has the details, which /readyz shows only with a token. */
   readonly readiness: Pick<Readiness, "reason">;
+  /** The platform's own; null: there are only own tokens. */
+  readonly login: Pick<Login, "check"> | null;
   readonly transport: Pick<Transport, "description">;
   readonly service: ServiceManager;
   readonly clock: Clock;
@@ -19,6 +23,8 @@ export interface SelfCheckOptions {
 
 const EVERY_MS = 5_000;
 const TIMEOUT_MS = 30_000;
+/** The platform may log each such request. */
+const LOGIN_EVERY_MS = 60_000;
 
 /**
  * Requests /readyz every 5 s until the signal aborts. A response that the share cannot be read counts as alive: only no
@@ -27,16 +33,48 @@ const TIMEOUT_MS = 30_000;
 export async function checkItself(options: SelfCheckOptions, signal: AbortSignal): Promise<void> {
   const { url, readiness, transport, service, clock, log } = options;
   const outage = new Outage({ clock, log, subject: `Own listener ${url}` });
+  const login = new LoginCheck(options);
   while (!signal.aborted) {
     try {
       const reason = (await isReady(url, signal)) ? null : await readiness.reason();
-      service.status(reason === null ? `${url} on ${transport.description}` : `waiting for the share: ${reason}`);
+      const share = reason === null ? `${url} on ${transport.description}` : `waiting for the share: ${reason}`;
+      service.status(`${share}${login.note()}`);
       service.alive();
       outage.ended("self check");
     } catch (error) {
       if (!signal.aborted) outage.failed("self check", error);
     }
     await clock.sleep(EVERY_MS, signal);
+  }
+}
+
+/** Whether the platform's login works, as far as that shows without a token. It stops nothing: own tokens work without it. */
+class LoginCheck {
+  readonly #options: Pick<SelfCheckOptions, "login" | "clock">;
+  #checkedMs = Number.NEGATIVE_INFINITY;
+  #note = "";
+
+  constructor(options: Pick<SelfCheckOptions, "login" | "clock">) {
+    this.#options = options;
+  }
+
+  /** For the status line, as last seen; empty while it works. Starts another look when one is due, which holds up nothing. */
+  note(): string {
+    const { login, clock } = this.#options;
+    if (login !== null && clock.monotonic() - this.#checkedMs >= LOGIN_EVERY_MS) {
+      this.#checkedMs = clock.monotonic();
+      void this.#look(login);
+    }
+    return this.#note;
+  }
+
+  async #look(login: Pick<Login, "check">): Promise<void> {
+    try {
+      await login.check();
+      this.#note = "";
+    } catch (error) {
+      this.#note = `, the platform's login does not work: ${asCourierError(error).message}`;
+    }
   }
 }
 

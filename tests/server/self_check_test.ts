@@ -1,7 +1,9 @@
 // src/server/self_check.ts: what the self check reports to the service manager, over real sockets.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
+import type { Login } from "#src/server/access/authenticator.ts";
 import { checkItself } from "#src/server/self_check.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
@@ -10,6 +12,7 @@ import { until } from "#tests/support/until.ts";
 let server: Bun.Server<undefined>;
 let answer: () => Response | Promise<Response>;
 let reason: string | null;
+let login: Pick<Login, "check"> | null;
 let requests: string[];
 let reported: string[];
 let clock: ManualClock;
@@ -18,6 +21,7 @@ let ended: Promise<void>;
 
 beforeEach(() => {
   reason = null;
+  login = null;
   requests = [];
   reported = [];
   clock = new ManualClock();
@@ -40,7 +44,7 @@ function check(): void {
   const service = { ...noServiceManager, status, alive: () => void reported.push("alive") };
   const transport = { description: "nfs4 at /mnt/shared" };
   ended = checkItself(
-    { url, readiness: { reason: async () => reason }, transport, service, clock, log: silentLog },
+    { url, readiness: { reason: async () => reason }, login, transport, service, clock, log: silentLog },
     stop.signal,
   );
 }
@@ -65,4 +69,29 @@ test("checkItself() feeds nothing without a response, and still stops at the sig
   expect({ reported, requests }).toEqual({ reported: [], requests: ["/readyz"] });
   stop.abort();
   await ended;
+});
+
+test("checkItself() looks at the platform's login once a minute, and stays alive without it", async () => {
+  let checks = 0;
+  let failure: CourierError | null = new CourierError(
+    "unavailable",
+    "platform.example cannot be reached: ECONNREFUSED",
+  );
+  login = {
+    check: async () => {
+      checks += 1;
+      if (failure !== null) throw failure;
+    },
+  };
+  answer = () => Response.json({ status: "ready" });
+  check();
+  await until(() => reported.length === 2);
+  const status = "URL on nfs4 at /mnt/shared";
+  const note = "the platform's login does not work: platform.example cannot be reached: ECONNREFUSED";
+  await passes(clock, 1_000, () => reported.includes(`${status}, ${note}`));
+  expect([reported.splice(0), checks]).toEqual([[status, "alive", `${status}, ${note}`, "alive"], 1]);
+  failure = null;
+  await passes(clock, 1_000, () => reported.includes(status));
+  expect(checks).toBe(2);
+  expect(clock.monotonic()).toBeWithin(60_000, 75_000);
 });

@@ -6,8 +6,10 @@ import type { Caller } from "./caller.ts";
 
 /** The platform's own login: asked about everything that is not an own token. */
 export interface Login {
-  /** Who the header is of, or why it is refused: `unauthenticated`, `forbidden`, or `unavailable`. Never rejects. */
-  authenticate(header: string): Promise<Caller | CourierError>;
+  /** Who a token is of, or why it is refused: `unauthenticated`, `forbidden`, or `unavailable`. Never rejects. */
+  authenticate(token: string): Promise<Caller | CourierError>;
+  /** Whether it works, as far as that shows without a token. Logs it. @throws CourierError `unavailable`, with the reason */
+  check(): Promise<void>;
 }
 
 export interface AuthenticatorDeps {
@@ -35,7 +37,7 @@ export class Authenticator {
         hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
       });
     const { tokens, login } = this.#deps;
-    if (login !== null && !token.startsWith(OWN)) return await login.authenticate(header);
+    if (login !== null && !token.startsWith(OWN)) return await login.authenticate(token);
     const entry = tokens.find(token);
     if (entry === undefined)
       return new CourierError("unauthenticated", "Invalid token", {

@@ -17,18 +17,18 @@ const NEW_CERTIFICATE = [
 
 export class TlsServers {
   /** Key and certificate, which is its own authority. */
-  readonly #pem: string;
+  readonly pem: string;
   readonly #servers: Bun.Server<undefined>[] = [];
 
   constructor() {
     const { success, stdout, stderr } = Bun.spawnSync(NEW_CERTIFICATE);
     if (!success) throw new Error(`No certificate: ${stderr.toString()}`);
-    this.#pem = stdout.toString();
+    this.pem = stdout.toString();
   }
 
   /** As `fetch`; trusts these servers only. */
   readonly fetch: NonNullable<RegistryOptions["fetch"]> = async (url, init) => {
-    return await fetch(url, { ...init, tls: { ca: this.#pem } });
+    return await fetch(url, { ...init, tls: { ca: this.pem } });
   };
 
   start(answer: (url: URL) => Response): TlsServer {
@@ -36,7 +36,7 @@ export class TlsServers {
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
-      tls: { key: this.#pem, cert: this.#pem },
+      tls: { key: this.pem, cert: this.pem },
       fetch: (request) => {
         const url = new URL(request.url);
         requests.push(url.pathname);

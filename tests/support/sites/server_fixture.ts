@@ -7,7 +7,7 @@ import { type Clock, systemClock } from "#src/base/clock.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
-import { Authenticator } from "#src/server/access/authenticator.ts";
+import { Authenticator, type Login } from "#src/server/access/authenticator.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { AuditLog } from "#src/server/audit/audit_log.ts";
 import { Recorder } from "#src/server/audit/recorder.ts";
@@ -72,6 +72,7 @@ export async function openServer({
   defaultAgent,
   clock = systemClock,
   log = silentLog,
+  login = null,
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -79,6 +80,7 @@ export async function openServer({
   defaultAgent?: string;
   clock?: Clock;
   log?: Log;
+  login?: Login | null;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
   const database = openStore(stateDir);
@@ -98,7 +100,7 @@ export async function openServer({
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    authenticator: new Authenticator({ tokens, login: null, clock }),
+    authenticator: new Authenticator({ tokens, login, clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
     recorder,

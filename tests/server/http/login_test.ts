@@ -1,0 +1,84 @@
+// The platform's own login over HTTP: statuses, limits, streams, and what the log and the routes without a token show of it.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { SimulatedPlatform } from "#sim/platform/platform.ts";
+import { openLogin } from "#src/server/access/login/open.ts";
+import { ListLog } from "#tests/server/access/login/harness.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
+
+const MODELS = "/api/config/available-models";
+
+let clock: ManualClock;
+let log: ListLog;
+let platform: SimulatedPlatform;
+let server: ServerUnderTest;
+
+beforeEach(async () => {
+  clock = new ManualClock();
+  log = new ListLog();
+  platform = new SimulatedPlatform({ users: { ada: "admin", eve: "user", bob: "guest" }, clock });
+  const authRole = ["gp=admin", "viewer=user"];
+  const login = await openLogin({ authIntrospect: platform.whoAmI, authRole }, { clock, log });
+  server = await openServer({ clock, log, login });
+});
+afterEach(async () => {
+  await server[Symbol.asyncDispose]();
+  await platform.stop();
+});
+
+async function statusOf(token: string, path = MODELS): Promise<number> {
+  return (await server.call("GET", path, { token })).status;
+}
+
+test("a user has the role that its role has here, and a revoked token gets 401 within 30 s", async () => {
+  const [ada, eve, bob] = [platform.login("ada"), platform.login("eve"), platform.login("bob")];
+  expect([await statusOf(ada), await statusOf(eve), await statusOf(bob)]).toEqual([200, 403, 403]);
+  expect([await statusOf(eve, "/v1/agents"), await statusOf(bob, "/v1/agents")]).toEqual([200, 403]);
+  platform.revoke(ada);
+  await clock.advance(30_000);
+  expect(await statusOf(ada)).toBe(401);
+});
+
+test("nobody is let in while the platform is away, and own tokens and /readyz do not need it", async () => {
+  const ada = platform.login("ada");
+  await platform.stop();
+  const { status, headers, body } = await server.call("GET", "/v1/agents", { token: ada });
+  expect([status, headers.get("retry-after"), body.code]).toEqual([503, "5", "unavailable"]);
+  expect(JSON.stringify(body)).not.toContain(new URL(platform.whoAmI).host);
+  expect([await statusOf(server.gp), (await server.call("GET", "/readyz", { token: null })).status]).toEqual([
+    200, 200,
+  ]);
+});
+
+test("an own token is never shown to the platform, not even one that is unknown", async () => {
+  expect([await statusOf(server.gp), await statusOf("gpuc_unknown")]).toEqual([200, 401]);
+  expect(platform.asked).toEqual([]);
+});
+
+test("a token counts in the header only, and the log never has one", async () => {
+  const ada = platform.login("ada");
+  for (const query of [`token=${ada}`, `access_token=${ada}`])
+    expect((await server.call("GET", `/v1/agents?${query}`, { token: null })).status).toBe(401);
+  await statusOf(ada);
+  await statusOf(platform.login("bob"));
+  platform.fault = () => new Response("down", { status: 500 });
+  await statusOf(platform.login("eve"));
+  server.services.refusedLogins.close();
+  expect(log.text).toContain("user:ada");
+  expect(log.text).not.toContain(ada.slice(0, 40));
+});
+
+test("a user has limits of its own, apart from a token of the same name", async () => {
+  const token = server.tokens.add("eve", "viewer");
+  for (let count = 0; count < 50; count++) await statusOf(token, "/v1/agents");
+  expect(await statusOf(token, "/v1/agents")).toBe(429);
+  expect(await statusOf(platform.login("eve"), "/v1/agents")).toBe(200);
+});
+
+test("a command and its job show the user who asked", async () => {
+  const agent = await ScriptedAgent.open(server.store, "gpu-1");
+  const body = { kind: "pull", model: "phi4", agents: ["gpu-1"] };
+  const { status } = await server.call("POST", "/v1/jobs", { token: platform.login("ada"), body });
+  expect([status, agent.commands.map((command) => command.requested_by)]).toEqual([202, ["user:ada"]]);
+});
