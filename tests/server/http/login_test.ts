@@ -76,9 +76,11 @@ test("a user has limits of its own, apart from a token of the same name", async 
   expect(await statusOf(platform.login("eve"), "/v1/agents")).toBe(200);
 });
 
-test("a command and its job show the user who asked", async () => {
+test("a command, its job and the audit show the user who asked", async () => {
   const agent = await ScriptedAgent.open(server.store, "gpu-1");
   const body = { kind: "pull", model: "phi4", agents: ["gpu-1"] };
   const { status } = await server.call("POST", "/v1/jobs", { token: platform.login("ada"), body });
   expect([status, agent.commands.map((command) => command.requested_by)]).toEqual([202, ["user:ada"]]);
+  const audit = await server.call("GET", "/v1/audit", { token: platform.login("ada") });
+  expect(audit.body.entries).toMatchObject([{ who: "user:ada", way: "introspection" }]);
 });
