@@ -5,6 +5,7 @@ import type { Log } from "../../base/log.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import type { SigningKey } from "../../trust/keys.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import type { Activity } from "./activity.ts";
 import type { AnswerTo, Refusal } from "./judge.ts";
 import { LateRefusals } from "./late_refusals.ts";
@@ -16,6 +17,7 @@ export interface ResponsePublisherDeps {
   /** Signs the responses; null: they are not signed. */
   readonly key: SigningKey | null;
   readonly transport: Pick<Transport, "now" | "release" | "respond" | "respondedAtMs">;
+  readonly ledger: Pick<Ledger, "refuse">;
   readonly activity: Activity;
   readonly retries: Retries;
   readonly clock: Clock;
@@ -67,7 +69,8 @@ export class ResponsePublisher {
 
   /**
    * Answers a command with an error, and removes it. One that might run at a later look, such as a changing one while the
-   * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs.
+   * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs. A signed one is noted
+   * before that, or anyone who has a copy could put it there again.
    * @returns `answered` when it is still to be removed, `left` when it has no answer and is there
    */
   async refuse(delivery: Delivery, refusal: Refusal): Promise<"answered" | "ended" | "left"> {
@@ -83,6 +86,7 @@ export class ResponsePublisher {
     }
     const text = formatResponse(failure(error, agent, answerTo, clock.now()), key);
     const isRemovedFirst = mightRunLater(delivery, refusal);
+    if (isRemovedFirst) this.#note(refusal, text);
     // Not there: withdrawn, or its folder is away, and it might still run.
     if (isRemovedFirst && !(await this.#remove(delivery))) return "left";
     const isForSignature = FOR_SIGNATURE.has(error.code);
@@ -104,6 +108,13 @@ export class ResponsePublisher {
   stopWaiting(): void {
     this.#resting.abort();
     this.#refusals.stop();
+  }
+
+  #note({ accepted }: Refusal, text: string): void {
+    const { ledger, transport, clock } = this.#deps;
+    if (accepted === null || accepted.signed === null) return;
+    const { expiresAtMs } = accepted.signed;
+    ledger.refuse(accepted.ledgerKey, text, transport.now(), { boxNowMs: clock.now(), expiresAtMs });
   }
 
   /** @returns whether it was there and is removed now */

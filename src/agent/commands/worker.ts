@@ -26,7 +26,7 @@ export interface WorkerDeps {
   readonly identity: Identity;
   /** Signs the responses; null: they are not signed. */
   readonly key: SigningKey | null;
-  readonly ledger: Pick<Ledger, "trouble" | "read" | "mayHaveForgotten" | "start" | "respond">;
+  readonly ledger: Pick<Ledger, "read" | "mayHaveForgotten" | "start" | "respond" | "refuse">;
   readonly verbs: Pick<Verbs, "run">;
   /** Published before a changing verb is answered. */
   readonly state: Pick<StatePublisher, "publish">;
@@ -57,13 +57,14 @@ export class Worker {
   readonly #claimed = new Set<string>();
 
   constructor(deps: WorkerDeps) {
-    const { transport, identity, key, activity, clock, log } = deps;
+    const { transport, identity, key, ledger, activity, clock, log } = deps;
     this.#deps = deps;
     this.#retries = new Retries(clock);
     this.#publisher = new ResponsePublisher({
       agent: identity.agent,
       key,
       transport,
+      ledger,
       activity,
       retries: this.#retries,
       clock,

@@ -12,6 +12,14 @@ export type LedgerEntry = {
   readonly noted_at_ms: number;
 };
 
+/** Of a signed command: the box's clock at this moment, and when it expires on the transport's. */
+interface Signed {
+  readonly boxNowMs: number;
+  readonly expiresAtMs: number;
+}
+
+type NewEntry = LedgerEntry & { readonly signed: Signed | null };
+
 /** A job, as its owner wrote it. */
 export interface KeptDocument {
   readonly id: string;
@@ -30,6 +38,11 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS signed (key TEXT PRIMARY KEY, box_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS attempts (id INTEGER PRIMARY KEY, made_at_ms INTEGER NOT NULL) STRICT;
 `;
+const NOTE = `
+  INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET response = excluded.response WHERE response IS NULL`;
+/** Refusals beyond it are not kept while the ledger cannot be written. */
+const UNRECORDED = 1_000;
 /** Longer than the longest validity of a command (24 h), with the claim's 24 h on top. */
 const KEEP_MS = 49 * 3_600_000;
 /** A signed command could run again until it expires. */
@@ -49,8 +62,8 @@ export class Ledger {
   /** Null: it could not be opened yet, or it was set aside. */
   #db: Database | null = null;
   #trouble: CourierError | null = null;
-  /** Responses of commands that have run, and that could not be recorded. Few: while there are any, no command begins. */
-  readonly #unrecorded = new Map<string, LedgerEntry & { readonly response: string }>();
+  /** Responses that could not be recorded: of commands that have run, and refusals. Few: while there are any, no command begins. */
+  readonly #unrecorded = new Map<string, NewEntry & { readonly response: string }>();
   /** Closed or set aside: it will not be opened again. */
   #isOver = false;
 
@@ -87,7 +100,7 @@ export class Ledger {
       this.#db ??= this.#open();
       this.#write("UPDATE replacement SET began_at_ms = ? WHERE began_at_ms IS NULL", Math.ceil(transportNowMs));
       this.#write("INSERT OR REPLACE INTO attempts (id, made_at_ms) VALUES (1, ?)", Math.round(nowMs));
-      for (const [key, { response, noted_at_ms }] of this.#unrecorded) this.respond(key, response, noted_at_ms);
+      for (const [key, entry] of this.#unrecorded) this.#noteSoon(key, entry);
     } catch (error) {
       this.#fail(error);
     }
@@ -117,24 +130,11 @@ export class Ledger {
   /**
    * Records that the command's run begins. Durable when it returns.
    * @param nowMs the transport's clock, by which commands lose their validity
-   * @param signed for a signed command: the box's clock, and when it expires on the transport's
+   * @param signed null: the command is not signed
    * @throws CourierError `trouble`: nothing is recorded
    */
-  start(key: string, nowMs: number, signed: { boxNowMs: number; expiresAtMs: number } | null = null): void {
-    const insert = "INSERT OR IGNORE INTO commands (key, noted_at_ms) VALUES (?, ?)";
-    if (signed === null) return this.#write(insert, key, Math.round(nowMs));
-    this.#use((db) => {
-      const both = db.transaction(() => {
-        db.query("INSERT OR IGNORE INTO signed VALUES (?, ?, ?)").run(
-          key,
-          Math.round(signed.boxNowMs),
-          signed.expiresAtMs,
-        );
-        db.query(insert).run(key, Math.round(nowMs));
-      });
-      both();
-    });
-    this.#trouble = null;
+  start(key: string, nowMs: number, signed: Signed | null = null): void {
+    this.#note(key, { response: null, noted_at_ms: nowMs, signed });
   }
 
   /**
@@ -142,14 +142,20 @@ export class Ledger {
    * @throws CourierError `trouble`: it is in memory only, and recorded by a later `recover()`
    */
   respond(key: string, response: string, nowMs: number): void {
-    this.#unrecorded.set(key, { response, noted_at_ms: nowMs });
-    this.#write(
-      "INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET response = excluded.response",
-      key,
-      response,
-      Math.round(nowMs),
-    );
-    this.#unrecorded.delete(key);
+    this.#noteSoon(key, { response, noted_at_ms: nowMs, signed: null });
+  }
+
+  /**
+   * Records the refusal of a signed command: when it is put there again, it gets this response instead of running. Durable when it
+   * returns, unless there is `trouble`: then it is in memory, and recorded by a later `recover()`.
+   */
+  refuse(key: string, response: string, nowMs: number, signed: Signed): void {
+    if (this.#unrecorded.size >= UNRECORDED) return;
+    try {
+      this.#noteSoon(key, { response, noted_at_ms: nowMs, signed });
+    } catch (error) {
+      if (this.#trouble === null) throw error;
+    }
   }
 
   /**
@@ -246,6 +252,27 @@ export class Ledger {
       db.close();
       throw error;
     }
+  }
+
+  #noteSoon(key: string, entry: NewEntry & { readonly response: string }): void {
+    this.#unrecorded.set(key, entry);
+    this.#note(key, entry);
+    this.#unrecorded.delete(key);
+  }
+
+  /** A response that is recorded already stays. */
+  #note(key: string, { response, noted_at_ms, signed }: NewEntry): void {
+    this.#use((db) => {
+      const noteAll = db.transaction(() => {
+        if (signed !== null) {
+          const { boxNowMs, expiresAtMs } = signed;
+          db.query("INSERT OR IGNORE INTO signed VALUES (?, ?, ?)").run(key, Math.round(boxNowMs), expiresAtMs);
+        }
+        db.query(NOTE).run(key, response, Math.round(noted_at_ms));
+      });
+      noteAll();
+    });
+    this.#trouble = null;
   }
 
   #write(sql: string, ...values: (string | number)[]): void {

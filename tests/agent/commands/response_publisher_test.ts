@@ -27,6 +27,7 @@ test.each([
     agent: "gpu-1",
     key: null,
     transport,
+    ledger: { refuse: () => undefined },
     activity: new Activity(clock),
     retries: new Retries(clock),
     clock,
@@ -68,7 +69,16 @@ describe("refuse() on a share that denies responses", () => {
     };
     const log = { ...silentLog, warn: (_: object, message: string) => void site.warned.push(message) };
     const activity = new Activity(clock);
-    const deps = { agent: "gpu-1", key: null, transport, activity, retries: new Retries(clock), clock, log };
+    const deps = {
+      agent: "gpu-1",
+      key: null,
+      transport,
+      ledger: { refuse: () => undefined },
+      activity,
+      retries: new Retries(clock),
+      clock,
+      log,
+    };
     const publisher = new ResponsePublisher(deps);
     const refuse = async (id: string, code: ErrorCode, verb: "delete_model" | "ping" = "delete_model") => {
       const content = { text: "{}" };

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AgentParts } from "#src/agent/assemble.ts";
 import { judge } from "#src/agent/commands/judge.ts";
 import type { Verbs } from "#src/agent/commands/verbs.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -10,6 +9,7 @@ import { publicLine } from "#src/trust/keys.ts";
 import type { SignatureMode } from "#src/trust/requirement.ts";
 import { signDocument } from "#src/trust/signature.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
+import { FailingDisk } from "#tests/support/failing_disk.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 
@@ -29,7 +29,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await site.close());
 
-async function start(mode: SignatureMode, options: Partial<AgentParts> & { readonly dir?: string } = {}) {
+async function start(mode: SignatureMode, options: Parameters<MemorySite["start"]>[1] = {}) {
   return await site.start("gpu-1", { ollama, requireSignatures: mode, trustedKeys: file, ...options });
 }
 
@@ -91,14 +91,28 @@ describe("a changing command where signatures are required", () => {
       "unauthenticated",
       (id: string) => signDocument("command", deletion(id), STRANGER).replace(STRANGER.id, SERVER.id),
     ],
-    ["that has expired", "deadline_exceeded", (id: string) => at(id, { expires_at: site.clock.now() })],
-    ["that ends in more than 24 h", "invalid", (id: string) => at(id, { expires_at: site.clock.now() + 25 * HOUR_MS })],
     ["that has no end", "invalid", (id: string) => at(id, { expires_at: undefined })],
     ["signed for another agent", "invalid", (id: string) => at(id, { agent: "gpu-2" })],
   ])("is refused %s (%s), and nothing is recorded or run", async (_, code, text) => {
     const { ledger } = await start("changing");
     expect(await put("id-1", text("id-1"))).toBe(code);
     expect([ollama.calls, ledger.read("id-1"), site.lying({ agent: "gpu-1" })]).toEqual([[], null, []]);
+  });
+
+  test.each([
+    ["that has expired", "deadline_exceeded", () => ({ expires_at: site.clock.now() })],
+    ["that ends in more than 24 h", "invalid", () => ({ expires_at: site.clock.now() + 25 * HOUR_MS })],
+  ])("is refused %s (%s), once it is noted and removed", async (_, code, fields) => {
+    const { ledger, transport } = await start("changing");
+    const lay: (readonly string[])[] = [];
+    const respond = transport.respond.bind(transport);
+    transport.respond = async (...response) => {
+      lay.push(site.lying({ agent: "gpu-1" }));
+      return await respond(...response);
+    };
+    expect(await put("id-1", at("id-1", fields()))).toBe(code);
+    expect([lay, ollama.calls]).toEqual([[[]], []]);
+    expect(JSON.parse(ledger.read("id-1")?.response ?? "null")).toMatchObject({ success: false, code });
   });
 
   function at(id: string, fields: object): string {
@@ -199,6 +213,39 @@ describe("a signed command that is put there again", () => {
     const text = signDocument("command", deletion("id-1"), SERVER);
     expect([await put("id-1", text), await put("id-1", text)]).toEqual(["done", "done"]);
     expect(ollama.calls.length).toBe(1);
+  });
+
+  test("does not run when its key was refused this verb, and may use it now", async () => {
+    const line = publicLine(SERVER, "server");
+    const lasting = { ttl_ms: 600_000, expires_at: site.clock.now() + 600_000 };
+    const text = signDocument("command", deletion("id-1", lasting), SERVER);
+    writeFileSync(file, `${line} verbs=ping\n`);
+    await start("changing");
+    expect(await put("id-1", text)).toBe("forbidden");
+    writeFileSync(file, `${line}\n`);
+    expect([await put("id-1", text), await putSigned("id-2")]).toEqual(["forbidden", "done"]);
+    expect(ollama.calls).toEqual(["delete phi4:latest"]);
+  });
+
+  test("does not run when it ended too far ahead before", async () => {
+    await start("changing");
+    const text = signDocument("command", deletion("id-1", { expires_at: site.clock.now() + 25 * HOUR_MS }), SERVER);
+    expect(await put("id-1", text)).toBe("invalid");
+    await site.clock.advance(2 * HOUR_MS);
+    expect([await put("id-1", text), ollama.calls]).toEqual(["invalid", []]);
+  });
+
+  test("does not run when the disk of the ledger was full before", async () => {
+    const disk = new FailingDisk();
+    const { ledger } = await start("changing", { openDatabase: disk.open });
+    disk.fails = "SQLITE_FULL";
+    const lasting = { ttl_ms: 600_000, expires_at: site.clock.now() + 600_000 };
+    const text = signDocument("command", deletion("id-1", lasting), SERVER);
+    expect(await put("id-1", text)).toBe("exhausted");
+    disk.fails = null;
+    await site.clock.advance(6_000);
+    expect([ledger.trouble, await put("id-1", text), await putSigned("id-2")]).toEqual([null, "exhausted", "done"]);
+    expect(ollama.calls).toEqual(["delete phi4:latest"]);
   });
 
   test("does not run when the ledger was lost in between, whatever the time of its file", async () => {
