@@ -1,5 +1,5 @@
 // gpu-agent, the entry point on the GPU machine: turns the command line and the environment into settings.
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
 import { parseProtectedName } from "./agent/models/protection.ts";
@@ -7,8 +7,10 @@ import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from 
 import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
+import { ShareTimeFile } from "./agent/trust/share_time_file.ts";
 import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
 import { systemClock } from "./base/clock.ts";
+import { CourierError } from "./base/errors.ts";
 import { silentLog } from "./base/log.ts";
 import { ExitStatus, runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
@@ -131,6 +133,7 @@ function command(around: AgentSurroundings["around"]) {
       if (status !== 0) throw new ExitStatus(status);
     });
   addKey(program);
+  addAcceptClock(program);
   addVerifyRelease(program);
   return program;
 }
@@ -147,6 +150,27 @@ function addKey(program: ReturnType<typeof createAgentCommand>): void {
     .action(() => {
       const { name, stateDir = defaultStateDir("gpu-agent") } = program.opts();
       process.stdout.write(`${publicLine(ensureKey(keyPath(stateDir)), agentName(name))}\n`);
+    });
+}
+
+function addAcceptClock(program: ReturnType<typeof createAgentCommand>): void {
+  program
+    .command("accept-clock")
+    .summary("accept the share's clock after it went back")
+    .description(
+      "Accept the share's clock after it went back: signed commands may change something again.\n" +
+        "The agent may be running or stopped. Run it as root or as the agent's user.",
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText("after", "\nExample:\n  sudo gpu-agent accept-clock --share /mnt/shared")
+    .action(() => {
+      const { address, stateDir } = readSettings(program.opts());
+      if (!new ShareTimeFile(stateDir, address).remove()) {
+        throw new CourierError("not_found", `No time of ${address} is kept in ${stateDir}`, {
+          hint: "Name the share and the state directory as the agent has them: --share, --state-dir",
+        });
+      }
+      process.stdout.write(`The clock of ${address} is accepted: a running agent follows within 5 s\n`);
     });
 }
 
@@ -225,6 +249,7 @@ async function doctor(options: Options, json: boolean): Promise<number> {
 function readSettings(options: Options): AgentSettings {
   return {
     name: options.name,
+    address: resolve(options.share),
     labels: readLabels(options.label ?? []),
     stateDir: options.stateDir ?? defaultStateDir("gpu-agent"),
     ollamaUrl: options.ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"),

@@ -128,11 +128,11 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST] },
   { files: "src/agent/commands/*.ts", may: [...SEAM, ...TRUST, ...agent("ollama disk ledger pulls models presence")] },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
-  { files: "src/agent/trusted_keys_watch.ts", may: [...BASE, ...TRUST] },
-  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ...agent("ollama disk ledger presence")] },
+  { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST] },
+  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ...agent("ollama disk ledger presence trust")] },
   {
     files: "src/agent/doctor.ts",
-    may: [...SEAM, ...COURIER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk")],
+    may: [...SEAM, ...COURIER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
   },
   {
     files: "src/agent/*.ts",
@@ -140,8 +140,8 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...SEAM,
       ...TRUST,
       "src/program/*.ts",
-      "src/agent/{changes,box,sweeping,trusted_keys_watch,agent,assemble}.ts",
-      ...agent("ollama disk ledger pulls models presence commands"),
+      "src/agent/{changes,box,sweeping,agent,assemble}.ts",
+      ...agent("ollama disk ledger pulls models presence commands trust"),
     ],
   },
   {
@@ -152,7 +152,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/program/*.ts",
       OPEN,
       "src/agent/{run,doctor,examine,verify_release}.ts",
-      "src/agent/{models/protection,ollama/registry_host,presence/{identity,labels}}.ts",
+      "src/agent/{models/protection,ollama/registry_host,presence/{identity,labels},trust/share_time_file}.ts",
     ],
   },
 
@@ -299,6 +299,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/transport/share/**/*.ts",
     "src/program/{journal,stop_signal}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
+    "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",

@@ -44,7 +44,9 @@ import { Jobs } from "./pulls/jobs.ts";
 import { Preflight } from "./pulls/preflight.ts";
 import type { Registry } from "./pulls/registry.ts";
 import { Sweeping } from "./sweeping.ts";
-import { TrustedKeysWatch } from "./trusted_keys_watch.ts";
+import { ShareTime } from "./trust/share_time.ts";
+import type { ShareTimeFile } from "./trust/share_time_file.ts";
+import { TrustedKeysWatch } from "./trust/trusted_keys_watch.ts";
 
 export interface AgentParts {
   readonly identity: Identity;
@@ -76,6 +78,8 @@ export interface AgentParts {
   /** Signs its states and responses; null: they are not signed. */
   readonly key: SigningKey | null;
   readonly bootFile: BootFile;
+  /** Where the latest time of the share is kept. */
+  readonly shareTimeFile: Pick<ShareTimeFile, "exists" | "read" | "write">;
   readonly maxPulls: number;
   readonly pullLimits: PullLimits;
   readonly hostNames: Pick<HostNames, "isMissing">;
@@ -108,7 +112,7 @@ export function assemble(parts: AgentParts): Agent {
     worker: commands.worker,
     jobs: work.jobs,
     upkeep,
-    loops: [presence, work.monitor, work.box, sweeping, upkeep, ...assembleKeysWatch(parts, common)],
+    loops: [presence, work.monitor, work.box, sweeping, upkeep, ...assembleTrustLoops(parts, common)],
     outage: common.outage,
     service,
     clock,
@@ -118,14 +122,21 @@ export function assemble(parts: AgentParts): Agent {
 
 /** The parts that connect the others without knowing them. */
 function assembleCommon(parts: AgentParts) {
-  const { identity, ledger, service, requireSignatures: mode, trustedKeys, clock, log } = parts;
+  const { identity, ledger, service, transport, shareTimeFile: file, clock, log } = parts;
+  const { agent } = identity;
+  const { requireSignatures: mode, trustedKeys } = parts;
   const keys = mode === "off" || trustedKeys === null ? null : new TrustedKeysFile(trustedKeys);
+  const changes = new Changes();
+  // Without required signatures anybody may write a command that is in time.
+  const isRequired = keys !== null && mode !== "warn";
+  const shareTime = isRequired ? new ShareTime({ agent, file, transport, changes, clock, log }) : null;
   return {
     keys,
+    shareTime,
     outage: new Outage({ clock, log }),
-    changes: new Changes(),
+    changes,
     heartbeat: new Heartbeat(["state", "Ollama", "ledger"], service),
-    condition: new Condition(identity.agent, keys === null || mode === "warn" ? [ledger] : [ledger, keys]),
+    condition: new Condition(agent, shareTime === null || keys === null ? [ledger] : [ledger, keys, shareTime]),
   };
 }
 type Common = ReturnType<typeof assembleCommon>;
@@ -177,14 +188,14 @@ type Reporting = ReturnType<typeof assembleReporting>;
 /** The parts that take commands and answer them. */
 function assembleCommands(
   { identity, key, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
-  { keys, outage, condition }: Common,
+  { keys, shareTime, outage, condition }: Common,
   { jobs, monitor, models, registries, preflight, protection }: Work,
   { activity, state }: Reporting,
 ) {
   const late = new LateCommands({ jobs, ledger, log });
   const verbs = new Verbs({ jobs, ollama, monitor, models, registries, preflight, protection, late, clock });
   const validity = { agent: identity.agent, listTtlMs, changeTtlMs };
-  const verifier = new Verifier({ validity, mode, keys, transport, clock, log });
+  const verifier = new Verifier({ validity, mode, keys, shareTime, transport, clock, log });
   const gathering = new Gathering(clock, FIRST_INBOXES);
   const worker = new Worker({
     transport,
@@ -204,8 +215,9 @@ function assembleCommands(
 }
 type Commands = ReturnType<typeof assembleCommands>;
 
-function assembleKeysWatch({ clock, log }: AgentParts, { keys, changes }: Common): readonly TrustedKeysWatch[] {
-  return keys === null ? [] : [new TrustedKeysWatch({ keys, changes, clock, log })];
+function assembleTrustLoops({ clock, log }: AgentParts, { keys, shareTime, changes }: Common) {
+  const watch = keys === null ? [] : [new TrustedKeysWatch({ keys, changes, clock, log })];
+  return shareTime === null ? watch : [...watch, shareTime];
 }
 
 function assembleUpkeep({ ledger, transport, clock, log }: AgentParts, common: Common, { jobs }: Work): LedgerUpkeep {

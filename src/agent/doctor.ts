@@ -11,10 +11,19 @@ import { examineBox } from "./examine.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import type { AgentSettings } from "./run.ts";
+import { checkShareTime } from "./trust/check.ts";
+import { ShareTimeFile } from "./trust/share_time_file.ts";
 
 type DoctorSettings = Pick<
   AgentSettings,
-  "name" | "stateDir" | "trustedKeys" | "ollamaUrl" | "modelsDir" | "allowedRegistries" | "insecureRegistries"
+  | "name"
+  | "address"
+  | "stateDir"
+  | "trustedKeys"
+  | "ollamaUrl"
+  | "modelsDir"
+  | "allowedRegistries"
+  | "insecureRegistries"
 >;
 
 export interface DoctorSurroundings {
@@ -30,7 +39,7 @@ const CLOSE_MS = 2_000;
 
 /** @returns the exit status: 1 when a check failed */
 export async function runDoctor(
-  { name, stateDir, trustedKeys, ollamaUrl, modelsDir, allowedRegistries, insecureRegistries }: DoctorSettings,
+  { name, address, stateDir, trustedKeys, ollamaUrl, modelsDir, allowedRegistries, insecureRegistries }: DoctorSettings,
   { transport, stop, json }: DoctorSurroundings,
 ): Promise<number> {
   const registries = [...allowedRegistries, ...insecureRegistries];
@@ -41,6 +50,7 @@ export async function runDoctor(
   const checks = async function* (): AsyncGenerator<Check> {
     yield* examineBox({ name, stateDir, trustedKeys, ollama, models, registries, signal: stop });
     yield* examine({ transport, courier, signal: stop });
+    if (trustedKeys !== undefined) yield* examineShareTime(new ShareTimeFile(stateDir, address), transport);
   };
   try {
     return await printChecks(checks(), stdoutReport(json), stop);
@@ -54,6 +64,15 @@ export async function runDoctor(
       null,
     );
   }
+}
+
+/** No check of a share that cannot be used: the checks above report that. */
+async function* examineShareTime(file: ShareTimeFile, transport: Transport): AsyncGenerator<Check> {
+  const isThere = await transport.connect().then(
+    () => true,
+    () => false,
+  );
+  if (isThere) yield checkShareTime(file, transport.now());
 }
 
 /** Waits for each write: a process that ends drops what a slow pipe has not taken. */

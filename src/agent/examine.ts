@@ -6,12 +6,12 @@ import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Disk } from "../protocol.ts";
 import { keyPath, readKey } from "../trust/key_file.ts";
-import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import type { ModelsFolder, Unknown } from "./disk/models_folder.ts";
 import { examineLedger } from "./ledger/check.ts";
 import type { Ollama } from "./ollama/ollama.ts";
 import { ANY_REGISTRY } from "./ollama/registry_host.ts";
 import { agentName } from "./presence/identity.ts";
+import { checkTrustedKeys } from "./trust/check.ts";
 
 export interface BoxUnderExamination {
   /** As given on the command line. */
@@ -78,13 +78,6 @@ function checkOwnKey(stateDir: string): Check {
   } catch (error) {
     return check.failedBy(error);
   }
-}
-
-function checkTrustedKeys(path: string): Check {
-  const check = about("trusted_keys");
-  const { trouble, count } = new TrustedKeysFile(path);
-  if (trouble !== null) return check.failedBy(trouble);
-  return check.ok(`${count} ${count === 1 ? "key" : "keys"} in ${path}`);
 }
 
 /** The folder itself, or the deepest existing one above it. */

@@ -22,8 +22,11 @@ import { AllowedRegistries } from "./pulls/allowed_registries.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import { HostNames } from "./pulls/host_names.ts";
 import { Registry } from "./pulls/registry.ts";
+import { ShareTimeFile } from "./trust/share_time_file.ts";
 
 export interface AgentSettings {
+  /** Of the share, in one spelling. */
+  readonly address: string;
   /** Undefined: the short host name. */
   readonly name: string | undefined;
   readonly labels: Labels;
@@ -113,6 +116,7 @@ function agentParts(
     protect: settings.protect,
     ...signatureSettings(settings),
     ...ownSignature(settings.stateDir, log),
+    shareTimeFile: new ShareTimeFile(settings.stateDir, settings.address),
     maxPulls: settings.maxPulls,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),

@@ -2,7 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { LIMITS } from "../../protocol.ts";
+import { LIMITS, VERBS } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import { mustBeSigned, type SignatureMode } from "../../trust/requirement.ts";
 import { findSignature, isSignedBy } from "../../trust/signature.ts";
@@ -21,6 +21,8 @@ export interface VerifierDeps {
   readonly mode: SignatureMode;
   /** Null: signatures are not looked at, as in mode `off`. */
   readonly keys: Pick<TrustedKeysFile, "find" | "trouble"> | null;
+  /** Null: no command must be signed to change anything. */
+  readonly shareTime: { readonly trouble: CourierError | null } | null;
   readonly transport: Pick<Transport, "now">;
   readonly clock: Pick<Clock, "now">;
   readonly log: Log;
@@ -62,7 +64,9 @@ export class Verifier {
 
   /** Why an accepted command may not run, if that is a matter of signatures. */
   #objection(delivery: Delivery, command: AcceptedCommand, signer: TrustedKey | null): CourierError | null {
-    const { mode, transport, log } = this.#deps;
+    const { mode, shareTime, transport, log } = this.#deps;
+    const clockTrouble = command.signed !== null && VERBS[command.verb].changing ? shareTime?.trouble : null;
+    if (clockTrouble) return clockTrouble;
     if ((command.signed?.expiresAtMs ?? 0) > transport.now() + MAX_AHEAD_MS) return tooFarAhead();
     if (!mustBeSigned(mode === "warn" ? "changing" : mode, command.verb)) return null;
     const objection = command.signed === null || signer === null ? this.#unsigned() : this.#limit(command, signer);

@@ -177,6 +177,7 @@ async function listenToSharedInbox(agent: string, ran: (model: string) => void):
       validity: { agent, listTtlMs: 60_000, changeTtlMs: 60_000 },
       mode: "off",
       keys: null,
+      shareTime: null,
       transport,
       clock: site.clock,
       log: silentLog,

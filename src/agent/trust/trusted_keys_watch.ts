@@ -1,7 +1,7 @@
 // Notices when the trusted keys can no longer be used, and when they can again.
-import type { Clock } from "../base/clock.ts";
-import type { Log } from "../base/log.ts";
-import type { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { TrustedKeysFile } from "../../trust/trusted_keys_file.ts";
 
 export interface TrustedKeysWatchDeps {
   readonly keys: Pick<TrustedKeysFile, "look" | "trouble">;
