@@ -27,10 +27,20 @@ const PART = {
 export function parseModelName(text: string): ModelName {
   const trimmed = text.trim();
   const parts = trimmed.length <= MAX_NAME_CHARS ? split(trimmed) : undefined;
+  // Since 0.18 Ollama takes it away and then reads the rest, but not in a copy: `phi4:local` is two models.
+  if (parts !== undefined && sameText(parts.tag, "local")) throw ambiguous(trimmed);
   if (parts !== undefined && isValid(parts)) return parts;
   throw new CourierError("invalid", `Cannot use ${quoted(trimmed)} as a model name`, {
     hint: "A model name looks like phi4, phi4:latest, user/model:tag or registry.example:5000/user/model:tag",
   });
+}
+
+/**
+ * Whether Ollama takes a model's name for one that ollama.com runs: it asks there for its details, even if it is not installed.
+ * @param name in Ollama's form
+ */
+export function isCloudName(name: string): boolean {
+  return /[:-]cloud$/i.test(name);
 }
 
 /** The name as Ollama shows it: always with the tag, with host and namespace only when they are not the defaults. */
@@ -88,6 +98,12 @@ function isValid(name: ModelName): boolean {
 /** For ASCII, which every valid name is. */
 function sameText(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
+}
+
+function ambiguous(text: string): CourierError {
+  return new CourierError("invalid", `Cannot use ${quoted(text)} as a model name: Ollama ignores the tag "local"`, {
+    hint: "Name the model with its tag, such as phi4:latest",
+  });
 }
 
 function quoted(text: string): string {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { CourierError } from "#src/base/errors.ts";
-import { formatModelName, normalModelName, parseModelName, sameModel } from "#src/base/model_name.ts";
+import { formatModelName, isCloudName, normalModelName, parseModelName, sameModel } from "#src/base/model_name.ts";
 
 const LONG = "a".repeat(80);
 
@@ -98,6 +98,17 @@ describe("parseModelName()", () => {
     expect(refusal(text).code).toBe("invalid");
   });
 
+  test.each(["phi4:local", "phi4:LOCAL", "me/phi4:local", "h/me/phi4:Local"])(
+    "refuses %p: Ollama deletes the name without the tag, and copies the one with it",
+    (text) => {
+      expect(refusal(text).message).toBe(`Cannot use "${text}" as a model name: Ollama ignores the tag "local"`);
+    },
+  );
+
+  test.each(["local", "local/m", "h:5000/local/local:x", "m:local-1", "m:locale"])("accepts %p", (text) => {
+    expect(sameModel(text, text)).toBe(true);
+  });
+
   test("fills in Ollama's defaults when only the model is named", () => {
     const defaults = { host: "registry.ollama.ai", namespace: "library", model: "phi4", tag: "latest" };
     expect(parseModelName("phi4")).toEqual(defaults);
@@ -137,6 +148,19 @@ describe("normalModelName()", () => {
         for (const piece of parts) expect(piece).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/);
       }),
     );
+  });
+});
+
+describe("isCloudName()", () => {
+  test.each([
+    ["gpt-oss:120b-cloud", true],
+    ["gpt-oss:Cloud", true],
+    ["me/m:x-CLOUD", true],
+    ["cloud:latest", false],
+    ["m:cloudy", false],
+    ["h-cloud/me/m:latest", false],
+  ])("of %p is %p", (name, is) => {
+    expect(isCloudName(name)).toBe(is);
   });
 });
 

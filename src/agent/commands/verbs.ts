@@ -3,7 +3,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { fittingCount } from "../../base/fitting.ts";
-import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { isCloudName, normalModelName, sameModel } from "../../base/model_name.ts";
 import { CommandId, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
@@ -87,9 +87,14 @@ export class Verbs {
 
 /** The details, and the model's entry of the list, so that the sender need not ask for the whole list. */
 async function showModel(model: string, { ollama, monitor }: VerbContext): Promise<Result> {
-  const show = bounded(await ollama.showModel(model));
   const isMeant = ({ name }: Model): boolean => sameModel(name, model);
-  const listed = monitor.models?.find(isMeant) ?? (await monitor.listModels()).find(isMeant);
+  const find = async (): Promise<Model | undefined> =>
+    monitor.models?.find(isMeant) ?? (await monitor.listModels()).find(isMeant);
+  // Otherwise anyone could make this machine ask ollama.com.
+  if (isCloudName(model) && (await find()) === undefined)
+    throw new CourierError("not_found", `model '${model}' not found`);
+  const show = bounded(await ollama.showModel(model));
+  const listed = await find();
   return { show, ...(listed === undefined ? {} : { models: [listed] }) };
 }
 
@@ -129,6 +134,9 @@ async function copyModel(model: string, destination: string, context: VerbContex
 }
 
 async function unloadModel(model: string, context: VerbContext): Promise<Result> {
+  if (isCloudName(model)) {
+    throw new CourierError("invalid", `Cannot unload ${JSON.stringify(model)}: ollama.com runs it, not this machine`);
+  }
   const gone = await unload(model, context);
   return { message: gone ? `Unloaded model ${model}` : `${model} will be unloaded when its current request finishes` };
 }

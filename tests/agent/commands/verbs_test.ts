@@ -148,6 +148,30 @@ describe("show_model", () => {
   });
 });
 
+describe("a model that ollama.com runs", () => {
+  const CLOUD = { ...PHI4, name: "gpt-oss:120b-cloud" };
+
+  test("is shown only if it is installed: Ollama asks ollama.com for any", async () => {
+    let asked = 0;
+    ollama.showModel = async () => await Promise.resolve({ capabilities: [`answer ${(asked += 1)}`] });
+    await site.start("gpu-1", { ollama });
+    expect(await ask("show_model", { model_name: "gpt-oss:120b-Cloud" })).toMatchObject({ code: "not_found" });
+    expect(asked).toBe(0);
+    ollama.models = [CLOUD];
+    expect(await ask("show_model", { model_name: "gpt-oss:120b-Cloud" })).toMatchObject({
+      success: true,
+      models: [CLOUD],
+    });
+    expect(asked).toBe(1);
+  });
+
+  test("is not unloaded: Ollama would ask ollama.com to generate", async () => {
+    await site.start("gpu-1", { ollama });
+    expect(await ask("unload_model", { model_name: "gpt-oss:cloud" })).toMatchObject({ code: "invalid" });
+    expect(ollama.calls).toEqual([]);
+  });
+});
+
 describe("list_running", () => {
   test("names a list that does not fit, and keeps the first models", async () => {
     ollama.running = Array.from({ length: 50_000 }, (_, i) => ({ ...RUNNING, name: `model-${i}:latest` }));

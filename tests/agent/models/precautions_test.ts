@@ -223,6 +223,12 @@ describe("a protected model", () => {
     expect(ollama.models.map(({ name }) => name)).toContain(PHI4.name);
   });
 
+  test("is not deleted under a name that Ollama takes for it", async () => {
+    for (const [index, name] of ["phi4:local", "library/phi4:LOCAL"].entries())
+      expect(await remove(`id-${index}`, name)).toMatchObject({ code: "invalid" });
+    expect(ollama.calls).toEqual([]);
+  });
+
   test("is not overwritten by a copy, and may be copied", async () => {
     const copy = async (id: string, model: string, destination: string) =>
       await answer(id, { command: "copy_model", model_name: model, arguments: { destination } });
