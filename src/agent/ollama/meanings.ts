@@ -1,5 +1,6 @@
 // The meaning of Ollama's error texts: a code, a hint, and whether another attempt can help.
 import { CourierError, type ErrorCode } from "../../base/errors.ts";
+import { ownWords, withoutForeignText } from "./own_words.ts";
 import { PullFailure, type Retry } from "./pull_failure.ts";
 import { readable } from "./text.ts";
 
@@ -25,7 +26,6 @@ const GENERAL: readonly (Meaning & { readonly text: RegExp })[] = [
     code: "exhausted",
     hint: "Remove a model, or set OLLAMA_MODELS to a larger disk",
   },
-  { text: /requires a newer version of ollama/i, code: "unimplemented", hint: "Update Ollama on this machine" },
   { text: /invalid model name|name ".*" is invalid|model is required/i, code: "invalid" },
   { text: /model ['"].*['"] not found/i, code: "not_found", hint: "gpuctl list shows the installed models" },
   {
@@ -89,6 +89,13 @@ const OF_PULLS: readonly (Meaning & { readonly text: RegExp })[] = [
   },
 ];
 
+/** Of a registry's body, only this is read. */
+const TOO_OLD: Meaning & { readonly text: RegExp } = {
+  text: /^(?:pull model manifest: )?412: [^]*requires a newer version of ollama/i,
+  code: "unimplemented",
+  hint: "Update Ollama on this machine",
+};
+
 /** Where no registry is involved, these come from reading a manifest of the model. */
 const DAMAGED: Meaning & { readonly text: RegExp } = {
   text: /\bEOF\b|unexpected end of JSON|invalid character .* (?:looking for|after)|json: cannot unmarshal/i,
@@ -115,10 +122,10 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
 
 /**
  * Ollama gives each failure of a pull as a text under one status, so the text is all there is. The texts are those of
- * v0.32.15, seen or read in its sources. An unknown text is `internal`, and shown.
+ * v0.32.15, seen or read in its sources. An unknown text is `internal`; of a pull, only Ollama's own words are shown.
  */
 export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): CourierError {
-  const said = readable(asked.isPull ? withoutForeignText(text) : text);
+  const said = readable(asked.isPull ? ownWords(text) : text);
   const message = `Cannot ${asked.action}: Ollama at ${asked.url} says: ${said}`;
   const meaning = meaningOf(text, asked.isPull);
   const found = code ?? meaning?.code ?? "internal";
@@ -127,21 +134,13 @@ export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): Cou
   return new PullFailure(found, message, { hint, ...(meaning?.retry === undefined ? {} : { retry: meaning.retry }) });
 }
 
-/**
- * Ollama quotes what a registry answered, or any host that it redirects to: the body of a failure, the first line of what is
- * not HTTP. Anyone who sends a pull could read services inside the network in that way.
- */
-function withoutForeignText(text: string): string {
-  return text
-    .replace(/^(pull model manifest: )?(\d{3}): [^]*$/, "$1status $2")
-    .replace(/(malformed (?:HTTP (?:response|status code|version)|MIME header))[^]*$/, "$1");
-}
-
 function meaningOf(text: string, isPull: boolean): Meaning | undefined {
-  const general = GENERAL.find((candidate) => candidate.text.test(text));
+  if (isPull && TOO_OLD.text.test(text)) return TOO_OLD;
+  const own = isPull ? withoutForeignText(text) : text;
+  const general = GENERAL.find((candidate) => candidate.text.test(own));
   if (general !== undefined) return general;
-  if (!isPull) return DAMAGED.text.test(text) ? DAMAGED : statusMeaning(text, 500);
-  return statusMeaning(text, 400) ?? OF_PULLS.find((candidate) => candidate.text.test(text));
+  if (!isPull) return DAMAGED.text.test(own) ? DAMAGED : statusMeaning(own, 500);
+  return statusMeaning(own, 400) ?? OF_PULLS.find((candidate) => candidate.text.test(own));
 }
 
 /** Ollama puts a registry's status in front of its body: `pull model manifest: 410: Gone`. */
