@@ -8,6 +8,8 @@ import { realFolder } from "./folders.ts";
 const FACTS_HOLD_MS = 1_000;
 /** Those of senders come and go; a forgotten folder costs a listing of its parent. */
 const REMEMBERED_FOLDERS = 1_000;
+/** A longer listing is not kept: anyone may fill a folder with names. */
+const REMEMBERED_NAMES = 100_000;
 
 export class Listings {
   readonly #fs: Primitives;
@@ -66,7 +68,8 @@ export class Listings {
     const atMs = this.#clock.monotonic();
     const names = new Set(await this.#fs.readdir(path));
     if (this.#listed.size >= REMEMBERED_FOLDERS) this.#listed.clear();
-    this.#listed.set(path, { names, atMs });
+    if (names.size > REMEMBERED_NAMES) this.#listed.delete(path);
+    else this.#listed.set(path, { names, atMs });
     return names;
   }
 }

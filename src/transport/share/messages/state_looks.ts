@@ -45,9 +45,9 @@ export async function lookAtStates(
   const turn = new Turn(TURN_MS);
   // One for all: thousands of buffers would be garbage after each look.
   const buffer = Buffer.allocUnsafe(LIMITS.stateBytes + 1);
-  const names = inOrder(listed, known);
+  const { names, count } = inOrder(listed, known);
   let [looked, bytes] = [0, 0];
-  for (const { name, agent } of names.slice(0, LIMITS.states)) {
+  for (const { name, agent } of names) {
     await turn.next();
     if (stop?.aborted === true) break;
     const before = known.get(name)?.facts;
@@ -57,21 +57,26 @@ export async function lookAtStates(
     looked += 1;
     saw(name, seen);
   }
-  return { listed, looked, leftOut: names.length - looked };
+  return { listed, looked, leftOut: count - looked };
 }
 
-/** The names of documents, with their agents. */
+/** The names of the documents to look at, with their agents, and how many there are in all. */
 function inOrder(
   listed: ReadonlySet<string>,
   known: ReadonlyMap<string, KnownState>,
-): readonly { readonly name: string; readonly agent: string }[] {
-  const [first, others]: { name: string; agent: string }[][] = [[], []];
+): { readonly names: readonly { readonly name: string; readonly agent: string }[]; readonly count: number } {
+  const first: { name: string; agent: string }[] = [];
+  const others: { name: string; agent: string }[] = [];
+  let count = 0;
   for (const name of listed) {
     const knownAgent = known.get(name)?.record.agent;
     const agent = knownAgent ?? STATE_FILES.parse(name);
-    if (agent !== null) (knownAgent === undefined ? others : first)?.push({ name, agent });
+    if (agent === null) continue;
+    count += 1;
+    if (knownAgent !== undefined) first.push({ name, agent });
+    else if (others.length < LIMITS.states) others.push({ name, agent });
   }
-  return [...(first ?? []), ...(others ?? [])];
+  return { names: [...first, ...others].slice(0, LIMITS.states), count };
 }
 
 /** A document that is too large is not read. */

@@ -36,6 +36,9 @@ export function watchInbox(share: Share, inbox: Inbox, listener: Listener): Watc
   });
 }
 
+/** As many names that are not commands are remembered: those of agents' inboxes, of which the shared one has any number. */
+const STRAYS = LIMITS.states;
+
 /** Names in an inbox that are not commands. Dot names are ours or the kernel's, and ignored. */
 class StrayNames {
   readonly #share: Share;
@@ -43,6 +46,7 @@ class StrayNames {
   readonly #inbox: Inbox;
   readonly #listener: Listener;
   #seen = new Set<string>();
+  #leftOut = 0;
 
   constructor(share: Share, path: string, inbox: Inbox, listener: Listener) {
     this.#share = share;
@@ -55,12 +59,23 @@ class StrayNames {
     const strays = names.filter((name) => !name.startsWith(".") && COMMAND_FILES.parse(name) === null);
     const before = this.#seen;
     this.#seen = new Set(strays.filter((name) => before.has(name)));
+    this.#reportLeftOut(strays.length - STRAYS);
     for (const name of strays) {
+      if (this.#seen.size >= STRAYS) return;
       if (this.#seen.has(name)) continue;
       this.#seen.add(name);
       if (await this.#isAgentsInbox(name)) continue;
       guarded(this.#share.log, () => this.#listener.refuse?.(name, reasonFor(name)));
     }
+  }
+
+  /** Logs once that names are left out. */
+  #reportLeftOut(count: number): void {
+    const before = this.#leftOut;
+    this.#leftOut = Math.max(0, count);
+    const about = { leftOut: this.#leftOut, folder: this.#path };
+    if (before === 0 && count > 0)
+      this.#share.log.warn(about, "Too many names that are not commands: some are not reported");
   }
 
   /** Also true for a name that is gone by now. */
