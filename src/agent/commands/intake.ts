@@ -24,6 +24,8 @@ export class Intake {
   readonly #open = new Map<"own" | "shared", Promise<Closable>>();
   /** Whose claims are still to be resumed. */
   #resuming: Holder | null = null;
+  /** Keys of those that were taken: the worker takes them again, and the others get their turn. */
+  readonly #resumed = new Set<string>();
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -59,8 +61,10 @@ export class Intake {
     this.#resuming = holder;
     try {
       for (const delivery of await transport.claimedBy(holder)) {
+        if (this.#resumed.has(delivery.key)) continue;
         // The next `settle()` goes on.
         if (!worker.hasRoom("shared")) return;
+        this.#resumed.add(delivery.key);
         worker.take(delivery, subscribed);
       }
     } catch (error) {
@@ -69,6 +73,7 @@ export class Intake {
       return;
     }
     this.#resuming = null;
+    this.#resumed.clear();
     outage.ended("claims");
   }
 

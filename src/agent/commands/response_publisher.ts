@@ -71,9 +71,9 @@ export class ResponsePublisher {
    * Answers a command with an error, and removes it. One that might run at a later look, such as a changing one while the
    * ledger's disk is full, is removed first: then the refusal may be lost, but no refused command runs. A signed one is noted
    * before that, or anyone who has a copy could put it there again.
-   * @returns `answered` when it is still to be removed, `left` when it has no answer and is there
+   * @returns `answered` when it is still to be removed, `missing` when it has no answer and is not there
    */
-  async refuse(delivery: Delivery, refusal: Refusal): Promise<"answered" | "ended" | "left"> {
+  async refuse(delivery: Delivery, refusal: Refusal): Promise<"answered" | "ended" | "missing"> {
     const { agent, key, transport, activity, clock, log } = this.#deps;
     const { error, answerTo, verb, model } = refusal;
     activity.refuse({ id: delivery.id, verb, model, error });
@@ -88,7 +88,7 @@ export class ResponsePublisher {
     const isRemovedFirst = mightRunLater(delivery, refusal);
     if (isRemovedFirst) this.#note(refusal, text);
     // Not there: withdrawn, or its folder is away, and it might still run.
-    if (isRemovedFirst && !(await this.#remove(delivery))) return "left";
+    if (isRemovedFirst && !(await this.#remove(delivery))) return "missing";
     const isForSignature = FOR_SIGNATURE.has(error.code);
     await this.#refusals.publish({ answerTo, text, isDurable: changing, isForSignature });
     return isRemovedFirst ? "ended" : "answered";

@@ -1,6 +1,7 @@
 // Deliveries that could not be ended, because the share denied something for long or a folder of it was away: they are taken up
 // again while they are still there.
 import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
 import type { Delivery, Inbox, Transport } from "../../transport.ts";
 
 /** The subscription that delivered a command. */
@@ -16,6 +17,8 @@ export interface Left {
   readonly delivery: Delivery;
   readonly subscribed: Subscribed;
   readonly isAnswered: boolean;
+  /** It was not there at the last look: most were withdrawn, but its folder may have been away. */
+  readonly isMissing: boolean;
   /** This agent holds its claim: no other agent answers it, whichever serves the shared inbox. */
   readonly isClaimed: boolean;
 }
@@ -25,6 +28,7 @@ export interface UnansweredDeps {
   readonly hasRoom: (inbox: Inbox) => boolean;
   readonly takeAgain: (delivery: Delivery, subscribed: Subscribed) => void;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 interface Kept extends Left {
@@ -34,9 +38,9 @@ interface Kept extends Left {
 }
 
 const AGAIN_MS = 60_000;
-/** One that is not there is looked for after ever longer pauses: most were withdrawn, but a folder may have been away. */
+/** One that is missing is looked for after ever longer pauses. */
 const LAST_PAUSE_MS = 32 * AGAIN_MS;
-/** The oldest are forgotten: the next start finds them. */
+/** Of more, those that are missing are forgotten first, then the answered ones. The next start finds the others. */
 const KEPT = 1_000;
 
 export class Unanswered {
@@ -44,6 +48,7 @@ export class Unanswered {
   readonly #kept = new Map<string, Kept>();
   readonly #stopping = new AbortController();
   #isLooking = false;
+  #hasForgotten = false;
 
   constructor(deps: UnansweredDeps) {
     this.#deps = deps;
@@ -53,10 +58,7 @@ export class Unanswered {
   keep(left: Left): void {
     if (this.#stopping.signal.aborted) return;
     this.#put(left, AGAIN_MS);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= KEPT) break;
-      this.#kept.delete(oldest);
-    }
+    if (this.#kept.size > KEPT) this.#forgetOne();
     if (!this.#isLooking) void this.#lookRepeatedly();
   }
 
@@ -69,6 +71,16 @@ export class Unanswered {
   stop(): void {
     this.#stopping.abort();
     this.#kept.clear();
+  }
+
+  #forgetOne(): void {
+    const kept = [...this.#kept];
+    const [key] =
+      kept.find(([, { isMissing }]) => isMissing) ?? kept.find(([, { isAnswered }]) => isAnswered) ?? kept[0] ?? [];
+    if (key !== undefined) this.#kept.delete(key);
+    if (!this.#hasForgotten)
+      this.#deps.log.warn({ kept: KEPT }, "Too many commands cannot be ended: the oldest are forgotten");
+    this.#hasForgotten = true;
   }
 
   #put(left: Left, pauseMs: number): void {
@@ -87,6 +99,7 @@ export class Unanswered {
       await Promise.all(due.map(async (kept) => await this.#look(kept)));
     }
     this.#isLooking = false;
+    this.#hasForgotten = false;
   }
 
   async #look(kept: Kept): Promise<void> {
@@ -99,7 +112,7 @@ export class Unanswered {
     const mustWait = isThere === true && !isAnswered && !this.#deps.hasRoom(delivery.inbox);
     if (isThere === null || mustWait) this.#put(kept, AGAIN_MS);
     else if (isThere && !isAnswered) this.#deps.takeAgain(delivery, subscribed);
-    else if (!isThere && pauseMs < LAST_PAUSE_MS) this.#put(kept, 2 * pauseMs);
+    else if (!isThere && pauseMs < LAST_PAUSE_MS) this.#put({ ...kept, isMissing: true }, 2 * pauseMs);
   }
 
   /** @returns null when that cannot be found out now */

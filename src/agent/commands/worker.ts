@@ -26,7 +26,7 @@ export interface WorkerDeps {
   readonly identity: Identity;
   /** Signs the responses; null: they are not signed. */
   readonly key: SigningKey | null;
-  readonly ledger: Pick<Ledger, "read" | "mayHaveForgotten" | "start" | "respond" | "refuse">;
+  readonly ledger: Pick<Ledger, "read" | "isRunning" | "mayHaveForgotten" | "start" | "respond" | "refuse">;
   readonly verbs: Pick<Verbs, "run">;
   /** Published before a changing verb is answered. */
   readonly state: Pick<StatePublisher, "publish">;
@@ -38,10 +38,10 @@ export interface WorkerDeps {
 }
 
 /**
- * `answered`: it is still to be removed. `left`: it has no answer and is taken again later, if it is still there. `elsewhere`:
- * another agent has claimed it.
+ * `answered`: it is still to be removed. `left`: it has no answer and is taken again later, if it is still there. `missing`: the
+ * same, and it was not there. `elsewhere`: another agent has claimed it.
  */
-type Outcome = "answered" | "ended" | "left" | "elsewhere";
+type Outcome = "answered" | "ended" | "left" | "missing" | "elsewhere";
 
 export class Worker {
   readonly #deps: WorkerDeps;
@@ -76,6 +76,7 @@ export class Worker {
       hasRoom: (inbox) => this.hasRoom(inbox),
       takeAgain: (...taken) => this.take(...taken),
       clock,
+      log,
     });
   }
 
@@ -125,8 +126,9 @@ export class Worker {
     const subscribed = this.#inHand.get(key) ?? first;
     const isClaimed = this.#claimed.delete(key);
     this.#inHand.delete(key);
-    if (outcome !== "answered" && outcome !== "left") return;
-    this.#unanswered.keep({ delivery, subscribed, isClaimed, isAnswered: outcome === "answered" });
+    if (outcome === "ended" || outcome === "elsewhere") return;
+    const [isAnswered, isMissing] = [outcome === "answered", outcome === "missing"];
+    this.#unanswered.keep({ delivery, subscribed, isClaimed, isAnswered, isMissing });
   }
 
   /** Only a list's response has a reader, who waits for it; anything else may be run when it can be read. */
@@ -179,8 +181,9 @@ export class Worker {
 
   /** Whether its run began before a crash. A response beside it is then another command's, which had the same id. */
   #hasBegun({ ledgerKey }: AcceptedCommand): boolean {
+    const { ledger } = this.#deps;
     try {
-      return this.#deps.ledger.read(ledgerKey)?.response === null;
+      return ledger.read(ledgerKey)?.response === null && !ledger.isRunning(ledgerKey);
     } catch {
       // Without its ledger the agent runs no changing command.
       return false;
@@ -267,7 +270,7 @@ export class Worker {
     if (reason !== null) return reason;
     if (known === null) {
       // Its sender may have withdrawn it while it waited for its turn, and the share may take long to answer that.
-      if (!(await this.#isUnchanged(delivery))) return { outcome: "left" };
+      if (!(await this.#isUnchanged(delivery))) return { outcome: "missing" };
       const late = lateness(command, delivery, transport.now()) ?? this.#whyNoLonger(delivery, command);
       if (late !== null) return late;
     }

@@ -64,6 +64,8 @@ export class Ledger {
   #trouble: CourierError | null = null;
   /** Responses that could not be recorded: of commands that have run, and refusals. Few: while there are any, no command begins. */
   readonly #unrecorded = new Map<string, NewEntry & { readonly response: string }>();
+  /** Keys of commands that this process has begun, and that have no response yet. */
+  readonly #running = new Set<string>();
   /** Closed or set aside: it will not be opened again. */
   #isOver = false;
 
@@ -135,6 +137,12 @@ export class Ledger {
    */
   start(key: string, nowMs: number, signed: Signed | null = null): void {
     this.#note(key, { response: null, noted_at_ms: nowMs, signed });
+    this.#running.add(key);
+  }
+
+  /** Whether this process has begun it, and has no response yet. An entry like that of any other command is from before a crash. */
+  isRunning(key: string): boolean {
+    return this.#running.has(key);
   }
 
   /**
@@ -142,15 +150,17 @@ export class Ledger {
    * @throws CourierError `trouble`: it is in memory only, and recorded by a later `recover()`
    */
   respond(key: string, response: string, nowMs: number): void {
+    this.#running.delete(key);
     this.#noteSoon(key, { response, noted_at_ms: nowMs, signed: null });
   }
 
   /**
    * Records the refusal of a signed command: when it is put there again, it gets this response instead of running. Durable when it
-   * returns, unless there is `trouble`: then it is in memory, and recorded by a later `recover()`.
+   * returns, unless there is `trouble`: then it is in memory, and recorded by a later `recover()`. Not while a command with this
+   * key runs, which gets its own response.
    */
   refuse(key: string, response: string, nowMs: number, signed: Signed): void {
-    if (this.#unrecorded.size >= UNRECORDED) return;
+    if (this.#running.has(key) || this.#unrecorded.size >= UNRECORDED) return;
     try {
       this.#noteSoon(key, { response, noted_at_ms: nowMs, signed });
     } catch (error) {

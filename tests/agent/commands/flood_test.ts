@@ -1,5 +1,6 @@
 // More commands than an agent takes in hand: the others stay in their inbox, counted, until there is room.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { LIMITS } from "#src/protocol.ts";
 import type { Delivery } from "#src/transport.ts";
@@ -77,18 +78,41 @@ describe("an agent with 1,200 commands in its inbox", () => {
   });
 });
 
-test("a start resumes no more of its claimed commands than there is room for, and the others later", async () => {
-  const held = holdOllama();
+test("a start resumes all of its claimed commands, though the first 500 cannot be ended", async () => {
+  await claim700();
+  const transport = site.store.open();
+  const claim = transport.claim.bind(transport);
+  transport.claim = async (delivery, holder) => {
+    if (Number(delivery.id.slice("delete_model_".length)) < 500) throw new CourierError("forbidden", "a link is there");
+    return await claim(delivery, holder);
+  };
+  await site.start("gpu-1", { ollama, log, sharedInbox: "off", transport });
+  await site.clock.advance(60_000);
+  expect(site.lying("shared").length).toBe(500);
+});
+
+/** Commands of the shared inbox that the agent claimed before it ended. */
+async function claim700(): Promise<void> {
   await site.platform.connect();
   for (let n = 0; n < 700; n++)
-    await site.platform.send("shared", `delete_model_${n}`, `{"command":"delete_model","model_name":"m${n}"}`, {
-      durable: false,
-    });
+    await site.platform.send(
+      "shared",
+      `delete_model_${String(n).padStart(3, "0")}`,
+      `{"command":"delete_model","model_name":"m${n}"}`,
+      {
+        durable: false,
+      },
+    );
   const seen: Delivery[] = [];
   const subscription = await site.platform.receive("shared", { deliver: (delivery) => void seen.push(delivery) });
   await site.clock.advance(1);
   await subscription.close();
   for (const delivery of seen) await site.platform.claim(delivery, { agent: "gpu-1", instance: "instance-of-gpu-1" });
+}
+
+test("a start resumes no more of its claimed commands than there is room for, and the others later", async () => {
+  const held = holdOllama();
+  await claim700();
   await site.start("gpu-1", { ollama, log, sharedInbox: "off" });
   await site.clock.advance(11_000);
   expect(site.lying("shared").length).toBe(700);

@@ -1,8 +1,10 @@
 // Commands that end without an answer, because the share denied or hid something: they are taken again while they are there.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Unanswered } from "#src/agent/commands/unanswered.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { silentLog } from "#src/base/log.ts";
 import type { Delivery, Inbox, Listener, Transport } from "#src/transport.ts";
-import { settle } from "#tests/support/clocks/manual_clock.ts";
+import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
 let site: MemorySite;
@@ -266,4 +268,52 @@ test("a command that is delivered again by a later subscription is kept for that
   await site.clock.advance(3 * LONG_MS);
   expect(site.replies.get("id-1")).toMatchObject({ success: true });
   expect([ollama.calls.length, site.lying(OWN)]).toEqual([1, []]);
+});
+
+describe("of more than 1,000 commands that are not ended", () => {
+  /** Keeps many, and looks at each a minute later: it is there, and its call is denied until then. */
+  function manyKept() {
+    const clock = new ManualClock();
+    const [taken, warned]: string[][] = [[], []];
+    const unanswered = new Unanswered({
+      transport: {
+        isUnchanged: async () => await Promise.resolve(true),
+        release: async () => await Promise.resolve(true),
+      },
+      hasRoom: () => true,
+      takeAgain: ({ id }) => void taken?.push(id),
+      clock,
+      log: { ...silentLog, warn: (_, message) => void warned?.push(message) },
+    });
+    const keep = (count: number, kind: "there" | "missing" | "answered"): void => {
+      for (let index = 0; index < count; index++) {
+        const id = `${kind}-${index}`;
+        const delivery: Delivery = { inbox: OWN, id, key: id, content: { text: "{}" }, sentAtMs: 0 };
+        const subscribed = { sinceMs: 0, closed: new AbortController().signal };
+        const left = { isAnswered: kind === "answered", isMissing: kind === "missing" };
+        unanswered.keep({ delivery, subscribed, isClaimed: false, ...left });
+      }
+    };
+    return { clock, keep, taken, warned, unanswered };
+  }
+
+  test("the withdrawn ones are forgotten first, then the answered ones, and the log shows it once", async () => {
+    const { clock, keep, taken, warned, unanswered } = manyKept();
+    keep(500, "there");
+    keep(600, "missing");
+    keep(450, "answered");
+    keep(300, "there");
+    await clock.advance(60_000);
+    expect([taken?.filter((id) => id.startsWith("there")).length, taken?.length]).toEqual([500, 550]);
+    expect(warned).toEqual(["Too many commands cannot be ended: the oldest are forgotten"]);
+    unanswered.stop();
+  });
+
+  test("the oldest are forgotten when all are there", async () => {
+    const { clock, keep, taken, unanswered } = manyKept();
+    keep(1_100, "there");
+    await clock.advance(60_000);
+    expect([taken?.length, taken?.[0]]).toEqual([1_000, "there-100"]);
+    unanswered.stop();
+  });
 });

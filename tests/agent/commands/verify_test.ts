@@ -269,6 +269,23 @@ describe("a signed command that is put there again", () => {
   });
 });
 
+describe("a command with the id of one that runs", () => {
+  test.each([
+    ["without a signature", (): string => deletion("id-1")],
+    ["by a key that may not use the verb", (): string => signDocument("command", deletion("id-1"), ALICE)],
+  ])("is refused for what it is (%s), and the other one keeps its response", async (_, text) => {
+    writeFileSync(file, `${publicLine(SERVER, "server")}\n${publicLine(ALICE, "alice")} verbs=ping\n`);
+    const { ledger } = await start("changing");
+    const running = Promise.withResolvers<void>();
+    ollama.trouble = running.promise;
+    expect(await putSigned("id-1")).toBe("no answer");
+    expect(await put("id-1", text())).toBe("forbidden");
+    running.resolve();
+    await settle();
+    expect(JSON.parse(ledger.read("id-1")?.response ?? "null")).toMatchObject({ success: true });
+  });
+});
+
 describe("modes", () => {
   const version1 = async (command: string): Promise<string> => {
     const id = `${command}_1`;
