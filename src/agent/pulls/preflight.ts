@@ -7,7 +7,7 @@ import type { Box } from "../box.ts";
 import type { Layer, Manifest } from "../disk/manifest.ts";
 import type { Unknown } from "../disk/models_folder.ts";
 import type { DiskReserve } from "../disk/reserve.ts";
-import type { Registry } from "./registry.ts";
+import { ForbiddenRedirect, type Registry } from "./registry.ts";
 
 /** The result of the check. */
 export interface Foreseen {
@@ -60,7 +60,7 @@ export class Preflight {
    * note names it, and Ollama finds out.
    * @param model in Ollama's form
    * @throws CourierError `not_found` when the registry has no such model; `exhausted`, with the figures, when the disk is too
-   * small and `force` is not set; nothing else
+   * small and `force` is not set; `ForbiddenRedirect`; nothing else
    */
   async check(model: string, { force, others, signal }: PreflightRequest): Promise<Foreseen> {
     const { registry } = this.#deps;
@@ -71,7 +71,7 @@ export class Preflight {
       return { totalBytes: manifest.totalBytes, note: joined(notes) };
     } catch (error) {
       const { code, message } = asCourierError(error);
-      if (code === "exhausted" || code === "not_found") throw error;
+      if (code === "exhausted" || code === "not_found" || error instanceof ForbiddenRedirect) throw error;
       return { totalBytes: null, note: joined([`size unknown: ${message}`, this.#othersFolder]) };
     }
   }

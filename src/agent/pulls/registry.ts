@@ -16,6 +16,15 @@ export interface RegistryOptions {
   readonly fetch?: (url: string, init: BunFetchRequestInit) => Promise<Response>;
 }
 
+/** A registry redirects to what is not allowed: Ollama, which follows it anywhere, must not be asked. */
+export class ForbiddenRedirect extends CourierError {
+  constructor(from: string, { host, protocol }: URL) {
+    super("forbidden", `${from} redirects to ${host || protocol}, which is not allowed`, {
+      hint: "If it should be, the administrator of this box can name it with --allow-registry or --insecure-registry",
+    });
+  }
+}
+
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 const NO_SUCH = [404, 410];
 const MAX_REDIRECTS = 3;
@@ -41,7 +50,7 @@ export class Registry {
    * The manifest of a model, as its registry has it now; where that wants a token, with one for anybody. Asked once. Whether
    * that registry is allowed is for the caller to check.
    * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or sends an unusable answer;
-   * `not_found` when it has no such model; `forbidden` when it asks for a login; `invalid`
+   * `not_found` when it has no such model; `forbidden` when it asks for a login; `ForbiddenRedirect`; `invalid`
    */
   async readManifest(model: string): Promise<Manifest> {
     const { host, namespace, model: name, tag } = parseModelName(model);
@@ -97,9 +106,10 @@ export class Registry {
 
   /** Follows redirects, only to what is allowed, and takes no token to another host. */
   async #fetch(first: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
+    if (!this.#isReachable(first))
+      throw new CourierError("forbidden", `${first.host} speaks no TLS, and is not named with --insecure-registry`);
     let url = first;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      const isPlain = this.#isPlainAllowed(url);
       const { authorization, ...open } = headers;
       const sent = authorization === undefined || url.host !== first.host ? open : { ...open, authorization };
       // A registry without TLS is near: no proxy leads there.
@@ -107,28 +117,22 @@ export class Registry {
         headers: sent,
         signal,
         redirect: "manual",
-        ...(isPlain ? { proxy: false } : {}),
+        ...(url.protocol === "http:" ? { proxy: false } : {}),
       });
       if (![301, 302, 303, 307, 308].includes(response.status)) return response;
       await response.body?.cancel();
       const next = URL.parse(response.headers.get("location") ?? "", url.href);
       if (next === null) break;
-      if (!this.#registries.allowsRedirect(next)) {
-        throw new CourierError(
-          "forbidden",
-          `${first.host} redirects to ${next.host || next.protocol}, which is not allowed`,
-        );
-      }
+      if (!this.#registries.allowsRedirect(next) || !this.#isReachable(next))
+        throw new ForbiddenRedirect(first.host, next);
       url = next;
     }
     throw new CourierError("unavailable", `${first.host} redirects too often`);
   }
 
-  /** @throws CourierError `forbidden` for plain HTTP to a host that is not listed */
-  #isPlainAllowed({ protocol, host }: URL): boolean {
-    if (protocol === "https:") return false;
-    if (protocol === "http:" && this.#registries.insecure.has(host)) return true;
-    throw new CourierError("forbidden", `${host} speaks no TLS, and is not named with --insecure-registry`);
+  /** By TLS, or without it at a host that is named for that. */
+  #isReachable({ protocol, host }: URL): boolean {
+    return protocol === "https:" || (protocol === "http:" && this.#registries.insecure.has(host));
   }
 }
 

@@ -6,6 +6,7 @@ import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { defaultReserve, parseDiskReserve } from "#src/agent/disk/reserve.ts";
 import { Protection } from "#src/agent/models/protection.ts";
 import { Preflight, type PreflightDeps } from "#src/agent/pulls/preflight.ts";
+import { ForbiddenRedirect } from "#src/agent/pulls/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
@@ -155,6 +156,16 @@ describe("check()", () => {
       else expect(await check).toEqual({ totalBytes: null, note: "size unknown: no" });
     },
   );
+
+  test("refuses a pull whose registry redirects to what is not allowed: Ollama would follow it", async () => {
+    const readManifest = async (): Promise<Manifest> =>
+      await Promise.reject(new ForbiddenRedirect("registry.example", new URL("https://10.0.0.1/secret")));
+    const check = preflight(100 * GB, { registry: { readManifest } }).check("phi4:latest", { ...ALONE, force: true });
+    expect(await failure(check)).toMatchObject({
+      code: "forbidden",
+      message: "registry.example redirects to 10.0.0.1, which is not allowed",
+    });
+  });
 
   test("continues when the disk cannot be checked, and reports that", async () => {
     const unknown = {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { AgentParts } from "#src/agent/assemble.ts";
 import { DEFAULT_REGISTRIES } from "#src/agent/ollama/registry_host.ts";
 import { AllowedRegistries } from "#src/agent/pulls/allowed_registries.ts";
+import { ForbiddenRedirect } from "#src/agent/pulls/registry.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
@@ -47,6 +48,32 @@ test("a version 1 pull is refused likewise", async () => {
   await site.send("shared", "pull_model_1", { command: "pull_model", model_name: MODEL });
   expect(site.replies.get("pull_model_1")).toMatchObject({ success: false, error: MESSAGE });
   expect([ollama.calls, looked, (await site.state("gpu-1")).jobs]).toEqual([[], [], []]);
+});
+
+test("a pull whose registry redirects to what is not allowed is refused, and a queued one fails at its turn", async () => {
+  let location = "https://cdn.example/";
+  const readManifest = async (model: string): Promise<never> => {
+    looked.push(model);
+    throw location.includes("10.0.0.1")
+      ? new ForbiddenRedirect("registry.ollama.ai", new URL(location))
+      : new CourierError("unavailable", "cannot be reached");
+  };
+  await site.start("gpu-1", { ...allowing("*"), registry: { readManifest } });
+  const first = Promise.withResolvers<void>();
+  ollama.pullEnds = first.promise;
+  for (const [index, model] of ["first", "second"].entries())
+    await site.command("gpu-1", `id-${index}`, { command: "pull_model", model_name: model });
+  location = "https://10.0.0.1/secret";
+  await site.command("gpu-1", "id-3", { command: "pull_model", model_name: "third" });
+  expect(site.replies.get("id-3")).toMatchObject({ success: false, code: "forbidden" });
+  await site.clock.advance(20_000);
+  first.resolve();
+  await site.clock.advance(120_000);
+  expect((await site.state("gpu-1")).jobs).toMatchObject([
+    { model: "first:latest", state: "succeeded" },
+    { model: "second:latest", state: "failed", code: "forbidden", retries: 0 },
+  ]);
+  expect(ollama.calls).toEqual(["pull first:latest"]);
 });
 
 test("a job that was kept when its registry was allowed fails when it starts", async () => {
