@@ -1,0 +1,81 @@
+// What is shown of a failed pull: Ollama quotes registries, and any host that it is redirected to.
+import { expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { ollamaFailure } from "#src/agent/ollama/meanings.ts";
+import type { CourierError } from "#src/base/errors.ts";
+
+const manifest = "pull model manifest: ";
+const registry = `${manifest}Get "https://registry.ollama.ai/v2/library/m/manifests/latest": `;
+
+/** @param text of Ollama */
+function fail(text: string): CourierError {
+  return ollamaFailure({ action: "pull", url: "http://127.0.0.1:11434", isPull: true }, text);
+}
+
+test.each([
+  [`${manifest}403: <html>internal secret`, `${manifest}status 403`],
+  [`${manifest}500: {"error":"internal secret"}`, `${manifest}status 500`],
+  [`${manifest}412: The model requires a newer version of Ollama: secret`, `${manifest}status 412`],
+  ["401: secret\nsecret", "status 401"],
+  [
+    `${registry}net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-secret"`,
+    `${registry}net/http: HTTP/1.x transport connection broken: malformed HTTP response`,
+  ],
+  [`${registry}net/http: malformed HTTP status code "secret"`, `${registry}net/http: malformed HTTP status code`],
+  [`${registry}malformed MIME header line: secret`, `${registry}malformed MIME header`],
+  ["max retries exceeded: 500: internal secret", "max retries exceeded: status 500"],
+  [`${registry}bad Content-Length "secret"`, `${registry}bad Content-Length`],
+  [
+    `${registry}failed to parse Location header "secret": parse "secret": no`,
+    `${registry}failed to parse Location header`,
+  ],
+  [`${manifest}invalid character 's' looking for beginning of value`, `${manifest}invalid character`],
+  [
+    `${registry}tls: failed to verify certificate: x509: certificate is valid for secret, not x`,
+    `${registry}tls: failed to verify certificate: x509: certificate is valid for`,
+  ],
+  [
+    `${manifest}Get "https://10.0.0.1/login?ticket=secret": dial tcp 10.0.0.1:443: connect: connection refused`,
+    `${manifest}Get "https://10.0.0.1/...": dial tcp 10.0.0.1:443: connect: connection refused`,
+  ],
+  [`${manifest}a new secret text`, `${manifest}...`],
+  ["a new secret text", "see its log"],
+])("shows of %j nothing that the registry's host wrote", (text, shown) => {
+  const { message, hint } = fail(text);
+  expect(message).toEndWith(` says: ${shown}`);
+  expect(hint ?? "").not.toContain("secret");
+});
+
+test("shows nothing of any answer of a registry, and takes none of it for an error of its own", () => {
+  const inner = fc.constantFrom(
+    "no space left on device",
+    `${registry}dial tcp 10.0.0.1:80: connect: connection refused`,
+    "500: boom",
+    "max retries exceeded: ",
+    'model "x" not found',
+    "\n: open /etc/SECRET: permission denied",
+  );
+  const body = fc
+    .array(fc.oneof(inner, fc.string({ maxLength: 20 })), { maxLength: 4 })
+    .map((parts) => [...parts.slice(0, 2), "SECRET", ...parts.slice(2)].join(": "));
+  const templates: readonly ((text: string) => string)[] = [
+    (text) => `${manifest}500: ${text}`,
+    (text) => `403: ${text}`,
+    (text) => `max retries exceeded: 500: ${text}`,
+    (text) => `${registry}bad Content-Length ${JSON.stringify(text)}`,
+    (text) => `${registry}failed to parse Location header ${JSON.stringify(text)}: parse ${JSON.stringify(text)}: no`,
+    (text) =>
+      `${registry}net/http: HTTP/1.x transport connection broken: malformed HTTP response ${JSON.stringify(text)}`,
+    (text) => `${registry}malformed MIME header line: ${text}`,
+    (text) => `${manifest}Get ${JSON.stringify(`https://h/${text}`)}: unexpected EOF`,
+  ];
+  fc.assert(
+    fc.property(fc.constantFrom(...templates), body, (template, text) => {
+      const [failed, empty] = [fail(template(text)), fail(template(""))];
+      expect(failed.message).not.toContain("SECRET");
+      expect([failed.code, failed.hint]).toEqual([empty.code, empty.hint]);
+    }),
+    { numRuns: 2_000 },
+  );
+  fc.assert(fc.property(body, (text) => expect(fail(`x${text}`).message).not.toContain("SECRET")));
+});
