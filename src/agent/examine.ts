@@ -34,7 +34,8 @@ export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Chec
   yield checkStateDir(stateDir);
   yield checkOwnKey(stateDir);
   yield* examineLedger(stateDir);
-  if (trustedKeys !== undefined) yield checkTrustedKeys(trustedKeys);
+  if (trustedKeys !== undefined)
+    yield checkTrustedKeys(trustedKeys, statSync(stateDir, { throwIfNoEntry: false })?.uid);
   yield await checkOllama(box);
   yield checkDisk(await models.look(), models.unknown);
   yield checkRegistries(registries);

@@ -1,5 +1,6 @@
 // Ed25519 keys: how they are named and written.
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { isLowOrder } from "./low_order.ts";
 
 /** The DER of an Ed25519 public key (SPKI, RFC 8410) before its 32 raw bytes. */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
@@ -25,10 +26,14 @@ function publicKey(raw: Uint8Array): PublicKey {
   return { id: createHash("sha256").update(spki).digest("hex").slice(0, 16), key };
 }
 
-/** @param text the base64 of its 32 bytes, as `rawKey()` writes it @returns null when it is anything else */
+/**
+ * @param text the base64 of its 32 bytes, as `rawKey()` writes it
+ * @returns null when it is anything else, or a key with which anybody could sign
+ */
 export function parseRawKey(text: string): PublicKey | null {
   const bytes = Buffer.from(text, "base64");
-  return RAW_KEY.test(text) && bytes.toString("base64") === text ? publicKey(bytes) : null;
+  const isKey = RAW_KEY.test(text) && bytes.toString("base64") === text && !isLowOrder(bytes);
+  return isKey ? publicKey(bytes) : null;
 }
 
 /** The key as a state document and a `trusted_keys` file have it: the base64 of its 32 bytes, 44 characters. */

@@ -1,5 +1,5 @@
 // The `trusted_keys` file of a box: read when the agent starts, and again whenever it changes.
-import { readFileSync, statSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CourierError, systemCode } from "../base/errors.ts";
 import { parseTrustedKeys, type TrustedKey } from "./trusted_keys.ts";
 
@@ -8,15 +8,23 @@ const MAX_BYTES = 256 * 1024;
 const HINT =
   "Each line is the output of `gpu-server key` or `gpuctl key`. The agent reads the file again when it changes";
 
+/** A FIFO without a writer would block. */
+const { O_NONBLOCK, O_RDONLY } = constants;
+/** Root, whose programs run everywhere on this machine. */
+const ROOT = 0;
+
 export class TrustedKeysFile {
   readonly #path: string;
+  readonly #user: number;
   #keys: ReadonlyMap<string, TrustedKey> = new Map();
   #trouble: CourierError | null = null;
   /** Equal while the file is the same. */
   #version = "";
 
-  constructor(path: string) {
+  /** @param user the user of the agent, who may own the file as root may; by default that of this process */
+  constructor(path: string, user: number = process.getuid?.() ?? ROOT) {
     this.#path = path;
+    this.#user = user;
     this.look();
   }
 
@@ -39,11 +47,17 @@ export class TrustedKeysFile {
   look(): void {
     let version = "";
     try {
-      const { dev, ino, size, mtimeNs, ctimeNs } = this.#facts();
-      version = [dev, ino, size, mtimeNs, ctimeNs].join(" ");
-      if (version === this.#version) return;
-      this.#keys = this.#read();
-      this.#trouble = null;
+      const file = openSync(this.#path, O_RDONLY | O_NONBLOCK);
+      try {
+        const facts = fstatSync(file, { bigint: true });
+        const { dev, ino, size, mtimeNs, ctimeNs } = facts;
+        version = [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+        if (version === this.#version) return;
+        this.#keys = this.#read(file, facts);
+        this.#trouble = null;
+      } finally {
+        closeSync(file);
+      }
     } catch (error) {
       this.#keys = new Map();
       this.#trouble = unusable(this.#path, error);
@@ -51,21 +65,34 @@ export class TrustedKeysFile {
     this.#version = version;
   }
 
-  #facts() {
-    const facts = statSync(this.#path, { bigint: true });
+  #read(file: number, facts: BigIntStats): ReadonlyMap<string, TrustedKey> {
     if (!facts.isFile()) throw new CourierError("invalid", "it is not a regular file");
-    if (facts.size > MAX_BYTES) throw new CourierError("invalid", `it is larger than ${MAX_BYTES / 1024} KiB`);
-    return facts;
-  }
-
-  #read(): ReadonlyMap<string, TrustedKey> {
-    const keys = parseTrustedKeys(readFileSync(this.#path, "utf8"));
+    this.#requireSafe(facts);
+    const bytes = Buffer.alloc(MAX_BYTES + 1);
+    const count = readSync(file, bytes, 0, bytes.length, 0);
+    if (count > MAX_BYTES) throw new CourierError("invalid", `it is larger than ${MAX_BYTES / 1024} KiB`);
+    const keys = parseTrustedKeys(bytes.toString("utf8", 0, count));
     if (keys.size === 0) throw new CourierError("invalid", "it has no key");
     return keys;
+  }
+
+  /** A user who can write to the file decides whose commands run. */
+  #requireSafe({ uid, mode }: BigIntStats): void {
+    if (![ROOT, this.#user].includes(Number(uid))) {
+      throw new CourierError("invalid", `it belongs to user ${uid}, who is neither root nor the agent's`, {
+        hint: `On this machine: sudo chown root ${this.#path}`,
+      });
+    }
+    if ((mode & 0o022n) === 0n) return;
+    const shown = (mode & 0o7777n).toString(8).padStart(4, "0");
+    throw new CourierError("invalid", `others than its owner may write to it (mode ${shown})`, {
+      hint: `On this machine: sudo chmod go-w ${this.#path}`,
+    });
   }
 }
 
 function unusable(path: string, cause: unknown): CourierError {
   const reason = cause instanceof CourierError ? cause.message : (systemCode(cause) ?? String(cause));
-  return new CourierError("unavailable", `Cannot use the trusted keys in ${path}: ${reason}`, { hint: HINT, cause });
+  const hint = cause instanceof CourierError && cause.hint !== undefined ? cause.hint : HINT;
+  return new CourierError("unavailable", `Cannot use the trusted keys in ${path}: ${reason}`, { hint, cause });
 }

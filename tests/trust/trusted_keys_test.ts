@@ -1,13 +1,17 @@
 // The trusted_keys file: its lines, and how it is read again.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createPublicKey } from "node:crypto";
+import { chmodSync, chownSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { publicLine } from "#src/trust/keys.ts";
+import { parseRawKey, publicLine } from "#src/trust/keys.ts";
+import { isSignedBy } from "#src/trust/signature.ts";
 import { parseTrustedKeys } from "#src/trust/trusted_keys.ts";
 import { TrustedKeysFile } from "#src/trust/trusted_keys_file.ts";
 import { testKey } from "./test_key.ts";
 
+/** Only root can give files away. */
+const IS_ROOT = process.getuid?.() === 0;
 const LINE = publicLine(testKey(1), "server@platform");
 const OTHER = publicLine(testKey(2), "alice@laptop");
 const [, RAW = ""] = LINE.split(" ");
@@ -48,9 +52,53 @@ describe("parseTrustedKeys()", () => {
       `${OTHER} from=10.0.0.1`,
       'line 2: "from=10.0.0.1" is not verbs=... or not-after=...',
     ],
+    ["a day that does not exist", `${OTHER} not-after=2099-02-31`, 'line 2: "2099-02-31" is not a date'],
+    ["two limits of one kind", `${OTHER} verbs=ping verbs=pull_model`, 'line 2: it has "verbs=" twice'],
+    ["a limit behind #", `${OTHER} # verbs=ping`, 'line 2: "verbs=ping" is behind #'],
+    [
+      "a limit in a word that begins with #",
+      `${OTHER} #not-after=2027-06-01`,
+      'line 2: "#not-after=2027-06-01" is behind #',
+    ],
     ["the key of another line", `${LINE}-again verbs=ping`, "line 2: it has the key of line 1"],
   ])("refuses a file with %s, and names the line", (_, line, message) => {
     expect(() => parseTrustedKeys(`${LINE}\n${line}\n`)).toThrow(message);
+  });
+});
+
+test("parseTrustedKeys() takes # inside a word for a part of it, and a line that begins with it for a remark", () => {
+  const text = `#ed25519 x verbs=ping\n # ${OTHER} verbs=ping\n${LINE}#home verbs=ping\n`;
+  const [key] = parseTrustedKeys(text).values();
+  expect([key?.comment, [...(key?.verbs ?? [])]]).toEqual(["server@platform#home", ["ping"]]);
+});
+
+describe("a key of low order", () => {
+  const POINTS = [
+    "00".repeat(32),
+    `01${"00".repeat(31)}`,
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    `ec${"ff".repeat(30)}7f`,
+    `ed${"ff".repeat(30)}7f`,
+    `ee${"ff".repeat(30)}7f`,
+  ];
+
+  test.each(POINTS)("is refused: %s, with either sign", (hex) => {
+    for (const sign of [0, 0x80]) {
+      const raw = Buffer.from(hex, "hex");
+      raw[31] = (raw[31] ?? 0) | sign;
+      expect(() => parseTrustedKeys(`ed25519 ${raw.toString("base64")} a`)).toThrow("anybody could sign");
+    }
+  });
+
+  test("would let anybody sign: with the point of order 1, one signature fits every text", () => {
+    const identity = Buffer.from(POINTS[1] ?? "", "hex");
+    const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), identity]);
+    const key = { id: "0".repeat(16), key: createPublicKey({ key: der, format: "der", type: "spki" }) };
+    // R is the point of order 1, and S is 0.
+    const value = Buffer.concat([identity, Buffer.alloc(32)]);
+    expect(isSignedBy("command", { keyId: key.id, value, signed: '{"any":"text"}' }, key)).toBe(true);
+    expect(parseRawKey(identity.toString("base64"))).toBeNull();
   });
 });
 
@@ -87,6 +135,50 @@ describe("TrustedKeysFile", () => {
     expect(keys.find(testKey(1).id)).toBeUndefined();
     writeFileSync(path, `${LINE}\n`);
     expect([keys.find(testKey(1).id)?.comment, keys.trouble]).toEqual(["server@platform", null]);
+  });
+
+  const unsafe: readonly (readonly [what: string, spoil: () => void, reason: string, fix: string])[] = [
+    [
+      "its group may write to",
+      () => chmodSync(path, 0o664),
+      "others than its owner may write to it (mode 0664)",
+      "chmod go-w",
+    ],
+    [
+      "everybody may write to",
+      () => chmodSync(path, 0o602),
+      "others than its owner may write to it (mode 0602)",
+      "chmod go-w",
+    ],
+    [
+      "belongs to another user",
+      () => chownSync(path, 1234, 0),
+      "it belongs to user 1234, who is neither root nor the agent's",
+      "chown root",
+    ],
+  ];
+
+  test.each(IS_ROOT ? unsafe : unsafe.slice(0, 2))(
+    "trusts no key of a file that %s, and recovers",
+    (_, spoil, ...why) => {
+      const [reason, fix] = why;
+      writeFileSync(path, `${LINE}\n`);
+      const keys = new TrustedKeysFile(path);
+      expect(keys.trouble).toBeNull();
+      spoil();
+      expect(keys.find(testKey(1).id)).toBeUndefined();
+      expect(keys.trouble).toMatchObject({ message: `Cannot use the trusted keys in ${path}: ${reason}` });
+      expect(keys.trouble?.hint).toContain(`${fix} ${path}`);
+      if (IS_ROOT) chownSync(path, 0, 0);
+      chmodSync(path, 0o600);
+      expect([keys.find(testKey(1).id)?.comment, keys.trouble]).toEqual(["server@platform", null]);
+    },
+  );
+
+  test("trusts a file of the agent's user, also when root looks", () => {
+    writeFileSync(path, `${LINE}\n`);
+    if (IS_ROOT) chownSync(path, 1234, 0);
+    expect(new TrustedKeysFile(path, IS_ROOT ? 1234 : undefined).count).toBe(1);
   });
 
   test("trusts no key of a file that becomes unreadable", () => {

@@ -6,9 +6,10 @@ import { TrustedKeysFile } from "../../trust/trusted_keys_file.ts";
 import { BACK_MS } from "./share_time.ts";
 import type { ShareTimeFile } from "./share_time_file.ts";
 
-export function checkTrustedKeys(path: string): Check {
+/** @param user the agent's user; undefined: the agent has not started yet */
+export function checkTrustedKeys(path: string, user: number | undefined): Check {
   const check = about("trusted_keys");
-  const { trouble, count } = new TrustedKeysFile(path);
+  const { trouble, count } = new TrustedKeysFile(path, user);
   if (trouble !== null) return check.failedBy(trouble);
   return check.ok(`${count} ${count === 1 ? "key" : "keys"} in ${path}`);
 }

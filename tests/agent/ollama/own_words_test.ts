@@ -1,4 +1,4 @@
-// What is shown of a failed pull: Ollama quotes registries, and any host that it is redirected to.
+// The text of a failed pull that is shown: Ollama quotes registries, and any host that it is redirected to.
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { ollamaFailure } from "#src/agent/ollama/meanings.ts";
