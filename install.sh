@@ -122,8 +122,6 @@ check_options() {
     case $value in *[\"\'\\]* | *[[:cntrl:]]*) die 64 "Quotes, backslashes and control characters cannot be kept: $value" \
       "Use another name" ;; esac
   done
-  case $opt_prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot contain this path: $opt_prefix" \
-    "Use a-z, A-Z, 0-9, slashes, dots and dashes" ;; esac
   for value in "$opt_user" "$opt_group"; do
     case $value in *[!A-Za-z0-9_.-]*) die 64 "Invalid name of a user or group: $value" "Use a-z, 0-9 and dashes" ;; esac
   done
@@ -366,8 +364,8 @@ check_signature() {
   keys=$CONFIG/release_keys signed='' brings_keys=''
   if [ ! -e "$keys" ]; then
     if [ ! -e "$release/SHA256SUMS.sig" ]; then return; fi
-    verify systemd/release_keys
-    keys=$release/systemd/release_keys brings_keys=1
+    verify systemd/release_keys "$temp/release_keys"
+    keys=$temp/release_keys brings_keys=1
   fi
   status=0
   why=$(verify_signature) || status=$?
@@ -395,19 +393,21 @@ verify_signature() { # prints why not
     echo "it is not signed: there is no SHA256SUMS.sig"
     return 65
   fi
-  ssh-keygen -Y verify -f "$keys" -I "$SIGNER" -n "$SIGNER" -s "$release/SHA256SUMS.sig" \
-    <"$temp/SHA256SUMS" >/dev/null 2>&1 && return
+  said=$(ssh-keygen -Y verify -f "$keys" -I "$SIGNER" -n "$SIGNER" -s "$release/SHA256SUMS.sig" \
+    <"$temp/SHA256SUMS" 2>&1) && return
+  case $said in *'option -- Y'*) echo "ssh-keygen is too old to verify it: it needs OpenSSH 8.1 or later"; return 69 ;; esac
   echo "its SHA256SUMS.sig is not by a key in $keys"
   return 65
 }
 
 release_record() { echo "release $(sum_of "$temp/SHA256SUMS")"; }
 
-verify() { # FILE: in the release folder
+verify() { # FILE [COPY]: in the release folder; what is read later is its copy
   [ -f "$release/$1" ] || die 66 "There is no $release/$1" "Copy the whole release again; nothing was changed"
+  if [ -n "${2-}" ]; then cp "$release/$1" "$2"; fi
   want=$(listed_sum "$1")
   [ -n "$want" ] || die 65 "SHA256SUMS does not list $1" "Copy the whole release again; nothing was changed"
-  have=$(sum_of "$release/$1")
+  have=$(sum_of "${2:-$release/$1}")
   [ "$want" = "$have" ] || die 65 "Wrong checksum: $release/$1 is $have, SHA256SUMS says $want" \
     "Fetch the release again; nothing was changed"
 }
@@ -496,8 +496,10 @@ other_role_is_installed() {
 
 decide() {
   prefix=${opt_prefix:-${installed_prefix:-/usr/local}}
+  # Its links are followed once, here.
+  prefix=$(readlink -m -- "$prefix")
   prefix=${prefix%/}
-  if [ -n "$installed_prefix" ] && [ "$prefix" != "$installed_prefix" ]; then
+  if [ -n "$installed_prefix" ] && [ "$prefix" != "$(readlink -m -- "$installed_prefix")" ]; then
     die 73 "$program is installed in $installed_prefix/bin" "Omit --prefix, or run --uninstall first"
   fi
   check_prefix
@@ -524,19 +526,23 @@ decide() {
 
 # Root runs what is there, so that only root may change it. Where the sticky bit is set, nobody may replace what is root's.
 check_prefix() {
-  folder=$(readlink -m -- "$prefix/bin")
+  case $prefix in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot contain this path: $prefix" \
+    "Use a-z, A-Z, 0-9, slashes, dots and dashes" ;; esac
+  [ ! -L "$prefix/bin" ] || die 73 "$prefix/bin is a link" "Choose another --prefix"
+  folder=$prefix/bin loose=''
   while :; do
     case $(stat -c '%u %a' -- "$folder" 2>/dev/null) in
       '' | '0 '[1357]???) ;;
-      '0 '*[2367]? | '0 '*[2367]) die 73 "Others than root may write to $folder, where root's programs would be" \
-        "sudo chmod go-w $folder, or choose another --prefix" ;;
+      '0 '*[2367]? | '0 '*[2367]) loose="$loose $folder" ;;
       '0 '*) ;;
       *) die 73 "$folder does not belong to root, whose programs would be there" \
         "sudo chown root $folder, or choose another --prefix" ;;
     esac
-    [ "$folder" != / ] || return 0
+    [ "$folder" != / ] || break
     folder=$(dirname "$folder")
   done
+  [ -z "$loose" ] || die 73 "Others than root may write to$loose, where root's programs would be" \
+    "sudo chmod go-w$loose, or choose another --prefix"
 }
 
 agent_name() {
@@ -713,7 +719,11 @@ is_withheld() { # GID GROUP
   # shellcheck disable=SC2086 # one argument each
   if getent group $NEVER_JOINED | cut -d: -f3 | grep -qxF -e "$1"; then return 0; fi
   [ "$1" -lt 1000 ] || return 1
-  case $2 in UNKNOWN | gpu | "$OUR_USER" | "$OUR_USER-share" | "$opt_group") return 1 ;; esac
+  case $2 in
+    UNKNOWN | gpu | "$OUR_USER" | "$OUR_USER-share" | "$opt_group") return 1 ;;
+    # An agent is in it anyway: install_user().
+    ollama) [ "$opt_role" != agent ] || return 1 ;;
+  esac
 }
 
 make_share_folders() {
@@ -779,7 +789,7 @@ install_service() {
   find_release
   check_signature
   choose_variant
-  for file in systemd/$unit systemd/$settings; do verify "$file"; done
+  for file in "$unit" "$settings"; do verify "systemd/$file" "$temp/$file"; done
   find_installed
   decide
   changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
@@ -825,7 +835,10 @@ install_user() {
     remember "user $user"
   fi
   # Where Ollama keeps its models may be closed to others: see "Disk" in docs/operations.md.
-  if [ "$opt_role" = agent ] && [ "$user" = "$OUR_USER" ] && getent group ollama >/dev/null; then joins="$joins ollama"; fi
+  case "$opt_role $user $joins " in
+    *" ollama "*) ;;
+    "agent $OUR_USER "*) if getent group ollama >/dev/null; then joins="$joins ollama"; fi ;;
+  esac
   # An earlier release may have added it.
   for group in $NEVER_JOINED; do
     if remembered member | grep -qxF -e "$user $group"; then
@@ -855,7 +868,7 @@ install_files() {
   replaced=$restart
   make_folder "$CONFIG" 0755 root:root
   if [ -n "$brings_keys" ]; then
-    put_file "$release/systemd/release_keys" "$CONFIG/release_keys" 644 "$(listed_sum systemd/release_keys)"
+    put_file "$temp/release_keys" "$CONFIG/release_keys" 644 "$(listed_sum systemd/release_keys)"
   fi
   write_settings
   make_folder "$state" 0750 "$user:$(id -gn "$user" 2>/dev/null || echo "$user")"
@@ -872,7 +885,7 @@ make_program_folder() { # PATH: and its parents, each to be removed again
 # Existing lines stay in their order. Given values are set; new keys are added as comments.
 write_settings() {
   set -- "$CONFIG/$settings"
-  if [ -f "$1" ]; then cp "$1" "$temp/settings"; else cp "$release/systemd/$settings" "$temp/settings"; fi
+  if [ -f "$1" ]; then cp "$1" "$temp/settings"; else cp "$temp/$settings" "$temp/settings"; fi
   add_new_settings "$temp/settings"
   for key in SHARE NAME OLLAMA; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
@@ -894,7 +907,7 @@ add_new_settings() { # FILE: gets the paragraphs of the release's settings whose
     match($NF, /GPU_COURIER_[A-Z_]*/) && !index(" " known, " " substr($NF, RSTART, RLENGTH) " ") {
       if (!added++) printf "\n# New in %s:\n", version
       print "\n" $0
-    }' "$release/systemd/$settings" >"$1.more"
+    }' "$temp/$settings" >"$1.more"
   cat "$1.more" >>"$1"
 }
 
@@ -907,7 +920,7 @@ set_setting() { # FILE KEY VALUE: in place of the commented line
 }
 
 install_unit() {
-  sed "s|@BIN@|$prefix/bin|g; s|@USER@|$user|g" "$release/systemd/$unit" >"$temp/unit"
+  sed "s|@BIN@|$prefix/bin|g; s|@USER@|$user|g" "$temp/$unit" >"$temp/unit"
   if [ -n "$old_unit" ]; then take_over; fi
   if [ -n "$installed" ] && ! cmp -s "$temp/unit" "$UNITS/$unit" && [ "$(remembered unit)" != "$(sum_of "$UNITS/$unit")" ]; then
     put_file "$UNITS/$unit" "$CONFIG/$unit.edited" 644
@@ -1046,8 +1059,10 @@ ask_share() { # COMMAND...: with gpuctl, as the service's user
   bounded 15 as_user env -i "$prefix/bin/gpuctl" "$@" --share "$share" 2>&1
 }
 
-running() { # KEY DEFAULT: what the running service has in its environment, drop-ins included
-  value=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n "s/^GPU_COURIER_$1=//p") || value=
+running() { # KEY DEFAULT: what the running service has on its command line or in its environment, drop-ins included
+  flag=--$(echo "$1" | tr '[:upper:]_' '[:lower:]-')
+  value=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | sed -n "s/^$flag=//p; /^$flag\$/{n;p;}" | tail -n 1) || value=
+  [ -n "$value" ] || value=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n "s/^GPU_COURIER_$1=//p") || value=
   echo "${value:-$2}"
 }
 

@@ -9,6 +9,7 @@ const SUMS = "SHA256SUMS";
 const MAX_SUMS_BYTES = 1_000_000;
 const VERIFY_WITHIN_MS = 10_000;
 const PACKAGES = "Install openssh-client (Debian, Ubuntu) or openssh-clients (Fedora, RHEL)";
+const NEWER = "Update OpenSSH to 8.1 or later";
 const AGAIN = "Fetch the release again from where it is published, and do not run its install.sh";
 
 export interface VerifiedRelease {
@@ -59,9 +60,11 @@ async function verifySignature(signed: Uint8Array<ArrayBuffer>, signature: strin
   }
   const command = ["ssh-keygen", "-Y", "verify", "-f", keys, "-I", SIGNER, "-n", SIGNER, "-s", signature];
   const child = Bun.spawn(command, { stdio: [signed, "pipe", "pipe"], timeout: VERIFY_WITHIN_MS });
-  const [stdout, , status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  const [stdout, stderr, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   const signer = /with (\S+ key SHA256:\S+)/.exec(stdout)?.[1];
   if (status === 0 && signer !== undefined) return signer;
+  if (stderr.includes("option -- Y"))
+    throw new CourierError("unimplemented", "Cannot verify a signature: ssh-keygen is too old", { hint: NEWER });
   throw new CourierError("unauthenticated", `${signature} is not by a key in ${keys}`, { hint: AGAIN });
 }
 

@@ -32,10 +32,20 @@ describe("a group of the share", () => {
     [4242, "staff", "", "joins staff"],
     [1000, "people", "", "joins people"],
     [998, "UNKNOWN", "", "joins gpu-courier-share"],
+    // An agent is in it for Ollama's models anyway.
+    [998, "ollama", "", "joins ollama"],
   ])("%i %s, with --group '%s': %s", async (gid, name, given, what) => {
     const options = given === "" ? [] : ["--group", given];
     const ask = `joins=''; let_in "2770 0 ${gid} ${name}" && echo joins $joins || echo withheld $withheld`;
     expect((await installer.functions(GROUPS + ask, ...options)).stdout).toBe(`${what}\n`);
+  });
+
+  test("that is Ollama's is for an agent alone, which joins it once", async () => {
+    const ask = `${GROUPS} joins=''; let_in "2770 0 998 ollama" || echo withheld $withheld`;
+    expect((await installer.functions(ask, "--role", "server")).stdout).toBe("withheld ollama\n");
+    const joined = `${GROUPS} id() { [ $# = 1 ]; }; change() { echo "$2"; }; remember() { :; }; remembered() { :; }
+      joins='' new_group=''; let_in "2770 0 998 ollama"; install_user`;
+    expect((await installer.functions(joined)).stdout).toBe("add gpu-courier to the group ollama\n");
   });
 
   test("that is a system group is refused with the command that gives the folders another one", async () => {
@@ -68,6 +78,29 @@ describe("--prefix", () => {
     const { status, stderr } = await installer.functions(stat);
     expect([status, stderr]).toEqual([73, expect.stringContaining(problem)]);
     expect(stderr).toContain(`${installer.dir}/opt`);
+  });
+
+  test("below several folders that others may write to names all in one command", async () => {
+    const stat = `stat() { case $4 in "$root"/usr/local | "$root"/usr/local/bin) echo '0 2775' ;; *) echo '0 755' ;; esac; }
+      prefix=$root/usr/local; check_prefix`;
+    const { status, stderr } = await installer.functions(stat);
+    const local = `${installer.dir}/usr/local`;
+    expect([status, stderr]).toEqual([73, expect.stringContaining(`sudo chmod go-w ${local}/bin ${local}, or`)]);
+  });
+
+  test("is followed through its links once, and its bin must not be one", async () => {
+    await mkdir(join(installer.dir, "real"));
+    await symlink(join(installer.dir, "real"), join(installer.dir, "link"));
+    const ask = (prefix: string): string =>
+      `set_role; installed='' installed_prefix=${prefix} installed_user='' old_unit='' opt_name=gpu-1
+      check_prefix() { echo "$prefix"; }; opt_prefix=$root/link; decide`;
+    for (const prefix of ["''", "$root/link", "$root/real"]) {
+      expect((await installer.functions(ask(prefix))).stdout).toBe(`${installer.dir}/real\n`);
+    }
+    await symlink(join(installer.dir, "bin"), join(installer.dir, "real/bin"));
+    const { status, stderr } = await installer.functions("prefix=$root/real; check_prefix");
+    expect([status, stderr]).toEqual([73, expect.stringContaining("real/bin is a link")]);
+    expect((await installer.functions("prefix='/opt/a b'; check_prefix")).status).toBe(64);
   });
 
   test("is taken where only root may change what is root's", async () => {
@@ -133,4 +166,34 @@ describe("the agent's key", () => {
   test("is not asked for where systemd hands it over: that would make a second one", async () => {
     expect(await installer.functions(conclude)).toMatchObject({ status: 0, stdout: "" });
   });
+});
+
+test("unit and settings are written from the copies that were verified", async () => {
+  const install = `
+    chown() { :; }
+    is_enabled() { :; }
+    set_role; prefix=$root/prefix version=1.2.3 installed='' old_unit='' changes=0 backups=0 replaced='' restart='' opt_name=''
+    cp "$release/SHA256SUMS" "$temp/SHA256SUMS"
+    for file in "$unit" "$settings"; do verify "systemd/$file" "$temp/$file"; done
+    for file in "$unit" "$settings"; do echo forged >"$release/systemd/$file"; done
+    begin; install_unit; write_settings`;
+  const { stderr } = await installer.functions(install);
+  expect(stderr).toBe("");
+  const written = [await installer.read("units/gpu-command-service.service"), await installer.read("etc/agent.env")];
+  expect(written.map((text) => text.includes("forged"))).toEqual([false, false]);
+  expect(written[0]).toContain(`ExecStart=${installer.dir}/prefix/bin/gpu-agent`);
+  const again = await installer.functions(install);
+  expect([again.status, again.stderr]).toEqual([65, expect.stringContaining("Wrong checksum")]);
+});
+
+test.each([
+  ["its environment", "", "REQUIRE_SIGNATURES=warn", "warn"],
+  ["a flag of its command line", "--require-signatures\0all\0", "REQUIRE_SIGNATURES=warn", "all"],
+  ["a flag with its value in one", "--require-signatures=all\0", "", "all"],
+  ["nothing", "", "", "default"],
+])("the mode of a running service is that of %s", async (_, flags, variable, mode) => {
+  await installer.write("process/cmdline", `/usr/local/bin/gpu-agent\0${flags}`);
+  await installer.write("process/environ", `PATH=/bin\0GPU_COURIER_${variable}\0`);
+  const ask = "pid=..$root/process; running REQUIRE_SIGNATURES default";
+  expect((await installer.functions(ask)).stdout).toBe(`${mode}\n`);
 });

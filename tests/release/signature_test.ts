@@ -1,7 +1,7 @@
 // Signed releases: what install.sh and `gpu-agent verify-release` accept, and what `npm run release:sign` makes.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
-import { appendFile, cp, rm } from "node:fs/promises";
+import { appendFile, chmod, cp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { verifyRelease } from "#src/agent/verify_release.ts";
@@ -82,7 +82,7 @@ test("install.sh puts the keys of the first signed release on the machine, and l
     chown() { :; }
     install() { for folder; do :; done; mkdir -p "$folder"; }
     set_role; prefix=$root/prefix state=$root/state variant='' version=1.2.3 old_unit='' changes=0 backups=0 replaced=''
-    check_signature && begin && install_files && commit`;
+    check_signature && verify "systemd/$settings" "$temp/$settings" && begin && install_files && commit`;
   expect(await installer.functions(install)).toMatchObject({ status: 0, stderr: "" });
   expect(await installer.read("etc/release_keys")).toBe(await installer.read("release/systemd/release_keys"));
   const [first = ""] = lines.split("\n");
@@ -141,6 +141,18 @@ describe("install.sh with keys", () => {
     const { status, stderr } = await installer.functions("command() { return 1; }; check_signature");
     expect([status, stderr]).toEqual([69, expect.stringContaining("install openssh-client")]);
   });
+});
+
+test("install.sh names a version of OpenSSH when ssh-keygen is too old", async () => {
+  await installer.write("etc/release_keys", lines);
+  await sign("first");
+  await installer.write("bin/ssh-keygen", "#!/bin/sh\necho 'ssh-keygen: illegal option -- Y' >&2\nexit 1\n");
+  await chmod(join(installer.dir, "bin/ssh-keygen"), 0o755);
+  const { status, stderr } = await installer.functions("check_signature");
+  expect([status, stderr]).toEqual([
+    69,
+    expect.stringContaining("ssh-keygen is too old to verify it: it needs OpenSSH 8.1"),
+  ]);
 });
 
 describe("verifyRelease()", () => {
@@ -203,6 +215,14 @@ describe("gpu-agent verify-release", () => {
       0,
       expect.stringMatching(/^\S+: \d+ files verified, signed with ED25519 key SHA256:/),
     ]);
+  });
+
+  test("refuses an ssh-keygen that is too old, and names the version", async () => {
+    const bin = join(installer.dir, "old");
+    await installer.write("old/ssh-keygen", "#!/bin/sh\necho 'unknown option -- Y' >&2\nexit 1\n");
+    await chmod(join(bin, "ssh-keygen"), 0o755);
+    const { status, text } = await runWith(bin, ...agent, installer.release, "--keys", join(folder, "keys"));
+    expect([status, text]).toEqual([69, expect.stringContaining("Update OpenSSH to 8.1 or later")]);
   });
 
   test("without ssh-keygen refuses, and names its package", async () => {
