@@ -56,7 +56,7 @@ export function ownWords(text: string): string {
   const words: string[] = [];
   for (let at = 0; at < text.length; at += 2) {
     const part = partAt(text, at);
-    if (part === null) return words.length === 0 ? "see its log" : [...words, "..."].join(": ");
+    if (part === null) return words.length === 0 ? "something unknown, see its log" : [...words, "..."].join(": ");
     words.push(part.shown);
     if (part.end === null) break;
     at = part.end;

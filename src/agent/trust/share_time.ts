@@ -20,6 +20,8 @@ const LOOK_EVERY_MS = 5_000;
 /** How many looks in a row must find the clocks of the share and of this machine within 10 minutes of each other: 5 minutes. */
 const AGREED_LOOKS = 60;
 const SAVE_EVERY_MS = 60_000;
+/** The last moment that a date can show. A file, by which the share's clock is read, may claim any. */
+const LAST_MS = 8.64e15;
 
 export class ShareTime {
   readonly #deps: ShareTimeDeps;
@@ -61,7 +63,7 @@ export class ShareTime {
 
   #look(): void {
     const { file, transport, clock } = this.#deps;
-    const nowMs = transport.now();
+    const nowMs = Math.max(-LAST_MS, Math.min(LAST_MS, transport.now()));
     const agrees = this.trouble !== null && Math.abs(nowMs - clock.now()) <= BACK_MS;
     this.#agreedLooks = agrees ? this.#agreedLooks + 1 : 0;
     // `accept-clock` removes the file.

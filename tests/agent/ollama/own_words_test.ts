@@ -39,7 +39,7 @@ test.each([
     `${manifest}Get "https://10.0.0.1/...": dial tcp 10.0.0.1:443: connect: connection refused`,
   ],
   [`${manifest}a new secret text`, `${manifest}...`],
-  ["a new secret text", "see its log"],
+  ["a new secret text", "something unknown, see its log"],
 ])("shows of %j nothing that the registry's host wrote", (text, shown) => {
   const { message, hint } = fail(text);
   expect(message).toEndWith(` says: ${shown}`);

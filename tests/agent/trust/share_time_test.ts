@@ -179,6 +179,15 @@ describe("the latest time of a share", () => {
     expect(await outcome()).toBe("unavailable");
   });
 
+  test("may be one that no date can show", async () => {
+    site.shareClock.offsetMs = 9e15;
+    await start();
+    site.shareClock.offsetMs = 0;
+    expect(await outcome()).toBe("unavailable");
+    await site.clock.advance(6 * MINUTE_MS);
+    expect(await outcome()).toBe("done");
+  });
+
   test("is written at most once a minute, and when the agent stops", async () => {
     const file = new ShareTimeFile(dir, ADDRESS);
     const written: number[] = [];
