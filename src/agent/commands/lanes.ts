@@ -1,6 +1,8 @@
 // Which commands run at the same time: changing commands for one model or with one id in order, eight of them at a time;
 // reading commands in lanes of their own, so that quick ones never wait for slow ones.
+import { normalModelName } from "../../base/model_name.ts";
 import { Slots } from "../../base/slots.ts";
+import type { AcceptedCommand } from "./judge.ts";
 
 const AT_A_TIME = 8;
 
@@ -36,5 +38,20 @@ export class Lanes {
   /** Runs a reading command without waiting for changing ones. */
   async reading<Value>(run: () => Promise<Value>): Promise<Value> {
     return await this.#reading.run(run);
+  }
+}
+
+/** Commands that share one of these run in turn. An id never equals a model's name, which has a colon. */
+export function keysOf({ model, arguments: { destination }, ledgerKey }: AcceptedCommand): string[] {
+  const copy = typeof destination === "string" ? [asModelName(destination)] : [];
+  return [ledgerKey, ...(model === null ? [] : [model]), ...copy];
+}
+
+/** A name that Ollama does not take is refused when the command runs. */
+function asModelName(text: string): string {
+  try {
+    return normalModelName(text);
+  } catch {
+    return text;
   }
 }

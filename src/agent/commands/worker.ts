@@ -2,7 +2,6 @@
 import { type Clock, within } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { normalModelName } from "../../base/model_name.ts";
 import { LIMITS, type Response, VERBS } from "../../protocol.ts";
 import type { Delivery, Inbox, Transport } from "../../transport.ts";
 import type { SigningKey } from "../../trust/keys.ts";
@@ -13,7 +12,7 @@ import type { Activity } from "./activity.ts";
 import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
 import type { Gathering } from "./gathering.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
-import { Lanes } from "./lanes.ts";
+import { keysOf, Lanes } from "./lanes.ts";
 import { failure, formatResponse, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
 import { isFinal, mayPass, Retries } from "./transport_retries.ts";
@@ -365,21 +364,6 @@ export class Worker {
     } finally {
       activity.end(id);
     }
-  }
-}
-
-/** Commands that share one of these run in turn. An id never equals a model's name, which has a colon. */
-function keysOf({ model, arguments: { destination }, ledgerKey }: AcceptedCommand): string[] {
-  const copy = typeof destination === "string" ? [asModelName(destination)] : [];
-  return [ledgerKey, ...(model === null ? [] : [model]), ...copy];
-}
-
-/** A name that Ollama does not take is refused when the command runs. */
-function asModelName(text: string): string {
-  try {
-    return normalModelName(text);
-  } catch {
-    return text;
   }
 }
 
