@@ -8,6 +8,7 @@ const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
 const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
 const TRUST = ["src/trust/*.ts"];
+const KNOWN_AGENTS = "src/trust/agents/*.ts";
 const OPEN = "src/transport/open.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -30,6 +31,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/protocol/*.ts", may: [] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
+  { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
@@ -104,11 +106,15 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   // The platform side over any transport.
   {
     files: "src/courier/index/*.ts",
-    may: [...SEAM, "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet}.ts"],
+    may: [
+      ...SEAM,
+      KNOWN_AGENTS,
+      "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet,verified_states}.ts",
+    ],
   },
-  { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...TRUST] },
-  { files: "src/courier/*.ts", may: [...SEAM, ...TRUST, "src/courier/mailbox/*.ts"] },
-  { files: "src/courier.ts", may: [...SEAM, ...TRUST, "src/courier/{*,mailbox/*}.ts"] },
+  { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS] },
+  { files: "src/courier/*.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS, "src/courier/mailbox/*.ts"] },
+  { files: "src/courier.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS, "src/courier/{*,mailbox/*}.ts"] },
   { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
   {
     files: "src/doctor/*.ts",
@@ -157,7 +163,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
 
   // gpu-server.
-  { files: "src/server/store/*.ts", may: BASE },
+  { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },
   { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
   {
     files: "src/server/access/login/*.ts",
@@ -276,7 +282,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/protocol/*.ts", "src/documents/*.ts", "src/{agent,server}/**/*.ts"],
+  zod: [
+    "src/protocol.ts",
+    "src/protocol/*.ts",
+    "src/documents/*.ts",
+    "src/trust/**/*.ts",
+    "src/{agent,server}/**/*.ts",
+  ],
   jose: ["src/server/access/login/*.ts"],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
@@ -303,7 +315,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/examine.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
-    "src/trust/{key_file,trusted_keys_file}.ts",
+    "src/trust/{key_file,trusted_keys_file,agents/known_agents_file}.ts",
   ],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];

@@ -1,0 +1,228 @@
+// The agents whose keys a reader knows, and its judgment on each document under their names.
+import { createHash } from "node:crypto";
+import { fieldOf, parseJson } from "../../base/foreign_text.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
+import { type PublicKey, parseRawKey, rawKey } from "../keys.ts";
+import { findSignature, isSignedBy } from "../signature.ts";
+import { isOlder, type KeyStatus, type KnownAgent } from "./known_agent.ts";
+import { openSignedState, type SignedState } from "./signed_state.ts";
+import type { Changes } from "./store.ts";
+import { type Trouble, Troubles } from "./troubles.ts";
+
+/** Whose documents are verified: nobody's, those of agents whose key is known, or all. */
+export const VERIFY_MODES = ["off", "known", "all"] as const;
+export type VerifyMode = (typeof VERIFY_MODES)[number];
+
+/** Keys from elsewhere, which beat those of first use. */
+export interface ExpectedKeys {
+  /** In base64; undefined: this agent is not listed there. */
+  expectedKey(agent: string): string | undefined;
+}
+
+/** `text` is what was verified, without the signature; `publishedAtMs` null: the document is not signed. */
+export type Verdict =
+  | { readonly counts: true; readonly text: string; readonly publishedAtMs: number | null }
+  | { readonly counts: false; readonly trouble: Trouble };
+
+/** What a reader knows of an agent's key. The same object while nothing about it changes. */
+export interface AgentKey {
+  /** Of the known key; null when it knows none. */
+  readonly id: string | null;
+  readonly status: KeyStatus | null;
+  /** Why the document that was read last does not count; null: it counts. */
+  readonly trouble: Trouble | null;
+}
+
+interface Held {
+  known: KnownAgent | null;
+  publicKey: PublicKey | null;
+  shown: AgentKey;
+}
+
+/** A reading may deliver a document after a newer one was read in another way: an agent publishes at most twice a second. */
+const LATE = 50;
+
+export class KnownAgents {
+  readonly troubles = new Troubles();
+  readonly #mode: VerifyMode;
+  readonly #expected: ExpectedKeys;
+  readonly #held = new Map<string, Held>();
+  /** Names whose entries are not stored yet. */
+  readonly #unsaved = { learned: new Set<string>(), decided: new Set<string>(), seen: new Set<string>() };
+  #revision = 0;
+
+  constructor(mode: VerifyMode = "known", expected: ExpectedKeys = { expectedKey: () => undefined }) {
+    this.#mode = mode;
+    this.#expected = expected;
+  }
+
+  /** Another number after each change of a key or its status: earlier verdicts no longer hold. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Null for an agent that never signed, and of which every document counts. */
+  key(agent: string): AgentKey | null {
+    return this.#held.get(agent)?.shown ?? null;
+  }
+
+  /** Every agent of which a key or a decision is known, in order of names. */
+  all(): readonly { readonly agent: string; readonly key: AgentKey }[] {
+    const known = [...this.#held].filter(([, held]) => held.known !== null);
+    return known.map(([agent, { shown }]) => ({ agent, key: shown })).toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+  }
+
+  /** Judges a state document. One that counts may make its key the agent's. */
+  judge(agent: string, text: string): Verdict {
+    const known = this.#mode === "off" ? null : this.#knownOf(agent);
+    const verdict = this.#judge(agent, text, known);
+    const trouble = verdict.counts ? null : verdict.trouble;
+    if (trouble !== null && trouble.kind !== "late") this.troubles.add(agent, trouble);
+    this.#note(agent, trouble);
+    return verdict;
+  }
+
+  /**
+   * Judges a response.
+   * @param sent the command, as it was published
+   * @returns why it does not count; null: it counts
+   */
+  judgeResponse(agent: string, sent: string, text: string): string | null {
+    if (this.#mode === "off") return null;
+    const known = this.#knownOf(agent);
+    const key = this.#held.get(agent)?.publicKey ?? null;
+    if (key === null || known?.status === "unsigned")
+      return this.#mode === "all" ? `the key of ${agent} is unknown, and all must be signed` : null;
+    const signature = findSignature(text);
+    if (signature === null) return `it is not signed, and ${agent} signs`;
+    if (signature.keyId !== key.id || !isSignedBy("response", signature, key)) return `${agent} has not signed it`;
+    const request = createHash("sha256").update(sent).digest("hex");
+    return fieldOf(parseJson(signature.signed), "request") === request
+      ? null
+      : `${agent} signed it for another command`;
+  }
+
+  /** Takes over the decision of an operator, or of another program on the same store. Null: the agent is forgotten. */
+  adopt(agent: string, known: KnownAgent | null): void {
+    this.troubles.forget(agent);
+    this.#set(agent, known);
+  }
+
+  /** As `adopt()`, and remembers that it is not stored yet. */
+  decide(agent: string, known: KnownAgent): void {
+    this.adopt(agent, known);
+    this.#unsaved.decided.add(agent);
+  }
+
+  known(agent: string): KnownAgent | null {
+    return this.#held.get(agent)?.known ?? null;
+  }
+
+  /** The key that is expected elsewhere, in base64. */
+  expectedKey(agent: string): string | undefined {
+    return this.#expected.expectedKey(agent);
+  }
+
+  /** The entries that are not stored yet. @param what `keys`: without the positions of agents whose key is stored */
+  unsaved(what: "keys" | "all"): Changes {
+    const { learned, decided, seen } = this.#unsaved;
+    return { learned: this.#pick(learned), decided: this.#pick(decided), seen: this.#pick(what === "all" ? seen : []) };
+  }
+
+  /** All that `unsaved()` returned is stored. */
+  saved(what: "keys" | "all"): void {
+    this.#unsaved.learned.clear();
+    this.#unsaved.decided.clear();
+    if (what === "all") this.#unsaved.seen.clear();
+  }
+
+  #pick(names: Iterable<string>): ReadonlyMap<string, KnownAgent> {
+    const picked = new Map<string, KnownAgent>();
+    for (const name of names) {
+      const known = this.known(name);
+      if (known !== null) picked.set(name, known);
+    }
+    return picked;
+  }
+
+  #judge(agent: string, text: string, known: KnownAgent | null): Verdict {
+    if (this.#mode === "off" || agent === LEGACY_SERVICE_AGENT) return this.#judgeUnsigned(agent, text, null);
+    const signed = openSignedState(agent, text, this.#held.get(agent)?.publicKey ?? null);
+    if (signed === null) return this.#judgeUnsigned(agent, text, known);
+    if (typeof signed === "string") return doubt("forged", signed);
+    return this.#judgeSigned(agent, signed, known);
+  }
+
+  #judgeUnsigned(agent: string, text: string, known: KnownAgent | null): Verdict {
+    if (this.#mode === "all")
+      return doubt("unsigned", "it is not signed, and all must be signed (--verify-agents all)");
+    if (known !== null && known.status !== "unsigned") return doubt("unsigned", `it is not signed, and ${agent} signs`);
+    return { counts: true, text: findSignature(text)?.signed ?? text, publishedAtMs: null };
+  }
+
+  #judgeSigned(agent: string, signed: SignedState, known: KnownAgent | null): Verdict {
+    const { key, boot, sequence, text, publishedAtMs } = signed;
+    const raw = rawKey(key);
+    if (known !== null && (known.status === "unsigned" || known.key !== raw)) {
+      const expected = known.status === "unsigned" ? "it should not be signed" : `its key is ${this.key(agent)?.id}`;
+      return {
+        counts: false,
+        trouble: { kind: "conflict", reason: `it is signed by ${key.id}: ${expected}`, key: raw },
+      };
+    }
+    if (known !== null && isOlder(signed, known)) {
+      const isLate = boot === known.boot && known.sequence - sequence <= LATE;
+      return doubt(isLate ? "late" : "replayed", "it is older than one that was seen before");
+    }
+    this.#advance(agent, known, { key: raw, status: known?.status ?? "first use", boot, sequence });
+    return { counts: true, text, publishedAtMs };
+  }
+
+  #advance(agent: string, before: KnownAgent | null, known: KnownAgent): void {
+    if (before === null) {
+      if (this.#held.size >= LIMITS.states) return;
+      this.#set(agent, known);
+      this.#unsaved.learned.add(agent);
+      return;
+    }
+    const held = this.#held.get(agent);
+    if (held === undefined || !isOlder(before, known)) return;
+    held.known = known;
+    this.#unsaved.seen.add(agent);
+  }
+
+  /** A key that is expected elsewhere replaces the one that was seen first. */
+  #knownOf(agent: string): KnownAgent | null {
+    const known = this.known(agent);
+    const key = this.#expected.expectedKey(agent);
+    if (key === undefined || (known?.key === key && known.status === "confirmed")) return known;
+    const position = known?.key === key ? known : { boot: 0, sequence: 0 };
+    this.decide(agent, { key, status: "confirmed", boot: position.boot, sequence: position.sequence });
+    return this.known(agent);
+  }
+
+  #set(agent: string, known: KnownAgent | null): void {
+    this.#revision += 1;
+    if (known === null) this.#held.delete(agent);
+    else {
+      const publicKey = known.key === null ? null : parseRawKey(known.key);
+      const shown = { id: publicKey?.id ?? null, status: known.status, trouble: null };
+      this.#held.set(agent, { known, publicKey, shown });
+    }
+  }
+
+  /** Shows whether the last document counted. */
+  #note(agent: string, trouble: Trouble | null): void {
+    const held = this.#held.get(agent);
+    const before = held?.shown.trouble ?? null;
+    if (before === trouble || (before?.kind === trouble?.kind && before?.key === trouble?.key)) return;
+    if (held !== undefined) held.shown = { ...held.shown, trouble };
+    else if (trouble !== null && this.#held.size < LIMITS.states)
+      this.#held.set(agent, { known: null, publicKey: null, shown: { id: null, status: null, trouble } });
+    if (trouble === null && held?.known === null) this.#held.delete(agent);
+  }
+}
+
+function doubt(kind: Trouble["kind"], reason: string): Verdict {
+  return { counts: false, trouble: { kind, reason } };
+}

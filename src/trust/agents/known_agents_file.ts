@@ -1,0 +1,130 @@
+// The known agents of gpuctl: one file in a person's own folder, which several gpuctl share.
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { CourierError, systemCode } from "../../base/errors.ts";
+import { parseJson } from "../../base/foreign_text.ts";
+import { AgentName } from "../../protocol.ts";
+import { parseRawKey } from "../keys.ts";
+import { KEY_STATUSES, type KnownAgent } from "./known_agent.ts";
+import { type Changes, isEmpty, type KnownAgentsStore, merged } from "./store.ts";
+
+const KnownAgents = z.object({
+  version: z.literal(1),
+  agents: z.record(
+    AgentName,
+    z.object({
+      key: z
+        .string()
+        .refine((text) => parseRawKey(text) !== null, "must be the base64 of a key")
+        .nullable(),
+      status: z.enum(KEY_STATUSES),
+      boot: z.int().nonnegative(),
+      sequence: z.int().nonnegative(),
+    }),
+  ),
+});
+
+const MAX_BYTES = 16 * 1024 * 1024;
+/** It is held for one small write: an older one was left by a program that was killed. */
+const LOCK_ENDS_MS = 5_000;
+const LOCK_PAUSE_MS = 10;
+
+export class KnownAgentsFile implements KnownAgentsStore {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @throws CourierError `invalid` when the file is damaged; `forbidden` when it may not be read */
+  read(): ReadonlyMap<string, KnownAgent> {
+    const text = this.#readText();
+    if (text === null) return new Map();
+    const parsed = KnownAgents.safeParse(parseJson(text));
+    if (parsed.success) return new Map(Object.entries(parsed.data.agents));
+    const [issue] = parsed.error.issues;
+    throw this.#damaged(`${issue?.path.join(".") || "the whole"}: ${issue?.message ?? "not valid"}`);
+  }
+
+  /**
+   * Merges the changes with what another gpuctl wrote meanwhile.
+   * @throws CourierError as `read()`; `forbidden` when the file may not be written
+   */
+  write(changes: Changes): void {
+    if (isEmpty(changes)) return;
+    const lock = `${this.#path}.lock`;
+    try {
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+      takeLock(lock);
+    } catch (error) {
+      throw this.#denied("write", error);
+    }
+    try {
+      this.#replace(merged(this.read(), changes));
+    } catch (error) {
+      throw error instanceof CourierError ? error : this.#denied("write", error);
+    } finally {
+      rmSync(lock, { force: true });
+    }
+  }
+
+  #readText(): string | null {
+    try {
+      if (statSync(this.#path).size > MAX_BYTES) throw this.#damaged(`larger than ${MAX_BYTES / 1024} KiB`);
+      return readFileSync(this.#path, "utf8");
+    } catch (error) {
+      if (error instanceof CourierError) throw error;
+      if (systemCode(error) === "ENOENT") return null;
+      throw this.#denied("read", error);
+    }
+  }
+
+  #replace(agents: ReadonlyMap<string, KnownAgent>): void {
+    const draft = `${this.#path}.${process.pid}.new`;
+    const file = openSync(draft, "w", 0o600);
+    try {
+      writeFileSync(file, `${JSON.stringify({ version: 1, agents: Object.fromEntries(agents) })}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, this.#path);
+  }
+
+  #damaged(reason: string): CourierError {
+    return new CourierError("invalid", `Cannot use the agents' keys in ${this.#path}: ${reason}`, {
+      hint: `Restore the file, or remove it: the keys are then learned again. gpuctl trust shows them`,
+    });
+  }
+
+  #denied(action: "read" | "write", cause: unknown): CourierError {
+    const message = `Cannot ${action} the agents' keys in ${this.#path}: ${systemCode(cause) ?? String(cause)}`;
+    return new CourierError("forbidden", message, { hint: "Run as the owner of its folder", cause });
+  }
+}
+
+/** Waits for another gpuctl, which holds it for milliseconds. */
+function takeLock(path: string): void {
+  for (;;) {
+    try {
+      closeSync(openSync(path, "wx", 0o600));
+      return;
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+    const madeAtMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Math.abs(Date.now() - madeAtMs) > LOCK_ENDS_MS) rmSync(path, { force: true });
+    else Bun.sleepSync(LOCK_PAUSE_MS);
+  }
+}

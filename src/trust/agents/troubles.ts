@@ -1,0 +1,72 @@
+// Documents that do not count: why, whose name they have, and what to do about it.
+import { LIMITS } from "../../protocol.ts";
+
+/**
+ * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs, or
+ * where all must sign. `replayed`: older than one that counted. `late`: so little older that a slow reading explains it.
+ */
+export type TroubleKind = "conflict" | "forged" | "unsigned" | "replayed" | "late";
+
+export interface Trouble {
+  readonly kind: TroubleKind;
+  /** Goes on after "a document of gpu-1 does not count: ". */
+  readonly reason: string;
+  /** The other key of a `conflict`, in base64. */
+  readonly key?: string;
+}
+
+/** All that was wrong under one agent's name. */
+export interface TroubleCount {
+  readonly agent: string;
+  /** The last one. */
+  readonly trouble: Trouble;
+  readonly count: number;
+}
+
+/** What an operator can do. */
+export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): string {
+  const writers = "find out who writes to gpu_status: its real documents still count";
+  if (kind === "conflict")
+    return `If the box was replaced, compare with \`gpu-agent key\` there, then: gpuctl trust ${agent}. Otherwise ${writers}`;
+  if (kind === "unsigned")
+    return `If it was downgraded on purpose: gpuctl trust ${agent} --unsigned. Otherwise ${writers}`;
+  if (kind === "replayed")
+    return `If its state directory was restored from a copy: gpuctl trust ${agent} KEY. Otherwise ${writers}`;
+  return kind === "late" ? "Try again" : `Somebody else writes under this name: ${writers}`;
+}
+
+/** Counts troubles by agent. Bounded: names come from the share. */
+export class Troubles {
+  readonly #counts = new Map<string, TroubleCount>();
+  /** The kinds that each agent has had. */
+  readonly #kinds = new Map<string, Set<TroubleKind>>();
+  /** The agents with a kind that nobody has taken yet. */
+  readonly #news = new Set<string>();
+
+  add(agent: string, trouble: Trouble): void {
+    const before = this.#counts.get(agent);
+    if (before === undefined && this.#counts.size >= LIMITS.states) return;
+    const kinds = this.#kinds.get(agent) ?? new Set();
+    if (!kinds.has(trouble.kind)) this.#news.add(agent);
+    this.#kinds.set(agent, kinds.add(trouble.kind));
+    this.#counts.set(agent, { agent, trouble, count: (before?.count ?? 0) + 1 });
+  }
+
+  /** An operator has dealt with it. */
+  forget(agent: string): void {
+    this.#counts.delete(agent);
+    this.#kinds.delete(agent);
+    this.#news.delete(agent);
+  }
+
+  all(): readonly TroubleCount[] {
+    return [...this.#counts.values()];
+  }
+
+  /** Those of a new kind since the last call. */
+  takeNews(): readonly TroubleCount[] {
+    const news = [...this.#news].flatMap((agent) => this.#counts.get(agent) ?? []);
+    this.#news.clear();
+    return news;
+  }
+}

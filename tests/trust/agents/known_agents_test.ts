@@ -1,0 +1,220 @@
+// KnownAgents: which documents count, under which name, in each mode.
+import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { parseGivenKey, trustKey, trustUnsigned } from "#src/trust/agents/decisions.ts";
+import { KnownAgents, type VerifyMode } from "#src/trust/agents/known_agents.ts";
+import { publicLine, rawKey } from "#src/trust/keys.ts";
+import { signDocument } from "#src/trust/signature.ts";
+import { signedState, unsignedState } from "#tests/trust/agents/signed_states.ts";
+import { testKey } from "#tests/trust/test_key.ts";
+
+const [MINE, OTHER] = [testKey(1), testKey(2)];
+
+/** Whether each text counts, one after another; otherwise the kind of the trouble. */
+function judge(agents: KnownAgents, ...texts: readonly string[]): string[] {
+  return texts.map((text) => {
+    const verdict = agents.judge("gpu-1", text);
+    return verdict.counts ? "counts" : verdict.trouble.kind;
+  });
+}
+
+const signed = (sequence: number, boot = 1, key = MINE) => signedState("gpu-1", { key, boot, sequence });
+
+describe("judge()", () => {
+  test("counts every unsigned document of a name that never signed", () => {
+    const agents = new KnownAgents();
+    expect(judge(agents, unsignedState("gpu-1"), unsignedState("gpu-1"), "half a docum")).toEqual(
+      Array(3).fill("counts"),
+    );
+    expect([agents.key("gpu-1"), agents.all()]).toEqual([null, []]);
+  });
+
+  test("remembers the first key, and then counts no unsigned document", () => {
+    const agents = new KnownAgents();
+    expect(judge(agents, unsignedState("gpu-1"), signed(1), unsignedState("gpu-1"), signed(2))).toEqual([
+      "counts",
+      "counts",
+      "unsigned",
+      "counts",
+    ]);
+    expect(agents.key("gpu-1")).toEqual({ id: MINE.id, status: "first use", trouble: null });
+  });
+
+  test("returns the text that was verified, and the time that the agent signed", () => {
+    const text = signedState("gpu-1", { key: MINE, atMs: 1234.5 });
+    const verdict = new KnownAgents().judge("gpu-1", text);
+    expect(verdict).toMatchObject({ counts: true, publishedAtMs: 1234.5 });
+    expect(JSON.parse("text" in verdict ? verdict.text : "")).not.toHaveProperty("signature");
+  });
+
+  test("does not count a document of another key, which is a conflict until one of the known key comes", () => {
+    const agents = new KnownAgents();
+    expect(judge(agents, signed(1), signed(9, 9, OTHER))).toEqual(["counts", "conflict"]);
+    expect(agents.key("gpu-1")).toMatchObject({ id: MINE.id, trouble: { kind: "conflict", key: rawKey(OTHER) } });
+    expect(judge(agents, signed(2))).toEqual(["counts"]);
+    expect(agents.key("gpu-1")?.trouble).toBeNull();
+    expect(agents.troubles.all()).toMatchObject([{ agent: "gpu-1", count: 1, trouble: { kind: "conflict" } }]);
+  });
+
+  const wrong = (text: string): string => text.replace('"status":"running"', '"status":"stopped"');
+  test.each([
+    ["changed bytes", wrong(signed(2))],
+    ["changed bytes under another key", wrong(signed(2, 1, OTHER))],
+    ["another kind of document", signDocument("response", unsignedState("gpu-1"), MINE)],
+    ["the signature of a key that it does not name", signDocument("state", unsignedState("gpu-1"), OTHER)],
+    ["another agent's document", signedState("gpu-2", { key: OTHER })],
+    ["no boot", signDocument("state", JSON.stringify({ agent: "gpu-1", key: rawKey(MINE), sequence: 3 }), MINE)],
+    ["a time that no date can show", signedState("gpu-1", { key: MINE, sequence: 2, atMs: 1e300 })],
+  ])("does not count a signed document with %s, whether or not the key is known", (_, text) => {
+    const agents = new KnownAgents();
+    expect(judge(agents, text)).toEqual(["forged"]);
+    expect(agents.known("gpu-1")).toBeNull();
+    expect(judge(agents, signed(1), text, signed(3))).toEqual(["counts", "forged", "counts"]);
+  });
+
+  test("does not count what goes back in (boot, sequence); the same document counts again", () => {
+    const agents = new KnownAgents();
+    expect(
+      judge(agents, signed(100, 2), signed(100, 2), signed(99, 2), signed(1, 2), signed(500, 1), signed(1, 3)),
+    ).toEqual(["counts", "counts", "late", "replayed", "replayed", "counts"]);
+    expect(agents.known("gpu-1")).toMatchObject({ boot: 3, sequence: 1 });
+    // A slow reading is nobody's attack.
+    expect(agents.troubles.all().map(({ count }) => count)).toEqual([2]);
+  });
+
+  test("never verifies the legacy service, which has no name of an agent", () => {
+    expect(new KnownAgents("known").judge("gpu", "{}").counts).toBe(true);
+    expect(new KnownAgents("all").judge("gpu", "{}").counts).toBe(false);
+  });
+
+  test.each<[VerifyMode, readonly string[]]>([
+    ["off", ["counts", "counts", "counts", "counts"]],
+    ["known", ["counts", "counts", "conflict", "unsigned"]],
+    ["all", ["unsigned", "counts", "conflict", "unsigned"]],
+  ])("in mode %s", (mode, outcomes) => {
+    const texts = [unsignedState("gpu-1"), signed(1), signed(2, 1, OTHER), unsignedState("gpu-1")];
+    expect(judge(new KnownAgents(mode), ...texts)).toEqual([...outcomes]);
+  });
+
+  test("follows a key that is expected elsewhere, before and after first use", () => {
+    const expected = new Map<string, string>();
+    const agents = new KnownAgents("known", { expectedKey: (agent) => expected.get(agent) });
+    expect(judge(agents, signed(1))).toEqual(["counts"]);
+    expected.set("gpu-1", rawKey(OTHER));
+    expect(judge(agents, signed(2), signed(1, 1, OTHER), unsignedState("gpu-1"))).toEqual([
+      "conflict",
+      "counts",
+      "unsigned",
+    ]);
+    expect(agents.key("gpu-1")).toMatchObject({ id: OTHER.id, status: "confirmed" });
+    expect(() => trustKey(agents, "gpu-1", rawKey(MINE))).toThrow("roster");
+    expect(() => trustUnsigned(agents, "gpu-1")).toThrow("roster");
+  });
+});
+
+describe("an operator's decision", () => {
+  test("trustKey() confirms the key of first use, and leaves the known position", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(100));
+    expect(trustKey(agents, "gpu-1", undefined)).toMatchObject({
+      before: { status: "first use" },
+      after: { id: MINE.id, status: "confirmed" },
+    });
+    expect(judge(agents, signed(1), signed(101))).toEqual(["replayed", "counts"]);
+  });
+
+  test("trustKey() without a key accepts the one that is in conflict now", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(100, 7), signed(1, 1, OTHER));
+    expect(trustKey(agents, "gpu-1", undefined)).toMatchObject({ before: { id: MINE.id }, after: { id: OTHER.id } });
+    expect(judge(agents, signed(101, 7), signed(2, 1, OTHER))).toEqual(["conflict", "counts"]);
+  });
+
+  test("trustKey() with the known key begins at the first document, as after a restored state directory", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(100, 7), signed(1, 2));
+    trustKey(agents, "gpu-1", rawKey(MINE));
+    expect(judge(agents, signed(2, 2))).toEqual(["counts"]);
+  });
+
+  test("trustKey() of an agent that never signed needs a key, which is then required", () => {
+    const agents = new KnownAgents();
+    expect(() => trustKey(agents, "gpu-1", undefined)).toThrow("No document that gpu-1 signed was seen");
+    trustKey(agents, "gpu-1", rawKey(MINE));
+    expect(judge(agents, unsignedState("gpu-1"), signed(1, 1, OTHER), signed(1))).toEqual([
+      "unsigned",
+      "conflict",
+      "counts",
+    ]);
+  });
+
+  test("trustUnsigned() counts unsigned documents only, until a key is trusted again", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(1));
+    trustUnsigned(agents, "gpu-1");
+    expect(judge(agents, unsignedState("gpu-1"), signed(2), signed(3, 1, OTHER))).toEqual([
+      "counts",
+      "conflict",
+      "conflict",
+    ]);
+    trustKey(agents, "gpu-1", rawKey(MINE));
+    expect(judge(agents, signed(4), unsignedState("gpu-1"))).toEqual(["counts", "unsigned"]);
+  });
+
+  test("parseGivenKey() takes the base64 and the line of gpu-agent key, and nothing else", () => {
+    expect(parseGivenKey(rawKey(MINE))).toBe(rawKey(MINE));
+    expect(parseGivenKey(`${publicLine(MINE, "gpu-1")}\n`)).toBe(rawKey(MINE));
+    for (const text of ["", "ed25519", "x", `${rawKey(MINE)} gpu-1`, `rsa ${rawKey(MINE)}`])
+      expect(() => parseGivenKey(text)).toThrow("not the key");
+  });
+});
+
+describe("judgeResponse()", () => {
+  const sent = '{"command":"ping"}';
+  const request = createHash("sha256").update(sent).digest("hex");
+  const response = (fields: object, key = MINE) =>
+    signDocument("response", JSON.stringify({ success: true, ...fields }), key);
+
+  test("counts any response of an agent whose key is unknown", () => {
+    expect(new KnownAgents().judgeResponse("gpu-1", sent, "{}")).toBeNull();
+    expect(new KnownAgents("all").judgeResponse("gpu-1", sent, "{}")).toContain("unknown");
+  });
+
+  test.each([
+    ["signed, to this command", response({ request }), null],
+    ["unsigned", JSON.stringify({ success: true, request }), "it is not signed, and gpu-1 signs"],
+    ["signed by another key", response({ request }, OTHER), "gpu-1 has not signed it"],
+    ["signed, with changed bytes", response({ request }).replace("true", "null"), "gpu-1 has not signed it"],
+    ["signed, to another command", response({ request: "0".repeat(64) }), "gpu-1 signed it for another command"],
+    ["signed, to no command", response({}), "gpu-1 signed it for another command"],
+  ])("of an agent whose key is known: %s", (_, text, reason) => {
+    const agents = new KnownAgents();
+    judge(agents, signed(1));
+    expect(agents.judgeResponse("gpu-1", sent, text)).toBe(reason);
+    trustUnsigned(agents, "gpu-1");
+    expect(agents.judgeResponse("gpu-1", sent, text)).toBeNull();
+  });
+});
+
+describe("what is not stored yet", () => {
+  test("is a learned key once, a position as often as it moves, and each decision", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(1));
+    const one = { key: rawKey(MINE), status: "first use" as const, boot: 1, sequence: 1 };
+    expect([...agents.unsaved("keys").learned]).toEqual([["gpu-1", one]]);
+    agents.saved("all");
+    judge(agents, signed(5));
+    expect(agents.unsaved("keys")).toEqual({ learned: new Map(), decided: new Map(), seen: new Map() });
+    expect([...agents.unsaved("all").seen]).toEqual([["gpu-1", { ...one, sequence: 5 }]]);
+    trustKey(agents, "gpu-1", undefined);
+    expect([...agents.unsaved("keys").decided]).toEqual([["gpu-1", { ...one, status: "confirmed", sequence: 5 }]]);
+  });
+
+  test("troubles are news once for each kind", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(1), unsignedState("gpu-1"), signed(2, 1, OTHER), unsignedState("gpu-1"));
+    expect(agents.troubles.takeNews()).toMatchObject([{ agent: "gpu-1", count: 3 }]);
+    judge(agents, unsignedState("gpu-1"), signed(2, 1, OTHER));
+    expect(agents.troubles.takeNews()).toEqual([]);
+  });
+});

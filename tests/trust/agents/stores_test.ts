@@ -1,0 +1,159 @@
+// The stores of known agents: what is kept over a restart, and what several programs on one store do to each other.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { StoredKnownAgents } from "#src/server/store/known_agents.ts";
+import { openStore } from "#src/server/store/store.ts";
+import { trustKey, trustUnsigned } from "#src/trust/agents/decisions.ts";
+import { Keeper } from "#src/trust/agents/keeper.ts";
+import { KnownAgents } from "#src/trust/agents/known_agents.ts";
+import { KnownAgentsFile } from "#src/trust/agents/known_agents_file.ts";
+import type { Changes, KnownAgentsStore } from "#src/trust/agents/store.ts";
+import { rawKey } from "#src/trust/keys.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { signedState, unsignedState } from "#tests/trust/agents/signed_states.ts";
+import { testKey } from "#tests/trust/test_key.ts";
+
+const [MINE, OTHER] = [testKey(1), testKey(2)];
+const FIRST = { key: rawKey(MINE), status: "first use", boot: 1, sequence: 5 } as const;
+const NONE = new Map();
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gpu-courier-known-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const path = () => join(folder, "deep", "known_agents.json");
+const entry = (known: object) => new Map([["gpu-1", { ...FIRST, ...known }]]);
+const changes = (change: Partial<Changes>): Changes => ({ learned: NONE, decided: NONE, seen: NONE, ...change });
+
+describe.each<[string, () => KnownAgentsStore]>([
+  ["gpuctl's file", () => new KnownAgentsFile(path())],
+  ["gpu-server's table", () => new StoredKnownAgents(openStore(folder))],
+])("%s", (_, open) => {
+  test("keeps what was learned, and is empty at first", () => {
+    expect([...open().read()]).toEqual([]);
+    open().write(changes({ learned: entry({}) }));
+    expect([...open().read()]).toEqual([["gpu-1", FIRST]]);
+  });
+
+  test("keeps a decision against what another program learned, and the newest position of its key", () => {
+    const store = open();
+    store.write(changes({ decided: entry({ status: "confirmed" }) }));
+    store.write(changes({ learned: entry({ key: rawKey(OTHER), boot: 9 }) }));
+    store.write(changes({ seen: entry({ boot: 2, sequence: 1 }) }));
+    store.write(changes({ seen: entry({ sequence: 900 }) }));
+    store.write(changes({ seen: entry({ key: rawKey(OTHER), boot: 9 }) }));
+    expect([...store.read()]).toEqual([["gpu-1", { ...FIRST, status: "confirmed", boot: 2, sequence: 1 }]]);
+    store.write(changes({ decided: entry({ key: null, status: "unsigned" }) }));
+    expect(store.read().get("gpu-1")).toMatchObject({ key: null, status: "unsigned" });
+  });
+});
+
+describe("gpuctl's file", () => {
+  test("is readable by its owner only, and leaves no lock or draft", () => {
+    new KnownAgentsFile(path()).write(changes({ learned: entry({}) }));
+    expect(statSync(path()).mode & 0o777).toBe(0o600);
+    expect([...new Bun.Glob("*").scanSync({ cwd: join(folder, "deep"), dot: true })]).toEqual(["known_agents.json"]);
+  });
+
+  test("passes over the lock of a gpuctl that was killed", () => {
+    mkdirSync(join(folder, "deep"));
+    writeFileSync(`${path()}.lock`, "");
+    utimesSync(`${path()}.lock`, 1, 1);
+    new KnownAgentsFile(path()).write(changes({ learned: entry({}) }));
+    expect(new KnownAgentsFile(path()).read().size).toBe(1);
+  });
+
+  test.each([
+    ["half of it", '{"version":1,"agents":{"gpu-1"'],
+    ["an invalid name", JSON.stringify({ version: 1, agents: { "../x": FIRST } })],
+    ["an invalid key", JSON.stringify({ version: 1, agents: { "gpu-1": { ...FIRST, key: "AAAA" } } })],
+  ])("is not replaced when it holds %s: the error has the deed to do", (_, text) => {
+    mkdirSync(join(folder, "deep"));
+    writeFileSync(path(), text);
+    const file = new KnownAgentsFile(path());
+    for (const use of [() => file.read(), () => file.write(changes({ learned: entry({}) }))])
+      expect(use).toThrow(expect.objectContaining({ code: "invalid", hint: expect.stringContaining("remove it") }));
+    expect(readFileSync(path(), "utf8")).toBe(text);
+  });
+
+  test("loses no change of several gpuctl that write at the same time", async () => {
+    const program = join(import.meta.dir, "writing_program.ts");
+    const running = Array.from({ length: 6 }, (_, index) =>
+      Bun.spawn([process.execPath, program, path(), `gpu-${index}`, "20"], { stdout: "inherit", stderr: "inherit" }),
+    );
+    expect(await Promise.all(running.map(async ({ exited }) => await exited))).toEqual(Array(6).fill(0));
+    expect(new KnownAgentsFile(path()).read().size).toBe(6 * 20);
+  });
+});
+
+describe("Keeper", () => {
+  const log = { debug: () => {}, info: () => {}, warn: (fields: object) => void warned.push(fields), error: () => {} };
+  let warned: object[] = [];
+  let clock: ManualClock;
+  beforeEach(() => {
+    warned = [];
+    clock = new ManualClock();
+  });
+
+  /** A program that runs on, on the same store. */
+  function program() {
+    const agents = new KnownAgents();
+    const store = new StoredKnownAgents(openStore(folder));
+    const keeper = new Keeper({ agents, store, clock, log });
+    keeper.round("keys");
+    return { agents, store, keeper };
+  }
+  const state = (sequence: number, key = MINE) => signedState("gpu-1", { key, sequence });
+
+  test("stores a new key within a second, positions within a minute and at the end", async () => {
+    const { agents, store, keeper } = program();
+    const stop = new AbortController();
+    const running = keeper.run(stop.signal);
+    agents.judge("gpu-1", state(1));
+    await clock.advance(1_000);
+    expect(store.read().get("gpu-1")).toMatchObject({ ...FIRST, sequence: 1 });
+    agents.judge("gpu-1", state(2));
+    await clock.advance(50_000);
+    expect(store.read().get("gpu-1")?.sequence).toBe(1);
+    await clock.advance(10_000);
+    expect(store.read().get("gpu-1")?.sequence).toBe(2);
+    agents.judge("gpu-1", state(3));
+    stop.abort();
+    await running;
+    expect(program().agents.known("gpu-1")?.sequence).toBe(3);
+  });
+
+  test("takes over what another program decides, and keeps its own position otherwise", () => {
+    const { agents, keeper } = program();
+    agents.judge("gpu-1", state(100));
+    keeper.round("keys");
+    agents.judge("gpu-1", state(200));
+    const other = program();
+    expect(agents.judge("gpu-1", state(101, OTHER)).counts).toBe(false);
+    trustKey(other.agents, "gpu-1", rawKey(OTHER));
+    other.keeper.round("keys");
+    keeper.round("keys");
+    expect(agents.judge("gpu-1", state(101, OTHER)).counts).toBe(true);
+    trustUnsigned(other.agents, "gpu-1");
+    other.keeper.round("keys");
+    keeper.round("keys");
+    expect(agents.judge("gpu-1", unsignedState("gpu-1")).counts).toBe(true);
+    other.store.write(changes({ decided: new Map([["gpu-2", FIRST]]) }));
+    keeper.round("all");
+    expect(agents.key("gpu-2")).toMatchObject({ id: MINE.id, status: "first use" });
+  });
+
+  test("names agents whose documents do not count once, with the deed to do, and at most twenty at a time", () => {
+    const { agents, keeper } = program();
+    for (let each = 0; each < 25; each++) agents.judge(`gpu-${each}`, signedState("gpu-x", { key: OTHER }));
+    keeper.round("keys");
+    keeper.round("keys");
+    expect(warned).toHaveLength(21);
+    expect(warned[0]).toMatchObject({ agent: "gpu-0", hint: expect.stringContaining("find out who writes") });
+    expect(warned[20]).toEqual({ more: 5 });
+  });
+});
