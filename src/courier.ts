@@ -9,6 +9,7 @@ import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
 import { type FindJobOptions, type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
+import { verifiedReplies } from "./courier/mailbox/verified_replies.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
 import { type RequestOptions, Requests, type Witness } from "./courier/requests.ts";
@@ -17,6 +18,7 @@ import { type Agents, chooseAgents, findAgent } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
 import { isEnded, type Job, type ModelDetails, newPull, type Response } from "./protocol.ts";
 import type { Transport } from "./transport.ts";
+import { KnownAgents } from "./trust/agents/known_agents.ts";
 import type { SigningKey } from "./trust/keys.ts";
 
 export interface CourierOptions {
@@ -31,6 +33,8 @@ export interface CourierOptions {
   readonly witness?: Witness | null;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** Whose documents count; by default each agent's first key of this process is its key. */
+  readonly agents?: KnownAgents;
   /** Where it finds the agents; by default it reads all state documents when it needs them. */
   readonly fleet?: FleetReader;
 }
@@ -43,6 +47,8 @@ interface PullOptions extends RequestOptions {
 const FOLLOW_INTERVAL_MS = 250;
 
 export class Courier {
+  /** The keys of the agents. */
+  readonly keys: KnownAgents;
   readonly #transport: Transport;
   readonly #options: CourierOptions;
   readonly #clock: Clock;
@@ -58,18 +64,22 @@ export class Courier {
     mailbox?: Mailbox,
   ) {
     const { sender, timeoutMs, requestedBy, signingKey = null, clock = systemClock, log = silentLog } = options;
+    const { agents = new KnownAgents() } = options;
     const unique = Bun.randomUUIDv7().replaceAll("-", "").slice(-12);
+    this.keys = agents;
     this.#transport = transport;
     this.#options = options;
     this.#clock = clock;
-    this.#fleet = options.fleet ?? new Fleet(transport, clock);
-    this.#mailbox = mailbox ?? new Mailbox(transport, clock, `${sender}-${unique}`, { signingKey, log });
+    this.#fleet = options.fleet ?? new Fleet(transport, clock, agents);
+    const judge = verifiedReplies(agents);
+    this.#mailbox = mailbox ?? new Mailbox(transport, clock, `${sender}-${unique}`, { signingKey, judge, log });
     this.#requests = new Requests({
       fleet: this.#fleet,
       mailbox: this.#mailbox,
       timeoutMs,
       requestedBy,
       signs: signingKey !== null,
+      keys: agents,
       witness: options.witness ?? null,
     });
     this.#lists = new Lists(this.#fleet, this.#requests);
@@ -77,7 +87,7 @@ export class Courier {
 
   /** The same sender, to whom the agents of another reader are all there are. It needs no `close()` of its own. */
   over(fleet: FleetReader): Courier {
-    return new Courier(this.#transport, { ...this.#options, fleet }, this.#mailbox);
+    return new Courier(this.#transport, { ...this.#options, agents: this.keys, fleet }, this.#mailbox);
   }
 
   /** Gives the reply address up. Idempotent; the transport stays open. */

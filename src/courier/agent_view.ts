@@ -2,7 +2,9 @@
 import { isoTime } from "../base/clock.ts";
 import { sameModel } from "../base/model_name.ts";
 import type { Sighting } from "../base/sightings.ts";
-import type { State, StateDocument, StateV1 } from "../protocol.ts";
+import type { State, StateV1 } from "../protocol.ts";
+import type { AgentKey } from "../trust/agents/known_agents.ts";
+import type { LastDocument } from "./verified_states.ts";
 
 type AgentReason = "stopped" | "silent" | "share_stale" | "ollama_down" | "draining" | "degraded";
 
@@ -16,14 +18,16 @@ export interface AgentView {
   readonly lastSeenAt: string;
   /** For how long its document has stayed the same. */
   readonly silentMs: number;
-  /** Its state; null for a legacy service, which has only `legacyState`. */
+  /** Its state; null for a legacy service, which has only `legacyState`. Without both, no document of the agent counts. */
   readonly state: State | null;
   readonly legacyState: StateV1 | null;
+  /** Null: it does not sign. */
+  readonly key: AgentKey | null;
 }
 
 /** Whether an agent is online, and its problem: of a live one, what its document says. */
 export function judge(
-  { state, legacyState }: StateDocument,
+  { state, legacyState }: LastDocument,
   isLive: boolean,
 ): { readonly online: boolean; readonly reason: AgentReason | null } {
   const stopped = state?.status === "stopped";
@@ -33,8 +37,11 @@ export function judge(
   };
 }
 
-export function viewOf({ agent, document, publishedAtMs, silentMs, isLive }: Sighting<StateDocument>): AgentView {
-  return { agent, ...judge(document, isLive), lastSeenAt: isoTime(publishedAtMs), silentMs, ...document };
+export function viewOf(
+  { agent, document, publishedAtMs, silentMs, isLive }: Sighting<LastDocument>,
+  key: AgentKey | null,
+): AgentView {
+  return { agent, ...judge(document, isLive), lastSeenAt: isoTime(publishedAtMs), silentMs, ...document, key };
 }
 
 /** Whether it may come back. A legacy service never says that it stops, so a silent one is gone. */

@@ -3,10 +3,15 @@ import type { Clock } from "../base/clock.ts";
 import { Sightings } from "../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, parseState, type StateDocument } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
+import { KnownAgents } from "../trust/agents/known_agents.ts";
 import { type AgentView, viewOf } from "./agent_view.ts";
+import { NO_DOCUMENT, VerifiedStates } from "./verified_states.ts";
 
 const WHOLE_ATTEMPTS = 5;
 const WHOLE_PAUSE_MS = 50;
+/** An agent publishes again within its interval, and so replaces what somebody else put in place of its document. */
+const REPLACED_WITHIN_MS = LIMITS.stateIntervalMs + 1_000;
+const REPLACED_PAUSE_MS = 250;
 
 /** Every agent on the transport. @throws CourierError `unavailable` when the transport cannot be read */
 export interface FleetReader {
@@ -27,13 +32,19 @@ export interface FleetReader {
 export class Fleet implements FleetReader {
   readonly #transport: Transport;
   readonly #clock: Clock;
+  readonly #agents: KnownAgents;
+  readonly #states: VerifiedStates;
   readonly #sightings: Sightings<StateDocument>;
+  /** When the documents that do not count were published, by agent. */
+  #doubtful: ReadonlyMap<string, number> = new Map();
   #reading: Promise<readonly AgentView[]> | undefined;
   #last: { readonly views: readonly AgentView[]; readonly atMs: number } | undefined;
 
-  constructor(transport: Transport, clock: Clock) {
+  constructor(transport: Transport, clock: Clock, agents: KnownAgents = new KnownAgents()) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#agents = agents;
+    this.#states = new VerifiedStates(agents);
     this.#sightings = new Sightings({ clock, transport, silentMs: LIMITS.silentMs, parse: parseState });
   }
 
@@ -66,32 +77,62 @@ export class Fleet implements FleetReader {
   }
 
   lastKnown(): readonly AgentView[] {
-    return this.#sightings.all().map(viewOf);
+    const seen = this.#sightings.all().map((sighting) => viewOf(sighting, this.#agents.key(sighting.agent)));
+    const doubtful = [...this.#doubtful].filter(([agent]) => this.#sightings.of(agent) === undefined);
+    return [...seen, ...doubtful.map(([agent, publishedAtMs]) => this.#doubtfulView(agent, publishedAtMs))];
   }
 
+  /** Reads again, a few times, while documents of agents that are new to us will soon be there or whole. */
   async #readNow(): Promise<readonly AgentView[]> {
     const begunAtMs = this.#clock.monotonic();
-    const records = await this.#readWhole();
-    this.#sightings.keepOnly(new Set(records.map(({ agent }) => agent)));
-    for (const record of records) this.#sightings.see(record, begunAtMs);
+    for (let attempt = 1; ; attempt++) {
+      const readAtMs = this.#clock.monotonic();
+      const records = await this.#transport.readStates();
+      this.#see(records, readAtMs);
+      const isWriting = attempt < WHOLE_ATTEMPTS && records.some((record) => this.#isUnfinished(record));
+      const mayWait = this.#clock.monotonic() - begunAtMs < REPLACED_WITHIN_MS;
+      const isReplaced = mayWait && records.some((record) => this.#isReplacedSoon(record));
+      if (!isWriting && !isReplaced) break;
+      await this.#clock.sleep(isWriting ? WHOLE_PAUSE_MS : REPLACED_PAUSE_MS);
+    }
     const views = this.lastKnown().toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
     this.#last = { views, atMs: this.#clock.monotonic() };
     return views;
   }
 
-  /** Reads again, a few times, while a legacy service that is new to us is writing its document. */
-  async #readWhole(): Promise<readonly StateRecord[]> {
-    for (let attempt = 1; ; attempt++) {
-      const records = await this.#transport.readStates();
-      const isWriting = records.some((record) => record.agent === LEGACY_SERVICE_AGENT && this.#isUnfinished(record));
-      if (!isWriting || attempt === WHOLE_ATTEMPTS) return records;
-      await this.#clock.sleep(WHOLE_PAUSE_MS);
+  #see(records: readonly StateRecord[], readAtMs: number): void {
+    const present = new Set(records.map(({ agent }) => agent));
+    this.#sightings.keepOnly(present);
+    this.#states.keepOnly(present);
+    const doubtful = new Map<string, number>();
+    for (const record of records) {
+      const verified = this.#states.verify(record);
+      if (verified === null) doubtful.set(record.agent, record.publishedAtMs);
+      else this.#sightings.see(verified, readAtMs);
     }
+    this.#doubtful = doubtful;
   }
 
+  /** A legacy service that is new to us is writing its document. */
   #isUnfinished({ agent, content, publishedAtMs }: StateRecord): boolean {
-    if (this.#sightings.of(agent) !== undefined || !("text" in content)) return false;
-    const isFresh = this.#transport.now() - publishedAtMs < LIMITS.silentMs;
-    return isFresh && parseState(agent, content.text) === undefined;
+    if (agent !== LEGACY_SERVICE_AGENT || this.#sightings.of(agent) !== undefined || !("text" in content)) return false;
+    return this.#isFresh(publishedAtMs) && parseState(agent, content.text) === undefined;
+  }
+
+  /** Somebody has put something in place of the document of an agent that is new to us. One with another key may be right. */
+  #isReplacedSoon({ agent, publishedAtMs }: StateRecord): boolean {
+    if (!this.#doubtful.has(agent) || this.#sightings.of(agent) !== undefined) return false;
+    const key = this.#agents.key(agent);
+    return key?.id != null && key.trouble?.kind !== "conflict" && this.#isFresh(publishedAtMs);
+  }
+
+  #isFresh(publishedAtMs: number): boolean {
+    return this.#transport.now() - publishedAtMs < LIMITS.silentMs;
+  }
+
+  #doubtfulView(agent: string, publishedAtMs: number): AgentView {
+    const silentMs = Math.max(0, this.#transport.now() - publishedAtMs);
+    const sighting = { agent, document: NO_DOCUMENT, publishedAtMs, silentMs, isLive: false };
+    return viewOf(sighting, this.#agents.key(agent));
   }
 }

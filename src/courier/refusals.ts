@@ -1,8 +1,9 @@
 // The courier's errors: agents that are away, agents that refuse, and jobs that cannot be cancelled.
 import { CourierError } from "../base/errors.ts";
 import type { Job, Response } from "../protocol.ts";
+import { troubleHint } from "../trust/agents/troubles.ts";
 import type { AgentView } from "./agent_view.ts";
-import { describeAgent } from "./describe_view.ts";
+import { describeAgent, hasDocument } from "./describe_view.ts";
 import { firstOf } from "./named.ts";
 import type { Unavailable } from "./unavailable.ts";
 
@@ -32,7 +33,8 @@ export function nobodyAnswered(views: readonly AgentView[], unavailable: readonl
 
 /** The agent is away, so nothing was sent to it. */
 export function agentAway(view: AgentView): CourierError {
-  return new CourierError("unavailable", describeAgent(view), { hint: awayHint(view) });
+  const code = view.key?.trouble?.kind === "conflict" ? "conflict" : "unavailable";
+  return new CourierError(code, describeAgent(view), { hint: awayHint(view) });
 }
 
 /** The agent's response says that the command did not succeed. Its texts are foreign. */
@@ -47,7 +49,9 @@ export function tooLate({ id, model, state, agent }: Job): CourierError {
   return new CourierError(id === null ? "unimplemented" : "conflict", `Cannot cancel the pull of ${model}: ${why}`);
 }
 
-function awayHint({ agent, reason }: AgentView): string {
+function awayHint(view: AgentView): string {
+  const { agent, reason, key } = view;
+  if (key?.trouble && (key.trouble.kind === "conflict" || !hasDocument(view))) return troubleHint(agent, key.trouble);
   if (reason === "stopped") return `On ${agent}: systemctl start gpu-command-service`;
   if (reason === "degraded") return "Give one of the two agents another --name";
   return "Check that the machine is up and that it mounts the share";

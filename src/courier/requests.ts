@@ -1,6 +1,7 @@
 // Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
 import { LIMITS, type Response, VERBS } from "../protocol.ts";
+import type { KnownAgents } from "../trust/agents/known_agents.ts";
 import { mustBeSigned } from "../trust/requirement.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent } from "./describe_view.ts";
@@ -31,6 +32,7 @@ interface RequestsDeps {
   readonly requestedBy: string | undefined;
   /** Whether the mailbox signs its commands. */
   readonly signs: boolean;
+  readonly keys: Pick<KnownAgents, "failure">;
   readonly witness: Witness | null;
 }
 
@@ -43,14 +45,16 @@ export class Requests {
   readonly #timeoutMs: number;
   readonly #requestedBy: string | undefined;
   readonly #signs: boolean;
+  readonly #keys: RequestsDeps["keys"];
   readonly #witness: Witness | null;
 
-  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs, witness }: RequestsDeps) {
+  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs, keys, witness }: RequestsDeps) {
     this.#fleet = fleet;
     this.#mailbox = mailbox;
     this.#timeoutMs = timeoutMs;
     this.#requestedBy = requestedBy;
     this.#signs = signs;
+    this.#keys = keys;
     this.#witness = witness;
   }
 
@@ -69,6 +73,8 @@ export class Requests {
   }
 
   async #send(agent: string, request: Request, options: RequestOptions): Promise<Response> {
+    // Without the known keys, anybody on the share could answer for an agent.
+    if (this.#keys.failure !== null && VERBS[request.verb].changing) throw this.#keys.failure;
     const view = await findAgent(this.#fleet, agent);
     if (!view.online || refusesEverything(view)) throw agentAway(view);
     if (!this.#signs && mustBeSigned(view.state?.requires_signatures, request.verb)) throw mustSign(view);

@@ -18,7 +18,7 @@ const OLD_JOB = { ...newPull("old-job", "gpu-2", "phi4:latest"), state: "succeed
 
 function view(agent: string): AgentView {
   const state = { ...STATE, agent };
-  return { agent, online: true, reason: null, lastSeenAt: "", silentMs: 0, state, legacyState: null };
+  return { agent, online: true, reason: null, lastSeenAt: "", silentMs: 0, state, legacyState: null, key: null };
 }
 
 /** @param histories the jobs that each agent returns; a promise that never resolves is a slow agent */

@@ -2,10 +2,18 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { type Job, LIMITS, type Model, parseState, type StateDocument } from "../../protocol.ts";
+import { type Job, LIMITS, type Model, parseState } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
+import { KnownAgents } from "../../trust/agents/known_agents.ts";
 import type { AgentView } from "../agent_view.ts";
 import type { FleetModel } from "../fleet_model.ts";
+import {
+  countingDocument,
+  type LastDocument,
+  NO_DOCUMENT,
+  type VerifiedState,
+  VerifiedStates,
+} from "../verified_states.ts";
 import { reuse } from "./agent_items.ts";
 import type { AgentRunningModel } from "./contribution.ts";
 import type { FleetList } from "./fleet_list.ts";
@@ -18,6 +26,8 @@ export interface FleetIndexDeps {
   readonly clock: Pick<Clock, "monotonic">;
   readonly transport: { now(): number };
   readonly log: Pick<Log, "warn">;
+  /** Whose documents count. */
+  readonly agents?: KnownAgents;
 }
 
 /** Receives what changes, right after the index has it. */
@@ -30,6 +40,8 @@ export interface FleetListener {
 
 export class FleetIndex implements FleetView {
   readonly #deps: FleetIndexDeps;
+  readonly #agents: KnownAgents;
+  readonly #states: VerifiedStates;
   readonly #known = new Map<string, KnownAgent>();
   readonly #lists = new FleetLists();
   readonly #signs = new LastSigns();
@@ -39,9 +51,13 @@ export class FleetIndex implements FleetView {
   #failure: CourierError | undefined;
   #isComplete = false;
   #hasWarned = false;
+  /** Of the decisions on keys that the views show. */
+  #revision = 0;
 
   constructor(deps: FleetIndexDeps) {
     this.#deps = deps;
+    this.#agents = deps.agents ?? new KnownAgents();
+    this.#states = new VerifiedStates(this.#agents);
   }
 
   get isComplete(): boolean {
@@ -92,22 +108,40 @@ export class FleetIndex implements FleetView {
   }
 
   changed(record: StateRecord): void {
+    const verified = this.#states.verify(record);
+    if (verified === null) this.#doubt(record);
+    else this.#see(verified);
+  }
+
+  /** As `changed`, for a record from another reading: one that is older than the known one is nothing new. */
+  refreshed(record: StateRecord): void {
+    const verified = this.#states.verify(record);
+    if (verified === null) return this.#doubt(record);
+    const known = this.#known.get(record.agent);
+    const isOlder = known !== undefined && verified.publishedAtMs < known.publishedAtMs;
+    if (verified.isSigned || !isOlder) this.#see(verified);
+  }
+
+  /** The last document that counts stays. Without one, the agent is listed as one whose document does not count. */
+  #doubt(record: StateRecord): void {
+    const known = this.#known.get(record.agent);
+    if (known !== undefined) return this.#judge(known);
+    this.#add(record, "", NO_DOCUMENT);
+    this.#judge(this.#known.get(record.agent));
+  }
+
+  #see(record: VerifiedState): void {
     if (!("text" in record.content)) return;
     const { text } = record.content;
     const known = this.#known.get(record.agent);
     if (known === undefined) return this.#meet(record, text);
     const news = known.compare(text);
     if (news === "none") return;
-    const document = news === "document" ? parseState(known.agent, text, known.document) : known.document;
+    const document =
+      news === "document" ? parseState(known.agent, text, countingDocument(known.document)) : known.document;
     if (document === undefined) return;
     if (news === "document") known.replace(withKnownItems(known.document, document));
     this.#sawAlive(known, record.publishedAtMs);
-  }
-
-  /** As `changed`, for a record from another reading: one that is older than the known one is nothing new. */
-  refreshed(record: StateRecord): void {
-    const known = this.#known.get(record.agent);
-    if (known === undefined || record.publishedAtMs >= known.publishedAtMs) this.changed(record);
   }
 
   alive(agent: string): void {
@@ -127,6 +161,8 @@ export class FleetIndex implements FleetView {
     this.#syncedAtMs = asOfMs;
     this.#isComplete = true;
     if (this.#failure !== undefined) this.#recover();
+    if (this.#revision !== this.#agents.revision) for (const known of this.#known.values()) this.#judge(known);
+    this.#revision = this.#agents.revision;
     for (const agent of this.#signs.takeUntil(asOfMs - LIMITS.silentMs)) this.#judge(this.#known.get(agent));
     for (const listener of this.#listeners) listener.settled?.();
   }
@@ -147,10 +183,19 @@ export class FleetIndex implements FleetView {
   #meet(record: StateRecord, text: string): void {
     const document = parseState(record.agent, text);
     if (document === undefined) return;
-    if (this.#known.size >= LIMITS.states) return this.#warnOnce();
+    const known = this.#add(record, text, document);
+    if (known !== undefined) this.#sawAlive(known, record.publishedAtMs);
+  }
+
+  /** @returns undefined when there are too many */
+  #add(record: StateRecord, text: string, document: LastDocument): KnownAgent | undefined {
+    if (this.#known.size >= LIMITS.states) {
+      this.#warnOnce();
+      return undefined;
+    }
     const known = new KnownAgent(record, text, document, () => this.#deps.clock.monotonic());
     this.#known.set(record.agent, known);
-    this.#sawAlive(known, record.publishedAtMs);
+    return known;
   }
 
   #warnOnce(): void {
@@ -162,7 +207,8 @@ export class FleetIndex implements FleetView {
   #sawAlive(known: KnownAgent, publishedAtMs: number): void {
     const { clock, transport } = this.#deps;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
-    const earliestMs = known.isListed ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
+    const earliestMs = known.hasCounted ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
+    known.hasCounted = true;
     known.publishedAtMs = publishedAtMs;
     known.changedAtMs = Math.max(clock.monotonic() - ageMs, earliestMs);
     if (known.silentMs < LIMITS.silentMs) this.#signs.record(known.agent, known.changedAtMs);
@@ -173,7 +219,8 @@ export class FleetIndex implements FleetView {
     if (known === undefined) return;
     const { agent } = known;
     const isStale = this.#failure !== undefined;
-    if (!known.judge(this.#signs.has(agent), isStale) && known.isListed) return;
+    const condition = { isLive: this.#signs.has(agent), isStale, key: this.#agents.key(agent) };
+    if (!known.judge(condition) && known.isListed) return;
     known.isListed = true;
     this.#lists.show(known.view);
     // While the transport is away nobody reads the lists, and afterwards most of them are as before.
@@ -183,7 +230,7 @@ export class FleetIndex implements FleetView {
 }
 
 /** The new document with the models and jobs of the old one where they are equal, so that only others count as changed. */
-function withKnownItems(before: StateDocument, after: StateDocument): StateDocument {
+function withKnownItems(before: LastDocument, after: LastDocument): LastDocument {
   if (before.state === null || after.state === null) return after;
   const models = after.state.models && reuse<Model>(before.state.models ?? [], after.state.models, ({ name }) => name);
   const jobs = reuse<Job>(before.state.jobs, after.state.jobs, ({ id }) => id ?? "");

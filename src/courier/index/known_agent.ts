@@ -1,9 +1,11 @@
 // One agent of the index: its last document, and when it last gave a sign of life.
 import { isoTime } from "../../base/clock.ts";
 import { isNews, type StateText, takeApart } from "../../base/state_text.ts";
-import type { State, StateDocument, StateV1 } from "../../protocol.ts";
+import type { State, StateV1 } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
+import type { AgentKey } from "../../trust/agents/known_agents.ts";
 import { type AgentView, judge } from "../agent_view.ts";
+import type { LastDocument } from "../verified_states.ts";
 
 /** The result of comparing a text with the agent's last document. */
 export type News = "none" | "sign of life" | "document";
@@ -19,11 +21,13 @@ interface Seen {
 
 export class KnownAgent {
   readonly agent: string;
-  document: StateDocument;
+  document: LastDocument;
   view: AgentView;
   publishedAtMs: number;
   /** When its document last changed, on the monotonic clock. */
   changedAtMs: number;
+  /** Whether a document of it has counted. */
+  hasCounted = false;
   /** Whether the index shows it. */
   isListed = false;
   /** The transport's clock minus the agent's machine's. Small changes would only renew each of its models. */
@@ -35,7 +39,7 @@ export class KnownAgent {
   #parsedAtMs: number;
 
   /** @param nowMs the monotonic clock */
-  constructor({ agent, publishedAtMs }: StateRecord, text: string, document: StateDocument, nowMs: () => number) {
+  constructor({ agent, publishedAtMs }: StateRecord, text: string, document: LastDocument, nowMs: () => number) {
     this.agent = agent;
     this.document = document;
     this.publishedAtMs = publishedAtMs;
@@ -45,7 +49,7 @@ export class KnownAgent {
     this.#last = digest(text);
     this.#seen = this.#last;
     this.#parsedAtMs = nowMs();
-    this.view = new IndexedView(this, true, false);
+    this.view = new IndexedView(this, { isLive: true, isStale: false, key: null });
   }
 
   get silentMs(): number {
@@ -63,7 +67,7 @@ export class KnownAgent {
   }
 
   /** @param document of the text that was compared last */
-  replace(document: StateDocument): void {
+  replace(document: LastDocument): void {
     this.document = document;
     this.#seen = this.#last;
     this.#parsedAtMs = this.#nowMs();
@@ -72,14 +76,21 @@ export class KnownAgent {
   }
 
   /** Judges it again. @returns whether `view` is another one now */
-  judge(isLive: boolean, isStale: boolean): boolean {
-    const view = new IndexedView(this, isLive, isStale);
-    const { online, reason, state, legacyState } = this.view;
-    const isSame = view.state === state && view.legacyState === legacyState;
+  judge(condition: Condition): boolean {
+    const view = new IndexedView(this, condition);
+    const { online, reason, state, legacyState, key } = this.view;
+    const isSame = view.state === state && view.legacyState === legacyState && view.key === key;
     if (isSame && view.online === online && view.reason === reason) return false;
     this.view = view;
     return true;
   }
+}
+
+interface Condition {
+  readonly isLive: boolean;
+  /** The transport is away. */
+  readonly isStale: boolean;
+  readonly key: AgentKey | null;
 }
 
 /** As of one moment, but for the time since the last sign of life. */
@@ -89,15 +100,17 @@ class IndexedView implements AgentView {
   readonly reason: AgentView["reason"];
   readonly state: State | null;
   readonly legacyState: StateV1 | null;
+  readonly key: AgentKey | null;
   readonly #known: KnownAgent;
 
-  constructor(known: KnownAgent, isLive: boolean, isStale: boolean) {
+  constructor(known: KnownAgent, { isLive, isStale, key }: Condition) {
     const { online, reason } = judge(known.document, isLive);
     this.agent = known.agent;
     this.online = online && !isStale;
     this.reason = isStale ? "share_stale" : reason;
     this.state = known.document.state;
     this.legacyState = known.document.legacyState;
+    this.key = key;
     this.#known = known;
   }
 

@@ -4,6 +4,7 @@ import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Outage } from "../../base/outage.ts";
 import type { Closable, Transport } from "../../transport.ts";
+import type { KnownAgents } from "../../trust/agents/known_agents.ts";
 import type { AgentView } from "../agent_view.ts";
 import { FleetIndex } from "./fleet_index.ts";
 import type { IndexedFleet } from "./indexed_fleet.ts";
@@ -12,6 +13,8 @@ export interface WatchedFleetDeps {
   readonly transport: Pick<Transport, "now" | "watchStates" | "readState">;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whose documents count; by default each agent's first key of this process is its key. */
+  readonly agents?: KnownAgents;
 }
 
 /** The first look at thousands of documents takes seconds. Callers do not wait longer for it, and may try again. */

@@ -1,5 +1,6 @@
 // The agents whose keys a reader knows, and its judgment on each document under their names.
 import { createHash } from "node:crypto";
+import type { CourierError } from "../../base/errors.ts";
 import { fieldOf, parseJson } from "../../base/foreign_text.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
 import { type PublicKey, parseRawKey, rawKey } from "../keys.ts";
@@ -19,9 +20,9 @@ export interface ExpectedKeys {
   expectedKey(agent: string): string | undefined;
 }
 
-/** `text` is what was verified, without the signature; `publishedAtMs` null: the document is not signed. */
+/** `publishedAtMs`: when the agent says; null: the document is not signed. */
 export type Verdict =
-  | { readonly counts: true; readonly text: string; readonly publishedAtMs: number | null }
+  | { readonly counts: true; readonly publishedAtMs: number | null }
   | { readonly counts: false; readonly trouble: Trouble };
 
 /** What a reader knows of an agent's key. The same object while nothing about it changes. */
@@ -44,6 +45,8 @@ const LATE = 50;
 
 export class KnownAgents {
   readonly troubles = new Troubles();
+  /** Why the keys that were known before cannot be used; null: they can. Nothing is changed on an agent meanwhile. */
+  failure: CourierError | null = null;
   readonly #mode: VerifyMode;
   readonly #expected: ExpectedKeys;
   readonly #held = new Map<string, Held>();
@@ -56,7 +59,7 @@ export class KnownAgents {
     this.#expected = expected;
   }
 
-  /** Another number after each change of a key or its status: earlier verdicts no longer hold. */
+  /** Another number after each decision: earlier verdicts no longer hold. */
   get revision(): number {
     return this.#revision;
   }
@@ -104,6 +107,7 @@ export class KnownAgents {
 
   /** Takes over the decision of an operator, or of another program on the same store. Null: the agent is forgotten. */
   adopt(agent: string, known: KnownAgent | null): void {
+    this.#revision += 1;
     this.troubles.forget(agent);
     this.#set(agent, known);
   }
@@ -146,22 +150,22 @@ export class KnownAgents {
   }
 
   #judge(agent: string, text: string, known: KnownAgent | null): Verdict {
-    if (this.#mode === "off" || agent === LEGACY_SERVICE_AGENT) return this.#judgeUnsigned(agent, text, null);
+    if (this.#mode === "off" || agent === LEGACY_SERVICE_AGENT) return this.#judgeUnsigned(agent, null);
     const signed = openSignedState(agent, text, this.#held.get(agent)?.publicKey ?? null);
-    if (signed === null) return this.#judgeUnsigned(agent, text, known);
+    if (signed === null) return this.#judgeUnsigned(agent, known);
     if (typeof signed === "string") return doubt("forged", signed);
     return this.#judgeSigned(agent, signed, known);
   }
 
-  #judgeUnsigned(agent: string, text: string, known: KnownAgent | null): Verdict {
+  #judgeUnsigned(agent: string, known: KnownAgent | null): Verdict {
     if (this.#mode === "all")
       return doubt("unsigned", "it is not signed, and all must be signed (--verify-agents all)");
     if (known !== null && known.status !== "unsigned") return doubt("unsigned", `it is not signed, and ${agent} signs`);
-    return { counts: true, text: findSignature(text)?.signed ?? text, publishedAtMs: null };
+    return { counts: true, publishedAtMs: null };
   }
 
   #judgeSigned(agent: string, signed: SignedState, known: KnownAgent | null): Verdict {
-    const { key, boot, sequence, text, publishedAtMs } = signed;
+    const { key, boot, sequence, publishedAtMs } = signed;
     const raw = rawKey(key);
     if (known !== null && (known.status === "unsigned" || known.key !== raw)) {
       const expected = known.status === "unsigned" ? "it should not be signed" : `its key is ${this.key(agent)?.id}`;
@@ -175,7 +179,7 @@ export class KnownAgents {
       return doubt(isLate ? "late" : "replayed", "it is older than one that was seen before");
     }
     this.#advance(agent, known, { key: raw, status: known?.status ?? "first use", boot, sequence });
-    return { counts: true, text, publishedAtMs };
+    return { counts: true, publishedAtMs };
   }
 
   #advance(agent: string, before: KnownAgent | null, known: KnownAgent): void {
@@ -202,7 +206,6 @@ export class KnownAgents {
   }
 
   #set(agent: string, known: KnownAgent | null): void {
-    this.#revision += 1;
     if (known === null) this.#held.delete(agent);
     else {
       const publicKey = known.key === null ? null : parseRawKey(known.key);

@@ -9,8 +9,6 @@ export interface SignedState {
   readonly sequence: number;
   /** By the transport's clock. */
   readonly publishedAtMs: number;
-  /** The document without its signature. */
-  readonly text: string;
 }
 
 /**
@@ -33,7 +31,7 @@ export function openSignedState(agent: string, text: string, known: PublicKey | 
   );
   if (!isCount(boot) || !isCount(sequence) || !isInstant(publishedAtMs))
     return "it is signed, but lacks its boot, sequence or time";
-  return { key, boot, sequence, publishedAtMs, text: signature.signed };
+  return { key, boot, sequence, publishedAtMs };
 }
 
 /** The key that a document names and that signed it. */

@@ -1,4 +1,5 @@
 // An agent for tests of the platform side: answers commands and publishes its state on any transport. No Ollama, no disk.
+import { createHash } from "node:crypto";
 import { isoTime } from "#src/base/clock.ts";
 import { sameModel } from "#src/base/model_name.ts";
 import {
@@ -13,6 +14,8 @@ import {
   State,
 } from "#src/protocol.ts";
 import type { Delivery, Transport } from "#src/transport.ts";
+import { rawKey, type SigningKey } from "#src/trust/keys.ts";
+import { signDocument } from "#src/trust/signature.ts";
 
 type Said = Partial<Response> | undefined;
 /** What the agent says to a command, and when; undefined: nothing at all. */
@@ -26,6 +29,9 @@ export class ScriptedAgent {
   models: Model[];
   running: RunningModel[] = [];
   jobs: Job[] = [];
+  /** Signs its states and responses. Null: it is of a release that does not sign. */
+  key: SigningKey | null;
+  boot = 1;
   /** Jobs that its state no longer lists. */
   oldJobs: Job[] = [];
   #sequence = 0;
@@ -35,23 +41,32 @@ export class ScriptedAgent {
   static async open(
     store: { open(): Transport },
     name: string,
-    { models = [], answer = answerAsAgent }: { models?: readonly Model[]; answer?: Answer } = {},
+    {
+      models = [],
+      answer = answerAsAgent,
+      key = null,
+    }: { models?: readonly Model[]; answer?: Answer; key?: SigningKey | null } = {},
   ): Promise<ScriptedAgent> {
     const transport = store.open();
     await transport.connect();
     await transport.openInbox({ agent: name });
-    const agent = new ScriptedAgent(name, transport, [...models], answer);
+    const agent = new ScriptedAgent(name, transport, { models: [...models], answer, key });
     await transport.receive({ agent: name }, { deliver: (delivery) => void agent.#receive(delivery) });
     await agent.publish();
     return agent;
   }
 
-  private constructor(name: string, transport: Transport, models: Model[], answer: Answer) {
+  private constructor(
+    name: string,
+    transport: Transport,
+    { models, answer, key }: { models: Model[]; answer: Answer; key: SigningKey | null },
+  ) {
     this.name = name;
     this.#transport = transport;
     this.#startedAt = isoTime(transport.now());
     this.models = models;
     this.#answer = answer;
+    this.key = key;
   }
 
   now(): string {
@@ -61,7 +76,7 @@ export class ScriptedAgent {
   async publish(change: Partial<State> = {}): Promise<void> {
     this.#sequence += 1;
     const state = { ...this.#state(), ...change };
-    await this.#transport.publishState(this.name, JSON.stringify(State.parse(state)));
+    await this.#transport.publishState(this.name, this.#sign("state", State.parse(state)));
   }
 
   /** Also what no agent publishes. */
@@ -75,20 +90,29 @@ export class ScriptedAgent {
 
   async #receive(delivery: Delivery): Promise<void> {
     if (!("text" in delivery.content)) return;
-    const command = CommandV2.parse(JSON.parse(delivery.content.text));
+    const { text: sent } = delivery.content;
+    const command = CommandV2.parse(JSON.parse(sent));
     this.commands.push(command);
     const answer = await this.#answer(command, this);
     if (answer === undefined) return;
     await this.publish();
     const envelope = { version: 2, command_id: command.command_id, agent: this.name, timestamp: isoTime(Date.now()) };
-    const text = JSON.stringify({ success: true, ...envelope, ...answer });
+    const request = this.key === null ? {} : { request: createHash("sha256").update(sent).digest("hex") };
+    const text = this.#sign("response", { success: true, ...envelope, ...answer, ...request });
     await this.#transport.respond({ replyTo: command.reply_to }, command.command_id, text, { durable: false });
     await this.#transport.release(delivery);
   }
 
+  #sign(kind: "state" | "response", document: object): string {
+    const text = JSON.stringify(document);
+    return this.key === null ? text : signDocument(kind, text, this.key);
+  }
+
   #state(): State {
     const now = this.now();
+    const signing = { boot: this.boot, published_at_ms: this.#transport.now() };
     return {
+      ...(this.key === null ? {} : { key: rawKey(this.key), ...signing }),
       timestamp: now,
       status: "running",
       processed_commands: this.commands.length,

@@ -1,0 +1,77 @@
+// Between the transport and those who parse states: lets through the documents that count.
+import { createHash } from "node:crypto";
+import type { StateDocument } from "../protocol.ts";
+import type { StateRecord } from "../transport.ts";
+import type { KnownAgents } from "../trust/agents/known_agents.ts";
+import { findSignature } from "../trust/signature.ts";
+
+/** An agent of which no document counts. */
+export const NO_DOCUMENT = { state: null, legacyState: null };
+export type LastDocument = StateDocument | typeof NO_DOCUMENT;
+
+/** Undefined when no document of the agent counts. */
+export function countingDocument(last: LastDocument): StateDocument | undefined {
+  if (last.state !== null) return last;
+  return last.legacyState === null ? undefined : last;
+}
+
+/** Its text is without the signature. A signed one was published at the time that its agent signed. */
+export interface VerifiedState extends StateRecord {
+  /** Signed documents have an order: none is older than the one before. */
+  readonly isSigned: boolean;
+}
+
+/** The last verdict on a document under one name. */
+interface Judged {
+  readonly digest: string;
+  readonly revision: number;
+  readonly counts: boolean;
+  readonly publishedAtMs: number | null;
+}
+
+export class VerifiedStates {
+  readonly #agents: KnownAgents;
+  readonly #judged = new Map<string, Judged>();
+
+  constructor(agents: KnownAgents) {
+    this.#agents = agents;
+  }
+
+  /** @returns null for a document that does not count: `KnownAgents.key()` has the reason */
+  verify(record: StateRecord): VerifiedState | null {
+    const { agent, content } = record;
+    if (!("text" in content)) return { ...record, isSigned: false };
+    const { counts, publishedAtMs } = this.#judge(agent, content.text);
+    if (!counts) return null;
+    const text = findSignature(content.text)?.signed ?? content.text;
+    return {
+      agent,
+      content: { text },
+      publishedAtMs: publishedAtMs ?? record.publishedAtMs,
+      isSigned: publishedAtMs !== null,
+    };
+  }
+
+  /** Forgets the names that have no document any more. */
+  keepOnly(agents: ReadonlySet<string>): void {
+    for (const agent of this.#judged.keys()) if (!agents.has(agent)) this.#judged.delete(agent);
+  }
+
+  /** A document that is read again is not verified again. */
+  #judge(agent: string, text: string): Judged {
+    const { revision } = this.#agents;
+    const digest = createHash("sha256").update(text).digest("base64");
+    const before = this.#judged.get(agent);
+    if (before?.digest === digest && before.revision === revision) return before;
+    const verdict = this.#agents.judge(agent, text);
+    const { counts } = verdict;
+    const judged = {
+      digest,
+      revision: this.#agents.revision,
+      counts,
+      publishedAtMs: counts ? verdict.publishedAtMs : null,
+    };
+    this.#judged.set(agent, judged);
+    return judged;
+  }
+}
