@@ -115,14 +115,18 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS] },
   { files: "src/courier/*.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS, "src/courier/mailbox/*.ts"] },
   { files: "src/courier.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS, "src/courier/{*,mailbox/*}.ts"] },
-  { files: "src/documents/*.ts", may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts"] },
+  {
+    files: "src/documents/*.ts",
+    may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts", KNOWN_AGENTS],
+  },
   {
     files: "src/doctor/*.ts",
     may: [
       "src/base/{check,clock_check,errors,format}.ts",
       "src/{protocol,transport,courier}.ts",
-      "src/courier/{agent_view,describe_view,selection}.ts",
+      "src/courier/{agent_view,describe_view,named,selection}.ts",
       "src/documents/doctor.ts",
+      KNOWN_AGENTS,
     ],
   },
 
@@ -256,16 +260,21 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   // gpuctl.
   { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
   { files: "src/client/output/*.ts", may: [...BASE, "src/program/exit.ts", "src/client/io.ts", "src/courier/*.ts"] },
-  { files: "src/client/{io,base_command}.ts", may: [...SEAM, "src/program/*.ts", "src/client/{io,base_command}.ts"] },
+  { files: "src/client/kept_keys.ts", may: [...BASE, KNOWN_AGENTS, ...client("output")] },
+  {
+    files: "src/client/{io,base_command}.ts",
+    may: [...SEAM, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command}.ts"],
+  },
   {
     files: "src/client/{session,box_clock}.ts",
-    may: [...SEAM, ...TRUST, ...COURIER, "src/client/*.ts", ...client("output")],
+    may: [...SEAM, ...TRUST, KNOWN_AGENTS, ...COURIER, "src/client/*.ts", ...client("output")],
   },
   {
     files: "src/client/{verbs,completion}/*.ts",
     may: [
       ...SEAM,
       ...TRUST,
+      KNOWN_AGENTS,
       ...COURIER,
       "src/doctor/*.ts",
       "src/program/*.ts",

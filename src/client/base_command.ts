@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { flag, parse, programCommand } from "../program/flags.ts";
 import { AgentName } from "../protocol.ts";
+import { VERIFY_MODES } from "../trust/agents/known_agents.ts";
 import { WATCH } from "./io.ts";
 
 export type Program = ReturnType<typeof baseCommand>;
@@ -28,6 +29,11 @@ export function baseCommand() {
       ),
     )
     .addOption(flag("--all", "every known agent; offline ones count as failed"))
+    .addOption(
+      flag("--verify-agents <mode>", "whose signatures must be right: of agents whose key is known, or of all")
+        .choices(VERIFY_MODES)
+        .default("known" as const),
+    )
     .addOption(flag("--json", "print JSON, errors too"))
     .helpCommand("help [verb]", "Print the help of a verb.")
     .configureHelp({ showGlobalOptions: true })

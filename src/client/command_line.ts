@@ -22,6 +22,7 @@ import { addPullVerb } from "./verbs/pull.ts";
 import { addRmVerb } from "./verbs/rm.ts";
 import { addShowVerb } from "./verbs/show.ts";
 import { addStopVerb } from "./verbs/stop.ts";
+import { addTrustVerb } from "./verbs/trust.ts";
 import { addVersionVerb } from "./verbs/version.ts";
 
 const DEFAULT_WIDTH = 80;
@@ -44,10 +45,10 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   if (isJson()) program.showHelpAfterError(false);
 
   const runUnconnected: Run = async (verb) => {
-    const { share, timeout, agent, all = false } = program.opts();
+    const { share, timeout, agent, all = false, verifyAgents } = program.opts();
     const watch = chosenWatch(program.opts().watch);
     const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
-    const options = { share, watch, timeoutMs: timeout * 1000, agents, json: isJson() };
+    const options = { share, watch, timeoutMs: timeout * 1000, agents, verifyAgents, json: isJson() };
     const status = await runInSession(io, options, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
@@ -78,6 +79,7 @@ function addVerbs(program: Program, run: Run, runUnconnected: Run): void {
   addStopVerb(program, run);
   addJobsVerb(program, run, () => program.opts().watch === true);
   addCancelVerb(program, run);
+  addTrustVerb(program, runUnconnected);
   addDoctorVerb(program, runUnconnected);
 }
 

@@ -25,6 +25,8 @@ export interface ClientIo {
   readonly requestedBy: string;
   /** The file with the private key that signs commands; it may be missing. */
   readonly keyFile: string;
+  /** The file with the keys of the agents; missing: they are not kept. */
+  readonly knownAgentsFile?: string;
   /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch): Promise<Transport>;
 }

@@ -56,6 +56,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     isOutputLost ||= !NO_READER.has(code);
     lost.abort();
   };
+  const folder = join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "gpu-courier");
   const stdout = new ProcessScreen(process.stdout, failed);
   const stderr = new ProcessScreen(process.stderr, failed);
   const status = await main({
@@ -65,7 +66,8 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     clock: systemClock,
     signal: AbortSignal.any([stopSignal(), lost.signal]),
     requestedBy: `gpuctl:${userName()}@${hostname()}`,
-    keyFile: keyPath(join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "gpu-courier")),
+    keyFile: keyPath(folder),
+    knownAgentsFile: join(folder, "known_agents.json"),
     open: async (address, watch) =>
       openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
   });

@@ -5,8 +5,10 @@ import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
 import { Courier } from "../courier.ts";
 import type { Transport } from "../transport.ts";
+import type { VerifyMode } from "../trust/agents/known_agents.ts";
 import { readKey } from "../trust/key_file.ts";
 import type { ClientIo, Watch } from "./io.ts";
+import { KeptKeys } from "./kept_keys.ts";
 import { Printer } from "./output/printer.ts";
 
 export interface SessionOptions {
@@ -14,6 +16,7 @@ export interface SessionOptions {
   readonly watch: Watch;
   readonly timeoutMs: number;
   readonly agents: Agents | undefined;
+  readonly verifyAgents: VerifyMode;
   readonly json: boolean;
 }
 
@@ -26,6 +29,8 @@ export interface Session {
   readonly timeoutMs: number;
   /** Which agents the command line names; undefined: it names none. */
   readonly agents: Agents | undefined;
+  /** Keeps what is known of the agents' keys; also done at the end. @throws CourierError when that fails */
+  saveKeys(): void;
 }
 
 /** @returns the exit status */
@@ -55,19 +60,25 @@ export function connected(verb: Verb): Verb {
  */
 export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
   const signingKey = readKey(io.keyFile);
+  const keys = new KeptKeys(io.knownAgentsFile, options.verifyAgents);
   const transport = await io.open(options.share, options.watch);
   const courier = new Courier(transport, {
     sender: "gpuctl",
     timeoutMs: options.timeoutMs,
     requestedBy: io.requestedBy,
     signingKey,
+    agents: keys.agents,
     clock: io.clock,
   });
   const printer = new Printer(io, options.json);
   const { timeoutMs, agents } = options;
+  let status: number | undefined;
   try {
-    return await untilStopped(verb({ courier, transport, printer, io, timeoutMs, agents }), io);
+    const saveKeys = (): void => keys.save();
+    status = await untilStopped(verb({ courier, transport, printer, io, timeoutMs, agents, saveKeys }), io);
+    return status;
   } finally {
+    keys.close(printer, status !== 0);
     // The result is known: a reply folder that cannot be removed now is left to the sweep.
     await within(io.clock, STOP_GRACE_MS, close(courier, transport), null);
   }

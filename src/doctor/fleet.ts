@@ -3,7 +3,7 @@ import { about, type Check } from "../base/check.ts";
 import { checkClock } from "../base/clock_check.ts";
 import { asCourierError, type CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/agent_view.ts";
-import { describeView } from "../courier/describe_view.ts";
+import { describeView, hasDocument } from "../courier/describe_view.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, type State } from "../protocol.ts";
 
 /** A slower round trip is a warning: even an idle agent on a network share looks once a second. */
@@ -27,7 +27,8 @@ export async function* examineFleet(views: readonly AgentView[], { ping, ignored
   }
   // They run while the other checks are printed.
   const pings = pingAll(views, ping, ignored);
-  for (const view of views) {
+  // The keys are checked by themselves, and say more.
+  for (const view of views.filter(hasDocument)) {
     yield checkAgent(view);
     const { agent, state, online } = view;
     if (state === null || !online) continue;

@@ -6,6 +6,7 @@ import type { Agents } from "../courier/selection.ts";
 import type { Courier } from "../courier.ts";
 import { type DoctorDocument, doctorDocument } from "../documents/doctor.ts";
 import type { Transport } from "../transport.ts";
+import { examineKeys } from "./agent_keys.ts";
 import { examineFleet } from "./fleet.ts";
 
 /** The output of the report. */
@@ -40,6 +41,8 @@ export async function* examine({ transport, courier, agents, signal }: Examined)
       ping: async (agent) => await courier.ping(agent, { signal }),
       ignored: (agent) => courier.ignoredReplies.get(agent) ?? 0,
     });
+    // After the pings, which read the states again.
+    yield* examineKeys(courier.keys);
   } catch (error) {
     // A failed check above has most likely shown the same problem, with more detail.
     if (!hasFailed) yield about("fleet").failedBy(error);

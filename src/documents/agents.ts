@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { AgentView } from "../courier/agent_view.ts";
 import { AgentName, Disk, Gpu, isEnded, Labels, Memory, OllamaHealth, Platform } from "../protocol.ts";
 import { nextPage } from "./next_page.ts";
+import { keyFields, keyOf } from "./trust.ts";
 
 export const AgentDocument = z
   .object({
@@ -24,6 +25,7 @@ export const AgentDocument = z
     labels: Labels.nullable(),
     /** The share's clock minus the clock of the agent's machine. */
     clock_offset_ms: z.number().nullable(),
+    ...keyFields,
   })
   .meta({
     id: "Agent",
@@ -38,7 +40,15 @@ export function agentsDocument(views: readonly AgentView[]): AgentsDocument {
   return { agents: views.map(agentDocument) };
 }
 
-export function agentDocument({ agent, online, reason, lastSeenAt, state, legacyState }: AgentView): AgentDocument {
+export function agentDocument({
+  agent,
+  online,
+  reason,
+  lastSeenAt,
+  state,
+  legacyState,
+  key,
+}: AgentView): AgentDocument {
   return {
     agent,
     status: online ? "online" : "offline",
@@ -54,6 +64,7 @@ export function agentDocument({ agent, online, reason, lastSeenAt, state, legacy
     platform: state?.platform ?? null,
     labels: state?.labels ?? null,
     clock_offset_ms: state?.clock_offset_ms ?? null,
+    ...keyOf(key),
   };
 }
 

@@ -3,7 +3,7 @@
 import { CLOCK_OFF_MS } from "../../base/clock.ts";
 import { formatAgo, formatBytes, formatOffset } from "../../base/format.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
-import { describeView } from "../../courier/describe_view.ts";
+import { describeView, hasDocument } from "../../courier/describe_view.ts";
 import { agentsDocument } from "../../documents/agents.ts";
 import { flag } from "../../program/flags.ts";
 import { type Gpu, isEnded } from "../../protocol.ts";
@@ -58,6 +58,7 @@ async function listAgents(session: Session, { wide }: { readonly wide: boolean }
 function agentRow(view: AgentView, nowMs: number): string[] {
   const { agent, state, legacyState } = view;
   const status = statusText(view, nowMs);
+  if (!hasDocument(view)) return [agent, status, "", "", "", "", ""];
   if (state === null) {
     const ollama = legacyState?.ollama_available === true ? "reachable" : "not reachable";
     return [agent, status, "", "", "", ollama, "legacy service"];
@@ -109,7 +110,7 @@ function freeText(freeBytes: number, totalBytes: number): string {
 }
 
 function statusText(view: AgentView, nowMs: number): string {
-  if (view.reason === "silent") return describeView(view);
+  if (view.reason === "silent" || view.key?.trouble?.kind === "conflict") return describeView(view);
   if (view.reason === "stopped") return `stopped ${formatAgo(view.lastSeenAt, nowMs)}`;
   const parts = ["online", ...(view.reason === null ? [] : [describeView(view)]), ...clockText(view)];
   return parts.join(", ");

@@ -41,6 +41,13 @@ export function trustUnsigned(agents: KnownAgents, agent: string): Decision {
   return decided(agents, agent, before);
 }
 
+/** A decision in one line. */
+export function describeDecision({ agent, before, after }: Decision): string {
+  if (after.status === "unsigned") return `${agent}: its unsigned documents count again, and no signed ones`;
+  const was = before?.id && before.id !== after.id ? `, before ${before.id}` : "";
+  return `${agent}: known by the key ${after.id}${was}`;
+}
+
 /**
  * The key that a person gives: its base64, or the whole line that `gpu-agent key` prints.
  * @returns its base64

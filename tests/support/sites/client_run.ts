@@ -5,6 +5,7 @@ import type { ClientIo } from "#src/client/io.ts";
 import { main } from "#src/client.ts";
 import { CommandV1, type Job, type Model } from "#src/protocol.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
+import type { SigningKey } from "#src/trust/keys.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 import { type Answer, ScriptedAgent } from "./scripted_agent.ts";
 
@@ -33,6 +34,7 @@ export interface Surroundings {
   readonly columns?: number;
   readonly color?: boolean;
   readonly keyFile?: string;
+  readonly knownAgentsFile?: string;
 }
 
 const NO_KEY = "/nonexistent/signing.key";
@@ -49,7 +51,10 @@ export class ClientSite {
   readonly store = new MemoryStore(this.clock);
   readonly #agents: ScriptedAgent[] = [];
 
-  async agent(name: string, options: { models?: readonly Model[]; answer?: Answer } = {}): Promise<ScriptedAgent> {
+  async agent(
+    name: string,
+    options: { models?: readonly Model[]; answer?: Answer; key?: SigningKey } = {},
+  ): Promise<ScriptedAgent> {
     const agent = await ScriptedAgent.open(this.store, name, options);
     this.#agents.push(agent);
     return agent;
@@ -78,7 +83,7 @@ export class ClientSite {
   /** Starts gpuctl; `stop` is Ctrl-C. */
   start(
     argv: readonly string[],
-    { terminal = false, columns = 80, color = false, keyFile = NO_KEY }: Surroundings = {},
+    { terminal = false, columns = 80, color = false, keyFile = NO_KEY, knownAgentsFile }: Surroundings = {},
   ) {
     const stdout = new Capture(terminal, columns);
     const stderr = new Capture(terminal, columns);
@@ -92,6 +97,7 @@ export class ClientSite {
       signal: stop.signal,
       requestedBy: "gpuctl:test@here",
       keyFile,
+      ...(knownAgentsFile === undefined ? {} : { knownAgentsFile }),
       open,
     };
     return { stdout, stderr, stop: () => stop.abort(), status: main(argv, io) };

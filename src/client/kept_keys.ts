@@ -1,0 +1,42 @@
+// The keys of the agents as earlier runs of gpuctl saw them, and what this run adds.
+import { asCourierError } from "../base/errors.ts";
+import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
+import { KnownAgentsFile } from "../trust/agents/known_agents_file.ts";
+import type { Printer } from "./output/printer.ts";
+
+export class KeptKeys {
+  readonly agents: KnownAgents;
+  readonly #file: KnownAgentsFile | null;
+
+  /** @param path undefined: they are not kept */
+  constructor(path: string | undefined, mode: VerifyMode) {
+    this.agents = new KnownAgents(mode);
+    this.#file = path === undefined ? null : new KnownAgentsFile(path);
+    try {
+      for (const [agent, known] of this.#file?.read() ?? []) this.agents.adopt(agent, known);
+    } catch (error) {
+      this.agents.failure = asCourierError(error);
+    }
+  }
+
+  /** @throws CourierError when they cannot be kept */
+  save(): void {
+    if (this.agents.failure !== null) throw this.agents.failure;
+    this.#file?.write(this.agents.unsaved("all"));
+    this.agents.saved("all");
+  }
+
+  /**
+   * As `save()`, at the end of a verb, whose result does not depend on it: a failure is a warning.
+   * @param hasFailed the verb has shown why, and that may be the same failure
+   */
+  close(printer: Printer, hasFailed: boolean): void {
+    try {
+      this.save();
+    } catch (error) {
+      if (hasFailed) return;
+      const { message, hint } = asCourierError(error);
+      printer.note(`Warning: ${message}`, hint);
+    }
+  }
+}
