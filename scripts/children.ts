@@ -21,7 +21,7 @@ export function programCommand(program: "agent" | "server" | "client"): readonly
 export async function runInForeground(command: readonly string[], dir: string, signal: AbortSignal): Promise<number> {
   const child = Bun.spawn([...command], {
     cwd: dir,
-    env: cleanEnvironment(),
+    env: { ...cleanEnvironment(), XDG_CONFIG_HOME: dir },
     stdio: ["ignore", "inherit", "inherit"],
     signal,
   });
@@ -40,7 +40,7 @@ export class Child {
   constructor(command: readonly string[], dir: string) {
     this.#process = Bun.spawn([...command], {
       cwd: dir,
-      env: cleanEnvironment(),
+      env: { ...cleanEnvironment(), XDG_CONFIG_HOME: dir },
       stdio: ["ignore", "pipe", "pipe"],
       onExit: (child) => void underWay.delete(child),
     });

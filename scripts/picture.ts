@@ -91,7 +91,12 @@ try {
     const { url } = await site.ollama({ bytesPerSecond });
     await site.agent(name, url);
   }
-  const environment = [`PATH=${putOnPath(site)}:${process.env["PATH"]}`, `GPU_COURIER_SHARE=${site.share}`, "PS1=$ "];
+  const environment = [
+    `PATH=${putOnPath(site)}:${process.env["PATH"]}`,
+    `GPU_COURIER_SHARE=${site.share}`,
+    `XDG_CONFIG_HOME=${site.dir}`,
+    "PS1=$ ",
+  ];
   const terminal = new Terminal(join(site.dir, "tmux"), ["env", ...environment, "bash", "--norc", "--noprofile"]);
   try {
     await until(() => terminal.screen().at(-1) === "$", "the shell is there");

@@ -1,4 +1,5 @@
 // The keys of the agents as earlier runs of gpuctl saw them, and what this run adds.
+import { resolve } from "node:path";
 import { asCourierError } from "../base/errors.ts";
 import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
 import { KnownAgentsFile } from "../trust/agents/known_agents_file.ts";
@@ -8,10 +9,13 @@ export class KeptKeys {
   readonly agents: KnownAgents;
   readonly #file: KnownAgentsFile | null;
 
-  /** @param path undefined: they are not kept */
-  constructor(path: string | undefined, mode: VerifyMode) {
+  /**
+   * @param path undefined: they are not kept
+   * @param share its address
+   */
+  constructor(path: string | undefined, share: string, mode: VerifyMode) {
     this.agents = new KnownAgents(mode);
-    this.#file = path === undefined ? null : new KnownAgentsFile(path);
+    this.#file = path === undefined ? null : new KnownAgentsFile(path, resolve(share));
     try {
       for (const [agent, known] of this.#file?.read() ?? []) this.agents.adopt(agent, known);
     } catch (error) {

@@ -60,7 +60,7 @@ export function connected(verb: Verb): Verb {
  */
 export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
   const signingKey = readKey(io.keyFile);
-  const keys = new KeptKeys(io.knownAgentsFile, options.verifyAgents);
+  const keys = new KeptKeys(io.knownAgentsFile, options.share, options.verifyAgents);
   const transport = await io.open(options.share, options.watch);
   const courier = new Courier(transport, {
     sender: "gpuctl",

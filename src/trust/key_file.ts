@@ -94,7 +94,8 @@ function parseKey(pem: Buffer, path: string): SigningKey {
   });
 }
 
-function isVisible(path: string): boolean {
+/** Whether the file is there. One in another user's folder, as after `sudo -u`, is not. */
+export function isVisible(path: string): boolean {
   try {
     statSync(path);
     return true;

@@ -15,25 +15,24 @@ import { z } from "zod";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { AgentName } from "../../protocol.ts";
+import { isVisible } from "../key_file.ts";
 import { parseRawKey } from "../keys.ts";
 import { KEY_STATUSES, type KnownAgent } from "./known_agent.ts";
 import { type Changes, isEmpty, type KnownAgentsStore, merged } from "./store.ts";
 
-const KnownAgents = z.object({
-  version: z.literal(1),
-  agents: z.record(
-    AgentName,
-    z.object({
-      key: z
-        .string()
-        .refine((text) => parseRawKey(text) !== null, "must be the base64 of a key")
-        .nullable(),
-      status: z.enum(KEY_STATUSES),
-      boot: z.int().nonnegative(),
-      sequence: z.int().nonnegative(),
-    }),
-  ),
-});
+const Agents = z.record(
+  AgentName,
+  z.object({
+    key: z
+      .string()
+      .refine((text) => parseRawKey(text) !== null, "must be the base64 of a key")
+      .nullable(),
+    status: z.enum(KEY_STATUSES),
+    boot: z.int().nonnegative(),
+    sequence: z.int().nonnegative(),
+  }),
+);
+const Shares = z.object({ version: z.literal(1), shares: z.record(z.string(), Agents) });
 
 const MAX_BYTES = 16 * 1024 * 1024;
 /** It is held for one small write: an older one was left by a program that was killed. */
@@ -42,17 +41,30 @@ const LOCK_PAUSE_MS = 10;
 
 export class KnownAgentsFile implements KnownAgentsStore {
   readonly #path: string;
+  readonly #share: string;
 
-  constructor(path: string) {
+  /** @param share its address: the same name on another share is another agent */
+  constructor(path: string, share: string) {
     this.#path = path;
+    this.#share = share;
   }
 
-  /** @throws CourierError `invalid` when the file is damaged; `forbidden` when it may not be read */
+  /**
+   * The agents of the share. Empty when there is no file, or its folder is another user's, as after `sudo -u`.
+   * @throws CourierError `invalid` when the file is damaged; `forbidden` when it may not be read
+   */
   read(): ReadonlyMap<string, KnownAgent> {
+    return this.#readShares().get(this.#share) ?? new Map();
+  }
+
+  #readShares(): Map<string, ReadonlyMap<string, KnownAgent>> {
     const text = this.#readText();
     if (text === null) return new Map();
-    const parsed = KnownAgents.safeParse(parseJson(text));
-    if (parsed.success) return new Map(Object.entries(parsed.data.agents));
+    const parsed = Shares.safeParse(parseJson(text));
+    if (parsed.success)
+      return new Map(
+        Object.entries(parsed.data.shares).map(([share, agents]) => [share, new Map(Object.entries(agents))]),
+      );
     const [issue] = parsed.error.issues;
     throw this.#damaged(`${issue?.path.join(".") || "the whole"}: ${issue?.message ?? "not valid"}`);
   }
@@ -71,7 +83,8 @@ export class KnownAgentsFile implements KnownAgentsStore {
       throw this.#denied("write", error);
     }
     try {
-      this.#replace(merged(this.read(), changes));
+      const shares = this.#readShares();
+      this.#replace(shares.set(this.#share, merged(shares.get(this.#share) ?? new Map(), changes)));
     } catch (error) {
       throw error instanceof CourierError ? error : this.#denied("write", error);
     } finally {
@@ -81,20 +94,21 @@ export class KnownAgentsFile implements KnownAgentsStore {
 
   #readText(): string | null {
     try {
+      if (!isVisible(this.#path)) return null;
       if (statSync(this.#path).size > MAX_BYTES) throw this.#damaged(`larger than ${MAX_BYTES / 1024} KiB`);
       return readFileSync(this.#path, "utf8");
     } catch (error) {
       if (error instanceof CourierError) throw error;
-      if (systemCode(error) === "ENOENT") return null;
       throw this.#denied("read", error);
     }
   }
 
-  #replace(agents: ReadonlyMap<string, KnownAgent>): void {
+  #replace(shares: ReadonlyMap<string, ReadonlyMap<string, KnownAgent>>): void {
     const draft = `${this.#path}.${process.pid}.new`;
     const file = openSync(draft, "w", 0o600);
     try {
-      writeFileSync(file, `${JSON.stringify({ version: 1, agents: Object.fromEntries(agents) })}\n`);
+      const entries = [...shares].map(([share, agents]) => [share, Object.fromEntries(agents)]);
+      writeFileSync(file, `${JSON.stringify({ version: 1, shares: Object.fromEntries(entries) })}\n`);
       fsyncSync(file);
     } finally {
       closeSync(file);

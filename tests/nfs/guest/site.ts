@@ -116,7 +116,8 @@ export class NetworkSite implements AsyncDisposable {
   }
 
   async gpuctl(seat: Seat, ...args: readonly string[]): Promise<Finished> {
-    return await finish(seat, ["gpuctl", "--share", this.share, ...args]);
+    const settings = `XDG_CONFIG_HOME=/tmp/${this.#name}-${userOf(seat) ?? "root"}`;
+    return await finish(seat, ["env", settings, "gpuctl", "--share", this.share, ...args]);
   }
 
   /** The legacy backend as a process; one outcome for each of its answers. */

@@ -205,7 +205,7 @@ export class ProcessSite {
   #spawn(command: readonly string[], env: Environment = {}): Running {
     const child = Bun.spawn([...command], {
       cwd: this.dir,
-      env: { ...cleanEnvironment(), ...env },
+      env: { ...cleanEnvironment(this.dir), ...env },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -219,7 +219,7 @@ export class ProcessSite {
   async run(script: string, args: readonly string[]): Promise<Finished> {
     const child = Bun.spawn([process.execPath, resolve(SOURCES, script), ...args], {
       cwd: this.dir,
-      env: cleanEnvironment(),
+      env: cleanEnvironment(this.dir),
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -299,10 +299,12 @@ export async function until<Value>(
   }
 }
 
-/** This environment without the variables that configure a program. */
-function cleanEnvironment(): Record<string, string | undefined> {
+/** This environment without the variables that configure a program. What gpuctl remembers stays in the site's folder. */
+function cleanEnvironment(dir: string): Record<string, string | undefined> {
   const ours = /^(GPU_COURIER_|OLLAMA_|STATE_DIRECTORY$|XDG_STATE_HOME$|NOTIFY_SOCKET$|JOURNAL_STREAM$)/;
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
   // By their names most models of the tests are in a registry on the internet: it must not be asked.
-  return { ...own, GPU_COURIER_PREFLIGHT: "off" };
+  const settings = process.env["XDG_CONFIG_HOME"] ?? "";
+  const XDG_CONFIG_HOME = settings.startsWith(dir) ? settings : join(dir, "config");
+  return { ...own, XDG_CONFIG_HOME, GPU_COURIER_PREFLIGHT: "off" };
 }

@@ -30,7 +30,7 @@ const entry = (known: object) => new Map([["gpu-1", { ...FIRST, ...known }]]);
 const changes = (change: Partial<Changes>): Changes => ({ learned: NONE, decided: NONE, seen: NONE, ...change });
 
 describe.each<[string, () => KnownAgentsStore]>([
-  ["gpuctl's file", () => new KnownAgentsFile(path())],
+  ["gpuctl's file", () => new KnownAgentsFile(path(), "/mnt/shared")],
   ["gpu-server's table", () => new StoredKnownAgents(openStore(folder))],
 ])("%s", (_, open) => {
   test("keeps what was learned, and is empty at first", () => {
@@ -54,27 +54,33 @@ describe.each<[string, () => KnownAgentsStore]>([
 
 describe("gpuctl's file", () => {
   test("is readable by its owner only, and leaves no lock or draft", () => {
-    new KnownAgentsFile(path()).write(changes({ learned: entry({}) }));
+    new KnownAgentsFile(path(), "/mnt/shared").write(changes({ learned: entry({}) }));
     expect(statSync(path()).mode & 0o777).toBe(0o600);
     expect([...new Bun.Glob("*").scanSync({ cwd: join(folder, "deep"), dot: true })]).toEqual(["known_agents.json"]);
+  });
+
+  test("keeps the agents of each share apart", () => {
+    new KnownAgentsFile(path(), "/mnt/one").write(changes({ learned: entry({}) }));
+    new KnownAgentsFile(path(), "/mnt/two").write(changes({ learned: entry({ key: rawKey(OTHER) }) }));
+    expect(new KnownAgentsFile(path(), "/mnt/one").read().get("gpu-1")).toEqual(FIRST);
   });
 
   test("passes over the lock of a gpuctl that was killed", () => {
     mkdirSync(join(folder, "deep"));
     writeFileSync(`${path()}.lock`, "");
     utimesSync(`${path()}.lock`, 1, 1);
-    new KnownAgentsFile(path()).write(changes({ learned: entry({}) }));
-    expect(new KnownAgentsFile(path()).read().size).toBe(1);
+    new KnownAgentsFile(path(), "/mnt/shared").write(changes({ learned: entry({}) }));
+    expect(new KnownAgentsFile(path(), "/mnt/shared").read().size).toBe(1);
   });
 
   test.each([
     ["half of it", '{"version":1,"agents":{"gpu-1"'],
-    ["an invalid name", JSON.stringify({ version: 1, agents: { "../x": FIRST } })],
-    ["an invalid key", JSON.stringify({ version: 1, agents: { "gpu-1": { ...FIRST, key: "AAAA" } } })],
+    ["an invalid name", JSON.stringify({ version: 1, shares: { "/": { "../x": FIRST } } })],
+    ["an invalid key", JSON.stringify({ version: 1, shares: { "/": { "gpu-1": { ...FIRST, key: "AAAA" } } } })],
   ])("is not replaced when it holds %s: the error has the deed to do", (_, text) => {
     mkdirSync(join(folder, "deep"));
     writeFileSync(path(), text);
-    const file = new KnownAgentsFile(path());
+    const file = new KnownAgentsFile(path(), "/mnt/shared");
     for (const use of [() => file.read(), () => file.write(changes({ learned: entry({}) }))])
       expect(use).toThrow(expect.objectContaining({ code: "invalid", hint: expect.stringContaining("remove it") }));
     expect(readFileSync(path(), "utf8")).toBe(text);
@@ -86,7 +92,7 @@ describe("gpuctl's file", () => {
       Bun.spawn([process.execPath, program, path(), `gpu-${index}`, "20"], { stdout: "inherit", stderr: "inherit" }),
     );
     expect(await Promise.all(running.map(async ({ exited }) => await exited))).toEqual(Array(6).fill(0));
-    expect(new KnownAgentsFile(path()).read().size).toBe(6 * 20);
+    expect(new KnownAgentsFile(path(), "/mnt/shared").read().size).toBe(6 * 20);
   });
 });
 

@@ -6,7 +6,7 @@ import { testKey } from "#tests/trust/test_key.ts";
 const [path = "", name = "", count = ""] = process.argv.slice(2);
 for (let each = 0; each < Number(count); each++) {
   const known = { key: rawKey(testKey()), status: "first use" as const, boot: 1, sequence: each };
-  new KnownAgentsFile(path).write({
+  new KnownAgentsFile(path, "/mnt/shared").write({
     learned: new Map([[`${name}-${each}`, known]]),
     decided: new Map(),
     seen: new Map(),
