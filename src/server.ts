@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { systemClock } from "./base/clock.ts";
+import { silentLog } from "./base/log.ts";
 import { runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
 import { writeError } from "./program/journal.ts";
@@ -24,7 +25,10 @@ import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store/store.ts";
 import { Role } from "./server/store/tokens.ts";
+import { listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
 import { openTransport } from "./transport/open.ts";
+import { parseGivenKey } from "./trust/agents/decisions.ts";
+import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
 import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
 import { publicLine } from "./trust/keys.ts";
 
@@ -58,6 +62,14 @@ function createProgram() {
   program.action(run);
   program.command("run").description("serve until stopped (the default)").action(run);
   addTokenCommands(program.command("token").description("add, list and revoke tokens"), stateDir);
+  program
+    .command("trust")
+    .description("show the keys of the agents, or confirm or replace one; takes effect in a second")
+    .argument("[agent]")
+    .argument("[key...]", "what gpu-agent key prints on the box; without it, the key that the agent has now")
+    .option("--unsigned", "this agent does not sign: after a downgrade on purpose", false)
+    .option("--json", "print one JSON document", false)
+    .action(async (agent, key, options) => await trust(program.opts(), agent, key.join(" "), options));
   program
     .command("key")
     .description(
@@ -145,6 +157,11 @@ function createServiceCommand() {
       flag("--timeout <seconds>", "how long to wait for a response from an agent").argParser(parse.seconds).default(30),
     )
     .addOption(
+      flag("--verify-agents <mode>", "whose signatures must be right: of agents whose key is known, or of all")
+        .choices(VERIFY_MODES)
+        .default("known" as const),
+    )
+    .addOption(
       flag("--max-listeners <count>", "event streams at the same time, at most 100 for a token of the role viewer")
         .argParser(parse.count)
         .default(MAX_LISTENERS),
@@ -184,10 +201,37 @@ async function runUntilStopped(options: Options): Promise<void> {
       catalog,
       login,
       signingKey: readKey(keyPath(stateDir)),
+      verifyAgents: options.verifyAgents,
     };
     await runServer(settings, { transport, database, service: openServiceManager(log), log, stop });
   } finally {
     database.close();
+  }
+}
+
+async function trust(
+  options: Options,
+  agent: string | undefined,
+  key: string,
+  { unsigned, json }: { readonly unsigned: boolean; readonly json: boolean },
+): Promise<void> {
+  const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
+  if (agent === undefined) return listKnownAgents(stateDir, { json }, print);
+  const name = parseAgent(agent);
+  if (unsigned) return trustAgent(stateDir, name, "unsigned", print);
+  if (key !== "") return trustAgent(stateDir, name, { key: parseGivenKey(key) }, print);
+  trustAgent(stateDir, name, { seen: await readStateText(options, name) }, print);
+}
+
+/** Null when the agent has no document. */
+async function readStateText({ share, watch }: Options, agent: string): Promise<string | null> {
+  const transport = openTransport(share, { create: "never", watch, clock: systemClock, log: silentLog });
+  try {
+    await transport.connect();
+    const record = await transport.readState(agent);
+    return record !== null && "text" in record.content ? record.content.text : null;
+  } finally {
+    await transport.close();
   }
 }
 

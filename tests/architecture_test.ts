@@ -211,6 +211,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{connection,job_feed,lists/rendered,platform/catalog}.ts",
+      KNOWN_AGENTS,
       ...server("access audit store http limits"),
     ],
   },
@@ -226,7 +227,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
   {
     files: "src/server/{v1,platform}/*.ts",
-    may: [...BASE, ...COURIER, "src/server/{services,job_feed,known_fleet}.ts", ...server("http limits store lists")],
+    may: [
+      ...BASE,
+      ...COURIER,
+      KNOWN_AGENTS,
+      "src/server/{services,job_feed,known_fleet}.ts",
+      ...server("http limits store lists"),
+    ],
   },
   {
     files: "src/server/api.ts",
@@ -238,6 +245,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...SEAM,
       ...TRUST,
+      KNOWN_AGENTS,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
@@ -250,6 +258,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...BASE,
       ...TRUST,
+      KNOWN_AGENTS,
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",

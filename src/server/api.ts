@@ -25,6 +25,7 @@ import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
+import { addTrustRoutes } from "./v1/trust.ts";
 
 type Access = "with tokens" | "without tokens";
 
@@ -46,7 +47,7 @@ export function createApi(services: WholeServices): Hono<Env> {
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
   app.route("/api/config", platformRoutes(servicesOf));
   app.route("/api", gpuServiceRoutes(servicesOf));
-  for (const add of [addAgentRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
+  for (const add of [addAgentRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
     add(app, servicesOf);
   addAuditRoutes(app, services);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });

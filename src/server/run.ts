@@ -8,6 +8,8 @@ import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
+import { Keeper } from "../trust/agents/keeper.ts";
+import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import { Authenticator, type Login } from "./access/authenticator.ts";
 import { createApi, createTrustedApi } from "./api.ts";
@@ -29,6 +31,7 @@ import { checkItself } from "./self_check.ts";
 import type { WholeServices } from "./services.ts";
 import { ActiveModels } from "./store/active_models.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
+import { StoredKnownAgents } from "./store/known_agents.ts";
 import { RefusedJobs } from "./store/refused_jobs.ts";
 import { Tokens } from "./store/tokens.ts";
 
@@ -47,6 +50,8 @@ export interface ServerSettings {
   readonly login: Login | null;
   /** Null: commands are not signed. */
   readonly signingKey: SigningKey | null;
+  /** Whose documents and responses are verified. */
+  readonly verifyAgents: VerifyMode;
 }
 
 export interface ServerParts {
@@ -75,6 +80,7 @@ export async function runServer(
   if (settings.login === null) requireTokens(tokens, settings.address, log);
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const services = assemble(settings, { transport, database, tokens, log });
+  const keeping = services.keeper.run(stop);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
@@ -97,6 +103,7 @@ export async function runServer(
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
   services.refusedLogins.close();
+  await keeping;
   await within(systemClock, LEAVE_MS, takeLeave(services, transport, connecting), null);
   log.info({}, "Stopped");
 }
@@ -114,20 +121,22 @@ async function takeLeave(
 }
 
 function assemble(
-  { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey }: ServerSettings,
+  { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents }: ServerSettings,
   { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
 ): WholeServices {
   const clock = systemClock;
-  const fleet = new WatchedFleet({ transport, clock, log });
+  const agents = new KnownAgents(verifyAgents);
+  const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });
-  const signing = { signingKey, witness: recorder };
-  const courier = new Courier(transport, { sender: "server", timeoutMs, ...signing, clock, log, fleet });
+  const trust = { signingKey, witness: recorder, agents };
+  const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database, courier);
   return {
     fleet,
     courier,
+    keeper: new Keeper({ agents, store: new StoredKnownAgents(database), clock, log }),
     modelQuestions: new ModelQuestions({ courier, clock }),
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),

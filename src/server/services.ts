@@ -5,6 +5,7 @@ import type { Log } from "../base/log.ts";
 import type { IndexedFleet } from "../courier/index/indexed_fleet.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
+import type { Keeper } from "../trust/agents/keeper.ts";
 import type { Authenticator } from "./access/authenticator.ts";
 import type { AuditLog } from "./audit/audit_log.ts";
 import type { Recorder } from "./audit/recorder.ts";
@@ -27,6 +28,8 @@ import type { RefusedJobs } from "./store/refused_jobs.ts";
 export interface Services {
   readonly fleet: IndexedFleet;
   readonly courier: Courier;
+  /** Stores the keys of the agents. */
+  readonly keeper: Keeper;
   readonly modelQuestions: ModelQuestions;
   readonly jobQuestions: JobQuestions;
   readonly freshLists: FreshLists;

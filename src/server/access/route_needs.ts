@@ -18,6 +18,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/agents/:agent/models/:model/copy": "copy_model",
   "POST /v1/agents/:agent/models/:model/unload": "unload_model",
   "GET /v1/agents/:agent/running": "list_running",
+  "POST /v1/agents/:agent/trust": "no limits",
   "GET /v1/models": "list_models",
   "GET /v1/jobs": "list_jobs",
   "POST /v1/jobs": "pull_model",

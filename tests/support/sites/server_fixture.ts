@@ -25,11 +25,14 @@ import { readCatalog } from "#src/server/platform/catalog.ts";
 import type { WholeServices } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
 import { EndedJobs } from "#src/server/store/ended_jobs.ts";
+import { StoredKnownAgents } from "#src/server/store/known_agents.ts";
 import { RefusedJobs } from "#src/server/store/refused_jobs.ts";
 import { openStore } from "#src/server/store/store.ts";
 import { Tokens } from "#src/server/store/tokens.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
+import { Keeper } from "#src/trust/agents/keeper.ts";
+import { KnownAgents } from "#src/trust/agents/known_agents.ts";
 
 export interface Call {
   /** Sent as JSON, unless it is text. */
@@ -86,15 +89,17 @@ export async function openServer({
   const database = openStore(stateDir);
   const tokens = new Tokens(database, systemClock);
   const transport = store.open();
-  const fleet = new WatchedFleet({ transport, clock, log: silentLog });
+  const agents = new KnownAgents();
+  const fleet = new WatchedFleet({ transport, clock, log: silentLog, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => null, log });
-  const courier = new Courier(transport, { sender: "server", timeoutMs, witness: recorder, clock, fleet });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, witness: recorder, clock, agents, fleet });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database, courier);
   const services: WholeServices = {
     fleet,
     courier,
+    keeper: new Keeper({ agents, store: new StoredKnownAgents(database), clock, log }),
     modelQuestions: new ModelQuestions({ courier, clock }),
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),

@@ -1,0 +1,46 @@
+// `gpu-server trust ...`: shows the agents' keys, and confirms or replaces one, also while the server runs.
+import { type Decision, describeDecision, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
+import { KnownAgents } from "../../trust/agents/known_agents.ts";
+import { StoredKnownAgents } from "./known_agents.ts";
+import { openStore } from "./store.ts";
+
+type Print = (text: string) => void;
+
+/** Which key an agent gets: this one, in base64, the one that its document on the share is signed with now, or none. */
+export type Choice = { readonly key: string } | { readonly seen: string | null } | "unsigned";
+
+export function listKnownAgents(stateDir: string, { json }: { readonly json: boolean }, print: Print): void {
+  const known = withKnown(stateDir, (agents) => agents.all());
+  if (json) {
+    const entries = known.map(({ agent, key }) => ({ agent, key_id: key.id, key_status: key.status }));
+    print(`${JSON.stringify({ agents: entries })}\n`);
+  } else for (const { agent, key } of known) print(`${agent.padEnd(20)}  ${key.id ?? "-".padEnd(16)}  ${key.status}\n`);
+}
+
+/** @throws CourierError `not_found` when no key was seen */
+export function trustAgent(stateDir: string, agent: string, choice: Choice, print: Print): void {
+  const decision = withKnown(stateDir, (agents) => decide(agents, agent, choice));
+  print(`${describeDecision(decision)}\n`);
+}
+
+function decide(agents: KnownAgents, agent: string, choice: Choice): Decision {
+  if (choice === "unsigned") return trustUnsigned(agents, agent);
+  if ("key" in choice) return trustKey(agents, agent, choice.key);
+  if (choice.seen !== null) agents.judge(agent, choice.seen);
+  return trustKey(agents, agent, undefined);
+}
+
+/** What the use decides is stored. */
+function withKnown<Result>(stateDir: string, use: (agents: KnownAgents) => Result): Result {
+  const database = openStore(stateDir);
+  try {
+    const store = new StoredKnownAgents(database);
+    const agents = new KnownAgents();
+    for (const [agent, known] of store.read()) agents.adopt(agent, known);
+    const result = use(agents);
+    store.write(agents.unsaved("all"));
+    return result;
+  } finally {
+    database.close();
+  }
+}

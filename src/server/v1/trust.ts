@@ -1,0 +1,47 @@
+// Deciding by which key an agent is known.
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { TrustedDocument, trustedDocument } from "../../documents/trust.ts";
+import { parseGivenKey, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
+import { requireJson } from "../http/body.ts";
+import type { Env } from "../http/env.ts";
+import type { ServicesOf } from "../services.ts";
+import { failures, json, PATH, security } from "./schemas.ts";
+
+const TrustRequest = z
+  .object({
+    key: z
+      .string()
+      .max(1_000)
+      .optional()
+      .meta({ description: "What `gpu-agent key` prints on the box, or its 44 characters" }),
+    unsigned: z.literal(true).optional().meta({ description: "The agent does not sign: after a downgrade on purpose" }),
+  })
+  .refine(({ key, unsigned }) => key === undefined || unsigned === undefined, "`key` and `unsigned` exclude each other")
+  .meta({ id: "TrustRequest", description: "Empty: the key that the agent's document is signed with now" });
+
+const trustAgent = createRoute({
+  method: "post",
+  path: "/v1/agents/{agent}/trust",
+  summary: "Confirm or replace the key by which an agent is known",
+  description:
+    "A box that was replaced has a new key: until it is trusted, the `key_status` of its agent is `conflict`.",
+  security,
+  middleware: requireJson,
+  request: { params: PATH.agent, body: { ...json("The key", TrustRequest), required: true } },
+  responses: { 200: json("The key by which it is known now", TrustedDocument), ...failures },
+});
+
+export function addTrustRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
+  app.openapi(trustAgent, async (context) => {
+    const { agent } = context.req.valid("param");
+    const { key, unsigned } = context.req.valid("json");
+    const given = key === undefined ? undefined : parseGivenKey(key);
+    const { courier, fleet, keeper } = servicesOf(context);
+    const { keys } = courier;
+    const { before, after } = unsigned === true ? trustUnsigned(keys, agent) : trustKey(keys, agent, given);
+    keeper.round("keys");
+    // The document that is there counts at once, if the share can be read.
+    await fleet.refresh(agent).catch(() => undefined);
+    return context.json(trustedDocument(agent, before, after), 200);
+  });
+}
