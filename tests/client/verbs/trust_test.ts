@@ -92,7 +92,7 @@ describe("trust", () => {
     expect((await gpuctl("list")).stdout).toContain("phi4:latest");
   });
 
-  test("of an agent whose key was never seen says how to get it", async () => {
+  test("of an agent whose key was never seen names the way to get one", async () => {
     await site.agent("gpu-2");
     expect(await gpuctl("trust", "gpu-2")).toMatchObject({
       status: 66,

@@ -303,6 +303,7 @@ describe("/openapi.json", () => {
       "/v1/agents/{agent}/models/{model}/copy",
       "/v1/agents/{agent}/models/{model}/unload",
       "/v1/agents/{agent}/running",
+      "/v1/agents/{agent}/trust",
       "/v1/audit",
       "/v1/events",
       "/v1/jobs",
