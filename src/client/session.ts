@@ -30,7 +30,7 @@ export interface Session {
   /** Which agents the command line names; undefined: it names none. */
   readonly agents: Agents | undefined;
   /** Keeps what is known of the agents' keys; also done at the end. @throws CourierError when that fails */
-  saveKeys(): void;
+  readonly saveKeys: () => void;
 }
 
 /** @returns the exit status */
