@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Courier } from "#src/courier.ts";
 import { isEnded } from "#src/protocol.ts";
+import { KnownAgents } from "#src/trust/agents/known_agents.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
@@ -13,7 +14,9 @@ let hidden = "";
 beforeEach(async () => {
   site = new MemorySite();
   await site.platform.connect();
-  courier = new Courier(site.platform, { sender: "tester", timeoutMs: 30_000, clock: site.clock });
+  // The agent does not sign the cut state, which is put in place of its own.
+  const agents = new KnownAgents("off");
+  courier = new Courier(site.platform, { sender: "tester", timeoutMs: 30_000, clock: site.clock, agents });
   const ollama = new ScriptedOllama();
   end = Promise.withResolvers();
   ollama.pullEnds = end.promise;
