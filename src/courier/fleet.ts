@@ -107,8 +107,8 @@ export class Fleet implements FleetReader {
     const doubtful = new Map<string, number>();
     for (const record of records) {
       const verified = this.#states.verify(record);
-      if (verified === null) doubtful.set(record.agent, record.publishedAtMs);
-      else this.#sightings.see(verified, readAtMs);
+      if (verified !== null) this.#sightings.see(verified, readAtMs);
+      else if (this.#states.isListed(record)) doubtful.set(record.agent, record.publishedAtMs);
     }
     this.#doubtful = doubtful;
   }

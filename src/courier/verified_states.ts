@@ -1,6 +1,6 @@
 // Between the transport and those who parse states: lets through the documents that count.
 import { createHash } from "node:crypto";
-import type { StateDocument } from "../protocol.ts";
+import { parseState, type StateDocument } from "../protocol.ts";
 import type { StateRecord } from "../transport.ts";
 import type { KnownAgents } from "../trust/agents/known_agents.ts";
 import { findSignature } from "../trust/signature.ts";
@@ -50,6 +50,16 @@ export class VerifiedStates {
       publishedAtMs: publishedAtMs ?? record.publishedAtMs,
       isSigned: publishedAtMs !== null,
     };
+  }
+
+  /**
+   * Whether an agent is listed of which no document counts: it is known, or its document is valid but for the signature.
+   * Anything else under some name is no agent.
+   */
+  isListed({ agent, content }: StateRecord): boolean {
+    const key = this.#agents.key(agent);
+    if (key === null || key.status !== null) return key !== null;
+    return "text" in content && parseState(agent, content.text) !== undefined;
   }
 
   /** Forgets the names that have no document any more. */

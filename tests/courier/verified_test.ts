@@ -40,7 +40,7 @@ async function connected(): Promise<Transport> {
 
 /** gpu-1, which signs. */
 async function openAgent(): Promise<ScriptedAgent> {
-  const agent = await ScriptedAgent.open(store, "gpu-1", { models: [PHI], key: MINE });
+  const agent = await ScriptedAgent.open(store, "gpu-1", { models: [PHI], key: MINE, boot: 3 });
   open.push(agent);
   return agent;
 }
@@ -73,9 +73,9 @@ const gone = { models: [], model_count: 0 };
 describe.each<"follows" | "reads">(["follows", "reads"])("a courier that %s the states", (how) => {
   test.each([
     ["unsigned", () => unsignedState("gpu-1", gone)],
-    ["changed", () => signedState("gpu-1", { key: MINE, sequence: 50 }).replace('"running"', '"stopped"')],
+    ["changed", () => signedState("gpu-1", { key: MINE, boot: 3, sequence: 50 }).replace('"running"', '"stopped"')],
     ["another key's", () => signedState("gpu-1", { key: OTHER, sequence: 50 }, gone)],
-    ["replayed", () => signedState("gpu-1", { key: MINE, boot: 0 }, gone)],
+    ["replayed", () => signedState("gpu-1", { key: MINE, boot: 1 }, gone)],
     ["no", () => "{}"],
   ])("keeps the last document that counts while there is %s document in its place", async (_, forged) => {
     await openAgent();
@@ -110,7 +110,7 @@ describe.each<"follows" | "reads">(["follows", "reads"])("a courier that %s the 
   test("shows a box that was replaced as a conflict, also when a command is sent, until its key is trusted", async () => {
     const agent = await openAgent();
     await openCourier(how);
-    agents.judge("gpu-1", signedState("gpu-1", { key: MINE, sequence: 100 }));
+    agents.judge("gpu-1", signedState("gpu-1", { key: MINE, boot: 3, sequence: 100 }));
     agent.key = OTHER;
     await agent.publish();
     const courier = await openCourier(how);
@@ -148,6 +148,16 @@ describe.each<"follows" | "reads">(["follows", "reads"])("a courier that %s the 
     const courier = await openCourier(how);
     expect(await modelNames(courier)).toEqual(["phi4:latest"]);
     expect(describeView(await courier.agent("gpu-2"))).toContain("--verify-agents all");
+  });
+
+  test("does not list a copy of a signed document under another name, which is no agent", async () => {
+    await openAgent();
+    const [own] = await (await connected()).readStates();
+    const text = own !== undefined && "text" in own.content ? own.content.text : "";
+    await (await connected()).publishState("gpu-1-old", text);
+    const courier = await openCourier(how);
+    expect((await courier.agents()).map(({ agent }) => agent)).toEqual(["gpu-1"]);
+    expect(agents.troubles.all()).toMatchObject([{ agent: "gpu-1-old", trouble: { kind: "forged" } }]);
   });
 
   async function pinged(courier: Courier): Promise<string> {

@@ -126,6 +126,7 @@ export class FleetIndex implements FleetView {
   #doubt(record: StateRecord): void {
     const known = this.#known.get(record.agent);
     if (known !== undefined) return this.#judge(known);
+    if (!this.#states.isListed(record)) return;
     this.#add(record, "", NO_DOCUMENT);
     this.#judge(this.#known.get(record.agent));
   }

@@ -8,7 +8,7 @@ export const KEY_STATUSES = ["first use", "confirmed", "unsigned"] as const;
 export type KeyStatus = (typeof KEY_STATUSES)[number];
 
 /** The place of a document among all of its agent. */
-interface Position {
+export interface Position {
   readonly boot: number;
   readonly sequence: number;
 }

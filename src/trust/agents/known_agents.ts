@@ -5,7 +5,7 @@ import { fieldOf, parseJson } from "../../base/foreign_text.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
 import { type PublicKey, parseRawKey, rawKey } from "../keys.ts";
 import { findSignature, isSignedBy } from "../signature.ts";
-import { isOlder, type KeyStatus, type KnownAgent } from "./known_agent.ts";
+import { isOlder, type KeyStatus, type KnownAgent, type Position } from "./known_agent.ts";
 import { openSignedState, type SignedState } from "./signed_state.ts";
 import type { Changes } from "./store.ts";
 import { type Trouble, Troubles } from "./troubles.ts";
@@ -158,9 +158,9 @@ export class KnownAgents {
   }
 
   #judgeUnsigned(agent: string, known: KnownAgent | null): Verdict {
-    if (this.#mode === "all")
-      return doubt("unsigned", "it is not signed, and all must be signed (--verify-agents all)");
     if (known !== null && known.status !== "unsigned") return doubt("unsigned", `it is not signed, and ${agent} signs`);
+    if (this.#mode === "all")
+      return doubt("required", "it is not signed, and all must be signed (--verify-agents all)");
     return { counts: true, publishedAtMs: null };
   }
 
@@ -175,8 +175,7 @@ export class KnownAgents {
       };
     }
     if (known !== null && isOlder(signed, known)) {
-      const isLate = boot === known.boot && known.sequence - sequence <= LATE;
-      return doubt(isLate ? "late" : "replayed", "it is older than one that was seen before");
+      return doubt(isLate(signed, known) ? "late" : "replayed", "it is older than one that was seen before");
     }
     this.#advance(agent, known, { key: raw, status: known?.status ?? "first use", boot, sequence });
     return { counts: true, publishedAtMs };
@@ -220,10 +219,16 @@ export class KnownAgents {
     const before = held?.shown.trouble ?? null;
     if (before === trouble || (before?.kind === trouble?.kind && before?.key === trouble?.key)) return;
     if (held !== undefined) held.shown = { ...held.shown, trouble };
-    else if (trouble !== null && this.#held.size < LIMITS.states)
+    else if (trouble?.kind === "required" && this.#held.size < LIMITS.states)
       this.#held.set(agent, { known: null, publicKey: null, shown: { id: null, status: null, trouble } });
     if (trouble === null && held?.known === null) this.#held.delete(agent);
   }
+}
+
+/** The agent may have been restarted in between. */
+function isLate(one: Position, newest: Position): boolean {
+  if (one.boot === newest.boot) return newest.sequence - one.sequence <= LATE;
+  return one.boot === newest.boot - 1 && newest.sequence <= LATE;
 }
 
 function doubt(kind: Trouble["kind"], reason: string): Verdict {

@@ -2,10 +2,11 @@
 import { LIMITS } from "../../protocol.ts";
 
 /**
- * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs, or
- * where all must sign. `replayed`: older than one that counted. `late`: so little older that a slow reading explains it.
+ * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs.
+ * `required`: unsigned, where all must sign. `replayed`: older than one that counted. `late`: so little older that a slow
+ * reading explains it.
  */
-export type TroubleKind = "conflict" | "forged" | "unsigned" | "replayed" | "late";
+export type TroubleKind = "conflict" | "forged" | "unsigned" | "required" | "replayed" | "late";
 
 export interface Trouble {
   readonly kind: TroubleKind;
@@ -32,6 +33,7 @@ export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): str
     return `If it was downgraded on purpose: gpuctl trust ${agent} --unsigned. Otherwise ${writers}`;
   if (kind === "replayed")
     return `If its state directory was restored from a copy: gpuctl trust ${agent} KEY. Otherwise ${writers}`;
+  if (kind === "required") return "Install a release that signs on the box, or use --verify-agents known";
   return kind === "late" ? "Try again" : `Somebody else writes under this name: ${writers}`;
 }
 

@@ -147,6 +147,20 @@ describe("agents and doctor", () => {
     );
   });
 
+  test("doctor warns of a copy of a document under another name", async () => {
+    const outsider = site.store.open();
+    await outsider.connect();
+    const [own] = await outsider.readStates();
+    await outsider.publishState("copy", own !== undefined && "text" in own.content ? own.content.text : "");
+    await outsider.close();
+    const { status, stdout } = await gpuctl("doctor");
+    expect([status, stdout.includes("! agent_keys copy: "), stdout.includes("gpu_status/copy_status.json")]).toEqual([
+      0,
+      true,
+      true,
+    ]);
+  });
+
   test("--verify-agents off believes every document, and all only signed ones", async () => {
     await replaceBox();
     expect((await gpuctl("list", "--verify-agents", "off")).stdout).toContain("phi4:latest");

@@ -45,12 +45,14 @@ export class ScriptedAgent {
       models = [],
       answer = answerAsAgent,
       key = null,
-    }: { models?: readonly Model[]; answer?: Answer; key?: SigningKey | null } = {},
+      boot = 1,
+    }: { models?: readonly Model[]; answer?: Answer; key?: SigningKey | null; boot?: number } = {},
   ): Promise<ScriptedAgent> {
     const transport = store.open();
     await transport.connect();
     await transport.openInbox({ agent: name });
     const agent = new ScriptedAgent(name, transport, { models: [...models], answer, key });
+    agent.boot = boot;
     await transport.receive({ agent: name }, { deliver: (delivery) => void agent.#receive(delivery) });
     await agent.publish();
     return agent;

@@ -76,8 +76,9 @@ describe("judge()", () => {
       judge(agents, signed(100, 2), signed(100, 2), signed(99, 2), signed(1, 2), signed(500, 1), signed(1, 3)),
     ).toEqual(["counts", "counts", "late", "replayed", "replayed", "counts"]);
     expect(agents.known("gpu-1")).toMatchObject({ boot: 3, sequence: 1 });
+    expect(judge(agents, signed(100, 2), signed(5, 1))).toEqual(["late", "replayed"]);
     // A slow reading is nobody's attack.
-    expect(agents.troubles.all().map(({ count }) => count)).toEqual([2]);
+    expect(agents.troubles.all().map(({ count }) => count)).toEqual([3]);
   });
 
   test("never verifies the legacy service, which has no name of an agent", () => {
@@ -88,7 +89,7 @@ describe("judge()", () => {
   test.each<[VerifyMode, readonly string[]]>([
     ["off", ["counts", "counts", "counts", "counts"]],
     ["known", ["counts", "counts", "conflict", "unsigned"]],
-    ["all", ["unsigned", "counts", "conflict", "unsigned"]],
+    ["all", ["required", "counts", "conflict", "unsigned"]],
   ])("in mode %s", (mode, outcomes) => {
     const texts = [unsignedState("gpu-1"), signed(1), signed(2, 1, OTHER), unsignedState("gpu-1")];
     expect(judge(new KnownAgents(mode), ...texts)).toEqual([...outcomes]);
