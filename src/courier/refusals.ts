@@ -11,7 +11,7 @@ import type { Unavailable } from "./unavailable.ts";
 export function noAgent(views: readonly AgentView[]): CourierError {
   const known = firstOf(views, describeAgent);
   return new CourierError("unavailable", known === "" ? "No agent is online" : `No agent is online: ${known}`, {
-    hint: "Start gpu-agent on a GPU machine that mounts this share",
+    hint: troubledHint(views) ?? "Start gpu-agent on a GPU machine that mounts this share",
   });
 }
 
@@ -50,9 +50,17 @@ export function tooLate({ id, model, state, agent }: Job): CourierError {
 }
 
 function awayHint(view: AgentView): string {
-  const { agent, reason, key } = view;
-  if (key?.trouble && (key.trouble.kind === "conflict" || !hasDocument(view))) return troubleHint(agent, key.trouble);
+  const { agent, reason } = view;
+  const troubled = troubledHint([view]);
+  if (troubled !== undefined) return troubled;
   if (reason === "stopped") return `On ${agent}: systemctl start gpu-command-service`;
   if (reason === "degraded") return "Give one of the two agents another --name";
   return "Check that the machine is up and that it mounts the share";
+}
+
+/** What to do about the first agent that is away because its documents do not count, or belong to another key. */
+function troubledHint(views: readonly AgentView[]): string | undefined {
+  const troubled = views.find((view) => view.key?.trouble?.kind === "conflict" || !hasDocument(view));
+  const trouble = troubled?.key?.trouble;
+  return troubled === undefined || !trouble ? undefined : troubleHint(troubled.agent, trouble);
 }

@@ -117,7 +117,10 @@ describe.each<"follows" | "reads">(["follows", "reads"])("a courier that %s the 
     const view = await courier.agent("gpu-1");
     expect(view).toMatchObject({ online: false, state: null, key: { id: MINE.id, trouble: { kind: "conflict" } } });
     expect(describeView(view)).toBe(`conflict: it is signed by ${OTHER.id}: its key is ${MINE.id}`);
-    expect(await courier.listModels().catch((error) => error.message)).toContain("conflict");
+    expect(await courier.listModels().catch((caught) => caught)).toMatchObject({
+      message: expect.stringContaining("conflict"),
+      hint: expect.stringContaining("gpuctl trust gpu-1"),
+    });
     const error = await courier.ping("gpu-1").catch((caught) => caught);
     expect(error).toMatchObject({ code: "conflict", hint: expect.stringContaining("gpuctl trust gpu-1") });
     trustKey(agents, "gpu-1", undefined);

@@ -137,7 +137,7 @@ export class FleetIndex implements FleetView {
     const known = this.#known.get(record.agent);
     if (known === undefined) return this.#meet(record, text);
     const news = known.compare(text);
-    if (news === "none") return;
+    if (news === "none") return this.#judge(known);
     const document =
       news === "document" ? parseState(known.agent, text, countingDocument(known.document)) : known.document;
     if (document === undefined) return;
