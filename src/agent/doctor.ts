@@ -49,7 +49,7 @@ export async function runDoctor(
   const models = new ModelsFolder({ modelsDir, listing, clock: systemClock, log: silentLog });
   const checks = async function* (): AsyncGenerator<Check> {
     yield* examineBox({ name, stateDir, trustedKeys, ollama, models, registries, signal: stop });
-    yield* examine({ transport, courier, signal: stop });
+    yield* examine({ transport, courier, keepsKeys: false, signal: stop });
     if (trustedKeys !== undefined) yield* examineShareTime(new ShareTimeFile(stateDir, address), transport);
   };
   try {

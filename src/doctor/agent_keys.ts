@@ -7,8 +7,11 @@ import { type TroubleCount, troubleHint } from "../trust/agents/troubles.ts";
 /** Anybody can invent names: more agents are only counted. */
 const EXAMINED = 20;
 
-/** @param keys after documents were read */
-export function* examineKeys(keys: KnownAgents): Generator<Check> {
+/**
+ * @param keys after documents were read
+ * @param areKept whether this program remembers them
+ */
+export function* examineKeys(keys: KnownAgents, areKept: boolean): Generator<Check> {
   const check = about("agent_keys");
   if (keys.failure !== null) yield check.failedBy(keys.failure);
   const troubles = keys.troubles.all();
@@ -16,7 +19,7 @@ export function* examineKeys(keys: KnownAgents): Generator<Check> {
   const more = troubles.length - EXAMINED;
   if (more > 0)
     yield check.failed(`Documents of ${more} more agents do not count`, "Find out who writes to gpu_status");
-  yield* checkConfirmed(keys);
+  if (areKept) yield* checkConfirmed(keys);
 }
 
 /** @param isKnown otherwise a forged document may be somebody's copy */

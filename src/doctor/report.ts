@@ -24,11 +24,13 @@ export interface Examined {
   readonly courier: Courier;
   /** Undefined: all agents. */
   readonly agents?: Agents | undefined;
+  /** Whether this program remembers the keys of the agents. */
+  readonly keepsKeys: boolean;
   readonly signal: AbortSignal;
 }
 
 /** Every check that this machine can make. Never rejects. */
-export async function* examine({ transport, courier, agents, signal }: Examined): AsyncGenerator<Check> {
+export async function* examine({ transport, courier, agents, keepsKeys, signal }: Examined): AsyncGenerator<Check> {
   let hasFailed = false;
   for await (const check of transport.examine()) {
     hasFailed ||= check.result === "failed";
@@ -42,7 +44,7 @@ export async function* examine({ transport, courier, agents, signal }: Examined)
       ignored: (agent) => courier.ignoredReplies.get(agent) ?? 0,
     });
     // After the pings, which read the states again.
-    yield* examineKeys(courier.keys);
+    yield* examineKeys(courier.keys, keepsKeys);
   } catch (error) {
     // A failed check above has most likely shown the same problem, with more detail.
     if (!hasFailed) yield about("fleet").failedBy(error);

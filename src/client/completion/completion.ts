@@ -33,6 +33,7 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   cp: modelProposals,
   stop: runningProposals,
   cancel: jobProposals,
+  trust: agentProposals,
 };
 
 export function addCompletionVerbs(program: Program, io: ClientIo): void {

@@ -14,5 +14,9 @@ export function addDoctorVerb(program: Program, run: Run): void {
 }
 
 async function runDoctor({ transport, courier, agents, printer, io }: Session): Promise<number> {
-  return await printChecks(examine({ transport, courier, agents, signal: io.signal }), printer, io.signal);
+  return await printChecks(
+    examine({ transport, courier, agents, keepsKeys: true, signal: io.signal }),
+    printer,
+    io.signal,
+  );
 }

@@ -25,7 +25,10 @@ export function addTrustVerb(program: Program, run: Run): void {
     .argument("[agent]")
     .argument("[key...]", "the output of `gpu-agent key` on the box")
     .addOption(flag("--unsigned", "this agent does not sign: after a downgrade on purpose"))
-    .addHelpText("after", examples("trust", "trust gpu-1", "trust gpu-1 ed25519 MCo...=", "trust gpu-1 --unsigned"))
+    .addHelpText(
+      "after",
+      examples("trust", "trust gpu-1", "trust gpu-1 ed25519 Fmkn1Ovt...=", "trust gpu-1 --unsigned"),
+    )
     .action(async (agent, key, { unsigned = false }) => await run(chosen(agent, key.join(" "), unsigned)));
 }
 
