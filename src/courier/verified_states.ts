@@ -62,9 +62,19 @@ export class VerifiedStates {
     return "text" in content && parseState(agent, content.text) !== undefined;
   }
 
-  /** Forgets the names that have no document any more. */
+  /** The agent has no document any more. */
+  forget(agent: string): void {
+    this.#judged.delete(agent);
+  }
+
+  /** Forgets all others, which have no document any more. */
   keepOnly(agents: ReadonlySet<string>): void {
     for (const agent of this.#judged.keys()) if (!agents.has(agent)) this.#judged.delete(agent);
+  }
+
+  /** Of how many names it remembers the last verdict. */
+  get size(): number {
+    return this.#judged.size;
   }
 
   /** A document that is read again is not verified again. */

@@ -152,6 +152,7 @@ export class FleetIndex implements FleetView {
   }
 
   removed(agent: string): void {
+    this.#states.forget(agent);
     if (!this.#known.delete(agent)) return;
     this.#signs.forget(agent);
     this.#lists.remove(agent);

@@ -80,7 +80,7 @@ export class KnownAgents {
     const known = this.#mode === "off" ? null : this.#knownOf(agent);
     const verdict = this.#judge(agent, text, known);
     const trouble = verdict.counts ? null : verdict.trouble;
-    if (trouble !== null && trouble.kind !== "late") this.troubles.add(agent, trouble);
+    if (trouble !== null && trouble.kind !== "late") this.troubles.add(agent, trouble, known !== null);
     this.#note(agent, trouble);
     return verdict;
   }

@@ -45,9 +45,10 @@ export class Troubles {
   /** The agents with a kind that nobody has taken yet. */
   readonly #news = new Set<string>();
 
-  add(agent: string, trouble: Trouble): void {
+  /** @param isKnown otherwise anybody may have invented the name, and there is room for a number of them */
+  add(agent: string, trouble: Trouble, isKnown: boolean): void {
     const before = this.#counts.get(agent);
-    if (before === undefined && this.#counts.size >= LIMITS.states) return;
+    if (before === undefined && !isKnown && this.#counts.size >= LIMITS.states) return;
     const kinds = this.#kinds.get(agent) ?? new Set();
     if (!kinds.has(trouble.kind)) this.#news.add(agent);
     this.#kinds.set(agent, kinds.add(trouble.kind));

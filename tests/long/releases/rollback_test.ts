@@ -56,6 +56,7 @@ test.concurrent.each(CASES)(
     await allDelivered();
     const limited = await box.token("add", "limited", "--role", "gp", "--agents", "gpu-none");
     expect(await box.accepts(limited)).toBe(true);
+    const { key_id } = await box.ask("POST", "/v1/agents/gpu-1/trust", {});
     await box.stop(signal);
 
     await box.start(earlier, AGENT_FLAGS);
@@ -81,6 +82,8 @@ test.concurrent.each(CASES)(
     expect(listener.ends.toSorted()).toEqual(rounds.ended.map(({ id }) => id ?? "").toSorted());
     // A release that does not know the field leaves it in the ledger.
     expect(box.requesters.get(rounds.ended[0]?.id ?? null)).toBe("gp");
+    // The keys of agents are in another table of this kind.
+    expect(await box.ask("GET", "/v1/agents/gpu-1")).toMatchObject({ key_id, key_status: "confirmed" });
     // The audit, whose table earlier releases do not know, has what this one sent before and after.
     const { entries } = AuditDocument.parse(await box.ask("GET", "/v1/audit?verb=pull_model"));
     const pulled = entries.map(({ model }) => model?.replace(":latest", ""));
