@@ -9,6 +9,7 @@ const SEAM = [...BASE, "src/transport.ts"];
 const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
 const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
+const ALL_TRUST = [...TRUST, KNOWN_AGENTS];
 const OPEN = "src/transport/open.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -112,9 +113,9 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet,verified_states}.ts",
     ],
   },
-  { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS] },
-  { files: "src/courier/*.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS, "src/courier/mailbox/*.ts"] },
-  { files: "src/courier.ts", may: [...SEAM, ...TRUST, KNOWN_AGENTS, "src/courier/{*,mailbox/*}.ts"] },
+  { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...ALL_TRUST] },
+  { files: "src/courier/*.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/mailbox/*.ts"] },
+  { files: "src/courier.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/{*,mailbox/*}.ts"] },
   {
     files: "src/documents/*.ts",
     may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts", KNOWN_AGENTS],
@@ -244,8 +245,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server/run.ts",
     may: [
       ...SEAM,
-      ...TRUST,
-      KNOWN_AGENTS,
+      ...ALL_TRUST,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
@@ -257,8 +257,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server.ts",
     may: [
       ...BASE,
-      ...TRUST,
-      KNOWN_AGENTS,
+      ...ALL_TRUST,
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
@@ -276,14 +275,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/client/{session,box_clock}.ts",
-    may: [...SEAM, ...TRUST, KNOWN_AGENTS, ...COURIER, "src/client/*.ts", ...client("output")],
+    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/client/*.ts", ...client("output")],
   },
   {
     files: "src/client/{verbs,completion}/*.ts",
     may: [
       ...SEAM,
-      ...TRUST,
-      KNOWN_AGENTS,
+      ...ALL_TRUST,
       ...COURIER,
       "src/doctor/*.ts",
       "src/program/*.ts",
@@ -300,13 +298,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: [
-    "src/protocol.ts",
-    "src/protocol/*.ts",
-    "src/documents/*.ts",
-    "src/trust/**/*.ts",
-    "src/{agent,server}/**/*.ts",
-  ],
+  zod: ["src/protocol.ts", "src/protocol/*.ts", "src/documents/*.ts", "src/{agent,server,trust}/**/*.ts"],
   jose: ["src/server/access/login/*.ts"],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
