@@ -1,7 +1,6 @@
 // The verb trust: the keys by which the agents are known.
 import { CourierError } from "../../base/errors.ts";
 import { keyOf, trustedDocument } from "../../documents/trust.ts";
-import { flag } from "../../program/flags.ts";
 import { AgentName } from "../../protocol.ts";
 import {
   type Decision,
@@ -24,12 +23,13 @@ export function addTrustVerb(program: Program, run: Run): void {
     )
     .argument("[agent]")
     .argument("[key...]", "the output of `gpu-agent key` on the box")
-    .addOption(flag("--unsigned", "this agent does not sign: after a downgrade on purpose"))
+    // Not from the environment: it would undo the protection of whatever agent is named.
+    .option("--unsigned", "this agent does not sign: after a downgrade on purpose", false)
     .addHelpText(
       "after",
       examples("trust", "trust gpu-1", "trust gpu-1 ed25519 Fmkn1Ovt...=", "trust gpu-1 --unsigned"),
     )
-    .action(async (agent, key, { unsigned = false }) => await run(chosen(agent, key.join(" "), unsigned)));
+    .action(async (agent, key, { unsigned }) => await run(chosen(agent, key.join(" "), unsigned)));
 }
 
 function chosen(agent: string | undefined, key: string, unsigned: boolean): Verb {
