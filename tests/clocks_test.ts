@@ -84,10 +84,10 @@ class ClockSite {
     renameSync(written, join(this.share, "gpu_commands", inbox, `${id}.json`));
   }
 
-  /** Writes an agent's document that was published this long ago. */
+  /** Writes an agent's document that was published this long ago, and is not signed. */
   leaveState(agent: string, ageMs: number): void {
     const path = join(this.share, "gpu_status", `${agent}_status.json`);
-    writeFileSync(path, JSON.stringify({ ...this.state, agent }));
+    writeFileSync(path, JSON.stringify({ ...this.state, agent, key: undefined, signature: undefined }));
     this.#age(path, ageMs);
   }
 
