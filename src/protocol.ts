@@ -45,6 +45,7 @@ export const LIMITS = {
   /** State documents that a reader looks at, and their bytes in all. */
   states: 20_000,
   statesBytes: 256 * 1024 * 1024,
+  rosterBytes: 4 * 1024 * 1024,
   /** Labels of one agent, and the characters of each key and value. */
   labels: box.LABEL_LIMITS.count,
   labelCharacters: box.LABEL_LIMITS.characters,

@@ -256,4 +256,13 @@ export interface Transport {
    * unreachable. How many documents it follows is bounded; the log has the number of those left out.
    */
   watchStates(watcher: StateWatcher): Promise<Closable>;
+
+  /**
+   * The roster as it was last published; null before. Everybody who may write to the transport may write it: it means
+   * nothing until its signature is verified. Cheap while it is the same.
+   */
+  readRoster(): Promise<Content | null>;
+
+  /** Replaces the roster. Readers see the old one or the new one, never a part. Durable before it resolves. */
+  publishRoster(text: string): Promise<void>;
 }

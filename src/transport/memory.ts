@@ -1,10 +1,11 @@
 // The memory transport: the reference for every driver, and the base for tests of the layers above. Ends with its process.
-import { createHash } from "node:crypto";
 import { about, type Check } from "../base/check.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
+import { LIMITS } from "../protocol.ts";
 import type {
   Closable,
+  Content,
   Delivery,
   Holder,
   Inbox,
@@ -19,16 +20,12 @@ import type {
   Transport,
 } from "../transport.ts";
 import { Closables } from "./closables.ts";
+import { delivery, type Entry, inOrder, removeWhere, stateRecord } from "./memory/entries.ts";
 import { isOverdue, KEPT_MS } from "./retention.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 
 const SIGN_OF_LIFE_MS = 3_600_000;
 const SYNCED_EVERY_MS = 1_000;
-
-interface Entry {
-  readonly text: string;
-  readonly atMs: number;
-}
 
 interface Subscription {
   /** Its present entries are delivered too. */
@@ -43,6 +40,7 @@ export class MemoryStore {
   /** When the owner of an address for replies last gave a sign of life. */
   readonly aliveAtMs = new Map<string, number>();
   readonly states = new Map<string, Entry>();
+  roster: string | null = null;
   /** By delivery key; the text is the holder's instance. */
   readonly claims = new Map<string, Entry>();
   readonly subscriptions = new Set<Subscription>();
@@ -290,6 +288,20 @@ class MemoryTransport implements Transport {
     return entry === undefined ? null : stateRecord(agent, entry);
   }
 
+  async readRoster(): Promise<Content | null> {
+    this.#requireConnected();
+    const { roster } = this.#store;
+    if (roster === null) return null;
+    return roster.length > LIMITS.rosterBytes
+      ? { refused: `is larger than ${LIMITS.rosterBytes} bytes` }
+      : { text: roster };
+  }
+
+  async publishRoster(text: string): Promise<void> {
+    this.#requireConnected();
+    this.#store.roster = text;
+  }
+
   #sweepInbox(key: string): number {
     const inbox: Inbox = key === "shared" ? "shared" : { agent: key };
     const entries = this.#store.inboxes.get(key) ?? new Map<string, Entry>();
@@ -366,25 +378,6 @@ class MemoryTransport implements Transport {
       this.#store.subscriptions.delete(subscription);
     });
   }
-}
-
-function delivery(inbox: Inbox, id: string, { text, atMs }: Entry): Delivery {
-  const hash = createHash("sha256").update(`${text}\0${atMs}`).digest("hex").slice(0, 16);
-  return { inbox, id, key: `${id}~${hash}`, content: { text }, sentAtMs: atMs };
-}
-
-function stateRecord(agent: string, { text, atMs }: Entry): StateRecord {
-  return { agent, content: { text }, publishedAtMs: atMs };
-}
-
-function removeWhere<Value>(from: Map<string, Value>, isOver: (key: string, value: Value) => boolean): number {
-  const over = [...from].filter(([key, value]) => isOver(key, value));
-  for (const [key] of over) from.delete(key);
-  return over.length;
-}
-
-function inOrder(entries: Map<string, Entry>): [string, Entry][] {
-  return [...entries].toSorted(([a, first], [b, second]) => first.atMs - second.atMs || (a < b ? -1 : 1));
 }
 
 function inboxKey(inbox: Inbox): string {

@@ -3,6 +3,7 @@ import type { Check } from "../../base/check.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import type {
   Closable,
+  Content,
   Delivery,
   Holder,
   Inbox,
@@ -27,6 +28,7 @@ import { ChangedStates } from "./messages/changed_states.ts";
 import { claimedBy, takeClaim } from "./messages/claims.ts";
 import { Commands, requireInbox } from "./messages/commands.ts";
 import { publishResponse, removeResponse, respondedAtMs } from "./messages/responses.ts";
+import { RosterFile } from "./messages/roster.ts";
 import { States } from "./messages/states.ts";
 import { type FileCalls, Share, type ShareOptions } from "./share.ts";
 import { Sweeps } from "./sweep/sweep.ts";
@@ -41,6 +43,7 @@ export class ShareTransport implements Transport {
   readonly #awaited: Awaited;
   readonly #commands: Commands;
   readonly #states: States;
+  readonly #roster: RosterFile;
   readonly #sweeps: Sweeps;
   readonly #open = new Closables();
   readonly #options: ShareOptions;
@@ -55,6 +58,7 @@ export class ShareTransport implements Transport {
     this.#awaited = new Awaited(options.clock);
     this.#commands = new Commands(this.#share, this.#awaited);
     this.#states = new States(this.#share);
+    this.#roster = new RosterFile(this.#share);
     this.#sweeps = new Sweeps(this.#share);
     this.#options = options;
     this.#calls = calls;
@@ -210,6 +214,16 @@ export class ShareTransport implements Transport {
     await this.#attempt("watch states", status, async () => await this.#share.folder(status));
     const watch = new StateWatch(this.#share, watcher);
     return this.#open.add(async () => await watch.close());
+  }
+
+  async readRoster(): Promise<Content | null> {
+    const { status } = this.#share.layout;
+    return await this.#attempt("read the roster", status, async () => await this.#roster.read());
+  }
+
+  async publishRoster(text: string): Promise<void> {
+    const { status } = this.#share.layout;
+    await this.#attempt("publish the roster", status, async () => await this.#roster.publish(text));
   }
 
   /** Runs it when connected. Failures are mapped here, and only here. */

@@ -33,6 +33,8 @@ export class Layout {
   readonly claims: Folder;
   /** The file in a folder for replies whose mtime shows that its owner still reads there. */
   readonly signOfLife = ".alive";
+  /** The file in `status`; no document of an agent has such a name. */
+  readonly roster = ".roster.json";
 
   constructor(root: string) {
     this.root = root;

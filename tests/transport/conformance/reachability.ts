@@ -35,6 +35,8 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     readStates: async () => await transport.readStates(),
     openStates: async () => await transport.openStates().read(() => undefined),
     readState: async () => await transport.readState("gpu-1"),
+    publishRoster: async () => await transport.publishRoster("{}"),
+    readRoster: async () => await transport.readRoster(),
   };
 }
 

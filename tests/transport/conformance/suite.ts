@@ -5,6 +5,7 @@ import { CLAIM_SCENARIOS } from "./claims.ts";
 import { COMMAND_SCENARIOS } from "./commands.ts";
 import { REACHABILITY_SCENARIOS } from "./reachability.ts";
 import { REPLY_SCENARIOS } from "./replies.ts";
+import { ROSTER_SCENARIOS } from "./roster.ts";
 import type { Harness, Scenario, Store } from "./scenario.ts";
 import { STATE_SCENARIOS } from "./states.ts";
 import { SWEEP_SCENARIOS } from "./sweeps.ts";
@@ -16,6 +17,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...REPLY_SCENARIOS,
   ...STATE_SCENARIOS,
   ...WATCH_STATES_SCENARIOS,
+  ...ROSTER_SCENARIOS,
   ...SWEEP_SCENARIOS,
   ...REACHABILITY_SCENARIOS,
 ];
