@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { CommandV1, CommandV2, Job, Response, State } from "#src/protocol.ts";
+import { RosterDocument } from "#src/trust/roster/document.ts";
 
 const DOCUMENTS = {
   command: {
@@ -11,6 +12,7 @@ const DOCUMENTS = {
   },
   response: { schema: Response, description: "The answer to a command of either version" },
   state: { schema: State, description: "The document that an agent publishes about itself" },
+  roster: { schema: RosterDocument, description: "Who is who on a share, as an operator signed it" },
   job: { schema: Job, description: "Long work of an agent, as the state document and responses show it" },
 } as const;
 

@@ -33,6 +33,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
+  { files: "src/trust/roster/*.ts", may: [...SEAM, ...TRUST] },
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
@@ -326,7 +327,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/examine.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
-    "src/trust/{key_file,trusted_keys_file,agents/known_agents_file}.ts",
+    "src/trust/{key_file,trusted_keys_file,agents/known_agents_file,roster/kept_roster}.ts",
   ],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];

@@ -1,12 +1,27 @@
-// The `trusted_keys` file of a box: read when the agent starts, and again whenever it changes.
+// A file of public keys, such as the `trusted_keys` of a box: read at the start, and again whenever it changes.
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CourierError, systemCode } from "../base/errors.ts";
 import { parseTrustedKeys, type TrustedKey } from "./trusted_keys.ts";
 
 const MAX_BYTES = 256 * 1024;
 
-const HINT =
-  "Each line is the output of `gpu-server key` or `gpuctl key`. The agent reads the file again when it changes";
+/** What the keys of a file are for. */
+export interface KeysUse {
+  /** As people call them: `trusted keys`. */
+  readonly name: string;
+  /** The user of the program that reads it: `the agent's`. */
+  readonly user: string;
+  readonly hint: string;
+  /** @throws CourierError `invalid` with the line */
+  parse(text: string): ReadonlyMap<string, TrustedKey>;
+}
+
+const SENDERS: KeysUse = {
+  name: "trusted keys",
+  user: "the agent's",
+  hint: "Each line is the output of `gpu-server key` or `gpuctl key`. The agent reads the file again when it changes",
+  parse: parseTrustedKeys,
+};
 
 /** A FIFO without a writer would block. */
 const { O_NONBLOCK, O_RDONLY } = constants;
@@ -16,15 +31,17 @@ const ROOT = 0;
 export class TrustedKeysFile {
   readonly #path: string;
   readonly #user: number;
+  readonly #use: KeysUse;
   #keys: ReadonlyMap<string, TrustedKey> = new Map();
   #trouble: CourierError | null = null;
   /** Equal while the file is the same. */
   #version = "";
 
-  /** @param user the user of the agent, who may own the file as root may; by default that of this process */
-  constructor(path: string, user: number = process.getuid?.() ?? ROOT) {
+  /** @param user the user of the program, who may own the file as root may; by default that of this process */
+  constructor(path: string, user: number = process.getuid?.() ?? ROOT, use: KeysUse = SENDERS) {
     this.#path = path;
     this.#user = user;
+    this.#use = use;
     this.look();
   }
 
@@ -60,7 +77,7 @@ export class TrustedKeysFile {
       }
     } catch (error) {
       this.#keys = new Map();
-      this.#trouble = unusable(this.#path, error);
+      this.#trouble = unusable(this.#path, this.#use, error);
     }
     this.#version = version;
   }
@@ -71,7 +88,7 @@ export class TrustedKeysFile {
     const bytes = Buffer.alloc(MAX_BYTES + 1);
     const count = readSync(file, bytes, 0, bytes.length, 0);
     if (count > MAX_BYTES) throw new CourierError("invalid", `it is larger than ${MAX_BYTES / 1024} KiB`);
-    const keys = parseTrustedKeys(bytes.toString("utf8", 0, count));
+    const keys = this.#use.parse(bytes.toString("utf8", 0, count));
     if (keys.size === 0) throw new CourierError("invalid", "it has no key");
     return keys;
   }
@@ -79,7 +96,7 @@ export class TrustedKeysFile {
   /** A user who can write to the file decides whose commands run. */
   #requireSafe({ uid, mode }: BigIntStats): void {
     if (![ROOT, this.#user].includes(Number(uid))) {
-      throw new CourierError("invalid", `it belongs to user ${uid}, who is neither root nor the agent's`, {
+      throw new CourierError("invalid", `it belongs to user ${uid}, who is neither root nor ${this.#use.user}`, {
         hint: `On this machine: sudo chown root ${this.#path}`,
       });
     }
@@ -91,8 +108,11 @@ export class TrustedKeysFile {
   }
 }
 
-function unusable(path: string, cause: unknown): CourierError {
+function unusable(path: string, { name, hint }: KeysUse, cause: unknown): CourierError {
   const reason = cause instanceof CourierError ? cause.message : (systemCode(cause) ?? String(cause));
-  const hint = cause instanceof CourierError && cause.hint !== undefined ? cause.hint : HINT;
-  return new CourierError("unavailable", `Cannot use the trusted keys in ${path}: ${reason}`, { hint, cause });
+  const ownHint = cause instanceof CourierError ? cause.hint : undefined;
+  return new CourierError("unavailable", `Cannot use the ${name} in ${path}: ${reason}`, {
+    hint: ownHint ?? hint,
+    cause,
+  });
 }

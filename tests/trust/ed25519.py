@@ -90,7 +90,7 @@ def judge(document, kind, keys):
     body = document[: match.start()] + b"}"
     raw = keys.get(match[1].decode()) if kind != "state" else embedded_key(body, match[1].decode())
     if raw is None:
-        return "unknown key" if kind == "command" else "wrong"
+        return "unknown key" if kind in ("command", "roster") else "wrong"
     signed = b"gpu-courier " + kind.encode() + b" 1\n" + body
     return "valid" if verify(raw, signed, base64.urlsafe_b64decode(match[2] + b"==")) else "wrong"
 

@@ -1,0 +1,168 @@
+// The roster that a program keeps on its own disk: the one with the highest serial that an operator signed.
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, CourierError, systemCode } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { PublicKey } from "../keys.ts";
+import { findSignature } from "../signature.ts";
+import type { TrustedKey } from "../trusted_keys.ts";
+import type { TrustedKeysFile } from "../trusted_keys_file.ts";
+import { agentKey, isValidAt, type Roster, verifyRoster } from "./roster.ts";
+
+export interface KeptRosterDeps {
+  readonly operators: Pick<TrustedKeysFile, "find" | "trouble" | "look">;
+  /** Where it is kept. */
+  readonly path: string;
+  /** This machine's. */
+  readonly clock: Pick<Clock, "now">;
+  readonly log: Log;
+}
+
+const PUBLISH = "An operator publishes the next one: gpuctl roster --help";
+
+interface Kept {
+  readonly text: string;
+  readonly signedBy: string;
+  /** Null: not verified yet. */
+  roster: Roster | null;
+  isSaved: boolean;
+}
+
+/**
+ * Nobody who only writes to the share can make it forget: an older roster, or none, changes nothing. It counts as long as its
+ * operator is one, and its senders until it expires; what it revokes, and the agents' keys, even longer.
+ */
+export class KeptRoster {
+  readonly #deps: KeptRosterDeps;
+  #kept: Kept | null;
+
+  /** @throws CourierError `forbidden` when the kept one cannot be read */
+  constructor(deps: KeptRosterDeps) {
+    this.#deps = deps;
+    this.#kept = readKept(deps.path);
+  }
+
+  /** The kept one, perhaps expired; null without one that an operator signed who is one now. */
+  get roster(): Roster | null {
+    const kept = this.#kept;
+    if (kept === null || this.#operator(kept.signedBy) === undefined) return null;
+    kept.roster ??= this.#verified(kept.text);
+    if (kept.roster === null) this.#kept = null;
+    return kept.roster;
+  }
+
+  /** Why no sender is trusted by it now; null when it is valid. */
+  get trouble(): CourierError | null {
+    const { operators, clock } = this.#deps;
+    operators.look();
+    if (operators.trouble !== null) return operators.trouble;
+    const { roster } = this;
+    if (roster === null)
+      return new CourierError("unavailable", "No operator's roster has been read here", { hint: PUBLISH });
+    if (isValidAt(roster, clock.now())) return null;
+    return new CourierError("unavailable", `The roster ${roster.serial} is not valid now`, { hint: PUBLISH });
+  }
+
+  /** A sender that a valid roster names and does not revoke. */
+  sender(id: string): TrustedKey | undefined {
+    const { roster } = this;
+    if (roster === null || roster.revokedKeys.has(id) || !isValidAt(roster, this.#deps.clock.now())) return undefined;
+    return roster.senderKeys.get(id);
+  }
+
+  isRevoked(id: string): boolean {
+    return this.roster?.revokedKeys.has(id) ?? false;
+  }
+
+  /** The key that this agent must have; undefined when the roster does not say. */
+  expectedKey(agent: string): PublicKey | undefined {
+    const { roster } = this;
+    return roster === null ? undefined : agentKey(roster, agent);
+  }
+
+  /**
+   * Takes a roster over if it is newer than the kept one. It counts at once; `save()` keeps it.
+   * @returns whether it is another one than before
+   * @throws CourierError `unauthenticated` and `invalid` as `verifyRoster()`; `conflict` when it is older, or another one of
+   *   the same serial
+   */
+  offer(published: string): boolean {
+    const text = published.trimEnd();
+    const current = this.roster;
+    if (current !== null && text === this.#kept?.text) return false;
+    const roster = verifyRoster(text, (id) => this.#operator(id));
+    if (current !== null && roster.serial <= current.serial) throw notNewer(roster, current);
+    this.#kept = { text, signedBy: roster.signedBy, roster, isSaved: false };
+    return true;
+  }
+
+  /** @throws CourierError `exhausted` or `forbidden`: after a restart the one before would count again */
+  save(): void {
+    if (this.#kept === null || this.#kept.isSaved) return;
+    save(this.#deps.path, this.#kept.text);
+    this.#kept.isSaved = true;
+  }
+
+  #operator(id: string): TrustedKey | undefined {
+    const { operators, clock } = this.#deps;
+    const key = operators.find(id);
+    return key === undefined || (key.endsAtMs !== null && clock.now() >= key.endsAtMs) ? undefined : key;
+  }
+
+  #verified(text: string): Roster | null {
+    try {
+      return verifyRoster(text, (id) => this.#operator(id));
+    } catch (error) {
+      this.#deps.log.error(
+        { file: this.#deps.path, reason: asCourierError(error).message },
+        "The kept roster is damaged",
+      );
+      return null;
+    }
+  }
+}
+
+function readKept(path: string): Kept | null {
+  try {
+    const text = readFileSync(path, "utf8");
+    const signature = findSignature(text);
+    return signature === null ? null : { text, signedBy: signature.keyId, roster: null, isSaved: true };
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return null;
+    throw failure("read", path, error);
+  }
+}
+
+/** Complete or not at all, also over a power cut: otherwise an older one would be accepted after it. */
+function save(path: string, text: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const file = openSync(`${path}.new`, "w", 0o600);
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw failure("keep", path, error);
+  }
+}
+
+function notNewer({ serial }: Roster, kept: Roster): CourierError {
+  const how =
+    serial === kept.serial ? "another one has the same serial" : `the one with serial ${kept.serial} is newer`;
+  return new CourierError("conflict", `its serial is ${serial}, and ${how}`);
+}
+
+function failure(action: "read" | "keep", path: string, cause: unknown): CourierError {
+  const code = systemCode(cause);
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  return new CourierError(
+    isFull ? "exhausted" : "forbidden",
+    `Cannot ${action} the roster in ${path}: ${code ?? String(cause)}`,
+    { hint: isFull ? "Free space on its disk" : "Let this user read and write that file", cause },
+  );
+}

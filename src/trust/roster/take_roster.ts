@@ -1,0 +1,71 @@
+// Reads the roster of a transport, once or again and again, and keeps it if it is newer.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Content, Transport } from "../../transport.ts";
+import type { KeptRoster } from "./kept_roster.ts";
+
+type Source = Pick<Transport, "readRoster">;
+
+/**
+ * Looks at the published roster.
+ * @returns whether another one counts now
+ * @throws CourierError with the reason when it does not count: the kept one still does; `unavailable`
+ */
+export async function takeRoster(transport: Source, kept: KeptRoster): Promise<boolean> {
+  const content = await transport.readRoster();
+  const isNew = content !== null && offer(content, kept);
+  kept.save();
+  return isNew;
+}
+
+export interface RosterReadingDeps {
+  readonly transport: Source;
+  readonly kept: KeptRoster;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const LOOK_EVERY_MS = 60_000;
+
+export class RosterReading {
+  readonly #deps: RosterReadingDeps;
+  #logged: string | null = null;
+
+  constructor(deps: RosterReadingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Looks once a minute until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#look();
+      await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { transport, kept, log } = this.#deps;
+    try {
+      const isNew = await takeRoster(transport, kept);
+      if (isNew) log.info({ serial: kept.roster?.serial, key: kept.roster?.signedBy }, "A new roster counts");
+      this.#logged = null;
+    } catch (error) {
+      const { code, message, hint } = asCourierError(error);
+      // An outage is logged elsewhere.
+      if (code === "unavailable" || message === this.#logged) return;
+      log.error({ hint }, message);
+      this.#logged = message;
+    }
+  }
+}
+
+function offer(content: Content, kept: KeptRoster): boolean {
+  try {
+    if ("text" in content) return kept.offer(content.text);
+  } catch (error) {
+    const { code, message, hint } = asCourierError(error);
+    throw new CourierError(code, `Refuses the published roster: ${message}`, { hint, cause: error });
+  }
+  throw new CourierError("invalid", `Refuses the published roster: it ${content.refused}`);
+}
