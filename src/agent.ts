@@ -54,10 +54,12 @@ const agentFlags = {
       parse.list(parseProtectedName),
     ),
   trustedKeys: () => flag("--trusted-keys <file>", "public keys whose signed commands run here, one a line"),
+  operatorKeys: () =>
+    flag("--operator-keys <file>", "public keys of operators, whose roster names more senders; one a line"),
   requireSignatures: () =>
     flag(
       "--require-signatures <mode>",
-      "commands that must be signed: off, warn (log only), changing or all (default: changing with --trusted-keys, else off)",
+      "commands that must be signed: off, warn (log only), changing or all (default: changing with --trusted-keys or --operator-keys, else off)",
     ).choices(SIGNATURE_MODES),
   sharedInbox: () =>
     flag(
@@ -197,6 +199,7 @@ function createAgentCommand() {
     .addOption(agentFlags.insecureRegistry())
     .addOption(agentFlags.protect())
     .addOption(agentFlags.trustedKeys())
+    .addOption(agentFlags.operatorKeys())
     .addOption(agentFlags.requireSignatures())
     .addOption(agentFlags.sharedInbox())
     .addOption(agentFlags.listTtl())
@@ -260,6 +263,7 @@ function readSettings(options: Options): AgentSettings {
     diskReserve: options.diskReserve,
     protect: options.protect ?? [],
     trustedKeys: options.trustedKeys,
+    operatorKeys: options.operatorKeys,
     requireSignatures: options.requireSignatures,
     maxPulls: options.maxPulls,
     stallMs: options.stallTimeout * 1000,

@@ -9,6 +9,7 @@ const SEAM = [...BASE, "src/transport.ts"];
 const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
 const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
+const ROSTER = "src/trust/roster/*.ts";
 const ALL_TRUST = [...TRUST, KNOWN_AGENTS];
 const OPEN = "src/transport/open.ts";
 
@@ -33,7 +34,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
-  { files: "src/trust/roster/*.ts", may: [...SEAM, ...TRUST] },
+  { files: ROSTER, may: [...SEAM, ...TRUST] },
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
@@ -139,10 +140,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
   { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST] },
-  { files: "src/agent/commands/*.ts", may: [...SEAM, ...TRUST, ...agent("ollama disk ledger pulls models presence")] },
+  {
+    files: "src/agent/commands/*.ts",
+    may: [...SEAM, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
+  },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
-  { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST] },
-  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ...agent("ollama disk ledger presence trust")] },
+  { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST, ROSTER] },
+  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ROSTER, ...agent("ollama disk ledger presence trust")] },
   {
     files: "src/agent/doctor.ts",
     may: [...SEAM, ...COURIER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
@@ -152,6 +156,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...SEAM,
       ...TRUST,
+      ROSTER,
       "src/program/*.ts",
       "src/agent/{changes,box,sweeping,agent,assemble}.ts",
       ...agent("ollama disk ledger pulls models presence commands trust"),

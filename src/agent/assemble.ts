@@ -7,6 +7,10 @@ import type { Labels, Platform } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
+import { KeptRoster } from "../trust/roster/kept_roster.ts";
+import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
+import { RosterReading } from "../trust/roster/take_roster.ts";
+import { TrustedSenders } from "../trust/roster/trusted_senders.ts";
 import { TrustedKeysFile } from "../trust/trusted_keys_file.ts";
 import { Agent } from "./agent.ts";
 import { Box } from "./box.ts";
@@ -73,8 +77,10 @@ export interface AgentParts {
   readonly protect: readonly string[];
   /** Which commands must be signed. */
   readonly requireSignatures: SignatureMode;
-  /** The path of the file with the keys that may sign them; null only in mode `off`. */
+  /** The path of the file with the keys that may sign them; without one and without operators the mode is `off`. */
   readonly trustedKeys: string | null;
+  /** The paths of the file with the operators' keys, and of the roster that is kept; null: the box trusts no operator. */
+  readonly operators: { readonly keys: string; readonly roster: string } | null;
   /** Signs its states and responses; null: they are not signed. */
   readonly key: SigningKey | null;
   readonly bootFile: BootFile;
@@ -122,16 +128,16 @@ export function assemble(parts: AgentParts): Agent {
 
 /** The parts that connect the others without knowing them. */
 function assembleCommon(parts: AgentParts) {
-  const { identity, ledger, service, transport, shareTimeFile: file, clock, log } = parts;
+  const { identity, ledger, service, transport, shareTimeFile: file, requireSignatures: mode, clock, log } = parts;
   const { agent } = identity;
-  const { requireSignatures: mode, trustedKeys } = parts;
-  const keys = mode === "off" || trustedKeys === null ? null : new TrustedKeysFile(trustedKeys);
+  const { keys, roster } = assembleSenders(parts);
   const changes = new Changes();
   // Without required signatures anybody may write a command that is in time.
   const isRequired = keys !== null && mode !== "warn";
   const shareTime = isRequired ? new ShareTime({ agent, file, transport, changes, clock, log }) : null;
   return {
     keys,
+    roster,
     shareTime,
     outage: new Outage({ clock, log }),
     changes,
@@ -140,6 +146,17 @@ function assembleCommon(parts: AgentParts) {
   };
 }
 type Common = ReturnType<typeof assembleCommon>;
+
+/** Whose commands run. Null: signatures are not looked at. */
+function assembleSenders({ requireSignatures: mode, trustedKeys, operators, clock, log }: AgentParts) {
+  if (mode === "off" || (trustedKeys === null && operators === null)) return { keys: null, roster: null };
+  const file = trustedKeys === null ? null : new TrustedKeysFile(trustedKeys);
+  const roster =
+    operators === null
+      ? null
+      : new KeptRoster({ operators: operatorKeysFile(operators.keys), path: operators.roster, clock, log });
+  return { keys: new TrustedSenders({ file, roster }), roster };
+}
 
 /** The parts that deal with Ollama and the box, and know of no transport. */
 function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
@@ -215,9 +232,14 @@ function assembleCommands(
 }
 type Commands = ReturnType<typeof assembleCommands>;
 
-function assembleTrustLoops({ clock, log }: AgentParts, { keys, shareTime, changes }: Common) {
-  const watch = keys === null ? [] : [new TrustedKeysWatch({ keys, changes, clock, log })];
-  return shareTime === null ? watch : [...watch, shareTime];
+/** The loops that follow the keys, the roster and the share's time. */
+function assembleTrustLoops(parts: AgentParts, { keys, roster, shareTime, changes }: Common) {
+  const { transport, clock, log } = parts;
+  return [
+    ...(keys === null ? [] : [new TrustedKeysWatch({ keys, changes, clock, log })]),
+    ...(roster === null ? [] : [new RosterReading({ transport, kept: roster, clock, log })]),
+    ...(shareTime === null ? [] : [shareTime]),
+  ];
 }
 
 function assembleUpkeep({ ledger, transport, clock, log }: AgentParts, common: Common, { jobs }: Work): LedgerUpkeep {

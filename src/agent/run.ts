@@ -10,6 +10,7 @@ import type { Transport } from "../transport.ts";
 import { ensureKey, keyPath, readKey } from "../trust/key_file.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
+import { rosterPath } from "../trust/roster/kept_roster.ts";
 import { type AgentParts, assemble } from "./assemble.ts";
 import { defaultReserve, parseDiskReserve } from "./disk/reserve.ts";
 import { Ledger } from "./ledger/ledger.ts";
@@ -47,7 +48,9 @@ export interface AgentSettings {
   readonly protect: readonly string[];
   /** Whose signed commands run. Undefined: signatures are not looked at. */
   readonly trustedKeys: string | undefined;
-  /** Undefined: `changing` with trusted keys, otherwise `off`. */
+  /** Whose rosters add senders, and revoke some. */
+  readonly operatorKeys: string | undefined;
+  /** Undefined: `changing` with trusted keys or operator keys, otherwise `off`. */
   readonly requireSignatures: SignatureMode | undefined;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
@@ -130,11 +133,13 @@ function agentParts(
   };
 }
 
-function signatureSettings({ trustedKeys, requireSignatures }: AgentSettings) {
-  const mode = requireSignatures ?? (trustedKeys === undefined ? "off" : "changing");
-  if (mode === "off" || trustedKeys !== undefined) return { requireSignatures: mode, trustedKeys: trustedKeys ?? null };
+function signatureSettings({ trustedKeys, operatorKeys, requireSignatures, stateDir }: AgentSettings) {
+  const hasKeys = trustedKeys !== undefined || operatorKeys !== undefined;
+  const mode = requireSignatures ?? (hasKeys ? "changing" : "off");
+  const operators = operatorKeys === undefined ? null : { keys: operatorKeys, roster: rosterPath(stateDir) };
+  if (mode === "off" || hasKeys) return { requireSignatures: mode, trustedKeys: trustedKeys ?? null, operators };
   throw new CourierError("invalid", `Cannot use --require-signatures ${mode} without trusted keys`, {
-    hint: "Name their file: --trusted-keys /etc/gpu-courier/trusted_keys",
+    hint: "Name their file: --trusted-keys /etc/gpu-courier/trusted_keys, or --operator-keys with the keys of a roster's signers",
   });
 }
 

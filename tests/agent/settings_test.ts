@@ -81,8 +81,18 @@ test.each([
   [["--trusted-keys", "/etc/keys"], "changing", "/etc/keys"],
   [["--trusted-keys", "/etc/keys", "--require-signatures", "warn"], "warn", "/etc/keys"],
   [["--trusted-keys", "/etc/keys", "--require-signatures", "off"], "off", "/etc/keys"],
+  [["--operator-keys", "/etc/operators"], "changing", null],
+  [["--operator-keys", "/etc/operators", "--require-signatures", "all"], "all", null],
 ] as const)("%j requires signatures in mode %s", async (args, requireSignatures, trustedKeys) => {
   expect(await partsOf(...args)).toMatchObject({ requireSignatures, trustedKeys });
+});
+
+test("--operator-keys names the operators, and the roster is kept in the state directory", async () => {
+  expect((await partsOf("--operator-keys", "/etc/operators")).operators).toEqual({
+    keys: "/etc/operators",
+    roster: join(dir, "state", "roster.json"),
+  });
+  expect((await partsOf()).operators).toBeNull();
 });
 
 test("signatures cannot be required without trusted keys", async () => {

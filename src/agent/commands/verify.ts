@@ -5,9 +5,9 @@ import type { Log } from "../../base/log.ts";
 import { LIMITS, VERBS } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
 import { mustBeSigned, type SignatureMode } from "../../trust/requirement.ts";
+import type { TrustedSenders } from "../../trust/roster/trusted_senders.ts";
 import { findSignature, isSignedBy } from "../../trust/signature.ts";
 import type { TrustedKey } from "../../trust/trusted_keys.ts";
-import type { TrustedKeysFile } from "../../trust/trusted_keys_file.ts";
 import { type AcceptedCommand, judge, type Refusal } from "./judge.ts";
 
 /** Not exported, so that nothing but `verify()` makes a verified command. */
@@ -20,7 +20,7 @@ export interface VerifierDeps {
   readonly validity: Parameters<typeof judge>[1];
   readonly mode: SignatureMode;
   /** Null: signatures are not looked at, as in mode `off`. */
-  readonly keys: Pick<TrustedKeysFile, "find" | "trouble"> | null;
+  readonly keys: Pick<TrustedSenders, "find" | "isRevoked" | "trouble"> | null;
   /** Null: no command must be signed to change anything. */
   readonly shareTime: { readonly trouble: CourierError | null } | null;
   readonly transport: Pick<Transport, "now">;
@@ -57,6 +57,7 @@ export class Verifier {
     const { keys, mode } = this.#deps;
     const signature = keys === null || !("text" in content) ? null : findSignature(content.text);
     if (keys === null || signature === null) return null;
+    if (keys.isRevoked(signature.keyId)) return this.#revokedKey(signature.keyId);
     const key = keys.find(signature.keyId);
     if (key !== undefined) return isSignedBy("command", signature, key) ? key : wrongSignature();
     return mode === "warn" ? null : (keys.trouble ?? this.#unknownKey(signature.keyId));
@@ -96,6 +97,13 @@ export class Verifier {
     const which = mode === "all" ? "commands" : "commands that change anything";
     const message = `${validity.agent} runs ${which} only if they are signed`;
     return new CourierError("forbidden", message, { hint: addKey(validity.agent) });
+  }
+
+  #revokedKey(id: string): CourierError {
+    const { agent } = this.#deps.validity;
+    return new CourierError("unauthenticated", `An operator revoked the key ${id} for ${agent}`, {
+      hint: "If it is yours, make a new one and ask an operator to add it: gpuctl key",
+    });
   }
 
   #unknownKey(id: string): CourierError {

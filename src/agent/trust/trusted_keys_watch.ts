@@ -1,10 +1,10 @@
 // Notices when the trusted keys can no longer be used, and when they can again.
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import type { TrustedKeysFile } from "../../trust/trusted_keys_file.ts";
+import type { TrustedSenders } from "../../trust/roster/trusted_senders.ts";
 
 export interface TrustedKeysWatchDeps {
-  readonly keys: Pick<TrustedKeysFile, "look" | "trouble">;
+  readonly keys: Pick<TrustedSenders, "look" | "trouble">;
   readonly changes: { notify(what: "state"): void };
   readonly clock: Clock;
   readonly log: Log;

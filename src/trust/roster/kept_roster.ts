@@ -1,14 +1,13 @@
 // The roster that a program keeps on its own disk: the one with the highest serial that an operator signed.
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import type { Clock } from "../../base/clock.ts";
+import { dirname, join } from "node:path";
+import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, CourierError, systemCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { PublicKey } from "../keys.ts";
 import { findSignature } from "../signature.ts";
 import type { TrustedKey } from "../trusted_keys.ts";
 import type { TrustedKeysFile } from "../trusted_keys_file.ts";
-import { agentKey, isValidAt, type Roster, verifyRoster } from "./roster.ts";
+import { isValidAt, type Roster, verifyRoster } from "./roster.ts";
 
 export interface KeptRosterDeps {
   readonly operators: Pick<TrustedKeysFile, "find" | "trouble" | "look">;
@@ -19,7 +18,10 @@ export interface KeptRosterDeps {
   readonly log: Log;
 }
 
-const PUBLISH = "An operator publishes the next one: gpuctl roster --help";
+/** Where a program keeps it. @param folder of its own files */
+export function rosterPath(folder: string): string {
+  return join(folder, "roster.json");
+}
 
 interface Kept {
   readonly text: string;
@@ -52,16 +54,21 @@ export class KeptRoster {
     return kept.roster;
   }
 
+  /** Why nobody is an operator now; null when somebody is. */
+  get operatorTrouble(): CourierError | null {
+    const { operators } = this.#deps;
+    operators.look();
+    return operators.trouble;
+  }
+
   /** Why no sender is trusted by it now; null when it is valid. */
   get trouble(): CourierError | null {
-    const { operators, clock } = this.#deps;
-    operators.look();
-    if (operators.trouble !== null) return operators.trouble;
-    const { roster } = this;
-    if (roster === null)
-      return new CourierError("unavailable", "No operator's roster has been read here", { hint: PUBLISH });
-    if (isValidAt(roster, clock.now())) return null;
-    return new CourierError("unavailable", `The roster ${roster.serial} is not valid now`, { hint: PUBLISH });
+    const { operatorTrouble, roster } = this;
+    if (operatorTrouble !== null) return operatorTrouble;
+    if (roster === null) return unavailable("No roster by an operator has been read here");
+    if (isValidAt(roster, this.#deps.clock.now())) return null;
+    const { serial, issued_at_ms, expires_at_ms } = roster;
+    return unavailable(`The roster ${serial} is valid from ${isoTime(issued_at_ms)} to ${isoTime(expires_at_ms)} only`);
   }
 
   /** A sender that a valid roster names and does not revoke. */
@@ -75,10 +82,9 @@ export class KeptRoster {
     return this.roster?.revokedKeys.has(id) ?? false;
   }
 
-  /** The key that this agent must have; undefined when the roster does not say. */
-  expectedKey(agent: string): PublicKey | undefined {
-    const { roster } = this;
-    return roster === null ? undefined : agentKey(roster, agent);
+  /** The key that this agent must have, in base64; undefined when the roster does not say. */
+  expectedKey(agent: string): string | undefined {
+    return this.roster?.agentKeys.get(agent);
   }
 
   /**
@@ -149,6 +155,10 @@ function save(path: string, text: string): void {
   } catch (error) {
     throw failure("keep", path, error);
   }
+}
+
+function unavailable(message: string): CourierError {
+  return new CourierError("unavailable", message, { hint: "An operator publishes the next one: gpuctl roster --help" });
 }
 
 function notNewer({ serial }: Roster, kept: Roster): CourierError {

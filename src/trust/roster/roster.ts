@@ -16,6 +16,8 @@ export interface Roster extends RosterDocument {
   /** By id. A line of a later release that is not understood here is left out. */
   readonly senderKeys: ReadonlyMap<string, TrustedKey>;
   readonly revokedKeys: ReadonlySet<string>;
+  /** Raw keys by agent, without those that are revoked. */
+  readonly agentKeys: ReadonlyMap<string, string>;
 }
 
 /**
@@ -31,19 +33,21 @@ export function verifyRoster(text: string, operators: (id: string) => PublicKey 
   if (key === undefined) throw refused(`the key ${signature.keyId} is not an operator's here`);
   if (!isSignedBy("roster", signature, key)) throw refused("it was changed after it was signed");
   const document = parseRoster(signature.signed);
-  const { senders, revoked } = document;
-  return { ...document, signedBy: key.id, senderKeys: understoodKeys(senders), revokedKeys: new Set(revoked) };
+  const revokedKeys = new Set(document.revoked);
+  const isTrusted = (raw: string): boolean => revokedKeys.size === 0 || !revokedKeys.has(parseRawKey(raw)?.id ?? "");
+  const agents = Object.entries(document.agents).filter(([, raw]) => isTrusted(raw));
+  return {
+    ...document,
+    signedBy: key.id,
+    senderKeys: understoodKeys(document.senders),
+    revokedKeys,
+    agentKeys: new Map(agents),
+  };
 }
 
 /** Whether its senders are trusted. @param nowMs by the reader's own clock: the share's may be set by others */
 export function isValidAt({ issued_at_ms, expires_at_ms }: RosterDocument, nowMs: number): boolean {
   return issued_at_ms <= nowMs + MAX_AHEAD_MS && nowMs < expires_at_ms;
-}
-
-/** The key that a roster gives an agent; undefined for an agent that it does not name, or whose key it revokes. */
-export function agentKey({ agents, revokedKeys }: Roster, agent: string): PublicKey | undefined {
-  const key = Object.hasOwn(agents, agent) ? parseRawKey(agents[agent] ?? "") : null;
-  return key === null || revokedKeys.has(key.id) ? undefined : key;
 }
 
 /** A line that is not understood, perhaps a limit of a later release, trusts nobody. Of two lines with one key neither counts. */

@@ -119,6 +119,7 @@ export const AGENT_OPTIONS: Omit<
   protect: [],
   requireSignatures: "off",
   trustedKeys: null,
+  operators: null,
   shareTimeFile: { exists: () => true, read: () => null, write: () => undefined },
   maxPulls: 1,
   pullLimits: { pullTimeoutMs: 86_400_000, registryTimeoutMs: 86_400_000, saveIntervalMs: 300_000 },

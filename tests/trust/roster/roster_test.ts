@@ -6,7 +6,7 @@ import { LIMITS } from "#src/protocol.ts";
 import { publicLine, rawKey } from "#src/trust/keys.ts";
 import { parseRoster } from "#src/trust/roster/document.ts";
 import { parseOperatorKeys } from "#src/trust/roster/operator_keys.ts";
-import { agentKey, isValidAt, type Roster, verifyRoster } from "#src/trust/roster/roster.ts";
+import { isValidAt, type Roster, verifyRoster } from "#src/trust/roster/roster.ts";
 import { signDocument } from "#src/trust/signature.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 import { OPERATOR, signedRoster } from "./signed.ts";
@@ -101,11 +101,11 @@ test("isValidAt() is true from a day before a roster was issued until its end", 
   expect(at).toEqual([false, true, true, true, false]);
 });
 
-test("agentKey() knows neither a name that is not in the roster nor a key that it revokes", () => {
+test("agentKeys has neither a name that is not in the roster nor a key that it revokes", () => {
   const agents = { "gpu-1": rawKey(testKey(3)), "gpu-2": rawKey(testKey(4)) };
   const roster = verified(signedRoster({ serial: 1, issuedAtMs: NOW_MS, agents, revoked: [testKey(4).id] }));
-  const ids = ["gpu-1", "gpu-2", "gpu-3", "constructor"].map((agent) => agentKey(roster, agent)?.id);
-  expect(ids).toEqual([testKey(3).id, undefined, undefined, undefined]);
+  const keys = ["gpu-1", "gpu-2", "gpu-3", "constructor"].map((agent) => roster.agentKeys.get(agent));
+  expect(keys).toEqual([rawKey(testKey(3)), undefined, undefined, undefined]);
 });
 
 test("parseOperatorKeys() refuses a line with verbs", () => {
