@@ -126,11 +126,12 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   {
     files: "src/doctor/*.ts",
     may: [
-      "src/base/{check,clock_check,errors,format}.ts",
+      "src/base/{check,clock,clock_check,errors,format}.ts",
       "src/{protocol,transport,courier}.ts",
       "src/courier/{agent_view,describe_view,named,selection}.ts",
       "src/documents/doctor.ts",
       KNOWN_AGENTS,
+      ROSTER,
     ],
   },
 
@@ -149,7 +150,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ROSTER, ...agent("ollama disk ledger presence trust")] },
   {
     files: "src/agent/doctor.ts",
-    may: [...SEAM, ...COURIER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
+    may: [...SEAM, ...COURIER, ROSTER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
   },
   {
     files: "src/agent/*.ts",
@@ -282,13 +283,22 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/client/{session,box_clock}.ts",
-    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/client/*.ts", ...client("output")],
-  },
-  {
-    files: "src/client/{verbs,completion}/*.ts",
     may: [
       ...SEAM,
       ...ALL_TRUST,
+      ROSTER,
+      ...COURIER,
+      "src/client/*.ts",
+      "src/client/roster/kept.ts",
+      ...client("output"),
+    ],
+  },
+  {
+    files: "src/client/{verbs,roster,completion}/*.ts",
+    may: [
+      ...SEAM,
+      ...ALL_TRUST,
+      ROSTER,
       ...COURIER,
       "src/doctor/*.ts",
       "src/program/*.ts",
@@ -298,7 +308,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/client/*.ts",
-    may: [...SEAM, ...COURIER, "src/program/*.ts", "src/client/*.ts", ...client("verbs completion output")],
+    may: [...SEAM, ...COURIER, "src/program/*.ts", "src/client/*.ts", ...client("verbs roster completion output")],
   },
   { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },
 ];
@@ -312,7 +322,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@commander-js/extra-typings": [
     "src/program/{flags,exit}.ts",
     "src/{agent,server,client}.ts",
-    "src/client/{base_command,command_line}.ts",
+    "src/client/{base_command,command_line,roster/verbs}.ts",
   ],
   "cli-progress": ["src/client/output/bars.ts"],
   "cli-table3": ["src/client/output/table.ts"],
@@ -330,6 +340,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
+    "src/client/roster/read_file.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
     "src/trust/{key_file,trusted_keys_file,agents/known_agents_file,roster/kept_roster}.ts",

@@ -6,8 +6,10 @@ import { silentLog } from "../base/log.ts";
 import { Courier } from "../courier.ts";
 import { examine, printChecks, type Report } from "../doctor/report.ts";
 import type { Transport } from "../transport.ts";
+import { KeptRoster, rosterPath } from "../trust/roster/kept_roster.ts";
+import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
 import { ModelsFolder } from "./disk/models_folder.ts";
-import { examineBox } from "./examine.ts";
+import { agentUser, examineBox } from "./examine.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import type { AgentSettings } from "./run.ts";
@@ -20,6 +22,7 @@ type DoctorSettings = Pick<
   | "address"
   | "stateDir"
   | "trustedKeys"
+  | "operatorKeys"
   | "ollamaUrl"
   | "modelsDir"
   | "allowedRegistries"
@@ -39,7 +42,17 @@ const CLOSE_MS = 2_000;
 
 /** @returns the exit status: 1 when a check failed */
 export async function runDoctor(
-  { name, address, stateDir, trustedKeys, ollamaUrl, modelsDir, allowedRegistries, insecureRegistries }: DoctorSettings,
+  {
+    name,
+    address,
+    stateDir,
+    trustedKeys,
+    operatorKeys,
+    ollamaUrl,
+    modelsDir,
+    allowedRegistries,
+    insecureRegistries,
+  }: DoctorSettings,
   { transport, stop, json }: DoctorSurroundings,
 ): Promise<number> {
   const registries = [...allowedRegistries, ...insecureRegistries];
@@ -49,7 +62,8 @@ export async function runDoctor(
   const models = new ModelsFolder({ modelsDir, listing, clock: systemClock, log: silentLog });
   const checks = async function* (): AsyncGenerator<Check> {
     yield* examineBox({ name, stateDir, trustedKeys, ollama, models, registries, signal: stop });
-    yield* examine({ transport, courier, keepsKeys: false, signal: stop });
+    const roster = rosterOf(stateDir, operatorKeys);
+    yield* examine({ transport, courier, roster, keepsKeys: false, signal: stop });
     if (trustedKeys !== undefined) yield* examineShareTime(new ShareTimeFile(stateDir, address), transport);
   };
   try {
@@ -73,6 +87,12 @@ async function* examineShareTime(file: ShareTimeFile, transport: Transport): Asy
     () => false,
   );
   if (isThere) yield checkShareTime(file, transport.now());
+}
+
+function rosterOf(stateDir: string, operatorKeys: string | undefined): (() => KeptRoster) | null {
+  if (operatorKeys === undefined) return null;
+  const operators = operatorKeysFile(operatorKeys, agentUser(stateDir));
+  return () => new KeptRoster({ operators, path: rosterPath(stateDir), clock: systemClock, log: silentLog });
 }
 
 /** Waits for each write: a process that ends drops what a slow pipe has not taken. */

@@ -34,11 +34,15 @@ export async function* examineBox(box: BoxUnderExamination): AsyncGenerator<Chec
   yield checkStateDir(stateDir);
   yield checkOwnKey(stateDir);
   yield* examineLedger(stateDir);
-  if (trustedKeys !== undefined)
-    yield checkTrustedKeys(trustedKeys, statSync(stateDir, { throwIfNoEntry: false })?.uid);
+  if (trustedKeys !== undefined) yield checkTrustedKeys(trustedKeys, agentUser(stateDir));
   yield await checkOllama(box);
   yield checkDisk(await models.look(), models.unknown);
   yield checkRegistries(registries);
+}
+
+/** The agent's user; undefined before its first start. */
+export function agentUser(stateDir: string): number | undefined {
+  return statSync(stateDir, { throwIfNoEntry: false })?.uid;
 }
 
 /** The file in which the agent remembers the share's file system; undefined before the agent's first start. */

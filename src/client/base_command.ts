@@ -34,6 +34,9 @@ export function baseCommand() {
         .choices(VERIFY_MODES)
         .default("known" as const),
     )
+    .addOption(
+      flag("--operator-keys <file>", "public keys of operators, whose roster names the keys of agents; one a line"),
+    )
     .addOption(flag("--json", "print JSON, errors too"))
     .helpCommand("help [verb]", "Print the help of a verb.")
     .configureHelp({ showGlobalOptions: true })

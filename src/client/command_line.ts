@@ -7,6 +7,7 @@ import { baseCommand, type Program } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
 import { Printer } from "./output/printer.ts";
+import { addRosterVerbs } from "./roster/verbs.ts";
 import { connected, type Run, runInSession } from "./session.ts";
 import { addAgentsVerb } from "./verbs/agents.ts";
 import { addCancelVerb } from "./verbs/cancel.ts";
@@ -45,10 +46,11 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   if (isJson()) program.showHelpAfterError(false);
 
   const runUnconnected: Run = async (verb) => {
-    const { share, timeout, agent, all = false, verifyAgents } = program.opts();
+    const { share, timeout, agent, all = false, verifyAgents, operatorKeys } = program.opts();
     const watch = chosenWatch(program.opts().watch);
     const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
-    const options = { share, watch, timeoutMs: timeout * 1000, agents, verifyAgents, json: isJson() };
+    const timeoutMs = timeout * 1000;
+    const options = { share, watch, timeoutMs, agents, verifyAgents, operatorKeys, json: isJson() };
     const status = await runInSession(io, options, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
@@ -61,6 +63,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   };
   addVerbs(program, run, runUnconnected);
   addKeyVerb(program, io, () => new Printer(io, isJson()));
+  addRosterVerbs(program, io, { run: runUnconnected, openPrinter: () => new Printer(io, isJson()) });
   addVersionVerb(program, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
   return { program, isJson };

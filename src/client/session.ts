@@ -1,5 +1,4 @@
 // One run of gpuctl: opens the transport, does what the verb does, leaves nothing behind.
-
 import { within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
@@ -7,9 +6,11 @@ import { Courier } from "../courier.ts";
 import type { Transport } from "../transport.ts";
 import type { VerifyMode } from "../trust/agents/known_agents.ts";
 import { readKey } from "../trust/key_file.ts";
+import type { KeptRoster } from "../trust/roster/kept_roster.ts";
 import type { ClientIo, Watch } from "./io.ts";
 import { KeptKeys } from "./kept_keys.ts";
 import { Printer } from "./output/printer.ts";
+import { followRoster, openRoster } from "./roster/kept.ts";
 
 export interface SessionOptions {
   readonly share: string;
@@ -17,6 +18,8 @@ export interface SessionOptions {
   readonly timeoutMs: number;
   readonly agents: Agents | undefined;
   readonly verifyAgents: VerifyMode;
+  /** The file with the operators' keys; undefined: no operator is trusted. */
+  readonly operatorKeys: string | undefined;
   readonly json: boolean;
 }
 
@@ -31,6 +34,8 @@ export interface Session {
   readonly agents: Agents | undefined;
   /** Keeps what is known of the agents' keys; also done at the end. @throws CourierError when that fails */
   readonly saveKeys: () => void;
+  /** Null: no operator is trusted. */
+  readonly roster: KeptRoster | null;
 }
 
 /** @returns the exit status */
@@ -48,6 +53,7 @@ const FOREVER_MS = 2 ** 31 - 1;
 export function connected(verb: Verb): Verb {
   return async (session) => {
     await session.transport.connect();
+    await followRoster(session.transport, session.roster, session.printer);
     return await verb(session);
   };
 }
@@ -60,6 +66,7 @@ export function connected(verb: Verb): Verb {
  */
 export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
   const signingKey = readKey(io.keyFile);
+  const roster = openRoster(io, options.operatorKeys);
   const keys = new KeptKeys(io.knownAgentsFile, options.share, options.verifyAgents);
   const transport = await io.open(options.share, options.watch);
   const courier = new Courier(transport, {
@@ -75,7 +82,8 @@ export async function runInSession(io: ClientIo, options: SessionOptions, verb: 
   let status: number | undefined;
   try {
     const saveKeys = (): void => keys.save();
-    status = await untilStopped(verb({ courier, transport, printer, io, timeoutMs, agents, saveKeys }), io);
+    const session = { courier, transport, printer, io, timeoutMs, agents, roster, saveKeys };
+    status = await untilStopped(verb(session), io);
     return status;
   } finally {
     keys.close(printer, status !== 0);

@@ -6,8 +6,10 @@ import type { Agents } from "../courier/selection.ts";
 import type { Courier } from "../courier.ts";
 import { type DoctorDocument, doctorDocument } from "../documents/doctor.ts";
 import type { Transport } from "../transport.ts";
+import type { KeptRoster } from "../trust/roster/kept_roster.ts";
 import { examineKeys } from "./agent_keys.ts";
 import { examineFleet } from "./fleet.ts";
+import { examineRoster } from "./roster.ts";
 
 /** The output of the report. */
 export interface Report {
@@ -26,11 +28,20 @@ export interface Examined {
   readonly agents?: Agents | undefined;
   /** Whether this program remembers the keys of the agents. */
   readonly keepsKeys: boolean;
+  /** Null: no operator is trusted here. */
+  readonly roster: (() => KeptRoster) | null;
   readonly signal: AbortSignal;
 }
 
 /** Every check that this machine can make. Never rejects. */
-export async function* examine({ transport, courier, agents, keepsKeys, signal }: Examined): AsyncGenerator<Check> {
+export async function* examine({
+  transport,
+  courier,
+  agents,
+  roster,
+  keepsKeys,
+  signal,
+}: Examined): AsyncGenerator<Check> {
   let hasFailed = false;
   for await (const check of transport.examine()) {
     hasFailed ||= check.result === "failed";
@@ -38,6 +49,7 @@ export async function* examine({ transport, courier, agents, keepsKeys, signal }
   }
   try {
     await transport.connect();
+    if (roster !== null) yield await examineRoster(transport, roster);
     const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
     yield* examineFleet(views, {
       ping: async (agent) => await courier.ping(agent, { signal }),

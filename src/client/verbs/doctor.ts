@@ -13,9 +13,10 @@ export function addDoctorVerb(program: Program, run: Run): void {
     .action(async () => await run(runDoctor));
 }
 
-async function runDoctor({ transport, courier, agents, printer, io }: Session): Promise<number> {
+async function runDoctor({ transport, courier, agents, roster, printer, io }: Session): Promise<number> {
+  const kept = roster === null ? null : () => roster;
   return await printChecks(
-    examine({ transport, courier, agents, keepsKeys: true, signal: io.signal }),
+    examine({ transport, courier, agents, roster: kept, keepsKeys: true, signal: io.signal }),
     printer,
     io.signal,
   );

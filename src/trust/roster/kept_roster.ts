@@ -71,6 +71,11 @@ export class KeptRoster {
     return unavailable(`The roster ${serial} is valid from ${isoTime(issued_at_ms)} to ${isoTime(expires_at_ms)} only`);
   }
 
+  /** How long the kept one is still valid; 0 without one. */
+  get endsInMs(): number {
+    return Math.max(0, (this.roster?.expires_at_ms ?? 0) - this.#deps.clock.now());
+  }
+
   /** A sender that a valid roster names and does not revoke. */
   sender(id: string): TrustedKey | undefined {
     const { roster } = this;
@@ -89,18 +94,16 @@ export class KeptRoster {
 
   /**
    * Takes a roster over if it is newer than the kept one. It counts at once; `save()` keeps it.
-   * @returns whether it is another one than before
    * @throws CourierError `unauthenticated` and `invalid` as `verifyRoster()`; `conflict` when it is older, or another one of
    *   the same serial
    */
-  offer(published: string): boolean {
+  offer(published: string): void {
     const text = published.trimEnd();
     const current = this.roster;
-    if (current !== null && text === this.#kept?.text) return false;
-    const roster = verifyRoster(text, (id) => this.#operator(id));
+    if (current !== null && text === this.#kept?.text) return;
+    const roster = this.verify(text);
     if (current !== null && roster.serial <= current.serial) throw notNewer(roster, current);
     this.#kept = { text, signedBy: roster.signedBy, roster, isSaved: false };
-    return true;
   }
 
   /** @throws CourierError `exhausted` or `forbidden`: after a restart the one before would count again */
@@ -108,6 +111,11 @@ export class KeptRoster {
     if (this.#kept === null || this.#kept.isSaved) return;
     save(this.#deps.path, this.#kept.text);
     this.#kept.isSaved = true;
+  }
+
+  /** @throws CourierError as `verifyRoster()` */
+  verify(text: string): Roster {
+    return verifyRoster(text, (id) => this.#operator(id));
   }
 
   #operator(id: string): TrustedKey | undefined {
@@ -118,7 +126,7 @@ export class KeptRoster {
 
   #verified(text: string): Roster | null {
     try {
-      return verifyRoster(text, (id) => this.#operator(id));
+      return this.verify(text);
     } catch (error) {
       this.#deps.log.error(
         { file: this.#deps.path, reason: asCourierError(error).message },

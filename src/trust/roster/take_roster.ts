@@ -8,15 +8,25 @@ import type { KeptRoster } from "./kept_roster.ts";
 type Source = Pick<Transport, "readRoster">;
 
 /**
- * Looks at the published roster.
+ * Looks at the published roster, which counts from then on if it is newer, and keeps it.
  * @returns whether another one counts now
  * @throws CourierError with the reason when it does not count: the kept one still does; `unavailable`
  */
 export async function takeRoster(transport: Source, kept: KeptRoster): Promise<boolean> {
-  const content = await transport.readRoster();
-  const isNew = content !== null && offer(content, kept);
+  const before = kept.roster;
+  await offerRoster(transport, kept);
   kept.save();
-  return isNew;
+  return kept.roster !== before;
+}
+
+/**
+ * As `takeRoster()`, without keeping it.
+ * @returns whether there is a published roster
+ */
+export async function offerRoster(transport: Source, kept: KeptRoster): Promise<boolean> {
+  const content = await transport.readRoster();
+  if (content !== null) offer(content, kept);
+  return content !== null;
 }
 
 export interface RosterReadingDeps {
@@ -60,7 +70,7 @@ export class RosterReading {
   }
 }
 
-function offer(content: Content, kept: KeptRoster): boolean {
+function offer(content: Content, kept: KeptRoster): void {
   try {
     if ("text" in content) return kept.offer(content.text);
   } catch (error) {

@@ -1,0 +1,34 @@
+// The roster that gpuctl keeps beside a person's keys.
+import { dirname } from "node:path";
+import { asCourierError } from "../../base/errors.ts";
+import { silentLog } from "../../base/log.ts";
+import type { Transport } from "../../transport.ts";
+import { KeptRoster, rosterPath } from "../../trust/roster/kept_roster.ts";
+import { operatorKeysFile } from "../../trust/roster/operator_keys.ts";
+import { takeRoster } from "../../trust/roster/take_roster.ts";
+import type { ClientIo } from "../io.ts";
+import type { Printer } from "../output/printer.ts";
+
+/**
+ * @param operatorKeys the file with the operators' keys; undefined: nobody is trusted
+ * @throws CourierError `unavailable` when the file cannot be used
+ */
+export function openRoster({ keyFile, clock }: ClientIo, operatorKeys: string | undefined): KeptRoster | null {
+  if (operatorKeys === undefined) return null;
+  const operators = operatorKeysFile(operatorKeys);
+  if (operators.trouble !== null) throw operators.trouble;
+  return new KeptRoster({ operators, path: rosterPath(dirname(keyFile)), clock, log: silentLog });
+}
+
+/** Takes the published roster over. One that is refused stops no verb: the kept one counts. */
+export async function followRoster(
+  transport: Pick<Transport, "readRoster">,
+  roster: KeptRoster | null,
+  printer: Pick<Printer, "note">,
+): Promise<void> {
+  if (roster === null) return;
+  await takeRoster(transport, roster).catch((error: unknown) => {
+    const { message, hint } = asCourierError(error);
+    printer.note(message, hint);
+  });
+}
