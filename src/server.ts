@@ -31,6 +31,7 @@ import { parseGivenKey } from "./trust/agents/decisions.ts";
 import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
 import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
 import { publicLine } from "./trust/keys.ts";
+import { rosterPath } from "./trust/roster/kept_roster.ts";
 
 const SERVICE = "gpu-server";
 const EXAMPLES = `
@@ -119,6 +120,16 @@ function showKey(path: string): void {
   if (isMissing) writeError(`Created ${path}. A gpu-server that is running signs with it after a restart.\n`);
 }
 
+const trustFlags = {
+  verifyAgents: () =>
+    flag(
+      "--verify-agents <mode>",
+      "whose signatures must be right: off, known (of agents whose key is known) or all (default: all with --operator-keys, else known)",
+    ).choices(VERIFY_MODES),
+  operatorKeys: () =>
+    flag("--operator-keys <file>", "public keys of operators, whose roster names the keys of agents; one a line"),
+};
+
 function createServerCommand() {
   return createServiceCommand()
     .addOption(loginFlags.authIntrospect())
@@ -156,11 +167,8 @@ function createServiceCommand() {
     .addOption(
       flag("--timeout <seconds>", "how long to wait for a response from an agent").argParser(parse.seconds).default(30),
     )
-    .addOption(
-      flag("--verify-agents <mode>", "whose signatures must be right: of agents whose key is known, or of all")
-        .choices(VERIFY_MODES)
-        .default("known" as const),
-    )
+    .addOption(trustFlags.verifyAgents())
+    .addOption(trustFlags.operatorKeys())
     .addOption(
       flag("--max-listeners <count>", "event streams at the same time, at most 100 for a token of the role viewer")
         .argParser(parse.count)
@@ -202,6 +210,8 @@ async function runUntilStopped(options: Options): Promise<void> {
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
+      operators:
+        options.operatorKeys === undefined ? null : { keys: options.operatorKeys, roster: rosterPath(stateDir) },
     };
     await runServer(settings, { transport, database, service: openServiceManager(log), log, stop });
   } finally {

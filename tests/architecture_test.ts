@@ -254,6 +254,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...SEAM,
       ...ALL_TRUST,
+      ROSTER,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
@@ -266,6 +267,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...BASE,
       ...ALL_TRUST,
+      ROSTER,
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",

@@ -30,9 +30,10 @@ export function baseCommand() {
     )
     .addOption(flag("--all", "every known agent; offline ones count as failed"))
     .addOption(
-      flag("--verify-agents <mode>", "whose signatures must be right: of agents whose key is known, or of all")
-        .choices(VERIFY_MODES)
-        .default("known" as const),
+      flag(
+        "--verify-agents <mode>",
+        "whose signatures must be right: off, known (of agents whose key is known) or all (default: all with --operator-keys, else known)",
+      ).choices(VERIFY_MODES),
     )
     .addOption(
       flag("--operator-keys <file>", "public keys of operators, whose roster names the keys of agents; one a line"),

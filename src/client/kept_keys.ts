@@ -1,7 +1,7 @@
 // The keys of the agents as earlier runs of gpuctl saw them, and what this run adds.
 import { resolve } from "node:path";
 import { asCourierError } from "../base/errors.ts";
-import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
+import { type ExpectedKeys, KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
 import { KnownAgentsFile } from "../trust/agents/known_agents_file.ts";
 import type { Printer } from "./output/printer.ts";
 
@@ -12,9 +12,10 @@ export class KeptKeys {
   /**
    * @param path undefined: they are not kept
    * @param share its address
+   * @param roster its keys beat those of earlier runs
    */
-  constructor(path: string | undefined, share: string, mode: VerifyMode) {
-    this.agents = new KnownAgents(mode);
+  constructor(path: string | undefined, share: string, mode: VerifyMode, roster?: ExpectedKeys) {
+    this.agents = new KnownAgents(mode, roster);
     this.#file = path === undefined ? null : new KnownAgentsFile(path, resolve(share));
     try {
       for (const [agent, known] of this.#file?.read() ?? []) this.agents.adopt(agent, known);

@@ -17,7 +17,8 @@ export interface SessionOptions {
   readonly watch: Watch;
   readonly timeoutMs: number;
   readonly agents: Agents | undefined;
-  readonly verifyAgents: VerifyMode;
+  /** Undefined: `all` with operators, otherwise `known`. */
+  readonly verifyAgents: VerifyMode | undefined;
   /** The file with the operators' keys; undefined: no operator is trusted. */
   readonly operatorKeys: string | undefined;
   readonly json: boolean;
@@ -66,9 +67,11 @@ export function connected(verb: Verb): Verb {
  */
 export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
   const signingKey = readKey(io.keyFile);
-  const roster = openRoster(io, options.operatorKeys);
-  const keys = new KeptKeys(io.knownAgentsFile, options.share, options.verifyAgents);
-  const transport = await io.open(options.share, options.watch);
+  const { share, operatorKeys, verifyAgents } = options;
+  const roster = operatorKeys === undefined ? null : openRoster(io, share, operatorKeys);
+  const verify = verifyAgents ?? (roster === null ? "known" : "all");
+  const keys = new KeptKeys(io.knownAgentsFile, share, verify, roster ?? undefined);
+  const transport = await io.open(share, options.watch);
   const courier = new Courier(transport, {
     sender: "gpuctl",
     timeoutMs: options.timeoutMs,

@@ -11,6 +11,9 @@ import type { Transport } from "../transport.ts";
 import { Keeper } from "../trust/agents/keeper.ts";
 import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
 import type { SigningKey } from "../trust/keys.ts";
+import { KeptRoster } from "../trust/roster/kept_roster.ts";
+import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
+import { RosterReading } from "../trust/roster/take_roster.ts";
 import { Authenticator, type Login } from "./access/authenticator.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import { AuditLog } from "./audit/audit_log.ts";
@@ -50,8 +53,10 @@ export interface ServerSettings {
   readonly login: Login | null;
   /** Null: commands are not signed. */
   readonly signingKey: SigningKey | null;
-  /** Whose documents and responses are verified. */
-  readonly verifyAgents: VerifyMode;
+  /** Whose documents and responses are verified; undefined: all with operators, otherwise those of known agents. */
+  readonly verifyAgents: VerifyMode | undefined;
+  /** The paths of the file with the operators' keys, and of the roster that is kept; null: no operator is trusted. */
+  readonly operators: { readonly keys: string; readonly roster: string } | null;
 }
 
 export interface ServerParts {
@@ -70,7 +75,8 @@ const LONGEST_OLD_REQUEST_MS = 12_000;
 
 /**
  * Serves until `stop` aborts, then finishes active requests and closes everything but the database.
- * @throws CourierError `forbidden`, before anything is opened, when other machines could connect and no token exists
+ * @throws CourierError `forbidden`, before anything is opened, when other machines could connect and no token exists;
+ *   `unavailable` when the operators' keys cannot be used
  */
 export async function runServer(
   settings: ServerSettings,
@@ -79,7 +85,9 @@ export async function runServer(
   const tokens = new Tokens(database, systemClock);
   if (settings.login === null) requireTokens(tokens, settings.address, log);
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
-  const services = assemble(settings, { transport, database, tokens, log });
+  const roster = openRoster(settings, log);
+  const services = assemble(settings, { transport, database, tokens, roster, log });
+  if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
   const keeping = services.keeper.run(stop);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
@@ -120,12 +128,25 @@ async function takeLeave(
   await transport.close();
 }
 
+function openRoster({ operators }: ServerSettings, log: Log): KeptRoster | null {
+  if (operators === null) return null;
+  const keys = operatorKeysFile(operators.keys);
+  if (keys.trouble !== null) throw keys.trouble;
+  return new KeptRoster({ operators: keys, path: operators.roster, clock: systemClock, log });
+}
+
+interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"> {
+  readonly tokens: Tokens;
+  /** Null: no operator is trusted. */
+  readonly roster: KeptRoster | null;
+}
+
 function assemble(
   { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents }: ServerSettings,
-  { transport, database, tokens, log }: { transport: Transport; database: Database; tokens: Tokens; log: Log },
+  { transport, database, tokens, roster, log }: Foundations,
 ): WholeServices {
   const clock = systemClock;
-  const agents = new KnownAgents(verifyAgents);
+  const agents = new KnownAgents(verifyAgents ?? (roster === null ? "known" : "all"), roster ?? undefined);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });

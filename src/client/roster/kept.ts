@@ -1,23 +1,26 @@
 // The roster that gpuctl keeps beside a person's keys.
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { dirname, join, resolve } from "node:path";
 import { asCourierError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import type { Transport } from "../../transport.ts";
-import { KeptRoster, rosterPath } from "../../trust/roster/kept_roster.ts";
+import { KeptRoster } from "../../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../../trust/roster/operator_keys.ts";
 import { takeRoster } from "../../trust/roster/take_roster.ts";
 import type { ClientIo } from "../io.ts";
 import type { Printer } from "../output/printer.ts";
 
 /**
- * @param operatorKeys the file with the operators' keys; undefined: nobody is trusted
+ * @param share its address: each share has a roster of its own
+ * @param operatorKeys the file with the operators' keys
  * @throws CourierError `unavailable` when the file cannot be used
  */
-export function openRoster({ keyFile, clock }: ClientIo, operatorKeys: string | undefined): KeptRoster | null {
-  if (operatorKeys === undefined) return null;
+export function openRoster({ keyFile, clock }: ClientIo, share: string, operatorKeys: string): KeptRoster {
   const operators = operatorKeysFile(operatorKeys);
   if (operators.trouble !== null) throw operators.trouble;
-  return new KeptRoster({ operators, path: rosterPath(dirname(keyFile)), clock, log: silentLog });
+  const name = createHash("sha256").update(resolve(share)).digest("hex").slice(0, 16);
+  const path = join(dirname(keyFile), "rosters", `${name}.json`);
+  return new KeptRoster({ operators, path, clock, log: silentLog });
 }
 
 /** Takes the published roster over. One that is refused stops no verb: the kept one counts. */

@@ -18,7 +18,11 @@ export type VerifyMode = (typeof VERIFY_MODES)[number];
 export interface ExpectedKeys {
   /** In base64; undefined: this agent is not listed there. */
   expectedKey(agent: string): string | undefined;
+  /** Whether nobody is believed by the key of this id any more. */
+  isRevoked(id: string): boolean;
 }
+
+const NOTHING_EXPECTED: ExpectedKeys = { expectedKey: () => undefined, isRevoked: () => false };
 
 /** `publishedAtMs`: when the agent says; null: the document is not signed. */
 export type Verdict =
@@ -54,7 +58,7 @@ export class KnownAgents {
   readonly #unsaved = { learned: new Set<string>(), decided: new Set<string>(), seen: new Set<string>() };
   #revision = 0;
 
-  constructor(mode: VerifyMode = "known", expected: ExpectedKeys = { expectedKey: () => undefined }) {
+  constructor(mode: VerifyMode = "known", expected: ExpectedKeys = NOTHING_EXPECTED) {
     this.#mode = mode;
     this.#expected = expected;
   }
@@ -98,6 +102,7 @@ export class KnownAgents {
       return this.#mode === "all" ? `the key of ${agent} is unknown, and all must be signed` : null;
     const signature = findSignature(text);
     if (signature === null) return `it is not signed, and ${agent} signs`;
+    if (this.#expected.isRevoked(key.id)) return `an operator revoked the key of ${agent}`;
     if (signature.keyId !== key.id || !isSignedBy("response", signature, key)) return `${agent} has not signed it`;
     const request = createHash("sha256").update(sent).digest("hex");
     return fieldOf(parseJson(signature.signed), "request") === request
@@ -154,6 +159,8 @@ export class KnownAgents {
     const signed = openSignedState(agent, text, this.#held.get(agent)?.publicKey ?? null);
     if (signed === null) return this.#judgeUnsigned(agent, known);
     if (typeof signed === "string") return doubt("forged", signed);
+    const { id } = signed.key;
+    if (this.#expected.isRevoked(id)) return doubt("revoked", `it is signed by ${id}, which an operator revoked`);
     return this.#judgeSigned(agent, signed, known);
   }
 

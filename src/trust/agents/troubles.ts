@@ -3,10 +3,10 @@ import { LIMITS } from "../../protocol.ts";
 
 /**
  * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs.
- * `required`: unsigned, where all must sign. `replayed`: older than one that counted. `late`: so little older that a slow
- * reading explains it.
+ * `required`: unsigned, where all must sign. `revoked`: by a key that an operator revoked. `replayed`: older than one that
+ * counted. `late`: so little older that a slow reading explains it.
  */
-export type TroubleKind = "conflict" | "forged" | "unsigned" | "required" | "replayed" | "late";
+export type TroubleKind = "conflict" | "forged" | "unsigned" | "required" | "revoked" | "replayed" | "late";
 
 export interface Trouble {
   readonly kind: TroubleKind;
@@ -31,6 +31,8 @@ export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): str
     return `If the box was replaced, compare with \`gpu-agent key\` there, then: gpuctl trust ${agent}. Otherwise ${writers}`;
   if (kind === "unsigned")
     return `If it was downgraded on purpose: gpuctl trust ${agent} --unsigned. Otherwise ${writers}`;
+  if (kind === "revoked")
+    return `If the box is yours, make it a new key: remove signing.key from its state directory and restart it. Otherwise ${writers}`;
   if (kind === "replayed")
     return `If its state directory was restored from a copy: gpuctl trust ${agent} KEY. Otherwise ${writers}`;
   if (kind === "required") return "Install a release that signs on the box, or use --verify-agents known";

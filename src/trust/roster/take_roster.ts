@@ -37,6 +37,8 @@ export interface RosterReadingDeps {
 }
 
 const LOOK_EVERY_MS = 60_000;
+/** While the share cannot be read, as at the start. */
+const RETRY_MS = 2_000;
 
 export class RosterReading {
   readonly #deps: RosterReadingDeps;
@@ -49,23 +51,26 @@ export class RosterReading {
   /** Looks once a minute until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#look();
-      await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
+      const couldRead = await this.#look();
+      await this.#deps.clock.sleep(couldRead ? LOOK_EVERY_MS : RETRY_MS, signal);
     }
   }
 
-  async #look(): Promise<void> {
+  /** @returns false when the share could not be read */
+  async #look(): Promise<boolean> {
     const { transport, kept, log } = this.#deps;
     try {
       const isNew = await takeRoster(transport, kept);
       if (isNew) log.info({ serial: kept.roster?.serial, key: kept.roster?.signedBy }, "A new roster counts");
       this.#logged = null;
+      return true;
     } catch (error) {
       const { code, message, hint } = asCourierError(error);
       // An outage is logged elsewhere.
-      if (code === "unavailable" || message === this.#logged) return;
-      log.error({ hint }, message);
+      if (code === "unavailable") return false;
+      if (message !== this.#logged) log.error({ hint }, message);
       this.#logged = message;
+      return true;
     }
   }
 }

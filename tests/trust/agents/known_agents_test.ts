@@ -97,7 +97,7 @@ describe("judge()", () => {
 
   test("follows a key that is expected elsewhere, before and after first use", () => {
     const expected = new Map<string, string>();
-    const agents = new KnownAgents("known", { expectedKey: (agent) => expected.get(agent) });
+    const agents = new KnownAgents("known", { expectedKey: (agent) => expected.get(agent), isRevoked: () => false });
     expect(judge(agents, signed(1))).toEqual(["counts"]);
     expected.set("gpu-1", rawKey(OTHER));
     expect(judge(agents, signed(2), signed(1, 1, OTHER), unsignedState("gpu-1"))).toEqual([
@@ -108,6 +108,17 @@ describe("judge()", () => {
     expect(agents.key("gpu-1")).toMatchObject({ id: OTHER.id, status: "confirmed" });
     expect(() => trustKey(agents, "gpu-1", rawKey(MINE))).toThrow("roster");
     expect(() => trustUnsigned(agents, "gpu-1")).toThrow("roster");
+  });
+
+  test("believes neither a document nor a response by a revoked key, also one that was confirmed", () => {
+    const revoked = new Set<string>();
+    const agents = new KnownAgents("known", { expectedKey: () => undefined, isRevoked: (id) => revoked.has(id) });
+    expect(judge(agents, signed(1))).toEqual(["counts"]);
+    trustKey(agents, "gpu-1", undefined);
+    revoked.add(MINE.id);
+    expect(judge(agents, signed(2))).toEqual(["revoked"]);
+    const response = signDocument("response", '{"success":true}', MINE);
+    expect(agents.judgeResponse("gpu-1", "{}", response)).toBe("an operator revoked the key of gpu-1");
   });
 });
 
