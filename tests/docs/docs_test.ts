@@ -24,6 +24,7 @@ const HELP: readonly (readonly [keyof typeof ENTRY_POINTS, ...string[]])[] = [
   ["gpuctl", "jobs"],
   ["gpuctl", "pull"],
   ["gpuctl", "doctor"],
+  ["gpuctl", "roster", "sign"],
 ];
 
 const documents = await readDocuments();

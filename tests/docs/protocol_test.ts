@@ -27,6 +27,7 @@ import {
   VERBS,
   Verb,
 } from "#src/protocol.ts";
+import { RosterDocument } from "#src/trust/roster/document.ts";
 import { firstCode, readDocuments } from "#tests/support/markdown.ts";
 import { MemorySite } from "#tests/support/sites/agent_on_memory.ts";
 import { readSources } from "#tests/support/sources.ts";
@@ -111,6 +112,7 @@ test.each([
   ["State", Platform],
   ["Details of a model", BriefDetails],
   ["Jobs", Job],
+  ["Roster", RosterDocument],
 ] as const)("%s names every field of its schema", (heading, { shape }) => {
   const named = section(heading).codeSpans;
   expect(Object.keys(shape).filter((field) => !named.includes(field))).toEqual([]);
