@@ -71,6 +71,18 @@ test("an old roster: refused, by boxes, gpu-server and gpuctl, also after a rest
   expect([shown.status, shown.stderr]).toEqual([73, `error: ${refusal}\n`]);
   const doctor = await site.gpuctl("doctor", ...operators);
   expect(doctor.stdout).toContain(`! roster: ${refusal}. The roster 2 still counts`);
+  const box = [
+    "--share",
+    site.share,
+    "--name",
+    "gpu-1",
+    "--ollama",
+    ollama.url,
+    "--state-dir",
+    site.stateDirOf("gpu-1"),
+  ];
+  const onBox = await site.run("agent.ts", [...box, ...operators, "doctor"]);
+  expect(onBox.stdout).toContain(`! roster: ${refusal}. The roster 2 still counts`);
 }, 90_000);
 
 test("a key on the roster beats the one that was seen first", async () => {

@@ -1,6 +1,6 @@
 // The text that an operator writes and signs: one agent, sender or revoked key a line.
 import { CourierError } from "../../base/errors.ts";
-import { AgentName } from "../../protocol.ts";
+import { AgentName, LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
 import { parseRawKey, rawKey, type SigningKey } from "../keys.ts";
 import { signDocument } from "../signature.ts";
 import { parseTrustedKeys } from "../trusted_keys.ts";
@@ -57,7 +57,9 @@ export function formatDraft({ agents, senders, revoked }: RosterContent): string
 export function signRoster(content: RosterContent, times: RosterTimes, key: SigningKey): string {
   const text = JSON.stringify({ ...times, ...content });
   parseRoster(text);
-  return signDocument("roster", text, key);
+  const signed = signDocument("roster", text, key);
+  if (Buffer.byteLength(signed) < LIMITS.rosterBytes) return signed;
+  throw new CourierError("invalid", `it is larger than ${LIMITS.rosterBytes} bytes`);
 }
 
 function addLine({ agents, senders, revoked }: Draft, [kind, ...rest]: readonly string[]): void {
@@ -72,6 +74,7 @@ function addLine({ agents, senders, revoked }: Draft, [kind, ...rest]: readonly 
 function addAgent(agents: Draft["agents"], [name = "", type, raw = ""]: readonly string[]): void {
   if (!AgentName.safeParse(name).success)
     throw new Error(`${JSON.stringify(name.slice(0, 40))} is not an agent's name`);
+  if (name === LEGACY_SERVICE_AGENT) throw new Error("a legacy service has no key");
   const key = type === "ed25519" ? parseRawKey(raw) : null;
   if (key === null) throw new Error("after the agent's name, give the line that `gpu-agent key` prints");
   if (agents.has(name)) throw new Error(`${name} has a line already`);

@@ -108,14 +108,25 @@ export class KeptRoster {
 
   /** @throws CourierError `exhausted` or `forbidden`: after a restart the one before would count again */
   save(): void {
-    if (this.#kept === null || this.#kept.isSaved) return;
-    save(this.#deps.path, this.#kept.text);
-    this.#kept.isSaved = true;
+    const kept = this.#kept;
+    if (kept === null || kept.isSaved) return;
+    this.#takeOver(readKept(this.#deps.path));
+    if (this.#kept !== kept) return;
+    save(this.#deps.path, kept.text);
+    kept.isSaved = true;
   }
 
   /** @throws CourierError as `verifyRoster()` */
   verify(text: string): Roster {
     return verifyRoster(text, (id) => this.#operator(id));
+  }
+
+  /** Another program on the same file, such as a second gpuctl, may have seen a newer one meanwhile. */
+  #takeOver(other: Kept | null): void {
+    const kept = this.roster;
+    if (other === null || kept === null || this.#operator(other.signedBy) === undefined) return;
+    other.roster = this.#verified(other.text);
+    if (other.roster !== null && other.roster.serial > kept.serial) this.#kept = other;
   }
 
   #operator(id: string): TrustedKey | undefined {
@@ -150,16 +161,17 @@ function readKept(path: string): Kept | null {
 
 /** Complete or not at all, also over a power cut: otherwise an older one would be accepted after it. */
 function save(path: string, text: string): void {
+  const draft = `${path}.${process.pid}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const file = openSync(`${path}.new`, "w", 0o600);
+    const file = openSync(draft, "w", 0o600);
     try {
       writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
-    renameSync(`${path}.new`, path);
+    renameSync(draft, path);
   } catch (error) {
     throw failure("keep", path, error);
   }

@@ -27,6 +27,7 @@ test.each([
   ["a sender's line alone", SENDER, "it begins with none of agent, sender and revoked"],
   ["an agent without a name", `agent ${AGENT}`, "after the agent's name, give the line that `gpu-agent key` prints"],
   ["an agent's name that cannot be one", `agent GPU_1 ${AGENT}`, '"GPU_1" is not an agent\'s name'],
+  ["the legacy service", `agent gpu ${AGENT}`, "a legacy service has no key"],
   ["an agent's name again", `agent gpu-1 ${SENDER}`, "gpu-1 has a line already"],
   ["the key of another agent", `agent gpu-2 ${AGENT}`, "it has the key of gpu-1: was the state directory copied?"],
   ["a sender without a key", "sender", "after sender, give the line that `gpuctl key` or `gpu-server key` prints"],
@@ -47,4 +48,6 @@ test("signRoster() makes what verifyRoster() takes, and nothing that no reader w
   });
   const tooLong = { ...times, expires_at_ms: 91 * 86_400_000 };
   expect(() => signRoster(CONTENT, tooLong, testKey(OPERATOR))).toThrow("within 90 days");
+  const many = { ...CONTENT, senders: Array.from({ length: 5000 }, () => "x".repeat(1000)) };
+  expect(() => signRoster(many, times, testKey(OPERATOR))).toThrow("larger than 4194304 bytes");
 });

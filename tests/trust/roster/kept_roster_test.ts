@@ -3,11 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { publicLine, rawKey } from "#src/trust/keys.ts";
 import { KeptRoster } from "#src/trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "#src/trust/roster/operator_keys.ts";
-import { takeRoster } from "#src/trust/roster/take_roster.ts";
+import { RosterReading, takeRoster } from "#src/trust/roster/take_roster.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 import { OPERATOR, type RosterWish, signedRoster } from "./signed.ts";
 
@@ -99,12 +101,12 @@ describe("takeRoster()", () => {
   });
 
   test("uses a roster that cannot be saved, reports it each time, and saves it when that works again", async () => {
-    mkdirSync(`${path}.new`, { recursive: true });
+    mkdirSync(`${path}.${process.pid}.new`, { recursive: true });
     const kept = open();
     for (let times = 0; times < 2; times++)
       expect(await take(kept, roster())).toStartWith(`Cannot keep the roster in ${path}`);
     expect(trusts(kept, 1)).toBe(true);
-    rmdirSync(`${path}.new`);
+    rmdirSync(`${path}.${process.pid}.new`);
     expect(await take(kept, roster())).toBe("false");
     expect(trusts(open(), 1)).toBe(true);
   });
@@ -169,6 +171,14 @@ describe("KeptRoster", () => {
     expect([trusts(kept, 1), kept.trouble]).toEqual([true, null]);
   });
 
+  test("leaves a newer one that another program kept meanwhile", async () => {
+    const [slow, quick] = [open(), open()];
+    slow.offer(roster());
+    await take(quick, roster({ serial: 6, senders: [BOB] }));
+    slow.save();
+    expect([trusts(slow, 1), trusts(slow, 2), open().roster?.serial]).toEqual([false, true, 6]);
+  });
+
   test("does not believe a kept file that was changed", async () => {
     await take(open(), roster());
     writeFileSync(path, readFileSync(path, "utf8").replace("alice", "alicf"));
@@ -178,3 +188,25 @@ describe("KeptRoster", () => {
     expect(trusts(kept, 1)).toBe(true);
   });
 });
+
+test("RosterReading looks every 2 s until the share can be read, and then once a minute", async () => {
+  const clock = new ManualClock();
+  const stop = new AbortController();
+  const answers = [unavailable, unavailable, async () => ({ text: roster({ issuedAtMs: clock.now() }) })];
+  const looks: number[] = [];
+  const startedMs = clock.monotonic();
+  const readRoster = async () => {
+    looks.push(Math.round((clock.monotonic() - startedMs) / 1000));
+    return await (answers.shift() ?? (async () => null))();
+  };
+  const kept = new KeptRoster({ operators: operatorKeysFile(operators), path, clock, log: silentLog });
+  const running = new RosterReading({ transport: { readRoster }, kept, clock, log: silentLog }).run(stop.signal);
+  await clock.advance(130_000);
+  expect([looks, kept.trouble]).toEqual([[0, 2, 4, 64, 124], null]);
+  stop.abort();
+  await running;
+});
+
+async function unavailable(): Promise<null> {
+  throw new CourierError("unavailable", "The share is away");
+}
