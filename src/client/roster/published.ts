@@ -43,8 +43,8 @@ export function showRoster(path: string | undefined): Verb {
 
 /** Prints the lines of the published roster, and those of agents that it does not name. */
 export async function draftRoster(session: Session): Promise<number> {
-  const { printer, courier } = session;
-  const shown = (await readKept(session)) ?? (await readPublished(session));
+  const { printer, courier, roster } = session;
+  const shown = roster === null ? await readPublished(session) : await readKept(session, roster);
   const { agents, senders, revoked } = shown?.document ?? NOTHING;
   const seen: Record<string, string> = {};
   for (const { agent, state } of await courier.agents())
@@ -75,11 +75,11 @@ export function publishRoster(path: string): Verb {
   };
 }
 
-/** The newest one that an operator signed; null without operators or such a roster. */
-async function readKept({ transport, roster, printer }: Session): Promise<Shown | null> {
+/** The newest one that an operator signed; null before. */
+async function readKept({ transport, printer }: Session, roster: KeptRoster): Promise<Shown | null> {
   await transport.connect();
   await followRoster(transport, roster, printer);
-  const kept = roster?.roster ?? null;
+  const kept = roster.roster;
   return kept === null ? null : { document: kept, signedBy: kept.signedBy, isVerified: true };
 }
 

@@ -193,14 +193,13 @@ describe("roster publish and show", () => {
 });
 
 test("roster draft explains its lines, and has the agents that were seen as comments", async () => {
-  await site.agent("gpu-2");
-  const transport = site.store.open();
-  await transport.connect();
-  const record = await transport.readState("gpu-2");
-  const state = record !== null && "text" in record.content ? JSON.parse(record.content.text) : expect.unreachable();
-  await transport.publishState("gpu-2", JSON.stringify({ ...state, key: AGENT }));
+  await site.agent("gpu-2", { key: testKey(3) });
   const { status, stdout } = await gpuctl("roster", "draft");
   expect(status).toBe(0);
+  // What nobody signed is no draft for an operator.
+  await makeOperator();
+  site.store.roster = "{}";
+  expect((await trusting("roster", "draft")).stdout).toBe(stdout);
   expect(stdout).toStartWith("# One line for each agent, sender and revoked key");
   expect(stdout).toEndWith(`then remove the #\n# agent gpu-2 ed25519 ${AGENT}\n`);
 });
