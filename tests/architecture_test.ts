@@ -10,8 +10,10 @@ const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
 const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
 const ROSTER = "src/trust/roster/*.ts";
-const ALL_TRUST = [...TRUST, KNOWN_AGENTS];
+const ALL_TRUST = [...TRUST, KNOWN_AGENTS, ROSTER];
 const OPEN = "src/transport/open.ts";
+const LAYOUT = "src/transport/share/layout.ts";
+const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
 function inside(parent: string, folders: string): string[] {
@@ -41,18 +43,12 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts"] },
   { files: "src/transport/memory/*.ts", may: SEAM },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
-  { files: "src/transport/share/layout.ts", may: SEAM },
+  { files: LAYOUT, may: SEAM },
   { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },
   { files: "src/transport/share/calls/*.ts", may: BASE },
-  {
-    files: "src/transport/share/folders/*.ts",
-    may: [...BASE, "src/transport/share/layout.ts", ...share("calls")],
-  },
+  { files: "src/transport/share/folders/*.ts", may: [...BASE, LAYOUT, ...share("calls")] },
   { files: "src/transport/share/mount/*.ts", may: [...BASE, ...share("calls")] },
-  {
-    files: "src/transport/share/access/*.ts",
-    may: [...BASE, "src/transport/share/layout.ts", ...share("calls folders mount")],
-  },
+  { files: "src/transport/share/access/*.ts", may: [...BASE, LAYOUT, ...share("calls folders mount")] },
   { files: "src/transport/share/failures.ts", may: [...BASE, ...share("access")] },
   {
     files: "src/transport/share/share.ts",
@@ -62,10 +58,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/transport/share/files/*.ts",
     may: [...SEAM, "src/transport/share/{share,failures,layout}.ts", ...share("calls folders")],
   },
-  {
-    files: "src/transport/share/messages/*.ts",
-    may: [...SEAM, "src/transport/share/{share,failures,layout,time/share_clock}.ts", ...share("calls files")],
-  },
+  { files: "src/transport/share/messages/*.ts", may: [...SEAM, SHARE, ...share("calls files")] },
   {
     files: "src/transport/share/time/learn_time.ts",
     may: [...BASE, "src/transport/share/{share,failures,messages/changed_states}.ts", ...share("files")],
@@ -80,12 +73,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/transport/share/sweep/*.ts",
-    may: [
-      ...SEAM,
-      "src/transport/retention.ts",
-      "src/transport/share/{share,failures,layout,time/share_clock}.ts",
-      ...share("calls folders files"),
-    ],
+    may: [...SEAM, "src/transport/retention.ts", SHARE, ...share("calls folders files")],
   },
   {
     files: "src/transport/share/examine/*.ts",
@@ -254,7 +242,6 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...SEAM,
       ...ALL_TRUST,
-      ROSTER,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
@@ -267,7 +254,6 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [
       ...BASE,
       ...ALL_TRUST,
-      ROSTER,
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
@@ -285,22 +271,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/client/{session,box_clock}.ts",
-    may: [
-      ...SEAM,
-      ...ALL_TRUST,
-      ROSTER,
-      ...COURIER,
-      "src/client/*.ts",
-      "src/client/roster/kept.ts",
-      ...client("output"),
-    ],
+    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/client/*.ts", "src/client/roster/kept.ts", ...client("output")],
   },
   {
     files: "src/client/{verbs,roster,completion}/*.ts",
     may: [
       ...SEAM,
       ...ALL_TRUST,
-      ROSTER,
       ...COURIER,
       "src/doctor/*.ts",
       "src/program/*.ts",
@@ -317,7 +294,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/protocol/*.ts", "src/documents/*.ts", "src/{agent,server,trust}/**/*.ts"],
+  zod: ["src/protocol.ts", "src/{protocol,documents}/*.ts", "src/{trust,agent,server}/**/*.ts"],
   jose: ["src/server/access/login/*.ts"],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
