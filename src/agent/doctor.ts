@@ -64,7 +64,8 @@ export async function runDoctor(
     yield* examineBox({ name, stateDir, trustedKeys, ollama, models, registries, signal: stop });
     const roster = rosterOf(stateDir, operatorKeys);
     yield* examine({ transport, courier, roster, keepsKeys: false, signal: stop });
-    if (trustedKeys !== undefined) yield* examineShareTime(new ShareTimeFile(stateDir, address), transport);
+    if ((trustedKeys ?? operatorKeys) !== undefined)
+      yield* examineShareTime(new ShareTimeFile(stateDir, address), transport);
   };
   try {
     return await printChecks(checks(), stdoutReport(json), stop);

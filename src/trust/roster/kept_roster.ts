@@ -23,6 +23,8 @@ export function rosterPath(folder: string): string {
   return join(folder, "roster.json");
 }
 
+const RECENT_MS = 1_000;
+
 interface Kept {
   readonly text: string;
   readonly signedBy: string;
@@ -38,6 +40,8 @@ interface Kept {
 export class KeptRoster {
   readonly #deps: KeptRosterDeps;
   #kept: Kept | null;
+  /** For a second: a reader asks twice for each of thousands of documents, and each look at the operators' file is three calls. */
+  #recent: { readonly kept: Kept | null; readonly atMs: number; readonly roster: Roster | null } | null = null;
 
   /** @throws CourierError `forbidden` when the kept one cannot be read */
   constructor(deps: KeptRosterDeps) {
@@ -84,12 +88,12 @@ export class KeptRoster {
   }
 
   isRevoked(id: string): boolean {
-    return this.roster?.revokedKeys.has(id) ?? false;
+    return this.#recentRoster()?.revokedKeys.has(id) ?? false;
   }
 
   /** The key that this agent must have, in base64; undefined when the roster does not say. */
   expectedKey(agent: string): string | undefined {
-    return this.roster?.agentKeys.get(agent);
+    return this.#recentRoster()?.agentKeys.get(agent);
   }
 
   /**
@@ -119,6 +123,16 @@ export class KeptRoster {
   /** @throws CourierError as `verifyRoster()` */
   verify(text: string): Roster {
     return verifyRoster(text, (id) => this.#operator(id));
+  }
+
+  /** As `roster`; that an operator's line was removed shows within a second. */
+  #recentRoster(): Roster | null {
+    const atMs = this.#deps.clock.now();
+    const recent = this.#recent;
+    if (recent !== null && recent.kept === this.#kept && Math.abs(atMs - recent.atMs) < RECENT_MS) return recent.roster;
+    const { roster } = this;
+    this.#recent = { kept: this.#kept, atMs, roster };
+    return roster;
   }
 
   /** Another program on the same file, such as a second gpuctl, may have seen a newer one meanwhile. */

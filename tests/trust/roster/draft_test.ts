@@ -19,6 +19,7 @@ test("parseDraft() reads the lines that the programs print, in any order, and fo
   const text = `# Ours\n\nrevoked ${testKey(5).id} # stolen\nsender  ${first}\r\nagent gpu-1 ${AGENT}\nsender ${second}\n`;
   expect(parseDraft(text)).toEqual(CONTENT);
   expect(parseDraft(formatDraft(CONTENT))).toEqual(CONTENT);
+  expect(parseDraft(`sender ${SENDER}#1 verbs=ping # until May\n`).senders).toEqual([`${SENDER}#1 verbs=ping`]);
   expect(parseDraft("")).toEqual({ agents: {}, senders: [], revoked: [] });
 });
 
@@ -33,6 +34,7 @@ test.each([
   ["a sender without a key", "sender", "after sender, give the line that `gpuctl key` or `gpu-server key` prints"],
   ["a sender's key again", `sender ${SENDER} verbs=ping`, "it has the key of another line"],
   ["a verb that does not exist", `sender ${publicLine(testKey(2), "a")} verbs=rm`, '"rm" is not a verb'],
+  ["a limit behind #", `sender ${publicLine(testKey(2), "a")} # verbs=ping`, '"verbs=ping" is behind #'],
   ["a revoked key that is not an id", `revoked ${rawKey(testKey(2))}`, "the id of a key has 16 of 0-9 and a-f"],
 ] as const)("parseDraft() refuses %s, and names the line", (_, line, reason) => {
   expect(() => parseDraft(`sender ${SENDER}\nagent gpu-1 ${AGENT}\n${line}\n`)).toThrow(`line 3: ${reason}`);
