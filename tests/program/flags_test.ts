@@ -9,8 +9,8 @@ const [entry] = process.argv.slice(1);
 const help = Bun.spawnSync([process.execPath, entry, "--help"]).stdout.toString();
 const { main } = await import(entry);
 const flags = [...help.matchAll(/^ +(--[a-z-]+) [<[]/gm)].map(([, flag]) => flag);
-// gpuctl takes its streams as an argument; the other programs do not use it here.
-const io = { stdout: process.stderr, stderr: process.stderr };
+// gpuctl takes its streams and files as an argument; the other programs do not use it here.
+const io = { stdout: process.stderr, stderr: process.stderr, keyFile: "/nonexistent/signing.key" };
 const statuses = {};
 for (const flag of flags) statuses[flag] = await main([flag, ""], io);
 console.log(JSON.stringify(statuses));
