@@ -384,7 +384,10 @@ export function parseState(agent: string, text: string, last?: StateDocument): S
   // Before its lists are checked, which may be long.
   if (agent !== LEGACY_SERVICE_AGENT && fieldOf(document, "agent") !== agent) return undefined;
   const state = State.safeParse(document).data;
-  if (state !== undefined) return state.agent === agent ? { state, legacyState: null } : undefined;
+  if (state !== undefined && state.agent !== agent) return undefined;
+  // A job under the name of another agent would be shown to those who may see only that one.
+  if (state !== undefined)
+    return { state: { ...state, jobs: state.jobs.filter((job) => job.agent === agent) }, legacyState: null };
   if (agent !== LEGACY_SERVICE_AGENT) return undefined;
   const legacyState = StateV1.safeParse(document).data;
   return legacyState === undefined ? last : { state: null, legacyState };

@@ -241,6 +241,13 @@ describe("release 0.1.0 reads what this one writes", () => {
 });
 
 describe("parseState()", () => {
+  test("leaves out the jobs of other agents", () => {
+    const document = sampleDocument("v2/state.json");
+    const [job] = State.parse(document).jobs;
+    const jobs = [job, { ...job, agent: "gpu-2" }];
+    expect(parseState("gpu-1", JSON.stringify({ ...document, jobs }))?.state?.jobs).toMatchObject([{ agent: "gpu-1" }]);
+  });
+
   const text = sampleText("v2/state.json");
 
   test("reads both versions, and only the document of the agent asked for", () => {
