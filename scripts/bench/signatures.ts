@@ -46,8 +46,8 @@ export async function measureSignatures(dir: string, effort: SignatureEffort): P
   ];
 }
 
-/** A ping over NFS takes 50 times as long, so that this is far below 1.1 there. */
-const TARGET = { of: "ratio", most: 1.5, orMoreBy: 0.3 } as const;
+/** On an idle machine 0.3 ms more; where others are busy too, five times that. */
+const TARGET = { of: "ratio", most: 1.5, orMoreBy: 1.5 } as const;
 
 function against(
   rounds: readonly { readonly plain: readonly number[]; readonly signed: readonly number[] }[],
