@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Floor } from "./floor.ts";
 import { median, percentile, roundTrips, type Send, throughput } from "./measure.ts";
 import type { Measure } from "./report.ts";
-import { Subject } from "./subject.ts";
+import { Subject, WITHOUT_KEY } from "./subject.ts";
 
 export interface Effort {
   readonly rounds: number;
@@ -21,15 +21,17 @@ const MANY = 10_000;
 /** @param dir where the shares are created; not removed */
 export async function measurePairs(dir: string, effort: Effort): Promise<Measure[]> {
   const floor = await Floor.open(join(dir, "floor"));
+  // What signatures add is another part: signatures.ts.
+  const unsigned = await Subject.open(join(dir, "unsigned"), FEW, { command: WITHOUT_KEY });
   const few = await Subject.open(join(dir, "few"), FEW);
   const many = await Subject.open(join(dir, "many"), MANY);
-  for (const send of [floor.request, few.ping, few.listModels, many.ping]) {
+  for (const send of [floor.request, unsigned.ping, unsigned.listModels, few.ping, many.ping]) {
     await roundTrips(send, WARM_UP);
     await throughput(send, WARM_UP, WINDOW);
   }
-  const latency = await measureLatency(floor, few, effort);
+  const latency = await measureLatency(floor, unsigned, effort);
   const rates = await measureRates(floor, few, many, effort);
-  await Promise.all([floor.close(), few.close(), many.close()]);
+  await Promise.all([floor.close(), unsigned.close(), few.close(), many.close()]);
   return [...latency, ...rates];
 }
 
@@ -56,10 +58,10 @@ async function measureLatency(floor: Floor, subject: Subject, effort: Effort): P
     return { unit: "ms", value: of(what), floor: of("floor"), ratio: median(ratios) };
   };
   return [
-    { name: "ping round trip, p50", ...against("ping", 0.5), target: { of: "ratio", most: 3 } },
-    { name: "ping round trip, p99", ...against("ping", 0.99) },
-    { name: "list_models round trip, p50", ...against("list", 0.5) },
-    { name: "list_models round trip, p99", ...against("list", 0.99) },
+    { name: "ping round trip, unsigned, p50", ...against("ping", 0.5), target: { of: "ratio", most: 3 } },
+    { name: "ping round trip, unsigned, p99", ...against("ping", 0.99) },
+    { name: "list_models round trip, unsigned, p50", ...against("list", 0.5) },
+    { name: "list_models round trip, unsigned, p99", ...against("list", 0.99) },
   ];
 }
 

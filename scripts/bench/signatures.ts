@@ -6,7 +6,7 @@ import { publicLine } from "#src/trust/keys.ts";
 import { programCommand } from "../children.ts";
 import { median, percentile, roundTrips } from "./measure.ts";
 import type { Measure } from "./report.ts";
-import { Subject } from "./subject.ts";
+import { Subject, WITHOUT_KEY } from "./subject.ts";
 
 export interface SignatureEffort {
   readonly rounds: number;
@@ -15,8 +15,6 @@ export interface SignatureEffort {
 
 const LYING = 10;
 const WARM_UP = 200;
-/** Both run from their sources, as only there an agent without a key can be had. */
-const WITHOUT_KEY = [process.execPath, join(import.meta.dir, "agent_without_key.ts")];
 
 /** @param dir where the shares are created; not removed */
 export async function measureSignatures(dir: string, effort: SignatureEffort): Promise<Measure[]> {
@@ -27,6 +25,7 @@ export async function measureSignatures(dir: string, effort: SignatureEffort): P
   const required = ["--trusted-keys", trustedKeys, "--require-signatures", "all"];
   const plain = await Subject.open(join(dir, "plain"), LYING, { command: WITHOUT_KEY });
   const signed = await Subject.open(join(dir, "signed"), LYING, {
+    // From its sources, as the other.
     command: [...programCommand("agent")],
     args: required,
     signingKey,

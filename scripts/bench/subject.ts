@@ -14,6 +14,9 @@ import type { Send } from "./measure.ts";
 export const AGENT = "gpu-1";
 const SENDER = "bench";
 
+/** An agent that signs nothing. It can only run from its sources. */
+export const WITHOUT_KEY = [process.execPath, join(import.meta.dir, "agent_without_key.ts")];
+
 export interface Signing {
   readonly command?: readonly string[];
   readonly args?: readonly string[];
