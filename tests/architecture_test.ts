@@ -11,6 +11,8 @@ const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
 const ROSTER = "src/trust/roster/*.ts";
 const ALL_TRUST = [...TRUST, KNOWN_AGENTS, ROSTER];
+const CALLER = "src/server/access/{authenticator,caller}.ts";
+const INTROSPECTION = "src/server/access/login/introspection/*.ts";
 const OPEN = "src/transport/open.ts";
 const LAYOUT = "src/transport/share/layout.ts";
 const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
@@ -167,8 +169,12 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },
   { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
   {
+    files: INTROSPECTION,
+    may: [...BASE, CALLER, "src/server/access/login/{admission,claims,question,trouble}.ts"],
+  },
+  {
     files: "src/server/access/login/*.ts",
-    may: [...BASE, "src/program/flags.ts", "src/server/access/{authenticator,caller}.ts", ...server("store")],
+    may: [...BASE, "src/program/flags.ts", CALLER, INTROSPECTION, ...server("store")],
   },
   { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
   {
@@ -295,7 +301,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["src/protocol.ts", "src/{protocol,documents}/*.ts", "src/{trust,agent,server}/**/*.ts"],
-  jose: ["src/server/access/login/*.ts"],
+  jose: ["src/server/access/login/*.ts", INTROSPECTION],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [

@@ -31,7 +31,7 @@ export class TlsServers {
     return await fetch(url, { ...init, tls: { ca: this.pem } });
   };
 
-  start(answer: (url: URL) => Response): TlsServer {
+  start(answer: (url: URL, request: Request) => Response): TlsServer {
     const requests: string[] = [];
     const server = Bun.serve({
       hostname: "127.0.0.1",
@@ -40,7 +40,7 @@ export class TlsServers {
       fetch: (request) => {
         const url = new URL(request.url);
         requests.push(url.pathname);
-        return answer(url);
+        return answer(url, request);
       },
     });
     this.#servers.push(server);

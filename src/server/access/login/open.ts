@@ -6,7 +6,7 @@ import { Outage } from "../../../base/outage.ts";
 import type { Login } from "../authenticator.ts";
 import { loginAddress } from "./address.ts";
 import { Admission } from "./admission.ts";
-import { Introspection } from "./introspection.ts";
+import { Introspection } from "./introspection/introspection.ts";
 import { JwtLogin } from "./jwt.ts";
 import { parseKeySet } from "./key.ts";
 import { KeySet } from "./key_set.ts";

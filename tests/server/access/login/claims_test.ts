@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
 import { LIMITS } from "#src/protocol.ts";
 import { callerName, claimAt } from "#src/server/access/login/claims.ts";
-import { KeptAnswers } from "#src/server/access/login/kept_answers.ts";
+import { KeptAnswers } from "#src/server/access/login/introspection/kept_answers.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 
 describe("callerName()", () => {

@@ -1,8 +1,8 @@
 // The answers about tokens, kept for a short time under a hash of each token.
 import { createHash } from "node:crypto";
-import type { Clock } from "../../../base/clock.ts";
-import { CourierError } from "../../../base/errors.ts";
-import type { Caller } from "../caller.ts";
+import type { Clock } from "../../../../base/clock.ts";
+import { CourierError } from "../../../../base/errors.ts";
+import type { Caller } from "../../caller.ts";
 
 export interface Answer {
   readonly caller: Caller | CourierError;

@@ -1,16 +1,17 @@
 // Asks the platform who a token is of: its "who am I" route knows the user's role, and what was revoked.
 import { decodeJwt } from "jose";
 import { z } from "zod";
-import type { Clock } from "../../../base/clock.ts";
-import { asCourierError, CourierError } from "../../../base/errors.ts";
-import { parseJson } from "../../../base/foreign_text.ts";
-import type { Login } from "../authenticator.ts";
-import type { Caller } from "../caller.ts";
-import type { Admission } from "./admission.ts";
-import type { Claims } from "./claims.ts";
+import type { Clock } from "../../../../base/clock.ts";
+import { asCourierError, CourierError } from "../../../../base/errors.ts";
+import { parseJson } from "../../../../base/foreign_text.ts";
+import type { Login } from "../../authenticator.ts";
+import type { Caller } from "../../caller.ts";
+import type { Admission } from "../admission.ts";
+import type { Claims } from "../claims.ts";
+import { ask, type QuestionOptions, type Reply, unusable } from "../question.ts";
+import { type Trouble, withoutReason } from "../trouble.ts";
 import { type Answer, KeptAnswers } from "./kept_answers.ts";
-import { ask, type QuestionOptions, type Reply, unusable } from "./question.ts";
-import { type Trouble, withoutReason } from "./trouble.ts";
+import { RouteCheck, WRONG_ROUTE } from "./route_check.ts";
 
 export interface IntrospectionDeps {
   readonly question: QuestionOptions;
@@ -25,36 +26,29 @@ const NO_KEPT_MS = 5_000;
 const TOKEN = /^[\x21-\x7e]{1,16000}$/;
 /** Platforms refuse with any of these: an inactive user is often a 400, a deleted one a 404. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403, 404, 422]);
-/** Of a route that names the caller, to a request without a token. */
-const WITHOUT_TOKEN: ReadonlySet<number> = new Set([400, 401, 403, 422]);
 const User = z.record(z.string(), z.unknown());
 
 export class Introspection implements Login {
   readonly #deps: IntrospectionDeps;
   readonly #answers: KeptAnswers;
+  readonly #route: RouteCheck;
 
   constructor(deps: IntrospectionDeps) {
     this.#deps = deps;
     this.#answers = new KeptAnswers(deps.clock);
+    this.#route = new RouteCheck(deps);
   }
 
   async authenticate(token: string): Promise<Caller | CourierError> {
     if (!TOKEN.test(token)) return new CourierError("unauthenticated", "Invalid token");
+    const doubt = await this.#route.doubt();
+    if (doubt !== null) return withoutReason(doubt);
     return await this.#answers.get(token, async () => await this.#answer(token));
   }
 
   /** Asks without a token. */
   async check(): Promise<void> {
-    const { question, trouble } = this.#deps;
-    try {
-      const { status } = await ask(question);
-      if (!WITHOUT_TOKEN.has(status))
-        throw unusable(question.url, `answers ${status} without a token, not 401`, WRONG_ROUTE);
-      trouble.ended("check");
-    } catch (error) {
-      trouble.failed("check", error);
-      throw error;
-    }
+    await this.#route.check();
   }
 
   async #answer(token: string): Promise<Answer> {
@@ -78,8 +72,6 @@ export class Introspection implements Login {
     return admission.admit(claims, "introspection", expiryOf(token, clock.now()));
   }
 }
-
-const WRONG_ROUTE = "Is --auth-introspect the route that describes the logged-in user?";
 
 /** @throws CourierError `unauthenticated` when the platform refuses the token; `unavailable` for an unusable reply */
 function userOf(url: URL, { status, text }: Reply): Claims {

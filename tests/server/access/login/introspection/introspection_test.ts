@@ -1,4 +1,4 @@
-// src/server/access/login/introspection.ts against a simulated platform: what is kept, what is refused, and an outage.
+// src/server/access/login/introspection/introspection.ts against a simulated platform: what is kept, what is refused, and an outage.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import type { LoginOptions } from "#src/server/access/login/options.ts";
 import { TlsServers } from "#tests/agent/pulls/tls_servers.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
-import { ListLog, refusalOf } from "./harness.ts";
+import { ListLog, refusalOf } from "../harness.ts";
 
 const ROLES = { authRole: ["gp=admin,operator", "viewer=user"] };
 
@@ -31,7 +31,14 @@ async function open(options: LoginOptions = {}) {
   return login;
 }
 
-/** Answers everything with this document. */
+/** Whose route was found right. */
+async function openChecked(options: LoginOptions = {}) {
+  const login = await open(options);
+  await login.check();
+  return login;
+}
+
+/** Answers everything with this document, also requests without a token. */
 function alwaysSay(document: unknown): void {
   platform.fault = () => Response.json(document);
 }
@@ -62,7 +69,7 @@ describe("authenticate()", () => {
   });
 
   test("refuses what the platform refuses, whatever its status, with unauthenticated", async () => {
-    const login = await open();
+    const login = await openChecked();
     expect(await refusalOf(login, platform.login("ada", -1))).toBe("unauthenticated");
     for (const status of [400, 401, 403, 404, 422]) {
       platform.fault = () => new Response("no", { status });
@@ -81,8 +88,9 @@ describe("authenticate()", () => {
     ["more than 64 kB", () => Response.json({ username: "ada", role: "admin", more: "x".repeat(64_000) })],
     ["half a document", () => new Response('{"username": "ada", "role": "admin"')],
   ])("lets nobody in when the platform answers %s, and shows the reason only in the log", async (_what, fault) => {
+    const login = await openChecked();
     platform.fault = fault;
-    const caller = await (await open()).authenticate("secret-of-ada");
+    const caller = await login.authenticate("secret-of-ada");
     expect(caller).toMatchObject({ code: "unavailable", message: "The platform's login does not work at the moment" });
     expect(log.text).toContain(new URL(platform.whoAmI).host);
     expect(log.text).not.toContain("secret-of-ada");
@@ -98,17 +106,19 @@ describe("authenticate()", () => {
         return Response.json({ username: "ada", role: "admin" });
       },
     });
+    const login = await openChecked();
     platform.fault = () => Response.redirect(other.url.href, 307);
-    expect(await refusalOf(await open(), "token")).toBe("unavailable");
+    expect(await refusalOf(login, "token")).toBe("unavailable");
     expect([followed, log.text.includes("redirects, which is not followed")]).toEqual([0, true]);
     await other.stop(true);
   });
 
   test("gives up after 2 s", async () => {
+    const login = await openChecked();
     const answer = Promise.withResolvers<Response>();
     platform.fault = async () => await answer.promise;
     const startedMs = performance.now();
-    expect(await refusalOf(await open(), "token")).toBe("unavailable");
+    expect(await refusalOf(login, "token")).toBe("unavailable");
     expect(performance.now() - startedMs).toBeWithin(1_900, 5_000);
     expect(log.text).toContain("does not answer within 2 s");
     answer.resolve(new Response());
@@ -123,12 +133,13 @@ describe("authenticate()", () => {
 
   test("takes the role and the name from the fields that the options name", async () => {
     const options = { authRoleClaim: "realm.roles", authNameClaim: "profile.login" };
-    const login = await open({ ...options, authRole: ["viewer=user;gp=admin"] });
+    const login = await openChecked({ ...options, authRole: ["viewer=user;gp=admin"] });
     alwaysSay({ sub: "7", profile: { login: "ada" }, realm: { roles: ["user", "admin"] } });
     expect(await login.authenticate("several-roles")).toMatchObject({ name: "user:ada", role: "gp" });
     alwaysSay({ sub: "7", role: "admin", profile: {}, realm: {} });
     expect(await login.authenticate("no-name")).toMatchObject({ code: "forbidden" });
-    const flag = await open({ authRoleClaim: "is_superuser", authRole: ["gp=true"] });
+    platform.fault = null;
+    const flag = await openChecked({ authRoleClaim: "is_superuser", authRole: ["gp=true"] });
     alwaysSay({ sub: "7", is_superuser: true });
     expect(await flag.authenticate("a-flag")).toMatchObject({ name: "user:7", role: "gp" });
   });
@@ -141,7 +152,10 @@ describe("over TLS", () => {
     const authIntrospectCa = join(folder, "ca.pem");
     try {
       writeFileSync(authIntrospectCa, servers.pem);
-      const answer = (): Response => Response.json({ username: "ada", role: "admin" });
+      const answer = (_url: URL, { headers }: Request): Response =>
+        headers.has("authorization")
+          ? Response.json({ username: "ada", role: "admin" })
+          : new Response("no", { status: 401 });
       const [known, stranger] = [servers, strangers].map((each) => `https://${each.start(answer).host}/users/me`);
       const refusals = [
         await refusalOf(await open({ authIntrospect: known, authIntrospectCa }), "token"),
@@ -229,5 +243,66 @@ describe("check()", () => {
     expect((await failure(login.check())).message).toEndWith("answers 200 without a token, not 401");
     await platform.stop();
     expect(await failure(login.check())).toMatchObject({ code: "unavailable" });
+  });
+});
+
+describe("a route that does not refuse a request without a token", () => {
+  test("lets nobody in, is named in the log, and counts once it refuses", async () => {
+    const login = await open();
+    alwaysSay({ username: "ada", role: "admin" });
+    expect(await Promise.all(["a", "b"].map(async (token) => await refusalOf(login, token)))).toEqual([
+      "unavailable",
+      "unavailable",
+    ]);
+    expect(log.text).toContain("answers 200 without a token, not 401");
+    platform.fault = null;
+    const ada = platform.login("ada");
+    await clock.advance(4_999);
+    expect(await refusalOf(login, ada)).toBe("unavailable");
+    await clock.advance(1);
+    expect(await refusalOf(login, ada)).toBe("none");
+  });
+
+  test("ends what is kept when the self-check finds it", async () => {
+    const login = await open();
+    const ada = platform.login("ada");
+    expect(await refusalOf(login, ada)).toBe("none");
+    alwaysSay({ username: "ada", role: "admin" });
+    await failure(login.check());
+    expect(await refusalOf(login, ada)).toBe("unavailable");
+  });
+
+  test("is asked for once by all who come first, and again 5 s after the platform was away", async () => {
+    let asked = 0;
+    platform.fault = () => {
+      asked += 1;
+      return new Response("down", { status: 503 });
+    };
+    const login = await open();
+    const [ada, eve] = [platform.login("ada"), platform.login("eve")];
+    const both = async (): Promise<string[]> =>
+      await Promise.all([ada, eve].map(async (token) => await refusalOf(login, token)));
+    expect([await both(), await both(), asked]).toEqual([
+      ["unavailable", "unavailable"],
+      ["unavailable", "unavailable"],
+      1,
+    ]);
+    platform.fault = null;
+    await clock.advance(5_000);
+    expect(await both()).toEqual(["none", "none"]);
+  });
+
+  test("is no longer in doubt while the platform is away", async () => {
+    const login = await open();
+    const ada = platform.login("ada");
+    expect(await refusalOf(login, ada)).toBe("none");
+    platform.fault = () => new Response("down", { status: 502 });
+    await failure(login.check());
+    expect(await refusalOf(login, ada)).toBe("none");
+    alwaysSay({ username: "ada", role: "admin" });
+    await failure(login.check());
+    platform.fault = () => new Response("down", { status: 502 });
+    await failure(login.check());
+    expect(await refusalOf(login, ada)).toBe("unavailable");
   });
 });
