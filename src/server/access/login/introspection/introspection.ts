@@ -35,7 +35,7 @@ export class Introspection implements Login {
 
   constructor(deps: IntrospectionDeps) {
     this.#deps = deps;
-    this.#answers = new KeptAnswers(deps.clock);
+    this.#answers = new KeptAnswers(deps);
     this.#route = new RouteCheck(deps);
   }
 
