@@ -174,7 +174,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/access/login/*.ts",
-    may: [...BASE, "src/program/flags.ts", CALLER, INTROSPECTION, ...server("store")],
+    may: [...BASE, "src/trust/file_safety.ts", "src/program/flags.ts", CALLER, INTROSPECTION, ...server("store")],
   },
   { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
   {

@@ -1,6 +1,7 @@
 // A file of public keys, such as the `trusted_keys` of a box: read at the start, and again whenever it changes.
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CourierError, systemCode } from "../base/errors.ts";
+import { fileFault, ROOT } from "./file_safety.ts";
 import { parseTrustedKeys, type TrustedKey } from "./trusted_keys.ts";
 
 const MAX_BYTES = 256 * 1024;
@@ -25,8 +26,6 @@ const SENDERS: KeysUse = {
 
 /** A FIFO without a writer would block. */
 const { O_NONBLOCK, O_RDONLY } = constants;
-/** Root, whose programs run everywhere on this machine. */
-const ROOT = 0;
 
 export class TrustedKeysFile {
   readonly #path: string;
@@ -94,17 +93,9 @@ export class TrustedKeysFile {
   }
 
   /** A user who can write to the file decides whose commands run. */
-  #requireSafe({ uid, mode }: BigIntStats): void {
-    if (![ROOT, this.#user].includes(Number(uid))) {
-      throw new CourierError("invalid", `it belongs to user ${uid}, who is neither root nor ${this.#use.user}`, {
-        hint: `On this machine: sudo chown root ${this.#path}`,
-      });
-    }
-    if ((mode & 0o022n) === 0n) return;
-    const shown = (mode & 0o7777n).toString(8).padStart(4, "0");
-    throw new CourierError("invalid", `others than its owner may write to it (mode ${shown})`, {
-      hint: `On this machine: sudo chmod go-w ${this.#path}`,
-    });
+  #requireSafe(facts: BigIntStats): void {
+    const fault = fileFault(this.#path, facts, this.#user, this.#use.user);
+    if (fault !== null) throw new CourierError("invalid", fault.reason, { hint: fault.hint });
   }
 }
 

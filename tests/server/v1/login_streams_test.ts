@@ -26,7 +26,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gpu-courier-login-streams-"));
   writeFileSync(join(folder, "secret"), SECRET);
   chmodSync(join(folder, "secret"), 0o600);
-  writeFileSync(join(folder, "users"), "gp ada\n");
+  writeFileSync(join(folder, "users"), "gp ada\n", { mode: 0o644 });
 });
 afterEach(async () => {
   await platform.stop();

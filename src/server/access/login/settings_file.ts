@@ -1,7 +1,8 @@
 // Reads a file that an option names: a secret, keys, certificates or users.
-import { readFileSync, statSync } from "node:fs";
+import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { CourierError, systemCode } from "../../../base/errors.ts";
+import { fileFault, ROOT } from "../../../trust/file_safety.ts";
 
 export interface SettingsFileOptions {
   readonly option: string;
@@ -11,17 +12,24 @@ export interface SettingsFileOptions {
 
 const MAX_BYTES = 1_000_000;
 
-/** @throws CourierError `invalid` when there is no such file; `forbidden` when this user may not read it, or others may read a secret */
+/**
+ * @throws CourierError `invalid` when there is no such file; `forbidden` when this user may not read it, others may write to
+ * it, or others may read a secret
+ */
 export function readSettingsFile(path: string, { option, isSecret = false }: SettingsFileOptions): Buffer {
   try {
-    const facts = statSync(path);
+    const facts = statSync(path, { bigint: true });
     if (!facts.isFile()) throw new CourierError("invalid", `${option}: ${path} is not a regular file`);
     if (facts.size > MAX_BYTES)
       throw new CourierError("invalid", `${option}: ${path} is larger than ${MAX_BYTES} bytes`);
-    if (isSecret && !isPrivate(path, facts.mode))
+    if (isSecret && !isPrivate(path, facts))
       throw new CourierError("forbidden", `${option}: other users may read ${path}`, {
         hint: `Give the platform a new secret if somebody has read it. Then: chmod 600 ${path}`,
       });
+    const fault = fileFault(path, facts, process.getuid?.() ?? ROOT, "gpu-server's");
+    // Its writers decide who is let in.
+    if (fault !== null)
+      throw new CourierError("forbidden", `${option}: cannot use ${path}: ${fault.reason}`, { hint: fault.hint });
     return readFileSync(path);
   } catch (error) {
     if (error instanceof CourierError) throw error;
@@ -33,7 +41,7 @@ export function readSettingsFile(path: string, { option, isSecret = false }: Set
 }
 
 /** systemd decides itself who may read the credentials of a service. */
-function isPrivate(path: string, mode: number): boolean {
+function isPrivate(path: string, { mode }: BigIntStats): boolean {
   const credentials = process.env["CREDENTIALS_DIRECTORY"];
-  return (mode & 0o077) === 0 || (credentials !== undefined && credentials !== "" && dirname(path) === credentials);
+  return (mode & 0o077n) === 0n || (credentials !== undefined && credentials !== "" && dirname(path) === credentials);
 }

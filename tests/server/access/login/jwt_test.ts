@@ -195,6 +195,10 @@ describe("with a shared secret", () => {
     expect(log.text.match(/line 1 of/g)).toHaveLength(1);
     write("users", "viewer ada\n# moved to the lab\n");
     expect(await login.authenticate(token)).toMatchObject({ role: "viewer" });
+    chmodSync(users, 0o660);
+    expect(await refusalOf(login, token)).toBe("unavailable");
+    chmodSync(users, 0o640);
+    expect(await refusalOf(login, token)).toBe("none");
     rmSync(users);
     expect(await refusalOf(login, token)).toBe("unavailable");
   });

@@ -1,6 +1,6 @@
 // src/server/access/login/{options,open,address,...}.ts: which options are taken, and which are refused with which advice.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
@@ -13,6 +13,8 @@ import { newSigner } from "./tokens.ts";
 const ROLES = { authRole: ["gp=admin"] };
 const ASK = { authIntrospect: "https://platform.example/users/me", ...ROLES };
 const KEYS = { jwtJwks: "https://id.example/keys", jwtIssuer: "me", jwtAudience: "gpu", ...ROLES };
+
+const IS_ROOT = process.getuid?.() === 0;
 
 let folder: string;
 beforeAll(() => {
@@ -115,5 +117,27 @@ describe("openLogin()", () => {
       code: "forbidden",
       hint: expect.stringContaining("chmod 600"),
     });
+  });
+
+  const unsafe: readonly (readonly [what: string, spoil: (path: string) => void, fix: string])[] = [
+    ["its group may write to", (path) => chmodSync(path, 0o664), "chmod go-w"],
+    ["everybody may write to", (path) => chmodSync(path, 0o646), "chmod go-w"],
+    ["belongs to another user", (path) => chownSync(path, 1234, 0), "chown root"],
+  ];
+
+  test.each(IS_ROOT ? unsafe : unsafe.slice(0, 2))("refuses a file that %s", async (_, spoil, fix) => {
+    const files: readonly (readonly [content: string, options: (path: string) => LoginOptions])[] = [
+      ["gp ada\n", (path) => ({ jwtSecretFile: "@secret", jwtUsers: path })],
+      ["-----BEGIN CERTIFICATE-----\n", (path) => ({ ...ASK, authIntrospectCa: path })],
+      [JSON.stringify({ keys: [newSigner("ES256", "a").jwk] }), (path) => ({ ...ROLES, jwtJwks: path })],
+    ];
+    for (const [index, [content, options]] of files.entries()) {
+      const path = join(folder, `unsafe-${index}-${fix}`);
+      write(`unsafe-${index}-${fix}`, content, 0o644);
+      expect(await open(options(path))).not.toBeNull();
+      spoil(path);
+      const hint = expect.stringContaining(`${fix} ${path}`);
+      expect(await failure(open(options(path)))).toMatchObject({ code: "forbidden", hint });
+    }
   });
 });

@@ -151,7 +151,7 @@ describe("over TLS", () => {
     const folder = mkdtempSync(join(tmpdir(), "gpu-courier-login-tls-"));
     const authIntrospectCa = join(folder, "ca.pem");
     try {
-      writeFileSync(authIntrospectCa, servers.pem);
+      writeFileSync(authIntrospectCa, servers.pem, { mode: 0o644 });
       const answer = (_url: URL, { headers }: Request): Response =>
         headers.has("authorization")
           ? Response.json({ username: "ada", role: "admin" })
