@@ -57,11 +57,15 @@ export class JwtLogin implements Login {
     return payload;
   }
 
-  /** @throws CourierError `unauthenticated` for a token that lives too long, from its issue or from now on */
-  #expiryOf({ exp = Number.NaN, iat }: JWTPayload): number {
+  /**
+   * @throws CourierError `unauthenticated` for a token that lives too long: from its issue, from the start of its time where
+   * it does not show that, or else from now on
+   */
+  #expiryOf({ exp = Number.NaN, iat, nbf }: JWTPayload): number {
     const expiresAtMs = exp * 1000;
     const nowMs = this.#deps.clock.now();
-    const issuedMs = iat === undefined ? nowMs : Math.min(iat * 1000, nowMs);
+    const issuedS = iat ?? nbf;
+    const issuedMs = issuedS === undefined ? nowMs : Math.min(issuedS * 1000, nowMs);
     if (expiresAtMs - issuedMs <= MAX_LIFETIME_MS) return expiresAtMs;
     throw new CourierError("unauthenticated", "The token lives for more than 24 h", {
       hint: "The platform must issue tokens of at most 24 h: they cannot be revoked here",

@@ -125,6 +125,8 @@ describe("with public keys", () => {
     ["more than 24 h from now, without iat", token({ exp: 1_767_323_045 + DAY_S + 1, iat: undefined })],
     ["more than 24 h from now, issued in the future", token({ exp: 1_767_323_045 + DAY_S + 60, iat: 1_767_323_145 })],
     ["more than 24 h from its issue", token({ iat: 1_767_323_045 - DAY_S })],
+    ["more than 24 h from its nbf, without iat", token({ nbf: 1_767_323_045 - DAY_S, iat: undefined })],
+    ["nbf as text, without iat", token({ nbf: "now", iat: undefined })],
     ["iat as text", token({ iat: "now" })],
     ["the wrong iss", token({ iss: "https://other.example" })],
     ["no iss", token({ iss: undefined })],
