@@ -68,16 +68,17 @@ function readRoles(path: string): ReadonlyMap<string, Role> {
   for (const [index, line] of lines.entries()) {
     const text = line.trim();
     if (text === "" || text.startsWith("#")) continue;
+    const place = `${OPTION}: line ${index + 1} of ${path}`;
+    if (/\s#/.test(text))
+      throw new CourierError("invalid", `${place} has a comment after its subject`, {
+        hint: "Put the comment in a line of its own: it would be part of the subject",
+      });
     const [, word, subject = ""] = /^(\S+)\s+(.+)$/.exec(text) ?? [];
     const role = Role.safeParse(word);
     if (!role.success || roles.has(subject))
-      throw new CourierError(
-        "invalid",
-        `${OPTION}: line ${index + 1} of ${path} is not "gp SUBJECT" or "viewer SUBJECT"`,
-        {
-          hint: "Name the subject of each user's tokens once, for example: gp alice",
-        },
-      );
+      throw new CourierError("invalid", `${place} is not "gp SUBJECT" or "viewer SUBJECT"`, {
+        hint: "Name the subject of each user's tokens once, for example: gp alice",
+      });
     roles.set(subject, role.data);
   }
   return roles;

@@ -25,6 +25,7 @@ beforeAll(() => {
   write("keys.json", JSON.stringify({ keys: [newSigner("ES256", "a").jwk] }), 0o644);
   write("text", "some text\n", 0o644);
   write("users", "gp ada\n", 0o644);
+  write("users-comment", "# the lab\ngp alice # admin\n", 0o644);
   write("users-twice", "gp ada\nviewer ada\n", 0o644);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -108,6 +109,7 @@ describe("openLogin()", () => {
     ["is not a regular file", { ...ROLES, jwtSecretFile: "@" }],
     ["line 1 of", { jwtSecretFile: "@secret", jwtUsers: "@text" }],
     ["line 2 of", { jwtSecretFile: "@secret", jwtUsers: "@users-twice" }],
+    ["users-comment has a comment after its subject", { jwtSecretFile: "@secret", jwtUsers: "@users-comment" }],
   ])("refuses with %p", async (message, options) => {
     expect(await failure(open(options))).toMatchObject({ code: "invalid", message: expect.stringContaining(message) });
   });
