@@ -24,7 +24,7 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
   return async (context, next) => {
     const caller = await authenticator.authenticate(context.req.header("authorization"));
     if (caller instanceof CourierError) {
-      refusedLogins.add(peerOf(context), caller.message);
+      refusedLogins.add(peerOf(context), caller);
       throw caller;
     }
     context.set("caller", caller);

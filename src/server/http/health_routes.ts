@@ -36,7 +36,7 @@ async function mayKnow(context: Context<Env>, { authenticator, refusedLogins }: 
   const header = context.req.header("authorization");
   if (header === undefined) return false;
   const caller = await authenticator.authenticate(header);
-  if (caller instanceof CourierError) refusedLogins.add(peerOf(context), caller.message);
+  if (caller instanceof CourierError) refusedLogins.add(peerOf(context), caller);
   return !(caller instanceof CourierError) && caller.agents === null;
 }
 

@@ -1,5 +1,6 @@
 // The log of requests without a valid token: who sent them, within bounds, so that a flood of them does not fill the log.
 import type { Clock } from "../../base/clock.ts";
+import type { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 
 export interface RefusedLoginsDeps {
@@ -23,8 +24,9 @@ export class RefusedLogins {
     this.#deps = deps;
   }
 
-  /** @param reason one of our own texts */
-  add(peer: string, reason: string): void {
+  /** @param refusal counts if the token was refused: a login that does not work, or a user without a role, is another matter */
+  add(peer: string, { code, message: reason }: CourierError): void {
+    if (code !== "unauthenticated") return;
     this.#count();
     if (this.#named.has(peer) || this.#named.size >= MAX_PEERS) {
       this.#others += 1;

@@ -51,6 +51,20 @@ test("nobody is let in while the platform is away, and own tokens and /readyz do
   ]);
 });
 
+test("the log of requests without a valid token has those only that got 401", async () => {
+  const [ada, bob, eve] = [platform.login("ada"), platform.login("bob"), platform.login("eve")];
+  platform.revoke(eve);
+  expect(await statusOf(bob)).toBe(403);
+  platform.fault = () => new Response("down", { status: 500 });
+  expect(await statusOf(ada)).toBe(503);
+  await server.call("GET", "/readyz", { token: ada });
+  server.services.refusedLogins.close();
+  expect(log.text).not.toContain("without a valid token");
+  platform.fault = null;
+  expect(await statusOf(eve)).toBe(401);
+  expect(log.text).toContain("Refused a request without a valid token");
+});
+
 test("an own token is never shown to the platform, not even one that is unknown", async () => {
   expect([await statusOf(server.gp), await statusOf("gpuc_unknown")]).toEqual([200, 401]);
   expect(platform.asked).toEqual([]);
