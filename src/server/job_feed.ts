@@ -124,10 +124,11 @@ export class JobFeed {
   /** As `listen()`, for one active job and its agent; finishes with the job's end. */
   async *listenToJob({ id, agent }: Job, start: Start, signal: AbortSignal): AsyncGenerator<JobNews> {
     for await (const { agents, progress, ended, number } of this.listen(start.number, signal)) {
-      const own = ended.filter(({ job }) => job.id === id);
+      const isMeant = (job: Job): boolean => job.id === id && job.agent === agent;
+      const own = ended.filter(({ job }) => isMeant(job));
       yield {
         agents: agents.filter((view) => view.agent === agent),
-        progress: progress.filter((job) => job.id === id),
+        progress: progress.filter(isMeant),
         ended: own,
         number,
       };
@@ -139,8 +140,9 @@ export class JobFeed {
   async endOf(job: Job, start: Start): Promise<JobNews | undefined> {
     const { ended, fleet } = this.#deps;
     await this.ready();
-    if (ended.find(job.id ?? "") === undefined) await fleet.refresh(job.agent).catch(() => undefined);
-    const number = ended.find(job.id ?? "")?.number;
+    const find = (): EndedJob | undefined => ended.find(job.id ?? "", (agent) => agent === job.agent);
+    if (find() === undefined) await fleet.refresh(job.agent).catch(() => undefined);
+    const number = find()?.number;
     if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
     return { agents: [], progress: [], ended: [{ number: number ?? ended.last, job }], number: start.number };
   }

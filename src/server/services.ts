@@ -21,7 +21,7 @@ import type { ModelQuestions } from "./limits/model_questions.ts";
 import type { RenderedLists } from "./lists/rendered.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import type { ActiveModels } from "./store/active_models.ts";
-import type { EndedJobs } from "./store/ended_jobs.ts";
+import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
 
 /** As one caller sees them: to a caller that is limited to some agents, these are all there are. */
@@ -39,7 +39,7 @@ export interface Services {
   readonly refusedLogins: RefusedLogins;
   readonly activeModels: Pick<ActiveModels, "read" | "set">;
   readonly refusedJobs: Pick<RefusedJobs, "add" | "version" | "list" | "find">;
-  readonly endedJobs: Pick<EndedJobs, "find">;
+  readonly endedJobs: { find(id: string): EndedJob | undefined };
   readonly jobFeed: Pick<JobFeed, "addEnds" | "eventId" | "startAfter" | "listen" | "listenToJob" | "endOf">;
   readonly listeners: Listeners;
   readonly lists: Pick<RenderedLists, "get">;

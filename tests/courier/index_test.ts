@@ -244,3 +244,19 @@ describe("the index", () => {
     expect(index.view("gpu-1")?.state?.host).toBe("new");
   });
 });
+
+test("a job's id stays with the first agent that has it, until that has it no longer", () => {
+  const jobs = (agent: string, state: Job["state"]): Job[] => [{ ...newPull("job-1", agent, "a:1"), state }];
+  const found = () => [index.job("job-1")?.agent, index.job("job-1")?.state];
+  publish("gpu-1", { jobs: jobs("gpu-1", "queued") });
+  publish("aaa", { jobs: jobs("aaa", "failed") });
+  expect(found()).toEqual(["gpu-1", "queued"]);
+  publish("gpu-1", { jobs: jobs("gpu-1", "running") });
+  expect(found()).toEqual(["gpu-1", "running"]);
+  publish("gpu-1", { jobs: [] });
+  expect(found()).toEqual(["aaa", "failed"]);
+  publish("gpu-1", { jobs: jobs("gpu-1", "running") });
+  expect(found()).toEqual(["aaa", "failed"]);
+  publish("aaa", { jobs: [] });
+  expect(found()).toEqual(["gpu-1", "running"]);
+});

@@ -6,6 +6,7 @@ import type { FleetModel } from "../fleet_model.ts";
 import { AgentItems, reuse } from "./agent_items.ts";
 import { type AgentRunningModel, type Contribution, contributionOf, NOTHING } from "./contribution.ts";
 import { ChangingList, type FleetList } from "./fleet_list.ts";
+import { JobsById } from "./jobs_by_id.ts";
 import { MergedModels } from "./merged_models.ts";
 
 const GONE: Contribution = { models: NOTHING, running: NOTHING, jobs: NOTHING, published: [] };
@@ -21,7 +22,7 @@ export class FleetLists {
     (a, b) => compareTexts(a.agent, b.agent) || compareTexts(a.id ?? "", b.id ?? ""),
   );
   /** Also those of documents that were cut. */
-  readonly #jobsById = new Map<string, Job>();
+  readonly #jobsById = new JobsById();
   readonly #lists = {
     agents: new ChangingList<AgentView>(() => this.#views.items),
     models: new ChangingList<FleetModel>(() => this.#merged.items),
@@ -69,17 +70,11 @@ export class FleetLists {
     const { models, running, jobs } = this.#lists;
     const before = this.#contributions.get(agent) ?? GONE;
     this.#contributions.set(agent, after);
-    this.#replaceJobs(before.published, after.published);
+    this.#jobsById.replace(before.published, after.published);
     const hasModels = this.#merged.replace(agent, before.models.items, after.models.items, clockOffsetMs);
     models.update(agent, after.models, hasModels);
     const loaded = reuse(this.#running.of(agent), after.running.items, ({ name }) => name);
     running.update(agent, after.running, this.#running.replace(agent, loaded));
     jobs.update(agent, after.jobs, this.#jobs.replace(agent, after.jobs.items));
-  }
-
-  #replaceJobs(before: readonly Job[], after: readonly Job[]): void {
-    if (before === after) return;
-    for (const job of before) if (job.id !== null && this.#jobsById.get(job.id) === job) this.#jobsById.delete(job.id);
-    for (const job of after) if (job.id !== null) this.#jobsById.set(job.id, job);
   }
 }

@@ -92,7 +92,7 @@ function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<st
       list: () => refusedJobs.list().filter(isSeen),
       find: (id) => [refusedJobs.find(id)].find((job) => job !== undefined && isSeen(job)),
     },
-    endedJobs: { find: (id) => [endedJobs.find(id)].find((end) => end !== undefined && isSeen(end.job)) },
+    endedJobs: { find: (id) => endedJobs.find(id, (agent) => agents.has(agent)) },
     jobFeed: new ScopedFeed(whole.jobFeed, agents),
     lists: { get: (key, version, render) => lists.get(`${number} ${key}`, version, render) },
     defaultAgent: defaultAgent !== undefined && agents.has(defaultAgent) ? defaultAgent : undefined,

@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import { isEnded, Job } from "../../protocol.ts";
+import { KnownEnds } from "./known_ends.ts";
 
 /** An end with its number; numbers only go up. */
 export interface EndedJob {
@@ -12,6 +13,11 @@ export interface EndedJob {
 interface Row {
   readonly number: number;
   readonly job: string;
+}
+
+interface Owner {
+  readonly id: string;
+  readonly agent: string;
 }
 
 interface LogRow {
@@ -28,13 +34,21 @@ const SPOILED_MS = 3_600_000;
 /** The beginning of a log that has not begun: no job ended later. */
 const NOT_BEGUN_MS = Number.MAX_SAFE_INTEGER;
 
+const OWNER = "job ->> '$.id' AS id, job ->> '$.agent' AS agent";
+/**
+ * The table's id is that of the job, as earlier releases read it. If another agent had its end under the same id first,
+ * it is `agent/id`, which no job has.
+ */
+const INSERT = `INSERT OR IGNORE INTO ended_jobs (id, ended_ms, job) SELECT
+  iif(EXISTS (SELECT 1 FROM ended_jobs WHERE id = $id AND job ->> '$.agent' <> $agent), $key, $id), $ended_ms, $job`;
+
 /** Stored in the server's database: an end that was delivered before a restart is still known after it. */
 export class EndedJobs {
   /** Identifies this log: the numbers of another log mean nothing here. */
   readonly id: string;
   readonly #database: Database;
   readonly #clock: Pick<Clock, "now">;
-  readonly #known = new Set<string>();
+  readonly #known = new KnownEnds();
   #sinceMs: number;
   #forgotten: number;
   #last: number;
@@ -49,11 +63,11 @@ export class EndedJobs {
     this.#sinceMs = log.since_ms;
     this.#forgotten = log.forgotten;
     this.#last = log.forgotten;
-    const rows = database.query<{ number: number; id: string }, []>(
-      "SELECT number, id FROM ended_jobs ORDER BY number",
+    const rows = database.query<Owner & { number: number }, []>(
+      `SELECT number, ${OWNER} FROM ended_jobs ORDER BY number`,
     );
-    for (const { number, id } of rows.all()) {
-      this.#known.add(id);
+    for (const { number, ...owner } of rows.all()) {
+      this.#known.add(owner);
       this.#last = number;
     }
     this.#bytes = bytesOf(database);
@@ -81,7 +95,7 @@ export class EndedJobs {
    */
   news(jobs: readonly Job[], clockOffsetMs = 0): readonly Job[] {
     const news = jobs.filter((job) => {
-      if (job.id === null || !isEnded(job) || this.#known.has(job.id)) return false;
+      if (job.id === null || !isEnded(job) || this.#known.has(job)) return false;
       return job.ended_at === null || endedMs(job) + clockOffsetMs >= this.#sinceMs;
     });
     return news.toSorted((a, b) => endedMs(a) - endedMs(b));
@@ -93,21 +107,20 @@ export class EndedJobs {
     if (news.length === 0) return false;
     const nowMs = this.#clock.now();
     const texts = news.map((job) => JSON.stringify(job));
-    const insert = this.#database.query<null, [string | null, number, string]>(
-      "INSERT OR IGNORE INTO ended_jobs (id, ended_ms, job) VALUES (?, ?, ?)",
-    );
+    const insert = this.#database.query<null, [Record<string, string | number>]>(INSERT);
     const insertAll = this.#database.transaction(() => {
       for (const [index, job] of news.entries()) {
         // Else the log could begin in the far future, once this end is forgotten.
         const atMs = Math.max(0, Math.min(endedMs(job) + clockOffsetMs, nowMs));
-        insert.run(job.id, Math.round(atMs), texts[index] ?? "");
+        const { agent, id } = ownerOf(job);
+        insert.run({ agent, id, key: keyOf(agent, id), ended_ms: Math.round(atMs), job: texts[index] ?? "" });
       }
     });
     insertAll();
     // Another server on the same store may have added the end first, with its own number.
     const newest = this.#database.query<{ number: number | null }, []>("SELECT MAX(number) AS number FROM ended_jobs");
     this.#last = newest.get()?.number ?? this.#last;
-    for (const { id } of news) this.#known.add(id ?? "");
+    for (const job of news) this.#known.add(ownerOf(job));
     for (const text of texts) this.#bytes += Buffer.byteLength(text);
     if (this.#known.size >= 2 * KEPT || this.#bytes >= 2 * KEPT_BYTES) this.#forget(this.#lastToForget());
     return true;
@@ -127,10 +140,18 @@ export class EndedJobs {
     return number >= this.#forgotten && number <= this.#last;
   }
 
-  /** One end, by its job's id. Undefined when it is not kept, or no longer. */
-  find(id: string): EndedJob | undefined {
-    if (!this.#known.has(id)) return undefined;
-    const row = this.#database.query<Row, [string]>("SELECT number, job FROM ended_jobs WHERE id = ?").get(id);
+  /**
+   * One end, by its job's id: of the agent that had one first, among those that `isMeant` accepts. Undefined when it is not
+   * kept, or no longer.
+   */
+  find(id: string, isMeant: (agent: string) => boolean = () => true): EndedJob | undefined {
+    const agent = this.#known.agentsOf(id).find(isMeant);
+    if (agent === undefined) return undefined;
+    const row = this.#database
+      .query<Row, [string, string, string]>(
+        "SELECT number, job FROM ended_jobs WHERE id IN (?, ?) AND job ->> '$.agent' = ?",
+      )
+      .get(id, keyOf(agent, id), agent);
     return row === null ? undefined : { number: row.number, job: Job.parse(JSON.parse(row.job)) };
   }
 
@@ -153,8 +174,8 @@ export class EndedJobs {
     const nowMs = Math.round(this.#clock.now());
     const forget = this.#database.transaction(() => {
       const rows = this.#database
-        .query<{ id: string; ended_ms: number }, [number]>(
-          "DELETE FROM ended_jobs WHERE number <= ? RETURNING id, ended_ms",
+        .query<Owner & { ended_ms: number }, [number]>(
+          `DELETE FROM ended_jobs WHERE number <= ? RETURNING ended_ms, ${OWNER}`,
         )
         .all(upTo);
       // Earlier releases stored an end as late as its agent said.
@@ -165,10 +186,19 @@ export class EndedJobs {
       this.#database.query("UPDATE ended_jobs_log SET since_ms = ?, forgotten = ?").run(this.#sinceMs, upTo);
       return rows;
     });
-    for (const { id } of forget()) this.#known.delete(id);
+    for (const owner of forget()) this.#known.delete(owner);
     this.#bytes = bytesOf(this.#database);
     this.#forgotten = upTo;
   }
+}
+
+function keyOf(agent: string, id: string): string {
+  return `${agent}/${id}`;
+}
+
+/** Of news, which have an id. */
+function ownerOf({ agent, id }: Job): Owner {
+  return { agent, id: id ?? "" };
 }
 
 function openLogRow(database: Database): LogRow {

@@ -63,6 +63,22 @@ test("add() by two servers on one store gives each end one number, which both re
   });
 });
 
+test("an end is its agent's: another agent's under the same id neither replaces nor hides it", () => {
+  const other = { ...ended("a"), agent: "zzz", state: "failed" } as const;
+  life((log) => {
+    expect([log.add([other]), log.add([ended("a", 1)]), log.add([other, ended("a", 1)])]).toEqual([true, true, false]);
+  });
+  life((log) => {
+    expect([log.news([other, ended("a", 1)]), log.last]).toEqual([[], 2]);
+    expect(log.after(0, 9).map(({ job }) => [job.agent, job.id])).toEqual([
+      ["zzz", "a"],
+      ["gpu-1", "a"],
+    ]);
+    expect([log.find("a")?.job.agent, log.find("a", (agent) => agent === "gpu-1")?.number]).toEqual(["zzz", 2]);
+    expect([log.find("gpu-1/a"), log.find("a", () => false)]).toEqual([undefined, undefined]);
+  });
+});
+
 test("add() leaves out what is under way, and what ended before the log began, by the share's clock", () => {
   life((log) => {
     expect(log.add([newPull("queued", "gpu-1", "phi4"), ended("old", -1)])).toBe(false);

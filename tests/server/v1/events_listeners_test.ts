@@ -45,6 +45,23 @@ test("sends no end for a pull whose caller disconnected before the agent answere
   expect((await site.server.call("GET", "/v1/jobs")).body.jobs).toMatchObject([{ id: "job-7", state: "running" }]);
 });
 
+test("another agent cannot end or take over a job by publishing one under its id", async () => {
+  const { endedJobs } = site.server.services;
+  await site.publish(job(1, { state: "running" }));
+  const events = await site.listenTo("/v1/jobs/job-1/events");
+  const forger = await ScriptedAgent.open(site.server.store, "zzz");
+  forger.jobs = [ended(1, { agent: "zzz", state: "failed" })];
+  await forger.publish();
+  await until(() => endedJobs.last === 1);
+  expect((await site.server.call("GET", "/v1/jobs/job-1")).body).toMatchObject({ agent: "gpu-1", state: "running" });
+  await site.publish(ended(1));
+  await until(() => endedJobs.last === 2);
+  await until(() => events.events.some(({ event }) => event === "ended"));
+  expect(events.events.filter(({ event }) => event === "ended").map(({ data }) => data)).toMatchObject([
+    { agent: "gpu-1", state: "succeeded" },
+  ]);
+});
+
 test("also asks for jobs that ended in large numbers", async () => {
   const { endedJobs, jobFeed } = site.server.services;
   jobFeed.addEnds([ended(0)]);
