@@ -23,10 +23,20 @@ export function judgeReply(sent: SentCommand, text: string): Judgment {
   const response = Response.safeParse(parseJson(text)).data;
   if (response === undefined) return { mismatch: "it does not follow the protocol" };
   const { version, command_id: id, agent } = response;
-  if (sent.version === 1) return id === undefined || id === sent.id ? { response } : otherCommand();
+  const judged = { response: withOwnJobs(response, sent.agent) };
+  if (sent.version === 1) return id === undefined || id === sent.id ? judged : otherCommand();
   if (version !== sent.version) return { mismatch: `it is not of version ${sent.version}` };
   if (id !== sent.id) return otherCommand();
-  return agent === sent.agent ? { response } : { mismatch: `it is not from ${sent.agent}` };
+  return agent === sent.agent ? judged : { mismatch: `it is not from ${sent.agent}` };
+}
+
+/** Without the jobs under another agent's name: they would be shown to those who may see only that one. */
+function withOwnJobs({ job, jobs, ...rest }: Response, agent: string): Response {
+  return {
+    ...rest,
+    ...(job?.agent === agent ? { job } : {}),
+    ...(jobs === undefined ? {} : { jobs: jobs.filter((one) => one.agent === agent) }),
+  };
 }
 
 function otherCommand(): Judgment {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { judgeReply, type SentCommand } from "#src/courier/mailbox/reply_judge.ts";
-import { Response } from "#src/protocol.ts";
+import { newPull, Response } from "#src/protocol.ts";
 
 const WIRE = join(import.meta.dir, "../../fixtures/wire");
 const SENT: SentCommand = { version: 2, id: "ping-1", agent: "gpu-1", text: "{}" };
@@ -28,6 +28,13 @@ describe("judgeReply()", () => {
     ["no JSON", "pong", "it does not follow the protocol"],
   ])("compares what was asked with %s", (_, reply, verdict) => {
     expect(judge(reply)).toBe(verdict);
+  });
+
+  test("leaves out the jobs under another agent's name", () => {
+    const [own, other] = [newPull("a", "gpu-1", "phi4"), newPull("b", "gpu-2", "phi4")];
+    const judged = (reply: object): unknown => judgeReply(SENT, JSON.stringify({ ...GOOD, ...reply }));
+    expect(judged({ job: own, jobs: [other, own] })).toMatchObject({ response: { job: own, jobs: [own] } });
+    expect(judged({ job: other, jobs: [other] })).toEqual({ response: { ...GOOD, jobs: [] } });
   });
 
   test("accepts what is missing in a response of version 1, and compares the id where there is one", () => {
