@@ -170,7 +170,7 @@ function createServiceCommand() {
     .addOption(trustFlags.verifyAgents())
     .addOption(trustFlags.operatorKeys())
     .addOption(
-      flag("--max-listeners <count>", "event streams at the same time, at most 100 for a token of the role viewer")
+      flag("--max-listeners <count>", "event streams at the same time, at most 100 for a limited caller")
         .argParser(parse.count)
         .default(MAX_LISTENERS),
     )

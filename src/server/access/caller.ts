@@ -1,5 +1,5 @@
 // Who sends a request, and what it may do and see.
-import type { Verb } from "../../protocol.ts";
+import { VERBS, type Verb } from "../../protocol.ts";
 import type { Role } from "../store/tokens.ts";
 
 /** A null is no limit. */
@@ -15,6 +15,11 @@ export interface Caller {
   readonly verbs: ReadonlySet<Verb> | null;
   /** On the server's clock. */
   readonly expiresAtMs: number | null;
+}
+
+/** Whether it is held to the limits of a viewer, as everybody is who cannot change the whole fleet. */
+export function isHeldToLimits({ role, agents, verbs }: Caller): boolean {
+  return role === "viewer" || agents !== null || (verbs !== null && ![...verbs].some((verb) => VERBS[verb].changing));
 }
 
 /** Everybody on the listener without tokens. */

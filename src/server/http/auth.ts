@@ -2,7 +2,7 @@
 import type { MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
-import { TRUSTED_CALLER } from "../access/caller.ts";
+import { isHeldToLimits, TRUSTED_CALLER } from "../access/caller.ts";
 import { beyondLimits } from "../access/route_needs.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
 import type { Role } from "../store/tokens.ts";
@@ -28,7 +28,7 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
       throw caller;
     }
     context.set("caller", caller);
-    const waitMs = caller.role === "viewer" ? rate.take(caller.name) : 0;
+    const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
     if (waitMs > 0) throw new TooFast(caller.name, waitMs);
     if (!isAllowed(caller.role, context.req.method, context.req.path))
       throw new CourierError(

@@ -1,8 +1,9 @@
-// How many event streams may be open, in all and for each token.
-import type { Caller } from "../access/caller.ts";
+// How many event streams may be open, in all and for each caller.
+import { type Caller, isHeldToLimits } from "../access/caller.ts";
 
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
+/** Of each caller but the tokens of the platform's own backend. */
 export const MAX_VIEWER_LISTENERS = 100;
 
 export class Listeners {
@@ -21,10 +22,11 @@ export class Listeners {
   }
 
   /** Why a token may not open another; undefined: it may. */
-  refusal({ name, role }: Pick<Caller, "name" | "role">): string | undefined {
+  refusal(caller: Caller): string | undefined {
     if (this.#total >= this.#most) return `No more than ${this.#most} listeners are served`;
-    if (role === "gp" || this.#of(name) < MAX_VIEWER_LISTENERS) return undefined;
-    return `Token "${name}" already has ${MAX_VIEWER_LISTENERS} listeners`;
+    const isUser = caller.way === "introspection" || caller.way === "jwt";
+    if (!(isUser || isHeldToLimits(caller)) || this.#of(caller.name) < MAX_VIEWER_LISTENERS) return undefined;
+    return `Token "${caller.name}" already has ${MAX_VIEWER_LISTENERS} listeners`;
   }
 
   /** Counts one in. @returns what counts it out */

@@ -1,7 +1,7 @@
 // How many requests a token may send: a token bucket for each, kept as one number.
 import type { Clock } from "../../base/clock.ts";
 
-/** Of a viewer, whose token is in every dashboard. `gp` is the platform's own backend. */
+/** Of a viewer, whose token is in every dashboard, and of anyone who is limited as one. `gp` is the platform's own backend. */
 export const VIEWER_RATE = { perSecond: 20, burst: 50 } as const;
 
 const INTERVAL_MS = 1_000 / VIEWER_RATE.perSecond;

@@ -28,8 +28,8 @@ const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
 
 A comment is sent at least every ${HEARTBEAT_MS / 1000} s. Slow readers get fewer progress events.
 The stream ends when the token expires, and within ${CALLER_CHECK_MS / 1000} s when it is revoked.
-A token of the role \`viewer\` may have ${MAX_VIEWER_LISTENERS} listeners, all tokens together as many as \`--max-listeners\` says: the
-next one gets status 429.`;
+A token of the role \`viewer\`, one for some agents or without a changing verb, and a user of the platform may each have
+${MAX_VIEWER_LISTENERS} listeners, all together as many as \`--max-listeners\` says: the next one gets status 429.`;
 
 const RETRY_MS = 2000;
 const NOTHING_NEW = ": nothing new\n\n";

@@ -48,7 +48,7 @@ export const failures = {
     content: { "application/problem+json": { schema: Problem } },
   },
   429: {
-    description: `Too many at once (\`exhausted\`): a token of the role \`viewer\` may send ${VIEWER_RATE.perSecond} requests a second, and ${VIEWER_RATE.burst} after a pause`,
+    description: `Too many at once (\`exhausted\`): a token of the role \`viewer\`, for some agents or without a changing verb may send ${VIEWER_RATE.perSecond} requests a second, and ${VIEWER_RATE.burst} after a pause`,
     headers: { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } },
     content: { "application/problem+json": { schema: Problem } },
   },

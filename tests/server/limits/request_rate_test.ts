@@ -61,6 +61,19 @@ describe("requireToken()", () => {
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(200);
   });
 
+  test.each([
+    ["for some agents", { agents: ["gpu-1"], verbs: null }, 429],
+    ["that only reads", { agents: null, verbs: ["list_models", "list_jobs"] }, 429],
+    ["that changes the whole fleet", { agents: null, verbs: ["list_models", "pull_model"] }, 200],
+  ] as const)("answers a gp token %s beyond the burst with its status", async (_, limits, expected) => {
+    await using server = await openServer({ clock: new ManualClock(Date.now()) });
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const token = server.tokens.add("limited", "gp", { expiresAtMs: null, ...limits });
+    for (let index = 0; index < 50; index++)
+      expect((await server.call("GET", "/v1/agents", { token })).status).toBe(200);
+    expect((await server.call("GET", "/v1/agents", { token })).status).toBe(expected);
+  });
+
   test("sets no limit for a gp token", async () => {
     await using server = await openServer({ clock: new ManualClock(Date.now()) });
     await ScriptedAgent.open(server.store, "gpu-1");
