@@ -1,5 +1,6 @@
 // Access control: bearer tokens with roles, and no browsers on the listener without tokens.
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
+import { matchedRoutes } from "hono/route";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
 import { isHeldToLimits, TRUSTED_CALLER } from "../access/caller.ts";
@@ -39,7 +40,7 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
         },
       );
     const refusal = beyondLimits(caller, context.req.method, context.req.path);
-    if (refusal !== undefined) throw refusal;
+    if (refusal !== undefined && isRoute(context)) throw refusal;
     await next();
   };
 }
@@ -61,6 +62,11 @@ export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
     });
   await next();
 };
+
+/** Whether more than middleware serves the request; else it gets 404 or 405. */
+function isRoute(context: Context<Env>): boolean {
+  return matchedRoutes(context).some(({ method }) => method !== "ALL");
+}
 
 function isAllowed(role: Role, method: string, path: string): boolean {
   if (role === "gp") return true;

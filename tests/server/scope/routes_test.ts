@@ -109,11 +109,16 @@ describe("--verbs", () => {
     expect((await server.call("HEAD", "/v1/agents/gpu-1/running", { token })).status).toBe(403);
   });
 
-  test("a path that is no route is refused too, however it is written", async () => {
+  test("a path that is no route, however it is written, or has no such method, is answered as to any token", async () => {
     await using server = await openServer();
-    const token = server.tokens.add("reader", "gp", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
-    for (const path of ["/v1/audit", "/v1/jobs/", "/v1//jobs", "/api/config/models/x/y", "/v1/agents/a/models/b/x"])
-      expect((await server.call("GET", path, { token })).status).toBe(403);
+    const token = server.tokens.add("reader", "gp", { expiresAtMs: null, agents: ["gpu-1"], verbs: ["ping"] });
+    for (const path of ["/v1/jobs/", "/v1//jobs", "/api/config/models/x/y", "/v1/agents/a/models/b/x", "/v1/nothing"])
+      expect([path, (await server.call("GET", path, { token })).status]).toEqual([path, 404]);
+    for (const path of ["/v1/models", "/v1/audit", "/api/config/set-active-model"]) {
+      const { status, headers } = await server.call("PUT", path, { token });
+      expect([path, status, headers.has("allow")]).toEqual([path, 405, true]);
+    }
+    expect((await server.call("GET", "/v1/audit", { token })).status).toBe(403);
   });
 });
 
