@@ -191,7 +191,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server/audit/*.ts",
     may: [...BASE, "src/documents/audit.ts", "src/courier/{mailbox/mailbox,requests}.ts", ...server("http store")],
   },
-  { files: "src/server/connection.ts", may: SEAM },
+  { files: "src/server/connection.ts", may: [...SEAM, "src/courier/index/share_away.ts"] },
   {
     files: "src/server/{known_fleet,job_feed}.ts",
     may: [

@@ -1,8 +1,9 @@
 // Connects to the transport in the background, and keeps the reason while it cannot.
 import type { Clock } from "../base/clock.ts";
-import { asCourierError, CourierError } from "../base/errors.ts";
+import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
+import { shareAway } from "../courier/index/share_away.ts";
 import type { Transport } from "../transport.ts";
 
 const RETRY_MS = 1000;
@@ -36,7 +37,7 @@ export class Connection {
     await this.#firstLook.promise;
   }
 
-  /** @throws CourierError why the transport is not connected yet */
+  /** @throws CourierError `unavailable`: why the transport is not connected yet */
   requireOpen(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -51,7 +52,7 @@ export class Connection {
       log.info({ transport: transport.description }, "Reached the share");
       return true;
     } catch (error) {
-      this.#failure = asCourierError(error);
+      this.#failure = shareAway(error);
       this.#outage.failed("connect", error);
       return false;
     } finally {

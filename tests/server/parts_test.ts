@@ -16,6 +16,7 @@ import { RefusedJobs } from "#src/server/store/refused_jobs.ts";
 import { openStore } from "#src/server/store/store.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
+import { failure } from "#tests/support/failure.ts";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
 
@@ -131,6 +132,21 @@ describe("Connection", () => {
     await connection.open(stop.signal);
     expect(() => connection.requireOpen()).toThrow("not mounted?");
   });
+});
+
+test("a Connection that is denied throws it as `unavailable`, with its hint; a bug stays one", async () => {
+  const failureOf = async (thrown: Error): Promise<unknown> => {
+    const stop = new AbortController();
+    const transport = { description: "", connect: async () => await Promise.reject(thrown) };
+    const clock = { ...systemClock, sleep: async () => stop.abort() };
+    const connection = new Connection({ transport, fleet: { open: async () => {} }, clock, log: silentLog });
+    await connection.open(stop.signal);
+    return await failure(Promise.try(() => connection.requireOpen()));
+  };
+  const denied = new CourierError("forbidden", "permission denied", { hint: "Mount it" });
+  const expected = { code: "unavailable", message: "permission denied", hint: "Mount it" };
+  expect(await failureOf(denied)).toMatchObject(expected);
+  expect(await failureOf(new TypeError("x"))).toMatchObject({ code: "internal" });
 });
 
 describe("readCatalog()", () => {

@@ -1,6 +1,6 @@
 // The fleet as an index: every agent, model, loaded model and job, kept current by what changes.
 import type { Clock } from "../../base/clock.ts";
-import { asCourierError, type CourierError } from "../../base/errors.ts";
+import type { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type Job, LIMITS, type Model, parseState } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
@@ -21,6 +21,7 @@ import { FleetLists } from "./fleet_lists.ts";
 import type { FleetView } from "./indexed_fleet.ts";
 import { KnownAgent } from "./known_agent.ts";
 import { LastSigns } from "./last_signs.ts";
+import { shareAway } from "./share_away.ts";
 
 export interface FleetIndexDeps {
   readonly clock: Pick<Clock, "monotonic">;
@@ -170,7 +171,7 @@ export class FleetIndex implements FleetView {
   }
 
   interrupted(error: Error): void {
-    this.#failure = asCourierError(error);
+    this.#failure = shareAway(error);
     for (const known of this.#known.values()) this.#judge(known);
     for (const listener of this.#listeners) listener.settled?.();
   }

@@ -31,6 +31,6 @@ export interface IndexedFleet extends FleetReader {
   readonly index: FleetView;
   /** Resolves after the first look at all documents, at once before it has begun or when they cannot be read. Never rejects. */
   looked(): Promise<void>;
-  /** @throws CourierError when the index is not current, or not complete after a while */
+  /** @throws CourierError `unavailable` when the index is not current, or not complete after a while */
   requireCurrent(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import type { Caller } from "./caller.ts";
 /** A verb, or `any`: every caller may use it, or `no limits`: it shows or changes more than the agents of a caller. */
 type Need = Verb | "any" | "no limits";
 
-/** A HEAD is as its GET. A route that is missing here needs `no limits`. What is no route at all gets 404 or 405. */
+/** A HEAD is as its GET. A route that is missing here needs `no limits`; any other path gets 404 or 405. */
 const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/agents": "any",
   "GET /v1/agents/:agent": "any",

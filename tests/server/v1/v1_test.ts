@@ -228,16 +228,23 @@ describe("/v1/jobs", () => {
     expect((await server.call("GET", "/v1/jobs")).status).toBe(503);
   });
 
-  test("answers 403, and no last known state, when access to the share is denied", async () => {
+  test("answers what was last seen, and 503 for the rest, when the server's access to the share is denied", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     expect((await server.call("GET", "/v1/jobs")).status).toBe(200);
-    const forbidden = new CourierError("forbidden", "Cannot read the share: permission denied");
-    server.store.interrupt(forbidden);
-    for (const path of ["/v1/jobs", "/v1/agents"]) {
+    const denied = "Cannot read the share: permission denied";
+    server.store.interrupt(new CourierError("forbidden", denied, { hint: "Mount it" }));
+    const jobs = await server.call("GET", "/v1/jobs");
+    expect([jobs.status, jobs.body.unavailable]).toMatchObject([
+      200,
+      [{ agent: "gpu-1", code: "unavailable", reason: expect.stringContaining(denied) }],
+    ]);
+    expect((await server.call("GET", "/v1/agents")).body.agents).toMatchObject([{ status: "offline" }]);
+    for (const path of ["/readyz", "/v1/agents/gpu-1/models/phi4"]) {
       const { status, body } = await server.call("GET", path);
-      expect([status, body.code, body.detail]).toEqual([403, "forbidden", forbidden.message]);
+      expect([status, body]).toMatchObject([503, { code: "unavailable", detail: denied, hint: "Mount it" }]);
     }
+    expect((await server.call("GET", "/api/config/models")).status).toBe(503);
   });
 
   test("answers 404 for an unknown job, and 400 for an invalid id", async () => {
