@@ -27,7 +27,7 @@ import { openStore } from "./server/store/store.ts";
 import { Role } from "./server/store/tokens.ts";
 import { listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
 import { openTransport } from "./transport/open.ts";
-import { parseGivenKey } from "./trust/agents/decisions.ts";
+import { isKeyId, parseGivenKey } from "./trust/agents/decisions.ts";
 import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
 import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
 import { publicLine } from "./trust/keys.ts";
@@ -67,7 +67,10 @@ function createProgram() {
     .command("trust")
     .description("show the keys of the agents, or confirm or replace one; takes effect in a second")
     .argument("[agent]")
-    .argument("[key...]", "what gpu-agent key prints on the box; without it, the key that the agent has now")
+    .argument(
+      "[key...]",
+      "what gpu-agent key prints on the box, or the id of a key that was seen; without it, the known key",
+    )
     .option("--unsigned", "this agent does not sign: after a downgrade on purpose", false)
     .option("--json", "print one JSON document", false)
     .action(async (agent, key, options) => await trust(program.opts(), agent, key.join(" "), options));
@@ -229,8 +232,11 @@ async function trust(
   if (agent === undefined) return listKnownAgents(stateDir, { json }, print);
   const name = parseAgent(agent);
   if (unsigned) return trustAgent(stateDir, name, "unsigned", print);
-  if (key !== "") return trustAgent(stateDir, name, { key: parseGivenKey(key) }, print);
-  trustAgent(stateDir, name, { seen: await readStateText(options, name) }, print);
+  const given = key === "" ? undefined : parseGivenKey(key);
+  const reading = readStateText(options, name);
+  // A whole key needs no share, on which it only may turn out to be restored.
+  const seen = given === undefined || isKeyId(given) ? await reading : await reading.catch(() => null);
+  trustAgent(stateDir, name, { key: given, seen }, print);
 }
 
 /** Null when the agent has no document. */

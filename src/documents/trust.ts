@@ -19,6 +19,10 @@ export const keyFields = {
         "purpose; `conflict`: the agent's last document is signed by another key, and does not count",
     })
     .optional(),
+  conflicting_key_id: z
+    .string()
+    .meta({ description: "At a `conflict`: the id of the key that signed the agent's last document" })
+    .optional(),
 };
 
 export const TrustedDocument = z
@@ -27,8 +31,14 @@ export const TrustedDocument = z
 export type TrustedDocument = z.infer<typeof TrustedDocument>;
 
 export function keyOf(key: AgentKey | null): z.infer<z.ZodObject<typeof keyFields>> {
-  const status = key?.trouble?.kind === "conflict" ? "conflict" : key?.status;
-  return { ...(key?.id ? { key_id: key.id } : {}), ...(status ? { key_status: status } : {}) };
+  const trouble = key?.trouble;
+  const status = trouble?.kind === "conflict" ? "conflict" : key?.status;
+  const other = trouble?.keyId;
+  return {
+    ...(key?.id ? { key_id: key.id } : {}),
+    ...(status ? { key_status: status } : {}),
+    ...(other === undefined ? {} : { conflicting_key_id: other }),
+  };
 }
 
 export function trustedDocument(agent: string, before: AgentKey | null, after: AgentKey): TrustedDocument {

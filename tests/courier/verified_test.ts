@@ -123,7 +123,7 @@ describe.each<"follows" | "reads">(["follows", "reads"])("a courier that %s the 
     });
     const error = await courier.ping("gpu-1").catch((caught) => caught);
     expect(error).toMatchObject({ code: "conflict", hint: expect.stringContaining("gpuctl trust gpu-1") });
-    trustKey(agents, "gpu-1", undefined);
+    trustKey(agents, "gpu-1", OTHER.id);
     await agent.publish();
     await clock.advance(2_000);
     expect(await courier.agent("gpu-1")).toMatchObject({ online: true, key: { id: OTHER.id, status: "confirmed" } });

@@ -5,6 +5,7 @@ import { AgentName } from "../../protocol.ts";
 import {
   type Decision,
   describeDecision,
+  isKeyId,
   parseGivenKey,
   trustKey,
   trustUnsigned,
@@ -18,11 +19,14 @@ export function addTrustVerb(program: Program, run: Run): void {
     .command("trust")
     .summary("Show the agents' keys, or confirm or replace one.")
     .description(
-      "Show the keys by which the agents are known. With an agent, confirm its key, or accept the one that it has now; " +
-        "with a key, as `gpu-agent key` prints it, only that one.",
+      "Show the keys by which the agents are known. With an agent, confirm its known key. " +
+        "A key that replaces it is given as `gpu-agent key` prints it, or by its id, which `agents` shows at a conflict.",
     )
     .argument("[agent]")
-    .argument("[key...]", "the output of `gpu-agent key` on the box")
+    .argument(
+      "[key...]",
+      "the output of `gpu-agent key` on the box, or the id of the known key or of the one in conflict",
+    )
     // Not from the environment: it would undo the protection of whatever agent is named.
     .option("--unsigned", "this agent does not sign: after a downgrade on purpose", false)
     .addHelpText(
@@ -37,9 +41,21 @@ function chosen(agent: string | undefined, key: string, unsigned: boolean): Verb
   if (!AgentName.safeParse(agent).success) throw wrong("The first argument is not an agent's name");
   if (unsigned && key !== "") throw wrong("--unsigned and a key exclude each other");
   if (unsigned) return async (session) => decide(session, trustUnsigned(session.courier.keys, agent));
-  if (key === "") return connected(async (session) => await trustSeen(session, agent));
-  const given = parseGivenKey(key);
-  return async (session) => decide(session, trustKey(session.courier.keys, agent, given));
+  const given = key === "" ? undefined : parseGivenKey(key);
+  return async (session) => {
+    await look(session, given);
+    return decide(session, trustKey(session.courier.keys, agent, given));
+  };
+}
+
+/** Reads which key the agent's document has now. A whole key needs no share, on which it only may turn out to be restored. */
+async function look(session: Session, given: string | undefined): Promise<void> {
+  const looked = connected(async ({ courier }) => {
+    await courier.agents();
+    return 0;
+  })(session);
+  if (given === undefined || isKeyId(given)) await looked;
+  else await looked.catch(() => undefined);
 }
 
 async function listKeys({ courier, printer }: Session): Promise<number> {
@@ -53,11 +69,6 @@ async function listKeys({ courier, printer }: Session): Promise<number> {
     printer.table([{ title: "AGENT" }, { title: "KEY" }, { title: "STATUS" }], rows);
   }
   return 0;
-}
-
-async function trustSeen(session: Session, agent: string): Promise<number> {
-  await session.courier.agents();
-  return decide(session, trustKey(session.courier.keys, agent, undefined));
 }
 
 function decide({ printer, saveKeys }: Session, decision: Decision): number {

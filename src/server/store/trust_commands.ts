@@ -6,8 +6,8 @@ import { openStore } from "./store.ts";
 
 type Print = (text: string) => void;
 
-/** Which key an agent gets: this one, in base64, the one that its document on the share is signed with now, or none. */
-export type Choice = { readonly key: string } | { readonly seen: string | null } | "unsigned";
+/** Which key an agent gets, beside its document on the share: undefined: the known one; or none. */
+export type Choice = { readonly key: string | undefined; readonly seen: string | null } | "unsigned";
 
 export function listKnownAgents(stateDir: string, { json }: { readonly json: boolean }, print: Print): void {
   const known = withKnown(stateDir, (agents) => agents.all());
@@ -17,7 +17,7 @@ export function listKnownAgents(stateDir: string, { json }: { readonly json: boo
   } else for (const { agent, key } of known) print(`${agent.padEnd(20)}  ${key.id ?? "-".padEnd(16)}  ${key.status}\n`);
 }
 
-/** @throws CourierError `not_found` when no key was seen */
+/** @throws CourierError as `trustKey()` */
 export function trustAgent(stateDir: string, agent: string, choice: Choice, print: Print): void {
   const decision = withKnown(stateDir, (agents) => decide(agents, agent, choice));
   print(`${describeDecision(decision)}\n`);
@@ -25,9 +25,8 @@ export function trustAgent(stateDir: string, agent: string, choice: Choice, prin
 
 function decide(agents: KnownAgents, agent: string, choice: Choice): Decision {
   if (choice === "unsigned") return trustUnsigned(agents, agent);
-  if ("key" in choice) return trustKey(agents, agent, choice.key);
   if (choice.seen !== null) agents.judge(agent, choice.seen);
-  return trustKey(agents, agent, undefined);
+  return trustKey(agents, agent, choice.key);
 }
 
 /** What the use decides is stored. */

@@ -9,15 +9,14 @@ import { failures, json, PATH, security } from "./schemas.ts";
 
 const TrustRequest = z
   .object({
-    key: z
-      .string()
-      .max(1_000)
-      .optional()
-      .meta({ description: "What `gpu-agent key` prints on the box, or its 44 characters" }),
+    key: z.string().max(1_000).optional().meta({
+      description:
+        "What `gpu-agent key` prints on the box, its 44 characters, or the id of the known key or of the one in conflict",
+    }),
     unsigned: z.literal(true).optional().meta({ description: "The agent does not sign: after a downgrade on purpose" }),
   })
   .refine(({ key, unsigned }) => key === undefined || unsigned === undefined, "`key` and `unsigned` exclude each other")
-  .meta({ id: "TrustRequest", description: "Empty: the key that the agent's document is signed with now" });
+  .meta({ id: "TrustRequest", description: "Empty: confirm the known key, which fails at a conflict" });
 
 const trustAgent = createRoute({
   method: "post",

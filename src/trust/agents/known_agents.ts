@@ -178,7 +178,7 @@ export class KnownAgents {
       const expected = known.status === "unsigned" ? "it should not be signed" : `its key is ${this.key(agent)?.id}`;
       return {
         counts: false,
-        trouble: { kind: "conflict", reason: `it is signed by ${key.id}: ${expected}`, key: raw },
+        trouble: { kind: "conflict", reason: `it is signed by ${key.id}: ${expected}`, key: raw, keyId: key.id },
       };
     }
     if (known !== null && isOlder(signed, known)) {

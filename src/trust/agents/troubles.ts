@@ -14,6 +14,8 @@ export interface Trouble {
   readonly reason: string;
   /** The other key of a `conflict`, in base64. */
   readonly key?: string;
+  /** Its id. */
+  readonly keyId?: string;
 }
 
 /** All that was wrong under one agent's name. */
@@ -28,7 +30,7 @@ export interface TroubleCount {
 export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): string {
   const writers = "find out who writes to gpu_status: its real documents still count";
   if (kind === "conflict")
-    return `If the box was replaced, compare with \`gpu-agent key\` there, then: gpuctl trust ${agent}. Otherwise ${writers}`;
+    return `If the box was replaced: gpuctl trust ${agent} KEY, with what \`gpu-agent key\` prints there. Otherwise ${writers}`;
   if (kind === "unsigned")
     return `If it was downgraded on purpose: gpuctl trust ${agent} --unsigned. Otherwise ${writers}`;
   if (kind === "revoked")

@@ -69,7 +69,13 @@ describe("trust", () => {
   test("makes a box that was replaced right, and shows both keys", async () => {
     await replaceBox();
     expect((await gpuctl("list")).stderr).toContain("conflict");
-    const { status, stdout } = await gpuctl("trust", "gpu-1", "--json");
+    const refused = await gpuctl("trust", "gpu-1");
+    expect([refused.status, refused.stderr.includes(OTHER.id), refused.stderr.includes(MINE.id)]).toEqual([
+      73,
+      true,
+      true,
+    ]);
+    const { status, stdout } = await gpuctl("trust", "gpu-1", OTHER.id, "--json");
     expect(status).toBe(0);
     expect(TrustedDocument.parse(JSON.parse(stdout))).toEqual({
       agent: "gpu-1",

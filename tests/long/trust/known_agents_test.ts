@@ -70,9 +70,10 @@ test("a box that was replaced is a conflict until somebody trusts it, also over 
   const pinged = await site.gpuctl("ping", "--agent", "gpu-1");
   expect([pinged.status, pinged.stderr]).toEqual([73, expect.stringContaining("gpuctl trust gpu-1")]);
   expect((await site.gpuctl("doctor")).stdout).toContain("✗ agent_keys gpu-1: Conflict: ");
-  expect((await site.gpuctl("trust", "gpu-1")).stdout).toContain(", before ");
-  expect((await site.gpuctl("ping", "--agent", "gpu-1")).status).toBe(0);
   const { stdout: line } = await site.run("agent.ts", ["key", "--state-dir", join(site.dir, "another box")]);
+  expect((await site.gpuctl("trust", "gpu-1")).status).toBe(73);
+  expect((await site.gpuctl("trust", "gpu-1", ...line.trim().split(" "))).stdout).toContain(", before ");
+  expect((await site.gpuctl("ping", "--agent", "gpu-1")).status).toBe(0);
   const stateDir = ["--state-dir", site.stateDirOfServer(server)];
   const trusted = await site.run("server.ts", ["trust", "gpu-1", ...line.trim().split(" "), ...stateDir]);
   expect(trusted).toMatchObject({ status: 0, stdout: expect.stringContaining(", before ") });
@@ -80,7 +81,7 @@ test("a box that was replaced is a conflict until somebody trusts it, also over 
   await until(async () => (await listed()).includes("phi4"), "the server lists its models again");
 }, 60_000);
 
-test("gpu-server trust without a key accepts the one on the share", async () => {
+test("gpu-server trust without a key confirms the known one", async () => {
   const stateDir = ["--state-dir", site.stateDirOfServer(server), "--share", site.share];
   expect((await site.run("server.ts", ["trust", "gpu-1", ...stateDir])).status).toBe(0);
   expect((await site.run("server.ts", ["trust", ...stateDir])).stdout).toMatch(/^gpu-1 +[0-9a-f]{16} {2}confirmed\n$/);

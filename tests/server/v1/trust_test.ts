@@ -58,7 +58,9 @@ test("trust makes a box that was replaced right at once", async () => {
   agent.key = OTHER;
   await agent.publish();
   await until(async () => (await shown()).key_status === "conflict");
-  const { status, body } = await trust({});
+  expect((await shown()).conflicting_key_id).toBe(OTHER.id);
+  expect(await trust({})).toMatchObject({ status: 409, body: { detail: expect.stringContaining(OTHER.id) } });
+  const { status, body } = await trust({ key: OTHER.id });
   expect(status).toBe(200);
   expect(TrustedDocument.parse(body)).toEqual({
     agent: "gpu-1",

@@ -133,10 +133,23 @@ describe("an operator's decision", () => {
     expect(judge(agents, signed(1), signed(101))).toEqual(["replayed", "counts"]);
   });
 
-  test("trustKey() without a key accepts the one that is in conflict now", () => {
+  test("trustKey() without a key never takes the one that is in conflict now, and names both", () => {
     const agents = new KnownAgents();
     judge(agents, signed(100, 7), signed(1, 1, OTHER));
-    expect(trustKey(agents, "gpu-1", undefined)).toMatchObject({ before: { id: MINE.id }, after: { id: OTHER.id } });
+    const both = expect.stringMatching(new RegExp(`${OTHER.id}.*${MINE.id}`));
+    expect(() => trustKey(agents, "gpu-1", undefined)).toThrow(
+      expect.objectContaining({ code: "conflict", message: both, hint: expect.stringContaining("trust gpu-1 KEY") }),
+    );
+    expect(judge(agents, signed(2, 1, OTHER), signed(101, 7))).toEqual(["conflict", "counts"]);
+  });
+
+  test("trustKey() takes the id of the key in conflict, or of the known one, and no other", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(100, 7), signed(1, 1, OTHER));
+    expect(trustKey(agents, "gpu-1", MINE.id).after).toMatchObject({ id: MINE.id, status: "confirmed" });
+    expect(() => trustKey(agents, "gpu-1", OTHER.id)).toThrow(expect.objectContaining({ code: "not_found" }));
+    judge(agents, signed(1, 1, OTHER));
+    expect(trustKey(agents, "gpu-1", OTHER.id)).toMatchObject({ before: { id: MINE.id }, after: { id: OTHER.id } });
     expect(judge(agents, signed(101, 7), signed(2, 1, OTHER))).toEqual(["conflict", "counts"]);
   });
 
@@ -145,6 +158,16 @@ describe("an operator's decision", () => {
     judge(agents, signed(100, 7), signed(1, 2));
     trustKey(agents, "gpu-1", rawKey(MINE));
     expect(judge(agents, signed(2, 2))).toEqual(["counts"]);
+  });
+
+  test("trustKey() with the known key leaves its position while nothing older is there", () => {
+    const agents = new KnownAgents();
+    judge(agents, signed(100, 7));
+    trustKey(agents, "gpu-1", rawKey(MINE));
+    expect(judge(agents, signed(2, 2), signed(101, 7))).toEqual(["replayed", "counts"]);
+    trustUnsigned(agents, "gpu-1");
+    trustKey(agents, "gpu-1", rawKey(MINE));
+    expect(judge(agents, signed(2, 2), signed(102, 7))).toEqual(["replayed", "counts"]);
   });
 
   test("trustKey() of an agent that never signed needs a key, which is then required", () => {
@@ -174,6 +197,7 @@ describe("an operator's decision", () => {
   test("parseGivenKey() takes the base64 and the line of gpu-agent key, and nothing else", () => {
     expect(parseGivenKey(rawKey(MINE))).toBe(rawKey(MINE));
     expect(parseGivenKey(`${publicLine(MINE, "gpu-1")}\n`)).toBe(rawKey(MINE));
+    expect(parseGivenKey(MINE.id)).toBe(MINE.id);
     for (const text of ["", "ed25519", "x", `${rawKey(MINE)} gpu-1`, `rsa ${rawKey(MINE)}`])
       expect(() => parseGivenKey(text)).toThrow("not the key");
   });
