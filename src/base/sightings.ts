@@ -7,6 +7,8 @@ export interface SightedRecord {
   readonly content: { readonly text: string } | { readonly refused: string };
   /** In ms on the transport's clock. */
   readonly publishedAtMs: number;
+  /** Whether its author signed when it was published, so that a kept copy still has that time. */
+  readonly isSigned?: boolean;
 }
 
 export interface SightingsDeps<Document> {
@@ -45,7 +47,7 @@ interface Known<Document> {
 
 /**
  * Remembers the last readable document of each agent and when it changed. The first document is judged by its age on
- * the transport's clock. From then on this machine's monotonic clock decides.
+ * the transport's clock, and so is a signed one after a silence. Otherwise this machine's monotonic clock decides.
  */
 export class Sightings<Document> {
   readonly #deps: SightingsDeps<Document>;
@@ -60,10 +62,11 @@ export class Sightings<Document> {
    * @param readAtMs when the reading began, on the monotonic clock: a slow file server may take seconds to answer
    * @returns whether this is the agent's first document, or differs from its last one
    */
-  see({ agent, content, publishedAtMs }: SightedRecord, readAtMs: number): boolean {
+  see({ agent, content, publishedAtMs, isSigned = false }: SightedRecord, readAtMs: number): boolean {
     const { clock, transport, parse } = this.#deps;
     const known = this.#known.get(agent);
     const lastReadAtMs = known?.readAtMs ?? Number.NEGATIVE_INFINITY;
+    const wasLive = known !== undefined && lastReadAtMs - known.changedAtMs < this.#deps.silentMs;
     if (known !== undefined) known.readAtMs = readAtMs;
     if (!("text" in content)) return false;
     const hash = Bun.hash(content.text);
@@ -72,7 +75,8 @@ export class Sightings<Document> {
     if (document === undefined) return false;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
     // The age is wrong if the transport's clock is. But the document certainly changed after the last reading began.
-    const changedAtMs = Math.max(clock.monotonic() - ageMs, lastReadAtMs);
+    const mayBeKept = isSigned && known !== undefined && !wasLive;
+    const changedAtMs = Math.max(clock.monotonic() - ageMs, mayBeKept ? Number.NEGATIVE_INFINITY : lastReadAtMs);
     this.#known.set(agent, { hash, document, publishedAtMs, changedAtMs, readAtMs });
     return true;
   }

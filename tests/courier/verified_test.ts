@@ -206,6 +206,28 @@ test("the index does not parse a signed document again that only shows that its 
   expect(after.state).toBe(before.state);
 });
 
+test.each(["follows", "reads"] as const)(
+  "a courier that %s is not told by kept documents that a silent agent is alive",
+  async (how) => {
+    const agent = await openAgent();
+    const courier = await openCourier(how);
+    const isOnline = async () => (await courier.agents())[0]?.online;
+    expect(await isOnline()).toBe(true);
+    const keptAtMs = clock.now() - 3_600_000;
+    await clock.advance(60_000);
+    expect(await isOnline()).toBe(false);
+    agents.adopt("gpu-1", { key: rawKey(MINE), status: "confirmed", boot: 0, sequence: 0 });
+    for (let sequence = 1; sequence <= 3; sequence++) {
+      await forge(signedState("gpu-1", { key: MINE, sequence, atMs: keptAtMs + sequence }));
+      await clock.advance(5_000);
+      expect(await isOnline()).toBe(false);
+    }
+    await agent.publish();
+    await clock.advance(2_000);
+    expect(await isOnline()).toBe(true);
+  },
+);
+
 test("the index shows a change of trust at its next look, without a new document", async () => {
   await openAgent();
   const courier = await openCourier("follows");

@@ -143,13 +143,13 @@ export class FleetIndex implements FleetView {
       news === "document" ? parseState(known.agent, text, countingDocument(known.document)) : known.document;
     if (document === undefined) return;
     if (news === "document") known.replace(withKnownItems(known.document, document));
-    this.#sawAlive(known, record.publishedAtMs);
+    this.#sawAlive(known, record.publishedAtMs, record.isSigned);
   }
 
   alive(agent: string): void {
     const known = this.#known.get(agent);
     // A heartbeat can only keep alive what a document called running.
-    if (known !== undefined) this.#sawAlive(known, this.#deps.transport.now());
+    if (known !== undefined) this.#sawAlive(known, this.#deps.transport.now(), false);
   }
 
   removed(agent: string): void {
@@ -183,11 +183,11 @@ export class FleetIndex implements FleetView {
     for (const known of this.#known.values()) this.#judge(known);
   }
 
-  #meet(record: StateRecord, text: string): void {
+  #meet(record: VerifiedState, text: string): void {
     const document = parseState(record.agent, text);
     if (document === undefined) return;
     const known = this.#add(record, text, document);
-    if (known !== undefined) this.#sawAlive(known, record.publishedAtMs);
+    if (known !== undefined) this.#sawAlive(known, record.publishedAtMs, record.isSigned);
   }
 
   /** @returns undefined when there are too many */
@@ -206,11 +206,15 @@ export class FleetIndex implements FleetView {
     this.#hasWarned = true;
   }
 
-  /** The first document is judged by its age; a later one was certainly published after the last look began. */
-  #sawAlive(known: KnownAgent, publishedAtMs: number): void {
+  /**
+   * The first document is judged by its age; a later one was certainly published after the last look began. Not so a signed one
+   * of an agent that is silent: somebody may have kept it. Of one that is alive it counts, as the transport's clock may jump.
+   */
+  #sawAlive(known: KnownAgent, publishedAtMs: number, isSigned: boolean): void {
     const { clock, transport } = this.#deps;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
-    const earliestMs = known.hasCounted ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
+    const isLater = known.hasCounted && (!isSigned || this.#signs.has(known.agent));
+    const earliestMs = isLater ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
     known.hasCounted = true;
     known.publishedAtMs = publishedAtMs;
     known.changedAtMs = Math.max(clock.monotonic() - ageMs, earliestMs);
