@@ -70,6 +70,12 @@ export class VerifiedStates {
   /** Forgets all others, which have no document any more. */
   keepOnly(agents: ReadonlySet<string>): void {
     for (const agent of this.#judged.keys()) if (!agents.has(agent)) this.#judged.delete(agent);
+    this.#agents.looked(agents);
+  }
+
+  /** Whoever has a document was seen. */
+  looked(): void {
+    this.#agents.looked(this.#judged);
   }
 
   /** Of how many names it remembers the last verdict. */

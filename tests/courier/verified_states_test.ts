@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { VerifiedStates } from "#src/courier/verified_states.ts";
 import { LIMITS } from "#src/protocol.ts";
 import { KnownAgents } from "#src/trust/agents/known_agents.ts";
+import { rawKey } from "#src/trust/keys.ts";
+import { signDocument } from "#src/trust/signature.ts";
 import { signedState, unsignedState } from "#tests/trust/agents/signed_states.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 
@@ -42,4 +44,47 @@ test("invented names never keep the troubles of a known agent from being counted
   expect(agents.troubles.all()).toHaveLength(LIMITS.states);
   agents.judge("gpu-1", unsignedState("gpu-1"));
   expect(agents.troubles.all().at(-1)).toMatchObject({ agent: "gpu-1", trouble: { kind: "unsigned" } });
+});
+
+const known = (status: "first use" | "confirmed") => ({ key: rawKey(testKey(2)), status, boot: 1, sequence: 1 });
+const judge = (agents: KnownAgents, agent: string, text: string) => {
+  const verdict = agents.judge(agent, text);
+  return verdict.counts ? "counts" : verdict.trouble.kind;
+};
+
+test("a signed text that is no state never takes room for a key", () => {
+  const agents = new KnownAgents();
+  const fields = { agent: "x", key: rawKey(testKey()), boot: 1, sequence: 1, published_at_ms: 0 };
+  agents.judge("x", signDocument("state", JSON.stringify(fields), testKey()));
+  expect(agents.all()).toEqual([]);
+});
+
+test("a new agent takes the room of a key of first use whose agent has no document, once all were read", () => {
+  const agents = new KnownAgents();
+  for (let number = 1; number < LIMITS.states; number++) agents.adopt(`x${number}`, known("first use"));
+  agents.adopt("gpu-0", known("confirmed"));
+  const state = (sequence: number, byte = 1) => signedState("gpu-1", { key: testKey(byte), sequence });
+  expect(judge(agents, "gpu-1", state(1))).toBe("unpinned");
+  expect(agents.troubles.all()).toMatchObject([{ agent: "gpu-1", trouble: { kind: "unpinned" } }]);
+  const present = new Set(Array.from({ length: LIMITS.states }, (_, number) => `x${number}`));
+  agents.looked(present);
+  expect(judge(agents, "gpu-1", state(2))).toBe("unpinned");
+  present.delete("x7");
+  agents.looked(present);
+  expect([judge(agents, "gpu-1", state(3)), judge(agents, "gpu-1", state(4, 2))]).toEqual(["counts", "conflict"]);
+  expect([agents.known("x7"), agents.known("x8")?.status, agents.known("gpu-0")?.status]).toEqual([
+    null,
+    "first use",
+    "confirmed",
+  ]);
+  const { displaced, learned } = agents.unsaved("keys");
+  expect([[...displaced], [...learned.keys()]]).toEqual([["x7"], ["gpu-1"]]);
+  expect(agents.all()).toHaveLength(LIMITS.states);
+});
+
+test("names that never signed take no room of keys, where all must sign", () => {
+  const agents = new KnownAgents("all");
+  for (let number = 0; number <= LIMITS.states; number++) agents.judge(`x${number}`, unsignedState("x"));
+  const state = (byte: number) => signedState("gpu-1", { key: testKey(byte) });
+  expect([judge(agents, "gpu-1", state(1)), judge(agents, "gpu-1", state(2))]).toEqual(["counts", "conflict"]);
 });

@@ -163,6 +163,7 @@ export class FleetIndex implements FleetView {
   synced(asOfMs: number): void {
     this.#syncedAtMs = asOfMs;
     this.#isComplete = true;
+    this.#states.looked();
     if (this.#failure !== undefined) this.#recover();
     if (this.#revision !== this.#agents.revision) for (const known of this.#known.values()) this.#judge(known);
     this.#revision = this.#agents.revision;

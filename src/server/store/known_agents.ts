@@ -34,13 +34,15 @@ export class StoredKnownAgents implements KnownAgentsStore {
   /** All or nothing. A commit waits for the disk, so one is enough for thousands. */
   write(changes: Changes): void {
     if (isEmpty(changes)) return;
-    const { learned, decided, seen } = changes;
+    const { displaced, learned, decided, seen } = changes;
+    const forget = this.#database.query("DELETE FROM known_agents WHERE agent = ? AND status = 'first use'");
     const learn = this.#database.query(`INSERT OR IGNORE ${INTO}`);
     const decide = this.#database.query(`INSERT OR REPLACE ${INTO}`);
     const move = this.#database.query(
       "UPDATE known_agents SET boot = ?1, sequence = ?2 WHERE agent = ?3 AND key = ?4 AND (boot, sequence) < (?1, ?2)",
     );
     const writeAll = this.#database.transaction(() => {
+      for (const agent of displaced) forget.run(agent);
       for (const [agent, { key, status, boot, sequence }] of learned) learn.run(agent, key, status, boot, sequence);
       for (const [agent, { key, status, boot, sequence }] of decided) decide.run(agent, key, status, boot, sequence);
       for (const [agent, { key, boot, sequence }] of seen) move.run(boot, sequence, agent, key);

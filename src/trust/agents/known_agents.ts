@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import type { CourierError } from "../../base/errors.ts";
 import { fieldOf, parseJson } from "../../base/foreign_text.ts";
-import { LEGACY_SERVICE_AGENT, LIMITS } from "../../protocol.ts";
+import { LEGACY_SERVICE_AGENT, LIMITS, parseState } from "../../protocol.ts";
 import { type PublicKey, parseRawKey, rawKey } from "../keys.ts";
 import { findSignature, isSignedBy } from "../signature.ts";
 import { isOlder, type KeyStatus, type KnownAgent, type Position } from "./known_agent.ts";
+import { type Present, Room } from "./room.ts";
 import { openSignedState, type SignedState } from "./signed_state.ts";
 import type { Changes } from "./store.ts";
 import { type Trouble, Troubles } from "./troubles.ts";
@@ -39,7 +40,7 @@ export interface AgentKey {
 }
 
 interface Held {
-  known: KnownAgent | null;
+  known: KnownAgent;
   publicKey: PublicKey | null;
   shown: AgentKey;
 }
@@ -54,8 +55,16 @@ export class KnownAgents {
   readonly #mode: VerifyMode;
   readonly #expected: ExpectedKeys;
   readonly #held = new Map<string, Held>();
+  /** Names of which no key is known, and no document counts. Anybody can invent them: bounded, and apart. */
+  readonly #doubted = new Map<string, AgentKey>();
+  readonly #room = new Room();
   /** Names whose entries are not stored yet. */
-  readonly #unsaved = { learned: new Set<string>(), decided: new Set<string>(), seen: new Set<string>() };
+  readonly #unsaved = {
+    learned: new Set<string>(),
+    decided: new Set<string>(),
+    seen: new Set<string>(),
+    displaced: new Set<string>(),
+  };
   #revision = 0;
 
   constructor(mode: VerifyMode = "known", expected: ExpectedKeys = NOTHING_EXPECTED) {
@@ -70,13 +79,20 @@ export class KnownAgents {
 
   /** Null for an agent that never signed, and of which every document counts. */
   key(agent: string): AgentKey | null {
-    return this.#held.get(agent)?.shown ?? null;
+    return this.#held.get(agent)?.shown ?? this.#doubted.get(agent) ?? null;
   }
 
   /** Every agent of which a key or a decision is known, in order of names. */
   all(): readonly { readonly agent: string; readonly key: AgentKey }[] {
-    const known = [...this.#held].filter(([, held]) => held.known !== null);
-    return known.map(([agent, { shown }]) => ({ agent, key: shown })).toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+    return [...this.#held]
+      .map(([agent, { shown }]) => ({ agent, key: shown }))
+      .toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+  }
+
+  /** All documents were read, and only these agents have one: a new agent may take the room of one of first use without. */
+  looked(present: Present): void {
+    this.#room.looked(present);
+    for (const agent of this.#doubted.keys()) if (!present.has(agent)) this.#doubted.delete(agent);
   }
 
   /** Judges a state document. One that counts may make its key the agent's. */
@@ -134,12 +150,18 @@ export class KnownAgents {
 
   /** The entries that are not stored yet. @param what `keys`: without the positions of agents whose key is stored */
   unsaved(what: "keys" | "all"): Changes {
-    const { learned, decided, seen } = this.#unsaved;
-    return { learned: this.#pick(learned), decided: this.#pick(decided), seen: this.#pick(what === "all" ? seen : []) };
+    const { learned, decided, seen, displaced } = this.#unsaved;
+    return {
+      displaced: new Set(displaced),
+      learned: this.#pick(learned),
+      decided: this.#pick(decided),
+      seen: this.#pick(what === "all" ? seen : []),
+    };
   }
 
   /** All that `unsaved()` returned is stored. */
   saved(what: "keys" | "all"): void {
+    this.#unsaved.displaced.clear();
     this.#unsaved.learned.clear();
     this.#unsaved.decided.clear();
     if (what === "all") this.#unsaved.seen.clear();
@@ -161,7 +183,27 @@ export class KnownAgents {
     if (typeof signed === "string") return doubt("forged", signed);
     const { id } = signed.key;
     if (this.#expected.isRevoked(id)) return doubt("revoked", `it is signed by ${id}, which an operator revoked`);
-    return this.#judgeSigned(agent, signed, known);
+    if (known !== null) return this.#judgeSigned(agent, signed, known);
+    return this.#judgeFirst(agent, signed, text);
+  }
+
+  /** Nobody parses the document of a name that is no agent's, so it may count. But its key is not worth remembering. */
+  #judgeFirst(agent: string, signed: SignedState, text: string): Verdict {
+    const { key, boot, sequence, publishedAtMs } = signed;
+    if (parseState(agent, findSignature(text)?.signed ?? "") === undefined) return { counts: true, publishedAtMs };
+    const displaced = this.#room.admit(this.#held);
+    if (displaced === null) return doubt("unpinned", "it is the first one, and no more keys can be remembered");
+    if (displaced !== undefined) this.#displace(displaced);
+    this.#set(agent, { key: rawKey(key), status: "first use", boot, sequence });
+    this.#unsaved.displaced.delete(agent);
+    this.#unsaved.learned.add(agent);
+    return { counts: true, publishedAtMs };
+  }
+
+  #displace(agent: string): void {
+    this.#set(agent, null);
+    this.#unsaved.displaced.add(agent);
+    this.#unsaved.learned.delete(agent);
   }
 
   #judgeUnsigned(agent: string, known: KnownAgent | null): Verdict {
@@ -171,34 +213,25 @@ export class KnownAgents {
     return { counts: true, publishedAtMs: null };
   }
 
-  #judgeSigned(agent: string, signed: SignedState, known: KnownAgent | null): Verdict {
+  #judgeSigned(agent: string, signed: SignedState, known: KnownAgent): Verdict {
     const { key, boot, sequence, publishedAtMs } = signed;
     const raw = rawKey(key);
-    if (known !== null && (known.status === "unsigned" || known.key !== raw)) {
+    if (known.status === "unsigned" || known.key !== raw) {
       const expected = known.status === "unsigned" ? "it should not be signed" : `its key is ${this.key(agent)?.id}`;
       return {
         counts: false,
         trouble: { kind: "conflict", reason: `it is signed by ${key.id}: ${expected}`, key: raw, keyId: key.id },
       };
     }
-    if (known !== null && isOlder(signed, known)) {
+    if (isOlder(signed, known)) {
       return doubt(isLate(signed, known) ? "late" : "replayed", "it is older than one that was seen before");
     }
-    this.#advance(agent, known, { key: raw, status: known?.status ?? "first use", boot, sequence });
-    return { counts: true, publishedAtMs };
-  }
-
-  #advance(agent: string, before: KnownAgent | null, known: KnownAgent): void {
-    if (before === null) {
-      if (this.#held.size >= LIMITS.states) return;
-      this.#set(agent, known);
-      this.#unsaved.learned.add(agent);
-      return;
-    }
     const held = this.#held.get(agent);
-    if (held === undefined || !isOlder(before, known)) return;
-    held.known = known;
-    this.#unsaved.seen.add(agent);
+    if (held !== undefined && isOlder(known, signed)) {
+      held.known = { ...known, boot, sequence };
+      this.#unsaved.seen.add(agent);
+    }
+    return { counts: true, publishedAtMs };
   }
 
   /** A key that is expected elsewhere replaces the one that was seen first. */
@@ -212,6 +245,7 @@ export class KnownAgents {
   }
 
   #set(agent: string, known: KnownAgent | null): void {
+    this.#doubted.delete(agent);
     if (known === null) this.#held.delete(agent);
     else {
       const publicKey = known.key === null ? null : parseRawKey(known.key);
@@ -222,13 +256,13 @@ export class KnownAgents {
 
   /** Shows whether the last document counted. */
   #note(agent: string, trouble: Trouble | null): void {
-    const held = this.#held.get(agent);
-    const before = held?.shown.trouble ?? null;
+    const before = this.key(agent)?.trouble ?? null;
     if (before === trouble || (before?.kind === trouble?.kind && before?.key === trouble?.key)) return;
+    const held = this.#held.get(agent);
     if (held !== undefined) held.shown = { ...held.shown, trouble };
-    else if (trouble?.kind === "required" && this.#held.size < LIMITS.states)
-      this.#held.set(agent, { known: null, publicKey: null, shown: { id: null, status: null, trouble } });
-    if (trouble === null && held?.known === null) this.#held.delete(agent);
+    else if (trouble === null) this.#doubted.delete(agent);
+    else if (["required", "unpinned"].includes(trouble.kind) && this.#doubted.size < LIMITS.states)
+      this.#doubted.set(agent, { id: null, status: null, trouble });
   }
 }
 

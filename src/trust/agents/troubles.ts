@@ -3,10 +3,18 @@ import { LIMITS } from "../../protocol.ts";
 
 /**
  * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs.
- * `required`: unsigned, where all must sign. `revoked`: by a key that an operator revoked. `replayed`: older than one that
+ * `required`: unsigned, where all must sign. `unpinned`: of a new agent, while there is no room for its key. `revoked`: by a key that an operator revoked. `replayed`: older than one that
  * counted. `late`: so little older that a slow reading explains it.
  */
-export type TroubleKind = "conflict" | "forged" | "unsigned" | "required" | "revoked" | "replayed" | "late";
+export type TroubleKind =
+  | "conflict"
+  | "forged"
+  | "unsigned"
+  | "required"
+  | "unpinned"
+  | "revoked"
+  | "replayed"
+  | "late";
 
 export interface Trouble {
   readonly kind: TroubleKind;
@@ -37,6 +45,8 @@ export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): str
     return `If the box is yours, make it a new key: remove signing.key from its state directory and restart it. Otherwise ${writers}`;
   if (kind === "replayed")
     return `If its state directory was restored from a copy: gpuctl trust ${agent} KEY. Otherwise ${writers}`;
+  if (kind === "unpinned")
+    return `Find out who writes so many names to gpu_status, and remove them. If the agent is yours: gpuctl trust ${agent} KEY`;
   if (kind === "required") return "Install a release that signs on the box, or use --verify-agents known";
   return kind === "late" ? "Try again" : `Somebody else writes under this name: ${writers}`;
 }

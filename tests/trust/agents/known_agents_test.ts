@@ -238,7 +238,12 @@ describe("what is not stored yet", () => {
     expect([...agents.unsaved("keys").learned]).toEqual([["gpu-1", one]]);
     agents.saved("all");
     judge(agents, signed(5));
-    expect(agents.unsaved("keys")).toEqual({ learned: new Map(), decided: new Map(), seen: new Map() });
+    expect(agents.unsaved("keys")).toEqual({
+      displaced: new Set(),
+      learned: new Map(),
+      decided: new Map(),
+      seen: new Map(),
+    });
     expect([...agents.unsaved("all").seen]).toEqual([["gpu-1", { ...one, sequence: 5 }]]);
     trustKey(agents, "gpu-1", undefined);
     expect([...agents.unsaved("keys").decided]).toEqual([["gpu-1", { ...one, status: "confirmed", sequence: 5 }]]);

@@ -27,7 +27,13 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const path = () => join(folder, "deep", "known_agents.json");
 const entry = (known: object) => new Map([["gpu-1", { ...FIRST, ...known }]]);
-const changes = (change: Partial<Changes>): Changes => ({ learned: NONE, decided: NONE, seen: NONE, ...change });
+const changes = (change: Partial<Changes>): Changes => ({
+  displaced: new Set(),
+  learned: NONE,
+  decided: NONE,
+  seen: NONE,
+  ...change,
+});
 
 describe.each<[string, () => KnownAgentsStore]>([
   ["gpuctl's file", () => new KnownAgentsFile(path(), "/mnt/shared")],
@@ -39,6 +45,12 @@ describe.each<[string, () => KnownAgentsStore]>([
     expect([...open().read()]).toEqual([["gpu-1", FIRST]]);
   });
 
+  test("lets an agent of first use make room", () => {
+    open().write(changes({ learned: entry({}) }));
+    open().write(changes({ displaced: new Set(["gpu-1"]), learned: new Map([["gpu-2", FIRST]]) }));
+    expect([...open().read().keys()]).toEqual(["gpu-2"]);
+  });
+
   test("keeps a decision against what another program learned, and the newest position of its key", () => {
     const store = open();
     store.write(changes({ decided: entry({ status: "confirmed" }) }));
@@ -47,6 +59,8 @@ describe.each<[string, () => KnownAgentsStore]>([
     store.write(changes({ seen: entry({ sequence: 900 }) }));
     store.write(changes({ seen: entry({ key: rawKey(OTHER), boot: 9 }) }));
     expect([...store.read()]).toEqual([["gpu-1", { ...FIRST, status: "confirmed", boot: 2, sequence: 1 }]]);
+    store.write(changes({ displaced: new Set(["gpu-1"]) }));
+    expect([...store.read()]).toHaveLength(1);
     store.write(changes({ decided: entry({ key: null, status: "unsigned" }) }));
     expect(store.read().get("gpu-1")).toMatchObject({ key: null, status: "unsigned" });
   });
