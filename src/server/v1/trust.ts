@@ -37,8 +37,9 @@ export function addTrustRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
     const given = key === undefined ? undefined : parseGivenKey(key);
     const { courier, fleet, keeper } = servicesOf(context);
     const { keys } = courier;
+    if (keys.failure !== null) throw keys.failure;
     const { before, after } = unsigned === true ? trustUnsigned(keys, agent) : trustKey(keys, agent, given);
-    keeper.round("keys");
+    keeper.save("keys");
     // The document that is there counts at once, if the share can be read.
     await fleet.refresh(agent).catch(() => undefined);
     return context.json(trustedDocument(agent, before, after), 200);

@@ -1,5 +1,6 @@
 // Keeps the known agents of a program that runs on in its store, and takes over what other programs change there.
 import type { Clock } from "../../base/clock.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Outage } from "../../base/outage.ts";
 import type { KnownAgent } from "./known_agent.ts";
@@ -51,13 +52,30 @@ export class Keeper {
   /** @param what also the positions of agents whose key is stored, or only new keys */
   round(what: "keys" | "all"): void {
     try {
+      this.save(what);
+    } catch {
+      // The outage has logged it, and the next round tries again.
+    }
+    this.#report();
+  }
+
+  /**
+   * As `round()`, for a decision that somebody waits for.
+   * @throws CourierError `unavailable` when it is not stored; it counts until this program ends
+   */
+  save(what: "keys" | "all"): void {
+    try {
       this.#takeOver();
       this.#write(what);
       this.#outage.ended("store");
     } catch (error) {
       this.#outage.failed("store", error);
+      const unread = Number.isNaN(this.#version);
+      const failure = unusable(unread ? "read" : "store", error);
+      // Any answer could come from anybody, so nothing is changed on an agent.
+      if (unread) this.#deps.agents.failure = failure;
+      throw failure;
     }
-    this.#report();
   }
 
   /** Another program changed the entries that differ from what this one stored. */
@@ -71,6 +89,7 @@ export class Keeper {
     for (const agent of this.#stored.keys()) if (!stored.has(agent)) agents.adopt(agent, null);
     this.#stored = stored;
     this.#version = version;
+    agents.failure = null;
   }
 
   #write(what: "keys" | "all"): void {
@@ -95,4 +114,12 @@ function isSame(one: KnownAgent, other: KnownAgent | null | undefined): boolean 
   return (
     one.key === other?.key && one.status === other.status && one.boot === other.boot && one.sequence === other.sequence
   );
+}
+
+function unusable(action: "read" | "store", cause: unknown): CourierError {
+  const reason = systemCode(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+  return new CourierError("unavailable", `Cannot ${action} the agents' keys: ${reason}`, {
+    hint: "Check the server's state directory and its disk: it is tried again every second",
+    cause,
+  });
 }

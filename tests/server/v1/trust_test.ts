@@ -1,5 +1,6 @@
 // /v1 and the keys of agents: what a list and an agent show, and POST /v1/agents/{agent}/trust.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
 import { AgentDocument } from "#src/documents/agents.ts";
 import { TrustedDocument } from "#src/documents/trust.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
@@ -90,4 +91,18 @@ test.each([
 test("trust needs the role gp, and a key that was seen", async () => {
   expect((await trust({}, server.viewer)).status).toBe(403);
   expect((await server.call("POST", "/v1/agents/gpu-9/trust", { body: {} })).status).toBe(404);
+});
+
+test("trust fails when its decision was not stored, and while the stored keys cannot be read", async () => {
+  await shown();
+  server.services.keeper.save("keys");
+  server.database.run("CREATE TRIGGER full BEFORE INSERT ON known_agents BEGIN SELECT RAISE(ABORT, 'full'); END");
+  expect(await trust({})).toMatchObject({
+    status: 503,
+    body: { detail: expect.stringContaining("Cannot store the agents' keys") },
+  });
+  server.database.run("DROP TRIGGER full");
+  expect((await trust({})).status).toBe(200);
+  server.services.courier.keys.failure = new CourierError("unavailable", "unread");
+  expect((await trust({})).status).toBe(503);
 });

@@ -167,6 +167,32 @@ describe("Keeper", () => {
     expect(agents.key("gpu-2")).toMatchObject({ id: MINE.id, status: "first use" });
   });
 
+  test("says so until the store can be read for the first time, and when a decision is not stored", () => {
+    const agents = new KnownAgents();
+    const working = new StoredKnownAgents(openStore(folder));
+    working.write(changes({ decided: entry({ status: "confirmed" }) }));
+    const fails = { read: true, write: false };
+    const store = {
+      version: () => 1,
+      read: () => failOr(fails.read, () => working.read()),
+      write: (change: Changes) => failOr(fails.write, () => working.write(change)),
+    };
+    const keeper = new Keeper({ agents, store, clock, log });
+    keeper.round("keys");
+    expect(agents.failure).toMatchObject({ code: "unavailable", message: expect.stringContaining("disk I/O error") });
+    fails.read = false;
+    agents.judge("gpu-1", state(1, OTHER));
+    keeper.round("keys");
+    expect([agents.failure, agents.key("gpu-1")]).toMatchObject([null, { id: MINE.id, status: "confirmed" }]);
+    fails.write = true;
+    trustUnsigned(agents, "gpu-1");
+    expect(() => keeper.save("keys")).toThrow(expect.objectContaining({ code: "unavailable" }));
+    expect(agents.failure).toBeNull();
+    fails.write = false;
+    keeper.save("keys");
+    expect(working.read().get("gpu-1")?.status).toBe("unsigned");
+  });
+
   test("names agents whose documents do not count once, with the deed to do, and at most twenty at a time", () => {
     const { agents, keeper } = program();
     for (let each = 0; each < 25; each++) agents.judge(`gpu-${each}`, signedState("gpu-x", { key: OTHER }));
@@ -177,3 +203,8 @@ describe("Keeper", () => {
     expect(warned[20]).toEqual({ more: 5 });
   });
 });
+
+function failOr<Result>(fails: boolean, use: () => Result): Result {
+  if (fails) throw new Error("disk I/O error");
+  return use();
+}

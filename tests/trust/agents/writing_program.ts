@@ -7,6 +7,7 @@ const [path = "", name = "", count = ""] = process.argv.slice(2);
 for (let each = 0; each < Number(count); each++) {
   const known = { key: rawKey(testKey()), status: "first use" as const, boot: 1, sequence: each };
   new KnownAgentsFile(path, "/mnt/shared").write({
+    displaced: new Set(),
     learned: new Map([[`${name}-${each}`, known]]),
     decided: new Map(),
     seen: new Map(),
