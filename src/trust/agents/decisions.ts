@@ -93,7 +93,10 @@ function refuseOther(agents: KnownAgents, agent: string, key: string | null): vo
   const expected = agents.expectedKey(agent);
   if (expected === undefined || expected === key) return;
   throw new CourierError("conflict", `The roster names another key of ${agent}`, {
-    hint: "Only those who sign the roster can change it",
+    hint:
+      key === null
+        ? `Sign and publish a roster without the agent's line, then again: trust ${agent} --unsigned`
+        : "Only those who sign the roster can change it",
   });
 }
 

@@ -11,7 +11,7 @@ import { openSignedState, type SignedState } from "./signed_state.ts";
 import type { Changes } from "./store.ts";
 import { type Trouble, Troubles } from "./troubles.ts";
 
-/** Whose documents are verified: nobody's, those of agents whose key is known, or all. */
+/** Whose documents are verified: nobody's, those of agents whose key is known, or all but those that an operator named. */
 export const VERIFY_MODES = ["off", "known", "all"] as const;
 export type VerifyMode = (typeof VERIFY_MODES)[number];
 
@@ -114,8 +114,9 @@ export class KnownAgents {
     if (this.#mode === "off") return null;
     const known = this.#knownOf(agent);
     const key = this.#held.get(agent)?.publicKey ?? null;
-    if (key === null || known?.status === "unsigned")
-      return this.#mode === "all" ? `the key of ${agent} is unknown, and all must be signed` : null;
+    if (known?.status === "unsigned") return null;
+    if (known === null) return this.#mode === "all" ? `the key of ${agent} is unknown, and all must be signed` : null;
+    if (key === null) return `the known key of ${agent} is no key: nothing proves that it answered`;
     const signature = findSignature(text);
     if (signature === null) return `it is not signed, and ${agent} signs`;
     if (this.#expected.isRevoked(key.id)) return `an operator revoked the key of ${agent}`;
@@ -207,7 +208,8 @@ export class KnownAgents {
   }
 
   #judgeUnsigned(agent: string, known: KnownAgent | null): Verdict {
-    if (known !== null && known.status !== "unsigned") return doubt("unsigned", `it is not signed, and ${agent} signs`);
+    if (known?.status === "unsigned") return { counts: true, publishedAtMs: null };
+    if (known !== null) return doubt("unsigned", `it is not signed, and ${agent} signs`);
     if (this.#mode === "all")
       return doubt("required", "it is not signed, and all must be signed (--verify-agents all)");
     return { counts: true, publishedAtMs: null };

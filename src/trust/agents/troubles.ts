@@ -47,7 +47,8 @@ export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): str
     return `If its state directory was restored from a copy: gpuctl trust ${agent} KEY. Otherwise ${writers}`;
   if (kind === "unpinned")
     return `Find out who writes so many names to gpu_status, and remove them. If the agent is yours: gpuctl trust ${agent} KEY`;
-  if (kind === "required") return "Install a release that signs on the box, or use --verify-agents known";
+  if (kind === "required")
+    return `Install a release that signs on the box, or: gpuctl trust ${agent} --unsigned, or use --verify-agents known`;
   return kind === "late" ? "Try again" : `Somebody else writes under this name: ${writers}`;
 }
 

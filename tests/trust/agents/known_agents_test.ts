@@ -110,6 +110,29 @@ describe("judge()", () => {
     expect(() => trustUnsigned(agents, "gpu-1")).toThrow("roster");
   });
 
+  test("does not believe what an agent answers while the key that is expected of it is no key", () => {
+    const lowOrder = `${"A".repeat(43)}=`;
+    const agents = new KnownAgents("known", { expectedKey: () => lowOrder, isRevoked: () => false });
+    expect(agents.judgeResponse("gpu-1", "{}", "{}")).toContain("no key");
+    expect(judge(agents, unsignedState("gpu-1"), signed(1))).toEqual(["unsigned", "conflict"]);
+  });
+
+  test("an agent that a roster no longer names may be unsigned, where all must sign", () => {
+    const expected = new Map([["gpu-1", rawKey(MINE)]]);
+    const agents = new KnownAgents("all", { expectedKey: (agent) => expected.get(agent), isRevoked: () => false });
+    judge(agents, signed(1));
+    expect(() => trustUnsigned(agents, "gpu-1")).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining("roster without the agent's line") }),
+    );
+    expected.clear();
+    expect(judge(agents, unsignedState("gpu-1"))).toEqual(["unsigned"]);
+    trustUnsigned(agents, "gpu-1");
+    expect(judge(agents, unsignedState("gpu-1"), signed(2))).toEqual(["counts", "conflict"]);
+    expect(agents.judgeResponse("gpu-1", "{}", "{}")).toBeNull();
+    expected.set("gpu-1", rawKey(MINE));
+    expect(judge(agents, unsignedState("gpu-1"), signed(3))).toEqual(["unsigned", "counts"]);
+  });
+
   test("believes neither a document nor a response by a revoked key, also one that was confirmed", () => {
     const revoked = new Set<string>();
     const agents = new KnownAgents("known", { expectedKey: () => undefined, isRevoked: (id) => revoked.has(id) });
