@@ -31,13 +31,9 @@ function publicKey(raw: Uint8Array): PublicKey {
  * @returns null when it is anything else, or a key with which anybody could sign
  */
 export function parseRawKey(text: string): PublicKey | null {
-  return isRawKey(text) ? publicKey(Buffer.from(text, "base64")) : null;
-}
-
-/** Whether `parseRawKey()` returns a key. Cheap. */
-export function isRawKey(text: string): boolean {
   const bytes = Buffer.from(text, "base64");
-  return RAW_KEY.test(text) && bytes.toString("base64") === text && !isLowOrder(bytes);
+  const isKey = RAW_KEY.test(text) && bytes.toString("base64") === text && !isLowOrder(bytes);
+  return isKey ? publicKey(bytes) : null;
 }
 
 /** The key as a state document and a `trusted_keys` file have it: the base64 of its 32 bytes, 44 characters. */

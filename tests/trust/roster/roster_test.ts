@@ -79,6 +79,7 @@ test.each([
   ["an agent's name that is a path", { agents: { "../gpu-1": rawKey(testKey(3)) } }, "it is not a roster: agents"],
   ["an agent's key that is too short", { agents: { "gpu-1": "AAAA" } }, "it is not a roster: agents.gpu-1"],
   ["an agent's key with which everybody can sign", { agents: { "gpu-1": `${"A".repeat(43)}=` } }, "it is not a roster"],
+  ["an agent's key that ends in no whole byte", { agents: { "gpu-1": `${"C".repeat(42)}B=` } }, "it is not a roster"],
   ["a revoked key that is not an id", { revoked: ["server@platform"] }, "it is not a roster: revoked.0"],
   ["a sender that is not a text", { senders: [1] }, "it is not a roster: senders.0"],
   ["91 days", { issued_at_ms: 0, expires_at_ms: 91 * DAY_MS }, "it must end within 90 days after it was issued"],
