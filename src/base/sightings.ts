@@ -1,6 +1,9 @@
 // Decides which agents are alive: an agent whose document changes, whatever the clock of its machine says.
 import type { Clock } from "./clock.ts";
 
+/** A transport's clock may be hours off. A signed document of over a day is one that somebody kept. */
+export const KEPT_MS = 24 * 3_600_000;
+
 /** A document as it was read from the transport. Has the shape of its `StateRecord`. */
 export interface SightedRecord {
   readonly agent: string;
@@ -47,7 +50,7 @@ interface Known<Document> {
 
 /**
  * Remembers the last readable document of each agent and when it changed. The first document is judged by its age on
- * the transport's clock, and so is a signed one after a silence. Otherwise this machine's monotonic clock decides.
+ * the transport's clock, and so is a signed one of over a day after a silence. Otherwise this machine's monotonic clock decides.
  */
 export class Sightings<Document> {
   readonly #deps: SightingsDeps<Document>;
@@ -75,7 +78,7 @@ export class Sightings<Document> {
     if (document === undefined) return false;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
     // The age is wrong if the transport's clock is. But the document certainly changed after the last reading began.
-    const mayBeKept = isSigned && known !== undefined && !wasLive;
+    const mayBeKept = isSigned && !wasLive && ageMs > KEPT_MS;
     const changedAtMs = Math.max(clock.monotonic() - ageMs, mayBeKept ? Number.NEGATIVE_INFINITY : lastReadAtMs);
     this.#known.set(agent, { hash, document, publishedAtMs, changedAtMs, readAtMs });
     return true;

@@ -110,6 +110,7 @@ export class Fleet implements FleetReader {
       if (verified !== null) this.#sightings.see(verified, readAtMs);
       else if (this.#states.isListed(record)) doubtful.set(record.agent, record.publishedAtMs);
     }
+    this.#states.reportLate(readAtMs);
     this.#doubtful = doubtful;
   }
 

@@ -29,9 +29,14 @@ interface Judged {
   readonly publishedAtMs: number | null;
 }
 
+/** Any slow reading has ended by then. */
+const LATE_MS = 10_000;
+
 export class VerifiedStates {
   readonly #agents: KnownAgents;
   readonly #judged = new Map<string, Judged>();
+  /** Names whose last document is late, and when `reportLate()` first found that; null: not yet. */
+  readonly #late = new Map<string, number | null>();
 
   constructor(agents: KnownAgents) {
     this.#agents = agents;
@@ -65,17 +70,33 @@ export class VerifiedStates {
   /** The agent has no document any more. */
   forget(agent: string): void {
     this.#judged.delete(agent);
+    this.#late.delete(agent);
   }
 
   /** Forgets all others, which have no document any more. */
   keepOnly(agents: ReadonlySet<string>): void {
-    for (const agent of this.#judged.keys()) if (!agents.has(agent)) this.#judged.delete(agent);
+    for (const agent of this.#judged.keys()) if (!agents.has(agent)) this.forget(agent);
     this.#agents.looked(agents);
   }
 
   /** Whoever has a document was seen. */
   looked(): void {
     this.#agents.looked(this.#judged);
+  }
+
+  /**
+   * Reports late documents that stay.
+   * @param nowMs on the monotonic clock
+   * @returns the agents whose documents are reported now
+   */
+  reportLate(nowMs: number): readonly string[] {
+    for (const [agent, sinceMs] of this.#late) if (sinceMs === null) this.#late.set(agent, nowMs);
+    const stays = [...this.#late].filter(([, sinceMs]) => sinceMs !== null && nowMs - sinceMs > LATE_MS);
+    for (const [agent] of stays) {
+      this.#late.delete(agent);
+      this.#agents.lateStays(agent);
+    }
+    return stays.map(([agent]) => agent);
   }
 
   /** Of how many names it remembers the last verdict. */
@@ -91,6 +112,8 @@ export class VerifiedStates {
     if (before?.digest === digest && before.revision === revision) return before;
     const verdict = this.#agents.judge(agent, text);
     const { counts } = verdict;
+    if (counts || verdict.trouble.kind !== "late") this.#late.delete(agent);
+    else if (!this.#late.has(agent)) this.#late.set(agent, null);
     const judged = {
       digest,
       revision: this.#agents.revision,

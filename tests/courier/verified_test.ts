@@ -213,7 +213,7 @@ test.each(["follows", "reads"] as const)(
     const courier = await openCourier(how);
     const isOnline = async () => (await courier.agents())[0]?.online;
     expect(await isOnline()).toBe(true);
-    const keptAtMs = clock.now() - 3_600_000;
+    const keptAtMs = clock.now() - 25 * 3_600_000;
     await clock.advance(60_000);
     expect(await isOnline()).toBe(false);
     agents.adopt("gpu-1", { key: rawKey(MINE), status: "confirmed", boot: 0, sequence: 0 });
@@ -225,6 +225,25 @@ test.each(["follows", "reads"] as const)(
     await agent.publish();
     await clock.advance(2_000);
     expect(await isOnline()).toBe(true);
+  },
+);
+
+test.each(["follows", "reads"] as const)(
+  "a courier that %s reports a late document that stays for over 10 s",
+  async (how) => {
+    agents.adopt("gpu-1", { key: rawKey(MINE), status: "confirmed", boot: 3, sequence: 9 });
+    const courier = await openCourier(how);
+    const at = async () => {
+      const reading = courier.agents();
+      await clock.advance(7_000);
+      return (await reading)[0]?.key?.trouble?.kind;
+    };
+    await forge(signedState("gpu-1", { key: MINE, boot: 3, sequence: 8, atMs: clock.now() }));
+    await clock.advance(2_000);
+    expect([await at(), agents.troubles.all()]).toEqual(["late", []]);
+    await clock.advance(5_000);
+    expect(await at()).toBe("replayed");
+    expect(agents.troubles.all()).toMatchObject([{ agent: "gpu-1", count: 1, trouble: { kind: "replayed" } }]);
   },
 );
 

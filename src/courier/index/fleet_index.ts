@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { KEPT_MS } from "../../base/sightings.ts";
 import { type Job, LIMITS, type Model, parseState } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { KnownAgents } from "../../trust/agents/known_agents.ts";
@@ -167,6 +168,7 @@ export class FleetIndex implements FleetView {
     if (this.#failure !== undefined) this.#recover();
     if (this.#revision !== this.#agents.revision) for (const known of this.#known.values()) this.#judge(known);
     this.#revision = this.#agents.revision;
+    for (const agent of this.#states.reportLate(asOfMs)) this.#judge(this.#known.get(agent));
     for (const agent of this.#signs.takeUntil(asOfMs - LIMITS.silentMs)) this.#judge(this.#known.get(agent));
     for (const listener of this.#listeners) listener.settled?.();
   }
@@ -209,12 +211,12 @@ export class FleetIndex implements FleetView {
 
   /**
    * The first document is judged by its age; a later one was certainly published after the last look began. Not so a signed one
-   * of an agent that is silent: somebody may have kept it. Of one that is alive it counts, as the transport's clock may jump.
+   * of over a day after a silence: somebody kept it. Others count, as the transport's clock may jump.
    */
   #sawAlive(known: KnownAgent, publishedAtMs: number, isSigned: boolean): void {
     const { clock, transport } = this.#deps;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
-    const isLater = known.hasCounted && (!isSigned || this.#signs.has(known.agent));
+    const isLater = known.hasCounted && !(isSigned && ageMs > KEPT_MS && !this.#signs.has(known.agent));
     const earliestMs = isLater ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
     known.hasCounted = true;
     known.publishedAtMs = publishedAtMs;

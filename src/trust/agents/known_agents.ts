@@ -42,11 +42,15 @@ export interface AgentKey {
 interface Held {
   known: KnownAgent;
   publicKey: PublicKey | null;
+  /** Of the last document that was late. */
+  late?: Position;
   shown: AgentKey;
 }
 
 /** A reading may deliver a document after a newer one was read in another way: an agent publishes at most twice a second. */
 const LATE = 50;
+
+const REPLAYED: Trouble = { kind: "replayed", reason: "it is older than one that was seen before" };
 
 export class KnownAgents {
   readonly troubles = new Troubles();
@@ -103,6 +107,13 @@ export class KnownAgents {
     if (trouble !== null && trouble.kind !== "late") this.troubles.add(agent, trouble, known !== null);
     this.#note(agent, trouble);
     return verdict;
+  }
+
+  /** The agent's late document is still there when any slow reading has ended: it is somebody's copy. */
+  lateStays(agent: string): void {
+    if (this.key(agent)?.trouble?.kind !== "late") return;
+    this.troubles.add(agent, REPLAYED, true);
+    this.#note(agent, REPLAYED);
   }
 
   /**
@@ -225,10 +236,13 @@ export class KnownAgents {
         trouble: { kind: "conflict", reason: `it is signed by ${key.id}: ${expected}`, key: raw, keyId: key.id },
       };
     }
-    if (isOlder(signed, known)) {
-      return doubt(isLate(signed, known) ? "late" : "replayed", "it is older than one that was seen before");
-    }
     const held = this.#held.get(agent);
+    if (isOlder(signed, known)) {
+      const isRepeated = held?.late?.boot === boot && held.late.sequence === sequence;
+      if (!isLate(signed, known) || isRepeated) return { counts: false, trouble: REPLAYED };
+      if (held !== undefined) held.late = { boot, sequence };
+      return doubt("late", REPLAYED.reason);
+    }
     if (held !== undefined && isOlder(known, signed)) {
       held.known = { ...known, boot, sequence };
       this.#unsaved.seen.add(agent);

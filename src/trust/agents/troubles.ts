@@ -4,7 +4,7 @@ import { LIMITS } from "../../protocol.ts";
 /**
  * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs.
  * `required`: unsigned, where all must sign. `unpinned`: of a new agent, while there is no room for its key. `revoked`: by a key that an operator revoked. `replayed`: older than one that
- * counted. `late`: so little older that a slow reading explains it.
+ * counted. `late`: so little older that a slow reading explains it, once.
  */
 export type TroubleKind =
   | "conflict"

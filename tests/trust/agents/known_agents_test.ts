@@ -81,6 +81,17 @@ describe("judge()", () => {
     expect(agents.troubles.all().map(({ count }) => count)).toEqual([3]);
   });
 
+  test("counts a late document that comes again as replayed: it is no slow reading's", () => {
+    const agents = new KnownAgents();
+    expect(judge(agents, signed(100), signed(99), signed(101), signed(99))).toEqual([
+      "counts",
+      "late",
+      "counts",
+      "replayed",
+    ]);
+    expect(agents.troubles.all()).toMatchObject([{ count: 1, trouble: { kind: "replayed" } }]);
+  });
+
   test("never verifies the legacy service, which has no name of an agent", () => {
     expect(new KnownAgents("known").judge("gpu", "{}").counts).toBe(true);
     expect(new KnownAgents("all").judge("gpu", "{}").counts).toBe(false);
