@@ -79,7 +79,7 @@ export class VerifiedStates {
     this.#agents.looked(agents);
   }
 
-  /** Whoever has a document was seen. */
+  /** All documents were read. */
   looked(): void {
     this.#agents.looked(this.#judged);
   }

@@ -207,7 +207,7 @@ test("the index does not parse a signed document again that only shows that its 
 });
 
 test.each(["follows", "reads"] as const)(
-  "a courier that %s is not told by kept documents that a silent agent is alive",
+  "a courier that %s takes no kept document of a silent agent for a sign of life",
   async (how) => {
     const agent = await openAgent();
     const courier = await openCourier(how);

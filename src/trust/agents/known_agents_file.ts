@@ -1,21 +1,12 @@
 // The known agents of gpuctl: one file in a person's own folder, which several gpuctl share.
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { AgentName } from "../../protocol.ts";
 import { isVisible } from "../key_file.ts";
+import { FileLock } from "./file_lock.ts";
 import { KEY_STATUSES, type KnownAgent } from "./known_agent.ts";
 import { type Changes, isEmpty, type KnownAgentsStore, merged } from "./store.ts";
 
@@ -35,9 +26,6 @@ const Agents = z.record(
 const Shares = z.object({ version: z.literal(1), shares: z.record(z.string(), Agents) });
 
 const MAX_BYTES = 16 * 1024 * 1024;
-/** It is held for one small write: an older one was left by a program that was killed. */
-const LOCK_ENDS_MS = 5_000;
-const LOCK_PAUSE_MS = 10;
 
 export class KnownAgentsFile implements KnownAgentsStore {
   readonly #path: string;
@@ -75,10 +63,10 @@ export class KnownAgentsFile implements KnownAgentsStore {
    */
   write(changes: Changes): void {
     if (isEmpty(changes)) return;
-    const lock = `${this.#path}.lock`;
+    const lock = new FileLock(`${this.#path}.lock`);
     try {
       mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      takeLock(lock);
+      lock.take();
     } catch (error) {
       throw this.#denied("write", error);
     }
@@ -88,7 +76,7 @@ export class KnownAgentsFile implements KnownAgentsStore {
     } catch (error) {
       throw error instanceof CourierError ? error : this.#denied("write", error);
     } finally {
-      rmSync(lock, { force: true });
+      lock.release();
     }
   }
 
@@ -114,6 +102,7 @@ export class KnownAgentsFile implements KnownAgentsStore {
       closeSync(file);
     }
     renameSync(draft, this.#path);
+    syncFolder(dirname(this.#path));
   }
 
   #damaged(reason: string): CourierError {
@@ -128,17 +117,12 @@ export class KnownAgentsFile implements KnownAgentsStore {
   }
 }
 
-/** Waits for another gpuctl, which holds it for milliseconds. */
-function takeLock(path: string): void {
-  for (;;) {
-    try {
-      closeSync(openSync(path, "wx", 0o600));
-      return;
-    } catch (error) {
-      if (systemCode(error) !== "EEXIST") throw error;
-    }
-    const madeAtMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Math.abs(Date.now() - madeAtMs) > LOCK_ENDS_MS) rmSync(path, { force: true });
-    else Bun.sleepSync(LOCK_PAUSE_MS);
+/** The new name outlasts a loss of power. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }

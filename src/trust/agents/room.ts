@@ -12,7 +12,7 @@ export class Room {
   /** Names that can make room; null: to be looked for, once for each reading. */
   #candidates: string[] | null = null;
 
-  /** All documents were read. Before that, nobody can tell whose are gone. */
+  /** All documents were read. Before that, nobody knows whose are gone. */
   looked(present: Present): void {
     this.#present = present;
     this.#candidates = null;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { StoredKnownAgents } from "#src/server/store/known_agents.ts";
 import { openStore } from "#src/server/store/store.ts";
 import { trustKey, trustUnsigned } from "#src/trust/agents/decisions.ts";
+import { FileLock } from "#src/trust/agents/file_lock.ts";
 import { Keeper } from "#src/trust/agents/keeper.ts";
 import { KnownAgents } from "#src/trust/agents/known_agents.ts";
 import { KnownAgentsFile } from "#src/trust/agents/known_agents_file.ts";
@@ -85,6 +86,26 @@ describe("gpuctl's file", () => {
     utimesSync(`${path()}.lock`, 1, 1);
     new KnownAgentsFile(path(), "/mnt/shared").write(changes({ learned: entry({}) }));
     expect(new KnownAgentsFile(path(), "/mnt/shared").read().size).toBe(1);
+  });
+
+  test("judges a lock by the clock of its folder, and leaves one that is another program's", () => {
+    mkdirSync(join(folder, "deep"));
+    const lock = new FileLock(`${path()}.lock`);
+    lock.take();
+    writeFileSync(`${path()}.lock`, "another's");
+    lock.release();
+    expect(readFileSync(`${path()}.lock`, "utf8")).toBe("another's");
+    const now = Date.now;
+    try {
+      // This machine's clock is an hour ahead of that of the folder.
+      Date.now = () => now() + 3_600_000;
+      removeLater(`${path()}.lock`);
+      const begunAtMs = performance.now();
+      new FileLock(`${path()}.lock`).take();
+      expect(performance.now() - begunAtMs).toBeGreaterThan(200);
+    } finally {
+      Date.now = now;
+    }
   });
 
   test.each([
@@ -167,7 +188,7 @@ describe("Keeper", () => {
     expect(agents.key("gpu-2")).toMatchObject({ id: MINE.id, status: "first use" });
   });
 
-  test("says so until the store can be read for the first time, and when a decision is not stored", () => {
+  test("reports a failure until the store can be read for the first time, and when a decision is not stored", () => {
     const agents = new KnownAgents();
     const working = new StoredKnownAgents(openStore(folder));
     working.write(changes({ decided: entry({ status: "confirmed" }) }));
@@ -207,4 +228,9 @@ describe("Keeper", () => {
 function failOr<Result>(fails: boolean, use: () => Result): Result {
   if (fails) throw new Error("disk I/O error");
   return use();
+}
+
+/** As another program does, in 0.3 s: this one waits without a pause. */
+function removeLater(file: string): void {
+  Bun.spawn(["sh", "-c", 'sleep 0.3; rm "$1"', "sh", file]);
 }
