@@ -80,6 +80,12 @@ test("a new agent takes the room of a key of first use whose agent has no docume
   const { displaced, learned } = agents.unsaved("keys");
   expect([[...displaced], [...learned.keys()]]).toEqual([["x7"], ["gpu-1"]]);
   expect(agents.all()).toHaveLength(LIMITS.states);
+  // When it comes back before that is stored, its key in the store must still go: it may have another one now.
+  present.delete("x8");
+  agents.looked(present);
+  expect(judge(agents, "x7", signedState("x7", { key: testKey(3) }))).toBe("counts");
+  const again = agents.unsaved("keys");
+  expect([again.displaced.has("x7"), again.learned.get("x7")?.key]).toEqual([true, rawKey(testKey(3))]);
 });
 
 test("names that never signed take no room of keys, where all must sign", () => {

@@ -207,7 +207,6 @@ export class KnownAgents {
     if (displaced === null) return doubt("unpinned", "it is the first one, and no more keys can be remembered");
     if (displaced !== undefined) this.#displace(displaced);
     this.#set(agent, { key: rawKey(key), status: "first use", boot, sequence });
-    this.#unsaved.displaced.delete(agent);
     this.#unsaved.learned.add(agent);
     return { counts: true, publishedAtMs };
   }
