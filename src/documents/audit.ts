@@ -19,7 +19,9 @@ export const AuditEntry = z
     verb: text.meta({ description: "Of the command; null: the request sent none" }),
     agent: text,
     model: text,
-    details: text.meta({ description: "The arguments of the command, or the body of a request without one, as JSON" }),
+    details: text.meta({
+      description: "The arguments of the command, or what the route read of the body of a request without one, as JSON",
+    }),
     outcome: text.meta({
       description: "`ok` or the code of the error; null: still running, or gpu-server ended before it knew",
     }),

@@ -1,6 +1,7 @@
 // Records who changes what: each changing command that the courier sends, and each changing request that sends none.
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, MiddlewareHandler } from "hono";
+import { tryDecodeURIComponent } from "hono/utils/url";
 import { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Request } from "../../courier/mailbox/mailbox.ts";
@@ -9,7 +10,7 @@ import { AgentName, type Response } from "../../protocol.ts";
 import { type Env, peerOf } from "../http/env.ts";
 import { codeOf } from "../http/problem.ts";
 import type { AuditLog } from "./audit_log.ts";
-import { type NewEntry, newEntry } from "./new_entry.ts";
+import { cut, type NewEntry, newEntry } from "./new_entry.ts";
 
 export interface RecorderDeps {
   readonly audit: Pick<AuditLog, "add" | "end">;
@@ -108,12 +109,18 @@ function originOf(scope: Scope | undefined) {
 }
 
 function agentIn({ req }: Context<Env>): string | null {
-  const named = /^\/v1\/agents\/([^/]+)/.exec(req.path)?.[1] ?? req.query("agent");
+  const inPath = /^\/v1\/agents\/([^/]+)/.exec(req.path)?.[1];
+  const named = inPath === undefined ? req.query("agent") : tryDecodeURIComponent(inPath);
   return AgentName.safeParse(named).data ?? null;
 }
 
-/** What the route read of it, which is nothing of a refused request. One over the limit was not read to its end. */
-async function bodyOf({ req }: Context<Env>): Promise<string | null> {
+/**
+ * What the route made of it, without fields that it does not know: a caller must not push out what it changes. Of a body
+ * that the route refused, the beginning of its text. One over the limit was not read to its end.
+ */
+async function bodyOf({ req }: Context<Env, string, { out: { json: unknown } }>): Promise<string | null> {
+  const valid = req.valid("json");
+  if (valid !== undefined) return JSON.stringify(valid);
   const read = Promise.resolve(req.bodyCache.text).catch(() => undefined);
-  return (await read) ?? null;
+  return cut((await read) ?? null);
 }

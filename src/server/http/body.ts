@@ -22,10 +22,16 @@ export const requireJson: MiddlewareHandler = async (context, next) => {
   await next();
 };
 
-/** @throws CourierError `invalid` with each invalid field; HTTPException 415 for another content type */
+/**
+ * Keeps the value for the audit, as the validator of a route under /v1 does.
+ * @throws CourierError `invalid` with each invalid field; HTTPException 415 for another content type
+ */
 export async function readBody<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
   const parsed = schema.safeParse(await readJson(context));
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    context.req.addValidatedData("json", Object(parsed.data));
+    return parsed.data;
+  }
   throw asInvalid(parsed.error, "the body");
 }
 

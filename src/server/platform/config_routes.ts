@@ -12,7 +12,7 @@ import { chooseAgent } from "./addressing.ts";
 import { PlatformModels } from "./model_list.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
-const NamedModel = z.object({ model_name: z.string().min(1) });
+const NamedModel = z.object({ model_name: z.string().trim().min(1) });
 const ActiveModel = NamedModel.extend({ model_type: ModelType });
 
 export function platformRoutes(servicesOf: ServicesOf): Hono<Env> {

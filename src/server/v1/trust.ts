@@ -9,10 +9,15 @@ import { failures, json, PATH, security } from "./schemas.ts";
 
 const TrustRequest = z
   .object({
-    key: z.string().max(1_000).optional().meta({
-      description:
-        "What `gpu-agent key` prints on the box, its 44 characters, or the id of the known key or of the one in conflict",
-    }),
+    key: z
+      .string()
+      .max(1_000)
+      .overwrite((text) => text.trim().replaceAll(/\s+/g, " "))
+      .optional()
+      .meta({
+        description:
+          "What `gpu-agent key` prints on the box, its 44 characters, or the id of the known key or of the one in conflict",
+      }),
     unsigned: z.literal(true).optional().meta({ description: "The agent does not sign: after a downgrade on purpose" }),
   })
   .refine(({ key, unsigned }) => key === undefined || unsigned === undefined, "`key` and `unsigned` exclude each other")

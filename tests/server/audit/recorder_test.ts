@@ -137,6 +137,38 @@ describe("the audit", () => {
     expect([failed?.details?.length, failed?.outcome]).toEqual([200, "invalid"]);
   });
 
+  test("has what a request changed, whatever else its body has", async () => {
+    await using server = await openServer();
+    await withAgent(server);
+    const trust = "/v1/agents/gpu-1/trust";
+    const padding = "A".repeat(1_200);
+    await server.call("POST", trust, { body: { note: padding, unsigned: true } });
+    await server.call("POST", trust, {
+      body: `{"key":"${padding.slice(300)}","key":"gone","unsigned":true,"key":"x"}`,
+    });
+    const key = Buffer.alloc(32, 7).toString("base64");
+    await server.call("POST", trust, { body: { key: `${"\u000b".repeat(900)}${key}` } });
+    const active = { model_name: `${"a".repeat(500)}://registry.ollama.ai/library/phi4`, model_type: "text" };
+    const padded = { ...active, model_name: `${" ".repeat(2_000)}${active.model_name}` };
+    await server.call("POST", "/api/config/set-active-model", { body: padded });
+    const found = entries(server).map(({ details, outcome }) => [details, outcome]);
+    expect(found).toEqual([
+      ['{"unsigned":true}', "ok"],
+      [`{"key":"${padding.slice(300)}","key":"gone","unsigned":true,"key":"x"}`.slice(0, 199).concat("…"), "invalid"],
+      [JSON.stringify({ key }), "ok"],
+      [JSON.stringify(active), "ok"],
+    ]);
+  });
+
+  test("names the agent and the model whole, however they are written", async () => {
+    await using server = await openServer();
+    await withAgent(server);
+    await server.call("POST", "/v1/agents/%67pu-%31/trust", { body: { unsigned: true } });
+    const model = `${"h".repeat(300)}.example/user/model:tag`;
+    await server.call("DELETE", `/v1/agents/gpu-1/models/${encodeURIComponent(model)}`);
+    expect(entries(server)).toMatchObject([{ agent: "gpu-1", details: '{"unsigned":true}' }, { model }]);
+  });
+
   test("has the command while it runs, so that a crash loses only its outcome", async () => {
     await using server = await openServer({ timeoutMs: 50 });
     const seen: unknown[] = [];
