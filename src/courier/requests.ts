@@ -17,8 +17,10 @@ export interface RequestOptions {
   readonly requestedBy?: string | undefined;
 }
 
-/** Learns of every changing command: before anything of it is sent, and how it ended. */
+/** Learns of every changing command to an agent that is known: before anything of it is sent, and how it ended. */
 export interface Witness {
+  /** There is no such agent, or none can be known: a caller may name any number of them. */
+  notSent(reason: CourierError): void;
   /** @returns to be called with the response, which is a success, or with the error */
   begin(agent: string, request: Request): (ended: Response | CourierError) => void;
 }
@@ -60,10 +62,15 @@ export class Requests {
 
   /** @see `Courier.request` */
   async send(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
-    if (this.#witness === null || !VERBS[request.verb].changing) return await this.#send(agent, request, options);
-    const ended = this.#witness.begin(agent, request);
+    const witness = VERBS[request.verb].changing ? this.#witness : null;
+    const view = await this.#find(agent, request).catch((error: unknown) => {
+      witness?.notSent(asCourierError(error));
+      throw error;
+    });
+    if (witness === null) return await this.#send(view, request, options);
+    const ended = witness.begin(agent, request);
     try {
-      const response = await this.#send(agent, request, options);
+      const response = await this.#send(view, request, options);
       ended(response);
       return response;
     } catch (error) {
@@ -72,10 +79,14 @@ export class Requests {
     }
   }
 
-  async #send(agent: string, request: Request, options: RequestOptions): Promise<Response> {
+  async #find(agent: string, { verb }: Request): Promise<AgentView> {
     // Without the known keys, anybody on the share could answer for an agent.
-    if (this.#keys.failure !== null && VERBS[request.verb].changing) throw this.#keys.failure;
-    const view = await findAgent(this.#fleet, agent);
+    if (this.#keys.failure !== null && VERBS[verb].changing) throw this.#keys.failure;
+    return await findAgent(this.#fleet, agent);
+  }
+
+  async #send(view: AgentView, request: Request, options: RequestOptions): Promise<Response> {
+    const { agent } = view;
     if (!view.online || refusesEverything(view)) throw agentAway(view);
     if (!this.#signs && mustBeSigned(view.state?.requires_signatures, request.verb)) throw mustSign(view);
     const requestedBy = (options.requestedBy ?? this.#requestedBy)?.slice(0, LIMITS.requesterCharacters);

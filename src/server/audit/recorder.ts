@@ -25,6 +25,8 @@ interface Scope {
   readonly id: string;
   readonly peer: string;
   hasSent: boolean;
+  /** Why the first command to an unknown agent was not sent: the response may be a success that tells of it. */
+  unsent: CourierError | null;
 }
 
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -46,15 +48,22 @@ export class Recorder implements Witness {
   readonly middleware: MiddlewareHandler<Env> = async (context, next) => {
     // Now: a body without a length makes another request of it, which has no address.
     const peer = peerOf(context);
-    const scope: Scope = { context, id: crypto.randomUUID().slice(-12), peer, hasSent: false };
+    const scope: Scope = { context, id: crypto.randomUUID().slice(-12), peer, hasSent: false, unsent: null };
     await this.#scopes.run(scope, next);
     const { status } = context.res;
     if (READING.has(context.req.method) || scope.hasSent || status === 429 || !isKnown(context)) return;
     const what = { verb: null, agent: agentIn(context), model: null, details: await bodyOf(context), key: null };
-    const entry = newEntry({ ...originOf(scope), ...what, outcome: codeOf(status) ?? "ok", job: null });
+    const outcome = codeOf(status) ?? scope.unsent?.code ?? "ok";
+    const entry = newEntry({ ...originOf(scope), ...what, outcome, job: null });
     this.#write(() => this.#deps.audit.add(entry));
     this.#print(entry);
   };
+
+  /** The request is one entry, a refused one if it sends nothing else. */
+  notSent(reason: CourierError): void {
+    const scope = this.#scopes.getStore();
+    if (scope !== undefined) scope.unsent ??= reason;
+  }
 
   /** The entry is there before the command is sent: a crash loses only its outcome. */
   begin(agent: string, { verb, modelName, arguments: given }: Request): (ended: Response | CourierError) => void {

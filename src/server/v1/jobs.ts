@@ -25,7 +25,7 @@ const startJobs = createRoute({
   path: "/v1/jobs",
   summary: "Pull a model on one agent, several or all",
   description:
-    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job.",
+    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job. That of an unknown agent is only in this response.",
   security,
   middleware: requireJson,
   request: { body: { ...json("The model to pull, and the agents", JobRequest), required: true } },
@@ -129,7 +129,10 @@ async function startPulls(
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
   // If the caller disconnected, a pull may have started or not: only the agents know.
-  const refused = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
+  const refusals = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
+  // A request may name any number of agents that do not exist: only its response tells of their jobs.
+  const known = new Set(services.courier.lastKnownAgents().map(({ agent }) => agent));
+  const refused = refusals.filter(({ agent }) => known.has(agent));
   services.refusedJobs.add(refused);
   services.jobFeed.addEnds(refused);
   return started.map(({ job }) => job);

@@ -111,16 +111,18 @@ test("every changing command names the caller to its agent", async () => {
 });
 
 describe("the audit", () => {
-  test("has one entry for each agent, with its outcome and its job", async () => {
+  test("has one entry for each known agent, with its outcome and its job", async () => {
     await using server = await openServer();
     const agent = await withAgent(server);
-    const body = { kind: "pull", model: "gemma3", agents: ["gpu-1", "gpu-9"], force: true };
+    const answer = () => ({ success: false, code: "exhausted" as const, error: "The disk is full" });
+    await ScriptedAgent.open(server.store, "gpu-2", { answer });
+    const body = { kind: "pull", model: "gemma3", agents: ["gpu-1", "gpu-2", "gpu-9"], force: true };
     await server.call("POST", "/v1/jobs", { body });
     const pull = { verb: "pull_model", model: "gemma3:latest", details: '{"force":true}' };
     const found = entries(server);
     expect(found).toMatchObject([
       { ...pull, agent: "gpu-1", outcome: "ok", job: agent.jobs[0]?.id ?? "" },
-      { ...pull, agent: "gpu-9", outcome: "not_found", job: null },
+      { ...pull, agent: "gpu-2", outcome: "exhausted", job: null },
     ]);
     expect(new Set(found.map(({ request_id }) => request_id)).size).toBe(1);
     expect(agent.commands.map(({ requested_by }) => requested_by)).toEqual(["platform"]);
@@ -135,6 +137,21 @@ describe("the audit", () => {
     const [set, failed] = entries(server);
     expect([set?.details, set?.outcome]).toEqual([JSON.stringify(body), "ok"]);
     expect([failed?.details?.length, failed?.outcome]).toEqual([200, "invalid"]);
+  });
+
+  test("has one refused entry of a request that names only unknown agents", async () => {
+    await using server = await openServer();
+    await withAgent(server);
+    const agents = Array.from({ length: 1_000 }, (_, index) => `invented-${index}`);
+    const token = server.tokens.add("puller", "gp", { expiresAtMs: null, agents: null, verbs: ["pull_model"] });
+    const { body } = await server.call("POST", "/v1/jobs", { token, body: { ...BODY, agents } });
+    expect(body.jobs).toHaveLength(1_000);
+    expect(entries(server)).toMatchObject([
+      { request: "POST /v1/jobs", verb: null, who: "puller", outcome: "not_found" },
+    ]);
+    const rows = (table: string) => server.database.query(`SELECT COUNT(*) AS n FROM ${table}`).get();
+    expect(rows("audit WHERE is_refused = 1")).toEqual({ n: 1 });
+    expect([rows("refused_jobs"), rows("ended_jobs")]).toEqual([{ n: 0 }, { n: 0 }]);
   });
 
   test("has what a request changed, whatever else its body has", async () => {

@@ -189,6 +189,8 @@ test.each([3_600_000, -3_600_000])("uses the share's clock where the server's ow
   const late = await ScriptedAgent.open(skewed.server.store, "gpu-2");
   late.jobs = [ended(2, { ended_at: isoTime(Date.now() - 60_000) })];
   await late.publish();
+  const answerFull = () => ({ success: false, code: "exhausted" as const, error: "The disk is full" });
+  await ScriptedAgent.open(skewed.server.store, "gpu-9", { answer: answerFull });
   const body = { kind: "pull", model: "phi4", agents: ["gpu-9"] };
   const { body: answer } = await skewed.server.call("POST", "/v1/jobs", { body });
   await until(() => events.ends.length === 2);
