@@ -1,4 +1,5 @@
 // Who sends a request, and what it may do and see.
+import { CourierError } from "../../base/errors.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
 import type { Role } from "../store/tokens.ts";
 
@@ -20,6 +21,18 @@ export interface Caller {
 /** Whether it is held to the limits of a viewer, as everybody is who cannot change the whole fleet. */
 export function isHeldToLimits({ role, agents, verbs }: Caller): boolean {
   return role === "viewer" || agents !== null || (verbs !== null && ![...verbs].some((verb) => VERBS[verb].changing));
+}
+
+/** A user whom the platform knows, and who may do nothing here. */
+export class UserRefused extends CourierError {
+  readonly user: Pick<Caller, "name" | "way">;
+
+  constructor(user: Pick<Caller, "name" | "way">) {
+    super("forbidden", `"${user.name}" has no role here`, {
+      hint: "The administrator of gpu-server maps roles of the platform with --auth-role, or lists users in --jwt-users",
+    });
+    this.user = user;
+  }
 }
 
 /** Everybody on the listener without tokens. */

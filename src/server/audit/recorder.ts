@@ -7,6 +7,7 @@ import type { Log } from "../../base/log.ts";
 import type { Request } from "../../courier/mailbox/mailbox.ts";
 import type { Witness } from "../../courier/requests.ts";
 import { AgentName, type Response } from "../../protocol.ts";
+import type { Caller } from "../access/caller.ts";
 import { type Env, peerOf } from "../http/env.ts";
 import { codeOf } from "../http/problem.ts";
 import type { AuditLog } from "./audit_log.ts";
@@ -51,7 +52,7 @@ export class Recorder implements Witness {
     const scope: Scope = { context, id: crypto.randomUUID().slice(-12), peer, hasSent: false, unsent: null };
     await this.#scopes.run(scope, next);
     const { status } = context.res;
-    if (READING.has(context.req.method) || scope.hasSent || status === 429 || !isKnown(context)) return;
+    if (READING.has(context.req.method) || scope.hasSent || status === 429 || senderOf(context) === undefined) return;
     const what = { verb: null, agent: agentIn(context), model: null, details: await bodyOf(context), key: null };
     const outcome = codeOf(status) ?? scope.unsent?.code ?? "ok";
     const entry = newEntry({ ...originOf(scope), ...what, outcome, job: null });
@@ -105,15 +106,15 @@ export class Recorder implements Witness {
   }
 }
 
-function isKnown(context: Context<Env>): boolean {
-  return context.get("caller") !== undefined;
+function senderOf(context: Context<Env>): Pick<Caller, "name" | "way"> | undefined {
+  return context.get("caller") ?? context.get("refused");
 }
 
 /** @param scope undefined: the server sends by itself */
 function originOf(scope: Scope | undefined) {
   if (scope === undefined) return { request: null, request_id: null, who: null, way: null, peer: null };
   const { context, id, peer } = scope;
-  const { name = null, way = null } = context.get("caller") ?? {};
+  const { name = null, way = null } = senderOf(context) ?? {};
   return { request: `${context.req.method} ${context.req.path}`, request_id: id, who: name, way, peer };
 }
 

@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
-import { isHeldToLimits, TRUSTED_CALLER } from "../access/caller.ts";
+import { isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../access/caller.ts";
 import { beyondLimits } from "../access/route_needs.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
 import type { Role } from "../store/tokens.ts";
@@ -26,7 +26,10 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
     const caller = await authenticator.authenticate(context.req.header("authorization"));
     if (caller instanceof CourierError) {
       refusedLogins.add(peerOf(context), caller);
-      throw caller;
+      if (!(caller instanceof UserRefused)) throw caller;
+      context.set("refused", caller.user);
+      const waitMs = rate.take(caller.user.name);
+      throw waitMs > 0 ? new TooFast(caller.user.name, waitMs) : caller;
     }
     context.set("caller", caller);
     const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;

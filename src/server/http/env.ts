@@ -11,6 +11,8 @@ export interface Env {
   Variables: {
     /** Absent where anyone may ask. */
     caller?: Caller;
+    /** Who sends it, and may do nothing at all. */
+    refused?: Pick<Caller, "name" | "way">;
   };
 }
 

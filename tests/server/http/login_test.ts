@@ -98,3 +98,16 @@ test("a command, its job and the audit show the user who asked", async () => {
   const audit = await server.call("GET", "/v1/audit", { token: platform.login("ada") });
   expect(audit.body.entries).toMatchObject([{ who: "user:ada", way: "introspection" }]);
 });
+
+test("the audit shows what a user without a role tried to change, within the rate of a viewer", async () => {
+  const token = platform.login("bob");
+  const request = "DELETE /v1/agents/gpu-1/models/phi4";
+  const statuses: number[] = [];
+  for (let count = 0; count < 60; count++)
+    statuses.push((await server.call("DELETE", "/v1/agents/gpu-1/models/phi4", { token })).status);
+  expect(new Set(statuses)).toEqual(new Set([403, 429]));
+  const { entries } = (await server.call("GET", "/v1/audit")).body;
+  expect(entries).toHaveLength(statuses.filter((status) => status === 403).length);
+  const one = { request, who: "user:bob", way: "introspection", verb: null, agent: "gpu-1", outcome: "forbidden" };
+  expect(entries[0]).toMatchObject(one);
+});

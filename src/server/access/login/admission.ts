@@ -1,6 +1,6 @@
 // Turns what is known of a user into a caller, or into the reason why it is refused.
 import { CourierError } from "../../../base/errors.ts";
-import type { Caller } from "../caller.ts";
+import { type Caller, UserRefused } from "../caller.ts";
 import { type Claims, callerName } from "./claims.ts";
 import type { Roles } from "./role_map.ts";
 
@@ -29,10 +29,7 @@ export class Admission {
         hint: "Name the field with --auth-name-claim",
       });
     const role = roles.roleOf(claims);
-    if (role === undefined)
-      throw new CourierError("forbidden", `"${name}" has no role here`, {
-        hint: "The administrator of gpu-server maps roles of the platform with --auth-role, or lists users in --jwt-users",
-      });
+    if (role === undefined) throw new UserRefused({ name, way });
     return { name, way, role, agents: null, verbs: null, expiresAtMs };
   }
 }
