@@ -32,11 +32,13 @@ export class Authenticator {
   /** The caller that an Authorization header is of, or why it is refused. Never rejects. */
   async authenticate(header: string | undefined): Promise<Caller | CourierError> {
     const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
-    if (header === undefined || token === undefined)
-      return new CourierError("unauthenticated", "No token was sent", {
-        hint: "Send the header Authorization: Bearer TOKEN. Add a token with: gpu-server token add",
-      });
     const { tokens, login } = this.#deps;
+    if (header === undefined || token === undefined) {
+      const source =
+        login === null ? "Add a token with: gpu-server token add" : "Log in to the platform to get a token";
+      const hint = `Send the header Authorization: Bearer TOKEN. ${source}`;
+      return new CourierError("unauthenticated", "No token was sent", { hint });
+    }
     if (login !== null && !token.startsWith(OWN)) return await login.authenticate(token);
     const entry = tokens.find(token);
     if (entry === undefined)

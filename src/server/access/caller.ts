@@ -23,12 +23,19 @@ export function isHeldToLimits({ role, agents, verbs }: Caller): boolean {
   return role === "viewer" || agents !== null || (verbs !== null && ![...verbs].some((verb) => VERBS[verb].changing));
 }
 
+type Named = Pick<Caller, "name" | "way">;
+
+/** The beginning of a sentence about a caller. */
+export function describeCaller({ name, way }: Named): string {
+  return way === "token" ? `Token "${name}"` : `"${name}"`;
+}
+
 /** A user whom the platform knows, and who may do nothing here. */
 export class UserRefused extends CourierError {
-  readonly user: Pick<Caller, "name" | "way">;
+  readonly user: Named;
 
-  constructor(user: Pick<Caller, "name" | "way">) {
-    super("forbidden", `"${user.name}" has no role here`, {
+  constructor(user: Named) {
+    super("forbidden", `${describeCaller(user)} has no role here`, {
       hint: "The administrator of gpu-server maps roles of the platform with --auth-role, or lists users in --jwt-users",
     });
     this.user = user;

@@ -3,7 +3,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { CourierError } from "../../base/errors.ts";
 import { firstOf } from "../../courier/named.ts";
 import type { Verb } from "../../protocol.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, describeCaller } from "./caller.ts";
 
 /** A verb, or `any`: every caller may use it, or `no limits`: it shows or changes more than the agents of a caller. */
 type Need = Verb | "any" | "no limits";
@@ -47,13 +47,13 @@ for (const [route, need] of Object.entries(NEEDS)) {
 
 /** Why the limits of a caller do not permit a request; undefined: they do. */
 export function beyondLimits(caller: Caller, method: string, path: string): CourierError | undefined {
-  const { name, agents, verbs } = caller;
+  const { agents, verbs } = caller;
   if (agents === null && verbs === null) return undefined;
   const need = routes.match(method === "HEAD" ? "GET" : method, path)[0][0]?.[0] ?? "no limits";
   if (need === "any" || (need !== "no limits" && verbs?.has(need) !== false)) return undefined;
   const what = need === "no limits" ? "what only a token without limits may use" : need;
   const where = agents === null ? "" : ` on ${firstOf([...agents], (agent) => agent)}`;
-  return new CourierError("forbidden", `Token "${name}" may not use ${what}`, {
+  return new CourierError("forbidden", `${describeCaller(caller)} may not use ${what}`, {
     hint: `It may use ${verbs === null ? `what the role ${caller.role} permits` : [...verbs].join(", ")}${where}`,
   });
 }

@@ -3,7 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { CourierError } from "../../base/errors.ts";
 import { AuditDocument } from "../../documents/audit.ts";
 import { AgentName, Code, Verb } from "../../protocol.ts";
-import type { Caller } from "../access/caller.ts";
+import { type Caller, describeCaller } from "../access/caller.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { linkTo } from "../lists/page_text.ts";
 import { respond } from "../lists/rendered.ts";
@@ -49,9 +49,10 @@ export function addAuditRoutes(app: OpenAPIHono<Env>, { audit, lists }: Pick<Who
 }
 
 /** The audit shows all agents, and who else has access. */
-function requireAuditor({ name, role, agents }: Caller): void {
+function requireAuditor(caller: Caller): void {
+  const { role, agents } = caller;
   if (role === "gp" && agents === null) return;
-  throw new CourierError("forbidden", `${JSON.stringify(name)} may not read the audit`, {
+  throw new CourierError("forbidden", `${describeCaller(caller)} may not read the audit`, {
     hint: "Use a token of the role gp without limits",
   });
 }

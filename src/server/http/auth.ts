@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
-import { isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../access/caller.ts";
+import { describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../access/caller.ts";
 import { beyondLimits } from "../access/route_needs.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
 import type { Role } from "../store/tokens.ts";
@@ -29,17 +29,17 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
       if (!(caller instanceof UserRefused)) throw caller;
       context.set("refused", caller.user);
       const waitMs = rate.take(caller.user.name);
-      throw waitMs > 0 ? new TooFast(caller.user.name, waitMs) : caller;
+      throw waitMs > 0 ? new TooFast(caller.user, waitMs) : caller;
     }
     context.set("caller", caller);
     const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
-    if (waitMs > 0) throw new TooFast(caller.name, waitMs);
+    if (waitMs > 0) throw new TooFast(caller, waitMs);
     if (!isAllowed(caller.role, context.req.method, context.req.path))
       throw new CourierError(
         "forbidden",
-        `Token "${caller.name}" has the role ${caller.role}, which does not permit this`,
+        `${describeCaller(caller)} has the role ${caller.role}, which does not permit this`,
         {
-          hint: "A viewer may read under /v1. Everything else needs a token with the role gp",
+          hint: "A viewer may read under /v1. Everything else needs the role gp",
         },
       );
     const refusal = beyondLimits(caller, context.req.method, context.req.path);

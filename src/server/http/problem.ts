@@ -1,6 +1,7 @@
 // Failures as HTTP responses, in the style of the route that failed.
 import { HTTPException } from "hono/http-exception";
 import { CourierError, ERROR_CODES, type ErrorCode, isErrorCode } from "../../base/errors.ts";
+import { type Caller, describeCaller } from "../access/caller.ts";
 
 /** Unless the failure says when. */
 const RETRY_AFTER_S = 5;
@@ -35,13 +36,13 @@ export function failWith(status: SpecialStatus, message: string, hint: string): 
   return new HTTPException(status, { message, cause: new CourierError(SPECIAL[status].code, message, { hint }) });
 }
 
-/** A token sends too many requests. */
+/** A caller sends too many requests. */
 export class TooFast extends HTTPException {
   readonly retryAfterS: number;
 
-  constructor(token: string, waitMs: number) {
+  constructor(caller: Pick<Caller, "name" | "way">, waitMs: number) {
     const retryAfterS = Math.max(1, Math.ceil(waitMs / 1000));
-    const message = `Token "${token}" sends too many requests`;
+    const message = `${describeCaller(caller)} sends too many requests`;
     const hint = `Wait ${retryAfterS} s. Follow /v1/events instead of asking again and again`;
     super(429, { message, cause: new CourierError(SPECIAL[429].code, message, { hint }) });
     this.retryAfterS = retryAfterS;

@@ -1,5 +1,5 @@
 // How many event streams may be open, in all and for each caller.
-import { type Caller, isHeldToLimits } from "../access/caller.ts";
+import { type Caller, describeCaller, isHeldToLimits } from "../access/caller.ts";
 
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
@@ -21,12 +21,12 @@ export class Listeners {
     return this.#total;
   }
 
-  /** Why a token may not open another; undefined: it may. */
+  /** Why a caller may not open another; undefined: it may. */
   refusal(caller: Caller): string | undefined {
     if (this.#total >= this.#most) return `No more than ${this.#most} listeners are served`;
     const isUser = caller.way === "introspection" || caller.way === "jwt";
     if (!(isUser || isHeldToLimits(caller)) || this.#of(caller.name) < MAX_VIEWER_LISTENERS) return undefined;
-    return `Token "${caller.name}" already has ${MAX_VIEWER_LISTENERS} listeners`;
+    return `${describeCaller(caller)} already has ${MAX_VIEWER_LISTENERS} listeners`;
   }
 
   /** Counts one in. @returns what counts it out */

@@ -1,7 +1,9 @@
 // The platform's own login over HTTP: statuses, limits, streams, and what the log and the routes without a token show of it.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { SimulatedPlatform } from "#sim/platform/platform.ts";
+import { TRUSTED_CALLER } from "#src/server/access/caller.ts";
 import { openLogin } from "#src/server/access/login/open.ts";
+import { MAX_VIEWER_LISTENERS } from "#src/server/limits/listeners.ts";
 import { ListLog } from "#tests/server/access/login/harness.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
@@ -110,4 +112,22 @@ test("the audit shows what a user without a role tried to change, within the rat
   expect(entries).toHaveLength(statuses.filter((status) => status === 403).length);
   const one = { request, who: "user:bob", way: "introspection", verb: null, agent: "gpu-1", outcome: "forbidden" };
   expect(entries[0]).toMatchObject(one);
+});
+
+test("messages do not call a user a token, and a request without one is told to log in", async () => {
+  const { call } = server;
+  const [eve, bob] = [platform.login("eve"), platform.login("bob")];
+  const problemOf = async (path: string, token: string | null = eve) => (await call("POST", path, { token })).body;
+  expect((await problemOf("/v1/jobs")).detail).toBe('"user:eve" has the role viewer, which does not permit this');
+  expect((await problemOf("/v1/jobs", server.viewer)).detail).toStartWith('Token "dashboard" has the role viewer');
+  for (let count = 0; count < 50; count++) await problemOf("/v1/jobs");
+  expect((await problemOf("/v1/jobs")).detail).toBe('"user:eve" sends too many requests');
+  expect((await problemOf("/v1/jobs", bob)).detail).toBe('"user:bob" has no role here');
+  const caller = { ...TRUSTED_CALLER, name: "user:eve", role: "viewer", way: "introspection" } as const;
+  for (let count = 0; count < MAX_VIEWER_LISTENERS; count++) server.services.listeners.add(caller);
+  expect(server.services.listeners.refusal(caller)).toBe('"user:eve" already has 100 listeners');
+  const { hint } = await problemOf("/v1/jobs", null);
+  expect(hint).toBe("Send the header Authorization: Bearer TOKEN. Log in to the platform to get a token");
+  await using withoutLogin = await openServer();
+  expect((await withoutLogin.call("GET", "/v1/jobs", { token: null })).body.hint).toContain("gpu-server token add");
 });
