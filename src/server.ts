@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { systemClock } from "./base/clock.ts";
+import { isoTime, systemClock } from "./base/clock.ts";
 import { silentLog } from "./base/log.ts";
 import { runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
@@ -10,6 +10,7 @@ import { writeError } from "./program/journal.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
+import { userName } from "./program/user_name.ts";
 import { AgentName, type Verb } from "./protocol.ts";
 import { expiryOf } from "./server/access/expiry.ts";
 import { loginFlags } from "./server/access/login/flags.ts";
@@ -17,6 +18,7 @@ import { openLogin } from "./server/access/login/open.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
 import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
+import { recordLocalChange } from "./server/audit/local_change.ts";
 import { sinceMsOf } from "./server/audit/since.ts";
 import type { Address } from "./server/http/listen.ts";
 import { hostName } from "./server/http/trusted_hosts.ts";
@@ -25,7 +27,7 @@ import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store/store.ts";
 import { Role } from "./server/store/tokens.ts";
-import { listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
+import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
 import { openTransport } from "./transport/open.ts";
 import { isKeyId, parseGivenKey } from "./trust/agents/decisions.ts";
 import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
@@ -94,9 +96,11 @@ function addTokenCommands(token: Command, stateDir: () => string): void {
     .option("--agents <names>", "the only agents that it sees: gpu-1,gpu-2 (default: all)", parse.list(parseAgent))
     .option("--verbs <verbs>", "all that it may do, of what the role permits (default: all of it)", parseVerbs)
     .addHelpText("after", `\nVerbs:\n${VERB_HELP}\n${TOKEN_EXAMPLES}`)
-    .action((name, { role, expires = null, agents = null, verbs = null }) =>
-      addToken(stateDir(), name, role, { expiresAtMs: expires, agents, verbs }, print),
-    );
+    .action((name, { role, expires = null, agents = null, verbs = null }) => {
+      addToken(stateDir(), name, role, { expiresAtMs: expires, agents, verbs }, print);
+      const details = { name, role, expires_at: expires && isoTime(expires), verbs, agents };
+      recordLocalChange(stateDir(), { command: "gpu-server token add", who: userName(), details });
+    });
   token
     .command("list")
     .description("list the tokens and what they permit")
@@ -106,7 +110,10 @@ function addTokenCommands(token: Command, stateDir: () => string): void {
     .command("revoke")
     .description("revoke a token; takes effect immediately")
     .argument("<name>", "name of the token")
-    .action((name) => revokeToken(stateDir(), name, print));
+    .action((name) => {
+      revokeToken(stateDir(), name, print);
+      recordLocalChange(stateDir(), { command: "gpu-server token revoke", who: userName(), details: { name } });
+    });
 }
 
 function addAuditCommand(audit: Command, stateDir: () => string): void {
@@ -231,12 +238,17 @@ async function trust(
   const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
   if (agent === undefined) return listKnownAgents(stateDir, { json }, print);
   const name = parseAgent(agent);
-  if (unsigned) return trustAgent(stateDir, name, "unsigned", print);
+  const { after } = trustAgent(stateDir, name, unsigned ? "unsigned" : await keyChoice(options, name, key), print);
+  const details = { key_id: after.id, key_status: after.status };
+  recordLocalChange(stateDir, { command: "gpu-server trust", who: userName(), agent: name, details });
+}
+
+async function keyChoice(options: Options, agent: string, key: string): Promise<Choice> {
   const given = key === "" ? undefined : parseGivenKey(key);
-  const reading = readStateText(options, name);
+  const reading = readStateText(options, agent);
   // A whole key needs no share, on which it only may turn out to be restored.
   const seen = given === undefined || isKeyId(given) ? await reading : await reading.catch(() => null);
-  trustAgent(stateDir, name, { key: given, seen }, print);
+  return { key: given, seen };
 }
 
 /** Null when the agent has no document. */

@@ -1,11 +1,12 @@
 // gpuctl's surroundings when it is a process: its streams, its signals, real transports.
-import { homedir, hostname, userInfo } from "node:os";
+import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { stopSignal } from "../program/stop_signal.ts";
+import { userName } from "../program/user_name.ts";
 import { openTransport } from "../transport/open.ts";
 import { keyPath } from "../trust/key_file.ts";
 import type { ClientIo } from "./io.ts";
@@ -77,15 +78,6 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   // With nobody left to read the output, gpuctl interrupts itself.
   const hasNoOther = status === 0 || status === INTERRUPTED;
   process.exit(hasNoOther && isOutputLost ? OUTPUT_LOST : status);
-}
-
-/** A user id without an entry in the user database has no name. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? "unknown");
-  }
 }
 
 /** Resolves when all is out, or lost. */

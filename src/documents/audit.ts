@@ -8,12 +8,15 @@ export const AuditEntry = z
   .object({
     number: z.int().meta({ description: "Only goes up" }),
     at: z.string().meta({ description: "When the command was sent, or the request without one was answered" }),
-    request: text.meta({ description: "Method and path; null: gpu-server sent the command by itself" }),
+    request: text.meta({
+      description:
+        "Method and path, or the command line of a local change; null: gpu-server sent the command by itself",
+    }),
     request_id: text.meta({ description: "The same in all entries of one request" }),
     who: text.meta({ description: "The token's name, or the user's" }),
     way: text.meta({
       description:
-        "How it showed who it is: `token`, `introspection`, `jwt`, or `trusted` on the listener without tokens",
+        "How it showed who it is: `token`, `introspection`, `jwt`, `trusted` on the listener without tokens, or `local`: a user of the server's machine",
     }),
     peer: text.meta({ description: "The address that it came from: behind a proxy, that of the proxy" }),
     verb: text.meta({ description: "Of the command; null: the request sent none" }),

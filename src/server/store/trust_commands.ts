@@ -18,9 +18,10 @@ export function listKnownAgents(stateDir: string, { json }: { readonly json: boo
 }
 
 /** @throws CourierError as `trustKey()` */
-export function trustAgent(stateDir: string, agent: string, choice: Choice, print: Print): void {
+export function trustAgent(stateDir: string, agent: string, choice: Choice, print: Print): Decision {
   const decision = withKnown(stateDir, (agents) => decide(agents, agent, choice));
   print(`${describeDecision(decision)}\n`);
+  return decision;
 }
 
 function decide(agents: KnownAgents, agent: string, choice: Choice): Decision {

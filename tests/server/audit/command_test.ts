@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
 import { AuditDocument, type AuditEntry } from "#src/documents/audit.ts";
+import { userName } from "#src/program/user_name.ts";
 import { AuditLog } from "#src/server/audit/audit_log.ts";
 import { auditText } from "#src/server/audit/audit_text.ts";
 import type { NewEntry } from "#src/server/audit/new_entry.ts";
@@ -123,6 +124,36 @@ test("reads while a server writes, which neither waits nor misses an entry", asy
     expect(await runAudit(folder, "--since", "soon")).toStartWith("64: ");
   } finally {
     database.close();
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("has the changes of commands on this machine, with the user, and none that failed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "gpu-courier-audit-"));
+  try {
+    const run = async (...argv: string[]) => {
+      const child = Bun.spawn([process.execPath, SERVER, ...argv, "--state-dir", folder], {
+        stdout: "ignore",
+        env: {},
+      });
+      return await child.exited;
+    };
+    expect(await run("token", "add", "puller", "--role", "gp", "--verbs", "pull_model")).toBe(0);
+    expect(await run("token", "add", "puller", "--role", "gp")).not.toBe(0);
+    expect(await run("trust", "gpu-1", "--unsigned")).toBe(0);
+    expect(await run("token", "revoke", "puller")).toBe(0);
+    const { entries } = AuditDocument.parse(JSON.parse(await runAudit(folder, "--json")));
+    const common = { who: userName(), way: "local", verb: null, outcome: "ok" };
+    expect(entries.toReversed()).toMatchObject([
+      {
+        ...common,
+        request: "gpu-server token add",
+        details: '{"name":"puller","role":"gp","expires_at":null,"verbs":["pull_model"],"agents":null}',
+      },
+      { ...common, request: "gpu-server trust", agent: "gpu-1", details: '{"key_id":null,"key_status":"unsigned"}' },
+      { ...common, request: "gpu-server token revoke", details: '{"name":"puller"}' },
+    ]);
+  } finally {
     await rm(folder, { recursive: true });
   }
 });
