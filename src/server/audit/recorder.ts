@@ -26,7 +26,7 @@ interface Scope {
   readonly id: string;
   readonly peer: string;
   hasSent: boolean;
-  /** Why the first command to an unknown agent was not sent: the response may be a success that tells of it. */
+  /** Why the first command to an unknown agent was not sent: the response may be a success that lists it as failed. */
   unsent: CourierError | null;
 }
 

@@ -130,7 +130,7 @@ async function startPulls(
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
   // If the caller disconnected, a pull may have started or not: only the agents know.
   const refusals = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
-  // A request may name any number of agents that do not exist: only its response tells of their jobs.
+  // A request may name any number of agents that do not exist: their failed jobs are only in its response.
   const known = new Set(services.courier.lastKnownAgents().map(({ agent }) => agent));
   const refused = refusals.filter(({ agent }) => known.has(agent));
   services.refusedJobs.add(refused);

@@ -172,13 +172,14 @@ describe("AuditLog", () => {
 });
 
 describe("newEntry()", () => {
-  test("cuts every text that a caller chooses to 200 characters", () => {
+  test("cuts every text that a caller chooses to 200 characters, and what is changed to 1,100", () => {
     const long = "x".repeat(100_000);
     const cut = newEntry({ ...DELETE, request: long, who: long, peer: long, agent: long, model: long, details: long });
     const { request, who, peer, agent, model, details } = cut;
-    const texts = [request, who, peer, agent, model, details];
+    const texts = [request, who, peer, agent];
     expect(texts).toEqual(texts.map(() => `${"x".repeat(199)}…`));
-    expect(newEntry({ ...DELETE, model: "y".repeat(200) }).model).toBe("y".repeat(200));
-    expect(newEntry({ ...DELETE, model: `${"y".repeat(198)}😀😀` }).model?.isWellFormed()).toBe(true);
+    expect([model, details]).toEqual([`${"x".repeat(1_099)}…`, `${"x".repeat(1_099)}…`]);
+    expect(newEntry({ ...DELETE, model: "y".repeat(1_100) }).model).toBe("y".repeat(1_100));
+    expect(newEntry({ ...DELETE, model: `${"y".repeat(1_098)}😀😀` }).model?.isWellFormed()).toBe(true);
   });
 });

@@ -114,10 +114,9 @@ test("the audit shows what a user without a role tried to change, within the rat
   expect(entries[0]).toMatchObject(one);
 });
 
-test("messages do not call a user a token, and a request without one is told to log in", async () => {
-  const { call } = server;
+test("messages do not call a user a token, and the hint without one is to log in", async () => {
   const [eve, bob] = [platform.login("eve"), platform.login("bob")];
-  const problemOf = async (path: string, token: string | null = eve) => (await call("POST", path, { token })).body;
+  const problemOf = async (path: string, token: string | null = eve) => (await server.call("POST", path, { token })).body;
   expect((await problemOf("/v1/jobs")).detail).toBe('"user:eve" has the role viewer, which does not permit this');
   expect((await problemOf("/v1/jobs", server.viewer)).detail).toStartWith('Token "dashboard" has the role viewer');
   for (let count = 0; count < 50; count++) await problemOf("/v1/jobs");
