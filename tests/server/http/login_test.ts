@@ -116,7 +116,8 @@ test("the audit shows what a user without a role tried to change, within the rat
 
 test("messages do not call a user a token, and the hint without one is to log in", async () => {
   const [eve, bob] = [platform.login("eve"), platform.login("bob")];
-  const problemOf = async (path: string, token: string | null = eve) => (await server.call("POST", path, { token })).body;
+  const problemOf = async (path: string, token: string | null = eve) =>
+    (await server.call("POST", path, { token })).body;
   expect((await problemOf("/v1/jobs")).detail).toBe('"user:eve" has the role viewer, which does not permit this');
   expect((await problemOf("/v1/jobs", server.viewer)).detail).toStartWith('Token "dashboard" has the role viewer');
   for (let count = 0; count < 50; count++) await problemOf("/v1/jobs");
