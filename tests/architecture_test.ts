@@ -189,12 +189,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/audit/*.ts",
-    may: [
-      ...BASE,
-      "src/documents/audit.ts",
-      "src/courier/{mailbox/mailbox,requests}.ts",
-      ...server("access http store"),
-    ],
+    may: [...BASE, "src/documents/audit.ts", "src/courier/{mailbox/mailbox,requests}.ts", ...server("http store")],
   },
   { files: "src/server/connection.ts", may: [...SEAM, "src/courier/index/share_away.ts"] },
   {

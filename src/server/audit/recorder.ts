@@ -7,8 +7,7 @@ import type { Log } from "../../base/log.ts";
 import type { Request } from "../../courier/mailbox/mailbox.ts";
 import type { Witness } from "../../courier/requests.ts";
 import { AgentName, type Response } from "../../protocol.ts";
-import type { Caller } from "../access/caller.ts";
-import { type Env, peerOf } from "../http/env.ts";
+import { type Env, peerOf, senderOf } from "../http/env.ts";
 import { codeOf } from "../http/problem.ts";
 import type { AuditLog } from "./audit_log.ts";
 import { cut, type NewEntry, newEntry } from "./new_entry.ts";
@@ -104,10 +103,6 @@ export class Recorder implements Witness {
     const known = Object.entries(entry).filter(([, value]) => value !== null);
     this.#deps.log.info(Object.fromEntries(known), "Audit");
   }
-}
-
-function senderOf(context: Context<Env>): Pick<Caller, "name" | "way"> | undefined {
-  return context.get("caller") ?? context.get("refused");
 }
 
 /** @param scope undefined: the server sends by itself */

@@ -28,6 +28,11 @@ export function callerOf(context: Context<Env>): Caller {
   throw new CourierError("unauthenticated", "No token was sent");
 }
 
+/** Who sends a request, also one that may do nothing at all; undefined: an unknown sender. */
+export function senderOf(context: Context<Env>): Pick<Caller, "name" | "way"> | undefined {
+  return context.get("caller") ?? context.get("refused");
+}
+
 /** What a command takes over from its HTTP request: who asks, if that is known, and when the client is gone. */
 export function requesterOf(context: Context<Env>): {
   readonly requestedBy: string | undefined;
