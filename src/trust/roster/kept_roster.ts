@@ -7,6 +7,7 @@ import type { Log } from "../../base/log.ts";
 import { findSignature } from "../signature.ts";
 import type { TrustedKey } from "../trusted_keys.ts";
 import type { TrustedKeysFile } from "../trusted_keys_file.ts";
+import { parseRoster } from "./document.ts";
 import { isValidAt, type Roster, verifyRoster } from "./roster.ts";
 
 export interface KeptRosterDeps {
@@ -35,11 +36,13 @@ interface Kept {
 
 /**
  * Nobody who only writes to the share can make it forget: an older roster, or none, changes nothing. It counts as long as its
- * operator is one, and its senders until it expires; what it revokes, and the agents' keys, even longer.
+ * operator is one, and its senders until it expires; the agents' keys longer, and what it revokes until another one is taken.
  */
 export class KeptRoster {
   readonly #deps: KeptRosterDeps;
   #kept: Kept | null;
+  /** Of the last one that was kept, also after its operator was removed: a revoked key does not come back. */
+  #revoked: ReadonlySet<string>;
   /** For a second: a reader asks twice for each of thousands of documents, and each look at the operators' file is three calls. */
   #recent: { readonly kept: Kept | null; readonly atMs: number; readonly roster: Roster | null } | null = null;
 
@@ -47,6 +50,7 @@ export class KeptRoster {
   constructor(deps: KeptRosterDeps) {
     this.#deps = deps;
     this.#kept = readKept(deps.path);
+    this.#revoked = this.#kept === null ? new Set() : this.#revokedBy(this.#kept.text);
   }
 
   /** The kept one, perhaps expired; null without one that an operator signed who is one now. */
@@ -88,7 +92,7 @@ export class KeptRoster {
   }
 
   isRevoked(id: string): boolean {
-    return this.#recentRoster()?.revokedKeys.has(id) ?? false;
+    return this.#revoked.has(id);
   }
 
   /** The key that this agent must have, in base64; undefined when the roster does not say. */
@@ -108,6 +112,7 @@ export class KeptRoster {
     const roster = this.verify(text);
     if (current !== null && roster.serial <= current.serial) throw notNewer(roster, current);
     this.#kept = { text, signedBy: roster.signedBy, roster, isSaved: false };
+    this.#revoked = roster.revokedKeys;
   }
 
   /** @throws CourierError `exhausted` or `forbidden`: after a restart the one before would count again */
@@ -140,7 +145,9 @@ export class KeptRoster {
     const kept = this.roster;
     if (other === null || kept === null || this.#operator(other.signedBy) === undefined) return;
     other.roster = this.#verified(other.text);
-    if (other.roster !== null && other.roster.serial > kept.serial) this.#kept = other;
+    if (other.roster === null || other.roster.serial <= kept.serial) return;
+    this.#kept = other;
+    this.#revoked = other.roster.revokedKeys;
   }
 
   #operator(id: string): TrustedKey | undefined {
@@ -153,12 +160,24 @@ export class KeptRoster {
     try {
       return this.verify(text);
     } catch (error) {
-      this.#deps.log.error(
-        { file: this.#deps.path, reason: asCourierError(error).message },
-        "The kept roster is damaged",
-      );
+      this.#damaged(error);
       return null;
     }
+  }
+
+  /** Without its signature, which was verified before this program kept it: the operator's key may be gone. */
+  #revokedBy(text: string): ReadonlySet<string> {
+    try {
+      return new Set(parseRoster(findSignature(text)?.signed ?? "").revoked);
+    } catch (error) {
+      this.#damaged(error);
+      return new Set();
+    }
+  }
+
+  #damaged(error: unknown): void {
+    const reason = asCourierError(error).message;
+    this.#deps.log.error({ file: this.#deps.path, reason }, "The kept roster is damaged");
   }
 }
 

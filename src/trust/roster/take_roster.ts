@@ -43,6 +43,7 @@ const RETRY_MS = 2_000;
 export class RosterReading {
   readonly #deps: RosterReadingDeps;
   #logged: string | null = null;
+  #hasWarned = false;
 
   constructor(deps: RosterReadingDeps) {
     this.#deps = deps;
@@ -63,6 +64,7 @@ export class RosterReading {
       const isNew = await takeRoster(transport, kept);
       if (isNew) log.info({ serial: kept.roster?.serial, key: kept.roster?.signedBy }, "A new roster counts");
       this.#logged = null;
+      this.#warnWithout();
       return true;
     } catch (error) {
       const { code, message, hint } = asCourierError(error);
@@ -72,6 +74,15 @@ export class RosterReading {
       this.#logged = message;
       return true;
     }
+  }
+
+  /** Before an operator has published the first one, that is no error. Nothing is revoked then. */
+  #warnWithout(): void {
+    const { kept, log } = this.#deps;
+    const { trouble } = kept;
+    if (this.#hasWarned || kept.roster !== null || trouble === null) return;
+    log.warn({ hint: trouble.hint }, trouble.message);
+    this.#hasWarned = true;
   }
 }
 

@@ -5,11 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
+import { KnownAgents } from "#src/trust/agents/known_agents.ts";
 import { publicLine, rawKey } from "#src/trust/keys.ts";
 import { KeptRoster } from "#src/trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "#src/trust/roster/operator_keys.ts";
 import { RosterReading, takeRoster } from "#src/trust/roster/take_roster.ts";
+import { TrustedSenders } from "#src/trust/roster/trusted_senders.ts";
+import { signDocument } from "#src/trust/signature.ts";
+import { parseTrustedKeys } from "#src/trust/trusted_keys.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { sampleDocument } from "#tests/support/wire_samples.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 import { OPERATOR, type RosterWish, signedRoster } from "./signed.ts";
 
@@ -171,6 +176,52 @@ describe("KeptRoster", () => {
     expect([trusts(kept, 1), kept.trouble]).toEqual([true, null]);
   });
 
+  test.each([
+    ["was removed", (): void => writeOperators(OTHER_OPERATOR)],
+    ["has ended", (): void => void (nowMs = Date.parse("2026-12-02T00:00:00Z"))],
+  ])(
+    "still knows what was revoked when the operator's line %s, until another operator's roster counts",
+    async (_, end) => {
+      const lines = [
+        `${publicLine(testKey(OPERATOR), "operator")} not-after=2026-12-01`,
+        publicLine(testKey(OTHER_OPERATOR), "other"),
+      ];
+      writeFileSync(operators, `${lines.join("\n")}\n`);
+      const kept = open();
+      await take(kept, roster({ revoked: [testKey(1).id] }));
+      end();
+      const file = parseTrustedKeys(ALICE);
+      for (const each of [kept, open()]) {
+        const ownFile = { find: (id: string) => file.get(id), look: () => undefined, trouble: null };
+        const senders = new TrustedSenders({ file: ownFile, roster: each });
+        expect([each.roster, senders.isRevoked(testKey(1).id), senders.find(testKey(1).id)]).toEqual([
+          null,
+          true,
+          undefined,
+        ]);
+      }
+      expect(await take(kept, roster({ serial: 1, issuedAtMs: nowMs, signer: OTHER_OPERATOR }))).toBe("true");
+      expect([kept.isRevoked(testKey(1).id), open().isRevoked(testKey(1).id)]).toEqual([false, false]);
+    },
+  );
+
+  test("lets a reader believe no revoked agent's key after the operator was removed", async () => {
+    const agents = { "gpu-1": rawKey(testKey(3)) };
+    const signed = (sequence: number): string => {
+      const state = { ...sampleDocument("v2/state.json"), agent: "gpu-1", sequence, key: rawKey(testKey(3)), boot: 1 };
+      return signDocument("state", JSON.stringify({ ...state, published_at_ms: 1 }), testKey(3));
+    };
+    const kept = open();
+    await take(kept, roster({ agents }));
+    const readers = new KnownAgents("all", kept);
+    expect([readers.judge("gpu-1", signed(1)).counts, readers.key("gpu-1")?.status]).toEqual([true, "confirmed"]);
+    await take(kept, roster({ serial: 6, revoked: [testKey(3).id] }));
+    expect(readers.judge("gpu-1", signed(2)).counts).toBe(false);
+    writeOperators(OTHER_OPERATOR);
+    nowMs += 2_000;
+    expect(readers.judge("gpu-1", signed(3)).counts).toBe(false);
+  });
+
   test("leaves a newer one that another program kept meanwhile", async () => {
     const [slow, quick] = [open(), open()];
     slow.offer(roster());
@@ -203,6 +254,20 @@ test("RosterReading looks every 2 s until the share can be read, and then once a
   const running = new RosterReading({ transport: { readRoster }, kept, clock, log: silentLog }).run(stop.signal);
   await clock.advance(130_000);
   expect([looks, kept.trouble]).toEqual([[0, 2, 4, 64, 124], null]);
+  stop.abort();
+  await running;
+});
+
+test("RosterReading warns once that no roster has ever counted", async () => {
+  const clock = new ManualClock();
+  const stop = new AbortController();
+  const warned: string[] = [];
+  const kept = new KeptRoster({ operators: operatorKeysFile(operators), path, clock, log: silentLog });
+  const log = { ...silentLog, warn: (_: object, message: string) => void warned.push(message) };
+  const transport = { readRoster: async () => await Promise.resolve(null) };
+  const running = new RosterReading({ transport, kept, clock, log }).run(stop.signal);
+  await clock.advance(180_000);
+  expect(warned).toEqual(["No roster by an operator has been read here"]);
   stop.abort();
   await running;
 });
