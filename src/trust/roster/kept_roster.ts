@@ -25,6 +25,7 @@ export function rosterPath(folder: string): string {
 }
 
 const RECENT_MS = 1_000;
+const NEXT = "An operator publishes the next one: gpuctl roster --help";
 
 interface Kept {
   readonly text: string;
@@ -75,8 +76,7 @@ export class KeptRoster {
     if (operatorTrouble !== null) return operatorTrouble;
     if (roster === null) return unavailable("No roster by an operator has been read here");
     if (isValidAt(roster, this.#deps.clock.now())) return null;
-    const { serial, issued_at_ms, expires_at_ms } = roster;
-    return unavailable(`The roster ${serial} is valid from ${isoTime(issued_at_ms)} to ${isoTime(expires_at_ms)} only`);
+    return unavailable(`The roster ${roster.serial} ${validity(roster)}`);
   }
 
   /** How long the kept one is still valid; 0 without one. */
@@ -101,15 +101,18 @@ export class KeptRoster {
   }
 
   /**
-   * Takes a roster over if it is newer than the kept one. It counts at once; `save()` keeps it.
-   * @throws CourierError `unauthenticated` and `invalid` as `verifyRoster()`; `conflict` when it is older, or another one of
-   *   the same serial
+   * Takes a roster over if it is newer than the kept one; as the first one only if it is valid now. It counts at once; `save()`
+   * keeps it.
+   * @throws CourierError `unauthenticated` and `invalid` as `verifyRoster()`, `invalid` for a first one that is not valid now;
+   *   `conflict` when it is older, or another one of the same serial
    */
   offer(published: string): void {
     const text = published.trimEnd();
     const current = this.roster;
     if (current !== null && text === this.#kept?.text) return;
     const roster = this.verify(text);
+    // Somebody may have kept it: without one of its own, a program cannot know whether a newer one has replaced it.
+    if (current === null && !isValidAt(roster, this.#deps.clock.now())) throw notValid(roster);
     if (current !== null && roster.serial <= current.serial) throw notNewer(roster, current);
     this.#kept = { text, signedBy: roster.signedBy, roster, isSaved: false };
     this.#revoked = roster.revokedKeys;
@@ -210,8 +213,16 @@ function save(path: string, text: string): void {
   }
 }
 
+function validity({ issued_at_ms, expires_at_ms }: Roster): string {
+  return `is valid from ${isoTime(issued_at_ms)} to ${isoTime(expires_at_ms)} only`;
+}
+
+function notValid(roster: Roster): CourierError {
+  return new CourierError("invalid", `it ${validity(roster)}`, { hint: `Check this machine's clock. ${NEXT}` });
+}
+
 function unavailable(message: string): CourierError {
-  return new CourierError("unavailable", message, { hint: "An operator publishes the next one: gpuctl roster --help" });
+  return new CourierError("unavailable", message, { hint: NEXT });
 }
 
 function notNewer({ serial }: Roster, kept: Roster): CourierError {

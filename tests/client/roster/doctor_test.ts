@@ -54,6 +54,10 @@ test("doctor fails without a roster, and when it has expired", async () => {
     `✗ roster: Refuses the published roster: the key ${testKey(1).id} is not an operator's here`,
   );
   put({ issuedAtMs: site.clock.now() - 31 * DAY_MS });
+  expect(await check()).toStartWith("✗ roster: Refuses the published roster: it is valid from ");
+  put({});
+  await site.run(["agents", "--operator-keys", join(dir, "operator_keys")], { keyFile: join(dir, "signing.key") });
+  await site.clock.advance(31 * DAY_MS);
   expect(await check()).toStartWith("✗ roster: The roster 5 is valid from ");
 });
 

@@ -96,6 +96,26 @@ describe("takeRoster()", () => {
     }
   });
 
+  test.each([
+    ["that has expired", -31],
+    ["that is valid later", 2],
+  ])("does not take a first roster %s, nor the agents' keys in it", async (_, days) => {
+    const agents = { "gpu-1": rawKey(testKey(3)) };
+    const old = roster({ issuedAtMs: nowMs + days * DAY_MS, agents });
+    const kept = open();
+    expect(await take(kept, old)).toStartWith("Refuses the published roster: it is valid from 202");
+    expect([kept.roster, kept.expectedKey("gpu-1"), open().roster]).toEqual([null, undefined, null]);
+    expect(await take(kept, roster({ serial: 4 }))).toBe("true");
+  });
+
+  test("takes no expired roster of another operator when that of the kept one is removed", async () => {
+    const kept = open();
+    await take(kept, roster());
+    writeOperators(OTHER_OPERATOR);
+    const old = roster({ serial: 9, issuedAtMs: nowMs - 31 * DAY_MS, signer: OTHER_OPERATOR });
+    expect(await take(kept, old)).toStartWith("Refuses the published roster: it is valid from 202");
+  });
+
   test("keeps the roster when it is removed from the share, or the file cannot be used", async () => {
     const kept = open();
     await take(kept, roster());
