@@ -4,7 +4,7 @@ import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Transport } from "../../transport.ts";
 import type { AnswerTo } from "./judge.ts";
-import { isFinal } from "./transport_retries.ts";
+import { isDeniedAddress, isFinal } from "./transport_retries.ts";
 
 export interface LateRefusalsDeps {
   readonly transport: Pick<Transport, "respond">;
@@ -17,8 +17,8 @@ export interface RefusalText {
   readonly answerTo: AnswerTo;
   readonly text: string;
   readonly isDurable: boolean;
-  /** Anybody may write a command that is refused for its signature: an address that is denied to it is not tried again. */
-  readonly isForSignature: boolean;
+  /** Anybody may write a command that no trusted key signed, with any address: one that is denied is not tried again. */
+  readonly isSigned: boolean;
 }
 
 interface Kept extends RefusalText {
@@ -107,7 +107,7 @@ export class LateRefusals {
         if (!published) this.#deps.log.info({ id }, "The sender no longer waits for this response");
       } catch (error) {
         this.#deps.log[level]({ id, reason: asCourierError(error).message }, "Cannot publish a refusal");
-        isOver &&= isFinal(error) || (refusal.isForSignature && asCourierError(error).code === "forbidden");
+        isOver &&= isFinal(error) || (!refusal.isSigned && isDeniedAddress(error));
       }
     }
     return isOver;

@@ -1,6 +1,6 @@
 // Publishes the responses to commands, and removes the commands that need no more attention.
 import type { Clock } from "../../base/clock.ts";
-import { asCourierError, type ErrorCode } from "../../base/errors.ts";
+import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
 import type { Delivery, Transport } from "../../transport.ts";
@@ -28,8 +28,6 @@ export interface ResponsePublisherDeps {
 const V1_REST_MS = 5000;
 /** Nobody waits for the response to a command this old that cannot be run, unless it is a pull or delete. */
 const REFUSED_UNANSWERED_AFTER_MS = 3_600_000;
-/** No other refusal has these codes: a verb that fails with them has run, and its failure is its answer. */
-const FOR_SIGNATURE: ReadonlySet<ErrorCode> = new Set(["unauthenticated", "forbidden"]);
 
 /** Each method repeats its calls while the transport is unavailable. */
 export class ResponsePublisher {
@@ -89,8 +87,10 @@ export class ResponsePublisher {
     if (isRemovedFirst) this.#note(refusal, text);
     // Not there: withdrawn, or its folder is away, and it might still run.
     if (isRemovedFirst && !(await this.#remove(delivery))) return "missing";
-    const isForSignature = FOR_SIGNATURE.has(error.code);
-    await this.#refusals.publish({ answerTo, text, isDurable: changing, isForSignature });
+    // A copy under another name is not accepted.
+    const isSigned = (refusal.accepted?.signed ?? null) !== null;
+    // Refusals may be lost. Syncing each is too much for commands that anybody may write.
+    await this.#refusals.publish({ answerTo, text, isDurable: changing && isSigned, isSigned });
     return isRemovedFirst ? "ended" : "answered";
   }
 

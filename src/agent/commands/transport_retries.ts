@@ -48,6 +48,12 @@ export function isFinal(error: unknown): boolean {
   return maxRetryMs(error) === 0;
 }
 
+/** Whether this address is denied, and not the whole share because it is mounted read-only. */
+export function isDeniedAddress(error: unknown): boolean {
+  const { code, cause } = asCourierError(error);
+  return code === "forbidden" && systemCode(cause) !== "EROFS";
+}
+
 function maxRetryMs(error: unknown): number {
   const { code, cause } = asCourierError(error);
   if (code === "unavailable" || code === "exhausted") return Number.POSITIVE_INFINITY;

@@ -51,17 +51,29 @@ test.each([
 
 describe("refuse() on a share that denies responses", () => {
   const HOUR_MS = 3_600_000;
+  interface Wish {
+    readonly verb?: "delete_model" | "ping";
+    readonly isSigned?: boolean;
+  }
 
   /** A publisher whose responses are denied until `isDenied` is false. */
   function denied() {
     const clock = new ManualClock();
-    const site = { clock, isDenied: true, attempts: 0, published: [] as string[], warned: [] as string[] };
+    const site = {
+      clock,
+      isDenied: true,
+      attempts: 0,
+      published: [] as string[],
+      durable: [] as boolean[],
+      warned: [] as string[],
+    };
     const cause = Object.assign(new Error("denied"), { code: "EACCES" });
     const transport = {
       now: () => clock.now(),
       release: async () => await Promise.resolve(true),
-      respond: async (_: unknown, id: string) => {
+      respond: async (_: unknown, id: string, __: string, { durable }: { durable: boolean }) => {
         site.attempts += 1;
+        site.durable.push(durable);
         if (site.isDenied) throw new CourierError("forbidden", "permission denied", { cause });
         return await Promise.resolve(site.published.push(id) > 0);
       },
@@ -80,12 +92,15 @@ describe("refuse() on a share that denies responses", () => {
       log,
     };
     const publisher = new ResponsePublisher(deps);
-    const refuse = async (id: string, code: ErrorCode, verb: "delete_model" | "ping" = "delete_model") => {
+    const refuse = async (id: string, code: ErrorCode, { verb = "delete_model", isSigned = false }: Wish = {}) => {
       const content = { text: "{}" };
       const delivery: Delivery = { inbox: { agent: "gpu-1" }, id, key: id, content, sentAtMs: clock.now() };
       const answerTo = { address: { replyTo: "tester" }, ids: [id], version: 2 as const, request: null };
       const error = new CourierError(code, "refused");
-      return await publisher.refuse(delivery, { error, answerTo, verb, model: null, accepted: null });
+      const signed = { keyId: "0123456789abcdef", expiresAtMs: clock.now() };
+      const rest = { arguments: {}, requestedBy: null, answerTo, ledgerKey: id, ttlMs: 30_000 };
+      const accepted = isSigned ? { verb, model: null, ...rest, signed } : null;
+      return await publisher.refuse(delivery, { error, answerTo, verb, model: null, accepted });
     };
     return { site, publisher, refuse };
   }
@@ -93,9 +108,9 @@ describe("refuse() on a share that denies responses", () => {
   test("does not wait, and publishes the last 1,000 once that is allowed", async () => {
     const { site, publisher, refuse } = denied();
     const ids = Array.from({ length: 1_200 }, (_, index) => `id-${index}`);
-    expect(new Set(await Promise.all(ids.map(async (id) => await refuse(id, "deadline_exceeded"))))).toEqual(
-      new Set(["ended"]),
-    );
+    expect(
+      new Set(await Promise.all(ids.map(async (id) => await refuse(id, "deadline_exceeded", { isSigned: true })))),
+    ).toEqual(new Set(["ended"]));
     await site.clock.advance(30_000);
     site.isDenied = false;
     await site.clock.advance(1_000);
@@ -106,22 +121,23 @@ describe("refuse() on a share that denies responses", () => {
 
   test("looks once a second for a minute, then once a minute, and gives up after an hour", async () => {
     const { site, publisher, refuse } = denied();
-    await refuse("id-1", "deadline_exceeded");
+    await refuse("id-1", "deadline_exceeded", { isSigned: true });
     await site.clock.advance(60_000);
-    expect(site.attempts).toBe(61);
+    expect([site.attempts, new Set(site.durable)]).toEqual([61, new Set([true])]);
     await site.clock.advance(2 * HOUR_MS);
     expect(site.attempts).toBe(120);
     expect(site.warned.at(-1)).toBe("A refusal could not be published for an hour");
     publisher.stopWaiting();
   });
 
-  test.each([["forbidden"], ["unauthenticated"]] as const)(
-    "drops a refusal for a signature (%s) at the first denial",
+  test.each([["forbidden"], ["unauthenticated"], ["invalid"], ["deadline_exceeded"], ["unimplemented"]] as const)(
+    "drops the refusal (%s) of a command that no trusted key signed at the first denial, and syncs none of them",
     async (code) => {
       const { site, publisher, refuse } = denied();
-      expect([await refuse("id-1", code), await refuse("id-2", code, "ping")]).toEqual(["ended", "answered"]);
+      await refuse("id-1", code);
+      await refuse("id-2", code, { verb: "ping" });
       await site.clock.advance(2 * HOUR_MS);
-      expect(site.attempts).toBe(2);
+      expect([site.attempts, site.durable]).toEqual([2, [false, false]]);
       publisher.stopWaiting();
     },
   );
