@@ -6,10 +6,10 @@ import { Sightings } from "../../base/sightings.ts";
 import { LIMITS } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 import type { SigningKey } from "../../trust/keys.ts";
-import { verifyDocument } from "../../trust/signature.ts";
 import type { Place } from "./boot_counter.ts";
 import type { Identity } from "./identity.ts";
 import { type NameWait, OtherAgent } from "./name_wait.ts";
+import { isOld, signerOf } from "./signer.ts";
 
 export interface NameGuardDeps {
   readonly identity: Identity;
@@ -17,7 +17,7 @@ export interface NameGuardDeps {
   readonly key: SigningKey | null;
   /** The place of its last document. */
   readonly document: { readonly after: Place };
-  readonly wait: Pick<NameWait, "freshOther">;
+  readonly wait: Pick<NameWait, "freshOther" | "freshSigned">;
   readonly condition: { foreignStates: number };
   readonly transport: Pick<Transport, "now">;
   readonly clock: Pick<Clock, "now" | "monotonic">;
@@ -32,21 +32,27 @@ export interface NameVerdict {
   readonly isForeign: boolean;
 }
 
-/** `own`: of this start of the agent. `clone`: another agent has its key. `foreign`: anybody may have written it. */
-type Kind = "own" | "clone" | "foreign";
+/**
+ * `own`: of this start of the agent. `clone`: another agent has its key. `recording`: its own of before, that somebody kept.
+ * `other`: another key signed it now. `forged`: anybody may have written it.
+ */
+type Kind = "own" | "clone" | "recording" | "other" | "forged";
 
 /**
  * An agent that has published for 20 s without an interruption holds its name: a second agent waits for it, so that a foreign
- * document is nobody's who runs here. Before that, two agents may have started at the same time.
+ * document is nobody's who runs here. Before that, two agents may have started at the same time; in an interruption a second one
+ * may have taken the name, and it signs.
  */
 export class NameGuard {
   readonly #deps: NameGuardDeps;
   readonly #others: Sightings<OtherAgent>;
   /** When the last publication ended, by both clocks of the machine: one stands still while the machine is suspended. */
   #published: { readonly monotonicMs: number; readonly wallMs: number } | null = null;
-  /** Since when it has published without an interruption and without a second agent, on the monotonic clock. */
+  /** Since when it has published without a second agent, on the monotonic clock; after an interruption only with a key. */
   #heldSinceMs: number | null = null;
   #mustWait = false;
+  /** Of the last document of its own that it read: one of before that comes after it is a recording. */
+  #read: Place = { boot: 0, sequence: 0 };
   /** The last foreign document, and when it was seen. */
   #foreign: { readonly version: string; readonly atMs: number } | null = null;
 
@@ -77,8 +83,11 @@ export class NameGuard {
   async mayPublish(): Promise<boolean> {
     if (this.#mustWait) return false;
     if (!this.#isInterrupted) return true;
-    if ((await this.#deps.wait.freshOther()) === null) this.resume();
-    else this.#mustWait = true;
+    const { key, wait } = this.#deps;
+    const keepsHold = key !== null && this.#held;
+    this.#mustWait = (await (keepsHold ? wait.freshSigned(key) : wait.freshOther())) !== null;
+    // Until it has published it looks again each time.
+    if (!keepsHold && !this.#mustWait) this.resume();
     return !this.#mustWait;
   }
 
@@ -100,7 +109,7 @@ export class NameGuard {
   /** Judges the document that is published under this name. */
   judge(record: StateRecord | null): NameVerdict {
     const kind = record !== null && "text" in record.content ? this.#kindOf(record.content.text) : null;
-    const isForeign = kind === "foreign" && this.#holds;
+    const isForeign = kind !== null && this.#isForeign(kind);
     if (record !== null && isForeign) this.#note(record);
     if (record !== null && !isForeign && kind !== "own") this.#others.see(record, this.#deps.clock.monotonic());
     const otherHost = this.#others.live()[0]?.document.host ?? null;
@@ -115,23 +124,40 @@ export class NameGuard {
     return Math.max(clock.monotonic() - monotonicMs, clock.now() - wallMs) >= LIMITS.silentMs;
   }
 
-  get #holds(): boolean {
-    if (this.#heldSinceMs === null || this.#isInterrupted) return false;
+  /** Whether it has held its name, until an interruption that may be there now. */
+  get #held(): boolean {
+    if (this.#heldSinceMs === null) return false;
     return this.#deps.clock.monotonic() - this.#heldSinceMs >= LIMITS.silentMs;
+  }
+
+  #isForeign(kind: Kind): boolean {
+    if (kind === "recording") return true;
+    if (kind !== "other" && kind !== "forged") return false;
+    return this.#held && (!this.#isInterrupted || (kind === "forged" && this.#deps.key !== null));
   }
 
   /** Null for a text that is no state document. */
   #kindOf(text: string): Kind | null {
-    const { identity: me, key, document } = this.#deps;
+    const { identity: me, key, transport } = this.#deps;
     const state = parseOther(text);
     if (state === undefined) return null;
     const isMyInstance = state.instance === me.instance;
     const isMyStart = isMyInstance && state.started_at === me.startedAt;
-    if (key === null) return isMyStart ? "own" : isMyInstance ? "clone" : "foreign";
-    if (verifyDocument("state", text, key) !== "signed") return "foreign";
-    if (isMyStart) return "own";
-    // Of an earlier start: somebody has kept it, and publishes it again.
-    return isMyInstance && (state.boot ?? 0) < document.after.boot ? "foreign" : "clone";
+    if (key === null) return isMyStart ? "own" : isMyInstance ? "clone" : "forged";
+    const signer = signerOf(text, state, key);
+    if (signer === "nobody") return "forged";
+    if (signer === "me" && isMyStart) return this.#isReadBefore(state) ? "recording" : "own";
+    if (isOld(state, transport.now())) return signer === "me" ? "recording" : "forged";
+    if (signer === "another") return "other";
+    return isMyInstance && (state.boot ?? 0) < this.#deps.document.after.boot ? "forged" : "clone";
+  }
+
+  /** Whether a document of this start is older than one that was read before. */
+  #isReadBefore({ boot = 0, sequence }: OtherAgent): boolean {
+    const { boot: lastBoot, sequence: lastSequence } = this.#read;
+    if (boot < lastBoot || (boot === lastBoot && sequence < lastSequence)) return true;
+    this.#read = { boot, sequence };
+    return false;
   }
 
   /** Counts a foreign document, and logs the first of many. */

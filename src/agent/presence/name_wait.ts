@@ -7,6 +7,7 @@ import { LIMITS, State } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 import { rawKey, type SigningKey } from "../../trust/keys.ts";
 import type { Identity } from "./identity.ts";
+import { isOld, signerOf } from "./signer.ts";
 
 /** The fields that are kept of a document under this name. */
 export const OtherAgent = State.pick({
@@ -18,6 +19,7 @@ export const OtherAgent = State.pick({
   host: true,
   key: true,
   boot: true,
+  published_at_ms: true,
 });
 export type OtherAgent = z.infer<typeof OtherAgent>;
 
@@ -55,6 +57,18 @@ export class NameWait {
     const record = await transport.readState(me.agent);
     const isFresh = record !== null && transport.now() - record.publishedAtMs < LIMITS.silentMs;
     return isFresh ? (this.#other(record) ?? null) : null;
+  }
+
+  /**
+   * As `freshOther()`, of documents that a key signed in the last 20 s only: anybody can write the others.
+   * @throws CourierError as `freshOther()`
+   */
+  async freshSigned(mine: SigningKey): Promise<OtherAgent | null> {
+    const { identity: me, transport } = this.#deps;
+    const record = await transport.readState(me.agent);
+    const other = this.#other(record);
+    if (record === null || !("text" in record.content) || !other) return null;
+    return isOld(other, transport.now()) || signerOf(record.content.text, other, mine) === "nobody" ? null : other;
   }
 
   /**

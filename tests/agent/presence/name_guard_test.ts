@@ -4,6 +4,7 @@ import { NameGuard } from "#src/agent/presence/name_guard.ts";
 import { describeConflict, type OtherAgent } from "#src/agent/presence/name_wait.ts";
 import { silentLog } from "#src/base/log.ts";
 import type { StateRecord } from "#src/transport.ts";
+import { rawKey } from "#src/trust/keys.ts";
 import { signDocument } from "#src/trust/signature.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { sampleDocument } from "#tests/support/wire_samples.ts";
@@ -19,28 +20,40 @@ let condition: { foreignStates: number };
 let warnings: string[];
 /** The fresh document under the name when the guard looks again after an interruption. */
 let fresh: OtherAgent | null;
+/** As `fresh`, if a key signed it. */
+let freshSigned: OtherAgent | null;
 let sequence = 0;
 beforeEach(() => {
   clock = new ManualClock();
   condition = { foreignStates: 0 };
   warnings = [];
   fresh = null;
-  guard = new NameGuard({
+  freshSigned = null;
+  guard = guardWith(KEY);
+});
+
+function guardWith(key: typeof KEY | null): NameGuard {
+  return new NameGuard({
     identity: ME,
-    key: KEY,
+    key,
     document: { after: { boot: BOOT, sequence: 0 } },
-    wait: { freshOther: async () => await Promise.resolve(fresh) },
+    wait: {
+      freshOther: async () => await Promise.resolve(fresh),
+      freshSigned: async () => await Promise.resolve(freshSigned),
+    },
     condition,
     transport: { now: () => clock.now() },
     clock,
     log: { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) },
   });
-});
+}
 
 /** A document under this name, published now. @param key null: it is not signed */
 function document(fields: object, key: typeof KEY | null = KEY): StateRecord {
   sequence += 1;
-  const state = { ...sampleDocument("v2/state.json"), agent: ME.agent, status: "running", sequence, ...fields };
+  const about = { agent: ME.agent, status: "running", sequence, published_at_ms: Math.round(clock.now()) };
+  const keyField = key === null ? {} : { key: rawKey(key) };
+  const state = { ...sampleDocument("v2/state.json"), ...about, ...keyField, ...fields };
   const text = JSON.stringify(state);
   const signed = key === null ? text : signDocument("state", text, key);
   return { agent: ME.agent, content: { text: signed }, publishedAtMs: clock.now() };
@@ -48,6 +61,11 @@ function document(fields: object, key: typeof KEY | null = KEY): StateRecord {
 
 const own = { instance: ME.instance, started_at: ME.startedAt, host: ME.host, boot: BOOT };
 const other = { instance: "other", started_at: "2026-01-01T00:00:00.000Z", host: "there", boot: 1 };
+
+/** A document that this agent's key signed 20 s ago. */
+function recorded(fields: object): () => StateRecord {
+  return () => document({ published_at_ms: Math.round(clock.now()) - 20_000, ...fields });
+}
 
 const hostOf = (record: StateRecord | null): string | null => guard.judge(record).otherHost;
 
@@ -87,6 +105,13 @@ describe("before it holds its name, judge()", () => {
     expect(hostOf(document(own))).toBeNull();
   });
 
+  test("is not led by recordings of its own documents", () => {
+    guard.judge(document(own));
+    for (const make of [() => document({ ...own, sequence: 0 }), recorded({ ...other, boot: 9 })])
+      expect(guard.judge(make())).toEqual({ otherHost: null, isForeign: true });
+    expect(condition.foreignStates).toBe(2);
+  });
+
   test("takes no notice of a document that stays the same: its agent is gone", async () => {
     const last = document(other, null);
     expect(hostOf(last)).toBe("there");
@@ -104,6 +129,9 @@ describe("while it holds its name, judge()", () => {
     ["that has its instance and start, and is not signed", () => document(own, null)],
     ["that has its instance and start, and another key", () => document(own, OTHER_KEY)],
     ["that says it has stopped", () => document({ ...own, status: "stopped" }, null)],
+    ["of its key before a reinstallation", recorded({ ...other, boot: 9 })],
+    ["of a start that is no longer counted", recorded({ ...own, boot: 9, started_at: other.started_at })],
+    ["that another key signed before", () => document({ ...other, published_at_ms: 1 }, OTHER_KEY)],
     ["of an earlier start, which somebody kept", () => document({ ...own, boot: 4, started_at: other.started_at })],
   ])("is not led by a document %s", (_, make) => {
     expect(guard.judge(make())).toEqual({ otherHost: null, isForeign: true });
@@ -135,6 +163,15 @@ describe("while it holds its name, judge()", () => {
     expect(warnings).toHaveLength(2);
   });
 
+  test("knows its own document again if somebody publishes one from before the last look", async () => {
+    const [first, second] = [document(own), document(own)];
+    expect([guard.judge(second).isForeign, guard.judge(second).isForeign]).toEqual([false, false]);
+    expect(guard.judge(first)).toEqual({ otherHost: null, isForeign: true });
+    expect([guard.judge(second).isForeign, condition.foreignStates]).toEqual([false, 1]);
+    expect(guard.judge(document({ ...own, boot: BOOT + 1, sequence: 1 })).isForeign).toBe(false);
+    expect(guard.judge(second).isForeign).toBe(true);
+  });
+
   test("takes no notice of what is no state document", () => {
     for (const text of ["", "{", '{"version":2}']) {
       const record = { agent: ME.agent, content: { text }, publishedAtMs: clock.now() };
@@ -161,27 +198,58 @@ describe("after an interruption of 20 s, mayPublish()", () => {
   });
 
   test("is false while another agent has the name, until resume()", async () => {
-    fresh = someone;
+    freshSigned = someone;
     await clock.advance(20_000);
     expect([await guard.mayPublish(), guard.mustWait]).toEqual([false, true]);
-    fresh = null;
+    freshSigned = null;
     expect(await guard.mayPublish()).toBe(false);
     guard.resume();
     expect([await guard.mayPublish(), guard.mustWait]).toEqual([true, false]);
+    guard.published();
+    expect(hostOf(document(other, null))).toBe("there");
   });
 
-  test("is true when nobody took the name, which it holds again only after another 20 s", async () => {
+  test("is true when no key signed a document meanwhile, and the agent holds its name on", async () => {
+    fresh = someone;
+    await clock.advance(25_000);
+    expect(guard.judge(document(other, null))).toEqual({ otherHost: null, isForeign: true });
+    expect([await guard.mayPublish(), guard.mustWait]).toEqual([true, false]);
+    guard.published();
+    for (let second = 0; second < 300; second++) {
+      expect(guard.judge(document(other, null))).toEqual({ otherHost: null, isForeign: true });
+      await clock.advance(1000);
+      if (second % 5 === 4) guard.published();
+    }
+  });
+
+  test("looks again each time until it has published: a second agent may take the name until then", async () => {
+    await clock.advance(20_000);
+    expect(await guard.mayPublish()).toBe(true);
+    freshSigned = someone;
+    expect(await guard.mayPublish()).toBe(false);
+  });
+
+  test("loses its name to an agent whose key signed the document meanwhile", async () => {
+    await clock.advance(20_000);
+    expect(hostOf(document(other, OTHER_KEY))).toBe("there");
+    fresh = someone;
+    expect([await guard.mayPublish(), guard.mustWait]).toEqual([false, true]);
+  });
+
+  test("is false for an agent without a key while a document is fresh, and true later, when it has yet to hold its name", async () => {
+    guard = guardWith(null);
+    await publishFor(20_000);
     await clock.advance(20_000);
     expect(await guard.mayPublish()).toBe(true);
     guard.published();
     expect(hostOf(document(other, null))).toBe("there");
     await clock.advance(20_000);
-    await publishFor(25_000);
-    expect(guard.judge(document(other, null))).toEqual({ otherHost: null, isForeign: true });
+    fresh = someone;
+    expect(await guard.mayPublish()).toBe(false);
   });
 
   test("notices also one during which the machine was suspended, and its monotonic clock stood still", async () => {
-    fresh = someone;
+    freshSigned = someone;
     const wallMs = clock.now() + 60_000;
     clock.now = () => wallMs;
     expect([await guard.mayPublish(), guard.mustWait]).toEqual([false, true]);
