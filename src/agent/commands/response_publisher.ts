@@ -29,6 +29,9 @@ const V1_REST_MS = 5000;
 /** Nobody waits for the response to a command this old that cannot be run, unless it is a pull or delete. */
 const REFUSED_UNANSWERED_AFTER_MS = 3_600_000;
 
+/** Of a refused command that ends later the ledger forgets the refusal before that, so that no entry of the ledger stays for good. */
+const NOTED_FOR_MS = 366 * 86_400_000;
+
 /** Each method repeats its calls while the transport is unavailable. */
 export class ResponsePublisher {
   readonly #deps: ResponsePublisherDeps;
@@ -113,7 +116,7 @@ export class ResponsePublisher {
   #note({ accepted }: Refusal, text: string): void {
     const { ledger, transport, clock } = this.#deps;
     if (accepted === null || accepted.signed === null) return;
-    const { expiresAtMs } = accepted.signed;
+    const expiresAtMs = Math.min(accepted.signed.expiresAtMs, transport.now() + NOTED_FOR_MS);
     ledger.refuse(accepted.ledgerKey, text, transport.now(), { boxNowMs: clock.now(), expiresAtMs });
   }
 

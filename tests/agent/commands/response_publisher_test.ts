@@ -54,6 +54,7 @@ describe("refuse() on a share that denies responses", () => {
   interface Wish {
     readonly verb?: "delete_model" | "ping";
     readonly isSigned?: boolean;
+    readonly endsInMs?: number;
   }
 
   /** A publisher whose responses are denied until `isDenied` is false. */
@@ -65,6 +66,7 @@ describe("refuse() on a share that denies responses", () => {
       attempts: 0,
       published: [] as string[],
       durable: [] as boolean[],
+      notedMs: [] as number[],
       warned: [] as string[],
     };
     const cause = Object.assign(new Error("denied"), { code: "EACCES" });
@@ -85,19 +87,26 @@ describe("refuse() on a share that denies responses", () => {
       agent: "gpu-1",
       key: null,
       transport,
-      ledger: { refuse: () => undefined },
+      ledger: {
+        refuse: (_: string, __: string, ___: number, { expiresAtMs }: { expiresAtMs: number }) =>
+          void site.notedMs.push(expiresAtMs - clock.now()),
+      },
       activity,
       retries: new Retries(clock),
       clock,
       log,
     };
     const publisher = new ResponsePublisher(deps);
-    const refuse = async (id: string, code: ErrorCode, { verb = "delete_model", isSigned = false }: Wish = {}) => {
+    const refuse = async (
+      id: string,
+      code: ErrorCode,
+      { verb = "delete_model", isSigned = false, endsInMs = 0 }: Wish = {},
+    ) => {
       const content = { text: "{}" };
       const delivery: Delivery = { inbox: { agent: "gpu-1" }, id, key: id, content, sentAtMs: clock.now() };
       const answerTo = { address: { replyTo: "tester" }, ids: [id], version: 2 as const, request: null };
       const error = new CourierError(code, "refused");
-      const signed = { keyId: "0123456789abcdef", expiresAtMs: clock.now() };
+      const signed = { keyId: "0123456789abcdef", expiresAtMs: clock.now() + endsInMs };
       const rest = { arguments: {}, requestedBy: null, answerTo, ledgerKey: id, ttlMs: 30_000 };
       const accepted = isSigned ? { verb, model: null, ...rest, signed } : null;
       return await publisher.refuse(delivery, { error, answerTo, verb, model: null, accepted });
@@ -127,6 +136,14 @@ describe("refuse() on a share that denies responses", () => {
     await site.clock.advance(2 * HOUR_MS);
     expect(site.attempts).toBe(120);
     expect(site.warned.at(-1)).toBe("A refusal could not be published for an hour");
+    publisher.stopWaiting();
+  });
+
+  test("notes the end of a signed command, and none that is over a year ahead: it would stay in the ledger for good", async () => {
+    const { site, publisher, refuse } = denied();
+    for (const days of [3, 366, 100_000])
+      await refuse(`id-${days}`, "invalid", { isSigned: true, endsInMs: days * DAY_MS });
+    expect(site.notedMs).toEqual([3 * DAY_MS, 366 * DAY_MS, 366 * DAY_MS]);
     publisher.stopWaiting();
   });
 
