@@ -328,7 +328,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/client/roster/read_file.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
-    "src/trust/{key_file,trusted_keys_file,agents/file_lock,agents/known_agents_file,roster/kept_roster}.ts",
+    "src/trust/{key_file,replace_file,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
   ],
 };
 const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];

@@ -1,12 +1,13 @@
 // Counts the starts of the agent, so that a reader knows one of its earlier documents if somebody publishes that again.
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { systemCode } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import type { Log } from "../../base/log.ts";
 import { State } from "../../protocol.ts";
 import type { Transport } from "../../transport.ts";
 import type { SigningKey } from "../../trust/keys.ts";
+import { replaceFile } from "../../trust/replace_file.ts";
 import { verifyDocument } from "../../trust/signature.ts";
 
 /** A place in the order of the agent's documents. */
@@ -90,21 +91,10 @@ export class BootFile {
   /** @returns null when it is stored durably, otherwise the reason */
   write(count: number): string | null {
     try {
-      writeFileSync(`${this.#path}.new`, `${count}\n`, { flush: true });
-      renameSync(`${this.#path}.new`, this.#path);
-      syncFolder(dirname(this.#path));
+      replaceFile(this.#path, `${count}\n`);
       return null;
     } catch (error) {
       return systemCode(error) ?? String(error);
     }
-  }
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }

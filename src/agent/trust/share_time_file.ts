@@ -1,9 +1,10 @@
 // The latest time that was seen on a share, in a file of the state directory: one for each address of a share.
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { instantMs, isoTime } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
+import { replaceFile } from "../../trust/replace_file.ts";
 
 export class ShareTimeFile {
   readonly #path: string;
@@ -35,14 +36,7 @@ export class ShareTimeFile {
 
   /** Replaces the file as a whole. @throws the system's error */
   write(ms: number): void {
-    const file = openSync(`${this.#path}.new`, "w", 0o600);
-    try {
-      writeSync(file, `${isoTime(ms)} ${this.#address}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(`${this.#path}.new`, this.#path);
+    replaceFile(this.#path, `${isoTime(ms)} ${this.#address}\n`);
   }
 
   /** @returns whether there was one @throws CourierError `forbidden` when it cannot be removed */

@@ -1,11 +1,12 @@
 // The known agents of gpuctl: one file in a person's own folder, which several gpuctl share.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { CourierError, systemCode } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { AgentName } from "../../protocol.ts";
 import { isVisible } from "../key_file.ts";
+import { replaceFile } from "../replace_file.ts";
 import { FileLock } from "./file_lock.ts";
 import { KEY_STATUSES, type KnownAgent } from "./known_agent.ts";
 import { type Changes, isEmpty, type KnownAgentsStore, merged } from "./store.ts";
@@ -92,17 +93,9 @@ export class KnownAgentsFile implements KnownAgentsStore {
   }
 
   #replace(shares: ReadonlyMap<string, ReadonlyMap<string, KnownAgent>>): void {
-    const draft = `${this.#path}.${process.pid}.new`;
-    const file = openSync(draft, "w", 0o600);
-    try {
-      const entries = [...shares].map(([share, agents]) => [share, Object.fromEntries(agents)]);
-      writeFileSync(file, `${JSON.stringify({ version: 1, shares: Object.fromEntries(entries) })}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, this.#path);
-    syncFolder(dirname(this.#path));
+    const entries = [...shares].map(([share, agents]) => [share, Object.fromEntries(agents)]);
+    const text = `${JSON.stringify({ version: 1, shares: Object.fromEntries(entries) })}\n`;
+    replaceFile(this.#path, text, `${this.#path}.${process.pid}.new`);
   }
 
   #damaged(reason: string): CourierError {
@@ -114,15 +107,5 @@ export class KnownAgentsFile implements KnownAgentsStore {
   #denied(action: "read" | "write", cause: unknown): CourierError {
     const message = `Cannot ${action} the agents' keys in ${this.#path}: ${systemCode(cause) ?? String(cause)}`;
     return new CourierError("forbidden", message, { hint: "Run as the owner of its folder", cause });
-  }
-}
-
-/** The new name outlasts a loss of power. */
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }

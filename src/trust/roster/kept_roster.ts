@@ -1,9 +1,10 @@
 // The roster that a program keeps on its own disk: the one with the highest serial that an operator signed.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, CourierError, systemCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { replaceFile } from "../replace_file.ts";
 import { findSignature } from "../signature.ts";
 import type { TrustedKey } from "../trusted_keys.ts";
 import type { TrustedKeysFile } from "../trusted_keys_file.ts";
@@ -195,19 +196,11 @@ function readKept(path: string): Kept | null {
   }
 }
 
-/** Complete or not at all, also over a power cut: otherwise an older one would be accepted after it. */
+/** Durable: otherwise an older one would be accepted after a power cut. */
 function save(path: string, text: string): void {
-  const draft = `${path}.${process.pid}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const file = openSync(draft, "w", 0o600);
-    try {
-      writeFileSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, path);
+    replaceFile(path, text, `${path}.${process.pid}.new`);
   } catch (error) {
     throw failure("keep", path, error);
   }
