@@ -1,6 +1,6 @@
 // Publishing: a file is written in .tmp/ and renamed into place, so that it is complete when it becomes visible.
 import { constants } from "node:fs";
-import { CourierError } from "../../../base/errors.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
 import { type Facts, isGone } from "../calls/primitives.ts";
 import { fileMode, takeAfter } from "../folders/folders.ts";
 import type { At } from "../folders/held.ts";
@@ -21,6 +21,8 @@ interface PublishFileOptions {
   readonly durable: boolean;
   /** Called right before the rename: if anything fails after that, the file may be visible. */
   readonly renaming?: (() => void) | undefined;
+  /** An empty folder in the file's place is removed: anybody who may write to the share can make one. */
+  readonly clears?: boolean;
 }
 
 /**
@@ -32,13 +34,13 @@ export async function publishFile(
   folder: Folder,
   name: string,
   text: string,
-  { durable, renaming }: PublishFileOptions,
+  options: PublishFileOptions,
 ): Promise<boolean> {
-  const publish = async (): Promise<Published> => await tryToPublish(share, folder, name, text, { durable, renaming });
+  const publish = async (): Promise<Published> => await tryToPublish(share, folder, name, text, options);
   const first = await publish();
   const published = first instanceof Error ? await publish() : first;
   if (published instanceof Error) throw published;
-  if (published && durable) await syncFolder(share, folder.path);
+  if (published && options.durable) await syncFolder(share, folder.path);
   return published;
 }
 
@@ -50,7 +52,7 @@ async function tryToPublish(
   folder: Folder,
   name: string,
   text: string,
-  { durable, renaming }: PublishFileOptions,
+  { durable, renaming, clears = false }: PublishFileOptions,
 ): Promise<Published> {
   const target = await share.targetFolder(folder);
   if (target === null) return false;
@@ -60,7 +62,7 @@ async function tryToPublish(
     await share.inside([inTemporary, folder], async (temporary, final) => {
       written = await writeTemporary(share, temporary, target, text, durable);
       renaming?.();
-      await moveOrDiscard(share, written.path, final(name));
+      await moveOrDiscard(share, written.path, final(name), clears);
     });
     return true;
   } catch (error) {
@@ -74,12 +76,31 @@ async function tryToPublish(
   }
 }
 
-async function moveOrDiscard(share: Share, from: string, to: string): Promise<void> {
+async function moveOrDiscard(share: Share, from: string, to: string, clears: boolean): Promise<void> {
   try {
-    await share.fs.rename(from, to);
+    await move(share, from, to, clears);
   } catch (error) {
     await discard(share, from);
     throw error;
+  }
+}
+
+async function move({ fs }: Share, from: string, to: string, clears: boolean): Promise<void> {
+  try {
+    await fs.rename(from, to);
+  } catch (error) {
+    if (!clears || systemCode(error) !== "EISDIR" || !(await isRemoved(fs, to))) throw error;
+    await fs.rename(from, to);
+  }
+}
+
+async function isRemoved(fs: Share["fs"], folder: string): Promise<boolean> {
+  try {
+    await fs.rmdir(folder);
+    return true;
+  } catch {
+    // It is not empty, or not ours: the caller reports that it is in the way.
+    return false;
   }
 }
 

@@ -20,7 +20,7 @@ export class RosterFile {
 
   async publish(text: string): Promise<void> {
     const { status, roster } = this.#share.layout;
-    await publishFile(this.#share, status, roster, text, { durable: true });
+    await publishFile(this.#share, status, roster, text, { durable: true, clears: true });
   }
 
   /** @returns null when nobody published one */

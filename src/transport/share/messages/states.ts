@@ -18,7 +18,10 @@ export class States {
   }
 
   async publish(agent: string, text: string): Promise<void> {
-    await publishFile(this.#share, this.#share.layout.status, STATE_FILES.format(agent), text, { durable: false });
+    await publishFile(this.#share, this.#share.layout.status, STATE_FILES.format(agent), text, {
+      durable: false,
+      clears: true,
+    });
   }
 
   async readAll(): Promise<readonly StateRecord[]> {

@@ -6,6 +6,7 @@ import {
   chmodSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -45,6 +46,19 @@ async function passBy(transport: Transport, heard: Heard, id: string): Promise<v
 }
 
 describe.each([{ watch: "local" }, { watch: "network" }] as const)("share, %j", (options) => {
+  test("publishState() replaces an empty folder that is in the document's place, and no other", async () => {
+    const { transport, path } = await openShare(options);
+    mkdirSync(path("gpu_status", "gpu-1_status.json"));
+    await transport.publishState("gpu-1", '{"sequence":1}');
+    expect((await transport.readState("gpu-1"))?.content).toEqual({ text: '{"sequence":1}' });
+    mkdirSync(path("gpu_status", "gpu-2_status.json", "kept"), { recursive: true });
+    const refused = transport.publishState("gpu-2", "{}");
+    expect(refused).rejects.toMatchObject({ code: "forbidden", message: expect.stringContaining("EISDIR") });
+    await refused.catch(() => undefined);
+    expect(readdirSync(path("gpu_status", "gpu-2_status.json"))).toEqual(["kept"]);
+    expect(readdirSync(path("gpu_status", ".tmp"))).toEqual([]);
+  });
+
   test("receive() delivers a command once, when it is complete, when it is written in pieces", async () => {
     const { transport, path } = await openShare(options);
     const heard = await Heard.at(transport, "shared");
