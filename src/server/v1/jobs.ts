@@ -25,7 +25,7 @@ const startJobs = createRoute({
   path: "/v1/jobs",
   summary: "Pull a model on one agent, several or all",
   description:
-    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job. That of an unknown agent is only in this response.",
+    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job. Of unknown agents only the first 10 are kept; the others are only in this response.",
   security,
   middleware: requireJson,
   request: { body: { ...json("The model to pull, and the agents", JobRequest), required: true } },
@@ -113,6 +113,9 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
   });
 }
 
+/** A mistyped name can be looked up like every job. A thousand invented ones would push out what others wait for. */
+const UNKNOWN_KEPT = 10;
+
 interface PullChoices {
   readonly force: boolean | undefined;
   readonly signal: AbortSignal;
@@ -130,9 +133,9 @@ async function startPulls(
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
   // If the caller disconnected, a pull may have started or not: only the agents know.
   const refusals = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
-  // A request may name any number of agents that do not exist: their failed jobs are only in its response.
   const known = new Set(services.courier.lastKnownAgents().map(({ agent }) => agent));
-  const refused = refusals.filter(({ agent }) => known.has(agent));
+  const unknown = refusals.filter(({ agent }) => !known.has(agent));
+  const refused = [...refusals.filter(({ agent }) => known.has(agent)), ...unknown.slice(0, UNKNOWN_KEPT)];
   services.refusedJobs.add(refused);
   services.jobFeed.addEnds(refused);
   return started.map(({ job }) => job);

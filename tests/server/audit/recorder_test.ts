@@ -151,7 +151,7 @@ describe("the audit", () => {
     ]);
     const rows = (table: string) => server.database.query(`SELECT COUNT(*) AS n FROM ${table}`).get();
     expect(rows("audit WHERE is_refused = 1")).toEqual({ n: 1 });
-    expect([rows("refused_jobs"), rows("ended_jobs")]).toEqual([{ n: 0 }, { n: 0 }]);
+    expect([rows("refused_jobs"), rows("ended_jobs")]).toEqual([{ n: 10 }, { n: 10 }]);
   });
 
   test("has what a request changed, whatever else its body has", async () => {
