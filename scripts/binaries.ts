@@ -1,6 +1,7 @@
 // The three binaries, how each is made from its entry point, and a cache of them for tests and measurements.
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { systemCode } from "#src/base/errors.ts";
 
 export interface Binary {
   readonly name: string;
@@ -75,7 +76,13 @@ async function sourcesDigest(): Promise<string> {
 async function removeOld(): Promise<void> {
   for (const name of await readdir(CACHE).catch(() => [])) {
     const folder = join(CACHE, name);
-    const { mtimeMs } = await stat(folder);
-    if (Date.now() - mtimeMs > CACHED_FOR_MS) await rm(folder, { recursive: true, force: true });
+    // Another process may remove it at the same time.
+    const found = await stat(folder).catch(ignoreMissing);
+    if (found !== undefined && Date.now() - found.mtimeMs > CACHED_FOR_MS)
+      await rm(folder, { recursive: true, force: true });
   }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemCode(error) !== "ENOENT") throw error;
 }
