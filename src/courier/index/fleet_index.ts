@@ -7,7 +7,6 @@ import { type Job, LIMITS, type Model, parseState } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { KnownAgents } from "../../trust/agents/known_agents.ts";
 import type { AgentView } from "../agent_view.ts";
-import type { FleetModel } from "../fleet_model.ts";
 import {
   countingDocument,
   type LastDocument,
@@ -16,7 +15,6 @@ import {
   VerifiedStates,
 } from "../verified_states.ts";
 import { reuse } from "./agent_items.ts";
-import type { AgentRunningModel } from "./contribution.ts";
 import type { FleetList } from "./fleet_list.ts";
 import { FleetLists } from "./fleet_lists.ts";
 import type { FleetView } from "./indexed_fleet.ts";
@@ -46,6 +44,10 @@ export class FleetIndex implements FleetView {
   readonly #states: VerifiedStates;
   readonly #known = new Map<string, KnownAgent>();
   readonly #lists = new FleetLists();
+  readonly agents = this.#lists.agents;
+  readonly models = this.#lists.models;
+  readonly running = this.#lists.running;
+  readonly jobs = this.#lists.jobs;
   readonly #signs = new LastSigns();
   readonly #listeners = new Set<FleetListener>();
   /** When the last look at everything began, on the monotonic clock. */
@@ -68,22 +70,6 @@ export class FleetIndex implements FleetView {
 
   get failure(): CourierError | undefined {
     return this.#failure;
-  }
-
-  get agents(): FleetList<AgentView> {
-    return this.#lists.agents;
-  }
-
-  get models(): FleetList<FleetModel> {
-    return this.#lists.models;
-  }
-
-  get running(): FleetList<AgentRunningModel> {
-    return this.#lists.running;
-  }
-
-  get jobs(): FleetList<Job> {
-    return this.#lists.jobs;
   }
 
   holdsAll({ cut, present }: FleetList<unknown>): boolean {

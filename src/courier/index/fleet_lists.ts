@@ -29,22 +29,10 @@ export class FleetLists {
     running: new ChangingList<AgentRunningModel>(() => this.#running.items),
     jobs: new ChangingList<Job>(() => this.#jobs.items),
   };
-
-  get agents(): FleetList<AgentView> {
-    return this.#lists.agents;
-  }
-
-  get models(): FleetList<FleetModel> {
-    return this.#lists.models;
-  }
-
-  get running(): FleetList<AgentRunningModel> {
-    return this.#lists.running;
-  }
-
-  get jobs(): FleetList<Job> {
-    return this.#lists.jobs;
-  }
+  readonly agents: FleetList<AgentView> = this.#lists.agents;
+  readonly models: FleetList<FleetModel> = this.#lists.models;
+  readonly running: FleetList<AgentRunningModel> = this.#lists.running;
+  readonly jobs: FleetList<Job> = this.#lists.jobs;
 
   job(id: string): Job | undefined {
     return this.#jobsById.get(id);

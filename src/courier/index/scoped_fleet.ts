@@ -2,8 +2,6 @@
 import type { CourierError } from "../../base/errors.ts";
 import type { Job } from "../../protocol.ts";
 import type { AgentView } from "../agent_view.ts";
-import type { FleetModel } from "../fleet_model.ts";
-import type { AgentRunningModel } from "./contribution.ts";
 import type { FleetIndex } from "./fleet_index.ts";
 import type { FleetList } from "./fleet_list.ts";
 import { FleetLists } from "./fleet_lists.ts";
@@ -61,6 +59,10 @@ class ScopedIndex implements FleetView {
   readonly #index: FleetIndex;
   readonly #agents: ReadonlySet<string>;
   readonly #lists = new FleetLists();
+  readonly agents = this.#lists.agents;
+  readonly models = this.#lists.models;
+  readonly running = this.#lists.running;
+  readonly jobs = this.#lists.jobs;
   readonly close: () => void;
 
   constructor(index: FleetIndex, agents: ReadonlySet<string>) {
@@ -86,22 +88,6 @@ class ScopedIndex implements FleetView {
 
   get failure(): CourierError | undefined {
     return this.#index.failure;
-  }
-
-  get agents(): FleetList<AgentView> {
-    return this.#lists.agents;
-  }
-
-  get models(): FleetList<FleetModel> {
-    return this.#lists.models;
-  }
-
-  get running(): FleetList<AgentRunningModel> {
-    return this.#lists.running;
-  }
-
-  get jobs(): FleetList<Job> {
-    return this.#lists.jobs;
   }
 
   holdsAll(list: FleetList<unknown>): boolean {
