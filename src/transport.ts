@@ -31,6 +31,9 @@ export interface Delivery {
   readonly sentAtMs: number;
 }
 
+/** A command that is there, unread. */
+export type Sent = Pick<Delivery, "id" | "sentAtMs">;
+
 export interface Listener {
   /** Called once per delivery key and subscription, soon after publication; order is by `sentAtMs`, then id, best effort. */
   deliver(delivery: Delivery): void;
@@ -196,6 +199,14 @@ export interface Transport {
 
   /** Delivers the present and all later commands of an inbox. Continues by itself after the transport was unreachable. */
   receive(inbox: Inbox, listener: Listener): Promise<Closable>;
+
+  /**
+   * The commands that are in an inbox, unread, in no order.
+   * @param wanted whether a command of this id is of interest: each that is may cost a call
+   * @param most how many are returned at most, whichever they are
+   * @throws CourierError `not_found` when that agent was never there; `unavailable`
+   */
+  commandsIn(inbox: Inbox, wanted: (id: string) => boolean, most: number): Promise<readonly Sent[]>;
 
   /** Looks again. @returns false when the command was removed or is no longer these bytes */
   isUnchanged(delivery: Delivery): Promise<boolean>;

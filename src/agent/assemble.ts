@@ -262,7 +262,7 @@ function assemblePresence(
     guard,
     name,
     boots,
-    election: new SharedInboxElection(transport, clock, mode === "changing" || mode === "all"),
+    election: new SharedInboxElection({ transport, clock, log }, mode === "changing" || mode === "all"),
     intake,
     monitor,
     state,

@@ -12,6 +12,7 @@ import type {
   Listener,
   Reply,
   ReplyAddress,
+  Sent,
   StateReader,
   StateRecord,
   StateWatcher,
@@ -20,7 +21,7 @@ import type {
   Transport,
 } from "../transport.ts";
 import { Closables } from "./closables.ts";
-import { delivery, type Entry, inOrder, removeWhere, stateRecord } from "./memory/entries.ts";
+import { delivery, type Entry, holds, inOrder, removeWhere, stateRecord } from "./memory/entries.ts";
 import { isOverdue, KEPT_MS } from "./retention.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 
@@ -169,11 +170,7 @@ class MemoryTransport implements Transport {
 
   async receive(inbox: Inbox, listener: Listener): Promise<Closable> {
     const entries = this.#inbox(inbox);
-    const isThere = ({ id, key }: Delivery): boolean => {
-      const entry = entries.get(id);
-      return entry !== undefined && delivery(inbox, id, entry).key === key;
-    };
-    const room = new WaitingRoom({ listener, isThere, clock: this.#clock });
+    const room = new WaitingRoom({ listener, isThere: (found) => holds(entries, found), clock: this.#clock });
     const subscription = this.#subscribe(entries, (id, entry) => room.offer(delivery(inbox, id, entry)));
     // After the deliveries that are on their way.
     queueMicrotask(() => listener.complete?.());
@@ -183,16 +180,19 @@ class MemoryTransport implements Transport {
     });
   }
 
-  async isUnchanged({ inbox, id, key }: Delivery): Promise<boolean> {
-    const entry = this.#inbox(inbox).get(id);
-    return entry !== undefined && delivery(inbox, id, entry).key === key;
+  async commandsIn(inbox: Inbox, wanted: (id: string) => boolean, most: number): Promise<readonly Sent[]> {
+    const found = [...this.#inbox(inbox)].filter(([id]) => wanted(id));
+    return found.slice(0, most).map(([id, { atMs }]) => ({ id, sentAtMs: atMs }));
+  }
+
+  async isUnchanged(found: Delivery): Promise<boolean> {
+    return holds(this.#inbox(found.inbox), found);
   }
 
   async claim({ key }: Delivery, { instance }: Holder): Promise<boolean> {
     this.#requireConnected();
-    const { claims } = this.#store;
-    const claim = claims.get(key) ?? { text: instance, atMs: this.now() };
-    claims.set(key, claim);
+    const claim = this.#store.claims.get(key) ?? { text: instance, atMs: this.now() };
+    this.#store.claims.set(key, claim);
     return claim.text === instance;
   }
 
@@ -264,22 +264,20 @@ class MemoryTransport implements Transport {
 
   async readStates(): Promise<readonly StateRecord[]> {
     this.#requireConnected();
-    const names = [...this.#store.states.keys()].toSorted();
-    const records = await Promise.all(names.map(async (agent) => await this.readState(agent)));
-    return records.filter((record) => record !== null);
+    const entries = [...this.#store.states].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return entries.map(([agent, entry]) => stateRecord(agent, entry));
   }
 
   openStates(): StateReader {
     let known = new Map<string, Entry>();
-    return {
-      read: async (changed) => {
-        this.#requireConnected();
-        const before = known;
-        known = new Map(this.#store.states);
-        for (const [agent, entry] of known) if (before.get(agent) !== entry) changed(stateRecord(agent, entry));
-        return new Set(known.keys());
-      },
+    const read: StateReader["read"] = async (changed) => {
+      this.#requireConnected();
+      const before = known;
+      known = new Map(this.#store.states);
+      for (const [agent, entry] of known) if (before.get(agent) !== entry) changed(stateRecord(agent, entry));
+      return new Set(known.keys());
     };
+    return { read };
   }
 
   async readState(agent: string): Promise<StateRecord | null> {

@@ -1,11 +1,13 @@
 // Decides which agent serves the shared inbox: each agent decides for itself, from the state documents alone.
 import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
+import type { Log } from "../../base/log.ts";
 import { Sightings } from "../../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, type SharedInboxMode, State, StateV1 } from "../../protocol.ts";
 import type { StateReader, StateRecord, Transport } from "../../transport.ts";
 import { parseRawKey } from "../../trust/keys.ts";
 import { verifyDocument } from "../../trust/signature.ts";
+import { PassedOver } from "./passed_over.ts";
 
 /** As `--shared-inbox` sets it. `only`: as `on`, and no legacy service runs here, whatever its state document says. */
 export type ServingMode = SharedInboxMode | "only";
@@ -54,18 +56,26 @@ const CandidateState = State.pick({
 /** A legacy service that is alive, instead of a candidate. */
 const LEGACY_SERVICE = "legacy service";
 
-/** Watches the documents of the other agents. */
+export interface ElectionDeps {
+  readonly transport: Pick<Transport, "now" | "readState" | "openStates" | "commandsIn" | "respondedAtMs">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Watches the documents of the other agents, and whether the one that is chosen answers. */
 export class SharedInboxElection {
   readonly #transport: Pick<Transport, "readState">;
   readonly #states: StateReader;
   readonly #clock: Clock;
   readonly #others: Sightings<Candidate | typeof LEGACY_SERVICE>;
+  readonly #passedOver: PassedOver;
   /** Another agent, which served when all documents were read last. */
   #server: string | null = null;
 
   /** @param signedOnly only a state that is signed by the key that it names counts. Whose key that is, no agent knows */
-  constructor(transport: Pick<Transport, "now" | "readState" | "openStates">, clock: Clock, signedOnly = false) {
+  constructor({ transport, clock, log }: ElectionDeps, signedOnly = false) {
     this.#transport = transport;
+    this.#passedOver = new PassedOver({ transport, clock, log });
     this.#states = transport.openStates();
     this.#clock = clock;
     const parse = (agent: string, text: string) => readCandidate(agent, text, signedOnly);
@@ -82,13 +92,28 @@ export class SharedInboxElection {
    */
   async serves(me: Candidate, hasLooked = false): Promise<boolean> {
     if (me.mode === "off" || me.serves === "nothing") return false;
-    if (!hasLooked && this.#server !== null && (await this.#stillServes(this.#server))) return false;
+    const server = this.#server;
+    if (!hasLooked && server !== null && (await this.#stillServes(server)) && !(await this.#passesOver(server)))
+      return false;
     if (!hasLooked) await this.look(me.agent);
-    const live = this.#others.live().map(({ document }) => document);
-    const candidates = live.filter((other) => other !== LEGACY_SERVICE);
-    const chosen = chooseServer([...candidates, me], candidates.length < live.length);
-    this.#server = candidates.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
+    let chosen = this.#choose(me);
+    if (chosen === null || chosen === me.agent) this.#passedOver.clear();
+    else if (await this.#passesOver(chosen)) chosen = this.#choose(me);
     return chosen === me.agent;
+  }
+
+  /** @returns the agent that serves, of those that are not passed over */
+  #choose(me: Candidate): string | null {
+    const live = this.#others.live().map(({ document }) => document);
+    const others = live.filter((other) => other !== LEGACY_SERVICE);
+    const candidates = others.filter(({ agent }) => !this.#passedOver.has(agent));
+    const chosen = chooseServer([...candidates, me], others.length < live.length);
+    this.#server = candidates.find((other) => other.agent === chosen && servesWell(other))?.agent ?? null;
+    return chosen;
+  }
+
+  async #passesOver(agent: string): Promise<boolean> {
+    return await this.#passedOver.judge(agent, this.#others.of(agent)?.silentMs ?? Number.POSITIVE_INFINITY);
   }
 
   /**

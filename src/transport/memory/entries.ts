@@ -25,3 +25,8 @@ export function removeWhere<Value>(from: Map<string, Value>, isOver: (key: strin
 export function inOrder(entries: Map<string, Entry>): [string, Entry][] {
   return [...entries].toSorted(([a, first], [b, second]) => first.atMs - second.atMs || (a < b ? -1 : 1));
 }
+
+export function holds(entries: ReadonlyMap<string, Entry>, { inbox, id, key }: Delivery): boolean {
+  const entry = entries.get(id);
+  return entry !== undefined && delivery(inbox, id, entry).key === key;
+}

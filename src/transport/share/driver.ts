@@ -11,6 +11,7 @@ import type {
   PublishOptions,
   Reply,
   ReplyAddress,
+  Sent,
   StateReader,
   StateRecord,
   StateWatcher,
@@ -140,6 +141,11 @@ export class ShareTransport implements Transport {
     await this.#attempt("receive", folder, async () => await requireInbox(this.#share, inbox));
     const watch = watchInbox(this.#share, inbox, listener);
     return this.#open.add(async () => await watch.close());
+  }
+
+  async commandsIn(inbox: Inbox, wanted: (id: string) => boolean, most: number): Promise<readonly Sent[]> {
+    const folder = this.#share.layout.inbox(inbox);
+    return await this.#attempt("list commands", folder, async () => await this.#commands.list(inbox, wanted, most));
   }
 
   async isUnchanged(delivery: Delivery): Promise<boolean> {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Candidate, chooseServer, SharedInboxElection } from "#src/agent/presence/shared_inbox.ts";
+import { type Log, silentLog } from "#src/base/log.ts";
 import type { StateRecord } from "#src/transport.ts";
 import { publicLine, rawKey } from "#src/trust/keys.ts";
 import { signDocument } from "#src/trust/signature.ts";
@@ -10,6 +11,11 @@ import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { MemorySite } from "#tests/support/sites/agent_on_memory.ts";
 import { sampleDocument, sampleText } from "#tests/support/wire_samples.ts";
 import { testKey } from "#tests/trust/test_key.ts";
+
+const NO_LISTS = {
+  commandsIn: async () => await Promise.resolve([]),
+  respondedAtMs: async () => await Promise.resolve(null),
+};
 
 let site: MemorySite;
 beforeEach(() => {
@@ -38,8 +44,9 @@ describe("shared inbox", () => {
         reads.push(agent);
         return await Promise.resolve(states.find((record) => record.agent === agent) ?? null);
       },
+      ...NO_LISTS,
     };
-    const election = new SharedInboxElection(transport, clock);
+    const election = new SharedInboxElection({ transport, clock, log: silentLog });
     const document = (agent: string, change: object): StateRecord => {
       const sequence = clock.monotonic();
       const state = { ...sampleDocument("v2/state.json"), agent, sequence, shared_inbox: "auto", status: "running" };
@@ -74,8 +81,9 @@ describe("shared inbox", () => {
         },
       }),
       readState: async () => await Promise.resolve(null),
+      ...NO_LISTS,
     };
-    const election = new SharedInboxElection(transport, clock, true);
+    const election = new SharedInboxElection({ transport, clock, log: silentLog }, true);
     const phantom = (agent: string, key: string): string =>
       JSON.stringify({ ...sampleDocument("v2/state.json"), agent, status: "running", shared_inbox: "on", key });
     const [mine, other] = [testKey(3), testKey(4)];
@@ -83,10 +91,10 @@ describe("shared inbox", () => {
     states.set("gpu-1", signDocument("state", phantom("gpu-1", rawKey(mine)), other));
     states.set("gpu-2", signDocument("response", phantom("gpu-2", rawKey(mine)), mine));
     const me: Candidate = { ...auto, agent: "gpu-3" };
-    expect([await election.serves(me), await new SharedInboxElection(transport, clock).serves(me)]).toEqual([
-      true,
-      false,
-    ]);
+    expect([
+      await election.serves(me),
+      await new SharedInboxElection({ transport, clock, log: silentLog }).serves(me),
+    ]).toEqual([true, false]);
     states.set("gpu-2", signDocument("state", phantom("gpu-2", rawKey(mine)), mine));
     expect(await election.serves(me)).toBe(false);
     states.delete("gpu-2");
@@ -239,5 +247,92 @@ describe("shared inbox", () => {
     expect(await serving()).toEqual([]);
     await site.clock.advance(25_000);
     expect(await serving()).toEqual(["gpu-1"]);
+  });
+});
+
+describe("an agent that is chosen and answers nothing", () => {
+  const PHANTOM = "gpu-0";
+  let warned: string[];
+  let log: Log;
+  beforeEach(() => {
+    warned = [];
+    log = { ...silentLog, warn: (_: object, message: string) => void warned.push(message) };
+  });
+
+  /** Publishes the document of an agent that is not there for this long. @returns who serves after each step */
+  async function haunt(
+    durationMs: number,
+    fields: object,
+    each = async (): Promise<void> => undefined,
+  ): Promise<string[]> {
+    const served: string[] = [];
+    for (let passedMs = 0; passedMs < durationMs; passedMs += 2_500) {
+      const sequence = site.clock.monotonic();
+      const document = { ...sampleDocument("v2/state.json"), agent: PHANTOM, status: "running", sequence, ...fields };
+      await site.platform.publishState(PHANTOM, JSON.stringify(document));
+      await each();
+      await site.clock.advance(2_500);
+      served.push((await site.state("gpu-2")).serves_shared_inbox ? "gpu-2" : "");
+    }
+    return served;
+  }
+
+  async function sendList(): Promise<void> {
+    await site.send("shared", `list_models_${site.clock.monotonic()}`, { command: "list_models" });
+  }
+
+  test.each([
+    ["an on that is not serving", { shared_inbox: "on", serves_shared_inbox: false }],
+    ["an on that seems to serve", { shared_inbox: "on", serves_shared_inbox: true }],
+    ["an auto before all others", { shared_inbox: "auto", serves_shared_inbox: true }],
+    ["an only", { shared_inbox: "on", shared_inbox_only: true, serves_shared_inbox: true }],
+  ])("is passed over for a minute after 10 s: %s", async (_, fields) => {
+    await site.listen("shared");
+    await site.start("gpu-2", { log });
+    await haunt(30_000, fields);
+    expect([(await site.state("gpu-2")).serves_shared_inbox, warned]).toEqual([false, []]);
+    await sendList();
+    // 10 s, and at most a round of 5 s.
+    expect((await haunt(17_500, fields)).at(-1)).toBe("gpu-2");
+    expect(site.replies.size).toBe(1);
+    expect(warned).toEqual(["Passing an agent over for a minute: it leaves legacy backends without an answer"]);
+    // A legacy backend removes its command. After the minute the agent gets another chance.
+    for (const id of site.lying("shared")) await site.platform.withdraw("shared", id);
+    const served = await haunt(65_000, fields);
+    expect(served.slice(0, 16)).toEqual(Array.from({ length: 16 }, () => "gpu-2"));
+    expect(served.at(-1)).toBe("");
+  });
+
+  test("is not passed over while each list is answered, or is younger than 10 s, or waits for nobody any more", async () => {
+    const on = { shared_inbox: "on", serves_shared_inbox: true };
+    await site.listen("shared");
+    await site.start("gpu-2", { log });
+    await sendList();
+    await site.clock.advance(61_000);
+    await haunt(10_000, on);
+    const answered = async (): Promise<void> => {
+      await sendList();
+      for (const id of site.lying("shared"))
+        await site.platform.respond("shared", id, '{"success":true}', { durable: false });
+    };
+    await haunt(30_000, on, answered);
+    await sendList();
+    const served = await haunt(7_500, on);
+    expect([served.includes("gpu-2"), warned]).toEqual([false, []]);
+  });
+
+  test("an agent that crashes is waited for until it is silent: it did not choose to leave a list", async () => {
+    await site.listen("shared");
+    const first = await site.start("gpu-1");
+    await site.start("gpu-2", { log });
+    await site.clock.advance(15_000);
+    await site.kill(first);
+    await sendList();
+    for (let passedMs = 0; passedMs < 20_000; passedMs += 2_500) {
+      expect([(await site.state("gpu-2")).serves_shared_inbox, site.replies.size]).toEqual([false, 0]);
+      await site.clock.advance(2_500);
+    }
+    await site.clock.advance(7_500);
+    expect([(await site.state("gpu-2")).serves_shared_inbox, site.replies.size, warned]).toEqual([true, 1, []]);
   });
 });

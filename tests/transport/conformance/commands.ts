@@ -73,6 +73,28 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "commandsIn() returns the wanted commands of an inbox with their times, until they are removed",
+    run: async ({ connected }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      await agent.openInbox(GPU);
+      const beforeMs = sender.now();
+      for (const id of ["list_models_1", "list_models_2", "pull_model_1"]) await sender.send("shared", id, "{}", FAST);
+      await sender.send(GPU, "list_models_3", "{}", FAST);
+      const lists = async () => await agent.commandsIn("shared", (id) => id.startsWith("list_models"), 10);
+      const found = await lists();
+      expect(found.map(({ id }) => id).toSorted()).toEqual(["list_models_1", "list_models_2"]);
+      for (const { sentAtMs } of found) expect(sentAtMs).toBeWithin(beforeMs - 500, agent.now() + 500);
+      expect(await agent.commandsIn("shared", () => true, 2)).toHaveLength(2);
+      await sender.withdraw("shared", "list_models_1");
+      await until(async () => (await lists()).length === 1);
+      expect((await agent.commandsIn(GPU, () => true, 10)).map(({ id }) => id)).toEqual(["list_models_3"]);
+      await expectCode(
+        agent.commandsIn({ agent: "gpu-2" }, () => true, 10),
+        "not_found",
+      );
+    },
+  },
+  {
     name: "send() throws not_found when the agent was never there",
     run: async ({ connected }) => {
       const sender = await connected();

@@ -22,6 +22,7 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     releaseReply: async () => await transport.releaseReply("shared", "a"),
     openInbox: async () => await transport.openInbox(GPU),
     receive: async () => await transport.receive("shared", { deliver: () => undefined }),
+    commandsIn: async () => await transport.commandsIn("shared", () => true, 10),
     isUnchanged: async () => await transport.isUnchanged(DELIVERY),
     claim: async () => await transport.claim(DELIVERY, holder),
     claimedBy: async () => await transport.claimedBy(holder),

@@ -1,8 +1,10 @@
-// Commands on the share, one file each: published, withdrawn, looked at again, removed.
+// Commands on the share, one file each: published, withdrawn, listed, looked at again, removed.
+import { join } from "node:path";
 import { within } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { LIMITS } from "../../../protocol.ts";
-import type { Delivery, Inbox } from "../../../transport.ts";
+import type { Delivery, Inbox, Sent } from "../../../transport.ts";
+import { isGone } from "../calls/primitives.ts";
 import { shareFailure } from "../failures.ts";
 import { deliveryKey, wholeContent } from "../files/content.ts";
 import { publishFile } from "../files/publish.ts";
@@ -47,6 +49,29 @@ export class Commands {
   async withdraw(inbox: Inbox, id: string): Promise<boolean> {
     this.#awaited.settle(id);
     return await removeFile(this.#share, this.#share.layout.inbox(inbox), COMMAND_FILES.format(id));
+  }
+
+  /** Those that are there, with their times. @throws CourierError `not_found` without that inbox */
+  async list(inbox: Inbox, wanted: (id: string) => boolean, most: number): Promise<readonly Sent[]> {
+    const folder = this.#share.layout.inbox(inbox);
+    await requireInbox(this.#share, inbox);
+    const found: Sent[] = [];
+    for (const name of await this.#share.namesIn(folder)) {
+      const id = COMMAND_FILES.parse(name);
+      const sentAtMs = id !== null && wanted(id) ? await this.#sentAtMs(folder, id) : null;
+      if (id !== null && sentAtMs !== null) found.push({ id, sentAtMs });
+      if (found.length === most) break;
+    }
+    return found;
+  }
+
+  async #sentAtMs(folder: Folder, id: string): Promise<number | null> {
+    try {
+      return instantMs((await this.#share.fs.lstat(join(folder.path, COMMAND_FILES.format(id)))).mtimeNs);
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
   }
 
   /** @returns false when the command was removed or is no longer these bytes */
