@@ -269,15 +269,18 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
 
   // gpuctl.
   { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
-  { files: "src/client/output/*.ts", may: [...BASE, "src/program/exit.ts", "src/client/io.ts", "src/courier/*.ts"] },
+  {
+    files: "src/client/output/*.ts",
+    may: [...BASE, "src/program/exit.ts", "src/client/{io,fleet_courier}.ts", "src/courier/*.ts"],
+  },
   { files: "src/client/kept_keys.ts", may: [...BASE, KNOWN_AGENTS, ...client("output")] },
   {
-    files: "src/client/{io,base_command}.ts",
-    may: [...SEAM, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command}.ts"],
+    files: "src/client/{io,base_command,fleet_courier}.ts",
+    may: [...SEAM, ...COURIER, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command}.ts"],
   },
   {
-    files: "src/client/{session,box_clock}.ts",
-    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/client/*.ts", "src/client/roster/kept.ts", ...client("output")],
+    files: "src/client/{session,box_clock,on_share/*}.ts",
+    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/client/{*,roster/kept}.ts", ...client("output")],
   },
   {
     files: "src/client/{verbs,roster,completion}/*.ts",
@@ -293,7 +296,13 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/client/*.ts",
-    may: [...SEAM, ...COURIER, "src/program/*.ts", "src/client/*.ts", ...client("verbs roster completion output")],
+    may: [
+      ...SEAM,
+      ...COURIER,
+      "src/program/*.ts",
+      "src/client/*.ts",
+      ...client("verbs roster completion output on_share"),
+    ],
   },
   { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },
 ];

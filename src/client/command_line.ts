@@ -6,6 +6,7 @@ import { ExitStatus, printError } from "../program/exit.ts";
 import { baseCommand, type Program } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
+import { openShare } from "./on_share/open.ts";
 import { Printer } from "./output/printer.ts";
 import { addRosterVerbs } from "./roster/verbs.ts";
 import { connected, type Run, runInSession } from "./session.ts";
@@ -50,8 +51,9 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     const watch = chosenWatch(program.opts().watch);
     const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
     const timeoutMs = timeout * 1000;
-    const options = { share, watch, timeoutMs, agents, verifyAgents, operatorKeys, json: isJson() };
-    const status = await runInSession(io, options, verb);
+    const printer = new Printer(io, isJson());
+    const reached = await openShare(io, { share, watch, timeoutMs, verifyAgents, operatorKeys }, printer);
+    const status = await runInSession(reached, { printer, io, timeoutMs, agents }, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
   const run: Run = async (verb) => {

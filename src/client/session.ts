@@ -1,38 +1,29 @@
-// One run of gpuctl: opens the transport, does what the verb does, leaves nothing behind.
+// One run of gpuctl: reaches the fleet, does what the verb does, leaves nothing behind.
 import { within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
-import { Courier } from "../courier.ts";
 import type { Transport } from "../transport.ts";
-import type { VerifyMode } from "../trust/agents/known_agents.ts";
-import { readKey } from "../trust/key_file.ts";
 import type { KeptRoster } from "../trust/roster/kept_roster.ts";
-import type { ClientIo, Watch } from "./io.ts";
-import { KeptKeys } from "./kept_keys.ts";
-import { Printer } from "./output/printer.ts";
-import { followRoster, openRoster } from "./roster/kept.ts";
-
-export interface SessionOptions {
-  readonly share: string;
-  readonly watch: Watch;
-  readonly timeoutMs: number;
-  readonly agents: Agents | undefined;
-  /** Undefined: `all` with operators, otherwise `known`. */
-  readonly verifyAgents: VerifyMode | undefined;
-  /** The file with the operators' keys; undefined: no operator is trusted. */
-  readonly operatorKeys: string | undefined;
-  readonly json: boolean;
-}
+import type { FleetCourier } from "./fleet_courier.ts";
+import type { ClientIo } from "./io.ts";
+import type { Printer } from "./output/printer.ts";
 
 /** What a verb has. */
 export interface Session {
-  readonly courier: Courier;
-  readonly transport: Transport;
+  readonly courier: FleetCourier;
   readonly printer: Printer;
   readonly io: ClientIo;
   readonly timeoutMs: number;
   /** Which agents the command line names; undefined: it names none. */
   readonly agents: Agents | undefined;
+  /** The share, for what only it can do. Null: the fleet is reached through gpu-server. */
+  readonly share: OpenShare | null;
+}
+
+/** A share, not connected yet, and what gpuctl keeps of it. */
+export interface OpenShare {
+  readonly transport: Transport;
+  readonly printer: Printer;
   /** Keeps what is known of the agents' keys; also done at the end. @throws CourierError when that fails */
   readonly saveKeys: () => void;
   /** Null: no operator is trusted. */
@@ -45,59 +36,52 @@ export type Verb = (session: Session) => Promise<number>;
 /** Runs a verb with what the command line says, and ends with its exit status. */
 export type Run = (verb: Verb) => Promise<void>;
 
+/** A way to a fleet, not connected yet. */
+export interface Reached extends Pick<Session, "courier" | "share"> {
+  /** Gives everything up. May never resolve on a hung share. @param status of the verb; undefined: it threw */
+  readonly close: (status: number | undefined) => Promise<void>;
+}
+
 /** How long after Ctrl-C a verb, and then the cleaning up, may take: on a hung share neither would ever end. */
 const STOP_GRACE_MS = 2_000;
 /** The longest that a timer can be set for. */
 const FOREVER_MS = 2 ** 31 - 1;
 
-/** A verb that needs the transport. @throws CourierError `unavailable` when it cannot be reached */
+/** A verb that needs the fleet. @throws CourierError `unavailable` when it cannot be reached */
 export function connected(verb: Verb): Verb {
   return async (session) => {
-    await session.transport.connect();
-    await followRoster(session.transport, session.roster, session.printer);
+    await session.courier.connect();
     return await verb(session);
   };
 }
 
+/** @throws CourierError `invalid` when gpuctl has no share */
+export function shareOf({ share }: Session): OpenShare {
+  if (share !== null) return share;
+  throw new CourierError("invalid", "This verb works on the share itself, which gpu-server does not pass on", {
+    hint: "Run it where the share is mounted, with --share instead of --server",
+  });
+}
+
 /**
  * Runs a verb and gives everything up that it used.
- * @param verb gets a transport that is not connected
+ * @param verb gets a fleet that is not connected
  * @returns the exit status
  * @throws whatever the verb throws; `cancelled`
  */
-export async function runInSession(io: ClientIo, options: SessionOptions, verb: Verb): Promise<number> {
-  const signingKey = readKey(io.keyFile);
-  const { share, operatorKeys, verifyAgents } = options;
-  const roster = operatorKeys === undefined ? null : openRoster(io, share, operatorKeys);
-  const verify = verifyAgents ?? (roster === null ? "known" : "all");
-  const keys = new KeptKeys(io.knownAgentsFile, share, verify, roster ?? undefined);
-  const transport = await io.open(share, options.watch);
-  const courier = new Courier(transport, {
-    sender: "gpuctl",
-    timeoutMs: options.timeoutMs,
-    requestedBy: io.requestedBy,
-    signingKey,
-    agents: keys.agents,
-    clock: io.clock,
-  });
-  const printer = new Printer(io, options.json);
-  const { timeoutMs, agents } = options;
+export async function runInSession(
+  { courier, share, close }: Reached,
+  { printer, io, timeoutMs, agents }: Omit<Session, "courier" | "share">,
+  verb: Verb,
+): Promise<number> {
   let status: number | undefined;
   try {
-    const saveKeys = (): void => keys.save();
-    const session = { courier, transport, printer, io, timeoutMs, agents, roster, saveKeys };
-    status = await untilStopped(verb(session), io);
+    status = await untilStopped(verb({ courier, share, printer, io, timeoutMs, agents }), io);
     return status;
   } finally {
-    keys.close(printer, status !== 0);
-    // The result is known: a reply folder that cannot be removed now is left to the sweep.
-    await within(io.clock, STOP_GRACE_MS, close(courier, transport), null);
+    // The result is known: what cannot be given up now is left to the sweep.
+    await within(io.clock, STOP_GRACE_MS, close(status), null);
   }
-}
-
-async function close(courier: Courier, transport: Transport): Promise<void> {
-  await courier.close().catch(() => undefined);
-  await transport.close().catch(() => undefined);
 }
 
 /** The result of `work`; once the signal aborted, `work` has a short while to end by itself. */

@@ -1,21 +1,11 @@
 // The commands that agents refused without running them, which no job shows.
 import { formatAgo } from "../../base/format.ts";
-import type { AgentView } from "../../courier/agent_view.ts";
-import type { RefusedCommand } from "../../protocol.ts";
+import type { Refused } from "../fleet_courier.ts";
 import type { Printer } from "./printer.ts";
 
 /** More are left to `--json`. */
 const NOTED = 5;
 const RECENT_MS = 86_400_000;
-
-interface Refused extends RefusedCommand {
-  readonly agent: string;
-}
-
-/** Those that the states of these agents hold, in their order: the newest of each agent last. */
-export function refusedBy(views: readonly AgentView[]): Refused[] {
-  return views.flatMap(({ agent, state }) => (state?.refused ?? []).map((command) => ({ agent, ...command })));
-}
 
 /** Prints the last ones of the last day on stderr. @param nowMs the time by the clock of an agent's box */
 export function noteRefused(printer: Printer, refused: readonly Refused[], nowMs: (agent: string) => number): void {

@@ -9,7 +9,7 @@ import type { KeptRoster } from "../../trust/roster/kept_roster.ts";
 import { takeRoster } from "../../trust/roster/take_roster.ts";
 import { findSignature } from "../../trust/signature.ts";
 import type { Printer } from "../output/printer.ts";
-import type { Session, Verb } from "../session.ts";
+import { type OpenShare, type Session, shareOf, type Verb } from "../session.ts";
 import { followRoster } from "./kept.ts";
 import { readTextFile } from "./read_file.ts";
 
@@ -29,8 +29,8 @@ const NOT_VERIFIED = "Not verified: --operator-keys names no operator here";
 /** @param path undefined: the one on the share */
 export function showRoster(path: string | undefined): Verb {
   return async (session) => {
-    const { printer, io } = session;
-    const shown = path === undefined ? await readPublished(session) : readFile(path, session.roster);
+    const { printer, io, share } = session;
+    const shown = path === undefined ? await readPublished(shareOf(session)) : readFile(path, share?.roster ?? null);
     if (shown === null)
       throw new CourierError("not_found", "There is no roster on the share", { hint: "gpuctl roster --help" });
     if (printer.json) printer.document(describe(shown));
@@ -43,8 +43,9 @@ export function showRoster(path: string | undefined): Verb {
 
 /** Prints the lines of the published roster, and those of agents that it does not name. */
 export async function draftRoster(session: Session): Promise<number> {
-  const { printer, courier, roster } = session;
-  const shown = roster === null ? await readPublished(session) : await readKept(session, roster);
+  const { printer, courier } = session;
+  const share = shareOf(session);
+  const shown = share.roster === null ? await readPublished(share) : await readKept(share, share.roster);
   const { agents, senders, revoked } = shown?.document ?? NOTHING;
   const seen: Record<string, string> = {};
   for (const { agent, state } of await courier.agents())
@@ -59,7 +60,7 @@ export async function draftRoster(session: Session): Promise<number> {
 /** @throws CourierError when it is not signed, or would be refused here */
 export function publishRoster(path: string): Verb {
   return async (session) => {
-    const { transport, roster, printer } = session;
+    const { transport, roster, printer } = shareOf(session);
     const text = readTextFile(path, LIMITS.rosterBytes).trimEnd();
     const shown = judged(path, () => judge(text, roster));
     await transport.connect();
@@ -76,7 +77,7 @@ export function publishRoster(path: string): Verb {
 }
 
 /** The newest one that an operator signed; null before. */
-async function readKept({ transport, printer }: Session, roster: KeptRoster): Promise<Shown | null> {
+async function readKept({ transport, printer }: OpenShare, roster: KeptRoster): Promise<Shown | null> {
   await transport.connect();
   await followRoster(transport, roster, printer);
   const kept = roster.roster;
@@ -84,7 +85,7 @@ async function readKept({ transport, printer }: Session, roster: KeptRoster): Pr
 }
 
 /** Null: nobody published one. With operators an older one is refused, as everywhere. */
-async function readPublished({ transport, roster }: Session): Promise<Shown | null> {
+async function readPublished({ transport, roster }: OpenShare): Promise<Shown | null> {
   await transport.connect();
   const content = await transport.readRoster();
   if (content === null) return null;

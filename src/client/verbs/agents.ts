@@ -4,9 +4,9 @@ import { CLOCK_OFF_MS } from "../../base/clock.ts";
 import { formatAgo, formatBytes, formatOffset } from "../../base/format.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView, hasDocument } from "../../courier/describe_view.ts";
-import { agentsDocument } from "../../documents/agents.ts";
+import type { AgentDocument, AgentsDocument } from "../../documents/agents.ts";
 import { flag } from "../../program/flags.ts";
-import { type Gpu, isEnded } from "../../protocol.ts";
+import type { Gpu } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
 import type { Run, Session } from "../session.ts";
@@ -41,21 +41,24 @@ export function addAgentsVerb(program: Program, run: Run): void {
 }
 
 async function listAgents(session: Session, { wide }: { readonly wide: boolean }): Promise<number> {
-  const { courier, printer, transport, agents } = session;
+  const { courier, printer, agents } = session;
   const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
   if (printer.json) {
-    printer.document(agentsDocument(views));
+    printer.document({ agents: views.map((view) => courier.document(view)) } satisfies AgentsDocument);
   } else if (views.length === 0) {
     const hint = "Start gpu-agent on a GPU machine that mounts this share";
-    printer.note(`No agent has published its state in ${transport.description}`, hint);
+    printer.note(`No agent has published its state in ${courier.description}`, hint);
   } else {
-    const rows = views.map((view) => [...agentRow(view, transport.now()), ...(wide ? wideCells(view) : [])]);
+    const rows = views.map((view) => {
+      const row = agentRow(view, courier.document(view), courier.now());
+      return wide ? [...row, ...wideCells(view)] : row;
+    });
     printer.table(wide ? [...AGENT_COLUMNS, ...WIDE_COLUMNS] : AGENT_COLUMNS, rows);
   }
   return 0;
 }
 
-function agentRow(view: AgentView, nowMs: number): string[] {
+function agentRow(view: AgentView, { job_count }: AgentDocument, nowMs: number): string[] {
   const { agent, state, legacyState } = view;
   const status = statusText(view, nowMs);
   if (!hasDocument(view)) return [agent, status, "", "", "", "", ""];
@@ -67,7 +70,7 @@ function agentRow(view: AgentView, nowMs: number): string[] {
     agent,
     status,
     String(state.model_count ?? ""),
-    String(state.jobs.filter((job) => !isEnded(job)).length),
+    String(job_count ?? ""),
     state.disk === null ? "" : formatBytes(state.disk.free_bytes),
     state.ollama.version ?? "",
     state.agent_version,

@@ -1,5 +1,5 @@
 // The verb doctor.
-import { examine, printChecks } from "../../doctor/report.ts";
+import { printChecks } from "../../doctor/report.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Run, Session } from "../session.ts";
 
@@ -13,11 +13,6 @@ export function addDoctorVerb(program: Program, run: Run): void {
     .action(async () => await run(runDoctor));
 }
 
-async function runDoctor({ transport, courier, agents, roster, printer, io }: Session): Promise<number> {
-  const kept = roster === null ? null : () => roster;
-  return await printChecks(
-    examine({ transport, courier, agents, roster: kept, keepsKeys: true, signal: io.signal }),
-    printer,
-    io.signal,
-  );
+async function runDoctor({ courier, agents, printer, io }: Session): Promise<number> {
+  return await printChecks(courier.doctor(agents, io.signal), printer, io.signal);
 }

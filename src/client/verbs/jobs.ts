@@ -1,11 +1,10 @@
 // The verb jobs: the list once, or with --follow its changes.
-import type { Agents } from "../../courier/selection.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
 import { flag } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock } from "../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
-import { noteRefused, refusedBy } from "../output/refused.ts";
+import { noteRefused } from "../output/refused.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 import { followJobs } from "./jobs_follow.ts";
@@ -30,7 +29,7 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
 async function listJobs(session: Session): Promise<number> {
   const { courier, printer, agents } = session;
   const found = await courier.listJobs(agents);
-  const refused = refusedBy(courier.lastKnownAgents().filter(({ agent }) => isAsked(agent, agents)));
+  const refused = await courier.refused(agents);
   if (printer.json) {
     printer.document({ ...jobsDocument(found), refused });
     return 0;
@@ -42,8 +41,4 @@ async function listJobs(session: Session): Promise<number> {
   noteRefused(printer, refused, clock);
   noteUnavailable(printer, found.unavailable);
   return 0;
-}
-
-function isAsked(agent: string, agents: Agents | undefined): boolean {
-  return agents === undefined || agents === "all" || agents.includes(agent);
 }

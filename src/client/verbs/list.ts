@@ -30,13 +30,13 @@ export function addListVerb(program: Program, run: Run): void {
 }
 
 async function listModels(session: Session, { fresh }: { readonly fresh: boolean }): Promise<number> {
-  const { courier, printer, transport, agents, io } = session;
+  const { courier, printer, agents, io } = session;
   const found = await courier.listModels(agents, { fresh, signal: io.signal });
   if (printer.json) {
     printer.document(modelsDocument(found));
     return 0;
   }
-  const nowMs = transport.now();
+  const nowMs = courier.now();
   const rows = found.models.map((model) => [
     model.name,
     model.digest.slice(0, SHORT_DIGEST_CHARS),

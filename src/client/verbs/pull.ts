@@ -89,14 +89,14 @@ async function pullOn(
   { force }: PullChoices,
   progress: Progress,
 ): Promise<Pulled> {
-  const { courier, transport, io } = session;
+  const { courier, io } = session;
   try {
     const job = await courier.pullModel(agent, model, { force, signal: io.signal });
     progress.show(job);
     return job.id === null || isEnded(job) ? { job } : await follow(session, job, job.id, progress);
   } catch (error) {
     const refusal = asCourierError(error);
-    const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(transport.now()));
+    const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(courier.now()));
     progress.show(job);
     return { job, error: refusal };
   }

@@ -3,7 +3,6 @@
 import { CourierError } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import type { AgentView } from "../../courier/agent_view.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
@@ -27,13 +26,13 @@ export function addShowVerb(program: Program, run: Run): void {
 }
 
 async function showModel(session: Session, model: string): Promise<number> {
-  const { courier, printer, transport, io } = session;
+  const { courier, printer, io } = session;
   const name = normalModelName(model);
   const agent = await chooseHolder(session, name);
   const { model: listed, show } = await courier.describeModel(agent, name, { signal: io.signal });
   const [document] = modelsDocument({ models: [listed], unavailable: [] }).models;
   if (printer.json && document !== undefined) printer.document(shownDocument(document, show));
-  else printer.text(sections(listed, show, transport.now() - listed.clockOffsetMs));
+  else printer.text(sections(listed, show, courier.now() - listed.clockOffsetMs));
   return 0;
 }
 
@@ -46,19 +45,18 @@ async function chooseHolder(session: Session, name: string): Promise<string> {
     if (views.length === 1 && only !== undefined) return only.agent;
     throw new CourierError("invalid", "Cannot show the models of several agents at once", { hint: "Name one" });
   }
-  const views = (await courier.agents()).filter(({ online }) => online);
-  const holders = views.map((view) => ({ view, digest: digestOf(view, name) }));
-  const [first, ...others] = holders.filter(({ digest }) => digest !== undefined);
+  const [first, ...others] = await courier.holders(name);
   if (first === undefined) {
+    const views = (await courier.agents()).filter(({ online }) => online);
     // The only agent is asked in any case: a state may be 15 s behind Ollama, and a legacy service publishes no models.
     const [only] = views;
     if (views.length === 1 && only !== undefined) return only.agent;
     const online = views.map(({ agent }) => agent);
     return await askForHolder(session, online, name);
   }
-  for (const { view, digest } of others)
-    if (digest !== first.digest) printer.note(`${view.agent} has another version: --agent ${view.agent} shows it`);
-  return first.view.agent;
+  for (const { agent, digest } of others)
+    if (digest !== first.digest) printer.note(`${agent} has another version: --agent ${agent} shows it`);
+  return first.agent;
 }
 
 /** No published state shows the model, and the states may be behind. */
@@ -73,10 +71,6 @@ async function askForHolder({ courier, io }: Session, online: readonly string[],
   throw new CourierError("unavailable", `No agent that answered has the model "${name}"; could not ask ${silent}`, {
     hint: "gpuctl agents shows why",
   });
-}
-
-function digestOf({ state }: AgentView, name: string): string | undefined {
-  return state?.models?.find((model) => sameModel(model.name, name))?.digest;
 }
 
 function sections(listed: FleetModel, show: ModelDetails, nowMs: number): string {

@@ -2,16 +2,9 @@
 import { CourierError } from "../../base/errors.ts";
 import { keyOf, trustedDocument } from "../../documents/trust.ts";
 import { AgentName } from "../../protocol.ts";
-import {
-  type Decision,
-  describeDecision,
-  isKeyId,
-  parseGivenKey,
-  trustKey,
-  trustUnsigned,
-} from "../../trust/agents/decisions.ts";
+import { describeDecision, parseGivenKey } from "../../trust/agents/decisions.ts";
 import { examples, type Program } from "../base_command.ts";
-import { connected, type Run, type Session, type Verb } from "../session.ts";
+import type { Run, Session, Verb } from "../session.ts";
 
 /** @param run without a connection: only a key that was not given must be seen */
 export function addTrustVerb(program: Program, run: Run): void {
@@ -40,27 +33,17 @@ function chosen(agent: string | undefined, key: string, unsigned: boolean): Verb
   if (agent === undefined) return listKeys;
   if (!AgentName.safeParse(agent).success) throw wrong("The first argument is not an agent's name");
   if (unsigned && key !== "") throw wrong("--unsigned and a key exclude each other");
-  if (unsigned) return async (session) => decide(session, trustUnsigned(session.courier.keys, agent));
-  const given = key === "" ? undefined : parseGivenKey(key);
-  return async (session) => {
-    await look(session, given);
-    return decide(session, trustKey(session.courier.keys, agent, given));
+  const choice = unsigned ? "unsigned" : { key: key === "" ? undefined : parseGivenKey(key) };
+  return async ({ courier, printer }) => {
+    const decision = await courier.trust(agent, choice);
+    if (printer.json) printer.document(trustedDocument(decision.agent, decision.before, decision.after));
+    else printer.line(describeDecision(decision));
+    return 0;
   };
 }
 
-/** Reads which key the agent's document has now. A whole key needs no share, on which it only may turn out to be restored. */
-async function look(session: Session, given: string | undefined): Promise<void> {
-  const looked = connected(async ({ courier }) => {
-    await courier.agents();
-    return 0;
-  })(session);
-  if (given === undefined || isKeyId(given)) await looked;
-  else await looked.catch(() => undefined);
-}
-
 async function listKeys({ courier, printer }: Session): Promise<number> {
-  if (courier.keys.failure !== null) throw courier.keys.failure;
-  const known = courier.keys.all();
+  const known = await courier.knownKeys();
   if (printer.json) printer.document({ agents: known.map(({ agent, key }) => ({ agent, ...keyOf(key) })) });
   else if (known.length === 0)
     printer.note("No agent has signed yet", "gpuctl agents learns the keys of those that sign");
@@ -68,13 +51,6 @@ async function listKeys({ courier, printer }: Session): Promise<number> {
     const rows = known.map(({ agent, key }) => [agent, key.id ?? "", key.status ?? ""]);
     printer.table([{ title: "AGENT" }, { title: "KEY" }, { title: "STATUS" }], rows);
   }
-  return 0;
-}
-
-function decide({ printer, saveKeys }: Session, decision: Decision): number {
-  saveKeys();
-  if (printer.json) printer.document(trustedDocument(decision.agent, decision.before, decision.after));
-  else printer.line(describeDecision(decision));
   return 0;
 }
 

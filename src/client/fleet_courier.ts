@@ -1,0 +1,87 @@
+// What the verbs need of a fleet, wherever gpuctl reaches it: on the share itself, or through gpu-server. Contract only.
+import type { Check } from "../base/check.ts";
+import type { AgentView } from "../courier/agent_view.ts";
+import type { FleetModel } from "../courier/fleet_model.ts";
+import type { FleetModels } from "../courier/models.ts";
+import type { FleetRunning } from "../courier/running.ts";
+import type { Agents } from "../courier/selection.ts";
+import type { Unavailable } from "../courier/unavailable.ts";
+import type { AgentDocument } from "../documents/agents.ts";
+import type { Job, ModelDetails, RefusedCommand, Response } from "../protocol.ts";
+import type { Decision } from "../trust/agents/decisions.ts";
+import type { AgentKey } from "../trust/agents/known_agents.ts";
+
+export interface Asking {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AskingForList extends Asking {
+  /** Ask the agents rather than read what they published. */
+  readonly fresh?: boolean;
+}
+
+export interface AskingForPull extends Asking {
+  /** Pull even if the agent says that the model does not fit its disk. */
+  readonly force?: boolean | undefined;
+}
+
+/** What a person decides about an agent's key; `key` as `parseGivenKey()` returns it, undefined: confirm the known one. */
+export type KeyChoice = { readonly key: string | undefined } | "unsigned";
+
+/** A command that an agent refused without running it. */
+export interface Refused extends RefusedCommand {
+  readonly agent: string;
+}
+
+/**
+ * Every implementation answers alike: the same documents, the same errors. Methods without a comment are as those of
+ * `Courier`, and like there each rejects with a `CourierError`.
+ */
+export interface FleetCourier {
+  /** Where the fleet is, for people. */
+  readonly description: string;
+  /** The clock that agents and senders share, in ms since 1970. */
+  now(): number;
+  /** Once before anything but `doctor()`, `knownKeys()` and `trust()`. @throws CourierError `unavailable` */
+  connect(): Promise<void>;
+
+  /** What a view's `state` does not show, its `truncated` names: it is asked for by a method of its own. */
+  agents(): Promise<readonly AgentView[]>;
+  lastKnownAgents(): readonly AgentView[];
+  choose(names: Agents | undefined): Promise<readonly AgentView[]>;
+  /** The document of a view that this courier returned. */
+  document(view: AgentView): AgentDocument;
+  ping(agent: string, options?: Asking): Promise<number>;
+
+  listModels(names: Agents | undefined, options?: AskingForList): Promise<FleetModels>;
+  listRunning(names: Agents | undefined, options?: AskingForList): Promise<FleetRunning>;
+  describeModel(
+    agent: string,
+    model: string,
+    options?: Asking,
+  ): Promise<{ readonly model: FleetModel; readonly show: ModelDetails }>;
+  deleteModel(agent: string, model: string, options?: Asking): Promise<Response>;
+  copyModel(agent: string, model: string, destination: string, options?: Asking): Promise<void>;
+  unloadModel(agent: string, model: string, options?: Asking): Promise<Pick<Response, "message">>;
+  /** Which online agents publish a model of this name, with its digest, in order of agents. */
+  holders(model: string): Promise<readonly Holder[]>;
+
+  listJobs(names: Agents | undefined): Promise<{ jobs: readonly Job[]; unavailable: readonly Unavailable[] }>;
+  findJob(id: string, options?: Asking): Promise<Job>;
+  pullModel(agent: string, model: string, options?: AskingForPull): Promise<Job>;
+  cancelJob(job: Job, options?: Asking): Promise<Job>;
+  followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job>;
+  /** What these agents refused, in their order, as far as the last call of `listJobs()` shows. */
+  refused(names: Agents | undefined): Promise<readonly Refused[]>;
+
+  /** Every check that can be made from here. Never rejects. */
+  doctor(names: Agents | undefined, signal: AbortSignal): AsyncIterable<Check>;
+  /** The keys by which agents are known, in order of agents. */
+  knownKeys(): Promise<readonly { readonly agent: string; readonly key: AgentKey }[]>;
+  trust(agent: string, choice: KeyChoice): Promise<Decision>;
+}
+
+export interface Holder {
+  readonly agent: string;
+  readonly digest: string;
+}

@@ -1,0 +1,42 @@
+// Opens the share for one run of gpuctl.
+import type { VerifyMode } from "../../trust/agents/known_agents.ts";
+import { readKey } from "../../trust/key_file.ts";
+import type { ClientIo, Watch } from "../io.ts";
+import { KeptKeys } from "../kept_keys.ts";
+import type { Printer } from "../output/printer.ts";
+import { openRoster } from "../roster/kept.ts";
+import type { OpenShare, Reached } from "../session.ts";
+import { ShareCourier } from "./share_courier.ts";
+
+export interface ShareOptions {
+  readonly share: string;
+  readonly watch: Watch;
+  readonly timeoutMs: number;
+  /** Undefined: `all` with operators, otherwise `known`. */
+  readonly verifyAgents: VerifyMode | undefined;
+  /** The file with the operators' keys; undefined: no operator is trusted. */
+  readonly operatorKeys: string | undefined;
+}
+
+/** @throws CourierError when a file of keys cannot be used */
+export async function openShare(io: ClientIo, options: ShareOptions, printer: Printer): Promise<Reached> {
+  const signingKey = readKey(io.keyFile);
+  const { share: address, operatorKeys, verifyAgents, timeoutMs } = options;
+  const roster = operatorKeys === undefined ? null : openRoster(io, address, operatorKeys);
+  const verify = verifyAgents ?? (roster === null ? "known" : "all");
+  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined);
+  const transport = await io.open(address, options.watch);
+  const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
+  const { requestedBy, clock } = io;
+  const trust = { signingKey, agents: keys.agents };
+  const courier = new ShareCourier(share, { sender: "gpuctl", timeoutMs, requestedBy, ...trust, clock });
+  return {
+    courier,
+    share,
+    close: async (status) => {
+      keys.close(printer, status !== 0);
+      await courier.close().catch(() => undefined);
+      await transport.close().catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,81 @@
+// The fleet on the share itself: a courier on a transport, with the keys and the roster that gpuctl keeps.
+import type { Check } from "../../base/check.ts";
+import { sameModel } from "../../base/model_name.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { Agents } from "../../courier/selection.ts";
+import { Courier, type CourierOptions } from "../../courier.ts";
+import { examine } from "../../doctor/report.ts";
+import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
+import type { Transport } from "../../transport.ts";
+import { type Decision, isKeyId, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
+import type { AgentKey } from "../../trust/agents/known_agents.ts";
+import type { FleetCourier, Holder, KeyChoice, Refused } from "../fleet_courier.ts";
+import { followRoster } from "../roster/kept.ts";
+import type { OpenShare } from "../session.ts";
+
+export class ShareCourier extends Courier implements FleetCourier {
+  readonly #share: OpenShare;
+  readonly #transport: Transport;
+
+  constructor(share: OpenShare, options: CourierOptions) {
+    super(share.transport, options);
+    this.#share = share;
+    this.#transport = share.transport;
+  }
+
+  get description(): string {
+    return this.#transport.description;
+  }
+
+  async connect(): Promise<void> {
+    const { transport, roster, printer } = this.#share;
+    await transport.connect();
+    await followRoster(transport, roster, printer);
+  }
+
+  document(view: AgentView): AgentDocument {
+    return agentDocument(view);
+  }
+
+  async holders(model: string): Promise<readonly Holder[]> {
+    const views = (await this.agents()).filter(({ online }) => online);
+    return views.flatMap(({ agent, state }) => {
+      const found = state?.models?.find(({ name }) => sameModel(name, model));
+      return found === undefined ? [] : [{ agent, digest: found.digest }];
+    });
+  }
+
+  async refused(names: Agents | undefined): Promise<readonly Refused[]> {
+    const asked = this.lastKnownAgents().filter(({ agent }) => isAsked(agent, names));
+    return asked.flatMap(({ agent, state }) => (state?.refused ?? []).map((command) => ({ agent, ...command })));
+  }
+
+  doctor(agents: Agents | undefined, signal: AbortSignal): AsyncIterable<Check> {
+    const { transport, roster } = this.#share;
+    const kept = roster === null ? null : () => roster;
+    return examine({ transport, courier: this, agents, roster: kept, keepsKeys: true, signal });
+  }
+
+  async knownKeys(): Promise<readonly { readonly agent: string; readonly key: AgentKey }[]> {
+    if (this.keys.failure !== null) throw this.keys.failure;
+    return this.keys.all();
+  }
+
+  async trust(agent: string, choice: KeyChoice): Promise<Decision> {
+    if (choice !== "unsigned") await this.#look(choice.key);
+    const decision = choice === "unsigned" ? trustUnsigned(this.keys, agent) : trustKey(this.keys, agent, choice.key);
+    this.#share.saveKeys();
+    return decision;
+  }
+
+  /** Reads which key each document has now. A whole key needs no share, on which it only may turn out to be restored. */
+  async #look(given: string | undefined): Promise<void> {
+    const looked = this.connect().then(async () => await this.agents());
+    if (given === undefined || isKeyId(given)) await looked;
+    else await looked.catch(() => undefined);
+  }
+}
+
+function isAsked(agent: string, names: Agents | undefined): boolean {
+  return names === undefined || names === "all" || names.includes(agent);
+}
