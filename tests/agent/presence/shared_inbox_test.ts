@@ -292,8 +292,8 @@ describe("an agent that is chosen and answers nothing", () => {
     await haunt(30_000, fields);
     expect([(await site.state("gpu-2")).serves_shared_inbox, warned]).toEqual([false, []]);
     await sendList();
-    // 10 s, and at most a round of 5 s.
-    expect((await haunt(17_500, fields)).at(-1)).toBe("gpu-2");
+    // 10 s, and two rounds of 5 s. A legacy backend waits for 30 s.
+    expect((await haunt(22_500, fields)).at(-1)).toBe("gpu-2");
     expect(site.replies.size).toBe(1);
     expect(warned).toEqual(["Passing an agent over for a minute: it leaves legacy backends without an answer"]);
     // A legacy backend removes its command. After the minute the agent gets another chance.
@@ -319,6 +319,20 @@ describe("an agent that is chosen and answers nothing", () => {
     await sendList();
     const served = await haunt(7_500, on);
     expect([served.includes("gpu-2"), warned]).toEqual([false, []]);
+  });
+
+  test("an agent that starts again 10 s after a list was sent answers it, and is not passed over", async () => {
+    await site.listen("shared");
+    const first = await site.start("gpu-1");
+    await site.start("gpu-2", { log });
+    await site.clock.advance(15_000);
+    await site.kill(first);
+    await sendList();
+    await site.clock.advance(12_000);
+    await site.start("gpu-1");
+    await site.clock.advance(30_000);
+    const serving = [(await site.state("gpu-1")).serves_shared_inbox, (await site.state("gpu-2")).serves_shared_inbox];
+    expect([serving, site.replies.size, warned]).toEqual([[true, false], 1, []]);
   });
 
   test("an agent that crashes is waited for until it is silent: it did not choose to leave a list", async () => {
