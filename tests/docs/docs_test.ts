@@ -48,6 +48,13 @@ describe("what documents point to", () => {
     expect(broken).toEqual([]);
   });
 
+  test("the contents of operations.md are its sections, in their order", async () => {
+    const text = await Bun.file(join(ROOT, "docs/operations.md")).text();
+    const sections = [...text.matchAll(/^## (.+)$/gm)].map(([, title = ""]) => `[${title}](#${anchor(title)})`);
+    const contents = text.slice(0, text.indexOf("\n## ")).match(/\[[^\]]+\]\(#[^)]+\)/g);
+    expect([...(contents ?? [])]).toEqual(sections);
+  });
+
   test("every path of the checkout that is named is there", () => {
     const missing = faults(({ commands }) =>
       commands
