@@ -1,5 +1,6 @@
 // Every agent on the transport and its condition, from the state documents.
 import type { Clock } from "../base/clock.ts";
+import { compareNames } from "../base/order.ts";
 import { Sightings } from "../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, parseState, type StateDocument } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
@@ -16,7 +17,7 @@ const REPLACED_PAUSE_MS = 250;
 /** Every agent on the transport. @throws CourierError `unavailable` when the transport cannot be read */
 export interface FleetReader {
   /**
-   * Every agent that has a readable state document, in order of names.
+   * Every agent that has a readable state document, in order of names, of which gpu-2 comes before gpu-10.
    * @param maxAgeMs an earlier result may be returned while it is younger; 0 reads now
    */
   read(maxAgeMs?: number): Promise<readonly AgentView[]>;
@@ -95,7 +96,7 @@ export class Fleet implements FleetReader {
       if (!isWriting && !isReplaced) break;
       await this.#clock.sleep(isWriting ? WHOLE_PAUSE_MS : REPLACED_PAUSE_MS);
     }
-    const views = this.lastKnown().toSorted((a, b) => (a.agent < b.agent ? -1 : 1));
+    const views = this.lastKnown().toSorted((a, b) => compareNames(a.agent, b.agent));
     this.#last = { views, atMs: this.#clock.monotonic() };
     return views;
   }
