@@ -27,3 +27,19 @@ export function fieldOf(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null) return undefined;
   return Object.getOwnPropertyDescriptor(value, name)?.value;
 }
+
+/**
+ * Why a pull failed, without the steps that Ollama and Go list in front of it: `registry.ollama.ai: no such host`. For a
+ * job, which shows the model and the agent beside it.
+ */
+export function shortReason(text: string): string {
+  return text
+    .replace(/^Cannot pull "[^"]*": /, "")
+    .replace(/^Ollama at \S+ says: /, "")
+    .replace(/^pull model manifest: /, "")
+    .replace(GO_REQUEST, "$1: ");
+}
+
+/** `Get "https://host/v2/…": dial tcp 10.0.0.1:443: connect: `, of which the host stays. */
+const GO_REQUEST =
+  /^(?:Get|Head) "https?:\/\/([^/"]+)[^"]*": (?:(?:dial|read|write) tcp(?: \S+)?: )?(?:lookup \S+?(?: on \S+)?: |(?:connect|read|write): )?/;

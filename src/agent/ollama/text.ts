@@ -15,14 +15,3 @@ export function oneLine(text: string): string {
 export function bounded(text: string): string {
   return text.length > MAX_TEXT_CHARS ? `${text.slice(0, MAX_TEXT_CHARS)}...` : text;
 }
-
-/** `registry.ollama.ai: no such host`: without the steps that Ollama and Go list in front of it. */
-export function shortReason(text: string): string {
-  return text
-    .replace(/^Ollama at \S+ says: /, "")
-    .replace(/^pull model manifest: /, "")
-    .replace(
-      /^Get "https?:\/\/([^/"]+)[^"]*": (?:dial tcp(?: \S+)?: )?(?:lookup \S+?(?: on \S+)?: |connect: )?/,
-      "$1: ",
-    );
-}

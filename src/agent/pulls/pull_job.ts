@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
+import { shortReason } from "../../base/foreign_text.ts";
 import type { Log } from "../../base/log.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { isEnded, Job } from "../../protocol.ts";
@@ -11,7 +12,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { NotedLayer, type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
-import { bounded, shortReason } from "../ollama/text.ts";
+import { bounded } from "../ollama/text.ts";
 import type { AllowedRegistries } from "./allowed_registries.ts";
 import { type AttemptEvent, attempts, type PullLimits } from "./attempts.ts";
 import type { HostNames } from "./host_names.ts";
