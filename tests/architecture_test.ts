@@ -13,6 +13,8 @@ const ROSTER = "src/trust/roster/*.ts";
 const ALL_TRUST = [...TRUST, KNOWN_AGENTS, ROSTER];
 const CALLER = "src/server/access/{authenticator,caller}.ts";
 const INTROSPECTION = "src/server/access/login/introspection/*.ts";
+const DOCTOR = "src/{doctor/*,program/style}.ts";
+const IN_VERBS = "src/client/{io,session,base_command,box_clock,verbs/jobs/*}.ts";
 const OPEN = "src/transport/open.ts";
 const LAYOUT = "src/transport/share/layout.ts";
 const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
@@ -117,9 +119,8 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/doctor/*.ts",
     may: [
       "src/base/{check,clock,clock_check,errors,format}.ts",
-      "src/{protocol,transport,courier}.ts",
+      "src/{protocol,transport,courier,documents/doctor,program/style}.ts",
       "src/courier/{agent_view,describe_view,named,selection}.ts",
-      "src/documents/doctor.ts",
       KNOWN_AGENTS,
       ROSTER,
     ],
@@ -140,7 +141,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ROSTER, ...agent("ollama disk ledger presence trust")] },
   {
     files: "src/agent/doctor.ts",
-    may: [...SEAM, ...COURIER, ROSTER, "src/doctor/*.ts", "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
+    may: [...SEAM, ...COURIER, ROSTER, DOCTOR, "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
   },
   {
     files: "src/agent/*.ts",
@@ -271,7 +272,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
   {
     files: "src/client/output/*.ts",
-    may: [...BASE, "src/program/exit.ts", "src/client/{io,fleet_courier}.ts", "src/courier/*.ts"],
+    may: [...BASE, "src/{program/{exit,style},client/{io,fleet_courier},courier/*}.ts"],
   },
   { files: "src/client/kept_keys.ts", may: [...BASE, KNOWN_AGENTS, ...client("output")] },
   {
@@ -283,16 +284,8 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/client/{*,roster/kept}.ts", ...client("output")],
   },
   {
-    files: "src/client/{verbs,roster,completion}/*.ts",
-    may: [
-      ...SEAM,
-      ...ALL_TRUST,
-      ...COURIER,
-      "src/doctor/*.ts",
-      "src/program/*.ts",
-      "src/client/{io,session,base_command,box_clock}.ts",
-      ...client("output"),
-    ],
+    files: "src/client/{verbs,verbs/jobs,roster,completion}/*.ts",
+    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/{doctor,program}/*.ts", IN_VERBS, ...client("output")],
   },
   {
     files: "src/client/*.ts",
@@ -318,7 +311,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/{agent,server,client}.ts",
     "src/client/{base_command,command_line,roster/verbs}.ts",
   ],
-  "cli-progress": ["src/client/output/bars.ts"],
   "cli-table3": ["src/client/output/table.ts"],
   hono: ["src/server/**/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],

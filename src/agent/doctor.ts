@@ -5,6 +5,7 @@ import { jsonText } from "../base/invisible.ts";
 import { silentLog } from "../base/log.ts";
 import { Courier } from "../courier.ts";
 import { examine, printChecks, type Report } from "../doctor/report.ts";
+import { colored, plain, welcomesColor } from "../program/style.ts";
 import type { Transport } from "../transport.ts";
 import { KeptRoster, rosterPath } from "../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
@@ -106,6 +107,7 @@ function stdoutReport(json: boolean): Report {
     json,
     // A terminal that does not know its size reports 0.
     width: stdout.isTTY ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
+    paint: stdout.isTTY && welcomesColor() ? colored : plain,
     text: write,
     document: async (document) => await write(`${jsonText(document, stdout.isTTY ? 2 : undefined)}\n`),
   };

@@ -15,7 +15,6 @@ import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
-import { followJobs } from "./verbs/jobs_follow.ts";
 import { addKeyVerb } from "./verbs/key.ts";
 import { addListVerb } from "./verbs/list.ts";
 import { addPingVerb } from "./verbs/ping.ts";
@@ -56,14 +55,15 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     const status = await runInSession(reached, { printer, io, timeoutMs, agents }, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
+  const runWatching: Run = async (verb) => await runUnconnected(connected(verb));
   const run: Run = async (verb) => {
-    if (program.opts().watch === true && verb !== followJobs)
+    if (program.opts().watch === true)
       throw new CourierError("invalid", "--watch needs a value here", {
         hint: `To choose how the share is watched: --watch ${WATCH.join(", ")}`,
       });
-    await runUnconnected(connected(verb));
+    await runWatching(verb);
   };
-  addVerbs(program, run, runUnconnected);
+  addVerbs(program, { run, runWatching, runUnconnected });
   addKeyVerb(program, io, () => new Printer(io, isJson()));
   addRosterVerbs(program, io, { run: runUnconnected, openPrinter: () => new Printer(io, isJson()) });
   addVersionVerb(program, () => new Printer(io, isJson()));
@@ -71,8 +71,16 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   return { program, isJson };
 }
 
+interface Runs {
+  readonly run: Run;
+  /** Also with --watch without a value, the old name of --follow. */
+  readonly runWatching: Run;
+  /** The share may be the problem. */
+  readonly runUnconnected: Run;
+}
+
 /** In the order of the help. */
-function addVerbs(program: Program, run: Run, runUnconnected: Run): void {
+function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs): void {
   addAgentsVerb(program, run);
   addPingVerb(program, run);
   addListVerb(program, run);
@@ -82,7 +90,7 @@ function addVerbs(program: Program, run: Run, runUnconnected: Run): void {
   addCpVerb(program, run);
   addPsVerb(program, run);
   addStopVerb(program, run);
-  addJobsVerb(program, run, () => program.opts().watch === true);
+  addJobsVerb(program, runWatching, () => program.opts().watch === true);
   addCancelVerb(program, run);
   addTrustVerb(program, runUnconnected);
   addDoctorVerb(program, runUnconnected);

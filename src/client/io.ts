@@ -18,6 +18,8 @@ export interface ClientIo {
   readonly stderr: Screen;
   /** Whether colors are welcome on a terminal. */
   readonly color: boolean;
+  /** The terminal cannot move its cursor. */
+  readonly isDumb?: boolean;
   readonly clock: Clock;
   /** Aborted by Ctrl-C, by a request to end, and when nobody reads stdout any more. */
   readonly signal: AbortSignal;

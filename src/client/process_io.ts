@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { stopSignal } from "../program/stop_signal.ts";
+import { welcomesColor } from "../program/style.ts";
 import { userName } from "../program/user_name.ts";
 import { openTransport } from "../transport/open.ts";
 import { keyPath } from "../trust/key_file.ts";
@@ -30,6 +31,7 @@ class ProcessScreen extends Writable {
     // Both emit an error, which without a listener would print its stack.
     stream.on("error", (error) => failed(systemCode(error)));
     this.on("error", (error) => failed(systemCode(error)));
+    stream.on("resize", () => this.emit("resize"));
   }
 
   get isTTY(): boolean {
@@ -63,7 +65,8 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   const status = await main({
     stdout,
     stderr,
-    color: (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb",
+    color: welcomesColor(),
+    isDumb: process.env["TERM"] === "dumb",
     clock: systemClock,
     signal: AbortSignal.any([stopSignal(), lost.signal]),
     requestedBy: `gpuctl:${userName()}@${hostname()}`,

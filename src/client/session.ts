@@ -79,6 +79,7 @@ export async function runInSession(
     status = await untilStopped(verb({ courier, share, printer, io, timeoutMs, agents }), io);
     return status;
   } finally {
+    printer.close();
     // The result is known: what cannot be given up now is left to the sweep.
     await within(io.clock, STOP_GRACE_MS, close(status), null);
   }

@@ -5,6 +5,7 @@ import { visibleText } from "../base/format.ts";
 import type { Agents } from "../courier/selection.ts";
 import type { Courier } from "../courier.ts";
 import { type DoctorDocument, doctorDocument } from "../documents/doctor.ts";
+import { type Paint, plain } from "../program/style.ts";
 import type { Transport } from "../transport.ts";
 import type { KeptRoster } from "../trust/roster/kept_roster.ts";
 import { examineKeys } from "./agent_keys.ts";
@@ -16,7 +17,9 @@ export interface Report {
   readonly json: boolean;
   /** In columns. Infinity prints every check on one line. */
   readonly width: number;
-  /** Whole lines. May resolve only after they are written. */
+  /** Colors the marks; missing: no colors. */
+  readonly paint?: Paint;
+  /** Whole lines, harmless, with colors. May resolve only after they are written. */
   text(text: string): void | Promise<void>;
   document(document: DoctorDocument): void | Promise<void>;
 }
@@ -73,19 +76,22 @@ export async function printChecks(checks: AsyncIterable<Check>, report: Report, 
   for await (const check of checks) {
     if (signal.aborted) throw new CourierError("cancelled", "Interrupted before all checks were made");
     made.push(check);
-    if (!report.json) await report.text(`${formatCheck(check, report.width)}\n`);
+    if (!report.json) await report.text(`${formatCheck(check, report)}\n`);
   }
   const document = doctorDocument(made);
   if (report.json) await report.document(document);
-  else await report.text(`\n${summary(made)}\n`);
+  else await report.text(`\n${summary(made, report.paint)}\n`);
   return document.result === "failed" ? 1 : 0;
 }
 
 const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
+const TONES = { ok: "good", warning: "caution", failed: "bad" } as const;
 
-function formatCheck({ check, subject, result, message, hint }: Check, width: number): string {
+function formatCheck({ check, subject, result, message, hint }: Check, { width, paint = plain }: Report): string {
   const name = subject === null ? check : `${check} ${subject}`;
-  const head = wrap(`${MARKS[result]} ${name}: ${message}`, width, "", "  ");
+  const mark = MARKS[result];
+  const text = wrap(`${mark} ${name}: ${message}`, width, "", "  ");
+  const head = paint(mark, TONES[result]) + text.slice(mark.length);
   return hint === null ? head : `${head}\n${wrap(hint, width, "    ", "    ")}`;
 }
 
@@ -105,10 +111,14 @@ function wrap(text: string, width: number, indent: string, hanging: string): str
   return [...lines, line].join("\n");
 }
 
-function summary(checks: readonly Check[]): string {
+function summary(checks: readonly Check[], paint: Paint = plain): string {
   const count = (result: Check["result"]): number => checks.filter((check) => check.result === result).length;
   const [warnings, failed] = [count("warning"), count("failed")];
-  const counts = [`${count("ok")} ok`, `${warnings} ${warnings === 1 ? "warning" : "warnings"}`, `${failed} failed`];
+  const counts = [
+    `${count("ok")} ok`,
+    paint(`${warnings} ${warnings === 1 ? "warning" : "warnings"}`, warnings > 0 ? TONES.warning : null),
+    paint(`${failed} failed`, failed > 0 ? TONES.failed : null),
+  ];
   const rest = failed === 0 ? "" : "\nFix the failures and rerun: dependent checks were skipped";
   return `${checks.length} ${checks.length === 1 ? "check" : "checks"}: ${counts.join(", ")}${rest}`;
 }

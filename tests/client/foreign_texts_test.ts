@@ -17,8 +17,8 @@ const evilText = fc
   })
   .map((parts) => `a${parts.join("")}\n${FORGED}`);
 
-/** What the bars of a pull write: cursor, line wrap, back to the line's begin, up, erase to the end. */
-const OWN_MOVES = /\p{Cc}\[(?:\?(?:25|7)[hl]|\d*[AG]|0?[JK])/gu;
+/** What redrawn lines need: cursor, screen of their own, back to the line's begin, up, home, erase to the end. */
+const OWN_MOVES = /\p{Cc}\[(?:\?(?:25|1049)[hl]|\d*[AGH]|0?[JK])/gu;
 
 let site: ClientSite;
 beforeEach(() => {
@@ -93,18 +93,18 @@ test("every text of a refusal", async () => {
 test("every text of a job that gpuctl follows", async () => {
   let job = jobOf({});
   const agent = await site.agent("gpu-1", { answer: () => ({ job }) });
+  const followed = fc.constantFrom("pull phi4 --agent gpu-1", "jobs", "jobs 6d157a40", "jobs --follow");
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom("note", "error", "waiting_for"), evilText, async (key, text) => {
+    fc.asyncProperty(fc.constantFrom("note", "error", "waiting_for"), followed, evilText, async (key, verb, text) => {
       for (const state of ["queued", "running", "failed"] as const) {
         job = jobOf({ state, [key]: text });
         agent.jobs = [job];
         await agent.publish();
-        for (const terminal of [false, true]) {
-          expectHarmless(await ran("pull phi4 --agent gpu-1", { terminal }), `${key} of ${state}`);
-        }
+        for (const terminal of [false, true])
+          expectHarmless(await ran(verb, { terminal }), `${key} of ${state} in ${verb}`);
       }
     }),
-    { numRuns: 30 },
+    { numRuns: 60 },
   );
 });
 

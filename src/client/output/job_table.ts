@@ -1,38 +1,76 @@
 // Jobs as a table.
+import { compareNames } from "../../base/order.ts";
+import type { Tone } from "../../program/style.ts";
 import { isEnded, type Job } from "../../protocol.ts";
-import { describeJob } from "./job_text.ts";
+import { describeJob, summarizeJob } from "./job_text.ts";
+import { type StateWord, stateWord } from "./job_wait.ts";
 import type { Column } from "./table.ts";
 
 export const JOB_COLUMNS: readonly Column[] = [
-  { title: "JOB" },
+  { title: "JOB", leaveOut: 1 },
   { title: "AGENT" },
-  { title: "MODEL", flexible: true },
-  { title: "STATE" },
-  { title: "PROGRESS", flexible: true },
+  { title: "MODEL", flexible: true, cut: true, minimum: 14 },
+  { title: "STATE", tone: stateTone },
+  { title: "PROGRESS", flexible: true, cut: true, minimum: 14 },
 ];
 /** The end of a UUIDv7 is its random part. */
-const SHORT_ID_CHARS = 12;
+const SHORT_ID_CHARS = 8;
+
+const TONES: Readonly<Record<StateWord, Tone | null>> = {
+  queued: null,
+  running: "busy",
+  verifying: "busy",
+  retrying: "caution",
+  succeeded: "good",
+  failed: "bad",
+  cancelled: "faint",
+};
+
+/** @param word as `stateWord()` returns it; any other has no color */
+export function stateTone(word: string): Tone | null {
+  return Object.entries(TONES).find(([state]) => state === word)?.[1] ?? null;
+}
+
+/** How much of each job a table shows. */
+export interface JobRowStyle {
+  /** The end of each id, which is enough to name the job; a pipe gets whole ids and the states of the protocol. */
+  readonly isShort: boolean;
+  /** Everything, however long. */
+  readonly isWide?: boolean;
+}
 
 /**
- * One row per job, for `JOB_COLUMNS`: those under way first, then the last ended.
- * @param isShort a terminal has no room for whole ids; what reads a pipe may want them
+ * One row per job, for `JOB_COLUMNS`, in the order given.
+ * @param nowMs the time by the clock of an agent's box
  */
-export function jobRows(jobs: readonly Job[], nowMs: (agent: string) => number, isShort: boolean): string[][] {
-  const shownId = (id: string): string => (isShort ? id.slice(-SHORT_ID_CHARS) : id);
-  return inOrder(jobs).map((job) => [
-    shownId(job.id ?? ""),
+export function jobRows(
+  jobs: readonly Job[],
+  nowMs: (agent: string) => number,
+  { isShort, isWide = false }: JobRowStyle,
+): string[][] {
+  return jobs.map((job) => [
+    isShort ? (job.id ?? "").slice(-SHORT_ID_CHARS) : (job.id ?? ""),
     job.agent,
     job.model,
-    job.state,
-    describeJob(job, nowMs(job.agent), isShort),
+    isShort ? stateWord(job) : job.state,
+    (isShort && !isWide ? summarizeJob : describeJob)(job, nowMs(job.agent)),
   ]);
 }
 
-/** Those under way first, then the last ended. */
-function inOrder(jobs: readonly Job[]): Job[] {
-  const active = jobs.filter((job) => !isEnded(job));
-  const ended = jobs.filter(isEnded).toSorted((a, b) => instant(b.ended_at) - instant(a.ended_at));
-  return [...active, ...ended];
+/** Those that run first, then those that wait for their next attempt, then the queued ones, then the last ended. */
+export function inOrder(jobs: readonly Job[]): Job[] {
+  return jobs.toSorted((a, b) => rank(a) - rank(b) || instant(b.ended_at) - instant(a.ended_at) || byAgent(a, b));
+}
+
+function rank(job: Job): number {
+  if (isEnded(job)) return 3;
+  const word = stateWord(job);
+  return word === "queued" ? 2 : word === "retrying" ? 1 : 0;
+}
+
+/** Stable, so that those of one agent stay in the order in which it runs them. */
+function byAgent(a: Job, b: Job): number {
+  return compareNames(a.agent, b.agent);
 }
 
 function instant(text: string | null): number {

@@ -1,6 +1,8 @@
 // A job in words, for lines, bars and tables.
+import { shortReason } from "../../base/foreign_text.ts";
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
 import { isEnded, type Job } from "../../protocol.ts";
+import { waitOf } from "./job_wait.ts";
 
 /** From 0 to 100, and 100 only when everything was downloaded; null while the size is unknown. */
 export function jobPercent({ completed_bytes, total_bytes }: Job): number | null {
@@ -12,29 +14,56 @@ export function jobPercent({ completed_bytes, total_bytes }: Job): number | null
  * Its progress: `43 %, 3.9 GB of 9.1 GB, 56.0 MB/s, 1 min 33 s left`; empty when nothing is known.
  * @param nowMs by the clock of the job's box
  */
-export function describeProgress(job: Job, nowMs: number, isShort = false): string {
-  const { state, completed_bytes, bytes_per_second, eta_seconds } = job;
-  if (state === "succeeded") return [formatBytes(completed_bytes), tookText(job)].join("");
-  const parts = [amountText(job, isShort), phaseText(job)];
-  if (state === "running") {
-    if (bytes_per_second !== null) parts.push(`${formatBytes(bytes_per_second)}/s`);
-    if (eta_seconds !== null) parts.push(`${formatDuration(eta_seconds)} left`);
-  }
-  parts.push(troubleText(job, nowMs));
-  return parts.filter((part) => part !== "").join(", ");
+export function describeProgress(job: Job, nowMs: number): string {
+  if (job.state === "succeeded") return [formatBytes(job.completed_bytes), tookText(job)].join("");
+  const parts = [amountText(job), phaseText(job), ...paceTexts(job), troubleText(job, nowMs)];
+  return joined(parts);
 }
 
 /**
- * The parts of its row in a table that no other column has.
+ * The parts of its row in a pipe that no other column has.
  * @param nowMs by the clock of the job's box
- * @param isShort for narrow places: a percentage instead of amounts
  */
-export function describeJob(job: Job, nowMs: number, isShort = false): string {
-  const parts = [describeProgress(job, nowMs, isShort)];
+export function describeJob(job: Job, nowMs: number): string {
+  const parts = [describeProgress(job, nowMs)];
   if (job.ended_at !== null) parts.push(`ended ${formatAgo(job.ended_at, nowMs)}`);
   // The state is in a column of its own.
   if (job.error !== null && job.error !== "Cancelled") parts.push(job.error);
-  return parts.filter((part) => part !== "").join(", ");
+  return joined(parts);
+}
+
+/**
+ * As `describeJob()`, for the short row of a terminal: what matters comes first, because the end may be cut.
+ * @param nowMs by the clock of the job's box
+ */
+export function summarizeJob(job: Job, nowMs: number): string {
+  const { state, error, retries = 0 } = job;
+  if (!isEnded(job)) return activeText(job, nowMs);
+  const ago = job.ended_at === null ? "" : formatAgo(job.ended_at, nowMs);
+  if (state === "succeeded") return joined([formatBytes(job.completed_bytes), ago]);
+  if (state === "failed") return joined([ago, factOf(job, shortReason(error ?? job.code ?? ""))], ": ");
+  return retries === 0 ? ago : `${ago}, after ${countText(retries, "retry", "retries")}`;
+}
+
+function activeText(job: Job, nowMs: number): string {
+  const percent = jobPercent(job);
+  const amount = percent === null ? (job.completed_bytes > 0 ? formatBytes(job.completed_bytes) : "") : `${percent} %`;
+  const wait = waitOf(job, nowMs);
+  if (wait === null) return joined([amount, phaseText(job), ...paceTexts(job)]);
+  return joined([joined([amount, wait.when]), factOf(job, wait.why)], ": ");
+}
+
+/** Without the registry, which the model's name shows: it names another one than Ollama's own. */
+function factOf({ model }: Job, reason: string): string {
+  const [whole = "", host = ""] = /^([\w.:-]+): /.exec(reason) ?? [];
+  return host === OLLAMA_REGISTRY || model.startsWith(`${host}/`) ? reason.slice(whole.length) : reason;
+}
+
+const OLLAMA_REGISTRY = "registry.ollama.ai";
+
+/** Those that are not empty. */
+function joined(parts: readonly string[], separator = ", "): string {
+  return parts.filter((part) => part !== "").join(separator);
 }
 
 /** The part of a running pull that its state does not show. */
@@ -54,25 +83,34 @@ export function noteText(job: Job, nowMs: number): string {
   const leftMs = Date.parse(retry_at ?? "") - nowMs;
   const reason = waiting_for ?? note ?? "";
   // Both texts are as old as the last change of the job: only the time of the next attempt stays right.
-  const [, why = reason] = /^retrying(?: in [^:]+)?: (.*)$/s.exec(reason) ?? [];
-  return leftMs > 0 ? `retrying in ${formatDuration(Math.ceil(leftMs / 1000))}: ${why}` : reason;
+  const [, said = "", why = reason] = /^((?:retrying|trying again|waiting)[^:]*: )(.*)$/s.exec(reason) ?? [];
+  const short = shortReason(why);
+  return leftMs > 0 ? `retrying in ${formatDuration(Math.ceil(leftMs / 1000))}: ${short}` : `${said}${short}`;
 }
 
 /** Retries, the reason for waiting, and what a failed pull left on disk. */
 function troubleText(job: Job, nowMs: number): string {
   const { retries = 0, partial_bytes: partial = null } = job;
   const parts = [];
-  if (retries > 0) parts.push(`${retries} ${retries === 1 ? "retry" : "retries"}`);
+  if (retries > 0) parts.push(countText(retries, "retry", "retries"));
   const note = noteText(job, nowMs);
   if (note !== "") parts.push(note);
   if (partial !== null && partial > 0 && isEnded(job)) parts.push(`${formatBytes(partial)} remain on disk`);
   return parts.join(", ");
 }
 
-function amountText(job: Job, isShort: boolean): string {
+/** Speed and time left of a running job, as far as they are known. */
+function paceTexts({ state, bytes_per_second, eta_seconds }: Job): string[] {
+  if (state !== "running") return [];
+  return [
+    ...(bytes_per_second === null ? [] : [`${formatBytes(bytes_per_second)}/s`]),
+    ...(eta_seconds === null ? [] : [`${formatDuration(eta_seconds)} left`]),
+  ];
+}
+
+function amountText(job: Job): string {
   const { completed_bytes, total_bytes } = job;
   const percent = jobPercent(job);
-  if (percent !== null && isShort && !isEnded(job)) return `${percent} %`;
   if (percent !== null && total_bytes !== null)
     return `${percent} %, ${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`;
   return completed_bytes > 0 ? formatBytes(completed_bytes) : "";
@@ -81,4 +119,8 @@ function amountText(job: Job, isShort: boolean): string {
 function tookText({ started_at, ended_at }: Job): string {
   const tookMs = Date.parse(ended_at ?? "") - Date.parse(started_at ?? "");
   return Number.isNaN(tookMs) ? "" : ` in ${formatDuration(tookMs / 1000)}`;
+}
+
+function countText(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

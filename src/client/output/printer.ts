@@ -3,24 +3,29 @@
 import { visibleText } from "../../base/format.ts";
 import { jsonText } from "../../base/invisible.ts";
 import { printError } from "../../program/exit.ts";
+import { colored, type Paint, plain, type Tone } from "../../program/style.ts";
 import type { ClientIo } from "../io.ts";
+import { type Frame, LiveScreen, type Place } from "./live_screen.ts";
 import { type Column, formatTable } from "./table.ts";
 
 /** A terminal that does not know its size says 0. */
 const DEFAULT_WIDTH = 80;
-const DEFAULT_ROWS = 24;
-const CLEAR_SCREEN = "\u001b[H\u001b[2J";
+
+/** A name of ours and a value; in a color that shows what it means. */
+export type Pair = readonly [name: string, value: string, tone?: Tone | null];
 
 /** Everything printed as text is made harmless to a terminal first: names and errors come from the share. */
 export class Printer {
   readonly json: boolean;
+  /** Colors what it prints, where colors are welcome. */
+  readonly paint: Paint;
   readonly #io: ClientIo;
-  /** The lines that the next `redraw()` replaces. */
-  #drawn: { readonly lines: number; readonly size: string } | undefined;
+  #live: LiveScreen | undefined;
 
   constructor(io: ClientIo, json: boolean) {
     this.#io = io;
     this.json = json;
+    this.paint = io.color && this.isTerminal && !json ? colored : plain;
   }
 
   get isTerminal(): boolean {
@@ -32,8 +37,24 @@ export class Printer {
     return this.isTerminal ? this.#io.stdout.columns || DEFAULT_WIDTH : Number.POSITIVE_INFINITY;
   }
 
-  get #height(): number {
-    return this.#io.stdout.rows || DEFAULT_ROWS;
+  /** Whether what was printed can be drawn over. */
+  get isLive(): boolean {
+    return this.isTerminal && !this.json && this.#io.isDumb !== true;
+  }
+
+  /**
+   * Takes the terminal over, for lines that are drawn again and again.
+   * @param frame its lines at this size, already harmless; drawn at once, and at each change of size
+   */
+  openLive(place: Place, frame: Frame): LiveScreen {
+    this.#live?.close();
+    this.#live = new LiveScreen(this.#io.stdout, place, frame);
+    return this.#live;
+  }
+
+  /** Puts the terminal right, whatever was drawn on it. */
+  close(): void {
+    this.#live?.close();
   }
 
   line(text: string): void {
@@ -43,6 +64,11 @@ export class Printer {
   /** Whole lines. */
   text(text: string): void {
     this.#io.stdout.write(visibleText(text));
+  }
+
+  /** Whole lines that are harmless already, in colors. */
+  painted(text: string): void {
+    this.#io.stdout.write(text);
   }
 
   /** For the person at the terminal, beside the output: goes to stderr, and nowhere under `--json`. */
@@ -67,32 +93,24 @@ export class Printer {
     this.#io.stdout.write(`${jsonText(document)}\n`);
   }
 
-  table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
-    this.#io.stdout.write(this.#tableText(columns, rows));
+  /** A name and its value in each line; those without a value are left out. */
+  pairs(pairs: readonly Pair[]): void {
+    const known = pairs.filter(([, value]) => value !== "");
+    const width = Math.max(0, ...known.map(([name]) => name.length));
+    const lines = known.map(([name, value, tone = null]) => {
+      return `${name.padEnd(width)}  ${this.paint(visibleText(value, " "), tone)}\n`;
+    });
+    this.#io.stdout.write(lines.join(""));
   }
 
-  /**
-   * Draws a table and lines below it in the place of what was drawn before, on a terminal; as much as the screen holds.
-   * After a change of size the old lines may be wrapped: the screen is cleared first.
-   */
-  redraw(columns: readonly Column[], rows: readonly (readonly string[])[], notes: readonly string[]): void {
-    const size = `${this.width}x${this.#height}`;
-    const table = this.#tableText(columns, rows).trimEnd().split("\n");
-    const room = Math.max(2, this.#height - 1 - notes.length);
-    const hidden = table.length - room;
-    const shown = hidden > 0 ? [...table.slice(0, room - 1), `and ${hidden + 1} more lines`] : table;
-    const lines = [...shown, ...notes.map((note) => visibleText(note, " "))];
-    const isResized = this.#drawn !== undefined && this.#drawn.size !== size;
-    const back = this.#drawn === undefined ? "" : `\u001b[${this.#drawn.lines}A\r\u001b[J`;
-    const text = lines.map((line) => `${Bun.sliceAnsi(line, 0, this.width)}\n`).join("");
-    this.#io.stdout.write(`${isResized ? CLEAR_SCREEN : back}${text}`);
-    this.#drawn = { lines: lines.length, size };
+  /** @param width by default the terminal's; Infinity leaves every row on one line */
+  table(columns: readonly Column[], rows: readonly (readonly string[])[], width = this.width): void {
+    this.#io.stdout.write(this.tableText(columns, rows, width));
   }
 
-  #tableText(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  /** A table as text, each line ended. */
+  tableText(columns: readonly Column[], rows: readonly (readonly string[])[], width = this.width): string {
     const safe = rows.map((row) => row.map((cell) => visibleText(cell)));
-    const [head = "", ...body] = formatTable(columns, safe, this.width).split(/(?<=\n)/);
-    const bold = this.isTerminal && this.#io.color;
-    return `${bold ? `\u001b[1m${head.trimEnd()}\u001b[22m\n` : head}${body.join("")}`;
+    return formatTable(columns, safe, width, this.paint);
   }
 }

@@ -6,6 +6,7 @@ import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView, hasDocument } from "../../courier/describe_view.ts";
 import type { AgentDocument, AgentsDocument } from "../../documents/agents.ts";
 import { flag } from "../../program/flags.ts";
+import type { Tone } from "../../program/style.ts";
 import type { Gpu } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
@@ -13,26 +14,26 @@ import type { Run, Session } from "../session.ts";
 
 const AGENT_COLUMNS: readonly Column[] = [
   { title: "AGENT" },
-  { title: "STATUS", flexible: true },
-  { title: "MODELS", align: "right" },
+  { title: "STATUS", flexible: true, cut: true, tone: statusTone },
+  { title: "MODELS", align: "right", leaveOut: 1 },
   { title: "JOBS", align: "right" },
-  { title: "FREE DISK", align: "right" },
-  { title: "OLLAMA" },
-  { title: "VERSION" },
+  { title: "FREE DISK", align: "right", leaveOut: 2 },
+  { title: "OLLAMA", leaveOut: 3 },
+  { title: "VERSION", leaveOut: 4 },
 ];
 const WIDE_COLUMNS: readonly Column[] = [
-  { title: "GPUS", flexible: true },
+  { title: "GPUS" },
   { title: "FREE GPU MEMORY" },
   { title: "FREE MEMORY" },
   { title: "PLATFORM" },
-  { title: "LABELS", flexible: true },
+  { title: "LABELS" },
 ];
 
 export function addAgentsVerb(program: Program, run: Run): void {
   program
     .command("agents")
     .description("List the agents and their status.")
-    .addOption(flag("--wide", "also show GPUs, memory, platform and labels"))
+    .addOption(flag("--wide", "show everything, wider than the terminal: GPUs, memory, platform and labels too"))
     .addHelpText(
       "after",
       examples("agents", "agents --wide", "agents --json | jq '.agents[] | select(.status == \"offline\")'"),
@@ -53,7 +54,8 @@ async function listAgents(session: Session, { wide }: { readonly wide: boolean }
       const row = agentRow(view, courier.document(view), courier.now());
       return wide ? [...row, ...wideCells(view)] : row;
     });
-    printer.table(wide ? [...AGENT_COLUMNS, ...WIDE_COLUMNS] : AGENT_COLUMNS, rows);
+    if (wide) printer.table([...AGENT_COLUMNS, ...WIDE_COLUMNS], rows, Number.POSITIVE_INFINITY);
+    else printer.table(AGENT_COLUMNS, rows);
   }
   return 0;
 }
@@ -117,6 +119,11 @@ function statusText(view: AgentView, nowMs: number): string {
   if (view.reason === "stopped") return `stopped ${formatAgo(view.lastSeenAt, nowMs)}`;
   const parts = ["online", ...(view.reason === null ? [] : [describeView(view)]), ...clockText(view)];
   return parts.join(", ");
+}
+
+function statusTone(status: string): Tone {
+  if (status === "online") return "good";
+  return /(?:^|; )conflict: /.test(status) ? "bad" : "caution";
 }
 
 /** Empty unless the clock is off so far that the agent's times are misleading. */

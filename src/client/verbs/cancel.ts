@@ -6,10 +6,9 @@ import { jobsDocument } from "../../documents/jobs.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Run, Session } from "../session.ts";
+import { findJob } from "./jobs/find.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "./outcomes.ts";
 
-/** `gpuctl jobs` shows the last 12 on a terminal. */
-const MIN_END_CHARS = 4;
 const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function addCancelVerb(program: Program, run: Run): void {
@@ -79,22 +78,4 @@ async function findJobs(
   throw new CourierError("not_found", `No job and no running pull matches ${word}${found}`, {
     hint: "gpuctl jobs lists the jobs",
   });
-}
-
-/**
- * The job of this id, or whose id ends so; of several, the one that is under way.
- * @returns undefined: no state has it
- * @throws CourierError `conflict` when it can be several
- */
-function findJob(jobs: readonly Job[], id: string): Job | undefined {
-  const exact = jobs.find((job) => job.id === id);
-  if (exact !== undefined) return exact;
-  const fitting = id.length < MIN_END_CHARS ? [] : jobs.filter((job) => job.id?.endsWith(id) === true);
-  const active = fitting.filter((job) => !isEnded(job));
-  const candidates = active.length > 0 ? active : fitting;
-  if (candidates.length > 1)
-    throw new CourierError("conflict", `Several jobs have an id that ends with ${id}`, {
-      hint: `Use more of the id: ${candidates.map((job) => job.id).join(", ")}`,
-    });
-  return candidates[0];
 }

@@ -1,5 +1,5 @@
 // The verb doctor.
-import { printChecks } from "../../doctor/report.ts";
+import { printChecks, type Report } from "../../doctor/report.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Run, Session } from "../session.ts";
 
@@ -14,5 +14,13 @@ export function addDoctorVerb(program: Program, run: Run): void {
 }
 
 async function runDoctor({ courier, agents, printer, io }: Session): Promise<number> {
-  return await printChecks(courier.doctor(agents, io.signal), printer, io.signal);
+  const { json, width, paint } = printer;
+  const report: Report = {
+    json,
+    width,
+    paint,
+    text: (text) => printer.painted(text),
+    document: (document) => printer.document(document),
+  };
+  return await printChecks(courier.doctor(agents, io.signal), report, io.signal);
 }

@@ -1,43 +1,101 @@
-// The verb jobs: the list once, or with --follow its changes.
+// The verb jobs: the list once, or with --follow its changes, or one job.
+import { CourierError } from "../../base/errors.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
-import { flag } from "../../program/flags.ts";
+import { flag, parse } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock } from "../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
 import { noteRefused } from "../output/refused.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
-import type { Run, Session } from "../session.ts";
-import { followJobs } from "./jobs_follow.ts";
+import type { Run, Session, Verb } from "../session.ts";
+import { chooseJobs, type JobChoice, parseState } from "./jobs/choice.ts";
+import { followJobs } from "./jobs/follow.ts";
+import { showJob } from "./jobs/one.ts";
+
+/** On a terminal, where the newest matter; a pipe gets all. */
+const TERMINAL_LIMIT = 10;
+
+interface JobFlags {
+  readonly follow?: true;
+  readonly active?: true;
+  readonly wide?: true;
+  readonly state?: readonly string[];
+  readonly limit?: number;
+}
 
 /** @param isFollowing whether the command line has --watch without a value, the old name of --follow */
 export function addJobsVerb(program: Program, run: Run, isFollowing: () => boolean): void {
   program
     .command("jobs")
-    .summary("List running, queued and recent pulls.")
+    .summary("List running, queued and recent pulls, or show one.")
     .description(
-      "List running, queued and recent pulls, and the commands that agents refused in the last day. --follow updates the list until Ctrl-C: a table in a terminal, " +
-        "a line per change in a pipe, a document per change with --json.",
+      "List running, queued and recent pulls, and the commands that agents refused in the last day. With an id, show " +
+        "everything about that job. --follow updates the list until Ctrl-C: a table in a terminal, a line per change " +
+        "in a pipe, a document per change with --json.",
     )
+    .argument("[job]", "a job id, or its beginning or end")
     .addOption(flag("--follow", "update the list until Ctrl-C"))
+    .addOption(flag("--active", "only jobs that have not ended"))
+    .addOption(
+      flag("--state <state>", "only jobs in this state; repeat, or separate with commas").argParser(
+        parse.list(parseState),
+      ),
+    )
+    .addOption(
+      flag("--limit <n>", `how many ended jobs (default: ${TERMINAL_LIMIT} in a terminal, else all)`).argParser(
+        parse.count,
+      ),
+    )
+    .addOption(flag("--wide", "show everything, wider than the terminal"))
     .addHelpText(
       "after",
-      examples("jobs", "jobs --follow", "jobs --agent gpu-1", "jobs --json | jq '.jobs[] | .state'"),
+      examples(
+        "jobs",
+        "jobs --follow --active",
+        "jobs --state failed --limit 50",
+        "jobs da066d157a40",
+        "jobs --json | jq '.jobs[] | .state'",
+      ),
     )
-    .action(async ({ follow = false }) => await run(follow || isFollowing() ? followJobs : listJobs));
+    .action(async (job, flags) => await run(chooseVerb(job, flags, flags.follow === true || isFollowing())));
 }
 
-async function listJobs(session: Session): Promise<number> {
+function chooseVerb(job: string | undefined, flags: JobFlags, follows: boolean): Verb {
+  if (job === undefined) {
+    return async (session) => {
+      const choice = choiceOf(flags, session.printer.isTerminal && !session.printer.json);
+      return follows ? await followJobs(session, choice) : await listJobs(session, choice, flags.wide === true);
+    };
+  }
+  if (follows)
+    throw new CourierError("invalid", "--follow shows all jobs, not one", { hint: "gpuctl pull MODEL follows a pull" });
+  return async (session) => await showJob(session, job);
+}
+
+function choiceOf({ active, state, limit }: JobFlags, isTerminal: boolean): JobChoice {
+  return {
+    states: state,
+    isActive: active === true,
+    limit: limit ?? (isTerminal ? TERMINAL_LIMIT : Number.POSITIVE_INFINITY),
+  };
+}
+
+async function listJobs(session: Session, choice: JobChoice, isWide: boolean): Promise<number> {
   const { courier, printer, agents } = session;
   const found = await courier.listJobs(agents);
   const refused = await courier.refused(agents);
+  const { shown, older } = chooseJobs(found.jobs, choice);
   if (printer.json) {
-    printer.document({ ...jobsDocument(found), refused });
+    const isShown = new Set(shown);
+    printer.document({ ...jobsDocument({ ...found, jobs: found.jobs.filter((job) => isShown.has(job)) }), refused });
     return 0;
   }
   const clock = boxClock(session);
-  const rows = jobRows(found.jobs, clock, printer.isTerminal);
-  if (rows.length > 0) printer.table(JOB_COLUMNS, rows);
+  const rows = jobRows(shown, clock, { isShort: printer.isTerminal, isWide });
+  if (rows.length > 0) printer.table(JOB_COLUMNS, rows, isWide ? Number.POSITIVE_INFINITY : printer.width);
+  else if (found.jobs.length > 0) printer.note("No such jobs");
   else printer.note("No jobs", "Start one: gpuctl pull phi4");
+  if (older > 0) printer.note(`${older} more ended: --limit ${choice.limit + older} shows them`);
   noteRefused(printer, refused, clock);
   noteUnavailable(printer, found.unavailable);
   return 0;

@@ -1,21 +1,26 @@
 // The verb list.
 import { formatAgo, formatBytes } from "../../base/format.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
 import { modelsDocument } from "../../documents/models.ts";
 import { flag } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
-import type { Column } from "../output/table.ts";
+import { agentsText } from "../output/agent_names.ts";
+import { type Column, GAP, tableWidth } from "../output/table.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 
+/** The least room for the agents of a model on a terminal: more of them are shown in fewer words. */
+const AGENTS_CHARS = 14;
+
 const MODEL_COLUMNS: readonly Column[] = [
-  { title: "NAME", flexible: true },
-  { title: "ID" },
+  { title: "NAME", flexible: true, cut: true, minimum: 50 },
+  { title: "ID", leaveOut: 3 },
   { title: "SIZE", align: "right" },
-  { title: "PARAMS", align: "right" },
-  { title: "QUANT" },
-  { title: "MODIFIED" },
-  { title: "AGENTS", flexible: true },
+  { title: "PARAMS", align: "right", leaveOut: 4 },
+  { title: "QUANT", leaveOut: 5 },
+  { title: "MODIFIED", leaveOut: 2 },
 ];
+const AGENTS_COLUMN: Column = { title: "AGENTS", flexible: true, cut: true, minimum: AGENTS_CHARS };
 /** Ollama shows as many. */
 const SHORT_DIGEST_CHARS = 12;
 
@@ -25,11 +30,20 @@ export function addListVerb(program: Program, run: Run): void {
     .alias("ls")
     .description("List the installed models and the agents that have them.")
     .addOption(flag("--fresh", "ask the agents instead of reading their published state"))
-    .addHelpText("after", examples("list", "list --agent gpu-1,gpu-2", "list --fresh"))
-    .action(async ({ fresh = false }) => await run(async (session) => await listModels(session, { fresh })));
+    .addOption(flag("--wide", "show everything, wider than the terminal: whole names, all agents"))
+    .addHelpText("after", examples("list", "list --agent gpu-1,gpu-2", "list --wide", "list --fresh"))
+    .action(
+      async ({ fresh = false, wide = false }) =>
+        await run(async (session) => await listModels(session, { fresh, wide })),
+    );
 }
 
-async function listModels(session: Session, { fresh }: { readonly fresh: boolean }): Promise<number> {
+interface ListChoices {
+  readonly fresh: boolean;
+  readonly wide: boolean;
+}
+
+async function listModels(session: Session, { fresh, wide }: ListChoices): Promise<number> {
   const { courier, printer, agents, io } = session;
   const found = await courier.listModels(agents, { fresh, signal: io.signal });
   if (printer.json) {
@@ -45,10 +59,22 @@ async function listModels(session: Session, { fresh }: { readonly fresh: boolean
     model.details?.parameter_size ?? "",
     model.details?.quantization_level ?? "",
     formatAgo(model.modified_at, nowMs - model.clockOffsetMs),
-    model.agents.join(", "),
   ]);
-  if (rows.length > 0) printer.table(MODEL_COLUMNS, rows);
+  const width = wide ? Number.POSITIVE_INFINITY : printer.width;
+  const room = Math.max(AGENTS_CHARS, width - tableWidth(MODEL_COLUMNS, rows) - GAP);
+  const listed = await listedAgents(session, found.unavailable);
+  const whole = rows.map((row, index) => [...row, agentsText(found.models[index]?.agents ?? [], listed, room)]);
+  if (rows.length > 0) printer.table([...MODEL_COLUMNS, AGENTS_COLUMN], whole, width);
   else printer.note("No model is installed", "Pull one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
+}
+
+/** The agents whose models the list has. */
+async function listedAgents({ courier, agents }: Session, unavailable: readonly Unavailable[]): Promise<string[]> {
+  const isAway = new Set(unavailable.map(({ agent }) => agent));
+  const known = courier.lastKnownAgents();
+  const views = known.length > 0 ? known : await courier.agents();
+  const asked = agents === undefined || agents === "all" ? views.map(({ agent }) => agent) : agents;
+  return asked.filter((agent) => !isAway.has(agent));
 }

@@ -2,6 +2,7 @@
 
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
+import type { Tone } from "../../program/style.ts";
 import type { Session } from "../session.ts";
 
 export interface Outcome<Answer> {
@@ -76,9 +77,13 @@ export function printOutcomes<Answer>(
     agent,
     answer === undefined ? `failed: ${describeError(error)}` : describe(answer),
   ]);
-  printer.table([{ title: "AGENT" }, { title, flexible: true }], rows);
+  printer.table([{ title: "AGENT" }, { title, flexible: true, tone: resultTone }], rows);
   const failed = outcomes.filter(({ error }) => error !== undefined).length;
   if (failed > 0) printer.note(`${failed} of ${outcomes.length} ${counted} failed`);
+}
+
+function resultTone(result: string): Tone | null {
+  return result.startsWith("failed: ") ? "bad" : null;
 }
 
 function describeError(error: CourierError | undefined): string {

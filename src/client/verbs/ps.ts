@@ -10,11 +10,11 @@ import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 
 const RUNNING_COLUMNS: readonly Column[] = [
-  { title: "NAME", flexible: true },
+  { title: "NAME", flexible: true, cut: true, minimum: 50 },
   { title: "AGENT" },
-  { title: "SIZE", align: "right" },
-  { title: "PROCESSOR" },
-  { title: "CONTEXT", align: "right" },
+  { title: "SIZE", align: "right", leaveOut: 1 },
+  { title: "PROCESSOR", leaveOut: 2 },
+  { title: "CONTEXT", align: "right", leaveOut: 3 },
   { title: "UNTIL" },
 ];
 

@@ -7,10 +7,12 @@ import { flag } from "../../program/flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock, liveBoxClock } from "../box_clock.ts";
-import { BarProgress } from "../output/bars.ts";
+import { rangesText } from "../output/agent_names.ts";
+import { stateTone } from "../output/job_table.ts";
 import { describeProgress } from "../output/job_text.ts";
 import type { Printer } from "../output/printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
+import { PullBoard } from "../output/pull_board.ts";
 import type { Run, Session } from "../session.ts";
 import { chosenViews, exitStatus } from "./outcomes.ts";
 
@@ -23,8 +25,9 @@ interface Pulled {
 
 /** How often an agent not reporting is looked for. */
 const LOOK_AGAIN_MS = 500;
-/** A terminal that does not know its size says 0. */
-const DEFAULT_ROWS = 24;
+
+/** So many agents are named one by one. */
+const FEW = 5;
 
 interface PullChoices {
   /** Also where the disk is too small. */
@@ -75,11 +78,7 @@ function openProgress(session: Session, agents: readonly string[]): Progress {
   const { printer, io } = session;
   const nowMs = liveBoxClock(session);
   if (printer.json) return new JsonProgress(printer);
-  // Bars that do not all fit on the screen cannot be drawn over.
-  const fits = agents.length < (io.stdout.rows || DEFAULT_ROWS);
-  return printer.isTerminal && fits
-    ? new BarProgress(io.stdout, agents, nowMs)
-    : new LineProgress(printer, io.clock, nowMs);
+  return printer.isLive ? new PullBoard(printer, io.clock, agents, nowMs) : new LineProgress(printer, io.clock, nowMs);
 }
 
 async function pullOn(
@@ -144,7 +143,7 @@ function failureOf(job: Job): CourierError {
   return new CourierError(failureCode(job) ?? "internal", error ?? `The pull is ${state}`, { saidBy });
 }
 
-/** Bars are a table already, and pulls that continue have no result yet. */
+/** A line for each agent is a table already, and pulls that continue have no result yet. */
 function printResults(
   session: Session,
   pulled: readonly Pulled[],
@@ -153,9 +152,9 @@ function printResults(
 ): void {
   const { printer } = session;
   const nowMs = boxClock(session);
-  if (pulled.length > 1 && detached.length === 0 && !(progress instanceof BarProgress))
+  if (pulled.length > 1 && detached.length === 0 && !(progress instanceof PullBoard && progress.showsAll))
     printer.table(
-      [{ title: "AGENT" }, { title: "STATE" }, { title: "RESULT", flexible: true }],
+      [{ title: "AGENT" }, { title: "STATE", tone: stateTone }, { title: "RESULT", flexible: true }],
       pulled.map(({ job }) => [job.agent, job.state, job.code ?? describeProgress(job, nowMs(job.agent))]),
     );
   printFailures(printer, pulled, detached);
@@ -176,7 +175,7 @@ function printFailures(printer: Printer, pulled: readonly Pulled[], detached: re
 
 /** After Ctrl-C the pulls continue without gpuctl. */
 function printDetached(session: Session, model: string, left: readonly string[], asked: number): number {
-  const message = `Detached: ${left.join(", ")} ${left.length === 1 ? "continues" : "continue"} to pull ${model}`;
+  const message = `Detached: ${left.length > FEW ? rangesText(left) : left.join(", ")} ${left.length === 1 ? "continues" : "continue"} to pull ${model}`;
   const where = agentFlags(session, left, asked);
   const hint = `gpuctl jobs shows its progress, gpuctl pull ${model}${where} follows it again`;
   if (session.printer.json) return session.printer.error(new CourierError("cancelled", message, { hint }));

@@ -1,9 +1,8 @@
-// gpuctl agents, ping, jobs.
+// gpuctl agents, ping.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { visibleText } from "#src/base/format.ts";
 import { AgentsDocument } from "#src/documents/agents.ts";
-import { JobsDocument } from "#src/documents/jobs.ts";
-import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
+import { ClientSite } from "#tests/support/sites/client_run.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
 
 let site: ClientSite;
@@ -46,9 +45,39 @@ describe("agents", () => {
     await mixedFleet();
     const { stdout } = await site.run(["agents"], { terminal: true });
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
-    expect(stdout.replaceAll(/\s+/g, " ")).toContain(
-      "online, Ollama is not 0 0 4.0 GB - 0.1.0 reachable: connection refused",
-    );
+    expect(stdout.split("\n")).toHaveLength(6);
+    expect(stdout).toContain("\ngpu-2  online, Ollama is not reachabl…       0     0     4.0 GB  -       0.1.0\n");
+    const wide = await site.run(["agents", "--wide"], { terminal: true });
+    expect(wide.stdout).toContain("gpu-2  online, Ollama is not reachable: connection refused  ");
+  });
+
+  test.each([30, 40, 50, 62])(
+    "fits a terminal of %p columns, the least important columns left out",
+    async (columns) => {
+      await mixedFleet();
+      const { stdout } = await site.run(["agents"], { terminal: true, columns });
+      const lines = stdout.trimEnd().split("\n");
+      expect(lines).toHaveLength(5);
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+      for (const title of ["AGENT", "STATUS", "JOBS"]) expect(lines[0]).toContain(title);
+    },
+  );
+
+  test("counts as people do: gpu-2 before gpu-10", async () => {
+    for (const name of ["gpu-10", "gpu-9", "rack-1", "gpu-2"]) await site.agent(name);
+    const { stdout } = await site.run(["agents"]);
+    expect(stdout.match(/^(gpu|rack)-\d+/gm)).toEqual(["gpu-2", "gpu-9", "gpu-10", "rack-1"]);
+    expect((await site.run(["rm", "phi4"])).stderr).toContain("(gpu-2, gpu-9, gpu-10, rack-1)");
+  });
+
+  test("colors what is fine, what needs a look and what failed, only where colors are welcome", async () => {
+    await mixedFleet();
+    const { stdout } = await site.run(["agents"], { terminal: true, color: true });
+    expect(stdout).toContain("gpu-1  \u001b[32monline\u001b[39m");
+    expect(stdout).toContain("gpu-3  \u001b[33mstopped just now\u001b[39m");
+    for (const argv of [["agents"], ["agents", "--json"]])
+      expect((await site.run(argv, { color: true })).stdout).not.toContain("\u001b");
+    expect((await site.run(["agents", "--json"], { terminal: true, color: true })).stdout).not.toContain("\u001b");
   });
 
   test("shows how far a clock is off from the share's, and fits a terminal with it", async () => {
@@ -263,116 +292,5 @@ describe("ping --count and --interval", () => {
   test.each(["0", "-1", "1.5", "many"])("--count %s is refused", async (count) => {
     const { status, stderr } = await site.run(["ping", "--count", count]);
     expect([status, stderr]).toEqual([64, expect.stringContaining("Give a whole number above 0")]);
-  });
-});
-
-describe("jobs", () => {
-  const progress = { completed_bytes: 3.9e9, total_bytes: 9.1e9, bytes_per_second: 56e6, eta_seconds: 93 };
-  const job = jobOf({ state: "running", ...progress });
-
-  async function threeJobs(): Promise<void> {
-    const agent = await site.agent("gpu-1");
-    const ended = { ...job, state: "succeeded", completed_bytes: 2e9, ended_at: site.ago(3_600) } as const;
-    const failed = { ...job, id: "01a20aac-0000-7785-b91f-000000000001", state: "failed", code: "not_found" } as const;
-    agent.jobs = [
-      { ...ended, id: "01a20aac-0000-7785-b91f-000000000002", started_at: site.ago(3_700) },
-      {
-        ...failed,
-        completed_bytes: 0,
-        total_bytes: null,
-        ended_at: site.ago(60),
-        error: "pull model manifest: no such file",
-      },
-      job,
-    ];
-    await agent.publish();
-  }
-
-  test("shows those under way first, then the last ended", async () => {
-    await threeJobs();
-    const { status, stdout, stderr } = await site.run(["jobs"]);
-    expect([status, stderr]).toEqual([0, ""]);
-    expect(stdout).toBe(
-      [
-        "JOB                                   AGENT  MODEL        STATE      PROGRESS",
-        "01a20aac-24d0-7785-b91f-da066d157a40  gpu-1  phi4:latest  running    42 %, 3.9 GB of 9.1 GB, 56.0 MB/s, 1 min 33 s left",
-        "01a20aac-0000-7785-b91f-000000000001  gpu-1  phi4:latest  failed     ended 1 minute ago, pull model manifest: no such file",
-        "01a20aac-0000-7785-b91f-000000000002  gpu-1  phi4:latest  succeeded  2.0 GB in 1 min 40 s, ended 1 hour ago",
-        "",
-      ].join("\n"),
-    );
-  });
-
-  test("shows ages by the clock of the box that the times are from", async () => {
-    const agent = await site.agent("gpu-1");
-    const ended = { state: "succeeded", started_at: site.ago(7_320), ended_at: site.ago(7_200) } as const;
-    agent.jobs = [jobOf(ended)];
-    await agent.publish({ clock_offset_ms: 3_600_000 });
-    expect((await site.run(["jobs"])).stdout).toContain(" in 2 min, ended 1 hour ago\n");
-  });
-
-  test("shortens ids on a terminal, to fit it", async () => {
-    await threeJobs();
-    const { stdout } = await site.run(["jobs"], { terminal: true });
-    expect(stdout).toContain("\nda066d157a40  gpu-1  phi4:latest  running    42 %, 56.0 MB/s, 1 min 33 s left\n");
-    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
-  });
-
-  test("stays readable on a terminal after one very long name", async () => {
-    await threeJobs();
-    const agent = await site.agent("gpu-2");
-    agent.jobs = [{ ...job, agent: "gpu-2", model: `hf.co/someone/${"long-".repeat(20)}name:Q4_K_M` }];
-    await agent.publish();
-    const { stdout } = await site.run(["jobs"], { terminal: true });
-    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
-    // Each job in a few lines, and not in a dozen of a word each.
-    expect(stdout.split("\n").length).toBeLessThan(18);
-  });
-
-  test("prints the document of /v1/jobs under --json, with the agents that are away", async () => {
-    await site.agent("gpu-2");
-    await site.clock.advance(60_000);
-    await threeJobs();
-    const { status, stdout } = await site.run(["jobs", "--json"]);
-    const document = JobsDocument.parse(JSON.parse(stdout));
-    expect([status, document.jobs.length]).toEqual([0, 3]);
-    expect(document.unavailable).toEqual([{ agent: "gpu-2", code: "unavailable", reason: "silent for 1 min" }]);
-  });
-
-  test("names the last commands of the day that an agent refused, and all as JSON", async () => {
-    const agent = await site.agent("gpu-1");
-    await site.agent("gpu-2");
-    const refused = (index: number, secondsAgo: number) => ({
-      at: site.ago(secondsAgo),
-      command_id: `delete_model_${index}`,
-      command: "delete_model",
-      model: "phi4:latest",
-      code: "forbidden" as const,
-      error: "This box requires signed commands",
-    });
-    await agent.publish({
-      refused: [refused(0, 2 * 86_400), ...[1, 2, 3, 4, 5, 6].map((index) => refused(index, 60))],
-    });
-    const { status, stderr } = await site.run(["jobs"]);
-    const line = "gpu-1 refused delete_model phi4:latest 1 minute ago: This box requires signed commands";
-    expect([status, stderr.split("\n").filter((text) => text === line).length]).toEqual([0, 5]);
-    expect(stderr).toContain("1 more command was refused\n  See all: gpuctl jobs --json\n");
-    const all = JSON.parse((await site.run(["jobs", "--json"])).stdout);
-    expect([all.refused.length, all.refused[0].agent]).toEqual([7, "gpu-1"]);
-    expect(JSON.parse((await site.run(["jobs", "--agent", "gpu-2", "--json"])).stdout).refused).toEqual([]);
-  });
-
-  test("reports an empty list and how to start a pull", async () => {
-    await site.agent("gpu-1");
-    expect(await site.run(["jobs"])).toEqual({
-      status: 0,
-      stdout: "",
-      stderr: "No jobs\n  Start one: gpuctl pull phi4\n",
-    });
-  });
-
-  test("fails with unavailable when no agent is there", async () => {
-    expect((await site.run(["jobs"])).status).toBe(69);
-    expect(JSON.parse((await site.run(["jobs", "--json"])).stderr)).toMatchObject({ error: { code: "unavailable" } });
   });
 });

@@ -1,8 +1,9 @@
 // gpuctl jobs --watch, and how a pull on many agents ends and is left.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Job } from "#src/protocol.ts";
+import { WatchedRun } from "#tests/client/terminal/watched_run.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
-import { type Capture, ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
+import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
 import type { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 
 let site: ClientSite;
@@ -35,24 +36,6 @@ async function watch(argv: readonly string[], agent: ScriptedAgent, steps: reado
   run.stop();
   await site.clock.advance(100);
   return { status: await run.status, stdout: run.stdout.text, stderr: run.stderr.text };
-}
-
-/** The content of a terminal of this width: it knows the escape codes that gpuctl uses, and wraps long lines. */
-function screenOf({ text, columns }: Capture): string[] {
-  let lines = [""];
-  let row = 0;
-  for (const part of text.split("\u001b[")) {
-    const [command = "", count, code] = /^(\d*)([AHJ])/.exec(part) ?? [];
-    if (code === "A") row = Math.max(0, row - Number(count));
-    if (code === "H") row = 0;
-    if (code === "J") lines = lines.slice(0, row);
-    for (const character of part.slice(command.length).replaceAll("\r", "")) {
-      const isFull = (lines[row] ?? "").length === columns;
-      if (character === "\n" || isFull) row += 1;
-      if (character !== "\n") lines[row] = `${lines[row] ?? ""}${character}`;
-    }
-  }
-  return lines.map((line) => line.trimEnd()).filter((line) => line !== "");
 }
 
 describe("jobs --watch", () => {
@@ -96,8 +79,8 @@ describe("jobs --watch", () => {
   test("draws the table again in its place on a terminal", async () => {
     const agent = await pulling();
     const { stdout } = await watch([], agent, [{ completed_bytes: 2e9 }, { completed_bytes: 2e9 }], true);
-    const drawings = stdout.split("\u001b[3A\r\u001b[J");
-    expect(drawings.map((drawing) => /running +(\d+ %)\n/.exec(drawing)?.[1])).toEqual(["10 %", "20 %"]);
+    const [, ...drawings] = stdout.split("\u001b[H");
+    expect(drawings.map((drawing) => /running +(\d+ %)/.exec(drawing)?.[1])).toEqual(["10 %", "20 %"]);
   });
 
   test("counts down to the next attempt, by the clock of the box", async () => {
@@ -117,34 +100,37 @@ describe("jobs --watch", () => {
     run.stop();
     await site.clock.advance(100);
     expect(await run.status).toBe(130);
-    const shown = run.stdout.text.match(/retrying in \d+ s: no route/g) ?? [];
-    expect([...new Set(shown)].slice(0, 2)).toEqual(["retrying in 59 s: no route", "retrying in 58 s: no route"]);
+    const shown = run.stdout.text.match(/retrying +10 %, in \d+ s: no route/g) ?? [];
+    expect([...new Set(shown)].slice(0, 2)).toEqual([
+      "retrying  10 %, in 59 s: no route",
+      "retrying  10 %, in 58 s: no route",
+    ]);
   });
 
   test("shows below the table which agents are away, for as long as they are, and what it last saw", async () => {
     const agent = await pulling();
     const other = await site.agent("gpu-2");
-    const run = site.start(["jobs", "--watch"], { terminal: true });
+    const run = new WatchedRun(site, ["jobs", "--watch"], { columns: 80, rows: 24 });
     await site.progress(agent, { completed_bytes: 2e9 });
     await other.publish({ status: "stopped" });
     for (const completed_bytes of [3e9, 4e9]) await site.progress(agent, { completed_bytes });
-    expect(screenOf(run.stdout)).toEqual([
-      "JOB           AGENT  MODEL        STATE      PROGRESS",
-      "da066d157a40  gpu-1  phi4:latest  running    40 %",
-      "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
+    expect(await run.screen()).toEqual([
+      "JOB       AGENT  MODEL        STATE      PROGRESS",
+      "6d157a40  gpu-1  phi4:latest  running    40 %",
+      "old-job   gpu-1  phi4:latest  succeeded  4.0 GB",
       expect.stringMatching(/^gpu-2 not included: stopped /),
     ]);
     await agent.publish({ status: "stopped" });
     await site.clock.advance(500);
-    expect(screenOf(run.stdout).slice(1)).toEqual([
-      "da066d157a40  gpu-1  phi4:latest  running    40 %",
-      "old-job       gpu-1  phi4:latest  succeeded  4.0 GB",
+    expect((await run.screen()).slice(1)).toEqual([
+      "6d157a40  gpu-1  phi4:latest  running    40 %",
+      "old-job   gpu-1  phi4:latest  succeeded  4.0 GB",
       expect.stringMatching(/^No agent is online: gpu-1 stopped /),
     ]);
     await agent.publish();
     await other.publish();
     await site.clock.advance(500);
-    expect(screenOf(run.stdout)).toHaveLength(3);
+    expect(await run.screen()).toHaveLength(3);
     run.stop();
     await site.clock.advance(100);
     expect([await run.status, run.stderr.text]).toEqual([130, ""]);
@@ -155,14 +141,14 @@ describe("jobs --watch", () => {
     async (columns) => {
       const agent = await pulling();
       const note = "waiting 16 s after: registry cannot be reached";
-      const run = site.start(["jobs", "--watch"], { terminal: true, columns });
+      const run = new WatchedRun(site, ["jobs", "--watch"], { columns, rows: 24 });
       for (const completed_bytes of [2e9, 3e9, 4e9]) await site.progress(agent, { completed_bytes, note });
-      expect(screenOf(run.stdout).filter((line) => line.includes("AGENT"))).toHaveLength(1);
-      run.stdout.columns = columns - 8;
-      await site.clock.advance(500);
+      expect((await run.screen()).filter((line) => line.includes("AGENT"))).toHaveLength(1);
+      await run.resize({ columns: columns - 8, rows: 20 });
       for (const completed_bytes of [5e9, 6e9]) await site.progress(agent, { completed_bytes, note });
-      const lines = screenOf(run.stdout);
-      expect(lines.filter((line) => line.includes("AGENT"))).toHaveLength(1);
+      const lines = await run.screen();
+      expect(lines).toHaveLength(3);
+      expect(lines[0]).toContain("AGENT");
       expect(lines[1]).toContain("60 %");
       run.stop();
       await site.clock.advance(100);
@@ -170,17 +156,39 @@ describe("jobs --watch", () => {
     },
   );
 
-  test("shows as much as the terminal holds", async () => {
+  test("shows as much as the terminal holds, on a screen of its own, and leaves only the last frame behind", async () => {
     const agent = await site.agent("gpu-1");
     agent.jobs = Array.from({ length: 40 }, (_, index) => ({ ...job, id: `job-${index}` }));
     await agent.publish();
-    const run = site.start(["jobs", "--watch"], { terminal: true });
-    await settle();
+    const run = new WatchedRun(site, ["jobs", "--watch"], { columns: 80, rows: 24 });
+    for (let percent = 1; percent <= 10; percent++) await site.progress(agent, { completed_bytes: percent * 1e8 });
+    const during = await run.screen();
+    expect([run.terminal.isAlternate, during.length, during.at(-1)]).toEqual([true, 23, "and 19 more jobs"]);
     run.stop();
     await site.clock.advance(100);
     await run.status;
-    const lines = run.stdout.text.trimEnd().split("\n");
-    expect([lines.length, lines.at(-1)]).toEqual([23, "and 19 more lines"]);
+    expect([await run.screen(), run.terminal.isAlternate, run.terminal.history]).toEqual([during, false, []]);
+  });
+
+  test("leaves the screen of its own when it fails", async () => {
+    const agent = await pulling();
+    const run = new WatchedRun(site, ["jobs", "--watch", "--agent", "gpu-1"], { columns: 80, rows: 24 });
+    await site.progress(agent, {});
+    site.store.removeState("gpu-1");
+    await site.clock.advance(1_000);
+    expect([await run.status, run.stderr.text]).toEqual([66, expect.stringContaining('Unknown agent "gpu-1"')]);
+    expect([(await run.screen()).length, run.terminal.isAlternate]).toEqual([3, false]);
+  });
+
+  test("prints lines on a terminal that cannot move its cursor", async () => {
+    const agent = await pulling();
+    const run = site.start(["jobs", "--follow"], { terminal: true, isDumb: true });
+    await site.progress(agent, { completed_bytes: 3e9 });
+    run.stop();
+    await site.clock.advance(100);
+    await run.status;
+    expect(run.stdout.text).toContain("gpu-1: phi4:latest running, 30 %");
+    expect(run.stdout.text).not.toContain("\u001b");
   });
 
   test("says once that an agent is away, and goes on", async () => {

@@ -90,14 +90,64 @@ describe("list", () => {
     expect(models.find(({ name }) => name === "phi4:latest")?.modified_at).toBe(here);
   });
 
-  test("wraps what is long on a terminal and loses nothing", async () => {
+  test("keeps a row on one line and a long name whole on a terminal, and leaves columns out for it", async () => {
     await site.agent("gpu-1", { models: [phi4(), long()] });
     const { stdout } = await site.run(["list"], { terminal: true });
-    const lines = stdout.split("\n");
-    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
-    expect(lines[1]).toStartWith("hf.co/bartowski/Lla  f0");
-    const name = [lines[1]?.split("  ")[0], lines[2], lines[3]].join("");
-    expect(name).toBe("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M");
+    expect(stdout.split("\n")).toEqual([
+      "NAME                                                 SIZE  MODIFIED       AGENTS",
+      "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M  2.0 GB  2 minutes ago  gpu-1",
+      "phi4:latest                                        9.1 GB  3 days ago     gpu-1",
+      "",
+    ]);
+  });
+
+  test.each([30, 40, 50, 62, 80])(
+    "fits a terminal of %p columns, where a long name ends with an ellipsis",
+    async (columns) => {
+      await site.agent("gpu-1", { models: [phi4(), modelOf(`hf.co/someone/${"long-".repeat(20)}name:Q4_K_M`)] });
+      const { stdout } = await site.run(["list"], { terminal: true, columns });
+      const lines = stdout.trimEnd().split("\n");
+      expect(lines).toHaveLength(3);
+      for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
+      expect(stdout).toContain("… ");
+      const whole = await site.run(["list", "--wide"], { terminal: true, columns });
+      expect(whole.stdout).toContain(`hf.co/someone/${"long-".repeat(20)}name:Q4_K_M  ac89 `);
+    },
+  );
+
+  test("names many agents in few words on a terminal, and each with --wide and in a pipe", async () => {
+    const small = modelOf("gemma3:270m", { digest: "d1", modified_at: site.ago(60) });
+    for (let index = 1; index <= 15; index++) {
+      const few = index >= 4 && index <= 7 ? [modelOf("qwen3:8b", { digest: "q1", modified_at: site.ago(60) })] : [];
+      const odd = index % 2 === 1 ? [modelOf("odd:1b", { digest: "o1", modified_at: site.ago(60) })] : [];
+      await site.agent(`gpu-${index}`, { models: [small, ...(index === 3 ? [] : [phi4()]), ...few, ...odd] });
+    }
+    const { stdout } = await site.run(["list"], { terminal: true });
+    const agentsOf = (model: string) => new RegExp(`^${model} .* ago +(.*)$`, "m").exec(stdout)?.[1];
+    expect(["gemma3:270m", "phi4:latest", "qwen3:8b", "odd:1b"].map(agentsOf)).toEqual([
+      "all",
+      "all but gpu-3",
+      "gpu-[4-7]",
+      "8 of 15",
+    ]);
+    const names =
+      "gpu-1, gpu-2, gpu-4, gpu-5, gpu-6, gpu-7, gpu-8, gpu-9, gpu-10, gpu-11, gpu-12, gpu-13, gpu-14, gpu-15";
+    for (const run of [await site.run(["list", "--wide"], { terminal: true }), await site.run(["list"])])
+      expect(run.stdout).toContain(` ago    ${names}\n`);
+  });
+
+  test("notes many agents that are away in one line, and a few with the reason of each", async () => {
+    for (let index = 1; index <= 6; index++) await site.agent(`gpu-${index}`, { models: [phi4()] });
+    const stop = async (index: number): Promise<void> =>
+      await (await site.agent(`gpu-${index}`)).publish({ status: "stopped" });
+    for (const index of [5, 6]) await stop(index);
+    expect((await site.run(["list"])).stderr).toBe(
+      "gpu-5 not included: stopped just now\ngpu-6 not included: stopped just now\n",
+    );
+    for (const index of [2, 3]) await stop(index);
+    expect((await site.run(["list"], { terminal: true })).stderr).toBe(
+      "4 agents not included: gpu-[2-3,5-6] (gpuctl agents shows why)\n",
+    );
   });
 
   test("fits a terminal with ordinary models and a few agents", async () => {

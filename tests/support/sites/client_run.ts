@@ -13,13 +13,21 @@ import { type Answer, ScriptedAgent } from "./scripted_agent.ts";
 export class Capture extends Writable {
   readonly isTTY: boolean;
   columns: number;
-  readonly rows = 24;
+  rows: number;
   text = "";
 
-  constructor(isTerminal: boolean, columns: number) {
+  constructor(isTerminal: boolean, columns: number, rows = 24) {
     super({ decodeStrings: false });
     this.isTTY = isTerminal;
     this.columns = columns;
+    this.rows = rows;
+  }
+
+  /** As the stream of a terminal does. */
+  resize(columns: number, rows: number): void {
+    this.columns = columns;
+    this.rows = rows;
+    this.emit("resize");
   }
 
   override _write(chunk: string, _encoding: string, done: () => void): void {
@@ -32,6 +40,9 @@ export interface Surroundings {
   /** stdout is a terminal. */
   readonly terminal?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
+  /** The terminal cannot move its cursor. */
+  readonly isDumb?: boolean;
   readonly color?: boolean;
   readonly keyFile?: string;
   readonly knownAgentsFile?: string;
@@ -81,18 +92,18 @@ export class ClientSite {
   }
 
   /** Starts gpuctl; `stop` is Ctrl-C. */
-  start(
-    argv: readonly string[],
-    { terminal = false, columns = 80, color = false, keyFile = NO_KEY, knownAgentsFile }: Surroundings = {},
-  ) {
-    const stdout = new Capture(terminal, columns);
-    const stderr = new Capture(terminal, columns);
+  start(argv: readonly string[], surroundings: Surroundings = {}) {
+    const { terminal = false, columns = 80, rows, color = false, isDumb = false } = surroundings;
+    const { keyFile = NO_KEY, knownAgentsFile } = surroundings;
+    const stdout = new Capture(terminal, columns, rows);
+    const stderr = new Capture(terminal, columns, rows);
     const stop = new AbortController();
     const open = async () => this.store.open();
     const io: ClientIo = {
       stdout,
       stderr,
       color,
+      isDumb,
       clock: this.clock,
       signal: stop.signal,
       requestedBy: "gpuctl:test@here",

@@ -1,0 +1,27 @@
+// Finds a job by its id, or by a part that people see or type of it.
+import { CourierError } from "../../../base/errors.ts";
+import { isEnded, type Job } from "../../../protocol.ts";
+
+/** `gpuctl jobs` shows the last 8 on a terminal. */
+const MIN_PART_CHARS = 4;
+
+/**
+ * The job of this id, or whose id ends so, or begins so; of several, the one that is under way.
+ * @returns undefined: none of these jobs
+ * @throws CourierError `conflict` when it can be several
+ */
+export function findJob(jobs: readonly Job[], id: string): Job | undefined {
+  const exact = jobs.find((job) => job.id === id);
+  if (exact !== undefined) return exact;
+  if (id.length < MIN_PART_CHARS) return undefined;
+  const ending = jobs.filter((job) => job.id?.endsWith(id) === true);
+  const isEnd = ending.length > 0;
+  const fitting = isEnd ? ending : jobs.filter((job) => job.id?.startsWith(id) === true);
+  const active = fitting.filter((job) => !isEnded(job));
+  const candidates = active.length > 0 ? active : fitting;
+  if (candidates.length > 1)
+    throw new CourierError("conflict", `Several jobs have an id that ${isEnd ? "ends" : "begins"} with ${id}`, {
+      hint: `Use more of the id: ${candidates.map((job) => job.id).join(", ")}`,
+    });
+  return candidates[0];
+}

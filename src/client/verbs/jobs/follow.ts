@@ -1,0 +1,121 @@
+// The verb jobs with --follow: shows the jobs as they change, until Ctrl-C.
+import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
+import { visibleText } from "../../../base/format.ts";
+import { cutText } from "../../../program/style.ts";
+import { isEnded, type Job } from "../../../protocol.ts";
+import { boxClock, liveBoxClock } from "../../box_clock.ts";
+import { JOB_COLUMNS, jobRows } from "../../output/job_table.ts";
+import type { LiveScreen, Size } from "../../output/live_screen.ts";
+import type { Printer } from "../../output/printer.ts";
+import { JsonProgress, LineProgress, type Progress } from "../../output/progress.ts";
+import { unavailableLines } from "../../output/unavailable.ts";
+import type { Session } from "../../session.ts";
+import { chooseJobs, type JobChoice } from "./choice.ts";
+
+/** Agents publish progress at most twice a second. */
+const LOOK_MS = 500;
+
+/**
+ * `gpuctl jobs --follow`: a table that is redrawn on a terminal; a line or JSON document per change elsewhere. Notes name
+ * the agents, or the share, that cannot be read, and following goes on when they are back.
+ * @returns the exit status of Ctrl-C
+ */
+export async function followJobs(session: Session, choice: JobChoice): Promise<number> {
+  const { courier, printer, agents, io } = session;
+  const view = printer.isLive ? new TableView(session) : new ChangeView(session);
+  while (!io.signal.aborted) {
+    try {
+      const { jobs, unavailable } = await courier.listJobs(agents);
+      view.show(
+        chooseJobs(jobs, choice).shown,
+        unavailable.map(({ agent }) => agent),
+        unavailableLines(unavailable, printer.width),
+      );
+    } catch (error) {
+      const { code, spoken } = asCourierError(error);
+      if (code !== "unavailable") throw error;
+      view.show(undefined, ["all"], [spoken.message]);
+    }
+    await io.clock.sleep(LOOK_MS, io.signal);
+  }
+  return ERROR_CODES.cancelled.exit;
+}
+
+interface JobsView {
+  /**
+   * @param jobs undefined: they cannot be seen just now
+   * @param missing the agents, or the share, that cannot be read at the moment
+   * @param notes about these; a text includes for how long, so it keeps changing
+   */
+  show(jobs: readonly Job[] | undefined, missing: readonly string[], notes: readonly string[]): void;
+}
+
+/** On a screen of its own, so that the last frame alone stays where the terminal can be scrolled back to. */
+class TableView implements JobsView {
+  readonly #session: Session;
+  #screen: LiveScreen | undefined;
+  #rows: readonly string[][] = [];
+  #notes: readonly string[] = [];
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  show(jobs: readonly Job[] | undefined, _missing: readonly string[], notes: readonly string[]): void {
+    const { printer } = this.#session;
+    if (jobs !== undefined) this.#rows = jobRows(jobs, boxClock(this.#session), { isShort: true });
+    this.#notes = notes;
+    if (this.#screen === undefined) this.#screen = printer.openLive("alternate", (size) => this.#frame(size));
+    else this.#screen.draw();
+  }
+
+  #frame({ width, height }: Size): string[] {
+    const { printer } = this.#session;
+    const table = printer
+      .tableText(JOB_COLUMNS, this.#rows, width - 1)
+      .trimEnd()
+      .split("\n");
+    const room = Math.max(2, height - 1 - this.#notes.length);
+    const hidden = table.length - room;
+    const shown = hidden > 0 ? [...table.slice(0, room - 1), `and ${hidden + 1} more jobs`] : table;
+    return [
+      ...shown,
+      ...this.#notes.map((note) => printer.paint(cutText(visibleText(note, " "), width - 1), "caution")),
+    ];
+  }
+}
+
+/** Shows every change of a job, except for jobs that had ended before; notes each missing agent once. */
+class ChangeView implements JobsView {
+  readonly #printer: Printer;
+  readonly #progress: Progress;
+  readonly #seen = new Map<string, string>();
+  #missing = "";
+  #isFirst = true;
+
+  constructor(session: Session) {
+    const { printer, io } = session;
+    const nowMs = liveBoxClock(session);
+    this.#printer = printer;
+    this.#progress = printer.json
+      ? new JsonProgress(printer)
+      : new LineProgress(printer, io.clock, nowMs, "with models");
+  }
+
+  show(jobs: readonly Job[] | undefined, missing: readonly string[], notes: readonly string[]): void {
+    if (jobs !== undefined) this.#showChanges(jobs);
+    if (missing.join() !== this.#missing) for (const note of notes) this.#printer.note(note);
+    this.#missing = missing.join();
+  }
+
+  #showChanges(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      const text = JSON.stringify(job);
+      const key = job.id ?? job.agent;
+      if (this.#seen.get(key) === text) continue;
+      this.#seen.set(key, text);
+      if (!this.#isFirst || !isEnded(job)) this.#progress.show(job);
+    }
+    this.#isFirst = false;
+  }
+}

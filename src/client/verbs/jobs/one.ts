@@ -1,0 +1,29 @@
+// The verb jobs with an id: everything about one job.
+import { CourierError } from "../../../base/errors.ts";
+import type { Job } from "../../../protocol.ts";
+import { boxClock } from "../../box_clock.ts";
+import { jobStory } from "../../output/job_story.ts";
+import type { Session } from "../../session.ts";
+import { findJob } from "./find.ts";
+
+const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** @param word a job's id, or its beginning or end */
+export async function showJob(session: Session, word: string): Promise<number> {
+  const { printer } = session;
+  const job = await lookUp(session, word);
+  if (printer.json) printer.document(job);
+  else printer.pairs(jobStory(job, boxClock(session)(job.agent)));
+  return 0;
+}
+
+async function lookUp({ courier, agents, io }: Session, word: string): Promise<Job> {
+  const { jobs } = await courier.listJobs(agents);
+  const found = findJob(jobs, word);
+  if (found !== undefined) return found;
+  // One that ended long ago is not in the states.
+  if (WHOLE_ID.test(word)) return await courier.findJob(word, { signal: io.signal });
+  throw new CourierError("not_found", `No job has an id that begins or ends with ${word}`, {
+    hint: "gpuctl jobs lists the jobs",
+  });
+}
