@@ -1,5 +1,5 @@
 // gpuctl without its verbs: the flags that all of them share.
-import { InvalidArgumentError } from "@commander-js/extra-typings";
+import { type Help, InvalidArgumentError } from "@commander-js/extra-typings";
 import { flag, parse, programCommand } from "../program/flags.ts";
 import { AgentName } from "../protocol.ts";
 import { VERIFY_MODES } from "../trust/agents/known_agents.ts";
@@ -40,8 +40,26 @@ export function baseCommand() {
     )
     .addOption(flag("--json", "print JSON, errors too"))
     .helpCommand("help [verb]", "Print the help of a verb.")
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 1, formatItem: formatHelpItem })
     .addHelpText("after", examples("agents", "list", "pull phi4 --agent gpu-1", "rm phi4 --all", "help pull"));
+}
+
+/** A column of descriptions that is narrower is a word or two in each line. */
+const MIN_DESCRIPTION_CHARS = 30;
+const INDENT = "  ";
+
+/** A flag or verb and its description beside it, or below it on a narrow terminal, where commander would not wrap it. */
+function formatHelpItem(term: string, termWidth: number, description: string, helper: Help): string {
+  const width = helper.helpWidth ?? 80;
+  const beside = width - termWidth - 2 * INDENT.length;
+  if (description === "") return `${INDENT}${term}`;
+  if (beside < MIN_DESCRIPTION_CHARS) {
+    const text = helper.boxWrap(description, Math.max(1, width - 2 * INDENT.length));
+    return `${INDENT}${term}\n${INDENT.repeat(2)}${text.replaceAll("\n", `\n${INDENT.repeat(2)}`)}`;
+  }
+  const text = helper.boxWrap(description, beside);
+  const hanging = `\n${" ".repeat(termWidth + 2 * INDENT.length)}`;
+  return `${INDENT}${term.padEnd(termWidth)}${INDENT}${text.replaceAll("\n", hanging)}`;
 }
 
 /** The end of a help text: command lines that can be typed as they are. */

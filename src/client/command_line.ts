@@ -44,7 +44,6 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     getErrHelpWidth: () => io.stderr.columns || DEFAULT_WIDTH,
   });
   if (isJson()) program.showHelpAfterError(false);
-
   const runUnconnected: Run = async (verb) => {
     const { share, timeout, agent, all = false, verifyAgents, operatorKeys } = program.opts();
     const watch = chosenWatch(program.opts().watch);

@@ -37,6 +37,14 @@ describe("--help", () => {
   });
 });
 
+test.each([40, 50, 62, 80])("help fits a terminal of %p columns, but for what can be copied", async (columns) => {
+  for (const argv of [["--help"], ["pull", "--help"], ["jobs", "--help"]]) {
+    const { stdout } = await site.run(argv, { terminal: true, columns });
+    const lines = stdout.split("\n").filter((line) => !line.startsWith("  $ ") && !line.startsWith("Usage: "));
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+  }
+});
+
 test("version opens no share", async () => {
   const open = async () => await Promise.reject(new Error("opened"));
   const stdout = new Capture(false, 80);
