@@ -311,7 +311,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/{agent,server,client}.ts",
     "src/client/{base_command,command_line,roster/verbs}.ts",
   ],
-  "cli-table3": ["src/client/output/table.ts"],
   hono: ["src/server/**/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts"],

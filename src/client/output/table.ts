@@ -1,5 +1,4 @@
 // Tables without lines: columns that people, grep and awk can read.
-import Table from "cli-table3";
 import { cutText, type Paint, plain, type Tone } from "../../program/style.ts";
 
 export interface Column {
@@ -21,10 +20,6 @@ export const GAP = 2;
 const MIN_FLEXIBLE = 12;
 /** When no column is left to leave out. */
 const LEAST = 6;
-const LINES =
-  "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle";
-const NO_LINES = Object.fromEntries(LINES.split(" ").map((place) => [place, ""]));
-
 /**
  * The table as text, each line ended.
  * @param width in columns; Infinity leaves every row on one line
@@ -54,38 +49,35 @@ function strong(): Tone {
   return "strong";
 }
 
-/** The library takes 0.1 ms for a row: it is needed only where a cell is wrapped. */
+/** One line, or as many as its longest cell needs. */
 function formatRow(
   columns: readonly Column[],
   row: readonly string[],
   widths: readonly number[],
   paint: Paint,
 ): string {
-  const fitting = row.map((cell, index) =>
-    columns[index]?.cut === true ? cutText(cell, widths[index] ?? cell.length) : cell,
-  );
-  const free = fitting.map((cell, index) => (widths[index] ?? 0) - Bun.stringWidth(cell));
-  // By the whole cell: what it means may be at its end.
-  const painted = fitting.map((cell, index) => paint(cell, columns[index]?.tone?.(row[index] ?? "") ?? null));
-  if (free.some((each) => each < 0)) return wrapRow(columns, painted, widths);
-  const padded = painted.map((cell, index) => {
-    const spaces = " ".repeat(free[index] ?? 0);
-    return columns[index]?.align === "right" ? spaces + cell : cell + spaces;
+  const cells = row.map((cell, index) => {
+    const { cut = false, align = "left", tone } = columns[index] ?? {};
+    const width = widths[index] ?? 0;
+    // By the whole cell: what it means may be at its end.
+    const meant = tone?.(cell) ?? null;
+    return fitted(cell, width, cut).map((line) => {
+      const spaces = " ".repeat(Math.max(0, width - Bun.stringWidth(line)));
+      return align === "right" ? spaces + paint(line, meant) : paint(line, meant) + spaces;
+    });
   });
-  return `${padded.join(" ".repeat(GAP))}\n`;
+  const height = Math.max(...cells.map(({ length }) => length));
+  const empty = widths.map((width) => " ".repeat(width));
+  return Array.from({ length: height }, (_, line) => {
+    const parts = cells.map((lines, index) => lines[line] ?? empty[index] ?? "");
+    return `${parts.join(" ".repeat(GAP))}\n`;
+  }).join("");
 }
 
-function wrapRow(columns: readonly Column[], row: readonly string[], widths: readonly number[]): string {
-  const table = new Table({
-    chars: NO_LINES,
-    style: { "padding-left": 0, "padding-right": GAP, head: [], border: [], compact: true },
-    colWidths: widths.map((columnWidth) => columnWidth + GAP),
-    colAligns: columns.map(({ align }) => align ?? "left"),
-    wordWrap: true,
-  });
-  // A single word, such as a model's name, is broken anywhere rather than cut off.
-  table.push(row.map((content) => ({ content, wrapOnWordBoundary: content.includes(" ") })));
-  return `${table.toString()}\n`;
+/** A single word that is too long, such as a model's name, is broken anywhere rather than cut off. */
+function fitted(cell: string, width: number, cut: boolean): string[] {
+  if (Bun.stringWidth(cell) <= width) return [cell];
+  return cut ? [cutText(cell, width)] : Bun.wrapAnsi(cell, width, { hard: true }).split("\n");
 }
 
 /** What a table needs to show everything. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { formatAgo, formatBytes, formatDuration, visibleText } from "#src/base/format.ts";
 import { describeProgress } from "#src/client/output/job_text.ts";
 import { formatTable } from "#src/client/output/table.ts";
+import { colored } from "#src/program/style.ts";
 import { jobOf } from "#tests/support/sites/client_run.ts";
 
 describe("formatBytes()", () => {
@@ -107,5 +108,41 @@ describe("formatTable()", () => {
     expect(formatTable(columns, [["phi4:latest", "9.1 GB", "gpu-1, gpu-2, gpu-3"]], 36)).toBe(
       "NAME           SIZE  AGENTS\nphi4:latest  9.1 GB  gpu-1, gpu-2,\n                     gpu-3\n",
     );
+  });
+
+  test("cuts a column that may be cut, and leaves out the least important ones before it gives way too far", () => {
+    const cutting = [
+      { title: "NAME", flexible: true, cut: true, minimum: 8 },
+      { title: "SIZE", align: "right", leaveOut: 1 },
+      { title: "ID", leaveOut: 2 },
+      { title: "STATE" },
+    ] as const;
+    const rows = [["a-long-name", "9.1 GB", "ac896e", "running"]];
+    expect(formatTable(cutting, rows, 36)).toBe(
+      "NAME          SIZE  ID      STATE\na-long-name  9.1 GB  ac896e  running\n".replace(
+        "NAME          SIZE",
+        "NAME           SIZE",
+      ),
+    );
+    expect(formatTable(cutting, rows, 34)).toBe(
+      "NAME         SIZE  ID      STATE\na-long-n…  9.1 GB  ac896e  running\n",
+    );
+    expect(formatTable(cutting, rows, 30)).toBe("NAME           SIZE  STATE\na-long-name  9.1 GB  running\n");
+    expect(formatTable(cutting, rows, 20)).toBe("NAME         STATE\na-long-name  running\n");
+    expect(formatTable(cutting, rows, 15)).toBe("NAME    STATE\na-lon…  running\n");
+  });
+
+  test("colors cells by what they mean, also where one is cut or wrapped", () => {
+    const toned = [
+      { title: "A", flexible: true, cut: true, minimum: 4, tone: () => "bad" as const },
+      { title: "B", flexible: true, tone: () => "good" as const },
+    ] as const;
+    const text = formatTable(toned, [["a-long-name", "one two three four"]], 22, colored);
+    expect(Bun.stripANSI(text)).toBe(
+      "A        B\na-long-…  one two\n          three four\n".replace("A        B", "A         B"),
+    );
+    expect(text).toContain("\u001b[31ma-long-…\u001b[39m");
+    expect(text).toContain("\u001b[32mone two\u001b[39m");
+    expect(text).toContain("\u001b[32mthree four\u001b[39m");
   });
 });
