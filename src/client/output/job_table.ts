@@ -11,7 +11,8 @@ export const JOB_COLUMNS: readonly Column[] = [
   { title: "AGENT" },
   { title: "MODEL", flexible: true, cut: true, minimum: 14 },
   { title: "STATE", tone: stateTone },
-  { title: "PROGRESS", flexible: true, cut: true, minimum: 14 },
+  // `39 %, 56.0 MB/s, 22 s left` has 26.
+  { title: "PROGRESS", flexible: true, cut: true, minimum: 26 },
 ];
 /** The end of a UUIDv7 is its random part. */
 const SHORT_ID_CHARS = 8;

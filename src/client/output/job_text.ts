@@ -39,10 +39,18 @@ export function describeJob(job: Job, nowMs: number): string {
 export function summarizeJob(job: Job, nowMs: number): string {
   const { state, error, retries = 0 } = job;
   if (!isEnded(job)) return activeText(job, nowMs);
-  const ago = job.ended_at === null ? "" : formatAgo(job.ended_at, nowMs);
+  const ago = shortAgo(job.ended_at, nowMs);
   if (state === "succeeded") return joined([formatBytes(job.completed_bytes), ago]);
   if (state === "failed") return joined([ago, factOf(job, shortReason(error ?? job.code ?? ""))], ": ");
   return retries === 0 ? ago : `${ago}, after ${countText(retries, "retry", "retries")}`;
+}
+
+/** In the largest unit: `5 min ago`. */
+function shortAgo(instant: string | null, nowMs: number): string {
+  const seconds = (nowMs - Date.parse(instant ?? "")) / 1000;
+  if (Number.isNaN(seconds)) return "";
+  const unit = [86_400, 3_600, 60].find((each) => seconds >= each) ?? 1;
+  return seconds < 1 ? "just now" : `${formatDuration(Math.floor(seconds / unit) * unit)} ago`;
 }
 
 function activeText(job: Job, nowMs: number): string {

@@ -116,24 +116,17 @@ export class PullBoard implements Progress {
     return job === undefined ? { word: "queued", percent: null } : { word: stateWord(job), percent: jobPercent(job) };
   }
 
-  /** Those that need attention, then the slowest, in order of names: a line that moves about cannot be read. */
+  /** Those that wait, then the slowest, in order of names: a line that moves about cannot be read. */
   #worst(count: number): string[] {
     const urgent = this.#agents.toSorted((a, b) => urgency(this.#seen(a)) - urgency(this.#seen(b))).slice(0, count);
     return this.#agents.filter((agent) => urgent.includes(agent));
   }
 }
 
-const RANKS: Readonly<Record<string, number>> = {
-  failed: 0,
-  "not reporting": 1,
-  retrying: 2,
-  running: 3,
-  verifying: 5,
-};
-const [QUEUED, ENDED] = [4, 6];
+/** What has failed does not change any more, and is counted and printed in the end. */
+const URGENCY = ["not reporting", "retrying", "running", "queued", "verifying", "failed", "cancelled", "succeeded"];
 
 /** The less, the more it matters. Of those that run, the slowest first. */
 function urgency({ word, percent }: { readonly word: string; readonly percent: number | null }): number {
-  const rank = RANKS[word] ?? (word === "queued" ? QUEUED : ENDED);
-  return rank + (percent ?? 0) / 1000;
+  return URGENCY.indexOf(word) + (percent ?? 0) / 1000;
 }

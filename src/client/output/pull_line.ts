@@ -1,4 +1,5 @@
 // The progress of one pull as a line on a terminal, or two while it waits for a long reason.
+import { shortReason } from "../../base/foreign_text.ts";
 import { formatBytes, formatDuration, visibleText } from "../../base/format.ts";
 import { cutText, type Paint, type Tone } from "../../program/style.ts";
 import type { Job } from "../../protocol.ts";
@@ -36,10 +37,13 @@ const GAP = "  ";
 
 /** @param nowMs by the clock of the job's box */
 export function pullLine(job: Job, nowMs: number): PullLine {
-  const { agent, state, completed_bytes, total_bytes, bytes_per_second, eta_seconds } = job;
+  const { agent, state, error, completed_bytes, total_bytes, bytes_per_second, eta_seconds } = job;
   const word = stateWord(job);
   const line = { agent, state: word, tone: stateTone(word), percent: jobPercent(job), reason: "" };
   if (state === "succeeded") return { ...line, parts: [formatBytes(completed_bytes)] };
+  // Of one that never began: an empty bar says nothing. The whole error follows below all lines.
+  if (state === "failed" && line.percent === null)
+    return { ...line, parts: [], reason: visibleText(shortReason(error ?? ""), " ") };
   const parts = total_bytes === null ? [] : [`${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`];
   if (total_bytes === null && completed_bytes > 0) parts.push(formatBytes(completed_bytes));
   const wait = waitOf(job, nowMs);
@@ -69,7 +73,8 @@ export function formatPull(line: PullLine, layout: PullLayout, mayAdd: boolean):
   const start = [head, ...amounts].join(GAP);
   const whole = `${start}${GAP}${reason}`;
   if (Bun.stringWidth(whole) <= width) return [whole];
-  if (mayAdd) return [cutText(start, width), cutText(`${" ".repeat(nameChars)}${GAP}${reason}`, width)];
+  if (mayAdd && state !== "failed")
+    return [cutText(start, width), cutText(`${" ".repeat(nameChars)}${GAP}${reason}`, width)];
   // The reason is worth more than the amounts.
   return [cutText(`${head}${GAP}${reason}`, width)];
 }

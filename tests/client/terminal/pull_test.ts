@@ -151,7 +151,7 @@ describe("more agents than rows", () => {
     const [summary, ...lines] = await pull.run.screen();
     expect(summary).toBe("9 of 15 done, 1 failed, 5 at 40 to 60 %");
     expect(lines).toHaveLength(8);
-    // The failed one and the slowest, in natural order, filled up with those that are done.
+    // The slowest, in natural order, filled up with those that are done.
     expect(lines.slice(2).map((line) => line.split(/ {2,}/).slice(0, 2).join(" "))).toEqual([
       "gpu-10 running",
       "gpu-11 running",
@@ -162,6 +162,20 @@ describe("more agents than rows", () => {
     ]);
     expect(pull.run.terminal.history).toEqual([]);
     await progress(pull.agents, (index) => (index < 14 ? SUCCEEDED : {}));
+    expect(await pull.run.status).toBe(1);
+  });
+
+  test("shows those that wait, and the reason of one that never began, before those that are done", async () => {
+    const pull = await startPull(15, { columns: 80, rows: 5 });
+    const waiting = { state: "running", note: `retrying in 2 s: ${REFUSED}` } as const;
+    await progress(pull.agents, (index) => (index === 12 ? waiting : index === 13 ? FAILED : SUCCEEDED));
+    expect(await pull.run.screen()).toEqual([
+      "13 of 15 done, 1 failed, 1 retrying",
+      expect.stringMatching(/^gpu-1 +succeeded/),
+      "gpu-13  retrying in 2 s  registry.ollama.ai: connection refused  (attempt 2)",
+      "gpu-14  failed  Disk full",
+    ]);
+    await progress(pull.agents, (index) => (index === 12 ? SUCCEEDED : {}));
     expect(await pull.run.status).toBe(1);
   });
 

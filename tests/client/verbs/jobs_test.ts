@@ -63,8 +63,8 @@ describe("jobs", () => {
     expect(stdout.split("\n")).toEqual([
       "JOB       AGENT  MODEL        STATE      PROGRESS",
       "6d157a40  gpu-1  phi4:latest  running    42 %, 56.0 MB/s, 1 min 33 s left",
-      "00000001  gpu-1  phi4:latest  failed     1 minute ago: no such file",
-      "00000002  gpu-1  phi4:latest  succeeded  2.0 GB, 1 hour ago",
+      "00000001  gpu-1  phi4:latest  failed     1 min ago: no such file",
+      "00000002  gpu-1  phi4:latest  succeeded  2.0 GB, 1 h ago",
       "",
     ]);
   });
@@ -77,7 +77,7 @@ describe("jobs", () => {
     const { stdout } = await site.run(["jobs"], { terminal: true });
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(stdout.split("\n")).toHaveLength(6);
-    expect(stdout).toMatch(/^6d157a40 {2}gpu-2 {2}hf\.co\/someone\/long-long-\S*… {2}running /m);
+    expect(stdout).toMatch(/^6d157a40 {2}gpu-2 {2}hf\.co\/someone\/long-long\S*… {2}running /m);
     const wide = await site.run(["jobs", "--wide"], { terminal: true });
     expect(wide.stdout).toContain(`  hf.co/someone/${"long-".repeat(20)}name:Q4_K_M  running  `);
   });
@@ -152,7 +152,7 @@ describe("jobs", () => {
       "00000003  gpu-1  phi4:latest  running    50 %",
       "00000002  gpu-1  phi4:latest  retrying   in 32 s: no such host",
       "00000001  gpu-1  phi4:latest  queued     behind phi4:latest",
-      "00000004  gpu-1  phi4:latest  cancelled  2 minutes ago, after 6 retries",
+      "00000004  gpu-1  phi4:latest  cancelled  2 min ago, after 6 retries",
     ]);
     // A pipe has the states of the protocol.
     expect((await site.run(["jobs"])).stdout).toMatch(/00000002 {2}gpu-1 {2}phi4:latest {2}queued /);
