@@ -123,7 +123,7 @@ export class PullBoard implements Progress {
   }
 }
 
-/** What has failed does not change any more, and is counted and printed in the end. */
+/** A failed pull does not change any more; it is counted here and printed in the end. */
 const URGENCY = ["not reporting", "retrying", "running", "queued", "verifying", "failed", "cancelled", "succeeded"];
 
 /** The less, the more it matters. Of those that run, the slowest first. */

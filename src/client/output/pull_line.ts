@@ -41,7 +41,7 @@ export function pullLine(job: Job, nowMs: number): PullLine {
   const word = stateWord(job);
   const line = { agent, state: word, tone: stateTone(word), percent: jobPercent(job), reason: "" };
   if (state === "succeeded") return { ...line, parts: [formatBytes(completed_bytes)] };
-  // Of one that never began: an empty bar says nothing. The whole error follows below all lines.
+  // Of one that never began: an empty bar is no help. The whole error follows below all lines.
   if (state === "failed" && line.percent === null)
     return { ...line, parts: [], reason: visibleText(shortReason(error ?? ""), " ") };
   const parts = total_bytes === null ? [] : [`${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`];

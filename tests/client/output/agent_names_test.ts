@@ -30,7 +30,7 @@ describe("agentsText()", () => {
     ["a few", numbered(10, 9), FIFTEEN, 14, "gpu-9, gpu-10"],
     ["a run", without(1, 2, 3), FIFTEEN, 14, "gpu-[4-15]"],
     ["ranges where there is room", without(1, 2, 8, 9), FIFTEEN, 20, "gpu-[3-7,10-15]"],
-    ["a count where there is none", numbered(1, 3, 5, 7, 9, 11), FIFTEEN, 14, "6 of 15"],
+    ["a count where there is no room", numbered(1, 3, 5, 7, 9, 11), FIFTEEN, 14, "6 of 15"],
     ["every name where nothing has to fit", FIFTEEN, FIFTEEN, Number.POSITIVE_INFINITY, FIFTEEN.join(", ")],
   ])("writes %s", (_, names, listed, room, text) => {
     expect(agentsText(names, listed, room)).toBe(text);
