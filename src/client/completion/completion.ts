@@ -5,10 +5,11 @@ import { formatBytes, visibleText } from "../../base/format.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import { Fleet } from "../../courier/fleet.ts";
-import { isEnded } from "../../protocol.ts";
+import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { ClientIo } from "../io.ts";
 import { jobPercent } from "../output/job_text.ts";
+import { stateWord } from "../output/job_wait.ts";
 import { flagsOf, type HalfLine, readLine, verbsOf } from "./line.ts";
 import { COMPLETION_SCRIPTS, SHELLS } from "./scripts.ts";
 
@@ -33,6 +34,7 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   cp: modelProposals,
   stop: runningProposals,
   cancel: jobProposals,
+  jobs: idProposals,
   trust: agentProposals,
 };
 
@@ -81,6 +83,7 @@ async function propose(
   else if (current.startsWith("-")) proposals = flagProposals(program, verb);
   else if (operands === 0 || verb?.name() === "help") proposals = verbProposals(program);
   else if (verb === undefined) proposals = [];
+  else if (line.values.has("--follow") || line.values.get("--watch") === "") proposals = [];
   else if (verb.name() === "completion") proposals = SHELLS.map((word) => ({ word, text: "" }));
   else if (operands === 1 || verb.registeredArguments[0]?.variadic === true)
     proposals = OPERANDS[verb.name()]?.(chosenViews(await views(), line.values.get("--agent"))) ?? [];
@@ -144,10 +147,16 @@ function jobProposals(views: readonly AgentView[]): Proposal[] {
   const pulled = Map.groupBy(active, ({ model }) => model);
   return [
     ...[...pulled].map(([word, jobs]) => ({ word, text: `on ${jobs.map(({ agent }) => agent).join(", ")}` })),
-    ...active.map((job) => {
-      const percent = jobPercent(job);
-      const progress = percent === null ? "" : `, ${percent} %`;
-      return { word: job.id ?? "", text: `${job.model} on ${job.agent}, ${job.state}${progress}` };
-    }),
+    ...active.map(idProposal),
   ];
+}
+
+function idProposals(views: readonly AgentView[]): Proposal[] {
+  return views.flatMap(({ state }) => state?.jobs ?? []).map(idProposal);
+}
+
+function idProposal(job: Job): Proposal {
+  const percent = jobPercent(job);
+  const progress = percent === null || isEnded(job) ? "" : `, ${percent} %`;
+  return { word: job.id ?? "", text: `${job.model} on ${job.agent}, ${stateWord(job)}${progress}` };
 }

@@ -12,7 +12,7 @@ export interface HalfLine {
   readonly flag: Flag | undefined;
   /** The number of words before the current one that are not flags, including the verb. */
   readonly operands: number;
-  /** Flags that have a value already, by their long names; the last one counts. */
+  /** Flags that need no more, by their long names, with their values; empty without one. The last one counts. */
   readonly values: ReadonlyMap<string, string>;
 }
 
@@ -35,6 +35,7 @@ export function readLine(program: Program, line: string): HalfLine {
       const found = flagsOf(program, verb).find(({ long, short }) => long === name || short === name);
       if (value !== undefined) values.set(name, value);
       else if (found?.required === true) flag = found;
+      else values.set(found?.long ?? name, "");
       optional = value === undefined && found?.optional === true ? found : undefined;
     } else if (optional?.argChoices?.includes(word) === true) {
       values.set(optional.long ?? "", word);

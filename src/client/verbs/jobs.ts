@@ -8,7 +8,7 @@ import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
 import { noteRefused } from "../output/refused.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session, Verb } from "../session.ts";
-import { chooseJobs, type JobChoice, parseState } from "./jobs/choice.ts";
+import { chooseJobs, type JobChoice, parseState, STATES } from "./jobs/choice.ts";
 import { followJobs } from "./jobs/follow.ts";
 import { showJob } from "./jobs/one.ts";
 
@@ -37,9 +37,9 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
     .addOption(flag("--follow", "update the list until Ctrl-C"))
     .addOption(flag("--active", "only jobs that have not ended"))
     .addOption(
-      flag("--state <state>", "only jobs in this state; repeat, or separate with commas").argParser(
-        parse.list(parseState),
-      ),
+      flag("--state <state>", "only jobs in this state; repeat, or separate with commas")
+        .choices(STATES)
+        .argParser(parse.list(parseState)),
     )
     .addOption(
       flag("--limit <n>", `how many ended jobs (default: ${TERMINAL_LIMIT} in a terminal, else all)`).argParser(

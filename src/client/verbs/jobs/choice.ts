@@ -5,7 +5,7 @@ import { inOrder } from "../../output/job_table.ts";
 import { stateWord } from "../../output/job_wait.ts";
 
 /** `retrying` is no state of the protocol, but what a table shows of a job that waits for its next attempt. */
-const STATES: readonly string[] = [...JobState.options, "retrying"];
+export const STATES: readonly string[] = [...JobState.options, "retrying"];
 
 export interface JobChoice {
   /** Undefined: all. */
