@@ -58,6 +58,12 @@ describe("jobs --watch", () => {
     );
   });
 
+  test("prints the end of a job that was chosen while it ran", async () => {
+    const agent = await pulling();
+    const { stdout } = await watch(["--active"], agent, [{}, { state: "succeeded", completed_bytes: 10e9 }]);
+    expect(stdout.split("\n").slice(1)).toEqual(["gpu-1: phi4:latest succeeded, 10.0 GB", ""]);
+  });
+
   test("prints a document per change as JSON", async () => {
     const agent = await pulling();
     const { stdout } = await watch(["--json"], agent, [

@@ -27,7 +27,7 @@ export async function followJobs(session: Session, choice: JobChoice): Promise<n
     try {
       const { jobs, unavailable } = await courier.listJobs(agents);
       view.show(
-        chooseJobs(jobs, choice).shown,
+        { all: jobs, chosen: chooseJobs(jobs, choice).shown },
         unavailable.map(({ agent }) => agent),
         unavailableLines(unavailable, printer.width),
       );
@@ -41,13 +41,19 @@ export async function followJobs(session: Session, choice: JobChoice): Promise<n
   return ERROR_CODES.cancelled.exit;
 }
 
+interface Seen {
+  readonly all: readonly Job[];
+  /** Those that the command line asks for. */
+  readonly chosen: readonly Job[];
+}
+
 interface JobsView {
   /**
-   * @param jobs undefined: they cannot be seen just now
+   * @param seen undefined: they cannot be seen just now
    * @param missing the agents, or the share, that cannot be read at the moment
    * @param notes about these; a text includes for how long, so it keeps changing
    */
-  show(jobs: readonly Job[] | undefined, missing: readonly string[], notes: readonly string[]): void;
+  show(seen: Seen | undefined, missing: readonly string[], notes: readonly string[]): void;
 }
 
 /** On a screen of its own, so that the last frame alone stays where the terminal can be scrolled back to. */
@@ -61,9 +67,9 @@ class TableView implements JobsView {
     this.#session = session;
   }
 
-  show(jobs: readonly Job[] | undefined, _missing: readonly string[], notes: readonly string[]): void {
+  show(seen: Seen | undefined, _missing: readonly string[], notes: readonly string[]): void {
     const { printer } = this.#session;
-    if (jobs !== undefined) this.#rows = jobRows(jobs, boxClock(this.#session), { isShort: true });
+    if (seen !== undefined) this.#rows = jobRows(seen.chosen, boxClock(this.#session), { isShort: true });
     this.#notes = notes;
     if (this.#screen === undefined) this.#screen = printer.openLive("alternate", (size) => this.#frame(size));
     else this.#screen.draw();
@@ -102,16 +108,19 @@ class ChangeView implements JobsView {
       : new LineProgress(printer, io.clock, nowMs, "with models");
   }
 
-  show(jobs: readonly Job[] | undefined, missing: readonly string[], notes: readonly string[]): void {
-    if (jobs !== undefined) this.#showChanges(jobs);
+  show(seen: Seen | undefined, missing: readonly string[], notes: readonly string[]): void {
+    if (seen !== undefined) this.#showChanges(seen);
     if (missing.join() !== this.#missing) for (const note of notes) this.#printer.note(note);
     this.#missing = missing.join();
   }
 
-  #showChanges(jobs: readonly Job[]): void {
-    for (const job of jobs) {
+  #showChanges({ all, chosen }: Seen): void {
+    const isChosen = new Set(chosen);
+    for (const job of all) {
       const text = JSON.stringify(job);
       const key = job.id ?? job.agent;
+      // The end of one that was chosen while it ran is news.
+      if (!isChosen.has(job) && !this.#seen.has(key)) continue;
       if (this.#seen.get(key) === text) continue;
       this.#seen.set(key, text);
       if (!this.#isFirst || !isEnded(job)) this.#progress.show(job);
