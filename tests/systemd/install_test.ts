@@ -4,9 +4,9 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest } from "#tests/systemd/site/agent.ts";
 import { type Box, onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
+import { OLD_VERSION } from "#tests/systemd/site/scope.ts";
 import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 import { timed } from "#tests/systemd/site/timed.ts";
-import { OLD_VERSION } from "./scope.ts";
 
 async function mainPid(box: Box): Promise<string> {
   return (await box.properties(AGENT_UNIT, "MainPID")).MainPID;
@@ -68,29 +68,6 @@ test(
     await installed(box, "old", "--uninstall --purge");
     expect(changes(before, await snapshot(box))).toEqual([]);
   }),
-  90_000,
-);
-
-test.each([
-  "verified",
-  "make the system user",
-  "write /usr/local/bin/gpuctl",
-  "write /etc/systemd/system",
-  "enable gpu-command-service",
-  "make the folder /mnt/shared/gpu_status",
-  "start gpu-command-service",
-])(
-  'Ctrl-C at "%s" leaves the box as it was',
-  async (line) =>
-    await onBox(async (box) => {
-      const before = await snapshot(box);
-      const { status, stdout } = await box.sh(`python3 /srv/guest/interrupt.py "${line}" sh /srv/old/install.sh --yes`);
-      expect([status, changes(before, await snapshot(box)), stdout]).toEqual([130, [], expect.anything()]);
-      expect(await box.run("ls -A /export")).toBe("");
-      await installed(box, "old");
-      expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
-    })(),
-  // More than one command on a box may take, so that one that hangs is named.
   90_000,
 );
 

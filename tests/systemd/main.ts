@@ -10,8 +10,8 @@ import { requireTools } from "#tests/support/debian.ts";
 import { endCgroup, makeCgroup } from "#tests/systemd/host/cgroup.ts";
 import { makeReleases } from "#tests/systemd/host/releases.ts";
 import { debianRoot } from "#tests/systemd/host/root.ts";
+import { GROUND_VARIABLE, type Ground } from "#tests/systemd/site/scope.ts";
 import { ROOT } from "../../scripts/binaries.ts";
-import { GROUND_VARIABLE, type Ground } from "./scope.ts";
 
 /** `faults` for faults_test.ts. */
 const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]

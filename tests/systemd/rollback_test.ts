@@ -4,9 +4,9 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest, versions } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { install, installed, OWN_STATE, type Release } from "#tests/systemd/site/installation.ts";
+import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/site/scope.ts";
 import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 import { timed } from "#tests/systemd/site/timed.ts";
-import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
 
 /** With the wait for the new agent. */
 const ROLLBACK_MS = 90_000;

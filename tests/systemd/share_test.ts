@@ -4,8 +4,8 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { agentState, manualTest } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed, OWN_STATE } from "#tests/systemd/site/installation.ts";
+import { NEW_VERSION } from "#tests/systemd/site/scope.ts";
 import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
-import { NEW_VERSION } from "./scope.ts";
 
 test(
   "--purge removes nothing where a link on the share leads",

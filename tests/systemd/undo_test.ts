@@ -4,8 +4,8 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest, versions } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
+import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/site/scope.ts";
 import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
-import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
 
 test.each([
   // Less than the copy of a program.

@@ -4,9 +4,9 @@ import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest, slowPull, versions } from "#tests/systemd/site/agent.ts";
 import { onBox } from "#tests/systemd/site/box.ts";
 import { AGENT_UNIT, install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
+import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/site/scope.ts";
 import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
 import { timed } from "#tests/systemd/site/timed.ts";
-import { NEW_VERSION, OLD_VERSION } from "./scope.ts";
 
 test(
   "a pull that is under way goes on over an upgrade, settings stay, and the new version answers",

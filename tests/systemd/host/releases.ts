@@ -3,7 +3,7 @@ import { chmod, cp, link, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "#tests/support/debian.ts";
-import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/scope.ts";
+import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/site/scope.ts";
 import { ROOT } from "../../../scripts/binaries.ts";
 
 /** What broken agents do in any run but `--version`, which works as it should. */

@@ -2,6 +2,9 @@
 import type { Box } from "./box.ts";
 import { AGENT_UNIT, settings } from "./installation.ts";
 
+/** Shorter than the unit's, to keep the tests short; over twice as long as a round takes. */
+export const WATCHDOG_S = 12;
+
 /** The manual test of the original notes, word for word. @returns the names of the models in its answer */
 export async function manualTest(box: Box): Promise<readonly string[]> {
   await box.run("rm -f /mnt/shared/gpu_status/test_command_response.json");
@@ -40,4 +43,11 @@ export async function slowPull(box: Box): Promise<string> {
   const [job] = JSON.parse(await box.run("gpuctl jobs --json")).jobs;
   if (job.state !== "running" || job.completed_bytes === 0) throw new Error(`Not under way: ${JSON.stringify(job)}`);
   return job.id;
+}
+
+/** Has the watchdog of the agent's unit end it after {@link WATCHDOG_S}. */
+export async function shortenWatchdog(box: Box): Promise<void> {
+  const folder = `/etc/systemd/system/${AGENT_UNIT}.service.d`;
+  await box.run(`mkdir ${folder} && printf '[Service]\\nWatchdogSec=${WATCHDOG_S}\\n' >${folder}/watchdog.conf`);
+  await box.run(`systemctl daemon-reload && systemctl restart ${AGENT_UNIT}`);
 }

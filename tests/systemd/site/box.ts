@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { type Finished, until } from "#tests/process/site/site.ts";
 import { searchPath } from "#tests/support/debian.ts";
 import { endCgroup } from "#tests/systemd/host/cgroup.ts";
-import { ground } from "#tests/systemd/scope.ts";
+import { ground } from "./scope.ts";
 
 const BOOT = join(import.meta.dir, "../host/boot");
 const TIMEOUT_MS = 60_000;
 const BOOT_QUESTION_MS = 5_000;
+/** Each look starts programs in the box. Without a pause some of the tests would keep a processor busy with looking. */
+const LOOKS_APART_MS = 100;
 const ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "LANG=C.UTF-8"];
 
 /**

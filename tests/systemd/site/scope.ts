@@ -1,5 +1,5 @@
 // What the tests of this folder are about and where they may work.
-import manifest from "../../package.json" with { type: "json" };
+import manifest from "../../../package.json" with { type: "json" };
 
 /** Of the release `old`, which is the checkout. */
 export const OLD_VERSION: string = manifest.version;
