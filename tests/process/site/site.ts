@@ -284,18 +284,19 @@ export class HttpServer {
   }
 }
 
-/** Waits until `look` returns something other than undefined and false. @throws after `waitMs` */
+/** Waits until `look` returns something other than undefined and false. @throws after `waitMs` @param pauseMs between looks */
 export async function until<Value>(
   look: () => Value | undefined | false | Promise<Value | undefined | false>,
   what: string,
   waitMs = WAIT_MS,
+  pauseMs = 10,
 ): Promise<Value> {
   const endMs = performance.now() + waitMs;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > endMs) throw new Error(`Waited ${waitMs / 1000} s without success until ${what}`);
-    await Bun.sleep(10);
+    await Bun.sleep(pauseMs);
   }
 }
 

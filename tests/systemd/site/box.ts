@@ -112,7 +112,7 @@ export class Box {
       const { status, stdout } = await this.sh(script);
       return status === 0 ? stdout.trim() : undefined;
     };
-    return await until(look, `"${script}" succeeds in the box`, timeoutMs);
+    return await until(look, `"${script}" succeeds in the box`, timeoutMs, LOOKS_APART_MS);
   }
 
   /** What systemd knows of a unit, by name. */
