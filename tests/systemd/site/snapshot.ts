@@ -17,13 +17,14 @@ const LEFT_OUT = [
 ];
 
 /**
- * Every file of the box, one a line: kind, mode, owner, size, target of a link, path; with hashes of the content.
+ * Every file of the box, one a line: kind, mode, owner, size, target of a link, path; with a CRC of the content. SHA-256 takes
+ * 0.8 s for each of the binaries.
  * @param alsoLeftOut more places to leave out
  */
 export async function snapshot(box: Box, ...alsoLeftOut: readonly string[]): Promise<readonly string[]> {
   const prune = [...LEFT_OUT, ...alsoLeftOut].map((path) => `-path ${path}`).join(" -o ");
   const list = String.raw`find / -xdev \( ${prune} \) -prune -o -printf '%y %m %u:%g %p %l\n' | sort`;
-  const hash = String.raw`find /etc /opt /usr/local /var/lib \( ${prune} \) -prune -o -type f -print0 | xargs -0r sha256sum | sort`;
+  const hash = String.raw`find /etc /opt /usr/local /var/lib \( ${prune} \) -prune -o -type f -print0 | xargs -0r cksum | sort`;
   return (await box.run(`${list}; ${hash}`)).split("\n");
 }
 
