@@ -6,8 +6,8 @@ export interface Tool {
   readonly package: string;
 }
 
-/** Without this apt-get as root fetches as another user, who may not write here. */
-export const APT_GET = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root"];
+/** Without the first option apt-get as root fetches as another user, who may not write here. Two suites may install at once. */
+export const APT_GET = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "-o", "DPkg::Lock::Timeout=300"];
 
 /**
  * Sees to it that the tools are there; root gets those that are missing installed.
