@@ -7,7 +7,7 @@ import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
 import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
 
-const PUBLISHER = join(import.meta.dir, "ending/publisher.ts");
+const PUBLISHER = join(import.meta.dir, "programs/publisher.ts");
 /** A buffered write is caught at a bad moment about every second time. */
 const ROUNDS = FULL ? 20 : 6;
 const STOPPED_FOR_MS = 500;

@@ -1,8 +1,13 @@
-// Agent and sender on different clients: how long a ping takes when nothing happened before, and when it did, and what an
-// agent that waits costs.
+// Agent and sender on different clients: how long a ping takes when nothing happened before, and when it did, what an agent
+// that waits costs, and what signatures add to a ping.
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ensureKey } from "#src/trust/key_file.ts";
+import { publicLine } from "#src/trust/keys.ts";
 import { type Calls, callsOf, difference, GetattrTrace, sum } from "#tests/nfs/guest/calls.ts";
 import { describeTimes, quantile, report } from "#tests/nfs/guest/figures.ts";
+import { run } from "#tests/nfs/guest/machines.ts";
 import { ping } from "#tests/nfs/guest/ping.ts";
 import { FULL, PROTOCOLS, type Protocol, titleOf, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
@@ -16,6 +21,14 @@ const WARM_PINGS = FULL ? 50 : 20;
 const WARM_MEDIAN_MS = 100;
 /** A listing takes SMB three round trips, NFS one. */
 const SMB_SLOWER_AT_MOST = 1.5;
+/** Of ten pings with signatures and ten without. */
+const ROUNDS = FULL ? 40 : 12;
+/**
+ * Times the median of ten unsigned pings, by the median difference of the rounds. A ping waits for looks that are 20 and 50 ms
+ * apart, so two medians of all pings would differ by chance; ten pings of each side follow each other with the same pauses.
+ */
+const SIGNED_AT_MOST = 1.1;
+const PAIRED_PINGS = join(import.meta.dir, "programs/paired_pings.ts");
 const COST_S = FULL ? 120 : 25;
 /** What an agent that serves the shared inbox watches. */
 const WATCHED = ["gpu_commands", "gpu_commands/gpu-1"];
@@ -89,4 +102,56 @@ describe("warm", () => {
     report(`SMB 3.1.1 takes ${(smb / nfs).toFixed(2)} times as long as NFSv4.2`);
     expect(smb).toBeLessThanOrEqual(SMB_SLOWER_AT_MOST * nfs);
   });
+});
+
+interface Paired {
+  readonly rounds: readonly { readonly signed: readonly number[]; readonly unsigned: readonly number[] }[];
+  /** Those of the agents, as the senders know them. */
+  readonly keys: { readonly signed: string | null; readonly unsigned: string | null };
+}
+
+/** Pings an agent that requires signatures and one that has no key, each on a share of its own in the same mount. */
+async function pingInTurns(site: NetworkSite, keys: string): Promise<Paired> {
+  const [signed, unsigned] = [join(site.share, "signed"), join(site.share, "unsigned")];
+  for (const share of ["signed", "unsigned"]) mkdirSync(join(site.folder, share));
+  const [key, trusted] = [join(keys, "signing.key"), join(keys, "trusted_keys")];
+  writeFileSync(trusted, `${publicLine(ensureKey(key), "pings")}\n`);
+  const required = ["--trusted-keys", trusted, "--require-signatures", "all"];
+  const ollama = await site.ollama();
+  const options = ["--init", "--shared-inbox", "off", "--share"];
+  await site.agent("c1", "gpu-1", ollama, [...options, signed, ...required]);
+  await site.agent("c1", "gpu-2", ollama, [...options, unsigned], "agent-without-key");
+  return JSON.parse(await run("c2", "bun", PAIRED_PINGS, signed, key, unsigned, String(ROUNDS)));
+}
+
+function describeQuartiles(timesMs: readonly number[]): string {
+  return [0.25, 0.5, 0.75].map((share) => quantile(timesMs, share).toFixed(1)).join(", ");
+}
+
+describe("signed", () => {
+  test.each(FULL ? PROTOCOLS : VERSIONS)(
+    `%s: pings take at most ${SIGNED_AT_MOST} times as long as unsigned ones`,
+    async (protocol) => {
+      await using site = await NetworkSite.open("signed", protocol, ["c1", "c2"]);
+      using folders = new DisposableStack();
+      const folder = folders.adopt(mkdtempSync("/disk/keys-"), (path) => rmSync(path, { recursive: true }));
+      const { rounds, keys } = await pingInTurns(site, folder);
+      const [signed, unsigned] = [
+        rounds.map((round) => quantile(round.signed, 0.5)),
+        rounds.map((round) => quantile(round.unsigned, 0.5)),
+      ];
+      const more = signed.map((median, round) => median - (unsigned[round] ?? Number.NaN));
+      const ratio = 1 + quantile(more, 0.5) / quantile(unsigned, 0.5);
+      report(
+        `${titleOf(protocol)}, signed pings take ${ratio.toFixed(3)} times as long; quartiles of ${ROUNDS} medians in ms:`,
+      );
+      report(
+        `  signed ${describeQuartiles(signed)}; unsigned ${describeQuartiles(unsigned)}; more ${describeQuartiles(more)}`,
+      );
+      expect(keys).toEqual({ signed: expect.stringMatching(/^[0-9a-f]{16}$/), unsigned: null });
+      expect(rounds.length).toBe(ROUNDS);
+      expect(ratio).toBeLessThanOrEqual(SIGNED_AT_MOST);
+    },
+    200_000,
+  );
 });

@@ -83,17 +83,29 @@ export class NetworkSite implements AsyncDisposable {
     return ollama;
   }
 
-  /** Starts gpu-agent; resolves when it is ready. */
-  async agent(seat: Seat, name: string, ollama: SimulatedOllama, args: readonly string[] = []): Promise<Running> {
-    const agent = this.startAgent(seat, name, ollama, args);
+  /** Starts gpu-agent; resolves when it is ready. @param binary another one in its place */
+  async agent(
+    seat: Seat,
+    name: string,
+    ollama: SimulatedOllama,
+    args: readonly string[] = [],
+    binary = "gpu-agent",
+  ): Promise<Running> {
+    const agent = this.startAgent(seat, name, ollama, args, binary);
     await agent.logged("Ready");
     return agent;
   }
 
   /** Starts gpu-agent and does not wait. */
-  startAgent(seat: Seat, name: string, { url }: SimulatedOllama, args: readonly string[] = []): Running {
+  startAgent(
+    seat: Seat,
+    name: string,
+    { url }: SimulatedOllama,
+    args: readonly string[] = [],
+    binary = "gpu-agent",
+  ): Running {
     const own = ["--name", name, "--ollama", url, "--state-dir", this.#ownStateDir(name, seat)];
-    return this.#start(seat, "gpu-agent", [...own, ...args]);
+    return this.#start(seat, binary, [...own, ...args]);
   }
 
   /** Starts gpu-server with a token of the role `gp`; resolves when it listens and has the share. */

@@ -2,7 +2,7 @@
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { run } from "#tests/support/debian.ts";
-import { BINARIES, cachedBinary, ROOT } from "../../../scripts/binaries.ts";
+import { BINARIES, buildBinary, cachedBinary, ROOT } from "../../../scripts/binaries.ts";
 
 export interface Boot {
   readonly kernel: string;
@@ -24,6 +24,9 @@ const EMPTY = ["proc", "sys", "dev", "run", "tmp", "mnt", "disk", "root", "var/l
 const DISK_MB = 3000;
 /** File systems of their own, in files: one for each version of NFS. */
 const SPARE_DISKS = ["spare-3.ext4", "spare-4.2.ext4"];
+
+/** An agent that signs nothing: no release has it. */
+const WITHOUT_KEY = { name: "agent-without-key", source: "scripts/bench/agent_without_key.ts" };
 
 /**
  * Kernel and root, made from the packages unless that was done before.
@@ -121,6 +124,7 @@ export async function makeDisk(dir: string): Promise<string> {
   const [stage, disk] = [join(dir, "stage"), join(dir, "disk")];
   await mkdir(join(stage, "bin"), { recursive: true });
   for (const { name } of BINARIES) await cp(await cachedBinary(name), join(stage, "bin", name));
+  await buildBinary(WITHOUT_KEY, join(stage, "bin", WITHOUT_KEY.name));
   await cp(process.execPath, join(stage, "bin/bun"));
   // Of the packages the simulated Ollama needs one.
   for (const path of ["src", "tests", "sim", "scripts", "package.json", "node_modules/zod"])
