@@ -184,7 +184,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...BASE,
       "src/documents/audit.ts",
       "src/server/services.ts",
-      "src/server/v1/{list_schemas,schemas}.ts",
+      "src/server/v1/{examples,list_schemas,problems,schemas}.ts",
       ...server("access audit http lists"),
     ],
   },
@@ -241,7 +241,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/api.ts",
-    may: [...BASE, "src/program/flags.ts", "src/server/services.ts", ...server("audit http limits scope v1 platform")],
+    may: [...BASE, "src/program/*.ts", "src/server/services.ts", ...server("audit http limits scope v1 platform")],
   },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("access http")] },
   {

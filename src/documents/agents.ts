@@ -2,26 +2,44 @@
 import { z } from "zod";
 import type { AgentView } from "../courier/agent_view.ts";
 import { AgentName, Disk, Gpu, isEnded, Labels, Memory, OllamaHealth, Platform } from "../protocol.ts";
+import { instantOrNull } from "./instants.ts";
+import { Bytes, Instant, orNull } from "./named.ts";
 import { nextPage } from "./next_page.ts";
 import { keyFields, keyOf } from "./trust.ts";
+
+const AgentReason = z
+  .enum(["stopped", "silent", "share_stale", "ollama_down", "draining", "degraded"])
+  .meta({ id: "AgentReason" });
+const OllamaDocument = OllamaHealth.extend({ checked_at: Instant.nullable() }).meta({ id: "OllamaHealth" });
+const DiskDocument = Disk.extend({ free_bytes: Bytes, total_bytes: Bytes }).meta({
+  id: "Disk",
+  description: "The disk with the models.",
+});
+const GpuDocument = Gpu.extend({ memory_total_bytes: Bytes.nullable(), memory_used_bytes: Bytes.nullable() }).meta({
+  id: "Gpu",
+});
+const MemoryDocument = Memory.extend({ total_bytes: Bytes, available_bytes: Bytes }).meta({
+  id: "Memory",
+  description: "The main memory. `available_bytes` is what programs can still take without swapping.",
+});
 
 export const AgentDocument = z
   .object({
     agent: AgentName,
-    status: z.enum(["online", "offline"]),
+    status: z.enum(["online", "offline"]).meta({ id: "AgentStatus" }),
     /** Why it is offline, or what is wrong although it is online. */
-    reason: z.enum(["stopped", "silent", "share_stale", "ollama_down", "draining", "degraded"]).nullable(),
-    last_seen_at: z.string(),
+    reason: orNull(AgentReason),
+    last_seen_at: Instant,
     agent_version: z.string().nullable(),
-    ollama: OllamaHealth,
+    ollama: OllamaDocument,
     model_count: z.int().nonnegative().nullable(),
     /** Queued or running. */
     job_count: z.int().nonnegative().nullable(),
-    disk: Disk.nullable(),
-    gpus: z.array(Gpu).nullable(),
+    disk: orNull(DiskDocument),
+    gpus: z.array(GpuDocument).nullable(),
     /** The main memory of the agent's machine. */
-    memory: Memory.nullable(),
-    platform: Platform.nullable(),
+    memory: orNull(MemoryDocument),
+    platform: orNull(Platform.meta({ id: "Platform" })),
     labels: Labels.nullable(),
     /** The share's clock minus the clock of the agent's machine. */
     clock_offset_ms: z.number().nullable(),
@@ -55,7 +73,7 @@ export function agentDocument({
     reason,
     last_seen_at: lastSeenAt,
     agent_version: state?.agent_version ?? null,
-    ollama: state?.ollama ?? unknownOllama(legacyState?.ollama_available ?? false),
+    ollama: ollamaOf(state?.ollama ?? unknownOllama(legacyState?.ollama_available ?? false)),
     model_count: state?.model_count ?? null,
     job_count: state?.jobs.filter((job) => !isEnded(job)).length ?? null,
     disk: state?.disk ?? null,
@@ -66,6 +84,10 @@ export function agentDocument({
     clock_offset_ms: state?.clock_offset_ms ?? null,
     ...keyOf(key),
   };
+}
+
+function ollamaOf(health: OllamaHealth): OllamaHealth {
+  return { ...health, checked_at: instantOrNull(health.checked_at) };
 }
 
 function unknownOllama(reachable: boolean): OllamaHealth {

@@ -1,5 +1,6 @@
 // The audit as `/v1/audit` serves it and `gpu-server audit --json` prints it.
 import { z } from "zod";
+import { Instant } from "./named.ts";
 import { nextPage } from "./next_page.ts";
 
 const text = z.string().nullable();
@@ -7,7 +8,7 @@ const text = z.string().nullable();
 export const AuditEntry = z
   .object({
     number: z.int().meta({ description: "Only goes up" }),
-    at: z.string().meta({ description: "When the command was sent, or the request without one was answered" }),
+    at: Instant.meta({ description: "When the command was sent, or the request without one was answered" }),
     request: text.meta({
       description:
         "Method and path, or the command line of a local change; null: gpu-server sent the command by itself",
@@ -39,7 +40,7 @@ export type AuditEntry = z.infer<typeof AuditEntry>;
 const Dropped = z.object({
   refused: z.boolean().meta({ description: "Refused requests; otherwise what was done or tried" }),
   entries: z.int(),
-  until: z.string().meta({ description: "The time of the newest of them" }),
+  until: Instant.meta({ description: "The time of the newest of them" }),
 });
 export type Dropped = z.infer<typeof Dropped>;
 

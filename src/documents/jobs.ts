@@ -3,18 +3,34 @@ import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { Job, newPull } from "../protocol.ts";
+import { instantOrNull } from "./instants.ts";
+import { Bytes, ErrorCode, Instant, JobPhase, JobState, orNull } from "./named.ts";
 import { nextPage } from "./next_page.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const JobDocument = Job.extend({
-  created_at: z.string().nullable().optional(),
-  requested_by: z.string().nullable().optional(),
+  state: JobState,
+  completed_bytes: Bytes,
+  total_bytes: Bytes.nullable(),
+  bytes_per_second: Bytes.nullable(),
+  started_at: Instant.nullable(),
+  ended_at: Instant.nullable(),
+  code: orNull(ErrorCode),
+  phase: orNull(JobPhase).optional(),
+  partial_bytes: Bytes.nullable().optional(),
+  retry_at: Instant.nullable().optional().meta({
+    description: "While it waits between two attempts: the start of the next one, by the box's clock",
+  }),
+  created_at: Instant.nullable().optional().meta({ description: "When the agent accepted the request, by its clock" }),
+  requested_by: z.string().nullable().optional().meta({ description: "The token or user that asked for it first" }),
 }).meta({
   id: "Job",
   description:
     "A long-running operation on one agent. Bytes, bytes per second, seconds; times in ISO 8601; " +
     "null: unknown or not yet.",
 });
+
+export type JobDocument = z.infer<typeof JobDocument>;
 
 export const JobsDocument = z
   .object({ jobs: z.array(JobDocument), unavailable: unavailableAgents, next: nextPage })
@@ -27,7 +43,16 @@ interface ListedJobs {
 }
 
 export function jobsDocument({ jobs, unavailable = [] }: ListedJobs): JobsDocument {
-  return { jobs: [...jobs], ...unavailableField(unavailable) };
+  return { jobs: jobs.map(jobDocument), ...unavailableField(unavailable) };
+}
+
+/** The job itself, unless its agent sends invalid times. */
+export function jobDocument(job: Job): JobDocument {
+  const { started_at, ended_at, retry_at = null, created_at = null } = job;
+  const times = { started_at, ended_at, retry_at, created_at };
+  const shown = Object.entries(times).map(([name, time]) => [name, instantOrNull(time)] as const);
+  const wrong = shown.filter(([name, time]) => time === null && Reflect.get(times, name) !== null);
+  return wrong.length === 0 ? job : { ...job, ...Object.fromEntries(wrong) };
 }
 
 /**

@@ -5,10 +5,14 @@ import type { FleetModels } from "../courier/models.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Model, ModelDetails } from "../protocol.ts";
 import { BriefDetailsDocument } from "./brief_details.ts";
+import { instant } from "./instants.ts";
+import { Bytes, Instant, orNull } from "./named.ts";
 import { nextPage } from "./next_page.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 const ModelDocument = Model.extend({
+  size: Bytes,
+  modified_at: Instant,
   details: BriefDetailsDocument.optional(),
   capabilities: z.array(z.string()).optional(),
   agents: z.array(AgentName),
@@ -27,10 +31,7 @@ export const ModelsDocument = z
 export type ModelsDocument = z.infer<typeof ModelsDocument>;
 
 export const ShownDocument = ModelDocument.extend({
-  show: ModelDetails.meta({
-    id: "ModelDetails",
-    description: "The details of a model, as Ollama shows them.",
-  }).nullable(),
+  show: orNull(ModelDetails.meta({ id: "ModelDetails", description: "The details of a model, as Ollama shows them." })),
   unavailable: unavailableAgents,
 }).meta({
   id: "ShownModel",
@@ -56,5 +57,5 @@ export function modelDocument(model: FleetModel): ModelDocument {
     ...(details === undefined ? {} : { details }),
     ...(capabilities === undefined ? {} : { capabilities }),
   };
-  return { name, size, digest, modified_at, ...present, agents: [...agents] };
+  return { name, size, digest, modified_at: instant(modified_at), ...present, agents: [...agents] };
 }

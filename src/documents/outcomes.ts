@@ -1,19 +1,20 @@
 // The documents about one action on several agents, that `/v1` serves and `gpuctl --json` prints: rm, cp and stop.
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
-import { AgentName, Code, type Response } from "../protocol.ts";
+import { AgentName, type Response } from "../protocol.ts";
+import { Bytes, ErrorCode, orNull } from "./named.ts";
 
 const OUTCOMES = "The result on each agent; `code` and `error` are null where it succeeded.";
 
 const Outcome = z.object({
   agent: AgentName,
   model: z.string(),
-  code: Code.nullable(),
+  code: orNull(ErrorCode),
   error: z.string().nullable(),
 });
 
 /** Missing where the agent cannot read its disk. */
-const DiskBytes = z.number().nonnegative().optional();
+const DiskBytes = Bytes.optional();
 
 export const DeletedDocument = z
   .object({

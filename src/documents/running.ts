@@ -3,12 +3,17 @@ import { z } from "zod";
 import type { FleetRunning } from "../courier/running.ts";
 import { AgentName, RunningModel } from "../protocol.ts";
 import { BriefDetailsDocument } from "./brief_details.ts";
+import { instant } from "./instants.ts";
+import { Bytes, Instant } from "./named.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const RunningDocument = z
   .object({
     running: z.array(
       RunningModel.extend({
+        size: Bytes,
+        size_vram: Bytes,
+        expires_at: Instant,
         digest: z.string().optional(),
         details: BriefDetailsDocument.optional(),
         context_length: z.int().nonnegative().optional(),
@@ -36,5 +41,5 @@ function runningModel(model: FleetRunning["running"][number]): RunningDocument["
     ...(details === undefined ? {} : { details }),
     ...(context_length === undefined ? {} : { context_length }),
   };
-  return { agent, name, size, size_vram, expires_at, ...present };
+  return { agent, name, size, size_vram, expires_at: instant(expires_at), ...present };
 }

@@ -14,6 +14,7 @@ export const keyFields = {
   key_status: z
     .enum(KEY_STATUS)
     .meta({
+      id: "KeyStatus",
       description:
         "`first use`: the first key that was seen; `confirmed`: somebody named it; `unsigned`: the agent does not sign, on " +
         "purpose; `conflict`: the agent's last document is signed by another key, and does not count",

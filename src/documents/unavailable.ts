@@ -1,11 +1,12 @@
 // The part that list documents share: which agents are not included, and why.
 import { z } from "zod";
 import type { Unavailable } from "../courier/unavailable.ts";
-import { AgentName, Code } from "../protocol.ts";
+import { AgentName } from "../protocol.ts";
+import { ErrorCode } from "./named.ts";
 
 /** Present only when an agent could not answer. */
 export const unavailableAgents = z
-  .array(z.object({ agent: AgentName, code: Code, reason: z.string() }).meta({ id: "Unavailable" }))
+  .array(z.object({ agent: AgentName, code: ErrorCode, reason: z.string() }).meta({ id: "Unavailable" }))
   .optional();
 
 /** The field, to be spread into a document; empty when every agent answered. */

@@ -5,6 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
+import { LICENSE } from "../program/license.ts";
 import { addAuditRoutes } from "./audit/route.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
 import { asInvalid, limitBody } from "./http/body.ts";
@@ -17,10 +18,13 @@ import { requestPath, requireValidHost } from "./http/request_target.ts";
 import { requireTrustedHost, type TrustedHosts } from "./http/trusted_hosts.ts";
 import { RequestRate } from "./limits/request_rate.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
+import { CONFIG_ROUTES } from "./platform/described_config.ts";
+import { GPU_SERVICE_ROUTES } from "./platform/described_gpu_service.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
 import { Scopes } from "./scope/scopes.ts";
 import type { ServicesOf, WholeServices } from "./services.ts";
 import { addAgentRoutes } from "./v1/agents.ts";
+import { aboutServer, describeServer } from "./v1/description.ts";
 import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
@@ -47,14 +51,15 @@ export function createApi(services: WholeServices): Hono<Env> {
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
   app.route("/api/config", platformRoutes(servicesOf));
   app.route("/api", gpuServiceRoutes(servicesOf));
+  describeServer(app.openAPIRegistry);
   for (const add of [addAgentRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
     add(app, servicesOf);
   addAuditRoutes(app, services);
-  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
+  for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   // Built once, because it takes tens of ms and needs no token.
   let document: object | undefined;
   app.get("/openapi.json", (context) => {
-    document ??= app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "gpu-courier", version: VERSION } });
+    document ??= app.getOpenAPI31Document(aboutServer(VERSION, LICENSE));
     return context.json(document);
   });
   return app;

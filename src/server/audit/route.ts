@@ -8,7 +8,9 @@ import { callerOf, type Env } from "../http/env.ts";
 import { linkTo } from "../lists/page_text.ts";
 import { respond } from "../lists/rendered.ts";
 import type { WholeServices } from "../services.ts";
+import { EXAMPLES } from "../v1/examples.ts";
 import { conditional, kept } from "../v1/list_schemas.ts";
+import { failures } from "../v1/problems.ts";
 import { security } from "../v1/schemas.ts";
 import { readAudit } from "./read_audit.ts";
 
@@ -28,12 +30,17 @@ const Query = z.object({
 const listEntries = createRoute({
   method: "get",
   path: "/v1/audit",
+  operationId: "listAudit",
+  tags: ["audit"],
   summary: "List who changed what",
   description:
     "Changing commands, and changing requests that sent none, for 90 days, the newest first. Needs the role `gp`, without limits.",
   security,
   request: { query: Query, headers: conditional },
-  responses: kept("One page of the audit", AuditDocument),
+  responses: {
+    ...kept("One page of the audit", AuditDocument, { entries: [EXAMPLES.auditEntry] }),
+    ...failures(),
+  },
 });
 
 export function addAuditRoutes(app: OpenAPIHono<Env>, { audit, lists }: Pick<WholeServices, "audit" | "lists">): void {

@@ -82,10 +82,16 @@ function asKnown(error: unknown): CourierError {
   return new CourierError("internal", "Unexpected failure: the log of gpu-server has the cause");
 }
 
-function body(path: string, status: number, { code, message, hint }: CourierError): object {
+function body(path: string, status: number, error: CourierError): object {
+  const { message, hint } = error;
   const text = hint === undefined ? message : `${message}${/[.?!]$/.test(message) ? "" : "."} ${hint}`;
   if (path.startsWith("/api/config")) return { detail: text };
   if (path.startsWith("/api/")) return { success: false, error: text };
+  return problemOf(status, error);
+}
+
+/** The problem document (RFC 9457) of an error. */
+export function problemOf(status: number, { code, message, hint }: CourierError) {
   const problem = { type: `urn:gpu-courier:${code}`, title: titleOf(status, code), status, detail: message, code };
   return hint === undefined ? problem : { ...problem, hint };
 }

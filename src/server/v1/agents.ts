@@ -12,26 +12,32 @@ import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond, respondWith } from "../lists/rendered.ts";
 import type { ServicesOf } from "../services.ts";
+import { EXAMPLES } from "./examples.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
+import { failures } from "./problems.ts";
 import { PATH, security } from "./schemas.ts";
 
 const listAgents = createRoute({
   method: "get",
   path: "/v1/agents",
+  operationId: "listAgents",
+  tags: ["agents"],
   summary: "List the agents and their status",
   description: "`last_seen_at` and the figures of an online agent may be a minute old; `status` never is.",
   security,
   request: { query: QUERY.agents, headers: conditional },
-  responses: kept("One page of the agents", AgentsDocument),
+  responses: { ...kept("One page of the agents", AgentsDocument, { agents: [EXAMPLES.agent] }), ...failures() },
 });
 
 const readAgent = createRoute({
   method: "get",
   path: "/v1/agents/{agent}",
+  operationId: "getAgent",
+  tags: ["agents"],
   summary: "Show one agent",
   security,
   request: { params: PATH.agent, headers: conditional },
-  responses: kept("One agent", AgentDocument),
+  responses: { ...kept("One agent", AgentDocument, EXAMPLES.agent), ...failures(404) },
 });
 
 type Query = z.output<typeof QUERY.agents>;

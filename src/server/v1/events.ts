@@ -4,7 +4,8 @@ import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { CourierError } from "../../base/errors.ts";
 import { agentDocument } from "../../documents/agents.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import { jobDocument } from "../../documents/jobs.ts";
+import { isEnded } from "../../protocol.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
 import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../job_feed.ts";
@@ -12,7 +13,8 @@ import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
 import { Fragments } from "../lists/fragments.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
-import { failures, PATH, security } from "./schemas.ts";
+import { failures } from "./problems.ts";
+import { PATH, security } from "./schemas.ts";
 
 /** A stream may outlive its token: it is looked at again this often. */
 const CALLER_CHECK_MS = 5_000;
@@ -41,28 +43,40 @@ const STREAM_HEADERS = {
 } as const;
 const events = {
   description: "Events, until the listener disconnects",
-  content: { "text/event-stream": { schema: z.string() } },
+  content: {
+    "text/event-stream": {
+      schema: z.string().meta({
+        contentMediaType: "text/event-stream",
+        contentSchema: { $ref: "#/components/schemas/Event" },
+      }),
+      example: 'event: ready\ndata: {"resumed":false}\nid: 3f2a9c10-12\nretry: 2000\n\n',
+    },
+  },
 };
 const headers = z.object({ "last-event-id": z.string().optional() });
 
 const watchJobs = createRoute({
   method: "get",
   path: "/v1/events",
+  operationId: "watchJobs",
+  tags: ["events"],
   summary: "Watch all jobs",
   description: DESCRIPTION,
   security,
   request: { headers },
-  responses: { 200: events, ...failures },
+  responses: { 200: events, ...failures() },
 });
 
 const watchJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}/events",
+  operationId: "watchJob",
+  tags: ["events"],
   summary: "Watch one job to its end",
   description: `As /v1/events, for one job; the stream finishes with its end. A listener that reconnects with the id of that end gets status 204.\n\n${DESCRIPTION}`,
   security,
   request: { params: PATH.job, headers },
-  responses: { 200: events, 204: { description: "Its end was already delivered" }, ...failures },
+  responses: { 200: events, 204: { description: "Its end was already delivered" }, ...failures(404, 504) },
 });
 
 export function addEventRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
@@ -167,7 +181,7 @@ function isNothing({ agents, progress, ended }: JobNews): boolean {
 /** Hundreds of listeners get the same object: its events are written once. */
 const writtenNews = new WeakMap<JobNews, Uint8Array>();
 const agentTexts = new Fragments(agentDocument);
-const jobTexts = new Fragments((job: Job) => job);
+const jobTexts = new Fragments(jobDocument);
 
 function newsBytes(news: JobNews, jobFeed: Pick<JobFeed, "eventId">): Uint8Array {
   const known = writtenNews.get(news);

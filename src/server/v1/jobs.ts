@@ -6,7 +6,7 @@ import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import type { Agents } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
-import { JobDocument, JobsDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
+import { JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
@@ -16,51 +16,73 @@ import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond } from "../lists/rendered.ts";
 import type { Services, ServicesOf } from "../services.ts";
+import { EXAMPLES } from "./examples.ts";
 import { findJob } from "./job_lookup.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
-import { failures, JobRequest, json, PATH, security } from "./schemas.ts";
+import { failures } from "./problems.ts";
+import { JobRequest, json, PATH, security } from "./schemas.ts";
+
+const PULL = { kind: "pull" as const, model: "phi4", agents: ["gpu-1"] };
+const JOBS = { jobs: [EXAMPLES.job] };
 
 const startJobs = createRoute({
   method: "post",
   path: "/v1/jobs",
+  operationId: "pullModel",
+  tags: ["jobs"],
   summary: "Pull a model on one agent, several or all",
   description:
     "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job. Of unknown agents only the first 10 are kept; the others are only in this response.",
   security,
   middleware: requireJson,
-  request: { body: { ...json("The model to pull, and the agents", JobRequest), required: true } },
-  responses: { 202: json("One job per agent; a refused one has failed", JobsDocument), ...failures },
+  request: { body: { ...json("The model to pull, and the agents", JobRequest, PULL), required: true } },
+  responses: {
+    202: json("One job per agent; a refused one has failed", JobsDocument, JOBS),
+    ...failures(404, 413, 415),
+  },
 });
 
 const listJobs = createRoute({
   method: "get",
   path: "/v1/jobs",
+  operationId: "listJobs",
+  tags: ["jobs"],
   summary: "List the active jobs and those that ended recently",
   security,
   request: { query: QUERY.jobs, headers: conditional },
-  responses: kept("One page of the active jobs and those that ended recently", JobsDocument),
+  responses: {
+    ...kept("One page of the active jobs and those that ended recently", JobsDocument, JOBS),
+    ...failures(404, 504),
+  },
 });
 
 const readJob = createRoute({
   method: "get",
   path: "/v1/jobs/{id}",
+  operationId: "getJob",
+  tags: ["jobs"],
   summary: "Show one job, even if it ended long ago",
   description:
     "A job that no state shows is looked for on the agents: for an id of the last 30 days. Each agent is asked once in 10 s.",
   security,
   request: { params: PATH.job },
-  responses: { 200: json("One job", JobDocument), ...failures },
+  responses: { 200: json("One job", JobDocument, EXAMPLES.job), ...failures(404, 504) },
 });
 
 const cancelJob = createRoute({
   method: "post",
   path: "/v1/jobs/{id}/cancel",
+  operationId: "cancelJob",
+  tags: ["jobs"],
   summary: "Cancel a job",
   description:
     "Responds when the pull has stopped. The data already downloaded is kept, and the next pull of the model continues from it. A job that has already succeeded or failed is a `conflict`.",
   security,
   request: { params: PATH.job },
-  responses: { 200: json("The cancelled job", JobDocument), ...failures },
+  responses: {
+    200: json("The cancelled job", JobDocument, EXAMPLES.cancelled),
+    ...failures(404, 409, 501, 504, 507),
+  },
 });
 
 type Query = z.output<typeof QUERY.jobs>;
@@ -73,7 +95,7 @@ const ORDERS: Readonly<Record<Query["sort"], Order<Job>>> = {
   created_at: BY_AGE,
   "-created_at": { ...BY_AGE, name: "-created_at", isDescending: true },
 };
-const fragments = new Fragments((job: Job) => job);
+const fragments = new Fragments(jobDocument);
 
 export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(startJobs, async (context) => {
@@ -101,7 +123,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
 
   app.openapi(readJob, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(await findJob(servicesOf(context), id), 200);
+    return context.json(jobDocument(await findJob(servicesOf(context), id)), 200);
   });
 
   app.openapi(cancelJob, async (context) => {
@@ -109,7 +131,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
     const services = servicesOf(context);
     services.connection.requireOpen();
     const job = await findJob(services, id);
-    return context.json(await services.courier.cancelJob(job, requesterOf(context)), 200);
+    return context.json(jobDocument(await services.courier.cancelJob(job, requesterOf(context))), 200);
   });
 }
 

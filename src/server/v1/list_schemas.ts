@@ -1,8 +1,9 @@
 // Schemas of the lists under /v1: their queries, and responses that the caller may have already.
 import { z } from "@hono/zod-openapi";
-import { AgentName, JobState } from "../../protocol.ts";
+import { JobState } from "../../documents/named.ts";
+import { AgentName } from "../../protocol.ts";
 import { CURSOR_CHARACTERS } from "../lists/pages.ts";
-import { failures, json } from "./schemas.ts";
+import { json } from "./schemas.ts";
 
 const agentQuery = z.object({ agent: AgentName.optional() });
 /** `fresh` asks the agents instead of reading their published states. */
@@ -54,15 +55,14 @@ export const conditional = z.object({
 });
 
 /** The responses of a route that may be answered with 304: the document, one page of a list, or nothing. */
-export function kept<Schema extends z.ZodType>(description: string, schema: Schema) {
+export function kept<Schema extends z.ZodType>(description: string, schema: Schema, example: z.input<Schema>) {
   const ETag = { schema: { type: "string" as const }, description: "For `If-None-Match`" };
   const Link = {
     schema: { type: "string" as const },
     description: 'Of a list: `<address>; rel="next"`, if there is a next page',
   };
   return {
-    200: { ...json(description, schema), headers: { ETag, Link } },
+    200: { ...json(description, schema, example), headers: { ETag, Link } },
     304: { description: "The caller has it already" },
-    ...failures,
   };
 }

@@ -8,39 +8,59 @@ import { requireJson } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import type { ServicesOf } from "../services.ts";
+import { EXAMPLES } from "./examples.ts";
 import { QUERY } from "./list_schemas.ts";
-import { failures, json, PATH, security } from "./schemas.ts";
+import { failures } from "./problems.ts";
+import { json, PATH, security } from "./schemas.ts";
 
 const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
 
 const copyModel = createRoute({
   method: "post",
   path: "/v1/agents/{agent}/models/{model}/copy",
+  operationId: "copyModel",
+  tags: ["models"],
   summary: "Give a model of one agent a second name",
   description: "Uses no extra disk space. A model that already has the second name is replaced.",
   security,
   middleware: requireJson,
-  request: { params: PATH.model, body: { ...json("The second name", CopyRequest), required: true } },
-  responses: { 200: json("The result", CopiedDocument), ...failures },
+  request: {
+    params: PATH.model,
+    body: { ...json("The second name", CopyRequest, { destination: "phi4:backup" }), required: true },
+  },
+  responses: {
+    200: json("The result", CopiedDocument, { agents: [{ ...EXAMPLES.outcome, destination: "phi4:backup" }] }),
+    ...failures(404, 409, 413, 415, 501, 504, 507),
+  },
 });
 
 const unloadModel = createRoute({
   method: "post",
   path: "/v1/agents/{agent}/models/{model}/unload",
+  operationId: "unloadModel",
+  tags: ["models"],
   summary: "Unload a model from one agent's memory",
   description: "It stays installed, and is loaded again at its next use.",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("The result", UnloadedDocument), ...failures },
+  responses: {
+    200: json("The result", UnloadedDocument, { agents: [EXAMPLES.outcome] }),
+    ...failures(404, 501, 504, 507),
+  },
 });
 
 const listRunning = createRoute({
   method: "get",
   path: "/v1/agents/{agent}/running",
+  operationId: "listRunning",
+  tags: ["models"],
   summary: "List the models in one agent's memory",
   security,
   request: { params: PATH.agent, query: QUERY.ofAgent },
-  responses: { 200: json("The models in memory", RunningDocument), ...failures },
+  responses: {
+    200: json("The models in memory", RunningDocument, { running: [EXAMPLES.loaded] }),
+    ...failures(404, 501, 504),
+  },
 });
 
 export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {

@@ -18,43 +18,61 @@ import { linkTo, pageText } from "../lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../lists/pages.ts";
 import { respond, respondWith } from "../lists/rendered.ts";
 import type { Services, ServicesOf } from "../services.ts";
+import { EXAMPLES } from "./examples.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
-import { failures, json, PATH, security } from "./schemas.ts";
+import { failures } from "./problems.ts";
+import { json, PATH, security } from "./schemas.ts";
+
+const MODELS = { models: [EXAMPLES.model] };
 
 const listModels = createRoute({
   method: "get",
   path: "/v1/models",
+  operationId: "listModels",
+  tags: ["models"],
   summary: "List the models of the fleet",
   security,
   request: { query: QUERY.models, headers: conditional },
-  responses: kept("One page of the models of the fleet, one entry per name and digest", ModelsDocument),
+  responses: {
+    ...kept("One page of the models of the fleet, one entry per name and digest", ModelsDocument, MODELS),
+    ...failures(404, 504),
+  },
 });
 
 const listAgentModels = createRoute({
   method: "get",
   path: "/v1/agents/{agent}/models",
+  operationId: "listAgentModels",
+  tags: ["models"],
   summary: "List the models of one agent",
   security,
   request: { params: PATH.agent, query: QUERY.ofAgent, headers: conditional },
-  responses: kept("The models of one agent", ModelsDocument),
+  responses: { ...kept("The models of one agent", ModelsDocument, MODELS), ...failures(404, 504) },
 });
 
 const showModel = createRoute({
   method: "get",
   path: "/v1/agents/{agent}/models/{model}",
+  operationId: "getModel",
+  tags: ["models"],
   summary: "Show one model of one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("The model, with Ollama's details", ShownDocument), ...failures },
+  responses: {
+    200: json("The model, with Ollama's details", ShownDocument, EXAMPLES.shown),
+    ...failures(404, 501, 504),
+  },
 });
 
 const deleteModel = createRoute({
   method: "delete",
   path: "/v1/agents/{agent}/models/{model}",
+  operationId: "deleteModel",
+  tags: ["models"],
   summary: "Delete a model from one agent",
   security,
   request: { params: PATH.model },
-  responses: { 200: json("The result", DeletedDocument), ...failures },
+  responses: { 200: json("The result", DeletedDocument, EXAMPLES.deleted), ...failures(404, 409, 501, 504, 507) },
 });
 
 type Query = z.output<typeof QUERY.models>;

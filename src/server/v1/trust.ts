@@ -5,7 +5,9 @@ import { parseGivenKey, trustKey, trustUnsigned } from "../../trust/agents/decis
 import { requireJson } from "../http/body.ts";
 import type { Env } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
-import { failures, json, PATH, security } from "./schemas.ts";
+import { EXAMPLES } from "./examples.ts";
+import { failures } from "./problems.ts";
+import { json, PATH, security } from "./schemas.ts";
 
 const TrustRequest = z
   .object({
@@ -26,13 +28,21 @@ const TrustRequest = z
 const trustAgent = createRoute({
   method: "post",
   path: "/v1/agents/{agent}/trust",
+  operationId: "trustAgent",
+  tags: ["agents"],
   summary: "Confirm or replace the key by which an agent is known",
   description:
     "A box that was replaced has a new key: until it is trusted, the `key_status` of its agent is `conflict`.",
   security,
   middleware: requireJson,
-  request: { params: PATH.agent, body: { ...json("The key", TrustRequest), required: true } },
-  responses: { 200: json("The key by which it is known now", TrustedDocument), ...failures },
+  request: {
+    params: PATH.agent,
+    body: { ...json("The key", TrustRequest, { key: EXAMPLES.trusted.key_id }), required: true },
+  },
+  responses: {
+    200: json("The key by which it is known now", TrustedDocument, EXAMPLES.trusted),
+    ...failures(404, 409, 413, 415),
+  },
 });
 
 export function addTrustRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
