@@ -8,9 +8,10 @@ import { VERSION } from "../program/flags.ts";
 import { LICENSE } from "../program/license.ts";
 import { addAuditRoutes } from "./audit/route.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
-import { asInvalid, limitBody } from "./http/body.ts";
+import { limitBody } from "./http/body.ts";
 import { callerOf, type Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
+import { asInvalid } from "./http/invalid.ts";
 import { describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
 import { RefusedHosts } from "./http/refused_hosts.ts";
@@ -39,7 +40,11 @@ export function createApi(services: WholeServices): Hono<Env> {
     getPath: requestPath,
     defaultHook: (result) => {
       if (!result.success)
-        throw asInvalid(result.error, result.target === "json" ? "the body" : `the ${result.target}`);
+        throw asInvalid(
+          result.error,
+          "data" in result ? result.data : undefined,
+          result.target === "json" ? "the body" : `the ${result.target}`,
+        );
     },
   });
   addCommon(app, services, "with tokens");

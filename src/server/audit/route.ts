@@ -11,12 +11,12 @@ import type { WholeServices } from "../services.ts";
 import { EXAMPLES } from "../v1/examples.ts";
 import { conditional, kept } from "../v1/list_schemas.ts";
 import { failures } from "../v1/problems.ts";
-import { security } from "../v1/schemas.ts";
+import { queryOf, security } from "../v1/schemas.ts";
 import { readAudit } from "./read_audit.ts";
 
 const instant = z.iso.datetime({ offset: true }).optional();
 
-const Query = z.object({
+const Query = queryOf({
   limit: z.coerce.number<string>().int().min(1).max(1_000).default(100).meta({ description: "Entries of a page" }),
   after: z.coerce.number<string>().int().min(1).optional().meta({ description: "`next` of the page before" }),
   since: instant.meta({ description: "Only entries from this moment on" }),
@@ -24,7 +24,7 @@ const Query = z.object({
   who: z.string().max(200).optional(),
   agent: AgentName.optional(),
   verb: Verb.optional(),
-  outcome: z.union([z.literal("ok"), Code]).optional(),
+  outcome: z.enum(["ok", ...Code.options]).optional(),
 });
 
 const listEntries = createRoute({

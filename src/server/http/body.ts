@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
+import { asInvalid } from "./invalid.ts";
 import { failWith } from "./problem.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -27,18 +28,13 @@ export const requireJson: MiddlewareHandler = async (context, next) => {
  * @throws CourierError `invalid` with each invalid field; HTTPException 415 for another content type
  */
 export async function readBody<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
-  const parsed = schema.safeParse(await readJson(context));
+  const body = await readJson(context);
+  const parsed = schema.safeParse(body);
   if (parsed.success) {
     context.req.addValidatedData("json", Object(parsed.data));
     return parsed.data;
   }
-  throw asInvalid(parsed.error, "the body");
-}
-
-/** Everything that a schema found, as one error. @param where names the whole value, for an issue without a path */
-export function asInvalid({ issues }: Pick<z.core.$ZodError, "issues">, where: string): CourierError {
-  const faults = issues.map(({ path, message }) => `${path.length === 0 ? where : path.join(".")}: ${message}`);
-  return new CourierError("invalid", `Cannot use the request: ${faults.join("; ")}`);
+  throw asInvalid(parsed.error, body, "the body");
 }
 
 async function readJson(context: Context): Promise<unknown> {

@@ -2,6 +2,7 @@
 import { HTTPException } from "hono/http-exception";
 import { CourierError, ERROR_CODES, type ErrorCode, isErrorCode } from "../../base/errors.ts";
 import { type Caller, describeCaller } from "../access/caller.ts";
+import { inHttpWords } from "./http_words.ts";
 
 /** Unless the failure says when. */
 const RETRY_AFTER_S = 5;
@@ -91,9 +92,9 @@ function body(path: string, status: number, error: CourierError): object {
 }
 
 /** The problem document (RFC 9457) of an error. */
-export function problemOf(status: number, { code, message, hint }: CourierError) {
+export function problemOf(status: number, { code, message, hint, saidBy }: CourierError) {
   const problem = { type: `urn:gpu-courier:${code}`, title: titleOf(status, code), status, detail: message, code };
-  return hint === undefined ? problem : { ...problem, hint };
+  return hint === undefined ? problem : { ...problem, hint: inHttpWords(hint, saidBy) };
 }
 
 function titleOf(status: number, code: ErrorCode): string {

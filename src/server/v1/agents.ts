@@ -36,7 +36,7 @@ const readAgent = createRoute({
   tags: ["agents"],
   summary: "Show one agent",
   security,
-  request: { params: PATH.agent, headers: conditional },
+  request: { params: PATH.agent, query: QUERY.none, headers: conditional },
   responses: { ...kept("One agent", AgentDocument, EXAMPLES.agent), ...failures(404) },
 });
 

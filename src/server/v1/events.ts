@@ -13,6 +13,7 @@ import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
 import { Fragments } from "../lists/fragments.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
+import { QUERY } from "./list_schemas.ts";
 import { failures } from "./problems.ts";
 import { PATH, security } from "./schemas.ts";
 
@@ -63,7 +64,7 @@ const watchJobs = createRoute({
   summary: "Watch all jobs",
   description: DESCRIPTION,
   security,
-  request: { headers },
+  request: { query: QUERY.none, headers },
   responses: { 200: events, ...failures() },
 });
 
@@ -75,7 +76,7 @@ const watchJob = createRoute({
   summary: "Watch one job to its end",
   description: `As /v1/events, for one job; the stream finishes with its end. A listener that reconnects with the id of that end gets status 204.\n\n${DESCRIPTION}`,
   security,
-  request: { params: PATH.job, headers },
+  request: { params: PATH.job, query: QUERY.none, headers },
   responses: { 200: events, 204: { description: "Its end was already delivered" }, ...failures(404, 504) },
 });
 

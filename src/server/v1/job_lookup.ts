@@ -16,5 +16,8 @@ export async function findJob(services: Services, id: string): Promise<Job> {
   const known = fleet.index.job(id) ?? endedJobs.find(id)?.job;
   if (known !== undefined) return known;
   if (failure === undefined) return await jobQuestions.find(id);
-  throw new CourierError("not_found", `No agent had a job ${id} when it was last seen`, { cause: failure });
+  throw new CourierError("not_found", `No agent had a job ${id} when it was last seen`, {
+    hint: "GET /v1/jobs lists the jobs that are known",
+    cause: failure,
+  });
 }

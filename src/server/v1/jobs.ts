@@ -35,7 +35,10 @@ const startJobs = createRoute({
     "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job. Of unknown agents only the first 10 are kept; the others are only in this response.",
   security,
   middleware: requireJson,
-  request: { body: { ...json("The model to pull, and the agents", JobRequest, PULL), required: true } },
+  request: {
+    query: QUERY.none,
+    body: { ...json("The model to pull, and the agents", JobRequest, PULL), required: true },
+  },
   responses: {
     202: json("One job per agent; a refused one has failed", JobsDocument, JOBS),
     ...failures(404, 413, 415),
@@ -65,7 +68,7 @@ const readJob = createRoute({
   description:
     "A job that no state shows is looked for on the agents: for an id of the last 30 days. Each agent is asked once in 10 s.",
   security,
-  request: { params: PATH.job },
+  request: { params: PATH.job, query: QUERY.none },
   responses: { 200: json("One job", JobDocument, EXAMPLES.job), ...failures(404, 504) },
 });
 
@@ -78,7 +81,7 @@ const cancelJob = createRoute({
   description:
     "Responds when the pull has stopped. The data already downloaded is kept, and the next pull of the model continues from it. A job that has already succeeded or failed is a `conflict`.",
   security,
-  request: { params: PATH.job },
+  request: { params: PATH.job, query: QUERY.none },
   responses: {
     200: json("The cancelled job", JobDocument, EXAMPLES.cancelled),
     ...failures(404, 409, 501, 504, 507),

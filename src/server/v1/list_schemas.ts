@@ -3,11 +3,13 @@ import { z } from "@hono/zod-openapi";
 import { JobState } from "../../documents/named.ts";
 import { AgentName } from "../../protocol.ts";
 import { CURSOR_CHARACTERS } from "../lists/pages.ts";
-import { json } from "./schemas.ts";
+import { json, queryOf } from "./schemas.ts";
 
-const agentQuery = z.object({ agent: AgentName.optional() });
-/** `fresh` asks the agents instead of reading their published states. */
-const fresh = z.enum(["true", "false"]).optional();
+const agent = AgentName.optional().meta({ description: "Only of this agent" });
+const fresh = z
+  .enum(["true", "false"])
+  .optional()
+  .meta({ description: "Ask the agents, instead of reading the states that they published" });
 const paging = {
   limit: z.coerce.number<string>().int().min(1).max(10_000).default(1_000).meta({ description: "Entries of a page" }),
   after: z.string().max(CURSOR_CHARACTERS).optional().meta({ description: "`next` of the page before" }),
@@ -24,7 +26,9 @@ function sort<const Names extends readonly [string, ...string[]]>(names: Names) 
 }
 
 export const QUERY = {
-  agents: z.object({
+  /** Of a route that takes none. */
+  none: queryOf({}),
+  agents: queryOf({
     ...paging,
     name,
     status: z.enum(["online", "offline"]).optional(),
@@ -35,14 +39,16 @@ export const QUERY = {
       .meta({ description: "Only agents with this label: `KEY=VALUE`, or `KEY` for any value" }),
     sort: sort(["name", "-name"]),
   }),
-  models: agentQuery.extend({
+  models: queryOf({
+    agent,
     ...paging,
     fresh,
     name,
     sort: sort(["-modified_at", "modified_at", "name", "-name", "size", "-size"]),
   }),
-  ofAgent: z.object({ fresh }),
-  jobs: agentQuery.extend({
+  ofAgent: queryOf({ fresh }),
+  jobs: queryOf({
+    agent,
     ...paging,
     state: JobState.optional(),
     sort: sort(["agent", "created_at", "-created_at"]),

@@ -11,9 +11,9 @@ import type { ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./examples.ts";
 import { QUERY } from "./list_schemas.ts";
 import { failures } from "./problems.ts";
-import { json, PATH, security } from "./schemas.ts";
+import { bodyOf, json, PATH, security } from "./schemas.ts";
 
-const CopyRequest = z.object({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
+const CopyRequest = bodyOf({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
 
 const copyModel = createRoute({
   method: "post",
@@ -26,6 +26,7 @@ const copyModel = createRoute({
   middleware: requireJson,
   request: {
     params: PATH.model,
+    query: QUERY.none,
     body: { ...json("The second name", CopyRequest, { destination: "phi4:backup" }), required: true },
   },
   responses: {
@@ -42,7 +43,7 @@ const unloadModel = createRoute({
   summary: "Unload a model from one agent's memory",
   description: "It stays installed, and is loaded again at its next use.",
   security,
-  request: { params: PATH.model },
+  request: { params: PATH.model, query: QUERY.none },
   responses: {
     200: json("The result", UnloadedDocument, { agents: [EXAMPLES.outcome] }),
     ...failures(404, 501, 504, 507),

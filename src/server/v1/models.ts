@@ -57,7 +57,7 @@ const showModel = createRoute({
   tags: ["models"],
   summary: "Show one model of one agent",
   security,
-  request: { params: PATH.model },
+  request: { params: PATH.model, query: QUERY.none },
   responses: {
     200: json("The model, with Ollama's details", ShownDocument, EXAMPLES.shown),
     ...failures(404, 501, 504),
@@ -71,7 +71,7 @@ const deleteModel = createRoute({
   tags: ["models"],
   summary: "Delete a model from one agent",
   security,
-  request: { params: PATH.model },
+  request: { params: PATH.model, query: QUERY.none },
   responses: { 200: json("The result", DeletedDocument, EXAMPLES.deleted), ...failures(404, 409, 501, 504, 507) },
 });
 
@@ -147,7 +147,9 @@ export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
  */
 async function readModel(services: Services, agent: string, name: string, signal: AbortSignal): Promise<ShownDocument> {
   services.connection.requireOpen();
-  const noModel = new CourierError("not_found", `Agent ${agent} has no model "${name}"`);
+  const noModel = new CourierError("not_found", `Agent ${agent} has no model "${name}"`, {
+    hint: `GET /v1/agents/${agent}/models lists its models`,
+  });
   // Any name can be asked for: an agent is not asked each time for one that its state does not show.
   const isPublished = holdsModel(await services.courier.agent(agent), name);
   if (!isPublished && (await services.modelQuestions.find(agent, name)).model === undefined) throw noModel;

@@ -1,6 +1,7 @@
 // Schemas of the requests to /v1, and the parts that their descriptions in /openapi.json share.
 import { z } from "@hono/zod-openapi";
 import { AgentName, CommandId } from "../../protocol.ts";
+import { only } from "../http/invalid.ts";
 
 const agent = AgentName.meta({ description: "The agent's name", example: "gpu-1" });
 
@@ -19,16 +20,28 @@ export const PATH = {
   }),
 } as const;
 
-export const JobRequest = z
-  .object({
-    kind: z.literal("pull"),
-    model: z.string().min(1),
-    agents: z.union([z.array(AgentName).min(1).max(1_000), z.literal("all")], {
-      error: 'must be a list of names, or "all"',
-    }),
-    force: z.boolean().nullish().meta({ description: "Pull even if an agent says that the model does not fit" }),
-  })
-  .meta({ id: "JobRequest" });
+const MOST_AGENTS = 1_000;
+const agents = z.union([z.array(AgentName).min(1, "must name at least one agent").max(MOST_AGENTS), z.literal("all")], {
+  error: ({ input }) =>
+    Array.isArray(input) ? `must name at most ${MOST_AGENTS} agents` : 'must be a list of names, or "all"',
+});
+
+export const JobRequest = bodyOf({
+  kind: z.literal("pull"),
+  model: z.string().min(1),
+  agents,
+  force: z.boolean().nullish().meta({ description: "Pull even if an agent says that the model does not fit" }),
+}).meta({ id: "JobRequest" });
+
+/** The query of a route under /v1. */
+export function queryOf<const Shape extends z.ZodRawShape>(shape: Shape) {
+  return only(shape, "query parameter");
+}
+
+/** The body of a route under /v1. */
+export function bodyOf<const Shape extends z.ZodRawShape>(shape: Shape) {
+  return only(shape, "field");
+}
 
 /** Every /v1 route needs a token: see `requireToken`. */
 export const security: Record<string, string[]>[] = [{ bearer: [] }];

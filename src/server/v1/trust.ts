@@ -6,23 +6,23 @@ import { requireJson } from "../http/body.ts";
 import type { Env } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./examples.ts";
+import { QUERY } from "./list_schemas.ts";
 import { failures } from "./problems.ts";
-import { json, PATH, security } from "./schemas.ts";
+import { bodyOf, json, PATH, security } from "./schemas.ts";
 
-const TrustRequest = z
-  .object({
-    key: z
-      .string()
-      .max(1_000)
-      .overwrite((text) => text.trim().replaceAll(/\s+/g, " "))
-      .optional()
-      .meta({
-        description:
-          "What `gpu-agent key` prints on the box, its 44 characters, or the id of the known key or of the one in conflict",
-      }),
-    unsigned: z.literal(true).optional().meta({ description: "The agent does not sign: after a downgrade on purpose" }),
-  })
-  .refine(({ key, unsigned }) => key === undefined || unsigned === undefined, "`key` and `unsigned` exclude each other")
+const TrustRequest = bodyOf({
+  key: z
+    .string()
+    .max(1_000)
+    .overwrite((text) => text.trim().replaceAll(/\s+/g, " "))
+    .optional()
+    .meta({
+      description:
+        "What `gpu-agent key` prints on the box, its 44 characters, or the id of the known key or of the one in conflict",
+    }),
+  unsigned: z.literal(true).optional().meta({ description: "The agent does not sign: after a downgrade on purpose" }),
+})
+  .refine(({ key, unsigned }) => key === undefined || unsigned === undefined, "key and unsigned exclude each other")
   .meta({ id: "TrustRequest", description: "Empty: confirm the known key, which fails at a conflict" });
 
 const trustAgent = createRoute({
@@ -37,6 +37,7 @@ const trustAgent = createRoute({
   middleware: requireJson,
   request: {
     params: PATH.agent,
+    query: QUERY.none,
     body: { ...json("The key", TrustRequest, { key: EXAMPLES.trusted.key_id }), required: true },
   },
   responses: {

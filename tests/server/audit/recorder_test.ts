@@ -13,14 +13,15 @@ import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fi
 
 const READING = ["ALL", "GET", "HEAD", "OPTIONS"];
 const PARTS: Readonly<Record<string, string>> = { agent: "gpu-1", model: "phi4", name: "phi4", id: Bun.randomUUIDv7() };
-const BODY = {
-  kind: "pull",
-  model: "phi4",
-  model_name: "phi4",
-  model_type: "text",
-  agents: ["gpu-1"],
-  destination: "b",
-};
+const BODY = { kind: "pull", model: "phi4", agents: ["gpu-1"] };
+const PLATFORM_BODY = { model_name: "phi4", model_type: "text" };
+
+/** One that the route takes. */
+function bodyFor(path: string): object {
+  if (path.startsWith("/api/")) return PLATFORM_BODY;
+  if (path.endsWith("/copy")) return { destination: "b" };
+  return path.endsWith("/trust") ? { unsigned: true } : BODY;
+}
 
 /** `POST /v1/jobs`, for each route of an app that may change something. */
 function changingRoutes(app: Hono<Env>): string[] {
@@ -54,7 +55,7 @@ describe("every changing route", () => {
       for (const route of routes) {
         const [method = "", path = ""] = route.split(" ");
         const before = entries(server).length;
-        const { status } = await server.call(method, path, { token, body: BODY });
+        const { status } = await server.call(method, path, { token, body: bodyFor(path) });
         const [entry, ...more] = entries(server).slice(before);
         const who = token === server.gp ? "platform" : "dashboard";
         expect([entry, more]).toMatchObject([{ request: route, who, way: "token", peer: "192.0.2.1" }, []]);
@@ -101,7 +102,7 @@ test("every changing command names the caller to its agent", async () => {
   agent.oldJobs = [job(1, { id: PARTS["id"] ?? "", agent: "gpu-1" })];
   for (const route of changingRoutes(createApi(server.services))) {
     const [method = "", path = ""] = route.split(" ");
-    await server.call(method, path, { body: BODY });
+    await server.call(method, path, { body: bodyFor(path) });
   }
   const sent = agent.commands.filter(({ command }) => VERBS[Verb.parse(command)].changing);
   expect(new Set(sent.map(({ command }) => command)).size).toBe(
@@ -159,17 +160,20 @@ describe("the audit", () => {
     await withAgent(server);
     const trust = "/v1/agents/gpu-1/trust";
     const padding = "A".repeat(1_200);
-    await server.call("POST", trust, { body: { note: padding, unsigned: true } });
+    const refused = JSON.stringify({ note: padding, unsigned: true });
+    await server.call("POST", trust, { body: refused });
+    await server.call("POST", trust, { body: { unsigned: true } });
     await server.call("POST", trust, {
       body: `{"key":"${padding.slice(300)}","key":"gone","unsigned":true,"key":"x"}`,
     });
     const key = Buffer.alloc(32, 7).toString("base64");
     await server.call("POST", trust, { body: { key: `${"\u000b".repeat(900)}${key}` } });
     const active = { model_name: `${"a".repeat(500)}://registry.ollama.ai/library/phi4`, model_type: "text" };
-    const padded = { ...active, model_name: `${" ".repeat(2_000)}${active.model_name}` };
+    const padded = { note: padding, ...active, model_name: `${" ".repeat(2_000)}${active.model_name}` };
     await server.call("POST", "/api/config/set-active-model", { body: padded });
     const found = entries(server).map(({ details, outcome }) => [details, outcome]);
     expect(found).toEqual([
+      [refused.slice(0, 199).concat("…"), "invalid"],
       ['{"unsigned":true}', "ok"],
       [`{"key":"${padding.slice(300)}","key":"gone","unsigned":true,"key":"x"}`.slice(0, 199).concat("…"), "invalid"],
       [JSON.stringify({ key }), "ok"],

@@ -269,13 +269,17 @@ describe("/v1/jobs", () => {
     ["another kind", { ...pull, kind: "push" }, "kind"],
     ["a model that is null", { ...pull, model: null }, "model"],
     ["agents that are null", { ...pull, agents: null }, "agents"],
-    ["one agent that is not in a list", { ...pull, agents: "gpu-1" }, 'agents: must be a list of names, or "all"'],
-    ["no agents", { kind: "pull", model: "phi4" }, 'agents: must be a list of names, or "all"'],
-    ["an empty list of agents", { ...pull, agents: [] }, "agents"],
-    ["a list of too many agents", { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") }, "agents"],
-    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents.0: must be 1 to 63"],
+    ["one agent that is not in a list", { ...pull, agents: "gpu-1" }, 'agents must be a list of names, or "all"'],
+    ["no agents", { kind: "pull", model: "phi4" }, "agents is missing"],
+    ["an empty list of agents", { ...pull, agents: [] }, "agents must name at least one agent"],
+    [
+      "a list of too many agents",
+      { ...pull, agents: Array.from({ length: 1001 }, () => "gpu-1") },
+      "agents must name at most 1000 agents",
+    ],
+    ["an agent that is a path", { ...pull, agents: ["../x"] }, "agents.0 must be 1 to 63"],
     ["an invalid model name", { ...pull, model: "a b" }, "a b"],
-    ["a body that is not an object", "[]", "body"],
+    ["a body that is not an object", "[]", "The body must be an object"],
     ["invalid JSON", "{", "JSON"],
   ])("answers 400 with the reason when there is %s", async (_, body, word) => {
     await using server = await openServer();
