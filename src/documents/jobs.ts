@@ -62,5 +62,12 @@ export function jobDocument(job: Job): JobDocument {
  */
 export function refusedJob(agent: string, model: string, error: CourierError, id: string, endedAt: string): Job {
   const state = error.code === "cancelled" ? "cancelled" : "failed";
-  return { ...newPull(id, agent, model), state, ended_at: endedAt, code: error.code, error: error.message };
+  return {
+    ...newPull(id, agent, model),
+    state,
+    created_at: endedAt,
+    ended_at: endedAt,
+    code: error.code,
+    error: error.message,
+  };
 }

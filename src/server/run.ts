@@ -26,7 +26,7 @@ import { TrustedHosts } from "./http/trusted_hosts.ts";
 import { JobFeed } from "./job_feed.ts";
 import { FreshLists } from "./limits/fresh_lists.ts";
 import { JobQuestions } from "./limits/job_questions.ts";
-import { Listeners } from "./limits/listeners.ts";
+import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
 import { ModelQuestions } from "./limits/model_questions.ts";
 import { RenderedLists } from "./lists/rendered.ts";
 import type { Catalog } from "./platform/catalog.ts";
@@ -182,7 +182,7 @@ function assemble(
 
 /** @returns the API's listener first */
 function openListeners(settings: ServerSettings, services: WholeServices): [Listener, ...Listener[]] {
-  const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS);
+  const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS, MAX_WAIT_S * 1000);
   const trusted = openTrustedListener(settings, services, requestMs);
   const main = listen(settings.address, createApi(services).fetch, requestMs);
   services.log.info({ url: main.url, version: VERSION }, "Listening");

@@ -179,7 +179,7 @@ describe("RefusedJobs", () => {
       const job = refusedJob("gpu-1", "phi4:latest", new CourierError("exhausted", "Disk full"), "0190", "2026-01-02");
       const many = Array.from({ length: 1000 }, (_, index) => ({ ...job, id: `job-${index}` }));
       jobs.add(many);
-      expect(jobs.list()).toHaveLength(1000);
+      expect(jobs.list(() => true)).toHaveLength(1000);
       database.run(
         "CREATE TRIGGER full BEFORE INSERT ON refused_jobs WHEN NEW.id = 'last' BEGIN SELECT RAISE(ABORT, 'full'); END",
       );
@@ -204,7 +204,7 @@ describe("RefusedJobs", () => {
         jobs.add(Array.from({ length: 600 }, (_, index) => ({ ...job, id: `job-${hour}-${index}` })));
         nowMs += 3_600_000;
       }
-      expect([jobs.list().length, jobs.list()[0]?.id]).toEqual([1000, "job-2-99"]);
+      expect([jobs.list(() => true).length, jobs.list(() => true)[0]?.id]).toEqual([1000, "job-2-99"]);
       expect([jobs.find("job-0-0"), jobs.find("job-2-0")?.id]).toEqual([undefined, "job-2-0"]);
       database.close();
     });
@@ -224,7 +224,7 @@ describe("RefusedJobs", () => {
       expect(jobs.find("0190")).toEqual(job);
       nowMs += 24 * 3_600_000 + 1;
       expect(jobs.find("0190")).toBeUndefined();
-      expect(jobs.list()).toEqual([]);
+      expect(jobs.list(() => true)).toEqual([]);
       jobs.add([{ ...job, id: "0191" }]);
       expect(database.query<{ n: number }, []>("SELECT count(*) AS n FROM refused_jobs").get()?.n).toBe(1);
       database.close();

@@ -58,11 +58,15 @@ function predicate(issue: Issue, value: unknown): string {
   if (/^[a-z]/.test(issue.message)) return issue.message;
   const { code } = issue;
   if (code === "invalid_type") return `must be ${KINDS[issue.expected] ?? "of another kind"}`;
-  if (code === "invalid_value") return `must be ${issue.values.map(String).join(" or ")}`;
+  if (code === "invalid_value") return `must be ${oneOf(issue.values.map(String))}`;
   if (code === "too_small") return `must ${bound(issue.origin, "at least", Number(issue.minimum))}`;
   if (code === "too_big") return `must ${bound(issue.origin, "at most", Number(issue.maximum))}`;
   if (code !== "invalid_format") return "cannot be used";
   return issue.format === "datetime" ? "must be a time such as 2026-01-31T12:00:00Z" : "has another form";
+}
+
+function oneOf(values: readonly string[]): string {
+  return values.length < 3 ? values.join(" or ") : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
 }
 
 function bound(origin: string, than: "at least" | "at most", count: number): string {

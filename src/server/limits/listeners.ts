@@ -1,10 +1,13 @@
-// How many event streams may be open, in all and for each caller.
+// How many event streams and waiting requests may be open, in all and for each caller.
 import { type Caller, describeCaller, isHeldToLimits } from "../access/caller.ts";
 
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
 /** Of each caller but the tokens of the platform's own backend. */
 export const MAX_VIEWER_LISTENERS = 100;
+
+/** How long a caller may wait for the end of a job: proxies often close a connection that is silent for a minute. */
+export const MAX_WAIT_S = 60;
 
 export class Listeners {
   readonly #most: number;

@@ -43,7 +43,7 @@ export const EXAMPLE = {
 const FAILURES = {
   400: "The request is wrong",
   401: "No valid token was sent",
-  403: "Not permitted",
+  403: "The token does not permit this, or the agent refuses it",
   404: "No such agent or model",
   409: "Several agents could be meant: name one with `?agent=`",
   413: "The body is too large",
@@ -60,10 +60,15 @@ export function json<Schema extends z.ZodType>(description: string, schema: Sche
   return { description, content: { "application/json": { schema, example } } };
 }
 
+function headersOf(status: string) {
+  if (status !== "429" && status !== "503") return {};
+  return { headers: { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } } };
+}
+
 /** The failures of a route, each with this document. */
 export function failuresAs<Schema extends z.ZodType>(schema: Schema, example: z.input<Schema>) {
   const entries = Object.entries(FAILURES).map(
-    ([status, description]) => [status, json(description, schema, example)] as const,
+    ([status, description]) => [status, { ...json(description, schema, example), ...headersOf(status) }] as const,
   );
   return Object.fromEntries(entries);
 }

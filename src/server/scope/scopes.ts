@@ -88,8 +88,8 @@ function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<st
     activeModels: activeModels(whole, fleet),
     refusedJobs: {
       add: (jobs) => refusedJobs.add(jobs.filter(isSeen)),
-      version: () => refusedJobs.version(),
-      list: () => refusedJobs.list().filter(isSeen),
+      version: (isMeant) => refusedJobs.version((agent) => agents.has(agent) && isMeant(agent)),
+      list: (isMeant) => refusedJobs.list((agent) => agents.has(agent) && isMeant(agent)),
       find: (id) => [refusedJobs.find(id)].find((job) => job !== undefined && isSeen(job)),
     },
     endedJobs: { find: (id) => endedJobs.find(id, (agent) => agents.has(agent)) },

@@ -37,23 +37,25 @@ export class RefusedJobs {
     })();
   }
 
-  /** Another text after each change. */
-  version(): string {
-    const ids = this.#database.query<{ readonly id: string }, [number]>(
-      "SELECT id FROM refused_jobs WHERE ended_at_ms >= ?",
+  /** Another text after each change of what `list()` returns. */
+  version(isMeant: (agent: string) => boolean): string {
+    const rows = this.#database.query<{ readonly id: string; readonly agent: string }, [number]>(
+      "SELECT id, job ->> '$.agent' AS agent FROM refused_jobs WHERE ended_at_ms >= ?",
     );
-    return ids
+    return rows
       .all(this.#clock.now() - KEPT_MS)
+      .filter(({ agent }) => isMeant(agent))
       .map(({ id }) => id)
       .join();
   }
 
-  /** Newest first. */
-  list(): readonly Job[] {
+  /** Newest first. @param isMeant the agents whose jobs are listed */
+  list(isMeant: (agent: string) => boolean): readonly Job[] {
     return this.#database
       .query<Row, [number]>("SELECT job FROM refused_jobs WHERE ended_at_ms >= ? ORDER BY ended_at_ms DESC, id DESC")
       .all(this.#clock.now() - KEPT_MS)
-      .map(({ job }) => Job.parse(JSON.parse(job)));
+      .map(({ job }) => Job.parse(JSON.parse(job)))
+      .filter(({ agent }) => isMeant(agent));
   }
 
   /** Undefined when no refused job has this id, or its day is over. */

@@ -2,8 +2,10 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { z } from "zod";
 import { isoTime } from "../../base/clock.ts";
-import { asCourierError } from "../../base/errors.ts";
-import { normalModelName } from "../../base/model_name.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { matchesGlob } from "../../base/glob.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { firstOf } from "../../courier/named.ts";
 import type { Agents } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
 import { JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
@@ -18,6 +20,7 @@ import { respond } from "../lists/rendered.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./examples.ts";
 import { findJob } from "./job_lookup.ts";
+import { jobAfterWait } from "./job_wait.ts";
 import { conditional, kept, QUERY } from "./list_schemas.ts";
 import { failures } from "./problems.ts";
 import { JobRequest, json, PATH, security } from "./schemas.ts";
@@ -32,7 +35,7 @@ const startJobs = createRoute({
   tags: ["jobs"],
   summary: "Pull a model on one agent, several or all",
   description:
-    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses or is offline gets a failed job with an error code: check each job. Of unknown agents only the first 10 are kept; the others are only in this response.",
+    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses, is offline or is unknown gets a failed job with an error code: check each job. Only if every agent that is named is unknown, the response is a 404. Jobs of unknown agents are not in `GET /v1/jobs`.",
   security,
   middleware: requireJson,
   request: {
@@ -66,9 +69,9 @@ const readJob = createRoute({
   tags: ["jobs"],
   summary: "Show one job, even if it ended long ago",
   description:
-    "A job that no state shows is looked for on the agents: for an id of the last 30 days. Each agent is asked once in 10 s.",
+    "A job that no state shows is looked for on the agents: for an id of the last 30 days. Each agent is asked once in 10 s. With `wait`, callers count as listeners, of which there is a limited number (429).",
   security,
-  request: { params: PATH.job, query: QUERY.none },
+  request: { params: PATH.job, query: QUERY.job },
   responses: { 200: json("One job", JobDocument, EXAMPLES.job), ...failures(404, 504) },
 });
 
@@ -115,7 +118,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
     const { version, read } = await findJobs(services, query.agent);
     const rendered = services.lists.get(context.req.url, version, () => {
       const { jobs, unavailable } = read();
-      const isWanted = ({ state }: Job) => query.state === undefined || state === query.state;
+      const isWanted = wantedBy(query);
       const order = ORDERS[query.sort];
       const page = pageOf(inOrder(jobs, order), order, isWanted, query);
       const away = query.after === undefined ? unavailable : [];
@@ -126,7 +129,8 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
 
   app.openapi(readJob, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(jobDocument(await findJob(servicesOf(context), id)), 200);
+    const { wait } = context.req.valid("query");
+    return context.json(jobDocument(await jobAfterWait(context, servicesOf(context), id, wait)), 200);
   });
 
   app.openapi(cancelJob, async (context) => {
@@ -138,7 +142,22 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
   });
 }
 
-/** A mistyped name can be looked up like every job. A thousand invented ones would push out what others wait for. */
+function wantedBy({ state, model }: Query): (job: Job) => boolean {
+  const isModel = model === undefined ? () => true : modelFilter(model);
+  return (job) => (state === undefined || job.state === state) && isModel(job.model);
+}
+
+/** @throws CourierError `invalid` for what is neither a name nor a pattern */
+function modelFilter(text: string): (model: string) => boolean {
+  if (/[*?]/.test(text)) return (model) => matchesGlob(text, model);
+  const name = normalModelName(text);
+  return (model) => sameModel(name, model);
+}
+
+/**
+ * The job of a mistyped name can be looked up by its id, and its end is delivered. A thousand invented names would push out
+ * what others wait for.
+ */
 const UNKNOWN_KEPT = 10;
 
 interface PullChoices {
@@ -156,29 +175,40 @@ async function startPulls(
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
-  // If the caller disconnected, a pull may have started or not: only the agents know.
-  const refusals = started.filter(({ job, isRefused }) => isRefused && job.code !== "cancelled").map(({ job }) => job);
   const known = new Set(services.courier.lastKnownAgents().map(({ agent }) => agent));
-  const unknown = refusals.filter(({ agent }) => !known.has(agent));
-  const refused = [...refusals.filter(({ agent }) => known.has(agent)), ...unknown.slice(0, UNKNOWN_KEPT)];
-  services.refusedJobs.add(refused);
-  services.jobFeed.addEnds(refused);
+  const isUnknown = ({ job: { agent }, refusal }: Started) => refusal?.code === "not_found" && !known.has(agent);
+  if (started.every(isUnknown)) throw allUnknown(started);
+  // If the caller disconnected, a pull may have started or not: only the agents know.
+  const refused = started.filter(({ refusal }) => refusal !== undefined && refusal.code !== "cancelled");
+  const unknown = refused.filter(isUnknown);
+  const kept = [...refused.filter((one) => !unknown.includes(one)), ...unknown.slice(0, UNKNOWN_KEPT)];
+  services.refusedJobs.add(kept.map(({ job }) => job));
+  services.jobFeed.addEnds(kept.map(({ job }) => job));
   return started.map(({ job }) => job);
 }
 
+interface Started {
+  readonly job: Job;
+  /** Why the agent, or the courier for it, did not start it. */
+  readonly refusal?: CourierError;
+}
+
 /** A refusal becomes a failed job, so that it never hides the jobs of other agents. */
-async function startPull(
-  { courier }: Services,
-  agent: string,
-  model: string,
-  options: PullChoices,
-): Promise<{ readonly job: Job; readonly isRefused: boolean }> {
+async function startPull({ courier }: Services, agent: string, model: string, options: PullChoices): Promise<Started> {
   try {
-    return { job: await courier.pullModel(agent, model, options), isRefused: false };
+    return { job: await courier.pullModel(agent, model, options) };
   } catch (error) {
-    const job = refusedJob(agent, model, asCourierError(error), Bun.randomUUIDv7(), isoTime(courier.now()));
-    return { job, isRefused: true };
+    const refusal = asCourierError(error);
+    const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(courier.now()));
+    return { job: { ...job, requested_by: options.requestedBy ?? null }, refusal };
   }
+}
+
+function allUnknown(started: readonly Started[]): CourierError {
+  const [first, ...others] = started;
+  if (first?.refusal !== undefined && others.length === 0) return first.refusal;
+  const names = firstOf(started, ({ job }) => JSON.stringify(job.agent));
+  return new CourierError("not_found", `Unknown agents ${names}`, { hint: first?.refusal?.hint });
 }
 
 interface ListedJobs {
@@ -195,15 +225,16 @@ interface Listed {
 
 async function findJobs(services: Services, agent: string | undefined): Promise<Listed> {
   const { fleet, courier, refusedJobs } = services;
+  const isKnown = (name: string): boolean => fleet.index.view(name) !== undefined;
   if (agent === undefined) {
     await fleet.looked();
     const list = fleet.index.jobs;
     if (fleet.index.holdsAll(list)) {
-      const read = (): ListedJobs => ({ jobs: [...list.items, ...refusedJobs.list()], unavailable: list.away });
-      return { version: `${list.version} ${refusedJobs.version()}`, read };
+      const read = (): ListedJobs => ({ jobs: [...list.items, ...refusedJobs.list(isKnown)], unavailable: list.away });
+      return { version: `${list.version} ${refusedJobs.version(isKnown)}`, read };
     }
   }
-  const refused = refusedJobs.list().filter((job) => agent === undefined || job.agent === agent);
+  const refused = refusedJobs.list((name) => (agent === undefined ? isKnown(name) : name === agent));
   const { jobs, unavailable } = await readOrLastKnown<ListedJobs>(
     services,
     agent,

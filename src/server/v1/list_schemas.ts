@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { JobState } from "../../documents/named.ts";
 import { AgentName } from "../../protocol.ts";
+import { MAX_WAIT_S } from "../limits/listeners.ts";
 import { CURSOR_CHARACTERS } from "../lists/pages.ts";
 import { json, queryOf } from "./schemas.ts";
 
@@ -47,10 +48,19 @@ export const QUERY = {
     sort: sort(["-modified_at", "modified_at", "name", "-name", "size", "-size"]),
   }),
   ofAgent: queryOf({ fresh }),
+  job: queryOf({
+    wait: z.coerce.number<string>().int().min(1).max(MAX_WAIT_S).optional().meta({
+      description: "Wait up to so many seconds for the end of the job; the response has the job as it is then",
+    }),
+  }),
   jobs: queryOf({
     agent,
     ...paging,
     state: JobState.optional(),
+    model: z.string().max(PATTERN_CHARACTERS).optional().meta({
+      description:
+        "Only pulls of this model: a name as in a pull, or one with `*` for any text and `?` for any character",
+    }),
     sort: sort(["agent", "created_at", "-created_at"]),
   }),
 } as const;

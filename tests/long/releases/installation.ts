@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { Job, State } from "#src/protocol.ts";
 import { type Finished, type HttpServer, type ProcessSite, type Running, until } from "#tests/process/site/site.ts";
+import { sampleDocument } from "#tests/support/wire_samples.ts";
 import { PRESENT, type Programs } from "./release.ts";
 import { SentCommands } from "./sent_commands.ts";
 
@@ -74,6 +75,12 @@ export class Installation {
     const [job] = Job.array().parse(jobs);
     if (job === undefined) throw new Error(`No job for ${model}`);
     return job;
+  }
+
+  /** Publishes the state of an agent that stopped. */
+  showStoppedAgent(agent: string): void {
+    const state = { ...sampleDocument("v2/state.json"), agent, status: "stopped", jobs: [], job_count: 0, models: [] };
+    this.site.write(`gpu_status/${agent}_status.json`, JSON.stringify(state));
   }
 
   async job(id: string | null): Promise<Job> {

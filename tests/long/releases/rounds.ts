@@ -49,7 +49,8 @@ export class Rounds {
     this.#activeModels[type] = "phi4:latest";
     await this.#pull(`tiny-${round}`, "succeeded");
     await this.#pull(`missing-${round}`, "failed");
-    // The server keeps what no agent knows.
+    // The server keeps what no agent knows: the refused pull of one that is stopped.
+    box.showStoppedAgent("gpu-9");
     this.ended.push(brief(await box.pull("phi4", "gpu-9")));
     await this.#sendCommands(round);
   }

@@ -34,14 +34,19 @@ test("tokens for different agents share no answer, not even where both lists cha
 
 test("what a token asks of agents that it does not see leaves no trace for others", async () => {
   await using world = await openWorld("with gpu-2");
-  const { server, scoped, hidden } = world;
+  const { server, scoped, own, hidden } = world;
   const before = await server.call("GET", "/v1/jobs");
   const ends = server.services.endedJobs.last;
   const body = { kind: "pull", model: "new:1b", agents: [HIDDEN.agent] };
-  const { jobs } = (await server.call("POST", "/v1/jobs", { token: scoped, body })).body;
-  expect(jobs).toEqual([expect.objectContaining({ state: "failed", code: "not_found" })]);
-  expect((await server.call("GET", `/v1/jobs/${jobs[0].id}`)).status).toBe(404);
+  const alone = await server.call("POST", "/v1/jobs", { token: scoped, body });
+  expect([alone.status, alone.body.code]).toEqual([404, "not_found"]);
   expect((await server.call("GET", "/v1/jobs")).body).toEqual(before.body);
+  const both = { ...body, agents: [own.name, HIDDEN.agent] };
+  const [started, failed] = (await server.call("POST", "/v1/jobs", { token: scoped, body: both })).body.jobs;
+  expect(failed).toMatchObject({ agent: HIDDEN.agent, state: "failed", code: "not_found" });
+  expect((await server.call("GET", `/v1/jobs/${failed.id}`)).status).toBe(404);
+  const { jobs } = (await server.call("GET", "/v1/jobs")).body;
+  expect(jobs.filter(({ id }: { id: string }) => id !== started.id)).toEqual(before.body.jobs);
   expect([server.services.endedJobs.last, hidden?.commands]).toEqual([ends, []]);
 });
 

@@ -117,6 +117,9 @@ describe("filters and orders", () => {
     ["models", "agent=gpu-3&sort=name", "name", ["own-2:1b", "phi4:latest"]],
     ["jobs", "state=failed&limit=2", "id", ["job-9", "job-11"]],
     ["jobs", "agent=gpu-3", "id", ["job-2"]],
+    ["jobs", "model=PHI4&limit=2", "id", ["job-0", "job-9"]],
+    ["jobs", "model=phi*&limit=1&state=failed", "id", ["job-9"]],
+    ["jobs", "model=phi", "id", []],
   ])("of %s: %s", async (field, query, key, expected) => {
     await using server = await openFleet();
     const { status, body } = await server.call("GET", `/v1/${field}?${query}`);
@@ -162,7 +165,7 @@ test("/openapi.json describes pages, filters, orders and 304", async () => {
   for (const [path, names] of [
     ["/v1/agents", ["limit", "after", "name", "status", "label", "sort"]],
     ["/v1/models", ["agent", "limit", "after", "fresh", "name", "sort"]],
-    ["/v1/jobs", ["agent", "limit", "after", "state", "sort"]],
+    ["/v1/jobs", ["agent", "limit", "after", "state", "model", "sort"]],
   ] as const) {
     const { parameters, responses } = body.paths[path].get;
     const queries = parameters.filter((each: { in: string }) => each.in === "query");

@@ -38,6 +38,8 @@ test.each([
   ["/v1/agents?limit=1.5", "limit must be a whole number"],
   ["/v1/agents?limit=0", "limit must be at least 1"],
   ["/v1/agents?limit=10001", "limit must be at most 10000"],
+  ["/v1/jobs?state=nonsense", "state must be queued, running, verifying, succeeded, failed or cancelled"],
+  ["/v1/jobs?model=a%20b", 'Cannot use "a b" as a model name'],
   ["/v1/agents?sort=age", "sort must be name or -name"],
   [`/v1/agents?name=${"x".repeat(201)}`, "name must have at most 200 characters"],
   ["/v1/audit?since=yesterday", "since must be a time such as 2026-01-31T12:00:00Z"],

@@ -9,6 +9,7 @@ import { DeletedDocument } from "#src/documents/outcomes.ts";
 import type { Response } from "#src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
+import { until } from "#tests/support/until.ts";
 
 const PHI4 = modelOf("phi4:latest");
 const refuse = (): Partial<Response> => ({
@@ -198,6 +199,64 @@ describe("/v1/jobs", () => {
       { agent: "gpu-9", state: "failed", code: "not_found" },
     ]);
     expect(agent.commands).toHaveLength(1);
+  });
+
+  test("keeps the jobs of a few unknown agents out of the list, to be looked up by their ids", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const unknown = Array.from({ length: 20 }, (_, index) => `gpu-${index + 90}`);
+    const listener = server.services.jobFeed.startAfter(undefined);
+    const body = { ...pull, agents: ["gpu-1", ...unknown] };
+    const [started, ...refused] = (await server.call("POST", "/v1/jobs", { body })).body.jobs;
+    expect(refused).toHaveLength(20);
+    for (const query of ["", "?state=failed", "?model=phi4"]) {
+      const { jobs } = (await server.call("GET", `/v1/jobs${query}`)).body;
+      expect(jobs.map(({ agent }: { agent: string }) => agent)).toEqual(query === "?state=failed" ? [] : ["gpu-1"]);
+    }
+    expect((await server.call("GET", "/v1/jobs?agent=gpu-90")).status).toBe(404);
+    const found = await Promise.all(
+      refused.map(async ({ id }: { id: string }) => (await server.call("GET", `/v1/jobs/${id}`)).status),
+    );
+    expect(found.filter((status) => status === 200)).toHaveLength(10);
+    expect(server.services.endedJobs.last - listener.number).toBe(10);
+    expect((await server.call("GET", "/v1/jobs")).body.jobs[0].id).toBe(started.id);
+    await ScriptedAgent.open(server.store, "gpu-90");
+    await until(async () => (await server.call("GET", "/v1/agents/gpu-90")).status === 200);
+    expect((await server.call("GET", "/v1/jobs")).body.jobs).toHaveLength(2);
+  });
+
+  test("answers 404 when every agent that is named is unknown, and keeps nothing", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const one = await server.call("POST", "/v1/jobs", { body: { ...pull, agents: ["gpu-9"] } });
+    expect([one.status, one.body]).toMatchObject([
+      404,
+      { detail: 'Unknown agent "gpu-9"', hint: "Known agents: gpu-1" },
+    ]);
+    const two = await server.call("POST", "/v1/jobs", { body: { ...pull, agents: ["gpu-8", "gpu-9"] } });
+    expect([two.status, two.body]).toMatchObject([
+      404,
+      { detail: 'Unknown agents "gpu-8", "gpu-9"', code: "not_found" },
+    ]);
+    expect(server.services.refusedJobs.list(() => true)).toEqual([]);
+    expect(server.services.endedJobs.last).toBe(0);
+  });
+
+  test("answers 202 when the only agent is known and the registry has no such model", async () => {
+    await using server = await openServer();
+    const answer = () => ({ success: false, code: "not_found" as const, error: "no such model" });
+    await ScriptedAgent.open(server.store, "gpu-1", { answer });
+    const { status, body } = await server.call("POST", "/v1/jobs", { body: pull });
+    expect([status, body.jobs[0].code]).toEqual([202, "not_found"]);
+    expect((await server.call("GET", "/v1/jobs")).body.jobs).toEqual(body.jobs);
+  });
+
+  test("gives a refused job the time and the name of its request", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { answer: refuse });
+    const [job] = (await server.call("POST", "/v1/jobs", { body: pull })).body.jobs;
+    expect(job).toMatchObject({ requested_by: "platform", created_at: job.ended_at, retry_at: null });
+    expect(Math.abs(Date.parse(job.created_at) - Date.now())).toBeLessThan(60_000);
   });
 
   test("names the token to the agent", async () => {
