@@ -70,5 +70,5 @@ export function failuresAs<Schema extends z.ZodType>(schema: Schema, example: z.
   const entries = Object.entries(FAILURES).map(
     ([status, description]) => [status, { ...json(description, schema, example), ...headersOf(status) }] as const,
   );
-  return Object.fromEntries(entries);
+  return { ...Object.fromEntries(entries), 431: { description: "The address and the headers are too long" } };
 }

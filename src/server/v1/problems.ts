@@ -101,8 +101,11 @@ function failuresOf<const Statuses extends readonly Status[]>(...statuses: Statu
   return Object.fromEntries(entries) as Record<Statuses[number], ReturnType<typeof failureOf>>;
 }
 
-/** Of every route. */
-const ALWAYS = failuresOf(400, 401, 403, 429, 500, 503);
+/** Of every route. The last one is not ours: the socket closes at 16 KiB, without a document. */
+const ALWAYS = {
+  ...failuresOf(400, 401, 403, 429, 500, 503),
+  431: { description: "The address and the headers are too long" },
+};
 
 /** The failures of a route: those of every route, and these. */
 export function failures<const Statuses extends readonly Status[]>(...statuses: Statuses) {

@@ -84,11 +84,11 @@ test.concurrent.each(CASES)(
     expect(box.requesters.get(rounds.ended[0]?.id ?? null)).toBe("gp");
     // The keys of agents are in another table of this kind.
     expect(await box.ask("GET", "/v1/agents/gpu-1")).toMatchObject({ key_id, key_status: "confirmed" });
-    // The audit, whose table earlier releases do not know, has what this one sent before and after, and not the
-    // pulls for an agent that does not exist.
+    // The audit, whose table earlier releases do not know, has what this one sent before and after, also for the agent
+    // that is stopped.
     const { entries } = AuditDocument.parse(await box.ask("GET", "/v1/audit?verb=pull_model"));
     const pulled = entries.map(({ model }) => model?.replace(":latest", ""));
-    expect(pulled).toEqual(["missing-3", "tiny-3", "large", "missing-1", "tiny-1"]);
+    expect(pulled).toEqual(["phi4", "missing-3", "tiny-3", "large", "phi4", "missing-1", "tiny-1"]);
   },
   120_000,
 );
