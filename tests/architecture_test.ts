@@ -14,7 +14,7 @@ const ALL_TRUST = [...TRUST, KNOWN_AGENTS, ROSTER];
 const CALLER = "src/server/access/{authenticator,caller}.ts";
 const INTROSPECTION = "src/server/access/login/introspection/*.ts";
 const DOCTOR = "src/{doctor/*,program/style}.ts";
-const IN_VERBS = "src/client/{io,session,base_command,box_clock,verbs/jobs/*}.ts";
+const IN_VERBS = "src/client/{io,session,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
 const OPEN = "src/transport/open.ts";
 const LAYOUT = "src/transport/share/layout.ts";
 const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
@@ -284,7 +284,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/client/{*,roster/kept}.ts", ...client("output")],
   },
   {
-    files: "src/client/{verbs,verbs/jobs,roster,completion}/*.ts",
+    files: "src/client/{asking,pulls,help,verbs,verbs/jobs,roster,completion}/*.ts",
     may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/{doctor,program}/*.ts", IN_VERBS, ...client("output")],
   },
   {
@@ -294,7 +294,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...COURIER,
       "src/program/*.ts",
       "src/client/*.ts",
-      ...client("verbs roster completion output on_share"),
+      ...client("verbs help roster completion output on_share"),
     ],
   },
   { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },

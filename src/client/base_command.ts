@@ -1,5 +1,6 @@
 // gpuctl without its verbs: the flags that all of them share.
-import { type Help, InvalidArgumentError } from "@commander-js/extra-typings";
+import { type Help, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { CourierError } from "../base/errors.ts";
 import { flag, parse, programCommand } from "../program/flags.ts";
 import { AgentName } from "../protocol.ts";
 import { VERIFY_MODES } from "../trust/agents/known_agents.ts";
@@ -28,7 +29,7 @@ export function baseCommand() {
         parse.list(parseAgentName),
       ),
     )
-    .addOption(flag("--all", "every known agent; offline ones count as failed"))
+    .addOption(new Option("--all", "every known agent; offline ones count as failed"))
     .addOption(
       flag(
         "--verify-agents <mode>",
@@ -60,6 +61,30 @@ function formatHelpItem(term: string, termWidth: number, description: string, he
   const text = helper.boxWrap(description, beside);
   const hanging = `\n${" ".repeat(termWidth + 2 * INDENT.length)}`;
   return `${INDENT}${term.padEnd(termWidth)}${INDENT}${text.replaceAll("\n", hanging)}`;
+}
+
+/** For verbs that change something. Only on the command line: a variable would delete without a question. */
+export const YES = new Option("-y, --yes", "do not ask before changing several boxes");
+export const DRY_RUN = new Option("--dry-run", "only show what would be done");
+
+/** Flags that once had a variable, and the verbs for which it mattered. */
+const NOT_FROM_ENVIRONMENT = ["all", "force"] as const;
+const CHANGING_VERBS: ReadonlySet<string> = new Set(["pull", "rm", "stop", "cp", "cancel"]);
+
+/**
+ * Refuses to change anything while a variable asks for more than the command line does.
+ * @throws CourierError `invalid`
+ */
+export function refuseVariables(verb: string, given: Readonly<Record<string, unknown>>): void {
+  if (!CHANGING_VERBS.has(verb)) return;
+  for (const name of NOT_FROM_ENVIRONMENT) {
+    const variable = `GPU_COURIER_${name.toUpperCase()}`;
+    if (parse.isOff(process.env[variable]) || given[name] !== undefined || (name === "force" && verb !== "pull"))
+      continue;
+    throw new CourierError("invalid", `${variable} no longer counts, and nothing was changed`, {
+      hint: `Use --${name} on the command line, or unset ${variable}`,
+    });
+  }
 }
 
 /** The end of a help text: command lines that can be typed as they are. */

@@ -3,8 +3,9 @@
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
 import { ExitStatus, printError } from "../program/exit.ts";
-import { baseCommand, type Program } from "./base_command.ts";
+import { baseCommand, type Program, refuseVariables } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
+import { addVersionVerb } from "./help/version.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
 import { openShare } from "./on_share/open.ts";
 import { Printer } from "./output/printer.ts";
@@ -24,7 +25,7 @@ import { addRmVerb } from "./verbs/rm.ts";
 import { addShowVerb } from "./verbs/show.ts";
 import { addStopVerb } from "./verbs/stop.ts";
 import { addTrustVerb } from "./verbs/trust.ts";
-import { addVersionVerb } from "./verbs/version.ts";
+import { addWaitVerb } from "./verbs/wait.ts";
 
 const DEFAULT_WIDTH = 80;
 
@@ -44,6 +45,8 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     getErrHelpWidth: () => io.stderr.columns || DEFAULT_WIDTH,
   });
   if (isJson()) program.showHelpAfterError(false);
+  program.hook("preAction", (_, verb) => refuseVariables(verb.name(), verb.optsWithGlobals()));
+
   const runUnconnected: Run = async (verb) => {
     const { share, timeout, agent, all = false, verifyAgents, operatorKeys } = program.opts();
     const watch = chosenWatch(program.opts().watch);
@@ -85,6 +88,7 @@ function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs):
   addListVerb(program, run);
   addShowVerb(program, run);
   addPullVerb(program, run);
+  addWaitVerb(program, run);
   addRmVerb(program, run);
   addCpVerb(program, run);
   addPsVerb(program, run);

@@ -29,6 +29,11 @@ export interface ClientIo {
   readonly keyFile: string;
   /** The file with the keys of the agents; missing: they are not kept. */
   readonly knownAgentsFile?: string;
+  /**
+   * Asks the person at the terminal, and resolves with the line that was typed; null at its end, or once `signal` aborted.
+   * Missing: nobody is there to answer.
+   */
+  readonly ask?: (question: string) => Promise<string | null>;
   /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch): Promise<Transport>;
 }

@@ -62,13 +62,15 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   const folder = join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "gpu-courier");
   const stdout = new ProcessScreen(process.stdout, failed);
   const stderr = new ProcessScreen(process.stderr, failed);
+  const signal = AbortSignal.any([stopSignal(), lost.signal]);
   const status = await main({
     stdout,
     stderr,
+    ...(process.stdin.isTTY && stderr.isTTY ? { ask: asking(stderr, signal) } : {}),
     color: welcomesColor(),
     isDumb: process.env["TERM"] === "dumb",
     clock: systemClock,
-    signal: AbortSignal.any([stopSignal(), lost.signal]),
+    signal,
     requestedBy: `gpuctl:${userName()}@${hostname()}`,
     keyFile: keyPath(folder),
     knownAgentsFile: join(folder, "known_agents.json"),
@@ -81,6 +83,21 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   // With nobody left to read the output, gpuctl interrupts itself.
   const hasNoOther = status === 0 || status === INTERRUPTED;
   process.exit(hasNoOther && isOutputLost ? OUTPUT_LOST : status);
+}
+
+/** Asks on stderr, and reads from stdin the line that the terminal has when Enter was pressed. */
+function asking(stderr: Writable, signal: AbortSignal): (question: string) => Promise<string | null> {
+  return async (question) => {
+    stderr.write(question);
+    const { promise, resolve } = Promise.withResolvers<string | null>();
+    process.stdin.once("data", (line) => resolve(String(line).trim()));
+    process.stdin.once("end", () => resolve(null));
+    signal.addEventListener("abort", () => resolve(null));
+    const answer = signal.aborted ? null : await promise;
+    process.stdin.pause();
+    if (answer === null) stderr.write("\n");
+    return answer;
+  };
 }
 
 /** Resolves when all is out, or lost. */

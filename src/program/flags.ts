@@ -21,12 +21,14 @@ export function flag<const Flags extends string>(flags: Flags, description: stri
   if (option.required) option.argParser(parse.text);
   const name = `GPU_COURIER_${option.name().replaceAll("-", "_").toUpperCase()}`;
   const value = process.env[name];
-  const isUnset = value === "" || (option.isBoolean() && UNSET.has(value?.toLowerCase() ?? "on"));
+  const isUnset = value === "" || (option.isBoolean() && value !== undefined && parse.isOff(value));
   return isUnset ? option : option.env(name);
 }
 
 /** Parsers for flags, which refuse an empty value. Commander shows their errors with the flag's name. */
 export const parse = {
+  /** Whether the variable of a switch leaves it off. */
+  isOff: (value: string | undefined): boolean => value === undefined || UNSET.has(value.toLowerCase()),
   text: (text: string): string => {
     if (text.trim() !== "") return text;
     throw new InvalidArgumentError("Give a value, or omit the flag");

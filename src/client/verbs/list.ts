@@ -29,23 +29,26 @@ export function addListVerb(program: Program, run: Run): void {
     .command("list")
     .alias("ls")
     .description("List the installed models and the agents that have them.")
+    .argument("[prefix]", "only models whose names begin so")
     .addOption(flag("--fresh", "ask the agents instead of reading their published state"))
     .addOption(flag("--wide", "show everything, wider than the terminal: whole names, all agents"))
-    .addHelpText("after", examples("list", "list --agent gpu-1,gpu-2", "list --wide", "list --fresh"))
+    .addHelpText("after", examples("list", "list phi", "list --agent gpu-1,gpu-2", "list --wide", "list --fresh"))
     .action(
-      async ({ fresh = false, wide = false }) =>
-        await run(async (session) => await listModels(session, { fresh, wide })),
+      async (prefix = "", { fresh = false, wide = false }) =>
+        await run(async (session) => await listModels(session, { prefix, fresh, wide })),
     );
 }
 
 interface ListChoices {
+  readonly prefix: string;
   readonly fresh: boolean;
   readonly wide: boolean;
 }
 
-async function listModels(session: Session, { fresh, wide }: ListChoices): Promise<number> {
+async function listModels(session: Session, { prefix, fresh, wide }: ListChoices): Promise<number> {
   const { courier, printer, agents, io } = session;
-  const found = await courier.listModels(agents, { fresh, signal: io.signal });
+  const all = await courier.listModels(agents, { fresh, signal: io.signal });
+  const found = { ...all, models: all.models.filter(({ name }) => beginsWith(name, prefix)) };
   if (printer.json) {
     printer.document(modelsDocument(found));
     return 0;
@@ -65,6 +68,7 @@ async function listModels(session: Session, { fresh, wide }: ListChoices): Promi
   const listed = await listedAgents(session, found.unavailable);
   const whole = rows.map((row, index) => [...row, agentsText(found.models[index]?.agents ?? [], listed, room)]);
   if (rows.length > 0) printer.table([...MODEL_COLUMNS, AGENTS_COLUMN], whole, width);
+  else if (prefix !== "") printer.note(`No model begins with ${prefix}`);
   else printer.note("No model is installed", "Pull one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
@@ -77,4 +81,9 @@ async function listedAgents({ courier, agents }: Session, unavailable: readonly 
   const views = known.length > 0 ? known : await courier.agents();
   const asked = agents === undefined || agents === "all" ? views.map(({ agent }) => agent) : agents;
   return asked.filter((agent) => !isAway.has(agent));
+}
+
+/** As in Ollama, where upper and lower case name the same model. */
+function beginsWith(name: string, prefix: string): boolean {
+  return name.toLowerCase().startsWith(prefix.toLowerCase());
 }

@@ -3,10 +3,10 @@
 import type { ErrorCode } from "../../base/errors.ts";
 import { type AgentView, isPresent } from "../../courier/agent_view.ts";
 import { flag, parse } from "../../program/flags.ts";
+import { askEach, exitStatus, type Outcome, printOutcomes } from "../asking/outcomes.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
 import type { Run, Session } from "../session.ts";
-import { askEach, exitStatus, type Outcome, printOutcomes } from "./outcomes.ts";
 
 interface PingOptions {
   /** How many rounds; undefined: one, or with an interval as many as there are until Ctrl-C. */

@@ -255,7 +255,7 @@ describe("rm", () => {
     await site.agent("gpu-1", { models: [phi4(), long()] });
     await site.agent("gpu-2", { models: [phi4()] });
     const { status, stdout } = await site.run(["rm", "phi4", long().name, "--all", "--json"]);
-    expect(status).toBe(1);
+    expect(status).toBe(0);
     const results = DeletedDocument.parse(JSON.parse(stdout)).agents.map(({ agent, model, code }) => [
       agent,
       model,
@@ -287,20 +287,41 @@ describe("rm", () => {
 
   test("shows the result of each agent with --all, and exits with 1 when not all succeeded", async () => {
     await site.agent("gpu-1", { models: [phi4()] });
-    await site.agent("gpu-2");
+    await site.agent("gpu-2", { answer: () => ({ success: false, code: "conflict", error: "It is in use" }) });
     expect(await site.run(["rm", "phi4", "--all"])).toEqual({
       status: 1,
-      stdout:
-        'AGENT  RESULT\ngpu-1  deleted phi4:latest\ngpu-2  failed: gpu-2 says: Model "phi4:latest" is not on gpu-2\n',
+      stdout: "AGENT  RESULT\ngpu-1  deleted phi4:latest\ngpu-2  failed: gpu-2 says: It is in use\n",
       stderr: "1 of 2 agents failed\n",
     });
+  });
+
+  test("succeeds when one of several agents never had the model", async () => {
+    await site.agent("gpu-1", { models: [phi4()] });
+    await site.agent("gpu-2");
+    expect(await site.run(["rm", "phi4", "--all"])).toEqual({
+      status: 0,
+      stdout: "AGENT  RESULT\ngpu-1  deleted phi4:latest\ngpu-2  phi4:latest is not installed\n",
+      stderr: "",
+    });
+  });
+
+  test("exits with 66 when none of several agents had the model, and with 1 when one could not answer", async () => {
+    await site.agent("gpu-1");
+    await site.agent("gpu-2");
+    expect(await site.run(["remove", "phi4", "--all"])).toEqual({
+      status: 66,
+      stdout: "AGENT  RESULT\ngpu-1  phi4:latest is not installed\ngpu-2  phi4:latest is not installed\n",
+      stderr: "error: No agent has phi4:latest\n",
+    });
+    await site.agent("gpu-3", { answer: () => ({ success: false, code: "unavailable", error: "Ollama is away" }) });
+    expect((await site.run(["delete", "phi4", "--all", "--json"])).status).toBe(1);
   });
 
   test("prints the document of DELETE under --json", async () => {
     await site.agent("gpu-1", { models: [phi4()] });
     await site.agent("gpu-2");
     const { status, stdout, stderr } = await site.run(["rm", "phi4", "--all", "--json"]);
-    expect([status, stderr]).toEqual([1, ""]);
+    expect([status, stderr]).toEqual([0, ""]);
     expect(DeletedDocument.parse(JSON.parse(stdout)).agents).toEqual([
       { agent: "gpu-1", model: "phi4:latest", code: null, error: null },
       { agent: "gpu-2", model: "phi4:latest", code: "not_found", error: 'Model "phi4:latest" is not on gpu-2' },

@@ -46,6 +46,8 @@ export interface Surroundings {
   readonly color?: boolean;
   readonly keyFile?: string;
   readonly knownAgentsFile?: string;
+  /** What the person at the terminal answers to each question; missing: nobody is there. */
+  readonly answer?: string | null;
 }
 
 const NO_KEY = "/nonexistent/signing.key";
@@ -94,7 +96,7 @@ export class ClientSite {
   /** Starts gpuctl; `stop` is Ctrl-C. */
   start(argv: readonly string[], surroundings: Surroundings = {}) {
     const { terminal = false, columns = 80, rows, color = false, isDumb = false } = surroundings;
-    const { keyFile = NO_KEY, knownAgentsFile } = surroundings;
+    const { keyFile = NO_KEY, knownAgentsFile, answer } = surroundings;
     const stdout = new Capture(terminal, columns, rows);
     const stderr = new Capture(terminal, columns, rows);
     const stop = new AbortController();
@@ -109,6 +111,7 @@ export class ClientSite {
       requestedBy: "gpuctl:test@here",
       keyFile,
       ...(knownAgentsFile === undefined ? {} : { knownAgentsFile }),
+      ...(answer === undefined ? {} : { ask: asking(stderr, answer) }),
       open,
     };
     return { stdout, stderr, stop: () => stop.abort(), status: main(argv, io) };
@@ -136,6 +139,13 @@ export class ClientSite {
   async close(): Promise<void> {
     for (const agent of this.#agents) await agent.close();
   }
+}
+
+function asking(stderr: Capture, answer: string | null) {
+  return async (question: string): Promise<string | null> => {
+    stderr.write(`${question}${answer}\n`);
+    return answer;
+  };
 }
 
 /** A pull as it is once it was taken. */

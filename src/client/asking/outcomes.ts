@@ -66,7 +66,7 @@ export function printOutcomes<Answer>(
   outcomes: readonly Outcome<Answer>[],
   title: string,
   describe: (answer: Answer) => string,
-  counted: "agents" | "jobs" | "deletions" = "agents",
+  counted: "agents" | "jobs" | "models" | "deletions" = "agents",
 ): void {
   const [only] = outcomes;
   if (outcomes.length === 1 && only?.error !== undefined) {

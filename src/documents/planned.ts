@@ -1,0 +1,26 @@
+// What a changing verb of gpuctl would do, as `--dry-run --json` prints it.
+import { z } from "zod";
+import { AgentName } from "../protocol.ts";
+
+const PlannedChange = z.object({
+  agent: AgentName,
+  model: z.string(),
+  verb: z.enum(["delete", "pull", "unload", "copy", "cancel"]),
+  destination: z.string().optional().meta({ description: "Of a copy: the second name" }),
+  job: z.string().optional().meta({ description: "Of a cancel: the id of the job" }),
+  size: z.number().nonnegative().nullable().meta({ description: "Of the model on this agent; null: unknown" }),
+  skipped: z
+    .string()
+    .nullable()
+    .meta({ description: "Why nothing would be done on this agent; null: it would be done" }),
+});
+export type PlannedChange = z.infer<typeof PlannedChange>;
+
+export const PlannedDocument = z
+  .object({ dry_run: z.literal(true), changes: z.array(PlannedChange) })
+  .meta({ id: "Planned", description: "What a command would do: nothing was done." });
+export type PlannedDocument = z.infer<typeof PlannedDocument>;
+
+export function plannedDocument(changes: readonly PlannedChange[]): PlannedDocument {
+  return { dry_run: true, changes: [...changes] };
+}
