@@ -7,12 +7,14 @@ import type { KeptRoster } from "../trust/roster/kept_roster.ts";
 import type { FleetCourier } from "./fleet_courier.ts";
 import type { ClientIo } from "./io.ts";
 import type { Printer } from "./output/printer.ts";
+import type { WaitingLine } from "./output/waiting_line.ts";
 
 /** What a verb has. */
 export interface Session {
   readonly courier: FleetCourier;
   readonly printer: Printer;
   readonly io: ClientIo;
+  readonly waiting: WaitingLine;
   readonly timeoutMs: number;
   /** Which agents the command line names; undefined: it names none. */
   readonly agents: Agents | undefined;
@@ -50,7 +52,8 @@ const FOREVER_MS = 2 ** 31 - 1;
 /** A verb that needs the fleet. @throws CourierError `unavailable` when it cannot be reached */
 export function connected(verb: Verb): Verb {
   return async (session) => {
-    await session.courier.connect();
+    const isOver = session.waiting.begin("the share");
+    await session.courier.connect().finally(isOver);
     return await verb(session);
   };
 }
@@ -71,15 +74,17 @@ export function shareOf({ share }: Session): OpenShare {
  */
 export async function runInSession(
   { courier, share, close }: Reached,
-  { printer, io, timeoutMs, agents }: Omit<Session, "courier" | "share">,
+  { printer, io, waiting, timeoutMs, agents }: Omit<Session, "courier" | "share">,
   verb: Verb,
 ): Promise<number> {
   let status: number | undefined;
+  waiting.showLastSeen(courier);
   try {
-    status = await untilStopped(verb({ courier, share, printer, io, timeoutMs, agents }), io);
+    status = await untilStopped(verb({ courier, share, printer, io, waiting, timeoutMs, agents }), io);
     return status;
   } finally {
     printer.close();
+    waiting.mute();
     // The result is known: what cannot be given up now is left to the sweep.
     await within(io.clock, STOP_GRACE_MS, close(status), null);
   }

@@ -25,6 +25,12 @@ export interface Witness {
   begin(agent: string, request: Request): (ended: Response | CourierError) => void;
 }
 
+/** Learns for whom a request waits. */
+export interface Waits {
+  /** @returns to be called when the wait is over */
+  begin(agent: string): () => void;
+}
+
 interface RequestsDeps {
   readonly fleet: FleetReader;
   readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
@@ -36,6 +42,7 @@ interface RequestsDeps {
   readonly signs: boolean;
   readonly keys: Pick<KnownAgents, "failure">;
   readonly witness: Witness | null;
+  readonly waits: Waits | null;
 }
 
 /** A legacy service looks for commands every 5 s. */
@@ -49,8 +56,9 @@ export class Requests {
   readonly #signs: boolean;
   readonly #keys: RequestsDeps["keys"];
   readonly #witness: Witness | null;
+  readonly #waits: Waits | null;
 
-  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs, keys, witness }: RequestsDeps) {
+  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs, keys, witness, waits }: RequestsDeps) {
     this.#fleet = fleet;
     this.#mailbox = mailbox;
     this.#timeoutMs = timeoutMs;
@@ -58,6 +66,7 @@ export class Requests {
     this.#signs = signs;
     this.#keys = keys;
     this.#witness = witness;
+    this.#waits = waits;
   }
 
   /** @see `Courier.request` */
@@ -90,6 +99,7 @@ export class Requests {
     if (!view.online || refusesEverything(view)) throw agentAway(view);
     if (!this.#signs && mustBeSigned(view.state?.requires_signatures, request.verb)) throw mustSign(view);
     const requestedBy = (options.requestedBy ?? this.#requestedBy)?.slice(0, LIMITS.requesterCharacters);
+    const isOver = this.#waits?.begin(agent);
     const response = await this.#exchange(
       view,
       { ...request, requestedBy },
@@ -98,7 +108,7 @@ export class Requests {
         signal: options.signal,
         lastKnown: async (id, withdrawn) => await this.#lastKnown(agent, id, withdrawn),
       },
-    );
+    ).finally(() => isOver?.());
     if (!response.success) throw refusal(agent, response);
     // The change is made, whether or not the state can be read at this moment.
     if (VERBS[request.verb].changing) await this.#fleet.refresh(agent).catch(() => undefined);

@@ -3,9 +3,8 @@ import type { VerifyMode } from "../../trust/agents/known_agents.ts";
 import { readKey } from "../../trust/key_file.ts";
 import type { ClientIo, Watch } from "../io.ts";
 import { KeptKeys } from "../kept_keys.ts";
-import type { Printer } from "../output/printer.ts";
 import { openRoster } from "../roster/kept.ts";
-import type { OpenShare, Reached } from "../session.ts";
+import type { OpenShare, Reached, Session } from "../session.ts";
 import { ShareCourier } from "./share_courier.ts";
 
 export interface ShareOptions {
@@ -19,7 +18,11 @@ export interface ShareOptions {
 }
 
 /** @throws CourierError when a file of keys cannot be used */
-export async function openShare(io: ClientIo, options: ShareOptions, printer: Printer): Promise<Reached> {
+export async function openShare(
+  io: ClientIo,
+  options: ShareOptions,
+  { printer, waiting }: Pick<Session, "printer" | "waiting">,
+): Promise<Reached> {
   const signingKey = readKey(io.keyFile);
   const { share: address, operatorKeys, verifyAgents, timeoutMs } = options;
   const roster = operatorKeys === undefined ? null : openRoster(io, address, operatorKeys);
@@ -29,7 +32,14 @@ export async function openShare(io: ClientIo, options: ShareOptions, printer: Pr
   const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
   const { requestedBy, clock } = io;
   const trust = { signingKey, agents: keys.agents };
-  const courier = new ShareCourier(share, { sender: "gpuctl", timeoutMs, requestedBy, ...trust, clock });
+  const courier = new ShareCourier(share, {
+    sender: "gpuctl",
+    timeoutMs,
+    requestedBy,
+    ...trust,
+    waits: waiting,
+    clock,
+  });
   return {
     courier,
     share,

@@ -32,7 +32,7 @@ export async function findJobs(
 }
 
 /**
- * The jobs to wait for. A model means all its pulls under way, and if there are none, the last one of each agent.
+ * The jobs to wait for. A model means all its pulls under way, otherwise the last one of each agent.
  * @throws CourierError as `findJobs()`
  */
 export async function findStarted(session: Session, known: readonly Job[], word: string): Promise<readonly Job[]> {

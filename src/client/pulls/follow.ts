@@ -25,8 +25,10 @@ export function openProgress(
   if (printer.json) return new JsonProgress(printer);
   const agents = [...new Set(pulls.map(({ agent }) => agent))];
   const isOneModel = new Set(pulls.map(({ model }) => model)).size === 1;
-  if (printer.isLive && isOneModel && agents.length === pulls.length)
+  if (printer.isLive && isOneModel && agents.length === pulls.length) {
+    session.waiting.mute();
     return new PullBoard(printer, io.clock, agents, nowMs);
+  }
   return new LineProgress(printer, io.clock, nowMs, isOneModel ? "agents alone" : "with models");
 }
 

@@ -1,11 +1,12 @@
 // The verb show: one model of one agent.
 
-import { CourierError } from "../../base/errors.ts";
+import { asCourierError, CourierError, type ErrorCode } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
+import { exitStatus } from "../asking/outcomes.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Run, Session } from "../session.ts";
 
@@ -18,16 +19,34 @@ export function addShowVerb(program: Program, run: Run): void {
     .summary("Show a model's details, capabilities and license.")
     .description(
       "Show a model's details, capabilities and license. Without --agent, gpuctl picks an online agent that has it.\n" +
-        "--json prints everything that Ollama returns, including the template.",
+        "--json prints everything that Ollama returns, including the template: a document per model.",
     )
-    .argument("<model>", "as gpuctl list shows it")
-    .addHelpText("after", examples("show phi4", "show phi4 --agent gpu-1", "show phi4 --json | jq -r .show.template"))
-    .action(async (model) => await run(async (session) => await showModel(session, model)));
+    .argument("<model...>", "as gpuctl list shows it")
+    .addHelpText(
+      "after",
+      examples("show phi4", "show phi4 llama3.2:1b --agent gpu-1", "show phi4 --json | jq -r .show.template"),
+    )
+    .action(async (models) => await run(async (session) => await showModels(session, models)));
 }
 
-async function showModel(session: Session, model: string): Promise<number> {
+async function showModels(session: Session, models: readonly string[]): Promise<number> {
+  const names = models.map((model) => normalModelName(model));
+  if (names.length === 1) return await showModel(session, names[0] ?? "");
+  const codes: (ErrorCode | null)[] = [];
+  for (const name of names) {
+    try {
+      await showModel(session, name);
+      codes.push(null);
+    } catch (error) {
+      session.printer.error(error);
+      codes.push(asCourierError(error).code);
+    }
+  }
+  return exitStatus(codes, session.io.signal);
+}
+
+async function showModel(session: Session, name: string): Promise<number> {
   const { courier, printer, io } = session;
-  const name = normalModelName(model);
   const agent = await chooseHolder(session, name);
   const { model: listed, show } = await courier.describeModel(agent, name, { signal: io.signal });
   const [document] = modelsDocument({ models: [listed], unavailable: [] }).models;

@@ -175,6 +175,13 @@ describe("several models", () => {
     expect(agent.commands.length).toBe(5);
   });
 
+  test("are shown one after another, and a missing one does not hide the others", async () => {
+    await site.agent("gpu-1", { models: [modelOf("phi4:latest"), modelOf("gemma3:270m", { digest: "b" })] });
+    const { status, stdout, stderr } = await site.run(["show", "zz", "phi4", "gemma3:270m", "--agent", "gpu-1"]);
+    expect([status, stderr]).toEqual([1, 'error: gpu-1 says: Model "zz:latest" is not on gpu-1\n']);
+    expect(stdout.match(/name +\S+/g)?.map((line) => line.split(/ +/)[1])).toEqual(["phi4:latest", "gemma3:270m"]);
+  });
+
   test("list shows those that begin with a prefix, in text and JSON", async () => {
     await site.agent("gpu-1", { models: [modelOf("phi4:latest"), modelOf("gemma3:270m", { digest: "b" })] });
     const { stdout } = await site.run(["list", "PHI"]);
