@@ -277,7 +277,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/client/kept_keys.ts", may: [...BASE, KNOWN_AGENTS, ...client("output")] },
   {
     files: "src/client/{io,base_command,fleet_courier}.ts",
-    may: [...SEAM, ...COURIER, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command}.ts"],
+    may: [...SEAM, ...COURIER, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command,help/columns}.ts"],
   },
   {
     files: "src/client/{session,box_clock,on_share/*}.ts",
@@ -309,7 +309,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@commander-js/extra-typings": [
     "src/program/{flags,exit}.ts",
     "src/{agent,server,client}.ts",
-    "src/client/{base_command,command_line,roster/verbs}.ts",
+    "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
   hono: ["src/server/**/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],

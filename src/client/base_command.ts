@@ -1,9 +1,10 @@
 // gpuctl without its verbs: the flags that all of them share.
-import { type Help, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { CourierError } from "../base/errors.ts";
 import { flag, parse, programCommand } from "../program/flags.ts";
 import { AgentName } from "../protocol.ts";
 import { VERIFY_MODES } from "../trust/agents/known_agents.ts";
+import { HELP_LAYOUT } from "./help/columns.ts";
 import { WATCH } from "./io.ts";
 
 export type Program = ReturnType<typeof baseCommand>;
@@ -16,9 +17,18 @@ function parseAgentName(text: string): string {
   throw new InvalidArgumentError("Give an agent's name, for example gpu-1: a-z, 0-9 and -, at most 63 characters");
 }
 
-export function baseCommand() {
+/** `--watch` is the earlier name of `--share-watch`; without a value, after jobs, it is `--follow`. */
+function withShare() {
   return programCommand("gpuctl", "List, pull and delete Ollama models on GPU machines, over a shared folder.")
-    .addOption(flag("--watch [how]", "how to watch the share; auto depends on its file system").choices(WATCH))
+    .addOption(flag("--share-watch <how>", "how to watch the share; auto depends on its file system").choices(WATCH))
+    .addOption(flag("--watch [how]", "as --share-watch").choices(WATCH).hideHelp())
+    .addOption(new Option("-v", "as --version").hideHelp())
+    .helpCommand(false)
+    .configureHelp(HELP_LAYOUT);
+}
+
+export function baseCommand() {
+  return withShare()
     .addOption(
       flag("--timeout <seconds>", "how long to wait for an answer, and for an agent that stopped reporting")
         .argParser(parse.seconds)
@@ -40,27 +50,10 @@ export function baseCommand() {
       flag("--operator-keys <file>", "public keys of operators, whose roster names the keys of agents; one a line"),
     )
     .addOption(flag("--json", "print JSON, errors too"))
-    .helpCommand("help [verb]", "Print the help of a verb.")
-    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 1, formatItem: formatHelpItem })
-    .addHelpText("after", examples("agents", "list", "pull phi4 --agent gpu-1", "rm phi4 --all", "help pull"));
-}
-
-/** A column of descriptions that is narrower is a word or two in each line. */
-const MIN_DESCRIPTION_CHARS = 30;
-const INDENT = "  ";
-
-/** A flag or verb and its description beside it, or below it on a narrow terminal, where commander would not wrap it. */
-function formatHelpItem(term: string, termWidth: number, description: string, helper: Help): string {
-  const width = helper.helpWidth ?? 80;
-  const beside = width - termWidth - 2 * INDENT.length;
-  if (description === "") return `${INDENT}${term}`;
-  if (beside < MIN_DESCRIPTION_CHARS) {
-    const text = helper.boxWrap(description, Math.max(1, width - 2 * INDENT.length));
-    return `${INDENT}${term}\n${INDENT.repeat(2)}${text.replaceAll("\n", `\n${INDENT.repeat(2)}`)}`;
-  }
-  const text = helper.boxWrap(description, beside);
-  const hanging = `\n${" ".repeat(termWidth + 2 * INDENT.length)}`;
-  return `${INDENT}${term.padEnd(termWidth)}${INDENT}${text.replaceAll("\n", hanging)}`;
+    .addHelpText(
+      "after",
+      examples("agents", "list", "pull phi4 --agent gpu-1", "rm phi4 --all", "help pull", "help exit-codes"),
+    );
 }
 
 /** For verbs that change something. Only on the command line: a variable would delete without a question. */

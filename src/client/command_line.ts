@@ -3,8 +3,11 @@
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
 import { ExitStatus, printError } from "../program/exit.ts";
+import { VERSION } from "../program/flags.ts";
 import { baseCommand, type Program, refuseVariables } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
+import { addHelpVerb } from "./help/help.ts";
+import { pointToOptions } from "./help/layout.ts";
 import { addVersionVerb } from "./help/version.ts";
 import { type ClientIo, WATCH, type Watch } from "./io.ts";
 import { openShare } from "./on_share/open.ts";
@@ -34,23 +37,13 @@ const DEFAULT_WIDTH = 80;
 export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   const program = baseCommand();
   const isJson = (): boolean => argv.includes("--json") || program.opts().json === true;
-  program.configureOutput({
-    writeOut: (text) => void io.stdout.write(text),
-    writeErr: (text) => {
-      // Under --json all that comes here is the help, in parts, that answers a command line without a verb.
-      if (!isJson()) io.stderr.write(text);
-      else if (text.startsWith("Usage:")) io.stderr.write(usageError("No verb given"));
-    },
-    outputError: (text) => void io.stderr.write(isJson() ? usageError(text) : text),
-    getOutHelpWidth: () => io.stdout.columns || DEFAULT_WIDTH,
-    getErrHelpWidth: () => io.stderr.columns || DEFAULT_WIDTH,
-  });
-  if (isJson()) program.showHelpAfterError(false);
+  configureOutput(program, io, isJson);
+
   program.hook("preAction", (_, verb) => refuseVariables(verb.name(), verb.optsWithGlobals()));
 
   const runUnconnected: Run = async (verb) => {
     const { share, timeout, agent, all = false, verifyAgents, operatorKeys } = program.opts();
-    const watch = chosenWatch(program.opts().watch);
+    const watch = chosenWatch(program.opts());
     const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
     const timeoutMs = timeout * 1000;
     const waiting = new WaitingLine(io.stderr, io.clock);
@@ -64,7 +57,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   const run: Run = async (verb) => {
     if (program.opts().watch === true)
       throw new CourierError("invalid", "--watch needs a value here", {
-        hint: `To choose how the share is watched: --watch ${WATCH.join(", ")}`,
+        hint: `Only jobs has --watch. How the share is watched: --share-watch ${WATCH.join(", ")}`,
       });
     await runWatching(verb);
   };
@@ -73,7 +66,29 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   addRosterVerbs(program, io, { run: runUnconnected, openPrinter: () => new Printer(io, isJson()) });
   addVersionVerb(program, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
+  addHelpVerb(program, io);
+  pointToOptions(program);
+  program.on("option:v", () => {
+    io.stdout.write(`${VERSION}\n`);
+    throw new ExitStatus(0);
+  });
   return { program, isJson };
+}
+
+/** Help and errors of the command line go where everything else goes, under --json as documents. */
+function configureOutput(program: Program, io: ClientIo, isJson: () => boolean): void {
+  program.configureOutput({
+    writeOut: (text) => void io.stdout.write(text),
+    writeErr: (text) => {
+      // Under --json all that comes here is the help, in parts, that answers a command line without a verb.
+      if (!isJson()) io.stderr.write(text);
+      else if (text.startsWith("Usage:")) io.stderr.write(usageError("No verb given"));
+    },
+    outputError: (text) => void io.stderr.write(isJson() ? usageError(text) : text),
+    getOutHelpWidth: () => io.stdout.columns || DEFAULT_WIDTH,
+    getErrHelpWidth: () => io.stderr.columns || DEFAULT_WIDTH,
+  });
+  if (isJson()) program.showHelpAfterError(false);
 }
 
 interface Runs {
@@ -114,7 +129,14 @@ function chosenAgents(
 }
 
 /** Without a value the flag does not choose how to watch the share: the environment does. */
-function chosenWatch(watch: Watch | true | undefined): Watch {
+function chosenWatch({
+  shareWatch,
+  watch,
+}: {
+  shareWatch?: Watch | undefined;
+  watch?: Watch | true | undefined;
+}): Watch {
+  if (shareWatch !== undefined) return shareWatch;
   if (watch !== true) return watch ?? WATCH[0];
   return WATCH.find((how) => how === process.env["GPU_COURIER_WATCH"]) ?? WATCH[0];
 }

@@ -72,7 +72,7 @@ export const parse = {
 export function programCommand(name: string, description: string) {
   return new Command(name)
     .description(description)
-    .version(VERSION, "--version", "print the version")
+    .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .addOption(flag("--share <dir>", "path of the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
     .configureOutput({ writeErr: writeError })

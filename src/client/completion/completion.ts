@@ -7,6 +7,7 @@ import { describeView } from "../../courier/describe_view.ts";
 import { Fleet } from "../../courier/fleet.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
+import { TOPICS } from "../help/topics.ts";
 import type { ClientIo } from "../io.ts";
 import { jobPercent } from "../output/job_text.ts";
 import { stateWord } from "../output/job_wait.ts";
@@ -35,7 +36,9 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   stop: runningProposals,
   cancel: jobProposals,
   jobs: idProposals,
+  wait: jobProposals,
   trust: agentProposals,
+  forget: awayProposals,
 };
 
 export function addCompletionVerbs(program: Program, io: ClientIo): void {
@@ -81,7 +84,8 @@ async function propose(
     proposals = listed(agentProposals(await views()), name === undefined ? current : typed);
   else if (valued !== undefined) proposals = (valued.argChoices ?? []).map((word) => ({ word, text: "" }));
   else if (current.startsWith("-")) proposals = flagProposals(program, verb);
-  else if (operands === 0 || verb?.name() === "help") proposals = verbProposals(program);
+  else if (operands === 0) proposals = verbProposals(program);
+  else if (verb?.name() === "help") proposals = operands === 1 ? helpProposals(program) : [];
   else if (verb === undefined) proposals = [];
   else if (line.values.has("--follow") || line.values.get("--watch") === "") proposals = [];
   else if (verb.name() === "completion") proposals = SHELLS.map((word) => ({ word, text: "" }));
@@ -121,6 +125,16 @@ function listed(proposals: readonly Proposal[], typed: string): Proposal[] {
 
 function verbProposals(program: Program): Proposal[] {
   return verbsOf(program).map((verb) => ({ word: verb.name(), text: verb.summary() || verb.description() }));
+}
+
+function helpProposals(program: Program): Proposal[] {
+  const topics = Object.entries(TOPICS).map(([word, { about }]) => ({ word, text: about }));
+  return [...verbProposals(program).filter(({ word }) => word !== "help"), ...topics];
+}
+
+/** Only one that is away can be forgotten. */
+function awayProposals(views: readonly AgentView[]): Proposal[] {
+  return agentProposals(views.filter(({ online }) => !online));
 }
 
 function flagProposals(program: Program, verb: HalfLine["verb"]): Proposal[] {

@@ -32,7 +32,7 @@ export function readLine(program: Program, line: string): HalfLine {
       flag = undefined;
     } else if (word.startsWith("-")) {
       const [name = "", value] = word.split("=", 2);
-      const found = flagsOf(program, verb).find(({ long, short }) => long === name || short === name);
+      const found = allFlags(program, verb).find(({ long, short }) => long === name || short === name);
       if (value !== undefined) values.set(name, value);
       else if (found?.required === true) flag = found;
       else values.set(found?.long ?? name, "");
@@ -47,6 +47,11 @@ export function readLine(program: Program, line: string): HalfLine {
     }
   }
   return { current, verb, flag, operands, values };
+}
+
+/** Also those that `--help` does not show. */
+function allFlags(program: Program, verb: Verb | undefined): readonly Flag[] {
+  return [...(verb?.options ?? []), ...program.options];
 }
 
 /** Those that may stand at this place. */

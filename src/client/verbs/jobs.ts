@@ -34,7 +34,7 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
         "in a pipe, a document per change with --json.",
     )
     .argument("[job]", "a job id, or its beginning or end")
-    .addOption(flag("--follow", "update the list until Ctrl-C"))
+    .addOption(flag("--follow", "update the list until Ctrl-C; also --watch"))
     .addOption(flag("--active", "only jobs that have not ended"))
     .addOption(
       flag("--state <state>", "only jobs in this state; repeat, or separate with commas")
@@ -68,7 +68,7 @@ function chooseVerb(job: string | undefined, flags: JobFlags, follows: boolean):
     };
   }
   if (follows)
-    throw new CourierError("invalid", "--follow shows all jobs, not one", { hint: "gpuctl pull MODEL follows a pull" });
+    throw new CourierError("invalid", "--follow shows all jobs, not one", { hint: "gpuctl wait JOB follows a pull" });
   return async (session) => await showJob(session, job);
 }
 
