@@ -133,6 +133,12 @@ export interface Removed {
   readonly unfinished: number;
 }
 
+/** What `forget` removed beside the state document and the inbox. */
+export interface Forgotten {
+  /** Commands in the inbox. */
+  readonly commands: number;
+}
+
 /** One process's handle on a transport. */
 export interface Transport {
   /**
@@ -251,6 +257,16 @@ export interface Transport {
   sweep(scope: SweepScope): Promise<Swept>;
 
   // ---- both
+
+  /**
+   * Removes what an agent left behind: its inbox with the commands in it, and its state document, which watchers hear as
+   * `removed`. Claims stay until the sweep, so that no command runs twice. An agent that is there after all makes both again.
+   * When it fails, the document is still there: call it again.
+   * @param publishedAtMs of the document by which the agent was judged to be gone
+   * @returns null when the agent has no document, or has published again since: it stays
+   * @throws CourierError `invalid` for a text that is no agent's name; `conflict` when the inbox has anything but commands
+   */
+  forget(agent: string, publishedAtMs: number): Promise<Forgotten | null>;
 
   /** Every state document, including those of legacy services (agent `gpu`), in order of names. */
   readStates(): Promise<readonly StateRecord[]>;

@@ -19,6 +19,7 @@ import { addAgentsVerb } from "./verbs/agents.ts";
 import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
+import { addForgetVerb } from "./verbs/forget.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
 import { addKeyVerb } from "./verbs/key.ts";
 import { addListVerb } from "./verbs/list.ts";
@@ -113,6 +114,7 @@ function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs):
   addStopVerb(program, run);
   addJobsVerb(program, runWatching, () => program.opts().watch === true);
   addCancelVerb(program, run);
+  addForgetVerb(program, run);
   addTrustVerb(program, runUnconnected);
   addDoctorVerb(program, runUnconnected);
 }

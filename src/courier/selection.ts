@@ -1,5 +1,6 @@
 // The agents that a request is for: named by the caller, or found on the share.
 import { CourierError } from "../base/errors.ts";
+import { LIMITS } from "../protocol.ts";
 import { type AgentView, isPresent } from "./agent_view.ts";
 import type { FleetReader } from "./fleet.ts";
 import { noAgent, unknownAgent } from "./refusals.ts";
@@ -51,6 +52,29 @@ export async function listedAgents(fleet: Reader, names: Agents | undefined): Pr
   const views = (await fleet.read()).filter(({ legacyState, online }) => legacyState === null || online);
   if (views.length === 0) throw noAgent(views);
   return views;
+}
+
+/** How long an agent must have been silent, or stopped, to be forgotten: a reboot of a box takes minutes. */
+const FORGET_AFTER_MS = { silent: 300_000, stopped: LIMITS.silentMs } as const;
+
+/**
+ * The agent is there, or was a moment ago.
+ * @param ageMs of its document, by the transport's clock
+ * @returns undefined when it may be forgotten
+ */
+export function stillThere(view: AgentView, ageMs: number): CourierError | undefined {
+  const { agent, online, reason } = view;
+  if (!online && ageMs >= FORGET_AFTER_MS[reason === "stopped" ? "stopped" : "silent"]) return undefined;
+  const isAway = reason === "stopped" || reason === "silent";
+  return new CourierError(
+    "conflict",
+    `Cannot forget ${agent}: ${isAway ? "it was there a moment ago" : "it is there"}`,
+    {
+      hint: online
+        ? `On ${agent}: sudo install.sh --uninstall, or stop gpu-agent`
+        : "Wait 5 minutes: it may only be restarting",
+    },
+  );
 }
 
 async function namedAgents(fleet: Reader, names: readonly string[]): Promise<readonly AgentView[]> {

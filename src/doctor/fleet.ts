@@ -45,16 +45,13 @@ function checkAgent(view: AgentView): Check {
   const text = sentence(describeView(view));
   if (state === null) {
     if (online) return check.ok("Legacy service: it lists, pulls and deletes, without progress");
-    return check.warning(
-      `Legacy service, ${describeView(view)}`,
-      "If it was replaced, remove its state document, gpu_status.json",
-    );
+    return check.warning(`Legacy service, ${describeView(view)}`, `If it was replaced: gpuctl forget ${agent}`);
   }
   if (reason === "stopped") return check.warning(text, `On ${agent}: systemctl start gpu-command-service`);
   if (reason === "silent")
     return check.failed(
       text,
-      "Check that the machine is up and mounts the share. If it is gone for good, remove its state and inbox",
+      `Check that the machine is up and mounts the share. If it is gone for good: gpuctl forget ${agent}`,
     );
   if (reason === "degraded") {
     const [readingOnly, sameName] = [`On ${agent}: gpu-agent doctor`, "Give one of the two agents another --name"];

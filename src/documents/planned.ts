@@ -4,8 +4,8 @@ import { AgentName } from "../protocol.ts";
 
 const PlannedChange = z.object({
   agent: AgentName,
-  model: z.string(),
-  verb: z.enum(["delete", "pull", "unload", "copy", "cancel"]),
+  model: z.string().nullable().meta({ description: "Null: the agent itself is forgotten" }),
+  verb: z.enum(["delete", "pull", "unload", "copy", "cancel", "forget"]),
   destination: z.string().optional().meta({ description: "Of a copy: the second name" }),
   job: z.string().optional().meta({ description: "Of a cancel: the id of the job" }),
   size: z.number().nonnegative().nullable().meta({ description: "Of the model on this agent; null: unknown" }),

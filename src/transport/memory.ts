@@ -7,6 +7,7 @@ import type {
   Closable,
   Content,
   Delivery,
+  Forgotten,
   Holder,
   Inbox,
   Listener,
@@ -22,6 +23,7 @@ import type {
 } from "../transport.ts";
 import { Closables } from "./closables.ts";
 import { delivery, type Entry, holds, inOrder, removeWhere, stateRecord } from "./memory/entries.ts";
+import { inboxKey, replyKey, requireAgentName } from "./memory/keys.ts";
 import { isOverdue, KEPT_MS } from "./retention.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 
@@ -92,7 +94,7 @@ export class MemoryStore {
     return this.#away;
   }
 
-  /** No transport removes states; an operator does. */
+  /** As an operator does by hand. */
   removeState(agent: string): void {
     if (this.states.delete(agent)) this.#notify((watcher) => watcher.removed(agent));
   }
@@ -262,6 +264,18 @@ class MemoryTransport implements Transport {
     });
   }
 
+  async forget(agent: string, publishedAtMs: number): Promise<Forgotten | null> {
+    this.#requireConnected();
+    requireAgentName(agent);
+    const { states, inboxes } = this.#store;
+    if (states.get(agent)?.atMs !== publishedAtMs) return null;
+    const key = inboxKey({ agent });
+    const commands = inboxes.get(key)?.size ?? 0;
+    inboxes.delete(key);
+    this.#store.removeState(agent);
+    return { commands };
+  }
+
   async readStates(): Promise<readonly StateRecord[]> {
     this.#requireConnected();
     const entries = [...this.#store.states].toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -376,12 +390,4 @@ class MemoryTransport implements Transport {
       this.#store.subscriptions.delete(subscription);
     });
   }
-}
-
-function inboxKey(inbox: Inbox): string {
-  return inbox === "shared" ? "shared" : `agent ${inbox.agent}`;
-}
-
-function replyKey(address: ReplyAddress): string {
-  return address === "shared" ? "shared" : `to ${address.replyTo}`;
 }

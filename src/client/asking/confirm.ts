@@ -32,12 +32,14 @@ export async function mayChange(
   throw new CourierError("cancelled", "Nothing was changed");
 }
 
-/** Several boxes, or several models that are deleted. */
+/** Several boxes, several models that are deleted, or a box that is forgotten. */
 function isLarge(changes: readonly PlannedChange[]): boolean {
   const meant = changes.filter(({ skipped }) => skipped === null);
   const isSeveral = (names: readonly string[]): boolean => new Set(names).size > 1;
   if (isSeveral(meant.map(({ agent }) => agent))) return true;
-  return meant[0]?.verb === "delete" && isSeveral(meant.map(({ model }) => model));
+  return (
+    meant[0]?.verb === "forget" || (meant[0]?.verb === "delete" && isSeveral(meant.map(({ model }) => model ?? "")))
+  );
 }
 
 function printPlan({ printer }: Session, changes: readonly PlannedChange[]): void {

@@ -12,6 +12,7 @@ const WORDS = {
   unload: { deed: "Unload", where: "on" },
   copy: { deed: "Copy", where: "on" },
   cancel: { deed: "Cancel the pull of", where: "on" },
+  forget: { deed: "Forget", where: "" },
 } as const;
 
 /** More names than this are counted. */
@@ -42,7 +43,12 @@ export function describePlan(changes: readonly PlannedChange[]): string {
   const meant = changes.filter(({ skipped }) => skipped === null);
   const { verb = "delete", destination } = meant[0] ?? {};
   const { deed, where } = WORDS[verb];
-  const models = counted([...new Set(meant.map(({ model }) => model))], "models");
+  if (verb === "forget")
+    return `${deed} ${counted(
+      meant.map(({ agent }) => agent),
+      "boxes",
+    )}`;
+  const models = counted([...new Set(meant.map(({ model }) => model ?? ""))], "models");
   const boxes = [...new Set(meant.map(({ agent }) => agent))];
   const copy = destination === undefined ? "" : ` to ${destination}`;
   const bytes = verb === "delete" ? meant.reduce((sum, { size }) => sum + (size ?? 0), 0) : 0;
@@ -57,6 +63,7 @@ export function describeChange({ verb, model, destination, size, skipped }: Plan
   if (skipped !== null) return skipped;
   const copy = destination === undefined ? "" : ` to ${destination}`;
   const bytes = verb !== "delete" || size === null ? "" : ` (${formatBytes(size)})`;
+  if (verb === "forget") return "would remove its state and its inbox";
   return `would ${WORDS[verb].deed.toLowerCase()} ${model}${copy}${bytes}`;
 }
 

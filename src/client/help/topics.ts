@@ -33,6 +33,7 @@ const DOCUMENTS = [
   ["cp", "Copied"],
   ["stop", "Unloaded"],
   ["cancel", "Jobs"],
+  ["forget", "agents with commands, or code and error"],
   ["trust", "Trusted; without an agent: agents with key_id and key_status"],
   ["ping", "agents with rtt_ms, or code and error; a line per round"],
   ["doctor", "checks with subject, result, message and hint"],

@@ -5,6 +5,7 @@ import type {
   Closable,
   Content,
   Delivery,
+  Forgotten,
   Holder,
   Inbox,
   Listener,
@@ -28,6 +29,7 @@ import { Awaited } from "./messages/awaited.ts";
 import { ChangedStates } from "./messages/changed_states.ts";
 import { claimedBy, takeClaim } from "./messages/claims.ts";
 import { Commands, requireInbox } from "./messages/commands.ts";
+import { forgetAgent } from "./messages/forget.ts";
 import { publishResponse, removeResponse, respondedAtMs } from "./messages/responses.ts";
 import { RosterFile } from "./messages/roster.ts";
 import { States } from "./messages/states.ts";
@@ -196,6 +198,12 @@ export class ShareTransport implements Transport {
     const { layout } = this.#share;
     const folder = scope === "everything" ? layout.status : layout.inbox(scope);
     return await this.#attempt("sweep", folder, async () => await this.#sweeps.round(scope));
+  }
+
+  async forget(agent: string, publishedAtMs: number): Promise<Forgotten | null> {
+    const forget = async (): Promise<Forgotten | null> =>
+      await forgetAgent(this.#share, this.#states, agent, publishedAtMs);
+    return await this.#attempt(`forget ${JSON.stringify(agent)}`, this.#share.layout.commands, forget);
   }
 
   async readStates(): Promise<readonly StateRecord[]> {

@@ -1,6 +1,7 @@
 // The lists of /v1: pages, filters, orders, and responses that the caller has already.
 import { describe, expect, test } from "bun:test";
 import { newPull } from "#src/protocol.ts";
+import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { type Answered, openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
 
@@ -76,6 +77,20 @@ describe("pages", () => {
     await ScriptedAgent.open(server.store, "gpu-110");
     const second = (await server.call("GET", `/v1/agents?limit=3&after=${first.next}`)).body;
     expect(second.agents.map(({ agent }: { agent: string }) => agent)).toEqual(["gpu-110", "gpu-12", "gpu-2"]);
+  });
+
+  test("no longer have an agent that was forgotten", async () => {
+    await using server = await openFleet();
+    const operator = server.store.open();
+    await operator.connect();
+    const { publishedAtMs } = (await operator.readState("gpu-2")) ?? { publishedAtMs: 0 };
+    expect(await operator.forget("gpu-2", publishedAtMs)).toEqual({ commands: 0 });
+    await settle();
+    const { agents } = (await server.call("GET", "/v1/agents?limit=100")).body;
+    expect(agents.map(({ agent }: { agent: string }) => agent)).toEqual(
+      NAMES.filter((name) => name !== "gpu-2").toSorted(),
+    );
+    await operator.close();
   });
 
   test("end at nothing that a document can hold", async () => {

@@ -33,6 +33,7 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
     renewState: async () => await transport.renewState("gpu-1", 1, "{}"),
     watchStates: async () => await transport.watchStates(new HeardStates()),
     sweep: async () => await transport.sweep("everything"),
+    forget: async () => await transport.forget("gpu-2", 0),
     readStates: async () => await transport.readStates(),
     openStates: async () => await transport.openStates().read(() => undefined),
     readState: async () => await transport.readState("gpu-1"),

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { Transport } from "#src/transport.ts";
 import { CLAIM_SCENARIOS } from "./claims.ts";
 import { COMMAND_SCENARIOS } from "./commands.ts";
+import { FORGET_SCENARIOS } from "./forget.ts";
 import { REACHABILITY_SCENARIOS } from "./reachability.ts";
 import { REPLY_SCENARIOS } from "./replies.ts";
 import { ROSTER_SCENARIOS } from "./roster.ts";
@@ -18,6 +19,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...STATE_SCENARIOS,
   ...WATCH_STATES_SCENARIOS,
   ...ROSTER_SCENARIOS,
+  ...FORGET_SCENARIOS,
   ...SWEEP_SCENARIOS,
   ...REACHABILITY_SCENARIOS,
 ];
