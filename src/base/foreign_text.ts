@@ -35,7 +35,7 @@ export function fieldOf(value: unknown, name: string): unknown {
 export function shortReason(text: string): string {
   return text
     .replace(/^Cannot pull "[^"]*": /, "")
-    .replace(/^Ollama at \S+ says: /, "")
+    .replace(/^Ollama (?:at \S+ )?says: /, "")
     .replace(/^pull model manifest: /, "")
     .replace(GO_REQUEST, "$1: ");
 }

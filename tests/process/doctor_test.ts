@@ -72,7 +72,7 @@ describe("gpu-agent doctor", () => {
     expect([finished.status, finished.stderr]).toEqual([1, ""]);
     expect(finished.stdout).toContain(`✓ state_dir: ${site.dir}/agent-gpu-1 will be created at the first start\n`);
     expect(finished.stdout).toMatch(
-      /^✗ ollama: Cannot ask for the version: Ollama at .* refuses the connection\n {4}Start it /m,
+      /^✗ ollama: Cannot ask for the version: Ollama does not answer \(connection refused\)\n {4}On this machine: systemctl status ollama/m,
     );
     expect(existsSync(join(site.dir, "agent-gpu-1"))).toBe(false);
     expect(published()).toEqual(["gpu_commands", "gpu_status"]);

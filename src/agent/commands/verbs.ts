@@ -12,6 +12,7 @@ import type { Protection } from "../models/protection.ts";
 import { unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
+import { OllamaError } from "../ollama/ollama_error.ts";
 import type { AllowedRegistries } from "../pulls/allowed_registries.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
@@ -81,8 +82,30 @@ export class Verbs {
    * @throws CourierError with the code that answers the command
    */
   async run(command: VerifiedCommand, timing: Timing): Promise<Result> {
-    return await HANDLERS[command.verb](command, { ...this.#deps, ...timing });
+    try {
+      return await HANDLERS[command.verb](command, { ...this.#deps, ...timing });
+    } catch (error) {
+      throw error instanceof OllamaError ? error.during(deedOf(command)) : error;
+    }
   }
+}
+
+/** What the sender asked for: the failed request to Ollama may only be a step of it. */
+function deedOf({ verb, model, arguments: given }: AcceptedCommand): string {
+  const [name, destination] = [JSON.stringify(model), JSON.stringify(given["destination"])];
+  const deeds: Record<Verb, string> = {
+    ping: "answer the ping",
+    list_models: "list the models",
+    list_running: "list the loaded models",
+    list_jobs: "list the jobs",
+    show_model: `show ${name}`,
+    pull_model: `pull ${name}`,
+    delete_model: `delete ${name}`,
+    copy_model: `copy ${name} to ${destination}`,
+    unload_model: `unload ${name}`,
+    cancel_job: `cancel the job ${String(given["job_id"])}`,
+  };
+  return deeds[verb];
 }
 
 /** The details, and the model's entry of the list, so that the sender need not ask for the whole list. */

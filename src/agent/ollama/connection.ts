@@ -2,20 +2,23 @@
 import { systemCode } from "../../base/errors.ts";
 
 export interface ConnectionReason {
-  /** A predicate: `refuses the connection`, `is an unknown host`. */
+  /** A predicate: `does not answer (connection refused)`. */
   readonly text: string;
   readonly kind: "refused" | "name" | "route" | "certificate" | "tls" | "not-http" | "ended";
 }
 
 const REASONS: readonly { readonly codes: RegExp; readonly reason: ConnectionReason }[] = [
-  { codes: /^(?:ECONNREFUSED|ConnectionRefused)$/, reason: { kind: "refused", text: "refuses the connection" } },
-  { codes: /^ENOTFOUND$/, reason: { kind: "name", text: "is an unknown host: no such name" } },
-  { codes: /^EAI_/, reason: { kind: "name", text: "cannot be looked up: no name server answers" } },
+  {
+    codes: /^(?:ECONNREFUSED|ConnectionRefused)$/,
+    reason: { kind: "refused", text: "does not answer (connection refused)" },
+  },
+  { codes: /^ENOTFOUND$/, reason: { kind: "name", text: "does not answer (no such host)" } },
+  { codes: /^EAI_/, reason: { kind: "name", text: "does not answer (no name server knows its host)" } },
   {
     codes: /^E(?:HOST|NET)(?:UNREACH|DOWN)$/,
-    reason: { kind: "route", text: "is unreachable: no route to that host" },
+    reason: { kind: "route", text: "does not answer (no route to its host)" },
   },
-  { codes: /^E(?:CONN)?TIMEDOUT$/, reason: { kind: "route", text: "does not accept the connection: it timed out" } },
+  { codes: /^E(?:CONN)?TIMEDOUT$/, reason: { kind: "route", text: "does not answer (connection timed out)" } },
   { codes: /^(?:EPROTO$|ERR_SSL_)/, reason: { kind: "tls", text: "does not speak TLS on that port" } },
   {
     codes: /^(?:Malformed_HTTP_Response$|HPE_)/,

@@ -1,8 +1,9 @@
 // The errors for failed requests to Ollama: its statuses, its connection, its silence, and programs that are not Ollama.
 import { z } from "zod";
-import { CourierError, type ErrorCode } from "../../base/errors.ts";
+import type { CourierError, ErrorCode } from "../../base/errors.ts";
 import { type ConnectionReason, connectionReason } from "./connection.ts";
 import { type Asked, ollamaFailure } from "./meanings.ts";
+import { OllamaError } from "./ollama_error.ts";
 
 /** Ollama sends its errors under status 200 too: at the end of a stream always. */
 export const ErrorBody = z.object({ error: z.string() });
@@ -18,8 +19,8 @@ export function statusFailure(asked: Asked, status: number, body: unknown): Cour
   if (error.success) return ollamaFailure(asked, error.data.error, STATUS_CODES[status]);
   // Ollama refuses foreign host names with a bare 403.
   if (status === 401 || status === 403) {
-    return new CourierError("forbidden", `Cannot ${asked.action}: Ollama at ${asked.url} returned ${status}`, {
-      hint: LOOPBACK_HINT,
+    return new OllamaError("forbidden", asked.action, `Ollama refuses the agent (status ${status})`, {
+      hint: `${LOOPBACK_HINT}. --ollama is ${asked.url}`,
     });
   }
   return notOllama(asked, `status ${status}`);
@@ -37,34 +38,34 @@ const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
 
 /** The error for a response that Ollama would not give. */
 export function notOllama({ action, url }: Asked, found: string, cause?: unknown): CourierError {
-  return new CourierError("unavailable", `Cannot ${action}: the program at ${url} is not Ollama: ${found}`, {
-    hint: "Is another program there, or a proxy in front of it? Set --ollama to Ollama's own address",
+  return new OllamaError("unavailable", action, `another program answers in place of Ollama: ${found}`, {
+    hint: `Is another program at ${url}, or a proxy in front of it? Set --ollama to Ollama's own address`,
     cause,
   });
 }
 
 const CONNECTION_HINTS: Readonly<Record<ConnectionReason["kind"], string>> = {
-  refused: "Start it (systemctl start ollama), or set --ollama to where it listens",
+  refused: "On this machine: systemctl status ollama, or set --ollama to where it listens",
   name: "Check the host name in --ollama, and this machine's DNS",
   route: "Check the address in --ollama, and this machine's network",
   certificate: "Use http:// in --ollama, or make this machine trust the certificate",
   tls: "Use http:// in --ollama: Ollama itself speaks no TLS",
   "not-http": "Set --ollama to Ollama's own address: another program listens there",
-  ended: "Was it restarted?",
+  ended: "Was Ollama restarted? On this machine: journalctl -u ollama",
 };
 
 /** The error for a connection that could not be made or broke. */
 export function connectionFailure({ action, url }: Asked, cause: unknown): CourierError {
   const { kind, text } = connectionReason(cause);
-  return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${text}`, {
-    hint: CONNECTION_HINTS[kind],
+  return new OllamaError("unavailable", action, `Ollama ${text}`, {
+    hint: `${CONNECTION_HINTS[kind]} (--ollama is ${url})`,
     cause,
   });
 }
 
 /** The error for an Ollama that keeps the connection open and does nothing. */
 export function silenceFailure({ action, url }: Asked, what: string, ms: number): CourierError {
-  return new CourierError("unavailable", `Cannot ${action}: Ollama at ${url} ${what} for ${ms / 1000} s`, {
-    hint: "See Ollama's log: journalctl -u ollama",
+  return new OllamaError("unavailable", action, `Ollama ${what} for ${ms / 1000} s`, {
+    hint: `See Ollama's log on this machine: journalctl -u ollama (--ollama is ${url})`,
   });
 }

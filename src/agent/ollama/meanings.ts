@@ -1,5 +1,6 @@
 // The meaning of Ollama's error texts: a code, a hint, and whether another attempt can help.
-import { CourierError, type ErrorCode } from "../../base/errors.ts";
+import type { CourierError, ErrorCode } from "../../base/errors.ts";
+import { OllamaError } from "./ollama_error.ts";
 import { ownWords, withoutForeignText } from "./own_words.ts";
 import { PullFailure, type Retry } from "./pull_failure.ts";
 import { readable } from "./text.ts";
@@ -126,12 +127,15 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
  */
 export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): CourierError {
   const said = readable(asked.isPull ? ownWords(text) : text);
-  const message = `Cannot ${asked.action}: Ollama at ${asked.url} says: ${said}`;
   const meaning = meaningOf(text, asked.isPull);
   const found = code ?? meaning?.code ?? "internal";
   const hint = meaning?.code === found ? meaning.hint : undefined;
-  if (!asked.isPull) return new CourierError(found, message, { hint });
-  return new PullFailure(found, message, { hint, ...(meaning?.retry === undefined ? {} : { retry: meaning.retry }) });
+  const reason = `Ollama says: ${said}`;
+  if (!asked.isPull) return new OllamaError(found, asked.action, reason, { hint });
+  return new PullFailure(found, `Cannot ${asked.action}: ${reason}`, {
+    hint,
+    ...(meaning?.retry === undefined ? {} : { retry: meaning.retry }),
+  });
 }
 
 function meaningOf(text: string, isPull: boolean): Meaning | undefined {

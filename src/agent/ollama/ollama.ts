@@ -76,7 +76,7 @@ export class Ollama {
 
   /** The models in memory, the one with the longest time left first. */
   async listRunning(signal?: AbortSignal): Promise<RunningModel[]> {
-    const ask = { action: "list the running models", signal, maxBytes: MEGABYTE };
+    const ask = { action: "list the loaded models", signal, maxBytes: MEGABYTE };
     return (await this.#request(ask, RunningList, async (client) => await client.ps())).models ?? [];
   }
 

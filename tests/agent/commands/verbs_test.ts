@@ -1,6 +1,7 @@
 // The verbs that list, show, copy and cancel, on the memory transport.
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
+import { OllamaError } from "#src/agent/ollama/ollama_error.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { LIMITS, type Response } from "#src/protocol.ts";
@@ -49,6 +50,26 @@ describe("pull_model", () => {
     await site.clock.advance(10_000);
     expect((await site.state("gpu-1")).jobs).toMatchObject([recorded]);
     expect((await ask("list_jobs"))?.jobs).toMatchObject([recorded]);
+  });
+});
+
+describe("an Ollama that does not answer", () => {
+  test.each([
+    ["delete_model", 'delete "phi4:latest"'],
+    ["unload_model", 'unload "phi4:latest"'],
+    ["copy_model", 'copy "phi4:latest" to "b:1"'],
+    ["list_running", "list the loaded models"],
+  ])("fails %s under the name of what was asked for, whichever step failed", async (command, deed) => {
+    await site.start("gpu-1", { ollama });
+    const failing = async (): Promise<never> => {
+      throw new OllamaError("unavailable", "ask for anything", "Ollama does not answer (connection refused)");
+    };
+    for (const step of ["listRunning", "unloadModel", "copyModel"] as const) ollama[step] = failing;
+    const answer = await ask(command, { model_name: "phi4:latest", arguments: { destination: "b:1" } });
+    expect([answer?.code, answer?.error]).toEqual([
+      "unavailable",
+      `Cannot ${deed}: Ollama does not answer (connection refused)`,
+    ]);
   });
 });
 

@@ -38,8 +38,10 @@ describe.each(requests)("%s", (_name, send) => {
     await simulation.refuse();
     const error = await failure(send());
     expect(error.code).toBe("unavailable");
-    expect(error.message).toContain(`Ollama at ${simulation.url} refuses the connection`);
-    expect(error.hint).toContain("systemctl start ollama");
+    expect(error.message).toEndWith(": Ollama does not answer (connection refused)");
+    expect(error.hint).toBe(
+      `On this machine: systemctl status ollama, or set --ollama to where it listens (--ollama is ${simulation.url})`,
+    );
   });
 
   test("throws unavailable when Ollama accepts and never answers", async () => {
@@ -114,12 +116,12 @@ describe("other requests than pulls", () => {
 describe("a connection that fails", () => {
   const reason = async (url: string): Promise<string> => {
     const { message, hint } = await failure(new Ollama({ url, requestTimeoutMs: 5_000 }).version());
-    return `${message.replace(/.*Ollama at \S+ /, "")} | ${hint}`;
+    return `${message.replace(/.*: Ollama /, "")} | ${hint}`;
   };
 
   test("names an unknown host", async () => {
     expect(await reason("http://no-such-host.invalid:11434")).toMatch(
-      /^(is an unknown host|cannot be looked up).*DNS$/,
+      /^does not answer \(no (such host|name server knows its host)\) .* DNS \(--ollama is /,
     );
   });
 
@@ -273,7 +275,7 @@ describe("pullModel()", () => {
     const error = await failure(ollama.pullModel("m"));
     expect(error.code).toBe(code);
     expect(error.message).not.toContain("\n");
-    expect(error.message).toContain('Cannot pull "m": Ollama at ');
+    expect(error.message).toContain('Cannot pull "m": Ollama says: ');
   });
 
   test("a failure that no later attempt can change is never retried, and its hint shows what to do", async () => {

@@ -150,7 +150,7 @@ describe("attempts()", () => {
     ];
     const outcome = start();
     await clock.advance(20_000);
-    const seconds = notes.map((note) => /^waiting (\d+) s after: Ollama at .* says: .*status 503$/.exec(note)?.[1]);
+    const seconds = notes.map((note) => /^waiting (\d+) s after: Ollama says: .*status 503$/.exec(note)?.[1]);
     expect(seconds).toEqual(["1", "2", "4", "1"]);
     expect(retries).toEqual(notes.map((note) => note.replace(/^waiting \d+ s after: /, "")));
     expect(recoveries).toBe(1);

@@ -65,7 +65,7 @@ test.each([
   ['Get "https://hub.typo/v2/a/b": EOF', "EOF"],
 ])("shows the host and the fact of %p, and the whole text in the note", async (text, fact) => {
   failing = new Set(["typo:latest"]);
-  reason = `Ollama at http://127.0.0.1:11434 says: pull model manifest: ${text}`;
+  reason = `Ollama says: pull model manifest: ${text}`;
   await site.start("gpu-1", { ollama });
   await pull("typo");
   await site.clock.advance(4000);
