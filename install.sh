@@ -587,12 +587,12 @@ look_at_share() {
   status_folder=$(echo "$found" | sed -n 's/^status //p')
   is_known=$(echo "$found" | sed -n 's/^known//p')
   if [ -z "$root" ]; then
-    share_trouble "$share is no folder: not mounted?" "Mount it, or correct --share"
+    share_trouble "$share is not a directory. Is the share mounted?" "Mount it, or correct --share"
   elif echo "$found" | grep -qx closed; then
     share_trouble "$(id -un) cannot list $share: its owner and group $(stat_words "$root")" \
       "As root: sudo $invoked; when root may not either, open it to its group, mode 2770"
   elif [ -z "$commands" ] && is_local && [ -z "$opt_init" ]; then
-    share_trouble "$share holds no gpu_commands and is on a local disk ($kind): not mounted?" \
+    share_trouble "$share has no gpu_commands folder and is on a local disk ($kind): not mounted?" \
       "Mount it; if it belongs on this disk, use --init"
   fi
 }

@@ -1,6 +1,8 @@
 // `npm start`: a share, a GPU box and a platform on this machine, and a tour through them. In a terminal all of it then stays
 // up until Ctrl-C.
 import { once } from "node:events";
+import { join } from "node:path";
+import { ROOT } from "./binaries.ts";
 import { Site } from "./demo/site.ts";
 import { Stage } from "./demo/stage.ts";
 import { tour } from "./demo/tour.ts";
@@ -21,16 +23,21 @@ function introduce(site: Site, stage: Stage): void {
 function invite(site: Site, stage: Stage): void {
   const { share, dir } = site;
   stage.say();
-  stage.heading("All of it stays up until Ctrl-C. In another terminal:");
-  stage.command(`export URL=${site.serverUrl} TOKEN=${site.token}`);
-  stage.command('curl -H "Authorization: Bearer $TOKEN" $URL/v1/agents');
-  stage.command(`node scripts/bootstrap.mjs src/client.ts --share ${share} pull phi4`);
-  stage.command(`cat ${share}/gpu_status/${site.agent}_status.json`);
+  stage.heading("All of it stays up until Ctrl-C, which removes it. Paste into another terminal:");
+  stage.line(`gpuctl() { ${runs("client")} --share ${share} "$@"; }`);
+  stage.line("gpuctl agents");
+  stage.line("gpuctl pull phi4");
+  stage.line(`export URL=${site.serverUrl} TOKEN=${site.token}`);
+  stage.line('curl -H "Authorization: Bearer $TOKEN" $URL/v1/agents');
+  stage.line(`cat ${share}/gpu_status/${site.agent}_status.json`);
   stage.say();
   stage.heading("A second box, with a real Ollama:");
-  stage.command(
-    `node scripts/bootstrap.mjs src/agent.ts --share ${share} --name real ${REAL_OLLAMA} --state-dir ${dir}/real`,
-  );
+  stage.line(`${runs("agent")} --share ${share} --name real ${REAL_OLLAMA} --state-dir ${dir}/real`);
+}
+
+/** A command that works in every folder. */
+function runs(program: "agent" | "client"): string {
+  return `node ${join(ROOT, "scripts/bootstrap.mjs")} ${join(ROOT, `src/${program}.ts`)}`;
 }
 
 function conclude(stage: Stage): void {
@@ -57,6 +64,8 @@ async function demonstrate(stage: Stage, stopping: AbortSignal): Promise<number>
     if (!process.stdout.isTTY) return 0;
     invite(site, stage);
     await stopped;
+    stage.say();
+    stage.say(`Stopping, and removing ${site.dir}`);
     return 0;
   } finally {
     await site.close();

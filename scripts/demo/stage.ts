@@ -22,6 +22,11 @@ export class Stage {
     this.say(`${paint("dim", "$")} ${paint("cyan", text)}`);
   }
 
+  /** A command line to copy: without a prompt. */
+  line(text: string): void {
+    this.say(paint("cyan", text));
+  }
+
   /**
    * Shows a step: what it is about, what a person would type, and what it prints.
    * @throws Error naming the step when it fails

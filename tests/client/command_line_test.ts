@@ -195,7 +195,7 @@ describe("main()", () => {
       const [stdout, stderr] = [new Capture(false, 80), new Capture(false, 80)];
       const hint = "Mount it";
       const transport: Transport = Object.assign(new MemoryStore().open(), {
-        connect: () => Promise.reject(new CourierError("unavailable", "/mnt/x holds no gpu_commands", { hint })),
+        connect: () => Promise.reject(new CourierError("unavailable", "/mnt/x has no gpu_commands folder", { hint })),
       });
       const open = async () => transport;
       const signal = new AbortController().signal;
@@ -211,9 +211,9 @@ describe("main()", () => {
       });
       return { status, stdout: stdout.text, stderr: stderr.text };
     };
-    const text = "error: /mnt/x holds no gpu_commands\n  Mount it\n";
+    const text = "error: /mnt/x has no gpu_commands folder\n  Mount it\n";
     expect(await run(["list"])).toEqual({ status: 69, stdout: "", stderr: text });
-    const error = { code: "unavailable", message: "/mnt/x holds no gpu_commands", hint: "Mount it" };
+    const error = { code: "unavailable", message: "/mnt/x has no gpu_commands folder", hint: "Mount it" };
     expect(JSON.parse((await run(["list", "--json"])).stderr)).toEqual({ error });
   });
 

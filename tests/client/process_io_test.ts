@@ -132,7 +132,7 @@ describe("the share", () => {
     for (const verb of ["agents", "list", "ping"]) {
       const { status, stdout, stderr } = await run(`gpuctl ${verb}`);
       expect([status, stdout]).toEqual([69, ""]);
-      expect(stderr).toStartWith(`error: ${share} holds no gpu_commands`);
+      expect(stderr).toStartWith(`error: ${share} has no gpu_commands folder`);
     }
     expect(lying()).toEqual([]);
   });

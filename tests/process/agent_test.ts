@@ -16,7 +16,7 @@ test("it waits with a reason and a hint while the share has no folders, writes n
   rmSync(site.share, { recursive: true });
   mkdirSync(site.share);
   const agent = site.startAgent("gpu-1", NO_OLLAMA);
-  const waiting = await agent.logged("holds no gpu_commands: not mounted?");
+  const waiting = await agent.logged("has no gpu_commands folder. Is the share mounted?");
   expect(waiting["hint"]).toBe("Mount it, or start once with --init");
   expect(site.list(".")).toEqual([]);
   for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.share, folder));

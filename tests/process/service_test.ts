@@ -44,7 +44,7 @@ test("gpu-agent is ready without a share, reports why it waits, and stays alive 
   await systemd.received("WATCHDOG=1");
   expect(systemd.messages.slice(0, 4)).toEqual([
     "STATUS=looking at the share",
-    `STATUS=waiting for the share: ${site.share} holds no gpu_commands: not mounted?`,
+    `STATUS=waiting for the share: ${site.share} has no gpu_commands folder. Is the share mounted?`,
     "READY=1",
     "WATCHDOG=1",
   ]);
@@ -62,7 +62,7 @@ test("gpu-server notifies systemd when it is ready, of its status, that it answe
   await systemd.received("WATCHDOG=1");
   expect(systemd.messages).toEqual([
     "READY=1",
-    `STATUS=waiting for the share: ${site.share} holds no gpu_commands: not mounted?`,
+    `STATUS=waiting for the share: ${site.share} has no gpu_commands folder. Is the share mounted?`,
     "WATCHDOG=1",
   ]);
   for (const folder of ["gpu_commands", "gpu_status"]) mkdirSync(join(site.share, folder));

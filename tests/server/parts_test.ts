@@ -100,7 +100,8 @@ describe("Connection", () => {
     let attempts = 0;
     const connect = async (): Promise<void> => {
       attempts += 1;
-      if (attempts <= times) throw new CourierError("unavailable", "/mnt/shared holds no gpu_commands: not mounted?");
+      if (attempts <= times)
+        throw new CourierError("unavailable", "/mnt/shared has no gpu_commands folder. Is the share mounted?");
     };
     return { transport: Object.assign(transport, { connect }), attempts: () => attempts };
   }
@@ -121,7 +122,7 @@ describe("Connection", () => {
     connection.requireOpen();
     expect(attempts()).toBe(6);
     expect(slept.splice(0)).toEqual([1000, 1000, 1000, 1000, 1000]);
-    expect(warnings).toEqual([{ reason: "/mnt/shared holds no gpu_commands: not mounted?" }]);
+    expect(warnings).toEqual([{ reason: "/mnt/shared has no gpu_commands folder. Is the share mounted?" }]);
   });
 
   test("requireOpen() throws the last reason when the server is stopped before it connects", async () => {

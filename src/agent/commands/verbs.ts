@@ -9,7 +9,7 @@ import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { LateCommands } from "../models/late_commands.ts";
 import type { Protection } from "../models/protection.ts";
-import { unload } from "../models/unloading.ts";
+import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { OllamaError } from "../ollama/ollama_error.ts";
@@ -160,8 +160,10 @@ async function unloadModel(model: string, context: VerbContext): Promise<Result>
   if (isCloudName(model)) {
     throw new CourierError("invalid", `Cannot unload ${JSON.stringify(model)}: ollama.com runs it, not this machine`);
   }
+  const wasLoaded = await isLoaded(model, context.monitor);
   const gone = await unload(model, context);
-  return { message: gone ? `Unloaded model ${model}` : `${model} will be unloaded when its current request finishes` };
+  if (!gone) return { message: `${model} will be unloaded when its current request finishes` };
+  return { message: wasLoaded ? `unloaded ${model}` : `${model} was not loaded` };
 }
 
 function requireModel({ verb, model }: AcceptedCommand): string {

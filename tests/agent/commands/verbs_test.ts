@@ -253,8 +253,9 @@ describe("unload_model", () => {
   test("answers when the model is out of memory", async () => {
     ollama.running = [RUNNING];
     await site.start("gpu-1", { ollama });
-    expect((await ask("unload_model", { model_name: "phi4" }))?.message).toBe("Unloaded model phi4:latest");
+    expect((await ask("unload_model", { model_name: "phi4" }))?.message).toBe("unloaded phi4:latest");
     expect((await site.state("gpu-1")).running).toEqual([]);
+    expect((await ask("unload_model", { model_name: "phi4" }))?.message).toBe("phi4:latest was not loaded");
   });
 
   test("reports that a busy model will be unloaded later", async () => {

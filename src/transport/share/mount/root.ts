@@ -29,7 +29,7 @@ export async function examineRoot(fs: Primitives, root: string, rememberIn: stri
 
 /** @param program the start of "once with --init", where only one program may make the folder */
 export function missingTop(root: string, path: string, program: "" | "gpu-agent "): CourierError {
-  return new CourierError("unavailable", `${root} holds no ${basename(path)}: not mounted?`, {
+  return new CourierError("unavailable", `${root} has no ${basename(path)} folder. Is the share mounted?`, {
     hint: `Mount it, or start ${program}once with --init`,
   });
 }
@@ -49,7 +49,7 @@ async function statRoot(fs: Primitives, root: string): Promise<Facts> {
     if (systemCode(error) !== "ENOENT") throw error;
     throw new CourierError("unavailable", `${root} does not exist: not mounted?`, { hint });
   }
-  throw new CourierError("unavailable", `${root} is not a folder`, { hint });
+  throw new CourierError("unavailable", `${root} is not a directory`, { hint });
 }
 
 /** @returns null when none was remembered; an empty file, as a power cut leaves it, remembers none */

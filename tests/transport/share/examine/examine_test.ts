@@ -103,7 +103,7 @@ describe("a share that is not there", () => {
     expect(missing?.message).toBe(`${site.root} does not exist: not mounted?`);
     writeFileSync(site.root, "");
     const [file] = await site.examine();
-    expect(file).toMatchObject({ check: "mount", result: "failed", message: `${site.root} is not a folder` });
+    expect(file).toMatchObject({ check: "mount", result: "failed", message: `${site.root} is not a directory` });
   });
 
   test("is on another kind of file system than it was, also with folders of ours", async () => {

@@ -80,11 +80,11 @@ describe("connect()", () => {
       const folder = opened.folder({ create, watch: "network" });
       expect(await failureOf(handleOn(folder).connect())).toEqual({
         code: "unavailable",
-        message: `${folder.root} holds no gpu_commands: not mounted?`,
+        message: `${folder.root} has no gpu_commands folder. Is the share mounted?`,
         hint: `Mount it, or start ${create === "never" ? "gpu-agent " : ""}once with --init`,
       });
       mkdirSync(join(folder.root, "gpu_commands"));
-      expect((await failureOf(handleOn(folder).connect())).message).toContain("holds no gpu_status");
+      expect((await failureOf(handleOn(folder).connect())).message).toContain("has no gpu_status folder");
       expect(readdirSync(folder.root)).toEqual(["gpu_commands"]);
     },
   );
@@ -102,7 +102,7 @@ describe("connect()", () => {
     rmSync(join(folder.root, "gpu_status"), { recursive: true });
     expect(await failureOf(transport.publishState("gpu-1", "{}"))).toMatchObject({
       code: "unavailable",
-      message: `${folder.root} holds no gpu_status: not mounted?`,
+      message: `${folder.root} has no gpu_status folder. Is the share mounted?`,
     });
     expect(existsSync(join(folder.root, "gpu_status"))).toBe(false);
   });
