@@ -37,7 +37,12 @@ function invite(site: Site, stage: Stage): void {
 
 /** A command that works in every folder. */
 function runs(program: "agent" | "client"): string {
-  return `node ${join(ROOT, "scripts/bootstrap.mjs")} ${join(ROOT, `src/${program}.ts`)}`;
+  return ["node", join(ROOT, "scripts/bootstrap.mjs"), join(ROOT, `src/${program}.ts`)].map(quoted).join(" ");
+}
+
+/** As a shell reads it. */
+function quoted(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function conclude(stage: Stage): void {
