@@ -32,7 +32,7 @@ describe("--help", () => {
     const { status, stdout } = await site.run([verb, "--help"]);
     expect(status).toBe(0);
     expect(stdout).toContain(`Examples:\n  $ gpuctl ${verb}`);
-    expect(stdout).toContain("\nOptions of all verbs: gpuctl help options\n");
+    expect(stdout).toContain("\nMore options: gpuctl help options\n");
     expect(stdout).not.toContain("--verify-agents");
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });

@@ -2,10 +2,10 @@
 import type { Help } from "@commander-js/extra-typings";
 
 /** A description that has less room beside its term goes below it. */
-const MIN_DESCRIPTION_CHARS = 30;
+const MIN_DESCRIPTION_CHARS = 36;
 const INDENT = 2;
 const GAP = 2;
-const BELOW_INDENT = 8;
+const BELOW_INDENT = 4;
 const FULL_WIDTH = 80;
 
 export const HELP_LAYOUT: Partial<Help> = {

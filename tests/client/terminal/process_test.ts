@@ -111,7 +111,7 @@ describe("jobs --follow", () => {
 
 test("a pull is redrawn in its place through changes of size, and leaves the cursor as it was", async () => {
   await openAgents(3);
-  const run = start(["pull", "phi4", "--all"]);
+  const run = start(["pull", "phi4", "--all", "--yes"]);
   await until(() => agents.every(({ jobs }) => jobs.length === 1));
   const step = async (percent: number): Promise<void> => {
     for (const agent of agents) {
