@@ -23,6 +23,8 @@ const HELP: readonly (readonly [keyof typeof ENTRY_POINTS, ...string[]])[] = [
   ["gpuctl", "list"],
   ["gpuctl", "jobs"],
   ["gpuctl", "pull"],
+  ["gpuctl", "wait"],
+  ["gpuctl", "rm"],
   ["gpuctl", "doctor"],
   ["gpuctl", "roster", "sign"],
 ];
