@@ -7,7 +7,7 @@ import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { openTransport } from "#src/transport/open.ts";
 import { jobOf } from "#tests/support/sites/client_run.ts";
-import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { until } from "#tests/support/until.ts";
 import { Emulator } from "./emulator.ts";
 
@@ -143,4 +143,24 @@ test("a pull is redrawn in its place through changes of size, and leaves the cur
   expect(await run.ended()).toBe(130);
   expect(run.bytes()).toContain("\u001b[?25h");
   expect(run.screen.screen[0]).toStartWith("gpu-1  running");
+});
+
+describe("the question before a change of several boxes", () => {
+  test.each([
+    ["y\r", 0, 2],
+    ["n\r", 130, 0],
+    ["\r", 130, 0],
+    // Ctrl-C and Ctrl-D, as the terminal sends them.
+    ["\u0003", 130, 0],
+    ["\u0004", 130, 0],
+  ])("answered with %j ends with status %p", async (answer, status, asked) => {
+    await openAgents(2);
+    for (const agent of agents) agent.models = [modelOf("phi4:latest")];
+    for (const agent of agents) await agent.publish();
+    const run = start(["cp", "phi4", "other", "--all"]);
+    await run.shows(([line]) => line === "Copy phi4:latest to other:latest on 2 boxes? [y/N]");
+    run.child.terminal?.write(answer);
+    expect(await run.ended()).toBe(status);
+    expect(agents.flatMap(({ commands }) => commands).length).toBe(asked);
+  });
 });
