@@ -62,17 +62,18 @@ class Sender {
 
 if (import.meta.main) {
   const [signedShare = "", keyPath = "", unsignedShare = "", count = ""] = process.argv.slice(2);
-  const signed = await Sender.open(signedShare, "gpu-1", keyPath);
-  const unsigned = await Sender.open(unsignedShare, "gpu-2");
+  const senders = {
+    signed: await Sender.open(signedShare, "gpu-1", keyPath),
+    unsigned: await Sender.open(unsignedShare, "gpu-2"),
+  };
   const rounds: { signed: number[]; unsigned: number[] }[] = [];
-  for (let round = -WARM_UP_ROUNDS; round < Number(count); round++) {
-    // Each side begins every second round.
-    const first = round % 2 === 0 ? await signed.takeTurn(round) : [];
-    const pair = { unsigned: await unsigned.takeTurn(round), signed: first };
-    if (round % 2 !== 0) pair.signed = await signed.takeTurn(round);
-    if (round >= 0) rounds.push(pair);
+  for (let round = 0; round < WARM_UP_ROUNDS + Number(count); round++) {
+    const turns = { signed: [] as number[], unsigned: [] as number[] };
+    const order = ["signed", "unsigned"] as const;
+    for (const side of round % 2 === 0 ? order : order.toReversed()) turns[side] = await senders[side].takeTurn(round);
+    if (round >= WARM_UP_ROUNDS) rounds.push(turns);
   }
-  const keys = { signed: signed.agentKey, unsigned: unsigned.agentKey };
-  for (const sender of [signed, unsigned]) await sender.close();
+  const keys = { signed: senders.signed.agentKey, unsigned: senders.unsigned.agentKey };
+  for (const sender of Object.values(senders)) await sender.close();
   process.stdout.write(`${JSON.stringify({ rounds, keys })}\n`);
 }
