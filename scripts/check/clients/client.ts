@@ -32,10 +32,7 @@ while (isActive(job)) {
 assert.equal(job.state, "succeeded");
 assert(job.completed_bytes > 0 && (await installed()).has(name));
 const { jobs } = dataOf(await client.GET("/v1/jobs", { params: { query: { model: name, state: "succeeded" } } }));
-assert.deepEqual(
-  jobs.map(({ id }) => id),
-  [job.id],
-);
+assert(jobs.some(({ id }) => id === job?.id));
 
 const params = { path: { agent: agent.agent, model: name } };
 const { agents } = dataOf(await client.DELETE("/v1/agents/{agent}/models/{model}", { params }));

@@ -181,9 +181,9 @@ async function startPulls(
   // If the caller disconnected, a pull may have started or not: only the agents know.
   const refused = started.filter(({ refusal }) => refusal !== undefined && refusal.code !== "cancelled");
   const unknown = refused.filter(isUnknown);
-  const kept = [...refused.filter((one) => !unknown.includes(one)), ...unknown.slice(0, UNKNOWN_KEPT)];
-  services.refusedJobs.add(kept.map(({ job }) => job));
-  services.jobFeed.addEnds(kept.map(({ job }) => job));
+  const stored = [...refused.filter((one) => !unknown.includes(one)), ...unknown.slice(0, UNKNOWN_KEPT)];
+  services.refusedJobs.add(stored.map(({ job }) => job));
+  services.jobFeed.addEnds(stored.map(({ job }) => job));
   return started.map(({ job }) => job);
 }
 

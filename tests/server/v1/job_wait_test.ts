@@ -22,8 +22,7 @@ const waiting = (): number => site.server.services.listeners.total;
 const wait = async (seconds: number | string, token = site.server.gp, signal?: AbortSignal) => {
   const headers = { authorization: `Bearer ${token}` };
   const response = await fetch(`${site.url}/v1/jobs/job-1?wait=${seconds}`, { headers, ...(signal && { signal }) });
-  // oxlint-disable-next-line typescript/no-explicit-any -- a document of any shape
-  return { status: response.status, body: (await response.json()) as any };
+  return { status: response.status, body: await response.json() };
 };
 
 test("answers with the job as it ended, as soon as it has", async () => {
