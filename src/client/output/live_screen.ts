@@ -57,6 +57,15 @@ export class LiveScreen {
     this.#drawn = drawn;
   }
 
+  /** Has something printed above the lines. */
+  above(print: () => void): void {
+    if (this.#isOpen) this.#screen.write(`${this.#back(this.#size.width)}${ERASE_BELOW}`);
+    print();
+    this.#lines = [];
+    this.#drawn = "";
+    this.draw();
+  }
+
   /** Leaves the last frame where it can be scrolled back to. Idempotent. */
   close(): void {
     if (!this.#isOpen) return;

@@ -75,12 +75,13 @@ export class Printer {
   note(text: string, hint?: string): void {
     if (this.json) return;
     const lines = hint === undefined ? [text] : [text, `  ${hint}`];
-    this.#io.stderr.write(lines.map((line) => `${visibleText(line, " ")}\n`).join(""));
+    this.#printAbove(() => void this.#io.stderr.write(lines.map((line) => `${visibleText(line, " ")}\n`).join("")));
   }
 
   /** On stderr, as a document under `--json`. @returns the exit status */
   error(error: unknown): number {
-    return printError(error, { json: this.json, write: (text) => void this.#io.stderr.write(text) });
+    const write = (text: string): void => this.#printAbove(() => void this.#io.stderr.write(text));
+    return printError(error, { json: this.json, write });
   }
 
   /** One document; on a terminal laid out for reading. */
@@ -106,6 +107,12 @@ export class Printer {
   /** @param width by default the terminal's; Infinity leaves every row on one line */
   table(columns: readonly Column[], rows: readonly (readonly string[])[], width = this.width): void {
     this.#io.stdout.write(this.tableText(columns, rows, width));
+  }
+
+  /** Lines that are being redrawn stay the last ones. */
+  #printAbove(print: () => void): void {
+    if (this.#live === undefined) print();
+    else this.#live.above(print);
   }
 
   /** A table as text, each line ended. */

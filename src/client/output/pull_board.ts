@@ -107,13 +107,13 @@ export class PullBoard implements Progress {
       return { ...line, percent: job === undefined ? null : jobPercent(job) };
     }
     if (job !== undefined) return pullLine(job, this.#nowMs(agent));
-    return { agent, state: "queued", tone: null, percent: null, parts: [], reason: "" };
+    return { agent, state: "waiting", tone: null, percent: null, parts: [], reason: "for an answer" };
   }
 
   #seen(agent: string): { readonly word: string; readonly percent: number | null } {
     const job = this.#jobs.get(agent);
     if (this.#lost.has(agent)) return { word: "not reporting", percent: null };
-    return job === undefined ? { word: "queued", percent: null } : { word: stateWord(job), percent: jobPercent(job) };
+    return job === undefined ? { word: "waiting", percent: null } : { word: stateWord(job), percent: jobPercent(job) };
   }
 
   /** Those that wait, then the slowest, in order of names: a line that moves about cannot be read. */
@@ -124,7 +124,17 @@ export class PullBoard implements Progress {
 }
 
 /** A failed pull does not change any more; it is counted here and printed in the end. */
-const URGENCY = ["not reporting", "retrying", "running", "queued", "verifying", "failed", "cancelled", "succeeded"];
+const URGENCY = [
+  "not reporting",
+  "retrying",
+  "waiting",
+  "running",
+  "queued",
+  "verifying",
+  "failed",
+  "cancelled",
+  "succeeded",
+];
 
 /** The less, the more it matters. Of those that run, the slowest first. */
 function urgency({ word, percent }: { readonly word: string; readonly percent: number | null }): number {

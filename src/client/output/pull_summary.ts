@@ -22,7 +22,7 @@ export function summarize(pulls: readonly Seen[], paint: Paint): string {
   for (const [word, tone] of TROUBLES) if (count(word) > 0) parts.push(paint(`${count(word)} ${word}`, tone));
   const running = pulls.filter(({ word }) => word === "running");
   if (running.length > 0) parts.push(paint(runningText(running), "busy"));
-  for (const word of ["verifying", "queued"]) if (count(word) > 0) parts.push(`${count(word)} ${word}`);
+  for (const word of ["verifying", "queued", "waiting"]) if (count(word) > 0) parts.push(`${count(word)} ${word}`);
   return parts.join(", ");
 }
 

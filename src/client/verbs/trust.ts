@@ -49,7 +49,7 @@ async function listKeys({ courier, printer }: Session): Promise<number> {
     printer.note("No agent has signed yet", "gpuctl agents learns the keys of those that sign");
   else {
     const rows = known.map(({ agent, key }) => [agent, key.id ?? "", key.status ?? ""]);
-    printer.table([{ title: "AGENT" }, { title: "KEY" }, { title: "STATUS" }], rows);
+    printer.table([{ title: "AGENT" }, { title: "KEY" }, { title: "STATUS", flexible: true }], rows);
   }
   return 0;
 }
