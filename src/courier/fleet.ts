@@ -1,6 +1,6 @@
 // Every agent on the transport and its condition, from the state documents.
 import type { Clock } from "../base/clock.ts";
-import { compareNames } from "../base/order.ts";
+import { compareTexts } from "../base/order.ts";
 import { Sightings } from "../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, parseState, type StateDocument } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
@@ -17,7 +17,7 @@ const REPLACED_PAUSE_MS = 250;
 /** Every agent on the transport. @throws CourierError `unavailable` when the transport cannot be read */
 export interface FleetReader {
   /**
-   * Every agent that has a readable state document, in order of names, of which gpu-2 comes before gpu-10.
+   * Every agent that has a readable state document, in order of names.
    * @param maxAgeMs an earlier result may be returned while it is younger; 0 reads now
    */
   read(maxAgeMs?: number): Promise<readonly AgentView[]>;
@@ -35,13 +35,21 @@ export class Fleet implements FleetReader {
   readonly #clock: Clock;
   readonly #agents: KnownAgents;
   readonly #states: VerifiedStates;
+  readonly #compare: (a: string, b: string) => number;
   readonly #sightings: Sightings<StateDocument>;
   /** When the documents that do not count were published, by agent. */
   #doubtful: ReadonlyMap<string, number> = new Map();
   #reading: Promise<readonly AgentView[]> | undefined;
   #last: { readonly views: readonly AgentView[]; readonly atMs: number } | undefined;
 
-  constructor(transport: Transport, clock: Clock, agents: KnownAgents = new KnownAgents()) {
+  /** @param compare the order of names; by default as the index has them */
+  constructor(
+    transport: Transport,
+    clock: Clock,
+    agents: KnownAgents = new KnownAgents(),
+    compare: (a: string, b: string) => number = compareTexts,
+  ) {
+    this.#compare = compare;
     this.#transport = transport;
     this.#clock = clock;
     this.#agents = agents;
@@ -96,7 +104,7 @@ export class Fleet implements FleetReader {
       if (!isWriting && !isReplaced) break;
       await this.#clock.sleep(isWriting ? WHOLE_PAUSE_MS : REPLACED_PAUSE_MS);
     }
-    const views = this.lastKnown().toSorted((a, b) => compareNames(a.agent, b.agent));
+    const views = this.lastKnown().toSorted((a, b) => this.#compare(a.agent, b.agent));
     this.#last = { views, atMs: this.#clock.monotonic() };
     return views;
   }

@@ -1,4 +1,6 @@
 // Opens the share for one run of gpuctl.
+import { compareNames } from "../../base/order.ts";
+import { Fleet } from "../../courier/fleet.ts";
 import type { VerifyMode } from "../../trust/agents/known_agents.ts";
 import { readKey } from "../../trust/key_file.ts";
 import type { ClientIo, Watch } from "../io.ts";
@@ -32,6 +34,7 @@ export async function openShare(
   const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
   const { requestedBy, clock } = io;
   const trust = { signingKey, agents: keys.agents };
+  const fleet = new Fleet(transport, clock, keys.agents, compareNames);
   const courier = new ShareCourier(share, {
     sender: "gpuctl",
     timeoutMs,
@@ -39,6 +42,7 @@ export async function openShare(
     ...trust,
     waits: waiting,
     clock,
+    fleet,
   });
   return {
     courier,
