@@ -20,6 +20,7 @@ import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
 import { recordLocalChange } from "./server/audit/local_change.ts";
 import { sinceMsOf } from "./server/audit/since.ts";
+import { originOf } from "./server/http/cross_origin.ts";
 import type { Address } from "./server/http/listen.ts";
 import { hostName } from "./server/http/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
@@ -140,6 +141,13 @@ const trustFlags = {
     flag("--operator-keys <file>", "public keys of operators, whose roster names the keys of agents; one a line"),
 };
 
+function corsOriginFlag() {
+  return flag(
+    "--cors-origin <origin>",
+    "web pages that may use the API in a browser, with a token, by their origin; repeatable",
+  ).argParser(parse.list(parseOrigin));
+}
+
 function createServerCommand() {
   return createServiceCommand()
     .addOption(loginFlags.authIntrospect())
@@ -172,6 +180,7 @@ function createServiceCommand() {
         "name by which clients call --trusted-listen, in addition to its address and localhost; repeatable",
       ).argParser(parse.list(parseHost)),
     )
+    .addOption(corsOriginFlag())
     .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
     .addOption(flag("--catalog <file>", "JSON file served as /api/config/available-models (default: a built-in list)"))
     .addOption(
@@ -213,6 +222,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       address: { host: options.host, port: options.port },
       trustedAddress: options.trustedListen,
       trustedHosts: options.trustedHost ?? [],
+      corsOrigins: options.corsOrigin ?? [],
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,
       defaultAgent: options.defaultAgent,
@@ -274,6 +284,13 @@ function parseHost(text: string): string {
   const name = /:\d*$/.test(text) ? undefined : hostName(text);
   if (name !== undefined) return name;
   throw new InvalidArgumentError("Give a name without a port, for example gpu.example.org");
+}
+
+function parseOrigin(text: string): string {
+  const origin = originOf(text);
+  if (origin !== undefined) return origin;
+  const why = text === "*" ? "Any page that gets hold of a token could use it from anywhere. " : "";
+  throw new InvalidArgumentError(`${why}Give scheme, host and port, for example https://dash.example.org`);
 }
 
 function parseAgent(text: string): string {

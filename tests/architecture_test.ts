@@ -34,9 +34,8 @@ const client = (folders: string): string[] => inside("src/client", folders);
  * from itself. Arrows point one way. A new file without a row fails.
  */
 const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
-  { files: "src/base/*.ts", may: [] },
+  { files: "src/{base,protocol}/*.ts", may: [] },
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
-  { files: "src/protocol/*.ts", may: [] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
@@ -190,7 +189,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/audit/*.ts",
-    may: [...BASE, "src/documents/audit.ts", "src/courier/{mailbox/mailbox,requests}.ts", ...server("http store")],
+    may: [...BASE, "src/{documents/audit,courier/{mailbox/mailbox,requests}}.ts", ...server("access http store")],
   },
   { files: "src/server/connection.ts", may: [...SEAM, "src/courier/index/share_away.ts"] },
   {
@@ -228,6 +227,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
       ...server("access limits"),
     ],
   },
+  { files: "src/server/docs/*.ts", may: server("http lists") },
   { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
   {
     files: "src/server/{v1,platform}/*.ts",
@@ -241,7 +241,7 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/api.ts",
-    may: [...BASE, "src/program/*.ts", "src/server/services.ts", ...server("audit http limits scope v1 platform")],
+    may: ["src/{base/*,program/*,server/services}.ts", ...server("audit docs http limits lists scope v1 platform")],
   },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("access http")] },
   {
@@ -312,6 +312,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
   hono: ["src/server/**/*.ts"],
+  "swagger-ui-dist": ["src/server/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts"],
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],

@@ -13,7 +13,7 @@ export const AuditEntry = z
       description:
         "Method and path, or the command line of a local change; null: gpu-server sent the command by itself",
     }),
-    request_id: text.meta({ description: "The same in all entries of one request" }),
+    request_id: text.meta({ description: "The same in all entries of one request: its `X-Request-Id`" }),
     who: text.meta({ description: "The token's name, or the user's" }),
     way: text.meta({
       description:

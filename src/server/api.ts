@@ -7,17 +7,22 @@ import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import { LICENSE } from "../program/license.ts";
 import { addAuditRoutes } from "./audit/route.ts";
+import { docsRoutes } from "./docs/routes.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
 import { limitBody } from "./http/body.ts";
+import { compressResponse } from "./http/compression.ts";
+import { allowOrigins } from "./http/cross_origin.ts";
 import { callerOf, type Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
 import { asInvalid } from "./http/invalid.ts";
-import { describeHead, refuseOtherMethods } from "./http/methods.ts";
+import { answerOptions, describeHead, refuseOtherMethods } from "./http/methods.ts";
 import { errorResponse } from "./http/problem.ts";
 import { RefusedHosts } from "./http/refused_hosts.ts";
 import { requestPath, requireValidHost } from "./http/request_target.ts";
+import { identifyRequest, keepNothing } from "./http/response_headers.ts";
 import { requireTrustedHost, type TrustedHosts } from "./http/trusted_hosts.ts";
 import { RequestRate } from "./limits/request_rate.ts";
+import { renderedText, respondUnlessKept } from "./lists/rendered.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { CONFIG_ROUTES } from "./platform/described_config.ts";
 import { GPU_SERVICE_ROUTES } from "./platform/described_gpu_service.ts";
@@ -34,8 +39,11 @@ import { addTrustRoutes } from "./v1/trust.ts";
 
 type Access = "with tokens" | "without tokens";
 
-/** All routes. Each needs a token, except /healthz, /readyz and /openapi.json. */
-export function createApi(services: WholeServices): Hono<Env> {
+/**
+ * All routes. Each needs a token, except /healthz, /readyz, /openapi.json, /docs and /.
+ * @param corsOrigins of the web pages whose browsers may use it
+ */
+export function createApi(services: WholeServices, corsOrigins: readonly string[] = []): Hono<Env> {
   const app = new OpenAPIHono<Env>({
     getPath: requestPath,
     defaultHook: (result) => {
@@ -47,11 +55,12 @@ export function createApi(services: WholeServices): Hono<Env> {
         );
     },
   });
-  addCommon(app, services, "with tokens");
+  addCommon(app, services, { access: "with tokens", corsOrigins });
   // First, so that a caller without a valid token learns nothing about routes or bodies.
   const withToken = requireToken({ ...services, rate: new RequestRate(services.clock) });
+  app.use(answerOptions);
   for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
-  app.route("/", healthRoutes(services));
+  for (const open of [healthRoutes(services), docsRoutes()]) app.route("/", open);
   const scopes = new Scopes(services);
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
   app.route("/api/config", platformRoutes(servicesOf));
@@ -62,10 +71,10 @@ export function createApi(services: WholeServices): Hono<Env> {
   addAuditRoutes(app, services);
   for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   // Built once, because it takes tens of ms and needs no token.
-  let document: object | undefined;
+  let document: ReturnType<typeof renderedText> | undefined;
   app.get("/openapi.json", (context) => {
-    document ??= app.getOpenAPI31Document(aboutServer(VERSION, LICENSE));
-    return context.json(document);
+    document ??= renderedText(JSON.stringify(app.getOpenAPI31Document(aboutServer(VERSION, LICENSE))));
+    return respondUnlessKept(context, document, "application/json", "no-cache");
   });
   return app;
 }
@@ -73,8 +82,9 @@ export function createApi(services: WholeServices): Hono<Env> {
 /** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
 export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
-  addCommon(app, services, "without tokens");
-  app.use(requireTrustedHost(hosts, new RefusedHosts(services.log)), refuseBrowsers, trustEveryone, limitBody);
+  addCommon(app, services, { access: "without tokens", corsOrigins: [] });
+  app.use(requireTrustedHost(hosts, new RefusedHosts(services.log)), refuseBrowsers, answerOptions);
+  app.use(trustEveryone, limitBody);
   app.route(
     "/api",
     gpuServiceRoutes(() => services),
@@ -82,16 +92,25 @@ export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): 
   return app;
 }
 
-function addCommon(app: Hono<Env>, { recorder, log }: WholeServices, access: Access): void {
-  app.use(recorder.middleware, logRequest(log, access), describeHead, refuseOtherMethods(app), requireValidHost);
+interface Choices {
+  readonly access: Access;
+  readonly corsOrigins: readonly string[];
+}
+
+function addCommon(app: Hono<Env>, { recorder, clock, log }: WholeServices, { access, corsOrigins }: Choices): void {
+  app.use(identifyRequest, recorder.middleware, logRequest(log, access));
+  app.use(describeHead(clock), compressResponse, keepNothing, allowOrigins(corsOrigins));
+  app.use(refuseOtherMethods(app), requireValidHost);
   app.notFound(({ req }) => {
     // The length of the response to HEAD is that of GET's.
     const method = req.method === "HEAD" ? "GET" : req.method;
     return errorResponse(req.path, new CourierError("not_found", `No route ${method} ${req.path}`));
   });
-  app.onError((error, { req }) => {
+  app.onError((error, context) => {
+    const { req } = context;
+    const request = { method: req.method, path: req.path, request_id: context.get("requestId") };
     if (!(error instanceof CourierError) && !(error instanceof HTTPException))
-      log.error({ error, method: req.method, path: req.path }, "A request failed unexpectedly");
+      log.error({ error, ...request }, "A request failed unexpectedly");
     return errorResponse(req.path, error);
   });
 }
@@ -111,6 +130,7 @@ function logRequest(log: Log, access: Access): MiddlewareHandler<Env> {
     const { status } = context.res;
     const isRefused = access === "with tokens" && (token === null || status === 429);
     const level = isRefused || method === "GET" || method === "HEAD" ? "debug" : "info";
-    log[level]({ method, path, status, durationMs, token }, "Request");
+    const request_id = context.get("requestId");
+    log[level]({ method, path, status, durationMs, token, request_id }, "Request");
   };
 }

@@ -44,6 +44,8 @@ export interface ServerSettings {
   readonly trustedAddress: Address | undefined;
   /** Names in the Host header that it serves in addition to its own address. */
   readonly trustedHosts: readonly string[];
+  /** Of the web pages whose browsers may use the API. */
+  readonly corsOrigins: readonly string[];
   readonly timeoutMs: number;
   /** Event streams, of all tokens together. */
   readonly maxListeners: number;
@@ -184,7 +186,7 @@ function assemble(
 function openListeners(settings: ServerSettings, services: WholeServices): [Listener, ...Listener[]] {
   const requestMs = Math.max(settings.timeoutMs, LONGEST_OLD_REQUEST_MS, MAX_WAIT_S * 1000);
   const trusted = openTrustedListener(settings, services, requestMs);
-  const main = listen(settings.address, createApi(services).fetch, requestMs);
+  const main = listen(settings.address, createApi(services, settings.corsOrigins).fetch, requestMs);
   services.log.info({ url: main.url, version: VERSION }, "Listening");
   return trusted === undefined ? [main] : [main, trusted];
 }

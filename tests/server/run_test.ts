@@ -259,6 +259,8 @@ describe("gpu-server", () => {
     [["--trusted-listen", "8002"]],
     [["--trusted-host", "gpu.example.org:8002"]],
     [["--trusted-host", "a/b"]],
+    [["--cors-origin", "*"]],
+    [["--cors-origin", "https://dash.example.org/page"]],
     [["--catalog", "/nowhere/catalog.json"]],
     [["token", "add", "x"]],
     [["token", "add", "x", "--role", "root"]],

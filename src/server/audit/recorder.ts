@@ -19,6 +19,8 @@ export interface RecorderDeps {
   readonly log: Log;
 }
 
+const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
 /** A request while it is served. */
 interface Scope {
   readonly context: Context<Env>;
@@ -28,8 +30,6 @@ interface Scope {
   /** Why the first command to an unknown agent was not sent: the response may be a success that lists it as failed. */
   unsent: CourierError | null;
 }
-
-const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Routes need not know of it: a command belongs to the request in whose course it is sent. */
 export class Recorder implements Witness {
@@ -48,7 +48,7 @@ export class Recorder implements Witness {
   readonly middleware: MiddlewareHandler<Env> = async (context, next) => {
     // Now: a body without a length makes another request of it, which has no address.
     const peer = peerOf(context);
-    const scope: Scope = { context, id: crypto.randomUUID().slice(-12), peer, hasSent: false, unsent: null };
+    const scope: Scope = { context, id: context.get("requestId"), peer, hasSent: false, unsent: null };
     await this.#scopes.run(scope, next);
     const { status } = context.res;
     if (READING.has(context.req.method) || scope.hasSent || status === 429 || senderOf(context) === undefined) return;

@@ -13,6 +13,9 @@ export interface Env {
     caller?: Caller;
     /** Who sends it, and may do nothing at all. */
     refused?: Pick<Caller, "name" | "way">;
+    /** The body of the response, if it is sent again and again. */
+    sharedBody?: Uint8Array<ArrayBuffer>;
+    requestId: string;
   };
 }
 

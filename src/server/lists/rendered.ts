@@ -13,6 +13,9 @@ interface Kept extends Rendered {
   readonly version: string;
 }
 
+/** How a document may be kept, and by whom. */
+type Keeping = "private, no-cache" | "no-cache";
+
 const MOST = { entries: 200, bytes: 64 * 1024 * 1024 };
 
 export class RenderedLists {
@@ -29,7 +32,7 @@ export class RenderedLists {
     if (known !== undefined) this.#drop(key, known);
     if (known !== undefined && known.version === version) return this.#keep(key, known);
     const { text, next } = render();
-    const rendered = { body: new TextEncoder().encode(text), etag: etagOf(text), next };
+    const rendered = { ...renderedText(text), next };
     return version === undefined ? rendered : this.#keep(key, { ...rendered, version });
   }
 
@@ -50,24 +53,34 @@ export class RenderedLists {
 }
 
 /** A JSON document with an `ETag`, or 304 when the caller has it already. */
-export function respond<Document>(context: Context, { body, etag, next }: Rendered): JsonResponse<Document> {
-  const headers: Record<string, string> = {
-    etag,
-    "cache-control": "private, no-cache",
-    vary: "Authorization, Cookie, Origin, Accept-Encoding",
-    ...(next === null ? {} : { link: `<${next}>; rel="next"` }),
-  };
-  const isKnown = hasAlready(context.req.header("if-none-match"), etag);
-  const response = isKnown
-    ? context.body(null, 304, headers)
-    : context.body(body, 200, { ...headers, "content-type": "application/json" });
+export function respond<Document>(context: Context, { next, ...rendered }: Rendered): JsonResponse<Document> {
+  context.header("vary", "Authorization, Cookie, Origin, Accept-Encoding");
+  if (next !== null) context.header("link", `<${next}>; rel="next"`);
+  const response = respondUnlessKept(context, rendered, "application/json", "private, no-cache");
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hono knows the type only of a body that it writes
   return response as unknown as JsonResponse<Document>;
 }
 
 /** A document that is not a list. @param text its JSON */
 export function respondWith<Document>(context: Context, text: string): JsonResponse<Document> {
-  return respond(context, { body: new TextEncoder().encode(text), etag: etagOf(text), next: null });
+  return respond(context, { ...renderedText(text), next: null });
+}
+
+/** A document of any type, or 304 when the caller has it already. @param rendered the same for all who get it */
+export function respondUnlessKept(
+  context: Context,
+  { body, etag }: Omit<Rendered, "next">,
+  contentType: string,
+  keeping: Keeping,
+): Response {
+  const headers = { etag, "cache-control": keeping };
+  if (hasAlready(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
+  context.set("sharedBody", body);
+  return context.body(body, 200, { ...headers, "content-type": contentType });
+}
+
+export function renderedText(text: string): Omit<Rendered, "next"> {
+  return { body: new TextEncoder().encode(text), etag: etagOf(text) };
 }
 
 /** For the types of `app.openapi`. */

@@ -84,10 +84,10 @@ describe("requireToken()", () => {
     expect((await server.call("GET", "/v1/nothing")).status).toBe(404);
   });
 
-  test("leaves /healthz, /readyz and /openapi.json open", async () => {
+  test("leaves /healthz, /readyz, /openapi.json, /docs and / open", async () => {
     await using server = await openServer();
-    for (const path of ["/healthz", "/readyz", "/openapi.json"])
-      expect((await server.call("GET", path, { token: null })).status).toBe(200);
+    for (const path of ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui.css", "/"])
+      expect((await server.request("GET", path, { token: null })).status).toBe(200);
   });
 
   test("refuses a token from the moment it is revoked", async () => {

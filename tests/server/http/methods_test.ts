@@ -16,7 +16,8 @@ describe("describeHead()", () => {
     await ScriptedAgent.open(server.store, "gpu-1", { models: [modelOf("phi4:latest")] });
     const listener = listen(LOCAL, createApi(server.services).fetch, 1000);
     const trusted = listen(LOCAL, createTrustedApi(server.services, new TrustedHosts(LOCAL.host, [])).fetch, 1000);
-    const headers = { authorization: `Bearer ${server.gp}` };
+    // Decompressed, a body has another length than `content-length` says.
+    const headers = { authorization: `Bearer ${server.gp}`, "accept-encoding": "identity" };
     const urls = [
       "/healthz",
       "/readyz",
@@ -29,13 +30,18 @@ describe("describeHead()", () => {
       "/api/config/models",
       "/api/models",
       "/api/config/none",
+      "/",
+      "/docs",
+      "/docs/swagger-ui.js",
     ].map((path) => `${listener.url}${path}`);
     for (const url of [...urls, `${trusted.url}/api/models`, `${trusted.url}/none`]) {
       const [head, get] = [await fetch(url, { method: "HEAD", headers }), await fetch(url, { headers })];
       const { byteLength } = await get.arrayBuffer();
       expect([url, head.status, await head.text()]).toEqual([url, get.status, ""]);
       expect(head.headers.get("content-length")).toBe(String(byteLength));
-      expect(head.headers.get("content-type")).toBe(get.headers.get("content-type"));
+      for (const name of ["content-type", "cache-control", "vary", "etag"])
+        expect([url, name, head.headers.get(name)]).toEqual([url, name, get.headers.get(name)]);
+      expect(Math.abs(Date.parse(head.headers.get("date") ?? "") - Date.now())).toBeLessThan(60_000);
     }
     await Promise.all([listener.close(0), trusted.close(0)]);
   });
@@ -59,26 +65,50 @@ describe("describeHead()", () => {
   });
 });
 
+describe("answerOptions", () => {
+  test.each([
+    ["/healthz", "GET, HEAD, OPTIONS"],
+    ["/docs", "GET, HEAD, OPTIONS"],
+    ["/v1/agents", "GET, HEAD, OPTIONS"],
+    ["/v1/jobs", "GET, HEAD, OPTIONS, POST"],
+    ["/v1/agents/gpu-9/models/none", "DELETE, GET, HEAD, OPTIONS"],
+    ["/api/config/delete-model", "DELETE, OPTIONS"],
+    ["/api/models/hf.co/user/m:t", "DELETE, OPTIONS, POST"],
+  ])("answers OPTIONS %s without a token", async (path, allow) => {
+    await using server = await openServer();
+    for (const token of [null, "wrong", server.viewer]) {
+      const { status, headers, body } = await server.call("OPTIONS", path, { token });
+      expect([status, headers.get("allow"), body]).toEqual([204, allow, undefined]);
+    }
+  });
+
+  test("leaves an unknown path to what refuses it for every method", async () => {
+    await using server = await openServer();
+    expect((await server.call("OPTIONS", "/nothing", { token: null })).status).toBe(404);
+    expect((await server.call("OPTIONS", "/v1/nothing", { token: null })).status).toBe(404);
+    expect((await server.callTrusted("OPTIONS", "/v1/jobs")).status).toBe(404);
+    expect((await server.callTrusted("OPTIONS", "/api/models")).headers.get("allow")).toBe("GET, HEAD, OPTIONS");
+  });
+});
+
 describe("refuseOtherMethods()", () => {
   test.each([
-    ["POST", "/healthz", "GET, HEAD"],
-    ["OPTIONS", "/healthz", "GET, HEAD"],
-    ["DELETE", "/readyz", "GET, HEAD"],
-    ["PUT", "/openapi.json", "GET, HEAD"],
-    ["POST", "/v1/agents", "GET, HEAD"],
-    ["DELETE", "/v1/jobs", "GET, HEAD, POST"],
-    ["OPTIONS", "/v1/jobs", "GET, HEAD, POST"],
-    ["GET", "/v1/jobs/job-1/cancel", "POST"],
-    ["HEAD", "/v1/jobs/job-1/cancel", "POST"],
-    ["POST", "/v1/events", "GET, HEAD"],
-    ["PATCH", "/v1/agents/gpu-1/models/hf.co%2Fuser%2Fm%3At", "DELETE, GET, HEAD"],
-    ["PUT", "/v1/agents/gpu-1/models/phi4/copy", "POST"],
-    ["POST", "/api/config/models", "GET, HEAD"],
-    ["GET", "/api/config/pull-model", "POST"],
-    ["POST", "/api/config/delete-model", "DELETE"],
-    ["GET", "/api/models/hf.co/user/m:t", "DELETE, POST"],
-    ["POST", "/api/models", "GET, HEAD"],
-    ["POST", "/api/health", "GET, HEAD"],
+    ["POST", "/healthz", "GET, HEAD, OPTIONS"],
+    ["DELETE", "/readyz", "GET, HEAD, OPTIONS"],
+    ["PUT", "/openapi.json", "GET, HEAD, OPTIONS"],
+    ["POST", "/v1/agents", "GET, HEAD, OPTIONS"],
+    ["DELETE", "/v1/jobs", "GET, HEAD, OPTIONS, POST"],
+    ["GET", "/v1/jobs/job-1/cancel", "OPTIONS, POST"],
+    ["HEAD", "/v1/jobs/job-1/cancel", "OPTIONS, POST"],
+    ["POST", "/v1/events", "GET, HEAD, OPTIONS"],
+    ["PATCH", "/v1/agents/gpu-1/models/hf.co%2Fuser%2Fm%3At", "DELETE, GET, HEAD, OPTIONS"],
+    ["PUT", "/v1/agents/gpu-1/models/phi4/copy", "OPTIONS, POST"],
+    ["POST", "/api/config/models", "GET, HEAD, OPTIONS"],
+    ["GET", "/api/config/pull-model", "OPTIONS, POST"],
+    ["POST", "/api/config/delete-model", "DELETE, OPTIONS"],
+    ["GET", "/api/models/hf.co/user/m:t", "DELETE, OPTIONS, POST"],
+    ["POST", "/api/models", "GET, HEAD, OPTIONS"],
+    ["POST", "/api/health", "GET, HEAD, OPTIONS"],
   ])("answers 405 with Allow to %s %s", async (method, path, allow) => {
     await using server = await openServer();
     const { status, headers, body } = await server.call(method, path);
@@ -89,10 +119,10 @@ describe("refuseOtherMethods()", () => {
     else expect(body).toMatchObject({ status: 405, code: "invalid", title: "Method not allowed" });
   });
 
-  test("answers 401, then 403, before 405, so that nobody without a token learns which paths exist", async () => {
+  test("answers 401, then 403, before 405", async () => {
     await using server = await openServer();
     for (const path of ["/v1/agents", "/api/config/models", "/api/models"]) {
-      for (const method of ["POST", "OPTIONS", "PATCH"]) {
+      for (const method of ["POST", "PATCH"]) {
         const [unknown, viewer] = [null, server.viewer].map(
           async (token) => await server.call(method, path, { token }),
         );
@@ -118,7 +148,7 @@ describe("refuseOtherMethods()", () => {
   test("answers 405 on the listener without tokens, and refuses browsers before", async () => {
     await using server = await openServer();
     const { status, headers } = await server.callTrusted("POST", "/api/models");
-    expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+    expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
     const sent = { headers: { origin: "https://somewhere.example" } };
     expect((await server.callTrusted("OPTIONS", "/api/models", sent)).status).toBe(403);
   });

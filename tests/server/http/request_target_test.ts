@@ -55,7 +55,7 @@ describe("a request without a Host header", () => {
     ["/readyz", 200],
     ["/openapi.json", 200],
     ["//healthz", 404],
-    ["/", 404],
+    ["/", 200],
     ["/x/healthz", 404],
     ["/v1/agents", 401],
     ["/v1/agents/gpu-1/models/phi4%3Alatest", 401],
@@ -176,7 +176,7 @@ describe("requestPath()", () => {
   test.each([
     ["GET http://anywhere.example/healthz HTTP/1.1", 200],
     ["GET https://anywhere.example:1/healthz?x=1 HTTP/1.1", 200],
-    ["GET http://anywhere.example HTTP/1.1", 404],
+    ["GET http://anywhere.example HTTP/1.1", 200],
     ["GET /health%7a HTTP/1.1", 200],
     ["GET //healthz HTTP/1.1", 404],
     ["GET //x/healthz HTTP/1.1", 404],

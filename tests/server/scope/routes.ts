@@ -148,4 +148,13 @@ export const ROUTES: Readonly<Record<string, Row>> = {
 };
 
 /** They show nothing of agents, with any token. */
-export const OPEN_ROUTES = ["GET /healthz", "GET /readyz", "GET /openapi.json"];
+export const OPEN_ROUTES = [
+  "GET /",
+  "GET /healthz",
+  "GET /readyz",
+  "GET /openapi.json",
+  "GET /docs",
+  "GET /docs/start.js",
+  "GET /docs/swagger-ui.js",
+  "GET /docs/swagger-ui.css",
+];

@@ -76,6 +76,7 @@ export async function openServer({
   clock = systemClock,
   log = silentLog,
   login = null,
+  corsOrigins = [],
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -84,6 +85,7 @@ export async function openServer({
   clock?: Clock;
   log?: Log;
   login?: Login | null;
+  corsOrigins?: readonly string[];
 } = {}): Promise<ServerUnderTest> {
   const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
   const database = openStore(stateDir);
@@ -122,7 +124,7 @@ export async function openServer({
   };
   if (reached) await services.connection.open(new AbortController().signal);
   const gp = tokens.add("platform", "gp");
-  const api = createApi(services);
+  const api = createApi(services, corsOrigins);
   const trusted = createTrustedApi(services, new TrustedHosts("127.0.0.1", ["gpu.example.org"]));
   const ask = async (
     app: typeof api,
