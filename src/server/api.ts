@@ -35,6 +35,7 @@ import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
+import { addTicketRoutes } from "./v1/tickets.ts";
 import { addTrustRoutes } from "./v1/trust.ts";
 
 type Access = "with tokens" | "without tokens";
@@ -68,6 +69,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   describeServer(app.openAPIRegistry);
   for (const add of [addAgentRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
     add(app, servicesOf);
+  addTicketRoutes(app, servicesOf);
   addAuditRoutes(app, services);
   for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   // Built once, because it takes tens of ms and needs no token.

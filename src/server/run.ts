@@ -15,6 +15,7 @@ import { KeptRoster } from "../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
 import { RosterReading } from "../trust/roster/take_roster.ts";
 import { Authenticator, type Login } from "./access/authenticator.ts";
+import { Tickets } from "./access/tickets.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import { AuditLog } from "./audit/audit_log.ts";
 import { Recorder } from "./audit/recorder.ts";
@@ -166,6 +167,7 @@ function assemble(
     connection,
     readiness: new Readiness({ connection, courier, clock }),
     authenticator: new Authenticator({ tokens, login, clock }),
+    tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
     recorder,

@@ -7,6 +7,7 @@ import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
 import type { Keeper } from "../trust/agents/keeper.ts";
 import type { Authenticator } from "./access/authenticator.ts";
+import type { Tickets } from "./access/tickets.ts";
 import type { AuditLog } from "./audit/audit_log.ts";
 import type { Recorder } from "./audit/recorder.ts";
 import type { Connection } from "./connection.ts";
@@ -36,6 +37,7 @@ export interface Services {
   readonly connection: Connection;
   readonly readiness: Readiness;
   readonly authenticator: Authenticator;
+  readonly tickets: Tickets;
   readonly refusedLogins: RefusedLogins;
   readonly activeModels: Pick<ActiveModels, "read" | "set">;
   readonly refusedJobs: Pick<RefusedJobs, "add" | "version" | "list" | "find">;

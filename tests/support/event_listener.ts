@@ -23,9 +23,9 @@ export class EventListener {
     this.#only = only;
   }
 
-  /** Connects, with the last id if there is one; resolves when the headers have arrived. */
-  async connect(url: string, token: string): Promise<void> {
-    const { hostname, port, pathname } = new URL(url);
+  /** Connects, with the last id if there is one; resolves when the headers have arrived. @param token null sends none */
+  async connect(url: string, token: string | null): Promise<void> {
+    const { hostname, port, pathname, search } = new URL(url);
     const socket = connect(Number(port), hostname);
     this.#socket = socket;
     const [headed, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -39,8 +39,9 @@ export class EventListener {
       ended.resolve();
     });
     const lastId = this.lastId === undefined ? "" : `Last-Event-ID: ${this.lastId}\r\n`;
-    const head = `Host: ${hostname}\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n${lastId}`;
-    socket.write(`GET ${pathname} HTTP/1.1\r\n${head}\r\n`);
+    const login = token === null ? "" : `Authorization: Bearer ${token}\r\n`;
+    const head = `Host: ${hostname}\r\n${login}Connection: close\r\n${lastId}`;
+    socket.write(`GET ${pathname}${search} HTTP/1.1\r\n${head}\r\n`);
     await headed.promise;
   }
 

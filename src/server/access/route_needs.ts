@@ -26,6 +26,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/jobs/:id/cancel": "cancel_job",
   "GET /v1/jobs/:id/events": "list_jobs",
   "GET /v1/events": "list_jobs",
+  "POST /v1/tickets": "list_jobs",
   "GET /v1/audit": "no limits",
   "GET /api/health": "any",
   "GET /api/models": "list_models",
@@ -38,11 +39,25 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /api/config/set-active-model": "no limits",
 };
 
+const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+/** What a ticket is for: nothing else is open to it. */
+const STREAM = /^\/v1\/(?:events|jobs\/[^/]+\/events)$/;
+
 /** hono's own, so that a path is the same route here as in the app. */
 const routes = new TrieRouter<Need>();
 for (const [route, need] of Object.entries(NEEDS)) {
   const [method = "", path = ""] = route.split(" ");
   routes.add(method, path, need);
+}
+
+/** Whether a request only reads. A ticket lets its owner read what the token shows anyway. */
+export function changesNothing(method: string, path: string): boolean {
+  return READING.has(method) || (method === "POST" && path === "/v1/tickets");
+}
+
+/** Whether a request opens an event stream. */
+export function takesTicket(method: string, path: string): boolean {
+  return (method === "GET" || method === "HEAD") && STREAM.test(path);
 }
 
 /** Why the limits of a caller do not permit a request; undefined: they do. */

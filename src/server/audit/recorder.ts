@@ -7,6 +7,7 @@ import type { Log } from "../../base/log.ts";
 import type { Request } from "../../courier/mailbox/mailbox.ts";
 import type { Witness } from "../../courier/requests.ts";
 import { AgentName, type Response } from "../../protocol.ts";
+import { changesNothing } from "../access/route_needs.ts";
 import { type Env, peerOf, senderOf } from "../http/env.ts";
 import { codeOf } from "../http/problem.ts";
 import type { AuditLog } from "./audit_log.ts";
@@ -18,8 +19,6 @@ export interface RecorderDeps {
   readonly keyId: () => string | null;
   readonly log: Log;
 }
-
-const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** A request while it is served. */
 interface Scope {
@@ -51,7 +50,8 @@ export class Recorder implements Witness {
     const scope: Scope = { context, id: context.get("requestId"), peer, hasSent: false, unsent: null };
     await this.#scopes.run(scope, next);
     const { status } = context.res;
-    if (READING.has(context.req.method) || scope.hasSent || status === 429 || senderOf(context) === undefined) return;
+    const isReading = changesNothing(context.req.method, context.req.path);
+    if (isReading || scope.hasSent || status === 429 || senderOf(context) === undefined) return;
     const what = { verb: null, agent: agentIn(context), model: null, details: await bodyOf(context), key: null };
     const outcome = codeOf(status) ?? scope.unsent?.code ?? "ok";
     const entry = newEntry({ ...originOf(scope), ...what, outcome, job: null });

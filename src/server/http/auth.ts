@@ -4,7 +4,8 @@ import { matchedRoutes } from "hono/route";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
 import { describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../access/caller.ts";
-import { beyondLimits } from "../access/route_needs.ts";
+import { beyondLimits, changesNothing, takesTicket } from "../access/route_needs.ts";
+import type { Tickets } from "../access/tickets.ts";
 import type { RequestRate } from "../limits/request_rate.ts";
 import type { Role } from "../store/tokens.ts";
 import { type Env, peerOf } from "./env.ts";
@@ -13,6 +14,7 @@ import type { RefusedLogins } from "./refused_logins.ts";
 
 export interface AccessDeps {
   readonly authenticator: Pick<Authenticator, "authenticate">;
+  readonly tickets: Pick<Tickets, "authorizationOf">;
   readonly rate: RequestRate;
   readonly refusedLogins: Pick<RefusedLogins, "add">;
 }
@@ -21,9 +23,10 @@ export interface AccessDeps {
  * Lets a request through if its token is valid (else 401), sends no more requests than it may (else 429), and has a
  * sufficient role and no limits against it (else 403).
  */
-export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
+export function requireToken({ authenticator, tickets, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
   return async (context, next) => {
-    const caller = await authenticator.authenticate(context.req.header("authorization"));
+    const sent = authorizationOf(context, tickets);
+    const caller = sent instanceof CourierError ? sent : await authenticator.authenticate(sent);
     if (caller instanceof CourierError) {
       refusedLogins.add(peerOf(context), caller);
       if (!(caller instanceof UserRefused)) throw caller;
@@ -32,6 +35,7 @@ export function requireToken({ authenticator, rate, refusedLogins }: AccessDeps)
       throw waitMs > 0 ? new TooFast(caller.user, waitMs) : caller;
     }
     context.set("caller", caller);
+    if (typeof sent === "string") context.set("authorization", sent);
     const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
     if (waitMs > 0) throw new TooFast(caller, waitMs);
     if (!isAllowed(caller.role, context.req.method, context.req.path))
@@ -66,6 +70,14 @@ export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
   await next();
 };
 
+/** The header of a request, or the one that its ticket stands for, which opens event streams only. */
+function authorizationOf({ req }: Context<Env>, tickets: AccessDeps["tickets"]): string | CourierError | undefined {
+  const header = req.header("authorization");
+  const ticket = req.query("ticket");
+  if (header !== undefined || ticket === undefined || !takesTicket(req.method, req.path)) return header;
+  return tickets.authorizationOf(ticket);
+}
+
 /** Whether more than middleware serves the request; else it gets 404 or 405. */
 function isRoute(context: Context<Env>): boolean {
   return matchedRoutes(context).some(({ method }) => method !== "ALL");
@@ -73,5 +85,5 @@ function isRoute(context: Context<Env>): boolean {
 
 function isAllowed(role: Role, method: string, path: string): boolean {
   if (role === "gp") return true;
-  return (method === "GET" || method === "HEAD") && path.startsWith("/v1/");
+  return changesNothing(method, path) && path.startsWith("/v1/");
 }

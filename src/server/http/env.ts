@@ -13,6 +13,8 @@ export interface Env {
     caller?: Caller;
     /** Who sends it, and may do nothing at all. */
     refused?: Pick<Caller, "name" | "way">;
+    /** The header with the token that lets the caller in: the request's, or that of its ticket. */
+    authorization?: string;
     /** The body of the response, if it is sent again and again. */
     sharedBody?: Uint8Array<ArrayBuffer>;
     requestId: string;

@@ -71,7 +71,16 @@ export class Scopes {
 /** Everything that names agents, or shares an answer about them. */
 type Scoped = Omit<
   Services,
-  "keeper" | "connection" | "readiness" | "authenticator" | "refusedLogins" | "listeners" | "catalog" | "clock" | "log"
+  | "keeper"
+  | "connection"
+  | "readiness"
+  | "authenticator"
+  | "tickets"
+  | "refusedLogins"
+  | "listeners"
+  | "catalog"
+  | "clock"
+  | "log"
 >;
 
 /** @param number of the scope: responses kept for an earlier one have other versions */

@@ -13,9 +13,8 @@ import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
 import { Fragments } from "../lists/fragments.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
-import { QUERY } from "./list_schemas.ts";
 import { failures } from "./problems.ts";
-import { PATH, security } from "./schemas.ts";
+import { PATH, queryOf, security } from "./schemas.ts";
 
 /** A stream may outlive its token: it is looked at again this often. */
 const CALLER_CHECK_MS = 5_000;
@@ -55,6 +54,9 @@ const events = {
   },
 };
 const headers = z.object({ "last-event-id": z.string().optional() });
+const query = queryOf({
+  ticket: z.string().optional().meta({ description: "Of `POST /v1/tickets`, in place of a token in the header" }),
+});
 
 const watchJobs = createRoute({
   method: "get",
@@ -64,7 +66,7 @@ const watchJobs = createRoute({
   summary: "Watch all jobs",
   description: DESCRIPTION,
   security,
-  request: { query: QUERY.none, headers },
+  request: { query, headers },
   responses: { 200: events, ...failures() },
 });
 
@@ -76,7 +78,7 @@ const watchJob = createRoute({
   summary: "Watch one job to its end",
   description: `As /v1/events, for one job; the stream finishes with its end. A listener that reconnects with the id of that end gets status 204.\n\n${DESCRIPTION}`,
   security,
-  request: { params: PATH.job, query: QUERY.none, headers },
+  request: { params: PATH.job, query, headers },
   responses: { 200: events, 204: { description: "Its end was already delivered" }, ...failures(404, 504) },
 });
 
@@ -215,7 +217,7 @@ async function stopWithCaller(context: Context<Env>, services: Services, stop: A
   const leftMs = (): number => (expiresAtMs ?? Number.POSITIVE_INFINITY) - clock.now();
   while (!stop.signal.aborted) {
     await clock.sleep(Math.max(0, Math.min(CALLER_CHECK_MS, leftMs())), stop.signal);
-    const caller = leftMs() > 0 ? await authenticator.authenticate(context.req.header("authorization")) : null;
+    const caller = leftMs() > 0 ? await authenticator.authenticate(context.get("authorization")) : null;
     if (caller === null || caller instanceof CourierError) stop.abort();
   }
 }

@@ -72,6 +72,7 @@ describe("answerOptions", () => {
     ["/v1/agents", "GET, HEAD, OPTIONS"],
     ["/v1/jobs", "GET, HEAD, OPTIONS, POST"],
     ["/v1/agents/gpu-9/models/none", "DELETE, GET, HEAD, OPTIONS"],
+    ["/v1/tickets", "OPTIONS, POST"],
     ["/api/config/delete-model", "DELETE, OPTIONS"],
     ["/api/models/hf.co/user/m:t", "DELETE, OPTIONS, POST"],
   ])("answers OPTIONS %s without a token", async (path, allow) => {

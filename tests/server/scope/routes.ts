@@ -100,6 +100,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
   "POST /v1/jobs/:id/cancel": { needs: "cancel_job", requests: perJob((id) => `/v1/jobs/${id}/cancel`) },
   "GET /v1/jobs/:id/events": { needs: "list_jobs", requests: perJob((id) => `/v1/jobs/${id}/events`) },
   "GET /v1/events": { needs: "list_jobs", requests: paths(() => "/v1/events") },
+  "POST /v1/tickets": { needs: "list_jobs", requests: paths(() => "/v1/tickets") },
   "GET /api/health": { needs: "any", requests: paths(() => "/api/health") },
   "GET /api/models": {
     needs: "list_models",

@@ -8,6 +8,7 @@ import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
 import { Authenticator, type Login } from "#src/server/access/authenticator.ts";
+import { Tickets } from "#src/server/access/tickets.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { AuditLog } from "#src/server/audit/audit_log.ts";
 import { Recorder } from "#src/server/audit/recorder.ts";
@@ -108,6 +109,7 @@ export async function openServer({
     connection,
     readiness: new Readiness({ connection, courier, clock }),
     authenticator: new Authenticator({ tokens, login, clock }),
+    tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
     recorder,

@@ -1,0 +1,78 @@
+// Tickets: they open event streams in place of a token, for a browser's EventSource, which can send no header.
+import { createHash, randomBytes } from "node:crypto";
+import type { Clock } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import type { Caller } from "./caller.ts";
+
+export interface TicketsDeps {
+  readonly clock: Pick<Clock, "now" | "monotonic">;
+}
+
+interface Entry {
+  readonly caller: string;
+  /** The header with the token. It is looked at again whenever the ticket is used. */
+  readonly authorization: string;
+  readonly endMs: number;
+}
+
+export const TICKET_LIFETIME_MS = 10 * 60_000;
+/** Of one caller: a further one ends the oldest. */
+const MOST_OF_CALLER = 100;
+const MOST = 10_000;
+const TICKET_BYTES = 32;
+/** Begins as an own token does, so that one that is sent as a token never goes to the platform's login. */
+const PREFIX = "gpuc_ticket_";
+
+/** They are only in memory, by their hashes: a restart ends them all. */
+export class Tickets {
+  readonly #clock: TicketsDeps["clock"];
+  /** By hash, the oldest first. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor({ clock }: TicketsDeps) {
+    this.#clock = clock;
+  }
+
+  /** How many are valid. */
+  get size(): number {
+    this.#removeEnded();
+    return this.#entries.size;
+  }
+
+  /** @returns undefined when all callers together have too many */
+  issue({ name }: Pick<Caller, "name">, authorization: string): { ticket: string; expiresAtMs: number } | undefined {
+    this.#removeEnded();
+    const own = [...this.#entries].filter(([, { caller }]) => caller === name);
+    const [oldest] = own;
+    if (oldest !== undefined && own.length >= MOST_OF_CALLER) this.#entries.delete(oldest[0]);
+    if (this.#entries.size >= MOST) return undefined;
+    const ticket = `${PREFIX}${randomBytes(TICKET_BYTES).toString("base64url")}`;
+    const endMs = this.#clock.monotonic() + TICKET_LIFETIME_MS;
+    // One text for all tickets of a token, which may be long.
+    const same = own.find(([, entry]) => entry.authorization === authorization)?.[1].authorization;
+    this.#entries.set(hash(ticket), { caller: name, authorization: same ?? authorization, endMs });
+    return { ticket, expiresAtMs: this.#clock.now() + TICKET_LIFETIME_MS };
+  }
+
+  /** The Authorization header that a ticket stands for, or why it stands for none. */
+  authorizationOf(ticket: string): string | CourierError {
+    this.#removeEnded();
+    const entry = this.#entries.get(hash(ticket));
+    if (entry !== undefined) return entry.authorization;
+    return new CourierError("unauthenticated", "The ticket is invalid or has expired", {
+      hint: "Get another one: POST /v1/tickets, with a token. It is valid for 10 minutes, and until gpu-server restarts",
+    });
+  }
+
+  /** All live equally long: those at the front end first. */
+  #removeEnded(): void {
+    for (const [key, { endMs }] of this.#entries) {
+      if (endMs > this.#clock.monotonic()) return;
+      this.#entries.delete(key);
+    }
+  }
+}
+
+function hash(ticket: string): string {
+  return createHash("sha256").update(ticket).digest("hex");
+}
