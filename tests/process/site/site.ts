@@ -158,7 +158,7 @@ export class ProcessSite {
 
   /**
    * Starts gpu-server on a free port with a token of each role; resolves when it listens and has the share.
-   * @param script its source, unless another one is given
+   * @param script its source, unless another one or a program is given
    */
   async server(args: readonly string[] = [], script = SERVER): Promise<HttpServer> {
     this.#servers += 1;
@@ -197,9 +197,9 @@ export class ProcessSite {
     return await this.run("client.ts", ["--share", this.share, ...args]);
   }
 
-  /** @param script relative to the sources, or absolute */
+  /** @param script relative to the sources, or absolute; also a compiled program */
   start(script: string, args: readonly string[], env: Environment = {}): Running {
-    return this.#spawn([process.execPath, resolve(SOURCES, script), ...args], env);
+    return this.#spawn([...commandOf(script), ...args], env);
   }
 
   #spawn(command: readonly string[], env: Environment = {}): Running {
@@ -217,7 +217,7 @@ export class ProcessSite {
 
   /** Runs it to its end. @param script as for `start()` */
   async run(script: string, args: readonly string[]): Promise<Finished> {
-    const child = Bun.spawn([process.execPath, resolve(SOURCES, script), ...args], {
+    const child = Bun.spawn([...commandOf(script), ...args], {
       cwd: this.dir,
       env: cleanEnvironment(this.dir),
       stdin: "ignore",
@@ -282,6 +282,10 @@ export class HttpServer {
     const answer: Record<string, unknown> = text.startsWith("{") ? JSON.parse(text) : { text };
     return { status: response.status, answer };
   }
+}
+
+function commandOf(script: string): readonly string[] {
+  return script.endsWith(".ts") ? [process.execPath, resolve(SOURCES, script)] : [script];
 }
 
 /** Waits until `look` returns something other than undefined and false. @throws after `waitMs` @param pauseMs between looks */

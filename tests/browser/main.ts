@@ -1,0 +1,52 @@
+// `npm run test:browser`: web pages in a real headless Chromium, against the compiled gpu-server.
+//
+//   npm run test:browser          all of it
+//   npm run test:browser -- docs  some of the files
+//
+// Root gets Debian's Chromium installed. Elsewhere, without one, it says that it tests nothing; with CI set it fails.
+import { join } from "node:path";
+import { requireTools } from "#tests/support/debian.ts";
+import { ROOT } from "../../scripts/binaries.ts";
+import { BROWSER_VARIABLE } from "./site/browser.ts";
+
+/** `docs` for docs_test.ts. */
+const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
+  .map((name) => name.slice(0, -"_test.ts".length))
+  .toSorted();
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/** Far more than it takes where nothing else runs. */
+const LIMIT_S = 300;
+
+function installed(): string | undefined {
+  const given = process.env[BROWSER_VARIABLE];
+  return given ?? NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? undefined;
+}
+
+async function main(files: readonly string[]): Promise<number> {
+  const unknown = files.filter((name) => !FILES.includes(name));
+  if (unknown.length > 0) throw new Error(`There is no ${unknown.join(", ")} here, only ${FILES.join(", ")}`);
+  if (installed() === undefined && process.getuid?.() === 0)
+    await requireTools([{ command: "chromium", package: "chromium" }], "Cannot open a browser");
+  const browser = installed();
+  if (browser === undefined) {
+    const problem = `No browser is installed here. Install Chromium, or name one in ${BROWSER_VARIABLE}`;
+    if (process.env["CI"] !== undefined) throw new Error(problem);
+    process.stderr.write(`NOTHING WAS TESTED: ${problem}\n`);
+    return 0;
+  }
+  const paths = (files.length > 0 ? files : FILES).map((name) => `./tests/browser/${name}_test.ts`);
+  const child = Bun.spawn([process.execPath, "test", "--path-ignore-patterns=", "--timeout=60000", ...paths], {
+    cwd: ROOT,
+    env: { ...process.env, [BROWSER_VARIABLE]: browser },
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: LIMIT_S * 1000,
+  });
+  return await child.exited;
+}
+
+try {
+  process.exitCode = await main(Bun.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
