@@ -4,7 +4,6 @@
 //   npm run test:browser -- docs  some of the files
 //
 // Root gets Debian's Chromium installed. Elsewhere, without one, it says that it tests nothing; with CI set it fails.
-import { join } from "node:path";
 import { requireTools } from "#tests/support/debian.ts";
 import { ROOT } from "../../scripts/binaries.ts";
 import { BROWSER_VARIABLE } from "./site/browser.ts";

@@ -28,7 +28,7 @@ export class Watched {
     return watched;
   }
 
-  /** The requests to other servers. What is in the page itself is no request. */
+  /** The requests to other servers, without images that are in the page itself. */
   outside(url: string): string[] {
     return this.requests.filter((each) => !each.startsWith(`${url}/`) && !each.startsWith("data:"));
   }
