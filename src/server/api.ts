@@ -85,8 +85,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
 export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services, { access: "without tokens", corsOrigins: [] });
-  app.use(requireTrustedHost(hosts, new RefusedHosts(services.log)), refuseBrowsers, answerOptions);
-  app.use(trustEveryone, limitBody);
+  app.use(requireTrustedHost(hosts, new RefusedHosts(services.log)), refuseBrowsers, trustEveryone, limitBody);
   app.route(
     "/api",
     gpuServiceRoutes(() => services),

@@ -34,12 +34,21 @@ afterEach(async () => {
 });
 
 /** @returns how long the stream of this token lasted, in ms, until `meanwhile` or its own end ended it */
-async function lengthOfStream(options: LoginOptions, token: string, meanwhile: () => unknown): Promise<number> {
+async function lengthOfStream(
+  options: LoginOptions,
+  token: string,
+  meanwhile: () => unknown,
+  by: "token" | "ticket" = "token",
+): Promise<number> {
   const login = await openLogin(options, { clock, log: silentLog });
   const site = await EventSite.open({ clock, login, store: new MemoryStore(clock) }, 600_000);
   try {
     const events = new EventListener();
-    await events.connect(`${site.url}/v1/events`, token);
+    if (by === "token") await events.connect(`${site.url}/v1/events`, token);
+    else {
+      const { body } = await site.server.call("POST", "/v1/tickets", { token });
+      await events.connect(`${site.url}/v1/events?ticket=${body.ticket}`, null);
+    }
     await until(() => events.events.length > 0);
     await meanwhile();
     await passes(clock, 500, () => site.server.services.listeners.total === 0);
@@ -63,6 +72,16 @@ test.each([
 test("a stream ends within 35 s when its token is revoked", async () => {
   const token = platform.login("ada", 600);
   expect(await lengthOfStream(byPlatform(), token, () => platform.revoke(token))).toBeWithin(30_000, 36_000);
+});
+
+test("a stream that a ticket opened ends within 35 s when the platform revokes its token", async () => {
+  const token = platform.login("ada", 600);
+  expect(await lengthOfStream(byPlatform(), token, () => platform.revoke(token), "ticket")).toBeWithin(30_000, 36_000);
+});
+
+test("a stream that a ticket opened ends when the token does", async () => {
+  const token = platform.login("ada", 20);
+  expect(await lengthOfStream(bySecret(), token, () => {}, "ticket")).toBeWithin(19_000, 21_001);
 });
 
 test("a stream ends within 35 s when the platform goes away", async () => {
