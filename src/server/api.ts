@@ -10,7 +10,6 @@ import { addAuditRoutes } from "./audit/route.ts";
 import { docsRoutes } from "./docs/routes.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
 import { limitBody } from "./http/body.ts";
-import { compressResponse } from "./http/compression.ts";
 import { allowOrigins } from "./http/cross_origin.ts";
 import { callerOf, type Env } from "./http/env.ts";
 import { healthRoutes } from "./http/health_routes.ts";
@@ -19,7 +18,7 @@ import { answerOptions, describeHead, refuseOtherMethods } from "./http/methods.
 import { errorResponse } from "./http/problem.ts";
 import { RefusedHosts } from "./http/refused_hosts.ts";
 import { requestPath, requireValidHost } from "./http/request_target.ts";
-import { identifyRequest, keepNothing } from "./http/response_headers.ts";
+import { compressResponse, identifyRequest, keepNothing } from "./http/responses.ts";
 import { requireTrustedHost, type TrustedHosts } from "./http/trusted_hosts.ts";
 import { RequestRate } from "./limits/request_rate.ts";
 import { renderedText, respondUnlessKept } from "./lists/rendered.ts";

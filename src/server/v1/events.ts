@@ -128,14 +128,17 @@ function stream(context: Context<Env>, services: Services, start: Start, listen:
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
     void stopWithCaller(context, services, stop).catch((error: unknown) => {
-      services.log.error({ error }, "Cannot look at the token of an event stream: it ends");
+      services.log.error(
+        { error, request_id: context.get("requestId") },
+        "Cannot look at the token of an event stream: it ends",
+      );
       stop.abort();
     });
     const writer = new NewsWriter(out, services, start);
     try {
       for await (const news of listen(stop.signal)) await writer.write(news);
     } catch (error) {
-      services.log.error({ error }, "An event stream failed unexpectedly");
+      services.log.error({ error, request_id: context.get("requestId") }, "An event stream failed unexpectedly");
     } finally {
       stop.abort();
     }
