@@ -131,7 +131,7 @@ describe("Connection", () => {
     const clock = { ...hasty, sleep: async () => stop.abort() };
     const connection = new Connection({ transport, fleet, clock, log: silentLog });
     await connection.open(stop.signal);
-    expect(() => connection.requireOpen()).toThrow("not mounted?");
+    expect(() => connection.requireOpen()).toThrow("Is the share mounted?");
   });
 });
 
