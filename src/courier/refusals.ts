@@ -5,7 +5,7 @@ import { troubleHint } from "../trust/agents/troubles.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent, hasDocument } from "./describe_view.ts";
 import { firstOf } from "./named.ts";
-import type { Unavailable } from "./unavailable.ts";
+import { NobodyAnswered, type Unavailable } from "./unavailable.ts";
 
 /** No agent is online. */
 export function noAgent(views: readonly AgentView[]): CourierError {
@@ -28,7 +28,8 @@ export function nobodyAnswered(views: readonly AgentView[], unavailable: readonl
   if (views.every(({ online }) => !online)) return noAgent(views);
   const reasons = firstOf(unavailable, ({ agent, reason }) => `${agent}: ${reason}`, "; ");
   const [code = "unavailable", ...others] = new Set(unavailable.map((entry) => entry.code));
-  return new CourierError(others.length === 0 ? code : "unavailable", `No agent could answer. ${reasons}`);
+  const shared = others.length === 0 ? code : "unavailable";
+  return new NobodyAnswered(shared, `No agent could answer. ${reasons}`, unavailable);
 }
 
 /** The agent is away, so nothing was sent to it. */

@@ -1,5 +1,5 @@
 // The agents that a list does not include, each as an entry with the reason.
-import { asCourierError } from "../base/errors.ts";
+import { asCourierError, CourierError } from "../base/errors.ts";
 import type { Code } from "../protocol.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeView } from "./describe_view.ts";
@@ -20,4 +20,14 @@ export function awayEntry(view: AgentView, reason = describeView(view)): Unavail
 export function failedEntry(agent: string, error: unknown): Unavailable {
   const { code, message } = asCourierError(error);
   return { agent, code, reason: message };
+}
+
+/** Several agents were asked, and none could answer. */
+export class NobodyAnswered extends CourierError {
+  readonly unavailable: readonly Unavailable[];
+
+  constructor(code: Code, message: string, unavailable: readonly Unavailable[]) {
+    super(code, message);
+    this.unavailable = unavailable;
+  }
 }

@@ -45,6 +45,8 @@ export async function* examine({
   keepsKeys,
   signal,
 }: Examined): AsyncGenerator<Check> {
+  // A server has asked before.
+  const ignoredBefore = new Map(courier.ignoredReplies);
   let hasFailed = false;
   for await (const check of transport.examine()) {
     hasFailed ||= check.result === "failed";
@@ -56,7 +58,7 @@ export async function* examine({
     const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
     yield* examineFleet(views, {
       ping: async (agent) => await courier.ping(agent, { signal }),
-      ignored: (agent) => courier.ignoredReplies.get(agent) ?? 0,
+      ignored: (agent) => (courier.ignoredReplies.get(agent) ?? 0) - (ignoredBefore.get(agent) ?? 0),
     });
     // After the pings, which read the states again.
     yield* examineKeys(courier.keys, keepsKeys);

@@ -22,6 +22,14 @@ const MemoryDocument = Memory.extend({ total_bytes: Bytes, available_bytes: Byte
   id: "Memory",
   description: "The main memory. `available_bytes` is what programs can still take without swapping.",
 });
+/** In words, and only of an agent that has the problem. */
+const problemFields = {
+  degraded_reason: z.string().optional(),
+  key_trouble: z
+    .object({ kind: z.string(), reason: z.string() })
+    .meta({ description: "Why the agent's last document does not count" })
+    .optional(),
+};
 
 export const AgentDocument = z
   .object({
@@ -44,6 +52,7 @@ export const AgentDocument = z
     /** The share's clock minus the clock of the agent's machine. */
     clock_offset_ms: z.number().nullable(),
     ...keyFields,
+    ...problemFields,
   })
   .meta({
     id: "Agent",
@@ -83,6 +92,8 @@ export function agentDocument({
     labels: state?.labels ?? null,
     clock_offset_ms: state?.clock_offset_ms ?? null,
     ...keyOf(key),
+    ...(state?.degraded_reason ? { degraded_reason: state.degraded_reason } : {}),
+    ...(key?.trouble ? { key_trouble: { kind: key.trouble.kind, reason: key.trouble.reason } } : {}),
   };
 }
 

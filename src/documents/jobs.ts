@@ -2,10 +2,11 @@
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
-import { Job, newPull } from "../protocol.ts";
+import { AgentName, Job, newPull } from "../protocol.ts";
 import { instantOrNull } from "./instants.ts";
 import { Bytes, ErrorCode, Instant, JobPhase, JobState, orNull } from "./named.ts";
 import { nextPage } from "./next_page.ts";
+import { problemFields } from "./problem.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const JobDocument = Job.extend({
@@ -33,7 +34,15 @@ export const JobDocument = Job.extend({
 export type JobDocument = z.infer<typeof JobDocument>;
 
 export const JobsDocument = z
-  .object({ jobs: z.array(JobDocument), unavailable: unavailableAgents, next: nextPage })
+  .object({
+    jobs: z.array(JobDocument),
+    unavailable: unavailableAgents,
+    refusals: z
+      .array(z.object({ agent: AgentName, ...problemFields }))
+      .meta({ description: "Why agents refused jobs that were just asked for, in full. Missing: none did" })
+      .optional(),
+    next: nextPage,
+  })
   .meta({ id: "Jobs" });
 export type JobsDocument = z.infer<typeof JobsDocument>;
 

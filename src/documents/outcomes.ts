@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
 import { AgentName, type Response } from "../protocol.ts";
+import { JobDocument } from "./jobs.ts";
 import { Bytes, ErrorCode, orNull } from "./named.ts";
 
 const OUTCOMES = "The result on each agent; `code` and `error` are null where it succeeded.";
@@ -22,6 +23,8 @@ export const DeletedDocument = z
       Outcome.extend({
         freed_bytes: DiskBytes.meta({ description: "Disk space that the delete freed" }),
         shared_bytes: DiskBytes.meta({ description: "Disk space that other models still use" }),
+        /** The pull that was cancelled, because the model was not installed. */
+        job: JobDocument.optional(),
       }),
     ),
   })
@@ -33,7 +36,11 @@ export const CopiedDocument = z
   .meta({ id: "Copied", description: OUTCOMES });
 export type CopiedDocument = z.infer<typeof CopiedDocument>;
 
-export const UnloadedDocument = z.object({ agents: z.array(Outcome) }).meta({ id: "Unloaded", description: OUTCOMES });
+export const UnloadedDocument = z
+  .object({
+    agents: z.array(Outcome.extend({ message: z.string().optional().meta({ description: "The words of the agent" }) })),
+  })
+  .meta({ id: "Unloaded", description: OUTCOMES });
 export type UnloadedDocument = z.infer<typeof UnloadedDocument>;
 
 /** The result on one agent. It succeeded unless there is an `error`. */
@@ -49,9 +56,10 @@ interface Deletion extends AgentOutcome {
 
 export function deletedDocument(outcomes: readonly Deletion[]): DeletedDocument {
   const agents = outcomes.map((outcome) => {
-    const { freed_bytes, shared_bytes } = outcome.answer ?? {};
+    const { freed_bytes, shared_bytes, job } = outcome.answer ?? {};
     const isKnown = typeof freed_bytes === "number" && typeof shared_bytes === "number";
-    return { ...outcomeOf(outcome, outcome.model), ...(isKnown ? { freed_bytes, shared_bytes } : {}) };
+    const bytes = isKnown ? { freed_bytes, shared_bytes } : {};
+    return { ...outcomeOf(outcome, outcome.model), ...bytes, ...(job === undefined ? {} : { job }) };
   });
   return { agents };
 }
@@ -60,8 +68,10 @@ export function copiedDocument(outcomes: readonly AgentOutcome[], model: string,
   return { agents: outcomes.map((outcome) => ({ ...outcomeOf(outcome, model), destination })) };
 }
 
-export function unloadedDocument(outcomes: readonly AgentOutcome[], model: string): UnloadedDocument {
-  return { agents: outcomes.map((outcome) => outcomeOf(outcome, model)) };
+/** @param message of the agent, if only one was asked */
+export function unloadedDocument(outcomes: readonly AgentOutcome[], model: string, message?: string): UnloadedDocument {
+  const said = message === undefined ? {} : { message };
+  return { agents: outcomes.map((outcome) => ({ ...outcomeOf(outcome, model), ...said })) };
 }
 
 function outcomeOf({ agent, error }: AgentOutcome, model: string): z.infer<typeof Outcome> {

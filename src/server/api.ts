@@ -6,6 +6,7 @@ import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
 import { LICENSE } from "../program/license.ts";
+import { changesNothing } from "./access/route_needs.ts";
 import { addAuditRoutes } from "./audit/route.ts";
 import { docsRoutes } from "./docs/routes.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/auth.ts";
@@ -29,7 +30,9 @@ import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
 import { Scopes } from "./scope/scopes.ts";
 import type { ServicesOf, WholeServices } from "./services.ts";
 import { addAgentRoutes } from "./v1/agents.ts";
+import { addContactRoutes } from "./v1/contact.ts";
 import { aboutServer, describeServer } from "./v1/description.ts";
+import { addDoctorRoutes } from "./v1/doctor.ts";
 import { addEventRoutes } from "./v1/events.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
@@ -66,9 +69,11 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   app.route("/api/config", platformRoutes(servicesOf));
   app.route("/api", gpuServiceRoutes(servicesOf));
   describeServer(app.openAPIRegistry);
-  for (const add of [addAgentRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes, addJobRoutes, addEventRoutes])
+  for (const add of [addAgentRoutes, addContactRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes])
     add(app, servicesOf);
   addTicketRoutes(app, servicesOf);
+  for (const add of [addJobRoutes, addEventRoutes]) add(app, servicesOf);
+  addDoctorRoutes(app, services);
   addAuditRoutes(app, services);
   for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   // Built once, because it takes tens of ms and needs no token.
@@ -129,7 +134,7 @@ function logRequest(log: Log, access: Access): MiddlewareHandler<Env> {
     const token = caller === undefined || caller.way === "trusted" ? null : caller.name;
     const { status } = context.res;
     const isRefused = access === "with tokens" && (token === null || status === 429);
-    const level = isRefused || method === "GET" || method === "HEAD" ? "debug" : "info";
+    const level = isRefused || changesNothing(method, path) ? "debug" : "info";
     const request_id = context.get("requestId");
     log[level]({ method, path, status, durationMs, token, request_id }, "Request");
   };

@@ -25,6 +25,7 @@ import { Readiness } from "./http/readiness.ts";
 import { RefusedLogins } from "./http/refused_logins.ts";
 import { TrustedHosts } from "./http/trusted_hosts.ts";
 import { JobFeed } from "./job_feed.ts";
+import { Examination } from "./limits/examination.ts";
 import { FreshLists } from "./limits/fresh_lists.ts";
 import { JobQuestions } from "./limits/job_questions.ts";
 import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
@@ -166,6 +167,7 @@ function assemble(
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
+    examination: new Examination({ transport, courier, roster, clock }),
     authenticator: new Authenticator({ tokens, login, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),

@@ -15,6 +15,7 @@ import type { Env } from "./http/env.ts";
 import type { Readiness } from "./http/readiness.ts";
 import type { RefusedLogins } from "./http/refused_logins.ts";
 import type { JobFeed } from "./job_feed.ts";
+import type { Examination } from "./limits/examination.ts";
 import type { FreshLists } from "./limits/fresh_lists.ts";
 import type { JobQuestions } from "./limits/job_questions.ts";
 import type { Listeners } from "./limits/listeners.ts";
@@ -57,6 +58,7 @@ export interface WholeServices extends Services {
   readonly fleet: WatchedFleet;
   readonly jobFeed: JobFeed;
   readonly endedJobs: EndedJobs;
+  readonly examination: Examination;
   readonly audit: AuditLog;
   readonly recorder: Recorder;
 }

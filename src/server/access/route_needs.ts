@@ -12,6 +12,7 @@ type Need = Verb | "any" | "no limits";
 const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/agents": "any",
   "GET /v1/agents/:agent": "any",
+  "POST /v1/agents/:agent/ping": "any",
   "GET /v1/agents/:agent/models": "list_models",
   "GET /v1/agents/:agent/models/:model": "show_model",
   "DELETE /v1/agents/:agent/models/:model": "delete_model",
@@ -27,6 +28,8 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/jobs/:id/events": "list_jobs",
   "GET /v1/events": "list_jobs",
   "POST /v1/tickets": "list_jobs",
+  "GET /v1/refused": "list_jobs",
+  "GET /v1/doctor": "no limits",
   "GET /v1/audit": "no limits",
   "GET /api/health": "any",
   "GET /api/models": "list_models",
@@ -50,9 +53,11 @@ for (const [route, need] of Object.entries(NEEDS)) {
   routes.add(method, path, need);
 }
 
-/** Whether a request only reads. A ticket lets its owner read what the token shows anyway. */
+const PING = /^\/v1\/agents\/[^/]+\/ping$/;
+
+/** Whether a request only reads. A ticket lets its owner read what the token shows anyway; a ping changes nothing. */
 export function changesNothing(method: string, path: string): boolean {
-  return READING.has(method) || (method === "POST" && path === "/v1/tickets");
+  return READING.has(method) || (method === "POST" && (path === "/v1/tickets" || PING.test(path)));
 }
 
 /** Whether a request opens an event stream. */

@@ -3,7 +3,7 @@ import type { Verb } from "../../protocol.ts";
 
 type TokenVerb = Exclude<Verb, "ping">;
 
-/** No route sends a ping. */
+/** Every token may ping the agents that it sees. */
 const MEANINGS: Readonly<Record<TokenVerb, string>> = {
   list_models: "list models",
   show_model: "show one model in detail",
@@ -16,7 +16,7 @@ const MEANINGS: Readonly<Record<TokenVerb, string>> = {
   delete_model: "delete models",
 };
 
-/** For `--help`. Every token may list the agents that it sees. */
+/** For `--help`. Every token may list and ping the agents that it sees. */
 export const VERB_HELP: string = Object.entries(MEANINGS)
   .map(([verb, meaning]) => `  ${verb.padEnd(14)}${meaning}`)
   .join("\n");

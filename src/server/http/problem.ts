@@ -1,6 +1,9 @@
 // Failures as HTTP responses, in the style of the route that failed.
 import { HTTPException } from "hono/http-exception";
 import { CourierError, ERROR_CODES, type ErrorCode, isErrorCode } from "../../base/errors.ts";
+import { NobodyAnswered } from "../../courier/unavailable.ts";
+import type { Problem, ProblemDetails } from "../../documents/problem.ts";
+import { unavailableField } from "../../documents/unavailable.ts";
 import { type Caller, describeCaller } from "../access/caller.ts";
 import { inHttpWords } from "./http_words.ts";
 
@@ -92,9 +95,23 @@ function body(path: string, status: number, error: CourierError): object {
 }
 
 /** The problem document (RFC 9457) of an error. */
-export function problemOf(status: number, { code, message, hint, saidBy }: CourierError) {
-  const problem = { type: `urn:gpu-courier:${code}`, title: titleOf(status, code), status, detail: message, code };
-  return hint === undefined ? problem : { ...problem, hint: inHttpWords(hint, saidBy) };
+export function problemOf(status: number, error: CourierError): Problem {
+  const { code } = error;
+  return { type: `urn:gpu-courier:${code}`, title: titleOf(status, code), status, ...detailsOf(error) };
+}
+
+/** What a document has of an error beside its title. */
+export function detailsOf(error: CourierError): ProblemDetails {
+  const { code, message, hint, saidBy } = error;
+  const spoken = hint === undefined ? undefined : inHttpWords(hint, saidBy);
+  return {
+    detail: message,
+    code,
+    ...(spoken === undefined ? {} : { hint: spoken }),
+    ...(spoken === hint ? {} : { gpuctl_hint: hint }),
+    ...(saidBy === undefined ? {} : { said_by: saidBy }),
+    ...unavailableField(error instanceof NobodyAnswered ? error.unavailable : []),
+  };
 }
 
 function titleOf(status: number, code: ErrorCode): string {

@@ -12,6 +12,7 @@ import { JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from
 import type { Job } from "../../protocol.ts";
 import { requireJson } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
+import { detailsOf } from "../http/problem.ts";
 import { readOrLastKnown } from "../known_fleet.ts";
 import { Fragments } from "../lists/fragments.ts";
 import { linkTo, pageText } from "../lists/page_text.ts";
@@ -108,8 +109,8 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
     const { model, agents, force } = context.req.valid("json");
     // Generated clients send null for a field that was left out.
     const options = { force: force ?? undefined, ...requesterOf(context) };
-    const jobs = await startPulls(servicesOf(context), normalModelName(model), agents, options);
-    return context.json(jobsDocument({ jobs }), 202);
+    const started = await startPulls(servicesOf(context), normalModelName(model), agents, options);
+    return context.json(startedDocument(started), 202);
   });
 
   app.openapi(listJobs, async (context) => {
@@ -171,7 +172,7 @@ async function startPulls(
   model: string,
   agents: Agents,
   options: PullChoices,
-): Promise<readonly Job[]> {
+): Promise<readonly Started[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
   const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
@@ -184,7 +185,15 @@ async function startPulls(
   const stored = [...refused.filter((one) => !unknown.includes(one)), ...unknown.slice(0, UNKNOWN_KEPT)];
   services.refusedJobs.add(stored.map(({ job }) => job));
   services.jobFeed.addEnds(stored.map(({ job }) => job));
-  return started.map(({ job }) => job);
+  return started;
+}
+
+function startedDocument(started: readonly Started[]): JobsDocument {
+  const refusals = started.flatMap(({ job, refusal }) =>
+    refusal === undefined ? [] : [{ agent: job.agent, ...detailsOf(refusal) }],
+  );
+  const document = jobsDocument({ jobs: started.map(({ job }) => job) });
+  return refusals.length === 0 ? document : { ...document, refusals };
 }
 
 interface Started {

@@ -48,6 +48,7 @@ export const QUERY = {
     sort: sort(["-modified_at", "modified_at", "name", "-name", "size", "-size"]),
   }),
   ofAgent: queryOf({ fresh }),
+  refused: queryOf({ agent }),
   job: queryOf({
     wait: z.coerce.number<string>().int().min(1).max(MAX_WAIT_S).optional().meta({
       description: "Wait up to so many seconds for the end of the job; the response has the job as it is then",

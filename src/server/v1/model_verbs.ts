@@ -79,8 +79,8 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
     const name = normalModelName(model);
     const { connection, courier } = servicesOf(context);
     connection.requireOpen();
-    await courier.unloadModel(agent, name, requesterOf(context));
-    return context.json(unloadedDocument([{ agent }], name), 200);
+    const { message } = await courier.unloadModel(agent, name, requesterOf(context));
+    return context.json(unloadedDocument([{ agent }], name, message), 200);
   });
 
   app.openapi(listRunning, async (context) => {

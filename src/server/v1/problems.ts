@@ -1,21 +1,8 @@
 // The failures of the routes under /v1, as /openapi.json describes them: a problem document for each status.
-import { z } from "@hono/zod-openapi";
 import { type ErrorCode as Code, CourierError } from "../../base/errors.ts";
-import { ErrorCode } from "../../documents/named.ts";
+import { Problem } from "../../documents/problem.ts";
 import { problemOf } from "../http/problem.ts";
 import { VIEWER_RATE } from "../limits/request_rate.ts";
-
-/** RFC 9457. */
-const Problem = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string(),
-    code: ErrorCode,
-    hint: z.string().optional(),
-  })
-  .meta({ id: "Problem", description: "RFC 9457. Act on `code`, show `detail` and `hint`." });
 
 const failed = (code: Code, message: string, hint?: string) => new CourierError(code, message, { hint });
 

@@ -39,6 +39,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
     needs: "no limits",
     requests: ({ agent }) => [{ path: `/v1/agents/${agent}/trust`, body: { unsigned: true } }],
   },
+  "POST /v1/agents/:agent/ping": { needs: "any", requests: paths(({ agent }) => `/v1/agents/${agent}/ping`) },
   "GET /v1/agents/:agent/models": {
     needs: "list_models",
     requests: paths(
@@ -129,6 +130,14 @@ export const ROUTES: Readonly<Record<string, Row>> = {
       ({ agent }) => `/api/config/models?agent=${agent}`,
     ),
   },
+  "GET /v1/refused": {
+    needs: "list_jobs",
+    requests: paths(
+      () => "/v1/refused",
+      ({ agent }) => `/v1/refused?agent=${agent}`,
+    ),
+  },
+  "GET /v1/doctor": { needs: "no limits", requests: paths(() => "/v1/doctor") },
   "GET /v1/audit": { needs: "no limits", requests: paths(() => "/v1/audit") },
   "GET /api/config/available-models": { needs: "any", requests: paths(() => "/api/config/available-models") },
   "POST /api/config/pull-model": {

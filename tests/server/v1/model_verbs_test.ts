@@ -72,7 +72,7 @@ describe("POST copy and unload", () => {
     expect(agent.models.map(({ name }) => name)).toEqual(["phi4:latest", "mine:latest"]);
     const unloaded = await server.call("POST", `${MODEL}/unload`);
     expect(UnloadedDocument.parse(unloaded.body).agents).toEqual([
-      { agent: "gpu-1", model: "phi4:latest", code: null, error: null },
+      { agent: "gpu-1", model: "phi4:latest", code: null, error: null, message: "Unloaded phi4:latest" },
     ]);
     expect(agent.running).toEqual([]);
   });

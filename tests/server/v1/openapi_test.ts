@@ -43,15 +43,18 @@ describe("/openapi.json", () => {
       "/v1/agents/{agent}/models/{model}",
       "/v1/agents/{agent}/models/{model}/copy",
       "/v1/agents/{agent}/models/{model}/unload",
+      "/v1/agents/{agent}/ping",
       "/v1/agents/{agent}/running",
       "/v1/agents/{agent}/trust",
       "/v1/audit",
+      "/v1/doctor",
       "/v1/events",
       "/v1/jobs",
       "/v1/jobs/{id}",
       "/v1/jobs/{id}/cancel",
       "/v1/jobs/{id}/events",
       "/v1/models",
+      "/v1/refused",
       "/v1/tickets",
     ]);
     // Pages for people are no routes of the API.

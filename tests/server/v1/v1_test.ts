@@ -178,7 +178,9 @@ describe("/v1/jobs", () => {
     await ScriptedAgent.open(server.store, "gpu-2", { answer: refuse });
     const answer = await server.call("POST", "/v1/jobs", { body: pull });
     expect(answer.status).toBe(202);
-    const { jobs } = JobsDocument.strict().parse(answer.body);
+    const { jobs, refusals } = JobsDocument.strict().parse(answer.body);
+    const refusal = { code: "exhausted", detail: "9.1 GB needed, 4.0 GB free", hint: "Remove a model" } as const;
+    expect(refusals).toEqual([{ agent: "gpu-2", ...refusal, said_by: "gpu-2" }]);
     expect(jobs).toMatchObject([
       { agent: "gpu-1", model: "phi4:latest", state: "queued", code: null },
       { agent: "gpu-2", state: "failed", code: "exhausted", error: "9.1 GB needed, 4.0 GB free" },

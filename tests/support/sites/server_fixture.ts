@@ -17,6 +17,7 @@ import { Readiness } from "#src/server/http/readiness.ts";
 import { RefusedLogins } from "#src/server/http/refused_logins.ts";
 import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { JobFeed } from "#src/server/job_feed.ts";
+import { Examination } from "#src/server/limits/examination.ts";
 import { FreshLists } from "#src/server/limits/fresh_lists.ts";
 import { JobQuestions } from "#src/server/limits/job_questions.ts";
 import { Listeners, MAX_LISTENERS } from "#src/server/limits/listeners.ts";
@@ -108,6 +109,7 @@ export async function openServer({
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
+    examination: new Examination({ transport, courier, roster: null, clock }),
     authenticator: new Authenticator({ tokens, login, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),

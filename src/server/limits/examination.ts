@@ -1,0 +1,46 @@
+// The doctor of gpu-server: the checks of `gpuctl doctor`, made where the share is mounted.
+
+import type { Check } from "../../base/check.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Courier } from "../../courier.ts";
+import { examine } from "../../doctor/report.ts";
+import { type DoctorDocument, doctorDocument } from "../../documents/doctor.ts";
+import type { Transport } from "../../transport.ts";
+import type { KeptRoster } from "../../trust/roster/kept_roster.ts";
+import { SharedAnswers } from "./shared_answers.ts";
+
+export interface ExaminationDeps {
+  readonly transport: Transport;
+  readonly courier: Courier;
+  /** Null: no operator is trusted. */
+  readonly roster: KeptRoster | null;
+  readonly clock: Pick<Clock, "monotonic">;
+}
+
+/** It writes to the share and pings every agent: everybody who asks within this time gets the same. */
+const KEPT_MS = 5_000;
+
+export class Examination {
+  readonly #deps: ExaminationDeps;
+  readonly #answers: SharedAnswers<DoctorDocument>;
+
+  constructor(deps: ExaminationDeps) {
+    this.#deps = deps;
+    this.#answers = new SharedAnswers({ clock: deps.clock, keptMs: KEPT_MS });
+  }
+
+  /** Every check. Never rejects. */
+  async document(): Promise<DoctorDocument> {
+    return await this.#answers.get("", async () => await this.#examine());
+  }
+
+  async #examine(): Promise<DoctorDocument> {
+    const { transport, courier, roster } = this.#deps;
+    const kept = roster === null ? null : () => roster;
+    const signal = new AbortController().signal;
+    const checks: Check[] = [];
+    for await (const check of examine({ transport, courier, roster: kept, keepsKeys: true, signal }))
+      checks.push(check);
+    return doctorDocument(checks);
+  }
+}
