@@ -27,7 +27,7 @@ function inside(parent: string, folders: string): string[] {
 const agent = (folders: string): string[] => inside("src/agent", folders);
 const share = (folders: string): string[] => inside("src/transport/share", folders);
 const server = (folders: string): string[] => inside("src/server", folders);
-const client = (folders: string): string[] => inside("src/client", folders);
+const CLIENT = [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts"];
 
 /**
  * Every file under src/ and what of the project it may import; the first row that fits counts. A folder may always import
@@ -176,7 +176,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
     files: "src/server/access/login/*.ts",
     may: [...BASE, "src/trust/file_safety.ts", "src/program/flags.ts", CALLER, INTROSPECTION, ...server("store")],
   },
-  { files: "src/server/http/*.ts", may: [...BASE, ...server("access limits store")] },
+  {
+    files: "src/server/http/*.ts",
+    may: [...BASE, "src/{documents/{problem,unavailable},courier/unavailable}.ts", ...server("access limits store")],
+  },
   {
     files: "src/server/audit/route.ts",
     may: [
@@ -190,6 +193,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   {
     files: "src/server/audit/*.ts",
     may: [...BASE, "src/{documents/audit,courier/{mailbox/mailbox,requests}}.ts", ...server("access http store")],
+  },
+  {
+    files: "src/server/limits/examination.ts",
+    may: [...SEAM, ...COURIER, ROSTER, "src/{doctor/report,server/limits/shared_answers}.ts"],
   },
   { files: "src/server/connection.ts", may: [...SEAM, "src/courier/index/share_away.ts"] },
   {
@@ -241,7 +248,10 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   },
   {
     files: "src/server/api.ts",
-    may: ["src/{base/*,program/*,server/services}.ts", ...server("audit docs http limits lists scope v1 platform")],
+    may: [
+      "src/{base/*,program/*,server/services}.ts",
+      ...server("access audit docs http limits lists scope v1 platform"),
+    ],
   },
   { files: "src/server/self_check.ts", may: [...SEAM, "src/program/service_manager.ts", ...server("access http")] },
   {
@@ -272,37 +282,27 @@ const ROWS: readonly { readonly files: string; readonly may: readonly string[] }
   { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
   {
     files: "src/client/output/*.ts",
-    may: [...BASE, "src/{program/{exit,style},client/{io,fleet_courier},courier/*}.ts"],
+    may: [...BASE, ...COURIER, "src/{program/{exit,style},client/{io,fleet_courier}}.ts"],
   },
-  { files: "src/client/kept_keys.ts", may: [...BASE, KNOWN_AGENTS, ...client("output")] },
   {
     files: "src/client/{io,base_command,fleet_courier}.ts",
     may: [...SEAM, ...COURIER, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command,help/columns}.ts"],
   },
   {
-    files: "src/client/{session,box_clock,on_share/*}.ts",
-    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/client/{*,roster/kept}.ts", ...client("output")],
+    files: "src/client/{session,box_clock,{run,on_share,over_http}/*}.ts",
+    may: [...CLIENT, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
   },
   {
     files: "src/client/{asking,pulls,help,verbs,verbs/jobs,roster,completion}/*.ts",
-    may: [...SEAM, ...ALL_TRUST, ...COURIER, "src/{doctor,program}/*.ts", IN_VERBS, ...client("output")],
+    may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,over_http/{open,whole_views}}.ts"],
   },
-  {
-    files: "src/client/*.ts",
-    may: [
-      ...SEAM,
-      ...COURIER,
-      "src/program/*.ts",
-      "src/client/*.ts",
-      ...client("verbs help roster completion output on_share"),
-    ],
-  },
+  { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },
   { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },
 ];
 
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/{protocol,documents}/*.ts", "src/{trust,agent,server}/**/*.ts"],
+  zod: ["src/protocol.ts", "src/{protocol,documents,client/over_http}/*.ts", "src/{trust,agent,server}/**/*.ts"],
   jose: ["src/server/access/login/*.ts", INTROSPECTION],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
@@ -317,6 +317,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:ffi": ["src/program/service_manager.ts"],
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
+  "node:tls": ["src/client/over_http/open.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts"],
   "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts", "src/server/access/login/address.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
@@ -326,7 +327,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
-    "src/client/roster/read_file.ts",
+    "src/client/{roster/read_file,over_http/token_file}.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
     "src/trust/{key_file,replace_file,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",

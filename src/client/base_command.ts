@@ -17,9 +17,27 @@ function parseAgentName(text: string): string {
   throw new InvalidArgumentError("Give an agent's name, for example gpu-1: a-z, 0-9 and -, at most 63 characters");
 }
 
+const ABOUT = "List, pull and delete Ollama models on GPU machines, over a shared folder or through gpu-server.";
+
+/** How to reach gpu-server, where the share is not mounted. */
+const serverFlags = {
+  server: () => flag("--server <url>", "address of gpu-server, where the share is not mounted"),
+  tokenFile: () =>
+    flag(
+      "--token-file <file>",
+      "file with the token for gpu-server (default: token in the folder of gpuctl's settings)",
+    ),
+  ca: () => flag("--ca <file>", "certificate of an authority to trust, in addition to those of the system"),
+  serverPlain: () => flag("--server-plain", "allow http: to another machine, where others could read the token"),
+};
+
 /** `--watch` is the earlier name of `--share-watch`; without a value, after jobs, it is `--follow`. */
 function withShare() {
-  return programCommand("gpuctl", "List, pull and delete Ollama models on GPU machines, over a shared folder.")
+  return programCommand("gpuctl", ABOUT)
+    .addOption(serverFlags.server())
+    .addOption(serverFlags.tokenFile())
+    .addOption(serverFlags.ca())
+    .addOption(serverFlags.serverPlain())
     .addOption(flag("--share-watch <how>", "how to watch the share; auto depends on its file system").choices(WATCH))
     .addOption(flag("--watch [how]", "as --share-watch").choices(WATCH).hideHelp())
     .addOption(new Option("-v", "as --version").hideHelp())

@@ -9,12 +9,13 @@ import { addCompletionVerbs } from "./completion/completion.ts";
 import { addHelpVerb } from "./help/help.ts";
 import { pointToOptions } from "./help/layout.ts";
 import { addVersionVerb } from "./help/version.ts";
-import { type ClientIo, WATCH, type Watch } from "./io.ts";
-import { openShare } from "./on_share/open.ts";
+import { type ClientIo, WATCH } from "./io.ts";
 import { Printer } from "./output/printer.ts";
 import { WaitingLine } from "./output/waiting_line.ts";
 import { addRosterVerbs } from "./roster/verbs.ts";
-import { connected, type Run, runInSession } from "./session.ts";
+import { runInSession } from "./run/in_session.ts";
+import { reach } from "./run/reach.ts";
+import { connected, type Run } from "./session.ts";
 import { addAgentsVerb } from "./verbs/agents.ts";
 import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
@@ -43,14 +44,13 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   program.hook("preAction", (_, verb) => refuseVariables(verb.name(), verb.optsWithGlobals()));
 
   const runUnconnected: Run = async (verb) => {
-    const { share, timeout, agent, all = false, verifyAgents, operatorKeys } = program.opts();
-    const watch = chosenWatch(program.opts());
+    const { timeout, agent, all = false } = program.opts();
     const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
     const timeoutMs = timeout * 1000;
     const waiting = new WaitingLine(io.stderr, io.clock);
     const shown = { ...io, stdout: waiting.inFrontOf(io.stdout), stderr: waiting.inFrontOf(io.stderr) };
     const seen = { printer: new Printer(shown, isJson()), io: shown, waiting, timeoutMs, agents };
-    const reached = await openShare(shown, { share, watch, timeoutMs, verifyAgents, operatorKeys }, seen);
+    const reached = await reach(program, shown, seen);
     const status = await runInSession(reached, seen, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
@@ -128,19 +128,6 @@ function chosenAgents(
   if (!all || (source("agent") === "cli" && source("all") === "env")) return [...new Set(agent)];
   if (source("all") === "cli" && source("agent") === "env") return "all";
   throw new CourierError("invalid", "--agent and --all exclude each other", { hint: "Use one of them" });
-}
-
-/** Without a value the flag does not choose how to watch the share: the environment does. */
-function chosenWatch({
-  shareWatch,
-  watch,
-}: {
-  shareWatch?: Watch | undefined;
-  watch?: Watch | true | undefined;
-}): Watch {
-  if (shareWatch !== undefined) return shareWatch;
-  if (watch !== true) return watch ?? WATCH[0];
-  return WATCH.find((how) => how === process.env["GPU_COURIER_WATCH"]) ?? WATCH[0];
 }
 
 /** Commander's error text as a JSON document. */

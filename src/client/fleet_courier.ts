@@ -7,7 +7,8 @@ import type { FleetRunning } from "../courier/running.ts";
 import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
-import type { Job, ModelDetails, RefusedCommand, Response } from "../protocol.ts";
+import type { Refused } from "../documents/contact.ts";
+import type { Job, ModelDetails, Response } from "../protocol.ts";
 import type { Decision } from "../trust/agents/decisions.ts";
 import type { AgentKey } from "../trust/agents/known_agents.ts";
 
@@ -27,11 +28,6 @@ export interface AskingForPull extends Asking {
 
 /** What a person decides about an agent's key; `key` as `parseGivenKey()` returns it, undefined: confirm the known one. */
 export type KeyChoice = { readonly key: string | undefined } | "unsigned";
-
-/** A command that an agent refused without running it. */
-export interface Refused extends RefusedCommand {
-  readonly agent: string;
-}
 
 /**
  * Every implementation answers alike: the same documents, the same errors. Methods without a comment are as those of

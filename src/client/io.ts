@@ -34,6 +34,8 @@ export interface ClientIo {
    * Missing: nobody is there to answer.
    */
   readonly ask?: (question: string) => Promise<string | null>;
+  /** The file with the token for gpu-server, unless the command line names another; it may be missing. */
+  readonly tokenFile?: string;
   /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch): Promise<Transport>;
 }

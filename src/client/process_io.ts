@@ -74,6 +74,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     requestedBy: `gpuctl:${userName()}@${hostname()}`,
     keyFile: keyPath(folder),
     knownAgentsFile: join(folder, "known_agents.json"),
+    tokenFile: join(folder, "token"),
     open: async (address, watch) =>
       openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
   });

@@ -11,6 +11,9 @@ import { TOPICS } from "../help/topics.ts";
 import type { ClientIo } from "../io.ts";
 import { jobPercent } from "../output/job_text.ts";
 import { stateWord } from "../output/job_wait.ts";
+import { openHttp } from "../over_http/open.ts";
+import { wholeViews } from "../over_http/whole_views.ts";
+import { serverOptions } from "../run/reach.ts";
 import { flagsOf, type HalfLine, readLine, verbsOf } from "./line.ts";
 import { COMPLETION_SCRIPTS, SHELLS } from "./scripts.ts";
 
@@ -26,6 +29,10 @@ type Live = (views: readonly AgentView[]) => Proposal[];
 const TIMEOUT_MS = 1000;
 /** Proposals that are safe on a command line without quotes: anyone with access to the share chooses its names. */
 const HARMLESS = /^[\w@%+=:,./-]+$/;
+
+/** Flags that say where the fleet is. */
+const ATTRIBUTES = { share: "share", server: "server", "token-file": "tokenFile", ca: "ca" } as const;
+const WHERE = ["share", "server", "token-file", "ca"] as const;
 
 /** What a verb's first argument is. */
 const OPERANDS: Readonly<Record<string, Live>> = {
@@ -61,8 +68,7 @@ export function addCompletionVerbs(program: Program, io: ClientIo): void {
     .argument("<line>")
     .action(async (text) => {
       const line = readLine(program, text);
-      const views = async (): Promise<readonly AgentView[]> =>
-        await readViews(io, line.values.get("--share") ?? program.opts().share);
+      const views = async (): Promise<readonly AgentView[]> => await readViews(program, io, line);
       const proposals = await propose(program, line, views);
       io.stdout.write(proposals.map((each) => `${each.word}\t${visibleText(each.text)}\n`).join(""));
     });
@@ -98,15 +104,24 @@ async function propose(
 }
 
 /** What the states say, or nothing: never rejects, never takes long, leaves no trace on the share. */
-async function readViews(io: ClientIo, share: string): Promise<readonly AgentView[]> {
+async function readViews(program: Program, io: ClientIo, { values }: HalfLine): Promise<readonly AgentView[]> {
+  const late = new AbortController();
   const read = async (): Promise<readonly AgentView[]> => {
-    const transport = await io.open(share, "auto");
+    for (const name of WHERE) {
+      const value = values.get(`--${name}`);
+      if (value !== undefined) program.setOptionValueWithSource(ATTRIBUTES[name], value, "cli");
+    }
+    const server = serverOptions(program);
+    if (server !== undefined) return await wholeViews(openHttp(io, server, late.signal), io.clock);
+    const transport = await io.open(program.opts().share, "auto");
     await transport.connect();
     const views = await new Fleet(transport, io.clock).read();
     await transport.close();
     return views;
   };
-  return await within(io.clock, TIMEOUT_MS, read(), []).catch(() => []);
+  const views = await within(io.clock, TIMEOUT_MS, read(), []).catch(() => []);
+  late.abort();
+  return views;
 }
 
 function chosenViews(views: readonly AgentView[], agents: string | undefined): readonly AgentView[] {

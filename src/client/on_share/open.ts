@@ -4,9 +4,10 @@ import { Fleet } from "../../courier/fleet.ts";
 import type { VerifyMode } from "../../trust/agents/known_agents.ts";
 import { readKey } from "../../trust/key_file.ts";
 import type { ClientIo, Watch } from "../io.ts";
-import { KeptKeys } from "../kept_keys.ts";
 import { openRoster } from "../roster/kept.ts";
-import type { OpenShare, Reached, Session } from "../session.ts";
+import type { Reached } from "../run/in_session.ts";
+import type { OpenShare, Session } from "../session.ts";
+import { KeptKeys } from "./kept_keys.ts";
 import { ShareCourier } from "./share_courier.ts";
 
 export interface ShareOptions {

@@ -6,10 +6,11 @@ import type { Agents } from "../../courier/selection.ts";
 import { Courier, type CourierOptions } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
+import { type Refused, refusedBy } from "../../documents/contact.ts";
 import type { Transport } from "../../transport.ts";
 import { type Decision, isKeyId, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
-import type { FleetCourier, Holder, KeyChoice, Refused } from "../fleet_courier.ts";
+import type { FleetCourier, Holder, KeyChoice } from "../fleet_courier.ts";
 import { followRoster } from "../roster/kept.ts";
 import type { OpenShare } from "../session.ts";
 
@@ -47,7 +48,7 @@ export class ShareCourier extends Courier implements FleetCourier {
 
   async refused(names: Agents | undefined): Promise<readonly Refused[]> {
     const asked = this.lastKnownAgents().filter(({ agent }) => isAsked(agent, names));
-    return asked.flatMap(({ agent, state }) => (state?.refused ?? []).map((command) => ({ agent, ...command })));
+    return refusedBy(asked);
   }
 
   doctor(agents: Agents | undefined, signal: AbortSignal): AsyncIterable<Check> {

@@ -1,6 +1,6 @@
 // The commands that agents refused without running them, which no job shows.
 import { formatAgo } from "../../base/format.ts";
-import type { Refused } from "../fleet_courier.ts";
+import type { Refused } from "../../documents/contact.ts";
 import type { Printer } from "./printer.ts";
 
 /** More are left to `--json`. */

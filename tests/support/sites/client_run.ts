@@ -73,24 +73,8 @@ export class ClientSite {
     return agent;
   }
 
-  /** A legacy service: its state, and one answer to whatever comes. */
   async legacyService(answer: object): Promise<void> {
-    const transport = this.store.open();
-    await transport.connect();
-    const state = {
-      timestamp: "2026-01-02T03:04:05",
-      status: "running",
-      processed_commands: 0,
-      ollama_available: true,
-    };
-    await transport.publishState("gpu", JSON.stringify(state));
-    await transport.receive("shared", {
-      deliver: ({ id, content }) => {
-        if (!("text" in content)) return;
-        CommandV1.parse(JSON.parse(content.text));
-        void transport.respond("shared", id, JSON.stringify(answer), { durable: false });
-      },
-    });
+    await answerAsLegacyService(this.store, answer);
   }
 
   /** Starts gpuctl; `stop` is Ctrl-C. */
@@ -166,4 +150,19 @@ export function jobOf(change: Partial<Job>): Job {
     error: null,
     ...change,
   };
+}
+
+/** A legacy service: its state, and one answer to whatever comes. */
+export async function answerAsLegacyService(store: MemoryStore, answer: object): Promise<void> {
+  const transport = store.open();
+  await transport.connect();
+  const state = { timestamp: "2026-01-02T03:04:05", status: "running", processed_commands: 0, ollama_available: true };
+  await transport.publishState("gpu", JSON.stringify(state));
+  await transport.receive("shared", {
+    deliver: ({ id, content }) => {
+      if (!("text" in content)) return;
+      CommandV1.parse(JSON.parse(content.text));
+      void transport.respond("shared", id, JSON.stringify(answer), { durable: false });
+    },
+  });
 }

@@ -24,7 +24,7 @@ export type Answer = (command: CommandV2, agent: ScriptedAgent) => Said | Promis
 export class ScriptedAgent {
   readonly name: string;
   readonly #transport: Transport;
-  readonly #answer: Answer;
+  answer: Answer;
   readonly commands: CommandV2[] = [];
   models: Model[];
   running: RunningModel[] = [];
@@ -67,7 +67,7 @@ export class ScriptedAgent {
     this.#transport = transport;
     this.#startedAt = isoTime(transport.now());
     this.models = models;
-    this.#answer = answer;
+    this.answer = answer;
     this.key = key;
   }
 
@@ -95,7 +95,7 @@ export class ScriptedAgent {
     const { text: sent } = delivery.content;
     const command = CommandV2.parse(JSON.parse(sent));
     this.commands.push(command);
-    const answer = await this.#answer(command, this);
+    const answer = await this.answer(command, this);
     if (answer === undefined) return;
     await this.publish();
     const envelope = { version: 2, command_id: command.command_id, agent: this.name, timestamp: isoTime(Date.now()) };

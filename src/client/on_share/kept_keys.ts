@@ -1,9 +1,9 @@
 // The keys of the agents as earlier runs of gpuctl saw them, and what this run adds.
 import { resolve } from "node:path";
-import { asCourierError } from "../base/errors.ts";
-import { type ExpectedKeys, KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
-import { KnownAgentsFile } from "../trust/agents/known_agents_file.ts";
-import type { Printer } from "./output/printer.ts";
+import { asCourierError } from "../../base/errors.ts";
+import { type ExpectedKeys, KnownAgents, type VerifyMode } from "../../trust/agents/known_agents.ts";
+import { KnownAgentsFile } from "../../trust/agents/known_agents_file.ts";
+import type { Printer } from "../output/printer.ts";
 
 export class KeptKeys {
   readonly agents: KnownAgents;

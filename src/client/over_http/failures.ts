@@ -1,0 +1,86 @@
+// Failures between gpuctl and gpu-server, as the same errors that a courier on the share has.
+import { CourierError, type ErrorCode, systemCode } from "../../base/errors.ts";
+import { NobodyAnswered } from "../../courier/unavailable.ts";
+import { Problem } from "../../documents/problem.ts";
+
+/** The texts of an error that came over the network. */
+const MAX_CHARACTERS = 2_000;
+/** What certificates can have wrong, as Bun and Node name it. */
+const TLS_CODE = /CERT|SELF_SIGNED|ISSUER|SIGNATURE|TLS|SSL/;
+const REASONS: Readonly<Record<string, string>> = {
+  ConnectionRefused: "connection refused",
+  ECONNREFUSED: "connection refused",
+  ConnectionClosed: "the connection was closed",
+  ECONNRESET: "the connection was closed",
+  FailedToOpenSocket: "no connection could be made",
+  ENOTFOUND: "its name cannot be resolved",
+};
+
+/** Nothing came back. @param error what fetch rejected with */
+export function notReached(base: string, error: unknown): CourierError {
+  const code = systemCode(error) ?? "";
+  const text = error instanceof Error ? error.message : String(error);
+  if (TLS_CODE.test(code))
+    return new CourierError("unavailable", `Cannot trust the certificate of gpu-server at ${base}: ${code}`, {
+      hint: "If an authority of your own signed it: --ca FILE, with the certificate of that authority",
+      cause: error,
+    });
+  return new CourierError("unavailable", `Cannot reach gpu-server at ${base}: ${REASONS[code] ?? text}`, {
+    hint: "Check --server, and that gpu-server runs there: systemctl status gpu-server",
+    cause: error,
+  });
+}
+
+/** Something answered, but not gpu-server. @param what it answered */
+export function notGpuServer(base: string, what: string, code: ErrorCode = "unavailable"): CourierError {
+  return new CourierError(code, `${base} does not answer as gpu-server does: ${what}`, {
+    hint: "Check --server. Behind a proxy, check that it reaches gpu-server",
+  });
+}
+
+/** The server has no such route. */
+export function tooOld(base: string, route: string): CourierError {
+  return new CourierError("unimplemented", `gpu-server at ${base} is older than this gpuctl: it has no ${route}`, {
+    hint: "Update gpu-server",
+  });
+}
+
+export interface Refusal {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+  readonly location: string | null;
+}
+
+/** The error that a response of another status than 2xx means. */
+export function refusalError(base: string, { status, type, text, location }: Refusal): CourierError {
+  const problem = Problem.safeParse(parsed(text)).data;
+  if (problem !== undefined) return errorOf(problem);
+  if (status >= 300 && status < 400) return notGpuServer(base, `it redirects to ${cut(location ?? "another address")}`);
+  const code = status === 401 ? "unauthenticated" : status === 403 ? "forbidden" : "unavailable";
+  return notGpuServer(base, `status ${status} with ${cut(type === "" ? "no content type" : type)}`, code);
+}
+
+type Shown = Pick<Problem, "code" | "detail" | "hint" | "gpuctl_hint" | "said_by" | "unavailable">;
+
+/** An error that a document holds. */
+export function errorOf({ code, detail, said_by, unavailable, ...hints }: Shown): CourierError {
+  if (unavailable !== undefined) return new NobodyAnswered(code, cut(detail), unavailable);
+  const hint = hints.gpuctl_hint ?? hints.hint;
+  return new CourierError(code, cut(detail), {
+    hint: hint === undefined ? undefined : cut(hint),
+    saidBy: said_by === undefined ? undefined : cut(said_by),
+  });
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS)}…`;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

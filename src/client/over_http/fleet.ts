@@ -1,0 +1,67 @@
+// Every agent that gpu-server shows, as the selection of agents reads them.
+import type { Clock } from "../../base/clock.ts";
+import { compareNames } from "../../base/order.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { FleetReader } from "../../courier/fleet.ts";
+import { AgentDocument, AgentsDocument, agentDocument } from "../../documents/agents.ts";
+import type { ServerHttp } from "./http.ts";
+import { viewOf } from "./views.ts";
+
+interface Reading {
+  readonly views: readonly AgentView[];
+  readonly atMs: number;
+}
+
+export class ServerFleet implements Pick<FleetReader, "read" | "find" | "lastKnown"> {
+  readonly #http: ServerHttp;
+  readonly #clock: Pick<Clock, "monotonic">;
+  readonly #documents = new WeakMap<AgentView, AgentDocument>();
+  #last: Reading | undefined;
+  #reading: Promise<readonly AgentView[]> | undefined;
+
+  constructor(http: ServerHttp, clock: Pick<Clock, "monotonic">) {
+    this.#http = http;
+    this.#clock = clock;
+  }
+
+  async read(maxAgeMs = 0): Promise<readonly AgentView[]> {
+    if (this.#last !== undefined && this.#clock.monotonic() - this.#last.atMs < maxAgeMs) return this.#last.views;
+    this.#reading ??= this.#readNow().finally(() => {
+      this.#reading = undefined;
+    });
+    return await this.#reading;
+  }
+
+  async find(agent: string, maxAgeMs = 0): Promise<AgentView | undefined> {
+    return (await this.read(maxAgeMs)).find((view) => view.agent === agent);
+  }
+
+  lastKnown(): readonly AgentView[] {
+    return this.#last?.views ?? [];
+  }
+
+  /** One agent as it is now, without the others. @throws CourierError `not_found` */
+  async readOne(agent: string, signal?: AbortSignal): Promise<AgentView> {
+    const document = await this.#http.get(`/v1/agents/${agent}`, AgentDocument, { signal });
+    return this.#view(document);
+  }
+
+  document(view: AgentView): AgentDocument {
+    return this.#documents.get(view) ?? agentDocument(view);
+  }
+
+  async #readNow(): Promise<readonly AgentView[]> {
+    const pages = await this.#http.getPages("/v1/agents", AgentsDocument);
+    const views = pages
+      .flatMap(({ agents }) => agents.map((document) => this.#view(document)))
+      .toSorted((a, b) => compareNames(a.agent, b.agent));
+    this.#last = { views, atMs: this.#clock.monotonic() };
+    return views;
+  }
+
+  #view(document: AgentDocument): AgentView {
+    const view = viewOf(document, this.#http.now());
+    this.#documents.set(view, document);
+    return view;
+  }
+}

@@ -1,0 +1,212 @@
+// Requests to gpu-server: bounded in size and time, checked against the schemas of the documents.
+import type { z } from "zod";
+import type { Clock } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import type { ServerAddress } from "./address.ts";
+import { notGpuServer, notReached, refusalError } from "./failures.ts";
+
+export interface HttpOptions {
+  readonly address: ServerAddress;
+  readonly token: string;
+  /** The certificates of authorities, in PEM; undefined: those of Bun. */
+  readonly ca: readonly string[] | undefined;
+  /** Of the program: `gpuctl/0.1.0`. */
+  readonly userAgent: string;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** Ends every request. */
+  readonly signal: AbortSignal;
+}
+
+interface Sent {
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: object;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Kept {
+  readonly etag: string;
+  readonly text: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+  readonly headers: Headers;
+}
+
+/** A page of a list has at most a few megabytes, the details of a model as many. */
+const MAX_BYTES = 32 * 1024 * 1024;
+/** gpu-server waits for an agent as long as gpuctl may: its own error says more. */
+const GRACE_MS = 2_000;
+const MAX_KEPT = 50;
+/** More can only be an error of the server. */
+const MAX_PAGES = 1_000;
+const MAX_RETRY_MS = 10_000;
+/** A smaller difference is within the second of the Date header. */
+const CLOCK_DIFFERENCE_MS = 1_500;
+
+export class ServerHttp {
+  readonly base: string;
+  readonly #options: HttpOptions;
+  /** A list that is polled is sent again only after a change. */
+  readonly #kept = new Map<string, Kept>();
+  #clockOffsetMs = 0;
+
+  constructor(options: HttpOptions) {
+    this.base = options.address.base;
+    this.#options = options;
+  }
+
+  /** The time of the server, in ms since 1970, as far as its responses show. */
+  now(): number {
+    return this.#options.clock.now() + this.#clockOffsetMs;
+  }
+
+  async get<Schema extends z.ZodType>(path: string, schema: Schema, sent: Sent = {}): Promise<z.output<Schema>> {
+    return await this.#ask("GET", path, schema, sent);
+  }
+
+  /** All pages of a list. @param merge of one page with those before */
+  async getPages<Page extends { readonly next?: string | undefined }>(
+    path: string,
+    schema: z.ZodType<Page>,
+    sent: Sent = {},
+  ): Promise<Page[]> {
+    const pages: Page[] = [];
+    for (let after: string | undefined; pages.length < MAX_PAGES; ) {
+      const page: Page = await this.get(path, schema, { ...sent, query: { ...sent.query, after } });
+      pages.push(page);
+      if (page.next === undefined) return pages;
+      after = page.next;
+    }
+    throw notGpuServer(this.base, `${path} has no end`);
+  }
+
+  async send<Schema extends z.ZodType>(
+    method: "POST" | "DELETE",
+    path: string,
+    schema: Schema,
+    sent: Sent = {},
+  ): Promise<z.output<Schema>> {
+    return await this.#ask(method, path, schema, sent);
+  }
+
+  async #ask<Schema extends z.ZodType>(method: string, path: string, schema: Schema, sent: Sent) {
+    const { clock, timeoutMs, signal } = this.#options;
+    const late = new AbortController();
+    const done = new AbortController();
+    void clock.sleep(timeoutMs + GRACE_MS, done.signal).then(() => late.abort());
+    const stop = AbortSignal.any([signal, late.signal, ...(sent.signal === undefined ? [] : [sent.signal])]);
+    try {
+      return this.#parsed(path, schema, await this.#untilServed(method, path, sent, stop));
+    } catch (error) {
+      if (error instanceof CourierError) throw error;
+      if (late.signal.aborted && !done.signal.aborted) throw this.#tooLate(method);
+      if (stop.aborted) throw new CourierError("cancelled", "Interrupted before gpu-server answered");
+      throw notReached(this.base, error);
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** A request that came too fast was not served: it is sent again after the time that the server names. */
+  async #untilServed(method: string, path: string, sent: Sent, signal: AbortSignal): Promise<string> {
+    for (;;) {
+      const answer = await this.#fetch(method, path, sent, signal);
+      const { status, type, text, headers } = answer;
+      if (status === 429) {
+        const waitMs = Number(headers.get("retry-after") ?? 1) * 1000;
+        await this.#options.clock.sleep(Math.min(Math.max(waitMs, 0) || 1000, MAX_RETRY_MS), signal);
+        signal.throwIfAborted();
+        continue;
+      }
+      if (status < 200 || status > 299)
+        throw refusalError(this.base, { status, type, text, location: headers.get("location") });
+      if (!/^application\/json\b/.test(type)) throw notGpuServer(this.base, `${path} is ${type || "of no type"}`);
+      return text;
+    }
+  }
+
+  async #fetch(method: string, path: string, { query = {}, body }: Sent, signal: AbortSignal): Promise<Answer> {
+    const { token, userAgent, ca, address } = this.#options;
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
+    const target = `${path}${parameters.size === 0 ? "" : `?${parameters.toString()}`}`;
+    const kept = method === "GET" ? this.#kept.get(target) : undefined;
+    const headers = new Headers({
+      authorization: `Bearer ${token}`,
+      accept: "application/json",
+      "user-agent": userAgent,
+    });
+    if (body !== undefined) headers.set("content-type", "application/json");
+    if (kept !== undefined) headers.set("if-none-match", kept.etag);
+    const response = await fetch(`${this.base}${target}`, {
+      method,
+      headers,
+      redirect: "manual",
+      signal,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(address.isEncrypted && ca !== undefined ? { tls: { ca: [...ca] } } : {}),
+    });
+    this.#learnTime(response.headers.get("date"));
+    if (response.status === 304 && kept !== undefined)
+      return { status: 200, type: "application/json", text: kept.text, headers: response.headers };
+    const text = await this.#read(response);
+    const etag = response.headers.get("etag");
+    if (method === "GET" && response.status === 200 && etag !== null) this.#keep(target, { etag, text });
+    return {
+      status: response.status,
+      type: response.headers.get("content-type") ?? "",
+      text,
+      headers: response.headers,
+    };
+  }
+
+  async #read(response: Response): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of response.body ?? []) {
+      bytes += chunk.byteLength;
+      if (bytes > MAX_BYTES) throw notGpuServer(this.base, `a response is larger than ${MAX_BYTES} bytes`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString("utf8");
+  }
+
+  #parsed<Schema extends z.ZodType>(path: string, schema: Schema, text: string): z.output<Schema> {
+    let document: unknown;
+    try {
+      document = JSON.parse(text);
+    } catch {
+      throw notGpuServer(this.base, `${path} is not valid JSON`);
+    }
+    const { data, error } = schema.safeParse(document);
+    if (error === undefined) return data;
+    const [issue] = error.issues;
+    const where = issue?.path.slice(0, 5).join(".") ?? "";
+    throw notGpuServer(this.base, `${path} is not the document it should be (${where}: ${issue?.message ?? ""})`);
+  }
+
+  #keep(target: string, kept: Kept): void {
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size >= MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    this.#kept.set(target, kept);
+  }
+
+  #learnTime(date: string | null): void {
+    const serverMs = Date.parse(date ?? "") + 500;
+    if (Number.isNaN(serverMs)) return;
+    const offsetMs = serverMs - this.#options.clock.now();
+    this.#clockOffsetMs = Math.abs(offsetMs) < CLOCK_DIFFERENCE_MS ? 0 : offsetMs;
+  }
+
+  #tooLate(method: string): CourierError {
+    const hint = method === "GET" ? "Safe to retry" : "It may still run: check before sending it again";
+    const seconds = this.#options.timeoutMs / 1000;
+    return new CourierError("deadline_exceeded", `gpu-server at ${this.base} did not answer within ${seconds} s`, {
+      hint,
+    });
+  }
+}

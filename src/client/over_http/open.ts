@@ -1,0 +1,65 @@
+// Opens the way to gpu-server for one run of gpuctl.
+import { getCACertificates } from "node:tls";
+import { CourierError } from "../../base/errors.ts";
+import { VERSION } from "../../program/flags.ts";
+import type { ClientIo } from "../io.ts";
+import { readTextFile } from "../roster/read_file.ts";
+import type { Reached } from "../run/in_session.ts";
+import { parseServer } from "./address.ts";
+import { ServerHttp } from "./http.ts";
+import { ServerCourier } from "./server_courier.ts";
+import { readToken } from "./token_file.ts";
+
+export interface ServerOptions {
+  readonly server: string;
+  /** Undefined: the one in the configuration folder. */
+  readonly tokenFile: string | undefined;
+  /** The file with the certificate of an authority; undefined: those of the system count. */
+  readonly ca: string | undefined;
+  /** Whether the token may go unencrypted over a network. */
+  readonly mayBePlain: boolean;
+  readonly timeoutMs: number;
+}
+
+/** The bundle of a system has about 250 kilobytes. */
+const MAX_CA_BYTES = 4 * 1024 * 1024;
+
+/** @throws CourierError when the address, the token or the certificate cannot be used */
+export function openServer(io: ClientIo, options: ServerOptions): Reached {
+  const http = openHttp(io, options, io.signal);
+  return {
+    courier: new ServerCourier(http, io.clock),
+    share: null,
+    close: async () => undefined,
+  };
+}
+
+/** @throws CourierError as `openServer()` */
+export function openHttp(io: ClientIo, options: ServerOptions, signal: AbortSignal): ServerHttp {
+  const { server, tokenFile = io.tokenFile, ca, mayBePlain, timeoutMs } = options;
+  const address = parseServer(server, mayBePlain);
+  if (tokenFile === undefined)
+    throw new CourierError("unauthenticated", "No file with a token is named", { hint: "--token-file FILE" });
+  return new ServerHttp({
+    address,
+    token: readToken(tokenFile),
+    ca: address.isEncrypted ? certificates(ca) : undefined,
+    userAgent: `gpuctl/${VERSION}`,
+    timeoutMs,
+    clock: io.clock,
+    signal,
+  });
+}
+
+/** Undefined on a system without a store of certificates: those of Bun count then. */
+function certificates(file: string | undefined): readonly string[] | undefined {
+  const own = file === undefined ? [] : [certificateIn(file)];
+  const system = getCACertificates("system");
+  return system.length + own.length === 0 ? undefined : [...system, ...own];
+}
+
+function certificateIn(file: string): string {
+  const text = readTextFile(file, MAX_CA_BYTES);
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new CourierError("invalid", `${file} holds no certificate`, { hint: "--ca takes a file in PEM" });
+}

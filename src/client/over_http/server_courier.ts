@@ -1,0 +1,229 @@
+// The fleet through gpu-server: each method of the share's courier as requests to `/v1`.
+import type { Check } from "../../base/check.ts";
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { normalModelName, sameModel } from "../../base/model_name.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { FleetModel } from "../../courier/fleet_model.ts";
+import type { FleetModels } from "../../courier/models.ts";
+import { agentAway, tooLate } from "../../courier/refusals.ts";
+import type { FleetRunning } from "../../courier/running.ts";
+import { type Agents, chooseAgents } from "../../courier/selection.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
+import type { AgentDocument } from "../../documents/agents.ts";
+import { PingDocument, type Refused, RefusedCommandsDocument } from "../../documents/contact.ts";
+import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
+import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
+import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
+import { isEnded, type Job, type ModelDetails, type Response } from "../../protocol.ts";
+import type { Decision } from "../../trust/agents/decisions.ts";
+import type { AgentKey } from "../../trust/agents/known_agents.ts";
+import type { Asking, AskingForList, AskingForPull, FleetCourier, Holder, KeyChoice } from "../fleet_courier.ts";
+import { examineServer } from "./doctor.ts";
+import { errorOf, notGpuServer, tooOld } from "./failures.ts";
+import { ServerFleet } from "./fleet.ts";
+import type { ServerHttp } from "./http.ts";
+import { ServerLists } from "./lists.ts";
+import { decide } from "./trust.ts";
+
+/** A view this young is good enough to send a command, as on the share. */
+const VIEW_MAX_AGE_MS = 1_000;
+/** Agents publish progress at most twice a second. */
+const FOLLOW_INTERVAL_MS = 500;
+/** Each followed job costs two requests, and a token with limits may send 20 a second: the more jobs, the longer the interval. */
+const FOLLOW_SHARE_MS = 150;
+
+export class ServerCourier implements FleetCourier {
+  readonly #http: ServerHttp;
+  readonly #clock: Clock;
+  readonly #fleet: ServerFleet;
+  readonly #lists: ServerLists;
+  #followed = 0;
+
+  constructor(http: ServerHttp, clock: Clock) {
+    this.#http = http;
+    this.#clock = clock;
+    this.#fleet = new ServerFleet(http, clock);
+    this.#lists = new ServerLists(http, this.#fleet);
+  }
+
+  get description(): string {
+    return `gpu-server at ${this.#http.base}`;
+  }
+
+  now(): number {
+    return this.#http.now();
+  }
+
+  /** Reads the agents, which every verb needs next. */
+  async connect(): Promise<void> {
+    await this.#fleet.read();
+  }
+
+  async agents(): Promise<readonly AgentView[]> {
+    return await this.#fleet.read(VIEW_MAX_AGE_MS);
+  }
+
+  lastKnownAgents(): readonly AgentView[] {
+    return this.#fleet.lastKnown();
+  }
+
+  async choose(names: Agents | undefined): Promise<readonly AgentView[]> {
+    const find = async (agent: string): Promise<AgentView | undefined> =>
+      (await this.#fleet.find(agent, VIEW_MAX_AGE_MS)) ?? (await this.#fleet.find(agent));
+    return await chooseAgents({ read: async () => await this.agents(), find }, names);
+  }
+
+  document(view: AgentView): AgentDocument {
+    return this.#fleet.document(view);
+  }
+
+  async ping(agent: string, { signal }: Asking = {}): Promise<number> {
+    const startedMs = this.#clock.monotonic();
+    try {
+      await this.#http.send("POST", `/v1/agents/${agent}/ping`, PingDocument, { signal });
+    } catch (error) {
+      const isKnown = this.lastKnownAgents().some((view) => view.agent === agent);
+      throw isKnown && asCourierError(error).code === "not_found" ? tooOld(this.#http.base, "POST …/ping") : error;
+    }
+    return this.#clock.monotonic() - startedMs;
+  }
+
+  async listModels(names: Agents | undefined, options?: AskingForList): Promise<FleetModels> {
+    return await this.#lists.models(names, options);
+  }
+
+  async listRunning(names: Agents | undefined, options?: AskingForList): Promise<FleetRunning> {
+    return await this.#lists.running(names, options);
+  }
+
+  async describeModel(
+    agent: string,
+    model: string,
+    { signal }: Asking = {},
+  ): Promise<{ readonly model: FleetModel; readonly show: ModelDetails }> {
+    const document = await this.#http.get(modelPath(agent, model), ShownDocument, { signal });
+    const { show, unavailable: [failure] = [], ...listed } = document;
+    if (show !== null) return { model: this.#lists.model(listed), show };
+    throw new CourierError(failure?.code ?? "unavailable", failure?.reason ?? `${agent} did not answer`, {
+      saidBy: failure === undefined ? undefined : agent,
+    });
+  }
+
+  async deleteModel(agent: string, model: string, { signal }: Asking = {}): Promise<Response> {
+    const { agents } = await this.#http.send("DELETE", modelPath(agent, model), DeletedDocument, { signal });
+    const { freed_bytes, shared_bytes, job } = agents[0] ?? {};
+    return { success: true, freed_bytes, shared_bytes, job };
+  }
+
+  async copyModel(agent: string, model: string, destination: string, { signal }: Asking = {}): Promise<void> {
+    const body = { destination: normalModelName(destination) };
+    await this.#http.send("POST", `${modelPath(agent, model)}/copy`, CopiedDocument, { body, signal });
+  }
+
+  async unloadModel(agent: string, model: string, { signal }: Asking = {}): Promise<Pick<Response, "message">> {
+    const path = `${modelPath(agent, model)}/unload`;
+    const { agents } = await this.#http.send("POST", path, UnloadedDocument, { signal });
+    return { message: agents[0]?.message };
+  }
+
+  async holders(model: string): Promise<readonly Holder[]> {
+    const pages = await this.#http.getPages("/v1/models", ModelsDocument);
+    const found = pages.flatMap(({ models }) => models).filter(({ name }) => sameModel(name, model));
+    const views = (await this.agents()).filter(({ online }) => online);
+    return views.flatMap(({ agent }) => {
+      const held = found.find(({ agents }) => agents.includes(agent));
+      return held === undefined ? [] : [{ agent, digest: held.digest }];
+    });
+  }
+
+  async listJobs(
+    names: Agents | undefined,
+  ): Promise<{ readonly jobs: readonly Job[]; readonly unavailable: readonly Unavailable[] }> {
+    return await this.#lists.jobs(names);
+  }
+
+  async findJob(id: string, { signal }: Asking = {}): Promise<Job> {
+    return await this.#http.get(`/v1/jobs/${id}`, JobDocument, { signal });
+  }
+
+  async pullModel(agent: string, model: string, { force = false, signal }: AskingForPull = {}): Promise<Job> {
+    // A field that an older server does not know is sent only where it says something.
+    const body = { kind: "pull", model: normalModelName(model), agents: [agent], ...(force ? { force } : {}) };
+    const { jobs, refusals = [] } = await this.#http.send("POST", "/v1/jobs", JobsDocument, { body, signal });
+    const [refusal] = refusals;
+    if (refusal !== undefined) throw errorOf(refusal);
+    const [job] = jobs;
+    if (job === undefined) throw notGpuServer(this.#http.base, "it started no job");
+    // An older server gives no more details.
+    if (job.state === "failed" && job.started_at === null)
+      throw new CourierError(job.code ?? "internal", job.error ?? "The pull was refused");
+    return job;
+  }
+
+  async cancelJob(job: Job, { signal }: Asking = {}): Promise<Job> {
+    if (job.state === "cancelled") return job;
+    if (isEnded(job) || job.id === null) throw tooLate(job);
+    return await this.#http.send("POST", `/v1/jobs/${job.id}/cancel`, JobDocument, { signal });
+  }
+
+  /** By asking again and again: unlike a stream, that gets through every proxy, and costs nothing when it breaks. */
+  async *followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job> {
+    this.#followed += 1;
+    try {
+      for (let last = ""; ; ) {
+        const [view, job] = await Promise.all([this.#fleet.readOne(agent, signal), this.#jobOf(agent, id, signal)]);
+        if (!view.online) throw agentAway(view);
+        const text = JSON.stringify(job);
+        if (text !== last) yield job;
+        last = text;
+        if (isEnded(job)) return;
+        await this.#clock.sleep(Math.max(FOLLOW_INTERVAL_MS, this.#followed * FOLLOW_SHARE_MS), signal);
+        if (signal?.aborted === true) throw new CourierError("cancelled", `Stopped following job ${id}: it continues`);
+      }
+    } finally {
+      this.#followed -= 1;
+    }
+  }
+
+  async refused(names: Agents | undefined): Promise<readonly Refused[]> {
+    try {
+      const { refused } = await this.#http.get("/v1/refused", RefusedCommandsDocument);
+      return names === undefined || names === "all" ? refused : refused.filter(({ agent }) => names.includes(agent));
+    } catch (error) {
+      // An older server has no such route, and shows none.
+      if (asCourierError(error).code === "not_found") return [];
+      throw error;
+    }
+  }
+
+  doctor(names: Agents | undefined, signal: AbortSignal): AsyncIterable<Check> {
+    const choose = async (chosen: Agents | undefined): Promise<readonly string[]> =>
+      (await this.choose(chosen)).map(({ agent }) => agent);
+    return examineServer(this.#http, choose, names, signal);
+  }
+
+  async knownKeys(): Promise<readonly { readonly agent: string; readonly key: AgentKey }[]> {
+    const views = await this.agents();
+    return views.flatMap(({ agent, key }) => (key === null ? [] : [{ agent, key }]));
+  }
+
+  async trust(agent: string, choice: KeyChoice): Promise<Decision> {
+    return await decide(this.#http, agent, choice);
+  }
+
+  /** @throws CourierError `unavailable` when it is gone: the agent may be back in a moment, as on the share */
+  async #jobOf(agent: string, id: string, signal: AbortSignal | undefined): Promise<Job> {
+    try {
+      return await this.findJob(id, { signal });
+    } catch (error) {
+      if (asCourierError(error).code !== "not_found") throw error;
+      throw new CourierError("unavailable", `${agent} no longer has the job ${id}`, { cause: error });
+    }
+  }
+}
+
+/** @throws CourierError `invalid` for what is no name of a model */
+function modelPath(agent: string, model: string): string {
+  return `/v1/agents/${agent}/models/${encodeURIComponent(normalModelName(model))}`;
+}

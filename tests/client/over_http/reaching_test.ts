@@ -1,0 +1,175 @@
+// Which way the command line chooses, and what it takes for an address, a token and a certificate.
+import { afterEach, describe, expect, test } from "bun:test";
+import { chmod, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseServer } from "#src/client/over_http/address.ts";
+import { TlsServers } from "#tests/agent/pulls/tls_servers.ts";
+import { AnsweringServer, GPU_1 } from "./answering.ts";
+
+const serve = async (tls?: { key: string; cert: string }): Promise<AnsweringServer> =>
+  await AnsweringServer.open(() => Response.json({ agents: [GPU_1] }), tls);
+
+afterEach(() => {
+  for (const name of Object.keys(process.env)) if (name.startsWith("GPU_COURIER_")) delete process.env[name];
+});
+
+describe("parseServer()", () => {
+  test.each([
+    ["https://gpu.example.org", "https://gpu.example.org"],
+    ["https://example.org:8443/gpu/", "https://example.org:8443/gpu"],
+    ["http://127.0.0.1:8001", "http://127.0.0.1:8001"],
+    ["http://[::1]:8001", "http://[::1]:8001"],
+    ["http://localhost:8001/", "http://localhost:8001"],
+  ])("takes %s", (text, base) => {
+    expect(parseServer(text, false).base).toBe(base);
+  });
+
+  test.each([
+    ["gpu.example.org", "is no address"],
+    ["ftp://gpu.example.org", "is no address"],
+    ["https://user:secret@gpu.example.org", "must not hold a password"],
+    ["https://gpu.example.org/?x=1", "must end with its path"],
+    ["http://gpu.example.org", "would travel unencrypted to gpu.example.org"],
+    ["http://127.0.0.1.example.org", "would travel unencrypted"],
+    ["http://10.0.0.7:8001", "would travel unencrypted"],
+  ])("refuses %s", (text, message) => {
+    expect(() => parseServer(text, false)).toThrow(message);
+  });
+
+  test("takes plain HTTP to another machine only if that was allowed", () => {
+    expect(parseServer("http://10.0.0.7:8001", true).base).toBe("http://10.0.0.7:8001");
+  });
+});
+
+describe("the token", () => {
+  test("is that of the settings folder, unless --token-file names another", async () => {
+    await using server = await serve();
+    const other = join(server.dir, "other");
+    await writeFile(other, "other_token");
+    await chmod(other, 0o400);
+    await server.run(["agents"]);
+    await server.run(["agents", "--token-file", other]);
+    process.env["GPU_COURIER_TOKEN_FILE"] = other;
+    await server.run(["agents"]);
+    expect(server.authorizations).toEqual(["Bearer gc_secret", "Bearer other_token", "Bearer other_token"]);
+  });
+
+  test.each([0o644, 0o640, 0o620, 0o604])("is refused, with the fix, while its file has mode %o", async (mode) => {
+    await using server = await serve();
+    await chmod(server.tokenFile, mode);
+    const { status, stderr } = await server.run(["agents"]);
+    expect([status, server.requests]).toEqual([77, []]);
+    expect(stderr).toContain(`chmod 600 ${server.tokenFile}`);
+  });
+
+  test.each([
+    ["two lines", "one\ntwo\n"],
+    ["nothing", "\n"],
+    ["more than a token can have", "x".repeat(20_000)],
+  ])("is refused when its file holds %s", async (_, text) => {
+    await using server = await serve();
+    await writeFile(server.tokenFile, text);
+    const { status, stderr } = await server.run(["agents"]);
+    expect([status, server.requests]).toEqual([64, []]);
+    expect(stderr).toContain("holds no token");
+    expect(stderr).not.toContain("one");
+  });
+
+  test("that is missing is an error that shows how to get one", async () => {
+    await using server = await serve();
+    await rm(server.tokenFile);
+    const { status, stderr } = await server.run(["agents"]);
+    expect([status, stderr.split("\n")[0]]).toEqual([77, `error: There is no token in ${server.tokenFile}`]);
+    expect(stderr).toContain("gpu-server token add");
+  });
+});
+
+describe("--server and --share", () => {
+  test("exclude each other on one line", async () => {
+    await using server = await serve();
+    const { status, stderr } = await server.run(["agents"], ["--server", server.url, "--share", "/mnt/shared"]);
+    expect([status, stderr]).toEqual([64, "error: --server and --share exclude each other\n  Use one of them\n"]);
+  });
+
+  test("exclude each other in the environment, and the line chooses", async () => {
+    await using server = await serve();
+    process.env["GPU_COURIER_SHARE"] = "/mnt/shared";
+    process.env["GPU_COURIER_SERVER"] = server.url;
+    expect((await server.run(["agents"], [])).status).toBe(64);
+    expect((await server.run(["agents"])).stdout).toContain("gpu-1");
+    expect((await server.run(["agents"], ["--share", "/mnt/shared"])).stderr).toContain("No agent has published");
+  });
+
+  test("of the line wins over that of the environment", async () => {
+    await using server = await serve();
+    process.env["GPU_COURIER_SERVER"] = server.url;
+    expect((await server.run(["agents"], [])).stdout).toContain("gpu-1");
+    expect((await server.run(["agents"], ["--share", "/mnt/shared"])).stderr).toContain("No agent has published");
+    delete process.env["GPU_COURIER_SERVER"];
+    process.env["GPU_COURIER_SHARE"] = "/mnt/shared";
+    expect((await server.run(["agents"])).stdout).toContain("gpu-1");
+  });
+
+  test.each([
+    ["--watch", "local"],
+    ["--verify-agents", "all"],
+    ["--operator-keys", "/etc/operators"],
+  ])("--server refuses %s, which would have no effect", async (flag, value) => {
+    await using server = await serve();
+    const { status, stderr } = await server.run(["agents", flag, value]);
+    expect([status, server.requests]).toEqual([64, []]);
+    expect(stderr).toContain(`${flag} is about the share`);
+  });
+
+  test("a verb that needs the share itself says where to run it", async () => {
+    await using server = await serve();
+    for (const argv of [
+      ["roster", "show"],
+      ["roster", "draft"],
+      ["roster", "publish", server.tokenFile],
+    ]) {
+      const { status, stderr } = await server.run(argv);
+      expect([argv, status, stderr]).toEqual([argv, 64, expect.stringContaining("with --share instead of --server")]);
+    }
+    expect(server.requests).toEqual([]);
+  });
+
+  test("key and version work as before, and ask nobody", async () => {
+    await using server = await serve();
+    expect((await server.run(["key"])).stdout).toStartWith("ed25519 ");
+    expect((await server.run(["version"])).status).toBe(0);
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe("https", () => {
+  test("is trusted by the certificate that --ca names, and by no other", async () => {
+    const { pem } = new TlsServers();
+    await using server = await serve({ key: pem, cert: pem });
+    const ca = join(server.dir, "ca.pem");
+    await writeFile(ca, pem.slice(pem.indexOf("-----BEGIN CERTIFICATE-----")));
+    expect((await server.run(["agents", "--ca", ca])).stdout).toContain("gpu-1");
+    const refused = await server.run(["agents"]);
+    expect([refused.status, server.requests.length]).toEqual([69, 1]);
+    expect(refused.stderr).toContain("Cannot trust the certificate of gpu-server");
+    expect(refused.stderr).toContain("--ca FILE");
+    const other = await server.run(["agents", "--ca", server.tokenFile]);
+    expect([other.status, other.stderr]).toEqual([64, expect.stringContaining("holds no certificate")]);
+  });
+});
+
+describe("completion", () => {
+  test("proposes what gpu-server shows, and nothing when it is away", async () => {
+    await using server = await serve();
+    const line = `gpuctl --server ${server.url} list --agent gp`;
+    expect((await server.run(["__complete", line], [])).stdout).toContain("gpu-1\tonline");
+    process.env["GPU_COURIER_SERVER"] = server.url;
+    expect((await server.run(["__complete", "gpuctl list --agent gp"], [])).stdout).toContain("gpu-1\tonline");
+    process.env["GPU_COURIER_SERVER"] = "http://127.0.0.1:1";
+    expect(await server.run(["__complete", "gpuctl list --agent gp"], [])).toEqual({
+      status: 0,
+      stdout: "",
+      stderr: "",
+    });
+  });
+});
