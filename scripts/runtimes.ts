@@ -55,6 +55,22 @@ export const TARGETS: readonly Target[] = [
   },
 ];
 
+/** The machines that only gpuctl is for: operators' own. Nothing here runs there, so that these programs are untested. */
+export const OPERATOR_TARGETS: readonly Target[] = [
+  {
+    name: "darwin-x64",
+    compile: "bun-darwin-x64",
+    package: "@oven/bun-darwin-x64",
+    integrity: "sha512-qkLPMGHZM9NI6CeHTWwVezzmlo6cC4Ta7yUAjYIWXS366qQcOlcp75t2uZyiuVRBMPS0h9qE0tCcvCHGaFqjJg==",
+  },
+  {
+    name: "darwin-arm64",
+    compile: "bun-darwin-arm64",
+    package: "@oven/bun-darwin-aarch64",
+    integrity: "sha512-4MIFXHmctH2EhAxLXm2/qxNtv17dFtLJylvaOCsrgq6KSqHTs6eW5YSrJjRbJxYUJaR901fsN8JfZOa+CsWpWQ==",
+  },
+];
+
 /**
  * Fetches a target's Bun, unless an earlier call did.
  * @param cache a folder, made when it is not there

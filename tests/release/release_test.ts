@@ -5,7 +5,7 @@ import { chmod, cp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import lock from "../../package-lock.json" with { type: "json" };
-import { TARGETS } from "../../scripts/runtimes.ts";
+import { OPERATOR_TARGETS, TARGETS } from "../../scripts/runtimes.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 /** Both answer as /proc/cpuinfo of another processor would. */
@@ -97,7 +97,7 @@ describe("install.sh of a release for every machine", () => {
   let shelf: Shelf;
   beforeEach(async () => {
     shelf = new Shelf();
-    await shelf.stock(TARGETS.map(({ name }) => name));
+    await shelf.stock([...OPERATOR_TARGETS, ...TARGETS].map(({ name }) => name));
   });
   afterEach(async () => await rm(shelf.dir, { recursive: true }));
 

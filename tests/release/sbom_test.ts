@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { z } from "zod";
 import manifest from "../../package.json" with { type: "json" };
-import { TARGETS } from "../../scripts/runtimes.ts";
-import { describeParts } from "../../scripts/sbom.ts";
+import { describeParts } from "../../scripts/release/sbom.ts";
+import { OPERATOR_TARGETS, TARGETS } from "../../scripts/runtimes.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const Parts = z.object({
@@ -33,7 +33,8 @@ test("describeParts() lists the Bun of each machine that the release is for", as
     const { components } = Parts.parse(JSON.parse(await describeParts(ROOT, targets)));
     return components.filter(({ type }) => type === "platform").map(({ name, version }) => `${name} ${version}`);
   };
-  expect(await runtimesIn(TARGETS)).toEqual(TARGETS.map((target) => `${target.package} ${Bun.version}`));
+  const all = [...TARGETS, ...OPERATOR_TARGETS];
+  expect(await runtimesIn(all)).toEqual(all.map((target) => `${target.package} ${Bun.version}`));
   expect(await runtimesIn([undefined])).toEqual([`bun ${Bun.version}`]);
 });
 

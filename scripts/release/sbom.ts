@@ -1,8 +1,8 @@
 // The software bill of materials of a release, as CycloneDX: the packages in its programs, by `npm sbom`, and the Bun that they
 // hold.
 import { z } from "zod";
-import manifest from "../package.json" with { type: "json" };
-import type { Target } from "./runtimes.ts";
+import manifest from "../../package.json" with { type: "json" };
+import type { Target } from "../runtimes.ts";
 
 const COMMAND = ["npm", "sbom", "--sbom-format=cyclonedx", "--omit=dev", "--package-lock-only", "--loglevel=error"];
 
