@@ -40,6 +40,8 @@ import { addModelRoutes } from "./v1/models.ts";
 import { addTicketRoutes } from "./v1/tickets.ts";
 import { addTrustRoutes } from "./v1/trust.ts";
 
+const UNENCODED_MODEL = /^\/(?:v1\/agents\/[^/]+|api)\/models\/[^/]+\/./;
+
 type Access = "with tokens" | "without tokens";
 
 /**
@@ -109,7 +111,8 @@ function addCommon(app: Hono<Env>, { recorder, clock, log }: WholeServices, { ac
   app.notFound(({ req }) => {
     // The length of the response to HEAD is that of GET's.
     const method = req.method === "HEAD" ? "GET" : req.method;
-    return errorResponse(req.path, new CourierError("not_found", `No route ${method} ${req.path}`));
+    const hint = UNENCODED_MODEL.test(req.path) ? "Write / in a model's name as %2F" : undefined;
+    return errorResponse(req.path, new CourierError("not_found", `No route ${method} ${req.path}`, { hint }));
   });
   app.onError((error, context) => {
     const { req } = context;

@@ -92,6 +92,14 @@ describe("a request without a Host header", () => {
     expect(JSON.parse(body).detail).toBe("No route GET /nothing/there");
   });
 
+  test("hints at %2F in its 404 where a model's name has a slash", async () => {
+    const token = `Authorization: Bearer ${server.gp}`;
+    const { body } = await send(listeners.api, "DELETE /v1/agents/gpu-1/models/hf.co/user/model HTTP/1.0", token);
+    expect(JSON.parse(body)).toMatchObject({ status: 404, hint: "Write / in a model's name as %2F" });
+    const encoded = await send(listeners.api, "GET /v1/agents/gpu-9/models/hf.co%2Fuser%2Fmodel HTTP/1.0", token);
+    expect(encoded.body).not.toContain("%2F in");
+  });
+
   test("is refused with 400 by HTTP/1.1, which requires one", async () => {
     expect(await statusOf("GET /healthz HTTP/1.1")).toBe(400);
     expect(await statusOf("GET http://anywhere.example/healthz HTTP/1.1")).toBe(400);
