@@ -149,6 +149,8 @@ export class ServerHttp {
       signal,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(address.isEncrypted && ca !== undefined ? { tls: { ca: [...ca] } } : {}),
+      // Bun asks a proxy of the environment even for 127.0.0.1, and would show it the token.
+      ...(address.isEncrypted ? {} : { proxy: false }),
     });
     this.#learnTime(response.headers.get("date"));
     if (response.status === 304 && kept !== undefined)
