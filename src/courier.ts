@@ -262,14 +262,16 @@ export class Courier {
 
   /**
    * Follows a job through the agent's state: yields it at once, then at each change, and last when it has ended.
-   * @throws CourierError `cancelled` when the signal aborts (the job goes on); `unavailable` when the agent goes silent
-   *   or the job is gone from its state
+   * @throws CourierError `cancelled` when the signal aborts (the job goes on); `unavailable` when the agent goes away
+   *   before the job has ended, or the job is gone from its state
    */
   async *followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job> {
     for (let last = ""; ; ) {
       const view = await this.agent(agent, FOLLOW_INTERVAL_MS / 2);
-      if (!view.online) throw agentAway(view);
-      const job = await findJobOf(view, id, async () => await this.jobHistory(agent, { signal }));
+      // Its agent may have stopped since it ended.
+      const ended = view.state?.jobs.find((job) => job.id === id && isEnded(job));
+      if (ended === undefined && !view.online) throw agentAway(view);
+      const job = ended ?? (await findJobOf(view, id, async () => await this.jobHistory(agent, { signal })));
       if (job === undefined) throw new CourierError("unavailable", `${agent} no longer has the job ${id}`);
       const text = JSON.stringify(job);
       if (text !== last) yield job;

@@ -173,7 +173,8 @@ export class ServerCourier implements FleetCourier {
     try {
       for (let last = ""; ; ) {
         const [view, job] = await Promise.all([this.#fleet.readOne(agent, signal), this.#jobOf(agent, id, signal)]);
-        if (!view.online) throw agentAway(view);
+        // Its agent may have stopped since it ended.
+        if (!view.online && !isEnded(job)) throw agentAway(view);
         const text = JSON.stringify(job);
         if (text !== last) yield job;
         last = text;

@@ -41,6 +41,15 @@ describe.each([...WAYS])("over the %s", (way) => {
     });
   });
 
+  test("a pull that has ended is reported, although its agent has stopped since", async () => {
+    const { site, agent, run } = await withPull(way);
+    await using _ = site;
+    agent.jobs = agent.jobs.map((job) => ({ ...job, ...WHOLE, ended_at: agent.now() }));
+    await site.publish(agent, { status: "stopped" });
+    const { status, stdout, stderr } = await ended(run);
+    expect([status, stdout.split("\n").at(-2), stderr]).toEqual([0, "gpu-1: succeeded, 10.0 GB", ""]);
+  });
+
   test("Ctrl-C leaves a pull running, and shows how to follow it again", async () => {
     const { site, agent, run } = await withPull(way);
     await using _ = site;
