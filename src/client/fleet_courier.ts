@@ -26,6 +26,9 @@ export interface AskingForPull extends Asking {
   readonly force?: boolean | undefined;
 }
 
+/** A list of a state. */
+export type ListName = "models" | "running" | "jobs";
+
 /** What a person decides about an agent's key; `key` as `parseGivenKey()` returns it, undefined: confirm the known one. */
 export type KeyChoice = { readonly key: string | undefined } | "unsigned";
 
@@ -45,6 +48,8 @@ export interface FleetCourier {
   agents(): Promise<readonly AgentView[]>;
   lastKnownAgents(): readonly AgentView[];
   choose(names: Agents | undefined): Promise<readonly AgentView[]>;
+  /** These views with these lists, where one of them has to be asked for. @throws CourierError */
+  fill(views: readonly AgentView[], lists: readonly ListName[], options?: Asking): Promise<readonly AgentView[]>;
   /** The document of a view that this courier returned. */
   document(view: AgentView): AgentDocument;
   ping(agent: string, options?: Asking): Promise<number>;

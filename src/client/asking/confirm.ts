@@ -3,7 +3,7 @@ import { CourierError } from "../../base/errors.ts";
 import { visibleText } from "../../base/format.ts";
 import { type PlannedChange, plannedDocument } from "../../documents/planned.ts";
 import type { Session } from "../session.ts";
-import { describeChange, describePlan } from "./plan.ts";
+import { describeChange, describePlan, type Plan } from "./plan.ts";
 
 /** The flags of a changing verb. */
 export interface ChangeChoices {
@@ -13,33 +13,33 @@ export interface ChangeChoices {
 
 /**
  * Whether the verb goes on.
+ * @param plan is made only when it is shown
  * @returns false after --dry-run, which has printed the plan
  * @throws CourierError `cancelled` when the answer is not yes: nothing was changed
  */
 export async function mayChange(
   session: Session,
-  changes: readonly PlannedChange[],
+  plan: () => Promise<Plan>,
   { yes = false, dryRun = false }: ChangeChoices,
 ): Promise<boolean> {
   const { printer, io } = session;
   if (dryRun) {
-    printPlan(session, changes);
+    printPlan(session, (await plan()).changes);
     return false;
   }
-  if (yes || printer.json || io.ask === undefined || !isLarge(changes)) return true;
-  const answer = await io.ask(`${visibleText(describePlan(changes), " ")}? [y/N] `);
+  if (yes || printer.json || io.ask === undefined) return true;
+  const { sent } = await plan();
+  if (!isLarge(sent)) return true;
+  const answer = await io.ask(`${visibleText(describePlan(sent), " ")}? [y/N] `);
   if (answer !== null && /^y(?:es)?$/i.test(answer.trim())) return true;
   throw new CourierError("cancelled", "Nothing was changed");
 }
 
 /** Several boxes, several models that are deleted, or a box that is forgotten. */
-function isLarge(changes: readonly PlannedChange[]): boolean {
-  const meant = changes.filter(({ skipped }) => skipped === null);
+function isLarge(sent: readonly PlannedChange[]): boolean {
   const isSeveral = (names: readonly string[]): boolean => new Set(names).size > 1;
-  if (isSeveral(meant.map(({ agent }) => agent))) return true;
-  return (
-    meant[0]?.verb === "forget" || (meant[0]?.verb === "delete" && isSeveral(meant.map(({ model }) => model ?? "")))
-  );
+  if (isSeveral(sent.map(({ agent }) => agent))) return true;
+  return sent[0]?.verb === "forget" || (sent[0]?.verb === "delete" && isSeveral(sent.map(({ model }) => model ?? "")));
 }
 
 function printPlan({ printer }: Session, changes: readonly PlannedChange[]): void {

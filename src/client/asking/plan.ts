@@ -4,6 +4,8 @@ import { sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import type { PlannedChange } from "../../documents/planned.ts";
+import type { ListName } from "../fleet_courier.ts";
+import type { Session } from "../session.ts";
 
 /** Words for a verb: `Delete phi4:latest from 15 boxes`. */
 const WORDS = {
@@ -18,44 +20,76 @@ const WORDS = {
 /** More names than this are counted. */
 const NAMED = 3;
 
-/** The same for each model on each agent. */
-export function planChanges(
-  verb: "delete" | "pull" | "unload" | "copy",
-  views: readonly AgentView[],
-  models: readonly string[],
-  destination?: string,
-): PlannedChange[] {
-  const named = destination === undefined ? {} : { destination };
-  return models.flatMap((model) =>
-    views.map((view) => ({
-      agent: view.agent,
-      model,
-      verb,
-      ...named,
-      size: sizeOf(view, model),
-      skipped: reasonToSkip(verb, view, model),
-    })),
-  );
+/** The lists that show what a verb would change. */
+const LISTS = {
+  delete: ["models", "jobs"],
+  pull: ["models"],
+  unload: ["models", "running"],
+  copy: ["models"],
+} as const satisfies Readonly<Record<string, readonly ListName[]>>;
+
+export interface Plan {
+  /** As far as it is known what each agent has. */
+  readonly changes: readonly PlannedChange[];
+  /**
+   * Those for which a command is sent: also to an agent that does not show the model. It may have it by now, and a person
+   * who is asked must know of each box that may be changed.
+   */
+  readonly sent: readonly PlannedChange[];
 }
 
-/** `Delete phi4:latest from 15 boxes (92 GB)`; only what is not skipped. */
-export function describePlan(changes: readonly PlannedChange[]): string {
-  const meant = changes.filter(({ skipped }) => skipped === null);
-  const { verb = "delete", destination } = meant[0] ?? {};
+/** The same for each model on each agent. */
+export async function planChanges(
+  { courier, io }: Session,
+  verb: keyof typeof LISTS,
+  chosen: readonly AgentView[],
+  models: readonly string[],
+  destination?: string,
+): Promise<Plan> {
+  const views = await courier.fill(chosen, LISTS[verb], { signal: io.signal });
+  const named = destination === undefined ? {} : { destination };
+  const planned = models.flatMap((model) =>
+    views.map((view) => {
+      const skipped = reasonToSkip(verb, view, model);
+      const size = view.online ? sizeOf(view, model) : null;
+      return { view, change: { agent: view.agent, model, verb, ...named, size, skipped } };
+    }),
+  );
+  return {
+    changes: planned.map(({ change }) => change),
+    sent: planned.filter(({ view }) => view.online).map(({ change }) => change),
+  };
+}
+
+/** Of changes that are known for sure: what is skipped is not sent. */
+export function planOf(changes: readonly PlannedChange[]): Plan {
+  return { changes, sent: changes.filter(({ skipped }) => skipped === null) };
+}
+
+/** `Delete phi4:latest from 15 boxes (92 GB)`. @param sent of a plan */
+export function describePlan(sent: readonly PlannedChange[]): string {
+  const { verb = "delete", destination } = sent[0] ?? {};
   const { deed, where } = WORDS[verb];
   if (verb === "forget")
     return `${deed} ${counted(
-      meant.map(({ agent }) => agent),
+      sent.map(({ agent }) => agent),
       "boxes",
     )}`;
-  const models = counted([...new Set(meant.map(({ model }) => model ?? ""))], "models");
-  const boxes = [...new Set(meant.map(({ agent }) => agent))];
+  const models = counted([...new Set(sent.map(({ model }) => model ?? ""))], "models");
+  const boxes = [...new Set(sent.map(({ agent }) => agent))];
   const copy = destination === undefined ? "" : ` to ${destination}`;
-  const bytes = verb === "delete" ? meant.reduce((sum, { size }) => sum + (size ?? 0), 0) : 0;
-  const size = bytes === 0 ? "" : ` (${formatBytes(bytes)})`;
   const [only] = boxes;
   const place = boxes.length === 1 && only !== undefined ? only : `${boxes.length} boxes`;
-  return `${deed} ${models}${copy} ${where} ${place}${size}`;
+  return `${deed} ${models}${copy} ${where} ${place}${verb === "delete" ? freedText(sent, boxes.length) : ""}`;
+}
+
+/** ` (18.1 GB on 2 of them)` where not each box is known to have one of the models. */
+function freedText(sent: readonly PlannedChange[], boxes: number): string {
+  const sized = sent.filter(({ size }) => size !== null && size > 0);
+  const bytes = sized.reduce((sum, { size }) => sum + (size ?? 0), 0);
+  const having = new Set(sized.map(({ agent }) => agent)).size;
+  if (bytes === 0) return "";
+  return ` (${formatBytes(bytes)}${having === boxes ? "" : ` on ${having} of them`})`;
 }
 
 /** One line of `--dry-run`. */

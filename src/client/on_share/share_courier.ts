@@ -34,6 +34,11 @@ export class ShareCourier extends Courier implements FleetCourier {
     await followRoster(transport, roster, printer);
   }
 
+  /** A view of the share has them. */
+  async fill(views: readonly AgentView[]): Promise<readonly AgentView[]> {
+    return views;
+  }
+
   document(view: AgentView): AgentDocument {
     return agentDocument(view);
   }

@@ -18,9 +18,18 @@ import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documen
 import { isEnded, type Job, type ModelDetails, type Response } from "../../protocol.ts";
 import type { Decision } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
-import type { Asking, AskingForList, AskingForPull, FleetCourier, Holder, KeyChoice } from "../fleet_courier.ts";
+import type {
+  Asking,
+  AskingForList,
+  AskingForPull,
+  FleetCourier,
+  Holder,
+  KeyChoice,
+  ListName,
+} from "../fleet_courier.ts";
 import { examineServer } from "./doctor.ts";
 import { errorOf, notGpuServer, tooOld } from "./failures.ts";
+import { filledViews } from "./filled_views.ts";
 import { ServerFleet } from "./fleet.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
@@ -72,6 +81,14 @@ export class ServerCourier implements FleetCourier {
     const find = async (agent: string): Promise<AgentView | undefined> =>
       (await this.#fleet.find(agent, VIEW_MAX_AGE_MS)) ?? (await this.#fleet.find(agent));
     return await chooseAgents({ read: async () => await this.agents(), find }, names);
+  }
+
+  async fill(
+    views: readonly AgentView[],
+    lists: readonly ListName[],
+    { signal }: Asking = {},
+  ): Promise<readonly AgentView[]> {
+    return await filledViews(this.#http, views, lists, signal);
   }
 
   document(view: AgentView): AgentDocument {

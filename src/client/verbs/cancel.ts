@@ -6,6 +6,7 @@ import type { PlannedChange } from "../../documents/planned.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "../asking/outcomes.ts";
+import { planOf } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
 import { findJobs } from "../pulls/find_jobs.ts";
 import type { Run, Session } from "../session.ts";
@@ -31,7 +32,7 @@ async function cancelJobs(session: Session, words: readonly string[], choices: C
   const { jobs: known } = await courier.listJobs(agents);
   const found = await Promise.all(words.map(async (word) => await findJobs(session, known, word)));
   const jobs = new Map(found.flat().map((job) => [`${job.agent} ${job.id}`, job]));
-  if (!(await mayChange(session, [...jobs.values()].map(plannedCancel), choices))) return 0;
+  if (!(await mayChange(session, async () => planOf([...jobs.values()].map(plannedCancel)), choices))) return 0;
   const outcomes = await Promise.all([...jobs.values()].map(async (job) => await cancelJob(session, job)));
   if (printer.json) printer.document(jobsDocument({ jobs: outcomes.map((outcome) => jobAfter(outcome)) }));
   else printOutcomes(session, outcomes, "RESULT", describeCancelled, "jobs");

@@ -30,7 +30,8 @@ async function copyModel(
   const { courier, printer, io } = session;
   const [name, copy] = [normalModelName(model), normalModelName(destination)];
   const views = await chosenViews(session);
-  if (!(await mayChange(session, planChanges("copy", views, [name], copy), choices))) return 0;
+  if (!(await mayChange(session, async () => await planChanges(session, "copy", views, [name], copy), choices)))
+    return 0;
   const outcomes = await askEach(views, async (agent) => {
     await courier.copyModel(agent, name, copy, { signal: io.signal });
     return copy;

@@ -45,7 +45,7 @@ export function addPullVerb(program: Program, run: Run): void {
 async function pullModels(session: Session, models: readonly string[], choices: PullChoices): Promise<number> {
   const names = [...new Set(models.map((model) => normalModelName(model)))];
   const views = await chosenViews(session);
-  if (!(await mayChange(session, planChanges("pull", views, names), choices))) return 0;
+  if (!(await mayChange(session, async () => await planChanges(session, "pull", views, names), choices))) return 0;
   const pulls = names.flatMap((model) => views.map(({ agent }) => ({ agent, model })));
   if (choices.detach === true) return await startPulls(session, pulls, choices);
   const progress = openProgress(session, pulls);

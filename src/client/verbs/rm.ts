@@ -32,7 +32,7 @@ async function removeModels(session: Session, models: readonly string[], choices
   const { courier, printer, io } = session;
   const names = distinctNames(models);
   const views = await chosenViews(session);
-  if (!(await mayChange(session, planChanges("delete", views, names), choices))) return 0;
+  if (!(await mayChange(session, async () => await planChanges(session, "delete", views, names), choices))) return 0;
   const deletions = await Promise.all(
     names.map(async (model): Promise<Deletion[]> => {
       const outcomes = await askEach(views, async (agent) => {

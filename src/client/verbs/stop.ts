@@ -23,7 +23,7 @@ async function unloadModels(session: Session, models: readonly string[], choices
   const { courier, printer, io } = session;
   const names = [...new Set(models.map((model) => normalModelName(model)))];
   const views = await chosenViews(session);
-  if (!(await mayChange(session, planChanges("unload", views, names), choices))) return 0;
+  if (!(await mayChange(session, async () => await planChanges(session, "unload", views, names), choices))) return 0;
   const unloaded = await Promise.all(
     names.map(async (model) => {
       return await askEach(views, async (agent) => {

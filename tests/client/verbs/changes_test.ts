@@ -28,12 +28,12 @@ const sentTo = (agents: readonly ScriptedAgent[]): (string | undefined)[] =>
 
 describe("the question before a change of several boxes", () => {
   test.each([
-    ["rm phi4 --all", "Delete phi4:latest from 2 boxes (18.1 GB)? [y/N] "],
-    ["rm a b c d --agent gpu-1", ""],
+    ["rm phi4 --all", "Delete phi4:latest from 3 boxes (18.1 GB on 2 of them)? [y/N] "],
+    ["rm a b c d --agent gpu-1", "Delete 4 models from gpu-1? [y/N] "],
     ["pull phi4 --all", "Pull phi4:latest on 3 boxes? [y/N] "],
     ["pull phi4 gemma3:270m --all --detach", "Pull phi4:latest and gemma3:270m on 3 boxes? [y/N] "],
-    ["stop phi4 --all", ""],
-    ["cp phi4 other --all", "Copy phi4:latest to other:latest on 2 boxes? [y/N] "],
+    ["stop phi4 --all", "Unload phi4:latest on 3 boxes? [y/N] "],
+    ["cp phi4 other --all", "Copy phi4:latest to other:latest on 3 boxes? [y/N] "],
     ["rm phi4 --agent gpu-1", ""],
   ])("of %s is %p, and nothing is changed without a yes", async (line, question) => {
     const agents = await fleet();
@@ -43,6 +43,17 @@ describe("the question before a change of several boxes", () => {
       expect([status, stdout]).toEqual([130, ""]);
       expect(stderr).toBe(`${question}${answer}\nerror: Nothing was changed\n`);
     }
+    expect(sentTo(agents)).toEqual([]);
+  });
+
+  test("is also asked where only one of the boxes shows the model, and leaves out those that are away", async () => {
+    const agents = await fleet();
+    const boxes = async (names: string): Promise<string> =>
+      (await site.run(["rm", "phi4", "--agent", names], { answer: "n" })).stderr;
+    expect(await boxes("gpu-1,gpu-3")).toContain("Delete phi4:latest from 2 boxes (9.1 GB on 1 of them)?");
+    await agents[2]?.publish({ status: "stopped" });
+    await agents[1]?.publish({ status: "stopped" });
+    expect(await boxes("gpu-2,gpu-3")).not.toContain("?");
     expect(sentTo(agents)).toEqual([]);
   });
 

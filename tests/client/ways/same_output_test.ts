@@ -141,6 +141,22 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "rm without an agent": { status: 73, argv: ["rm", "phi4"] },
   "rm of an unknown model": { status: 66, argv: ["rm", "nosuch", "--agent", "gpu-1"] },
   "rm by one that refuses": { status: 75, argv: ["rm", "phi4", "--agent", "gpu-3"], prepare: refusing },
+  "rm --dry-run": { status: 0, argv: ["rm", "llama3.2:1b", "nosuch", "--all", "--dry-run"], prepare: many },
+  "rm --dry-run on one agent": { status: 0, argv: ["rm", "phi4", "--agent", "gpu-2", "--dry-run"] },
+  "rm --dry-run of what is pulled": {
+    status: 0,
+    argv: ["rm", "mistral", "--all", "--dry-run"],
+    prepare: withJobs,
+  },
+  "rm --dry-run with one stopped": { status: 0, argv: ["rm", "phi4", "--all", "--dry-run"], prepare: stopped },
+  "rm --dry-run with a legacy service": { status: 0, argv: ["rm", "phi4", "--all", "--dry-run"], prepare: legacy },
+  "pull --dry-run": { status: 0, argv: ["pull", "phi4", "mistral", "--all", "--dry-run"] },
+  "pull --detach": { status: 0, argv: ["pull", "mistral", "--all", "--detach"] },
+  "stop --dry-run": { status: 0, argv: ["stop", "phi4", "--all", "--dry-run"] },
+  "cp --dry-run": { status: 0, argv: ["cp", "llama3.2:1b", "mine", "--all", "--dry-run"] },
+  "cancel --dry-run": { status: 0, argv: ["cancel", "mistral", "--dry-run"], prepare: withJobs },
+  "wait for an ended job": { status: 0, argv: ["wait", ID.replace("01a2", "01a1")], prepare: withJobs },
+  "wait for an unknown job": { status: 66, argv: ["wait", "nosuch"], prepare: withJobs },
   cp: { status: 0, argv: ["cp", "phi4", "mine", "--all"] },
   stop: { status: 0, argv: ["stop", "phi4", "--agent", "gpu-1"] },
   "pull to its end": { status: 0, argv: ["pull", "mistral", "--agent", "gpu-1"], prepare: endPulls },
@@ -185,6 +201,20 @@ describe("over the share and through gpu-server alike:", () => {
         else expect({ ...server, stderr: "" }).toEqual({ ...share, stderr: "" });
         expect(share?.status).toBe(status);
       });
+});
+
+test.each([
+  ["rm phi4 --all", "Delete phi4:latest from 2 boxes (18.1 GB)? [y/N] "],
+  ["rm llama3.2:1b --all", "Delete llama3.2:1b from 2 boxes (1.0 GB on 1 of them)? [y/N] "],
+  ["stop phi4 --all", "Unload phi4:latest on 2 boxes? [y/N] "],
+])("the question before %s is the same", async (line, question) => {
+  for (const way of WAYS) {
+    const { site, fleet } = await open();
+    await using _ = site;
+    const { status, stderr } = await site.run(way, line.split(" "), { answer: "n" });
+    expect([way, status, stderr]).toEqual([way, 130, `${question}n\nerror: Nothing was changed\n`]);
+    expect([...fleet.first.commands, ...fleet.second.commands]).toEqual([]);
+  }
 });
 
 test("doctor makes the same checks, after that of the way to gpu-server", async () => {

@@ -17,6 +17,12 @@ export type Way = (typeof WAYS)[number];
 
 type AgentOptions = Parameters<typeof ScriptedAgent.open>[2];
 
+interface RunOptions {
+  readonly terminal?: boolean;
+  /** What the person at the terminal answers to a question; without one, gpuctl cannot ask. */
+  readonly answer?: string;
+}
+
 export class TwoWays implements AsyncDisposable {
   readonly store: MemoryStore;
   readonly server: ServerUnderTest;
@@ -78,7 +84,7 @@ export class TwoWays implements AsyncDisposable {
   }
 
   /** Starts gpuctl; `stop` is Ctrl-C. */
-  async start(way: Way, argv: readonly string[], { terminal = false }: { readonly terminal?: boolean } = {}) {
+  async start(way: Way, argv: readonly string[], { terminal = false, answer }: RunOptions = {}) {
     const stdout = new Capture(terminal, 200);
     const stderr = new Capture(terminal, 200);
     const stop = new AbortController();
@@ -92,12 +98,13 @@ export class TwoWays implements AsyncDisposable {
       keyFile: join(this.dir, "signing.key"),
       tokenFile: await this.tokenFile(),
       open: async () => this.store.open(),
+      ...(answer === undefined ? {} : { ask: answering(stderr, answer) }),
     };
     const where = way === "share" ? [] : ["--server", this.url];
     return { stdout, stderr, stop: () => stop.abort(), status: main([...where, ...argv], io) };
   }
 
-  async run(way: Way, argv: readonly string[], options?: { readonly terminal?: boolean }): Promise<Ran> {
+  async run(way: Way, argv: readonly string[], options?: RunOptions): Promise<Ran> {
     const { status, stdout, stderr } = await this.start(way, argv, options);
     return { status: await status, stdout: stdout.text, stderr: stderr.text };
   }
@@ -112,6 +119,13 @@ export class TwoWays implements AsyncDisposable {
   #listen(port: number): Listener {
     return listen({ host: "127.0.0.1", port }, createApi(this.server.services).fetch, 2_000);
   }
+}
+
+function answering(stderr: Capture, answer: string): (question: string) => Promise<string> {
+  return async (question) => {
+    stderr.write(`${question}${answer}\n`);
+    return await Promise.resolve(answer);
+  };
 }
 
 /** What differs between two runs of the same: times, durations, and new ids. */
