@@ -7,6 +7,7 @@ import type { PlannedChange } from "../../documents/planned.ts";
 import type { Forgotten } from "../../transport.ts";
 import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { askEach, outcomesStatus, printOutcomes } from "../asking/outcomes.ts";
+import { type Plan, planOf } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
 import { type Run, type Session, shareOf } from "../session.ts";
 
@@ -28,8 +29,11 @@ export function addForgetVerb(program: Program, run: Run): void {
 
 async function forgetAgents(session: Session, agents: readonly string[], choices: ChangeChoices): Promise<number> {
   const { courier, printer, io } = session;
+  // --dry-run, too, needs the share.
+  shareOf(session);
   const views = await courier.choose([...new Set(agents)]);
-  const plan = await Promise.all(views.map(async (view) => await planned(session, view)));
+  const plan = async (): Promise<Plan> =>
+    planOf(await Promise.all(views.map(async (view) => await planned(session, view))));
   if (!(await mayChange(session, plan, choices))) return 0;
   const outcomes = await askEach(views, async (agent) => await forgetAgent(session, agent));
   if (printer.json) printer.document(forgottenDocument(outcomes));
