@@ -14,6 +14,13 @@ const REASONS: Readonly<Record<string, string>> = {
   ECONNRESET: "the connection was closed",
   FailedToOpenSocket: "no connection could be made",
   ENOTFOUND: "its name cannot be resolved",
+  EAI_AGAIN: "its name cannot be resolved",
+  EPROTO: "no TLS could be agreed on",
+};
+const HINTS: Readonly<Record<string, string>> = {
+  ENOTFOUND: "Check the name in --server",
+  EAI_AGAIN: "Check the name in --server, and this machine's DNS",
+  EPROTO: "Check the port in --server, and whether it is https: or http:",
 };
 
 /** Nothing came back. @param error what fetch rejected with */
@@ -26,7 +33,7 @@ export function notReached(base: string, error: unknown): CourierError {
       cause: error,
     });
   return new CourierError("unavailable", `Cannot reach gpu-server at ${base}: ${REASONS[code] ?? text}`, {
-    hint: "Check --server, and that gpu-server runs there: systemctl status gpu-server",
+    hint: HINTS[code] ?? "Check --server, and that gpu-server runs there: systemctl status gpu-courier-server",
     cause: error,
   });
 }

@@ -98,6 +98,22 @@ describe("something other than gpu-server", () => {
   });
 });
 
+describe("the hint of a gpu-server that is not reached", () => {
+  test("is about the name that cannot be resolved", async () => {
+    await using server = await AnsweringServer.open(() => Response.json({ agents: [] }));
+    const { status, stderr } = await server.run(["list"], ["--server", "https://nosuch.invalid"]);
+    expect([status, stderr]).toEqual([69, expect.stringContaining("its name cannot be resolved\n  Check the name in")]);
+    expect(stderr).not.toContain("systemctl");
+  });
+
+  test("is about the port that speaks no TLS", async () => {
+    await using server = await AnsweringServer.open(() => Response.json({ agents: [] }));
+    const { status, stderr } = await server.run(["list"], ["--server", server.url.replace("http:", "https:")]);
+    expect([status, stderr]).toEqual([69, expect.stringContaining("no TLS could be agreed on\n  Check the port in")]);
+    expect(stderr).not.toContain("systemctl");
+  });
+});
+
 test("a request that came too fast is sent again after the time that the server names", async () => {
   let refused = 2;
   await using server = await AnsweringServer.open(() => {

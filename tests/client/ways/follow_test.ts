@@ -117,6 +117,6 @@ test("a gpu-server that is away is an error with a hint", async () => {
   expect(await site.run("server", ["list"])).toEqual({
     status: 69,
     stdout: "",
-    stderr: `error: Cannot reach gpu-server at ${site.url}: connection refused\n  Check --server, and that gpu-server runs there: systemctl status gpu-server\n`,
+    stderr: `error: Cannot reach gpu-server at ${site.url}: connection refused\n  Check --server, and that gpu-server runs there: systemctl status gpu-courier-server\n`,
   });
 });
