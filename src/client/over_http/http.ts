@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
+import type { Waits } from "../../courier/requests.ts";
 import type { ServerAddress } from "./address.ts";
 import { notGpuServer, notReached, refusalError } from "./failures.ts";
 
@@ -14,6 +15,7 @@ export interface HttpOptions {
   readonly userAgent: string;
   readonly timeoutMs: number;
   readonly clock: Clock;
+  readonly waits: Waits | null;
   /** Ends every request. */
   readonly signal: AbortSignal;
 }
@@ -22,6 +24,8 @@ interface Sent {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: object;
   readonly signal?: AbortSignal | undefined;
+  /** Whose answer it waits for; null: nobody need know of it. Otherwise the path shows that. */
+  readonly awaited?: string | null;
 }
 
 interface Kept {
@@ -94,11 +98,13 @@ export class ServerHttp {
   }
 
   async #ask<Schema extends z.ZodType>(method: string, path: string, schema: Schema, sent: Sent) {
-    const { clock, timeoutMs, signal } = this.#options;
+    const { clock, timeoutMs, signal, waits } = this.#options;
     const late = new AbortController();
     const done = new AbortController();
     void clock.sleep(timeoutMs + GRACE_MS, done.signal).then(() => late.abort());
     const stop = AbortSignal.any([signal, late.signal, ...(sent.signal === undefined ? [] : [sent.signal])]);
+    const { awaited = awaitedBy(path) } = sent;
+    const isOver = awaited === null ? undefined : waits?.begin(awaited);
     try {
       return this.#parsed(path, schema, await this.#untilServed(method, path, sent, stop));
     } catch (error) {
@@ -108,6 +114,7 @@ export class ServerHttp {
       throw notReached(this.base, error);
     } finally {
       done.abort();
+      isOver?.();
     }
   }
 
@@ -211,4 +218,11 @@ export class ServerHttp {
       hint,
     });
   }
+}
+
+/** An agent, if the server sends it a command. The agents themselves are read beside everything else. */
+function awaitedBy(path: string): string | null {
+  const [, agents, name, command] = /^\/v1\/(agents)(?:\/([^/]+)(\/.)?)?/.exec(path) ?? [];
+  if (agents === undefined) return "gpu-server";
+  return command === undefined ? null : (name ?? null);
 }

@@ -1,6 +1,7 @@
 // Opens the way to gpu-server for one run of gpuctl.
 import { getCACertificates } from "node:tls";
 import { CourierError } from "../../base/errors.ts";
+import type { Waits } from "../../courier/requests.ts";
 import { VERSION } from "../../program/flags.ts";
 import type { ClientIo } from "../io.ts";
 import { readTextFile } from "../roster/read_file.ts";
@@ -25,8 +26,8 @@ export interface ServerOptions {
 const MAX_CA_BYTES = 4 * 1024 * 1024;
 
 /** @throws CourierError when the address, the token or the certificate cannot be used */
-export function openServer(io: ClientIo, options: ServerOptions): Reached {
-  const http = openHttp(io, options, io.signal);
+export function openServer(io: ClientIo, options: ServerOptions, waits: Waits): Reached {
+  const http = openHttp(io, options, io.signal, waits);
   return {
     courier: new ServerCourier(http, io.clock),
     share: null,
@@ -35,7 +36,12 @@ export function openServer(io: ClientIo, options: ServerOptions): Reached {
 }
 
 /** @throws CourierError as `openServer()` */
-export function openHttp(io: ClientIo, options: ServerOptions, signal: AbortSignal): ServerHttp {
+export function openHttp(
+  io: ClientIo,
+  options: ServerOptions,
+  signal: AbortSignal,
+  waits: Waits | null = null,
+): ServerHttp {
   const { server, tokenFile = io.tokenFile, ca, mayBePlain, timeoutMs } = options;
   const address = parseServer(server, mayBePlain);
   if (tokenFile === undefined)
@@ -47,6 +53,7 @@ export function openHttp(io: ClientIo, options: ServerOptions, signal: AbortSign
     userAgent: `gpuctl/${VERSION}`,
     timeoutMs,
     clock: io.clock,
+    waits,
     signal,
   });
 }

@@ -167,7 +167,11 @@ export class ServerCourier implements FleetCourier {
   async pullModel(agent: string, model: string, { force = false, signal }: AskingForPull = {}): Promise<Job> {
     // A field that an older server does not know is sent only where it says something.
     const body = { kind: "pull", model: normalModelName(model), agents: [agent], ...(force ? { force } : {}) };
-    const { jobs, refusals = [] } = await this.#http.send("POST", "/v1/jobs", JobsDocument, { body, signal });
+    const { jobs, refusals = [] } = await this.#http.send("POST", "/v1/jobs", JobsDocument, {
+      body,
+      signal,
+      awaited: agent,
+    });
     const [refusal] = refusals;
     if (refusal !== undefined) throw errorOf(refusal);
     const [job] = jobs;
@@ -181,7 +185,7 @@ export class ServerCourier implements FleetCourier {
   async cancelJob(job: Job, { signal }: Asking = {}): Promise<Job> {
     if (job.state === "cancelled") return job;
     if (isEnded(job) || job.id === null) throw tooLate(job);
-    return await this.#http.send("POST", `/v1/jobs/${job.id}/cancel`, JobDocument, { signal });
+    return await this.#http.send("POST", `/v1/jobs/${job.id}/cancel`, JobDocument, { signal, awaited: job.agent });
   }
 
   /** By asking again and again: unlike a stream, that gets through every proxy, and costs nothing when it breaks. */
@@ -233,7 +237,7 @@ export class ServerCourier implements FleetCourier {
   /** @throws CourierError `unavailable` when it is gone: the agent may be back in a moment, as on the share */
   async #jobOf(agent: string, id: string, signal: AbortSignal | undefined): Promise<Job> {
     try {
-      return await this.findJob(id, { signal });
+      return await this.#http.get(`/v1/jobs/${id}`, JobDocument, { signal, awaited: null });
     } catch (error) {
       if (asCourierError(error).code !== "not_found") throw error;
       throw new CourierError("unavailable", `${agent} no longer has the job ${id}`, { cause: error });

@@ -20,7 +20,7 @@ export async function reach(
   const server = serverOptions(program);
   if (server !== undefined) {
     refuseShareFlags(program);
-    return openServer(io, server);
+    return openServer(io, server, seen.waiting);
   }
   const watch = chosenWatch(program.opts());
   return await openShare(io, { share, watch, timeoutMs: timeout * 1000, verifyAgents, operatorKeys }, seen);
