@@ -28,6 +28,13 @@ interface Sent {
   readonly awaited?: string | null;
 }
 
+/** One request, which is sent again while the server refuses it. */
+interface Attempt {
+  readonly isChange: boolean;
+  /** The server refused it, and it was not sent again since. */
+  isRefused: boolean;
+}
+
 interface Kept {
   readonly etag: string;
   readonly text: string;
@@ -47,6 +54,7 @@ const GRACE_MS = 2_000;
 const MAX_KEPT = 50;
 /** More can only be an error of the server. */
 const MAX_PAGES = 1_000;
+const MAY_RUN = "It may still run: check before sending it again";
 const MAX_RETRY_MS = 10_000;
 /** A smaller difference is within the second of the Date header. */
 const CLOCK_DIFFERENCE_MS = 1_500;
@@ -105,12 +113,13 @@ export class ServerHttp {
     const stop = AbortSignal.any([signal, late.signal, ...(sent.signal === undefined ? [] : [sent.signal])]);
     const { awaited = awaitedBy(path) } = sent;
     const isOver = awaited === null ? undefined : waits?.begin(awaited);
+    const attempt: Attempt = { isChange: method !== "GET" && !path.endsWith("/ping"), isRefused: false };
     try {
-      return this.#parsed(path, schema, await this.#untilServed(method, path, sent, stop));
+      return this.#parsed(path, schema, await this.#untilServed(method, path, sent, stop, attempt));
     } catch (error) {
       if (error instanceof CourierError) throw error;
-      if (late.signal.aborted && !done.signal.aborted) throw this.#tooLate(method);
-      if (stop.aborted) throw new CourierError("cancelled", "Interrupted before gpu-server answered");
+      if (late.signal.aborted) throw this.#tooLate(attempt);
+      if (stop.aborted) throw interrupted(attempt);
       throw notReached(this.base, error);
     } finally {
       done.abort();
@@ -119,11 +128,13 @@ export class ServerHttp {
   }
 
   /** A request that came too fast was not served: it is sent again after the time that the server names. */
-  async #untilServed(method: string, path: string, sent: Sent, signal: AbortSignal): Promise<string> {
+  async #untilServed(method: string, path: string, sent: Sent, signal: AbortSignal, attempt: Attempt): Promise<string> {
     for (;;) {
+      attempt.isRefused = false;
       const answer = await this.#fetch(method, path, sent, signal);
       const { status, type, text, headers } = answer;
       if (status === 429) {
+        attempt.isRefused = true;
         const waitMs = Number(headers.get("retry-after") ?? 1) * 1000;
         await this.#options.clock.sleep(Math.min(Math.max(waitMs, 0) || 1000, MAX_RETRY_MS), signal);
         signal.throwIfAborted();
@@ -211,13 +222,27 @@ export class ServerHttp {
     this.#clockOffsetMs = Math.abs(offsetMs) < CLOCK_DIFFERENCE_MS ? 0 : offsetMs;
   }
 
-  #tooLate(method: string): CourierError {
-    const hint = method === "GET" ? "Safe to retry" : "It may still run: check before sending it again";
+  #tooLate({ isChange, isRefused }: Attempt): CourierError {
     const seconds = this.#options.timeoutMs / 1000;
+    if (isRefused)
+      return new CourierError(
+        "exhausted",
+        `gpu-server at ${this.base} refused each request for ${seconds} s: too many`,
+        {
+          hint: "It was not served. Send fewer requests at the same time, or use a larger --timeout",
+        },
+      );
+    const hint = isChange ? MAY_RUN : "Safe to retry";
     return new CourierError("deadline_exceeded", `gpu-server at ${this.base} did not answer within ${seconds} s`, {
       hint,
     });
   }
+}
+
+function interrupted({ isChange, isRefused }: Attempt): CourierError {
+  return new CourierError("cancelled", "Interrupted before gpu-server answered", {
+    hint: isChange && !isRefused ? MAY_RUN : undefined,
+  });
 }
 
 /** An agent, if the server sends it a command. The agents themselves are read beside everything else. */

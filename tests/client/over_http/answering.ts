@@ -49,15 +49,19 @@ export class AnsweringServer implements AsyncDisposable {
     return this.#server.url.origin;
   }
 
-  /** @param where how it is reached, unless it is by its address and its token */
-  async run(argv: readonly string[], where: readonly string[] = ["--server", this.url]): Promise<Ran> {
+  /** @param where how it is reached, unless it is by its address and its token @param stop Ctrl-C */
+  async run(
+    argv: readonly string[],
+    where: readonly string[] = ["--server", this.url],
+    stop: AbortSignal = new AbortController().signal,
+  ): Promise<Ran> {
     const [stdout, stderr] = [new Capture(false, 200), new Capture(false, 200)];
     const io: ClientIo = {
       stdout,
       stderr,
       color: false,
       clock: systemClock,
-      signal: new AbortController().signal,
+      signal: stop,
       requestedBy: "gpuctl:test@here",
       keyFile: join(this.dir, "signing.key"),
       tokenFile: this.tokenFile,

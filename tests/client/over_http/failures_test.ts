@@ -133,6 +133,35 @@ test("a server that does not answer in time is an error, which a larger --timeou
   ]);
 });
 
+test("a request that is only ever refused as too many was not served, and says so", async () => {
+  await using server = await AnsweringServer.open((request) =>
+    request.method === "GET"
+      ? Response.json({ agents: [GPU_1] })
+      : new Response(null, { status: 429, headers: { "retry-after": "5" } }),
+  );
+  const { status, stderr } = await server.run(["rm", "phi4", "--timeout", "0.05"]);
+  expect([status, stderr]).toEqual([
+    75,
+    `error: gpu-server at ${server.url} refused each request for 0.05 s: too many\n  It was not served. Send fewer requests at the same time, or use a larger --timeout\n`,
+  ]);
+});
+
+describe("Ctrl-C before gpu-server answered", () => {
+  test.each([
+    ["rm phi4", "\n  It may still run: check before sending it again\n"],
+    ["ping", "\n"],
+  ])("%s ends with 130 and the right hint", async (line, hint) => {
+    const stop = new AbortController();
+    await using server = await AnsweringServer.open(async (request) => {
+      if (request.method === "GET") return Response.json({ agents: [GPU_1] });
+      stop.abort();
+      return await new Promise<Response>(() => undefined);
+    });
+    const { status, stderr } = await server.run(line.split(" "), undefined, stop.signal);
+    expect([status, stderr]).toEqual([130, `error: Interrupted before gpu-server answered${hint}`]);
+  });
+});
+
 /** It has neither the routes nor the fields that came with `--server`. */
 async function olderServer(): Promise<AnsweringServer> {
   const documents: Readonly<Record<string, object>> = {
