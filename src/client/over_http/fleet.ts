@@ -3,8 +3,9 @@ import type { Clock } from "../../base/clock.ts";
 import { compareNames } from "../../base/order.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import type { FleetReader } from "../../courier/fleet.ts";
-import { AgentDocument, AgentsDocument, agentDocument } from "../../documents/agents.ts";
+import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import type { ServerHttp } from "./http.ts";
+import { ReadAgent, ReadAgents } from "./reading.ts";
 import { viewOf } from "./views.ts";
 
 interface Reading {
@@ -42,7 +43,7 @@ export class ServerFleet implements Pick<FleetReader, "read" | "find" | "lastKno
 
   /** One agent as it is now, without the others. @throws CourierError `not_found` */
   async readOne(agent: string, signal?: AbortSignal): Promise<AgentView> {
-    const document = await this.#http.get(`/v1/agents/${agent}`, AgentDocument, { signal });
+    const document = await this.#http.get(`/v1/agents/${agent}`, ReadAgent, { signal });
     return this.#view(document);
   }
 
@@ -51,7 +52,7 @@ export class ServerFleet implements Pick<FleetReader, "read" | "find" | "lastKno
   }
 
   async #readNow(): Promise<readonly AgentView[]> {
-    const pages = await this.#http.getPages("/v1/agents", AgentsDocument);
+    const pages = await this.#http.getPages("/v1/agents", ReadAgents);
     const views = pages
       .flatMap(({ agents }) => agents.map((document) => this.#view(document)))
       .toSorted((a, b) => compareNames(a.agent, b.agent));

@@ -76,8 +76,8 @@ export class AnsweringServer implements AsyncDisposable {
   }
 }
 
-/** One online agent, as release 0.1.0 of gpu-server describes it. */
-export const GPU_1 = {
+/** One online agent, as release 0.1.0 of gpu-server describes it: without what came later. */
+export const EARLIER_GPU_1 = {
   agent: "gpu-1",
   status: "online",
   reason: null,
@@ -87,12 +87,11 @@ export const GPU_1 = {
   model_count: 0,
   job_count: 0,
   disk: null,
-  gpus: [],
-  memory: null,
-  platform: null,
-  labels: null,
   clock_offset_ms: 0,
 } as const;
+
+/** One online agent, as this release describes it. */
+export const GPU_1 = { ...EARLIER_GPU_1, gpus: [], memory: null, platform: null, labels: null } as const;
 
 export function problem(status: number, code: string, more: object = {}): Response {
   const body = { type: `urn:gpu-courier:${code}`, title: "A title", status, detail: "It did not work", code, ...more };

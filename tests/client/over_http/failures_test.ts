@@ -1,7 +1,7 @@
 // What gpuctl prints, and ends with, when gpu-server refuses, is older, or is something else altogether.
 import { describe, expect, test } from "bun:test";
 import { ERROR_CODES } from "#src/base/errors.ts";
-import { AnsweringServer, GPU_1, problem } from "./answering.ts";
+import { AnsweringServer, EARLIER_GPU_1, GPU_1, problem } from "./answering.ts";
 
 const html = (status: number): Response =>
   new Response("<h1>Bad Gateway</h1>", { status, headers: { "content-type": "text/html" } });
@@ -165,15 +165,15 @@ describe("Ctrl-C before gpu-server answered", () => {
 /** It has neither the routes nor the fields that came with `--server`. */
 async function olderServer(): Promise<AnsweringServer> {
   const documents: Readonly<Record<string, object>> = {
-    "/v1/agents": { agents: [GPU_1] },
-    "/v1/agents/gpu-1": GPU_1,
+    "/v1/agents": { agents: [EARLIER_GPU_1] },
+    "/v1/agents/gpu-1": EARLIER_GPU_1,
     "/v1/models": { models: [] },
     "/v1/jobs": { jobs: [] },
   };
   return await AnsweringServer.open((request, url) => {
     const failed = { id: "01a20aac-24d0-7785-b91f-da066d157a40", agent: "gpu-1", kind: "pull", model: "phi4:latest" };
     const rest = { completed_bytes: 0, total_bytes: null, bytes_per_second: null, eta_seconds: null, started_at: null };
-    const ended = { ended_at: GPU_1.last_seen_at, state: "failed", code: "exhausted", error: "No room" };
+    const ended = { ended_at: EARLIER_GPU_1.last_seen_at, state: "failed", code: "exhausted", error: "No room" };
     if (request.method === "POST" && url.pathname === "/v1/jobs")
       return Response.json({ jobs: [{ ...failed, ...rest, ...ended }] }, { status: 202 });
     const document = documents[url.pathname];
@@ -187,6 +187,12 @@ describe("an older gpu-server", () => {
     for (const argv of [["agents"], ["list"], ["jobs"]])
       expect([argv, (await server.run(argv)).status]).toEqual([argv, 0]);
     expect((await server.run(["pull", "phi4"])).stderr).toBe("error: No room\n");
+  });
+
+  test("shows an agent without the fields that came later as unknown", async () => {
+    await using server = await olderServer();
+    const { agents } = JSON.parse((await server.run(["agents", "--json"])).stdout);
+    expect(agents).toEqual([{ ...EARLIER_GPU_1, gpus: null, memory: null, platform: null, labels: null }]);
   });
 
   test("is named where it has no route", async () => {

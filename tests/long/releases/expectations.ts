@@ -67,14 +67,18 @@ async function expectEntries(fleet: Fleet, verb: Verb, read: () => Promise<unkno
   expect(entriesOf(verb, await read())).toEqual(expectedEntries(fleet, verb));
 }
 
-/** Each verb of a release's gpuctl, as text and as JSON, shows all of it. */
-export async function expectLists(fleet: Fleet, programs: Programs): Promise<void> {
+/**
+ * Each verb of a release's gpuctl, as text and as JSON, shows all of it.
+ * @param server the flags for a gpu-server that it asks instead of the share; an earlier one has no route for a ping
+ */
+export async function expectLists(fleet: Fleet, programs: Programs, server?: readonly string[]): Promise<void> {
+  const where = server ?? ["--share", fleet.site.share];
   const run = async (...args: readonly string[]): Promise<string> => {
-    const { status, stdout, stderr } = await fleet.gpuctl(programs, ...args);
+    const { status, stdout, stderr } = await fleet.gpuctlAt(where, programs, ...args);
     expect([args, status, stderr]).toEqual([args, 0, ""]);
     return stdout;
   };
-  for (const verb of VERBS) {
+  for (const verb of VERBS.filter((each) => server === undefined || each !== "ping")) {
     await expectEntries(fleet, verb, async () => JSON.parse(await run(verb, "--json")));
     const lines = (await run(verb)).split("\n").map((line) => line.replaceAll(/ +/g, " "));
     const words: Readonly<Record<Verb, readonly string[]>> = {
@@ -88,10 +92,14 @@ export async function expectLists(fleet: Fleet, programs: Programs): Promise<voi
   }
 }
 
-/** A release's gpuctl pulls, copies, deletes and unloads on an agent, and leaves it as it was. */
-export async function expectChanges(fleet: Fleet, programs: Programs): Promise<void> {
+/**
+ * A release's gpuctl pulls, copies, deletes and unloads on an agent, and leaves it as it was.
+ * @param server as for `expectLists()`
+ */
+export async function expectChanges(fleet: Fleet, programs: Programs, server?: readonly string[]): Promise<void> {
+  const where = server ?? ["--share", fleet.site.share];
   for (const command of ["pull tiny", "show tiny", "cp tiny copied", "rm copied", "rm tiny", "stop phi4"]) {
-    const { status, stderr } = await fleet.gpuctl(programs, ...command.split(" "), "--agent", IDLE);
+    const { status, stderr } = await fleet.gpuctlAt(where, programs, ...command.split(" "), "--agent", IDLE);
     expect([command, status, stderr]).toEqual([command, 0, ""]);
   }
   fleet.load();

@@ -73,7 +73,12 @@ export class Fleet {
   }
 
   async gpuctl({ gpuctl }: Programs, ...args: readonly string[]): Promise<Finished> {
-    return await this.site.run(gpuctl, ["--share", this.site.share, ...args]);
+    return await this.gpuctlAt(["--share", this.site.share], { gpuctl }, ...args);
+  }
+
+  /** @param where how it reaches the fleet: the flags for a share, or for a gpu-server */
+  async gpuctlAt(where: readonly string[], { gpuctl }: Pick<Programs, "gpuctl">, ...args: readonly string[]) {
+    return await this.site.run(gpuctl, [...where, ...args]);
   }
 
   /** The documents on the share. */
