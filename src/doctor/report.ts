@@ -29,6 +29,8 @@ export interface Examined {
   readonly courier: Courier;
   /** Undefined: all agents. */
   readonly agents?: Agents | undefined;
+  /** How long a ping waits; undefined: as long as every request of the courier. */
+  readonly pingMs?: number | undefined;
   /** Whether this program remembers the keys of the agents. */
   readonly keepsKeys: boolean;
   /** Null: no operator is trusted here. */
@@ -41,6 +43,7 @@ export async function* examine({
   transport,
   courier,
   agents,
+  pingMs,
   roster,
   keepsKeys,
   signal,
@@ -57,7 +60,7 @@ export async function* examine({
     if (roster !== null) yield await examineRoster(transport, roster);
     const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
     yield* examineFleet(views, {
-      ping: async (agent) => await courier.ping(agent, { signal }),
+      ping: async (agent) => await courier.ping(agent, { timeoutMs: pingMs, signal }),
       ignored: (agent) => (courier.ignoredReplies.get(agent) ?? 0) - (ignoredBefore.get(agent) ?? 0),
     });
     // After the pings, which read the states again.

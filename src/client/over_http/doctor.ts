@@ -9,6 +9,9 @@ import type { ServerHttp } from "./http.ts";
 /** The kinds of checks that each agent has. */
 const OF_AGENTS: ReadonlySet<string> = new Set(["agent", "clock", "ollama", "ping"]);
 
+/** The pings end after 10 s, and every look at a share that hangs soon, but there are several. */
+const EXAMINATION_MS = 30_000;
+
 /**
  * @param choose the names of the agents that are meant
  * @param names undefined: all
@@ -21,7 +24,7 @@ export async function* examineServer(
 ): AsyncGenerator<Check> {
   let document: DoctorDocument;
   try {
-    document = await http.get("/v1/doctor", DoctorDocument, { signal });
+    document = await http.get("/v1/doctor", DoctorDocument, { signal, minimumMs: EXAMINATION_MS });
   } catch (error) {
     const isMissing = asCourierError(error).code === "not_found";
     yield about("server").failedBy(isMissing ? tooOld(http.base, "GET /v1/doctor") : error);

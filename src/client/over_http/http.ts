@@ -26,6 +26,8 @@ interface Sent {
   readonly signal?: AbortSignal | undefined;
   /** Whose answer it waits for; null: nobody need know of it. Otherwise the path shows that. */
   readonly awaited?: string | null;
+  /** For a request that takes the server longer than others. */
+  readonly minimumMs?: number;
 }
 
 /** One request, which is sent again while the server refuses it. */
@@ -106,7 +108,8 @@ export class ServerHttp {
   }
 
   async #ask<Schema extends z.ZodType>(method: string, path: string, schema: Schema, sent: Sent) {
-    const { clock, timeoutMs, signal, waits } = this.#options;
+    const { clock, signal, waits } = this.#options;
+    const timeoutMs = Math.max(this.#options.timeoutMs, sent.minimumMs ?? 0);
     const late = new AbortController();
     const done = new AbortController();
     void clock.sleep(timeoutMs + GRACE_MS, done.signal).then(() => late.abort());
@@ -118,7 +121,7 @@ export class ServerHttp {
       return this.#parsed(path, schema, await this.#untilServed(method, path, sent, stop, attempt));
     } catch (error) {
       if (error instanceof CourierError) throw error;
-      if (late.signal.aborted) throw this.#tooLate(attempt);
+      if (late.signal.aborted && !done.signal.aborted) throw this.#tooLate(attempt, timeoutMs);
       if (stop.aborted) throw interrupted(attempt);
       throw notReached(this.base, error);
     } finally {
@@ -222,8 +225,8 @@ export class ServerHttp {
     this.#clockOffsetMs = Math.abs(offsetMs) < CLOCK_DIFFERENCE_MS ? 0 : offsetMs;
   }
 
-  #tooLate({ isChange, isRefused }: Attempt): CourierError {
-    const seconds = this.#options.timeoutMs / 1000;
+  #tooLate({ isChange, isRefused }: Attempt, timeoutMs: number): CourierError {
+    const seconds = timeoutMs / 1000;
     if (isRefused)
       return new CourierError(
         "exhausted",

@@ -19,6 +19,8 @@ export interface ExaminationDeps {
 
 /** It writes to the share and pings every agent: everybody who asks within this time gets the same. */
 const KEPT_MS = 5_000;
+/** As in gpu-agent doctor. With the timeout of other requests, callers would give up before they see any check. */
+const PING_MS = 10_000;
 
 export class Examination {
   readonly #deps: ExaminationDeps;
@@ -39,7 +41,7 @@ export class Examination {
     const kept = roster === null ? null : () => roster;
     const signal = new AbortController().signal;
     const checks: Check[] = [];
-    for await (const check of examine({ transport, courier, roster: kept, keepsKeys: true, signal }))
+    for await (const check of examine({ transport, courier, pingMs: PING_MS, roster: kept, keepsKeys: true, signal }))
       checks.push(check);
     return doctorDocument(checks);
   }

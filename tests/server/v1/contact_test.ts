@@ -2,8 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { PingDocument, RefusedCommandsDocument } from "#src/documents/contact.ts";
 import { DoctorDocument } from "#src/documents/doctor.ts";
+import { MemoryStore } from "#src/transport/memory.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
+import { until } from "#tests/support/until.ts";
 
 describe("POST /v1/agents/{agent}/ping", () => {
   test("measures a round trip for a viewer too, and leaves no entry in the audit", async () => {
@@ -57,6 +60,18 @@ describe("GET /v1/doctor", () => {
     expect(second.body).toEqual(first.body);
     expect((await ask()).body).toEqual(first.body);
     expect(agent.commands).toHaveLength(1);
+  });
+
+  test("waits 10 s for an agent that does not answer a ping, however long other requests wait", async () => {
+    const clock = new ManualClock();
+    await using server = await openServer({ clock, store: new MemoryStore(clock), timeoutMs: 30_000 });
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { answer: () => undefined });
+    const asked = server.call("GET", "/v1/doctor");
+    await until(() => agent.commands.length === 1);
+    for (let second = 0; second < 60; second++) await clock.advance(1_000);
+    const { checks } = DoctorDocument.parse((await asked).body);
+    const ping = checks.find(({ check }) => check === "ping");
+    expect([ping?.result, ping?.message]).toEqual(["failed", expect.stringContaining("No answer within 10 s")]);
   });
 
   test("is not for a token with limits: it shows all agents, and the paths of the share", async () => {
