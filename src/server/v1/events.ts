@@ -25,8 +25,8 @@ const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
 - \`agent\` is an Agent: first those that are offline or have a problem, then each whose \`status\` or \`reason\` changes. The
   jobs of an offline agent are as it last published them.
 - \`progress\` is an active Job: first all of them, then each that changes, at most twice a second.
-- \`ended\` is a Job that has ended. A listener that reconnects with the id of the last event it received as \`Last-Event-ID\`
-  gets each end exactly once, even if the server was restarted in between.
+- \`ended\` is a Job that has ended. A listener that reconnects with the id of the last event it received as \`Last-Event-ID\`,
+  or as \`?lastEventId=\`, gets each end exactly once, even if the server was restarted in between.
 
 A comment is sent at least every ${HEARTBEAT_MS / 1000} s. Slow readers get fewer progress events.
 The stream ends when the token expires, and within ${CALLER_CHECK_MS / 1000} s when it is revoked.
@@ -56,6 +56,9 @@ const events = {
 const headers = z.object({ "last-event-id": z.string().optional() });
 const query = queryOf({
   ticket: z.string().optional().meta({ description: "Of `POST /v1/tickets`, in place of a token in the header" }),
+  lastEventId: z.string().optional().meta({
+    description: "As the header `Last-Event-ID`, for clients that cannot send it. The header wins",
+  }),
 });
 
 const watchJobs = createRoute({
@@ -86,7 +89,8 @@ export function addEventRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
   app.openapi(watchJobs, (context) => {
     const services = servicesOf(context);
     const { jobFeed } = services;
-    const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
+    const { lastEventId } = context.req.valid("query");
+    const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"] ?? lastEventId);
     return streamIfRoom(context, services, start, (signal) => jobFeed.listen(start.after, signal));
   });
 
@@ -94,7 +98,8 @@ export function addEventRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
     const { id } = context.req.valid("param");
     const services = servicesOf(context);
     const { jobFeed } = services;
-    const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"]);
+    const { lastEventId } = context.req.valid("query");
+    const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"] ?? lastEventId);
     const job = await findJob(services, id);
     if (!isEnded(job))
       return streamIfRoom(context, services, start, (signal) => jobFeed.listenToJob(job, start, signal));

@@ -59,6 +59,27 @@ describe("GET /v1/events", () => {
     ]);
   });
 
+  test("continues after the id in the address, for a client that cannot send the header, which wins", async () => {
+    const events = await site.listenTo();
+    for (const number of [1, 2]) {
+      await site.publish(ended(1), ...(number === 2 ? [ended(2)] : []));
+      await until(() => events.ends.length === number);
+    }
+    await events.cut();
+    const [first, second] = events.events.filter(({ event }) => event === "ended").map(({ id }) => id);
+    const other = await site.listenTo(`/v1/events?lastEventId=${first}`);
+    await until(() => other.ends.length > 0);
+    expect([other.events[0]?.data.resumed, other.ends]).toEqual([true, ["job-2"]]);
+    // What a browser's EventSource does when it reconnects to an address that has an older id.
+    other.lastId = second;
+    await other.cut();
+    await site.comeBack(other, `/v1/events?lastEventId=${first}`);
+    await site.publish(ended(3));
+    await until(() => other.ends.length > 1);
+    expect(other.ends).toEqual(["job-2", "job-3"]);
+    expect((await site.listenTo(`/v1/jobs/job-2/events?lastEventId=${second}`)).status).toBe(204);
+  });
+
   test("reports when it cannot continue where the listener was", async () => {
     const events = await site.listenTo();
     await events.cut();

@@ -5,7 +5,7 @@ import { MemoryStore } from "#src/transport/memory.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { EventListener } from "#tests/support/event_listener.ts";
-import { EventSite, job } from "#tests/support/sites/event_site.ts";
+import { EventSite, ended, job } from "#tests/support/sites/event_site.ts";
 import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { type Call, openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
 import { until } from "#tests/support/until.ts";
@@ -137,6 +137,22 @@ describe("a ticket", () => {
 });
 
 describe("a stream that a ticket opened", () => {
+  test("is continued with another ticket and the id of its last event", async () => {
+    const site = await EventSite.open();
+    const events = await opened(site, `/v1/events?ticket=${await ticketOf(site.server)}`);
+    await until(() => events.events.length > 0);
+    await site.publish(ended(1));
+    await until(() => events.ends.length === 1);
+    await events.cut();
+    await site.publish(ended(1), ended(2));
+    const id = events.lastId ?? "";
+    const next = await opened(site, `/v1/events?ticket=${await ticketOf(site.server)}&lastEventId=${id}`);
+    await until(() => next.ends.length === 1);
+    expect([next.events[0]?.data.resumed, next.ends]).toEqual([true, ["job-2"]]);
+    await next.cut();
+    await site.close();
+  });
+
   test("goes on when the ticket ends; a reconnect is a 401 with what to do", async () => {
     const clock = new ManualClock();
     await withSite(clock, async (site) => {
