@@ -36,6 +36,30 @@ test("/docs shows every route, asks nobody else, and breaks no rule of its polic
   expect(watched.problems).toEqual([]);
 });
 
+test("/docs below a path of a proxy sends its requests below that path", async () => {
+  await using proxy = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => {
+      const { pathname, search } = new URL(request.url);
+      if (!pathname.startsWith("/gpu/")) return new Response(null, { status: 404 });
+      const { authorization } = Object.fromEntries(request.headers);
+      const headers = authorization === undefined ? {} : { authorization };
+      return await fetch(`${server.url}${pathname.slice("/gpu".length)}${search}`, { headers, decompress: false });
+    },
+  });
+  const page = await browser.newPage();
+  await page.goto(new URL("/gpu/docs", proxy.url).href);
+  const health = page.locator(".opblock-get").filter({ has: page.locator('[data-path="/healthz"]') });
+  await health.locator("button.opblock-summary-control").click();
+  await health.locator(".try-out__btn").click();
+  const [response] = await Promise.all([
+    page.waitForResponse((each) => each.url().endsWith("/healthz")),
+    health.locator("button.execute").click(),
+  ]);
+  expect([new URL(response.url()).pathname, response.status()]).toEqual(["/gpu/healthz", 200]);
+});
+
 test("/docs sends a request with the token that is typed in, and forgets the token with the page", async () => {
   const page = await browser.newPage();
   const watched = await Watched.over(page);

@@ -76,7 +76,8 @@ export function aboutServer(version: string, license: string) {
   return {
     openapi: "3.1.0",
     info: { title: "gpu-courier", version, description: ABOUT, license: { name: license, identifier } },
-    servers: [{ url: "/", description: "The server that this document is from" }],
+    // Relative to this document: a proxy may serve all of it under a path of its own.
+    servers: [{ url: ".", description: "The server that this document is from" }],
     tags: TAGS,
   };
 }

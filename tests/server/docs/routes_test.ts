@@ -11,6 +11,13 @@ test("/ names the description and the page, also as links", async () => {
   expect(headers.get("link")).toBe('<openapi.json>; rel="service-desc", <docs>; rel="service-doc"');
 });
 
+test("/openapi.json has its routes beside itself, also below a path of a proxy", async () => {
+  await using server = await openServer();
+  const { servers } = (await server.call("GET", "/openapi.json", OPEN)).body;
+  for (const base of ["https://example.org/", "https://example.org/gpu/"])
+    expect(new URL(servers[0].url, `${base}openapi.json`).href).toBe(base);
+});
+
 describe("/docs", () => {
   test("names only addresses of this server, relative ones, and each is served without a token", async () => {
     await using server = await openServer();
