@@ -39,7 +39,9 @@ const compressed = new WeakMap<Uint8Array, Promise<Uint8Array<ArrayBuffer>>>();
  */
 export const compressResponse: MiddlewareHandler<Env> = async (context, next) => {
   await next();
-  const { headers, body } = context.res;
+  const { headers, body, status } = context.res;
+  // RFC 9110, 15.4.5: a 304 has what the response that is kept has.
+  if (status === 304) addVary(context, "Accept-Encoding");
   if (body === null || !TYPES.test(headers.get("content-type") ?? "")) return;
   addVary(context, "Accept-Encoding");
   if (accepts(context, { header: "Accept-Encoding", supports: ["gzip"], default: "identity" }) !== "gzip") return;

@@ -43,6 +43,17 @@ describe("compressResponse", () => {
     await listener.close(0);
   });
 
+  test.each(["/v1/models", "/openapi.json", "/docs", "/docs/swagger-ui.js"])(
+    "names the same headers in Vary for a 304 of %s as for the response that is kept",
+    async (path) => {
+      await using server = await openFleet();
+      const { headers: first } = await server.request("GET", path, GZIP);
+      const headers = { ...GZIP.headers, "if-none-match": first.get("etag") ?? "" };
+      const kept = await server.request("GET", path, { headers });
+      expect([kept.status, kept.headers.get("vary")]).toEqual([304, first.get("vary")]);
+    },
+  );
+
   test("leaves small responses, event streams and those without a body alone", async () => {
     await using server = await openFleet();
     const etag = (await server.request("GET", "/v1/models")).headers.get("etag") ?? "";
