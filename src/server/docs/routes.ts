@@ -49,37 +49,39 @@ interface File {
   readonly read: () => Promise<string>;
 }
 
-const FILES: Readonly<Record<string, File>> = {
-  "/docs": { type: "text/html; charset=utf-8", read: async () => await Promise.resolve(PAGE) },
-  "/docs/start.js": { type: "text/javascript; charset=utf-8", read: async () => await Promise.resolve(START) },
-  "/docs/swagger-ui.js": {
-    type: "text/javascript; charset=utf-8",
-    read: async () => await Bun.file(SWAGGER_UI.script).text(),
-  },
-  "/docs/swagger-ui.css": {
-    type: "text/css; charset=utf-8",
-    read: async () => await Bun.file(SWAGGER_UI.style).text(),
-  },
-};
+function filesOf({ script, style }: typeof SWAGGER_UI): Readonly<Record<string, File>> {
+  return {
+    "/docs": { type: "text/html; charset=utf-8", read: async () => await Promise.resolve(PAGE) },
+    "/docs/start.js": { type: "text/javascript; charset=utf-8", read: async () => await Promise.resolve(START) },
+    "/docs/swagger-ui.js": { type: "text/javascript; charset=utf-8", read: async () => await Bun.file(script).text() },
+    "/docs/swagger-ui.css": { type: "text/css; charset=utf-8", read: async () => await Bun.file(style).text() },
+  };
+}
 
 const WHERE = { openapi: "openapi.json", docs: "docs" };
 
-export function docsRoutes(): Hono<Env> {
+/** @param ui the paths of the files of Swagger UI */
+export function docsRoutes(ui = SWAGGER_UI): Hono<Env> {
   const routes = new Hono<Env>();
   /** RFC 8631 has names for both links. */
   routes.get("/", (context) => {
     context.header("link", `<${WHERE.openapi}>; rel="service-desc", <${WHERE.docs}>; rel="service-doc"`);
     return context.json({ service: "gpu-courier", ...WHERE });
   });
-  for (const [path, file] of Object.entries(FILES)) routes.get(path, keptFile(file));
+  for (const [path, file] of Object.entries(filesOf(ui))) routes.get(path, keptFile(file));
   return routes;
 }
 
-/** Reads the file once, when somebody asks for it. */
+/** Reads the file once, when somebody asks for it; again after a failure. */
 function keptFile({ type, read }: File) {
   let reading: Promise<Omit<Rendered, "next">> | undefined;
   return async (context: Context<Env>): Promise<Response> => {
-    reading ??= read().then(renderedText);
+    reading ??= read()
+      .then(renderedText)
+      .catch((error: unknown) => {
+        reading = undefined;
+        throw error;
+      });
     const rendered = await reading;
     context.header("content-security-policy", POLICY);
     context.header("x-content-type-options", "nosniff");

@@ -1,5 +1,9 @@
 // / and the page at /docs, without a browser. tests/browser opens the page in one.
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { docsRoutes } from "#src/server/docs/routes.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 
 const OPEN = { token: null };
@@ -39,6 +43,16 @@ describe("/docs", () => {
       expect(policy).not.toContain("unsafe");
       expect(headers.get("x-content-type-options")).toBe("nosniff");
     }
+  });
+
+  test("reads a file again after it could not be read", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "gpu-courier-docs-"));
+    const script = join(dir, "script.js");
+    const routes = docsRoutes({ script, style: script });
+    expect((await routes.request("/docs/swagger-ui.js")).status).toBe(500);
+    await writeFile(script, "there");
+    expect(await (await routes.request("/docs/swagger-ui.js")).text()).toBe("there");
+    await rm(dir, { recursive: true });
   });
 
   test("is a 304 for those who have it, and has types that browsers insist on", async () => {
