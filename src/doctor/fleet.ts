@@ -16,8 +16,15 @@ export interface FleetProbe {
   readonly ignored: (agent: string) => number;
 }
 
-/** Checks these agents. */
-export async function* examineFleet(views: readonly AgentView[], { ping, ignored }: FleetProbe): AsyncGenerator<Check> {
+/**
+ * Checks these agents.
+ * @param all every agent of the share: any of them may serve the shared inbox
+ */
+export async function* examineFleet(
+  views: readonly AgentView[],
+  all: readonly AgentView[],
+  { ping, ignored }: FleetProbe,
+): AsyncGenerator<Check> {
   if (views.length === 0) {
     yield about("agent").warning(
       "No agent has published its state on this share",
@@ -35,7 +42,7 @@ export async function* examineFleet(views: readonly AgentView[], { ping, ignored
     yield checkClock(agent, state.clock_offset_ms);
     yield checkOllama(agent, state);
   }
-  yield checkSharedInbox(views);
+  yield checkSharedInbox(all);
   yield* await pings;
 }
 

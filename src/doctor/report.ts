@@ -58,8 +58,9 @@ export async function* examine({
   try {
     await transport.connect();
     if (roster !== null) yield await examineRoster(transport, roster);
-    const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
-    yield* examineFleet(views, {
+    const all = await courier.agents();
+    const views = agents === undefined || agents === "all" ? all : await courier.choose(agents);
+    yield* examineFleet(views, all, {
       ping: async (agent) => await courier.ping(agent, { timeoutMs: pingMs, signal }),
       ignored: (agent) => (courier.ignoredReplies.get(agent) ?? 0) - (ignoredBefore.get(agent) ?? 0),
     });

@@ -45,6 +45,14 @@ describe("what it finds", () => {
     );
   });
 
+  test("--agent asks about one agent; another one may serve the shared inbox", async () => {
+    await (await site.agent("gpu-1")).publish({ serves_shared_inbox: true });
+    await site.agent("gpu-3");
+    const lines = await doctorLines("--agent", "gpu-3");
+    expect(lines).toContain("✓ shared_inbox: gpu-1 serves it");
+    expect(lines.filter((line) => /^. (?:agent|clock|ollama|ping) gpu-1:/u.test(line))).toEqual([]);
+  });
+
   test("answers to a ping that are not the agent's", async () => {
     await site.agent("gpu-1");
     const forger = site.store.open();
