@@ -4,26 +4,30 @@ import { isEnded, type Job } from "../../protocol.ts";
 import { stateTone } from "./job_table.ts";
 import { jobPercent, phaseText } from "./job_text.ts";
 import { attemptOf, stateWord, waitOf } from "./job_wait.ts";
+import { shortAgo } from "./last_seen.ts";
 import type { Pair } from "./printer.ts";
 
 /**
  * Its fields in words, those that are known. The error is whole, with its hint.
  * @param nowMs by the clock of the job's box
+ * @param lastSeenMs for how long its agent has been offline; undefined: it is online
  */
-export function jobStory(job: Job, nowMs: number): Pair[] {
-  const word = stateWord(job);
+export function jobStory(job: Job, nowMs: number, lastSeenMs?: number): Pair[] {
+  const word = stateWord(job, lastSeenMs);
+  const isMoving = word !== "unknown" && !isEnded(job);
   return [
     ["job", job.id ?? ""],
     ["agent", job.agent],
     ["model", job.model],
     ["state", word === job.state ? word : `${word} (${job.state})`, stateTone(word)],
+    ["last seen", word !== "unknown" ? "" : shortAgo((lastSeenMs ?? 0) / 1000)],
     ["error", errorText(job), "bad"],
-    ...waitPairs(job, nowMs),
+    ...(word === "unknown" ? [] : waitPairs(job, nowMs)),
     ["phase", phaseText(job)],
     ["progress", progressText(job)],
     ["size", job.total_bytes === null ? "" : formatBytes(job.total_bytes)],
-    ["speed", job.bytes_per_second === null || isEnded(job) ? "" : `${formatBytes(job.bytes_per_second)}/s`],
-    ["time left", job.eta_seconds === null || isEnded(job) ? "" : formatDuration(job.eta_seconds)],
+    ["speed", job.bytes_per_second === null || !isMoving ? "" : `${formatBytes(job.bytes_per_second)}/s`],
+    ["time left", job.eta_seconds === null || !isMoving ? "" : formatDuration(job.eta_seconds)],
     ["left on disk", isEnded(job) && job.partial_bytes ? formatBytes(job.partial_bytes) : ""],
     ["retries", (job.retries ?? 0) === 0 ? "" : String(job.retries)],
     ["asked by", job.requested_by ?? ""],

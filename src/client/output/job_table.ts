@@ -1,9 +1,10 @@
 // Jobs as a table.
 import { compareNames } from "../../base/order.ts";
 import type { Tone } from "../../program/style.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import type { Job } from "../../protocol.ts";
 import { describeJob, summarizeJob } from "./job_text.ts";
 import { type StateWord, stateWord } from "./job_wait.ts";
+import type { LastSeen } from "./last_seen.ts";
 import type { Column } from "./table.ts";
 
 export const JOB_COLUMNS: readonly Column[] = [
@@ -22,6 +23,7 @@ const TONES: Readonly<Record<StateWord, Tone | null>> = {
   running: "busy",
   verifying: "busy",
   retrying: "caution",
+  unknown: "caution",
   succeeded: "good",
   failed: "bad",
   cancelled: "faint",
@@ -38,6 +40,7 @@ export interface JobRowStyle {
   readonly isShort: boolean;
   /** Everything, however long. */
   readonly isWide?: boolean;
+  readonly lastSeen: LastSeen;
 }
 
 /**
@@ -47,27 +50,36 @@ export interface JobRowStyle {
 export function jobRows(
   jobs: readonly Job[],
   nowMs: (agent: string) => number,
-  { isShort, isWide = false }: JobRowStyle,
+  { isShort, isWide = false, lastSeen }: JobRowStyle,
 ): string[][] {
   return jobs.map((job) => [
     isShort ? (job.id ?? "").slice(-SHORT_ID_CHARS) : (job.id ?? ""),
     job.agent,
     job.model,
-    isShort ? stateWord(job) : job.state,
-    (isShort && !isWide ? summarizeJob : describeJob)(job, nowMs(job.agent)),
+    isShort ? stateWord(job, lastSeen(job.agent)) : job.state,
+    (isShort && !isWide ? summarizeJob : describeJob)(job, nowMs(job.agent), lastSeen(job.agent)),
   ]);
 }
 
-/** Those that run first, then those that wait for their next attempt, then the queued ones, then the last ended. */
-export function inOrder(jobs: readonly Job[]): Job[] {
+/**
+ * Those that run first, then those that wait for their next attempt, then the queued ones, then those of agents that are
+ * offline, then the last ended.
+ */
+export function inOrder(jobs: readonly Job[], lastSeen: LastSeen): Job[] {
+  const rank = (job: Job): number => RANKS[stateWord(job, lastSeen(job.agent))];
   return jobs.toSorted((a, b) => rank(a) - rank(b) || instant(b.ended_at) - instant(a.ended_at) || byAgent(a, b));
 }
 
-function rank(job: Job): number {
-  if (isEnded(job)) return 3;
-  const word = stateWord(job);
-  return word === "queued" ? 2 : word === "retrying" ? 1 : 0;
-}
+const RANKS: Readonly<Record<StateWord, number>> = {
+  running: 0,
+  verifying: 0,
+  retrying: 1,
+  queued: 2,
+  unknown: 3,
+  succeeded: 4,
+  failed: 4,
+  cancelled: 4,
+};
 
 /** Stable, so that those of one agent stay in the order in which it runs them. */
 function byAgent(a: Job, b: Job): number {

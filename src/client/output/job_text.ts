@@ -3,6 +3,7 @@ import { shortReason } from "../../base/foreign_text.ts";
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { waitOf } from "./job_wait.ts";
+import { shortAgo } from "./last_seen.ts";
 
 /** From 0 to 100, and 100 only when everything was downloaded; null while the size is unknown. */
 export function jobPercent({ completed_bytes, total_bytes }: Job): number | null {
@@ -23,8 +24,10 @@ export function describeProgress(job: Job, nowMs: number): string {
 /**
  * The parts of its row in a pipe that no other column has.
  * @param nowMs by the clock of the job's box
+ * @param lastSeenMs for how long its agent has been offline; undefined: it is online
  */
-export function describeJob(job: Job, nowMs: number): string {
+export function describeJob(job: Job, nowMs: number, lastSeenMs?: number): string {
+  if (lastSeenMs !== undefined && !isEnded(job)) return whenLastSeen(amountText(job), lastSeenMs);
   const parts = [describeProgress(job, nowMs)];
   if (job.ended_at !== null) parts.push(`ended ${formatAgo(job.ended_at, nowMs)}`);
   // The state is in a column of its own.
@@ -35,30 +38,33 @@ export function describeJob(job: Job, nowMs: number): string {
 /**
  * As `describeJob()`, for the short row of a terminal: what matters comes first, because the end may be cut.
  * @param nowMs by the clock of the job's box
+ * @param lastSeenMs as for `describeJob()`
  */
-export function summarizeJob(job: Job, nowMs: number): string {
+export function summarizeJob(job: Job, nowMs: number, lastSeenMs?: number): string {
   const { state, error, retries = 0 } = job;
+  if (!isEnded(job) && lastSeenMs !== undefined) return whenLastSeen(shortAmount(job), lastSeenMs);
   if (!isEnded(job)) return activeText(job, nowMs);
-  const ago = shortAgo(job.ended_at, nowMs);
+  const ago = shortAgo((nowMs - Date.parse(job.ended_at ?? "")) / 1000);
   if (state === "succeeded") return joined([formatBytes(job.completed_bytes), ago]);
   if (state === "failed") return joined([ago, factOf(job, shortReason(error ?? job.code ?? ""))], ": ");
   return retries === 0 ? ago : `${ago}, after ${countText(retries, "retry", "retries")}`;
 }
 
-/** In the largest unit: `5 min ago`. */
-function shortAgo(instant: string | null, nowMs: number): string {
-  const seconds = (nowMs - Date.parse(instant ?? "")) / 1000;
-  if (Number.isNaN(seconds)) return "";
-  const unit = [86_400, 3_600, 60].find((each) => seconds >= each) ?? 1;
-  return seconds < 1 ? "just now" : `${formatDuration(Math.floor(seconds / unit) * unit)} ago`;
-}
-
 function activeText(job: Job, nowMs: number): string {
-  const percent = jobPercent(job);
-  const amount = percent === null ? (job.completed_bytes > 0 ? formatBytes(job.completed_bytes) : "") : `${percent} %`;
+  const amount = shortAmount(job);
   const wait = waitOf(job, nowMs);
   if (wait === null) return joined([amount, phaseText(job), ...paceTexts(job)]);
   return joined([joined([amount, wait.when]), factOf(job, wait.why)], ": ");
+}
+
+function shortAmount(job: Job): string {
+  const percent = jobPercent(job);
+  return percent === null ? (job.completed_bytes > 0 ? formatBytes(job.completed_bytes) : "") : `${percent} %`;
+}
+
+/** `36 % when last seen 4 min ago`: a speed, or a time left, would be as old. */
+function whenLastSeen(amount: string, lastSeenMs: number): string {
+  return joined([amount, `last seen ${shortAgo(lastSeenMs / 1000)}`], " when ");
 }
 
 /** Without the registry, which the model's name shows: it names another one than Ollama's own. */

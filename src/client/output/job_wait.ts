@@ -4,7 +4,7 @@ import { formatDuration } from "../../base/format.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 
 /** The state of a job in a word for people: a job that waits for its next attempt does not run. */
-export type StateWord = Job["state"] | "retrying";
+export type StateWord = Job["state"] | "retrying" | "unknown";
 
 export interface Wait {
   /** `in 32 s`, or empty when the next attempt has begun or its time is unknown. */
@@ -16,7 +16,9 @@ export interface Wait {
 /** `retrying in 8 s: …`, `retrying: …`; of older agents `waiting 8 s after: …`, `trying again after: …`. */
 const RETRY = /^(?:retrying|trying again|waiting)(?: in ([^:]+)| ([^:]+) after| after)?: (.*)$/s;
 
-export function stateWord(job: Job): StateWord {
+/** @param lastSeenMs for how long its agent has been offline: nobody knows whether it still runs */
+export function stateWord(job: Job, lastSeenMs?: number): StateWord {
+  if (lastSeenMs !== undefined && !isEnded(job)) return "unknown";
   return job.state !== "verifying" && !isMoving(job) && isRetry(job) ? "retrying" : job.state;
 }
 

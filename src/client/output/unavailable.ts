@@ -1,6 +1,7 @@
 // Notes about the agents that a list does not include.
 import type { Unavailable } from "../../courier/unavailable.ts";
 import { rangesText } from "./agent_names.ts";
+import type { LastSeen } from "./last_seen.ts";
 import type { Printer } from "./printer.ts";
 
 /** More are one line without their reasons. */
@@ -22,6 +23,23 @@ export function unavailableLines(unavailable: readonly Unavailable[], width: num
   const whole = `${count}: ${rangesText(unavailable.map(({ agent }) => agent))} (${hint})`;
   return [whole.length < width ? whole : `${count} (${hint})`];
 }
+
+/** As `unavailableLines()`, of a list of jobs: those of agents that are offline are in it, as they were last seen. */
+export function offlineLines(unavailable: readonly Unavailable[], width: number, lastSeen: LastSeen): string[] {
+  const isOffline = ({ agent }: Unavailable): boolean => lastSeen(agent) !== undefined;
+  const offline = unavailable.filter(isOffline);
+  const others = unavailableLines(
+    unavailable.filter((each) => !isOffline(each)),
+    width,
+  );
+  if (offline.length <= NAMED)
+    return [...offline.map(({ agent, reason }) => `${agent} is offline (${reason}): ${AS_SEEN.one}`), ...others];
+  const count = `${offline.length} agents are offline`;
+  const whole = `${count}: ${AS_SEEN.several} (${rangesText(offline.map(({ agent }) => agent))})`;
+  return [whole.length < width ? whole : `${count}: ${AS_SEEN.several}`, ...others];
+}
+
+const AS_SEEN = { one: "its jobs are as last seen", several: "their jobs are as last seen" } as const;
 
 export function describeUnavailable({ agent, reason }: Unavailable): string {
   return `${agent} not included: ${reason}`;

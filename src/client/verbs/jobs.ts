@@ -5,8 +5,9 @@ import { flag, parse } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock } from "../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
+import { lastSeen } from "../output/last_seen.ts";
 import { noteRefused } from "../output/refused.ts";
-import { noteUnavailable } from "../output/unavailable.ts";
+import { offlineLines } from "../output/unavailable.ts";
 import type { Run, Session, Verb } from "../session.ts";
 import { chooseJobs, type JobChoice, parseState, STATES } from "./jobs/choice.ts";
 import { followJobs } from "./jobs/follow.ts";
@@ -84,19 +85,20 @@ async function listJobs(session: Session, choice: JobChoice, isWide: boolean): P
   const { courier, printer, agents } = session;
   const found = await courier.listJobs(agents);
   const refused = await courier.refused(agents);
-  const { shown, older } = chooseJobs(found.jobs, choice);
+  const seen = lastSeen(courier.lastKnownAgents());
+  const { shown, older } = chooseJobs(found.jobs, choice, seen);
   if (printer.json) {
     const isShown = new Set(shown);
     printer.document({ ...jobsDocument({ ...found, jobs: found.jobs.filter((job) => isShown.has(job)) }), refused });
     return 0;
   }
   const clock = boxClock(session);
-  const rows = jobRows(shown, clock, { isShort: printer.isTerminal, isWide });
+  const rows = jobRows(shown, clock, { isShort: printer.isTerminal, isWide, lastSeen: seen });
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows, isWide ? Number.POSITIVE_INFINITY : printer.width);
   else if (found.jobs.length > 0) printer.note("No such jobs");
   else printer.note("No jobs", "Start one: gpuctl pull phi4");
   if (older > 0) printer.note(`${older} more ended: --limit ${choice.limit + older} shows them`);
   noteRefused(printer, refused, clock);
-  noteUnavailable(printer, found.unavailable);
+  for (const line of offlineLines(found.unavailable, printer.width, seen)) printer.note(line);
   return 0;
 }

@@ -124,7 +124,7 @@ describe("jobs --watch", () => {
       "JOB       AGENT  MODEL        STATE      PROGRESS",
       "6d157a40  gpu-1  phi4:latest  running    40 %",
       "old-job   gpu-1  phi4:latest  succeeded  4.0 GB",
-      expect.stringMatching(/^gpu-2 not included: stopped /),
+      expect.stringMatching(/^gpu-2 is offline \(stopped .*\): its jobs are as last seen$/),
     ]);
     await agent.publish({ status: "stopped" });
     await site.clock.advance(500);
@@ -201,7 +201,7 @@ describe("jobs --watch", () => {
     const agent = await pulling();
     await (await site.agent("gpu-2")).publish({ status: "stopped" });
     const { stderr } = await watch([], agent, [{}, { completed_bytes: 5e9 }]);
-    expect(stderr.match(/gpu-2 not included/g)).toHaveLength(1);
+    expect(stderr.match(/gpu-2 is offline/g)).toHaveLength(1);
   });
 
   test("--watch without a value is refused for other verbs", async () => {

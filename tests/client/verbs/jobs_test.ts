@@ -115,6 +115,58 @@ describe("jobs", () => {
     expect(JSON.parse((await site.run(["jobs", "--agent", "gpu-2", "--json"])).stdout).refused).toEqual([]);
   });
 
+  describe("of a box that died with a pull under way", () => {
+    beforeEach(async () => {
+      const dead = await site.agent("gpu-1");
+      dead.jobs = [job];
+      await dead.publish();
+      await site.clock.advance(240_000);
+      const live = await site.agent("gpu-2");
+      live.jobs = [
+        jobOf({ id: "01a20aac-0000-7785-b91f-000000000001", agent: "gpu-2" }),
+        { ...job, id: "01a20aac-0000-7785-b91f-000000000002", agent: "gpu-2", state: "failed", ended_at: site.ago(60) },
+      ];
+      await live.publish();
+    });
+
+    test("shows it as last seen, without a speed or time left, after the live ones", async () => {
+      const { stdout, stderr } = await site.run(["jobs"], { terminal: true, color: true });
+      expect(Bun.stripANSI(stdout).trimEnd().split("\n").slice(1)).toEqual([
+        "00000001  gpu-2  phi4:latest  queued   -",
+        "6d157a40  gpu-1  phi4:latest  unknown  42 % when last seen 4 min ago",
+        expect.stringMatching(/^00000002 {2}gpu-2 {2}phi4:latest {2}failed /),
+      ]);
+      expect(stdout).toContain("\u001b[33munknown\u001b[39m");
+      expect(stderr).toBe("gpu-1 is offline (silent for 4 min): its jobs are as last seen\n");
+      const piped = (await site.run(["jobs", "--state", "unknown"])).stdout.split("\n")[1];
+      expect(piped).toMatch(/ running {2}42 %, 3\.9 GB of 9\.1 GB when last seen 4 min ago$/);
+    });
+
+    test("has the state of the protocol as JSON, and both with its id", async () => {
+      const { jobs } = JobsDocument.parse(JSON.parse((await site.run(["jobs", "--json"])).stdout));
+      expect(jobs.find(({ agent }) => agent === "gpu-1")).toEqual(job);
+      const { stdout } = await site.run(["jobs", "da066d157a40"]);
+      expect(stdout.split("\n").slice(3)).toEqual([
+        "state      unknown (running)",
+        "last seen  4 min ago",
+        "progress   42 %, 3.9 GB",
+        "size       9.1 GB",
+        "to follow  gpuctl pull phi4:latest --agent gpu-1",
+        `to cancel  gpuctl cancel ${job.id}`,
+        "",
+      ]);
+    });
+
+    test("counts many such boxes", async () => {
+      const others = ["gpu-3", "gpu-4", "gpu-5"];
+      for (const name of others) await site.agent(name);
+      await site.clock.advance(60_000);
+      await site.agent("gpu-6");
+      const { stderr } = await site.run(["jobs"]);
+      expect(stderr).toBe("5 agents are offline: their jobs are as last seen (gpu-[1-5])\n");
+    });
+  });
+
   test("reports an empty list and how to start a pull", async () => {
     await site.agent("gpu-1");
     expect(await site.run(["jobs"])).toEqual({

@@ -3,9 +3,13 @@ import { CourierError } from "../../../base/errors.ts";
 import { isEnded, type Job, JobState } from "../../../protocol.ts";
 import { inOrder } from "../../output/job_table.ts";
 import { stateWord } from "../../output/job_wait.ts";
+import type { LastSeen } from "../../output/last_seen.ts";
 
-/** `retrying` is no state of the protocol, but what a table shows of a job that waits for its next attempt. */
-export const STATES: readonly string[] = [...JobState.options, "retrying"];
+/**
+ * No states of the protocol, but what a table shows: `retrying` of a job that waits for its next attempt, `unknown` of one
+ * whose agent is offline.
+ */
+export const STATES: readonly string[] = [...JobState.options, "retrying", "unknown"];
 
 export interface JobChoice {
   /** Undefined: all. */
@@ -29,10 +33,17 @@ export interface ChosenJobs {
   readonly older: number;
 }
 
-export function chooseJobs(jobs: readonly Job[], { states, isActive, limit }: JobChoice): ChosenJobs {
+export function chooseJobs(
+  jobs: readonly Job[],
+  { states, isActive, limit }: JobChoice,
+  lastSeen: LastSeen,
+): ChosenJobs {
   const isMeant = (job: Job): boolean =>
-    states === undefined || states.includes(job.state) || states.includes(stateWord(job));
-  const meant = inOrder(jobs.filter((job) => isMeant(job) && !(isActive && isEnded(job))));
+    states === undefined || states.includes(job.state) || states.includes(stateWord(job, lastSeen(job.agent)));
+  const meant = inOrder(
+    jobs.filter((job) => isMeant(job) && !(isActive && isEnded(job))),
+    lastSeen,
+  );
   const ended = meant.filter(isEnded);
   const shown = [...meant.filter((job) => !isEnded(job)), ...ended.slice(0, limit)];
   return { shown, older: Math.max(0, ended.length - limit) };

@@ -5,10 +5,11 @@ import { cutText } from "../../../program/style.ts";
 import { isEnded, type Job } from "../../../protocol.ts";
 import { boxClock, liveBoxClock } from "../../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../../output/job_table.ts";
+import { lastSeen } from "../../output/last_seen.ts";
 import type { LiveScreen, Size } from "../../output/live_screen.ts";
 import type { Printer } from "../../output/printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "../../output/progress.ts";
-import { unavailableLines } from "../../output/unavailable.ts";
+import { offlineLines } from "../../output/unavailable.ts";
 import type { Session } from "../../session.ts";
 import { chooseJobs, type JobChoice } from "./choice.ts";
 
@@ -26,10 +27,11 @@ export async function followJobs(session: Session, choice: JobChoice): Promise<n
   while (!io.signal.aborted) {
     try {
       const { jobs, unavailable } = await courier.listJobs(agents);
+      const seen = lastSeen(courier.lastKnownAgents());
       view.show(
-        { all: jobs, chosen: chooseJobs(jobs, choice).shown },
+        { all: jobs, chosen: chooseJobs(jobs, choice, seen).shown },
         unavailable.map(({ agent }) => agent),
-        unavailableLines(unavailable, printer.width),
+        offlineLines(unavailable, printer.width, seen),
       );
     } catch (error) {
       const { code, spoken } = asCourierError(error);
@@ -68,8 +70,9 @@ class TableView implements JobsView {
   }
 
   show(seen: Seen | undefined, _missing: readonly string[], notes: readonly string[]): void {
-    const { printer } = this.#session;
-    if (seen !== undefined) this.#rows = jobRows(seen.chosen, boxClock(this.#session), { isShort: true });
+    const { printer, courier } = this.#session;
+    const style = { isShort: true, lastSeen: lastSeen(courier.lastKnownAgents()) };
+    if (seen !== undefined) this.#rows = jobRows(seen.chosen, boxClock(this.#session), style);
     this.#notes = notes;
     if (this.#screen === undefined) this.#screen = printer.openLive("alternate", (size) => this.#frame(size));
     else this.#screen.draw();

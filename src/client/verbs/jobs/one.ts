@@ -3,6 +3,7 @@ import { CourierError } from "../../../base/errors.ts";
 import type { Job } from "../../../protocol.ts";
 import { boxClock } from "../../box_clock.ts";
 import { jobStory } from "../../output/job_story.ts";
+import { lastSeen } from "../../output/last_seen.ts";
 import type { Session } from "../../session.ts";
 import { findJob } from "./find.ts";
 
@@ -10,10 +11,11 @@ const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @param word a job's id, or its beginning or end */
 export async function showJob(session: Session, word: string): Promise<number> {
-  const { printer } = session;
+  const { printer, courier } = session;
   const job = await lookUp(session, word);
+  const seen = lastSeen(courier.lastKnownAgents());
   if (printer.json) printer.document(job);
-  else printer.pairs(jobStory(job, boxClock(session)(job.agent)));
+  else printer.pairs(jobStory(job, boxClock(session)(job.agent), seen(job.agent)));
   return 0;
 }
 
