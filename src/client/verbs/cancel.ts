@@ -1,6 +1,6 @@
 // The verb cancel.
 
-import { asCourierError } from "../../base/errors.ts";
+import { asCourierError, type CourierError, ERROR_CODES } from "../../base/errors.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
 import type { PlannedChange } from "../../documents/planned.ts";
 import { isEnded, type Job } from "../../protocol.ts";
@@ -30,13 +30,49 @@ export function addCancelVerb(program: Program, run: Run): void {
 async function cancelJobs(session: Session, words: readonly string[], choices: ChangeChoices): Promise<number> {
   const { courier, printer, agents, io } = session;
   const { jobs: known } = await courier.listJobs(agents);
-  const found = await Promise.all(words.map(async (word) => await findJobs(session, known, word)));
-  const jobs = new Map(found.flat().map((job) => [`${job.agent} ${job.id}`, job]));
-  if (!(await mayChange(session, async () => planOf([...jobs.values()].map(plannedCancel)), choices))) return 0;
-  const outcomes = await Promise.all([...jobs.values()].map(async (job) => await cancelJob(session, job)));
+  const { jobs, unmatched } = await findAll(session, known, words);
+  // Before the question, whose answer may depend on them.
+  for (const { error } of unmatched) printer.error(error);
+  if (jobs.length === 0) return unmatchedStatus(unmatched);
+  const plan = planOf(jobs.map(plannedCancel));
+  if (!(await mayChange(session, async () => plan, choices))) return outcomesStatus(unmatched, io.signal);
+  const outcomes = await Promise.all(jobs.map(async (job) => await cancelJob(session, job)));
   if (printer.json) printer.document(jobsDocument({ jobs: outcomes.map((outcome) => jobAfter(outcome)) }));
   else printOutcomes(session, outcomes, "RESULT", describeCancelled, "jobs");
-  return outcomesStatus(outcomes, io.signal);
+  return outcomesStatus([...outcomes, ...unmatched], io.signal);
+}
+
+/** A word that means no job, or several: the other words are served. */
+interface Unmatched {
+  readonly error: CourierError;
+}
+
+/** Each job once, however many words mean it. Never rejects. */
+async function findAll(
+  session: Session,
+  known: readonly Job[],
+  words: readonly string[],
+): Promise<{ readonly jobs: readonly Job[]; readonly unmatched: readonly Unmatched[] }> {
+  const find = async (word: string): Promise<readonly Job[] | Unmatched> => {
+    try {
+      return await findJobs(session, known, word);
+    } catch (error) {
+      return { error: asCourierError(error) };
+    }
+  };
+  const found = await Promise.all(words.map(find));
+  const jobs = found.flatMap((each) => ("error" in each ? [] : each));
+  return {
+    jobs: [...new Map(jobs.map((job) => [`${job.agent} ${job.id}`, job])).values()],
+    unmatched: found.flatMap((each) => ("error" in each ? [each] : [])),
+  };
+}
+
+/** That of the errors, if all are alike. */
+function unmatchedStatus(unmatched: readonly Unmatched[]): number {
+  const statuses = new Set(unmatched.map(({ error }) => ERROR_CODES[error.code].exit));
+  const [only = 1] = statuses;
+  return statuses.size === 1 ? only : 1;
 }
 
 function plannedCancel(job: Job): PlannedChange {

@@ -255,6 +255,27 @@ describe("cancel", () => {
     ]);
   });
 
+  test("ends those that it finds, and reports each word that means none", async () => {
+    const agent = await pulling();
+    agent.jobs = [
+      ...agent.jobs,
+      { ...job, id: "01a20aac-24d0-7785-b91f-000000000002", model: "zz:latest", state: "failed" },
+    ];
+    await agent.publish();
+    const none = (word: string, more = ""): string =>
+      `error: No job and no running pull matches ${word}${more}\n  gpuctl jobs lists the jobs\n`;
+    const words = ["cancel", "zz", "000000000001", "nobody"];
+    const missed = none("zz", ": the last one failed") + none("nobody");
+    const plan = await site.run([...words, "--dry-run"]);
+    expect([plan.status, plan.stderr]).toEqual([1, `${missed}Nothing was changed\n`]);
+    expect(await site.run(words)).toEqual({
+      status: 1,
+      stdout: "AGENT  RESULT\ngpu-1  cancelled phi4:latest\n",
+      stderr: missed,
+    });
+    expect(await site.run(["cancel", "zz", "nobody"])).toEqual({ status: 66, stdout: "", stderr: missed });
+  });
+
   test("counts jobs, not agents, of those that it could not end", async () => {
     await pulling();
     const { status, stderr } = await site.run(["cancel", "000000000001", "01a20aac-0000-7785-b91f-da066d157a40"]);
