@@ -4,7 +4,7 @@ import { isEnded, type Job } from "../../protocol.ts";
 import { stateTone } from "./job_table.ts";
 import { jobPercent, phaseText } from "./job_text.ts";
 import { attemptOf, stateWord, waitOf } from "./job_wait.ts";
-import { shortAgo } from "./last_seen.ts";
+import { formatLastSeen } from "./last_seen.ts";
 import type { Pair } from "./printer.ts";
 
 /**
@@ -20,7 +20,7 @@ export function jobStory(job: Job, nowMs: number, lastSeenMs?: number): Pair[] {
     ["agent", job.agent],
     ["model", job.model],
     ["state", word === job.state ? word : `${word} (${job.state})`, stateTone(word)],
-    ["last seen", word !== "unknown" ? "" : shortAgo((lastSeenMs ?? 0) / 1000)],
+    ["last seen", word !== "unknown" ? "" : formatLastSeen(lastSeenMs ?? 0)],
     ["error", errorText(job), "bad"],
     ...(word === "unknown" ? [] : waitPairs(job, nowMs)),
     ["phase", phaseText(job)],

@@ -10,10 +10,12 @@ import type { Column } from "./table.ts";
 export const JOB_COLUMNS: readonly Column[] = [
   { title: "JOB", leaveOut: 1 },
   { title: "AGENT" },
-  { title: "MODEL", flexible: true, cut: true, minimum: 14 },
-  { title: "STATE", tone: stateTone },
-  // `39 %, 56.0 MB/s, 22 s left` has 26.
-  { title: "PROGRESS", flexible: true, cut: true, minimum: 26 },
+  // The end has the name itself and the tag.
+  { title: "MODEL", flexible: true, cut: "middle", minimum: 14 },
+  // `failed (not_found)` has 18, `succeeded` 9.
+  { title: "STATE", flexible: true, cut: true, minimum: 9, wanted: 18, tone: stateTone },
+  // `39 %, 56.0 MB/s, 1m22s left` has 27.
+  { title: "PROGRESS", flexible: true, cut: true, minimum: 27 },
 ];
 /** The end of a UUIDv7 is its random part. */
 const SHORT_ID_CHARS = 8;
@@ -29,9 +31,10 @@ const TONES: Readonly<Record<StateWord, Tone | null>> = {
   cancelled: "faint",
 };
 
-/** @param word as `stateWord()` returns it; any other has no color */
+/** @param word as `stateWord()` returns it, perhaps with a code behind it; any other has no color */
 export function stateTone(word: string): Tone | null {
-  return Object.entries(TONES).find(([state]) => state === word)?.[1] ?? null;
+  const [first] = word.split(" ");
+  return Object.entries(TONES).find(([state]) => state === first)?.[1] ?? null;
 }
 
 /** How much of each job a table shows. */
@@ -56,9 +59,15 @@ export function jobRows(
     isShort ? (job.id ?? "").slice(-SHORT_ID_CHARS) : (job.id ?? ""),
     job.agent,
     job.model,
-    isShort ? stateWord(job, lastSeen(job.agent)) : job.state,
+    isShort ? stateText(job, lastSeen(job.agent)) : job.state,
     (isShort && !isWide ? summarizeJob : describeJob)(job, nowMs(job.agent), lastSeen(job.agent)),
   ]);
+}
+
+/** `failed (not_found)`: what to do depends on the code. */
+function stateText(job: Job, lastSeenMs: number | undefined): string {
+  const word = stateWord(job, lastSeenMs);
+  return word === "failed" && job.code !== null ? `${word} (${job.code})` : word;
 }
 
 /**

@@ -3,7 +3,7 @@ import { shortReason } from "../../base/foreign_text.ts";
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { waitOf } from "./job_wait.ts";
-import { shortAgo } from "./last_seen.ts";
+import { formatLastSeen } from "./last_seen.ts";
 
 /** From 0 to 100, and 100 only when everything was downloaded; null while the size is unknown. */
 export function jobPercent({ completed_bytes, total_bytes }: Job): number | null {
@@ -27,7 +27,7 @@ export function describeProgress(job: Job, nowMs: number): string {
  * @param lastSeenMs for how long its agent has been offline; undefined: it is online
  */
 export function describeJob(job: Job, nowMs: number, lastSeenMs?: number): string {
-  if (lastSeenMs !== undefined && !isEnded(job)) return whenLastSeen(amountText(job), lastSeenMs);
+  if (lastSeenMs !== undefined && !isEnded(job)) return whenLastSeen(amountText(job), formatLastSeen(lastSeenMs));
   const parts = [describeProgress(job, nowMs)];
   if (job.ended_at !== null) parts.push(`ended ${formatAgo(job.ended_at, nowMs)}`);
   // The state is in a column of its own.
@@ -42,7 +42,7 @@ export function describeJob(job: Job, nowMs: number, lastSeenMs?: number): strin
  */
 export function summarizeJob(job: Job, nowMs: number, lastSeenMs?: number): string {
   const { state, error, retries = 0 } = job;
-  if (!isEnded(job) && lastSeenMs !== undefined) return whenLastSeen(shortAmount(job), lastSeenMs);
+  if (!isEnded(job) && lastSeenMs !== undefined) return whenLastSeen(shortAmount(job), shortAgo(lastSeenMs / 1000));
   if (!isEnded(job)) return activeText(job, nowMs);
   const ago = shortAgo((nowMs - Date.parse(job.ended_at ?? "")) / 1000);
   if (state === "succeeded") return joined([formatBytes(job.completed_bytes), ago]);
@@ -50,10 +50,22 @@ export function summarizeJob(job: Job, nowMs: number, lastSeenMs?: number): stri
   return retries === 0 ? ago : `${ago}, after ${countText(retries, "retry", "retries")}`;
 }
 
+/** In the largest unit: `5m ago`. */
+function shortAgo(seconds: number): string {
+  if (Number.isNaN(seconds)) return "";
+  const unit = [86_400, 3_600, 60].find((each) => seconds >= each) ?? 1;
+  return seconds < 1 ? "just now" : `${shortDuration(Math.floor(seconds / unit) * unit)} ago`;
+}
+
+/** `1m48s`: a row has little room. */
+function shortDuration(seconds: number): string {
+  return formatDuration(seconds).replace("min", "m").replaceAll(" ", "");
+}
+
 function activeText(job: Job, nowMs: number): string {
   const amount = shortAmount(job);
   const wait = waitOf(job, nowMs);
-  if (wait === null) return joined([amount, phaseText(job), ...paceTexts(job)]);
+  if (wait === null) return joined([amount, phaseText(job), ...paceTexts(job, shortDuration)]);
   return joined([joined([amount, wait.when]), factOf(job, wait.why)], ": ");
 }
 
@@ -62,9 +74,9 @@ function shortAmount(job: Job): string {
   return percent === null ? (job.completed_bytes > 0 ? formatBytes(job.completed_bytes) : "") : `${percent} %`;
 }
 
-/** `36 % when last seen 4 min ago`: a speed, or a time left, would be as old. */
-function whenLastSeen(amount: string, lastSeenMs: number): string {
-  return joined([amount, `last seen ${shortAgo(lastSeenMs / 1000)}`], " when ");
+/** `36 % when last seen 4m ago`: a speed, or a time left, would be as old. */
+function whenLastSeen(amount: string, ago: string): string {
+  return joined([amount, `last seen ${ago}`], " when ");
 }
 
 /** Without the registry, which the model's name shows: it names another one than Ollama's own. */
@@ -114,11 +126,11 @@ function troubleText(job: Job, nowMs: number): string {
 }
 
 /** Speed and time left of a running job, as far as they are known. */
-function paceTexts({ state, bytes_per_second, eta_seconds }: Job): string[] {
+function paceTexts({ state, bytes_per_second, eta_seconds }: Job, duration = formatDuration): string[] {
   if (state !== "running") return [];
   return [
     ...(bytes_per_second === null ? [] : [`${formatBytes(bytes_per_second)}/s`]),
-    ...(eta_seconds === null ? [] : [`${formatDuration(eta_seconds)} left`]),
+    ...(eta_seconds === null ? [] : [`${duration(eta_seconds)} left`]),
   ];
 }
 

@@ -1,5 +1,6 @@
 // For how long the agents that are offline have not been seen: what is known of their jobs is as old.
-import { formatDuration } from "../../base/format.ts";
+import { isoTime } from "../../base/clock.ts";
+import { formatAgo } from "../../base/format.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 
 /** In ms; undefined: the agent is online, or unknown. */
@@ -11,9 +12,7 @@ export function lastSeen(views: readonly AgentView[]): LastSeen {
   return (agent) => silentMs.get(agent);
 }
 
-/** In the largest unit: `5 min ago`. */
-export function shortAgo(seconds: number): string {
-  if (Number.isNaN(seconds)) return "";
-  const unit = [86_400, 3_600, 60].find((each) => seconds >= each) ?? 1;
-  return seconds < 1 ? "just now" : `${formatDuration(Math.floor(seconds / unit) * unit)} ago`;
+/** `4 minutes ago` */
+export function formatLastSeen(lastSeenMs: number): string {
+  return formatAgo(isoTime(0), lastSeenMs);
 }

@@ -6,10 +6,15 @@ export interface Column {
   readonly align?: "left" | "right";
   /** Gives way when the table is wider than the terminal: the widest such column first. */
   readonly flexible?: boolean;
-  /** Gives way by ending with an ellipsis, so that a row stays on one line, rather than by going on in the next line. */
-  readonly cut?: boolean;
+  /**
+   * Gives way with an ellipsis at its end, or in its middle, so that a row stays on one line, rather than by going on in
+   * the next line.
+   */
+  readonly cut?: boolean | "middle";
   /** It gives way no further, as long as another column can be left out. */
   readonly minimum?: number;
+  /** It gives way no further, as long as another column can give way instead. */
+  readonly wanted?: number;
   /** On a terminal that is too narrow the column with the highest number is left out first; undefined: never. */
   readonly leaveOut?: number;
   readonly tone?: (cell: string) => Tone | null;
@@ -75,9 +80,20 @@ function formatRow(
 }
 
 /** A single word that is too long, such as a model's name, is broken anywhere rather than cut off. */
-function fitted(cell: string, width: number, cut: boolean): string[] {
+function fitted(cell: string, width: number, cut: boolean | "middle"): string[] {
   if (Bun.stringWidth(cell) <= width) return [cell];
+  if (cut === "middle") return [cutMiddle(cell, width)];
   return cut ? [cutText(cell, width)] : Bun.wrapAnsi(cell, width, { hard: true }).split("\n");
+}
+
+/** As `cutText()`, of a plain text whose end matters as much as its beginning. */
+function cutMiddle(text: string, width: number): string {
+  const chars = Bun.stringWidth(text);
+  if (chars <= width) return text;
+  const head = Math.floor((width - 1) / 2);
+  return width < 3
+    ? cutText(text, width)
+    : `${Bun.sliceAnsi(text, 0, head)}…${Bun.sliceAnsi(text, chars - (width - 1 - head))}`;
 }
 
 /** What a table needs to show everything. */
@@ -108,7 +124,9 @@ function fit(columns: readonly Column[], rows: readonly (readonly string[])[], w
   for (;;) {
     const widths = shown.map((index) => natural[index] ?? 0);
     const minimum = shown.map((index) => columns[index]?.minimum ?? MIN_FLEXIBLE);
+    const wanted = shown.map((index, at) => columns[index]?.wanted ?? minimum[at] ?? 0);
     const isFlexible = shown.map((index) => columns[index]?.flexible === true);
+    if (shrink(widths, wanted, isFlexible, width)) return { shown, widths };
     if (shrink(widths, minimum, isFlexible, width)) return { shown, widths };
     const last = Math.max(...shown.map((index) => columns[index]?.leaveOut ?? 0));
     if (last === 0) {

@@ -61,10 +61,10 @@ describe("jobs", () => {
     await threeJobs();
     const { stdout } = await site.run(["jobs"], { terminal: true });
     expect(stdout.split("\n")).toEqual([
-      "JOB       AGENT  MODEL        STATE      PROGRESS",
-      "6d157a40  gpu-1  phi4:latest  running    42 %, 56.0 MB/s, 1 min 33 s left",
-      "00000001  gpu-1  phi4:latest  failed     1 min ago: no such file",
-      "00000002  gpu-1  phi4:latest  succeeded  2.0 GB, 1 h ago",
+      "JOB       AGENT  MODEL        STATE               PROGRESS",
+      "6d157a40  gpu-1  phi4:latest  running             42 %, 56.0 MB/s, 1m33s left",
+      "00000001  gpu-1  phi4:latest  failed (not_found)  1m ago: no such file",
+      "00000002  gpu-1  phi4:latest  succeeded           2.0 GB, 1h ago",
       "",
     ]);
   });
@@ -77,9 +77,25 @@ describe("jobs", () => {
     const { stdout } = await site.run(["jobs"], { terminal: true });
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(stdout.split("\n")).toHaveLength(6);
-    expect(stdout).toMatch(/^6d157a40 {2}gpu-2 {2}hf\.co\/someone\/long-long\S*… {2}running /m);
+    expect(stdout).toMatch(/^6d157a40 {2}gpu-2 {2}hf\.co\/\S*…\S*:Q4_K_M {2}running /m);
     const wide = await site.run(["jobs", "--wide"], { terminal: true });
     expect(wide.stdout).toContain(`  hf.co/someone/${"long-".repeat(20)}name:Q4_K_M  running  `);
+  });
+
+  test("keeps the ids, the beginning and end of models, and the code of a failure on 80 columns", async () => {
+    const agent = await site.agent("gpu-1");
+    const model = "127.0.0.1:47701/f/slow-model:latest";
+    const error = `Cannot pull "${model}": the registry answers with status 500, again and again, for hours`;
+    const failed = { state: "failed", code: "not_found", error, ended_at: site.ago(60) } as const;
+    agent.jobs = [
+      { ...job, model },
+      { ...job, id: "01a20aac-0000-7785-b91f-000000000001", model, ...failed },
+    ];
+    await agent.publish();
+    const lines = (await site.run(["jobs"], { terminal: true })).stdout.trimEnd().split("\n");
+    for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+    expect(lines[1]).toMatch(/^6d157a40 {2}gpu-1 {2}127\S+…\S*:latest {2}running +42 %, 56\.0 MB\/s, 1m33s left$/);
+    expect(lines[2]).toMatch(/^00000001 {2}gpu-1 {2}127\S+…\S*:latest {2}failed \(not_found\) {2}1m ago: /);
   });
 
   test("prints the document of /v1/jobs under --json, with the agents that are away", async () => {
@@ -133,13 +149,13 @@ describe("jobs", () => {
       const { stdout, stderr } = await site.run(["jobs"], { terminal: true, color: true });
       expect(Bun.stripANSI(stdout).trimEnd().split("\n").slice(1)).toEqual([
         "00000001  gpu-2  phi4:latest  queued   -",
-        "6d157a40  gpu-1  phi4:latest  unknown  42 % when last seen 4 min ago",
+        "6d157a40  gpu-1  phi4:latest  unknown  42 % when last seen 4m ago",
         expect.stringMatching(/^00000002 {2}gpu-2 {2}phi4:latest {2}failed /),
       ]);
       expect(stdout).toContain("\u001b[33munknown\u001b[39m");
       expect(stderr).toBe("gpu-1 is offline (silent for 4 min): its jobs are as last seen\n");
       const piped = (await site.run(["jobs", "--state", "unknown"])).stdout.split("\n")[1];
-      expect(piped).toMatch(/ running {2}42 %, 3\.9 GB of 9\.1 GB when last seen 4 min ago$/);
+      expect(piped).toMatch(/ running {2}42 %, 3\.9 GB of 9\.1 GB when last seen 4 minutes ago$/);
     });
 
     test("has the state of the protocol as JSON, and both with its id", async () => {
@@ -148,7 +164,7 @@ describe("jobs", () => {
       const { stdout } = await site.run(["jobs", "da066d157a40"]);
       expect(stdout.split("\n").slice(3)).toEqual([
         "state      unknown (running)",
-        "last seen  4 min ago",
+        "last seen  4 minutes ago",
         "progress   42 %, 3.9 GB",
         "size       9.1 GB",
         "to follow  gpuctl pull phi4:latest --agent gpu-1",
@@ -204,7 +220,7 @@ describe("jobs", () => {
       "00000003  gpu-1  phi4:latest  running    50 %",
       "00000002  gpu-1  phi4:latest  retrying   in 32 s: no such host",
       "00000001  gpu-1  phi4:latest  queued     behind phi4:latest",
-      "00000004  gpu-1  phi4:latest  cancelled  2 min ago, after 6 retries",
+      "00000004  gpu-1  phi4:latest  cancelled  2m ago, after 6 retries",
     ]);
     // A pipe has the states of the protocol.
     expect((await site.run(["jobs"])).stdout).toMatch(/00000002 {2}gpu-1 {2}phi4:latest {2}queued /);
