@@ -62,7 +62,10 @@ function printDeletions(session: Session, deletions: readonly (readonly Deletion
   const shown = deletions.flatMap((ofModel) =>
     ofModel.map((each): Outcome<string> => {
       const { agent, model, answer, error } = each;
-      if (ofModel.length > 1 && isAbsent(each)) return { agent, answer: `${model} is not installed` };
+      // In Ollama's words it is longer, and different from the words of a list.
+      const absent = `${model} is not installed`;
+      if (isAbsent(each))
+        return ofModel.length > 1 ? { agent, answer: absent } : { agent, error: new CourierError("not_found", absent) };
       if (error !== undefined) return { agent, error };
       return { agent, answer: describeDeleted(model, answer) };
     }),

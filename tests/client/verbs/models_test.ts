@@ -242,7 +242,7 @@ describe("rm", () => {
       stdout: [
         "AGENT  RESULT",
         "gpu-1  deleted phi4:latest",
-        'gpu-1  failed: gpu-1 says: Model "nothing:latest" is not on gpu-1',
+        "gpu-1  failed: nothing:latest is not installed",
         `gpu-1  deleted ${long().name}`,
         "",
       ].join("\n"),
@@ -315,6 +315,18 @@ describe("rm", () => {
     });
     await site.agent("gpu-3", { answer: () => ({ success: false, code: "unavailable", error: "Ollama is away" }) });
     expect((await site.run(["delete", "phi4", "--all", "--json"])).status).toBe(1);
+  });
+
+  test("reports of one agent, too, that it does not have the model, and exits with 66", async () => {
+    const error = "Cannot delete \"zz:latest\": Ollama says: model 'zz:latest' not found";
+    await site.agent("gpu-1", { answer: () => ({ success: false, code: "not_found", error, hint: "gpuctl list" }) });
+    await site.agent("gpu-2");
+    const expected = { status: 66, stdout: "", stderr: "error: zz:latest is not installed\n" };
+    expect(await site.run(["rm", "zz", "--agent", "gpu-1"])).toEqual(expected);
+    const { agents } = DeletedDocument.parse(
+      JSON.parse((await site.run(["rm", "zz", "--agent", "gpu-1", "--json"])).stdout),
+    );
+    expect(agents).toMatchObject([{ agent: "gpu-1", code: "not_found", error }]);
   });
 
   test("prints the document of DELETE under --json", async () => {
