@@ -111,7 +111,7 @@ function agentParts(
     labels: settings.labels,
     platform: { os: process.platform, arch: process.arch },
     transport,
-    ollama: new Ollama({ url: parseOllamaUrl(ollamaUrl), insecureRegistries, stallMs }),
+    ollama: new Ollama({ url: parseOllamaUrl(ollamaUrl), machine: agent, insecureRegistries, stallMs }),
     ledger,
     registries,
     registry: settings.preflight ? new Registry({ registries }) : null,

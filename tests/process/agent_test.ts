@@ -62,6 +62,12 @@ test("it survives planted files in the inboxes, and never writes through a link"
   expect(site.list("../elsewhere")).toEqual([]);
 });
 
+test("its hints name its machine: they are read on another one", async () => {
+  await site.agent("gpu-1", NO_OLLAMA);
+  const { stderr } = await site.gpuctl("show", "phi4");
+  expect(stderr).toContain("gpu-1 says: On gpu-1: systemctl status ollama");
+});
+
 test("it warns once of a folder that is named like a command", async () => {
   for (const folder of ["gpu_commands/gpu-1/own.json", "gpu_commands/shared.json", "gpu_status/gpu-2_status.json"])
     mkdirSync(join(site.share, folder), { recursive: true });

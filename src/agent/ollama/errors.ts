@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { CourierError, ErrorCode } from "../../base/errors.ts";
 import { type ConnectionReason, connectionReason } from "./connection.ts";
-import { type Asked, ollamaFailure } from "./meanings.ts";
+import { type Asked, hintFor, ollamaFailure } from "./meanings.ts";
 import { OllamaError } from "./ollama_error.ts";
 
 /** Ollama sends its errors under status 200 too: at the end of a stream always. */
@@ -20,7 +20,7 @@ export function statusFailure(asked: Asked, status: number, body: unknown): Cour
   // Ollama refuses foreign host names with a bare 403.
   if (status === 401 || status === 403) {
     return new OllamaError("forbidden", asked.action, `Ollama refuses the agent (status ${status})`, {
-      hint: `${LOOPBACK_HINT}. --ollama is ${asked.url}`,
+      hint: hintFor(asked, `${LOOPBACK_HINT}. --ollama is ${asked.url}`),
     });
   }
   return notOllama(asked, `status ${status}`);
@@ -55,17 +55,19 @@ const CONNECTION_HINTS: Readonly<Record<ConnectionReason["kind"], string>> = {
 };
 
 /** The error for a connection that could not be made or broke. */
-export function connectionFailure({ action, url }: Asked, cause: unknown): CourierError {
+export function connectionFailure(asked: Asked, cause: unknown): CourierError {
+  const { action, url } = asked;
   const { kind, text } = connectionReason(cause);
   return new OllamaError("unavailable", action, `Ollama ${text}`, {
-    hint: `${CONNECTION_HINTS[kind]} (--ollama is ${url})`,
+    hint: hintFor(asked, `${CONNECTION_HINTS[kind]} (--ollama is ${url})`),
     cause,
   });
 }
 
 /** The error for an Ollama that keeps the connection open and does nothing. */
-export function silenceFailure({ action, url }: Asked, what: string, ms: number): CourierError {
+export function silenceFailure(asked: Asked, what: string, ms: number): CourierError {
+  const { action, url } = asked;
   return new OllamaError("unavailable", action, `Ollama ${what} for ${ms / 1000} s`, {
-    hint: `See Ollama's log on this machine: journalctl -u ollama (--ollama is ${url})`,
+    hint: hintFor(asked, `See Ollama's log on this machine: journalctl -u ollama (--ollama is ${url})`),
   });
 }

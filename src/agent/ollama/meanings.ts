@@ -9,6 +9,8 @@ import { readable } from "./text.ts";
 export interface Asked {
   readonly action: string;
   readonly url: string;
+  /** In hints, which are read on other machines, too: `gpu-1`. Missing: "this machine". */
+  readonly machine?: string | undefined;
   /** Ollama answers it with the help of a registry: a pull. */
   readonly isPull: boolean;
 }
@@ -129,13 +131,19 @@ export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): Cou
   const said = readable(asked.isPull ? ownWords(text) : text);
   const meaning = meaningOf(text, asked.isPull);
   const found = code ?? meaning?.code ?? "internal";
-  const hint = meaning?.code === found ? meaning.hint : undefined;
+  const meant = meaning?.code === found ? meaning.hint : undefined;
+  const hint = meant === undefined ? undefined : hintFor(asked, meant);
   const reason = `Ollama says: ${said}`;
   if (!asked.isPull) return new OllamaError(found, asked.action, reason, { hint });
   return new PullFailure(found, `Cannot ${asked.action}: ${reason}`, {
     hint,
     ...(meaning?.retry === undefined ? {} : { retry: meaning.retry }),
   });
+}
+
+/** @param hint as it reads on Ollama's own machine */
+export function hintFor({ machine }: Asked, hint: string): string {
+  return machine === undefined ? hint : hint.replaceAll("this machine", machine);
 }
 
 function meaningOf(text: string, isPull: boolean): Meaning | undefined {

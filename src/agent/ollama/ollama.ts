@@ -15,6 +15,8 @@ export type { PullProgress } from "./pull_tracker.ts";
 export interface OllamaOptions {
   /** As `parseOllamaUrl` returns it. */
   readonly url: string;
+  /** Its machine's name for the hints of errors; missing: they say "this machine". */
+  readonly machine?: string | undefined;
   /** `host:port` of registries that may be reached without TLS: a pull from any other insists on it. */
   readonly insecureRegistries?: readonly string[];
   /** How long an answer may take, pulls excepted; six times as long for a delete, which may have to free 100 GB. */
@@ -52,12 +54,14 @@ const RunningList = listOf(RunningModel);
  */
 export class Ollama {
   readonly #url: string;
+  readonly #machine: string | undefined;
   readonly #insecureRegistries: InsecureRegistries;
   readonly #requestTimeoutMs: number;
   readonly #stallMs: number;
 
-  constructor({ url, insecureRegistries = [], requestTimeoutMs = 10_000, stallMs = 60_000 }: OllamaOptions) {
+  constructor({ url, machine, insecureRegistries = [], requestTimeoutMs = 10_000, stallMs = 60_000 }: OllamaOptions) {
     this.#url = url;
+    this.#machine = machine;
     this.#insecureRegistries = new InsecureRegistries(insecureRegistries);
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#stallMs = stallMs;
@@ -128,7 +132,7 @@ export class Ollama {
    */
   async pullModel(name: string, options: PullOptions = {}): Promise<void> {
     const insecure = this.#insecureRegistries.has(parseModelName(name).host);
-    const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url, isPull: true };
+    const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url, machine: this.#machine, isPull: true };
     const life = new RequestLife(asked, options.signal);
     try {
       life.endAfter(this.#stallMs, "made no progress");
@@ -163,7 +167,7 @@ export class Ollama {
     schema: z.ZodType<T>,
     send: (client: Client) => Promise<unknown>,
   ): Promise<T> {
-    const life = new RequestLife({ action, url: this.#url, isPull: false }, signal);
+    const life = new RequestLife({ action, url: this.#url, machine: this.#machine, isPull: false }, signal);
     try {
       life.endAfter(timeoutMs, "did not answer");
       return schema.parse(await send(this.#client(life, maxBytes, false)));

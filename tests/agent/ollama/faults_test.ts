@@ -44,6 +44,12 @@ describe.each(requests)("%s", (_name, send) => {
     );
   });
 
+  test("names its machine in the hint, which is read on another one", async () => {
+    await simulation.refuse();
+    ollama = new Ollama({ url: simulation.url, machine: "gpu-1" });
+    expect((await failure(send())).hint).toStartWith("On gpu-1: systemctl status ollama, or set --ollama");
+  });
+
   test("throws unavailable when Ollama accepts and never answers", async () => {
     simulation.faults.answer = "hang";
     ollama = new Ollama({ url: simulation.url, requestTimeoutMs: 20, stallMs: 20 });

@@ -46,6 +46,13 @@ test.each([
   expect(hint ?? "").not.toContain("secret");
 });
 
+test("names Ollama's machine in the hint, where it is known", () => {
+  const text = `${registry}dial tcp: lookup registry.ollama.ai: no such host`;
+  const asked = { action: "pull", url: "http://127.0.0.1:11434", isPull: true };
+  expect(ollamaFailure(asked, text).hint).toBe("Can this machine reach the registry?");
+  expect(ollamaFailure({ ...asked, machine: "gpu-1" }, text).hint).toBe("Can gpu-1 reach the registry?");
+});
+
 test("shows nothing of any answer of a registry, and takes none of it for an error of its own", () => {
   const inner = fc.constantFrom(
     "no space left on device",
