@@ -128,7 +128,7 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
  * v0.32.15, seen or read in its sources. An unknown text is `internal`; of a pull, only Ollama's own words are shown.
  */
 export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): CourierError {
-  const said = readable(asked.isPull ? ownWords(text) : text);
+  const said = readable(asked.isPull ? ownWords(text, asked.machine) : text);
   const meaning = meaningOf(text, asked.isPull);
   const found = code ?? meaning?.code ?? "internal";
   const meant = meaning?.code === found ? meaning.hint : undefined;

@@ -51,12 +51,16 @@ const REQUEST = new RegExp(`(Get|Head) "(https?://${HOST})(?:[/?#](?:[^"\\\\]|\\
 /** In front of the body that came with it. */
 const STATUS = /(\d{3})(?=: |$)/y;
 
-/** The text as far as its words are known, and `...` for the rest; if none is, where to find it. */
-export function ownWords(text: string): string {
+/**
+ * The text as far as its words are known, and where to find the rest.
+ * @param machine whose log has it; undefined: this one
+ */
+export function ownWords(text: string, machine?: string): string {
+  const log = `see Ollama's log${machine === undefined ? "" : ` on ${machine}`}`;
   const words: string[] = [];
   for (let at = 0; at < text.length; at += 2) {
     const part = partAt(text, at);
-    if (part === null) return words.length === 0 ? "something unknown, see its log" : [...words, "..."].join(": ");
+    if (part === null) return words.length === 0 ? `something unknown, ${log}` : [...words, log].join(": ");
     words.push(part.shown);
     if (part.end === null) break;
     at = part.end;

@@ -3,7 +3,7 @@ import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { stateTone } from "./job_table.ts";
 import { jobPercent, phaseText } from "./job_text.ts";
-import { attemptOf, stateWord, waitOf } from "./job_wait.ts";
+import { attemptOf, stateWord, waitOf, withoutPause } from "./job_wait.ts";
 import { formatLastSeen } from "./last_seen.ts";
 import type { Pair } from "./printer.ts";
 
@@ -48,7 +48,7 @@ function waitPairs(job: Job, nowMs: number): Pair[] {
     [stateWord(job) === "retrying" ? "reason" : "waits", wait.why],
     ["next attempt", next],
     // The agent's own words, with all that the reason leaves out.
-    ["note", job.note ?? ""],
+    ["note", withoutPause(job.note ?? "")],
   ];
 }
 

@@ -38,6 +38,11 @@ export function waitOf(job: Job, nowMs: number): Wait | null {
   return wait.when === "" && wait.why === "" ? null : wait;
 }
 
+/** A note of the agent without the pause in front: it is as old as the note, and `waitOf()` has the time that is left. */
+export function withoutPause(note: string): string {
+  return RETRY.exec(note)?.[3] ?? note;
+}
+
 /** Seconds matter only within the last minute. */
 function countdown(seconds: number): string {
   const step = seconds > 60 ? 60 : 1;

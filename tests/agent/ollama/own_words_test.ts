@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { ollamaFailure } from "#src/agent/ollama/meanings.ts";
 import type { CourierError } from "#src/base/errors.ts";
+import { shortReason } from "#src/base/foreign_text.ts";
 
 const manifest = "pull model manifest: ";
 const registry = `${manifest}Get "https://registry.ollama.ai/v2/library/m/manifests/latest": `;
@@ -38,8 +39,8 @@ test.each([
     `${manifest}Get "https://10.0.0.1/login?ticket=secret": dial tcp 10.0.0.1:443: connect: connection refused`,
     `${manifest}Get "https://10.0.0.1/...": dial tcp 10.0.0.1:443: connect: connection refused`,
   ],
-  [`${manifest}a new secret text`, `${manifest}...`],
-  ["a new secret text", "something unknown, see its log"],
+  [`${manifest}a new secret text`, `${manifest}see Ollama's log`],
+  ["a new secret text", "something unknown, see Ollama's log"],
 ])("shows of %j nothing that the registry's host wrote", (text, shown) => {
   const { message, hint } = fail(text);
   expect(message).toEndWith(` says: ${shown}`);
@@ -51,6 +52,12 @@ test("names Ollama's machine in the hint, where it is known", () => {
   const asked = { action: "pull", url: "http://127.0.0.1:11434", isPull: true };
   expect(ollamaFailure(asked, text).hint).toBe("Can this machine reach the registry?");
   expect(ollamaFailure({ ...asked, machine: "gpu-1" }, text).hint).toBe("Can gpu-1 reach the registry?");
+});
+
+test("a reader of unknown words is sent to the log of Ollama's machine", () => {
+  const asked = { action: 'pull "x"', url: "http://127.0.0.1:11434", machine: "gpu-3", isPull: true };
+  const { message } = ollamaFailure(asked, `${registry}a new secret text`);
+  expect(shortReason(message)).toBe("registry.ollama.ai: see Ollama's log on gpu-3");
 });
 
 test("shows nothing of any answer of a registry, and takes none of it for an error of its own", () => {

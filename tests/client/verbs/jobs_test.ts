@@ -344,7 +344,9 @@ describe("jobs with an id", () => {
 
   test("shows why one waits, with the agent's own words, and what can be done", async () => {
     const agent = await site.agent("gpu-2");
-    const note = 'retrying in 8 s: Ollama at http://127.0.0.1:11434 says: Get "https://hub.typo/v2/": EOF';
+    const words = 'Ollama at http://127.0.0.1:11434 says: Get "https://hub.typo/v2/": EOF';
+    // The pause in the note is as old as the note.
+    const note = `retrying in 32 s: ${words}`;
     const retry_at = new Date(site.clock.now() + 8_000).toISOString();
     const waiting_for = "retrying: hub.typo: EOF";
     agent.jobs = [jobOf({ id: "01b20aac-24d0-7785-b91f-000000000001", agent: "gpu-2", note, waiting_for, retry_at })];
@@ -354,7 +356,7 @@ describe("jobs with an id", () => {
       "state         retrying (queued)",
       "reason        hub.typo: EOF",
       "next attempt  in 8 s (attempt 2)",
-      `note          ${note}`,
+      `note          ${words}`,
       "to follow     gpuctl pull phi4:latest --agent gpu-2",
       "to cancel     gpuctl cancel 01b20aac-24d0-7785-b91f-000000000001",
       "",
