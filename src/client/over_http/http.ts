@@ -51,6 +51,8 @@ interface Answer {
 
 /** A page of a list has at most a few megabytes, the details of a model as many. */
 const MAX_BYTES = 32 * 1024 * 1024;
+/** All pages of a list together, and all that is kept, in characters. */
+const MAX_LIST = 128 * 1024 * 1024;
 /** gpu-server waits for an agent as long as gpuctl may: its own error says more. */
 const GRACE_MS = 2_000;
 const MAX_KEPT = 50;
@@ -79,18 +81,22 @@ export class ServerHttp {
   }
 
   async get<Schema extends z.ZodType>(path: string, schema: Schema, sent: Sent = {}): Promise<z.output<Schema>> {
-    return await this.#ask("GET", path, schema, sent);
+    return this.#parsed(path, schema, await this.#ask("GET", path, sent));
   }
 
-  /** All pages of a list. @param merge of one page with those before */
+  /** All pages of a list. */
   async getPages<Page extends { readonly next?: string | undefined }>(
     path: string,
     schema: z.ZodType<Page>,
     sent: Sent = {},
   ): Promise<Page[]> {
     const pages: Page[] = [];
+    let characters = 0;
     for (let after: string | undefined; pages.length < MAX_PAGES; ) {
-      const page: Page = await this.get(path, schema, { ...sent, query: { ...sent.query, after } });
+      const text = await this.#ask("GET", path, { ...sent, query: { ...sent.query, after } });
+      characters += text.length;
+      if (characters > MAX_LIST) throw notGpuServer(this.base, `${path} is larger than ${MAX_LIST} characters`);
+      const page: Page = this.#parsed(path, schema, text);
       pages.push(page);
       if (page.next === undefined) return pages;
       after = page.next;
@@ -104,10 +110,10 @@ export class ServerHttp {
     schema: Schema,
     sent: Sent = {},
   ): Promise<z.output<Schema>> {
-    return await this.#ask(method, path, schema, sent);
+    return this.#parsed(path, schema, await this.#ask(method, path, sent));
   }
 
-  async #ask<Schema extends z.ZodType>(method: string, path: string, schema: Schema, sent: Sent) {
+  async #ask(method: string, path: string, sent: Sent): Promise<string> {
     const { clock, signal, waits } = this.#options;
     const timeoutMs = Math.max(this.#options.timeoutMs, sent.minimumMs ?? 0);
     const late = new AbortController();
@@ -118,7 +124,7 @@ export class ServerHttp {
     const isOver = awaited === null ? undefined : waits?.begin(awaited);
     const attempt: Attempt = { isChange: method !== "GET" && !path.endsWith("/ping"), isRefused: false };
     try {
-      return this.#parsed(path, schema, await this.#untilServed(method, path, sent, stop, attempt));
+      return await this.#untilServed(method, path, sent, stop, attempt);
     } catch (error) {
       if (error instanceof CourierError) throw error;
       if (late.signal.aborted && !done.signal.aborted) throw this.#tooLate(attempt, timeoutMs);
@@ -213,8 +219,13 @@ export class ServerHttp {
   }
 
   #keep(target: string, kept: Kept): void {
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    this.#kept.delete(target);
+    let characters = [...this.#kept.values()].reduce((sum, { text }) => sum + text.length, kept.text.length);
+    for (const [oldest, { text }] of this.#kept) {
+      if (this.#kept.size < MAX_KEPT && characters <= MAX_LIST) break;
+      this.#kept.delete(oldest);
+      characters -= text.length;
+    }
     this.#kept.set(target, kept);
   }
 

@@ -35,7 +35,8 @@ export class ServerLists {
 
   async models(names: Agents | undefined, { fresh = false, signal }: AskingForList = {}): Promise<FleetModels> {
     const views = await this.#listed(names);
-    const query = { fresh: fresh ? "true" : undefined };
+    // For each page the server asks every agent again.
+    const query = fresh ? { fresh: "true", limit: LARGEST_PAGE } : {};
     const read = async (agent?: string): Promise<Part<ModelDocument>> => {
       const pages = await this.#http.getPages("/v1/models", ModelsDocument, { query: { ...query, agent }, signal });
       return { items: pages.flatMap(({ models }) => models), unavailable: awayIn(pages) };
@@ -124,6 +125,8 @@ export class ServerLists {
   }
 }
 
+/** Entries of a page: no gpu-server sends more. */
+const LARGEST_PAGE = "10000";
 /** A reading this young shows the same agents as the request that follows it. */
 const SAME_MS = 1_000;
 

@@ -90,6 +90,16 @@ describe("something other than gpu-server", () => {
     expect([status, error]).toEqual([69, expect.stringContaining("/v1/agents has no end")]);
   });
 
+  test("cannot fill the memory with large pages", async () => {
+    const text = JSON.stringify({ agents: [], next: "again", filling: "x".repeat(30 * 1024 * 1024) });
+    await using server = await AnsweringServer.open(
+      () => new Response(text, { headers: { "content-type": "application/json" } }),
+    );
+    const { status, stderr } = await server.run(["list"]);
+    expect([status, stderr]).toEqual([69, expect.stringContaining("/v1/agents is larger than 134217728 characters")]);
+    expect(server.requests.length).toBe(5);
+  });
+
   test("gets no token after a redirection", async () => {
     await using other = await AnsweringServer.open(() => Response.json({ agents: [] }));
     await using server = await AnsweringServer.open(() => Response.redirect(other.url, 307));
@@ -214,7 +224,7 @@ describe("an older gpu-server", () => {
     await server.run(["list", "--fresh"]);
     expect(server.requests.filter((request) => request.startsWith("GET /v1/models"))).toEqual([
       "GET /v1/models",
-      "GET /v1/models?fresh=true",
+      "GET /v1/models?fresh=true&limit=10000",
     ]);
   });
 });
