@@ -1,5 +1,5 @@
 // The file with the token for gpu-server.
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CourierError, systemCode } from "../../base/errors.ts";
 
 /** A JWT of a platform's login has a few kilobytes. */
@@ -11,19 +11,15 @@ const TOKEN = /^[\w.~+/-]+=*$/;
 export function readToken(path: string): string {
   const text = readPrivate(path).trim();
   if (TOKEN.test(text)) return text;
-  throw new CourierError("invalid", `${path} holds no token`, {
-    hint: "It must hold only the token, as `gpu-server token add` prints it",
+  throw new CourierError("invalid", `${path} contains no token`, {
+    hint: "It must contain only the token, as `gpu-server token add` prints it",
   });
 }
 
 function readPrivate(path: string): string {
   try {
-    const { mode, size } = statSync(path);
-    if ((mode & 0o077) !== 0)
-      throw new CourierError("forbidden", `Others than its owner may use ${path} (mode ${octal(mode)})`, {
-        hint: `chmod 600 ${path}`,
-      });
-    if (size <= MAX_BYTES) return readFileSync(path, "utf8");
+    const text = readOpened(path);
+    if (text !== undefined) return text;
   } catch (error) {
     if (error instanceof CourierError) throw error;
     if (systemCode(error) === "ENOENT")
@@ -33,7 +29,26 @@ function readPrivate(path: string): string {
     const reason = systemCode(error) ?? String(error);
     throw new CourierError("invalid", `Cannot read ${path}: ${reason}`, { cause: error });
   }
-  throw new CourierError("invalid", `${path} holds no token: it is larger than ${MAX_BYTES} bytes`);
+  throw new CourierError("invalid", `${path} contains no token: it is larger than ${MAX_BYTES} bytes`);
+}
+
+/** Of the file that was opened, whatever the path names by then. @returns undefined when it is too large */
+function readOpened(path: string): string | undefined {
+  // Without O_NONBLOCK, a FIFO would have to be written to first.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw new CourierError("invalid", `${path} is not a regular file`);
+    if ((stats.mode & 0o077) !== 0)
+      throw new CourierError("forbidden", `${path} is accessible to other users (mode ${octal(stats.mode)})`, {
+        hint: `chmod 600 ${path}`,
+      });
+    const buffer = Buffer.alloc(MAX_BYTES + 1);
+    const bytes = readSync(file, buffer, 0, buffer.length, 0);
+    return bytes > MAX_BYTES ? undefined : buffer.toString("utf8", 0, bytes);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function octal(mode: number): string {

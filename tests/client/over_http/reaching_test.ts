@@ -6,6 +6,8 @@ import { parseServer } from "#src/client/over_http/address.ts";
 import { TlsServers } from "#tests/agent/pulls/tls_servers.ts";
 import { AnsweringServer, GPU_1 } from "./answering.ts";
 
+const CLIENT = join(import.meta.dir, "../../../src/client.ts");
+
 const serve = async (tls?: { key: string; cert: string }): Promise<AnsweringServer> =>
   await AnsweringServer.open(() => Response.json({ agents: [GPU_1] }), tls);
 
@@ -71,8 +73,27 @@ describe("the token", () => {
     await writeFile(server.tokenFile, text);
     const { status, stderr } = await server.run(["agents"]);
     expect([status, server.requests]).toEqual([64, []]);
-    expect(stderr).toContain("holds no token");
+    expect(stderr).toContain("contains no token");
     expect(stderr).not.toContain("one");
+  });
+
+  test("is refused at once when its file is a FIFO or a folder", async () => {
+    await using server = await serve();
+    const fifo = join(server.dir, "fifo");
+    expect(await Bun.spawn(["mkfifo", "-m", "600", fifo]).exited).toBe(0);
+    for (const path of [fifo, server.dir]) {
+      const argv = [process.execPath, CLIENT, "--server", server.url, "--token-file", path, "agents"];
+      const child = Bun.spawn(argv, { env: {}, stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: 10_000 });
+      expect([await child.exited, await child.stderr.text()]).toEqual([64, `error: ${path} is not a regular file\n`]);
+    }
+    expect(server.requests).toEqual([]);
+  });
+
+  test("that others may read is named as such", async () => {
+    await using server = await serve();
+    await chmod(server.tokenFile, 0o644);
+    const { stderr } = await server.run(["agents"]);
+    expect(stderr).toContain(`${server.tokenFile} is accessible to other users (mode 0644)`);
   });
 
   test("that is missing is an error that shows how to get one", async () => {
