@@ -65,7 +65,7 @@ export interface FleetCourier {
   copyModel(agent: string, model: string, destination: string, options?: Asking): Promise<void>;
   unloadModel(agent: string, model: string, options?: Asking): Promise<Pick<Response, "message">>;
   /** Which online agents publish a model of this name, with its digest, in order of agents. */
-  holders(model: string): Promise<readonly Holder[]>;
+  holders(model: string): Promise<readonly { readonly agent: string; readonly digest: string }[]>;
 
   listJobs(names: Agents | undefined): Promise<{ jobs: readonly Job[]; unavailable: readonly Unavailable[] }>;
   findJob(id: string, options?: Asking): Promise<Job>;
@@ -80,9 +80,4 @@ export interface FleetCourier {
   /** The keys by which agents are known, in order of agents. */
   knownKeys(): Promise<readonly { readonly agent: string; readonly key: AgentKey }[]>;
   trust(agent: string, choice: KeyChoice): Promise<Decision>;
-}
-
-export interface Holder {
-  readonly agent: string;
-  readonly digest: string;
 }

@@ -10,7 +10,7 @@ import { type Refused, refusedBy } from "../../documents/contact.ts";
 import type { Transport } from "../../transport.ts";
 import { type Decision, isKeyId, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
-import type { FleetCourier, Holder, KeyChoice } from "../fleet_courier.ts";
+import type { FleetCourier, KeyChoice } from "../fleet_courier.ts";
 import { followRoster } from "../roster/kept.ts";
 import type { OpenShare } from "../session.ts";
 
@@ -43,7 +43,7 @@ export class ShareCourier extends Courier implements FleetCourier {
     return agentDocument(view);
   }
 
-  async holders(model: string): Promise<readonly Holder[]> {
+  async holders(model: string): ReturnType<FleetCourier["holders"]> {
     const views = (await this.agents()).filter(({ online }) => online);
     return views.flatMap(({ agent, state }) => {
       const found = state?.models?.find(({ name }) => sameModel(name, model));

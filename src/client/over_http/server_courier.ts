@@ -18,15 +18,7 @@ import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documen
 import { isEnded, type Job, type ModelDetails, type Response } from "../../protocol.ts";
 import type { Decision } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
-import type {
-  Asking,
-  AskingForList,
-  AskingForPull,
-  FleetCourier,
-  Holder,
-  KeyChoice,
-  ListName,
-} from "../fleet_courier.ts";
+import type { Asking, AskingForList, AskingForPull, FleetCourier, KeyChoice, ListName } from "../fleet_courier.ts";
 import { examineServer } from "./doctor.ts";
 import { errorOf, notGpuServer, tooOld } from "./failures.ts";
 import { filledViews } from "./filled_views.ts";
@@ -144,7 +136,7 @@ export class ServerCourier implements FleetCourier {
     return { message: agents[0]?.message };
   }
 
-  async holders(model: string): Promise<readonly Holder[]> {
+  async holders(model: string): ReturnType<FleetCourier["holders"]> {
     const pages = await this.#http.getPages("/v1/models", ModelsDocument);
     const found = pages.flatMap(({ models }) => models).filter(({ name }) => sameModel(name, model));
     const views = (await this.agents()).filter(({ online }) => online);
