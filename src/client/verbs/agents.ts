@@ -42,13 +42,14 @@ export function addAgentsVerb(program: Program, run: Run): void {
 }
 
 async function listAgents(session: Session, { wide }: { readonly wide: boolean }): Promise<number> {
-  const { courier, printer, agents } = session;
+  const { courier, share, printer, agents } = session;
   const views = agents === undefined || agents === "all" ? await courier.agents() : await courier.choose(agents);
   if (printer.json) {
     printer.document({ agents: views.map((view) => courier.document(view)) } satisfies AgentsDocument);
   } else if (views.length === 0) {
-    const hint = "Start gpu-agent on a GPU machine that mounts this share";
-    printer.note(`No agent has published its state in ${courier.description}`, hint);
+    const start = "Start gpu-agent on a GPU machine that mounts";
+    if (share === null) printer.note(`${courier.description} shows no agent`, `${start} the share of gpu-server`);
+    else printer.note(`No agent has published its state in ${courier.description}`, `${start} this share`);
   } else {
     const rows = views.map((view) => {
       const row = agentRow(view, courier.document(view), courier.now());

@@ -191,6 +191,13 @@ async function olderServer(): Promise<AnsweringServer> {
   });
 }
 
+test("agents names gpu-server, not a share of this machine, when it shows no agent", async () => {
+  await using server = await AnsweringServer.open(() => Response.json({ agents: [] }));
+  const { status, stderr } = await server.run(["agents"]);
+  const hint = "Start gpu-agent on a GPU machine that mounts the share of gpu-server";
+  expect([status, stderr]).toEqual([0, `gpu-server at ${server.url} shows no agent\n  ${hint}\n`]);
+});
+
 describe("an older gpu-server", () => {
   test("serves the verbs whose routes it has", async () => {
     await using server = await olderServer();
