@@ -20,7 +20,7 @@ async function examinedAfter(elapsedMs: number): Promise<Check[]> {
   });
   const { signal } = new AbortController();
   const common = { token: "gc_secret", ca: undefined, userAgent: "gpuctl/test", timeoutMs: 5_000, signal };
-  const http = new ServerHttp({ ...common, address: parseServer(server.url, false), clock });
+  const http = new ServerHttp({ ...common, address: parseServer(server.url, false), clock, waits: null });
   const examined = Array.fromAsync(examineServer(http, async () => [], undefined, signal));
   await asked.promise;
   await clock.advance(elapsedMs);
