@@ -143,7 +143,7 @@ test("a server that does not answer in time is an error, which a larger --timeou
   ]);
 });
 
-test("a request that is only ever refused as too many was not served, and says so", async () => {
+test("a request that is only ever refused as too many is reported as not served", async () => {
   await using server = await AnsweringServer.open((request) =>
     request.method === "GET"
       ? Response.json({ agents: [GPU_1] })

@@ -155,7 +155,7 @@ describe("--server and --share", () => {
     expect(server.requests).toEqual([]);
   });
 
-  test("forget says so too, also with --dry-run", async () => {
+  test("forget is refused too, also with --dry-run", async () => {
     await using server = await serve();
     for (const flag of ["--yes", "--dry-run"]) {
       const { status, stdout, stderr } = await server.run(["forget", "gpu-1", flag]);
