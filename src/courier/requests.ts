@@ -6,7 +6,7 @@ import { mustBeSigned } from "../trust/requirement.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent } from "./describe_view.ts";
 import type { FleetReader } from "./fleet.ts";
-import type { Mailbox, Request, Waiting } from "./mailbox/mailbox.ts";
+import type { LastKnown, Mailbox, Request, Waiting } from "./mailbox/mailbox.ts";
 import { agentAway, refusal } from "./refusals.ts";
 import { findAgent } from "./selection.ts";
 
@@ -127,19 +127,22 @@ export class Requests {
   }
 
   /** Where the command was last seen: an error never says only that time ran out. */
-  async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<string> {
+  async #lastKnown(agent: string, id: string, withdrawn: boolean): Promise<LastKnown> {
     let outage = "";
     const view = await this.#freshView(agent).catch((error: unknown) => {
       outage = `${asCourierError(error).message}; `;
       return this.#fleet.lastKnown().find((known) => known.agent === agent);
     });
-    if (view === undefined) return `${outage}${agent} no longer has a state on this share`;
+    const idle = (text: string): LastKnown => ({ text: `${outage}${text}`, isRunning: false });
+    const seen = withdrawn ? `withdrawn before ${agent} answered` : `could not be withdrawn from ${agent}`;
+    if (view === undefined) return idle(`${seen}, which no longer has a state on this share`);
     const running = view.state?.commands.find(({ command_id }) => command_id === id);
-    if (running !== undefined) return `${outage}${agent} has been running it since ${running.started_at}`;
-    const seen = withdrawn ? `not yet answered by ${agent}` : `could not be withdrawn from ${agent}`;
-    if (!view.online) return `${outage}${seen}; ${describeAgent(view)}`;
-    return `${outage}${seen}, which published its state ${(view.silentMs / 1000).toFixed(0)} s ago`;
+    if (running !== undefined)
+      return { text: `${outage}${agent} has been running it since ${running.started_at}`, isRunning: true };
+    if (!view.online) return idle(`${seen}; ${describeAgent(view)}`);
+    return idle(`${seen}, which published its state ${(view.silentMs / 1000).toFixed(0)} s ago`);
   }
+
   async #freshView(agent: string): Promise<AgentView | undefined> {
     await this.#fleet.refresh(agent);
     return await this.#fleet.find(agent);

@@ -108,7 +108,7 @@ describe("request()", () => {
     const error = await failure(after(30_000, courier.ping("gpu-1")));
     expect(error.code).toBe("deadline_exceeded");
     expect(error.message).toMatch(
-      /^No answer within 30 s: not yet answered by gpu-1, which published its state \d+ s ago$/,
+      /^No answer within 30 s: withdrawn before gpu-1 answered, which published its state \d+ s ago$/,
     );
     expect(error.hint).toBe("Safe to retry");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
@@ -123,7 +123,7 @@ describe("request()", () => {
     site.platform.readStates = async () =>
       await Promise.reject(new CourierError("unavailable", "share stalled for 12 s"));
     const { message } = await after(30_000, asking);
-    expect(message).toStartWith("No answer within 30 s: share stalled for 12 s; not yet answered by gpu-1");
+    expect(message).toStartWith("No answer within 30 s: share stalled for 12 s; withdrawn before gpu-1 answered");
   });
 
   test("reports since when the command has been running when time runs out", async () => {
@@ -132,14 +132,20 @@ describe("request()", () => {
     ollama.trouble = new Promise<never>(() => undefined);
     const error = await failure(after(30_000, courier.deleteModel("gpu-1", "phi4")));
     expect(error.message).toMatch(/^No answer within 30 s: gpu-1 has been running it since 2026-/);
+    expect(error.hint).toBe("It may still run: check before sending it again");
   });
 
-  test("warns that a changing command may still run when time runs out", async () => {
+  test.each([
+    [true, "withdrawn before gpu-1 answered", "It does not run unless it had already started"],
+    [false, "could not be withdrawn from gpu-1", "It may still run"],
+  ])("reports what a changing command may do when time runs out; withdrawn: %p", async (withdrawn, message, hint) => {
     await site.start("gpu-1");
     await courier.agents();
     site.store.subscriptions.clear();
+    if (!withdrawn) site.platform.withdraw = async () => await Promise.resolve(false);
     const error = await failure(after(30_000, courier.deleteModel("gpu-1", "phi4")));
-    expect(error.hint).toBe("It may still run: check before sending it again");
+    expect(error.message).toStartWith(`No answer within 30 s: ${message}, which published its state `);
+    expect(error.hint).toBe(`${hint}: check before sending it again`);
   });
 
   test("sends nothing when its signal was aborted before", async () => {
@@ -170,7 +176,7 @@ describe("request()", () => {
     await settle();
     controller.abort();
     expect([(await call).code, (await call).hint]).toEqual(["cancelled", undefined]);
-    expect((await changing).hint).toBe("It may still run: check before sending it again");
+    expect((await changing).hint).toBe("It does not run unless it had already started: check before sending it again");
     expect(site.lying({ agent: "gpu-1" })).toEqual([]);
   });
 });

@@ -29,8 +29,15 @@ export interface Request {
 export interface Waiting {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** @returns for the error of a command without a response: where it was last seen */
-  readonly lastKnown: (commandId: string, withdrawn: boolean) => Promise<string>;
+  readonly lastKnown: (commandId: string, withdrawn: boolean) => Promise<LastKnown>;
+}
+
+/** Where a command without a response was last seen. */
+export interface LastKnown {
+  /** For its error. */
+  readonly text: string;
+  /** Its agent has started it and not ended. */
+  readonly isRunning: boolean;
 }
 
 export interface MailboxOptions {
@@ -228,16 +235,21 @@ export class Mailbox {
     { timeoutMs, signal, lastKnown }: Waiting,
   ): Promise<CourierError> {
     const withdrawn = await this.#transport.withdraw(command.inbox, command.id).catch(() => false);
-    // An agent removes a command after its response, so a command that could be withdrawn may have started anyway.
-    const hint = command.changing ? "It may still run: check before sending it again" : "Safe to retry";
     if (signal?.aborted === true) {
-      const details = command.changing ? { hint } : {};
+      const details = command.changing ? { hint: mayRun(withdrawn) } : {};
       return new CourierError("cancelled", "Interrupted while waiting for the response", details);
     }
-    const known = await lastKnown(command.id, withdrawn);
-    const message = `No answer within ${timeoutMs / 1000} s: ${known}${describeIgnored(awaiting)}`;
+    const { text, isRunning } = await lastKnown(command.id, withdrawn);
+    const message = `No answer within ${timeoutMs / 1000} s: ${text}${describeIgnored(awaiting)}`;
+    const hint = command.changing ? mayRun(withdrawn && !isRunning) : "Safe to retry";
     return new CourierError("deadline_exceeded", message, { hint });
   }
+}
+
+/** An agent removes a command after its response, so one that could be withdrawn may have started before. */
+function mayRun(withdrawn: boolean): string {
+  const runs = withdrawn ? "It does not run unless it had already started" : "It may still run";
+  return `${runs}: check before sending it again`;
 }
 
 function describeIgnored({ ignored, mismatch }: Awaiting): string {

@@ -202,7 +202,7 @@ describe("ping", () => {
     const { status, stderr } = site.start(["ping", "--timeout", "2"]);
     await site.clock.advance(2_000);
     expect(await status).toBe(75);
-    expect(stderr.text).toStartWith("error: No answer within 2 s: not yet answered by gpu-1");
+    expect(stderr.text).toStartWith("error: No answer within 2 s: withdrawn before gpu-1 answered");
   });
 
   test("fails with unimplemented at a legacy service and with unavailable when nobody is there", async () => {

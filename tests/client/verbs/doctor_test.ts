@@ -159,7 +159,7 @@ describe("what it finds", () => {
     const { status, stdout } = site.start(["doctor", "--timeout", "2"]);
     await site.clock.advance(2_000);
     expect(await status).toBe(1);
-    expect(stdout.text).toContain("✗ ping gpu-1: No answer within 2 s: not yet answered by gpu-1");
+    expect(stdout.text).toContain("✗ ping gpu-1: No answer within 2 s: withdrawn before gpu-1 answered");
     expect(stdout.text).toContain("\n    One machine does not see the other's files");
     expect(stdout.text).toContain("✓ ping gpu-2: ");
   });

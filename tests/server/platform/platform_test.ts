@@ -96,7 +96,7 @@ describe("GET /api/config/models", () => {
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4], answer: () => undefined });
     const answer = await server.call("POST", "/api/config/pull-model", { body: { model_name: "phi4" } });
     expect(answer.status).toBe(504);
-    expect(answer.body.detail).toContain("not yet answered by gpu-1");
+    expect(answer.body.detail).toContain("withdrawn before gpu-1 answered");
     expect(server.store.inboxes.get("agent gpu-1")?.size).toBe(0);
   });
 

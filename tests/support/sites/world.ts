@@ -185,7 +185,11 @@ export class World {
     const { mailbox, giveUp } = this.#sender(sender);
     this.#arm(agent, death);
     const order = { verb, modelName: this.#model(agent, verb) };
-    const waiting = { timeoutMs: REQUEST_MS, signal: giveUp.signal, lastKnown: async () => "nothing" };
+    const waiting = {
+      timeoutMs: REQUEST_MS,
+      signal: giveUp.signal,
+      lastKnown: async () => ({ text: "nothing", isRunning: false }),
+    };
     this.#note(sender, mailbox.request(agent, order, waiting));
   }
 
@@ -195,7 +199,11 @@ export class World {
     this.#arm(serving, death);
     if (verb === "list_models") {
       const { mailbox, giveUp } = this.#sender(sender);
-      const waiting = { timeoutMs: 30_000, signal: giveUp.signal, lastKnown: async () => "nothing" };
+      const waiting = {
+        timeoutMs: 30_000,
+        signal: giveUp.signal,
+        lastKnown: async () => ({ text: "nothing", isRunning: false }),
+      };
       this.#note(sender, mailbox.requestVersion1({ verb }, waiting));
       return;
     }
