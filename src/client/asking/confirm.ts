@@ -1,7 +1,8 @@
 // Before a change: --dry-run ends here, and a change of several boxes waits for the person at the terminal.
-import { CourierError } from "../../base/errors.ts";
+import { ERROR_CODES } from "../../base/errors.ts";
 import { visibleText } from "../../base/format.ts";
 import { type PlannedChange, plannedDocument } from "../../documents/planned.ts";
+import { ExitStatus } from "../../program/exit.ts";
 import type { Session } from "../session.ts";
 import { describeChange, describePlan, type Plan } from "./plan.ts";
 
@@ -15,7 +16,7 @@ export interface ChangeChoices {
  * Whether the verb goes on.
  * @param plan is made only when it is shown
  * @returns false after --dry-run, which has printed the plan
- * @throws CourierError `cancelled` when the answer is not yes: nothing was changed
+ * @throws ExitStatus that of `cancelled` when the answer is not yes: nothing was changed, which is printed
  */
 export async function mayChange(
   session: Session,
@@ -32,7 +33,9 @@ export async function mayChange(
   if (!isLarge(sent)) return true;
   const answer = await io.ask(`${visibleText(describePlan(sent), " ")}? [y/N] `);
   if (answer !== null && /^y(?:es)?$/i.test(answer.trim())) return true;
-  throw new CourierError("cancelled", "Nothing was changed");
+  // No error: it is what the person wanted.
+  printer.note("Nothing was changed");
+  throw new ExitStatus(ERROR_CODES.cancelled.exit);
 }
 
 /** Several boxes, several models that are deleted, or a box that is forgotten. */

@@ -41,7 +41,7 @@ describe("the question before a change of several boxes", () => {
     for (const answer of ["", "n", "no", null]) {
       const { status, stdout, stderr } = await site.run(line.split(" "), { answer });
       expect([status, stdout]).toEqual([130, ""]);
-      expect(stderr).toBe(`${question}${answer}\nerror: Nothing was changed\n`);
+      expect(stderr).toBe(`${question}${answer}\nNothing was changed\n`);
     }
     expect(sentTo(agents)).toEqual([]);
   });
@@ -94,7 +94,7 @@ describe("the question before a change of several boxes", () => {
     const { status, stderr } = await site.run(["cancel", "phi4", "--all"], { answer: "n" });
     expect([status, stderr]).toEqual([
       130,
-      "Cancel the pull of phi4:latest on 2 boxes? [y/N] n\nerror: Nothing was changed\n",
+      "Cancel the pull of phi4:latest on 2 boxes? [y/N] n\nNothing was changed\n",
     ]);
   });
 });

@@ -82,7 +82,7 @@ test("forget keeps the key, so that no other box becomes the agent unseen", asyn
 test("forget asks at a terminal, also for one box, and shows with --dry-run what it would do", async () => {
   await fleet(5 * MINUTES_MS);
   const { status, stderr } = await site.run(["forget", "gpu-10"], { answer: "" });
-  expect([status, stderr]).toEqual([130, "Forget gpu-10? [y/N] \nerror: Nothing was changed\n"]);
+  expect([status, stderr]).toEqual([130, "Forget gpu-10? [y/N] \nNothing was changed\n"]);
   const { stdout } = await site.run(["forget", "gpu-10", "gpu-1", "--dry-run", "--json"]);
   expect(PlannedDocument.parse(JSON.parse(stdout)).changes.map(({ agent, skipped }) => [agent, skipped])).toEqual([
     ["gpu-10", null],
