@@ -37,7 +37,7 @@ test("/docs shows every route, asks nobody else, and breaks no rule of its polic
 });
 
 test("/docs below a path of a proxy sends its requests below that path", async () => {
-  await using proxy = Bun.serve({
+  using proxy = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     fetch: async (request) => {

@@ -13,7 +13,7 @@ test.each(WAYS.flatMap((way) => ["rm phi4", "pull mistral --detach", "ping"].map
       models: [modelOf("phi4:latest")],
       answer: async (command, agent) => {
         await promise;
-        return await answerAsAgent(command, agent);
+        return answerAsAgent(command, agent);
       },
     });
     const run = await site.start(way, [...line.split(" "), "--agent", "gpu-1"], { terminal: true });
