@@ -197,6 +197,23 @@ describe("jobs --watch", () => {
     expect(run.stdout.text).not.toContain("\u001b");
   });
 
+  test("shows in a pipe how a job of a box that died was last seen, and the job again when the box is back", async () => {
+    const agent = await pulling();
+    agent.jobs = [{ ...job, bytes_per_second: 56e6, eta_seconds: 93 }];
+    await agent.publish();
+    await site.clock.advance(240_000);
+    await site.agent("gpu-2");
+    const run = site.start(["jobs", "--follow"]);
+    await site.clock.advance(500);
+    await site.progress(agent, { completed_bytes: 8e9 });
+    run.stop();
+    await site.clock.advance(100);
+    await run.status;
+    const [first, second] = run.stdout.text.split("\n");
+    expect(first).toMatch(/^gpu-1: phi4:latest unknown, 10 %, .* when last seen 4 minutes ago$/);
+    expect(second).toMatch(/^gpu-1: phi4:latest running, 80 %, .* 56\.0 MB\/s/);
+  });
+
   test("says once that an agent is away, and goes on", async () => {
     const agent = await pulling();
     await (await site.agent("gpu-2")).publish({ status: "stopped" });

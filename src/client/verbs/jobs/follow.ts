@@ -5,7 +5,8 @@ import { cutText } from "../../../program/style.ts";
 import { isEnded, type Job } from "../../../protocol.ts";
 import { boxClock, liveBoxClock } from "../../box_clock.ts";
 import { JOB_COLUMNS, jobRows } from "../../output/job_table.ts";
-import { lastSeen } from "../../output/last_seen.ts";
+import { describeJob } from "../../output/job_text.ts";
+import { type LastSeen, lastSeen } from "../../output/last_seen.ts";
 import type { LiveScreen, Size } from "../../output/live_screen.ts";
 import type { Printer } from "../../output/printer.ts";
 import { JsonProgress, LineProgress, type Progress } from "../../output/progress.ts";
@@ -29,7 +30,7 @@ export async function followJobs(session: Session, choice: JobChoice): Promise<n
       const { jobs, unavailable } = await courier.listJobs(agents);
       const seen = lastSeen(courier.lastKnownAgents());
       view.show(
-        { all: jobs, chosen: chooseJobs(jobs, choice, seen).shown },
+        { all: jobs, chosen: chooseJobs(jobs, choice, seen).shown, lastSeen: seen },
         unavailable.map(({ agent }) => agent),
         offlineLines(unavailable, printer.width, seen),
       );
@@ -47,6 +48,7 @@ interface Seen {
   readonly all: readonly Job[];
   /** Those that the command line asks for. */
   readonly chosen: readonly Job[];
+  readonly lastSeen: LastSeen;
 }
 
 interface JobsView {
@@ -70,9 +72,11 @@ class TableView implements JobsView {
   }
 
   show(seen: Seen | undefined, _missing: readonly string[], notes: readonly string[]): void {
-    const { printer, courier } = this.#session;
-    const style = { isShort: true, lastSeen: lastSeen(courier.lastKnownAgents()) };
-    if (seen !== undefined) this.#rows = jobRows(seen.chosen, boxClock(this.#session), style);
+    const { printer } = this.#session;
+    if (seen !== undefined) {
+      const style = { isShort: true, lastSeen: seen.lastSeen };
+      this.#rows = jobRows(seen.chosen, boxClock(this.#session), style);
+    }
     this.#notes = notes;
     if (this.#screen === undefined) this.#screen = printer.openLive("alternate", (size) => this.#frame(size));
     else this.#screen.draw();
@@ -98,6 +102,7 @@ class TableView implements JobsView {
 class ChangeView implements JobsView {
   readonly #printer: Printer;
   readonly #progress: Progress;
+  readonly #nowMs: (agent: string) => number;
   readonly #seen = new Map<string, string>();
   #missing = "";
   #isFirst = true;
@@ -105,6 +110,7 @@ class ChangeView implements JobsView {
   constructor(session: Session) {
     const { printer, io } = session;
     const nowMs = liveBoxClock(session);
+    this.#nowMs = nowMs;
     this.#printer = printer;
     this.#progress = printer.json
       ? new JsonProgress(printer)
@@ -117,7 +123,7 @@ class ChangeView implements JobsView {
     this.#missing = missing.join();
   }
 
-  #showChanges({ all, chosen }: Seen): void {
+  #showChanges({ all, chosen, lastSeen: seenMs }: Seen): void {
     const isChosen = new Set(chosen);
     for (const job of all) {
       const text = JSON.stringify(job);
@@ -126,8 +132,14 @@ class ChangeView implements JobsView {
       if (!isChosen.has(job) && !this.#seen.has(key)) continue;
       if (this.#seen.get(key) === text) continue;
       this.#seen.set(key, text);
-      if (!this.#isFirst || !isEnded(job)) this.#progress.show(job);
+      if (!this.#isFirst || !isEnded(job)) this.#show(job, seenMs(job.agent));
     }
     this.#isFirst = false;
+  }
+
+  #show(job: Job, lastSeenMs: number | undefined): void {
+    if (lastSeenMs === undefined || isEnded(job) || this.#printer.json) this.#progress.show(job);
+    else
+      this.#printer.line(`${job.agent}: ${job.model} unknown, ${describeJob(job, this.#nowMs(job.agent), lastSeenMs)}`);
   }
 }
