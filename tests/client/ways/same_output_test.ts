@@ -212,7 +212,7 @@ test.each([
     const { site, fleet } = await open();
     await using _ = site;
     const { status, stderr } = await site.run(way, line.split(" "), { answer: "n" });
-    expect([way, status, stderr]).toEqual([way, 130, `${question}n\nerror: Nothing was changed\n`]);
+    expect([way, status, stderr]).toEqual([way, 130, `${question}n\nNothing was changed\n`]);
     expect([...fleet.first.commands, ...fleet.second.commands]).toEqual([]);
   }
 });
