@@ -14,9 +14,10 @@ export interface ServerAddress {
 export function parseServer(text: string, mayBePlain: boolean): ServerAddress {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !["http:", "https:"].includes(url.protocol) || url.hostname === "")
-    throw wrong(`"${text}" is no address of gpu-server`);
-  if (url.username !== "" || url.password !== "") throw wrong("The address of gpu-server must not hold a password");
-  if (url.search !== "" || url.hash !== "") throw wrong(`The address "${text}" of gpu-server must end with its path`);
+    throw wrong(`"${text}" is not a gpu-server address`, withScheme(text));
+  if (url.username !== "" || url.password !== "") throw wrong("The address of gpu-server must not contain a password");
+  if (url.search !== "" || url.hash !== "")
+    throw wrong(`The address "${text}" of gpu-server must not have a query or fragment`);
   const isEncrypted = url.protocol === "https:";
   if (!isEncrypted && !mayBePlain && !isLoopback(url.hostname))
     throw new CourierError("invalid", `The token would travel unencrypted to ${url.host}`, {
@@ -29,6 +30,14 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }
 
-function wrong(message: string): CourierError {
-  return new CourierError("invalid", message, { hint: "For example: --server https://gpu.example.org" });
+/** The address with the scheme that `127.0.0.1:8001` lacks; undefined: it lacks more. */
+function withScheme(text: string): string | undefined {
+  const url = text.includes("://") || !URL.canParse(`http://${text}`) ? undefined : new URL(`http://${text}`);
+  if (url === undefined || url.username !== "") return undefined;
+  return `${isLoopback(url.hostname) ? "http" : "https"}://${text}`;
+}
+
+function wrong(message: string, meant?: string): CourierError {
+  const hint = meant === undefined ? "For example: --server https://gpu.example.org" : `Did you mean ${meant}?`;
+  return new CourierError("invalid", message, { hint });
 }

@@ -1,9 +1,10 @@
 // The doctor through gpu-server: whether it can be reached, then the checks that it makes where the share is mounted.
+import { z } from "zod";
 import { about, type Check } from "../../base/check.ts";
 import { asCourierError } from "../../base/errors.ts";
 import type { Agents } from "../../courier/selection.ts";
 import { DoctorDocument } from "../../documents/doctor.ts";
-import { tooOld } from "./failures.ts";
+import { tooOld, wrongPath } from "./failures.ts";
 import type { ServerHttp } from "./http.ts";
 
 /** The kinds of checks that each agent has. */
@@ -27,7 +28,7 @@ export async function* examineServer(
     document = await http.get("/v1/doctor", DoctorDocument, { signal, minimumMs: EXAMINATION_MS });
   } catch (error) {
     const isMissing = asCourierError(error).code === "not_found";
-    yield about("server").failedBy(isMissing ? tooOld(http.base, "GET /v1/doctor") : error);
+    yield about("server").failedBy(isMissing ? await whyMissing(http, signal) : error);
     return;
   }
   yield about("server").ok(`gpu-server at ${http.base} made the checks below`);
@@ -40,4 +41,14 @@ export async function* examineServer(
     !OF_AGENTS.has(check) || subject === null || (!(chosen instanceof Error) && chosen.includes(subject));
   yield* document.checks.filter(isMeant);
   if (chosen instanceof Error) yield about("fleet").failedBy(chosen);
+}
+
+/** Every release has the route of the agents, unless the path of the address is wrong. */
+async function whyMissing(http: ServerHttp, signal: AbortSignal): Promise<unknown> {
+  try {
+    await http.get("/v1/agents", z.unknown(), { signal });
+    return tooOld(http.base, "GET /v1/doctor");
+  } catch (error) {
+    return asCourierError(error).code === "not_found" ? wrongPath(http.base) : error;
+  }
 }

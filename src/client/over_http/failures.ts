@@ -45,6 +45,13 @@ export function notGpuServer(base: string, what: string, code: ErrorCode = "unav
   });
 }
 
+/** A gpu-server answered, but has nothing under this path. */
+export function wrongPath(base: string): CourierError {
+  return new CourierError("unavailable", `${base} is not the address of gpu-server: it has no /v1/agents`, {
+    hint: "Check the path in --server",
+  });
+}
+
 /** The server has no such route. */
 export function tooOld(base: string, route: string): CourierError {
   return new CourierError("unimplemented", `gpu-server at ${base} is older than this gpuctl: it has no ${route}`, {

@@ -1,9 +1,11 @@
 // Every agent that gpu-server shows, as the selection of agents reads them.
 import type { Clock } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
 import { compareNames } from "../../base/order.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import type { FleetReader } from "../../courier/fleet.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
+import { wrongPath } from "./failures.ts";
 import type { ServerHttp } from "./http.ts";
 import { ReadAgent, ReadAgents } from "./reading.ts";
 import { viewOf } from "./views.ts";
@@ -52,7 +54,10 @@ export class ServerFleet implements Pick<FleetReader, "read" | "find" | "lastKno
   }
 
   async #readNow(): Promise<readonly AgentView[]> {
-    const pages = await this.#http.getPages("/v1/agents", ReadAgents);
+    const pages = await this.#http.getPages("/v1/agents", ReadAgents).catch((error: unknown) => {
+      // Every release of gpu-server has this route.
+      throw asCourierError(error).code === "not_found" ? wrongPath(this.#http.base) : error;
+    });
     const views = pages
       .flatMap(({ agents }) => agents.map((document) => this.#view(document)))
       .toSorted((a, b) => compareNames(a.agent, b.agent));

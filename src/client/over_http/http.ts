@@ -101,7 +101,7 @@ export class ServerHttp {
       if (page.next === undefined) return pages;
       after = page.next;
     }
-    throw notGpuServer(this.base, `${path} has no end`);
+    throw notGpuServer(this.base, `${path} never ends`);
   }
 
   async send<Schema extends z.ZodType>(

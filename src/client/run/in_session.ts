@@ -29,7 +29,8 @@ export async function runInSession(
   let status: number | undefined;
   waiting.showLastSeen(courier);
   try {
-    status = await untilStopped(verb({ courier, share, printer, io, waiting, timeoutMs, agents }), io);
+    const work = verb({ courier, share, printer, io, waiting, timeoutMs, agents });
+    status = await untilStopped(work, io, share === null ? "gpu-server" : "the share");
     return status;
   } finally {
     printer.close();
@@ -40,12 +41,12 @@ export async function runInSession(
 }
 
 /** The result of `work`; once the signal aborted, `work` has a short while to end by itself. */
-async function untilStopped(work: Promise<number>, { clock, signal }: ClientIo): Promise<number> {
+async function untilStopped(work: Promise<number>, { clock, signal }: ClientIo, awaited: string): Promise<number> {
   const ended = new AbortController();
   const stopped = async (): Promise<never> => {
     await clock.sleep(FOREVER_MS, AbortSignal.any([signal, ended.signal]));
     if (!ended.signal.aborted) await clock.sleep(STOP_GRACE_MS, ended.signal);
-    throw new CourierError("cancelled", "Stopped while the share did not answer");
+    throw new CourierError("cancelled", `Stopped while ${awaited} did not answer`);
   };
   try {
     return await Promise.race([work, stopped()]);

@@ -6,7 +6,13 @@ import { AnsweringServer, EARLIER_GPU_1, GPU_1, problem } from "./answering.ts";
 const html = (status: number): Response =>
   new Response("<h1>Bad Gateway</h1>", { status, headers: { "content-type": "text/html" } });
 
-async function list(answer: () => Response) {
+/** A gpu-server that shows its agents, and answers everything else like this. */
+const withAgents =
+  (answer: () => Response) =>
+  (_request: Request, { pathname }: URL): Response =>
+    pathname === "/v1/agents" ? Response.json({ agents: [GPU_1] }) : answer();
+
+async function list(answer: Parameters<typeof AnsweringServer.open>[0]) {
   await using server = await AnsweringServer.open(answer);
   const { status, stdout, stderr } = await server.run(["list"]);
   return { status, stdout, error: stderr.replaceAll(server.url, "URL").split("\n")[0] };
@@ -16,7 +22,7 @@ describe("a problem document", () => {
   test.each(Object.entries(ERROR_CODES).map(([code, { http, exit }]) => [code, http, exit] as const))(
     "of the code %s and status %i ends with the exit status of that code",
     async (code, http, exit) => {
-      const { status, error } = await list(() => problem(http, code));
+      const { status, error } = await list(withAgents(() => problem(http, code)));
       expect([status, error]).toEqual([exit, "error: It did not work"]);
     },
   );
@@ -31,7 +37,7 @@ describe("a problem document", () => {
 
   test("shows the hint that names commands of gpuctl, not routes", async () => {
     const hints = { hint: "GET /v1/jobs lists the jobs", gpuctl_hint: "gpuctl jobs lists the jobs" };
-    await using server = await AnsweringServer.open(() => problem(404, "not_found", hints));
+    await using server = await AnsweringServer.open(withAgents(() => problem(404, "not_found", hints)));
     expect((await server.run(["list"])).stderr).toBe("error: It did not work\n  gpuctl jobs lists the jobs\n");
   });
 
@@ -87,7 +93,7 @@ describe("something other than gpu-server", () => {
 
   test("cannot keep gpuctl busy with pages that do not end", async () => {
     const { status, error } = await list(() => Response.json({ agents: [], next: "again" }));
-    expect([status, error]).toEqual([69, expect.stringContaining("/v1/agents has no end")]);
+    expect([status, error]).toEqual([69, expect.stringContaining("/v1/agents never ends")]);
   });
 
   test("cannot fill the memory with large pages", async () => {
@@ -106,6 +112,28 @@ describe("something other than gpu-server", () => {
     await server.run(["agents"]);
     expect([server.authorizations, other.requests]).toEqual([["Bearer gc_secret"], []]);
   });
+});
+
+test("a path at which gpu-server has nothing is named as a wrong address", async () => {
+  await using server = await AnsweringServer.open(() => problem(404, "not_found"));
+  for (const argv of [["agents"], ["list"], ["rm", "phi4"]]) {
+    const { status, stderr } = await server.run(argv, ["--server", `${server.url}/nope`]);
+    expect([status, stderr]).toEqual([
+      69,
+      `error: ${server.url}/nope is not the address of gpu-server: it has no /v1/agents\n  Check the path in --server\n`,
+    ]);
+  }
+  const { status, stdout } = await server.run(["doctor"], ["--server", `${server.url}/nope`]);
+  expect([status, stdout]).toEqual([1, expect.stringContaining("/nope is not the address of gpu-server")]);
+});
+
+test("a gpu-server that shows no agent is not taken for a share", async () => {
+  await using server = await AnsweringServer.open(() => Response.json({ agents: [] }));
+  const { status, stderr } = await server.run(["agents"]);
+  expect([status, stderr]).toEqual([
+    0,
+    `gpu-server at ${server.url} shows no agent\n  Start gpu-agent on a GPU machine that mounts the share of gpu-server\n`,
+  ]);
 });
 
 describe("the hint of a gpu-server that is not reached", () => {

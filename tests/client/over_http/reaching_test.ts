@@ -27,15 +27,32 @@ describe("parseServer()", () => {
   });
 
   test.each([
-    ["gpu.example.org", "is no address"],
-    ["ftp://gpu.example.org", "is no address"],
-    ["https://user:secret@gpu.example.org", "must not hold a password"],
-    ["https://gpu.example.org/?x=1", "must end with its path"],
+    ["gpu.example.org", "is not a gpu-server address"],
+    ["ftp://gpu.example.org", "is not a gpu-server address"],
+    ["https://user:secret@gpu.example.org", "must not contain a password"],
+    ["https://gpu.example.org/?x=1", "must not have a query or fragment"],
     ["http://gpu.example.org", "would travel unencrypted to gpu.example.org"],
     ["http://127.0.0.1.example.org", "would travel unencrypted"],
     ["http://10.0.0.7:8001", "would travel unencrypted"],
   ])("refuses %s", (text, message) => {
     expect(() => parseServer(text, false)).toThrow(message);
+  });
+
+  test.each([
+    ["127.0.0.1:47780", "Did you mean http://127.0.0.1:47780?"],
+    ["localhost:8001/gpu", "Did you mean http://localhost:8001/gpu?"],
+    ["gpu.example.org:8443", "Did you mean https://gpu.example.org:8443?"],
+    ["user:secret@gpu.example.org", "For example: --server https://gpu.example.org"],
+    ["no address", "For example: --server https://gpu.example.org"],
+    ["ftp://gpu.example.org", "For example: --server https://gpu.example.org"],
+  ])("suggests for %s the address that was probably meant", (text, hint) => {
+    let found: unknown;
+    try {
+      parseServer(text, false);
+    } catch (error) {
+      found = error;
+    }
+    expect(found).toMatchObject({ code: "invalid", hint });
   });
 
   test("takes plain HTTP to another machine only if that was allowed", () => {
