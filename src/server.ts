@@ -320,13 +320,18 @@ function parseVerbs(text: string, previous: readonly Verb[] | undefined): Verb[]
   return parse.list(parseVerb)(text, previous).map(parseVerb);
 }
 
+const writes: Promise<void>[] = [];
+
+/** Without waiting: the end of the process waits, because `process.exit()` drops what a slow pipe has not taken. */
 function print(text: string): void {
-  process.stdout.write(text);
+  writes.push(new Promise((written) => void process.stdout.write(text, () => written())));
 }
 
 if (import.meta.main) {
   // Its state directory may have been made by hand. What it makes on the share gets the bits of its folder there.
   process.umask(0o077);
+  const status = await main(process.argv.slice(2));
+  await Promise.all(writes);
   // A call that a hung share never answers must not keep a stopping process alive.
-  process.exit(await main(process.argv.slice(2)));
+  process.exit(status);
 }

@@ -59,7 +59,7 @@ export function tooOld(base: string, route: string): CourierError {
   });
 }
 
-export interface Refusal {
+interface Refusal {
   readonly status: number;
   readonly type: string;
   readonly text: string;

@@ -157,3 +157,19 @@ test("has the changes of commands on this machine, with the user, and none that 
     await rm(folder, { recursive: true });
   }
 });
+
+test("prints all of a long list to a slow reader", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "gpu-courier-audit-"));
+  try {
+    const database = openStore(folder);
+    const audit = new AuditLog(database, systemClock);
+    for (let entry = 0; entry < 2_000; entry++) audit.add(NEW);
+    database.close();
+    const command = '"$@" | (sleep 1; cat)';
+    const argv = [process.execPath, SERVER, "audit", "--state-dir", folder, "--json", "--limit=2000"];
+    const text = await Bun.$`sh -c ${command} sh ${argv}`.text();
+    expect(AuditDocument.parse(JSON.parse(text)).entries.length).toBe(2_000);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 30_000);
