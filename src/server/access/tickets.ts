@@ -28,6 +28,8 @@ export class Tickets {
   readonly #clock: TicketsDeps["clock"];
   /** By hash, the oldest first. */
   readonly #entries = new Map<string, Entry>();
+  /** The hashes of each caller's, the oldest first. */
+  readonly #own = new Map<string, Set<string>>();
 
   constructor({ clock }: TicketsDeps) {
     this.#clock = clock;
@@ -42,15 +44,21 @@ export class Tickets {
   /** @returns undefined when all callers together have too many */
   issue({ name }: Pick<Caller, "name">, authorization: string): { ticket: string; expiresAtMs: number } | undefined {
     this.#removeEnded();
-    const own = [...this.#entries].filter(([, { caller }]) => caller === name);
+    const own = this.#own.get(name) ?? new Set();
     const [oldest] = own;
-    if (oldest !== undefined && own.length >= MOST_OF_CALLER) this.#entries.delete(oldest[0]);
+    if (oldest !== undefined && own.size >= MOST_OF_CALLER) this.#end(oldest);
     if (this.#entries.size >= MOST) return undefined;
     const ticket = `${PREFIX}${randomBytes(TICKET_BYTES).toString("base64url")}`;
     const endMs = this.#clock.monotonic() + TICKET_LIFETIME_MS;
     // One text for all tickets of a token, which may be long.
-    const same = own.find(([, entry]) => entry.authorization === authorization)?.[1].authorization;
-    this.#entries.set(hash(ticket), { caller: name, authorization: same ?? authorization, endMs });
+    const texts = [...own].map((each) => this.#entries.get(each)?.authorization);
+    const key = hash(ticket);
+    this.#entries.set(key, {
+      caller: name,
+      authorization: texts.find((text) => text === authorization) ?? authorization,
+      endMs,
+    });
+    this.#own.set(name, own.add(key));
     return { ticket, expiresAtMs: this.#clock.now() + TICKET_LIFETIME_MS };
   }
 
@@ -68,8 +76,16 @@ export class Tickets {
   #removeEnded(): void {
     for (const [key, { endMs }] of this.#entries) {
       if (endMs > this.#clock.monotonic()) return;
-      this.#entries.delete(key);
+      this.#end(key);
     }
+  }
+
+  #end(key: string): void {
+    const caller = this.#entries.get(key)?.caller ?? "";
+    this.#entries.delete(key);
+    const own = this.#own.get(caller);
+    own?.delete(key);
+    if (own?.size === 0) this.#own.delete(caller);
   }
 }
 
