@@ -2,11 +2,11 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { z } from "zod";
-import manifest from "../../package.json" with { type: "json" };
-import { describeParts } from "../../scripts/release/sbom.ts";
-import { OPERATOR_TARGETS, TARGETS } from "../../scripts/runtimes.ts";
+import manifest from "../../../package.json" with { type: "json" };
+import { describeParts } from "../../../scripts/release/sbom.ts";
+import { OPERATOR_TARGETS, TARGETS } from "../../../scripts/runtimes.ts";
 
-const ROOT = join(import.meta.dir, "../..");
+const ROOT = join(import.meta.dir, "../../..");
 const Parts = z.object({
   metadata: z.object({ component: z.object({ name: z.string(), version: z.string() }) }),
   components: z.array(

@@ -7,7 +7,7 @@ import { DoctorDocument } from "#src/documents/doctor.ts";
 import { type Finished, ProcessSite, until } from "#tests/process/site/site.ts";
 
 const NO_OLLAMA = "http://127.0.0.1:9";
-const CLIENT = join(import.meta.dir, "../../src/client.ts");
+const CLIENT = join(import.meta.dir, "../../../src/client.ts");
 
 let site: ProcessSite;
 beforeEach(() => {

@@ -5,10 +5,10 @@ import { appendFile, chmod, cp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { verifyRelease } from "#src/agent/verify_release.ts";
+import { Installer } from "#tests/release/installer.ts";
 import { failure } from "#tests/support/failure.ts";
-import { Installer } from "./installer.ts";
 
-const ROOT = join(import.meta.dir, "../..");
+const ROOT = join(import.meta.dir, "../../..");
 const SIGNER = "gpu-courier-release";
 /** Two that may sign, and one that may not. */
 const NAMES = ["first", "second", "stranger"] as const;

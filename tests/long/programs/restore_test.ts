@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type HttpServer, ProcessSite, until } from "./site/site.ts";
+import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 
 let site: ProcessSite;
 let id: string;

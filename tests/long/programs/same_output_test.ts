@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { newPull, type RunningModel } from "#src/protocol.ts";
 import { rawKey, signingKey } from "#src/trust/keys.ts";
+import { masked, TwoWays, WAYS } from "#tests/client/ways/two_ways.ts";
 import { answerAsAgent, modelOf, type ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
-import { masked, TwoWays, WAYS } from "./two_ways.ts";
 
 const ID = "01a20aac-24d0-7785-b91f-da066d157a40";
 const PHI4 = modelOf("phi4:latest");

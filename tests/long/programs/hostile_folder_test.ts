@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { VERSION } from "#src/program/flags.ts";
-import { BINARIES, cachedBinary } from "../../scripts/binaries.ts";
+import { BINARIES, cachedBinary } from "../../../scripts/binaries.ts";
 
 const HOSTILE: Readonly<Record<string, string>> = {
   "bunfig.toml": 'preload = ["./hostile.ts"]\n[run]\npreload = ["./hostile.ts"]\n[test]\npreload = ["./hostile.ts"]\n',

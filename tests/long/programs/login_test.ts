@@ -4,8 +4,8 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SimulatedPlatform } from "#sim/platform/platform.ts";
 import { systemClock } from "#src/base/clock.ts";
+import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 import { newSigner, signed } from "#tests/server/access/login/tokens.ts";
-import { type HttpServer, ProcessSite, until } from "./site/site.ts";
 
 const SECRET = "the secret of this platform, in 46 characters.";
 const MODELS = "/api/config/models";
