@@ -22,8 +22,8 @@ const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
 const SECOND = new Set(["ending", "failover", "fleet", "outage"]);
 /** In the short form only when they are asked for. */
 const LONG = new Set(["chaos"]);
-/** Far more than it takes, also beside other suites that leave it little of the processors: see start_beside in .ci/steps. */
-const LIMIT_S = { short: 1_440, full: 3_600 };
+/** Far more than it takes. */
+const LIMIT_S = { short: 840, full: 3_600 };
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
