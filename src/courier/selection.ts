@@ -54,6 +54,11 @@ export async function listedAgents(fleet: Reader, names: Agents | undefined): Pr
   return views;
 }
 
+/** Whether a list of these agents has this one. @param names undefined: all */
+export function isListed(agent: string, names: Agents | undefined): boolean {
+  return names === undefined || names === "all" || names.includes(agent);
+}
+
 /** How long an agent must have been silent, or stopped, to be forgotten: a reboot of a box takes minutes. */
 const FORGET_AFTER_MS = { silent: 300_000, stopped: LIMITS.silentMs } as const;
 

@@ -2,7 +2,7 @@
 import type { Check } from "../../base/check.ts";
 import { sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
-import type { Agents } from "../../courier/selection.ts";
+import { type Agents, isListed } from "../../courier/selection.ts";
 import { Courier, type CourierOptions } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
@@ -52,7 +52,7 @@ export class ShareCourier extends Courier implements FleetCourier {
   }
 
   async refused(names: Agents | undefined): Promise<readonly Refused[]> {
-    const asked = this.lastKnownAgents().filter(({ agent }) => isAsked(agent, names));
+    const asked = this.lastKnownAgents().filter(({ agent }) => isListed(agent, names));
     return refusedBy(asked);
   }
 
@@ -80,8 +80,4 @@ export class ShareCourier extends Courier implements FleetCourier {
     if (given === undefined || isKeyId(given)) await looked;
     else await looked.catch(() => undefined);
   }
-}
-
-function isAsked(agent: string, names: Agents | undefined): boolean {
-  return names === undefined || names === "all" || names.includes(agent);
 }

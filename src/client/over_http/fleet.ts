@@ -10,6 +10,9 @@ import type { ServerHttp } from "./http.ts";
 import { ReadAgent, ReadAgents } from "./reading.ts";
 import { viewOf } from "./views.ts";
 
+/** A reading this young is good enough to send a command, as on the share, and shows the same agents as the next request. */
+const RECENT_MS = 1_000;
+
 interface Reading {
   readonly views: readonly AgentView[];
   readonly atMs: number;
@@ -34,6 +37,12 @@ export class ServerFleet implements Pick<FleetReader, "read" | "find" | "lastKno
     });
     return await this.#reading;
   }
+
+  /** As a selection reads them: a reading of the last second will do, unless it lacks the agent. */
+  readonly recent: Pick<FleetReader, "read" | "find"> = {
+    read: async () => await this.read(RECENT_MS),
+    find: async (agent) => (await this.find(agent, RECENT_MS)) ?? (await this.find(agent)),
+  };
 
   async find(agent: string, maxAgeMs = 0): Promise<AgentView | undefined> {
     return (await this.read(maxAgeMs)).find((view) => view.agent === agent);

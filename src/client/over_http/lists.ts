@@ -88,11 +88,8 @@ export class ServerLists {
   }
 
   async #listed(names: Agents | undefined): Promise<readonly AgentView[]> {
-    return await listedAgents({ read: async () => await this.#fleet.read(SAME_MS), find: this.#find }, names);
+    return await listedAgents(this.#fleet.recent, names);
   }
-
-  readonly #find = async (agent: string): Promise<AgentView | undefined> =>
-    (await this.#fleet.find(agent, SAME_MS)) ?? (await this.#fleet.find(agent));
 
   /**
    * All in one response, or one of each named agent.
@@ -127,8 +124,6 @@ export class ServerLists {
 
 /** Entries of a page: no gpu-server sends more. */
 const LARGEST_PAGE = "10000";
-/** A reading this young shows the same agents as the request that follows it. */
-const SAME_MS = 1_000;
 
 function isAway({ online, reason }: AgentView, isAsked: boolean): boolean {
   return !online || (reason === "ollama_down" && !isAsked);

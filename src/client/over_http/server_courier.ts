@@ -8,7 +8,7 @@ import type { FleetModel } from "../../courier/fleet_model.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import { agentAway, tooLate } from "../../courier/refusals.ts";
 import type { FleetRunning } from "../../courier/running.ts";
-import { type Agents, chooseAgents } from "../../courier/selection.ts";
+import { type Agents, chooseAgents, isListed } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { PingDocument, type Refused, RefusedCommandsDocument } from "../../documents/contact.ts";
@@ -27,8 +27,6 @@ import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
 import { decide } from "./trust.ts";
 
-/** A view this young is good enough to send a command, as on the share. */
-const VIEW_MAX_AGE_MS = 1_000;
 /** Agents publish progress at most twice a second. */
 const FOLLOW_INTERVAL_MS = 500;
 /** Each followed job costs two requests, and a token with limits may send 20 a second: the more jobs, the longer the interval. */
@@ -62,7 +60,7 @@ export class ServerCourier implements FleetCourier {
   }
 
   async agents(): Promise<readonly AgentView[]> {
-    return await this.#fleet.read(VIEW_MAX_AGE_MS);
+    return await this.#fleet.recent.read();
   }
 
   lastKnownAgents(): readonly AgentView[] {
@@ -70,9 +68,7 @@ export class ServerCourier implements FleetCourier {
   }
 
   async choose(names: Agents | undefined): Promise<readonly AgentView[]> {
-    const find = async (agent: string): Promise<AgentView | undefined> =>
-      (await this.#fleet.find(agent, VIEW_MAX_AGE_MS)) ?? (await this.#fleet.find(agent));
-    return await chooseAgents({ read: async () => await this.agents(), find }, names);
+    return await chooseAgents(this.#fleet.recent, names);
   }
 
   async fill(
@@ -203,7 +199,7 @@ export class ServerCourier implements FleetCourier {
   async refused(names: Agents | undefined): Promise<readonly Refused[]> {
     try {
       const { refused } = await this.#http.get("/v1/refused", RefusedCommandsDocument);
-      return names === undefined || names === "all" ? refused : refused.filter(({ agent }) => names.includes(agent));
+      return refused.filter(({ agent }) => isListed(agent, names));
     } catch (error) {
       // An older server has no such route, and shows none.
       if (asCourierError(error).code === "not_found") return [];
