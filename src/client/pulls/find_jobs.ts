@@ -3,9 +3,7 @@ import { CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Session } from "../session.ts";
-import { findJob } from "../verbs/jobs/find.ts";
-
-const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+import { findJob, WHOLE_ID } from "../verbs/jobs/find.ts";
 
 /** @throws CourierError `conflict` when the word can mean several; `not_found` */
 export async function findJobs(

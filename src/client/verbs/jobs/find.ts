@@ -2,6 +2,8 @@
 import { CourierError } from "../../../base/errors.ts";
 import { isEnded, type Job } from "../../../protocol.ts";
 
+/** Of one that no list shows, for which the agents can be asked. */
+export const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** `gpuctl jobs` shows the last 8 on a terminal. */
 const MIN_PART_CHARS = 4;
 

@@ -5,9 +5,7 @@ import { boxClock } from "../../box_clock.ts";
 import { jobStory } from "../../output/job_story.ts";
 import { lastSeen } from "../../output/last_seen.ts";
 import type { Session } from "../../session.ts";
-import { findJob } from "./find.ts";
-
-const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+import { findJob, WHOLE_ID } from "./find.ts";
 
 /** @param word a job's id, or its beginning or end */
 export async function showJob(session: Session, word: string): Promise<number> {
