@@ -277,6 +277,16 @@ describe("an agent that is chosen and answers nothing", () => {
     return served;
   }
 
+  /** gpu-1 serves and gpu-2 does not, until gpu-1 crashes and a list comes. */
+  async function crashBeforeList(): Promise<void> {
+    await site.listen("shared");
+    const first = await site.start("gpu-1");
+    await site.start("gpu-2", { log });
+    await site.clock.advance(15_000);
+    await site.kill(first);
+    await sendList();
+  }
+
   async function sendList(): Promise<void> {
     await site.send("shared", `list_models_${site.clock.monotonic()}`, { command: "list_models" });
   }
@@ -322,12 +332,7 @@ describe("an agent that is chosen and answers nothing", () => {
   });
 
   test("an agent that starts again 10 s after a list was sent answers it, and is not passed over", async () => {
-    await site.listen("shared");
-    const first = await site.start("gpu-1");
-    await site.start("gpu-2", { log });
-    await site.clock.advance(15_000);
-    await site.kill(first);
-    await sendList();
+    await crashBeforeList();
     await site.clock.advance(12_000);
     await site.start("gpu-1");
     await site.clock.advance(30_000);
@@ -336,12 +341,7 @@ describe("an agent that is chosen and answers nothing", () => {
   });
 
   test("an agent that crashes is waited for until it is silent: it did not choose to leave a list", async () => {
-    await site.listen("shared");
-    const first = await site.start("gpu-1");
-    await site.start("gpu-2", { log });
-    await site.clock.advance(15_000);
-    await site.kill(first);
-    await sendList();
+    await crashBeforeList();
     for (let passedMs = 0; passedMs < 20_000; passedMs += 2_500) {
       expect([(await site.state("gpu-2")).serves_shared_inbox, site.replies.size]).toEqual([false, 0]);
       await site.clock.advance(2_500);
