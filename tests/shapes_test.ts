@@ -1,8 +1,8 @@
 // How large files, folders and functions may be, and what they look like.
 import { describe, expect, test } from "bun:test";
 import { basename } from "node:path";
-import { cyclesOf } from "#tests/support/cycles.ts";
-import { exportsOf, functionsOf, importsOf, offenders, readSources } from "#tests/support/sources.ts";
+import { cyclesOf } from "#tests/support/architecture/cycles.ts";
+import { exportsOf, functionsOf, importsOf, offenders, readSources } from "#tests/support/architecture/sources.ts";
 
 /** What crosses a transport, and what every transport is: each is one contract and stays in one place. */
 const CONTRACTS = ["src/protocol.ts", "src/transport.ts"];

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { State } from "#src/protocol.ts";
-import { readFleet } from "#src/server/known_fleet.ts";
+import { readFleet } from "#src/server/fleet/known_fleet.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { StateWatcher, Transport } from "#src/transport.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";

@@ -28,9 +28,9 @@ import {
   Verb,
 } from "#src/protocol.ts";
 import { RosterDocument } from "#src/trust/roster/document.ts";
+import { readSources } from "#tests/support/architecture/sources.ts";
 import { firstCode, readDocuments } from "#tests/support/markdown.ts";
 import { MemorySite } from "#tests/support/sites/agent_on_memory.ts";
-import { readSources } from "#tests/support/sources.ts";
 
 const documents = await readDocuments();
 const protocol = documents.find(({ path }) => path === "docs/protocol.md");

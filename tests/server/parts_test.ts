@@ -9,7 +9,7 @@ import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { refusedJob } from "#src/documents/jobs.ts";
-import { Connection } from "#src/server/connection.ts";
+import { Connection } from "#src/server/fleet/connection.ts";
 import { isLoopback, listen } from "#src/server/http/listen.ts";
 import { readCatalog } from "#src/server/platform/catalog.ts";
 import { RefusedJobs } from "#src/server/store/refused_jobs.ts";

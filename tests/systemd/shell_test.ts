@@ -1,7 +1,7 @@
 // The shell scripts of the checkout: a POSIX shell can read them, and shellcheck has no complaints.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { readSources } from "#tests/support/sources.ts";
+import { readSources } from "#tests/support/architecture/sources.ts";
 import { ROOT } from "../../scripts/binaries.ts";
 
 const scripts = (await readSources("{.*,.*/**,**}")).filter(({ text }) => /^#!\S*[ /](?:ba)?sh\b/.test(text));

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { replaceFile } from "#src/trust/replace_file.ts";
-import { offenders, readSources } from "#tests/support/sources.ts";
+import { offenders, readSources } from "#tests/support/architecture/sources.ts";
 
 test("replaceFile() replaces a file as a whole, for its owner only, and throws the system's error", () => {
   const folder = mkdtempSync(join(tmpdir(), "replace-file-"));

@@ -3,8 +3,8 @@ import { type Context, Hono } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import type { Authenticator } from "../access/authenticator.ts";
 import { type Env, peerOf } from "./env.ts";
+import type { RefusedLogins } from "./guard/refused_logins.ts";
 import type { Readiness } from "./readiness.ts";
-import type { RefusedLogins } from "./refused_logins.ts";
 
 export interface HealthDeps {
   readonly readiness: Pick<Readiness, "require">;

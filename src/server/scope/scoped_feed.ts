@@ -1,6 +1,6 @@
 // The job news of some agents.
 import type { Job } from "../../protocol.ts";
-import type { JobFeed, JobNews, Start } from "../job_feed.ts";
+import type { JobFeed, JobNews, Start } from "../fleet/job_feed.ts";
 
 /** The numbers of the ends count those of all agents, so that a listener continues where it was, whatever its scope. */
 export class ScopedFeed {

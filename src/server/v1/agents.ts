@@ -5,17 +5,17 @@ import { matchesGlob } from "../../base/glob.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { unknownAgent } from "../../courier/refusals.ts";
 import { AgentDocument, AgentsDocument, agentDocument } from "../../documents/agents.ts";
+import { fleetFailure } from "../fleet/known_fleet.ts";
+import { Fragments } from "../fleet/lists/fragments.ts";
+import { linkTo, pageText } from "../fleet/lists/page_text.ts";
+import { inOrder, type Order, pageOf } from "../fleet/lists/pages.ts";
+import { respond, respondWith } from "../fleet/lists/rendered.ts";
 import type { Env } from "../http/env.ts";
-import { fleetFailure } from "../known_fleet.ts";
-import { Fragments } from "../lists/fragments.ts";
-import { linkTo, pageText } from "../lists/page_text.ts";
-import { inOrder, type Order, pageOf } from "../lists/pages.ts";
-import { respond, respondWith } from "../lists/rendered.ts";
 import type { ServicesOf } from "../services.ts";
-import { EXAMPLES } from "./examples.ts";
-import { conditional, kept, QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { PATH, security } from "./schemas.ts";
+import { EXAMPLES } from "./schema/examples.ts";
+import { conditional, kept, QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { PATH, security } from "./schema/schemas.ts";
 
 const listAgents = createRoute({
   method: "get",

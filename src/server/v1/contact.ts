@@ -1,12 +1,12 @@
 // A ping to one agent, and the commands that agents refused: what has to do with commands, and with no model or job.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { PingDocument, RefusedCommandsDocument, refusedBy } from "../../documents/contact.ts";
+import { readFleet, selectViews } from "../fleet/known_fleet.ts";
 import { type Env, requesterOf } from "../http/env.ts";
-import { readFleet, selectViews } from "../known_fleet.ts";
 import type { ServicesOf } from "../services.ts";
-import { QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { json, PATH, security } from "./schemas.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { json, PATH, security } from "./schema/schemas.ts";
 
 const REFUSED: RefusedCommandsDocument["refused"][number] = {
   agent: "gpu-1",

@@ -3,9 +3,9 @@ import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { DoctorDocument } from "../../documents/doctor.ts";
 import type { Env } from "../http/env.ts";
 import type { WholeServices } from "../services.ts";
-import { QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { json, security } from "./schemas.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { json, security } from "./schema/schemas.ts";
 
 const EXAMPLE: DoctorDocument = {
   result: "ok",

@@ -6,15 +6,15 @@ import { CourierError } from "../../base/errors.ts";
 import { agentDocument } from "../../documents/agents.ts";
 import { jobDocument } from "../../documents/jobs.ts";
 import { isEnded } from "../../protocol.ts";
+import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../fleet/job_feed.ts";
+import { Fragments } from "../fleet/lists/fragments.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
-import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../job_feed.ts";
 import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
-import { Fragments } from "../lists/fragments.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
-import { failures } from "./problems.ts";
-import { PATH, queryOf, security } from "./schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { PATH, queryOf, security } from "./schema/schemas.ts";
 
 /** A stream may outlive its token: it is looked at again this often. */
 const CALLER_CHECK_MS = 5_000;

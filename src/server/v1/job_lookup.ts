@@ -1,7 +1,7 @@
 // Finds a job by its id: among refused jobs, in the states, in the log of ends, then by asking the agents.
 import { CourierError } from "../../base/errors.ts";
 import type { Job } from "../../protocol.ts";
-import { fleetFailure } from "../known_fleet.ts";
+import { fleetFailure } from "../fleet/known_fleet.ts";
 import type { Services } from "../services.ts";
 
 /**

@@ -2,9 +2,9 @@
 import type { Context } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import { isEnded, type Job } from "../../protocol.ts";
+import type { Start } from "../fleet/job_feed.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
-import type { Start } from "../job_feed.ts";
 import type { Services } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 

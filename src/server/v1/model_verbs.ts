@@ -4,14 +4,14 @@ import { normalModelName } from "../../base/model_name.ts";
 import { mergeRunning } from "../../courier/running.ts";
 import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
 import { RunningDocument, runningDocument } from "../../documents/running.ts";
+import { readOrLastKnown } from "../fleet/known_fleet.ts";
 import { requireJson } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
-import { readOrLastKnown } from "../known_fleet.ts";
 import type { ServicesOf } from "../services.ts";
-import { EXAMPLES } from "./examples.ts";
-import { QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { bodyOf, json, PATH, security } from "./schemas.ts";
+import { EXAMPLES } from "./schema/examples.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { bodyOf, json, PATH, security } from "./schema/schemas.ts";
 
 const CopyRequest = bodyOf({ destination: z.string().min(1) }).meta({ id: "CopyRequest" });
 

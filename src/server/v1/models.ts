@@ -11,17 +11,17 @@ import { type FleetModels, mergeModels } from "../../courier/models.ts";
 import { failedEntry } from "../../courier/unavailable.ts";
 import { ModelsDocument, modelDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
+import { readOrLastKnown } from "../fleet/known_fleet.ts";
+import { Fragments } from "../fleet/lists/fragments.ts";
+import { linkTo, pageText } from "../fleet/lists/page_text.ts";
+import { inOrder, type Order, pageOf } from "../fleet/lists/pages.ts";
+import { respond, respondWith } from "../fleet/lists/rendered.ts";
 import { type Env, requesterOf } from "../http/env.ts";
-import { readOrLastKnown } from "../known_fleet.ts";
-import { Fragments } from "../lists/fragments.ts";
-import { linkTo, pageText } from "../lists/page_text.ts";
-import { inOrder, type Order, pageOf } from "../lists/pages.ts";
-import { respond, respondWith } from "../lists/rendered.ts";
 import type { Services, ServicesOf } from "../services.ts";
-import { EXAMPLES } from "./examples.ts";
-import { conditional, kept, QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { json, PATH, security } from "./schemas.ts";
+import { EXAMPLES } from "./schema/examples.ts";
+import { conditional, kept, QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { json, PATH, security } from "./schema/schemas.ts";
 
 const MODELS = { models: [EXAMPLES.model] };
 

@@ -5,9 +5,9 @@ import { Instant } from "../../documents/named.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
 import type { ServicesOf } from "../services.ts";
-import { QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { json, security } from "./schemas.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { json, security } from "./schema/schemas.ts";
 
 const Ticket = z
   .object({

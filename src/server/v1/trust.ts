@@ -5,10 +5,10 @@ import { parseGivenKey, trustKey, trustUnsigned } from "../../trust/agents/decis
 import { requireJson } from "../http/body.ts";
 import type { Env } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
-import { EXAMPLES } from "./examples.ts";
-import { QUERY } from "./list_schemas.ts";
-import { failures } from "./problems.ts";
-import { bodyOf, json, PATH, security } from "./schemas.ts";
+import { EXAMPLES } from "./schema/examples.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { bodyOf, json, PATH, security } from "./schema/schemas.ts";
 
 const TrustRequest = bodyOf({
   key: z

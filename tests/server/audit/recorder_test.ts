@@ -6,7 +6,7 @@ import type { AuditEntry } from "#src/documents/audit.ts";
 import { VERBS, Verb } from "#src/protocol.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import type { Env } from "#src/server/http/env.ts";
-import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
+import { TrustedHosts } from "#src/server/http/guard/trusted_hosts.ts";
 import { job } from "#tests/support/sites/event_site.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";

@@ -1,8 +1,8 @@
 // HEAD, and methods that a path does not have: on the routes of every kind.
 import { describe, expect, test } from "bun:test";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
+import { TrustedHosts } from "#src/server/http/guard/trusted_hosts.ts";
 import { listen } from "#src/server/http/listen.ts";
-import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { job } from "#tests/support/sites/event_site.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
+import { TrustedHosts } from "#src/server/http/guard/trusted_hosts.ts";
 import { type Listener, listen } from "#src/server/http/listen.ts";
-import { TrustedHosts } from "#src/server/http/trusted_hosts.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
 

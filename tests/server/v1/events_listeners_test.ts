@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { isoTime, systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import type { Job } from "#src/protocol.ts";
-import { JobFeed } from "#src/server/job_feed.ts";
+import { JobFeed } from "#src/server/fleet/job_feed.ts";
 import { MAX_LISTENERS, MAX_VIEWER_LISTENERS } from "#src/server/limits/listeners.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import { OffsetClock } from "#tests/support/clocks/offset_clock.ts";

@@ -1,7 +1,7 @@
 // Which Host headers the listener without tokens serves.
 import { describe, expect, test } from "bun:test";
 import { silentLog } from "#src/base/log.ts";
-import { hostName, TrustedHosts } from "#src/server/http/trusted_hosts.ts";
+import { hostName, TrustedHosts } from "#src/server/http/guard/trusted_hosts.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 

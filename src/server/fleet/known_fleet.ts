@@ -1,9 +1,9 @@
 // The fleet as the routes see it, also while the share cannot be read.
-import { asCourierError, type CourierError } from "../base/errors.ts";
-import type { AgentView } from "../courier/agent_view.ts";
-import type { IndexedFleet } from "../courier/index/indexed_fleet.ts";
-import { noAgent, unknownAgent } from "../courier/refusals.ts";
-import type { Unavailable } from "../courier/unavailable.ts";
+import { asCourierError, type CourierError } from "../../base/errors.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { IndexedFleet } from "../../courier/index/indexed_fleet.ts";
+import { noAgent, unknownAgent } from "../../courier/refusals.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
 import type { Connection } from "./connection.ts";
 
 export interface KnownFleet {

@@ -1,10 +1,10 @@
 // Connects to the transport in the background, and keeps the reason while it cannot.
-import type { Clock } from "../base/clock.ts";
-import { CourierError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
-import { Outage } from "../base/outage.ts";
-import { shareAway } from "../courier/index/share_away.ts";
-import type { Transport } from "../transport.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { Outage } from "../../base/outage.ts";
+import { shareAway } from "../../courier/index/share_away.ts";
+import type { Transport } from "../../transport.ts";
 
 const RETRY_MS = 1000;
 

@@ -1,8 +1,8 @@
 // Which web pages of other origins a browser lets use the API (CORS). Tokens, not origins, decide what a request may do.
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import type { Env } from "./env.ts";
-import { addVary } from "./responses.ts";
+import type { Env } from "../env.ts";
+import { addVary } from "../responses.ts";
 
 const ALLOWED = {
   methods: ["GET", "HEAD", "POST", "DELETE"],

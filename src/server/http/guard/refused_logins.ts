@@ -1,7 +1,7 @@
 // The log of requests without a valid token: who sent them, within bounds, so that a flood of them does not fill the log.
-import type { Clock } from "../../base/clock.ts";
-import type { CourierError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
+import type { Clock } from "../../../base/clock.ts";
+import type { CourierError } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
 
 export interface RefusedLoginsDeps {
   readonly clock: Pick<Clock, "sleep">;

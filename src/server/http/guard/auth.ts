@@ -1,15 +1,15 @@
 // Access control: bearer tokens with roles, and no browsers on the listener without tokens.
 import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
-import { CourierError } from "../../base/errors.ts";
-import type { Authenticator } from "../access/authenticator.ts";
-import { describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../access/caller.ts";
-import { beyondLimits, changesNothing, takesTicket } from "../access/route_needs.ts";
-import type { Tickets } from "../access/tickets.ts";
-import type { RequestRate } from "../limits/request_rate.ts";
-import type { Role } from "../store/tokens.ts";
-import { type Env, peerOf } from "./env.ts";
-import { TooFast } from "./problem.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { Authenticator } from "../../access/authenticator.ts";
+import { describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../../access/caller.ts";
+import { beyondLimits, changesNothing, takesTicket } from "../../access/route_needs.ts";
+import type { Tickets } from "../../access/tickets.ts";
+import type { RequestRate } from "../../limits/request_rate.ts";
+import type { Role } from "../../store/tokens.ts";
+import { type Env, peerOf } from "../env.ts";
+import { TooFast } from "../problem.ts";
 import type { RefusedLogins } from "./refused_logins.ts";
 
 export interface AccessDeps {

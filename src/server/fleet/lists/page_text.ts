@@ -1,6 +1,6 @@
 // One page of a list as JSON and as a link to the next one.
 import type { Context } from "hono";
-import type { Unavailable } from "../../courier/unavailable.ts";
+import type { Unavailable } from "../../../courier/unavailable.ts";
 import type { Fragments } from "./fragments.ts";
 import type { Page } from "./pages.ts";
 

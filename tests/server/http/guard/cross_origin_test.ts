@@ -1,6 +1,6 @@
 // Which web pages of other origins may use the API, as the headers show it to a browser.
 import { describe, expect, test } from "bun:test";
-import { originOf } from "#src/server/http/cross_origin.ts";
+import { originOf } from "#src/server/http/guard/cross_origin.ts";
 import { ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 

@@ -1,7 +1,7 @@
 // Reads the checkout's own files for the tests that hold the architecture.
 import { join, posix } from "node:path";
 
-const ROOT = join(import.meta.dir, "..", "..");
+const ROOT = join(import.meta.dir, "../../..");
 
 export interface Source {
   /** From the checkout's root: `src/agent/commands/worker.ts`. */

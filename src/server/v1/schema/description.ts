@@ -1,6 +1,6 @@
 // /openapi.json as a whole: what it is about, how callers show who they are, and the routes that need no token.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Env } from "../http/env.ts";
+import type { Env } from "../../http/env.ts";
 import { EventSchema } from "./event_schema.ts";
 import { failureOf } from "./problems.ts";
 import { json } from "./schemas.ts";

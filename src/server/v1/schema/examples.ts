@@ -1,11 +1,11 @@
 // The examples in /openapi.json, of the types that the routes return.
-import type { AgentDocument } from "../../documents/agents.ts";
-import type { AuditEntry } from "../../documents/audit.ts";
-import type { JobDocument } from "../../documents/jobs.ts";
-import type { ModelsDocument, ShownDocument } from "../../documents/models.ts";
-import type { DeletedDocument } from "../../documents/outcomes.ts";
-import type { RunningDocument } from "../../documents/running.ts";
-import type { TrustedDocument } from "../../documents/trust.ts";
+import type { AgentDocument } from "../../../documents/agents.ts";
+import type { AuditEntry } from "../../../documents/audit.ts";
+import type { JobDocument } from "../../../documents/jobs.ts";
+import type { ModelsDocument, ShownDocument } from "../../../documents/models.ts";
+import type { DeletedDocument } from "../../../documents/outcomes.ts";
+import type { RunningDocument } from "../../../documents/running.ts";
+import type { TrustedDocument } from "../../../documents/trust.ts";
 
 const AGENT: AgentDocument = {
   agent: "gpu-1",

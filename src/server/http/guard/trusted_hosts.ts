@@ -1,9 +1,9 @@
 // Which Host headers the listener without tokens serves. The owner of a web page could let the page's name lead to this
 // address (DNS rebinding): a browser then sends requests here as if the page came from here.
 import type { MiddlewareHandler } from "hono";
-import { CourierError } from "../../base/errors.ts";
-import { type Env, peerOf } from "./env.ts";
-import { isLoopback } from "./listen.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { type Env, peerOf } from "../env.ts";
+import { isLoopback } from "../listen.ts";
 import type { RefusedHosts } from "./refused_hosts.ts";
 
 /** Listening on all addresses. */

@@ -1,12 +1,12 @@
 // Sends job news to all listeners, from what changes in the index of the fleet.
-import type { Clock } from "../base/clock.ts";
-import type { Log } from "../base/log.ts";
-import type { AgentView } from "../courier/agent_view.ts";
-import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
-import type { Courier } from "../courier.ts";
-import { isEnded, type Job, LIMITS, type State } from "../protocol.ts";
-import { EndRate } from "./limits/end_rate.ts";
-import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { WatchedFleet } from "../../courier/index/watched_fleet.ts";
+import type { Courier } from "../../courier.ts";
+import { isEnded, type Job, LIMITS, type State } from "../../protocol.ts";
+import { EndRate } from "../limits/end_rate.ts";
+import type { EndedJob, EndedJobs } from "../store/ended_jobs.ts";
 
 /** One piece of news. Listeners that have the same get the same object. */
 export interface JobNews {

@@ -1,5 +1,5 @@
 // The log of hosts that the listener without tokens refuses: each once, so that a flood of them does not fill the log.
-import type { Log } from "../../base/log.ts";
+import type { Log } from "../../../base/log.ts";
 
 /** Hosts are the callers' own: this many are named. */
 const MAX_HOSTS = 64;

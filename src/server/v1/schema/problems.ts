@@ -1,8 +1,8 @@
 // The failures of the routes under /v1, as /openapi.json describes them: a problem document for each status.
-import { type ErrorCode as Code, CourierError } from "../../base/errors.ts";
-import { Problem } from "../../documents/problem.ts";
-import { problemOf } from "../http/problem.ts";
-import { VIEWER_RATE } from "../limits/request_rate.ts";
+import { type ErrorCode as Code, CourierError } from "../../../base/errors.ts";
+import { Problem } from "../../../documents/problem.ts";
+import { problemOf } from "../../http/problem.ts";
+import { VIEWER_RATE } from "../../limits/request_rate.ts";
 
 const failed = (code: Code, message: string, hint?: string) => new CourierError(code, message, { hint });
 

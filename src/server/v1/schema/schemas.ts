@@ -1,7 +1,7 @@
 // Schemas of the requests to /v1, and the parts that their descriptions in /openapi.json share.
 import { z } from "@hono/zod-openapi";
-import { AgentName, CommandId } from "../../protocol.ts";
-import { only } from "../http/invalid.ts";
+import { AgentName, CommandId } from "../../../protocol.ts";
+import { only } from "../../http/invalid.ts";
 
 const agent = AgentName.meta({ description: "The agent's name", example: "gpu-1" });
 

@@ -1,4 +1,4 @@
-// src/server/job_feed.ts: what forged state documents can put into the log of ended jobs.
+// src/server/fleet/job_feed.ts: what forged state documents can put into the log of ended jobs.
 import { expect, test } from "bun:test";
 import { silentLog } from "#src/base/log.ts";
 import type { Job } from "#src/protocol.ts";

@@ -1,7 +1,7 @@
 // Pages of a list in a stable order: a page begins behind the last entry of the one before, whatever changed in between.
 import { z } from "zod";
-import { CourierError } from "../../base/errors.ts";
-import { firstNotBefore } from "../../base/order.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { firstNotBefore } from "../../../base/order.ts";
 
 type Key = readonly (string | number)[];
 

@@ -1,7 +1,7 @@
 // The events of /v1/events as /openapi.json describes them: server-sent events whose data are documents.
 import { z } from "@hono/zod-openapi";
-import { AgentDocument } from "../../documents/agents.ts";
-import { JobDocument } from "../../documents/jobs.ts";
+import { AgentDocument } from "../../../documents/agents.ts";
+import { JobDocument } from "../../../documents/jobs.ts";
 
 const id = z.string().meta({ description: "For `Last-Event-ID`" });
 

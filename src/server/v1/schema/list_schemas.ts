@@ -1,9 +1,9 @@
 // Schemas of the lists under /v1: their queries, and responses that the caller may have already.
 import { z } from "@hono/zod-openapi";
-import { JobState } from "../../documents/named.ts";
-import { AgentName } from "../../protocol.ts";
-import { MAX_WAIT_S } from "../limits/listeners.ts";
-import { CURSOR_CHARACTERS } from "../lists/pages.ts";
+import { JobState } from "../../../documents/named.ts";
+import { AgentName } from "../../../protocol.ts";
+import { CURSOR_CHARACTERS } from "../../fleet/lists/pages.ts";
+import { MAX_WAIT_S } from "../../limits/listeners.ts";
 import { json, queryOf } from "./schemas.ts";
 
 const agent = AgentName.optional().meta({ description: "Only of this agent" });

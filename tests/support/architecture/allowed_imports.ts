@@ -1,0 +1,346 @@
+// The imports that tests/architecture_test.ts allows: a row for each folder and entry file of src/.
+
+const BASE = ["src/base/*.ts", "src/protocol.ts"];
+const SEAM = [...BASE, "src/transport.ts"];
+const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
+const TRUST = ["src/trust/*.ts"];
+const KNOWN_AGENTS = "src/trust/agents/*.ts";
+const ROSTER = "src/trust/roster/*.ts";
+const ALL_TRUST = [...TRUST, KNOWN_AGENTS, ROSTER];
+const CALLER = "src/server/access/{authenticator,caller}.ts";
+const INTROSPECTION = "src/server/access/login/introspection/*.ts";
+const DOCTOR = "src/{doctor/*,program/style}.ts";
+const IN_VERBS = "src/client/{io,session,fleet_courier,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
+const OPEN = "src/transport/open.ts";
+const LAYOUT = "src/transport/share/layout.ts";
+const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
+
+/** `inside("src/agent", "disk ledger")`: the files of these folders. */
+function inside(parent: string, folders: string): string[] {
+  return folders.split(" ").map((folder) => `${parent}/${folder}/*.ts`);
+}
+
+const agent = (folders: string): string[] => inside("src/agent", folders);
+const share = (folders: string): string[] => inside("src/transport/share", folders);
+const server = (folders: string): string[] => inside("src/server", folders);
+const CLIENT = [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts"];
+
+/**
+ * Every file under src/ and what of the project it may import; the first row that fits counts. A folder may always import
+ * from itself. Arrows point one way. A new file without a row fails.
+ */
+export const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
+  { files: "src/{base,protocol}/*.ts", may: [] },
+  { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
+  { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
+  { files: "src/trust/*.ts", may: BASE },
+  { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
+  { files: ROSTER, may: [...SEAM, ...TRUST] },
+
+  // The seam and its drivers.
+  { files: "src/transport.ts", may: ["src/base/check.ts"] },
+  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts"] },
+  { files: "src/transport/memory/*.ts", may: SEAM },
+  { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
+  { files: LAYOUT, may: SEAM },
+  { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },
+  { files: "src/transport/share/calls/*.ts", may: BASE },
+  { files: "src/transport/share/folders/*.ts", may: [...BASE, LAYOUT, ...share("calls")] },
+  { files: "src/transport/share/mount/*.ts", may: [...BASE, ...share("calls")] },
+  { files: "src/transport/share/access/*.ts", may: [...BASE, LAYOUT, ...share("calls folders mount")] },
+  { files: "src/transport/share/failures.ts", may: [...BASE, ...share("access")] },
+  {
+    files: "src/transport/share/share.ts",
+    may: [...BASE, "src/transport/share/{layout,time/share_clock}.ts", ...share("calls folders mount")],
+  },
+  {
+    files: "src/transport/share/files/*.ts",
+    may: [...SEAM, "src/transport/share/{share,failures,layout}.ts", ...share("calls folders")],
+  },
+  { files: "src/transport/share/messages/*.ts", may: [...SEAM, SHARE, ...share("calls files")] },
+  {
+    files: "src/transport/share/time/learn_time.ts",
+    may: [...BASE, "src/transport/share/{share,failures,messages/changed_states}.ts", ...share("files")],
+  },
+  {
+    files: "src/transport/share/watch/*.ts",
+    may: [
+      ...SEAM,
+      "src/transport/share/{share,failures,layout,time/share_clock,messages/{awaited,state_looks}}.ts",
+      ...share("calls files"),
+    ],
+  },
+  {
+    files: "src/transport/share/sweep/*.ts",
+    may: [...SEAM, "src/transport/retention.ts", SHARE, ...share("calls folders files")],
+  },
+  {
+    files: "src/transport/share/examine/*.ts",
+    may: [
+      ...BASE,
+      "src/transport/retention.ts",
+      "src/transport/share/{time/share_clock,failures,layout}.ts",
+      ...share("calls folders mount access"),
+    ],
+  },
+  {
+    files: "src/transport/share/driver.ts",
+    may: [
+      ...SEAM,
+      "src/transport/closables.ts",
+      "src/transport/share/*.ts",
+      "src/transport/share/calls/network.ts",
+      ...share("messages time watch sweep examine"),
+    ],
+  },
+
+  // The platform side over any transport.
+  {
+    files: "src/courier/index/*.ts",
+    may: [
+      ...SEAM,
+      KNOWN_AGENTS,
+      "src/courier/{agent_view,describe_view,fleet_model,unavailable,fleet,verified_states}.ts",
+    ],
+  },
+  { files: "src/courier/mailbox/*.ts", may: [...SEAM, ...ALL_TRUST] },
+  { files: "src/courier/*.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/mailbox/*.ts"] },
+  { files: "src/courier.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/{*,mailbox/*}.ts"] },
+  {
+    files: "src/documents/*.ts",
+    may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts", KNOWN_AGENTS],
+  },
+  {
+    files: "src/doctor/*.ts",
+    may: [
+      "src/base/{check,clock,clock_check,errors,format}.ts",
+      "src/{protocol,transport,courier,documents/doctor,program/style}.ts",
+      "src/courier/{agent_view,describe_view,named,selection}.ts",
+      KNOWN_AGENTS,
+      ROSTER,
+    ],
+  },
+
+  // gpu-agent.
+  { files: "src/agent/{ollama,disk,ledger}/*.ts", may: BASE },
+  { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
+  { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
+  { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
+  { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST] },
+  {
+    files: "src/agent/commands/*.ts",
+    may: [...SEAM, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
+  },
+  { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
+  { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST, ROSTER] },
+  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ROSTER, ...agent("ollama disk ledger presence trust")] },
+  {
+    files: "src/agent/doctor.ts",
+    may: [...SEAM, ...COURIER, ROSTER, DOCTOR, "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
+  },
+  {
+    files: "src/agent/*.ts",
+    may: [
+      ...SEAM,
+      ...TRUST,
+      ROSTER,
+      "src/program/*.ts",
+      "src/agent/{changes,box,sweeping,agent,assemble}.ts",
+      ...agent("ollama disk ledger pulls models presence commands trust"),
+    ],
+  },
+  {
+    files: "src/agent.ts",
+    may: [
+      "src/base/*.ts",
+      ...TRUST,
+      "src/program/*.ts",
+      OPEN,
+      "src/agent/{run,doctor,examine,verify_release}.ts",
+      "src/agent/{models/protection,ollama/registry_host,presence/{identity,labels},trust/share_time_file}.ts",
+    ],
+  },
+
+  // gpu-server.
+  { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },
+  { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
+  {
+    files: INTROSPECTION,
+    may: [...BASE, CALLER, "src/server/access/login/{admission,claims,question,trouble}.ts"],
+  },
+  {
+    files: "src/server/access/login/*.ts",
+    may: [...BASE, "src/trust/file_safety.ts", "src/program/flags.ts", CALLER, INTROSPECTION, ...server("store")],
+  },
+  {
+    files: "src/server/v1/schema/*.ts",
+    may: [...BASE, ...COURIER, KNOWN_AGENTS, ...server("fleet/lists http limits")],
+  },
+  {
+    files: "src/server/http/guard/*.ts",
+    may: [...BASE, ...server("access http limits store")],
+  },
+  {
+    files: "src/server/http/*.ts",
+    may: [
+      ...BASE,
+      "src/{documents/{problem,unavailable},courier/unavailable}.ts",
+      ...server("access http/guard limits store"),
+    ],
+  },
+  {
+    files: "src/server/audit/route.ts",
+    may: [
+      ...BASE,
+      "src/documents/audit.ts",
+      "src/server/services.ts",
+      "src/server/v1/schema/*.ts",
+      ...server("access audit http http/guard fleet/lists"),
+    ],
+  },
+  {
+    files: "src/server/audit/*.ts",
+    may: [...BASE, "src/{documents/audit,courier/{mailbox/mailbox,requests}}.ts", ...server("access http store")],
+  },
+  {
+    files: "src/server/limits/examination.ts",
+    may: [...SEAM, ...COURIER, ROSTER, "src/{doctor/report,server/limits/shared_answers}.ts"],
+  },
+  { files: "src/server/fleet/connection.ts", may: [...SEAM, "src/courier/index/share_away.ts"] },
+  {
+    files: "src/server/fleet/*.ts",
+    may: [
+      ...SEAM,
+      "src/courier.ts",
+      "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
+      ...server("limits store"),
+    ],
+  },
+  {
+    files: "src/server/limits/*.ts",
+    may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("access store")],
+  },
+  { files: "src/server/fleet/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
+  {
+    files: "src/server/services.ts",
+    may: [
+      ...BASE,
+      "src/courier.ts",
+      "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
+      "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
+      KNOWN_AGENTS,
+      ...server("access audit store http http/guard limits"),
+    ],
+  },
+  {
+    files: "src/server/scope/*.ts",
+    may: [
+      ...BASE,
+      "src/courier/{agent_view,index/scoped_fleet}.ts",
+      "src/server/{services,fleet/job_feed}.ts",
+      ...server("access limits"),
+    ],
+  },
+  { files: "src/server/docs/*.ts", may: server("http fleet/lists") },
+  { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
+  {
+    files: "src/server/{v1,platform}/*.ts",
+    may: [
+      ...BASE,
+      ...COURIER,
+      KNOWN_AGENTS,
+      "src/server/services.ts",
+      ...server("http http/guard limits store fleet fleet/lists v1/schema"),
+    ],
+  },
+  {
+    files: "src/server/api.ts",
+    may: [
+      "src/{base/*,program/*,server/services}.ts",
+      ...server("access audit docs http http/guard limits fleet/lists scope v1 v1/schema platform"),
+    ],
+  },
+  {
+    files: "src/server/self_check.ts",
+    may: [...SEAM, "src/program/service_manager.ts", ...server("access http http/guard")],
+  },
+  {
+    files: "src/server/run.ts",
+    may: [
+      ...SEAM,
+      ...ALL_TRUST,
+      "src/courier.ts",
+      "src/courier/{*,index/watched_fleet}.ts",
+      "src/program/*.ts",
+      "src/server/{api,self_check,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
+      ...server("access audit http http/guard limits store"),
+    ],
+  },
+  {
+    files: "src/server.ts",
+    may: [
+      ...BASE,
+      ...ALL_TRUST,
+      "src/program/*.ts",
+      OPEN,
+      "src/server/{run,platform/catalog}.ts",
+      ...server("access access/login audit http http/guard limits store"),
+    ],
+  },
+
+  // gpuctl.
+  { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
+  {
+    files: "src/client/output/*.ts",
+    may: [...BASE, ...COURIER, "src/{program/{exit,style},client/{io,fleet_courier}}.ts"],
+  },
+  {
+    files: "src/client/{io,base_command,fleet_courier}.ts",
+    may: [...SEAM, ...COURIER, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command,help/columns}.ts"],
+  },
+  {
+    files: "src/client/{session,box_clock,{run,on_share,over_http}/*}.ts",
+    may: [...CLIENT, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
+  },
+  {
+    files: "src/client/{asking,pulls,help,verbs,verbs/jobs,roster,completion}/*.ts",
+    may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,over_http/{open,whole_views}}.ts"],
+  },
+  { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },
+  { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },
+];
+
+/** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  zod: ["src/protocol.ts", "src/{protocol,documents,client/over_http}/*.ts", "src/{trust,agent,server}/**/*.ts"],
+  jose: ["src/server/access/login/*.ts", INTROSPECTION],
+  pino: ["src/program/log.ts"],
+  ollama: ["src/agent/ollama/*.ts"],
+  "@commander-js/extra-typings": [
+    "src/program/{flags,exit}.ts",
+    "src/{agent,server,client}.ts",
+    "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
+  ],
+  hono: ["src/server/**/*.ts"],
+  "swagger-ui-dist": ["src/server/docs/*.ts"],
+  "@hono/zod-openapi": ["src/server/**/*.ts"],
+  "bun:ffi": ["src/program/service_manager.ts"],
+  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],
+  "node:async_hooks": ["src/server/audit/recorder.ts"],
+  "node:tls": ["src/client/over_http/open.ts"],
+  "node:dns": ["src/agent/pulls/host_names.ts"],
+  "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts", "src/server/access/login/address.ts"],
+  // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
+  "node:fs": [
+    "src/transport/share/**/*.ts",
+    "src/program/{journal,stop_signal}.ts",
+    "src/agent/{disk,ledger,presence}/*.ts",
+    "src/agent/trust/share_time_file.ts",
+    "src/agent/examine.ts",
+    "src/client/{roster/read_file,over_http/token_file}.ts",
+    "src/server/{store/store,platform/catalog}.ts",
+    "src/server/access/login/{settings_file,user_list}.ts",
+    "src/trust/{key_file,replace_file,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
+  ],
+};
+export const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
