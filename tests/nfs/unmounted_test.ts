@@ -27,7 +27,7 @@ describe.each(VERSIONS)("NFSv%s", (version) => {
     await using site = await NetworkSite.open("late", version, ["c2"]);
     await run("c1", "mkdir", "-p", site.share);
     const agent = site.startAgent("c1", "gpu-1", await site.ollama());
-    await until(() => agent.log.includes("not mounted?"), "it is reported", TIMEOUT_MS);
+    await until(() => agent.log.includes("Is the share mounted?"), "it is reported", TIMEOUT_MS);
     report(`NFSv${version}, not mounted: ${JSON.stringify(warnings(agent)[0])}`);
     await Bun.sleep(3_000);
     expect(await bareFolder(site)).toBe("");
