@@ -13,11 +13,11 @@ export function describeHead(clock: Pick<Clock, "now">): MiddlewareHandler<Env> 
   return async (context, next) => {
     await next();
     if (context.req.method !== "HEAD") return;
-    context.header("date", new Date(clock.now()).toUTCString());
+    context.res.headers.set("date", new Date(clock.now()).toUTCString());
     const { body, headers } = context.res;
     if (body === null || headers.get("content-type")?.startsWith("text/event-stream") === true) return;
     const { byteLength } = await context.res.clone().arrayBuffer();
-    context.header("content-length", String(byteLength));
+    headers.set("content-length", String(byteLength));
   };
 }
 

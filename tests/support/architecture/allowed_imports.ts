@@ -328,6 +328,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],
+  "node:zlib": ["src/server/http/responses.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts"],
   "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts", "src/server/access/login/address.ts"],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.

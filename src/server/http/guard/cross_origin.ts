@@ -30,7 +30,7 @@ export function allowOrigins(origins: readonly string[]): MiddlewareHandler<Env>
     // A preflight request goes no further.
     if (isAllowed && context.req.method === "OPTIONS") return await allow(context, next);
     await (isAllowed ? allow(context, next) : next());
-    addVary(context, "Origin");
+    addVary(context.res.headers, "Origin");
     return undefined;
   };
 }
