@@ -17,8 +17,24 @@ export interface AgentModels {
   readonly clockOffsetMs?: number | undefined;
 }
 
+/** Of one agent's list, which is the same object until the agent publishes another. */
+const mergedAlone = new WeakMap<
+  readonly Model[],
+  { readonly of: AgentModels; readonly merged: readonly FleetModel[] }
+>();
+
 /** One entry per name and digest, newest first. `modified_at` is the latest one, corrected for the machines' clocks. */
-export function mergeModels(held: readonly AgentModels[]): FleetModel[] {
+export function mergeModels(held: readonly AgentModels[]): readonly FleetModel[] {
+  const [only] = held;
+  if (only === undefined || held.length > 1) return merge(held);
+  const known = mergedAlone.get(only.models);
+  if (known?.of.agent === only.agent && known.of.clockOffsetMs === only.clockOffsetMs) return known.merged;
+  const merged = merge(held);
+  mergedAlone.set(only.models, { of: only, merged });
+  return merged;
+}
+
+function merge(held: readonly AgentModels[]): FleetModel[] {
   const copies = held.flatMap(({ agent, models, clockOffsetMs = 0 }) =>
     models.map((model) => modelCopy(agent, model, clockOffsetMs)),
   );

@@ -113,7 +113,7 @@ export class ServerLists {
   }
 
   /** Models of the same name and digest came in several responses. */
-  #merged(documents: readonly ModelDocument[]): FleetModel[] {
+  #merged(documents: readonly ModelDocument[]): readonly FleetModel[] {
     const models = documents.map((document) => this.model(document));
     const held = models.flatMap(({ agents, clockOffsetMs, ...model }) =>
       agents.toSorted(compareNames).map((agent) => ({ agent, models: [model], clockOffsetMs })),

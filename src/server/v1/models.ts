@@ -15,7 +15,7 @@ import { readOrLastKnown } from "../fleet/known_fleet.ts";
 import { Fragments } from "../fleet/lists/fragments.ts";
 import { linkTo, pageText } from "../fleet/lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../fleet/lists/pages.ts";
-import { respond, respondWith } from "../fleet/lists/rendered.ts";
+import { type Rendered, renderedText, respond } from "../fleet/lists/rendered.ts";
 import { type Env, requesterOf } from "../http/env.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./schema/examples.ts";
@@ -93,6 +93,17 @@ const ORDERS: Readonly<Record<Query["sort"], Order<FleetModel>>> = {
   "-size": { ...BY_SIZE, name: "-size", isDescending: true },
 };
 const fragments = new Fragments(modelDocument);
+/** Of lists that are the same object until their agent publishes another. */
+const wholeLists = new WeakMap<readonly FleetModel[], Rendered>();
+
+function renderWhole({ models, unavailable }: FleetModels): Rendered {
+  const known = wholeLists.get(models);
+  if (known !== undefined && unavailable.length === 0) return known;
+  const text = pageText("models", { items: models, next: null }, fragments, unavailable);
+  const rendered = { ...renderedText(text), next: null };
+  if (unavailable.length === 0) wholeLists.set(models, rendered);
+  return rendered;
+}
 
 interface Listing {
   readonly agent: string | undefined;
@@ -121,8 +132,7 @@ export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
     const { agent } = context.req.valid("param");
     const { fresh } = context.req.valid("query");
     const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
-    const document = modelsDocument(await readModels(servicesOf(context), listing));
-    return respondWith<ModelsDocument>(context, JSON.stringify(document));
+    return respond<ModelsDocument>(context, renderWhole(await readModels(servicesOf(context), listing)));
   });
 
   app.openapi(showModel, async (context) => {
