@@ -5,13 +5,12 @@ import type { Job } from "../../protocol.ts";
 import { describeJob, summarizeJob } from "./job_text.ts";
 import { type StateWord, stateWord } from "./job_wait.ts";
 import type { LastSeen } from "./last_seen.ts";
-import type { Column } from "./table.ts";
+import { type Column, MODEL_NAME } from "./table.ts";
 
 export const JOB_COLUMNS: readonly Column[] = [
   { title: "JOB", leaveOut: 1 },
   { title: "AGENT" },
-  // The end has the name itself and the tag.
-  { title: "MODEL", flexible: true, cut: "middle", minimum: 14 },
+  { title: "MODEL", ...MODEL_NAME, minimum: 14 },
   // `failed (not_found)` has 18, `succeeded` 9.
   { title: "STATE", flexible: true, cut: true, minimum: 9, wanted: 18, tone: stateTone },
   // `39 %, 56.0 MB/s, 1m22s left` has 27.

@@ -20,6 +20,9 @@ export interface Column {
   readonly tone?: (cell: string) => Tone | null;
 }
 
+/** The names of models differ at their beginning, and in the tag at their end: all tables cut them in the middle. */
+export const MODEL_NAME = { flexible: true, cut: "middle" } as const;
+
 /** Between two columns. */
 export const GAP = 2;
 const MIN_FLEXIBLE = 12;

@@ -8,6 +8,7 @@ import { stateTone } from "../output/job_table.ts";
 import { describeProgress } from "../output/job_text.ts";
 import type { Progress } from "../output/progress.ts";
 import { PullBoard } from "../output/pull_board.ts";
+import { MODEL_NAME } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import type { Pulled } from "./follow.ts";
 
@@ -72,7 +73,8 @@ function failureOf(job: Job): CourierError {
 
 function printTable(session: Session, pulled: readonly Pulled[]): void {
   const nowMs = boxClock(session);
-  const models = new Set(pulled.map(({ job }) => job.model)).size > 1 ? [{ title: "MODEL", flexible: true }] : [];
+  const models =
+    new Set(pulled.map(({ job }) => job.model)).size > 1 ? [{ title: "MODEL", ...MODEL_NAME, minimum: 14 }] : [];
   session.printer.table(
     [{ title: "AGENT" }, ...models, { title: "STATE", tone: stateTone }, { title: "RESULT", flexible: true }],
     pulled.map(({ job }) => [

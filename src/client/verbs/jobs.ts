@@ -13,8 +13,8 @@ import { chooseJobs, type JobChoice, parseState, STATES } from "./jobs/choice.ts
 import { followJobs } from "./jobs/follow.ts";
 import { showJob } from "./jobs/one.ts";
 
-/** On a terminal, where the newest matter; a pipe gets all. */
-const TERMINAL_LIMIT = 10;
+/** Of those that ended, on a terminal, where the newest matter; a pipe gets all. */
+const TERMINAL_ENDED = 10;
 
 interface JobFlags {
   readonly follow?: true;
@@ -43,9 +43,10 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
         .argParser(parse.list(parseState)),
     )
     .addOption(
-      flag("--limit <n>", `how many ended jobs (default: ${TERMINAL_LIMIT} in a terminal, else all)`).argParser(
-        parse.count,
-      ),
+      flag(
+        "--limit <n>",
+        `how many jobs at most, active ones first (default: active ones and the last ${TERMINAL_ENDED} that ended in a terminal, else all)`,
+      ).argParser(parse.count),
     )
     .addOption(flag("--wide", "show everything, wider than the terminal"))
     .addHelpText(
@@ -77,7 +78,8 @@ function choiceOf({ active, state, limit }: JobFlags, isTerminal: boolean): JobC
   return {
     states: state,
     isActive: active === true,
-    limit: limit ?? (isTerminal ? TERMINAL_LIMIT : Number.POSITIVE_INFINITY),
+    limit: limit ?? Number.POSITIVE_INFINITY,
+    endedLimit: limit === undefined && isTerminal ? TERMINAL_ENDED : Number.POSITIVE_INFINITY,
   };
 }
 
@@ -86,7 +88,7 @@ async function listJobs(session: Session, choice: JobChoice, isWide: boolean): P
   const found = await courier.listJobs(agents);
   const refused = await courier.refused(agents);
   const seen = lastSeen(courier.lastKnownAgents());
-  const { shown, older } = chooseJobs(found.jobs, choice, seen);
+  const { shown, total } = chooseJobs(found.jobs, choice, seen);
   if (printer.json) {
     const isShown = new Set(shown);
     printer.document({ ...jobsDocument({ ...found, jobs: found.jobs.filter((job) => isShown.has(job)) }), refused });
@@ -97,7 +99,7 @@ async function listJobs(session: Session, choice: JobChoice, isWide: boolean): P
   if (rows.length > 0) printer.table(JOB_COLUMNS, rows, isWide ? Number.POSITIVE_INFINITY : printer.width);
   else if (found.jobs.length > 0) printer.note("No such jobs");
   else printer.note("No jobs", "Start one: gpuctl pull phi4");
-  if (older > 0) printer.note(`${older} more ended: --limit ${choice.limit + older} shows them`);
+  if (total > shown.length) printer.note(`${total - shown.length} more: --limit ${total} shows them`);
   noteRefused(printer, refused, clock);
   for (const line of offlineLines(found.unavailable, printer.width, seen)) printer.note(line);
   return 0;

@@ -5,7 +5,7 @@ import { modelsDocument } from "../../documents/models.ts";
 import { flag } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import { agentsText } from "../output/agent_names.ts";
-import { type Column, GAP, tableWidth } from "../output/table.ts";
+import { type Column, GAP, MODEL_NAME, tableWidth } from "../output/table.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 
@@ -13,7 +13,7 @@ import type { Run, Session } from "../session.ts";
 const AGENTS_CHARS = 14;
 
 const MODEL_COLUMNS: readonly Column[] = [
-  { title: "NAME", flexible: true, cut: true, minimum: 50 },
+  { title: "NAME", ...MODEL_NAME, minimum: 50 },
   { title: "ID", leaveOut: 3 },
   { title: "SIZE", align: "right" },
   { title: "PARAMS", align: "right", leaveOut: 4 },

@@ -5,12 +5,12 @@ import { flag } from "../../program/flags.ts";
 import type { RunningModel } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock } from "../box_clock.ts";
-import type { Column } from "../output/table.ts";
+import { type Column, MODEL_NAME } from "../output/table.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 
 const RUNNING_COLUMNS: readonly Column[] = [
-  { title: "NAME", flexible: true, cut: true, minimum: 50 },
+  { title: "NAME", ...MODEL_NAME, minimum: 50 },
   { title: "AGENT" },
   { title: "SIZE", align: "right", leaveOut: 1 },
   { title: "PROCESSOR", leaveOut: 2 },

@@ -255,16 +255,25 @@ describe("jobs shows of many", () => {
 
   test("the last 10 that ended on a terminal, and how to see more; all in a pipe", async () => {
     const { stdout, stderr } = await site.run(["jobs"], { terminal: true });
-    expect([stdout.split("\n").length - 2, stderr]).toEqual([12, "6 more ended: --limit 16 shows them\n"]);
+    expect([stdout.split("\n").length - 2, stderr]).toEqual([12, "6 more: --limit 18 shows them\n"]);
     expect(
       stdout
         .split("\n")
         .slice(1, 3)
         .map((line) => line.split(/ +/)[1]),
     ).toEqual(["gpu-10", "gpu-2"]);
-    expect(await shown(["--limit", "16"])).toHaveLength(18);
+    expect(await shown(["--limit", "18"])).toHaveLength(18);
     expect(await shown([], false)).toHaveLength(18);
-    expect(await shown(["--limit", "3"], false)).toHaveLength(5);
+  });
+
+  test("as many as --limit says, first those that have not ended", async () => {
+    const states = async (limit: string) =>
+      (await shown(["--limit", limit], false)).map((line) => line.split(/ {2,}/)[3]);
+    expect(await states("3")).toEqual(["running", "queued", "succeeded"]);
+    expect(await states("1")).toEqual(["running"]);
+    expect((await site.run(["jobs", "--limit", "1"], { terminal: true })).stderr).toBe(
+      "17 more: --limit 18 shows them\n",
+    );
   });
 
   test("those that have not ended with --active", async () => {

@@ -130,6 +130,14 @@ describe("ps and stop", () => {
     ]);
   });
 
+  test("ps keeps the beginning and the tag of a long name on a narrow terminal", async () => {
+    const [agent] = await twoHolders();
+    agent.running = [{ ...running, name: "qwen2.5-coder:32b-instruct-q4_K_M" }];
+    await agent.publish();
+    const { stdout } = await site.run(["ps"], { terminal: true, columns: 50 });
+    expect(stdout).toMatch(/^qwen2\.5\S*…\S*q4_K_M {2}gpu-1 {2}5 minutes from now$/m);
+  });
+
   test("ps says when nothing is in memory, and which agents could not say", async () => {
     await site.agent("gpu-1");
     await (await site.agent("gpu-2")).publish({ status: "stopped" });

@@ -16,8 +16,10 @@ export interface JobChoice {
   readonly states: readonly string[] | undefined;
   /** Only those that have not ended. */
   readonly isActive: boolean;
-  /** How many of those that ended; the others are always shown. */
+  /** How many in all: first those that have not ended. */
   readonly limit: number;
+  /** How many of those that ended. */
+  readonly endedLimit: number;
 }
 
 /** A value of `--state`. @throws CourierError `invalid` */
@@ -29,13 +31,13 @@ export function parseState(text: string): string {
 export interface ChosenJobs {
   /** In the order of a table. */
   readonly shown: readonly Job[];
-  /** How many ended ones are beyond the limit. */
-  readonly older: number;
+  /** How many there are without the limits. */
+  readonly total: number;
 }
 
 export function chooseJobs(
   jobs: readonly Job[],
-  { states, isActive, limit }: JobChoice,
+  { states, isActive, limit, endedLimit }: JobChoice,
   lastSeen: LastSeen,
 ): ChosenJobs {
   const isMeant = (job: Job): boolean =>
@@ -44,7 +46,7 @@ export function chooseJobs(
     jobs.filter((job) => isMeant(job) && !(isActive && isEnded(job))),
     lastSeen,
   );
-  const ended = meant.filter(isEnded);
-  const shown = [...meant.filter((job) => !isEnded(job)), ...ended.slice(0, limit)];
-  return { shown, older: Math.max(0, ended.length - limit) };
+  const ended = meant.filter(isEnded).slice(0, endedLimit);
+  const shown = [...meant.filter((job) => !isEnded(job)), ...ended].slice(0, limit);
+  return { shown, total: meant.length };
 }
