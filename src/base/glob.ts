@@ -1,5 +1,10 @@
 // Patterns for names, as shells have them: `*` is any text, `?` any character.
 
+/** Whether it can fit several names of agents, which have none of these characters. */
+export function isPattern(text: string): boolean {
+  return /[*?]/.test(text);
+}
+
 /** Takes time in proportion to both lengths at most, whatever the pattern. */
 export function matchesGlob(pattern: string, name: string): boolean {
   let [at, from] = [0, 0];

@@ -1,21 +1,15 @@
 // gpuctl without its verbs: the flags that all of them share.
-import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Option } from "@commander-js/extra-typings";
 import { CourierError } from "../base/errors.ts";
 import { flag, parse, programCommand } from "../program/flags.ts";
-import { AgentName } from "../protocol.ts";
 import { VERIFY_MODES } from "../trust/agents/known_agents.ts";
 import { HELP_LAYOUT } from "./help/columns.ts";
 import { WATCH } from "./io.ts";
+import { parseAgents } from "./output/agent_names.ts";
 
 export type Program = ReturnType<typeof baseCommand>;
 
 const DEFAULT_TIMEOUT_S = 30;
-
-/** A value of `--agent`: no agent has a name of another form. */
-function parseAgentName(text: string): string {
-  if (AgentName.safeParse(text).success) return text;
-  throw new InvalidArgumentError("Give an agent's name, for example gpu-1: a-z, 0-9 and -, at most 63 characters");
-}
 
 const ABOUT = "List, pull and delete Ollama models on GPU machines, over a shared folder or through gpu-server.";
 
@@ -53,9 +47,10 @@ export function baseCommand() {
         .default(DEFAULT_TIMEOUT_S),
     )
     .addOption(
-      flag("--agent <name>", "agent to use; repeat, or separate names with commas").argParser(
-        parse.list(parseAgentName),
-      ),
+      flag(
+        "--agent <name>",
+        "agent to use, also as a pattern or range: 'gpu-*', 'gpu-[1-3,7]'; repeat, or separate with commas",
+      ).argParser(parseAgents),
     )
     .addOption(new Option("--all", "every known agent; offline ones count as failed"))
     .addOption(

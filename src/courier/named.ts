@@ -1,7 +1,7 @@
 // Lists of names in messages: a fleet may have thousands of agents.
 
 /** A message names the first of them. */
-const NAMED = 20;
+export const NAMED = 20;
 
 export function firstOf<Entry>(
   entries: readonly Entry[],

@@ -1,10 +1,11 @@
 // The courier's errors: agents that are away, agents that refuse, and jobs that cannot be cancelled.
 import { CourierError } from "../base/errors.ts";
+import { isPattern } from "../base/glob.ts";
 import type { Job, Response } from "../protocol.ts";
 import { troubleHint } from "../trust/agents/troubles.ts";
 import type { AgentView } from "./agent_view.ts";
 import { describeAgent, hasDocument } from "./describe_view.ts";
-import { firstOf } from "./named.ts";
+import { firstOf, NAMED } from "./named.ts";
 import { NobodyAnswered, type Unavailable } from "./unavailable.ts";
 
 /** No agent is online. */
@@ -15,12 +16,24 @@ export function noAgent(views: readonly AgentView[]): CourierError {
   });
 }
 
-/** No agent has this name. */
+/** No agent has this name, or one of this pattern. */
 export function unknownAgent(name: string, views: readonly AgentView[]): CourierError {
-  const known = firstOf(views, ({ agent }) => agent);
-  return new CourierError("not_found", `Unknown agent "${name}"`, {
-    hint: known === "" ? "No agent has published its state on this share" : `Known agents: ${known}`,
-  });
+  const message = isPattern(name) ? `No agent matches "${name}"` : `Unknown agent "${name}"`;
+  return new CourierError("not_found", message, { hint: knownNames(name, views) });
+}
+
+/** Of many those first that begin as the name does. */
+function knownNames(name: string, views: readonly AgentView[]): string {
+  if (views.length === 0) return "No agent has published its state on this share";
+  const known = views.map(({ agent }) => ({ agent, shared: sharedStart(agent, name) }));
+  const nearest = known.length <= NAMED ? known : known.toSorted((a, b) => b.shared - a.shared);
+  return `Known agents: ${firstOf(nearest, ({ agent }) => agent)}`;
+}
+
+function sharedStart(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length += 1;
+  return length;
 }
 
 /** Several agents were asked, and none could answer. */

@@ -1,11 +1,12 @@
 // The agents that a request is for: named by the caller, or found on the share.
 import { CourierError } from "../base/errors.ts";
+import { isPattern, matchesGlob } from "../base/glob.ts";
 import { LIMITS } from "../protocol.ts";
 import { type AgentView, isPresent } from "./agent_view.ts";
 import type { FleetReader } from "./fleet.ts";
 import { noAgent, unknownAgent } from "./refusals.ts";
 
-/** The agents that a caller names, or all of them. */
+/** The agents that a caller names, also by patterns with `*` and `?`, or all of them. */
 export type Agents = readonly string[] | "all";
 
 type Reader = Pick<FleetReader, "read" | "find">;
@@ -25,7 +26,7 @@ export async function findAgent(fleet: Reader, name: string, maxAgeMs = VIEW_MAX
 
 /**
  * The agents for a request that changes something.
- * - Names: these agents.
+ * - Names: these agents. A pattern: those of all that it fits, at least one.
  * - Undefined: the only agent, not counting those that stopped.
  * - All: also agents that stopped, because their machines miss the request. A silent legacy service is left out: it
  *   never says that it stops, and its document stays behind.
@@ -49,14 +50,19 @@ export async function chooseAgents(fleet: Reader, names: Agents | undefined): Pr
  */
 export async function listedAgents(fleet: Reader, names: Agents | undefined): Promise<readonly AgentView[]> {
   if (names !== undefined && names !== "all") return await namedAgents(fleet, names);
-  const views = (await fleet.read()).filter(({ legacyState, online }) => legacyState === null || online);
+  const views = (await fleet.read()).filter(isCounted);
   if (views.length === 0) throw noAgent(views);
   return views;
 }
 
 /** Whether a list of these agents has this one. @param names undefined: all */
 export function isListed(agent: string, names: Agents | undefined): boolean {
-  return names === undefined || names === "all" || names.includes(agent);
+  return (
+    names === undefined ||
+    names === "all" ||
+    names.includes(agent) ||
+    names.some((name) => isPattern(name) && matchesGlob(name, agent))
+  );
 }
 
 /** How long an agent must have been silent, or stopped, to be forgotten: a reboot of a box takes minutes. */
@@ -83,5 +89,20 @@ export function stillThere(view: AgentView, ageMs: number): CourierError | undef
 }
 
 async function namedAgents(fleet: Reader, names: readonly string[]): Promise<readonly AgentView[]> {
-  return await Promise.all(names.map(async (name) => await findAgent(fleet, name)));
+  const found = await Promise.all(
+    names.map(async (name) => (isPattern(name) ? await matching(fleet, name) : [await findAgent(fleet, name)])),
+  );
+  return [...new Map(found.flat().map((view) => [view.agent, view])).values()];
+}
+
+async function matching(fleet: Reader, pattern: string): Promise<readonly AgentView[]> {
+  const views = await fleet.read(VIEW_MAX_AGE_MS);
+  const found = views.filter((view) => isCounted(view) && matchesGlob(pattern, view.agent));
+  if (found.length === 0) throw unknownAgent(pattern, views);
+  return found;
+}
+
+/** Every agent but a silent legacy service. */
+function isCounted({ legacyState, online }: AgentView): boolean {
+  return legacyState === null || online;
 }

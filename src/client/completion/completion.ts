@@ -5,10 +5,12 @@ import { formatBytes, visibleText } from "../../base/format.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import { Fleet } from "../../courier/fleet.ts";
+import { isListed } from "../../courier/selection.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import { TOPICS } from "../help/topics.ts";
 import type { ClientIo } from "../io.ts";
+import { namedIn } from "../output/agent_names.ts";
 import { jobPercent } from "../output/job_text.ts";
 import { stateWord } from "../output/job_wait.ts";
 import { openHttp } from "../over_http/open.ts";
@@ -125,8 +127,8 @@ async function readViews(program: Program, io: ClientIo, { values }: HalfLine): 
 }
 
 function chosenViews(views: readonly AgentView[], agents: string | undefined): readonly AgentView[] {
-  const names = agents?.split(",");
-  return views.filter(({ agent, state }) => state !== null && names?.includes(agent) !== false);
+  const names = namedIn((agents ?? "").replaceAll(/["'\\]/g, "")) ?? [];
+  return views.filter(({ agent, state }) => state !== null && (names.length === 0 || isListed(agent, names)));
 }
 
 /** Several names in one word, separated by commas: only the last is completed. */

@@ -1,5 +1,10 @@
-// Names of many agents in few words.
+// Names of many agents in few words, and the names that such words mean.
+import { CourierError } from "../../base/errors.ts";
 import { compareNames } from "../../base/order.ts";
+import { AgentName } from "../../protocol.ts";
+
+/** As many as one command line may name. */
+export const MOST_NAMED = 10_000;
 
 /** So few are named one by one. */
 const FEW = 3;
@@ -54,4 +59,53 @@ function groupText(stem: string, numbers: readonly string[]): string {
 function follows(last: string, next: string): boolean {
   const isPadded = last.startsWith("0") || next.startsWith("0");
   return last !== "" && Number(next) === Number(last) + 1 && (!isPadded || last.length === next.length);
+}
+
+/**
+ * What a person typed to name agents: names, patterns with `*` and `?`, and ranges as `rangesText()` writes them, separated
+ * by commas.
+ * @returns names and patterns; undefined: no such text, or of more than `MOST_NAMED`
+ */
+export function namedIn(text: string): readonly string[] | undefined {
+  const named: string[] = [];
+  // A comma in brackets belongs to a range.
+  for (const word of text.split(/,(?![^[]*\])/).map((each) => each.trim())) {
+    if (word === "") continue;
+    const names = expandRange(word, MOST_NAMED - named.length);
+    if (names?.every((name) => AgentName.safeParse(name).success || PATTERN.test(name)) !== true) return undefined;
+    named.push(...names);
+  }
+  return named;
+}
+
+/** A value of `--agent`, or of an argument that names agents; repeatable. @throws CourierError `invalid` */
+export function parseAgents(text: string, previous: readonly string[] | undefined): string[] {
+  if (/^[\s,]*$/.test(text))
+    throw new CourierError("invalid", "No agent is named. Give at least one value, or omit the flag");
+  const named = [...(previous ?? []), ...(namedIn(text) ?? [])];
+  if (named.length > (previous?.length ?? 0) && named.length <= MOST_NAMED) return named;
+  throw new CourierError("invalid", `"${text.slice(0, SHOWN)}" names no agents`, {
+    hint: `Give names, patterns or ranges, at most ${MOST_NAMED} names: gpu-1, 'gpu-*', 'gpu-[1-3,7]'`,
+  });
+}
+
+/** Of a text that is refused. */
+const SHOWN = 80;
+const PATTERN = /^(?=.*[*?])[a-z0-9*?-]{1,63}$/;
+/** No name has more digits. */
+const NUMBERS = /^(\d{1,15})(?:-(\d{1,15}))?$/;
+
+/** @returns undefined: no range, or of more than `most` names */
+function expandRange(word: string, most: number): string[] | undefined {
+  const [, stem = "", list, rest = ""] = /^([^[\]]*)\[([^[\]]*)\]([^[\]]*)$/.exec(word) ?? [];
+  if (list === undefined) return most < 1 ? undefined : [word];
+  const names: string[] = [];
+  for (const run of list.split(",")) {
+    const [, first, last = first] = NUMBERS.exec(run.trim()) ?? [];
+    if (first === undefined || last === undefined || Number(last) < Number(first)) return undefined;
+    if (names.length + Number(last) - Number(first) >= most) return undefined;
+    for (let number = Number(first); number <= Number(last); number++)
+      names.push(`${stem}${String(number).padStart(first.length, "0")}${rest}`);
+  }
+  return names;
 }

@@ -9,6 +9,7 @@ import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { askEach, outcomesStatus, printOutcomes } from "../asking/outcomes.ts";
 import { type Plan, planOf } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
+import { parseAgents } from "../output/agent_names.ts";
 import { type Run, type Session, shareOf } from "../session.ts";
 
 export function addForgetVerb(program: Program, run: Run): void {
@@ -20,10 +21,10 @@ export function addForgetVerb(program: Program, run: Run): void {
         "reported in the last 5 minutes, or stopped in the last 20 seconds, is not forgotten. Its key stays known: only " +
         "`gpuctl trust` accepts another box under the name.",
     )
-    .argument("<agent...>", "as gpuctl agents shows it")
+    .argument("<agent...>", "as for --agent: a name, pattern or range", parseAgents)
     .addOption(YES)
     .addOption(DRY_RUN)
-    .addHelpText("after", examples("forget gpu-10", "forget gpu-10 gpu-11 --yes", "forget gpu-10 --dry-run"))
+    .addHelpText("after", examples("forget gpu-10", "forget 'gpu-[10-12]' --yes", "forget gpu-10 --dry-run"))
     .action(async (agents, choices) => await run(async (session) => await forgetAgents(session, agents, choices)));
 }
 

@@ -1,5 +1,6 @@
 // The verb list.
 import { formatAgo, formatBytes } from "../../base/format.ts";
+import { isListed } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
 import { modelsDocument } from "../../documents/models.ts";
 import { flag } from "../../program/flags.ts";
@@ -79,7 +80,7 @@ async function listedAgents({ courier, agents }: Session, unavailable: readonly 
   const isAway = new Set(unavailable.map(({ agent }) => agent));
   const known = courier.lastKnownAgents();
   const views = known.length > 0 ? known : await courier.agents();
-  const asked = agents === undefined || agents === "all" ? views.map(({ agent }) => agent) : agents;
+  const asked = views.map(({ agent }) => agent).filter((agent) => isListed(agent, agents));
   return asked.filter((agent) => !isAway.has(agent));
 }
 

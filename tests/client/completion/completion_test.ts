@@ -40,6 +40,7 @@ describe("__complete", () => {
     ["the models there are", "rm ", ["hf.co/user/model:Q4_K_M", "llama3.2:1b", "phi4:latest"]],
     ["models that begin so, beyond a colon", "rm llama3.2:", ["llama3.2:1b"]],
     ["the models of the agent that is named", "show --agent gpu-2 ", ["llama3.2:1b"]],
+    ["the models of the agents that a pattern names", "show --agent 'gpu-[2-3]' ", ["llama3.2:1b"]],
     ["nothing after the last argument", "cp phi4 other ", []],
     ["another model to delete", "rm phi4 ll", ["llama3.2:1b"]],
     ["models in memory", "stop ", ["phi4:latest"]],

@@ -1,6 +1,7 @@
 // Names of many agents in few words.
 import { describe, expect, test } from "bun:test";
-import { agentsText, rangesText } from "#src/client/output/agent_names.ts";
+import fc from "fast-check";
+import { agentsText, MOST_NAMED, namedIn, rangesText } from "#src/client/output/agent_names.ts";
 
 const numbered = (...numbers: readonly number[]): string[] => numbers.map((number) => `gpu-${number}`);
 const FIFTEEN = numbered(...Array.from({ length: 15 }, (_, index) => index + 1));
@@ -19,6 +20,45 @@ describe("rangesText()", () => {
     [[], ""],
   ])("writes %p as %p", (names, text) => {
     expect(rangesText(names)).toBe(text);
+  });
+});
+
+describe("namedIn()", () => {
+  test.each([
+    ["gpu-1", ["gpu-1"]],
+    ["gpu-1, rack-a,", ["gpu-1", "rack-a"]],
+    ["gpu-[1-3,7],rack-[8-10]b", ["gpu-1", "gpu-2", "gpu-3", "gpu-7", "rack-8b", "rack-9b", "rack-10b"]],
+    ["gpu-*,n[1-2]-?", ["gpu-*", "n1-?", "n2-?"]],
+  ])("reads %p", (text, names) => {
+    expect(namedIn(text)).toEqual(names);
+  });
+
+  test.each(["Gpu-1", "gpu_*", "gpu-[1-3", "gpu-1]", "gpu-[]", "gpu-[3-1]", "gpu-[a-c]", "gpu-[1-2][3-4]", "x[1-2]-"])(
+    "refuses %p",
+    (text) => {
+      expect(namedIn(text)).toBeUndefined();
+    },
+  );
+
+  test("refuses more names than a command line may have, before it makes them", () => {
+    expect(namedIn(`gpu-[1-${MOST_NAMED}]`)).toHaveLength(MOST_NAMED);
+    for (const text of [`gpu-[0-${MOST_NAMED}]`, `gpu-[1-${MOST_NAMED}],gpu-0`, "gpu-[1-999999999999999]"])
+      expect(namedIn(text)).toBeUndefined();
+  });
+
+  test("reads every list of names that rangesText() writes", () => {
+    const part = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,3}[a-z0-9])?$/);
+    const numbers = fc.nat(20).map((number) => String(number).padStart(number % 3, "0"));
+    const name = fc.oneof(
+      part,
+      numbers,
+      fc.tuple(part, numbers).map(([stem, number]) => `${stem}-${number}`),
+    );
+    fc.assert(
+      fc.property(fc.uniqueArray(name, { minLength: 1, maxLength: 30 }), (names) => {
+        expect(namedIn(rangesText(names))?.toSorted()).toEqual(names.toSorted());
+      }),
+    );
   });
 });
 

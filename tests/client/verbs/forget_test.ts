@@ -48,6 +48,15 @@ test("forget removes an agent that has been silent for 5 minutes, and the others
   });
 });
 
+test("forget takes a range as gpuctl writes it, and a pattern", async () => {
+  for (const name of ["gpu-9", "gpu-10", "gpu-11", "rack-a"]) await site.agent(name);
+  await site.clock.advance(5 * MINUTES_MS);
+  expect((await site.run(["forget", "gpu-[9-10]", "rack-?", "--yes"])).stdout.split(/\s+/).slice(2)).toEqual(
+    expect.arrayContaining(["gpu-9", "gpu-10", "rack-a"]),
+  );
+  expect(await names()).toEqual(["gpu-11"]);
+});
+
 test.each([
   [4 * MINUTES_MS, "gpu-10", "error: Cannot forget gpu-10: it was there a moment ago\n  Wait 5 minutes"],
   [5 * MINUTES_MS, "gpu-1", "error: Cannot forget gpu-1: it is there\n  On gpu-1: "],

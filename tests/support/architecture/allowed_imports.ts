@@ -296,7 +296,13 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/client/{io,base_command,fleet_courier}.ts",
-    may: [...SEAM, ...COURIER, KNOWN_AGENTS, "src/program/*.ts", "src/client/{io,base_command,help/columns}.ts"],
+    may: [
+      ...SEAM,
+      ...COURIER,
+      KNOWN_AGENTS,
+      "src/program/*.ts",
+      "src/client/{io,base_command,help/columns,output/agent_names}.ts",
+    ],
   },
   {
     files: "src/client/{session,box_clock,{run,on_share,over_http}/*}.ts",
