@@ -14,10 +14,10 @@ import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
 import { type RequestOptions, Requests, type Waits, type Witness } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
-import { type Agents, chooseAgents, findAgent } from "./courier/selection.ts";
+import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
 import { isEnded, type Job, type ModelDetails, newPull, type Response } from "./protocol.ts";
-import type { Transport } from "./transport.ts";
+import type { Forgotten, Transport } from "./transport.ts";
 import { KnownAgents } from "./trust/agents/known_agents.ts";
 import type { SigningKey } from "./trust/keys.ts";
 
@@ -148,6 +148,26 @@ export class Courier {
    */
   async request(agent: string, request: Request, options?: RequestOptions): Promise<Response> {
     return await this.#requests.send(agent, request, options);
+  }
+
+  /**
+   * Removes what an agent that is gone left behind: its state, its inbox and the commands in it. Its key stays known.
+   * @throws CourierError `conflict` when it is there, or came back at this moment; `not_found`; `unavailable`
+   */
+  async forget(agent: string): Promise<Forgotten> {
+    const forgotten = await this.#transport.forget(agent, await this.requireGone(agent));
+    if (forgotten === null) throw new CourierError("conflict", `Cannot forget ${agent}: it is there again`);
+    return forgotten;
+  }
+
+  /** @returns when the document of an agent that is gone was published @throws CourierError as `forget()` */
+  async requireGone(agent: string): Promise<number> {
+    const view = await findAgent(this.#fleet, agent);
+    const record = await this.#transport.readState(agent);
+    if (record === null) throw new CourierError("not_found", `${agent} has no state on this share`);
+    const there = stillThere(view, this.now() - record.publishedAtMs);
+    if (there !== undefined) throw there;
+    return record.publishedAtMs;
   }
 
   /** Measures the round trip to one agent. @returns ms @throws CourierError as `request()` */

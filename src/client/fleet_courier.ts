@@ -1,5 +1,6 @@
 // What the verbs need of a fleet, wherever gpuctl reaches it: on the share itself, or through gpu-server. Contract only.
 import type { Check } from "../base/check.ts";
+import type { CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/agent_view.ts";
 import type { FleetModel } from "../courier/fleet_model.ts";
 import type { FleetModels } from "../courier/models.ts";
@@ -9,6 +10,7 @@ import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
 import type { Job, ModelDetails, Response } from "../protocol.ts";
+import type { Forgotten } from "../transport.ts";
 import type { Decision } from "../trust/agents/decisions.ts";
 import type { AgentKey } from "../trust/agents/known_agents.ts";
 
@@ -53,6 +55,9 @@ export interface FleetCourier {
   /** The document of a view that this courier returned. */
   document(view: AgentView): AgentDocument;
   ping(agent: string, options?: Asking): Promise<number>;
+  forget(agent: string): Promise<Forgotten>;
+  /** Why this agent would not be forgotten now; undefined: it would. */
+  reasonToKeep(view: AgentView): Promise<CourierError | undefined>;
 
   listModels(names: Agents | undefined, options?: AskingForList): Promise<FleetModels>;
   listRunning(names: Agents | undefined, options?: AskingForList): Promise<FleetRunning>;

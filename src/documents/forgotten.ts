@@ -1,14 +1,15 @@
-// The document about agents that were forgotten, as `gpuctl forget --json` prints it.
+// The document about agents that were forgotten, as `/v1` serves and `gpuctl forget --json` prints it.
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
-import { AgentName, Code } from "../protocol.ts";
+import { AgentName } from "../protocol.ts";
+import { ErrorCode, orNull } from "./named.ts";
 
 export const ForgottenDocument = z
   .object({
     agents: z.array(
       z.object({
         agent: AgentName,
-        code: Code.nullable(),
+        code: orNull(ErrorCode),
         error: z.string().nullable(),
         commands: z.int().nonnegative().nullable().meta({ description: "Commands that were removed with its inbox" }),
       }),

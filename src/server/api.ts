@@ -33,6 +33,7 @@ import { addAgentRoutes } from "./v1/agents.ts";
 import { addContactRoutes } from "./v1/contact.ts";
 import { addDoctorRoutes } from "./v1/doctor.ts";
 import { addEventRoutes } from "./v1/events.ts";
+import { addForgetRoute } from "./v1/forget.ts";
 import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
@@ -73,6 +74,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   describeServer(app.openAPIRegistry);
   for (const add of [addAgentRoutes, addContactRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes])
     add(app, servicesOf);
+  addForgetRoute(app, services);
   addTicketRoutes(app, servicesOf);
   for (const add of [addJobRoutes, addEventRoutes]) add(app, servicesOf);
   addDoctorRoutes(app, services);

@@ -1,5 +1,6 @@
 // The fleet on the share itself: a courier on a transport, with the keys and the roster that gpuctl keeps.
 import type { Check } from "../../base/check.ts";
+import { asCourierError, type CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { type Agents, isListed } from "../../courier/selection.ts";
@@ -49,6 +50,10 @@ export class ShareCourier extends Courier implements FleetCourier {
       const found = state?.models?.find(({ name }) => sameModel(name, model));
       return found === undefined ? [] : [{ agent, digest: found.digest }];
     });
+  }
+
+  async reasonToKeep({ agent }: AgentView): Promise<CourierError | undefined> {
+    return await this.requireGone(agent).then(() => undefined, asCourierError);
   }
 
   async refused(names: Agents | undefined): Promise<readonly Refused[]> {

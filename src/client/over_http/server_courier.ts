@@ -8,7 +8,7 @@ import type { FleetModel } from "../../courier/fleet_model.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import { agentAway, tooLate } from "../../courier/refusals.ts";
 import type { FleetRunning } from "../../courier/running.ts";
-import { type Agents, chooseAgents, isListed } from "../../courier/selection.ts";
+import { type Agents, chooseAgents, isListed, stillThere } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { PingDocument, type Refused, RefusedCommandsDocument } from "../../documents/contact.ts";
@@ -16,6 +16,7 @@ import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
 import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
 import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
 import { isEnded, type Job, type ModelDetails, type Response } from "../../protocol.ts";
+import type { Forgotten } from "../../transport.ts";
 import type { Decision } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
 import type { Asking, AskingForList, AskingForPull, FleetCourier, KeyChoice, ListName } from "../fleet_courier.ts";
@@ -23,6 +24,7 @@ import { examineServer } from "./doctor.ts";
 import { errorOf, notGpuServer, tooOld } from "./failures.ts";
 import { filledViews } from "./filled_views.ts";
 import { ServerFleet } from "./fleet.ts";
+import { forgetAgent } from "./forget.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
 import { decide } from "./trust.ts";
@@ -92,6 +94,14 @@ export class ServerCourier implements FleetCourier {
       throw isKnown && asCourierError(error).code === "not_found" ? tooOld(this.#http.base, "POST …/ping") : error;
     }
     return this.#clock.monotonic() - startedMs;
+  }
+
+  async forget(agent: string): Promise<Forgotten> {
+    return await forgetAgent(this.#http, agent);
+  }
+
+  async reasonToKeep(view: AgentView): Promise<CourierError | undefined> {
+    return await Promise.resolve(stillThere(view, this.now() - Date.parse(view.lastSeenAt)));
   }
 
   async listModels(names: Agents | undefined, options?: AskingForList): Promise<FleetModels> {

@@ -12,6 +12,7 @@ type Need = Verb | "any" | "no limits";
 const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/agents": "any",
   "GET /v1/agents/:agent": "any",
+  "DELETE /v1/agents/:agent": "no limits",
   "POST /v1/agents/:agent/ping": "any",
   "GET /v1/agents/:agent/models": "list_models",
   "GET /v1/agents/:agent/models/:model": "show_model",

@@ -214,6 +214,7 @@ async function olderServer(): Promise<AnsweringServer> {
     const ended = { ended_at: EARLIER_GPU_1.last_seen_at, state: "failed", code: "exhausted", error: "No room" };
     if (request.method === "POST" && url.pathname === "/v1/jobs")
       return Response.json({ jobs: [{ ...failed, ...rest, ...ended }] }, { status: 202 });
+    if (request.method === "DELETE") return problem(405, "invalid");
     const document = documents[url.pathname];
     return document === undefined ? problem(404, "not_found") : Response.json(document);
   });
@@ -245,6 +246,8 @@ describe("an older gpu-server", () => {
     const tooOld = `gpu-server at ${server.url} is older than this gpuctl`;
     const ping = await server.run(["ping", "--agent", "gpu-1"]);
     expect([ping.status, ping.stderr]).toEqual([69, expect.stringContaining(tooOld)]);
+    const forget = await server.run(["forget", "gpu-1", "--yes"]);
+    expect([forget.status, forget.stderr]).toEqual([69, expect.stringContaining(tooOld)]);
     const doctor = await server.run(["doctor"]);
     expect([doctor.status, doctor.stdout]).toEqual([1, expect.stringContaining(tooOld)]);
   });

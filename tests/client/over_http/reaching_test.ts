@@ -172,14 +172,6 @@ describe("--server and --share", () => {
     expect(server.requests).toEqual([]);
   });
 
-  test("forget is refused too, also with --dry-run", async () => {
-    await using server = await serve();
-    for (const flag of ["--yes", "--dry-run"]) {
-      const { status, stdout, stderr } = await server.run(["forget", "gpu-1", flag]);
-      expect([status, stdout, stderr]).toEqual([64, "", expect.stringContaining("with --share instead of --server")]);
-    }
-  });
-
   test("key and version work as before, and ask nobody", async () => {
     await using server = await serve();
     expect((await server.run(["key"])).stdout).toStartWith("ed25519 ");

@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "#src/base/clock.ts";
+import { type Clock, systemClock } from "#src/base/clock.ts";
 import type { ClientIo } from "#src/client/io.ts";
 import { main } from "#src/client.ts";
 import { createApi } from "#src/server/api.ts";
@@ -27,17 +27,19 @@ export class TwoWays implements AsyncDisposable {
   readonly store: MemoryStore;
   readonly server: ServerUnderTest;
   readonly dir: string;
+  readonly #clock: Clock;
   #listener: Listener;
   readonly #agents: ScriptedAgent[] = [];
 
-  static async open(): Promise<TwoWays> {
-    const store = new MemoryStore();
-    const server = await openServer({ store });
+  static async open(clock: Clock = systemClock): Promise<TwoWays> {
+    const store = new MemoryStore(clock);
+    const server = await openServer({ store, clock });
     const dir = await mkdtemp(join(tmpdir(), "gpu-courier-ways-"));
-    return new TwoWays(store, server, dir);
+    return new TwoWays(clock, store, server, dir);
   }
 
-  private constructor(store: MemoryStore, server: ServerUnderTest, dir: string) {
+  private constructor(clock: Clock, store: MemoryStore, server: ServerUnderTest, dir: string) {
+    this.#clock = clock;
     this.store = store;
     this.server = server;
     this.dir = dir;
@@ -92,7 +94,7 @@ export class TwoWays implements AsyncDisposable {
       stdout,
       stderr,
       color: false,
-      clock: systemClock,
+      clock: this.#clock,
       signal: stop.signal,
       requestedBy: "gpuctl:test@here",
       keyFile: join(this.dir, "signing.key"),

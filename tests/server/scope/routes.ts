@@ -35,6 +35,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
     ),
   },
   "GET /v1/agents/:agent": { needs: "any", requests: paths(({ agent }) => `/v1/agents/${agent}`) },
+  "DELETE /v1/agents/:agent": { needs: "no limits", requests: paths(({ agent }) => `/v1/agents/${agent}`) },
   "POST /v1/agents/:agent/trust": {
     needs: "no limits",
     requests: ({ agent }) => [{ path: `/v1/agents/${agent}/trust`, body: { unsigned: true } }],

@@ -249,7 +249,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...BASE,
       ...COURIER,
       KNOWN_AGENTS,
-      "src/server/services.ts",
+      "src/{courier/index/share_away,server/services}.ts",
       ...server("http http/guard limits store fleet fleet/lists v1/schema"),
     ],
   },
