@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { AuditEntry, type Dropped } from "../../documents/audit.ts";
+import { fairShare } from "./fair_share.ts";
 import type { NewEntry } from "./new_entry.ts";
 
 /** Undefined: all. */
@@ -22,10 +23,21 @@ export interface AuditPage {
 }
 
 /**
- * Refused requests have their own bound, so that a caller who may do nothing cannot push out what others did. Together, and
- * with those that are written between two cleanups, at most 100,000.
+ * Refused requests have their own bound, so that a caller who may do nothing cannot push out what others did. Within a bound
+ * the senders with the most entries lose theirs first, so that no sender pushes out what others did. Together, and with those
+ * that are written between two cleanups, at most 100,000.
  */
 export const AUDIT_LIMITS = { keptMs: 90 * 86_400_000, changes: 89_000, refused: 9_900, cleanedEvery: 1_000 };
+
+const KIND = "is_refused = ?1";
+const SENDER = `${KIND} AND way IS ?2 AND who IS ?3`;
+const FROM_NEWEST = "ORDER BY number DESC LIMIT 1 OFFSET";
+
+interface Sender {
+  readonly way: string | null;
+  readonly who: string | null;
+  readonly entries: number;
+}
 
 const CLEANED_EVERY_MS = 3_600_000;
 
@@ -37,6 +49,7 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS audit_age ON audit (is_refused, at_ms);
   CREATE INDEX IF NOT EXISTS audit_order ON audit (is_refused, number);
+  CREATE INDEX IF NOT EXISTS audit_sender ON audit (is_refused, way, who, number);
   CREATE TABLE IF NOT EXISTS audit_dropped (
     is_refused INTEGER PRIMARY KEY, entries INTEGER NOT NULL, until_ms INTEGER NOT NULL
   ) STRICT;`;
@@ -132,25 +145,41 @@ export class AuditLog {
     const clean = this.#database.transaction(() => {
       for (const [kind, kept] of [changes, refused].entries()) {
         this.#drop("is_refused = ? AND at_ms < ?", kind, Math.round(nowMs - keptMs));
-        this.#drop(
-          "is_refused = ?1 AND number <= (SELECT number FROM audit WHERE is_refused = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-          kind,
-          kept,
-        );
+        this.#dropFairly(kind, kept);
+        this.#drop(`${KIND} AND number <= (SELECT number FROM audit WHERE ${KIND} ${FROM_NEWEST} ?2)`, kind, kept);
       }
     });
     clean();
   }
 
+  #dropFairly(kind: number, kept: number): void {
+    const senders = this.#database
+      .query<Sender, [number]>(`SELECT way, who, COUNT(*) AS entries FROM audit WHERE ${KIND} GROUP BY way, who`)
+      .all(kind);
+    const share = fairShare(
+      senders.map(({ entries }) => entries),
+      kept,
+    );
+    for (const { way, who, entries } of senders)
+      if (entries > share)
+        this.#drop(
+          `${SENDER} AND number <= (SELECT number FROM audit WHERE ${SENDER} ${FROM_NEWEST} ?4)`,
+          kind,
+          way,
+          who,
+          share,
+        );
+  }
+
   /** @param which of one kind; @param kind 1: refused requests */
-  #drop(which: string, kind: number, bound: number): void {
+  #drop(which: string, kind: number, ...bounds: (number | string | null)[]): void {
     const found = this.#database
-      .query<{ entries: number; until_ms: number | null }, [number, number]>(
+      .query<{ entries: number; until_ms: number | null }, [number, ...(number | string | null)[]]>(
         `SELECT COUNT(*) AS entries, MAX(at_ms) AS until_ms FROM audit WHERE ${which}`,
       )
-      .get(kind, bound);
+      .get(kind, ...bounds);
     if (found === null || found.until_ms === null) return;
-    this.#database.query(`DELETE FROM audit WHERE ${which}`).run(kind, bound);
+    this.#database.query(`DELETE FROM audit WHERE ${which}`).run(kind, ...bounds);
     this.#database
       .query(
         `INSERT INTO audit_dropped (is_refused, entries, until_ms) VALUES (?, ?, ?) ON CONFLICT DO UPDATE

@@ -92,6 +92,25 @@ describe("AuditLog", () => {
     expect(audit.dropped()).toEqual([{ refused: true, entries: 98, until: "2026-06-01T00:00:00.000Z" }]);
   });
 
+  test.each([
+    ["changes", DELETE, false],
+    ["refused requests", REFUSED, true],
+  ])("a flood of one sender's %s drops its own, not those of others", (_, entry, refused) => {
+    const audit = new AuditLog(database, clock, { ...AUDIT_LIMITS, changes: 10, refused: 10, cleanedEvery: 1 });
+    const others = ["alice", "bob", null].map((who) => audit.add({ ...entry, who }));
+    for (let index = 0; index < 100; index++) audit.add({ ...entry, who: "alice", way: "jwt" });
+    const left = audit.read({}, { limit: 100 });
+    expect(left).toHaveLength(10);
+    expect(left.slice(-3).map(({ number }) => number)).toEqual(others.toReversed());
+    expect(audit.dropped()).toMatchObject([{ refused, entries: 93 }]);
+  });
+
+  test("keeps the newest where there are more senders than it keeps entries", () => {
+    const audit = new AuditLog(database, clock, { ...AUDIT_LIMITS, changes: 3, cleanedEvery: 1 });
+    for (let index = 0; index < 10; index++) audit.add({ ...DELETE, who: `user-${index}` });
+    expect(numbers(audit)).toEqual([10, 9, 8]);
+  });
+
   test("never holds more than 100,000, also between two cleanups", () => {
     const { changes, refused, cleanedEvery, keptMs } = AUDIT_LIMITS;
     expect([changes + refused + cleanedEvery, keptMs]).toEqual([99_900, 90 * DAY_MS]);
