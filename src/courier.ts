@@ -205,7 +205,8 @@ export class Courier {
 
   /**
    * One job, whichever agent has it. When no state document shows it, the agents are asked for the jobs that they keep.
-   * @throws CourierError `not_found`, with the agents that could not be asked; `unavailable`
+   * @throws CourierError `not_found`, with the agents that could not be asked; `conflict` when several publish it, and it is
+   *   unknown which was asked for it; `unavailable`
    */
   async findJob(id: string, options?: FindJobOptions): Promise<Job> {
     return await this.#lists.findJob(id, options);

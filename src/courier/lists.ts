@@ -23,6 +23,8 @@ export interface ListOptions extends RequestOptions {
 }
 
 export interface FindJobOptions extends RequestOptions {
+  /** The agent that was asked for it, if that is known: only this one can have it. */
+  readonly sentTo?: string | undefined;
   /** Lists the jobs that an agent keeps, for a caller that shares the answers; otherwise each agent is asked. */
   readonly history?: (agent: string) => Promise<readonly Job[]>;
 }
@@ -74,8 +76,12 @@ export class Lists {
 
   /** @see `Courier.findJob` */
   async findJob(id: string, options: FindJobOptions = {}): Promise<Job> {
-    const views = await this.#fleet.read();
-    const published = views.flatMap(({ state }) => state?.jobs ?? []).find((job) => job.id === id);
+    const { sentTo } = options;
+    const views = (await this.#fleet.read()).filter(({ agent }) => sentTo === undefined || agent === sentTo);
+    const published = onlyJob(
+      id,
+      views.flatMap(({ state }) => state?.jobs ?? []),
+    );
     if (published !== undefined) return published;
     const known = views.filter(({ state }) => state !== null);
     const agents = (known.length <= ASK_ALL ? known : known.filter(mayKnowMore)).map(({ agent }) => agent);
@@ -124,6 +130,19 @@ export class Lists {
 function mayKnowMore({ state }: AgentView): boolean {
   if (state === null) return false;
   return state.truncated.includes("jobs") || state.jobs.filter(isEnded).length >= LIMITS.endedJobsInState;
+}
+
+/**
+ * The job of this id. An agent may publish any id, also that of another agent's job, and a reader does not know which was asked.
+ * @throws CourierError `conflict` when several agents have one
+ */
+export function onlyJob(id: string, jobs: readonly Job[]): Job | undefined {
+  const found = new Map(jobs.filter((job) => job.id === id).map((job) => [job.agent, job]));
+  const [only] = found.values();
+  if (found.size <= 1) return only;
+  throw new CourierError("conflict", `Several agents have a job ${id}: ${firstOf([...found.keys()], (name) => name)}`, {
+    hint: "Choose the agent that was asked for it: --agent NAME",
+  });
 }
 
 /** @param silent the agents that could not be asked */

@@ -42,7 +42,10 @@ export interface Services {
   readonly refusedLogins: RefusedLogins;
   readonly activeModels: Pick<ActiveModels, "read" | "set">;
   readonly refusedJobs: Pick<RefusedJobs, "add" | "version" | "list" | "find">;
-  readonly endedJobs: { find(id: string): EndedJob | undefined };
+  /** @param isMeant the agents whose job it can be; by default all */
+  readonly endedJobs: { find(id: string, isMeant?: (agent: string) => boolean): EndedJob | undefined };
+  /** Which agents were asked for a job through this server. */
+  readonly audit: Pick<AuditLog, "askedFor">;
   readonly jobFeed: Pick<JobFeed, "addEnds" | "eventId" | "startAfter" | "listen" | "listenToJob" | "endOf">;
   readonly listeners: Listeners;
   readonly lists: Pick<RenderedLists, "get">;

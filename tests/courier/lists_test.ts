@@ -53,6 +53,28 @@ describe("findJob()", () => {
     expect(asked).toEqual([]);
   });
 
+  /** Both publish a job of one id; that of gpu-0 comes first. */
+  function openForged(histories: Readonly<Record<string, Promise<Response>>> = {}) {
+    const publishes = (agent: string): AgentView => {
+      const published = [{ ...newPull("taken", agent, "phi4:latest"), state: "running" as const }];
+      return { ...view(agent), state: { ...STATE, agent, jobs: agent in histories ? [] : published } };
+    };
+    const views = ["gpu-0", "gpu-1"].map(publishes);
+    const send = async (agent: string) => (await histories[agent]) ?? expect.unreachable();
+    return new Lists({ read: async () => views, find: async () => views[0] }, { send });
+  }
+
+  test("takes no agent's job for that of another that published the same id", async () => {
+    const error = await failure(openForged().findJob("taken"));
+    expect([error.code, error.message]).toEqual(["conflict", "Several agents have a job taken: gpu-0, gpu-1"]);
+    expect((await openForged().findJob("taken", { sentTo: "gpu-1" })).agent).toBe("gpu-1");
+  });
+
+  test("asks the agent that was asked for it, although another publishes its id", async () => {
+    const lists = openForged({ "gpu-1": jobs({ ...OLD_JOB, id: "taken", agent: "gpu-1" }) });
+    expect(await lists.findJob("taken", { sentTo: "gpu-1" })).toMatchObject({ agent: "gpu-1", state: "succeeded" });
+  });
+
   test("returns a job that an agent still keeps, and does not wait for a slow agent", async () => {
     const { lists, asked } = openLists({ "gpu-1": never, "gpu-2": jobs(OLD_JOB), "gpu-3": jobs() });
     expect(await lists.findJob("old-job")).toEqual(OLD_JOB);

@@ -80,8 +80,8 @@ export class FleetIndex implements FleetView {
     return this.#known.get(agent)?.view;
   }
 
-  job(id: string): Job | undefined {
-    return this.#lists.job(id);
+  job(id: string, agent?: string): Job | undefined {
+    return this.#lists.job(id, agent);
   }
 
   /** The transport's clock minus that of the agent's machine. */

@@ -34,8 +34,8 @@ export class FleetLists {
   readonly running: FleetList<AgentRunningModel> = this.#lists.running;
   readonly jobs: FleetList<Job> = this.#lists.jobs;
 
-  job(id: string): Job | undefined {
-    return this.#jobsById.get(id);
+  job(id: string, agent?: string): Job | undefined {
+    return this.#jobsById.get(id, agent);
   }
 
   /** Lists the agent itself; its models and jobs stay as they were. */

@@ -23,8 +23,8 @@ export interface FleetView {
   /** Whether a list is current and has the items of all agents that are there, of at least one. */
   holdsAll(list: FleetList<unknown>): boolean;
   view(agent: string): AgentView | undefined;
-  /** A job that a state document shows. */
-  job(id: string): Job | undefined;
+  /** A job that a state document shows. @param agent whose it is; undefined: of several that have it, the first that had it */
+  job(id: string, agent?: string): Job | undefined;
 }
 
 export interface IndexedFleet extends FleetReader {

@@ -5,8 +5,9 @@ export class JobsById {
   /** One of each agent that has the id, the first one first. */
   readonly #jobs = new Map<string, readonly Job[]>();
 
-  get(id: string): Job | undefined {
-    return this.#jobs.get(id)?.[0];
+  /** @param agent whose it is; undefined: that of the first */
+  get(id: string, agent?: string): Job | undefined {
+    return this.#jobs.get(id)?.find((job) => agent === undefined || job.agent === agent);
   }
 
   /** Replaces the jobs of one agent. */

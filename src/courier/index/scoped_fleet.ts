@@ -98,8 +98,8 @@ class ScopedIndex implements FleetView {
     return this.#agents.has(agent) ? this.#index.view(agent) : undefined;
   }
 
-  job(id: string): Job | undefined {
-    return this.#lists.job(id);
+  job(id: string, agent?: string): Job | undefined {
+    return this.#lists.job(id, agent);
   }
 
   #see(view: AgentView): void {

@@ -4,6 +4,7 @@ import { type Clock, isoTime } from "../../base/clock.ts";
 import { AuditEntry, type Dropped } from "../../documents/audit.ts";
 import { fairShare } from "./fair_share.ts";
 import type { NewEntry } from "./new_entry.ts";
+import { SCHEMA } from "./schema.ts";
 
 /** Undefined: all. */
 export interface AuditFilter {
@@ -40,19 +41,6 @@ interface Sender {
 }
 
 const CLEANED_EVERY_MS = 3_600_000;
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS audit (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, is_refused INTEGER NOT NULL,
-    request TEXT, request_id TEXT, who TEXT, way TEXT, peer TEXT, verb TEXT, agent TEXT, model TEXT, details TEXT,
-    outcome TEXT, job TEXT, key TEXT
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS audit_age ON audit (is_refused, at_ms);
-  CREATE INDEX IF NOT EXISTS audit_order ON audit (is_refused, number);
-  CREATE INDEX IF NOT EXISTS audit_sender ON audit (is_refused, way, who, number);
-  CREATE TABLE IF NOT EXISTS audit_dropped (
-    is_refused INTEGER PRIMARY KEY, entries INTEGER NOT NULL, until_ms INTEGER NOT NULL
-  ) STRICT;`;
 
 const INSERT = `
   INSERT INTO audit (
@@ -114,6 +102,14 @@ export class AuditLog {
       .query<Record<string, unknown> & { at_ms: number }, Record<string, string | number | null>>(SELECT)
       .all({ ...period, who, agent, verb, outcome, before, limit });
     return rows.map((row) => AuditEntry.parse({ ...row, at: isoTime(row.at_ms) }));
+  }
+
+  /** The agents that were asked for a pull and answered with this job, the first one first. */
+  askedFor(job: string): readonly string[] {
+    const rows = this.#database.query<{ agent: string }, [string]>(
+      "SELECT agent FROM audit WHERE job = ? AND verb = 'pull_model' AND agent IS NOT NULL ORDER BY number",
+    );
+    return rows.all(job).map(({ agent }) => agent);
   }
 
   /** Counts the entries that were too old or too many to be kept. */

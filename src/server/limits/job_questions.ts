@@ -31,7 +31,7 @@ export class JobQuestions {
   }
 
   /** @throws CourierError `not_found`, with nothing asked for an id that no agent can still have made; as `Courier.findJob` */
-  async find(id: string): Promise<Job> {
+  async find(id: string, sentTo?: string): Promise<Job> {
     const ageMs = this.#courier.now() - createdMs(id);
     if (!(ageMs >= -MAX_AHEAD_MS && ageMs <= MAX_AGE_DAYS * DAY_MS))
       throw new CourierError(
@@ -41,7 +41,7 @@ export class JobQuestions {
           hint: "The ids of jobs are UUIDs of version 7. Older jobs are found only while a state or the server still has them",
         },
       );
-    return await this.#courier.findJob(id, { history: async (agent) => await this.#historyOf(agent) });
+    return await this.#courier.findJob(id, { sentTo, history: async (agent) => await this.#historyOf(agent) });
   }
 
   async #historyOf(agent: string): Promise<readonly Job[]> {

@@ -101,7 +101,10 @@ function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<st
       list: (isMeant) => refusedJobs.list((agent) => agents.has(agent) && isMeant(agent)),
       find: (id) => [refusedJobs.find(id)].find((job) => job !== undefined && isSeen(job)),
     },
-    endedJobs: { find: (id) => endedJobs.find(id, (agent) => agents.has(agent)) },
+    endedJobs: {
+      find: (id, isMeant = () => true) => endedJobs.find(id, (agent) => agents.has(agent) && isMeant(agent)),
+    },
+    audit: { askedFor: (job) => whole.audit.askedFor(job).filter((agent) => agents.has(agent)) },
     jobFeed: new ScopedFeed(whole.jobFeed, agents),
     lists: { get: (key, version, render) => lists.get(`${number} ${key}`, version, render) },
     defaultAgent: defaultAgent !== undefined && agents.has(defaultAgent) ? defaultAgent : undefined,

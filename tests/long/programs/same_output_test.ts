@@ -37,6 +37,12 @@ async function withJobs(site: TwoWays, { first, second }: Fleet): Promise<void> 
   await site.publish(second);
 }
 
+async function withForgedJob(site: TwoWays, fleet: Fleet): Promise<void> {
+  await withJobs(site, fleet);
+  fleet.second.jobs = [{ ...newPull(ID, "gpu-2", "mistral:latest"), state: "running" }];
+  await site.publish(fleet.second);
+}
+
 async function stopped(site: TwoWays, { second }: Fleet): Promise<void> {
   await site.publish(second, { status: "stopped" });
 }
@@ -130,6 +136,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "jobs that run": { status: 0, argv: ["jobs", "--active"], prepare: withJobs },
   "jobs of a model": { status: 66, argv: ["jobs", "mistral"], prepare: withJobs },
   "jobs of an id": { status: 0, argv: ["jobs", ID], prepare: withJobs },
+  "jobs of an id that two agents publish": { status: 73, argv: ["jobs", ID], prepare: withForgedJob },
+  "jobs of an id of one of them": { status: 0, argv: ["jobs", ID, "--agent", "gpu-1"], prepare: withForgedJob },
   "jobs of an unknown id": { status: 66, argv: ["jobs", "dddddddddddd"], prepare: withJobs },
   "jobs without any": { status: 0, argv: ["jobs"] },
   "jobs with one stopped": { status: 0, argv: ["jobs"], prepare: stopped },

@@ -56,6 +56,14 @@ describe("AuditLog", () => {
     expect(audit.read({}, { limit: 10 })).toEqual([{ ...DELETE, number, at: begun?.at ?? "", job: "job-1" }]);
   });
 
+  test("askedFor() lists the agents that answered a pull with a job, the first one first", () => {
+    const audit = new AuditLog(database, clock);
+    const pull = { ...DELETE, verb: "pull_model", job: "job-1" };
+    for (const agent of ["gpu-2", "gpu-1"]) audit.add({ ...pull, agent });
+    audit.add({ ...pull, verb: "cancel_job", agent: "gpu-3" });
+    expect([audit.askedFor("job-1"), audit.askedFor("job-2")]).toEqual([["gpu-2", "gpu-1"], []]);
+  });
+
   test("drops what is older than 90 days, and remembers how much", async () => {
     const audit = new AuditLog(database, clock);
     audit.add(DELETE);

@@ -1,5 +1,6 @@
 // Finds a job by its id, or by a part that people see or type of it.
 import { CourierError } from "../../../base/errors.ts";
+import { onlyJob } from "../../../courier/lists.ts";
 import { isEnded, type Job } from "../../../protocol.ts";
 
 /** Of one that no list shows, for which the agents can be asked. */
@@ -13,7 +14,7 @@ const MIN_PART_CHARS = 4;
  * @throws CourierError `conflict` when it can be several
  */
 export function findJob(jobs: readonly Job[], id: string): Job | undefined {
-  const exact = jobs.find((job) => job.id === id);
+  const exact = onlyJob(id, jobs);
   if (exact !== undefined) return exact;
   if (id.length < MIN_PART_CHARS) return undefined;
   const ending = jobs.filter((job) => job.id?.endsWith(id) === true);
