@@ -38,6 +38,8 @@ export interface CourierOptions {
   readonly agents?: KnownAgents;
   /** Where it finds the agents; by default it reads all state documents when it needs them. */
   readonly fleet?: FleetReader;
+  /** Puts a failure in the words for those who ask; by default it stays. */
+  readonly reword?: (failure: CourierError) => CourierError;
 }
 
 interface PullOptions extends RequestOptions {
@@ -83,13 +85,17 @@ export class Courier {
       keys: agents,
       witness: options.witness ?? null,
       waits: options.waits ?? null,
+      reword: options.reword,
     });
     this.#lists = new Lists(this.#fleet, this.#requests);
   }
 
-  /** The same sender, to whom the agents of another reader are all there are. It needs no `close()` of its own. */
-  over(fleet: FleetReader): Courier {
-    return new Courier(this.#transport, { ...this.#options, agents: this.keys, fleet }, this.#mailbox);
+  /**
+   * The same sender, to whom the agents of another reader are all there are. It needs no `close()` of its own.
+   * @param reword puts a failure in the words for those who ask
+   */
+  over(fleet: FleetReader, reword: (failure: CourierError) => CourierError): Courier {
+    return new Courier(this.#transport, { ...this.#options, agents: this.keys, fleet, reword }, this.#mailbox);
   }
 
   /** Gives the reply address up. Idempotent; the transport stays open. */

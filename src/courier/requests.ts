@@ -43,6 +43,8 @@ interface RequestsDeps {
   readonly keys: Pick<KnownAgents, "failure">;
   readonly witness: Witness | null;
   readonly waits: Waits | null;
+  /** Puts a failure in the words for those who ask; by default it stays. */
+  readonly reword?: ((failure: CourierError) => CourierError) | undefined;
 }
 
 /** A legacy service looks for commands every 5 s. */
@@ -57,8 +59,11 @@ export class Requests {
   readonly #keys: RequestsDeps["keys"];
   readonly #witness: Witness | null;
   readonly #waits: Waits | null;
+  readonly #reword: (failure: CourierError) => CourierError;
 
-  constructor({ fleet, mailbox, timeoutMs, requestedBy, signs, keys, witness, waits }: RequestsDeps) {
+  constructor(deps: RequestsDeps) {
+    const { fleet, mailbox, timeoutMs, requestedBy, signs, keys, witness, waits, reword = (same) => same } = deps;
+    this.#reword = reword;
     this.#fleet = fleet;
     this.#mailbox = mailbox;
     this.#timeoutMs = timeoutMs;
@@ -71,6 +76,12 @@ export class Requests {
 
   /** @see `Courier.request` */
   async send(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
+    return await this.#witnessed(agent, request, options).catch((error: unknown) => {
+      throw this.#reword(asCourierError(error));
+    });
+  }
+
+  async #witnessed(agent: string, request: Request, options: RequestOptions): Promise<Response> {
     const witness = VERBS[request.verb].changing ? this.#witness : null;
     const view = await this.#find(agent, request).catch((error: unknown) => {
       witness?.notSent(asCourierError(error));

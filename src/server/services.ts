@@ -35,7 +35,7 @@ export interface Services {
   readonly modelQuestions: ModelQuestions;
   readonly jobQuestions: JobQuestions;
   readonly freshLists: FreshLists;
-  readonly connection: Connection;
+  readonly connection: Pick<Connection, "requireOpen">;
   readonly readiness: Readiness;
   readonly authenticator: Authenticator;
   readonly tickets: Tickets;
@@ -59,6 +59,7 @@ export interface Services {
 /** Of the whole fleet. A route has only those of its caller. */
 export interface WholeServices extends Services {
   readonly fleet: WatchedFleet;
+  readonly connection: Connection;
   readonly jobFeed: JobFeed;
   readonly endedJobs: EndedJobs;
   readonly examination: Examination;

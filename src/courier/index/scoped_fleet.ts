@@ -1,11 +1,12 @@
 // Some agents of the fleet, as if they were all there are: an agent that is left out and one that does not exist look alike.
-import type { CourierError } from "../../base/errors.ts";
+import { asCourierError, type CourierError } from "../../base/errors.ts";
 import type { Job } from "../../protocol.ts";
 import type { AgentView } from "../agent_view.ts";
 import type { FleetIndex } from "./fleet_index.ts";
 import type { FleetList } from "./fleet_list.ts";
 import { FleetLists } from "./fleet_lists.ts";
 import type { FleetView, IndexedFleet } from "./indexed_fleet.ts";
+import { withoutPlace } from "./share_away.ts";
 import type { WatchedFleet } from "./watched_fleet.ts";
 
 type WholeFleet = Pick<WatchedFleet, "find" | "refresh" | "looked" | "requireCurrent"> & { readonly index: FleetIndex };
@@ -32,7 +33,7 @@ export class ScopedFleet implements IndexedFleet {
   }
 
   async requireCurrent(): Promise<void> {
-    await this.#fleet.requireCurrent();
+    await this.#reworded(this.#fleet.requireCurrent());
   }
 
   async read(): Promise<readonly AgentView[]> {
@@ -41,7 +42,7 @@ export class ScopedFleet implements IndexedFleet {
   }
 
   async find(agent: string): Promise<AgentView | undefined> {
-    if (this.#agents.has(agent)) return await this.#fleet.find(agent);
+    if (this.#agents.has(agent)) return await this.#reworded(this.#fleet.find(agent));
     await this.requireCurrent();
     return undefined;
   }
@@ -51,7 +52,13 @@ export class ScopedFleet implements IndexedFleet {
   }
 
   async refresh(agent: string): Promise<void> {
-    if (this.#agents.has(agent)) await this.#fleet.refresh(agent);
+    if (this.#agents.has(agent)) await this.#reworded(this.#fleet.refresh(agent));
+  }
+
+  async #reworded<Result>(work: Promise<Result>): Promise<Result> {
+    return await work.catch((error: unknown) => {
+      throw withoutPlace(asCourierError(error));
+    });
   }
 }
 
@@ -87,7 +94,8 @@ class ScopedIndex implements FleetView {
   }
 
   get failure(): CourierError | undefined {
-    return this.#index.failure;
+    const { failure } = this.#index;
+    return failure === undefined ? undefined : withoutPlace(failure);
   }
 
   holdsAll(list: FleetList<unknown>): boolean {

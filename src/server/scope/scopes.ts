@@ -1,7 +1,8 @@
 // The services as a caller sees them: a caller that is limited to some agents gets services to which these are all agents.
-import { CourierError } from "../../base/errors.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import { ScopedFleet } from "../../courier/index/scoped_fleet.ts";
+import { withoutPlace } from "../../courier/index/share_away.ts";
 import type { Caller } from "../access/caller.ts";
 import { FreshLists } from "../limits/fresh_lists.ts";
 import { JobQuestions } from "../limits/job_questions.ts";
@@ -71,26 +72,26 @@ export class Scopes {
 /** Everything that names agents, or shares an answer about them. */
 type Scoped = Omit<
   Services,
-  | "keeper"
-  | "connection"
-  | "readiness"
-  | "authenticator"
-  | "tickets"
-  | "refusedLogins"
-  | "listeners"
-  | "catalog"
-  | "clock"
-  | "log"
+  "keeper" | "readiness" | "authenticator" | "tickets" | "refusedLogins" | "listeners" | "catalog" | "clock" | "log"
 >;
 
 /** @param number of the scope: responses kept for an earlier one have other versions */
 function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<string>, number: number): Scoped {
   const { clock, lists, refusedJobs, endedJobs, defaultAgent } = whole;
-  const courier = whole.courier.over(fleet);
+  const courier = whole.courier.over(fleet, withoutPlace);
   const isSeen = ({ agent }: { readonly agent: string }): boolean => agents.has(agent);
   return {
     fleet,
     courier,
+    connection: {
+      requireOpen: () => {
+        try {
+          whole.connection.requireOpen();
+        } catch (error) {
+          throw withoutPlace(asCourierError(error));
+        }
+      },
+    },
     modelQuestions: new ModelQuestions({ courier, clock }),
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),

@@ -65,6 +65,26 @@ test.each(Object.keys(ROUTES).filter((route) => route.startsWith("GET")))(
   },
 );
 
+test.each(Object.keys(ROUTES))("%s shows no path of the share while that is away", async (route) => {
+  await using world = await openWorld("with gpu-2");
+  const { server, clock } = world;
+  const message = "Cannot list /mnt/shared/gpu_status: the share does not respond (EIO)";
+  server.store.interrupt(new CourierError("unavailable", message, { hint: "sudo mount /mnt/shared" }));
+  await clock.advance(2_000);
+  const answers = await askAll(world, route, OWN);
+  for (const { text } of answers) expect(text).not.toContain("/mnt/shared");
+  for (const { status, text } of answers)
+    if (status === 503) expect(text).toMatch(/The share cannot be used at the moment|"share"|share_stale/);
+});
+
+test("a token for all agents sees the path", async () => {
+  await using world = await openWorld("with gpu-2");
+  const { server, clock } = world;
+  server.store.interrupt(new CourierError("unavailable", "Cannot list /mnt/shared/gpu_status: EIO"));
+  await clock.advance(2_000);
+  expect((await server.call("POST", "/v1/agents/gpu-1/ping")).body.detail).toContain("/mnt/shared");
+});
+
 /** The status of one request for each route, with a token that may use these verbs. */
 async function statusOfEach(server: ServerUnderTest, token: string): Promise<Record<string, number>> {
   const found: Record<string, number> = {};

@@ -236,7 +236,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/scope/*.ts",
     may: [
       ...BASE,
-      "src/courier/{agent_view,index/scoped_fleet}.ts",
+      "src/courier/{agent_view,index/{scoped_fleet,share_away}}.ts",
       "src/server/{services,fleet/job_feed}.ts",
       ...server("access limits"),
     ],
