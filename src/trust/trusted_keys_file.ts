@@ -1,7 +1,7 @@
 // A file of public keys, such as the `trusted_keys` of a box: read at the start, and again whenever it changes.
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CourierError, systemCode } from "../base/errors.ts";
-import { fileFault, ROOT } from "./file_safety.ts";
+import { fileFault, placeFault, placeVersion, ROOT } from "./file_safety.ts";
 import { parseTrustedKeys, type TrustedKey } from "./trusted_keys.ts";
 
 const MAX_BYTES = 256 * 1024;
@@ -67,7 +67,7 @@ export class TrustedKeysFile {
       try {
         const facts = fstatSync(file, { bigint: true });
         const { dev, ino, size, mtimeNs, ctimeNs } = facts;
-        version = [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+        version = [dev, ino, size, mtimeNs, ctimeNs, placeVersion(this.#path)].join(" ");
         if (version === this.#version) return;
         this.#keys = this.#read(file, facts);
         this.#trouble = null;
@@ -92,9 +92,10 @@ export class TrustedKeysFile {
     return keys;
   }
 
-  /** A user who can write to the file decides whose commands run. */
+  /** A user who can write to the file, or replace it, decides whose commands run. */
   #requireSafe(facts: BigIntStats): void {
-    const fault = fileFault(this.#path, facts, this.#user, this.#use.user);
+    const { user } = this.#use;
+    const fault = fileFault(this.#path, facts, this.#user, user) ?? placeFault(this.#path, this.#user, user);
     if (fault !== null) throw new CourierError("invalid", fault.reason, { hint: fault.hint });
   }
 }

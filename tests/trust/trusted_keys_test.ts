@@ -1,7 +1,7 @@
 // The trusted_keys file: its lines, and how it is read again.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createPublicKey } from "node:crypto";
-import { chmodSync, chownSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRawKey, publicLine } from "#src/trust/keys.ts";
@@ -174,6 +174,66 @@ describe("TrustedKeysFile", () => {
       expect([keys.find(testKey(1).id)?.comment, keys.trouble]).toEqual(["server@platform", null]);
     },
   );
+
+  const unsafeFolders: readonly (readonly [what: string, spoil: (folder: string) => void, reason: string])[] = [
+    [
+      "its group may write to",
+      (folder) => chmodSync(folder, 0o770),
+      "others than its owner may write to it (mode 0770)",
+    ],
+    [
+      "everybody may write to",
+      (folder) => chmodSync(folder, 0o703),
+      "others than its owner may write to it (mode 0703)",
+    ],
+    [
+      "belongs to another user",
+      (folder) => chownSync(folder, 1234, 0),
+      "it belongs to user 1234, who is neither root nor the agent's",
+    ],
+  ];
+
+  /** `above/folder/trusted_keys`; and a link to it, as a person may have made it. */
+  function inFolders(): {
+    readonly above: string;
+    readonly folder: string;
+    readonly file: string;
+    readonly link: string;
+  } {
+    const [above, folder, link] = [join(dir, "above"), join(dir, "above", "folder"), join(dir, "link")];
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    const file = join(folder, "trusted_keys");
+    writeFileSync(file, `${LINE}\n`);
+    symlinkSync(file, link);
+    return { above, folder, file, link };
+  }
+
+  test.each(IS_ROOT ? unsafeFolders : unsafeFolders.slice(0, 2))(
+    "trusts no key of a file in a folder that %s, also far above and behind a link, and recovers",
+    (_, spoil, reason) => {
+      const { above, folder, file, link } = inFolders();
+      for (const given of [file, link])
+        for (const spoiled of [above, folder]) {
+          const keys = new TrustedKeysFile(given);
+          expect(keys.find(testKey(1).id)?.comment).toBe("server@platform");
+          spoil(spoiled);
+          expect(keys.find(testKey(1).id)).toBeUndefined();
+          expect(keys.trouble?.message).toBe(
+            `Cannot use the trusted keys in ${given}: its folder ${spoiled} is not safe: ${reason}`,
+          );
+          expect(keys.trouble?.hint).toEndWith(` ${spoiled}`);
+          if (IS_ROOT) chownSync(spoiled, 0, 0);
+          chmodSync(spoiled, 0o755);
+          expect([keys.find(testKey(1).id)?.comment, keys.trouble]).toEqual(["server@platform", null]);
+        }
+    },
+  );
+
+  test("trusts a file below a folder with the sticky bit, such as /tmp: others cannot replace what is not theirs", () => {
+    const { above, file } = inFolders();
+    chmodSync(above, 0o1777);
+    expect(new TrustedKeysFile(file).count).toBe(1);
+  });
 
   test("trusts a file of the agent's user, also when root looks", () => {
     writeFileSync(path, `${LINE}\n`);

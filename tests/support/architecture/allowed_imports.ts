@@ -347,7 +347,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/client/{roster/read_file,over_http/token_file}.ts",
     "src/server/{store/store,platform/catalog}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
-    "src/trust/{key_file,replace_file,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
+    "src/trust/{key_file,replace_file,file_safety,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
   ],
 };
 export const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];

@@ -2,7 +2,7 @@
 import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { CourierError, systemCode } from "../../../base/errors.ts";
-import { fileFault, ROOT } from "../../../trust/file_safety.ts";
+import { fileFault, placeFault, ROOT } from "../../../trust/file_safety.ts";
 
 export interface SettingsFileOptions {
   readonly option: string;
@@ -14,7 +14,7 @@ const MAX_BYTES = 1_000_000;
 
 /**
  * @throws CourierError `invalid` when there is no such file; `forbidden` when this user may not read it, others may write to
- * it, or others may read a secret
+ * it or replace it, or others may read a secret
  */
 export function readSettingsFile(path: string, { option, isSecret = false }: SettingsFileOptions): Buffer {
   try {
@@ -26,7 +26,8 @@ export function readSettingsFile(path: string, { option, isSecret = false }: Set
       throw new CourierError("forbidden", `${option}: other users may read ${path}`, {
         hint: `Give the platform a new secret if somebody has read it. Then: chmod 600 ${path}`,
       });
-    const fault = fileFault(path, facts, process.getuid?.() ?? ROOT, "gpu-server's");
+    const user = process.getuid?.() ?? ROOT;
+    const fault = fileFault(path, facts, user, "gpu-server's") ?? placeFault(path, user, "gpu-server's");
     // Its writers decide who is let in.
     if (fault !== null)
       throw new CourierError("forbidden", `${option}: cannot use ${path}: ${fault.reason}`, { hint: fault.hint });

@@ -1,6 +1,7 @@
 // The file of `--jwt-users`: which role each user has here, for tokens that do not say it.
 import { statSync } from "node:fs";
 import { asCourierError, CourierError, systemCode } from "../../../base/errors.ts";
+import { placeVersion } from "../../../trust/file_safety.ts";
 import { Role } from "../../store/tokens.ts";
 import { type Claims, claimText } from "./claims.ts";
 import type { Roles } from "./role_map.ts";
@@ -56,7 +57,7 @@ export class UserList implements Roles {
 function versionOf(path: string): string {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
-    return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+    return [dev, ino, size, mtimeNs, ctimeNs, placeVersion(path)].join(" ");
   } catch (error) {
     return systemCode(error) ?? "unknown";
   }

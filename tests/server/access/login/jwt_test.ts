@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Login } from "#src/server/access/authenticator.ts";
 import { openLogin } from "#src/server/access/login/open.ts";
 import type { LoginOptions } from "#src/server/access/login/options.ts";
@@ -200,6 +200,10 @@ describe("with a shared secret", () => {
     chmodSync(users, 0o660);
     expect(await refusalOf(login, token)).toBe("unavailable");
     chmodSync(users, 0o640);
+    expect(await refusalOf(login, token)).toBe("none");
+    chmodSync(dirname(users), 0o777);
+    expect(await refusalOf(login, token)).toBe("unavailable");
+    chmodSync(dirname(users), 0o700);
     expect(await refusalOf(login, token)).toBe("none");
     rmSync(users);
     expect(await refusalOf(login, token)).toBe("unavailable");

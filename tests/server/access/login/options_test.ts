@@ -1,6 +1,6 @@
 // src/server/access/login/{options,open,address,...}.ts: which options are taken, and which are refused with which advice.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#src/base/clock.ts";
@@ -141,5 +141,20 @@ describe("openLogin()", () => {
       const hint = expect.stringContaining(`${fix} ${path}`);
       expect(await failure(open(options(path)))).toMatchObject({ code: "forbidden", hint });
     }
+  });
+
+  test("refuses a file in a folder that others may write to: they could put another in its place", async () => {
+    const open777 = join(folder, "open");
+    mkdirSync(open777);
+    chmodSync(open777, 0o777);
+    write("open/users", "gp ada\n", 0o644);
+    const options = { jwtSecretFile: "@secret", jwtUsers: join(open777, "users") };
+    expect(await failure(open(options))).toMatchObject({
+      code: "forbidden",
+      message: expect.stringContaining(`its folder ${open777} is not safe`),
+      hint: expect.stringContaining(`chmod go-w ${open777}`),
+    });
+    chmodSync(open777, 0o755);
+    expect(await open(options)).not.toBeNull();
   });
 });
