@@ -15,6 +15,8 @@ umask 022
 UNITS=/etc/systemd/system
 CONFIG=/etc/gpu-courier
 KEEP=/var/lib/gpu-courier
+# Of what the programs hold.
+LICENSES=THIRD_PARTY_LICENSES
 OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
 # Groups that stand for root, or for its disks, secrets and logs: the service joins none of them.
@@ -790,6 +792,7 @@ install_service() {
   check_signature
   choose_variant
   for file in "$unit" "$settings"; do verify "systemd/$file" "$temp/$file"; done
+  verify "$LICENSES"
   find_installed
   decide
   changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
@@ -867,6 +870,8 @@ install_files() {
   put_file "$release/gpuctl$variant" "$prefix/bin/gpuctl" 755 "$(listed_sum "gpuctl$variant")"
   replaced=$restart
   make_folder "$CONFIG" 0755 root:root
+  put_file "$release/$LICENSES" "$CONFIG/$LICENSES" 644 "$(listed_sum "$LICENSES")"
+  replaced=$restart
   if [ -n "$brings_keys" ]; then
     put_file "$temp/release_keys" "$CONFIG/release_keys" 644 "$(listed_sum systemd/release_keys)"
   fi
@@ -1144,7 +1149,10 @@ remove_service() {
   fi
   drop_file "$UNITS/$unit"
   drop_file "$prefix/bin/$program"
-  other_role_is_installed || drop_file "$prefix/bin/gpuctl"
+  other_role_is_installed || {
+    drop_file "$prefix/bin/gpuctl"
+    drop_file "$CONFIG/$LICENSES"
+  }
   unit_changed=1
   reload
   if is_booted && [ -z "$opt_dry_run" ]; then systemctl reset-failed "$unit" 2>/dev/null || true; fi

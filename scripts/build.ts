@@ -1,9 +1,10 @@
 // `npm run build`: a release folder in dist/ for this machine: the binaries, install.sh, the files that it installs,
-// a bill of materials, and SHA256SUMS of it all. With --all: for every machine that a release is for, and gpuctl for macOS.
+// a bill of materials, the licenses of what the binaries hold, and SHA256SUMS of it all. With --all: for every machine that a release is for, and gpuctl for macOS.
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { formatTable } from "#src/client/output/table.ts";
 import { BINARIES, type Binary, buildBinary, ROOT } from "./binaries.ts";
+import { thirdPartyLicenses } from "./release/licenses.ts";
 import { checkMachO } from "./release/mach_o.ts";
 import { describeParts } from "./release/sbom.ts";
 import { OPERATOR_TARGETS, runtimeOf, TARGETS, type Target } from "./runtimes.ts";
@@ -13,6 +14,7 @@ const RUNTIMES = join(ROOT, "node_modules", ".cache", "gpu-courier-runtimes");
 /** The files that are released unchanged. */
 const COPIED = ["install.sh", ...new Bun.Glob("systemd/*").scanSync({ cwd: ROOT })].toSorted();
 const SBOM = "sbom.cdx.json";
+const LICENSES = "THIRD_PARTY_LICENSES";
 const COLUMNS = [
   { title: "FILE" },
   { title: "SIZE", align: "right" },
@@ -56,7 +58,8 @@ async function release(targets: readonly (Target | undefined)[], operators: read
     rows.push([name, "", "", await sha256(name)]);
   }
   await Bun.write(join(DIST, SBOM), await describeParts(ROOT, [...targets, ...operators]));
-  rows.push([SBOM, "", "", await sha256(SBOM)]);
+  await Bun.write(join(DIST, LICENSES), await thirdPartyLicenses(ROOT));
+  for (const name of [SBOM, LICENSES]) rows.push([name, "", "", await sha256(name)]);
   await Bun.write(join(DIST, "SHA256SUMS"), rows.map(([name, , , sum]) => `${sum}  ${name}\n`).join(""));
   const shown = rows.map(([name, size, time, sum]) => [
     `dist/${name}`,

@@ -29,6 +29,7 @@ export class Installer {
       await this.write(`release/${program}`, `#!/bin/sh\ntouch ${this.dir}/ran\necho 1.2.3\n`);
       await chmod(join(this.release, program), 0o755);
     }
+    await this.write("release/THIRD_PARTY_LICENSES", "Of what the programs hold\n");
     await this.write("bin/systemctl", "#!/bin/sh\nexit 1\n");
     await chmod(join(this.dir, "bin/systemctl"), 0o755);
     await this.sum();

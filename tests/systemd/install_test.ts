@@ -12,6 +12,8 @@ async function mainPid(box: Box): Promise<string> {
   return (await box.properties(AGENT_UNIT, "MainPID")).MainPID;
 }
 
+const LICENSES = "/etc/gpu-courier/THIRD_PARTY_LICENSES";
+
 test(
   "a second run changes nothing, restarts nothing and reports that",
   onBox(async (box) => {
@@ -32,7 +34,13 @@ test(
     const before = await snapshot(box);
     const dry = await installed(box, "old", "--dry-run");
     report(`--dry-run\n${dry}`);
-    for (const named of ["/usr/local/bin/gpu-agent", "/etc/gpu-courier/agent.env", AGENT_UNIT, "user gpu-courier"])
+    for (const named of [
+      "/usr/local/bin/gpu-agent",
+      LICENSES,
+      "/etc/gpu-courier/agent.env",
+      AGENT_UNIT,
+      "user gpu-courier",
+    ])
       expect(dry).toContain(named);
     expect(changes(before, await snapshot(box))).toEqual([]);
     expect(await box.run("ls -A /export")).toBe("");
@@ -56,7 +64,11 @@ test(
     await installed(box, "old");
     await settings(box, "GPU_COURIER_LOG_LEVEL=debug");
     const instance = await box.run(`cat ${OWN_STATE}/instance`);
+    expect(
+      await box.run(`cmp /srv/old/THIRD_PARTY_LICENSES ${LICENSES}; grep -c "Apache License" ${LICENSES}`),
+    ).not.toBe("0");
     await installed(box, "old", "--uninstall");
+    expect((await box.sh(`ls ${LICENSES}`)).stdout).toBe("");
     const kept = changes(before, await snapshot(box));
     report(`--uninstall left\n${kept.map((line) => `    ${line}`).join("\n")}`);
     expect(await box.run(`cat ${OWN_STATE}/instance`)).toBe(instance);

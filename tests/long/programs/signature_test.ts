@@ -84,6 +84,7 @@ test("install.sh puts the keys of the first signed release on the machine, and l
     set_role; prefix=$root/prefix state=$root/state variant='' version=1.2.3 old_unit='' changes=0 backups=0 replaced=''
     check_signature && verify "systemd/$settings" "$temp/$settings" && begin && install_files && commit`;
   expect(await installer.functions(install)).toMatchObject({ status: 0, stderr: "" });
+  expect(await installer.read("etc/THIRD_PARTY_LICENSES")).toBe("Of what the programs hold\n");
   expect(await installer.read("etc/release_keys")).toBe(await installer.read("release/systemd/release_keys"));
   const [first = ""] = lines.split("\n");
   await installer.write("etc/release_keys", `${first}\n`);
