@@ -1,6 +1,7 @@
-// The progress of pulls on a terminal: a line per agent, or a summary and the slowest few where there are more agents than rows.
+// The progress of pulls on a terminal: a line per pull, or a summary and the slowest few where there are more pulls than rows.
 import type { Clock } from "../../base/clock.ts";
 import { visibleText } from "../../base/format.ts";
+import { sameModel } from "../../base/model_name.ts";
 import { cutText } from "../../program/style.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { jobPercent } from "./job_text.ts";
@@ -10,45 +11,58 @@ import type { Printer } from "./printer.ts";
 import type { Progress } from "./progress.ts";
 import { formatPull, type PullLine, pullLine, restChars } from "./pull_line.ts";
 import { summarize } from "./pull_summary.ts";
+import { cutMiddle, GAP } from "./table.ts";
 
+/** One pull on a board: no other is of the same model on the same agent. */
+export interface Pull {
+  readonly agent: string;
+  readonly model: string;
+}
+
+/** The most of a line for the names of models, and the least. */
+const MODEL_SHARE = 0.4;
+const MODEL_CHARS = 12;
 /** Often enough for a countdown and a bar. */
 const DRAW_MS = 200;
 
 export class PullBoard implements Progress {
   readonly #printer: Printer;
   readonly #nowMs: (agent: string) => number;
-  readonly #agents: readonly string[];
-  readonly #jobs = new Map<string, Job>();
-  /** Why the job of an agent cannot be read at the moment. */
-  readonly #lost = new Map<string, string>();
+  readonly #pulls: readonly Pull[];
+  readonly #jobs = new Map<Pull, Job>();
+  /** Why the job of a pull cannot be read at the moment. */
+  readonly #lost = new Map<Pull, string>();
   readonly #over = new AbortController();
   readonly #screen: LiveScreen;
   #showsAll = true;
 
   /**
-   * @param agents all of them, in order
+   * @param pulls all of them, in order
    * @param nowMs the time by the clock of an agent's box
    */
-  constructor(printer: Printer, clock: Clock, agents: readonly string[], nowMs: (agent: string) => number) {
+  constructor(printer: Printer, clock: Clock, pulls: readonly Pull[], nowMs: (agent: string) => number) {
     this.#printer = printer;
-    this.#agents = agents;
+    this.#pulls = pulls;
     this.#nowMs = nowMs;
     this.#screen = printer.openLive("below", (size) => this.#frame(size));
     void this.#redraw(clock);
   }
 
-  /** Whether what it leaves behind has a line for every agent. */
+  /** Whether what it leaves behind has a line for every pull. */
   get showsAll(): boolean {
     return this.#showsAll;
   }
 
   show(job: Job): void {
-    this.#jobs.set(job.agent, job);
-    this.#lost.delete(job.agent);
+    const pull = this.#pullOf(job);
+    if (pull === undefined) return;
+    this.#jobs.set(pull, job);
+    this.#lost.delete(pull);
   }
 
-  lost({ agent }: Job, reason: string): void {
-    this.#lost.set(agent, reason);
+  lost(job: Job, reason: string): void {
+    const pull = this.#pullOf(job);
+    if (pull !== undefined) this.#lost.set(pull, reason);
   }
 
   close(): void {
@@ -65,28 +79,34 @@ export class PullBoard implements Progress {
     }
   }
 
+  #pullOf({ agent, model }: Job): Pull | undefined {
+    const own = this.#pulls.filter((pull) => pull.agent === agent);
+    return own.length === 1 ? own[0] : own.find((pull) => sameModel(pull.model, model));
+  }
+
   #frame({ width, height }: Size): string[] {
     const room = Math.max(1, height - 1);
-    this.#showsAll = this.#agents.length <= room;
-    if (this.#showsAll) return this.#lines(this.#agents, width - 1, room);
+    this.#showsAll = this.#pulls.length <= room;
+    if (this.#showsAll) return this.#lines(this.#pulls, width - 1, room);
     const summary = cutText(
       summarize(
-        this.#agents.map((agent) => this.#seen(agent)),
+        this.#pulls.map((pull) => this.#seen(pull)),
         this.#printer.paint,
       ),
       width - 1,
     );
     const jobs = [...this.#jobs.values()];
     // A table of all results follows.
-    if (this.#over.signal.aborted && jobs.length === this.#agents.length && jobs.every(isEnded)) return [summary];
+    if (this.#over.signal.aborted && jobs.length === this.#pulls.length && jobs.every(isEnded)) return [summary];
     return [summary, ...this.#lines(this.#worst(room - 1), width - 1, room - 1)];
   }
 
-  /** @param room in lines, at least one per agent */
-  #lines(agents: readonly string[], width: number, room: number): string[] {
-    const lines = agents.map((agent) => this.#line(agent));
+  /** @param room in lines, at least one per pull */
+  #lines(pulls: readonly Pull[], width: number, room: number): string[] {
+    const names = this.#names(pulls, width);
+    const lines = pulls.map((pull, index) => ({ ...this.#line(pull), name: names[index] ?? "" }));
     const layout = {
-      nameChars: Math.max(0, ...agents.map(({ length }) => length)),
+      nameChars: Math.max(0, ...names.map(({ length }) => length)),
       width,
       restChars: Math.max(0, ...lines.map(restChars)),
       paint: this.#printer.paint,
@@ -99,27 +119,40 @@ export class PullBoard implements Progress {
     });
   }
 
-  #line(agent: string): PullLine {
-    const job = this.#jobs.get(agent);
-    const lost = this.#lost.get(agent);
-    if (lost !== undefined) {
-      const line = { agent, state: "waiting", tone: "caution", parts: [], reason: visibleText(lost, " ") } as const;
-      return { ...line, percent: job === undefined ? null : jobPercent(job) };
-    }
-    if (job !== undefined) return pullLine(job, this.#nowMs(agent));
-    return { agent, state: "waiting", tone: null, percent: null, parts: [], reason: "for an answer" };
+  /** What differs between all pulls: the agents, the models, or both. */
+  #names(pulls: readonly Pull[], width: number): string[] {
+    const count = (names: readonly string[]): number => new Set(names).size;
+    if (count(this.#pulls.map(({ model }) => model)) === 1) return pulls.map(({ agent }) => agent);
+    const room = Math.max(MODEL_CHARS, Math.floor(width * MODEL_SHARE));
+    const models = pulls.map(({ model }) => cutMiddle(visibleText(model, " "), room));
+    if (count(this.#pulls.map(({ agent }) => agent)) === 1) return models;
+    const agentChars = Math.max(0, ...pulls.map(({ agent }) => agent.length)) + GAP;
+    const left = Math.max(MODEL_CHARS, room - agentChars);
+    return pulls.map(({ agent }, index) => `${agent.padEnd(agentChars)}${cutMiddle(models[index] ?? "", left)}`);
   }
 
-  #seen(agent: string): { readonly word: string; readonly percent: number | null } {
-    const job = this.#jobs.get(agent);
-    if (this.#lost.has(agent)) return { word: "not reporting", percent: null };
+  #line(pull: Pull): PullLine {
+    const { agent: name } = pull;
+    const job = this.#jobs.get(pull);
+    const lost = this.#lost.get(pull);
+    if (lost !== undefined) {
+      const line = { name, state: "waiting", tone: "caution", parts: [], reason: visibleText(lost, " ") } as const;
+      return { ...line, percent: job === undefined ? null : jobPercent(job) };
+    }
+    if (job !== undefined) return pullLine(job, this.#nowMs(pull.agent));
+    return { name, state: "waiting", tone: null, percent: null, parts: [], reason: "for an answer" };
+  }
+
+  #seen(pull: Pull): { readonly word: string; readonly percent: number | null } {
+    const job = this.#jobs.get(pull);
+    if (this.#lost.has(pull)) return { word: "not reporting", percent: null };
     return job === undefined ? { word: "waiting", percent: null } : { word: stateWord(job), percent: jobPercent(job) };
   }
 
-  /** Those that wait, then the slowest, in order of names: a line that moves about cannot be read. */
-  #worst(count: number): string[] {
-    const urgent = this.#agents.toSorted((a, b) => urgency(this.#seen(a)) - urgency(this.#seen(b))).slice(0, count);
-    return this.#agents.filter((agent) => urgent.includes(agent));
+  /** Those that wait, then the slowest, in their order: a line that moves about cannot be read. */
+  #worst(count: number): Pull[] {
+    const urgent = this.#pulls.toSorted((a, b) => urgency(this.#seen(a)) - urgency(this.#seen(b))).slice(0, count);
+    return this.#pulls.filter((pull) => urgent.includes(pull));
   }
 }
 

@@ -9,7 +9,8 @@ import { attemptOf, stateWord, waitOf } from "./job_wait.ts";
 
 /** The parts of one line, from left to right. */
 export interface PullLine {
-  readonly agent: string;
+  /** Which pull it is. */
+  readonly name: string;
   readonly state: string;
   readonly tone: Tone | null;
   readonly percent: number | null;
@@ -39,7 +40,7 @@ const GAP = "  ";
 export function pullLine(job: Job, nowMs: number): PullLine {
   const { agent, state, error, completed_bytes, total_bytes, bytes_per_second, eta_seconds } = job;
   const word = stateWord(job);
-  const line = { agent, state: word, tone: stateTone(word), percent: jobPercent(job), reason: "" };
+  const line = { name: agent, state: word, tone: stateTone(word), percent: jobPercent(job), reason: "" };
   if (state === "succeeded") return { ...line, parts: [formatBytes(completed_bytes)] };
   // Of one that never began: an empty bar is no help. The whole error follows below all lines.
   if (state === "failed" && line.percent === null)
@@ -65,9 +66,9 @@ export function restChars({ parts, reason }: PullLine): number {
 
 /** One line, not wider than `width`, or two when the reason does not fit and `mayAdd`. */
 export function formatPull(line: PullLine, layout: PullLayout, mayAdd: boolean): string[] {
-  const { agent, state, tone, percent, parts, reason } = line;
+  const { name, state, tone, percent, parts, reason } = line;
   const { nameChars, width, paint } = layout;
-  const head = `${agent.padEnd(nameChars)}${GAP}${paint(state, tone)}`;
+  const head = `${name.padEnd(nameChars)}${GAP}${paint(state, tone)}`;
   if (reason === "") return [formatBar(line, layout)];
   const amounts = percent === null ? parts : [`${percent} %`, ...parts];
   const start = [head, ...amounts].join(GAP);
@@ -79,9 +80,9 @@ export function formatPull(line: PullLine, layout: PullLayout, mayAdd: boolean):
   return [cutText(`${head}${GAP}${reason}`, width)];
 }
 
-function formatBar({ agent, state, tone, percent, parts }: PullLine, layout: PullLayout): string {
+function formatBar({ name: bare, state, tone, percent, parts }: PullLine, layout: PullLayout): string {
   const { nameChars, width, restChars: longest, paint } = layout;
-  const name = agent.padEnd(nameChars);
+  const name = bare.padEnd(nameChars);
   const left = name.length + STATE_CHARS + 2 * GAP.length;
   const percentText = (percent === null ? "" : `${percent} %`).padStart(5);
   const room = width - left - percentText.length - GAP.length;

@@ -90,7 +90,7 @@ function fitted(cell: string, width: number, cut: boolean | "middle"): string[] 
 }
 
 /** As `cutText()`, of a plain text whose end matters as much as its beginning. */
-function cutMiddle(text: string, width: number): string {
+export function cutMiddle(text: string, width: number): string {
   const chars = Bun.stringWidth(text);
   if (chars <= width) return text;
   const head = Math.floor((width - 1) / 2);

@@ -3,7 +3,7 @@ import { asCourierError, type CourierError } from "../../base/errors.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { liveBoxClock } from "../box_clock.ts";
 import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
-import { PullBoard } from "../output/pull_board.ts";
+import { type Pull, PullBoard } from "../output/pull_board.ts";
 import type { Session } from "../session.ts";
 
 /** How one pull on one agent came out, as far as it was seen. */
@@ -15,20 +15,17 @@ export interface Pulled {
 
 /** How often an agent not reporting is looked for. */
 const LOOK_AGAIN_MS = 500;
-/** What shows the progress of these pulls: the board has a line per agent, so it is for one pull on each. */
-export function openProgress(
-  session: Session,
-  pulls: readonly { readonly agent: string; readonly model: string }[],
-): Progress {
+/** What shows the progress of these pulls: the board has a line for each model on each agent. */
+export function openProgress(session: Session, pulls: readonly Pull[]): Progress {
   const { printer, io } = session;
   const nowMs = liveBoxClock(session);
   if (printer.json) return new JsonProgress(printer);
-  const agents = [...new Set(pulls.map(({ agent }) => agent))];
-  const isOneModel = new Set(pulls.map(({ model }) => model)).size === 1;
-  if (printer.isLive && isOneModel && agents.length === pulls.length) {
+  const isOfEach = new Set(pulls.map(({ agent, model }) => `${agent} ${model}`)).size === pulls.length;
+  if (printer.isLive && isOfEach) {
     session.waiting.mute();
-    return new PullBoard(printer, io.clock, agents, nowMs);
+    return new PullBoard(printer, io.clock, pulls, nowMs);
   }
+  const isOneModel = new Set(pulls.map(({ model }) => model)).size === 1;
   return new LineProgress(printer, io.clock, nowMs, isOneModel ? "agents alone" : "with models");
 }
 

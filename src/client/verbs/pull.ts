@@ -8,6 +8,7 @@ import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { chosenViews, exitStatus } from "../asking/outcomes.ts";
 import { planChanges } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
+import type { Pull } from "../output/pull_board.ts";
 import { follow, openProgress, type Pulled } from "../pulls/follow.ts";
 import { failureCode, printFailures, reportPulled } from "../pulls/results.ts";
 import type { Run, Session } from "../session.ts";
@@ -17,12 +18,6 @@ interface PullChoices extends ChangeChoices {
   readonly force?: boolean | undefined;
   /** Ends when every agent has accepted. */
   readonly detach?: boolean | undefined;
-}
-
-/** One pull that is asked for. */
-interface Pull {
-  readonly agent: string;
-  readonly model: string;
 }
 
 export function addPullVerb(program: Program, run: Run): void {

@@ -145,6 +145,31 @@ test("a pull is redrawn in its place through changes of size, and leaves the cur
   expect(run.screen.screen[0]).toStartWith("gpu-1  running");
 });
 
+test("pulls of several models on several boxes are summed up in 10 rows of a terminal device", async () => {
+  await openAgents(4);
+  const run = start(["pull", "phi4", "mistral", "qwen3", "--agent", "gpu-[1-4]", "--yes"]);
+  run.resize(80, 10);
+  await until(() => agents.every(({ jobs }) => jobs.length === 3));
+  for (const [index, agent] of agents.entries()) {
+    const now = { state: "running", completed_bytes: (index + 1) * 1e9, total_bytes: 1e10 } as const;
+    agent.jobs = agent.jobs.map((job) => ({ ...job, ...now }));
+    await agent.publish();
+  }
+  await run.shows((lines) => lines.length === 9 && lines[0] === "0 of 12 done, 12 at 10 to 40 %");
+  expect(run.screen.screen.slice(1).every((line) => /^gpu-\d  \S+ +running /.test(line))).toBe(true);
+  for (const agent of agents) {
+    agent.jobs = agent.jobs.map((job) => ({
+      ...job,
+      state: "succeeded",
+      completed_bytes: 1e10,
+      ended_at: agent.now(),
+    }));
+    await agent.publish();
+  }
+  expect(await run.ended()).toBe(0);
+  expect(run.bytes()).toContain("12 of 12 done");
+});
+
 describe("the question before a change of several boxes", () => {
   test.each([
     ["y\r", 0, 2],

@@ -218,6 +218,85 @@ describe("more agents than rows", () => {
   });
 });
 
+describe("several models on several agents", () => {
+  const MODELS = ["phi4", "qwen2.5-coder:32b-instruct-q4_K_M", "mistral"];
+
+  async function startPulls(rows: number) {
+    const agents = [await site.agent("gpu-1"), await site.agent("gpu-2")];
+    const argv = ["pull", ...MODELS, "--agent", "gpu-1", "--agent", "gpu-2", "--yes"];
+    const run = new WatchedRun(site, argv, { columns: 80, rows });
+    await site.clock.advance(300);
+    return { agents, run };
+  }
+
+  /** Each job of each agent as it goes on. */
+  async function progressOfEach(
+    agents: readonly ScriptedAgent[],
+    change: (agent: number, model: number) => Partial<Job>,
+  ): Promise<void> {
+    for (const [index, agent] of agents.entries()) {
+      agent.jobs = agent.jobs.map((job, model) => ({ ...job, ...change(index, model) }));
+      await agent.publish();
+    }
+    await site.clock.advance(500);
+  }
+
+  test("have a line for each pull, with the beginning and the tag of each name", async () => {
+    const pull = await startPulls(10);
+    await progressOfEach(pull.agents, (agent, model) => running(10 * (2 * model + agent + 1)));
+    const lines = await pull.run.screen();
+    expect(lines.map((line) => line.split(/ {2,}/).slice(0, 3).join(" | "))).toEqual([
+      "gpu-1 | phi4:latest | running",
+      "gpu-2 | phi4:latest | running",
+      "gpu-1 | qwen2.5-cod…truct-q4_K_M | running",
+      "gpu-2 | qwen2.5-cod…truct-q4_K_M | running",
+      "gpu-1 | mistral:latest | running",
+      "gpu-2 | mistral:latest | running",
+    ]);
+    expect(lines.map((line) => /(\d+) %/.exec(line)?.[1])).toEqual(["10", "20", "30", "40", "50", "60"]);
+    expect(pull.run.terminal.history).toEqual([]);
+    await progressOfEach(pull.agents, () => SUCCEEDED);
+    expect(await pull.run.status).toBe(0);
+    expect(await pull.run.screen()).toHaveLength(6);
+  });
+
+  test("are a summary of all pulls where there are more than rows, and a table in the end", async () => {
+    const pull = await startPulls(5);
+    const states = [SUCCEEDED, FAILED, running(40), running(60), running(50), SUCCEEDED];
+    await progressOfEach(pull.agents, (agent, model) => states[2 * model + agent] ?? {});
+    const [summary, ...lines] = await pull.run.screen();
+    expect(summary).toBe("2 of 6 done, 1 failed, 3 at 40 to 60 %");
+    expect(lines.map((line) => line.split(/ {2,}/).slice(0, 2).join(" | "))).toEqual([
+      "gpu-1 | qwen2.5-cod…truct-q4_K_M",
+      "gpu-2 | qwen2.5-cod…truct-q4_K_M",
+      "gpu-1 | mistral:latest",
+    ]);
+    await progressOfEach(pull.agents, (agent, model) => (agent === 1 && model === 0 ? {} : SUCCEEDED));
+    expect(await pull.run.status).toBe(1);
+    const screen = await pull.run.screen();
+    const all = [...pull.run.terminal.history, ...screen];
+    expect(all.slice(0, 2)).toEqual([
+      "5 of 6 done, 1 failed",
+      "AGENT  MODEL                              STATE      RESULT",
+    ]);
+    expect(all).toHaveLength(8);
+  });
+
+  test("on one agent are named by their models", async () => {
+    const agent = await site.agent("gpu-1");
+    const run = new WatchedRun(site, ["pull", ...MODELS, "--yes"], { columns: 80, rows: 10 });
+    await site.clock.advance(300);
+    await progressOfEach([agent], () => running(50));
+    expect((await run.screen()).map((line) => line.split(/ {2,}/)[0])).toEqual([
+      "phi4:latest",
+      "qwen2.5-coder:3…instruct-q4_K_M",
+      "mistral:latest",
+    ]);
+    await progressOfEach([agent], () => SUCCEEDED);
+    expect(await run.status).toBe(0);
+  });
+});
+
 describe("resizing during a pull leaves one line for each agent:", () => {
   test.each([
     ["narrower", [{ columns: 40, rows: 24 }]],
