@@ -15,6 +15,8 @@ import { AgentName, type Verb } from "./protocol.ts";
 import { expiryOf } from "./server/access/expiry.ts";
 import { loginFlags } from "./server/access/login/flags.ts";
 import { openLogin } from "./server/access/login/open.ts";
+import { consoleFlags, consoleSettings } from "./server/access/sessions/flags.ts";
+import { signInLink } from "./server/access/sessions/link_command.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
 import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
@@ -66,6 +68,7 @@ function createProgram() {
   program.action(run);
   program.command("run").description("serve until stopped (the default)").action(run);
   addTokenCommands(program.command("token").description("add, list and revoke tokens"), stateDir);
+  addLinkCommand(program.command("sign-in-link"), stateDir, () => baseUrl(program.opts()));
   program
     .command("trust")
     .description("show the keys of the agents, or confirm or replace one; takes effect in a second")
@@ -117,6 +120,21 @@ function addTokenCommands(token: Command, stateDir: () => string): void {
     });
 }
 
+function addLinkCommand(link: Command, stateDir: () => string, base: () => URL): void {
+  link
+    .description("print a link that signs a browser in once, within 5 minutes")
+    .argument("<name>", "name of the token whose rights it has")
+    .action((name) => {
+      print(`${signInLink(stateDir(), name, base())}\n`);
+      recordLocalChange(stateDir(), { command: "gpu-server sign-in-link", who: userName(), details: { name } });
+    });
+}
+
+/** Where browsers find the server, as far as its options say. */
+function baseUrl({ publicUrl, host, port }: Options): URL {
+  return publicUrl ?? new URL(`http://${host.includes(":") ? `[${host}]` : host}:${port}`);
+}
+
 function addAuditCommand(audit: Command, stateDir: () => string): void {
   audit
     .option("--since <when>", "12h, 2d, or an instant: 2027-06-01T08:00Z (default: all that is kept)", parseSince)
@@ -150,6 +168,10 @@ function corsOriginFlag() {
 
 function createServerCommand() {
   return createServiceCommand()
+    .addOption(consoleFlags.console())
+    .addOption(consoleFlags.publicUrl())
+    .addOption(consoleFlags.trustedProxy())
+    .addOption(consoleFlags.manageTokens())
     .addOption(loginFlags.authIntrospect())
     .addOption(loginFlags.authIntrospectCa())
     .addOption(loginFlags.authIntrospectPlain())
@@ -223,6 +245,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       trustedAddress: options.trustedListen,
       trustedHosts: options.trustedHost ?? [],
       corsOrigins: options.corsOrigin ?? [],
+      ...consoleSettings(options),
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,
       defaultAgent: options.defaultAgent,

@@ -11,7 +11,7 @@ import { addAuditRoutes } from "./audit/route.ts";
 import { docsRoutes } from "./docs/routes.ts";
 import { renderedText, respondUnlessKept } from "./fleet/lists/rendered.ts";
 import { limitBody } from "./http/body.ts";
-import { callerOf, type Env } from "./http/env.ts";
+import { callerOf, type Env, identifyPeer } from "./http/env.ts";
 import { refuseBrowsers, requireToken, trustEveryone } from "./http/guard/auth.ts";
 import { allowOrigins } from "./http/guard/cross_origin.ts";
 import { RefusedHosts } from "./http/guard/refused_hosts.ts";
@@ -38,6 +38,7 @@ import { addJobRoutes } from "./v1/jobs.ts";
 import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
 import { aboutServer, describeServer } from "./v1/schema/description.ts";
+import { addSessionRoute, addSignInRoutes } from "./v1/session.ts";
 import { addTicketRoutes } from "./v1/tickets.ts";
 import { addTrustRoutes } from "./v1/trust.ts";
 
@@ -63,8 +64,11 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   });
   addCommon(app, services, { access: "with tokens", corsOrigins });
   // First, so that a caller without a valid token learns nothing about routes or bodies.
-  const withToken = requireToken({ ...services, rate: new RequestRate(services.clock) });
+  const { sessions, sessionCookie } = services;
+  const access = { ...services, cookie: sessions && sessionCookie, rate: new RequestRate(services.clock) };
+  const withToken = requireToken(access);
   app.use(answerOptions);
+  if (sessions !== null) addSignInRoutes(app, services, { sessions, cookie: sessionCookie, access });
   for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
   for (const open of [healthRoutes(services), docsRoutes()]) app.route("/", open);
   const scopes = new Scopes(services);
@@ -75,18 +79,23 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   for (const add of [addAgentRoutes, addContactRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes])
     add(app, servicesOf);
   addForgetRoute(app, services);
+  if (sessions !== null) addSessionRoute(app, services);
   addTicketRoutes(app, servicesOf);
   for (const add of [addJobRoutes, addEventRoutes]) add(app, servicesOf);
   addDoctorRoutes(app, services);
   addAuditRoutes(app, services);
   for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
-  // Built once, because it takes tens of ms and needs no token.
+  addDescription(app);
+  return app;
+}
+
+/** Built once, because it takes tens of ms and needs no token. */
+function addDescription(app: OpenAPIHono<Env>): void {
   let document: ReturnType<typeof renderedText> | undefined;
   app.get("/openapi.json", (context) => {
     document ??= renderedText(JSON.stringify(app.getOpenAPI31Document(aboutServer(VERSION, LICENSE))));
     return respondUnlessKept(context, document, "application/json", "no-cache");
   });
-  return app;
 }
 
 /** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
@@ -106,7 +115,9 @@ interface Choices {
   readonly corsOrigins: readonly string[];
 }
 
-function addCommon(app: Hono<Env>, { recorder, clock, log }: WholeServices, { access, corsOrigins }: Choices): void {
+function addCommon(app: Hono<Env>, services: WholeServices, { access, corsOrigins }: Choices): void {
+  const { recorder, clock, log, proxies } = services;
+  if (access === "with tokens") app.use(identifyPeer(proxies));
   app.use(identifyRequest, recorder.middleware, logRequest(log, access));
   app.use(describeHead(clock), compressResponse, keepNothing, allowOrigins(corsOrigins));
   app.use(refuseOtherMethods(app), requireValidHost);

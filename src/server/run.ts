@@ -15,7 +15,9 @@ import { KeptRoster } from "../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
 import { RosterReading } from "../trust/roster/take_roster.ts";
 import { Authenticator, type Login } from "./access/authenticator.ts";
+import { Sessions } from "./access/sessions/sessions.ts";
 import { Tickets } from "./access/tickets.ts";
+import { TrustedProxies } from "./access/trusted_proxies.ts";
 import { createApi, createTrustedApi } from "./api.ts";
 import { AuditLog } from "./audit/audit_log.ts";
 import { Recorder } from "./audit/recorder.ts";
@@ -23,6 +25,7 @@ import { Connection } from "./fleet/connection.ts";
 import { JobFeed } from "./fleet/job_feed.ts";
 import { RenderedLists } from "./fleet/lists/rendered.ts";
 import { RefusedLogins } from "./http/guard/refused_logins.ts";
+import { SessionCookie } from "./http/guard/session_cookie.ts";
 import { TrustedHosts } from "./http/guard/trusted_hosts.ts";
 import { type Address, isLoopback, type Listener, listen } from "./http/listen.ts";
 import { Readiness } from "./http/readiness.ts";
@@ -38,6 +41,7 @@ import { ActiveModels } from "./store/active_models.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { StoredKnownAgents } from "./store/known_agents.ts";
 import { RefusedJobs } from "./store/refused_jobs.ts";
+import { StoredSessions } from "./store/sessions.ts";
 import { Tokens } from "./store/tokens.ts";
 
 export interface ServerSettings {
@@ -48,6 +52,14 @@ export interface ServerSettings {
   readonly trustedHosts: readonly string[];
   /** Of the web pages whose browsers may use the API. */
   readonly corsOrigins: readonly string[];
+  /** Whether there are the page and its sessions. */
+  readonly console: boolean;
+  /** Where browsers find it; null: where it listens. */
+  readonly publicUrl: URL | null;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Whether tokens may be added and revoked over HTTP. */
+  readonly managesTokens: boolean;
   readonly timeoutMs: number;
   /** Event streams, of all tokens together. */
   readonly maxListeners: number;
@@ -145,11 +157,10 @@ interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"
   readonly roster: KeptRoster | null;
 }
 
-function assemble(
-  { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents }: ServerSettings,
-  { transport, database, tokens, roster, log }: Foundations,
-): WholeServices {
+function assemble(settings: ServerSettings, { transport, database, tokens, roster, log }: Foundations): WholeServices {
+  const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents } = settings;
   const clock = systemClock;
+  const entrance = openConsole(settings, database, tokens);
   const agents = new KnownAgents(verifyAgents ?? (roster === null ? "known" : "all"), roster ?? undefined);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
@@ -168,11 +179,12 @@ function assemble(
     connection,
     readiness: new Readiness({ connection, courier, clock }),
     examination: new Examination({ transport, courier, roster, clock }),
-    authenticator: new Authenticator({ tokens, login, clock }),
+    authenticator: new Authenticator({ tokens, login, sessions: entrance.sessions, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
     recorder,
+    ...entrance,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,
@@ -183,6 +195,17 @@ function assemble(
     defaultAgent,
     clock,
     log,
+  };
+}
+
+/** What decides who comes in with a browser, and from where. */
+function openConsole({ console, managesTokens, ...settings }: ServerSettings, database: Database, tokens: Tokens) {
+  const clock = systemClock;
+  return {
+    sessions: console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null,
+    sessionCookie: new SessionCookie(settings),
+    proxies: new TrustedProxies(settings.trustedProxies),
+    managesTokens,
   };
 }
 

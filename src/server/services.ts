@@ -7,7 +7,9 @@ import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
 import type { Keeper } from "../trust/agents/keeper.ts";
 import type { Authenticator } from "./access/authenticator.ts";
+import type { Sessions } from "./access/sessions/sessions.ts";
 import type { Tickets } from "./access/tickets.ts";
+import type { TrustedProxies } from "./access/trusted_proxies.ts";
 import type { AuditLog } from "./audit/audit_log.ts";
 import type { Recorder } from "./audit/recorder.ts";
 import type { Connection } from "./fleet/connection.ts";
@@ -15,6 +17,7 @@ import type { JobFeed } from "./fleet/job_feed.ts";
 import type { RenderedLists } from "./fleet/lists/rendered.ts";
 import type { Env } from "./http/env.ts";
 import type { RefusedLogins } from "./http/guard/refused_logins.ts";
+import type { SessionCookie } from "./http/guard/session_cookie.ts";
 import type { Readiness } from "./http/readiness.ts";
 import type { Examination } from "./limits/examination.ts";
 import type { FreshLists } from "./limits/fresh_lists.ts";
@@ -65,6 +68,12 @@ export interface WholeServices extends Services {
   readonly examination: Examination;
   readonly audit: AuditLog;
   readonly recorder: Recorder;
+  /** Null: there is no console. */
+  readonly sessions: Sessions | null;
+  readonly sessionCookie: SessionCookie;
+  readonly proxies: TrustedProxies;
+  /** Whether tokens may be added and revoked over HTTP. */
+  readonly managesTokens: boolean;
 }
 
 /** The services of the caller of a request. */

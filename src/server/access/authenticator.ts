@@ -3,6 +3,7 @@ import { type Clock, isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { TokenEntry, Tokens } from "../store/tokens.ts";
 import type { Caller } from "./caller.ts";
+import type { InSession, Sessions } from "./sessions/sessions.ts";
 
 /** The platform's own login: asked about everything that is not an own token. */
 export interface Login {
@@ -13,14 +14,19 @@ export interface Login {
 }
 
 export interface AuthenticatorDeps {
-  readonly tokens: Pick<Tokens, "find">;
+  readonly tokens: Pick<Tokens, "find" | "findHash">;
   /** Null: there are only own tokens. */
   readonly login: Login | null;
+  /** Null: browsers cannot sign in. */
+  readonly sessions: Pick<Sessions, "open" | "end"> | null;
   readonly clock: Pick<Clock, "now">;
 }
 
 /** Lets people and secret scanners recognize an own token. */
 const OWN = "gpuc_";
+
+/** What shows who sends a request: its Authorization header, or its session. */
+export type Credential = string | InSession;
 
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
@@ -29,8 +35,12 @@ export class Authenticator {
     this.#deps = deps;
   }
 
-  /** The caller that an Authorization header is of, or why it is refused. Never rejects. */
-  async authenticate(header: string | undefined): Promise<Caller | CourierError> {
+  /** The caller that an Authorization header or a session is of, or why it is refused. Never rejects. */
+  async authenticate(sent: Credential | undefined): Promise<Caller | CourierError> {
+    return typeof sent === "object" ? await this.#ofSession(sent) : await this.#ofHeader(sent);
+  }
+
+  async #ofHeader(header: string | undefined): Promise<Caller | CourierError> {
     const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
     const { tokens, login } = this.#deps;
     if (header === undefined || token === undefined) {
@@ -40,18 +50,42 @@ export class Authenticator {
       return new CourierError("unauthenticated", "No token was sent", { hint });
     }
     if (login !== null && !token.startsWith(OWN)) return await login.authenticate(token);
-    const entry = tokens.find(token);
+    return this.#ofEntry(tokens.find(token));
+  }
+
+  #ofEntry(entry: TokenEntry | undefined): Caller | CourierError {
     if (entry === undefined)
       return new CourierError("unauthenticated", "Invalid token", {
         hint: "It may have been revoked. Add one with: gpu-server token add",
       });
     return hasExpired(entry, this.#deps.clock) ? expired(entry) : asCaller(entry);
   }
+
+  /** A session ends with its token. While the platform cannot be asked, it goes on, but nobody is let in. */
+  async #ofSession(sent: InSession): Promise<Caller | CourierError> {
+    const { sessions, tokens } = this.#deps;
+    const opened = sessions?.open(sent);
+    if (opened === undefined) return sessionEnded();
+    const { expiresAtMs } = opened;
+    const caller =
+      "token" in opened
+        ? await this.#ofHeader(`Bearer ${opened.token}`)
+        : this.#ofEntry(tokens.findHash(opened.tokenHash));
+    if (!(caller instanceof CourierError))
+      return { ...caller, expiresAtMs: Math.min(expiresAtMs, caller.expiresAtMs ?? expiresAtMs) };
+    if (caller.code !== "unauthenticated") return caller;
+    sessions?.end(sent);
+    return sessionEnded();
+  }
 }
 
 function asCaller({ name, role, agents, verbs, expiresAtMs }: TokenEntry): Caller {
   const limits = { agents: agents && new Set(agents), verbs: verbs && new Set(verbs), expiresAtMs };
   return { name, way: "token", role, ...limits };
+}
+
+function sessionEnded(): CourierError {
+  return new CourierError("unauthenticated", "The session has ended", { hint: "Sign in again" });
 }
 
 function hasExpired({ expiresAtMs }: TokenEntry, clock: Pick<Clock, "now">): boolean {

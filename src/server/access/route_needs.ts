@@ -28,6 +28,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/jobs/:id/cancel": "cancel_job",
   "GET /v1/jobs/:id/events": "list_jobs",
   "GET /v1/events": "list_jobs",
+  "GET /v1/session": "any",
   "POST /v1/tickets": "list_jobs",
   "GET /v1/refused": "list_jobs",
   "GET /v1/doctor": "no limits",
@@ -56,9 +57,14 @@ for (const [route, need] of Object.entries(NEEDS)) {
 
 const PING = /^\/v1\/agents\/[^/]+\/ping$/;
 
-/** Whether a request only reads. A ticket lets its owner read what the token shows anyway; a ping changes nothing. */
+/**
+ * Whether a request only reads. A ticket and a session let their owner read what the token shows anyway; a ping changes
+ * nothing. A viewer could push everything else out of the audit with them.
+ */
 export function changesNothing(method: string, path: string): boolean {
-  return READING.has(method) || (method === "POST" && (path === "/v1/tickets" || PING.test(path)));
+  return (
+    READING.has(method) || path === "/v1/session" || (method === "POST" && (path === "/v1/tickets" || PING.test(path)))
+  );
 }
 
 /** Whether a request opens an event stream. */

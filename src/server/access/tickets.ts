@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
+import type { Credential } from "./authenticator.ts";
 import type { Caller } from "./caller.ts";
 
 export interface TicketsDeps {
@@ -10,8 +11,8 @@ export interface TicketsDeps {
 
 interface Entry {
   readonly caller: string;
-  /** The header with the token. It is looked at again whenever the ticket is used. */
-  readonly authorization: string;
+  /** The header with the token, or the session. It is looked at again whenever the ticket is used. */
+  readonly authorization: Credential;
   readonly endMs: number;
 }
 
@@ -42,7 +43,10 @@ export class Tickets {
   }
 
   /** @returns undefined when all callers together have too many */
-  issue({ name }: Pick<Caller, "name">, authorization: string): { ticket: string; expiresAtMs: number } | undefined {
+  issue(
+    { name }: Pick<Caller, "name">,
+    authorization: Credential,
+  ): { ticket: string; expiresAtMs: number } | undefined {
     this.#removeEnded();
     const own = this.#own.get(name) ?? new Set();
     const [oldest] = own;
@@ -62,8 +66,8 @@ export class Tickets {
     return { ticket, expiresAtMs: this.#clock.now() + TICKET_LIFETIME_MS };
   }
 
-  /** The Authorization header that a ticket stands for, or why it stands for none. */
-  authorizationOf(ticket: string): string | CourierError {
+  /** The Authorization header or the session that a ticket stands for, or why it stands for none. */
+  authorizationOf(ticket: string): Credential | CourierError {
     this.#removeEnded();
     const entry = this.#entries.get(hash(ticket));
     if (entry !== undefined) return entry.authorization;

@@ -1,7 +1,9 @@
 // What a request carries from one middleware to the next.
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { CourierError } from "../../base/errors.ts";
+import type { Credential } from "../access/authenticator.ts";
 import type { Caller } from "../access/caller.ts";
+import type { TrustedProxies } from "../access/trusted_proxies.ts";
 
 export interface Env {
   /** Bun's server, which `listen()` passes on. */
@@ -13,17 +15,28 @@ export interface Env {
     caller?: Caller;
     /** Who sends it, and may do nothing at all. */
     refused?: Pick<Caller, "name" | "way">;
-    /** The header with the token that lets the caller in: the request's, or that of its ticket. */
-    authorization?: string;
+    /** What lets the caller in: the header with the token, the session, or what its ticket stands for. */
+    authorization?: Credential;
     /** The body of the response, if it is sent again and again. */
     sharedBody?: Uint8Array<ArrayBuffer>;
     requestId: string;
+    /** The address that the request came from. */
+    peer?: string;
   };
 }
 
-/** The address that a request came from: behind a proxy, that of the proxy. */
-export function peerOf({ env, req }: Context<Env>): string {
-  return env.requestIP?.(req.raw)?.address ?? "unknown";
+/** The address that a request came from: behind a proxy that is not trusted, that of the proxy. */
+export function peerOf(context: Context<Env>): string {
+  const { env, req } = context;
+  return context.get("peer") ?? env.requestIP?.(req.raw)?.address ?? "unknown";
+}
+
+/** Notes at the start where a request comes from: later, a body without a length makes another request of it, without address. */
+export function identifyPeer(proxies: Pick<TrustedProxies, "clientOf">): MiddlewareHandler<Env> {
+  return async (context, next) => {
+    context.set("peer", proxies.clientOf(peerOf(context), context.req.header("x-forwarded-for")));
+    await next();
+  };
 }
 
 /** Who sends a request under /v1 or /api, where each has a caller. */

@@ -83,7 +83,7 @@ export class Tokens {
     const token = `${PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
     const add = this.#database.transaction(() => {
       const isNew = !this.#rows().some((row) => row.name === name);
-      if (isNew) this.#insert(name, role, hash(token), limits);
+      if (isNew) this.#insert(name, role, hashOfToken(token), limits);
       return isNew;
     });
     if (add.immediate()) return token;
@@ -102,15 +102,56 @@ export class Tokens {
     const revoked = ["tokens", "limited_tokens"].map(
       (table) => this.#database.query(`DELETE FROM ${table} WHERE name = ?`).run(name).changes,
     );
-    if (revoked.every((changes) => changes === 0))
-      throw new CourierError("not_found", `No token is named "${name}"`, { hint: "See: gpu-server token list" });
+    if (revoked.every((changes) => changes === 0)) throw unknownToken(name);
   }
 
   /** The entry of a token, also of one that has expired; undefined when it is invalid. */
   find(token: string): TokenEntry | undefined {
+    return this.findHash(hashOfToken(token));
+  }
+
+  /** The entry of a token by its hash, also of one that has expired; undefined: it was revoked. */
+  findHash(hash: Uint8Array): TokenEntry | undefined {
+    // The time of the index may reveal how a hash begins. That leads to no token: each has 256 random bits.
+    const found = this.#database.query<Row, [Uint8Array]>(ROW_OF_HASH).get(hash);
+    return found === null ? undefined : entryOf(found);
+  }
+
+  /** @throws CourierError `not_found` when no token has this name */
+  revoke(name: string): void {
+    // After a rollback there may be one in each table.
+    const revoked = ["tokens", "limited_tokens"].map(
+      (table) => this.#database.query(`DELETE FROM ${table} WHERE name = ?`).run(name).changes,
+    );
+    if (revoked.every((changes) => changes === 0)) throw unknownToken(name);
+  }
+
+  /** The entry of a token, also of one that has expired; undefined when it is invalid. */
+  find(token: string): TokenEntry | undefined {
+<<<<<<< HEAD
     // The time of the index may reveal how a hash begins. That leads to no token: each has 256 random bits.
     const found = this.#database.query<Row, [Buffer]>(ROW_OF_HASH).get(hash(token));
     return found === null ? undefined : entryOf(found);
+=======
+    const wanted = hashOfToken(token);
+    let found: Row | undefined;
+    // Every row is compared, so that the time does not reveal which one matches.
+    for (const row of this.#rows()) if (timingSafeEqual(row.hash, wanted)) found = row;
+    return found && entryOf(found);
+>>>>>>> a206d99 (server: let browsers sign in with a session)
+  }
+
+  /** The entry of a token by its hash, also of one that has expired; undefined: it was revoked. */
+  findHash(hash: Uint8Array): TokenEntry | undefined {
+    const found = this.#rows().find((row) => timingSafeEqual(row.hash, hash));
+    return found && entryOf(found);
+  }
+
+  /** @throws CourierError `not_found` when no token has this name */
+  hashNamed(name: string): Uint8Array {
+    const found = this.#rows().find((row) => row.name === name);
+    if (found !== undefined) return found.hash;
+    throw unknownToken(name);
   }
 
   #insert(name: string, role: Role, hashed: Buffer, limits: TokenLimits): void {
@@ -140,11 +181,15 @@ function entryOf({ name, role, created_at, expires_at_ms: expiresAtMs, agents, v
   return { name, role, created_at, expiresAtMs, ...limits };
 }
 
+function unknownToken(name: string): CourierError {
+  return new CourierError("not_found", `No token is named "${name}"`, { hint: "See: gpu-server token list" });
+}
+
 function textOf(words: readonly string[] | null): string | null {
   return words && JSON.stringify(words);
 }
 
 /** Plain SHA-256 is enough: a token holds 256 random bits, so guessing is hopeless. */
-function hash(token: string): Buffer {
+export function hashOfToken(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }

@@ -27,7 +27,7 @@ function bodyFor(path: string): object {
 
 /** `POST /v1/jobs`, for each route of an app that may change something. */
 function changingRoutes(app: Hono<Env>): string[] {
-  const reading = [...READING, "/v1/tickets", PING];
+  const reading = [...READING, "/v1/tickets", "/v1/session", PING];
   const changing = app.routes.filter(({ method, path }) => !reading.includes(method) && !reading.includes(path));
   return [
     ...new Set(changing.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)(\{[^}]*\})?/g, partOf)}`)),

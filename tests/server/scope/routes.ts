@@ -102,6 +102,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
   "POST /v1/jobs/:id/cancel": { needs: "cancel_job", requests: perJob((id) => `/v1/jobs/${id}/cancel`) },
   "GET /v1/jobs/:id/events": { needs: "list_jobs", requests: perJob((id) => `/v1/jobs/${id}/events`) },
   "GET /v1/events": { needs: "list_jobs", requests: paths(() => "/v1/events") },
+  "GET /v1/session": { needs: "any", requests: paths(() => "/v1/session") },
   "POST /v1/tickets": { needs: "list_jobs", requests: paths(() => "/v1/tickets") },
   "GET /api/health": { needs: "any", requests: paths(() => "/api/health") },
   "GET /api/models": {
@@ -161,6 +162,8 @@ export const ROUTES: Readonly<Record<string, Row>> = {
 /** They show nothing of agents, with any token. */
 export const OPEN_ROUTES = [
   "GET /",
+  "POST /v1/session",
+  "DELETE /v1/session",
   "GET /healthz",
   "GET /readyz",
   "GET /openapi.json",

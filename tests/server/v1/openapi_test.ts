@@ -55,6 +55,7 @@ describe("/openapi.json", () => {
       "/v1/jobs/{id}/events",
       "/v1/models",
       "/v1/refused",
+      "/v1/session",
       "/v1/tickets",
     ]);
     // Pages for people are no routes of the API.
@@ -85,7 +86,7 @@ describe("/openapi.json", () => {
     const tags = body.tags.map(({ name }: { name: string }) => name);
     expect(operations.filter((operation) => !tags.includes(operation.tags[0] ?? ""))).toEqual([]);
     const open = operations.filter(({ security }) => security.length === 0).map(({ path }) => path);
-    expect(open.toSorted()).toEqual(["/healthz", "/openapi.json", "/readyz"]);
+    expect(open.toSorted()).toEqual(["/healthz", "/openapi.json", "/readyz", "/v1/session", "/v1/session"]);
     const deprecated = operations.filter((operation) => operation.deprecated).map(({ path }) => path);
     expect(new Set(deprecated.map((path) => path.split("/", 2).join("/")))).toEqual(new Set(["/api"]));
     expect(deprecated).toHaveLength(6);

@@ -163,7 +163,11 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
 
   // gpu-server.
   { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },
-  { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store")] },
+  { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store access/sessions")] },
+  {
+    files: "src/server/access/sessions/*.ts",
+    may: [...BASE, "src/program/flags.ts", CALLER, "src/server/access/trusted_proxies.ts", ...server("store")],
+  },
   {
     files: INTROSPECTION,
     may: [...BASE, CALLER, "src/server/access/login/{admission,claims,question,trouble}.ts"],
@@ -178,7 +182,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/server/http/guard/*.ts",
-    may: [...BASE, ...server("access http limits store")],
+    may: [...BASE, ...server("access access/sessions http limits store")],
   },
   {
     files: "src/server/http/*.ts",
@@ -229,7 +233,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
       KNOWN_AGENTS,
-      ...server("access audit store http http/guard limits"),
+      ...server("access access/sessions audit store http http/guard limits"),
     ],
   },
   {
@@ -243,6 +247,15 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   { files: "src/server/docs/*.ts", may: server("http fleet/lists") },
   { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
+  {
+    files: "src/server/v1/session.ts",
+    may: [
+      ...BASE,
+      "src/documents/named.ts",
+      "src/server/services.ts",
+      ...server("access access/sessions http http/guard store v1/schema"),
+    ],
+  },
   {
     files: "src/server/{v1,platform}/*.ts",
     may: [
@@ -273,7 +286,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,self_check,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
-      ...server("access audit http http/guard limits store"),
+      ...server("access access/sessions audit http http/guard limits store"),
     ],
   },
   {
@@ -284,7 +297,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
-      ...server("access access/login audit http http/guard limits store"),
+      ...server("access access/{login,sessions} audit http http/guard limits store"),
     ],
   },
 
@@ -324,6 +337,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [
     "src/program/{flags,exit}.ts",
+    "src/server/access/sessions/flags.ts",
     "src/{agent,server,client}.ts",
     "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
@@ -336,7 +350,10 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "node:tls": ["src/client/over_http/open.ts"],
   "node:zlib": ["src/server/http/responses.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts"],
-  "node:net": ["src/agent/pulls/{host_names,allowed_registries}.ts", "src/server/access/login/address.ts"],
+  "node:net": [
+    "src/agent/pulls/{host_names,allowed_registries}.ts",
+    "src/server/access/{trusted_proxies,login/address}.ts",
+  ],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",

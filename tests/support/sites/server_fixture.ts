@@ -8,7 +8,9 @@ import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
 import { Authenticator, type Login } from "#src/server/access/authenticator.ts";
+import { Sessions } from "#src/server/access/sessions/sessions.ts";
 import { Tickets } from "#src/server/access/tickets.ts";
+import { TrustedProxies } from "#src/server/access/trusted_proxies.ts";
 import { createApi, createTrustedApi } from "#src/server/api.ts";
 import { AuditLog } from "#src/server/audit/audit_log.ts";
 import { Recorder } from "#src/server/audit/recorder.ts";
@@ -16,6 +18,7 @@ import { Connection } from "#src/server/fleet/connection.ts";
 import { JobFeed } from "#src/server/fleet/job_feed.ts";
 import { RenderedLists } from "#src/server/fleet/lists/rendered.ts";
 import { RefusedLogins } from "#src/server/http/guard/refused_logins.ts";
+import { SessionCookie } from "#src/server/http/guard/session_cookie.ts";
 import { TrustedHosts } from "#src/server/http/guard/trusted_hosts.ts";
 import { Readiness } from "#src/server/http/readiness.ts";
 import { Examination } from "#src/server/limits/examination.ts";
@@ -29,6 +32,7 @@ import { ActiveModels } from "#src/server/store/active_models.ts";
 import { EndedJobs } from "#src/server/store/ended_jobs.ts";
 import { StoredKnownAgents } from "#src/server/store/known_agents.ts";
 import { RefusedJobs } from "#src/server/store/refused_jobs.ts";
+import { StoredSessions } from "#src/server/store/sessions.ts";
 import { openStore } from "#src/server/store/store.ts";
 import { Tokens } from "#src/server/store/tokens.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
@@ -79,6 +83,10 @@ export async function openServer({
   log = silentLog,
   login = null,
   corsOrigins = [],
+  console = true,
+  publicUrl = null,
+  trustedProxies = [],
+  managesTokens = false,
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -88,6 +96,10 @@ export async function openServer({
   log?: Log;
   login?: Login | null;
   corsOrigins?: readonly string[];
+  console?: boolean;
+  publicUrl?: URL | null;
+  trustedProxies?: readonly string[];
+  managesTokens?: boolean;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
   const database = openStore(stateDir);
@@ -100,6 +112,7 @@ export async function openServer({
   const courier = new Courier(transport, { sender: "server", timeoutMs, witness: recorder, clock, agents, fleet });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database, courier);
+  const sessions = console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null;
   const services: WholeServices = {
     fleet,
     courier,
@@ -110,11 +123,15 @@ export async function openServer({
     connection,
     readiness: new Readiness({ connection, courier, clock }),
     examination: new Examination({ transport, courier, roster: null, clock }),
-    authenticator: new Authenticator({ tokens, login, clock }),
+    authenticator: new Authenticator({ tokens, login, sessions, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
     recorder,
+    sessions,
+    sessionCookie: new SessionCookie({ publicUrl, corsOrigins }),
+    proxies: new TrustedProxies(trustedProxies),
+    managesTokens,
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,

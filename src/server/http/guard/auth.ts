@@ -2,8 +2,8 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import { CourierError } from "../../../base/errors.ts";
-import type { Authenticator } from "../../access/authenticator.ts";
-import { describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../../access/caller.ts";
+import type { Authenticator, Credential } from "../../access/authenticator.ts";
+import { type Caller, describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../../access/caller.ts";
 import { beyondLimits, changesNothing, takesTicket } from "../../access/route_needs.ts";
 import type { Tickets } from "../../access/tickets.ts";
 import type { RequestRate } from "../../limits/request_rate.ts";
@@ -11,10 +11,13 @@ import type { Role } from "../../store/tokens.ts";
 import { type Env, peerOf } from "../env.ts";
 import { TooFast } from "../problem.ts";
 import type { RefusedLogins } from "./refused_logins.ts";
+import type { SessionCookie } from "./session_cookie.ts";
 
 export interface AccessDeps {
   readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly tickets: Pick<Tickets, "authorizationOf">;
+  /** Null: there are no sessions. */
+  readonly cookie: Pick<SessionCookie, "read"> | null;
   readonly rate: RequestRate;
   readonly refusedLogins: Pick<RefusedLogins, "add">;
 }
@@ -23,21 +26,9 @@ export interface AccessDeps {
  * Lets a request through if its token is valid (else 401), sends no more requests than it may (else 429), and has a
  * sufficient role and no limits against it (else 403).
  */
-export function requireToken({ authenticator, tickets, rate, refusedLogins }: AccessDeps): MiddlewareHandler<Env> {
+export function requireToken(deps: AccessDeps): MiddlewareHandler<Env> {
   return async (context, next) => {
-    const sent = authorizationOf(context, tickets);
-    const caller = sent instanceof CourierError ? sent : await authenticator.authenticate(sent);
-    if (caller instanceof CourierError) {
-      refusedLogins.add(peerOf(context), caller);
-      if (!(caller instanceof UserRefused)) throw caller;
-      context.set("refused", caller.user);
-      const waitMs = rate.take(caller.user.name);
-      throw waitMs > 0 ? new TooFast(caller.user, waitMs) : caller;
-    }
-    context.set("caller", caller);
-    if (typeof sent === "string") context.set("authorization", sent);
-    const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
-    if (waitMs > 0) throw new TooFast(caller, waitMs);
+    const caller = await admit(context, authorizationOf(context, deps), deps);
     if (!isAllowed(caller.role, context.req.method, context.req.path))
       throw new CourierError(
         "forbidden",
@@ -50,6 +41,31 @@ export function requireToken({ authenticator, tickets, rate, refusedLogins }: Ac
     if (refusal !== undefined && isRoute(context)) throw refusal;
     await next();
   };
+}
+
+/**
+ * Who sends a request, which is noted in its context.
+ * @param sent what shows it, or why nothing does
+ * @throws CourierError for one who is not let in; TooFast
+ */
+export async function admit(
+  context: Context<Env>,
+  sent: Credential | CourierError | undefined,
+  { authenticator, rate, refusedLogins }: Omit<AccessDeps, "tickets" | "cookie">,
+): Promise<Caller> {
+  const caller = sent instanceof CourierError ? sent : await authenticator.authenticate(sent);
+  if (caller instanceof CourierError) {
+    refusedLogins.add(peerOf(context), caller);
+    if (!(caller instanceof UserRefused)) throw caller;
+    context.set("refused", caller.user);
+    const waitMs = rate.take(caller.user.name);
+    throw waitMs > 0 ? new TooFast(caller.user, waitMs) : caller;
+  }
+  context.set("caller", caller);
+  if (sent !== undefined && !(sent instanceof CourierError)) context.set("authorization", sent);
+  const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
+  if (waitMs > 0) throw new TooFast(caller, waitMs);
+  return caller;
 }
 
 /** Gives every request on the listener without tokens the same caller. */
@@ -70,12 +86,17 @@ export const refuseBrowsers: MiddlewareHandler = async (context, next) => {
   await next();
 };
 
-/** The header of a request, or the one that its ticket stands for, which opens event streams only. */
-function authorizationOf({ req }: Context<Env>, tickets: AccessDeps["tickets"]): string | CourierError | undefined {
+/** The header of a request, what its ticket stands for, which opens event streams only, or its session: the first that it has. */
+function authorizationOf(
+  context: Context<Env>,
+  { tickets, cookie }: Pick<AccessDeps, "tickets" | "cookie">,
+): Credential | CourierError | undefined {
+  const { req } = context;
   const header = req.header("authorization");
+  if (header !== undefined) return header;
   const ticket = req.query("ticket");
-  if (header !== undefined || ticket === undefined || !takesTicket(req.method, req.path)) return header;
-  return tickets.authorizationOf(ticket);
+  if (ticket !== undefined && takesTicket(req.method, req.path)) return tickets.authorizationOf(ticket);
+  return cookie?.read(context);
 }
 
 /** Whether more than middleware serves the request; else it gets 404 or 405. */

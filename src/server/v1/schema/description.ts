@@ -17,6 +17,7 @@ const TAGS = [
   { name: "models", description: "Installed and loaded models" },
   { name: "jobs", description: "Pulls" },
   { name: "events", description: "What agents and jobs do, as server-sent events" },
+  { name: "session", description: "Signing in with a browser" },
   { name: "audit", description: "Who changed what" },
   { name: "platform", description: "The routes of the platform's page and of its GPU service" },
   { name: "service", description: "About gpu-server itself. Without a token" },

@@ -1,0 +1,84 @@
+// Sessions of browsers: each stands for the token that it was begun with, and ends with it.
+import type { Clock } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { SessionBounds, StoredSessions } from "../../store/sessions.ts";
+import { hashOfToken, type Tokens } from "../../store/tokens.ts";
+import type { Caller } from "../caller.ts";
+import { hashOf, newSecret, seal, unseal } from "./secret.ts";
+
+export interface SessionsDeps {
+  readonly store: StoredSessions;
+  readonly tokens: Pick<Tokens, "findHash">;
+  readonly clock: Pick<Clock, "now">;
+}
+
+/** The secret in a session's cookie, which a browser sends instead of an Authorization header. */
+export interface InSession {
+  readonly session: string;
+}
+
+/** The token that a session stands for: an own one, by its hash, or one of the platform. */
+export type Opened = { readonly expiresAtMs: number } & (
+  | { readonly tokenHash: Uint8Array }
+  | { readonly token: string }
+);
+
+export const SESSION_LIFETIME_MS = 12 * 3_600_000;
+const BOUNDS: SessionBounds = { ofOwner: 20, inAll: 10_000 };
+
+export class Sessions {
+  readonly #deps: SessionsDeps;
+
+  constructor(deps: SessionsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * @param token that let the caller in
+   * @returns undefined when all callers together have too many
+   */
+  begin(caller: Pick<Caller, "name" | "way">, token: string): InSession | undefined {
+    return this.#begin(caller, (secret) =>
+      caller.way === "token"
+        ? { token_hash: hashOfToken(token), sealed_token: null }
+        : { token_hash: null, sealed_token: seal(secret, token) },
+    );
+  }
+
+  /** Uses up the code of a sign-in link. @returns undefined as `begin()` */
+  redeem(code: string): InSession | CourierError | undefined {
+    const { store, tokens, clock } = this.#deps;
+    const tokenHash = store.takeCode(hashOf(code), clock.now());
+    const entry = tokenHash && tokens.findHash(tokenHash);
+    if (tokenHash === undefined || entry === undefined)
+      return new CourierError("unauthenticated", "This sign-in link was used, has expired or is invalid", {
+        hint: "Make another one with: gpu-server sign-in-link NAME",
+      });
+    return this.#begin({ name: entry.name, way: "token" }, () => ({ token_hash: tokenHash, sealed_token: null }));
+  }
+
+  /** Undefined: it has ended. */
+  open({ session }: InSession): Opened | undefined {
+    const { store, clock } = this.#deps;
+    const found = store.find(hashOf(session), clock.now());
+    if (found === undefined) return undefined;
+    const { token_hash: tokenHash, sealed_token: sealed, expires_at_ms: expiresAtMs } = found;
+    if (tokenHash !== null) return { tokenHash, expiresAtMs };
+    return sealed === null ? undefined : { token: unseal(session, sealed), expiresAtMs };
+  }
+
+  end({ session }: InSession): void {
+    this.#deps.store.remove(hashOf(session));
+  }
+
+  #begin(
+    { name, way }: Pick<Caller, "name" | "way">,
+    tokenOf: (secret: string) => { readonly token_hash: Uint8Array | null; readonly sealed_token: Uint8Array | null },
+  ): InSession | undefined {
+    const { store, clock } = this.#deps;
+    const session = newSecret("gpuc_session_");
+    const nowMs = Math.round(clock.now());
+    const row = { hash: hashOf(session), owner: `${way} ${name}`, expires_at_ms: nowMs + SESSION_LIFETIME_MS };
+    return store.add({ ...row, ...tokenOf(session) }, nowMs, BOUNDS) ? { session } : undefined;
+  }
+}

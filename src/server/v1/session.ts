@@ -1,0 +1,187 @@
+// /v1/session: signing in and out in a browser, and who is signed in.
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { isoTime } from "../../base/clock.ts";
+import { CourierError } from "../../base/errors.ts";
+import { Instant, orNull } from "../../documents/named.ts";
+import { AgentName, Verb } from "../../protocol.ts";
+import type { Caller } from "../access/caller.ts";
+import { permissionsOf } from "../access/sessions/permissions.ts";
+import type { InSession, Sessions } from "../access/sessions/sessions.ts";
+import { limitBody, requireJson } from "../http/body.ts";
+import { callerOf, type Env, peerOf } from "../http/env.ts";
+import { type AccessDeps, admit } from "../http/guard/auth.ts";
+import type { SessionCookie } from "../http/guard/session_cookie.ts";
+import { failWith } from "../http/problem.ts";
+import type { WholeServices } from "../services.ts";
+import { Role } from "../store/tokens.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { bodyOf, json, security } from "./schema/schemas.ts";
+
+export interface SessionParts {
+  readonly sessions: Sessions;
+  readonly cookie: SessionCookie;
+  readonly access: AccessDeps;
+}
+
+const may = z.boolean();
+const Permissions = z
+  .object({
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries() loses which keys there are
+    ...(Object.fromEntries(Verb.options.map((verb) => [verb, may])) as Record<Verb, typeof may>),
+    change: may.meta({ description: "Anything at all" }),
+    set_active_models: may,
+    trust_agents: may,
+    examine: may.meta({ description: "Read `/v1/doctor`" }),
+    read_audit: may,
+    manage_tokens: may.meta({ description: "Only with `gpu-server --manage-tokens`" }),
+  })
+  .meta({ id: "Permissions", description: "What the caller may do: a page leaves the rest out" });
+
+const Session = z
+  .object({
+    name: z.string().meta({ description: "Of the token, or of the platform's user" }),
+    way: z.enum(["token", "introspection", "jwt"]).meta({ description: "How the caller showed who it is" }),
+    role: Role,
+    scope: z.object({
+      agents: orNull(z.array(AgentName)).meta({ description: "The only agents that it sees; null: all" }),
+      verbs: orNull(z.array(Verb)).meta({ description: "All that it may do; null: what the role permits" }),
+    }),
+    expires_at: orNull(Instant).meta({
+      description: "The end of the session or of the token; null: of a token without end",
+    }),
+    may: Permissions,
+  })
+  .meta({ id: "Session", description: "Who is signed in, and what that permits" });
+type Session = z.infer<typeof Session>;
+
+const SECRET_CHARACTERS = 16_000;
+const secret = z.string().regex(/^\S+$/, "must be one word").max(SECRET_CHARACTERS).optional();
+const SignIn = bodyOf({
+  token: secret.meta({ description: "An own token, or one of the platform's login" }),
+  code: secret.meta({ description: "What a sign-in link has behind `#code=`: see `gpu-server sign-in-link`" }),
+})
+  .refine(({ token, code }) => (token === undefined) !== (code === undefined), "give either token or code")
+  .meta({ id: "SignIn" });
+
+const VIEWER: Caller = {
+  name: "dashboard",
+  way: "token",
+  role: "viewer",
+  agents: null,
+  verbs: null,
+  expiresAtMs: 1_795_880_233_995,
+};
+const EXAMPLE = sessionDocument(VIEWER, { managesTokens: false });
+
+const signIn = createRoute({
+  method: "post",
+  path: "/v1/session",
+  operationId: "signIn",
+  tags: ["session"],
+  summary: "Sign in with a browser",
+  description:
+    "Sets a cookie for 12 h at most: the session ends with its token. It counts only for requests from pages of gpu-server itself. " +
+    "Programs send a token with each request instead. A caller has at most 20 sessions: a further one ends the oldest.",
+  security: [],
+  middleware: [limitBody, requireJson] as const,
+  request: {
+    query: QUERY.none,
+    body: {
+      ...json("A token or a code", SignIn, { token: "gpuc_Zr0mT3q9x1cV5bN7hJ2kL4pS6dF8gA0wE_yU-iOQnMl" }),
+      required: true,
+    },
+  },
+  responses: { 200: json("Who is signed in", Session, EXAMPLE), ...failures(413, 415) },
+});
+
+const showSession = createRoute({
+  method: "get",
+  path: "/v1/session",
+  operationId: "showSession",
+  tags: ["session"],
+  summary: "Show who sends the request",
+  description: "With a session or with a token.",
+  security,
+  request: { query: QUERY.none },
+  responses: { 200: json("Who it is", Session, EXAMPLE), ...failures() },
+});
+
+const signOut = createRoute({
+  method: "delete",
+  path: "/v1/session",
+  operationId: "signOut",
+  tags: ["session"],
+  summary: "End the session",
+  security: [],
+  request: { query: QUERY.none },
+  responses: { 204: { description: "It has ended, or there was none" }, ...failures() },
+});
+
+/** Needs no token: must come before what requires one. */
+export function addSignInRoutes(
+  app: OpenAPIHono<Env>,
+  { clock, log, managesTokens }: Pick<WholeServices, "clock" | "log" | "managesTokens">,
+  parts: SessionParts,
+): void {
+  const { sessions, cookie, access } = parts;
+  app.openapi(signIn, async (context) => {
+    requireOwnPage(context, cookie);
+    const { token, code } = context.req.valid("json");
+    const session = code === undefined ? await withToken(context, token ?? "", parts) : withCode(context, code, parts);
+    const caller = await admit(context, session, access);
+    const { expiresAtMs } = caller;
+    const leftS = Math.floor(((expiresAtMs ?? 0) - clock.now()) / 1000);
+    cookie.set(context, session, leftS);
+    log.info({ token: caller.name, with: code === undefined ? "token" : "code", peer: peerOf(context) }, "Signed in");
+    return context.json(sessionDocument(caller, { managesTokens }), 200);
+  });
+
+  app.openapi(signOut, (context) => {
+    requireOwnPage(context, cookie);
+    const session = cookie.read(context);
+    if (session !== undefined && !(session instanceof CourierError)) sessions.end(session);
+    cookie.clear(context);
+    return context.body(null, 204);
+  });
+}
+
+export function addSessionRoute(app: OpenAPIHono<Env>, { managesTokens }: Pick<WholeServices, "managesTokens">): void {
+  app.openapi(showSession, (context) => context.json(sessionDocument(callerOf(context), { managesTokens }), 200));
+}
+
+async function withToken(context: Context<Env>, token: string, { sessions, access }: SessionParts): Promise<InSession> {
+  const caller = await admit(context, `Bearer ${token}`, access);
+  return orTooMany(sessions.begin(caller, token));
+}
+
+function withCode(context: Context<Env>, code: string, { sessions, access }: SessionParts): InSession {
+  const session = orTooMany(sessions.redeem(code));
+  if (!(session instanceof CourierError)) return session;
+  access.refusedLogins.add(peerOf(context), session);
+  throw session;
+}
+
+function orTooMany<Begun>(session: Begun | undefined): Begun {
+  if (session !== undefined) return session;
+  throw failWith(429, "Too many sessions are open", "Sign out somewhere, or wait until some have ended");
+}
+
+/** Another page must not sign anybody in or out. */
+function requireOwnPage(context: Context<Env>, cookie: SessionCookie): void {
+  const refusal = cookie.refusal(context);
+  if (refusal !== undefined) throw new CourierError("forbidden", refusal.message, { hint: refusal.hint });
+}
+
+function sessionDocument(caller: Caller, server: { readonly managesTokens: boolean }): Session {
+  const { name, way, role, agents, verbs, expiresAtMs } = caller;
+  return {
+    name,
+    way: way === "trusted" ? "token" : way,
+    role,
+    scope: { agents: agents && [...agents], verbs: verbs && [...verbs] },
+    expires_at: expiresAtMs === null ? null : isoTime(expiresAtMs),
+    may: permissionsOf(caller, server),
+  };
+}
