@@ -31,12 +31,15 @@ function invite(site: Site, stage: Stage): void {
   stage.line('curl -H "Authorization: Bearer $TOKEN" $URL/v1/agents');
   stage.line(`cat ${share}/gpu_status/${site.agent}_status.json`);
   stage.say();
+  stage.heading("Another link that signs a browser in:");
+  stage.line([runs("server"), ...site.signInLinkArgs.map(quoted)].join(" "));
+  stage.say();
   stage.heading("A second box, with a real Ollama:");
   stage.line(`${runs("agent")} --share ${share} --name real ${REAL_OLLAMA} --state-dir ${dir}/real`);
 }
 
 /** A command that works in every folder. */
-function runs(program: "agent" | "client"): string {
+function runs(program: "agent" | "client" | "server"): string {
   return ["node", join(ROOT, "scripts/bootstrap.mjs"), join(ROOT, `src/${program}.ts`)].map(quoted).join(" ");
 }
 
@@ -63,6 +66,7 @@ async function demonstrate(stage: Stage, stopping: AbortSignal): Promise<number>
   const stopped = once(stopping, "abort");
   const site = await Site.open(stopping);
   try {
+    if (process.stdout.isTTY) stage.facts([["console", `${await site.signInLink()}  (once, within 5 minutes)`]]);
     introduce(site, stage);
     await Promise.race([tour(site, stage), stopped]);
     if (stopping.aborted) return EXIT_INTERRUPTED;

@@ -7,6 +7,8 @@ import { Child, programCommand, runInForeground } from "../children.ts";
 
 /** Bytes a second, so that a pull of 1.3 GB takes two seconds. */
 const DOWNLOAD_SPEED = "700000000";
+/** The name of the platform's token. */
+const TOKEN = "demo";
 const LISTED_WITHIN_MS = 15_000;
 
 export class Site {
@@ -56,6 +58,20 @@ export class Site {
     return this.#token;
   }
 
+  /** The arguments of gpu-server that print a link for the console. */
+  get signInLinkArgs(): readonly string[] {
+    return ["sign-in-link", TOKEN, "--state-dir", this.#serverStateDir, "--public-url", this.#serverUrl];
+  }
+
+  /** A link that signs a browser in once, within 5 minutes. */
+  async signInLink(): Promise<string> {
+    return await this.#output([...programCommand("server"), ...this.signInLinkArgs]);
+  }
+
+  get #serverStateDir(): string {
+    return join(this.dir, "server");
+  }
+
   /** Calls gpu-server as the platform does. @throws Error with its answer when it refuses */
   async call(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
     const headers = { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
@@ -87,6 +103,13 @@ export class Site {
     return child;
   }
 
+  /** What a command prints. @throws Error when it fails */
+  async #output(command: readonly string[]): Promise<string> {
+    const { status, output } = await this.#start(command).finished();
+    if (status !== 0) throw new Error(`${command.join(" ")}: ${output}`);
+    return output.trim();
+  }
+
   async #startOllama(): Promise<void> {
     const installed = ["--installed", "all-minilm:latest", "--installed", "gemma3:270m"];
     const main = join(ROOT, "sim/ollama/main.ts");
@@ -100,11 +123,8 @@ export class Site {
   }
 
   async #startServer(): Promise<void> {
-    const stateDir = ["--state-dir", join(this.dir, "server")];
-    const add = [...programCommand("server"), "token", "add", "demo", "--role", "gp", ...stateDir];
-    const added = await this.#start(add).finished();
-    if (added.status !== 0) throw new Error(`No token: ${added.output}`);
-    this.#token = added.output.trim();
+    const add = ["token", "add", TOKEN, "--role", "gp", "--state-dir", this.#serverStateDir];
+    this.#token = await this.#output([...programCommand("server"), ...add]);
     const server = this.#start([...programCommand("server"), ...this.#settings("server"), "--port", "0"]);
     this.#serverUrl = String((await server.line('"Listening"'))["url"]);
   }
