@@ -245,6 +245,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       trustedAddress: options.trustedListen,
       trustedHosts: options.trustedHost ?? [],
       corsOrigins: options.corsOrigin ?? [],
+      share: options.share,
       ...consoleSettings(options),
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,

@@ -29,6 +29,7 @@ import { GPU_SERVICE_ROUTES } from "./platform/described_gpu_service.ts";
 import { gpuServiceRoutes } from "./platform/gpu_service_routes.ts";
 import { Scopes } from "./scope/scopes.ts";
 import type { ServicesOf, WholeServices } from "./services.ts";
+import { addActiveModelRoutes } from "./v1/active_models.ts";
 import { addAgentRoutes } from "./v1/agents.ts";
 import { addContactRoutes } from "./v1/contact.ts";
 import { addDoctorRoutes } from "./v1/doctor.ts";
@@ -39,10 +40,26 @@ import { addModelVerbRoutes } from "./v1/model_verbs.ts";
 import { addModelRoutes } from "./v1/models.ts";
 import { aboutServer, describeServer } from "./v1/schema/description.ts";
 import { addSessionRoute, addSignInRoutes } from "./v1/session.ts";
+import { addSetupRoutes } from "./v1/setup.ts";
 import { addTicketRoutes } from "./v1/tickets.ts";
+import { addTokenRoutes } from "./v1/tokens.ts";
 import { addTrustRoutes } from "./v1/trust.ts";
 
 const UNENCODED_MODEL = /^\/(?:v1\/agents\/[^/]+|api)\/models\/[^/]+\/./;
+
+/** What they show depends on the agents of the caller. */
+const OF_CALLER = [
+  addAgentRoutes,
+  addContactRoutes,
+  addTrustRoutes,
+  addModelRoutes,
+  addModelVerbRoutes,
+  addActiveModelRoutes,
+  addTicketRoutes,
+  addJobRoutes,
+  addEventRoutes,
+] as const;
+const OF_SERVER = [addForgetRoute, addDoctorRoutes, addAuditRoutes, addTokenRoutes, addSetupRoutes] as const;
 
 type Access = "with tokens" | "without tokens";
 
@@ -76,14 +93,9 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   app.route("/api/config", platformRoutes(servicesOf));
   app.route("/api", gpuServiceRoutes(servicesOf));
   describeServer(app.openAPIRegistry);
-  for (const add of [addAgentRoutes, addContactRoutes, addTrustRoutes, addModelRoutes, addModelVerbRoutes])
-    add(app, servicesOf);
-  addForgetRoute(app, services);
+  for (const add of OF_CALLER) add(app, servicesOf);
   if (sessions !== null) addSessionRoute(app, services);
-  addTicketRoutes(app, servicesOf);
-  for (const add of [addJobRoutes, addEventRoutes]) add(app, servicesOf);
-  addDoctorRoutes(app, services);
-  addAuditRoutes(app, services);
+  for (const add of OF_SERVER) add(app, services);
   for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   addDescription(app);
   return app;

@@ -1,5 +1,6 @@
 // Assembles the server from its settings and runs it until the stop signal.
 import type { Database } from "bun:sqlite";
+import { hostname } from "node:os";
 import { systemClock, within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -10,7 +11,7 @@ import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.t
 import type { Transport } from "../transport.ts";
 import { Keeper } from "../trust/agents/keeper.ts";
 import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
-import type { SigningKey } from "../trust/keys.ts";
+import { publicLine, type SigningKey } from "../trust/keys.ts";
 import { KeptRoster } from "../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../trust/roster/operator_keys.ts";
 import { RosterReading } from "../trust/roster/take_roster.ts";
@@ -42,6 +43,7 @@ import { EndedJobs } from "./store/ended_jobs.ts";
 import { StoredKnownAgents } from "./store/known_agents.ts";
 import { RefusedJobs } from "./store/refused_jobs.ts";
 import { StoredSessions } from "./store/sessions.ts";
+import { TokenNotes } from "./store/token_notes.ts";
 import { Tokens } from "./store/tokens.ts";
 
 export interface ServerSettings {
@@ -52,6 +54,8 @@ export interface ServerSettings {
   readonly trustedHosts: readonly string[];
   /** Of the web pages whose browsers may use the API. */
   readonly corsOrigins: readonly string[];
+  /** Where the share is on this machine. */
+  readonly share: string;
   /** Whether there are the page and its sessions. */
   readonly console: boolean;
   /** Where browsers find it; null: where it listens. */
@@ -160,7 +164,7 @@ interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"
 function assemble(settings: ServerSettings, { transport, database, tokens, roster, log }: Foundations): WholeServices {
   const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents } = settings;
   const clock = systemClock;
-  const entrance = openConsole(settings, database, tokens);
+  const entrance = openEntrance(settings, { database, tokens, log });
   const agents = new KnownAgents(verifyAgents ?? (roster === null ? "known" : "all"), roster ?? undefined);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
@@ -179,7 +183,7 @@ function assemble(settings: ServerSettings, { transport, database, tokens, roste
     connection,
     readiness: new Readiness({ connection, courier, clock }),
     examination: new Examination({ transport, courier, roster, clock }),
-    authenticator: new Authenticator({ tokens, login, sessions: entrance.sessions, clock }),
+    authenticator: new Authenticator({ ...entrance, notes: entrance.tokenNotes, login, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
@@ -199,13 +203,18 @@ function assemble(settings: ServerSettings, { transport, database, tokens, roste
 }
 
 /** What decides who comes in with a browser, and from where. */
-function openConsole({ console, managesTokens, ...settings }: ServerSettings, database: Database, tokens: Tokens) {
+function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "database" | "tokens" | "log">) {
+  const { console, managesTokens, share, signingKey } = settings;
+  const { database, tokens } = parts;
   const clock = systemClock;
   return {
+    tokens,
+    tokenNotes: new TokenNotes({ ...parts, clock }),
     sessions: console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null,
     sessionCookie: new SessionCookie(settings),
     proxies: new TrustedProxies(settings.trustedProxies),
     managesTokens,
+    setup: { share, trustedKey: signingKey && publicLine(signingKey, `server@${hostname()}`) },
   };
 }
 

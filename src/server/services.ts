@@ -28,6 +28,8 @@ import type { Catalog } from "./platform/catalog.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
+import type { TokenNotes } from "./store/token_notes.ts";
+import type { Tokens } from "./store/tokens.ts";
 
 /** As one caller sees them: to a caller that is limited to some agents, these are all there are. */
 export interface Services {
@@ -59,6 +61,14 @@ export interface Services {
   readonly log: Log;
 }
 
+/** What a new box needs to know of this site. */
+export interface SetupFacts {
+  /** The path of the share on the server's machine. */
+  readonly share: string;
+  /** The line of the server's key for the trusted keys of the boxes; null: it does not sign. */
+  readonly trustedKey: string | null;
+}
+
 /** Of the whole fleet. A route has only those of its caller. */
 export interface WholeServices extends Services {
   readonly fleet: WatchedFleet;
@@ -72,6 +82,9 @@ export interface WholeServices extends Services {
   readonly sessions: Sessions | null;
   readonly sessionCookie: SessionCookie;
   readonly proxies: TrustedProxies;
+  readonly tokens: Tokens;
+  readonly tokenNotes: TokenNotes;
+  readonly setup: SetupFacts;
   /** Whether tokens may be added and revoked over HTTP. */
   readonly managesTokens: boolean;
 }

@@ -1,7 +1,8 @@
 // Finds out who sends a request: by an own token, or by the login that the platform has.
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
-import type { TokenEntry, Tokens } from "../store/tokens.ts";
+import type { TokenNotes } from "../store/token_notes.ts";
+import { hashOfToken, type TokenEntry, type Tokens } from "../store/tokens.ts";
 import type { Caller } from "./caller.ts";
 import type { InSession, Sessions } from "./sessions/sessions.ts";
 
@@ -19,6 +20,8 @@ export interface AuthenticatorDeps {
   readonly login: Login | null;
   /** Null: browsers cannot sign in. */
   readonly sessions: Pick<Sessions, "open" | "end"> | null;
+  /** Notes when own tokens are used. */
+  readonly notes: Pick<TokenNotes, "use">;
   readonly clock: Pick<Clock, "now">;
 }
 
@@ -50,15 +53,18 @@ export class Authenticator {
       return new CourierError("unauthenticated", "No token was sent", { hint });
     }
     if (login !== null && !token.startsWith(OWN)) return await login.authenticate(token);
-    return this.#ofEntry(tokens.find(token));
+    return this.#ofEntry(tokens.find(token), () => hashOfToken(token));
   }
 
-  #ofEntry(entry: TokenEntry | undefined): Caller | CourierError {
+  #ofEntry(entry: TokenEntry | undefined, hash: () => Uint8Array): Caller | CourierError {
+    const { clock, notes } = this.#deps;
     if (entry === undefined)
       return new CourierError("unauthenticated", "Invalid token", {
         hint: "It may have been revoked. Add one with: gpu-server token add",
       });
-    return hasExpired(entry, this.#deps.clock) ? expired(entry) : asCaller(entry);
+    if (hasExpired(entry, clock)) return expired(entry);
+    notes.use(hash());
+    return asCaller(entry);
   }
 
   /** A session ends with its token. While the platform cannot be asked, it goes on, but nobody is let in. */
@@ -70,7 +76,7 @@ export class Authenticator {
     const caller =
       "token" in opened
         ? await this.#ofHeader(`Bearer ${opened.token}`)
-        : this.#ofEntry(tokens.findHash(opened.tokenHash));
+        : this.#ofEntry(tokens.findHash(opened.tokenHash), () => opened.tokenHash);
     if (!(caller instanceof CourierError))
       return { ...caller, expiresAtMs: Math.min(expiresAtMs, caller.expiresAtMs ?? expiresAtMs) };
     if (caller.code !== "unauthenticated") return caller;

@@ -1,9 +1,8 @@
 // `gpu-server token ...`: adds, lists and revokes tokens, also while the server runs.
 import { isoTime, systemClock } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
-import { VERBS } from "../../protocol.ts";
 import { openStore } from "../store/store.ts";
 import { type Role, type TokenEntry, type TokenLimits, Tokens } from "../store/tokens.ts";
+import { requireUsable } from "./token_rules.ts";
 import { tokenTable } from "./token_table.ts";
 
 type Print = (text: string) => void;
@@ -13,11 +12,7 @@ type Print = (text: string) => void;
  * @throws CourierError `invalid` for a viewer that may use a changing verb; as `Tokens.add`
  */
 export function addToken(stateDir: string, name: string, role: Role, limits: TokenLimits, print: Print): void {
-  const changing = role === "viewer" ? limits.verbs?.find((verb) => VERBS[verb].changing) : undefined;
-  if (changing !== undefined)
-    throw new CourierError("invalid", `A token of the role viewer cannot use ${changing}: it only reads`, {
-      hint: "Use --role gp, which --verbs and --agents limit",
-    });
+  requireUsable(role, limits);
   withTokens(stateDir, (tokens) => print(`${tokens.add(name, role, limits)}\n`));
 }
 

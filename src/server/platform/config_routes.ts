@@ -1,14 +1,13 @@
 // /api/config: the routes of the platform's page, as the legacy backend serves them.
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { z } from "zod";
-import { CourierError } from "../../base/errors.ts";
-import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { holdsModel } from "../../courier/agent_view.ts";
+import { normalModelName } from "../../base/model_name.ts";
 import { readBody } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
-import type { Services, ServicesOf } from "../services.ts";
+import type { ServicesOf } from "../services.ts";
 import { ModelType } from "../store/active_models.ts";
 import { chooseAgent } from "./addressing.ts";
+import { installedName } from "./installed_name.ts";
 import { PlatformModels } from "./model_list.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
@@ -53,20 +52,4 @@ export function platformRoutes(servicesOf: ServicesOf): Hono<Env> {
   });
 
   return routes;
-}
-
-/** The model's name as it is installed. A model that an offline agent had when it was last seen counts as installed. */
-async function installedName(services: Services, model: string, context: Context<Env>): Promise<string> {
-  const { courier, connection, modelQuestions } = services;
-  connection.requireOpen();
-  const { models } = await courier.listModels(undefined, { signal: context.req.raw.signal });
-  const published = models.find(({ name }) => sameModel(name, model));
-  if (published !== undefined) return published.name;
-  if (courier.lastKnownAgents().some((view) => holdsModel(view, model))) return model;
-  const { model: asked, unavailable } = await modelQuestions.find(undefined, model);
-  if (asked !== undefined) return asked.name;
-  const away = unavailable.map(({ agent }) => agent).join(", ");
-  throw new CourierError("not_found", `Model "${model}" is not installed on any agent`, {
-    hint: away === "" ? "Pull it first" : `Pull it first; these agents could not be asked: ${away}`,
-  });
 }

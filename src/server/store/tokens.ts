@@ -118,36 +118,6 @@ export class Tokens {
   }
 
   /** @throws CourierError `not_found` when no token has this name */
-  revoke(name: string): void {
-    // After a rollback there may be one in each table.
-    const revoked = ["tokens", "limited_tokens"].map(
-      (table) => this.#database.query(`DELETE FROM ${table} WHERE name = ?`).run(name).changes,
-    );
-    if (revoked.every((changes) => changes === 0)) throw unknownToken(name);
-  }
-
-  /** The entry of a token, also of one that has expired; undefined when it is invalid. */
-  find(token: string): TokenEntry | undefined {
-<<<<<<< HEAD
-    // The time of the index may reveal how a hash begins. That leads to no token: each has 256 random bits.
-    const found = this.#database.query<Row, [Buffer]>(ROW_OF_HASH).get(hash(token));
-    return found === null ? undefined : entryOf(found);
-=======
-    const wanted = hashOfToken(token);
-    let found: Row | undefined;
-    // Every row is compared, so that the time does not reveal which one matches.
-    for (const row of this.#rows()) if (timingSafeEqual(row.hash, wanted)) found = row;
-    return found && entryOf(found);
->>>>>>> a206d99 (server: let browsers sign in with a session)
-  }
-
-  /** The entry of a token by its hash, also of one that has expired; undefined: it was revoked. */
-  findHash(hash: Uint8Array): TokenEntry | undefined {
-    const found = this.#rows().find((row) => timingSafeEqual(row.hash, hash));
-    return found && entryOf(found);
-  }
-
-  /** @throws CourierError `not_found` when no token has this name */
   hashNamed(name: string): Uint8Array {
     const found = this.#rows().find((row) => row.name === name);
     if (found !== undefined) return found.hash;

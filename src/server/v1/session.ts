@@ -35,6 +35,7 @@ const Permissions = z
     trust_agents: may,
     examine: may.meta({ description: "Read `/v1/doctor`" }),
     read_audit: may,
+    show_setup: may,
     manage_tokens: may.meta({ description: "Only with `gpu-server --manage-tokens`" }),
   })
   .meta({ id: "Permissions", description: "What the caller may do: a page leaves the rest out" });

@@ -85,7 +85,7 @@ describe("requireToken()", () => {
     const { body } = await server.call("GET", "/openapi.json", { token: null });
     const routes = Object.values<object>(body.paths).flatMap((path) => Object.values(path));
     const withToken = routes.filter(({ security }) => security.length > 0);
-    expect(withToken).toHaveLength(routes.length - 3);
+    expect(withToken).toHaveLength(routes.length - 5);
     for (const { responses } of withToken) {
       expect(responses["429"]).toMatchObject({ headers: { "Retry-After": { schema: { type: "integer" } } } });
       for (const status of ["401", "403"]) expect(responses[status].description).toContain("token");

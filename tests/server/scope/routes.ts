@@ -140,6 +140,19 @@ export const ROUTES: Readonly<Record<string, Row>> = {
     ),
   },
   "GET /v1/doctor": { needs: "no limits", requests: paths(() => "/v1/doctor") },
+  "GET /v1/setup": { needs: "no limits", requests: paths(() => "/v1/setup") },
+  "GET /v1/active-models": { needs: "list_models", requests: paths(() => "/v1/active-models") },
+  "POST /v1/active-models": {
+    needs: "no limits",
+    requests: body("/v1/active-models", ({ model }) => [{ model, type: "text" }]),
+  },
+  "GET /v1/catalog": { needs: "any", requests: paths(() => "/v1/catalog") },
+  "GET /v1/tokens": { needs: "no limits", requests: paths(() => "/v1/tokens") },
+  "POST /v1/tokens": {
+    needs: "no limits",
+    requests: body("/v1/tokens", ({ agent }) => [{ name: "new", role: "gp", agents: [agent] }]),
+  },
+  "DELETE /v1/tokens/:name": { needs: "no limits", requests: paths(() => "/v1/tokens/scoped") },
   "GET /v1/audit": { needs: "no limits", requests: paths(() => "/v1/audit") },
   "GET /api/config/available-models": { needs: "any", requests: paths(() => "/api/config/available-models") },
   "POST /api/config/pull-model": {

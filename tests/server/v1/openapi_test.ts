@@ -37,6 +37,7 @@ describe("/openapi.json", () => {
       "/healthz",
       "/openapi.json",
       "/readyz",
+      "/v1/active-models",
       "/v1/agents",
       "/v1/agents/{agent}",
       "/v1/agents/{agent}/models",
@@ -47,6 +48,7 @@ describe("/openapi.json", () => {
       "/v1/agents/{agent}/running",
       "/v1/agents/{agent}/trust",
       "/v1/audit",
+      "/v1/catalog",
       "/v1/doctor",
       "/v1/events",
       "/v1/jobs",
@@ -56,7 +58,10 @@ describe("/openapi.json", () => {
       "/v1/models",
       "/v1/refused",
       "/v1/session",
+      "/v1/setup",
       "/v1/tickets",
+      "/v1/tokens",
+      "/v1/tokens/{name}",
     ]);
     // Pages for people are no routes of the API.
     const served = routes

@@ -248,12 +248,22 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/server/docs/*.ts", may: server("http fleet/lists") },
   { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
   {
-    files: "src/server/v1/session.ts",
+    files: "src/server/v1/{session,tokens}.ts",
     may: [
       ...BASE,
       "src/documents/named.ts",
       "src/server/services.ts",
       ...server("access access/sessions http http/guard store v1/schema"),
+    ],
+  },
+  { files: "src/server/v1/setup.ts", may: ["src/{program/flags,server/services}.ts", ...server("http v1/schema")] },
+  {
+    files: "src/server/v1/active_models.ts",
+    may: [
+      ...BASE,
+      "src/documents/named.ts",
+      "src/server/{services,platform/{catalog,installed_name}}.ts",
+      ...server("http store v1/schema"),
     ],
   },
   {

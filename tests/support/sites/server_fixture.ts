@@ -34,6 +34,7 @@ import { StoredKnownAgents } from "#src/server/store/known_agents.ts";
 import { RefusedJobs } from "#src/server/store/refused_jobs.ts";
 import { StoredSessions } from "#src/server/store/sessions.ts";
 import { openStore } from "#src/server/store/store.ts";
+import { TokenNotes } from "#src/server/store/token_notes.ts";
 import { Tokens } from "#src/server/store/tokens.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
@@ -112,6 +113,7 @@ export async function openServer({
   const courier = new Courier(transport, { sender: "server", timeoutMs, witness: recorder, clock, agents, fleet });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database, courier);
+  const tokenNotes = new TokenNotes({ database, clock, log });
   const sessions = console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null;
   const services: WholeServices = {
     fleet,
@@ -123,7 +125,7 @@ export async function openServer({
     connection,
     readiness: new Readiness({ connection, courier, clock }),
     examination: new Examination({ transport, courier, roster: null, clock }),
-    authenticator: new Authenticator({ tokens, login, sessions, clock }),
+    authenticator: new Authenticator({ tokens, notes: tokenNotes, login, sessions, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
@@ -132,6 +134,9 @@ export async function openServer({
     sessionCookie: new SessionCookie({ publicUrl, corsOrigins }),
     proxies: new TrustedProxies(trustedProxies),
     managesTokens,
+    tokens,
+    tokenNotes,
+    setup: { share: "/mnt/shared", trustedKey: null },
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,

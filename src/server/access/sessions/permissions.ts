@@ -4,7 +4,10 @@ import type { Caller } from "../caller.ts";
 
 /** `change`: anything at all. */
 export type Permissions = Readonly<
-  Record<Verb | "change" | "set_active_models" | "trust_agents" | "examine" | "read_audit" | "manage_tokens", boolean>
+  Record<
+    Verb | "change" | "set_active_models" | "trust_agents" | "examine" | "read_audit" | "show_setup" | "manage_tokens",
+    boolean
+  >
 >;
 
 /** @param managesTokens whether the server was started with `--manage-tokens` */
@@ -22,6 +25,7 @@ export function permissionsOf(caller: Caller, { managesTokens }: { readonly mana
     trust_agents: role === "gp" && isWhole,
     examine: isWhole,
     read_audit: role === "gp" && isWhole,
-    manage_tokens: managesTokens && role === "gp" && way === "token",
+    show_setup: isWhole,
+    manage_tokens: managesTokens && role === "gp" && way === "token" && verbs === null,
   };
 }

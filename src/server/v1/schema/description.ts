@@ -18,9 +18,10 @@ const TAGS = [
   { name: "jobs", description: "Pulls" },
   { name: "events", description: "What agents and jobs do, as server-sent events" },
   { name: "session", description: "Signing in with a browser" },
+  { name: "tokens", description: "Who has access" },
   { name: "audit", description: "Who changed what" },
   { name: "platform", description: "The routes of the platform's page and of its GPU service" },
-  { name: "service", description: "About gpu-server itself. Without a token" },
+  { name: "service", description: "About gpu-server itself" },
 ];
 
 const BEARER = {

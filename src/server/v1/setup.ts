@@ -1,0 +1,69 @@
+// GET /v1/setup: the commands that add a box to this site.
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { VERSION } from "../../program/flags.ts";
+import type { Env } from "../http/env.ts";
+import type { SetupFacts, WholeServices } from "../services.ts";
+import { QUERY } from "./schema/list_schemas.ts";
+import { failures } from "./schema/problems.ts";
+import { json, security } from "./schema/schemas.ts";
+
+const FOLDER = "/etc/gpu-courier";
+
+const Setup = z
+  .object({
+    version: z.string().meta({ description: "Of gpu-server" }),
+    share: z.string().meta({ description: "Where gpu-server has the share: a box may have it elsewhere" }),
+    trusted_keys: z
+      .array(z.string())
+      .meta({ description: "Lines for the trusted keys of the box. Empty: commands are not signed" }),
+    commands: z.array(z.string()).meta({
+      description: "For a shell on the box, in the folder of the release. They can be run again",
+    }),
+  })
+  .meta({ id: "Setup", description: "How to add a box" });
+
+const KEY = "ed25519 Fmkn1OvtH9StlPSoVL4zGB/CsV10+dOg/J/E+msx3Ts= server@platform";
+
+const showSetup = createRoute({
+  method: "get",
+  path: "/v1/setup",
+  operationId: "showSetup",
+  tags: ["service"],
+  summary: "Show how to add a box to this site",
+  description: "Shows a path of the server's machine. Not for a token with limits.",
+  security,
+  request: { query: QUERY.none },
+  responses: {
+    200: json("The commands", Setup, setupDocument({ share: "/mnt/shared", trustedKey: KEY })),
+    ...failures(),
+  },
+});
+
+export function addSetupRoutes(app: OpenAPIHono<Env>, { setup }: Pick<WholeServices, "setup">): void {
+  app.openapi(showSetup, (context) => context.json(setupDocument(setup), 200));
+}
+
+function setupDocument({ share, trustedKey }: SetupFacts): z.infer<typeof Setup> {
+  return {
+    version: VERSION,
+    share,
+    trusted_keys: trustedKey === null ? [] : [trustedKey],
+    commands: [...(trustedKey === null ? [] : trusting(trustedKey)), `sudo ./install.sh --share ${quoted(share)}`],
+  };
+}
+
+/** Before the agent is there, which would otherwise take unsigned commands until then. A line that is there twice is a fault. */
+function trusting(key: string): string[] {
+  const use = `GPU_COURIER_TRUSTED_KEYS=${FOLDER}/trusted_keys`;
+  return [`sudo install -d -m 755 ${FOLDER}`, withLine("trusted_keys", key), withLine("agent.env", use)];
+}
+
+function withLine(file: string, line: string): string {
+  const path = `${FOLDER}/${file}`;
+  return `grep -qsxF '${line}' ${path} || echo '${line}' | sudo tee -a ${path}`;
+}
+
+/** As a shell reads it. */
+function quoted(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

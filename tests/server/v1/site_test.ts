@@ -1,0 +1,76 @@
+// What a page needs of the site: the active models, the catalog, and how to add a box.
+import { describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
+import { createApi } from "#src/server/api.ts";
+import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { openServer } from "#tests/support/sites/server_fixture.ts";
+
+const NONE = { vision: null, text: null, scoring: null, science: null };
+
+describe("/v1/active-models", () => {
+  test("sets an installed model under its own name, as the platform's route does, and shows it to every token", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [modelOf("phi4:latest")] });
+    expect((await server.call("GET", "/v1/active-models")).body).toEqual(NONE);
+    const set = await server.call("POST", "/v1/active-models", { body: { type: "text", model: "phi4" } });
+    expect([set.status, set.body]).toEqual([200, { ...NONE, text: "phi4:latest" }]);
+    const shown = await server.call("GET", "/v1/active-models", { token: server.viewer });
+    expect(shown.body).toEqual(set.body);
+    expect((await server.call("GET", "/api/config/models")).body.active_models).toEqual({ text: "phi4:latest" });
+    expect(server.services.audit.read({}, { limit: 1 })).toMatchObject([{ request: "POST /v1/active-models" }]);
+  });
+
+  test("refuses a model that no agent has, and another purpose", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    for (const [body, status] of [
+      [{ type: "text", model: "phi4" }, 404],
+      [{ type: "sound", model: "phi4" }, 400],
+      [{ type: "text" }, 400],
+    ] as const)
+      expect((await server.call("POST", "/v1/active-models", { body })).status).toBe(status);
+    expect((await server.call("GET", "/v1/active-models")).body).toEqual(NONE);
+  });
+
+  test("shows what is set while the share is away", async () => {
+    await using server = await openServer();
+    server.store.interrupt(new CourierError("unavailable", "The share is away"));
+    expect((await server.call("GET", "/v1/active-models")).status).toBe(200);
+  });
+});
+
+test("GET /v1/catalog is the platform's list, also for a viewer", async () => {
+  await using server = await openServer();
+  const { body } = await server.call("GET", "/v1/catalog", { token: server.viewer });
+  expect(body).toEqual((await server.call("GET", "/api/config/available-models")).body);
+});
+
+describe("GET /v1/setup", () => {
+  test("has the command that installs an agent on this share", async () => {
+    await using server = await openServer();
+    const { body } = await server.call("GET", "/v1/setup", { token: server.viewer });
+    expect(body).toMatchObject({
+      share: "/mnt/shared",
+      trusted_keys: [],
+      commands: ["sudo ./install.sh --share /mnt/shared"],
+    });
+  });
+
+  test("gives a box the server's key before the agent, once, in a form that a shell takes", async () => {
+    await using server = await openServer();
+    const trustedKey = "ed25519 Fmkn1OvtH9StlPSoVL4zGB/CsV10+dOg/J/E+msx3Ts= server@platform";
+    const api = createApi({ ...server.services, setup: { share: "/mnt/it's here", trustedKey } });
+    const headers = { authorization: `Bearer ${server.gp}` };
+    const response = await api.request("/v1/setup", { headers }, {});
+    const { commands, trusted_keys } = JSON.parse(await response.text());
+    expect(trusted_keys).toEqual([trustedKey]);
+    expect(commands.at(-1)).toBe(String.raw`sudo ./install.sh --share '/mnt/it'\''s here'`);
+    const dir = `${process.env["TMPDIR"] ?? "/tmp"}/gpu-courier-setup-${Bun.randomUUIDv7()}`;
+    const script = commands.slice(0, -1).join("\n").replaceAll("sudo ", "").replaceAll("/etc/gpu-courier/", `${dir}/`);
+    const run = script.replace("/etc/gpu-courier", dir);
+    for (let round = 0; round < 2; round++) expect(Bun.spawnSync(["sh", "-ec", run]).exitCode).toBe(0);
+    expect(await Bun.file(`${dir}/trusted_keys`).text()).toBe(`${trustedKey}\n`);
+    expect(await Bun.file(`${dir}/agent.env`).text()).toBe(`GPU_COURIER_TRUSTED_KEYS=${dir}/trusted_keys\n`);
+    Bun.spawnSync(["rm", "-r", dir]);
+  });
+});

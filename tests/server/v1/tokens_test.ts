@@ -1,0 +1,154 @@
+// Tokens over HTTP: who may manage them, and that nobody gives away more than it has.
+import { describe, expect, test } from "bun:test";
+import { SimulatedPlatform } from "#sim/platform/platform.ts";
+import { openLogin } from "#src/server/access/login/open.ts";
+import { ListLog } from "#tests/server/access/login/harness.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { OWN_PAGE, signIn } from "#tests/support/sites/browser_session.ts";
+import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
+
+const START_MS = Date.parse("2026-11-29T12:00:00Z");
+const DAY_MS = 86_400_000;
+
+async function managing(): Promise<{ server: ServerUnderTest; clock: ManualClock }> {
+  const clock = new ManualClock(START_MS);
+  return { clock, server: await openServer({ clock, managesTokens: true }) };
+}
+
+async function add(server: ServerUnderTest, body: object, token = server.gp) {
+  return await server.call("POST", "/v1/tokens", { token, body });
+}
+
+describe("/v1/tokens", () => {
+  test("adds a token, shows it once, lists it with its last use, and revokes it at once", async () => {
+    const { server, clock } = await managing();
+    await using _ = server;
+    const added = await add(server, { name: "grafana", role: "viewer", expires_at: "2026-12-01T00:00:00Z" });
+    expect([added.status, added.headers.get("cache-control")]).toEqual([201, "no-store"]);
+    const { token, ...shown } = added.body;
+    expect(shown).toMatchObject({
+      name: "grafana",
+      role: "viewer",
+      agents: null,
+      verbs: null,
+      created_by: "platform",
+      expires_at: "2026-12-01T00:00:00.000Z",
+      last_used_at: null,
+    });
+    expect((await server.call("GET", "/v1/agents", { token })).status).toBe(200);
+    const list = async () => (await server.call("GET", "/v1/tokens")).body.tokens;
+    const [, grafana, platform] = await list();
+    expect(grafana).toEqual({ ...shown, last_used_at: "2026-11-29T12:00:00.000Z" });
+    expect(platform).toMatchObject({ name: "platform", created_by: null });
+    expect(JSON.stringify(await list())).not.toContain(token);
+    await clock.advance(90_000);
+    await server.call("GET", "/v1/agents", { token });
+    expect((await list())[1].last_used_at).toBe("2026-11-29T12:01:30.000Z");
+    expect((await server.call("DELETE", "/v1/tokens/grafana")).status).toBe(204);
+    expect((await server.call("GET", "/v1/agents", { token })).status).toBe(401);
+    expect((await server.call("DELETE", "/v1/tokens/grafana")).status).toBe(404);
+  });
+
+  test("is in the audit, without the token", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    const { body } = await add(server, { name: "grafana", role: "viewer" });
+    await server.call("DELETE", "/v1/tokens/grafana");
+    const entries = server.services.audit.read({}, { limit: 10 });
+    expect(entries).toMatchObject([
+      { request: "DELETE /v1/tokens/grafana", who: "platform", outcome: "ok" },
+      { request: "POST /v1/tokens", who: "platform", outcome: "ok", details: '{"name":"grafana","role":"viewer"}' },
+    ]);
+    expect(JSON.stringify(entries)).not.toContain(body.token);
+  });
+
+  test("is closed without --manage-tokens, and to all but own tokens of the role gp that may use every verb", async () => {
+    const ask = async (server: ServerUnderTest, token: string): Promise<number[]> => [
+      (await server.call("GET", "/v1/tokens", { token })).status,
+      (await add(server, { name: "new", role: "viewer" }, token)).status,
+      (await server.call("DELETE", "/v1/tokens/dashboard", { token })).status,
+    ];
+    const closed = [403, 403, 403];
+    await using off = await openServer();
+    expect(await ask(off, off.gp)).toEqual(closed);
+    const clock = new ManualClock(START_MS);
+    const platform = new SimulatedPlatform({ users: { ada: "admin" }, clock });
+    const login = await openLogin(
+      { authIntrospect: platform.whoAmI, authRole: ["gp=admin"] },
+      { clock, log: new ListLog() },
+    );
+    await using server = await openServer({ clock, login, managesTokens: true });
+    const limits = { expiresAtMs: null, agents: null, verbs: ["list_jobs", "pull_model"] as const };
+    const puller = server.tokens.add("puller", "gp", limits);
+    for (const token of [server.viewer, puller, platform.login("ada")])
+      expect(await ask(server, token)).toEqual(closed);
+    await platform.stop();
+    expect(server.tokens.list().map(({ name }) => name)).toEqual(["dashboard", "platform", "puller"]);
+  });
+
+  test("gives no token more than the one that adds it has", async () => {
+    const { server, clock } = await managing();
+    await using _ = server;
+    const limits = { expiresAtMs: clock.now() + DAY_MS, agents: ["gpu-1", "gpu-2"], verbs: null };
+    const berlin = server.tokens.add("berlin", "gp", limits);
+    const end = "2026-11-30T12:00:00.000Z";
+    for (const wider of [
+      { agents: null },
+      { agents: ["gpu-3"] },
+      { agents: ["gpu-1", "gpu-3"] },
+      { expires_at: null },
+      { expires_at: "2026-11-30T12:00:00.001Z" },
+    ]) {
+      const { status } = await add(server, { name: "wider", role: "viewer", ...wider }, berlin);
+      expect([wider, status]).toEqual([wider, 403]);
+    }
+    const same = await add(server, { name: "same", role: "gp" }, berlin);
+    expect(same.body).toMatchObject({ agents: ["gpu-1", "gpu-2"], verbs: null, expires_at: end });
+    const narrow = { name: "narrow", role: "gp", agents: ["gpu-2"], verbs: ["list_models"], expires_at: end };
+    expect((await add(server, narrow, berlin)).status).toBe(201);
+  });
+
+  test("shows and revokes only what the caller could have added", async () => {
+    const { server, clock } = await managing();
+    await using _ = server;
+    const scoped = { expiresAtMs: clock.now() + DAY_MS, agents: ["gpu-1"], verbs: null };
+    const berlin = server.tokens.add("berlin", "gp", scoped);
+    server.tokens.add("endless", "viewer", { ...scoped, expiresAtMs: null });
+    server.tokens.add("rome", "viewer", { ...scoped, agents: ["gpu-2"] });
+    const { body } = await server.call("GET", "/v1/tokens", { token: berlin });
+    expect(body.tokens.map(({ name }: { name: string }) => name)).toEqual(["berlin", "endless"]);
+    const revoke = async (name: string): Promise<number> =>
+      (await server.call("DELETE", `/v1/tokens/${name}`, { token: berlin })).status;
+    expect([await revoke("platform"), await revoke("rome"), await revoke("nobody"), await revoke("endless")]).toEqual([
+      404, 404, 404, 403,
+    ]);
+    expect(await revoke("berlin")).toBe(204);
+  });
+
+  test("counts the end of the token, not that of the session that uses it", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    const { cookie, body } = await signIn(server, { token: server.gp });
+    expect(body.may.manage_tokens).toBe(true);
+    const headers = { ...OWN_PAGE, cookie };
+    const added = await server.call("POST", "/v1/tokens", { token: null, headers, body: { name: "new", role: "gp" } });
+    expect([added.status, added.body.expires_at]).toEqual([201, null]);
+  });
+
+  test("refuses names, ends and verbs that a token cannot have", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    for (const [body, status] of [
+      [{ name: "-", role: "gp" }, 400],
+      [{ name: "dashboard", role: "gp" }, 409],
+      [{ name: "new", role: "admin" }, 400],
+      [{ name: "new", role: "gp", agents: [] }, 400],
+      [{ name: "new", role: "gp", expires_at: "2026-11-29T11:59:59Z" }, 400],
+      [{ name: "new", role: "gp", expires_at: "tomorrow" }, 400],
+      [{ name: "new", role: "viewer", verbs: ["pull_model"] }, 400],
+      [{ name: "new", role: "gp", verbs: ["ping"] }, 400],
+      [{ name: "new", role: "gp", admin: true }, 400],
+    ] as const)
+      expect([body, (await add(server, body)).status]).toEqual([body, status]);
+  });
+});
