@@ -55,7 +55,7 @@ export async function admit(
 ): Promise<Caller> {
   const caller = sent instanceof CourierError ? sent : await authenticator.authenticate(sent);
   if (caller instanceof CourierError) {
-    refusedLogins.add(peerOf(context), caller);
+    if (!isFirstVisit(context, sent)) refusedLogins.add(peerOf(context), caller);
     if (!(caller instanceof UserRefused)) throw caller;
     context.set("refused", caller.user);
     const waitMs = rate.take(caller.user.name);
@@ -66,6 +66,11 @@ export async function admit(
   const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
   if (waitMs > 0) throw new TooFast(caller, waitMs);
   return caller;
+}
+
+/** The console asks at its start who is signed in: nobody yet is no refused log-in. */
+function isFirstVisit({ req }: Context, sent: unknown): boolean {
+  return sent === undefined && req.method === "GET" && req.path === "/v1/session";
 }
 
 /** Gives every request on the listener without tokens the same caller. */
