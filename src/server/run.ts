@@ -37,7 +37,7 @@ import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
 import { ModelQuestions } from "./limits/model_questions.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import { checkItself } from "./self_check.ts";
-import type { WholeServices } from "./services.ts";
+import type { SetupFacts, WholeServices } from "./services.ts";
 import { ActiveModels } from "./store/active_models.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { StoredKnownAgents } from "./store/known_agents.ts";
@@ -204,7 +204,7 @@ function assemble(settings: ServerSettings, { transport, database, tokens, roste
 
 /** What decides who comes in with a browser, and from where. */
 function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "database" | "tokens" | "log">) {
-  const { console, managesTokens, share, signingKey } = settings;
+  const { console, managesTokens } = settings;
   const { database, tokens } = parts;
   const clock = systemClock;
   return {
@@ -214,8 +214,14 @@ function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "databa
     sessionCookie: new SessionCookie(settings),
     proxies: new TrustedProxies(settings.trustedProxies),
     managesTokens,
-    setup: { share, trustedKey: signingKey && publicLine(signingKey, `server@${hostname()}`) },
+    setup: () => setupFacts(settings),
   };
+}
+
+/** The file of the operators' keys may have changed. @throws CourierError `unavailable` when it cannot be used */
+function setupFacts({ share, signingKey, operators }: ServerSettings): SetupFacts {
+  const own = signingKey === null || operators !== null ? [] : [publicLine(signingKey, `server@${hostname()}`)];
+  return { share, trustedKeys: own, operatorKeys: operators === null ? [] : operatorKeysFile(operators.keys).lines() };
 }
 
 /** @returns the API's listener first */

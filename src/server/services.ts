@@ -65,8 +65,9 @@ export interface Services {
 export interface SetupFacts {
   /** The path of the share on the server's machine. */
   readonly share: string;
-  /** The line of the server's key for the trusted keys of the boxes; null: it does not sign. */
-  readonly trustedKey: string | null;
+  /** The lines for the trusted keys of the boxes: empty if nothing is signed, or a roster names the senders. */
+  readonly trustedKeys: readonly string[];
+  readonly operatorKeys: readonly string[];
 }
 
 /** Of the whole fleet. A route has only those of its caller. */
@@ -84,7 +85,7 @@ export interface WholeServices extends Services {
   readonly proxies: TrustedProxies;
   readonly tokens: Tokens;
   readonly tokenNotes: TokenNotes;
-  readonly setup: SetupFacts;
+  readonly setup: () => SetupFacts;
   /** Whether tokens may be added and revoked over HTTP. */
   readonly managesTokens: boolean;
 }

@@ -1,7 +1,9 @@
 // A file of public keys, such as the `trusted_keys` of a box: read at the start, and again whenever it changes.
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { isoTime } from "../base/clock.ts";
 import { CourierError, systemCode } from "../base/errors.ts";
 import { fileFault, placeFault, placeVersion, ROOT } from "./file_safety.ts";
+import { publicLine } from "./keys.ts";
 import { parseTrustedKeys, type TrustedKey } from "./trusted_keys.ts";
 
 const MAX_BYTES = 256 * 1024;
@@ -57,6 +59,16 @@ export class TrustedKeysFile {
   find(id: string): TrustedKey | undefined {
     this.look();
     return this.#keys.get(id);
+  }
+
+  /** The keys as lines of such a file, without verbs. @throws CourierError `unavailable` when the file cannot be used */
+  lines(): readonly string[] {
+    this.look();
+    if (this.#trouble !== null) throw this.#trouble;
+    return [...this.#keys.values()].map((key) => {
+      const end = key.endsAtMs === null ? "" : ` not-after=${isoTime(key.endsAtMs - 1).slice(0, "2027-06-01".length)}`;
+      return `${publicLine(key, key.comment).trimEnd()}${end}`;
+    });
   }
 
   /** Reads the file again if it has changed. Cheap if it has not. Never throws: a failure becomes `trouble`. */

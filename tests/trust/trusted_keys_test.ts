@@ -1,7 +1,17 @@
 // The trusted_keys file: its lines, and how it is read again.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createPublicKey } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRawKey, publicLine } from "#src/trust/keys.ts";
@@ -110,6 +120,19 @@ describe("TrustedKeysFile", () => {
     path = join(dir, "trusted_keys");
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  test("shows its keys as lines that can be used again", () => {
+    writeFileSync(
+      path,
+      `# Ours\n${LINE}\n${OTHER} not-after=2027-06-01 # until then\ned25519 ${publicLine(testKey(3), "").split(" ")[1]}`,
+    );
+    const keys = new TrustedKeysFile(path);
+    const lines = keys.lines();
+    expect(lines.slice(0, 2)).toEqual([LINE, `${OTHER} not-after=2027-06-01`]);
+    expect([...parseTrustedKeys(lines.join("\n"))]).toEqual([...parseTrustedKeys(readFileSync(path, "utf8"))]);
+    rmSync(path);
+    expect(() => keys.lines()).toThrow("Cannot use the trusted keys");
+  });
 
   test("find() knows a key that was added, and no longer one that was removed", () => {
     writeFileSync(path, `${LINE}\n`);

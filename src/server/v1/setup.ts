@@ -13,6 +13,10 @@ const Setup = z
   .object({
     version: z.string().meta({ description: "Of gpu-server" }),
     share: z.string().meta({ description: "Where gpu-server has the share: a box may have it elsewhere" }),
+    operator_keys: z.array(z.string()).meta({
+      description:
+        "Lines for the operators' keys of the box: a roster names the senders. Empty: there are no operators",
+    }),
     trusted_keys: z
       .array(z.string())
       .meta({ description: "Lines for the trusted keys of the box. Empty: commands are not signed" }),
@@ -34,28 +38,35 @@ const showSetup = createRoute({
   security,
   request: { query: QUERY.none },
   responses: {
-    200: json("The commands", Setup, setupDocument({ share: "/mnt/shared", trustedKey: KEY })),
+    200: json("The commands", Setup, setupDocument({ share: "/mnt/shared", trustedKeys: [KEY], operatorKeys: [] })),
     ...failures(),
   },
 });
 
 export function addSetupRoutes(app: OpenAPIHono<Env>, { setup }: Pick<WholeServices, "setup">): void {
-  app.openapi(showSetup, (context) => context.json(setupDocument(setup), 200));
+  app.openapi(showSetup, (context) => context.json(setupDocument(setup()), 200));
 }
 
-function setupDocument({ share, trustedKey }: SetupFacts): z.infer<typeof Setup> {
+function setupDocument({ share, trustedKeys, operatorKeys }: SetupFacts): z.infer<typeof Setup> {
+  const keys = [...trusting("operator_keys", operatorKeys), ...trusting("trusted_keys", trustedKeys)];
   return {
     version: VERSION,
     share,
-    trusted_keys: trustedKey === null ? [] : [trustedKey],
-    commands: [...(trustedKey === null ? [] : trusting(trustedKey)), `sudo ./install.sh --share ${quoted(share)}`],
+    operator_keys: [...operatorKeys],
+    trusted_keys: [...trustedKeys],
+    commands: [
+      ...(keys.length === 0 ? [] : [`sudo install -d -m 755 ${FOLDER}`]),
+      ...keys,
+      `sudo ./install.sh --share ${quoted(share)}`,
+    ],
   };
 }
 
-/** Before the agent is there, which would otherwise take unsigned commands until then. A line that is there twice is a fault. */
-function trusting(key: string): string[] {
-  const use = `GPU_COURIER_TRUSTED_KEYS=${FOLDER}/trusted_keys`;
-  return [`sudo install -d -m 755 ${FOLDER}`, withLine("trusted_keys", key), withLine("agent.env", use)];
+/** Before the agent is there, which would take unsigned commands until then. A line that is there twice is a fault. */
+function trusting(file: "operator_keys" | "trusted_keys", keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const use = `GPU_COURIER_${file.toUpperCase()}=${FOLDER}/${file}`;
+  return [...keys.map((key) => withLine(file, key)), withLine("agent.env", use)];
 }
 
 function withLine(file: string, line: string): string {

@@ -1,10 +1,14 @@
 // What a page needs of the site: the active models, the catalog, and how to add a box.
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CourierError } from "#src/base/errors.ts";
 import { createApi } from "#src/server/api.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 
+const KEY = "ed25519 Fmkn1OvtH9StlPSoVL4zGB/CsV10+dOg/J/E+msx3Ts=";
 const NONE = { vision: null, text: null, scoring: null, science: null };
 
 describe("/v1/active-models", () => {
@@ -56,21 +60,23 @@ describe("GET /v1/setup", () => {
     });
   });
 
-  test("gives a box the server's key before the agent, once, in a form that a shell takes", async () => {
+  test("gives a box the keys before the agent, once, in a form that a shell takes", async () => {
     await using server = await openServer();
-    const trustedKey = "ed25519 Fmkn1OvtH9StlPSoVL4zGB/CsV10+dOg/J/E+msx3Ts= server@platform";
-    const api = createApi({ ...server.services, setup: { share: "/mnt/it's here", trustedKey } });
+    const [trusted, operator] = [`${KEY} server@platform`, `${KEY} olga not-after=2027-06-01`];
+    const setup = () => ({ share: "/mnt/it's here", trustedKeys: [trusted], operatorKeys: [operator] });
     const headers = { authorization: `Bearer ${server.gp}` };
-    const response = await api.request("/v1/setup", { headers }, {});
-    const { commands, trusted_keys } = JSON.parse(await response.text());
-    expect(trusted_keys).toEqual([trustedKey]);
+    const response = await createApi({ ...server.services, setup }).request("/v1/setup", { headers }, {});
+    const { commands, ...keys } = JSON.parse(await response.text());
+    expect(keys).toMatchObject({ trusted_keys: [trusted], operator_keys: [operator] });
     expect(commands.at(-1)).toBe(String.raw`sudo ./install.sh --share '/mnt/it'\''s here'`);
-    const dir = `${process.env["TMPDIR"] ?? "/tmp"}/gpu-courier-setup-${Bun.randomUUIDv7()}`;
-    const script = commands.slice(0, -1).join("\n").replaceAll("sudo ", "").replaceAll("/etc/gpu-courier/", `${dir}/`);
-    const run = script.replace("/etc/gpu-courier", dir);
-    for (let round = 0; round < 2; round++) expect(Bun.spawnSync(["sh", "-ec", run]).exitCode).toBe(0);
-    expect(await Bun.file(`${dir}/trusted_keys`).text()).toBe(`${trustedKey}\n`);
-    expect(await Bun.file(`${dir}/agent.env`).text()).toBe(`GPU_COURIER_TRUSTED_KEYS=${dir}/trusted_keys\n`);
-    Bun.spawnSync(["rm", "-r", dir]);
+    const dir = await mkdtemp(join(tmpdir(), "gpu-courier-setup-"));
+    const script = commands.slice(0, -1).join("\n").replaceAll("sudo ", "").replaceAll("/etc/gpu-courier", dir);
+    for (let round = 0; round < 2; round++) expect(Bun.spawnSync(["sh", "-ec", script]).exitCode).toBe(0);
+    const textOf = async (name: string): Promise<string> => await Bun.file(join(dir, name)).text();
+    expect([await textOf("trusted_keys"), await textOf("operator_keys")]).toEqual([`${trusted}\n`, `${operator}\n`]);
+    expect(await textOf("agent.env")).toBe(
+      `GPU_COURIER_OPERATOR_KEYS=${dir}/operator_keys\nGPU_COURIER_TRUSTED_KEYS=${dir}/trusted_keys\n`,
+    );
+    await rm(dir, { recursive: true });
   });
 });

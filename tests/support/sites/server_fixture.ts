@@ -136,7 +136,7 @@ export async function openServer({
     managesTokens,
     tokens,
     tokenNotes,
-    setup: { share: "/mnt/shared", trustedKey: null },
+    setup: () => ({ share: "/mnt/shared", trustedKeys: [], operatorKeys: [] }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
