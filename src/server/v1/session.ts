@@ -126,12 +126,16 @@ export function addSignInRoutes(
   { clock, log, managesTokens }: Pick<WholeServices, "clock" | "log" | "managesTokens">,
   parts: SessionParts,
 ): void {
-  const { sessions, cookie, access } = parts;
+  const { cookie, access } = parts;
   app.openapi(signIn, async (context) => {
     requireOwnPage(context, cookie);
     const { token, code } = context.req.valid("json");
     const session = code === undefined ? await withToken(context, token ?? "", parts) : withCode(context, code, parts);
-    const caller = await admit(context, session, access);
+    // A code is no proof before it is used up; a token is one already, and must not count twice.
+    const caller =
+      code === undefined ? await access.authenticator.authenticate(session) : await admit(context, session, access);
+    if (caller instanceof CourierError) throw caller;
+    endSession(context, parts);
     const { expiresAtMs } = caller;
     const leftS = Math.floor(((expiresAtMs ?? 0) - clock.now()) / 1000);
     cookie.set(context, session, leftS);
@@ -141,8 +145,7 @@ export function addSignInRoutes(
 
   app.openapi(signOut, (context) => {
     requireOwnPage(context, cookie);
-    const session = cookie.read(context);
-    if (session !== undefined && !(session instanceof CourierError)) sessions.end(session);
+    endSession(context, parts);
     cookie.clear(context);
     return context.body(null, 204);
   });
@@ -162,6 +165,12 @@ function withCode(context: Context<Env>, code: string, { sessions, access }: Ses
   if (!(session instanceof CourierError)) return session;
   access.refusedLogins.add(peerOf(context), session);
   throw session;
+}
+
+/** The one that the request has, if any: signing in again replaces it. */
+function endSession(context: Context<Env>, { sessions, cookie }: SessionParts): void {
+  const session = cookie.read(context);
+  if (session !== undefined && !(session instanceof CourierError)) sessions.end(session);
 }
 
 function orTooMany<Begun>(session: Begun | undefined): Begun {
