@@ -33,6 +33,7 @@ const Permissions = z
     change: may.meta({ description: "Anything at all" }),
     set_active_models: may,
     trust_agents: may,
+    forget_agents: may,
     examine: may.meta({ description: "Read `/v1/doctor`" }),
     read_audit: may,
     show_setup: may,

@@ -5,7 +5,15 @@ import type { Caller } from "../caller.ts";
 /** `change`: anything at all. */
 export type Permissions = Readonly<
   Record<
-    Verb | "change" | "set_active_models" | "trust_agents" | "examine" | "read_audit" | "show_setup" | "manage_tokens",
+    | Verb
+    | "change"
+    | "set_active_models"
+    | "trust_agents"
+    | "forget_agents"
+    | "examine"
+    | "read_audit"
+    | "show_setup"
+    | "manage_tokens",
     boolean
   >
 >;
@@ -23,6 +31,7 @@ export function permissionsOf(caller: Caller, { managesTokens }: { readonly mana
     change: Verb.options.some((verb) => VERBS[verb].changing && mayUse(verb)),
     set_active_models: role === "gp" && isWhole,
     trust_agents: role === "gp" && isWhole,
+    forget_agents: role === "gp" && isWhole,
     examine: isWhole,
     read_audit: role === "gp" && isWhole,
     show_setup: isWhole,
