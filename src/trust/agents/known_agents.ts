@@ -104,7 +104,8 @@ export class KnownAgents {
     const known = this.#mode === "off" ? null : this.#knownOf(agent);
     const verdict = this.#judge(agent, text, known);
     const trouble = verdict.counts ? null : verdict.trouble;
-    if (trouble !== null && trouble.kind !== "late") this.troubles.add(agent, trouble, known !== null);
+    if (trouble === null) this.troubles.counted(agent);
+    else if (trouble.kind !== "late") this.troubles.add(agent, trouble, known !== null, text);
     this.#note(agent, trouble);
     return verdict;
   }
@@ -112,7 +113,7 @@ export class KnownAgents {
   /** The agent's late document is still there when any slow reading has ended: it is somebody's copy. */
   lateStays(agent: string): void {
     if (this.key(agent)?.trouble?.kind !== "late") return;
-    this.troubles.add(agent, REPLAYED, true);
+    this.troubles.add(agent, REPLAYED, true, null);
     this.#note(agent, REPLAYED);
   }
 

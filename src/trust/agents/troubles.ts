@@ -52,6 +52,9 @@ export function troubleHint(agent: string, { kind }: Pick<Trouble, "kind">): str
   return kind === "late" ? "Try again" : `Somebody else writes under this name: ${writers}`;
 }
 
+/** Kinds of documents that agents publish which are only too old or too many for this reader. */
+const BY_AN_AGENT: readonly TroubleKind[] = ["required", "unpinned", "late"];
+
 /** Counts troubles by agent. Bounded: names come from the share. */
 export class Troubles {
   readonly #counts = new Map<string, TroubleCount>();
@@ -59,15 +62,37 @@ export class Troubles {
   readonly #kinds = new Map<string, Set<TroubleKind>>();
   /** The agents with a kind that nobody has taken yet. */
   readonly #news = new Set<string>();
+  /** How many documents somebody forged, and the last of them: it may be read again. */
+  readonly #forged = new Map<string, { readonly count: number; readonly last: number | bigint | null }>();
 
-  /** @param isKnown otherwise anybody may have invented the name, and there is room for a number of them */
-  add(agent: string, trouble: Trouble, isKnown: boolean): void {
+  /**
+   * @param isKnown otherwise anybody may have invented the name, and there is room for a number of them
+   * @param text the document; null: one that was not counted when it was read
+   */
+  add(agent: string, trouble: Trouble, isKnown: boolean, text: string | null): void {
     const before = this.#counts.get(agent);
     if (before === undefined && !isKnown && this.#counts.size >= LIMITS.states) return;
+    if (!BY_AN_AGENT.includes(trouble.kind)) this.#countForged(agent, text === null ? null : Bun.hash(text));
     const kinds = this.#kinds.get(agent) ?? new Set();
     if (!kinds.has(trouble.kind)) this.#news.add(agent);
     this.#kinds.set(agent, kinds.add(trouble.kind));
     this.#counts.set(agent, { agent, trouble, count: (before?.count ?? 0) + 1 });
+  }
+
+  /** How many documents under an agent's name were not the agent's, or old. One that is read again is counted once. */
+  forged(agent: string): number {
+    return this.#forged.get(agent)?.count ?? 0;
+  }
+
+  /** A document of the agent counts: whatever comes after it was published after it. */
+  counted(agent: string): void {
+    const forged = this.#forged.get(agent);
+    if (forged !== undefined) this.#forged.set(agent, { ...forged, last: null });
+  }
+
+  #countForged(agent: string, last: number | bigint | null): void {
+    const before = this.#forged.get(agent);
+    if (last === null || before?.last !== last) this.#forged.set(agent, { count: (before?.count ?? 0) + 1, last });
   }
 
   /** An operator has dealt with it. */
