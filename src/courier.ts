@@ -12,7 +12,7 @@ import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { verifiedReplies } from "./courier/mailbox/verified_replies.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
-import { type RequestOptions, Requests, type Waits, type Witness } from "./courier/requests.ts";
+import { type CommandWaits, type RequestOptions, Requests, type Witness } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
@@ -31,7 +31,7 @@ export interface CourierOptions {
   /** Signs its commands. Null: they are not signed, and boxes that require signatures refuse them. */
   readonly signingKey?: SigningKey | null;
   readonly witness?: Witness | null;
-  readonly waits?: Waits | null;
+  readonly waits?: CommandWaits | null;
   readonly clock?: Clock;
   readonly log?: Log;
   /** Whose documents count; by default each agent's first key of this process is its key. */

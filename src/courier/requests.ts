@@ -1,6 +1,6 @@
 // Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
-import { LIMITS, type Response, VERBS } from "../protocol.ts";
+import { LIMITS, type Response, VERBS, type Verb } from "../protocol.ts";
 import type { KnownAgents } from "../trust/agents/known_agents.ts";
 import { mustBeSigned } from "../trust/requirement.ts";
 import type { AgentView } from "./agent_view.ts";
@@ -31,6 +31,11 @@ export interface Waits {
   begin(agent: string): () => void;
 }
 
+/** Also learns the command, and how it ended. */
+export interface CommandWaits {
+  begin(agent: string, verb: Verb): (result: "success" | "refused" | "unanswered") => void;
+}
+
 interface RequestsDeps {
   readonly fleet: FleetReader;
   readonly mailbox: Pick<Mailbox, "request" | "requestVersion1">;
@@ -42,7 +47,7 @@ interface RequestsDeps {
   readonly signs: boolean;
   readonly keys: Pick<KnownAgents, "failure">;
   readonly witness: Witness | null;
-  readonly waits: Waits | null;
+  readonly waits: CommandWaits | null;
   /** Puts a failure in the words for those who ask; by default it stays. */
   readonly reword?: ((failure: CourierError) => CourierError) | undefined;
 }
@@ -58,7 +63,7 @@ export class Requests {
   readonly #signs: boolean;
   readonly #keys: RequestsDeps["keys"];
   readonly #witness: Witness | null;
-  readonly #waits: Waits | null;
+  readonly #waits: CommandWaits | null;
   readonly #reword: (failure: CourierError) => CourierError;
 
   constructor(deps: RequestsDeps) {
@@ -110,7 +115,7 @@ export class Requests {
     if (!view.online || refusesEverything(view)) throw agentAway(view);
     if (!this.#signs && mustBeSigned(view.state?.requires_signatures, request.verb)) throw mustSign(view);
     const requestedBy = (options.requestedBy ?? this.#requestedBy)?.slice(0, LIMITS.requesterCharacters);
-    const isOver = this.#waits?.begin(agent);
+    const isOver = this.#waits?.begin(agent, request.verb);
     const response = await this.#exchange(
       view,
       { ...request, requestedBy },
@@ -119,7 +124,11 @@ export class Requests {
         signal: options.signal,
         lastKnown: async (id, withdrawn) => await this.#lastKnown(agent, id, withdrawn),
       },
-    ).finally(() => isOver?.());
+    ).catch((error: unknown) => {
+      isOver?.("unanswered");
+      throw error;
+    });
+    isOver?.(response.success ? "success" : "refused");
     if (!response.success) throw refusal(agent, response);
     // The change is made, whether or not the state can be read at this moment.
     if (VERBS[request.verb].changing) await this.#fleet.refresh(agent).catch(() => undefined);

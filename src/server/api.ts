@@ -23,6 +23,8 @@ import { errorResponse } from "./http/problem.ts";
 import { requestPath, requireValidHost } from "./http/request_target.ts";
 import { compressResponse, identifyRequest, keepNothing } from "./http/responses.ts";
 import { RequestRate } from "./limits/request_rate.ts";
+import { addMetricsRoute } from "./metrics/route.ts";
+import { timeRequests } from "./metrics/timed_requests.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { CONFIG_ROUTES } from "./platform/described_config.ts";
 import { GPU_SERVICE_ROUTES } from "./platform/described_gpu_service.ts";
@@ -86,7 +88,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   const withToken = requireToken(access);
   app.use(answerOptions);
   if (sessions !== null) addSignInRoutes(app, services, { sessions, cookie: sessionCookie, access });
-  for (const path of ["/api/*", "/v1/*"]) app.use(path, withToken, limitBody);
+  for (const path of ["/api/*", "/v1/*", "/metrics"]) app.use(path, withToken, limitBody);
   for (const open of [healthRoutes(services), docsRoutes()]) app.route("/", open);
   const scopes = new Scopes(services);
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
@@ -96,6 +98,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   for (const add of OF_CALLER) add(app, servicesOf);
   if (sessions !== null) addSessionRoute(app, services);
   for (const add of OF_SERVER) add(app, services);
+  addMetricsRoute(app, services, servicesOf);
   for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   addDescription(app);
   return app;
@@ -128,9 +131,9 @@ interface Choices {
 }
 
 function addCommon(app: Hono<Env>, services: WholeServices, { access, corsOrigins }: Choices): void {
-  const { recorder, clock, log, proxies } = services;
+  const { recorder, measures, clock, log, proxies } = services;
   if (access === "with tokens") app.use(identifyPeer(proxies));
-  app.use(identifyRequest, recorder.middleware, logRequest(log, access));
+  app.use(timeRequests(measures), identifyRequest, recorder.middleware, logRequest(log, access));
   app.use(describeHead(clock), compressResponse, keepNothing, allowOrigins(corsOrigins));
   app.use(refuseOtherMethods(app), requireValidHost);
   app.notFound(({ req }) => {

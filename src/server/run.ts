@@ -1,7 +1,7 @@
 // Assembles the server from its settings and runs it until the stop signal.
 import type { Database } from "bun:sqlite";
 import { hostname } from "node:os";
-import { systemClock, within } from "../base/clock.ts";
+import { type Clock, systemClock, within } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { WatchedFleet } from "../courier/index/watched_fleet.ts";
@@ -35,6 +35,8 @@ import { FreshLists } from "./limits/fresh_lists.ts";
 import { JobQuestions } from "./limits/job_questions.ts";
 import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
 import { ModelQuestions } from "./limits/model_questions.ts";
+import { Measures } from "./metrics/measures.ts";
+import { TimedTransport } from "./metrics/timed_transport.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import { checkItself } from "./self_check.ts";
 import type { SetupFacts, WholeServices } from "./services.ts";
@@ -100,13 +102,15 @@ const LONGEST_OLD_REQUEST_MS = 12_000;
  */
 export async function runServer(
   settings: ServerSettings,
-  { transport, database, service, log, stop }: ServerParts,
+  { transport: untimed, database, service, log, stop }: ServerParts,
 ): Promise<void> {
+  const measures = new Measures(systemClock);
+  const transport = new TimedTransport(untimed, { operations: measures.operations, clock: systemClock });
   const tokens = new Tokens(database, systemClock);
   if (settings.login === null) requireTokens(tokens, settings.address, log);
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const roster = openRoster(settings, log);
-  const services = assemble(settings, { transport, database, tokens, roster, log });
+  const services = assemble(settings, { transport, database, tokens, roster, measures, clock: systemClock, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
   const keeping = services.keeper.run(stop);
   const listeners = openListeners(settings, services);
@@ -159,21 +163,25 @@ interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"
   readonly tokens: Tokens;
   /** Null: no operator is trusted. */
   readonly roster: KeptRoster | null;
+  readonly measures: Measures;
+  readonly clock: Clock;
 }
 
-function assemble(settings: ServerSettings, { transport, database, tokens, roster, log }: Foundations): WholeServices {
+function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
+  const { transport, database, tokens, roster, measures, clock, log } = parts;
   const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents } = settings;
-  const clock = systemClock;
   const entrance = openEntrance(settings, { database, tokens, log });
   const agents = new KnownAgents(verifyAgents ?? (roster === null ? "known" : "all"), roster ?? undefined);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });
   const trust = { signingKey, witness: recorder, agents };
-  const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, clock, log, fleet });
+  const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, waits: measures, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database, courier);
+  const given = { measures, catalog, defaultAgent, clock, log };
   return {
+    ...given,
     fleet,
     courier,
     keeper: new Keeper({ agents, store: new StoredKnownAgents(database), clock, log }),
@@ -195,10 +203,6 @@ function assemble(settings: ServerSettings, { transport, database, tokens, roste
     jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
     listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
-    catalog,
-    defaultAgent,
-    clock,
-    log,
   };
 }
 

@@ -24,6 +24,7 @@ import type { FreshLists } from "./limits/fresh_lists.ts";
 import type { JobQuestions } from "./limits/job_questions.ts";
 import type { Listeners } from "./limits/listeners.ts";
 import type { ModelQuestions } from "./limits/model_questions.ts";
+import type { Measures } from "./metrics/measures.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import type { ActiveModels } from "./store/active_models.ts";
 import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
@@ -78,6 +79,7 @@ export interface WholeServices extends Services {
   readonly endedJobs: EndedJobs;
   readonly examination: Examination;
   readonly audit: AuditLog;
+  readonly measures: Measures;
   readonly recorder: Recorder;
   /** Null: there is no console. */
   readonly sessions: Sessions | null;

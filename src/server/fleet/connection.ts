@@ -37,6 +37,11 @@ export class Connection {
     await this.#firstLook.promise;
   }
 
+  /** Whether the transport is connected. */
+  get isOpen(): boolean {
+    return this.#failure === undefined;
+  }
+
   /** @throws CourierError `unavailable`: why the transport is not connected yet */
   requireOpen(): void {
     if (this.#failure !== undefined) throw this.#failure;

@@ -34,7 +34,7 @@ const MIN_BYTES = 1_024;
 const MAX_BYTES_AT_ONCE = 16 * 1_024;
 const gzipped = promisify(gzip);
 /** Never `text/event-stream`: an event must leave at once. */
-const TYPES = /^(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|css|javascript))\b/;
+const TYPES = /^(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|css|javascript|plain))\b/;
 
 /** Of bodies that are sent again and again: a list of 10,000 agents takes 20 ms. */
 const compressed = new WeakMap<Uint8Array, Promise<Uint8Array<ArrayBuffer>>>();

@@ -104,6 +104,13 @@ export const ROUTES: Readonly<Record<string, Row>> = {
   "GET /v1/events": { needs: "list_jobs", requests: paths(() => "/v1/events") },
   "GET /v1/session": { needs: "any", requests: paths(() => "/v1/session") },
   "POST /v1/tickets": { needs: "list_jobs", requests: paths(() => "/v1/tickets") },
+  "GET /metrics": {
+    needs: "any",
+    requests: paths(
+      () => "/metrics",
+      () => "/metrics?collect=models",
+    ),
+  },
   "GET /api/health": { needs: "any", requests: paths(() => "/api/health") },
   "GET /api/models": {
     needs: "list_models",

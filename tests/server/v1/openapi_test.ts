@@ -35,6 +35,7 @@ describe("/openapi.json", () => {
       "/api/models",
       "/api/models/{name}",
       "/healthz",
+      "/metrics",
       "/openapi.json",
       "/readyz",
       "/v1/active-models",

@@ -12,6 +12,7 @@ const INTROSPECTION = "src/server/access/login/introspection/*.ts";
 const DOCTOR = "src/{doctor/*,program/style}.ts";
 const IN_VERBS = "src/client/{io,session,fleet_courier,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
 const OPEN = "src/transport/open.ts";
+const METRICS = "src/program/metrics/*.ts";
 const LAYOUT = "src/transport/share/layout.ts";
 const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
 
@@ -32,6 +33,7 @@ const CLIENT = [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/progr
 export const ROWS: readonly { readonly files: string; readonly may: readonly string[] }[] = [
   { files: "src/{base,protocol}/*.ts", may: [] },
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
+  { files: METRICS, may: BASE },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
@@ -231,7 +233,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...BASE,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
-      "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
+      "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
       ...server("access access/sessions audit store http http/guard limits"),
     ],
@@ -243,6 +245,19 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{agent_view,index/{scoped_fleet,share_away}}.ts",
       "src/server/{services,fleet/job_feed}.ts",
       ...server("access limits"),
+    ],
+  },
+  {
+    files: "src/server/metrics/{measures,timed_requests,timed_transport}.ts",
+    may: [...SEAM, METRICS, "src/server/metrics/measures.ts", ...server("http")],
+  },
+  {
+    files: "src/server/metrics/*.ts",
+    may: [
+      ...BASE,
+      "src/{courier/{agent_view,index/fleet_index},program/flags,server/services}.ts",
+      METRICS,
+      ...server("access http store v1/schema"),
     ],
   },
   { files: "src/server/docs/*.ts", may: server("http fleet/lists") },
@@ -280,7 +295,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/api.ts",
     may: [
       "src/{base/*,program/*,server/services}.ts",
-      ...server("access audit docs http http/guard limits fleet/lists scope v1 v1/schema platform"),
+      ...server("access audit docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform"),
     ],
   },
   {
@@ -296,7 +311,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,self_check,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
-      ...server("access access/sessions audit http http/guard limits store"),
+      ...server("access access/sessions audit http http/guard limits metrics store"),
     ],
   },
   {
@@ -372,7 +387,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
     "src/client/{roster/read_file,over_http/token_file}.ts",
-    "src/server/{store/store,platform/catalog}.ts",
+    "src/server/{store/store,platform/catalog,metrics/process}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
     "src/trust/{key_file,replace_file,file_safety,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
   ],

@@ -26,6 +26,7 @@ import { FreshLists } from "#src/server/limits/fresh_lists.ts";
 import { JobQuestions } from "#src/server/limits/job_questions.ts";
 import { Listeners, MAX_LISTENERS } from "#src/server/limits/listeners.ts";
 import { ModelQuestions } from "#src/server/limits/model_questions.ts";
+import { Measures } from "#src/server/metrics/measures.ts";
 import { readCatalog } from "#src/server/platform/catalog.ts";
 import type { WholeServices } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
@@ -108,9 +109,18 @@ export async function openServer({
   const transport = store.open();
   const agents = new KnownAgents();
   const fleet = new WatchedFleet({ transport, clock, log: silentLog, agents });
+  const measures = new Measures(clock);
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => null, log });
-  const courier = new Courier(transport, { sender: "server", timeoutMs, witness: recorder, clock, agents, fleet });
+  const courier = new Courier(transport, {
+    sender: "server",
+    timeoutMs,
+    witness: recorder,
+    waits: measures,
+    clock,
+    agents,
+    fleet,
+  });
   const connection = new Connection({ transport, fleet, clock: systemClock, log: silentLog });
   const endedJobs = new EndedJobs(database, courier);
   const tokenNotes = new TokenNotes({ database, clock, log });
@@ -129,6 +139,7 @@ export async function openServer({
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
     audit,
+    measures,
     recorder,
     sessions,
     sessionCookie: new SessionCookie({ publicUrl, corsOrigins }),

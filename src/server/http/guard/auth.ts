@@ -34,7 +34,7 @@ export function requireToken(deps: AccessDeps): MiddlewareHandler<Env> {
         "forbidden",
         `${describeCaller(caller)} has the role ${caller.role}, which does not permit this`,
         {
-          hint: "A viewer may read under /v1. Everything else needs the role gp",
+          hint: "A viewer may read under /v1 and /metrics. Everything else needs the role gp",
         },
       );
     const refusal = beyondLimits(caller, context.req.method, context.req.path);
@@ -111,5 +111,5 @@ function isRoute(context: Context<Env>): boolean {
 
 function isAllowed(role: Role, method: string, path: string): boolean {
   if (role === "gp") return true;
-  return changesNothing(method, path) && path.startsWith("/v1/");
+  return changesNothing(method, path) && (path.startsWith("/v1/") || path === "/metrics");
 }
