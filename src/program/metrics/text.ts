@@ -6,6 +6,8 @@ export const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Of one value of a label. A box may name its models as it likes, and each scrape repeats the names. */
 const MAX_CHARACTERS = 128;
+/** Most values: for these the pattern below takes a large part of a scrape. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 /** In a label's value: what ends it, and what no reader shows. */
 const SPECIAL = /["\\\p{C}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/u;
 
@@ -62,7 +64,7 @@ export function formatValue(value: number): string {
 /** As a label's value shows a text: values that are equal here would be one series twice. */
 export function escaped(text: string): string {
   const short = text.length > MAX_CHARACTERS ? text.slice(0, MAX_CHARACTERS) : text;
-  if (!SPECIAL.test(short)) return short;
+  if (PLAIN.test(short) || !SPECIAL.test(short)) return short;
   return replaceInvisible(short.toWellFormed().replaceAll("\n", " "), "?")
     .replaceAll("\\", "\\\\")
     .replaceAll('"', '\\"');

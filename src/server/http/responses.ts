@@ -33,6 +33,8 @@ const MIN_BYTES = 1_024;
 /** Takes 0.3 ms. */
 const MAX_BYTES_AT_ONCE = 16 * 1_024;
 const gzipped = promisify(gzip);
+/** Of a large one: for 1.7 MB of metrics, level 6 takes 56 ms instead of 18 for 5 % less (Bun 1.4.5). */
+const LEVEL = 3;
 /** Never `text/event-stream`: an event must leave at once. */
 const TYPES = /^(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|css|javascript|plain))\b/;
 
@@ -80,5 +82,7 @@ async function compressOnce(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<
 
 /** Small ones at once: less than a stream costs. Large ones beside the requests of others. */
 async function compress(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  return bytes.byteLength <= MAX_BYTES_AT_ONCE ? Bun.gzipSync(bytes) : new Uint8Array(await gzipped(bytes));
+  return bytes.byteLength <= MAX_BYTES_AT_ONCE
+    ? Bun.gzipSync(bytes)
+    : new Uint8Array(await gzipped(bytes, { level: LEVEL }));
 }
