@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { BareServer } from "./fleet/bare_server.ts";
 import type { Effort } from "./fleet/comparison.ts";
 import { timeGpuctlAgents } from "./fleet/gpuctl.ts";
-import { measureGrowth, measureRoutes } from "./fleet/routes.ts";
+import { measureGrowth, measureRoutes, measureScrape } from "./fleet/routes.ts";
 import { FleetSite } from "./fleet/site.ts";
 import { type Bounds, measureUpkeep, type UpkeepEffort } from "./fleet/upkeep.ts";
 import type { Measure } from "./report.ts";
@@ -67,7 +67,7 @@ async function measureSite(dir: string, site: FleetSite, effort: FleetEffort): P
   const upkeep = await measureUpkeep(site, effort, bounds);
   const bare = await BareServer.open(dir, site.token);
   try {
-    const routes = await measureRoutes(site, bare, effort);
+    const routes = [...(await measureRoutes(site, bare, effort)), await measureScrape(site, effort)];
     const value = await timeGpuctlAgents(dir, site.share, site.agents, effort.gpuctlRuns);
     const name = `${site.agents.toLocaleString("en")} agents: gpuctl agents`;
     return [...upkeep, ...routes, { name, unit: "ms", value, target: { of: "value", most: gpuctlMs } }];

@@ -26,6 +26,18 @@ const LARGER_FLEET: Target = { of: "ratio", most: 1.3 };
 /** A list changes all the time: the next conditional request gets the new one, and only the one after that a 304. */
 const TRIES = 5;
 
+/** A scrape of 1,000 boxes, however large the fleet: its floor is the list of as many. */
+const SCRAPE_MS = 100;
+
+/** A scrape against the list of all agents by gpu-server itself. Larger fleets in proportion. */
+export async function measureScrape({ agents, client }: FleetSite, effort: Effort): Promise<Measure> {
+  const list = fetching(client, "/v1/agents?limit=10000");
+  const pairs = await takePairs(list, fetching(client, "/metrics"), effort);
+  const most = (SCRAPE_MS * agents) / 1_000;
+  const name = `${formatCount(agents)} agents: /metrics against the list, p50`;
+  return { name, ...comparePairs(pairs, 0.5), target: { of: "value", most } };
+}
+
 /** p50 and p99 of each route. */
 export async function measureRoutes(site: FleetSite, bare: BareServer, effort: Effort): Promise<Measure[]> {
   const routes = [
