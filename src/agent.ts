@@ -1,5 +1,6 @@
 // gpu-agent, the entry point on the GPU machine: turns the command line and the environment into settings.
 import { join, resolve } from "node:path";
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
 import { parseProtectedName } from "./agent/models/protection.ts";
@@ -82,6 +83,10 @@ const agentFlags = {
       .default("on" as const),
   diskReserve: () =>
     flag("--disk-reserve <size>", "space that pulls leave free on the models' disk (default: 5%, at most 5GB)"),
+  metricsFile: () =>
+    flag("--metrics-file <file>", "write this machine's metrics for node_exporter here; ends with .prom").argParser(
+      parseMetricsFile,
+    ),
   maxPulls: () => flag("--max-pulls <count>", "number of pulls that run at a time").argParser(parse.count).default(1),
   stallTimeout: () =>
     flag("--stall-timeout <seconds>", "reconnect a pull after this time without data")
@@ -206,6 +211,7 @@ function createAgentCommand() {
     .addOption(agentFlags.changeTtl())
     .addOption(agentFlags.preflight())
     .addOption(agentFlags.diskReserve())
+    .addOption(agentFlags.metricsFile())
     .addOption(agentFlags.maxPulls())
     .addOption(agentFlags.stallTimeout())
     .addOption(agentFlags.pullTimeout())
@@ -265,6 +271,7 @@ function readSettings(options: Options): AgentSettings {
     trustedKeys: options.trustedKeys,
     operatorKeys: options.operatorKeys,
     requireSignatures: options.requireSignatures,
+    metricsFile: options.metricsFile,
     maxPulls: options.maxPulls,
     stallMs: options.stallTimeout * 1000,
     pullLimits: {
@@ -276,6 +283,12 @@ function readSettings(options: Options): AgentSettings {
     listTtlMs: options.listTtl * 1000,
     changeTtlMs: options.changeTtl * 1000,
   };
+}
+
+/** Its textfile collector reads no others. */
+function parseMetricsFile(path: string): string {
+  if (path.endsWith(".prom")) return resolve(path);
+  throw new InvalidArgumentError("Give a file whose name ends with .prom: node_exporter reads no other");
 }
 
 if (import.meta.main) {

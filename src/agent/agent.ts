@@ -37,6 +37,8 @@ export interface AgentDeps {
   readonly upkeep: LedgerUpkeep;
   /** The upkeep is one of them. */
   readonly loops: readonly Loop[];
+  /** Null: nobody wants it. */
+  readonly metricsFile: (Loop & { close(): void }) | null;
   readonly outage: Outage;
   readonly service: ServiceManager;
   readonly clock: Clock;
@@ -60,6 +62,16 @@ export class Agent {
    * Jobs stop where they are and go on at the next start.
    */
   async run(signal: AbortSignal): Promise<void> {
+    const { metricsFile } = this.#deps;
+    void metricsFile?.run(signal);
+    try {
+      await this.#serve(signal);
+    } finally {
+      metricsFile?.close();
+    }
+  }
+
+  async #serve(signal: AbortSignal): Promise<void> {
     const { loops, jobs, statusLine, service, clock } = this.#deps;
     void clock.sleep(FIRST_LOOK_MS, signal).then(() => !signal.aborted && service.ready());
     statusLine.show();

@@ -34,6 +34,7 @@ import { BootCounter, type BootFile } from "./presence/boot_counter.ts";
 import { Condition } from "./presence/condition.ts";
 import { Heartbeat } from "./presence/heartbeat.ts";
 import type { Identity } from "./presence/identity.ts";
+import { MetricsFile } from "./presence/metrics_file.ts";
 import { NameGuard } from "./presence/name_guard.ts";
 import { NameWait } from "./presence/name_wait.ts";
 import { Presence } from "./presence/presence.ts";
@@ -86,6 +87,8 @@ export interface AgentParts {
   readonly bootFile: BootFile;
   /** Where the latest time of the share is kept. */
   readonly shareTimeFile: Pick<ShareTimeFile, "exists" | "read" | "write">;
+  /** Where its metrics are written for node_exporter; null: nowhere. */
+  readonly metricsFile: string | null;
   readonly maxPulls: number;
   readonly pullLimits: PullLimits;
   readonly hostNames: Pick<HostNames, "isMissing">;
@@ -119,6 +122,7 @@ export function assemble(parts: AgentParts): Agent {
     jobs: work.jobs,
     upkeep,
     loops: [presence, work.monitor, work.box, sweeping, upkeep, ...assembleTrustLoops(parts, common)],
+    metricsFile: reporting.metricsFile,
     outage: common.outage,
     service,
     clock,
@@ -198,7 +202,9 @@ function assembleReporting(parts: AgentParts, { outage, condition }: Common, { m
   const name = new NameWait({ identity, key, transport, condition, statusLine, service, clock, log });
   const guard = new NameGuard({ identity, key, document, wait: name, condition, transport, clock, log });
   const state = new StatePublisher({ agent, transport, document, guard, outage, clock });
-  return { activity, boots, name, guard, state, statusLine };
+  const shown = { about: parts, condition, activity, monitor, jobs, box, transport, outage, clock, log };
+  const metricsFile = parts.metricsFile === null ? null : new MetricsFile({ path: parts.metricsFile, ...shown });
+  return { activity, boots, name, guard, state, statusLine, metricsFile };
 }
 type Reporting = ReturnType<typeof assembleReporting>;
 

@@ -52,6 +52,8 @@ export interface AgentSettings {
   readonly operatorKeys: string | undefined;
   /** Undefined: `changing` with trusted keys or operator keys, otherwise `off`. */
   readonly requireSignatures: SignatureMode | undefined;
+  /** Where its metrics are written for node_exporter. */
+  readonly metricsFile: string | undefined;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
   /** A pull connects again after this time without a byte. */
@@ -120,6 +122,7 @@ function agentParts(
     ...signatureSettings(settings),
     ...ownSignature(settings.stateDir, log),
     shareTimeFile: new ShareTimeFile(settings.stateDir, settings.address),
+    metricsFile: settings.metricsFile ?? null,
     maxPulls: settings.maxPulls,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),

@@ -100,3 +100,11 @@ test("signatures cannot be required without trusted keys", async () => {
   const agent = Bun.spawnSync([process.execPath, join(import.meta.dir, "../../src/agent.ts"), ...args]);
   expect([agent.exitCode, agent.stderr.toString().includes("--trusted-keys")]).toEqual([64, true]);
 });
+
+test("--metrics-file takes only a name that node_exporter reads, and makes it absolute", async () => {
+  expect((await partsOf("--metrics-file", join(dir, "box.prom"))).metricsFile).toBe(join(dir, "box.prom"));
+  expect((await partsOf("--metrics-file", "box.prom")).metricsFile).toBe(join(process.cwd(), "box.prom"));
+  expect((await partsOf()).metricsFile).toBeNull();
+  const refused = await main(["--share", dir, "--metrics-file", join(dir, "box.txt")], () => expect.unreachable());
+  expect(refused).toBe(64);
+});

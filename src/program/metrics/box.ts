@@ -1,5 +1,5 @@
 // The metrics of one box, from its state document: the same from gpu-server and from the box itself.
-import { isEnded, type Job, type State } from "../../protocol.ts";
+import { type Gpu, isEnded, type Job, type Model, type RunningModel, type State } from "../../protocol.ts";
 import { escaped, labelsOf, type MetricsText } from "./text.ts";
 
 /** What a reader of the metrics may see of a box. */
@@ -11,26 +11,24 @@ export interface Shown {
   readonly jobs: boolean;
 }
 
-type Figures = Pick<
-  State,
-  | "models"
-  | "model_count"
-  | "running"
-  | "jobs"
-  | "disk"
-  | "gpus"
-  | "clock_offset_ms"
-  | "processed_commands"
-  | "refused_commands"
->;
+interface Figures extends Pick<State, "model_count" | "disk" | "processed_commands" | "refused_commands"> {
+  /** Null: the clock of the share is unknown. */
+  readonly clock_offset_ms: number | null;
+  readonly models: readonly Model[] | null;
+  readonly running: readonly RunningModel[];
+  readonly jobs: readonly Job[];
+  readonly gpus: readonly Gpu[];
+}
 
+const STATUSES = ["online", "degraded", "draining", "ollama_down", "share_stale", "silent", "stopped"] as const;
 const JOB_STATES = ["queued", "waiting", "running", "verifying"] as const;
 
 /** Adds what only a running agent knows. The lists of a document may name the same twice: a series is there once. */
 export function addFigures(text: MetricsText, agent: string, state: Figures, shown: Shown): void {
   const labels = `agent="${agent}"`;
   if (state.model_count !== null) text.add("gpu_courier_models", labels, state.model_count);
-  text.add("gpu_courier_clock_offset_seconds", labels, state.clock_offset_ms / 1000);
+  if (state.clock_offset_ms !== null)
+    text.add("gpu_courier_clock_offset_seconds", labels, state.clock_offset_ms / 1000);
   text.add("gpu_courier_commands_processed_total", labels, state.processed_commands);
   text.add("gpu_courier_commands_refused_total", labels, state.refused_commands);
   if (state.disk !== null) {
@@ -43,6 +41,12 @@ export function addFigures(text: MetricsText, agent: string, state: Figures, sho
   if (shown.eachModel && shown.running)
     for (const [model, { size_vram }] of oncePer(state.running, ({ name }) => name))
       text.add("gpu_courier_running_vram_bytes", `${labels},model="${model}"`, size_vram);
+}
+
+/** Adds a series for each status, of which one is 1. */
+export function addStatus(text: MetricsText, agent: string, current: string): void {
+  for (const status of STATUSES)
+    text.add("gpu_courier_agent_status", `agent="${agent}",status="${status}"`, status === current);
 }
 
 /** Adds the releases and the labels of a box. */
@@ -59,7 +63,7 @@ export function addAbout(
   text.add("gpu_courier_agent_labels", labelsOf({ agent, ...values }), 1);
 }
 
-function addGpus(text: MetricsText, labels: string, gpus: State["gpus"]): void {
+function addGpus(text: MetricsText, labels: string, gpus: readonly Gpu[]): void {
   for (const [gpu, { memory_used_bytes: used, memory_total_bytes: total }] of oncePer(
     gpus,
     ({ index }) => `${index}`,
@@ -70,7 +74,7 @@ function addGpus(text: MetricsText, labels: string, gpus: State["gpus"]): void {
   }
 }
 
-function addModels(text: MetricsText, labels: string, models: NonNullable<State["models"]>): void {
+function addModels(text: MetricsText, labels: string, models: readonly Model[]): void {
   for (const [model, { digest, size }] of oncePer(models, ({ name }) => name)) {
     text.add("gpu_courier_model_info", `${labels},model="${model}",digest="${escaped(digest)}"`, 1);
     text.add("gpu_courier_model_size_bytes", `${labels},model="${model}"`, size);

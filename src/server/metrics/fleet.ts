@@ -1,7 +1,7 @@
 // The metrics of the fleet as one caller sees it, made from the index when somebody asks: nothing is kept for a box.
 import { instantMs } from "../../base/clock.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
-import { addAbout, addFigures, type Shown } from "../../program/metrics/box.ts";
+import { addAbout, addFigures, addStatus, type Shown } from "../../program/metrics/box.ts";
 import type { MetricsText } from "../../program/metrics/text.ts";
 
 /** Documents under an agent's name that did not count. */
@@ -9,8 +9,6 @@ export interface Forgeries {
   readonly states: (agent: string) => number;
   readonly responses: (agent: string) => number;
 }
-
-const STATUSES = ["online", "degraded", "draining", "ollama_down", "share_stale", "silent", "stopped"] as const;
 
 export function addAgents(
   text: MetricsText,
@@ -21,7 +19,7 @@ export function addAgents(
   for (const view of views) {
     const labels = `agent="${view.agent}"`;
     text.add("gpu_courier_agent_up", labels, view.online);
-    addStatus(text, labels, view);
+    addStatus(text, view.agent, view.reason ?? "online");
     text.add("gpu_courier_agent_last_seen_timestamp_seconds", labels, instantMs(view.lastSeenAt) / 1000);
     text.add("gpu_courier_agent_name_conflict", labels, isInConflict(view));
     text.add("gpu_courier_forged_documents_total", `${labels},document="state"`, states(view.agent));
@@ -29,12 +27,6 @@ export function addAgents(
     if (view.state !== null) addAbout(text, view.agent, view.state);
     if (view.online) addLiveFigures(text, labels, view, shown);
   }
-}
-
-function addStatus(text: MetricsText, labels: string, { reason }: AgentView): void {
-  const current = reason ?? "online";
-  for (const status of STATUSES)
-    text.add("gpu_courier_agent_status", `${labels},status="${status}"`, status === current);
 }
 
 /** Of a box that is away they would be a flat line of the past. */

@@ -30,7 +30,7 @@ beforeAll(async () => {
     BOXES.map((name) => ({
       name,
       ollamaUrl: ollama.url,
-      args: ["--label", "site=berlin", "--ollama-models", modelsDir],
+      args: ["--label", "site=berlin", "--ollama-models", modelsDir, "--metrics-file", join(dir, `${name}.prom`)],
     })),
   );
   server = await site.server();
@@ -68,9 +68,11 @@ async function promtool(args: readonly string[], input = ""): Promise<{ status: 
   return { status: await child.exited, text: `${stdout}${stderr}` };
 }
 
-test("promtool check metrics finds nothing to say about a scrape, and something about a bad one", async () => {
+test("promtool check metrics finds no fault in a scrape and in the file of a box, and one in a bad scrape", async () => {
   const text = await scrape();
-  expect(await promtool(["check", "metrics"], text)).toEqual({ status: 0, text: "" });
+  const ofBox = await Bun.file(join(dir, "gpu-7.prom")).text();
+  expect(ofBox).toContain('gpu_courier_agent_up{agent="gpu-7"} 1\n');
+  for (const each of [text, ofBox]) expect(await promtool(["check", "metrics"], each)).toEqual({ status: 0, text: "" });
   const bad = await promtool(
     ["check", "metrics"],
     text.replaceAll("gpu_courier_jobs_ended_total", "gpu_courier_jobs_ended"),

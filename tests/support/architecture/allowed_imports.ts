@@ -128,7 +128,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
   { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
   { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
-  { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST] },
+  { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST, METRICS] },
   {
     files: "src/agent/commands/*.ts",
     may: [...SEAM, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
