@@ -1,4 +1,4 @@
-// What a page is told that a caller may do, against what the routes then let it do.
+// What the body of a session says that its caller may do, against what the routes let it do.
 import { expect, test } from "bun:test";
 import { Verb } from "#src/protocol.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
