@@ -11,7 +11,7 @@ beforeAll(async () => {
   // Root gets ext4 on a loop device; a user namespace allows tmpfs alone, which is as full when it is full.
   const isRoot = process.getuid?.() === 0;
   const apart = isRoot ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
-  const script = join(import.meta.dir, "site/small_disk.ts");
+  const script = join(import.meta.dir, "../../process/site/small_disk.ts");
   const child = Bun.spawn([...apart, process.execPath, script, isRoot ? "ext4" : "tmpfs"], {
     stdin: "ignore",
     stdout: "pipe",

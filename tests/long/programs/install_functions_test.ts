@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmod, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { Installer } from "./installer.ts";
+import { Installer } from "../../release/installer.ts";
 
 let installer: Installer;
 beforeEach(async () => {

@@ -9,7 +9,7 @@ import { openTransport } from "#src/transport/open.ts";
 import { jobOf } from "#tests/support/sites/client_run.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { until } from "#tests/support/until.ts";
-import { Emulator } from "./emulator.ts";
+import { Emulator } from "../../client/terminal/emulator.ts";
 
 const CLIENT = join(import.meta.dir, "../../../src/client.ts");
 

@@ -10,7 +10,7 @@ import type { Model } from "#src/protocol.ts";
 import { openTransport } from "#src/transport/open.ts";
 import { type Answer, modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 
-const CLIENT = join(import.meta.dir, "../../src/client.ts");
+const CLIENT = join(import.meta.dir, "../../../src/client.ts");
 const TIMEOUT_MS = 10_000;
 
 let share = "";
