@@ -19,10 +19,12 @@ export function makeShare({ server, aside, mountPoint }: { server: string; aside
 /**
  * Renames a folder out of the share for some time. What appeared in its place meanwhile is moved into it, so that nothing is
  * lost but by the agents.
- * @returns whether there was something in its place
+ * @returns whether there was something in its place; null when the folder is not there, because its agent has not made the
+ *   one again that was removed
  */
-export async function renameAway(folder: string, aside: string, ms: number): Promise<boolean> {
+export async function renameAway(folder: string, aside: string, ms: number): Promise<boolean | null> {
   const kept = join(aside, basename(folder));
+  if (!existsSync(folder)) return null;
   renameSync(folder, kept);
   await Bun.sleep(ms);
   for (let round = 0; ; round++) {
