@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { z } from "zod";
-import { FAMILIES, isMetricName } from "#src/program/metrics/families.ts";
+import { FAMILIES, isMetricName, METRIC_NAMES } from "#src/program/metrics/families.ts";
 import { anchor } from "#tests/support/markdown.ts";
 
 const DOCS = join(import.meta.dir, "../../docs");
@@ -119,4 +119,11 @@ describe("alerts.yml", () => {
     });
     expect(untested).toEqual([]);
   });
+});
+
+test("the table of protocol.md has every metric, and no other", async () => {
+  const text = await read("protocol.md");
+  const section = text.slice(text.indexOf("\n## Metrics\n"), text.indexOf("\n## Versions\n"));
+  const named = [...section.matchAll(/`((?:gpu_courier|process)_[a-z_]+)`/g)].map(([, name = ""]) => name);
+  expect(named.toSorted()).toEqual(METRIC_NAMES.toSorted());
 });
