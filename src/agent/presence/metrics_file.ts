@@ -1,6 +1,7 @@
 // Writes the box's metrics to a file that node_exporter on this box reads: they are there also while the share is away.
 import { closeSync, fchmodSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Clock } from "../../base/clock.ts";
+import { CourierError, systemCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Outage } from "../../base/outage.ts";
 import { addAbout, addFigures, addStatus } from "../../program/metrics/box.ts";
@@ -96,9 +97,16 @@ export class MetricsFile {
       replaceReadable(this.#deps.path, text.toString());
       this.#outage.ended("write");
     } catch (error) {
-      this.#outage.failed("write", error);
+      this.#outage.failed("write", denied(this.#deps.path, error));
     }
   }
+}
+
+function denied(path: string, cause: unknown): CourierError {
+  return new CourierError("unavailable", `Cannot write ${path}: ${systemCode(cause) ?? String(cause)}`, {
+    hint: "Make its folder, and let the agent's user write to it. The agent works without it",
+    cause,
+  });
 }
 
 /** Readers see all of it or the one before. Not synced: after a crash the next one is written soon. */

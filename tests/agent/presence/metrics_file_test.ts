@@ -77,7 +77,7 @@ test("that cannot be written is logged, and written as soon as it can be; the ag
   const late = join(folder, "later", "gpu-courier.prom");
   await site.start("gpu-1", { metricsFile: late, log });
   await site.clock.advance(31_000);
-  expect(JSON.stringify(logged)).toContain("ENOENT");
+  expect(logged).toContainEqual({ reason: `Cannot write ${late}: ENOENT`, hint: expect.stringContaining("folder") });
   expect((await site.state("gpu-1")).status).toBe("running");
   mkdirSync(join(folder, "later"));
   await site.clock.advance(16_000);
