@@ -31,6 +31,9 @@ import { runServer } from "./server/run.ts";
 import { openStore } from "./server/store/store.ts";
 import { Role } from "./server/store/tokens.ts";
 import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
+import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
+import { webhookFlags } from "./server/webhooks/flags.ts";
+import { openWebhooks } from "./server/webhooks/settings.ts";
 import { openTransport } from "./transport/open.ts";
 import { isKeyId, parseGivenKey } from "./trust/agents/decisions.ts";
 import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
@@ -87,6 +90,8 @@ function createProgram() {
     )
     .action(() => showKey(keyPath(stateDir())));
   addAuditCommand(program.command("audit").description("show who changed what, the newest first"), stateDir);
+  const webhooks = program.command("webhooks").description("test webhooks, and show what was sent to them");
+  addWebhookCommands(webhooks, stateDir, () => openWebhooks(program.opts()));
   return program;
 }
 
@@ -143,6 +148,29 @@ function addAuditCommand(audit: Command, stateDir: () => string): void {
     .action(({ since, limit, json }) => showAudit(stateDir(), { sinceMs: since, limit, json }, print));
 }
 
+function addWebhookCommands(
+  webhooks: Command,
+  stateDir: () => string,
+  settings: () => ReturnType<typeof openWebhooks>,
+): void {
+  webhooks
+    .command("test")
+    .description("send a test event to each --webhook")
+    .option("--json", "print one JSON document", false)
+    .action(async (options) => await testWebhooks(settings(), options, print));
+  webhooks
+    .command("list")
+    .description("list the targets with their counters")
+    .option("--json", "print one JSON document", false)
+    .action((options) => showWebhooks(stateDir(), options, print));
+  webhooks
+    .command("deliveries")
+    .description("show what was sent, or will be, the newest first")
+    .option("--limit <count>", "deliveries to show", parse.count, 100)
+    .option("--json", "print one JSON document", false)
+    .action((options) => showDeliveries(stateDir(), options, print));
+}
+
 function showKey(path: string): void {
   const isMissing = readKey(path) === null;
   print(`${publicLine(ensureKey(path), `server@${hostname()}`)}\n`);
@@ -182,7 +210,10 @@ function createServerCommand() {
     .addOption(loginFlags.jwtUsers())
     .addOption(loginFlags.authRole())
     .addOption(loginFlags.authRoleClaim())
-    .addOption(loginFlags.authNameClaim());
+    .addOption(loginFlags.authNameClaim())
+    .addOption(webhookFlags.webhook())
+    .addOption(webhookFlags.webhookSecretFile())
+    .addOption(webhookFlags.webhookCa());
 }
 
 function createServiceCommand() {
@@ -230,6 +261,7 @@ async function runUntilStopped(options: Options): Promise<void> {
   const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
   const log = openLog(options.logLevel, options.logFormat);
   const login = await openLogin(options, { clock: systemClock, log });
+  const webhooks = openWebhooks(options);
   const database = openStore(stateDir);
   try {
     const transport = openTransport(options.share, {
@@ -254,6 +286,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
+      webhooks,
       operators:
         options.operatorKeys === undefined ? null : { keys: options.operatorKeys, roster: rosterPath(stateDir) },
     };

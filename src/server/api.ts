@@ -46,6 +46,7 @@ import { addSetupRoutes } from "./v1/setup.ts";
 import { addTicketRoutes } from "./v1/tickets.ts";
 import { addTokenRoutes } from "./v1/tokens.ts";
 import { addTrustRoutes } from "./v1/trust.ts";
+import { addWebhookRoutes } from "./webhooks/route.ts";
 
 const UNENCODED_MODEL = /^\/(?:v1\/agents\/[^/]+|api)\/models\/[^/]+\/./;
 
@@ -61,7 +62,14 @@ const OF_CALLER = [
   addJobRoutes,
   addEventRoutes,
 ] as const;
-const OF_SERVER = [addForgetRoute, addDoctorRoutes, addAuditRoutes, addTokenRoutes, addSetupRoutes] as const;
+const OF_SERVER = [
+  addForgetRoute,
+  addDoctorRoutes,
+  addAuditRoutes,
+  addWebhookRoutes,
+  addTokenRoutes,
+  addSetupRoutes,
+] as const;
 
 type Access = "with tokens" | "without tokens";
 

@@ -47,6 +47,8 @@ import { RefusedJobs } from "./store/refused_jobs.ts";
 import { StoredSessions } from "./store/sessions.ts";
 import { TokenNotes } from "./store/token_notes.ts";
 import { Tokens } from "./store/tokens.ts";
+import type { WebhookSettings } from "./webhooks/settings.ts";
+import { Webhooks } from "./webhooks/webhooks.ts";
 
 export interface ServerSettings {
   readonly address: Address;
@@ -77,6 +79,8 @@ export interface ServerSettings {
   readonly signingKey: SigningKey | null;
   /** Whose documents and responses are verified; undefined: all with operators, otherwise those of known agents. */
   readonly verifyAgents: VerifyMode | undefined;
+  /** Null: events are sent nowhere. */
+  readonly webhooks: WebhookSettings | null;
   /** The paths of the file with the operators' keys, and of the roster that is kept; null: no operator is trusted. */
   readonly operators: { readonly keys: string; readonly roster: string } | null;
 }
@@ -113,6 +117,7 @@ export async function runServer(
   const services = assemble(settings, { transport, database, tokens, roster, measures, clock: systemClock, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
   const keeping = services.keeper.run(stop);
+  const sending = services.webhooks.run(stop);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
@@ -122,6 +127,7 @@ export async function runServer(
       url: listeners[0].url,
       readiness: services.readiness,
       login: settings.login,
+      webhooks: services.webhooks,
       transport,
       service,
       clock: systemClock,
@@ -135,7 +141,7 @@ export async function runServer(
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
   services.refusedLogins.close();
-  await keeping;
+  await Promise.all([keeping, sending]);
   await within(systemClock, LEAVE_MS, takeLeave(services, transport, connecting), null);
   log.info({}, "Stopped");
 }
@@ -169,7 +175,7 @@ interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"
 
 function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const { transport, database, tokens, roster, measures, clock, log } = parts;
-  const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents } = settings;
+  const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents, webhooks } = settings;
   const entrance = openEntrance(settings, { database, tokens, log });
   const agents = new KnownAgents(verifyAgents ?? (roster === null ? "known" : "all"), roster ?? undefined);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
@@ -180,6 +186,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = new EndedJobs(database, courier);
   const given = { measures, catalog, defaultAgent, clock, log };
+  const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
     ...given,
     fleet,
@@ -200,7 +207,8 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, clock),
     endedJobs,
-    jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
+    jobFeed,
+    webhooks: new Webhooks(webhooks, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log }),
     listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
   };

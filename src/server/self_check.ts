@@ -15,6 +15,8 @@ export interface SelfCheckOptions {
   readonly readiness: Pick<Readiness, "reason">;
   /** The platform's own; null: there are only own tokens. */
   readonly login: Pick<Login, "check"> | null;
+  /** Why webhooks are not delivered; null: they are. */
+  readonly webhooks: { readonly trouble: string | null };
   readonly transport: Pick<Transport, "description">;
   readonly service: ServiceManager;
   readonly clock: Clock;
@@ -31,14 +33,15 @@ const LOGIN_EVERY_MS = 60_000;
  * response at all means that the server hangs.
  */
 export async function checkItself(options: SelfCheckOptions, signal: AbortSignal): Promise<void> {
-  const { url, readiness, transport, service, clock, log } = options;
+  const { url, readiness, webhooks, transport, service, clock, log } = options;
   const outage = new Outage({ clock, log, subject: `Own listener ${url}` });
   const login = new LoginCheck(options);
   while (!signal.aborted) {
     try {
       const reason = (await isReady(url, signal)) ? null : await readiness.reason();
       const share = reason === null ? `${url} on ${transport.description}` : `waiting for the share: ${reason}`;
-      service.status(`${share}${login.note()}`);
+      const undelivered = webhooks.trouble === null ? "" : `, webhooks are not delivered: ${webhooks.trouble}`;
+      service.status(`${share}${login.note()}${undelivered}`);
       service.alive();
       outage.ended("self check");
     } catch (error) {

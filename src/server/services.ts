@@ -31,6 +31,7 @@ import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
 import type { TokenNotes } from "./store/token_notes.ts";
 import type { Tokens } from "./store/tokens.ts";
+import type { Webhooks } from "./webhooks/webhooks.ts";
 
 /** As one caller sees them: to a caller that is limited to some agents, these are all there are. */
 export interface Services {
@@ -90,6 +91,7 @@ export interface WholeServices extends Services {
   readonly setup: () => SetupFacts;
   /** Whether tokens may be added and revoked over HTTP. */
   readonly managesTokens: boolean;
+  readonly webhooks: Webhooks;
 }
 
 /** The services of the caller of a request. */

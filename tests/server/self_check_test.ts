@@ -13,6 +13,7 @@ let server: Bun.Server<undefined>;
 let answer: () => Response | Promise<Response>;
 let reason: string | null;
 let login: Pick<Login, "check"> | null;
+let webhooks: { trouble: string | null };
 let requests: string[];
 let reported: string[];
 let clock: ManualClock;
@@ -22,6 +23,7 @@ let ended: Promise<void>;
 beforeEach(() => {
   reason = null;
   login = null;
+  webhooks = { trouble: null };
   requests = [];
   reported = [];
   clock = new ManualClock();
@@ -44,7 +46,7 @@ function check(): void {
   const service = { ...noServiceManager, status, alive: () => void reported.push("alive") };
   const transport = { description: "nfs4 at /mnt/shared" };
   ended = checkItself(
-    { url, readiness: { reason: async () => reason }, login, transport, service, clock, log: silentLog },
+    { url, readiness: { reason: async () => reason }, login, webhooks, transport, service, clock, log: silentLog },
     stop.signal,
   );
 }
@@ -94,4 +96,13 @@ test("checkItself() looks at the platform's login once a minute, and stays alive
   await passes(clock, 1_000, () => reported.includes(status));
   expect(checks).toBe(2);
   expect(clock.monotonic()).toBeWithin(60_000, 75_000);
+});
+
+test("checkItself() shows why webhooks are not delivered", async () => {
+  webhooks = { trouble: "hooks.example cannot be reached: ECONNREFUSED" };
+  answer = () => Response.json({ status: "ready" });
+  check();
+  await until(() => reported.length === 2);
+  const note = "webhooks are not delivered: hooks.example cannot be reached: ECONNREFUSED";
+  expect(reported[0]).toBe(`URL on nfs4 at /mnt/shared, ${note}`);
 });

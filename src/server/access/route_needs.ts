@@ -40,6 +40,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/active-models": "no limits",
   "GET /v1/catalog": "any",
   "GET /v1/audit": "no limits",
+  "GET /v1/webhooks/deliveries": "no limits",
   "GET /metrics": "any",
   "GET /api/health": "any",
   "GET /api/models": "list_models",

@@ -161,6 +161,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
   },
   "DELETE /v1/tokens/:name": { needs: "no limits", requests: paths(() => "/v1/tokens/scoped") },
   "GET /v1/audit": { needs: "no limits", requests: paths(() => "/v1/audit") },
+  "GET /v1/webhooks/deliveries": { needs: "no limits", requests: paths(() => "/v1/webhooks/deliveries") },
   "GET /api/config/available-models": { needs: "any", requests: paths(() => "/api/config/available-models") },
   "POST /api/config/pull-model": {
     needs: "pull_model",

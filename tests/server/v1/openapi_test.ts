@@ -63,6 +63,7 @@ describe("/openapi.json", () => {
       "/v1/tickets",
       "/v1/tokens",
       "/v1/tokens/{name}",
+      "/v1/webhooks/deliveries",
     ]);
     // Pages for people are no routes of the API.
     const served = routes

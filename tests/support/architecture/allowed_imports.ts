@@ -195,6 +195,32 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
+    files: "src/server/webhooks/route.ts",
+    may: [
+      ...BASE,
+      ...COURIER,
+      "src/server/services.ts",
+      "src/server/v1/schema/*.ts",
+      ...server("access http fleet/lists webhooks webhooks/queue"),
+    ],
+  },
+  {
+    files: "src/server/webhooks/{queue,http}/*.ts",
+    may: [...BASE, "src/program/flags.ts", "src/server/webhooks/{events,documents,settings}.ts"],
+  },
+  {
+    files: "src/server/webhooks/*.ts",
+    may: [
+      ...BASE,
+      ...COURIER,
+      "src/program/flags.ts",
+      "src/courier/index/watched_fleet.ts",
+      "src/server/access/login/settings_file.ts",
+      "src/server/fleet/job_feed.ts",
+      ...server("store webhooks/queue webhooks/http"),
+    ],
+  },
+  {
     files: "src/server/audit/route.ts",
     may: [
       ...BASE,
@@ -235,7 +261,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
-      ...server("access access/sessions audit store http http/guard limits"),
+      ...server("access access/sessions audit store http http/guard limits webhooks"),
     ],
   },
   {
@@ -295,7 +321,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/api.ts",
     may: [
       "src/{base/*,program/*,server/services}.ts",
-      ...server("access audit docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform"),
+      ...server("access audit docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform webhooks"),
     ],
   },
   {
@@ -311,7 +337,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,self_check,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
-      ...server("access access/sessions audit http http/guard limits metrics store"),
+      ...server("access access/sessions audit http http/guard limits metrics store webhooks"),
     ],
   },
   {
@@ -322,7 +348,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/*.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
-      ...server("access access/{login,sessions} audit http http/guard limits store"),
+      ...server("access access/{login,sessions} audit http http/guard limits store webhooks"),
     ],
   },
 
@@ -370,14 +396,15 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "swagger-ui-dist": ["src/server/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts"],
-  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*}.ts"],
+  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*,webhooks/{*,queue/*}}.ts"],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],
   "node:zlib": ["src/server/http/responses.ts"],
-  "node:dns": ["src/agent/pulls/host_names.ts"],
+  "node:dns": ["src/agent/pulls/host_names.ts", "src/server/webhooks/http/post.ts"],
   "node:net": [
     "src/agent/pulls/{host_names,allowed_registries}.ts",
     "src/server/access/{trusted_proxies,login/address}.ts",
+    "src/server/webhooks/{settings,http/*}.ts",
   ],
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [

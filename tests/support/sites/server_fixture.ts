@@ -37,6 +37,7 @@ import { StoredSessions } from "#src/server/store/sessions.ts";
 import { openStore } from "#src/server/store/store.ts";
 import { TokenNotes } from "#src/server/store/token_notes.ts";
 import { Tokens } from "#src/server/store/tokens.ts";
+import { Webhooks } from "#src/server/webhooks/webhooks.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
 import { Keeper } from "#src/trust/agents/keeper.ts";
@@ -125,6 +126,7 @@ export async function openServer({
   const endedJobs = new EndedJobs(database, courier);
   const tokenNotes = new TokenNotes({ database, clock, log });
   const sessions = console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null;
+  const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   const services: WholeServices = {
     fleet,
     courier,
@@ -151,7 +153,8 @@ export async function openServer({
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
-    jobFeed: new JobFeed({ fleet, courier, ended: endedJobs, clock, log }),
+    jobFeed,
+    webhooks: new Webhooks(null, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log }),
     listeners: new Listeners(MAX_LISTENERS),
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),

@@ -20,6 +20,7 @@ const TAGS = [
   { name: "session", description: "Signing in with a browser" },
   { name: "tokens", description: "Who has access" },
   { name: "audit", description: "Who changed what" },
+  { name: "webhooks", description: "Events that gpu-server sends to other servers, as Standard Webhooks has them" },
   { name: "platform", description: "The routes of the platform's page and of its GPU service" },
   { name: "service", description: "About gpu-server itself" },
 ];

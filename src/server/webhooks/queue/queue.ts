@@ -1,0 +1,163 @@
+// What webhooks are still to send, in the server's store: each event once for each target, within bounds, over any restart.
+import type { Database } from "bun:sqlite";
+import type { Condition, NewEvent } from "../events.ts";
+import type { Target } from "../settings.ts";
+import { GIVE_UP_MS } from "./backoff.ts";
+import { openTables } from "./tables.ts";
+import { inTransaction } from "./transactions.ts";
+
+/** An event with its number in the log of ended jobs. */
+export interface NumberedEvent extends NewEvent {
+  readonly number: number;
+}
+
+/** What an agent turned into; without an event when it was unknown before. */
+export interface AgentChange {
+  readonly agent: string;
+  readonly condition: Condition;
+  readonly event: NewEvent | null;
+}
+
+/** Of each target. */
+export const QUEUE_LIMITS = { pending: 1_000, done: 1_000, cleanedEvery: 500 };
+
+const WAITING = "state IN ('pending', 'sending')";
+const DROP = `
+  UPDATE webhook_deliveries SET state = 'dropped', next_ms = NULL, error = 'Too many were pending' WHERE number IN (
+    SELECT number FROM webhook_deliveries WHERE target = $target AND state = 'pending' ORDER BY number LIMIT MAX(
+      0, (SELECT COUNT(*) FROM webhook_deliveries WHERE target = $target AND ${WAITING}) - $most
+    )
+  )`;
+const CLEAN = `
+  DELETE FROM webhook_deliveries WHERE target = $target AND state NOT IN ('pending', 'sending') AND number <= (
+    SELECT number FROM webhook_deliveries WHERE target = $target AND state NOT IN ('pending', 'sending')
+    ORDER BY number DESC LIMIT 1 OFFSET $most
+  )`;
+const UNUSED = "NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.event = webhook_events.event)";
+
+/** Several servers may have the store open: each event is added by one of them. */
+export class WebhookQueue {
+  readonly #database: Database;
+  readonly #limits: typeof QUEUE_LIMITS;
+  /** In added events. */
+  #untilCleaning = 0;
+
+  constructor(database: Database, limits = QUEUE_LIMITS) {
+    this.#database = database;
+    this.#limits = limits;
+    openTables(database);
+  }
+
+  /**
+   * Makes these the only targets. A new one gets what happens from now on; of one that was there, the queue stays.
+   * @param lastEnd the newest number in the log of ended jobs
+   */
+  configure(targets: readonly Target[], lastEnd: number): void {
+    const ids = JSON.stringify(targets.map(({ id }) => id));
+    inTransaction(this.#database, () => {
+      for (const table of ["webhook_deliveries", "webhook_targets"])
+        this.#database.query(`DELETE FROM ${table} WHERE target NOT IN (SELECT value FROM json_each(?))`).run(ids);
+      const add = this.#database.query(
+        `INSERT INTO webhook_targets (target, address, position) VALUES (?, ?, ?)
+         ON CONFLICT DO UPDATE SET address = excluded.address, gone_ms = NULL`,
+      );
+      for (const { id, address } of targets) add.run(id, address, lastEnd);
+      // Else the first target to come would get the changes of a long time.
+      if (targets.length === 0) this.#database.run("DELETE FROM webhook_agents");
+      this.#database.run(`DELETE FROM webhook_events WHERE ${UNUSED}`);
+    });
+  }
+
+  /** The number of the last end that every target has. */
+  get position(): number {
+    const row = this.#database
+      .query<{ position: number | null }, []>("SELECT MIN(position) AS position FROM webhook_targets")
+      .get();
+    return row?.position ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Adds ends for the targets that do not have them yet. @returns how many older events were dropped */
+  addEnds(ends: readonly NumberedEvent[], nowMs: number): number {
+    return this.#adding(() => {
+      for (const end of ends) this.#add(end, end.number, nowMs);
+      const move = this.#database.query("UPDATE webhook_targets SET position = MAX(position, ?)");
+      move.run(ends.at(-1)?.number ?? 0);
+    });
+  }
+
+  /** The last conditions of the agents. */
+  conditions(): ReadonlyMap<string, string> {
+    const rows = this.#database.query<{ agent: string; condition: string }, []>(
+      "SELECT agent, condition FROM webhook_agents",
+    );
+    return new Map(rows.all().map(({ agent, condition }) => [agent, condition]));
+  }
+
+  /** Adds the event of each agent whose condition is another than before. @returns how many older events were dropped */
+  addChanges(changes: readonly AgentChange[], nowMs: number): number {
+    const set = this.#database.query(
+      `INSERT INTO webhook_agents (agent, condition) VALUES (?, ?)
+       ON CONFLICT DO UPDATE SET condition = excluded.condition WHERE condition <> excluded.condition`,
+    );
+    return this.#adding(() => {
+      for (const { agent, condition, event } of changes) {
+        // Another server on the same store may have been first.
+        const isNew = set.run(agent, condition).changes > 0;
+        if (isNew && event !== null) this.#add(event, Number.MAX_SAFE_INTEGER, nowMs);
+      }
+    });
+  }
+
+  /** An agent that comes back after that is a new one. */
+  forgetAgents(agents: readonly string[]): void {
+    const forget = this.#database.query("DELETE FROM webhook_agents WHERE agent IN (SELECT value FROM json_each(?))");
+    forget.run(JSON.stringify(agents));
+  }
+
+  /** With what keeps the bounds, all or nothing. */
+  #adding(add: () => void): number {
+    return inTransaction(this.#database, () => {
+      add();
+      const dropped = this.#targets().reduce((sum, target) => sum + this.#drop(target), 0);
+      this.#cleanAt();
+      return dropped;
+    });
+  }
+
+  /** @param number only for targets with a lower position */
+  #add({ id, type, subject, body }: NewEvent, number: number, nowMs: number): void {
+    this.#untilCleaning -= 1;
+    const createdMs = Math.round(nowMs);
+    const row = this.#database
+      .query<{ event: number }, [string, string, string, number, string]>(
+        `INSERT INTO webhook_events (id, type, subject, created_ms, body) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING event`,
+      )
+      .get(id, type, subject, createdMs, body);
+    this.#database
+      .query(
+        `INSERT OR IGNORE INTO webhook_deliveries (target, event, subject, state, next_ms, give_up_ms)
+         SELECT target, ?, ?, 'pending', ?, ? FROM webhook_targets WHERE gone_ms IS NULL AND position < ?`,
+      )
+      .run(row?.event ?? 0, subject, createdMs, createdMs + GIVE_UP_MS, number);
+  }
+
+  #drop(target: string): number {
+    const { changes } = this.#database.query(DROP).run({ target, most: this.#limits.pending });
+    if (changes > 0)
+      this.#database.query("UPDATE webhook_targets SET dropped = dropped + ? WHERE target = ?").run(changes, target);
+    return changes;
+  }
+
+  #cleanAt(): void {
+    if (this.#untilCleaning > 0) return;
+    this.#untilCleaning = this.#limits.cleanedEvery;
+    for (const target of this.#targets()) this.#database.query(CLEAN).run({ target, most: this.#limits.done });
+    this.#database.run(`DELETE FROM webhook_events WHERE ${UNUSED}`);
+  }
+
+  #targets(): readonly string[] {
+    const rows = this.#database.query<{ target: string }, []>("SELECT target FROM webhook_targets").all();
+    return rows.map(({ target }) => target);
+  }
+}

@@ -1,0 +1,146 @@
+// Adds to the queue of webhooks what happens on the fleet: the ends of jobs, and agents that go away, come back or have a problem.
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { Outage } from "../../base/outage.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import type { WatchedFleet } from "../../courier/index/watched_fleet.ts";
+import type { JobFeed } from "../fleet/job_feed.ts";
+import type { EndedJobs } from "../store/ended_jobs.ts";
+import { agentChanged, type Condition, conditionOf, jobEnded } from "./events.ts";
+import type { AgentChange, WebhookQueue } from "./queue/queue.ts";
+
+export interface WatcherDeps {
+  readonly feed: Pick<JobFeed, "listen">;
+  readonly ended: Pick<EndedJobs, "after">;
+  readonly fleet: Pick<WatchedFleet, "index">;
+  readonly queue: WebhookQueue;
+  /** Called after something was added. */
+  readonly added: () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Unsettled {
+  readonly condition: Condition;
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
+}
+
+/** A shorter change is no event: an agent is away for seconds when it restarts. */
+const SETTLED_MS = 10_000;
+const ENDS_AT_ONCE = 200;
+const HOUR_MS = 3_600_000;
+
+export class Watcher {
+  readonly #deps: WatcherDeps;
+  readonly #outage: Outage;
+  /** As the store has them. */
+  readonly #known: Map<string, string>;
+  readonly #unsettled = new Map<string, Unsettled>();
+  #hasSeenAll = false;
+  #dropped = 0;
+  #loggedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: WatcherDeps) {
+    this.#deps = deps;
+    this.#outage = new Outage({ ...deps, subject: "The queue of webhooks" });
+    this.#known = new Map(deps.queue.conditions());
+  }
+
+  /** Watches until `stop` aborts. Never rejects. */
+  async run(stop: AbortSignal): Promise<void> {
+    const { feed, fleet } = this.#deps;
+    const end = fleet.index.listen({ removed: (agent) => this.#take(() => this.#forget([agent])) });
+    // What ended before is read from the log: the news only show that there may be more. They come at least every 10 s.
+    for await (const { agents } of feed.listen(undefined, stop)) this.#take(() => this.#add(agents));
+    end();
+  }
+
+  #take(work: () => void): void {
+    try {
+      work();
+      this.#outage.ended("watcher");
+    } catch (error) {
+      // Ends are added with the next news. The conditions are compared again with the store's.
+      this.#hasSeenAll = false;
+      this.#outage.failed("watcher", error);
+    }
+  }
+
+  #add(agents: readonly AgentView[]): void {
+    const added = this.#addEnds();
+    const { index } = this.#deps.fleet;
+    if (!this.#hasSeenAll && index.isComplete && index.failure === undefined) {
+      const views = index.agents.items;
+      const names = new Set(views.map(({ agent }) => agent));
+      this.#forget([...this.#known.keys()].filter((agent) => !names.has(agent)));
+      this.#addChanges(views);
+      this.#hasSeenAll = true;
+    } else this.#addChanges(agents);
+    if (this.#addSettled() || added) this.#deps.added();
+  }
+
+  #addEnds(): boolean {
+    const { queue, ended, clock } = this.#deps;
+    for (let hasAdded = false; ; hasAdded = true) {
+      const ends = ended.after(queue.position, ENDS_AT_ONCE);
+      if (ends.length === 0) return hasAdded;
+      const nowMs = clock.now();
+      const events = ends.map(({ number, job }) => ({ number, ...jobEnded(job, nowMs) }));
+      this.#count(queue.addEnds(events, nowMs));
+    }
+  }
+
+  /** An agent that is seen for the first time has no event. */
+  #addChanges(views: readonly AgentView[]): void {
+    const { queue, clock } = this.#deps;
+    const first: AgentChange[] = [];
+    for (const view of views) {
+      const condition = conditionOf(view);
+      const known = this.#known.get(view.agent);
+      if (condition === undefined || condition === known) this.#unsettled.delete(view.agent);
+      else if (known === undefined) first.push({ agent: view.agent, condition, event: null });
+      else if (this.#unsettled.get(view.agent)?.condition !== condition)
+        this.#unsettled.set(view.agent, { condition, sinceMs: clock.monotonic() });
+    }
+    if (first.length > 0) queue.addChanges(first, clock.now());
+    for (const { agent, condition } of first) this.#known.set(agent, condition);
+  }
+
+  #addSettled(): boolean {
+    const { queue, fleet, clock } = this.#deps;
+    const nowMs = clock.now();
+    const settled: AgentChange[] = [];
+    for (const [agent, { condition, sinceMs }] of this.#unsettled) {
+      const view = fleet.index.view(agent);
+      if (view === undefined || clock.monotonic() - sinceMs < SETTLED_MS) continue;
+      settled.push({ agent, condition, event: agentChanged(view, condition, nowMs) });
+    }
+    if (settled.length === 0) return false;
+    this.#count(queue.addChanges(settled, nowMs));
+    for (const { agent, condition } of settled) {
+      this.#known.set(agent, condition);
+      this.#unsettled.delete(agent);
+    }
+    return true;
+  }
+
+  #forget(agents: readonly string[]): void {
+    if (agents.length === 0) return;
+    this.#deps.queue.forgetAgents(agents);
+    for (const agent of agents) {
+      this.#known.delete(agent);
+      this.#unsettled.delete(agent);
+    }
+  }
+
+  /** One line an hour is enough. */
+  #count(dropped: number): void {
+    const { clock, log } = this.#deps;
+    this.#dropped += dropped;
+    if (this.#dropped === 0 || clock.monotonic() - this.#loggedMs < HOUR_MS) return;
+    log.warn({ dropped: this.#dropped }, "Too many webhook events are pending: dropped the oldest");
+    this.#dropped = 0;
+    this.#loggedMs = clock.monotonic();
+  }
+}

@@ -1,0 +1,60 @@
+// The webhooks of gpu-server: what happens on the fleet is queued in the store, and sent from there.
+import type { Database } from "bun:sqlite";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { WatchedFleet } from "../../courier/index/watched_fleet.ts";
+import type { JobFeed } from "../fleet/job_feed.ts";
+import type { EndedJobs } from "../store/ended_jobs.ts";
+import { openPost, type Post } from "./http/post.ts";
+import { Outbox } from "./queue/outbox.ts";
+import { QUEUE_LIMITS, WebhookQueue } from "./queue/queue.ts";
+import { WebhookTables } from "./queue/tables.ts";
+import { Sender } from "./sender.ts";
+import type { WebhookSettings } from "./settings.ts";
+import { Watcher } from "./watcher.ts";
+
+export interface WebhooksDeps {
+  readonly database: Database;
+  readonly feed: Pick<JobFeed, "listen">;
+  readonly ended: Pick<EndedJobs, "after" | "last">;
+  readonly fleet: Pick<WatchedFleet, "index">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** By default over HTTP. */
+  readonly post?: Post;
+  readonly limits?: typeof QUEUE_LIMITS;
+}
+
+export class Webhooks {
+  /** The targets with their counters, and the deliveries. */
+  readonly tables: WebhookTables;
+  readonly #parts: { readonly watcher: Watcher; readonly sender: Sender } | null;
+
+  /** @param settings null: there are no targets, and nothing runs */
+  constructor(settings: WebhookSettings | null, deps: WebhooksDeps) {
+    const { database, ended, post, limits = QUEUE_LIMITS } = deps;
+    const queue = new WebhookQueue(database, limits);
+    this.tables = new WebhookTables(database);
+    queue.configure(settings?.targets ?? [], ended.last);
+    if (settings === null) {
+      this.#parts = null;
+      return;
+    }
+    const outbox = new Outbox(database);
+    const sender = new Sender({ ...deps, ...settings, outbox, post: post ?? openPost(settings) });
+    const watcher = new Watcher({ ...deps, queue, added: () => sender.wake() });
+    this.#parts = { watcher, sender };
+  }
+
+  /** Why targets take no events, for people; null: they do. */
+  get trouble(): string | null {
+    return this.#parts?.sender.trouble ?? null;
+  }
+
+  /** Queues and sends until `stop` aborts; what is under way then has 2 s. Never rejects. */
+  async run(stop: AbortSignal): Promise<void> {
+    if (this.#parts === null) return;
+    const { watcher, sender } = this.#parts;
+    await Promise.all([watcher.run(stop), sender.run(stop)]);
+  }
+}
