@@ -172,9 +172,9 @@ export class ProcessSite {
   }
 
   /** Stops a server and starts another one on its state directory. @param script its source, unless another one is given */
-  async restart(server: HttpServer, script = SERVER): Promise<HttpServer> {
+  async restart(server: HttpServer, script = SERVER, args: readonly string[] = []): Promise<HttpServer> {
     await server.process.stop();
-    return await this.#startServer({ script, stateDir: this.stateDirOfServer(server), tokens: server.tokens }, []);
+    return await this.#startServer({ script, stateDir: this.stateDirOfServer(server), tokens: server.tokens }, args);
   }
 
   stateDirOfServer(server: HttpServer): string {
