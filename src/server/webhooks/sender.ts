@@ -14,6 +14,8 @@ export interface SenderDeps {
   readonly targets: readonly Target[];
   readonly secrets: Secrets;
   readonly post: Post;
+  /** Of the queue in the store. */
+  readonly store: Outage;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -30,9 +32,10 @@ const STATUS_GONE = 410;
 export class Sender {
   readonly #deps: SenderDeps;
   readonly #outages: ReadonlyMap<string, Outage>;
-  readonly #store: Outage;
   /** By target. */
   readonly #underWay = new Map<string, Set<Promise<void>>>();
+  /** The targets that want no events any more. */
+  readonly #gone = new Map<string, string>();
   #woken = new AbortController();
 
   constructor(deps: SenderDeps) {
@@ -40,7 +43,6 @@ export class Sender {
     this.#outages = new Map(
       deps.targets.map(({ id, address }) => [id, new Outage({ ...deps, subject: `Webhook ${address}` })]),
     );
-    this.#store = new Outage({ ...deps, subject: "The queue of webhooks" });
   }
 
   /** Something was added. */
@@ -50,7 +52,8 @@ export class Sender {
 
   /** Why targets take no events, for people; null: they do. */
   get trouble(): string | null {
-    const reasons = [...this.#outages.values()].map(({ reason }) => reason).filter((reason) => reason !== null);
+    const failing = [...this.#outages.values()].map(({ reason }) => reason).filter((reason) => reason !== null);
+    const reasons = [...failing, ...this.#gone.values()];
     return reasons.length === 0 ? null : reasons.join("; ");
   }
 
@@ -74,10 +77,10 @@ export class Sender {
   #startDue(signal: AbortSignal): number | null {
     try {
       const rests = this.#deps.targets.map((target) => this.#startFor(target, signal)).filter((rest) => rest !== null);
-      this.#store.ended("queue");
+      this.#deps.store.ended("sender");
       return rests.length === 0 ? null : Math.min(...rests);
     } catch (error) {
-      this.#store.failed("queue", error);
+      this.#deps.store.failed("sender", error);
       return AGAIN_MS;
     }
   }
@@ -119,7 +122,7 @@ export class Sender {
 
   /** Never rejects. */
   async #send(target: Target, claimed: Claimed, signal: AbortSignal): Promise<void> {
-    const { post, secrets, clock, outbox } = this.#deps;
+    const { post, secrets, clock, outbox, store } = this.#deps;
     const beganMs = clock.now();
     const headers = signedHeaders(claimed, secrets, beganMs);
     const reply = await post({ url: target.url, headers, body: claimed.body }, signal).catch(asCourierError);
@@ -127,10 +130,10 @@ export class Sender {
       if (!(reply instanceof Error)) this.#took(target, claimed, reply, beganMs);
       else if (signal.aborted) outbox.release(claimed.number, clock.now());
       else this.#refused(target, claimed, { status: null, error: reply.message, retryAfterMs: 0, beganMs });
-      this.#store.ended("result");
+      store.ended("result");
     } catch (error) {
       // It is sent again when its minute is over.
-      this.#store.failed("result", error);
+      store.failed("result", error);
     }
   }
 
@@ -143,6 +146,8 @@ export class Sender {
       log.debug({ webhook: target.address, id: claimed.id, type: claimed.type, status }, "Webhook delivered");
     } else if (status === STATUS_GONE) {
       outbox.gone(target.id, claimed.number, status, nowMs);
+      this.#outages.get(target.id)?.ended("send");
+      this.#gone.set(target.id, `${target.url.host} wants no more events`);
       const hint = "It gets no events until gpu-server starts again. Remove it from --webhook if that is right";
       log.warn({ webhook: target.address, status, hint }, "Webhook is gone");
     } else {

@@ -1,7 +1,7 @@
 // Adds to the queue of webhooks what happens on the fleet: the ends of jobs, and agents that go away, come back or have a problem.
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import { Outage } from "../../base/outage.ts";
+import type { Outage } from "../../base/outage.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import type { WatchedFleet } from "../../courier/index/watched_fleet.ts";
 import type { JobFeed } from "../fleet/job_feed.ts";
@@ -16,6 +16,8 @@ export interface WatcherDeps {
   readonly queue: WebhookQueue;
   /** Called after something was added. */
   readonly added: () => void;
+  /** Of the queue in the store. */
+  readonly store: Outage;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -33,7 +35,6 @@ const HOUR_MS = 3_600_000;
 
 export class Watcher {
   readonly #deps: WatcherDeps;
-  readonly #outage: Outage;
   /** As the store has them. */
   readonly #known: Map<string, string>;
   readonly #unsettled = new Map<string, Unsettled>();
@@ -43,7 +44,6 @@ export class Watcher {
 
   constructor(deps: WatcherDeps) {
     this.#deps = deps;
-    this.#outage = new Outage({ ...deps, subject: "The queue of webhooks" });
     this.#known = new Map(deps.queue.conditions());
   }
 
@@ -59,15 +59,16 @@ export class Watcher {
   #take(work: () => void): void {
     try {
       work();
-      this.#outage.ended("watcher");
+      this.#deps.store.ended("watcher");
     } catch (error) {
       // Ends are added with the next news. The conditions are compared again with the store's.
       this.#hasSeenAll = false;
-      this.#outage.failed("watcher", error);
+      this.#deps.store.failed("watcher", error);
     }
   }
 
   #add(agents: readonly AgentView[]): void {
+    this.#deps.queue.keepTargets(this.#deps.clock.now());
     const added = this.#addEnds();
     const { index } = this.#deps.fleet;
     if (!this.#hasSeenAll && index.isComplete && index.failure === undefined) {

@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { Outage } from "../../base/outage.ts";
 import type { WatchedFleet } from "../../courier/index/watched_fleet.ts";
 import type { JobFeed } from "../fleet/job_feed.ts";
 import type { EndedJobs } from "../store/ended_jobs.ts";
@@ -25,25 +26,33 @@ export interface WebhooksDeps {
   readonly limits?: typeof QUEUE_LIMITS;
 }
 
+interface Parts {
+  readonly watcher: Watcher;
+  readonly sender: Sender;
+  readonly queue: WebhookQueue;
+  readonly store: Outage;
+}
+
 export class Webhooks {
   /** The targets with their counters, and the deliveries. */
   readonly tables: WebhookTables;
-  readonly #parts: { readonly watcher: Watcher; readonly sender: Sender } | null;
+  readonly #parts: Parts | null;
 
   /** @param settings null: there are no targets, and nothing runs */
   constructor(settings: WebhookSettings | null, deps: WebhooksDeps) {
-    const { database, ended, post, limits = QUEUE_LIMITS } = deps;
+    const { database, ended, clock, post, limits = QUEUE_LIMITS } = deps;
     const queue = new WebhookQueue(database, limits);
     this.tables = new WebhookTables(database);
-    queue.configure(settings?.targets ?? [], ended.last);
+    queue.configure(settings?.targets ?? [], ended.last, clock.now());
     if (settings === null) {
       this.#parts = null;
       return;
     }
     const outbox = new Outbox(database);
-    const sender = new Sender({ ...deps, ...settings, outbox, post: post ?? openPost(settings) });
-    const watcher = new Watcher({ ...deps, queue, added: () => sender.wake() });
-    this.#parts = { watcher, sender };
+    const store = new Outage({ ...deps, subject: "The queue of webhooks" });
+    const sender = new Sender({ ...deps, ...settings, outbox, store, post: post ?? openPost(settings) });
+    const watcher = new Watcher({ ...deps, queue, store, added: () => sender.wake() });
+    this.#parts = { watcher, sender, queue, store };
   }
 
   /** Why targets take no events, for people; null: they do. */
@@ -54,7 +63,12 @@ export class Webhooks {
   /** Queues and sends until `stop` aborts; what is under way then has 2 s. Never rejects. */
   async run(stop: AbortSignal): Promise<void> {
     if (this.#parts === null) return;
-    const { watcher, sender } = this.#parts;
+    const { watcher, sender, queue, store } = this.#parts;
     await Promise.all([watcher.run(stop), sender.run(stop)]);
+    try {
+      queue.leaveTargets();
+    } catch (error) {
+      store.failed("end", error);
+    }
   }
 }

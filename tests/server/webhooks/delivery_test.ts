@@ -178,11 +178,28 @@ test("410 ends all for that target, until the next start", async () => {
   expect(site.received.map(({ host }) => host).toSorted()).toEqual(["a.test", "b.test", "b.test"]);
   expect([life.states("a.test"), life.states("b.test")]).toEqual([["failed"], ["delivered", "delivered"]]);
   expect(life.webhooks.tables.targets(0).map(({ gone_at }) => gone_at === null)).toEqual([false, true]);
+  expect(life.webhooks.trouble).toBe("a.test wants no more events");
   await life.stop();
   site.answer = () => ({ status: 204 });
   life = await site.start({ hosts: ["a.test", "b.test"] });
   await life.end(ended(3));
   expect(life.states("a.test")).toEqual(["failed", "delivered"]);
+});
+
+test("a second server that someone starts by hand on the store leaves the first one's targets alone", async () => {
+  const life = await site.start();
+  site.answer = null;
+  await life.end(ended(1));
+  await site.clock.advance(HOUR_MS / 2);
+  const second = await site.start({ hosts: [] });
+  await second.stop();
+  site.answer = () => ({ status: 204 });
+  await site.clock.advance(15 * MINUTE_MS);
+  await life.end(ended(2));
+  expect([jobsOf(site.received), life.states()]).toEqual([
+    ["job-1", "job-2"],
+    ["delivered", "delivered"],
+  ]);
 });
 
 test("a new target gets what ends from then on, and one that is no longer named nothing", async () => {

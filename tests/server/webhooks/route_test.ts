@@ -18,7 +18,7 @@ import { targetAt } from "./site.ts";
 function fill(database: ReturnType<typeof openStore>): void {
   const nowMs = systemClock.now();
   const [queue, outbox] = [new WebhookQueue(database), new Outbox(database, () => 0)];
-  queue.configure([targetAt("a.test")], 0);
+  queue.configure([targetAt("a.test")], 0, nowMs);
   const job = (id: string) => ({ ...newPull(id, "gpu-1", "phi4:latest"), state: "succeeded" as const });
   queue.addEnds(
     ["a", "b", "c"].map((id, index) => ({ number: index + 1, ...jobEnded(job(id), nowMs) })),

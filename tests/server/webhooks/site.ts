@@ -47,7 +47,7 @@ export class WebhookSite {
   /** What receivers answer; null: nobody listens. */
   answer: Answer | null = () => ({ status: 204 });
 
-  /** Starts a server. The one before must have ended. */
+  /** Starts a server. */
   async start({
     hosts = ["hooks.test"],
     limits = QUEUE_LIMITS,

@@ -21,6 +21,7 @@ export interface AgentChange {
 /** Of each target. */
 export const QUEUE_LIMITS = { pending: 1_000, done: 1_000, cleanedEvery: 500 };
 
+const SEEN_EVERY_MS = 600_000;
 const WAITING = "state IN ('pending', 'sending')";
 const DROP = `
   UPDATE webhook_deliveries SET state = 'dropped', next_ms = NULL, error = 'Too many were pending' WHERE number IN (
@@ -39,6 +40,10 @@ const UNUSED = "NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.event = w
 export class WebhookQueue {
   readonly #database: Database;
   readonly #limits: typeof QUEUE_LIMITS;
+  /** Of this server. */
+  #targets: readonly string[] = [];
+  /** When they were last seen to be in use. */
+  #keptMs = 0;
   /** In added events. */
   #untilCleaning = 0;
 
@@ -49,23 +54,43 @@ export class WebhookQueue {
   }
 
   /**
-   * Makes these the only targets. A new one gets what happens from now on; of one that was there, the queue stays.
+   * Makes these the targets of this server, in addition to those of another one that is running on the store: someone may
+   * start a second one by hand. A new target gets what happens from now on; of one that was there, the queue stays.
    * @param lastEnd the newest number in the log of ended jobs
    */
-  configure(targets: readonly Target[], lastEnd: number): void {
-    const ids = JSON.stringify(targets.map(({ id }) => id));
+  configure(targets: readonly Target[], lastEnd: number, nowMs: number): void {
+    this.#targets = targets.map(({ id }) => id);
+    this.#keptMs = nowMs;
+    const isOthers = "target NOT IN (SELECT value FROM json_each($ids)) AND NOT (seen_ms BETWEEN $fromMs AND $toMs)";
+    const others = {
+      ids: JSON.stringify(this.#targets),
+      fromMs: nowMs - 2 * SEEN_EVERY_MS,
+      toMs: nowMs + SEEN_EVERY_MS,
+    };
     inTransaction(this.#database, () => {
-      for (const table of ["webhook_deliveries", "webhook_targets"])
-        this.#database.query(`DELETE FROM ${table} WHERE target NOT IN (SELECT value FROM json_each(?))`).run(ids);
+      this.#database.query(`DELETE FROM webhook_targets WHERE ${isOthers}`).run(others);
+      this.#database.run("DELETE FROM webhook_deliveries WHERE target NOT IN (SELECT target FROM webhook_targets)");
       const add = this.#database.query(
-        `INSERT INTO webhook_targets (target, address, position) VALUES (?, ?, ?)
-         ON CONFLICT DO UPDATE SET address = excluded.address, gone_ms = NULL`,
+        `INSERT INTO webhook_targets (target, address, position, seen_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET address = excluded.address, gone_ms = NULL, seen_ms = excluded.seen_ms`,
       );
-      for (const { id, address } of targets) add.run(id, address, lastEnd);
+      for (const { id, address } of targets) add.run(id, address, lastEnd, Math.round(nowMs));
       // Else the first target to come would get the changes of a long time.
-      if (targets.length === 0) this.#database.run("DELETE FROM webhook_agents");
+      this.#database.run("DELETE FROM webhook_agents WHERE NOT EXISTS (SELECT 1 FROM webhook_targets)");
       this.#database.run(`DELETE FROM webhook_events WHERE ${UNUSED}`);
     });
+  }
+
+  /** Shows other servers, now and then, that the targets are in use. */
+  keepTargets(nowMs: number): void {
+    if (Math.abs(nowMs - this.#keptMs) < SEEN_EVERY_MS) return;
+    this.#keptMs = nowMs;
+    this.#see(Math.round(nowMs));
+  }
+
+  /** The next server need not keep the targets that it does not name. */
+  leaveTargets(): void {
+    this.#see(0);
   }
 
   /** The number of the last end that every target has. */
@@ -114,11 +139,18 @@ export class WebhookQueue {
     forget.run(JSON.stringify(agents));
   }
 
+  #see(atMs: number): void {
+    const see = this.#database.query(
+      "UPDATE webhook_targets SET seen_ms = ? WHERE target IN (SELECT value FROM json_each(?))",
+    );
+    see.run(atMs, JSON.stringify(this.#targets));
+  }
+
   /** With what keeps the bounds, all or nothing. */
   #adding(add: () => void): number {
     return inTransaction(this.#database, () => {
       add();
-      const dropped = this.#targets().reduce((sum, target) => sum + this.#drop(target), 0);
+      const dropped = this.#all().reduce((sum, target) => sum + this.#drop(target), 0);
       this.#cleanAt();
       return dropped;
     });
@@ -152,11 +184,11 @@ export class WebhookQueue {
   #cleanAt(): void {
     if (this.#untilCleaning > 0) return;
     this.#untilCleaning = this.#limits.cleanedEvery;
-    for (const target of this.#targets()) this.#database.query(CLEAN).run({ target, most: this.#limits.done });
+    for (const target of this.#all()) this.#database.query(CLEAN).run({ target, most: this.#limits.done });
     this.#database.run(`DELETE FROM webhook_events WHERE ${UNUSED}`);
   }
 
-  #targets(): readonly string[] {
+  #all(): readonly string[] {
     const rows = this.#database.query<{ target: string }, []>("SELECT target FROM webhook_targets").all();
     return rows.map(({ target }) => target);
   }
