@@ -195,13 +195,13 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
-    files: "src/server/webhooks/route.ts",
+    files: "src/server/{audit,webhooks}/route.ts",
     may: [
       ...BASE,
       ...COURIER,
       "src/server/services.ts",
       "src/server/v1/schema/*.ts",
-      ...server("access http fleet/lists webhooks webhooks/queue"),
+      ...server("access audit http http/guard fleet/lists webhooks webhooks/queue"),
     ],
   },
   {
@@ -218,16 +218,6 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/server/access/login/settings_file.ts",
       "src/server/fleet/job_feed.ts",
       ...server("store webhooks/queue webhooks/http"),
-    ],
-  },
-  {
-    files: "src/server/audit/route.ts",
-    may: [
-      ...BASE,
-      "src/documents/audit.ts",
-      "src/server/services.ts",
-      "src/server/v1/schema/*.ts",
-      ...server("access audit http http/guard fleet/lists"),
     ],
   },
   {
