@@ -40,7 +40,7 @@ export class Webhooks {
 
   /** @param settings null: there are no targets, and nothing runs */
   constructor(settings: WebhookSettings | null, deps: WebhooksDeps) {
-    const { database, ended, clock, post, limits = QUEUE_LIMITS } = deps;
+    const { database, ended, clock, log, post, limits = QUEUE_LIMITS } = deps;
     const queue = new WebhookQueue(database, limits);
     this.tables = new WebhookTables(database);
     queue.configure(settings?.targets ?? [], ended.last, clock.now());
@@ -53,6 +53,7 @@ export class Webhooks {
     const sender = new Sender({ ...deps, ...settings, outbox, store, post: post ?? openPost(settings) });
     const watcher = new Watcher({ ...deps, queue, store, added: () => sender.wake() });
     this.#parts = { watcher, sender, queue, store };
+    log.info({ webhooks: settings.targets.map(({ address }) => address) }, "Events are sent to webhooks");
   }
 
   /** Why targets take no events, for people; null: they do. */

@@ -72,6 +72,8 @@ test("each end arrives once, over kills of the server, a receiver that is away, 
   const ollama = await site.ollama({ catalog });
   await site.agent("gpu-1", ollama.url);
   let server = await site.server(args, program);
+  const started = await server.process.logged("Events are sent to webhooks");
+  expect(started["webhooks"]).toEqual([`http://127.0.0.1:${port}`]);
   await pull(server, "a:1b");
   await until(() => ended().includes("a:1b"), "the first end is there");
 
