@@ -14,6 +14,9 @@ export interface JobNews {
   readonly agents: readonly AgentView[];
   /** Active jobs, as they are now. */
   readonly progress: readonly Job[];
+  /** Only for listeners with figures: agents whose installed or loaded models changed, and agents that are gone. */
+  readonly models: readonly string[];
+  readonly removed: readonly string[];
   /** Ends that are new to the listener, in the order of their numbers. */
   readonly ended: readonly EndedJob[];
   /** The number of the last end that the listener has now. */
@@ -46,14 +49,19 @@ interface SeenAgent {
   readonly view: AgentView;
   /** Increases when `reason` changes; 0 if the agent never had a problem. */
   readonly change: number;
+  /** Increases when anything that is shown of it changes, and when its models or those in its memory do. */
+  readonly figures: number;
+  readonly models: number;
   readonly active: ReadonlyMap<string, ActiveJob>;
 }
 
+const NO_NEWS = { agents: [], progress: [], models: [], removed: [] } as const;
 /** Changes within this time are one piece of news. */
 const GATHERED_MS = 100;
 /** A listener gets something at least this often: sooner than proxies, or this server, close a silent connection. */
 export const HEARTBEAT_MS = 10_000;
 const ENDS_AT_ONCE = 500;
+const REMOVED_KEPT = 1_000;
 /** Clock offsets are not exact. A job that ended just as the log began still belongs there. */
 const LEEWAY_MS = 5_000;
 
@@ -65,12 +73,15 @@ export class JobFeed {
   readonly #deps: JobFeedDeps;
   readonly #seen = new Map<string, SeenAgent>();
   readonly #closing = new AbortController();
+  /** The last ones, with when. */
+  readonly #removed = new Map<string, number>();
   /** What listeners get that stand at the same place, by that place; until the next news. */
   readonly #latest = new Map<string, JobNews>();
   /** Agents whose ends could not be added to the log. */
   readonly #unlogged = new Set<string>();
   readonly #rate: EndRate;
   #changes = 0;
+  #figureListeners = 0;
   #changed = Promise.withResolvers<void>();
   #isGathering = false;
   #asking: Promise<void> = Promise.resolve();
@@ -82,7 +93,7 @@ export class JobFeed {
     for (const view of index.agents.items) this.#see(view);
     index.listen({
       changed: (view) => this.#see(view),
-      removed: (agent) => void this.#seen.delete(agent),
+      removed: (agent) => this.#remove(agent),
       settled: () => this.#logAgain(),
     });
   }
@@ -123,14 +134,14 @@ export class JobFeed {
 
   /** As `listen()`, for one active job and its agent; finishes with the job's end. */
   async *listenToJob({ id, agent }: Job, start: Start, signal: AbortSignal): AsyncGenerator<JobNews> {
-    for await (const { agents, progress, ended, number } of this.listen(start.number, signal)) {
+    for await (const { agents, progress, ended, ...rest } of this.listen(start.number, signal)) {
       const isMeant = (job: Job): boolean => job.id === id && job.agent === agent;
       const own = ended.filter(({ job }) => isMeant(job));
       yield {
         agents: agents.filter((view) => view.agent === agent),
         progress: progress.filter(isMeant),
         ended: own,
-        number,
+        ...rest,
       };
       if (own.length > 0) return;
     }
@@ -144,43 +155,58 @@ export class JobFeed {
     if (find() === undefined) await fleet.refresh(job.agent).catch(() => undefined);
     const number = find()?.number;
     if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
-    return { agents: [], progress: [], ended: [{ number: number ?? ended.last, job }], number: start.number };
+    return { ...NO_NEWS, ended: [{ number: number ?? ended.last, job }], number: start.number };
   }
 
   /**
    * News from now on. The first item has the active jobs and the agents that are offline. After `HEARTBEAT_MS` without news
    * an empty item follows.
    * @param after the number of the last end that this listener has; undefined: skip everything that has already ended
+   * @param hasFigures whether it also gets each other change of an agent
    */
-  async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
+  async *listen(after: number | undefined, signal: AbortSignal, hasFigures = false): AsyncGenerator<JobNews> {
     const { ended, clock } = this.#deps;
     const stop = AbortSignal.any([signal, this.#closing.signal]);
     await this.ready();
     let number = after ?? ended.last;
     let change = 0;
-    while (!stop.aborted) {
-      const changed = this.#changed.promise;
-      const news = this.#newsSince(change, number);
-      number = news.number;
-      change = this.#changes;
-      yield news;
-      if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
+    this.#figureListeners += hasFigures ? 1 : 0;
+    try {
+      while (!stop.aborted) {
+        const changed = this.#changed.promise;
+        const news = this.#newsSince(change, number, hasFigures);
+        number = news.number;
+        change = this.#changes;
+        yield news;
+        if (number >= ended.last && change === this.#changes) await waitFor(changed, clock, stop);
+      }
+    } finally {
+      this.#figureListeners -= hasFigures ? 1 : 0;
     }
   }
 
-  #newsSince(change: number, number: number): JobNews {
-    const place = `${change} ${number}`;
+  #newsSince(change: number, number: number, hasFigures: boolean): JobNews {
+    const place = `${change} ${number} ${hasFigures}`;
     const known = this.#latest.get(place);
     if (known !== undefined) return known;
     const ended = this.#deps.ended.after(number, ENDS_AT_ONCE);
     const last = ended.at(-1)?.number ?? number;
-    const news = { agents: this.#agentsSince(change), progress: this.#progressSince(change), ended, number: last };
+    const hasMore = hasFigures && change > 0;
+    const news = {
+      agents: this.#agentsSince(change, hasMore),
+      progress: this.#progressSince(change),
+      models: hasMore ? [...this.#seen].filter(([, { models }]) => models > change).map(([agent]) => agent) : [],
+      removed: hasMore ? [...this.#removed].filter(([, at]) => at > change).map(([agent]) => agent) : [],
+      ended,
+      number: last,
+    };
     this.#latest.set(place, news);
     return news;
   }
 
-  #agentsSince(change: number): readonly AgentView[] {
-    const changed = [...this.#seen.values()].filter((agent) => agent.change > change).map(({ view }) => view);
+  #agentsSince(change: number, hasFigures: boolean): readonly AgentView[] {
+    const isNew = (agent: SeenAgent): boolean => (hasFigures ? agent.figures : agent.change) > change;
+    const changed = [...this.#seen.values()].filter(isNew).map(({ view }) => view);
     return change > 0 ? changed : changed.filter(({ reason }) => reason !== null);
   }
 
@@ -200,14 +226,33 @@ export class JobFeed {
     const before = this.#seen.get(agent);
     const changesBefore = this.#changes;
     const change = reason === (before?.view.reason ?? null) ? (before?.change ?? 0) : ++this.#changes;
+    const seen = { view, change, ...this.#figuresOf(view, before) };
+    this.#removed.delete(agent);
     if (state === null || before?.view.state === state)
-      this.#seen.set(agent, { view, change, active: before?.active ?? new Map() });
+      this.#seen.set(agent, { ...seen, active: before?.active ?? new Map() });
     else {
       const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
-      this.#seen.set(agent, { view, change, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
+      this.#seen.set(agent, { ...seen, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
       this.#logEnds(view, state);
     }
     if (this.#changes > changesBefore) this.#gather();
+  }
+
+  /** Counted only while somebody listens: on a large fleet something changes all the time. */
+  #figuresOf(view: AgentView, before: SeenAgent | undefined): Pick<SeenAgent, "figures" | "models"> {
+    const { figures = 0, models = 0 } = before ?? {};
+    if (this.#figureListeners === 0) return { figures, models };
+    const now = ++this.#changes;
+    return { figures: now, models: hasSameModels(before?.view, view) ? models : now };
+  }
+
+  #remove(agent: string): void {
+    this.#seen.delete(agent);
+    if (this.#figureListeners === 0) return;
+    this.#removed.set(agent, ++this.#changes);
+    const [oldest] = this.#removed.keys();
+    if (this.#removed.size > REMOVED_KEPT && oldest !== undefined) this.#removed.delete(oldest);
+    this.#gather();
   }
 
   #logEnds({ agent }: AgentView, { jobs, clock_offset_ms: clockOffsetMs }: State): void {
@@ -276,6 +321,15 @@ export class JobFeed {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
+}
+
+/** The index keeps the objects of models that did not change. */
+function hasSameModels(before: AgentView | undefined, after: AgentView): boolean {
+  const [old, now] = [before?.state, after.state];
+  if (old == null || now === null || old === now) return old === now;
+  const [models, others] = [old.models ?? [], now.models ?? []];
+  const isSame = models.length === others.length && models.every((model, index) => model === others[index]);
+  return isSame && Bun.deepEquals(old.running, now.running);
 }
 
 /** Resolves at the change, after `HEARTBEAT_MS`, or when stopped. */

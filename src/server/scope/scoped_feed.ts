@@ -26,8 +26,8 @@ export class ScopedFeed {
     return this.#feed.startAfter(eventId);
   }
 
-  async *listen(after: number | undefined, signal: AbortSignal): AsyncGenerator<JobNews> {
-    for await (const news of this.#feed.listen(after, signal)) yield this.#only(news);
+  async *listen(after: number | undefined, signal: AbortSignal, hasFigures = false): AsyncGenerator<JobNews> {
+    for await (const news of this.#feed.listen(after, signal, hasFigures)) yield this.#only(news);
   }
 
   async *listenToJob(job: Job, start: Start, signal: AbortSignal): AsyncGenerator<JobNews> {
@@ -44,6 +44,8 @@ export class ScopedFeed {
     const filtered = {
       agents: news.agents.filter(({ agent }) => this.#agents.has(agent)),
       progress: news.progress.filter(({ agent }) => this.#agents.has(agent)),
+      models: news.models.filter((agent) => this.#agents.has(agent)),
+      removed: news.removed.filter((agent) => this.#agents.has(agent)),
       ended: news.ended.filter(({ job }) => this.#agents.has(job.agent)),
       number: news.number,
     };

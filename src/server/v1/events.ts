@@ -27,6 +27,8 @@ const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
 - \`progress\` is an active Job: first all of them, then each that changes, at most twice a second.
 - \`ended\` is a Job that has ended. A listener that reconnects with the id of the last event it received as \`Last-Event-ID\`,
   or as \`?lastEventId=\`, gets each end exactly once, even if the server was restarted in between.
+- \`models\` and \`removed\` have the name of an agent, only with \`?figures=true\`: its installed or loaded models changed, or it is
+  gone. \`agent\` then comes also when its figures change, such as its free disk: not more often than they matter.
 
 A comment is sent at least every ${HEARTBEAT_MS / 1000} s. Slow readers get fewer progress events.
 The stream ends when the token expires, and within ${CALLER_CHECK_MS / 1000} s when it is revoked.
@@ -54,11 +56,15 @@ const events = {
   },
 };
 const headers = z.object({ "last-event-id": z.string().optional() });
-const query = queryOf({
+const waysIn = {
   ticket: z.string().optional().meta({ description: "Of `POST /v1/tickets`, in place of a token in the header" }),
   lastEventId: z.string().optional().meta({
     description: "As the header `Last-Event-ID`, for clients that cannot send it. The header wins",
   }),
+};
+const query = queryOf(waysIn);
+const figures = z.enum(["true", "false"]).optional().meta({
+  description: "Also each other change of an agent: `agent` with its figures, `models` and `removed`",
 });
 
 const watchJobs = createRoute({
@@ -69,7 +75,7 @@ const watchJobs = createRoute({
   summary: "Watch all jobs",
   description: DESCRIPTION,
   security,
-  request: { query, headers },
+  request: { query: queryOf({ ...waysIn, figures }), headers },
   responses: { 200: events, ...failures() },
 });
 
@@ -89,9 +95,10 @@ export function addEventRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
   app.openapi(watchJobs, (context) => {
     const services = servicesOf(context);
     const { jobFeed } = services;
-    const { lastEventId } = context.req.valid("query");
+    const { lastEventId, figures: wanted } = context.req.valid("query");
     const start = jobFeed.startAfter(context.req.valid("header")["last-event-id"] ?? lastEventId);
-    return streamIfRoom(context, services, start, (signal) => jobFeed.listen(start.after, signal));
+    const listen: Listen = (signal) => jobFeed.listen(start.after, signal, wanted === "true");
+    return streamIfRoom(context, services, start, listen);
   });
 
   app.openapi(watchJob, async (context) => {
@@ -185,8 +192,8 @@ class NewsWriter {
   }
 }
 
-function isNothing({ agents, progress, ended }: JobNews): boolean {
-  return agents.length + progress.length + ended.length === 0;
+function isNothing({ agents, progress, models, removed, ended }: JobNews): boolean {
+  return agents.length + progress.length + models.length + removed.length + ended.length === 0;
 }
 
 /** Hundreds of listeners get the same object: its events are written once. */
@@ -200,6 +207,8 @@ function newsBytes(news: JobNews, jobFeed: Pick<JobFeed, "eventId">): Uint8Array
   const texts = [
     ...news.agents.map((view) => eventText("agent", agentTexts.of(view))),
     ...news.progress.map((job) => eventText("progress", jobTexts.of(job))),
+    ...news.models.map((agent) => eventText("models", JSON.stringify({ agent }))),
+    ...news.removed.map((agent) => eventText("removed", JSON.stringify({ agent }))),
     ...news.ended.map(({ job, number }) => eventText("ended", jobTexts.of(job), { id: jobFeed.eventId(number) })),
   ];
   const bytes = new TextEncoder().encode(texts.join(""));

@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { AgentDocument } from "../../../documents/agents.ts";
 import { JobDocument } from "../../../documents/jobs.ts";
+import { AgentName } from "../../../protocol.ts";
 
 const id = z.string().meta({ description: "For `Last-Event-ID`" });
 
@@ -16,9 +17,10 @@ const ReadyEvent = z
   })
   .meta({ id: "ReadyEvent", description: "Comes first." });
 
-const AgentEvent = z
-  .object({ event: z.literal("agent"), data: AgentDocument })
-  .meta({ id: "AgentEvent", description: "An agent whose `status` or `reason` has changed." });
+const AgentEvent = z.object({ event: z.literal("agent"), data: AgentDocument }).meta({
+  id: "AgentEvent",
+  description: "An agent whose `status` or `reason` has changed; with `figures` also each other change.",
+});
 
 const ProgressEvent = z
   .object({ event: z.literal("progress"), data: JobDocument })
@@ -28,7 +30,17 @@ const EndedEvent = z
   .object({ event: z.literal("ended"), id, data: JobDocument })
   .meta({ id: "EndedEvent", description: "A job that has ended. A listener gets each end exactly once." });
 
+const named = z.object({ agent: AgentName });
+const ModelsEvent = z
+  .object({ event: z.literal("models"), data: named })
+  .meta({ id: "ModelsEvent", description: "An agent whose installed or loaded models changed. With `figures`." });
+
+const RemovedEvent = z.object({ event: z.literal("removed"), data: named }).meta({
+  id: "RemovedEvent",
+  description: "An agent that is gone: somebody made the fleet forget it. With `figures`.",
+});
+
 /** The fields are those of a server-sent event; `data` is sent as JSON. */
 export const EventSchema = z
-  .discriminatedUnion("event", [ReadyEvent, AgentEvent, ProgressEvent, EndedEvent])
+  .discriminatedUnion("event", [ReadyEvent, AgentEvent, ProgressEvent, EndedEvent, ModelsEvent, RemovedEvent])
   .meta({ id: "Event", description: "One server-sent event, by its fields; `data` is sent as JSON on one line." });
