@@ -2,6 +2,7 @@
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "#src/base/errors.ts";
+import { bundleConsole } from "#src/server/console/bundle.ts";
 
 export interface Binary {
   readonly name: string;
@@ -26,12 +27,13 @@ const CACHED_FOR_MS = 15 * 60_000;
  * @throws AggregateError when the sources do not build
  */
 export async function buildBinary(
-  { source }: Binary,
+  { name, source }: Binary,
   outfile: string,
   other?: { readonly target: Bun.Build.CompileTarget; readonly executablePath: string },
 ): Promise<void> {
   await Bun.build({
     entrypoints: [join(ROOT, source)],
+    plugins: name === "gpu-server" ? [await embeddedConsole()] : [],
     minify: true,
     // No source map: inside the binary it costs the idle agent a megabyte of memory (decision 0009).
     sourcemap: "none",
@@ -47,6 +49,17 @@ export async function buildBinary(
       autoloadDotenv: false,
     },
   });
+}
+
+/** Puts the bundled console in the place of the module that bundles it. */
+async function embeddedConsole(): Promise<Bun.BunPlugin> {
+  // Before the build that needs it: one build inside another would wait for itself.
+  const contents = `export const consoleFiles = async () => ${JSON.stringify(await bundleConsole())};`;
+  return {
+    name: "embedded console",
+    setup: (build) =>
+      void build.onLoad({ filter: /src\/server\/console\/files\.ts$/ }, () => ({ contents, loader: "js" })),
+  };
 }
 
 /** A binary of the sources as they are now, built unless an earlier call did. @returns its path */

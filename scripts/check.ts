@@ -6,6 +6,7 @@ const CHECKS = [
   { name: "format", command: [installed("biome"), "check", "--error-on-warnings"], fix: "npm run format" },
   { name: "lint", command: [installed("oxlint"), "--type-aware", "--deny-warnings"] },
   { name: "types", command: [installed("tsc"), "-p", "."] },
+  { name: "page", command: [installed("tsc"), "-p", "src/console"] },
   { name: "openapi", command: [join(ROOT, "scripts", "check", "openapi.ts")] },
   { name: "english", command: [join(ROOT, "scripts", "check", "plain_english.ts")] },
 ];

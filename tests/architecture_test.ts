@@ -6,7 +6,7 @@ import { cyclesOf } from "#tests/support/architecture/cycles.ts";
 import { importsOf, offenders, readSources } from "#tests/support/architecture/sources.ts";
 
 const sources = await readSources("src/**");
-const modules = sources.filter(({ path }) => path.endsWith(".ts"));
+const modules = sources.filter(({ path }) => /\.tsx?$/.test(path));
 
 function fits(pattern: string, path: string): boolean {
   return new Bun.Glob(pattern).match(path);

@@ -8,6 +8,7 @@ import { VERSION } from "../program/flags.ts";
 import { LICENSE } from "../program/license.ts";
 import { changesNothing } from "./access/route_needs.ts";
 import { addAuditRoutes } from "./audit/route.ts";
+import { consoleRoutes } from "./console/routes.ts";
 import { docsRoutes } from "./docs/routes.ts";
 import { renderedText, respondUnlessKept } from "./fleet/lists/rendered.ts";
 import { limitBody } from "./http/body.ts";
@@ -74,10 +75,11 @@ const OF_SERVER = [
 type Access = "with tokens" | "without tokens";
 
 /**
- * All routes. Each needs a token, except /healthz, /readyz, /openapi.json, /docs and /.
+ * All routes. Each needs a token, except /healthz, /readyz, /openapi.json, /docs, / and /assets.
  * @param corsOrigins of the web pages whose browsers may use it
+ * @param hasConsole whether browsers get the console at /
  */
-export function createApi(services: WholeServices, corsOrigins: readonly string[] = []): Hono<Env> {
+export function createApi(services: WholeServices, corsOrigins: readonly string[] = [], hasConsole = true): Hono<Env> {
   const app = new OpenAPIHono<Env>({
     getPath: requestPath,
     defaultHook: (result) => {
@@ -97,7 +99,8 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   app.use(answerOptions);
   if (sessions !== null) addSignInRoutes(app, services, { sessions, cookie: sessionCookie, access });
   for (const path of ["/api/*", "/v1/*", "/metrics"]) app.use(path, withToken, limitBody);
-  for (const open of [healthRoutes(services), docsRoutes()]) app.route("/", open);
+  const open = [healthRoutes(services), ...(hasConsole ? [consoleRoutes()] : []), docsRoutes()];
+  for (const routes of open) app.route("/", routes);
   const scopes = new Scopes(services);
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
   app.route("/api/config", platformRoutes(servicesOf));

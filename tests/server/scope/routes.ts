@@ -185,6 +185,7 @@ export const OPEN_ROUTES = [
   "GET /",
   "POST /v1/session",
   "DELETE /v1/session",
+  "GET /assets/:name",
   "GET /healthz",
   "GET /readyz",
   "GET /openapi.json",

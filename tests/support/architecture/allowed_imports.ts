@@ -24,6 +24,8 @@ function inside(parent: string, folders: string): string[] {
 const agent = (folders: string): string[] => inside("src/agent", folders);
 const share = (folders: string): string[] => inside("src/transport/share", folders);
 const server = (folders: string): string[] => inside("src/server", folders);
+const IN_PAGE = [...BASE, "src/documents/*.ts"];
+const page = (folders: string): string[] => folders.split(" ").map((folder) => `src/console/${folder}/*`);
 const CLIENT = [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts"];
 
 /**
@@ -276,7 +278,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...server("access http store v1/schema"),
     ],
   },
-  { files: "src/server/docs/*.ts", may: server("http fleet/lists") },
+  { files: "src/server/{docs,console}/*.ts", may: server("http fleet/lists") },
   { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
   {
     files: "src/server/v1/{session,tokens}.ts",
@@ -311,7 +313,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/api.ts",
     may: [
       "src/{base/*,program/*,server/services}.ts",
-      ...server("access audit docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform webhooks"),
+      ...server("access audit console docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform webhooks"),
     ],
   },
   {
@@ -341,6 +343,14 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...server("access access/{login,sessions} audit http http/guard limits store webhooks"),
     ],
   },
+
+  // The console's page, in the browser. Of documents and the protocol it has only the types.
+  { files: "src/console/{api,store}/*.ts", may: [...IN_PAGE, ...page("api")] },
+  { files: "src/console/parts/*", may: IN_PAGE },
+  { files: "src/console/shell/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts")] },
+  { files: "src/console/jobs/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell")] },
+  { files: "src/console/boxes/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell jobs")] },
+  { files: "src/console/**", may: [...IN_PAGE, "src/console/**"] },
 
   // gpuctl.
   { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
@@ -383,6 +393,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
   hono: ["src/server/**/*.ts"],
+  preact: ["src/console/**/*.{ts,tsx}"],
   "swagger-ui-dist": ["src/server/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts"],

@@ -14,7 +14,7 @@ interface Kept extends Rendered {
 }
 
 /** How a document may be kept, and by whom. */
-type Keeping = "private, no-cache" | "no-cache";
+type Keeping = "private, no-cache" | "no-cache" | "public, max-age=31536000, immutable";
 
 const MOST = { entries: 200, bytes: 64 * 1024 * 1024 };
 

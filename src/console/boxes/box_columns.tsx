@@ -1,0 +1,161 @@
+// The columns of the list of boxes.
+import type { JSX } from "preact";
+import { formatBytes } from "../../base/format.ts";
+import type { AgentDocument } from "../../documents/agents.ts";
+import { Meter } from "../parts/bar.tsx";
+import { Status } from "../parts/status.tsx";
+import type { Column } from "../parts/table.tsx";
+import { Foreign, Size } from "../parts/text.tsx";
+import { addressOf } from "../shell/router.ts";
+import { gpuMemoryOf, labelsOf } from "./box_facts.ts";
+import { isAway, statusOf } from "./box_status.ts";
+
+const ORDER = { bad: 0, warn: 1, idle: 2, busy: 3, good: 4 } as const;
+const DISK_LOW = 0.9;
+
+const NAME: Column<AgentDocument> = {
+  id: "name",
+  title: "Box",
+  width: "minmax(8rem, 1.3fr)",
+  isPlain: true,
+  sortBy: ({ agent }) => agent,
+  cell: ({ agent }) => (
+    <a class="row-link" href={addressOf("boxes", agent)}>
+      {agent}
+    </a>
+  ),
+};
+
+const FIGURES: readonly Column<AgentDocument>[] = [
+  {
+    id: "models",
+    title: "Models",
+    width: "4.6rem",
+    align: "right",
+    sortBy: ({ model_count: count }) => count,
+    cell: ({ model_count: count }) => (count === null ? <Unknown /> : count),
+  },
+  {
+    id: "jobs",
+    title: "Jobs",
+    width: "3.8rem",
+    align: "right",
+    sortBy: ({ job_count: count }) => count,
+    cell: ({ job_count: count }) =>
+      count === null ? <Unknown /> : count === 0 ? <span class="nothing">0</span> : count,
+  },
+  {
+    id: "disk",
+    title: "Free disk",
+    width: "6.4rem",
+    align: "right",
+    sortBy: ({ disk }) => disk?.free_bytes ?? null,
+    cell: (box) => <DiskCell box={box} />,
+  },
+  {
+    id: "gpu",
+    title: "GPU memory",
+    width: "minmax(9.5rem, 1fr)",
+    sortBy: (box) => gpuMemoryOf(box)?.used ?? null,
+    cell: (box) => <GpuCell box={box} />,
+  },
+  {
+    id: "version",
+    title: "Agent, Ollama",
+    width: "8rem",
+    sortBy: ({ agent_version: version }) => version,
+    cell: ({ agent_version: version, ollama }) => (
+      <span class="versions">
+        <Foreign text={version ?? "legacy"} />
+        <span class="quiet">
+          <Foreign text={ollama.version ?? "unknown"} />
+        </span>
+      </span>
+    ),
+  },
+  {
+    id: "labels",
+    title: "Labels",
+    width: "minmax(6rem, 1.3fr)",
+    isPlain: true,
+    cell: (box) => <Labels box={box} />,
+  },
+];
+
+/** @param nowMs by the clock of the server */
+export function boxColumns(nowMs: number): readonly Column<AgentDocument>[] {
+  const status: Column<AgentDocument> = {
+    id: "status",
+    title: "Status",
+    width: "minmax(11rem, 2.4fr)",
+    isPlain: true,
+    sortBy: (box) => `${ORDER[statusOf(box, nowMs).tone]} ${statusOf(box, nowMs).words}`,
+    cell: (box) => <StatusCell box={box} nowMs={nowMs} />,
+  };
+  return [NAME, status, ...FIGURES];
+}
+
+function StatusCell({ box, nowMs }: { readonly box: AgentDocument; readonly nowMs: number }): JSX.Element {
+  const { tone, words, reason } = statusOf(box, nowMs);
+  return (
+    <Status tone={tone}>
+      {words}
+      {reason !== "" && <Foreign class="quiet reason" text={reason} />}
+    </Status>
+  );
+}
+
+function DiskCell({ box: { disk, agent } }: { readonly box: AgentDocument }): JSX.Element {
+  if (disk === null) return <Unknown />;
+  const used = disk.total_bytes === 0 ? 0 : 1 - disk.free_bytes / disk.total_bytes;
+  return (
+    <span class="stacked">
+      <Size bytes={disk.free_bytes} />
+      <Meter value={used} warnFrom={DISK_LOW} label={`Disk of ${agent}: ${Math.round(used * 100)} % used`} />
+    </span>
+  );
+}
+
+function GpuCell({ box }: { readonly box: AgentDocument }): JSX.Element {
+  const memory = gpuMemoryOf(box);
+  if (memory === null) return box.gpus?.length === 0 ? <span class="quiet">No GPU</span> : <Unknown />;
+  const text = `${formatBytes(memory.used)} of ${formatBytes(memory.total)}`;
+  return (
+    <span class="stacked">
+      <span class="gpu-text">
+        <Size bytes={memory.used} />
+        <span class="quiet">
+          {" "}
+          of <Size bytes={memory.total} />
+        </span>
+      </span>
+      <Meter
+        value={memory.total === 0 ? 0 : memory.used / memory.total}
+        label={`GPU memory of ${box.agent}: ${text}`}
+      />
+    </span>
+  );
+}
+
+export function Labels({ box }: { readonly box: AgentDocument }): JSX.Element {
+  return (
+    <span class="labels">
+      {labelsOf(box).map((label) => (
+        <Foreign key={label} class="label" text={label} />
+      ))}
+    </span>
+  );
+}
+
+function Unknown(): JSX.Element {
+  return (
+    <span class="nothing" title="Unknown">
+      <span aria-hidden="true">–</span>
+      <span class="only-read">unknown</span>
+    </span>
+  );
+}
+
+export function rowClassOf(box: AgentDocument): string {
+  return isAway(box) ? "away" : "";
+}

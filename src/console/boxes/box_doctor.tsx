@@ -1,0 +1,46 @@
+// The checks of one box: what `gpuctl doctor` finds of it, made when somebody asks.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { DoctorDocument } from "../../documents/doctor.ts";
+import { Action } from "../parts/button.tsx";
+import { Panel } from "../parts/panel.tsx";
+import { Status } from "../parts/status.tsx";
+import { Foreign } from "../parts/text.tsx";
+import { useActing, useConsole } from "../shell/console.ts";
+
+const TONES = { ok: "good", warning: "warn", failed: "bad" } as const;
+const WORDS = { ok: "OK", warning: "Warning", failed: "Failed" } as const;
+
+export function BoxDoctor({ box }: { readonly box: string }): JSX.Element {
+  const { api } = useConsole();
+  const act = useActing();
+  const [checks, setChecks] = useState<DoctorDocument["checks"]>();
+  const examine = async (): Promise<void> => {
+    await act(async () => {
+      const document = await api.get<DoctorDocument>("v1/doctor");
+      setChecks(document.checks.filter(({ subject }) => subject === box));
+    });
+  };
+  return (
+    <Panel
+      title="Checks"
+      aside={<Action run={examine}>{checks === undefined ? "Check this box" : "Check again"}</Action>}
+    >
+      <div role="status">
+        {checks === undefined && <p class="quiet none">Pings the box, and looks at its clock, key and versions.</p>}
+        {checks?.length === 0 && <p class="quiet none">Nothing to report of this box.</p>}
+        <ul class="checks">
+          {checks?.map(({ check, result, message, hint }) => (
+            <li key={check}>
+              <Status tone={TONES[result]}>
+                <span class="only-read">{WORDS[result]}: </span>
+                <Foreign text={message} />
+              </Status>
+              {hint !== null && <span class="hint">{hint}</span>}
+            </li>
+          ))}
+        </ul>
+      </div>
+    </Panel>
+  );
+}

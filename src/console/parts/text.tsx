@@ -1,0 +1,43 @@
+// Texts that come from boxes, and times, as the page shows them: always as text, never as anything else.
+import type { JSX } from "preact";
+import { formatAgo, formatBytes, visibleText } from "../../base/format.ts";
+
+/** A text of a box: characters that hide or reverse what is around them are replaced. Cut at its end where there is no room. */
+export function Foreign({ text, class: name = "" }: { readonly text: string; readonly class?: string }): JSX.Element {
+  const shown = visibleText(text, " ");
+  return (
+    <span class={`foreign ${name}`} title={shown}>
+      {shown}
+    </span>
+  );
+}
+
+/** `3 minutes ago`, with the time itself as its title. */
+export function Ago({ at, nowMs }: { readonly at: string; readonly nowMs: number }): JSX.Element {
+  return (
+    <time dateTime={at} title={localTime(at)}>
+      {formatAgo(at, nowMs)}
+    </time>
+  );
+}
+
+export function localTime(at: string): string {
+  const ms = Date.parse(at);
+  if (Number.isNaN(ms)) return "unknown";
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" }).format(ms);
+}
+
+/** A size whose number can be read down a column: the unit has a width of its own. */
+export function Size({ bytes }: { readonly bytes: number }): JSX.Element {
+  const [number = "", unit = ""] = formatBytes(bytes).split(" ");
+  return (
+    <span class="size">
+      {number}
+      <span class="unit"> {unit}</span>
+    </span>
+  );
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,48 @@
+// Hooks that draw a component again when what it shows changes: a store, the time, the width of the window.
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+
+interface Listenable {
+  listen(listener: () => void): () => void;
+}
+
+/** What `read` returns now; drawn again when it is another value. @param read returns the same object while nothing changed */
+export function useStore<Value>(store: Listenable, read: () => Value): Value {
+  const value = read();
+  const [, redraw] = useState(0);
+  useLayoutEffect(() => {
+    let shown = value;
+    const look = (): void => {
+      const now = read();
+      if (Object.is(now, shown)) return;
+      shown = now;
+      redraw((count) => count + 1);
+    };
+    // It may have changed since it was drawn.
+    look();
+    return store.listen(look);
+  });
+  return value;
+}
+
+/** The time, again every `stepMs`. */
+export function useNow(stepMs: number): number {
+  const [nowMs, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), stepMs);
+    return () => clearInterval(timer);
+  }, [stepMs]);
+  return nowMs;
+}
+
+/** Whether the window fits a media query. */
+export function useMedia(query: string): boolean {
+  const [fits, setFits] = useState(() => matchMedia(query).matches);
+  useLayoutEffect(() => {
+    const media = matchMedia(query);
+    const look = (): void => setFits(media.matches);
+    look();
+    media.addEventListener("change", look);
+    return () => media.removeEventListener("change", look);
+  }, [query]);
+  return fits;
+}
