@@ -1,5 +1,5 @@
 // The session of this browser: who is signed in, and what this user may do. The only module that knows how that is arranged.
-import { CourierError } from "../base/errors.ts";
+import { asCourierError, type CourierError } from "../base/errors.ts";
 import { Api } from "./api/api.ts";
 import { Observable } from "./store/observable.ts";
 
@@ -28,19 +28,20 @@ export type Permission =
 /** Undefined: unknown yet. Null: nobody is signed in. */
 type Present = SessionDocument | null | undefined;
 
+type Secret = { readonly token: string } | { readonly code: string };
+
+/** The session itself is a cookie that no script can read. */
 export class Session extends Observable {
   readonly api: Api;
   #present: Present;
-  /** For trials, until the server has sessions. */
-  #bearer: string | undefined;
-  /** Why the user has to sign in again. */
   #notice = "";
+  #failure: CourierError | undefined;
 
   constructor() {
     super();
     this.api = new Api({
-      fetch: async (path, init) => await fetch(path, this.#withBearer(init)),
-      signedOut: () => this.#end("Your session has ended. Sign in again"),
+      fetch: async (path, init) => await fetch(path, init),
+      signedOut: () => this.#signedOut(),
     });
   }
 
@@ -48,52 +49,45 @@ export class Session extends Observable {
     return this.#present;
   }
 
+  /** Why the user has to sign in again. */
   get notice(): string {
     return this.#notice;
   }
 
-  /** Looks whether the browser has a session. */
-  async look(): Promise<void> {
-    const { status } = await fetch("v1/session", { cache: "no-store" });
-    if (status !== 200) return this.#set(null);
-    this.#set(await this.api.get<SessionDocument>("v1/session"));
+  /** Why it is unknown whether somebody is signed in. */
+  get failure(): CourierError | undefined {
+    return this.#failure;
   }
 
-  /** @throws CourierError when it is not valid */
-  async signIn(secret: { readonly token: string } | { readonly code: string }): Promise<void> {
-    const body = JSON.stringify(secret);
-    const headers = { "content-type": "application/json" };
-    const { status } = await fetch("v1/session", { method: "POST", body, headers });
-    if ("token" in secret && status === 401) return await this.#try(secret.token);
-    return await this.look();
-  }
-
-  async #try(token: string): Promise<void> {
-    this.#bearer = token;
+  /** Looks whether the browser has a session. @param code of a sign-in link, which begins one */
+  async look(code?: string): Promise<void> {
+    this.#failure = undefined;
     try {
-      await this.api.get("v1/agents?limit=1");
-      const change = (await this.#status("POST", "v1/tickets")) === 201;
-      const may = { change, pull_model: change, delete_model: change, copy_model: change, unload_model: change };
-      const others = { cancel_job: change, set_active_models: change, trust_agents: change, examine: true };
-      const all = { ...may, ...others, read_audit: change, manage_tokens: false };
-      const scope = { agents: null, verbs: null };
-      this.#set({ name: "trial", role: change ? "gp" : "viewer", scope, expires_at: null, may: all });
+      if (code === undefined) this.#set(await this.api.get<SessionDocument>("v1/session"));
+      else await this.signIn({ code });
     } catch (error) {
-      this.#bearer = undefined;
-      throw error instanceof CourierError && error.code === "unauthenticated"
-        ? new CourierError("unauthenticated", "This token is not valid", { hint: "Check that all of it was pasted" })
-        : error;
+      const failure = asCourierError(error);
+      if (code !== undefined) this.#notice = "This sign-in link is not valid any more. Sign in with a token";
+      if (code !== undefined || failure.code === "unauthenticated") return this.#set(null);
+      this.#failure = failure;
+      this.notify();
     }
   }
 
-  async signOut(): Promise<void> {
-    this.#bearer = undefined;
-    this.#end("");
+  /** @throws CourierError when it is not valid */
+  async signIn(secret: Secret): Promise<void> {
+    this.#set(await this.api.post<SessionDocument>("v1/session", secret));
   }
 
-  #end(notice: string): void {
-    if (this.#present === null) return;
-    this.#notice = notice;
+  async signOut(): Promise<void> {
+    await this.api.delete("v1/session");
+    this.#set(null);
+  }
+
+  #signedOut(): void {
+    // While nobody is signed in, a refusal is no news.
+    if (!this.#present) return;
+    this.#notice = "Your session has ended. Sign in again";
     this.#set(null);
   }
 
@@ -101,14 +95,5 @@ export class Session extends Observable {
     this.#present = present;
     if (present !== null) this.#notice = "";
     this.notify();
-  }
-
-  async #status(method: string, path: string): Promise<number> {
-    return (await fetch(path, this.#withBearer({ method }))).status;
-  }
-
-  #withBearer(init: RequestInit): RequestInit {
-    if (this.#bearer === undefined) return init;
-    return { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#bearer}` } };
   }
 }

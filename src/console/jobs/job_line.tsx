@@ -37,7 +37,7 @@ export function JobLine({ job, hasBox }: JobLineProps): JSX.Element {
             isMoving={!isAway && job.state !== "queued"}
             label={`${job.model} on ${job.agent}`}
           />
-          <ByteChart samples={samples} totalBytes={job.total_bytes} width={96} height={22} />
+          <ByteChart samples={samples} totalBytes={null} width={96} height={20} />
         </div>
       )}
       <JobDetail job={job} isAway={isAway} />

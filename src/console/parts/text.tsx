@@ -33,7 +33,7 @@ export function Size({ bytes }: { readonly bytes: number }): JSX.Element {
   return (
     <span class="size">
       {number}
-      <span class="unit"> {unit}</span>
+      <span class="unit">{unit}</span>
     </span>
   );
 }

@@ -3,13 +3,20 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { systemClock } from "../../base/clock.ts";
 import { useStore } from "../parts/use_store.ts";
+import type { CourierError } from "../../base/errors.ts";
+import { Failure } from "../parts/panel.tsx";
+import type { Session } from "../session.ts";
 import { LiveFleet } from "../store/live_fleet.ts";
 import { type Console, ConsoleContext, useConsole } from "./console.ts";
 import { Header } from "./header.tsx";
-import { SignIn } from "./sign_in.tsx";
+import { addressOf } from "./router.ts";
+import { SignIn, Wordmark } from "./sign_in.tsx";
 import { ToastList } from "./toast_list.tsx";
 import type { View } from "./view.ts";
 import { followWhileSeen } from "./wake.ts";
+
+/** While the server cannot be reached. */
+const AGAIN_MS = 2_000;
 
 interface AppProps {
   readonly console: Console;
@@ -19,13 +26,37 @@ interface AppProps {
 export function App({ console, views }: AppProps): JSX.Element | null {
   const { session } = console;
   const present = useStore(session, () => session.present);
-  useEffect(() => void session.look(), [session]);
-  if (present === undefined) return null;
+  const failure = useStore(session, () => session.failure);
+  useEffect(() => void session.look(takeCode()), [session]);
+  if (present === undefined) return failure === undefined ? null : <NoServer session={session} failure={failure} />;
   return (
     <ConsoleContext.Provider value={console}>
       {present === null ? <SignIn session={session} /> : <SignedIn views={views} />}
       <ToastList />
     </ConsoleContext.Provider>
+  );
+}
+
+/** The code of a sign-in link, `#code=…`, which must not stay in the address. */
+function takeCode(): string | undefined {
+  const [, code] = /^#code=(\S+)$/.exec(location.hash) ?? [];
+  if (code !== undefined) history.replaceState(null, "", addressOf());
+  return code;
+}
+
+function NoServer({ session, failure }: { readonly session: Session; readonly failure: CourierError }): JSX.Element {
+  useEffect(() => {
+    const timer = setInterval(() => void session.look(), AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [session]);
+  return (
+    <main class="sign-in">
+      <div class="card">
+        <Wordmark />
+        <h1>No connection</h1>
+        <Failure failure={failure} />
+      </div>
+    </main>
   );
 }
 

@@ -51,6 +51,8 @@ interface TokenFieldProps {
 function TokenField({ input, failure }: TokenFieldProps): JSX.Element {
   return (
     <div>
+      {/* Password managers file a token under a name. */}
+      <input type="text" name="username" autocomplete="username" value="gpu-courier" hidden readOnly />
       <label class="field">
         <span>Token</span>
         <input
