@@ -77,9 +77,8 @@ type Access = "with tokens" | "without tokens";
 /**
  * All routes. Each needs a token, except /healthz, /readyz, /openapi.json, /docs, / and /assets.
  * @param corsOrigins of the web pages whose browsers may use it
- * @param hasConsole whether browsers get the console at /
  */
-export function createApi(services: WholeServices, corsOrigins: readonly string[] = [], hasConsole = true): Hono<Env> {
+export function createApi(services: WholeServices, corsOrigins: readonly string[] = []): Hono<Env> {
   const app = new OpenAPIHono<Env>({
     getPath: requestPath,
     defaultHook: (result) => {
@@ -99,7 +98,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   app.use(answerOptions);
   if (sessions !== null) addSignInRoutes(app, services, { sessions, cookie: sessionCookie, access });
   for (const path of ["/api/*", "/v1/*", "/metrics"]) app.use(path, withToken, limitBody);
-  const open = [healthRoutes(services), ...(hasConsole ? [consoleRoutes()] : []), docsRoutes()];
+  const open = [healthRoutes(services), ...(services.sessions === null ? [] : [consoleRoutes()]), docsRoutes()];
   for (const routes of open) app.route("/", routes);
   const scopes = new Scopes(services);
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));

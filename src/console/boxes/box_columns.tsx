@@ -1,11 +1,10 @@
 // The columns of the list of boxes.
 import type { JSX } from "preact";
-import { formatBytes } from "../../base/format.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { Meter } from "../parts/bar.tsx";
 import { Status } from "../parts/status.tsx";
 import type { Column } from "../parts/table.tsx";
-import { Foreign, Size } from "../parts/text.tsx";
+import { Foreign, pairText, Size } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { gpuMemoryOf, labelsOf } from "./box_facts.ts";
 import { isAway, statusOf } from "./box_status.ts";
@@ -16,7 +15,7 @@ const DISK_LOW = 0.9;
 const NAME: Column<AgentDocument> = {
   id: "name",
   title: "Box",
-  width: "minmax(8rem, 1.3fr)",
+  width: "minmax(7rem, 1.1fr)",
   isPlain: true,
   sortBy: ({ agent }) => agent,
   cell: ({ agent }) => (
@@ -55,14 +54,14 @@ const FIGURES: readonly Column<AgentDocument>[] = [
   {
     id: "gpu",
     title: "GPU memory",
-    width: "minmax(9.5rem, 1fr)",
+    width: "minmax(8.5rem, 1fr)",
     sortBy: (box) => gpuMemoryOf(box)?.used ?? null,
     cell: (box) => <GpuCell box={box} />,
   },
   {
     id: "version",
     title: "Agent, Ollama",
-    width: "8rem",
+    width: "7.2rem",
     sortBy: ({ agent_version: version }) => version,
     cell: ({ agent_version: version, ollama }) => (
       <span class="versions">
@@ -76,7 +75,7 @@ const FIGURES: readonly Column<AgentDocument>[] = [
   {
     id: "labels",
     title: "Labels",
-    width: "minmax(6rem, 1.3fr)",
+    width: "minmax(6rem, 1.8fr)",
     isPlain: true,
     cell: (box) => <Labels box={box} />,
   },
@@ -87,7 +86,7 @@ export function boxColumns(nowMs: number): readonly Column<AgentDocument>[] {
   const status: Column<AgentDocument> = {
     id: "status",
     title: "Status",
-    width: "minmax(11rem, 2.4fr)",
+    width: "minmax(10rem, 2.2fr)",
     isPlain: true,
     sortBy: (box) => `${ORDER[statusOf(box, nowMs).tone]} ${statusOf(box, nowMs).words}`,
     cell: (box) => <StatusCell box={box} nowMs={nowMs} />,
@@ -119,16 +118,10 @@ function DiskCell({ box: { disk, agent } }: { readonly box: AgentDocument }): JS
 function GpuCell({ box }: { readonly box: AgentDocument }): JSX.Element {
   const memory = gpuMemoryOf(box);
   if (memory === null) return box.gpus?.length === 0 ? <span class="quiet">No GPU</span> : <Unknown />;
-  const text = `${formatBytes(memory.used)} of ${formatBytes(memory.total)}`;
+  const text = pairText(memory.used, memory.total);
   return (
     <span class="stacked">
-      <span class="gpu-text">
-        <Size bytes={memory.used} />
-        <span class="quiet">
-          {" "}
-          of <Size bytes={memory.total} />
-        </span>
-      </span>
+      <span class="pair">{text}</span>
       <Meter
         value={memory.total === 0 ? 0 : memory.used / memory.total}
         label={`GPU memory of ${box.agent}: ${text}`}

@@ -1,11 +1,10 @@
 // One box: what it is, how it is, its models, what is in its memory, and its jobs.
 import type { JSX } from "preact";
-import { formatBytes } from "../../base/format.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { Meter } from "../parts/bar.tsx";
 import { Facts, Panel } from "../parts/panel.tsx";
 import { Status } from "../parts/status.tsx";
-import { Ago, Foreign } from "../parts/text.tsx";
+import { Ago, Foreign, pairText } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet, useMay, useServerNow } from "../shell/use_fleet.ts";
 import { Labels } from "./box_columns.tsx";
@@ -124,7 +123,7 @@ interface GaugeProps {
 
 function Gauge({ title, used, total, what, warnFrom }: GaugeProps): JSX.Element {
   const isKnown = used !== null && total !== null && total > 0;
-  const text = isKnown ? `${formatBytes(used)} of ${formatBytes(total)}` : "unknown";
+  const text = isKnown ? pairText(used, total) : "unknown";
   return (
     <div class="gauge">
       <div class="gauge-head">

@@ -15,7 +15,7 @@ import { hasProblem, isAway } from "./box_status.ts";
 
 /** Wide enough for a row of the table. */
 const WIDE = "(min-width: 60rem)";
-const ROW_HEIGHT = { wide: 44, narrow: 172 } as const;
+const ROW_HEIGHT = { wide: 44, narrow: 218 } as const;
 /** Ages in words change no faster. */
 const AGES_MS = 5_000;
 

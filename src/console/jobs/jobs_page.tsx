@@ -81,7 +81,9 @@ function History({ jobs }: { readonly jobs: readonly JobDocument[] }): JSX.Eleme
       aside={ended.length > 0 && <Choice label="Which results" value={result} onChange={setResult} options={options} />}
     >
       {shown.length === 0 ? (
-        <p class="quiet none">{contact === "connecting" ? "Reading the jobs…" : ended.length > 0 ? "No such job." : "No job has ended."}</p>
+        <p class="quiet none">
+          {contact === "connecting" ? "Reading the jobs…" : ended.length > 0 ? "No such job." : "No job has ended."}
+        </p>
       ) : (
         <Table
           label="Jobs that ended"

@@ -44,14 +44,19 @@ export function Table<Item>(props: TableProps<Item>): JSX.Element {
   return (
     <div class={isNarrow ? "table narrow" : "table"} role="table" aria-label={label} aria-rowcount={items.length + 1}>
       {isNarrow ? <NarrowHead {...props} /> : <Head {...props} grid={grid} />}
-      <div class="rows" role="rowgroup" ref={body} style={{ height: `${items.length * rowHeight}px` }}>
+      <div
+        class="rows"
+        role="rowgroup"
+        ref={body}
+        style={{ height: `${items.length * rowHeight}px`, "--row": `${rowHeight}px` }}
+      >
         {items.slice(from, to).map((item, index) => (
           <div
             class={`row ${rowClass?.(item) ?? ""}`}
             role="row"
             key={keyOf(item)}
             aria-rowindex={from + index + 2}
-            style={{ ...(isNarrow ? {} : grid), height: `${rowHeight}px`, top: `${(from + index) * rowHeight}px` }}
+            style={{ ...(isNarrow ? {} : grid), top: `${(from + index) * rowHeight}px` }}
           >
             {columns.map(({ id, title, align, cell, isPlain }) => (
               <div class={`cell ${id} ${align ?? ""}`} role="cell" key={id}>

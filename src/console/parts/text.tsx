@@ -38,6 +38,17 @@ export function Size({ bytes }: { readonly bytes: number }): JSX.Element {
   );
 }
 
+/** `392 of 640 GB`: both in the unit of the whole. */
+export function pairText(part: number, whole: number): string {
+  const [number = "", unit = ""] = formatBytes(whole).split(" ");
+  const scaled = whole === 0 ? 0 : (part / whole) * Number(number);
+  return `${rounded(scaled)} of ${rounded(Number(number))} ${unit}`;
+}
+
+function rounded(value: number): string {
+  return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1);
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }

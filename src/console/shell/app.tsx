@@ -2,9 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { systemClock } from "../../base/clock.ts";
-import { useStore } from "../parts/use_store.ts";
 import type { CourierError } from "../../base/errors.ts";
 import { Failure } from "../parts/panel.tsx";
+import { useStore } from "../parts/use_store.ts";
 import type { Session } from "../session.ts";
 import { LiveFleet } from "../store/live_fleet.ts";
 import { type Console, ConsoleContext, useConsole } from "./console.ts";

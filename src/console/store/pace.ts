@@ -15,6 +15,7 @@ export interface Keeping {
   setItem(key: string, value: string): void;
 }
 
+const NONE: readonly Sample[] = [];
 const KEY = "gpu-courier pace";
 /** Of one job. With more, every second one is dropped. */
 const MOST_SAMPLES = 120;
@@ -37,7 +38,7 @@ export class Pace {
 
   /** Of a job, the oldest first. */
   of(id: string): readonly Sample[] {
-    return this.#samples.get(id) ?? [];
+    return this.#samples.get(id) ?? NONE;
   }
 
   see(id: string, job: JobDocument, nowMs: number): void {

@@ -71,7 +71,7 @@ test("the page costs a first visit less than 100 kB", async () => {
 
 test("without the console a browser gets what a program gets, and the trusted listener never has it", async () => {
   await using server = await openServer();
-  const without = createApi(server.services, [], false);
+  const without = createApi({ ...server.services, sessions: null });
   expect((await without.request("/", { headers: BROWSER.headers })).headers.get("content-type")).toContain("json");
   expect((await server.callTrusted("GET", "/", { headers: { accept: "text/html" } })).status).toBe(404);
 });

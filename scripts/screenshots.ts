@@ -1,0 +1,53 @@
+// Makes docs/console/*.png: the views of the console, in light, dark and narrow. Needs Chromium. Run it again when the console
+// changes: GPU_COURIER_BROWSER=/usr/bin/chromium node scripts/bootstrap.mjs scripts/screenshots.ts [FOLDER].
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { openBrowser } from "#tests/browser/site/browser.ts";
+import { signIn } from "#tests/browser/site/console_page.ts";
+import { ShownSite } from "#tests/browser/site/shown_site.ts";
+import { cachedBinary, ROOT } from "./binaries.ts";
+
+const [folder = join(ROOT, "docs", "console")] = process.argv.slice(2);
+const MOST_BYTES = 150_000;
+const WIDE = { width: 1280, height: 800 };
+const NARROW = { width: 360, height: 740 };
+/** Long enough for the chart of a job to have a shape. */
+const WATCHED_MS = 12_000;
+
+const SHOTS = [
+  { name: "boxes", at: "#/boxes", ready: "[role=row] a", ...WIDE, dark: false },
+  { name: "boxes-dark", at: "#/boxes", ready: "[role=row] a", ...WIDE, dark: true },
+  { name: "boxes-narrow", at: "#/boxes", ready: "[role=row] a", ...NARROW, dark: false },
+  { name: "box", at: "#/boxes/berlin-a1", ready: "text=Models", ...WIDE, dark: false },
+  { name: "box-narrow", at: "#/boxes/berlin-a1", ready: "text=Models", ...NARROW, dark: true },
+  { name: "jobs", at: "#/jobs", ready: "[role=progressbar]", ...WIDE, dark: false },
+  { name: "jobs-dark", at: "#/jobs", ready: "[role=progressbar]", ...WIDE, dark: true },
+  { name: "jobs-narrow", at: "#/jobs", ready: "[role=progressbar]", ...NARROW, dark: false },
+  { name: "sign-in", at: "", ready: "input[type=password]", ...WIDE, dark: false },
+] as const;
+
+const [program, browser] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
+try {
+  await using site = await ShownSite.open(program);
+  mkdirSync(folder, { recursive: true });
+  // The silent box is silent only after a while.
+  const watching = await browser.newContext();
+  await signIn(await watching.newPage(), site.server);
+  await Bun.sleep(WATCHED_MS);
+  for (const { name, at, ready, width, height, dark } of SHOTS) {
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
+    const page = await context.newPage();
+    if (at === "") await page.goto(site.server.url);
+    else await signIn(page, site.server, at);
+    await page.locator(ready).first().waitFor();
+    await Bun.sleep(at === "" ? 500 : 6_000);
+    const path = join(folder, `${name}.png`);
+    await page.screenshot({ path });
+    const { size } = Bun.file(path);
+    if (size > MOST_BYTES) throw new Error(`${path} has ${size} bytes, more than ${MOST_BYTES}`);
+    process.stdout.write(`${path}  ${Math.round(size / 1000)} kB\n`);
+    await context.close();
+  }
+} finally {
+  await browser.close();
+}

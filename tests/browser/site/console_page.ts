@@ -1,0 +1,11 @@
+// The console's page in a browser: signing in, and what tests look for in it.
+import type { Page } from "playwright-core";
+import type { HttpServer } from "#tests/process/site/site.ts";
+
+/** Opens the page and signs in with the token of this role. @param at the part of the address after the server's */
+export async function signIn(page: Page, server: HttpServer, at = "", role: "gp" | "viewer" = "gp"): Promise<void> {
+  await page.goto(`${server.url}/${at}`);
+  await page.locator("input[type=password]").fill(server.tokens[role]);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator(".contact.live").waitFor();
+}

@@ -1,0 +1,48 @@
+// A gpu-server before a small fleet to look at, whose boxes this process plays: they take no commands.
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ShownFleet } from "#sim/fleet/shown.ts";
+import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
+
+const STEP_MS = 1_000;
+
+export class ShownSite implements AsyncDisposable {
+  readonly server: HttpServer;
+  readonly #site: ProcessSite;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  private constructor(site: ProcessSite, server: HttpServer, timer: ReturnType<typeof setInterval>) {
+    this.#site = site;
+    this.server = server;
+    this.#timer = timer;
+  }
+
+  /** Resolves when the server lists all boxes. @param program gpu-server */
+  static async open(program: string): Promise<ShownSite> {
+    const site = new ProcessSite();
+    const startMs = Date.now();
+    const fleet = new ShownFleet(startMs);
+    const publish = (nowMs: number): number => {
+      const states = fleet.next(nowMs);
+      for (const state of states) {
+        const path = join(site.share, "gpu_status", `${state.agent}_status.json`);
+        writeFileSync(`${path}.new`, JSON.stringify(state));
+        renameSync(`${path}.new`, path);
+      }
+      return states.length;
+    };
+    const count = publish(startMs);
+    const timer = setInterval(() => publish(Date.now()), STEP_MS);
+    const server = await site.server([], program);
+    await until(async () => {
+      const { answer } = await server.call("GET", "/v1/agents");
+      return Array.isArray(answer["agents"]) && answer["agents"].length === count;
+    }, "the server lists all boxes");
+    return new ShownSite(site, server, timer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#site.close();
+  }
+}
