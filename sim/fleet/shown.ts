@@ -1,6 +1,6 @@
 // A small fleet to look at: boxes of several sites with GPUs, labels, models, jobs in all states, and a few troubles.
 import { isoTime } from "#src/base/clock.ts";
-import { type Job, newPull, type State } from "#src/protocol.ts";
+import { type Job, type Model, newPull, type State } from "#src/protocol.ts";
 import { FleetBox } from "./box.ts";
 
 interface Shape {
@@ -73,11 +73,22 @@ function stateOf(name: string, shape: Shape, index: number, nowMs: number): Stat
       const memory = { memory_total_bytes: gpuBytes, memory_used_bytes: gpuBytes * (used[0] === 0 ? 0 : share) };
       return { index: at, uuid: `GPU-${name}-${at}`, name: gpu, ...memory };
     }),
-    running: used[0] === 0 ? [] : state.running,
+    models: (state.models ?? []).map((model) => ({ ...model, details: detailsOf(model.name) })),
+    running: used[0] === 0 ? [] : state.running.map((model) => ({ ...model, ...loadedUntil(nowMs) })),
     jobs,
     job_count: jobs.length,
     ...troubleOf(trouble),
   };
+}
+
+function detailsOf(name: string): Model["details"] {
+  const [family = "", tag = ""] = name.split(":");
+  const [billions = ""] = /^\d+b/.exec(tag) ?? ["8b"];
+  return { family, parameter_size: billions.toUpperCase(), quantization_level: tag.includes("q8") ? "Q8_0" : "Q4_K_M" };
+}
+
+function loadedUntil(nowMs: number): Pick<State["running"][number], "expires_at" | "context_length"> {
+  return { expires_at: isoTime(nowMs + 26 * MINUTE_MS), context_length: 16_384 };
 }
 
 function troubleOf(trouble: Shape["trouble"]): Partial<State> {

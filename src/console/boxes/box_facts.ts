@@ -8,7 +8,7 @@ interface Used {
 }
 
 /** Of all its GPUs together; null: unknown, or it has none. */
-export function gpuMemoryOf({ gpus }: AgentDocument): Used | null {
+export function gpuMemoryOf({ gpus }: Pick<AgentDocument, "gpus">): Used | null {
   const known = (gpus ?? []).filter((gpu) => gpu.memory_total_bytes !== null && gpu.memory_used_bytes !== null);
   if (known.length === 0) return null;
   const sum = (read: (gpu: (typeof known)[number]) => number | null): number =>

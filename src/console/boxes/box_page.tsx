@@ -9,7 +9,7 @@ import { addressOf } from "../shell/router.ts";
 import { useFleet, useMay, useServerNow } from "../shell/use_fleet.ts";
 import { Labels } from "./box_columns.tsx";
 import { BoxDoctor } from "./box_doctor.tsx";
-import { clockTrouble } from "./box_facts.ts";
+import { clockTrouble, gpuMemoryOf } from "./box_facts.ts";
 import { BoxJobs } from "./box_jobs.tsx";
 import { BoxModels, BoxRunning } from "./box_models.tsx";
 import { isAway, statusOf } from "./box_status.ts";
@@ -83,15 +83,7 @@ function Machine({ box }: { readonly box: AgentDocument }): JSX.Element {
 function Gauges({ box: { disk, memory, gpus } }: { readonly box: AgentDocument }): JSX.Element {
   return (
     <div class="gauges">
-      {(gpus ?? []).map((gpu) => (
-        <Gauge
-          key={gpu.uuid}
-          title={gpu.name}
-          used={gpu.memory_used_bytes}
-          total={gpu.memory_total_bytes}
-          what={`Memory of GPU ${gpu.index}`}
-        />
-      ))}
+      <GpuGauges gpus={gpus ?? []} />
       {disk !== null && (
         <Gauge
           title="Disk with the models"
@@ -110,6 +102,31 @@ function Gauges({ box: { disk, memory, gpus } }: { readonly box: AgentDocument }
         />
       )}
     </div>
+  );
+}
+
+/** GPUs of one kind are one gauge: a machine often has eight of them. */
+function GpuGauges({ gpus }: { readonly gpus: NonNullable<AgentDocument["gpus"]> }): JSX.Element {
+  const kinds = Map.groupBy(gpus, ({ name }) => name);
+  return (
+    <>
+      {[...kinds].map(([name, alike]) => {
+        const memory = gpuMemoryOf({ gpus: alike });
+        return (
+          <div class="gauge" key={name}>
+            <div class="gauge-head">
+              <Foreign text={alike.length === 1 ? name : `${alike.length} × ${name}`} />
+              <span class="figure">{memory === null ? "unknown" : pairText(memory.used, memory.total)}</span>
+            </div>
+            <div class="gauge-bars">
+              {alike.map(({ uuid, index, memory_used_bytes: used, memory_total_bytes: total }) => (
+                <Meter key={uuid} value={(used ?? 0) / (total || 1)} label={`Memory of GPU ${index} used`} />
+              ))}
+            </div>
+          </div>
+        );
+      })}
+    </>
   );
 }
 

@@ -45,7 +45,7 @@ export function Progress({ value, label, isMoving }: ProgressProps): JSX.Element
       aria-valuemax={100}
       {...(percent === undefined ? {} : { "aria-valuenow": percent })}
     >
-      <span class="fill" style={{ width: value === null ? "30%" : `${value * 100}%` }} />
+      <span class="fill" style={{ width: value === null ? (isMoving ? "30%" : "0") : `${value * 100}%` }} />
     </span>
   );
 }

@@ -44,7 +44,7 @@ export class Pace {
   see(id: string, job: JobDocument, nowMs: number): void {
     const known = this.#samples.get(id);
     if (known === undefined && !isActive(job)) return;
-    const samples = known ?? [];
+    const samples = known ?? beginningOf(job, nowMs);
     const last = samples.at(-1);
     const isNew = last === undefined || (job.completed_bytes !== last.bytes && nowMs - last.atMs >= MIN_STEP_MS);
     if (isNew) samples.push({ atMs: nowMs, bytes: job.completed_bytes });
@@ -61,6 +61,12 @@ export class Pace {
   save(): void {
     this.#keeping?.setItem(KEY, JSON.stringify([...this.#samples]));
   }
+}
+
+/** A page that was opened late knows at least when it began, by the clock of its box. */
+function beginningOf({ started_at: started, retries = 0 }: JobDocument, nowMs: number): Sample[] {
+  const atMs = Date.parse(started ?? "");
+  return retries === 0 && atMs < nowMs - MIN_STEP_MS ? [{ atMs, bytes: 0 }] : [];
 }
 
 function isSample(value: unknown): value is Sample {

@@ -9,3 +9,12 @@ export async function signIn(page: Page, server: HttpServer, at = "", role: "gp"
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator(".contact.live").waitFor();
 }
+
+/** Starts a pull on gpu-1, as another client does. @returns the id of its job */
+export async function pull(server: HttpServer, model: string): Promise<string> {
+  const { answer } = await server.call("POST", "/v1/jobs", { kind: "pull", model, agents: ["gpu-1"] });
+  const { jobs }: { jobs?: readonly { id?: string }[] } = answer;
+  const id = jobs?.[0]?.id;
+  if (id === undefined) throw new Error(`No job: ${JSON.stringify(answer)}`);
+  return id;
+}
