@@ -11,6 +11,7 @@ const POLL_MS = 500;
 export class FleetSite {
   readonly agents: number;
   readonly share: string;
+  readonly url: string;
   readonly token: string;
   readonly client: Client;
   readonly server: Child;
@@ -25,6 +26,7 @@ export class FleetSite {
   ) {
     this.agents = agents;
     this.share = share;
+    this.url = url;
     this.token = token;
     this.server = children.server;
     this.writer = children.writer;

@@ -7,7 +7,7 @@ interface Used {
   readonly total: number;
 }
 
-/** Of all its GPUs together; null: unknown, or it has none. */
+/** Of all its GPUs together; null: unknown, or there is no GPU. */
 export function gpuMemoryOf({ gpus }: Pick<AgentDocument, "gpus">): Used | null {
   const known = (gpus ?? []).filter((gpu) => gpu.memory_total_bytes !== null && gpu.memory_used_bytes !== null);
   if (known.length === 0) return null;

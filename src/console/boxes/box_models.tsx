@@ -32,7 +32,7 @@ export function BoxRunning({ box }: BoxProps): JSX.Element | null {
     }, `${model} is unloaded from ${agent}`);
   };
   return (
-    <Panel title="In memory" aside={<span class="quiet">{plural(running.length, "model")}</span>}>
+    <Panel title="In memory" aside={running.length > 0 && <span class="quiet">{plural(running.length, "model")}</span>}>
       {failure !== undefined && <Failure failure={failure} />}
       {document !== undefined && running.length === 0 && <p class="quiet none">No model is loaded.</p>}
       <ul class="list">

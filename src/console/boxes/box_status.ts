@@ -46,10 +46,7 @@ function statusByReason(box: AgentDocument, nowMs: number): BoxStatus {
     case "silent":
       return { tone: "bad", words: "Away", reason: `No sign of life for ${formatDuration(silentS)}` };
     case "share_stale":
-      return {
-        tone: "warn",
-        words: "Unknown",
-        reason: `The share cannot be read. Last seen ${formatAgo(seen, nowMs)}`,
-      };
+      break;
   }
+  return { tone: "warn", words: "Unknown", reason: `The share cannot be read. Last seen ${formatAgo(seen, nowMs)}` };
 }

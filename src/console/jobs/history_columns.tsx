@@ -68,7 +68,8 @@ const AFTER: readonly Column<JobDocument>[] = [
   },
   {
     id: "actions",
-    title: "",
+    title: "Actions",
+    hasHiddenTitle: true,
     width: "4.8rem",
     align: "right",
     isPlain: true,
@@ -78,7 +79,7 @@ const AFTER: readonly Column<JobDocument>[] = [
 
 /** @param nowMs by the clock of the server */
 export function historyColumns(nowMs: number): readonly Column<JobDocument>[] {
-  const ended: Column<JobDocument> = {
+  const when: Column<JobDocument> = {
     id: "ended",
     title: "Ended",
     width: "7.6rem",
@@ -86,7 +87,7 @@ export function historyColumns(nowMs: number): readonly Column<JobDocument>[] {
     sortBy: ({ ended_at: ended }) => (ended === null ? null : Date.parse(ended)),
     cell: ({ ended_at: ended }) => (ended === null ? "" : <Ago at={ended} nowMs={nowMs} />),
   };
-  return [...BEFORE, ended, ...AFTER];
+  return [...BEFORE, when, ...AFTER];
 }
 
 function Result({ job }: { readonly job: JobDocument }): JSX.Element {

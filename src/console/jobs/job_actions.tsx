@@ -35,7 +35,7 @@ export function JobActions({ job }: { readonly job: JobDocument }): JSX.Element 
   return (
     <Action
       run={async () => await act(retry, `${agent} pulls ${model} again`)}
-      label={`Pull ${model} on ${agent} again`}
+      label={`Retry the pull of ${model} on ${agent}`}
     >
       Retry
     </Action>

@@ -27,8 +27,9 @@ export function stateOf(job: JobDocument, isAway: boolean): JobState {
     case "failed":
       return { tone: "bad", words: "Failed" };
     case "cancelled":
-      return { tone: "idle", words: "Canceled" };
+      break;
   }
+  return { tone: "idle", words: "Canceled" };
 }
 
 export function percentText(job: JobDocument): string {

@@ -14,6 +14,8 @@ export interface Column<Item> {
   readonly sortBy?: (item: Item) => string | number | null;
   /** On a narrow screen it has no heading of its own. */
   readonly isPlain?: boolean;
+  /** Its title is only for screen readers. */
+  readonly hasHiddenTitle?: boolean;
 }
 
 /** `name`, or `-name` for downwards. */
@@ -89,10 +91,10 @@ function Head<Item>({
             class={`cell ${column.id} ${column.align ?? ""}`}
             role="columnheader"
             key={column.id}
-            aria-sort={directionOf(column.id, sorting)}
+            aria-sort={column.sortBy === undefined ? undefined : directionOf(column.id, sorting)}
           >
             {column.sortBy === undefined ? (
-              column.title
+              <span class={column.hasHiddenTitle === true ? "only-read" : ""}>{column.title}</span>
             ) : (
               <button type="button" class="sort" onClick={() => onSort(turned(column.id, sorting))}>
                 {column.title}
@@ -132,7 +134,7 @@ function useInSight(body: { readonly current: HTMLElement | null }, count: numbe
   const [sight, setSight] = useState({ from: 0, to: 30 });
   const isWhole = count <= WHOLE_UNTIL;
   useLayoutEffect(() => {
-    if (isWhole) return;
+    if (isWhole) return undefined;
     let isPending = false;
     const look = (): void => {
       isPending = false;

@@ -3,6 +3,12 @@
 export class Observable {
   readonly #listeners = new Set<() => void>();
   #isPending = false;
+  readonly #gatheredMs: number;
+
+  /** @param gatheredMs changes within this time are one */
+  constructor(gatheredMs = 0) {
+    this.#gatheredMs = gatheredMs;
+  }
 
   /** Called soon after a change, once for all changes until then. @returns what ends it */
   listen(listener: () => void): () => void {
@@ -13,9 +19,11 @@ export class Observable {
   protected notify(): void {
     if (this.#isPending) return;
     this.#isPending = true;
-    queueMicrotask(() => {
+    const call = (): void => {
       this.#isPending = false;
       for (const listener of this.#listeners) listener();
-    });
+    };
+    if (this.#gatheredMs === 0) queueMicrotask(call);
+    else setTimeout(call, this.#gatheredMs);
   }
 }

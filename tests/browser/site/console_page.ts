@@ -4,8 +4,12 @@ import type { HttpServer } from "#tests/process/site/site.ts";
 
 /** Opens the page and signs in with the token of this role. @param at the part of the address after the server's */
 export async function signIn(page: Page, server: HttpServer, at = "", role: "gp" | "viewer" = "gp"): Promise<void> {
-  await page.goto(`${server.url}/${at}`);
-  await page.locator("input[type=password]").fill(server.tokens[role]);
+  await signInWith(page, `${server.url}/${at}`, server.tokens[role]);
+}
+
+export async function signInWith(page: Page, url: string, token: string): Promise<void> {
+  await page.goto(url);
+  await page.locator("input[type=password]").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator(".contact.live").waitFor();
 }

@@ -65,7 +65,7 @@ test("a file of the page may be kept for a year, because another content has ano
 test("the page costs a first visit less than 100 kB", async () => {
   const files = await bundleConsole();
   const sizes = files.map(({ name, text }) => ({ name, bytes: Bun.gzipSync(text).byteLength }));
-  console.info(sizes.map(({ name, bytes }) => `${name}: ${bytes} B compressed`).join(", "));
+  process.stderr.write(sizes.map(({ name, bytes }) => `${name}: ${bytes} B compressed\n`).join(""));
   expect(sizes.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(MOST_COMPRESSED_BYTES);
 });
 
