@@ -7,11 +7,16 @@ import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { FleetSite } from "../../scripts/bench/fleet/site.ts";
 import { cachedBinary } from "../../scripts/binaries.ts";
-import { openBrowser } from "./site/browser.ts";
+import { isFull, openBrowser } from "./site/browser.ts";
 import { signIn, signInWith } from "./site/console_page.ts";
 import { ShownSite } from "./site/shown_site.ts";
 
 const SIZES = { wide: { width: 1280, height: 800 }, narrow: { width: 360, height: 740 } } as const;
+const SHORT = [
+  ["light", "wide"],
+  ["dark", "narrow"],
+] as const;
+const LOOKS = isFull ? ([...SHORT, ["dark", "wide"], ["light", "narrow"]] as const) : SHORT;
 const BOXES = 1_000;
 /** Longer ones are felt. */
 const LONG_TASK_MS = 50;
@@ -36,10 +41,10 @@ async function violationsOf(page: Page): Promise<readonly string[]> {
   return Array.isArray(found) ? found.map(String) : [String(found)];
 }
 
-describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
-  test.each(["wide", "narrow"] as const)(
-    "axe finds nothing in any view, %s, and nothing is wider than the window",
-    async (size) => {
+describe("every view", () => {
+  test.each(LOOKS)(
+    "axe finds nothing in any view, %s and %s, and nothing is wider than the window",
+    async (colorScheme, size) => {
       const context = await browser.newContext({ viewport: SIZES[size], colorScheme });
       const page = await context.newPage();
       // Only the script of axe itself is added: the page's own rules for scripts stay tested elsewhere.

@@ -3,6 +3,9 @@ import { type Browser, chromium, type Page } from "playwright-core";
 
 /** Where the browser is. */
 export const BROWSER_VARIABLE = "GPU_COURIER_BROWSER";
+/** Set in the long form of the suite. */
+export const FULL_VARIABLE = "GPU_COURIER_BROWSER_FULL";
+export const isFull = process.env[FULL_VARIABLE] === "1";
 
 export async function openBrowser(): Promise<Browser> {
   const executablePath = process.env[BROWSER_VARIABLE];
