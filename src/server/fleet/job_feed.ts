@@ -80,7 +80,8 @@ export class JobFeed {
   /** Agents whose ends could not be added to the log. */
   readonly #unlogged = new Set<string>();
   readonly #rate: EndRate;
-  #changes = 0;
+  /** Not 0, where a new listener begins. */
+  #changes = 1;
   #figureListeners = 0;
   #changed = Promise.withResolvers<void>();
   #isGathering = false;
