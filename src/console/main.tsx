@@ -6,7 +6,7 @@ import { Router } from "./shell/router.ts";
 import { Toasts } from "./shell/toasts.ts";
 import { FleetStore } from "./store/fleet_store.ts";
 import { Pace } from "./store/pace.ts";
-// oxlint-disable-next-line import/no-unassigned-import -- the bundler makes a file of its own of it
+/* oxlint-disable import/no-unassigned-import -- the bundler makes a file of its own of it */
 // @ts-expect-error -- TypeScript knows no style sheets
 import "./style/main.css";
 import { VIEWS } from "./views.ts";

@@ -158,6 +158,10 @@ test("a box that stops and comes back is shown as it is, with its age", async ()
   await agent.stop();
   await row.getByText("Stopped").waitFor();
   await row.getByText(/second|just now/).waitFor();
+  await page.goto(`${server.url}/#/boxes/gpu-1`);
+  await page.getByText(/Last seen (?:just now|\d+ seconds? ago)/).waitFor();
+  await page.getByText(/1 model, .* as last reported/).waitFor();
+  await page.goBack();
   agent = await site.agent("gpu-1", ollama.url);
   await row.getByText("Online").waitFor();
 });

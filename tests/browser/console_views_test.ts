@@ -56,7 +56,7 @@ describe("every view", () => {
         ["#/boxes", "a.row-link"],
         ["#/boxes?q=nothing-fits", ".empty"],
         ["#/boxes/berlin-a1", ".list .strong"],
-        ["#/boxes/lyon-2", ".failure"],
+        ["#/boxes/lyon-2", "text=as last reported"],
         ["#/jobs", "[role=progressbar]"],
       ] as const) {
         await page.goto(`${site.server.url}/${at}`);

@@ -23,7 +23,10 @@ export function BoxRunning({ box }: BoxProps): JSX.Element | null {
   const act = useActing();
   const mayUnload = useMay("unload_model") && !isAway(box);
   const version = useFleet((fleet) => fleet.listVersion(agent));
-  const { document, failure, again } = useDocument<RunningDocument>(`v1/agents/${agent}/running`, version);
+  const { document, failure, again } = useDocument<RunningDocument>(
+    `v1/agents/${agent}/running?last_known=true`,
+    version,
+  );
   const running = document?.running ?? [];
   const unload = async (model: string): Promise<void> => {
     await act(async () => {
@@ -32,7 +35,10 @@ export function BoxRunning({ box }: BoxProps): JSX.Element | null {
     }, `${model} is unloaded from ${agent}`);
   };
   return (
-    <Panel title="In memory" aside={running.length > 0 && <span class="quiet">{plural(running.length, "model")}</span>}>
+    <Panel
+      title="In memory"
+      aside={<Count count={plural(running.length, "model")} isOld={document?.unavailable !== undefined} />}
+    >
       {failure !== undefined && <Failure failure={failure} />}
       {document !== undefined && running.length === 0 && <p class="quiet none">No model is loaded.</p>}
       <ul class="list">
@@ -75,7 +81,7 @@ function RunningItem({ model, unload }: RunningItemProps): JSX.Element {
 
 export function BoxModels({ box: { agent } }: BoxProps): JSX.Element {
   const version = useFleet((fleet) => fleet.listVersion(agent));
-  const { document, failure } = useDocument<ModelsDocument>(`v1/agents/${agent}/models`, version);
+  const { document, failure } = useDocument<ModelsDocument>(`v1/agents/${agent}/models?last_known=true`, version);
   const nowMs = useServerNow(60_000);
   const models = document?.models ?? [];
   const bytes = models.reduce((sum, { size }) => sum + size, 0);
@@ -83,7 +89,10 @@ export function BoxModels({ box: { agent } }: BoxProps): JSX.Element {
     <Panel
       title="Models"
       aside={
-        models.length > 0 && <span class="quiet">{`${plural(models.length, "model")}, ${formatBytes(bytes)}`}</span>
+        <Count
+          count={`${plural(models.length, "model")}, ${formatBytes(bytes)}`}
+          isOld={document?.unavailable !== undefined}
+        />
       }
     >
       {failure !== undefined && <Failure failure={failure} />}
@@ -109,6 +118,11 @@ export function BoxModels({ box: { agent } }: BoxProps): JSX.Element {
       </ul>
     </Panel>
   );
+}
+
+/** @param isOld the box could not answer: this is what it last published */
+function Count({ count, isOld }: { readonly count: string; readonly isOld: boolean }): JSX.Element {
+  return <span class="quiet">{isOld ? `${count}, as last reported` : count}</span>;
 }
 
 function gpuShare(size: number, vram: number): string {

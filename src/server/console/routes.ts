@@ -36,11 +36,10 @@ export function consoleRoutes(readFiles: () => Promise<readonly ConsoleFile[]> =
     return await reading;
   };
   routes.get("/", async (context, next) => {
-    const isPage = wantsPage(context);
-    const response = isPage
+    const response = wantsPage(context)
       ? respondUnlessKept(withHeaders(context), (await site()).page, HTML, "no-cache")
-      : await next().then(() => undefined);
-    addVary(context, "Accept");
+      : await next().then(() => context.res);
+    addVary(response.headers, "Accept");
     return response;
   });
   routes.get("/assets/:name", async (context) => {

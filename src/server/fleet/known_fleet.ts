@@ -55,6 +55,7 @@ export function selectViews({ views }: KnownFleet, agent: string | undefined): r
 /**
  * The result of `read`, or, while the share cannot be read, what `stale` makes of the last known views.
  * @param agent the only agent wanted; undefined: all
+ * @param wantsLastKnown whether the last known views also do where the share can be read, but the agent does not answer
  * @throws CourierError what `read` threw, when the share can be read or no agent was ever seen
  */
 export async function readOrLastKnown<Answer>(
@@ -62,16 +63,18 @@ export async function readOrLastKnown<Answer>(
   agent: string | undefined,
   read: () => Promise<Answer>,
   stale: (views: readonly AgentView[], unavailable: readonly Unavailable[]) => Answer,
+  wantsLastKnown = false,
 ): Promise<Answer> {
   try {
     parts.connection.requireOpen();
     return await read();
   } catch (error) {
-    if (asCourierError(error).code !== "unavailable") throw error;
+    const refusal = asCourierError(error);
+    if (refusal.code !== "unavailable") throw error;
     const fleet = await readFleet(parts);
-    if (fleet.failure === undefined) throw error;
+    if (fleet.failure === undefined && !wantsLastKnown) throw error;
     const views = selectViews(fleet, agent);
-    return stale(views, staleAgents(views, fleet.failure));
+    return stale(views, staleAgents(views, fleet.failure ?? refusal));
   }
 }
 

@@ -85,7 +85,8 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
 
   app.openapi(listRunning, async (context) => {
     const { agent } = context.req.valid("param");
-    const fresh = context.req.valid("query").fresh === "true";
+    const query = context.req.valid("query");
+    const fresh = query.fresh === "true";
     const { signal } = context.req.raw;
     const services = servicesOf(context);
     const { freshLists, courier } = services;
@@ -98,6 +99,7 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
         const held = views.map((view) => ({ agent: view.agent, running: view.state?.running ?? [] }));
         return runningDocument({ running: mergeRunning(held), unavailable });
       },
+      query.last_known === "true",
     );
     return context.json(document, 200);
   });

@@ -108,6 +108,8 @@ function renderWhole({ models, unavailable }: FleetModels): Rendered {
 interface Listing {
   readonly agent: string | undefined;
   readonly fresh?: boolean;
+  /** Whether what the agent last published also does. */
+  readonly lastKnown?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -204,7 +206,8 @@ async function findModels(services: Services, listing: Listing): Promise<Listed>
   return { read: () => found };
 }
 
-async function readModels(services: Services, { agent, fresh = false, signal }: Listing): Promise<FleetModels> {
+async function readModels(services: Services, listing: Listing): Promise<FleetModels> {
+  const { agent, fresh = false, lastKnown = false, signal } = listing;
   const names = agent === undefined ? undefined : [agent];
   return await readOrLastKnown(
     services,
@@ -214,5 +217,6 @@ async function readModels(services: Services, { agent, fresh = false, signal }: 
       const held = views.map((view) => ({ agent: view.agent, models: view.state?.models ?? [] }));
       return { models: mergeModels(held), unavailable };
     },
+    lastKnown,
   );
 }

@@ -57,6 +57,19 @@ describe("GET /v1/agents/{agent}/running", () => {
     await (await ScriptedAgent.open(server.store, "gpu-1")).publish({ status: "stopped" });
     expect((await server.call("GET", "/v1/agents/gpu-1/running")).status).toBe(503);
   });
+
+  test("with last_known answers what the agent published last, and why, also for its models", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    agent.running = [IN_MEMORY];
+    await agent.publish({ status: "stopped" });
+    const why = [{ agent: "gpu-1", code: "unavailable", reason: expect.stringContaining("As last seen at ") }];
+    const running = await server.call("GET", "/v1/agents/gpu-1/running?last_known=true");
+    expect(running.body).toMatchObject({ running: [{ name: "phi4:latest" }], unavailable: why });
+    const models = await server.call("GET", "/v1/agents/gpu-1/models?last_known=true");
+    expect(models.body).toMatchObject({ models: [{ name: "phi4:latest" }], unavailable: why });
+    expect((await server.call("GET", "/v1/agents/gpu-1/models")).status).toBe(503);
+  });
 });
 
 describe("POST copy and unload", () => {

@@ -47,7 +47,13 @@ export const QUERY = {
     name,
     sort: sort(["-modified_at", "modified_at", "name", "-name", "size", "-size"]),
   }),
-  ofAgent: queryOf({ fresh }),
+  ofAgent: queryOf({
+    fresh,
+    last_known: z
+      .enum(["true", "false"])
+      .optional()
+      .meta({ description: "If the agent cannot answer: what it last published, and why in `unavailable`" }),
+  }),
   refused: queryOf({ agent }),
   job: queryOf({
     wait: z.coerce.number<string>().int().min(1).max(MAX_WAIT_S).optional().meta({
