@@ -75,7 +75,7 @@ const FIGURES: readonly Column<AgentDocument>[] = [
   {
     id: "labels",
     title: "Labels",
-    width: "minmax(6rem, 1.8fr)",
+    width: "minmax(6rem, 1.9fr)",
     isPlain: true,
     cell: (box) => <Labels box={box} />,
   },
@@ -86,7 +86,7 @@ export function boxColumns(nowMs: number): readonly Column<AgentDocument>[] {
   const status: Column<AgentDocument> = {
     id: "status",
     title: "Status",
-    width: "minmax(10rem, 2.2fr)",
+    width: "minmax(10rem, 3fr)",
     isPlain: true,
     sortBy: (box) => `${ORDER[statusOf(box, nowMs).tone]} ${statusOf(box, nowMs).words}`,
     cell: (box) => <StatusCell box={box} nowMs={nowMs} />,

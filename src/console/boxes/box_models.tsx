@@ -66,7 +66,7 @@ function RunningItem({ model, unload }: RunningItemProps): JSX.Element {
         <span class="quiet detail">
           {gpuShare(size, vram)}
           {context !== undefined && `, context of ${context.toLocaleString("en")} tokens`}
-          {`, unloads ${formatUntil(expires, nowMs)}`}
+          {`, ${unloadsAt(expires, nowMs)}`}
         </span>
       </div>
       <Size bytes={size} />
@@ -123,6 +123,13 @@ export function BoxModels({ box: { agent } }: BoxProps): JSX.Element {
 /** @param isOld the box could not answer: this is what it last published */
 function Count({ count, isOld }: { readonly count: string; readonly isOld: boolean }): JSX.Element {
   return <span class="quiet">{isOld ? `${count}, as last reported` : count}</span>;
+}
+
+/** `unloads in 4 minutes` */
+function unloadsAt(expires: string, nowMs: number): string {
+  const until = formatUntil(expires, nowMs);
+  if (until === "forever") return "stays loaded";
+  return until.endsWith(" from now") ? `unloads in ${until.replace(" from now", "")}` : `unloads ${until}`;
 }
 
 function gpuShare(size: number, vram: number): string {

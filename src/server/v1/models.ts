@@ -132,8 +132,9 @@ export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
 
   app.openapi(listAgentModels, async (context) => {
     const { agent } = context.req.valid("param");
-    const { fresh } = context.req.valid("query");
-    const listing = { agent, fresh: fresh === "true", signal: context.req.raw.signal };
+    const { fresh, last_known: lastKnown } = context.req.valid("query");
+    const wants = { fresh: fresh === "true", lastKnown: lastKnown === "true" };
+    const listing = { agent, ...wants, signal: context.req.raw.signal };
     return respond<ModelsDocument>(context, renderWhole(await readModels(servicesOf(context), listing)));
   });
 

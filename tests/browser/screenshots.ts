@@ -1,11 +1,11 @@
 // Makes docs/console/*.png: the views of the console, in light, dark and narrow. Needs Chromium. Run it again when the console
-// changes: GPU_COURIER_BROWSER=/usr/bin/chromium node scripts/bootstrap.mjs scripts/screenshots.ts [FOLDER].
+// changes: GPU_COURIER_BROWSER=/usr/bin/chromium node scripts/bootstrap.mjs tests/browser/screenshots.ts [FOLDER].
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openBrowser } from "#tests/browser/site/browser.ts";
-import { signIn } from "#tests/browser/site/console_page.ts";
-import { ShownSite } from "#tests/browser/site/shown_site.ts";
-import { cachedBinary, ROOT } from "./binaries.ts";
+import { cachedBinary, ROOT } from "../../scripts/binaries.ts";
+import { openBrowser } from "./site/browser.ts";
+import { signIn } from "./site/console_page.ts";
+import { ShownSite } from "./site/shown_site.ts";
 
 const [folder = join(ROOT, "docs", "console")] = process.argv.slice(2);
 const MOST_BYTES = 150_000;
@@ -41,6 +41,7 @@ try {
     else await signIn(page, site.server, at);
     await page.locator(ready).first().waitFor();
     await Bun.sleep(at === "" ? 500 : 6_000);
+    await page.mouse.move(0, 0);
     const path = join(folder, `${name}.png`);
     await page.screenshot({ path });
     const { size } = Bun.file(path);
