@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { EXEMPT, PHRASES } from "./phrases.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
-const READ = /(?:\.(?:tsx?|css|mjs|md|sh|service|env|svg)|\.ci\/[a-z]+)$/;
+const READ = /(?:\.(?:tsx?|mjs|md|sh|service|env|svg)|\.ci\/[a-z]+)$/;
 /** Recorded or generated texts, and the list itself. */
 const UNREAD = /^(?:tests\/fixtures\/|docs\/schema\/|scripts\/check\/phrases\.ts)/;
 

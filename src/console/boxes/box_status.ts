@@ -11,7 +11,7 @@ export interface BoxStatus {
   readonly reason: string;
 }
 
-/** What is shown of it was true when it was last seen. */
+/** Its figures are as old as its last document. */
 export function isAway({ status }: AgentDocument): boolean {
   return status === "offline";
 }

@@ -1,4 +1,4 @@
-// What can be done with a job: canceling an active one, and asking again for one that did not succeed.
+// Cancels an active job, and asks again for one that did not succeed.
 import type { JSX } from "preact";
 import { CourierError } from "../../base/errors.ts";
 import type { JobDocument, JobsDocument } from "../../documents/jobs.ts";

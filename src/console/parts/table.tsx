@@ -107,7 +107,7 @@ function Head<Item>({
   );
 }
 
-/** A narrow table has no row for headings: it says how it is sorted. */
+/** A narrow table has no headings to click on. */
 function NarrowHead<Item>({ columns, sorting, onSort }: TableProps<Item>): JSX.Element {
   const sortable = columns.filter(({ sortBy }) => sortBy !== undefined);
   return (

@@ -36,7 +36,7 @@ export function Header({ views, current }: HeaderProps): JSX.Element {
   );
 }
 
-/** Only a page that is not current says so. */
+/** Whether what is shown is current. */
 function ContactSign(): JSX.Element {
   const contact = useFleet((fleet) => fleet.contact);
   const words = { connecting: "Connecting…", live: "Live", lost: "Reconnecting…" }[contact];

@@ -4,7 +4,7 @@ import type { Permission } from "../session.ts";
 import type { FleetStore } from "../store/fleet_store.ts";
 import { useConsole } from "./console.ts";
 
-/** Whether this user may do it. What is not permitted is left out, not disabled. */
+/** Whether this user may do it. Controls without permission are left out, not disabled. */
 export function useMay(permission: Permission): boolean {
   const { session } = useConsole();
   return useStore(session, () => session.present?.may[permission] === true);
