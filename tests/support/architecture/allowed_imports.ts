@@ -313,7 +313,9 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/api.ts",
     may: [
       "src/{base/*,program/*,server/services}.ts",
-      ...server("access audit console docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform webhooks"),
+      ...server(
+        "access audit console docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform webhooks",
+      ),
     ],
   },
   {
