@@ -7,6 +7,8 @@ import { type Inquiry, isChange } from "./facts.ts";
 const ANSWERED_WITHIN_MS = 66_000;
 /** A change that its sender withdrew may be looked at once more in this time before it starts. */
 const WITHDRAWN_WITHIN_MS = 1500;
+/** A response is published after it is recorded; the sender sees it this much later at most. */
+const RECORDED_WITHIN_MS = 2000;
 /** By verb, the codes that an answer may have in addition to those that any may have. */
 const CODES: Readonly<Record<string, readonly string[]>> = {
   delete_model: ["not_found"],
@@ -98,7 +100,20 @@ function judgeWithdrawn(inquiry: Inquiry, command: Command): void {
 function judgeConsistency(inquiry: Inquiry, command: Command): void {
   if (command.version === 1 || !isChange(command)) return;
   const texts = new Set(command.answers.map(({ text }) => text));
-  if (texts.size > 1) inquiry.report("answered twice, differently", `${texts.size} responses`, command);
+  if (texts.size > 1 && !isUnrecorded(inquiry, command))
+    inquiry.report("answered twice, differently", `${texts.size} responses`, command);
+}
+
+/**
+ * Whether the first response could not be recorded, because the disk of the ledger was full, and the agent was killed before
+ * it had removed the command: it knows only that it had begun.
+ */
+function isUnrecorded(inquiry: Inquiry, { inbox, answers }: Command): boolean {
+  const [first, ...others] = answers.toSorted((a, b) => a.atMs - b.atMs);
+  const later = others.filter(({ text }) => text !== first?.text);
+  if (first === undefined || !later.every((answer) => responseOf(answer)?.code === "unavailable")) return false;
+  const isFull = inquiry.had(({ target }) => target === `${inbox}'s disk`, first.atMs - RECORDED_WITHIN_MS, first.atMs);
+  return isFull && later.every(({ atMs }) => inquiry.kills(inbox, first.atMs, atMs) > 0);
 }
 
 function judgeStrays(inquiry: Inquiry): void {
