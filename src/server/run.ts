@@ -116,8 +116,7 @@ export async function runServer(
   const roster = openRoster(settings, log);
   const services = assemble(settings, { transport, database, tokens, roster, measures, clock: systemClock, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
-  const keeping = services.keeper.run(stop);
-  const sending = services.webhooks.run(stop);
+  const working = Promise.all([services.keeper.run(stop), services.webhooks.run(stop)]);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
@@ -141,7 +140,7 @@ export async function runServer(
   services.jobFeed.close();
   await Promise.all(listeners.map(async (listener) => await listener.close(GRACE_MS)));
   services.refusedLogins.close();
-  await Promise.all([keeping, sending]);
+  await working;
   await within(systemClock, LEAVE_MS, takeLeave(services, transport, connecting), null);
   log.info({}, "Stopped");
 }
