@@ -1,7 +1,8 @@
-// The imports of src/: what each file may import is in tests/support/architecture/allowed_imports.ts.
+// The imports of src/: what each file may import is in tests/support/architecture/.
 import { describe, expect, test } from "bun:test";
 import { dirname } from "node:path";
-import { ANYWHERE, PACKAGES, ROWS } from "#tests/support/architecture/allowed_imports.ts";
+import { ROWS } from "#tests/support/architecture/allowed_imports.ts";
+import { ANYWHERE, PACKAGES } from "#tests/support/architecture/allowed_packages.ts";
 import { cyclesOf } from "#tests/support/architecture/cycles.ts";
 import { importsOf, offenders, readSources } from "#tests/support/architecture/sources.ts";
 

@@ -1,0 +1,43 @@
+// The packages that src/ may import, and the only files that may import each.
+
+/** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  zod: ["src/protocol.ts", "src/{protocol,documents,client/over_http}/*.ts", "src/{trust,agent,server}/**/*.ts"],
+  jose: ["src/server/access/login/*.ts", "src/server/access/login/introspection/*.ts"],
+  pino: ["src/program/log.ts"],
+  ollama: ["src/agent/ollama/*.ts"],
+  "@commander-js/extra-typings": [
+    "src/program/{flags,exit}.ts",
+    "src/server/access/sessions/flags.ts",
+    "src/{agent,server,client}.ts",
+    "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
+  ],
+  hono: ["src/server/**/*.ts"],
+  preact: ["src/console/**/*.{ts,tsx}"],
+  "swagger-ui-dist": ["src/server/docs/*.ts"],
+  "@hono/zod-openapi": ["src/server/**/*.ts"],
+  "bun:ffi": ["src/program/service_manager.ts"],
+  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*,webhooks/{*,queue/*}}.ts"],
+  "node:async_hooks": ["src/server/audit/recorder.ts"],
+  "node:tls": ["src/client/over_http/open.ts"],
+  "node:zlib": ["src/server/http/responses.ts"],
+  "node:dns": ["src/agent/pulls/host_names.ts", "src/server/webhooks/http/post.ts"],
+  "node:net": [
+    "src/agent/pulls/{host_names,allowed_registries}.ts",
+    "src/server/access/{trusted_proxies,login/address}.ts",
+    "src/server/webhooks/{settings,http/*}.ts",
+  ],
+  // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
+  "node:fs": [
+    "src/transport/share/**/*.ts",
+    "src/program/{journal,stop_signal}.ts",
+    "src/agent/{disk,ledger,presence}/*.ts",
+    "src/agent/trust/share_time_file.ts",
+    "src/agent/examine.ts",
+    "src/client/{roster/read_file,over_http/token_file}.ts",
+    "src/server/{store/store,platform/catalog,metrics/process}.ts",
+    "src/server/access/login/{settings_file,user_list}.ts",
+    "src/trust/{key_file,replace_file,file_safety,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
+  ],
+};
+export const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];
