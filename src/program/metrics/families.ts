@@ -70,6 +70,11 @@ export const FAMILIES = {
     type: "histogram",
     help: "From a request to the beginning of its response.",
   },
+  gpu_courier_webhook_pending: { type: "gauge", help: "Events that wait for the receiver of a webhook." },
+  gpu_courier_webhook_events_total: {
+    type: "counter",
+    help: "Events for the receiver of a webhook, by result, since it was first named.",
+  },
   process_cpu_seconds_total: { type: "counter", help: "CPU time of this process, user and system." },
   process_resident_memory_bytes: { type: "gauge", help: "Resident memory of this process." },
   process_start_time_seconds: { type: "gauge", help: "When this process started, since 1970." },

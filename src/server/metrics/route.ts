@@ -11,6 +11,7 @@ import { queryOf, security } from "../v1/schema/schemas.ts";
 import { EndedCounts } from "./ended_counts.ts";
 import { addAgents } from "./fleet.ts";
 import { addProcess } from "./process.ts";
+import { addWebhooks } from "./webhooks.ts";
 
 /** Larger fleets have no series for each model of each box, unless they are asked for. */
 const EACH_MODEL_UP_TO = 500;
@@ -94,7 +95,8 @@ function isReadable({ connection, fleet: { index } }: WholeServices): boolean {
   return connection.isOpen && index.isComplete && index.failure === undefined;
 }
 
-function addServer(text: MetricsText, { measures }: WholeServices): void {
+function addServer(text: MetricsText, { measures, webhooks, clock }: WholeServices): void {
   for (const histogram of measures.all) histogram.writeTo(text);
+  addWebhooks(text, webhooks.tables.targets(clock.now()));
   addProcess(text);
 }

@@ -57,6 +57,20 @@ test("shows targets and deliveries to a gp without limits only, in pages and fil
   expect((await server.call("GET", `${path}?state=lost`)).status).toBe(400);
 });
 
+test("GET /metrics counts what waits and what became of the rest, also for a viewer, without the address", async () => {
+  await using server = await openServer();
+  fill(server.database);
+  const text = await (await server.request("GET", "/metrics", { token: server.viewer })).text();
+  const lines = text.split("\n").filter((line) => line.startsWith("gpu_courier_webhook_"));
+  expect(lines).toEqual([
+    'gpu_courier_webhook_pending{target="a.test"} 2',
+    'gpu_courier_webhook_events_total{target="a.test",result="delivered"} 1',
+    'gpu_courier_webhook_events_total{target="a.test",result="failed"} 0',
+    'gpu_courier_webhook_events_total{target="a.test",result="dropped"} 0',
+  ]);
+  expect(text).not.toContain("https://a.test");
+});
+
 test("list and deliveries print the same on the server's machine, as text and as JSON", () => {
   const dir = mkdtempSync(join(tmpdir(), "gpu-courier-webhooks-"));
   const printed: string[] = [];

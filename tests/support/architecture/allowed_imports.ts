@@ -273,7 +273,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/metrics/*.ts",
     may: [
       ...BASE,
-      "src/{courier/{agent_view,index/fleet_index},program/flags,server/services}.ts",
+      "src/{courier/{agent_view,index/fleet_index},program/flags,server/{services,webhooks/documents}}.ts",
       METRICS,
       ...server("access http store v1/schema"),
     ],
