@@ -72,6 +72,20 @@ test("a wrong token is refused in words, a right one signs in, and the session s
   await page.context().close();
 });
 
+test("a sign-in link signs a browser in once, and its code leaves the address", async () => {
+  const { port } = new URL(server.url);
+  const options = ["--state-dir", site.stateDirOfServer(server), "--port", port];
+  const link = (await site.run(program, ["sign-in-link", "gp", ...options])).stdout.trim();
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(link);
+  await page.getByRole("link", { name: "gpu-1" }).waitFor();
+  expect(page.url()).toBe(`${server.url}/#/`);
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(link);
+  await other.getByText("This sign-in link is not valid any more").waitFor();
+  for (const each of [page, other]) await each.context().close();
+});
+
 test("a pull is shown live in two tabs, survives a reload, and a cancel in one is seen in the other", async () => {
   const first = await open("#/jobs");
   const second = await first.context().newPage();
