@@ -6,6 +6,7 @@ import type { Log } from "../../base/log.ts";
 import { Outage } from "../../base/outage.ts";
 import { addAbout, addFigures, addStatus } from "../../program/metrics/box.ts";
 import { MetricsText } from "../../program/metrics/text.ts";
+import { LIMITS } from "../../protocol.ts";
 import type { Condition } from "./condition.ts";
 import type { StateDocumentDeps } from "./state_document.ts";
 
@@ -19,8 +20,6 @@ export interface MetricsFileDeps extends Pick<StateDocumentDeps, "about" | "acti
   readonly log: Log;
 }
 
-/** As often as most scrape. */
-const EVERY_MS = 15_000;
 /** Another user's program reads it. */
 const MODE = 0o644;
 const EVERYTHING = { eachModel: true, models: true, running: true, jobs: true };
@@ -38,7 +37,7 @@ export class MetricsFile {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#write(this.#text());
-      await this.#deps.clock.sleep(EVERY_MS, signal);
+      await this.#deps.clock.sleep(LIMITS.stateIntervalMs, signal);
     }
   }
 
