@@ -73,7 +73,7 @@ describe("every view", () => {
   );
 });
 
-/** What runs scripts, as the browser traces it. */
+/** The events of the browser in whose course scripts run. */
 const SCRIPTS = new Set(["FireAnimationFrame", "TimerFire", "EventDispatch", "FunctionCall", "RunMicrotasks"]);
 
 /** In ms of the processor: on a busy machine other processes take it away in the middle of a task. @returns also how many there were */
