@@ -73,7 +73,7 @@ describe("every view", () => {
   );
 });
 
-/** The events of the browser in whose course scripts run. */
+/** The tasks in which scripts run, as the browser traces them. */
 const SCRIPTS = new Set(["FireAnimationFrame", "TimerFire", "EventDispatch", "FunctionCall", "RunMicrotasks"]);
 
 /** In ms of the processor: on a busy machine other processes take it away in the middle of a task. @returns also how many there were */
