@@ -18,18 +18,11 @@ export interface Effort {
 }
 
 const FEWEST = 5;
-/** So many times the pairs that count are taken before: code that was not compiled yet takes longer. */
-const WARM_UP = 2;
 /** More than the pairs that count: where no pair ever counts, so many are tried. */
 const MOST_UNCOUNTED = 5;
 
 /** Either side begins every second pair. A pair counts when both samples do. */
 export async function takePairs(floor: Probe, subject: Probe, { pairs, budgetMs }: Effort): Promise<Pair[]> {
-  await take(floor, subject, { pairs: pairs * WARM_UP, budgetMs });
-  return await take(floor, subject, { pairs, budgetMs });
-}
-
-async function take(floor: Probe, subject: Probe, { pairs, budgetMs }: Effort): Promise<Pair[]> {
   const taken: Pair[] = [];
   const startedMs = performance.now();
   const isEnough = (): boolean => {
