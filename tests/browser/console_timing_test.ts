@@ -7,7 +7,8 @@ import { isFull, openBrowser } from "./site/browser.ts";
 import { pull, signIn } from "./site/console_page.ts";
 
 const ROUNDS = isFull ? 20 : 5;
-const MOST_MS = 2_000;
+/** The target is 1 s on an idle machine. */
+const MOST_MS = 5_000;
 
 let browser: Browser;
 let site: ProcessSite;
