@@ -1,4 +1,4 @@
-// Order: of texts, for `toSorted()`, and places in lists that are in order.
+// Order: of texts, for `toSorted()`, places in lists that are in order, and names in order in few words.
 
 /** By code units, as `toSorted()` without an argument. */
 export function compareTexts(a: string, b: string): number {
@@ -22,4 +22,34 @@ export function firstNotBefore<Item>(items: readonly Item[], isBefore: (item: It
     else to = middle;
   }
   return from;
+}
+
+/** `gpu-[1-3,7], rack-a`: runs of numbers in brackets, in order. */
+export function rangesText(names: readonly string[]): string {
+  const groups = new Map<string, string[]>();
+  for (const name of names.toSorted(compareNames)) {
+    const [, stem = name, number = ""] = /^(.*?)(\d*)$/s.exec(name) ?? [];
+    // Without a number a name is a group of its own.
+    const key = number === "" ? `${stem} ` : stem;
+    groups.set(key, [...(groups.get(key) ?? []), number]);
+  }
+  return [...groups].map(([key, numbers]) => groupText(key.trimEnd(), numbers)).join(", ");
+}
+
+function groupText(stem: string, numbers: readonly string[]): string {
+  const [only = ""] = numbers;
+  if (numbers.length === 1) return stem + only;
+  const runs: [first: string, last: string][] = [];
+  for (const number of numbers) {
+    const run = runs.at(-1);
+    if (run !== undefined && follows(run[1], number)) run[1] = number;
+    else runs.push([number, number]);
+  }
+  return `${stem}[${runs.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(",")}]`;
+}
+
+/** `09` and `10` are a run, `9` and `010` are not. */
+function follows(last: string, next: string): boolean {
+  const isPadded = last.startsWith("0") || next.startsWith("0");
+  return last !== "" && Number(next) === Number(last) + 1 && (!isPadded || last.length === next.length);
 }

@@ -1,6 +1,6 @@
 // Names of many agents in few words, and the names that such words mean.
 import { CourierError } from "../../base/errors.ts";
-import { compareNames } from "../../base/order.ts";
+import { compareNames, rangesText } from "../../base/order.ts";
 import { AgentName } from "../../protocol.ts";
 
 /** As many as one command line may name. */
@@ -29,36 +29,6 @@ export function agentsText(names: readonly string[], listed: readonly string[], 
     rangesText(names),
   ];
   return texts.find((text) => text.length <= room) ?? `${names.length} of ${listed.length}`;
-}
-
-/** `gpu-[1-3,7], rack-a`: runs of numbers in brackets, in order. */
-export function rangesText(names: readonly string[]): string {
-  const groups = new Map<string, string[]>();
-  for (const name of names.toSorted(compareNames)) {
-    const [, stem = name, number = ""] = /^(.*?)(\d*)$/s.exec(name) ?? [];
-    // Without a number a name is a group of its own.
-    const key = number === "" ? `${stem} ` : stem;
-    groups.set(key, [...(groups.get(key) ?? []), number]);
-  }
-  return [...groups].map(([key, numbers]) => groupText(key.trimEnd(), numbers)).join(", ");
-}
-
-function groupText(stem: string, numbers: readonly string[]): string {
-  const [only = ""] = numbers;
-  if (numbers.length === 1) return stem + only;
-  const runs: [first: string, last: string][] = [];
-  for (const number of numbers) {
-    const run = runs.at(-1);
-    if (run !== undefined && follows(run[1], number)) run[1] = number;
-    else runs.push([number, number]);
-  }
-  return `${stem}[${runs.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(",")}]`;
-}
-
-/** `09` and `10` are a run, `9` and `010` are not. */
-function follows(last: string, next: string): boolean {
-  const isPadded = last.startsWith("0") || next.startsWith("0");
-  return last !== "" && Number(next) === Number(last) + 1 && (!isPadded || last.length === next.length);
 }
 
 /**

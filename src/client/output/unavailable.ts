@@ -1,6 +1,7 @@
 // Notes about the agents that a list does not include.
+
+import { rangesText } from "../../base/order.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
-import { rangesText } from "./agent_names.ts";
 import type { LastSeen } from "./last_seen.ts";
 import type { Printer } from "./printer.ts";
 

@@ -1,9 +1,9 @@
 // How followed pulls ended: a table, the failures, what continues without gpuctl, and the exit status.
 import { CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
+import { rangesText } from "../../base/order.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { exitStatus } from "../asking/outcomes.ts";
 import { boxClock } from "../box_clock.ts";
-import { rangesText } from "../output/agent_names.ts";
 import { stateTone } from "../output/job_table.ts";
 import { describeProgress } from "../output/job_text.ts";
 import type { Progress } from "../output/progress.ts";

@@ -1,7 +1,8 @@
 // Names of many agents in few words.
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { agentsText, MOST_NAMED, namedIn, rangesText } from "#src/client/output/agent_names.ts";
+import { rangesText } from "#src/base/order.ts";
+import { agentsText, MOST_NAMED, namedIn } from "#src/client/output/agent_names.ts";
 
 const numbered = (...numbers: readonly number[]): string[] => numbers.map((number) => `gpu-${number}`);
 const FIFTEEN = numbered(...Array.from({ length: 15 }, (_, index) => index + 1));
