@@ -1,9 +1,11 @@
 // The views of the console, in the order of the navigation.
 import { BoxesPage } from "./boxes/boxes_page.tsx";
 import { JobsPage } from "./jobs/jobs_page.tsx";
+import { ModelsPage } from "./models/models_page.tsx";
 import type { View } from "./shell/view.ts";
 
 export const VIEWS: readonly View[] = [
   { id: "boxes", title: "Boxes", Page: BoxesPage },
+  { id: "models", title: "Models", Page: ModelsPage },
   { id: "jobs", title: "Jobs", Page: JobsPage },
 ];

@@ -32,16 +32,17 @@ interface TableProps<Item> {
   /** Each row as a card. */
   readonly isNarrow: boolean;
   readonly rowClass?: (item: Item) => string;
+  /** A shorter one is whole in the page, so that the browser's search finds everything. */
+  readonly wholeUntil?: number;
 }
 
-/** Shorter ones are whole in the page, so that the browser's search finds everything. */
 const WHOLE_UNTIL = 100;
 const BEYOND = 8;
 
 export function Table<Item>(props: TableProps<Item>): JSX.Element {
-  const { label, columns, items, keyOf, rowHeight, isNarrow, rowClass } = props;
+  const { label, columns, items, keyOf, rowHeight, isNarrow, rowClass, wholeUntil = WHOLE_UNTIL } = props;
   const body = useRef<HTMLDivElement>(null);
-  const { from, to } = useInSight(body, items.length, rowHeight);
+  const { from, to } = useInSight(body, items.length, rowHeight, wholeUntil);
   const grid = { gridTemplateColumns: columns.map(({ width }) => width).join(" ") };
   return (
     <div class={isNarrow ? "table narrow" : "table"} role="table" aria-label={label} aria-rowcount={items.length + 1}>
@@ -130,9 +131,14 @@ function NarrowHead<Item>({ columns, sorting, onSort }: TableProps<Item>): JSX.E
 }
 
 /** The rows that the window shows, and a few beyond. */
-function useInSight(body: { readonly current: HTMLElement | null }, count: number, rowHeight: number) {
+function useInSight(
+  body: { readonly current: HTMLElement | null },
+  count: number,
+  rowHeight: number,
+  wholeUntil: number,
+) {
   const [sight, setSight] = useState({ from: 0, to: 30 });
-  const isWhole = count <= WHOLE_UNTIL;
+  const isWhole = count <= wholeUntil;
   useLayoutEffect(() => {
     if (isWhole) return undefined;
     let isPending = false;

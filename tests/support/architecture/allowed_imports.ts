@@ -351,7 +351,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/console/parts/*", may: IN_PAGE },
   { files: "src/console/shell/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts")] },
   { files: "src/console/jobs/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell")] },
-  { files: "src/console/boxes/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell jobs")] },
+  {
+    files: "src/console/{boxes,models,access,setup}/*",
+    may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell jobs")],
+  },
   { files: "src/console/**", may: [...IN_PAGE, "src/console/**"] },
 
   // gpuctl.

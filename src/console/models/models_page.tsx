@@ -1,0 +1,134 @@
+// The view of the models of the whole fleet, or of one.
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { formatBytes } from "../../base/format.ts";
+import { Filter } from "../parts/filter.tsx";
+import { Failure } from "../parts/panel.tsx";
+import { plural } from "../parts/text.tsx";
+import { useFleet, useMay, useQuery } from "../shell/use_fleet.ts";
+import { ActivePanel } from "./active_models.tsx";
+import { DeleteDialog } from "./delete_dialog.tsx";
+import { type FleetModel, keyOf, searchedText, whereText } from "./model_facts.ts";
+import { ModelPage } from "./model_page.tsx";
+import { ModelTable } from "./model_table.tsx";
+import { PullDialog } from "./pull_dialog.tsx";
+import { PullsNow } from "./pulls_now.tsx";
+import { useActiveModels } from "./purposes.ts";
+import { type Models, useModels } from "./use_models.ts";
+
+export function ModelsPage({ rest: [name, digest] }: { readonly rest: readonly string[] }): JSX.Element {
+  const read = useModels();
+  if (name === undefined) return <ModelList read={read} />;
+  return <ModelPage key={`${name} ${digest}`} name={name} digest={digest} read={read} />;
+}
+
+type Open =
+  | { readonly kind: "pull"; readonly names: readonly string[] }
+  | { readonly kind: "delete"; readonly models: readonly FleetModel[] };
+
+function ModelList({ read }: { readonly read: Models }): JSX.Element {
+  const { models, again } = read;
+  const [mayPull, mayDelete] = [useMay("pull_model"), useMay("delete_model")];
+  const { document: active, again: readActive } = useActiveModels();
+  const [text, setText] = useQuery("q");
+  const [open, setOpen] = useState<Open>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const close = (): void => setOpen(undefined);
+  const shown = useMemo(() => {
+    const searched = text.trim().toLowerCase();
+    return searched === "" ? models : models.filter((model) => searchedText(model).includes(searched));
+  }, [models, text]);
+  const selected = models.filter((model) => chosen.has(keyOf(model)));
+  return (
+    <>
+      <div class="page-head">
+        <h1>Models</h1>
+        <Filter label="Filter by name, family or box" value={text} onChange={setText} />
+        {mayPull && (
+          <button type="button" class="button primary end" onClick={() => setOpen({ kind: "pull", names: [] })}>
+            Pull a model
+          </button>
+        )}
+      </div>
+      {active !== undefined && <ActivePanel active={active} models={models} again={readActive} />}
+      <PullsNow />
+      <Selection
+        selected={selected}
+        clear={() => setChosen(new Set())}
+        pull={mayPull ? () => setOpen({ kind: "pull", names: selected.map(({ name }) => name) }) : undefined}
+        remove={mayDelete ? () => setOpen({ kind: "delete", models: selected }) : undefined}
+      />
+      <Shown read={read} count={shown.length} />
+      {shown.length > 0 && (
+        <ModelTable
+          models={shown}
+          active={active}
+          chosen={chosen}
+          choose={mayPull || mayDelete ? setChosen : undefined}
+          remove={mayDelete ? (model) => setOpen({ kind: "delete", models: [model] }) : undefined}
+        />
+      )}
+      {read.missing.length > 0 && (
+        <p class="quiet small missing">{`Without ${whereText(read.missing, 80)}: not reporting now.`}</p>
+      )}
+      {open?.kind === "pull" && <PullDialog models={models} names={open.names} onClose={close} />}
+      {open?.kind === "delete" && (
+        <DeleteDialog deleted={open.models} all={models} active={active} again={again} onClose={close} />
+      )}
+    </>
+  );
+}
+
+interface SelectionProps {
+  readonly selected: readonly FleetModel[];
+  readonly clear: () => void;
+  readonly pull: (() => void) | undefined;
+  readonly remove: (() => void) | undefined;
+}
+
+/** Actions on several models at once. */
+function Selection({ selected, clear, pull, remove }: SelectionProps): JSX.Element | null {
+  if (selected.length === 0) return null;
+  const bytes = selected.reduce((sum, { size, agents }) => sum + size * agents.length, 0);
+  const boxes = new Set(selected.flatMap(({ agents }) => agents));
+  return (
+    <div class="selection" role="region" aria-label="Selected models">
+      <span class="strong">{plural(selected.length, "model")}</span>
+      <span class="quiet">{`${formatBytes(bytes)} on ${plural(boxes.size, "box", "boxes")}`}</span>
+      <span class="selection-buttons">
+        {pull !== undefined && (
+          <button type="button" class="button" onClick={pull}>
+            Pull on more boxes
+          </button>
+        )}
+        {remove !== undefined && (
+          <button type="button" class="button danger" onClick={remove}>
+            Delete selected
+          </button>
+        )}
+        <button type="button" class="button quiet-button" onClick={clear}>
+          Clear
+        </button>
+      </span>
+    </div>
+  );
+}
+
+function Shown({ read, count }: { readonly read: Models; readonly count: number }): JSX.Element {
+  const { models, isRead, isCut, failure } = read;
+  const boxes = useFleet((fleet) => fleet.agents);
+  return (
+    <>
+      <p class="only-read" role="status">
+        {plural(count, "model")} shown
+      </p>
+      {failure !== undefined && <Failure failure={failure} />}
+      {isCut && <p class="notice">{`Only the first ${plural(models.length, "model")} by name are shown.`}</p>}
+      {!isRead && failure === undefined && <p class="empty">Reading the models…</p>}
+      {isRead && models.length > 0 && count === 0 && <p class="empty">No model fits the filter.</p>}
+      {isRead && models.length === 0 && (
+        <p class="empty">{boxes.length === 0 ? "No box has reported yet." : "No box has a model yet."}</p>
+      )}
+    </>
+  );
+}

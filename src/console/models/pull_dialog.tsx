@@ -1,0 +1,100 @@
+// The dialog that pulls models: named, or from the catalog, on the boxes that are chosen in it.
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { BoxPicker } from "../parts/box_picker.tsx";
+import { Dialog, DialogEnd } from "../parts/dialog.tsx";
+import { plural } from "../parts/text.tsx";
+import { useAttempt } from "../parts/work.ts";
+import { useConsole } from "../shell/console.ts";
+import { useFleet } from "../shell/use_fleet.ts";
+import { CatalogList } from "./catalog_list.tsx";
+import type { FleetModel } from "./model_facts.ts";
+import { boxChoices, knownSizes, type RoomChoice, roomiest } from "./pull_choices.tsx";
+import { type PullDeps, startPulls } from "./start_pulls.ts";
+import { useCatalog } from "./use_models.ts";
+
+interface PullDialogProps {
+  readonly models: readonly FleetModel[];
+  /** To pull on more boxes; empty: the user names one. */
+  readonly names: readonly string[];
+  readonly onClose: () => void;
+}
+
+export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Element {
+  const { api, fleet, toasts } = useConsole();
+  const catalog = useCatalog();
+  const boxes = useFleet((all) => all.agents);
+  const jobs = useFleet((all) => all.jobs);
+  const [typed, setTyped] = useState("");
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const { isRunning, failure, start } = useAttempt();
+  const sizes = knownSizes(catalog, models);
+  const wanted = names.length > 0 ? names : typed.trim() === "" ? [] : [typed.trim()];
+  const choices = useInOrder(boxChoices({ boxes, jobs, models, wanted, sizes }));
+  const first = roomiest(choices);
+  // Until somebody chooses, it is the box with the most room.
+  const [isTouched, setTouched] = useState(false);
+  useEffect(() => {
+    if (!isTouched) setChosen(new Set(first === undefined ? [] : [first]));
+  }, [isTouched, first]);
+  const deps: PullDeps = { api, fleet, toasts };
+  const pull = async (pulled: readonly string[]): Promise<void> => {
+    await start(async () => {
+      await startPulls(deps, pulled, [...chosen]);
+      onClose();
+    });
+  };
+  return (
+    <Dialog title={titleOf(names)} onClose={onClose} isWide={names.length === 0}>
+      <div class={names.length === 0 ? "dialog-columns" : ""}>
+        {names.length === 0 && (
+          <CatalogList
+            catalog={catalog}
+            typed={typed}
+            onType={setTyped}
+            pull={async (name) => await pull([name])}
+            rooms={choices.filter(({ name }) => chosen.has(name))}
+          />
+        )}
+        <BoxPicker
+          legend="On these boxes"
+          boxes={choices}
+          chosen={chosen}
+          onChange={(next) => {
+            setTouched(true);
+            setChosen(next);
+          }}
+        />
+      </div>
+      <DialogEnd failure={failure}>
+        <button type="button" class="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button
+          type="button"
+          class="button primary"
+          aria-disabled={isRunning || wanted.length === 0 || chosen.size === 0}
+          onClick={() => wanted.length > 0 && chosen.size > 0 && void pull(wanted)}
+        >
+          {chosen.size === 1 ? `Pull on ${[...chosen].join("")}` : `Pull on ${plural(chosen.size, "box", "boxes")}`}
+        </button>
+      </DialogEnd>
+    </Dialog>
+  );
+}
+
+/** The one with the most room first. They keep their places while figures change. */
+function useInOrder(choices: readonly RoomChoice[]): readonly RoomChoice[] {
+  const [places] = useState(() => {
+    const byRoom = choices.toSorted((a, b) => (b.room ?? -1) - (a.room ?? -1));
+    const possible = byRoom.filter(({ refusal }) => refusal === undefined);
+    return new Map([...possible, ...byRoom].map(({ name }, index) => [name, index] as const).toReversed());
+  });
+  const placeOf = ({ name }: RoomChoice): number => places.get(name) ?? places.size * 2;
+  return choices.toSorted((a, b) => placeOf(a) - placeOf(b));
+}
+
+function titleOf(names: readonly string[]): string {
+  if (names.length === 0) return "Pull a model";
+  return names.length === 1 ? `Pull ${names.join("")}` : `Pull ${plural(names.length, "model")}`;
+}
