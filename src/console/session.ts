@@ -23,6 +23,7 @@ export type Permission =
   | "trust_agents"
   | "examine"
   | "read_audit"
+  | "show_setup"
   | "manage_tokens";
 
 /** Undefined: unknown yet. Null: nobody is signed in. */

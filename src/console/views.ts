@@ -1,4 +1,5 @@
 // The views of the console, in the order of the navigation.
+import { AccessPage } from "./access/access_page.tsx";
 import { BoxesPage } from "./boxes/boxes_page.tsx";
 import { JobsPage } from "./jobs/jobs_page.tsx";
 import { ModelsPage } from "./models/models_page.tsx";
@@ -8,4 +9,5 @@ export const VIEWS: readonly View[] = [
   { id: "boxes", title: "Boxes", Page: BoxesPage },
   { id: "models", title: "Models", Page: ModelsPage },
   { id: "jobs", title: "Jobs", Page: JobsPage },
+  { id: "access", title: "Access", Page: AccessPage, needs: ["manage_tokens", "read_audit"] },
 ];

@@ -64,7 +64,9 @@ function SignedIn({ views }: { readonly views: readonly View[] }): JSX.Element {
   const { api, fleet, router, session } = useConsole();
   const path = useStore(router, () => router.place.path.join("/"));
   useEffect(() => followWhileSeen(new LiveFleet({ api, fleet, clock: systemClock })), [api, fleet]);
-  const shown = views.filter(({ needs }) => needs === undefined || session.present?.may[needs] === true);
+  const shown = views.filter(
+    ({ needs }) => needs === undefined || needs.some((each) => session.present?.may[each] === true),
+  );
   const view = shown.find(({ id }) => id === router.place.path[0]) ?? shown[0];
   const main = useFocus(path);
   return (

@@ -9,6 +9,6 @@ export interface View {
   readonly title: string;
   /** @param rest the parts of the address after `id` */
   readonly Page: ComponentType<{ readonly rest: readonly string[] }>;
-  /** Without this permission the view is absent. */
-  readonly needs?: Permission;
+  /** Without any of these permissions the view is absent. */
+  readonly needs?: readonly Permission[];
 }

@@ -1,0 +1,110 @@
+// The fields of a new token.
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { BoxPicker } from "../parts/box_picker.tsx";
+import { useFleet } from "../shell/use_fleet.ts";
+import { ROLES } from "./token.ts";
+
+export interface Draft {
+  readonly name: string;
+  readonly role: "gp" | "viewer";
+  readonly isLimited: boolean;
+  readonly agents: ReadonlySet<string>;
+  /** `2027-06-01`, or empty. */
+  readonly lastDay: string;
+}
+
+interface TokenFieldsProps {
+  readonly draft: Draft;
+  readonly onChange: (draft: Draft) => void;
+}
+
+export function TokenFields({ draft, onChange }: TokenFieldsProps): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
+  return (
+    <div class="fields">
+      <label class="field">
+        <span>Name</span>
+        <input
+          ref={input}
+          type="text"
+          autocomplete="off"
+          spellcheck={false}
+          maxLength={64}
+          value={draft.name}
+          onInput={(event) => onChange({ ...draft, name: event.currentTarget.value })}
+        />
+      </label>
+      <fieldset class="choices">
+        <legend>Role</legend>
+        {(["viewer", "gp"] as const).map((role) => (
+          <Radio
+            key={role}
+            name="role"
+            words={`${role}, ${ROLES[role]}`}
+            isChosen={draft.role === role}
+            choose={() => onChange({ ...draft, role })}
+          />
+        ))}
+      </fieldset>
+      <Where draft={draft} onChange={onChange} />
+      <label class="field">
+        <span>Last day</span>
+        <input
+          type="date"
+          value={draft.lastDay}
+          onInput={(event) => onChange({ ...draft, lastDay: event.currentTarget.value })}
+        />
+        <span class="hint">Empty: it ends with your own token, or never.</span>
+      </label>
+    </div>
+  );
+}
+
+function Where({ draft, onChange }: TokenFieldsProps): JSX.Element {
+  const boxes = useFleet((fleet) => fleet.agents);
+  return (
+    <>
+      <fieldset class="choices">
+        <legend>Scope</legend>
+        <Radio
+          name="scope"
+          words="every box that you see"
+          isChosen={!draft.isLimited}
+          choose={() => onChange({ ...draft, isLimited: false })}
+        />
+        <Radio
+          name="scope"
+          words="only some boxes"
+          isChosen={draft.isLimited}
+          choose={() => onChange({ ...draft, isLimited: true })}
+        />
+      </fieldset>
+      {draft.isLimited && (
+        <BoxPicker
+          legend="Boxes"
+          boxes={boxes.map(({ agent }) => ({ name: agent, words: "" }))}
+          chosen={draft.agents}
+          onChange={(agents) => onChange({ ...draft, agents })}
+        />
+      )}
+    </>
+  );
+}
+
+interface RadioProps {
+  readonly name: string;
+  readonly words: string;
+  readonly isChosen: boolean;
+  readonly choose: () => void;
+}
+
+function Radio({ name, words, isChosen, choose }: RadioProps): JSX.Element {
+  return (
+    <label class="radio">
+      <input type="radio" name={name} checked={isChosen} onChange={choose} />
+      {words}
+    </label>
+  );
+}

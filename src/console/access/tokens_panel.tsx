@@ -1,0 +1,54 @@
+// The tokens of the server: listed, added and revoked.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { Failure, Panel } from "../parts/panel.tsx";
+import { sorted } from "../parts/sorted.ts";
+import { Table } from "../parts/table.tsx";
+import { useMedia } from "../parts/use_store.ts";
+import { useDocument } from "../shell/use_document.ts";
+import { useQuery, useServerNow } from "../shell/use_fleet.ts";
+import { AddToken } from "./add_token.tsx";
+import { RevokeToken } from "./revoke_token.tsx";
+import type { Token } from "./token.ts";
+import { tokenColumns } from "./token_columns.tsx";
+
+const WIDE = "(min-width: 60rem)";
+const ROW_HEIGHT = { wide: 44, narrow: 214 } as const;
+const NONE: readonly Token[] = [];
+
+export function TokensPanel(): JSX.Element {
+  const { document, failure, again } = useDocument<{ readonly tokens: readonly Token[] }>("v1/tokens", 1);
+  const [isAdding, setAdding] = useState(false);
+  const [revoked, setRevoked] = useState<Token>();
+  const [sorting, setSorting] = useQuery("sort", "name");
+  const isNarrow = !useMedia(WIDE);
+  const columns = tokenColumns(useServerNow(30_000), setRevoked);
+  const tokens = document?.tokens ?? NONE;
+  return (
+    <Panel
+      title="Tokens"
+      class="flush"
+      aside={
+        <button type="button" class="button primary" onClick={() => setAdding(true)}>
+          Create a token
+        </button>
+      }
+    >
+      {failure !== undefined && <Failure failure={failure} />}
+      {tokens.length > 0 && (
+        <Table
+          label="Tokens"
+          columns={columns}
+          items={sorted(tokens, columns, sorting)}
+          keyOf={({ name }) => name}
+          sorting={sorting}
+          onSort={setSorting}
+          rowHeight={isNarrow ? ROW_HEIGHT.narrow : ROW_HEIGHT.wide}
+          isNarrow={isNarrow}
+        />
+      )}
+      {isAdding && <AddToken again={again} onClose={() => setAdding(false)} />}
+      {revoked !== undefined && <RevokeToken token={revoked} again={again} onClose={() => setRevoked(undefined)} />}
+    </Panel>
+  );
+}
