@@ -3,13 +3,9 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { DoctorDocument } from "../../documents/doctor.ts";
 import { Action } from "../parts/button.tsx";
+import { CheckList } from "../parts/check_list.tsx";
 import { Panel } from "../parts/panel.tsx";
-import { Status } from "../parts/status.tsx";
-import { Foreign } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
-
-const TONES = { ok: "good", warning: "warn", failed: "bad" } as const;
-const WORDS = { ok: "OK", warning: "Warning", failed: "Failed" } as const;
 
 export function BoxDoctor({ box }: { readonly box: string }): JSX.Element {
   const { api } = useConsole();
@@ -29,17 +25,7 @@ export function BoxDoctor({ box }: { readonly box: string }): JSX.Element {
       <div role="status">
         {checks === undefined && <p class="quiet none">Pings the box, and looks at its clock, key and versions.</p>}
         {checks?.length === 0 && <p class="quiet none">Nothing to report of this box.</p>}
-        <ul class="checks">
-          {checks?.map(({ check, result, message, hint }) => (
-            <li key={check}>
-              <Status tone={TONES[result]}>
-                <span class="only-read">{WORDS[result]}: </span>
-                <Foreign text={message} />
-              </Status>
-              {hint !== null && <span class="hint">{hint}</span>}
-            </li>
-          ))}
-        </ul>
+        {checks !== undefined && <CheckList checks={checks} hasSubject={false} />}
       </div>
     </Panel>
   );
