@@ -58,7 +58,7 @@ export class ShownFleet {
 
 function stateOf(name: string, shape: Shape, index: number, nowMs: number): State {
   const { site, gpu, gpus, gpuBytes, used, trouble } = shape;
-  const state = structuredClone(new FleetBox(index * 3 + 1, nowMs).next(nowMs));
+  const state = structuredClone(new FleetBox((index % 5) * 3 + 1, nowMs).next(nowMs));
   const jobs = jobsOf(name, nowMs);
   return {
     ...state,

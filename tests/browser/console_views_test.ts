@@ -58,12 +58,35 @@ describe("every view", () => {
         ["#/boxes/berlin-a1", ".list .strong"],
         ["#/boxes/lyon-2", "text=as last reported"],
         ["#/jobs", "[role=progressbar]"],
+        ["#/models", "a.row-link"],
+        ["#/models/phi4:14b", ".list .strong"],
+        ["#/access", "[role=table]"],
+        ["#/setup", ".copy-text"],
       ] as const) {
         await page.goto(`${site.server.url}/${at}`);
         await page.locator(ready).first().waitFor();
         found.set(at, await violationsOf(page));
         expect([at, await page.evaluate("document.documentElement.scrollWidth - innerWidth")]).toEqual([at, 0]);
       }
+      for (const [at, button] of [
+        ["#/models", "Pull a model"],
+        ["#/models", "Set the model for text"],
+        ["#/models/phi4:14b", "Delete"],
+        ["#/models/phi4:14b", "Copy"],
+        ["#/access", "Create a token"],
+        ["#/access", "Revoke grafana"],
+      ] as const) {
+        await page.goto(`${site.server.url}/${at}`);
+        await page.getByRole("button", { name: button, exact: true }).click();
+        await page.getByRole("dialog").waitFor();
+        found.set(button, await violationsOf(page));
+        await page.keyboard.press("Escape");
+      }
+      await page.goto(`${site.server.url}/#/setup`);
+      await page.getByRole("button", { name: "Check all" }).click();
+      await page.locator(".checks li").first().waitFor();
+      found.set("doctor", await violationsOf(page));
+      await page.goto(`${site.server.url}/#/jobs`);
       await page.locator(".job-name a").first().click();
       await page.getByRole("heading", { name: "Details" }).waitFor();
       found.set("a job", await violationsOf(page));

@@ -1,5 +1,5 @@
 // Makes docs/console/*.png: the views of the console, in light, dark and narrow. Needs Chromium. Run it again when the console
-// changes: GPU_COURIER_BROWSER=/usr/bin/chromium node scripts/bootstrap.mjs tests/browser/screenshots.ts [FOLDER].
+// changes: GPU_COURIER_BROWSER=/usr/bin/chromium node scripts/bootstrap.mjs tests/browser/screenshots.ts [FOLDER [NAME…]].
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cachedBinary, ROOT } from "../../scripts/binaries.ts";
@@ -7,14 +7,27 @@ import { openBrowser } from "./site/browser.ts";
 import { signIn } from "./site/console_page.ts";
 import { ShownSite } from "./site/shown_site.ts";
 
-const [folder = join(ROOT, "docs", "console")] = process.argv.slice(2);
+const [folder = join(ROOT, "docs", "console"), ...names] = process.argv.slice(2);
 const MOST_BYTES = 150_000;
 const WIDE = { width: 1280, height: 800 };
+/** Two layers are larger files. */
+const DIALOG = { width: 1100, height: 720 };
 const NARROW = { width: 360, height: 740 };
 /** Long enough for the chart of a job to have a shape. */
 const WATCHED_MS = 12_000;
 
-const SHOTS = [
+interface Shot {
+  readonly name: string;
+  readonly at: string;
+  readonly ready: string;
+  /** Buttons that are pressed before. */
+  readonly press?: readonly string[];
+  readonly width: number;
+  readonly height: number;
+  readonly dark: boolean;
+}
+
+const SHOTS: readonly Shot[] = [
   { name: "boxes", at: "#/boxes", ready: "[role=row] a", ...WIDE, dark: false },
   { name: "boxes-dark", at: "#/boxes", ready: "[role=row] a", ...WIDE, dark: true },
   { name: "boxes-narrow", at: "#/boxes", ready: "[role=row] a", ...NARROW, dark: false },
@@ -23,8 +36,21 @@ const SHOTS = [
   { name: "jobs", at: "#/jobs", ready: "[role=progressbar]", ...WIDE, dark: false },
   { name: "jobs-dark", at: "#/jobs", ready: "[role=progressbar]", ...WIDE, dark: true },
   { name: "jobs-narrow", at: "#/jobs", ready: "[role=progressbar]", ...NARROW, dark: false },
+  { name: "models", at: "#/models", ready: "[role=row] a", ...WIDE, dark: false },
+  { name: "models-dark", at: "#/models", ready: "[role=row] a", ...WIDE, dark: true },
+  { name: "models-narrow", at: "#/models", ready: "[role=row] a", ...NARROW, dark: false },
+  { name: "model", at: "#/models/phi4:14b", ready: "text=Where", ...WIDE, dark: false },
+  { name: "model-narrow", at: "#/models/phi4:14b", ready: "text=Where", ...NARROW, dark: true },
+  { name: "pull", at: "#/models", ready: "[role=row] a", press: ["Pull a model"], ...DIALOG, dark: false },
+  { name: "pull-narrow", at: "#/models", ready: "[role=row] a", press: ["Pull a model"], ...NARROW, dark: true },
+  { name: "delete", at: "#/models/phi4:14b", ready: "text=Where", press: ["Delete"], ...DIALOG, dark: true },
+  { name: "access", at: "#/access", ready: "[role=row]", ...WIDE, dark: false },
+  { name: "access-narrow", at: "#/access", ready: "[role=row]", ...NARROW, dark: true },
+  { name: "token", at: "#/access", ready: "[role=row]", press: ["Create a token"], ...DIALOG, dark: false },
+  { name: "setup", at: "#/setup", ready: ".copy-text", press: ["Check all"], ...WIDE, dark: false },
+  { name: "setup-narrow", at: "#/setup", ready: ".copy-text", press: ["Check all"], ...NARROW, dark: true },
   { name: "sign-in", at: "", ready: "input[type=password]", ...WIDE, dark: false },
-] as const;
+];
 
 const [program, browser] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
 try {
@@ -34,12 +60,14 @@ try {
   const watching = await browser.newContext();
   await signIn(await watching.newPage(), site.server);
   await Bun.sleep(WATCHED_MS);
-  for (const { name, at, ready, width, height, dark } of SHOTS) {
+  const wanted = SHOTS.filter(({ name }) => names.length === 0 || names.includes(name));
+  for (const { name, at, ready, press = [], width, height, dark } of wanted) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
     const page = await context.newPage();
     if (at === "") await page.goto(site.server.url);
     else await signIn(page, site.server, at);
     await page.locator(ready).first().waitFor();
+    for (const button of press) await page.getByRole("button", { name: button, exact: true }).click();
     await Bun.sleep(at === "" ? 500 : 6_000);
     await page.mouse.move(0, 0);
     const path = join(folder, `${name}.png`);

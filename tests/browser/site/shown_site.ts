@@ -33,11 +33,12 @@ export class ShownSite implements AsyncDisposable {
     };
     const count = publish(startMs);
     const timer = setInterval(() => publish(Date.now()), STEP_MS);
-    const server = await site.server([], program);
+    const server = await site.server(["--manage-tokens"], program);
     await until(async () => {
       const { answer } = await server.call("GET", "/v1/agents");
       return Array.isArray(answer["agents"]) && answer["agents"].length === count;
     }, "the server lists all boxes");
+    await useServer(server);
     return new ShownSite(site, server, timer);
   }
 
@@ -45,4 +46,16 @@ export class ShownSite implements AsyncDisposable {
     clearInterval(this.#timer);
     await this.#site.close();
   }
+}
+
+/** Sets active models, and adds tokens and entries of the audit. */
+async function useServer(server: HttpServer): Promise<void> {
+  const { answer } = await server.call("GET", "/v1/models?sort=name");
+  const { models = [] }: { models?: readonly { name: string }[] } = answer;
+  const [text = "", vision = ""] = models.filter(({ name }) => /^(?:phi4|gemma3):/.test(name)).map(({ name }) => name);
+  await server.call("POST", "/v1/active-models", { type: "text", model: text });
+  await server.call("POST", "/v1/active-models", { type: "vision", model: vision });
+  await server.call("POST", "/v1/tokens", { name: "grafana", role: "viewer", expires_at: "2099-06-01T23:59:59Z" });
+  await server.call("POST", "/v1/tokens", { name: "berlin-team", role: "gp", agents: ["berlin-a1", "berlin-a2"] });
+  await server.call("DELETE", "/v1/agents/berlin-c9/models/phi4");
 }
