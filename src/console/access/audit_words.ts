@@ -37,8 +37,12 @@ function requestWords(request: string): string {
 export function detailText(details: string): string {
   const parsed = parseJson(details);
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return details;
-  const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const text = (value: unknown): string => {
+    if (Array.isArray(value)) return value.join(" ");
+    return typeof value === "string" ? value : JSON.stringify(value);
+  };
   return Object.entries(parsed)
+    .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${text(value)}`)
     .join(", ");
 }
