@@ -34,10 +34,7 @@ export function AddToken({ again, onClose }: AddTokenProps): JSX.Element {
     <Dialog title="Create a token" onClose={onClose}>
       <form onSubmit={submit}>
         <TokenFields draft={draft} onChange={setDraft} />
-        <DialogEnd failure={failure}>
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
+        <DialogEnd failure={failure} cancel={onClose}>
           <button type="submit" class="button primary" aria-disabled={isRunning || !isReady}>
             Create
           </button>

@@ -26,10 +26,7 @@ export function RevokeToken({ token: { name }, again, onClose }: RevokeTokenProp
         <p>It ends at once, with all its sessions and streams. Programs that use it stop working.</p>
         {session.present?.name === name && <p class="notice">This is your own token: it signs you out.</p>}
       </div>
-      <DialogEnd failure={failure}>
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
+      <DialogEnd failure={failure} cancel={onClose}>
         <button
           type="button"
           class="button primary-danger"

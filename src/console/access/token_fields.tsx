@@ -1,7 +1,7 @@
 // The fields of a new token.
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { BoxPicker } from "../parts/box_picker.tsx";
+import { NameField } from "../parts/name_field.tsx";
 import { useFleet } from "../shell/use_fleet.ts";
 import { ROLES } from "./token.ts";
 
@@ -20,22 +20,9 @@ interface TokenFieldsProps {
 }
 
 export function TokenFields({ draft, onChange }: TokenFieldsProps): JSX.Element {
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
   return (
     <div class="fields">
-      <label class="field">
-        <span>Name</span>
-        <input
-          ref={input}
-          type="text"
-          autocomplete="off"
-          spellcheck={false}
-          maxLength={64}
-          value={draft.name}
-          onInput={(event) => onChange({ ...draft, name: event.currentTarget.value })}
-        />
-      </label>
+      <NameField label="Name" maxLength={64} value={draft.name} onInput={(name) => onChange({ ...draft, name })} />
       <fieldset class="choices">
         <legend>Role</legend>
         {(["viewer", "gp"] as const).map((role) => (

@@ -91,27 +91,32 @@ function SetDialog({ purpose, active, models, again, onClose }: SetDialogProps):
         value={text}
         onInput={(event) => setText(event.currentTarget.value)}
       />
+      <Installed models={shown} current={active[purpose]} set={(name) => void start(async () => await set(name))} />
+      <DialogEnd failure={failure} cancel={onClose} />
+    </Dialog>
+  );
+}
+
+interface InstalledProps {
+  readonly models: readonly FleetModel[];
+  readonly current: string | null;
+  readonly set: (name: string) => void;
+}
+
+function Installed({ models, current, set }: InstalledProps): JSX.Element {
+  return (
+    <>
       <ul class="picker-list" aria-label="Installed models">
-        {shown.slice(0, MOST_SHOWN).map(({ name, agents }) => (
+        {models.slice(0, MOST_SHOWN).map(({ name, agents }) => (
           <li key={name}>
-            <button
-              type="button"
-              class="pick"
-              aria-pressed={active[purpose] === name}
-              onClick={() => void start(async () => await set(name))}
-            >
+            <button type="button" class="pick" aria-pressed={current === name} onClick={() => set(name)}>
               <Foreign class="pick-name" text={name} />
               <Foreign class="pick-words quiet" text={whereText(agents, 24)} />
             </button>
           </li>
         ))}
       </ul>
-      {shown.length === 0 && <p class="quiet none">No installed model fits.</p>}
-      <DialogEnd failure={failure}>
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
-      </DialogEnd>
-    </Dialog>
+      {models.length === 0 && <p class="quiet none">No installed model fits.</p>}
+    </>
   );
 }

@@ -1,6 +1,6 @@
 // What to pull: a field for any name, and the models of the catalog, which a click pulls.
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { NameField } from "../parts/name_field.tsx";
 import { Foreign } from "../parts/text.tsx";
 import { whereText } from "./model_facts.ts";
 import type { RoomChoice } from "./pull_choices.tsx";
@@ -16,8 +16,6 @@ interface CatalogListProps {
 }
 
 export function CatalogList({ catalog, typed, onType, pull, rooms }: CatalogListProps): JSX.Element {
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
   const searched = typed.trim().toLowerCase();
   const fitting = catalog.filter(({ name, description }) => `${name} ${description}`.toLowerCase().includes(searched));
   const shown = fitting.length > 0 ? fitting : catalog;
@@ -28,18 +26,12 @@ export function CatalogList({ catalog, typed, onType, pull, rooms }: CatalogList
   return (
     <div class="what">
       <form onSubmit={submit}>
-        <label class="field">
-          <span>Name, as the registry has it</span>
-          <input
-            ref={input}
-            type="text"
-            autocomplete="off"
-            spellcheck={false}
-            placeholder="phi4:latest, hf.co/user/model"
-            value={typed}
-            onInput={(event) => onType(event.currentTarget.value)}
-          />
-        </label>
+        <NameField
+          label="Name, as the registry has it"
+          placeholder="phi4:latest, hf.co/user/model"
+          value={typed}
+          onInput={onType}
+        />
       </form>
       {catalog.length > 0 && (
         <h3>

@@ -6,7 +6,7 @@ import type { DeletedDocument } from "../../documents/outcomes.ts";
 import { BoxPicker } from "../parts/box_picker.tsx";
 import { Dialog, DialogEnd } from "../parts/dialog.tsx";
 import { plural } from "../parts/text.tsx";
-import { useAttempt, workThrough } from "../parts/work.ts";
+import { failuresOf, useAttempt, workThrough } from "../parts/work.ts";
 import { useConsole } from "../shell/console.ts";
 import { useFleet } from "../shell/use_fleet.ts";
 import { type FleetModel, freedOn } from "./model_facts.ts";
@@ -23,7 +23,6 @@ interface DeleteDialogProps {
 }
 
 export function DeleteDialog({ deleted, all, active, again, onClose }: DeleteDialogProps): JSX.Element {
-  const { api, toasts } = useConsole();
   const boxes = useFleet((fleet) => fleet.agents);
   const holders = boxes.filter(({ agent }) => deleted.some(({ agents }) => agents.includes(agent)));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(
@@ -34,22 +33,7 @@ export function DeleteDialog({ deleted, all, active, again, onClose }: DeleteDia
   const pairs = [...chosen].flatMap((agent) =>
     deleted.filter(({ agents }) => agents.includes(agent)).map(({ name }) => ({ agent, name })),
   );
-  const remove = async (): Promise<void> => {
-    const path = ({ agent, name }: Pair): string => `v1/agents/${agent}/models/${encodeURIComponent(name)}`;
-    const outcomes = await workThrough(pairs, async (pair) => await api.delete<DeletedDocument>(path(pair)), setDone);
-    await again();
-    const failures = outcomes.flatMap((outcome) => (outcome.failure === undefined ? [] : [outcome.failure]));
-    const [first] = failures;
-    if (first !== undefined && failures.length === outcomes.length) throw first;
-    onClose();
-    toasts.done(
-      resultText(
-        outcomes.flatMap(({ value }) => value?.agents ?? []),
-        deleted,
-      ),
-    );
-    for (const each of failures) toasts.failed(each);
-  };
+  const remove = useDelete({ deleted, again, onClose });
   const choices = holders.map((box) => {
     const { agent } = box;
     const { bytes, keptBy } = freedOn(agent, deleted, all);
@@ -63,15 +47,12 @@ export function DeleteDialog({ deleted, all, active, again, onClose }: DeleteDia
     >
       <Summary deleted={deleted} all={all} active={active} chosen={chosen} />
       <BoxPicker legend="From these boxes" boxes={choices} chosen={chosen} onChange={setChosen} />
-      <DialogEnd failure={failure}>
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
+      <DialogEnd failure={failure} cancel={onClose}>
         <button
           type="button"
           class="button primary-danger"
           aria-disabled={isRunning || pairs.length === 0}
-          onClick={() => pairs.length > 0 && void start(remove)}
+          onClick={() => pairs.length > 0 && void start(async () => await remove(pairs, setDone))}
         >
           {isRunning ? `Deleting ${done} of ${pairs.length}…` : buttonText(chosen)}
         </button>
@@ -83,6 +64,21 @@ export function DeleteDialog({ deleted, all, active, again, onClose }: DeleteDia
 interface Pair {
   readonly agent: string;
   readonly name: string;
+}
+
+/** Deletes these; fails when each fails. */
+function useDelete({ deleted, again, onClose }: Pick<DeleteDialogProps, "deleted" | "again" | "onClose">) {
+  const { api, toasts } = useConsole();
+  return async (pairs: readonly Pair[], seen: (done: number) => void): Promise<void> => {
+    const path = ({ agent, name }: Pair): string => `v1/agents/${agent}/models/${encodeURIComponent(name)}`;
+    const outcomes = await workThrough(pairs, async (pair) => await api.delete<DeletedDocument>(path(pair)), seen);
+    await again();
+    const failures = failuresOf(outcomes);
+    onClose();
+    const done = outcomes.flatMap(({ value }) => value?.agents ?? []);
+    toasts.done(resultText(done, deleted));
+    for (const each of failures) toasts.failed(each);
+  };
 }
 
 function buttonText(chosen: ReadonlySet<string>): string {

@@ -13,7 +13,7 @@ import { ModelPage } from "./model_page.tsx";
 import { ModelTable } from "./model_table.tsx";
 import { PullDialog } from "./pull_dialog.tsx";
 import { PullsNow } from "./pulls_now.tsx";
-import { useActiveModels } from "./purposes.ts";
+import { type ActiveModels, useActiveModels } from "./purposes.ts";
 import { type Models, useModels } from "./use_models.ts";
 
 export function ModelsPage({ rest: [name, digest] }: { readonly rest: readonly string[] }): JSX.Element {
@@ -27,29 +27,17 @@ type Open =
   | { readonly kind: "delete"; readonly models: readonly FleetModel[] };
 
 function ModelList({ read }: { readonly read: Models }): JSX.Element {
-  const { models, again } = read;
+  const { models } = read;
   const [mayPull, mayDelete] = [useMay("pull_model"), useMay("delete_model")];
   const { document: active, again: readActive } = useActiveModels();
   const [text, setText] = useQuery("q");
   const [open, setOpen] = useState<Open>();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const close = (): void => setOpen(undefined);
-  const shown = useMemo(() => {
-    const searched = text.trim().toLowerCase();
-    return searched === "" ? models : models.filter((model) => searchedText(model).includes(searched));
-  }, [models, text]);
+  const shown = useSearched(models, text);
   const selected = models.filter((model) => chosen.has(keyOf(model)));
   return (
     <>
-      <div class="page-head">
-        <h1>Models</h1>
-        <Filter label="Filter by name, family or box" value={text} onChange={setText} />
-        {mayPull && (
-          <button type="button" class="button primary end" onClick={() => setOpen({ kind: "pull", names: [] })}>
-            Pull a model
-          </button>
-        )}
-      </div>
+      <Head text={text} search={setText} pull={mayPull ? () => setOpen({ kind: "pull", names: [] }) : undefined} />
       {active !== undefined && <ActivePanel active={active} models={models} again={readActive} />}
       <PullsNow />
       <Selection
@@ -71,11 +59,47 @@ function ModelList({ read }: { readonly read: Models }): JSX.Element {
       {read.missing.length > 0 && (
         <p class="quiet small missing">{`Without ${whereText(read.missing, 80)}: not reporting now.`}</p>
       )}
-      {open?.kind === "pull" && <PullDialog models={models} names={open.names} onClose={close} />}
-      {open?.kind === "delete" && (
-        <DeleteDialog deleted={open.models} all={models} active={active} again={again} onClose={close} />
-      )}
+      {open !== undefined && <OpenDialog open={open} read={read} active={active} onClose={() => setOpen(undefined)} />}
     </>
+  );
+}
+
+interface OpenDialogProps {
+  readonly open: Open;
+  readonly read: Models;
+  readonly active: ActiveModels | undefined;
+  readonly onClose: () => void;
+}
+
+function OpenDialog({ open, read: { models, again }, active, onClose }: OpenDialogProps): JSX.Element {
+  if (open.kind === "pull") return <PullDialog models={models} names={open.names} onClose={onClose} />;
+  return <DeleteDialog deleted={open.models} all={models} active={active} again={again} onClose={onClose} />;
+}
+
+function useSearched(models: readonly FleetModel[], text: string): readonly FleetModel[] {
+  return useMemo(() => {
+    const searched = text.trim().toLowerCase();
+    return searched === "" ? models : models.filter((model) => searchedText(model).includes(searched));
+  }, [models, text]);
+}
+
+interface HeadProps {
+  readonly text: string;
+  readonly search: (text: string) => void;
+  readonly pull: (() => void) | undefined;
+}
+
+function Head({ text, search, pull }: HeadProps): JSX.Element {
+  return (
+    <div class="page-head">
+      <h1>Models</h1>
+      <Filter label="Filter by name, family or box" value={text} onChange={search} />
+      {pull !== undefined && (
+        <button type="button" class="button primary end" onClick={pull}>
+          Pull a model
+        </button>
+      )}
+    </div>
   );
 }
 

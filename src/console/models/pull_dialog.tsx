@@ -26,17 +26,12 @@ export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Ele
   const boxes = useFleet((all) => all.agents);
   const jobs = useFleet((all) => all.jobs);
   const [typed, setTyped] = useState("");
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const { isRunning, failure, start } = useAttempt();
   const sizes = knownSizes(catalog, models);
   const wanted = names.length > 0 ? names : typed.trim() === "" ? [] : [typed.trim()];
   const choices = useInOrder(boxChoices({ boxes, jobs, models, wanted, sizes }));
-  const first = roomiest(choices);
-  // Until somebody chooses, it is the box with the most room.
-  const [isTouched, setTouched] = useState(false);
-  useEffect(() => {
-    if (!isTouched) setChosen(new Set(first === undefined ? [] : [first]));
-  }, [isTouched, first]);
+  const { chosen, choose } = useChosen(choices);
+  const isReady = wanted.length > 0 && chosen.size > 0;
   const deps: PullDeps = { api, fleet, toasts };
   const pull = async (pulled: readonly string[]): Promise<void> => {
     await start(async () => {
@@ -56,31 +51,42 @@ export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Ele
             rooms={choices.filter(({ name }) => chosen.has(name))}
           />
         )}
-        <BoxPicker
-          legend="On these boxes"
-          boxes={choices}
-          chosen={chosen}
-          onChange={(next) => {
-            setTouched(true);
-            setChosen(next);
-          }}
-        />
+        <BoxPicker legend="On these boxes" boxes={choices} chosen={chosen} onChange={choose} />
       </div>
-      <DialogEnd failure={failure}>
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button
-          type="button"
-          class="button primary"
-          aria-disabled={isRunning || wanted.length === 0 || chosen.size === 0}
-          onClick={() => wanted.length > 0 && chosen.size > 0 && void pull(wanted)}
-        >
-          {chosen.size === 1 ? `Pull on ${[...chosen].join("")}` : `Pull on ${plural(chosen.size, "box", "boxes")}`}
-        </button>
+      <DialogEnd failure={failure} cancel={onClose}>
+        <PullButton chosen={chosen} isReady={isReady && !isRunning} pull={() => isReady && void pull(wanted)} />
       </DialogEnd>
     </Dialog>
   );
+}
+
+interface PullButtonProps {
+  readonly chosen: ReadonlySet<string>;
+  readonly isReady: boolean;
+  readonly pull: () => void;
+}
+
+function PullButton({ chosen, isReady, pull }: PullButtonProps): JSX.Element {
+  return (
+    <button type="button" class="button primary" aria-disabled={!isReady} onClick={pull}>
+      {chosen.size === 1 ? `Pull on ${[...chosen].join("")}` : `Pull on ${plural(chosen.size, "box", "boxes")}`}
+    </button>
+  );
+}
+
+/** Until somebody chooses, it is the box with the most room. */
+function useChosen(choices: readonly RoomChoice[]) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [isTouched, setTouched] = useState(false);
+  const first = roomiest(choices);
+  useEffect(() => {
+    if (!isTouched) setChosen(new Set(first === undefined ? [] : [first]));
+  }, [isTouched, first]);
+  const choose = (next: ReadonlySet<string>): void => {
+    setTouched(true);
+    setChosen(next);
+  };
+  return { chosen, choose };
 }
 
 /** The one with the most room first. They keep their places while figures change. */

@@ -48,15 +48,24 @@ export function Dialog({ title, onClose, children, isWide = false }: DialogProps
 interface DialogEndProps {
   /** Why the last attempt failed: messages of the page are behind the dialog. */
   readonly failure: CourierError | undefined;
+  /** For a button that closes it without an action. */
+  readonly cancel?: () => void;
   /** The buttons. */
-  readonly children: ComponentChildren;
+  readonly children?: ComponentChildren;
 }
 
-export function DialogEnd({ failure, children }: DialogEndProps): JSX.Element {
+export function DialogEnd({ failure, cancel, children }: DialogEndProps): JSX.Element {
   return (
     <div class="dialog-end">
       {failure !== undefined && <Failure failure={failure} />}
-      <div class="dialog-buttons">{children}</div>
+      <div class="dialog-buttons">
+        {cancel !== undefined && (
+          <button type="button" class="button" onClick={cancel}>
+            Cancel
+          </button>
+        )}
+        {children}
+      </div>
     </div>
   );
 }

@@ -34,6 +34,14 @@ export async function workThrough<Item, Value>(
   return outcomes;
 }
 
+/** @throws CourierError the first one, when all have failed */
+export function failuresOf(outcomes: readonly Outcome<unknown, unknown>[]): readonly CourierError[] {
+  const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  const [first] = failures;
+  if (first !== undefined && failures.length === outcomes.length) throw first;
+  return failures;
+}
+
 interface Attempt {
   readonly isRunning: boolean;
   /** Of the last attempt. */

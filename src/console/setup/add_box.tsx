@@ -53,21 +53,29 @@ function Steps({ setup: { version, share, trusted_keys: keys, commands } }: { re
             ? "They can be run again. This server does not sign its commands."
             : "They can be run again. The box takes only commands that this server signed."}
         </p>
-        {commands.map((command, index) => (
-          <CopyText key={command} text={command} what={`command ${index + 1}`} />
-        ))}
-        {commands.length > 1 && (
-          <details>
-            <summary>All in one text</summary>
-            <CopyText text={commands.join("\n")} what="all commands" />
-          </details>
-        )}
+        <Commands commands={commands} />
       </li>
       <li>
         <h3>The box appears by itself</h3>
         <NewBoxes />
       </li>
     </ol>
+  );
+}
+
+function Commands({ commands }: Pick<Setup, "commands">): JSX.Element {
+  return (
+    <>
+      {commands.map((command, index) => (
+        <CopyText key={command} text={command} what={`command ${index + 1}`} />
+      ))}
+      {commands.length > 1 && (
+        <details>
+          <summary>All in one text</summary>
+          <CopyText text={commands.join("\n")} what="all commands" />
+        </details>
+      )}
+    </>
   );
 }
 
