@@ -7,7 +7,8 @@ export function firstOf<Entry>(
   entries: readonly Entry[],
   describe: (entry: Entry) => string,
   separator = ", ",
+  most = NAMED,
 ): string {
-  const named = entries.slice(0, NAMED).map(describe).join(separator);
-  return entries.length <= NAMED ? named : `${named} and ${entries.length - NAMED} more`;
+  const named = entries.slice(0, most).map(describe).join(separator);
+  return entries.length <= most ? named : `${named} and ${entries.length - most} more`;
 }

@@ -290,6 +290,21 @@ describe("cancel", () => {
     expect([status, stderr]).toEqual([1, "1 of 2 jobs failed\n"]);
   });
 
+  test("takes no beginning that several jobs have for the one that is under way", async () => {
+    const agent = await pulling();
+    const ended = { ...agent.jobs[0], state: "succeeded" } as (typeof agent.jobs)[number];
+    agent.jobs = [
+      ...agent.jobs,
+      ...Array.from({ length: 7 }, (_, n) => ({ ...ended, id: `01a20aac-0000-7785-b91f-00000000001${n}` })),
+    ];
+    await agent.publish();
+    const { status, stderr } = await site.run(["cancel", "01a20aac"]);
+    expect([status, stderr]).toEqual([
+      73,
+      expect.stringMatching(/begins with 01a20aac\n {2}Use more of the id: (\S+, ){4}\S+ and \d more\n$/),
+    ]);
+  });
+
   test("fails when the end fits several jobs, or none", async () => {
     const agent = await pulling();
     agent.jobs = agent.jobs.map((each) => ({ ...each, state: "running" }));
