@@ -83,7 +83,7 @@ export function stillThere(view: AgentView, ageMs: number): CourierError | undef
     {
       hint: online
         ? `On ${agent}: sudo install.sh --uninstall, or stop gpu-agent`
-        : "Wait 5 minutes: it may only be restarting",
+        : `Wait ${reason === "stopped" ? "20 seconds" : "5 minutes"}: it may only be restarting`,
     },
   );
 }

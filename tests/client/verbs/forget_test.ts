@@ -69,7 +69,10 @@ test.each([
 test("forget waits 20 s after an agent stopped: somebody else may have written that", async () => {
   const agent = await site.agent("gpu-10");
   await agent.publish({ status: "stopped" });
-  expect((await site.run(["forget", "gpu-10"])).status).toBe(73);
+  expect(await site.run(["forget", "gpu-10"])).toMatchObject({
+    status: 73,
+    stderr: expect.stringContaining("Wait 20 seconds: it may only be restarting"),
+  });
   await site.clock.advance(20_000);
   expect((await site.run(["forget", "gpu-10"])).status).toBe(0);
 });
