@@ -11,7 +11,7 @@ import type { Printer } from "./printer.ts";
 import type { Progress } from "./progress.ts";
 import { formatPull, type PullLine, pullLine, restChars } from "./pull_line.ts";
 import { summarize } from "./pull_summary.ts";
-import { cutMiddle, GAP } from "./table.ts";
+import { cutName, GAP } from "./table.ts";
 
 /** One pull on a board: no other is of the same model on the same agent. */
 export interface Pull {
@@ -124,11 +124,11 @@ export class PullBoard implements Progress {
     const count = (names: readonly string[]): number => new Set(names).size;
     if (count(this.#pulls.map(({ model }) => model)) === 1) return pulls.map(({ agent }) => agent);
     const room = Math.max(MODEL_CHARS, Math.floor(width * MODEL_SHARE));
-    const models = pulls.map(({ model }) => cutMiddle(visibleText(model, " "), room));
+    const models = pulls.map(({ model }) => cutName(visibleText(model, " "), room));
     if (count(this.#pulls.map(({ agent }) => agent)) === 1) return models;
     const agentChars = Math.max(0, ...pulls.map(({ agent }) => agent.length)) + GAP;
     const left = Math.max(MODEL_CHARS, room - agentChars);
-    return pulls.map(({ agent }, index) => `${agent.padEnd(agentChars)}${cutMiddle(models[index] ?? "", left)}`);
+    return pulls.map(({ agent }, index) => `${agent.padEnd(agentChars)}${cutName(models[index] ?? "", left)}`);
   }
 
   #line(pull: Pull): PullLine {

@@ -6,11 +6,8 @@ export interface Column {
   readonly align?: "left" | "right";
   /** Gives way when the table is wider than the terminal: the widest such column first. */
   readonly flexible?: boolean;
-  /**
-   * Gives way with an ellipsis at its end, or in its middle, so that a row stays on one line, rather than by going on in
-   * the next line.
-   */
-  readonly cut?: boolean | "middle";
+  /** Gives way with an ellipsis, so that a row stays on one line, rather than by going on in the next line; see `cutName()`. */
+  readonly cut?: boolean | "name";
   /** It gives way no further, as long as another column can be left out. */
   readonly minimum?: number;
   /** It gives way no further, as long as another column can give way instead. */
@@ -20,8 +17,8 @@ export interface Column {
   readonly tone?: (cell: string) => Tone | null;
 }
 
-/** The names of models differ at their beginning, and in the tag at their end: all tables cut them in the middle. */
-export const MODEL_NAME = { flexible: true, cut: "middle" } as const;
+/** The names of models differ in more than their beginning. */
+export const MODEL_NAME = { flexible: true, cut: "name" } as const;
 
 /** Between two columns. */
 export const GAP = 2;
@@ -83,14 +80,24 @@ function formatRow(
 }
 
 /** A single word that is too long, such as a model's name, is broken anywhere rather than cut off. */
-function fitted(cell: string, width: number, cut: boolean | "middle"): string[] {
+function fitted(cell: string, width: number, cut: boolean | "name"): string[] {
   if (Bun.stringWidth(cell) <= width) return [cell];
-  if (cut === "middle") return [cutMiddle(cell, width)];
+  if (cut === "name") return [cutName(cell, width)];
   return cut ? [cutText(cell, width)] : Bun.wrapAnsi(cell, width, { hard: true }).split("\n");
 }
 
-/** As `cutText()`, of a plain text whose end matters as much as its beginning. */
-export function cutMiddle(text: string, width: number): string {
+/** As `cutText()`, of a model's name: it loses the tag that is the default, its registry, and then its middle. */
+export function cutName(name: string, width: number): string {
+  if (Bun.stringWidth(name) <= width) return name;
+  const tagged = name.replace(/:latest$/, "");
+  const own = tagged.slice(tagged.lastIndexOf("/") + 1);
+  const isOwn = own === tagged;
+  if (isOwn || Bun.stringWidth(own) >= width - 1) return cutMiddle(own, width);
+  const chars = Bun.stringWidth(tagged);
+  return chars <= width ? tagged : `…${Bun.sliceAnsi(tagged, chars - (width - 1))}`;
+}
+
+function cutMiddle(text: string, width: number): string {
   const chars = Bun.stringWidth(text);
   if (chars <= width) return text;
   const head = Math.floor((width - 1) / 2);
