@@ -31,7 +31,7 @@ export function parseModelName(text: string): ModelName {
   if (parts !== undefined && sameText(parts.tag, "local")) throw ambiguous(trimmed);
   if (parts !== undefined && isValid(parts)) return parts;
   throw new CourierError("invalid", `Cannot use ${quoted(trimmed)} as a model name`, {
-    hint: "A model name looks like phi4, phi4:latest, user/model:tag or registry.example:5000/user/model:tag",
+    hint: "A model name looks like phi4, phi4:latest, user/model:tag or, from another registry, registry.example:5000/user/model:tag",
   });
 }
 
