@@ -10,12 +10,15 @@ import { planChanges } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
 import type { Pull } from "../output/pull_board.ts";
 import { follow, openProgress, type Pulled } from "../pulls/follow.ts";
+import { MAX_WAIT, withinMaxWait } from "../pulls/max_wait.ts";
 import { failureCode, printFailures, reportPulled } from "../pulls/results.ts";
 import type { Run, Session } from "../session.ts";
 
 interface PullChoices extends ChangeChoices {
   /** Also where the disk is too small. */
   readonly force?: boolean | undefined;
+  /** In seconds; undefined: to the end. */
+  readonly maxWait?: number | undefined;
   /** Ends when every agent has accepted. */
   readonly detach?: boolean | undefined;
 }
@@ -30,6 +33,7 @@ export function addPullVerb(program: Program, run: Run): void {
     )
     .argument("<model...>", "as Ollama names it: phi4, user/model:tag, registry.example:5000/user/model:tag")
     .option("-d, --detach", "print the job ids once the agents have accepted, and end")
+    .addOption(MAX_WAIT)
     .option("--force", "pull even if the agent says the model does not fit")
     .addOption(YES)
     .addOption(DRY_RUN)
@@ -44,18 +48,19 @@ async function pullModels(session: Session, models: readonly string[], choices: 
   const pulls = names.flatMap((model) => views.map(({ agent }) => ({ agent, model })));
   if (choices.detach === true) return await startPulls(session, pulls, choices);
   const progress = openProgress(session, pulls);
-  let pulled: Pulled[];
-  try {
-    pulled = await Promise.all(
-      pulls.map(async (pull) => {
-        const { job, error } = await start(session, pull, choices);
-        progress.show(job);
-        return error === undefined ? await follow(session, job, progress) : { job, error };
-      }),
-    );
-  } finally {
-    progress.close();
-  }
+  const pulled = await withinMaxWait(session, choices.maxWait, async (signal) => {
+    try {
+      return await Promise.all(
+        pulls.map(async (pull) => {
+          const { job, error } = await start(session, pull, choices);
+          progress.show(job);
+          return error === undefined ? await follow(session, job, progress, signal) : { job, error };
+        }),
+      );
+    } finally {
+      progress.close();
+    }
+  });
   return reportPulled(session, pulled, progress, (left) => againText(session, left, pulls));
 }
 

@@ -1,6 +1,7 @@
 // gpuctl pull: in a pipe, on a terminal, as JSON, its exit statuses, and Ctrl-C.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Job } from "#src/protocol.ts";
+import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
 import { modelOf, type ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 
@@ -149,6 +150,20 @@ describe("pull exits", () => {
     expect([json.status, json.stderr]).toEqual([69, ""]);
     expect(JSON.parse(json.stdout)).toMatchObject({ id: null, state: "running", code: "unimplemented", agent: "gpu" });
   });
+});
+
+test("pull exits with 75 after --max-wait: an agent whose Ollama is down would keep it for hours", async () => {
+  await site.agent("gpu-1");
+  const run = site.start(["pull", "phi4", "--max-wait", "3"]);
+  await settle();
+  for (let seconds = 0; seconds < 3; seconds++) await site.clock.advance(1000);
+  expect([await run.status, run.stderr.text]).toEqual([
+    75,
+    expect.stringContaining(
+      "error: Not done within 3 s: phi4:latest on gpu-1\n  The pulls continue: gpuctl jobs shows their progress\n",
+    ),
+  ]);
+  expect((await site.run(["pull", "phi4", "--detach", "--max-wait", "3"])).status).toBe(64);
 });
 
 describe("pull --json", () => {
