@@ -1,6 +1,8 @@
 // The courier's errors: agents that are away, agents that refuse, and jobs that cannot be cancelled.
+
 import { CourierError } from "../base/errors.ts";
 import { isPattern } from "../base/glob.ts";
+import { compareNames } from "../base/order.ts";
 import type { Job, Response } from "../protocol.ts";
 import { troubleHint } from "../trust/agents/troubles.ts";
 import type { AgentView } from "./agent_view.ts";
@@ -25,7 +27,9 @@ export function unknownAgent(name: string, views: readonly AgentView[]): Courier
 /** Of many those first that begin as the name does. */
 function knownNames(name: string, views: readonly AgentView[]): string {
   if (views.length === 0) return "No agent has published its state on this share";
-  const known = views.map(({ agent }) => ({ agent, shared: sharedStart(agent, name) }));
+  const known = views
+    .map(({ agent }) => ({ agent, shared: sharedStart(agent, name) }))
+    .toSorted((a, b) => compareNames(a.agent, b.agent));
   const nearest = known.length <= NAMED ? known : known.toSorted((a, b) => b.shared - a.shared);
   return `Known agents: ${firstOf(nearest, ({ agent }) => agent)}`;
 }

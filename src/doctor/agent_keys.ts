@@ -1,5 +1,7 @@
 // The doctor's check of the agents' keys: documents that others wrote under an agent's name, and keys that nobody confirmed.
+
 import { about, type Check } from "../base/check.ts";
+import { compareNames } from "../base/order.ts";
 import { firstOf } from "../courier/named.ts";
 import type { KnownAgents } from "../trust/agents/known_agents.ts";
 import { type TroubleCount, troubleHint } from "../trust/agents/troubles.ts";
@@ -35,7 +37,9 @@ function checkTrouble({ agent, trouble, count }: TroubleCount, isKnown: boolean)
 function* checkConfirmed(keys: KnownAgents): Generator<Check> {
   const signing = keys.all().filter(({ key }) => key.status !== "unsigned");
   if (signing.length === 0) return;
-  const first = signing.filter(({ key }) => key.status === "first use");
+  const first = signing
+    .filter(({ key }) => key.status === "first use")
+    .toSorted((a, b) => compareNames(a.agent, b.agent));
   const count = `${signing.length} ${signing.length === 1 ? "agent signs" : "agents sign"}`;
   const named = firstOf(first, ({ agent }) => agent);
   const hint = "Compare with `gpu-agent key` on each box, then: gpuctl trust AGENT KEY";

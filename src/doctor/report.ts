@@ -2,6 +2,8 @@
 import { about, type Check } from "../base/check.ts";
 import { CourierError } from "../base/errors.ts";
 import { visibleText } from "../base/format.ts";
+import { compareNames } from "../base/order.ts";
+import type { AgentView } from "../courier/agent_view.ts";
 import type { Agents } from "../courier/selection.ts";
 import type { Courier } from "../courier.ts";
 import { type DoctorDocument, doctorDocument } from "../documents/doctor.ts";
@@ -11,6 +13,11 @@ import type { KeptRoster } from "../trust/roster/kept_roster.ts";
 import { examineKeys } from "./agent_keys.ts";
 import { examineFleet } from "./fleet.ts";
 import { examineRoster } from "./roster.ts";
+
+/** As people count, whichever order a server has. */
+function inOrder(views: readonly AgentView[]): AgentView[] {
+  return views.toSorted((a, b) => compareNames(a.agent, b.agent));
+}
 
 /** The output of the report. */
 export interface Report {
@@ -60,7 +67,7 @@ export async function* examine({
     if (roster !== null) yield await examineRoster(transport, roster);
     const all = await courier.agents();
     const views = agents === undefined || agents === "all" ? all : await courier.choose(agents);
-    yield* examineFleet(views, all, {
+    yield* examineFleet(inOrder(views), inOrder(all), {
       ping: async (agent) => await courier.ping(agent, { timeoutMs: pingMs, signal }),
       ignored: (agent) => (courier.ignoredReplies.get(agent) ?? 0) - (ignoredBefore.get(agent) ?? 0),
     });

@@ -74,6 +74,16 @@ describe("GET /v1/doctor", () => {
     expect([ping?.result, ping?.message]).toEqual(["failed", expect.stringContaining("No answer within 10 s")]);
   });
 
+  test("has the agents as people count, and so has the hint for an unknown one", async () => {
+    await using server = await openServer();
+    for (const name of ["gpu-10", "gpu-2", "gpu-1"]) await ScriptedAgent.open(server.store, name);
+    const { checks } = DoctorDocument.parse((await server.call("GET", "/v1/doctor")).body);
+    const subjects = checks.filter(({ check }) => check === "ping").map(({ subject }) => subject);
+    expect(subjects).toEqual(["gpu-1", "gpu-2", "gpu-10"]);
+    const { body } = await server.call("GET", "/v1/agents/gpu-7");
+    expect(body.hint).toBe("Known agents: gpu-1, gpu-2, gpu-10");
+  });
+
   test("is not for a token with limits: it shows all agents, and the paths of the share", async () => {
     await using server = await openServer();
     const token = server.tokens.add("of-one", "viewer", { agents: ["gpu-1"], verbs: null, expiresAtMs: null });

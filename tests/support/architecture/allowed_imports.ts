@@ -117,7 +117,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   {
     files: "src/doctor/*.ts",
     may: [
-      "src/base/{check,clock,clock_check,errors,format}.ts",
+      "src/base/{check,clock,clock_check,errors,format,order}.ts",
       "src/{protocol,transport,courier,documents/doctor,program/style}.ts",
       "src/courier/{agent_view,describe_view,named,selection}.ts",
       KNOWN_AGENTS,
