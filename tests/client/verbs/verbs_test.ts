@@ -292,11 +292,16 @@ describe("cancel", () => {
 
   test("takes no beginning that several jobs have for the one that is under way", async () => {
     const agent = await pulling();
-    const ended = { ...agent.jobs[0], state: "succeeded" } as (typeof agent.jobs)[number];
-    agent.jobs = [
-      ...agent.jobs,
-      ...Array.from({ length: 7 }, (_, n) => ({ ...ended, id: `01a20aac-0000-7785-b91f-00000000001${n}` })),
-    ];
+    const ended = agent.jobs
+      .slice(0, 1)
+      .flatMap((job) =>
+        Array.from({ length: 7 }, (_, n) => ({
+          ...job,
+          state: "succeeded" as const,
+          id: `01a20aac-0000-7785-b91f-00000000001${n}`,
+        })),
+      );
+    agent.jobs = [...agent.jobs, ...ended];
     await agent.publish();
     const { status, stderr } = await site.run(["cancel", "01a20aac"]);
     expect([status, stderr]).toEqual([

@@ -33,7 +33,10 @@ beforeAll(async () => {
       args: ["--label", "site=berlin", "--ollama-models", modelsDir, "--metrics-file", join(dir, `${name}.prom`)],
     })),
   );
-  server = await site.server();
+  const secretFile = join(dir, "webhook.secret");
+  writeFileSync(secretFile, `whsec_${Buffer.alloc(32, 7).toString("base64")}\n`, { mode: 0o600 });
+  // Nobody listens there.
+  server = await site.server(["--webhook", "http://127.0.0.1:9/", "--webhook-secret-file", secretFile]);
   await fetch(`${ollama.url}/api/generate`, {
     method: "POST",
     body: JSON.stringify({ model: PHI.name, stream: false }),
