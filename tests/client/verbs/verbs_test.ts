@@ -292,15 +292,8 @@ describe("cancel", () => {
 
   test("takes no beginning that several jobs have for the one that is under way", async () => {
     const agent = await pulling();
-    const ended = agent.jobs
-      .slice(0, 1)
-      .flatMap((job) =>
-        Array.from({ length: 7 }, (_, n) => ({
-          ...job,
-          state: "succeeded" as const,
-          id: `01a20aac-0000-7785-b91f-00000000001${n}`,
-        })),
-      );
+    const idOf = (n: number): string => `01a20aac-0000-7785-b91f-00000000001${n}`;
+    const ended = Array.from({ length: 7 }, (_, n) => ({ ...job, state: "succeeded" as const, id: idOf(n) }));
     agent.jobs = [...agent.jobs, ...ended];
     await agent.publish();
     const { status, stderr } = await site.run(["cancel", "01a20aac"]);
