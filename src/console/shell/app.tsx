@@ -16,7 +16,7 @@ import type { View } from "./view.ts";
 import { followWhileSeen } from "./wake.ts";
 
 /** While the server cannot be reached. */
-const AGAIN_MS = 2_000;
+const AGAIN_MS = 1_000;
 
 interface AppProps {
   readonly console: Console;

@@ -17,7 +17,8 @@ export interface LiveFleetDeps {
 /** The server sends a comment at least every 10 s: without one for this long, the connection is dead. */
 const SILENT_MS = 16_000;
 const FIRST_PAUSE_MS = 300;
-const LONGEST_PAUSE_MS = 5_000;
+/** The page is right within 2 s after the server is back. */
+const LONGEST_PAUSE_MS = 1_000;
 /** Of jobs that ended, at first. */
 export const HISTORY = 300;
 
@@ -44,6 +45,7 @@ export class LiveFleet {
   /** Lets go of the connection. `start()` continues where it was. */
   stop(): void {
     this.#following?.abort();
+    this.#deps.fleet.contact = "lost";
     this.#following = undefined;
   }
 
@@ -116,8 +118,6 @@ export class LiveFleet {
 class Listening {
   readonly #deps: LiveFleetDeps;
   readonly #signal: AbortSignal;
-  /** Active jobs that this connection has shown. */
-  readonly #active = new Set<string>();
 
   constructor(deps: LiveFleetDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -131,7 +131,6 @@ class Listening {
     else if (event === "agent") fleet.putAgent(JSON.parse(data));
     else if (event === "progress" || event === "ended") {
       const job: JobDocument = JSON.parse(data);
-      this.#active.add(job.id ?? "");
       fleet.putJobs([job], clock.now());
     } else if (event === "models" || event === "removed") {
       const { agent }: { readonly agent: string } = JSON.parse(data);
