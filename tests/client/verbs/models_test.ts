@@ -102,14 +102,14 @@ describe("list", () => {
   });
 
   test.each([30, 40, 50, 62, 80])(
-    "fits a terminal of %p columns, where a long name keeps its beginning and its tag",
+    "fits a terminal of %p columns, where a long name loses its registry, and keeps its own beginning and its tag",
     async (columns) => {
       await site.agent("gpu-1", { models: [phi4(), modelOf(`hf.co/someone/${"long-".repeat(20)}name:Q4_K_M`)] });
       const { stdout } = await site.run(["list"], { terminal: true, columns });
       const lines = stdout.trimEnd().split("\n");
       expect(lines).toHaveLength(3);
       for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
-      expect(stdout).toMatch(columns < 50 ? /^hf\S*…\S*K_M /m : /^hf\.co\/some\S*…\S*name:Q4_K_M /m);
+      expect(stdout).toMatch(columns < 50 ? /^lo\S*…\S*K_M /m : /^long-\S*…\S*name:Q4_K_M /m);
       const whole = await site.run(["list", "--wide"], { terminal: true, columns });
       expect(whole.stdout).toContain(`hf.co/someone/${"long-".repeat(20)}name:Q4_K_M  ac89 `);
     },
