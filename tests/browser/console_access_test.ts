@@ -59,13 +59,19 @@ test("a token is created with a role, a scope and an end, shown once, signs in, 
   await dialog.getByRole("button", { name: "Done" }).click();
   const line = tokens.getByRole("row").filter({ hasText: "grafana" });
   await line.getByText("1 box gpu-1").waitFor();
-  await line.getByText("may only look").waitFor();
+  await line.getByText("read-only").waitFor();
   expect(await page.content()).not.toContain(token);
   const its = await newPage();
   await signInWith(its, `${server.url}/`, token);
   await line.getByRole("button", { name: "Revoke grafana" }).click();
   await page.getByRole("button", { name: "Revoke", exact: true }).click();
   await page.getByText("Token grafana is revoked").waitFor();
+  // Without another click.
+  await page
+    .getByRole("list", { name: "Audit log" })
+    .getByText(/tokens\/grafana|token grafana/i)
+    .first()
+    .waitFor();
   await line.waitFor({ state: "detached" });
   await its.getByText("Your session has ended").waitFor();
 });
@@ -98,7 +104,7 @@ test("without --manage-tokens there are no tokens, and a viewer has no view of a
   const other = await site.server([], program);
   const page = await newPage();
   await signIn(page, other, "#/access");
-  await page.getByText("Here only with").waitFor();
+  await page.getByText("To manage them here").waitFor();
   expect(await page.getByRole("button", { name: "Create a token" }).count()).toBe(0);
 });
 
@@ -108,7 +114,7 @@ test("setup has the command to copy, and shows a box when it is there", async ()
   const { commands = [] }: { commands?: readonly string[] } = answer;
   await page.getByRole("button", { name: `Copy command ${commands.length}` }).click();
   expect(await page.evaluate("navigator.clipboard.readText()")).toBe(commands.at(-1));
-  await page.getByText("Nothing new yet.").waitFor();
+  await page.getByText("No new box yet.").waitFor();
   await site.agent("gpu-2", ollamaUrl);
   await page.getByRole("link", { name: "gpu-2" }).waitFor();
 });
@@ -116,9 +122,9 @@ test("setup has the command to copy, and shows a box when it is there", async ()
 test("doctor reports in words, troubles first", async () => {
   const page = await open("#/setup");
   await page.getByRole("button", { name: "Check all" }).click();
-  await page.getByText(/checks? in order/).waitFor();
+  await page.getByText(/\d checks? passed/).waitFor();
   await page
-    .getByText(/in order|failed|warning/)
+    .getByText(/passed|failed|warning/)
     .first()
     .waitFor();
   await page.getByRole("button", { name: "Check again" }).waitFor();

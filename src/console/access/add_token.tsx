@@ -60,7 +60,7 @@ function Made({ token: { name, token }, onClose }: { readonly token: NewToken; r
   return (
     <Dialog title={`Token ${name}`} onClose={onClose}>
       <div class="dialog-text">
-        <p>Copy it now: it is not stored, and nobody can show it again.</p>
+        <p>Copy it now. It cannot be shown again.</p>
         <CopyText text={token} what="the token" />
       </div>
       <DialogEnd failure={undefined}>

@@ -8,16 +8,18 @@ import { Status } from "../parts/status.tsx";
 import { Ago, Foreign } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
 import { useDocument } from "../shell/use_document.ts";
-import { useServerNow } from "../shell/use_fleet.ts";
+import { useFleet, useServerNow } from "../shell/use_fleet.ts";
 import { deedOf, detailText } from "./audit_words.ts";
 
 const PAGE = 50;
 const PATH = `v1/audit?limit=${PAGE}`;
 
-export function AuditPanel(): JSX.Element {
+/** @param changes that were made beside it */
+export function AuditPanel({ changes }: { readonly changes: number }): JSX.Element {
   const { api } = useConsole();
   const act = useActing();
-  const { document: newest, failure, again } = useDocument<AuditDocument>(PATH, 1);
+  const readings = useFleet((fleet) => fleet.readings);
+  const { document: newest, failure, again } = useDocument<AuditDocument>(PATH, `${changes} ${readings}`);
   const [older, setOlder] = useState<Pick<AuditDocument, "entries" | "next">>();
   // After it was read again, the pages after it begin elsewhere.
   useEffect(() => setOlder(undefined), [newest]);
@@ -29,9 +31,9 @@ export function AuditPanel(): JSX.Element {
   };
   const entries = [...(newest?.entries ?? []), ...(older?.entries ?? [])];
   return (
-    <Panel title="Audit log" aside={<Action run={again}>Read again</Action>}>
+    <Panel title="Audit log" aside={<Action run={again}>Refresh</Action>}>
       {failure !== undefined && <Failure failure={failure} />}
-      {newest !== undefined && entries.length === 0 && <p class="quiet none">Nobody has changed anything yet.</p>}
+      {newest !== undefined && entries.length === 0 && <p class="quiet none">No changes yet.</p>}
       <ol class="list audit" aria-label="Audit log">
         {entries.map((entry) => (
           <Entry key={entry.number} entry={entry} />

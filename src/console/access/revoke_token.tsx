@@ -23,7 +23,7 @@ export function RevokeToken({ token: { name }, again, onClose }: RevokeTokenProp
   return (
     <Dialog title={`Revoke ${name}?`} onClose={onClose}>
       <div class="dialog-text">
-        <p>It ends at once, with all its sessions and streams. Programs that use it stop working.</p>
+        <p>The token, its sessions and streams end immediately. Programs that use it stop working.</p>
         {session.present?.name === name && <p class="notice">This is your own token: it signs you out.</p>}
       </div>
       <DialogEnd failure={failure} cancel={onClose}>

@@ -18,8 +18,8 @@ export interface NewToken extends Token {
 }
 
 export const ROLES = {
-  gp: "may change",
-  viewer: "may only look",
+  gp: "can make changes",
+  viewer: "read-only",
 } as const;
 
 export function isExpired({ expires_at: end }: Token, nowMs: number): boolean {

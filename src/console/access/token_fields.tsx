@@ -43,7 +43,7 @@ export function TokenFields({ draft, onChange }: TokenFieldsProps): JSX.Element 
           value={draft.lastDay}
           onInput={(event) => onChange({ ...draft, lastDay: event.currentTarget.value })}
         />
-        <span class="hint">Empty: it ends with your own token, or never.</span>
+        <span class="hint">Leave empty to use your own token's expiry, if it has one.</span>
       </label>
     </div>
   );
@@ -57,7 +57,7 @@ function Where({ draft, onChange }: TokenFieldsProps): JSX.Element {
         <legend>Scope</legend>
         <Radio
           name="scope"
-          words="every box that you see"
+          words="all boxes you can see"
           isChosen={!draft.isLimited}
           choose={() => onChange({ ...draft, isLimited: false })}
         />

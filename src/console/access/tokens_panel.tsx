@@ -5,8 +5,8 @@ import { Failure, Panel } from "../parts/panel.tsx";
 import { sorted } from "../parts/sorted.ts";
 import { Table } from "../parts/table.tsx";
 import { useMedia } from "../parts/use_store.ts";
-import { useDocument } from "../shell/use_document.ts";
-import { useQuery, useServerNow } from "../shell/use_fleet.ts";
+import { type Read, useDocument } from "../shell/use_document.ts";
+import { useFleet, useQuery, useServerNow } from "../shell/use_fleet.ts";
 import { AddToken } from "./add_token.tsx";
 import { RevokeToken } from "./revoke_token.tsx";
 import type { Token } from "./token.ts";
@@ -16,8 +16,9 @@ const WIDE = "(min-width: 60rem)";
 const ROW_HEIGHT = { wide: 44, narrow: 214 } as const;
 const NONE: readonly Token[] = [];
 
-export function TokensPanel(): JSX.Element {
-  const { document, failure, again } = useDocument<{ readonly tokens: readonly Token[] }>("v1/tokens", 1);
+/** @param changed called after it has changed a token */
+export function TokensPanel({ changed }: { readonly changed: () => void }): JSX.Element {
+  const { document, failure, again } = useTokens(changed);
   const [isAdding, setAdding] = useState(false);
   const [revoked, setRevoked] = useState<Token>();
   const [sorting, setSorting] = useQuery("sort", "name");
@@ -51,4 +52,14 @@ export function TokensPanel(): JSX.Element {
       {revoked !== undefined && <RevokeToken token={revoked} again={again} onClose={() => setRevoked(undefined)} />}
     </Panel>
   );
+}
+
+function useTokens(changed: () => void): Read<{ readonly tokens: readonly Token[] }> {
+  const version = useFleet((fleet) => fleet.readings);
+  const read = useDocument<{ readonly tokens: readonly Token[] }>("v1/tokens", version);
+  const again = async (): Promise<void> => {
+    changed();
+    await read.again();
+  };
+  return { ...read, again };
 }

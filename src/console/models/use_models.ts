@@ -62,6 +62,9 @@ interface CatalogEntry {
 }
 
 export function useCatalog(): readonly CatalogEntry[] {
-  const { document } = useDocument<{ readonly models: readonly CatalogEntry[] }>("v1/catalog", 1);
+  const { document } = useDocument<{ readonly models: readonly CatalogEntry[] }>(
+    "v1/catalog",
+    useFleet((fleet) => fleet.readings),
+  );
   return useMemo(() => document?.models ?? [], [document]);
 }

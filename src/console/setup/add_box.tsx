@@ -16,7 +16,10 @@ interface Setup {
 }
 
 export function AddBox(): JSX.Element {
-  const { document: setup, failure } = useDocument<Setup>("v1/setup", 1);
+  const { document: setup, failure } = useDocument<Setup>(
+    "v1/setup",
+    useFleet((fleet) => fleet.readings),
+  );
   return (
     <Panel title="Add a box">
       {failure !== undefined && <Failure failure={failure} />}
@@ -31,11 +34,11 @@ function Steps({ setup: { version, share, trusted_keys: keys, commands } }: { re
       <li>
         <h3>Mount the share on the GPU machine</h3>
         <p>
-          {"This server has it at "}
+          {"This server mounts it at "}
           <code>
             <Foreign class="wrapped" text={share} />
           </code>
-          {". Where the machine has it elsewhere, change the path in the commands below."}
+          {". If the machine mounts it elsewhere, change the path in the commands below."}
         </p>
       </li>
       <li>
@@ -43,15 +46,15 @@ function Steps({ setup: { version, share, trusted_keys: keys, commands } }: { re
         <p>
           {"Version "}
           <code>{version}</code>
-          {" as this server, or any other: old and new ones work together. Open a shell in its folder."}
+          {" like this server, or any other version: they work together. Open a shell in its folder."}
         </p>
       </li>
       <li>
         <h3>Run the commands</h3>
         <p>
           {keys.length === 0
-            ? "They can be run again. This server does not sign its commands."
-            : "They can be run again. The box takes only commands that this server signed."}
+            ? "Safe to rerun. This server does not sign its commands."
+            : "Safe to rerun. The box takes only commands that this server signed."}
         </p>
         <Commands commands={commands} />
       </li>
@@ -71,7 +74,7 @@ function Commands({ commands }: Pick<Setup, "commands">): JSX.Element {
       ))}
       {commands.length > 1 && (
         <details>
-          <summary>All in one text</summary>
+          <summary>Copy all</summary>
           <CopyText text={commands.join("\n")} what="all commands" />
         </details>
       )}
@@ -89,7 +92,7 @@ function NewBoxes(): JSX.Element {
   return (
     <div role="status">
       {fresh.length === 0 ? (
-        <p class="quiet">Nothing new yet. It is shown here as soon as its gpu-agent has reported.</p>
+        <p class="quiet">No new box yet. It appears here when its gpu-agent reports.</p>
       ) : (
         <ul class="new-boxes">
           {fresh.map(({ agent }) => (
@@ -97,7 +100,7 @@ function NewBoxes(): JSX.Element {
               <a class="strong" href={addressOf("boxes", agent)}>
                 {agent}
               </a>
-              {" is here."}
+              {" has joined."}
             </li>
           ))}
         </ul>

@@ -22,6 +22,7 @@ export class FleetStore extends Observable {
   #contact: Contact = "connecting";
   #lists = new Map<string, number>();
   #listChanges = 0;
+  #readings = 0;
   /** In order: that of a thousand takes longer than all else. */
   #names: readonly string[] | undefined;
   #agentList: readonly AgentDocument[] | undefined;
@@ -68,8 +69,14 @@ export class FleetStore extends Observable {
     return agent === undefined ? this.#listChanges : (this.#lists.get(agent) ?? 0);
   }
 
+  /** A number that is another one after all was read again because contact was lost. */
+  get readings(): number {
+    return this.#readings;
+  }
+
   /** Takes the list of all boxes: others are gone. */
   setAgents(agents: readonly AgentDocument[]): void {
+    if (this.#contact === "lost") this.#readings += 1;
     const before = this.#agents;
     this.#changeAgents(new Map(agents.map((agent) => [agent.agent, sameOr(before.get(agent.agent), agent)])));
     for (const { agent } of agents) this.#touchLists(agent);
