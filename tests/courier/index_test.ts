@@ -60,10 +60,12 @@ function fillWithCopies(agents: number): void {
 
 function takesOutageMs(): number {
   const before = [...index.models.items];
-  const startedMs = performance.now();
+  // Of the processor: on a busy machine other processes run in between.
+  const started = process.cpuUsage();
   index.interrupted(new CourierError("unavailable", "The share stalled"));
   index.synced(clock.monotonic());
-  const tookMs = performance.now() - startedMs;
+  const { user, system } = process.cpuUsage(started);
+  const tookMs = (user + system) / 1000;
   expect(index.models.items).toEqual(before);
   return tookMs;
 }
@@ -221,7 +223,7 @@ describe("the index", () => {
   test("takes an outage in time that grows with the fleet, also where the newest copies go first", () => {
     const [small, large] = [500, 2_000].map((agents) => {
       fillWithCopies(agents);
-      return Math.min(...Array.from({ length: 3 }, takesOutageMs));
+      return Math.min(...Array.from({ length: 5 }, takesOutageMs));
     });
     process.stdout.write(`An outage: ${small?.toFixed(1)} ms for 500 agents, ${large?.toFixed(1)} ms for 2,000\n`);
     // 4 times as many: 4 to 6 times as long. With the square of the agents it was 16 times.
