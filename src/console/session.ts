@@ -68,7 +68,7 @@ export class Session extends Observable {
       else await this.signIn({ code });
     } catch (error) {
       const failure = asCourierError(error);
-      if (code !== undefined) this.#notice = "This sign-in link is not valid any more. Sign in with a token";
+      if (code !== undefined) this.#notice = "This sign-in link is no longer valid. Sign in with a token";
       if (code !== undefined || failure.code === "unauthenticated") return this.#set(null);
       this.#failure = failure;
       this.notify();

@@ -108,7 +108,7 @@ test("list, catalog, set active, pull and delete take two clicks at most", async
 test("a pull by name on the chosen boxes is live, and the model is in the list when it has ended", async () => {
   const page = await open();
   await page.getByRole("button", { name: "Pull a model" }).click();
-  await page.getByLabel("Name, as the registry has it").fill("small");
+  await page.getByLabel("Model name").fill("small");
   const dialog = page.getByRole("dialog", { name: "Pull a model" });
   await dialog
     .getByText(/^fits, leaves/)
@@ -139,7 +139,7 @@ test("the catalog shows what does not fit, and a refused pull is explained in th
   await page.getByRole("button", { name: "Pull a model" }).click();
   const dialog = page.getByRole("dialog", { name: "Pull a model" });
   await dialog.getByText(/^too large for gpu-/).waitFor();
-  await page.getByLabel("Name, as the registry has it").fill("not a name");
+  await page.getByLabel("Model name").fill("not a name");
   await page.keyboard.press("Enter");
   await dialog.getByRole("alert").waitFor();
   await page.keyboard.press("Escape");
@@ -176,10 +176,10 @@ test("a copy frees nothing, and both are deleted together", async () => {
   await page.getByRole("button", { name: "Copy" }).click();
   await page.getByLabel("Second name").fill("phi4:backup");
   await page.keyboard.press("Enter");
-  await page.getByText("phi4:latest is also phi4:backup on 2 boxes").waitFor();
+  await page.getByText("Copied phi4:latest to phi4:backup on 2 boxes").waitFor();
   await page.getByRole("link", { name: "Models" }).first().click();
   await page.getByRole("button", { name: "Delete phi4:backup" }).click();
-  await page.getByText("frees nothing: phi4:latest is the same model").first().waitFor();
+  await page.getByText("frees nothing: shared with phi4:latest").first().waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("checkbox", { name: "Select phi4:backup" }).check();
   await page.getByRole("checkbox", { name: "Select phi4:latest" }).check();

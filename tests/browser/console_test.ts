@@ -84,7 +84,7 @@ test("a sign-in link signs a browser in once, and its code leaves the address", 
   expect(page.url()).toBe(`${server.url}/#/`);
   const other = await (await browser.newContext()).newPage();
   await other.goto(link);
-  await other.getByText("This sign-in link is not valid any more").waitFor();
+  await other.getByText("This sign-in link is no longer valid").waitFor();
   for (const each of [page, other]) await each.context().close();
 });
 
@@ -115,7 +115,7 @@ test("a viewer sees everything and has no control that changes anything", async 
   const page = await open("#/boxes/gpu-1", "viewer");
   await page.getByRole("heading", { name: "In memory" }).waitFor();
   await page.getByText("phi4:latest").first().waitFor();
-  await page.getByText("may only look").waitFor();
+  await page.getByText("read-only").waitFor();
   const names = await page.getByRole("button").allTextContents();
   expect(names.toSorted()).toEqual(["Check this box", "Sign out"]);
   await page.goto(`${server.url}/#/jobs`);

@@ -23,8 +23,8 @@ export function BoxDoctor({ box }: { readonly box: string }): JSX.Element {
       aside={<Action run={examine}>{checks === undefined ? "Check this box" : "Check again"}</Action>}
     >
       <div role="status">
-        {checks === undefined && <p class="quiet none">Pings the box, and looks at its clock, key and versions.</p>}
-        {checks?.length === 0 && <p class="quiet none">Nothing to report of this box.</p>}
+        {checks === undefined && <p class="quiet none">Pings the box and checks its clock, key and versions.</p>}
+        {checks?.length === 0 && <p class="quiet none">No checks for this box.</p>}
         {checks !== undefined && <CheckList checks={checks} hasSubject={false} />}
       </div>
     </Panel>

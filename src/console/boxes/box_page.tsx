@@ -71,7 +71,7 @@ function Machine({ box }: { readonly box: AgentDocument }): JSX.Element {
           ["Platform", platform === null ? null : `${platform.os}, ${platform.arch}`],
           ["Models folder", disk === null ? null : <Foreign text={disk.path} />],
           ["Labels", Object.keys(box.labels ?? {}).length === 0 ? null : <Labels box={box} />],
-          ["Key", key === undefined ? "It does not sign" : <code>{key}</code>],
+          ["Key", key === undefined ? "None (unsigned)" : <code>{key}</code>],
           ["Key status", keyStatus],
           ["Clock", clockTrouble(box)],
         ]}
@@ -163,7 +163,7 @@ function NoBox({ name, isLoading }: { readonly name: string; readonly isLoading:
         </a>
         <h1>{name}</h1>
       </div>
-      <p class="empty">{isLoading ? "Reading the boxes…" : "No box has this name, or you may not see it."}</p>
+      <p class="empty">{isLoading ? "Loading boxes…" : "No box has this name, or you may not see it."}</p>
     </>
   );
 }

@@ -40,11 +40,11 @@ function statusByReason(box: AgentDocument, nowMs: number): BoxStatus {
     case "degraded":
       return { tone: "warn", words: "Degraded", reason: box.degraded_reason ?? "No reason given" };
     case "draining":
-      return { tone: "warn", words: "Stopping", reason: "It finishes what it began" };
+      return { tone: "warn", words: "Stopping", reason: "Finishing current work" };
     case "stopped":
       return { tone: "idle", words: "Stopped", reason: formatAgo(seen, nowMs) };
     case "silent":
-      return { tone: "bad", words: "Away", reason: `No sign of life for ${formatDuration(silentS)}` };
+      return { tone: "bad", words: "Away", reason: `No heartbeat for ${formatDuration(silentS)}` };
     case "share_stale":
       break;
   }

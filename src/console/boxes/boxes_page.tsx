@@ -33,7 +33,7 @@ const KINDS: Readonly<Record<string, (box: AgentDocument) => boolean>> = {
 const KIND_TITLES = [
   ["all", "All"],
   ["online", "Online"],
-  ["trouble", "Trouble"],
+  ["trouble", "Problems"],
   ["away", "Away"],
 ] as const;
 
@@ -92,8 +92,8 @@ function BoxTable({ boxes, nowMs }: BoxTableProps): JSX.Element {
 
 function Empty({ isFiltered }: { readonly isFiltered: boolean }): JSX.Element {
   const contact = useFleet((fleet) => fleet.contact);
-  if (contact === "connecting" || (contact === "lost" && !isFiltered)) return <p class="empty">Reading the boxes…</p>;
-  if (isFiltered) return <p class="empty">No box fits the filter.</p>;
+  if (contact === "connecting" || (contact === "lost" && !isFiltered)) return <p class="empty">Loading boxes…</p>;
+  if (isFiltered) return <p class="empty">No box matches the filter.</p>;
   return (
     <p class="empty">
       No box has reported yet. <span class="quiet">A box appears here when its gpu-agent starts.</span>

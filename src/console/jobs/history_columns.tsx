@@ -61,7 +61,7 @@ const BEFORE: readonly Column<JobDocument>[] = [
 const AFTER: readonly Column<JobDocument>[] = [
   {
     id: "who",
-    title: "Asked by",
+    title: "Requested by",
     width: "minmax(5rem, 0.8fr)",
     sortBy: ({ requested_by: who }) => who ?? null,
     cell: ({ requested_by: who }) => <Foreign text={who ?? ""} />,

@@ -34,7 +34,7 @@ export function JobActions({ job }: { readonly job: JobDocument }): JSX.Element 
   };
   return (
     <Action
-      run={async () => await act(retry, `${agent} pulls ${model} again`)}
+      run={async () => await act(retry, `Retrying ${model} on ${agent}`)}
       label={`Retry the pull of ${model} on ${agent}`}
     >
       Retry

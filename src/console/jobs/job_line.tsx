@@ -72,7 +72,7 @@ function JobDetail({ job, isAway }: { readonly job: JobDocument; readonly isAway
   return (
     <div class="job-detail quiet">
       {isActive(job) && (
-        <span>{isAway ? "The box does not report. This is how far it was" : progressParts(job).join(" · ")}</span>
+        <span>{isAway ? "The box is not reporting. Last known progress" : progressParts(job).join(" · ")}</span>
       )}
       {trouble !== "" && <Foreign class="wrapped" text={trouble} />}
       <span class="who">

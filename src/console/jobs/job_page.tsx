@@ -37,7 +37,7 @@ export function JobPage({ id }: { readonly id: string }): JSX.Element {
       ) : failure !== undefined ? (
         <Failure failure={failure} />
       ) : (
-        <p class="empty">Looking for the job…</p>
+        <p class="empty">Loading the job…</p>
       )}
     </>
   );
@@ -69,8 +69,8 @@ function factsOf(job: JobDocument): readonly (readonly [string, ComponentChildre
   const time = (at: string | null | undefined): string => (at == null ? "" : localTime(at));
   return [
     ["Box", <a href={addressOf("boxes", agent)}>{agent}</a>],
-    ["Asked by", who === null ? "" : <Foreign text={who} />],
-    ["Asked at", time(job.created_at)],
+    ["Requested by", who === null ? "" : <Foreign text={who} />],
+    ["Requested at", time(job.created_at)],
     ["Started at", time(job.started_at)],
     ["Ended at", time(job.ended_at)],
     ["Took", tookText(job)],

@@ -34,7 +34,7 @@ function AllJobs(): JSX.Element {
     <>
       <div class="page-head">
         <h1>Jobs</h1>
-        <Filter label="Filter by model, box or who asked" value={text} onChange={setText} />
+        <Filter label="Filter by model, box or requester" value={text} onChange={setText} />
       </div>
       <ActiveJobs jobs={active} />
       <History jobs={wanted} />
@@ -82,7 +82,7 @@ function History({ jobs }: { readonly jobs: readonly JobDocument[] }): JSX.Eleme
     >
       {shown.length === 0 ? (
         <p class="quiet none">
-          {contact === "connecting" ? "Reading the jobs…" : ended.length > 0 ? "No such job." : "No job has ended."}
+          {contact === "connecting" ? "Loading jobs…" : ended.length > 0 ? "No such job." : "No job has ended."}
         </p>
       ) : (
         <Table

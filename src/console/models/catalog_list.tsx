@@ -26,18 +26,13 @@ export function CatalogList({ catalog, typed, onType, pull, rooms }: CatalogList
   return (
     <div class="what">
       <form onSubmit={submit}>
-        <NameField
-          label="Name, as the registry has it"
-          placeholder="phi4:latest, hf.co/user/model"
-          value={typed}
-          onInput={onType}
-        />
+        <NameField label="Model name" placeholder="phi4:latest, hf.co/user/model" value={typed} onInput={onType} />
       </form>
       {catalog.length > 0 && (
         <h3>
           Catalog
           {rooms.length > 0 && (
-            <span class="quiet">{`, pulled on ${whereText(
+            <span class="quiet">{`, pulls to ${whereText(
               rooms.map(({ name }) => name),
               30,
             )}`}</span>

@@ -59,7 +59,9 @@ function useCopy({ model, again, onClose }: CopyDialogProps, destination: string
     await again();
     const failures = failuresOf(outcomes);
     onClose();
-    toasts.done(`${model.name} is also ${destination} on ${plural(outcomes.length - failures.length, "box", "boxes")}`);
+    toasts.done(
+      `Copied ${model.name} to ${destination} on ${plural(outcomes.length - failures.length, "box", "boxes")}`,
+    );
     for (const each of failures) toasts.failed(each);
   };
 }

@@ -90,7 +90,7 @@ function FreedWords({ bytes, keptBy }: { readonly bytes: number; readonly keptBy
     <span class="quiet">
       {keptBy.length === 0
         ? `frees up to ${formatBytes(bytes)}`
-        : `frees ${bytes === 0 ? "nothing" : formatBytes(bytes)}: ${keptBy.join(", ")} is the same model`}
+        : `frees ${bytes === 0 ? "nothing" : formatBytes(bytes)}: shared with ${keptBy.join(", ")}`}
     </span>
   );
 }
@@ -108,7 +108,7 @@ function Summary({ deleted, all, active, chosen }: SummaryProps): JSX.Element {
       {deleted.length > 1 && <p class="quiet">{deleted.map(({ name }) => name).join(", ")}</p>}
       <p>
         {`This frees up to ${formatBytes(bytes)} ${where}. `}
-        <span class="quiet">Data that other models there use too stays.</span>
+        <span class="quiet">Data shared with other models is kept.</span>
       </p>
       {uses.map((text) => (
         <p key={text} class="notice">
@@ -126,6 +126,6 @@ function resultText(outcomes: DeletedDocument["agents"], deleted: readonly Fleet
   const boxes = new Set(outcomes.map(({ agent }) => agent));
   const what = deleted.length === 1 ? deleted[0]?.name : plural(deleted.length, "model");
   const where = boxes.size === 1 ? [...boxes].join("") : plural(boxes.size, "box", "boxes");
-  const stays = shared === 0 ? "" : `, ${formatBytes(shared)} stay for other models`;
+  const stays = shared === 0 ? "" : `, ${formatBytes(shared)} kept for other models`;
   return `${what} is deleted from ${where}: ${formatBytes(freed)} freed${stays}`;
 }

@@ -42,7 +42,7 @@ export function ModelPage({ name, digest, read }: ModelPageProps): JSX.Element {
       {failure !== undefined && <Failure failure={failure} />}
       <PullsNow model={name} />
       {model === undefined ? (
-        <p class="empty">{isRead ? "No box has this model." : "Reading the models…"}</p>
+        <p class="empty">{isRead ? "No box has this model." : "Loading models…"}</p>
       ) : (
         <div class="columns">
           <ModelBoxes model={model} />
@@ -104,7 +104,7 @@ function Details({ model }: { readonly model: FleetModel }): JSX.Element {
           ["Family", text(details?.family)],
           ["Parameters", text(details?.parameter_size)],
           ["Quantization", text(details?.quantization_level)],
-          ["Can do", text(capabilities.join(", "))],
+          ["Capabilities", text(capabilities.join(", "))],
           ["Installed", <Ago at={modified} nowMs={nowMs} />],
           ["Runs on", text(model.remote_host)],
           ["Digest", <code>{digest.slice(0, 12)}</code>],

@@ -57,7 +57,7 @@ function ModelList({ read }: { readonly read: Models }): JSX.Element {
         />
       )}
       {read.missing.length > 0 && (
-        <p class="quiet small missing">{`Without ${whereText(read.missing, 80)}: not reporting now.`}</p>
+        <p class="quiet small missing">{`${whereText(read.missing, 80)} not included: not reporting`}</p>
       )}
       {open !== undefined && <OpenDialog open={open} read={read} active={active} onClose={() => setOpen(undefined)} />}
     </>
@@ -148,8 +148,8 @@ function Shown({ read, count }: { readonly read: Models; readonly count: number 
       </p>
       {failure !== undefined && <Failure failure={failure} />}
       {isCut && <p class="notice">{`Only the first ${plural(models.length, "model")} by name are shown.`}</p>}
-      {!isRead && failure === undefined && <p class="empty">Reading the models…</p>}
-      {isRead && models.length > 0 && count === 0 && <p class="empty">No model fits the filter.</p>}
+      {!isRead && failure === undefined && <p class="empty">Loading models…</p>}
+      {isRead && models.length > 0 && count === 0 && <p class="empty">No model matches the filter.</p>}
       {isRead && models.length === 0 && (
         <p class="empty">{boxes.length === 0 ? "No box has reported yet." : "No box has a model yet."}</p>
       )}

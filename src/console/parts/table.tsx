@@ -18,7 +18,7 @@ export interface Column<Item> {
   readonly hasHiddenTitle?: boolean;
 }
 
-/** `name`, or `-name` for downwards. */
+/** `name`, or `-name` for descending. */
 export type Sorting = string;
 
 interface TableProps<Item> {
@@ -119,8 +119,8 @@ function NarrowHead<Item>({ columns, sorting, onSort }: TableProps<Item>): JSX.E
             <span>Sort by</span>
             <select value={sorting} onChange={(event) => onSort(event.currentTarget.value)}>
               {sortable.flatMap(({ id, title }) => [
-                <option key={id} value={id}>{`${title}, upwards`}</option>,
-                <option key={`-${id}`} value={`-${id}`}>{`${title}, downwards`}</option>,
+                <option key={id} value={id}>{`${title}, ascending`}</option>,
+                <option key={`-${id}`} value={`-${id}`}>{`${title}, descending`}</option>,
               ])}
             </select>
           </label>

@@ -47,7 +47,7 @@ function Found({ checks }: { readonly checks: Checks }): JSX.Element {
       <CheckList checks={[...failed, ...warnings]} hasSubject />
       {fine.length > 0 && (
         <details open={failed.length + warnings.length === 0}>
-          <summary>{`${plural(fine.length, "check")} in order`}</summary>
+          <summary>{`${plural(fine.length, "check")} passed`}</summary>
           <CheckList checks={fine} hasSubject />
         </details>
       )}
@@ -56,7 +56,7 @@ function Found({ checks }: { readonly checks: Checks }): JSX.Element {
 }
 
 function summaryOf(failed: number, warnings: number): string {
-  if (failed === 0 && warnings === 0) return "Everything is in order";
+  if (failed === 0 && warnings === 0) return "All checks passed";
   const parts = [
     failed > 0 ? plural(failed, "check failed", "checks failed") : "",
     warnings > 0 ? plural(warnings, "warning") : "",

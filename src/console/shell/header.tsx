@@ -57,7 +57,7 @@ function Account(): JSX.Element | null {
     <div class="account">
       <span class="who">
         {present.name}
-        {!present.may.change && <span class="quiet"> · may only look</span>}
+        {!present.may.change && <span class="quiet"> · read-only</span>}
       </span>
       <button type="button" class="button quiet-button" onClick={() => void act(async () => await session.signOut())}>
         Sign out

@@ -36,7 +36,7 @@ export function SignIn({ session }: { readonly session: Session }): JSX.Element 
           Sign in
         </button>
         <p class="quiet small">
-          An operator makes a token with <code>gpu-server token add NAME</code>.
+          An operator creates a token with <code>gpu-server token add NAME</code>.
         </p>
       </form>
     </main>

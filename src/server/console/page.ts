@@ -36,7 +36,7 @@ export function pageText(files: readonly ConsoleFile[]): string {
 </head>
 <body>
 <div id="console"></div>
-<noscript>The console needs JavaScript. The same is in the <a href="docs">API</a> and in gpuctl.</noscript>
+<noscript>The console needs JavaScript. Use the <a href="docs">API</a> or gpuctl instead.</noscript>
 </body>
 </html>
 `;
