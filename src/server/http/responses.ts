@@ -51,7 +51,9 @@ export const compressResponse: MiddlewareHandler<Env> = async (context, next) =>
   // RFC 9110, 15.4.5: a 304 has what the response that is kept has.
   if (status === 304) addVary(headers, "Accept-Encoding");
   if (!TYPES.test(headers.get("content-type") ?? "")) return;
-  addVary(headers, "Accept-Encoding");
+  // Lists say it already: this runs for each response.
+  if (headers.get("vary")?.endsWith(", Accept-Encoding") !== true) addVary(headers, "Accept-Encoding");
+  if (context.req.header("accept-encoding")?.includes("gzip") !== true) return;
   if (accepts(context, { header: "Accept-Encoding", supports: ["gzip"], default: "identity" }) !== "gzip") return;
   const shared = context.get("sharedBody");
   const bytes = shared ?? new Uint8Array(await context.res.arrayBuffer());
