@@ -13,7 +13,7 @@ import { docsRoutes } from "./docs/routes.ts";
 import { renderedText, respondUnlessKept } from "./fleet/lists/rendered.ts";
 import { limitBody } from "./http/body.ts";
 import { callerOf, type Env, identifyPeer } from "./http/env.ts";
-import { refuseBrowsers, requireToken, trustEveryone } from "./http/guard/auth.ts";
+import { refuseBrowsers, requireToken, requireTokenStill, trustEveryone } from "./http/guard/auth.ts";
 import { allowOrigins } from "./http/guard/cross_origin.ts";
 import { RefusedHosts } from "./http/guard/refused_hosts.ts";
 import { requireTrustedHost, type TrustedHosts } from "./http/guard/trusted_hosts.ts";
@@ -97,7 +97,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   const withToken = requireToken(access);
   app.use(answerOptions);
   if (sessions !== null) addSignInRoutes(app, services, { sessions, cookie: sessionCookie, access });
-  for (const path of ["/api/*", "/v1/*", "/metrics"]) app.use(path, withToken, limitBody);
+  for (const path of ["/api/*", "/v1/*", "/metrics"]) app.use(path, withToken, limitBody, requireTokenStill(services));
   const open = [healthRoutes(services), ...(services.sessions === null ? [] : [consoleRoutes()]), docsRoutes()];
   for (const routes of open) app.route("/", routes);
   const scopes = new Scopes(services);

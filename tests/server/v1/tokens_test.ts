@@ -49,6 +49,23 @@ describe("/v1/tokens", () => {
     expect((await server.call("DELETE", "/v1/tokens/grafana")).status).toBe(404);
   });
 
+  test("changes nothing for a token that was revoked while its body was on the way", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    const stolen = server.tokens.add("ops", "gp");
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const text = new TextEncoder().encode(JSON.stringify({ name: "kept", role: "gp" }));
+    const asked = server.call("POST", "/v1/tokens", { token: stolen, body: readable });
+    await writer.write(text.subarray(0, 10));
+    server.tokens.revoke("ops");
+    server.tokens.add("ops", "gp");
+    await writer.write(text.subarray(10));
+    await writer.close();
+    expect((await asked).status).toBe(401);
+    expect(server.tokens.list().map(({ name }) => name)).not.toContain("kept");
+  });
+
   test("is in the audit, without the token", async () => {
     const { server } = await managing();
     await using _ = server;

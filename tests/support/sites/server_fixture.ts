@@ -44,7 +44,7 @@ import { Keeper } from "#src/trust/agents/keeper.ts";
 import { KnownAgents } from "#src/trust/agents/known_agents.ts";
 
 export interface Call {
-  /** Sent as JSON, unless it is text. */
+  /** Sent as JSON, unless it is text or a stream of it. */
   readonly body?: unknown;
   /** Null sends none; the default is the `gp` token. */
   readonly token?: string | null;
@@ -175,7 +175,8 @@ export async function openServer({
     const sent = new Headers(headers);
     if (token !== null) sent.set("authorization", `Bearer ${token}`);
     if (body !== undefined && !sent.has("content-type")) sent.set("content-type", "application/json");
-    const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+    const isWhole = typeof body === "string" || body === undefined || body instanceof ReadableStream;
+    const text = isWhole ? body : JSON.stringify(body);
     const init = { method, headers: sent, ...(text === undefined ? {} : { body: text }) };
     return await app.request(path, init, { requestIP: () => ({ address: peer }) });
   };

@@ -28,19 +28,41 @@ export interface AccessDeps {
  */
 export function requireToken(deps: AccessDeps): MiddlewareHandler<Env> {
   return async (context, next) => {
-    const caller = await admit(context, authorizationOf(context, deps), deps);
-    if (!isAllowed(caller.role, context.req.method, context.req.path))
-      throw new CourierError(
-        "forbidden",
-        `${describeCaller(caller)} has the role ${caller.role}, which does not permit this`,
-        {
-          hint: "A viewer may read under /v1 and /metrics. Everything else needs the role gp",
-        },
-      );
-    const refusal = beyondLimits(caller, context.req.method, context.req.path);
-    if (refusal !== undefined && isRoute(context)) throw refusal;
+    requirePermission(context, await admit(context, authorizationOf(context, deps), deps));
     await next();
   };
+}
+
+/**
+ * Asks again when the body of a change is there: its sender may take as long as it likes, and a token that was revoked
+ * meanwhile must change nothing. After `requireToken()`, and after what limits the body.
+ */
+export function requireTokenStill({ authenticator }: Pick<AccessDeps, "authenticator">): MiddlewareHandler<Env> {
+  return async (context, next) => {
+    const { req } = context;
+    if (changesNothing(req.method, req.path) || req.raw.body === null) return await next();
+    await req.arrayBuffer();
+    const caller = await authenticator.authenticate(context.get("authorization"));
+    if (caller instanceof CourierError) throw caller;
+    context.set("caller", caller);
+    requirePermission(context, caller);
+    return await next();
+  };
+}
+
+/** @throws CourierError `forbidden` for a caller whose role or limits do not permit the request */
+function requirePermission(context: Context<Env>, caller: Caller): void {
+  const { method, path } = context.req;
+  if (!isAllowed(caller.role, method, path))
+    throw new CourierError(
+      "forbidden",
+      `${describeCaller(caller)} has the role ${caller.role}, which does not permit this`,
+      {
+        hint: "A viewer may read under /v1 and /metrics. Everything else needs the role gp",
+      },
+    );
+  const refusal = beyondLimits(caller, method, path);
+  if (refusal !== undefined && isRoute(context)) throw refusal;
 }
 
 /**
