@@ -30,7 +30,7 @@ export async function jobAfterWait(
   try {
     const ended = await endWithin(services, job, start, { waitMs: waitS * 1000, signal: context.req.raw.signal });
     // Its token may have been revoked meanwhile.
-    const still = await authenticator.authenticate(context.req.header("authorization"));
+    const still = await authenticator.authenticate(context.get("authorization"));
     if (still instanceof CourierError) throw still;
     return ended ?? (await findJob(services, id));
   } finally {

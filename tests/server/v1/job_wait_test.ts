@@ -4,6 +4,7 @@ import { MAX_VIEWER_LISTENERS, MAX_WAIT_S } from "#src/server/limits/listeners.t
 import { MemoryStore } from "#src/transport/memory.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
+import { OWN_PAGE, signIn } from "#tests/support/sites/browser_session.ts";
 import { EventSite, ended, job } from "#tests/support/sites/event_site.ts";
 import { until } from "#tests/support/until.ts";
 
@@ -34,6 +35,15 @@ test("answers with the job as it ended, as soon as it has", async () => {
   expect(await asking).toEqual({ status: 200, body: end });
   expect(waiting()).toBe(0);
   expect(await wait(MAX_WAIT_S)).toEqual({ status: 200, body: end });
+});
+
+test("answers a session too", async () => {
+  const { cookie } = await signIn(site.server, { token: site.server.gp });
+  const headers = { ...OWN_PAGE, cookie };
+  const asking = site.server.call("GET", `/v1/jobs/job-1?wait=${MAX_WAIT_S}`, { token: null, headers });
+  await until(() => waiting() === 1);
+  await site.publish(ended(1));
+  expect((await asking).status).toBe(200);
 });
 
 test("answers with the job as it is when the time is over", async () => {
