@@ -1,7 +1,7 @@
 // The columns of the list of tokens.
 import type { JSX } from "preact";
 import { rangesText } from "../../base/order.ts";
-import type { Column } from "../parts/table.tsx";
+import { actionColumn, type Column } from "../parts/table.tsx";
 import { Ago, Foreign, localTime, plural } from "../parts/text.tsx";
 import { isExpired, ROLES, type Token } from "./token.ts";
 
@@ -62,19 +62,11 @@ export function tokenColumns(nowMs: number, revoke: (token: Token) => void): rea
       sortBy: ({ created_by: maker }) => maker,
       cell: ({ created_by: maker }) => <Foreign text={maker ?? "an operator"} />,
     },
-    {
-      id: "actions",
-      title: "Actions",
-      hasHiddenTitle: true,
-      width: "4.8rem",
-      align: "right",
-      isPlain: true,
-      cell: (token) => (
-        <button type="button" class="button danger" aria-label={`Revoke ${token.name}`} onClick={() => revoke(token)}>
-          Revoke
-        </button>
-      ),
-    },
+    actionColumn((token) => (
+      <button type="button" class="button danger" aria-label={`Revoke ${token.name}`} onClick={() => revoke(token)}>
+        Revoke
+      </button>
+    )),
   ];
 }
 

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import type { JobDocument } from "../../documents/jobs.ts";
 import { Status } from "../parts/status.tsx";
-import type { Column } from "../parts/table.tsx";
+import { actionColumn, type Column } from "../parts/table.tsx";
 import { Ago, Foreign, Size } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { failureOf, tookOf } from "../store/job_facts.ts";
@@ -66,15 +66,7 @@ const AFTER: readonly Column<JobDocument>[] = [
     sortBy: ({ requested_by: who }) => who ?? null,
     cell: ({ requested_by: who }) => <Foreign text={who ?? ""} />,
   },
-  {
-    id: "actions",
-    title: "Actions",
-    hasHiddenTitle: true,
-    width: "4.8rem",
-    align: "right",
-    isPlain: true,
-    cell: (job) => <JobActions job={job} />,
-  },
+  actionColumn((job) => <JobActions job={job} />),
 ];
 
 /** @param nowMs by the clock of the server */

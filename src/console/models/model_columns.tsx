@@ -1,6 +1,6 @@
 // The columns of the list of models.
 import type { JSX } from "preact";
-import type { Column } from "../parts/table.tsx";
+import { actionColumn, type Column } from "../parts/table.tsx";
 import { Foreign, plural, Size } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { type FleetModel, keyOf, whereText } from "./model_facts.ts";
@@ -93,19 +93,11 @@ function choice({ chosen, choose }: Choosing): Column<FleetModel> {
 }
 
 function removal(remove: (model: FleetModel) => void): Column<FleetModel> {
-  return {
-    id: "actions",
-    title: "Actions",
-    hasHiddenTitle: true,
-    width: "4.8rem",
-    align: "right",
-    isPlain: true,
-    cell: (model) => (
-      <button type="button" class="button danger" aria-label={`Delete ${model.name}`} onClick={() => remove(model)}>
-        Delete
-      </button>
-    ),
-  };
+  return actionColumn((model) => (
+    <button type="button" class="button danger" aria-label={`Delete ${model.name}`} onClick={() => remove(model)}>
+      Delete
+    </button>
+  ));
 }
 
 interface NameProps {

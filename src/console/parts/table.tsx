@@ -18,6 +18,19 @@ export interface Column<Item> {
   readonly hasHiddenTitle?: boolean;
 }
 
+/** The buttons of each row. */
+export function actionColumn<Item>(cell: (item: Item) => ComponentChildren): Column<Item> {
+  return {
+    id: "actions",
+    title: "Actions",
+    hasHiddenTitle: true,
+    width: "4.8rem",
+    align: "right",
+    isPlain: true,
+    cell,
+  };
+}
+
 /** `name`, or `-name` for descending. */
 export type Sorting = string;
 
