@@ -5,7 +5,7 @@ import type { AgentView } from "./agent_view.ts";
 import { listJobsOf } from "./cut_jobs.ts";
 import type { FleetReader } from "./fleet.ts";
 import { readModelPages } from "./model_pages.ts";
-import { type AgentModels, type FleetModels, mergeModels } from "./models.ts";
+import { type AgentModels, type FleetModels, mergeModels, publishedModels } from "./models.ts";
 import { firstOf } from "./named.ts";
 import { noAgent, nobodyAnswered } from "./refusals.ts";
 import type { RequestOptions, Requests } from "./requests.ts";
@@ -103,10 +103,7 @@ export class Lists {
     const clockOffsetMs = state?.clock_offset_ms;
     const mustAsk = options.fresh === true || state === null || state.truncated.includes("models");
     if (!online || (reason === "ollama_down" && !mustAsk)) return awayEntry(view);
-    if (!mustAsk) {
-      if (state.models === null) return awayEntry(view, "Ollama has not answered yet");
-      return { agent, models: state.models, clockOffsetMs };
-    }
+    if (!mustAsk) return publishedModels(view) ?? awayEntry(view, "Ollama has not answered yet");
     return await orUnavailable(agent, async () => {
       const list = async (paging: object) =>
         await this.#requests.send(agent, { verb: "list_models", ...paging }, options);

@@ -2,6 +2,7 @@
 import { instantMs } from "../base/clock.ts";
 import { compareTexts } from "../base/order.ts";
 import type { Model } from "../protocol.ts";
+import type { AgentView } from "./agent_view.ts";
 import { type FleetModel, mergeCopies, modelCopy, modelKey, newestOf } from "./fleet_model.ts";
 import type { Unavailable } from "./unavailable.ts";
 
@@ -15,6 +16,13 @@ export interface AgentModels {
   readonly models: readonly Model[];
   /** The transport's clock minus the agent's machine's, where it is known. */
   readonly clockOffsetMs?: number | undefined;
+}
+
+/** What an agent's state document shows; undefined: the agent is away, or only it can tell. */
+export function publishedModels({ agent, state, online, reason }: AgentView): AgentModels | undefined {
+  if (!online || reason === "ollama_down" || state === null || state.models === null) return undefined;
+  if (state.truncated.includes("models")) return undefined;
+  return { agent, models: state.models, clockOffsetMs: state.clock_offset_ms };
 }
 
 /** Of one agent's list, which is the same object until the agent publishes another. */

@@ -7,7 +7,7 @@ import { matchesGlob } from "../../base/glob.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
-import { type FleetModels, mergeModels } from "../../courier/models.ts";
+import { type FleetModels, mergeModels, publishedModels } from "../../courier/models.ts";
 import { failedEntry } from "../../courier/unavailable.ts";
 import { ModelsDocument, modelDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
@@ -32,7 +32,8 @@ const listModels = createRoute({
   tags: ["models"],
   summary: "List the models of the fleet",
   security,
-  request: { query: QUERY.models, headers: conditional },
+  request: { query: QUERY.models },
+  parameters: conditional,
   responses: {
     ...kept("One page of the models of the fleet, one entry per name and digest", ModelsDocument, MODELS),
     ...failures(404, 504),
@@ -46,7 +47,8 @@ const listAgentModels = createRoute({
   tags: ["models"],
   summary: "List the models of one agent",
   security,
-  request: { params: PATH.agent, query: QUERY.ofAgent, headers: conditional },
+  request: { params: PATH.agent, query: QUERY.ofAgent },
+  parameters: conditional,
   responses: { ...kept("The models of one agent", ModelsDocument, MODELS), ...failures(404, 504) },
 });
 
@@ -133,9 +135,12 @@ export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
   app.openapi(listAgentModels, async (context) => {
     const { agent } = context.req.valid("param");
     const { fresh, last_known: lastKnown } = context.req.valid("query");
+    const services = servicesOf(context);
+    const published = fresh === "true" ? undefined : publishedBy(services, agent);
+    if (published !== undefined) return respond<ModelsDocument>(context, renderWhole(published));
     const wants = { fresh: fresh === "true", lastKnown: lastKnown === "true" };
     const listing = { agent, ...wants, signal: context.req.raw.signal };
-    return respond<ModelsDocument>(context, renderWhole(await readModels(servicesOf(context), listing)));
+    return respond<ModelsDocument>(context, renderWhole(await readModels(services, listing)));
   });
 
   app.openapi(showModel, async (context) => {
@@ -205,6 +210,14 @@ async function findModels(services: Services, listing: Listing): Promise<Listed>
   }
   const found = await readModels(services, listing);
   return { read: () => found };
+}
+
+/** The models of one agent as its document shows them, if that is enough: most requests need nothing else. */
+function publishedBy({ fleet: { index } }: Services, agent: string): FleetModels | undefined {
+  if (index.failure !== undefined || !index.isComplete) return undefined;
+  const view = index.view(agent);
+  const published = view && publishedModels(view);
+  return published && { models: mergeModels([published]), unavailable: [] };
 }
 
 async function readModels(services: Services, listing: Listing): Promise<FleetModels> {
