@@ -36,7 +36,8 @@ const listEntries = createRoute({
   description:
     "Changing commands, and changing requests that sent none, for 90 days, the newest first. Needs the role `gp`, without limits.",
   security,
-  request: { query: Query, headers: conditional },
+  request: { query: Query },
+  parameters: conditional,
   responses: {
     ...kept("One page of the audit", AuditDocument, { entries: [EXAMPLES.auditEntry] }),
     ...failures(),

@@ -25,7 +25,8 @@ const listAgents = createRoute({
   summary: "List the agents and their status",
   description: "`last_seen_at` and the figures of an online agent may be a minute old; `status` never is.",
   security,
-  request: { query: QUERY.agents, headers: conditional },
+  request: { query: QUERY.agents },
+  parameters: conditional,
   responses: { ...kept("One page of the agents", AgentsDocument, { agents: [EXAMPLES.agent] }), ...failures() },
 });
 
@@ -36,7 +37,8 @@ const readAgent = createRoute({
   tags: ["agents"],
   summary: "Show one agent",
   security,
-  request: { params: PATH.agent, query: QUERY.none, headers: conditional },
+  request: { params: PATH.agent, query: QUERY.none },
+  parameters: conditional,
   responses: { ...kept("One agent", AgentDocument, EXAMPLES.agent), ...failures(404) },
 });
 

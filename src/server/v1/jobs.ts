@@ -56,7 +56,8 @@ const listJobs = createRoute({
   tags: ["jobs"],
   summary: "List the active jobs and those that ended recently",
   security,
-  request: { query: QUERY.jobs, headers: conditional },
+  request: { query: QUERY.jobs },
+  parameters: conditional,
   responses: {
     ...kept("One page of the active jobs and those that ended recently", JobsDocument, JOBS),
     ...failures(404, 504),

@@ -65,7 +65,8 @@ const listDeliveries = createRoute({
   description:
     "The targets with their counters, the deliveries that are pending, and for each target the last 1,000 that ended, the newest first. Needs the role `gp`, without limits.",
   security,
-  request: { query: Query, headers: conditional },
+  request: { query: Query },
+  parameters: conditional,
   responses: {
     ...kept("One page of the deliveries", DeliveriesDocument, EXAMPLE),
     ...failures(),

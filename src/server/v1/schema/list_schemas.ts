@@ -72,10 +72,16 @@ export const QUERY = {
   }),
 } as const;
 
-/** A request that may be answered with 304. */
-export const conditional = z.object({
-  "if-none-match": z.string().optional().meta({ description: "`ETag` of the response that the caller has" }),
-});
+/** What a request may have that is answered with 304. Any text is valid: to check it would only take time. */
+export const conditional = [
+  {
+    in: "header" as const,
+    name: "If-None-Match",
+    required: false,
+    schema: { type: "string" as const },
+    description: "`ETag` of the response that the caller has",
+  },
+];
 
 /** The responses of a route that may be answered with 304: the document, one page of a list, or nothing. */
 export function kept<Schema extends z.ZodType>(description: string, schema: Schema, example: z.input<Schema>) {
