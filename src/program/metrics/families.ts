@@ -70,6 +70,10 @@ export const FAMILIES = {
     type: "histogram",
     help: "From a request to the beginning of its response.",
   },
+  gpu_courier_refused_logins_total: {
+    type: "counter",
+    help: "Requests without a valid token, since this process started.",
+  },
   gpu_courier_webhook_pending: { type: "gauge", help: "Events that wait for the receiver of a webhook." },
   gpu_courier_webhook_events_total: {
     type: "counter",

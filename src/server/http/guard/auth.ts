@@ -37,14 +37,20 @@ export function requireToken(deps: AccessDeps): MiddlewareHandler<Env> {
  * Asks again when the body of a change is there: its sender may take as long as it likes, and a token that was revoked
  * meanwhile must change nothing. After `requireToken()`, and after what limits the body.
  */
-export function requireTokenStill({ authenticator }: Pick<AccessDeps, "authenticator">): MiddlewareHandler<Env> {
+export function requireTokenStill({
+  authenticator,
+  refusedLogins,
+}: Pick<AccessDeps, "authenticator" | "refusedLogins">): MiddlewareHandler<Env> {
   return async (context, next) => {
     const { req } = context;
     if (changesNothing(req.method, req.path) || req.raw.body === null) return await next();
     // As text, which the audit shows the beginning of.
     await req.text();
     const caller = await authenticator.authenticate(context.get("authorization"));
-    if (caller instanceof CourierError) throw caller;
+    if (caller instanceof CourierError) {
+      refusedLogins.add(peerOf(context), caller);
+      throw caller;
+    }
     context.set("caller", caller);
     requirePermission(context, caller);
     return await next();
