@@ -8,6 +8,7 @@ import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
+import { RETRY_NOTE as retryNote } from "./protocol/retry_note.ts";
 import * as signing from "./protocol/signing.ts";
 import { cut, TEXT_LIMITS } from "./protocol/text.ts";
 
@@ -248,6 +249,8 @@ export function newPull(id: string | null, agent: string, model: string): Job {
 export function isEnded({ state }: Job): boolean {
   return state === "succeeded" || state === "failed" || state === "cancelled";
 }
+
+export const RETRY_NOTE = retryNote;
 
 /** A response in either version. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
-import { AgentName, Job, newPull } from "../protocol.ts";
+import { AgentName, isEnded, Job, newPull, RETRY_NOTE } from "../protocol.ts";
 import { instantOrNull } from "./instants.ts";
 import { Bytes, ErrorCode, Instant, JobPhase, JobState, orNull } from "./named.ts";
 import { nextPage } from "./next_page.ts";
@@ -62,6 +62,13 @@ export function jobDocument(job: Job): JobDocument {
   const shown = Object.entries(times).map(([name, time]) => [name, instantOrNull(time)] as const);
   const wrong = shown.filter(([name, time]) => time === null && Reflect.get(times, name) !== null);
   return wrong.length === 0 ? job : { ...job, ...Object.fromEntries(wrong) };
+}
+
+/** Whether its last attempt failed: it waits for the next one, or that one has not received anything yet. */
+export function isRetrying(job: Job): boolean {
+  const { state, bytes_per_second, retry_at = null, waiting_for = null, note = null } = job;
+  if (isEnded(job) || state === "verifying" || (bytes_per_second ?? 0) > 0) return false;
+  return retry_at !== null || RETRY_NOTE.test(waiting_for ?? note ?? "");
 }
 
 /**

@@ -1,7 +1,8 @@
 // Why a job does not move, read from the notes of all releases of the agent.
 import { shortReason } from "../../base/foreign_text.ts";
 import { formatDuration } from "../../base/format.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import { isRetrying } from "../../documents/jobs.ts";
+import { isEnded, type Job, RETRY_NOTE } from "../../protocol.ts";
 
 /** The state of a job in a word for people: a job that waits for its next attempt does not run. */
 export type StateWord = Job["state"] | "retrying" | "unknown";
@@ -13,13 +14,10 @@ export interface Wait {
   readonly why: string;
 }
 
-/** `retrying in 8 s: …`, `retrying: …`; of older agents `waiting 8 s after: …`, `trying again after: …`. */
-const RETRY = /^(?:retrying|trying again|waiting)(?: in ([^:]+)| ([^:]+) after| after)?: (.*)$/s;
-
 /** @param lastSeenMs for how long its agent has been offline: nobody knows whether it still runs */
 export function stateWord(job: Job, lastSeenMs?: number): StateWord {
   if (lastSeenMs !== undefined && !isEnded(job)) return "unknown";
-  return job.state !== "verifying" && !isMoving(job) && isRetry(job) ? "retrying" : job.state;
+  return isRetrying(job) ? "retrying" : job.state;
 }
 
 /**
@@ -30,7 +28,7 @@ export function waitOf(job: Job, nowMs: number): Wait | null {
   if (isMoving(job)) return null;
   const leftMs = Date.parse(job.retry_at ?? "") - nowMs;
   const reason = reasonOf(job);
-  const [, inTime, pause, why = reason.replace(/^queued /, "")] = RETRY.exec(reason) ?? [];
+  const [, inTime, pause, why = reason.replace(/^queued /, "")] = RETRY_NOTE.exec(reason) ?? [];
   // A text is as old as the last change of the job: only the time of the next attempt stays right.
   const said = inTime ?? pause;
   const when = leftMs > 0 ? countdown(leftMs / 1000) : Number.isNaN(leftMs) ? said : undefined;
@@ -40,7 +38,7 @@ export function waitOf(job: Job, nowMs: number): Wait | null {
 
 /** A note of the agent without the pause in front: it is as old as the note, and `waitOf()` has the time that is left. */
 export function withoutPause(note: string): string {
-  return RETRY.exec(note)?.[3] ?? note;
+  return RETRY_NOTE.exec(note)?.[3] ?? note;
 }
 
 /** Seconds matter only within the last minute. */
@@ -57,10 +55,6 @@ export function attemptOf(job: Job, { when }: Wait): number | undefined {
 
 function isMoving(job: Job): boolean {
   return isEnded(job) || (job.bytes_per_second ?? 0) > 0;
-}
-
-function isRetry(job: Job): boolean {
-  return (job.retry_at ?? null) !== null || RETRY.test(reasonOf(job));
 }
 
 function reasonOf({ waiting_for = null, note = null }: Job): string {

@@ -8,7 +8,7 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { firstOf } from "../../courier/named.ts";
 import type { Agents } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
-import { JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
+import { isRetrying, JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { readOrLastKnown } from "../fleet/known_fleet.ts";
 import { Fragments } from "../fleet/lists/fragments.ts";
@@ -146,7 +146,9 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
 
 function wantedBy({ state, model }: Query): (job: Job) => boolean {
   const isModel = model === undefined ? () => true : modelFilter(model);
-  return (job) => (state === undefined || job.state === state) && isModel(job.model);
+  const states = new Set<string>(state);
+  const isMeant = (job: Job): boolean => states.has(job.state) || (states.has("retrying") && isRetrying(job));
+  return (job) => (state === undefined || isMeant(job)) && isModel(job.model);
 }
 
 /** @throws CourierError `invalid` for what is neither a name nor a pattern */

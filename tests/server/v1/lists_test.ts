@@ -1,6 +1,6 @@
 // The lists of /v1: pages, filters, orders, and responses that the caller has already.
 import { describe, expect, test } from "bun:test";
-import { newPull } from "#src/protocol.ts";
+import { type Job, newPull } from "#src/protocol.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { type Answered, openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
@@ -131,6 +131,9 @@ describe("filters and orders", () => {
     ["models", "sort=size&limit=2", "name", ["own-11:1b", "own-10:1b"]],
     ["models", "agent=gpu-3&sort=name", "name", ["own-2:1b", "phi4:latest"]],
     ["jobs", "state=failed&limit=2", "id", ["job-9", "job-11"]],
+    ["jobs", "state=failed,running&limit=2", "id", ["job-0", "job-9"]],
+    ["jobs", "state=failed&state=running&limit=2", "id", ["job-0", "job-9"]],
+    ["jobs", "state=retrying,failed&agent=gpu-1", "id", []],
     ["jobs", "agent=gpu-3", "id", ["job-2"]],
     ["jobs", "model=PHI4&limit=2", "id", ["job-0", "job-9"]],
     ["jobs", "model=phi*&limit=1&state=failed", "id", ["job-9"]],
@@ -172,6 +175,32 @@ describe("a list that has not changed", () => {
     const { status } = await server.call("GET", "/v1/agents", { token: null, headers: { "if-none-match": tag } });
     expect(status).toBe(401);
   });
+});
+
+test("the address of the next page repeats what the query repeats", async () => {
+  await using server = await openFleet();
+  const { headers } = await server.call("GET", "/v1/jobs?state=failed&state=running&limit=2");
+  expect(headers.get("link")).toMatch(/^<\?state=failed&state=running&limit=2&after=[^&]+>; rel="next"$/);
+});
+
+test("state=retrying lists the jobs whose last attempt failed, until the next one receives something", async () => {
+  await using server = await openServer();
+  const agent = await ScriptedAgent.open(server.store, "gpu-1");
+  const pull = (id: string, change: Partial<Job>): Job => ({ ...newPull(id, "gpu-1", id), ...change });
+  agent.jobs = [
+    pull("waits", { retry_at: "2026-04-01T00:00:00Z", waiting_for: "retrying: no such host" }),
+    pull("tries", { state: "running", phase: "manifest", note: "retrying: no such host" }),
+    pull("older", { state: "running", note: "waiting 8 s after: no such host" }),
+    pull("moves", { state: "running", note: "retrying: no such host", bytes_per_second: 5 }),
+    pull("behind", { waiting_for: "queued behind waits (retrying: no such host)" }),
+    pull("ended", { state: "failed", note: "retrying: no such host" }),
+  ];
+  await agent.publish();
+  const ids = async (state: string) =>
+    (await server.call("GET", `/v1/jobs?state=${state}`)).body.jobs.map(({ id }: Job) => id);
+  expect(await ids("retrying")).toEqual(["older", "tries", "waits"]);
+  expect(await ids("retrying,failed")).toEqual(["ended", "older", "tries", "waits"]);
+  expect(await ids("queued")).toEqual(["behind", "waits"]);
 });
 
 test("/openapi.json describes pages, filters, orders and 304", async () => {

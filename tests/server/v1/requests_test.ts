@@ -38,7 +38,12 @@ test.each([
   ["/v1/agents?limit=1.5", "limit must be a whole number"],
   ["/v1/agents?limit=0", "limit must be at least 1"],
   ["/v1/agents?limit=10001", "limit must be at most 10000"],
-  ["/v1/jobs?state=nonsense", "state must be queued, running, verifying, succeeded, failed or cancelled"],
+  [
+    "/v1/jobs?state=nonsense",
+    "state must be one or more of queued, running, verifying, succeeded, failed, cancelled, retrying",
+  ],
+  ["/v1/jobs?state=failed,runing", 'Unknown state "runing": did you mean "running"? state must be one or more of '],
+  ["/v1/jobs?state=failed&state=", "state must be one or more of "],
   ["/v1/jobs?model=a%20b", 'Cannot use "a b" as a model name'],
   ["/v1/agents?sort=age", "sort must be name or -name"],
   [`/v1/agents?name=${"x".repeat(201)}`, "name must have at most 200 characters"],

@@ -20,5 +20,8 @@ export function pageText<Item extends object>(
 /** This request with another cursor, relative to its own address, which a proxy may have changed; null without a cursor. */
 export function linkTo(context: Context, cursor: string | null): string | null {
   if (cursor === null) return null;
-  return `?${new URLSearchParams({ ...context.req.query(), after: cursor }).toString()}`;
+  const query = new URLSearchParams();
+  for (const [name, values] of Object.entries({ ...context.req.queries(), after: [cursor] }))
+    for (const value of values) query.append(name, value);
+  return `?${query.toString()}`;
 }

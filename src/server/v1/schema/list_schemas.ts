@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { JobState } from "../../../documents/named.ts";
 import { AgentName } from "../../../protocol.ts";
 import { CURSOR_CHARACTERS } from "../../fleet/lists/pages.ts";
+import { nearest } from "../../http/nearest.ts";
 import { MAX_WAIT_S } from "../../limits/listeners.ts";
 import { json, queryOf } from "./schemas.ts";
 
@@ -24,6 +25,28 @@ const name = z
 
 function sort<const Names extends readonly [string, ...string[]]>(names: Names) {
   return z.enum(names).default(names[0]).meta({ description: "The order; `-` counts downwards" });
+}
+
+const JobFilter = z.enum([...JobState.options, "retrying"]).meta({
+  id: "JobFilter",
+  description: "A state, or `retrying`: its last attempt failed, and the next one waits or has received nothing yet.",
+});
+
+/** Repeated, as generated clients send a list, or with commas. */
+const jobStates = z
+  .preprocess((given, context) => {
+    const words = [given].flat().flatMap((text) => String(text).split(","));
+    const unknown = words.find((word) => !JobFilter.safeParse(word).success);
+    if (unknown !== undefined) context.addIssue({ code: "custom", message: unknownState(unknown) });
+    return words;
+  }, z.array(JobFilter))
+  .optional()
+  .meta({ description: "Only jobs in one of these states; repeat it, or separate with commas", example: ["failed"] });
+
+function unknownState(word: string): string {
+  const meant = nearest(word, JobFilter.options);
+  const known = `state must be one or more of ${JobFilter.options.join(", ")}`;
+  return meant === undefined ? known : `unknown state ${JSON.stringify(word)}: did you mean "${meant}"? ${known}`;
 }
 
 export const QUERY = {
@@ -63,7 +86,7 @@ export const QUERY = {
   jobs: queryOf({
     agent,
     ...paging,
-    state: JobState.optional(),
+    state: jobStates,
     model: z.string().max(PATTERN_CHARACTERS).optional().meta({
       description:
         "Only pulls of this model: a name as in a pull, or one with `*` for any text and `?` for any character",
