@@ -36,6 +36,14 @@ export function rangesText(names: readonly string[]): string {
   return [...groups].map(([key, numbers]) => groupText(key.trimEnd(), numbers)).join(", ");
 }
 
+/** So many names are clear one by one. */
+const FEW = 5;
+
+/** In a sentence: a few as they are, many as `rangesText()`. */
+export function namesText(names: readonly string[]): string {
+  return names.length > FEW ? rangesText(names) : names.join(", ");
+}
+
 function groupText(stem: string, numbers: readonly string[]): string {
   const [only = ""] = numbers;
   if (numbers.length === 1) return stem + only;

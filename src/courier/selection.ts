@@ -1,6 +1,7 @@
 // The agents that a request is for: named by the caller, or found on the share.
 import { CourierError } from "../base/errors.ts";
 import { isPattern, matchesGlob } from "../base/glob.ts";
+import { namesText } from "../base/order.ts";
 import { LIMITS } from "../protocol.ts";
 import { type AgentView, isPresent } from "./agent_view.ts";
 import type { FleetReader } from "./fleet.ts";
@@ -40,7 +41,7 @@ export async function chooseAgents(fleet: Reader, names: Agents | undefined): Pr
   if (present.length === 0) throw noAgent(views);
   if (names === "all") return views.filter((view) => isPresent(view) || view.state !== null);
   if (present.length === 1) return present;
-  const known = present.map(({ agent }) => agent).join(", ");
+  const known = namesText(present.map(({ agent }) => agent));
   throw new CourierError("conflict", `More than one agent (${known})`, { hint: "Choose one by its name" });
 }
 

@@ -35,7 +35,7 @@ const DOCUMENTS = [
   ["cancel", "Jobs"],
   ["forget", "agents with commands, or code and error"],
   ["trust", "Trusted; without an agent: agents with key_id and key_status"],
-  ["ping", "agents with rtt_ms, or code and error; a line per round"],
+  ["ping", "agents with rtt_ms, or code and error; unavailable; a line per round"],
   ["doctor", "checks with subject, result, message and hint"],
   ["key", "id and line"],
   ["version", "version"],

@@ -31,6 +31,16 @@ export function agentsText(names: readonly string[], listed: readonly string[], 
   return texts.find((text) => text.length <= room) ?? `${names.length} of ${listed.length}`;
 }
 
+/** So many agents are named one by one on a command line. */
+const FEW_ON_LINE = 5;
+
+/** The agents as a flag that a shell takes as it is: ` --agent gpu-2,gpu-1`, ` --agent 'gpu-[1-15]'`. */
+export function agentFlag(names: readonly string[]): string {
+  const distinct = [...new Set(names)];
+  const text = distinct.length > FEW_ON_LINE ? rangesText(distinct).replaceAll(", ", ",") : distinct.join(",");
+  return ` --agent ${/^[\w,-]*$/.test(text) ? text : `'${text}'`}`;
+}
+
 /**
  * What a person typed to name agents: names, patterns with `*` and `?`, and ranges as `rangesText()` writes them, separated
  * by commas.
@@ -54,9 +64,21 @@ export function parseAgents(text: string, previous: readonly string[] | undefine
     throw new CourierError("invalid", "No agent is named. Give at least one value, or omit the flag");
   const named = [...(previous ?? []), ...(namedIn(text) ?? [])];
   if (named.length > (previous?.length ?? 0) && named.length <= MOST_NAMED) return named;
+  const backwards = backwardsRange(text);
+  if (backwards !== undefined) throw backwards;
   throw new CourierError("invalid", `"${text.slice(0, SHOWN)}" names no agents`, {
     hint: `Give names, patterns or ranges, at most ${MOST_NAMED} names: gpu-1, 'gpu-*', 'gpu-[1-3,7]'`,
   });
+}
+
+/** The error of a range such as `5-3`; undefined: there is no such range. */
+function backwardsRange(text: string): CourierError | undefined {
+  for (const [range, first = "", last = ""] of text.matchAll(/(?<=[[,]\s*)(\d{1,15})-(\d{1,15})(?=\s*[\],])/g))
+    if (Number(last) < Number(first))
+      return new CourierError("invalid", `The range ${range} in "${text.slice(0, SHOWN)}" counts backwards`, {
+        hint: `Write ${last}-${first}`,
+      });
+  return undefined;
 }
 
 /** Of a text that is refused. */

@@ -9,17 +9,24 @@ import type { Printer } from "./printer.ts";
 const NAMED = 3;
 
 /** Prints on stderr the agents that a list does not include, and why. */
-export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[]): void {
-  for (const line of unavailableLines(unavailable, printer.width)) printer.note(line);
+export function noteUnavailable(printer: Printer, unavailable: readonly Unavailable[], what: What = "included"): void {
+  for (const line of unavailableLines(unavailable, printer.width, what)) printer.note(line);
 }
+
+/** In a list, or among those that were asked. */
+type What = "included" | "asked";
 
 /**
  * A line for each of a few, or one for many.
  * @param width in columns
  */
-export function unavailableLines(unavailable: readonly Unavailable[], width: number): string[] {
-  if (unavailable.length <= NAMED) return unavailable.map(describeUnavailable);
-  const count = `${unavailable.length} agents not included`;
+export function unavailableLines(
+  unavailable: readonly Unavailable[],
+  width: number,
+  what: What = "included",
+): string[] {
+  if (unavailable.length <= NAMED) return unavailable.map((each) => describeUnavailable(each, what));
+  const count = `${unavailable.length} agents not ${what}`;
   const hint = "gpuctl agents shows why";
   const whole = `${count}: ${rangesText(unavailable.map(({ agent }) => agent))} (${hint})`;
   return [whole.length < width ? whole : `${count} (${hint})`];
@@ -42,6 +49,6 @@ export function offlineLines(unavailable: readonly Unavailable[], width: number,
 
 const AS_SEEN = { one: "its jobs are as last seen", several: "their jobs are as last seen" } as const;
 
-export function describeUnavailable({ agent, reason }: Unavailable): string {
-  return `${agent} not included: ${reason}`;
+export function describeUnavailable({ agent, reason }: Unavailable, what: What = "included"): string {
+  return `${agent} not ${what}: ${reason}`;
 }

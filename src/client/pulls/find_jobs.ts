@@ -1,6 +1,7 @@
 // The jobs that a person means by ids, ends of ids, or models.
 import { CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
+import { namesText } from "../../base/order.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Session } from "../session.ts";
 import { findJob, WHOLE_ID } from "../verbs/jobs/find.ts";
@@ -15,7 +16,7 @@ export async function findJobs(
   if (job !== undefined) return [job];
   const pulls = known.filter((each) => !isEnded(each) && sameModel(each.model, word));
   if (pulls.length > 1 && agents === undefined)
-    throw new CourierError("conflict", `Several agents pull ${word}: ${pulls.map(({ agent }) => agent).join(", ")}`, {
+    throw new CourierError("conflict", `Several agents pull ${word}: ${namesText(pulls.map(({ agent }) => agent))}`, {
       hint: "Choose agents with --agent, or use --all",
     });
   if (pulls.length > 0) return pulls;

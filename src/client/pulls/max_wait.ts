@@ -1,5 +1,6 @@
 // --max-wait of pull and wait: how long they follow pulls, which then continue without them.
 import { CourierError } from "../../base/errors.ts";
+import { rangesText } from "../../base/order.ts";
 import { flag, parse } from "../../program/flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import type { Session } from "../session.ts";
@@ -37,5 +38,7 @@ async function abortAfter({ io }: Session, seconds: number, late: AbortControlle
 }
 
 function describeLeft(left: readonly { readonly job: Job }[]): string {
-  return left.map(({ job }) => `${job.model} on ${job.agent}`).join(", ");
+  const byModel = Map.groupBy(left, ({ job }) => job.model);
+  const places = (pulls: readonly { readonly job: Job }[]): string => rangesText(pulls.map(({ job }) => job.agent));
+  return [...byModel].map(([model, pulls]) => `${model} on ${places(pulls)}`).join(", ");
 }

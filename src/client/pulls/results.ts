@@ -1,6 +1,6 @@
 // How followed pulls ended: a table, the failures, what continues without gpuctl, and the exit status.
 import { CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
-import { rangesText } from "../../base/order.ts";
+import { namesText } from "../../base/order.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { exitStatus } from "../asking/outcomes.ts";
 import { boxClock } from "../box_clock.ts";
@@ -11,9 +11,6 @@ import { PullBoard } from "../output/pull_board.ts";
 import { MODEL_NAME } from "../output/table.ts";
 import type { Session } from "../session.ts";
 import type { Pulled } from "./follow.ts";
-
-/** So many agents are named one by one. */
-const FEW = 5;
 
 /**
  * Prints how pulls came out, after Ctrl-C also those that continue.
@@ -90,8 +87,7 @@ function printTable(session: Session, pulled: readonly Pulled[]): void {
 function reportDetached({ printer }: Session, left: readonly Job[], again: string): number {
   const agents = [...new Set(left.map(({ agent }) => agent))];
   const models = [...new Set(left.map(({ model }) => model))].join(", ");
-  const names = agents.length > FEW ? rangesText(agents) : agents.join(", ");
-  const message = `Detached: ${names} ${agents.length === 1 ? "continues" : "continue"} to pull ${models}`;
+  const message = `Detached: ${namesText(agents)} ${agents.length === 1 ? "continues" : "continue"} to pull ${models}`;
   const hint = `gpuctl jobs shows its progress, ${again} follows it again`;
   if (printer.json) return printer.error(new CourierError("cancelled", message, { hint }));
   printer.note(message, hint);

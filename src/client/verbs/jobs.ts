@@ -4,6 +4,7 @@ import { jobsDocument } from "../../documents/jobs.ts";
 import { flag, parse } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import { boxClock } from "../box_clock.ts";
+import { namedIn } from "../output/agent_names.ts";
 import { JOB_COLUMNS, jobRows } from "../output/job_table.ts";
 import { lastSeen } from "../output/last_seen.ts";
 import { noteRefused } from "../output/refused.ts";
@@ -70,8 +71,15 @@ function chooseVerb(job: string | undefined, flags: JobFlags, follows: boolean):
     };
   }
   if (follows)
-    throw new CourierError("invalid", "--follow shows all jobs, not one", { hint: "gpuctl wait JOB follows a pull" });
+    throw new CourierError("invalid", "--follow takes no job: it shows all jobs, or those of --agent", {
+      hint: isOfAgents(job) ? `Use --agent '${job}'` : `gpuctl wait ${job} follows one pull`,
+    });
   return async (session) => await showJob(session, job);
+}
+
+/** A pattern or range of boxes is no part of an id. */
+function isOfAgents(word: string): boolean {
+  return /[[*?]/.test(word) && namedIn(word) !== undefined;
 }
 
 function choiceOf({ active, state, limit }: JobFlags, isTerminal: boolean): JobChoice {

@@ -1,4 +1,5 @@
 // The verb list.
+import { CourierError } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { isListed } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
@@ -50,6 +51,7 @@ async function listModels(session: Session, { prefix, fresh, wide }: ListChoices
   const { courier, printer, agents, io } = session;
   const all = await courier.listModels(agents, { fresh, signal: io.signal });
   const found = { ...all, models: all.models.filter(({ name }) => beginsWith(name, prefix)) };
+  if (prefix !== "" && found.models.length === 0) return refusePrefix(session, prefix, all.unavailable);
   if (printer.json) {
     printer.document(modelsDocument(found));
     return 0;
@@ -69,10 +71,19 @@ async function listModels(session: Session, { prefix, fresh, wide }: ListChoices
   const listed = await listedAgents(session, found.unavailable);
   const whole = rows.map((row, index) => [...row, agentsText(found.models[index]?.agents ?? [], listed, room)]);
   if (rows.length > 0) printer.table([...MODEL_COLUMNS, AGENTS_COLUMN], whole, width);
-  else if (prefix !== "") printer.note(`No model begins with ${prefix}`);
   else printer.note("No model is installed", "Pull one: gpuctl pull phi4");
   noteUnavailable(printer, found.unavailable);
   return 0;
+}
+
+/** Agents that could not be read may have such a model. @returns the exit status */
+function refusePrefix({ printer }: Session, prefix: string, unavailable: readonly Unavailable[]): number {
+  noteUnavailable(printer, unavailable);
+  return printer.error(
+    new CourierError("not_found", `No installed model begins with ${JSON.stringify(prefix)}`, {
+      hint: "gpuctl list shows all models",
+    }),
+  );
 }
 
 /** The agents whose models the list has. */

@@ -2,10 +2,13 @@
 
 import type { ErrorCode } from "../../base/errors.ts";
 import { type AgentView, isPresent } from "../../courier/agent_view.ts";
+import { awayEntry, type Unavailable } from "../../courier/unavailable.ts";
+import { unavailableField } from "../../documents/unavailable.ts";
 import { flag, parse } from "../../program/flags.ts";
 import { askEach, exitStatus, type Outcome, printOutcomes } from "../asking/outcomes.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
+import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
 
 interface PingOptions {
@@ -30,7 +33,7 @@ export function addPingVerb(program: Program, run: Run): void {
     .command("ping")
     .summary("Measure the round trip to each agent.")
     .description(
-      "Measure the round trip to each agent. With --count or --interval, repeat " +
+      "Measure the round trip to each agent; those that stopped are named. With --count or --interval, repeat " +
         "and end with a summary; Ctrl-C stops it.",
     )
     .addOption(flag("--count <n>", "number of pings, one a second without --interval").argParser(parse.count))
@@ -46,25 +49,39 @@ export function addPingVerb(program: Program, run: Run): void {
 
 async function pingAgents(session: Session, options: PingOptions): Promise<number> {
   const { courier, agents } = session;
-  const views = agents === undefined ? (await courier.choose("all")).filter(isPresent) : await courier.choose(agents);
+  const chosen = await courier.choose(agents ?? "all");
+  // An agent that stopped is asked only by its name, or with --all.
+  const isAsked = (view: AgentView): boolean => agents !== undefined || isPresent(view);
+  const asked = {
+    views: chosen.filter(isAsked),
+    left: chosen.filter((view) => !isAsked(view)).map((view) => awayEntry(view)),
+  };
   return options.count === undefined && options.intervalMs === undefined
-    ? await pingOnce(session, views)
-    : await pingRounds(session, views, options);
+    ? await pingOnce(session, asked)
+    : await pingRounds(session, asked, options);
 }
 
-async function pingOnce(session: Session, views: readonly AgentView[]): Promise<number> {
+interface Asked {
+  readonly views: readonly AgentView[];
+  /** Those that stopped. */
+  readonly left: readonly Unavailable[];
+}
+
+async function pingOnce(session: Session, { views, left }: Asked): Promise<number> {
   const { printer, io } = session;
   const outcomes = await ping(session, views);
-  if (printer.json) printer.document(roundDocument(outcomes));
+  if (printer.json) printer.document(roundDocument(outcomes, left));
   else printOutcomes(session, outcomes, "ROUND TRIP", formatRoundTrip);
+  noteUnavailable(printer, left, "asked");
   return exitStatus(
     outcomes.map(({ error }) => error?.code ?? null),
     io.signal,
   );
 }
 
-async function pingRounds(session: Session, views: readonly AgentView[], options: PingOptions): Promise<number> {
+async function pingRounds(session: Session, { views, left }: Asked, options: PingOptions): Promise<number> {
   const { printer, io } = session;
+  noteUnavailable(printer, left, "asked");
   const { count = Number.POSITIVE_INFINITY, intervalMs = DEFAULT_INTERVAL_MS } = options;
   const tallies = new Map(views.map(({ agent }) => [agent, new Tally()]));
   for (let round = 1; round <= count && !io.signal.aborted; round++) {
@@ -73,7 +90,7 @@ async function pingRounds(session: Session, views: readonly AgentView[], options
     // An interrupted ping shows nothing about its agent.
     if (io.signal.aborted) break;
     for (const outcome of outcomes) tallies.get(outcome.agent)?.add(outcome);
-    if (printer.json) printer.documentLine(roundDocument(outcomes));
+    if (printer.json) printer.documentLine(roundDocument(outcomes, left));
     else for (const outcome of outcomes) printer.line(`${round}  ${describeOutcome(outcome)}`);
     if (round < count) await io.clock.sleep(startedMs + intervalMs - io.clock.monotonic(), io.signal);
   }
@@ -123,8 +140,9 @@ function describeOutcome({ agent, answer, error }: Outcome<number>): string {
     : `${agent}  ${formatRoundTrip(answer)}`;
 }
 
-function roundDocument(outcomes: readonly Outcome<number>[]): object {
+function roundDocument(outcomes: readonly Outcome<number>[], left: readonly Unavailable[]): object {
   return {
+    ...unavailableField(left),
     agents: outcomes.map(({ agent, answer, error }) =>
       answer === undefined
         ? { agent, rtt_ms: null, code: error?.code, error: error?.message }

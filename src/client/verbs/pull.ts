@@ -8,6 +8,7 @@ import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { chosenViews, exitStatus } from "../asking/outcomes.ts";
 import { planChanges } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
+import { agentFlag } from "../output/agent_names.ts";
 import type { Pull } from "../output/pull_board.ts";
 import { follow, openProgress, type Pulled } from "../pulls/follow.ts";
 import { MAX_WAIT, withinMaxWait } from "../pulls/max_wait.ts";
@@ -76,9 +77,8 @@ async function startPulls(session: Session, pulls: readonly Pull[], choices: Pul
     const columns = [{ title: "JOB" }, { title: "AGENT" }, { title: "MODEL" }, { title: "STATE" }];
     if (rows.length > 0) printer.table(columns, rows);
     printFailures(session, refused, pulled.length);
-    const [first] = accepted;
-    if (first !== undefined)
-      printer.note(`gpuctl wait ${first.model} waits for the end, gpuctl jobs shows the progress`);
+    const started = [...new Set(accepted.map(({ model }) => model))].join(" ");
+    if (started !== "") printer.note(`gpuctl wait ${started} waits for the end, gpuctl jobs shows the progress`);
   }
   return exitStatus(
     pulled.map(({ job, error }) => error?.code ?? (job.state === "failed" ? failureCode(job) : null)),
@@ -100,10 +100,6 @@ async function start(session: Session, { agent, model }: Pull, { force }: PullCh
 /** The command line that follows the pulls again that are left. */
 function againText({ agents }: Session, left: readonly Job[], pulls: readonly Pull[]): string {
   const models = [...new Set(left.map(({ model }) => model))].join(" ");
-  const flags = agents === "all" && left.length === pulls.length ? " --all" : ` --agent ${namesOf(left)}`;
+  const flags = agents === "all" && left.length === pulls.length ? " --all" : agentFlag(left.map(({ agent }) => agent));
   return `gpuctl pull ${models}${agents === undefined ? "" : flags}`;
-}
-
-function namesOf(jobs: readonly Job[]): string {
-  return [...new Set(jobs.map(({ agent }) => agent))].join(",");
 }

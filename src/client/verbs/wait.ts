@@ -1,5 +1,6 @@
 // The verb wait: follows pulls that somebody has started, and ends as they do.
 import { examples, type Program } from "../base_command.ts";
+import { agentFlag } from "../output/agent_names.ts";
 import { findStarted } from "../pulls/find_jobs.ts";
 import { follow, openProgress } from "../pulls/follow.ts";
 import { MAX_WAIT, withinMaxWait } from "../pulls/max_wait.ts";
@@ -39,5 +40,8 @@ async function waitForJobs(session: Session, words: readonly string[], { maxWait
       progress.close();
     }
   });
-  return reportPulled(session, pulled, progress, () => `gpuctl wait ${words.join(" ")}`);
+  return reportPulled(session, pulled, progress, () => {
+    const chosen = agents === undefined || agents === "all" ? "" : agentFlag(agents);
+    return `gpuctl wait ${words.join(" ")}${chosen}`;
+  });
 }

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { rangesText } from "#src/base/order.ts";
-import { agentsText, MOST_NAMED, namedIn } from "#src/client/output/agent_names.ts";
+import { agentFlag, agentsText, MOST_NAMED, namedIn, parseAgents } from "#src/client/output/agent_names.ts";
+import { failure } from "#tests/support/failure.ts";
 
 const numbered = (...numbers: readonly number[]): string[] => numbers.map((number) => `gpu-${number}`);
 const FIFTEEN = numbered(...Array.from({ length: 15 }, (_, index) => index + 1));
@@ -61,6 +62,26 @@ describe("namedIn()", () => {
       }),
     );
   });
+});
+
+test.each([
+  [["gpu-2", "gpu-1", "gpu-2"], " --agent gpu-2,gpu-1"],
+  [FIFTEEN, " --agent 'gpu-[1-15]'"],
+  [[...without(3), "rack-a"], " --agent 'gpu-[1-2,4-15],rack-a'"],
+])("agentFlag() of %p is %p, which namedIn() reads", (names, text) => {
+  expect(agentFlag(names)).toBe(text);
+  expect(namedIn(text.replace(/^ --agent /, "").replaceAll("'", ""))?.toSorted()).toEqual(
+    [...new Set(names)].toSorted(),
+  );
+});
+
+test.each([
+  ["gpu-[5-3]", 'The range 5-3 in "gpu-[5-3]" counts backwards', "Write 3-5"],
+  ["gpu-1,rack-[1-2, 10-9]", 'The range 10-9 in "gpu-1,rack-[1-2, 10-9]" counts backwards', "Write 9-10"],
+  ["gpu-[a-c]", '"gpu-[a-c]" names no agents', expect.stringContaining("gpu-[1-3,7]")],
+])("parseAgents() refuses %p with the reason", async (text, message, hint) => {
+  const refused = failure(Promise.try(() => parseAgents(text, undefined)));
+  expect(await refused).toMatchObject({ code: "invalid", message, hint });
 });
 
 describe("agentsText()", () => {

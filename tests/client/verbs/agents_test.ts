@@ -175,8 +175,22 @@ describe("ping", () => {
     await site.agent("gpu-1");
     await site.agent("gpu-2");
     await (await site.agent("gpu-3")).publish({ status: "stopped" });
-    const { status, stdout } = await site.run(["ping"]);
-    expect([status, stdout]).toEqual([0, "AGENT  ROUND TRIP\ngpu-1  0.0 ms\ngpu-2  0.0 ms\n"]);
+    expect(await site.run(["ping"])).toEqual({
+      status: 0,
+      stdout: "AGENT  ROUND TRIP\ngpu-1  0.0 ms\ngpu-2  0.0 ms\n",
+      stderr: "gpu-3 not asked: stopped just now\n",
+    });
+  });
+
+  test("names those that stopped once beside several rounds, and in the document", async () => {
+    await site.agent("gpu-1");
+    for (const name of ["gpu-2", "gpu-3", "gpu-4", "gpu-5"])
+      await (await site.agent(name)).publish({ status: "stopped" });
+    const { status, stderr } = site.start(["ping", "--count", "2"]);
+    await site.clock.advance(1_000);
+    expect([await status, stderr.text]).toEqual([0, "4 agents not asked: gpu-[2-5] (gpuctl agents shows why)\n"]);
+    const { unavailable } = JSON.parse((await site.run(["ping", "--json"])).stdout);
+    expect(unavailable.map(({ agent }: { agent: string }) => agent)).toEqual(["gpu-2", "gpu-3", "gpu-4", "gpu-5"]);
   });
 
   test("exits by the code of the only agent asked", async () => {

@@ -198,6 +198,19 @@ describe("several models", () => {
     const { stdout } = await site.run(["list", "PHI"]);
     expect(stdout.split("\n").map((line) => line.split(" ")[0])).toEqual(["NAME", "phi4:latest", ""]);
     expect(JSON.parse((await site.run(["list", "gem", "--json"])).stdout).models.length).toBe(1);
-    expect(await site.run(["list", "zz"])).toMatchObject({ status: 0, stderr: "No model begins with zz\n" });
+  });
+
+  test("list fails with 66 when no model begins so, and names the agents that could not be read", async () => {
+    await site.agent("gpu-1", { models: [modelOf("phi4:latest")] });
+    await (await site.agent("gpu-2")).publish({ status: "stopped" });
+    expect(await site.run(["list", "zz"])).toEqual({
+      status: 66,
+      stdout: "",
+      stderr:
+        "gpu-2 not included: stopped just now\n" +
+        'error: No installed model begins with "zz"\n  gpuctl list shows all models\n',
+    });
+    const json = await site.run(["list", "zz", "--json"]);
+    expect([json.status, json.stdout, JSON.parse(json.stderr).error.code]).toEqual([66, "", "not_found"]);
   });
 });

@@ -254,6 +254,12 @@ describe("pull on several agents", () => {
       ["gpu-1", "gpu-2", "gpu-3"],
       "gpuctl pull phi4:latest --agent gpu-2,gpu-1 follows it again",
     ],
+    [
+      "a range of them",
+      ["--agent", "gpu-[1-7]"],
+      Array.from({ length: 8 }, (_, index) => `gpu-${index + 1}`),
+      "gpuctl pull phi4:latest --agent 'gpu-[1-7]' follows it again",
+    ],
   ])("says at Ctrl-C how to come back: %s", async (_, argv, names, hint) => {
     const { run } = await start(argv, names);
     run.stop();
@@ -270,5 +276,17 @@ describe("pull on several agents", () => {
     await site.clock.advance(100);
     expect(await run.status).toBe(130);
     expect(run.stderr.text).toContain("gpuctl pull phi4:latest --agent gpu-2 follows it again");
+  });
+});
+
+test.each([
+  ["01a20aac", "gpuctl wait 01a20aac follows one pull"],
+  ["gpu-[1-3]", "Use --agent 'gpu-[1-3]'"],
+  ["gpu-*", "Use --agent 'gpu-*'"],
+])("jobs %s --follow is refused with the command line that was meant", async (word, hint) => {
+  expect(await site.run(["jobs", word, "--follow"])).toEqual({
+    status: 64,
+    stdout: "",
+    stderr: `error: --follow takes no job: it shows all jobs, or those of --agent\n  ${hint}\n`,
   });
 });
