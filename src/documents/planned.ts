@@ -8,6 +8,12 @@ const PlannedChange = z.object({
   verb: z.enum(["delete", "pull", "unload", "copy", "cancel", "forget"]),
   destination: z.string().optional().meta({ description: "Of a copy: the second name" }),
   job: z.string().optional().meta({ description: "Of a cancel: the id of the job" }),
+  installed: z.boolean().nullable().optional().meta({
+    description: "Of a pull or delete: whether the agent has the model now; null: unknown",
+  }),
+  pull_under_way: z.string().nullable().optional().meta({
+    description: "Of a pull or delete: the id of the pull that it would join, or cancel; null: none is known",
+  }),
   size: z.number().nonnegative().nullable().meta({ description: "Of the model on this agent; null: unknown" }),
   skipped: z
     .string()

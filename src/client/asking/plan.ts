@@ -23,7 +23,7 @@ const NAMED = 3;
 /** The lists that show what a verb would change. */
 const LISTS = {
   delete: ["models", "jobs"],
-  pull: ["models"],
+  pull: ["models", "jobs"],
   unload: ["models", "running"],
   copy: ["models"],
 } as const satisfies Readonly<Record<string, readonly ListName[]>>;
@@ -52,7 +52,10 @@ export async function planChanges(
     views.map((view) => {
       const skipped = reasonToSkip(verb, view, model);
       const size = view.online ? sizeOf(view, model) : null;
-      return { view, change: { agent: view.agent, model, verb, ...named, size, skipped } };
+      return {
+        view,
+        change: { agent: view.agent, model, verb, ...named, ...present(verb, view, model), size, skipped },
+      };
     }),
   );
   return {
@@ -93,12 +96,37 @@ function freedText(sent: readonly PlannedChange[], boxes: number): string {
 }
 
 /** One line of `--dry-run`. */
-export function describeChange({ verb, model, destination, size, skipped }: PlannedChange): string {
+export function describeChange(change: PlannedChange): string {
+  const { verb, model, destination, size, skipped } = change;
   if (skipped !== null) return skipped;
   const copy = destination === undefined ? "" : ` to ${destination}`;
-  const bytes = verb !== "delete" || size === null ? "" : ` (${formatBytes(size)})`;
+  const bytes = size === null ? "" : ` (${formatBytes(size)})`;
   if (verb === "forget") return "would remove its state and its inbox";
-  return `would ${WORDS[verb].deed.toLowerCase()} ${model}${copy}${bytes}`;
+  if (verb === "pull") return describePull(change, bytes);
+  if (verb !== "delete") return `would ${WORDS[verb].deed.toLowerCase()} ${model}${copy}`;
+  if (change.pull_under_way == null) return `would delete ${model}${bytes}`;
+  return `would cancel the pull of ${model}${change.installed === true ? ` and delete it${bytes}` : ""}`;
+}
+
+/** A pull of what is there asks the registry for a newer one. */
+function describePull({ model, installed, pull_under_way: job = null }: PlannedChange, bytes: string): string {
+  if (job !== null) return `already pulls ${model}: would join that pull`;
+  if (installed === true) return `already has ${model}${bytes}: would look for an update`;
+  return `would pull ${model}`;
+}
+
+/** What `--dry-run` of a pull or delete compares with. */
+function present(
+  verb: keyof typeof LISTS,
+  { state, online }: AgentView,
+  model: string,
+): Pick<PlannedChange, "installed" | "pull_under_way"> {
+  if (verb !== "pull" && verb !== "delete") return {};
+  const isKnown = online && state !== null && state.models !== null;
+  const has = state?.models?.some(({ name }) => sameModel(name, model)) === true;
+  const job = online ? state?.jobs.find((each) => each.ended_at === null && sameModel(each.model, model)) : undefined;
+  const isCut = !has && state?.truncated.includes("models") === true;
+  return { installed: isKnown && !isCut ? has : null, pull_under_way: job?.id ?? null };
 }
 
 function counted(names: readonly string[], what: string): string {

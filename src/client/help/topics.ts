@@ -39,7 +39,10 @@ const DOCUMENTS = [
   ["doctor", "checks with subject, result, message and hint"],
   ["key", "id and line"],
   ["version", "version"],
-  ["--dry-run", "dry_run, and changes with agent, model, verb, size and skipped"],
+  [
+    "--dry-run",
+    "dry_run, and changes with agent, model, verb, size and skipped; of pull and rm installed, pull_under_way",
+  ],
   ["an error", "on stderr: error with code, message and hint"],
 ] as const;
 

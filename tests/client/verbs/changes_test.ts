@@ -117,6 +117,35 @@ describe("--dry-run", () => {
     expect(sentTo(agents)).toEqual([]);
   });
 
+  test("of pull and rm compares with what each box has, and with what it pulls", async () => {
+    const agents = await fleet();
+    for (const agent of agents.slice(1)) {
+      agent.jobs = [jobOf({ id: `job-${agent.name}`, agent: agent.name, state: "running" })];
+      await agent.publish();
+    }
+    const lines = async (verb: string) => (await site.run([verb, "phi4", "--all", "--dry-run"])).stdout.split("\n");
+    expect(await lines("pull")).toEqual([
+      "AGENT  DRY RUN",
+      "gpu-1  already has phi4:latest (9.1 GB): would look for an update",
+      "gpu-2  already pulls phi4:latest: would join that pull",
+      "gpu-3  already pulls phi4:latest: would join that pull",
+      "",
+    ]);
+    expect((await lines("rm")).slice(2, 4)).toEqual([
+      "gpu-2  would cancel the pull of phi4:latest and delete it (9.1 GB)",
+      "gpu-3  would cancel the pull of phi4:latest",
+    ]);
+    const { stdout } = await site.run(["pull", "phi4", "new", "--all", "--dry-run", "--json"]);
+    const { changes } = PlannedDocument.parse(JSON.parse(stdout));
+    expect(changes.map((change) => [change.agent, change.model, change.installed, change.pull_under_way])).toEqual([
+      ["gpu-1", "phi4:latest", true, null],
+      ["gpu-2", "phi4:latest", true, "job-gpu-2"],
+      ["gpu-3", "phi4:latest", false, "job-gpu-3"],
+      ...agents.map(({ name }) => [name, "new:latest", false, null]),
+    ]);
+    expect(sentTo(agents)).toEqual([]);
+  });
+
   test.each([
     ["pull phi4", "pull", null],
     ["stop phi4", "unload", "phi4:latest is not loaded"],

@@ -172,6 +172,11 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "rm --dry-run with one stopped": { status: 0, argv: ["rm", "phi4", "--all", "--dry-run"], prepare: stopped },
   "rm --dry-run with a legacy service": { status: 0, argv: ["rm", "phi4", "--all", "--dry-run"], prepare: legacy },
   "pull --dry-run": { status: 0, argv: ["pull", "phi4", "mistral", "--all", "--dry-run"] },
+  "pull --dry-run of what is pulled": {
+    status: 0,
+    argv: ["pull", "mistral", "--all", "--dry-run"],
+    prepare: withJobs,
+  },
   "pull --detach": { status: 0, argv: ["pull", "mistral", "--all", "--detach"] },
   "stop --dry-run": { status: 0, argv: ["stop", "phi4", "--all", "--dry-run"] },
   "cp --dry-run": { status: 0, argv: ["cp", "llama3.2:1b", "mine", "--all", "--dry-run"] },
