@@ -50,7 +50,9 @@ function countdown(seconds: number): string {
 /** The number of the attempt that it waits for, or that is under way; undefined for the first. */
 export function attemptOf(job: Job, { when }: Wait): number | undefined {
   if (stateWord(job) !== "retrying") return undefined;
-  return (job.retries ?? 0) + (when === "" ? 1 : 2);
+  // Its time may have come before the box reports that it began.
+  const hasBegun = when === "" && (job.retry_at ?? null) === null;
+  return (job.retries ?? 0) + (hasBegun ? 1 : 2);
 }
 
 function isMoving(job: Job): boolean {

@@ -84,6 +84,30 @@ describe("a pull that waits for its next attempt", () => {
     expect(await end(pull)).toBe(0);
   });
 
+  test("has the number of its attempt also between the time of that and the report that it began", async () => {
+    const pull = await startPull(1, { columns: 80, rows: 24 });
+    const reason = "retrying: registry.ollama.ai: no such host";
+    const waits = (retries: number, ms: number) => ({
+      state: "queued" as const,
+      note: "retrying in 4 s: registry.ollama.ai: no such host",
+      waiting_for: reason,
+      retry_at: new Date(site.clock.now() + ms).toISOString(),
+      retries,
+    });
+    const attempts: (string | undefined)[] = [];
+    for (const change of [
+      waits(1, 4_000),
+      waits(1, -1_000),
+      { state: "running" as const, note: reason, waiting_for: null, retry_at: null, retries: 2 },
+      waits(2, 8_000),
+    ]) {
+      await progress(pull.agents, () => change);
+      attempts.push(/attempt (\d+)/.exec((await pull.run.screen())[0] ?? "")?.[1]);
+    }
+    expect(attempts).toEqual(["3", "3", "3", "4"]);
+    expect(await end(pull)).toBe(0);
+  });
+
   test("names what it is queued behind", async () => {
     const pull = await startPull(1, { columns: 80, rows: 24 });
     await progress(pull.agents, () => ({ waiting_for: "queued behind llama3.2:1b" }));
