@@ -37,8 +37,14 @@ export function shortReason(text: string): string {
     .replace(/^Cannot pull "[^"]*": /, "")
     .replace(/^Ollama (?:at \S+ )?says: /, "")
     .replace(/^pull model manifest: /, "")
-    .replace(GO_REQUEST, "$1: ");
+    .replace(GO_RESOLVER, "$1: its name server $2: ")
+    .replace(GO_REQUEST, "$1: ")
+    .replace(/^context deadline exceeded$/, "the registry sends no data");
 }
+
+/** `Get "https://host/v2/…": dial tcp: lookup host on 10.0.0.53:53: read udp 10.0.0.2:4->10.0.0.53:53: ` */
+const GO_RESOLVER =
+  /^(?:Get|Head) "https?:\/\/([^/"]+)[^"]*": dial tcp: lookup \S+? on (\S+?)(?::53)?: (?:dial|read|write) udp \S+: (?:(?:connect|read|write): )?/;
 
 /** `Get "https://host/v2/…": dial tcp 10.0.0.1:443: connect: `, of which the host stays. */
 const GO_REQUEST =

@@ -16,6 +16,15 @@ test.each([
     `${SAYS}Head "https://hub.typo/v2/a": read tcp 10.0.0.2:4->10.0.0.1:443: read: connection reset by peer`,
     "hub.typo: connection reset by peer",
   ],
+  [
+    `${SAYS}Get "https://hub.typo/v2/a": dial tcp: lookup hub.typo on 10.0.0.53:53: read udp 10.0.0.2:4->10.0.0.53:53: i/o timeout`,
+    "hub.typo: its name server 10.0.0.53: i/o timeout",
+  ],
+  [
+    `${SAYS}Get "https://hub.typo/v2/a": dial tcp: lookup hub.typo on [::1]:53: read udp [::1]:4->[::1]:53: read: connection refused`,
+    "hub.typo: its name server [::1]: connection refused",
+  ],
+  ['Cannot pull "phi4:latest": Ollama says: context deadline exceeded', "the registry sends no data"],
   [`Cannot pull "phi4:latest": ${SAYS}file does not exist`, "file does not exist"],
   ['Cannot pull "phi4:latest": Ollama says: pull model manifest: file does not exist', "file does not exist"],
   ['Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free', "9.0 GB needed, 4.0 GB free"],

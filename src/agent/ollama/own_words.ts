@@ -19,9 +19,11 @@ const SHOWN = [
   "unexpected status code \\d{3}|status \\d{3}",
   // The connection.
   String.raw`(?:Get|Head) "https?://${HOST}/v2/[\w./:-]{1,300}/(?:manifests|blobs)/[\w.:-]{1,140}"`,
-  `dial tcp(?: ${ADDRESS})?|(?:read|write) tcp ${ADDRESS}(?:->${ADDRESS})?|lookup ${HOST}(?: on ${ADDRESS})?`,
+  // Names are looked up over UDP.
+  `dial (?:tcp|udp)(?: ${ADDRESS})?|(?:read|write) (?:tcp|udp) ${ADDRESS}(?:->${ADDRESS})?|lookup ${HOST}(?: on ${ADDRESS})?`,
   "net/http|http2?|HTTP/1\\.x transport connection broken|server gave HTTP response to HTTPS client",
-  "no such host|server misbehaving|Temporary failure in name resolution|connect|connection (?:refused|timed out)",
+  "no such host|server misbehaving|Temporary failure in name resolution|No address associated with hostname",
+  "connect|read|write|connection (?:refused|timed out)",
   "connection reset by peer|network is unreachable|no route to host|broken pipe|use of closed network connection",
   "i/o timeout|TLS handshake timeout|timeout awaiting response headers|server closed idle connection|(?:unexpected )?EOF",
   String.raw`(?:context deadline exceeded|context canceled)(?: \(Client\.Timeout[a-zA-Z ]{0,60}\))?`,

@@ -17,11 +17,22 @@ export class JobProgress {
   #completedBytes: number;
   #totalBytes: number | null;
   #receivedBytes = 0;
+  #movedAtMs = -Infinity;
 
   /** Continues from what the job showed before a restart: it never shows less than that. */
   constructor({ completed_bytes, total_bytes }: Pick<Job, "completed_bytes" | "total_bytes">) {
     this.#completedBytes = completed_bytes;
     this.#totalBytes = total_bytes;
+  }
+
+  /** It starts, or goes on after a pause. */
+  begin(atMs: number): void {
+    this.#movedAtMs = atMs;
+  }
+
+  /** For how long nothing arrived. Whole layers need nothing more. */
+  idleMs(atMs: number): number {
+    return isWhole(this.#phase) ? 0 : atMs - this.#movedAtMs;
   }
 
   /** The whole model's size is known, from its manifest. */
@@ -30,6 +41,7 @@ export class JobProgress {
   }
 
   note({ phase, completedBytes, totalBytes, receivedBytes }: PullProgress, atMs: number): void {
+    if (receivedBytes > this.#receivedBytes || isWhole(phase)) this.#movedAtMs = atMs;
     this.#phase = phase;
     this.#completedBytes = Math.max(this.#completedBytes, completedBytes);
     if (totalBytes !== null) this.expect(Math.max(totalBytes, this.#completedBytes));

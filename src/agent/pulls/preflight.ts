@@ -15,6 +15,8 @@ export interface Foreseen {
   readonly totalBytes: number | null;
   /** For people, while the pull runs. */
   readonly note: string | null;
+  /** Why the registry did not show the manifest; missing: it did, or was not asked. */
+  readonly failure?: string;
 }
 
 export interface PreflightDeps {
@@ -72,7 +74,7 @@ export class Preflight {
     } catch (error) {
       const { code, message } = asCourierError(error);
       if (code === "exhausted" || code === "not_found" || error instanceof ForbiddenRedirect) throw error;
-      return { totalBytes: null, note: joined([`size unknown: ${message}`, this.#othersFolder]) };
+      return { totalBytes: null, note: joined([`size unknown: ${message}`, this.#othersFolder]), failure: message };
     }
   }
 

@@ -4,7 +4,7 @@ import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import { shortReason } from "../../base/foreign_text.ts";
 import type { Log } from "../../base/log.ts";
-import { sameModel } from "../../base/model_name.ts";
+import { parseModelName, sameModel } from "../../base/model_name.ts";
 import { isEnded, Job } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import type { PulledBlobs, Stopped } from "../disk/pulled_blobs.ts";
@@ -57,6 +57,8 @@ const TICK_MS = 1000;
 const NOTE_EVERY_MS = 5000;
 /** Where Ollama's folder cannot be read: it notices within half a second that its connection is closed. */
 const UNSEEN_GRACE_MS = 1000;
+/** Ollama asks a registry that fails for the data again and again, and reports nothing meanwhile. */
+const NO_DATA_MS = 5000;
 /** A shorter pause is not worth giving the slot to another pull. */
 const KEEPS_SLOT_MS = 2000;
 
@@ -74,6 +76,7 @@ export class PullJob {
   #notedAtMs = -Infinity;
   #isNoted = true;
   #foreseenNote: string | null = null;
+  #registryFailure: string | undefined;
   #isRetrying = false;
   #attempts: AsyncGenerator<AttemptEvent, void> | undefined;
   #dueAtMs = -Infinity;
@@ -132,10 +135,11 @@ export class PullJob {
   }
 
   /** Shows what the preflight found. */
-  foresee({ totalBytes, note }: Foreseen): void {
+  foresee({ totalBytes, note, failure }: Foreseen): void {
     if (totalBytes !== null) this.#progress.expect(totalBytes);
     this.#job = { ...this.#job, total_bytes: this.#progress.fields.total_bytes, note };
     this.#foreseenNote = note;
+    this.#registryFailure = failure;
   }
 
   /**
@@ -145,6 +149,7 @@ export class PullJob {
    */
   async run(others: readonly Job[]): Promise<void> {
     const { clock } = this.#deps;
+    this.#progress.begin(clock.monotonic());
     const started_at = this.#job.started_at ?? isoTime(clock.now());
     this.#update({ state: "running", phase: "manifest", started_at, ...NOT_WAITING }, "state");
     const over = new AbortController();
@@ -188,8 +193,8 @@ export class PullJob {
       if (done === true) return true;
       if (event.kind === "progress") this.#noteProgress(event.progress);
       else if (event.kind === "recovered") this.#noteRecovery();
-      else if (event.kind === "retrying") this.#noteRetry(event.reason);
-      else if (await this.#waits(event.reason, event.pauseMs)) return false;
+      else if (event.kind === "retrying") this.#noteRetry(this.#known(event.reason));
+      else if (await this.#waits(this.#known(event.reason), event.pauseMs)) return false;
     }
   }
 
@@ -216,6 +221,15 @@ export class PullJob {
       if (this.#force === force) throw error;
       return await preflight.check(this.#job.model, { force: this.#force, others, signal });
     }
+  }
+
+  /** What the agent itself found, where Ollama gives a reason in words that are not shown. */
+  #known(reason: string): string {
+    if (this.#registryFailure === undefined) return reason;
+    const { host } = parseModelName(this.#job.model);
+    // Most texts name the host already.
+    const found = reason.includes(`//${host}/`) ? this.#registryFailure.replace(`${host} `, "") : this.#registryFailure;
+    return reason.replace("see Ollama's log", () => `${found}, see Ollama's log`);
   }
 
   #noteRecovery(): void {
@@ -249,9 +263,24 @@ export class PullJob {
   }
 
   #noteProgress(progress: PullProgress): void {
-    this.#progress.note(progress, this.#deps.clock.monotonic());
+    const nowMs = this.#deps.clock.monotonic();
+    this.#progress.note(progress, nowMs);
     const { fields } = this.#progress;
-    this.#update(fields, fields.state === this.#job.state ? "progress" : "state");
+    const isOver = this.#job.note === this.#noDataNote && this.#progress.idleMs(nowMs) === 0;
+    const note = isOver ? { note: this.#foreseenNote } : {};
+    this.#update({ ...fields, ...note }, fields.state === this.#job.state ? "progress" : "state");
+  }
+
+  get #noDataNote(): string {
+    const waiting = `waiting for data from ${parseModelName(this.#job.model).host}`;
+    return bounded(this.#foreseenNote === null ? waiting : `${waiting}; ${this.#foreseenNote}`);
+  }
+
+  /** The note that nothing arrives, unless another one shows the reason already. */
+  #noteNoData(): Partial<Job> {
+    const isWaiting = this.#job.state === "running" && !this.#isRetrying && this.#job.note === this.#foreseenNote;
+    const idleMs = this.#progress.idleMs(this.#deps.clock.monotonic());
+    return isWaiting && idleMs >= NO_DATA_MS ? { note: this.#noDataNote } : {};
   }
 
   /** The speed of a pull that stands still goes down, although no event arrives. */
@@ -262,8 +291,9 @@ export class PullJob {
       if (over.aborted) return;
       this.#progress.tick(clock.monotonic());
       const { bytes_per_second, eta_seconds } = this.#progress.fields;
-      if (bytes_per_second === this.#job.bytes_per_second && eta_seconds === this.#job.eta_seconds) continue;
-      this.#update({ bytes_per_second, eta_seconds }, "progress");
+      const change = { bytes_per_second, eta_seconds, ...this.#noteNoData() };
+      if (Object.entries(change).some(([name, value]) => Reflect.get(this.#job, name) !== value))
+        this.#update(change, "progress");
     }
   }
 

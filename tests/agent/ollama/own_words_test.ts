@@ -47,6 +47,19 @@ test.each([
   expect(hint ?? "").not.toContain("secret");
 });
 
+test.each([
+  "dial tcp: lookup hub.typo on 10.0.0.53:53: read udp 10.0.0.2:38231->10.0.0.53:53: i/o timeout",
+  "dial tcp: lookup hub.typo on [::1]:53: read udp [::1]:49873->[::1]:53: read: connection refused",
+  "dial tcp: lookup hub.typo on 10.0.0.53:53: dial udp 10.0.0.53:53: connect: network is unreachable",
+  "dial tcp: lookup hub.typo: No address associated with hostname",
+  "read tcp 10.0.0.2:4->10.0.0.1:443: read: connection reset by peer",
+  "write tcp 10.0.0.2:4->10.0.0.1:443: write: broken pipe",
+])("shows why the registry cannot be reached: %s", (words) => {
+  const { code, message } = fail(`${registry}${words}`);
+  expect([code, message]).toEqual(["unavailable", expect.stringMatching(/^Cannot pull: Ollama says: [^]*$/)]);
+  expect(message).toEndWith(words);
+});
+
 test("names Ollama's machine in the hint, where it is known", () => {
   const text = `${registry}dial tcp: lookup registry.ollama.ai: no such host`;
   const asked = { action: "pull", url: "http://127.0.0.1:11434", isPull: true };

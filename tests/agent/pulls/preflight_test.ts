@@ -144,6 +144,7 @@ describe("check()", () => {
     expect(await preflight(0).check("unknown:latest", ALONE)).toEqual({
       totalBytes: null,
       note: "size unknown: registry.ollama.ai cannot be reached",
+      failure: "registry.ollama.ai cannot be reached",
     });
   });
 
@@ -153,7 +154,7 @@ describe("check()", () => {
       const readManifest = async (): Promise<Manifest> => await Promise.reject(new CourierError(code, "no"));
       const check = preflight(100 * GB, { registry: { readManifest } }).check("phi4:latest", ALONE);
       if (code === "not_found") expect(await failure(check)).toMatchObject({ code });
-      else expect(await check).toEqual({ totalBytes: null, note: "size unknown: no" });
+      else expect(await check).toEqual({ totalBytes: null, note: "size unknown: no", failure: "no" });
     },
   );
 

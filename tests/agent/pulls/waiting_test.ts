@@ -166,3 +166,47 @@ test("a pull that its registry denies is refused at once, also while another one
   expect((await jobs())[1]).toMatchObject({ model: "nope:latest", state: "failed", code: "not_found" });
   expect(ollama.calls).toEqual(["pull a:latest"]);
 });
+
+test("a pull for which nothing arrives reports that after 5 s, until something does", async () => {
+  const pulling = Promise.withResolvers<void>();
+  type Report = NonNullable<NonNullable<Parameters<ScriptedOllama["pullModel"]>[1]>["onProgress"]>;
+  let report: Report = () => undefined;
+  ollama.pullModel = async (_name, options) => {
+    report = options?.onProgress ?? report;
+    report({ phase: "manifest", completedBytes: 0, totalBytes: null, receivedBytes: 0 });
+    await pulling.promise;
+  };
+  await site.start("gpu-1", { ollama, registry: null });
+  await pull("quiet");
+  const note = async () => (await jobs())[0]?.note;
+  await site.clock.advance(4_000);
+  expect(await note()).toBeNull();
+  await site.clock.advance(2_000);
+  expect(await note()).toBe("waiting for data from registry.ollama.ai");
+  report({ phase: "downloading", completedBytes: 0, totalBytes: 100, receivedBytes: 0 });
+  await site.clock.advance(1_000);
+  expect(await note()).toBe("waiting for data from registry.ollama.ai");
+  report({ phase: "downloading", completedBytes: 30, totalBytes: 100, receivedBytes: 30 });
+  await site.clock.advance(1_000);
+  expect(await note()).toBeNull();
+  await site.clock.advance(6_000);
+  expect(await note()).toBe("waiting for data from registry.ollama.ai");
+  pulling.resolve();
+  await site.clock.advance(1_000);
+  expect((await jobs())[0]).toMatchObject({ state: "succeeded", note: null });
+});
+
+test("what the agent found itself stays the reason while it retries, where Ollama's own words are not shown", async () => {
+  failing = new Set(["hub.typo/a/b:latest"]);
+  reason = 'Ollama says: pull model manifest: Get "https://hub.typo/v2/a/b": see Ollama\'s log on gpu-1';
+  const failure = "hub.typo does not answer (no such host)";
+  const readManifest = async () => await Promise.reject(new CourierError("unavailable", failure));
+  await site.start("gpu-1", { ollama, registry: { readManifest } });
+  await site.command("gpu-1", "id-1", { command: "pull_model", model_name: "hub.typo/a/b" });
+  for (let seconds = 0; seconds < 30; seconds++) {
+    await site.clock.advance(1_000);
+    const { note, waiting_for } = (await jobs())[0] ?? {};
+    expect(`${note} ${waiting_for}`).toContain("does not answer (no such host)");
+  }
+  expect((await jobs())[0]?.waiting_for).toBe("retrying: hub.typo: does not answer (no such host), see Ollama's log on gpu-1");
+});
