@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { visibleText } from "../../base/format.ts";
 import { sameModel } from "../../base/model_name.ts";
+import { rangesText } from "../../base/order.ts";
 import { cutText } from "../../program/style.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { jobPercent } from "./job_text.ts";
@@ -10,7 +11,7 @@ import type { LiveScreen, Size } from "./live_screen.ts";
 import type { Printer } from "./printer.ts";
 import type { Progress } from "./progress.ts";
 import { formatPull, type PullLine, pullLine, restChars } from "./pull_line.ts";
-import { summarize } from "./pull_summary.ts";
+import { summarize, TROUBLES } from "./pull_summary.ts";
 import { cutName, GAP } from "./table.ts";
 
 /** One pull on a board: no other is of the same model on the same agent. */
@@ -98,7 +99,28 @@ export class PullBoard implements Progress {
     const jobs = [...this.#jobs.values()];
     // A table of all results follows.
     if (this.#over.signal.aborted && jobs.length === this.#pulls.length && jobs.every(isEnded)) return [summary];
-    return [summary, ...this.#lines(this.#worst(room - 1), width - 1, room - 1)];
+    return [summary, ...this.#slowest(room - 1, width - 1)];
+  }
+
+  /** Those that run, and where they leave room, the others: in the last line which of them are in trouble. */
+  #slowest(room: number, width: number): string[] {
+    const shown = this.#worst(room);
+    const hidden = (lines: readonly Pull[]): string =>
+      this.#troubled(this.#pulls.filter((pull) => !lines.includes(pull)));
+    const isFull = shown.every((pull) => MOVING.has(this.#seen(pull).word));
+    if (isFull || hidden(shown) === "") return this.#lines(shown, width, room);
+    const fewer = this.#worst(room - 1);
+    return [...this.#lines(fewer, width, room - 1), cutText(hidden(fewer), width)];
+  }
+
+  /** `also 4 retrying: gpu-[3-6], 2 failed: gpu-[8-9]`; empty: none is in trouble. */
+  #troubled(pulls: readonly Pull[]): string {
+    const texts = TROUBLES.flatMap(([word, tone]) => {
+      const names = [...new Set(pulls.filter((pull) => this.#seen(pull).word === word).map(({ agent }) => agent))];
+      const count = pulls.filter((pull) => this.#seen(pull).word === word).length;
+      return count === 0 ? [] : [`${this.#printer.paint(`${count} ${word}`, tone)}: ${rangesText(names)}`];
+    });
+    return texts.length === 0 ? "" : `also ${texts.join("; ")}`;
   }
 
   /** @param room in lines, at least one per pull */
@@ -149,25 +171,27 @@ export class PullBoard implements Progress {
     return job === undefined ? { word: "waiting", percent: null } : { word: stateWord(job), percent: jobPercent(job) };
   }
 
-  /** Those that wait, then the slowest, in their order: a line that moves about cannot be read. */
+  /** The slowest that run, then those that wait, in their order: a line that moves about cannot be read. */
   #worst(count: number): Pull[] {
     const urgent = this.#pulls.toSorted((a, b) => urgency(this.#seen(a)) - urgency(this.#seen(b))).slice(0, count);
     return this.#pulls.filter((pull) => urgent.includes(pull));
   }
 }
 
-/** A failed pull does not change any more; it is counted here and printed in the end. */
+/** What moves comes first. A failed pull does not change any more: it is counted here and printed in the end. */
 const URGENCY = [
-  "not reporting",
-  "retrying",
-  "waiting",
   "running",
-  "queued",
   "verifying",
+  "retrying",
+  "not reporting",
+  "waiting",
+  "queued",
   "failed",
   "cancelled",
   "succeeded",
 ];
+
+const MOVING: ReadonlySet<string> = new Set(["running", "verifying"]);
 
 /** The less, the more it matters. Of those that run, the slowest first. */
 function urgency({ word, percent }: { readonly word: string; readonly percent: number | null }): number {

@@ -8,7 +8,7 @@ interface Seen {
 }
 
 /** In this order: what needs attention must not be cut off. */
-const TROUBLES: readonly (readonly [word: string, tone: Tone])[] = [
+export const TROUBLES: readonly (readonly [word: string, tone: Tone])[] = [
   ["failed", "bad"],
   ["cancelled", "caution"],
   ["retrying", "caution"],

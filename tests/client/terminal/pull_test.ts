@@ -203,6 +203,24 @@ describe("more agents than rows", () => {
     expect(await pull.run.status).toBe(1);
   });
 
+  test("shows those that run before any number of failures, which are one line", async () => {
+    const pull = await startPull(15, SIZE);
+    const waiting = { state: "running", note: `retrying in 2 s: ${REFUSED}` } as const;
+    const seen = (index: number): Partial<Job> => (index < 4 ? FAILED : index < 9 ? waiting : running(10 + index));
+    await progress(pull.agents, seen);
+    const [summary, ...lines] = await pull.run.screen();
+    expect(summary).toBe("0 of 15 done, 4 failed, 5 retrying, 6 at 19 to 24 %");
+    expect(lines.map((line) => line.split(/ {2,}/).slice(0, 2).join(" "))).toEqual([
+      "gpu-5 retrying in 2 s",
+      ...[10, 11, 12, 13, 14, 15].map((number) => `gpu-${number} running`),
+      "also 4 failed: gpu-[1-4]; 4 retrying: gpu-[6-9]",
+    ]);
+    await pull.run.resize({ columns: 80, rows: 3 });
+    expect((await pull.run.screen()).slice(1).join()).toStartWith("gpu-10  running");
+    await progress(pull.agents, (index) => (index < 4 ? {} : SUCCEEDED));
+    expect(await pull.run.status).toBe(1);
+  });
+
   test("end with a table of all results after one line", async () => {
     const pull = await startPull(15, SIZE);
     await progress(pull.agents, mixed);
