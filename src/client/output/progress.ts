@@ -1,5 +1,6 @@
 // The progress of a pull as JSON lines, or as plain lines for a pipe.
 import type { Clock } from "../../base/clock.ts";
+import { rangesText } from "../../base/order.ts";
 import type { Job } from "../../protocol.ts";
 import { describeProgress, jobPercent, noteText } from "./job_text.ts";
 import type { Printer } from "./printer.ts";
@@ -44,33 +45,83 @@ interface Shown {
   readonly isLost: boolean;
 }
 
+/** Lines of several agents that come within this time are one, where they say the same. */
+const TOGETHER_MS = 250;
+/** Fewer agents have a line each. */
+const MANY = 4;
+
+/** Prints the same of many agents in one line: `gpu-[1-15]: queued`. */
+class SharedLines {
+  readonly #printer: Printer;
+  readonly #clock: Clock;
+  readonly #closing = new AbortController();
+  /** By agent, in the order in which they came. */
+  #waiting = new Map<string, string>();
+
+  constructor(printer: Printer, clock: Clock) {
+    this.#printer = printer;
+    this.#clock = clock;
+  }
+
+  add(agent: string, text: string): void {
+    // The lines of an agent stay in their order.
+    if (this.#waiting.has(agent)) this.print();
+    if (this.#waiting.size === 0) void this.#printLater();
+    this.#waiting.set(agent, text);
+  }
+
+  print(): void {
+    const groups = Map.groupBy([...this.#waiting], ([, text]) => text);
+    this.#waiting = new Map();
+    for (const [text, entries] of groups) {
+      const agents = entries.map(([agent]) => agent);
+      const names = agents.length < MANY ? agents : [rangesText(agents)];
+      for (const name of names) this.#printer.line(`${name}: ${text}`);
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.print();
+  }
+
+  async #printLater(): Promise<void> {
+    await this.#clock.sleep(TOGETHER_MS, this.#closing.signal);
+    this.print();
+  }
+}
+
 /** One line per job and change that matters. */
 export class LineProgress implements Progress {
   readonly #printer: Printer;
   readonly #clock: Clock;
   readonly #nowMs: (agent: string) => number;
-  readonly #subject: (job: Job) => string;
+  readonly #model: (job: Job) => string;
+  /** Null: each line is printed at once. */
+  readonly #lines: SharedLines | null;
   readonly #shown = new Map<string, Shown>();
 
   /**
    * @param nowMs the time by the clock of an agent's box
    * @param naming a pull is of one model; jobs are of several
+   * @param count how many pulls are followed
    */
   constructor(
     printer: Printer,
     clock: Clock,
     nowMs: (agent: string) => number,
-    naming: "agents alone" | "with models" = "agents alone",
+    { naming, count = 0 }: { readonly naming: "agents alone" | "with models"; readonly count?: number },
   ) {
     this.#printer = printer;
     this.#clock = clock;
     this.#nowMs = nowMs;
-    this.#subject = ({ agent, model }) => (naming === "with models" ? `${agent}: ${model}` : `${agent}:`);
+    this.#model = ({ model }) => (naming === "with models" ? `${model} ` : "");
+    this.#lines = count < MANY ? null : new SharedLines(printer, clock);
   }
 
   show(job: Job): void {
     const nowMs = this.#nowMs(job.agent);
-    const text = `${this.#subject(job)} ${stateText(job, nowMs)}`;
+    const text = `${this.#model(job)}${stateText(job, nowMs)}`;
     const note = noteText(job, nowMs).replaceAll(/\d+/g, "0");
     const percent = jobPercent(job) ?? 0;
     const atMs = this.#clock.monotonic();
@@ -81,7 +132,7 @@ export class LineProgress implements Progress {
       if (!isFurther && !isLater) return;
     }
     this.#shown.set(keyOf(job), { state: job.state, percent, text, atMs, note, isLost: false });
-    this.#printer.line(text);
+    this.#print(job, text);
   }
 
   lost(job: Job, reason: string): void {
@@ -89,10 +140,23 @@ export class LineProgress implements Progress {
     // The reason differs each time: it says for how long.
     if (last === undefined || last.isLost) return;
     this.#shown.set(keyOf(job), { ...last, isLost: true });
-    this.#printer.line(`${this.#subject(job)} not reporting, ${reason}`);
+    this.#print(job, `${this.#model(job)}not reporting, ${withoutName(reason, job.agent)}`);
   }
 
-  close(): void {}
+  close(): void {
+    this.#lines?.close();
+  }
+
+  #print({ agent }: Job, text: string): void {
+    if (this.#lines === null) this.#printer.line(`${agent}: ${text}`);
+    else this.#lines.add(agent, text);
+  }
+}
+
+/** The line begins with the agent already: `gpu-2 has been silent for 32 s` */
+function withoutName(reason: string, agent: string): string {
+  const rest = reason.startsWith(`${agent} `) ? reason.slice(agent.length + 1) : reason;
+  return rest.replace(/^has been |^is /, "");
 }
 
 function keyOf({ id, agent }: Job): string {

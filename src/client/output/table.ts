@@ -12,6 +12,8 @@ export interface Column {
   readonly minimum?: number;
   /** It gives way no further, as long as another column can give way instead. */
   readonly wanted?: number;
+  /** Where a row has any width, as in a pipe, a longer cell makes only its own row longer. */
+  readonly usual?: number;
   /** On a terminal that is too narrow the column with the highest number is left out first; undefined: never. */
   readonly leaveOut?: number;
   readonly tone?: (cell: string) => Tone | null;
@@ -36,9 +38,13 @@ export function formatTable(
   paint: Paint = plain,
 ): string {
   const cells = rows.map((row) => row.map((cell) => (cell === "" ? "-" : cell.replaceAll("\n", " "))));
-  const { shown, widths } = fit(columns, cells, width);
+  const isWhole = width === Number.POSITIVE_INFINITY;
+  const { shown, widths } = isWhole ? whole(columns, cells) : fit(columns, cells, width);
   const pick = (row: readonly string[]): string[] => shown.map((index) => row[index] ?? "");
-  const chosen = shown.flatMap((index) => columns[index] ?? []);
+  const chosen: Shown[] = shown.flatMap((index) => {
+    const column = columns[index];
+    return column === undefined ? [] : isWhole ? { ...column, cut: "never" } : column;
+  });
   const head = chosen.map(({ title, align }) => ({ title, ...(align && { align }), cut: true, tone: strong }));
   const titles = formatRow(
     head,
@@ -54,19 +60,16 @@ function strong(): Tone {
   return "strong";
 }
 
+type Shown = Omit<Column, "cut"> & { readonly cut?: Column["cut"] | "never" };
+
 /** One line, or as many as its longest cell needs. */
-function formatRow(
-  columns: readonly Column[],
-  row: readonly string[],
-  widths: readonly number[],
-  paint: Paint,
-): string {
+function formatRow(columns: readonly Shown[], row: readonly string[], widths: readonly number[], paint: Paint): string {
   const cells = row.map((cell, index) => {
     const { cut = false, align = "left", tone } = columns[index] ?? {};
     const width = widths[index] ?? 0;
     // By the whole cell: what it means may be at its end.
     const meant = tone?.(cell) ?? null;
-    return fitted(cell, width, cut).map((line) => {
+    return (cut === "never" ? [cell] : fitted(cell, width, cut)).map((line) => {
       const spaces = " ".repeat(Math.max(0, width - Bun.stringWidth(line)));
       return align === "right" ? spaces + paint(line, meant) : paint(line, meant) + spaces;
     });
@@ -126,6 +129,12 @@ interface Fitted {
   readonly shown: readonly number[];
   /** Of these. */
   readonly widths: readonly number[];
+}
+
+/** Where a row has any width. */
+function whole(columns: readonly Column[], rows: readonly (readonly string[])[]): Fitted {
+  const widths = naturalWidths(columns, rows).map((each, index) => Math.min(each, columns[index]?.usual ?? each));
+  return { shown: columns.map((_, index) => index), widths };
 }
 
 function fit(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): Fitted {

@@ -26,7 +26,8 @@ export function openProgress(session: Session, pulls: readonly Pull[]): Progress
     return new PullBoard(printer, io.clock, pulls, nowMs);
   }
   const isOneModel = new Set(pulls.map(({ model }) => model)).size === 1;
-  return new LineProgress(printer, io.clock, nowMs, isOneModel ? "agents alone" : "with models");
+  const naming = isOneModel ? "agents alone" : "with models";
+  return new LineProgress(printer, io.clock, nowMs, { naming, count: pulls.length });
 }
 
 /** Follows to the end, and over times when the agent or the share is away: as long as `--timeout`, then it gives up. */

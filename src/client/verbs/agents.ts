@@ -12,9 +12,12 @@ import { examples, type Program } from "../base_command.ts";
 import type { Column } from "../output/table.ts";
 import type { Run, Session } from "../session.ts";
 
+/** `online, Ollama is not reachable: connection refused` has 51; another reason may have hundreds. */
+const STATUS_CHARS = 52;
+
 const AGENT_COLUMNS: readonly Column[] = [
   { title: "AGENT" },
-  { title: "STATUS", flexible: true, cut: true, tone: statusTone },
+  { title: "STATUS", flexible: true, cut: true, usual: STATUS_CHARS, tone: statusTone },
   { title: "MODELS", align: "right", leaveOut: 1 },
   { title: "JOBS", align: "right" },
   { title: "FREE DISK", align: "right", leaveOut: 2 },

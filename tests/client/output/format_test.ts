@@ -97,6 +97,20 @@ describe("formatTable()", () => {
     expect(new Set(lines.map((line) => line.indexOf("gpu-1"))).size).toBe(2);
   });
 
+  test("gives a longer cell its own row alone where there is no width, and cuts it where there is one", () => {
+    const withStatus = [{ title: "NAME" }, { title: "STATUS", flexible: true, cut: true, usual: 8 }, { title: "JOBS" }];
+    const rows = [
+      ["a", "online", "1"],
+      ["b", "degraded: a long reason", "2"],
+    ];
+    expect(formatTable(withStatus, rows, Number.POSITIVE_INFINITY)).toBe(
+      "NAME  STATUS    JOBS\na     online    1\nb     degraded: a long reason  2\n",
+    );
+    expect(formatTable(withStatus, rows, 24)).toBe(
+      "NAME  STATUS        JOBS\na     online        1\nb     degraded: a…  2\n",
+    );
+  });
+
   test("takes from the widest flexible column first: one long name leaves the others readable", () => {
     const agents = "gpu-1, gpu-2, gpu-3, gpu-4";
     const lines = formatTable(columns, [["x".repeat(200), "9.1 GB", agents]], 80).split("\n");

@@ -99,6 +99,34 @@ describe("pull in a pipe", () => {
   });
 });
 
+test("pull in a pipe prints what many agents do alike in one line, and the names of few", async () => {
+  const agents: ScriptedAgent[] = [];
+  for (let index = 1; index <= 6; index++) agents.push(await site.agent(`gpu-${index}`));
+  const { status, stdout } = await startPull(["--all"], agents);
+  for (const [index, agent] of agents.entries()) {
+    agent.jobs = agent.jobs.map((job) => ({
+      ...job,
+      ...(index < 2 ? running(10) : index < 5 ? running(50) : failed()),
+    }));
+    await agent.publish();
+  }
+  await site.clock.advance(1_000);
+  for (const agent of agents.slice(0, 5)) agent.jobs = agent.jobs.map((job) => ({ ...job, ...succeeded() }));
+  for (const agent of agents) await agent.publish();
+  await site.clock.advance(1_000);
+  expect(await status).toBe(1);
+  expect(stdout.text.split("AGENT")[0]?.trimEnd().split("\n")).toEqual([
+    "gpu-[1-6]: queued",
+    "gpu-1: running, 10 %, 900.0 MB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
+    "gpu-2: running, 10 %, 900.0 MB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
+    "gpu-3: running, 50 %, 4.5 GB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
+    "gpu-4: running, 50 %, 4.5 GB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
+    "gpu-5: running, 50 %, 4.5 GB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
+    "gpu-6: failed",
+    expect.stringMatching(/^gpu-\[1-5\]: succeeded, 9\.0 GB in /),
+  ]);
+});
+
 describe("pull exits", () => {
   test("by the job's code when the only agent's pull failed", async () => {
     const agent = await site.agent("gpu-1");
@@ -280,7 +308,7 @@ describe("pull when the agent goes not reporting", () => {
     await site.progress(agent, running(11));
     const lines = stdout.text.split("\n");
     expect(lines.slice(2)).toEqual([
-      expect.stringContaining("gpu-1: not reporting, gpu-1 stopped"),
+      expect.stringContaining("gpu-1: not reporting, stopped"),
       "gpu-1: running, 11 %, 990.0 MB of 9.0 GB, 50.0 MB/s, 1 min 30 s left",
       "",
     ]);

@@ -114,7 +114,7 @@ class ChangeView implements JobsView {
     this.#printer = printer;
     this.#progress = printer.json
       ? new JsonProgress(printer)
-      : new LineProgress(printer, io.clock, nowMs, "with models");
+      : new LineProgress(printer, io.clock, nowMs, { naming: "with models" });
   }
 
   show(seen: Seen | undefined, missing: readonly string[], notes: readonly string[]): void {
