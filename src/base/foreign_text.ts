@@ -34,7 +34,7 @@ export function fieldOf(value: unknown, name: string): unknown {
  */
 export function shortReason(text: string): string {
   return text
-    .replace(/^Cannot pull "[^"]*": /, "")
+    .replace(/^Cannot pull "[^"]*"(?: on [a-z0-9-]+)?: /, "")
     .replace(/^Ollama (?:at \S+ )?says: /, "")
     .replace(/^pull model manifest: /, "")
     .replace(GO_RESOLVER, "$1: its name server $2: ")

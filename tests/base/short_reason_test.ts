@@ -27,6 +27,7 @@ test.each([
   ['Cannot pull "phi4:latest": Ollama says: context deadline exceeded', "the registry sends no data"],
   [`Cannot pull "phi4:latest": ${SAYS}file does not exist`, "file does not exist"],
   ['Cannot pull "phi4:latest": Ollama says: pull model manifest: file does not exist', "file does not exist"],
+  ['Cannot pull "phi4:latest" on gpu-6: 9.0 GB needed, 4.0 GB free', "9.0 GB needed, 4.0 GB free"],
   ['Cannot pull "phi4:latest": 9.0 GB needed, 4.0 GB free', "9.0 GB needed, 4.0 GB free"],
   ["made no progress for 10 s", "made no progress for 10 s"],
 ])("shortReason(%p) is %p", (text, reason) => {

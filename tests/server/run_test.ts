@@ -187,11 +187,19 @@ describe("gpu-server", () => {
     const listed = await runToEnd(["token", "list", "--json", ...flags]);
     expect(JSON.parse(listed.stdout)).toEqual({
       tokens: [
-        { name: "late", role: "gp", created_at: expect.any(String), expires_at: null, agents: null, verbs: null },
+        {
+          name: "late",
+          role: "gp",
+          created_at: expect.any(String),
+          expires_at: null,
+          agents: null,
+          verbs: null,
+          last_used_at: expect.any(String),
+        },
       ],
     });
     expect((await runToEnd(["token", "list", ...flags])).stdout).toMatch(
-      /^NAME +ROLE +CREATED +EXPIRES\nlate +gp +\d{4}-\d\d-\d\d +never\n$/,
+      /^NAME +ROLE +CREATED +EXPIRES +LAST USED\nlate +gp +\d{4}-\d\d-\d\d +never +(?:just now|\d+ seconds? ago)\n$/,
     );
     expect((await runToEnd(["token", "revoke", "late", ...flags])).status).toBe(0);
     expect((await server.ask(at, { token })).status).toBe(401);

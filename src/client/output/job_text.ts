@@ -81,6 +81,7 @@ function whenLastSeen(amount: string, ago: string): string {
 
 /** Without the registry, which the model's name shows: it names another one than Ollama's own. */
 function factOf({ model }: Job, reason: string): string {
+  if (/^\S+ has no model \S/.test(reason)) return "no such model";
   const [whole = "", host = ""] = /^([\w.:-]+): /.exec(reason) ?? [];
   return host === OLLAMA_REGISTRY || model.startsWith(`${host}/`) ? reason.slice(whole.length) : reason;
 }

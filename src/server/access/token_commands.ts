@@ -1,9 +1,11 @@
 // `gpu-server token ...`: adds, lists and revokes tokens, also while the server runs.
 import { isoTime, systemClock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
 import { openStore } from "../store/store.ts";
-import { type Role, type TokenEntry, type TokenLimits, Tokens } from "../store/tokens.ts";
+import { TokenNotes } from "../store/token_notes.ts";
+import { type Role, type TokenLimits, Tokens } from "../store/tokens.ts";
 import { requireUsable } from "./token_rules.ts";
-import { tokenTable } from "./token_table.ts";
+import { type ListedToken, tokenTable } from "./token_table.ts";
 
 type Print = (text: string) => void;
 
@@ -17,7 +19,10 @@ export function addToken(stateDir: string, name: string, role: Role, limits: Tok
 }
 
 export function listTokens(stateDir: string, { json }: { readonly json: boolean }, print: Print): void {
-  const tokens = withTokens(stateDir, (store) => store.list());
+  const tokens = withTokens(stateDir, (store, database) => {
+    const notes = new TokenNotes({ database, clock: systemClock, log: silentLog });
+    return store.list().map((token) => ({ ...token, lastUsedMs: notes.of(store.hashNamed(token.name)).last_used_ms }));
+  });
   print(json ? `${JSON.stringify({ tokens: tokens.map(tokenDocument) })}\n` : tokenTable(tokens, systemClock.now()));
 }
 
@@ -26,15 +31,19 @@ export function revokeToken(stateDir: string, name: string, print: Print): void 
   print(`Revoked ${name}\n`);
 }
 
-function withTokens<Result>(stateDir: string, use: (tokens: Tokens) => Result): Result {
+function withTokens<Result>(
+  stateDir: string,
+  use: (tokens: Tokens, database: ReturnType<typeof openStore>) => Result,
+): Result {
   const database = openStore(stateDir);
   try {
-    return use(new Tokens(database, systemClock));
+    return use(new Tokens(database, systemClock), database);
   } finally {
     database.close();
   }
 }
 
-function tokenDocument({ name, role, created_at, expiresAtMs, agents, verbs }: TokenEntry) {
-  return { name, role, created_at, expires_at: expiresAtMs && isoTime(expiresAtMs), agents, verbs };
+function tokenDocument({ name, role, created_at, expiresAtMs, agents, verbs, lastUsedMs }: ListedToken) {
+  const times = { created_at, expires_at: expiresAtMs && isoTime(expiresAtMs) };
+  return { name, role, ...times, agents, verbs, last_used_at: lastUsedMs && isoTime(lastUsedMs) };
 }

@@ -1,5 +1,6 @@
 // The tokens as a table for people, 80 columns wide.
 import { isoTime } from "../../base/clock.ts";
+import { formatAgo } from "../../base/format.ts";
 import type { TokenEntry } from "../store/tokens.ts";
 
 const COLUMNS = 80;
@@ -8,16 +9,27 @@ const INDENT = "  ";
 /** `2026-01-02` */
 const DAY_CHARACTERS = 10;
 
+export type ListedToken = TokenEntry & {
+  /** Null: not since this is recorded. */
+  readonly lastUsedMs: number | null;
+};
+
 /** One line for each token, and below it what limits it. */
-export function tokenTable(tokens: readonly TokenEntry[], nowMs: number): string {
-  const rows = tokens.map((token) => [token.name, token.role, dayOf(token.created_at), expiry(token, nowMs)]);
-  const [head = "", ...lines] = inColumns([["NAME", "ROLE", "CREATED", "EXPIRES"], ...rows]);
+export function tokenTable(tokens: readonly ListedToken[], nowMs: number): string {
+  const rows = tokens.map((token) => [
+    token.name,
+    token.role,
+    dayOf(token.created_at),
+    expiry(token, nowMs),
+    token.lastUsedMs === null ? "never" : formatAgo(isoTime(token.lastUsedMs), nowMs),
+  ]);
+  const [head = "", ...lines] = inColumns([["NAME", "ROLE", "CREATED", "EXPIRES", "LAST USED"], ...rows]);
   const blocks = tokens.map((token, index) => [lines[index] ?? "", ...limits(token)]);
   return [head, ...blocks.flat()].map((line) => `${line}\n`).join("");
 }
 
 function inColumns(rows: readonly (readonly string[])[]): string[] {
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(GAP));
 }
 

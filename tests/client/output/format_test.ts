@@ -1,7 +1,7 @@
 // How gpuctl writes sizes, times and tables.
 import { describe, expect, test } from "bun:test";
 import { formatAgo, formatBytes, formatDuration, visibleText } from "#src/base/format.ts";
-import { describeProgress } from "#src/client/output/job_text.ts";
+import { describeProgress, summarizeJob } from "#src/client/output/job_text.ts";
 import { formatTable } from "#src/client/output/table.ts";
 import { colored } from "#src/program/style.ts";
 import { jobOf } from "#tests/support/sites/client_run.ts";
@@ -159,4 +159,13 @@ describe("formatTable()", () => {
     expect(text).toContain("\u001b[32mone two\u001b[39m");
     expect(text).toContain("\u001b[32mthree four\u001b[39m");
   });
+});
+
+test.each([
+  ["hub.example:5000 has no model f/nope:latest. Check the name and the tag", "5m ago: no such model"],
+  ['Cannot pull "phi4:latest" on gpu-1: 9.1 GB needed, 4.0 GB free', "5m ago: 9.1 GB needed, 4.0 GB free"],
+  ["registry.ollama.ai: no such host", "5m ago: no such host"],
+])("summarizeJob() begins with what the row does not show already: %s", (error, text) => {
+  const job = jobOf({ state: "failed", error, ended_at: "2026-01-02T03:04:05Z" });
+  expect(summarizeJob(job, Date.parse("2026-01-02T03:09:05Z"))).toBe(text);
 });

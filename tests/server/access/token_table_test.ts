@@ -10,6 +10,7 @@ const PLAIN = {
   expiresAtMs: null,
   agents: null,
   verbs: null,
+  lastUsedMs: null,
 };
 
 test("tokenTable() shows what limits a token below it, in at most 80 columns", () => {
@@ -21,13 +22,13 @@ test("tokenTable() shows what limits a token below it, in at most 80 columns", (
     verbs: ["list_models" as const],
     expiresAtMs: NOW_MS + 86_400_000,
   };
-  const old = { ...PLAIN, name: "old", role: "viewer" as const, expiresAtMs: NOW_MS };
-  expect(tokenTable([limited, old, PLAIN], NOW_MS)).toBe(`NAME       ROLE     CREATED      EXPIRES
-berlin     gp       2026-01-02   2026-11-30
+  const old = { ...PLAIN, name: "old", role: "viewer" as const, expiresAtMs: NOW_MS, lastUsedMs: NOW_MS - 300_000 };
+  expect(tokenTable([limited, old, PLAIN], NOW_MS)).toBe(`NAME       ROLE     CREATED      EXPIRES      LAST USED
+berlin     gp       2026-01-02   2026-11-30   never
   only on gpu-1, gpu-2, gpu-3, gpu-4, gpu-5, gpu-6, gpu-7, gpu-8, gpu-9, gpu-10,
     gpu-11, gpu-12
   only list_models
-old        viewer   2026-01-02   expired
-platform   gp       2026-01-02   never
+old        viewer   2026-01-02   expired      5 minutes ago
+platform   gp       2026-01-02   never        never
 `);
 });
