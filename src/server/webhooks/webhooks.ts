@@ -31,6 +31,7 @@ interface Parts {
   readonly sender: Sender;
   readonly queue: WebhookQueue;
   readonly store: Outage;
+  readonly clock: Clock;
 }
 
 export class Webhooks {
@@ -52,7 +53,7 @@ export class Webhooks {
     const store = new Outage({ ...deps, subject: "The queue of webhooks" });
     const sender = new Sender({ ...deps, ...settings, outbox, store, post: post ?? openPost(settings) });
     const watcher = new Watcher({ ...deps, queue, store, added: () => sender.wake() });
-    this.#parts = { watcher, sender, queue, store };
+    this.#parts = { watcher, sender, queue, store, clock };
     log.info({ webhooks: settings.targets.map(({ address }) => address) }, "Events are sent to webhooks");
   }
 
@@ -64,10 +65,10 @@ export class Webhooks {
   /** Queues and sends until `stop` aborts; what is under way then has 2 s. Never rejects. */
   async run(stop: AbortSignal): Promise<void> {
     if (this.#parts === null) return;
-    const { watcher, sender, queue, store } = this.#parts;
+    const { watcher, sender, queue, store, clock } = this.#parts;
     await Promise.all([watcher.run(stop), sender.run(stop)]);
     try {
-      queue.leaveTargets();
+      queue.leaveTargets(clock.now());
     } catch (error) {
       store.failed("end", error);
     }

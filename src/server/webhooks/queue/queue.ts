@@ -1,5 +1,6 @@
 // What webhooks are still to send, in the server's store: each event once for each target, within bounds, over any restart.
 import type { Database } from "bun:sqlite";
+import { randomUUID } from "node:crypto";
 import type { Condition, NewEvent } from "../events.ts";
 import type { Target } from "../settings.ts";
 import { GIVE_UP_MS } from "./backoff.ts";
@@ -22,6 +23,11 @@ export interface AgentChange {
 export const QUEUE_LIMITS = { pending: 1_000, done: 1_000, cleanedEvery: 500 };
 
 const SEEN_EVERY_MS = 600_000;
+/** Seen by a server that is running, unless that has died since: within two of its intervals. */
+const IS_RECENT = "seen_ms BETWEEN $fromMs AND $toMs";
+const SEE = `
+  INSERT INTO webhook_servers (server, target, seen_ms) SELECT $server, value, $nowMs FROM json_each($ids) WHERE true
+  ON CONFLICT DO UPDATE SET seen_ms = excluded.seen_ms`;
 const WAITING = "state IN ('pending', 'sending')";
 const DROP = `
   UPDATE webhook_deliveries SET state = 'dropped', next_ms = NULL, error = 'Too many were pending' WHERE number IN (
@@ -40,6 +46,8 @@ const UNUSED = "NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.event = w
 export class WebhookQueue {
   readonly #database: Database;
   readonly #limits: typeof QUEUE_LIMITS;
+  /** This one, among those that have the store open. */
+  readonly #server = randomUUID();
   /** Of this server. */
   #targets: readonly string[] = [];
   /** When they were last seen to be in use. */
@@ -61,20 +69,19 @@ export class WebhookQueue {
   configure(targets: readonly Target[], lastEnd: number, nowMs: number): void {
     this.#targets = targets.map(({ id }) => id);
     this.#keptMs = nowMs;
-    const isOthers = "target NOT IN (SELECT value FROM json_each($ids)) AND NOT (seen_ms BETWEEN $fromMs AND $toMs)";
-    const others = {
-      ids: JSON.stringify(this.#targets),
-      fromMs: nowMs - 2 * SEEN_EVERY_MS,
-      toMs: nowMs + SEEN_EVERY_MS,
-    };
+    const isUnused = `target NOT IN (SELECT value FROM json_each($ids)) AND NOT (${IS_RECENT})`;
     inTransaction(this.#database, () => {
-      this.#database.query(`DELETE FROM webhook_targets WHERE ${isOthers}`).run(others);
+      this.#database
+        .query(`DELETE FROM webhook_targets WHERE ${isUnused}`)
+        .run({ ids: JSON.stringify(this.#targets), ...recent(nowMs) });
+      this.#database.query(`DELETE FROM webhook_servers WHERE NOT (${IS_RECENT})`).run(recent(nowMs));
       this.#database.run("DELETE FROM webhook_deliveries WHERE target NOT IN (SELECT target FROM webhook_targets)");
       const add = this.#database.query(
         `INSERT INTO webhook_targets (target, address, position, seen_ms) VALUES (?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET address = excluded.address, gone_ms = NULL, seen_ms = excluded.seen_ms`,
       );
       for (const { id, address } of targets) add.run(id, address, lastEnd, Math.round(nowMs));
+      this.#see(nowMs);
       // Else the first target to come would get the changes of a long time.
       this.#database.run("DELETE FROM webhook_agents WHERE NOT EXISTS (SELECT 1 FROM webhook_targets)");
       this.#database.run(`DELETE FROM webhook_events WHERE ${UNUSED}`);
@@ -85,12 +92,20 @@ export class WebhookQueue {
   keepTargets(nowMs: number): void {
     if (Math.abs(nowMs - this.#keptMs) < SEEN_EVERY_MS) return;
     this.#keptMs = nowMs;
-    this.#see(Math.round(nowMs));
+    inTransaction(this.#database, () => this.#see(nowMs));
   }
 
-  /** The next server need not keep the targets that it does not name. */
-  leaveTargets(): void {
-    this.#see(0);
+  /** The next server need not keep the targets that it does not name, unless another one that is running sends to them too. */
+  leaveTargets(nowMs: number): void {
+    const others = `SELECT target FROM webhook_servers WHERE ${IS_RECENT}`;
+    const leave = this.#database.query(
+      `UPDATE webhook_targets SET seen_ms = 0
+       WHERE target IN (SELECT value FROM json_each($ids)) AND target NOT IN (${others})`,
+    );
+    inTransaction(this.#database, () => {
+      this.#database.query("DELETE FROM webhook_servers WHERE server = ?").run(this.#server);
+      leave.run({ ids: JSON.stringify(this.#targets), ...recent(nowMs) });
+    });
   }
 
   /** The number of the last end that every target has. */
@@ -139,11 +154,13 @@ export class WebhookQueue {
     forget.run(JSON.stringify(agents));
   }
 
+  /** A server of the release before reads only the time of the target. */
   #see(atMs: number): void {
-    const see = this.#database.query(
-      "UPDATE webhook_targets SET seen_ms = ? WHERE target IN (SELECT value FROM json_each(?))",
-    );
-    see.run(atMs, JSON.stringify(this.#targets));
+    const [nowMs, ids] = [Math.round(atMs), JSON.stringify(this.#targets)];
+    this.#database
+      .query("UPDATE webhook_targets SET seen_ms = ? WHERE target IN (SELECT value FROM json_each(?))")
+      .run(nowMs, ids);
+    this.#database.query(SEE).run({ server: this.#server, nowMs, ids });
   }
 
   /** With what keeps the bounds, all or nothing. */
@@ -192,4 +209,8 @@ export class WebhookQueue {
     const rows = this.#database.query<{ target: string }, []>("SELECT target FROM webhook_targets").all();
     return rows.map(({ target }) => target);
   }
+}
+
+function recent(nowMs: number): { readonly fromMs: number; readonly toMs: number } {
+  return { fromMs: nowMs - 2 * SEEN_EVERY_MS, toMs: nowMs + SEEN_EVERY_MS };
 }

@@ -26,7 +26,10 @@ const SCHEMA = `
     WHERE state IN ('pending', 'sending');
   CREATE INDEX IF NOT EXISTS webhook_done ON webhook_deliveries (target, number)
     WHERE state NOT IN ('pending', 'sending');
-   CREATE TABLE IF NOT EXISTS webhook_agents (agent TEXT PRIMARY KEY, condition TEXT NOT NULL) STRICT;`;
+   CREATE TABLE IF NOT EXISTS webhook_agents (agent TEXT PRIMARY KEY, condition TEXT NOT NULL) STRICT;
+   CREATE TABLE IF NOT EXISTS webhook_servers (
+    server TEXT NOT NULL, target TEXT NOT NULL, seen_ms INTEGER NOT NULL, PRIMARY KEY (server, target)
+  ) STRICT;`;
 
 export function openTables(database: Database): void {
   database.run(SCHEMA);
