@@ -32,6 +32,8 @@ interface Unsettled {
 const SETTLED_MS = 10_000;
 const ENDS_AT_ONCE = 200;
 const HOUR_MS = 3_600_000;
+/** After the store failed. */
+const AGAIN_MS = 5_000;
 
 export class Watcher {
   readonly #deps: WatcherDeps;
@@ -47,13 +49,26 @@ export class Watcher {
     this.#known = new Map(deps.queue.conditions());
   }
 
-  /** Watches until `stop` aborts. Never rejects. */
+  /** Watches until `stop` aborts, or the feed closes. Never rejects. */
   async run(stop: AbortSignal): Promise<void> {
-    const { feed, fleet } = this.#deps;
+    const { fleet, clock } = this.#deps;
     const end = fleet.index.listen({ removed: (agent) => this.#take(() => this.#forget([agent])) });
-    // What ended before is read from the log: the news only show that there may be more. They come at least every 10 s.
-    for await (const { agents } of feed.listen(undefined, stop)) this.#take(() => this.#add(agents));
+    while (!(await this.#hasWatched(stop))) await clock.sleep(AGAIN_MS, stop);
     end();
+  }
+
+  /** Watches as `run()`. @returns false when the news failed: they read the store too */
+  async #hasWatched(stop: AbortSignal): Promise<boolean> {
+    try {
+      // What ended before is read from the log: the news only show that there may be more. They come at least every 10 s.
+      for await (const { agents } of this.#deps.feed.listen(undefined, stop)) this.#take(() => this.#add(agents));
+      return true;
+    } catch (error) {
+      // At a stop too: no listener may then be begun again.
+      if (stop.aborted) return true;
+      this.#failed(error);
+      return false;
+    }
   }
 
   #take(work: () => void): void {
@@ -61,15 +76,19 @@ export class Watcher {
       work();
       this.#deps.store.ended("watcher");
     } catch (error) {
-      // Ends are added with the next news. The conditions are compared again with the store's.
-      this.#hasSeenAll = false;
-      this.#deps.store.failed("watcher", error);
+      this.#failed(error);
     }
+  }
+
+  /** Ends are added with the next news. The conditions are compared again with the store's. */
+  #failed(error: unknown): void {
+    this.#hasSeenAll = false;
+    this.#deps.store.failed("watcher", error);
   }
 
   #add(agents: readonly AgentView[]): void {
     this.#deps.queue.keepTargets(this.#deps.clock.now());
-    const added = this.#addEnds();
+    this.#addEnds();
     const { index } = this.#deps.fleet;
     if (!this.#hasSeenAll && index.isComplete && index.failure === undefined) {
       const views = index.agents.items;
@@ -78,17 +97,19 @@ export class Watcher {
       this.#addChanges(views);
       this.#hasSeenAll = true;
     } else this.#addChanges(agents);
-    if (this.#addSettled() || added) this.#deps.added();
+    this.#addSettled();
   }
 
-  #addEnds(): boolean {
-    const { queue, ended, clock } = this.#deps;
-    for (let hasAdded = false; ; hasAdded = true) {
+  /** Shows each addition at once: what comes after it may fail, and then nobody would send it. */
+  #addEnds(): void {
+    const { queue, ended, clock, added } = this.#deps;
+    for (;;) {
       const ends = ended.after(queue.position, ENDS_AT_ONCE);
-      if (ends.length === 0) return hasAdded;
+      if (ends.length === 0) return;
       const nowMs = clock.now();
       const events = ends.map(({ number, job }) => ({ number, ...jobEnded(job, nowMs) }));
       this.#count(queue.addEnds(events, nowMs));
+      added();
     }
   }
 
@@ -108,8 +129,8 @@ export class Watcher {
     for (const { agent, condition } of first) this.#known.set(agent, condition);
   }
 
-  #addSettled(): boolean {
-    const { queue, fleet, clock } = this.#deps;
+  #addSettled(): void {
+    const { queue, fleet, clock, added } = this.#deps;
     const nowMs = clock.now();
     const settled: AgentChange[] = [];
     for (const [agent, { condition, sinceMs }] of this.#unsettled) {
@@ -117,13 +138,13 @@ export class Watcher {
       if (view === undefined || clock.monotonic() - sinceMs < SETTLED_MS) continue;
       settled.push({ agent, condition, event: agentChanged(view, condition, nowMs) });
     }
-    if (settled.length === 0) return false;
+    if (settled.length === 0) return;
     this.#count(queue.addChanges(settled, nowMs));
+    added();
     for (const { agent, condition } of settled) {
       this.#known.set(agent, condition);
       this.#unsettled.delete(agent);
     }
-    return true;
   }
 
   #forget(agents: readonly string[]): void {

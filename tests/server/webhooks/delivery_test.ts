@@ -101,6 +101,37 @@ test("a crash between the log of ends and the queue loses nothing", async () => 
   expect([jobsOf(site.received), next.states()]).toEqual([["job-1"], ["delivered"]]);
 });
 
+test("goes on when the ends of jobs could not be read for a while", async () => {
+  const life = await site.start();
+  life.feed.addEnds([ended(1)]);
+  site.changeStore("ALTER TABLE ended_jobs RENAME TO hidden_jobs");
+  await site.clock.advance(MINUTE_MS);
+  site.changeStore("ALTER TABLE hidden_jobs RENAME TO ended_jobs");
+  await site.clock.advance(10_000);
+  await life.end(ended(2));
+  expect(jobsOf(site.received)).toEqual(["job-1", "job-2"]);
+  await life.stop();
+});
+
+test("stops at once while the ends of jobs cannot be read", async () => {
+  const life = await site.start();
+  life.feed.addEnds([ended(1)]);
+  site.changeStore("DROP TABLE ended_jobs");
+  await site.clock.advance(1_000);
+  await life.stop();
+});
+
+test("sends an end that was queued although the rest of the work on that news failed", async () => {
+  const life = await site.start();
+  const agent = await ScriptedAgent.open(site.store, "gpu-1");
+  site.changeStore("DROP TABLE webhook_agents");
+  agent.jobs = [ended(1)];
+  await agent.publish({ status: "stopped" });
+  await site.clock.advance(1_000);
+  expect(jobsOf(site.received)).toEqual(["job-1"]);
+  await life.stop();
+});
+
 test("two servers on one store send each event once", async () => {
   const agent = await ScriptedAgent.open(site.store, "gpu-1");
   const lives = [await site.start(), await site.start()];
@@ -223,6 +254,21 @@ test("a second server that someone starts by hand on the store leaves the first 
     ["job-1", "job-2"],
     ["delivered", "delivered"],
   ]);
+});
+
+test("a second server that stops leaves the first one's targets alone, whatever a third one that starts then names", async () => {
+  const first = await site.start();
+  const second = await site.start();
+  site.answer = null;
+  await first.end(ended(1));
+  await second.stop();
+  const third = await site.start({ hosts: ["other.test"] });
+  site.answer = () => ({ status: 204 });
+  await site.clock.advance(MINUTE_MS);
+  expect([jobsOf(site.received), first.states()]).toEqual([["job-1"], ["delivered"]]);
+  for (const life of [first, third]) await life.stop();
+  const next = await site.start({ hosts: ["other.test"] });
+  expect(next.webhooks.tables.targets(0).map(({ target }) => target)).toEqual(["other.test"]);
 });
 
 test("a new target gets what ends from then on, and one that is no longer named nothing", async () => {

@@ -63,6 +63,13 @@ export class WebhookSite {
     return life;
   }
 
+  /** Changes the store beside the servers, so that a part of their work fails, or works again. */
+  changeStore(sql: string): void {
+    const database = openStore(this.#dir);
+    database.run(sql);
+    database.close();
+  }
+
   /** The ids of the accepted attempts, or those about it, by subject. */
   idsOf(type: WebhookEvent["type"], host = "hooks.test"): string[] {
     return this.received.filter(({ host: of, event }) => of === host && event.type === type).map(({ id }) => id);
