@@ -25,6 +25,11 @@ export function isHeldToLimits({ role, agents, verbs }: Caller): boolean {
 
 type Named = Pick<Caller, "name" | "way">;
 
+/** Under what its requests and listeners are counted. Names are only unique among the callers of one way. */
+export function limitsKeyOf({ way, name }: Named): string {
+  return `${way} ${name}`;
+}
+
 /** The beginning of a sentence about a caller. */
 export function describeCaller({ name, way }: Named): string {
   return way === "token" ? `Token "${name}"` : `"${name}"`;

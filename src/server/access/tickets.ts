@@ -3,14 +3,15 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import type { Credential } from "./authenticator.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, limitsKeyOf } from "./caller.ts";
 
 export interface TicketsDeps {
   readonly clock: Pick<Clock, "now" | "monotonic">;
 }
 
 interface Entry {
-  readonly caller: string;
+  /** As `limitsKeyOf()`. */
+  readonly owner: string;
   /** The header with the token, or the session. It is looked at again whenever the ticket is used. */
   readonly authorization: Credential;
   readonly endMs: number;
@@ -44,11 +45,12 @@ export class Tickets {
 
   /** @returns undefined when all callers together have too many */
   issue(
-    { name }: Pick<Caller, "name">,
+    caller: Pick<Caller, "name" | "way">,
     authorization: Credential,
   ): { ticket: string; expiresAtMs: number } | undefined {
     this.#removeEnded();
-    const own = this.#own.get(name) ?? new Set();
+    const owner = limitsKeyOf(caller);
+    const own = this.#own.get(owner) ?? new Set();
     const [oldest] = own;
     if (oldest !== undefined && own.size >= MOST_OF_CALLER) this.#end(oldest);
     if (this.#entries.size >= MOST) return undefined;
@@ -58,11 +60,11 @@ export class Tickets {
     const texts = [...own].map((each) => this.#entries.get(each)?.authorization);
     const key = hash(ticket);
     this.#entries.set(key, {
-      caller: name,
+      owner,
       authorization: texts.find((text) => text === authorization) ?? authorization,
       endMs,
     });
-    this.#own.set(name, own.add(key));
+    this.#own.set(owner, own.add(key));
     return { ticket, expiresAtMs: this.#clock.now() + TICKET_LIFETIME_MS };
   }
 
@@ -85,11 +87,11 @@ export class Tickets {
   }
 
   #end(key: string): void {
-    const caller = this.#entries.get(key)?.caller ?? "";
+    const owner = this.#entries.get(key)?.owner ?? "";
     this.#entries.delete(key);
-    const own = this.#own.get(caller);
+    const own = this.#own.get(owner);
     own?.delete(key);
-    if (own?.size === 0) this.#own.delete(caller);
+    if (own?.size === 0) this.#own.delete(owner);
   }
 }
 

@@ -1,5 +1,5 @@
 // How many event streams and waiting requests may be open, in all and for each caller.
-import { type Caller, describeCaller, isHeldToLimits } from "../access/caller.ts";
+import { type Caller, describeCaller, isHeldToLimits, limitsKeyOf } from "../access/caller.ts";
 
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
@@ -28,23 +28,24 @@ export class Listeners {
   refusal(caller: Caller): string | undefined {
     if (this.#total >= this.#most) return `No more than ${this.#most} listeners are served`;
     const isUser = caller.way === "introspection" || caller.way === "jwt";
-    if (!(isUser || isHeldToLimits(caller)) || this.#of(caller.name) < MAX_VIEWER_LISTENERS) return undefined;
+    if (!(isUser || isHeldToLimits(caller)) || this.#of(limitsKeyOf(caller)) < MAX_VIEWER_LISTENERS) return undefined;
     return `${describeCaller(caller)} already has ${MAX_VIEWER_LISTENERS} listeners`;
   }
 
   /** Counts one in. @returns what counts it out */
-  add({ name }: Pick<Caller, "name">): () => void {
+  add(caller: Pick<Caller, "name" | "way">): () => void {
+    const key = limitsKeyOf(caller);
     this.#total += 1;
-    this.#open.set(name, this.#of(name) + 1);
+    this.#open.set(key, this.#of(key) + 1);
     return () => {
       this.#total -= 1;
-      const left = this.#of(name) - 1;
-      if (left > 0) this.#open.set(name, left);
-      else this.#open.delete(name);
+      const left = this.#of(key) - 1;
+      if (left > 0) this.#open.set(key, left);
+      else this.#open.delete(key);
     };
   }
 
-  #of(name: string): number {
-    return this.#open.get(name) ?? 0;
+  #of(key: string): number {
+    return this.#open.get(key) ?? 0;
   }
 }

@@ -5,7 +5,7 @@ import { TICKET_LIFETIME_MS, Tickets } from "#src/server/access/tickets.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 
 const issued = (tickets: Tickets, name: string, authorization = `Bearer ${name}`): string =>
-  tickets.issue({ name }, authorization)?.ticket ?? "none";
+  tickets.issue({ name, way: "token" }, authorization)?.ticket ?? "none";
 
 describe("Tickets", () => {
   test("are different, with 256 random bits, and begin as own tokens do", () => {
@@ -18,7 +18,7 @@ describe("Tickets", () => {
   test("stand for their token for 10 minutes, as often as needed", async () => {
     const clock = new ManualClock();
     const tickets = new Tickets({ clock });
-    const { ticket = "", expiresAtMs } = tickets.issue({ name: "ada" }, "Bearer abc") ?? {};
+    const { ticket = "", expiresAtMs } = tickets.issue({ name: "ada", way: "token" }, "Bearer abc") ?? {};
     expect(expiresAtMs).toBe(clock.now() + 600_000);
     for (let time = 0; time < 3; time++) expect(tickets.authorizationOf(ticket)).toBe("Bearer abc");
     await clock.advance(TICKET_LIFETIME_MS - 1);
@@ -46,13 +46,20 @@ describe("Tickets", () => {
     for (const ticket of [other, own[1] ?? "", own[100] ?? ""]) expect(tickets.authorizationOf(ticket)).toBeString();
   });
 
+  test("of a token are not those of a user of the platform with the same name", () => {
+    const tickets = new Tickets({ clock: new ManualClock() });
+    const other = tickets.issue({ name: "ada", way: "jwt" }, "Bearer x")?.ticket ?? "";
+    for (let count = 0; count < 101; count++) issued(tickets, "ada");
+    expect(tickets.authorizationOf(other)).toBe("Bearer x");
+  });
+
   test("are at most 10,000 in all, until some end", async () => {
     const clock = new ManualClock();
     const tickets = new Tickets({ clock });
     for (let number = 0; number < 10_000; number++) issued(tickets, `user:${number % 200}`);
-    expect(tickets.issue({ name: "one-more" }, "Bearer x")).toBeUndefined();
+    expect(tickets.issue({ name: "one-more", way: "token" }, "Bearer x")).toBeUndefined();
     expect(tickets.size).toBe(10_000);
     await clock.advance(TICKET_LIFETIME_MS);
-    expect(tickets.issue({ name: "one-more" }, "Bearer x")).toBeDefined();
+    expect(tickets.issue({ name: "one-more", way: "token" }, "Bearer x")).toBeDefined();
   });
 });

@@ -22,4 +22,6 @@ test.each<[string, Caller, boolean]>([
   const name = caller.way === "token" ? 'Token "a"' : '"a"';
   expect(listeners.refusal(caller)).toBe(isHeld ? `${name} already has 100 listeners` : undefined);
   expect(listeners.refusal({ ...caller, name: "b" })).toBeUndefined();
+  for (const way of ["token", "introspection", "jwt"] as const)
+    expect(listeners.refusal({ ...caller, way }) === undefined).toBe(!isHeld || way !== caller.way);
 });

@@ -74,6 +74,23 @@ describe("requireToken()", () => {
     expect((await server.call("GET", "/v1/agents", { token })).status).toBe(expected);
   });
 
+  test("answers a user of the platform although a token of the same name sends too much", async () => {
+    const user = {
+      name: "dashboard",
+      way: "jwt",
+      role: "viewer",
+      agents: null,
+      verbs: null,
+      expiresAtMs: null,
+    } as const;
+    const login = { authenticate: async () => await Promise.resolve(user), check: async () => await Promise.resolve() };
+    await using server = await openServer({ clock: new ManualClock(Date.now()), login });
+    const statusOf = async (token: string): Promise<number> =>
+      (await server.call("GET", "/v1/jobs/x", { token })).status;
+    for (let index = 0; index < 51; index++) await statusOf(server.viewer);
+    expect([await statusOf(server.viewer), await statusOf("of-the-platform")]).toEqual([429, 404]);
+  });
+
   test("sets no limit for a gp token", async () => {
     await using server = await openServer({ clock: new ManualClock(Date.now()) });
     await ScriptedAgent.open(server.store, "gpu-1");

@@ -3,7 +3,14 @@ import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import { CourierError } from "../../../base/errors.ts";
 import type { Authenticator, Credential } from "../../access/authenticator.ts";
-import { type Caller, describeCaller, isHeldToLimits, TRUSTED_CALLER, UserRefused } from "../../access/caller.ts";
+import {
+  type Caller,
+  describeCaller,
+  isHeldToLimits,
+  limitsKeyOf,
+  TRUSTED_CALLER,
+  UserRefused,
+} from "../../access/caller.ts";
 import { beyondLimits, changesNothing, takesTicket } from "../../access/route_needs.ts";
 import type { Tickets } from "../../access/tickets.ts";
 import type { RequestRate } from "../../limits/request_rate.ts";
@@ -87,12 +94,12 @@ export async function admit(
     if (!isFirstVisit(context, sent)) refusedLogins.add(peerOf(context), caller);
     if (!(caller instanceof UserRefused)) throw caller;
     context.set("refused", caller.user);
-    const waitMs = rate.take(caller.user.name);
+    const waitMs = rate.take(limitsKeyOf(caller.user));
     throw waitMs > 0 ? new TooFast(caller.user, waitMs) : caller;
   }
   context.set("caller", caller);
   if (sent !== undefined && !(sent instanceof CourierError)) context.set("authorization", sent);
-  const waitMs = isHeldToLimits(caller) ? rate.take(caller.name) : 0;
+  const waitMs = isHeldToLimits(caller) ? rate.take(limitsKeyOf(caller)) : 0;
   if (waitMs > 0) throw new TooFast(caller, waitMs);
   return caller;
 }
