@@ -85,9 +85,9 @@ export class Authenticator {
   }
 }
 
-function asCaller({ name, role, agents, verbs, expiresAtMs }: TokenEntry): Caller {
+function asCaller({ name, role, agents, verbs, expiresAtMs, accounts }: TokenEntry): Caller {
   const limits = { agents: agents && new Set(agents), verbs: verbs && new Set(verbs), expiresAtMs };
-  return { name, way: "token", role, ...limits };
+  return { name, way: "token", role, ...limits, accounts };
 }
 
 function sessionEnded(): CourierError {

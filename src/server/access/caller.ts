@@ -1,7 +1,7 @@
 // Who sends a request, and what it may do and see.
 import { CourierError } from "../../base/errors.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
-import type { Role } from "../store/tokens.ts";
+import type { Role, TokenAccounts } from "../store/tokens.ts";
 
 /** A null is no limit. */
 export interface Caller {
@@ -16,6 +16,8 @@ export interface Caller {
   readonly verbs: ReadonlySet<Verb> | null;
   /** On the server's clock. */
   readonly expiresAtMs: number | null;
+  /** Of an own token: it may share what it has with the token that added it. */
+  readonly accounts?: TokenAccounts;
 }
 
 /** Whether it is held to the limits of a viewer, as everybody is who cannot change the whole fleet. */
@@ -23,11 +25,11 @@ export function isHeldToLimits({ role, agents, verbs }: Caller): boolean {
   return role === "viewer" || agents !== null || (verbs !== null && ![...verbs].some((verb) => VERBS[verb].changing));
 }
 
-type Named = Pick<Caller, "name" | "way">;
+type Named = Pick<Caller, "name" | "way" | "accounts">;
 
 /** Under what its requests and listeners are counted. Names are only unique among the callers of one way. */
-export function limitsKeyOf({ way, name }: Named): string {
-  return `${way} ${name}`;
+export function limitsKeyOf({ way, name, accounts }: Named): string {
+  return `${way} ${accounts?.limits ?? name}`;
 }
 
 /** The beginning of a sentence about a caller. */

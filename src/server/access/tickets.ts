@@ -45,7 +45,7 @@ export class Tickets {
 
   /** @returns undefined when all callers together have too many */
   issue(
-    caller: Pick<Caller, "name" | "way">,
+    caller: Pick<Caller, "name" | "way" | "accounts">,
     authorization: Credential,
   ): { ticket: string; expiresAtMs: number } | undefined {
     this.#removeEnded();

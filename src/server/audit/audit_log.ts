@@ -4,7 +4,7 @@ import { type Clock, isoTime } from "../../base/clock.ts";
 import { AuditEntry, type Dropped } from "../../documents/audit.ts";
 import { fairShare } from "./fair_share.ts";
 import type { NewEntry } from "./new_entry.ts";
-import { SCHEMA } from "./schema.ts";
+import { openTables, SENDER_ACCOUNT } from "./schema.ts";
 
 /** Undefined: all. */
 export interface AuditFilter {
@@ -31,12 +31,12 @@ export interface AuditPage {
 export const AUDIT_LIMITS = { keptMs: 90 * 86_400_000, changes: 89_000, refused: 9_900, cleanedEvery: 1_000 };
 
 const KIND = "is_refused = ?1";
-const SENDER = `${KIND} AND way IS ?2 AND who IS ?3`;
+const SENDER = `${KIND} AND way IS ?2 AND ${SENDER_ACCOUNT} IS ?3`;
 const FROM_NEWEST = "ORDER BY number DESC LIMIT 1 OFFSET";
 
 interface Sender {
   readonly way: string | null;
-  readonly who: string | null;
+  readonly account: string | null;
   readonly entries: number;
 }
 
@@ -44,9 +44,9 @@ const CLEANED_EVERY_MS = 3_600_000;
 
 const INSERT = `
   INSERT INTO audit (
-    at_ms, is_refused, request, request_id, who, way, peer, verb, agent, model, details, outcome, job, key
+    at_ms, is_refused, request, request_id, who, way, peer, verb, agent, model, details, outcome, job, key, account
   ) VALUES (
-    $at_ms, $is_refused, $request, $request_id, $who, $way, $peer, $verb, $agent, $model, $details, $outcome, $job, $key
+    $at_ms, $is_refused, $request, $request_id, $who, $way, $peer, $verb, $agent, $model, $details, $outcome, $job, $key, $account
   ) RETURNING number`;
 
 const SELECT = `
@@ -68,17 +68,18 @@ export class AuditLog {
     this.#database = database;
     this.#clock = clock;
     this.#limits = limits;
-    database.run(SCHEMA);
+    openTables(database);
   }
 
   /**
    * Adds an entry. Returns before the disk has it: a crash of this process loses nothing, a power failure may lose the last.
+   * @param account whose share of the bounds it uses, among the senders of one way; null: that of the sender's name
    * @returns its number
    */
-  add(entry: NewEntry): number {
+  add(entry: NewEntry, account: string | null = null): number {
     const nowMs = this.#clock.now();
     const isRefused = entry.verb === null && entry.outcome !== "ok";
-    const row = { at_ms: Math.round(nowMs), is_refused: isRefused ? 1 : 0, ...entry };
+    const row = { at_ms: Math.round(nowMs), is_refused: isRefused ? 1 : 0, account, ...entry };
     return this.#quickly(() => {
       const added = this.#database.query<{ number: number }, typeof row>(INSERT).get(row);
       this.#cleanAt(nowMs);
@@ -150,19 +151,21 @@ export class AuditLog {
 
   #dropFairly(kind: number, kept: number): void {
     const senders = this.#database
-      .query<Sender, [number]>(`SELECT way, who, COUNT(*) AS entries FROM audit WHERE ${KIND} GROUP BY way, who`)
+      .query<Sender, [number]>(
+        `SELECT way, ${SENDER_ACCOUNT} AS account, COUNT(*) AS entries FROM audit WHERE ${KIND} GROUP BY 1, 2`,
+      )
       .all(kind);
     const share = fairShare(
       senders.map(({ entries }) => entries),
       kept,
     );
-    for (const { way, who, entries } of senders)
+    for (const { way, account, entries } of senders)
       if (entries > share)
         this.#drop(
           `${SENDER} AND number <= (SELECT number FROM audit WHERE ${SENDER} ${FROM_NEWEST} ?4)`,
           kind,
           way,
-          who,
+          account,
           share,
         );
   }

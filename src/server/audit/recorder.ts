@@ -55,7 +55,7 @@ export class Recorder implements Witness {
     const what = { verb: null, agent: agentIn(context), model: null, details: await bodyOf(context), key: null };
     const outcome = codeOf(status) ?? scope.unsent?.code ?? "ok";
     const entry = newEntry({ ...originOf(scope), ...what, outcome, job: null });
-    this.#write(() => this.#deps.audit.add(entry));
+    this.#write(() => this.#deps.audit.add(entry, accountOf(scope)));
     this.#print(entry);
   };
 
@@ -73,7 +73,7 @@ export class Recorder implements Witness {
     const details = given === undefined ? null : JSON.stringify(given);
     const what = { verb, agent, model: modelName ?? null, details, key: keyId() };
     const entry = newEntry({ ...originOf(scope), ...what, outcome: null, job: null });
-    const number = this.#write(() => audit.add(entry));
+    const number = this.#write(() => audit.add(entry, accountOf(scope)));
     return (ended) => {
       const isError = ended instanceof CourierError;
       const outcome = isError ? ended.code : "ok";
@@ -111,6 +111,11 @@ function originOf(scope: Scope | undefined) {
   const { context, id, peer } = scope;
   const { name = null, way = null } = senderOf(context) ?? {};
   return { request: `${context.req.method} ${context.req.path}`, request_id: id, who: name, way, peer };
+}
+
+/** Whose share of the audit it uses; null: that of the sender alone. */
+function accountOf(scope: Scope | undefined): string | null {
+  return scope === undefined ? null : (senderOf(scope.context)?.accounts?.audit ?? null);
 }
 
 function agentIn({ req }: Context<Env>): string | null {

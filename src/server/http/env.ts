@@ -47,7 +47,7 @@ export function callerOf(context: Context<Env>): Caller {
 }
 
 /** Who sends a request, also one that may do nothing at all; undefined: an unknown sender. */
-export function senderOf(context: Context<Env>): Pick<Caller, "name" | "way"> | undefined {
+export function senderOf(context: Context<Env>): Pick<Caller, "name" | "way" | "accounts"> | undefined {
   return context.get("caller") ?? context.get("refused");
 }
 

@@ -33,7 +33,7 @@ export class Listeners {
   }
 
   /** Counts one in. @returns what counts it out */
-  add(caller: Pick<Caller, "name" | "way">): () => void {
+  add(caller: Pick<Caller, "name" | "way" | "accounts">): () => void {
     const key = limitsKeyOf(caller);
     this.#total += 1;
     this.#open.set(key, this.#of(key) + 1);

@@ -4,12 +4,12 @@ import { isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { Instant, orNull } from "../../documents/named.ts";
 import { AgentName, Verb } from "../../protocol.ts";
-import { type Caller, describeCaller } from "../access/caller.ts";
+import { type Caller, describeCaller, isHeldToLimits } from "../access/caller.ts";
 import { beyondOwner, isWithinScope, requireUsable } from "../access/token_rules.ts";
 import { requireJson } from "../http/body.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import type { WholeServices } from "../services.ts";
-import { hashOfToken, Role, type TokenEntry, type TokenLimits } from "../store/tokens.ts";
+import { hashOfToken, MOST_ADDED_TOKENS, Role, type TokenEntry, type TokenLimits } from "../store/tokens.ts";
 import { QUERY } from "./schema/list_schemas.ts";
 import { failures } from "./schema/problems.ts";
 import { bodyOf, json, security } from "./schema/schemas.ts";
@@ -78,7 +78,7 @@ const addToken = createRoute({
   path: "/v1/tokens",
   operationId: "addToken",
   summary: "Add a token of gpu-server",
-  description: `It never permits more, and never lives longer, than the one that adds it, and stays when that one is revoked. ${WHO}`,
+  description: `It never permits more, and never lives longer, than the one that adds it, and stays when that one is revoked. A token adds at most ${MOST_ADDED_TOKENS}, with those that these add: then it is a 409. ${WHO}`,
   middleware: requireJson,
   request: {
     query: QUERY.none,
@@ -115,14 +115,15 @@ export function addTokenRoutes(app: OpenAPIHono<Env>, parts: Parts): void {
   });
 
   app.openapi(addToken, (context) => {
-    const owner = ownerOf(callerOf(context), parts);
+    const caller = callerOf(context);
+    const owner = ownerOf(caller, parts);
     const { name, role, agents = owner.agents, verbs = owner.verbs, expires_at } = context.req.valid("json");
     const end = expires_at === undefined || expires_at === null ? null : endOf(expires_at, clock.now());
     const limits = { agents, verbs, expiresAtMs: expires_at === undefined ? owner.expiresAtMs : end };
     const refusal = beyondOwner(limits, owner);
     if (refusal !== undefined) throw refusal;
     requireUsable(role, limits);
-    const token = tokens.add(name, role, limits);
+    const token = tokens.add(name, role, limits, { ...owner, isHeldToLimits: isHeldToLimits(caller) });
     tokenNotes.create(hashOfToken(token), owner.name);
     return context.json({ token, ...tokenDocument(entryNamed(name, parts), parts) }, 201);
   });

@@ -11,6 +11,7 @@ const PLAIN = {
   agents: null,
   verbs: null,
   lastUsedMs: null,
+  accounts: { limits: "0123456789abcdef", audit: "0123456789abcdef" },
 };
 
 test("tokenTable() shows what limits a token below it, in at most 80 columns", () => {

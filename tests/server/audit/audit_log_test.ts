@@ -113,6 +113,33 @@ describe("AuditLog", () => {
     expect(audit.dropped()).toMatchObject([{ refused, entries: 93 }]);
   });
 
+  test("a flood of one account's senders drops their own, not those of others", () => {
+    const audit = new AuditLog(database, clock, { ...AUDIT_LIMITS, changes: 10, cleanedEvery: 1 });
+    const others = ["alice", "bob"].map((who) => audit.add({ ...DELETE, who }));
+    for (let index = 0; index < 100; index++) audit.add({ ...DELETE, who: `minted-${index}` }, "0123456789abcdef");
+    expect(numbers(audit)).toHaveLength(10);
+    expect(numbers(audit).slice(-2)).toEqual(others.toReversed());
+  });
+
+  test("opens a table of the release before, with its index, and leaves it one that this release can write", () => {
+    // Never edit these: they are what that release has.
+    database.run(`CREATE TABLE audit (
+      number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, is_refused INTEGER NOT NULL,
+      request TEXT, request_id TEXT, who TEXT, way TEXT, peer TEXT, verb TEXT, agent TEXT, model TEXT, details TEXT,
+      outcome TEXT, job TEXT, key TEXT
+    ) STRICT`);
+    database.run("CREATE INDEX IF NOT EXISTS audit_sender ON audit (is_refused, way, who, number)");
+    const write = "INSERT INTO audit (at_ms, is_refused, who, way) VALUES (?, 0, 'alice', 'token')";
+    database.query(write).run(START_MS);
+    new AuditLog(database, clock).add(DELETE, "0123456789abcdef");
+    database.query(write).run(START_MS);
+    expect(new AuditLog(database, clock).read({}, { limit: 10 }).map(({ who }) => who)).toEqual([
+      "alice",
+      "platform",
+      "alice",
+    ]);
+  });
+
   test("keeps the newest where there are more senders than it keeps entries", () => {
     const audit = new AuditLog(database, clock, { ...AUDIT_LIMITS, changes: 3, cleanedEvery: 1 });
     for (let index = 0; index < 10; index++) audit.add({ ...DELETE, who: `user-${index}` });

@@ -53,7 +53,8 @@ describe("Tokens", () => {
         return tokens.add("limited", "gp", limits);
       });
       expect(namesBefore(stateDir)).toEqual(["plain"]);
-      const entry = { name: "limited", role: "gp" as const, created_at: expect.any(String), ...limits };
+      const accounts = { limits: expect.any(String), audit: expect.any(String) };
+      const entry = { name: "limited", role: "gp" as const, created_at: expect.any(String), ...limits, accounts };
       withTokens(stateDir, (tokens) => {
         expect(tokens.find(token)).toEqual(entry);
         expect(tokens.list()).toEqual([entry, expect.objectContaining({ name: "plain", ...NO_LIMITS })]);
@@ -74,6 +75,26 @@ describe("Tokens", () => {
         expect(tokens.list()).toHaveLength(2);
       }),
     );
+  });
+
+  test("add() charges what a token adds to the first of the line, and the release before reads it as before", async () => {
+    await inStateDir((stateDir) => {
+      const names = ["child", "grandchild", "root"];
+      withTokens(stateDir, (tokens) => {
+        const root = tokens.find(tokens.add("root", "gp"));
+        if (root === undefined) throw new Error("no root");
+        const child = tokens.find(tokens.add("child", "gp", NO_LIMITS, { ...root, isHeldToLimits: true }));
+        if (child === undefined) throw new Error("no child");
+        tokens.revoke("root");
+        tokens.add("grandchild", "gp", NO_LIMITS, { ...child, isHeldToLimits: true });
+        // Another token under the name of one that is gone.
+        tokens.add("root", "gp");
+        const accounts = tokens.list().map((token) => token.accounts);
+        expect(accounts.slice(0, 2)).toEqual([root.accounts, root.accounts]);
+        expect(accounts[2]).not.toEqual(root.accounts);
+      });
+      expect(namesBefore(stateDir)).toEqual(names);
+    });
   });
 
   test("revoke() removes both when the release before added another one with the name", async () => {

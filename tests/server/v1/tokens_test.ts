@@ -1,7 +1,10 @@
 // Tokens over HTTP: who may manage them, and that nobody gives away more than it has.
 import { describe, expect, test } from "bun:test";
 import { SimulatedPlatform } from "#sim/platform/platform.ts";
+import type { Caller } from "#src/server/access/caller.ts";
 import { openLogin } from "#src/server/access/login/open.ts";
+import { MAX_VIEWER_LISTENERS } from "#src/server/limits/listeners.ts";
+import { MOST_ADDED_TOKENS } from "#src/server/store/tokens.ts";
 import { ListLog } from "#tests/server/access/login/harness.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { OWN_PAGE, signIn } from "#tests/support/sites/browser_session.ts";
@@ -13,6 +16,12 @@ const DAY_MS = 86_400_000;
 async function managing(): Promise<{ server: ServerUnderTest; clock: ManualClock }> {
   const clock = new ManualClock(START_MS);
   return { clock, server: await openServer({ clock, managesTokens: true }) };
+}
+
+async function callerOf(server: ServerUnderTest, token: string): Promise<Caller> {
+  const caller = await server.services.authenticator.authenticate(`Bearer ${token}`);
+  if (caller instanceof Error) throw caller;
+  return caller;
 }
 
 async function add(server: ServerUnderTest, body: object, token = server.gp) {
@@ -140,6 +149,67 @@ describe("/v1/tokens", () => {
       404, 404, 404, 403,
     ]);
     expect(await revoke("berlin")).toBe(204);
+  });
+
+  test("gives a token with limits no more requests and listeners by the tokens that it adds", async () => {
+    const { server, clock } = await managing();
+    await using _ = server;
+    const berlin = server.tokens.add("berlin", "gp", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
+    const child = (await add(server, { name: "child", role: "gp" }, berlin)).body.token;
+    const grandchild = (await add(server, { name: "grandchild", role: "viewer" }, child)).body.token;
+    await clock.advance(2_500);
+    const statusOf = async (token: string) => (await server.call("GET", "/v1/agents", { token })).status;
+    for (let count = 0; count < 25; count++)
+      expect([await statusOf(child), await statusOf(grandchild)]).toEqual([200, 200]);
+    expect([await statusOf(berlin), await statusOf(child), await statusOf(grandchild)]).toEqual([429, 429, 429]);
+    const { listeners } = server.services;
+    for (let count = 0; count < MAX_VIEWER_LISTENERS; count++) listeners.add(await callerOf(server, grandchild));
+    for (const token of [berlin, child]) expect(listeners.refusal(await callerOf(server, token))).toContain("100");
+  });
+
+  test("gives each token that one without limits adds its own requests and listeners: they are for others", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    const [first, second] = [
+      (await add(server, { name: "first", role: "viewer" })).body.token,
+      (await add(server, { name: "second", role: "viewer" })).body.token,
+    ];
+    const statusOf = async (token: string) => (await server.call("GET", "/v1/agents", { token })).status;
+    for (let count = 0; count < 50; count++) await statusOf(first);
+    expect([await statusOf(first), await statusOf(second)]).toEqual([429, 200]);
+  });
+
+  test("adds 100 tokens for one creator, with those that these add, and the next one when one is revoked", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    const child = (await add(server, { name: "child", role: "gp" })).body.token;
+    for (let count = 1; count < MOST_ADDED_TOKENS; count++)
+      expect((await add(server, { name: `t${count}`, role: "viewer" }, count % 2 ? child : server.gp)).status).toBe(
+        201,
+      );
+    const { status, body } = await add(server, { name: "more", role: "viewer" }, child);
+    expect([status, body.code]).toEqual([409, "conflict"]);
+    expect(body.detail).toContain("100");
+    expect(body.hint).toContain("Revoke");
+    expect((await add(server, { name: "more", role: "viewer" })).status).toBe(409);
+    server.tokens.add("local", "viewer");
+    await server.call("DELETE", "/v1/tokens/t1");
+    expect((await add(server, { name: "more", role: "viewer" })).status).toBe(201);
+  });
+
+  test("gives a token no more of the audit by the tokens that it adds", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    const child = (await add(server, { name: "child", role: "gp" })).body.token;
+    const grandchild = (await add(server, { name: "grandchild", role: "viewer" }, child)).body.token;
+    await server.call("POST", "/v1/jobs", { token: grandchild, body: {} });
+    await server.call("POST", "/v1/jobs", { token: server.viewer, body: {} });
+    const rows = server.database
+      .query<{ who: string; account: string }, []>("SELECT who, account FROM audit ORDER BY number")
+      .all();
+    expect(rows.map(({ who }) => who)).toEqual(["platform", "child", "grandchild", "dashboard"]);
+    expect(new Set(rows.slice(0, 3).map(({ account }) => account)).size).toBe(1);
+    expect(rows[3]?.account).not.toBe(rows[0]?.account);
   });
 
   test("counts the end of the token, not that of the session that uses it", async () => {
