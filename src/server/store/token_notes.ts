@@ -64,10 +64,21 @@ export class TokenNotes {
       .run(hash, createdBy);
   }
 
+  /** Of the token with this hash. */
   of(hash: Uint8Array): TokenNote {
     const query = this.#deps.database.query<TokenNote, [Uint8Array]>(
       "SELECT created_by, last_used_ms FROM token_notes WHERE hash = ?",
     );
     return query.get(hash) ?? NOTHING;
+  }
+
+  /** Of all tokens, by their names. */
+  byName(): { get(name: string): TokenNote } {
+    const rows = this.#deps.database.query<TokenNote & { name: string }, []>(
+      `SELECT name, created_by, last_used_ms FROM token_notes
+       JOIN (SELECT name, hash FROM tokens UNION ALL SELECT name, hash FROM limited_tokens) USING (hash)`,
+    );
+    const notes = new Map(rows.all().map(({ name, ...note }) => [name, note]));
+    return { get: (name) => notes.get(name) ?? NOTHING };
   }
 }

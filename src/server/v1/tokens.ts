@@ -9,7 +9,8 @@ import { beyondOwner, isWithinScope, requireUsable } from "../access/token_rules
 import { requireJson } from "../http/body.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import type { WholeServices } from "../services.ts";
-import { hashOfToken, MOST_ADDED_TOKENS, Role, type TokenEntry, type TokenLimits } from "../store/tokens.ts";
+import type { TokenNote } from "../store/token_notes.ts";
+import { hashOfToken, MOST_ADDED_TOKENS, Role, type TokenEntry } from "../store/tokens.ts";
 import { QUERY } from "./schema/list_schemas.ts";
 import { failures } from "./schema/problems.ts";
 import { bodyOf, json, security } from "./schema/schemas.ts";
@@ -111,7 +112,8 @@ export function addTokenRoutes(app: OpenAPIHono<Env>, parts: Parts): void {
   app.openapi(listTokens, (context) => {
     const owner = ownerOf(callerOf(context), parts);
     const seen = tokens.list().filter((entry) => isWithinScope(entry, owner));
-    return context.json({ tokens: seen.map((entry) => tokenDocument(entry, parts)) }, 200);
+    const notes = tokenNotes.byName();
+    return context.json({ tokens: seen.map((entry) => tokenDocument(entry, notes.get(entry.name))) }, 200);
   });
 
   app.openapi(addToken, (context) => {
@@ -124,8 +126,9 @@ export function addTokenRoutes(app: OpenAPIHono<Env>, parts: Parts): void {
     if (refusal !== undefined) throw refusal;
     requireUsable(role, limits);
     const token = tokens.add(name, role, limits, { ...owner, isHeldToLimits: isHeldToLimits(caller) });
-    tokenNotes.create(hashOfToken(token), owner.name);
-    return context.json({ token, ...tokenDocument(entryNamed(name, parts), parts) }, 201);
+    const hash = hashOfToken(token);
+    tokenNotes.create(hash, owner.name);
+    return context.json({ token, ...tokenDocument(entryNamed(name, parts), tokenNotes.of(hash)) }, 201);
   });
 
   app.openapi(revokeToken, (context) => {
@@ -174,9 +177,8 @@ function endOf(instant: string, nowMs: number): number {
   });
 }
 
-function tokenDocument(entry: TokenEntry & TokenLimits, { tokens, tokenNotes }: Parts): z.infer<typeof Token> {
+function tokenDocument(entry: TokenEntry, { created_by, last_used_ms }: TokenNote): z.infer<typeof Token> {
   const { name, role, created_at, expiresAtMs } = entry;
-  const { created_by, last_used_ms } = tokenNotes.of(tokens.hashNamed(name));
   return {
     name,
     role,
