@@ -60,18 +60,32 @@ export class Session extends Observable {
     return this.#failure;
   }
 
-  /** Looks whether the browser has a session. @param code of a sign-in link, which begins one */
-  async look(code?: string): Promise<void> {
+  /** Looks whether the browser has a session. */
+  async look(): Promise<void> {
     this.#failure = undefined;
     try {
-      if (code === undefined) this.#set(await this.api.get<SessionDocument>("v1/session"));
-      else await this.signIn({ code });
+      this.#set(await this.api.get<SessionDocument>("v1/session"));
     } catch (error) {
       const failure = asCourierError(error);
-      if (code !== undefined) this.#notice = "This sign-in link is no longer valid. Sign in with a token";
-      if (code !== undefined || failure.code === "unauthenticated") return this.#set(null);
+      if (failure.code === "unauthenticated") return this.#set(null);
       this.#failure = failure;
       this.notify();
+    }
+  }
+
+  /** Begins a session with the code of a sign-in link. @returns why not; a session that the browser has stays */
+  async follow(code: string): Promise<CourierError | undefined> {
+    try {
+      await this.signIn({ code });
+      return undefined;
+    } catch (error) {
+      const failure = asCourierError(error);
+      this.#notice =
+        failure.code === "unauthenticated"
+          ? "This sign-in link is no longer valid. Sign in with a token"
+          : "You are not signed in. Open the sign-in link again, or sign in with a token";
+      await this.look();
+      return failure;
     }
   }
 

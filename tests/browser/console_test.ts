@@ -85,6 +85,11 @@ test("a sign-in link signs a browser in once, and its code leaves the address", 
   const other = await (await browser.newContext()).newPage();
   await other.goto(link);
   await other.getByText("This sign-in link is no longer valid").waitFor();
+  const next = (await site.run(program, ["sign-in-link", "viewer", ...options])).stdout.trim();
+  await page.goto("about:blank");
+  await page.goto(next);
+  await page.getByText('This browser is signed in as "gp"').waitFor();
+  await page.getByRole("link", { name: "gpu-1" }).waitFor();
   for (const each of [page, other]) await each.context().close();
 });
 

@@ -27,7 +27,7 @@ export function App({ console, views }: AppProps): JSX.Element | null {
   const { session } = console;
   const present = useStore(session, () => session.present);
   const failure = useStore(session, () => session.failure);
-  useEffect(() => void session.look(takeCode()), [session]);
+  useEffect(() => void begin(console), [console]);
   if (present === undefined) return failure === undefined ? null : <NoServer session={session} failure={failure} />;
   return (
     <ConsoleContext.Provider value={console}>
@@ -35,6 +35,13 @@ export function App({ console, views }: AppProps): JSX.Element | null {
       <ToastList />
     </ConsoleContext.Provider>
   );
+}
+
+async function begin({ session, toasts }: Console): Promise<void> {
+  const code = takeCode();
+  const refused = code === undefined ? undefined : await session.follow(code);
+  if (refused !== undefined) toasts.failed(refused);
+  else if (code === undefined) await session.look();
 }
 
 /** The code of a sign-in link, `#code=…`, which must not stay in the address. */

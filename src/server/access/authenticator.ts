@@ -43,6 +43,11 @@ export class Authenticator {
     return typeof sent === "object" ? await this.#ofSession(sent) : await this.#ofHeader(sent);
   }
 
+  /** As `authenticate()`, for the own token with this hash. */
+  authenticateHash(hash: Uint8Array): Caller | CourierError {
+    return this.#ofEntry(this.#deps.tokens.findHash(hash), () => hash);
+  }
+
   async #ofHeader(header: string | undefined): Promise<Caller | CourierError> {
     const token = /^Bearer +(\S+)$/i.exec(header?.trim() ?? "")?.[1];
     const { tokens, login } = this.#deps;
@@ -69,14 +74,12 @@ export class Authenticator {
 
   /** A session ends with its token. While the platform cannot be asked, it goes on, but nobody is let in. */
   async #ofSession(sent: InSession): Promise<Caller | CourierError> {
-    const { sessions, tokens } = this.#deps;
+    const { sessions } = this.#deps;
     const opened = sessions?.open(sent);
     if (opened === undefined) return sessionEnded();
     const { expiresAtMs } = opened;
     const caller =
-      "token" in opened
-        ? await this.#ofHeader(`Bearer ${opened.token}`)
-        : this.#ofEntry(tokens.findHash(opened.tokenHash), () => opened.tokenHash);
+      "token" in opened ? await this.#ofHeader(`Bearer ${opened.token}`) : this.authenticateHash(opened.tokenHash);
     if (!(caller instanceof CourierError))
       return { ...caller, expiresAtMs: Math.min(expiresAtMs, caller.expiresAtMs ?? expiresAtMs) };
     if (caller.code !== "unauthenticated") return caller;

@@ -83,6 +83,16 @@ export class StoredSessions {
     this.#database.query("INSERT INTO sign_in_codes VALUES (?, ?, ?)").run(hash, tokenHash, expiresAtMs);
   }
 
+  /** As `takeCode()`, without using it up. */
+  findCode(hash: Uint8Array, nowMs: number): Uint8Array | undefined {
+    const row = this.#database
+      .query<{ token_hash: Uint8Array }, [Uint8Array, number]>(
+        "SELECT token_hash FROM sign_in_codes WHERE hash = ? AND expires_at_ms > ?",
+      )
+      .get(hash, nowMs);
+    return row?.token_hash;
+  }
+
   /** Uses a code up. @returns the hash of its token; undefined: there is no such code, or it has expired */
   takeCode(hash: Uint8Array, nowMs: number): Uint8Array | undefined {
     const row = this.#database

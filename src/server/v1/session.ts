@@ -5,12 +5,13 @@ import { isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { Instant, orNull } from "../../documents/named.ts";
 import { AgentName, Verb } from "../../protocol.ts";
+import type { Authenticator } from "../access/authenticator.ts";
 import type { Caller } from "../access/caller.ts";
 import { permissionsOf } from "../access/sessions/permissions.ts";
 import type { InSession, Sessions } from "../access/sessions/sessions.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { callerOf, type Env, peerOf } from "../http/env.ts";
-import { type AccessDeps, admit } from "../http/guard/auth.ts";
+import { type AccessDeps, admit, requireRate } from "../http/guard/auth.ts";
 import type { SessionCookie } from "../http/guard/session_cookie.ts";
 import { failWith } from "../http/problem.ts";
 import type { WholeServices } from "../services.ts";
@@ -22,7 +23,7 @@ import { bodyOf, json, security } from "./schema/schemas.ts";
 export interface SessionParts {
   readonly sessions: Sessions;
   readonly cookie: SessionCookie;
-  readonly access: AccessDeps;
+  readonly access: AccessDeps & { readonly authenticator: Pick<Authenticator, "authenticate" | "authenticateHash"> };
 }
 
 const may = z.boolean();
@@ -85,7 +86,8 @@ const signIn = createRoute({
   summary: "Sign in with a browser",
   description:
     "Sets a cookie for 12 h at most: the session ends with its token. It counts only for requests from pages of gpu-server itself. " +
-    "Programs send a token with each request instead. A caller has at most 20 sessions: a further one ends the oldest.",
+    "Programs send a token with each request instead. A code signs nobody in over the session of somebody else: that is a 409, and " +
+    "nothing is used up. A caller has at most 20 sessions: a further one ends the oldest.",
   security: [],
   middleware: [limitBody, requireJson] as const,
   request: {
@@ -95,7 +97,7 @@ const signIn = createRoute({
       required: true,
     },
   },
-  responses: { 200: json("Who is signed in", Session, EXAMPLE), ...failures(413, 415) },
+  responses: { 200: json("Who is signed in", Session, EXAMPLE), ...failures(409, 413, 415) },
 });
 
 const showSession = createRoute({
@@ -131,10 +133,10 @@ export function addSignInRoutes(
   app.openapi(signIn, async (context) => {
     requireOwnPage(context, cookie);
     const { token, code } = context.req.valid("json");
-    const session = code === undefined ? await withToken(context, token ?? "", parts) : withCode(context, code, parts);
-    // A code is no proof before it is used up; a token is one already, and must not count twice.
-    const caller =
-      code === undefined ? await access.authenticator.authenticate(session) : await admit(context, session, access);
+    const session = await (code === undefined
+      ? withToken(context, token ?? "", parts)
+      : withCode(context, code, parts));
+    const caller = await access.authenticator.authenticate(session);
     if (caller instanceof CourierError) throw caller;
     endSession(context, parts);
     const { expiresAtMs } = caller;
@@ -161,11 +163,35 @@ async function withToken(context: Context<Env>, token: string, { sessions, acces
   return orTooMany(sessions.begin(caller, token));
 }
 
-function withCode(context: Context<Env>, code: string, { sessions, access }: SessionParts): InSession {
-  const session = orTooMany(sessions.redeem(code));
-  if (!(session instanceof CourierError)) return session;
-  access.refusedLogins.add(peerOf(context), session);
-  throw session;
+/** The code is used up last: a refusal leaves it as it was. */
+async function withCode(context: Context<Env>, code: string, parts: SessionParts): Promise<InSession> {
+  const { sessions, access } = parts;
+  const known = <Found>(found: Found | CourierError): Found => {
+    if (!(found instanceof CourierError)) return found;
+    access.refusedLogins.add(peerOf(context), found);
+    throw found;
+  };
+  const caller = known(access.authenticator.authenticateHash(known(sessions.tokenOf(code))));
+  requireRate(context, caller, access.rate);
+  await requireNobodyElse(context, caller, parts);
+  return orTooMany(known(sessions.redeem(code)));
+}
+
+/** Its maker may want others to work under its token without noticing. A token is typed in by the user. */
+async function requireNobodyElse(
+  context: Context<Env>,
+  { name, way }: Caller,
+  { cookie, access }: SessionParts,
+): Promise<void> {
+  const session = cookie.read(context);
+  if (session === undefined || session instanceof CourierError) return;
+  const present = await access.authenticator.authenticate(session);
+  const isRefused = present instanceof CourierError;
+  if (isRefused ? present.code === "unauthenticated" : present.name === name && present.way === way) return;
+  const who = isRefused ? "as somebody else" : `as "${present.name}"`;
+  throw new CourierError("conflict", `This browser is signed in ${who}, and the link is of "${name}"`, {
+    hint: "Sign out first, and open the link again: it was not used up",
+  });
 }
 
 /** The one that the request has, if any: signing in again replaces it. */

@@ -25,6 +25,13 @@ function stored({ database }: ServerUnderTest): string {
     .join();
 }
 
+/** Of a sign-in link for the viewer. */
+function addCode(server: ServerUnderTest, code: string): void {
+  const nowMs = server.services.clock.now();
+  const times = { nowMs, expiresAtMs: nowMs + CODE_LIFETIME_MS };
+  new StoredSessions(server.database).addCode(hashOf(code), server.tokens.hashNamed("dashboard"), times);
+}
+
 describe("POST /v1/session", () => {
   test("sets a cookie that no script reads and no other site sends, and shows what its caller may do", async () => {
     await using server = await openServer({ clock: new ManualClock(START_MS) });
@@ -171,6 +178,42 @@ describe("a session", () => {
     expect([body.name, await statusWith(server, cookie)]).toEqual(["dashboard", 200]);
     await clock.advance(CODE_LIFETIME_MS);
     for (const code of codes) expect((await signIn(server, { code })).status).toBe(401);
+  });
+
+  test("is begun by a link that a request over the rate, or too many sessions, did not use up", async () => {
+    const clock = new ManualClock(START_MS);
+    await using server = await openServer({ clock });
+    addCode(server, "gpuc_code_x");
+    while ((await signIn(server, { token: server.viewer })).status !== 429);
+    expect((await signIn(server, { code: "gpuc_code_x" })).status).toBe(429);
+    await clock.advance(1_000);
+    const fill = server.database.query(
+      `WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 10000)
+       INSERT INTO sessions (hash, owner, expires_at_ms) SELECT randomblob(32), number, ? FROM numbers`,
+    );
+    fill.run(START_MS + CODE_LIFETIME_MS);
+    expect((await signIn(server, { code: "gpuc_code_x" })).body.detail).toContain("Too many sessions");
+    server.database.run("DELETE FROM sessions");
+    await clock.advance(1_000);
+    expect((await signIn(server, { code: "gpuc_code_x" })).status).toBe(200);
+    expect((await signIn(server, { code: "gpuc_code_x" })).status).toBe(401);
+  });
+
+  test("is not replaced by a link of somebody else, which stays usable", async () => {
+    await using server = await openServer();
+    const { cookie } = await signIn(server, { token: server.gp });
+    const headers = { ...OWN_PAGE, cookie };
+    addCode(server, "gpuc_code_x");
+    const { status, body, cookie: set } = await signIn(server, { code: "gpuc_code_x" }, headers);
+    expect([status, body.code, set]).toEqual([409, "conflict", ""]);
+    expect(body.detail).toContain('signed in as "platform"');
+    expect(await statusWith(server, cookie)).toBe(200);
+    await server.call("DELETE", "/v1/session", { token: null, headers });
+    const next = await signIn(server, { code: "gpuc_code_x" }, headers);
+    expect([next.status, next.body.name]).toEqual([200, "dashboard"]);
+    addCode(server, "gpuc_code_y");
+    expect((await signIn(server, { code: "gpuc_code_y" }, { ...OWN_PAGE, cookie: next.cookie })).status).toBe(200);
+    expect(await statusWith(server, next.cookie)).toBe(401);
   });
 
   test("is its token in the audit", async () => {

@@ -45,16 +45,24 @@ export class Sessions {
     );
   }
 
-  /** Uses up the code of a sign-in link. @returns undefined as `begin()` */
+  /** The hash of the token that the code of a sign-in link stands for. Uses nothing up. */
+  tokenOf(code: string): Uint8Array | CourierError {
+    const { store, tokens, clock } = this.#deps;
+    const tokenHash = store.findCode(hashOf(code), clock.now());
+    return tokenHash === undefined || tokens.findHash(tokenHash) === undefined ? unusable() : tokenHash;
+  }
+
+  /** Uses up the code of a sign-in link. @returns undefined, with the code as it was, as `begin()` */
   redeem(code: string): InSession | CourierError | undefined {
     const { store, tokens, clock } = this.#deps;
-    const tokenHash = store.takeCode(hashOf(code), clock.now());
-    const entry = tokenHash && tokens.findHash(tokenHash);
-    if (tokenHash === undefined || entry === undefined)
-      return new CourierError("unauthenticated", "This sign-in link was used, has expired or is invalid", {
-        hint: "Make another one with: gpu-server sign-in-link NAME",
-      });
-    return this.#begin({ name: entry.name, way: "token" }, () => ({ token_hash: tokenHash, sealed_token: null }));
+    const tokenHash = this.tokenOf(code);
+    if (tokenHash instanceof CourierError) return tokenHash;
+    const owner = { name: tokens.findHash(tokenHash)?.name ?? "", way: "token" } as const;
+    const session = this.#begin(owner, () => ({ token_hash: tokenHash, sealed_token: null }));
+    // Another process may have been first.
+    if (session === undefined || store.takeCode(hashOf(code), clock.now()) !== undefined) return session;
+    this.end(session);
+    return unusable();
   }
 
   /** Undefined: it has ended. */
@@ -81,4 +89,10 @@ export class Sessions {
     const row = { hash: hashOf(session), owner: `${way} ${name}`, expires_at_ms: nowMs + SESSION_LIFETIME_MS };
     return store.add({ ...row, ...tokenOf(session) }, nowMs, BOUNDS) ? { session } : undefined;
   }
+}
+
+function unusable(): CourierError {
+  return new CourierError("unauthenticated", "This sign-in link was used, has expired or is invalid", {
+    hint: "Make another one with: gpu-server sign-in-link NAME",
+  });
 }

@@ -97,11 +97,16 @@ export async function admit(
     const waitMs = rate.take(limitsKeyOf(caller.user));
     throw waitMs > 0 ? new TooFast(caller.user, waitMs) : caller;
   }
-  context.set("caller", caller);
   if (sent !== undefined && !(sent instanceof CourierError)) context.set("authorization", sent);
+  requireRate(context, caller, rate);
+  return caller;
+}
+
+/** Notes who sends a request. @throws TooFast when this caller sends too many */
+export function requireRate(context: Context<Env>, caller: Caller, rate: RequestRate): void {
+  context.set("caller", caller);
   const waitMs = isHeldToLimits(caller) ? rate.take(limitsKeyOf(caller)) : 0;
   if (waitMs > 0) throw new TooFast(caller, waitMs);
-  return caller;
 }
 
 /** The console asks at its start who is signed in: nobody yet is no refused log-in. */
