@@ -1,9 +1,9 @@
 // GET /metrics: what Prometheus scrapes, as far as the caller may see it.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { VERSION } from "../../program/flags.ts";
+import type { Shown } from "../../program/metrics/box.ts";
 import { CONTENT_TYPE, labelsOf, MetricsText } from "../../program/metrics/text.ts";
 import type { Verb } from "../../protocol.ts";
-import type { Caller } from "../access/caller.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import type { Services, ServicesOf, WholeServices } from "../services.ts";
 import { failures } from "../v1/schema/problems.ts";
@@ -11,6 +11,7 @@ import { queryOf, security } from "../v1/schema/schemas.ts";
 import { EndedCounts } from "./ended_counts.ts";
 import { addAgents } from "./fleet.ts";
 import { addProcess } from "./process.ts";
+import { RecentTexts } from "./recent_texts.ts";
 import { addWebhooks } from "./webhooks.ts";
 
 /** Larger fleets have no series for each model of each box, unless they are asked for. */
@@ -49,37 +50,46 @@ const getMetrics = createRoute({
 
 export function addMetricsRoute(app: OpenAPIHono<Env>, whole: WholeServices, servicesOf: ServicesOf): void {
   const ended = new EndedCounts({ ended: whole.endedJobs, index: whole.fleet.index });
+  const recent = new RecentTexts(whole.clock);
   app.openapi(getMetrics, (context) => {
     const { collect } = context.req.valid("query");
-    const caller = callerOf(context);
-    const text = new MetricsText();
-    text.add("gpu_courier_build_info", labelsOf({ version: VERSION }), 1);
-    text.addOne("gpu_courier_transport_up", isReadable(whole));
-    addFleet(text, { caller, services: servicesOf(context), ended, eachModel: collect === "models" });
-    // What they show of other agents is not for a caller that sees only some.
-    if (caller.agents === null) addServer(text, whole);
-    return context.body(text.toString(), 200, { "content-type": CONTENT_TYPE });
+    const { agents, verbs } = callerOf(context);
+    const services = servicesOf(context);
+    const may = (verb: Verb): boolean => verbs?.has(verb) !== false;
+    const shown = {
+      eachModel: collect === "models" || services.fleet.index.agents.items.length <= EACH_MODEL_UP_TO,
+      models: may("list_models"),
+      running: may("list_running"),
+      jobs: may("list_jobs"),
+    };
+    const key = JSON.stringify([agents && [...agents].toSorted(), shown]);
+    // What the server's own show of other agents is not for a caller that sees only some.
+    const body = recent.get(key, () => metricsText(whole, { services, ended, shown, hasServer: agents === null }));
+    context.set("sharedBody", body);
+    return context.body(body, 200, { "content-type": CONTENT_TYPE });
   });
 }
 
 interface Asked {
-  readonly caller: Caller;
   /** As the caller sees them. */
   readonly services: Services;
   readonly ended: EndedCounts;
-  readonly eachModel: boolean;
+  readonly shown: Shown;
+  readonly hasServer: boolean;
 }
 
-function addFleet(text: MetricsText, { caller: { verbs }, services, ended, eachModel }: Asked): void {
+function metricsText(whole: WholeServices, asked: Asked): string {
+  const text = new MetricsText();
+  text.add("gpu_courier_build_info", labelsOf({ version: VERSION }), 1);
+  text.addOne("gpu_courier_transport_up", isReadable(whole));
+  addFleet(text, asked);
+  if (asked.hasServer) addServer(text, whole);
+  return text.toString();
+}
+
+function addFleet(text: MetricsText, { services, ended, shown }: Asked): void {
   const { fleet, courier } = services;
   const { items } = fleet.index.agents;
-  const may = (verb: Verb): boolean => verbs?.has(verb) !== false;
-  const shown = {
-    eachModel: eachModel || items.length <= EACH_MODEL_UP_TO,
-    models: may("list_models"),
-    running: may("list_running"),
-    jobs: may("list_jobs"),
-  };
   addAgents(text, items, shown, {
     states: (agent) => courier.keys.troubles.forged(agent),
     responses: (agent) => courier.ignoredReplies.get(agent) ?? 0,

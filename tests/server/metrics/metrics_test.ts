@@ -2,6 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
 import { newPull } from "#src/protocol.ts";
+import { RecentTexts } from "#src/server/metrics/recent_texts.ts";
+import { MemoryStore } from "#src/transport/memory.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 import { endedJob, openSite, START_MS, scrape, startingWith } from "./series.ts";
@@ -219,6 +222,50 @@ const FIGURES = [
   "commands_processed_total",
   "commands_refused_total",
 ];
+
+describe("GET /metrics, again and again", () => {
+  test.each(["", "?collect=models"])("makes the text of a large fleet again only after a while: %p", async (query) => {
+    // Each look at the time takes 10 ms, as making that text may.
+    const clock = new ManualClock(START_MS);
+    let lookedMs = 0;
+    const slow = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + (lookedMs += 10),
+      sleep: async (durationMs: number, signal?: AbortSignal) => await clock.sleep(durationMs, signal),
+    };
+    await using server = await openServer({ clock: slow, store: new MemoryStore(clock) });
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const only = server.tokens.add("only-1", "viewer", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
+    const textFor = async (token: string) => await (await server.request("GET", `/metrics${query}`, { token })).text();
+    const [first, scoped] = [await textFor(server.gp), await textFor(only)];
+    expect([await textFor(server.viewer), await textFor(only)]).toEqual([first, scoped]);
+    expect(scoped).not.toContain("http_request_duration");
+    await clock.advance(10_000);
+    expect(await textFor(server.gp)).not.toBe(first);
+  });
+
+  test("keeps a text twenty times as long as it took to make, 5 s at most, and few of them", () => {
+    let nowMs = 0;
+    let made = 0;
+    const texts = new RecentTexts({ monotonic: () => nowMs });
+    const get = (key: string, makingMs: number): string =>
+      new TextDecoder().decode(
+        texts.get(key, () => {
+          nowMs += makingMs;
+          return `${key} ${(made += 1)}`;
+        }),
+      );
+    expect([get("a", 10), get("a", 10), get("b", 10)]).toEqual(["a 1", "a 1", "b 2"]);
+    nowMs = 10 + 200;
+    expect([get("a", 1_000), get("b", 0)]).toEqual(["a 3", "b 4"]);
+    nowMs = 1_210 + 4_999;
+    expect(get("a", 0)).toBe("a 3");
+    nowMs += 1;
+    expect([get("a", 250), get("a", 250)]).toEqual(["a 5", "a 5"]);
+    for (let number = 0; number < 8; number++) get(`c${number}`, 250);
+    expect(get("a", 0)).toBe("a 14");
+  });
+});
 
 describe("GET /metrics, by token", () => {
   test("needs a token, of any role, and reads only", async () => {
