@@ -18,7 +18,7 @@ export interface AgentModels {
   readonly clockOffsetMs?: number | undefined;
 }
 
-/** What an agent's state document shows; undefined: the agent is away, or only it can tell. */
+/** What the state document of an agent shows; undefined: the agent is away, or must be asked. */
 export function publishedModels({ agent, state, online, reason }: AgentView): AgentModels | undefined {
   if (!online || reason === "ollama_down" || state === null || state.models === null) return undefined;
   if (state.truncated.includes("models")) return undefined;
