@@ -1,7 +1,8 @@
 // Who sends a request, and what it may do and see.
 import { CourierError } from "../../base/errors.ts";
 import { VERBS, type Verb } from "../../protocol.ts";
-import type { Role, TokenAccounts } from "../store/tokens.ts";
+import type { TokenAccounts } from "../store/added_tokens.ts";
+import type { Role } from "../store/tokens.ts";
 
 /** A null is no limit. */
 export interface Caller {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { AgentName, Verb } from "../../protocol.ts";
+import { AddedTokens, accountsIn, accountsOf, type Creator, type TokenAccounts } from "./added_tokens.ts";
 
 /** `gp` may do everything; `viewer` may read under /v1. */
 export const Role = z.enum(["gp", "viewer"]);
@@ -23,20 +24,6 @@ export interface TokenEntry extends TokenLimits {
   readonly role: Role;
   readonly created_at: string;
   readonly accounts: TokenAccounts;
-}
-
-/** Where a token counts: not under its name, which another token may have after it. */
-export interface TokenAccounts {
-  /** Its requests, listeners and tickets: its own account, or that of the token that added it, with the limits of that one. */
-  readonly limits: string;
-  /** Its entries of the audit, and how many tokens there are: the account of the first in the line of those that added it. */
-  readonly audit: string;
-}
-
-/** The token that adds another one over HTTP. */
-export interface Creator extends Pick<TokenEntry, "name" | "accounts"> {
-  /** Whether it has limits that the new token must not multiply. */
-  readonly isHeldToLimits: boolean;
 }
 
 interface Row {
@@ -59,25 +46,6 @@ const LIMITED_TOKENS = `CREATE TABLE IF NOT EXISTS limited_tokens (
   name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL,
   expires_at_ms INTEGER, agents TEXT, verbs TEXT
 ) STRICT`;
-/** The tokens that others added. To the release before they are tokens like any other. */
-const ADDED_TOKENS = `CREATE TABLE IF NOT EXISTS added_tokens (
-  hash BLOB PRIMARY KEY, limits_account TEXT, audit_account TEXT NOT NULL
-) STRICT`;
-const FORGET_REVOKED =
-  "DELETE FROM added_tokens WHERE hash NOT IN (SELECT hash FROM tokens UNION ALL SELECT hash FROM limited_tokens)";
-/** Of one account: what a token with a narrow scope can make many of, everybody has to live with. */
-export const MOST_ADDED_TOKENS = 100;
-
-/**
- * A join would take 20 µs more for each request, these take 0.6.
- * @param table whose rows they are of
- */
-function accountsIn(table: string): string {
-  const column = (name: string): string =>
-    `(SELECT ${name} FROM added_tokens a WHERE a.hash = ${table}.hash) AS ${name}`;
-  return `${column("limits_account")}, ${column("audit_account")}`;
-}
-
 /** @param which a condition, or nothing for all */
 function rowsWhere(which: string): string {
   return `SELECT name, role, hash, created_at, NULL AS expires_at_ms, NULL AS agents, NULL AS verbs, ${accountsIn("tokens")}
@@ -93,8 +61,6 @@ const Agents = z.array(AgentName).nonempty();
 const Verbs = z.array(Verb).nonempty();
 
 const TOKEN_BYTES = 32;
-/** Of the hash. */
-const ACCOUNT_BYTES = 8;
 /** Lets people and secret scanners recognize a token. */
 const PREFIX = "gpuc_";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$/;
@@ -103,12 +69,13 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$/;
 export class Tokens {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #added: AddedTokens;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
     database.run(LIMITED_TOKENS);
-    database.run(ADDED_TOKENS);
+    this.#added = new AddedTokens(database);
   }
 
   /**
@@ -125,7 +92,7 @@ export class Tokens {
     const token = `${PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
     const add = this.#database.transaction(() => {
       const isNew = !this.#rows().some((row) => row.name === name);
-      if (isNew && creator !== null) this.#charge(hashOfToken(token), creator);
+      if (isNew && creator !== null) this.#added.charge(hashOfToken(token), creator);
       if (isNew) this.#insert(name, role, hashOfToken(token), limits);
       return isNew;
     });
@@ -180,21 +147,6 @@ export class Tokens {
         .run(name, role, hashed, createdAt, expiresAtMs, textOf(agents), textOf(verbs));
   }
 
-  #charge(hashed: Buffer, { name, accounts, isHeldToLimits }: Creator): void {
-    this.#database.run(FORGET_REVOKED);
-    const { count = 0 } =
-      this.#database
-        .query<{ count: number }, [string]>("SELECT COUNT(*) AS count FROM added_tokens WHERE audit_account = ?")
-        .get(accounts.audit) ?? {};
-    if (count >= MOST_ADDED_TOKENS)
-      throw new CourierError("conflict", `Token "${name}" may add no more: ${count} come from it or from its creator`, {
-        hint: "Revoke those that nobody needs: DELETE /v1/tokens/{name}, or gpu-server token revoke NAME",
-      });
-    this.#database
-      .query("INSERT INTO added_tokens VALUES (?, ?, ?)")
-      .run(hashed, isHeldToLimits ? accounts.limits : null, accounts.audit);
-  }
-
   #rows(): readonly Row[] {
     return this.#database.query<Row, []>(ROWS).all();
   }
@@ -202,13 +154,11 @@ export class Tokens {
 
 /** A limit that cannot be read is no missing limit: it throws. */
 function entryOf({ name, role, created_at, expires_at_ms: expiresAtMs, agents, verbs, ...row }: Row): TokenEntry {
-  const account = row.hash.subarray(0, ACCOUNT_BYTES).toHex();
-  const accounts = { limits: row.limits_account ?? account, audit: row.audit_account ?? account };
   const limits = {
     agents: agents === null ? null : Agents.parse(JSON.parse(agents)),
     verbs: verbs === null ? null : Verbs.parse(JSON.parse(verbs)),
   };
-  return { name, role, created_at, expiresAtMs, ...limits, accounts };
+  return { name, role, created_at, expiresAtMs, ...limits, accounts: accountsOf(row) };
 }
 
 function unknownToken(name: string): CourierError {

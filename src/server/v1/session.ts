@@ -11,7 +11,7 @@ import { permissionsOf } from "../access/sessions/permissions.ts";
 import type { InSession, Sessions } from "../access/sessions/sessions.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { callerOf, type Env, peerOf } from "../http/env.ts";
-import { type AccessDeps, admit, requireRate } from "../http/guard/auth.ts";
+import { type AccessDeps, admit, requireRate } from "../http/guard/admission.ts";
 import type { SessionCookie } from "../http/guard/session_cookie.ts";
 import { failWith } from "../http/problem.ts";
 import type { WholeServices } from "../services.ts";

@@ -9,8 +9,9 @@ import { beyondOwner, isWithinScope, requireUsable } from "../access/token_rules
 import { requireJson } from "../http/body.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import type { WholeServices } from "../services.ts";
+import { MOST_ADDED_TOKENS } from "../store/added_tokens.ts";
 import type { TokenNote } from "../store/token_notes.ts";
-import { hashOfToken, MOST_ADDED_TOKENS, Role, type TokenEntry } from "../store/tokens.ts";
+import { hashOfToken, Role, type TokenEntry } from "../store/tokens.ts";
 import { QUERY } from "./schema/list_schemas.ts";
 import { failures } from "./schema/problems.ts";
 import { bodyOf, json, security } from "./schema/schemas.ts";

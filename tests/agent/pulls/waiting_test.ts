@@ -208,5 +208,7 @@ test("what the agent found itself stays the reason while it retries, where Ollam
     const { note, waiting_for } = (await jobs())[0] ?? {};
     expect(`${note} ${waiting_for}`).toContain("does not answer (no such host)");
   }
-  expect((await jobs())[0]?.waiting_for).toBe("retrying: hub.typo: does not answer (no such host), see Ollama's log on gpu-1");
+  expect((await jobs())[0]?.waiting_for).toBe(
+    "retrying: hub.typo: does not answer (no such host), see Ollama's log on gpu-1",
+  );
 });

@@ -4,7 +4,7 @@ import { SimulatedPlatform } from "#sim/platform/platform.ts";
 import type { Caller } from "#src/server/access/caller.ts";
 import { openLogin } from "#src/server/access/login/open.ts";
 import { MAX_VIEWER_LISTENERS } from "#src/server/limits/listeners.ts";
-import { MOST_ADDED_TOKENS } from "#src/server/store/tokens.ts";
+import { MOST_ADDED_TOKENS } from "#src/server/store/added_tokens.ts";
 import { ListLog } from "#tests/server/access/login/harness.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { OWN_PAGE, signIn } from "#tests/support/sites/browser_session.ts";

@@ -17,7 +17,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "swagger-ui-dist": ["src/server/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/service_manager.ts"],
-  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/audit_log,store/*,webhooks/{*,queue/*}}.ts"],
+  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/{audit_log,schema},store/*,webhooks/{*,queue/*}}.ts"],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],
   "node:zlib": ["src/server/http/responses.ts"],
