@@ -1,8 +1,8 @@
 // How long the compiled gpuctl takes from its start to its output, through a gpu-server on loopback.
 import { expect, test } from "bun:test";
+import { TwoWays } from "#tests/client/ways/two_ways.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
-import { TwoWays } from "./two_ways.ts";
 
 /** On an idle machine. */
 const TARGET_MS = 150;
