@@ -2,9 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { setSystemTime } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { Webhook } from "standardwebhooks";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
@@ -21,6 +19,7 @@ import type { Target } from "#src/server/webhooks/settings.ts";
 import { Webhooks } from "#src/server/webhooks/webhooks.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { memoryDir } from "#tests/support/memory_dir.ts";
 
 const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
 
@@ -42,7 +41,7 @@ export class WebhookSite {
   readonly clock = new ManualClock();
   readonly store = new MemoryStore(this.clock);
   readonly received: Received[] = [];
-  readonly #dir = mkdtempSync(join(tmpdir(), "gpu-courier-webhooks-"));
+  readonly #dir = memoryDir("gpu-courier-webhooks-");
   readonly #lives: Life[] = [];
   /** What receivers answer; null: nobody listens. */
   answer: Answer | null = () => ({ status: 204 });

@@ -1,7 +1,5 @@
 // An agent on the memory transport with an Ollama that the test scripts.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { type AgentParts, assemble } from "#src/agent/assemble.ts";
 import { Ledger, type LedgerOptions } from "#src/agent/ledger/ledger.ts";
 import { BootFile } from "#src/agent/presence/boot_counter.ts";
@@ -13,6 +11,7 @@ import { type Model, type ModelDetails, Response, type RunningModel, State } fro
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Inbox, Reply, ReplyAddress, Transport } from "#src/transport.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
+import { memoryDir } from "#tests/support/memory_dir.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 
 export const PHI4: Model = {
@@ -157,7 +156,7 @@ export class MemorySite {
   }
 
   stateDir(): string {
-    const dir = mkdtempSync(join(tmpdir(), "agent-state-"));
+    const dir = memoryDir("agent-state-");
     this.#dirs.push(dir);
     return dir;
   }

@@ -14,6 +14,7 @@ import { type Clock, systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job } from "#src/protocol.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
+import { memoryDir } from "#tests/support/memory_dir.ts";
 import { until } from "#tests/support/until.ts";
 
 /** An Ollama to hold the jobs against. */
@@ -60,7 +61,7 @@ export class PullSite {
   readonly notes = new Set<string>();
   /** Every job's completed bytes and total, as they were shown one after the other. */
   readonly shown: Job[] = [];
-  readonly #stateDir = mkdtempSync(join(tmpdir(), "agent-state-"));
+  readonly #stateDir = memoryDir("agent-state-");
   #ledger: Ledger;
 
   private constructor(subject: Subject, registry: Registry) {

@@ -1,8 +1,6 @@
 // The server's apps on a memory store, without a socket, with a token of each role. For tests of src/server/.
 import type { Database } from "bun:sqlite";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
@@ -42,6 +40,7 @@ import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
 import { Keeper } from "#src/trust/agents/keeper.ts";
 import { KnownAgents } from "#src/trust/agents/known_agents.ts";
+import { memoryDir } from "#tests/support/memory_dir.ts";
 
 export interface Call {
   /** Sent as JSON, unless it is text or a stream of it. */
@@ -104,7 +103,7 @@ export async function openServer({
   trustedProxies?: readonly string[];
   managesTokens?: boolean;
 } = {}): Promise<ServerUnderTest> {
-  const stateDir = await mkdtemp(join(tmpdir(), "gpu-courier-server-"));
+  const stateDir = memoryDir("gpu-courier-server-");
   const database = openStore(stateDir);
   const tokens = new Tokens(database, systemClock);
   const transport = store.open();
