@@ -135,12 +135,9 @@ export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): v
   app.openapi(listAgentModels, async (context) => {
     const { agent } = context.req.valid("param");
     const { fresh, last_known: lastKnown } = context.req.valid("query");
-    const services = servicesOf(context);
-    const published = fresh === "true" ? undefined : publishedBy(services, agent);
-    if (published !== undefined) return respond<ModelsDocument>(context, renderWhole(published));
     const wants = { fresh: fresh === "true", lastKnown: lastKnown === "true" };
     const listing = { agent, ...wants, signal: context.req.raw.signal };
-    return respond<ModelsDocument>(context, renderWhole(await readModels(services, listing)));
+    return respond<ModelsDocument>(context, renderWhole(await readModels(servicesOf(context), listing)));
   });
 
   app.openapi(showModel, async (context) => {
@@ -222,6 +219,8 @@ function publishedBy({ fleet: { index } }: Services, agent: string): FleetModels
 
 async function readModels(services: Services, listing: Listing): Promise<FleetModels> {
   const { agent, fresh = false, lastKnown = false, signal } = listing;
+  const published = agent === undefined || fresh ? undefined : publishedBy(services, agent);
+  if (published !== undefined) return published;
   const names = agent === undefined ? undefined : [agent];
   return await readOrLastKnown(
     services,
