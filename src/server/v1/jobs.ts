@@ -7,7 +7,7 @@ import { matchesGlob } from "../../base/glob.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { firstOf } from "../../courier/named.ts";
 import type { Agents } from "../../courier/selection.ts";
-import { failedEntry, NobodyAnswered, type Unavailable } from "../../courier/unavailable.ts";
+import type { Unavailable } from "../../courier/unavailable.ts";
 import { isRetrying, JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { readOrLastKnown } from "../fleet/known_fleet.ts";
@@ -36,7 +36,7 @@ const startJobs = createRoute({
   tags: ["jobs"],
   summary: "Pull a model on one agent, several or all",
   description:
-    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses, is offline or is unknown gets a failed job with an error code: check each job. Only if every agent that is named is unknown, the response is a 404, and if every one is offline, or unknown, a 503: nothing waits for an agent to come back, so there is no job. Jobs of unknown agents are not in `GET /v1/jobs`.",
+    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses, is offline or is unknown gets a failed job with an error code: check each job. Only if every agent that is named is unknown, the response is a 404. Jobs of unknown agents are not in `GET /v1/jobs`.",
   security,
   middleware: requireJson,
   request: {
@@ -182,7 +182,6 @@ async function startPulls(
   const known = new Set(services.courier.lastKnownAgents().map(({ agent }) => agent));
   const isUnknown = ({ job: { agent }, refusal }: Started) => refusal?.code === "not_found" && !known.has(agent);
   if (started.every(isUnknown)) throw allUnknown(started);
-  if (started.every((one) => isUnknown(one) || isAway(one))) throw allAway(started);
   // If the caller disconnected, a pull may have started or not: only the agents know.
   const refused = started.filter(({ refusal }) => refusal !== undefined && refusal.code !== "cancelled");
   const unknown = refused.filter(isUnknown);
@@ -222,23 +221,6 @@ function allUnknown(started: readonly Started[]): CourierError {
   if (first?.refusal !== undefined && others.length === 0) return first.refusal;
   const names = firstOf(started, ({ job }) => JSON.stringify(job.agent));
   return new CourierError("not_found", `Unknown agents ${names}`, { hint: first?.refusal?.hint });
-}
-
-/** Nothing was sent to it: a command is no order for later. */
-function isAway({ refusal }: Started): boolean {
-  return refusal?.code === "unavailable" && refusal.saidBy === undefined;
-}
-
-function allAway(started: readonly Started[]): CourierError {
-  const [first, ...others] = started;
-  if (first?.refusal !== undefined && others.length === 0) return first.refusal;
-  const entries = started.map(({ job, refusal }) => failedEntry(job.agent, refusal));
-  const reasons = firstOf(
-    entries,
-    ({ agent, reason }) => (reason.startsWith(agent) ? reason : `${agent}: ${reason}`),
-    "; ",
-  );
-  return new NobodyAnswered("unavailable", `No agent is online. ${reasons}`, entries);
 }
 
 interface ListedJobs {

@@ -244,39 +244,6 @@ describe("/v1/jobs", () => {
     expect(server.services.endedJobs.last).toBe(0);
   });
 
-  test("answers 503 when every agent that is named is offline, with each reason, and keeps nothing", async () => {
-    await using server = await openServer();
-    const agents = [await ScriptedAgent.open(server.store, "gpu-1"), await ScriptedAgent.open(server.store, "gpu-2")];
-    for (const agent of agents) await agent.publish({ status: "stopped" });
-    const post = async (names: readonly string[]) =>
-      await server.call("POST", "/v1/jobs", { body: { ...pull, agents: names } });
-    const one = await post(["gpu-1"]);
-    expect([one.status, one.body]).toMatchObject([
-      503,
-      {
-        code: "unavailable",
-        detail: "gpu-1 stopped just now",
-        hint: "On gpu-1: systemctl start gpu-command-service",
-      },
-    ]);
-    const three = await post(["gpu-1", "gpu-2", "gpu-9"]);
-    expect([three.status, three.body]).toMatchObject([
-      503,
-      {
-        detail: 'No agent is online. gpu-1 stopped just now; gpu-2 stopped just now; gpu-9: Unknown agent "gpu-9"',
-        unavailable: [{ agent: "gpu-1" }, { agent: "gpu-2" }, { agent: "gpu-9", code: "not_found" }],
-      },
-    ]);
-    expect(server.services.refusedJobs.list(() => true)).toEqual([]);
-    expect(agents.flatMap(({ commands }) => commands)).toEqual([]);
-    await ScriptedAgent.open(server.store, "gpu-3");
-    const mixed = await post(["gpu-1", "gpu-3"]);
-    expect([mixed.status, mixed.body.jobs.map(({ state }: { state: string }) => state)]).toEqual([
-      202,
-      ["failed", "queued"],
-    ]);
-  });
-
   test("answers 202 when the only agent is known and the registry has no such model", async () => {
     await using server = await openServer();
     const answer = () => ({ success: false, code: "not_found" as const, error: "no such model" });
