@@ -21,6 +21,8 @@ export class FleetBox {
   readonly #state: State;
   /** The models so far, those that went included. */
   #models = 0;
+  /** The documents of `work()`. */
+  #worked = 0;
 
   /** @param index two boxes with the same index are alike */
   constructor(index: number, nowMs: number) {
@@ -36,17 +38,42 @@ export class FleetBox {
     this.#startPull(nowMs);
   }
 
+  get isPulling(): boolean {
+    return this.#state.jobs.some((job) => !isEnded(job));
+  }
+
+  /**
+   * As `next()`, between two renewals: only the pull goes on, and a finished one is followed by the next model.
+   * @param elapsedMs since the last document
+   */
+  work(nowMs: number, elapsedMs: number): State {
+    this.#worked += 1;
+    this.#stamp(nowMs);
+    const active = this.#state.jobs.find((job) => !isEnded(job));
+    if (active !== undefined && active.completed_bytes < (active.total_bytes ?? 0)) progress(active, elapsedMs);
+    else {
+      this.#endPull(nowMs);
+      this.#startPull(nowMs);
+    }
+    return this.#state;
+  }
+
   /** The next document of the sequence. The same object each time. */
   next(nowMs: number): State {
-    const state = this.#state;
-    state.sequence += 1;
-    state.timestamp = isoTime(nowMs);
-    state.ollama.checked_at = state.timestamp;
-    const turn = this.#index + state.sequence;
+    const state = this.#stamp(nowMs);
+    const turn = this.#index + state.sequence - this.#worked;
     if (state.disk !== null) state.disk.free_bytes += ((turn % 5) - 2) * DISK_STEP_BYTES;
     const active = state.jobs.find((job) => !isEnded(job));
     if (active !== undefined) progress(active);
     if (turn % CHANGES_EVERY === 0) this.#change(nowMs, active);
+    return state;
+  }
+
+  #stamp(nowMs: number): State {
+    const state = this.#state;
+    state.sequence += 1;
+    state.timestamp = isoTime(nowMs);
+    state.ollama.checked_at = state.timestamp;
     return state;
   }
 
@@ -103,10 +130,10 @@ export class FleetBox {
   }
 }
 
-function progress(job: Job): void {
+function progress(job: Job, elapsedMs: number = LIMITS.stateIntervalMs): void {
   const total = job.total_bytes ?? 0;
   job.bytes_per_second = BYTES_PER_SECOND;
-  job.completed_bytes = Math.min(job.completed_bytes + (BYTES_PER_SECOND * LIMITS.stateIntervalMs) / 1000, total);
+  job.completed_bytes = Math.min(job.completed_bytes + (BYTES_PER_SECOND * elapsedMs) / 1000, total);
   job.eta_seconds = (total - job.completed_bytes) / BYTES_PER_SECOND;
 }
 

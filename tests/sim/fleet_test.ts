@@ -49,6 +49,17 @@ describe("FleetBox", () => {
     }
   });
 
+  test("work() moves a pull on between renewals, and starts the next one at its end", () => {
+    const box = new FleetBox(10, START_MS);
+    const documents = Array.from({ length: 600 }, (_, step) => structuredClone(box.work(START_MS + step * 500, 500)));
+    const [first, second] = documents.map(({ jobs }) => jobs.at(-1));
+    expect((second?.completed_bytes ?? 0) - (first?.completed_bytes ?? 0)).toBe(20_000_000);
+    expect(documents.filter((state) => parseState(box.agent, JSON.stringify(state))?.state == null)).toEqual([]);
+    expect(documents.every(({ jobs }) => jobs.at(-1)?.state === "running")).toBe(true);
+    expect(new Set(documents.map(({ jobs }) => jobs.at(-1)?.id)).size).toBeGreaterThan(1);
+    expect(documents.at(-1)?.jobs.at(-2)?.state).toBe("succeeded");
+  });
+
   test("next() moves a pull on until it ends and its model is installed", () => {
     const documents = documentsOf(10);
     const pulling = documents.filter(({ jobs }) => jobs.at(-1)?.state === "running");

@@ -36,11 +36,13 @@ export class FleetSite {
   /**
    * Resolves when the server lists all agents as online.
    * @param dir created, not removed
+   * @param isBusy a tenth of them pulls, and publishes twice a second
    */
-  static async open(dir: string, agents: number): Promise<FleetSite> {
+  static async open(dir: string, agents: number, isBusy = false): Promise<FleetSite> {
     const share = join(dir, "share");
     mkdirSync(share, { recursive: true });
-    const writer = new Child([process.execPath, join(import.meta.dir, "writer.ts"), share, String(agents)], dir);
+    const fleet = [share, String(agents), ...(isBusy ? ["busy"] : [])];
+    const writer = new Child([process.execPath, join(import.meta.dir, "writer.ts"), ...fleet], dir);
     await writer.line('"ready"', LISTED_WITHIN_MS);
     const gpuServer = await cachedBinary("gpu-server");
     const stateDir = ["--state-dir", join(dir, "server")];

@@ -1,5 +1,6 @@
 // A process that plays the agents of a large fleet: it publishes their state documents and renews each of them every 5 s,
-// evenly spread, until SIGTERM. `writer.ts SHARE AGENTS` prints a line when all are published, and one at its end.
+// evenly spread, until SIGTERM. `writer.ts SHARE AGENTS` prints a line when all are published, and one at its end. With `busy`
+// behind it, those that pull publish twice a second, as agents do, and always pull.
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FleetBox } from "#sim/fleet/box.ts";
@@ -9,18 +10,23 @@ import { LIMITS, parseState } from "#src/protocol.ts";
 const TICK_MS = 10;
 /** What a pause of the machine left undone is caught up with, up to this. */
 const LONGEST_TICK_MS = 500;
+/** As often as an agent publishes while only the progress of its jobs changes. */
+const WORK_MS = 500;
 /** Of the first documents, so many are checked, evenly chosen. */
 const CHECKED = 100;
 
 class Writer {
   readonly #status: string;
   readonly #boxes: readonly FleetBox[];
+  /** Those that work between renewals. */
+  readonly #busy: readonly FleetBox[];
 
-  constructor(share: string, agents: number) {
+  constructor(share: string, agents: number, isBusy: boolean) {
     this.#status = join(share, "gpu_status");
     for (const folder of ["gpu_commands", "gpu_status/.tmp"]) mkdirSync(join(share, folder), { recursive: true });
     const nowMs = Date.now();
     this.#boxes = Array.from({ length: agents }, (_, index) => new FleetBox(index, nowMs));
+    this.#busy = isBusy ? this.#boxes.filter((box) => box.isPulling) : [];
   }
 
   /** @throws Error when a document is not one that gpu-server reads */
@@ -37,27 +43,46 @@ class Writer {
    * @returns the number of documents renewed until `isStopping()`
    */
   async renew(isStopping: () => boolean): Promise<number> {
-    const perMs = this.#boxes.length / LIMITS.stateIntervalMs;
-    let renewed = 0;
-    for (let lastMs = performance.now(); !isStopping(); ) {
+    const renewals = new Turns(this.#boxes, LIMITS.stateIntervalMs);
+    const works = new Turns(this.#busy, WORK_MS);
+    while (!isStopping()) {
       await Bun.sleep(TICK_MS);
-      const nowMs = performance.now();
-      const due = Math.floor(Math.min(nowMs - lastMs, LONGEST_TICK_MS) * perMs);
-      lastMs = Math.max(lastMs + due / perMs, nowMs - LONGEST_TICK_MS);
-      for (let done = 0; done < due; done++, renewed++) {
-        const box = this.#boxes[renewed % this.#boxes.length];
-        if (box !== undefined) this.#publish(box);
-      }
+      for (const box of renewals.due()) this.#publish(box);
+      for (const box of works.due()) this.#publish(box, box.work(Date.now(), WORK_MS));
     }
-    return renewed;
+    return renewals.count;
   }
 
-  #publish(box: FleetBox): string {
-    const text = JSON.stringify(box.next(Date.now()));
+  #publish(box: FleetBox, state = box.next(Date.now())): string {
+    const text = JSON.stringify(state);
     const temporary = join(this.#status, ".tmp", box.agent);
     writeFileSync(temporary, text);
     renameSync(temporary, join(this.#status, `${box.agent}_status.json`));
     return text;
+  }
+}
+
+/** Each box once within so long, evenly spread. */
+class Turns {
+  count = 0;
+  readonly #boxes: readonly FleetBox[];
+  readonly #perMs: number;
+  #lastMs = performance.now();
+
+  constructor(boxes: readonly FleetBox[], everyMs: number) {
+    this.#boxes = boxes;
+    this.#perMs = boxes.length / everyMs;
+  }
+
+  *due(): Generator<FleetBox> {
+    if (this.#boxes.length === 0) return;
+    const nowMs = performance.now();
+    const due = Math.floor(Math.min(nowMs - this.#lastMs, LONGEST_TICK_MS) * this.#perMs);
+    this.#lastMs = Math.max(this.#lastMs + due / this.#perMs, nowMs - LONGEST_TICK_MS);
+    for (let done = 0; done < due; done++, this.count++) {
+      const box = this.#boxes[this.count % this.#boxes.length];
+      if (box !== undefined) yield box;
+    }
   }
 }
 
@@ -68,11 +93,11 @@ function check(agent: string, text: string): void {
 }
 
 if (import.meta.main) {
-  const [share = "", agents = ""] = process.argv.slice(2);
+  const [share = "", agents = "", busy] = process.argv.slice(2);
   const stopping = new AbortController();
   process.on("SIGTERM", () => stopping.abort());
   const parent = process.ppid;
-  const writer = new Writer(share, Number(agents));
+  const writer = new Writer(share, Number(agents), busy === "busy");
   writer.publishAll();
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   const startedMs = performance.now();

@@ -1,11 +1,10 @@
 // The columns of the list of tokens.
 import type { JSX } from "preact";
 import { rangesText } from "../../base/order.ts";
+import { localDay, localTime } from "../parts/local_text.ts";
 import { actionColumn, type Column } from "../parts/table.tsx";
-import { Ago, Foreign, localTime, plural } from "../parts/text.tsx";
+import { Ago, Foreign, plural } from "../parts/text.tsx";
 import { isExpired, ROLES, type Token } from "./token.ts";
-
-const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 
 const BEFORE: readonly Column<Token>[] = [
   {
@@ -88,7 +87,7 @@ function End({ token, nowMs }: { readonly token: Token; readonly nowMs: number }
   if (isExpired(token, nowMs)) return <span class="verdict bad">expired</span>;
   return (
     <time dateTime={end} title={localTime(end)}>
-      {DAY.format(Date.parse(end))}
+      {localDay(end)}
     </time>
   );
 }

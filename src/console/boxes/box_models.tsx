@@ -6,6 +6,7 @@ import type { ModelsDocument } from "../../documents/models.ts";
 import type { UnloadedDocument } from "../../documents/outcomes.ts";
 import type { RunningDocument } from "../../documents/running.ts";
 import { Action } from "../parts/button.tsx";
+import { countText } from "../parts/local_text.ts";
 import { Failure, Panel } from "../parts/panel.tsx";
 import { Ago, Foreign, plural, Size } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
@@ -65,7 +66,7 @@ function RunningItem({ model, unload }: RunningItemProps): JSX.Element {
         <Foreign class="strong" text={name} />
         <span class="quiet detail">
           {gpuShare(size, vram)}
-          {context !== undefined && `, context of ${context.toLocaleString("en")} tokens`}
+          {context !== undefined && `, context of ${countText(context)} tokens`}
           {`, ${unloadsAt(expires, nowMs)}`}
         </span>
       </div>

@@ -8,7 +8,7 @@ import { Panel } from "../parts/panel.tsx";
 import { sorted } from "../parts/sorted.ts";
 import { Table } from "../parts/table.tsx";
 import { plural } from "../parts/text.tsx";
-import { useMedia } from "../parts/use_store.ts";
+import { useGrowing, useMedia } from "../parts/use_store.ts";
 import { useFleet, useQuery, useServerNow } from "../shell/use_fleet.ts";
 import { isActive } from "../store/job_facts.ts";
 import { historyColumns } from "./history_columns.tsx";
@@ -18,8 +18,9 @@ import { MoreHistory } from "./more_history.tsx";
 
 const WIDE = "(min-width: 60rem)";
 const ROW_HEIGHT = { wide: 40, narrow: 188 } as const;
-/** With more, their entries would be more than a browser draws at once. */
+/** With more, their entries would be more than a browser keeps current. */
 const MOST_LINES = 60;
+const LINES_AT_ONCE = 10;
 
 export function JobsPage({ rest: [id] }: { readonly rest: readonly string[] }): JSX.Element {
   return id === undefined ? <AllJobs /> : <JobPage key={id} id={id} />;
@@ -44,12 +45,13 @@ function AllJobs(): JSX.Element {
 
 function ActiveJobs({ jobs }: { readonly jobs: readonly JobDocument[] }): JSX.Element {
   const speed = jobs.reduce((sum, { bytes_per_second: each }) => sum + (each ?? 0), 0);
+  const shown = useGrowing(Math.min(jobs.length, MOST_LINES), LINES_AT_ONCE);
   const summary = `${plural(jobs.length, "pull")}${speed > 0 ? `, ${formatBytes(speed)}/s` : ""}`;
   return (
     <Panel title="Active" aside={<span class="quiet">{jobs.length > 0 && summary}</span>}>
       {jobs.length === 0 && <p class="quiet none">No pull is running.</p>}
       <ul class="jobs">
-        {jobs.slice(0, MOST_LINES).map((job) => (
+        {jobs.slice(0, shown).map((job) => (
           <JobLine key={job.id ?? `${job.agent} ${job.model}`} job={job} hasBox />
         ))}
       </ul>

@@ -1,6 +1,7 @@
 // The table of models, with a choice in each row for those who may do something with them.
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { countText } from "../parts/local_text.ts";
 import { sorted } from "../parts/sorted.ts";
 import { Table } from "../parts/table.tsx";
 import { useMedia } from "../parts/use_store.ts";
@@ -64,7 +65,7 @@ function ChooseAll({ models, chosen, choose }: ChooseAllProps): JSX.Element {
   return (
     <label class="choose-all">
       <input type="checkbox" checked={isAll} onChange={() => choose(new Set(isAll ? [] : [...chosen, ...keys]))} />
-      {`Select all ${models.length.toLocaleString("en")} shown`}
+      {`Select all ${countText(models.length)} shown`}
     </label>
   );
 }

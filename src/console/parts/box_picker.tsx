@@ -1,6 +1,7 @@
 // Boxes to choose some of, with what speaks for and against each.
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
+import { countText } from "./local_text.ts";
 import { plural } from "./text.tsx";
 
 export interface BoxChoice {
@@ -45,7 +46,7 @@ export function BoxPicker({ legend, boxes, chosen, onChange }: BoxPickerProps): 
             />
           )}
           <button type="button" class="button" onClick={turn}>
-            {isAll ? "None" : `All ${possible.length.toLocaleString("en")}`}
+            {isAll ? "None" : `All ${countText(possible.length)}`}
           </button>
         </div>
       )}

@@ -1,6 +1,7 @@
 // A field that filters a list, and a choice between a few kinds of rows.
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { countText } from "./local_text.ts";
 
 interface FilterProps {
   readonly label: string;
@@ -54,7 +55,7 @@ export function Choice({ label, options, value, onChange }: ChoiceProps): JSX.El
           onClick={() => onChange(option.value)}
         >
           {option.title}
-          {option.count !== undefined && <span class="count"> {option.count.toLocaleString("en")}</span>}
+          {option.count !== undefined && <span class="count"> {countText(option.count)}</span>}
         </button>
       ))}
     </div>

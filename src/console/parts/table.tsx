@@ -1,6 +1,7 @@
 // A table of rows with one height each: sorted by its headers, and of long ones only the rows in sight are in the page.
 import type { ComponentChildren, JSX } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useGrowing } from "./use_store.ts";
 
 export interface Column<Item> {
   readonly id: string;
@@ -51,6 +52,8 @@ interface TableProps<Item> {
 
 const WHOLE_UNTIL = 100;
 const BEYOND = 8;
+/** Drawn in one task. */
+const AT_ONCE = 20;
 
 export function Table<Item>(props: TableProps<Item>): JSX.Element {
   const { label, columns, items, keyOf, rowHeight, isNarrow, rowClass, wholeUntil = WHOLE_UNTIL } = props;
@@ -150,9 +153,11 @@ function useInSight(
   rowHeight: number,
   wholeUntil: number,
 ) {
-  const [sight, setSight] = useState({ from: 0, to: 30 });
+  const [sight, setSight] = useState({ from: 0, to: AT_ONCE });
   const isWhole = count <= wholeUntil;
-  useLayoutEffect(() => {
+  const grown = useGrowing(count, AT_ONCE);
+  // After the first drawing, which would otherwise include its layout.
+  useEffect(() => {
     if (isWhole) return undefined;
     let isPending = false;
     const look = (): void => {
@@ -174,7 +179,7 @@ function useInSight(
       removeEventListener("resize", onScroll);
     };
   }, [isWhole, rowHeight, body]);
-  return isWhole ? { from: 0, to: count } : sight;
+  return isWhole ? { from: 0, to: grown } : sight;
 }
 
 function directionOf(id: string, sorting: Sorting): "ascending" | "descending" | "none" {

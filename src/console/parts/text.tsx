@@ -1,6 +1,7 @@
-// Texts that come from boxes, and times, as the page shows them: always as text, never as anything else.
+// Texts that come from boxes, and ages, as the page shows them: always as text, never as anything else.
 import type { JSX } from "preact";
 import { formatAgo, formatBytes, visibleText } from "../../base/format.ts";
+import { countText, localTime } from "./local_text.ts";
 
 /** A text of a box: characters that hide or reverse what is around them are replaced. Cut at its end where there is no room. */
 export function Foreign({ text, class: name = "" }: { readonly text: string; readonly class?: string }): JSX.Element {
@@ -19,12 +20,6 @@ export function Ago({ at, nowMs }: { readonly at: string; readonly nowMs: number
       {formatAgo(at, nowMs)}
     </time>
   );
-}
-
-export function localTime(at: string): string {
-  const ms = Date.parse(at);
-  if (Number.isNaN(ms)) return "unknown";
-  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" }).format(ms);
 }
 
 /** A size whose number can be read down a column: the unit has a width of its own. */
@@ -50,5 +45,5 @@ function rounded(value: number): string {
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+  return `${countText(count)} ${count === 1 ? one : many}`;
 }

@@ -24,6 +24,17 @@ export function useStore<Value>(store: Listenable, read: () => Value): Value {
   return value;
 }
 
+/** How many of so many to draw: `step` at first and with each frame more, so that no task is long. */
+export function useGrowing(count: number, step: number): number {
+  const [most, setMost] = useState(step);
+  useEffect(() => {
+    if (most >= count) return undefined;
+    const frame = requestAnimationFrame(() => setMost(most + step));
+    return () => cancelAnimationFrame(frame);
+  }, [count, most, step]);
+  return Math.min(count, most);
+}
+
 /** The time, again every `stepMs`. */
 export function useNow(stepMs: number): number {
   const [nowMs, setNow] = useState(Date.now());

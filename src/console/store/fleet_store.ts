@@ -1,5 +1,5 @@
 // What the page knows of the fleet: its boxes and jobs, from the lists of the server and every event after them.
-import { compareNames, compareTexts } from "../../base/order.ts";
+import { compareTexts, countingKey } from "../../base/order.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import type { JobDocument } from "../../documents/jobs.ts";
 import { isActive } from "./job_facts.ts";
@@ -11,14 +11,17 @@ export type Contact = "connecting" | "live" | "lost";
 
 /** A large fleet changes all the time: the page is drawn again at most so often. */
 const GATHERED_MS = 80;
-/** Ended jobs beyond those are forgotten, the oldest first. */
+/** Ended jobs beyond those are forgotten, the oldest first, so many at once: to find them takes a look at all. */
 const MOST_ENDED = 2_000;
+const ENDED_SLACK = 200;
 
 export class FleetStore extends Observable {
   /** Bytes over time, of every job that was seen running. */
   readonly pace: Pace;
-  #agents: ReadonlyMap<string, AgentDocument> = new Map();
-  #jobs: ReadonlyMap<string, JobDocument> = new Map();
+  #agents = new Map<string, AgentDocument>();
+  #jobs = new Map<string, JobDocument>();
+  /** The number of jobs with which the oldest ended ones are forgotten. */
+  #mostJobs = MOST_ENDED;
   #contact: Contact = "connecting";
   #lists = new Map<string, number>();
   #listChanges = 0;
@@ -45,7 +48,7 @@ export class FleetStore extends Observable {
 
   /** In the order of their names. The same array until something in it changes. */
   get agents(): readonly AgentDocument[] {
-    this.#names ??= [...this.#agents.keys()].toSorted(compareNames);
+    this.#names ??= inOrder([...this.#agents.keys()]);
     this.#agentList ??= this.#names.flatMap((name) => this.#agents.get(name) ?? []);
     return this.#agentList;
   }
@@ -78,21 +81,24 @@ export class FleetStore extends Observable {
   setAgents(agents: readonly AgentDocument[]): void {
     if (this.#contact === "lost") this.#readings += 1;
     const before = this.#agents;
-    this.#changeAgents(new Map(agents.map((agent) => [agent.agent, sameOr(before.get(agent.agent), agent)])));
+    this.#agents = new Map(agents.map((agent) => [agent.agent, sameOr(before.get(agent.agent), agent)]));
+    this.#changedAgents(this.#agents.size !== before.size || agents.some(({ agent }) => !before.has(agent)));
     for (const { agent } of agents) this.#touchLists(agent);
     this.notify();
   }
 
   putAgent(agent: AgentDocument): void {
-    this.#changeAgents(new Map(this.#agents).set(agent.agent, agent));
+    const isNew = !this.#agents.has(agent.agent);
+    this.#agents.set(agent.agent, agent);
+    this.#changedAgents(isNew);
     this.notify();
   }
 
   removeAgent(name: string): void {
-    const agents = new Map(this.#agents);
-    agents.delete(name);
-    this.#changeAgents(agents);
-    this.#changeJobs([...this.#jobs.values()].filter((job) => job.agent !== name));
+    this.#agents.delete(name);
+    this.#changedAgents(true);
+    for (const [key, { agent }] of this.#jobs) if (agent === name) this.#jobs.delete(key);
+    this.#jobList = undefined;
     this.notify();
   }
 
@@ -104,41 +110,45 @@ export class FleetStore extends Observable {
 
   /** Jobs as they are now. An end is final: news that are older than it change nothing. */
   putJobs(jobs: readonly JobDocument[], nowMs: number): void {
-    const all = new Map(this.#jobs);
     for (const job of jobs) {
       const key = keyOf(job);
-      const known = all.get(key);
+      const known = this.#jobs.get(key);
       if (known !== undefined && !isActive(known) && isActive(job)) continue;
-      all.set(key, sameOr(known, job));
+      this.#jobs.set(key, sameOr(known, job));
       this.pace.see(key, job, nowMs);
     }
-    this.#changeJobs([...all.values()]);
+    if (this.#jobs.size > this.#mostJobs) this.#forgetOldest();
+    this.#jobList = undefined;
     this.notify();
   }
 
   forgetJob(id: string): void {
-    this.#changeJobs([...this.#jobs.values()].filter((job) => keyOf(job) !== id));
+    this.#jobs.delete(id);
+    this.#jobList = undefined;
     this.notify();
   }
 
-  #changeAgents(agents: ReadonlyMap<string, AgentDocument>): void {
-    const isSame = agents.size === this.#agents.size && [...agents.keys()].every((name) => this.#agents.has(name));
-    if (!isSame) this.#names = undefined;
-    this.#agents = agents;
+  #changedAgents(hasOtherNames: boolean): void {
+    if (hasOtherNames) this.#names = undefined;
     this.#agentList = undefined;
   }
 
-  #changeJobs(jobs: readonly JobDocument[]): void {
-    const ended = jobs.filter((job) => !isActive(job)).toSorted((a, b) => compareTexts(a.id ?? "", b.id ?? ""));
-    const dropped = new Set(ended.slice(0, Math.max(0, ended.length - MOST_ENDED)));
-    this.#jobs = new Map(jobs.filter((job) => !dropped.has(job)).map((job) => [keyOf(job), job]));
-    this.#jobList = undefined;
+  #forgetOldest(): void {
+    const ended = [...this.#jobs.values()].filter((job) => !isActive(job));
+    const oldest = ended.toSorted((a, b) => compareTexts(a.id ?? "", b.id ?? "")).slice(0, -MOST_ENDED);
+    for (const job of oldest) this.#jobs.delete(keyOf(job));
+    this.#mostJobs = this.#jobs.size + ENDED_SLACK;
   }
 
   #touchLists(agent: string): void {
     this.#listChanges += 1;
     this.#lists.set(agent, this.#listChanges);
   }
+}
+
+function inOrder(names: readonly string[]): readonly string[] {
+  const keyed = names.map((name) => ({ name, key: countingKey(name) }));
+  return keyed.toSorted((a, b) => compareTexts(a.key, b.key) || compareTexts(a.name, b.name)).map(({ name }) => name);
 }
 
 /** A job of a legacy service has no id: there is one of each model. */

@@ -19,7 +19,9 @@ const NONE: readonly Sample[] = [];
 const KEY = "gpu-courier pace";
 /** Of one job. With more, every second one is dropped. */
 const MOST_SAMPLES = 120;
-const MOST_JOBS = 40;
+const MOST_JOBS = 500;
+/** Over a reload: what a browser keeps for a page is small. */
+const KEPT_JOBS = 40;
 const MIN_STEP_MS = 500;
 
 export class Pace {
@@ -31,7 +33,7 @@ export class Pace {
     this.#keeping = keeping;
     const kept = parseJson(keeping?.getItem(KEY) ?? "");
     if (!Array.isArray(kept)) return;
-    for (const [id, samples] of kept.slice(0, MOST_JOBS)) {
+    for (const [id, samples] of kept.slice(0, KEPT_JOBS)) {
       if (typeof id === "string" && Array.isArray(samples) && samples.every(isSample)) this.#samples.set(id, samples);
     }
   }
@@ -59,7 +61,7 @@ export class Pace {
   }
 
   save(): void {
-    this.#keeping?.setItem(KEY, JSON.stringify([...this.#samples]));
+    this.#keeping?.setItem(KEY, JSON.stringify([...this.#samples].slice(-KEPT_JOBS)));
   }
 }
 
