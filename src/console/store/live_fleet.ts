@@ -16,6 +16,8 @@ export interface LiveFleetDeps {
 
 /** The server sends a comment at least every 10 s: without one for this long, the connection is dead. */
 const SILENT_MS = 16_000;
+/** Without an answer for so long, a request went into a connection that died unnoticed, as while a machine sleeps. */
+const ANSWER_MS = 5_000;
 const FIRST_PAUSE_MS = 300;
 /** The page is right within 2 s after the server is back. */
 const LONGEST_PAUSE_MS = 1_000;
@@ -82,15 +84,17 @@ export class LiveFleet {
     const after = this.#lastEventId === undefined ? "" : `&lastEventId=${encodeURIComponent(this.#lastEventId)}`;
     const listening = new Listening(this.#deps, signal);
     try {
-      const reader = (await this.#deps.api.open(`v1/events?figures=true${after}`, signal)).getReader();
+      const opening = this.#deps.api.open(`v1/events?figures=true${after}`, signal);
+      const reader = (await this.#within(ANSWER_MS, opening, signal)).getReader();
       const parser = new EventParser();
       const decoder = new TextDecoder();
       for (;;) {
-        const piece = await this.#within(reader.read(), signal);
+        const piece = await this.#within(SILENT_MS, reader.read(), signal);
         if (piece.value === undefined) return undefined;
         this.#heardMs = this.#deps.clock.monotonic();
         for (const event of parser.push(decoder.decode(piece.value, { stream: true }))) {
-          await listening.take(event);
+          const taking = listening.take(event);
+          await (event.event === "ready" ? this.#within(SILENT_MS, taking, signal) : taking);
           this.#lastEventId = event.id ?? this.#lastEventId;
         }
       }
@@ -99,10 +103,10 @@ export class LiveFleet {
     }
   }
 
-  async #within<Value>(reading: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  async #within<Value>(limitMs: number, reading: Promise<Value>, signal: AbortSignal): Promise<Value> {
     const { clock } = this.#deps;
     const timer = new AbortController();
-    const silence = clock.sleep(SILENT_MS, AbortSignal.any([signal, timer.signal])).then(() => {
+    const silence = clock.sleep(limitMs, AbortSignal.any([signal, timer.signal])).then(() => {
       throw new CourierError("unavailable", "The server is silent");
     });
     try {

@@ -14,9 +14,9 @@ export async function signInWith(page: Page, url: string, token: string): Promis
   await page.locator(".contact.live").waitFor();
 }
 
-/** Starts a pull on gpu-1, as another client does. @returns the id of its job */
-export async function pull(server: HttpServer, model: string): Promise<string> {
-  const { answer } = await server.call("POST", "/v1/jobs", { kind: "pull", model, agents: ["gpu-1"] });
+/** Starts a pull, as another client does. @returns the id of its job */
+export async function pull(server: HttpServer, model: string, agent = "gpu-1"): Promise<string> {
+  const { answer } = await server.call("POST", "/v1/jobs", { kind: "pull", model, agents: [agent] });
   const { jobs }: { jobs?: readonly { id?: string }[] } = answer;
   const id = jobs?.[0]?.id;
   if (id === undefined) throw new Error(`No job: ${JSON.stringify(answer)}`);

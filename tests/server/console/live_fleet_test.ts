@@ -19,6 +19,8 @@ class PlayedServer {
   readonly opened: string[] = [];
   readonly asked: string[] = [];
   failure: CourierError | undefined;
+  /** Requests go into a connection that died. */
+  isMute = false;
   #stream: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   readonly api = {
@@ -37,6 +39,7 @@ class PlayedServer {
     open: async (path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> => {
       this.opened.push(path);
       if (this.failure !== undefined) throw this.failure;
+      if (this.isMute) return await new Promise(() => undefined);
       const stream = new ReadableStream<Uint8Array>({ start: (controller) => void (this.#stream = controller) });
       signal.addEventListener("abort", () => this.cut());
       return await Promise.resolve(stream);
@@ -136,6 +139,29 @@ test("a stream without even a comment for 16 s is replaced, one with comments is
   await until(() => fleet.contact === "lost");
   await clock.advance(1_000);
   await until(() => server.opened.length === 2);
+  live.stop();
+});
+
+test("a request for the stream without an answer for 5 s is sent again, and so is one for the lists", async () => {
+  const { server, fleet, clock, live } = await opened();
+  server.isMute = true;
+  live.reconnect();
+  await until(() => server.opened.length === 2);
+  server.isMute = false;
+  await clock.advance(5_000);
+  await clock.advance(300);
+  await until(() => server.opened.length === 3);
+  const { getAll } = server.api;
+  server.api.getAll = async () => await new Promise(() => undefined);
+  server.send("ready", { resumed: true }, "log-7");
+  await until(() => server.asked.length > 1);
+  expect(fleet.contact).toBe("lost");
+  server.api.getAll = getAll;
+  await clock.advance(16_000);
+  await clock.advance(1_000);
+  await until(() => server.opened.length === 4);
+  server.send("ready", { resumed: true }, "log-7");
+  await until(() => fleet.contact === "live");
   live.stop();
 });
 
