@@ -12,8 +12,9 @@ const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
 const SMALL = { name: "small:latest", layers: [300_000, 800] };
 const LONG = { name: "long:latest", layers: [40_000_000, 500] };
 const SLOW = { name: "slow:latest", layers: [40_000_000, 600] };
+const KEYS = { name: "keys:latest", layers: [200_000, 700] };
 const HUGE = { name: "huge:latest", description: "Fits no disk", size: "9000 TB" };
-const CATALOG = [PHI, SMALL, LONG, SLOW];
+const CATALOG = [PHI, SMALL, LONG, SLOW, KEYS];
 const HOSTILE = '<img src=x onerror="document.title=1">';
 
 let site: ProcessSite;
@@ -189,6 +190,41 @@ test("a copy frees nothing, and both are deleted together", async () => {
   await row(page, "phi4:backup").waitFor({ state: "detached" });
   expect([...(await boxesWith("phi4:latest")), ...(await boxesWith("phi4:backup"))]).toEqual([]);
   expect(await page.getByRole("region", { name: "Selected models" }).count()).toBe(0);
+});
+
+test("the keyboard alone pulls a model and deletes it", async () => {
+  const page = await open();
+  await row(page, "small:latest").waitFor();
+  const focused = async (): Promise<string> =>
+    String(await page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent"));
+  /** As somebody does who sees where the focus is. */
+  const tabTo = async (name: string, key = "Tab"): Promise<void> => {
+    for (let count = 0; count < 80; count++) {
+      if ((await focused()).trim() === name) return;
+      await page.keyboard.press(key);
+    }
+    throw new Error(`${key} does not lead to "${name}"`);
+  };
+  await page.evaluate("clicks = 0; addEventListener('pointerdown', () => (clicks += 1), true)");
+  await tabTo("Pull a model");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Pull a model" }).waitFor();
+  await page.keyboard.type("keys");
+  await page.keyboard.press("Enter");
+  await page.getByText(/^Pulling keys on gpu-/).waitFor();
+  await row(page, "keys:latest")
+    .getByText(/gpu-\d/)
+    .waitFor();
+  await tabTo("Delete keys:latest");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Delete keys:latest?" }).waitFor();
+  const [box] = await boxesWith("keys:latest");
+  await tabTo(`Delete from ${box}`);
+  await page.keyboard.press("Enter");
+  await row(page, "keys:latest").waitFor({ state: "detached" });
+  expect(await boxesWith("keys:latest")).toEqual([]);
+  // The page is usable after it: the focus is not lost in what is gone.
+  await tabTo("Pull a model", "Shift+Tab");
 });
 
 test("a viewer sees the models and has no control that changes anything", async () => {

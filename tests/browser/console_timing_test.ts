@@ -7,8 +7,8 @@ import { isFull, openBrowser } from "./site/browser.ts";
 import { pull, signIn } from "./site/console_page.ts";
 
 const ROUNDS = isFull ? 20 : 5;
-/** The target is 1 s on an idle machine. */
-const MOST_MS = 5_000;
+/** The target holds where nothing else needs the machine: in the long form. */
+const MOST_MS = isFull ? 1_000 : 5_000;
 
 let browser: Browser;
 let site: ProcessSite;
@@ -31,7 +31,7 @@ afterAll(async () => {
   await site.close();
 });
 
-test(`the end of a job is shown within ${MOST_MS} ms`, async () => {
+test(`the end of a job on its box is shown within ${MOST_MS} ms (p95)`, async () => {
   const page = await browser.newPage();
   await signIn(page, server, "#/jobs");
   const delays: number[] = [];
