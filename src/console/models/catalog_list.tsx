@@ -4,7 +4,7 @@ import { NameField } from "../parts/name_field.tsx";
 import { Foreign } from "../parts/text.tsx";
 import { whereText } from "./model_facts.ts";
 import type { RoomChoice } from "./pull_choices.tsx";
-import { bytesIn, verdictOf } from "./room.ts";
+import { bytesIn, verdictOn } from "./room.ts";
 
 interface CatalogListProps {
   readonly catalog: readonly { readonly name: string; readonly description: string; readonly size: string }[];
@@ -55,7 +55,7 @@ interface CatalogItemProps extends Pick<CatalogListProps, "rooms" | "onType" | "
 function CatalogItem({ entry, rooms, onType, pull }: CatalogItemProps): JSX.Element {
   const { name, description, size } = entry;
   const bytes = bytesIn(size);
-  const small = rooms.filter(({ room }) => verdictOf(bytes, room).fits === false);
+  const { fits, words } = verdictOn(bytes, rooms);
   return (
     <li>
       <div class="grow">
@@ -63,9 +63,7 @@ function CatalogItem({ entry, rooms, onType, pull }: CatalogItemProps): JSX.Elem
           <Foreign class="strong" text={name} />
         </button>
         <Foreign class="quiet detail wrapped" text={description} />
-        {small.length > 0 && (
-          <span class="verdict bad">{`too large for ${whereText(small.map((box) => box.name))}`}</span>
-        )}
+        {fits !== null && <span class={fits ? "verdict good" : "verdict bad"}>{words}</span>}
       </div>
       <Foreign class="quiet figure" text={size} />
       <button

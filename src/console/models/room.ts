@@ -3,6 +3,7 @@ import { formatBytes } from "../../base/format.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import type { JobDocument } from "../../documents/jobs.ts";
 import { isActive } from "../store/job_facts.ts";
+import { whereText } from "./model_facts.ts";
 
 /** The free disk of a box without what its active pulls still need; null: unknown. */
 export function roomOn({ agent, disk }: AgentDocument, jobs: readonly JobDocument[]): number | null {
@@ -33,6 +34,30 @@ export function verdictOf(size: number | null, room: number | null): Verdict {
   if (size === null || room === null) return { fits: null, words: "" };
   if (size > room) return { fits: false, words: `too large, ${formatBytes(size - room)} missing` };
   return { fits: true, words: `fits, leaves ${formatBytes(room - size)}` };
+}
+
+interface Room {
+  readonly name: string;
+  readonly room: number | null;
+}
+
+/** Whether a model fits on all of these boxes, with the figure of the tightest one. */
+export function verdictOn(size: number | null, rooms: readonly Room[]): Verdict {
+  const known = rooms.flatMap(({ name, room }) =>
+    room === null || size === null ? [] : [{ name, left: room - size }],
+  );
+  const [tightest] = known.toSorted((a, b) => a.left - b.left);
+  if (tightest === undefined) return { fits: null, words: "" };
+  const small = known.filter(({ left }) => left < 0);
+  if (small.length > 0) {
+    const names = whereText(small.map(({ name }) => name));
+    const most = small.length === 1 ? "" : "up to ";
+    return { fits: false, words: `too large for ${names}, ${most}${formatBytes(-tightest.left)} missing` };
+  }
+  if (known.length < rooms.length) return { fits: null, words: "" };
+  const where = known.length === 1 ? tightest.name : `all ${known.length} boxes`;
+  const least = known.length === 1 ? "leaves" : "leaves at least";
+  return { fits: true, words: `fits on ${where}, ${least} ${formatBytes(tightest.left)} free` };
 }
 
 /** Why it takes no commands now; undefined: it does. */

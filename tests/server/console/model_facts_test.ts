@@ -1,7 +1,7 @@
 // What the console shows of models before somebody pulls or deletes one.
 import { describe, expect, test } from "bun:test";
 import { type FleetModel, freedOn, whereText } from "#src/console/models/model_facts.ts";
-import { bytesIn, roomOn, verdictOf } from "#src/console/models/room.ts";
+import { bytesIn, roomOn, verdictOf, verdictOn } from "#src/console/models/room.ts";
 import type { AgentDocument } from "#src/documents/agents.ts";
 import { jobDocument } from "#src/documents/jobs.ts";
 import { newPull } from "#src/protocol.ts";
@@ -52,6 +52,23 @@ test("verdictOf() is no verdict where a figure is unknown", () => {
   expect(verdictOf(5e9, 7e9)).toEqual({ fits: true, words: "fits, leaves 2.0 GB" });
   expect(verdictOf(9e9, 7e9)).toEqual({ fits: false, words: "too large, 2.0 GB missing" });
   expect([verdictOf(null, 7e9), verdictOf(5e9, null)].map(({ fits }) => fits)).toEqual([null, null]);
+});
+
+test("verdictOn() names the figure of the box that decides", () => {
+  const [large, small, tiny] = [
+    { name: "gpu-1", room: 20e9 },
+    { name: "gpu-2", room: 7e9 },
+    { name: "gpu-3", room: 1e9 },
+  ];
+  expect(verdictOn(5e9, [large])).toEqual({ fits: true, words: "fits on gpu-1, leaves 15.0 GB free" });
+  expect(verdictOn(5e9, [large, small]).words).toBe("fits on all 2 boxes, leaves at least 2.0 GB free");
+  expect(verdictOn(9e9, [large, small])).toEqual({ fits: false, words: "too large for gpu-2, 2.0 GB missing" });
+  expect(verdictOn(9e9, [large, small, tiny]).words).toBe("too large for gpu-[2-3], up to 8.0 GB missing");
+  const unknown = { name: "gpu-4", room: null };
+  expect(
+    [verdictOn(5e9, []), verdictOn(null, [large]), verdictOn(5e9, [large, unknown])].map((each) => each.fits),
+  ).toEqual([null, null, null]);
+  expect(verdictOn(9e9, [small, unknown]).words).toBe("too large for gpu-2, 2.0 GB missing");
 });
 
 test("whereText() is short for any number of boxes", () => {
