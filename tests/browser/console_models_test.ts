@@ -139,7 +139,9 @@ test("the catalog shows what does not fit, and a refused pull is explained in th
   const page = await open();
   await page.getByRole("button", { name: "Pull a model" }).click();
   const dialog = page.getByRole("dialog", { name: "Pull a model" });
-  await dialog.getByText(/^too large for gpu-/).waitFor();
+  await dialog.getByText(/^too large for gpu-\d, [\d.]+ [TP]B missing$/).waitFor();
+  const phi = dialog.getByRole("listitem").filter({ hasText: "About phi4:latest" });
+  await phi.getByText(/^fits on gpu-\d, leaves [\d.]+ [GT]B free$/).waitFor();
   await page.getByLabel("Model name").fill("not a name");
   await page.keyboard.press("Enter");
   await dialog.getByRole("alert").waitFor();
@@ -170,6 +172,15 @@ test("a delete shows what it frees and where, Escape leaves all as it is, and ot
   expect(await boxesWith("small:latest")).toEqual(["gpu-2"]);
 });
 
+test("an active model that somebody else sets is shown when the user comes back to the page", async () => {
+  const page = await open();
+  const science = page.getByRole("listitem").filter({ hasText: "Science" });
+  await science.getByText("none").waitFor();
+  expect((await server.call("POST", "/v1/active-models", { type: "science", model: "phi4" })).status).toBe(200);
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await science.getByText("phi4:latest").waitFor();
+});
+
 test("a copy frees nothing, and both are deleted together", async () => {
   const page = await open();
   await row(page, "phi4:latest").getByRole("link").click();
@@ -186,6 +197,7 @@ test("a copy frees nothing, and both are deleted together", async () => {
   await page.getByRole("checkbox", { name: "Select phi4:latest" }).check();
   await page.getByRole("button", { name: "Delete selected" }).click();
   await page.getByText("phi4:latest is the platform's model for text.").waitFor();
+  await page.getByText("phi4:latest is the platform's model for science.").waitFor();
   await page.getByRole("button", { name: "Delete from 2 boxes" }).click();
   await row(page, "phi4:backup").waitFor({ state: "detached" });
   expect([...(await boxesWith("phi4:latest")), ...(await boxesWith("phi4:backup"))]).toEqual([]);

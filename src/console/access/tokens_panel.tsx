@@ -5,7 +5,7 @@ import { Failure, Panel } from "../parts/panel.tsx";
 import { sorted } from "../parts/sorted.ts";
 import { Table } from "../parts/table.tsx";
 import { useMedia } from "../parts/use_store.ts";
-import { type Read, useDocument } from "../shell/use_document.ts";
+import { type Read, useDocument, useLooks } from "../shell/use_document.ts";
 import { useFleet, useQuery, useServerNow } from "../shell/use_fleet.ts";
 import { AddToken } from "./add_token.tsx";
 import { RevokeToken } from "./revoke_token.tsx";
@@ -55,8 +55,8 @@ export function TokensPanel({ changed }: { readonly changed: () => void }): JSX.
 }
 
 function useTokens(changed: () => void): Read<{ readonly tokens: readonly Token[] }> {
-  const version = useFleet((fleet) => fleet.readings);
-  const read = useDocument<{ readonly tokens: readonly Token[] }>("v1/tokens", version);
+  const readings = useFleet((fleet) => fleet.readings);
+  const read = useDocument<{ readonly tokens: readonly Token[] }>("v1/tokens", `${readings} ${useLooks()}`);
   const again = async (): Promise<void> => {
     changed();
     await read.again();

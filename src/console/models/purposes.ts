@@ -1,5 +1,5 @@
 // The purposes for which the platform has a model, and the model for each.
-import { type Read, useDocument } from "../shell/use_document.ts";
+import { type Read, useDocument, useLooks } from "../shell/use_document.ts";
 import { useFleet } from "../shell/use_fleet.ts";
 import { useCalm } from "./use_models.ts";
 
@@ -13,9 +13,10 @@ export const PURPOSES = [
 export type Purpose = (typeof PURPOSES)[number][0];
 export type ActiveModels = Readonly<Record<Purpose, string | null>>;
 
-/** No event reports that somebody else changed them: they are read again with the models. */
+/** No event reports that somebody else changed them: they are read again with the models, and when somebody looks. */
 export function useActiveModels(): Read<ActiveModels> {
-  return useDocument<ActiveModels>("v1/active-models", useCalm(useFleet((fleet) => fleet.listVersion())));
+  const lists = useCalm(useFleet((fleet) => fleet.listVersion()));
+  return useDocument<ActiveModels>("v1/active-models", `${lists} ${useLooks()}`);
 }
 
 /** The purposes that a model is active for, in words. */

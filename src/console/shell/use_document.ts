@@ -12,6 +12,29 @@ export interface Read<Document> {
   readonly again: () => Promise<void>;
 }
 
+/** Nothing of these arrives as an event: they change seldom, and outside the server too. */
+const AGAIN_MS = 30_000;
+
+/** A number that is another one when the user comes back to the page, and every 30 s while it is seen. */
+export function useLooks(): number {
+  const [looks, setLooks] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    const { signal } = stop;
+    const look = (): void => {
+      if (document.visibilityState === "visible") setLooks((count) => count + 1);
+    };
+    const timer = setInterval(look, AGAIN_MS);
+    document.addEventListener("visibilitychange", look, { signal });
+    addEventListener("focus", look, { signal });
+    return () => {
+      stop.abort();
+      clearInterval(timer);
+    };
+  }, []);
+  return looks;
+}
+
 /** @param version anything that is different after a change; undefined: it is not read yet */
 export function useDocument<Document>(path: string, version: number | string | undefined): Read<Document> {
   const { api } = useConsole();
