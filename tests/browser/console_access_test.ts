@@ -1,10 +1,11 @@
 // The console's views of access and of setup in a real browser: tokens are created, shown once and revoked.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
-import { type HttpServer, ProcessSite } from "#tests/process/site/site.ts";
+import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../scripts/binaries.ts";
 import { openBrowser, Watched } from "./site/browser.ts";
-import { signIn, signInWith } from "./site/console_page.ts";
+import { pull, signIn, signInWith } from "./site/console_page.ts";
+import { webhookOptions } from "./site/shown_site.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
 
@@ -13,6 +14,7 @@ let browser: Browser;
 let program: string;
 let server: HttpServer;
 let ollamaUrl: string;
+let receiver: Bun.Server<undefined>;
 const opened: { page: Page; watched: Watched }[] = [];
 
 beforeAll(async () => {
@@ -20,11 +22,18 @@ beforeAll(async () => {
   site = new ProcessSite();
   ollamaUrl = (await site.ollama({ catalog: [PHI], installed: [PHI] })).url;
   await site.agent("gpu-1", ollamaUrl);
-  server = await site.server(["--manage-tokens"], program);
+  receiver = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => new Response(null, { status: url.endsWith("/good") ? 204 : 500 }),
+  });
+  const hooks = webhookOptions(site.dir, [`${receiver.url.origin}/good`, `${receiver.url.origin}/bad`]);
+  server = await site.server(["--manage-tokens", ...hooks], program);
 });
 afterAll(async () => {
   await browser.close();
   await site.close();
+  await receiver.stop(true);
 });
 
 async function newPage(): Promise<Page> {
@@ -74,6 +83,38 @@ test("a token is created with a role, a scope and an end, shown once, signs in, 
     .waitFor();
   await line.waitFor({ state: "detached" });
   await its.getByText("Your session has ended").waitFor();
+});
+
+test("a token that is added elsewhere is shown when the user comes back to the page", async () => {
+  const page = await open("#/access");
+  await page.getByRole("table", { name: "Tokens" }).waitFor();
+  expect((await server.call("POST", "/v1/tokens", { name: "elsewhere", role: "viewer" })).status).toBe(201);
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await page.getByRole("row").filter({ hasText: "elsewhere" }).waitFor();
+});
+
+test("the log of webhooks shows what was delivered, and why something was not yet", async () => {
+  await pull(server, "phi4");
+  const page = await open("#/access");
+  const deliveries = page.getByRole("list", { name: "Deliveries" }).getByRole("listitem");
+  await until(async () => {
+    await page.getByRole("region", { name: "Webhooks" }).getByRole("button", { name: "Refresh" }).click();
+    return (
+      (await deliveries
+        .filter({ hasText: "job.ended" })
+        .filter({ hasText: /attempt.*last status/ })
+        .count()) === 2
+    );
+  }, "both targets were tried");
+  const delivered = deliveries.filter({ hasText: "delivered" }).filter({ hasText: "job.ended gpu-1/" });
+  await delivered.getByText("1 attempt, last status 204").waitFor();
+  await deliveries.filter({ hasText: "last status 500" }).filter({ hasText: "pending" }).first().waitFor();
+  const targets = page.getByRole("list", { name: "Targets of webhooks" }).getByRole("listitem");
+  await targets
+    .filter({ hasText: /[1-9]\d* delivered/ })
+    .getByText("OK")
+    .waitFor();
+  await targets.filter({ hasText: /failures? in a row|Paused/ }).waitFor();
 });
 
 test("what is not allowed is explained in the dialog", async () => {

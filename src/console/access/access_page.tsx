@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { useMay } from "../shell/use_fleet.ts";
 import { AuditPanel } from "./audit_panel.tsx";
 import { TokensPanel } from "./tokens_panel.tsx";
+import { WebhooksPanel } from "./webhooks_panel.tsx";
 
 export function AccessPage(): JSX.Element {
   const [changes, setChanges] = useState(0);
@@ -24,6 +25,7 @@ export function AccessPage(): JSX.Element {
           {" and sign in with a gp token of its own."}
         </p>
       )}
+      {mayAudit && <WebhooksPanel />}
       {mayAudit && <AuditPanel changes={changes} />}
     </>
   );

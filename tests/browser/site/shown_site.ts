@@ -10,11 +10,18 @@ export class ShownSite implements AsyncDisposable {
   readonly server: HttpServer;
   readonly #site: ProcessSite;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #receiver: Bun.Server<undefined>;
 
-  private constructor(site: ProcessSite, server: HttpServer, timer: ReturnType<typeof setInterval>) {
+  private constructor(
+    site: ProcessSite,
+    server: HttpServer,
+    timer: ReturnType<typeof setInterval>,
+    receiver: Bun.Server<undefined>,
+  ) {
     this.#site = site;
     this.server = server;
     this.#timer = timer;
+    this.#receiver = receiver;
   }
 
   /** Resolves when the server lists all boxes. @param program gpu-server */
@@ -33,19 +40,28 @@ export class ShownSite implements AsyncDisposable {
     };
     const count = publish(startMs);
     const timer = setInterval(() => publish(Date.now()), STEP_MS);
-    const server = await site.server(["--manage-tokens"], program);
+    const receiver = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(null, { status: 204 }) });
+    const server = await site.server(["--manage-tokens", ...webhookOptions(site.dir, [receiver.url.href])], program);
     await until(async () => {
       const { answer } = await server.call("GET", "/v1/agents");
       return Array.isArray(answer["agents"]) && answer["agents"].length === count;
     }, "the server lists all boxes");
     await useServer(server);
-    return new ShownSite(site, server, timer);
+    return new ShownSite(site, server, timer, receiver);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#site.close();
+    await this.#receiver.stop(true);
   }
+}
+
+/** Options of gpu-server for webhooks, with a secret in a file of this folder. */
+export function webhookOptions(dir: string, urls: readonly string[]): readonly string[] {
+  const secret = join(dir, "webhook.secret");
+  writeFileSync(secret, `whsec_${Buffer.alloc(32, 1).toString("base64")}\n`, { mode: 0o600 });
+  return ["--webhook-secret-file", secret, ...urls.flatMap((url) => ["--webhook", url])];
 }
 
 /** Sets active models, and adds tokens and entries of the audit. */
