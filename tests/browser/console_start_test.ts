@@ -44,7 +44,7 @@ test("the link that npm start prints first signs in, and shows the box", async (
   }
 });
 
-test("a server that goes away while the page loads: the page says what to do, and continues by itself", async () => {
+test("a server that goes away while the page loads: the page shows what to do, and continues by itself", async () => {
   const program = await cachedBinary("gpu-server");
   const server = await site.server([], program);
   const port = new URL(server.url).port;

@@ -1,4 +1,4 @@
-// What was sent to webhooks: each target with its counters, and the newest deliveries.
+// The log of webhooks: each target with its counters, and the newest deliveries.
 import type { JSX } from "preact";
 import { Action } from "../parts/button.tsx";
 import { countText } from "../parts/local_text.ts";
@@ -60,7 +60,7 @@ export function WebhooksPanel(): JSX.Element | null {
         ))}
       </ul>
       {document?.deliveries.length === 0 && <p class="quiet none">Nothing was sent yet.</p>}
-      <ol class="list" aria-label="Deliveries">
+      <ol class="list audit" aria-label="Deliveries">
         {document?.deliveries.map((delivery) => (
           <DeliveryItem key={delivery.number} delivery={delivery} />
         ))}

@@ -12,7 +12,7 @@ export interface Read<Document> {
   readonly again: () => Promise<void>;
 }
 
-/** Nothing of these arrives as an event: they change seldom, and outside the server too. */
+/** Nothing of these arrives as an event: they change rarely, and outside the server too. */
 const AGAIN_MS = 30_000;
 
 /** A number that is another one when the user comes back to the page, and every 30 s while it is seen. */

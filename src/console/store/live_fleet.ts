@@ -16,7 +16,7 @@ export interface LiveFleetDeps {
 
 /** The server sends a comment at least every 10 s: without one for this long, the connection is dead. */
 const SILENT_MS = 16_000;
-/** Without an answer for so long, a request went into a connection that died unnoticed, as while a machine sleeps. */
+/** A request that is not answered in this time went into a connection that died unnoticed, as while a machine sleeps. */
 const ANSWER_MS = 5_000;
 const FIRST_PAUSE_MS = 300;
 /** The page is right within 2 s after the server is back. */

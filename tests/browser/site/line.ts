@@ -83,8 +83,10 @@ function join(near: Socket<Side>, far: Socket<Side>): void {
 
 function pass(from: Socket<Side>): void {
   const { other, waiting } = from.data;
-  while (other !== undefined && waiting[0] !== undefined) {
+  if (other === undefined) return;
+  for (;;) {
     const [next] = waiting;
+    if (next === undefined) return;
     const written = other.write(next);
     if (written < next.length) {
       waiting[0] = next.subarray(Math.max(0, written));
