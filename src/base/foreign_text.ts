@@ -39,7 +39,8 @@ export function shortReason(text: string): string {
     .replace(/^pull model manifest: /, "")
     .replace(GO_RESOLVER, "$1: its name server $2: ")
     .replace(GO_REQUEST, "$1: ")
-    .replace(/^context deadline exceeded$/, "the registry sends no data");
+    .replace(/^context deadline exceeded$/, "the registry sends no data")
+    .replace(/^status (\d{3})$/, "the registry answers with status $1");
 }
 
 /** `Get "https://host/v2/…": dial tcp: lookup host on 10.0.0.53:53: read udp 10.0.0.2:4->10.0.0.53:53: ` */

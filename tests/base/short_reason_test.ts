@@ -24,6 +24,7 @@ test.each([
     `${SAYS}Get "https://hub.typo/v2/a": dial tcp: lookup hub.typo on [::1]:53: read udp [::1]:4->[::1]:53: read: connection refused`,
     "hub.typo: its name server [::1]: connection refused",
   ],
+  [`${SAYS}status 500`, "the registry answers with status 500"],
   ['Cannot pull "phi4:latest": Ollama says: context deadline exceeded', "the registry sends no data"],
   [`Cannot pull "phi4:latest": ${SAYS}file does not exist`, "file does not exist"],
   ['Cannot pull "phi4:latest": Ollama says: pull model manifest: file does not exist', "file does not exist"],
