@@ -6,7 +6,7 @@ from generated import AuthenticatedClient
 from generated.api.agents import list_agents
 from generated.api.jobs import get_job, list_jobs, pull_model
 from generated.api.models import delete_model, list_models
-from generated.models import ErrorCode, JobRequest, JobRequestKind, JobState, Problem
+from generated.models import ErrorCode, JobFilter, JobRequest, JobRequestKind, JobState, Problem
 
 url, token, name = sys.argv[1:]
 client = AuthenticatedClient(base_url=url, token=token, timeout=90)
@@ -28,6 +28,8 @@ while job.state in (JobState.QUEUED, JobState.RUNNING, JobState.VERIFYING):
 assert job.state == JobState.SUCCEEDED and job.completed_bytes > 0, job
 assert name in installed(), installed()
 assert job.id in [other.id for other in list_jobs.sync(client=client, model=name, state=job.state).jobs]
+states = [JobFilter.SUCCEEDED, JobFilter.RETRYING]
+assert job.id in [other.id for other in list_jobs.sync(client=client, model=name, state=states).jobs]
 assert delete_model.sync(agent.agent, name, client=client).agents[0].code is None
 assert name not in installed(), installed()
 failure = delete_model.sync(agent.agent, name, client=client)

@@ -33,6 +33,9 @@ assert.equal(job.state, "succeeded");
 assert(job.completed_bytes > 0 && (await installed()).has(name));
 const { jobs } = dataOf(await client.GET("/v1/jobs", { params: { query: { model: name, state: "succeeded" } } }));
 assert(jobs.some(({ id }) => id === job?.id));
+const states = ["succeeded" as const, "retrying" as const];
+const several = dataOf(await client.GET("/v1/jobs", { params: { query: { model: name, state: states } } }));
+assert.deepEqual(several.jobs, jobs);
 
 const params = { path: { agent: agent.agent, model: name } };
 const { agents } = dataOf(await client.DELETE("/v1/agents/{agent}/models/{model}", { params }));

@@ -146,7 +146,7 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
 
 function wantedBy({ state, model }: Query): (job: Job) => boolean {
   const isModel = model === undefined ? () => true : modelFilter(model);
-  const states = new Set<string>(state);
+  const states = new Set<string | undefined>([state].flat());
   const isMeant = (job: Job): boolean => states.has(job.state) || (states.has("retrying") && isRetrying(job));
   return (job) => (state === undefined || isMeant(job)) && isModel(job.model);
 }

@@ -32,14 +32,17 @@ const JobFilter = z.enum([...JobState.options, "retrying"]).meta({
   description: "A state, or `retrying`: its last attempt failed, and the next one waits or has received nothing yet.",
 });
 
-/** Repeated, as generated clients send a list, or with commas. */
+/** The state of a job, or a list: repeated, as generated clients send it, or with commas. */
 const jobStates = z
-  .preprocess((given, context) => {
-    const words = [given].flat().flatMap((text) => String(text).split(","));
-    const unknown = words.find((word) => !JobFilter.safeParse(word).success);
-    if (unknown !== undefined) context.addIssue({ code: "custom", message: unknownState(unknown) });
-    return words;
-  }, z.array(JobFilter))
+  .preprocess(
+    (given, context) => {
+      const words = [given].flat().flatMap((text) => String(text).split(","));
+      const unknown = words.find((word) => !JobFilter.safeParse(word).success);
+      if (unknown !== undefined) context.addIssue({ code: "custom", message: unknownState(unknown) });
+      return words;
+    },
+    z.union([JobState, z.array(JobFilter)]),
+  )
   .optional()
   .meta({ description: "Only jobs in one of these states; repeat it, or separate with commas", example: ["failed"] });
 
