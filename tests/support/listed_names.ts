@@ -12,13 +12,24 @@ export function pathByName(path: string): string {
   return descriptor === undefined || name === undefined ? path : `${readlinkSync(descriptor)}/${name}`;
 }
 
-/** What one machine knows to be there: from its last listing of each folder, and from its own doing since. */
+/** The names of a folder that a machine knows, each with the turn in which it learned of it. */
+interface Shown {
+  /** When the listing began that they are from. */
+  readonly since: number;
+  readonly names: ReadonlyMap<string, number>;
+}
+
+/**
+ * What one machine knows to be there: from its last listing of each folder, and from its own doing since. Of two listings at
+ * once the one that began last counts, whichever ends first.
+ */
 export class ListedNames {
   /** Names that were asked for anyway, with the call. */
   readonly offences: string[] = [];
   readonly #root: string;
   readonly #fs: Primitives;
-  readonly #shown = new Map<string, Set<string>>();
+  readonly #shown = new Map<string, Shown>();
+  #turn = 0;
 
   /** @param root the share's own address, which the operator named */
   constructor(root: string, fs: Primitives) {
@@ -37,8 +48,9 @@ export class ListedNames {
           : this.#make(path, () => fs.open(path, flags, mode)),
       lstat: (path) => this.#ask("lstat", path, () => fs.lstat(path)),
       readdir: async (path) => {
+        const since = ++this.#turn;
         const names = await this.#ask("readdir", path, () => fs.readdir(path));
-        this.#shown.set(path, new Set(names));
+        this.#list(path, since, names);
         return names;
       },
       mkdir: (path, mode) => this.#make(path, () => fs.mkdir(path, mode)),
@@ -51,9 +63,8 @@ export class ListedNames {
 
   async #ask<Result>(call: string, asked: string, run: () => Awaitable<Result>): Promise<Result> {
     const path = pathByName(asked);
-    if (path !== this.#root && !this.#namesIn(dirname(path)).has(basename(path))) {
-      this.offences.push(`${call} ${path.slice(this.#root.length + 1)}`);
-    }
+    const isKnown = this.#shown.get(dirname(path))?.names.has(basename(path)) === true;
+    if (path !== this.#root && !isKnown) this.offences.push(`${call} ${path.slice(this.#root.length + 1)}`);
     return await run();
   }
 
@@ -62,17 +73,24 @@ export class ListedNames {
     const path = pathByName(asked);
     try {
       const result = await run();
-      this.#namesIn(dirname(path)).add(basename(path));
+      this.#learn(path);
       return result;
     } catch (error) {
-      if (systemCode(error) === "EEXIST") this.#namesIn(dirname(path)).add(basename(path));
+      if (systemCode(error) === "EEXIST") this.#learn(path);
       throw error;
     }
   }
 
-  #namesIn(folder: string): Set<string> {
-    const names = this.#shown.get(folder) ?? new Set();
-    this.#shown.set(folder, names);
-    return names;
+  #learn(path: string): void {
+    const { since = 0, names = [] } = this.#shown.get(dirname(path)) ?? {};
+    this.#shown.set(dirname(path), { since, names: new Map([...names, [basename(path), ++this.#turn]]) });
+  }
+
+  #list(folder: string, since: number, listed: readonly string[]): void {
+    const { since: last = 0, names = [] } = this.#shown.get(folder) ?? {};
+    if (since < last) return;
+    const learned = [...names].filter(([, turn]) => turn > since);
+    const shown = listed.map((name): [string, number] => [name, since]);
+    this.#shown.set(folder, { since, names: new Map([...shown, ...learned]) });
   }
 }

@@ -185,4 +185,4 @@ test("SIGTERM drains the agent, leaves `stopped` in its state for all readers, a
   } finally {
     await site.close();
   }
-}, 20_000);
+});

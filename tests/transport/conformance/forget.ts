@@ -66,18 +66,20 @@ export const FORGET_SCENARIOS: readonly Scenario[] = [
     run: async ({ connected }) => {
       const [agent, operator, reader] = [await connected(), await connected(), await connected()];
       const publishedAtMs = await leftBehind(agent, "gpu-1", []);
-      const { promise, resolve } = Promise.withResolvers<string>();
+      const [seen, removed] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
       const ignore = (): void => undefined;
       await reader.watchStates({
-        changed: ignore,
+        changed: (record) => seen.resolve(record.agent),
         alive: ignore,
-        removed: resolve,
+        removed: removed.resolve,
         synced: ignore,
         interrupted: ignore,
         restored: ignore,
       });
+      // One that it has not seen yet is not removed for it.
+      expect(await seen.promise).toBe("gpu-1");
       await operator.forget("gpu-1", publishedAtMs);
-      expect(await promise).toBe("gpu-1");
+      expect(await removed.promise).toBe("gpu-1");
     },
   },
 ];
