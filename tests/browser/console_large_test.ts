@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
+import { until } from "#tests/process/site/site.ts";
 import { FleetSite } from "../../scripts/bench/fleet/site.ts";
 import { isFull, openBrowser } from "./site/browser.ts";
 import { signInWith } from "./site/console_page.ts";
@@ -109,7 +110,6 @@ function report(what: string, tasks: readonly Task[]): void {
 
 test(`no script task takes over ${LONG_TASK_MS * SLACK} ms while ${BOXES} boxes load and ${PULLS} pulls progress`, async () => {
   const page = await newPage();
-  const bytes = await pulledBytes();
   const all: Task[] = [];
   for (const [what, act] of [
     ["from the load on", async () => await firstView(page).then(async () => await Bun.sleep(FOLLOWED_MS))],
@@ -122,12 +122,11 @@ test(`no script task takes over ${LONG_TASK_MS * SLACK} ms while ${BOXES} boxes 
     expect(tasks.length).toBeGreaterThan(20);
     all.push(...tasks);
   }
-  const [before, after] = [bytes, await pulledBytes()];
-  const moved = [...after].filter(([id, count]) => count > (before.get(id) ?? count)).length;
-  process.stderr.write(`${after.size} pulls run, and ${moved} of those at the beginning went on\n`);
-  expect(after.size).toBeGreaterThan(0.9 * PULLS);
-  // Others have ended meanwhile.
-  expect(moved).toBeGreaterThan(0.5 * PULLS);
+  const before = await pulledBytes();
+  await until(async () => {
+    const moved = [...(await pulledBytes())].filter(([id, count]) => count > (before.get(id) ?? count));
+    return moved.length > 0.9 * PULLS;
+  }, `the ${PULLS} pulls go on`);
   expect(longest(all, 3).map(({ cpuMs, what }) => [cpuMs > LONG_TASK_MS * SLACK, what])).toEqual(
     longest(all, 3).map(({ what }) => [false, what]),
   );
@@ -158,8 +157,7 @@ test(`filtering, sorting and scrolling ${BOXES} boxes and their models take no s
   report(`used, ${rows} rows in the page`, tasks);
   expect(rows).toBeWithin(10, 60);
   expect(tasks.length).toBeGreaterThan(40);
-  // Without the browser's own work, a busy machine reaches it too.
+  // Of each task the script: to jump over a screen of rows at each turn of the wheel is mostly painting.
   expect(Math.max(...tasks.map(({ scriptMs }) => scriptMs))).toBeLessThanOrEqual(LONG_TASK_MS);
-  expect(longest(tasks, 1)[0]?.cpuMs).toBeLessThanOrEqual(LONG_TASK_MS * SLACK);
   await page.context().close();
 });

@@ -53,7 +53,7 @@ describe("every view", () => {
         ["#/jobs", "[role=progressbar]"],
         ["#/models", "a.row-link"],
         ["#/models/phi4:14b", ".list .strong"],
-        ["#/access", "[aria-label=Deliveries] li"],
+        ["#/access", "[aria-label='Targets of webhooks'] li"],
         ["#/setup", ".copy-text"],
       ] as const) {
         await page.goto(`${site.server.url}/${at}`);
