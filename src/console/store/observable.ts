@@ -3,9 +3,10 @@
 export class Observable {
   readonly #listeners = new Set<() => void>();
   #isPending = false;
+  #calledMs = Number.NEGATIVE_INFINITY;
   readonly #gatheredMs: number;
 
-  /** @param gatheredMs changes within this time are one */
+  /** @param gatheredMs listeners are called at most so often; a change after a pause is not delayed */
   constructor(gatheredMs = 0) {
     this.#gatheredMs = gatheredMs;
   }
@@ -21,9 +22,10 @@ export class Observable {
     this.#isPending = true;
     const call = (): void => {
       this.#isPending = false;
+      this.#calledMs = performance.now();
       for (const listener of this.#listeners) listener();
     };
     if (this.#gatheredMs === 0) queueMicrotask(call);
-    else setTimeout(call, this.#gatheredMs);
+    else setTimeout(call, Math.max(0, this.#calledMs + this.#gatheredMs - performance.now()));
   }
 }
