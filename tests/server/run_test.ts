@@ -261,7 +261,7 @@ describe("gpu-server", () => {
     expect(stderr).toContain("gpu-server token add");
   });
 
-  test.each([
+  test.concurrent.each([
     [["--no-such-flag"]],
     [["--port", "99999"]],
     [["--timeout", "soon"]],

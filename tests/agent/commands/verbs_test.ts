@@ -1,6 +1,5 @@
 // The verbs that list, show, copy and cancel, on the memory transport.
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { OllamaError } from "#src/agent/ollama/ollama_error.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
@@ -270,10 +269,7 @@ describe("unload_model", () => {
 
 describe("list_jobs", () => {
   test("answers more ended jobs than the state shows, the newest last, and 200 at most", async () => {
-    // In memory: each pull is written to disk several times, which takes seconds on a busy machine.
-    const dir = mkdtempSync("/dev/shm/agent-state-");
-    onTestFinished(() => rmSync(dir, { recursive: true }));
-    const { ledger } = await site.start("gpu-1", { ollama, dir });
+    const { ledger } = await site.start("gpu-1", { ollama });
     for (let i = 0; i < 230; i++) await ask("pull_model", { model_name: `m${i}` });
     await settle();
     const jobs = (await ask("list_jobs"))?.jobs ?? [];

@@ -1,5 +1,5 @@
 // The conformance suite: checks each sentence of src/transport.ts against a driver.
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { Transport } from "#src/transport.ts";
 import { CLAIM_SCENARIOS } from "./claims.ts";
 import { COMMAND_SCENARIOS } from "./commands.ts";
@@ -7,7 +7,7 @@ import { FORGET_SCENARIOS } from "./forget.ts";
 import { REACHABILITY_SCENARIOS } from "./reachability.ts";
 import { REPLY_SCENARIOS } from "./replies.ts";
 import { ROSTER_SCENARIOS } from "./roster.ts";
-import type { Harness, Scenario, Store } from "./scenario.ts";
+import type { Harness, Scenario } from "./scenario.ts";
 import { STATE_SCENARIOS } from "./states.ts";
 import { SWEEP_SCENARIOS } from "./sweeps.ts";
 import { WATCH_STATES_SCENARIOS } from "./watch_states.ts";
@@ -27,30 +27,15 @@ const SCENARIOS: readonly Scenario[] = [
 /** Runs every scenario on a fresh store of the driver. */
 export function describeTransport(driver: string, harness: Harness): void {
   describe(driver, () => {
-    const opened: { store: Store | null; readonly handles: Transport[] } = { store: null, handles: [] };
-    afterEach(async () => {
-      for (const handle of opened.handles.splice(0)) await handle.close();
-      await opened.store?.remove();
-      opened.store = null;
-    });
+    const possible = SCENARIOS.filter(({ name }) => !(name in harness.cannot));
+    for (const scenario of possible.filter((each) => !WATCH_STATES_SCENARIOS.includes(each)))
+      test(scenario.name, async () => await runOn(harness, scenario));
 
-    for (const { name, run } of SCENARIOS.filter((scenario) => !(scenario.name in harness.cannot))) {
-      test(name, async () => {
-        const store = await harness.openStore();
-        opened.store = store;
-        const handle = (): Transport => {
-          const opening = store.handle();
-          opened.handles.push(opening);
-          return opening;
-        };
-        const connected = async (): Promise<Transport> => {
-          const connecting = handle();
-          await connecting.connect();
-          return connecting;
-        };
-        await run({ store, handle, connected });
-      });
-    }
+    // They wait for seconds: at the same time. On their own, because --randomize puts other tests between them.
+    describe("watched", () => {
+      for (const scenario of possible.filter((each) => WATCH_STATES_SCENARIOS.includes(each)))
+        test.concurrent(scenario.name, async () => await runOn(harness, scenario));
+    });
 
     test("the harness skips only existing scenarios, each with a reason", () => {
       const names = SCENARIOS.map(({ name }) => name);
@@ -59,4 +44,22 @@ export function describeTransport(driver: string, harness: Harness): void {
       expect(new Set(names).size).toBe(names.length);
     });
   });
+}
+
+/** Closes what the scenario opened, the store last. */
+async function runOn(harness: Harness, { run }: Scenario): Promise<void> {
+  const store = await harness.openStore();
+  await using opened = new AsyncDisposableStack();
+  opened.defer(async () => await store.remove());
+  const handle = (): Transport => {
+    const opening = store.handle();
+    opened.defer(async () => await opening.close());
+    return opening;
+  };
+  const connected = async (): Promise<Transport> => {
+    const connecting = handle();
+    await connecting.connect();
+    return connecting;
+  };
+  await run({ store, handle, connected });
 }

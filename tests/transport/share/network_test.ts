@@ -1,6 +1,6 @@
 // The conformance suite on the share driver for a network file system: a local folder forced into that mode, with file
 // calls that record every requested name that no listing had shown.
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { localPrimitives } from "#src/transport/share/calls/local.ts";
@@ -22,22 +22,15 @@ class NetworkShareFolder extends ShareFolder {
     const options = { create: "always", watch: "network", clock: systemClock, log: silentLog } as const;
     return new ShareTransport(this.root, options, calls);
   }
+
+  /** The last that a scenario does with it. */
+  override async remove(): Promise<void> {
+    await super.remove();
+    expect(this.machines.flatMap(({ offences }) => offences)).toEqual([]);
+  }
 }
 
-const folders: NetworkShareFolder[] = [];
-
-function openFolder(): NetworkShareFolder {
-  const folder = new NetworkShareFolder();
-  folders.push(folder);
-  return folder;
-}
-
-afterEach(() => {
-  const machines = folders.splice(0).flatMap((folder) => folder.machines);
-  expect(machines.flatMap(({ offences }) => offences)).toEqual([]);
-});
-
-describeTransport("share, network", { openStore: async () => openFolder(), cannot: {} });
+describeTransport("share, network", { openStore: async () => new NetworkShareFolder(), cannot: {} });
 
 test("the file calls note a name that no listing has shown, and none that one has", async () => {
   const folder = new ShareFolder();
