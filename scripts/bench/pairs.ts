@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { Floor } from "./floor.ts";
 import { median, percentile, roundTrips, type Send, throughput } from "./measure.ts";
-import type { Measure } from "./report.ts";
+import type { Measure, Target } from "./report.ts";
 import { Subject, WITHOUT_KEY } from "./subject.ts";
 
 export interface Effort {
@@ -17,6 +17,13 @@ const WINDOW = 64;
 const WARM_UP = 200;
 const FEW = 10;
 const MANY = 10_000;
+
+/**
+ * The floor is mostly the disk's: 0.09 ms in memory, 0.17 to 1.4 ms on one disk within an hour. What the courier adds to it
+ * hardly changes: 0.5 to 0.9 ms. A slower or busy machine may take longer.
+ * @see docs/decisions/0042-pings-are-judged-by-what-they-add.md
+ */
+const PING: Target = { of: "ratio", most: 3, orMoreBy: 1.5 };
 
 /** @param dir where the shares are created; not removed */
 export async function measurePairs(dir: string, effort: Effort): Promise<Measure[]> {
@@ -58,7 +65,7 @@ async function measureLatency(floor: Floor, subject: Subject, effort: Effort): P
     return { unit: "ms", value: of(what), floor: of("floor"), ratio: median(ratios) };
   };
   return [
-    { name: "ping round trip, unsigned, p50", ...against("ping", 0.5), target: { of: "ratio", most: 3 } },
+    { name: "ping round trip, unsigned, p50", ...against("ping", 0.5), target: PING },
     { name: "ping round trip, unsigned, p99", ...against("ping", 0.99) },
     { name: "list_models round trip, unsigned, p50", ...against("list", 0.5) },
     { name: "list_models round trip, unsigned, p99", ...against("list", 0.99) },
@@ -70,16 +77,28 @@ async function measureRates(floor: Floor, few: Subject, many: Subject, effort: E
   const rounds: { floor: number; few: number; many: number }[] = [];
   for (let round = 0; round < effort.rounds; round++)
     rounds.push({ floor: await rate(floor.request), few: await rate(few.ping), many: await rate(many.ping) });
-  const against = (what: "few" | "many", other: "floor" | "few"): Omit<Measure, "name"> => ({
-    unit: "/s",
-    value: median(rounds.map((round) => round[what])),
-    floor: median(rounds.map((round) => round[other])),
-    ratio: median(rounds.map((round) => round[what] / round[other])),
+  const against = (what: "few" | "many"): Omit<Measure, "name"> => ({
+    unit: "ms",
+    value: msEach(rounds.map((round) => round[what])),
+    floor: msEach(rounds.map((round) => round.floor)),
+    ratio: median(rounds.map((round) => round.floor / round[what])),
+    target: PING,
   });
-  const least = { of: "ratio", least: 1 / 3 } as const;
   return [
-    { name: "pings pipelined, 10 idle files", ...against("few", "floor"), target: least },
-    { name: "pings pipelined, 10,000 idle files", ...against("many", "floor"), target: least },
-    { name: "10,000 files against 10", ...against("many", "few"), target: { of: "ratio", least: 0.7 } },
+    { name: `each of ${WINDOW} pings at once, 10 idle files`, ...against("few") },
+    { name: `each of ${WINDOW} pings at once, 10,000 idle files`, ...against("many") },
+    {
+      name: "pings a second, 10,000 files against 10",
+      unit: "/s",
+      value: median(rounds.map(({ many: rateOfMany }) => rateOfMany)),
+      floor: median(rounds.map(({ few: rateOfFew }) => rateOfFew)),
+      ratio: median(rounds.map((round) => round.many / round.few)),
+      target: { of: "ratio", least: 0.7 },
+    },
   ];
+}
+
+/** The share of one in the time that they all took. */
+function msEach(perSecond: readonly number[]): number {
+  return 1000 / median(perSecond);
 }
