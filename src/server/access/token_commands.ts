@@ -20,8 +20,8 @@ export function addToken(stateDir: string, name: string, role: Role, limits: Tok
 
 export function listTokens(stateDir: string, { json }: { readonly json: boolean }, print: Print): void {
   const tokens = withTokens(stateDir, (store, database) => {
-    const notes = new TokenNotes({ database, clock: systemClock, log: silentLog });
-    return store.list().map((token) => ({ ...token, lastUsedMs: notes.of(store.hashNamed(token.name)).last_used_ms }));
+    const notes = new TokenNotes({ database, clock: systemClock, log: silentLog }).byName();
+    return store.list().map((token) => ({ ...token, lastUsedMs: notes.get(token.name).last_used_ms }));
   });
   print(json ? `${JSON.stringify({ tokens: tokens.map(tokenDocument) })}\n` : tokenTable(tokens, systemClock.now()));
 }
