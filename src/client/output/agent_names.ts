@@ -1,6 +1,6 @@
 // Names of many agents in few words, and the names that such words mean.
 import { CourierError } from "../../base/errors.ts";
-import { compareNames, rangesText } from "../../base/order.ts";
+import { compareNames, namesText, rangesText } from "../../base/order.ts";
 import { AgentName } from "../../protocol.ts";
 
 /** As many as one command line may name. */
@@ -31,13 +31,9 @@ export function agentsText(names: readonly string[], listed: readonly string[], 
   return texts.find((text) => text.length <= room) ?? `${names.length} of ${listed.length}`;
 }
 
-/** So many agents are named one by one on a command line. */
-const FEW_ON_LINE = 5;
-
 /** The agents as a flag that a shell takes as it is: ` --agent gpu-2,gpu-1`, ` --agent 'gpu-[1-15]'`. */
 export function agentFlag(names: readonly string[]): string {
-  const distinct = [...new Set(names)];
-  const text = distinct.length > FEW_ON_LINE ? rangesText(distinct).replaceAll(", ", ",") : distinct.join(",");
+  const text = namesText([...new Set(names)]).replaceAll(", ", ",");
   return ` --agent ${/^[\w,-]*$/.test(text) ? text : `'${text}'`}`;
 }
 
