@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
-import { anchor, type Markdown, readDocuments } from "#tests/support/markdown.ts";
 import manifest from "../../package.json" with { type: "json" };
+import { anchor, type Markdown, readDocuments } from "./markdown.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const README_LINES = 100;

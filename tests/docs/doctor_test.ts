@@ -1,7 +1,7 @@
 // docs/operations.md explains every check that doctor makes, and no other.
 import { expect, test } from "bun:test";
 import { readSources } from "#tests/support/architecture/sources.ts";
-import { firstCode, readDocuments } from "#tests/support/markdown.ts";
+import { firstCode, readDocuments } from "./markdown.ts";
 
 /** Of the memory transport, which no operator meets. */
 const UNDOCUMENTED = ["memory"];

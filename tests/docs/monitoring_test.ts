@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { z } from "zod";
 import { FAMILIES, isMetricName, METRIC_NAMES } from "#src/program/metrics/families.ts";
-import { anchor } from "#tests/support/markdown.ts";
+import { anchor } from "./markdown.ts";
 
 const DOCS = join(import.meta.dir, "../../docs");
 const read = async (name: string): Promise<string> => await Bun.file(join(DOCS, name)).text();

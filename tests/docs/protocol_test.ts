@@ -29,8 +29,8 @@ import {
 } from "#src/protocol.ts";
 import { RosterDocument } from "#src/trust/roster/document.ts";
 import { readSources } from "#tests/support/architecture/sources.ts";
-import { firstCode, readDocuments } from "#tests/support/markdown.ts";
 import { MemorySite } from "#tests/support/sites/agent_on_memory.ts";
+import { firstCode, readDocuments } from "./markdown.ts";
 
 const documents = await readDocuments();
 const protocol = documents.find(({ path }) => path === "docs/protocol.md");

@@ -1,4 +1,4 @@
-// The imports that tests/architecture_test.ts allows: a row for each folder and entry file of src/.
+// The imports that tests/architecture/architecture_test.ts allows: a row for each folder and entry file of src/.
 
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];

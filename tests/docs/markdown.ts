@@ -1,5 +1,5 @@
 // The documents as the tests of the docs read them: headings, tables, fences, code spans, links.
-import { readSources } from "./architecture/sources.ts";
+import { readSources } from "#tests/support/architecture/sources.ts";
 
 export interface Fence {
   readonly language: string;
