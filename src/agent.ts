@@ -13,11 +13,14 @@ import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
 import { systemClock } from "./base/clock.ts";
 import { CourierError } from "./base/errors.ts";
 import { silentLog } from "./base/log.ts";
+import { oneSpelling } from "./base/transport_address.ts";
+import { programCommand } from "./program/command.ts";
 import { ExitStatus, runCommandLine } from "./program/exit.ts";
-import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
+import { defaultStateDir, flag, parse, serviceFlags } from "./program/flags.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
+import { addressOf, natsFlagsOf } from "./program/transport_flags.ts";
 import { openTransport } from "./transport/open.ts";
 import { ensureKey, keyPath } from "./trust/key_file.ts";
 import { publicLine } from "./trust/keys.ts";
@@ -230,7 +233,9 @@ async function run(options: Options, around: AgentSurroundings["around"]): Promi
   const log = openLog(options.logLevel, options.logFormat);
   const stop = stopSignal({ withinMs: STOP_WITHIN_MS });
   const settings = readSettings(options);
-  const transport = openTransport(options.share, {
+  const transport = openTransport(addressOf(options), {
+    nats: natsFlagsOf(options),
+    identity: agentName(settings.name),
     create: options.init ? "always" : "network",
     watch: options.watch,
     clock: systemClock,
@@ -245,7 +250,9 @@ async function doctor(options: Options, json: boolean): Promise<number> {
   const stop = stopSignal({ withinMs: STOP_WITHIN_MS });
   const settings = readSettings(options);
   const rememberIn = rememberedFileSystem(settings.stateDir);
-  const transport = openTransport(options.share, {
+  const transport = openTransport(addressOf(options), {
+    nats: natsFlagsOf(options),
+    identity: agentName(settings.name),
     create: "never",
     watch: options.watch,
     clock: systemClock,
@@ -258,7 +265,7 @@ async function doctor(options: Options, json: boolean): Promise<number> {
 function readSettings(options: Options): AgentSettings {
   return {
     name: options.name,
-    address: resolve(options.share),
+    address: oneSpelling(addressOf(options)),
     labels: readLabels(options.label ?? []),
     stateDir: options.stateDir ?? defaultStateDir("gpu-agent"),
     ollamaUrl: options.ollama ?? (process.env["OLLAMA_HOST"] || "http://127.0.0.1:11434"),

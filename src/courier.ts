@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { CourierError } from "./base/errors.ts";
 import { type Log, silentLog } from "./base/log.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
+import { signOfLifeMs } from "./base/sightings.ts";
 import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_jobs.ts";
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
@@ -171,7 +172,7 @@ export class Courier {
     const view = await findAgent(this.#fleet, agent);
     const record = await this.#transport.readState(agent);
     if (record === null) throw new CourierError("not_found", `${agent} has no state on this share`);
-    const there = stillThere(view, this.now() - record.publishedAtMs);
+    const there = stillThere(view, this.now() - signOfLifeMs(record));
     if (there !== undefined) throw there;
     return record.publishedAtMs;
   }

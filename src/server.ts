@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { isoTime, systemClock } from "./base/clock.ts";
 import { silentLog } from "./base/log.ts";
+import { programCommand } from "./program/command.ts";
 import { runCommandLine } from "./program/exit.ts";
-import { defaultStateDir, flag, parse, programCommand, serviceFlags } from "./program/flags.ts";
+import { defaultStateDir, flag, parse, serviceFlags } from "./program/flags.ts";
 import { writeError } from "./program/journal.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
+import { addressOf, natsFlagsOf } from "./program/transport_flags.ts";
 import { userName } from "./program/user_name.ts";
 import { AgentName, type Verb } from "./protocol.ts";
 import { expiryOf } from "./server/access/expiry.ts";
@@ -264,7 +266,8 @@ async function runUntilStopped(options: Options): Promise<void> {
   const webhooks = openWebhooks(options);
   const database = openStore(stateDir);
   try {
-    const transport = openTransport(options.share, {
+    const transport = openTransport(addressOf(options), {
+      nats: natsFlagsOf(options),
       create: options.init ? "always" : "network",
       watch: options.watch,
       clock: systemClock,
@@ -277,7 +280,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       trustedAddress: options.trustedListen,
       trustedHosts: options.trustedHost ?? [],
       corsOrigins: options.corsOrigin ?? [],
-      share: options.share,
+      share: addressOf(options),
       ...consoleSettings(options),
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,
@@ -319,8 +322,14 @@ async function keyChoice(options: Options, agent: string, key: string): Promise<
 }
 
 /** Null when the agent has no document. */
-async function readStateText({ share, watch }: Options, agent: string): Promise<string | null> {
-  const transport = openTransport(share, { create: "never", watch, clock: systemClock, log: silentLog });
+async function readStateText(options: Options, agent: string): Promise<string | null> {
+  const transport = openTransport(addressOf(options), {
+    nats: natsFlagsOf(options),
+    create: "never",
+    watch: options.watch,
+    clock: systemClock,
+    log: silentLog,
+  });
   try {
     await transport.connect();
     const record = await transport.readState(agent);

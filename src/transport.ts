@@ -75,6 +75,8 @@ export interface StateRecord {
   readonly content: Content;
   /** When it was published, in ms on the transport's clock. */
   readonly publishedAtMs: number;
+  /** When the agent last gave a sign of life since, on the same clock. Only of a transport with heartbeats. */
+  readonly aliveAtMs?: number;
 }
 
 /** Reads all state documents again and again. It remembers which it has delivered, and none of their texts. */

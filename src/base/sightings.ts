@@ -10,6 +10,8 @@ export interface SightedRecord {
   readonly content: { readonly text: string } | { readonly refused: string };
   /** In ms on the transport's clock. */
   readonly publishedAtMs: number;
+  /** When its author last gave a sign of life since, where heartbeats do not publish the document. On the same clock. */
+  readonly aliveAtMs?: number;
   /** Whether its author signed when it was published, so that a kept copy still has that time. */
   readonly isSigned?: boolean;
 }
@@ -37,13 +39,18 @@ export interface Sighting<Document> {
   readonly isLive: boolean;
 }
 
+/** When the author of a document last showed that it is there. */
+export function signOfLifeMs({ publishedAtMs, aliveAtMs }: Pick<SightedRecord, "publishedAtMs" | "aliveAtMs">): number {
+  return Math.max(publishedAtMs, aliveAtMs ?? Number.NEGATIVE_INFINITY);
+}
+
 interface Known<Document> {
   /** Of the text, which is not kept: there may be thousands. */
   readonly hash: number | bigint;
   readonly document: Document;
   readonly publishedAtMs: number;
-  /** On the monotonic clock. */
-  readonly changedAtMs: number;
+  /** When it changed, or a heartbeat came, on the monotonic clock. */
+  changedAtMs: number;
   /** When the last reading began, whatever it found, on the monotonic clock. */
   readAtMs: number;
 }
@@ -65,7 +72,8 @@ export class Sightings<Document> {
    * @param readAtMs when the reading began, on the monotonic clock: a slow file server may take seconds to answer
    * @returns whether this is the agent's first document, or differs from its last one
    */
-  see({ agent, content, publishedAtMs, isSigned = false }: SightedRecord, readAtMs: number): boolean {
+  see(record: SightedRecord, readAtMs: number): boolean {
+    const { agent, content, publishedAtMs, isSigned = false } = record;
     const { clock, transport, parse } = this.#deps;
     const known = this.#known.get(agent);
     const lastReadAtMs = known?.readAtMs ?? Number.NEGATIVE_INFINITY;
@@ -73,13 +81,17 @@ export class Sightings<Document> {
     if (known !== undefined) known.readAtMs = readAtMs;
     if (!("text" in content)) return false;
     const hash = Bun.hash(content.text);
-    if (hash === known?.hash) return false;
+    const aliveMs = clock.monotonic() - Math.max(0, transport.now() - signOfLifeMs(record));
+    if (hash === known?.hash) {
+      if (record.aliveAtMs !== undefined) known.changedAtMs = Math.max(known.changedAtMs, aliveMs);
+      return false;
+    }
     const document = parse(agent, content.text, known?.document);
     if (document === undefined) return false;
     const ageMs = Math.max(0, transport.now() - publishedAtMs);
     // The age is wrong if the transport's clock is. But the document certainly changed after the last reading began.
     const mayBeKept = isSigned && !wasLive && ageMs > KEPT_MS;
-    const changedAtMs = Math.max(clock.monotonic() - ageMs, mayBeKept ? Number.NEGATIVE_INFINITY : lastReadAtMs);
+    const changedAtMs = Math.max(aliveMs, mayBeKept ? Number.NEGATIVE_INFINITY : lastReadAtMs);
     this.#known.set(agent, { hash, document, publishedAtMs, changedAtMs, readAtMs });
     return true;
   }

@@ -1,7 +1,8 @@
 // gpuctl without its verbs: the flags that all of them share.
 import { Option } from "@commander-js/extra-typings";
 import { CourierError } from "../base/errors.ts";
-import { flag, parse, programCommand } from "../program/flags.ts";
+import { programCommand } from "../program/command.ts";
+import { flag, parse } from "../program/flags.ts";
 import { VERIFY_MODES } from "../trust/agents/known_agents.ts";
 import { HELP_LAYOUT } from "./help/columns.ts";
 import { WATCH } from "./io.ts";

@@ -1,5 +1,6 @@
 // What gpuctl has of its surroundings, as arguments: streams, color, clock, interruption, transport. Contract only.
 import type { Clock } from "../base/clock.ts";
+import type { NatsFlags } from "../program/transport_flags.ts";
 import type { Transport } from "../transport.ts";
 
 /** A stream that may be a terminal. */
@@ -37,5 +38,5 @@ export interface ClientIo {
   /** The file with the token for gpu-server, unless the command line names another; it may be missing. */
   readonly tokenFile?: string;
   /** A transport for the address, not connected yet. */
-  open(address: string, watch: Watch): Promise<Transport>;
+  open(address: string, watch: Watch, nats: NatsFlags): Promise<Transport>;
 }

@@ -75,8 +75,8 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     keyFile: keyPath(folder),
     knownAgentsFile: join(folder, "known_agents.json"),
     tokenFile: join(folder, "token"),
-    open: async (address, watch) =>
-      openTransport(address, { create: "never", watch, clock: systemClock, log: silentLog }),
+    open: async (address, watch, nats) =>
+      openTransport(address, { create: "never", watch, nats, clock: systemClock, log: silentLog }),
   });
   await written(stdout);
   await written(stderr);

@@ -1,7 +1,7 @@
 // Every agent on the transport and its condition, from the state documents.
 import type { Clock } from "../base/clock.ts";
 import { compareTexts } from "../base/order.ts";
-import { Sightings } from "../base/sightings.ts";
+import { Sightings, signOfLifeMs } from "../base/sightings.ts";
 import { LEGACY_SERVICE_AGENT, LIMITS, parseState, type StateDocument } from "../protocol.ts";
 import type { StateRecord, Transport } from "../transport.ts";
 import { KnownAgents } from "../trust/agents/known_agents.ts";
@@ -117,7 +117,7 @@ export class Fleet implements FleetReader {
     for (const record of records) {
       const verified = this.#states.verify(record);
       if (verified !== null) this.#sightings.see(verified, readAtMs);
-      else if (this.#states.isListed(record)) doubtful.set(record.agent, record.publishedAtMs);
+      else if (this.#states.isListed(record)) doubtful.set(record.agent, signOfLifeMs(record));
     }
     this.#states.reportLate(readAtMs);
     this.#doubtful = doubtful;

@@ -53,6 +53,7 @@ export class VerifiedStates {
       agent,
       content: { text },
       publishedAtMs: publishedAtMs ?? record.publishedAtMs,
+      ...(record.aliveAtMs === undefined ? {} : { aliveAtMs: record.aliveAtMs }),
       isSigned: publishedAtMs !== null,
     };
   }

@@ -1,12 +1,7 @@
 // The command lines of the three programs: shared flags, their environment variables and defaults.
 // A flag wins over its environment variable (`--x-y` is GPU_COURIER_X_Y), which wins over the default.
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import manifest from "../../package.json" with { type: "json" };
-import { writeError } from "./journal.ts";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
-
-export const VERSION: string = manifest.version;
-const DEFAULT_SHARE = "/mnt/shared";
 
 /** Node ends a longer timer at once. */
 const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
@@ -67,18 +62,6 @@ export const parse = {
       return [...(previous ?? []), ...given.map(item)];
     },
 };
-
-/** The command of a program, with the flags that all three have. */
-export function programCommand(name: string, description: string) {
-  return new Command(name)
-    .description(description)
-    .version(VERSION, "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this help")
-    .addOption(flag("--share <dir>", "path of the shared folder").argParser(parse.folder).default(DEFAULT_SHARE))
-    .configureOutput({ writeErr: writeError })
-    .exitOverride()
-    .showHelpAfterError(`Run '${name} --help' for usage.`);
-}
 
 /** How to watch the share. `auto` depends on its file system. */
 const WATCH = ["auto", "local", "network"] as const;

@@ -4,7 +4,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { VERSION } from "../program/flags.ts";
+import { VERSION } from "../program/command.ts";
 import { LICENSE } from "../program/license.ts";
 import { changesNothing } from "./access/route_needs.ts";
 import { addAuditRoutes } from "./audit/route.ts";

@@ -24,13 +24,17 @@ export const KEPT_MS = {
  * waits for its response, so only that agent knows when it is finished.
  */
 export function isOverdue(inbox: Inbox, content: Content, ageMs: number): boolean {
-  const { version, command, ttl_ms: ttl } = "text" in content ? parseObject(content.text) : {};
-  if (inbox !== "shared") {
-    const ttlMs = typeof ttl === "number" && ttl <= LIMITS.maxTtlMs ? ttl : LIMITS.maxTtlMs;
-    return ageMs >= ttlMs + HOUR_MS;
-  }
+  const text = "text" in content ? content.text : "";
+  if (inbox !== "shared") return ageMs >= commandKeptMs(text);
+  const { version, command } = parseObject(text);
   const verb = version === undefined || version === null ? Verb.safeParse(command).data : undefined;
   return ageMs >= HOUR_MS && (verb === undefined || !VERBS[verb].changing);
+}
+
+/** How long a command in an agent's inbox is kept, in ms: an hour longer than it is valid. */
+export function commandKeptMs(text: string): number {
+  const { ttl_ms: ttl } = parseObject(text);
+  return (typeof ttl === "number" && ttl > 0 && ttl <= LIMITS.maxTtlMs ? ttl : LIMITS.maxTtlMs) + HOUR_MS;
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

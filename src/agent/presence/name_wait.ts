@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import type { Log } from "../../base/log.ts";
+import { signOfLifeMs } from "../../base/sightings.ts";
 import { LIMITS, State } from "../../protocol.ts";
 import type { StateRecord, Transport } from "../../transport.ts";
 import { rawKey, type SigningKey } from "../../trust/keys.ts";
@@ -55,7 +56,7 @@ export class NameWait {
   async freshOther(): Promise<OtherAgent | null> {
     const { identity: me, transport } = this.#deps;
     const record = await transport.readState(me.agent);
-    const isFresh = record !== null && transport.now() - record.publishedAtMs < LIMITS.silentMs;
+    const isFresh = record !== null && transport.now() - signOfLifeMs(record) < LIMITS.silentMs;
     return isFresh ? (this.#other(record) ?? null) : null;
   }
 

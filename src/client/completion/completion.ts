@@ -6,6 +6,7 @@ import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import { Fleet } from "../../courier/fleet.ts";
 import { isListed } from "../../courier/selection.ts";
+import { addressOf, natsFlagsOf } from "../../program/transport_flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import { TOPICS } from "../help/topics.ts";
@@ -115,7 +116,7 @@ async function readViews(program: Program, io: ClientIo, { values }: HalfLine): 
     }
     const server = serverOptions(program);
     if (server !== undefined) return await wholeViews(openHttp(io, server, late.signal), io.clock);
-    const transport = await io.open(program.opts().share, "auto");
+    const transport = await io.open(addressOf(program.opts()), "auto", natsFlagsOf(program.opts()));
     await transport.connect();
     const views = await new Fleet(transport, io.clock).read();
     await transport.close();

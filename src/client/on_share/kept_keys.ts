@@ -1,6 +1,6 @@
 // The keys of the agents as earlier runs of gpuctl saw them, and what this run adds.
-import { resolve } from "node:path";
 import { asCourierError } from "../../base/errors.ts";
+import { oneSpelling } from "../../base/transport_address.ts";
 import { type ExpectedKeys, KnownAgents, type VerifyMode } from "../../trust/agents/known_agents.ts";
 import { KnownAgentsFile } from "../../trust/agents/known_agents_file.ts";
 import type { Printer } from "../output/printer.ts";
@@ -16,7 +16,7 @@ export class KeptKeys {
    */
   constructor(path: string | undefined, share: string, mode: VerifyMode, roster?: ExpectedKeys) {
     this.agents = new KnownAgents(mode, roster);
-    this.#file = path === undefined ? null : new KnownAgentsFile(path, resolve(share));
+    this.#file = path === undefined ? null : new KnownAgentsFile(path, oneSpelling(share));
     try {
       for (const [agent, known] of this.#file?.read() ?? []) this.agents.adopt(agent, known);
     } catch (error) {

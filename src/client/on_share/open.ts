@@ -1,6 +1,7 @@
 // Opens the share for one run of gpuctl.
 import { compareNames } from "../../base/order.ts";
 import { Fleet } from "../../courier/fleet.ts";
+import type { NatsFlags } from "../../program/transport_flags.ts";
 import type { VerifyMode } from "../../trust/agents/known_agents.ts";
 import { readKey } from "../../trust/key_file.ts";
 import type { ClientIo, Watch } from "../io.ts";
@@ -11,7 +12,9 @@ import { KeptKeys } from "./kept_keys.ts";
 import { ShareCourier } from "./share_courier.ts";
 
 export interface ShareOptions {
-  readonly share: string;
+  /** Of the transport. */
+  readonly address: string;
+  readonly nats: NatsFlags;
   readonly watch: Watch;
   readonly timeoutMs: number;
   /** Undefined: `all` with operators, otherwise `known`. */
@@ -27,11 +30,11 @@ export async function openShare(
   { printer, waiting }: Pick<Session, "printer" | "waiting">,
 ): Promise<Reached> {
   const signingKey = readKey(io.keyFile);
-  const { share: address, operatorKeys, verifyAgents, timeoutMs } = options;
+  const { address, operatorKeys, verifyAgents, timeoutMs } = options;
   const roster = operatorKeys === undefined ? null : openRoster(io, address, operatorKeys);
   const verify = verifyAgents ?? (roster === null ? "known" : "all");
   const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined);
-  const transport = await io.open(address, options.watch);
+  const transport = await io.open(address, options.watch, options.nats);
   const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
   const { requestedBy, clock } = io;
   const trust = { signingKey, agents: keys.agents };

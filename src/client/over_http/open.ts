@@ -2,7 +2,7 @@
 import { getCACertificates } from "node:tls";
 import { CourierError } from "../../base/errors.ts";
 import type { Waits } from "../../courier/requests.ts";
-import { VERSION } from "../../program/flags.ts";
+import { VERSION } from "../../program/command.ts";
 import type { ClientIo } from "../io.ts";
 import { readTextFile } from "../roster/read_file.ts";
 import type { Reached } from "../run/in_session.ts";

@@ -1,8 +1,9 @@
 // The roster that gpuctl keeps beside a person's keys.
 import { createHash } from "node:crypto";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { asCourierError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
+import { oneSpelling } from "../../base/transport_address.ts";
 import type { Transport } from "../../transport.ts";
 import { KeptRoster } from "../../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../../trust/roster/operator_keys.ts";
@@ -18,7 +19,7 @@ import type { Printer } from "../output/printer.ts";
 export function openRoster({ keyFile, clock }: ClientIo, share: string, operatorKeys: string): KeptRoster {
   const operators = operatorKeysFile(operatorKeys);
   if (operators.trouble !== null) throw operators.trouble;
-  const name = createHash("sha256").update(resolve(share)).digest("hex").slice(0, 16);
+  const name = createHash("sha256").update(oneSpelling(share)).digest("hex").slice(0, 16);
   const path = join(dirname(keyFile), "rosters", `${name}.json`);
   return new KeptRoster({ operators, path, clock, log: silentLog });
 }

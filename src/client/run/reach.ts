@@ -1,5 +1,6 @@
 // Which way gpuctl reaches the fleet: over the share itself, or through gpu-server.
 import { CourierError } from "../../base/errors.ts";
+import { addressOf, natsFlagsOf } from "../../program/transport_flags.ts";
 import type { Program } from "../base_command.ts";
 import { type ClientIo, WATCH, type Watch } from "../io.ts";
 import { openShare } from "../on_share/open.ts";
@@ -16,14 +17,25 @@ export async function reach(
   io: ClientIo,
   seen: Pick<Session, "printer" | "waiting">,
 ): Promise<Reached> {
-  const { share, timeout, verifyAgents, operatorKeys } = program.opts();
+  const { timeout, verifyAgents, operatorKeys } = program.opts();
   const server = serverOptions(program);
   if (server !== undefined) {
     refuseShareFlags(program);
     return openServer(io, server, seen.waiting);
   }
   const watch = chosenWatch(program.opts());
-  return await openShare(io, { share, watch, timeoutMs: timeout * 1000, verifyAgents, operatorKeys }, seen);
+  return await openShare(
+    io,
+    {
+      address: addressOf(program.opts()),
+      nats: natsFlagsOf(program.opts()),
+      watch,
+      timeoutMs: timeout * 1000,
+      verifyAgents,
+      operatorKeys,
+    },
+    seen,
+  );
 }
 
 /**

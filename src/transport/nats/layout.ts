@@ -56,10 +56,10 @@ export const KEYS = {
   state: (agent: string): string => agent,
   /** In `states`; two tokens, as no agent's key has. */
   roster: "roster.current",
-  /** In `presence`, while somebody waits for replies there. */
-  sender: (replyTo: string): string => `sender.${replyTo}`,
-  /** In `presence`, while the agent is there. */
+  /** In `responses`, while somebody waits for replies there. It survives a restart of the server, as they do. */
+  sender: (replyTo: string): string => replyTo,
+  /** In `presence`, while the agent is there. That bucket is in memory: it is empty after a restart of the server. */
   agent: (agent: string): string => `agent.${agent}`,
-  /** In `presence`, for a moment: its entry's time is the server's clock. */
+  /** In `states`: the time of its entry is the server's clock. */
   clock: (token: string): string => `clock.${token}`,
 } as const;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { VERSION } from "#src/program/flags.ts";
+import { VERSION } from "#src/program/command.ts";
 import { BINARIES, cachedBinary } from "../../../scripts/binaries.ts";
 
 const HOSTILE: Readonly<Record<string, string>> = {

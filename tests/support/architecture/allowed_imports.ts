@@ -43,7 +43,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
 
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
-  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts"] },
+  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts", "src/transport/nats/{driver,options}.ts"] },
+  { files: "src/transport/nats/*.ts", may: [...SEAM, "src/transport/{closables,retention}.ts"] },
   { files: "src/transport/memory/*.ts", may: SEAM },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },

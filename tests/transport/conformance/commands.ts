@@ -74,18 +74,18 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "commandsIn() returns the wanted commands of an inbox with their times, until they are removed",
-    run: async ({ connected }) => {
+    run: async ({ connected, inbox }) => {
       const [sender, agent] = [await connected(), await connected()];
       await agent.openInbox(GPU);
       const beforeMs = sender.now();
-      for (const id of ["list_models_1", "list_models_2", "pull_model_1"]) await sender.send("shared", id, "{}", FAST);
+      for (const id of ["list_models_1", "list_models_2", "pull_model_1"]) await sender.send(inbox, id, "{}", FAST);
       await sender.send(GPU, "list_models_3", "{}", FAST);
-      const lists = async () => await agent.commandsIn("shared", (id) => id.startsWith("list_models"), 10);
+      const lists = async () => await agent.commandsIn(inbox, (id) => id.startsWith("list_models"), 10);
       const found = await lists();
       expect(found.map(({ id }) => id).toSorted()).toEqual(["list_models_1", "list_models_2"]);
       for (const { sentAtMs } of found) expect(sentAtMs).toBeWithin(beforeMs - 500, agent.now() + 500);
-      expect(await agent.commandsIn("shared", () => true, 2)).toHaveLength(2);
-      await sender.withdraw("shared", "list_models_1");
+      expect(await agent.commandsIn(inbox, () => true, 2)).toHaveLength(2);
+      await sender.withdraw(inbox, "list_models_1");
       await until(async () => (await lists()).length === 1);
       expect((await agent.commandsIn(GPU, () => true, 10)).map(({ id }) => id)).toEqual(["list_models_3"]);
       await expectCode(
@@ -103,16 +103,16 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "send() replaces the command, as another delivery, when an id is sent again",
-    run: async ({ connected }) => {
+    run: async ({ connected, inbox }) => {
       const [sender, agent] = [await connected(), await connected()];
-      const heard = await Heard.at(agent, "shared");
-      await sender.send("shared", "test_command", '{"n":1}', FAST);
+      const heard = await Heard.at(agent, inbox);
+      await sender.send(inbox, "test_command", '{"n":1}', FAST);
       await until(() => heard.ids.length === 1);
-      await sender.send("shared", "test_command", '{"n":2}', FAST);
+      await sender.send(inbox, "test_command", '{"n":2}', FAST);
       await until(() => heard.ids.length === 2);
       expect(heard.deliveries.map(({ content }) => content)).toEqual([{ text: '{"n":1}' }, { text: '{"n":2}' }]);
       expect(new Set(heard.deliveries.map(({ key }) => key)).size).toBe(2);
-      const late = await Heard.at(agent, "shared");
+      const late = await Heard.at(agent, inbox);
       await until(() => late.ids.length === 1);
       expect(late.deliveries[0]?.content).toEqual({ text: '{"n":2}' });
     },
@@ -177,19 +177,19 @@ export const COMMAND_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "receive() gives two subscriptions the same keys, and keeps inboxes apart, when several listen",
-    run: async ({ connected }) => {
+    run: async ({ connected, inbox }) => {
       const [sender, agent, other] = [await connected(), await connected(), await connected()];
       await agent.openInbox(GPU);
       await other.openInbox({ agent: "gpu-2" });
       const here = await Heard.at(agent, GPU);
       const alsoHere = await Heard.at(other, GPU);
       const elsewhere = await Heard.at(other, { agent: "gpu-2" });
-      const shared = await Heard.at(other, "shared");
+      const another = await Heard.at(other, inbox);
       await sender.send(GPU, "ping-1", "{}", FAST);
       await sender.send({ agent: "gpu-2" }, "ping-2", "{}", FAST);
-      await sender.send("shared", "ping-3", "{}", FAST);
-      await until(() => [here, alsoHere, elsewhere, shared].every(({ ids }) => ids.length === 1));
-      expect([here.ids, elsewhere.ids, shared.ids]).toEqual([["ping-1"], ["ping-2"], ["ping-3"]]);
+      await sender.send(inbox, "ping-3", "{}", FAST);
+      await until(() => [here, alsoHere, elsewhere, another].every(({ ids }) => ids.length === 1));
+      expect([here.ids, elsewhere.ids, another.ids]).toEqual([["ping-1"], ["ping-2"], ["ping-3"]]);
       expect(alsoHere.deliveries).toEqual(here.deliveries);
     },
   },

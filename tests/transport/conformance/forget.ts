@@ -29,6 +29,7 @@ export const FORGET_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "forget() returns null and removes nothing when the agent has published again, or has no document",
+    needs: ["aging"],
     run: async ({ connected, store }) => {
       const [agent, operator] = [await connected(), await connected()];
       await leftBehind(agent, "gpu-1", [ID]);

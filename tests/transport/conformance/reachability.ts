@@ -3,32 +3,36 @@ import { expect } from "bun:test";
 import type { Delivery, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
 import { expectCode, Heard, HeardReplies, HeardStates } from "./heard.ts";
-import { FAST, GPU, type Scenario } from "./scenario.ts";
+import { type Bench, FAST, GPU, OWN, type Scenario } from "./scenario.ts";
 
 const DELIVERY: Delivery = { inbox: GPU, id: "a", key: "a~0123456789abcdef", content: { text: "{}" }, sentAtMs: 0 };
 
+type At = Pick<Bench, "inbox" | "addresses">;
+
 /** Every method that touches the transport, by name. */
-function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
+function callsOf(transport: Transport, { inbox, addresses }: At): Record<string, () => Promise<unknown>> {
+  const address = addresses.at(-1) ?? OWN;
   const holder = { agent: "gpu-1", instance: "i" };
   return {
-    send: async () => await transport.send("shared", "a", "{}", FAST),
-    withdraw: async () => await transport.withdraw("shared", "a"),
+    send: async () => await transport.send(inbox, "a", "{}", FAST),
+    withdraw: async () => await transport.withdraw(inbox, "a"),
     openReplies: async () =>
       await transport.openReplies(
         { replyTo: "ctl-1" },
         () => true,
         () => true,
       ),
-    releaseReply: async () => await transport.releaseReply("shared", "a"),
+    releaseReply: async () => await transport.releaseReply(address, "a"),
     openInbox: async () => await transport.openInbox(GPU),
-    receive: async () => await transport.receive("shared", { deliver: () => undefined }),
-    commandsIn: async () => await transport.commandsIn("shared", () => true, 10),
+    receive: async () => await transport.receive(inbox, { deliver: () => undefined }),
+    commandsIn: async () => await transport.commandsIn(inbox, () => true, 10),
     isUnchanged: async () => await transport.isUnchanged(DELIVERY),
-    claim: async () => await transport.claim(DELIVERY, holder),
+    // It has no meaning elsewhere.
+    ...(inbox === "shared" ? { claim: async () => await transport.claim(DELIVERY, holder) } : {}),
     claimedBy: async () => await transport.claimedBy(holder),
     release: async () => await transport.release(DELIVERY),
-    respond: async () => await transport.respond("shared", "a", "{}", FAST),
-    respondedAtMs: async () => await transport.respondedAtMs("shared", "a"),
+    respond: async () => await transport.respond(address, "a", "{}", FAST),
+    respondedAtMs: async () => await transport.respondedAtMs(address, "a"),
     publishState: async () => await transport.publishState("gpu-1", "{}"),
     renewState: async () => await transport.renewState("gpu-1", 1, "{}"),
     watchStates: async () => await transport.watchStates(new HeardStates()),
@@ -42,32 +46,32 @@ function callsOf(transport: Transport): Record<string, () => Promise<unknown>> {
   };
 }
 
-async function expectAllUnavailable(transport: Transport): Promise<void> {
-  for (const call of Object.values(callsOf(transport))) await expectCode(call(), "unavailable");
+async function expectAllUnavailable(transport: Transport, at: At): Promise<void> {
+  for (const call of Object.values(callsOf(transport, at))) await expectCode(call(), "unavailable");
 }
 
 export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
   {
     name: "connect() makes every method usable; before, each throws unavailable",
-    run: async ({ handle }) => {
+    run: async ({ handle, ...at }) => {
       const transport = handle();
-      await expectAllUnavailable(transport);
+      await expectAllUnavailable(transport, at);
       await transport.connect();
       await transport.connect();
       await transport.openInbox(GPU);
-      for (const call of Object.values(callsOf(transport))) await call();
+      for (const call of Object.values(callsOf(transport, at))) await call();
     },
   },
   {
     name: "close() ends every subscription of the handle, and no other's, when called once or again",
-    run: async ({ connected }) => {
+    run: async ({ connected, ...at }) => {
       const [closed, open] = [await connected(), await connected()];
       await closed.openInbox(GPU);
       const [deaf, hearing] = [await Heard.at(closed, GPU), await Heard.at(open, GPU)];
       await HeardReplies.at(closed, { replyTo: "ctl-1" });
       await closed.close();
       await closed.close();
-      await expectAllUnavailable(closed);
+      await expectAllUnavailable(closed, at);
       expect(await open.respond({ replyTo: "ctl-1" }, "ping-1", "{}", FAST)).toBe(false);
       await open.send(GPU, "ping-1", "{}", FAST);
       await until(() => hearing.ids.length === 1);
@@ -106,7 +110,7 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "examine() reports no failure on a healthy transport, connected or not, and leaves nothing behind",
-    run: async ({ handle, connected }) => {
+    run: async ({ handle, connected, inbox }) => {
       const open = await connected();
       await open.openInbox(GPU);
       for (const transport of [handle(), open]) {
@@ -116,8 +120,8 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
         expect([names.length > 0, new Set(names).size]).toEqual([true, names.length]);
       }
       expect(await open.readStates()).toEqual([]);
-      const heard = await Heard.at(open, "shared");
-      await open.send("shared", "ping-1", "{}", FAST);
+      const heard = await Heard.at(open, inbox);
+      await open.send(inbox, "ping-1", "{}", FAST);
       await until(() => heard.ids.length === 1);
       expect(heard.refused).toEqual([]);
     },
@@ -135,13 +139,13 @@ export const REACHABILITY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "every method throws unavailable while the transport is away, and works when it is back",
-    run: async ({ store, connected }) => {
+    run: async ({ store, connected, ...at }) => {
       const transport = await connected();
       await transport.openInbox(GPU);
       await store.interrupt();
-      await expectAllUnavailable(transport);
+      await expectAllUnavailable(transport, at);
       await store.restore();
-      for (const call of Object.values(callsOf(transport))) await call();
+      for (const call of Object.values(callsOf(transport, at))) await call();
     },
   },
   {

@@ -2,9 +2,7 @@
 import { expect } from "bun:test";
 import { until } from "#tests/support/until.ts";
 import { HeardReplies } from "./heard.ts";
-import { FAST, type Scenario } from "./scenario.ts";
-
-const OWN = { replyTo: "server-1" };
+import { FAST, OWN, type Scenario } from "./scenario.ts";
 
 /** Of the last reply. */
 function textOf({ replies }: HeardReplies): string | undefined {
@@ -57,6 +55,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "respond() replaces a response of the same id",
+    needs: ["shared inbox"],
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       expect(await agent.respond("shared", "list-1", '{"n":1}', FAST)).toBe(true);
@@ -68,10 +67,10 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "openReplies() delivers a reply again when it has other bytes, and one that was not accepted stays until then",
-    run: async ({ connected }) => {
+    run: async ({ connected, inbox, addresses }) => {
       const [sender, agent, other] = [await connected(), await connected(), await connected()];
-      for (const address of [OWN, "shared"] as const) {
-        await sender.send("shared", "ping-1", "{}", FAST);
+      for (const address of addresses) {
+        await sender.send(inbox, "ping-1", "{}", FAST);
         const heard = await HeardReplies.at(
           sender,
           address,
@@ -92,6 +91,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "openReplies() delivers only wanted replies at the shared address",
+    needs: ["shared inbox"],
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const heard = await HeardReplies.at(sender, "shared", (id) => id.startsWith("mine"));
@@ -102,6 +102,7 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "openReplies() delivers nothing after it was closed",
+    needs: ["shared inbox"],
     run: async ({ connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const [closed, open] = [await HeardReplies.at(sender, "shared"), await HeardReplies.at(sender, "shared")];
@@ -113,9 +114,9 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "releaseReply() removes a reply that was read, and may be called again",
-    run: async ({ connected }) => {
+    run: async ({ connected, addresses }) => {
       const [sender, agent] = [await connected(), await connected()];
-      for (const address of [OWN, "shared"] as const) {
+      for (const address of addresses) {
         const heard = await HeardReplies.at(sender, address);
         await agent.respond(address, "ping-1", "{}", FAST);
         await until(() => heard.replies.length === 1);
@@ -127,16 +128,19 @@ export const REPLY_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "respondedAtMs() returns when the response was last published, null without one",
-    run: async ({ connected }) => {
-      const agent = await connected();
-      expect(await agent.respondedAtMs("shared", "list-1")).toBeNull();
-      const beforeMs = agent.now();
-      await agent.respond("shared", "list-1", "{}", FAST);
-      const atMs = (await agent.respondedAtMs("shared", "list-1")) ?? 0;
-      expect(atMs).toBeWithin(beforeMs - 500, agent.now() + 500);
-      await until(() => agent.now() > atMs + 20);
-      await agent.respond("shared", "list-1", "{}", FAST);
-      expect((await agent.respondedAtMs("shared", "list-1")) ?? 0).toBeGreaterThan(atMs);
+    run: async ({ connected, addresses }) => {
+      const [sender, agent] = [await connected(), await connected()];
+      for (const address of addresses) {
+        await HeardReplies.at(sender, address);
+        expect(await agent.respondedAtMs(address, "list-1")).toBeNull();
+        const beforeMs = agent.now();
+        await agent.respond(address, "list-1", "{}", FAST);
+        const atMs = (await agent.respondedAtMs(address, "list-1")) ?? 0;
+        expect(atMs).toBeWithin(beforeMs - 500, agent.now() + 500);
+        await until(() => agent.now() > atMs + 20);
+        await agent.respond(address, "list-1", "{}", FAST);
+        expect((await agent.respondedAtMs(address, "list-1")) ?? 0).toBeGreaterThan(atMs);
+      }
     },
   },
 ];

@@ -51,6 +51,7 @@ export const ROSTER_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "the roster is no state and no command, and sweep() leaves it",
+    needs: ["aging"],
     run: async ({ store, connected }) => {
       const operator = await connected();
       await operator.publishRoster("{}");

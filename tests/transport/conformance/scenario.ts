@@ -1,5 +1,5 @@
 // The store and handles that a scenario of the conformance suite runs on.
-import type { Inbox, Transport } from "#src/transport.ts";
+import type { Inbox, ReplyAddress, Transport } from "#src/transport.ts";
 
 /** What handles share: a folder, a server, a map. */
 export interface Store {
@@ -17,15 +17,25 @@ export interface Store {
   remove(): Promise<void>;
 }
 
+/** What not every transport has. */
+export type Capability =
+  /** The inbox and the replies of version 1, with claims on its commands. */
+  | "shared inbox"
+  /** The harness can make everything in the store older. */
+  | "aging";
+
 export interface Harness {
   /** A fresh store with nothing in it. */
   openStore(): Promise<Store>;
+  /** What the transport does not have, each with the reason: scenarios that need it are not applicable. */
+  readonly lacks?: Readonly<Partial<Record<Capability, string>>>;
   /** Names of scenarios that this transport cannot run, each with the reason. */
   readonly cannot: Readonly<Record<string, string>>;
 }
 
 export interface Scenario {
   readonly name: string;
+  readonly needs?: readonly Capability[];
   readonly run: (on: Bench) => Promise<void>;
 }
 
@@ -34,7 +44,13 @@ export interface Bench {
   readonly store: Store;
   readonly handle: () => Transport;
   readonly connected: () => Promise<Transport>;
+  /** The shared inbox where there is one, else an agent's that exists. It is not `GPU`. */
+  readonly inbox: Inbox;
+  /** A sender's own address, and the shared one where there is one. */
+  readonly addresses: readonly ReplyAddress[];
 }
 
 export const GPU: Inbox = { agent: "gpu-1" };
+/** An address for replies. */
+export const OWN = { replyTo: "server-1" };
 export const FAST = { durable: false };

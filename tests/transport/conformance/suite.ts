@@ -7,7 +7,7 @@ import { FORGET_SCENARIOS } from "./forget.ts";
 import { REACHABILITY_SCENARIOS } from "./reachability.ts";
 import { REPLY_SCENARIOS } from "./replies.ts";
 import { ROSTER_SCENARIOS } from "./roster.ts";
-import type { Harness, Scenario } from "./scenario.ts";
+import { type Harness, OWN, type Scenario } from "./scenario.ts";
 import { STATE_SCENARIOS } from "./states.ts";
 import { SWEEP_SCENARIOS } from "./sweeps.ts";
 import { WATCH_STATES_SCENARIOS } from "./watch_states.ts";
@@ -27,7 +27,10 @@ const SCENARIOS: readonly Scenario[] = [
 /** Runs every scenario on a fresh store of the driver. */
 export function describeTransport(driver: string, harness: Harness): void {
   describe(driver, () => {
-    const possible = SCENARIOS.filter(({ name }) => !(name in harness.cannot));
+    const { cannot, lacks = {} } = harness;
+    const possible = SCENARIOS.filter(
+      ({ name, needs = [] }) => !(name in cannot || needs.some((each) => each in lacks)),
+    );
     for (const scenario of possible.filter((each) => !WATCH_STATES_SCENARIOS.includes(each)))
       test(scenario.name, async () => await runOn(harness, scenario));
 
@@ -39,8 +42,8 @@ export function describeTransport(driver: string, harness: Harness): void {
 
     test("the harness skips only existing scenarios, each with a reason", () => {
       const names = SCENARIOS.map(({ name }) => name);
-      const faults = Object.entries(harness.cannot).filter(([name, reason]) => !names.includes(name) || reason === "");
-      expect(faults).toEqual([]);
+      const faults = Object.entries(cannot).filter(([name, reason]) => !names.includes(name) || reason === "");
+      expect([...faults, ...Object.entries(lacks).filter(([, reason]) => reason === "")]).toEqual([]);
       expect(new Set(names).size).toBe(names.length);
     });
   });
@@ -61,5 +64,8 @@ async function runOn(harness: Harness, { run }: Scenario): Promise<void> {
     await connecting.connect();
     return connecting;
   };
-  await run({ store, handle, connected });
+  const hasShared = !("shared inbox" in (harness.lacks ?? {}));
+  const inbox = hasShared ? "shared" : { agent: "gpu-9" };
+  if (!hasShared) await (await connected()).openInbox(inbox);
+  await run({ store, handle, connected, inbox, addresses: hasShared ? [OWN, "shared"] : [OWN] });
 }

@@ -3,10 +3,9 @@ import { expect } from "bun:test";
 import type { Delivery, Removed, SweepScope, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
 import { Heard } from "./heard.ts";
-import { FAST, GPU, type Scenario } from "./scenario.ts";
+import { FAST, GPU, OWN, type Scenario } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
-const OWN = { replyTo: "server-1" };
 const LIST = '{"command":"list_models"}';
 
 /** Sweeps round after round to the end. @returns the number of each kind that was removed */
@@ -37,6 +36,7 @@ async function delivered(transport: Transport, id: string, text: string): Promis
 export const SWEEP_SCENARIOS: readonly Scenario[] = [
   {
     name: "sweep() removes responses an hour old, and no younger ones",
+    needs: ["shared inbox", "aging"],
     run: async ({ store, connected }) => {
       const [agent, sender] = [await connected(), await connected()];
       await sender.openReplies(
@@ -59,6 +59,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() removes a command from an agent's inbox an hour after its TTL, or a day without one",
+    needs: ["aging"],
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.openInbox(GPU);
@@ -79,6 +80,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() removes lists and invalid commands from the shared inbox when an hour old; pulls and deletes stay",
+    needs: ["shared inbox", "aging"],
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.send("shared", "list-1", LIST, FAST);
@@ -98,6 +100,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() keeps an old file that was written again under its name",
+    needs: ["shared inbox", "aging"],
     run: async ({ store, connected }) => {
       const agent = await connected();
       await agent.send("shared", "list-1", LIST, FAST);
@@ -111,6 +114,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() removes a claim two days old whose command is gone, and keeps it before",
+    needs: ["shared inbox", "aging"],
     run: async ({ store, connected }) => {
       const agent = await connected();
       const [kept, gone] = [await delivered(agent, "pull-1", "{}"), await delivered(agent, "pull-2", "{}")];
@@ -129,6 +133,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() removes an address for replies whose owner gave no sign of life for a day, with its contents",
+    needs: ["aging"],
     run: async ({ store, connected }) => {
       const [sender, agent] = [await connected(), await connected()];
       const open = async (replyTo: string): Promise<unknown> =>
@@ -152,6 +157,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() keeps to an agent's own inbox when that is its scope, and never removes a state document",
+    needs: ["shared inbox", "aging"],
     run: async ({ store, connected }) => {
       const agent = await connected();
       for (const inbox of [GPU, { agent: "gpu-2" }]) {
@@ -170,6 +176,7 @@ export const SWEEP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "sweep() removes each file once when several sweep at once, and ends",
+    needs: ["shared inbox", "aging"],
     run: async ({ store, connected }) => {
       const agents = [await connected(), await connected()];
       const [agent] = agents;

@@ -2,7 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
 import { CourierError, systemCode } from "../../../base/errors.ts";
-import { VERSION } from "../../../program/flags.ts";
+import { VERSION } from "../../../program/command.ts";
 import { refusal } from "./addresses.ts";
 
 export interface Request {

@@ -1,0 +1,93 @@
+// The parts of one connected handle.
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { Bucket } from "./bucket.ts";
+import { Commands } from "./commands.ts";
+import { Connection } from "./connection.ts";
+import { Layout } from "./layout.ts";
+import type { NatsAddress, NatsOptions } from "./options.ts";
+import { Responses } from "./responses.ts";
+import { ServerClock } from "./server_clock.ts";
+import { States } from "./states.ts";
+import { Streams } from "./streams.ts";
+import { WaitingLists } from "./waiting.ts";
+
+export interface SessionDeps {
+  readonly address: NatsAddress;
+  readonly options: NatsOptions;
+  readonly identity: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Session {
+  readonly connection: Connection;
+  readonly layout: Layout;
+  readonly streams: Streams;
+  readonly responseBucket: Bucket;
+  readonly time: ServerClock;
+  readonly lists: WaitingLists;
+  readonly commands: Commands;
+  readonly responses: Responses;
+  readonly states: States;
+  readonly replicas: number;
+  readonly #identity: string | undefined;
+  readonly #log: Log;
+
+  constructor({ address, options, identity, clock, log }: SessionDeps) {
+    const connection = new Connection({ address, options, identity, log });
+    const layout = new Layout(options.prefix);
+    const presence = new Bucket(connection, layout, "presence");
+    const states = new Bucket(connection, layout, "states");
+    const commandBucket = new Bucket(connection, layout, "commands");
+    this.connection = connection;
+    this.layout = layout;
+    this.replicas = options.replicas ?? 1;
+    this.streams = new Streams(connection, layout);
+    this.responseBucket = new Bucket(connection, layout, "responses");
+    this.time = new ServerClock(clock, states, identity ?? crypto.randomUUID());
+    const now = (): number => this.time.now();
+    this.lists = new WaitingLists(commandBucket, now);
+    this.commands = new Commands({ bucket: commandBucket, lists: this.lists, connection, layout, now, clock, log });
+    // Without a name of its own a program sends no responses in practice; tests do.
+    const isClustered = (): boolean => connection.nats.info?.cluster !== undefined;
+    this.responses = new Responses(this.responseBucket, identity ?? "nobody", clock, isClustered);
+    this.states = new States({ states, presence, streams: this.streams, connection, layout, clock, log });
+    this.#identity = identity;
+    this.#log = log;
+  }
+
+  /**
+   * Connects, makes the buckets when they are missing, and learns the server's time.
+   * @throws CourierError `unavailable` or `forbidden`
+   */
+  async open(): Promise<void> {
+    await this.connection.open();
+    try {
+      await this.time.learn();
+    } catch (error) {
+      // Most likely there is no bucket yet. Otherwise the same failure shows again.
+      this.#log.debug({ error }, "Making the buckets");
+      await this.streams.make(this.replicas);
+      await this.time.learn();
+    }
+    // Agents with plain permissions may not.
+    if (this.#identity !== undefined) return;
+    await this.#makePresence();
+    this.connection.follow({ lost: () => undefined, back: () => void this.#makePresence() });
+  }
+
+  /** Without that bucket only programs that read once miss something: that an agent is there. */
+  async #makePresence(): Promise<void> {
+    try {
+      await this.streams.make(this.replicas, ["presence"]);
+    } catch (error) {
+      this.#log.debug({ error }, "Cannot make the bucket for presence");
+    }
+  }
+
+  async close(): Promise<void> {
+    this.commands.close();
+    await this.connection.close();
+  }
+}

@@ -1,0 +1,158 @@
+// Follows the state documents of all agents: one subscription for the documents, one for the heartbeats.
+import type { Subscription } from "@nats-io/transport-node";
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError, type CourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { AgentName } from "../../protocol.ts";
+import type { Closable, StateWatcher } from "../../transport.ts";
+import type { Connection } from "./connection.ts";
+import type { Layout } from "./layout.ts";
+import { agentOf, stateRecord } from "./states.ts";
+import type { KeyedEntry, Reading, Streams } from "./streams.ts";
+
+export interface StateWatchDeps {
+  readonly watcher: StateWatcher;
+  readonly streams: Streams;
+  readonly connection: Connection;
+  readonly layout: Layout;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const SYNCED_EVERY_MS = 1_000;
+const RETRY_MS = 1_000;
+/** Documents that one watcher follows. */
+const MOST = 200_000;
+/** The only header that a heartbeat may have: the server adds it to a request from another account. */
+const REQUEST_INFO = "Nats-Request-Info";
+
+export class StateWatch {
+  readonly #deps: StateWatchDeps;
+  readonly #closed = new AbortController();
+  /** Of each agent, the entry that was delivered last. */
+  readonly #seen = new Map<string, number>();
+  #present = new Set<string>();
+  #reading: Reading | undefined;
+  #heartbeats: Subscription | undefined;
+  #following: Closable | undefined;
+  #isInterrupted = false;
+  #mustBegin = true;
+  #leftOut = 0;
+  #pause = new AbortController();
+
+  constructor(deps: StateWatchDeps) {
+    this.#deps = deps;
+  }
+
+  async open(): Promise<void> {
+    const { connection, layout } = this.#deps;
+    this.#heartbeats = connection.nats.subscribe(layout.heartbeat("*"), {
+      callback: (error, { subject, data, headers }) => {
+        const isPlain = headers === undefined || headers.keys().every((name) => name === REQUEST_INFO);
+        if (error === null && isPlain && data.byteLength <= 16) this.#heard(subject, new TextDecoder().decode(data));
+      },
+    });
+    await connection.flush();
+    this.#following = connection.follow({
+      lost: (error) => this.#interrupt(error),
+      back: () => {
+        this.#mustBegin = true;
+        this.#pause.abort();
+      },
+    });
+    void this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#pause.abort();
+    this.#heartbeats?.unsubscribe();
+    this.#reading?.close();
+    await this.#following?.close();
+  }
+
+  async #run(): Promise<void> {
+    const { connection, clock } = this.#deps;
+    while (!this.#isClosed) {
+      this.#pause = new AbortController();
+      const { signal } = this.#pause;
+      if (connection.isUp) await this.#round();
+      if (this.#isClosed) return;
+      await clock.sleep(this.#mustBegin ? RETRY_MS : SYNCED_EVERY_MS, signal);
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { connection, clock } = this.#deps;
+    try {
+      if (this.#mustBegin) await this.#begin();
+      const asOfMs = clock.monotonic();
+      await connection.flush();
+      this.#synced(asOfMs);
+    } catch (error) {
+      this.#mustBegin = true;
+      if (!this.#isClosed) this.#interrupt(asCourierError(error));
+    }
+  }
+
+  /** Reads all from the beginning; delivers what is new to it, and misses what is gone. */
+  async #begin(): Promise<void> {
+    const { streams, watcher } = this.#deps;
+    this.#reading?.close();
+    this.#present = new Set();
+    this.#reading = await streams.follow("states", "*", (entry) => this.#found(entry));
+    await this.#reading.caughtUp;
+    this.#mustBegin = false;
+    for (const agent of this.#seen.keys())
+      if (!this.#present.has(agent)) {
+        this.#seen.delete(agent);
+        if (!this.#isClosed) watcher.removed(agent);
+      }
+  }
+
+  #found(entry: KeyedEntry): void {
+    const { watcher } = this.#deps;
+    const agent = agentOf(entry);
+    if (agent === null || this.#isClosed) return;
+    if (entry.data === null) {
+      this.#present.delete(agent);
+      if (this.#seen.delete(agent)) watcher.removed(agent);
+      return;
+    }
+    this.#present.add(agent);
+    if (this.#seen.get(agent) === entry.sequence) return;
+    if (!this.#seen.has(agent) && this.#seen.size >= MOST) return this.#leaveOut();
+    this.#seen.set(agent, entry.sequence);
+    watcher.changed(stateRecord(agent, entry));
+  }
+
+  #heard(subject: string, text: string): void {
+    const agent = AgentName.safeParse(subject.split(".").at(-1)).data;
+    if (this.#isClosed || agent === undefined || !this.#seen.has(agent) || !/^\d{1,15}$/.test(text)) return;
+    this.#deps.watcher.alive(agent, Number(text));
+  }
+
+  #synced(asOfMs: number): void {
+    if (this.#isClosed) return;
+    const { watcher } = this.#deps;
+    watcher.synced(asOfMs);
+    if (!this.#isInterrupted) return;
+    this.#isInterrupted = false;
+    watcher.restored();
+  }
+
+  #interrupt(error: CourierError): void {
+    if (this.#isInterrupted || this.#isClosed) return;
+    this.#isInterrupted = true;
+    this.#deps.watcher.interrupted(error);
+  }
+
+  #leaveOut(): void {
+    this.#leftOut += 1;
+    if (this.#leftOut === 1) this.#deps.log.warn({ most: MOST }, "Too many agents: some are not listed");
+  }
+
+  get #isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+}

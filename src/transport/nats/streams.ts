@@ -1,0 +1,136 @@
+// The streams behind the buckets: made when they are missing, read whole, and emptied by subject. Only programs of the platform's
+// side may do that; an agent with plain permissions finds the streams made.
+import {
+  DeliverPolicy,
+  DiscardPolicy,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+import { CourierError } from "../../base/errors.ts";
+import { type Entry, isRemoval } from "./bucket.ts";
+import { CALL_MS, type Connection } from "./connection.ts";
+import { isAlreadyThere } from "./failures.ts";
+import { BUCKETS, type BucketName, type Layout } from "./layout.ts";
+
+/** Of one entry: a response, which is the largest document, with its headers. */
+export const MAX_ENTRY_BYTES = 5 * 1024 * 1024;
+const MANAGER = { checkAPI: false, timeout: CALL_MS };
+
+/** An entry as it is delivered, with its key. */
+export interface KeyedEntry extends Entry {
+  readonly key: string;
+}
+
+/** Entries that are delivered one after another, those that are there first. */
+export interface Reading {
+  /** Resolves when those that were there at the beginning have been delivered. Rejects when the reading ends before. */
+  readonly caughtUp: Promise<void>;
+  close(): void;
+}
+
+export class Streams {
+  readonly #connection: Connection;
+  readonly #layout: Layout;
+
+  constructor(connection: Connection, layout: Layout) {
+    this.#connection = connection;
+    this.#layout = layout;
+  }
+
+  /** As this release makes it. */
+  config(bucket: BucketName, replicas: number): Partial<StreamConfig> & { name: string } {
+    return {
+      name: this.#layout.stream(bucket),
+      subjects: [this.#layout.subject(bucket, ">")],
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.New,
+      // Presence is written again within seconds; everything else has to survive a restart.
+      storage: bucket === "presence" ? StorageType.Memory : StorageType.File,
+      num_replicas: replicas,
+      max_msgs_per_subject: 1,
+      max_msg_size: MAX_ENTRY_BYTES,
+      allow_direct: true,
+      allow_rollup_hdrs: true,
+      deny_delete: true,
+      allow_msg_ttl: true,
+      subject_delete_marker_ttl: nanos(3_600_000),
+    };
+  }
+
+  /** Makes those that are missing. One that another process made is left as it is. */
+  async make(replicas: number, buckets: readonly BucketName[] = BUCKETS): Promise<void> {
+    for (const bucket of buckets)
+      await this.#connection.call(`make the bucket ${bucket}`, async (nats) => {
+        const { streams } = await jetstreamManager(nats, MANAGER);
+        await streams.add(this.config(bucket, replicas)).catch((error: unknown) => {
+          if (!isAlreadyThere(error)) throw error;
+        });
+      });
+  }
+
+  /** The settings with which it exists. */
+  async configured(bucket: BucketName): Promise<StreamConfig> {
+    return await this.#connection.call(`look at the bucket ${bucket}`, async (nats) => {
+      const { streams } = await jetstreamManager(nats, MANAGER);
+      return (await streams.info(this.#layout.stream(bucket))).config;
+    });
+  }
+
+  /** Removes every entry whose key fits, without a trace. @param filter a key, with `*` and `>` @returns how many */
+  async empty(bucket: BucketName, filter: string): Promise<number> {
+    return await this.#connection.call(`empty ${bucket}`, async (nats) => {
+      const { streams } = await jetstreamManager(nats, MANAGER);
+      const subject = this.#layout.subject(bucket, filter);
+      return (await streams.purge(this.#layout.stream(bucket), { filter: subject })).purged;
+    });
+  }
+
+  /** Delivers the entries whose keys fit, as they are and as they change, until it is closed. */
+  async follow(bucket: BucketName, filter: string, deliver: (entry: KeyedEntry) => void): Promise<Reading> {
+    return await this.#connection.call(`follow ${bucket}`, async (nats) => {
+      const consumer = await jetstream(nats, MANAGER).consumers.getPushConsumer(this.#layout.stream(bucket), {
+        filter_subjects: this.#layout.subject(bucket, filter),
+        deliver_policy: DeliverPolicy.LastPerSubject,
+      });
+      const caughtUp = Promise.withResolvers<void>();
+      caughtUp.promise.catch(() => undefined);
+      let left = (await consumer.info(true)).num_pending;
+      if (left === 0) caughtUp.resolve();
+      const prefix = this.#layout.subject(bucket, "").length;
+      const messages = await consumer.consume({
+        callback: (message) => {
+          deliver(keyed(message, prefix));
+          left -= 1;
+          if (left <= 0) caughtUp.resolve();
+        },
+      });
+      void messages.closed().then(() => caughtUp.reject(new CourierError("unavailable", "The reading has ended")));
+      return { caughtUp: caughtUp.promise, close: () => messages.stop() };
+    });
+  }
+
+  /** The entries that are there. @param filter a key, with `*` and `>` */
+  async read(bucket: BucketName, filter: string): Promise<readonly KeyedEntry[]> {
+    const found = new Map<string, KeyedEntry>();
+    const reading = await this.follow(bucket, filter, (entry) => {
+      if (entry.data === null) found.delete(entry.key);
+      else found.set(entry.key, entry);
+    });
+    try {
+      await this.#connection.call(`read ${bucket}`, async () => await reading.caughtUp);
+    } finally {
+      reading.close();
+    }
+    return [...found.values()];
+  }
+}
+
+function keyed({ subject, seq, data, headers, info }: JsMsg, prefix: number): KeyedEntry {
+  const atMs = info.timestampNanos / 1e6;
+  return { key: subject.slice(prefix), sequence: seq, atMs, data: isRemoval(headers) ? null : data };
+}
