@@ -1,9 +1,10 @@
 // Runs the agent with its settings until it is stopped.
+
 import { hostname } from "node:os";
 import { isoTime, systemClock } from "../base/clock.ts";
 import { asCourierError, CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { VERSION } from "../program/command.ts";
+import { VERSION } from "../program/flags.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
 import type { Transport } from "../transport.ts";

@@ -2,8 +2,8 @@
 
 import { CourierError } from "../base/errors.ts";
 import type { Agents } from "../courier/selection.ts";
-import { VERSION } from "../program/command.ts";
 import { ExitStatus, printError } from "../program/exit.ts";
+import { VERSION } from "../program/flags.ts";
 import { baseCommand, type Program, refuseVariables } from "./base_command.ts";
 import { addCompletionVerbs } from "./completion/completion.ts";
 import { addHelpVerb } from "./help/help.ts";

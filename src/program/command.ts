@@ -1,11 +1,9 @@
 // The command lines of the three programs: what all of them have.
 import { Command } from "@commander-js/extra-typings";
-import manifest from "../../package.json" with { type: "json" };
-import { flag, parse } from "./flags.ts";
+import { flag, parse, VERSION } from "./flags.ts";
 import { writeError } from "./journal.ts";
 import { transportFlags } from "./transport_flags.ts";
 
-export const VERSION: string = manifest.version;
 const DEFAULT_SHARE = "/mnt/shared";
 
 /** The command of a program, with the flags that all three have. */

@@ -1,7 +1,10 @@
 // The command lines of the three programs: shared flags, their environment variables and defaults.
 // A flag wins over its environment variable (`--x-y` is GPU_COURIER_X_Y), which wins over the default.
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import manifest from "../../package.json" with { type: "json" };
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
+
+export const VERSION: string = manifest.version;
 
 /** Node ends a longer timer at once. */
 const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000);

@@ -1,10 +1,11 @@
 // The server's hono apps: every route with its middleware. Opens no socket.
+
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { VERSION } from "../program/command.ts";
+import { VERSION } from "../program/flags.ts";
 import { LICENSE } from "../program/license.ts";
 import { changesNothing } from "./access/route_needs.ts";
 import { addAuditRoutes } from "./audit/route.ts";

@@ -1,4 +1,5 @@
 // Assembles the server from its settings and runs it until the stop signal.
+
 import type { Database } from "bun:sqlite";
 import { hostname } from "node:os";
 import { type Clock, systemClock, within } from "../base/clock.ts";
@@ -6,7 +7,7 @@ import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { Courier } from "../courier.ts";
-import { VERSION } from "../program/command.ts";
+import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import type { Transport } from "../transport.ts";
 import { Keeper } from "../trust/agents/keeper.ts";

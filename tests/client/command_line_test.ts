@@ -1,9 +1,10 @@
 // gpuctl's command line: help, flags, environment, errors, and what it leaves on the transport.
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { main } from "#src/client.ts";
-import { VERSION } from "#src/program/command.ts";
+import { VERSION } from "#src/program/flags.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
 import { Capture, ClientSite } from "#tests/support/sites/client_run.ts";

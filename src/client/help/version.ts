@@ -1,5 +1,5 @@
 // The verb version.
-import { VERSION } from "../../program/command.ts";
+import { VERSION } from "../../program/flags.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Printer } from "../output/printer.ts";
 

@@ -1,8 +1,9 @@
 // Opens the way to gpu-server for one run of gpuctl.
+
 import { getCACertificates } from "node:tls";
 import { CourierError } from "../../base/errors.ts";
 import type { Waits } from "../../courier/requests.ts";
-import { VERSION } from "../../program/command.ts";
+import { VERSION } from "../../program/flags.ts";
 import type { ClientIo } from "../io.ts";
 import { readTextFile } from "../roster/read_file.ts";
 import type { Reached } from "../run/in_session.ts";

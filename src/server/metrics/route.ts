@@ -1,6 +1,7 @@
 // GET /metrics: what Prometheus scrapes, as far as the caller may see it.
+
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { VERSION } from "../../program/command.ts";
+import { VERSION } from "../../program/flags.ts";
 import type { Shown } from "../../program/metrics/box.ts";
 import { CONTENT_TYPE, labelsOf, MetricsText } from "../../program/metrics/text.ts";
 import type { Verb } from "../../protocol.ts";

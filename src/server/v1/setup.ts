@@ -1,6 +1,7 @@
 // GET /v1/setup: the commands that add a box to this site.
+
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { VERSION } from "../../program/command.ts";
+import { VERSION } from "../../program/flags.ts";
 import type { Env } from "../http/env.ts";
 import type { SetupFacts, WholeServices } from "../services.ts";
 import { QUERY } from "./schema/list_schemas.ts";

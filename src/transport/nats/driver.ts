@@ -23,11 +23,11 @@ import type {
 } from "../../transport.ts";
 import { Closables } from "../closables.ts";
 import { examineNats } from "./examine.ts";
+import { Receiver } from "./messages/receiver.ts";
+import { Replies } from "./messages/replies.ts";
+import { StateWatch } from "./messages/state_watch.ts";
 import { type NatsAddress, type NatsOptions, requirePrefix } from "./options.ts";
-import { Receiver } from "./receiver.ts";
-import { Replies } from "./replies.ts";
 import { Session } from "./session.ts";
-import { StateWatch } from "./state_watch.ts";
 
 export interface NatsTransportOptions extends NatsOptions {
   /** The agent that this program is. Its permissions and its responses have this name. */

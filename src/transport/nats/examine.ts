@@ -3,10 +3,10 @@ import { about, type Check } from "../../base/check.ts";
 import { CLOCK_OFF_MS, type Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/format.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./calls/connection.ts";
+import type { ServerClock } from "./calls/server_clock.ts";
+import { MAX_ENTRY_BYTES, type Streams } from "./calls/streams.ts";
 import { BUCKETS, type BucketName } from "./layout.ts";
-import type { ServerClock } from "./server_clock.ts";
-import { MAX_ENTRY_BYTES, type Streams } from "./streams.ts";
 
 export interface ExamineDeps {
   readonly connection: Connection;
@@ -58,8 +58,8 @@ export async function* examineNats(deps: ExamineDeps): AsyncIterable<Check> {
 function checkVersion(version: string): Check {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const isNewEnough = major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
-  if (isNewEnough) return about("version").ok(`nats-server ${version} has entries that expire`);
-  return about("version").failed(`nats-server ${version} is too old`, `Install ${OLDEST.join(".")} or newer`);
+  if (isNewEnough) return about("nats", "version").ok(`nats-server ${version} has entries that expire`);
+  return about("nats", "version").failed(`nats-server ${version} is too old`, `Install ${OLDEST.join(".")} or newer`);
 }
 
 async function checkBucket({ streams, replicas }: ExamineDeps, bucket: BucketName): Promise<Check> {

@@ -1,16 +1,16 @@
 // The parts of one connected handle.
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import { Bucket } from "./bucket.ts";
-import { Commands } from "./commands.ts";
-import { Connection } from "./connection.ts";
+import { Bucket } from "./calls/bucket.ts";
+import { Connection } from "./calls/connection.ts";
+import { ServerClock } from "./calls/server_clock.ts";
+import { Streams } from "./calls/streams.ts";
 import { Layout } from "./layout.ts";
+import { Commands } from "./messages/commands.ts";
+import { Responses } from "./messages/responses.ts";
+import { States } from "./messages/states.ts";
+import { WaitingLists } from "./messages/waiting.ts";
 import type { NatsAddress, NatsOptions } from "./options.ts";
-import { Responses } from "./responses.ts";
-import { ServerClock } from "./server_clock.ts";
-import { States } from "./states.ts";
-import { Streams } from "./streams.ts";
-import { WaitingLists } from "./waiting.ts";
 
 export interface SessionDeps {
   readonly address: NatsAddress;

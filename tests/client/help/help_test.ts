@@ -1,7 +1,8 @@
 // gpuctl help: verbs, topics, unknown words, and terminals of any width.
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { ERROR_CODES } from "#src/base/errors.ts";
-import { VERSION } from "#src/program/command.ts";
+import { VERSION } from "#src/program/flags.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 

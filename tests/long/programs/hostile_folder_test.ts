@@ -1,9 +1,10 @@
 // The built binaries, started in a folder that someone else filled: they must neither run nor read anything in it.
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { VERSION } from "#src/program/command.ts";
+import { VERSION } from "#src/program/flags.ts";
 import { BINARIES, cachedBinary } from "../../../scripts/binaries.ts";
 
 const HOSTILE: Readonly<Record<string, string>> = {

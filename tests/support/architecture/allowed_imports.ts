@@ -44,7 +44,17 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   // The seam and its drivers.
   { files: "src/transport.ts", may: ["src/base/check.ts"] },
   { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts", "src/transport/nats/{driver,options}.ts"] },
-  { files: "src/transport/nats/*.ts", may: [...SEAM, "src/transport/{closables,retention}.ts"] },
+  { files: "src/transport/nats/{layout,options}.ts", may: SEAM },
+  { files: "src/transport/nats/permissions.ts", may: ["src/transport/nats/layout.ts"] },
+  { files: "src/transport/nats/calls/*.ts", may: [...SEAM, "src/transport/nats/{layout,options}.ts"] },
+  {
+    files: "src/transport/nats/messages/*.ts",
+    may: [...SEAM, "src/transport/retention.ts", "src/transport/nats/layout.ts", "src/transport/nats/calls/*.ts"],
+  },
+  {
+    files: "src/transport/nats/*.ts",
+    may: [...SEAM, "src/transport/closables.ts", "src/transport/nats/{calls,messages}/*.ts"],
+  },
   { files: "src/transport/memory/*.ts", may: SEAM },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },

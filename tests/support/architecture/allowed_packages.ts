@@ -2,16 +2,23 @@
 
 /** Packages, and the only files that may import them. Every file may import those in `ANYWHERE`. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  zod: ["src/protocol.ts", "src/{protocol,documents,client/over_http}/*.ts", "src/{trust,agent,server}/**/*.ts"],
+  zod: [
+    "src/protocol.ts",
+    "src/transport/nats/messages/waiting.ts",
+    "src/{protocol,documents,client/over_http}/*.ts",
+    "src/{trust,agent,server}/**/*.ts",
+  ],
   jose: ["src/server/access/login/*.ts", "src/server/access/login/introspection/*.ts"],
   pino: ["src/program/log.ts"],
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [
-    "src/program/{flags,exit}.ts",
+    "src/program/{command,flags,exit}.ts",
     "src/server/access/sessions/flags.ts",
     "src/{agent,server,client}.ts",
     "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
+  "@nats-io/jetstream": ["src/transport/nats/calls/*.ts"],
+  "@nats-io/transport-node": ["src/transport/nats/{calls,messages}/*.ts"],
   hono: ["src/server/**/*.ts"],
   preact: ["src/console/**/*.{ts,tsx}"],
   "swagger-ui-dist": ["src/server/docs/*.ts"],
@@ -30,6 +37,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
     "src/transport/share/**/*.ts",
+    "src/transport/nats/calls/connection.ts",
     "src/program/{journal,stop_signal}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/trust/share_time_file.ts",

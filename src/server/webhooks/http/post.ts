@@ -1,8 +1,9 @@
 // One POST to the receiver of a webhook: bounded, without proxy or redirect, and to the address that was checked.
+
 import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
 import { CourierError, systemCode } from "../../../base/errors.ts";
-import { VERSION } from "../../../program/command.ts";
+import { VERSION } from "../../../program/flags.ts";
 import { refusal } from "./addresses.ts";
 
 export interface Request {

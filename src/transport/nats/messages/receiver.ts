@@ -1,14 +1,14 @@
 // Delivers the commands of an agent's inbox: woken by senders, and by looking into the list of those that wait, at the beginning, after
 // each interruption, and now and then, because a wake may be lost.
 import type { Subscription } from "@nats-io/transport-node";
-import type { Clock } from "../../base/clock.ts";
-import { asCourierError, type CourierError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import { CommandId } from "../../protocol.ts";
-import type { Closable, Delivery, Listener } from "../../transport.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { asCourierError, type CourierError } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import { CommandId } from "../../../protocol.ts";
+import type { Closable, Delivery, Listener } from "../../../transport.ts";
+import type { Connection } from "../calls/connection.ts";
+import type { Layout } from "../layout.ts";
 import { type Commands, noInbox } from "./commands.ts";
-import type { Connection } from "./connection.ts";
-import type { Layout } from "./layout.ts";
 import type { Waiting, WaitingLists } from "./waiting.ts";
 
 export interface ReceiverDeps {

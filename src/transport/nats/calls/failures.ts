@@ -13,7 +13,7 @@ import {
   TimeoutError,
   UserAuthenticationExpiredError,
 } from "@nats-io/transport-node";
-import { CourierError, systemCode } from "../../base/errors.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
 
 /** As JetStream numbers them. @see server/errors.json of nats-server */
 const NO_SPACE = new Set([10_002, 10_023, 10_028, 10_047]);

@@ -1,7 +1,7 @@
 // The server's clock, which every process shares: learned from the time of an entry that this process has just stored.
-import type { Clock } from "../../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { KEYS } from "../layout.ts";
 import type { Bucket } from "./bucket.ts";
-import { KEYS } from "./layout.ts";
 
 const SAMPLES = 2;
 const SAMPLE_TTL_MS = 60_000;

@@ -1,9 +1,9 @@
 // One bucket: entries by key, of which the last is kept. Every request has its key in its subject, so that permissions hold.
 import { jetstream } from "@nats-io/jetstream";
 import { headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
+import type { BucketName, Layout } from "../layout.ts";
 import { CALL_MS, type Connection } from "./connection.ts";
 import { isWrongSequence } from "./failures.ts";
-import type { BucketName, Layout } from "./layout.ts";
 
 /** What the server has under a key: the last entry, or that it was removed. */
 export interface Entry {

@@ -1,14 +1,14 @@
 // Commands on NATS: sent, withdrawn, listed, fetched, released.
 import { createHash } from "node:crypto";
-import type { Clock } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import { LIMITS } from "../../protocol.ts";
-import type { Content, Delivery, Sent } from "../../transport.ts";
-import { commandKeptMs } from "../retention.ts";
-import type { Bucket, Entry } from "./bucket.ts";
-import type { Connection } from "./connection.ts";
-import { KEYS, type Layout } from "./layout.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import { LIMITS } from "../../../protocol.ts";
+import type { Content, Delivery, Sent } from "../../../transport.ts";
+import { commandKeptMs } from "../../retention.ts";
+import type { Bucket, Entry } from "../calls/bucket.ts";
+import type { Connection } from "../calls/connection.ts";
+import { KEYS, type Layout } from "../layout.ts";
 import { MOST_WAITING, type Waiting, type WaitingList, type WaitingLists } from "./waiting.ts";
 
 export interface CommandsDeps {

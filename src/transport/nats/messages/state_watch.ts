@@ -1,14 +1,14 @@
 // Follows the state documents of all agents: one subscription for the documents, one for the heartbeats.
 import type { Subscription } from "@nats-io/transport-node";
-import type { Clock } from "../../base/clock.ts";
-import { asCourierError, type CourierError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import { AgentName } from "../../protocol.ts";
-import type { Closable, StateWatcher } from "../../transport.ts";
-import type { Connection } from "./connection.ts";
-import type { Layout } from "./layout.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { asCourierError, type CourierError } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import { AgentName } from "../../../protocol.ts";
+import type { Closable, StateWatcher } from "../../../transport.ts";
+import type { Connection } from "../calls/connection.ts";
+import type { KeyedEntry, Reading, Streams } from "../calls/streams.ts";
+import type { Layout } from "../layout.ts";
 import { agentOf, stateRecord } from "./states.ts";
-import type { KeyedEntry, Reading, Streams } from "./streams.ts";
 
 export interface StateWatchDeps {
   readonly watcher: StateWatcher;

@@ -7,11 +7,11 @@ import {
   type NatsConnection,
   type TlsOptions,
 } from "@nats-io/transport-node";
-import { CourierError, systemCode } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import type { Closable } from "../../transport.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import type { Closable } from "../../../transport.ts";
+import type { NatsAddress, NatsOptions } from "../options.ts";
 import { connectFailure, natsFailure } from "./failures.ts";
-import type { NatsAddress, NatsOptions } from "./options.ts";
 
 /** How long a call may take, in ms. */
 export const CALL_MS = 5_000;

@@ -1,11 +1,11 @@
 // The list of the commands that wait for an agent. Agents read it instead of searching: a search would need rights that show
 // other agents' commands as well.
 import { z } from "zod";
-import { CourierError } from "../../base/errors.ts";
-import { parseJson } from "../../base/foreign_text.ts";
-import { CommandId } from "../../protocol.ts";
-import type { Bucket } from "./bucket.ts";
-import { KEYS } from "./layout.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { parseJson } from "../../../base/foreign_text.ts";
+import { CommandId } from "../../../protocol.ts";
+import type { Bucket } from "../calls/bucket.ts";
+import { KEYS } from "../layout.ts";
 
 /** A command that was sent and perhaps not taken yet. */
 const Waiting = z.object({

@@ -1,14 +1,14 @@
 // The replies at a sender's address: the address in use, what arrives there, and what was there before.
 import type { Subscription } from "@nats-io/transport-node";
-import type { Clock } from "../../base/clock.ts";
-import type { Log } from "../../base/log.ts";
-import { CommandId, LIMITS } from "../../protocol.ts";
-import type { Closable, Reply } from "../../transport.ts";
-import { type Bucket, isRemoval } from "./bucket.ts";
+import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import { CommandId, LIMITS } from "../../../protocol.ts";
+import type { Closable, Reply } from "../../../transport.ts";
+import { type Bucket, isRemoval } from "../calls/bucket.ts";
+import type { Connection } from "../calls/connection.ts";
+import type { Streams } from "../calls/streams.ts";
+import { KEYS, type Layout } from "../layout.ts";
 import { contentOf } from "./commands.ts";
-import type { Connection } from "./connection.ts";
-import { KEYS, type Layout } from "./layout.ts";
-import type { Streams } from "./streams.ts";
 
 export interface RepliesDeps {
   readonly replyTo: string;

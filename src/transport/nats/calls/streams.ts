@@ -11,11 +11,11 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import { CourierError } from "../../base/errors.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { BUCKETS, type BucketName, type Layout } from "../layout.ts";
 import { type Entry, isRemoval } from "./bucket.ts";
 import { CALL_MS, type Connection } from "./connection.ts";
 import { isAlreadyThere } from "./failures.ts";
-import { BUCKETS, type BucketName, type Layout } from "./layout.ts";
 
 /** Of one entry: a response, which is the largest document, with its headers. */
 export const MAX_ENTRY_BYTES = 5 * 1024 * 1024;

@@ -1,8 +1,8 @@
 // Responses on their way to their address.
-import type { Clock } from "../../base/clock.ts";
-import { KEPT_MS } from "../retention.ts";
-import type { Bucket } from "./bucket.ts";
-import { KEYS } from "./layout.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { KEPT_MS } from "../../retention.ts";
+import type { Bucket } from "../calls/bucket.ts";
+import { KEYS } from "../layout.ts";
 
 /** With several servers the one that answers may be behind: an address that is not there is looked for again. */
 const LOOKS = { isClustered: 3, alone: 1 };

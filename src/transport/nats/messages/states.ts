@@ -1,13 +1,13 @@
 // State documents: published whole when something that matters has changed, kept alive by heartbeats of a few bytes in between.
-import type { Clock } from "../../base/clock.ts";
-import type { Log } from "../../base/log.ts";
-import { AgentName, LIMITS } from "../../protocol.ts";
-import type { Content, Forgotten, StateReader, StateRecord } from "../../transport.ts";
-import type { Bucket, Entry } from "./bucket.ts";
+import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import { AgentName, LIMITS } from "../../../protocol.ts";
+import type { Content, Forgotten, StateReader, StateRecord } from "../../../transport.ts";
+import type { Bucket, Entry } from "../calls/bucket.ts";
+import type { Connection } from "../calls/connection.ts";
+import type { KeyedEntry, Streams } from "../calls/streams.ts";
+import { KEYS, type Layout } from "../layout.ts";
 import { contentOf } from "./commands.ts";
-import type { Connection } from "./connection.ts";
-import { KEYS, type Layout } from "./layout.ts";
-import type { KeyedEntry, Streams } from "./streams.ts";
 
 /** The whole document is published at least this often. */
 const WHOLE_EVERY_MS = 600_000;
