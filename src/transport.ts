@@ -159,6 +159,9 @@ export interface Transport {
   /** Describes the transport for people: `nfs4 at /mnt/shared`. Less detailed before `connect()` resolves. */
   readonly description: string;
 
+  /** Whether it has the shared inbox of version 1, with its claims and replies. Without it nothing ever arrives there. */
+  readonly hasSharedInbox: boolean;
+
   /**
    * Checks for `doctor` whether the transport exists, whether this process may use it, and whether it is set up well. Each
    * check has its finding and a hint; checks that depend on a failed one may be left out. Works on a handle that is not

@@ -127,7 +127,7 @@ function agentParts(
     maxPulls: settings.maxPulls,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),
-    sharedInbox: settings.sharedInbox,
+    sharedInbox: transport.hasSharedInbox ? settings.sharedInbox : "off",
     listTtlMs: settings.listTtlMs,
     changeTtlMs: settings.changeTtlMs,
     modelsDir: settings.modelsDir,

@@ -18,11 +18,11 @@ export interface FleetProbe {
 
 /**
  * Checks these agents.
- * @param all every agent of the share: any of them may serve the shared inbox
+ * @param all every agent: any of them may serve the shared inbox; null where there is none
  */
 export async function* examineFleet(
   views: readonly AgentView[],
-  all: readonly AgentView[],
+  all: readonly AgentView[] | null,
   { ping, ignored }: FleetProbe,
 ): AsyncGenerator<Check> {
   if (views.length === 0) {
@@ -42,7 +42,7 @@ export async function* examineFleet(
     yield checkClock(agent, state.clock_offset_ms);
     yield checkOllama(agent, state);
   }
-  yield checkSharedInbox(all);
+  if (all !== null) yield checkSharedInbox(all);
   yield* await pings;
 }
 

@@ -67,7 +67,7 @@ export async function* examine({
     if (roster !== null) yield await examineRoster(transport, roster);
     const all = await courier.agents();
     const views = agents === undefined || agents === "all" ? all : await courier.choose(agents);
-    yield* examineFleet(inOrder(views), inOrder(all), {
+    yield* examineFleet(inOrder(views), transport.hasSharedInbox ? inOrder(all) : null, {
       ping: async (agent) => await courier.ping(agent, { timeoutMs: pingMs, signal }),
       ignored: (agent) => (courier.ignoredReplies.get(agent) ?? 0) - (ignoredBefore.get(agent) ?? 0),
     });

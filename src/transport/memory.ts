@@ -102,6 +102,7 @@ export class MemoryStore {
 
 class MemoryTransport implements Transport {
   readonly description = "memory";
+  readonly hasSharedInbox = true;
   readonly #store: MemoryStore;
   readonly #clock: Clock;
   readonly #open = new Closables();

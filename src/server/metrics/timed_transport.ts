@@ -36,6 +36,10 @@ export class TimedTransport implements Transport {
     this.#parts = parts;
   }
 
+  get hasSharedInbox(): boolean {
+    return this.#inner.hasSharedInbox;
+  }
+
   get description(): string {
     return this.#inner.description;
   }

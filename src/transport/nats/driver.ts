@@ -42,6 +42,7 @@ const NOTHING_SWEPT: Swept = {
 };
 
 export class NatsTransport implements Transport {
+  readonly hasSharedInbox = false;
   readonly #address: NatsAddress;
   readonly #options: NatsTransportOptions;
   readonly #open = new Closables();

@@ -42,6 +42,7 @@ import { Replies } from "./watch/replies.ts";
 import { StateWatch } from "./watch/states.ts";
 
 export class ShareTransport implements Transport {
+  readonly hasSharedInbox = true;
   readonly #share: Share;
   readonly #awaited: Awaited;
   readonly #commands: Commands;
