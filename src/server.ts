@@ -26,7 +26,6 @@ import { recordLocalChange } from "./server/audit/local_change.ts";
 import { sinceMsOf } from "./server/audit/since.ts";
 import { originOf } from "./server/http/guard/cross_origin.ts";
 import { hostName } from "./server/http/guard/trusted_hosts.ts";
-import type { Address } from "./server/http/listen.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
@@ -36,7 +35,8 @@ import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_c
 import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
 import { webhookFlags } from "./server/webhooks/flags.ts";
 import { openWebhooks } from "./server/webhooks/settings.ts";
-import { openTransport } from "./transport/open.ts";
+import { openTransport, type TransportOptions } from "./transport/open.ts";
+import type { Transport } from "./transport.ts";
 import { isKeyId, parseGivenKey } from "./trust/agents/decisions.ts";
 import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
 import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
@@ -226,7 +226,7 @@ function createServiceCommand() {
     .addOption(flag("--port <port>", "port to listen on; 0 picks a free one").argParser(parse.port).default(8001))
     .addOption(
       flag("--trusted-listen <host:port>", "also serve /api/health and /api/models here, without tokens").argParser(
-        parseAddress,
+        parse.address,
       ),
     )
     .addOption(
@@ -266,11 +266,8 @@ async function runUntilStopped(options: Options): Promise<void> {
   const webhooks = openWebhooks(options);
   const database = openStore(stateDir);
   try {
-    const transport = openTransport(addressOf(options), {
-      nats: natsFlagsOf(options),
+    const transport = openAt(options, {
       create: options.init ? "always" : "network",
-      watch: options.watch,
-      clock: systemClock,
       log,
       rememberIn: join(stateDir, "file-system"),
       listsForLegacyBackends: true,
@@ -321,15 +318,18 @@ async function keyChoice(options: Options, agent: string, key: string): Promise<
   return { key: given, seen };
 }
 
-/** Null when the agent has no document. */
-async function readStateText(options: Options, agent: string): Promise<string | null> {
-  const transport = openTransport(addressOf(options), {
+function openAt(options: Options, more: Omit<TransportOptions, "nats" | "watch" | "clock">): Transport {
+  return openTransport(addressOf(options), {
     nats: natsFlagsOf(options),
-    create: "never",
     watch: options.watch,
     clock: systemClock,
-    log: silentLog,
+    ...more,
   });
+}
+
+/** Null when the agent has no document. */
+async function readStateText(options: Options, agent: string): Promise<string | null> {
+  const transport = openAt(options, { create: "never", log: silentLog });
   try {
     await transport.connect();
     const record = await transport.readState(agent);
@@ -337,13 +337,6 @@ async function readStateText(options: Options, agent: string): Promise<string | 
   } finally {
     await transport.close();
   }
-}
-
-function parseAddress(text: string): Address {
-  const parts = /^(?:\[([0-9A-Fa-f:]+)\]|([^:\s]+)):(\d+)$/.exec(text);
-  const host = parts?.[1] ?? parts?.[2];
-  if (host === undefined) throw new InvalidArgumentError("Use a host and a port, for example 127.0.0.1:8002");
-  return { host, port: parse.port(parts?.[3] ?? "") };
 }
 
 function parseHost(text: string): string {

@@ -52,6 +52,12 @@ export const parse = {
     if (/^\d+$/.test(text) && port <= 65_535) return port;
     throw new InvalidArgumentError("Give a port from 0 to 65535");
   },
+  address: (text: string): { readonly host: string; readonly port: number } => {
+    const parts = /^(?:\[([0-9A-Fa-f:]+)\]|([^:\s]+)):(\d+)$/.exec(text);
+    const host = parts?.[1] ?? parts?.[2];
+    if (host === undefined) throw new InvalidArgumentError("Use a host and a port, for example 127.0.0.1:8002");
+    return { host, port: parse.port(parts?.[3] ?? "") };
+  },
   /**
    * For a repeatable flag. Commas separate values in the environment, and also on the command line.
    * @param item checks one value, and returns it in the form that the program compares; throws with an example

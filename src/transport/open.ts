@@ -1,8 +1,8 @@
 // Opens a transport by its address: the only place that knows every driver.
 import { resolve } from "node:path";
 import { CourierError } from "../base/errors.ts";
-import { sharePath } from "../base/transport_address.ts";
 import type { Transport } from "../transport.ts";
+import { sharePath } from "./address.ts";
 import { NatsTransport } from "./nats/driver.ts";
 import { type NatsOptions, parseNatsAddress } from "./nats/options.ts";
 import { ShareTransport } from "./share/driver.ts";

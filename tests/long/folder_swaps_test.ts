@@ -23,8 +23,8 @@ import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { SeededRandom, seedOfRun } from "#tests/support/random.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { GPU } from "#tests/transport/conformance/addresses.ts";
 import { Heard } from "#tests/transport/conformance/heard.ts";
-import { GPU } from "#tests/transport/conformance/scenario.ts";
 
 const SWAPS = 400;
 /** No operation makes more calls. */

@@ -1,6 +1,6 @@
 // The keys of the agents as earlier runs of gpuctl saw them, and what this run adds.
 import { asCourierError } from "../../base/errors.ts";
-import { oneSpelling } from "../../base/transport_address.ts";
+import { oneSpelling } from "../../transport/address.ts";
 import { type ExpectedKeys, KnownAgents, type VerifyMode } from "../../trust/agents/known_agents.ts";
 import { KnownAgentsFile } from "../../trust/agents/known_agents_file.ts";
 import type { Printer } from "../output/printer.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { asCourierError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
-import { oneSpelling } from "../../base/transport_address.ts";
+import { oneSpelling } from "../../transport/address.ts";
 import type { Transport } from "../../transport.ts";
 import { KeptRoster } from "../../trust/roster/kept_roster.ts";
 import { operatorKeysFile } from "../../trust/roster/operator_keys.ts";

@@ -9,7 +9,7 @@ import type { Listener } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
-import { GPU } from "#tests/transport/conformance/scenario.ts";
+import { GPU } from "#tests/transport/conformance/addresses.ts";
 
 const opened = new OpenShares();
 afterEach(async () => await opened.close());

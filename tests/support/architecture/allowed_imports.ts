@@ -1,7 +1,10 @@
 // The imports that tests/architecture/architecture_test.ts allows: a row for each folder and entry file of src/.
 
+import { TRANSPORT_ROWS } from "./allowed_transport_imports.ts";
+
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
+const ADDRESS = "src/transport/address.ts";
 const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
 const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
@@ -13,8 +16,6 @@ const DOCTOR = "src/{doctor/*,program/style}.ts";
 const IN_VERBS = "src/client/{io,session,fleet_courier,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
 const OPEN = "src/transport/open.ts";
 const METRICS = "src/program/metrics/*.ts";
-const LAYOUT = "src/transport/share/layout.ts";
-const SHARE = "src/transport/share/{share,failures,layout,time/share_clock}.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
 function inside(parent: string, folders: string): string[] {
@@ -22,11 +23,10 @@ function inside(parent: string, folders: string): string[] {
 }
 
 const agent = (folders: string): string[] => inside("src/agent", folders);
-const share = (folders: string): string[] => inside("src/transport/share", folders);
 const server = (folders: string): string[] => inside("src/server", folders);
 const IN_PAGE = [...BASE, "src/documents/*.ts"];
 const page = (folders: string): string[] => folders.split(" ").map((folder) => `src/console/${folder}/*`);
-const CLIENT = [...SEAM, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts"];
+const CLIENT = [...SEAM, ADDRESS, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts"];
 
 /**
  * Every file under src/ and what of the project it may import; the first row that fits counts. A folder may always import
@@ -41,73 +41,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
   { files: ROSTER, may: [...SEAM, ...TRUST] },
 
-  // The seam and its drivers.
-  { files: "src/transport.ts", may: ["src/base/check.ts"] },
-  { files: OPEN, may: [...SEAM, "src/transport/share/{driver,share}.ts", "src/transport/nats/{driver,options}.ts"] },
-  { files: "src/transport/nats/{layout,options}.ts", may: SEAM },
-  { files: "src/transport/nats/permissions.ts", may: ["src/transport/nats/layout.ts"] },
-  { files: "src/transport/nats/calls/*.ts", may: [...SEAM, "src/transport/nats/{layout,options}.ts"] },
-  {
-    files: "src/transport/nats/messages/*.ts",
-    may: [...SEAM, "src/transport/retention.ts", "src/transport/nats/layout.ts", "src/transport/nats/calls/*.ts"],
-  },
-  {
-    files: "src/transport/nats/*.ts",
-    may: [...SEAM, "src/transport/closables.ts", "src/transport/nats/{calls,messages}/*.ts"],
-  },
-  { files: "src/transport/memory/*.ts", may: SEAM },
-  { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
-  { files: LAYOUT, may: SEAM },
-  { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },
-  { files: "src/transport/share/calls/*.ts", may: BASE },
-  { files: "src/transport/share/folders/*.ts", may: [...BASE, LAYOUT, ...share("calls")] },
-  { files: "src/transport/share/mount/*.ts", may: [...BASE, ...share("calls")] },
-  { files: "src/transport/share/access/*.ts", may: [...BASE, LAYOUT, ...share("calls folders mount")] },
-  { files: "src/transport/share/failures.ts", may: [...BASE, ...share("access")] },
-  {
-    files: "src/transport/share/share.ts",
-    may: [...BASE, "src/transport/share/{layout,time/share_clock}.ts", ...share("calls folders mount")],
-  },
-  {
-    files: "src/transport/share/files/*.ts",
-    may: [...SEAM, "src/transport/share/{share,failures,layout}.ts", ...share("calls folders")],
-  },
-  { files: "src/transport/share/messages/*.ts", may: [...SEAM, SHARE, ...share("calls files")] },
-  {
-    files: "src/transport/share/time/learn_time.ts",
-    may: [...BASE, "src/transport/share/{share,failures,messages/changed_states}.ts", ...share("files")],
-  },
-  {
-    files: "src/transport/share/watch/*.ts",
-    may: [
-      ...SEAM,
-      "src/transport/share/{share,failures,layout,time/share_clock,messages/{awaited,state_looks}}.ts",
-      ...share("calls files"),
-    ],
-  },
-  {
-    files: "src/transport/share/sweep/*.ts",
-    may: [...SEAM, "src/transport/retention.ts", SHARE, ...share("calls folders files")],
-  },
-  {
-    files: "src/transport/share/examine/*.ts",
-    may: [
-      ...BASE,
-      "src/transport/retention.ts",
-      "src/transport/share/{time/share_clock,failures,layout}.ts",
-      ...share("calls folders mount access"),
-    ],
-  },
-  {
-    files: "src/transport/share/driver.ts",
-    may: [
-      ...SEAM,
-      "src/transport/closables.ts",
-      "src/transport/share/*.ts",
-      "src/transport/share/calls/network.ts",
-      ...share("messages time watch sweep examine"),
-    ],
-  },
+  ...TRANSPORT_ROWS,
 
   // The platform side over any transport.
   {
@@ -170,6 +104,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/base/*.ts",
       ...TRUST,
       "src/program/*.ts",
+      ADDRESS,
       OPEN,
       "src/agent/{run,doctor,examine,verify_release}.ts",
       "src/agent/{models/protection,ollama/registry_host,presence/{identity,labels},trust/share_time_file}.ts",
@@ -351,6 +286,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...BASE,
       ...ALL_TRUST,
       "src/program/*.ts",
+      "src/transport.ts",
       OPEN,
       "src/server/{run,platform/catalog}.ts",
       ...server("access access/{login,sessions} audit http http/guard limits store webhooks"),

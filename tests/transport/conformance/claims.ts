@@ -2,8 +2,9 @@
 import { expect } from "bun:test";
 import type { Delivery, Inbox, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
+import { FAST } from "./addresses.ts";
 import { Heard } from "./heard.ts";
-import { FAST, type Scenario } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
 
 async function delivered(transport: Transport, inbox: Inbox, id: string, text: string): Promise<Delivery> {
   await transport.send(inbox, id, text, FAST);

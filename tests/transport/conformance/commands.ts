@@ -1,8 +1,9 @@
 // Scenarios: commands on their way from the sender to the agent.
 import { expect } from "bun:test";
 import { until } from "#tests/support/until.ts";
+import { FAST, GPU } from "./addresses.ts";
 import { expectCode, Heard } from "./heard.ts";
-import { FAST, GPU, type Scenario } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
 
 export const COMMAND_SCENARIOS: readonly Scenario[] = [
   {

@@ -2,7 +2,8 @@
 import { expect } from "bun:test";
 import type { Transport } from "#src/transport.ts";
 import { failure } from "#tests/support/failure.ts";
-import { FAST, GPU, type Scenario } from "./scenario.ts";
+import { FAST, GPU } from "./addresses.ts";
+import type { Scenario } from "./scenario.ts";
 
 const ID = "01a20aac-24d0-7785-b91f-da066d157a40";
 

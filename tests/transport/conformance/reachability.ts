@@ -2,8 +2,9 @@
 import { expect } from "bun:test";
 import type { Delivery, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
+import { FAST, GPU, OWN } from "./addresses.ts";
 import { expectCode, Heard, HeardReplies, HeardStates } from "./heard.ts";
-import { type Bench, FAST, GPU, OWN, type Scenario } from "./scenario.ts";
+import type { Bench, Scenario } from "./scenario.ts";
 
 const DELIVERY: Delivery = { inbox: GPU, id: "a", key: "a~0123456789abcdef", content: { text: "{}" }, sentAtMs: 0 };
 

@@ -1,8 +1,9 @@
 // Scenarios: responses on their way back.
 import { expect } from "bun:test";
 import { until } from "#tests/support/until.ts";
+import { FAST, OWN } from "./addresses.ts";
 import { HeardReplies } from "./heard.ts";
-import { FAST, OWN, type Scenario } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
 
 /** Of the last reply. */
 function textOf({ replies }: HeardReplies): string | undefined {

@@ -18,7 +18,7 @@ export interface Store {
 }
 
 /** What not every transport has. */
-export type Capability =
+type Capability =
   /** The inbox and the replies of version 1, with claims on its commands. */
   | "shared inbox"
   /** The harness can make everything in the store older. */
@@ -49,8 +49,3 @@ export interface Bench {
   /** A sender's own address, and the shared one where there is one. */
   readonly addresses: readonly ReplyAddress[];
 }
-
-export const GPU: Inbox = { agent: "gpu-1" };
-/** An address for replies. */
-export const OWN = { replyTo: "server-1" };
-export const FAST = { durable: false };

@@ -1,13 +1,14 @@
 // The conformance suite: checks each sentence of src/transport.ts against a driver.
 import { describe, expect, test } from "bun:test";
 import type { Transport } from "#src/transport.ts";
+import { OWN } from "./addresses.ts";
 import { CLAIM_SCENARIOS } from "./claims.ts";
 import { COMMAND_SCENARIOS } from "./commands.ts";
 import { FORGET_SCENARIOS } from "./forget.ts";
 import { REACHABILITY_SCENARIOS } from "./reachability.ts";
 import { REPLY_SCENARIOS } from "./replies.ts";
 import { ROSTER_SCENARIOS } from "./roster.ts";
-import { type Harness, OWN, type Scenario } from "./scenario.ts";
+import type { Harness, Scenario } from "./scenario.ts";
 import { STATE_SCENARIOS } from "./states.ts";
 import { SWEEP_SCENARIOS } from "./sweeps.ts";
 import { WATCH_STATES_SCENARIOS } from "./watch_states.ts";

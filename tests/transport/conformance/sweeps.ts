@@ -2,8 +2,9 @@
 import { expect } from "bun:test";
 import type { Delivery, Removed, SweepScope, Transport } from "#src/transport.ts";
 import { until } from "#tests/support/until.ts";
+import { FAST, GPU, OWN } from "./addresses.ts";
 import { Heard } from "./heard.ts";
-import { FAST, GPU, OWN, type Scenario } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
 const LIST = '{"command":"list_models"}';

@@ -15,8 +15,8 @@ import { passes } from "#tests/support/clocks/passes.ts";
 import { failure } from "#tests/support/failure.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { FAST, GPU } from "#tests/transport/conformance/addresses.ts";
 import { expectCode, Heard } from "#tests/transport/conformance/heard.ts";
-import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const DURABLE = { durable: true };
 const DELIVERY: Delivery = {

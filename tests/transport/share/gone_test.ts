@@ -11,8 +11,8 @@ import type { Delivery, Transport } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
+import { GPU } from "#tests/transport/conformance/addresses.ts";
 import { expectCode, Heard, HeardReplies } from "#tests/transport/conformance/heard.ts";
-import { GPU } from "#tests/transport/conformance/scenario.ts";
 
 const HOLDER = { agent: "gpu-1", instance: "one" };
 const OWN = { replyTo: "ctl-1" };

@@ -256,15 +256,23 @@ describe("openTransport()", () => {
     const root = mkdtempSync(join(tmpdir(), "gpu-courier-open-"));
     try {
       expect(openTransport(root, options).description).toBe(`share at ${root}`);
+      expect(openTransport(`share:${root}`, options).description).toBe(`share at ${root}`);
       expect(openTransport("shared", options).description).toBe(`share at ${join(process.cwd(), "shared")}`);
     } finally {
       rmSync(root, { recursive: true });
     }
   });
 
+  test("opens NATS by its address", () => {
+    const { description } = openTransport("nats://one,two:4333", options);
+    expect(description).toBe("nats at one:4222,two:4333 (gpu_courier)");
+  });
+
   test.each([
     ["memory:", "invalid"],
-    ["nats://127.0.0.1", "unimplemented"],
+    ["nats://", "invalid"],
+    ["nats://host:99999", "invalid"],
+    ["redis://127.0.0.1", "unimplemented"],
   ])("refuses %s as %s", (address, code) => {
     expect(() => openTransport(address, options)).toThrow(expect.objectContaining({ code }));
   });

@@ -6,7 +6,7 @@ import { MemoryStore } from "#src/transport/memory.ts";
 import type { Closable, Delivery, Inbox, ReplyAddress, Transport } from "#src/transport.ts";
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
-import { FAST } from "#tests/transport/conformance/scenario.ts";
+import { FAST } from "#tests/transport/conformance/addresses.ts";
 
 const INBOXES: readonly Inbox[] = ["shared", { agent: "gpu-1" }, { agent: "gpu-2" }];
 const ADDRESSES: readonly ReplyAddress[] = ["shared", { replyTo: "ctl-1" }, { replyTo: "ctl-2" }];

@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Transport } from "#src/transport.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
-import { FAST } from "#tests/transport/conformance/scenario.ts";
+import { FAST } from "#tests/transport/conformance/addresses.ts";
 
 const ROOT_USER = process.getuid?.() === 0;
 

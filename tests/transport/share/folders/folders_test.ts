@@ -25,8 +25,8 @@ import type { Transport } from "#src/transport.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { FAST, GPU } from "#tests/transport/conformance/addresses.ts";
 import { expectCode, Heard, HeardReplies } from "#tests/transport/conformance/heard.ts";
-import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const OWN = { replyTo: "ctl-1" };
 const ROOT_USER = process.getuid?.() === 0;

@@ -10,8 +10,8 @@ import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { failure } from "#tests/support/failure.ts";
 import { ShareFolder } from "#tests/support/sites/share_folder.ts";
+import { FAST, GPU } from "#tests/transport/conformance/addresses.ts";
 import { expectCode } from "#tests/transport/conformance/heard.ts";
-import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 describe("Commands", () => {
   const folders: ShareFolder[] = [];

@@ -8,8 +8,8 @@ import { ShareTransport } from "#src/transport/share/driver.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { OpenShares } from "#tests/support/sites/share_folder.ts";
+import { GPU } from "#tests/transport/conformance/addresses.ts";
 import { Heard } from "#tests/transport/conformance/heard.ts";
-import { GPU } from "#tests/transport/conformance/scenario.ts";
 
 const opened = new OpenShares();
 afterEach(async () => await opened.close());

@@ -14,8 +14,8 @@ import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { OpenShares, type ShareFolder } from "#tests/support/sites/share_folder.ts";
 import { until } from "#tests/support/until.ts";
+import { FAST, GPU } from "#tests/transport/conformance/addresses.ts";
 import { Heard, HeardReplies } from "#tests/transport/conformance/heard.ts";
-import { FAST, GPU } from "#tests/transport/conformance/scenario.ts";
 
 const OWN = { replyTo: "ctl-1" };
 const NFS = 0x6969;
