@@ -18,7 +18,7 @@ export interface FleetProbe {
 
 /**
  * Checks these agents.
- * @param all every agent: any of them may serve the shared inbox; null where there is none
+ * @param all every agent: any of them may serve the shared inbox; null on a transport without one
  */
 export async function* examineFleet(
   views: readonly AgentView[],
