@@ -159,6 +159,9 @@ export interface Transport {
   /** Describes the transport for people: `nfs4 at /mnt/shared`. Less detailed before `connect()` resolves. */
   readonly description: string;
 
+  /** An agent looks at its own document at most this often, in ms: on a bus for very many, each look is a request. */
+  readonly lookEveryMs: number;
+
   /** Whether it has the shared inbox of version 1, with its claims and replies. Without it nothing ever arrives there. */
   readonly hasSharedInbox: boolean;
 

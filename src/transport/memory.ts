@@ -103,6 +103,7 @@ export class MemoryStore {
 class MemoryTransport implements Transport {
   readonly description = "memory";
   readonly hasSharedInbox = true;
+  readonly lookEveryMs = 0;
   readonly #store: MemoryStore;
   readonly #clock: Clock;
   readonly #open = new Closables();

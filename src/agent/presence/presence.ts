@@ -16,7 +16,7 @@ import type { StatusLine } from "./status_line.ts";
 export interface PresenceDeps {
   readonly identity: Identity;
   readonly sharedInbox: ServingMode;
-  readonly transport: Pick<Transport, "readState">;
+  readonly transport: Pick<Transport, "readState" | "lookEveryMs">;
   readonly condition: Condition;
   readonly guard: Pick<NameGuard, "judge" | "mustWait" | "resume" | "isContested">;
   readonly name: Pick<NameWait, "untilFree">;
@@ -42,6 +42,7 @@ const DEFEND_EVERY_MS = 1000;
 
 export class Presence {
   readonly #deps: PresenceDeps;
+  #judgedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps;
@@ -53,7 +54,7 @@ export class Presence {
     for (let round = 0; !signal.aborted; round++) {
       await this.#unlessUnreadable(async () => {
         if (guard.mustWait) await this.#waitForName(signal);
-        await this.#judge();
+        if (this.#isDue) await this.#judge();
         await this.#deps.intake.settle();
       });
       // The start has just published.
@@ -94,11 +95,19 @@ export class Presence {
     guard.resume();
   }
 
+  /** Not while a second agent may have the name: then it looks at each round. */
+  get #isDue(): boolean {
+    const { transport, condition, state, clock } = this.#deps;
+    if (condition.nameConflict !== null || !state.hasPublished) return true;
+    return clock.monotonic() - this.#judgedAtMs >= transport.lookEveryMs;
+  }
+
   /** An agent that serves reads all documents in any case: its own is not read twice. */
   async #judge(): Promise<void> {
     const { identity, transport, condition, election } = this.#deps;
     const { agent } = identity;
     const reads = condition.servesSharedInbox;
+    this.#judgedAtMs = this.#deps.clock.monotonic();
     await this.#judgeName(await (reads ? election.look(agent) : transport.readState(agent)));
     await this.#judgeSharedInbox(reads);
   }

@@ -40,6 +40,10 @@ export class TimedTransport implements Transport {
     return this.#inner.hasSharedInbox;
   }
 
+  get lookEveryMs(): number {
+    return this.#inner.lookEveryMs;
+  }
+
   get description(): string {
     return this.#inner.description;
   }

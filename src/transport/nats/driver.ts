@@ -43,6 +43,7 @@ const NOTHING_SWEPT: Swept = {
 
 export class NatsTransport implements Transport {
   readonly hasSharedInbox = false;
+  readonly lookEveryMs = 30_000;
   readonly #address: NatsAddress;
   readonly #options: NatsTransportOptions;
   readonly #open = new Closables();

@@ -43,6 +43,7 @@ import { StateWatch } from "./watch/states.ts";
 
 export class ShareTransport implements Transport {
   readonly hasSharedInbox = true;
+  readonly lookEveryMs = 0;
   readonly #share: Share;
   readonly #awaited: Awaited;
   readonly #commands: Commands;
