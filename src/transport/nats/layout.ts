@@ -56,8 +56,11 @@ export const KEYS = {
   state: (agent: string): string => agent,
   /** In `states`; two tokens, as no agent's key has. */
   roster: "roster.current",
-  /** In `responses`, while somebody waits for replies there. It survives a restart of the server, as they do. */
-  sender: (replyTo: string): string => replyTo,
+  /**
+   * In `responses`, while somebody waits for replies there. It survives a restart of the server, as they do. An agent may read it
+   * at every address: a key that ended with the address would let it read every key there, by a `>` in its place.
+   */
+  sender: (replyTo: string): string => `${replyTo}.sender`,
   /** In `presence`, while the agent is there. That bucket is in memory: it is empty after a restart of the server. */
   agent: (agent: string): string => `agent.${agent}`,
   /** In `states`: the time of its entry is the server's clock. */
