@@ -22,8 +22,9 @@ import { addCpVerb } from "./verbs/cp.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
-import { addKeyVerb } from "./verbs/key.ts";
 import { addListVerb } from "./verbs/list.ts";
+import { addKeyVerb } from "./verbs/offline/key.ts";
+import { addNatsPermissionsVerb } from "./verbs/offline/nats_permissions.ts";
 import { addPingVerb } from "./verbs/ping.ts";
 import { addPsVerb } from "./verbs/ps.ts";
 import { addPullVerb } from "./verbs/pull.ts";
@@ -65,6 +66,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   addVerbs(program, { run, runWatching, runUnconnected });
   addKeyVerb(program, io, () => new Printer(io, isJson()));
   addRosterVerbs(program, io, { run: runUnconnected, openPrinter: () => new Printer(io, isJson()) });
+  addNatsPermissionsVerb(program, () => new Printer(io, isJson()));
   addVersionVerb(program, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
   addHelpVerb(program, io);

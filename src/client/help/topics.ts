@@ -38,6 +38,7 @@ const DOCUMENTS = [
   ["ping", "agents with rtt_ms, or code and error; unavailable; a line per round"],
   ["doctor", "checks with subject, result, message and hint"],
   ["key", "id and line"],
+  ["nats-permissions", "prefix, agents, and configuration as text"],
   ["version", "version"],
   [
     "--dry-run",

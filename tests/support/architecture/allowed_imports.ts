@@ -325,6 +325,15 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [...CLIENT, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
   },
   {
+    files: "src/client/verbs/offline/*.ts",
+    may: [
+      ...BASE,
+      ...TRUST,
+      "src/client/{base_command,help/columns,io,output/printer}.ts",
+      "src/transport/nats/{layout,permissions}.ts",
+    ],
+  },
+  {
     files: "src/client/{asking,pulls,help,verbs,verbs/jobs,roster,completion}/*.ts",
     may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,over_http/{open,whole_views}}.ts"],
   },

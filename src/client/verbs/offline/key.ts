@@ -1,9 +1,9 @@
 // The verb key.
-import { ensureKey } from "../../trust/key_file.ts";
-import { publicLine } from "../../trust/keys.ts";
-import { examples, type Program } from "../base_command.ts";
-import type { ClientIo } from "../io.ts";
-import type { Printer } from "../output/printer.ts";
+import { ensureKey } from "../../../trust/key_file.ts";
+import { publicLine } from "../../../trust/keys.ts";
+import { examples, type Program } from "../../base_command.ts";
+import type { ClientIo } from "../../io.ts";
+import type { Printer } from "../../output/printer.ts";
 
 /** Needs no share: the line goes to the boxes by another way. */
 export function addKeyVerb(program: Program, io: ClientIo, openPrinter: () => Printer): void {
