@@ -22,6 +22,8 @@ process.on("exit", () => {
 export interface NatsServerOptions {
   /** Added to the text of its configuration: accounts, TLS, a cluster. */
   readonly config?: string;
+  /** Files beside the configuration, by name, for it to include. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Where its store is; the caller removes it. Without it a folder in memory. */
   readonly dir?: string;
 }
@@ -47,7 +49,7 @@ export class NatsServer {
     for (;;) {
       const server = new NatsServer(randomInt(...PORTS), binary, options);
       try {
-        await server.#configure(options.config ?? "");
+        await server.#configure(options);
         await server.restart();
         return server;
       } catch (error) {
@@ -117,12 +119,13 @@ export class NatsServer {
     return join(this.#dir, `nats.${name}`);
   }
 
-  async #configure(more: string): Promise<void> {
+  async #configure({ config = "", files = {} }: NatsServerOptions): Promise<void> {
     mkdirSync(this.#dir, { recursive: true });
+    for (const [name, text] of Object.entries(files)) await Bun.write(join(this.#dir, name), text);
     const text = `listen: "127.0.0.1:${this.port}"
 max_payload: 8MB
 jetstream { store_dir: ${JSON.stringify(join(this.#dir, "store"))}, sync_interval: always }
-${more}
+${config}
 `;
     await Bun.write(this.#path("conf"), text);
   }
