@@ -17,7 +17,7 @@ export const transportFlags = {
       "--transport <address>",
       "instead of --share: share:/mnt/shared, nats://host:4222,host2 or tls://host",
     ).argParser(parse.text),
-  creds: () => flag("--nats-creds <file>", "credentials for NATS, as nsc writes them"),
+  creds: () => flag("--nats-creds <file>", "credentials for NATS: a seed, SU…, or what nsc writes"),
   ca: () => flag("--nats-ca <file>", "certificates that those of NATS are checked with, in addition to the system's"),
   cert: () => flag("--nats-cert <file>", "this program's certificate for NATS"),
   key: () => flag("--nats-key <file>", "the key of that certificate"),

@@ -51,7 +51,7 @@ class NatsStore implements Store {
   }
 
   async removeState(agent: string): Promise<void> {
-    await this.#publish(agent, "", { "KV-Operation": "PURGE", "Nats-Rollup": "sub" });
+    await this.#publish(agent, "", { "KV-Operation": "PURGE" });
   }
 
   async age(): Promise<void> {

@@ -137,7 +137,7 @@ describe("an agent", () => {
     ["responses", KEYS.response(ADDRESS, ATTACKER, "own")],
     ["commands", KEYS.inbox(ATTACKER)],
     ["presence", KEYS.agent(ATTACKER)],
-    ["presence", KEYS.clock(ATTACKER)],
+    ["states", KEYS.clock(ATTACKER)],
   ] as const)("writes and reads %s/%s", async (bucket, key) => {
     expect(await put(bucket, key, "mine")).toMatchObject({ stream: layout.stream(bucket) });
     expect(await get(bucket, key)).toBe("mine");

@@ -39,10 +39,14 @@ export interface PresenceDeps {
 const NOTHING = { otherHost: null, isForeign: false };
 /** A foreign document in place of the agent's own stays this long, if more of them follow. */
 const DEFEND_EVERY_MS = 1000;
+/** By then an agent without a rival holds its name. */
+const SETTLED_MS = 3 * LIMITS.silentMs;
 
 export class Presence {
   readonly #deps: PresenceDeps;
+  /** When it last looked at its document, and when it began to publish, on the monotonic clock. */
   #judgedAtMs = Number.NEGATIVE_INFINITY;
+  #begunAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps;
@@ -51,6 +55,7 @@ export class Presence {
   /** A round every 5 s until the signal aborts. Documents that cannot be read change nothing. */
   async run(signal: AbortSignal): Promise<void> {
     const { guard, state, statusLine, heartbeat, clock } = this.#deps;
+    this.#begunAtMs = clock.monotonic();
     for (let round = 0; !signal.aborted; round++) {
       await this.#unlessUnreadable(async () => {
         if (guard.mustWait) await this.#waitForName(signal);
@@ -93,13 +98,15 @@ export class Presence {
     if (signal.aborted) return;
     await boots.raise();
     guard.resume();
+    this.#begunAtMs = this.#deps.clock.monotonic();
   }
 
-  /** Not while a second agent may have the name: then it looks at each round. */
+  /** Each round while a second agent may have the name, or may have started at the same time. */
   get #isDue(): boolean {
     const { transport, condition, state, clock } = this.#deps;
-    if (condition.nameConflict !== null || !state.hasPublished) return true;
-    return clock.monotonic() - this.#judgedAtMs >= transport.lookEveryMs;
+    const nowMs = clock.monotonic();
+    if (condition.nameConflict !== null || !state.hasPublished || nowMs - this.#begunAtMs < SETTLED_MS) return true;
+    return nowMs - this.#judgedAtMs >= transport.lookEveryMs;
   }
 
   /** An agent that serves reads all documents in any case: its own is not read twice. */

@@ -91,8 +91,8 @@ export class NatsTransport implements Transport {
     const session = this.#session ?? this.#newSession();
     try {
       if (session !== this.#session) await session.open();
-      const { connection, streams, time, replicas } = session;
-      yield* examineNats({ connection, streams, time, replicas, clock: this.#options.clock });
+      const { connection, streams, layout, time, replicas } = session;
+      yield* examineNats({ connection, streams, layout, time, replicas, clock: this.#options.clock });
     } catch (error) {
       yield about("nats").failedBy(error);
     } finally {

@@ -5,12 +5,13 @@ import { CourierError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/format.ts";
 import type { Connection } from "./calls/connection.ts";
 import type { ServerClock } from "./calls/server_clock.ts";
-import { MAX_ENTRY_BYTES, type Streams } from "./calls/streams.ts";
-import { BUCKETS, type BucketName } from "./layout.ts";
+import { bucketConfig, MAX_ENTRY_BYTES, type Streams } from "./calls/streams.ts";
+import { BUCKETS, type BucketName, type Layout } from "./layout.ts";
 
 export interface ExamineDeps {
   readonly connection: Connection;
   readonly streams: Streams;
+  readonly layout: Layout;
   readonly time: ServerClock;
   readonly clock: Clock;
   readonly replicas: number;
@@ -62,12 +63,12 @@ function checkVersion(version: string): Check {
   return about("nats", "version").failed(`nats-server ${version} is too old`, `Install ${OLDEST.join(".")} or newer`);
 }
 
-async function checkBucket({ streams, replicas }: ExamineDeps, bucket: BucketName): Promise<Check> {
-  const wanted = streams.config(bucket, replicas);
+async function checkBucket({ streams, layout, replicas }: ExamineDeps, bucket: BucketName): Promise<Check> {
+  const wanted = bucketConfig(layout, bucket, replicas);
   try {
     const found = await streams.configured(bucket);
     const differs = (
-      ["storage", "max_msgs_per_subject", "allow_direct", "allow_msg_ttl", "max_msg_size"] as const
+      ["storage", "max_msgs_per_subject", "allow_direct", "allow_msg_ttl", "allow_rollup_hdrs", "max_msg_size"] as const
     ).filter((name) => found[name] !== wanted[name]);
     if (differs.length === 0) return about("bucket", bucket).ok(`Is there, on ${found.num_replicas} server(s)`);
     return about("bucket", bucket).failed(

@@ -3,7 +3,7 @@ import { CourierError } from "../../base/errors.ts";
 import { DEFAULT_PREFIX, PREFIX } from "./layout.ts";
 
 export interface NatsOptions {
-  /** Credentials as `nsc` writes them: a JWT and its key. */
+  /** Credentials as `nsc` writes them, a JWT and its seed; or a seed alone, `SU…`. */
   readonly credsFile?: string | undefined;
   /** Certificates that the servers' certificates are checked with, in PEM. */
   readonly caFile?: string | undefined;

@@ -32,7 +32,7 @@ export function agentSubjects(layout: Layout, agent: string) {
     // It removes its commands itself.
     ["commands", KEYS.command(agent, "*")],
     ["presence", KEYS.agent(agent)],
-    ["presence", KEYS.clock(agent)],
+    ["states", KEYS.clock(agent)],
   ];
   // A client may put `>` where a permission has `*` at its end: none ends so, but below the agent's own name.
   const readOnly: readonly (readonly [BucketName, string])[] = [

@@ -52,7 +52,7 @@ const THEIRS = [
   ["commands", KEYS.command(VICTIM, "theirs")],
   ["commands", KEYS.command(VICTIM, "new")],
   ["presence", KEYS.agent(VICTIM)],
-  ["presence", KEYS.clock(VICTIM)],
+  ["states", KEYS.clock(VICTIM)],
 ] as const;
 
 const listening: readonly Attack[] = [

@@ -1,7 +1,8 @@
 // A nats-server with the buckets of gpu-courier, an attacker who has the credentials of agent gpu-1, and what others see of it.
 
-import { DiscardPolicy, type JetStreamManager, jetstreamManager, StorageType } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { connect, type NatsConnection, nkeyAuthenticator } from "@nats-io/transport-node";
+import { bucketConfig } from "#src/transport/nats/calls/streams.ts";
 import { BUCKETS, KEYS, Layout } from "#src/transport/nats/layout.ts";
 import { NatsServer } from "#tests/support/nats/nats_server.ts";
 import { RawClient } from "./raw_client.ts";
@@ -161,13 +162,10 @@ export class BreakoutSite {
 
   async #makeBucket(bucket: (typeof BUCKETS)[number]): Promise<void> {
     await this.#manager.streams.add({
-      name: layout.stream(bucket),
-      subjects: [layout.subject(bucket, ">")],
+      ...bucketConfig(layout, bucket, 1),
       storage: StorageType.Memory,
-      discard: DiscardPolicy.New,
-      max_msgs_per_subject: 1,
-      allow_direct: true,
-      allow_msg_ttl: true,
+      // The product's buckets refuse it to everybody: here permissions alone have to stop an attack.
+      deny_delete: false,
       allow_rollup_hdrs: this.#options.rollups === true,
     });
   }
@@ -196,5 +194,5 @@ const ENTRIES = [
   ["responses", KEYS.response(ADDRESS, UNKNOWN, "theirs"), `${SECRET} response`],
   ["presence", KEYS.agent(ATTACKER), ""],
   ["presence", KEYS.agent(VICTIM), `${SECRET} presence`],
-  ["presence", KEYS.clock(VICTIM), `${SECRET} clock`],
+  ["states", KEYS.clock(VICTIM), `${SECRET} clock`],
 ] as const;

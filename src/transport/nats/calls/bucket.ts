@@ -56,7 +56,6 @@ export class Bucket {
   async remove(key: string, ifSequence?: number): Promise<boolean> {
     const purge = headers();
     purge.set(OPERATION, "PURGE");
-    purge.set("Nats-Rollup", "sub");
     const sequence = await this.#publish(key, "", {
       headers: purge,
       ttl: MARKER_TTL,
@@ -82,9 +81,9 @@ export class Bucket {
   }
 }
 
-/** Whether the message removes its key, by hand or at the end of its time. */
+/** Whether the message removes its key: it takes the place of the entry, until it expires itself. */
 export function isRemoval(found: MsgHdrs | undefined): boolean {
-  return found !== undefined && (found.has(OPERATION) || found.has("Nats-Marker-Reason"));
+  return found?.has(OPERATION) === true;
 }
 
 function answeredEntry(message: Msg): Entry | null {

@@ -1,10 +1,12 @@
 // One connection to NATS, which reconnects by itself. While it is away every call fails at once.
 import { readFileSync } from "node:fs";
 import {
+  type Authenticator,
   type ConnectionOptions,
   connect,
   credsAuthenticator,
   type NatsConnection,
+  nkeyAuthenticator,
   type TlsOptions,
 } from "@nats-io/transport-node";
 import { CourierError, systemCode } from "../../../base/errors.ts";
@@ -170,10 +172,16 @@ export class Connection {
   }
 }
 
-/** Read at each connection, so that renewed credentials count without a restart. */
-function authenticator(path: string): ReturnType<typeof credsAuthenticator> {
-  readable(path, "credentials");
-  return credsAuthenticator(() => readable(path, "credentials"));
+/** A user's JWT with its seed, or the seed alone. */
+function authenticator(path: string): Authenticator {
+  const read = (): string => readable(path, "credentials").toString().trim();
+  if (!isSeed(read())) return credsAuthenticator(() => readable(path, "credentials"));
+  // Read at each connection, so that a renewed one counts without a restart.
+  return nkeyAuthenticator(() => new TextEncoder().encode(read()));
+}
+
+function isSeed(text: string): boolean {
+  return /^SU[A-Z2-7]{56}$/.test(text);
 }
 
 function tlsOptions({ caFile, certFile, keyFile }: NatsOptions): TlsOptions {

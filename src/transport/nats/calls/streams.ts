@@ -10,7 +10,6 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { nanos } from "@nats-io/transport-node";
 import { CourierError } from "../../../base/errors.ts";
 import { BUCKETS, type BucketName, type Layout } from "../layout.ts";
 import { type Entry, isRemoval } from "./bucket.ts";
@@ -42,32 +41,12 @@ export class Streams {
     this.#layout = layout;
   }
 
-  /** As this release makes it. */
-  config(bucket: BucketName, replicas: number): Partial<StreamConfig> & { name: string } {
-    return {
-      name: this.#layout.stream(bucket),
-      subjects: [this.#layout.subject(bucket, ">")],
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.New,
-      // Presence is written again within seconds; everything else has to survive a restart.
-      storage: bucket === "presence" ? StorageType.Memory : StorageType.File,
-      num_replicas: replicas,
-      max_msgs_per_subject: 1,
-      max_msg_size: MAX_ENTRY_BYTES,
-      allow_direct: true,
-      allow_rollup_hdrs: true,
-      deny_delete: true,
-      allow_msg_ttl: true,
-      subject_delete_marker_ttl: nanos(3_600_000),
-    };
-  }
-
   /** Makes those that are missing. One that another process made is left as it is. */
   async make(replicas: number, buckets: readonly BucketName[] = BUCKETS): Promise<void> {
     for (const bucket of buckets)
       await this.#connection.call(`make the bucket ${bucket}`, async (nats) => {
         const { streams } = await jetstreamManager(nats, MANAGER);
-        await streams.add(this.config(bucket, replicas)).catch((error: unknown) => {
+        await streams.add(bucketConfig(this.#layout, bucket, replicas)).catch((error: unknown) => {
           if (!isAlreadyThere(error)) throw error;
         });
       });
@@ -128,6 +107,30 @@ export class Streams {
     }
     return [...found.values()];
   }
+}
+
+/** As this release makes it. @param replicas on how many servers */
+export function bucketConfig(
+  layout: Layout,
+  bucket: BucketName,
+  replicas: number,
+): Partial<StreamConfig> & { readonly name: string } {
+  return {
+    name: layout.stream(bucket),
+    subjects: [layout.subject(bucket, ">")],
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.New,
+    // Presence is written again within seconds; everything else has to survive a restart.
+    storage: bucket === "presence" ? StorageType.Memory : StorageType.File,
+    num_replicas: replicas,
+    max_msgs_per_subject: 1,
+    max_msg_size: MAX_ENTRY_BYTES,
+    allow_direct: true,
+    deny_delete: true,
+    allow_msg_ttl: true,
+    // With them any writer could remove all entries by a header. So there are no markers of entries that expired, which need them.
+    allow_rollup_hdrs: false,
+  };
 }
 
 function keyed({ subject, seq, data, headers, info }: JsMsg, prefix: number): KeyedEntry {
