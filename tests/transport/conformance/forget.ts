@@ -29,6 +29,15 @@ export const FORGET_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "forget() takes the time of publication that readStates() returns",
+    run: async ({ connected }) => {
+      const [agent, operator] = [await connected(), await connected()];
+      await leftBehind(agent, "gpu-1", [ID]);
+      const [state] = await operator.readStates();
+      expect(await operator.forget("gpu-1", state?.publishedAtMs ?? Number.NaN)).toEqual({ commands: 1 });
+    },
+  },
+  {
     name: "forget() returns null and removes nothing when the agent has published again, or has no document",
     needs: ["aging"],
     run: async ({ connected, store }) => {

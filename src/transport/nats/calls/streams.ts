@@ -134,6 +134,7 @@ export function bucketConfig(
 }
 
 function keyed({ subject, seq, data, headers, info }: JsMsg, prefix: number): KeyedEntry {
-  const atMs = info.timestampNanos / 1e6;
+  // As the time in the answer to a direct get is read.
+  const atMs = Math.floor(info.timestampNanos / 1e6);
   return { key: subject.slice(prefix), sequence: seq, atMs, data: isRemoval(headers) ? null : data };
 }

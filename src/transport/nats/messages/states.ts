@@ -120,7 +120,8 @@ export class States {
   async forget(agent: string, publishedAtMs: number): Promise<Forgotten | null> {
     const { states, presence, streams } = this.#deps;
     const entry = await states.get(KEYS.state(agent));
-    if (entry?.data == null || entry.atMs !== publishedAtMs) return null;
+    // In a reading it may be a millisecond off: NATS gives its time in nanoseconds, which a number does not hold exactly.
+    if (entry?.data == null || Math.abs(entry.atMs - publishedAtMs) > 1) return null;
     const commands = (await streams.read("commands", `${agent}.*`)).length;
     await streams.empty("commands", `${agent}.*`);
     await streams.empty("commands", KEYS.inbox(agent));
