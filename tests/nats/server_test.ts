@@ -37,7 +37,7 @@ test("a put that was acknowledged is there after kill() and restart(), for a con
 test("pause() leaves connections open and requests unanswered until resume()", async () => {
   const server = await startServer();
   const connection = await connect({ servers: server.url });
-  server.pause();
+  await server.pause();
   const round = connection.flush().then(() => "answered");
   expect(await Promise.race([round, Bun.sleep(200).then(() => "silent")])).toBe("silent");
   server.resume();

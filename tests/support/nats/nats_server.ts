@@ -1,8 +1,9 @@
 // A real nats-server with JetStream on a port of its own, which a test can kill, restart and stop in its tracks.
 import { randomInt } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { memoryDir } from "#tests/support/memory_dir.ts";
+import { until } from "#tests/support/until.ts";
 import { findNatsServer } from "./nats_binary.ts";
 
 /** Far more than a start takes on an idle machine. */
@@ -18,6 +19,11 @@ const underWay = new Set<Bun.Subprocess>();
 process.on("exit", () => {
   for (const each of underWay) each.kill("SIGKILL");
 });
+
+function isStopped(path: string): boolean {
+  // "123 (nats-server) T 1 …"
+  return readFileSync(path, "utf8").split(") ").at(-1)?.startsWith("T") === true;
+}
 
 export interface NatsServerOptions {
   /** Added to the text of its configuration: accounts, TLS, a cluster. */
@@ -100,9 +106,13 @@ export class NatsServer {
     this.#process = undefined;
   }
 
-  /** It keeps its connections and answers nothing. */
-  pause(): void {
-    this.#process?.kill("SIGSTOP");
+  /** Stops it where it is: it keeps its connections and answers nothing. Linux only. */
+  async pause(): Promise<void> {
+    if (this.#process === undefined) return;
+    this.#process.kill("SIGSTOP");
+    // Each of its threads takes its own time.
+    const tasks = `/proc/${this.#process.pid}/task`;
+    await until(() => readdirSync(tasks).every((id) => isStopped(join(tasks, id, "stat"))));
   }
 
   resume(): void {
