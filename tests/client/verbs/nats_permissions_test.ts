@@ -68,8 +68,8 @@ describe("nats-permissions", () => {
     expect(text).toContain(KEY);
   });
 
-  test("--prefix is in all names, so that two installations share a NATS", async () => {
-    const text = `${await printed("--prefix", "lab")}${await printed("--prefix", "lab", "gpu-1")}`;
+  test("--nats-prefix is in all names, so that two installations share a NATS", async () => {
+    const text = `${await printed("--nats-prefix", "lab")}${await printed("--nats-prefix", "lab", "gpu-1")}`;
     expect(text).toContain("LAB_AGENTS: {");
     expect(text).toContain('"$KV.lab_states.gpu-1"');
     expect(text.toLowerCase().replaceAll("gpu-courier", "")).not.toContain("gpu_courier");
@@ -86,7 +86,7 @@ describe("nats-permissions", () => {
     [["gpu-1*"], 'Not the name of an agent: "gpu-1*"'],
     [["gpu-1=x"], "Cannot use the key of gpu-1: this is no public key of a user"],
     [[`gpu-1=${SEED}`], "Cannot use the key of gpu-1: this is its seed, which is secret"],
-    [["--prefix", "A.b"], "Use 1 to 32 of a-z, 0-9 and _"],
+    [["--nats-prefix", "A.b"], "Use 1 to 32 of a-z, 0-9 and _"],
   ])("refuses %p, and repeats no secret", async (args, reason) => {
     const { status, stdout, stderr } = await site.run(["nats-permissions", ...args]);
     expect([status, stdout]).toEqual([64, ""]);

@@ -327,10 +327,9 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   {
     files: "src/client/verbs/offline/*.ts",
     may: [
-      ...BASE,
-      ...TRUST,
-      "src/client/{base_command,help/columns,io,output/printer}.ts",
-      "src/transport/nats/{layout,permissions}.ts",
+      ...CLIENT,
+      "src/client/{base_command,io,output/printer}.ts",
+      "src/transport/nats/{layout,options,permissions}.ts",
     ],
   },
   {

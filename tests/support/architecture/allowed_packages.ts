@@ -15,7 +15,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/program/{command,flags,exit}.ts",
     "src/server/access/sessions/flags.ts",
     "src/{agent,server,client}.ts",
-    "src/client/{base_command,command_line,verbs/offline/nats_permissions,roster/verbs,help/columns}.ts",
+    "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
   "@nats-io/jetstream": ["src/transport/nats/calls/*.ts"],
   "@nats-io/transport-node": ["src/transport/nats/{calls,messages}/*.ts"],

@@ -1,8 +1,8 @@
 // The verb nats-permissions: prints the configuration of nats-server that confines each agent to its own entries.
-import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { CourierError } from "../../../base/errors.ts";
 import { AgentName } from "../../../protocol.ts";
-import { DEFAULT_PREFIX, Layout, PREFIX } from "../../../transport/nats/layout.ts";
+import { Layout } from "../../../transport/nats/layout.ts";
+import { requirePrefix } from "../../../transport/nats/options.ts";
 import {
   type AgentUser,
   accountsConfiguration,
@@ -16,7 +16,8 @@ const ABOUT =
   "Print the part of nats-server's configuration that lets each agent use its own commands, responses and state, and nothing " +
   "else.\n\n" +
   "Without agents: the accounts, with the users of servers and operators, and how to set all of it up. With agents: their " +
-  "users, for the file that the accounts include. Needs no connection, and changes nothing.";
+  "users, for the file that the accounts include. The names on NATS begin with --nats-prefix. Needs no connection, and " +
+  "changes nothing.";
 
 const KEYS_TEXT = `
 Each program has a key of its own: a seed (SU...), which stays in a file where
@@ -33,13 +34,9 @@ export function addNatsPermissionsVerb(program: Program, openPrinter: () => Prin
     .summary("Print the configuration of nats-server for agents, servers and operators.")
     .description(ABOUT)
     .argument("[agent...]", "an agent, with its public key if it is known: gpu-1, or gpu-1=U...")
-    .addOption(
-      new Option("--prefix <name>", "the beginning of all names on NATS")
-        .argParser(parsePrefix)
-        .default(DEFAULT_PREFIX),
-    )
     .addHelpText("after", `${KEYS_TEXT}\n${examples("nats-permissions > gpu_courier.conf", withKeys)}`)
-    .action((agents, { prefix }) => {
+    .action((agents) => {
+      const prefix = requirePrefix(program.opts().natsPrefix);
       const layout = new Layout(prefix);
       const users = distinct(agents.map(parseAgentUser));
       const text = users.length === 0 ? accountsConfiguration(layout) : agentsConfiguration(layout, users);
@@ -63,9 +60,4 @@ function parseAgentUser(text: string): AgentUser {
 /** The last one counts: a list of agents may have a later line with a new key. */
 function distinct(agents: readonly AgentUser[]): AgentUser[] {
   return [...new Map(agents.map((agent) => [agent.name, agent])).values()];
-}
-
-function parsePrefix(text: string): string {
-  if (PREFIX.test(text)) return text;
-  throw new InvalidArgumentError(`Use 1 to 32 of a-z, 0-9 and _, first a to z, for example ${DEFAULT_PREFIX}`);
 }
