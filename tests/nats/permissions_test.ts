@@ -6,7 +6,8 @@ import { type BucketName, KEYS } from "#src/transport/nats/layout.ts";
 import { until } from "#tests/support/until.ts";
 import { ATTACKS, type Attack, learned } from "./breakout/attacks.ts";
 import { oneAccount, printed, withoutKeys } from "./breakout/configurations.ts";
-import { ADDRESS, ATTACKER, BreakoutSite, layout, type Options, VICTIM } from "./breakout/site.ts";
+import { ADDRESS, ATTACKER, layout, VICTIM } from "./breakout/names.ts";
+import { BreakoutSite, type Options } from "./breakout/site.ts";
 
 /** Everything that it achieved. */
 async function tried(site: BreakoutSite, attack: Attack): Promise<readonly string[]> {

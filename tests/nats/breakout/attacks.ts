@@ -1,7 +1,7 @@
 // What somebody with one agent's credentials may try. Each must work where nothing confines it: otherwise it proves nothing.
 import { BUCKETS, KEYS } from "#src/transport/nats/layout.ts";
+import { ADDRESS, ATTACKER, layout, SECRET, UNKNOWN, VICTIM } from "./names.ts";
 import type { RawClient, RawMessage } from "./raw_client.ts";
-import { ADDRESS, ATTACKER, layout, SECRET, UNKNOWN, VICTIM } from "./site.ts";
 
 export interface Attack {
   readonly name: string;

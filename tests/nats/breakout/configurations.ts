@@ -1,7 +1,8 @@
 // The configurations that somebody tries to break out of: the printed one, and others that show what its parts are for.
 import { nkeys } from "@nats-io/transport-node";
 import { accountsConfiguration, agentsConfiguration } from "#src/transport/nats/permissions.ts";
-import { ATTACKER, layout, type Options, VICTIM } from "./site.ts";
+import { ATTACKER, layout, VICTIM } from "./names.ts";
+import { type Options } from "./site.ts";
 
 const ACCOUNTS = "gpu_courier.conf";
 const AGENTS = "gpu_courier_agents.conf";

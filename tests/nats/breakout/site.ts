@@ -3,18 +3,10 @@
 import { type JetStreamManager, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { connect, type NatsConnection, nkeyAuthenticator } from "@nats-io/transport-node";
 import { bucketConfig } from "#src/transport/nats/calls/streams.ts";
-import { BUCKETS, KEYS, Layout } from "#src/transport/nats/layout.ts";
+import { BUCKETS, KEYS } from "#src/transport/nats/layout.ts";
 import { NatsServer } from "#tests/support/nats/nats_server.ts";
+import { ADDRESS, ATTACKER, layout, SECRET, UNKNOWN, VICTIM } from "./names.ts";
 import { RawClient } from "./raw_client.ts";
-
-export const layout = new Layout();
-export const ATTACKER = "gpu-1";
-export const VICTIM = "gpu-2";
-/** An agent whose name the attacker does not know. */
-export const UNKNOWN = "hidden-7f3a";
-export const ADDRESS = "server-1";
-/** In every text that the attacker must not read. */
-export const SECRET = "SECRET";
 
 /** What the attacker owns: everything else has to stay as it is. */
 const OWN = new RegExp(`[._](?:${ATTACKER})(?:\\.|$)`);
