@@ -179,7 +179,7 @@ export interface Transport {
    * running or not.
    * @param id unique; sending an id again replaces its command
    * @throws CourierError `not_found` when there is no such inbox, since the agent was never there; `exhausted` when the
-   * transport is full
+   * transport is full; `deadline_exceeded` when the transport was lost meanwhile: it may have been sent
    */
   send(inbox: Inbox, id: string, text: string, options: PublishOptions): Promise<void>;
 

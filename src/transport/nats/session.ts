@@ -47,11 +47,11 @@ export class Session {
     this.responseBucket = new Bucket(connection, layout, "responses");
     this.time = new ServerClock(clock, states, identity ?? crypto.randomUUID());
     const now = (): number => this.time.now();
-    this.lists = new WaitingLists(commandBucket, now);
+    this.lists = new WaitingLists(commandBucket, now, clock);
     this.commands = new Commands({ bucket: commandBucket, lists: this.lists, connection, layout, now, clock, log });
     // Without a name of its own a program sends no responses in practice; tests do.
     const isClustered = (): boolean => connection.nats.info?.cluster !== undefined;
-    this.responses = new Responses(this.responseBucket, identity ?? "nobody", clock, isClustered);
+    this.responses = new Responses(this.responseBucket, identity ?? "nobody", isClustered);
     this.states = new States({ states, presence, streams: this.streams, connection, layout, clock, log });
     this.#identity = identity;
     this.#log = log;

@@ -1,7 +1,7 @@
 // Commands on NATS: sent, withdrawn, listed, fetched, released.
 import { createHash } from "node:crypto";
 import type { Clock } from "../../../base/clock.ts";
-import { CourierError } from "../../../base/errors.ts";
+import { asCourierError, CourierError, type ErrorCode } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { LIMITS } from "../../../protocol.ts";
 import type { Content, Delivery, Sent } from "../../../transport.ts";
@@ -9,7 +9,7 @@ import { commandKeptMs } from "../../retention.ts";
 import type { Bucket, Entry } from "../calls/bucket.ts";
 import type { Connection } from "../calls/connection.ts";
 import { KEYS, type Layout } from "../layout.ts";
-import { MOST_WAITING, type Waiting, type WaitingList, type WaitingLists } from "./waiting.ts";
+import { MOST_WAITING, type WaitingList, type WaitingLists } from "./waiting.ts";
 
 export interface CommandsDeps {
   readonly bucket: Bucket;
@@ -21,6 +21,14 @@ export interface CommandsDeps {
   readonly log: Log;
 }
 
+interface SentEntry {
+  readonly agent: string;
+  /** Null until it is stored. */
+  readonly sequence: number | null;
+}
+
+/** Failures after which the list is as before. */
+const NEVER_LISTED: ReadonlySet<ErrorCode> = new Set(["not_found", "exhausted", "forbidden"]);
 /** Between attempts to withdraw a failed command. */
 const RETRY_MS = 1_000;
 const AT_A_TIME = 16;
@@ -28,8 +36,8 @@ const AT_A_TIME = 16;
 export class Commands {
   readonly #deps: CommandsDeps;
   readonly #closed = new AbortController();
-  /** Of each command that this handle sent, the agent that may answer it; the last ones. */
-  readonly #sentTo = new Map<string, string>();
+  /** Of each command that this handle sent, who may answer it, and its entry once it is stored; the last ones. */
+  readonly #sent = new Map<string, SentEntry>();
   /** Entries that this handle has removed; the last ones. */
   readonly #released = new Set<number>();
 
@@ -43,33 +51,40 @@ export class Commands {
 
   /** The agent that an id was sent to by this handle. */
   sentTo(id: string): string | undefined {
-    return this.#sentTo.get(id);
+    return this.#sent.get(id)?.agent;
   }
 
   /**
-   * Until the agent is woken or the command is in its list, nobody sees it: one whose put failed is as never sent.
-   * @throws CourierError `not_found` when the agent was never there
+   * The agent sees a command in its list, or is woken for it once it is there: one whose put failed, or for which the list has no
+   * room, is as never sent.
+   * @throws CourierError `not_found` when the agent was never there; `exhausted`; `unavailable` when it was not sent;
+   *   `deadline_exceeded` when the list may have it: it is withdrawn as soon as the server answers
    */
   async send(agent: string, id: string, text: string): Promise<void> {
     const { bucket, lists, now } = this.#deps;
     if (!(await lists.exists(agent))) throw noInbox(agent);
     const keptMs = commandKeptMs(text);
-    this.#noteSent(id, agent);
+    this.#noteSent(id, { agent, sequence: null });
     const sequence = await bucket.put(KEYS.command(agent, id), text, { ttlMs: keptMs });
     if (sequence === null) throw new CourierError("internal", "A put without a condition was refused");
-    this.#wake(agent, id);
+    this.#noteSent(id, { agent, sequence });
     try {
       const isListed = await lists.add(agent, { id, sequence, at: now(), until: now() + keptMs });
       if (!isListed) throw noInbox(agent);
     } catch (error) {
-      void this.#withdrawFailed(agent, id);
-      throw error;
+      void this.#withdrawFailed(agent, id, sequence);
+      throw NEVER_LISTED.has(asCourierError(error).code) ? error : mayBeSent(agent, error);
     }
+    this.#wake(agent, id);
   }
 
   /** @returns whether it was still there */
   async withdraw(agent: string, id: string): Promise<boolean> {
     const { bucket } = this.#deps;
+    // With several servers the one that answers may not have it yet: what this handle stored is there.
+    const known = this.#sent.get(id);
+    const isOwn = known?.agent === agent && known.sequence !== null;
+    if (isOwn && (await bucket.remove(KEYS.command(agent, id), known.sequence))) return true;
     const entry = await bucket.get(KEYS.command(agent, id));
     if (entry?.data == null) return false;
     return await bucket.remove(KEYS.command(agent, id), entry.sequence);
@@ -114,11 +129,6 @@ export class Commands {
     return this.#released.has(sequence);
   }
 
-  /** Leaves out of the agent's list what is over. */
-  async tidy(agent: string, list: WaitingList, isOver: (command: Waiting) => boolean): Promise<void> {
-    await this.#deps.lists.leaveOut(agent, list, isOver);
-  }
-
   async #required(agent: string): Promise<WaitingList> {
     const list = await this.#deps.lists.read(agent);
     if (list === null) throw noInbox(agent);
@@ -131,12 +141,12 @@ export class Commands {
     if (connection.isUp) connection.nats.publish(layout.wake(agent), id);
   }
 
-  #noteSent(id: string, agent: string): void {
-    this.#sentTo.delete(id);
-    this.#sentTo.set(id, agent);
-    if (this.#sentTo.size <= LIMITS.states) return;
-    const [oldest] = this.#sentTo.keys();
-    if (oldest !== undefined) this.#sentTo.delete(oldest);
+  #noteSent(id: string, entry: SentEntry): void {
+    this.#sent.delete(id);
+    this.#sent.set(id, entry);
+    if (this.#sent.size <= LIMITS.states) return;
+    const [oldest] = this.#sent.keys();
+    if (oldest !== undefined) this.#sent.delete(oldest);
   }
 
   #noteReleased(sequence: number): void {
@@ -146,12 +156,12 @@ export class Commands {
   }
 
   /** A command that was reported as failed must not run later. */
-  async #withdrawFailed(agent: string, id: string): Promise<void> {
-    const { clock, log } = this.#deps;
+  async #withdrawFailed(agent: string, id: string, sequence: number): Promise<void> {
+    const { bucket, clock, log } = this.#deps;
     const { signal } = this.#closed;
     while (!signal.aborted) {
       try {
-        await this.withdraw(agent, id);
+        await bucket.remove(KEYS.command(agent, id), sequence);
         return;
       } catch (error) {
         log.debug({ agent, id, error }, "Cannot withdraw a command that failed; trying again");
@@ -164,6 +174,14 @@ export class Commands {
 export function noInbox(agent: string): CourierError {
   return new CourierError("not_found", `No agent has an inbox as ${JSON.stringify(agent)}`, {
     hint: "Check the name: gpuctl agents",
+  });
+}
+
+function mayBeSent(agent: string, cause: unknown): CourierError {
+  const message = `The command may not have reached ${agent}: ${asCourierError(cause).message}`;
+  return new CourierError("deadline_exceeded", message, {
+    hint: "It may still run: check before sending it again",
+    cause,
   });
 }
 

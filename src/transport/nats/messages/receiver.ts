@@ -41,6 +41,11 @@ interface Sought {
   readonly sequence: number | null;
 }
 
+interface Wake {
+  /** How often it has looked for the command since. */
+  tries: number;
+}
+
 interface Delivered {
   readonly sequence: number;
   readonly atMs: number;
@@ -51,8 +56,8 @@ export class Receiver {
   readonly #closed = new AbortController();
   /** Of each command that was delivered, its entry. */
   readonly #delivered = new Map<string, Delivered>();
-  /** Ids that senders woke it for, and how often it has looked for them. */
-  readonly #woken = new Map<string, number>();
+  /** Ids that senders woke it for, each with the last of its wakes. */
+  readonly #woken = new Map<string, Wake>();
   /** Commands for which there was no room, in their order. */
   #withoutRoom: readonly Sought[] = [];
   #subscription: Subscription | undefined;
@@ -78,7 +83,12 @@ export class Receiver {
         if (error === null && message.data.byteLength <= MAX_ID_BYTES) this.#wakeFor(message.string());
       },
     });
-    await connection.flush();
+    try {
+      await connection.flush();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
     this.#following = connection.follow({
       lost: (error) => this.#interrupt(error),
       back: () => {
@@ -100,7 +110,7 @@ export class Receiver {
   #wakeFor(text: string): void {
     const id = CommandId.safeParse(text);
     if (!id.success || this.#woken.size > LOOK_AFTER_WAKES) this.#mustLook = true;
-    else this.#woken.set(id.data, 0);
+    else this.#woken.set(id.data, { tries: 0 });
     this.#wakes += 1;
     if (this.#wakes > LOOK_AFTER_WAKES) this.#mustLook = true;
     this.#pause.abort();
@@ -142,10 +152,14 @@ export class Receiver {
   }
 
   async #deliverWoken(): Promise<void> {
-    for (const [id, tries] of this.#woken) {
+    // Those that come meanwhile have to wait: others who wake it all the time must not keep it from looking.
+    const woken = [...this.#woken];
+    for (const [id, wake] of woken) {
       const isFound = await this.#offer({ id, sequence: null });
-      if (isFound || tries + 1 >= LATE.tries) this.#woken.delete(id);
-      else this.#woken.set(id, tries + 1);
+      wake.tries += 1;
+      const isOver = isFound || wake.tries >= LATE.tries;
+      // Woken again meanwhile, for the same id sent again.
+      if (isOver && this.#woken.get(id) === wake) this.#woken.delete(id);
     }
   }
 
@@ -155,17 +169,15 @@ export class Receiver {
     this.#wakes = 0;
     const list = await lists.read(agent);
     const over = new Set<number>();
-    // Each of them is found by looking, too.
-    this.#woken.clear();
     for (const command of (list?.commands ?? []).toSorted((a, b) => a.sequence - b.sequence)) {
       if (this.#isClosed) return;
       if (await this.#isOver(command)) over.add(command.sequence);
     }
-    if (list !== null && over.size >= TIDY_FROM)
-      await this.#deps.commands.tidy(agent, list, ({ sequence }) => over.has(sequence));
     this.#keepDelivered(list?.commands ?? []);
     this.#lookedAtMs = clock.monotonic();
-    if (this.#isClosed || (this.#isComplete && !this.#isInterrupted)) return;
+    if (this.#isClosed) return;
+    if (over.size >= TIDY_FROM) void this.#tidy(over);
+    if (this.#isComplete && !this.#isInterrupted) return;
     this.#isComplete = true;
     listener.complete?.();
     if (!this.#isInterrupted) return;
@@ -173,12 +185,21 @@ export class Receiver {
     listener.restored?.();
   }
 
+  /** The server may be full, and can still be read. The next look tries again. */
+  async #tidy(over: ReadonlySet<number>): Promise<void> {
+    const { agent, lists, log } = this.#deps;
+    await lists
+      .leaveOut(agent, ({ sequence }) => over.has(sequence))
+      .catch((error: unknown) => log.debug({ agent, error }, "Cannot shorten the list of waiting commands"));
+  }
+
   /** Delivers it if it is new. @returns whether it is no longer there */
   async #isOver(command: Waiting): Promise<boolean> {
     const { commands, agent } = this.#deps;
     const { id, sequence } = command;
     if (commands.isReleased(sequence)) return true;
-    const isOld = this.#deps.now() - command.at > LATE_MS;
+    // A time in the future is somebody's mistake.
+    const isOld = Math.abs(this.#deps.now() - command.at) > LATE_MS;
     if (this.#isWaiting(id, sequence)) return false;
     if (this.#delivered.get(id)?.sequence !== sequence) return !(await this.#offer(command)) && isOld;
     return isOld && (await commands.fetch(agent, id)) === null;

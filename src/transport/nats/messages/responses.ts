@@ -1,24 +1,17 @@
 // Responses on their way to their address.
-import type { Clock } from "../../../base/clock.ts";
 import { KEPT_MS } from "../../retention.ts";
 import type { Bucket } from "../calls/bucket.ts";
 import { KEYS } from "../layout.ts";
 
-/** With several servers the one that answers may be behind: an address that is not there is looked for again. */
-const LOOKS = { isClustered: 3, alone: 1 };
-const PAUSE_MS = 200;
-
 export class Responses {
   readonly #bucket: Bucket;
   readonly #agent: string;
-  readonly #clock: Pick<Clock, "sleep">;
   readonly #isClustered: () => boolean;
 
   /** @param agent whose answers these are: it may write under its own name only */
-  constructor(bucket: Bucket, agent: string, clock: Pick<Clock, "sleep">, isClustered: () => boolean) {
+  constructor(bucket: Bucket, agent: string, isClustered: () => boolean) {
     this.#bucket = bucket;
     this.#agent = agent;
-    this.#clock = clock;
     this.#isClustered = isClustered;
   }
 
@@ -34,13 +27,12 @@ export class Responses {
     return entry?.data == null ? null : entry.atMs;
   }
 
+  /**
+   * With several servers the one that answers may be behind: an address that is not there may be in use. A response that nobody
+   * waits for is gone within an hour; one that is missing never comes.
+   */
   async #isInUse(replyTo: string): Promise<boolean> {
-    const looks = this.#isClustered() ? LOOKS.isClustered : LOOKS.alone;
-    for (let look = 1; look <= looks; look++) {
-      const entry = await this.#bucket.get(KEYS.sender(replyTo));
-      if (entry !== null) return entry.data !== null;
-      if (look < looks) await this.#clock.sleep(PAUSE_MS);
-    }
-    return false;
+    const entry = await this.#bucket.get(KEYS.sender(replyTo));
+    return entry === null ? this.#isClustered() : entry.data !== null;
   }
 }

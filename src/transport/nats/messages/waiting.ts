@@ -1,9 +1,10 @@
 // The list of the commands that wait for an agent. Agents read it instead of searching: a search would need rights that show
 // other agents' commands as well.
 import { z } from "zod";
+import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { parseJson } from "../../../base/foreign_text.ts";
-import { CommandId } from "../../../protocol.ts";
+import { CommandId, LIMITS } from "../../../protocol.ts";
 import type { Bucket } from "../calls/bucket.ts";
 import { KEYS } from "../layout.ts";
 
@@ -27,6 +28,11 @@ export interface WaitingList {
 export const MOST_WAITING = 4_000;
 const MAX_BYTES = 1024 * 1024;
 const ATTEMPTS = 50;
+/** From this attempt on, senders that meet again and again wait a moment first, each its own. */
+const PAUSE_FROM = 5;
+const MOST_PAUSE_MS = 50;
+/** Of a list that somebody else wrote: nothing waits for longer. */
+const MOST_AHEAD_MS = 2 * LIMITS.maxTtlMs;
 
 interface Adding {
   readonly commands: Waiting[];
@@ -36,15 +42,17 @@ interface Adding {
 export class WaitingLists {
   readonly #bucket: Bucket;
   readonly #now: () => number;
+  readonly #clock: Pick<Clock, "sleep">;
   /** As this handle saw it last: what it adds is added to that, and refused if the list has changed since. */
   readonly #seen = new Map<string, WaitingList>();
   /** Commands that go into the next change of a list, together. */
   readonly #adding = new Map<string, Adding>();
   readonly #changing = new Map<string, Promise<unknown>>();
 
-  constructor(bucket: Bucket, now: () => number) {
+  constructor(bucket: Bucket, now: () => number, clock: Pick<Clock, "sleep">) {
     this.#bucket = bucket;
     this.#now = now;
+    this.#clock = clock;
   }
 
   /** @returns null when the agent was never there */
@@ -94,13 +102,9 @@ export class WaitingLists {
     }
   }
 
-  /** Leaves out what nobody waits for any more, unless the list has changed since. */
-  async leaveOut(agent: string, list: WaitingList, isOver: (command: Waiting) => boolean): Promise<void> {
-    await this.#put(
-      agent,
-      list,
-      withoutExpired(list.commands, this.#now()).filter((command) => !isOver(command)),
-    );
+  /** Leaves out what is over, also of a list that senders go on adding to. */
+  async leaveOut(agent: string, isOver: (command: Waiting) => boolean): Promise<void> {
+    await this.#change(agent, (commands) => commands.filter((command) => !isOver(command)));
   }
 
   forget(agent: string): void {
@@ -109,13 +113,20 @@ export class WaitingLists {
 
   async #change(agent: string, change: (commands: readonly Waiting[]) => readonly Waiting[]): Promise<boolean> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const list = this.#seen.get(agent) ?? (await this.read(agent));
+      if (attempt >= PAUSE_FROM) await this.#clock.sleep(Math.random() * MOST_PAUSE_MS);
+      const seen = this.#seen.get(agent);
+      const list = seen ?? (await this.read(agent));
       if (list === null) return false;
       const commands = lastOfEach(change(withoutExpired(list.commands, this.#now())));
-      if (commands.length > MOST_WAITING) throw tooMany(agent);
+      if (commands.length > MOST_WAITING) {
+        // The agent may have shortened it since.
+        this.#seen.delete(agent);
+        if (seen === undefined) throw tooMany(agent);
+        continue;
+      }
       if (await this.#put(agent, list, commands)) return true;
     }
-    throw new CourierError("unavailable", `Too many senders write to the inbox of ${agent} at once`, {
+    throw new CourierError("exhausted", `Too many senders write to the inbox of ${agent} at once`, {
       hint: "Send it again in a moment",
     });
   }
@@ -129,7 +140,7 @@ export class WaitingLists {
 }
 
 function withoutExpired(commands: readonly Waiting[], nowMs: number): readonly Waiting[] {
-  return commands.filter(({ until }) => until > nowMs);
+  return commands.filter(({ until }) => until > nowMs && until < nowMs + MOST_AHEAD_MS);
 }
 
 /** An id that was sent again stands for its last command. */
