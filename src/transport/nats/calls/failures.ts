@@ -23,7 +23,15 @@ const STORE_FAILED = 10_077;
 const WRONG_SEQUENCE = new Set([10_071, 10_164]);
 const ALREADY_THERE = new Set([10_058]);
 
-const AWAY = [ClosedConnectionError, ConnectionError, DrainingConnectionError, ProtocolError, TimeoutError];
+const AWAY = [
+  ClosedConnectionError,
+  ConnectionError,
+  DrainingConnectionError,
+  ProtocolError,
+  // One without a cause: the connection was lost under it.
+  RequestError,
+  TimeoutError,
+];
 
 /** A put that was to replace one entry found another one there. */
 export function isWrongSequence(error: unknown): boolean {

@@ -10,6 +10,7 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { CourierError } from "../../../base/errors.ts";
 import { BUCKETS, type BucketName, type Layout } from "../layout.ts";
 import { type Entry, isRemoval } from "./bucket.ts";
@@ -27,8 +28,10 @@ export interface KeyedEntry extends Entry {
 
 /** Entries that are delivered one after another, those that are there first. */
 export interface Reading {
-  /** Resolves when those that were there at the beginning have been delivered. Rejects when the reading ends before. */
+  /** Resolves when those that were there at the beginning have been delivered. Rejects when that is interrupted. */
   readonly caughtUp: Promise<void>;
+  /** Resolves when nothing more is delivered. */
+  readonly ended: Promise<void>;
   close(): void;
 }
 
@@ -71,26 +74,50 @@ export class Streams {
 
   /** Delivers the entries whose keys fit, as they are and as they change, until it is closed. */
   async follow(bucket: BucketName, filter: string, deliver: (entry: KeyedEntry) => void): Promise<Reading> {
-    return await this.#connection.call(`follow ${bucket}`, async (nats) => {
-      const consumer = await jetstream(nats, MANAGER).consumers.getPushConsumer(this.#layout.stream(bucket), {
-        filter_subjects: this.#layout.subject(bucket, filter),
-        deliver_policy: DeliverPolicy.LastPerSubject,
+    let isWanted = true;
+    try {
+      return await this.#connection.call(`follow ${bucket}`, async (nats) => {
+        const reading = await this.#follow(nats, bucket, filter, (entry) => isWanted && deliver(entry));
+        // Its caller has heard of an interruption meanwhile.
+        if (!isWanted) reading.close();
+        return reading;
       });
-      const caughtUp = Promise.withResolvers<void>();
-      caughtUp.promise.catch(() => undefined);
-      let left = (await consumer.info(true)).num_pending;
-      if (left === 0) caughtUp.resolve();
-      const prefix = this.#layout.subject(bucket, "").length;
-      const messages = await consumer.consume({
-        callback: (message) => {
-          deliver(keyed(message, prefix));
-          left -= 1;
-          if (left <= 0) caughtUp.resolve();
-        },
-      });
-      void messages.closed().then(() => caughtUp.reject(new CourierError("unavailable", "The reading has ended")));
-      return { caughtUp: caughtUp.promise, close: () => messages.stop() };
+    } catch (error) {
+      isWanted = false;
+      throw error;
+    }
+  }
+
+  async #follow(
+    nats: NatsConnection,
+    bucket: BucketName,
+    filter: string,
+    deliver: (entry: KeyedEntry) => void,
+  ): Promise<Reading> {
+    const consumer = await jetstream(nats, MANAGER).consumers.getPushConsumer(this.#layout.stream(bucket), {
+      filter_subjects: this.#layout.subject(bucket, filter),
+      deliver_policy: DeliverPolicy.LastPerSubject,
     });
+    const caughtUp = Promise.withResolvers<void>();
+    caughtUp.promise.catch(() => undefined);
+    let left = (await consumer.info(true)).num_pending;
+    if (left === 0) caughtUp.resolve();
+    const prefix = this.#layout.subject(bucket, "").length;
+    const messages = await consumer.consume({
+      callback: (message) => {
+        deliver(keyed(message, prefix));
+        left -= 1;
+        if (left <= 0) caughtUp.resolve();
+      },
+    });
+    const ended = messages
+      .closed()
+      .then(() => caughtUp.reject(new CourierError("unavailable", "The reading has ended")));
+    return {
+      caughtUp: this.#connection.call(`read ${bucket}`, async () => await caughtUp.promise),
+      ended,
+      close: () => messages.stop(),
+    };
   }
 
   /** The entries that are there. @param filter a key, with `*` and `>` */
@@ -101,7 +128,7 @@ export class Streams {
       else found.set(entry.key, entry);
     });
     try {
-      await this.#connection.call(`read ${bucket}`, async () => await reading.caughtUp);
+      await reading.caughtUp;
     } finally {
       reading.close();
     }

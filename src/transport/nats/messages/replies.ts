@@ -50,19 +50,30 @@ export class Replies {
         if (error === null && !isRemoval(headers)) this.#arrived(subject, data);
       },
     });
-    await connection.flush();
-    await this.#readPresent();
-    await bucket.put(KEYS.sender(replyTo), "", { ttlMs: IN_USE_MS });
+    // From here on: an interruption in between must not be missed.
     this.#following = connection.follow({ lost: () => undefined, back: () => this.#restore() });
+    try {
+      await connection.flush();
+      await this.#readPresent();
+      await bucket.put(KEYS.sender(replyTo), "", { ttlMs: IN_USE_MS });
+    } catch (error) {
+      // Its caller opens another one.
+      await this.#stop();
+      throw error;
+    }
     void this.#stayInUse();
   }
 
-  async close(): Promise<void> {
-    const { connection, log } = this.#deps;
+  async #stop(): Promise<void> {
     this.#closed.abort();
     this.#subscription?.unsubscribe();
     await this.#following?.close();
     await this.#restoring;
+  }
+
+  async close(): Promise<void> {
+    const { connection, log } = this.#deps;
+    await this.#stop();
     if (!connection.isUp) return;
     // Otherwise it is given up when its time is over.
     await this.#giveUp().catch((error: unknown) => {

@@ -52,7 +52,12 @@ export class StateWatch {
         if (error === null && isPlain && data.byteLength <= 16) this.#heard(subject, new TextDecoder().decode(data));
       },
     });
-    await connection.flush();
+    try {
+      await connection.flush();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
     this.#following = connection.follow({
       lost: (error) => this.#interrupt(error),
       back: () => {
@@ -100,14 +105,23 @@ export class StateWatch {
     const { streams, watcher } = this.#deps;
     this.#reading?.close();
     this.#present = new Set();
-    this.#reading = await streams.follow("states", "*", (entry) => this.#found(entry));
-    await this.#reading.caughtUp;
+    // An interruption from here on makes it begin again.
     this.#mustBegin = false;
+    const reading = await streams.follow("states", "*", (entry) => this.#found(entry));
+    this.#reading = reading;
+    void this.#beginAfter(reading);
+    await reading.caughtUp;
     for (const agent of this.#seen.keys())
       if (!this.#present.has(agent)) {
         this.#seen.delete(agent);
         if (!this.#isClosed) watcher.removed(agent);
       }
+  }
+
+  /** A reading may end by itself, as when the stream is made again. */
+  async #beginAfter(reading: Reading): Promise<void> {
+    await reading.ended;
+    if (this.#reading === reading) this.#mustBegin = true;
   }
 
   #found(entry: KeyedEntry): void {
