@@ -88,7 +88,8 @@ export function isRemoval(found: MsgHdrs | undefined): boolean {
 
 function answeredEntry(message: Msg): Entry | null {
   const { headers: found, data } = message;
-  if (found === undefined || found.code === 404) return null;
+  if (found?.code === 404) return null;
+  if (found === undefined) throw new Error("its answer has no sequence or no time");
   if (found.hasError) throw new Error(`it answers with status ${found.code}`);
   const sequence = Number(found.get("Nats-Sequence"));
   const atMs = Date.parse(found.get("Nats-Time-Stamp"));

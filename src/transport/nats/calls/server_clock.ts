@@ -7,6 +7,8 @@ const SAMPLES = 2;
 const SAMPLE_TTL_MS = 60_000;
 /** Two quartz clocks drift apart by up to 60 ms in this time. */
 const LEARN_AGAIN_MS = 600_000;
+/** This machine's two clocks part so far when it was suspended, or its time was set: monotonic time stands still meanwhile. */
+const PARTED_MS = 1_000;
 
 export class ServerClock {
   readonly #clock: Clock;
@@ -15,6 +17,8 @@ export class ServerClock {
   /** The server's time less this process's monotonic clock. */
   #offsetMs: number | undefined;
   #learnedAtMs = -Infinity;
+  /** This machine's time less its monotonic clock when it learned. */
+  #wallOffsetMs = 0;
   #learning: Promise<void> | undefined;
 
   /** @param token under which it stores: its own, so that two processes do not disturb each other */
@@ -30,7 +34,9 @@ export class ServerClock {
   }
 
   get isDue(): boolean {
-    return this.#clock.monotonic() - this.#learnedAtMs > LEARN_AGAIN_MS;
+    const nowMs = this.#clock.monotonic();
+    const partedMs = Math.abs(this.#clock.now() - nowMs - this.#wallOffsetMs);
+    return nowMs - this.#learnedAtMs > LEARN_AGAIN_MS || partedMs > PARTED_MS;
   }
 
   /** @throws CourierError as the bucket */
@@ -46,15 +52,18 @@ export class ServerClock {
     let best: { readonly offsetMs: number; readonly tookMs: number } | undefined;
     for (let sample = 0; sample < SAMPLES; sample++) {
       const beganAtMs = this.#clock.monotonic();
-      await this.#states.put(KEYS.clock(this.#token), "", { ttlMs: SAMPLE_TTL_MS });
+      const sequence = await this.#states.put(KEYS.clock(this.#token), "", { ttlMs: SAMPLE_TTL_MS });
       const endedAtMs = this.#clock.monotonic();
       const entry = await this.#states.get(KEYS.clock(this.#token));
       const tookMs = endedAtMs - beganAtMs;
-      if (entry === null || (best !== undefined && best.tookMs <= tookMs)) continue;
+      // With several servers the one that answers may be behind, and has the sample before.
+      if (entry === null || entry.sequence !== sequence) continue;
+      if (best !== undefined && best.tookMs <= tookMs) continue;
       best = { offsetMs: entry.atMs - (beganAtMs + endedAtMs) / 2, tookMs };
     }
     if (best === undefined) return;
     this.#offsetMs = best.offsetMs;
     this.#learnedAtMs = this.#clock.monotonic();
+    this.#wallOffsetMs = this.#clock.now() - this.#learnedAtMs;
   }
 }

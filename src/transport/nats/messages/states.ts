@@ -123,8 +123,9 @@ export class States {
     // In a reading it may be a millisecond off: NATS gives its time in nanoseconds, which a number does not hold exactly.
     if (entry?.data == null || Math.abs(entry.atMs - publishedAtMs) > 1) return null;
     const commands = (await streams.read("commands", `${agent}.*`)).length;
-    await streams.empty("commands", `${agent}.*`);
+    // The list first: a command that is sent meanwhile fails instead of waiting for nobody.
     await streams.empty("commands", KEYS.inbox(agent));
+    await streams.empty("commands", `${agent}.*`);
     await presence.remove(KEYS.agent(agent));
     return (await states.remove(KEYS.state(agent), entry.sequence)) ? { commands } : null;
   }
