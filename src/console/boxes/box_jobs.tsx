@@ -4,7 +4,7 @@ import { JobLine } from "../jobs/job_line.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import { isActive } from "../store/job_facts.ts";
+import { activeOf, isActive } from "../store/job_facts.ts";
 
 const ENDED = 4;
 
@@ -12,7 +12,7 @@ export function BoxJobs({ box }: { readonly box: string }): JSX.Element {
   const jobs = useFleet((fleet) => fleet.jobs);
   const own = jobs.filter(({ agent }) => agent === box);
   const ended = own.filter((job) => !isActive(job));
-  const shown = [...own.filter(isActive), ...ended.slice(0, ENDED)];
+  const shown = [...activeOf(own), ...ended.slice(0, ENDED)];
   return (
     <Panel
       title="Jobs"

@@ -10,7 +10,7 @@ import { Table } from "../parts/table.tsx";
 import { plural } from "../parts/text.tsx";
 import { useGrowing, useMedia } from "../parts/use_store.ts";
 import { useFleet, useQuery, useServerNow } from "../shell/use_fleet.ts";
-import { isActive } from "../store/job_facts.ts";
+import { activeOf, isActive } from "../store/job_facts.ts";
 import { historyColumns } from "./history_columns.tsx";
 import { JobLine } from "./job_line.tsx";
 import { JobPage } from "./job_page.tsx";
@@ -30,7 +30,7 @@ function AllJobs(): JSX.Element {
   const jobs = useFleet((fleet) => fleet.jobs);
   const [text, setText] = useQuery("q");
   const wanted = useMemo(() => jobs.filter((job) => fits(job, text)), [jobs, text]);
-  const active = wanted.filter(isActive);
+  const active = useMemo(() => activeOf(wanted), [wanted]);
   return (
     <>
       <div class="page-head">

@@ -5,16 +5,14 @@ import { Panel } from "../parts/panel.tsx";
 import { plural } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import { isActive } from "../store/job_facts.ts";
+import { activeOf } from "../store/job_facts.ts";
 
 const MOST = 2;
 
 /** @param model only those of this one */
 export function PullsNow({ model }: { readonly model?: string }): JSX.Element | null {
   const jobs = useFleet((fleet) => fleet.jobs);
-  const active = jobs
-    .filter((job) => isActive(job) && (model === undefined || job.model === model))
-    .toSorted((a, b) => Number(a.state === "queued") - Number(b.state === "queued"));
+  const active = activeOf(jobs).filter((job) => model === undefined || job.model === model);
   if (active.length === 0) return null;
   const more = active.length - MOST;
   return (
