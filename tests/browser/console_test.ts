@@ -54,6 +54,16 @@ async function percentOf(page: Page): Promise<number> {
   return Number(await bar(page).getAttribute("aria-valuenow"));
 }
 
+/** How far the bar is filled, as it is seen. */
+async function filledPercent(page: Page): Promise<number> {
+  const filled = await page.evaluate(`(() => {
+    const bar = document.querySelector("[role=progressbar][aria-label='long:latest on gpu-1']");
+    const [whole, fill] = [bar, bar.firstElementChild].map((each) => each.getBoundingClientRect());
+    return (100 * (fill.right - whole.left)) / whole.width;
+  })()`);
+  return Number(filled);
+}
+
 test("a wrong token is refused in words, a right one signs in, and the session survives a reload", async () => {
   const page = await (await browser.newContext()).newPage();
   await page.goto(server.url);
@@ -102,6 +112,10 @@ test("a pull is shown live in two tabs, survives a reload, and a cancel in one i
   const before = await percentOf(first);
   await first.reload();
   await until(async () => (await percentOf(first)) > before, "the bar goes on after a reload");
+  await until(
+    async () => Math.abs((await filledPercent(first)) - (await percentOf(first))) < 3,
+    "the bar is filled so far",
+  );
   await first.getByText(/ MB\/s · \d+ (?:s|min).* left/).waitFor();
   await first.locator(".job-bar svg path.line").waitFor();
   await bar(second).waitFor();
