@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import type { JobDocument } from "../../documents/jobs.ts";
 import { Progress } from "../parts/bar.tsx";
+import { memo } from "../parts/memo.ts";
 import { Status } from "../parts/status.tsx";
 import { Ago, Foreign } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
@@ -17,7 +18,7 @@ interface JobLineProps {
   readonly hasBox: boolean;
 }
 
-export function JobLine({ job, hasBox }: JobLineProps): JSX.Element {
+export const JobLine = memo(({ job, hasBox }: JobLineProps): JSX.Element => {
   const box = useFleet((fleet) => fleet.agent(job.agent));
   const samples = useFleet((fleet) => fleet.pace.of(job.id ?? ""));
   const isAway = box?.status === "offline";
@@ -43,7 +44,7 @@ export function JobLine({ job, hasBox }: JobLineProps): JSX.Element {
       <JobDetail job={job} isAway={isAway} />
     </li>
   );
-}
+});
 
 function JobName({ job: { id, model, agent }, hasBox }: JobLineProps): JSX.Element {
   return (
@@ -66,8 +67,9 @@ function JobName({ job: { id, model, agent }, hasBox }: JobLineProps): JSX.Eleme
 }
 
 function JobDetail({ job, isAway }: { readonly job: JobDocument; readonly isAway: boolean }): JSX.Element {
-  const nowMs = useServerNow(1_000);
-  const { requested_by: who = null, ended_at: ended } = job;
+  const { requested_by: who = null, ended_at: ended, retry_at: retryAt = null } = job;
+  // The line of a job that moves does not mention the time.
+  const nowMs = useServerNow(isActive(job) && retryAt === null ? 30_000 : 1_000);
   const trouble = isActive(job) && !isAway ? troubleOf(job, nowMs) : failureOf(job);
   return (
     <div class="job-detail quiet">

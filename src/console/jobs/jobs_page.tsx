@@ -4,11 +4,12 @@ import { useMemo } from "preact/hooks";
 import { formatBytes } from "../../base/format.ts";
 import type { JobDocument } from "../../documents/jobs.ts";
 import { Choice, Filter } from "../parts/filter.tsx";
+import { memo } from "../parts/memo.ts";
 import { Panel } from "../parts/panel.tsx";
 import { sorted } from "../parts/sorted.ts";
 import { Table } from "../parts/table.tsx";
 import { plural } from "../parts/text.tsx";
-import { useGrowing, useMedia } from "../parts/use_store.ts";
+import { useGrowing, useMedia, useSameItems } from "../parts/use_store.ts";
 import { useFleet, useQuery, useServerNow } from "../shell/use_fleet.ts";
 import { activeOf, isActive } from "../store/job_facts.ts";
 import { historyColumns } from "./history_columns.tsx";
@@ -19,8 +20,8 @@ import { MoreHistory } from "./more_history.tsx";
 const WIDE = "(min-width: 60rem)";
 const ROW_HEIGHT = { wide: 40, narrow: 188 } as const;
 /** With more, their entries would be more than a browser keeps current. */
-const MOST_LINES = 60;
-const LINES_AT_ONCE = 10;
+const MOST_LINES = 40;
+const LINES_AT_ONCE = 5;
 
 export function JobsPage({ rest: [id] }: { readonly rest: readonly string[] }): JSX.Element {
   return id === undefined ? <AllJobs /> : <JobPage key={id} id={id} />;
@@ -31,6 +32,7 @@ function AllJobs(): JSX.Element {
   const [text, setText] = useQuery("q");
   const wanted = useMemo(() => jobs.filter((job) => fits(job, text)), [jobs, text]);
   const active = useMemo(() => activeOf(wanted), [wanted]);
+  const ended = useSameItems(useMemo(() => wanted.filter((job) => !isActive(job)), [wanted]));
   return (
     <>
       <div class="page-head">
@@ -38,7 +40,7 @@ function AllJobs(): JSX.Element {
         <Filter label="Filter by model, box or requester" value={text} onChange={setText} />
       </div>
       <ActiveJobs jobs={active} />
-      <History jobs={wanted} />
+      <History ended={ended} />
     </>
   );
 }
@@ -65,14 +67,13 @@ function ActiveJobs({ jobs }: { readonly jobs: readonly JobDocument[] }): JSX.El
 const RESULTS = ["all", "succeeded", "failed", "cancelled"] as const;
 const TITLES = { all: "All", succeeded: "Succeeded", failed: "Failed", cancelled: "Canceled" } as const;
 
-function History({ jobs }: { readonly jobs: readonly JobDocument[] }): JSX.Element {
+const History = memo(({ ended }: { readonly ended: readonly JobDocument[] }): JSX.Element => {
   const nowMs = useServerNow(5_000);
   const contact = useFleet((fleet) => fleet.contact);
   const [result, setResult] = useQuery("result", "all");
   const [sorting, setSorting] = useQuery("sort", "-ended");
   const isNarrow = !useMedia(WIDE);
   const columns = historyColumns(nowMs);
-  const ended = useMemo(() => jobs.filter((job) => !isActive(job)), [jobs]);
   const of = (name: string): readonly JobDocument[] => ended.filter(({ state }) => name === "all" || state === name);
   const shown = useMemo(() => sorted(of(result), columns, sorting), [ended, result, sorting]);
   const options = RESULTS.map((value) => ({ value, title: TITLES[value], count: of(value).length }));
@@ -101,7 +102,7 @@ function History({ jobs }: { readonly jobs: readonly JobDocument[] }): JSX.Eleme
       <MoreHistory />
     </Panel>
   );
-}
+});
 
 function fits({ model, agent, requested_by: who }: JobDocument, text: string): boolean {
   return `${model} ${agent} ${who ?? ""}`.toLowerCase().includes(text.trim().toLowerCase());

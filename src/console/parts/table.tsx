@@ -53,7 +53,7 @@ interface TableProps<Item> {
 const WHOLE_UNTIL = 100;
 const BEYOND = 8;
 /** Drawn in one task. */
-const AT_ONCE = 20;
+const AT_ONCE = 10;
 
 export function Table<Item>(props: TableProps<Item>): JSX.Element {
   const { label, columns, items, keyOf, rowHeight, isNarrow, rowClass, wholeUntil = WHOLE_UNTIL } = props;
@@ -155,7 +155,7 @@ function useInSight(
 ) {
   const [sight, setSight] = useState({ from: 0, to: AT_ONCE });
   const isWhole = count <= wholeUntil;
-  const grown = useGrowing(count, AT_ONCE);
+  const grown = useGrowing(isWhole ? count : 0, AT_ONCE);
   // After the first drawing, which would otherwise include its layout.
   useEffect(() => {
     if (isWhole) return undefined;

@@ -1,5 +1,5 @@
 // Hooks that draw a component again when what it shows changes: a store, the time, the width of the window.
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface Listenable {
   listen(listener: () => void): () => void;
@@ -28,6 +28,8 @@ export function useStore<Value>(store: Listenable, read: () => Value): Value {
 export function useGrowing(count: number, step: number): number {
   const [most, setMost] = useState(step);
   useEffect(() => {
+    // When a filter is emptied, what it left out comes back in steps too.
+    if (most > Math.max(count, step)) setMost(Math.max(count, step));
     if (most >= count) return undefined;
     const frame = requestAnimationFrame(() => setMost(most + step));
     return () => cancelAnimationFrame(frame);
@@ -35,10 +37,21 @@ export function useGrowing(count: number, step: number): number {
   return Math.min(count, most);
 }
 
+/** The array that was there before while this one has the same items. */
+export function useSameItems<Item>(items: readonly Item[]): readonly Item[] {
+  const known = useRef(items);
+  const before = known.current;
+  if (items.length !== before.length || items.some((item, index) => item !== before[index])) known.current = items;
+  return known.current;
+}
+
 /** The time, again every `stepMs`. */
 export function useNow(stepMs: number): number {
   const [nowMs, setNow] = useState(Date.now());
   useEffect(() => {
+    const look = (): void => setNow((before) => (Date.now() - before < stepMs ? before : Date.now()));
+    // The step before this one may have been longer.
+    look();
     const timer = setInterval(() => setNow(Date.now()), stepMs);
     return () => clearInterval(timer);
   }, [stepMs]);
