@@ -13,6 +13,8 @@ import { longest, scriptTasks, type Task } from "./site/trace.ts";
 const BOXES = 1_000;
 /** Each tenth box pulls all the time, and publishes its progress twice a second. */
 const PULLS = BOXES / 10;
+/** So many of them the view of jobs shows at most. */
+const MOST_LINES = 40;
 const viewport = { width: 1280, height: 800 };
 /** The targets themselves hold where nothing else needs the machine: in the long form. */
 const SLACK = isFull ? 1 : 5;
@@ -104,10 +106,10 @@ async function follow(page: Page, view: string, ready: string): Promise<void> {
 
 function report(what: string, tasks: readonly Task[]): void {
   const [first] = longest(tasks, 1);
-  const ms = `${first?.cpuMs.toFixed(0)} ms (with interruptions ${first?.wallMs.toFixed(0)} ms)`;
-  process.stderr.write(
-    `${BOXES} boxes, ${PULLS} pulls, ${what}: longest of ${tasks.length} script tasks ${ms}: ${first?.what}\n`,
-  );
+  const ms = `${first?.cpuMs.toFixed(0)} ms (with interruptions ${first?.wallMs.toFixed(0)} ms): ${first?.what}`;
+  const scriptMs = Math.max(...tasks.map((task) => task.scriptMs)).toFixed(0);
+  process.stderr.write(`${BOXES} boxes, ${PULLS} pulls, ${what}: longest of ${tasks.length} script tasks ${ms}; `);
+  process.stderr.write(`longest script ${scriptMs} ms\n`);
 }
 
 test(`no script task takes over ${LONG_TASK_MS * SLACK} ms while ${BOXES} boxes load and ${PULLS} pulls progress`, async () => {
@@ -135,10 +137,11 @@ test(`no script task takes over ${LONG_TASK_MS * SLACK} ms while ${BOXES} boxes 
   await page.context().close();
 }, 120_000);
 
-test(`filtering, sorting and scrolling ${BOXES} boxes and their models take no script task over ${LONG_TASK_MS} ms`, async () => {
+test(`filtering, sorting and scrolling ${BOXES} boxes, their models and jobs takes no script task over ${LONG_TASK_MS} ms`, async () => {
   const page = await newPage();
   await firstView(page);
   let rows = 0;
+  const lastLine = page.locator(`.job:nth-child(${MOST_LINES})`);
   const tasks = await scriptTasks(browser, page, async () => {
     await page.getByRole("searchbox").pressSequentially("box-9");
     await page.getByRole("button", { name: "All 111" }).waitFor();
@@ -155,6 +158,12 @@ test(`filtering, sorting and scrolling ${BOXES} boxes and their models take no s
     await page.getByRole("button", { name: "Where" }).click();
     await page.getByRole("searchbox").fill("");
     await page.getByRole("button", { name: "Size" }).click();
+    await linkTo(page, "Jobs").click();
+    await lastLine.waitFor();
+    await page.getByRole("searchbox").pressSequentially("box-1");
+    await lastLine.waitFor({ state: "detached" });
+    await page.getByRole("searchbox").fill("");
+    await lastLine.waitFor();
   });
   report(`used, ${rows} rows in the page`, tasks);
   expect(rows).toBeWithin(10, 60);
