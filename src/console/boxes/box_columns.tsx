@@ -6,11 +6,10 @@ import { Status } from "../parts/status.tsx";
 import type { Column } from "../parts/table.tsx";
 import { Foreign, pairText, Size } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
-import { gpuMemoryOf, labelsOf } from "./box_facts.ts";
+import { gpuMemoryOf, isDiskLow, labelsOf } from "./box_facts.ts";
 import { isAway, statusOf } from "./box_status.ts";
 
 const ORDER = { bad: 0, warn: 1, idle: 2, busy: 3, good: 4 } as const;
-const DISK_LOW = 0.9;
 
 const NAME: Column<AgentDocument> = {
   id: "name",
@@ -53,7 +52,7 @@ const FIGURES: readonly Column<AgentDocument>[] = [
   },
   {
     id: "gpu",
-    title: "GPU memory",
+    title: "GPU memory used",
     width: "minmax(8.5rem, 1fr)",
     sortBy: (box) => gpuMemoryOf(box)?.used ?? null,
     cell: (box) => <GpuCell box={box} />,
@@ -106,11 +105,13 @@ function StatusCell({ box, nowMs }: { readonly box: AgentDocument; readonly nowM
 
 function DiskCell({ box: { disk, agent } }: { readonly box: AgentDocument }): JSX.Element {
   if (disk === null) return <Unknown />;
-  const used = disk.total_bytes === 0 ? 0 : 1 - disk.free_bytes / disk.total_bytes;
+  const free = disk.total_bytes === 0 ? 0 : disk.free_bytes / disk.total_bytes;
+  const isLow = isDiskLow(disk);
+  // The bar shows what the number and the heading name: what is free.
   return (
-    <span class="stacked">
+    <span class={isLow ? "stacked low" : "stacked"}>
       <Size bytes={disk.free_bytes} />
-      <Meter value={used} warnFrom={DISK_LOW} label={`Disk of ${agent}: ${Math.round(used * 100)} % used`} />
+      <Meter value={free} isWarning={isLow} label={`Disk of ${agent}: ${Math.round(free * 100)} % free`} />
     </span>
   );
 }
@@ -124,7 +125,7 @@ function GpuCell({ box }: { readonly box: AgentDocument }): JSX.Element {
       <span class="pair">{text}</span>
       <Meter
         value={memory.total === 0 ? 0 : memory.used / memory.total}
-        label={`GPU memory of ${box.agent}: ${text}`}
+        label={`GPU memory of ${box.agent}: ${text} used`}
       />
     </span>
   );

@@ -16,6 +16,11 @@ export function gpuMemoryOf({ gpus }: Pick<AgentDocument, "gpus">): Used | null 
   return { used: sum((gpu) => gpu.memory_used_bytes), total: sum((gpu) => gpu.memory_total_bytes) };
 }
 
+/** Less than a tenth is free. */
+export function isDiskLow({ free_bytes: free, total_bytes: total }: NonNullable<AgentDocument["disk"]>): boolean {
+  return free <= total / 10;
+}
+
 /** `site=berlin`, or the key alone where the value is empty. */
 export function labelsOf({ labels }: AgentDocument): readonly string[] {
   return Object.entries(labels ?? {}).map(([key, value]) => (value === "" ? key : `${key}=${value}`));

@@ -9,7 +9,7 @@ import { addressOf } from "../shell/router.ts";
 import { useFleet, useMay, useServerNow } from "../shell/use_fleet.ts";
 import { Labels } from "./box_columns.tsx";
 import { BoxDoctor } from "./box_doctor.tsx";
-import { clockTrouble, gpuMemoryOf } from "./box_facts.ts";
+import { clockTrouble, gpuMemoryOf, isDiskLow } from "./box_facts.ts";
 import { BoxJobs } from "./box_jobs.tsx";
 import { BoxModels, BoxRunning } from "./box_models.tsx";
 import { isAway, statusOf } from "./box_status.ts";
@@ -90,7 +90,7 @@ function Gauges({ box: { disk, memory, gpus } }: { readonly box: AgentDocument }
           used={disk.total_bytes - disk.free_bytes}
           total={disk.total_bytes}
           what="Disk"
-          warnFrom={0.9}
+          isWarning={isDiskLow(disk)}
         />
       )}
       {memory !== null && (
@@ -116,7 +116,7 @@ function GpuGauges({ gpus }: { readonly gpus: NonNullable<AgentDocument["gpus"]>
           <div class="gauge" key={name}>
             <div class="gauge-head">
               <Foreign text={alike.length === 1 ? name : `${alike.length} × ${name}`} />
-              <span class="figure">{memory === null ? "unknown" : pairText(memory.used, memory.total)}</span>
+              <span class="figure">{memory === null ? "unknown" : `${pairText(memory.used, memory.total)} used`}</span>
             </div>
             <div class="gauge-bars">
               {alike.map(({ uuid, index, memory_used_bytes: used, memory_total_bytes: total }) => (
@@ -135,21 +135,19 @@ interface GaugeProps {
   readonly used: number | null;
   readonly total: number | null;
   readonly what: string;
-  readonly warnFrom?: number;
+  readonly isWarning?: boolean;
 }
 
-function Gauge({ title, used, total, what, warnFrom }: GaugeProps): JSX.Element {
+function Gauge({ title, used, total, what, isWarning = false }: GaugeProps): JSX.Element {
   const isKnown = used !== null && total !== null && total > 0;
-  const text = isKnown ? pairText(used, total) : "unknown";
+  const text = isKnown ? `${pairText(used, total)} used` : "unknown";
   return (
     <div class="gauge">
       <div class="gauge-head">
         <Foreign text={title} />
         <span class="figure">{text}</span>
       </div>
-      {isKnown && (
-        <Meter value={used / total} label={`${what}: ${text} used`} {...(warnFrom === undefined ? {} : { warnFrom })} />
-      )}
+      {isKnown && <Meter value={used / total} label={`${what}: ${text}`} isWarning={isWarning} />}
     </div>
   );
 }

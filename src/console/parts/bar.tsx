@@ -5,13 +5,12 @@ interface MeterProps {
   /** From 0 to 1. */
   readonly value: number;
   readonly label: string;
-  /** The part from which it is a warning. */
-  readonly warnFrom?: number;
+  readonly isWarning?: boolean;
 }
 
-export function Meter({ value, label, warnFrom = 2 }: MeterProps): JSX.Element {
+export function Meter({ value, label, isWarning = false }: MeterProps): JSX.Element {
   const percent = Math.round(value * 100);
-  const tone = value >= warnFrom ? "warn" : "";
+  const tone = isWarning ? "warn" : "";
   return (
     <span
       class={`bar meter ${tone}`}
