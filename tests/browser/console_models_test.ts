@@ -139,9 +139,9 @@ test("the catalog shows what does not fit, and a refused pull is explained in th
   const page = await open();
   await page.getByRole("button", { name: "Pull a model" }).click();
   const dialog = page.getByRole("dialog", { name: "Pull a model" });
-  await dialog.getByText(/^too large for gpu-\d, [\d.]+ [TP]B missing$/).waitFor();
+  await dialog.getByText(/^too large, [\d.]+ [TP]B missing$/).waitFor();
   const phi = dialog.getByRole("listitem").filter({ hasText: "About phi4:latest" });
-  await phi.getByText(/^fits on gpu-\d, leaves [\d.]+ [GT]B free$/).waitFor();
+  await phi.getByText(/^fits, leaves [\d.]+ [GT]B free$/).waitFor();
   await page.getByLabel("Model name").fill("not a name");
   await page.keyboard.press("Enter");
   await dialog.getByRole("alert").waitFor();

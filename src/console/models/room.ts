@@ -41,7 +41,10 @@ interface Room {
   readonly room: number | null;
 }
 
-/** Whether a model fits on all of these boxes, with the figure of the tightest one. */
+/**
+ * Whether a model fits on all of these boxes, with the figure of the tightest one. It names boxes only where some of them are too
+ * small: the names of all are in the heading of the list.
+ */
 export function verdictOn(size: number | null, rooms: readonly Room[]): Verdict {
   const known = rooms.flatMap(({ name, room }) =>
     room === null || size === null ? [] : [{ name, left: room - size }],
@@ -50,14 +53,13 @@ export function verdictOn(size: number | null, rooms: readonly Room[]): Verdict 
   if (tightest === undefined) return { fits: null, words: "" };
   const small = known.filter(({ left }) => left < 0);
   if (small.length > 0) {
-    const names = whereText(small.map(({ name }) => name));
+    const where = rooms.length === 1 ? "" : ` for ${whereText(small.map(({ name }) => name))}`;
     const most = small.length === 1 ? "" : "up to ";
-    return { fits: false, words: `too large for ${names}, ${most}${formatBytes(-tightest.left)} missing` };
+    return { fits: false, words: `too large${where}, ${most}${formatBytes(-tightest.left)} missing` };
   }
   if (known.length < rooms.length) return { fits: null, words: "" };
-  const where = known.length === 1 ? tightest.name : `all ${known.length} boxes`;
   const least = known.length === 1 ? "leaves" : "leaves at least";
-  return { fits: true, words: `fits on ${where}, ${least} ${formatBytes(tightest.left)} free` };
+  return { fits: true, words: `fits, ${least} ${formatBytes(tightest.left)} free` };
 }
 
 /** Why it takes no commands now; undefined: it does. */

@@ -60,8 +60,9 @@ test("verdictOn() names the figure of the box that decides", () => {
     { name: "gpu-2", room: 7e9 },
     { name: "gpu-3", room: 1e9 },
   ];
-  expect(verdictOn(5e9, [large])).toEqual({ fits: true, words: "fits on gpu-1, leaves 15.0 GB free" });
-  expect(verdictOn(5e9, [large, small]).words).toBe("fits on all 2 boxes, leaves at least 2.0 GB free");
+  expect(verdictOn(5e9, [large])).toEqual({ fits: true, words: "fits, leaves 15.0 GB free" });
+  expect(verdictOn(5e9, [large, small]).words).toBe("fits, leaves at least 2.0 GB free");
+  expect(verdictOn(9e9, [small])).toEqual({ fits: false, words: "too large, 2.0 GB missing" });
   expect(verdictOn(9e9, [large, small])).toEqual({ fits: false, words: "too large for gpu-2, 2.0 GB missing" });
   expect(verdictOn(9e9, [large, small, tiny]).words).toBe("too large for gpu-[2-3], up to 8.0 GB missing");
   const unknown = { name: "gpu-4", room: null };
