@@ -116,7 +116,7 @@ test("a pull is shown live in two tabs, survives a reload, and a cancel in one i
     async () => Math.abs((await filledPercent(first)) - (await percentOf(first))) < 3,
     "the bar is filled so far",
   );
-  await first.getByText(/ MB\/s · \d+ (?:s|min).* left/).waitFor();
+  await first.getByText(/ MB\/s \d+ (?:s|min).* left/).waitFor();
   await first.locator(".job-bar svg path.line").waitFor();
   await bar(second).waitFor();
   await second.getByRole("button", { name: "Cancel the pull of long:latest on gpu-1" }).click();

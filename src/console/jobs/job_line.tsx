@@ -74,7 +74,7 @@ function JobDetail({ job, isAway }: { readonly job: JobDocument; readonly isAway
   return (
     <div class="job-detail quiet">
       {isActive(job) && (
-        <span>{isAway ? "The box is not reporting. Last known progress" : progressParts(job).join(" · ")}</span>
+        <Parts parts={isAway ? ["The box is not reporting. Last known progress"] : progressParts(job)} />
       )}
       {trouble !== "" && <Foreign class="wrapped" text={trouble} />}
       <span class="who">
@@ -82,5 +82,16 @@ function JobDetail({ job, isAway }: { readonly job: JobDocument; readonly isAway
         {who !== null && <Foreign text={`${ended === null ? "" : ", "}by ${who}`} />}
       </span>
     </div>
+  );
+}
+
+/** Lines break between the parts, not in one of them. */
+function Parts({ parts }: { readonly parts: readonly string[] }): JSX.Element {
+  return (
+    <span class="parts">
+      {parts.map((part, index) => (
+        <span key={index}>{index === parts.length - 1 ? part : `${part} `}</span>
+      ))}
+    </span>
   );
 }

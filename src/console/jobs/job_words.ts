@@ -40,7 +40,7 @@ export function percentText(job: JobDocument): string {
 /** `3.9 GB of 9.1 GB`, `56.0 MB/s`, `1 min 33 s left`: the parts that are known. */
 export function progressParts(job: JobDocument): readonly string[] {
   const { state, phase, bytes_per_second: speed, eta_seconds: left, total_bytes: total } = job;
-  if (state === "queued") return ["waiting for its turn"];
+  if (state === "queued") return ["Waiting for its turn"];
   const parts = [amountOf(job)];
   if (phase === "manifest" && total === null) parts.push("asking the registry");
   if (phase === "writing") parts.push("writing the manifest");
