@@ -34,6 +34,15 @@ async function violationsOf(page: Page): Promise<readonly string[]> {
   return Array.isArray(found) ? found.map(String) : [String(found)];
 }
 
+/** Controls that are not within their card or panel, and fields of more than a line. */
+const MISPLACED = `[...document.querySelectorAll("main button, main input, main select, main .choice, dialog input")].filter((each) => {
+  const { right, bottom, height } = each.getBoundingClientRect();
+  if (each.matches("input") && height > 60) return true;
+  if (each.closest("dialog") !== null) return false;
+  const around = each.closest(".row, .panel")?.getBoundingClientRect();
+  return around !== undefined && (right > around.right || bottom > around.bottom);
+}).map(({ outerHTML }) => outerHTML)`;
+
 describe("every view", () => {
   test.each(LOOKS)(
     "axe finds nothing in any view, %s and %s, and nothing is wider than the window",
@@ -60,6 +69,7 @@ describe("every view", () => {
         await page.locator(ready).first().waitFor();
         found.set(at, await violationsOf(page));
         expect([at, await page.evaluate("document.documentElement.scrollWidth - innerWidth")]).toEqual([at, 0]);
+        expect([at, await page.evaluate(MISPLACED)]).toEqual([at, []]);
       }
       for (const [at, button] of [
         ["#/models", "Pull a model"],
@@ -73,6 +83,7 @@ describe("every view", () => {
         await page.getByRole("button", { name: button, exact: true }).click();
         await page.getByRole("dialog").waitFor();
         found.set(button, await violationsOf(page));
+        expect([button, await page.evaluate(MISPLACED)]).toEqual([button, []]);
         await page.keyboard.press("Escape");
       }
       await page.goto(`${site.server.url}/#/setup`);

@@ -13,7 +13,7 @@ import { type ActiveModels } from "./purposes.ts";
 const WIDE = "(min-width: 60rem)";
 /** With its buttons and choices a row takes longer to draw than others. */
 const WHOLE_UNTIL = 40;
-const ROW_HEIGHT = { wide: 44, narrow: 206 } as const;
+const ROW_HEIGHT = { wide: 44, narrow: 218 } as const;
 
 interface ModelTableProps {
   readonly models: readonly FleetModel[];
