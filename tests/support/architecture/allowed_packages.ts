@@ -38,7 +38,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "node:fs": [
     "src/transport/share/**/*.ts",
     "src/transport/nats/calls/connection.ts",
-    "src/program/{journal,stop_signal}.ts",
+    "src/program/{journal,stop_signal,user_name}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
