@@ -1,4 +1,5 @@
 // Processes that a script starts, follows by their output, and ends with itself.
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./binaries.ts";
 
@@ -32,12 +33,17 @@ export async function runInForeground(command: readonly string[], dir: string, s
 export class Child {
   readonly #process: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #reading: Promise<void>;
+  readonly #logFile: string | undefined;
   #output = "";
   #isSilent = false;
   #heard = Promise.withResolvers<void>();
 
-  /** @param dir where it runs */
-  constructor(command: readonly string[], dir: string) {
+  /**
+   * @param dir where it runs
+   * @param logFile also gets what it prints
+   */
+  constructor(command: readonly string[], dir: string, logFile?: string) {
+    this.#logFile = logFile;
     this.#process = Bun.spawn([...command], {
       cwd: dir,
       env: { ...cleanEnvironment(), XDG_CONFIG_HOME: dir },
@@ -90,6 +96,7 @@ export class Child {
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
+      if (this.#logFile !== undefined) appendFileSync(this.#logFile, chunk);
       this.#output += decoder.decode(chunk, { stream: true });
       const { resolve } = this.#heard;
       this.#heard = Promise.withResolvers();

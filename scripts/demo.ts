@@ -17,6 +17,7 @@ function introduce(site: Site, stage: Stage): void {
     ["gpu-agent", `${site.agent}, on the GPU box: it opens no port`],
     ["gpu-server", `${site.serverUrl}, on the platform`],
     ["Ollama", `${site.ollamaUrl}  (simulated: models have names and sizes, but no content)`],
+    ["registry", "simulated: offers the models of gpu-server's catalog, and all-minilm, gemma3:270m and llama3.2:1b"],
   ]);
 }
 
@@ -30,6 +31,9 @@ function invite(site: Site, stage: Stage): void {
   stage.line(`export URL=${site.serverUrl} TOKEN=${site.token}`);
   stage.line('curl -H "Authorization: Bearer $TOKEN" $URL/v1/agents');
   stage.line(`cat ${share}/gpu_status/${site.agent}_status.json`);
+  stage.say();
+  stage.heading("What they log:");
+  stage.line(`tail -F ${site.logFile("server")} ${site.logFile("agent")}`);
   stage.say();
   stage.heading("Another link that signs a browser in:");
   stage.line([runs("server"), ...site.signInLinkArgs.map(quoted)].join(" "));

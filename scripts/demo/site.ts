@@ -58,6 +58,11 @@ export class Site {
     return this.#token;
   }
 
+  /** The file with what agent or server logs. */
+  logFile(program: "agent" | "server"): string {
+    return join(this.dir, `${program}.log`);
+  }
+
   /** The arguments of gpu-server that print a link for the console. */
   get signInLinkArgs(): readonly string[] {
     return ["sign-in-link", TOKEN, "--state-dir", this.#serverStateDir, "--public-url", this.#serverUrl];
@@ -70,6 +75,11 @@ export class Site {
 
   get #serverStateDir(): string {
     return join(this.dir, "server");
+  }
+
+  /** Its blobs have the length of real ones, and take no room. */
+  get #modelsDir(): string {
+    return join(this.dir, "models");
   }
 
   /** Calls gpu-server as the platform does. @throws Error with its answer when it refuses */
@@ -97,8 +107,8 @@ export class Site {
     await rm(this.dir, { recursive: true, force: true });
   }
 
-  #start(command: readonly string[]): Child {
-    const child = new Child(command, this.dir);
+  #start(command: readonly string[], logFile?: string): Child {
+    const child = new Child(command, this.dir, logFile);
     this.#children.push(child);
     return child;
   }
@@ -113,19 +123,22 @@ export class Site {
   async #startOllama(): Promise<void> {
     const installed = ["--installed", "all-minilm:latest", "--installed", "gemma3:270m"];
     const main = join(ROOT, "sim/ollama/main.ts");
-    const ollama = this.#start([process.execPath, main, "--speed", DOWNLOAD_SPEED, ...installed]);
+    const own = ["--speed", DOWNLOAD_SPEED, "--models", this.#modelsDir];
+    const ollama = this.#start([process.execPath, main, ...own, ...installed]);
     this.#ollamaUrl = String((await ollama.line('"url"'))["url"]);
   }
 
   async #startAgent(): Promise<void> {
-    const own = ["--name", this.agent, "--ollama", this.#ollamaUrl];
-    await this.#start([...programCommand("agent"), ...this.#settings("agent"), ...own]).line('"Ready"');
+    const own = ["--name", this.agent, "--ollama", this.#ollamaUrl, "--ollama-models", this.#modelsDir];
+    const command = [...programCommand("agent"), ...this.#settings("agent"), ...own];
+    await this.#start(command, this.logFile("agent")).line('"Ready"');
   }
 
   async #startServer(): Promise<void> {
     const add = ["token", "add", TOKEN, "--role", "gp", "--state-dir", this.#serverStateDir];
     this.#token = await this.#output([...programCommand("server"), ...add]);
-    const server = this.#start([...programCommand("server"), ...this.#settings("server"), "--port", "0"]);
+    const command = [...programCommand("server"), ...this.#settings("server"), "--port", "0"];
+    const server = this.#start(command, this.logFile("server"));
     this.#serverUrl = String((await server.line('"Listening"'))["url"]);
   }
 

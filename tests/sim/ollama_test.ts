@@ -2,9 +2,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { ModelSpec } from "#sim/ollama/manifest.ts";
+import { DEFAULT_CATALOGUE } from "#sim/ollama/catalog.ts";
+import { type ModelSpec, makeManifest } from "#sim/ollama/manifest.ts";
 import { parseName, showName } from "#sim/ollama/name.ts";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
+import { readCatalog } from "#src/server/platform/catalog.ts";
 import { until } from "#tests/support/until.ts";
 
 const Answer = z.object({
@@ -222,6 +224,16 @@ describe("sim/ollama/main.ts", () => {
       process.kill("SIGTERM");
     }
     expect(await process.exited).toBe(0);
+  });
+});
+
+describe("DEFAULT_CATALOGUE", () => {
+  test.each(readCatalog(undefined).models)("has $name of gpu-server's catalog in its size", ({ name, size }) => {
+    const spec = DEFAULT_CATALOGUE.find((each) => each.name === name);
+    const bytes = spec === undefined ? 0 : makeManifest(spec).size;
+    const [, number = "", unit = ""] = /^([\d.]+) ([MG])B$/.exec(size) ?? [];
+    const rounded = Number(number) * (unit === "G" ? 1e9 : 1e6);
+    expect(Math.abs(bytes - rounded) / rounded).toBeLessThan(0.03);
   });
 });
 
