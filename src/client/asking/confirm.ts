@@ -3,6 +3,7 @@ import { ERROR_CODES } from "../../base/errors.ts";
 import { visibleText } from "../../base/format.ts";
 import { type PlannedChange, plannedDocument } from "../../documents/planned.ts";
 import { ExitStatus } from "../../program/exit.ts";
+import { noteUnavailable, withoutManyAway } from "../output/unavailable.ts";
 import type { Session } from "../session.ts";
 import { describeChange, describePlan, type Plan } from "./plan.ts";
 
@@ -25,7 +26,7 @@ export async function mayChange(
 ): Promise<boolean> {
   const { printer, io } = session;
   if (dryRun) {
-    printPlan(session, (await plan()).changes);
+    printPlan(session, await plan());
     return false;
   }
   if (yes || printer.json || io.ask === undefined) return true;
@@ -45,12 +46,15 @@ function isLarge(sent: readonly PlannedChange[]): boolean {
   return sent[0]?.verb === "forget" || (sent[0]?.verb === "delete" && isSeveral(sent.map(({ model }) => model ?? "")));
 }
 
-function printPlan({ printer }: Session, changes: readonly PlannedChange[]): void {
+function printPlan({ printer }: Session, { changes, away }: Plan): void {
   if (printer.json) {
     printer.document(plannedDocument(changes));
     return;
   }
-  const rows = changes.map((change) => [change.agent, describeChange(change)]);
+  const planned = changes.map((change) => ({ change, away: away.find(({ agent }) => agent === change.agent) }));
+  const { shown, away: left } = withoutManyAway(planned);
+  const rows = shown.map(({ change }) => [change.agent, describeChange(change)]);
   if (rows.length > 0) printer.table([{ title: "AGENT" }, { title: "DRY RUN", flexible: true }], rows);
+  noteUnavailable(printer, left, "asked");
   printer.note("Nothing was changed");
 }

@@ -3,9 +3,10 @@
 import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../base/errors.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import type { Tone } from "../../program/style.ts";
+import { type Asked, askedInVain, noteUnavailable, withoutManyAway } from "../output/unavailable.ts";
 import type { Session } from "../session.ts";
 
-export interface Outcome<Answer> {
+export interface Outcome<Answer> extends Asked {
   readonly agent: string;
   readonly answer?: Answer;
   readonly error?: CourierError;
@@ -30,11 +31,13 @@ export async function askEach<Answer>(
   views: readonly AgentView[],
   ask: (agent: string) => Promise<Answer>,
 ): Promise<Outcome<Answer>[]> {
-  const askOne = async ({ agent }: AgentView): Promise<Outcome<Answer>> => {
+  const askOne = async (view: AgentView): Promise<Outcome<Answer>> => {
+    const { agent } = view;
     try {
       return { agent, answer: await ask(agent) };
-    } catch (error) {
-      return { agent, error: asCourierError(error) };
+    } catch (caught) {
+      const error = asCourierError(caught);
+      return { agent, error, ...askedInVain(view, error) };
     }
   };
   return await Promise.all(views.map(askOne));
@@ -60,7 +63,10 @@ export function outcomesStatus(outcomes: readonly Pick<Outcome<unknown>, "error"
   );
 }
 
-/** Prints a table of one line per agent, or, when only one was asked and failed, its error. */
+/**
+ * Prints a table of one line per agent, without those that are offline if they are many; or, when only one was asked and
+ * failed, its error.
+ */
 export function printOutcomes<Answer>(
   { printer }: Session,
   outcomes: readonly Outcome<Answer>[],
@@ -73,11 +79,13 @@ export function printOutcomes<Answer>(
     printer.error(only.error);
     return;
   }
-  const rows = outcomes.map(({ agent, answer, error }) => [
+  const { shown, away } = withoutManyAway(outcomes);
+  const rows = shown.map(({ agent, answer, error }) => [
     agent,
     answer === undefined ? `failed: ${describeError(error)}` : describe(answer),
   ]);
-  printer.table([{ title: "AGENT" }, { title, flexible: true, tone: resultTone }], rows);
+  if (rows.length > 0) printer.table([{ title: "AGENT" }, { title, flexible: true, tone: resultTone }], rows);
+  noteUnavailable(printer, away, "asked");
   const failed = outcomes.filter(({ error }) => error !== undefined).length;
   if (failed > 0) printer.note(`${failed} of ${outcomes.length} ${counted} failed`);
 }

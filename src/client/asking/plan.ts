@@ -3,6 +3,7 @@ import { formatBytes } from "../../base/format.ts";
 import { sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
+import { awayEntry, type Unavailable } from "../../courier/unavailable.ts";
 import type { PlannedChange } from "../../documents/planned.ts";
 import type { ListName } from "../fleet_courier.ts";
 import type { Session } from "../session.ts";
@@ -36,6 +37,8 @@ export interface Plan {
    * who is asked must know of each box that may be changed.
    */
   readonly sent: readonly PlannedChange[];
+  /** The agents that are offline, so that nothing is sent to them. */
+  readonly away: readonly Unavailable[];
 }
 
 /** The same for each model on each agent. */
@@ -61,12 +64,13 @@ export async function planChanges(
   return {
     changes: planned.map(({ change }) => change),
     sent: planned.filter(({ view }) => view.online).map(({ change }) => change),
+    away: views.filter(({ online }) => !online).map((view) => awayEntry(view)),
   };
 }
 
 /** Of changes that are known for sure: what is skipped is not sent. */
 export function planOf(changes: readonly PlannedChange[]): Plan {
-  return { changes, sent: changes.filter(({ skipped }) => skipped === null) };
+  return { changes, sent: changes.filter(({ skipped }) => skipped === null), away: [] };
 }
 
 /** `Delete phi4:latest from 15 boxes (92 GB)`. @param sent of a plan */

@@ -1,7 +1,9 @@
-// Notes about the agents that a list does not include.
+// Notes about the agents that a list does not include, or that a verb could not ask.
 
+import type { CourierError } from "../../base/errors.ts";
 import { rangesText } from "../../base/order.ts";
-import type { Unavailable } from "../../courier/unavailable.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import { awayEntry, type Unavailable } from "../../courier/unavailable.ts";
 import type { LastSeen } from "./last_seen.ts";
 import type { Printer } from "./printer.ts";
 
@@ -32,6 +34,26 @@ export function unavailableLines(
   return [whole.length < width ? whole : `${count} (${hint})`];
 }
 
+/** The result of a command to one agent. */
+export interface Asked {
+  /** The agent was offline, so nothing was sent to it. */
+  readonly away?: Unavailable | undefined;
+}
+
+/** @param view of the agent before it was asked; undefined: unknown */
+export function askedInVain(view: AgentView | undefined, error: CourierError): Asked {
+  return view === undefined || view.online || error.code !== "unavailable" ? {} : { away: awayEntry(view) };
+}
+
+/** Results to show one by one, and agents for `noteUnavailable()`: those that were offline, if they are many. */
+export function withoutManyAway<T extends Asked>(
+  results: readonly T[],
+): { readonly shown: readonly T[]; readonly away: readonly Unavailable[] } {
+  const away = new Map(results.flatMap((each) => (each.away === undefined ? [] : [[each.away.agent, each.away]])));
+  if (away.size <= NAMED) return { shown: results, away: [] };
+  return { shown: results.filter((each) => each.away === undefined), away: [...away.values()] };
+}
+
 /** As `unavailableLines()`, of a list of jobs: those of agents that are offline are in it, as they were last seen. */
 export function offlineLines(unavailable: readonly Unavailable[], width: number, lastSeen: LastSeen): string[] {
   const isOffline = ({ agent }: Unavailable): boolean => lastSeen(agent) !== undefined;
@@ -49,6 +71,6 @@ export function offlineLines(unavailable: readonly Unavailable[], width: number,
 
 const AS_SEEN = { one: "its jobs are as last seen", several: "their jobs are as last seen" } as const;
 
-export function describeUnavailable({ agent, reason }: Unavailable, what: What = "included"): string {
+function describeUnavailable({ agent, reason }: Unavailable, what: What = "included"): string {
   return `${agent} not ${what}: ${reason}`;
 }

@@ -4,10 +4,11 @@ import { isEnded, type Job } from "../../protocol.ts";
 import { liveBoxClock } from "../box_clock.ts";
 import { JsonProgress, LineProgress, type Progress } from "../output/progress.ts";
 import { type Pull, PullBoard } from "../output/pull_board.ts";
+import type { Asked } from "../output/unavailable.ts";
 import type { Session } from "../session.ts";
 
 /** How one pull on one agent came out, as far as it was seen. */
-export interface Pulled {
+export interface Pulled extends Asked {
   readonly job: Job;
   /** The failure with its hint; undefined when the job itself has it. */
   readonly error?: CourierError;

@@ -9,6 +9,7 @@ import { describeProgress } from "../output/job_text.ts";
 import type { Progress } from "../output/progress.ts";
 import { PullBoard } from "../output/pull_board.ts";
 import { MODEL_NAME } from "../output/table.ts";
+import { noteUnavailable, withoutManyAway } from "../output/unavailable.ts";
 import type { Session } from "../session.ts";
 import type { Pulled } from "./follow.ts";
 
@@ -29,7 +30,8 @@ export function reportPulled(
   if (!printer.json) {
     // A line for each agent is a table already, and pulls that continue have no result yet.
     const isTable = progress instanceof PullBoard && progress.showsAll;
-    if (pulled.length > 1 && left.length === 0 && !isTable) printTable(session, pulled);
+    const { shown } = withoutManyAway(pulled);
+    if (pulled.length > 1 && shown.length > 0 && left.length === 0 && !isTable) printTable(session, shown);
     printFailures(session, ended, pulled.length);
   }
   const jobs = left.map(({ job }) => job);
@@ -44,7 +46,8 @@ export function reportPulled(
 export function printFailures({ printer }: Session, pulled: readonly Pulled[], asked: number): void {
   const failed = pulled.filter(({ job }) => failureCode(job) !== null);
   const isOneModel = new Set(pulled.map(({ job }) => job.model)).size <= 1;
-  for (const { job, error } of failed) {
+  const { shown, away } = withoutManyAway(failed);
+  for (const { job, error } of shown) {
     const failure = error ?? failureOf(job);
     const { code, message, saidBy } = failure;
     // Its words are printed under its name anyway.
@@ -52,6 +55,7 @@ export function printFailures({ printer }: Session, pulled: readonly Pulled[], a
     const hint = job.id === null ? `Check whether it was pulled: gpuctl list --agent ${job.agent}` : failure.hint;
     printer.error(new CourierError(code, `${where}${message}`, { hint, saidBy }));
   }
+  noteUnavailable(printer, away, "asked");
   if (failed.length > 0 && asked > 1)
     printer.note(`${failed.length} of ${asked} ${isOneModel ? "agents" : "pulls"} failed`);
 }

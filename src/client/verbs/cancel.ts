@@ -8,6 +8,7 @@ import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "../asking/outcomes.ts";
 import { planOf } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
+import { askedInVain } from "../output/unavailable.ts";
 import { findJobs } from "../pulls/find_jobs.ts";
 import type { Run, Session } from "../session.ts";
 
@@ -84,10 +85,13 @@ function plannedCancel(job: Job): PlannedChange {
 type Cancelled = Outcome<Job> & { readonly job: Job };
 
 async function cancelJob({ courier, io }: Session, job: Job): Promise<Cancelled> {
+  const { agent } = job;
+  const view = courier.lastKnownAgents().find((each) => each.agent === agent);
   try {
-    return { job, agent: job.agent, answer: await courier.cancelJob(job, { signal: io.signal }) };
-  } catch (error) {
-    return { job, agent: job.agent, error: asCourierError(error) };
+    return { job, agent, answer: await courier.cancelJob(job, { signal: io.signal }) };
+  } catch (caught) {
+    const error = asCourierError(caught);
+    return { job, agent, error, ...askedInVain(view, error) };
   }
 }
 

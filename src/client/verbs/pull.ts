@@ -2,6 +2,7 @@
 import { isoTime } from "../../base/clock.ts";
 import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
 import { jobsDocument, refusedJob } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
 import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
@@ -10,6 +11,7 @@ import { planChanges } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
 import { agentFlag } from "../output/agent_names.ts";
 import type { Pull } from "../output/pull_board.ts";
+import { askedInVain } from "../output/unavailable.ts";
 import { follow, openProgress, type Pulled } from "../pulls/follow.ts";
 import { MAX_WAIT, withinMaxWait } from "../pulls/max_wait.ts";
 import { failureCode, printFailures, reportPulled } from "../pulls/results.ts";
@@ -46,16 +48,16 @@ async function pullModels(session: Session, models: readonly string[], choices: 
   const names = [...new Set(models.map((model) => normalModelName(model)))];
   const views = await chosenViews(session);
   if (!(await mayChange(session, async () => await planChanges(session, "pull", views, names), choices))) return 0;
-  const pulls = names.flatMap((model) => views.map(({ agent }) => ({ agent, model })));
+  const pulls = names.flatMap((model) => views.map((view) => ({ agent: view.agent, model, view })));
   if (choices.detach === true) return await startPulls(session, pulls, choices);
   const progress = openProgress(session, pulls);
   const pulled = await withinMaxWait(session, choices.maxWait, async (signal) => {
     try {
       return await Promise.all(
         pulls.map(async (pull) => {
-          const { job, error } = await start(session, pull, choices);
-          progress.show(job);
-          return error === undefined ? await follow(session, job, progress, signal) : { job, error };
+          const started = await start(session, pull, choices);
+          progress.show(started.job);
+          return started.error === undefined ? await follow(session, started.job, progress, signal) : started;
         }),
       );
     } finally {
@@ -66,7 +68,7 @@ async function pullModels(session: Session, models: readonly string[], choices: 
 }
 
 /** --detach: the jobs, and the errors of the agents that did not accept. */
-async function startPulls(session: Session, pulls: readonly Pull[], choices: PullChoices): Promise<number> {
+async function startPulls(session: Session, pulls: readonly AskedPull[], choices: PullChoices): Promise<number> {
   const { printer, io } = session;
   const pulled = await Promise.all(pulls.map(async (pull) => await start(session, pull, choices)));
   const refused = pulled.filter(({ error }) => error !== undefined);
@@ -86,14 +88,20 @@ async function startPulls(session: Session, pulls: readonly Pull[], choices: Pul
   );
 }
 
+interface AskedPull extends Pull {
+  /** Of its agent, before it was asked. */
+  readonly view: AgentView;
+}
+
 /** Never rejects: a refusal is a failed job. */
-async function start(session: Session, { agent, model }: Pull, { force }: PullChoices): Promise<Pulled> {
+async function start(session: Session, { agent, model, view }: AskedPull, { force }: PullChoices): Promise<Pulled> {
   const { courier, io } = session;
   try {
     return { job: await courier.pullModel(agent, model, { force, signal: io.signal }) };
   } catch (error) {
     const refusal = asCourierError(error);
-    return { job: refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(courier.now())), error: refusal };
+    const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(courier.now()));
+    return { job, error: refusal, ...askedInVain(view, refusal) };
   }
 }
 

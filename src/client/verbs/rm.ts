@@ -61,12 +61,12 @@ function isAbsent({ error }: Deletion): boolean {
 function printDeletions(session: Session, deletions: readonly (readonly Deletion[])[]): void {
   const shown = deletions.flatMap((ofModel) =>
     ofModel.map((each): Outcome<string> => {
-      const { agent, model, answer, error } = each;
+      const { agent, model, answer, error, away } = each;
       // In Ollama's words it is longer, and different from the words of a list.
       const absent = `${model} is not installed`;
       if (isAbsent(each))
         return ofModel.length > 1 ? { agent, answer: absent } : { agent, error: new CourierError("not_found", absent) };
-      if (error !== undefined) return { agent, error };
+      if (error !== undefined) return { agent, error, away };
       return { agent, answer: describeDeleted(model, answer) };
     }),
   );

@@ -166,6 +166,48 @@ describe("--dry-run", () => {
   });
 });
 
+describe("many boxes that are offline", () => {
+  const NAMES = ["gpu-4", "gpu-5", "gpu-6", "gpu-7"];
+  const NOTE = "4 agents not asked: gpu-[4-7] (gpuctl agents shows why)\n";
+
+  test.each([
+    ["rm phi4", "4 of 7 agents failed\n"],
+    ["rm phi4 zz", "8 of 14 deletions failed\n"],
+    ["stop phi4", "5 of 7 agents failed\n"],
+    ["cp phi4 other", "5 of 7 agents failed\n"],
+    ["ping", "4 of 7 agents failed\n"],
+    [
+      "pull phi4 --detach",
+      "4 of 7 agents failed\ngpuctl wait phi4:latest waits for the end, gpuctl jobs shows the progress\n",
+    ],
+    ["rm phi4 --dry-run", "Nothing was changed\n"],
+    ["pull phi4 --dry-run", "Nothing was changed\n"],
+  ])("are one line of %s --all, and a few have a line each", async (line, after) => {
+    await fleet();
+    const away = await Promise.all(NAMES.map(async (name) => await site.agent(name)));
+    for (const agent of away) await agent.publish({ status: "stopped" });
+    const { stdout, stderr } = await site.run([...line.split(" "), "--all"]);
+    expect(stderr).toBe(`${NOTE}${after}`);
+    expect(stdout).not.toMatch(/gpu-[4-7]/);
+    expect(stdout).toContain("gpu-3");
+    for (const agent of away.slice(0, 2)) await agent.close();
+    const few = await site.run([...line.split(" "), "--agent", "gpu-3,gpu-6,gpu-7"]);
+    expect(few.stderr).not.toContain("not asked");
+    expect(few.stdout + few.stderr).toMatch(/gpu-6.*stopped just now/);
+  });
+
+  test("are one line of cancel --all", async () => {
+    await fleet();
+    for (const name of NAMES) {
+      const agent = await site.agent(name);
+      agent.jobs = [jobOf({ id: `job-${name}`, agent: name, state: "running" })];
+      await agent.publish({ status: "stopped" });
+    }
+    const { status, stderr } = await site.run(["cancel", "phi4", "--all"]);
+    expect([status, stderr]).toEqual([1, `${NOTE}4 of 4 jobs failed\n`]);
+  });
+});
+
 describe("a variable of --all or --force", () => {
   test.each([
     ["GPU_COURIER_ALL", "rm zz"],
