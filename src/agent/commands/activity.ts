@@ -44,7 +44,7 @@ export class Activity {
     return this.#refused;
   }
 
-  /** The last commands that were refused, the newest last. */
+  /** The last commands that were refused, and pulls that did not become a job, the newest last. */
   get lastRefused(): NonNullable<State["refused"]> {
     return this.#lastRefused;
   }
@@ -80,8 +80,11 @@ export class Activity {
   /** @param refused undefined: a name or file that may be no command */
   refuse(refused?: Refused): void {
     this.#refused += 1;
-    if (refused === undefined) return;
-    const { id, verb, model, error } = refused;
+    if (refused !== undefined) this.showRefused(refused);
+  }
+
+  /** Shows a command that was run to no effect among those that were refused, without counting it. */
+  showRefused({ id, verb, model, error }: Refused): void {
     const cut = (text: string): string => text.slice(0, REFUSED_CHARACTERS);
     const entry = {
       command_id: id,

@@ -360,6 +360,8 @@ export class Worker {
       const failed = asCourierError(error);
       const details = failed.code === "internal" ? { error } : {};
       log.warn({ ...fields, code: failed.code, reason: failed.message, ...details }, "Command failed");
+      // Its sender may be gone, and those who look for the pull find no job.
+      if (verb === "pull_model") activity.showRefused({ id, verb, model, error: failed });
       return failure(failed, identity.agent, answerTo, clock.now());
     } finally {
       activity.end(id);

@@ -31,7 +31,7 @@ export function addJobsVerb(program: Program, run: Run, isFollowing: () => boole
     .command("jobs")
     .summary("List running, queued and recent pulls, or show one.")
     .description(
-      "List running, queued and recent pulls, and the commands that agents refused in the last day. With an id, show " +
+      "List running, queued and recent pulls, and the commands and pulls that agents refused in the last day. With an id, show " +
         "everything about that job. --follow updates the list until Ctrl-C: a table in a terminal, a line per change " +
         "in a pipe, a document per change with --json.",
     )
@@ -108,7 +108,7 @@ async function listJobs(session: Session, choice: JobChoice, isWide: boolean): P
   else if (found.jobs.length > 0) printer.note("No such jobs");
   else printer.note("No jobs", "Start one: gpuctl pull phi4");
   if (total > shown.length) printer.note(`${total - shown.length} more: --limit ${total} shows them`);
-  noteRefused(printer, refused, clock);
+  noteRefused(printer, refused, clock, shown);
   for (const line of offlineLines(found.unavailable, printer.width, seen)) printer.note(line);
   return 0;
 }

@@ -50,6 +50,16 @@ test("a version 1 pull is refused likewise", async () => {
   expect([ollama.calls, looked, (await site.state("gpu-1")).jobs]).toEqual([[], [], []]);
 });
 
+test("a refused pull is among the commands that the state shows as refused, and is not counted as one", async () => {
+  await site.start("gpu-1", allowing(...DEFAULT_REGISTRIES));
+  await site.command("gpu-1", "id-1", { command: "pull_model", model_name: MODEL });
+  const { refused, refused_commands } = await site.state("gpu-1");
+  expect(refused).toMatchObject([
+    { command_id: "id-1", command: "pull_model", model: MODEL, code: "forbidden", error: MESSAGE },
+  ]);
+  expect(refused_commands).toBe(0);
+});
+
 test("a pull whose registry redirects to what is not allowed is refused, and a queued one fails at its turn", async () => {
   let location = "https://cdn.example/";
   const readManifest = async (model: string): Promise<never> => {

@@ -108,29 +108,6 @@ describe("jobs", () => {
     expect(document.unavailable).toEqual([{ agent: "gpu-2", code: "unavailable", reason: "silent for 1 min" }]);
   });
 
-  test("names the last commands of the day that an agent refused, and all as JSON", async () => {
-    const agent = await site.agent("gpu-1");
-    await site.agent("gpu-2");
-    const refused = (index: number, secondsAgo: number) => ({
-      at: site.ago(secondsAgo),
-      command_id: `delete_model_${index}`,
-      command: "delete_model",
-      model: "phi4:latest",
-      code: "forbidden" as const,
-      error: "This box requires signed commands",
-    });
-    await agent.publish({
-      refused: [refused(0, 2 * 86_400), ...[1, 2, 3, 4, 5, 6].map((index) => refused(index, 60))],
-    });
-    const { status, stderr } = await site.run(["jobs"]);
-    const line = "gpu-1 refused delete_model phi4:latest 1 minute ago: This box requires signed commands";
-    expect([status, stderr.split("\n").filter((text) => text === line).length]).toEqual([0, 5]);
-    expect(stderr).toContain("1 more command was refused\n  See all: gpuctl jobs --json\n");
-    const all = JSON.parse((await site.run(["jobs", "--json"])).stdout);
-    expect([all.refused.length, all.refused[0].agent]).toEqual([7, "gpu-1"]);
-    expect(JSON.parse((await site.run(["jobs", "--agent", "gpu-2", "--json"])).stdout).refused).toEqual([]);
-  });
-
   describe("of a box that died with a pull under way", () => {
     beforeEach(async () => {
       const dead = await site.agent("gpu-1");
