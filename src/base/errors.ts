@@ -51,7 +51,9 @@ export class CourierError extends Error {
   get spoken(): { readonly message: string; readonly hint: string | undefined } {
     const { message, hint, saidBy } = this;
     if (saidBy === undefined) return { message, hint };
-    return { message: `${saidBy} says: ${message}`, hint: hint === undefined ? undefined : `${saidBy} says: ${hint}` };
+    // Agents quote Ollama with the same verb: `gpu-1 says: Cannot pull "phi4": Ollama: unexpected EOF`.
+    const quoted = message.replace(/(?<=^|: )Ollama (?:at \S+ )?says: /, "Ollama: ");
+    return { message: `${saidBy} says: ${quoted}`, hint: hint === undefined ? undefined : `${saidBy} says: ${hint}` };
   }
 }
 

@@ -37,6 +37,17 @@ test("printError() writes one document under --json, with all of the text in it"
   expect(text).toBe('{"error":{"code":"conflict","message":"a\\nb\\u009b2J","hint":null}}\n');
 });
 
+test.each([
+  ['Cannot pull "phi4": Ollama says: unexpected EOF', 'gpu-1 says: Cannot pull "phi4": Ollama: unexpected EOF'],
+  ["Ollama at http://127.0.0.1:11434 says: no", "gpu-1 says: Ollama: no"],
+  ["The model says: Ollama says hello", "gpu-1 says: The model says: Ollama says hello"],
+])("printError() says once who says %p", (message, shown) => {
+  expect(written(() => printError(new CourierError("internal", message, { saidBy: "gpu-1" })))).toBe(
+    `error: ${shown}\n`,
+  );
+  expect(written(() => printError(new CourierError("internal", message)))).toBe(`error: ${message}\n`);
+});
+
 test("writeError() keeps the lines of a help text, and nothing that moves the cursor", () => {
   expect(written(() => writeError("error: unknown option '\u001b[2J'\nUsage: x\n"))).toBe(
     "error: unknown option ' [2J'\nUsage: x\n",
