@@ -18,7 +18,9 @@ export function addWaitVerb(program: Program, run: Run): void {
     .summary("Wait for the end of pulls.")
     .description(
       "Wait for the end of pulls, for example of `pull --detach`, and show their progress. The exit status is 0 only if all " +
-        "succeeded, as of pull. A pull that has ended counts at once. After Ctrl-C the pulls continue.",
+        "succeeded, as of pull. A pull that has ended counts at once. A model means its pulls under way and those that ended since " +
+        "these were started; if none is under way, the last pull of each agent, except earlier ones that were cancelled.\n" +
+        "After Ctrl-C the pulls continue.",
     )
     .argument("<job...>", "a job id, the end of one, or a model: its pulls on all agents, or on those of --agent")
     .addOption(MAX_WAIT)

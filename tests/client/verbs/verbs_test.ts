@@ -265,10 +265,14 @@ describe("cancel", () => {
 
   test("ends those that it finds, and reports each word that means none", async () => {
     const agent = await pulling();
-    agent.jobs = [
-      ...agent.jobs,
-      { ...job, id: "01a20aac-24d0-7785-b91f-000000000002", model: "zz:latest", state: "failed" },
-    ];
+    const zz = (id: number, state: "succeeded" | "failed", secondsAgo: number) => ({
+      ...job,
+      id: `01a20aac-24d0-7785-b91f-00000000000${id}`,
+      model: "zz:latest",
+      state,
+      created_at: site.ago(secondsAgo),
+    });
+    agent.jobs = [...agent.jobs, zz(3, "succeeded", 60), zz(2, "failed", 5)];
     await agent.publish();
     const none = (word: string, more = ""): string =>
       `error: No job and no running pull matches ${word}${more}\n  gpuctl jobs lists the jobs\n`;

@@ -126,6 +126,43 @@ describe("wait", () => {
     });
   });
 
+  test("of a model counts the last pull of each agent, and no earlier one that was cancelled", async () => {
+    const ended = (seconds: number) => ({ created_at: site.ago(seconds + 10), ended_at: site.ago(seconds) });
+    const cancelled = { state: "cancelled", code: "cancelled", error: "Cancelled" } as const;
+    const first = await pulling("gpu-1", "job-1", { ...cancelled, ...ended(3_600) });
+    await pulling("gpu-2", "job-2", { state: "succeeded", ...ended(5) });
+    expect((await site.run(["wait", "phi4"])).status).toBe(0);
+    expect((await site.run(["wait", "phi4", "--agent", "gpu-1"])).status).toBe(130);
+    // One that was asked for with the last one, or failed, is news.
+    for (const change of [
+      { ...cancelled, ...ended(6) },
+      { state: "failed", code: "exhausted", ...ended(3_600) },
+    ] as const) {
+      first.jobs = [jobOf({ id: "job-3", ...change })];
+      await first.publish();
+      expect((await site.run(["wait", "phi4"])).status).toBe(1);
+    }
+  });
+
+  test("of a model also counts what ended while others that were started with it are under way", async () => {
+    const failed = { state: "failed", code: "exhausted", error: "No space", ended_at: site.ago(1) } as const;
+    const first = await pulling("gpu-1", "job-1", { ...failed, created_at: site.ago(3_600) });
+    const second = await pulling("gpu-2", "job-2", { created_at: site.ago(20) });
+    for (const [created_at, status] of [
+      [site.ago(3_600), 0],
+      [site.ago(25), 1],
+    ] as const) {
+      first.jobs = [jobOf({ id: "job-1", ...failed, created_at })];
+      await first.publish();
+      second.jobs = [jobOf({ id: "job-2", agent: "gpu-2", state: "running", created_at: site.ago(20) })];
+      await second.publish();
+      const run = site.start(["wait", "phi4"]);
+      await settle();
+      await site.progress(second, { state: "succeeded" });
+      expect(await run.status).toBe(status);
+    }
+  });
+
   test("exits with 75 after --max-wait, and names what is left", async () => {
     await pulling("gpu-1", "job-1");
     const run = site.start(["wait", "phi4", "--max-wait", "3"]);
