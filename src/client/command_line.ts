@@ -44,9 +44,9 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
 
   program.hook("preAction", (_, verb) => refuseVariables(verb.name(), verb.optsWithGlobals()));
 
-  const runUnconnected: Run = async (verb) => {
+  const runUnconnected: Run = async (verb, named = []) => {
     const { timeout, agent, all = false } = program.opts();
-    const agents = chosenAgents({ agent, all }, (name) => program.getOptionValueSource(name));
+    const agents = chosenAgents({ named, agent, all }, (name) => program.getOptionValueSource(name));
     const timeoutMs = timeout * 1000;
     const waiting = new WaitingLine(io.stderr, io.clock);
     const shown = { ...io, stdout: waiting.inFrontOf(io.stdout), stderr: waiting.inFrontOf(io.stderr) };
@@ -55,13 +55,13 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     const status = await runInSession(reached, seen, verb);
     if (status !== 0) throw new ExitStatus(status);
   };
-  const runWatching: Run = async (verb) => await runUnconnected(connected(verb));
-  const run: Run = async (verb) => {
+  const runWatching: Run = async (verb, named) => await runUnconnected(connected(verb), named);
+  const run: Run = async (verb, named) => {
     if (program.opts().watch === true)
       throw new CourierError("invalid", "--watch needs a value here", {
         hint: `Only jobs has --watch. How the share is watched: --share-watch ${WATCH.join(", ")}`,
       });
-    await runWatching(verb);
+    await runWatching(verb, named);
   };
   addVerbs(program, { run, runWatching, runUnconnected });
   addKeyVerb(program, io, () => new Printer(io, isJson()));
@@ -121,11 +121,24 @@ function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs):
   addDoctorVerb(program, runUnconnected);
 }
 
-/** `--agent` and `--all` exclude each other; one that is typed wins over one of the environment. */
+interface AgentChoices {
+  readonly named: readonly string[];
+  readonly agent: readonly string[] | undefined;
+  readonly all: boolean;
+}
+
+/** Arguments, `--agent` and `--all` exclude each other; what is typed wins over what the environment has. */
 function chosenAgents(
-  { agent, all }: { readonly agent?: readonly string[] | undefined; readonly all: boolean },
+  { named, agent, all }: AgentChoices,
   source: (name: "agent" | "all") => string | undefined,
 ): Agents | undefined {
+  if (named.length > 0) {
+    const flag = (["agent", "all"] as const).find((name) => source(name) === "cli");
+    if (flag === undefined) return [...new Set(named)];
+    throw new CourierError("invalid", `Agents as arguments and --${flag} exclude each other`, {
+      hint: "Use one of them",
+    });
+  }
   if (agent === undefined) return all ? "all" : undefined;
   if (!all || (source("agent") === "cli" && source("all") === "env")) return [...new Set(agent)];
   if (source("all") === "cli" && source("agent") === "env") return "all";

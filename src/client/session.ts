@@ -34,8 +34,11 @@ export interface OpenShare {
 /** @returns the exit status */
 export type Verb = (session: Session) => Promise<number>;
 
-/** Runs a verb with what the command line says, and ends with its exit status. */
-export type Run = (verb: Verb) => Promise<void>;
+/**
+ * Runs a verb with what the command line says, and ends with its exit status.
+ * @param named agents that are arguments of the verb, in place of `--agent` and `--all`; empty: none is
+ */
+export type Run = (verb: Verb, named?: readonly string[]) => Promise<void>;
 
 /** A verb that needs the fleet. @throws CourierError `unavailable` when it cannot be reached */
 export function connected(verb: Verb): Verb {

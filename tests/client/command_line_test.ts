@@ -76,7 +76,7 @@ describe("main() refuses a bad command line with 64:", () => {
     ["an unknown verb", ["lst"], "unknown command 'lst'"],
     ["a verb of an agent's own", ["run"], "unknown command 'run'"],
     ["a missing model", ["pull"], "missing required argument 'model'"],
-    ["too many arguments", ["agents", "phi4"], "too many arguments for 'agents'"],
+    ["too many arguments", ["ps", "phi4"], "too many arguments for 'ps'"],
     ["an invalid timeout", ["list", "--timeout", "0"], "Give a number of seconds above 0"],
     ["a timeout that no timer holds", ["list", "--timeout", "2147484"], "up to 2147483 (24 days)"],
     ["a share without a path", ["list", "--share", ""], "Give the path of a folder"],

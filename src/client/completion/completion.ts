@@ -2,6 +2,7 @@
 
 import { within } from "../../base/clock.ts";
 import { formatBytes, visibleText } from "../../base/format.ts";
+import { namesText } from "../../base/order.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import { Fleet } from "../../courier/fleet.ts";
@@ -45,9 +46,12 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   cp: modelProposals,
   stop: runningProposals,
   cancel: jobProposals,
-  jobs: idProposals,
+  jobs: anyJobProposals,
   wait: jobProposals,
   trust: agentProposals,
+  agents: agentProposals,
+  ping: agentProposals,
+  doctor: agentProposals,
   forget: awayProposals,
 };
 
@@ -173,18 +177,24 @@ function runningProposals(views: readonly AgentView[]): Proposal[] {
   return [...new Map(held.map(({ name, agent }) => [name, { word: name, text: `on ${agent}` }])).values()];
 }
 
-/** By ids, which begin alike, and by models, which are easier to type. */
 function jobProposals(views: readonly AgentView[]): Proposal[] {
-  const active = views.flatMap(({ state }) => state?.jobs ?? []).filter((job) => !isEnded(job));
-  const pulled = Map.groupBy(active, ({ model }) => model);
-  return [
-    ...[...pulled].map(([word, jobs]) => ({ word, text: `on ${jobs.map(({ agent }) => agent).join(", ")}` })),
-    ...active.map(idProposal),
-  ];
+  return proposalsOf(views.flatMap(({ state }) => state?.jobs ?? []).filter((job) => !isEnded(job)));
 }
 
-function idProposals(views: readonly AgentView[]): Proposal[] {
-  return views.flatMap(({ state }) => state?.jobs ?? []).map(idProposal);
+function anyJobProposals(views: readonly AgentView[]): Proposal[] {
+  return proposalsOf(views.flatMap(({ state }) => state?.jobs ?? []));
+}
+
+/** By ids, which begin alike, and by models, which are easier to type. */
+function proposalsOf(jobs: readonly Job[]): Proposal[] {
+  const byModel = Map.groupBy(jobs, ({ model }) => model);
+  return [
+    ...[...byModel].map(([word, pulls]) => ({
+      word,
+      text: `on ${namesText([...new Set(pulls.map(({ agent }) => agent))])}`,
+    })),
+    ...jobs.map(idProposal),
+  ];
 }
 
 function idProposal(job: Job): Proposal {

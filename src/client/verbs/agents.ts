@@ -9,6 +9,7 @@ import { flag } from "../../program/flags.ts";
 import type { Tone } from "../../program/style.ts";
 import type { Gpu } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
+import { parseAgents } from "../output/agent_names.ts";
 import type { Column } from "../output/table.ts";
 import type { Run, Session } from "../session.ts";
 
@@ -36,12 +37,19 @@ export function addAgentsVerb(program: Program, run: Run): void {
   program
     .command("agents")
     .description("List the agents and their status.")
+    .argument("[agent...]", "as for --agent: a name, pattern or range; default: all", parseAgents)
     .addOption(flag("--wide", "show everything, wider than the terminal: GPUs, memory, platform and labels too"))
     .addHelpText(
       "after",
-      examples("agents", "agents --wide", "agents --json | jq '.agents[] | select(.status == \"offline\")'"),
+      examples(
+        "agents",
+        "agents 'gpu-[1-3]' --wide",
+        "agents --json | jq '.agents[] | select(.status == \"offline\")'",
+      ),
     )
-    .action(async ({ wide = false }) => await run(async (session) => await listAgents(session, { wide })));
+    .action(
+      async (named, { wide = false }) => await run(async (session) => await listAgents(session, { wide }), named),
+    );
 }
 
 async function listAgents(session: Session, { wide }: { readonly wide: boolean }): Promise<number> {

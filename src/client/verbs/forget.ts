@@ -23,7 +23,9 @@ export function addForgetVerb(program: Program, run: Run): void {
     .addOption(YES)
     .addOption(DRY_RUN)
     .addHelpText("after", examples("forget gpu-10", "forget 'gpu-[10-12]' --yes", "forget gpu-10 --dry-run"))
-    .action(async (agents, choices) => await run(async (session) => await forgetAgents(session, agents, choices)));
+    .action(
+      async (agents, choices) => await run(async (session) => await forgetAgents(session, agents, choices), agents),
+    );
 }
 
 async function forgetAgents(session: Session, agents: readonly string[], choices: ChangeChoices): Promise<number> {

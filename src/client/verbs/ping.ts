@@ -7,6 +7,7 @@ import { unavailableField } from "../../documents/unavailable.ts";
 import { flag, parse } from "../../program/flags.ts";
 import { askEach, exitStatus, type Outcome, printOutcomes } from "../asking/outcomes.ts";
 import { examples, type Program } from "../base_command.ts";
+import { parseAgents } from "../output/agent_names.ts";
 import type { Column } from "../output/table.ts";
 import { noteUnavailable } from "../output/unavailable.ts";
 import type { Run, Session } from "../session.ts";
@@ -36,14 +37,15 @@ export function addPingVerb(program: Program, run: Run): void {
       "Measure the round trip to each agent; those that stopped are named. With --count or --interval, repeat " +
         "and end with a summary; Ctrl-C stops it.",
     )
+    .argument("[agent...]", "as for --agent: a name, pattern or range; default: all", parseAgents)
     .addOption(flag("--count <n>", "number of pings, one a second without --interval").argParser(parse.count))
     .addOption(
       flag("--interval <seconds>", "time between pings; without --count until Ctrl-C").argParser(parse.seconds),
     )
-    .addHelpText("after", examples("ping", "ping --agent gpu-1 --timeout 5", "ping --count 10 --interval 0.5"))
-    .action(async ({ count, interval }) => {
+    .addHelpText("after", examples("ping", "ping gpu-1 --timeout 5", "ping 'gpu-[1-3]' --count 10 --interval 0.5"))
+    .action(async (named, { count, interval }) => {
       const intervalMs = interval === undefined ? undefined : interval * 1000;
-      await run(async (session) => await pingAgents(session, { count, intervalMs }));
+      await run(async (session) => await pingAgents(session, { count, intervalMs }), named);
     });
 }
 

@@ -280,7 +280,7 @@ describe("pull on several agents", () => {
 });
 
 test.each([
-  ["01a20aac", "gpuctl wait 01a20aac follows one pull"],
+  ["01a20aac", "gpuctl wait 01a20aac follows to the end"],
   ["gpu-[1-3]", "Use --agent 'gpu-[1-3]'"],
   ["gpu-*", "Use --agent 'gpu-*'"],
 ])("jobs %s --follow is refused with the command line that was meant", async (word, hint) => {

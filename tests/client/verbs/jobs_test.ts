@@ -362,7 +362,7 @@ describe("jobs with an id", () => {
   test("is refused when it fits none or several, and with --follow", async () => {
     expect(await site.run(["jobs", "ffff"])).toMatchObject({
       status: 66,
-      stderr: "error: No job has an id that begins or ends with ffff\n  gpuctl jobs lists the jobs\n",
+      stderr: "error: No job matches ffff\n  gpuctl jobs lists the jobs\n",
     });
     const agent = await site.agent("gpu-2");
     agent.jobs = [{ ...failed(), agent: "gpu-2", id: "01a20aac-24d0-7785-b91f-000000000001" }];

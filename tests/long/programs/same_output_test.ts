@@ -98,6 +98,7 @@ async function legacy(site: TwoWays): Promise<void> {
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   agents: { status: 0, argv: ["agents"] },
+  "agents that are named": { status: 0, argv: ["agents", "gpu-[1-2]"] },
   "agents --wide": { status: 0, argv: ["agents", "--wide"] },
   "agents with one stopped": { status: 0, argv: ["agents"], prepare: stopped },
   "agents with one whose Ollama is down": { status: 0, argv: ["agents"], prepare: ollamaDown },
@@ -135,7 +136,9 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "jobs of one agent": { status: 0, argv: ["jobs", "--agent", "gpu-1"], prepare: withJobs },
   "jobs in full": { status: 0, argv: ["jobs", "--wide"], prepare: withJobs },
   "jobs that run": { status: 0, argv: ["jobs", "--active"], prepare: withJobs },
-  "jobs of a model": { status: 66, argv: ["jobs", "mistral"], prepare: withJobs },
+  "jobs of a model": { status: 0, argv: ["jobs", "mistral"], prepare: withJobs },
+  "jobs of a model and an id": { status: 0, argv: ["jobs", "mistral", ID], prepare: withJobs },
+  "jobs of an unknown model": { status: 66, argv: ["jobs", "nosuch"], prepare: withJobs },
   "jobs of states": { status: 0, argv: ["jobs", "--state", "running,retrying"], prepare: withJobs },
   "jobs of an id": { status: 0, argv: ["jobs", ID], prepare: withJobs },
   "jobs of an id that two agents publish": { status: 73, argv: ["jobs", ID], prepare: withForgedJob },
@@ -153,6 +156,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   "show on two agents": { status: 64, argv: ["show", "phi4", "--all"] },
   ping: { status: 0, argv: ["ping"] },
+  "ping of a named agent": { status: 0, argv: ["ping", "gpu-1"] },
   "ping with one stopped": { status: 0, argv: ["ping"], prepare: stopped },
   "ping of a stopped agent": { status: 69, argv: ["ping", "--agent", "gpu-2"], prepare: stopped },
   "ping of one that refuses": { status: 75, argv: ["ping", "--agent", "gpu-3"], prepare: refusing },
