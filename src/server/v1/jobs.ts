@@ -55,6 +55,8 @@ const listJobs = createRoute({
   operationId: "listJobs",
   tags: ["jobs"],
   summary: "List the active jobs and those that ended recently",
+  description:
+    "By agent, the oldest job of each first, unless `sort` asks for another order: `?sort=-created_at&limit=1` is the newest job.",
   security,
   request: { query: QUERY.jobs },
   parameters: conditional,

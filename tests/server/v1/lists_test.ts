@@ -221,4 +221,6 @@ test("/openapi.json describes pages, filters, orders and 304", async () => {
     expect(Object.keys(responses["200"].headers)).toEqual(["ETag", "Link"]);
     expect(Object.keys(responses)).toContain("304");
   }
+  // The first entry of a list is often taken for the newest.
+  expect(body.paths["/v1/jobs"].get.description).toContain("`?sort=-created_at&limit=1` is the newest job");
 });

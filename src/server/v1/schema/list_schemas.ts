@@ -23,8 +23,11 @@ const name = z
   .optional()
   .meta({ description: "Only names that match: `*` is any text, `?` any character" });
 
-function sort<const Names extends readonly [string, ...string[]]>(names: Names) {
-  return z.enum(names).default(names[0]).meta({ description: "The order; `-` counts downwards" });
+function sort<const Names extends readonly [string, ...string[]]>(names: Names, more = "") {
+  return z
+    .enum(names)
+    .default(names[0])
+    .meta({ description: `The order; \`-\` counts downwards${more}` });
 }
 
 const JobFilter = z.enum([...JobState.options, "retrying"]).meta({
@@ -94,7 +97,11 @@ export const QUERY = {
       description:
         "Only pulls of this model: a name as in a pull, or one with `*` for any text and `?` for any character",
     }),
-    sort: sort(["agent", "created_at", "-created_at"]),
+    // Clients rely on this default: pages of the newest first would be another list.
+    sort: sort(
+      ["agent", "created_at", "-created_at"],
+      ": `agent` is by agent, the oldest job of each first, and `-created_at` the newest of all agents first",
+    ),
   }),
 } as const;
 
