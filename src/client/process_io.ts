@@ -5,6 +5,7 @@ import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
+import { watchReader } from "../program/reader_watch.ts";
 import { stopSignal } from "../program/stop_signal.ts";
 import { welcomesColor } from "../program/style.ts";
 import { userName } from "../program/user_name.ts";
@@ -24,6 +25,7 @@ const NO_READER: ReadonlySet<string | undefined> = new Set(["EPIPE", "EIO"]);
  */
 class ProcessScreen extends Writable {
   readonly #stream: NodeJS.WriteStream;
+  #hasWritten = false;
 
   constructor(stream: NodeJS.WriteStream, failed: (code: string | undefined) => void) {
     super({ decodeStrings: false });
@@ -48,7 +50,24 @@ class ProcessScreen extends Writable {
 
   override _write(chunk: string, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#stream.write(chunk, encoding, done);
+    if (!this.#hasWritten) this.emit("begun");
+    this.#hasWritten = true;
   }
+}
+
+/**
+ * `gpuctl jobs --follow | head -1` ends with `head`, not at the next change. Only once something was printed: a verb that prints
+ * its result in the end does its work even if nobody waits for it.
+ */
+function endWithReader(stdout: ProcessScreen, failed: (code: string | undefined) => void): void {
+  if (stdout.isTTY) return;
+  stdout.once("begun", () => {
+    try {
+      watchReader(process.stdout.fd, () => failed("EPIPE"));
+    } catch {
+      // Without it, the next write notices.
+    }
+  });
 }
 
 /** Runs gpuctl as this process, whose signals and streams it takes over, and ends the process. */
@@ -61,6 +80,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   };
   const folder = join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "gpu-courier");
   const stdout = new ProcessScreen(process.stdout, failed);
+  endWithReader(stdout, failed);
   const stderr = new ProcessScreen(process.stderr, failed);
   const signal = AbortSignal.any([stopSignal(), lost.signal]);
   const status = await main({

@@ -8,6 +8,7 @@ import { silentLog } from "#src/base/log.ts";
 import { ModelsDocument } from "#src/documents/models.ts";
 import type { Model } from "#src/protocol.ts";
 import { openTransport } from "#src/transport/open.ts";
+import { jobOf } from "#tests/support/sites/client_run.ts";
 import { type Answer, modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 
 const CLIENT = join(import.meta.dir, "../../../src/client.ts");
@@ -76,6 +77,23 @@ describe("what gpuctl prints", () => {
     // More than a pipe holds.
     const { stdout, stderr } = await run("gpuctl list --json | head -c 1; echo ${PIPESTATUS[0]}");
     expect([stdout, stderr]).toEqual(["{0\n", ""]);
+  });
+
+  test.each([
+    ["jobs --follow", "gpu-1: phi4:latest running"],
+    ["jobs --follow --json", '{"id"'],
+    ["wait phi4", "gpu-1: running"],
+    ["pull phi4", "gpu-1: queued"],
+    ["ping --interval 600", "1  gpu-1"],
+  ])("of %s ends with its reader, although nothing more happens", async (verb, begin) => {
+    const agent = await openAgent();
+    agent.jobs = [jobOf({ state: "running" })];
+    await agent.publish();
+    const startedMs = performance.now();
+    const { stdout } = await run(`gpuctl ${verb} | head -1; echo \${PIPESTATUS[0]}`);
+    expect(stdout).toStartWith(begin);
+    expect(stdout).toEndWith("\n130\n");
+    expect(performance.now() - startedMs).toBeLessThan(TIMEOUT_MS / 2);
   });
 
   test("is not taken for printed when the disk is full", async () => {

@@ -23,7 +23,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   preact: ["src/console/**/*.{ts,tsx}"],
   "swagger-ui-dist": ["src/server/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
-  "bun:ffi": ["src/program/service_manager.ts"],
+  "bun:ffi": ["src/program/{service_manager,reader_watch}.ts"],
   "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/{audit_log,schema},store/*,webhooks/{*,queue/*}}.ts"],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],
