@@ -12,7 +12,7 @@ import type { Printer } from "./printer.ts";
 import type { Progress } from "./progress.ts";
 import { formatPull, type PullLine, pullLine, restChars } from "./pull_line.ts";
 import { summarize, TROUBLES } from "./pull_summary.ts";
-import { cutName, GAP } from "./table.ts";
+import { GAP, shortNames } from "./table.ts";
 
 /** One pull on a board: no other is of the same model on the same agent. */
 export interface Pull {
@@ -146,11 +146,12 @@ export class PullBoard implements Progress {
     const count = (names: readonly string[]): number => new Set(names).size;
     if (count(this.#pulls.map(({ model }) => model)) === 1) return pulls.map(({ agent }) => agent);
     const room = Math.max(MODEL_CHARS, Math.floor(width * MODEL_SHARE));
-    const models = pulls.map(({ model }) => cutName(visibleText(model, " "), room));
-    if (count(this.#pulls.map(({ agent }) => agent)) === 1) return models;
+    const models = pulls.map(({ model }) => visibleText(model, " "));
+    if (count(this.#pulls.map(({ agent }) => agent)) === 1) return shortNames(models, room);
     const agentChars = Math.max(0, ...pulls.map(({ agent }) => agent.length)) + GAP;
     const left = Math.max(MODEL_CHARS, room - agentChars);
-    return pulls.map(({ agent }, index) => `${agent.padEnd(agentChars)}${cutName(models[index] ?? "", left)}`);
+    const names = shortNames(models, left);
+    return pulls.map(({ agent }, index) => `${agent.padEnd(agentChars)}${names[index]}`);
   }
 
   #line(pull: Pull): PullLine {

@@ -6,7 +6,7 @@ export interface Column {
   readonly align?: "left" | "right";
   /** Gives way when the table is wider than the terminal: the widest such column first. */
   readonly flexible?: boolean;
-  /** Gives way with an ellipsis, so that a row stays on one line, rather than by going on in the next line; see `cutName()`. */
+  /** Gives way with an ellipsis, so that a row stays on one line, rather than by going on in the next line; see `shortNames()`. */
   readonly cut?: boolean | "name";
   /** It gives way no further, as long as another column can be left out. */
   readonly minimum?: number;
@@ -37,9 +37,9 @@ export function formatTable(
   width: number,
   paint: Paint = plain,
 ): string {
-  const cells = rows.map((row) => row.map((cell) => (cell === "" ? "-" : cell.replaceAll("\n", " "))));
+  const given = rows.map((row) => row.map((cell) => (cell === "" ? "-" : cell.replaceAll("\n", " "))));
   const isWhole = width === Number.POSITIVE_INFINITY;
-  const { shown, widths } = isWhole ? whole(columns, cells) : fit(columns, cells, width);
+  const { shown, widths, cells } = isWhole ? whole(columns, given) : fit(columns, given, width);
   const pick = (row: readonly string[]): string[] => shown.map((index) => row[index] ?? "");
   const chosen: Shown[] = shown.flatMap((index) => {
     const column = columns[index];
@@ -89,15 +89,25 @@ function fitted(cell: string, width: number, cut: boolean | "name"): string[] {
   return cut ? [cutText(cell, width)] : Bun.wrapAnsi(cell, width, { hard: true }).split("\n");
 }
 
-/** As `cutText()`, of a model's name: it loses the tag that is the default, its registry, and then its middle. */
-export function cutName(name: string, width: number): string {
-  if (Bun.stringWidth(name) <= width) return name;
-  const tagged = name.replace(/:latest$/, "");
-  const own = tagged.slice(tagged.lastIndexOf("/") + 1);
-  const isOwn = own === tagged;
-  if (isOwn || Bun.stringWidth(own) >= width - 1) return cutMiddle(own, width);
-  const chars = Bun.stringWidth(tagged);
-  return chars <= width ? tagged : `…${Bun.sliceAnsi(tagged, chars - (width - 1))}`;
+/**
+ * As `cutText()`, of the names of models: if one with the tag that is the default is too long, all lose that tag, so that a name
+ * without a tag means the same in each row. One that is still too long loses its registry, and then its middle.
+ */
+export function shortNames(names: readonly string[], width: number): string[] {
+  const isCut = names.some((name) => isWider(name, width) && withoutDefaultTag(name) !== name);
+  return names.map((name) => cutName(isCut ? withoutDefaultTag(name) : name, width));
+}
+
+function withoutDefaultTag(name: string): string {
+  return name.replace(/:latest$/, "");
+}
+
+function cutName(name: string, width: number): string {
+  const chars = Bun.stringWidth(name);
+  if (chars <= width) return name;
+  const own = name.slice(name.lastIndexOf("/") + 1);
+  if (own === name || Bun.stringWidth(own) >= width - 1) return cutMiddle(own, width);
+  return `…${Bun.sliceAnsi(name, chars - (width - 1))}`;
 }
 
 function cutMiddle(text: string, width: number): string {
@@ -129,16 +139,40 @@ interface Fitted {
   readonly shown: readonly number[];
   /** Of these. */
   readonly widths: readonly number[];
+  readonly cells: Cells;
 }
+
+type Cells = readonly (readonly string[])[];
 
 /** Where a row has any width. */
-function whole(columns: readonly Column[], rows: readonly (readonly string[])[]): Fitted {
+function whole(columns: readonly Column[], rows: Cells): Fitted {
   const widths = naturalWidths(columns, rows).map((each, index) => Math.min(each, columns[index]?.usual ?? each));
-  return { shown: columns.map((_, index) => index), widths };
+  return { shown: columns.map((_, index) => index), widths, cells: rows };
 }
 
-function fit(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): Fitted {
+/** Before anything else gives way, the names of models lose their default tag, if that makes room. */
+function fit(columns: readonly Column[], rows: Cells, width: number): Fitted {
   const natural = naturalWidths(columns, rows);
+  const tagged = fitWidths(columns, natural, width);
+  if (totalWidth(natural) <= width) return { ...tagged, cells: rows };
+  const short = rows.map((row) => row.map((cell, index) => shortCell(cell, columns[index])));
+  const shortWidths = naturalWidths(columns, short);
+  const isCut = tagged.shown.some((index, at) =>
+    rows.some((row, line) => row[index] !== short[line]?.[index] && isWider(row[index], tagged.widths[at])),
+  );
+  if (!isCut && totalWidth(shortWidths) === totalWidth(natural)) return { ...tagged, cells: rows };
+  return { ...fitWidths(columns, shortWidths, width), cells: short };
+}
+
+function isWider(cell = "", width = 0): boolean {
+  return Bun.stringWidth(cell) > width;
+}
+
+function shortCell(cell: string, column: Column | undefined): string {
+  return column?.cut === "name" ? withoutDefaultTag(cell) : cell;
+}
+
+function fitWidths(columns: readonly Column[], natural: readonly number[], width: number): Omit<Fitted, "cells"> {
   let shown = columns.map((_, index) => index);
   for (;;) {
     const widths = shown.map((index) => natural[index] ?? 0);
