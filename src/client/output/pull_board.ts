@@ -11,7 +11,7 @@ import type { LiveScreen, Size } from "./live_screen.ts";
 import type { Printer } from "./printer.ts";
 import type { Progress } from "./progress.ts";
 import { formatPull, type PullLine, pullLine, restChars } from "./pull_line.ts";
-import { summarize, TROUBLES } from "./pull_summary.ts";
+import { summarize, TROUBLES, UNANSWERED } from "./pull_summary.ts";
 import { GAP, shortNames } from "./table.ts";
 
 /** One pull on a board: no other is of the same model on the same agent. */
@@ -159,7 +159,13 @@ export class PullBoard implements Progress {
     const job = this.#jobs.get(pull);
     const lost = this.#lost.get(pull);
     if (lost !== undefined) {
-      const line = { name, state: "waiting", tone: "caution", parts: [], reason: visibleText(lost, " ") } as const;
+      const line = {
+        name,
+        state: "not reporting",
+        tone: "caution",
+        parts: [],
+        reason: visibleText(lost, " "),
+      } as const;
       return { ...line, percent: job === undefined ? null : jobPercent(job) };
     }
     if (job !== undefined) return pullLine(job, this.#nowMs(pull.agent));
@@ -169,7 +175,7 @@ export class PullBoard implements Progress {
   #seen(pull: Pull): { readonly word: string; readonly percent: number | null } {
     const job = this.#jobs.get(pull);
     if (this.#lost.has(pull)) return { word: "not reporting", percent: null };
-    return job === undefined ? { word: "waiting", percent: null } : { word: stateWord(job), percent: jobPercent(job) };
+    return job === undefined ? { word: UNANSWERED, percent: null } : { word: stateWord(job), percent: jobPercent(job) };
   }
 
   /** The slowest that run, then those that wait, in their order: a line that moves about cannot be read. */
@@ -185,7 +191,7 @@ const URGENCY = [
   "verifying",
   "retrying",
   "not reporting",
-  "waiting",
+  UNANSWERED,
   "queued",
   "failed",
   "cancelled",

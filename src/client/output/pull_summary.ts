@@ -15,6 +15,9 @@ export const TROUBLES: readonly (readonly [word: string, tone: Tone])[] = [
   ["not reporting", "caution"],
 ];
 
+/** Of a pull whose agent has not answered yet; one that waits for its turn is queued. */
+export const UNANSWERED = "waiting for an answer";
+
 export function summarize(pulls: readonly Seen[], paint: Paint): string {
   const count = (word: string): number => pulls.filter((pull) => pull.word === word).length;
   const done = count("succeeded");
@@ -22,7 +25,7 @@ export function summarize(pulls: readonly Seen[], paint: Paint): string {
   for (const [word, tone] of TROUBLES) if (count(word) > 0) parts.push(paint(`${count(word)} ${word}`, tone));
   const running = pulls.filter(({ word }) => word === "running");
   if (running.length > 0) parts.push(paint(runningText(running), "busy"));
-  for (const word of ["verifying", "queued", "waiting"]) if (count(word) > 0) parts.push(`${count(word)} ${word}`);
+  for (const word of ["verifying", "queued", UNANSWERED]) if (count(word) > 0) parts.push(`${count(word)} ${word}`);
   return parts.join(", ");
 }
 

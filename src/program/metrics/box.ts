@@ -1,5 +1,5 @@
 // The metrics of one box, from its state document: the same from gpu-server and from the box itself.
-import { type Gpu, isEnded, type Job, type Model, type RunningModel, type State } from "../../protocol.ts";
+import { type Gpu, isEnded, type Job, type Model, RETRY_NOTE, type RunningModel, type State } from "../../protocol.ts";
 import { escaped, labelsOf, type MetricsText } from "./text.ts";
 
 /** What a reader of the metrics may see of a box. */
@@ -95,8 +95,9 @@ function addJobs(text: MetricsText, labels: string, jobs: readonly Job[], eachMo
   }
 }
 
-function stateOf({ state, retry_at, waiting_for }: Job): string {
-  return retry_at != null || waiting_for != null ? "waiting" : state;
+/** One that only waits behind another pull is queued: nothing is wrong with it. */
+function stateOf({ state, retry_at = null, waiting_for = null }: Job): string {
+  return retry_at !== null || RETRY_NOTE.test(waiting_for ?? "") ? "waiting" : state;
 }
 
 /** By what a label shows of them, the first one of each. */

@@ -26,7 +26,7 @@ describe("GET /metrics", () => {
         retry_at: "2026-01-02T03:05:00Z",
         waiting_for: "a registry",
       },
-      newPull("c", "gpu-1", "three"),
+      { ...newPull("c", "gpu-1", "three"), waiting_for: "queued behind one" },
     ];
     const gpu = { uuid: "GPU-1", name: "H100", memory_total_bytes: 80, memory_used_bytes: 20 };
     await agent.publish({
