@@ -1,4 +1,5 @@
 // The verb forget: removes from the share what is left of boxes that are gone.
+import { namesText } from "../../base/order.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { forgottenDocument } from "../../documents/forgotten.ts";
 import type { PlannedChange } from "../../documents/planned.ts";
@@ -38,15 +39,26 @@ async function forgetAgents(session: Session, agents: readonly string[], choices
   if (printer.json) printer.document(forgottenDocument(outcomes));
   else {
     printOutcomes(session, outcomes, "RESULT", describeForgotten);
-    const known = new Set(views.filter(({ key }) => key !== null).map(({ agent }) => agent));
-    for (const { agent, answer } of outcomes)
-      if (answer !== undefined && known.has(agent))
-        printer.note(
-          `The key of ${agent} stays known`,
-          `To accept another box under this name: gpuctl trust ${agent} KEY`,
-        );
+    const isForgotten = new Set(outcomes.filter(({ answer }) => answer !== undefined).map(({ agent }) => agent));
+    noteKeys(
+      session,
+      views.filter(({ agent, key }) => key !== null && isForgotten.has(agent)).map(({ agent }) => agent),
+    );
   }
   return outcomesStatus(outcomes, io.signal);
+}
+
+/** @param agents whose keys are known */
+function noteKeys({ printer }: Session, agents: readonly string[]): void {
+  const [first, second] = agents;
+  if (first === undefined) return;
+  if (second === undefined)
+    printer.note(`The key of ${first} stays known`, `To accept another box under this name: gpuctl trust ${first} KEY`);
+  else
+    printer.note(
+      `The keys of ${namesText(agents)} stay known`,
+      "To accept another box under one of these names: gpuctl trust AGENT KEY",
+    );
 }
 
 async function planned({ courier }: Session, view: AgentView): Promise<PlannedChange> {

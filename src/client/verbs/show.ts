@@ -3,6 +3,7 @@
 import { asCourierError, CourierError, type ErrorCode } from "../../base/errors.ts";
 import { formatAgo, formatBytes } from "../../base/format.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
+import { namesText } from "../../base/order.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
 import type { ModelDetails } from "../../protocol.ts";
@@ -86,7 +87,11 @@ async function askForHolder({ courier, io }: Session, online: readonly string[],
   if (holder !== undefined) return holder;
   if (unavailable.length === 0)
     throw new CourierError("not_found", `No online agent has the model "${name}"`, { hint: "See gpuctl list" });
-  const silent = unavailable.map(({ agent, reason }) => `${agent}: ${reason}`).join(", ");
+  const [only, ...others] = unavailable;
+  const silent =
+    only !== undefined && others.length === 0
+      ? `${only.agent}: ${only.reason}`
+      : namesText(unavailable.map(({ agent }) => agent));
   throw new CourierError("unavailable", `No agent that answered has the model "${name}"; could not ask ${silent}`, {
     hint: "gpuctl agents shows why",
   });

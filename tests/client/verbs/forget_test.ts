@@ -91,6 +91,18 @@ test("forget keeps the key, so that no other box becomes the agent unseen", asyn
   expect((await site.run(["agents"], { knownAgentsFile })).stdout).toContain("conflict");
 });
 
+test("forget of several boxes notes their keys at once", async () => {
+  const knownAgentsFile = join(dir, "known_agents.json");
+  for (let number = 10; number < 24; number++) await site.agent(`gpu-${number}`, { key: testKey(number) });
+  await site.run(["agents"], { knownAgentsFile });
+  await site.clock.advance(5 * MINUTES_MS);
+  const { status, stderr } = await site.run(["forget", "gpu-[10-23]"], { knownAgentsFile });
+  expect([status, stderr]).toEqual([
+    0,
+    "The keys of gpu-[10-23] stay known\n  To accept another box under one of these names: gpuctl trust AGENT KEY\n",
+  ]);
+});
+
 test("forget asks at a terminal, also for one box, and shows with --dry-run what it would do", async () => {
   await fleet(5 * MINUTES_MS);
   const { status, stderr } = await site.run(["forget", "gpu-10"], { answer: "" });

@@ -87,6 +87,8 @@ describe("show", () => {
         'error: No agent that answered has the model "copy:latest"; could not ask gpu-2: Ollama does not answer\n' +
         "  gpuctl agents shows why\n",
     });
+    for (let number = 3; number < 16; number++) await site.agent(`gpu-${number}`, { models: [], answer });
+    expect((await site.run(["show", "copy"])).stderr).toContain("; could not ask gpu-[2-15]\n");
   });
 
   test("fails with 66 when nobody has it, and with 64 for several agents", async () => {
