@@ -85,6 +85,16 @@ export class NatsBed {
     return Number(answer.json<{ seq?: number }>().seq);
   }
 
+  /** Limits how much a bucket may hold. @param maxBytes -1: no limit */
+  async limit(bucket: BucketName, maxBytes: number): Promise<void> {
+    const raw = await this.raw();
+    const stream = this.layout.stream(bucket);
+    const { config } = (await raw.request(`$JS.API.STREAM.INFO.${stream}`)).json<{ config: object }>();
+    const changed = JSON.stringify({ ...config, max_bytes: maxBytes });
+    const { error } = (await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, changed)).json<{ error?: object }>();
+    if (error !== undefined) throw new Error(`Cannot limit ${stream}: ${JSON.stringify(error)}`);
+  }
+
   /** The entry of a key, as the stream has it; null without one. */
   async stored(bucket: BucketName, key: string): Promise<Stored | null> {
     const raw = await this.raw();

@@ -20,6 +20,8 @@ const NO_SPACE = new Set([10_002, 10_023, 10_028, 10_047]);
 const NOT_NOW = new Set([10_008, 10_009]);
 /** The store failed: for want of space, or for another reason that its text has. */
 const STORE_FAILED = 10_077;
+/** Of this account, or of the whole server: it turns JetStream off when its disk is full. */
+const NOT_ENABLED = new Set([10_039, 10_076]);
 const WRONG_SEQUENCE = new Set([10_071, 10_164]);
 const ALREADY_THERE = new Set([10_058]);
 
@@ -77,7 +79,8 @@ export function natsFailure(error: unknown, action: string, description: string)
       hint: "Compare its configuration with what `gpuctl nats-permissions` prints",
       cause: error,
     });
-  if (isUnanswered(error))
+  const isOff = cause instanceof JetStreamApiError && NOT_ENABLED.has(cause.code);
+  if (isOff || isUnanswered(error))
     return new CourierError("unavailable", `${at} has no JetStream bucket for it now`, {
       hint: "Check that JetStream is on there, and start gpu-server once: it makes the buckets",
       cause: error,
@@ -113,7 +116,8 @@ function apiFailure(error: JetStreamApiError, at: string): CourierError {
   return new CourierError("internal", `${at} refuses it: ${error.message} (${error.code})`, { cause: error });
 }
 
-/** A request's error wraps what happened. */
+/** A request's error wraps what happened, and so does the client when an account has no JetStream. */
 function rootOf(error: unknown): unknown {
-  return error instanceof RequestError && error.cause !== undefined ? error.cause : error;
+  if (!(error instanceof Error) || error.cause === undefined) return error;
+  return error instanceof RequestError || error.cause instanceof JetStreamApiError ? error.cause : error;
 }
