@@ -1,0 +1,59 @@
+// Real agents and senders while nats-server is killed, stopped in its tracks and cut off: nothing is lost, nothing is done twice.
+// NATS_FAULTS=long cuts and stops for a minute each.
+import { expect, test } from "bun:test";
+import { NatsServer } from "#tests/support/nats/nats_server.ts";
+import { AGENTS, FaultSite } from "./faults/site.ts";
+import { describeTally, Load, type Task } from "./faults/tasks.ts";
+
+const isLong = process.env["NATS_FAULTS"] === "long";
+const COMMANDS = 1_000;
+const [CUT_MS, PAUSED_MS] = isLong ? [60_000, 40_000] : [7_000, 6_500];
+/** Connections that are cut for long are noticed, and dialed again. */
+const RECOVERY_MS = isLong ? 15_000 : 2_000;
+const KILLS = isLong ? 10 : 3;
+const BETWEEN_KILLS_MS = 2_000;
+const SPREAD_MS = KILLS * BETWEEN_KILLS_MS + PAUSED_MS + 2 * CUT_MS + 3 * RECOVERY_MS;
+const TIMEOUT_MS = 4_000;
+
+const TASKS = Array.from({ length: COMMANDS }, (_, number): Task => {
+  const agent = AGENTS[number % AGENTS.length] ?? AGENTS[0];
+  return { agent, verb: number % 10 < 2 ? "pull_model" : "delete_model", model: `m${number}:latest` };
+});
+
+test(`${COMMANDS} changing commands while nats-server is killed, stopped and cut off: 0 lost, 0 doubled`, async () => {
+  const nats = await NatsServer.start();
+  const site = await FaultSite.open({ tasks: TASKS, timeoutMs: TIMEOUT_MS, ports: [nats.port] });
+  try {
+    const { fronts, asks } = site;
+    const load = new Load({ fronts, asks, lanes: 12, timeoutMs: TIMEOUT_MS, spreadMs: SPREAD_MS });
+    const beganAtMs = performance.now();
+    const [tally] = await Promise.all([load.run(TASKS), breakAll(nats, site)]);
+    const seconds = (performance.now() - beganAtMs) / 1000;
+    process.stderr.write(`${describeTally(COMMANDS, tally)}, in ${seconds.toFixed(0)} s\n`);
+    expect([tally.lost, tally.doubled]).toEqual([[], []]);
+    // The faults did hit.
+    expect(tally.notSent).toBeGreaterThan(10);
+  } finally {
+    nats.resume();
+    await site.close();
+    await nats.stop();
+  }
+}, 600_000);
+
+/** One fault after the other. */
+async function breakAll(nats: NatsServer, { agentLine, senderLine }: FaultSite): Promise<void> {
+  for (let kill = 0; kill < KILLS; kill++) {
+    await Bun.sleep(BETWEEN_KILLS_MS);
+    await nats.restart();
+  }
+  for (const line of [agentLine, senderLine]) {
+    await Bun.sleep(RECOVERY_MS);
+    line.cut();
+    await Bun.sleep(CUT_MS);
+    line.restore();
+  }
+  await Bun.sleep(RECOVERY_MS);
+  nats.pause();
+  await Bun.sleep(PAUSED_MS);
+  nats.resume();
+}
