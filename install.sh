@@ -21,6 +21,8 @@ OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
 # Groups that stand for root, or for its disks, secrets and logs: the service joins none of them.
 NEVER_JOINED='root wheel sudo adm disk shadow docker lxd kvm systemd-journal'
+# Of the files for NATS: the end of the option's name, and that of the copy's.
+NATS_FILES='creds:nats.creds ca:nats-ca.pem cert:nats.pem key:nats.key'
 # Whom the lines of release_keys name, and what their signatures are for.
 SIGNER=gpu-courier-release
 # For each access to the share.
@@ -38,6 +40,12 @@ options() {
   cat <<'END'
 --role ROLE       agent (default) serves this machine, server offers HTTP
 --share DIR       the shared folder (default: as installed, or /mnt/shared)
+--transport ADDR  instead: nats://host:4222,host2, tls://host or share:DIR
+--nats-creds FILE credentials for NATS, copied for the service's user alone
+--nats-ca FILE    certificates (PEM) to check those of NATS with, copied too
+--nats-cert FILE  this machine's certificate for NATS, copied too
+--nats-key FILE   the key of that certificate, copied too
+--nats-prefix P   the beginning of all names on NATS (default: gpu_courier)
 --name NAME       the agent's name (default: the short host name)
 --ollama URL      address of Ollama (default: http://127.0.0.1:11434)
 --user USER       user of the service (default: gpu-courier, made if missing)
@@ -72,6 +80,7 @@ Examples:
   sudo ./install.sh --share /mnt/shared --dry-run
   sudo ./install.sh --share /mnt/shared --name gpu-1
   sudo ./install.sh --role server --share /mnt/shared
+  sudo ./install.sh --transport tls://nats.example --nats-creds gpu-1.nk
   sudo ./install.sh --uninstall --restore
 END
 }
@@ -117,10 +126,11 @@ check_options() {
   if [ "$opt_role" = server ] && [ -n "$opt_name$opt_ollama$opt_restore" ]; then
     die 64 "--name, --ollama and --restore are for --role agent" "Omit them"
   fi
+  check_transport
   for value in "$opt_share" "$opt_prefix"; do
     case $value in '' | /*) ;; *) die 64 "Not an absolute path: $value" "Begin it with a slash" ;; esac
   done
-  for value in "$opt_share" "$opt_prefix" "$opt_name" "$opt_ollama" "$opt_user"; do
+  for value in "$opt_share" "$opt_prefix" "$opt_name" "$opt_ollama" "$opt_user" "$opt_transport"; do
     case $value in *[\"\'\\]* | *[[:cntrl:]]*) die 64 "Quotes, backslashes and control characters cannot be kept: $value" \
       "Use another name" ;; esac
   done
@@ -129,6 +139,24 @@ check_options() {
   done
   case " $NEVER_JOINED " in *" ${opt_group:-/} "*) die 64 "The service never joins the group $opt_group" \
     "Members of it may do far more than use the share: give the share another group" ;; esac
+}
+
+# A share by another name is one; else opt_transport is an address of NATS, or empty.
+check_transport() {
+  case $opt_nats_prefix in [!a-z]* | *[!a-z0-9_]*) die 64 "Invalid prefix: $opt_nats_prefix" "Use a-z, 0-9 and _" ;; esac
+  case $opt_transport in
+    '') return ;;
+    share:/* | nats://?* | tls://?*) ;;
+    *) die 64 "Unknown transport: $opt_transport" "Give nats://host:4222, tls://host or share:/mnt/shared" ;;
+  esac
+  case $opt_transport in
+    share:*)
+      [ -z "$opt_share" ] || die 64 "--transport and --share exclude each other" "Omit one of them"
+      opt_share=${opt_transport#share:} opt_transport=''
+      ;;
+    *[!]A-Za-z0-9:/.,_[-]*) die 64 "Invalid address of NATS: $opt_transport" "Write it as nats://host:4222,host2" ;;
+    *) [ -z "$opt_share$opt_group$opt_init" ] || die 64 "--share, --group and --init are for a share" "Omit them" ;;
+  esac
 }
 
 # ---- talking -----------------------------------------------------------------------------------------------------------
@@ -270,8 +298,10 @@ service_back() { # UNIT STATE
 
 # ---- the changes there are ---------------------------------------------------------------------------------------------
 
-put_file() { # FILE TARGET MODE [SHA256]: replaced by a rename, and only when something differs
-  if [ -f "$2" ] && [ ! -L "$2" ] && cmp -s "$1" "$2" && [ "$(stat -c %a:%u "$2")" = "$3:0" ]; then return 0; fi
+# Replaced by a rename, and only when something differs.
+put_file() { # FILE TARGET MODE [SHA256] [OWNER]
+  owner=$(id -u "${5:-root}" 2>/dev/null) || owner=
+  if [ -f "$2" ] && [ ! -L "$2" ] && cmp -s "$1" "$2" && [ "$(stat -c %a:%u "$2")" = "$3:$owner" ]; then return 0; fi
   if [ "$2" != "$old_unit" ] && { [ -e "$2" ] || [ -L "$2" ]; }; then
     back_up "$2"
     change "restore$TAB$backup$TAB$2" "replace $2" swap_in "$@"
@@ -281,8 +311,8 @@ put_file() { # FILE TARGET MODE [SHA256]: replaced by a rename, and only when so
   replaced=1
 }
 
-swap_in() { # FILE TARGET MODE [SHA256]
-  stage "$2" && cp "$1" "$new/it" && chmod "$3" "$new/it" && chown 0:0 "$new/it" && sync "$new/it" || return 1
+swap_in() { # FILE TARGET MODE [SHA256] [OWNER]
+  stage "$2" && cp "$1" "$new/it" && chmod "$3" "$new/it" && chown "${5:-0}:0" "$new/it" && sync "$new/it" || return 1
   if [ -n "${4-}" ] && [ "$(sum_of "$new/it")" != "$4" ]; then
     echo "the copy is not what SHA256SUMS says" >&2
     return 1
@@ -507,16 +537,17 @@ decide() {
   check_prefix
   user=${opt_user:-${installed_user:-$OUR_USER}}
   find_identity
-  for key in SHARE NAME OLLAMA; do
+  for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     found=$(setting "$key")
     if [ -n "$given" ] && [ -n "$found" ] && [ "$given" != "$found" ]; then
       die 73 "$CONFIG/$settings sets GPU_COURIER_$key=$found, and is left unchanged" \
-        "Change it there and restart $unit, or omit --$(echo "$key" | tr '[:upper:]' '[:lower:]')"
+        "Change it there and restart $unit, or omit --$(echo "$key" | tr '[:upper:]_' '[:lower:]-')"
     fi
   done
+  decide_transport
   share=${opt_share:-$(setting SHARE)}
-  if [ -z "$share" ] && [ -n "$old_unit" ]; then
+  if [ -z "$share$transport" ] && [ -n "$old_unit" ]; then
     share=$(share_of_old_service)
     [ -n "$share" ] || die 64 "Cannot find the share of the legacy $unit" "Name it with --share"
   fi
@@ -525,6 +556,38 @@ decide() {
   case $name in gpu | -* | *- | *[!a-z0-9-]*) die 64 "Invalid agent name: $name" \
     "Give one with --name: a-z, 0-9 and dashes inside, not gpu" ;; esac
 }
+
+# Sets transport: an address of NATS, or empty where it is a share.
+decide_transport() {
+  transport=${opt_transport:-$(setting TRANSPORT)}
+  if [ -n "$opt_share" ] && [ -n "$transport" ]; then
+    die 73 "$CONFIG/$settings sets GPU_COURIER_TRANSPORT=$transport, and is left unchanged" \
+      "Change it there and restart $unit, or omit --share"
+  fi
+  case $transport in share:*) opt_share=${transport#share:} transport='' ;; esac
+  for pair in $NATS_FILES; do
+    flag=--nats-${pair%:*} found=$(setting "$(nats_key "$pair")") copy=$(nats_copy "$pair")
+    given=$(nats_given "$pair")
+    [ -n "$given" ] || continue
+    [ -n "$transport" ] || die 64 "$flag is for NATS" "Give its address too: --transport nats://host:4222"
+    [ -f "$given" ] || die 66 "There is no file $given" "Correct $flag"
+    if [ -n "$found" ] && [ "$found" != "$copy" ]; then
+      die 73 "$CONFIG/$settings sets GPU_COURIER_$(nats_key "$pair")=$found, and is left unchanged" \
+        "Replace that file and restart $unit, or omit $flag"
+    fi
+  done
+  if [ -n "$opt_nats_creds" ] && ! grep -Eq '^SU[A-Z2-7]{56}$|BEGIN NATS USER JWT' "$opt_nats_creds"; then
+    die 65 "These are no credentials for NATS: $opt_nats_creds" \
+      "Give a file with the seed of a user, SU..., or one that nsc wrote. Nothing was changed"
+  fi
+}
+
+nats_key() { echo "NATS_${1%:*}" | tr '[:lower:]' '[:upper:]'; }
+
+nats_given() { eval "printf '%s\n' \"\$opt_nats_${1%:*}\""; }
+
+# Of this role: the other one has its own.
+nats_copy() { echo "$CONFIG/$opt_role-${1#*:}"; }
 
 # Root runs what is there, so that only root may change it. Where the sticky bit is set, nobody may replace what is root's.
 check_prefix() {
@@ -729,7 +792,7 @@ is_withheld() { # GID GROUP
 }
 
 make_share_folders() {
-  [ -z "$share_is_away" ] || return 0
+  [ -z "$share_is_away$transport" ] || return 0
   for folder in gpu_commands gpu_status; do
     if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
     [ -z "$found" ] || continue
@@ -796,8 +859,8 @@ install_service() {
   find_installed
   decide
   changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
-  look_at_share
-  [ -n "$share_is_away" ] || check_access
+  [ -n "$transport" ] || look_at_share
+  [ -n "$share_is_away$transport" ] || check_access
   announce
   [ -z "$old_unit" ] || confirm "Stop the old $unit and take its place?"
   begin
@@ -816,7 +879,7 @@ announce() {
   built=${built:-built here}
   what="$program $version ($built)"
   if [ "$opt_role" = agent ]; then what="$what as $name"; fi
-  say "$what on $share${kind:+ ($kind)}, checksums${signed:+ and signature} verified"
+  say "$what on ${transport:-$share}${kind:+ ($kind)}, checksums${signed:+ and signature} verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
 }
 
@@ -872,12 +935,22 @@ install_files() {
   make_folder "$CONFIG" 0755 root:root
   put_file "$release/$LICENSES" "$CONFIG/$LICENSES" 644 "$(listed_sum "$LICENSES")"
   replaced=$restart
+  put_nats_files
+  restart=$replaced
   if [ -n "$brings_keys" ]; then
     put_file "$temp/release_keys" "$CONFIG/release_keys" 644 "$(listed_sum systemd/release_keys)"
   fi
   write_settings
   make_folder "$state" 0750 "$user:$(id -gn "$user" 2>/dev/null || echo "$user")"
   remember "$(release_record)"
+}
+
+# Of the service's user, as its other secrets: the group may have people in it who use the share.
+put_nats_files() {
+  for pair in $NATS_FILES; do
+    given=$(nats_given "$pair")
+    [ -z "$given" ] || put_file "$given" "$(nats_copy "$pair")" 600 '' "$user"
+  done
 }
 
 make_program_folder() { # PATH: and its parents, each to be removed again
@@ -892,17 +965,23 @@ write_settings() {
   set -- "$CONFIG/$settings"
   if [ -f "$1" ]; then cp "$1" "$temp/settings"; else cp "$temp/$settings" "$temp/settings"; fi
   add_new_settings "$temp/settings"
-  for key in SHARE NAME OLLAMA; do
+  for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
-    if [ "$key" = SHARE ]; then given=$share; fi
-    if [ -n "$given" ] && [ -z "$(setting "$key")" ]; then
-      set_setting "$temp/settings" "$key" "$given"
-      restart=1
-    fi
+    if [ "$key" = SHARE ] && [ -z "$transport" ]; then given=$share; fi
+    settle "$key" "$given"
+  done
+  for pair in $NATS_FILES; do
+    if [ -n "$(nats_given "$pair")" ]; then settle "$(nats_key "$pair")" "$(nats_copy "$pair")"; fi
   done
   # They may hold a proxy's password: who closed them keeps them closed.
   put_file "$temp/settings" "$1" "$(stat -c %a "$1" 2>/dev/null || echo 644)"
   replaced=$restart
+}
+
+settle() { # KEY VALUE: unless it has one
+  if [ -z "$2" ] || [ -n "$(setting "$1")" ]; then return 0; fi
+  set_setting "$temp/settings" "$1" "$2"
+  restart=1
 }
 
 add_new_settings() { # FILE: gets the paragraphs of the release's settings whose key it does not name
@@ -986,7 +1065,7 @@ start_service() {
   change "stop$TAB$unit" "$verb $unit" true
   [ -z "$opt_dry_run" ] || return 0
   # If this fails, undo also removes the agent's files on the share, unless an agent of that name existed before.
-  if [ -z "$installed$is_known" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name$TAB$runs_as"; note "stop$TAB$unit"; fi
+  if [ -z "$installed$is_known$transport" ] && [ "$opt_role" = agent ]; then note "share$TAB$share$TAB$name$TAB$runs_as"; note "stop$TAB$unit"; fi
   status=0
   bounded "$START_LIMIT_S" systemctl restart "$unit" >"$temp/start" || status=$?
   if was_stopped; then return; fi
@@ -1012,7 +1091,7 @@ was_stopped() {
 
 # Ready is: its state on the share is fresh and of this version, and a ping is answered.
 wait_until_ready() {
-  deadline=$(($(date +%s) + READY_LIMIT_S)) why="its state did not show on $share"
+  deadline=$(($(date +%s) + READY_LIMIT_S)) why="its state did not show on ${transport:-$share}"
   while [ "$(date +%s)" -lt "$deadline" ]; do
     if was_stopped; then return; fi
     if [ "$(property ActiveState)" = failed ]; then die_unwell "it ended with exit status $(property ExecMainStatus)"; fi
@@ -1028,6 +1107,10 @@ wait_until_ready() {
 
 is_ready() {
   pid=$(property MainPID)
+  if [ -n "$transport" ]; then
+    is_ready_on_nats
+    return
+  fi
   name=$(running NAME "$name") share=$(running SHARE "$share")
   read_row || return 1
   case $row in
@@ -1039,6 +1122,12 @@ is_ready() {
   [ "$(running REQUIRE_SIGNATURES '')" = all ] || why=$(ask_share ping --agent "$name" --timeout 5) || return 1
 }
 
+# With its credentials nobody may list agents or send a ping: its own words count, once it has published its state.
+is_ready_on_nats() {
+  why=$(property StatusText)
+  case $why in "$(running NAME "$name") on "*) ;; *) return 1 ;; esac
+}
+
 # Sets row to gpuctl's entry of this agent, and ollama to that of its Ollama.
 read_row() {
   rows=$(ask_share agents --json | tr '{' '\n' | grep -F -A 1 "\"agent\":\"$name\",") || return 1
@@ -1046,6 +1135,10 @@ read_row() {
 }
 
 look_at_ollama() {
+  if [ -n "$transport" ]; then
+    look_at_ollama_by_status
+    return
+  fi
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     case $ollama in *'"reachable":true'* | *'"error":"'*) break ;; esac
     sleep 0.5
@@ -1058,6 +1151,19 @@ look_at_ollama() {
   [ "$ollama" != 'Ollama does not answer' ] ||
     warn "Ollama does not answer. The agent waits for it: check systemctl status ollama, or set GPU_COURIER_OLLAMA in $CONFIG/$settings"
   case $row in *'"reason":"degraded"'*) warn "$name is degraded: gpuctl agents shows the reason" ;; esac
+}
+
+look_at_ollama_by_status() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    why=$(property StatusText)
+    case $why in *', Ollama '[0-9]*)
+      ollama="Ollama $(echo "$why" | sed 's/.*, Ollama \([0-9][^, ]*\).*/\1/')"
+      return ;;
+    esac
+    sleep 0.5
+  done
+  ollama='Ollama does not answer'
+  warn "Ollama does not answer. The agent waits for it: check systemctl status ollama, or set GPU_COURIER_OLLAMA in $CONFIG/$settings"
 }
 
 ask_share() { # COMMAND...: with gpuctl, as the service's user
@@ -1096,8 +1202,10 @@ say_what_next() {
   say "  settings   $CONFIG/$settings, then systemctl restart $unit"
   say "  log        journalctl -fu $unit"
   if [ "$opt_role" = agent ]; then
-    say "  agents     gpuctl agents --share $share"
-    say "  problems   gpuctl doctor --share $share"
+    where="--share $share"
+    if [ -n "$transport" ]; then where="--transport $transport --nats-creds FILE, where an operator has credentials"; fi
+    say "  agents     gpuctl agents $where"
+    say "  problems   gpuctl doctor $where"
     say_key
     [ -z "$old_unit" ] || say "  undo       sudo $0 --uninstall --restore"
   else
@@ -1194,7 +1302,11 @@ purge() {
       for_good "remove $path when it is empty" bounded "$SHARE_LIMIT_S" drop_empty "$path"
     done <"$temp/shares"
   fi
+  case $opt_role:$(setting TRANSPORT) in agent:nats:* | agent:tls:*)
+    say "  (what $name has on NATS stays there: an operator removes it with gpuctl forget $name)" ;;
+  esac
   set -- "$state" "$CONFIG/$settings" "$CONFIG/$unit.edited" "$CONFIG/$unit.d"
+  for pair in $NATS_FILES; do set -- "$@" "$(nats_copy "$pair")"; done
   # Beside a unit that is not ours, and ours is gone by now, the drop-ins are not ours either.
   if [ ! -e "$UNITS/$unit" ]; then set -- "$@" "$UNITS/$unit.d"; fi
   for path in "$@"; do

@@ -137,7 +137,7 @@ describe("install.sh", () => {
   test("--help fits 80 columns and names each option's variable by its rule", async () => {
     const { status, stdout } = await run("sh", "install.sh", "--help");
     expect([status, stdout.split("\n").filter((line) => line.length > 80)]).toEqual([0, []]);
-    expect(stdout.match(/^ {2}--[a-z-]+/gm)).toHaveLength(17);
+    expect(stdout.match(/^ {2}--[a-z-]+/gm)).toHaveLength(23);
   });
 
   test.each([
@@ -149,6 +149,11 @@ describe("install.sh", () => {
     [["--purge"], "--purge and --restore go with --uninstall"],
     [["--role", "server", "--name", "gpu-1"], "--name, --ollama and --restore are for --role agent"],
     [["--group", "disk"], "The service never joins the group disk"],
+    [["--transport", "nats"], "Unknown transport: nats"],
+    [["--transport", "nats://u:p@host"], "Invalid address of NATS: nats://u:p@host"],
+    [["--transport", "nats://host", "--init"], "--share, --group and --init are for a share"],
+    [["--transport", "share:/a", "--share", "/b"], "--transport and --share exclude each other"],
+    [["--nats-prefix", "Lab"], "Invalid prefix: Lab"],
     [["--share", "/mnt/a'b"], "Quotes, backslashes and control characters cannot be kept: /mnt/a'b"],
   ])("%j is refused with what is wrong and what to do", async (flags, message) => {
     const { status, stderr } = await run("sh", "install.sh", ...flags);

@@ -7,6 +7,7 @@ import { chmod, cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { requireTools } from "#tests/support/debian.ts";
+import { provideNatsServer } from "#tests/support/nats/nats_binary.ts";
 import { endCgroup, makeCgroup } from "#tests/systemd/host/cgroup.ts";
 import { makeReleases } from "#tests/systemd/host/releases.ts";
 import { debianRoot } from "#tests/systemd/host/root.ts";
@@ -66,6 +67,7 @@ async function main(files: readonly string[]): Promise<number> {
 async function stock(srv: string): Promise<void> {
   await makeReleases(srv);
   await cp(join(import.meta.dir, "guest"), join(srv, "guest"), { recursive: true });
+  await cp(await provideNatsServer(), join(srv, "nats-server"));
   await Bun.build({ entrypoints: [join(ROOT, "sim/ollama/main.ts")], compile: { outfile: join(srv, "ollama") } });
 }
 

@@ -1,4 +1,5 @@
-// install.sh that cannot go on, where undoing is not easy either: no room on a disk, a kill at the worst moment.
+// install.sh that cannot go on: interrupted at each of its steps; and where undoing is not easy either, as without room on a disk or after
+// a kill at the worst moment.
 import { expect, test } from "bun:test";
 import { report } from "#tests/nfs/guest/figures.ts";
 import { manualTest, versions } from "#tests/systemd/site/agent.ts";
@@ -6,6 +7,29 @@ import { onBox } from "#tests/systemd/site/box.ts";
 import { install, installed, OWN_STATE, settings } from "#tests/systemd/site/installation.ts";
 import { NEW_VERSION, OLD_VERSION } from "#tests/systemd/site/scope.ts";
 import { changes, snapshot } from "#tests/systemd/site/snapshot.ts";
+
+test.each([
+  "verified",
+  "make the system user",
+  "write /usr/local/bin/gpuctl",
+  "write /etc/systemd/system",
+  "enable gpu-command-service",
+  "make the folder /mnt/shared/gpu_status",
+  "start gpu-command-service",
+])(
+  'Ctrl-C at "%s" leaves the box as it was',
+  async (line) =>
+    await onBox(async (box) => {
+      const before = await snapshot(box);
+      const { status, stdout } = await box.sh(`python3 /srv/guest/interrupt.py "${line}" sh /srv/old/install.sh --yes`);
+      expect([status, changes(before, await snapshot(box)), stdout]).toEqual([130, [], expect.anything()]);
+      expect(await box.run("ls -A /export")).toBe("");
+      await installed(box, "old");
+      expect(await manualTest(box)).toEqual(["all-minilm:latest"]);
+    })(),
+  // More than one command on a box may take, so that one that hangs is named.
+  90_000,
+);
 
 test.each([
   // Less than the copy of a program.
