@@ -53,7 +53,7 @@ async function breakAll(nats: NatsServer, { agentLine, senderLine }: FaultSite):
     line.restore();
   }
   await Bun.sleep(RECOVERY_MS);
-  nats.pause();
+  await nats.pause();
   await Bun.sleep(PAUSED_MS);
   nats.resume();
 }
