@@ -4,9 +4,9 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { type BucketName, KEYS } from "#src/transport/nats/layout.ts";
 import { until } from "#tests/support/until.ts";
-import { ATTACKS, type Attack, learned } from "./breakout/attacks.ts";
+import { ATTACKS, type Attack, learned, requests } from "./breakout/attacks.ts";
 import { oneAccount, printed, withoutKeys } from "./breakout/configurations.ts";
-import { ADDRESS, ATTACKER, layout, VICTIM } from "./breakout/names.ts";
+import { ADDRESS, ATTACKER, layout, SECRET, VICTIM } from "./breakout/names.ts";
 import { BreakoutSite, type Options } from "./breakout/site.ts";
 
 /** Everything that it achieved. */
@@ -60,11 +60,39 @@ describe("an attacker under the printed configuration", () => {
     expect(await tried(opened.site, attack)).toEqual([]);
   });
 
-  test("can still forge a wake, which carries a command's id and nothing else", async () => {
-    const { site } = opened;
-    await site.reset();
-    site.attacker.publish(layout.getSubject("states", ATTACKER), { reply: layout.wake(VICTIM) });
-    expect(await site.damage()).toEqual({ changed: [], heard: [`victim: ${layout.wake(VICTIM)}`] });
+  describe("can still", () => {
+    test("forge a wake, which carries a command's id and nothing else", async () => {
+      const { site } = opened;
+      await site.reset();
+      site.attacker.publish(layout.getSubject("states", ATTACKER), { reply: layout.wake(VICTIM) });
+      expect(await site.damage()).toEqual({ changed: [], heard: [`victim: ${layout.wake(VICTIM)}`] });
+    });
+
+    test("learn the sequence of the entry under a key that it guesses", async () => {
+      const { site } = opened;
+      await site.reset();
+      const guess = layout.subject("states", VICTIM);
+      requests([
+        layout.subject("states", ATTACKER),
+        "own",
+        {
+          "Nats-Expected-Last-Subject-Sequence": "99",
+          "Nats-Expected-Last-Subject-Sequence-Subject": guess,
+        },
+      ])(site.attacker);
+      expect(await site.damage()).toEqual({ changed: [], heard: [] });
+      expect(site.attacker.received).toMatch(/wrong last sequence: \d+/);
+      expect(site.attacker.received).not.toContain(SECRET);
+    });
+
+    test("learn one address for replies, with nothing in it", async () => {
+      const { site } = opened;
+      await site.reset();
+      requests([layout.getSubject("responses", KEYS.sender("*"))])(site.attacker);
+      expect(await site.damage()).toEqual({ changed: [], heard: [] });
+      expect(site.attacker.received).toContain(layout.subject("responses", KEYS.sender(ADDRESS)));
+      expect(site.attacker.received).not.toContain(SECRET);
+    });
   });
 });
 

@@ -21,7 +21,7 @@ const COMMANDS = layout.stream("commands");
 const EVERY = ">";
 
 /** Requests whose answers come to the attacker's inbox. */
-function requests(
+export function requests(
   ...messages: readonly (readonly [subject: string, payload?: object | string, headers?: Record<string, string>])[]
 ) {
   return (attacker: RawClient): void => {
