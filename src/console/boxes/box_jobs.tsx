@@ -4,7 +4,8 @@ import { JobLine } from "../jobs/job_line.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import { activeOf, isActive } from "../store/job_facts.ts";
+import { activeOf } from "../store/active_jobs.ts";
+import { isActive } from "../store/job_facts.ts";
 
 const ENDED = 4;
 

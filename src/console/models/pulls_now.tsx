@@ -5,7 +5,7 @@ import { Panel } from "../parts/panel.tsx";
 import { plural } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import { activeOf } from "../store/job_facts.ts";
+import { activeOf } from "../store/active_jobs.ts";
 
 const MOST = 2;
 

@@ -7,13 +7,6 @@ export function isActive({ state }: JobDocument): boolean {
   return state === "queued" || state === "running" || state === "verifying";
 }
 
-/** The active ones: those that run, then those that wait, the next in turn first. @param jobs the newest first */
-export function activeOf(jobs: readonly JobDocument[]): readonly JobDocument[] {
-  const active = jobs.filter(isActive);
-  const waiting = active.filter(({ state }) => state === "queued");
-  return [...active.filter(({ state }) => state !== "queued"), ...waiting.toReversed()];
-}
-
 /** From 0 to 1; null while the size is unknown. */
 export function fractionOf({ completed_bytes, total_bytes, state }: JobDocument): number | null {
   if (state === "succeeded") return 1;

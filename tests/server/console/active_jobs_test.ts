@@ -1,6 +1,6 @@
-// src/console/store/job_facts.ts: the order of active jobs.
+// src/console/store/active_jobs.ts: the order of active jobs.
 import { expect, test } from "bun:test";
-import { activeOf } from "#src/console/store/job_facts.ts";
+import { activeOf } from "#src/console/store/active_jobs.ts";
 import { EXAMPLES } from "#src/server/v1/schema/examples.ts";
 
 test("activeOf() has running pulls first, the newest of them first, then queued ones in the order of their turns", () => {
