@@ -162,6 +162,9 @@ export interface Transport {
   /** An agent looks at its own document at most this often, in ms: on a bus for very many, each look is a request. */
   readonly lookEveryMs: number;
 
+  /** Agents whose state documents it delivers: with more, some are left out. */
+  readonly mostStates: number;
+
   /** Whether it has the shared inbox of version 1, with its claims and replies. Without it nothing ever arrives there. */
   readonly hasSharedInbox: boolean;
 

@@ -165,6 +165,10 @@ function openRoster({ operators }: ServerSettings, log: Log): KeptRoster | null 
   return new KeptRoster({ operators: keys, path: operators.roster, clock: systemClock, log });
 }
 
+function modeOf(given: VerifyMode | undefined, roster: KeptRoster | null): VerifyMode {
+  return given ?? (roster === null ? "known" : "all");
+}
+
 interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"> {
   readonly tokens: Tokens;
   /** Null: no operator is trusted. */
@@ -177,7 +181,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const { transport, database, tokens, roster, measures, clock, log } = parts;
   const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents, webhooks } = settings;
   const entrance = openEntrance(settings, { database, tokens, log });
-  const agents = new KnownAgents(verifyAgents ?? (roster === null ? "known" : "all"), roster ?? undefined);
+  const agents = new KnownAgents(modeOf(verifyAgents, roster), roster ?? undefined, transport.mostStates);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });

@@ -103,6 +103,7 @@ export class MemoryStore {
 class MemoryTransport implements Transport {
   readonly description = "memory";
   readonly hasSharedInbox = true;
+  readonly mostStates = LIMITS.states;
   readonly lookEveryMs = 0;
   readonly #store: MemoryStore;
   readonly #clock: Clock;

@@ -17,9 +17,9 @@ beforeEach(() => {
   index = openIndex();
 });
 
-function openIndex(): FleetIndex {
+function openIndex(mostAgents?: number): FleetIndex {
   const log = { warn: (_: object, message: string) => void warnings.push(message) };
-  return new FleetIndex({ clock, transport: clock, log });
+  return new FleetIndex({ clock, transport: clock, log, ...(mostAgents === undefined ? {} : { mostAgents }) });
 }
 
 function jobsOf(agent: string): Job[] {
@@ -251,6 +251,12 @@ describe("the index", () => {
     index.removed("gpu-5");
     publish("gpu-20005", { models: null, running: [], jobs: [], gpus: [] });
     expect(index.view("gpu-20005")?.online).toBe(true);
+  });
+
+  test("lists no more agents than its limit", () => {
+    index = openIndex(3);
+    for (let number = 0; number < 5; number++) publish(`gpu-${number}`);
+    expect(index.agents.items.map(({ agent }) => agent)).toEqual(["gpu-0", "gpu-1", "gpu-2"]);
   });
 
   test("ignores a record that was read before the known one", async () => {

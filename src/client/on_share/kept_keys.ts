@@ -13,9 +13,10 @@ export class KeptKeys {
    * @param path undefined: they are not kept
    * @param share its address
    * @param roster its keys beat those of earlier runs
+   * @param most as for `KnownAgents`
    */
-  constructor(path: string | undefined, share: string, mode: VerifyMode, roster?: ExpectedKeys) {
-    this.agents = new KnownAgents(mode, roster);
+  constructor(path: string | undefined, share: string, mode: VerifyMode, roster?: ExpectedKeys, most?: number) {
+    this.agents = new KnownAgents(mode, roster, most);
     this.#file = path === undefined ? null : new KnownAgentsFile(path, oneSpelling(share));
     try {
       for (const [agent, known] of this.#file?.read() ?? []) this.agents.adopt(agent, known);

@@ -33,8 +33,8 @@ export async function openShare(
   const { address, operatorKeys, verifyAgents, timeoutMs } = options;
   const roster = operatorKeys === undefined ? null : openRoster(io, address, operatorKeys);
   const verify = verifyAgents ?? (roster === null ? "known" : "all");
-  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined);
   const transport = await io.open(address, options.watch, options.nats);
+  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined, transport.mostStates);
   const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
   const { requestedBy, clock } = io;
   const trust = { signingKey, agents: keys.agents };

@@ -28,6 +28,8 @@ export interface FleetIndexDeps {
   readonly log: Pick<Log, "warn">;
   /** Whose documents count. */
   readonly agents?: KnownAgents;
+  /** Agents that it lists; by default as many as a share has. */
+  readonly mostAgents?: number;
 }
 
 /** Receives what changes, right after the index has it. */
@@ -41,6 +43,7 @@ export interface FleetListener {
 export class FleetIndex implements FleetView {
   readonly #deps: FleetIndexDeps;
   readonly #agents: KnownAgents;
+  readonly #mostAgents: number;
   readonly #states: VerifiedStates;
   readonly #known = new Map<string, KnownAgent>();
   readonly #lists = new FleetLists();
@@ -60,6 +63,7 @@ export class FleetIndex implements FleetView {
 
   constructor(deps: FleetIndexDeps) {
     this.#deps = deps;
+    this.#mostAgents = deps.mostAgents ?? LIMITS.states;
     this.#agents = deps.agents ?? new KnownAgents();
     this.#states = new VerifiedStates(this.#agents);
   }
@@ -181,7 +185,7 @@ export class FleetIndex implements FleetView {
 
   /** @returns undefined when there are too many */
   #add(record: StateRecord, text: string, document: LastDocument): KnownAgent | undefined {
-    if (this.#known.size >= LIMITS.states) {
+    if (this.#known.size >= this.#mostAgents) {
       this.#warnOnce();
       return undefined;
     }
@@ -191,7 +195,7 @@ export class FleetIndex implements FleetView {
   }
 
   #warnOnce(): void {
-    if (!this.#hasWarned) this.#deps.log.warn({ most: LIMITS.states }, "Too many agents: some are not listed");
+    if (!this.#hasWarned) this.#deps.log.warn({ most: this.#mostAgents }, "Too many agents: some are not listed");
     this.#hasWarned = true;
   }
 

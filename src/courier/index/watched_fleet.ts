@@ -10,7 +10,7 @@ import { FleetIndex } from "./fleet_index.ts";
 import type { IndexedFleet } from "./indexed_fleet.ts";
 
 export interface WatchedFleetDeps {
-  readonly transport: Pick<Transport, "now" | "watchStates" | "readState">;
+  readonly transport: Pick<Transport, "now" | "watchStates" | "readState" | "mostStates">;
   readonly clock: Clock;
   readonly log: Log;
   /** Whose documents count; by default each agent's first key of this process is its key. */
@@ -29,7 +29,7 @@ export class WatchedFleet implements IndexedFleet {
 
   constructor(deps: WatchedFleetDeps) {
     this.#deps = deps;
-    this.index = new FleetIndex(deps);
+    this.index = new FleetIndex({ ...deps, mostAgents: deps.transport.mostStates });
     this.#outage = new Outage(deps);
   }
 

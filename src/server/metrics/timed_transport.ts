@@ -36,6 +36,10 @@ export class TimedTransport implements Transport {
     this.#parts = parts;
   }
 
+  get mostStates(): number {
+    return this.#inner.mostStates;
+  }
+
   get hasSharedInbox(): boolean {
     return this.#inner.hasSharedInbox;
   }

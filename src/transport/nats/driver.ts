@@ -25,7 +25,7 @@ import { Closables } from "../closables.ts";
 import { examineNats } from "./examine.ts";
 import { Receiver } from "./messages/receiver.ts";
 import { Replies } from "./messages/replies.ts";
-import { StateWatch } from "./messages/state_watch.ts";
+import { MOST_STATES, StateWatch } from "./messages/state_watch.ts";
 import { type NatsAddress, type NatsOptions, requirePrefix } from "./options.ts";
 import { Session } from "./session.ts";
 
@@ -43,6 +43,7 @@ const NOTHING_SWEPT: Swept = {
 
 export class NatsTransport implements Transport {
   readonly hasSharedInbox = false;
+  readonly mostStates = MOST_STATES;
   readonly lookEveryMs = 30_000;
   readonly #address: NatsAddress;
   readonly #options: NatsTransportOptions;

@@ -1,6 +1,7 @@
 // The share driver: the transport contract over a shared folder, with each failure mapped once.
 import type { Check } from "../../base/check.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
+import { LIMITS } from "../../protocol.ts";
 import type {
   Closable,
   Content,
@@ -43,6 +44,7 @@ import { StateWatch } from "./watch/states.ts";
 
 export class ShareTransport implements Transport {
   readonly hasSharedInbox = true;
+  readonly mostStates = LIMITS.states;
   readonly lookEveryMs = 0;
   readonly #share: Share;
   readonly #awaited: Awaited;

@@ -53,7 +53,7 @@ const LATE = 50;
 const REPLAYED: Trouble = { kind: "replayed", reason: "it is older than one that was seen before" };
 
 export class KnownAgents {
-  readonly troubles = new Troubles();
+  readonly troubles: Troubles;
   /** Why the keys that were known before cannot be used; null: they can. Nothing is changed on an agent meanwhile. */
   failure: CourierError | null = null;
   readonly #mode: VerifyMode;
@@ -61,7 +61,8 @@ export class KnownAgents {
   readonly #held = new Map<string, Held>();
   /** Names of which no key is known, and no document counts. Anybody can invent them: bounded, and apart. */
   readonly #doubted = new Map<string, AgentKey>();
-  readonly #room = new Room();
+  readonly #room: Room;
+  readonly #most: number;
   /** Names whose entries are not stored yet. */
   readonly #unsaved = {
     learned: new Set<string>(),
@@ -71,7 +72,11 @@ export class KnownAgents {
   };
   #revision = 0;
 
-  constructor(mode: VerifyMode = "known", expected: ExpectedKeys = NOTHING_EXPECTED) {
+  /** @param most names that are remembered: as many as the transport delivers documents of */
+  constructor(mode: VerifyMode = "known", expected: ExpectedKeys = NOTHING_EXPECTED, most: number = LIMITS.states) {
+    this.troubles = new Troubles(most);
+    this.#room = new Room(most);
+    this.#most = most;
     this.#mode = mode;
     this.#expected = expected;
   }
@@ -277,7 +282,7 @@ export class KnownAgents {
     const held = this.#held.get(agent);
     if (held !== undefined) held.shown = { ...held.shown, trouble };
     else if (trouble === null) this.#doubted.delete(agent);
-    else if (["required", "unpinned"].includes(trouble.kind) && this.#doubted.size < LIMITS.states)
+    else if (["required", "unpinned"].includes(trouble.kind) && this.#doubted.size < this.#most)
       this.#doubted.set(agent, { id: null, status: null, trouble });
   }
 }

@@ -1,5 +1,4 @@
 // Documents that do not count: why, whose name they have, and what to do about it.
-import { LIMITS } from "../../protocol.ts";
 
 /**
  * `conflict`: well signed by another key than the known one. `forged`: wrongly signed. `unsigned`: by an agent that signs.
@@ -57,6 +56,7 @@ const BY_AN_AGENT: readonly TroubleKind[] = ["required", "unpinned", "late"];
 
 /** Counts troubles by agent. Bounded: names come from the share. */
 export class Troubles {
+  readonly #most: number;
   readonly #counts = new Map<string, TroubleCount>();
   /** The kinds that each agent has had. */
   readonly #kinds = new Map<string, Set<TroubleKind>>();
@@ -65,13 +65,18 @@ export class Troubles {
   /** How many documents somebody forged, and the last of them: it may be read again. */
   readonly #forged = new Map<string, { readonly count: number; readonly last: number | bigint | null }>();
 
+  /** @param most names that anybody may have invented */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
   /**
    * @param isKnown otherwise anybody may have invented the name, and there is room for a number of them
    * @param text the document; null: one that was not counted when it was read
    */
   add(agent: string, trouble: Trouble, isKnown: boolean, text: string | null): void {
     const before = this.#counts.get(agent);
-    if (before === undefined && !isKnown && this.#counts.size >= LIMITS.states) return;
+    if (before === undefined && !isKnown && this.#counts.size >= this.#most) return;
     if (!BY_AN_AGENT.includes(trouble.kind)) this.#countForged(agent, text === null ? null : Bun.hash(text));
     const kinds = this.#kinds.get(agent) ?? new Set();
     if (!kinds.has(trouble.kind)) this.#news.add(agent);

@@ -21,8 +21,8 @@ export interface StateWatchDeps {
 
 const SYNCED_EVERY_MS = 1_000;
 const RETRY_MS = 1_000;
-/** Documents that one watcher follows. */
-const MOST = 200_000;
+/** Agents whose documents one watcher follows. */
+export const MOST_STATES = 200_000;
 /** The only header that a heartbeat may have: the server adds it to a request from another account. */
 const REQUEST_INFO = "Nats-Request-Info";
 
@@ -135,7 +135,7 @@ export class StateWatch {
     }
     this.#present.add(agent);
     if (this.#seen.get(agent) === entry.sequence) return;
-    if (!this.#seen.has(agent) && this.#seen.size >= MOST) return this.#leaveOut();
+    if (!this.#seen.has(agent) && this.#seen.size >= MOST_STATES) return this.#leaveOut();
     this.#seen.set(agent, entry.sequence);
     watcher.changed(stateRecord(agent, entry));
   }
@@ -163,7 +163,7 @@ export class StateWatch {
 
   #leaveOut(): void {
     this.#leftOut += 1;
-    if (this.#leftOut === 1) this.#deps.log.warn({ most: MOST }, "Too many agents: some are not listed");
+    if (this.#leftOut === 1) this.#deps.log.warn({ most: MOST_STATES }, "Too many agents: some are not listed");
   }
 
   get #isClosed(): boolean {
