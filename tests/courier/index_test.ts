@@ -101,6 +101,30 @@ describe("silence", () => {
     expect(reasonOf("gpu-1")).toBe("silent");
   });
 
+  test("is judged by the last heartbeat when that is known of the first document", () => {
+    const text = JSON.stringify({ ...SAMPLE, agent: "gpu-1", truncated: [], jobs: [] });
+    const [publishedAtMs, aliveAtMs] = [clock.now() - 500_000, clock.now() - 5_000];
+    index.changed({ agent: "gpu-1", content: { text }, publishedAtMs, aliveAtMs });
+    index.synced(clock.monotonic());
+    expect([reasonOf("gpu-1"), index.view("gpu-1")?.silentMs]).toEqual([null, 5_000]);
+  });
+
+  test("is put off by each heartbeat, which is also when the agent was last seen", async () => {
+    publish("gpu-1");
+    const { agent, lastSeenAt } = index.view("gpu-1") ?? { agent: "", lastSeenAt: "" };
+    for (let round = 0; round < 10; round++) {
+      await look(0, 5_000);
+      index.alive(agent);
+    }
+    expect([reasonOf("gpu-1"), index.view("gpu-1")?.silentMs]).toEqual([null, 0]);
+    expect(Date.parse(index.view("gpu-1")?.lastSeenAt ?? "") - Date.parse(lastSeenAt)).toBe(50_000);
+    await look(0, 19_999);
+    await look(0, 1);
+    expect(reasonOf("gpu-1")).toBeNull();
+    await look(0, 0);
+    expect(reasonOf("gpu-1")).toBe("silent");
+  });
+
   test("does not count the time in which nobody could publish", async () => {
     publish("gpu-1");
     publish("gpu-2", {}, 60_000);

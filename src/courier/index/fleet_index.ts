@@ -2,7 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { CourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { KEPT_MS } from "../../base/sightings.ts";
+import { KEPT_MS, signOfLifeMs } from "../../base/sightings.ts";
 import { type Job, LIMITS, type Model, parseState } from "../../protocol.ts";
 import type { StateRecord } from "../../transport.ts";
 import { KnownAgents } from "../../trust/agents/known_agents.ts";
@@ -140,7 +140,13 @@ export class FleetIndex implements FleetView {
   alive(agent: string): void {
     const known = this.#known.get(agent);
     // A heartbeat can only keep alive what a document called running.
-    if (known !== undefined) this.#sawAlive(known, this.#deps.transport.now(), false);
+    if (known === undefined) return;
+    const { clock, transport } = this.#deps;
+    if (this.#failure !== undefined || !this.#signs.has(agent)) return this.#sawAlive(known, transport.now(), false);
+    // Thousands a second come from a large fleet, and of an agent that is alive they change nothing but the time.
+    known.publishedAtMs = transport.now();
+    known.changedAtMs = clock.monotonic();
+    this.#signs.record(agent, known.changedAtMs);
   }
 
   removed(agent: string): void {
@@ -180,7 +186,7 @@ export class FleetIndex implements FleetView {
     const document = parseState(record.agent, text);
     if (document === undefined) return;
     const known = this.#add(record, text, document);
-    if (known !== undefined) this.#sawAlive(known, record.publishedAtMs, record.isSigned);
+    if (known !== undefined) this.#sawAlive(known, signOfLifeMs(record), record.isSigned);
   }
 
   /** @returns undefined when there are too many */

@@ -4,18 +4,20 @@ const SPAN_MS = 1_000;
 
 export class LastSigns {
   readonly #atMs = new Map<string, number>();
-  /** The agents by the second of their last sign. */
-  readonly #spans = new Map<number, Set<string>>();
-  #oldest = Number.POSITIVE_INFINITY;
+  /**
+   * The agents by the second of a sign. An agent stays listed under its earlier signs, where it no longer counts, until they are
+   * over: that way a heartbeat costs little.
+   */
+  readonly #spans = new Map<number, string[]>();
 
   record(agent: string, atMs: number): void {
-    this.forget(agent);
-    const span = Math.floor(atMs / SPAN_MS);
+    const span = spanOf(atMs);
+    const before = this.#atMs.get(agent);
     this.#atMs.set(agent, atMs);
+    if (before !== undefined && spanOf(before) === span) return;
     const agents = this.#spans.get(span);
-    if (agents === undefined) this.#spans.set(span, new Set([agent]));
-    else agents.add(agent);
-    this.#oldest = Math.min(this.#oldest, span);
+    if (agents === undefined) this.#spans.set(span, [agent]);
+    else agents.push(agent);
   }
 
   has(agent: string): boolean {
@@ -23,26 +25,25 @@ export class LastSigns {
   }
 
   forget(agent: string): void {
-    const atMs = this.#atMs.get(agent);
-    if (atMs === undefined) return;
-    const span = Math.floor(atMs / SPAN_MS);
     this.#atMs.delete(agent);
-    if (this.#atMs.size === 0) this.#oldest = Number.POSITIVE_INFINITY;
-    this.#spans.get(span)?.delete(agent);
-    if (this.#spans.get(span)?.size === 0) this.#spans.delete(span);
   }
 
   /** Forgets the agents whose last sign is from this moment or before, and returns them. */
   takeUntil(untilMs: number): readonly string[] {
-    if (this.#atMs.size === 0) return [];
-    const last = Math.floor(untilMs / SPAN_MS);
+    const last = spanOf(untilMs);
     const over: string[] = [];
-    for (; this.#oldest <= last; this.#oldest++) {
-      const agents = this.#spans.get(this.#oldest) ?? [];
-      over.push(...[...agents].filter((agent) => (this.#atMs.get(agent) ?? 0) <= untilMs));
-      if (this.#oldest === last) break;
+    for (const span of [...this.#spans.keys()].toSorted((a, b) => a - b)) {
+      if (span > last) break;
+      const later: string[] = [];
+      for (const agent of this.#spans.get(span) ?? []) {
+        const atMs = this.#atMs.get(agent);
+        if (atMs === undefined || spanOf(atMs) !== span) continue;
+        if (atMs > untilMs) later.push(agent);
+        else if (this.#atMs.delete(agent)) over.push(agent);
+      }
+      if (later.length > 0) this.#spans.set(span, later);
+      else this.#spans.delete(span);
     }
-    for (const agent of over) this.forget(agent);
     return over;
   }
 
@@ -51,4 +52,8 @@ export class LastSigns {
     const agents = [...this.#atMs.keys()];
     for (const agent of agents) this.record(agent, atMs);
   }
+}
+
+function spanOf(atMs: number): number {
+  return Math.floor(atMs / SPAN_MS);
 }

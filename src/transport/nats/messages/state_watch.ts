@@ -3,11 +3,10 @@ import type { Subscription } from "@nats-io/transport-node";
 import type { Clock } from "../../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
-import { AgentName } from "../../../protocol.ts";
 import type { Closable, StateWatcher } from "../../../transport.ts";
 import type { Connection } from "../calls/connection.ts";
 import type { KeyedEntry, Reading, Streams } from "../calls/streams.ts";
-import type { Layout } from "../layout.ts";
+import { KEYS, type Layout } from "../layout.ts";
 import { agentOf, stateRecord } from "./states.ts";
 
 export interface StateWatchDeps {
@@ -25,6 +24,8 @@ const RETRY_MS = 1_000;
 export const MOST_STATES = 200_000;
 /** The only header that a heartbeat may have: the server adds it to a request from another account. */
 const REQUEST_INFO = "Nats-Request-Info";
+const MOST_DIGITS = 15;
+const ZERO = "0".charCodeAt(0);
 
 export class StateWatch {
   readonly #deps: StateWatchDeps;
@@ -32,6 +33,8 @@ export class StateWatch {
   /** Of each agent, the entry that was delivered last. */
   readonly #seen = new Map<string, number>();
   #present = new Set<string>();
+  /** While all documents are read for the first time: when each agent last showed that it is there, by key. */
+  #signs: ReadonlyMap<string, KeyedEntry> = new Map();
   #reading: Reading | undefined;
   #heartbeats: Subscription | undefined;
   #following: Closable | undefined;
@@ -49,7 +52,7 @@ export class StateWatch {
     this.#heartbeats = connection.nats.subscribe(layout.heartbeat("*"), {
       callback: (error, { subject, data, headers }) => {
         const isPlain = headers === undefined || headers.keys().every((name) => name === REQUEST_INFO);
-        if (error === null && isPlain && data.byteLength <= 16) this.#heard(subject, new TextDecoder().decode(data));
+        if (error === null && isPlain) this.#heard(subject, data);
       },
     });
     try {
@@ -107,10 +110,12 @@ export class StateWatch {
     this.#present = new Set();
     // An interruption from here on makes it begin again.
     this.#mustBegin = false;
+    this.#signs = this.#seen.size === 0 ? await this.#readSigns() : new Map();
     const reading = await streams.follow("states", "*", (entry) => this.#found(entry));
     this.#reading = reading;
     void this.#beginAfter(reading);
     await reading.caughtUp;
+    this.#signs = new Map();
     for (const agent of this.#seen.keys())
       if (!this.#present.has(agent)) {
         this.#seen.delete(agent);
@@ -122,6 +127,21 @@ export class StateWatch {
   async #beginAfter(reading: Reading): Promise<void> {
     await reading.ended;
     if (this.#reading === reading) this.#mustBegin = true;
+  }
+
+  /**
+   * Otherwise the whole fleet would look silent until its next heartbeats. They come soon: without the bucket for presence nothing
+   * else is wrong.
+   */
+  async #readSigns(): Promise<ReadonlyMap<string, KeyedEntry>> {
+    const { streams, log } = this.#deps;
+    try {
+      const found = await streams.read("presence", KEYS.agent("*"));
+      return new Map(found.map((entry) => [entry.key, entry]));
+    } catch (error) {
+      log.debug({ error }, "Cannot read which agents are there");
+      return new Map();
+    }
   }
 
   #found(entry: KeyedEntry): void {
@@ -137,13 +157,14 @@ export class StateWatch {
     if (this.#seen.get(agent) === entry.sequence) return;
     if (!this.#seen.has(agent) && this.#seen.size >= MOST_STATES) return this.#leaveOut();
     this.#seen.set(agent, entry.sequence);
-    watcher.changed(stateRecord(agent, entry));
+    watcher.changed(stateRecord(agent, entry, this.#signs.get(KEYS.agent(agent)) ?? null));
   }
 
-  #heard(subject: string, text: string): void {
-    const agent = AgentName.safeParse(subject.split(".").at(-1)).data;
-    if (this.#isClosed || agent === undefined || !this.#seen.has(agent) || !/^\d{1,15}$/.test(text)) return;
-    this.#deps.watcher.alive(agent, Number(text));
+  /** Thousands a second come from a large fleet. Only those of known agents count. */
+  #heard(subject: string, data: Uint8Array): void {
+    const agent = subject.slice(this.#deps.layout.heartbeat("").length);
+    const sequence = this.#seen.has(agent) ? countIn(data) : null;
+    if (sequence !== null && !this.#isClosed) this.#deps.watcher.alive(agent, sequence);
   }
 
   #synced(asOfMs: number): void {
@@ -169,4 +190,15 @@ export class StateWatch {
   get #isClosed(): boolean {
     return this.#closed.signal.aborted;
   }
+}
+
+/** The number that these digits write; null for anything else. */
+function countIn(digits: Uint8Array): number | null {
+  if (digits.byteLength === 0 || digits.byteLength > MOST_DIGITS) return null;
+  let count = 0;
+  for (const code of digits) {
+    if (code < ZERO || code > ZERO + 9) return null;
+    count = 10 * count + code - ZERO;
+  }
+  return count;
 }
