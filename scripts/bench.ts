@@ -1,12 +1,14 @@
 // `npm run bench`: what the courier costs compared with the bare floor, what a sweep costs a sender that waits meanwhile, what
-// an idle agent costs its box, and what a large fleet costs its server.
+// an idle agent costs its box, and what a large fleet costs its server, on a share and on NATS.
 import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { NATS_VARIABLE, provideNatsServer } from "#tests/support/nats/nats_binary.ts";
 import { untilGood } from "./bench/again.ts";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
+import { measureBus } from "./bench/bus.ts";
 import { measureFleet, measureFleetCost } from "./bench/fleet.ts";
 import { measurePairs } from "./bench/pairs.ts";
 import { measurePull } from "./bench/pull.ts";
@@ -17,7 +19,8 @@ import { measureSweep } from "./bench/sweeping.ts";
 const USAGE = `usage: npm run bench [-- --quick] [-- --json] [-- --only PART[,PART]]
   --quick  fewer rounds, for CI
   --json   one JSON document
-  --only   only these parts: pairs, signatures, sweep, pull, agent, fleet, fleet-cost
+  --only   only these parts: pairs, signatures, sweep, pull, agent, fleet, bus, fleet-cost
+           bus runs on a nats-server, which it gets as npm run test:nats does
            fleet-cost, what fleets of four sizes cost their server, runs only when it is named
 A ratio off its target makes the exit status 1; absolute figures, which depend on the machine, are only printed.
 `;
@@ -47,6 +50,12 @@ const PARTS: Readonly<Record<string, Part>> = {
     quick
       ? await measureFleet(join(dir, "fleet"), [300, 1000], QUICK_FLEET)
       : await measureFleet(join(dir, "fleet"), [1000, 10_000], FLEET),
+  bus: async (dir, quick) => {
+    process.env[NATS_VARIABLE] = await provideNatsServer();
+    return quick
+      ? await measureBus(join(dir, "bus"), { agents: 2000, connections: 40, answering: 40 }, QUICK_BUS)
+      : await measureBus(join(dir, "bus"), { agents: 100_000, connections: 200, answering: 200 }, BUS);
+  },
   "fleet-cost": async (dir, quick) =>
     await measureFleetCost(join(dir, "fleet-cost"), [10, 100, 1000, ...(quick ? [] : [10_000])], {
       restMs: 15_000,
@@ -55,11 +64,13 @@ const PARTS: Readonly<Record<string, Part>> = {
     }),
 };
 /** They read /proc. */
-const LINUX_ONLY = ["pull", "agent", "fleet", "fleet-cost"];
+const LINUX_ONLY = ["pull", "agent", "fleet", "bus", "fleet-cost"];
 const ONLY_WHEN_NAMED = ["fleet-cost"];
 
 const FLEET = { pairs: 200, budgetMs: 6000, restMs: 60_000, askingMs: 15_000, tracingMs: 10_000, gpuctlRuns: 5 };
 const QUICK_FLEET = { pairs: 200, budgetMs: 1000, restMs: 15_000, askingMs: 5000, tracingMs: 0, gpuctlRuns: 3 };
+const BUS = { restMs: 15_000, requests: 300, pings: 500, rounds: 20 };
+const QUICK_BUS = { restMs: 5000, requests: 200, pings: 200, rounds: 5 };
 
 function isPart(name: string): boolean {
   return Object.hasOwn(PARTS, name);

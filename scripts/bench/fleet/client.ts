@@ -36,6 +36,14 @@ export class Client {
     return { status, type: headers.get("content-type") ?? "", etag: headers.get("etag"), bytes };
   }
 
+  /** Resolves when the whole answer is here. @throws Error for any status but 200, and when there is no answer within 30 s */
+  async post(path: string): Promise<void> {
+    const signal = AbortSignal.timeout(LIMIT_MS);
+    const response = await fetch(`${this.#url}${path}`, { method: "POST", headers: this.#headers, signal });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 200)}`);
+  }
+
   /** @throws Error as `fetch` does */
   async json(path: string): Promise<Record<string, unknown>> {
     return JSON.parse(new TextDecoder().decode((await this.fetch(path)).bytes));

@@ -5,11 +5,10 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FleetBox } from "#sim/fleet/box.ts";
 import { LIMITS, parseState } from "#src/protocol.ts";
+import { Turns } from "./turns.ts";
 
 /** Between two batches of renewals. */
 const TICK_MS = 10;
-/** What a pause of the machine left undone is caught up with, up to this. */
-const LONGEST_TICK_MS = 500;
 /** As often as an agent publishes while only the progress of its jobs changes. */
 const WORK_MS = 500;
 /** Of the first documents, so many are checked, evenly chosen. */
@@ -59,30 +58,6 @@ class Writer {
     writeFileSync(temporary, text);
     renameSync(temporary, join(this.#status, `${box.agent}_status.json`));
     return text;
-  }
-}
-
-/** Each box once within so long, evenly spread. */
-class Turns {
-  count = 0;
-  readonly #boxes: readonly FleetBox[];
-  readonly #perMs: number;
-  #lastMs = performance.now();
-
-  constructor(boxes: readonly FleetBox[], everyMs: number) {
-    this.#boxes = boxes;
-    this.#perMs = boxes.length / everyMs;
-  }
-
-  *due(): Generator<FleetBox> {
-    if (this.#boxes.length === 0) return;
-    const nowMs = performance.now();
-    const due = Math.floor(Math.min(nowMs - this.#lastMs, LONGEST_TICK_MS) * this.#perMs);
-    this.#lastMs = Math.max(this.#lastMs + due / this.#perMs, nowMs - LONGEST_TICK_MS);
-    for (let done = 0; done < due; done++, this.count++) {
-      const box = this.#boxes[this.count % this.#boxes.length];
-      if (box !== undefined) yield box;
-    }
   }
 }
 
