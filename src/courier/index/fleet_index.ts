@@ -21,6 +21,7 @@ import type { FleetView } from "./indexed_fleet.ts";
 import { KnownAgent } from "./known_agent.ts";
 import { LastSigns } from "./last_signs.ts";
 import { shareAway } from "./share_away.ts";
+import { SharedTexts } from "./shared_texts.ts";
 
 export interface FleetIndexDeps {
   readonly clock: Pick<Clock, "monotonic">;
@@ -52,6 +53,7 @@ export class FleetIndex implements FleetView {
   readonly running = this.#lists.running;
   readonly jobs = this.#lists.jobs;
   readonly #signs = new LastSigns();
+  readonly #texts = new SharedTexts();
   readonly #listeners = new Set<FleetListener>();
   /** When the last look at everything began, on the monotonic clock. */
   #syncedAtMs = Number.NEGATIVE_INFINITY;
@@ -133,6 +135,7 @@ export class FleetIndex implements FleetView {
     const document =
       news === "document" ? parseState(known.agent, text, countingDocument(known.document)) : known.document;
     if (document === undefined) return;
+    if (news === "document" && document.state !== null) this.#texts.share(document.state);
     if (news === "document") known.replace(withKnownItems(known.document, document));
     this.#sawAlive(known, record.publishedAtMs, record.isSigned);
   }
@@ -185,6 +188,7 @@ export class FleetIndex implements FleetView {
   #meet(record: VerifiedState, text: string): void {
     const document = parseState(record.agent, text);
     if (document === undefined) return;
+    if (document.state !== null) this.#texts.share(document.state);
     const known = this.#add(record, text, document);
     if (known !== undefined) this.#sawAlive(known, signOfLifeMs(record), record.isSigned);
   }
