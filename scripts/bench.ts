@@ -51,7 +51,7 @@ const PARTS: Readonly<Record<string, Part>> = {
       ? await measureFleet(join(dir, "fleet"), [300, 1000], QUICK_FLEET)
       : await measureFleet(join(dir, "fleet"), [1000, 10_000], FLEET),
   bus: async (dir, quick) => {
-    process.env[NATS_VARIABLE] = await provideNatsServer();
+    if (!(await hasNatsServer())) return [];
     return quick
       ? await measureBus(join(dir, "bus"), { agents: 2000, connections: 40, answering: 40 }, QUICK_BUS)
       : await measureBus(join(dir, "bus"), { agents: 100_000, connections: 200, answering: 200 }, BUS);
@@ -71,6 +71,18 @@ const FLEET = { pairs: 200, budgetMs: 6000, restMs: 60_000, askingMs: 15_000, tr
 const QUICK_FLEET = { pairs: 200, budgetMs: 1000, restMs: 15_000, askingMs: 5000, tracingMs: 0, gpuctlRuns: 3 };
 const BUS = { restMs: 15_000, requests: 300, pings: 500, rounds: 20 };
 const QUICK_BUS = { restMs: 5000, requests: 200, pings: 200, rounds: 5 };
+
+/** In CI nothing is left out. */
+async function hasNatsServer(): Promise<boolean> {
+  try {
+    process.env[NATS_VARIABLE] = await provideNatsServer();
+    return true;
+  } catch (error) {
+    if (process.env["CI"] !== undefined) throw error;
+    process.stderr.write(`Left out: bus. ${error instanceof Error ? error.message : String(error)}\n`);
+    return false;
+  }
+}
 
 function isPart(name: string): boolean {
   return Object.hasOwn(PARTS, name);
