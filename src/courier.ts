@@ -172,7 +172,7 @@ export class Courier {
     const view = await findAgent(this.#fleet, agent);
     const record = await this.#transport.readState(agent);
     if (record === null) throw new CourierError("not_found", `${agent} has no state on this share`);
-    const there = stillThere(view, this.now() - signOfLifeMs(record));
+    const there = stillThere(view, this.#transport.now(agent) - signOfLifeMs(record));
     if (there !== undefined) throw there;
     return record.publishedAtMs;
   }

@@ -107,6 +107,11 @@ export interface StateWatcher {
   /** The transport cannot be read for now. Called once, then `restored` once it can be read again, after `synced`. */
   interrupted(error: Error): void;
   restored(): void;
+  /**
+   * The part of the transport where this agent is cannot be read for now, while others can; null: it can be read again. Only called
+   * by a handle on several transports.
+   */
+  away(agent: string, error: Error | null): void;
 }
 
 export interface PublishOptions {
@@ -153,8 +158,11 @@ export interface Transport {
   /** Ends every subscription of this handle. Idempotent. */
   close(): Promise<void>;
 
-  /** The transport's own clock in ms since 1970, which every process shares. Cheap: no call to the transport. */
-  now(): number;
+  /**
+   * The transport's own clock in ms since 1970, which every process shares. Cheap: no call to the transport.
+   * @param agent whose transport is meant, on a handle on several: each has a clock of its own. By default the first
+   */
+  now(agent?: string): number;
 
   /** Describes the transport for people: `nfs4 at /mnt/shared`. Less detailed before `connect()` resolves. */
   readonly description: string;

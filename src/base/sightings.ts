@@ -18,7 +18,7 @@ export interface SightedRecord {
 
 export interface SightingsDeps<Document> {
   readonly clock: Pick<Clock, "monotonic">;
-  readonly transport: { now(): number };
+  readonly transport: { now(agent?: string): number };
   /** An agent counts as silent when its document has not changed for this long, in ms. */
   readonly silentMs: number;
   /**
@@ -81,14 +81,14 @@ export class Sightings<Document> {
     if (known !== undefined) known.readAtMs = readAtMs;
     if (!("text" in content)) return false;
     const hash = Bun.hash(content.text);
-    const aliveMs = clock.monotonic() - Math.max(0, transport.now() - signOfLifeMs(record));
+    const aliveMs = clock.monotonic() - Math.max(0, transport.now(agent) - signOfLifeMs(record));
     if (hash === known?.hash) {
       if (record.aliveAtMs !== undefined) known.changedAtMs = Math.max(known.changedAtMs, aliveMs);
       return false;
     }
     const document = parse(agent, content.text, known?.document);
     if (document === undefined) return false;
-    const ageMs = Math.max(0, transport.now() - publishedAtMs);
+    const ageMs = Math.max(0, transport.now(agent) - publishedAtMs);
     // The age is wrong if the transport's clock is. But the document certainly changed after the last reading began.
     const mayBeKept = isSigned && !wasLive && ageMs > KEPT_MS;
     const changedAtMs = Math.max(aliveMs, mayBeKept ? Number.NEGATIVE_INFINITY : lastReadAtMs);

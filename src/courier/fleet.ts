@@ -126,22 +126,22 @@ export class Fleet implements FleetReader {
   /** A legacy service that is new to us is writing its document. */
   #isUnfinished({ agent, content, publishedAtMs }: StateRecord): boolean {
     if (agent !== LEGACY_SERVICE_AGENT || this.#sightings.of(agent) !== undefined || !("text" in content)) return false;
-    return this.#isFresh(publishedAtMs) && parseState(agent, content.text) === undefined;
+    return this.#isFresh(agent, publishedAtMs) && parseState(agent, content.text) === undefined;
   }
 
   /** Somebody has put something in place of the document of an agent that is new to us. One with another key may be right. */
   #isReplacedSoon({ agent, publishedAtMs }: StateRecord): boolean {
     if (!this.#doubtful.has(agent) || this.#sightings.of(agent) !== undefined) return false;
     const key = this.#agents.key(agent);
-    return key?.id != null && key.trouble?.kind !== "conflict" && this.#isFresh(publishedAtMs);
+    return key?.id != null && key.trouble?.kind !== "conflict" && this.#isFresh(agent, publishedAtMs);
   }
 
-  #isFresh(publishedAtMs: number): boolean {
-    return this.#transport.now() - publishedAtMs < LIMITS.silentMs;
+  #isFresh(agent: string, publishedAtMs: number): boolean {
+    return this.#transport.now(agent) - publishedAtMs < LIMITS.silentMs;
   }
 
   #doubtfulView(agent: string, publishedAtMs: number): AgentView {
-    const silentMs = Math.max(0, this.#transport.now() - publishedAtMs);
+    const silentMs = Math.max(0, this.#transport.now(agent) - publishedAtMs);
     const sighting = { agent, document: NO_DOCUMENT, publishedAtMs, silentMs, isLive: false };
     return viewOf(sighting, this.#agents.key(agent));
   }

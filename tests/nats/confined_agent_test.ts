@@ -85,6 +85,7 @@ describe("an agent with its own credentials", () => {
       synced: () => undefined,
       interrupted: () => undefined,
       restored: () => undefined,
+      away: () => undefined,
     });
     await agent.publishState(AGENT, "state");
     await until(() => seen.includes(AGENT));

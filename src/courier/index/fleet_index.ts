@@ -25,7 +25,7 @@ import { SharedTexts } from "./shared_texts.ts";
 
 export interface FleetIndexDeps {
   readonly clock: Pick<Clock, "monotonic">;
-  readonly transport: { now(): number };
+  readonly transport: { now(agent?: string): number };
   readonly log: Pick<Log, "warn">;
   /** Whose documents count. */
   readonly agents?: KnownAgents;
@@ -54,6 +54,8 @@ export class FleetIndex implements FleetView {
   readonly jobs = this.#lists.jobs;
   readonly #signs = new LastSigns();
   readonly #texts = new SharedTexts();
+  /** Agents whose part of the transport cannot be read, and whether they were alive before. */
+  readonly #away = new Map<string, boolean>();
   readonly #listeners = new Set<FleetListener>();
   /** When the last look at everything began, on the monotonic clock. */
   #syncedAtMs = Number.NEGATIVE_INFINITY;
@@ -145,9 +147,11 @@ export class FleetIndex implements FleetView {
     // A heartbeat can only keep alive what a document called running.
     if (known === undefined) return;
     const { clock, transport } = this.#deps;
-    if (this.#failure !== undefined || !this.#signs.has(agent)) return this.#sawAlive(known, transport.now(), false);
+    const nowMs = transport.now(agent);
+    const isCounted = this.#failure === undefined && !this.#away.has(agent) && this.#signs.has(agent);
+    if (!isCounted) return this.#sawAlive(known, nowMs, false);
     // Thousands a second come from a large fleet, and of an agent that is alive they change nothing but the time.
-    known.publishedAtMs = transport.now();
+    known.publishedAtMs = nowMs;
     known.changedAtMs = clock.monotonic();
     this.#signs.record(agent, known.changedAtMs);
   }
@@ -156,6 +160,7 @@ export class FleetIndex implements FleetView {
     this.#states.forget(agent);
     if (!this.#known.delete(agent)) return;
     this.#signs.forget(agent);
+    this.#away.delete(agent);
     this.#lists.remove(agent);
     for (const listener of this.#listeners) listener.removed?.(agent);
   }
@@ -176,6 +181,16 @@ export class FleetIndex implements FleetView {
     this.#failure = shareAway(error);
     for (const known of this.#known.values()) this.#judge(known);
     for (const listener of this.#listeners) listener.settled?.();
+  }
+
+  /** The part of the transport where this agent is cannot be read now, or can be again: then it has the whole time again. */
+  away(agent: string, isAway: boolean): void {
+    const wasLive = this.#away.get(agent);
+    if (!this.#known.has(agent) || isAway === (wasLive !== undefined)) return;
+    if (isAway) this.#away.set(agent, this.#signs.has(agent));
+    else this.#away.delete(agent);
+    if (wasLive === true) this.#signs.record(agent, this.#deps.clock.monotonic());
+    this.#judge(this.#known.get(agent));
   }
 
   /** Agents could not publish either while the transport was away: who was alive before has the whole time again. */
@@ -215,7 +230,7 @@ export class FleetIndex implements FleetView {
    */
   #sawAlive(known: KnownAgent, publishedAtMs: number, isSigned: boolean): void {
     const { clock, transport } = this.#deps;
-    const ageMs = Math.max(0, transport.now() - publishedAtMs);
+    const ageMs = Math.max(0, transport.now(known.agent) - publishedAtMs);
     const isLater = known.hasCounted && !(isSigned && ageMs > KEPT_MS && !this.#signs.has(known.agent));
     const earliestMs = isLater ? this.#syncedAtMs : Number.NEGATIVE_INFINITY;
     known.hasCounted = true;
@@ -228,13 +243,13 @@ export class FleetIndex implements FleetView {
   #judge(known: KnownAgent | undefined): void {
     if (known === undefined) return;
     const { agent } = known;
-    const isStale = this.#failure !== undefined;
+    const isStale = this.#failure !== undefined || this.#away.has(agent);
     const condition = { isLive: this.#signs.has(agent), isStale, key: this.#agents.key(agent) };
     if (!known.judge(condition) && known.isListed) return;
     known.isListed = true;
     this.#lists.show(known.view);
     // While the transport is away nobody reads the lists, and afterwards most of them are as before.
-    if (!isStale) this.#lists.contribute(known.view, known.clockOffsetMs);
+    if (this.#failure === undefined) this.#lists.contribute(known.view, known.clockOffsetMs);
     for (const listener of this.#listeners) listener.changed?.(known.view);
   }
 }

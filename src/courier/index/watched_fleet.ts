@@ -50,6 +50,7 @@ export class WatchedFleet implements IndexedFleet {
         this.#looked.resolve();
       },
       restored: () => this.#outage.ended("states"),
+      away: (agent, error) => index.away(agent, error !== null),
     });
   }
 

@@ -158,7 +158,7 @@ export class Mailbox {
 
   #format(command: CommandV2): string {
     if (this.#signingKey === null) return JSON.stringify(command);
-    const expires_at = Math.round(this.#transport.now()) + command.ttl_ms;
+    const expires_at = Math.round(this.#transport.now(command.agent)) + command.ttl_ms;
     return signDocument("command", JSON.stringify({ ...command, expires_at }), this.#signingKey);
   }
 

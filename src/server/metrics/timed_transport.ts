@@ -52,8 +52,8 @@ export class TimedTransport implements Transport {
     return this.#inner.description;
   }
 
-  now(): number {
-    return this.#inner.now();
+  now(agent?: string): number {
+    return this.#inner.now(agent);
   }
 
   async connect(): Promise<void> {
@@ -173,6 +173,7 @@ export class TimedTransport implements Transport {
       },
       interrupted: (error) => watcher.interrupted(error),
       restored: () => watcher.restored(),
+      away: (agent, error) => watcher.away(agent, error),
     });
   }
 

@@ -161,6 +161,11 @@ export class KnownAgents {
     return this.#held.get(agent)?.known ?? null;
   }
 
+  /** The key by which its documents count, in base64; null: none is known. */
+  knownKey(agent: string): string | null {
+    return this.#mode === "off" ? null : (this.expectedKey(agent) ?? this.known(agent)?.key ?? null);
+  }
+
   /** The key that is expected elsewhere, in base64. */
   expectedKey(agent: string): string | undefined {
     return this.#expected.expectedKey(agent);

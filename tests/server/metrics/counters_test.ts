@@ -153,7 +153,7 @@ describe("TimedTransport", () => {
     const store = new MemoryStore(clock);
     const measures = new Measures(clock);
     const transport = new TimedTransport(store.open(), { operations: measures.operations, clock });
-    const watcher = { changed() {}, alive() {}, removed() {}, synced() {}, interrupted() {}, restored() {} };
+    const watcher = { changed() {}, alive() {}, removed() {}, synced() {}, interrupted() {}, away() {}, restored() {} };
     expect(await failure(transport.readStates())).toMatchObject({ code: "unavailable" });
     await transport.connect();
     expect(transport.description).toBe(store.open().description);

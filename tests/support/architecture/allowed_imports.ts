@@ -15,6 +15,7 @@ const INTROSPECTION = "src/server/access/login/introspection/*.ts";
 const DOCTOR = "src/{doctor/*,program/style}.ts";
 const IN_VERBS = "src/client/{io,session,fleet_courier,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
 const OPEN = "src/transport/open.ts";
+const SEVERAL = "src/transport/several.ts";
 const METRICS = "src/program/metrics/*.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -235,7 +236,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...server("access access/sessions http http/guard store v1/schema"),
     ],
   },
-  { files: "src/server/v1/setup.ts", may: ["src/{program/flags,server/services}.ts", ...server("http v1/schema")] },
+  {
+    files: "src/server/v1/setup.ts",
+    may: [ADDRESS, "src/{program/flags,server/services}.ts", ...server("http v1/schema")],
+  },
   {
     files: "src/server/v1/active_models.ts",
     may: [
@@ -272,6 +276,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/run.ts",
     may: [
       ...SEAM,
+      SEVERAL,
       ...ALL_TRUST,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
@@ -288,7 +293,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/*.ts",
       "src/transport.ts",
       OPEN,
-      "src/server/{run,platform/catalog}.ts",
+      SEVERAL,
+      "src/server/{run,platform/catalog,fleet/seen_state}.ts",
       ...server("access access/{login,sessions} audit http http/guard limits store webhooks"),
     ],
   },
@@ -322,7 +328,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/client/{session,box_clock,{run,on_share,over_http}/*}.ts",
-    may: [...CLIENT, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
+    may: [...CLIENT, SEVERAL, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
   },
   {
     files: "src/client/verbs/offline/*.ts",
@@ -334,7 +340,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/client/{asking,pulls,help,verbs,verbs/jobs,roster,completion}/*.ts",
-    may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,over_http/{open,whole_views}}.ts"],
+    may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,on_share/several,over_http/{open,whole_views}}.ts"],
   },
   { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },
   { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },

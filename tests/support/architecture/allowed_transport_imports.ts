@@ -30,6 +30,12 @@ export const TRANSPORT_ROWS: readonly { readonly files: string; readonly may: re
     files: "src/transport/nats/*.ts",
     may: [...SEAM, "src/transport/closables.ts", "src/transport/nats/{calls,messages}/*.ts"],
   },
+  // Which of two documents is an agent's depends on who signed them.
+  {
+    files: "src/transport/several/*.ts",
+    may: [...SEAM, "src/trust/{keys,signature}.ts", "src/trust/agents/signed_state.ts"],
+  },
+  { files: "src/transport/several.ts", may: [...SEAM, "src/transport/closables.ts", "src/transport/several/*.ts"] },
   { files: "src/transport/memory/*.ts", may: SEAM },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },

@@ -86,6 +86,7 @@ export const FORGET_SCENARIOS: readonly Scenario[] = [
         synced: ignore,
         interrupted: ignore,
         restored: ignore,
+        away: ignore,
       });
       // One that it has not seen yet is not removed for it.
       expect(await seen.promise).toBe("gpu-1");

@@ -85,7 +85,7 @@ export class HeardReplies implements Closable {
 export class HeardStates implements StateWatcher, Closable {
   /** The last document of each agent that has one. */
   readonly present = new Map<string, StateRecord>();
-  /** `changed gpu-1`, `alive gpu-1 7`, `removed gpu-1`, `synced`, `interrupted`, `restored`, in order. */
+  /** `changed gpu-1`, `alive gpu-1 7`, `removed gpu-1`, `synced`, `interrupted`, `restored`, `away gpu-1`, `back gpu-1`, in order. */
   readonly calls: string[] = [];
   readonly syncedAtMs: number[] = [];
   #subscription: Closable | null = null;
@@ -121,6 +121,10 @@ export class HeardStates implements StateWatcher, Closable {
 
   restored(): void {
     this.calls.push("restored");
+  }
+
+  away(agent: string, error: Error | null): void {
+    this.calls.push(`${error === null ? "back" : "away"} ${agent}`);
   }
 
   /** The text of an agent's document, or why it is refused; undefined without a document. */
