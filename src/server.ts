@@ -11,7 +11,7 @@ import { writeError } from "./program/journal.ts";
 import { openLog } from "./program/log.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
-import { addressOf, natsFlagsOf } from "./program/transport_flags.ts";
+import { addressesOf, natsFlagsOf } from "./program/transport_flags.ts";
 import { userName } from "./program/user_name.ts";
 import { AgentName, type Verb } from "./protocol.ts";
 import { expiryOf } from "./server/access/expiry.ts";
@@ -24,6 +24,7 @@ import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
 import { recordLocalChange } from "./server/audit/local_change.ts";
 import { sinceMsOf } from "./server/audit/since.ts";
+import { seenState } from "./server/fleet/seen_state.ts";
 import { originOf } from "./server/http/guard/cross_origin.ts";
 import { hostName } from "./server/http/guard/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
@@ -35,8 +36,8 @@ import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_c
 import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
 import { webhookFlags } from "./server/webhooks/flags.ts";
 import { openWebhooks } from "./server/webhooks/settings.ts";
-import { openTransport, type TransportOptions } from "./transport/open.ts";
-import type { Transport } from "./transport.ts";
+import { openTransports, type TransportOptions } from "./transport/open.ts";
+import { several } from "./transport/several.ts";
 import { isKeyId, parseGivenKey } from "./trust/agents/decisions.ts";
 import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
 import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
@@ -68,7 +69,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function createProgram() {
   const program = createServerCommand();
-  const run = async (): Promise<void> => await runUntilStopped(program.opts());
+  const run = async (): Promise<void> => await runUntilStopped(program.opts(), addressesOf(program));
   const stateDir = (): string => program.opts().stateDir ?? defaultStateDir(SERVICE);
   program.action(run);
   program.command("run").description("serve until stopped (the default)").action(run);
@@ -84,7 +85,9 @@ function createProgram() {
     )
     .option("--unsigned", "this agent does not sign: after a downgrade on purpose", false)
     .option("--json", "print one JSON document", false)
-    .action(async (agent, key, options) => await trust(program.opts(), agent, key.join(" "), options));
+    .action(
+      async (agent, key, options) => await trust(program.opts(), addressesOf(program), agent, key.join(" "), options),
+    );
   program
     .command("key")
     .description(
@@ -257,7 +260,7 @@ function createServiceCommand() {
 
 type Options = ReturnType<ReturnType<typeof createServerCommand>["opts"]>;
 
-async function runUntilStopped(options: Options): Promise<void> {
+async function runUntilStopped(options: Options, addresses: Addresses): Promise<void> {
   const stop = stopSignal();
   const catalog = readCatalog(options.catalog);
   const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
@@ -266,7 +269,7 @@ async function runUntilStopped(options: Options): Promise<void> {
   const webhooks = openWebhooks(options);
   const database = openStore(stateDir);
   try {
-    const transport = openAt(options, {
+    const transports = openAt(options, addresses, {
       create: options.init ? "always" : "network",
       log,
       rememberIn: join(stateDir, "file-system"),
@@ -277,7 +280,8 @@ async function runUntilStopped(options: Options): Promise<void> {
       trustedAddress: options.trustedListen,
       trustedHosts: options.trustedHost ?? [],
       corsOrigins: options.corsOrigin ?? [],
-      share: addressOf(options),
+      // A site that moves goes on there.
+      newBoxesOn: addresses.at(-1) ?? addresses[0],
       ...consoleSettings(options),
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,
@@ -290,7 +294,7 @@ async function runUntilStopped(options: Options): Promise<void> {
       operators:
         options.operatorKeys === undefined ? null : { keys: options.operatorKeys, roster: rosterPath(stateDir) },
     };
-    await runServer(settings, { transport, database, service: openServiceManager(log), log, stop });
+    await runServer(settings, { transports, database, service: openServiceManager(log), log, stop });
   } finally {
     database.close();
   }
@@ -298,6 +302,7 @@ async function runUntilStopped(options: Options): Promise<void> {
 
 async function trust(
   options: Options,
+  addresses: Addresses,
   agent: string | undefined,
   key: string,
   { unsigned, json }: { readonly unsigned: boolean; readonly json: boolean },
@@ -305,38 +310,31 @@ async function trust(
   const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
   if (agent === undefined) return listKnownAgents(stateDir, { json }, print);
   const name = parseAgent(agent);
-  const { after } = trustAgent(stateDir, name, unsigned ? "unsigned" : await keyChoice(options, name, key), print);
+  const { after } = trustAgent(
+    stateDir,
+    name,
+    unsigned ? "unsigned" : await keyChoice(options, addresses, name, key),
+    print,
+  );
   const details = { key_id: after.id, key_status: after.status };
   recordLocalChange(stateDir, { command: "gpu-server trust", who: userName(), agent: name, details });
 }
 
-async function keyChoice(options: Options, agent: string, key: string): Promise<Choice> {
+async function keyChoice(options: Options, addresses: Addresses, agent: string, key: string): Promise<Choice> {
   const given = key === "" ? undefined : parseGivenKey(key);
-  const reading = readStateText(options, agent);
+  const transports = openAt(options, addresses, { create: "never", log: silentLog });
+  const none = { keys: { knownKey: () => null }, clock: systemClock, log: silentLog };
+  const reading = seenState(several(transports, none), agent);
   // A whole key needs no share, on which it only may turn out to be restored.
   const seen = given === undefined || isKeyId(given) ? await reading : await reading.catch(() => null);
   return { key: given, seen };
 }
 
-function openAt(options: Options, more: Omit<TransportOptions, "nats" | "watch" | "clock">): Transport {
-  return openTransport(addressOf(options), {
-    nats: natsFlagsOf(options),
-    watch: options.watch,
-    clock: systemClock,
-    ...more,
-  });
-}
+type Addresses = ReturnType<typeof addressesOf>;
 
-/** Null when the agent has no document. */
-async function readStateText(options: Options, agent: string): Promise<string | null> {
-  const transport = openAt(options, { create: "never", log: silentLog });
-  try {
-    await transport.connect();
-    const record = await transport.readState(agent);
-    return record !== null && "text" in record.content ? record.content.text : null;
-  } finally {
-    await transport.close();
-  }
+function openAt(options: Options, addresses: Addresses, more: Omit<TransportOptions, "nats" | "watch" | "clock">) {
+  const { watch } = options;
+  return openTransports(addresses, { nats: natsFlagsOf(options), watch, clock: systemClock, ...more });
 }
 
 function parseHost(text: string): string {

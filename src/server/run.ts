@@ -9,6 +9,7 @@ import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
+import { several } from "../transport/several.ts";
 import type { Transport } from "../transport.ts";
 import { Keeper } from "../trust/agents/keeper.ts";
 import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
@@ -59,8 +60,8 @@ export interface ServerSettings {
   readonly trustedHosts: readonly string[];
   /** Of the web pages whose browsers may use the API. */
   readonly corsOrigins: readonly string[];
-  /** Where the share is on this machine. */
-  readonly share: string;
+  /** Of the transport that a new box gets: the path of a share on this machine, or an address of NATS. */
+  readonly newBoxesOn: string;
   /** Whether there are the page and its sessions. */
   readonly console: boolean;
   /** Where browsers find it; null: where it listens. */
@@ -87,7 +88,8 @@ export interface ServerSettings {
 }
 
 export interface ServerParts {
-  readonly transport: Transport;
+  /** In order: of two agents with the same name, the first one's counts. */
+  readonly transports: readonly [Transport, ...Transport[]];
   readonly database: Database;
   readonly service: ServiceManager;
   readonly log: Log;
@@ -107,34 +109,29 @@ const LONGEST_OLD_REQUEST_MS = 12_000;
  */
 export async function runServer(
   settings: ServerSettings,
-  { transport: untimed, database, service, log, stop }: ServerParts,
+  { transports, database, service, log, stop }: ServerParts,
 ): Promise<void> {
   const measures = new Measures(systemClock);
-  const transport = new TimedTransport(untimed, { operations: measures.operations, clock: systemClock });
   const tokens = new Tokens(database, systemClock);
   if (settings.login === null) requireTokens(tokens, settings.address, log);
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const roster = openRoster(settings, log);
-  const services = assemble(settings, { transport, database, tokens, roster, measures, clock: systemClock, log });
+  const mode = settings.verifyAgents ?? (roster === null ? "known" : "all");
+  const most = Math.max(...transports.map(({ mostStates }) => mostStates));
+  const agents = new KnownAgents(mode, roster ?? undefined, most);
+  const transport = openWhole(transports, { agents, measures, log });
+  const parts = { transport, database, tokens, roster, agents, measures, clock: systemClock, log };
+  const services = assemble(settings, parts);
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
   const working = Promise.all([services.keeper.run(stop), services.webhooks.run(stop)]);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
   service.ready();
-  await checkItself(
-    {
-      url: listeners[0].url,
-      readiness: services.readiness,
-      login: settings.login,
-      webhooks: services.webhooks,
-      transport,
-      service,
-      clock: systemClock,
-      log,
-    },
-    stop,
-  );
+  const { readiness, webhooks } = services;
+  const [{ url }] = listeners;
+  const { login } = settings;
+  await checkItself({ url, readiness, login, webhooks, transport, service, clock: systemClock, log }, stop);
   service.stopping();
   log.info({}, "Stopping");
   // Event streams never end by themselves. Their listeners reconnect to the next server.
@@ -158,6 +155,15 @@ async function takeLeave(
   await transport.close();
 }
 
+/** One transport, each of whose calls is timed. */
+function openWhole(
+  transports: ServerParts["transports"],
+  { agents, measures, log }: Pick<Foundations, "agents" | "measures" | "log">,
+): Transport {
+  const whole = several(transports, { keys: agents, clock: systemClock, log });
+  return new TimedTransport(whole, { operations: measures.operations, clock: systemClock });
+}
+
 function openRoster({ operators }: ServerSettings, log: Log): KeptRoster | null {
   if (operators === null) return null;
   const keys = operatorKeysFile(operators.keys);
@@ -165,23 +171,21 @@ function openRoster({ operators }: ServerSettings, log: Log): KeptRoster | null 
   return new KeptRoster({ operators: keys, path: operators.roster, clock: systemClock, log });
 }
 
-function modeOf(given: VerifyMode | undefined, roster: KeptRoster | null): VerifyMode {
-  return given ?? (roster === null ? "known" : "all");
-}
-
-interface Foundations extends Pick<ServerParts, "transport" | "database" | "log"> {
+interface Foundations extends Pick<ServerParts, "database" | "log"> {
+  readonly transport: Transport;
   readonly tokens: Tokens;
   /** Null: no operator is trusted. */
   readonly roster: KeptRoster | null;
+  /** Their keys. */
+  readonly agents: KnownAgents;
   readonly measures: Measures;
   readonly clock: Clock;
 }
 
 function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
-  const { transport, database, tokens, roster, measures, clock, log } = parts;
-  const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, verifyAgents, webhooks } = settings;
+  const { transport, database, tokens, roster, agents, measures, clock, log } = parts;
+  const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, webhooks } = settings;
   const entrance = openEntrance(settings, { database, tokens, log });
-  const agents = new KnownAgents(modeOf(verifyAgents, roster), roster ?? undefined, transport.mostStates);
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });
@@ -235,9 +239,13 @@ function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "databa
 }
 
 /** The file of the operators' keys may have changed. @throws CourierError `unavailable` when it cannot be used */
-function setupFacts({ share, signingKey, operators }: ServerSettings): SetupFacts {
+function setupFacts({ newBoxesOn, signingKey, operators }: ServerSettings): SetupFacts {
   const own = signingKey === null || operators !== null ? [] : [publicLine(signingKey, `server@${hostname()}`)];
-  return { share, trustedKeys: own, operatorKeys: operators === null ? [] : operatorKeysFile(operators.keys).lines() };
+  return {
+    address: newBoxesOn,
+    trustedKeys: own,
+    operatorKeys: operators === null ? [] : operatorKeysFile(operators.keys).lines(),
+  };
 }
 
 /** @returns the API's listener first */

@@ -65,8 +65,8 @@ export interface Services {
 
 /** What a new box needs to know of this site. */
 export interface SetupFacts {
-  /** The path of the share on the server's machine. */
-  readonly share: string;
+  /** The path of the share on the server's machine, or an address of NATS. */
+  readonly address: string;
   /** The lines for the trusted keys of the boxes: empty if nothing is signed, or a roster names the senders. */
   readonly trustedKeys: readonly string[];
   readonly operatorKeys: readonly string[];

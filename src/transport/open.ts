@@ -1,8 +1,9 @@
 // Opens a transport by its address: the only place that knows every driver.
+import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { CourierError } from "../base/errors.ts";
 import type { Transport } from "../transport.ts";
-import { sharePath } from "./address.ts";
+import { oneSpelling, sharePath } from "./address.ts";
 import { NatsTransport } from "./nats/driver.ts";
 import { type NatsOptions, parseNatsAddress } from "./nats/options.ts";
 import { ShareTransport } from "./share/driver.ts";
@@ -13,6 +14,22 @@ export interface TransportOptions extends ShareOptions {
   readonly nats?: NatsOptions;
   /** The agent that this program is, by which NATS knows it. */
   readonly identity?: string;
+}
+
+type Several<Item> = readonly [Item, ...Item[]];
+
+/** Handles on the transports at these addresses, in their order, not connected yet. @throws CourierError as `openTransport()` */
+export function openTransports([first, ...rest]: Several<string>, options: TransportOptions): Several<Transport> {
+  const { rememberIn } = options;
+  const others = rest.map((address) => {
+    // Each share has a file system of its own. The first one has the file of a program with one.
+    const own = createHash("sha256").update(oneSpelling(address)).digest("hex").slice(0, 16);
+    return openTransport(
+      address,
+      rememberIn === undefined ? options : { ...options, rememberIn: `${rememberIn}-${own}` },
+    );
+  });
+  return [openTransport(first, options), ...others];
 }
 
 /**

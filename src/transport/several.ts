@@ -125,6 +125,10 @@ class SeveralTransports implements Transport {
     return this.#members.some(({ transport }) => transport.hasSharedInbox);
   }
 
+  get mostStates(): number {
+    return Math.max(...this.#members.map(({ transport }) => transport.mostStates));
+  }
+
   get lookEveryMs(): number {
     return this.#first.lookEveryMs;
   }

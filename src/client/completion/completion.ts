@@ -7,11 +7,12 @@ import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import { Fleet } from "../../courier/fleet.ts";
 import { isListed } from "../../courier/selection.ts";
-import { addressOf, natsFlagsOf } from "../../program/transport_flags.ts";
+import { addressesOf, natsFlagsOf } from "../../program/transport_flags.ts";
 import { isEnded, type Job } from "../../protocol.ts";
 import { examples, type Program } from "../base_command.ts";
 import { TOPICS } from "../help/topics.ts";
 import type { ClientIo } from "../io.ts";
+import { openEach, openSeveral } from "../on_share/several.ts";
 import { namedIn } from "../output/agent_names.ts";
 import { jobPercent } from "../output/job_text.ts";
 import { stateWord } from "../output/job_wait.ts";
@@ -120,7 +121,8 @@ async function readViews(program: Program, io: ClientIo, { values }: HalfLine): 
     }
     const server = serverOptions(program);
     if (server !== undefined) return await wholeViews(openHttp(io, server, late.signal), io.clock);
-    const transport = await io.open(addressOf(program.opts()), "auto", natsFlagsOf(program.opts()));
+    const transports = await openEach(io, addressesOf(program), "auto", natsFlagsOf(program.opts()));
+    const transport = openSeveral(transports, io.clock);
     await transport.connect();
     const views = await new Fleet(transport, io.clock).read();
     await transport.close();

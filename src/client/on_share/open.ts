@@ -9,11 +9,12 @@ import { openRoster } from "../roster/kept.ts";
 import type { Reached } from "../run/in_session.ts";
 import type { OpenShare, Session } from "../session.ts";
 import { KeptKeys } from "./kept_keys.ts";
+import { type Addresses, openEach, openSeveral } from "./several.ts";
 import { ShareCourier } from "./share_courier.ts";
 
 export interface ShareOptions {
-  /** Of the transport. */
-  readonly address: string;
+  /** Of the transports, in order. What gpuctl keeps of them is kept under the first. */
+  readonly addresses: Addresses;
   readonly nats: NatsFlags;
   readonly watch: Watch;
   readonly timeoutMs: number;
@@ -30,11 +31,17 @@ export async function openShare(
   { printer, waiting }: Pick<Session, "printer" | "waiting">,
 ): Promise<Reached> {
   const signingKey = readKey(io.keyFile);
-  const { address, operatorKeys, verifyAgents, timeoutMs } = options;
+  const { addresses, operatorKeys, verifyAgents, timeoutMs } = options;
+  const [address] = addresses;
   const roster = operatorKeys === undefined ? null : openRoster(io, address, operatorKeys);
   const verify = verifyAgents ?? (roster === null ? "known" : "all");
-  const transport = await io.open(address, options.watch, options.nats);
-  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined, transport.mostStates);
+  const transports = await openEach(io, addresses, options.watch, options.nats);
+  const most = Math.max(...transports.map(({ mostStates }) => mostStates));
+  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined, most);
+  const transport = openSeveral(transports, io.clock, {
+    keys: keys.agents,
+    left: (description, { message, hint }) => printer.note(`Not included: ${description}: ${message}`, hint),
+  });
   const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
   const { requestedBy, clock } = io;
   const trust = { signingKey, agents: keys.agents };

@@ -1,6 +1,6 @@
 // Which way gpuctl reaches the fleet: over the share itself, or through gpu-server.
 import { CourierError } from "../../base/errors.ts";
-import { addressOf, natsFlagsOf } from "../../program/transport_flags.ts";
+import { addressesOf, natsFlagsOf } from "../../program/transport_flags.ts";
 import type { Program } from "../base_command.ts";
 import { type ClientIo, WATCH, type Watch } from "../io.ts";
 import { openShare } from "../on_share/open.ts";
@@ -27,7 +27,7 @@ export async function reach(
   return await openShare(
     io,
     {
-      address: addressOf(program.opts()),
+      addresses: addressesOf(program),
       nats: natsFlagsOf(program.opts()),
       watch,
       timeoutMs: timeout * 1000,

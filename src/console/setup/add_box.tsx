@@ -11,6 +11,7 @@ import { useFleet } from "../shell/use_fleet.ts";
 interface Setup {
   readonly version: string;
   readonly share: string;
+  readonly transport: string | null;
   readonly trusted_keys: readonly string[];
   readonly commands: readonly string[];
 }
@@ -28,19 +29,11 @@ export function AddBox(): JSX.Element {
   );
 }
 
-function Steps({ setup: { version, share, trusted_keys: keys, commands } }: { readonly setup: Setup }): JSX.Element {
+function Steps({ setup }: { readonly setup: Setup }): JSX.Element {
+  const { version, trusted_keys: keys, commands } = setup;
   return (
     <ol class="steps">
-      <li>
-        <h3>Mount the share on the GPU machine</h3>
-        <p>
-          {"This server mounts it at "}
-          <code>
-            <Foreign class="wrapped" text={share} />
-          </code>
-          {". If the machine mounts it elsewhere, change the path in the commands below."}
-        </p>
-      </li>
+      <Reach {...setup} />
       <li>
         <h3>Unpack the release there</h3>
         <p>
@@ -63,6 +56,34 @@ function Steps({ setup: { version, share, trusted_keys: keys, commands } }: { re
         <NewBoxes />
       </li>
     </ol>
+  );
+}
+
+/** How the machine reaches the site. */
+function Reach({ share, transport }: Pick<Setup, "share" | "transport">): JSX.Element {
+  const [title, before, after] =
+    transport === null
+      ? [
+          "Mount the share on the GPU machine",
+          "This server mounts it at ",
+          ". If the machine mounts it elsewhere, change the path in the commands below.",
+        ]
+      : [
+          "Let the GPU machine connect to NATS",
+          "This server uses ",
+          ". If NATS asks for credentials, the machine needs its own.",
+        ];
+  return (
+    <li>
+      <h3>{title}</h3>
+      <p>
+        {before}
+        <code>
+          <Foreign class="wrapped" text={share} />
+        </code>
+        {after}
+      </p>
+    </li>
   );
 }
 

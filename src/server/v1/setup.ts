@@ -2,6 +2,7 @@
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { VERSION } from "../../program/flags.ts";
+import { sharePath } from "../../transport/address.ts";
 import type { Env } from "../http/env.ts";
 import type { SetupFacts, WholeServices } from "../services.ts";
 import { QUERY } from "./schema/list_schemas.ts";
@@ -13,7 +14,10 @@ const FOLDER = "/etc/gpu-courier";
 const Setup = z
   .object({
     version: z.string().meta({ description: "Of gpu-server" }),
-    share: z.string().meta({ description: "Where gpu-server has the share: a box may have it elsewhere" }),
+    share: z.string().meta({
+      description: "Where gpu-server has the share: a box may have it elsewhere. On NATS the same as transport",
+    }),
+    transport: z.string().nullable().meta({ description: "The address of NATS for a box. Null: it gets a share" }),
     operator_keys: z.array(z.string()).meta({
       description:
         "Lines for the operators' keys of the box: a roster names the senders. Empty: there are no operators",
@@ -35,11 +39,11 @@ const showSetup = createRoute({
   operationId: "showSetup",
   tags: ["service"],
   summary: "Show how to add a box to this site",
-  description: "Shows a path of the server's machine. Not for a token with limits.",
+  description: "Shows a path of the server's machine, or where NATS is. Not for a token with limits.",
   security,
   request: { query: QUERY.none },
   responses: {
-    200: json("The commands", Setup, setupDocument({ share: "/mnt/shared", trustedKeys: [KEY], operatorKeys: [] })),
+    200: json("The commands", Setup, setupDocument({ address: "/mnt/shared", trustedKeys: [KEY], operatorKeys: [] })),
     ...failures(),
   },
 });
@@ -48,17 +52,19 @@ export function addSetupRoutes(app: OpenAPIHono<Env>, { setup }: Pick<WholeServi
   app.openapi(showSetup, (context) => context.json(setupDocument(setup()), 200));
 }
 
-function setupDocument({ share, trustedKeys, operatorKeys }: SetupFacts): z.infer<typeof Setup> {
+function setupDocument({ address, trustedKeys, operatorKeys }: SetupFacts): z.infer<typeof Setup> {
   const keys = [...trusting("operator_keys", operatorKeys), ...trusting("trusted_keys", trustedKeys)];
+  const path = sharePath(address);
   return {
     version: VERSION,
-    share,
+    share: path ?? address,
+    transport: path === null ? address : null,
     operator_keys: [...operatorKeys],
     trusted_keys: [...trustedKeys],
     commands: [
       ...(keys.length === 0 ? [] : [`sudo install -d -m 755 ${FOLDER}`]),
       ...keys,
-      `sudo ./install.sh --share ${quoted(share)}`,
+      path === null ? `sudo ./install.sh --transport ${quoted(address)}` : `sudo ./install.sh --share ${quoted(path)}`,
     ],
   };
 }
@@ -77,5 +83,5 @@ function withLine(file: string, line: string): string {
 
 /** As a shell reads it. */
 function quoted(word: string): string {
-  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return /^[\w./:,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -55,15 +55,28 @@ describe("GET /v1/setup", () => {
     const { body } = await server.call("GET", "/v1/setup", { token: server.viewer });
     expect(body).toMatchObject({
       share: "/mnt/shared",
+      transport: null,
       trusted_keys: [],
       commands: ["sudo ./install.sh --share /mnt/shared"],
+    });
+  });
+
+  test("has the address of NATS where the server uses that", async () => {
+    await using server = await openServer();
+    const setup = () => ({ address: "nats://one:4222,two", trustedKeys: [], operatorKeys: [] });
+    const headers = { authorization: `Bearer ${server.gp}` };
+    const response = await createApi({ ...server.services, setup }).request("/v1/setup", { headers }, {});
+    expect(await response.json()).toMatchObject({
+      share: "nats://one:4222,two",
+      transport: "nats://one:4222,two",
+      commands: ["sudo ./install.sh --transport nats://one:4222,two"],
     });
   });
 
   test("gives a box the keys before the agent, once, in a form that a shell takes", async () => {
     await using server = await openServer();
     const [trusted, operator] = [`${KEY} server@platform`, `${KEY} olga not-after=2027-06-01`];
-    const setup = () => ({ share: "/mnt/it's here", trustedKeys: [trusted], operatorKeys: [operator] });
+    const setup = () => ({ address: "/mnt/it's here", trustedKeys: [trusted], operatorKeys: [operator] });
     const headers = { authorization: `Bearer ${server.gp}` };
     const response = await createApi({ ...server.services, setup }).request("/v1/setup", { headers }, {});
     const { commands, ...keys } = JSON.parse(await response.text());

@@ -148,7 +148,7 @@ export async function openServer({
     managesTokens,
     tokens,
     tokenNotes,
-    setup: () => ({ share: "/mnt/shared", trustedKeys: [], operatorKeys: [] }),
+    setup: () => ({ address: "/mnt/shared", trustedKeys: [], operatorKeys: [] }),
     activeModels: new ActiveModels(database),
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
