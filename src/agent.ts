@@ -5,6 +5,7 @@ import { runDoctor } from "./agent/doctor.ts";
 import { rememberedFileSystem } from "./agent/examine.ts";
 import { parseProtectedName } from "./agent/models/protection.ts";
 import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from "./agent/ollama/registry_host.ts";
+import { DrainFile } from "./agent/presence/drain_file.ts";
 import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
@@ -144,6 +145,7 @@ function command(around: AgentSurroundings["around"]) {
     });
   addKey(program);
   addAcceptClock(program);
+  addDrain(program);
   addVerifyRelease(program);
   return program;
 }
@@ -181,6 +183,23 @@ function addAcceptClock(program: ReturnType<typeof createAgentCommand>): void {
         });
       }
       process.stdout.write(`The clock of ${address} is accepted: a running agent follows within 5 s\n`);
+    });
+}
+
+function addDrain(program: ReturnType<typeof createAgentCommand>): void {
+  program
+    .command("drain")
+    .summary("end the running agent so that it can start on another transport")
+    .description(
+      "End the running agent so that it can start on another transport: it refuses the commands in its inbox,\n" +
+        "keeps its jobs for the next start, and publishes that it stopped. Run it as root or as the agent's user.",
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText("after", "\nExample:\n  sudo gpu-agent drain")
+    .action(async () => {
+      const { stateDir = defaultStateDir("gpu-agent") } = program.opts();
+      await new DrainFile(stateDir, systemClock).ask();
+      process.stdout.write("The agent has left its transport. Start it with the address of the next one\n");
     });
 }
 

@@ -11,6 +11,7 @@ import type { Worker } from "./commands/worker.ts";
 import type { LedgerUpkeep } from "./ledger/upkeep.ts";
 import type { BootCounter } from "./presence/boot_counter.ts";
 import type { Condition } from "./presence/condition.ts";
+import type { DrainFile } from "./presence/drain_file.ts";
 import type { Identity } from "./presence/identity.ts";
 import type { NameWait } from "./presence/name_wait.ts";
 import type { StatePublisher } from "./presence/state_publisher.ts";
@@ -39,6 +40,8 @@ export interface AgentDeps {
   readonly loops: readonly Loop[];
   /** Null: nobody wants it. */
   readonly metricsFile: (Loop & { close(): void }) | null;
+  /** Null: nobody can ask it to leave. */
+  readonly drainFile: Pick<DrainFile, "clear" | "asked" | "done"> | null;
   readonly outage: Outage;
   readonly service: ServiceManager;
   readonly clock: Clock;
@@ -49,6 +52,10 @@ export interface AgentDeps {
 const DRAIN_MS = 8000;
 const RETRY_MS = 1000;
 const LOOPS_END_MS = 500;
+/** Senders have seen by then that it stopped: a server looks once a second, and a network may show it seconds later. */
+const QUIET_MS = 5000;
+/** An inbox that fills faster than it is emptied must not keep the agent. */
+const LEAVE_MS = 60_000;
 
 export class Agent {
   readonly #deps: AgentDeps;
@@ -59,7 +66,8 @@ export class Agent {
 
   /**
    * Runs until the signal aborts, then drains: takes nothing new, finishes the commands under way, publishes `stopped`.
-   * Jobs stop where they are and go on at the next start.
+   * Jobs stop where they are and go on at the next start. When it is asked to leave the transport, it empties its inbox first, and
+   * ends.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { metricsFile } = this.#deps;
@@ -72,17 +80,53 @@ export class Agent {
   }
 
   async #serve(signal: AbortSignal): Promise<void> {
-    const { loops, jobs, statusLine, service, clock } = this.#deps;
+    const { loops, jobs, statusLine, drainFile, service, clock } = this.#deps;
     void clock.sleep(FIRST_LOOK_MS, signal).then(() => !signal.aborted && service.ready());
     statusLine.show();
+    drainFile?.clear();
     await this.#start(signal);
     if (!this.#deps.condition.isReady) return;
-    const looped = Promise.all(loops.map(async (loop) => await loop.run(signal)));
+    const ended = new AbortController();
+    const until = AbortSignal.any([signal, ended.signal]);
+    const looped = Promise.all(loops.map(async (loop) => await loop.run(until)));
     jobs.start();
-    await Promise.race([looped, aborted(signal)]);
+    if (await this.#isAskedToLeave(signal)) await this.#leave(signal);
+    ended.abort();
     // A loop that still waits for Ollama or a driver must not hold up the drain.
     await within(clock, LOOPS_END_MS, looped, null);
     await this.#drain();
+    drainFile?.done();
+  }
+
+  /** @returns false when it is to stop */
+  async #isAskedToLeave(signal: AbortSignal): Promise<boolean> {
+    const { drainFile } = this.#deps;
+    if (drainFile !== null) return await drainFile.asked(signal);
+    await aborted(signal);
+    return false;
+  }
+
+  /** Empties its inbox for good: refuses what waits there and what still arrives, while senders learn that it stopped. */
+  async #leave(signal: AbortSignal): Promise<void> {
+    const { identity, transport, condition, state, statusLine, intake, worker, jobs, clock, log } = this.#deps;
+    const { agent } = identity;
+    log.info({ agent, transport: transport.description }, "Leaving this transport");
+    condition.isLeaving = true;
+    // Another agent can serve it.
+    await intake.close("shared");
+    await jobs.close(DRAIN_MS);
+    condition.phase = "stopped";
+    statusLine.show();
+    await state.publish();
+    const stoppedAtMs = clock.monotonic();
+    while (!signal.aborted && clock.monotonic() < stoppedAtMs + LEAVE_MS) {
+      const isQuiet = clock.monotonic() - Math.max(stoppedAtMs, worker.takenAtMs) >= QUIET_MS;
+      const waiting = isQuiet ? await transport.commandsIn({ agent }, () => true, 1).catch(() => null) : null;
+      if (waiting?.length === 0) return;
+      await clock.sleep(RETRY_MS, signal);
+    }
+    if (signal.aborted) return;
+    log.warn({ agent }, "Leaving before the inbox was empty: those who wait there get no answer");
   }
 
   /** Returns before it is ready only when the signal aborts. */
@@ -113,10 +157,12 @@ export class Agent {
 
   async #drain(): Promise<void> {
     const { identity, transport, condition, state, statusLine, intake, worker, jobs, log } = this.#deps;
-    condition.phase = "draining";
-    statusLine.show();
     log.info({ agent: identity.agent }, "Draining");
-    await state.publish();
+    if (condition.phase === "running") {
+      condition.phase = "draining";
+      statusLine.show();
+      await state.publish();
+    }
     await Promise.all([intake.close("own"), intake.close("shared")]);
     await Promise.all([worker.drain(DRAIN_MS), jobs.close(DRAIN_MS)]);
     condition.phase = "stopped";

@@ -18,6 +18,7 @@ import { Changes } from "./changes.ts";
 import { Activity } from "./commands/activity.ts";
 import { Gathering } from "./commands/gathering.ts";
 import { FIRST_INBOXES, Intake } from "./commands/intake.ts";
+import { LeavingVerbs } from "./commands/leaving.ts";
 import { Verbs } from "./commands/verbs.ts";
 import { Verifier } from "./commands/verify.ts";
 import { Worker } from "./commands/worker.ts";
@@ -32,6 +33,7 @@ import { OllamaMonitor } from "./ollama/monitor.ts";
 import type { Ollama } from "./ollama/ollama.ts";
 import { BootCounter, type BootFile } from "./presence/boot_counter.ts";
 import { Condition } from "./presence/condition.ts";
+import type { DrainFile } from "./presence/drain_file.ts";
 import { Heartbeat } from "./presence/heartbeat.ts";
 import type { Identity } from "./presence/identity.ts";
 import { MetricsFile } from "./presence/metrics_file.ts";
@@ -87,6 +89,8 @@ export interface AgentParts {
   readonly bootFile: BootFile;
   /** Where the latest time of the share is kept. */
   readonly shareTimeFile: Pick<ShareTimeFile, "exists" | "read" | "write">;
+  /** Asks it to leave the transport; null: nobody can. */
+  readonly drainFile: Pick<DrainFile, "clear" | "asked" | "done"> | null;
   /** Where its metrics are written for node_exporter; null: nowhere. */
   readonly metricsFile: string | null;
   readonly maxPulls: number;
@@ -123,6 +127,7 @@ export function assemble(parts: AgentParts): Agent {
     upkeep,
     loops: [presence, work.monitor, work.box, sweeping, upkeep, ...assembleTrustLoops(parts, common)],
     metricsFile: reporting.metricsFile,
+    drainFile: parts.drainFile,
     outage: common.outage,
     service,
     clock,
@@ -225,7 +230,7 @@ function assembleCommands(
     identity,
     key,
     ledger,
-    verbs,
+    verbs: new LeavingVerbs(verbs, identity.agent, condition),
     state,
     activity,
     gathering,

@@ -18,6 +18,7 @@ import { Ledger } from "./ledger/ledger.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import { BootFile } from "./presence/boot_counter.ts";
+import { DrainFile } from "./presence/drain_file.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
 import type { ServingMode } from "./presence/shared_inbox.ts";
 import { AllowedRegistries } from "./pulls/allowed_registries.ts";
@@ -103,11 +104,8 @@ function agentParts(
   const { ollamaUrl, insecureRegistries, stallMs, diskReserve } = settings;
   const startedAt = isoTime(systemClock.now());
   const agent = agentName(settings.name);
-  const registries = new AllowedRegistries({
-    agent,
-    allowed: settings.allowedRegistries,
-    insecure: insecureRegistries,
-  });
+  const { allowedRegistries: allowed } = settings;
+  const registries = new AllowedRegistries({ agent, allowed, insecure: insecureRegistries });
   return {
     identity: { agent, instance: readInstance(settings.stateDir), host: hostname(), startedAt },
     agentVersion: VERSION,
@@ -123,6 +121,7 @@ function agentParts(
     ...signatureSettings(settings),
     ...ownSignature(settings.stateDir, log),
     shareTimeFile: new ShareTimeFile(settings.stateDir, settings.address),
+    drainFile: new DrainFile(settings.stateDir, systemClock),
     metricsFile: settings.metricsFile ?? null,
     maxPulls: settings.maxPulls,
     pullLimits: settings.pullLimits,

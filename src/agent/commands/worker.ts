@@ -54,6 +54,7 @@ export class Worker {
   readonly #inHand = new Map<string, Subscribed>();
   /** Those whose claim this agent holds. */
   readonly #claimed = new Set<string>();
+  #takenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: WorkerDeps) {
     const { transport, identity, key, ledger, activity, clock, log } = deps;
@@ -84,6 +85,11 @@ export class Worker {
     return this.#inHand.size < (inbox === "shared" ? LIMITS.commandsInHand / 2 : LIMITS.commandsInHand);
   }
 
+  /** When it last took a command, on the monotonic clock. */
+  get takenAtMs(): number {
+    return this.#takenAtMs;
+  }
+
   /** Counts the commands that stay in an inbox for want of room. */
   leave(inbox: "own" | "shared", count: number): void {
     const { activity, log } = this.#deps;
@@ -102,6 +108,7 @@ export class Worker {
   take(found: Delivery, subscribed: Subscribed): void {
     const delivery = dated(found, this.#deps.transport.now());
     const { key, content } = delivery;
+    this.#takenAtMs = this.#deps.clock.monotonic();
     const isInHand = this.#inHand.has(key);
     if ("mayPass" in content && !isList(delivery)) return this.#noteUnreadable(delivery, content.refused);
     this.#inHand.set(key, subscribed);

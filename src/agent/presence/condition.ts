@@ -10,6 +10,8 @@ export class Condition {
   phase: Exclude<AgentStatus, "degraded"> = "running";
   /** The state was published once, and commands are served. */
   isReady = false;
+  /** It leaves this transport: what has not begun is refused. */
+  isLeaving = false;
   /** A sentence about the other agent with this name; null when there is no such agent. */
   nameConflict: string | null = null;
   servesSharedInbox = false;
@@ -35,7 +37,7 @@ export class Condition {
 
   /** The commands that it can serve. */
   get serves(): "all" | "reading" | "nothing" {
-    if (this.phase !== "running" || this.nameConflict !== null) return "nothing";
+    if (this.phase !== "running" || this.isLeaving || this.nameConflict !== null) return "nothing";
     return this.#trouble === null ? "all" : "reading";
   }
 

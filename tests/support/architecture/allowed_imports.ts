@@ -108,7 +108,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ADDRESS,
       OPEN,
       "src/agent/{run,doctor,examine,verify_release}.ts",
-      "src/agent/{models/protection,ollama/registry_host,presence/{identity,labels},trust/share_time_file}.ts",
+      "src/agent/{models/protection,ollama/registry_host,presence/{drain_file,identity,labels},trust/share_time_file}.ts",
     ],
   },
 

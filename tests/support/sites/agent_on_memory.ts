@@ -117,6 +117,7 @@ export const AGENT_OPTIONS: Omit<
   diskReserve: () => 0,
   protect: [],
   metricsFile: null,
+  drainFile: null,
   requireSignatures: "off",
   trustedKeys: null,
   operators: null,
