@@ -21,6 +21,7 @@ async function watch() {
     changed: (record) => void records.push(record),
     alive: (agent, sequence) => void alive.push([agent, sequence]),
     removed: () => undefined,
+    away: () => undefined,
     synced: () => resolve(),
     interrupted: () => undefined,
     restored: () => undefined,
