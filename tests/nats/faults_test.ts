@@ -1,19 +1,28 @@
 // Real agents and senders while nats-server is killed, stopped in its tracks and cut off: nothing is lost, nothing is done twice.
-// NATS_FAULTS=long cuts and stops for a minute each.
+// NATS_FAULTS=long cuts for a minute each, and kills more often.
 import { expect, test } from "bun:test";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fillDisk, mountMemory } from "#tests/long/chaos/folders.ts";
+import { run } from "#tests/support/debian.ts";
 import { NatsServer } from "#tests/support/nats/nats_server.ts";
 import { AGENTS, FaultSite } from "./faults/site.ts";
 import { describeTally, Load, type Task } from "./faults/tasks.ts";
 
 const isLong = process.env["NATS_FAULTS"] === "long";
 const COMMANDS = 1_000;
-const [CUT_MS, PAUSED_MS] = isLong ? [60_000, 40_000] : [7_000, 6_500];
+const [CUT_MS, PAUSED_MS] = isLong ? [60_000, 40_000] : [6_000, 5_500];
 /** Connections that are cut for long are noticed, and dialed again. */
-const RECOVERY_MS = isLong ? 15_000 : 2_000;
+const RECOVERY_MS = isLong ? 15_000 : 1_000;
 const KILLS = isLong ? 10 : 3;
-const BETWEEN_KILLS_MS = 2_000;
+const BETWEEN_KILLS_MS = 1_500;
 const SPREAD_MS = KILLS * BETWEEN_KILLS_MS + PAUSED_MS + 2 * CUT_MS + 3 * RECOVERY_MS;
 const TIMEOUT_MS = 4_000;
+
+const DISK_BYTES = 8 * 1024 * 1024;
+const FULL_MS = isLong ? 20_000 : 2_000;
+const ON_FULL_DISK = isLong ? 1_000 : 100;
 
 const TASKS = Array.from({ length: COMMANDS }, (_, number): Task => {
   const agent = AGENTS[number % AGENTS.length] ?? AGENTS[0];
@@ -39,6 +48,36 @@ test(`${COMMANDS} changing commands while nats-server is killed, stopped and cut
     await nats.stop();
   }
 }, 600_000);
+
+test("changing commands while the disk of nats-server fills up and is freed: 0 lost, 0 doubled", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "gpu-courier-nats-disk-"));
+  await mountMemory(dir, DISK_BYTES);
+  const tasks = TASKS.slice(0, ON_FULL_DISK);
+  const nats = await NatsServer.start({ dir });
+  const site = await FaultSite.open({ tasks, timeoutMs: TIMEOUT_MS, ports: [nats.port] });
+  try {
+    const { fronts, asks } = site;
+    const load = new Load({ fronts, asks, lanes: 4, timeoutMs: TIMEOUT_MS, spreadMs: FULL_MS + 2 * RECOVERY_MS });
+    const [tally] = await Promise.all([load.run(tasks), fillAndFree(nats, dir)]);
+    process.stderr.write(`${describeTally(tasks.length, tally)}\n`);
+    expect([tally.lost, tally.doubled]).toEqual([[], []]);
+    expect(tally.notSent).toBeGreaterThan(2);
+  } finally {
+    await site.close();
+    await nats.stop();
+    await run(["umount", dir]);
+    rmdirSync(dir);
+  }
+}, 120_000);
+
+async function fillAndFree(nats: NatsServer, dir: string): Promise<void> {
+  await Bun.sleep(RECOVERY_MS);
+  const free = fillDisk(dir);
+  await Bun.sleep(FULL_MS);
+  free();
+  // After one failed write it stores nothing more in that stream until it is started again.
+  await nats.restart();
+}
 
 /** One fault after the other. */
 async function breakAll(nats: NatsServer, { agentLine, senderLine }: FaultSite): Promise<void> {

@@ -116,8 +116,13 @@ export class ProcessSite {
   }
 
   /** Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready. */
-  async crashingAgent(name: string, ollamaUrl: string, { point, id }: { readonly point: string; readonly id: string }) {
-    const agent = this.start(CRASHING_AGENT, [point, id, ...this.#agentArgs(name, ollamaUrl)]);
+  async crashingAgent(
+    name: string,
+    ollamaUrl: string,
+    { point, id }: { readonly point: string; readonly id: string },
+    args: readonly string[] = [],
+  ) {
+    const agent = this.start(CRASHING_AGENT, [point, id, ...this.#agentArgs(name, ollamaUrl), ...args]);
     await agent.logged("Ready");
     return agent;
   }

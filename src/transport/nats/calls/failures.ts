@@ -20,7 +20,7 @@ const NO_SPACE = new Set([10_002, 10_023, 10_028, 10_047]);
 const NOT_NOW = new Set([10_008, 10_009]);
 /** The store failed: for want of space, or for another reason that its text has. */
 const STORE_FAILED = 10_077;
-/** Of this account, or of the whole server: it turns JetStream off when its disk is full. */
+/** For this account, or the whole server. */
 const NOT_ENABLED = new Set([10_039, 10_076]);
 const WRONG_SEQUENCE = new Set([10_071, 10_164]);
 const ALREADY_THERE = new Set([10_058]);

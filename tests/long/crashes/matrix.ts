@@ -1,8 +1,7 @@
 // The crash matrix: an agent dies at one point of a command and is restarted; exactly one response and one effect must follow.
-import { existsSync, readFileSync, renameSync } from "node:fs";
-import { join } from "node:path";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
+import { AGENT, type OpenWire, REPLY_TO, type Wire } from "./wire.ts";
 
 /** A verb in one version, and the steps that its command passes, in order: calls on the agent's parts. */
 interface Column {
@@ -37,8 +36,6 @@ function pointsOf({ steps }: Column): readonly string[] {
   return steps.flatMap((step) => [`before:${step}`, `after:${step}`]);
 }
 
-const AGENT = "gpu-1";
-const REPLY_TO = "tester";
 const DIES_WITHIN_MS = 15_000;
 /** The exit status of a process that SIGKILL ended. */
 const KILLED = 128 + 9;
@@ -49,14 +46,14 @@ class Attempt {
   readonly point: string;
   readonly #model: string;
   readonly #column: Column;
-  readonly #site: ProcessSite;
+  readonly #wire: Wire;
   readonly #ollama: SimulatedOllama;
-  /** The response on the share right after the agent died. */
+  /** The response that was there right after the agent died. */
   #early: string | null = null;
 
-  constructor(site: ProcessSite, ollama: SimulatedOllama, column: Column, number: number, point: string) {
+  constructor(wire: Wire, ollama: SimulatedOllama, column: Column, number: number, point: string) {
     this.point = point;
-    this.#site = site;
+    this.#wire = wire;
     this.#ollama = ollama;
     this.#column = column;
     this.id = `${column.verb}_${number}`;
@@ -67,28 +64,23 @@ class Attempt {
     return this.#column.verb === "pull_model" || this.#column.verb === "delete_model";
   }
 
-  get #answerPath(): string {
-    const folder = this.#column.version === 1 ? "gpu_status" : `gpu_status/${REPLY_TO}`;
-    return join(this.#site.share, folder, `${this.id}_response.json`);
-  }
-
   /** Sends the command to an agent that dies of it; resolves once it is dead. */
   async kills(agent: Running): Promise<void> {
     // Wait for the agent's own first list: the command would share one that is still running.
     await agent.logged("Ollama is reachable");
     if (this.#column.version === 1) {
-      await until(() => this.#site.state(AGENT)["serves_shared_inbox"] === true, "it serves the shared inbox");
+      const serves = async () => (await this.#wire.state())["serves_shared_inbox"] === true;
+      await until(serves, "it serves the shared inbox");
     }
-    this.#send();
+    await this.#send();
     const status = await Promise.race([agent.exited(), Bun.sleep(DIES_WITHIN_MS)]);
     if (status !== KILLED) throw new Error(`${this.id} did not kill it at ${this.point}:\n${agent.log}`);
-    this.#early = this.#answer();
+    this.#early = await this.#answer();
   }
 
   /** Called after the next start. @returns the fault; null: one response, one effect */
   async outcome(): Promise<string | null> {
-    await until(() => this.#answer() !== null, `${this.id} is answered`);
-    const answer = this.#answer() ?? "";
+    const answer = await until(async () => (await this.#answer()) ?? undefined, `${this.id} is answered`);
     if (this.#isChanging && this.#early !== null && this.#early !== answer) return "answered twice, differently";
     const { success, models } = JSON.parse(answer);
     const isServed = this.#column.verb !== "ping" || this.#column.version === 2;
@@ -106,9 +98,11 @@ class Attempt {
       return null;
     }
     await until(isInstalled, `${this.#model} is pulled`);
-    const jobs = (): unknown[] => ofModel(this.#site.state(AGENT)["jobs"], this.#model);
-    await until(() => jobs().every((job) => JSON.stringify(job).includes('"succeeded"')), "its job has ended");
-    if (jobs().length !== 1) return `${jobs().length} jobs`;
+    const jobs = async (): Promise<unknown[]> => ofModel((await this.#wire.state())["jobs"], this.#model);
+    const haveEnded = async () => (await jobs()).every((job) => JSON.stringify(job).includes('"succeeded"'));
+    await until(haveEnded, "its job has ended");
+    const { length } = await jobs();
+    if (length !== 1) return `${length} jobs`;
     await fetch(`${this.#ollama.url}/api/delete`, { method: "DELETE", body: JSON.stringify({ model: this.#model }) });
     return null;
   }
@@ -118,26 +112,21 @@ class Attempt {
     if (!this.#isChanging) return null;
     const shouldBe = this.#column.verb === "delete_model";
     if (this.#ollama.installed().includes(this.#model) !== shouldBe) return "done a second time";
-    await until(() => !existsSync(this.#commandPath), `${this.id} is removed`);
+    const isRemoved = async () => !(await this.#wire.isThere(this.id, this.#column.version));
+    await until(isRemoved, `${this.id} is removed`);
     return null;
   }
 
-  get #commandPath(): string {
-    const folder = this.#column.version === 1 ? "gpu_commands" : `gpu_commands/${AGENT}`;
-    return join(this.#site.share, folder, `${this.id}.json`);
-  }
-
-  #send(): void {
+  async #send(): Promise<void> {
     const { verb, version } = this.#column;
     const model = this.#isChanging ? { model_name: this.#model } : {};
     const common = { command: verb, command_id: this.id, timestamp: "2025-07-15T17:00:00Z", ...model };
     const addressed = version === 1 ? {} : { version, agent: AGENT, reply_to: REPLY_TO, ttl_ms: 60_000 };
-    this.#site.write(`gpu_commands/.tmp/${this.id}`, { ...common, ...addressed });
-    renameSync(join(this.#site.share, `gpu_commands/.tmp/${this.id}`), this.#commandPath);
+    await this.#wire.send(this.id, version, JSON.stringify({ ...common, ...addressed }));
   }
 
-  #answer(): string | null {
-    return existsSync(this.#answerPath) ? readFileSync(this.#answerPath, "utf8") : null;
+  async #answer(): Promise<string | null> {
+    return await this.#wire.answer(this.id, this.#column.version);
   }
 }
 
@@ -145,23 +134,28 @@ class Attempt {
  * Kills an agent at each of these points, one after the other; each start finds what the last one left.
  * @returns the fault by point; null: one response and one effect
  */
-async function runColumn(column: Column, points: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
+async function runColumn(
+  openWire: OpenWire,
+  column: Column,
+  points: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
   const site = new ProcessSite();
+  const wire = await openWire(site);
   try {
     const catalog = points.map((_, number) => ({ name: modelOf(number), layers: [1000] }));
     const isDelete = column.verb === "delete_model";
     const installed = isDelete ? catalog : [{ name: "kept:latest", layers: [10] }];
     const ollama = await site.ollama({ catalog, installed, bytesPerSecond: Infinity });
-    site.write(`gpu_status/${REPLY_TO}/.alive`, "");
-    const attempts = points.map((point, number) => new Attempt(site, ollama, column, number, point));
+    const attempts = points.map((point, number) => new Attempt(wire, ollama, column, number, point));
     const results = new Map<string, string | null>();
     for (const [number, attempt] of attempts.entries()) {
-      const agent = await site.crashingAgent(AGENT, ollama.url, { point: attempt.point, id: attempt.id });
+      const { point, id } = attempt;
+      const agent = await site.crashingAgent(AGENT, ollama.url, { point, id }, wire.agentArgs);
       const before = attempts[number - 1];
       if (before !== undefined) results.set(before.point, await before.outcome());
       await attempt.kills(agent);
     }
-    await site.agent(AGENT, ollama.url);
+    await site.agent(AGENT, ollama.url, wire.agentArgs);
     for (const attempt of attempts.slice(-1)) results.set(attempt.point, await attempt.outcome());
     for (const attempt of attempts) {
       const found = results.get(attempt.point) ?? (await attempt.remains());
@@ -170,6 +164,7 @@ async function runColumn(column: Column, points: readonly string[]): Promise<Rea
     return results;
   } finally {
     await site.close();
+    await wire.close();
   }
 }
 
@@ -181,16 +176,21 @@ function ofModel(jobs: unknown, model: string): unknown[] {
   return Array.isArray(jobs) ? jobs.filter((job: { model?: unknown }) => job.model === model) : [];
 }
 
-/** Runs these points of every column. @returns the faults in words, and the matrix as text */
-export async function runMatrix(choose: (points: readonly string[]) => readonly string[]) {
+/** Runs these points of every column of these versions. @returns the faults in words, and the matrix as text */
+export async function runMatrix(
+  openWire: OpenWire,
+  versions: readonly Column["version"][],
+  choose: (points: readonly string[]) => readonly string[],
+) {
+  const columns = COLUMNS.filter(({ version }) => versions.includes(version));
   const results = new Map<Column, ReadonlyMap<string, string | null>>();
   await Promise.all(
-    COLUMNS.map(async (column) => results.set(column, await runColumn(column, choose(pointsOf(column))))),
+    columns.map(async (column) => results.set(column, await runColumn(openWire, column, choose(pointsOf(column))))),
   );
   const faults = [...results].flatMap(([{ verb, version }, found]) =>
     [...found].filter(([, wrong]) => wrong !== null).map(([point, wrong]) => `${verb} v${version}, ${point}: ${wrong}`),
   );
-  return { faults, text: formatMatrix(COLUMNS, results) };
+  return { faults, text: formatMatrix(columns, results) };
 }
 
 /** The matrix as text: a row for each step, a column for each verb; `before, after`. */
