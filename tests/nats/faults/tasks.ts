@@ -15,7 +15,7 @@ export type Outcome = "done" | "not sent" | "unknown";
 /** Sends one command and waits for its response. @throws for an answer that no fault explains */
 export type Ask = (task: Task, timeoutMs: number) => Promise<Outcome>;
 
-export interface Tally {
+interface Tally {
   readonly sent: number;
   readonly notSent: number;
   readonly unknown: number;
@@ -30,7 +30,7 @@ const PULL_SETTLED_MS = 6_000;
 const PAUSE_MS = 250;
 const ENDING_MS = 30_000;
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly fronts: ReadonlyMap<string, OllamaFront>;
   readonly asks: readonly Ask[];
   readonly lanes: number;
