@@ -155,7 +155,12 @@ check_transport() {
       opt_share=${opt_transport#share:} opt_transport=''
       ;;
     *[!]A-Za-z0-9:/.,_[-]*) die 64 "Invalid address of NATS: $opt_transport" "Write it as nats://host:4222,host2" ;;
-    *) [ -z "$opt_share$opt_group$opt_init" ] || die 64 "--share, --group and --init are for a share" "Omit them" ;;
+    *)
+      # A server may have both, while boxes move.
+      if [ "$opt_role" = agent ] && [ -n "$opt_share$opt_group$opt_init" ]; then
+        die 64 "--share, --group and --init are for a share" "Omit them"
+      fi
+      ;;
   esac
 }
 
@@ -557,14 +562,25 @@ decide() {
     "Give one with --name: a-z, 0-9 and dashes inside, not gpu" ;; esac
 }
 
-# Sets transport: an address of NATS, or empty where it is a share.
+# Sets transport, an address of NATS or empty; uses_share; and named_share, the path of a share in GPU_COURIER_TRANSPORT.
 decide_transport() {
-  transport=${opt_transport:-$(setting TRANSPORT)}
-  if [ -n "$opt_share" ] && [ -n "$transport" ]; then
-    die 73 "$CONFIG/$settings sets GPU_COURIER_TRANSPORT=$transport, and is left unchanged" \
+  found=$(setting TRANSPORT) transport='' named_share='' uses_share=1
+  # A server may have several, with space between.
+  for address in ${opt_transport:-$found}; do
+    case $address in
+      nats:* | tls:*) transport=${transport:-$address} ;;
+      *) named_share=${named_share:-${address#share:}} ;;
+    esac
+  done
+  if [ -n "$opt_share" ] && [ -n "$found" ] && [ "$opt_share" != "$named_share" ] && [ "$opt_role$named_share" != server ]; then
+    die 73 "$CONFIG/$settings sets GPU_COURIER_TRANSPORT=$found, and is left unchanged" \
       "Change it there and restart $unit, or omit --share"
   fi
-  case $transport in share:*) opt_share=${transport#share:} transport='' ;; esac
+  opt_share=${named_share:-$opt_share}
+  if [ -n "$transport" ]; then
+    # Beside NATS only a server uses one.
+    if [ "$opt_role" = agent ] || [ -z "$opt_share$(setting SHARE)" ]; then uses_share=''; fi
+  fi
   for pair in $NATS_FILES; do
     flag=--nats-${pair%:*} found=$(setting "$(nats_key "$pair")") copy=$(nats_copy "$pair")
     given=$(nats_given "$pair")
@@ -792,7 +808,7 @@ is_withheld() { # GID GROUP
 }
 
 make_share_folders() {
-  [ -z "$share_is_away$transport" ] || return 0
+  if [ -z "$uses_share" ] || [ -n "$share_is_away" ]; then return 0; fi
   for folder in gpu_commands gpu_status; do
     if [ "$folder" = gpu_commands ]; then found=$commands; else found=$status_folder; fi
     [ -z "$found" ] || continue
@@ -859,8 +875,8 @@ install_service() {
   find_installed
   decide
   changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
-  [ -n "$transport" ] || look_at_share
-  [ -n "$share_is_away$transport" ] || check_access
+  [ -z "$uses_share" ] || look_at_share
+  if [ -n "$uses_share" ] && [ -z "$share_is_away" ]; then check_access; fi
   announce
   [ -z "$old_unit" ] || confirm "Stop the old $unit and take its place?"
   begin
@@ -879,7 +895,9 @@ announce() {
   built=${built:-built here}
   what="$program $version ($built)"
   if [ "$opt_role" = agent ]; then what="$what as $name"; fi
-  say "$what on ${transport:-$share}${kind:+ ($kind)}, checksums${signed:+ and signature} verified"
+  where=${uses_share:+$share${kind:+ ($kind)}}
+  if [ -n "$transport" ]; then where="${where:+$where and }$transport"; fi
+  say "$what on $where, checksums${signed:+ and signature} verified"
   [ -z "$opt_dry_run" ] || say "Would change:"
 }
 
@@ -967,7 +985,10 @@ write_settings() {
   add_new_settings "$temp/settings"
   for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
-    if [ "$key" = SHARE ] && [ -z "$transport" ]; then given=$share; fi
+    if [ "$key" = SHARE ]; then
+      given=''
+      if [ -n "$uses_share" ] && [ -z "$named_share" ]; then given=$share; fi
+    fi
     settle "$key" "$given"
   done
   for pair in $NATS_FILES; do

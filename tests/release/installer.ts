@@ -67,7 +67,7 @@ export class Installer {
     const text = await this.#text();
     const start = `${text.slice(0, -LAST_LINE.length)}
       root=${this.dir} temp=${this.dir}/temp undo=${this.dir}/undo keep=$KEEP/agent release=${this.release}
-      user=$OUR_USER runs_as=$OUR_USER runs_in='' runs_in_too='' share=/mnt/shared transport='' opt_dry_run='' invoked=install.sh
+      user=$OUR_USER runs_as=$OUR_USER runs_in='' runs_in_too='' share=/mnt/shared transport='' named_share='' uses_share=1 opt_dry_run='' invoked=install.sh
       read_options "$@"
       check_options
       trap - EXIT

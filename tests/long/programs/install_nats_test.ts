@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Installer } from "../../release/installer.ts";
 
 const SEED = `SU${"A".repeat(56)}`;
-const DECIDE = "set_role; installed=1; decide_transport; echo transport=$transport share=$opt_share";
+const DECIDE = "set_role; installed=1; decide_transport; echo transport=$transport share=$opt_share $uses_share";
 
 let installer: Installer;
 beforeEach(async () => {
@@ -23,12 +23,27 @@ async function decided(...options: readonly string[]): Promise<string> {
 
 test("--transport names NATS or a share, and an installed one stays", async () => {
   expect(await decided("--transport", "tls://a:4222,[::1]")).toBe("transport=tls://a:4222,[::1] share=");
-  expect(await decided("--transport", "share:/mnt/shared")).toBe("transport= share=/mnt/shared");
+  expect(await decided("--transport", "share:/mnt/shared")).toBe("transport= share=/mnt/shared 1");
   await installer.write("etc/agent.env", "GPU_COURIER_TRANSPORT=nats://host\n");
   expect(await decided()).toBe("transport=nats://host share=");
   expect(await decided("--share", "/mnt/shared")).toStartWith("73 ");
   await installer.write("etc/agent.env", "GPU_COURIER_TRANSPORT=share:/mnt/other\n");
-  expect(await decided()).toBe("transport= share=/mnt/other");
+  expect(await decided()).toBe("transport= share=/mnt/other 1");
+});
+
+test("a server may have a share beside NATS, in either setting, and an agent may not", async () => {
+  const server = async (...options: readonly string[]): Promise<string> =>
+    await decided("--role", "server", ...options);
+  expect(await server("--transport", "nats://host")).toBe("transport=nats://host share=");
+  expect(await server("--transport", "nats://host", "--share", "/a")).toBe("transport=nats://host share=/a 1");
+  await installer.write("etc/server.env", "GPU_COURIER_TRANSPORT=share:/mnt/shared nats://host\n");
+  expect(await server()).toBe("transport=nats://host share=/mnt/shared 1");
+  expect(await server("--share", "/mnt/shared")).toBe("transport=nats://host share=/mnt/shared 1");
+  expect(await server("--share", "/mnt/other")).toStartWith("73 ");
+  await installer.write("etc/server.env", "GPU_COURIER_SHARE=/mnt/shared\nGPU_COURIER_TRANSPORT=nats://host\n");
+  expect(await server()).toBe("transport=nats://host share= 1");
+  await installer.write("etc/agent.env", "GPU_COURIER_SHARE=/mnt/shared\nGPU_COURIER_TRANSPORT=nats://host\n");
+  expect(await decided()).toBe("transport=nats://host share=");
 });
 
 test("credentials must be a file with a seed or of nsc, go with NATS, and replace no other setting", async () => {
