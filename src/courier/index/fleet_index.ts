@@ -249,7 +249,8 @@ export class FleetIndex implements FleetView {
     known.isListed = true;
     this.#lists.show(known.view);
     // While the transport is away nobody reads the lists, and afterwards most of them are as before.
-    if (this.#failure === undefined) this.#lists.contribute(known.view, known.clockOffsetMs);
+    if (this.#failure === undefined && known.mayContributeOthers())
+      this.#lists.contribute(known.view, known.clockOffsetMs);
     for (const listener of this.#listeners) listener.changed?.(known.view);
   }
 }

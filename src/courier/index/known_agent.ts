@@ -33,6 +33,8 @@ export class KnownAgent {
   /** The transport's clock minus the agent's machine's. Small changes would only renew each of its models. */
   clockOffsetMs: number;
   readonly #nowMs: () => number;
+  /** Of its last entries in the lists. */
+  #contributed: { readonly view: AgentView; readonly clockOffsetMs: number } | undefined;
   /** Of the last text, and of the text that `document` was read from. */
   #last: Seen;
   #seen: Seen;
@@ -75,6 +77,14 @@ export class KnownAgent {
     if (Math.abs(clockOffsetMs - this.clockOffsetMs) >= OFFSET_STEP_MS) this.clockOffsetMs = clockOffsetMs;
   }
 
+  /** Whether its entries in the lists may be others than at the last call: after an outage most are as they were. */
+  mayContributeOthers(): boolean {
+    const { view, clockOffsetMs } = this;
+    const before = this.#contributed;
+    this.#contributed = { view, clockOffsetMs };
+    return before?.clockOffsetMs !== clockOffsetMs || !contributesAlike(before.view, view);
+  }
+
   /** Judges it again. @returns whether `view` is another one now */
   judge(condition: Condition): boolean {
     const view = new IndexedView(this, condition);
@@ -84,6 +94,12 @@ export class KnownAgent {
     this.view = view;
     return true;
   }
+}
+
+/** Of an agent that is online, nothing else makes a difference to what it contributes to the lists. */
+function contributesAlike(a: AgentView, b: AgentView): boolean {
+  const isOnline = a.online && b.online;
+  return isOnline && a.state === b.state && a.legacyState === b.legacyState && a.reason === b.reason && a.key === b.key;
 }
 
 interface Condition {
