@@ -43,12 +43,11 @@ export class Connection {
   readonly #followers = new Set<Follower>();
   #nats: NatsConnection | undefined;
   #isUp = false;
-  /** Rejects the calls under way once the connection is lost. */
-  #lost = Promise.withResolvers<never>();
+  /** The calls under way, by what rejects them once the connection is lost. */
+  readonly #underWay = new Set<(error: CourierError) => void>();
 
   constructor(deps: ConnectionDeps) {
     this.#deps = deps;
-    this.#lost.promise.catch(() => undefined);
   }
 
   /** As `host:4222,host2:4222`. */
@@ -93,10 +92,15 @@ export class Connection {
    */
   async call<Value>(action: string, run: (nats: NatsConnection) => Promise<Value>): Promise<Value> {
     if (this.#nats === undefined || !this.#isUp) throw this.#notConnected(action);
+    // A promise of its own for each call: one for all would keep the result of every call for as long as the connection holds.
+    const lost = Promise.withResolvers<never>();
+    this.#underWay.add(lost.reject);
     try {
-      return await Promise.race([run(this.#nats), this.#lost.promise]);
+      return await Promise.race([run(this.#nats), lost.promise]);
     } catch (error) {
       throw natsFailure(error, action, this.description);
+    } finally {
+      this.#underWay.delete(lost.reject);
     }
   }
 
@@ -125,15 +129,13 @@ export class Connection {
   #markLost(error: CourierError): void {
     if (!this.#isUp) return;
     this.#isUp = false;
-    this.#lost.reject(error);
+    for (const reject of this.#underWay) reject(error);
     for (const follower of this.#followers) follower.lost(error);
   }
 
   #markBack(): void {
     if (this.#nats === undefined || this.#isUp) return;
     this.#isUp = true;
-    this.#lost = Promise.withResolvers<never>();
-    this.#lost.promise.catch(() => undefined);
     for (const follower of this.#followers) follower.back();
   }
 
