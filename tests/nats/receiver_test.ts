@@ -120,6 +120,24 @@ test("an agent that starts again is delivered what its process before left, and 
   expect(after.deliveries.map(({ key }) => key)).toEqual(heard.deliveries.slice(1).map(({ key }) => key));
 });
 
+test("commands that wait for room are delivered once each when the connection is lost among them", async () => {
+  const line = await bed.line();
+  const heard = await Heard.at(await bed.agent({ url: line.url }), INBOX, 0);
+  const sender = await bed.open();
+  for (const id of ["a", "b", "c"]) await sender.send(INBOX, id, "{}", DURABLE);
+  await until(() => heard.waiting === 3);
+  const cut = line.cutAt(bed.layout.getSubject("commands", KEYS.command(AGENT, "b")), "before");
+  await cut;
+  heard.most = 10;
+  line.restore();
+  const again = line.cutAt(bed.layout.getSubject("commands", KEYS.command(AGENT, "b")), "before");
+  await again;
+  line.sever();
+  line.restore();
+  await until(() => heard.ids.includes("c"));
+  expect(heard.ids).toEqual(["a", "b", "c"]);
+});
+
 test("receive() that fails leaves nothing behind that delivers later", async () => {
   const line = await bed.line();
   const agent = await bed.agent({ url: line.url });

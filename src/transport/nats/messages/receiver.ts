@@ -34,6 +34,8 @@ const TIDY_FROM = 32;
 /** A list that gets this many wakes is looked at, and so tidied, before its time. */
 const LOOK_AFTER_WAKES = 256;
 const MAX_ID_BYTES = 128;
+/** Of those without room, each time. */
+const MOST_LOOKED_AT = 32;
 
 interface Sought {
   readonly id: string;
@@ -221,13 +223,19 @@ export class Receiver {
     return true;
   }
 
-  /** As many as the listener has room for, the oldest first; those that were withdrawn are dropped. */
+  /** As many as the listener has room for, the oldest first; those of the next that were withdrawn are dropped. */
   async #deliverWhatHasRoom(): Promise<void> {
     const { commands, agent, listener } = this.#deps;
     const before = this.#withoutRoom;
     if (before.length === 0) return;
     const still: Sought[] = [];
     for (const sought of before) {
+      // The connection was lost right after it was delivered.
+      if (this.#delivered.get(sought.id)?.sequence === sought.sequence) continue;
+      if (still.length >= MOST_LOOKED_AT) {
+        still.push(sought);
+        continue;
+      }
       const found = await commands.fetch(agent, sought.id);
       if (this.#isClosed) return;
       if (found === null) continue;
