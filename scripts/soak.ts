@@ -1,5 +1,5 @@
 // `npm run soak`: 50 commands a second for ten minutes. Every command is answered, memory stays flat, and nothing is left on
-// the share but what the protocol says.
+// the share, or on NATS, but what the protocol says.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,12 +10,16 @@ import { formatTable } from "#src/client/output/table.ts";
 import { Courier } from "#src/courier.ts";
 import { openTransport } from "#src/transport/open.ts";
 import type { Transport } from "#src/transport.ts";
+import { provideNatsServer } from "#tests/support/nats/nats_binary.ts";
+import { NatsServer } from "#tests/support/nats/nats_server.ts";
 import { findLeftovers, type Leftover } from "./soak/leftovers.ts";
 import { type Kind, kindsOf, sendFor } from "./soak/load.ts";
 import { MemoryTrace } from "./soak/memory.ts";
+import { findNatsLeftovers } from "./soak/nats_leftovers.ts";
 import { AGENT, PULLING, SoakSite } from "./soak/site.ts";
 
-const USAGE = `usage: npm run soak [-- --seconds N]
+const USAGE = `usage: npm run soak [-- [--nats] [--seconds N]]
+  --nats     over a nats-server of its own instead of a share
   --seconds  how long commands are sent, after half a minute in which all gets warm (default: 600)
 `;
 /**
@@ -31,20 +35,26 @@ const REST_MS = 8_000;
 
 type Row = readonly [what: string, seen: string, due: string, isGood: boolean];
 
-async function soak(dir: string, seconds: number): Promise<readonly Row[]> {
-  const site = await SoakSite.open(dir);
-  const transport = openTransport(site.share, { create: "never", watch: "auto", clock: systemClock, log: silentLog });
+async function soak(dir: string, seconds: number, nats: NatsServer | null): Promise<readonly Row[]> {
+  const site = await SoakSite.open(dir, nats?.url ?? null);
+  const transport = openTransport(site.address, { create: "never", watch: "auto", clock: systemClock, log: silentLog });
   try {
     await transport.connect();
-    return await soakSite(site, transport, seconds);
+    return await soakSite(site, transport, seconds, nats !== null);
   } finally {
     await transport.close();
     await site.close();
   }
 }
 
-async function soakSite(site: SoakSite, transport: Transport, seconds: number): Promise<readonly Row[]> {
-  const { share, serverUrl, token } = site;
+async function soakSite(
+  site: SoakSite,
+  transport: Transport,
+  seconds: number,
+  isOnNats: boolean,
+): Promise<readonly Row[]> {
+  const { address, serverUrl, token } = site;
+  const share = isOnNats ? null : address;
   const courier = new Courier(transport, { sender: "soak", timeoutMs: 30_000 });
   const kinds = kindsOf({ courier, serverUrl, token, share, agent: AGENT, pulling: PULLING });
   await sendFor(kinds, WARM_UP.seconds, WARM_UP.times);
@@ -55,17 +65,20 @@ async function soakSite(site: SoakSite, transport: Transport, seconds: number): 
   await Bun.sleep(REST_MS);
   await courier.close();
   await site.server.stop();
+  if (share === null) {
+    const left = await findNatsLeftovers(address, AGENT);
+    return [...kinds.map(kindRow), ...memoryRows(traces), ...left.map(leftoverRow)];
+  }
   const oldDeletes = kinds.find(({ name }) => name === "old delete")?.sent ?? 0;
-  return [
-    ...kinds.map(kindRow),
-    memoryRow("gpu-agent", traces[0]),
-    memoryRow("gpu-server", traces[1]),
-    ...findLeftovers(share, AGENT, oldDeletes).map(leftoverRow),
-  ];
+  return [...kinds.map(kindRow), ...memoryRows(traces), ...findLeftovers(share, AGENT, oldDeletes).map(leftoverRow)];
 }
 
 function kindRow({ name, sent, answered, failure }: Kind): Row {
   return [name, failure ?? `${answered} answered`, `${sent}`, answered === sent];
+}
+
+function memoryRows([agent, server]: readonly [MemoryTrace, MemoryTrace]): readonly Row[] {
+  return [memoryRow("gpu-agent", agent), memoryRow("gpu-server", server)];
 }
 
 function memoryRow(name: string, { quarters, growth }: MemoryTrace): Row {
@@ -83,16 +96,22 @@ function leftoverRow({ what, count, least, most, reason }: Leftover): Row {
 }
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "600" }, help: { type: "boolean", short: "h" } },
+  options: {
+    nats: { type: "boolean" },
+    seconds: { type: "string", default: "600" },
+    help: { type: "boolean", short: "h" },
+  },
 });
 const seconds = Number(values.seconds);
 if (values.help === true || !(seconds > 0)) {
   process.stdout.write(USAGE);
   process.exit(values.help === true ? 0 : 64);
 }
+if (values.nats === true) await provideNatsServer();
+const nats = values.nats === true ? await NatsServer.start() : null;
 const dir = await mkdtemp(join(tmpdir(), "gpu-courier-soak-"));
 try {
-  const rows = await soak(dir, seconds);
+  const rows = await soak(dir, seconds, nats);
   const titles = ["MEASURE", "SEEN", "DUE", "RESULT"].map((title) => ({ title }));
   process.stdout.write(
     formatTable(
@@ -103,5 +122,6 @@ try {
   );
   process.exitCode = rows.every(([, , , isGood]) => isGood) ? 0 : 1;
 } finally {
+  await nats?.stop();
   await rm(dir, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-// The system under load: a share in a temp folder, agent and server as binaries, a simulated Ollama; all as processes of their own.
+// The system under load: a share in a temp folder, or a nats-server, agent and server as binaries, a simulated Ollama; all as processes of their own.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cachedBinary, ROOT } from "../binaries.ts";
@@ -11,30 +11,32 @@ const PULLING_BYTES = 1e12;
 const BYTES_PER_SECOND = 65_536;
 
 export class SoakSite {
-  readonly share: string;
+  /** Of the transport. */
+  readonly address: string;
   readonly token: string;
   readonly serverUrl: string;
   readonly agent: Child;
   readonly server: Child;
   readonly #ollama: Child;
 
-  private constructor(share: string, token: string, serverUrl: string, children: readonly [Child, Child, Child]) {
-    this.share = share;
+  private constructor(address: string, token: string, serverUrl: string, children: readonly [Child, Child, Child]) {
+    this.address = address;
     this.token = token;
     this.serverUrl = serverUrl;
     [this.#ollama, this.agent, this.server] = children;
   }
 
-  /** @param dir is made, and stays */
-  static async open(dir: string): Promise<SoakSite> {
+  /** @param dir is made, and stays @param natsUrl null: a share in it */
+  static async open(dir: string, natsUrl: string | null): Promise<SoakSite> {
     const share = join(dir, "share");
     mkdirSync(share, { recursive: true });
+    const where = natsUrl === null ? ["--share", share, "--init"] : ["--transport", natsUrl];
     const models = ["--installed", "bench:latest=1000", "--model", `${PULLING}=${PULLING_BYTES}`];
     const main = join(ROOT, "sim/ollama/main.ts");
     const ollama = new Child([process.execPath, main, "--speed", String(BYTES_PER_SECOND), ...models], dir);
     const { url } = await ollama.line('"url"');
     const settings = (name: string): readonly string[] => {
-      return ["--share", share, "--init", "--state-dir", join(dir, name), "--log-format", "json"];
+      return [...where, "--state-dir", join(dir, name), "--log-format", "json"];
     };
     const own = ["--name", AGENT, "--ollama", String(url)];
     const agent = new Child([await cachedBinary("gpu-agent"), ...settings("agent"), ...own], dir);
@@ -45,7 +47,7 @@ export class SoakSite {
     const server = new Child([gpuServer, ...settings("server"), "--port", "0"], dir);
     const { url: serverUrl } = await server.line('"Listening"');
     await server.line('"Reached the share"');
-    return new SoakSite(share, token, String(serverUrl), [ollama, agent, server]);
+    return new SoakSite(natsUrl ?? share, token, String(serverUrl), [ollama, agent, server]);
   }
 
   async close(): Promise<void> {
