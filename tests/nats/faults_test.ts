@@ -31,8 +31,9 @@ const TASKS = Array.from({ length: COMMANDS }, (_, number): Task => {
 
 test(`${COMMANDS} changing commands while nats-server is killed, stopped and cut off: 0 lost, 0 doubled`, async () => {
   const nats = await NatsServer.start();
-  const site = await FaultSite.open({ tasks: TASKS, timeoutMs: TIMEOUT_MS, ports: [nats.port] });
+  let site: FaultSite | undefined;
   try {
+    site = await FaultSite.open({ tasks: TASKS, timeoutMs: TIMEOUT_MS, ports: [nats.port] });
     const { fronts, asks } = site;
     const load = new Load({ fronts, asks, lanes: 12, timeoutMs: TIMEOUT_MS, spreadMs: SPREAD_MS });
     const beganAtMs = performance.now();
@@ -44,7 +45,7 @@ test(`${COMMANDS} changing commands while nats-server is killed, stopped and cut
     expect(tally.notSent).toBeGreaterThan(10);
   } finally {
     nats.resume();
-    await site.close();
+    await site?.close();
     await nats.stop();
   }
 }, 600_000);
@@ -54,8 +55,9 @@ test("changing commands while the disk of nats-server fills up and is freed: 0 l
   await mountMemory(dir, DISK_BYTES);
   const tasks = TASKS.slice(0, ON_FULL_DISK);
   const nats = await NatsServer.start({ dir });
-  const site = await FaultSite.open({ tasks, timeoutMs: TIMEOUT_MS, ports: [nats.port] });
+  let site: FaultSite | undefined;
   try {
+    site = await FaultSite.open({ tasks, timeoutMs: TIMEOUT_MS, ports: [nats.port] });
     const { fronts, asks } = site;
     const load = new Load({ fronts, asks, lanes: 4, timeoutMs: TIMEOUT_MS, spreadMs: FULL_MS + 2 * RECOVERY_MS });
     const [tally] = await Promise.all([load.run(tasks), fillAndFree(nats, dir)]);
@@ -63,7 +65,7 @@ test("changing commands while the disk of nats-server fills up and is freed: 0 l
     expect([tally.lost, tally.doubled]).toEqual([[], []]);
     expect(tally.notSent).toBeGreaterThan(2);
   } finally {
-    await site.close();
+    await site?.close();
     await nats.stop();
     await run(["umount", dir]);
     rmdirSync(dir);

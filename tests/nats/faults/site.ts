@@ -43,8 +43,13 @@ export class FaultSite {
   static async open(options: FaultSiteOptions): Promise<FaultSite> {
     const [port = 0] = options.ports;
     const site = new FaultSite(options, await Line.to(port), await Line.to(port));
-    await site.#open();
-    return site;
+    try {
+      await site.#open();
+      return site;
+    } catch (error) {
+      await site.close();
+      throw error;
+    }
   }
 
   get asks(): readonly Ask[] {
