@@ -44,6 +44,11 @@ export class MergedWatch {
   readonly #places = new Map<string, Place>();
   /** Names that several transports have. */
   readonly #contested = new Set<string>();
+  /**
+   * Documents of agents that stopped, until the first look at everything is over: an agent that moved has another one elsewhere, and
+   * a reader that knows that one takes this one for a copy. Null: it is over.
+   */
+  #held: Map<string, StateRecord> | null = new Map();
   readonly #readings: ReadonlyMap<Member, Reading>;
   readonly #closed = new AbortController();
   readonly #open: Closable[] = [];
@@ -121,7 +126,9 @@ export class MergedWatch {
     if (place.home !== member) return this.#settle(agent, place);
     place.seenAtMs = clock.monotonic();
     states.setHome(agent, member);
-    watcher.changed(record);
+    this.#held?.delete(agent);
+    if (this.#held !== null && place.on.size === 1 && hasStopped(record)) this.#held.set(agent, record);
+    else watcher.changed(record);
   }
 
   #newPlace(agent: string, home: Member): Place {
@@ -143,6 +150,7 @@ export class MergedWatch {
     if (place.on.size < 2) this.#contested.delete(agent);
     if (place.on.size > 0) return place.home === member ? this.#settle(agent, place) : undefined;
     this.#places.delete(agent);
+    this.#held?.delete(agent);
     this.#deps.states.setHome(agent, null);
     this.#deps.watcher.removed(agent);
   }
@@ -171,6 +179,7 @@ export class MergedWatch {
       place.home = member;
       place.seenAtMs = clock.monotonic();
       states.setHome(agent, member);
+      this.#held?.delete(agent);
       watcher.changed(record);
       watcher.away(agent, this.#isInterrupted ? null : (this.#readings.get(member)?.failure ?? null));
     }
@@ -195,11 +204,18 @@ export class MergedWatch {
         for (const reading of this.#readings.values()) reading.syncedAtMs = null;
         await this.#settleContested();
         if (this.#closed.signal.aborted) return;
+        this.#deliverHeld();
         this.#deps.watcher.synced(asOfMs);
       }
     } finally {
       this.#isSyncing = false;
     }
+  }
+
+  #deliverHeld(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const [, record] of held) this.#deps.watcher.changed(record);
   }
 
   #due(): readonly Reading[] {
@@ -254,6 +270,7 @@ export class MergedWatch {
     if (!this.#isInterrupted) return this.#tellAway(member, null);
     this.#isInterrupted = false;
     for (const [each, { failure }] of this.#readings) this.#tellAway(each, failure);
+    this.#deliverHeld();
     this.#deps.watcher.synced(reading.syncedAtMs ?? this.#deps.clock.monotonic());
     reading.syncedAtMs = null;
     this.#deps.watcher.restored();
@@ -269,6 +286,11 @@ export class MergedWatch {
       if (!member.isConnected && reading.failure === null)
         this.#interrupted(member, new CourierError("unavailable", `${member.description} has not been reached yet`));
   }
+}
+
+/** As agents write it. */
+function hasStopped({ content }: StateRecord): boolean {
+  return "text" in content && content.text.includes('"status":"stopped"');
 }
 
 function newReading(): Reading {

@@ -7,6 +7,7 @@ import { Courier } from "#src/courier.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import { several } from "#src/transport/several.ts";
 import type { Transport } from "#src/transport.ts";
+import type { KnownAgent } from "#src/trust/agents/known_agent.ts";
 import { KnownAgents } from "#src/trust/agents/known_agents.ts";
 import type { SigningKey } from "#src/trust/keys.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
@@ -26,8 +27,18 @@ afterEach(async () => {
 async function openSite(secondClockMs = 0, awayAtFirst: "second" | null = null) {
   const clock = new ManualClock();
   const [share, bus] = [new MemoryStore(clock), new MemoryStore(new OffsetClock(secondClockMs, clock), true)];
+  return await openServer({ clock, share, bus }, awayAtFirst);
+}
+
+/** Another start of the server sees what is there. */
+async function openServer(
+  { clock, share, bus }: { readonly clock: ManualClock; readonly share: MemoryStore; readonly bus: MemoryStore },
+  awayAtFirst: "second" | null = null,
+  known: KnownAgent | null = null,
+) {
   if (awayAtFirst !== null) bus.interrupt(AWAY);
   const agents = new KnownAgents();
+  if (known !== null) agents.adopt("gpu-1", known);
   const named: string[] = [];
   const both = [onStore(share, "share", clock), onStore(bus, "bus", clock)] as const;
   const left = (description: string): void => void named.push(description);
@@ -179,6 +190,19 @@ describe("an agent that moves", () => {
       await answered(clock, courier.ping("gpu-1"));
       expect([before.commands.length, after.commands.length]).toEqual([0, 1]);
     });
+
+  test("leaves no trouble behind for a server that starts later and knows its key", async () => {
+    const site = await openSite();
+    const before = await site.open(site.share, "gpu-1", testKey(1), 3);
+    await before.publish({ status: "stopped" });
+    await site.open(site.bus, "gpu-1", testKey(1), 6);
+    const gone = await site.open(site.share, "gpu-2", testKey(2), 1);
+    await gone.publish({ status: "stopped" });
+    await site.clock.advance(1_000);
+    const known = site.agents.known("gpu-1") ?? expect.unreachable();
+    const later = await openServer(site, null, known);
+    expect([later.seen(), later.agents.troubles.all()]).toEqual([["gpu-1 online", "gpu-2 stopped"], []]);
+  });
 
   test("is withdrawn from where the command went, not from where the agent is now", async () => {
     const { clock, share, bus, courier, open } = await openSite();
