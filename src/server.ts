@@ -282,6 +282,7 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       corsOrigins: options.corsOrigin ?? [],
       // A site that moves goes on there.
       newBoxesOn: addresses.at(-1) ?? addresses[0],
+      natsPrefix: options.natsPrefix,
       ...consoleSettings(options),
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,

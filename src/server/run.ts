@@ -62,6 +62,8 @@ export interface ServerSettings {
   readonly corsOrigins: readonly string[];
   /** Of the transport that a new box gets: the path of a share on this machine, or an address of NATS. */
   readonly newBoxesOn: string;
+  /** Of the names on NATS; undefined: the default. */
+  readonly natsPrefix: string | undefined;
   /** Whether there are the page and its sessions. */
   readonly console: boolean;
   /** Where browsers find it; null: where it listens. */
@@ -239,10 +241,11 @@ function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "databa
 }
 
 /** The file of the operators' keys may have changed. @throws CourierError `unavailable` when it cannot be used */
-function setupFacts({ newBoxesOn, signingKey, operators }: ServerSettings): SetupFacts {
+function setupFacts({ newBoxesOn, natsPrefix, signingKey, operators }: ServerSettings): SetupFacts {
   const own = signingKey === null || operators !== null ? [] : [publicLine(signingKey, `server@${hostname()}`)];
   return {
     address: newBoxesOn,
+    natsPrefix,
     trustedKeys: own,
     operatorKeys: operators === null ? [] : operatorKeysFile(operators.keys).lines(),
   };

@@ -67,6 +67,8 @@ export interface Services {
 export interface SetupFacts {
   /** The path of the share on the server's machine, or an address of NATS. */
   readonly address: string;
+  /** Of the names on NATS; missing: the default. */
+  readonly natsPrefix?: string | undefined;
   /** The lines for the trusted keys of the boxes: empty if nothing is signed, or a roster names the senders. */
   readonly trustedKeys: readonly string[];
   readonly operatorKeys: readonly string[];

@@ -52,7 +52,7 @@ export function addSetupRoutes(app: OpenAPIHono<Env>, { setup }: Pick<WholeServi
   app.openapi(showSetup, (context) => context.json(setupDocument(setup()), 200));
 }
 
-function setupDocument({ address, trustedKeys, operatorKeys }: SetupFacts): z.infer<typeof Setup> {
+function setupDocument({ address, natsPrefix, trustedKeys, operatorKeys }: SetupFacts): z.infer<typeof Setup> {
   const keys = [...trusting("operator_keys", operatorKeys), ...trusting("trusted_keys", trustedKeys)];
   const path = sharePath(address);
   return {
@@ -64,9 +64,13 @@ function setupDocument({ address, trustedKeys, operatorKeys }: SetupFacts): z.in
     commands: [
       ...(keys.length === 0 ? [] : [`sudo install -d -m 755 ${FOLDER}`]),
       ...keys,
-      path === null ? `sudo ./install.sh --transport ${quoted(address)}` : `sudo ./install.sh --share ${quoted(path)}`,
+      `sudo ./install.sh ${path === null ? onNats(address, natsPrefix) : `--share ${quoted(path)}`}`,
     ],
   };
+}
+
+function onNats(address: string, prefix: string | undefined): string {
+  return `--transport ${quoted(address)}${prefix === undefined ? "" : ` --nats-prefix ${quoted(prefix)}`}`;
 }
 
 /** Before the agent is there, which would take unsigned commands until then. A line that is there twice is a fault. */

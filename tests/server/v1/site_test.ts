@@ -63,13 +63,13 @@ describe("GET /v1/setup", () => {
 
   test("has the address of NATS where the server uses that", async () => {
     await using server = await openServer();
-    const setup = () => ({ address: "nats://one:4222,two", trustedKeys: [], operatorKeys: [] });
+    const setup = () => ({ address: "nats://one:4222,two", natsPrefix: "lab", trustedKeys: [], operatorKeys: [] });
     const headers = { authorization: `Bearer ${server.gp}` };
     const response = await createApi({ ...server.services, setup }).request("/v1/setup", { headers }, {});
     expect(await response.json()).toMatchObject({
       share: "nats://one:4222,two",
       transport: "nats://one:4222,two",
-      commands: ["sudo ./install.sh --transport nats://one:4222,two"],
+      commands: ["sudo ./install.sh --transport nats://one:4222,two --nats-prefix lab"],
     });
   });
 
