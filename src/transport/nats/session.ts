@@ -1,5 +1,6 @@
 // The parts of one connected handle.
 import type { Clock } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Bucket } from "./calls/bucket.ts";
 import { Connection } from "./calls/connection.ts";
@@ -68,13 +69,23 @@ export class Session {
     } catch (error) {
       // Most likely there is no bucket yet. Otherwise the same failure shows again.
       this.#log.debug({ error }, "Making the buckets");
-      await this.streams.make(this.replicas);
+      await this.#make(error);
       await this.time.learn();
     }
     // Agents with plain permissions may not.
     if (this.#identity !== undefined) return;
     await this.#makePresence();
     this.connection.follow({ lost: () => undefined, back: () => void this.#makePresence() });
+  }
+
+  /** @param failure why they may be missing */
+  async #make(failure: unknown): Promise<void> {
+    try {
+      await this.streams.make(this.replicas);
+    } catch (error) {
+      // An agent with plain permissions may not.
+      throw asCourierError(error).code === "forbidden" ? failure : error;
+    }
   }
 
   /** Without that bucket only programs that read once miss something: that an agent is there. */

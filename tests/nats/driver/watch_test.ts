@@ -28,6 +28,7 @@ test(`watchStates() delivers ${AGENTS} documents, and goes on, when the connecti
       line.sever();
     },
     alive: () => undefined,
+    away: () => undefined,
     removed: () => void heard.removed++,
     synced: () => void heard.synced++,
     interrupted: () => void heard.interrupted++,
