@@ -20,7 +20,8 @@ const BETWEEN_KILLS_MS = 1_500;
 const SPREAD_MS = KILLS * BETWEEN_KILLS_MS + PAUSED_MS + 2 * CUT_MS + 3 * RECOVERY_MS;
 const TIMEOUT_MS = 4_000;
 
-const DISK_BYTES = 8 * 1024 * 1024;
+/** The long form stores more than the short one: it must not fill it by itself. */
+const DISK_BYTES = (isLong ? 128 : 8) * 1024 * 1024;
 const FULL_MS = isLong ? 20_000 : 2_000;
 const ON_FULL_DISK = isLong ? 400 : 100;
 
