@@ -26,8 +26,10 @@ export class NatsCluster {
       }),
     );
     const cluster = new NatsCluster(servers);
-    // They have agreed on who leads.
-    await until(async () => (await cluster.#ask("$JS.API.INFO")) !== null);
+    // They have agreed on who leads, and that one knows that all are there.
+    const trial = JSON.stringify({ name: "trial", subjects: ["trial"], storage: "memory", num_replicas: SERVERS });
+    await until(async () => (await cluster.#ask("$JS.API.STREAM.CREATE.trial", trial)) !== null);
+    await until(async () => (await cluster.#ask("$JS.API.STREAM.DELETE.trial")) !== null);
     return cluster;
   }
 
@@ -57,10 +59,10 @@ export class NatsCluster {
   }
 
   /** @returns null while nobody answers, or with a failure */
-  async #ask(subject: string): Promise<About | null> {
+  async #ask(subject: string, text?: string): Promise<About | null> {
     const nats = await connect({ servers: this.ports.map((port) => `127.0.0.1:${port}`) });
     try {
-      const about = (await nats.request(subject, undefined, { timeout: 1_000 })).json<About>();
+      const about = (await nats.request(subject, text, { timeout: 5_000 })).json<About>();
       return about.error === undefined ? about : null;
     } catch {
       return null;

@@ -37,10 +37,14 @@ const MAX_ID_BYTES = 128;
 /** Of those without room, each time. */
 const MOST_LOOKED_AT = 32;
 
+/** As many requests are on their way at once. */
+const FETCHED_AT_A_TIME = 32;
+
+type Fetched = Delivery & { readonly sequence: number };
+
 interface Sought {
   readonly id: string;
-  /** Null: whichever is there. */
-  readonly sequence: number | null;
+  readonly sequence: number;
 }
 
 interface Wake {
@@ -157,7 +161,7 @@ export class Receiver {
     // Those that come meanwhile have to wait: others who wake it all the time must not keep it from looking.
     const woken = [...this.#woken];
     for (const [id, wake] of woken) {
-      const isFound = await this.#offer({ id, sequence: null });
+      const isFound = this.#offer(await this.#deps.commands.fetch(this.#deps.agent, id));
       wake.tries += 1;
       const isOver = isFound || wake.tries >= LATE.tries;
       // Woken again meanwhile, for the same id sent again.
@@ -171,9 +175,13 @@ export class Receiver {
     this.#wakes = 0;
     const list = await lists.read(agent);
     const over = new Set<number>();
-    for (const command of (list?.commands ?? []).toSorted((a, b) => a.sequence - b.sequence)) {
+    const inOrder = (list?.commands ?? []).toSorted((a, b) => a.sequence - b.sequence);
+    for (let begin = 0; begin < inOrder.length; begin += FETCHED_AT_A_TIME) {
+      const some = inOrder.slice(begin, begin + FETCHED_AT_A_TIME);
+      const found = await Promise.all(some.map(async (command) => await this.#fetchIfNeeded(command)));
       if (this.#isClosed) return;
-      if (await this.#isOver(command)) over.add(command.sequence);
+      for (const [index, command] of some.entries())
+        if (this.#isOver(command, found[index])) over.add(command.sequence);
     }
     this.#keepDelivered(list?.commands ?? []);
     this.#lookedAtMs = clock.monotonic();
@@ -195,27 +203,35 @@ export class Receiver {
       .catch((error: unknown) => log.debug({ agent, error }, "Cannot shorten the list of waiting commands"));
   }
 
-  /** Delivers it if it is new. @returns whether it is no longer there */
-  async #isOver(command: Waiting): Promise<boolean> {
+  /** @returns undefined when nothing depends on whether it is there */
+  async #fetchIfNeeded(command: Waiting): Promise<Fetched | null | undefined> {
     const { commands, agent } = this.#deps;
     const { id, sequence } = command;
-    if (commands.isReleased(sequence)) return true;
-    // A time in the future is somebody's mistake.
-    const isOld = Math.abs(this.#deps.now() - command.at) > LATE_MS;
-    if (this.#isWaiting(id, sequence)) return false;
-    if (this.#delivered.get(id)?.sequence !== sequence) return !(await this.#offer(command)) && isOld;
-    return isOld && (await commands.fetch(agent, id)) === null;
+    if (commands.isReleased(sequence) || this.#isWaiting(id, sequence)) return undefined;
+    const isDelivered = this.#delivered.get(id)?.sequence === sequence;
+    return isDelivered && !this.#isOld(command) ? undefined : await commands.fetch(agent, id);
+  }
+
+  /** Delivers it if it is new. @returns whether it is no longer there */
+  #isOver(command: Waiting, found: Fetched | null | undefined): boolean {
+    if (found === undefined) return this.#deps.commands.isReleased(command.sequence);
+    return !this.#offer(found) && this.#isOld(command);
+  }
+
+  /** With several servers one that answers may not have a young one yet. A time in the future is somebody's mistake. */
+  #isOld({ at }: Waiting): boolean {
+    return Math.abs(this.#deps.now() - at) > LATE_MS;
   }
 
   /** @returns whether it is there */
-  async #offer(sought: Sought): Promise<boolean> {
-    const { commands, agent, listener } = this.#deps;
-    const found = await commands.fetch(agent, sought.id);
+  #offer(found: Fetched | null): boolean {
+    const { listener } = this.#deps;
     if (this.#isClosed || found === null) return false;
     const { sequence, ...delivery } = found;
-    if (this.#delivered.get(sought.id)?.sequence === sequence || this.#isWaiting(sought.id, sequence)) return true;
+    const { id } = delivery;
+    if (this.#delivered.get(id)?.sequence === sequence || this.#isWaiting(id, sequence)) return true;
     if (this.#withoutRoom.length > 0 || listener.hasRoom?.() === false) {
-      this.#withoutRoom = [...this.#withoutRoom, { id: sought.id, sequence }];
+      this.#withoutRoom = [...this.#withoutRoom, { id, sequence }];
       listener.waiting?.(this.#withoutRoom.length);
       return true;
     }
