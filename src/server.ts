@@ -13,24 +13,23 @@ import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
 import { addressesOf, natsFlagsOf } from "./program/transport_flags.ts";
 import { userName } from "./program/user_name.ts";
-import { AgentName, type Verb } from "./protocol.ts";
-import { expiryOf } from "./server/access/expiry.ts";
+import { AgentName } from "./protocol.ts";
+import { parseExpiry, parseSince, parseVerbs } from "./server/access/flag_values.ts";
 import { loginFlags } from "./server/access/login/flags.ts";
 import { openLogin } from "./server/access/login/open.ts";
 import { consoleFlags, consoleSettings } from "./server/access/sessions/flags.ts";
 import { signInLink } from "./server/access/sessions/link_command.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
-import { tokenVerb, VERB_HELP } from "./server/access/verb_words.ts";
+import { VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
 import { recordLocalChange } from "./server/audit/local_change.ts";
-import { sinceMsOf } from "./server/audit/since.ts";
 import { seenState } from "./server/fleet/seen_state.ts";
 import { originOf } from "./server/http/guard/cross_origin.ts";
 import { hostName } from "./server/http/guard/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
-import { openStore } from "./server/store/store.ts";
+import { openServerStore, type StorePlace, storeDir, storeFlag } from "./server/store/shared/open.ts";
 import { Role } from "./server/store/tokens.ts";
 import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
 import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
@@ -73,8 +72,10 @@ function createProgram() {
   const stateDir = (): string => program.opts().stateDir ?? defaultStateDir(SERVICE);
   program.action(run);
   program.command("run").description("serve until stopped (the default)").action(run);
-  addTokenCommands(program.command("token").description("add, list and revoke tokens"), stateDir);
-  addLinkCommand(program.command("sign-in-link"), stateDir, () => baseUrl(program.opts()));
+  const place = (): StorePlace => placeOf(program.opts(), addressesOf(program));
+  const store = (): string => storeDir(place());
+  addTokenCommands(program.command("token").description("add, list and revoke tokens"), place);
+  addLinkCommand(program.command("sign-in-link"), store, () => baseUrl(program.opts()));
   program
     .command("trust")
     .description("show the keys of the agents, or confirm or replace one; takes effect in a second")
@@ -94,13 +95,13 @@ function createProgram() {
       "print the public key that signs commands, for the trusted keys of the boxes; creates it if it is missing",
     )
     .action(() => showKey(keyPath(stateDir())));
-  addAuditCommand(program.command("audit").description("show who changed what, the newest first"), stateDir);
+  addAuditCommand(program.command("audit").description("show who changed what, the newest first"), store);
   const webhooks = program.command("webhooks").description("test webhooks, and show what was sent to them");
-  addWebhookCommands(webhooks, stateDir, () => openWebhooks(program.opts()));
+  addWebhookCommands(webhooks, store, () => openWebhooks(program.opts()));
   return program;
 }
 
-function addTokenCommands(token: Command, stateDir: () => string): void {
+function addTokenCommands(token: Command, place: () => StorePlace): void {
   token
     .command("add")
     .description("add a token and print it")
@@ -110,23 +111,24 @@ function addTokenCommands(token: Command, stateDir: () => string): void {
     .option("--agents <names>", "the only agents that it sees: gpu-1,gpu-2 (default: all)", parse.list(parseAgent))
     .option("--verbs <verbs>", "all that it may do, of what the role permits (default: all of it)", parseVerbs)
     .addHelpText("after", `\nVerbs:\n${VERB_HELP}\n${TOKEN_EXAMPLES}`)
-    .action((name, { role, expires = null, agents = null, verbs = null }) => {
-      addToken(stateDir(), name, role, { expiresAtMs: expires, agents, verbs }, print);
+    .action(async (name, { role, expires = null, agents = null, verbs = null }) => {
+      await addToken(place(), name, role, { expiresAtMs: expires, agents, verbs }, print);
       const details = { name, role, expires_at: expires && isoTime(expires), verbs, agents };
-      recordLocalChange(stateDir(), { command: "gpu-server token add", who: userName(), details });
+      recordLocalChange(storeDir(place()), { command: "gpu-server token add", who: userName(), details });
     });
   token
     .command("list")
     .description("list the tokens and what they permit")
     .option("--json", "print one JSON document", false)
-    .action((options) => listTokens(stateDir(), options, print));
+    .action(async (options) => await listTokens(place(), options, print));
   token
     .command("revoke")
     .description("revoke a token; takes effect immediately")
     .argument("<name>", "name of the token")
-    .action((name) => {
-      revokeToken(stateDir(), name, print);
-      recordLocalChange(stateDir(), { command: "gpu-server token revoke", who: userName(), details: { name } });
+    .action(async (name) => {
+      await revokeToken(place(), name, print);
+      const change = { command: "gpu-server token revoke", who: userName(), details: { name } };
+      recordLocalChange(storeDir(place()), change);
     });
 }
 
@@ -253,12 +255,18 @@ function createServiceCommand() {
     )
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
+    .addOption(storeFlag())
     .addOption(serviceFlags.stateDir(SERVICE))
     .addOption(serviceFlags.logLevel())
     .addOption(serviceFlags.logFormat());
 }
 
 type Options = ReturnType<ReturnType<typeof createServerCommand>["opts"]>;
+
+function placeOf(options: Options, addresses: Addresses): StorePlace {
+  const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
+  return { kind: options.store, stateDir, addresses, nats: natsFlagsOf(options) };
+}
 
 async function runUntilStopped(options: Options, addresses: Addresses): Promise<void> {
   const stop = stopSignal();
@@ -267,14 +275,14 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
   const log = openLog(options.logLevel, options.logFormat);
   const login = await openLogin(options, { clock: systemClock, log });
   const webhooks = openWebhooks(options);
-  const database = openStore(stateDir);
+  const transports = openAt(options, addresses, {
+    create: options.init ? "always" : "network",
+    log,
+    rememberIn: join(stateDir, "file-system"),
+    listsForLegacyBackends: true,
+  });
+  const { database, shared } = await openServerStore(placeOf(options, addresses), { transports, log });
   try {
-    const transports = openAt(options, addresses, {
-      create: options.init ? "always" : "network",
-      log,
-      rememberIn: join(stateDir, "file-system"),
-      listsForLegacyBackends: true,
-    });
     const settings = {
       address: { host: options.host, port: options.port },
       trustedAddress: options.trustedListen,
@@ -295,8 +303,9 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       operators:
         options.operatorKeys === undefined ? null : { keys: options.operatorKeys, roster: rosterPath(stateDir) },
     };
-    await runServer(settings, { transports, database, service: openServiceManager(log), log, stop });
+    await runServer(settings, { transports, database, shared, service: openServiceManager(log), log, stop });
   } finally {
+    await shared?.close();
     database.close();
   }
 }
@@ -308,7 +317,7 @@ async function trust(
   key: string,
   { unsigned, json }: { readonly unsigned: boolean; readonly json: boolean },
 ): Promise<void> {
-  const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
+  const stateDir = storeDir(placeOf(options, addresses));
   if (agent === undefined) return listKnownAgents(stateDir, { json }, print);
   const name = parseAgent(agent);
   const { after } = trustAgent(
@@ -355,27 +364,6 @@ function parseAgent(text: string): string {
   const name = AgentName.safeParse(text);
   if (name.success) return name.data;
   throw new InvalidArgumentError(`It ${name.error.issues[0]?.message ?? "must be an agent's name"}`);
-}
-
-function parseExpiry(text: string): number {
-  const atMs = expiryOf(text, systemClock.now());
-  if (atMs !== undefined) return atMs;
-  throw new InvalidArgumentError("Give a time to come: 30d, 12h, or a day such as 2027-06-01");
-}
-
-function parseSince(text: string): number {
-  const ms = sinceMsOf(text, systemClock.now());
-  if (ms !== undefined) return ms;
-  throw new InvalidArgumentError("Give a time that has passed: 12h, 2d, or an instant such as 2027-06-01T08:00Z");
-}
-
-function parseVerbs(text: string, previous: readonly Verb[] | undefined): Verb[] {
-  const parseVerb = (word: string): Verb => {
-    const verb = tokenVerb(word);
-    if (verb !== undefined) return verb;
-    throw new InvalidArgumentError("Use verbs of the list in: gpu-server token add --help");
-  };
-  return parse.list(parseVerb)(text, previous).map(parseVerb);
 }
 
 const writes: Promise<void>[] = [];

@@ -47,8 +47,9 @@ import { EndedJobs } from "./store/ended_jobs.ts";
 import { StoredKnownAgents } from "./store/known_agents.ts";
 import { RefusedJobs } from "./store/refused_jobs.ts";
 import { StoredSessions } from "./store/sessions.ts";
+import type { SharedStore } from "./store/shared/shared_store.ts";
 import { TokenNotes } from "./store/token_notes.ts";
-import { Tokens } from "./store/tokens.ts";
+import { type TokenStore, Tokens } from "./store/tokens.ts";
 import type { WebhookSettings } from "./webhooks/settings.ts";
 import { Webhooks } from "./webhooks/webhooks.ts";
 
@@ -93,6 +94,8 @@ export interface ServerParts {
   /** In order: of two agents with the same name, the first one's counts. */
   readonly transports: readonly [Transport, ...Transport[]];
   readonly database: Database;
+  /** What this server shares with others, of which the database is a copy; null: it is alone. */
+  readonly shared: SharedStore | null;
   readonly service: ServiceManager;
   readonly log: Log;
   readonly stop: AbortSignal;
@@ -111,10 +114,10 @@ const LONGEST_OLD_REQUEST_MS = 12_000;
  */
 export async function runServer(
   settings: ServerSettings,
-  { transports, database, service, log, stop }: ServerParts,
+  { transports, database, shared, service, log, stop }: ServerParts,
 ): Promise<void> {
   const measures = new Measures(systemClock);
-  const tokens = new Tokens(database, systemClock);
+  const tokens = shared?.tokens ?? new Tokens(database, systemClock);
   if (settings.login === null) requireTokens(tokens, settings.address, log);
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const roster = openRoster(settings, log);
@@ -122,10 +125,9 @@ export async function runServer(
   const most = Math.max(...transports.map(({ mostStates }) => mostStates));
   const agents = new KnownAgents(mode, roster ?? undefined, most);
   const transport = openWhole(transports, { agents, measures, log });
-  const parts = { transport, database, tokens, roster, agents, measures, clock: systemClock, log };
-  const services = assemble(settings, parts);
+  const services = assemble(settings, { transport, database, shared, tokens, roster, agents, measures, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
-  const working = Promise.all([services.keeper.run(stop), services.webhooks.run(stop)]);
+  const working = Promise.all([services.keeper.run(stop), services.webhooks.run(stop), shared?.run(stop)]);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
@@ -173,19 +175,20 @@ function openRoster({ operators }: ServerSettings, log: Log): KeptRoster | null 
   return new KeptRoster({ operators: keys, path: operators.roster, clock: systemClock, log });
 }
 
-interface Foundations extends Pick<ServerParts, "database" | "log"> {
+interface Foundations extends Pick<ServerParts, "database" | "shared" | "log"> {
   readonly transport: Transport;
-  readonly tokens: Tokens;
+  readonly tokens: TokenStore;
   /** Null: no operator is trusted. */
   readonly roster: KeptRoster | null;
   /** Their keys. */
   readonly agents: KnownAgents;
   readonly measures: Measures;
-  readonly clock: Clock;
+  /** By default the system's. */
+  readonly clock?: Clock;
 }
 
 function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
-  const { transport, database, tokens, roster, agents, measures, clock, log } = parts;
+  const { transport, database, shared, tokens, roster, agents, measures, clock = systemClock, log } = parts;
   const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, webhooks } = settings;
   const entrance = openEntrance(settings, { database, tokens, log });
   const fleet = new WatchedFleet({ transport, clock, log, agents });
@@ -194,7 +197,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const trust = { signingKey, witness: recorder, agents };
   const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, waits: measures, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
-  const endedJobs = new EndedJobs(database, courier);
+  const endedJobs = shared?.ends ?? new EndedJobs(database, courier);
   const given = { measures, catalog, defaultAgent, clock, log };
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
@@ -214,8 +217,8 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     audit,
     recorder,
     ...entrance,
-    activeModels: new ActiveModels(database),
-    refusedJobs: new RefusedJobs(database, clock),
+    activeModels: shared?.activeModels ?? new ActiveModels(database),
+    refusedJobs: shared?.refusedJobs ?? new RefusedJobs(database, clock),
     endedJobs,
     jobFeed,
     webhooks: new Webhooks(webhooks, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log }),
@@ -276,7 +279,7 @@ function openTrustedListener(
   return listener;
 }
 
-function requireTokens(tokens: Tokens, { host }: Address, log: Log): void {
+function requireTokens(tokens: TokenStore, { host }: Address, log: Log): void {
   if (tokens.list().length > 0) return;
   const hint = "Add one first: gpu-server token add NAME --role gp";
   if (!isLoopback(host)) throw new CourierError("forbidden", `Cannot listen on ${host}: no token exists yet`, { hint });

@@ -26,11 +26,11 @@ import type { Listeners } from "./limits/listeners.ts";
 import type { ModelQuestions } from "./limits/model_questions.ts";
 import type { Measures } from "./metrics/measures.ts";
 import type { Catalog } from "./platform/catalog.ts";
-import type { ActiveModels } from "./store/active_models.ts";
-import type { EndedJob, EndedJobs } from "./store/ended_jobs.ts";
+import type { ActiveModelStore } from "./store/active_models.ts";
+import type { EndedJob, EndLog } from "./store/ended_jobs.ts";
 import type { RefusedJobs } from "./store/refused_jobs.ts";
 import type { TokenNotes } from "./store/token_notes.ts";
-import type { Tokens } from "./store/tokens.ts";
+import type { TokenStore } from "./store/tokens.ts";
 import type { Webhooks } from "./webhooks/webhooks.ts";
 
 /** As one caller sees them: to a caller that is limited to some agents, these are all there are. */
@@ -47,7 +47,7 @@ export interface Services {
   readonly authenticator: Authenticator;
   readonly tickets: Tickets;
   readonly refusedLogins: RefusedLogins;
-  readonly activeModels: Pick<ActiveModels, "read" | "set">;
+  readonly activeModels: ActiveModelStore;
   readonly refusedJobs: Pick<RefusedJobs, "add" | "version" | "list" | "find">;
   /** @param isMeant the agents whose job it can be; by default all */
   readonly endedJobs: { find(id: string, isMeant?: (agent: string) => boolean): EndedJob | undefined };
@@ -79,7 +79,7 @@ export interface WholeServices extends Services {
   readonly fleet: WatchedFleet;
   readonly connection: Connection;
   readonly jobFeed: JobFeed;
-  readonly endedJobs: EndedJobs;
+  readonly endedJobs: EndLog;
   readonly examination: Examination;
   readonly audit: AuditLog;
   readonly measures: Measures;
@@ -88,7 +88,7 @@ export interface WholeServices extends Services {
   readonly sessions: Sessions | null;
   readonly sessionCookie: SessionCookie;
   readonly proxies: TrustedProxies;
-  readonly tokens: Tokens;
+  readonly tokens: TokenStore;
   readonly tokenNotes: TokenNotes;
   readonly setup: () => SetupFacts;
   /** Whether tokens may be added and revoked over HTTP. */

@@ -1,8 +1,9 @@
 // Finds out who sends a request: by an own token, or by the login that the platform has.
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
+import { hashOfToken } from "../store/new_token.ts";
 import type { TokenNotes } from "../store/token_notes.ts";
-import { hashOfToken, type TokenEntry, type Tokens } from "../store/tokens.ts";
+import type { TokenEntry, Tokens } from "../store/tokens.ts";
 import type { Caller } from "./caller.ts";
 import type { InSession, Sessions } from "./sessions/sessions.ts";
 

@@ -6,7 +6,7 @@ import type { WatchedFleet } from "../../courier/index/watched_fleet.ts";
 import type { Courier } from "../../courier.ts";
 import { isEnded, type Job, LIMITS, type State } from "../../protocol.ts";
 import { EndRate } from "../limits/end_rate.ts";
-import type { EndedJob, EndedJobs } from "../store/ended_jobs.ts";
+import type { EndedJob, EndLog } from "../store/ended_jobs.ts";
 
 /** One piece of news. Listeners that have the same get the same object. */
 export interface JobNews {
@@ -34,7 +34,7 @@ export interface Start {
 export interface JobFeedDeps {
   readonly fleet: Pick<WatchedFleet, "index" | "looked" | "refresh">;
   readonly courier: Pick<Courier, "jobHistory" | "now">;
-  readonly ended: EndedJobs;
+  readonly ended: EndLog;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -91,6 +91,7 @@ export class JobFeed {
     this.#deps = deps;
     this.#rate = new EndRate(deps);
     const { index } = deps.fleet;
+    deps.ended.listen(() => this.#gather());
     for (const view of index.agents.items) this.#see(view);
     index.listen({
       changed: (view) => this.#see(view),
@@ -116,7 +117,7 @@ export class JobFeed {
   /** Adds ends that no agent's state will show, with times of the transport's clock. */
   addEnds(jobs: readonly Job[]): void {
     this.#beginLog();
-    if (this.#deps.ended.add(jobs)) this.#gather();
+    this.#deps.ended.add(jobs);
   }
 
   /** The id of an event, which a listener sends as `Last-Event-ID` when it reconnects. */
@@ -154,6 +155,8 @@ export class JobFeed {
     await this.ready();
     const find = (): EndedJob | undefined => ended.find(job.id ?? "", (agent) => agent === job.agent);
     if (find() === undefined) await fleet.refresh(job.agent).catch(() => undefined);
+    // Its number may only be on its way.
+    if (find() === undefined) await ended.settled();
     const number = find()?.number;
     if (start.after !== undefined && start.after >= (number ?? 0)) return undefined;
     return { ...NO_NEWS, ended: [{ number: number ?? ended.last, job }], number: start.number };
@@ -275,7 +278,7 @@ export class JobFeed {
   #addNews(agent: string, news: readonly Job[], clockOffsetMs: number): void {
     if (news.length === 0) return;
     const taken = news.slice(0, this.#rate.room(agent));
-    if (this.#deps.ended.add(taken, clockOffsetMs)) this.#gather();
+    this.#deps.ended.add(taken, clockOffsetMs);
     this.#rate.take(agent, taken.length, news.length - taken.length);
   }
 

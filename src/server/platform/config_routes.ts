@@ -31,7 +31,7 @@ export function platformRoutes(servicesOf: ServicesOf): Hono<Env> {
     const { model_name, model_type } = await readBody(context, ActiveModel);
     const services = servicesOf(context);
     const model = await installedName(services, normalModelName(model_name), context);
-    services.activeModels.set(model_type, model);
+    await services.activeModels.set(model_type, model);
     return context.json({ message: `Active ${model_type} model set to ${model}` });
   });
 

@@ -10,6 +10,11 @@ interface Row {
   readonly model: string;
 }
 
+/** What the server uses of them, wherever they are. */
+export interface ActiveModelStore extends Pick<ActiveModels, "read"> {
+  set(type: ModelType, model: string): void | Promise<void>;
+}
+
 export class ActiveModels {
   readonly #database: Database;
 
@@ -25,5 +30,9 @@ export class ActiveModels {
 
   set(type: ModelType, model: string): void {
     this.#database.query("INSERT OR REPLACE INTO active_models (type, model) VALUES (?, ?)").run(type, model);
+  }
+
+  remove(type: ModelType): void {
+    this.#database.query("DELETE FROM active_models WHERE type = ?").run(type);
   }
 }

@@ -18,6 +18,13 @@ export interface Creator {
   readonly isHeldToLimits: boolean;
 }
 
+/** The accounts of an added token that are not its own. */
+interface Charged {
+  /** Null: its own. */
+  readonly limits: string | null;
+  readonly audit: string;
+}
+
 /** Of one account: what a token with a narrow scope can make many of, everybody has to live with. */
 export const MOST_ADDED_TOKENS = 100;
 
@@ -39,10 +46,10 @@ export class AddedTokens {
   }
 
   /**
-   * Charges a token to its creator, in the transaction that then adds it.
+   * Whom a new token is charged to.
    * @throws CourierError `conflict` when too many come from there
    */
-  charge(hash: Uint8Array, { name, accounts, isHeldToLimits }: Creator): void {
+  charge({ name, accounts, isHeldToLimits }: Creator): Charged {
     this.#database.run(FORGET_REVOKED);
     const { count = 0 } =
       this.#database
@@ -52,9 +59,11 @@ export class AddedTokens {
       throw new CourierError("conflict", `Token "${name}" may add no more: ${count} come from it or from its creator`, {
         hint: "Revoke those that nobody needs: DELETE /v1/tokens/{name}, or gpu-server token revoke NAME",
       });
-    this.#database
-      .query("INSERT INTO added_tokens VALUES (?, ?, ?)")
-      .run(hash, isHeldToLimits ? accounts.limits : null, accounts.audit);
+    return { limits: isHeldToLimits ? accounts.limits : null, audit: accounts.audit };
+  }
+
+  put(hash: Uint8Array, { limits, audit }: Charged): void {
+    this.#database.query("INSERT OR REPLACE INTO added_tokens VALUES (?, ?, ?)").run(hash, limits, audit);
   }
 }
 

@@ -10,6 +10,27 @@ export interface EndedJob {
   readonly job: Job;
 }
 
+/** What its readers and the job feed use of a log of ends. */
+export type EndLog = Pick<
+  EndedJobs,
+  "id" | "last" | "begin" | "news" | "add" | "after" | "reaches" | "find" | "listen" | "settled"
+>;
+
+/** An end that another log has numbered. */
+export interface NumberedEnd extends EndedJob {
+  /** When it was, on the transport's clock. */
+  readonly atMs: number;
+}
+
+/** Which log this one is a copy of. */
+export interface CopiedLog {
+  readonly id: string;
+  /** An end before that is no news. */
+  readonly sinceMs: number;
+  /** The ends with numbers up to this are no longer kept there. */
+  readonly forgotten: number;
+}
+
 interface Row {
   readonly number: number;
   readonly job: string;
@@ -39,16 +60,18 @@ const OWNER = "job ->> '$.id' AS id, job ->> '$.agent' AS agent";
  * The table's id is that of the job, as earlier releases read it. If another agent had its end under the same id first,
  * it is `agent/id`, which no job has.
  */
-const INSERT = `INSERT OR IGNORE INTO ended_jobs (id, ended_ms, job) SELECT
+const VALUES = `
   iif(EXISTS (SELECT 1 FROM ended_jobs WHERE id = $id AND job ->> '$.agent' <> $agent), $key, $id), $ended_ms, $job`;
+const INSERT = `INSERT OR IGNORE INTO ended_jobs (id, ended_ms, job) SELECT ${VALUES}`;
+const PLACE = `INSERT OR IGNORE INTO ended_jobs (number, id, ended_ms, job) SELECT $number, ${VALUES}`;
 
 /** Stored in the server's database: an end that was delivered before a restart is still known after it. */
 export class EndedJobs {
-  /** Identifies this log: the numbers of another log mean nothing here. */
-  readonly id: string;
   readonly #database: Database;
   readonly #clock: Pick<Clock, "now">;
   readonly #known = new KnownEnds();
+  readonly #listeners = new Set<() => void>();
+  #id: string;
   #sinceMs: number;
   #forgotten: number;
   #last: number;
@@ -59,7 +82,7 @@ export class EndedJobs {
     this.#database = database;
     this.#clock = clock;
     const log = openLogRow(database);
-    this.id = log.id;
+    this.#id = log.id;
     this.#sinceMs = log.since_ms;
     this.#forgotten = log.forgotten;
     this.#last = log.forgotten;
@@ -72,6 +95,23 @@ export class EndedJobs {
     }
     this.#bytes = bytesOf(database);
   }
+
+  /** Identifies this log: the numbers of another log mean nothing here. */
+  get id(): string {
+    return this.#id;
+  }
+
+  get hasBegun(): boolean {
+    return this.#sinceMs !== NOT_BEGUN_MS;
+  }
+
+  /** Calls it after each addition. */
+  listen(added: () => void): void {
+    this.#listeners.add(added);
+  }
+
+  /** Resolves when the ends that were added so far have their numbers. Here they have them at once. */
+  async settled(): Promise<void> {}
 
   /** Begins a new log; one that has begun is unchanged. No end is news before. @param nowMs on the transport's clock */
   begin(nowMs: number): void {
@@ -110,20 +150,58 @@ export class EndedJobs {
     const insert = this.#database.query<null, [Record<string, string | number>]>(INSERT);
     const insertAll = this.#database.transaction(() => {
       for (const [index, job] of news.entries()) {
-        // Else the log could begin in the far future, once this end is forgotten.
-        const atMs = Math.max(0, Math.min(endedMs(job) + clockOffsetMs, nowMs));
         const { agent, id } = ownerOf(job);
-        insert.run({ agent, id, key: keyOf(agent, id), ended_ms: Math.round(atMs), job: texts[index] ?? "" });
+        const ended_ms = endAtMs(job, clockOffsetMs, nowMs);
+        insert.run({ agent, id, key: keyOf(agent, id), ended_ms, job: texts[index] ?? "" });
       }
     });
     insertAll();
     // Another server on the same store may have added the end first, with its own number.
     const newest = this.#database.query<{ number: number | null }, []>("SELECT MAX(number) AS number FROM ended_jobs");
     this.#last = newest.get()?.number ?? this.#last;
-    for (const job of news) this.#known.add(ownerOf(job));
-    for (const text of texts) this.#bytes += Buffer.byteLength(text);
-    if (this.#known.size >= 2 * KEPT || this.#bytes >= 2 * KEPT_BYTES) this.#forget(this.#lastToForget());
+    this.#added(news, texts);
     return true;
+  }
+
+  /**
+   * Makes this a copy of that log: what it has of another one is removed, and numbers come only by `place()`.
+   * A copy that was away too long for the log to have all that it misses has a gap: it begins again after that.
+   */
+  copyOf({ id, sinceMs, forgotten }: CopiedLog): void {
+    const isOther = id !== this.#id;
+    const hasGap = forgotten > this.#last;
+    if (!isOther && !hasGap) return;
+    const beginMs = Math.round(isOther ? sinceMs : Math.max(sinceMs, this.#sinceMs));
+    this.#database.transaction(() => {
+      this.#database.run("DELETE FROM ended_jobs");
+      this.#database.query("UPDATE ended_jobs_log SET id = ?, since_ms = ?, forgotten = ?").run(id, beginMs, forgotten);
+    })();
+    this.#id = id;
+    this.#sinceMs = beginMs;
+    this.#known.clear();
+    this.#bytes = 0;
+    this.#last = forgotten;
+    this.#forgotten = forgotten;
+  }
+
+  /** Adds ends with the numbers that they have elsewhere. Those up to `last` are there already. */
+  place(ends: readonly NumberedEnd[]): void {
+    const news = ends.filter(({ number }) => number > this.#last);
+    const last = news.at(-1)?.number;
+    if (last === undefined) return;
+    const texts = news.map(({ job }) => JSON.stringify(job));
+    const insert = this.#database.query<null, [Record<string, string | number>]>(PLACE);
+    this.#database.transaction(() => {
+      for (const [index, { number, job, atMs: ended_ms }] of news.entries()) {
+        const { agent, id } = ownerOf(job);
+        insert.run({ number, agent, id, key: keyOf(agent, id), ended_ms, job: texts[index] ?? "" });
+      }
+    })();
+    this.#last = last;
+    this.#added(
+      news.map(({ job }) => job),
+      texts,
+    );
   }
 
   /** At most `limit` ends with higher numbers, in order. */
@@ -153,6 +231,13 @@ export class EndedJobs {
       )
       .get(id, keyOf(agent, id), agent);
     return row === null ? undefined : { number: row.number, job: Job.parse(JSON.parse(row.job)) };
+  }
+
+  #added(jobs: readonly Job[], texts: readonly string[]): void {
+    for (const job of jobs) this.#known.add(ownerOf(job));
+    for (const text of texts) this.#bytes += Buffer.byteLength(text);
+    if (this.#known.size >= 2 * KEPT || this.#bytes >= 2 * KEPT_BYTES) this.#forget(this.#lastToForget());
+    for (const added of this.#listeners) added();
   }
 
   /** The ends after it are at most `KEPT`, and have at most `KEPT_BYTES`. */
@@ -217,6 +302,14 @@ function openLogRow(database: Database): LogRow {
 function bytesOf(database: Database): number {
   const sum = database.query<{ bytes: number }, []>("SELECT TOTAL(octet_length(job)) AS bytes FROM ended_jobs");
   return sum.get()?.bytes ?? 0;
+}
+
+/**
+ * When the job ended, on the transport's clock. Not later than now: else the log could begin in the far future, once this end is
+ * forgotten.
+ */
+export function endAtMs(job: Job, clockOffsetMs: number, nowMs: number): number {
+  return Math.round(Math.max(0, Math.min(endedMs(job) + clockOffsetMs, nowMs)));
 }
 
 /** On the clock of the job's machine; 0 when the job has no such time. */

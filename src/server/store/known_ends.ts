@@ -25,6 +25,11 @@ export class KnownEnds {
     this.#size += 1;
   }
 
+  clear(): void {
+    this.#agents.clear();
+    this.#size = 0;
+  }
+
   delete({ id, agent }: Owned<string>): void {
     const before = this.agentsOf(id);
     const left = before.filter((other) => other !== agent);

@@ -1,8 +1,11 @@
 // The server's database: one SQLite file in the state directory.
 import { Database } from "bun:sqlite";
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { CourierError, systemCode } from "../../base/errors.ts";
+
+/** Of a state directory: has the copy of a store that is elsewhere. */
+export const COPY_FOLDER = "nats";
 
 /** The changes that lead to each version of the schema; the first makes version 1. */
 const STEPS = [
@@ -25,7 +28,7 @@ const STEPS = [
 export function openStore(stateDir: string): Database {
   const path = join(stateDir, "server.db");
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeFolder(stateDir);
     const database = new Database(path, { create: true, strict: true });
     protect(path, stateDir);
     prepare(database, path);
@@ -33,6 +36,14 @@ export function openStore(stateDir: string): Database {
   } catch (error) {
     throw asStoreError(error, path);
   }
+}
+
+/** As the owner of the folder that it is in, where root makes it for another user's service. */
+function makeFolder(path: string): void {
+  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (made === undefined || process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(dirname(made));
+  if (made === path && basename(path) === COPY_FOLDER) chownSync(path, uid, gid);
 }
 
 function prepare(database: Database, path: string): void {

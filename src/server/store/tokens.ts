@@ -1,11 +1,10 @@
 // Bearer tokens: created here, stored as hashes, compared in constant time.
 import type { Database } from "bun:sqlite";
-import { createHash, randomBytes } from "node:crypto";
 import { z } from "zod";
 import { type Clock, isoTime } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
 import { AgentName, Verb } from "../../protocol.ts";
 import { AddedTokens, accountsIn, accountsOf, type Creator, type TokenAccounts } from "./added_tokens.ts";
+import { hashOfToken, nameTaken, newToken, unknownToken } from "./new_token.ts";
 
 /** `gp` may do everything; `viewer` may read under /v1. */
 export const Role = z.enum(["gp", "viewer"]);
@@ -60,10 +59,21 @@ const NO_LIMITS: TokenLimits = { expiresAtMs: null, agents: null, verbs: null };
 const Agents = z.array(AgentName).nonempty();
 const Verbs = z.array(Verb).nonempty();
 
-const TOKEN_BYTES = 32;
-/** Lets people and secret scanners recognize a token. */
-const PREFIX = "gpuc_";
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$/;
+/** A token as a store keeps it, without the token itself. */
+export interface TokenRecord extends TokenLimits {
+  readonly name: string;
+  readonly role: Role;
+  readonly hash: Uint8Array;
+  readonly created_at: string;
+  /** Whom it is charged to, as `AddedTokens` has it; null: somebody on a server's machine added it. */
+  readonly charged: ReturnType<AddedTokens["charge"]> | null;
+}
+
+/** What the server uses of its tokens, wherever they are. */
+export type TokenStore = Pick<Tokens, "list" | "find" | "findHash" | "hashNamed"> & {
+  add(...args: Parameters<Tokens["add"]>): string | Promise<string>;
+  revoke(name: string): void | Promise<void>;
+};
 
 /** A change by one process is seen by every other at its next call. */
 export class Tokens {
@@ -85,21 +95,38 @@ export class Tokens {
    * @throws CourierError `invalid` for an invalid name; `conflict` when a token has this name, or its creator added too many
    */
   add(name: string, role: Role, limits: TokenLimits = NO_LIMITS, creator: Creator | null = null): string {
-    if (!NAME.test(name))
-      throw new CourierError("invalid", `Cannot name a token ${JSON.stringify(name.slice(0, 80))}`, {
-        hint: "Use 1 to 64 characters from A-Z, a-z, 0-9 and _ . @ -, not beginning with _ . @ or -",
-      });
-    const token = `${PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
+    const { token, hash } = newToken(name);
     const add = this.#database.transaction(() => {
-      const isNew = !this.#rows().some((row) => row.name === name);
-      if (isNew && creator !== null) this.#added.charge(hashOfToken(token), creator);
-      if (isNew) this.#insert(name, role, hashOfToken(token), limits);
+      const isNew = this.isNew(name);
+      const charged = isNew && creator !== null ? this.#added.charge(creator) : null;
+      if (isNew) this.put({ name, role, hash, ...limits, created_at: isoTime(this.#clock.now()), charged });
       return isNew;
     });
     if (add.immediate()) return token;
-    throw new CourierError("conflict", `A token named "${name}" already exists`, {
-      hint: `Choose another name, or revoke it first: gpu-server token revoke ${name}`,
-    });
+    throw nameTaken(name);
+  }
+
+  isNew(name: string): boolean {
+    return !this.#rows().some((row) => row.name === name);
+  }
+
+  /** @throws CourierError `conflict` when the creator added too many */
+  charge(creator: Creator): ReturnType<AddedTokens["charge"]> {
+    return this.#added.charge(creator);
+  }
+
+  /** Puts a token in the place of the one with its name, if there is one. */
+  put({ name, role, hash, created_at, expiresAtMs, agents, verbs, charged }: TokenRecord): void {
+    this.remove(name);
+    if (expiresAtMs === null && agents === null && verbs === null)
+      this.#database
+        .query("INSERT INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
+        .run(name, role, hash, created_at);
+    else
+      this.#database
+        .query("INSERT INTO limited_tokens VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .run(name, role, hash, created_at, expiresAtMs, textOf(agents), textOf(verbs));
+    if (charged !== null) this.#added.put(hash, charged);
   }
 
   list(): readonly TokenEntry[] {
@@ -108,11 +135,16 @@ export class Tokens {
 
   /** @throws CourierError `not_found` when no token has this name */
   revoke(name: string): void {
+    if (!this.remove(name)) throw unknownToken(name);
+  }
+
+  /** @returns false when no token has this name */
+  remove(name: string): boolean {
     // After a rollback there may be one in each table.
-    const revoked = ["tokens", "limited_tokens"].map(
+    const removed = ["tokens", "limited_tokens"].map(
       (table) => this.#database.query(`DELETE FROM ${table} WHERE name = ?`).run(name).changes,
     );
-    if (revoked.every((changes) => changes === 0)) throw unknownToken(name);
+    return removed.some((changes) => changes > 0);
   }
 
   /** The entry of a token, also of one that has expired; undefined when it is invalid. */
@@ -134,19 +166,6 @@ export class Tokens {
     throw unknownToken(name);
   }
 
-  #insert(name: string, role: Role, hashed: Buffer, limits: TokenLimits): void {
-    const createdAt = isoTime(this.#clock.now());
-    const { expiresAtMs, agents, verbs } = limits;
-    if (expiresAtMs === null && agents === null && verbs === null)
-      this.#database
-        .query("INSERT INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
-        .run(name, role, hashed, createdAt);
-    else
-      this.#database
-        .query("INSERT INTO limited_tokens VALUES (?, ?, ?, ?, ?, ?, ?)")
-        .run(name, role, hashed, createdAt, expiresAtMs, textOf(agents), textOf(verbs));
-  }
-
   #rows(): readonly Row[] {
     return this.#database.query<Row, []>(ROWS).all();
   }
@@ -161,15 +180,6 @@ function entryOf({ name, role, created_at, expires_at_ms: expiresAtMs, agents, v
   return { name, role, created_at, expiresAtMs, ...limits, accounts: accountsOf(row) };
 }
 
-function unknownToken(name: string): CourierError {
-  return new CourierError("not_found", `No token is named "${name}"`, { hint: "See: gpu-server token list" });
-}
-
 function textOf(words: readonly string[] | null): string | null {
   return words && JSON.stringify(words);
-}
-
-/** Plain SHA-256 is enough: a token holds 256 random bits, so guessing is hopeless. */
-export function hashOfToken(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
 }

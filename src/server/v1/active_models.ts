@@ -72,7 +72,7 @@ export function addActiveModelRoutes(app: OpenAPIHono<Env>, servicesOf: Services
   app.openapi(setActiveModel, async (context) => {
     const { type, model: name } = context.req.valid("json");
     const services = servicesOf(context);
-    services.activeModels.set(type, await installedName(services, normalModelName(name), context));
+    await services.activeModels.set(type, await installedName(services, normalModelName(name), context));
     return context.json(activeModels(services), 200);
   });
 

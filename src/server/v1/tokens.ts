@@ -10,8 +10,9 @@ import { requireJson } from "../http/body.ts";
 import { callerOf, type Env } from "../http/env.ts";
 import type { WholeServices } from "../services.ts";
 import { MOST_ADDED_TOKENS } from "../store/added_tokens.ts";
+import { hashOfToken } from "../store/new_token.ts";
 import type { TokenNote } from "../store/token_notes.ts";
-import { hashOfToken, Role, type TokenEntry } from "../store/tokens.ts";
+import { Role, type TokenEntry } from "../store/tokens.ts";
 import { QUERY } from "./schema/list_schemas.ts";
 import { failures } from "./schema/problems.ts";
 import { bodyOf, json, security } from "./schema/schemas.ts";
@@ -117,7 +118,7 @@ export function addTokenRoutes(app: OpenAPIHono<Env>, parts: Parts): void {
     return context.json({ tokens: seen.map((entry) => tokenDocument(entry, notes.get(entry.name))) }, 200);
   });
 
-  app.openapi(addToken, (context) => {
+  app.openapi(addToken, async (context) => {
     const caller = callerOf(context);
     const owner = ownerOf(caller, parts);
     const { name, role, agents = owner.agents, verbs = owner.verbs, expires_at } = context.req.valid("json");
@@ -126,13 +127,13 @@ export function addTokenRoutes(app: OpenAPIHono<Env>, parts: Parts): void {
     const refusal = beyondOwner(limits, owner);
     if (refusal !== undefined) throw refusal;
     requireUsable(role, limits);
-    const token = tokens.add(name, role, limits, { ...owner, isHeldToLimits: isHeldToLimits(caller) });
+    const token = await tokens.add(name, role, limits, { ...owner, isHeldToLimits: isHeldToLimits(caller) });
     const hash = hashOfToken(token);
     tokenNotes.create(hash, owner.name);
     return context.json({ token, ...tokenDocument(entryNamed(name, parts), tokenNotes.of(hash)) }, 201);
   });
 
-  app.openapi(revokeToken, (context) => {
+  app.openapi(revokeToken, async (context) => {
     const owner = ownerOf(callerOf(context), parts);
     const { name } = context.req.valid("param");
     const entry = entryNamed(name, parts);
@@ -142,7 +143,7 @@ export function addTokenRoutes(app: OpenAPIHono<Env>, parts: Parts): void {
       throw new CourierError("forbidden", `Token "${name}" lives longer than "${owner.name}"`, {
         hint: `Revoke it on the server's machine: gpu-server token revoke ${name}`,
       });
-    tokens.revoke(name);
+    await tokens.revoke(name);
     return context.body(null, 204);
   });
 }

@@ -9,8 +9,10 @@ export const DEFAULT_PREFIX = "gpu_courier";
 /** What a prefix may be: a part of the names of streams and subjects. */
 export const PREFIX = /^[a-z][a-z0-9_]{0,31}$/;
 
-export type BucketName = "commands" | "responses" | "states" | "presence";
-export const BUCKETS: readonly BucketName[] = ["commands", "responses", "states", "presence"];
+type TransportBucket = "commands" | "responses" | "states" | "presence";
+/** `server` is what several gpu-servers share: they alone make and use it. */
+export type BucketName = TransportBucket | "server";
+export const BUCKETS: readonly TransportBucket[] = ["commands", "responses", "states", "presence"];
 
 export class Layout {
   readonly prefix: string;

@@ -23,7 +23,7 @@ export async function openWorld(kind: "with gpu-2" | "without gpu-2"): Promise<W
   own.running = [{ name: OWN.model, size: 1, size_vram: 1, expires_at: "" }];
   await own.publish({ labels: { site: "own" } });
   const hidden = kind === "with gpu-2" ? await openHidden(server) : undefined;
-  server.services.activeModels.set("vision", OWN.model);
+  await server.services.activeModels.set("vision", OWN.model);
   const limits = { expiresAtMs: null, agents: [OWN.agent, "gpu-none"], verbs: null };
   const scoped = server.tokens.add("scoped", "gp", limits);
   await clock.advance(1_000);
@@ -49,6 +49,6 @@ async function openHidden({ store, services }: ServerUnderTest): Promise<Scripte
   hidden.running = [{ name: HIDDEN.model, size: 1, size_vram: 1, expires_at: "" }];
   await hidden.publish({ labels: { site: "hidden" } });
   services.refusedJobs.add([ended(HIDDEN.agent, 5)]);
-  services.activeModels.set("text", HIDDEN.model);
+  await services.activeModels.set("text", HIDDEN.model);
   return hidden;
 }

@@ -113,8 +113,25 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
 
   // gpu-server.
+  {
+    files: "src/server/store/shared/*.ts",
+    may: [
+      ...BASE,
+      "src/program/flags.ts",
+      "src/transport/nats/{layout,options}.ts",
+      "src/transport/nats/calls/{bucket,connection,log_stream,streams}.ts",
+      ...server("store"),
+    ],
+  },
   { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },
-  { files: "src/server/access/*.ts", may: [...BASE, "src/courier/named.ts", ...server("store access/sessions")] },
+  {
+    files: "src/server/access/flag_values.ts",
+    may: [...BASE, "src/program/flags.ts", "src/server/audit/since.ts", ...server("access")],
+  },
+  {
+    files: "src/server/access/*.ts",
+    may: [...BASE, "src/courier/named.ts", ...server("store store/shared access/sessions")],
+  },
   {
     files: "src/server/access/sessions/*.ts",
     may: [...BASE, "src/program/flags.ts", CALLER, "src/server/access/trusted_proxies.ts", ...server("store")],
@@ -282,7 +299,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
       "src/server/{api,self_check,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
-      ...server("access access/sessions audit http http/guard limits metrics store webhooks"),
+      ...server("access access/sessions audit http http/guard limits metrics store store/shared webhooks"),
     ],
   },
   {
@@ -295,7 +312,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       OPEN,
       SEVERAL,
       "src/server/{run,platform/catalog,fleet/seen_state}.ts",
-      ...server("access access/{login,sessions} audit http http/guard limits store webhooks"),
+      ...server("access access/{login,sessions} audit http http/guard limits store store/shared webhooks"),
     ],
   },
 

@@ -13,7 +13,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [
     "src/program/{command,flags,exit}.ts",
-    "src/server/access/sessions/flags.ts",
+    "src/server/access/{flag_values,sessions/flags}.ts",
     "src/{agent,server,client}.ts",
     "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
   ],
@@ -24,7 +24,10 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "swagger-ui-dist": ["src/server/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/{service_manager,reader_watch}.ts"],
-  "bun:sqlite": ["src/agent/ledger/*.ts", "src/server/{run,audit/{audit_log,schema},store/*,webhooks/{*,queue/*}}.ts"],
+  "bun:sqlite": [
+    "src/agent/ledger/*.ts",
+    "src/server/{run,audit/{audit_log,schema},store/{*,shared/*},webhooks/{*,queue/*}}.ts",
+  ],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],
   "node:zlib": ["src/server/http/responses.ts"],

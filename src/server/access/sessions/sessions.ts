@@ -1,8 +1,9 @@
 // Sessions of browsers: each stands for the token that it was begun with, and ends with it.
 import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
+import { hashOfToken } from "../../store/new_token.ts";
 import type { SessionBounds, StoredSessions } from "../../store/sessions.ts";
-import { hashOfToken, type Tokens } from "../../store/tokens.ts";
+import type { Tokens } from "../../store/tokens.ts";
 import type { Caller } from "../caller.ts";
 import { hashOf, newSecret, seal, unseal } from "./secret.ts";
 

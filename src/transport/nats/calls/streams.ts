@@ -63,6 +63,15 @@ export class Streams {
     });
   }
 
+  /** When it was made, as text that identifies it, and the sequence of the last entry that was put there. */
+  async facts(bucket: BucketName): Promise<{ readonly madeAt: string; readonly last: number }> {
+    return await this.#connection.call(`look at the bucket ${bucket}`, async (nats) => {
+      const { streams } = await jetstreamManager(nats, MANAGER);
+      const { created, state } = await streams.info(this.#layout.stream(bucket));
+      return { madeAt: created, last: state.last_seq };
+    });
+  }
+
   /** Removes every entry whose key fits, without a trace. @param filter a key, with `*` and `>` @returns how many */
   async empty(bucket: BucketName, filter: string): Promise<number> {
     return await this.#connection.call(`empty ${bucket}`, async (nats) => {

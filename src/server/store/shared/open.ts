@@ -1,0 +1,100 @@
+// Where gpu-server keeps what it must not forget: in SQLite alone, or in NATS with a copy in SQLite.
+import type { Database } from "bun:sqlite";
+import { join } from "node:path";
+import { type Clock, systemClock } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { type Log, silentLog } from "../../../base/log.ts";
+import { flag } from "../../../program/flags.ts";
+import { type NatsOptions, parseNatsAddress } from "../../../transport/nats/options.ts";
+import { COPY_FOLDER, openStore } from "../store.ts";
+import { type TokenStore, Tokens } from "../tokens.ts";
+import { SharedStore } from "./shared_store.ts";
+
+export const storeFlag = () =>
+  flag("--store <where>", "sqlite: on this machine alone; nats: shared by all gpu-servers on the NATS of --transport")
+    .choices(["sqlite", "nats"] as const)
+    .default("sqlite" as const);
+
+/** Where a server keeps it, as its options say. */
+export interface StorePlace {
+  readonly kind: "sqlite" | "nats";
+  readonly stateDir: string;
+  /** Of the transports. */
+  readonly addresses: readonly string[];
+  readonly nats: NatsOptions;
+}
+
+interface Parts {
+  /** At the addresses of the place. */
+  readonly transports: readonly Pick<Clock, "now">[];
+  readonly log: Log;
+}
+
+interface OpenedStore {
+  readonly database: Database;
+  /** Null: this server is alone. */
+  readonly shared: SharedStore | null;
+}
+
+/** A copy is no store of its own: it is in a folder beside, and a server that goes back to SQLite finds it as it left it. */
+export function storeDir({ kind, stateDir }: StorePlace): string {
+  return kind === "sqlite" ? stateDir : join(stateDir, COPY_FOLDER);
+}
+
+/**
+ * The caller closes both.
+ * @throws CourierError `invalid` without a transport on NATS; as `openStore()` and `SharedStore.open()`
+ */
+export async function openServerStore(place: StorePlace, parts: Parts): Promise<OpenedStore> {
+  return await opened(place, parts, async (shared) => await shared.open());
+}
+
+/**
+ * Opens the tokens for a command, also while the server runs.
+ * @returns what `use` does
+ * @throws CourierError as `openServerStore()`; `unavailable` while NATS is away
+ */
+export async function withTokens<Result>(
+  place: StorePlace,
+  use: (tokens: TokenStore, database: Database) => Result | Promise<Result>,
+): Promise<Result> {
+  const parts = { transports: place.addresses.map(() => systemClock), log: silentLog };
+  const { database, shared } = await opened(place, parts, async (store) => await store.openRecords());
+  try {
+    return await use(shared?.tokens ?? new Tokens(database, systemClock), database);
+  } finally {
+    await shared?.close();
+    database.close();
+  }
+}
+
+async function opened(
+  place: StorePlace,
+  { transports, log }: Parts,
+  open: (shared: SharedStore) => Promise<void>,
+): Promise<OpenedStore> {
+  const index = natsIndexOf(place);
+  const address = index === null ? null : parseNatsAddress(place.addresses[index] ?? "");
+  const database = openStore(storeDir(place));
+  if (index === null || address === null) return { database, shared: null };
+  const clock = { ...systemClock, now: () => (transports[index] ?? systemClock).now() };
+  const shared = new SharedStore({ address, options: place.nats, database, clock, log });
+  try {
+    await open(shared);
+    return { database, shared };
+  } catch (error) {
+    await shared.close();
+    database.close();
+    throw error;
+  }
+}
+
+/** Which of the addresses it is; null for a store that needs none. */
+function natsIndexOf({ kind, addresses }: StorePlace): number | null {
+  if (kind === "sqlite") return null;
+  const index = addresses.findIndex((each) => /^(?:nats|tls):/.test(each));
+  if (index >= 0) return index;
+  throw new CourierError("invalid", "--store nats needs a transport on NATS", {
+    hint: "Add --transport nats://host:4222, or use --store sqlite",
+  });
+}

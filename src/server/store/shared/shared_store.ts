@@ -1,0 +1,159 @@
+// What several servers share on one NATS: each keeps a copy, which it reads, and which goes on while NATS is away.
+import type { Database } from "bun:sqlite";
+import { type Clock, within } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import { Outage } from "../../../base/outage.ts";
+import { Bucket } from "../../../transport/nats/calls/bucket.ts";
+import { Connection } from "../../../transport/nats/calls/connection.ts";
+import { type LogFacts, LogStream } from "../../../transport/nats/calls/log_stream.ts";
+import { type Reading, Streams } from "../../../transport/nats/calls/streams.ts";
+import { Layout } from "../../../transport/nats/layout.ts";
+import { type NatsAddress, type NatsOptions, requirePrefix } from "../../../transport/nats/options.ts";
+import { ActiveModels } from "../active_models.ts";
+import { RefusedJobs } from "../refused_jobs.ts";
+import { Tokens } from "../tokens.ts";
+import { ACTIVE_MODEL, activeModelRecords, SharedActiveModels } from "./active_models.ts";
+import { Records } from "./records.ts";
+import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./shared_ends.ts";
+import { SharedTokens, TOKEN, tokenRecords } from "./tokens.ts";
+
+export interface SharedStoreDeps {
+  readonly address: NatsAddress;
+  readonly options: NatsOptions;
+  readonly database: Database;
+  /** The transport's. */
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const RETRY_MS = 1_000;
+const CAUGHT_UP_MS = 30_000;
+/** Clocks are not exact. A job that ended just as the log began still belongs there. */
+const LEEWAY_MS = 5_000;
+
+export class SharedStore {
+  readonly ends: SharedEnds;
+  readonly tokens: SharedTokens;
+  readonly activeModels: SharedActiveModels;
+  readonly refusedJobs: RefusedJobs;
+  readonly #records: Records;
+  readonly #deps: SharedStoreDeps;
+  readonly #connection: Connection;
+  readonly #stream: LogStream;
+  readonly #outage: Outage;
+  #reading: Reading | undefined;
+
+  constructor(deps: SharedStoreDeps) {
+    const { address, options, database, clock, log } = deps;
+    const layout = new Layout(requirePrefix(options.prefix));
+    const { prefix } = layout;
+    const connection = new Connection({ address, options, identity: undefined, log });
+    this.#deps = deps;
+    this.#connection = connection;
+    this.#stream = new LogStream(connection, { name: `${prefix}_ends`, prefix: `${prefix}.ends` });
+    this.refusedJobs = new RefusedJobs(database, clock);
+    this.ends = new SharedEnds({ stream: this.#stream, database, refused: this.refusedJobs, clock, log });
+    const [tokens, models] = [new Tokens(database, clock), new ActiveModels(database)];
+    const records = new Records({
+      bucket: new Bucket(connection, layout, "server"),
+      streams: new Streams(connection, layout),
+      replicas: options.replicas ?? 1,
+      database,
+      kinds: { [TOKEN]: tokenRecords(database, tokens), [ACTIVE_MODEL]: activeModelRecords(models) },
+      clock,
+      log,
+    });
+    this.#records = records;
+    this.tokens = new SharedTokens({ records, tokens, clock });
+    this.activeModels = new SharedActiveModels(records, models);
+    this.#outage = new Outage({ clock, log, subject: "The store on NATS" });
+  }
+
+  /**
+   * Makes the copy one of what is there now. It may be an old one while NATS is away.
+   * @throws CourierError `unavailable` when there is no copy yet and NATS is away; `conflict` when something else is there
+   */
+  async open(): Promise<void> {
+    try {
+      await this.#connection.open();
+      await this.#catchUp(await this.ends.follow(await this.#facts()));
+      await this.#catchUp(await this.#records.follow());
+    } catch (error) {
+      if (!this.ends.isCopy) throw error;
+      this.#outage.failed("open", error);
+    }
+  }
+
+  /**
+   * Follows only tokens and active models, for a command that changes or lists them. It goes on while a server uses the copy.
+   * @throws CourierError `unavailable` while NATS is away
+   */
+  async openRecords(): Promise<void> {
+    await this.#connection.open();
+    this.#reading = await this.#records.follow();
+    await within(this.#deps.clock, CAUGHT_UP_MS, this.#reading.caughtUp, undefined);
+  }
+
+  /** Follows and writes until `stop` aborts. Never rejects. */
+  async run(stop: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    let [round, pause] = [new AbortController(), new AbortController()];
+    this.#connection.follow({ lost: () => round.abort(), back: () => pause.abort() });
+    while (!stop.aborted) {
+      [round, pause] = [new AbortController(), new AbortController()];
+      try {
+        await this.#connection.open();
+        await this.#round(AbortSignal.any([stop, round.signal]));
+      } catch (error) {
+        if (!stop.aborted) this.#outage.failed("follow", error);
+      }
+      round.abort();
+      await clock.sleep(RETRY_MS, AbortSignal.any([stop, pause.signal]));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#reading?.close();
+    await this.#connection.close();
+  }
+
+  async #catchUp(reading: Reading): Promise<void> {
+    await within(this.#deps.clock, CAUGHT_UP_MS, Promise.race([reading.caughtUp, reading.ended]), undefined);
+    reading.close();
+  }
+
+  /** @throws CourierError what ended it before the signal did */
+  async #round(ended: AbortSignal): Promise<void> {
+    const facts = await this.#facts();
+    if (!this.ends.isSameLog(facts))
+      throw new CourierError("conflict", "The log of ended jobs on NATS is another one than before", {
+        hint: "Restart gpu-server: it takes the new one. Event ids of the one before mean nothing there",
+      });
+    const ends = await this.ends.follow(facts);
+    const records = await this.#records.follow();
+    const over = Promise.withResolvers<void>();
+    ended.addEventListener("abort", () => over.resolve(), { once: true });
+    for (const place of ["open", "follow"]) this.#outage.ended(place);
+    try {
+      await Promise.race([ends.ended, records.ended, this.ends.write(ended), over.promise]);
+    } finally {
+      ends.close();
+      records.close();
+    }
+  }
+
+  /** Of the log, which the first server makes. @throws CourierError `conflict` for another kind of stream */
+  async #facts(): Promise<LogFacts> {
+    const metadata = {
+      [LOG_ID]: crypto.randomUUID().slice(0, 8),
+      [LOG_SINCE]: String(Math.round(this.#deps.clock.now() - LEEWAY_MS)),
+    };
+    const replicas = this.#deps.options.replicas ?? 1;
+    const facts = await this.#stream.open({ metadata, firstNumber: 1, replicas, ...ENDS_KEPT });
+    if (/^[0-9a-f]+$/.test(facts.metadata[LOG_ID] ?? "")) return facts;
+    throw new CourierError("conflict", `The stream ${this.#stream.name} on NATS is no log of ended jobs`, {
+      hint: "Give this installation another --nats-prefix",
+    });
+  }
+}
