@@ -29,7 +29,7 @@ import { hostName } from "./server/http/guard/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
-import { openServerStore, type StorePlace, storeDir, storeFlag } from "./server/store/shared/open.ts";
+import { copyStore, openServerStore, type StorePlace, storeDir, storeFlag } from "./server/store/shared/open.ts";
 import { Role } from "./server/store/tokens.ts";
 import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
 import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
@@ -96,6 +96,7 @@ function createProgram() {
     )
     .action(() => showKey(keyPath(stateDir())));
   addAuditCommand(program.command("audit").description("show who changed what, the newest first"), store);
+  addStoreCommand(program.command("store").description("move what gpu-server keeps to another store"), place);
   const webhooks = program.command("webhooks").description("test webhooks, and show what was sent to them");
   addWebhookCommands(webhooks, store, () => openWebhooks(program.opts()));
   return program;
@@ -130,6 +131,15 @@ function addTokenCommands(token: Command, place: () => StorePlace): void {
       const change = { command: "gpu-server token revoke", who: userName(), details: { name } };
       recordLocalChange(storeDir(place()), change);
     });
+}
+
+function addStoreCommand(store: Command, place: () => StorePlace): void {
+  store
+    .command("copy")
+    .description("copy tokens, active models, known keys and the log of ended jobs; stop all gpu-servers first")
+    .addOption(new Option("--from <store>", "where they are").choices(["sqlite"]).makeOptionMandatory())
+    .addOption(new Option("--to <store>", "on the NATS of --transport").choices(["nats"]).makeOptionMandatory())
+    .action(async () => await copyStore(place(), print));
 }
 
 function addLinkCommand(link: Command, stateDir: () => string, base: () => URL): void {

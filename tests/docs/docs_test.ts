@@ -12,7 +12,7 @@ const ENTRY_POINTS = { "gpu-agent": "agent.ts", "gpu-server": "server.ts", gpuct
 /** The verbs that have flags of their own. */
 const HELP = {
   "gpu-agent": ["", "doctor"],
-  "gpu-server": ["", "token add", "token list", "audit"],
+  "gpu-server": ["", "token add", "token list", "store copy", "audit"],
   gpuctl: ["", "agents", "ping", "list", "jobs", "pull", "wait", "rm", "doctor", "roster sign"],
 } as const;
 /** Argv: an entry point, and verbs. Exits with the first status that is not 0. */

@@ -105,6 +105,16 @@ export class EndedJobs {
     return this.#sinceMs !== NOT_BEGUN_MS;
   }
 
+  /** An end before that is no news. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** The ends with numbers up to this are no longer kept. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
   /** Calls it after each addition. */
   listen(added: () => void): void {
     this.#listeners.add(added);
@@ -211,6 +221,16 @@ export class EndedJobs {
       .query<Row, [number, number]>("SELECT number, job FROM ended_jobs WHERE number > ? ORDER BY number LIMIT ?")
       .all(number, limit)
       .map((row) => ({ number: row.number, job: Job.parse(JSON.parse(row.job)) }));
+  }
+
+  /** As `after()`, with when they were. */
+  numbered(number: number, limit: number): readonly NumberedEnd[] {
+    return this.#database
+      .query<Row & { ended_ms: number }, [number, number]>(
+        "SELECT number, ended_ms, job FROM ended_jobs WHERE number > ? ORDER BY number LIMIT ?",
+      )
+      .all(number, limit)
+      .map((row) => ({ number: row.number, atMs: row.ended_ms, job: Job.parse(JSON.parse(row.job)) }));
   }
 
   /** Whether every end with a higher number is still kept. */

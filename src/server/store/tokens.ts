@@ -133,6 +133,14 @@ export class Tokens {
     return this.#rows().map(entryOf);
   }
 
+  /** As a store keeps them. */
+  records(): readonly TokenRecord[] {
+    return this.#rows().map((row) => {
+      const { limits_account: limits, audit_account: audit, hash } = row;
+      return { ...entryOf(row), hash, charged: audit === null ? null : { limits, audit } };
+    });
+  }
+
   /** @throws CourierError `not_found` when no token has this name */
   revoke(name: string): void {
     if (!this.remove(name)) throw unknownToken(name);

@@ -68,6 +68,30 @@ export async function withTokens<Result>(
   }
 }
 
+/**
+ * `gpu-server store copy --from sqlite --to nats`: servers with `--store nats` then go on where this one stopped.
+ * @throws CourierError `conflict` when NATS already has the log of others
+ */
+export async function copyStore(place: StorePlace, print: (text: string) => void): Promise<void> {
+  const source = openStore(storeDir({ ...place, kind: "sqlite" }));
+  const parts = { transports: place.addresses.map(() => systemClock), log: silentLog };
+  try {
+    const { database, shared } = await opened({ ...place, kind: "nats" }, parts, async () => undefined);
+    try {
+      const copied = await shared?.copyFrom(source);
+      const { tokens, models, ends, lastEvent } = copied ?? { tokens: 0, models: 0, ends: 0, lastEvent: "" };
+      print(
+        `Copied ${tokens} tokens, ${models} active models and ${ends} ends of jobs; event ids go on after ${lastEvent}\n`,
+      );
+    } finally {
+      await shared?.close();
+      database.close();
+    }
+  } finally {
+    source.close();
+  }
+}
+
 async function opened(
   place: StorePlace,
   { transports, log }: Parts,

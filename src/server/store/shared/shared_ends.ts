@@ -200,11 +200,8 @@ export class SharedEnds implements EndLog {
     refused.add(news.map(({ job }) => job));
   }
 
-  #text({ job, atMs }: PendingEnd): string {
-    const isRefused = this.#deps.refused.find(job.id ?? "")?.agent === job.agent;
-    return JSON.stringify({ at_ms: atMs, job, ...(isRefused ? { refused: true } : {}) } satisfies z.infer<
-      typeof Entry
-    >);
+  #text(end: PendingEnd): string {
+    return endText(end, this.#deps.refused.find(end.job.id ?? "")?.agent === end.job.agent);
   }
 
   get #isSettled(): boolean {
@@ -216,6 +213,10 @@ export class SharedEnds implements EndLog {
     this.#settled.resolve();
     this.#settled = Promise.withResolvers();
   }
+}
+
+export function endText({ job, atMs }: PendingEnd, isRefused: boolean): string {
+  return JSON.stringify({ at_ms: atMs, job, ...(isRefused ? { refused: true } : {}) } satisfies z.infer<typeof Entry>);
 }
 
 function entryOf(data: Uint8Array): z.infer<typeof Entry> | undefined {

@@ -10,10 +10,14 @@ import { type LogFacts, LogStream } from "../../../transport/nats/calls/log_stre
 import { type Reading, Streams } from "../../../transport/nats/calls/streams.ts";
 import { Layout } from "../../../transport/nats/layout.ts";
 import { type NatsAddress, type NatsOptions, requirePrefix } from "../../../transport/nats/options.ts";
-import { ActiveModels } from "../active_models.ts";
+import { ActiveModels, ModelType } from "../active_models.ts";
+import { EndedJobs } from "../ended_jobs.ts";
+import { StoredKnownAgents } from "../known_agents.ts";
 import { RefusedJobs } from "../refused_jobs.ts";
+import { TokenNotes } from "../token_notes.ts";
 import { Tokens } from "../tokens.ts";
 import { ACTIVE_MODEL, activeModelRecords, SharedActiveModels } from "./active_models.ts";
+import { copyEnds } from "./copy_ends.ts";
 import { Records } from "./records.ts";
 import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./shared_ends.ts";
 import { SharedTokens, TOKEN, tokenRecords } from "./tokens.ts";
@@ -31,6 +35,15 @@ const RETRY_MS = 1_000;
 const CAUGHT_UP_MS = 30_000;
 /** Clocks are not exact. A job that ended just as the log began still belongs there. */
 const LEEWAY_MS = 5_000;
+
+/** How much was copied. */
+interface Copied {
+  readonly ends: number;
+  readonly tokens: number;
+  readonly models: number;
+  /** The id of the newest event so far. */
+  readonly lastEvent: string;
+}
 
 export class SharedStore {
   readonly ends: SharedEnds;
@@ -130,27 +143,61 @@ export class SharedStore {
       throw new CourierError("conflict", "The log of ended jobs on NATS is another one than before", {
         hint: "Restart gpu-server: it takes the new one. Event ids of the one before mean nothing there",
       });
-    const ends = await this.ends.follow(facts);
-    const records = await this.#records.follow();
     const over = Promise.withResolvers<void>();
     ended.addEventListener("abort", () => over.resolve(), { once: true });
-    for (const place of ["open", "follow"]) this.#outage.ended(place);
+    const readings: Reading[] = [];
     try {
-      await Promise.race([ends.ended, records.ended, this.ends.write(ended), over.promise]);
+      readings.push(await this.ends.follow(facts));
+      readings.push(await this.#records.follow());
+      for (const place of ["open", "follow"]) this.#outage.ended(place);
+      await Promise.race([...readings.map((each) => each.ended), this.ends.write(ended), over.promise]);
     } finally {
-      ends.close();
-      records.close();
+      for (const reading of readings) reading.close();
     }
   }
 
-  /** Of the log, which the first server makes. @throws CourierError `conflict` for another kind of stream */
-  async #facts(): Promise<LogFacts> {
-    const metadata = {
-      [LOG_ID]: crypto.randomUUID().slice(0, 8),
-      [LOG_SINCE]: String(Math.round(this.#deps.clock.now() - LEEWAY_MS)),
-    };
+  /**
+   * Copies what a server on SQLite has, which must not run; what is there already stays, so a second attempt goes on.
+   * @throws CourierError `conflict` when another log is there
+   */
+  async copyFrom(source: Database): Promise<Copied> {
+    const { clock, database } = this.#deps;
+    const known = new StoredKnownAgents(source).read();
+    new StoredKnownAgents(database).write({
+      displaced: new Set(),
+      learned: known,
+      decided: new Map(),
+      seen: new Map(),
+    });
+    await this.openRecords();
+    const log = new EndedJobs(source, clock);
+    const facts = await this.#facts(log);
+    if (facts.metadata[LOG_ID] !== log.id)
+      throw new CourierError("conflict", "NATS already has the log of other gpu-servers", {
+        hint: `Remove the stream ${this.#stream.name} if nobody needs it, or give this installation another --nats-prefix`,
+      });
+    const ends = await copyEnds(log, { stream: this.#stream, after: facts.last });
+    const tokens = await this.tokens.copy(
+      new Tokens(source, clock),
+      new TokenNotes({ ...this.#deps, database: source }),
+    );
+    const models = Object.entries(new ActiveModels(source).read());
+    for (const [type, model] of models) await this.activeModels.set(ModelType.parse(type), model);
+    return { ends, tokens, models: models.length, lastEvent: `${log.id}-${log.last}` };
+  }
+
+  /**
+   * Of the log, which the first server makes.
+   * @param before the log that it continues, if it is made now
+   * @throws CourierError `conflict` for another kind of stream
+   */
+  async #facts(before?: EndedJobs): Promise<LogFacts> {
+    const hasBegun = before?.hasBegun === true;
+    const sinceMs = hasBegun ? before.sinceMs : Math.round(this.#deps.clock.now() - LEEWAY_MS);
+    const metadata = { [LOG_ID]: before?.id ?? crypto.randomUUID().slice(0, 8), [LOG_SINCE]: String(sinceMs) };
     const replicas = this.#deps.options.replicas ?? 1;
-    const facts = await this.#stream.open({ metadata, firstNumber: 1, replicas, ...ENDS_KEPT });
+    const firstNumber = (before?.forgotten ?? 0) + 1;
+    const facts = await this.#stream.open({ metadata, firstNumber, replicas, ...ENDS_KEPT });
     if (/^[0-9a-f]+$/.test(facts.metadata[LOG_ID] ?? "")) return facts;
     throw new CourierError("conflict", `The stream ${this.#stream.name} on NATS is no log of ended jobs`, {
       hint: "Give this installation another --nats-prefix",

@@ -5,6 +5,7 @@ import { type Clock, isoTime } from "../../../base/clock.ts";
 import { AgentName, Verb } from "../../../protocol.ts";
 import type { Creator } from "../added_tokens.ts";
 import { nameTaken, newToken, unknownToken } from "../new_token.ts";
+import type { TokenNotes } from "../token_notes.ts";
 import { Role, type TokenEntry, type TokenLimits, type TokenRecord, type TokenStore, type Tokens } from "../tokens.ts";
 import type { RecordKind, Records } from "./records.ts";
 
@@ -54,6 +55,14 @@ export class SharedTokens implements TokenStore {
     if (!(await this.#deps.records.remove(TOKEN, idOf(name)))) throw unknownToken(name);
   }
 
+  /** Adds the tokens of another store, as they are. Those with names that are there already stay. @returns how many it has */
+  async copy(from: Tokens, notes: TokenNotes): Promise<number> {
+    const all = from.records();
+    for (const record of all)
+      await this.#deps.records.add(TOKEN, idOf(record.name), stored(record, notes.of(record.hash).created_by));
+    return all.length;
+  }
+
   list(): readonly TokenEntry[] {
     return this.#deps.tokens.list();
   }
@@ -97,7 +106,7 @@ export function tokenRecords(database: Database, tokens: Tokens): RecordKind {
 }
 
 /** A name may have dots, which separate the parts of a key. */
-export function idOf(name: string): string {
+function idOf(name: string): string {
   return Buffer.from(name).toString("base64url");
 }
 
@@ -105,7 +114,7 @@ function nameOf(id: string): string {
   return Buffer.from(id, "base64url").toString();
 }
 
-export function stored(record: TokenRecord, createdBy: string | null): z.infer<typeof Stored> {
+function stored(record: TokenRecord, createdBy: string | null): z.infer<typeof Stored> {
   const { name, role, hash, created_at, expiresAtMs, charged } = record;
   const [first, ...agents] = record.agents ?? [];
   const [verb, ...verbs] = record.verbs ?? [];
