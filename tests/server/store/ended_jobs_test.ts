@@ -1,5 +1,5 @@
 // The log of ended jobs: numbers that stay, over a restart and when it gets long.
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -163,4 +163,48 @@ test("begin() heals a log that begins in the far future", () => {
   log.begin(clock.now());
   expect(log.add([ended("real", 1)])).toBe(true);
   database.close();
+});
+
+describe("a copy of another log", () => {
+  const other = { id: "0000beef", sinceMs: 0, forgotten: 0 };
+  const place = (log: EndedJobs, ...placed: readonly [number: number, id: string][]): void =>
+    log.place(placed.map(([number, id]) => ({ number, job: ended(id), atMs: clock.now() })));
+
+  test("has the other's id and numbers, also after a restart, and nothing of its own log", () => {
+    life((log) => {
+      log.add([ended("own")]);
+      log.copyOf(other);
+      place(log, [4, "a"], [7, "b"]);
+      place(log, [7, "b"], [9, "c"]);
+    });
+    life((log) => {
+      log.copyOf(other);
+      expect([log.id, log.last]).toEqual([other.id, 9]);
+      expect(numbers(log, 0)).toEqual([
+        [4, "a"],
+        [7, "b"],
+        [9, "c"],
+      ]);
+      expect(log.news([ended("b"), ended("own")]).map(({ id }) => id)).toEqual(["own"]);
+    });
+  });
+
+  test("that was away too long begins after the gap, and what ended before is no news", () => {
+    life((log) => {
+      log.copyOf(other);
+      place(log, [1, "a"]);
+      log.copyOf({ ...other, sinceMs: clock.now() + 1_000, forgotten: 5 });
+      expect([log.last, log.reaches(1), log.reaches(5), numbers(log, 0)]).toEqual([5, false, true, []]);
+      expect(log.news([ended("a"), ended("new", 2)]).map(({ id }) => id)).toEqual(["new"]);
+    });
+  });
+
+  test("that has all that is kept elsewhere stays as it is", () => {
+    life((log) => {
+      log.copyOf(other);
+      place(log, [1, "a"], [2, "b"]);
+      log.copyOf({ ...other, sinceMs: clock.now() + 1_000, forgotten: 2 });
+      expect([log.reaches(0), numbers(log, 0).length, log.news([ended("c")]).length]).toEqual([true, 2, 1]);
+    });
+  });
 });
