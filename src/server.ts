@@ -75,7 +75,7 @@ function createProgram() {
   const place = (): StorePlace => placeOf(program.opts(), addressesOf(program));
   const store = (): string => storeDir(place());
   addTokenCommands(program.command("token").description("add, list and revoke tokens"), place);
-  addLinkCommand(program.command("sign-in-link"), store, () => baseUrl(program.opts()));
+  addLinkCommand(program.command("sign-in-link"), place, () => baseUrl(program.opts()));
   program
     .command("trust")
     .description("show the keys of the agents, or confirm or replace one; takes effect in a second")
@@ -142,13 +142,13 @@ function addStoreCommand(store: Command, place: () => StorePlace): void {
     .action(async () => await copyStore(place(), print));
 }
 
-function addLinkCommand(link: Command, stateDir: () => string, base: () => URL): void {
+function addLinkCommand(link: Command, place: () => StorePlace, base: () => URL): void {
   link
     .description("print a link that signs a browser in once, within 5 minutes")
     .argument("<name>", "name of the token whose rights it has")
-    .action((name) => {
-      print(`${signInLink(stateDir(), name, base())}\n`);
-      recordLocalChange(stateDir(), { command: "gpu-server sign-in-link", who: userName(), details: { name } });
+    .action(async (name) => {
+      print(`${await signInLink(place(), name, base())}\n`);
+      recordLocalChange(storeDir(place()), { command: "gpu-server sign-in-link", who: userName(), details: { name } });
     });
 }
 

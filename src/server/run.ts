@@ -190,7 +190,7 @@ interface Foundations extends Pick<ServerParts, "database" | "shared" | "log"> {
 function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const { transport, database, shared, tokens, roster, agents, measures, clock = systemClock, log } = parts;
   const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, webhooks } = settings;
-  const entrance = openEntrance(settings, { database, tokens, log });
+  const entrance = openEntrance(settings, { database, shared, tokens, log });
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
   const recorder = new Recorder({ audit, keyId: () => signingKey?.id ?? null, log });
@@ -228,14 +228,14 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
 }
 
 /** What decides who comes in with a browser, and from where. */
-function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "database" | "tokens" | "log">) {
+function openEntrance(settings: ServerSettings, parts: Pick<Foundations, "database" | "shared" | "tokens" | "log">) {
   const { console, managesTokens } = settings;
-  const { database, tokens } = parts;
+  const { database, shared, tokens } = parts;
   const clock = systemClock;
   return {
     tokens,
     tokenNotes: new TokenNotes({ ...parts, clock }),
-    sessions: console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null,
+    sessions: console ? new Sessions({ store: shared?.sessions ?? new StoredSessions(database), tokens, clock }) : null,
     sessionCookie: new SessionCookie(settings),
     proxies: new TrustedProxies(settings.trustedProxies),
     managesTokens,

@@ -20,7 +20,7 @@ export interface AuthenticatorDeps {
   /** Null: there are only own tokens. */
   readonly login: Login | null;
   /** Null: browsers cannot sign in. */
-  readonly sessions: Pick<Sessions, "open" | "end"> | null;
+  readonly sessions: Pick<Sessions, "open" | "forget"> | null;
   /** Notes when own tokens are used. */
   readonly notes: Pick<TokenNotes, "use">;
   readonly clock: Pick<Clock, "now">;
@@ -84,7 +84,7 @@ export class Authenticator {
     if (!(caller instanceof CourierError))
       return { ...caller, expiresAtMs: Math.min(expiresAtMs, caller.expiresAtMs ?? expiresAtMs) };
     if (caller.code !== "unauthenticated") return caller;
-    sessions?.end(sent);
+    sessions?.forget(sent);
     return sessionEnded();
   }
 }

@@ -1,7 +1,7 @@
 // `gpu-server token ...`: adds, lists and revokes tokens, also while the server runs.
 import { isoTime, systemClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
-import { type StorePlace, withTokens } from "../store/shared/open.ts";
+import { type StorePlace, withStore } from "../store/shared/open.ts";
 import { TokenNotes } from "../store/token_notes.ts";
 import type { Role, TokenLimits } from "../store/tokens.ts";
 import { requireUsable } from "./token_rules.ts";
@@ -21,11 +21,11 @@ export async function addToken(
   print: Print,
 ): Promise<void> {
   requireUsable(role, limits);
-  await withTokens(place, async (tokens) => print(`${await tokens.add(name, role, limits)}\n`));
+  await withStore(place, async ({ tokens }) => print(`${await tokens.add(name, role, limits)}\n`));
 }
 
 export async function listTokens(place: StorePlace, { json }: { readonly json: boolean }, print: Print): Promise<void> {
-  const tokens = await withTokens(place, (store, database) => {
+  const tokens = await withStore(place, ({ tokens: store, database }) => {
     const notes = new TokenNotes({ database, clock: systemClock, log: silentLog }).byName();
     return store.list().map((token) => ({ ...token, lastUsedMs: notes.get(token.name).last_used_ms }));
   });
@@ -33,7 +33,7 @@ export async function listTokens(place: StorePlace, { json }: { readonly json: b
 }
 
 export async function revokeToken(place: StorePlace, name: string, print: Print): Promise<void> {
-  await withTokens(place, async (tokens) => await tokens.revoke(name));
+  await withStore(place, async ({ tokens }) => await tokens.revoke(name));
   print(`Revoked ${name}\n`);
 }
 

@@ -29,6 +29,16 @@ export interface SessionBounds {
   readonly inAll: number;
 }
 
+export const SESSION_BOUNDS: SessionBounds = { ofOwner: 20, inAll: 10_000 };
+
+/** What the server uses of them, wherever they are. */
+export interface SessionStore extends Pick<StoredSessions, "find" | "findCode" | "forget"> {
+  add(...args: Parameters<StoredSessions["add"]>): boolean | Promise<boolean>;
+  remove(hash: Uint8Array): void | Promise<void>;
+  addCode(...args: Parameters<StoredSessions["addCode"]>): void | Promise<void>;
+  takeCode(hash: Uint8Array, nowMs: number): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+}
+
 /** Several processes may have it open: a code that one of them adds is there for the others at once. */
 export class StoredSessions {
   readonly #database: Database;
@@ -48,9 +58,7 @@ export class StoredSessions {
            (SELECT number FROM sessions WHERE owner = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)`,
         )
         .run(session.owner, ofOwner - 1);
-      const { count = 0 } =
-        this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM sessions").get() ?? {};
-      if (count >= inAll) return false;
+      if (this.count() >= inAll) return false;
       this.#database
         .query<undefined, [Uint8Array, string, Uint8Array | null, Uint8Array | null, number]>(
           "INSERT INTO sessions (hash, owner, token_hash, sealed_token, expires_at_ms) VALUES (?, ?, ?, ?, ?)",
@@ -61,6 +69,11 @@ export class StoredSessions {
     return add.immediate();
   }
 
+  /** With those that have expired since the last addition. */
+  count(): number {
+    return this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM sessions").get()?.count ?? 0;
+  }
+
   /** Undefined: it has ended, or never was. */
   find(hash: Uint8Array, nowMs: number): StoredSession | undefined {
     const row = this.#database
@@ -69,7 +82,13 @@ export class StoredSessions {
     return row ?? undefined;
   }
 
+  /** Ends a session. */
   remove(hash: Uint8Array): void {
+    this.forget(hash);
+  }
+
+  /** Removes a session that ended by itself, as it does at every server. */
+  forget(hash: Uint8Array): void {
     this.#database.query("DELETE FROM sessions WHERE hash = ?").run(hash);
   }
 

@@ -138,7 +138,7 @@ export function addSignInRoutes(
       : withCode(context, code, parts));
     const caller = await access.authenticator.authenticate(session);
     if (caller instanceof CourierError) throw caller;
-    endSession(context, parts);
+    await endSession(context, parts);
     const { expiresAtMs } = caller;
     const leftS = Math.floor(((expiresAtMs ?? 0) - clock.now()) / 1000);
     cookie.set(context, session, leftS);
@@ -146,9 +146,9 @@ export function addSignInRoutes(
     return context.json(sessionDocument(caller, { managesTokens }), 200);
   });
 
-  app.openapi(signOut, (context) => {
+  app.openapi(signOut, async (context) => {
     requireOwnPage(context, cookie);
-    endSession(context, parts);
+    await endSession(context, parts);
     cookie.clear(context);
     return context.body(null, 204);
   });
@@ -160,7 +160,7 @@ export function addSessionRoute(app: OpenAPIHono<Env>, { managesTokens }: Pick<W
 
 async function withToken(context: Context<Env>, token: string, { sessions, access }: SessionParts): Promise<InSession> {
   const caller = await admit(context, `Bearer ${token}`, access);
-  return orTooMany(sessions.begin(caller, token));
+  return orTooMany(await sessions.begin(caller, token));
 }
 
 /** The code is used up last: a refusal leaves it as it was. */
@@ -174,7 +174,7 @@ async function withCode(context: Context<Env>, code: string, parts: SessionParts
   const caller = known(access.authenticator.authenticateHash(known(sessions.tokenOf(code))));
   requireRate(context, caller, access.rate);
   await requireNobodyElse(context, caller, parts);
-  return orTooMany(known(sessions.redeem(code)));
+  return orTooMany(known(await sessions.redeem(code)));
 }
 
 /** Its maker may want others to work under its token without noticing. A token is typed in by the user. */
@@ -195,9 +195,9 @@ async function requireNobodyElse(
 }
 
 /** The one that the request has, if any: signing in again replaces it. */
-function endSession(context: Context<Env>, { sessions, cookie }: SessionParts): void {
+async function endSession(context: Context<Env>, { sessions, cookie }: SessionParts): Promise<void> {
   const session = cookie.read(context);
-  if (session !== undefined && !(session instanceof CourierError)) sessions.end(session);
+  if (session !== undefined && !(session instanceof CourierError)) await sessions.end(session);
 }
 
 function orTooMany<Begun>(session: Begun | undefined): Begun {

@@ -134,7 +134,13 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/server/access/sessions/*.ts",
-    may: [...BASE, "src/program/flags.ts", CALLER, "src/server/access/trusted_proxies.ts", ...server("store")],
+    may: [
+      ...BASE,
+      "src/program/flags.ts",
+      CALLER,
+      "src/server/access/trusted_proxies.ts",
+      ...server("store store/shared"),
+    ],
   },
   {
     files: INTROSPECTION,

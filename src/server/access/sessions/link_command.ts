@@ -1,8 +1,6 @@
 // `gpu-server sign-in-link`: a link that signs a browser in once, with the rights of a token.
 import { systemClock } from "../../../base/clock.ts";
-import { StoredSessions } from "../../store/sessions.ts";
-import { openStore } from "../../store/store.ts";
-import { Tokens } from "../../store/tokens.ts";
+import { type StorePlace, withStore } from "../../store/shared/open.ts";
 import { hashOf, newSecret } from "./secret.ts";
 
 export const CODE_LIFETIME_MS = 5 * 60_000;
@@ -14,15 +12,12 @@ export const CODE_LIFETIME_MS = 5 * 60_000;
  * @returns the link. The code is behind `#`, which browsers do not send: no log has it
  * @throws CourierError `not_found` when no token has this name
  */
-export function signInLink(stateDir: string, name: string, base: URL): string {
-  const database = openStore(stateDir);
-  try {
-    const tokenHash = new Tokens(database, systemClock).hashNamed(name);
+export async function signInLink(place: StorePlace, name: string, base: URL): Promise<string> {
+  return await withStore(place, async ({ tokens, sessions }) => {
+    const tokenHash = tokens.hashNamed(name);
     const code = newSecret("gpuc_code_");
     const nowMs = systemClock.now();
-    new StoredSessions(database).addCode(hashOf(code), tokenHash, { nowMs, expiresAtMs: nowMs + CODE_LIFETIME_MS });
+    await sessions.addCode(hashOf(code), tokenHash, { nowMs, expiresAtMs: nowMs + CODE_LIFETIME_MS });
     return new URL(`#code=${code}`, base).href;
-  } finally {
-    database.close();
-  }
+  });
 }

@@ -2,13 +2,13 @@
 import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { hashOfToken } from "../../store/new_token.ts";
-import type { SessionBounds, StoredSessions } from "../../store/sessions.ts";
+import { SESSION_BOUNDS, type SessionStore } from "../../store/sessions.ts";
 import type { Tokens } from "../../store/tokens.ts";
 import type { Caller } from "../caller.ts";
 import { hashOf, newSecret, seal, unseal } from "./secret.ts";
 
 export interface SessionsDeps {
-  readonly store: StoredSessions;
+  readonly store: SessionStore;
   readonly tokens: Pick<Tokens, "findHash">;
   readonly clock: Pick<Clock, "now">;
 }
@@ -25,7 +25,6 @@ export type Opened = { readonly expiresAtMs: number } & (
 );
 
 export const SESSION_LIFETIME_MS = 12 * 3_600_000;
-const BOUNDS: SessionBounds = { ofOwner: 20, inAll: 10_000 };
 
 export class Sessions {
   readonly #deps: SessionsDeps;
@@ -38,8 +37,8 @@ export class Sessions {
    * @param token that let the caller in
    * @returns undefined when all callers together have too many
    */
-  begin(caller: Pick<Caller, "name" | "way">, token: string): InSession | undefined {
-    return this.#begin(caller, (secret) =>
+  async begin(caller: Pick<Caller, "name" | "way">, token: string): Promise<InSession | undefined> {
+    return await this.#begin(caller, (secret) =>
       caller.way === "token"
         ? { token_hash: hashOfToken(token), sealed_token: null }
         : { token_hash: null, sealed_token: seal(secret, token) },
@@ -54,15 +53,15 @@ export class Sessions {
   }
 
   /** Uses up the code of a sign-in link. @returns undefined, with the code as it was, as `begin()` */
-  redeem(code: string): InSession | CourierError | undefined {
+  async redeem(code: string): Promise<InSession | CourierError | undefined> {
     const { store, tokens, clock } = this.#deps;
     const tokenHash = this.tokenOf(code);
     if (tokenHash instanceof CourierError) return tokenHash;
     const owner = { name: tokens.findHash(tokenHash)?.name ?? "", way: "token" } as const;
-    const session = this.#begin(owner, () => ({ token_hash: tokenHash, sealed_token: null }));
+    const session = await this.#begin(owner, () => ({ token_hash: tokenHash, sealed_token: null }));
     // Another process may have been first.
-    if (session === undefined || store.takeCode(hashOf(code), clock.now()) !== undefined) return session;
-    this.end(session);
+    if (session === undefined || (await store.takeCode(hashOf(code), clock.now())) !== undefined) return session;
+    await this.end(session);
     return unusable();
   }
 
@@ -76,19 +75,25 @@ export class Sessions {
     return sealed === null ? undefined : { token: unseal(session, sealed), expiresAtMs };
   }
 
-  end({ session }: InSession): void {
-    this.#deps.store.remove(hashOf(session));
+  async end({ session }: InSession): Promise<void> {
+    await this.#deps.store.remove(hashOf(session));
   }
 
-  #begin(
+  /** Removes one whose token is gone. */
+  forget({ session }: InSession): void {
+    this.#deps.store.forget(hashOf(session));
+  }
+
+  async #begin(
     { name, way }: Pick<Caller, "name" | "way">,
     tokenOf: (secret: string) => { readonly token_hash: Uint8Array | null; readonly sealed_token: Uint8Array | null },
-  ): InSession | undefined {
+  ): Promise<InSession | undefined> {
     const { store, clock } = this.#deps;
     const session = newSecret("gpuc_session_");
     const nowMs = Math.round(clock.now());
     const row = { hash: hashOf(session), owner: `${way} ${name}`, expires_at_ms: nowMs + SESSION_LIFETIME_MS };
-    return store.add({ ...row, ...tokenOf(session) }, nowMs, BOUNDS) ? { session } : undefined;
+    const isAdded = await store.add({ ...row, ...tokenOf(session) }, nowMs, SESSION_BOUNDS);
+    return isAdded ? { session } : undefined;
   }
 }
 

@@ -6,6 +6,7 @@ import { CourierError } from "../../../base/errors.ts";
 import { type Log, silentLog } from "../../../base/log.ts";
 import { flag } from "../../../program/flags.ts";
 import { type NatsOptions, parseNatsAddress } from "../../../transport/nats/options.ts";
+import { type SessionStore, StoredSessions } from "../sessions.ts";
 import { COPY_FOLDER, openStore } from "../store.ts";
 import { type TokenStore, Tokens } from "../tokens.ts";
 import { SharedStore } from "./shared_store.ts";
@@ -49,19 +50,26 @@ export async function openServerStore(place: StorePlace, parts: Parts): Promise<
   return await opened(place, parts, async (shared) => await shared.open());
 }
 
+interface CommandStore {
+  readonly database: Database;
+  readonly tokens: TokenStore;
+  readonly sessions: SessionStore;
+}
+
 /**
- * Opens the tokens for a command, also while the server runs.
+ * Opens tokens and sessions for a command, also while the server runs.
  * @returns what `use` does
  * @throws CourierError as `openServerStore()`; `unavailable` while NATS is away
  */
-export async function withTokens<Result>(
+export async function withStore<Result>(
   place: StorePlace,
-  use: (tokens: TokenStore, database: Database) => Result | Promise<Result>,
+  use: (store: CommandStore) => Result | Promise<Result>,
 ): Promise<Result> {
   const parts = { transports: place.addresses.map(() => systemClock), log: silentLog };
   const { database, shared } = await opened(place, parts, async (store) => await store.openRecords());
   try {
-    return await use(shared?.tokens ?? new Tokens(database, systemClock), database);
+    const tokens = shared?.tokens ?? new Tokens(database, systemClock);
+    return await use({ database, tokens, sessions: shared?.sessions ?? new StoredSessions(database) });
   } finally {
     await shared?.close();
     database.close();

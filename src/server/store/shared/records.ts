@@ -52,14 +52,14 @@ export class Records {
     await this.#written((await this.#deps.bucket.put(keyOf(kind, id), JSON.stringify(value))) ?? 0);
   }
 
-  /** As `put()`. @returns false when there is a record under this id */
-  async add(kind: string, id: string, value: unknown): Promise<boolean> {
+  /** As `put()`. @param ttlMs after which NATS removes it @returns false when there is a record under this id */
+  async add(kind: string, id: string, value: unknown, ttlMs?: number): Promise<boolean> {
     const { bucket } = this.#deps;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = await bucket.get(keyOf(kind, id));
       if (found !== null && found.data !== null) return false;
-      const ifSequence = found?.sequence ?? 0;
-      const sequence = await bucket.put(keyOf(kind, id), JSON.stringify(value), { ifSequence });
+      const options = { ifSequence: found?.sequence ?? 0, ...(ttlMs === undefined ? {} : { ttlMs }) };
+      const sequence = await bucket.put(keyOf(kind, id), JSON.stringify(value), options);
       if (sequence === null) continue;
       await this.#written(sequence);
       return true;

@@ -1,6 +1,6 @@
 // What several servers share on one NATS: each keeps a copy, which it reads, and which goes on while NATS is away.
 import type { Database } from "bun:sqlite";
-import { type Clock, within } from "../../../base/clock.ts";
+import { type Clock, systemClock, within } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { Outage } from "../../../base/outage.ts";
@@ -14,11 +14,13 @@ import { ActiveModels, ModelType } from "../active_models.ts";
 import { EndedJobs } from "../ended_jobs.ts";
 import { StoredKnownAgents } from "../known_agents.ts";
 import { RefusedJobs } from "../refused_jobs.ts";
+import { StoredSessions } from "../sessions.ts";
 import { TokenNotes } from "../token_notes.ts";
 import { Tokens } from "../tokens.ts";
 import { ACTIVE_MODEL, activeModelRecords, SharedActiveModels } from "./active_models.ts";
 import { copyEnds } from "./copy_ends.ts";
 import { Records } from "./records.ts";
+import { SharedSessions, sessionRecords } from "./sessions.ts";
 import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./shared_ends.ts";
 import { SharedTokens, TOKEN, tokenRecords } from "./tokens.ts";
 
@@ -49,6 +51,7 @@ export class SharedStore {
   readonly ends: SharedEnds;
   readonly tokens: SharedTokens;
   readonly activeModels: SharedActiveModels;
+  readonly sessions: SharedSessions;
   readonly refusedJobs: RefusedJobs;
   readonly #records: Records;
   readonly #deps: SharedStoreDeps;
@@ -68,18 +71,24 @@ export class SharedStore {
     this.refusedJobs = new RefusedJobs(database, clock);
     this.ends = new SharedEnds({ stream: this.#stream, database, refused: this.refusedJobs, clock, log });
     const [tokens, models] = [new Tokens(database, clock), new ActiveModels(database)];
+    const sessions = new StoredSessions(database);
     const records = new Records({
       bucket: new Bucket(connection, layout, "server"),
       streams: new Streams(connection, layout),
       replicas: options.replicas ?? 1,
       database,
-      kinds: { [TOKEN]: tokenRecords(database, tokens), [ACTIVE_MODEL]: activeModelRecords(models) },
+      kinds: {
+        [TOKEN]: tokenRecords(database, tokens),
+        [ACTIVE_MODEL]: activeModelRecords(models),
+        ...sessionRecords(sessions, systemClock),
+      },
       clock,
       log,
     });
     this.#records = records;
     this.tokens = new SharedTokens({ records, tokens, clock });
     this.activeModels = new SharedActiveModels(records, models);
+    this.sessions = new SharedSessions(records, sessions);
     this.#outage = new Outage({ clock, log, subject: "The store on NATS" });
   }
 
