@@ -291,7 +291,7 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
     rememberIn: join(stateDir, "file-system"),
     listsForLegacyBackends: true,
   });
-  const { database, shared } = await openServerStore(placeOf(options, addresses), { transports, log });
+  const store = await openServerStore(placeOf(options, addresses), { transports, log });
   try {
     const settings = {
       address: { host: options.host, port: options.port },
@@ -313,10 +313,9 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       operators:
         options.operatorKeys === undefined ? null : { keys: options.operatorKeys, roster: rosterPath(stateDir) },
     };
-    await runServer(settings, { transports, database, shared, service: openServiceManager(log), log, stop });
+    await runServer(settings, { transports, ...store, service: openServiceManager(log), log, stop });
   } finally {
-    await shared?.close();
-    database.close();
+    await store.close();
   }
 }
 

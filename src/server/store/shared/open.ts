@@ -35,6 +35,7 @@ interface OpenedStore {
   readonly database: Database;
   /** Null: this server is alone. */
   readonly shared: SharedStore | null;
+  readonly close: () => Promise<void>;
 }
 
 /** A copy is no store of its own: it is in a folder beside, and a server that goes back to SQLite finds it as it left it. */
@@ -43,7 +44,6 @@ export function storeDir({ kind, stateDir }: StorePlace): string {
 }
 
 /**
- * The caller closes both.
  * @throws CourierError `invalid` without a transport on NATS; as `openStore()` and `SharedStore.open()`
  */
 export async function openServerStore(place: StorePlace, parts: Parts): Promise<OpenedStore> {
@@ -66,13 +66,12 @@ export async function withStore<Result>(
   use: (store: CommandStore) => Result | Promise<Result>,
 ): Promise<Result> {
   const parts = { transports: place.addresses.map(() => systemClock), log: silentLog };
-  const { database, shared } = await opened(place, parts, async (store) => await store.openRecords());
+  const { database, shared, close } = await opened(place, parts, async (store) => await store.openRecords());
   try {
     const tokens = shared?.tokens ?? new Tokens(database, systemClock);
     return await use({ database, tokens, sessions: shared?.sessions ?? new StoredSessions(database) });
   } finally {
-    await shared?.close();
-    database.close();
+    await close();
   }
 }
 
@@ -84,7 +83,7 @@ export async function copyStore(place: StorePlace, print: (text: string) => void
   const source = openStore(storeDir({ ...place, kind: "sqlite" }));
   const parts = { transports: place.addresses.map(() => systemClock), log: silentLog };
   try {
-    const { database, shared } = await opened({ ...place, kind: "nats" }, parts, async () => undefined);
+    const { shared, close } = await opened({ ...place, kind: "nats" }, parts, async () => undefined);
     try {
       const copied = await shared?.copyFrom(source);
       const { tokens, models, ends, lastEvent } = copied ?? { tokens: 0, models: 0, ends: 0, lastEvent: "" };
@@ -92,8 +91,7 @@ export async function copyStore(place: StorePlace, print: (text: string) => void
         `Copied ${tokens} tokens, ${models} active models and ${ends} ends of jobs; event ids go on after ${lastEvent}\n`,
       );
     } finally {
-      await shared?.close();
-      database.close();
+      await close();
     }
   } finally {
     source.close();
@@ -108,15 +106,18 @@ async function opened(
   const index = natsIndexOf(place);
   const address = index === null ? null : parseNatsAddress(place.addresses[index] ?? "");
   const database = openStore(storeDir(place));
-  if (index === null || address === null) return { database, shared: null };
+  if (index === null || address === null) return { database, shared: null, close: async () => database.close() };
   const clock = { ...systemClock, now: () => (transports[index] ?? systemClock).now() };
   const shared = new SharedStore({ address, options: place.nats, database, clock, log });
-  try {
-    await open(shared);
-    return { database, shared };
-  } catch (error) {
+  const close = async (): Promise<void> => {
     await shared.close();
     database.close();
+  };
+  try {
+    await open(shared);
+    return { database, shared, close };
+  } catch (error) {
+    await close();
     throw error;
   }
 }
