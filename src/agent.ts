@@ -271,7 +271,7 @@ async function doctor(options: Options, json: boolean): Promise<number> {
   const rememberIn = rememberedFileSystem(settings.stateDir);
   const transport = openTransport(addressOf(options), {
     nats: natsFlagsOf(options),
-    identity: agentName(settings.name),
+    ...usableName(settings.name),
     create: "never",
     watch: options.watch,
     clock: systemClock,
@@ -279,6 +279,15 @@ async function doctor(options: Options, json: boolean): Promise<number> {
     ...(rememberIn === undefined ? {} : { rememberIn }),
   });
   return await runDoctor(settings, { transport, stop, json });
+}
+
+/** A name that cannot be used is for the doctor to report. */
+function usableName(given: string | undefined): { readonly identity?: string } {
+  try {
+    return { identity: agentName(given) };
+  } catch {
+    return {};
+  }
 }
 
 function readSettings(options: Options): AgentSettings {

@@ -1,6 +1,6 @@
 // The nats-server of these tests: it keeps what it acknowledged, whatever happens to it.
 import { afterEach, expect, test } from "bun:test";
-import { Kvm } from "@nats-io/kv";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { NatsServer } from "#tests/support/nats/nats_server.ts";
 
@@ -24,13 +24,14 @@ afterEach(async () => {
 test("a put that was acknowledged is there after kill() and restart(), for a connection that comes back by itself", async () => {
   const server = await startServer();
   const connection = await connect({ servers: server.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
-  const bucket = await new Kvm(connection).create("things");
-  await bucket.put("one", "first");
+  const { streams } = await jetstreamManager(connection);
+  await streams.add({ name: "things", subjects: ["things.>"] });
+  await jetstream(connection).publish("things.one", "first");
   await server.kill();
   const back = reconnected(connection);
   await server.restart();
   await back;
-  expect((await bucket.get("one"))?.string()).toBe("first");
+  expect((await streams.getMessage("things", { last_by_subj: "things.one" }))?.string()).toBe("first");
   await connection.close();
 });
 
