@@ -25,7 +25,8 @@ export class NatsBed {
   readonly layout = new Layout();
   readonly #handles: NatsTransport[] = [];
   readonly #lines: Line[] = [];
-  #raw: NatsConnection | undefined;
+  /** For all: many may ask for it at once. */
+  #raw: Promise<NatsConnection> | undefined;
 
   private constructor(server: NatsServer) {
     this.server = server;
@@ -39,7 +40,7 @@ export class NatsBed {
     this.server.resume();
     for (const line of this.#lines) line.restore();
     await Promise.all(this.#handles.map(async (handle) => await handle.close()));
-    await this.#raw?.close();
+    await (await this.#raw)?.close();
     for (const line of this.#lines) line.close();
     await this.server.stop();
   }
@@ -67,8 +68,8 @@ export class NatsBed {
 
   /** Another client on the same server. */
   async raw(): Promise<NatsConnection> {
-    this.#raw ??= await connect({ servers: this.server.url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
-    return this.#raw;
+    this.#raw ??= connect({ servers: this.server.url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+    return await this.#raw;
   }
 
   /** Writes an entry as any program with the rights can. @returns its sequence */
