@@ -18,7 +18,7 @@ import { CourierError, systemCode } from "../../../base/errors.ts";
 /** As JetStream numbers them. @see server/errors.json of nats-server */
 const NO_SPACE = new Set([10_002, 10_023, 10_028, 10_047]);
 /** The last two of a consumer, which a server without space cannot make either. */
-const NOT_NOW = new Set([10_005, 10_008, 10_009, 10_012, 10_104]);
+const NOT_NOW = new Set([10_005, 10_008, 10_009, 10_012, 10_014, 10_104]);
 /** The store failed: for want of space, or for another reason that its text has. */
 const STORE_FAILED = 10_077;
 /** For this account, or the whole server. */

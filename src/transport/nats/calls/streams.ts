@@ -35,6 +35,14 @@ export interface Reading {
   close(): void;
 }
 
+export interface CheckedReading extends Reading {
+  /**
+   * A server that was killed takes along what it delivers from, and the rest may go on without a word of it.
+   * @throws CourierError `unavailable` when nothing more will be delivered
+   */
+  check(): Promise<void>;
+}
+
 export class Streams {
   readonly #connection: Connection;
   readonly #layout: Layout;
@@ -82,7 +90,7 @@ export class Streams {
   }
 
   /** Delivers the entries whose keys fit, as they are and as they change, until it is closed. */
-  async follow(bucket: BucketName, filter: string, deliver: (entry: KeyedEntry) => void): Promise<Reading> {
+  async follow(bucket: BucketName, filter: string, deliver: (entry: KeyedEntry) => void): Promise<CheckedReading> {
     let isWanted = true;
     try {
       return await this.#connection.call(`follow ${bucket}`, async (nats) => {
@@ -102,7 +110,7 @@ export class Streams {
     bucket: BucketName,
     filter: string,
     deliver: (entry: KeyedEntry) => void,
-  ): Promise<Reading> {
+  ): Promise<CheckedReading> {
     const consumer = await jetstream(nats, MANAGER).consumers.getPushConsumer(this.#layout.stream(bucket), {
       filter_subjects: this.#layout.subject(bucket, filter),
       deliver_policy: DeliverPolicy.LastPerSubject,
@@ -125,6 +133,9 @@ export class Streams {
     return {
       caughtUp: this.#connection.call(`read ${bucket}`, async () => await caughtUp.promise),
       ended,
+      check: async () => {
+        await this.#connection.call(`follow ${bucket}`, async () => await consumer.info());
+      },
       close: () => messages.stop(),
     };
   }

@@ -5,7 +5,7 @@ import { asCourierError, type CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Closable, StateWatcher } from "../../../transport.ts";
 import type { Connection } from "../calls/connection.ts";
-import type { KeyedEntry, Reading, Streams } from "../calls/streams.ts";
+import type { CheckedReading, KeyedEntry, Streams } from "../calls/streams.ts";
 import { KEYS, type Layout } from "../layout.ts";
 import { agentOf, stateRecord } from "./states.ts";
 
@@ -20,6 +20,7 @@ export interface StateWatchDeps {
 
 const SYNCED_EVERY_MS = 1_000;
 const RETRY_MS = 1_000;
+const CHECK_EVERY_MS = 5_000;
 /** Agents whose documents one watcher follows. */
 export const MOST_STATES = 200_000;
 /** The only header that a heartbeat may have: the server adds it to a request from another account. */
@@ -35,11 +36,12 @@ export class StateWatch {
   #present = new Set<string>();
   /** While all documents are read for the first time: when each agent last showed that it is there, by key. */
   #signs: ReadonlyMap<string, KeyedEntry> = new Map();
-  #reading: Reading | undefined;
+  #reading: CheckedReading | undefined;
   #heartbeats: Subscription | undefined;
   #following: Closable | undefined;
   #isInterrupted = false;
   #mustBegin = true;
+  #checkedAtMs = Number.NEGATIVE_INFINITY;
   #leftOut = 0;
   #pause = new AbortController();
 
@@ -94,6 +96,7 @@ export class StateWatch {
     const { connection, clock } = this.#deps;
     try {
       if (this.#mustBegin) await this.#begin();
+      await this.#check();
       const asOfMs = clock.monotonic();
       await connection.flush();
       this.#synced(asOfMs);
@@ -101,6 +104,13 @@ export class StateWatch {
       this.#mustBegin = true;
       if (!this.#isClosed) this.#interrupt(asCourierError(error));
     }
+  }
+
+  async #check(): Promise<void> {
+    const nowMs = this.#deps.clock.monotonic();
+    if (nowMs - this.#checkedAtMs < CHECK_EVERY_MS) return;
+    await this.#reading?.check();
+    this.#checkedAtMs = nowMs;
   }
 
   /** Reads all from the beginning; delivers what is new to it, and misses what is gone. */
