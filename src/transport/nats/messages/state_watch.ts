@@ -134,7 +134,7 @@ export class StateWatch {
   }
 
   /** A reading may end by itself, as when the stream is made again. */
-  async #beginAfter(reading: Reading): Promise<void> {
+  async #beginAfter(reading: CheckedReading): Promise<void> {
     await reading.ended;
     if (this.#reading === reading) this.#mustBegin = true;
   }
