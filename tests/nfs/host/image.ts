@@ -116,6 +116,9 @@ async function linkBusybox(root: string): Promise<void> {
   for (const name of applets) if (!taken.has(name)) await symlink("busybox", join(root, "bin", name));
 }
 
+/** What runs there from its sources needs them: the simulated Ollama, and the suite of the transports, which opens all of them. */
+const PACKAGES = ["node_modules/zod", "node_modules/@nats-io", "node_modules/tweetnacl"];
+
 /**
  * The disk: the binaries, Bun, the suite with what it imports, and room for the exported shares.
  * @param dir a folder of its own, whose owner removes it
@@ -126,8 +129,7 @@ export async function makeDisk(dir: string): Promise<string> {
   for (const { name } of BINARIES) await cp(await cachedBinary(name), join(stage, "bin", name));
   await buildBinary(WITHOUT_KEY, join(stage, "bin", WITHOUT_KEY.name));
   await cp(process.execPath, join(stage, "bin/bun"));
-  // Of the packages the simulated Ollama needs one.
-  for (const path of ["src", "tests", "sim", "scripts", "package.json", "node_modules/zod"])
+  for (const path of ["src", "tests", "sim", "scripts", "package.json", ...PACKAGES])
     await cp(join(ROOT, path), join(stage, "suite", path), { recursive: true });
   for (const name of SPARE_DISKS) {
     await run(["truncate", "-s", "64M", join(stage, name)]);
