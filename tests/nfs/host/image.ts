@@ -116,7 +116,7 @@ async function linkBusybox(root: string): Promise<void> {
   for (const name of applets) if (!taken.has(name)) await symlink("busybox", join(root, "bin", name));
 }
 
-/** What runs there from its sources needs them: the simulated Ollama, and the suite of the transports, which opens all of them. */
+/** For the programs that run there from their sources: the simulated Ollama, and the suite of the transports, which imports all drivers. */
 const PACKAGES = ["node_modules/zod", "node_modules/@nats-io", "node_modules/tweetnacl"];
 
 /**
