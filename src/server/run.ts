@@ -9,7 +9,7 @@ import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
-import { several } from "../transport/several.ts";
+import { mostStatesOf, several } from "../transport/several.ts";
 import type { Transport } from "../transport.ts";
 import { Keeper } from "../trust/agents/keeper.ts";
 import { KnownAgents, type VerifyMode } from "../trust/agents/known_agents.ts";
@@ -122,8 +122,7 @@ export async function runServer(
   if (settings.signingKey !== null) log.info({ key: settings.signingKey.id }, "Commands are signed");
   const roster = openRoster(settings, log);
   const mode = settings.verifyAgents ?? (roster === null ? "known" : "all");
-  const most = Math.max(...transports.map(({ mostStates }) => mostStates));
-  const agents = new KnownAgents(mode, roster ?? undefined, most);
+  const agents = new KnownAgents(mode, roster ?? undefined, mostStatesOf(transports));
   const transport = openWhole(transports, { agents, measures, log });
   const services = assemble(settings, { transport, database, shared, tokens, roster, agents, measures, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);

@@ -47,6 +47,11 @@ type Transports = readonly [Transport, ...Transport[]];
 /** Another transport has answered: the rest may take this long in addition. */
 const CONNECT_MS = 5_000;
 
+/** Of how many agents at least one of them delivers the documents. */
+export function mostStatesOf(transports: readonly Pick<Transport, "mostStates">[]): number {
+  return Math.max(...transports.map(({ mostStates }) => mostStates));
+}
+
 /** @returns a handle on all of them; the only one itself */
 export function several(transports: Transports, deps: SeveralDeps): Transport {
   return transports.length === 1 ? transports[0] : new SeveralTransports(transports, deps);
@@ -126,7 +131,7 @@ class SeveralTransports implements Transport {
   }
 
   get mostStates(): number {
-    return Math.max(...this.#members.map(({ transport }) => transport.mostStates));
+    return mostStatesOf(this.#members.map(({ transport }) => transport));
   }
 
   get lookEveryMs(): number {

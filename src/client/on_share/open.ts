@@ -2,6 +2,7 @@
 import { compareNames } from "../../base/order.ts";
 import { Fleet } from "../../courier/fleet.ts";
 import type { NatsFlags } from "../../program/transport_flags.ts";
+import { mostStatesOf } from "../../transport/several.ts";
 import type { VerifyMode } from "../../trust/agents/known_agents.ts";
 import { readKey } from "../../trust/key_file.ts";
 import type { ClientIo, Watch } from "../io.ts";
@@ -36,8 +37,7 @@ export async function openShare(
   const roster = operatorKeys === undefined ? null : openRoster(io, address, operatorKeys);
   const verify = verifyAgents ?? (roster === null ? "known" : "all");
   const transports = await openEach(io, addresses, options.watch, options.nats);
-  const most = Math.max(...transports.map(({ mostStates }) => mostStates));
-  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined, most);
+  const keys = new KeptKeys(io.knownAgentsFile, address, verify, roster ?? undefined, mostStatesOf(transports));
   const transport = openSeveral(transports, io.clock, {
     keys: keys.agents,
     left: (description, { message, hint }) => printer.note(`Not included: ${description}: ${message}`, hint),
