@@ -2,22 +2,19 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
-import { CourierError } from "../../base/errors.ts";
 import { agentDocument } from "../../documents/agents.ts";
 import { jobDocument } from "../../documents/jobs.ts";
 import { isEnded } from "../../protocol.ts";
 import { HEARTBEAT_MS, type JobFeed, type JobNews, type Start } from "../fleet/job_feed.ts";
 import { Fragments } from "../fleet/lists/fragments.ts";
 import { callerOf, type Env } from "../http/env.ts";
+import { CALLER_CHECK_MS, stopWithCaller } from "../http/guard/caller_watch.ts";
 import { failWith } from "../http/problem.ts";
 import { MAX_VIEWER_LISTENERS } from "../limits/listeners.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { failures } from "./schema/problems.ts";
 import { PATH, queryOf, security } from "./schema/schemas.ts";
-
-/** A stream may outlive its token: it is looked at again this often. */
-const CALLER_CHECK_MS = 5_000;
 
 const DESCRIPTION = `Server-sent events; the data of each is a JSON document.
 
@@ -139,13 +136,7 @@ function stream(context: Context<Env>, services: Services, start: Start, listen:
   return streamSSE(context, async (out) => {
     const stop = new AbortController();
     out.onAbort(() => stop.abort());
-    void stopWithCaller(context, services, stop).catch((error: unknown) => {
-      services.log.error(
-        { error, request_id: context.get("requestId") },
-        "Cannot look at the token of an event stream: it ends",
-      );
-      stop.abort();
-    });
+    void stopWithCaller(context, services, stop);
     const writer = new NewsWriter(out, services, start);
     try {
       for await (const news of listen(stop.signal)) await writer.write(news);
@@ -225,18 +216,6 @@ function eventText(event: string, data: string, { id, retry }: { id?: string; re
     ...(retry === undefined ? [] : [`retry: ${retry}`]),
   ];
   return `${fields.join("\n")}\n\n`;
-}
-
-/** Aborts when the caller's time is over, or when it would no longer be let in. */
-async function stopWithCaller(context: Context<Env>, services: Services, stop: AbortController): Promise<void> {
-  const { authenticator, clock } = services;
-  const { expiresAtMs } = callerOf(context);
-  const leftMs = (): number => (expiresAtMs ?? Number.POSITIVE_INFINITY) - clock.now();
-  while (!stop.signal.aborted) {
-    await clock.sleep(Math.max(0, Math.min(CALLER_CHECK_MS, leftMs())), stop.signal);
-    const caller = leftMs() > 0 ? await authenticator.authenticate(context.get("authorization")) : null;
-    if (caller === null || caller instanceof CourierError) stop.abort();
-  }
 }
 
 async function* only(news: JobNews): AsyncGenerator<JobNews> {

@@ -7,15 +7,15 @@ import { matchesGlob } from "../../base/glob.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
-import { type FleetModels, mergeModels, publishedModels } from "../../courier/models.ts";
+import type { FleetModels } from "../../courier/models.ts";
 import { failedEntry } from "../../courier/unavailable.ts";
 import { ModelsDocument, modelDocument, modelsDocument, ShownDocument, shownDocument } from "../../documents/models.ts";
 import { DeletedDocument, deletedDocument } from "../../documents/outcomes.ts";
-import { readOrLastKnown } from "../fleet/known_fleet.ts";
 import { Fragments } from "../fleet/lists/fragments.ts";
 import { linkTo, pageText } from "../fleet/lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../fleet/lists/pages.ts";
 import { type Rendered, renderedText, respond } from "../fleet/lists/rendered.ts";
+import { type Listing, readModels } from "../fleet/read_models.ts";
 import { type Env, requesterOf } from "../http/env.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./schema/examples.ts";
@@ -105,14 +105,6 @@ function renderWhole({ models, unavailable }: FleetModels): Rendered {
   const rendered = { ...renderedText(text), next: null };
   if (unavailable.length === 0) wholeLists.set(models, rendered);
   return rendered;
-}
-
-interface Listing {
-  readonly agent: string | undefined;
-  readonly fresh?: boolean;
-  /** Whether what the agent last published also does. */
-  readonly lastKnown?: boolean;
-  readonly signal: AbortSignal;
 }
 
 export function addModelRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
@@ -207,29 +199,4 @@ async function findModels(services: Services, listing: Listing): Promise<Listed>
   }
   const found = await readModels(services, listing);
   return { read: () => found };
-}
-
-/** The models of one agent as its document shows them, if that is enough: most requests need nothing else. */
-function publishedBy({ fleet: { index } }: Services, agent: string): FleetModels | undefined {
-  if (index.failure !== undefined || !index.isComplete) return undefined;
-  const view = index.view(agent);
-  const published = view && publishedModels(view);
-  return published && { models: mergeModels([published]), unavailable: [] };
-}
-
-async function readModels(services: Services, listing: Listing): Promise<FleetModels> {
-  const { agent, fresh = false, lastKnown = false, signal } = listing;
-  const published = agent === undefined || fresh ? undefined : publishedBy(services, agent);
-  if (published !== undefined) return published;
-  const names = agent === undefined ? undefined : [agent];
-  return await readOrLastKnown(
-    services,
-    agent,
-    async () => await (fresh ? services.freshLists.models(names) : services.courier.listModels(names, { signal })),
-    (views, unavailable) => {
-      const held = views.map((view) => ({ agent: view.agent, models: view.state?.models ?? [] }));
-      return { models: mergeModels(held), unavailable };
-    },
-    lastKnown,
-  );
 }

@@ -159,6 +159,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [...BASE, ...server("access access/sessions http limits store")],
   },
   {
+    files: "src/server/http/self_check.ts",
+    may: [...SEAM, "src/program/service_manager.ts", ...server("access http http/guard")],
+  },
+  {
     files: "src/server/http/*.ts",
     may: [
       ...BASE,
@@ -292,10 +296,6 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
-    files: "src/server/self_check.ts",
-    may: [...SEAM, "src/program/service_manager.ts", ...server("access http http/guard")],
-  },
-  {
     files: "src/server/run.ts",
     may: [
       ...SEAM,
@@ -304,7 +304,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/*.ts",
-      "src/server/{api,self_check,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
+      "src/server/{api,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
       ...server("access access/sessions audit http http/guard limits metrics store store/shared webhooks"),
     ],
   },

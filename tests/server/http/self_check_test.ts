@@ -1,10 +1,10 @@
-// src/server/self_check.ts: what the self check reports to the service manager, over real sockets.
+// src/server/http/self_check.ts: what the self check reports to the service manager, over real sockets.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { noServiceManager } from "#src/program/service_manager.ts";
 import type { Login } from "#src/server/access/authenticator.ts";
-import { checkItself } from "#src/server/self_check.ts";
+import { checkItself } from "#src/server/http/self_check.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { passes } from "#tests/support/clocks/passes.ts";
 import { until } from "#tests/support/until.ts";

@@ -1,12 +1,12 @@
 // Checks the server through its own listener, as any client would, and reports to the service manager.
-import type { Clock } from "../base/clock.ts";
-import { asCourierError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
-import { Outage } from "../base/outage.ts";
-import type { ServiceManager } from "../program/service_manager.ts";
-import type { Transport } from "../transport.ts";
-import type { Login } from "./access/authenticator.ts";
-import type { Readiness } from "./http/readiness.ts";
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { Outage } from "../../base/outage.ts";
+import type { ServiceManager } from "../../program/service_manager.ts";
+import type { Transport } from "../../transport.ts";
+import type { Login } from "../access/authenticator.ts";
+import type { Readiness } from "./readiness.ts";
 
 export interface SelfCheckOptions {
   /** Where the server listens. */
