@@ -17,7 +17,15 @@ import { type CommandWaits, type RequestOptions, Requests, type Witness } from "
 import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
-import { isEnded, type Job, type ModelDetails, newPull, type Response } from "./protocol.ts";
+import {
+  isEnded,
+  type Job,
+  type KeepAlive,
+  keepAliveSeconds,
+  type ModelDetails,
+  newPull,
+  type Response,
+} from "./protocol.ts";
 import type { Forgotten, Transport } from "./transport.ts";
 import { KnownAgents } from "./trust/agents/known_agents.ts";
 import type { SigningKey } from "./trust/keys.ts";
@@ -46,6 +54,11 @@ export interface CourierOptions {
 interface PullOptions extends RequestOptions {
   /** Pull even if the agent says that the model does not fit its disk. */
   readonly force?: boolean | undefined;
+}
+
+interface LoadOptions extends RequestOptions {
+  /** How long it stays loaded after its last request; undefined: as its Ollama is set. */
+  readonly keepAlive?: KeepAlive | undefined;
 }
 
 const FOLLOW_INTERVAL_MS = 250;
@@ -278,6 +291,18 @@ export class Courier {
   async copyModel(agent: string, model: string, destination: string, options?: RequestOptions): Promise<void> {
     const names = { modelName: normalModelName(model), arguments: { destination: normalModelName(destination) } };
     await this.request(agent, { verb: "copy_model", ...names }, options);
+  }
+
+  /**
+   * Loads a model into memory, or lets a loaded one stay for longer. Resolves when it is loaded; a load goes on after its
+   * caller gave up.
+   * @returns also the model's entry of the running ones
+   * @throws CourierError `invalid` also for a `keepAlive` of 0, which would unload; `deadline_exceeded` also while the agent
+   *   still loads it: safe to retry; else as `deleteModel()`
+   */
+  async loadModel(agent: string, model: string, { keepAlive, ...options }: LoadOptions = {}): Promise<Response> {
+    const given = keepAlive === undefined ? {} : { arguments: { keep_alive: keepAliveSeconds(keepAlive) } };
+    return await this.request(agent, { verb: "load_model", modelName: normalModelName(model), ...given }, options);
   }
 
   /**

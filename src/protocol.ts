@@ -6,6 +6,7 @@ import { fieldOf, parseJson } from "./base/foreign_text.ts";
 import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
+import * as keeping from "./protocol/keep_alive.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
 import { RETRY_NOTE as retryNote } from "./protocol/retry_note.ts";
@@ -81,6 +82,7 @@ export const Verb = z.enum([
   "list_running",
   "list_jobs",
   "copy_model",
+  "load_model",
   "unload_model",
   "cancel_job",
 ]);
@@ -99,6 +101,7 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   list_running: { changing: false, version: 2, model: false },
   list_jobs: { changing: false, version: 2, model: false },
   copy_model: { changing: true, version: 2, model: true },
+  load_model: { changing: true, version: 2, model: true },
   unload_model: { changing: true, version: 2, model: true },
   cancel_job: { changing: true, version: 2, model: false },
 };
@@ -293,15 +296,14 @@ export type SharedInboxMode = z.infer<typeof SharedInboxMode>;
 export const OllamaHealth = ollamaHealth;
 export type OllamaHealth = z.infer<typeof OllamaHealth>;
 
-export const Disk = box.Disk;
+export const { KeepAlive, keepAliveSeconds } = keeping;
+export type KeepAlive = keeping.KeepAlive;
+
+export const { Disk, Gpu, Memory, Platform, Labels } = box;
 export type Disk = z.infer<typeof Disk>;
-export const Gpu = box.Gpu;
 export type Gpu = z.infer<typeof Gpu>;
-export const Memory = box.Memory;
 export type Memory = z.infer<typeof Memory>;
-export const Platform = box.Platform;
 export type Platform = z.infer<typeof Platform>;
-export const Labels = box.Labels;
 export type Labels = z.infer<typeof Labels>;
 
 /** A command that the agent refused without running it. */

@@ -12,9 +12,22 @@ const Body = z.object({
   source: z.string().optional(),
   destination: z.string().optional(),
   prompt: z.string().optional(),
+  input: z.union([z.string(), z.array(z.string())]).optional(),
   keep_alive: z.union([z.number(), z.string()]).optional(),
 });
 type Body = z.infer<typeof Body>;
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1_000,
+  ms: 1,
+  us: 0.001,
+  ns: 0.000_001,
+};
+const DEFAULT_MS = 300_000;
+/** Go's longest duration is 292 years. */
+const FOREVER_MS = 292 * 365 * 86_400_000;
 
 /** The body, `model` filled in from `name`; or the 400 to answer. */
 export async function readBody(request: Request): Promise<Body | Response> {
@@ -39,4 +52,18 @@ export function decoderText(text: string): string {
   const [, key = ""] = /^\s*\{\s*(\S)/.exec(text) ?? [];
   if (key !== '"' && key !== "") return `invalid character '${key}' looking for beginning of object key string`;
   return "unexpected EOF";
+}
+
+/** How long a model stays loaded: seconds, or a duration with units. @returns ms; or the 400 of Go's decoder */
+export function keepAliveMs(value: number | string | undefined): number | Response {
+  if (value === undefined) return DEFAULT_MS;
+  if (typeof value === "number") return value < 0 ? FOREVER_MS : value * 1000;
+  if (/^[+-]?0$/.test(value)) return 0;
+  if (/^[+-]?[\d.]*\d[\d.]*$/.test(value))
+    return failure(400, `time: missing unit in duration ${JSON.stringify(value)}`);
+  if (!/^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:h|ms|us|ns|m|s))+$/.test(value))
+    return failure(400, `time: invalid duration ${JSON.stringify(value)}`);
+  const parts = [...value.matchAll(/([\d.]+)([a-z]+)/g)];
+  const ms = parts.reduce((sum, [, amount, unit = ""]) => sum + Number(amount) * (UNITS_MS[unit] ?? 0), 0);
+  return value.startsWith("-") && ms > 0 ? FOREVER_MS : ms;
 }

@@ -1,8 +1,9 @@
 // The routes of a simulated Ollama. Every text is that of the real one, v0.32.15.
 import { brokenAnswer, failure, json, lastLine, lineStream, text } from "./answers.ts";
-import { readBody } from "./body.ts";
+import { keepAliveMs, readBody } from "./body.ts";
 import { parseName, showName } from "./name.ts";
 import { type PullParts, pull } from "./pull.ts";
+import type { Store } from "./store.ts";
 import { modelEntry, runningEntry, showEntry } from "./views.ts";
 
 export interface RouteParts extends PullParts {
@@ -28,6 +29,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   "/api/delete": { DELETE: remove },
   "/api/copy": { POST: copy },
   "/api/generate": { POST: generate },
+  "/api/embed": { POST: embed },
 };
 
 /** @param stopped aborts when the server stops */
@@ -117,25 +119,36 @@ async function copy(request: Request, { store }: RouteParts): Promise<Response> 
 
 /** Loads and unloads. It holds no weights, so a prompt is refused. */
 async function generate(request: Request, { store }: RouteParts): Promise<Response> {
+  const found = await toLoad(request, store);
+  if (found instanceof Response) return found;
+  const { body, model, keptMs } = found;
+  const done_reason = keptMs === 0 ? "unload" : "load";
+  if (keptMs !== 0 && model.manifest.spec.capabilities?.includes("completion") === false)
+    return failure(400, `${JSON.stringify(body.model)} does not support generate`);
+  if ((body.prompt ?? "") !== "") return failure(500, "the simulation generates no text");
+  store.load(model, keptMs);
+  return json({ model: body.model, created_at: new Date().toISOString(), response: "", done: true, done_reason });
+}
+
+/** Loads every kind of model. */
+async function embed(request: Request, { store }: RouteParts): Promise<Response> {
+  const found = await toLoad(request, store);
+  if (found instanceof Response) return found;
+  const { body, model, keptMs } = found;
+  if (body.input !== undefined && body.input.length > 0) return failure(500, "the simulation makes no embeddings");
+  store.load(model, keptMs);
+  return json({ model: body.model, embeddings: [] });
+}
+
+async function toLoad(request: Request, store: Store) {
   const body = await readBody(request);
   if (body instanceof Response) return body;
+  const keptMs = keepAliveMs(body.keep_alive);
+  if (keptMs instanceof Response) return keptMs;
   const name = parseName(body.model.trim());
   if (name === null && body.model !== "") return failure(400, "invalid model name");
   const model = name === null ? undefined : store.find(name);
   if (name === null || model === undefined) return failure(404, `model '${body.model}' not found`);
   const damage = store.damage(name);
-  if (damage !== null) return failure(500, damage);
-  if ((body.prompt ?? "") !== "") return failure(500, "the simulation generates no text");
-  const keepAliveMs = keepAlive(body.keep_alive);
-  store.load(model, keepAliveMs);
-  const done_reason = keepAliveMs === 0 ? "unload" : "load";
-  return json({ model: body.model, created_at: new Date().toISOString(), response: "", done: true, done_reason });
-}
-
-/** Seconds, or a duration as Go writes it (one unit here); absent: five minutes; negative: forever. In ms. */
-function keepAlive(value: number | string | undefined): number {
-  const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  const [, amount, unit] = /^(-?[\d.]+)(ms|s|m|h)$/.exec(String(value ?? "5m")) ?? ["", String(value), "s"];
-  const ms = Number(amount) * (units[unit ?? "s"] ?? 1_000);
-  return ms < 0 ? 365 * 24 * 3_600_000 : ms;
+  return damage === null ? { body, model, keptMs } : failure(500, damage);
 }

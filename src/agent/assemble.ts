@@ -63,7 +63,15 @@ export interface AgentParts {
   readonly transport: Transport;
   readonly ollama: Pick<
     Ollama,
-    "version" | "listModels" | "listRunning" | "showModel" | "pullModel" | "deleteModel" | "copyModel" | "unloadModel"
+    | "version"
+    | "listModels"
+    | "listRunning"
+    | "showModel"
+    | "pullModel"
+    | "deleteModel"
+    | "copyModel"
+    | "loadModel"
+    | "unloadModel"
   >;
   readonly ledger: Ledger;
   readonly sharedInbox: ServingMode;

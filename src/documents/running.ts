@@ -1,11 +1,26 @@
-// The document about models in memory that `/v1` serves and `gpuctl ps --json` prints.
+// The documents about models in memory that `/v1` serves and `gpuctl --json` prints: ps and load.
 import { z } from "zod";
 import type { FleetRunning } from "../courier/running.ts";
 import { AgentName, RunningModel } from "../protocol.ts";
 import { BriefDetailsDocument } from "./brief_details.ts";
 import { instant } from "./instants.ts";
 import { Bytes, Instant } from "./named.ts";
+import { UnloadedDocument, unloadedDocument } from "./outcomes.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
+
+export const LoadedDocument = z
+  .object({ agents: UnloadedDocument.shape.agents })
+  .meta({ id: "Loaded", description: "The result on each agent; `code` and `error` are null where it succeeded." });
+export type LoadedDocument = z.infer<typeof LoadedDocument>;
+
+/** @param message of the agent, if only one was asked */
+export function loadedDocument(
+  outcomes: Parameters<typeof unloadedDocument>[0],
+  model: string,
+  message?: string,
+): LoadedDocument {
+  return unloadedDocument(outcomes, model, message);
+}
 
 export const RunningDocument = z
   .object({

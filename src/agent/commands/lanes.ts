@@ -1,38 +1,64 @@
 // Which commands run at the same time: changing commands for one model or with one id in order, eight of them at a time;
-// reading commands in lanes of their own, so that quick ones never wait for slow ones.
+// reading commands and loads in lanes of their own, so that quick ones never wait for slow ones.
+import { type Clock, within } from "../../base/clock.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { Slots } from "../../base/slots.ts";
 import type { AcceptedCommand } from "./judge.ts";
 
 const AT_A_TIME = 8;
+/** Ollama can unload or delete a model while it loads, and a large one takes minutes. */
+const LOAD_HOLDS_MS = 5_000;
 
 export class Lanes {
   readonly #changing = new Slots(AT_A_TIME);
   readonly #reading = new Slots(AT_A_TIME * 8);
+  /** Ollama loads one after the other anyway. */
+  readonly #loading = new Slots(AT_A_TIME * 8);
   readonly #lastOfKey = new Map<string, Promise<unknown>>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /**
    * Runs a changing command once the earlier ones with any of its keys are done. Its place in that order is taken at once.
    * @param keys the models that it is about, in any spelling, and the id under which it is recorded
+   * @param slow the keys of these for which later commands wait for at most 5 s
    */
-  async inTurn<Value>(keys: readonly string[], run: () => Promise<Value>): Promise<Value> {
+  async inTurn<Value>(
+    keys: readonly string[],
+    run: () => Promise<Value>,
+    slow: readonly string[] = [],
+  ): Promise<Value> {
     const own = new Set(keys.map((key) => key.toLowerCase()));
     const before = [...own].map(async (key) => await this.#lastOfKey.get(key)?.catch(() => undefined));
     const mine = (async () => {
       await Promise.all(before);
       return await run();
     })();
-    for (const key of own) this.#lastOfKey.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      for (const key of own) if (this.#lastOfKey.get(key) === mine) this.#lastOfKey.delete(key);
-    }
+    const held = slow.length === 0 ? mine : within(this.#clock, LOAD_HOLDS_MS, mine, null);
+    const holdsBriefly = new Set(slow.map((key) => key.toLowerCase()));
+    for (const key of own) this.#hold(key, holdsBriefly.has(key) ? held : mine);
+    return await mine;
+  }
+
+  #hold(key: string, until: Promise<unknown>): void {
+    this.#lastOfKey.set(key, until);
+    const end = (): void => {
+      if (this.#lastOfKey.get(key) === until) this.#lastOfKey.delete(key);
+    };
+    until.then(end, end);
   }
 
   /** Runs a changing command whose turn it is, at one of eight places. */
   async changing<Value>(run: () => Promise<Value>): Promise<Value> {
     return await this.#changing.run(run);
+  }
+
+  /** Runs a load whose turn it is without waiting for other changing commands. */
+  async loading<Value>(run: () => Promise<Value>): Promise<Value> {
+    return await this.#loading.run(run);
   }
 
   /** Runs a reading command without waiting for changing ones. */
@@ -45,6 +71,11 @@ export class Lanes {
 export function keysOf({ model, arguments: { destination }, ledgerKey }: AcceptedCommand): string[] {
   const copy = typeof destination === "string" ? [asModelName(destination)] : [];
   return [ledgerKey, ...(model === null ? [] : [model]), ...copy];
+}
+
+/** The keys of a command that may take minutes, and that Ollama can do with others for the same model at the same time. */
+export function slowKeysOf({ verb, model }: AcceptedCommand): string[] {
+  return verb === "load_model" && model !== null ? [model] : [];
 }
 
 /** A name that Ollama does not take is refused when the command runs. */

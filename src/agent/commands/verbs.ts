@@ -4,10 +4,11 @@ import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { fittingCount } from "../../base/fitting.ts";
 import { isCloudName, normalModelName, sameModel } from "../../base/model_name.ts";
-import { CommandId, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
+import { CommandId, keepAliveSeconds, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { LateCommands } from "../models/late_commands.ts";
+import { loadModel } from "../models/loading.ts";
 import type { Protection } from "../models/protection.ts";
 import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
@@ -24,7 +25,7 @@ import type { VerifiedCommand } from "./verify.ts";
 
 export interface VerbsDeps {
   readonly jobs: Jobs;
-  readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "unloadModel">;
+  readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "loadModel" | "unloadModel">;
   readonly monitor: OllamaMonitor;
   readonly models: ModelsFolder;
   readonly registries: Pick<AllowedRegistries, "requireAllowed">;
@@ -63,6 +64,7 @@ const HANDLERS: Record<Verb, Handler> = {
   pull_model: async (command, context) => await pullModel(requireModel(command), command, context),
   delete_model: async (command, context) => await deleteModel(requireModel(command), context),
   copy_model: async (command, context) => await copyModel(requireModel(command), destinationOf(command), context),
+  load_model: async (command, context) => await loadModel(requireModel(command), keepAliveOf(command), context),
   unload_model: async (command, context) => await unloadModel(requireModel(command), context),
   cancel_job: async (command, { jobs }) => {
     const job = await jobs.cancelJob(jobIdOf(command));
@@ -102,6 +104,7 @@ function deedOf({ verb, model, arguments: given }: AcceptedCommand): string {
     pull_model: `pull ${name}`,
     delete_model: `delete ${name}`,
     copy_model: `copy ${name} to ${destination}`,
+    load_model: `load ${name}`,
     unload_model: `unload ${name}`,
     cancel_job: `cancel the job ${String(given["job_id"])}`,
   };
@@ -176,6 +179,11 @@ function destinationOf({ arguments: { destination } }: AcceptedCommand): string 
   throw new CourierError("invalid", "Cannot copy: arguments.destination is missing", {
     hint: "It is the name of the copy",
   });
+}
+
+/** Undefined: as Ollama is set. */
+function keepAliveOf({ arguments: { keep_alive: given } }: AcceptedCommand): number | undefined {
+  return given === undefined || given === null ? undefined : keepAliveSeconds(given);
 }
 
 function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {

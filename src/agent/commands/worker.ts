@@ -12,7 +12,7 @@ import type { Activity } from "./activity.ts";
 import { ClaimedElsewhere } from "./claimed_elsewhere.ts";
 import type { Gathering } from "./gathering.ts";
 import { type AcceptedCommand, lateness, outcomeUnknown, type Refusal } from "./judge.ts";
-import { keysOf, Lanes } from "./lanes.ts";
+import { keysOf, Lanes, slowKeysOf } from "./lanes.ts";
 import { failure, formatResponse, success } from "./response.ts";
 import { ResponsePublisher } from "./response_publisher.ts";
 import { isFinal, mayPass, Retries } from "./transport_retries.ts";
@@ -44,7 +44,7 @@ type Outcome = "answered" | "ended" | "left" | "missing" | "elsewhere";
 
 export class Worker {
   readonly #deps: WorkerDeps;
-  readonly #lanes = new Lanes();
+  readonly #lanes: Lanes;
   readonly #retries: Retries;
   readonly #publisher: ResponsePublisher;
   readonly #elsewhere: ClaimedElsewhere;
@@ -59,6 +59,7 @@ export class Worker {
   constructor(deps: WorkerDeps) {
     const { transport, identity, key, ledger, activity, clock, log } = deps;
     this.#deps = deps;
+    this.#lanes = new Lanes(clock);
     this.#retries = new Retries(clock);
     this.#publisher = new ResponsePublisher({
       agent: identity.agent,
@@ -203,12 +204,15 @@ export class Worker {
   }
 
   async #changeInTurn(delivery: Delivery, command: VerifiedCommand, { sinceMs, closed }: Subscribed): Promise<Outcome> {
-    return await this.#lanes.inTurn(keysOf(command), async () => {
+    const { verb } = command;
+    const run = async (): Promise<Outcome> => {
       if ((await this.#answeredBefore(delivery, sinceMs)) && !this.#hasBegun(command)) return "answered";
       const change = async (): Promise<Outcome> => await this.#change(delivery, command, closed);
       // Deletes that wait for Ollama do not hold up the cancel of a pull.
-      return await (command.verb === "cancel_job" ? change() : this.#lanes.changing(change));
-    });
+      if (verb === "cancel_job") return await change();
+      return await (verb === "load_model" ? this.#lanes.loading(change) : this.#lanes.changing(change));
+    };
+    return await this.#lanes.inTurn(keysOf(command), run, slowKeysOf(command));
   }
 
   async #serve(delivery: Delivery, judged: VerifiedCommand | Refusal, subscribed: Subscribed): Promise<Outcome> {

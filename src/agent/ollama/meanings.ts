@@ -141,6 +141,11 @@ export function ollamaFailure(asked: Asked, text: string, code?: ErrorCode): Cou
   });
 }
 
+/** Whether Ollama refused to generate, with this failure, because the model only makes embeddings. */
+export function onlyEmbeds(failure: unknown): boolean {
+  return failure instanceof OllamaError && failure.reason.endsWith('" does not support generate');
+}
+
 /** @param hint as it reads on Ollama's own machine */
 export function hintFor({ machine }: Asked, hint: string): string {
   return machine === undefined ? hint : hint.replaceAll("this machine", machine);

@@ -6,7 +6,7 @@ import { parseModelName } from "../../base/model_name.ts";
 import { Model, ModelDetails, RunningModel } from "../../protocol.ts";
 import { checkedFetch } from "./checked_fetch.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
-import type { Asked } from "./meanings.ts";
+import { type Asked, onlyEmbeds } from "./meanings.ts";
 import { PullLine, type PullProgress, PullTracker } from "./pull_tracker.ts";
 import { InsecureRegistries } from "./registry_host.ts";
 
@@ -25,6 +25,14 @@ export interface OllamaOptions {
   readonly stallMs?: number;
 }
 
+export interface LoadOptions {
+  /** How long it stays loaded after its last request, in s; -1: until it is unloaded; missing: as Ollama is set. */
+  readonly keepAliveSeconds?: number | undefined;
+  /** The size of its files: reading them takes time. */
+  readonly bytes?: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface PullOptions {
   /** Aborting closes the connection, at which Ollama stops and keeps what it has; the next pull goes on from there. */
   readonly signal?: AbortSignal;
@@ -35,8 +43,10 @@ export interface PullOptions {
 }
 
 const MEGABYTE = 1_000_000;
-/** The slowest disk we allow for: while Ollama verifies a model it reads all of it and reports nothing. */
-const VERIFY_BYTES_PER_SECOND = 20 * MEGABYTE;
+/** The slowest disk we allow for: while Ollama verifies or loads a model it reads all of it and reports nothing. */
+const READ_BYTES_PER_SECOND = 20 * MEGABYTE;
+/** Ollama itself gives up a load that makes no progress for this long, unless OLLAMA_LOAD_TIMEOUT says otherwise. */
+const LOAD_MS = 300_000;
 
 /** Some 500 bytes each, for 100,000 models and more. */
 const MAX_LIST_BYTES = 64 * MEGABYTE;
@@ -114,6 +124,25 @@ export class Ollama {
   }
 
   /**
+   * Loads a model. Resolves when it is in memory; loading it again is harmless, and counts its time from now.
+   * @throws CourierError `not_found` when there is no such model; `internal` when it cannot be loaded, with Ollama's reason
+   */
+  async loadModel(name: string, { keepAliveSeconds, bytes = 0, signal }: LoadOptions = {}): Promise<void> {
+    const timeoutMs = LOAD_MS + readingMs(bytes);
+    const ask = { action: `load ${JSON.stringify(name)}`, signal, maxBytes: MEGABYTE, timeoutMs };
+    const kept = keepAliveSeconds === undefined ? {} : { keep_alive: keepAliveSeconds };
+    try {
+      await this.#request(ask, z.unknown(), async (client) => {
+        return await client.generate({ model: name, prompt: "", stream: false, ...kept });
+      });
+    } catch (error) {
+      if (!onlyEmbeds(error)) throw error;
+      // Without an input it makes no embedding.
+      await this.#request(ask, z.unknown(), async (client) => await client.embed({ model: name, input: "", ...kept }));
+    }
+  }
+
+  /**
    * Asks Ollama to unload a model. Ollama does so once the model's current requests are finished.
    * @throws CourierError `not_found` when there is no such model
    */
@@ -156,7 +185,7 @@ export class Ollama {
       // The client's types promise fields that are often absent.
       if (!tracker.note(PullLine.parse(line))) continue;
       const { progress } = tracker;
-      const verifyMs = progress.phase === "verifying" ? verifyingMs(progress) : 0;
+      const verifyMs = progress.phase === "verifying" ? readingMs(progress.totalBytes ?? 0) : 0;
       life.endAfter(this.#stallMs + verifyMs, "made no progress");
       onProgress?.(progress);
     }
@@ -191,8 +220,8 @@ interface Ask {
   readonly timeoutMs?: number;
 }
 
-function verifyingMs({ totalBytes }: PullProgress): number {
-  return ((totalBytes ?? 0) / VERIFY_BYTES_PER_SECOND) * 1000;
+function readingMs(bytes: number): number {
+  return (bytes / READ_BYTES_PER_SECOND) * 1000;
 }
 
 /** How long a request lives: until it is done, its caller gives up, or it takes too long; then its connection closes. */

@@ -6,6 +6,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   pull_model: "Pull",
   delete_model: "Delete",
   copy_model: "Copy",
+  load_model: "Load",
   unload_model: "Unload",
   cancel_job: "Cancel the pull of",
 };

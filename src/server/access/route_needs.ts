@@ -18,6 +18,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/agents/:agent/models/:model": "show_model",
   "DELETE /v1/agents/:agent/models/:model": "delete_model",
   "POST /v1/agents/:agent/models/:model/copy": "copy_model",
+  "POST /v1/agents/:agent/models/:model/load": "load_model",
   "POST /v1/agents/:agent/models/:model/unload": "unload_model",
   "GET /v1/agents/:agent/running": "list_running",
   "POST /v1/agents/:agent/trust": "no limits",

@@ -12,6 +12,7 @@ const MEANINGS: Readonly<Record<TokenVerb, string>> = {
   pull_model: "pull models",
   cancel_job: "cancel jobs",
   copy_model: "give models a second name",
+  load_model: "load models into memory",
   unload_model: "unload models from memory",
   delete_model: "delete models",
 };

@@ -23,6 +23,13 @@ export const requireJson: MiddlewareHandler = async (context, next) => {
   await next();
 };
 
+/** The same for a route that takes a body or none. */
+export const requireJsonOrNothing: MiddlewareHandler = async (context, next) => {
+  const isJson = JSON_TYPE.test(context.req.header("content-type") ?? "");
+  if (isJson || (await context.req.text()) !== "") await readJson(context);
+  await next();
+};
+
 /**
  * Keeps the value for the audit, as the validator of a route under /v1 does.
  * @throws CourierError `invalid` with each invalid field; HTTPException 415 for another content type

@@ -1,11 +1,12 @@
-// Copying and unloading a model of one agent, and listing the models in its memory.
+// Copying, loading and unloading a model of one agent, and listing the models in its memory.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalModelName } from "../../base/model_name.ts";
 import { mergeRunning } from "../../courier/running.ts";
 import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
-import { RunningDocument, runningDocument } from "../../documents/running.ts";
+import { LoadedDocument, loadedDocument, RunningDocument, runningDocument } from "../../documents/running.ts";
+import { KeepAlive } from "../../protocol.ts";
 import { readOrLastKnown } from "../fleet/known_fleet.ts";
-import { requireJson } from "../http/body.ts";
+import { requireJson, requireJsonOrNothing } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./schema/examples.ts";
@@ -32,6 +33,34 @@ const copyModel = createRoute({
   responses: {
     200: json("The result", CopiedDocument, { agents: [{ ...EXAMPLES.outcome, destination: "phi4:backup" }] }),
     ...failures(404, 409, 413, 415, 501, 504, 507),
+  },
+});
+
+const LoadRequest = bodyOf({
+  keep_alive: KeepAlive.nullish().meta({
+    description:
+      "How long it stays loaded after its last use: seconds, or a duration such as `10m`; negative: until it is unloaded. Without it, as the agent's Ollama is set",
+  }),
+}).meta({ id: "LoadRequest" });
+
+const loadModel = createRoute({
+  method: "post",
+  path: "/v1/agents/{agent}/models/{model}/load",
+  operationId: "loadModel",
+  tags: ["models"],
+  summary: "Load a model into one agent's memory",
+  description:
+    "Answers when it is loaded. A model that is loaded stays for longer. A large one on a slow disk may take longer than the server waits: a 504 then, and the load goes on. Safe to repeat.",
+  security,
+  middleware: requireJsonOrNothing,
+  request: {
+    params: PATH.model,
+    query: QUERY.none,
+    body: json("How long it stays loaded", LoadRequest, { keep_alive: "10m" }),
+  },
+  responses: {
+    200: json("The result", LoadedDocument, { agents: [EXAMPLES.outcome] }),
+    ...failures(404, 413, 415, 501, 504, 507),
   },
 });
 
@@ -65,6 +94,8 @@ const listRunning = createRoute({
 });
 
 export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
+  addMemoryRoutes(app, servicesOf);
+
   app.openapi(copyModel, async (context) => {
     const { agent, model } = context.req.valid("param");
     const [name, destination] = [normalModelName(model), normalModelName(context.req.valid("json").destination)];
@@ -72,15 +103,6 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
     connection.requireOpen();
     await courier.copyModel(agent, name, destination, requesterOf(context));
     return context.json(copiedDocument([{ agent }], name, destination), 200);
-  });
-
-  app.openapi(unloadModel, async (context) => {
-    const { agent, model } = context.req.valid("param");
-    const name = normalModelName(model);
-    const { connection, courier } = servicesOf(context);
-    connection.requireOpen();
-    const { message } = await courier.unloadModel(agent, name, requesterOf(context));
-    return context.json(unloadedDocument([{ agent }], name, message), 200);
   });
 
   app.openapi(listRunning, async (context) => {
@@ -102,5 +124,27 @@ export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf
       query.last_known === "true",
     );
     return context.json(document, 200);
+  });
+}
+
+function addMemoryRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
+  app.openapi(loadModel, async (context) => {
+    const { agent, model } = context.req.valid("param");
+    const { keep_alive: keepAlive } = context.req.valid("json");
+    const name = normalModelName(model);
+    const { connection, courier } = servicesOf(context);
+    connection.requireOpen();
+    const options = { ...requesterOf(context), keepAlive: keepAlive ?? undefined };
+    const { message } = await courier.loadModel(agent, name, options);
+    return context.json(loadedDocument([{ agent }], name, message), 200);
+  });
+
+  app.openapi(unloadModel, async (context) => {
+    const { agent, model } = context.req.valid("param");
+    const name = normalModelName(model);
+    const { connection, courier } = servicesOf(context);
+    connection.requireOpen();
+    const { message } = await courier.unloadModel(agent, name, requesterOf(context));
+    return context.json(unloadedDocument([{ agent }], name, message), 200);
   });
 }

@@ -1,10 +1,10 @@
 // Which commands run at the same time.
 import { expect, test } from "bun:test";
 import { Lanes } from "#src/agent/commands/lanes.ts";
-import { settle } from "#tests/support/clocks/manual_clock.ts";
+import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
 
 test("inTurn() runs the commands for one model in order, in any spelling, and goes on after a failure", async () => {
-  const lanes = new Lanes();
+  const lanes = new Lanes(new ManualClock(0));
   const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const begun: string[] = [];
   const run = async (model: string): Promise<void> => {

@@ -62,6 +62,13 @@ export const ROUTES: Readonly<Record<string, Row>> = {
       { path: `/v1/agents/${agent}/models/${model}/copy`, body: { destination: "second:1b" } },
     ],
   },
+  "POST /v1/agents/:agent/models/:model/load": {
+    needs: "load_model",
+    requests: ({ agent, model }) => [
+      { path: `/v1/agents/${agent}/models/${model}/load` },
+      { path: `/v1/agents/${agent}/models/${model}/load`, body: { keep_alive: "10m" } },
+    ],
+  },
   "POST /v1/agents/:agent/models/:model/unload": {
     needs: "unload_model",
     requests: paths(({ agent, model }) => `/v1/agents/${agent}/models/${model}/unload`),

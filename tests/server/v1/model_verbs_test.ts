@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ShownDocument } from "#src/documents/models.ts";
 import { CopiedDocument, UnloadedDocument } from "#src/documents/outcomes.ts";
-import { RunningDocument } from "#src/documents/running.ts";
+import { LoadedDocument, RunningDocument } from "#src/documents/running.ts";
 import { newPull, type RunningModel } from "#src/protocol.ts";
 import { answerAsAgent, modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -72,6 +72,44 @@ describe("GET /v1/agents/{agent}/running", () => {
   });
 });
 
+describe("POST load", () => {
+  test("loads a model for as long as the body says, or as Ollama is set", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const loaded = await server.call("POST", `${MODEL}/load`, { body: { keep_alive: "10m" } });
+    expect([loaded.status, LoadedDocument.parse(loaded.body).agents]).toEqual([
+      200,
+      [{ agent: "gpu-1", model: "phi4:latest", code: null, error: null, message: "Loaded phi4:latest" }],
+    ]);
+    expect(agent.running.map(({ name }) => name)).toEqual(["phi4:latest"]);
+    for (const body of [undefined, {}, { keep_alive: null }])
+      expect((await server.call("POST", `${MODEL}/load`, body === undefined ? {} : { body })).status).toBe(200);
+    const given = [{ keep_alive: 600 }, undefined, undefined, undefined];
+    expect(agent.commands.map(({ arguments: sent }) => sent)).toEqual(given);
+  });
+
+  test.each([
+    [{ keep_alive: 0 }],
+    [{ keep_alive: "0s" }],
+    [{ keep_alive: "soon" }],
+    [{ keep_alive: [] }],
+    [{ keep: 1 }],
+  ])("refuses %j, and sends nothing", async (body) => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const refused = await server.call("POST", `${MODEL}/load`, { body });
+    expect([refused.status, refused.body.code]).toEqual([400, "invalid"]);
+    expect(agent.commands).toEqual([]);
+  });
+
+  test("refuses a body that is not JSON", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const form = { body: "keep_alive=10m", headers: { "content-type": "application/x-www-form-urlencoded" } };
+    expect((await server.request("POST", `${MODEL}/load`, form)).status).toBe(415);
+  });
+});
+
 describe("POST copy and unload", () => {
   test("give a model a second name, and take it out of memory", async () => {
     await using server = await openServer();
@@ -104,7 +142,7 @@ describe("POST copy and unload", () => {
   test("are refused to a viewer", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
-    for (const path of [`${MODEL}/copy`, `${MODEL}/unload`, "/v1/jobs/some/cancel"])
+    for (const path of [`${MODEL}/copy`, `${MODEL}/load`, `${MODEL}/unload`, "/v1/jobs/some/cancel"])
       expect((await server.call("POST", path, { token: server.viewer, body: {} })).status).toBe(403);
     expect(agent.commands).toEqual([]);
   });

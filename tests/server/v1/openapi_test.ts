@@ -44,6 +44,7 @@ describe("/openapi.json", () => {
       "/v1/agents/{agent}/models",
       "/v1/agents/{agent}/models/{model}",
       "/v1/agents/{agent}/models/{model}/copy",
+      "/v1/agents/{agent}/models/{model}/load",
       "/v1/agents/{agent}/models/{model}/unload",
       "/v1/agents/{agent}/ping",
       "/v1/agents/{agent}/running",

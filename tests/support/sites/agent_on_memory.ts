@@ -59,6 +59,16 @@ export class ScriptedOllama {
     this.models = [...this.models, { ...PHI4, name: destination }];
   }
 
+  async loadModel(name: string, { keepAliveSeconds = 300 }: LoadOptions = {}): Promise<void> {
+    this.calls.push(`load ${name} ${keepAliveSeconds}`);
+    await this.trouble;
+    if (!this.models.some((model) => model.name === name)) {
+      throw new CourierError("not_found", `model '${name}' not found`);
+    }
+    const expires_at = `2026-11-23T22:${keepAliveSeconds === 300 ? "05" : "10"}:00Z`;
+    this.running = [{ name, size: PHI4.size, size_vram: PHI4.size, expires_at }];
+  }
+
   async unloadModel(name: string): Promise<void> {
     this.calls.push(`unload ${name}`);
     await this.trouble;
@@ -83,6 +93,7 @@ export class ScriptedOllama {
   }
 }
 
+type LoadOptions = NonNullable<Parameters<AgentParts["ollama"]["loadModel"]>[1]>;
 type PullOptions = NonNullable<Parameters<AgentParts["ollama"]["pullModel"]>[1]>;
 
 async function aborted(signal: AbortSignal | undefined): Promise<never> {

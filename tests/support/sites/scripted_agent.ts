@@ -179,6 +179,13 @@ function answerAboutModel(command: CommandV2, agent: ScriptedAgent, name: string
     agent.models = [...agent.models.filter((other) => other.name !== destination), { ...model, name: destination }];
     return { message: `Copied ${name} to ${destination}` };
   }
+  if (command.command === "load_model") {
+    const kept = command.arguments?.["keep_alive"];
+    const expires_at = new Date(Date.parse(agent.now()) + Number(kept ?? 300) * 1000).toISOString();
+    const loaded = { name: model.name, size: model.size, size_vram: model.size, expires_at };
+    agent.running = [...agent.running.filter((other) => !sameModel(other.name, name)), loaded];
+    return { message: `Loaded ${name}`, running: [loaded] };
+  }
   if (command.command === "unload_model") {
     agent.running = agent.running.filter((other) => !sameModel(other.name, name));
     return { message: `Unloaded ${name}` };
