@@ -23,14 +23,15 @@ import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
 import { addListVerb } from "./verbs/list.ts";
+import { addLoadVerb } from "./verbs/memory/load.ts";
+import { addPsVerb } from "./verbs/memory/ps.ts";
+import { addStopVerb } from "./verbs/memory/stop.ts";
 import { addKeyVerb } from "./verbs/offline/key.ts";
 import { addNatsPermissionsVerb } from "./verbs/offline/nats_permissions.ts";
 import { addPingVerb } from "./verbs/ping.ts";
-import { addPsVerb } from "./verbs/ps.ts";
 import { addPullVerb } from "./verbs/pull.ts";
 import { addRmVerb } from "./verbs/rm.ts";
 import { addShowVerb } from "./verbs/show.ts";
-import { addStopVerb } from "./verbs/stop.ts";
 import { addTrustVerb } from "./verbs/trust.ts";
 import { addWaitVerb } from "./verbs/wait.ts";
 
@@ -113,6 +114,7 @@ function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs):
   addRmVerb(program, run);
   addCpVerb(program, run);
   addPsVerb(program, run);
+  addLoadVerb(program, run);
   addStopVerb(program, run);
   addJobsVerb(program, runWatching, () => program.opts().watch === true);
   addCancelVerb(program, run);

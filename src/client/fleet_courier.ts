@@ -9,7 +9,7 @@ import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
-import type { Job, ModelDetails, Response } from "../protocol.ts";
+import type { Job, KeepAlive, ModelDetails, Response } from "../protocol.ts";
 import type { Forgotten } from "../transport.ts";
 import type { Decision } from "../trust/agents/decisions.ts";
 import type { AgentKey } from "../trust/agents/known_agents.ts";
@@ -68,6 +68,11 @@ export interface FleetCourier {
   ): Promise<{ readonly model: FleetModel; readonly show: ModelDetails }>;
   deleteModel(agent: string, model: string, options?: Asking): Promise<Response>;
   copyModel(agent: string, model: string, destination: string, options?: Asking): Promise<void>;
+  loadModel(
+    agent: string,
+    model: string,
+    options?: Asking & { readonly keepAlive?: KeepAlive | undefined },
+  ): Promise<Pick<Response, "message">>;
   unloadModel(agent: string, model: string, options?: Asking): Promise<Pick<Response, "message">>;
   /** Which online agents publish a model of this name, with its digest, in order of agents. */
   holders(model: string): Promise<readonly { readonly agent: string; readonly digest: string }[]>;

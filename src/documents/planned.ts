@@ -5,7 +5,7 @@ import { AgentName } from "../protocol.ts";
 const PlannedChange = z.object({
   agent: AgentName,
   model: z.string().nullable().meta({ description: "Null: the agent itself is forgotten" }),
-  verb: z.enum(["delete", "pull", "unload", "copy", "cancel", "forget"]),
+  verb: z.enum(["delete", "pull", "load", "unload", "copy", "cancel", "forget"]),
   destination: z.string().optional().meta({ description: "Of a copy: the second name" }),
   job: z.string().optional().meta({ description: "Of a cancel: the id of the job" }),
   installed: z.boolean().nullable().optional().meta({

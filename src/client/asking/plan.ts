@@ -12,6 +12,7 @@ import type { Session } from "../session.ts";
 const WORDS = {
   delete: { deed: "Delete", where: "from" },
   pull: { deed: "Pull", where: "on" },
+  load: { deed: "Load", where: "on" },
   unload: { deed: "Unload", where: "on" },
   copy: { deed: "Copy", where: "on" },
   cancel: { deed: "Cancel the pull of", where: "on" },
@@ -25,6 +26,7 @@ const NAMED = 3;
 const LISTS = {
   delete: ["models", "jobs"],
   pull: ["models", "jobs"],
+  load: ["models"],
   unload: ["models", "running"],
   copy: ["models"],
 } as const satisfies Readonly<Record<string, readonly ListName[]>>;

@@ -45,6 +45,7 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   pull: modelProposals,
   rm: modelProposals,
   cp: modelProposals,
+  load: modelProposals,
   stop: runningProposals,
   cancel: jobProposals,
   jobs: anyJobProposals,

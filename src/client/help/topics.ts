@@ -31,6 +31,7 @@ const DOCUMENTS = [
   ["pull, wait", "a Job per change; pull --detach: Jobs"],
   ["rm", "Deleted"],
   ["cp", "Copied"],
+  ["load", "Loaded"],
   ["stop", "Unloaded"],
   ["cancel", "Jobs"],
   ["forget", "agents with commands, or code and error"],

@@ -15,7 +15,15 @@ import { PingDocument, type Refused, RefusedCommandsDocument } from "../../docum
 import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
 import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
 import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
-import { isEnded, type Job, type ModelDetails, type Response } from "../../protocol.ts";
+import { LoadedDocument } from "../../documents/running.ts";
+import {
+  isEnded,
+  type Job,
+  type KeepAlive,
+  keepAliveSeconds,
+  type ModelDetails,
+  type Response,
+} from "../../protocol.ts";
 import type { Forgotten } from "../../transport.ts";
 import type { Decision } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
@@ -134,6 +142,17 @@ export class ServerCourier implements FleetCourier {
   async copyModel(agent: string, model: string, destination: string, { signal }: Asking = {}): Promise<void> {
     const body = { destination: normalModelName(destination) };
     await this.#http.send("POST", `${modelPath(agent, model)}/copy`, CopiedDocument, { body, signal });
+  }
+
+  async loadModel(
+    agent: string,
+    model: string,
+    { keepAlive, signal }: Asking & { readonly keepAlive?: KeepAlive | undefined } = {},
+  ): Promise<Pick<Response, "message">> {
+    const body = keepAlive === undefined ? {} : { body: { keep_alive: keepAliveSeconds(keepAlive) } };
+    const path = `${modelPath(agent, model)}/load`;
+    const { agents } = await this.#http.send("POST", path, LoadedDocument, { ...body, signal });
+    return { message: agents[0]?.message };
   }
 
   async unloadModel(agent: string, model: string, { signal }: Asking = {}): Promise<Pick<Response, "message">> {

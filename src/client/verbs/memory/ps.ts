@@ -1,13 +1,13 @@
 // The verb ps.
-import { formatBytes, formatUntil } from "../../base/format.ts";
-import { runningDocument } from "../../documents/running.ts";
-import { flag } from "../../program/flags.ts";
-import type { RunningModel } from "../../protocol.ts";
-import { examples, type Program } from "../base_command.ts";
-import { boxClock } from "../box_clock.ts";
-import { type Column, MODEL_NAME } from "../output/table.ts";
-import { noteUnavailable } from "../output/unavailable.ts";
-import type { Run, Session } from "../session.ts";
+import { formatBytes, formatUntil } from "../../../base/format.ts";
+import { runningDocument } from "../../../documents/running.ts";
+import { flag } from "../../../program/flags.ts";
+import type { RunningModel } from "../../../protocol.ts";
+import { examples, type Program } from "../../base_command.ts";
+import { boxClock } from "../../box_clock.ts";
+import { type Column, MODEL_NAME } from "../../output/table.ts";
+import { noteUnavailable } from "../../output/unavailable.ts";
+import type { Run, Session } from "../../session.ts";
 
 const RUNNING_COLUMNS: readonly Column[] = [
   { title: "NAME", ...MODEL_NAME, minimum: 50 },

@@ -1,11 +1,11 @@
 // The verb stop.
-import { normalModelName } from "../../base/model_name.ts";
-import { unloadedDocument } from "../../documents/outcomes.ts";
-import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
-import { askEach, chosenViews, outcomesStatus, printOutcomes } from "../asking/outcomes.ts";
-import { planChanges } from "../asking/plan.ts";
-import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
-import type { Run, Session } from "../session.ts";
+import { normalModelName } from "../../../base/model_name.ts";
+import { unloadedDocument } from "../../../documents/outcomes.ts";
+import { type ChangeChoices, mayChange } from "../../asking/confirm.ts";
+import { askEach, chosenViews, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
+import { planChanges } from "../../asking/plan.ts";
+import { DRY_RUN, examples, type Program, YES } from "../../base_command.ts";
+import type { Run, Session } from "../../session.ts";
 
 export function addStopVerb(program: Program, run: Run): void {
   program
