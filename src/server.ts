@@ -27,6 +27,7 @@ import { seenState } from "./server/fleet/seen_state.ts";
 import { originOf } from "./server/http/guard/cross_origin.ts";
 import { hostName } from "./server/http/guard/trusted_hosts.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
+import { ollamaFlags } from "./server/ollama/flags.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
 import { copyStore, openServerStore, type StorePlace, storeDir, storeFlag } from "./server/store/shared/open.ts";
@@ -252,6 +253,7 @@ function createServiceCommand() {
     )
     .addOption(corsOriginFlag())
     .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
+    .addOption(ollamaFlags.cancelOnDisconnect())
     .addOption(flag("--catalog <file>", "JSON file served as /api/config/available-models (default: a built-in list)"))
     .addOption(
       flag("--timeout <seconds>", "how long to wait for a response from an agent").argParser(parse.seconds).default(30),
@@ -305,18 +307,22 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       timeoutMs: options.timeout * 1000,
       maxListeners: options.maxListeners,
       defaultAgent: options.defaultAgent,
+      cancelsOnDisconnect: options.cancelOnDisconnect,
       catalog,
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
       webhooks,
-      operators:
-        options.operatorKeys === undefined ? null : { keys: options.operatorKeys, roster: rosterPath(stateDir) },
+      operators: operatorsOf(options, stateDir),
     };
     await runServer(settings, { transports, ...store, service: openServiceManager(log), log, stop });
   } finally {
     await store.close();
   }
+}
+
+function operatorsOf({ operatorKeys }: Options, stateDir: string) {
+  return operatorKeys === undefined ? null : { keys: operatorKeys, roster: rosterPath(stateDir) };
 }
 
 async function trust(

@@ -16,6 +16,7 @@ import { limitBody } from "./http/body.ts";
 import { callerOf, type Env, identifyPeer } from "./http/env.ts";
 import { refuseBrowsers, requireToken, requireTokenStill, trustEveryone } from "./http/guard/auth.ts";
 import { allowOrigins } from "./http/guard/cross_origin.ts";
+import { showReasons } from "./http/guard/ollama_cli.ts";
 import { RefusedHosts } from "./http/guard/refused_hosts.ts";
 import { requireTrustedHost, type TrustedHosts } from "./http/guard/trusted_hosts.ts";
 import { healthRoutes } from "./http/health_routes.ts";
@@ -27,6 +28,7 @@ import { compressResponse, identifyRequest, keepNothing } from "./http/responses
 import { RequestRate } from "./limits/request_rate.ts";
 import { addMetricsRoute } from "./metrics/route.ts";
 import { timeRequests } from "./metrics/timed_requests.ts";
+import { ollamaRoots, ollamaRoutes } from "./ollama/routes.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
 import { CONFIG_ROUTES } from "./platform/described_config.ts";
 import { GPU_SERVICE_ROUTES } from "./platform/described_gpu_service.ts";
@@ -76,7 +78,8 @@ const OF_SERVER = [
 type Access = "with tokens" | "without tokens";
 
 /**
- * All routes. Each needs a token, except /healthz, /readyz, /openapi.json, /docs, / and /assets.
+ * All routes. Each needs a token, except /healthz, /readyz, /openapi.json, /docs, /, /assets and the root of each box under
+ * /agents.
  * @param corsOrigins of the web pages whose browsers may use it
  */
 export function createApi(services: WholeServices, corsOrigins: readonly string[] = []): Hono<Env> {
@@ -99,12 +102,17 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   app.use(answerOptions);
   if (sessions !== null) addSignInRoutes(app, services, { sessions, cookie: sessionCookie, access });
   for (const path of ["/api/*", "/v1/*", "/metrics"]) app.use(path, withToken, limitBody, requireTokenStill(services));
+  // Its clients are no browsers.
+  const withHeader = requireToken({ ...access, cookie: null });
+  app.route("/", ollamaRoots());
+  app.use("/agents/*", showReasons, withHeader, limitBody, requireTokenStill(services));
   const open = [healthRoutes(services), ...(services.sessions === null ? [] : [consoleRoutes()]), docsRoutes()];
   for (const routes of open) app.route("/", routes);
   const scopes = new Scopes(services);
   const servicesOf: ServicesOf = (context) => scopes.servicesFor(callerOf(context));
   app.route("/api/config", platformRoutes(servicesOf));
   app.route("/api", gpuServiceRoutes(servicesOf));
+  app.route("/agents", ollamaRoutes(servicesOf));
   describeServer(app.openAPIRegistry);
   for (const add of OF_CALLER) add(app, servicesOf);
   if (sessions !== null) addSessionRoute(app, services);
@@ -124,7 +132,7 @@ function addDescription(app: OpenAPIHono<Env>): void {
   });
 }
 
-/** Only /api/health and /api/models, for the clients of the GPU service, which send no token. */
+/** Only /api/health, /api/models and /agents, for clients of the GPU service and of Ollama, which send no token. */
 export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): Hono<Env> {
   const app = new Hono<Env>({ getPath: requestPath });
   addCommon(app, services, { access: "without tokens", corsOrigins: [] });
@@ -132,6 +140,11 @@ export function createTrustedApi(services: WholeServices, hosts: TrustedHosts): 
   app.route(
     "/api",
     gpuServiceRoutes(() => services),
+  );
+  app.route("/", ollamaRoots());
+  app.route(
+    "/agents",
+    ollamaRoutes(() => services),
   );
   return app;
 }

@@ -77,6 +77,8 @@ export interface ServerSettings {
   /** Event streams, of all tokens together. */
   readonly maxListeners: number;
   readonly defaultAgent: string | undefined;
+  /** Whether a pull under /agents ends with its last client. */
+  readonly cancelsOnDisconnect: boolean;
   readonly catalog: Catalog;
   /** The platform's own; null: there are only own tokens. */
   readonly login: Login | null;
@@ -188,7 +190,7 @@ interface Foundations extends Pick<ServerParts, "database" | "shared" | "log"> {
 
 function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const { transport, database, shared, tokens, roster, agents, measures, clock = systemClock, log } = parts;
-  const { timeoutMs, maxListeners, defaultAgent, catalog, login, signingKey, webhooks } = settings;
+  const { timeoutMs, maxListeners, defaultAgent, cancelsOnDisconnect, catalog, login, signingKey, webhooks } = settings;
   const entrance = openEntrance(settings, { database, shared, tokens, log });
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
@@ -197,7 +199,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, waits: measures, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = shared?.ends ?? new EndedJobs(database, courier);
-  const given = { measures, catalog, defaultAgent, clock, log };
+  const given = { measures, catalog, defaultAgent, cancelsOnDisconnect, clock, log };
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
     ...given,

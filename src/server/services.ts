@@ -59,6 +59,8 @@ export interface Services {
   readonly catalog: Catalog;
   /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;
+  /** Whether a pull that was started under /agents is cancelled when the last client that follows it disconnects. */
+  readonly cancelsOnDisconnect: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }

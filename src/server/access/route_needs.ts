@@ -42,6 +42,19 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/catalog": "any",
   "GET /v1/audit": "no limits",
   "GET /v1/webhooks/deliveries": "no limits",
+  "GET /agents/:agent/api/version": "any",
+  "GET /agents/:agent/api/tags": "list_models",
+  "GET /agents/:agent/api/ps": "list_running",
+  "POST /agents/:agent/api/show": "show_model",
+  "POST /agents/:agent/api/pull": "pull_model",
+  "DELETE /agents/:agent/api/delete": "delete_model",
+  "POST /agents/:agent/api/copy": "copy_model",
+  // Only the body decides between loading and unloading: see `requireVerb()`.
+  "POST /agents/:agent/api/generate": "any",
+  "POST /agents/:agent/api/chat": "any",
+  "GET /agents/:agent/v1/models": "list_models",
+  "GET /agents/:agent/v1/models/:model{.+}": "list_models",
+  "POST /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|blobs/.+)|v1/.+)}": "any",
   "GET /metrics": "any",
   "GET /api/health": "any",
   "GET /api/models": "list_models",
@@ -65,16 +78,15 @@ for (const [route, need] of Object.entries(NEEDS)) {
   routes.add(method, path, need);
 }
 
-const PING = /^\/v1\/agents\/[^/]+\/ping$/;
+/** They read, although they are a POST. */
+const READING_POST = /^\/v1\/tickets$|^\/v1\/agents\/[^/]+\/ping$|^\/agents\/[^/]+\/api\/show$/;
 
 /**
  * Whether a request only reads. A ticket and a session let their owner read what the token shows anyway; a ping changes
  * nothing. A viewer could push everything else out of the audit with them.
  */
 export function changesNothing(method: string, path: string): boolean {
-  return (
-    READING.has(method) || path === "/v1/session" || (method === "POST" && (path === "/v1/tickets" || PING.test(path)))
-  );
+  return READING.has(method) || path === "/v1/session" || (method === "POST" && READING_POST.test(path));
 }
 
 /** Whether a request opens an event stream. */
@@ -88,6 +100,16 @@ export function beyondLimits(caller: Caller, method: string, path: string): Cour
   if (agents === null && verbs === null) return undefined;
   const need = routes.match(method === "HEAD" ? "GET" : method, path)[0][0]?.[0] ?? "no limits";
   if (need === "any" || (need !== "no limits" && verbs?.has(need) !== false)) return undefined;
+  return beyond(caller, need);
+}
+
+/** For a route whose verb depends on the body. @throws CourierError `forbidden` for a caller that may not use it */
+export function requireVerb(caller: Caller, verb: Verb): void {
+  if (caller.verbs?.has(verb) === false) throw beyond(caller, verb);
+}
+
+function beyond(caller: Caller, need: Verb | "no limits"): CourierError {
+  const { agents, verbs } = caller;
   const what = need === "no limits" ? "what only a token without limits may use" : need;
   const where = agents === null ? "" : ` on ${firstOf([...agents], (agent) => agent)}`;
   return new CourierError("forbidden", `${describeCaller(caller)} may not use ${what}`, {

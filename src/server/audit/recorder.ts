@@ -119,7 +119,7 @@ function accountOf(scope: Scope | undefined): string | null {
 }
 
 function agentIn({ req }: Context<Env>): string | null {
-  const inPath = /^\/v1\/agents\/([^/]+)/.exec(req.path)?.[1];
+  const inPath = /^(?:\/v1)?\/agents\/([^/]+)/.exec(req.path)?.[1];
   const named = inPath === undefined ? req.query("agent") : tryDecodeURIComponent(inPath);
   return AgentName.safeParse(named).data ?? null;
 }

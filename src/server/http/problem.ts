@@ -6,6 +6,8 @@ import type { Problem, ProblemDetails } from "../../documents/problem.ts";
 import { unavailableField } from "../../documents/unavailable.ts";
 import { type Caller, describeCaller } from "../access/caller.ts";
 import { inHttpWords } from "./http_words.ts";
+import { ollamaError } from "./ollama_error.ts";
+import { OLLAMA_PREFIX } from "./request_target.ts";
 
 /** Unless the failure says when. */
 const RETRY_AFTER_S = 5;
@@ -54,8 +56,8 @@ export class TooFast extends HTTPException {
 }
 
 /**
- * The response to a failed request: `{"detail"}` under /api/config, `{"success": false, "error"}` under the rest of /api,
- * elsewhere a problem document (RFC 9457).
+ * The response to a failed request: `{"detail"}` under /api/config, `{"success": false, "error"}` under the rest of /api, as
+ * Ollama's under /agents, elsewhere a problem document (RFC 9457).
  */
 export function errorResponse(path: string, error: unknown): Response {
   const known = asKnown(error);
@@ -64,7 +66,10 @@ export function errorResponse(path: string, error: unknown): Response {
   const retryAfterS = error instanceof TooFast ? error.retryAfterS : RETRY_AFTER_S;
   if (status === 429 || status === 503) headers.set("retry-after", String(retryAfterS));
   if (status === 401) headers.set("www-authenticate", 'Bearer realm="gpu-courier"');
-  if (!path.startsWith("/api/")) headers.set("content-type", "application/problem+json");
+  if (!path.startsWith("/api/") && !path.startsWith(OLLAMA_PREFIX))
+    headers.set("content-type", "application/problem+json");
+  // OpenAI's clients send each request twice more that fails with a 5xx, although it would fail again.
+  if (status === 501 && path.startsWith(OLLAMA_PREFIX)) headers.set("x-should-retry", "false");
   return new Response(JSON.stringify(body(path, status, known)), { status, headers });
 }
 
@@ -89,6 +94,7 @@ function asKnown(error: unknown): CourierError {
 function body(path: string, status: number, error: CourierError): object {
   const { message, hint } = error;
   const text = hint === undefined ? message : `${message}${/[.?!]$/.test(message) ? "" : "."} ${hint}`;
+  if (path.startsWith(OLLAMA_PREFIX)) return ollamaError(path, status, text);
   if (path.startsWith("/api/config")) return { detail: text };
   if (path.startsWith("/api/")) return { success: false, error: text };
   return problemOf(status, error);

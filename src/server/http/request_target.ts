@@ -7,6 +7,9 @@ import { CourierError } from "../../base/errors.ts";
 const HOST = /^(?:(\[[0-9A-Fa-f:.]+\])|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::(\d*))?$/;
 const MAX_PORT = 65_535;
 
+/** Where each box has its Ollama. Its clients join this and their own paths as they like: `/agents/gpu-1//api/tags/`. */
+export const OLLAMA_PREFIX = "/agents/";
+
 /**
  * The path of a request, percent-decoded as hono does it.
  *
@@ -14,6 +17,11 @@ const MAX_PORT = 65_535;
  * hono's `getPath` would cut off as many characters as a scheme and a host have.
  */
 export function requestPath(request: Request): string {
+  const path = targetOf(request);
+  return path.startsWith(OLLAMA_PREFIX) ? tidy(path) : path;
+}
+
+function targetOf(request: Request): string {
   const { url } = request;
   if (url.startsWith("/")) return getPath(new Request(`http://localhost${url}`));
   // The target of CONNECT is a host and a port: it has no path, and is no route.
@@ -32,6 +40,11 @@ export const requireValidHost: MiddlewareHandler = async (context, next) => {
     });
   await next();
 };
+
+/** Without empty parts. */
+function tidy(path: string): string {
+  return path.replaceAll(/\/{2,}/g, "/").replace(/\/$/, "");
+}
 
 function isValidHost(host: string): boolean {
   const parts = HOST.exec(host);

@@ -51,6 +51,7 @@ export const compressResponse: MiddlewareHandler<Env> = async (context, next) =>
   // RFC 9110, 15.4.5: a 304 has what the response that is kept has.
   if (status === 304) addVary(headers, "Accept-Encoding");
   if (!TYPES.test(headers.get("content-type") ?? "")) return;
+  if (headers.get("cache-control")?.includes("no-transform") === true) return;
   // Lists say it already: this runs for each response.
   if (headers.get("vary")?.endsWith(", Accept-Encoding") !== true) addVary(headers, "Accept-Encoding");
   if (context.req.header("accept-encoding")?.includes("gzip") !== true) return;

@@ -72,7 +72,16 @@ export class Scopes {
 /** Everything that names agents, or shares an answer about them. */
 type Scoped = Omit<
   Services,
-  "keeper" | "readiness" | "authenticator" | "tickets" | "refusedLogins" | "listeners" | "catalog" | "clock" | "log"
+  | "keeper"
+  | "readiness"
+  | "authenticator"
+  | "tickets"
+  | "refusedLogins"
+  | "listeners"
+  | "catalog"
+  | "cancelsOnDisconnect"
+  | "clock"
+  | "log"
 >;
 
 /** @param number of the scope: responses kept for an earlier one have other versions */

@@ -11,6 +11,8 @@ interface Row {
   /** `any`: all may use it; `no limits`: nobody with limits may. */
   readonly needs: Verb | "any" | "no limits";
   readonly requests: (subject: Subject) => readonly Asked[];
+  /** Of the response to a caller that may use it; missing: a success. */
+  readonly status?: number;
 }
 
 const paths =
@@ -23,6 +25,43 @@ const perJob =
     jobs.map((id) => ({ path: path(id) }));
 const body = (path: string, of: (subject: Subject) => readonly object[]) => (subject: Subject) =>
   of(subject).map((each) => ({ path, body: each }));
+
+const box =
+  (route: string, ...bodies: readonly ((subject: Subject) => object)[]) =>
+  (subject: Subject) => {
+    const path = `/agents/${subject.agent}/${route}`;
+    return bodies.length === 0 ? [{ path }] : bodies.map((of) => ({ path, body: of(subject) }));
+  };
+const UNLOAD = ({ model }: Subject) => ({ model, keep_alive: 0 });
+
+/** Those of Ollama, for one box. */
+const OLLAMA_ROUTES: Readonly<Record<string, Row>> = {
+  "GET /agents/:agent/api/version": { needs: "any", requests: box("api/version") },
+  "GET /agents/:agent/api/tags": { needs: "list_models", requests: box("api/tags") },
+  "GET /agents/:agent/api/ps": { needs: "list_running", requests: box("api/ps") },
+  "POST /agents/:agent/api/show": { needs: "show_model", requests: box("api/show", ({ model }) => ({ model })) },
+  "POST /agents/:agent/api/pull": { needs: "pull_model", requests: box("api/pull", () => ({ model: "new:1b" })) },
+  "DELETE /agents/:agent/api/delete": {
+    needs: "delete_model",
+    requests: box("api/delete", ({ model }) => ({ model })),
+  },
+  "POST /agents/:agent/api/copy": {
+    needs: "copy_model",
+    requests: box("api/copy", ({ model }) => ({ source: model, destination: "second:1b" })),
+  },
+  "POST /agents/:agent/api/generate": { needs: "unload_model", requests: box("api/generate", UNLOAD) },
+  "POST /agents/:agent/api/chat": { needs: "unload_model", requests: box("api/chat", UNLOAD) },
+  "GET /agents/:agent/v1/models": { needs: "list_models", requests: box("v1/models") },
+  "GET /agents/:agent/v1/models/:model{.+}": {
+    needs: "list_models",
+    requests: ({ agent, model }) => [{ path: `/agents/${agent}/v1/models/${model}` }],
+  },
+  "POST /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|blobs/.+)|v1/.+)}": {
+    needs: "any",
+    requests: box("v1/chat/completions", () => ({})),
+    status: 501,
+  },
+};
 
 export const ROUTES: Readonly<Record<string, Row>> = {
   "GET /v1/agents": {
@@ -169,6 +208,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
   "DELETE /v1/tokens/:name": { needs: "no limits", requests: paths(() => "/v1/tokens/scoped") },
   "GET /v1/audit": { needs: "no limits", requests: paths(() => "/v1/audit") },
   "GET /v1/webhooks/deliveries": { needs: "no limits", requests: paths(() => "/v1/webhooks/deliveries") },
+  ...OLLAMA_ROUTES,
   "GET /api/config/available-models": { needs: "any", requests: paths(() => "/api/config/available-models") },
   "POST /api/config/pull-model": {
     needs: "pull_model",
@@ -189,6 +229,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
 
 /** They show nothing of agents, with any token. */
 export const OPEN_ROUTES = [
+  "GET /agents/:agent",
   "GET /",
   "POST /v1/session",
   "DELETE /v1/session",

@@ -11,7 +11,7 @@ export interface Seen {
 
 /** A response as its caller sees it, without what is random in each. Of a stream, what comes at once. */
 export async function seen(response: Response): Promise<Seen> {
-  const isStream = response.headers.get("content-type") === "text/event-stream";
+  const isStream = /event-stream|ndjson/.test(response.headers.get("content-type") ?? "");
   const text = isStream ? await firstOf(response) : await response.text();
   return {
     status: response.status,

@@ -287,12 +287,23 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...server("http http/guard limits store fleet fleet/lists v1/schema"),
     ],
   },
+  { files: "src/server/ollama/flags.ts", may: ["src/program/flags.ts"] },
+  {
+    files: "src/server/ollama/*.ts",
+    may: [
+      ...BASE,
+      "src/protocol/keep_alive.ts",
+      ...COURIER,
+      "src/server/services.ts",
+      ...server("access http http/guard fleet"),
+    ],
+  },
   {
     files: "src/server/api.ts",
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console docs http http/guard limits fleet/lists metrics scope v1 v1/schema platform webhooks",
+        "access audit console docs http http/guard limits fleet/lists metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },
@@ -318,7 +329,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/transport.ts",
       OPEN,
       SEVERAL,
-      "src/server/{run,platform/catalog,fleet/seen_state}.ts",
+      "src/server/{run,ollama/flags,platform/catalog,fleet/seen_state}.ts",
       ...server("access access/{login,sessions} audit http http/guard limits store store/shared webhooks"),
     ],
   },

@@ -89,6 +89,7 @@ export async function openServer({
   publicUrl = null,
   trustedProxies = [],
   managesTokens = false,
+  cancelsOnDisconnect = false,
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -102,6 +103,7 @@ export async function openServer({
   publicUrl?: URL | null;
   trustedProxies?: readonly string[];
   managesTokens?: boolean;
+  cancelsOnDisconnect?: boolean;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = memoryDir("gpu-courier-server-");
   const database = openStore(stateDir);
@@ -158,6 +160,7 @@ export async function openServer({
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
     defaultAgent,
+    cancelsOnDisconnect,
     clock,
     log,
   };

@@ -7,6 +7,7 @@ import { type Caller, describeCaller, TRUSTED_CALLER } from "../../access/caller
 import { beyondLimits, changesNothing, takesTicket } from "../../access/route_needs.ts";
 import type { Role } from "../../store/tokens.ts";
 import { type Env, peerOf } from "../env.ts";
+import { OLLAMA_PREFIX } from "../request_target.ts";
 import { type AccessDeps, admit } from "./admission.ts";
 
 /**
@@ -52,7 +53,7 @@ function requirePermission(context: Context<Env>, caller: Caller): void {
       "forbidden",
       `${describeCaller(caller)} has the role ${caller.role}, which does not permit this`,
       {
-        hint: "A viewer may read under /v1 and /metrics. Everything else needs the role gp",
+        hint: "A viewer may read under /v1, /agents and /metrics. Everything else needs the role gp",
       },
     );
   const refusal = beyondLimits(caller, method, path);
@@ -84,10 +85,17 @@ function authorizationOf(
 ): Credential | CourierError | undefined {
   const { req } = context;
   const header = req.header("authorization");
-  if (header !== undefined) return header;
+  if (header !== undefined) return req.path.startsWith(OLLAMA_PREFIX) ? asBearer(header) : header;
   const ticket = req.query("ticket");
   if (ticket !== undefined && takesTicket(req.method, req.path)) return tickets.authorizationOf(ticket);
   return cookie?.read(context);
+}
+
+/** Some clients of Ollama can only send a user and a password: the token is the password, and the user anything. */
+function asBearer(header: string): string {
+  const encoded = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(header.trim())?.[1];
+  const password = /^[^:]*:([^]*)$/.exec(Buffer.from(encoded ?? "", "base64").toString())?.[1];
+  return password === undefined ? header : `Bearer ${password}`;
 }
 
 /** Whether more than middleware serves the request; else it gets 404 or 405. */
@@ -97,5 +105,6 @@ function isRoute(context: Context<Env>): boolean {
 
 function isAllowed(role: Role, method: string, path: string): boolean {
   if (role === "gp") return true;
-  return changesNothing(method, path) && (path.startsWith("/v1/") || path === "/metrics");
+  const isReadable = path.startsWith("/v1/") || path.startsWith(OLLAMA_PREFIX) || path === "/metrics";
+  return isReadable && changesNothing(method, path);
 }

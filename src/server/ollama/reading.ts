@@ -1,0 +1,72 @@
+// The routes that only read: version, tags, ps and show.
+import type { Hono } from "hono";
+import { CourierError } from "../../base/errors.ts";
+import { isCloudName, sameModel } from "../../base/model_name.ts";
+import type { FleetModels } from "../../courier/models.ts";
+import type { Env } from "../http/env.ts";
+import type { ServicesOf } from "../services.ts";
+import { listedModel, loadedModel, shownModel } from "./answers.ts";
+import { type Box, boxOf, modelsOf, orNoModel } from "./box.ts";
+import { modelOf, REQUESTS, readRequest } from "./requests.ts";
+import { ShownModels } from "./shown_models.ts";
+
+const JSON_TYPE = { "content-type": "application/json; charset=utf-8" } as const;
+const WORDS = { missing: "model is required", invalid: () => "invalid model name" };
+/** A box publishes the same list until it changes. */
+const tags = new WeakMap<FleetModels["models"], string>();
+
+export function addReadingRoutes(routes: Hono<Env>, servicesOf: ServicesOf): void {
+  const shown = new ShownModels();
+
+  routes.get("/:agent/api/version", async (context) => {
+    const { view } = await boxOf(context, servicesOf);
+    return context.json({ version: plainVersion(view.state?.ollama.version) });
+  });
+
+  routes.get("/:agent/api/tags", async (context) => {
+    const models = await modelsOf(await boxOf(context, servicesOf), context.req.raw.signal);
+    return context.body(tagsText(models), 200, JSON_TYPE);
+  });
+
+  routes.get("/:agent/api/ps", async (context) => {
+    const { agent, services } = await boxOf(context, servicesOf);
+    const { running } = await services.courier.listRunning([agent], { signal: context.req.raw.signal });
+    return context.json({ models: running.toSorted(byTimeLeft).map(loadedModel) });
+  });
+
+  routes.post("/:agent/api/show", async (context) => {
+    const { name } = modelOf(await readRequest(context, REQUESTS.named), WORDS);
+    const box = await boxOf(context, servicesOf);
+    const text = await shownText(box, name, shown, context.req.raw.signal);
+    return context.body(text, 200, JSON_TYPE);
+  });
+}
+
+function tagsText(models: FleetModels["models"]): string {
+  const known = tags.get(models);
+  if (known !== undefined) return known;
+  const text = JSON.stringify({ models: models.map(listedModel) });
+  tags.set(models, text);
+  return text;
+}
+
+async function shownText(box: Box, name: string, shown: ShownModels, signal: AbortSignal): Promise<string> {
+  const words = `model '${name}' not found`;
+  const listed = (await modelsOf(box, signal)).find((model) => sameModel(model.name, name));
+  // Ollama would ask ollama.com; a box does so only for models that it has.
+  if (listed === undefined && isCloudName(name)) throw new CourierError("not_found", words);
+  const known = listed === undefined ? undefined : shown.get(listed);
+  if (known !== undefined) return known;
+  const { agent, services } = box;
+  const { model, show } = await orNoModel(words, services.courier.describeModel(agent, name, { signal }));
+  return shown.keep(model, JSON.stringify(shownModel(show, model)));
+}
+
+/** Open WebUI compares versions of all its connections, and fails for all of them at a suffix such as `-rc1`. */
+function plainVersion(version: string | null | undefined): string {
+  return /^\d+(?:\.\d+)*/.exec(version ?? "")?.[0] ?? "0.0.0";
+}
+
+function byTimeLeft(a: { readonly expires_at: string }, b: { readonly expires_at: string }): number {
+  return Date.parse(b.expires_at) - Date.parse(a.expires_at);
+}
