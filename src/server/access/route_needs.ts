@@ -54,7 +54,10 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /agents/:agent/api/chat": "any",
   "GET /agents/:agent/v1/models": "list_models",
   "GET /agents/:agent/v1/models/:model{.+}": "list_models",
-  "POST /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|blobs/.+)|v1/.+)}": "any",
+  "GET /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|me|signout|(?:blobs|experimental)/.+)|v1/.+)}":
+    "any",
+  "POST /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|me|signout|(?:blobs|experimental)/.+)|v1/.+)}":
+    "any",
   "GET /metrics": "any",
   "GET /api/health": "any",
   "GET /api/models": "list_models",

@@ -4,6 +4,7 @@ import { asCourierError, CourierError } from "../../base/errors.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import { agentAway } from "../../courier/refusals.ts";
+import { fleetFailure } from "../fleet/known_fleet.ts";
 import { readModels } from "../fleet/read_models.ts";
 import type { Env } from "../http/env.ts";
 import type { Services, ServicesOf } from "../services.ts";
@@ -27,6 +28,14 @@ export async function boxOf(context: Context<Env>, servicesOf: ServicesOf): Prom
 /** @throws CourierError `unavailable` */
 export async function modelsOf({ agent, services }: Box, signal: AbortSignal): Promise<FleetModels["models"]> {
   return (await readModels(services, { agent, signal })).models;
+}
+
+/** A box as it was last seen, also while it or the share is away. @throws CourierError `not_found`; `unavailable` */
+export async function knownBox(context: Context<Env>, servicesOf: ServicesOf): Promise<AgentView> {
+  const agent = context.req.param("agent") ?? "";
+  const services = servicesOf(context);
+  await fleetFailure(services);
+  return services.fleet.index.view(agent) ?? (await services.courier.agent(agent));
 }
 
 /** The box is known, so it is the model that was not found: clients look for Ollama's words. */

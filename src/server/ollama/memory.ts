@@ -9,7 +9,9 @@ import { type Box, boxOf, orNoModel } from "./box.ts";
 import { modelOf, REQUESTS, readRequest } from "./requests.ts";
 import { notServed } from "./unserved.ts";
 
-const WORDS = { missing: "model is required", invalid: (name: string) => `model '${name}' not found` };
+const CHAT = { missing: "model is required", invalid: () => "invalid model name" };
+/** Ollama itself looks for a model without a name. */
+const GENERATE = { ...CHAT, missing: "model '' not found", missingCode: "not_found" } as const;
 
 /** Ollama itself lets its clients wait for as long as a load takes. Proxies do not, nor does gpu-server's listener. */
 const MOST_LOADING_MS = 60_000;
@@ -18,28 +20,28 @@ export function addMemoryRoutes(routes: Hono<Env>, servicesOf: ServicesOf): void
   routes.post("/:agent/api/generate", async (context) => {
     const request = await readRequest(context, REQUESTS.generate);
     if (request.prompt || request.suffix || request.images?.length) throw notServed();
-    return context.json({ ...(await moved(context, servicesOf, request)), response: "" });
+    const moved = await move(context, servicesOf, { ...modelOf(request, GENERATE), keepAlive: request.keep_alive });
+    return context.json({ ...moved, response: "" });
   });
 
   routes.post("/:agent/api/chat", async (context) => {
     const request = await readRequest(context, REQUESTS.chat);
     if (request.messages?.length) throw notServed();
-    return context.json({
-      ...(await moved(context, servicesOf, request)),
-      message: { role: "assistant", content: "" },
-    });
+    const moved = await move(context, servicesOf, { ...modelOf(request, CHAT), keepAlive: request.keep_alive });
+    return context.json({ ...moved, message: { role: "assistant", content: "" } });
   });
 }
 
-type Moving = Parameters<typeof modelOf>[0] & { readonly keep_alive?: unknown };
+interface Moving extends ReturnType<typeof modelOf> {
+  readonly keepAlive: unknown;
+}
 
 /** Loads or unloads the model, and describes it as Ollama does. */
-async function moved(context: Context<Env>, servicesOf: ServicesOf, request: Moving): Promise<object> {
-  const { sent, name } = modelOf(request, WORDS);
-  const isUnload = endsAtOnce(request.keep_alive);
+async function move(context: Context<Env>, servicesOf: ServicesOf, { sent, name, keepAlive }: Moving): Promise<object> {
+  const isUnload = endsAtOnce(keepAlive);
   requireVerb(callerOf(context), isUnload ? "unload_model" : "load_model");
   const box = await boxOf(context, servicesOf);
-  const moving = isUnload ? unload(context, box, name) : load(context, box, name, request.keep_alive);
+  const moving = isUnload ? unload(context, box, name) : load(context, box, name, keepAlive);
   await orNoModel(`model '${sent}' not found`, moving);
   const created_at = isoTime(box.services.clock.now());
   return { model: sent, created_at, done: true, done_reason: isUnload ? "unload" : "load" };

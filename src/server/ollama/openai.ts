@@ -6,6 +6,7 @@ import type { Env } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
 import { openAiModel } from "./answers.ts";
 import { boxOf, modelsOf } from "./box.ts";
+import { normalOr } from "./requests.ts";
 
 export function addOpenAiRoutes(routes: Hono<Env>, servicesOf: ServicesOf): void {
   routes.get("/:agent/v1/models", async (context) => {
@@ -15,10 +16,10 @@ export function addOpenAiRoutes(routes: Hono<Env>, servicesOf: ServicesOf): void
 
   // A name of a namespace has a slash, which clients send as it is or encoded.
   routes.get("/:agent/v1/models/:model{.+}", async (context) => {
-    const { model: wanted } = context.req.param();
+    const wanted = normalOr(context.req.param("model"), () => "invalid model name");
     const models = await modelsOf(await boxOf(context, servicesOf), context.req.raw.signal);
     const model = models.find(({ name }) => sameModel(name, wanted));
-    if (model === undefined) throw new CourierError("not_found", `model '${wanted.slice(0, 1000)}' not found`);
+    if (model === undefined) throw new CourierError("not_found", `model '${wanted}' not found`);
     return context.json(openAiModel(model));
   });
 }

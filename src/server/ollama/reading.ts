@@ -1,12 +1,12 @@
 // The routes that only read: version, tags, ps and show.
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import { isCloudName, sameModel } from "../../base/model_name.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import type { Env } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
 import { listedModel, loadedModel, shownModel } from "./answers.ts";
-import { type Box, boxOf, modelsOf, orNoModel } from "./box.ts";
+import { type Box, boxOf, knownBox, modelsOf, orNoModel } from "./box.ts";
 import { modelOf, REQUESTS, readRequest } from "./requests.ts";
 import { ShownModels } from "./shown_models.ts";
 
@@ -19,8 +19,7 @@ export function addReadingRoutes(routes: Hono<Env>, servicesOf: ServicesOf): voi
   const shown = new ShownModels();
 
   routes.get("/:agent/api/version", async (context) => {
-    const { view } = await boxOf(context, servicesOf);
-    return context.json({ version: plainVersion(view.state?.ollama.version) });
+    return context.json({ version: plainVersion(await publishedVersion(context, servicesOf)) });
   });
 
   routes.get("/:agent/api/tags", async (context) => {
@@ -60,6 +59,12 @@ async function shownText(box: Box, name: string, shown: ShownModels, signal: Abo
   const { agent, services } = box;
   const { model, show } = await orNoModel(words, services.courier.describeModel(agent, name, { signal }));
   return shown.keep(model, JSON.stringify(shownModel(show, model)));
+}
+
+/** Also of a box that is away: Open WebUI reads a version in any response, and a failure breaks it for all its connections. */
+async function publishedVersion(context: Context<Env>, servicesOf: ServicesOf): Promise<string | null | undefined> {
+  const view = await knownBox(context, servicesOf);
+  return view.state?.ollama.version ?? (await boxOf(context, servicesOf)).view.state?.ollama.version;
 }
 
 /** Open WebUI compares versions of all its connections, and fails for all of them at a suffix such as `-rc1`. */

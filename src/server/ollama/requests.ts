@@ -2,9 +2,10 @@
 // fields ignored.
 import type { Context } from "hono";
 import { z } from "zod";
-import { CourierError } from "../../base/errors.ts";
+import { CourierError, type ErrorCode } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import type { Env } from "../http/env.ts";
+import { asInvalid } from "../http/invalid.ts";
 
 const Text = z.string().nullish();
 const Named = z.object({ model: Text, name: Text });
@@ -28,18 +29,20 @@ export async function readRequest<Schema extends z.ZodType>(
 ): Promise<z.output<Schema>> {
   const text = await context.req.text();
   if (text.trim() === "") throw new CourierError("invalid", "missing request body");
-  const parsed = schema.safeParse(jsonOf(text));
+  const value = jsonOf(text);
+  const parsed = schema.safeParse(value);
   if (parsed.success) {
     context.req.addValidatedData("json", Object(parsed.data));
     return parsed.data;
   }
-  const [issue] = parsed.error.issues;
-  throw new CourierError("invalid", `invalid request: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`);
+  throw asInvalid(parsed.error, value, "the body");
 }
 
 interface Words {
   /** For a request that names none. */
   readonly missing: string;
+  /** By default `invalid`. */
+  readonly missingCode?: ErrorCode;
   /** For a name that Ollama would refuse. */
   readonly invalid: (name: string) => string;
 }
@@ -54,7 +57,7 @@ interface NamedModel {
 /** @throws CourierError `invalid` */
 export function modelOf({ model, name }: z.output<typeof Named>, words: Words): NamedModel {
   const sent = (model || name || "").trim();
-  if (sent === "") throw new CourierError("invalid", words.missing);
+  if (sent === "") throw new CourierError(words.missingCode ?? "invalid", words.missing);
   return { sent, name: normalOr(sent, words.invalid) };
 }
 

@@ -1,9 +1,10 @@
-// What Ollama has and a box does not offer here: everything that carries prompts, or the bytes of models.
+// What Ollama has and a box does not offer here: prompts, the bytes of models, and accounts of ollama.com.
 import type { Hono } from "hono";
 import { CourierError } from "../../base/errors.ts";
 import type { Env } from "../http/env.ts";
 
-const UNSERVED = "/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|blobs/.+)|v1/.+)}";
+const UNSERVED =
+  "/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|me|signout|(?:blobs|experimental)/.+)|v1/.+)}";
 
 export function notServed(): CourierError {
   return new CourierError("unimplemented", "gpu-courier manages models; it does not carry prompts", {
@@ -12,7 +13,7 @@ export function notServed(): CourierError {
 }
 
 export function addUnservedRoute(routes: Hono<Env>): void {
-  routes.post(UNSERVED, () => {
+  routes.on(["GET", "POST"], UNSERVED, () => {
     throw notServed();
   });
 }

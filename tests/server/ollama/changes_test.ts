@@ -84,8 +84,15 @@ describe("POST api/generate and api/chat without a prompt", () => {
   test("report a missing model as Ollama does", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
-    const answer = await server.call("POST", `${BOX}/generate`, { body: { model: "none", keep_alive: 0 } });
-    expect([answer.status, answer.body]).toEqual([404, { error: "model 'none' not found" }]);
+    for (const [route, body, status, error] of [
+      ["generate", { model: "none", keep_alive: 0 }, 404, "model 'none' not found"],
+      ["generate", { keep_alive: 0 }, 404, "model '' not found"],
+      ["generate", { model: "a b", keep_alive: 0 }, 400, "invalid model name"],
+      ["chat", { keep_alive: 0 }, 400, "model is required"],
+    ] as const) {
+      const answer = await server.call("POST", `${BOX}/${route}`, { body });
+      expect([answer.status, answer.body]).toEqual([status, { error }]);
+    }
   });
 
   test.each([undefined, null, 300, "10m", -1, "-1s"])("load at keep_alive %p", async (keep_alive) => {
@@ -127,6 +134,8 @@ describe("what a box does not offer", () => {
     ["push", { model: "phi4" }],
     ["create", { model: "phi4" }],
     ["blobs/sha256:12", "bytes"],
+    ["me", {}],
+    ["experimental/web_search", {}],
   ])("api/%s is 501", async (route, body) => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
@@ -140,6 +149,15 @@ describe("what a box does not offer", () => {
     const answer = await server.call("POST", "/agents/gpu-1/v1/chat/completions", { body: { model: "phi4" } });
     expect([answer.status, answer.headers.get("x-should-retry")]).toEqual([501, "false"]);
     expect(answer.body.error).toMatchObject({ type: "api_error", message: expect.stringContaining(WORDS) });
+  });
+
+  test("also to a GET or HEAD", async () => {
+    await using server = await openServer();
+    for (const [method, path] of [
+      ["HEAD", "api/blobs/sha256:12"],
+      ["GET", "v1/batches"],
+    ] as const)
+      expect((await server.request(method, `/agents/gpu-1/${path}`)).status).toBe(501);
   });
 
   test("other paths and methods are 404 and 405", async () => {

@@ -1,5 +1,6 @@
 // /agents/{agent}: what a box has, in Ollama's words.
 import { describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
 import type { RunningModel } from "#src/protocol.ts";
 import { modelOf, ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -83,6 +84,18 @@ test("GET api/version is digits only", async () => {
   expect((await server.call("GET", "/agents/gpu-1/api/version")).body).toEqual({ version: "0.32.15" });
 });
 
+test("GET api/version is the last known one of a box that is away, or not reachable at all", async () => {
+  await using server = await openServer();
+  const agent = await ScriptedAgent.open(server.store, "gpu-1");
+  await agent.publish({ status: "stopped" });
+  await server.services.fleet.refresh("gpu-1");
+  const version = async () => (await server.call("GET", "/agents/gpu-1/api/version")).body;
+  expect(await version()).toEqual({ version: "0.12.0" });
+  server.store.interrupt(new CourierError("unavailable", "The share is away"));
+  expect(await version()).toEqual({ version: "0.12.0" });
+  expect((await server.call("GET", "/agents/gpu-2/api/version")).status).toBe(404);
+});
+
 test("GET api/ps lists what is in memory", async () => {
   await using server = await openServer();
   const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
@@ -120,6 +133,8 @@ describe("POST api/show", () => {
     [{}, 400, "model is required"],
     [{ model: "a b" }, 400, "invalid model name"],
     ["", 400, "missing request body"],
+    ["[]", 400, "The body must be an object"],
+    [{ model: 7 }, 400, "model must be a text"],
     ["{", 400, "invalid request: the body is not valid JSON"],
   ])("refuses %p", async (body, status, error) => {
     await using server = await openServer();
@@ -141,11 +156,18 @@ describe("OpenAI's list", () => {
       expect((await server.call("GET", `/agents/gpu-1/v1/models/${id}`)).body).toMatchObject({ id: "me/old:1b" });
   });
 
+  test("refuses what is no name", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const answer = await server.call("GET", "/agents/gpu-1/v1/models/a%20b");
+    expect([answer.status, answer.body.error.type]).toEqual([400, "invalid_request_error"]);
+  });
+
   test("says in OpenAI's words that a model is missing", async () => {
     await using server = await openServer();
     await ScriptedAgent.open(server.store, "gpu-1");
     const answer = await server.call("GET", "/agents/gpu-1/v1/models/none");
-    const error = { message: "model 'none' not found", type: "not_found_error", param: null, code: null };
+    const error = { message: "model 'none:latest' not found", type: "not_found_error", param: null, code: null };
     expect([answer.status, answer.body]).toEqual([404, { error }]);
   });
 });
@@ -157,7 +179,7 @@ describe("a box that cannot answer", () => {
     const health = { reachable: false, version: "0.32.15", error: "connection refused", checked_at: agent.now() };
     await agent.publish({ ollama: health });
     await server.services.fleet.refresh("gpu-1");
-    for (const path of ["version", "tags", "ps"]) {
+    for (const path of ["tags", "ps"]) {
       const answer = await server.call("GET", `/agents/gpu-1/api/${path}`, { headers: CLI });
       expect([path, answer.status]).toEqual([path, 503]);
       expect(answer.body.error).toContain("Ollama is not reachable: connection-refused");

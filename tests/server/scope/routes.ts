@@ -56,11 +56,17 @@ const OLLAMA_ROUTES: Readonly<Record<string, Row>> = {
     needs: "list_models",
     requests: ({ agent, model }) => [{ path: `/agents/${agent}/v1/models/${model}` }],
   },
-  "POST /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|blobs/.+)|v1/.+)}": {
+  "GET /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|me|signout|(?:blobs|experimental)/.+)|v1/.+)}": {
     needs: "any",
-    requests: box("v1/chat/completions", () => ({})),
+    requests: box("api/blobs/sha256:12"),
     status: 501,
   },
+  "POST /agents/:agent/:unserved{(?:api/(?:push|create|embed|embeddings|me|signout|(?:blobs|experimental)/.+)|v1/.+)}":
+    {
+      needs: "any",
+      requests: box("v1/chat/completions", () => ({})),
+      status: 501,
+    },
 };
 
 export const ROUTES: Readonly<Record<string, Row>> = {
