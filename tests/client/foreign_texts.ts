@@ -90,6 +90,7 @@ function testRefusals(runs: Runs): void {
       "pull phi4",
       "rm phi4",
       "cp phi4 b",
+      "load phi4",
       "stop phi4",
       "cancel phi4",
       "show phi4",

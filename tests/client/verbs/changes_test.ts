@@ -148,6 +148,7 @@ describe("--dry-run", () => {
 
   test.each([
     ["pull phi4", "pull", null],
+    ["load phi4", "load", null],
     ["stop phi4", "unload", "phi4:latest is not loaded"],
     ["cp phi4 other", "copy", null],
     ["rm phi4", "delete", null],

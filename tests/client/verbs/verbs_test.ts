@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { JobsDocument } from "#src/documents/jobs.ts";
 import { ShownDocument } from "#src/documents/models.ts";
 import { CopiedDocument, UnloadedDocument } from "#src/documents/outcomes.ts";
-import { RunningDocument } from "#src/documents/running.ts";
+import { LoadedDocument, RunningDocument } from "#src/documents/running.ts";
 import type { RunningModel } from "#src/protocol.ts";
 import { ClientSite, jobOf } from "#tests/support/sites/client_run.ts";
 import { modelOf, type ScriptedAgent, SHOWN } from "#tests/support/sites/scripted_agent.ts";
@@ -160,6 +160,49 @@ describe("ps and stop", () => {
     const json = await site.run(["stop", "phi4", "--json", "--agent", "gpu-1"]);
     expect(UnloadedDocument.parse(JSON.parse(json.stdout)).agents).toMatchObject([{ agent: "gpu-1", code: null }]);
   });
+});
+
+describe("load", () => {
+  test("loads models on each agent, for as long as --keep-alive says, with a result per agent", async () => {
+    const agents = await twoHolders();
+    await site.agent("gpu-3");
+    const { status, stdout } = await site.run(["load", "phi4", "--all", "--keep-alive", "1h30m"]);
+    expect([status, stdout]).toEqual([
+      1,
+      [
+        "AGENT  RESULT",
+        "gpu-1  Loaded phi4:latest",
+        "gpu-2  Loaded phi4:latest",
+        'gpu-3  failed: gpu-3 says: Model "phi4:latest" is not on gpu-3',
+        "",
+      ].join("\n"),
+    ]);
+    for (const { running: loaded, commands } of agents) {
+      expect(loaded).toMatchObject([{ name: "phi4:latest" }]);
+      expect(commands.at(-1)?.arguments).toEqual({ keep_alive: 5400 });
+    }
+    const json = await site.run(["load", "phi4", "--json", "--agent", "gpu-1", "--keep-alive", "-1"]);
+    expect(LoadedDocument.parse(JSON.parse(json.stdout)).agents).toEqual([
+      { agent: "gpu-1", model: "phi4:latest", code: null, error: null },
+    ]);
+    expect(agents[0]?.commands.at(-1)?.arguments).toEqual({ keep_alive: -1 });
+  });
+
+  test("leaves the time to the agent's Ollama without --keep-alive", async () => {
+    const [agent] = await twoHolders();
+    expect((await site.run(["load", "phi4", "--agent", "gpu-1"])).status).toBe(0);
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined]);
+  });
+
+  test.each([["0"], ["0s"], ["soon"], [""]])(
+    "refuses --keep-alive %p with status 64, and sends nothing",
+    async (text) => {
+      const [agent] = await twoHolders();
+      const { status, stderr } = await site.run(["load", "phi4", "--agent", "gpu-1", "--keep-alive", text]);
+      expect([status, stderr]).toEqual([64, expect.stringContaining("keep_alive")]);
+      expect(agent.commands).toEqual([]);
+    },
+  );
 });
 
 describe("cp", () => {

@@ -182,12 +182,17 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     prepare: withJobs,
   },
   "pull --detach": { status: 0, argv: ["pull", "mistral", "--all", "--detach"] },
+  "load --dry-run": { status: 0, argv: ["load", "llama3.2:1b", "--all", "--dry-run"] },
   "stop --dry-run": { status: 0, argv: ["stop", "phi4", "--all", "--dry-run"] },
   "cp --dry-run": { status: 0, argv: ["cp", "llama3.2:1b", "mine", "--all", "--dry-run"] },
   "cancel --dry-run": { status: 0, argv: ["cancel", "mistral", "--dry-run"], prepare: withJobs },
   "wait for an ended job": { status: 0, argv: ["wait", ID.replace("01a2", "01a1")], prepare: withJobs },
   "wait for an unknown job": { status: 66, argv: ["wait", "nosuch"], prepare: withJobs },
   cp: { status: 0, argv: ["cp", "phi4", "mine", "--all"] },
+  load: { status: 0, argv: ["load", "phi4", "--agent", "gpu-1", "--keep-alive", "1h30m"] },
+  "load forever": { status: 0, argv: ["load", "phi4", "--all", "--keep-alive", "-1"] },
+  "load of an unknown model": { status: 66, argv: ["load", "nosuch", "--agent", "gpu-1"] },
+  "load for no time": { status: 64, argv: ["load", "phi4", "--agent", "gpu-1", "--keep-alive", "0"] },
   stop: { status: 0, argv: ["stop", "phi4", "--agent", "gpu-1"] },
   "pull to its end": { status: 0, argv: ["pull", "mistral", "--agent", "gpu-1"], prepare: endPulls },
   "pull by one that refuses": { status: 75, argv: ["pull", "mistral", "--agent", "gpu-3"], prepare: refusing },
@@ -236,6 +241,7 @@ describe("over the share and through gpu-server alike:", () => {
 test.each([
   ["rm phi4 --all", "Delete phi4:latest from 2 boxes (18.1 GB)? [y/N] "],
   ["rm llama3.2:1b --all", "Delete llama3.2:1b from 2 boxes (1.0 GB on 1 of them)? [y/N] "],
+  ["load phi4 --all", "Load phi4:latest on 2 boxes? [y/N] "],
   ["stop phi4 --all", "Unload phi4:latest on 2 boxes? [y/N] "],
 ])("the question before %s is the same", async (line, question) => {
   for (const way of WAYS) {
