@@ -71,7 +71,7 @@ export interface FleetCourier {
   loadModel(
     agent: string,
     model: string,
-    options?: Asking & { readonly keepAlive?: KeepAlive | undefined },
+    options?: Asking & { readonly keepAlive?: KeepAlive | undefined; readonly whileRunningMs?: number | undefined },
   ): Promise<Pick<Response, "message">>;
   unloadModel(agent: string, model: string, options?: Asking): Promise<Pick<Response, "message">>;
   /** Which online agents publish a model of this name, with its digest, in order of agents. */

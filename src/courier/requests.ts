@@ -12,6 +12,8 @@ import { findAgent } from "./selection.ts";
 
 export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
+  /** How long it waits in all while the agent reports that it is running the command; by default no longer than otherwise. */
+  readonly whileRunningMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The person or program that asks, for the agent's record of a pull; otherwise that of the `Courier`. */
   readonly requestedBy?: string | undefined;
@@ -121,6 +123,7 @@ export class Requests {
       { ...request, requestedBy },
       {
         timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+        whileRunningMs: options.whileRunningMs,
         signal: options.signal,
         lastKnown: async (id, withdrawn) => await this.#lastKnown(agent, id, withdrawn),
       },
@@ -153,12 +156,13 @@ export class Requests {
       outage = `${asCourierError(error).message}; `;
       return this.#fleet.lastKnown().find((known) => known.agent === agent);
     });
-    const idle = (text: string): LastKnown => ({ text: `${outage}${text}`, isRunning: false });
+    const isReporting = outage === "" && view?.online === true;
+    const idle = (text: string): LastKnown => ({ text: `${outage}${text}`, isRunning: false, isReporting });
     const seen = withdrawn ? `withdrawn before ${agent} answered` : `could not be withdrawn from ${agent}`;
     if (view === undefined) return idle(`${seen}, which no longer has a state on this share`);
     const running = view.state?.commands.find(({ command_id }) => command_id === id);
     if (running !== undefined)
-      return { text: `${outage}${agent} has been running it since ${running.started_at}`, isRunning: true };
+      return { ...idle(`${agent} has been running it since ${running.started_at}`), isRunning: true };
     if (!view.online) return idle(`${seen}; ${describeAgent(view)}`);
     return idle(`${seen}, which published its state ${(view.silentMs / 1000).toFixed(0)} s ago`);
   }

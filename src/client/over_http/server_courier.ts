@@ -39,6 +39,8 @@ import { decide } from "./trust.ts";
 
 /** Agents publish progress at most twice a second. */
 const FOLLOW_INTERVAL_MS = 500;
+/** gpu-server waits for a load for 60 s at most. */
+const LOAD_MS = 60_000;
 /** Each followed job costs two requests, and a token with limits may send 20 a second: the more jobs, the longer the interval. */
 const FOLLOW_SHARE_MS = 150;
 
@@ -151,7 +153,7 @@ export class ServerCourier implements FleetCourier {
   ): Promise<Pick<Response, "message">> {
     const body = keepAlive === undefined ? {} : { body: { keep_alive: keepAliveSeconds(keepAlive) } };
     const path = `${modelPath(agent, model)}/load`;
-    const { agents } = await this.#http.send("POST", path, LoadedDocument, { ...body, signal });
+    const { agents } = await this.#http.send("POST", path, LoadedDocument, { ...body, signal, minimumMs: LOAD_MS });
     return { message: agents[0]?.message };
   }
 

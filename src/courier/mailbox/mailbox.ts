@@ -28,6 +28,8 @@ export interface Request {
 
 export interface Waiting {
   readonly timeoutMs: number;
+  /** How long it waits in all while the agent's state shows that it is running the command; by default no longer. */
+  readonly whileRunningMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly lastKnown: (commandId: string, withdrawn: boolean) => Promise<LastKnown>;
 }
@@ -38,6 +40,8 @@ export interface LastKnown {
   readonly text: string;
   /** Its agent has started it and not ended. */
   readonly isRunning: boolean;
+  /** Its agent goes on publishing its state. */
+  readonly isReporting: boolean;
 }
 
 export interface MailboxOptions {
@@ -166,22 +170,42 @@ export class Mailbox {
     if (waiting.signal?.aborted === true) throw new CourierError("cancelled", "Interrupted before anything was sent");
     const kind = command.address === "shared" ? "shared" : "own";
     await this.#openReplies(kind);
-    const ended = new AbortController();
+    const done = new AbortController();
     const { promise: answered, resolve } = Promise.withResolvers<Response>();
     const { version, id, agent } = command;
     const awaiting = { sent: { version, id, agent, text: command.text() }, resolve, ignored: 0, mismatch: "" };
     this.#pending[kind].set(id, awaiting);
     try {
       await this.#transport.send(command.inbox, id, awaiting.sent.text, { durable: command.changing });
-      const signal = waiting.signal === undefined ? ended.signal : AbortSignal.any([ended.signal, waiting.signal]);
-      const response = await Promise.race([answered, this.#clock.sleep(waiting.timeoutMs, signal)]);
-      if (response === undefined) throw await this.#unanswered(command, awaiting, waiting);
-      return response;
+      const signal = waiting.signal === undefined ? done.signal : AbortSignal.any([done.signal, waiting.signal]);
+      const ended = await this.#answer(id, answered, { ...waiting, signal });
+      if (typeof ended === "number") throw await this.#unanswered(command, awaiting, waiting, ended);
+      return ended;
     } finally {
-      ended.abort();
+      done.abort();
       this.#pending[kind].delete(id);
       // Nobody else removes what was ignored. At "shared" the sweep does: it may be the answer to another sender.
       if (awaiting.ignored > 0 && kind === "own") this.#release(command.address, id);
+    }
+  }
+
+  /** @returns the response, or after how many ms it gave up */
+  async #answer(
+    id: string,
+    answered: Promise<Response>,
+    { timeoutMs, whileRunningMs = 0, signal, lastKnown }: Waiting,
+  ): Promise<Response | number> {
+    const mostMs = Math.max(timeoutMs, whileRunningMs);
+    for (let waitedMs = 0, wasRunning = false; ; ) {
+      const nextMs = Math.min(timeoutMs, mostMs - waitedMs);
+      const response = await Promise.race([answered, this.#clock.sleep(nextMs, signal)]);
+      waitedMs += nextMs;
+      if (response !== undefined) return response;
+      if (waitedMs >= mostMs || signal?.aborted === true) return waitedMs;
+      const { isRunning, isReporting } = await lastKnown(id, false);
+      // The response comes a moment after the end of the command.
+      if (!isReporting || (!isRunning && !wasRunning)) return waitedMs;
+      wasRunning = isRunning;
     }
   }
 
@@ -232,7 +256,8 @@ export class Mailbox {
   async #unanswered(
     command: Outgoing,
     awaiting: Awaiting,
-    { timeoutMs, signal, lastKnown }: Waiting,
+    { signal, lastKnown }: Waiting,
+    waitedMs: number,
   ): Promise<CourierError> {
     const withdrawn = await this.#transport.withdraw(command.inbox, command.id).catch(() => false);
     if (signal?.aborted === true) {
@@ -240,7 +265,7 @@ export class Mailbox {
       return new CourierError("cancelled", "Interrupted while waiting for the response", details);
     }
     const { text, isRunning } = await lastKnown(command.id, withdrawn);
-    const message = `No answer within ${timeoutMs / 1000} s: ${text}${describeIgnored(awaiting)}`;
+    const message = `No answer within ${waitedMs / 1000} s: ${text}${describeIgnored(awaiting)}`;
     const hint = command.changing ? mayRun(withdrawn && !isRunning) : "Safe to retry";
     return new CourierError("deadline_exceeded", message, { hint });
   }

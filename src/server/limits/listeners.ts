@@ -6,7 +6,7 @@ export const MAX_LISTENERS = 1_000;
 /** Of each caller but the tokens of the platform's own backend. */
 export const MAX_VIEWER_LISTENERS = 100;
 
-/** How long a caller may wait for the end of a job: proxies often close a connection that is silent for a minute. */
+/** How long a caller may wait for the end of a job or a load: proxies often close a connection that is silent for a minute. */
 export const MAX_WAIT_S = 60;
 
 export class Listeners {

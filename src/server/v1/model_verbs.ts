@@ -8,6 +8,7 @@ import { KeepAlive } from "../../protocol.ts";
 import { readOrLastKnown } from "../fleet/known_fleet.ts";
 import { requireJson, requireJsonOrNothing } from "../http/body.ts";
 import { type Env, requesterOf } from "../http/env.ts";
+import { MAX_WAIT_S } from "../limits/listeners.ts";
 import type { ServicesOf } from "../services.ts";
 import { EXAMPLES } from "./schema/examples.ts";
 import { QUERY } from "./schema/list_schemas.ts";
@@ -50,7 +51,7 @@ const loadModel = createRoute({
   tags: ["models"],
   summary: "Load a model into one agent's memory",
   description:
-    "Answers when it is loaded. A model that is loaded stays for longer. A large one on a slow disk may take longer than the server waits: a 504 then, and the load goes on. Safe to repeat.",
+    "Answers when it is loaded. A model that is loaded stays for longer. A large one on a slow disk may take longer than 60 s: a 504 then, and the load goes on. Safe to repeat.",
   security,
   middleware: requireJsonOrNothing,
   request: {
@@ -134,7 +135,7 @@ function addMemoryRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
     const name = normalModelName(model);
     const { connection, courier } = servicesOf(context);
     connection.requireOpen();
-    const options = { ...requesterOf(context), keepAlive: keepAlive ?? undefined };
+    const options = { ...requesterOf(context), keepAlive: keepAlive ?? undefined, whileRunningMs: MAX_WAIT_S * 1000 };
     const { message } = await courier.loadModel(agent, name, options);
     return context.json(loadedDocument([{ agent }], name, message), 200);
   });

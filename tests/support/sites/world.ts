@@ -188,7 +188,7 @@ export class World {
     const waiting = {
       timeoutMs: REQUEST_MS,
       signal: giveUp.signal,
-      lastKnown: async () => ({ text: "nothing", isRunning: false }),
+      lastKnown: async () => ({ text: "nothing", isRunning: false, isReporting: true }),
     };
     this.#note(sender, mailbox.request(agent, order, waiting));
   }
@@ -202,7 +202,7 @@ export class World {
       const waiting = {
         timeoutMs: 30_000,
         signal: giveUp.signal,
-        lastKnown: async () => ({ text: "nothing", isRunning: false }),
+        lastKnown: async () => ({ text: "nothing", isRunning: false, isReporting: true }),
       };
       this.#note(sender, mailbox.requestVersion1({ verb }, waiting));
       return;

@@ -46,7 +46,11 @@ async function loadModels(session: Session, models: readonly string[], choices: 
   const loaded = await Promise.all(
     names.map(async (model) => {
       return await askEach(views, async (agent) => {
-        const { message } = await courier.loadModel(agent, model, { keepAlive, signal: io.signal });
+        const { message } = await courier.loadModel(agent, model, {
+          keepAlive,
+          whileRunningMs: Infinity,
+          signal: io.signal,
+        });
         return message ?? `loaded ${model}`;
       });
     }),
