@@ -5,10 +5,10 @@ import { runMatrix } from "#tests/long/crashes/matrix.ts";
 import { openNatsWire } from "./faults/crash_wire.ts";
 
 const isLong = process.env["NATS_FAULTS"] === "long";
-const ALL = 52;
+const ALL = 72;
 /** Where the next start knows of it from its ledger only, or from its response. */
 const SHORT = ["after:receive", "after:ledger.start", "before:transport.respond", "after:transport.respond"];
-const POINTS = isLong ? ALL : 14;
+const POINTS = isLong ? ALL : 18;
 
 test(`killed at ${POINTS} points of its commands and started again, an agent gives one answer and has one effect`, async () => {
   const { faults, text } = await runMatrix(openNatsWire, [2], (points) =>

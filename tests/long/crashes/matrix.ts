@@ -1,11 +1,12 @@
 // The crash matrix: an agent dies at one point of a command and is restarted; exactly one response and one effect must follow.
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
+import { VERBS } from "#src/protocol.ts";
 import { ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 import { AGENT, type OpenWire, REPLY_TO, type Wire } from "./wire.ts";
 
 /** A verb in one version, and the steps that its command passes, in order: calls on the agent's parts. */
 interface Column {
-  readonly verb: "ping" | "list_models" | "pull_model" | "delete_model";
+  readonly verb: "ping" | "list_models" | "pull_model" | "delete_model" | "load_model";
   readonly version: 1 | 2;
   readonly steps: readonly string[];
 }
@@ -14,6 +15,7 @@ const NOTED = ["ledger.read", "transport.isUnchanged", "ledger.start"];
 const RECORDED = ["ledger.respond", "transport.publishState", "transport.respond", "transport.release"];
 const PULL = [...NOTED, "ledger.keepJob", ...RECORDED];
 const DELETE = [...NOTED, "ollama.deleteModel", "ollama.listModels", ...RECORDED];
+const LOAD = [...NOTED, "ollama.loadModel", "ollama.listRunning", ...RECORDED];
 
 /** `receive → claim → started → run → response → publish → answered`. Version 1 lists and refused commands are not removed. */
 const COLUMNS: readonly Column[] = [
@@ -29,6 +31,7 @@ const COLUMNS: readonly Column[] = [
   { verb: "pull_model", version: 1, steps: ["receive", "transport.claim", ...PULL] },
   { verb: "delete_model", version: 2, steps: ["receive", ...DELETE] },
   { verb: "delete_model", version: 1, steps: ["receive", "transport.claim", ...DELETE] },
+  { verb: "load_model", version: 2, steps: ["receive", ...LOAD] },
 ];
 
 /** `before:STEP` and `after:STEP` of each, in order. */
@@ -61,7 +64,7 @@ class Attempt {
   }
 
   get #isChanging(): boolean {
-    return this.#column.verb === "pull_model" || this.#column.verb === "delete_model";
+    return VERBS[this.#column.verb].changing;
   }
 
   /** Sends the command to an agent that dies of it; resolves once it is dead. */
@@ -97,6 +100,12 @@ class Attempt {
       this.#ollama.install({ name: this.#model, layers: [1000] });
       return null;
     }
+    if (this.#column.verb === "load_model") {
+      if (!(await this.#isLoaded())) return "not loaded";
+      const unload = JSON.stringify({ model: this.#model, keep_alive: 0 });
+      await fetch(`${this.#ollama.url}/api/generate`, { method: "POST", body: unload });
+      return null;
+    }
     await until(isInstalled, `${this.#model} is pulled`);
     const jobs = async (): Promise<unknown[]> => ofModel((await this.#wire.state())["jobs"], this.#model);
     const haveEnded = async () => (await jobs()).every((job) => JSON.stringify(job).includes('"succeeded"'));
@@ -110,11 +119,17 @@ class Attempt {
   /** At the end: the effect did not happen twice, and the command is gone. */
   async remains(): Promise<string | null> {
     if (!this.#isChanging) return null;
-    const shouldBe = this.#column.verb === "delete_model";
-    if (this.#ollama.installed().includes(this.#model) !== shouldBe) return "done a second time";
+    const shouldBe = this.#column.verb !== "pull_model";
+    const isThere = this.#ollama.installed().includes(this.#model);
+    if (isThere !== shouldBe || (await this.#isLoaded())) return "done a second time";
     const isRemoved = async () => !(await this.#wire.isThere(this.id, this.#column.version));
     await until(isRemoved, `${this.id} is removed`);
     return null;
+  }
+
+  async #isLoaded(): Promise<boolean> {
+    const listed = await (await fetch(`${this.#ollama.url}/api/ps`)).text();
+    return listed.includes(`"${this.#model}"`);
   }
 
   async #send(): Promise<void> {
@@ -143,8 +158,8 @@ async function runColumn(
   const wire = await openWire(site);
   try {
     const catalog = points.map((_, number) => ({ name: modelOf(number), layers: [1000] }));
-    const isDelete = column.verb === "delete_model";
-    const installed = isDelete ? catalog : [{ name: "kept:latest", layers: [10] }];
+    const isPulled = column.verb === "pull_model";
+    const installed = isPulled ? [{ name: "kept:latest", layers: [10] }] : catalog;
     const ollama = await site.ollama({ catalog, installed, bytesPerSecond: Infinity });
     const attempts = points.map((point, number) => new Attempt(wire, ollama, column, number, point));
     const results = new Map<string, string | null>();
