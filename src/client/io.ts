@@ -37,6 +37,12 @@ export interface ClientIo {
   readonly ask?: (question: string) => Promise<string | null>;
   /** The file with the token for gpu-server, unless the command line names another; it may be missing. */
   readonly tokenFile?: string;
+  /**
+   * Runs a program with the streams and the signals of this one until it ends.
+   * @param environment all of it
+   * @returns its exit status, or 128 and the number of the signal that ended it
+   */
+  runProgram(command: readonly string[], environment: Readonly<Record<string, string | undefined>>): Promise<number>;
   /** A transport for the address, not connected yet. */
   open(address: string, watch: Watch, nats: NatsFlags): Promise<Transport>;
 }

@@ -5,6 +5,7 @@ import { Writable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { systemCode } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
+import { ForegroundProgram } from "../program/foreground_program.ts";
 import { watchReader } from "../program/reader_watch.ts";
 import { stopSignal } from "../program/stop_signal.ts";
 import { welcomesColor } from "../program/style.ts";
@@ -82,7 +83,8 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
   const stdout = new ProcessScreen(process.stdout, failed);
   endWithReader(stdout, failed);
   const stderr = new ProcessScreen(process.stderr, failed);
-  const signal = AbortSignal.any([stopSignal(), lost.signal]);
+  const foreground = new ForegroundProgram();
+  const signal = AbortSignal.any([stopSignal({ mustStay: () => foreground.isRunning }), lost.signal]);
   const status = await main({
     stdout,
     stderr,
@@ -95,6 +97,7 @@ export async function runProcess(main: (io: ClientIo) => Promise<number>): Promi
     keyFile: keyPath(folder),
     knownAgentsFile: join(folder, "known_agents.json"),
     tokenFile: join(folder, "token"),
+    runProgram: async (command, environment) => await foreground.run(command, environment),
     open: async (address, watch, nats) =>
       openTransport(address, { create: "never", watch, nats, clock: systemClock, log: silentLog }),
   });

@@ -9,15 +9,18 @@ const SIGHUP_BIT = 1n;
 export interface StopOptions {
   /** How long the program may take to stop, in ms: then it ends with the exit status of `unavailable`. By default it may take forever. */
   readonly withinMs?: number;
+  /** While it returns true, a second signal does not end the process either. */
+  readonly mustStay?: () => boolean;
 }
 
 /**
  * Aborts at the first SIGTERM, SIGINT or SIGHUP. A second one ends the process at once with the exit status of
  * `cancelled`. A process that was started with SIGHUP ignored, as `nohup` does, goes on ignoring it.
  */
-export function stopSignal({ withinMs }: StopOptions = {}): AbortSignal {
+export function stopSignal({ withinMs, mustStay = () => false }: StopOptions = {}): AbortSignal {
   const stopping = new AbortController();
   const stop = (): void => {
+    if (mustStay()) return stopping.abort();
     if (stopping.signal.aborted) process.exit(ERROR_CODES.cancelled.exit);
     stopping.abort();
     // A call that a hung share never answers would otherwise hold the process until someone kills it.

@@ -57,6 +57,7 @@ test("version opens no share", async () => {
     clock: systemClock,
     signal: new AbortController().signal,
     requestedBy: "",
+    runProgram: async () => 0,
     keyFile: "/nonexistent/signing.key",
     open,
   };
@@ -155,6 +156,7 @@ describe("flags", () => {
       clock: systemClock,
       signal: new AbortController().signal,
       requestedBy: "",
+      runProgram: async () => 0,
       keyFile: "/nonexistent/signing.key",
       open,
     };
@@ -207,6 +209,7 @@ describe("main()", () => {
         clock: systemClock,
         signal,
         requestedBy: "",
+        runProgram: async () => 0,
         keyFile: "/nonexistent/signing.key",
         open,
       });
@@ -233,6 +236,7 @@ describe("main()", () => {
       clock: site.clock,
       signal: stop.signal,
       requestedBy: "",
+      runProgram: async () => 0,
       keyFile: "/nonexistent/signing.key",
       open,
     };

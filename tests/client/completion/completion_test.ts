@@ -31,7 +31,7 @@ async function words(line: string): Promise<string[]> {
 
 describe("__complete", () => {
   test.each([
-    ["verbs", "p", ["ping", "ps", "pull"]],
+    ["verbs", "p", ["ping", "proxy", "ps", "pull"]],
     ["verbs after flags with values", "--agent gpu-1 --timeout 5 ca", ["cancel"]],
     ["verbs and topics after help", "help c", ["cancel", "completion", "cp"]],
     ["topics after help", "help e", ["environment", "exit-codes"]],
@@ -59,6 +59,7 @@ describe("__complete", () => {
     ["nothing more of jobs that are watched", "jobs --watch ", []],
     ["verbs after --watch alone", "--watch jo", ["jobs"]],
     ["shells", "completion ", ["bash", "fish", "zsh"]],
+    ["verbs and models for ollama", "ollama --agent gpu-1 -- p", ["phi4:latest", "ps", "pull"]],
     ["nothing after an unknown verb", "frobnicate ", []],
   ])("proposes %s", async (_, line, expected) => {
     expect(await words(line)).toEqual(expected);
@@ -85,6 +86,7 @@ describe("__complete", () => {
       clock: site.clock,
       signal: new AbortController().signal,
       requestedBy: "",
+      runProgram: async () => 0,
       keyFile: "/nonexistent/signing.key",
       open,
     };

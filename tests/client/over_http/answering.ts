@@ -17,6 +17,8 @@ export class AnsweringServer implements AsyncDisposable {
   readonly requests: string[] = [];
   readonly bodies: unknown[] = [];
   readonly authorizations: (string | null)[] = [];
+  /** What gpuctl runs in its place. */
+  runProgram: ClientIo["runProgram"] = async () => 0;
   readonly #server: Bun.Server<undefined>;
 
   static async open(answer: Answer, tls?: { readonly key: string; readonly cert: string }): Promise<AnsweringServer> {
@@ -49,13 +51,19 @@ export class AnsweringServer implements AsyncDisposable {
     return this.#server.url.origin;
   }
 
-  /** @param where how it is reached, unless it is by its address and its token @param stop Ctrl-C */
+  /**
+   * @param where how it is reached, unless it is by its address and its token
+   * @param stop Ctrl-C
+   * @param printed gets what is printed first
+   */
   async run(
     argv: readonly string[],
     where: readonly string[] = ["--server", this.url],
     stop: AbortSignal = new AbortController().signal,
+    printed?: (text: string) => void,
   ): Promise<Ran> {
     const [stdout, stderr] = [new Capture(false, 200), new Capture(false, 200)];
+    if (printed !== undefined) stdout.once("printed", printed);
     const io: ClientIo = {
       stdout,
       stderr,
@@ -65,6 +73,7 @@ export class AnsweringServer implements AsyncDisposable {
       requestedBy: "gpuctl:test@here",
       keyFile: join(this.dir, "signing.key"),
       tokenFile: this.tokenFile,
+      runProgram: async (command, environment) => await this.runProgram(command, environment),
       open: async () => new MemoryStore().open(),
     };
     return { status: await main([...where, ...argv], io), stdout: stdout.text, stderr: stderr.text };

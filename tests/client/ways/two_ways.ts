@@ -99,6 +99,7 @@ export class TwoWays implements AsyncDisposable {
       requestedBy: "gpuctl:test@here",
       keyFile: join(this.dir, "signing.key"),
       tokenFile: await this.tokenFile(),
+      runProgram: async () => 0,
       open: async () => this.store.open(),
       ...(answer === undefined ? {} : { ask: answering(stderr, answer) }),
     };

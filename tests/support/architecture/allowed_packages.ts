@@ -5,7 +5,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: [
     "src/protocol.ts",
     "src/transport/nats/messages/waiting.ts",
-    "src/{protocol,documents,client/over_http}/*.ts",
+    "src/{protocol,documents,client/over_http,client/over_http/proxy}/*.ts",
     "src/{trust,agent,server}/**/*.ts",
   ],
   jose: ["src/server/access/login/*.ts", "src/server/access/login/introspection/*.ts"],
@@ -15,7 +15,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/program/{command,flags,exit}.ts",
     "src/server/access/{flag_values,sessions/flags}.ts",
     "src/{agent,server,client}.ts",
-    "src/client/{base_command,command_line,roster/verbs,help/columns}.ts",
+    "src/client/{base_command,command_line,roster/verbs,help/columns,over_http/proxy/proxy_verb}.ts",
   ],
   "@nats-io/jetstream": ["src/transport/nats/calls/*.ts"],
   "@nats-io/transport-node": ["src/transport/nats/{calls,messages}/*.ts"],
@@ -41,7 +41,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "node:fs": [
     "src/transport/share/**/*.ts",
     "src/transport/nats/calls/connection.ts",
-    "src/program/{journal,stop_signal,user_name}.ts",
+    "src/program/{foreground_program,journal,stop_signal,user_name}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",

@@ -32,6 +32,7 @@ export class Capture extends Writable {
 
   override _write(chunk: string, _encoding: string, done: () => void): void {
     this.text += chunk;
+    this.emit("printed", chunk);
     done();
   }
 }
@@ -96,6 +97,7 @@ export class ClientSite {
       keyFile,
       ...(knownAgentsFile === undefined ? {} : { knownAgentsFile }),
       ...(answer === undefined ? {} : { ask: asking(stderr, answer) }),
+      runProgram: async () => 0,
       open,
     };
     return { stdout, stderr, stop: () => stop.abort(), status: main(argv, io) };
