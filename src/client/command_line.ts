@@ -12,6 +12,8 @@ import { addVersionVerb } from "./help/version.ts";
 import { type ClientIo, WATCH } from "./io.ts";
 import { Printer } from "./output/printer.ts";
 import { WaitingLine } from "./output/waiting_line.ts";
+import { addOllamaVerb } from "./over_http/proxy/ollama_verb.ts";
+import { addProxyVerb } from "./over_http/proxy/proxy_verb.ts";
 import { addRosterVerbs } from "./roster/verbs.ts";
 import { runInSession } from "./run/in_session.ts";
 import { reach } from "./run/reach.ts";
@@ -64,7 +66,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
       });
     await runWatching(verb, named);
   };
-  addVerbs(program, { run, runWatching, runUnconnected });
+  addVerbs(program, io, { run, runWatching, runUnconnected });
   addKeyVerb(program, io, () => new Printer(io, isJson()));
   addRosterVerbs(program, io, { run: runUnconnected, openPrinter: () => new Printer(io, isJson()) });
   addNatsPermissionsVerb(program, () => new Printer(io, isJson()));
@@ -104,7 +106,7 @@ interface Runs {
 }
 
 /** In the order of the help. */
-function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs): void {
+function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconnected }: Runs): void {
   addAgentsVerb(program, run);
   addPingVerb(program, run);
   addListVerb(program, run);
@@ -121,6 +123,8 @@ function addVerbs(program: Program, { run, runWatching, runUnconnected }: Runs):
   addForgetVerb(program, run);
   addTrustVerb(program, runUnconnected);
   addDoctorVerb(program, runUnconnected);
+  addOllamaVerb(program, io, run);
+  addProxyVerb(program, io, run);
 }
 
 interface AgentChoices {

@@ -55,7 +55,11 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   ping: agentProposals,
   doctor: agentProposals,
   forget: awayProposals,
+  ollama: (views) => [...OF_OLLAMA.map((word) => ({ word, text: "" })), ...modelProposals(views)],
 };
+
+/** What Ollama's own command line can do through gpu-server. */
+const OF_OLLAMA = ["cp", "list", "ps", "pull", "rm", "show", "stop"] as const;
 
 export function addCompletionVerbs(program: Program, io: ClientIo): void {
   program

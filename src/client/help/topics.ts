@@ -38,6 +38,7 @@ const DOCUMENTS = [
   ["trust", "Trusted; without an agent: agents with key_id and key_status"],
   ["ping", "agents with rtt_ms, or code and error; unavailable; a line per round"],
   ["doctor", "checks with subject, result, message and hint"],
+  ["proxy", "agent, url and server"],
   ["key", "id and line"],
   ["nats-permissions", "prefix, agents, and configuration as text"],
   ["version", "version"],

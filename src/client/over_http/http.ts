@@ -175,9 +175,7 @@ export class ServerHttp {
       redirect: "manual",
       signal,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(address.isEncrypted && ca !== undefined ? { tls: { ca: [...ca] } } : {}),
-      // Bun asks a proxy of the environment even for 127.0.0.1, and would show it the token.
-      ...(address.isEncrypted ? {} : { proxy: false }),
+      ...connectionOptions(address, ca),
     });
     this.#learnTime(response.headers.get("date"));
     if (response.status === 304 && kept !== undefined)
@@ -251,6 +249,13 @@ export class ServerHttp {
       hint,
     });
   }
+}
+
+/** How fetch connects to gpu-server. @param ca the certificates of authorities; undefined: those of Bun */
+export function connectionOptions({ isEncrypted }: ServerAddress, ca: readonly string[] | undefined) {
+  // Bun asks a proxy of the environment even for 127.0.0.1, and would show it the token.
+  if (!isEncrypted) return { proxy: false } as const;
+  return ca === undefined ? {} : { tls: { ca: [...ca] } };
 }
 
 function interrupted({ isChange, isRefused }: Attempt): CourierError {

@@ -7,7 +7,7 @@ import { VERSION } from "../../program/flags.ts";
 import type { ClientIo } from "../io.ts";
 import { readTextFile } from "../roster/read_file.ts";
 import type { Reached } from "../run/in_session.ts";
-import { parseServer } from "./address.ts";
+import { parseServer, type ServerAddress } from "./address.ts";
 import { ServerHttp } from "./http.ts";
 import { ServerCourier } from "./server_courier.ts";
 import { readToken } from "./token_file.ts";
@@ -43,20 +43,32 @@ export function openHttp(
   signal: AbortSignal,
   waits: Waits | null = null,
 ): ServerHttp {
-  const { server, tokenFile = io.tokenFile, ca, mayBePlain, timeoutMs } = options;
+  const { address, token, ca } = wayTo(io, options);
+  const { timeoutMs } = options;
+  const userAgent = `gpuctl/${VERSION}`;
+  return new ServerHttp({ address, token: token(), ca, userAgent, timeoutMs, clock: io.clock, waits, signal });
+}
+
+/** Where gpu-server is, and what a request to it needs. */
+export interface ServerWay {
+  readonly address: ServerAddress;
+  /** Reads it from its file: a new one counts from then on. @throws CourierError when it cannot be used */
+  readonly token: () => string;
+  /** The certificates of authorities, in PEM; undefined: those of Bun. */
+  readonly ca: readonly string[] | undefined;
+}
+
+/** @throws CourierError when the address or the certificate cannot be used */
+export function wayTo(io: ClientIo, options: Omit<ServerOptions, "timeoutMs">): ServerWay {
+  const { server, tokenFile = io.tokenFile, ca, mayBePlain } = options;
   const address = parseServer(server, mayBePlain);
   if (tokenFile === undefined)
     throw new CourierError("unauthenticated", "No file with a token is named", { hint: "--token-file FILE" });
-  return new ServerHttp({
+  return {
     address,
-    token: readToken(tokenFile),
+    token: () => readToken(tokenFile),
     ca: address.isEncrypted ? certificates(ca) : undefined,
-    userAgent: `gpuctl/${VERSION}`,
-    timeoutMs,
-    clock: io.clock,
-    waits,
-    signal,
-  });
+  };
 }
 
 /** Undefined on a system without a store of certificates: those of Bun count then. */

@@ -1,4 +1,4 @@
-// Opens and closes the sockets. The only user of Bun.serve.
+// Opens and closes the sockets. The only user of Bun.serve in gpu-server.
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { CourierError, systemCode } from "../../base/errors.ts";
 

@@ -366,6 +366,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [...CLIENT, SEVERAL, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
   },
   {
+    files: "src/client/over_http/proxy/*.ts",
+    may: [...CLIENT, "src/client/{io,session,base_command,run/reach,over_http/{failures,http,open}}.ts"],
+  },
+  {
     files: "src/client/verbs/offline/*.ts",
     may: [
       ...CLIENT,

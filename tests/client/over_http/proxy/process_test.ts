@@ -1,0 +1,67 @@
+// gpuctl ollama as a process: what the other program inherits, its exit statuses, and signals.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AnsweringServer, GPU_1 } from "../answering.ts";
+
+const CLIENT = join(import.meta.dir, "../../../../src/client.ts");
+
+let server: AnsweringServer;
+beforeAll(async () => {
+  server = await AnsweringServer.open(() => Response.json({ agents: [GPU_1] }));
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+/** Starts it with this script as ollama. @param name of the folder with it */
+async function start(name: string, script: string, interpreter = "/bin/sh") {
+  const bin = join(server.dir, name);
+  await mkdir(bin);
+  await writeFile(join(bin, "ollama"), `#!${interpreter}\n${script}\n`);
+  await chmod(join(bin, "ollama"), 0o755);
+  const argv = [process.execPath, CLIENT, "--server", server.url, "--token-file", server.tokenFile];
+  const env = { PATH: `${bin}:${process.env["PATH"]}` };
+  return Bun.spawn([...argv, "ollama", "--", "list", "two words"], {
+    env,
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+}
+
+test("ollama has the arguments and the three streams of gpuctl, which ends as it does", async () => {
+  const child = await start("streams", 'printf "%s|" "$@"; cat; echo problem >&2; exit 7');
+  void child.stdin.write("typed");
+  void child.stdin.end();
+  expect([await child.exited, await child.stdout.text(), await child.stderr.text()]).toEqual([
+    7,
+    "list|two words|typed",
+    "problem\n",
+  ]);
+});
+
+test("an ollama that a signal ends gives 128 and its number", async () => {
+  const child = await start("killed", "kill -KILL $$");
+  expect(await child.exited).toBe(137);
+});
+
+test("a program that cannot be started is an error", async () => {
+  const child = await start("unstartable", "", "/nonexistent/interpreter");
+  expect([await child.exited, await child.stderr.text()]).toEqual([70, expect.stringContaining("ENOENT")]);
+});
+
+test("signals to gpuctl alone reach ollama, and gpuctl ends after it", async () => {
+  const script = `trap 'echo INT' INT; trap 'echo TERM; exit 4' TERM; trap 'echo HUP' HUP; echo ready
+    while :; do read -r line; done`;
+  const child = await start("signals", script);
+  const reader = child.stdout.getReader();
+  const line = async (): Promise<string> => Buffer.from((await reader.read()).value ?? []).toString();
+  expect(await line()).toBe("ready\n");
+  for (const name of ["SIGINT", "SIGINT", "SIGHUP"] as const) {
+    child.kill(name);
+    expect(await line()).toBe(`${name.slice(3)}\n`);
+  }
+  child.kill("SIGTERM");
+  expect([await line(), await child.exited, await child.stderr.text()]).toEqual(["TERM\n", 4, ""]);
+});
