@@ -1,5 +1,5 @@
 // `npm run bench`: what the courier costs compared with the bare floor, what a sweep costs a sender that waits meanwhile, what
-// an idle agent costs its box, and what a large fleet costs its server, on a share and on NATS.
+// an idle agent costs its box, what a large fleet costs its server, on a share and on NATS, and what clients of Ollama wait for.
 import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { NATS_VARIABLE, provideNatsServer } from "#tests/support/nats/nats_binar
 import { untilGood } from "./bench/again.ts";
 import { type AgentCost, measureAgent } from "./bench/agent_cost.ts";
 import { measureBus } from "./bench/bus.ts";
+import { measureClients } from "./bench/clients.ts";
 import { measureFleet, measureFleetCost } from "./bench/fleet.ts";
 import { measurePairs } from "./bench/pairs.ts";
 import { measurePull } from "./bench/pull.ts";
@@ -19,7 +20,8 @@ import { measureSweep } from "./bench/sweeping.ts";
 const USAGE = `usage: npm run bench [-- --quick] [-- --json] [-- --only PART[,PART]]
   --quick  fewer rounds, for CI
   --json   one JSON document
-  --only   only these parts: pairs, signatures, sweep, pull, agent, fleet, bus, fleet-cost
+  --only   only these parts: pairs, signatures, sweep, pull, agent, clients, fleet, bus, fleet-cost
+           clients compares with a real Ollama where OLLAMA_TEST_URL names one
            bus runs on a nats-server, which it gets as npm run test:nats does
            fleet-cost, what fleets of four sizes cost their server, runs only when it is named
 A ratio off its target makes the exit status 1; absolute figures, which depend on the machine, are only printed.
@@ -46,6 +48,11 @@ const PARTS: Readonly<Record<string, Part>> = {
     await untilGood(async (attempt) => await measurePull(join(dir, `pull-${attempt}`), PULL_BYTES, quick ? 3 : 7)),
   agent: async (dir, quick) =>
     agentMeasures(await measureAgent(join(dir, "agent"), quick ? 3 : 7, quick ? 5000 : 15_000)),
+  clients: async (dir, quick) =>
+    await untilGood(
+      async (attempt) =>
+        await measureClients(join(dir, `clients-${attempt}`), { rounds: quick ? 8 : 40, requests: quick ? 100 : 200 }),
+    ),
   fleet: async (dir, quick) =>
     quick
       ? await measureFleet(join(dir, "fleet"), [300, 1000], QUICK_FLEET)

@@ -69,9 +69,14 @@ export class Subject {
   }
 }
 
-export async function startOllama(dir: string): Promise<{ url: string; child: Child }> {
+/** @param models how many are installed */
+export async function startOllama(dir: string, models = 1): Promise<{ url: string; child: Child }> {
+  const installed = Array.from(
+    { length: models },
+    (_, index) => `${index === 0 ? "bench" : `bench-${index}`}:latest=1000`,
+  );
   const child = new Child(
-    [process.execPath, join(ROOT, "sim/ollama/main.ts"), "--installed", "bench:latest=1000"],
+    [process.execPath, join(ROOT, "sim/ollama/main.ts"), ...installed.flatMap((model) => ["--installed", model])],
     dir,
   );
   const { url } = await child.line('"url"');
