@@ -35,9 +35,9 @@ export class PullLines {
 
   /** The lines that a change of the job adds; none if it shows nothing new. */
   next(job: Job): readonly PullLine[] {
-    if (job.state === "succeeded") return [...this.#full(), ...this.#verifying(), ...DONE];
+    if (job.state === "succeeded") return [...this.#full(job), ...this.#verifying(), ...DONE];
     if (job.state === "failed" || job.state === "cancelled") return [{ error: pullError(job) }];
-    if (job.phase === "verifying" || job.phase === "writing") return [...this.#full(), ...this.#verifying()];
+    if (job.phase === "verifying" || job.phase === "writing") return [...this.#full(job), ...this.#verifying()];
     const line = this.#progress(job);
     if (line === undefined || this.#isVerifying || Bun.deepEquals(line, this.#last)) return [];
     this.#last = line;
@@ -53,8 +53,10 @@ export class PullLines {
     return this.#bar(this.#total, this.#completed);
   }
 
-  #full(): readonly PullLine[] {
-    if (this.#total === null || this.#isVerifying) return [];
+  /** Also of a pull of which nothing else was seen: Ollama itself has such a line for each layer that is there already. */
+  #full({ total_bytes: total }: Job): readonly PullLine[] {
+    this.#total ??= total;
+    if (this.#total === null || this.#total <= 0 || this.#isVerifying) return [];
     return [this.#bar(this.#total, this.#total)];
   }
 

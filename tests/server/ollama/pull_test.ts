@@ -75,6 +75,17 @@ describe("a stream", () => {
     ]);
   });
 
+  test("has all bytes of a pull that ends before its first progress", async () => {
+    await using server = await openServer();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1");
+    const { lines, ended } = linesOf(await server.request("POST", PULL, { body: BODY }));
+    await until(() => agent.jobs.length === 1);
+    await change(server, agent, { state: "succeeded", completed_bytes: 70, total_bytes: 70 });
+    await ended;
+    expect(lines.map(({ total, completed }) => [total, completed])[1]).toEqual([70, 70]);
+    expect(lines.at(-1)).toEqual({ status: "success" });
+  });
+
   test("repeats its last line at least every 15 s", async () => {
     const clock = new ManualClock();
     await using server = await openServer({ clock });
