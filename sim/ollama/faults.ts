@@ -25,8 +25,10 @@ export interface Faults {
   pull: PullFault | null;
   /** How long `/api/tags` takes. */
   tagsDelayMs: number;
+  /** How long a load takes. */
+  loadDelayMs: number;
 }
 
 export function noFaults(): Faults {
-  return { answer: null, answerTo: null, pull: null, tagsDelayMs: 0 };
+  return { answer: null, answerTo: null, pull: null, tagsDelayMs: 0, loadDelayMs: 0 };
 }

@@ -118,7 +118,7 @@ async function copy(request: Request, { store }: RouteParts): Promise<Response> 
 }
 
 /** Loads and unloads. It holds no weights, so a prompt is refused. */
-async function generate(request: Request, { store }: RouteParts): Promise<Response> {
+async function generate(request: Request, { store, faults }: RouteParts): Promise<Response> {
   const found = await toLoad(request, store);
   if (found instanceof Response) return found;
   const { body, model, keptMs } = found;
@@ -126,16 +126,18 @@ async function generate(request: Request, { store }: RouteParts): Promise<Respon
   if (keptMs !== 0 && model.manifest.spec.capabilities?.includes("completion") === false)
     return failure(400, `${JSON.stringify(body.model)} does not support generate`);
   if ((body.prompt ?? "") !== "") return failure(500, "the simulation generates no text");
+  if (keptMs !== 0) await Bun.sleep(faults.loadDelayMs);
   store.load(model, keptMs);
   return json({ model: body.model, created_at: new Date().toISOString(), response: "", done: true, done_reason });
 }
 
 /** Loads every kind of model. */
-async function embed(request: Request, { store }: RouteParts): Promise<Response> {
+async function embed(request: Request, { store, faults }: RouteParts): Promise<Response> {
   const found = await toLoad(request, store);
   if (found instanceof Response) return found;
   const { body, model, keptMs } = found;
   if (body.input !== undefined && body.input.length > 0) return failure(500, "the simulation makes no embeddings");
+  if (keptMs !== 0) await Bun.sleep(faults.loadDelayMs);
   store.load(model, keptMs);
   return json({ model: body.model, embeddings: [] });
 }

@@ -29,6 +29,16 @@ const GENERAL: readonly (Meaning & { readonly text: RegExp })[] = [
     code: "exhausted",
     hint: "Remove a model, or set OLLAMA_MODELS to a larger disk",
   },
+  {
+    text: /more system memory|unable to load full model on GPU|memory layout cannot be allocated|out of memory|not enough memory/i,
+    code: "exhausted",
+    hint: "Unload other models, or load a smaller one",
+  },
+  {
+    text: /timed out waiting for llama/i,
+    code: "unavailable",
+    hint: "The model was not loaded in time: if its disk is slow, set OLLAMA_LOAD_TIMEOUT in Ollama's settings on this machine",
+  },
   { text: /invalid model name|name ".*" is invalid|model is required/i, code: "invalid" },
   { text: /model ['"].*['"] not found/i, code: "not_found", hint: "gpuctl list shows the installed models" },
   {

@@ -154,13 +154,36 @@ function suite(open: () => Promise<Subject>): void {
     }
   });
 
-  test("copyModel(), showModel() and unloadModel() throw not_found for a model that is not there", async () => {
+  test("copyModel(), showModel(), loadModel() and unloadModel() throw not_found for a model that is not there", async () => {
     for (const call of [
       async () => await ollama.copyModel("gpu-courier-none", "x"),
       async () => await ollama.showModel("gpu-courier-none"),
+      async () => await ollama.loadModel("gpu-courier-none"),
       async () => await ollama.unloadModel("gpu-courier-none"),
     ])
       expect((await failure(call())).code).toBe("not_found");
+  });
+
+  test("loadModel() loads the model for as long as it was asked to, twice as well as once, when Ollama can", async () => {
+    await pullPatiently();
+    for (const keepAliveSeconds of [60, 600]) {
+      const [loaded] = await Promise.allSettled([ollama.loadModel(subject.model, { keepAliveSeconds })]);
+      // Bytes of a test are no model, and an Ollama that was only compiled has no runner.
+      if (loaded?.status === "rejected") return expect(loaded.reason).toMatchObject({ code: "internal" });
+      const running = await ollama.listRunning();
+      expect(running.map(({ name }) => name)).toEqual([subject.model]);
+      const leftMs = Date.parse(running[0]?.expires_at ?? "") - Date.now();
+      expect(Math.abs(leftMs - keepAliveSeconds * 1000)).toBeLessThan(20_000);
+    }
+    await ollama.loadModel(subject.model, { keepAliveSeconds: -1 });
+    expect((await ollama.listRunning())[0]?.expires_at).toMatch(/^2[1-9]\d\d-/);
+  });
+
+  test("unloadModel() takes the model out of memory", async () => {
+    await pullPatiently();
+    await ollama.unloadModel(subject.model);
+    for (let look = 0; (await ollama.listRunning()).length > 0 && look < 100; look++) await Bun.sleep(100);
+    expect(await ollama.listRunning()).toEqual([]);
   });
 
   test("unloadModel() is content with a model that is not in memory", async () => {
