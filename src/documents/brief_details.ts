@@ -10,6 +10,8 @@ export const BriefDetailsDocument = z
     parameter_size: z.string().optional(),
     quantization_level: z.string().optional(),
     parent_model: z.string().optional(),
+    context_length: z.int().nonnegative().optional(),
+    embedding_length: z.int().nonnegative().optional(),
   })
   .meta({
     id: "BriefDetails",

@@ -30,8 +30,26 @@ export const ModelsDocument = z
   .meta({ id: "Models" });
 export type ModelsDocument = z.infer<typeof ModelsDocument>;
 
+const ModelDetailsDocument = ModelDetails.extend({
+  modified_at: Instant.optional(),
+  requires: z.string().optional(),
+  renderer: z.string().optional(),
+  parser: z.string().optional(),
+  remote_model: z.string().optional(),
+  remote_host: z.string().optional(),
+  system: z.string().optional(),
+  messages: z.array(z.object({ role: z.string(), content: z.string() })).optional(),
+  projector_info: z.record(z.string(), z.unknown()).optional(),
+  modelfile: z.string().optional(),
+}).meta({
+  id: "ModelDetails",
+  description:
+    "The details of a model, as Ollama shows them. Each field may be missing; those after `model_info` are present only " +
+    "where the agent and its Ollama send them.",
+});
+
 export const ShownDocument = ModelDocument.extend({
-  show: orNull(ModelDetails.meta({ id: "ModelDetails", description: "The details of a model, as Ollama shows them." })),
+  show: orNull(ModelDetailsDocument),
   unavailable: unavailableAgents,
 }).meta({
   id: "ShownModel",
@@ -46,7 +64,8 @@ export function modelsDocument({ models, unavailable }: FleetModels): ModelsDocu
 /** @param show the agent's response, or why it could not answer */
 export function shownDocument(model: ModelDocument, show: ModelDetails | Unavailable): ShownDocument {
   if ("reason" in show) return { ...model, show: null, unavailable: [{ ...show }] };
-  return { ...model, show };
+  const { modified_at } = show;
+  return { ...model, show: { ...show, ...(modified_at === undefined ? {} : { modified_at: instant(modified_at) }) } };
 }
 
 export function modelDocument(model: FleetModel): ModelDocument {

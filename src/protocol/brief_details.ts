@@ -22,6 +22,10 @@ export const BriefDetails = z.object({
   quantization_level: extra(maybe(ShortText)),
   /** The model that it was made from. */
   parent_model: extra(maybe(ShortText)),
+  /** The longest context that it was trained for, in tokens. */
+  context_length: extra(maybe(z.int().nonnegative())),
+  /** The numbers in each of its embeddings. */
+  embedding_length: extra(maybe(z.int().nonnegative())),
 });
 
 /** What a model can be used for: `completion`, `tools`, `vision`. */

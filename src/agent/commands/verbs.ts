@@ -2,14 +2,14 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
-import { fittingCount } from "../../base/fitting.ts";
 import { isCloudName, normalModelName, sameModel } from "../../base/model_name.ts";
-import { CommandId, keepAliveSeconds, type Model, type ModelDetails, type Verb } from "../../protocol.ts";
+import { CommandId, keepAliveSeconds, type Model, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { LateCommands } from "../models/late_commands.ts";
 import { loadModel } from "../models/loading.ts";
 import type { Protection } from "../models/protection.ts";
+import { shownDetails } from "../models/shown.ts";
 import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
@@ -119,7 +119,7 @@ async function showModel(model: string, { ollama, monitor }: VerbContext): Promi
   // Otherwise anyone could make this machine ask ollama.com.
   if (isCloudName(model) && (await find()) === undefined)
     throw new CourierError("not_found", `model '${model}' not found`);
-  const show = bounded(await ollama.showModel(model));
+  const show = shownDetails(await ollama.showModel(model));
   const listed = await find();
   return { show, ...(listed === undefined ? {} : { models: [listed] }) };
 }
@@ -190,43 +190,4 @@ function jobIdOf({ arguments: { job_id } }: AcceptedCommand): string {
   const id = CommandId.safeParse(job_id);
   if (id.success) return id.data;
   throw new CourierError("invalid", "Cannot cancel: arguments.job_id must be the id of a job");
-}
-
-const MAX_TEXT_CHARS = 256 * 1024;
-/** As JSON: three such texts and the limits below fit into one response. */
-const MAX_TEXT_BYTES = 1024 * 1024;
-/** Vocabularies and the like are longer, and nobody reads them. */
-const MAX_VALUE_CHARS = 4096;
-const MAX_INFO_BYTES = 512 * 1024;
-const MAX_DETAILS_BYTES = 64 * 1024;
-
-/** The details of a model, cut so that they fit into one response. */
-function bounded({
-  parameters,
-  template,
-  license,
-  details,
-  capabilities,
-  model_info: info,
-}: ModelDetails): ModelDetails {
-  const kept = capabilities?.slice(0, fittingCount(capabilities, MAX_DETAILS_BYTES));
-  return {
-    ...(details === undefined ? {} : { details: shortValues(details, MAX_DETAILS_BYTES) }),
-    ...(kept === undefined ? {} : { capabilities: kept }),
-    ...(parameters === undefined ? {} : { parameters: cutText(parameters) }),
-    ...(template === undefined ? {} : { template: cutText(template) }),
-    ...(license === undefined ? {} : { license: cutText(license) }),
-    ...(info === undefined ? {} : { model_info: shortValues(info, MAX_INFO_BYTES) }),
-  };
-}
-
-function cutText(text: string): string {
-  let cut = text.slice(0, MAX_TEXT_CHARS);
-  while (Buffer.byteLength(JSON.stringify(cut)) > MAX_TEXT_BYTES) cut = cut.slice(0, cut.length / 2);
-  return cut;
-}
-
-function shortValues(fields: Readonly<Record<string, unknown>>, maxBytes: number): Record<string, unknown> {
-  const short = Object.entries(fields).filter(([, value]) => JSON.stringify(value).length <= MAX_VALUE_CHARS);
-  return Object.fromEntries(short.slice(0, fittingCount(short, maxBytes)));
 }

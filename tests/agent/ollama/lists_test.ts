@@ -48,7 +48,11 @@ test("listModels() takes details and capabilities where Ollama has them", async 
   const models = await answering(recorded("0.32.15", "tags")).listModels();
   expect(models.map(({ name, details, capabilities }) => ({ name, details, capabilities }))).toEqual([
     { name: "127.0.0.1:5000/library/tiny:latest", details: GEMMA, capabilities: undefined },
-    { name: "127.0.0.1:5000/library/gemma:270m", details: GEMMA, capabilities: ["completion"] },
+    {
+      name: "127.0.0.1:5000/library/gemma:270m",
+      details: { ...GEMMA, context_length: 32_768, embedding_length: 640 },
+      capabilities: ["completion"],
+    },
   ]);
 });
 
@@ -78,7 +82,8 @@ test("the lists of an Ollama that sends none of this are taken as they are", asy
 });
 
 test("what a model's author made too long, or Ollama sends in another form, is left out", async () => {
-  const strange = { details: { ...GEMMA, family: "x".repeat(1_000_000), format: 7 }, capabilities: { tools: true } };
+  const odd = { format: 7, context_length: "long", embedding_length: -1 };
+  const strange = { details: { ...GEMMA, ...odd, family: "x".repeat(1_000_000) }, capabilities: { tools: true } };
   const [model] = await answering(JSON.stringify({ models: [{ ...PHI4, ...strange }] })).listModels();
   expect(model).toEqual({ ...PHI4, details: { ...GEMMA, family: undefined, format: undefined } });
   expect(JSON.stringify(model).length).toBeLessThan(1000);
