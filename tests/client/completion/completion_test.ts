@@ -43,6 +43,7 @@ describe("__complete", () => {
     ["the models of the agents that a pattern names", "show --agent 'gpu-[2-3]' ", ["llama3.2:1b"]],
     ["nothing after the last argument", "cp phi4 other ", []],
     ["another model to delete", "rm phi4 ll", ["llama3.2:1b"]],
+    ["models to load", "load l", ["llama3.2:1b"]],
     ["models in memory", "stop ", ["phi4:latest"]],
     ["jobs under way, by id and by model", "cancel ", ["01a20aac-24d0-7785-b91f-da066d157a40", "phi4:latest"]],
     ["agents", "pull phi4 --agent ", ["gpu-1", "gpu-2"]],
