@@ -53,7 +53,7 @@ test("a program that cannot be started is an error", async () => {
 
 test("signals to gpuctl alone reach ollama, and gpuctl ends after it", async () => {
   const script = `trap 'echo INT' INT; trap 'echo TERM; exit 4' TERM; trap 'echo HUP' HUP; echo ready
-    while :; do read -r line; done`;
+    n=0; while [ $n -lt 400 ]; do n=$((n + 1)); sleep 0.05; done`;
   const child = await start("signals", script);
   const reader = child.stdout.getReader();
   const line = async (): Promise<string> => Buffer.from((await reader.read()).value ?? []).toString();
