@@ -34,7 +34,7 @@ export function errorOfRefused(base: string, refused: Refused): CourierError {
   if (status !== 401 || why === undefined) return error;
   // Readers of this may not know of any token.
   const message = `gpu-server rejected the token of gpuctl: ${why}`;
-  return new CourierError("unauthenticated", message, { hint: error.hint });
+  return new CourierError("unauthenticated", message, { hint: said?.detail === undefined ? undefined : error.hint });
 }
 
 /** The stream of a box broke off. */
