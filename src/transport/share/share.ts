@@ -42,9 +42,12 @@ interface Mounted {
   readonly fs: Primitives;
   readonly isNetwork: boolean;
   readonly goesByMtime: boolean;
+  readonly replacesInSteps: boolean;
   readonly description: string;
 }
 
+/** Of a share that was not examined yet. */
+const UNKNOWN_KIND = { isNetwork: true, goesByMtime: false, replacesInSteps: false } as const;
 /** Operations that hold folders: each needs a few descriptors, and the gate lets fewer calls through. */
 const HELD_AT_A_TIME = 32;
 
@@ -76,7 +79,7 @@ export class Share {
     this.#gate = new Gate(options.clock);
     this.#probe = gatedPrimitives(network, this.#gate);
     this.#listings = new Listings(this.#probe, options.clock);
-    this.#mounted = { fs: this.#probe, isNetwork: true, goesByMtime: false, description: `share at ${root}` };
+    this.#mounted = { fs: this.#probe, ...UNKNOWN_KIND, description: `share at ${root}` };
   }
 
   /** The file calls that suit the file system. */
@@ -95,6 +98,14 @@ export class Share {
    */
   get goesByMtime(): boolean {
     return this.#mounted.goesByMtime;
+  }
+
+  /**
+   * Whether a file that is replaced while somebody reads it is away until its reader has closed it, as under SMB: its writer's
+   * kernel removes the old one, which waits for the reader, and the writer then tries again for 100 ms (`repeated`).
+   */
+  get replacesInSteps(): boolean {
+    return this.#mounted.replacesInSteps;
   }
 
   get description(): string {
@@ -131,6 +142,7 @@ export class Share {
       isNetwork,
       // Linux calls versions 2 and 3 "nfs", and 4 "nfs4".
       goesByMtime: type === "nfs",
+      replacesInSteps: isNetwork && /^(?:cifs|smb)/.test(kind.name),
       description: `${type} at ${root}${forced}`,
     };
     if (rememberIn !== undefined && !isRemembered) this.#remember(rememberIn, kind);

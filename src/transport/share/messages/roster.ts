@@ -4,7 +4,8 @@ import { LIMITS } from "../../../protocol.ts";
 import type { Content } from "../../../transport.ts";
 import { type Facts, isGone, isSameFile } from "../calls/primitives.ts";
 import { publishFile } from "../files/publish.ts";
-import { type Found, lookUp } from "../files/read.ts";
+import type { Found } from "../files/read.ts";
+import { lookUpReplaced } from "../files/replaced.ts";
 import type { Share } from "../share.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -28,7 +29,7 @@ export class RosterFile {
     const known = this.#known;
     if (known !== null && (await this.#isStill(known.facts))) return { text: known.text };
     const { status, roster } = this.#share.layout;
-    const found = await lookUp(this.#share, status, roster, LIMITS.rosterBytes);
+    const found = await lookUpReplaced(this.#share, status, roster, LIMITS.rosterBytes);
     const content = found === null ? null : contentOf(found);
     this.#known = found !== null && content !== null && "text" in content ? { facts: found.facts, ...content } : null;
     return content;

@@ -5,6 +5,7 @@ import { LEGACY_SERVICE_AGENT, LIMITS } from "../../../protocol.ts";
 import type { StateRecord } from "../../../transport.ts";
 import { type Facts, isGone, isSameFile } from "../calls/primitives.ts";
 import { type Found, look } from "../files/read.ts";
+import { thatReturn } from "../files/replaced.ts";
 import { STATE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { instantMs } from "../time/share_clock.ts";
@@ -47,6 +48,7 @@ export async function lookAtStates(
   const buffer = Buffer.allocUnsafe(LIMITS.stateBytes + 1);
   const { names, count } = inOrder(listed, known);
   let [looked, bytes] = [0, 0];
+  const away = new Set(known.keys());
   for (const { name, agent } of names) {
     await turn.next();
     if (stop?.aborted === true) break;
@@ -55,7 +57,13 @@ export async function lookAtStates(
     bytes += bytesRead(typeof seen === "object" ? seen.facts : before);
     if (bytes > LIMITS.statesBytes) break;
     looked += 1;
+    if (seen !== "gone") away.delete(name);
     saw(name, seen);
+  }
+  const isWhole = looked === names.length;
+  for (const name of isWhole ? await thatReturn(share, status, [...away]) : []) {
+    const { facts, record } = known.get(name) ?? {};
+    if (record !== undefined) saw(name, await lookAt(share, { name, agent: record.agent, buffer }, facts));
   }
   return { listed, looked, leftOut: count - looked };
 }

@@ -2,7 +2,7 @@
 import { LIMITS } from "../../../protocol.ts";
 import type { StateRecord } from "../../../transport.ts";
 import { publishFile } from "../files/publish.ts";
-import { lookUp } from "../files/read.ts";
+import { lookUpReplaced } from "../files/replaced.ts";
 import { STATE_FILES } from "../layout.ts";
 import type { Share } from "../share.ts";
 import { lookAtStates, type ReadState, reportLeftOut, stateRecord } from "./state_looks.ts";
@@ -40,7 +40,12 @@ export class States {
 
   /** @returns null when the agent has no document */
   async read(agent: string): Promise<StateRecord | null> {
-    const found = await lookUp(this.#share, this.#share.layout.status, STATE_FILES.format(agent), LIMITS.stateBytes);
+    const found = await lookUpReplaced(
+      this.#share,
+      this.#share.layout.status,
+      STATE_FILES.format(agent),
+      LIMITS.stateBytes,
+    );
     return found === null ? null : stateRecord(agent, found);
   }
 }
