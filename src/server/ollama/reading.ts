@@ -1,9 +1,10 @@
 // The routes that only read: version, tags, ps and show.
 import type { Context, Hono } from "hono";
-import { CourierError } from "../../base/errors.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
 import { isCloudName, sameModel } from "../../base/model_name.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import type { Env } from "../http/env.ts";
+import { inCliWords } from "../http/ollama_error.ts";
 import type { ServicesOf } from "../services.ts";
 import { listedModel, loadedModel, shownModel } from "./answers.ts";
 import { type Box, boxOf, knownBox, modelsOf, orNoModel } from "./box.ts";
@@ -19,7 +20,13 @@ export function addReadingRoutes(routes: Hono<Env>, servicesOf: ServicesOf): voi
   const shown = new ShownModels();
 
   routes.get("/:agent/api/version", async (context) => {
-    return context.json({ version: plainVersion(await publishedVersion(context, servicesOf)) });
+    try {
+      return context.json({ version: plainVersion(await publishedVersion(context, servicesOf)) });
+    } catch (error) {
+      const failure = asCourierError(error);
+      if (failure.code !== "unavailable") throw failure;
+      return context.text(inCliWords(failure.message), 503);
+    }
   });
 
   routes.get("/:agent/api/tags", async (context) => {
@@ -61,7 +68,7 @@ async function shownText(box: Box, name: string, shown: ShownModels, signal: Abo
   return shown.keep(model, JSON.stringify(shownModel(show, model)));
 }
 
-/** Also of a box that is away: Open WebUI reads a version in any response, and a failure breaks it for all its connections. */
+/** Also of a box that is away: Open WebUI reads a version in any JSON, and a failure breaks it for all its connections. */
 async function publishedVersion(context: Context<Env>, servicesOf: ServicesOf): Promise<string | null | undefined> {
   const view = await knownBox(context, servicesOf);
   return view.state?.ollama.version ?? (await boxOf(context, servicesOf)).view.state?.ollama.version;

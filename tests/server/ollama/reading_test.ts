@@ -96,6 +96,17 @@ test("GET api/version is the last known one of a box that is away, or not reacha
   expect(await version()).toEqual({ version: "0.12.0" });
 });
 
+test("GET api/version of a box that never published one fails as text, which Open WebUI does not read", async () => {
+  await using server = await openServer();
+  const agent = await ScriptedAgent.open(server.store, "gpu-1");
+  const health = { reachable: false, version: null, error: "connection refused", checked_at: agent.now() };
+  await agent.publish({ ollama: health });
+  await server.services.fleet.refresh("gpu-1");
+  const response = await server.request("GET", "/agents/gpu-1/api/version");
+  expect([response.status, response.headers.get("content-type")]).toEqual([503, "text/plain; charset=UTF-8"]);
+  expect(await response.text()).toContain("connection-refused");
+});
+
 test("GET api/ps lists what is in memory", async () => {
   await using server = await openServer();
   const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
