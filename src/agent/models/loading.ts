@@ -22,7 +22,7 @@ export async function loadModel(
   { ollama, monitor }: LoadingParts,
 ): Promise<Pick<Response, "message" | "running">> {
   const isMeant = ({ name }: { readonly name: string }): boolean => sameModel(name, model);
-  const listed = (monitor.models ?? (await monitor.listModels())).find(isMeant);
+  const listed = monitor.models?.find(isMeant) ?? (await monitor.listModels()).find(isMeant);
   requireOwn(model, listed);
   await ollama.loadModel(model, { keepAliveSeconds, bytes: listed?.size ?? 0 });
   const running = (await monitor.listRunning()).find(isMeant);

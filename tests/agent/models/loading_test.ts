@@ -68,8 +68,9 @@ describe("load_model", () => {
   });
 
   test("is invalid for a model that another host runs: Ollama would ask that one to generate", async () => {
-    ollama.models = [PHI4, { ...PHI4, name: "far:1b", remote_model: "far", remote_host: "https://far.example:443" }];
     await site.start("gpu-1", { ollama });
+    // After the agent has listed the models.
+    ollama.models = [PHI4, { ...PHI4, name: "far:1b", remote_model: "far", remote_host: "https://far.example:443" }];
     for (const model_name of ["gpt-oss:cloud", "gpt-oss:20b-cloud", "far:1b"])
       expect(await ask({ ...LOAD, model_name })).toMatchObject({ code: "invalid" });
     expect(ollama.calls).toEqual([]);
