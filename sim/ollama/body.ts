@@ -59,10 +59,14 @@ export function keepAliveMs(value: number | string | undefined): number | Respon
   if (value === undefined) return DEFAULT_MS;
   if (typeof value === "number") return value < 0 ? FOREVER_MS : value * 1000;
   if (/^[+-]?0$/.test(value)) return 0;
-  if (/^[+-]?[\d.]*\d[\d.]*$/.test(value))
-    return failure(400, `time: missing unit in duration ${JSON.stringify(value)}`);
-  if (!/^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:h|ms|us|ns|m|s))+$/.test(value))
-    return failure(400, `time: invalid duration ${JSON.stringify(value)}`);
+  const shown = JSON.stringify(value);
+  const [, rest = ""] = /^[+-]?(.*)$/.exec(value) ?? [];
+  if (!/^(?:(?:\d+\.?\d*|\.\d+)[^\d.]*)+$/.test(rest)) return failure(400, `time: invalid duration ${shown}`);
+  for (const [, unit = ""] of rest.matchAll(/[\d.]+([^\d.]*)/g)) {
+    if (unit === "") return failure(400, `time: missing unit in duration ${shown}`);
+    if (UNITS_MS[unit] === undefined)
+      return failure(400, `time: unknown unit ${JSON.stringify(unit)} in duration ${shown}`);
+  }
   const parts = [...value.matchAll(/([\d.]+)([a-z]+)/g)];
   const ms = parts.reduce((sum, [, amount, unit = ""]) => sum + Number(amount) * (UNITS_MS[unit] ?? 0), 0);
   return value.startsWith("-") && ms > 0 ? FOREVER_MS : ms;

@@ -18,6 +18,8 @@ export interface ModelSpec {
   /** More fields of `details` in `/api/tags`. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly capabilities?: readonly string[];
+  /** More fields of `/api/show`. */
+  readonly show?: Readonly<Record<string, unknown>>;
   /** The model runs elsewhere: the name there, and the address. */
   readonly remote?: { readonly model: string; readonly host: string };
   /** False: the content is no GGUF, and `/api/show` cannot read it. */

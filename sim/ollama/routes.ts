@@ -119,7 +119,7 @@ async function copy(request: Request, { store }: RouteParts): Promise<Response> 
 
 /** Loads and unloads. It holds no weights, so a prompt is refused. */
 async function generate(request: Request, { store, faults }: RouteParts): Promise<Response> {
-  const found = await toLoad(request, store);
+  const found = await toLoad(request, store, (model) => `model '${model}' not found`);
   if (found instanceof Response) return found;
   const { body, model, keptMs } = found;
   const done_reason = keptMs === 0 ? "unload" : "load";
@@ -133,7 +133,8 @@ async function generate(request: Request, { store, faults }: RouteParts): Promis
 
 /** Loads every kind of model. */
 async function embed(request: Request, { store, faults }: RouteParts): Promise<Response> {
-  const found = await toLoad(request, store);
+  const missing = (model: string): string => `model ${JSON.stringify(model)} not found, try pulling it first`;
+  const found = await toLoad(request, store, missing);
   if (found instanceof Response) return found;
   const { body, model, keptMs } = found;
   if (body.input !== undefined && body.input.length > 0) return failure(500, "the simulation makes no embeddings");
@@ -142,7 +143,7 @@ async function embed(request: Request, { store, faults }: RouteParts): Promise<R
   return json({ model: body.model, embeddings: [] });
 }
 
-async function toLoad(request: Request, store: Store) {
+async function toLoad(request: Request, store: Store, missing: (model: string) => string) {
   const body = await readBody(request);
   if (body instanceof Response) return body;
   const keptMs = keepAliveMs(body.keep_alive);
@@ -150,7 +151,7 @@ async function toLoad(request: Request, store: Store) {
   const name = parseName(body.model.trim());
   if (name === null && body.model !== "") return failure(400, "invalid model name");
   const model = name === null ? undefined : store.find(name);
-  if (name === null || model === undefined) return failure(404, `model '${body.model}' not found`);
+  if (name === null || model === undefined) return failure(404, missing(body.model));
   const damage = store.damage(name);
   return damage === null ? { body, model, keptMs } : failure(500, damage);
 }

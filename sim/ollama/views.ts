@@ -56,8 +56,9 @@ export function showEntry(model: Installed): Record<string, unknown> {
     template: "{{ .Prompt }}",
     details: details(model),
     model_info: { "general.architecture": "llama", "llama.context_length": CONTEXT_LENGTH },
-    capabilities: ["completion"],
+    capabilities: model.manifest.spec.capabilities ?? ["completion"],
     modified_at: goTime(model.modifiedAtMs),
+    ...model.manifest.spec.show,
   };
 }
 

@@ -165,6 +165,21 @@ describe("startSimulatedOllama()", () => {
     expect(models).toMatchObject([{ size: 382, remote_model: "gpt-oss:120b", remote_host: "https://ollama.com:443" }]);
   });
 
+  // Each was asked of the real one.
+  test.each([
+    ['"-1"', 400, 'time: missing unit in duration "-1"'],
+    ['"x"', 400, 'time: invalid duration "x"'],
+    ['""', 400, 'time: invalid duration ""'],
+    ['"1d"', 400, 'time: unknown unit "d" in duration "1d"'],
+    ['"1h30m"', 404, "model 'none' not found"],
+    ["-1", 404, "model 'none' not found"],
+  ])("reads a keep_alive of %s as Ollama does", async (keepAlive, status, error) => {
+    const { url } = await start({});
+    const body = `{"model":"none","keep_alive":${keepAlive}}`;
+    const answer = await fetch(`${url}/api/generate`, { method: "POST", body });
+    expect([answer.status, await answer.json()]).toEqual([status, { error }]);
+  });
+
   test("goes on for the second pull when the first one leaves", async () => {
     const simulation = await start({ catalog: [{ name: "m", layers: [4_000_000] }], bytesPerSecond: 20_000_000 });
     const leaving = new AbortController();
