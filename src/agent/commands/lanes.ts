@@ -9,12 +9,20 @@ const AT_A_TIME = 8;
 /** Ollama can unload or delete a model while it loads, and a large one takes minutes. */
 const LOAD_HOLDS_MS = 5_000;
 
+/** The last command with a key. */
+interface Last {
+  /** Later commands wait for it. */
+  readonly done: Promise<unknown>;
+  /** For a slow command: what it waited for, and so do others like it. */
+  readonly beforeSlow?: Promise<unknown>;
+}
+
 export class Lanes {
   readonly #changing = new Slots(AT_A_TIME);
   readonly #reading = new Slots(AT_A_TIME * 8);
   /** Ollama loads one after the other anyway. */
   readonly #loading = new Slots(AT_A_TIME * 8);
-  readonly #lastOfKey = new Map<string, Promise<unknown>>();
+  readonly #lastOfKey = new Map<string, Last>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -24,31 +32,46 @@ export class Lanes {
   /**
    * Runs a changing command once the earlier ones with any of its keys are done. Its place in that order is taken at once.
    * @param keys the models that it is about, in any spelling, and the id under which it is recorded
-   * @param slow the keys of these for which later commands wait for at most 5 s
+   * @param slow those of the keys for which others wait for at most 5 s of its run, and it does not wait for its like
    */
   async inTurn<Value>(
     keys: readonly string[],
     run: () => Promise<Value>,
     slow: readonly string[] = [],
   ): Promise<Value> {
-    const own = new Set(keys.map((key) => key.toLowerCase()));
-    const before = [...own].map(async (key) => await this.#lastOfKey.get(key)?.catch(() => undefined));
+    const isSlow = new Set(slow.map((key) => key.toLowerCase()));
+    const before = new Map(keys.map((key) => [key.toLowerCase(), this.#before(key.toLowerCase(), isSlow)]));
+    const turn = Promise.all(before.values());
     const mine = (async () => {
-      await Promise.all(before);
+      await turn;
       return await run();
     })();
-    const held = slow.length === 0 ? mine : within(this.#clock, LOAD_HOLDS_MS, mine, null);
-    const holdsBriefly = new Set(slow.map((key) => key.toLowerCase()));
-    for (const key of own) this.#hold(key, holdsBriefly.has(key) ? held : mine);
+    for (const [key, beforeIt] of before) {
+      if (isSlow.has(key)) this.#hold(key, this.#held(key, beforeIt, mine));
+      else this.#hold(key, { done: mine });
+    }
     return await mine;
   }
 
-  #hold(key: string, until: Promise<unknown>): void {
-    this.#lastOfKey.set(key, until);
+  /** Never rejects. */
+  async #before(key: string, isSlow: ReadonlySet<string>): Promise<void> {
+    const last = this.#lastOfKey.get(key);
+    await (isSlow.has(key) ? (last?.beforeSlow ?? last?.done) : last?.done)?.catch(() => undefined);
+  }
+
+  #held(key: string, before: Promise<void>, mine: Promise<unknown>): Last {
+    const last = this.#lastOfKey.get(key);
+    const held = before.then(async () => await within(this.#clock, LOAD_HOLDS_MS, mine, null));
+    const done = last?.beforeSlow === undefined ? held : Promise.allSettled([last.done, held]);
+    return { done, beforeSlow: before };
+  }
+
+  #hold(key: string, last: Last): void {
+    this.#lastOfKey.set(key, last);
     const end = (): void => {
-      if (this.#lastOfKey.get(key) === until) this.#lastOfKey.delete(key);
+      if (this.#lastOfKey.get(key) === last) this.#lastOfKey.delete(key);
     };
-    until.then(end, end);
+    last.done.then(end, end);
   }
 
   /** Runs a changing command whose turn it is, at one of eight places. */
