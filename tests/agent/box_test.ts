@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Box } from "#src/agent/box.ts";
 import { systemClock } from "#src/base/clock.ts";
-import { folderOf } from "#tests/support/models_fixture.ts";
+import { folderOf } from "#tests/support/disk/models_fixture.ts";
 import { until } from "#tests/support/until.ts";
 
 let dir: string;

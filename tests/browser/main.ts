@@ -6,13 +6,9 @@
 //
 // Root gets Debian's Chromium installed. Elsewhere, without one, it says that it tests nothing; with CI set it fails.
 import { requireTools } from "#tests/support/debian.ts";
-import { ROOT } from "../../scripts/binaries.ts";
+import { chosenPaths, exitAfter, runFiles, testFiles } from "#tests/support/suite.ts";
 import { BROWSER_VARIABLE, FULL_VARIABLE } from "./site/browser.ts";
 
-/** `docs` for docs_test.ts. */
-const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
-  .map((name) => name.slice(0, -"_test.ts".length))
-  .toSorted();
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const FULL = "--full";
 /** Far more than it takes where nothing else runs. */
@@ -23,11 +19,12 @@ function installed(): string | undefined {
   return given ?? NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? undefined;
 }
 
-async function main(argv: readonly string[]): Promise<number> {
+await exitAfter(async (argv) => {
   const isFull = argv.includes(FULL);
-  const files = argv.filter((name) => name !== FULL);
-  const unknown = files.filter((name) => !FILES.includes(name));
-  if (unknown.length > 0) throw new Error(`There is no ${unknown.join(", ")} here, only ${FILES.join(", ")}`);
+  const paths = chosenPaths(
+    testFiles("tests/browser"),
+    argv.filter((name) => name !== FULL),
+  );
   if (installed() === undefined && process.getuid?.() === 0)
     await requireTools([{ command: "chromium", package: "chromium" }], "Cannot open a browser");
   const browser = installed();
@@ -37,19 +34,6 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`NOTHING WAS TESTED: ${problem}\n`);
     return 0;
   }
-  const paths = (files.length > 0 ? files : FILES).map((name) => `./tests/browser/${name}_test.ts`);
-  const child = Bun.spawn([process.execPath, "test", "--path-ignore-patterns=", "--timeout=60000", ...paths], {
-    cwd: ROOT,
-    env: { ...process.env, [BROWSER_VARIABLE]: browser, ...(isFull ? { [FULL_VARIABLE]: "1" } : {}) },
-    stdio: ["ignore", "inherit", "inherit"],
-    timeout: LIMIT_S * 1000,
-  });
-  return await child.exited;
-}
-
-try {
-  process.exitCode = await main(Bun.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-}
+  const env = { [BROWSER_VARIABLE]: browser, ...(isFull ? { [FULL_VARIABLE]: "1" } : {}) };
+  return await runFiles(paths, { env, limitS: LIMIT_S });
+});

@@ -5,7 +5,7 @@ import { newestPerName } from "#src/courier/models.ts";
 import { Courier } from "#src/courier.ts";
 import type { Job } from "#src/protocol.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
-import { FailingDisk } from "#tests/support/failing_disk.ts";
+import { FailingDisk } from "#tests/support/disk/failing_disk.ts";
 import { failure } from "#tests/support/failure.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 

@@ -9,7 +9,7 @@ import { publicLine } from "#src/trust/keys.ts";
 import type { SignatureMode } from "#src/trust/requirement.ts";
 import { signDocument } from "#src/trust/signature.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
-import { FailingDisk } from "#tests/support/failing_disk.ts";
+import { FailingDisk } from "#tests/support/disk/failing_disk.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 import { testKey } from "#tests/trust/test_key.ts";
 

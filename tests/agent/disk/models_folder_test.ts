@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { measureFreed, readFootprint } from "#src/agent/disk/footprint.ts";
 import type { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { ManualClock, settle } from "#tests/support/clocks/manual_clock.ts";
-import { digestOf, folderOf, ModelsFixture } from "#tests/support/models_fixture.ts";
+import { digestOf, folderOf, ModelsFixture } from "#tests/support/disk/models_fixture.ts";
 import { until } from "#tests/support/until.ts";
 
 let dir: ModelsFixture;

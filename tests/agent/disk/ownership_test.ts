@@ -9,7 +9,7 @@ import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import type { Log } from "#src/base/log.ts";
 import type { Model } from "#src/protocol.ts";
-import { digestOf, ModelsFixture } from "#tests/support/models_fixture.ts";
+import { digestOf, ModelsFixture } from "#tests/support/disk/models_fixture.ts";
 
 /** What the asked Ollama lists; null: it cannot be asked. */
 class Lists {

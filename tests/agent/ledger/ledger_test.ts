@@ -8,7 +8,7 @@ import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { type Job, newPull } from "#src/protocol.ts";
-import { FailingDisk } from "#tests/support/failing_disk.ts";
+import { FailingDisk } from "#tests/support/disk/failing_disk.ts";
 import { failure } from "#tests/support/failure.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 

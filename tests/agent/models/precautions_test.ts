@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { AgentParts } from "#src/agent/assemble.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { settle } from "#tests/support/clocks/manual_clock.ts";
-import { digestOf, ModelsFixture } from "#tests/support/models_fixture.ts";
+import { digestOf, ModelsFixture } from "#tests/support/disk/models_fixture.ts";
 import { MemorySite, PHI4, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 import { until } from "#tests/support/until.ts";
 

@@ -12,8 +12,8 @@ import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { type Disk, type Gpu, type Job, newPull } from "#src/protocol.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { digestOf, ModelsFixture } from "#tests/support/disk/models_fixture.ts";
 import { failure } from "#tests/support/failure.ts";
-import { digestOf, ModelsFixture } from "#tests/support/models_fixture.ts";
 
 const GB = 1e9;
 

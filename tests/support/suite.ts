@@ -1,0 +1,42 @@
+// The test files of one folder as a suite of its own, such as `npm run test:nats`.
+import { basename, join } from "node:path";
+import { ROOT } from "../../scripts/binaries.ts";
+
+/** `server` for server_test.ts, with its path; sorted by name. @param folder from the root of the checkout */
+export function testFiles(folder: string): ReadonlyMap<string, string> {
+  const paths = [...new Bun.Glob("**/*_test.ts").scanSync({ cwd: join(ROOT, folder) })];
+  const names = paths.map((path): [string, string] => [basename(path, "_test.ts"), `./${folder}/${path}`]);
+  return new Map(names.toSorted(([a], [b]) => a.localeCompare(b)));
+}
+
+/** The paths of the files that are named; of all of them when none is. @throws Error when there is no such file */
+export function chosenPaths(files: ReadonlyMap<string, string>, names: readonly string[]): string[] {
+  const unknown = names.filter((name) => !files.has(name));
+  if (unknown.length > 0)
+    throw new Error(`There is no ${unknown.join(", ")} here, only ${[...files.keys()].join(", ")}`);
+  return [...files].filter(([name]) => names.length === 0 || names.includes(name)).map(([, path]) => path);
+}
+
+/** Runs the files one after another in one process, which ends after `limitS`. @returns the exit status of bun test */
+export async function runFiles(
+  paths: readonly string[],
+  { env, limitS }: { readonly env: Readonly<Record<string, string>>; readonly limitS: number },
+): Promise<number> {
+  const child = Bun.spawn([process.execPath, "test", "--path-ignore-patterns=", "--timeout=60000", ...paths], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: limitS * 1000,
+  });
+  return await child.exited;
+}
+
+/** Ends this process with the status that `main` returns for the arguments, or with its error's text and 1. */
+export async function exitAfter(main: (argv: readonly string[]) => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await main(Bun.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
