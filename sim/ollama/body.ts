@@ -29,8 +29,8 @@ const DEFAULT_MS = 300_000;
 /** Go's longest duration is 292 years. */
 const FOREVER_MS = 292 * 365 * 86_400_000;
 
-/** The body, `model` filled in from `name`; or the 400 to answer. */
-export async function readBody(request: Request): Promise<Body | Response> {
+/** The body, `model` filled in from `name`; or the 400 to answer. @param type in Go, which the error names */
+export async function readBody(request: Request, type = "GenerateRequest"): Promise<Body | Response> {
   const text = await request.text();
   if (text.trim() === "") return failure(400, "missing request body");
   let value: unknown;
@@ -40,8 +40,22 @@ export async function readBody(request: Request): Promise<Body | Response> {
     return failure(400, decoderText(text));
   }
   const body = Body.safeParse(value);
-  if (!body.success) return failure(400, "json: cannot unmarshal into Go value");
+  if (!body.success) return failure(400, mismatchText(value, body.error, type));
   return { ...body.data, model: body.data.model === "" ? body.data.name : body.data.model };
+}
+
+/** The error of Go's decoder for JSON that does not fit. */
+function mismatchText(value: unknown, { issues }: z.ZodError, type: string): string {
+  const [field] = issues[0]?.path ?? [];
+  if (typeof field !== "string") return `json: cannot unmarshal ${kindOf(value)} into Go value of type api.${type}`;
+  const wanted = field === "stream" || field === "insecure" ? "bool" : "string";
+  const found = kindOf(Object(value)[field]);
+  return `json: cannot unmarshal ${found} into Go struct field ${type}.${field} of type ${wanted}`;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
 }
 
 /** The error of Go's decoder for text that is not JSON, in the cases that matter here. */

@@ -4,7 +4,7 @@ import { keepAliveMs, readBody } from "./body.ts";
 import { parseName, showName } from "./name.ts";
 import { type PullParts, pull } from "./pull.ts";
 import type { Store } from "./store.ts";
-import { modelEntry, runningEntry, showEntry } from "./views.ts";
+import { modelEntry, openAiEntry, runningEntry, showEntry } from "./views.ts";
 
 export interface RouteParts extends PullParts {
   readonly version: string;
@@ -24,6 +24,8 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   "/api/version": { HEAD: version, GET: version },
   "/api/tags": { HEAD: tags, GET: tags },
   "/api/ps": { GET: ps },
+  "/api/status": { GET: status },
+  "/v1/models": { GET: openAiModels },
   "/api/show": { POST: show },
   "/api/pull": { POST: pullRoute },
   "/api/delete": { DELETE: remove },
@@ -31,6 +33,9 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   "/api/generate": { POST: generate },
   "/api/embed": { POST: embed },
 };
+
+/** The name of a model follows. */
+const OPENAI_MODEL = "/v1/models/";
 
 /** @param stopped aborts when the server stops */
 export async function answer(request: Request, parts: RouteParts, stopped: AbortSignal): Promise<Response> {
@@ -40,13 +45,26 @@ export async function answer(request: Request, parts: RouteParts, stopped: Abort
   const signal = AbortSignal.any([request.signal, stopped]);
   const { answer: broken, answerTo } = parts.faults;
   if (broken !== null && (answerTo === null || answerTo === key)) return await brokenAnswer(broken, signal);
-  const methods = ROUTES[pathname];
-  if (methods === undefined) return text("404 page not found", 404);
+  const methods =
+    pathname.length > OPENAI_MODEL.length && pathname.startsWith(OPENAI_MODEL)
+      ? { GET: openAiModel }
+      : ROUTES[pathname];
+  if (methods === undefined) return moved(request, pathname) ?? text("404 page not found", 404);
   const route = methods[request.method];
   if (route !== undefined) return await route(request, parts, signal);
   const wrong = text("405 method not allowed", 405);
   wrong.headers.set("allow", Object.keys(methods).join(", "));
   return wrong;
+}
+
+/** Where a path that ends with a slash leads; undefined when there is no such route. */
+function moved(request: Request, pathname: string): Response | undefined {
+  const path = pathname.replace(/\/$/, "");
+  if (path === pathname || ROUTES[path] === undefined) return undefined;
+  if (request.method !== "GET") return new Response(null, { status: 307, headers: { location: path } });
+  const page = text(`<a href="${path}">Moved Permanently</a>.\n\n`, 301, "text/html; charset=utf-8");
+  page.headers.set("location", path);
+  return page;
 }
 
 function root(): Response {
@@ -66,8 +84,39 @@ function ps(_request: Request, { store }: RouteParts): Response {
   return json({ models: store.running().map(runningEntry) });
 }
 
+/** As with OLLAMA_NO_CLOUD. */
+function status(): Response {
+  return json({ cloud: { disabled: true, source: "env" } });
+}
+
+/** Without models it is null, as Go writes an empty list that nobody made. */
+function openAiModels(_request: Request, { store }: RouteParts): Response {
+  const models = store.list();
+  return plainJson({ object: "list", data: models.length === 0 ? null : models.map((model) => openAiEntry(model)) });
+}
+
+function openAiModel(request: Request, parts: RouteParts): Response {
+  const asked = decodeURIComponent(new URL(request.url).pathname.slice(OPENAI_MODEL.length));
+  // Its router takes one part of a path here, also where the slash is encoded.
+  if (asked.includes("/")) return text("404 page not found", 404);
+  const name = parseName(asked);
+  if (name === null) return openAiFailure(400, "invalid_request_error", "invalid model name");
+  const model = parts.store.find(name);
+  if (model !== undefined) return plainJson(openAiEntry(model, asked));
+  return openAiFailure(404, "not_found_error", `model '${showName(name)}' not found`);
+}
+
+/** As Ollama's layer for OpenAI's clients writes it. */
+function plainJson(body: unknown, status = 200): Response {
+  return new Response(`${JSON.stringify(body)}\n`, { status, headers: { "content-type": "application/json" } });
+}
+
+function openAiFailure(status: number, type: string, message: string): Response {
+  return plainJson({ error: { message, type, param: null, code: null } }, status);
+}
+
 async function show(request: Request, { store }: RouteParts): Promise<Response> {
-  const body = await readBody(request);
+  const body = await readBody(request, "ShowRequest");
   if (body instanceof Response) return body;
   if (body.model === "") return failure(400, "model is required");
   const name = parseName(body.model.trim());
@@ -80,7 +129,7 @@ async function show(request: Request, { store }: RouteParts): Promise<Response> 
 }
 
 async function pullRoute(request: Request, parts: RouteParts, signal: AbortSignal): Promise<Response> {
-  const body = await readBody(request);
+  const body = await readBody(request, "PullRequest");
   if (body instanceof Response) return body;
   const name = parseName(body.model.trim());
   if (name === null) return failure(400, "invalid model name");
@@ -94,7 +143,7 @@ async function pullRoute(request: Request, parts: RouteParts, signal: AbortSigna
 }
 
 async function remove(request: Request, { store }: RouteParts): Promise<Response> {
-  const body = await readBody(request);
+  const body = await readBody(request, "DeleteRequest");
   if (body instanceof Response) return body;
   if (body.model === "") return failure(400, "model is required");
   const name = parseName(body.model.trim());
@@ -105,7 +154,7 @@ async function remove(request: Request, { store }: RouteParts): Promise<Response
 }
 
 async function copy(request: Request, { store }: RouteParts): Promise<Response> {
-  const body = await readBody(request);
+  const body = await readBody(request, "CopyRequest");
   if (body instanceof Response) return body;
   const source = parseName(body.source ?? "");
   if (source === null) return failure(400, `source ${JSON.stringify(body.source ?? "")} is invalid`);

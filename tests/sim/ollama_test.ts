@@ -70,7 +70,7 @@ function readExchanges(file: string): Exchange[] {
 async function replay({ request }: Exchange, url: string): Promise<Answer> {
   const { method, path, body } = request;
   const sent = typeof body === "string" ? body : JSON.stringify(body);
-  const response = await fetch(url + path, { method, ...(body === null ? {} : { body: sent }) });
+  const response = await fetch(url + path, { method, redirect: "manual", ...(body === null ? {} : { body: sent }) });
   const lines = (await response.text()).split("\n");
   if (lines.at(-1) === "") lines.pop();
   return { status: response.status, headers: Object.fromEntries(response.headers), lines };
@@ -126,6 +126,7 @@ describe("startSimulatedOllama()", () => {
   const recordings: [file: string, options: SimulationOptions][] = [
     ["transcript-0.32.15.jsonl", { bytesPerSecond }],
     ["more-0.32.15.jsonl", { bytesPerSecond, catalog: [] }],
+    ["openai-0.32.15.jsonl", {}],
     [
       "transcript-0.24.0.jsonl",
       { bytesPerSecond, catalog: [{ ...GEMMA, details: { family: "gemma3", families: ["gemma3"] } }] },
@@ -139,6 +140,14 @@ describe("startSimulatedOllama()", () => {
       const { name, response } = exchange;
       expect({ name, ...comparable(answer, response) }).toEqual({ name, ...comparable(response, response) });
     }
+  });
+
+  test("shows a model to OpenAI's clients under the name that they ask for", async () => {
+    const { url } = await start({ installed: [{ name: "m", layers: [10] }] });
+    const models = async (path: string): Promise<unknown> => await (await fetch(`${url}/v1/models${path}`)).json();
+    const model = { object: "model", created: expect.any(Number), owned_by: "library" };
+    expect(await models("")).toEqual({ object: "list", data: [{ id: "m:latest", ...model }] });
+    expect(await models("/M")).toEqual({ id: "M", ...model });
   });
 
   test("fetches one blob once when two pulls want it", async () => {
