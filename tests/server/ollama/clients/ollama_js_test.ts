@@ -73,7 +73,7 @@ async function outcomes(client: Ollama): Promise<Record<string, unknown>> {
 
 describe("ollama-js", () => {
   test("gets from a box what it gets from the box's Ollama", async () => {
-    const direct = await outcomes(new Ollama({ host: site.ollamaUrl }));
+    const direct = await outcomes(new Ollama({ host: site.ollama.url }));
     expect(await outcomes(clientOf(BOX))).toEqual(direct);
   });
 

@@ -1,7 +1,8 @@
 // Open WebUI with two boxes, one of which is away: the calls of its routers/ollama.py, and what it makes of their answers.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { z } from "zod";
-import { AWAY_BOX, BOX, ClientSite, INSTALLED, PULLED } from "./site/client_site.ts";
+import { AWAY_BOX, BOX, ClientSite } from "./site/client_site.ts";
+import { SAMPLE, SMALL } from "./site/models.ts";
 
 /** For lists and versions; then the connection counts as broken. */
 const LIST_TIMEOUT_MS = 10_000;
@@ -61,7 +62,7 @@ async function modelsOf(all: readonly Connection[]): Promise<{ models: string[];
 test("lists the models of the box that is there while another one is away", async () => {
   const { here, away } = connections();
   const startedMs = performance.now();
-  expect(await modelsOf([here, away])).toEqual({ models: [INSTALLED], loaded: [] });
+  expect(await modelsOf([here, away])).toEqual({ models: [SAMPLE.name], loaded: [] });
   expect(performance.now() - startedMs).toBeLessThan(LIST_TIMEOUT_MS);
 });
 
@@ -81,17 +82,17 @@ test("verifies a connection by its version, and shows the reason when the key is
 
 test("pulls with insecure and a stream of lines, unloads by an empty prompt, and deletes", async () => {
   const { here } = connections();
-  const pulled = await here.send("POST", "/api/pull", { model: PULLED, insecure: true });
+  const pulled = await here.send("POST", "/api/pull", { model: SMALL.name, insecure: true });
   const lines = (await pulled.text()).trim().split("\n");
   expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ status: "success" });
-  const unloaded = await here.send("POST", "/api/generate", { model: PULLED, keep_alive: 0, prompt: "" });
+  const unloaded = await here.send("POST", "/api/generate", { model: SMALL.name, keep_alive: 0, prompt: "" });
   expect(await unloaded.json()).toMatchObject({ done: true, done_reason: "unload" });
-  const copied = await here.send("POST", "/api/copy", { source: PULLED, destination: "copied" });
+  const copied = await here.send("POST", "/api/copy", { source: SMALL.name, destination: "copied" });
   expect(copied.status).toBe(200);
-  expect((await modelsOf([here])).models.toSorted()).toEqual(["copied:latest", INSTALLED, PULLED].toSorted());
-  for (const model of ["copied:latest", PULLED]) {
+  expect((await modelsOf([here])).models.toSorted()).toEqual(["copied:latest", SAMPLE.name, SMALL.name].toSorted());
+  for (const model of ["copied:latest", SMALL.name]) {
     const deleted = await here.send("DELETE", "/api/delete", { model, name: model });
     expect(deleted.status).toBe(200);
   }
-  expect((await modelsOf([here])).models).toEqual([INSTALLED]);
+  expect((await modelsOf([here])).models).toEqual([SAMPLE.name]);
 });

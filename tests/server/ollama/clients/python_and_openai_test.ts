@@ -12,7 +12,7 @@ afterAll(async () => await site.close());
 
 describe("ollama-python", () => {
   test("gets from a box what it gets from the box's Ollama", async () => {
-    const direct = await runPython("ollama_client.py", site.ollamaUrl, "");
+    const direct = await runPython("ollama_client.py", site.ollama.url, "");
     const facade = await runPython("ollama_client.py", site.address(), site.bearer().authorization);
     expect(facade).toEqual(direct);
   }, 60_000);

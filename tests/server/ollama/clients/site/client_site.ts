@@ -1,6 +1,7 @@
 // What a client is pointed at: a server with one box that has an Ollama, and one that is away.
-import type { SimulationOptions } from "#sim/ollama/ollama.ts";
+import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
+import { startBoxOllama } from "./models.ts";
 
 /** Has the Ollama. */
 export const BOX = "gpu-1";
@@ -8,51 +9,43 @@ export const BOX = "gpu-1";
 export const AWAY_BOX = "gpu-2";
 /** Nobody knows it. */
 export const UNKNOWN_BOX = "gpu-9";
-/** Installed on the box. */
-export const INSTALLED = "sample:latest";
-/** Can be pulled, which takes about a second. */
-export const PULLED = "small:latest";
 
-const SIMULATION: SimulationOptions = {
-  catalog: [{ name: PULLED, layers: [3_000_000, 400] }],
-  installed: [{ name: INSTALLED, layers: [2_000_000, 300] }],
-  bytesPerSecond: 4_000_000,
-};
-
-interface ClientSiteOptions {
-  /** The box's Ollama; a simulated one with two models unless it is named. */
-  readonly ollamaUrl?: string;
-  readonly agentArgs?: readonly string[];
-  readonly serverArgs?: readonly string[];
+interface ClientSiteParts {
+  readonly processes: ProcessSite;
+  readonly server: HttpServer;
+  readonly ollama: SimulatedOllama;
 }
 
 export class ClientSite {
-  readonly processes: ProcessSite;
   readonly server: HttpServer;
   /** Of the box. */
-  readonly ollamaUrl: string;
+  readonly ollama: SimulatedOllama;
+  readonly #processes: ProcessSite;
 
-  private constructor(processes: ProcessSite, server: HttpServer, ollamaUrl: string) {
-    this.processes = processes;
+  private constructor({ processes, server, ollama }: ClientSiteParts) {
+    this.#processes = processes;
     this.server = server;
-    this.ollamaUrl = ollamaUrl;
+    this.ollama = ollama;
   }
 
-  static async open({ ollamaUrl, agentArgs = [], serverArgs = [] }: ClientSiteOptions = {}): Promise<ClientSite> {
+  /** @param ollamaUrl another Ollama for the box */
+  static async open(ollamaUrl?: string, agentArgs: readonly string[] = []): Promise<ClientSite> {
     const processes = new ProcessSite();
+    const ollama = await startBoxOllama();
+    const url = ollamaUrl ?? ollama.url;
     try {
-      const url = ollamaUrl ?? (await processes.ollama(SIMULATION)).url;
       const [, , server] = await Promise.all([
         processes.agent(BOX, url, agentArgs),
         stopAtOnce(processes, url),
-        processes.server(serverArgs),
+        processes.server(),
       ]);
-      const site = new ClientSite(processes, server, url);
-      await until(async () => await site.shows(BOX, "online"), `${BOX} is online`);
-      await until(async () => !(await site.shows(AWAY_BOX, "online")), `${AWAY_BOX} is away`);
+      const site = new ClientSite({ processes, server, ollama });
+      await until(async () => (await site.#status(BOX)) === "online", `${BOX} is online`);
+      await until(async () => (await site.#status(AWAY_BOX)) === "offline", `${AWAY_BOX} is away`);
       return site;
     } catch (error) {
       await processes.close();
+      await ollama.stop();
       throw error;
     }
   }
@@ -68,12 +61,13 @@ export class ClientSite {
   }
 
   async close(): Promise<void> {
-    await this.processes.close();
+    await this.#processes.close();
+    await this.ollama.stop();
   }
 
-  private async shows(agent: string, status: string): Promise<boolean> {
+  async #status(agent: string): Promise<unknown> {
     const { answer } = await this.server.call("GET", `/v1/agents/${agent}`);
-    return answer["status"] === status;
+    return answer["status"];
   }
 }
 

@@ -1,0 +1,19 @@
+// The models of the boxes in these tests.
+import type { ModelSpec } from "#sim/ollama/manifest.ts";
+import { type SimulatedOllama, startSimulatedOllama } from "#sim/ollama/ollama.ts";
+
+/** Installed on a box; as a real Ollama shows the one that `createSample()` makes. */
+export const SAMPLE: ModelSpec = {
+  name: "sample:latest",
+  layers: [369, 32],
+  details: { parent_model: "sample.gguf", context_length: 256, embedding_length: 32 },
+  capabilities: ["completion"],
+};
+/** Can be pulled, which takes about a second. */
+export const SMALL: ModelSpec = { name: "small:latest", layers: [3_000_000, 400] };
+const BYTES_PER_SECOND = 4_000_000;
+
+/** The Ollama of a box. */
+export async function startBoxOllama(): Promise<SimulatedOllama> {
+  return await startSimulatedOllama({ catalog: [SMALL], installed: [SAMPLE], bytesPerSecond: BYTES_PER_SECOND });
+}
