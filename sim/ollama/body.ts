@@ -12,6 +12,7 @@ const Body = z.object({
   source: z.string().optional(),
   destination: z.string().optional(),
   prompt: z.string().optional(),
+  messages: z.array(z.unknown()).optional(),
   input: z.union([z.string(), z.array(z.string())]).optional(),
   keep_alive: z.union([z.number(), z.string()]).optional(),
 });

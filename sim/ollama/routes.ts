@@ -31,6 +31,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   "/api/delete": { DELETE: remove },
   "/api/copy": { POST: copy },
   "/api/generate": { POST: generate },
+  "/api/chat": { POST: chat },
   "/api/embed": { POST: embed },
 };
 
@@ -167,17 +168,31 @@ async function copy(request: Request, { store }: RouteParts): Promise<Response> 
 }
 
 /** Loads and unloads. It holds no weights, so a prompt is refused. */
-async function generate(request: Request, { store, faults }: RouteParts): Promise<Response> {
+async function generate(request: Request, parts: RouteParts): Promise<Response> {
+  return await loadOrUnload(request, parts, "generate", { response: "" });
+}
+
+async function chat(request: Request, parts: RouteParts): Promise<Response> {
+  return await loadOrUnload(request, parts, "chat", { message: { role: "assistant", content: "" } });
+}
+
+async function loadOrUnload(
+  request: Request,
+  { store, faults }: RouteParts,
+  verb: string,
+  answered: object,
+): Promise<Response> {
   const found = await toLoad(request, store, (model) => `model '${model}' not found`);
   if (found instanceof Response) return found;
   const { body, model, keptMs } = found;
   const done_reason = keptMs === 0 ? "unload" : "load";
   if (keptMs !== 0 && model.manifest.spec.capabilities?.includes("completion") === false)
-    return failure(400, `${JSON.stringify(body.model)} does not support generate`);
-  if ((body.prompt ?? "") !== "") return failure(500, "the simulation generates no text");
+    return failure(400, `${JSON.stringify(body.model)} does not support ${verb}`);
+  if ((body.prompt ?? "") !== "" || (body.messages ?? []).length > 0)
+    return failure(500, "the simulation generates no text");
   if (keptMs !== 0) await Bun.sleep(faults.loadDelayMs);
   store.load(model, keptMs);
-  return json({ model: body.model, created_at: new Date().toISOString(), response: "", done: true, done_reason });
+  return json({ model: body.model, created_at: new Date().toISOString(), ...answered, done: true, done_reason });
 }
 
 /** Loads every kind of model. */
