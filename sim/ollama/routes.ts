@@ -123,6 +123,8 @@ async function show(request: Request, { store }: RouteParts): Promise<Response> 
   const name = parseName(body.model.trim());
   if (name === null) return failure(400, "invalid model name");
   const model = store.find(name);
+  if (model === undefined && /:cloud$/i.test(body.model.trim()))
+    return failure(403, "ollama cloud is disabled: remote model details are unavailable");
   if (model === undefined) return failure(404, `model '${showName(name)}' not found`);
   const damage = store.damage(name);
   if (damage !== null) return failure(500, damage);

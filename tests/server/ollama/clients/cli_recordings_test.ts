@@ -10,13 +10,23 @@ beforeAll(async () => {
 });
 afterAll(async () => await site.close());
 
-/** The CLI shows only some fields of a model: those must be there. */
+/** What differs by the table of docs/clients.md, and is no matter to the CLI. */
 function expectAnswer(answer: Answer, recorded: Answer, path: string): void {
   if (path === "/api/show" && recorded.status === 200) {
     expect(answer).toMatchObject({ status: 200, shape: { details: expect.anything(), model_info: expect.anything() } });
-    return;
+  } else if (path === "/api/pull" || path === "/api/tags") {
+    expect(partOf(answer)).toEqual(partOf(recorded));
+  } else {
+    expect(answer).toEqual(recorded);
   }
-  expect(answer).toEqual(recorded);
+}
+
+/** Without the bytes of a pull that had none to fetch, and without the fields that only the real list has. */
+function partOf({ shape, ...answer }: Answer): object {
+  const text = JSON.stringify(shape);
+  const progress = /\["pulling DIGEST",\{[^}]*\}\],/;
+  const details = /,"(?:context|embedding)_length":"number"/g;
+  return { ...answer, shape: JSON.parse(text.replace(progress, "").replaceAll(details, "")) };
 }
 
 for (const [name, command] of Object.entries(COMMANDS)) {

@@ -51,7 +51,12 @@ describe.each(SDKS)("OpenAI's SDK for %s", (_, run) => {
           status: 404,
           class: "NotFoundError",
         },
-        chat: expect.objectContaining({ status: 501, error: expect.stringContaining("prompts") }),
+        chat: {
+          error: expect.stringContaining("prompts"),
+          type: "api_error",
+          status: 501,
+          class: "InternalServerError",
+        },
       });
       const prefix = `/agents/${BOX}/v1`;
       expect(forwarder.takeRequests()).toEqual([

@@ -150,7 +150,6 @@ function changes(registry: string): readonly NamedRequest[] {
     post("pull, text for stream", "/api/pull", { model: small, stream: "no" }),
     get("tags after pull", "/api/tags"),
     get("openai models after pull", "/v1/models"),
-    post("show pulled", "/api/show", { model: small }),
     remove("delete pulled", { model: small }),
     remove("delete the last", { model: "sample" }),
     get("tags, no model", "/api/tags"),
