@@ -24,7 +24,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   "/api/version": { HEAD: version, GET: version },
   "/api/tags": { HEAD: tags, GET: tags },
   "/api/ps": { GET: ps },
-  "/api/status": { GET: status },
+  "/api/status": { GET: cloudStatus },
   "/v1/models": { GET: openAiModels },
   "/api/show": { POST: show },
   "/api/pull": { POST: pullRoute },
@@ -86,7 +86,7 @@ function ps(_request: Request, { store }: RouteParts): Response {
 }
 
 /** As with OLLAMA_NO_CLOUD. */
-function status(): Response {
+function cloudStatus(): Response {
   return json({ cloud: { disabled: true, source: "env" } });
 }
 

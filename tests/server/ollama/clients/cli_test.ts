@@ -17,6 +17,11 @@ interface Run {
   readonly lines: readonly string[];
 }
 
+/** Nothing, or the spinner that shows while it waits. */
+const IDLE = /^[\u2800-\u28ff]?$/;
+/** It writes over its lines. */
+const CURSOR_MOVE = new RegExp(`${String.fromCodePoint(0x1b)}\\[[0-9;?]*[a-zA-Z]`, "g");
+
 const cli = process.env[CLI_VARIABLE] ?? "";
 let home: string;
 let site: ClientSite;
@@ -47,8 +52,7 @@ async function onBox(...args: readonly string[]): Promise<Run> {
 }
 
 function linesOf(output: string): string[] {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the CLI moves the cursor with them.
-  const plain = output.replaceAll(/\u001b\[[0-9;?]*[a-zA-Z]/g, "\n");
+  const plain = output.replaceAll(CURSOR_MOVE, "\n");
   const lines = plain.split(/[\r\n]+/).map((line) =>
     line
       .trimEnd()
@@ -57,7 +61,7 @@ function linesOf(output: string): string[] {
       .replace(/\b(?:\d+|Less than a|About a|a few) (?:second|minute|hour)s? ago/, "TIME ago")
       .replace(/\b\d+ minutes from now/, "TIME from now"),
   );
-  return [...new Set(lines.filter((line) => line !== ""))];
+  return [...new Set(lines.filter((line) => !IDLE.test(line)))];
 }
 
 describe("the ollama CLI", () => {

@@ -1,6 +1,6 @@
 // docs/clients.md: its blocks run as they are printed, and its table of differences is the one that is tested.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fence, Markdown } from "#tests/docs/markdown.ts";
@@ -11,10 +11,12 @@ import { SAMPLE } from "./site/models.ts";
 import { CLI_VARIABLE, NODE_VARIABLE, PYTHON_VARIABLE } from "./site/packages.ts";
 import { folderOf, output } from "./site/script.ts";
 
-const PATH = "docs/clients.md";
+const PAGE = "docs/clients.md";
 const PRINTED_SERVER = "https://gpu.example.org";
 
-const page = new Markdown(PATH, await Bun.file(join(ROOT, PATH)).text());
+/** Undefined: what starts it is left out. */
+const cli = process.env[CLI_VARIABLE];
+const page = new Markdown(PAGE, await Bun.file(join(ROOT, PAGE)).text());
 
 let dir: string;
 let site: ClientSite;
@@ -35,7 +37,7 @@ async function runBlock({ language, text }: Fence): Promise<string> {
     const env = { TOKEN, PYTHONPATH: folderOf(PYTHON_VARIABLE), PYTHONDONTWRITEBYTECODE: "1" };
     return await output(["python3", "-c", own], env);
   }
-  if (language === "sh") return await output(["sh", "-c", own], { TOKEN });
+  if (language === "sh") return await output(["sh", "-c", own], { TOKEN, ...withGpuctl(TOKEN) });
   const folder = own.includes('from "ollama"') ? ROOT : folderOf(NODE_VARIABLE);
   const imported = own.replace(/from "(\w+)"/, (_, name: string) => `from "${join(folder, "node_modules", name)}"`);
   const file = join(dir, "block.mjs");
@@ -43,10 +45,21 @@ async function runBlock({ language, text }: Fence): Promise<string> {
   return await output([process.execPath, file], { TOKEN });
 }
 
-describe(PATH, () => {
-  // Those of gpuctl start the CLI.
-  const hasCli = process.env[CLI_VARIABLE] !== undefined;
-  const blocks = page.fences.filter(({ text }) => hasCli || !text.startsWith("gpuctl ollama"));
+/** gpuctl and the CLI on the PATH, and the settings of gpuctl in the environment. */
+function withGpuctl(token: string): Record<string, string> {
+  const bin = join(dir, "bin");
+  const tokenFile = join(dir, "token");
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(tokenFile, token, { mode: 0o600 });
+  const programs = { gpuctl: `${process.execPath} ${join(ROOT, "src/client.ts")}`, ollama: cli ?? "false" };
+  for (const [name, command] of Object.entries(programs))
+    writeFileSync(join(bin, name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+  const path = `${bin}:${process.env["PATH"] ?? ""}`;
+  return { PATH: path, GPU_COURIER_SERVER: site.server.url, GPU_COURIER_TOKEN_FILE: tokenFile };
+}
+
+describe(PAGE, () => {
+  const blocks = page.fences.filter(({ text }) => cli !== undefined || !text.startsWith("gpuctl ollama"));
 
   test("has a block in each language", () => {
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(["sh", "js", "python"]));

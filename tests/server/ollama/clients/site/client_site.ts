@@ -1,4 +1,5 @@
 // What a client is pointed at: a server with one box that has an Ollama, and one that is away.
+import { z } from "zod";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 import { startBoxOllama } from "./models.ts";
@@ -9,6 +10,8 @@ export const BOX = "gpu-1";
 export const AWAY_BOX = "gpu-2";
 /** Nobody knows it. */
 export const UNKNOWN_BOX = "gpu-9";
+
+const Published = z.object({ ollama: z.object({ version: z.string().nullable() }) });
 
 interface ClientSiteParts {
   readonly processes: ProcessSite;
@@ -36,7 +39,7 @@ export class ClientSite {
     try {
       const [, , server] = await Promise.all([
         processes.agent(BOX, url, agentArgs),
-        stopAtOnce(processes, url),
+        leaveAway(processes, url),
         processes.server(),
       ]);
       const site = new ClientSite({ processes, server, ollama });
@@ -71,8 +74,9 @@ export class ClientSite {
   }
 }
 
-/** Leaves a box that the server knows, and that does not answer. */
-async function stopAtOnce(processes: ProcessSite, ollamaUrl: string): Promise<void> {
+/** Leaves a box that the server knows, with what it last published, and that does not answer. */
+async function leaveAway(processes: ProcessSite, ollamaUrl: string): Promise<void> {
   const agent = await processes.agent(AWAY_BOX, ollamaUrl);
+  await until(() => Published.parse(processes.state(AWAY_BOX)).ollama.version !== null, "it has asked its Ollama");
   await agent.stop();
 }

@@ -30,7 +30,7 @@ export const DIFFERENCES: readonly Difference[] = [
     answers: {
       ...each(NOT_ALLOWED, "root delete", "version post", "tags post", "show get"),
       ...each(NOT_ALLOWED, "pull get", "delete get", "delete post", "generate get"),
-      ...each({ status: 404, type: JSON_TYPE }, "unknown path", "unknown path of openai"),
+      ...each({ status: 404, type: JSON_TYPE }, "unknown path"),
     },
   },
   {
@@ -89,10 +89,11 @@ export const DIFFERENCES: readonly Difference[] = [
     answers: each({ status: 200 }, "pull again", "pull, empty model and a name", "pull, unknown field"),
   },
   {
-    here: "Prompts, embeddings, `push`, `create` and blobs get 501",
+    here: "Prompts, embeddings, `push`, `create`, blobs, accounts, and all of `/v1` but the models get 501",
     answers: {
       ...each(NOT_SERVED, "generate with a prompt", "chat with messages", "embed", "embeddings", "push", "create"),
       ...each(NOT_SERVED, "openai chat", "openai completion", "openai embeddings"),
+      ...each(NOT_SERVED, "unknown path of openai", "whoami", "sign out"),
       ...each({ status: 501 }, "blob"),
     },
   },

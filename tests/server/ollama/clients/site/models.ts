@@ -9,9 +9,9 @@ export const SAMPLE: ModelSpec = {
   details: { parent_model: "sample.gguf", context_length: 256, embedding_length: 32 },
   capabilities: ["completion"],
 };
-/** Can be pulled, which takes about a second. */
-export const SMALL: ModelSpec = { name: "small:latest", layers: [3_000_000, 400] };
-const BYTES_PER_SECOND = 4_000_000;
+/** Can be pulled, which takes about two seconds: boxes show progress a few times a second. */
+export const SMALL: ModelSpec = { name: "small:latest", layers: [4_000_000, 400] };
+const BYTES_PER_SECOND = 2_000_000;
 
 /** The Ollama of a box. */
 export async function startBoxOllama(): Promise<SimulatedOllama> {

@@ -104,6 +104,8 @@ const PROMPTS: readonly NamedRequest[] = [
   post("embeddings", "/api/embeddings", { model: "none", prompt: "Hi" }),
   post("push", "/api/push", { model: "none" }),
   post("create", "/api/create", { model: "made", from: "none" }),
+  { name: "whoami", method: "POST", path: "/api/me" },
+  { name: "sign out", method: "POST", path: "/api/signout" },
   head("blob", `/api/blobs/sha256:${"0".repeat(64)}`),
   post("openai chat", "/v1/chat/completions", { model: "none", messages: [{ role: "user", content: "Hi" }] }),
   post("openai completion", "/v1/completions", { model: "none", prompt: "Hi" }),
