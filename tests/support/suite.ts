@@ -17,12 +17,21 @@ export function chosenPaths(files: ReadonlyMap<string, string>, names: readonly 
   return [...files].filter(([name]) => names.length === 0 || names.includes(name)).map(([, path]) => path);
 }
 
-/** Runs the files one after another in one process, which ends after `limitS`. @returns the exit status of bun test */
-export async function runFiles(
-  paths: readonly string[],
-  { env, limitS }: { readonly env: Readonly<Record<string, string>>; readonly limitS: number },
-): Promise<number> {
-  const child = Bun.spawn([process.execPath, "test", "--path-ignore-patterns=", "--timeout=60000", ...paths], {
+interface RunOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly limitS: number;
+  /** Files that mostly wait run side by side, each in a process of its own; default: one after another in one process. */
+  readonly atATime?: number;
+}
+
+/** Runs the files, and ends them after `limitS`. @returns the exit status of bun test */
+export async function runFiles(paths: readonly string[], { env, limitS, atATime }: RunOptions): Promise<number> {
+  const flags = [
+    "--path-ignore-patterns=",
+    "--timeout=60000",
+    ...(atATime === undefined ? [] : [`--parallel=${atATime}`]),
+  ];
+  const child = Bun.spawn([process.execPath, "test", ...flags, ...paths], {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdio: ["ignore", "inherit", "inherit"],

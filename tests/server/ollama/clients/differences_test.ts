@@ -24,7 +24,7 @@ let site: ClientSite;
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "gpu-courier-clients-"));
   registry = await Registry.start();
-  registry.offer("small", { layers: [3_000_000, 400], bytesPerSecond: 4_000_000 });
+  registry.offer("small", { layers: [3_000_000, 400], bytesPerSecond: 1_500_000 });
   const given = process.env["OLLAMA_TEST_URL"];
   if (given === undefined) simulation = await startSimulatedOllama({ modelsDir: dir });
   ollamaUrl = given ?? simulation?.url ?? "";

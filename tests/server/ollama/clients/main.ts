@@ -10,8 +10,8 @@
 import { chosenPaths, exitAfter, runFiles, testFiles } from "#tests/support/suite.ts";
 import { CLI_VARIABLE, provideCli, providePackages } from "./site/packages.ts";
 
-/** Far more than it takes where nothing else runs. */
-const LIMIT_S = 600;
+/** Far more than it takes where nothing else runs; the files mostly wait for pulls. */
+const LIMITS = { limitS: 600, atATime: 3 };
 /** Runs the `ollama` CLI. */
 const CLI_FILE = "cli";
 
@@ -23,8 +23,7 @@ await exitAfter(async (names) => {
     if (names.includes(CLI_FILE)) throw new Error(missing);
     process.stderr.write(`${missing}. Its recorded requests are replayed\n`);
     const { [CLI_FILE]: _, ...others } = Object.fromEntries(files);
-    return await runFiles(chosenPaths(new Map(Object.entries(others)), names), { env: packages, limitS: LIMIT_S });
+    return await runFiles(chosenPaths(new Map(Object.entries(others)), names), { ...LIMITS, env: packages });
   }
-  const env = { ...packages, [CLI_VARIABLE]: cli };
-  return await runFiles(chosenPaths(files, names), { env, limitS: LIMIT_S });
+  return await runFiles(chosenPaths(files, names), { ...LIMITS, env: { ...packages, [CLI_VARIABLE]: cli } });
 });
