@@ -49,9 +49,11 @@ export function loadedModel(running: FleetRunning["running"][number]): object {
 }
 
 export function shownModel({ details, model_info = {}, ...rest }: ModelDetails, listed: Model): object {
+  // The lengths are only in lists; here model_info has them.
+  const { context_length: _, embedding_length: __, ...brief } = { ...listed.details, ...details };
   return {
     ...rest,
-    details: { ...NO_DETAILS, ...listed.details, ...details },
+    details: { ...NO_DETAILS, ...brief },
     model_info,
     modified_at: timeOf(listed.modified_at),
   };

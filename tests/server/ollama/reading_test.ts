@@ -121,11 +121,13 @@ test("GET api/ps lists what is in memory", async () => {
 describe("POST api/show", () => {
   test("asks the box once, and reads model before name", async () => {
     await using server = await openServer();
-    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const listed = { ...PHI4, details: { context_length: 16_384, embedding_length: 5_120 } };
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [listed] });
     for (const body of [{ model: "phi4" }, { model: "", name: "PHI4:latest" }, { model: "phi4", name: "other" }]) {
       const { status, body: shown } = await server.call("POST", "/agents/gpu-1/api/show", { body });
       expect([status, shown.template, shown.modified_at]).toEqual([200, SHOWN.template, PHI4.modified_at]);
       expect(shown.details).toMatchObject({ family: "llama", parent_model: "" });
+      expect(Object.keys(shown.details)).not.toContain("context_length");
     }
     expect(agent.commands.filter(({ command }) => command === "show_model")).toHaveLength(1);
   });
