@@ -66,6 +66,7 @@ export function showEntry(model: Installed): Record<string, unknown> {
     template: "{{ .Prompt }}",
     details: briefDetails(model),
     model_info: { "general.architecture": "llama", "llama.context_length": CONTEXT_LENGTH },
+    tensors: [{ name: "token_embd.weight", type: "F32", shape: [32, 291] }],
     capabilities: model.manifest.spec.capabilities ?? ["completion"],
     modified_at: goTime(model.modifiedAtMs),
     ...model.manifest.spec.show,

@@ -7,8 +7,8 @@ type Call = (client: Ollama) => Promise<unknown>;
 
 const CALLS: Readonly<Record<string, Call>> = {
   version: async (client) => await client.version(),
-  list: async (client) => (await client.list()).models.map(({ details, ...model }) => [model, details.family]),
-  show: async (client) => ({ ...(await client.show({ model: "sample" })), modelfile: "" }),
+  list: async (client) => await client.list(),
+  show: async (client) => ({ ...(await client.show({ model: "sample" })), tensors: [] }),
   "show unknown": async (client) => await client.show({ model: "none" }),
   "show bad name": async (client) => await client.show({ model: "a b" }),
   ps: async (client) => await client.ps(),

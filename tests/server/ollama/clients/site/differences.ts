@@ -45,7 +45,7 @@ export const DIFFERENCES: readonly Difference[] = [
     ),
   },
   {
-    here: "`/api/show` has no `modelfile` and no `tensors`",
+    here: "`/api/show` has no `tensors`",
     answers: each(
       OK,
       "show",
@@ -58,10 +58,6 @@ export const DIFFERENCES: readonly Difference[] = [
       "show, unknown field",
       "show as a form",
     ),
-  },
-  {
-    here: "`details` in `/api/tags` have no `context_length` and no `embedding_length`",
-    answers: each(OK, "tags", "tags, unknown parameter", "tags after copy", "tags after pull"),
   },
   {
     here: "`data` of `/v1/models` is `[]` without models, not null",
@@ -83,10 +79,6 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     here: "A pull of a model that its registry does not have gets 404, not 200 and a stream with the error",
     answers: each({ status: 404, type: JSON_TYPE }, "pull unknown", "pull unknown, not streamed"),
-  },
-  {
-    here: "A pull of a model that is installed and current shows no bytes",
-    answers: each({ status: 200 }, "pull again", "pull, empty model and a name", "pull, unknown field"),
   },
   {
     here: "Prompts, embeddings, `push`, `create`, blobs, accounts, and all of `/v1` but the models get 501",
