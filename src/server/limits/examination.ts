@@ -14,6 +14,8 @@ export interface ExaminationDeps {
   readonly courier: Courier;
   /** Null: no operator is trusted. */
   readonly roster: KeptRoster | null;
+  /** What the server shares with others; null: it is alone. */
+  readonly store: { examine(): AsyncIterable<Check> } | null;
   readonly clock: Pick<Clock, "monotonic">;
 }
 
@@ -37,12 +39,13 @@ export class Examination {
   }
 
   async #examine(): Promise<DoctorDocument> {
-    const { transport, courier, roster } = this.#deps;
+    const { transport, courier, roster, store } = this.#deps;
     const kept = roster === null ? null : () => roster;
     const signal = new AbortController().signal;
     const checks: Check[] = [];
     for await (const check of examine({ transport, courier, pingMs: PING_MS, roster: kept, keepsKeys: true, signal }))
       checks.push(check);
+    for await (const check of store?.examine() ?? []) checks.push(check);
     return doctorDocument(checks);
   }
 }

@@ -92,8 +92,8 @@ export class NatsTransport implements Transport {
     const session = this.#session ?? this.#newSession();
     try {
       if (session !== this.#session) await session.open();
-      const { connection, streams, layout, time, replicas } = session;
-      yield* examineNats({ connection, streams, layout, time, replicas, clock: this.#options.clock });
+      const { connection, streams, time } = session;
+      yield* examineNats({ connection, streams, time, clock: this.#options.clock });
     } catch (error) {
       yield about("nats").failedBy(error);
     } finally {

@@ -5,17 +5,15 @@ import { CourierError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/format.ts";
 import type { Connection } from "./calls/connection.ts";
 import type { ServerClock } from "./calls/server_clock.ts";
-import { bucketConfig, MAX_ENTRY_BYTES, type Streams } from "./calls/streams.ts";
-import { BUCKETS, type BucketName, type Layout } from "./layout.ts";
+import { MAX_ENTRY_BYTES, type Streams } from "./calls/streams.ts";
+import { BUCKETS, type BucketName } from "./layout.ts";
 import { checkVersion } from "./server_version.ts";
 
 export interface ExamineDeps {
   readonly connection: Connection;
   readonly streams: Streams;
-  readonly layout: Layout;
   readonly time: ServerClock;
   readonly clock: Clock;
-  readonly replicas: number;
 }
 
 /** Of a connection that is open. A check that depends on a failed one is left out. */
@@ -55,14 +53,10 @@ export async function* examineNats(deps: ExamineDeps): AsyncIterable<Check> {
       );
 }
 
-async function checkBucket({ streams, layout, replicas }: ExamineDeps, bucket: BucketName): Promise<Check> {
-  const wanted = bucketConfig(layout, bucket, replicas);
+async function checkBucket({ streams }: ExamineDeps, bucket: BucketName): Promise<Check> {
   try {
-    const found = await streams.configured(bucket);
-    const differs = (
-      ["storage", "max_msgs_per_subject", "allow_direct", "allow_msg_ttl", "allow_rollup_hdrs", "max_msg_size"] as const
-    ).filter((name) => found[name] !== wanted[name]);
-    if (differs.length === 0) return about("bucket", bucket).ok(`Is there, on ${found.num_replicas} server(s)`);
+    const { differs, replicas } = await streams.settings(bucket);
+    if (differs.length === 0) return about("bucket", bucket).ok(`Is there, on ${replicas} server(s)`);
     return about("bucket", bucket).failed(
       `Has other settings than this release makes: ${differs.join(", ")}`,
       "Remove the stream once all agents are stopped; gpu-server makes it again",

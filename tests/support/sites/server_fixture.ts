@@ -137,7 +137,7 @@ export async function openServer({
     freshLists: new FreshLists({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, courier, clock }),
-    examination: new Examination({ transport, courier, roster: null, clock }),
+    examination: new Examination({ transport, courier, roster: null, store: null, clock }),
     authenticator: new Authenticator({ tokens, notes: tokenNotes, login, sessions, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),

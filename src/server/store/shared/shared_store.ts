@@ -1,15 +1,14 @@
 // What several servers share on one NATS: each keeps a copy, which it reads, and which goes on while NATS is away.
 import type { Database } from "bun:sqlite";
+import type { Check } from "../../../base/check.ts";
 import { type Clock, systemClock, within } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { Outage } from "../../../base/outage.ts";
-import { Bucket } from "../../../transport/nats/calls/bucket.ts";
-import { Connection } from "../../../transport/nats/calls/connection.ts";
-import { type LogFacts, LogStream } from "../../../transport/nats/calls/log_stream.ts";
-import { type Reading, Streams } from "../../../transport/nats/calls/streams.ts";
-import { Layout } from "../../../transport/nats/layout.ts";
-import { type NatsAddress, type NatsOptions, requirePrefix } from "../../../transport/nats/options.ts";
+import type { Connection } from "../../../transport/nats/calls/connection.ts";
+import type { LogFacts, LogStream } from "../../../transport/nats/calls/log_stream.ts";
+import type { Reading } from "../../../transport/nats/calls/streams.ts";
+import type { NatsAddress, NatsOptions } from "../../../transport/nats/options.ts";
 import { ActiveModels, ModelType } from "../active_models.ts";
 import { EndedJobs } from "../ended_jobs.ts";
 import { StoredKnownAgents } from "../known_agents.ts";
@@ -19,6 +18,8 @@ import { TokenNotes } from "../token_notes.ts";
 import { Tokens } from "../tokens.ts";
 import { ACTIVE_MODEL, activeModelRecords, SharedActiveModels } from "./active_models.ts";
 import { copyEnds } from "./copy_ends.ts";
+import { examineStore } from "./examine.ts";
+import { type Places, placesOn } from "./places.ts";
 import { Records } from "./records.ts";
 import { SharedSessions, sessionRecords } from "./sessions.ts";
 import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./shared_ends.ts";
@@ -55,27 +56,25 @@ export class SharedStore {
   readonly refusedJobs: RefusedJobs;
   readonly #records: Records;
   readonly #deps: SharedStoreDeps;
+  readonly #places: Places;
   readonly #connection: Connection;
   readonly #stream: LogStream;
   readonly #outage: Outage;
   #reading: Reading | undefined;
 
   constructor(deps: SharedStoreDeps) {
-    const { address, options, database, clock, log } = deps;
-    const layout = new Layout(requirePrefix(options.prefix));
-    const { prefix } = layout;
-    const connection = new Connection({ address, options, identity: undefined, log });
+    const { database, clock, log } = deps;
+    const places = placesOn(deps);
     this.#deps = deps;
-    this.#connection = connection;
-    this.#stream = new LogStream(connection, { name: `${prefix}_ends`, prefix: `${prefix}.ends` });
+    this.#places = places;
+    this.#connection = places.connection;
+    this.#stream = places.ends;
     this.refusedJobs = new RefusedJobs(database, clock);
-    this.ends = new SharedEnds({ stream: this.#stream, database, refused: this.refusedJobs, clock, log });
+    this.ends = new SharedEnds({ stream: places.ends, database, refused: this.refusedJobs, clock, log });
     const [tokens, models] = [new Tokens(database, clock), new ActiveModels(database)];
     const sessions = new StoredSessions(database);
     const records = new Records({
-      bucket: new Bucket(connection, layout, "server"),
-      streams: new Streams(connection, layout),
-      replicas: options.replicas ?? 1,
+      ...places,
       database,
       kinds: {
         [TOKEN]: tokenRecords(database, tokens),
@@ -133,6 +132,12 @@ export class SharedStore {
       round.abort();
       await clock.sleep(RETRY_MS, AbortSignal.any([stop, pause.signal]));
     }
+  }
+
+  /** For `doctor`. */
+  examine(): AsyncIterable<Check> {
+    const { bucket, streams, ends } = this.#places;
+    return examineStore({ bucket, streams, logs: [{ stream: ends, kept: ENDS_KEPT }] });
   }
 
   async close(): Promise<void> {
@@ -204,7 +209,7 @@ export class SharedStore {
     const hasBegun = before?.hasBegun === true;
     const sinceMs = hasBegun ? before.sinceMs : Math.round(this.#deps.clock.now() - LEEWAY_MS);
     const metadata = { [LOG_ID]: before?.id ?? crypto.randomUUID().slice(0, 8), [LOG_SINCE]: String(sinceMs) };
-    const replicas = this.#deps.options.replicas ?? 1;
+    const { replicas } = this.#places;
     const firstNumber = (before?.forgotten ?? 0) + 1;
     const facts = await this.#stream.open({ metadata, firstNumber, replicas, ...ENDS_KEPT });
     if (/^[0-9a-f]+$/.test(facts.metadata[LOG_ID] ?? "")) return facts;

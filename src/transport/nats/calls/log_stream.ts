@@ -11,6 +11,7 @@ import {
 } from "@nats-io/jetstream";
 import { CALL_MS, type Connection } from "./connection.ts";
 import { isAlreadyThere, isWrongSequence } from "./failures.ts";
+import { type Settings, settingsOf } from "./settings.ts";
 
 export interface LogOptions {
   /** Of the stream. */
@@ -57,6 +58,18 @@ export interface LogReading {
 
 const MANAGER = { checkAPI: false, timeout: CALL_MS };
 const MAX_ENTRY_BYTES = 1024 * 1024;
+const CHECKED = [
+  "subjects",
+  "storage",
+  "discard",
+  "retention",
+  "max_msgs",
+  "max_bytes",
+  "max_msg_size",
+  "deny_delete",
+  "deny_purge",
+  "allow_direct",
+] as const;
 
 export class LogStream {
   readonly name: string;
@@ -96,6 +109,35 @@ export class LogStream {
         if (isWrongSequence(error)) return null;
         throw error;
       }
+    });
+  }
+
+  /** How it differs from what this release makes. */
+  async settings(wanted: Pick<LogSettings, "mostEntries" | "mostBytes">): Promise<Settings> {
+    const { name } = this.#options;
+    return await this.#connection.call(`look at ${name}`, async (nats) => {
+      const { streams } = await jetstreamManager(nats, MANAGER);
+      const found = (await streams.info(name)).config;
+      const config = this.#config({ ...wanted, metadata: {}, firstNumber: 1, replicas: found.num_replicas });
+      return settingsOf(found, config, CHECKED);
+    });
+  }
+
+  /**
+   * Asks for a write that the log refuses, and adds nothing: it has no such number. This program may write there, then, and
+   * somebody is there to take it.
+   * @throws CourierError when it may not, or nobody is
+   */
+  async probe(): Promise<void> {
+    const { name, prefix } = this.#options;
+    await this.#connection.call(`write to ${name}`, async (nats) => {
+      const expect = { lastSequence: Number.MAX_SAFE_INTEGER, streamName: name };
+      const options = { expect, timeout: CALL_MS, retries: 0 };
+      await jetstream(nats, MANAGER)
+        .publish(`${prefix}.-.probe`, "", options)
+        .catch((error: unknown) => {
+          if (!isWrongSequence(error)) throw error;
+        });
     });
   }
 

@@ -16,10 +16,19 @@ import { BUCKETS, type BucketName, type Layout } from "../layout.ts";
 import { type Entry, isRemoval } from "./bucket.ts";
 import { CALL_MS, type Connection } from "./connection.ts";
 import { isAlreadyThere } from "./failures.ts";
+import { type Settings, settingsOf } from "./settings.ts";
 
 /** Of one entry: a response, which is the largest document, with its headers. */
 export const MAX_ENTRY_BYTES = 5 * 1024 * 1024;
 const MANAGER = { checkAPI: false, timeout: CALL_MS };
+const CHECKED = [
+  "storage",
+  "max_msgs_per_subject",
+  "allow_direct",
+  "allow_msg_ttl",
+  "allow_rollup_hdrs",
+  "max_msg_size",
+] as const;
 
 /** An entry as it is delivered, with its key. */
 export interface KeyedEntry extends Entry {
@@ -63,11 +72,12 @@ export class Streams {
       });
   }
 
-  /** The settings with which it exists. */
-  async configured(bucket: BucketName): Promise<StreamConfig> {
+  /** How it differs from what this release makes. */
+  async settings(bucket: BucketName): Promise<Settings> {
     return await this.#connection.call(`look at the bucket ${bucket}`, async (nats) => {
       const { streams } = await jetstreamManager(nats, MANAGER);
-      return (await streams.info(this.#layout.stream(bucket))).config;
+      const found = (await streams.info(this.#layout.stream(bucket))).config;
+      return settingsOf(found, bucketConfig(this.#layout, bucket, found.num_replicas), CHECKED);
     });
   }
 
