@@ -31,8 +31,8 @@ import { ollamaFlags } from "./server/ollama/flags.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
 import { copyStore, openServerStore, type StorePlace, storeDir, storeFlag } from "./server/store/shared/open.ts";
+import { type Choice, listKnownAgents, trustAgent } from "./server/store/shared/trust_commands.ts";
 import { Role } from "./server/store/tokens.ts";
-import { type Choice, listKnownAgents, trustAgent } from "./server/store/trust_commands.ts";
 import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
 import { webhookFlags } from "./server/webhooks/flags.ts";
 import { openWebhooks } from "./server/webhooks/settings.ts";
@@ -332,17 +332,17 @@ async function trust(
   key: string,
   { unsigned, json }: { readonly unsigned: boolean; readonly json: boolean },
 ): Promise<void> {
-  const stateDir = storeDir(placeOf(options, addresses));
-  if (agent === undefined) return listKnownAgents(stateDir, { json }, print);
+  const place = placeOf(options, addresses);
+  if (agent === undefined) return listKnownAgents(place, { json }, print);
   const name = parseAgent(agent);
-  const { after } = trustAgent(
-    stateDir,
+  const { after } = await trustAgent(
+    place,
     name,
     unsigned ? "unsigned" : await keyChoice(options, addresses, name, key),
     print,
   );
   const details = { key_id: after.id, key_status: after.status };
-  recordLocalChange(stateDir, { command: "gpu-server trust", who: userName(), agent: name, details });
+  recordLocalChange(storeDir(place), { command: "gpu-server trust", who: userName(), agent: name, details });
 }
 
 async function keyChoice(options: Options, addresses: Addresses, agent: string, key: string): Promise<Choice> {

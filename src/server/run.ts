@@ -205,7 +205,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     ...given,
     fleet,
     courier,
-    keeper: new Keeper({ agents, store: new StoredKnownAgents(database), clock, log }),
+    keeper: new Keeper({ agents, store: shared?.knownAgents ?? new StoredKnownAgents(database), clock, log }),
     modelQuestions: new ModelQuestions({ courier, clock }),
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),

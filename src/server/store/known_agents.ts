@@ -31,6 +31,21 @@ export class StoredKnownAgents implements KnownAgentsStore {
     return new Map(rows.map(({ agent, ...known }) => [agent, known]));
   }
 
+  find(agent: string): KnownAgent | null {
+    return this.#database
+      .query<KnownAgent, [string]>("SELECT key, status, boot, sequence FROM known_agents WHERE agent = ?")
+      .get(agent);
+  }
+
+  /** As another server has it. */
+  put(agent: string, { key, status, boot, sequence }: KnownAgent): void {
+    this.#database.query(`INSERT OR REPLACE ${INTO}`).run(agent, key, status, boot, sequence);
+  }
+
+  remove(agent: string): void {
+    this.#database.query("DELETE FROM known_agents WHERE agent = ?").run(agent);
+  }
+
   /** All or nothing. A commit waits for the disk, so one is enough for thousands. */
   write(changes: Changes): void {
     if (isEmpty(changes)) return;

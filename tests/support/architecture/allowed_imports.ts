@@ -121,6 +121,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/flags.ts",
       "src/transport/nats/{layout,options}.ts",
       "src/transport/nats/calls/{bucket,connection,log_stream,streams}.ts",
+      KNOWN_AGENTS,
       ...server("store"),
     ],
   },

@@ -54,10 +54,12 @@ interface CommandStore {
   readonly database: Database;
   readonly tokens: TokenStore;
   readonly sessions: SessionStore;
+  /** Takes to the other servers what was decided about keys of agents. @throws CourierError `unavailable` */
+  readonly shareKnownAgents: () => Promise<void>;
 }
 
 /**
- * Opens tokens and sessions for a command, also while the server runs.
+ * Opens tokens, sessions and known keys for a command, also while the server runs.
  * @returns what `use` does
  * @throws CourierError as `openServerStore()`; `unavailable` while NATS is away
  */
@@ -69,7 +71,8 @@ export async function withStore<Result>(
   const { database, shared, close } = await opened(place, parts, async (store) => await store.openRecords());
   try {
     const tokens = shared?.tokens ?? new Tokens(database, systemClock);
-    return await use({ database, tokens, sessions: shared?.sessions ?? new StoredSessions(database) });
+    const sessions = shared?.sessions ?? new StoredSessions(database);
+    return await use({ database, tokens, sessions, shareKnownAgents: async () => await shared?.shareKnownAgents() });
   } finally {
     await close();
   }

@@ -12,8 +12,12 @@ import { Copying } from "./copying.ts";
 export interface RecordKind {
   /** @throws ZodError for a value of another kind */
   put(id: string, value: unknown): void;
-  remove(id: string): void;
+  /** @param why `missing`: it was removed long ago, or another bucket has taken the place of the one before */
+  remove(id: string, why: "removed" | "missing"): void;
 }
+
+/** A record gets another value, is removed, or stays as it is. */
+export type RecordChange = { readonly value: object } | "remove" | "keep";
 
 export interface RecordsDeps {
   readonly bucket: Pick<Bucket, "get" | "put" | "remove">;
@@ -53,32 +57,47 @@ export class Records {
   }
 
   /** As `put()`. @param ttlMs after which NATS removes it @returns false when there is a record under this id */
-  async add(kind: string, id: string, value: unknown, ttlMs?: number): Promise<boolean> {
-    const { bucket } = this.#deps;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = await bucket.get(keyOf(kind, id));
-      if (found !== null && found.data !== null) return false;
-      const options = { ifSequence: found?.sequence ?? 0, ...(ttlMs === undefined ? {} : { ttlMs }) };
-      const sequence = await bucket.put(keyOf(kind, id), JSON.stringify(value), options);
-      if (sequence === null) continue;
-      await this.#written(sequence);
-      return true;
-    }
-    return false;
+  async add(kind: string, id: string, value: object, ttlMs?: number): Promise<boolean> {
+    return await this.change(kind, id, (found) => (found === undefined ? { value } : "keep"), ttlMs);
   }
 
   /** As `put()`. @returns false when there is no record under this id */
   async remove(kind: string, id: string): Promise<boolean> {
+    return await this.change(kind, id, (found) => (found === undefined ? "keep" : "remove"));
+  }
+
+  /**
+   * As `put()`, but only over the record that `decide` has seen: it is asked again when another writer was faster.
+   * @param decide gets the text of the record; undefined: no such record
+   * @returns whether it changed something
+   */
+  async change(
+    kind: string,
+    id: string,
+    decide: (found: string | undefined) => RecordChange,
+    ttlMs?: number,
+  ): Promise<boolean> {
     const { bucket, streams } = this.#deps;
+    const key = keyOf(kind, id);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = await bucket.get(keyOf(kind, id));
-      if (found === null || found.data === null) return false;
-      // Not another record that has taken its place.
-      if (!(await bucket.remove(keyOf(kind, id), found.sequence))) continue;
-      await this.#written((await streams.facts("server")).last);
+      const found = await bucket.get(key);
+      const data = found?.data ?? undefined;
+      const change = decide(data === undefined ? undefined : new TextDecoder().decode(data));
+      if (change === "keep") return false;
+      if (change === "remove") {
+        if (!(await bucket.remove(key, found?.sequence ?? 0))) continue;
+        await this.#written((await streams.facts("server")).last);
+      } else {
+        const options = { ifSequence: found?.sequence ?? 0, ...(ttlMs === undefined ? {} : { ttlMs }) };
+        const sequence = await bucket.put(key, JSON.stringify(change.value), options);
+        if (sequence === null) continue;
+        await this.#written(sequence);
+      }
       return true;
     }
-    return false;
+    throw new CourierError("unavailable", `Cannot change ${kind} on NATS: others are changing it too`, {
+      hint: "Try again",
+    });
   }
 
   /** Makes the bucket, and follows it. `caughtUp` resolves when the copy has what is there. */
@@ -139,7 +158,7 @@ export class Records {
       .get(key);
     if (known !== null && known.sequence >= sequence) return;
     try {
-      if (data === null) return this.#forget(key);
+      if (data === null) return this.#forget(key, "removed");
       const [kind, id] = this.#kindOf(key);
       kind?.put(id, JSON.parse(new TextDecoder().decode(data)));
       database.query("INSERT OR REPLACE INTO shared_records VALUES (?, ?)").run(key, sequence);
@@ -156,13 +175,13 @@ export class Records {
       .query<{ key: string }, [number]>("SELECT key FROM shared_records WHERE sequence <= ?")
       .all(last);
     database.transaction(() => {
-      for (const { key } of rows) if (!present.has(key)) this.#forget(key);
+      for (const { key } of rows) if (!present.has(key)) this.#forget(key, "missing");
     })();
   }
 
-  #forget(key: string): void {
+  #forget(key: string, why: "removed" | "missing"): void {
     const [kind, id] = this.#kindOf(key);
-    kind?.remove(id);
+    kind?.remove(id, why);
     this.#deps.database.query("DELETE FROM shared_records WHERE key = ?").run(key);
   }
 

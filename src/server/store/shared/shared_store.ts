@@ -19,6 +19,7 @@ import { Tokens } from "../tokens.ts";
 import { ACTIVE_MODEL, activeModelRecords, SharedActiveModels } from "./active_models.ts";
 import { copyEnds } from "./copy_ends.ts";
 import { examineStore } from "./examine.ts";
+import { KNOWN_AGENT, SharedKnownAgents } from "./known_agents.ts";
 import { type Places, placesOn } from "./places.ts";
 import { Records } from "./records.ts";
 import { SharedSessions, sessionRecords } from "./sessions.ts";
@@ -53,6 +54,7 @@ export class SharedStore {
   readonly tokens: SharedTokens;
   readonly activeModels: SharedActiveModels;
   readonly sessions: SharedSessions;
+  readonly knownAgents: SharedKnownAgents;
   readonly refusedJobs: RefusedJobs;
   readonly #records: Records;
   readonly #deps: SharedStoreDeps;
@@ -73,6 +75,7 @@ export class SharedStore {
     this.ends = new SharedEnds({ stream: places.ends, database, refused: this.refusedJobs, clock, log });
     const [tokens, models] = [new Tokens(database, clock), new ActiveModels(database)];
     const sessions = new StoredSessions(database);
+    this.knownAgents = new SharedKnownAgents({ database, clock });
     const records = new Records({
       ...places,
       database,
@@ -80,6 +83,7 @@ export class SharedStore {
         [TOKEN]: tokenRecords(database, tokens),
         [ACTIVE_MODEL]: activeModelRecords(models),
         ...sessionRecords(sessions, systemClock),
+        [KNOWN_AGENT]: this.knownAgents.records,
       },
       clock,
       log,
@@ -134,6 +138,11 @@ export class SharedStore {
     }
   }
 
+  /** Takes to the other servers what a command has decided. @throws CourierError `unavailable` while NATS is away */
+  async shareKnownAgents(): Promise<void> {
+    await this.knownAgents.share(this.#records);
+  }
+
   /** For `doctor`. */
   examine(): AsyncIterable<Check> {
     const { bucket, streams, ends } = this.#places;
@@ -164,7 +173,8 @@ export class SharedStore {
       readings.push(await this.ends.follow(facts));
       readings.push(await this.#records.follow());
       for (const place of ["open", "follow"]) this.#outage.ended(place);
-      await Promise.race([...readings.map((each) => each.ended), this.ends.write(ended), over.promise]);
+      const writing = [this.ends.write(ended), this.knownAgents.run(this.#records, ended)];
+      await Promise.race([...readings.map((each) => each.ended), ...writing, over.promise]);
     } finally {
       for (const reading of readings) reading.close();
     }
@@ -175,15 +185,13 @@ export class SharedStore {
    * @throws CourierError `conflict` when another log is there
    */
   async copyFrom(source: Database): Promise<Copied> {
-    const { clock, database } = this.#deps;
-    const known = new StoredKnownAgents(source).read();
-    new StoredKnownAgents(database).write({
-      displaced: new Set(),
-      learned: known,
-      decided: new Map(),
-      seen: new Map(),
-    });
+    const { clock } = this.#deps;
+    const known = [...new StoredKnownAgents(source).read()];
+    const learned = new Map(known.filter(([, { status }]) => status === "first use"));
+    const decided = new Map(known.filter(([agent]) => !learned.has(agent)));
+    this.knownAgents.write({ displaced: new Set(), learned, decided, seen: new Map() });
     await this.openRecords();
+    await this.shareKnownAgents();
     const log = new EndedJobs(source, clock);
     const facts = await this.#facts(log);
     if (facts.metadata[LOG_ID] !== log.id)
