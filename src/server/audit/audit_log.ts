@@ -5,6 +5,7 @@ import { AuditEntry, type Dropped } from "../../documents/audit.ts";
 import { fairShare } from "./fair_share.ts";
 import type { NewEntry } from "./new_entry.ts";
 import { openTables, SENDER_ACCOUNT } from "./schema.ts";
+import { shownNumbers } from "./waiting_numbers.ts";
 
 /** Undefined: all. */
 export interface AuditFilter {
@@ -82,9 +83,14 @@ export class AuditLog {
     const row = { at_ms: Math.round(nowMs), is_refused: isRefused ? 1 : 0, account, ...entry };
     return this.#quickly(() => {
       const added = this.#database.query<{ number: number }, typeof row>(INSERT).get(row);
-      this.#cleanAt(nowMs);
+      this.#cleanAt(nowMs, 1);
       return added?.number ?? 0;
     });
+  }
+
+  /** Keeps the bounds after so many entries were added in another way. */
+  tidy(added: number): void {
+    this.#quickly(() => this.#cleanAt(this.#clock.now(), added));
   }
 
   /** Adds the outcome of a command to its entry. */
@@ -99,10 +105,13 @@ export class AuditLog {
     const { sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = filter;
     const oldestMs = this.#clock.now() - this.#limits.keptMs;
     const period = { sinceMs: Math.max(sinceMs, oldestMs), untilMs };
+    const shown = shownNumbers(this.#database);
     const rows = this.#database
-      .query<Record<string, unknown> & { at_ms: number }, Record<string, string | number | null>>(SELECT)
-      .all({ ...period, who, agent, verb, outcome, before, limit });
-    return rows.map((row) => AuditEntry.parse({ ...row, at: isoTime(row.at_ms) }));
+      .query<Record<string, unknown> & { at_ms: number; number: number }, Record<string, string | number | null>>(
+        SELECT,
+      )
+      .all({ ...period, who, agent, verb, outcome, before: shown.before(before), limit });
+    return rows.map((row) => AuditEntry.parse({ ...row, number: shown.number(row.number), at: isoTime(row.at_ms) }));
   }
 
   /** The agents that were asked for a pull and answered with this job, the first one first. */
@@ -133,8 +142,9 @@ export class AuditLog {
     }
   }
 
-  #cleanAt(nowMs: number): void {
-    const isDue = --this.#untilCleaning < 0 || nowMs - this.#cleanedAtMs >= CLEANED_EVERY_MS;
+  #cleanAt(nowMs: number, added: number): void {
+    this.#untilCleaning -= added;
+    const isDue = this.#untilCleaning < 0 || nowMs - this.#cleanedAtMs >= CLEANED_EVERY_MS;
     if (!isDue) return;
     const { keptMs, changes, refused, cleanedEvery } = this.#limits;
     this.#untilCleaning = cleanedEvery - 1;

@@ -122,6 +122,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/transport/nats/{layout,options}.ts",
       "src/transport/nats/calls/{bucket,connection,log_stream,streams}.ts",
       KNOWN_AGENTS,
+      "src/server/audit/{audit_copy,audit_log}.ts",
       ...server("store"),
     ],
   },

@@ -7,6 +7,7 @@ import type { Streams } from "../../../transport/nats/calls/streams.ts";
 interface Bounds {
   readonly mostEntries: number;
   readonly mostBytes: number;
+  readonly keptMs: number;
 }
 
 export interface ExamineStoreDeps {

@@ -20,6 +20,7 @@ export interface Places {
   readonly bucket: Bucket;
   /** The log of ended jobs. */
   readonly ends: LogStream;
+  readonly audit: LogStream;
   /** On how many servers each is kept, when this program makes it. */
   readonly replicas: number;
 }
@@ -34,6 +35,7 @@ export function placesOn({ address, options, log }: PlacesOptions): Places {
     streams: new Streams(connection, layout),
     bucket: new Bucket(connection, layout, "server"),
     ends: new LogStream(connection, { name: `${prefix}_ends`, prefix: `${prefix}.ends` }),
+    audit: new LogStream(connection, { name: `${prefix}_audit`, prefix: `${prefix}.audit` }),
     replicas: options.replicas ?? 1,
   };
 }

@@ -21,7 +21,7 @@ export interface SharedEndsDeps {
 }
 
 /** Of the stream, which keeps more than any copy: what it drops, every copy has forgotten, and takes for no news. */
-export const ENDS_KEPT = { mostEntries: 40_000, mostBytes: 128 * 1024 * 1024 };
+export const ENDS_KEPT = { mostEntries: 40_000, mostBytes: 128 * 1024 * 1024, keptMs: 0 };
 /** In the metadata of the stream. */
 export const LOG_ID = "gpu-courier-log";
 export const LOG_SINCE = "gpu-courier-since-ms";

@@ -23,6 +23,7 @@ import { KNOWN_AGENT, SharedKnownAgents } from "./known_agents.ts";
 import { type Places, placesOn } from "./places.ts";
 import { Records } from "./records.ts";
 import { SharedSessions, sessionRecords } from "./sessions.ts";
+import { AUDIT_KEPT, SharedAudit } from "./shared_audit.ts";
 import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./shared_ends.ts";
 import { SharedTokens, TOKEN, tokenRecords } from "./tokens.ts";
 
@@ -56,6 +57,7 @@ export class SharedStore {
   readonly sessions: SharedSessions;
   readonly knownAgents: SharedKnownAgents;
   readonly refusedJobs: RefusedJobs;
+  readonly #audit: SharedAudit;
   readonly #records: Records;
   readonly #deps: SharedStoreDeps;
   readonly #places: Places;
@@ -92,6 +94,7 @@ export class SharedStore {
     this.tokens = new SharedTokens({ records, tokens, clock });
     this.activeModels = new SharedActiveModels(records, models);
     this.sessions = new SharedSessions(records, sessions);
+    this.#audit = new SharedAudit({ ...places, stream: places.audit, database, clock, log });
     this.#outage = new Outage({ clock, log, subject: "The store on NATS" });
   }
 
@@ -104,6 +107,7 @@ export class SharedStore {
       await this.#connection.open();
       await this.#catchUp(await this.ends.follow(await this.#facts()));
       await this.#catchUp(await this.#records.follow());
+      await this.#catchUp(await this.#audit.follow());
     } catch (error) {
       if (!this.ends.isCopy) throw error;
       this.#outage.failed("open", error);
@@ -145,8 +149,12 @@ export class SharedStore {
 
   /** For `doctor`. */
   examine(): AsyncIterable<Check> {
-    const { bucket, streams, ends } = this.#places;
-    return examineStore({ bucket, streams, logs: [{ stream: ends, kept: ENDS_KEPT }] });
+    const { bucket, streams, ends, audit } = this.#places;
+    const logs = [
+      { stream: ends, kept: ENDS_KEPT },
+      { stream: audit, kept: AUDIT_KEPT },
+    ];
+    return examineStore({ bucket, streams, logs });
   }
 
   async close(): Promise<void> {
@@ -172,8 +180,9 @@ export class SharedStore {
     try {
       readings.push(await this.ends.follow(facts));
       readings.push(await this.#records.follow());
+      readings.push(await this.#audit.follow());
       for (const place of ["open", "follow"]) this.#outage.ended(place);
-      const writing = [this.ends.write(ended), this.knownAgents.run(this.#records, ended)];
+      const writing = [this.ends.write(ended), this.knownAgents.run(this.#records, ended), this.#audit.run(ended)];
       await Promise.race([...readings.map((each) => each.ended), ...writing, over.promise]);
     } finally {
       for (const reading of readings) reading.close();

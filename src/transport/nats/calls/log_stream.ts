@@ -9,6 +9,7 @@ import {
   StorageType,
   type StreamInfo,
 } from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
 import { CALL_MS, type Connection } from "./connection.ts";
 import { isAlreadyThere, isWrongSequence } from "./failures.ts";
 import { type Settings, settingsOf } from "./settings.ts";
@@ -28,6 +29,8 @@ export interface LogSettings {
   readonly firstNumber: number;
   readonly mostEntries: number;
   readonly mostBytes: number;
+  /** How old an entry may get; 0: any age. */
+  readonly keptMs: number;
   readonly replicas: number;
 }
 
@@ -65,6 +68,7 @@ const CHECKED = [
   "retention",
   "max_msgs",
   "max_bytes",
+  "max_age",
   "max_msg_size",
   "deny_delete",
   "deny_purge",
@@ -113,7 +117,7 @@ export class LogStream {
   }
 
   /** How it differs from what this release makes. */
-  async settings(wanted: Pick<LogSettings, "mostEntries" | "mostBytes">): Promise<Settings> {
+  async settings(wanted: Pick<LogSettings, "mostEntries" | "mostBytes" | "keptMs">): Promise<Settings> {
     const { name } = this.#options;
     return await this.#connection.call(`look at ${name}`, async (nats) => {
       const { streams } = await jetstreamManager(nats, MANAGER);
@@ -167,7 +171,7 @@ export class LogStream {
     });
   }
 
-  #config({ metadata, firstNumber, mostEntries, mostBytes, replicas }: LogSettings) {
+  #config({ metadata, firstNumber, mostEntries, mostBytes, keptMs, replicas }: LogSettings) {
     const { name, prefix } = this.#options;
     return {
       name,
@@ -179,6 +183,7 @@ export class LogStream {
       num_replicas: replicas,
       max_msgs: mostEntries,
       max_bytes: mostBytes,
+      max_age: nanos(keptMs),
       max_msg_size: MAX_ENTRY_BYTES,
       deny_delete: true,
       deny_purge: true,
