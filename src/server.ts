@@ -30,7 +30,8 @@ import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { ollamaFlags } from "./server/ollama/flags.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
-import { copyStore, openServerStore, type StorePlace, storeDir, storeFlag } from "./server/store/shared/open.ts";
+import { storeFlags } from "./server/store/shared/flags.ts";
+import { copyStore, openServerStore, type StorePlace, storeDir } from "./server/store/shared/open.ts";
 import { type Choice, listKnownAgents, trustAgent } from "./server/store/shared/trust_commands.ts";
 import { Role } from "./server/store/tokens.ts";
 import { showDeliveries, showWebhooks, testWebhooks } from "./server/webhooks/command.ts";
@@ -267,7 +268,8 @@ function createServiceCommand() {
     )
     .addOption(serviceFlags.watch())
     .addOption(serviceFlags.init())
-    .addOption(storeFlag())
+    .addOption(storeFlags.store())
+    .addOption(storeFlags.creds())
     .addOption(serviceFlags.stateDir(SERVICE))
     .addOption(serviceFlags.logLevel())
     .addOption(serviceFlags.logFormat());
@@ -277,7 +279,8 @@ type Options = ReturnType<ReturnType<typeof createServerCommand>["opts"]>;
 
 function placeOf(options: Options, addresses: Addresses): StorePlace {
   const stateDir = options.stateDir ?? defaultStateDir(SERVICE);
-  return { kind: options.store, stateDir, addresses, nats: natsFlagsOf(options) };
+  const nats = natsFlagsOf(options);
+  return { kind: options.store, stateDir, addresses, nats, storeCreds: options.natsStoreCreds };
 }
 
 async function runUntilStopped(options: Options, addresses: Addresses): Promise<void> {

@@ -52,12 +52,13 @@ export function agentSubjects(layout: Layout, agent: string) {
 /** The names that the configuration of a prefix has. Several may share one NATS. */
 function namesOf({ prefix }: Layout) {
   const account = prefix.toUpperCase();
-  return { account, agentsAccount: `${account}_AGENTS`, file: `${prefix}.conf`, agentsFile: `${prefix}_agents.conf` };
+  const [agentsAccount, storeAccount] = [`${account}_AGENTS`, `${account}_STORE`];
+  return { account, agentsAccount, storeAccount, file: `${prefix}.conf`, agentsFile: `${prefix}_agents.conf` };
 }
 
-/** The two accounts, as text for a file that nats-server's own configuration includes. */
+/** The accounts, as text for a file that nats-server's own configuration includes. */
 export function accountsConfiguration(layout: Layout): string {
-  const { account, agentsAccount, agentsFile } = namesOf(layout);
+  const { account, agentsAccount, storeAccount, agentsFile } = namesOf(layout);
   const services = agentSubjects(layout, "*").publish;
   return `${accountsComment(layout)}
 # The buckets, and the programs that use all of them.
@@ -84,6 +85,16 @@ ${listed(services, (subject) => `{ service: { account: ${account}, subject: ${JS
     { stream: { account: ${account}, subject: ${JSON.stringify(layout.wake("*"))} } }
   ]
   include "${agentsFile}"
+}
+
+# What gpu-servers with --store nats share: tokens, keys of agents, the log of ended jobs, the audit. Nothing leads there from
+# the other accounts: a user who writes there is an administrator of gpu-server, and operators are not.
+${storeAccount}: {
+  jetstream: enabled
+  users: [
+    # gpu-server --nats-store-creds, one line for each, with another key than above.
+    #{ nkey: $nkey_store }
+  ]
 }
 `;
 }

@@ -43,10 +43,12 @@ describe("agentSubjects()", () => {
 });
 
 describe("nats-permissions", () => {
-  test("without agents prints two accounts: what one exports the other imports, and only the first has JetStream", async () => {
+  test("without agents prints three accounts: what one exports the next imports, without JetStream, and nothing leads to the store", async () => {
     const text = await printed();
-    const [first = "", second = ""] = text.split("GPU_COURIER_AGENTS: {");
-    expect([first.includes("jetstream: enabled"), second.includes("jetstream")]).toEqual([true, false]);
+    const [first = "", second = "", store = ""] = text.split(/GPU_COURIER_(?:AGENTS|STORE): \{/);
+    const hasJetStream = [first, second, store].map((account) => account.includes("jetstream: enabled"));
+    expect(hasJetStream).toEqual([true, false, true]);
+    expect(store).not.toMatch(/import|export/);
     const exported = [...first.matchAll(/\{ (\w+: "[^"]+"), accounts: \[GPU_COURIER_AGENTS\] \}/g)].map(([, it]) => it);
     const imported = [...second.matchAll(/\{ (\w+): \{ account: GPU_COURIER, subject: ("[^"]+") \} \}/g)];
     expect(imported.map(([, kind, subject]) => `${kind}: ${subject}`)).toEqual(exported.map(String));

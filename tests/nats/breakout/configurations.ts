@@ -15,18 +15,20 @@ interface Everybody {
 
 /** The printed texts with everybody's keys. */
 function everybody(): Everybody {
-  const keys = { server: nkeys.createUser(), operator: nkeys.createUser() };
+  const keys = { server: nkeys.createUser(), operator: nkeys.createUser(), store: nkeys.createUser() };
   const agents = { attacker: nkeys.createUser(), victim: nkeys.createUser() };
   return {
     seeds: {
       server: keys.server.getSeed(),
       operator: keys.operator.getSeed(),
+      store: keys.store.getSeed(),
       attacker: agents.attacker.getSeed(),
       victim: agents.victim.getSeed(),
     },
     accounts: accountsConfiguration(layout)
       .replace("$nkey_server", keys.server.getPublicKey())
-      .replace("$nkey_operator", keys.operator.getPublicKey()),
+      .replace("$nkey_operator", keys.operator.getPublicKey())
+      .replace("#{ nkey: $nkey_store }", `{ nkey: ${keys.store.getPublicKey()} }`),
     agents: agentsConfiguration(layout, [
       { name: ATTACKER, publicKey: agents.attacker.getPublicKey() },
       { name: VICTIM, publicKey: agents.victim.getPublicKey() },

@@ -11,7 +11,7 @@ import { RawClient } from "./raw_client.ts";
 /** What the attacker owns: everything else has to stay as it is. */
 const OWN = new RegExp(`[._](?:${ATTACKER})(?:\\.|$)`);
 
-export type Role = "server" | "operator" | "attacker" | "victim";
+export type Role = "server" | "operator" | "store" | "attacker" | "victim";
 
 export interface Options {
   /** The text of the configuration, and of files that it includes. */

@@ -4,17 +4,12 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { type Log, silentLog } from "../../../base/log.ts";
-import { flag } from "../../../program/flags.ts";
 import { type NatsOptions, parseNatsAddress } from "../../../transport/nats/options.ts";
 import { type SessionStore, StoredSessions } from "../sessions.ts";
 import { COPY_FOLDER, openStore } from "../store.ts";
 import { type TokenStore, Tokens } from "../tokens.ts";
+import { natsOptionsOfStore } from "./flags.ts";
 import { SharedStore } from "./shared_store.ts";
-
-export const storeFlag = () =>
-  flag("--store <where>", "sqlite: on this machine alone; nats: shared by all gpu-servers on the NATS of --transport")
-    .choices(["sqlite", "nats"] as const)
-    .default("sqlite" as const);
 
 /** Where a server keeps it, as its options say. */
 export interface StorePlace {
@@ -23,6 +18,8 @@ export interface StorePlace {
   /** Of the transports. */
   readonly addresses: readonly string[];
   readonly nats: NatsOptions;
+  /** Of the store, which should be in another account; undefined: none of its own. */
+  readonly storeCreds?: string | undefined;
 }
 
 interface Parts {
@@ -44,7 +41,7 @@ export function storeDir({ kind, stateDir }: StorePlace): string {
 }
 
 /**
- * @throws CourierError `invalid` without a transport on NATS; as `openStore()` and `SharedStore.open()`
+ * @throws CourierError `invalid` without a transport on NATS, or credentials of its own; as `openStore()` and `SharedStore.open()`
  */
 export async function openServerStore(place: StorePlace, parts: Parts): Promise<OpenedStore> {
   return await opened(place, parts, async (shared) => await shared.open());
@@ -108,10 +105,11 @@ async function opened(
 ): Promise<OpenedStore> {
   const index = natsIndexOf(place);
   const address = index === null ? null : parseNatsAddress(place.addresses[index] ?? "");
+  const options = index === null ? {} : natsOptionsOfStore(place.nats, place.storeCreds);
   const database = openStore(storeDir(place));
   if (index === null || address === null) return { database, shared: null, close: async () => database.close() };
   const clock = { ...systemClock, now: () => (transports[index] ?? systemClock).now() };
-  const shared = new SharedStore({ address, options: place.nats, database, clock, log });
+  const shared = new SharedStore({ address, options, database, clock, log });
   const close = async (): Promise<void> => {
     await shared.close();
     database.close();
