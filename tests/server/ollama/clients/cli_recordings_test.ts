@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Answer, answerOf, ask } from "./site/answer.ts";
 import { COMMANDS, Recording, recordingPath } from "./site/cli_commands.ts";
-import { ClientSite } from "./site/client_site.ts";
+import { AWAY_BOX, ClientSite } from "./site/client_site.ts";
 
 let site: ClientSite;
 beforeAll(async () => {
@@ -30,3 +30,19 @@ for (const [name, command] of Object.entries(COMMANDS)) {
     }
   });
 }
+
+test("the CLI gets 403 when its token is wrong or missing: it shows no reason of a 401", async () => {
+  const { exchanges } = Recording.parse(await Bun.file(recordingPath("list")).json());
+  const [root, list] = exchanges.map(({ request: { method, path, headers } }) => ({ method, path, headers }));
+  if (root === undefined || list === undefined) throw new Error("The recording has no requests");
+  for (const headers of [{}, { authorization: "Bearer wrong" }]) {
+    expect((await ask(site.address(), root, headers)).status).toBe(200);
+    const { status, text } = await ask(site.address(), list, headers);
+    expect([status, text]).toEqual([403, expect.stringContaining("token")]);
+  }
+});
+
+test("nothing in the reason of a box that is away makes the CLI start a server of its own", async () => {
+  const { status, text } = await ask(site.address(AWAY_BOX), { method: "GET", path: "/api/tags" }, site.bearer());
+  expect([status, text]).toEqual([503, expect.not.stringMatching(/ refused|could not connect/)]);
+});

@@ -54,6 +54,7 @@ async function installPython(folder: string): Promise<void> {
 
 /** About 100 s on two cores. Without cgo it lacks what runs models, which nothing here does. */
 async function buildCli(folder: string): Promise<void> {
+  if (Bun.which("go") === null) throw new Error("Cannot build the ollama CLI: no Go here");
   const version = `-X=github.com/ollama/ollama/version.Version=${CLI_VERSION}`;
   const env = { ...process.env, GOBIN: folder };
   await run(["go", "install", "-ldflags", version, `github.com/ollama/ollama@v${CLI_VERSION}`], { env });
