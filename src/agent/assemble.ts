@@ -28,6 +28,7 @@ import type { DiskReserve } from "./disk/reserve.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { LedgerUpkeep } from "./ledger/upkeep.ts";
 import { LateCommands } from "./models/late_commands.ts";
+import { Loads } from "./models/loads.ts";
 import { Protection } from "./models/protection.ts";
 import { OllamaMonitor } from "./ollama/monitor.ts";
 import type { Ollama } from "./ollama/ollama.ts";
@@ -229,7 +230,18 @@ function assembleCommands(
   { activity, state }: Reporting,
 ) {
   const late = new LateCommands({ jobs, ledger, log });
-  const verbs = new Verbs({ jobs, ollama, monitor, models, registries, preflight, protection, late, clock });
+  const verbs = new Verbs({
+    jobs,
+    ollama,
+    monitor,
+    models,
+    registries,
+    preflight,
+    protection,
+    late,
+    loads: new Loads(),
+    clock,
+  });
   const validity = { agent: identity.agent, listTtlMs, changeTtlMs };
   const verifier = new Verifier({ validity, mode, keys, shareTime, transport, clock, log });
   const gathering = new Gathering(clock, FIRST_INBOXES);

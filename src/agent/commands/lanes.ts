@@ -6,7 +6,7 @@ import { Slots } from "../../base/slots.ts";
 import type { AcceptedCommand } from "./judge.ts";
 
 const AT_A_TIME = 8;
-/** Ollama can unload or delete a model while it loads, and a large one takes minutes. */
+/** A large model takes minutes, and an unload or a delete ends its load. */
 const LOAD_HOLDS_MS = 5_000;
 
 /** The last command with a key. */

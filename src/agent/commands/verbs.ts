@@ -8,6 +8,7 @@ import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
 import type { LateCommands } from "../models/late_commands.ts";
 import { loadModel } from "../models/loading.ts";
+import type { Loads } from "../models/loads.ts";
 import type { Protection } from "../models/protection.ts";
 import { shownDetails } from "../models/shown.ts";
 import { isLoaded, unload } from "../models/unloading.ts";
@@ -32,6 +33,7 @@ export interface VerbsDeps {
   readonly preflight: Preflight;
   readonly protection: Protection;
   readonly late: LateCommands;
+  readonly loads: Loads;
   readonly clock: Clock;
 }
 
@@ -163,7 +165,8 @@ async function unloadModel(model: string, context: VerbContext): Promise<Result>
   if (isCloudName(model)) {
     throw new CourierError("invalid", `Cannot unload ${JSON.stringify(model)}: ollama.com runs it, not this machine`);
   }
-  const wasLoaded = await isLoaded(model, context.monitor);
+  const wasLoading = context.loads.end(model);
+  const wasLoaded = wasLoading || (await isLoaded(model, context.monitor));
   const gone = await unload(model, context);
   if (!gone) return { message: `${model} will be unloaded when its current request finishes` };
   return { message: wasLoaded ? `unloaded ${model}` : `${model} was not loaded` };

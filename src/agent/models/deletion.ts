@@ -8,11 +8,13 @@ import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { LateCommands } from "./late_commands.ts";
+import type { Loads } from "./loads.ts";
 import type { Protection } from "./protection.ts";
 import { isLoaded, type UnloadingParts, unload } from "./unloading.ts";
 
 export interface DeletionParts extends UnloadingParts {
   readonly jobs: Pick<Jobs, "cancel">;
+  readonly loads: Pick<Loads, "end">;
   readonly late: Pick<LateCommands, "isBrought" | "note">;
   readonly ollama: Pick<Ollama, "deleteModel" | "unloadModel">;
   readonly monitor: Pick<OllamaMonitor, "refresh" | "listRunning">;
@@ -35,7 +37,7 @@ export async function deleteModel(
   model: string,
   parts: DeletionParts,
 ): Promise<Pick<Response, "message" | "job" | "freed_bytes" | "shared_bytes">> {
-  const { jobs, late, ollama, monitor, models, protection, resumedSinceMs } = parts;
+  const { jobs, late, loads, ollama, monitor, models, protection, resumedSinceMs } = parts;
   protection.requireOpen("delete", model);
   if (late.isBrought(model, parts))
     return { message: `Model ${model} stays: a command that was sent later asks for it` };
@@ -43,6 +45,7 @@ export async function deleteModel(
   const footprint = await readFootprint(models, model);
   let unloaded = true;
   try {
+    loads.end(model);
     if (await isLoaded(model, monitor)) unloaded = await unload(model, parts);
     await ollama.deleteModel(model);
   } catch (error) {

@@ -29,9 +29,11 @@ async function ask(fields: object): Promise<Response | undefined> {
 function slowLoads(): () => void {
   const { promise, resolve } = Promise.withResolvers<void>();
   const load = ollama.loadModel.bind(ollama);
-  ollama.loadModel = async (...args) => {
-    await load(...args);
-    await promise;
+  ollama.loadModel = async (model, options) => {
+    await load(model, options);
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    options?.signal?.addEventListener("abort", () => reject(new CourierError("cancelled", "Cannot load: cancelled")));
+    await Promise.race([promise, stopped]);
   };
   return resolve;
 }
@@ -110,12 +112,34 @@ describe("a load that takes minutes", () => {
     await site.start("gpu-1", { ollama });
     slowLoads();
     await ask(LOAD);
-    expect(await ask({ command: "unload_model", model_name: "phi4" })).toBeUndefined();
+    const copy = { command: "copy_model", model_name: "phi4", arguments: { destination: "copy" } };
+    expect(await ask(copy)).toBeUndefined();
     await site.clock.advance(4_000);
     expect(ollama.calls).toEqual(["load phi4:latest 300"]);
     await site.clock.advance(2_000);
-    expect(ollama.calls).toEqual(["load phi4:latest 300", "unload phi4:latest"]);
-    expect(site.replies.get(`id-${commands}`)).toMatchObject({ message: "unloaded phi4:latest" });
+    expect(site.replies.get(`id-${commands}`)).toMatchObject({ success: true });
+    expect(site.replies.get(`id-${commands - 1}`)).toBeUndefined();
+  });
+
+  test.each([
+    ["unload_model", "unloaded phi4:latest", "unload phi4:latest"],
+    ["delete_model", "Successfully deleted model phi4:latest", "delete phi4:latest"],
+  ])("ends at %s: Ollama would load the model after it", async (command, message, call) => {
+    await site.start("gpu-1", { ollama });
+    slowLoads();
+    // As of v0.32.15 it does not list a model before it is loaded.
+    ollama.listRunning = async () => await Promise.resolve([]);
+    await ask(LOAD);
+    await ask(LOAD);
+    await ask({ command, model_name: "phi4" });
+    await site.clock.advance(6_000);
+    expect(site.replies.get(`id-${commands}`)).toMatchObject({ success: true, message });
+    expect(ollama.calls.at(-1)).toBe(call);
+    for (const earlier of [1, 2])
+      expect(site.replies.get(`id-${commands - earlier}`)).toMatchObject({
+        code: "conflict",
+        error: expect.stringContaining("it was unloaded before it was loaded"),
+      });
   });
 
   test("is not begun a second time by a command with the same id", async () => {
