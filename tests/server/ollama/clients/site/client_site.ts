@@ -53,6 +53,11 @@ export class ClientSite {
     }
   }
 
+  /** A second server, on the same share. It ends with the site. */
+  async anotherServer(args: readonly string[]): Promise<HttpServer> {
+    return await this.#processes.server(args);
+  }
+
   /** The base URL that a client of this agent is given. */
   address(agent: string = BOX): string {
     return `${this.server.url}/agents/${agent}`;
