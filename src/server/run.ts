@@ -200,12 +200,13 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = shared?.ends ?? new EndedJobs(database, courier);
   const given = { measures, catalog, defaultAgent, cancelsOnDisconnect, clock, log };
+  const kept = openKept({ database, shared, clock });
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
     ...given,
     fleet,
     courier,
-    keeper: new Keeper({ agents, store: shared?.knownAgents ?? new StoredKnownAgents(database), clock, log }),
+    keeper: new Keeper({ agents, store: kept.knownAgents, clock, log }),
     modelQuestions: new ModelQuestions({ courier, clock }),
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),
@@ -218,13 +219,24 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     audit,
     recorder,
     ...entrance,
-    activeModels: shared?.activeModels ?? new ActiveModels(database),
-    refusedJobs: shared?.refusedJobs ?? new RefusedJobs(database, clock),
+    activeModels: kept.activeModels,
+    refusedJobs: kept.refusedJobs,
     endedJobs,
     jobFeed,
-    webhooks: new Webhooks(webhooks, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log }),
+    webhooks: new Webhooks(webhooks, { ...given, ...kept, feed: jobFeed, ended: endedJobs, fleet }),
     listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
+  };
+}
+
+/** In the store that servers share, or this server's own. */
+function openKept({ database, shared, clock }: Pick<Foundations, "database" | "shared"> & { readonly clock: Clock }) {
+  return {
+    database,
+    knownAgents: shared?.knownAgents ?? new StoredKnownAgents(database),
+    activeModels: shared?.activeModels ?? new ActiveModels(database),
+    refusedJobs: shared?.refusedJobs ?? new RefusedJobs(database, clock),
+    shared: shared?.webhooks ?? null,
   };
 }
 

@@ -36,9 +36,10 @@ export function jobEnded(job: Job, nowMs: number): NewEvent {
   return { id, subject, ...written({ type: "job.ended", timestamp: data.ended_at ?? isoTime(nowMs), data }) };
 }
 
-export function agentChanged(view: AgentView, condition: Condition, nowMs: number): NewEvent {
-  const event = { type: TYPES[condition], timestamp: isoTime(nowMs), data: agentDocument(view) };
-  return { id: randomId(), subject: view.agent, ...written(event) };
+export function agentChanged(view: AgentView, condition: Condition, nowMs: number) {
+  const type = TYPES[condition];
+  const event = { type, timestamp: isoTime(nowMs), data: agentDocument(view) };
+  return { id: randomId(), subject: view.agent, ...written(event), type } satisfies NewEvent;
 }
 
 export function testEvent(nowMs: number): NewEvent {

@@ -14,6 +14,10 @@ export interface SenderDeps {
   readonly targets: readonly Target[];
   readonly secrets: Secrets;
   readonly post: Post;
+  /** Whether this server may send now: of several with one queue, one does. */
+  readonly sends: () => boolean;
+  /** Called after each attempt. */
+  readonly attempted: () => void;
   /** Of the queue in the store. */
   readonly store: Outage;
   readonly clock: Clock;
@@ -89,7 +93,7 @@ export class Sender {
     const { outbox, clock } = this.#deps;
     const nowMs = clock.now();
     const { failures, pausedUntilMs, isGone } = outbox.standing(target.id, nowMs);
-    if (isGone) return null;
+    if (isGone || !this.#deps.sends()) return null;
     const attempts = this.#attempts(target);
     // The end of an attempt wakes it.
     const mayStart = (): boolean => attempts.size < (failures > 0 ? 1 : AT_ONCE);
@@ -115,6 +119,7 @@ export class Sender {
     const attempts = this.#attempts(target);
     const attempt = this.#send(target, claimed, signal).finally(() => {
       attempts.delete(attempt);
+      this.#deps.attempted();
       this.wake();
     });
     attempts.add(attempt);

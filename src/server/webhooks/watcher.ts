@@ -8,12 +8,15 @@ import type { JobFeed } from "../fleet/job_feed.ts";
 import type { EndedJobs } from "../store/ended_jobs.ts";
 import { agentChanged, type Condition, conditionOf, jobEnded } from "./events.ts";
 import type { AgentChange, WebhookQueue } from "./queue/queue.ts";
+import type { SharedQueue } from "./queue/shared_queue.ts";
 
 export interface WatcherDeps {
   readonly feed: Pick<JobFeed, "listen">;
   readonly ended: Pick<EndedJobs, "after">;
   readonly fleet: Pick<WatchedFleet, "index">;
   readonly queue: WebhookQueue;
+  /** Of several servers one reports changes of agents to all; null: this server is alone. */
+  readonly shared: Pick<SharedQueue, "sends" | "report"> | null;
   /** Called after something was added. */
   readonly added: () => void;
   /** Of the queue in the store. */
@@ -28,6 +31,12 @@ interface Unsettled {
   readonly sinceMs: number;
 }
 
+interface SettledChange {
+  readonly agent: string;
+  readonly condition: Condition;
+  readonly event: ReturnType<typeof agentChanged>;
+}
+
 /** A shorter change is no event: an agent is away for seconds when it restarts. */
 const SETTLED_MS = 10_000;
 const ENDS_AT_ONCE = 200;
@@ -40,6 +49,8 @@ export class Watcher {
   /** As the store has them. */
   readonly #known: Map<string, string>;
   readonly #unsettled = new Map<string, Unsettled>();
+  /** Agents whose changes are on their way to all servers. */
+  readonly #reporting = new Set<string>();
   #hasSeenAll = false;
   #dropped = 0;
   #loggedMs = Number.NEGATIVE_INFINITY;
@@ -130,20 +141,45 @@ export class Watcher {
   }
 
   #addSettled(): void {
-    const { queue, fleet, clock, added } = this.#deps;
+    const { queue, fleet, clock, added, shared } = this.#deps;
+    if (shared?.sends === false) return;
     const nowMs = clock.now();
-    const settled: AgentChange[] = [];
+    const settled: SettledChange[] = [];
     for (const [agent, { condition, sinceMs }] of this.#unsettled) {
       const view = fleet.index.view(agent);
       if (view === undefined || clock.monotonic() - sinceMs < SETTLED_MS) continue;
       settled.push({ agent, condition, event: agentChanged(view, condition, nowMs) });
     }
+    if (shared !== null) return this.#report(settled);
     if (settled.length === 0) return;
     this.#count(queue.addChanges(settled, nowMs));
     added();
     for (const { agent, condition } of settled) {
       this.#known.set(agent, condition);
       this.#unsettled.delete(agent);
+    }
+  }
+
+  /** As servers share them. */
+  changed(conditions: ReadonlyMap<string, string>): void {
+    for (const [agent, condition] of conditions) {
+      this.#known.set(agent, condition);
+      if (this.#unsettled.get(agent)?.condition === condition) this.#unsettled.delete(agent);
+    }
+  }
+
+  /** A change that cannot be reported now stays unsettled, also on the next server that sends. */
+  #report(settled: readonly SettledChange[]): void {
+    const { shared, store, clock } = this.#deps;
+    for (const change of settled) {
+      const { agent } = change;
+      if (shared === null || this.#reporting.has(agent)) continue;
+      this.#reporting.add(agent);
+      shared
+        .report({ ...change, atMs: clock.now() })
+        .then(() => store.ended("report"))
+        .catch((error: unknown) => store.failed("report", error))
+        .finally(() => this.#reporting.delete(agent));
     }
   }
 

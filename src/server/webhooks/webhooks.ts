@@ -9,6 +9,7 @@ import type { EndedJobs } from "../store/ended_jobs.ts";
 import { openPost, type Post } from "./http/post.ts";
 import { Outbox } from "./queue/outbox.ts";
 import { QUEUE_LIMITS, WebhookQueue } from "./queue/queue.ts";
+import type { SharedQueue } from "./queue/shared_queue.ts";
 import { WebhookTables } from "./queue/tables.ts";
 import { Sender } from "./sender.ts";
 import type { WebhookSettings } from "./settings.ts";
@@ -24,6 +25,8 @@ export interface WebhooksDeps {
   /** By default over HTTP. */
   readonly post?: Post;
   readonly limits?: typeof QUEUE_LIMITS;
+  /** With other servers, of which one sends; null: this server is alone. */
+  readonly shared: SharedQueue | null;
 }
 
 interface Parts {
@@ -32,6 +35,7 @@ interface Parts {
   readonly queue: WebhookQueue;
   readonly store: Outage;
   readonly clock: Clock;
+  readonly shared: SharedQueue | null;
 }
 
 export class Webhooks {
@@ -41,19 +45,33 @@ export class Webhooks {
 
   /** @param settings null: there are no targets, and nothing runs */
   constructor(settings: WebhookSettings | null, deps: WebhooksDeps) {
-    const { database, ended, clock, log, post, limits = QUEUE_LIMITS } = deps;
-    const queue = new WebhookQueue(database, limits);
+    const { database, ended, clock, log, post, limits = QUEUE_LIMITS, shared } = deps;
+    const sends = (): boolean => shared?.sends ?? true;
+    const queue = new WebhookQueue(database, limits, sends);
     this.tables = new WebhookTables(database);
-    queue.configure(settings?.targets ?? [], ended.last, clock.now());
+    queue.configure(settings?.targets ?? [], ended.last, clock.now(), (target) => shared?.startOf(target) ?? null);
     if (settings === null) {
       this.#parts = null;
       return;
     }
     const outbox = new Outbox(database);
     const store = new Outage({ ...deps, subject: "The queue of webhooks" });
-    const sender = new Sender({ ...deps, ...settings, outbox, store, post: post ?? openPost(settings) });
+    const attempted = (): void => shared?.wake();
+    const sender = new Sender({
+      ...deps,
+      ...settings,
+      outbox,
+      sends,
+      attempted,
+      store,
+      post: post ?? openPost(settings),
+    });
     const watcher = new Watcher({ ...deps, queue, store, added: () => sender.wake() });
-    this.#parts = { watcher, sender, queue, store, clock };
+    shared?.listen((changed) => {
+      watcher.changed(changed);
+      sender.wake();
+    });
+    this.#parts = { watcher, sender, queue, store, clock, shared };
     log.info({ webhooks: settings.targets.map(({ address }) => address) }, "Events are sent to webhooks");
   }
 
@@ -65,8 +83,9 @@ export class Webhooks {
   /** Queues and sends until `stop` aborts; what is under way then has 2 s. Never rejects. */
   async run(stop: AbortSignal): Promise<void> {
     if (this.#parts === null) return;
-    const { watcher, sender, queue, store, clock } = this.#parts;
-    await Promise.all([watcher.run(stop), sender.run(stop)]);
+    const { watcher, sender, queue, store, clock, shared } = this.#parts;
+    const send = async (signal: AbortSignal): Promise<void> => await sender.run(signal);
+    await Promise.all([watcher.run(stop), shared === null ? send(stop) : shared.whileSending(stop, send)]);
     try {
       queue.leaveTargets(clock.now());
     } catch (error) {

@@ -1,4 +1,4 @@
-// src/server/store/shared/shared_audit.ts: the audit that servers share, while NATS is there, away and replaced.
+// src/server/store/shared/logs/shared_audit.ts: the audit that servers share, while NATS is there, away and replaced.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
@@ -82,14 +82,14 @@ test("an entry of a time without NATS is there at once, stays over a restart, an
 
 test("an entry whose acknowledgment was lost is there once", async () => {
   const [one, other] = await twoServers();
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 3; round++) {
     for (let index = 0; index < 20; index++) add(one, `m${round}-${index}`);
     await stores.nats.kill();
     await stores.nats.restart();
   }
-  await until(() => models(other).length === 100);
+  await until(() => models(other).length === 60);
   await until(() => Bun.deepEquals(whole(one), whole(other)));
-  expect(new Set(models(other)).size).toBe(100);
+  expect(new Set(models(other)).size).toBe(60);
 });
 
 test("what a command changes beside a server comes to the other one", async () => {

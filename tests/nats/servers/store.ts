@@ -8,6 +8,9 @@ import { parseNatsAddress } from "#src/transport/nats/options.ts";
 import { memoryDir } from "#tests/support/memory_dir.ts";
 import { NatsServer } from "#tests/support/nats/nats_server.ts";
 
+/** NATS counts whole seconds. */
+const LEASE = { ttlMs: 2_000, renewMs: 400, lookMs: 50, marginMs: 500 };
+
 export interface OpenedSharedStore {
   readonly store: SharedStore;
   readonly stop: () => Promise<void>;
@@ -60,7 +63,14 @@ export class SharedStores {
   #openOn(dir: string) {
     const database = openStore(dir);
     const address = parseNatsAddress(this.nats.url);
-    const store = new SharedStore({ address, options: {}, database, clock: systemClock, log: silentLog });
+    const store = new SharedStore({
+      address,
+      options: {},
+      database,
+      clock: systemClock,
+      log: silentLog,
+      leaseTimes: LEASE,
+    });
     const close = async (): Promise<void> => {
       await store.close();
       database.close();

@@ -15,6 +15,7 @@ import { WebhookEvent } from "#src/server/webhooks/documents.ts";
 import type { Reply, Request } from "#src/server/webhooks/http/post.ts";
 import { parseSecrets } from "#src/server/webhooks/http/signature.ts";
 import { QUEUE_LIMITS } from "#src/server/webhooks/queue/queue.ts";
+import type { SharedQueue } from "#src/server/webhooks/queue/shared_queue.ts";
 import type { Target } from "#src/server/webhooks/settings.ts";
 import { Webhooks } from "#src/server/webhooks/webhooks.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
@@ -51,12 +52,14 @@ export class WebhookSite {
     hosts = ["hooks.test"],
     limits = QUEUE_LIMITS,
     log = silentLog,
+    shared = null,
   }: {
     hosts?: readonly string[];
     limits?: typeof QUEUE_LIMITS;
     log?: Log;
+    shared?: SharedQueue | null;
   } = {}): Promise<Life> {
-    const life = new Life(openStore(this.#dir), this, { hosts, limits, log });
+    const life = new Life(openStore(this.#dir), this, { hosts, limits, log, shared });
     this.#lives.push(life);
     await life.open();
     return life;
@@ -95,6 +98,7 @@ interface LifeOptions {
   readonly hosts: readonly string[];
   readonly limits: typeof QUEUE_LIMITS;
   readonly log: Log;
+  readonly shared: SharedQueue | null;
 }
 
 /** One server, from its start to its end. */
@@ -110,7 +114,7 @@ class Life {
   #running: Promise<void> = Promise.resolve();
   #hasEnded = false;
 
-  constructor(database: Database, site: WebhookSite, { hosts, limits, log }: LifeOptions) {
+  constructor(database: Database, site: WebhookSite, { hosts, limits, log, shared }: LifeOptions) {
     const { clock, store } = site;
     this.#database = database;
     this.#clock = clock;
@@ -130,6 +134,7 @@ class Life {
       log,
       post,
       limits,
+      shared,
     });
   }
 

@@ -115,6 +115,15 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
 
   // gpu-server.
   {
+    files: "src/server/store/shared/logs/*.ts",
+    may: [
+      ...BASE,
+      "src/transport/nats/calls/log_stream.ts",
+      "src/server/audit/{audit_copy,audit_log}.ts",
+      ...server("store webhooks/queue"),
+    ],
+  },
+  {
     files: "src/server/store/shared/*.ts",
     may: [
       ...BASE,
@@ -122,8 +131,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/transport/nats/{layout,options}.ts",
       "src/transport/nats/calls/{bucket,connection,log_stream,streams}.ts",
       KNOWN_AGENTS,
-      "src/server/audit/{audit_copy,audit_log}.ts",
-      ...server("store"),
+      ...server("store store/shared/logs"),
     ],
   },
   { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },

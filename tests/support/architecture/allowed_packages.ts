@@ -26,7 +26,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:ffi": ["src/program/{service_manager,reader_watch}.ts"],
   "bun:sqlite": [
     "src/agent/ledger/*.ts",
-    "src/server/{run,audit/{audit_copy,audit_log,schema,waiting_numbers},store/{*,shared/*},webhooks/{*,queue/*}}.ts",
+    "src/server/{run,audit/{audit_copy,audit_log,schema,waiting_numbers},store/{*,shared/*,shared/logs/*},webhooks/{*,queue/*}}.ts",
   ],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],

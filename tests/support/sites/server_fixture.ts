@@ -155,7 +155,7 @@ export async function openServer({
     refusedJobs: new RefusedJobs(database, systemClock),
     endedJobs,
     jobFeed,
-    webhooks: new Webhooks(null, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log }),
+    webhooks: new Webhooks(null, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log, shared: null }),
     listeners: new Listeners(MAX_LISTENERS),
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),

@@ -21,6 +21,7 @@ export interface Places {
   /** The log of ended jobs. */
   readonly ends: LogStream;
   readonly audit: LogStream;
+  readonly webhooks: LogStream;
   /** On how many servers each is kept, when this program makes it. */
   readonly replicas: number;
 }
@@ -36,6 +37,7 @@ export function placesOn({ address, options, log }: PlacesOptions): Places {
     bucket: new Bucket(connection, layout, "server"),
     ends: new LogStream(connection, { name: `${prefix}_ends`, prefix: `${prefix}.ends` }),
     audit: new LogStream(connection, { name: `${prefix}_audit`, prefix: `${prefix}.audit` }),
+    webhooks: new LogStream(connection, { name: `${prefix}_webhooks`, prefix: `${prefix}.webhooks` }),
     replicas: options.replicas ?? 1,
   };
 }

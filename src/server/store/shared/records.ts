@@ -6,7 +6,7 @@ import { CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Bucket } from "../../../transport/nats/calls/bucket.ts";
 import type { KeyedEntry, Reading, Streams } from "../../../transport/nats/calls/streams.ts";
-import { Copying } from "./copying.ts";
+import { Copying } from "./logs/copying.ts";
 
 /** Where records of one kind are in the copy. */
 export interface RecordKind {
@@ -153,14 +153,16 @@ export class Records {
   /** Another process on this copy may have been faster. */
   #takeOne({ key, sequence, data }: KeyedEntry): void {
     const { database, log } = this.#deps;
+    const [kind, id] = this.#kindOf(key);
+    // Of a later release, which takes it as new, or no record at all.
+    if (kind === undefined) return;
     const known = database
       .query<{ sequence: number }, [string]>("SELECT sequence FROM shared_records WHERE key = ?")
       .get(key);
     if (known !== null && known.sequence >= sequence) return;
     try {
       if (data === null) return this.#forget(key, "removed");
-      const [kind, id] = this.#kindOf(key);
-      kind?.put(id, JSON.parse(new TextDecoder().decode(data)));
+      kind.put(id, JSON.parse(new TextDecoder().decode(data)));
       database.query("INSERT OR REPLACE INTO shared_records VALUES (?, ?)").run(key, sequence);
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;

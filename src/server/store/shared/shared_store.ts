@@ -17,14 +17,16 @@ import { StoredSessions } from "../sessions.ts";
 import { TokenNotes } from "../token_notes.ts";
 import { Tokens } from "../tokens.ts";
 import { ACTIVE_MODEL, activeModelRecords, SharedActiveModels } from "./active_models.ts";
-import { copyEnds } from "./copy_ends.ts";
 import { examineStore } from "./examine.ts";
 import { KNOWN_AGENT, SharedKnownAgents } from "./known_agents.ts";
+import { type LEASE_TIMES, Lease } from "./lease.ts";
+import { copyEnds } from "./logs/copy_ends.ts";
+import { AUDIT_KEPT, SharedAudit } from "./logs/shared_audit.ts";
+import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./logs/shared_ends.ts";
+import { SharedWebhooks, WEBHOOKS_KEPT } from "./logs/shared_webhooks.ts";
 import { type Places, placesOn } from "./places.ts";
 import { Records } from "./records.ts";
 import { SharedSessions, sessionRecords } from "./sessions.ts";
-import { AUDIT_KEPT, SharedAudit } from "./shared_audit.ts";
-import { ENDS_KEPT, LOG_ID, LOG_SINCE, SharedEnds } from "./shared_ends.ts";
 import { SharedTokens, TOKEN, tokenRecords } from "./tokens.ts";
 
 export interface SharedStoreDeps {
@@ -34,6 +36,8 @@ export interface SharedStoreDeps {
   /** The transport's. */
   readonly clock: Clock;
   readonly log: Log;
+  /** Of the one that sends webhooks; undefined: the usual ones. */
+  readonly leaseTimes?: typeof LEASE_TIMES | undefined;
 }
 
 const RETRY_MS = 1_000;
@@ -57,6 +61,7 @@ export class SharedStore {
   readonly sessions: SharedSessions;
   readonly knownAgents: SharedKnownAgents;
   readonly refusedJobs: RefusedJobs;
+  readonly webhooks: SharedWebhooks;
   readonly #audit: SharedAudit;
   readonly #records: Records;
   readonly #deps: SharedStoreDeps;
@@ -95,6 +100,8 @@ export class SharedStore {
     this.activeModels = new SharedActiveModels(records, models);
     this.sessions = new SharedSessions(records, sessions);
     this.#audit = new SharedAudit({ ...places, stream: places.audit, database, clock, log });
+    const lease = new Lease({ ...places, key: "lease.webhooks", clock, log }, deps.leaseTimes);
+    this.webhooks = new SharedWebhooks({ ...places, stream: places.webhooks, lease, database, clock, log });
     this.#outage = new Outage({ clock, log, subject: "The store on NATS" });
   }
 
@@ -108,6 +115,7 @@ export class SharedStore {
       await this.#catchUp(await this.ends.follow(await this.#facts()));
       await this.#catchUp(await this.#records.follow());
       await this.#catchUp(await this.#audit.follow());
+      await this.#catchUp(await this.webhooks.follow());
     } catch (error) {
       if (!this.ends.isCopy) throw error;
       this.#outage.failed("open", error);
@@ -149,10 +157,11 @@ export class SharedStore {
 
   /** For `doctor`. */
   examine(): AsyncIterable<Check> {
-    const { bucket, streams, ends, audit } = this.#places;
+    const { bucket, streams, ends, audit, webhooks } = this.#places;
     const logs = [
       { stream: ends, kept: ENDS_KEPT },
       { stream: audit, kept: AUDIT_KEPT },
+      { stream: webhooks, kept: WEBHOOKS_KEPT },
     ];
     return examineStore({ bucket, streams, logs });
   }
@@ -181,8 +190,14 @@ export class SharedStore {
       readings.push(await this.ends.follow(facts));
       readings.push(await this.#records.follow());
       readings.push(await this.#audit.follow());
+      readings.push(await this.webhooks.follow());
       for (const place of ["open", "follow"]) this.#outage.ended(place);
-      const writing = [this.ends.write(ended), this.knownAgents.run(this.#records, ended), this.#audit.run(ended)];
+      const writing = [
+        this.ends.write(ended),
+        this.knownAgents.run(this.#records, ended),
+        this.#audit.run(ended),
+        this.webhooks.run(ended),
+      ];
       await Promise.race([...readings.map((each) => each.ended), ...writing, over.promise]);
     } finally {
       for (const reading of readings) reading.close();

@@ -22,6 +22,8 @@ export interface AgentChange {
 /** Of each target. */
 export const QUEUE_LIMITS = { pending: 1_000, done: 1_000, cleanedEvery: 500 };
 
+/** Of an event that is no end. */
+const NO_NUMBER = Number.MAX_SAFE_INTEGER;
 const SEEN_EVERY_MS = 600_000;
 /** Seen by a server that is running, unless that has died since: within two of its intervals. */
 const IS_RECENT = "seen_ms BETWEEN $fromMs AND $toMs";
@@ -35,6 +37,11 @@ const DROP = `
       0, (SELECT COUNT(*) FROM webhook_deliveries WHERE target = $target AND ${WAITING}) - $most
     )
   )`;
+/** The one that sends has dropped them before. */
+const LEAVE = `
+  DELETE FROM webhook_deliveries WHERE number IN (
+    SELECT number FROM webhook_deliveries WHERE target = $target AND ${WAITING} ORDER BY number DESC LIMIT -1 OFFSET $most
+  )`;
 const CLEAN = `
   DELETE FROM webhook_deliveries WHERE target = $target AND state NOT IN ('pending', 'sending') AND number <= (
     SELECT number FROM webhook_deliveries WHERE target = $target AND state NOT IN ('pending', 'sending')
@@ -46,6 +53,7 @@ const UNUSED = "NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.event = w
 export class WebhookQueue {
   readonly #database: Database;
   readonly #limits: typeof QUEUE_LIMITS;
+  readonly #sends: () => boolean;
   /** This one, among those that have the store open. */
   readonly #server = randomUUID();
   /** Of this server. */
@@ -55,9 +63,11 @@ export class WebhookQueue {
   /** In added events. */
   #untilCleaning = 0;
 
-  constructor(database: Database, limits = QUEUE_LIMITS) {
+  /** @param sends whether this server sends now: of several servers with one queue, only the one that does drops events */
+  constructor(database: Database, limits = QUEUE_LIMITS, sends: () => boolean = () => true) {
     this.#database = database;
     this.#limits = limits;
+    this.#sends = sends;
     openTables(database);
   }
 
@@ -65,8 +75,14 @@ export class WebhookQueue {
    * Makes these the targets of this server, in addition to those of another one that is running on the store: someone may
    * start a second one by hand. A new target gets what happens from now on; of one that was there, the queue stays.
    * @param lastEnd the newest number in the log of ended jobs
+   * @param startOf where other servers with a target have come; null: nobody has it
    */
-  configure(targets: readonly Target[], lastEnd: number, nowMs: number): void {
+  configure(
+    targets: readonly Target[],
+    lastEnd: number,
+    nowMs: number,
+    startOf: (target: string) => number | null = () => null,
+  ): void {
     this.#targets = targets.map(({ id }) => id);
     this.#keptMs = nowMs;
     const isUnused = `target NOT IN (SELECT value FROM json_each($ids)) AND NOT (${IS_RECENT})`;
@@ -80,7 +96,7 @@ export class WebhookQueue {
         `INSERT INTO webhook_targets (target, address, position, seen_ms) VALUES (?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET address = excluded.address, gone_ms = NULL, seen_ms = excluded.seen_ms`,
       );
-      for (const { id, address } of targets) add.run(id, address, lastEnd, Math.round(nowMs));
+      for (const { id, address } of targets) add.run(id, address, startOf(id) ?? lastEnd, Math.round(nowMs));
       this.#see(nowMs);
       // Else the first target to come would get the changes of a long time.
       this.#database.run("DELETE FROM webhook_agents WHERE NOT EXISTS (SELECT 1 FROM webhook_targets)");
@@ -143,8 +159,18 @@ export class WebhookQueue {
       for (const { agent, condition, event } of changes) {
         // Another server on the same store may have been first.
         const isNew = set.run(agent, condition).changes > 0;
-        if (isNew && event !== null) this.#add(event, Number.MAX_SAFE_INTEGER, nowMs);
+        if (isNew && event !== null) this.#add(event, NO_NUMBER, nowMs);
       }
+    });
+  }
+
+  /** Adds an event that another server, or this one, has shared. @param nowMs when it was made */
+  addShared({ agent, condition, event }: AgentChange, nowMs: number): void {
+    this.#adding(() => {
+      this.#database
+        .query("INSERT OR REPLACE INTO webhook_agents (agent, condition) VALUES (?, ?)")
+        .run(agent, condition);
+      if (event !== null) this.#add(event, NO_NUMBER, nowMs);
     });
   }
 
@@ -178,11 +204,11 @@ export class WebhookQueue {
     this.#untilCleaning -= 1;
     const createdMs = Math.round(nowMs);
     const row = this.#database
-      .query<{ event: number }, [string, string, string, number, string]>(
-        `INSERT INTO webhook_events (id, type, subject, created_ms, body) VALUES (?, ?, ?, ?, ?)
+      .query<{ event: number }, [string, string, string, number, string, number | null]>(
+        `INSERT INTO webhook_events (id, type, subject, created_ms, body, end_number) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING event`,
       )
-      .get(id, type, subject, createdMs, body);
+      .get(id, type, subject, createdMs, body, number === NO_NUMBER ? null : number);
     this.#database
       .query(
         `INSERT OR IGNORE INTO webhook_deliveries (target, event, subject, state, next_ms, give_up_ms)
@@ -192,6 +218,10 @@ export class WebhookQueue {
   }
 
   #drop(target: string): number {
+    if (!this.#sends()) {
+      this.#database.query(LEAVE).run({ target, most: 2 * this.#limits.pending });
+      return 0;
+    }
     const { changes } = this.#database.query(DROP).run({ target, most: this.#limits.pending });
     if (changes > 0)
       this.#database.query("UPDATE webhook_targets SET dropped = dropped + ? WHERE target = ?").run(changes, target);

@@ -31,8 +31,15 @@ const SCHEMA = `
     server TEXT NOT NULL, target TEXT NOT NULL, seen_ms INTEGER NOT NULL, PRIMARY KEY (server, target)
   ) STRICT;`;
 
+/** Earlier releases name the columns that they write, so they ignore the number of the end. */
 export function openTables(database: Database): void {
   database.run(SCHEMA);
+  const columns = database.query("SELECT 1 FROM pragma_table_info('webhook_events') WHERE name = 'end_number'");
+  const add = database.transaction(() => {
+    // Another process may have been first.
+    if (columns.get() === null) database.run("ALTER TABLE webhook_events ADD COLUMN end_number INTEGER");
+  });
+  if (columns.get() === null) add.immediate();
 }
 
 /** Undefined: all. */

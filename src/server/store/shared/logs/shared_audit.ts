@@ -1,12 +1,12 @@
 // The audit that servers share: each writes its own entries locally, takes them to NATS, and follows those of all into its copy.
 import type { Database } from "bun:sqlite";
-import { type Clock, within } from "../../../base/clock.ts";
-import { CourierError } from "../../../base/errors.ts";
-import type { Log } from "../../../base/log.ts";
-import type { LogEntry, LogFacts, LogReading, LogStream } from "../../../transport/nats/calls/log_stream.ts";
-import { AuditCopy, type NumberedEntry, SharedEntry } from "../../audit/audit_copy.ts";
-import { AuditLog } from "../../audit/audit_log.ts";
-import { Copying } from "./copying.ts";
+import { type Clock, within } from "../../../../base/clock.ts";
+import { CourierError } from "../../../../base/errors.ts";
+import type { Log } from "../../../../base/log.ts";
+import type { LogEntry, LogFacts, LogStream } from "../../../../transport/nats/calls/log_stream.ts";
+import { AuditCopy, type NumberedEntry, SharedEntry } from "../../../audit/audit_copy.ts";
+import { AuditLog } from "../../../audit/audit_log.ts";
+import { type CopyReading, followInto } from "./log_copy.ts";
 
 export interface SharedAuditDeps {
   readonly stream: Pick<LogStream, "name" | "open" | "add" | "facts" | "follow">;
@@ -22,23 +22,17 @@ export const AUDIT_KEPT = { mostEntries: 200_000, mostBytes: 512 * 1024 * 1024, 
 const AUDIT_ID = "gpu-courier-audit";
 
 const AT_ONCE = 100;
-const EVERY_MS = 500;
+const EVERY_MS = 250;
 /** No command lasts so long: gpu-server ended before it knew the outcome. */
 const UNENDED_MS = 900_000;
 /** Far longer than an entry takes to come back. */
 const BACK_MS = 5_000;
-
-export interface AuditReading extends LogReading {
-  /** Resolves when the copy has what the log had at the beginning. */
-  readonly caughtUp: Promise<void>;
-}
 
 export class SharedAudit {
   readonly #deps: SharedAuditDeps;
   readonly #copy: AuditCopy;
   /** Keeps the bounds of the copy. */
   readonly #audit: AuditLog;
-  #arrived: LogEntry[] = [];
   #placed = Promise.withResolvers<void>();
 
   constructor(deps: SharedAuditDeps) {
@@ -48,31 +42,16 @@ export class SharedAudit {
   }
 
   /** Makes the log if nobody has, and follows it from where the copy ends. */
-  async follow(): Promise<AuditReading> {
+  async follow(): Promise<CopyReading> {
     const { stream, log } = this.#deps;
     const facts = await this.#opened();
-    this.#arrived = [];
     this.#copy.become(facts.metadata[AUDIT_ID] ?? "", facts.last);
     const { last } = this.#copy.position;
     // More than the stream keeps came while this server was away, or before its first start.
     if (facts.first > last + 1)
       this.#copy.skip(facts.first, { entries: facts.first - 1 - last, until: facts.firstAtMs });
-    const caughtUp = Promise.withResolvers<void>();
-    if (this.#copy.position.last >= facts.last) caughtUp.resolve();
-    const copying = new Copying(log);
-    const reading = await stream.follow(this.#copy.position.last + 1, (entry) => {
-      // An old reading would leave a gap.
-      if (copying.isOver) return;
-      this.#arrived.push(entry);
-      // One commit takes all that arrive together.
-      if (this.#arrived.length === 1)
-        setImmediate(() =>
-          copying.run(() => {
-            if (this.#place() >= facts.last) caughtUp.resolve();
-          }),
-        );
-    });
-    return copying.following({ ...reading, caughtUp: caughtUp.promise });
+    const extent = { from: this.#copy.position.last, last: facts.last };
+    return await followInto(stream, extent, (entries) => this.#place(entries), log);
   }
 
   /** Takes to NATS what waits, now and then, until `stop` aborts. @throws CourierError `unavailable`: the rest waits on */
@@ -115,19 +94,14 @@ export class SharedAudit {
     throw new CourierError("unavailable", "Entries of the audit are on NATS, but have not come back to this server");
   }
 
-  /** @returns the number of the last one */
-  #place(): number {
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    const last = arrived.at(-1)?.number ?? 0;
+  #place(arrived: readonly LogEntry[]): void {
     this.#copy.place(
       arrived.map((each) => this.#numbered(each)).filter((each) => each !== undefined),
-      last,
+      arrived.at(-1)?.number ?? 0,
     );
     this.#audit.tidy(arrived.length);
     this.#placed.resolve();
     this.#placed = Promise.withResolvers();
-    return last;
   }
 
   #numbered({ number, key: id, data }: LogEntry): NumberedEntry | undefined {

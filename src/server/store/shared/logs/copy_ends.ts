@@ -1,7 +1,7 @@
 // Copies a server's own log of ended jobs to NATS, with its numbers.
-import { CourierError } from "../../../base/errors.ts";
-import type { LogStream } from "../../../transport/nats/calls/log_stream.ts";
-import type { EndedJobs } from "../ended_jobs.ts";
+import { CourierError } from "../../../../base/errors.ts";
+import type { LogStream } from "../../../../transport/nats/calls/log_stream.ts";
+import type { EndedJobs } from "../../ended_jobs.ts";
 import { endKey } from "./pending_ends.ts";
 import { endText } from "./shared_ends.ts";
 

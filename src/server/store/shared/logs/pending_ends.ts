@@ -1,6 +1,6 @@
 // The ends that this server has seen and the shared log does not have yet, in order. They survive a restart.
 import type { Database } from "bun:sqlite";
-import { Job } from "../../../protocol.ts";
+import { Job } from "../../../../protocol.ts";
 
 export interface PendingEnd {
   readonly job: Job;

@@ -1,12 +1,12 @@
 // The log of ended jobs that several servers share: NATS numbers the ends, and each server follows it into a copy of its own.
 import type { Database } from "bun:sqlite";
 import { z } from "zod";
-import { type Clock, within } from "../../../base/clock.ts";
-import type { Log } from "../../../base/log.ts";
-import { Job } from "../../../protocol.ts";
-import type { LogEntry, LogFacts, LogReading, LogStream } from "../../../transport/nats/calls/log_stream.ts";
-import { type EndedJob, EndedJobs, type EndLog, endAtMs, type NumberedEnd } from "../ended_jobs.ts";
-import type { RefusedJobs } from "../refused_jobs.ts";
+import { type Clock, within } from "../../../../base/clock.ts";
+import type { Log } from "../../../../base/log.ts";
+import { Job } from "../../../../protocol.ts";
+import type { LogEntry, LogFacts, LogReading, LogStream } from "../../../../transport/nats/calls/log_stream.ts";
+import { type EndedJob, EndedJobs, type EndLog, endAtMs, type NumberedEnd } from "../../ended_jobs.ts";
+import type { RefusedJobs } from "../../refused_jobs.ts";
 import { Copying } from "./copying.ts";
 import { endKey, type PendingEnd, PendingEnds } from "./pending_ends.ts";
 

@@ -1,5 +1,5 @@
 // What writes a copy while it follows NATS: after a failure it stops, because what comes then would leave a gap.
-import type { Log } from "../../../base/log.ts";
+import type { Log } from "../../../../base/log.ts";
 
 interface Following {
   readonly ended: Promise<void>;
