@@ -24,11 +24,18 @@ export class AgentItems<Item extends object> {
     if (after.length === 0) this.#byAgent.delete(agent);
     else this.#byAgent.set(agent, after);
     // A document may name the same twice: in the list it is once.
-    const [old, now] = [new Set(before), new Set(after)];
+    const [old, now] = [setOf(before), setOf(after)];
     for (const item of old) if (!now.has(item)) this.#sorted.delete(item);
     for (const item of now) if (!old.has(item)) this.#sorted.add(item);
     return true;
   }
+}
+
+const NOTHING: ReadonlySet<never> = new Set();
+
+/** At the start of a large fleet most lists are empty. */
+function setOf<Item>(items: readonly Item[]): ReadonlySet<Item> {
+  return items.length === 0 ? NOTHING : new Set(items);
 }
 
 /** The items with those that are equal to an earlier one replaced by it. */

@@ -45,6 +45,8 @@ export class FleetIndex implements FleetView {
   readonly #deps: FleetIndexDeps;
   readonly #agents: KnownAgents;
   readonly #mostAgents: number;
+  /** One for all agents. */
+  readonly #nowMs = (): number => this.#deps.clock.monotonic();
   readonly #states: VerifiedStates;
   readonly #known = new Map<string, KnownAgent>();
   readonly #lists = new FleetLists();
@@ -146,14 +148,14 @@ export class FleetIndex implements FleetView {
     const known = this.#known.get(agent);
     // A heartbeat can only keep alive what a document called running.
     if (known === undefined) return;
-    const { clock, transport } = this.#deps;
-    const nowMs = transport.now(agent);
+    const nowMs = this.#deps.transport.now(agent);
     const isCounted = this.#failure === undefined && !this.#away.has(agent) && this.#signs.has(agent);
     if (!isCounted) return this.#sawAlive(known, nowMs, false);
     // Thousands a second come from a large fleet, and of an agent that is alive they change nothing but the time.
     known.publishedAtMs = nowMs;
-    known.changedAtMs = clock.monotonic();
-    this.#signs.record(agent, known.changedAtMs);
+    known.changedAtMs = this.#nowMs();
+    // Not the text of this heartbeat: the list of signs would hold it and its subject for 20 s.
+    this.#signs.record(known.agent, known.changedAtMs);
   }
 
   removed(agent: string): void {
@@ -214,7 +216,7 @@ export class FleetIndex implements FleetView {
       this.#warnOnce();
       return undefined;
     }
-    const known = new KnownAgent(record, text, document, () => this.#deps.clock.monotonic());
+    const known = new KnownAgent(record, text, document, this.#nowMs);
     this.#known.set(record.agent, known);
     return known;
   }

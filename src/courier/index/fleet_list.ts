@@ -22,7 +22,7 @@ export class ChangingList<Item> implements FleetList<Item> {
   readonly cut = new Set<string>();
   readonly #away = new AgentItems<Unavailable>((a, b) => compareTexts(a.agent, b.agent));
   readonly #items: () => readonly Item[];
-  readonly #present = new Set<string>();
+  #present = 0;
   #version = 0;
 
   constructor(items: () => readonly Item[]) {
@@ -42,13 +42,19 @@ export class ChangingList<Item> implements FleetList<Item> {
   }
 
   get present(): number {
-    return this.#present.size;
+    return this.#present;
   }
 
-  /** @param hasChanged whether the agent's items have */
-  update(agent: string, { away, isCut, isPresent }: Omit<Part<Item>, "items">, hasChanged: boolean): void {
-    if (isPresent) this.#present.add(agent);
-    else this.#present.delete(agent);
+  /**
+   * @param wasPresent `isPresent` of the agent's part before
+   * @param hasChanged whether the agent's items have
+   */
+  update(
+    agent: string,
+    { away, isCut, isPresent }: Omit<Part<Item>, "items">,
+    { wasPresent, hasChanged }: { readonly wasPresent: boolean; readonly hasChanged: boolean },
+  ): void {
+    this.#present += Number(isPresent) - Number(wasPresent);
     const wasCut = this.cut.has(agent);
     if (isCut) this.cut.add(agent);
     else this.cut.delete(agent);

@@ -7,12 +7,23 @@ import { AgentItems, reuse } from "./agent_items.ts";
 import { type AgentRunningModel, type Contribution, contributionOf, NOTHING } from "./contribution.ts";
 import { ChangingList, type FleetList } from "./fleet_list.ts";
 import { JobsById } from "./jobs_by_id.ts";
-import { MergedModels } from "./merged_models.ts";
+import { type MergedCopy, MergedModels } from "./merged_models.ts";
 
 const GONE: Contribution = { models: NOTHING, running: NOTHING, jobs: NOTHING, published: [] };
 
+/** What the next contribution of an agent is compared with. A large fleet has many: no more than that. */
+interface Contributed {
+  readonly models: readonly MergedCopy[];
+  readonly published: readonly Job[];
+  readonly hasModels: boolean;
+  readonly hasRunning: boolean;
+  readonly hasJobs: boolean;
+}
+
+const NONE: Contributed = { models: [], published: [], hasModels: false, hasRunning: false, hasJobs: false };
+
 export class FleetLists {
-  readonly #contributions = new Map<string, Contribution>();
+  readonly #contributed = new Map<string, Contributed>();
   readonly #views = new AgentItems<AgentView>((a, b) => compareTexts(a.agent, b.agent));
   readonly #merged = new MergedModels();
   readonly #running = new AgentItems<AgentRunningModel>(
@@ -40,7 +51,7 @@ export class FleetLists {
 
   /** Lists the agent itself; its models and jobs stay as they were. */
   show(view: AgentView): void {
-    this.#lists.agents.update(view.agent, NOTHING, this.#views.replace(view.agent, [view]));
+    this.#showItself(view.agent, [view]);
   }
 
   /** Lists what an agent has. */
@@ -50,19 +61,32 @@ export class FleetLists {
 
   remove(agent: string): void {
     this.#contribute(agent, GONE, 0);
-    this.#contributions.delete(agent);
-    this.#lists.agents.update(agent, NOTHING, this.#views.replace(agent, []));
+    this.#contributed.delete(agent);
+    this.#showItself(agent, []);
+  }
+
+  #showItself(agent: string, views: readonly AgentView[]): void {
+    const hasChanged = this.#views.replace(agent, views);
+    this.#lists.agents.update(agent, NOTHING, { wasPresent: false, hasChanged });
   }
 
   #contribute(agent: string, after: Contribution, clockOffsetMs: number): void {
     const { models, running, jobs } = this.#lists;
-    const before = this.#contributions.get(agent) ?? GONE;
-    this.#contributions.set(agent, after);
+    const before = this.#contributed.get(agent) ?? NONE;
+    const merged = this.#merged.replace(agent, before.models, after.models.items, clockOffsetMs);
+    this.#contributed.set(agent, {
+      models: merged,
+      published: after.published,
+      hasModels: after.models.isPresent,
+      hasRunning: after.running.isPresent,
+      hasJobs: after.jobs.isPresent,
+    });
     this.#jobsById.replace(before.published, after.published);
-    const hasModels = this.#merged.replace(agent, before.models.items, after.models.items, clockOffsetMs);
-    models.update(agent, after.models, hasModels);
+    models.update(agent, after.models, { wasPresent: before.hasModels, hasChanged: merged !== before.models });
     const loaded = reuse(this.#running.of(agent), after.running.items, ({ name }) => name);
-    running.update(agent, after.running, this.#running.replace(agent, loaded));
-    jobs.update(agent, after.jobs, this.#jobs.replace(agent, after.jobs.items));
+    const otherRunning = this.#running.replace(agent, loaded);
+    running.update(agent, after.running, { wasPresent: before.hasRunning, hasChanged: otherRunning });
+    const otherJobs = this.#jobs.replace(agent, after.jobs.items);
+    jobs.update(agent, after.jobs, { wasPresent: before.hasJobs, hasChanged: otherJobs });
   }
 }

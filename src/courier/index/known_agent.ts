@@ -34,7 +34,8 @@ export class KnownAgent {
   clockOffsetMs: number;
   readonly #nowMs: () => number;
   /** Of its last entries in the lists. */
-  #contributed: { readonly view: AgentView; readonly clockOffsetMs: number } | undefined;
+  #contributed: AgentView | undefined;
+  #contributedOffsetMs = 0;
   /** Of the last text, and of the text that `document` was read from. */
   #last: Seen;
   #seen: Seen;
@@ -80,9 +81,10 @@ export class KnownAgent {
   /** Whether its entries in the lists may be others than at the last call: after an outage most are as they were. */
   mayContributeOthers(): boolean {
     const { view, clockOffsetMs } = this;
-    const before = this.#contributed;
-    this.#contributed = { view, clockOffsetMs };
-    return before?.clockOffsetMs !== clockOffsetMs || !contributesAlike(before.view, view);
+    const [before, beforeOffsetMs] = [this.#contributed, this.#contributedOffsetMs];
+    this.#contributed = view;
+    this.#contributedOffsetMs = clockOffsetMs;
+    return before === undefined || beforeOffsetMs !== clockOffsetMs || !contributesAlike(before, view);
   }
 
   /** Judges it again. @returns whether `view` is another one now */

@@ -2,19 +2,26 @@
 
 import { compareTexts } from "../../base/order.ts";
 import type { Model } from "../../protocol.ts";
-import { type FleetModel, type ModelCopy, mergeCopies, modelCopy, modelKey, newestOf } from "../fleet_model.ts";
+import { type FleetModel, type ModelCopy, mergeCopies, modelCopy, newestOf } from "../fleet_model.ts";
 import { SortedItems } from "./sorted_items.ts";
 
-/** One name and digest, and the agents that have it. */
+/** One name and digest, and the agents' copies of it. */
 interface Merged {
-  readonly copies: Map<string, ModelCopy>;
-  readonly agents: SortedItems<string>;
+  readonly name: string;
+  readonly digest: string;
+  readonly copies: SortedItems<MergedCopy>;
   /** As it is in the list; undefined: not there yet. */
   entry: FleetModel | undefined;
 }
 
+/** A copy, and where it is: a large fleet has hundreds of thousands, so nothing looks them up. */
+export interface MergedCopy extends ModelCopy {
+  readonly of: Merged;
+}
+
 export class MergedModels {
-  readonly #merged = new Map<string, Merged>();
+  /** By name and by digest. */
+  readonly #merged = new Map<string, Map<string, Merged>>();
   readonly #changed = new Set<Merged>();
   /** When each entry was modified, on the transport's clock: its text is parsed once. */
   readonly #instants = new WeakMap<FleetModel, number>();
@@ -31,62 +38,77 @@ export class MergedModels {
   }
 
   /**
+   * Replaces the models of one agent.
+   * @param before what it returned for the agent's models before; nothing: []
    * @param after unchanged models as the same objects as before
-   * @returns whether anything is different
+   * @returns `before`, when nothing is different
    */
-  replace(agent: string, before: readonly Model[], after: readonly Model[], clockOffsetMs: number): boolean {
-    let hasChanged = false;
-    const gone = new Set(before.map(modelKey));
+  replace(
+    agent: string,
+    before: readonly MergedCopy[],
+    after: readonly Model[],
+    clockOffsetMs: number,
+  ): readonly MergedCopy[] {
+    const known = new Map(before.map((copy) => [copy.model, copy]));
+    const copies = new Map<Merged, MergedCopy>();
     for (const model of after) {
-      const key = modelKey(model);
-      gone.delete(key);
-      const known = this.#merged.get(key)?.copies.get(agent);
-      if (known?.model === model && known.clockOffsetMs === clockOffsetMs) continue;
-      hasChanged = true;
-      this.#hold(key, modelCopy(agent, model, clockOffsetMs));
+      const copy = known.get(model);
+      const of = copy?.of ?? this.#mergedOf(model);
+      const isSame = copy?.clockOffsetMs === clockOffsetMs;
+      // A document may name the same twice: the last one counts.
+      copies.set(of, isSame ? copy : { ...modelCopy(agent, model, clockOffsetMs), of });
     }
-    for (const key of gone) this.#drop(key, agent);
-    return hasChanged || gone.size > 0;
+    const gone = before.filter((copy) => copies.get(copy.of) !== copy);
+    if (gone.length === 0 && copies.size === before.length) return before;
+    for (const copy of gone) this.#drop(copy);
+    const kept = new Set(before);
+    for (const copy of copies.values()) if (!kept.has(copy)) this.#hold(copy);
+    return [...copies.values()];
   }
 
-  #hold(key: string, copy: ModelCopy): void {
-    const { agent } = copy;
-    const merged = this.#merged.get(key) ?? newMerged();
-    this.#merged.set(key, merged);
-    if (!merged.copies.has(agent)) merged.agents.add(agent);
-    merged.copies.set(agent, copy);
-    this.#changed.add(merged);
+  #mergedOf({ name, digest }: Model): Merged {
+    const named = this.#merged.get(name) ?? new Map<string, Merged>();
+    this.#merged.set(name, named);
+    const merged = named.get(digest) ?? {
+      name,
+      digest,
+      copies: new SortedItems<MergedCopy>(byAgent),
+      entry: undefined,
+    };
+    named.set(digest, merged);
+    return merged;
   }
 
-  #drop(key: string, agent: string): void {
-    const merged = this.#merged.get(key);
-    if (merged === undefined || !merged.copies.delete(agent)) return;
-    merged.agents.delete(agent);
-    if (merged.copies.size === 0) this.#merged.delete(key);
-    this.#changed.add(merged);
+  #hold(copy: MergedCopy): void {
+    copy.of.copies.add(copy);
+    this.#changed.add(copy.of);
+  }
+
+  #drop(copy: MergedCopy): void {
+    copy.of.copies.delete(copy);
+    this.#changed.add(copy.of);
   }
 
   /** All at once when the list is read: thousands of agents may change or go silent between two readings. */
   #renewEntry(merged: Merged): void {
-    const { entry, copies, agents } = merged;
-    if (entry !== undefined) this.#sorted.delete(entry);
+    if (merged.entry !== undefined) this.#sorted.delete(merged.entry);
     merged.entry = undefined;
-    const newest = newestOf(copies.values());
-    if (newest === undefined) return;
-    merged.entry = mergeCopies(inOrder(merged), newest, [...agents.items]);
+    const copies = merged.copies.items;
+    const newest = newestOf(copies);
+    if (newest === undefined) return this.#forget(merged);
+    const agents = copies.map(({ agent }) => agent);
+    merged.entry = mergeCopies(copies, newest, agents);
     this.#instants.set(merged.entry, newest.instantMs);
     this.#sorted.add(merged.entry);
   }
-}
 
-function newMerged(): Merged {
-  return { copies: new Map(), agents: new SortedItems(compareTexts), entry: undefined };
-}
-
-/** In order of agents. */
-function* inOrder({ agents, copies }: Merged): Generator<ModelCopy> {
-  for (const agent of agents.items) {
-    const copy = copies.get(agent);
-    if (copy !== undefined) yield copy;
+  #forget({ name, digest }: Merged): void {
+    const named = this.#merged.get(name);
+    named?.delete(digest);
+    if (named?.size === 0) this.#merged.delete(name);
   }
+}
+
+function byAgent(a: ModelCopy, b: ModelCopy): number {
+  return compareTexts(a.agent, b.agent);
 }

@@ -55,6 +55,8 @@ interface SeenAgent {
   readonly active: ReadonlyMap<string, ActiveJob>;
 }
 
+/** Of most agents of a large fleet. */
+const NO_JOBS: SeenAgent["active"] = new Map();
 const NO_NEWS = { agents: [], progress: [], models: [], removed: [] } as const;
 /** Changes within this time are one piece of news. */
 const GATHERED_MS = 100;
@@ -233,10 +235,9 @@ export class JobFeed {
     const seen = { view, change, ...this.#figuresOf(view, before) };
     this.#removed.delete(agent);
     if (state === null || before?.view.state === state)
-      this.#seen.set(agent, { ...seen, active: before?.active ?? new Map() });
+      this.#seen.set(agent, { ...seen, active: before?.active ?? NO_JOBS });
     else {
-      const active = state.jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
-      this.#seen.set(agent, { ...seen, active: new Map(active.map((entry) => [entry.job.id ?? "", entry])) });
+      this.#seen.set(agent, { ...seen, active: this.#activeJobs(state, before) });
       this.#logEnds(view, state);
     }
     if (this.#changes > changesBefore) this.#gather();
@@ -289,6 +290,11 @@ export class JobFeed {
       if (view?.state == null) this.#unlogged.delete(agent);
       else this.#logEnds(view, view.state);
     }
+  }
+
+  #activeJobs({ jobs }: State, before: SeenAgent | undefined): SeenAgent["active"] {
+    const active = jobs.filter((job) => !isEnded(job)).map((job) => this.#activeJob(job, before));
+    return active.length === 0 ? NO_JOBS : new Map(active.map((entry) => [entry.job.id ?? "", entry]));
   }
 
   #activeJob(job: Job, before: SeenAgent | undefined): ActiveJob {

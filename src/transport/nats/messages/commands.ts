@@ -32,6 +32,7 @@ const NEVER_LISTED: ReadonlySet<ErrorCode> = new Set(["not_found", "exhausted", 
 /** Between attempts to withdraw a failed command. */
 const RETRY_MS = 1_000;
 const AT_A_TIME = 16;
+const TEXT = new TextDecoder();
 
 export class Commands {
   readonly #deps: CommandsDeps;
@@ -187,7 +188,7 @@ function mayBeSent(agent: string, cause: unknown): CourierError {
 
 export function contentOf(data: Uint8Array, maxBytes: number): Content {
   if (data.byteLength > maxBytes) return { refused: `is larger than ${maxBytes} bytes` };
-  return { text: new TextDecoder().decode(data) };
+  return { text: TEXT.decode(data) };
 }
 
 /** Equal for every reader: these bytes, stored as this entry. */
