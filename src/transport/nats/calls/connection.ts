@@ -5,8 +5,10 @@ import {
   type ConnectionOptions,
   connect,
   credsAuthenticator,
+  type Msg,
   type NatsConnection,
   nkeyAuthenticator,
+  type Subscription,
   type TlsOptions,
 } from "@nats-io/transport-node";
 import { CourierError, systemCode } from "../../../base/errors.ts";
@@ -80,7 +82,7 @@ export class Connection {
     await nats?.close();
   }
 
-  /** The connection itself, for subscriptions, which outlive a reconnection. @throws CourierError `unavailable` */
+  /** The connection itself. @throws CourierError `unavailable` */
   get nats(): NatsConnection {
     if (this.#nats === undefined || !this.#isUp) throw this.#notConnected("use it");
     return this.#nats;
@@ -107,6 +109,25 @@ export class Connection {
   /** Everything that this connection has sent is at the server, and what the server has sent before is here. */
   async flush(): Promise<void> {
     await this.call("reach it", async (nats) => await nats.flush());
+  }
+
+  /**
+   * Delivers the messages of a subject, also after a reconnection. When it resolves, the server has the subscription.
+   * @throws CourierError `unavailable`: nothing is delivered then
+   */
+  async subscribe(subject: string, deliver: (message: Msg) => void): Promise<Subscription> {
+    const subscription = this.nats.subscribe(subject, {
+      callback: (error, message) => {
+        if (error === null) deliver(message);
+      },
+    });
+    try {
+      await this.flush();
+    } catch (error) {
+      subscription.unsubscribe();
+      throw error;
+    }
+    return subscription;
   }
 
   follow(follower: Follower): Closable {

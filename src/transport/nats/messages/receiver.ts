@@ -84,17 +84,9 @@ export class Receiver {
   async open(): Promise<void> {
     const { agent, lists, connection, layout } = this.#deps;
     if ((await lists.read(agent)) === null) throw noInbox(agent);
-    this.#subscription = connection.nats.subscribe(layout.wake(agent), {
-      callback: (error, message) => {
-        if (error === null && message.data.byteLength <= MAX_ID_BYTES) this.#wakeFor(message.string());
-      },
+    this.#subscription = await connection.subscribe(layout.wake(agent), (message) => {
+      if (message.data.byteLength <= MAX_ID_BYTES) this.#wakeFor(message.string());
     });
-    try {
-      await connection.flush();
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
     this.#following = connection.follow({
       lost: (error) => this.#interrupt(error),
       back: () => {

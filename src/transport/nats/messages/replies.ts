@@ -45,15 +45,13 @@ export class Replies {
 
   async open(): Promise<void> {
     const { replyTo, bucket, connection, layout } = this.#deps;
-    this.#subscription = connection.nats.subscribe(layout.subject("responses", `${replyTo}.*.*`), {
-      callback: (error, { subject, data, headers }) => {
-        if (error === null && !isRemoval(headers)) this.#arrived(subject, data);
-      },
+    const subject = layout.subject("responses", `${replyTo}.*.*`);
+    this.#subscription = await connection.subscribe(subject, ({ subject: arrived, data, headers }) => {
+      if (!isRemoval(headers)) this.#arrived(arrived, data);
     });
     // From here on: an interruption in between must not be missed.
     this.#following = connection.follow({ lost: () => undefined, back: () => this.#restore() });
     try {
-      await connection.flush();
       await this.#readPresent();
       await bucket.put(KEYS.sender(replyTo), "", { ttlMs: IN_USE_MS });
     } catch (error) {

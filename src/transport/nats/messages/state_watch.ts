@@ -51,18 +51,11 @@ export class StateWatch {
 
   async open(): Promise<void> {
     const { connection, layout } = this.#deps;
-    this.#heartbeats = connection.nats.subscribe(layout.heartbeat("*"), {
-      callback: (error, { subject, data, headers }) => {
-        const isPlain = headers === undefined || headers.keys().every((name) => name === REQUEST_INFO);
-        if (error === null && isPlain) this.#heard(subject, data);
-      },
+    const prefix = layout.heartbeat("").length;
+    this.#heartbeats = await connection.subscribe(layout.heartbeat("*"), ({ subject, data, headers }) => {
+      const isPlain = headers === undefined || headers.keys().every((name) => name === REQUEST_INFO);
+      if (isPlain) this.#heard(subject.slice(prefix), data);
     });
-    try {
-      await connection.flush();
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
     this.#following = connection.follow({
       lost: (error) => this.#interrupt(error),
       back: () => {
@@ -171,8 +164,7 @@ export class StateWatch {
   }
 
   /** Thousands a second come from a large fleet. Only those of known agents count. */
-  #heard(subject: string, data: Uint8Array): void {
-    const agent = subject.slice(this.#deps.layout.heartbeat("").length);
+  #heard(agent: string, data: Uint8Array): void {
     const sequence = this.#seen.has(agent) ? countIn(data) : null;
     if (sequence !== null && !this.#isClosed) this.#deps.watcher.alive(agent, sequence);
   }
