@@ -12,6 +12,7 @@ import { parseNatsAddress } from "#src/transport/nats/options.ts";
 import { TlsServers } from "#tests/agent/pulls/tls_servers.ts";
 import { AGENT, codeOf, DURABLE, NatsBed } from "#tests/support/nats/nats_bed.ts";
 import type { NatsServerOptions } from "#tests/support/nats/nats_server.ts";
+import { SkippingClock } from "#tests/support/nats/skipping_clock.ts";
 import { until } from "#tests/support/until.ts";
 import { Heard } from "#tests/transport/conformance/heard.ts";
 
@@ -91,18 +92,20 @@ test("connect() reports a certificate that it does not trust, and a server that 
 });
 
 test("an agent shows that it is there with its next sign of life after a restart took the bucket for presence away", async () => {
-  const bed = await startBed();
-  const agent = await bed.agent();
+  const [bed, clock] = [await startBed(), new SkippingClock()];
+  const agent = await bed.agent({ clock });
   const reader = await bed.open();
   await agent.publishState(AGENT, "{}");
+  clock.skip(10_000);
   await agent.renewState(AGENT, 1, "{}");
+  expect(await bed.stored("presence", KEYS.agent(AGENT))).not.toBeNull();
   await bed.server.restart();
   await until(async () => (await codeOf(agent.readRoster())) === "done");
   await until(async () => (await codeOf(reader.readRoster())) === "done");
   // Only its last sign of life is gone.
   expect((await reader.readState(AGENT))?.content).toEqual({ text: "{}" });
   await until(async () => {
-    await agent.publishState(AGENT, "{}");
+    clock.skip(10_000);
     await agent.renewState(AGENT, 1, "{}");
     return (await bed.stored("presence", KEYS.agent(AGENT))) !== null;
   });

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { KEYS } from "#src/transport/nats/layout.ts";
 import { AGENT, codeOf, DURABLE, NatsBed } from "#tests/support/nats/nats_bed.ts";
+import { SkippingClock } from "#tests/support/nats/skipping_clock.ts";
 import { until } from "#tests/support/until.ts";
 import { HeardReplies } from "#tests/transport/conformance/heard.ts";
 
@@ -77,10 +78,13 @@ test("openReplies() that fails leaves nothing behind that accepts responses late
 });
 
 test("responses, addresses, presence and samples of the clock expire by themselves", async () => {
-  const [agent, sender] = [await bed.agent(), await bed.open()];
+  const clock = new SkippingClock();
+  const [agent, sender] = [await bed.agent({ clock }), await bed.open()];
   await HeardReplies.at(sender, ADDRESS);
   await agent.respond(ADDRESS, "a", "{}", DURABLE);
   await agent.publishState(AGENT, "{}");
+  clock.skip(10_000);
+  await agent.renewState(AGENT, 1, "{}");
   const ttlOf = async (...at: Parameters<NatsBed["stored"]>): Promise<string | undefined> =>
     (await bed.stored(...at))?.headers.match(/Nats-TTL: (\S+)/)?.[1];
   expect({

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { KEYS } from "#src/transport/nats/layout.ts";
 import type { StateRecord } from "#src/transport.ts";
 import { AGENT, NatsBed } from "#tests/support/nats/nats_bed.ts";
+import { SkippingClock } from "#tests/support/nats/skipping_clock.ts";
 import { until } from "#tests/support/until.ts";
 
 let bed: NatsBed;
@@ -53,4 +54,19 @@ test("only numbers under the name of an agent with a document are heartbeats", a
   raw.publish(layout.heartbeat(AGENT), "123456789012345");
   await until(() => alive.length > 0);
   expect(alive).toEqual([[AGENT, 123_456_789_012_345]]);
+});
+
+test("a document shows that its agent is there; without another one a heartbeat does, 10 s later", async () => {
+  const clock = new SkippingClock();
+  const [agent, reader] = [await bed.agent({ clock }), await bed.open()];
+  const isShown = async (): Promise<boolean> => (await bed.stored("presence", KEYS.agent(AGENT))) !== null;
+  await agent.publishState(AGENT, "{}");
+  clock.skip(9_000);
+  await agent.renewState(AGENT, 1, "{}");
+  expect(await isShown()).toBe(false);
+  clock.skip(1_000);
+  await agent.renewState(AGENT, 1, "{}");
+  expect(await isShown()).toBe(true);
+  const record = await reader.readState(AGENT);
+  expect(record?.aliveAtMs).toBeGreaterThanOrEqual(record?.publishedAtMs ?? Number.NaN);
 });

@@ -42,9 +42,9 @@ export class States {
   async publish(agent: string, text: string): Promise<void> {
     const { states, clock } = this.#deps;
     await states.put(KEYS.state(agent), text);
-    const published = { wholeAtMs: clock.monotonic(), presentAtMs: -Infinity };
-    this.#published.set(agent, published);
-    await this.#showPresence(agent, published);
+    // The document itself shows that the agent is there.
+    const nowMs = clock.monotonic();
+    this.#published.set(agent, { wholeAtMs: nowMs, presentAtMs: nowMs });
   }
 
   /** A heartbeat, unsigned: it keeps alive what a document called running, and changes nothing else. */
