@@ -211,7 +211,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),
     connection,
-    readiness: new Readiness({ connection, courier, clock }),
+    readiness: new Readiness({ connection, fleet, clock }),
     examination: new Examination({ transport, courier, roster, store: shared, clock }),
     authenticator: new Authenticator({ ...entrance, notes: entrance.tokenNotes, login, clock }),
     tickets: new Tickets({ clock }),

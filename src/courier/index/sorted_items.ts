@@ -1,8 +1,10 @@
 // Items in order, while single ones come and go.
 import { firstNotBefore } from "../../base/order.ts";
 
-/** Up to this many changes are made one by one; more cost less as one sort. */
+/** Up to this many items come or go one by one; more cost less as one sort. */
 const FEW = 32;
+/** Up to this part of a list is replaced item by item. */
+const PART = 1 / 16;
 
 export class SortedItems<Item> {
   readonly #compare: (a: Item, b: Item) => number;
@@ -26,6 +28,7 @@ export class SortedItems<Item> {
 
   /** In order. Valid until the next change. */
   get items(): readonly Item[] {
+    if (this.#removed.size <= PART * this.#items.length) this.#replaceSome();
     const changes = this.#added.size + this.#removed.size;
     if (changes > FEW) {
       const kept = this.#items.filter((item) => !this.#removed.has(item));
@@ -37,6 +40,18 @@ export class SortedItems<Item> {
     this.#added.clear();
     this.#removed.clear();
     return this.#items;
+  }
+
+  /** Most changes of a large fleet: one item takes the place of another that compares equal. */
+  #replaceSome(): void {
+    if (this.#removed.size === 0) return;
+    for (const item of this.#added) {
+      const place = this.#placeOf(item);
+      const before = this.#items[place];
+      if (before === undefined || this.#compare(before, item) !== 0 || !this.#removed.delete(before)) continue;
+      this.#items[place] = item;
+      this.#added.delete(item);
+    }
   }
 
   #remove(item: Item): void {

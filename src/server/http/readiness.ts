@@ -5,7 +5,7 @@ import { SharedAnswers } from "../limits/shared_answers.ts";
 
 export interface ReadinessDeps {
   readonly connection: { requireOpen(): void };
-  readonly courier: { agents(): Promise<unknown> };
+  readonly fleet: { requireCurrent(): Promise<void> };
   readonly clock: Pick<Clock, "monotonic">;
 }
 
@@ -34,8 +34,8 @@ export class Readiness {
   }
 
   async #look(): Promise<void> {
-    const { connection, courier } = this.#deps;
+    const { connection, fleet } = this.#deps;
     connection.requireOpen();
-    await courier.agents();
+    await fleet.requireCurrent();
   }
 }

@@ -21,12 +21,12 @@ test("/readyz shows the reason only with a valid token", async () => {
 test("/readyz looks at the share once a second at most, however many ask", async () => {
   const clock = new ManualClock(Date.now());
   await using server = await openServer({ clock });
-  const { courier } = server.services;
+  const { fleet } = server.services;
   let looks = 0;
-  const agents = courier.agents.bind(courier);
-  courier.agents = async () => {
+  const requireCurrent = fleet.requireCurrent.bind(fleet);
+  fleet.requireCurrent = async () => {
     looks += 1;
-    return await agents();
+    await requireCurrent();
   };
   const ask = async () => (await server.call("GET", "/readyz", { token: null })).status;
   expect(await Promise.all([ask(), ask(), ask()])).toEqual([200, 200, 200]);

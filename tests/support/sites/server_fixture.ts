@@ -136,7 +136,7 @@ export async function openServer({
     jobQuestions: new JobQuestions({ courier, clock }),
     freshLists: new FreshLists({ courier, clock }),
     connection,
-    readiness: new Readiness({ connection, courier, clock }),
+    readiness: new Readiness({ connection, fleet, clock }),
     examination: new Examination({ transport, courier, roster: null, store: null, clock }),
     authenticator: new Authenticator({ tokens, notes: tokenNotes, login, sessions, clock }),
     tickets: new Tickets({ clock }),
