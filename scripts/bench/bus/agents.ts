@@ -9,7 +9,8 @@ import { Turns } from "../fleet/turns.ts";
 import { answerAs } from "./answering.ts";
 import { Crowd, type Member } from "./crowd.ts";
 
-const TICK_MS = 10;
+/** Real agents do not act together: in longer steps hundreds of heartbeats would arrive at once. */
+const TICK_MS = 2;
 /** As src/transport/nats/messages has them: a whole document, a sign of presence, a look into the inbox. */
 const WHOLE_MS = 600_000;
 const PRESENCE_MS = 10_000;
