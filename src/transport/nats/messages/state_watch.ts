@@ -35,7 +35,7 @@ export class StateWatch {
   readonly #seen = new Map<string, number>();
   #present = new Set<string>();
   /** While all documents are read for the first time: when each agent last showed that it is there, by key. */
-  #signs: ReadonlyMap<string, KeyedEntry> = new Map();
+  #signs: ReadonlyMap<string, number> = new Map();
   #reading: CheckedReading | undefined;
   #heartbeats: Subscription | undefined;
   #following: Closable | undefined;
@@ -136,15 +136,20 @@ export class StateWatch {
    * Otherwise the whole fleet would look silent until its next heartbeats. They come soon: without the bucket for presence nothing
    * else is wrong.
    */
-  async #readSigns(): Promise<ReadonlyMap<string, KeyedEntry>> {
+  async #readSigns(): Promise<ReadonlyMap<string, number>> {
     const { streams, log } = this.#deps;
+    const signs = new Map<string, number>();
     try {
-      const found = await streams.read("presence", KEYS.agent("*"));
-      return new Map(found.map((entry) => [entry.key, entry]));
+      // Only the times: each entry holds a part of what the connection received, with all that came with it.
+      const reading = await streams.follow("presence", KEYS.agent("*"), ({ key, atMs, data }) => {
+        if (data === null) signs.delete(key);
+        else signs.set(key, atMs);
+      });
+      await reading.caughtUp.finally(() => reading.close());
     } catch (error) {
       log.debug({ error }, "Cannot read which agents are there");
-      return new Map();
     }
+    return signs;
   }
 
   #found(entry: KeyedEntry): void {

@@ -87,13 +87,13 @@ export class States {
       states.get(KEYS.state(agent)),
       this.#ifThere(async () => await presence.get(KEYS.agent(agent))),
     ]);
-    return entry?.data == null ? null : stateRecord(agent, entry, present);
+    return entry?.data == null ? null : stateRecord(agent, entry, presentAtMs(present));
   }
 
   async readAll(): Promise<readonly StateRecord[]> {
     const { streams } = this.#deps;
     const found = await this.#ifThere(async () => await streams.read("presence", KEYS.agent("*")));
-    const present = new Map((found ?? []).map((entry) => [entry.key, entry]));
+    const present = new Map((found ?? []).map((entry) => [entry.key, presentAtMs(entry)]));
     const records = (await streams.read("states", "*")).flatMap((entry) => {
       const agent = agentOf(entry);
       return agent === null ? [] : [stateRecord(agent, entry, present.get(KEYS.agent(agent)) ?? null)];
@@ -140,10 +140,16 @@ export class States {
   }
 }
 
-export function stateRecord(agent: string, { data, atMs }: Entry, present: Entry | null = null): StateRecord {
+/** When the agent last showed that it is there; null: it does not. */
+function presentAtMs(entry: Entry | null): number | null {
+  return entry?.data == null ? null : entry.atMs;
+}
+
+/** @param aliveAtMs when the agent last showed that it is there; null: it does not */
+export function stateRecord(agent: string, { data, atMs }: Entry, aliveAtMs: number | null = null): StateRecord {
   const content = contentOf(data ?? new Uint8Array(), LIMITS.stateBytes);
-  const isPresent = present !== null && present.data !== null && present.atMs > atMs;
-  return { agent, content, publishedAtMs: atMs, ...(isPresent ? { aliveAtMs: present.atMs } : {}) };
+  const isLater = aliveAtMs !== null && aliveAtMs > atMs;
+  return { agent, content, publishedAtMs: atMs, ...(isLater ? { aliveAtMs } : {}) };
 }
 
 /** Null for a key that is no agent's name. */
