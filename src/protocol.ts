@@ -5,6 +5,7 @@ import { ERROR_CODES, isErrorCode } from "./base/errors.ts";
 import { fieldOf, parseJson } from "./base/foreign_text.ts";
 import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
+import { compiledLater } from "./protocol/compiled_later.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
 import * as keeping from "./protocol/keep_alive.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
@@ -372,6 +373,7 @@ export const State = z.object({
   ...signing.stateSigning,
 });
 export type State = z.infer<typeof State>;
+const readState = compiledLater(State);
 
 /** A state document of either version. */
 export type StateDocument =
@@ -388,12 +390,11 @@ export function parseState(agent: string, text: string, last?: StateDocument): S
   const document = parseJson(text);
   // Before its lists are checked, which may be long.
   if (agent !== LEGACY_SERVICE_AGENT && fieldOf(document, "agent") !== agent) return undefined;
-  const state = State.safeParse(document).data;
-  if (state !== undefined && state.agent !== agent) return undefined;
+  const state = readState(document);
+  if (state === undefined ? agent !== LEGACY_SERVICE_AGENT : state.agent !== agent) return undefined;
   // A job under the name of another agent would be shown to those who may see only that one.
-  if (state !== undefined)
-    return { state: { ...state, jobs: state.jobs.filter((job) => job.agent === agent) }, legacyState: null };
-  if (agent !== LEGACY_SERVICE_AGENT) return undefined;
+  if (state?.jobs.some((job) => job.agent !== agent)) state.jobs = state.jobs.filter((job) => job.agent === agent);
+  if (state !== undefined) return { state, legacyState: null };
   const legacyState = StateV1.safeParse(document).data;
   return legacyState === undefined ? last : { state: null, legacyState };
 }

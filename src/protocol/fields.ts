@@ -1,6 +1,10 @@
 // The kinds of fields in the protocol's documents: which may be missing, be null, or hold what a reader does not understand.
 import { z } from "zod";
 
+/** Stands for an entry that the reader does not understand, until the list leaves it out. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a schema's fallback must be of its type, and this one never gets out
+const SKIPPED = Symbol("skipped") as never;
+
 /** A field that may be missing. Null counts as missing: some writers put it into each field that they do not use. */
 export function maybe<Schema extends z.ZodType>(schema: Schema) {
   return schema
@@ -17,16 +21,19 @@ export const absent = z
 
 /** Removes null from each field that may be missing and has no other use for null. */
 function nullRemover(schema: z.ZodObject): (value: unknown) => unknown {
-  const fields = Object.entries(schema.shape).filter(
-    ([, field]) => z.safeParse(field, undefined).success && !z.safeParse(field, null).success,
-  );
-  const mayBeMissing = new Set(fields.map(([name]) => name));
+  const mayBeMissing = Object.entries(schema.shape)
+    .filter(([, field]) => z.safeParse(field, undefined).success && !z.safeParse(field, null).success)
+    .map(([name]) => name);
   return (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    if (!isRecord(value) || !mayBeMissing.some((name) => value[name] === null)) return value;
     return Object.fromEntries(
-      Object.entries(value).filter(([name, field]) => field !== null || !mayBeMissing.has(name)),
+      Object.entries(value).filter(([name, field]) => field !== null || !mayBeMissing.includes(name)),
     );
   };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** An object in which null counts as missing for each field that may be missing and has no other use for null. */
@@ -40,13 +47,9 @@ export function object<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) 
  * must still not contain a new `kind`, `state` or `code` of a job.
  */
 export function list<Shape extends z.ZodRawShape>(entry: z.ZodObject<Shape>) {
-  const entries = z.array(entry);
   const withoutNulls = nullRemover(entry);
-  return z.preprocess((value) => {
-    // Most lists are valid as they are. A list may have thousands of entries, and a fleet hundreds of lists.
-    if (!Array.isArray(value) || entries.safeParse(value).success) return value;
-    return value.map(withoutNulls).filter((each) => entry.safeParse(each).success);
-  }, entries);
+  const known = z.array(entry.catch(SKIPPED)).overwrite((entries) => entries.filter((each) => each !== SKIPPED));
+  return z.preprocess((value) => (Array.isArray(value) ? value.map(withoutNulls) : value), known);
 }
 
 /**
