@@ -20,6 +20,7 @@ import { openLogin } from "./server/access/login/open.ts";
 import { consoleFlags, consoleSettings } from "./server/access/sessions/flags.ts";
 import { signInLink } from "./server/access/sessions/link_command.ts";
 import { addToken, listTokens, revokeToken } from "./server/access/token_commands.ts";
+import { trustFlags } from "./server/access/trust_flags.ts";
 import { VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
 import { recordLocalChange } from "./server/audit/local_change.ts";
@@ -40,7 +41,6 @@ import { openWebhooks } from "./server/webhooks/settings.ts";
 import { openTransports, type TransportOptions } from "./transport/open.ts";
 import { several } from "./transport/several.ts";
 import { isKeyId, parseGivenKey } from "./trust/agents/decisions.ts";
-import { VERIFY_MODES } from "./trust/agents/known_agents.ts";
 import { ensureKey, keyPath, readKey } from "./trust/key_file.ts";
 import { publicLine } from "./trust/keys.ts";
 import { rosterPath } from "./trust/roster/kept_roster.ts";
@@ -195,16 +195,6 @@ function showKey(path: string): void {
   print(`${publicLine(ensureKey(path), `server@${hostname()}`)}\n`);
   if (isMissing) writeError(`Created ${path}. A gpu-server that is running signs with it after a restart.\n`);
 }
-
-const trustFlags = {
-  verifyAgents: () =>
-    flag(
-      "--verify-agents <mode>",
-      "whose signatures must be right: off, known (of agents whose key is known) or all (default: all with --operator-keys, else known)",
-    ).choices(VERIFY_MODES),
-  operatorKeys: () =>
-    flag("--operator-keys <file>", "public keys of operators, whose roster names the keys of agents; one a line"),
-};
 
 function corsOriginFlag() {
   return flag(

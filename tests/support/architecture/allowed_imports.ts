@@ -135,6 +135,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   { files: "src/server/store/*.ts", may: [...BASE, KNOWN_AGENTS] },
+  { files: "src/server/access/trust_flags.ts", may: ["src/program/flags.ts", KNOWN_AGENTS] },
   {
     files: "src/server/access/flag_values.ts",
     may: [...BASE, "src/program/flags.ts", "src/server/audit/since.ts", ...server("access")],
