@@ -177,14 +177,19 @@ function suite(open: () => Promise<Subject>): void {
     }
     await ollama.loadModel(subject.model, { keepAliveSeconds: -1 });
     expect((await ollama.listRunning())[0]?.expires_at).toMatch(/^2[1-9]\d\d-/);
+    await untilUnloaded();
   });
 
   test("unloadModel() takes the model out of memory", async () => {
     await pullPatiently();
-    await ollama.unloadModel(subject.model);
-    for (let look = 0; (await ollama.listRunning()).length > 0 && look < 100; look++) await Bun.sleep(100);
+    await untilUnloaded();
     expect(await ollama.listRunning()).toEqual([]);
   });
+
+  async function untilUnloaded(): Promise<void> {
+    await ollama.unloadModel(subject.model);
+    for (let look = 0; (await ollama.listRunning()).length > 0 && look < 100; look++) await Bun.sleep(100);
+  }
 
   test("unloadModel() is content with a model that is not in memory", async () => {
     await pullPatiently();
