@@ -31,6 +31,7 @@ test("examine() finds each place of the store there, and adds nothing to the log
     { ...READY, subject: "server" },
     { ...READY, subject: "gpu_courier_ends" },
     { ...READY, subject: "gpu_courier_audit" },
+    { ...READY, subject: "gpu_courier_webhooks" },
   ]);
   expect([store.ends.last, store.tokens.list()]).toEqual([0, []]);
 });
@@ -42,6 +43,7 @@ test("examine() names the settings that somebody has changed", async () => {
     { result: "failed", message: "Has other settings than this release makes: max_msg_size" },
     { result: "failed", message: "Has other settings than this release makes: max_msgs" },
     { result: "ok" },
+    { result: "ok" },
   ]);
 });
 
@@ -50,11 +52,8 @@ test("examine() fails where the store is gone, takes no writes, or cannot be rea
   await (await jetstreamManager(nats)).streams.delete("gpu_courier_ends");
   await nats.close();
   await changeStream("KV_gpu_courier_server", { sealed: true, deny_delete: true, deny_purge: true });
-  expect((await examined()).map(({ result }) => result)).toEqual(["failed", "failed", "ok"]);
+  expect((await examined()).map(({ result }) => result)).toEqual(["failed", "failed", "ok", "ok"]);
   await stores.nats.kill();
-  expect(await examined()).toMatchObject([
-    { result: "failed", message: expect.stringContaining("Lost the connection") },
-    { result: "failed", message: expect.stringContaining("Lost the connection") },
-    { result: "failed", message: expect.stringContaining("Lost the connection") },
-  ]);
+  for (const { result, message } of await examined())
+    expect([result, message]).toEqual(["failed", expect.stringContaining("Lost the connection")]);
 });
