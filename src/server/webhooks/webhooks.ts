@@ -49,7 +49,7 @@ export class Webhooks {
     const sends = (): boolean => shared?.sends ?? true;
     const queue = new WebhookQueue(database, limits, sends);
     this.tables = new WebhookTables(database);
-    queue.configure(settings?.targets ?? [], ended.last, clock.now(), (target) => shared?.startOf(target) ?? null);
+    queue.configure(settings?.targets ?? [], ended.last, clock.now(), shared);
     if (settings === null) {
       this.#parts = null;
       return;

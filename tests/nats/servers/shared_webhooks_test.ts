@@ -1,6 +1,8 @@
 // src/server/store/shared/logs/shared_webhooks.ts: of two servers with the same webhooks one sends, and the other one goes on.
 import type { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { isoTime, systemClock } from "#src/base/clock.ts";
 import { type Job, newPull } from "#src/protocol.ts";
 import type { SharedStore } from "#src/server/store/shared/shared_store.ts";
@@ -51,7 +53,7 @@ class Server {
     this.#database = openStore(dir);
     this.#queue = new WebhookQueue(this.#database, LIMITS, () => store.webhooks.sends);
     this.#outbox = new Outbox(this.#database, () => 0);
-    this.#queue.configure([TARGET], store.ends.last, systemClock.now(), (target) => store.webhooks.startOf(target));
+    this.#queue.configure([TARGET], store.ends.last, systemClock.now(), store.webhooks);
   }
 
   run(): this {
@@ -166,6 +168,28 @@ test("a server that is new begins where the others with its target have come", a
   await until(() => watcher.store.webhooks.startOf(TARGET.id) === 1);
   const other = await Server.open(stores.dirs[1]);
   expect(other.jobs("pending")).toEqual(["b"]);
+});
+
+test("a server that was away sends nothing that others did so long ago that NATS no longer has it", async () => {
+  const [one, other] = await twoServers();
+  one.answers = null;
+  one.run();
+  await until(() => one.store.webhooks.sends);
+  await endJobs(one, "a");
+  await until(() => other.jobs("pending").length === 1);
+  await other.stop();
+  one.answers = 204;
+  await until(() => one.sent.length === 1);
+  await one.stop();
+  const nats = await connect({ servers: stores.nats.url });
+  await (await jetstreamManager(nats)).streams.delete("gpu_courier_webhooks");
+  await nats.close();
+  const again = (await Server.open(stores.dirs[0])).run();
+  await until(() => again.store.webhooks.sends);
+  await endJobs(again, "b");
+  await until(() => again.sent.length === 1 && again.store.webhooks.doneUpTo(TARGET.id) === 2);
+  const late = await Server.open(stores.dirs[1]);
+  expect(late.jobs("pending")).toEqual([]);
 });
 
 test("deliveries of a time without NATS are shared afterwards, and nobody sends when the lease is over", async () => {

@@ -20,6 +20,10 @@ class Others implements SharedQueue {
     return null;
   }
 
+  doneUpTo(): number {
+    return 0;
+  }
+
   async report(change: SharedChange): Promise<void> {
     if (this.isAway) throw new CourierError("unavailable", "NATS is away");
     this.reported.push(change);

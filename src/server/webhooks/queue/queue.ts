@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { Condition, NewEvent } from "../events.ts";
 import type { Target } from "../settings.ts";
 import { GIVE_UP_MS } from "./backoff.ts";
+import type { SharedQueue } from "./shared_queue.ts";
 import { openTables } from "./tables.ts";
 import { inTransaction } from "./transactions.ts";
 
@@ -37,11 +38,13 @@ const DROP = `
       0, (SELECT COUNT(*) FROM webhook_deliveries WHERE target = $target AND ${WAITING}) - $most
     )
   )`;
+const SKIP = `
+  DELETE FROM webhook_deliveries WHERE target = $target AND ${WAITING}
+    AND event IN (SELECT event FROM webhook_events WHERE end_number <= $number)`;
 /** The one that sends has dropped them before. */
 const LEAVE = `
-  DELETE FROM webhook_deliveries WHERE number IN (
-    SELECT number FROM webhook_deliveries WHERE target = $target AND ${WAITING} ORDER BY number DESC LIMIT -1 OFFSET $most
-  )`;
+  DELETE FROM webhook_deliveries WHERE number IN (SELECT number FROM webhook_deliveries
+    WHERE target = $target AND ${WAITING} ORDER BY number DESC LIMIT -1 OFFSET $most)`;
 const CLEAN = `
   DELETE FROM webhook_deliveries WHERE target = $target AND state NOT IN ('pending', 'sending') AND number <= (
     SELECT number FROM webhook_deliveries WHERE target = $target AND state NOT IN ('pending', 'sending')
@@ -75,13 +78,13 @@ export class WebhookQueue {
    * Makes these the targets of this server, in addition to those of another one that is running on the store: someone may
    * start a second one by hand. A new target gets what happens from now on; of one that was there, the queue stays.
    * @param lastEnd the newest number in the log of ended jobs
-   * @param startOf where other servers with a target have come; null: nobody has it
+   * @param others servers that have the same queue; null: none
    */
   configure(
     targets: readonly Target[],
     lastEnd: number,
     nowMs: number,
-    startOf: (target: string) => number | null = () => null,
+    others: Pick<SharedQueue, "startOf" | "doneUpTo"> | null = null,
   ): void {
     this.#targets = targets.map(({ id }) => id);
     this.#keptMs = nowMs;
@@ -96,7 +99,10 @@ export class WebhookQueue {
         `INSERT INTO webhook_targets (target, address, position, seen_ms) VALUES (?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET address = excluded.address, gone_ms = NULL, seen_ms = excluded.seen_ms`,
       );
-      for (const { id, address } of targets) add.run(id, address, startOf(id) ?? lastEnd, Math.round(nowMs));
+      for (const { id, address } of targets) {
+        add.run(id, address, others?.startOf(id) ?? lastEnd, Math.round(nowMs));
+        this.#skip(id, others?.doneUpTo(id) ?? 0);
+      }
       this.#see(nowMs);
       // Else the first target to come would get the changes of a long time.
       this.#database.run("DELETE FROM webhook_agents WHERE NOT EXISTS (SELECT 1 FROM webhook_targets)");
@@ -215,6 +221,12 @@ export class WebhookQueue {
          SELECT target, ?, ?, 'pending', ?, ? FROM webhook_targets WHERE gone_ms IS NULL AND position < ?`,
       )
       .run(row?.event ?? 0, subject, createdMs, createdMs + GIVE_UP_MS, number);
+  }
+
+  /** Others have done the ends up to this number, perhaps so long ago that nothing else shows it. */
+  #skip(target: string, number: number): void {
+    this.#database.query("UPDATE webhook_targets SET position = MAX(position, ?) WHERE target = ?").run(number, target);
+    this.#database.query(SKIP).run({ target, number });
   }
 
   #drop(target: string): number {

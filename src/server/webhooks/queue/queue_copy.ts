@@ -89,6 +89,15 @@ export class QueueCopy {
     );
   }
 
+  /** Every end up to this number is done for the target, at some server; 0: nobody knows of one. */
+  doneUpTo(target: string): number {
+    return (
+      this.#database
+        .query<{ position: number }, [string]>("SELECT position FROM webhook_starts WHERE target = ?")
+        .get(target)?.position ?? 0
+    );
+  }
+
   /** Targets of this server that no server has begun with, at the numbers where it did. */
   unstarted(nowMs: number): readonly Start[] {
     const at_ms = Math.round(nowMs);
@@ -105,7 +114,7 @@ export class QueueCopy {
     return this.#database
       .query<Omit<Done, "kind" | "position">, [number]>("SELECT * FROM webhook_unshared LIMIT ?")
       .all(limit)
-      .map((row) => ({ kind: "done" as const, ...row, position: this.#doneUpTo(row.target) }));
+      .map((row) => ({ kind: "done" as const, ...row, position: this.#doneHere(row.target) }));
   }
 
   shared(entries: readonly Done[]): void {
@@ -172,8 +181,8 @@ export class QueueCopy {
     this.#queue.addShared({ agent, condition, event: isCurrent ? event : null }, at_ms);
   }
 
-  /** All ends of the target up to this number are done. */
-  #doneUpTo(target: string): number {
+  /** All ends of the target up to this number are done in this queue. */
+  #doneHere(target: string): number {
     const waiting = this.#database
       .query<{ number: number | null }, [string]>(
         `SELECT MIN(e.end_number) AS number FROM webhook_deliveries d JOIN webhook_events e USING (event)

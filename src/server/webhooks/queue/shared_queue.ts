@@ -16,6 +16,8 @@ export interface SharedQueue {
   wake(): void;
   /** The number of the end after which a target begins; null: no server has it. */
   startOf(target: string): number | null;
+  /** Every end up to this number is done for the target; 0: nobody knows of one. */
+  doneUpTo(target: string): number;
   /**
    * Adds the event of an agent to the queues of all servers, unless another one was faster. It comes back into this server's.
    * @throws CourierError `unavailable`

@@ -60,7 +60,7 @@ export function connectFailure(error: unknown, description: string): CourierErro
   const action = `Cannot connect to ${description}`;
   if (cause instanceof AuthorizationError || cause instanceof UserAuthenticationExpiredError)
     return new CourierError("unavailable", `${action}: it refuses these credentials`, {
-      hint: "Check --nats-creds, and that the server's configuration has this user",
+      hint: "Check --nats-creds, with --store nats also --nats-store-creds, and that the server's configuration has this user",
       cause: error,
     });
   const reason = systemCode(cause) ?? (cause instanceof Error ? cause.message : String(cause));

@@ -91,6 +91,10 @@ export class SharedWebhooks implements SharedQueue {
     return this.#copy.startOf(target, this.#deps.clock.now());
   }
 
+  doneUpTo(target: string): number {
+    return this.#copy.doneUpTo(target);
+  }
+
   async report({ agent, condition, atMs, event }: SharedChange): Promise<void> {
     const key = `agent.${agent}.${this.#copy.lastEventOf(agent)}`;
     await this.#add(key, { kind: "agent", agent, condition, at_ms: Math.round(atMs), event });
