@@ -5,8 +5,6 @@ import type { Measure } from "../report.ts";
 const FULL = 100_000;
 /** A slow or busy machine may take so many times as long. */
 const SLACK = 5;
-/** What garbage is still in memory differs from run to run. */
-const MEMORY_SLACK = 1.3;
 
 /** @param base of a server without agents @param most with 100,000 */
 function inProportion(agents: number, base: number, most: number): number {
@@ -43,7 +41,7 @@ export function against(name: string, unit: Measure["unit"], value: number, boun
   return { name: `${name}, against ${shown}`, unit, value, ratio: value / bound, target: { of: "ratio", most: SLACK } };
 }
 
-/** As `against()`, of memory, which does not depend on how busy the machine is. */
+/** As `against()`, of memory, which does not depend on how busy the machine is: nothing more than the bound. */
 export function memoryAgainst(name: string, megabytes: number, bound: number): Measure {
-  return { ...against(name, "MB", megabytes, bound), target: { of: "ratio", most: MEMORY_SLACK } };
+  return { ...against(name, "MB", megabytes, bound), target: { of: "ratio", most: 1 } };
 }
