@@ -48,6 +48,12 @@ export function keepAliveSeconds(value: unknown): number {
   return seconds < 0 ? FOREVER_S : seconds;
 }
 
+/** Whether a `keep_alive` unloads the model: `0`, `"0"`, `"0s"`, `"0h0m"`. */
+export function endsLoad(value: unknown): boolean {
+  const given = KeepAlive.safeParse(value);
+  return given.success && secondsOf(given.data) === 0;
+}
+
 function secondsOf(value: KeepAlive): number | undefined {
   if (typeof value === "number" || SECONDS.test(value)) return Number(value);
   const [, sign = "", parts] = DURATION.exec(value) ?? [];

@@ -1,6 +1,7 @@
 // How long a model stays loaded: every form that Ollama takes, and its bounds.
 import { describe, expect, test } from "bun:test";
 import { asCourierError } from "#src/base/errors.ts";
+import { endsLoad } from "#src/protocol/keep_alive.ts";
 import { keepAliveSeconds } from "#src/protocol.ts";
 
 function refusalOf(value: unknown): readonly [code: string, text: string] {
@@ -66,4 +67,17 @@ describe("keepAliveSeconds()", () => {
   test("takes ten years", () => {
     expect(keepAliveSeconds("87600h")).toBe(315_360_000);
   });
+});
+
+describe("endsLoad()", () => {
+  test.each([0, -0, "0", "00", "0.0", "0s", "-0m", "0h0m", "0µs"])("is true of %p", (value) => {
+    expect(endsLoad(value)).toBe(true);
+  });
+
+  test.each([1, -1, "1s", "0h1m", "", "s", "0x", `${"0".repeat(65)}s`, null, undefined, false, [[0]], {}])(
+    "is false of %p",
+    (value) => {
+      expect(endsLoad(value)).toBe(false);
+    },
+  );
 });

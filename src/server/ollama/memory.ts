@@ -1,7 +1,7 @@
 // /api/generate and /api/chat without a prompt: they load a model into memory, or unload it.
 import type { Context, Hono } from "hono";
 import { isoTime } from "../../base/clock.ts";
-import { keepAliveSeconds } from "../../protocol/keep_alive.ts";
+import { endsLoad, keepAliveSeconds } from "../../protocol/keep_alive.ts";
 import { requireVerb } from "../access/route_needs.ts";
 import { callerOf, type Env, requesterOf } from "../http/env.ts";
 import type { ServicesOf } from "../services.ts";
@@ -38,7 +38,7 @@ interface Moving extends ReturnType<typeof modelOf> {
 
 /** Loads or unloads the model, and describes it as Ollama does. */
 async function move(context: Context<Env>, servicesOf: ServicesOf, { sent, name, keepAlive }: Moving): Promise<object> {
-  const isUnload = endsAtOnce(keepAlive);
+  const isUnload = endsLoad(keepAlive);
   requireVerb(callerOf(context), isUnload ? "unload_model" : "load_model");
   const box = await boxOf(context, servicesOf);
   const moving = isUnload ? unload(context, box, name) : load(context, box, name, keepAlive);
@@ -55,10 +55,4 @@ async function load(context: Context<Env>, { agent, services }: Box, name: strin
   const options = { ...requesterOf(context), timeoutMs: MOST_LOADING_MS };
   const kept = keepAlive === undefined || keepAlive === null ? {} : { keepAlive: keepAliveSeconds(keepAlive) };
   await services.courier.loadModel(agent, name, { ...options, ...kept });
-}
-
-/** Seconds, or a duration as Go writes it: `0`, `"0"`, `"0s"`, `"0h0m"`. */
-function endsAtOnce(keepAlive: unknown): boolean {
-  if (typeof keepAlive === "number") return keepAlive === 0;
-  return typeof keepAlive === "string" && /^(?:0+(?:\.0*)?(?:ns|us|µs|ms|s|m|h)?)+$/.test(keepAlive);
 }

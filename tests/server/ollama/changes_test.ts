@@ -104,6 +104,16 @@ describe("POST api/generate and api/chat without a prompt", () => {
     expect(agent.running.map(({ name }) => name)).toEqual(["phi4:latest"]);
   });
 
+  test("refuse a keep_alive of many zeros that is no duration, at once", async () => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1");
+    const body = { model: "phi4", keep_alive: `${"0".repeat(26)}x` };
+    const startedMs = performance.now();
+    expect((await server.call("POST", `${BOX}/generate`, { body })).status).toBe(400);
+    // A pattern with two ways to read each zero took more than 10 s, in which the server did nothing else.
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+  });
+
   test("refuse a keep_alive that is no duration", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
