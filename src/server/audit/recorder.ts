@@ -10,6 +10,7 @@ import { AgentName, type Response } from "../../protocol.ts";
 import { changesNothing } from "../access/route_needs.ts";
 import { type Env, peerOf, senderOf } from "../http/env.ts";
 import { codeOf } from "../http/problem.ts";
+import { OLLAMA_PREFIX } from "../http/request_target.ts";
 import type { AuditLog } from "./audit_log.ts";
 import { cut, type NewEntry, newEntry } from "./new_entry.ts";
 
@@ -131,6 +132,8 @@ function agentIn({ req }: Context<Env>): string | null {
 async function bodyOf({ req }: Context<Env, string, { out: { json: unknown } }>): Promise<string | null> {
   const valid = req.valid("json");
   if (valid !== undefined) return JSON.stringify(valid);
+  // Clients of Ollama send prompts there: they are refused, and nobody else's business.
+  if (req.path.startsWith(OLLAMA_PREFIX)) return null;
   const read = Promise.resolve(req.bodyCache.text).catch(() => undefined);
   return cut((await read) ?? null);
 }

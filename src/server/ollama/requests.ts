@@ -32,10 +32,17 @@ export async function readRequest<Schema extends z.ZodType>(
   const value = jsonOf(text);
   const parsed = schema.safeParse(value);
   if (parsed.success) {
-    context.req.addValidatedData("json", Object(parsed.data));
+    context.req.addValidatedData("json", auditedOf(Object(parsed.data)));
     return parsed.data;
   }
   throw asInvalid(parsed.error, value, "the body");
+}
+
+/** What the audit may keep of a request that is refused: never a prompt. */
+const AUDITED: ReadonlySet<string> = new Set(["model", "name", "source", "destination", "stream", "keep_alive"]);
+
+function auditedOf(request: object): object {
+  return Object.fromEntries(Object.entries(request).filter(([field]) => AUDITED.has(field)));
 }
 
 interface Words {

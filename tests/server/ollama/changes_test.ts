@@ -154,6 +154,23 @@ describe("what a box does not offer", () => {
     expect(answer.body.error).toStartWith(WORDS);
   });
 
+  test.each([
+    ["api/generate", { model: "phi4", prompt: "my secret" }],
+    ["api/generate", { model: "phi4", prompt: "my secret", images: "wrong" }],
+    ["api/chat", { model: "phi4", messages: [{ role: "user", content: "my secret" }] }],
+    ["api/embed", { model: "phi4", input: "my secret" }],
+    ["v1/chat/completions", { messages: [{ role: "user", content: "my secret" }] }],
+    ["api/unknown", { prompt: "my secret" }],
+  ])("the prompt of a refused %s is not kept", async (route, body) => {
+    await using server = await openServer();
+    await ScriptedAgent.open(server.store, "gpu-1", { models: [PHI4] });
+    const { status } = await server.call("POST", `/agents/gpu-1/${route}`, { body });
+    expect(status).toBeGreaterThanOrEqual(400);
+    const entries = server.services.audit.read({}, { limit: 10 });
+    expect(entries).toMatchObject([{ who: "platform", agent: "gpu-1" }]);
+    expect(JSON.stringify(entries)).not.toContain("secret");
+  });
+
   test("v1/chat/completions is 501 in OpenAI's words, and not to be tried again", async () => {
     await using server = await openServer();
     const answer = await server.call("POST", "/agents/gpu-1/v1/chat/completions", { body: { model: "phi4" } });
