@@ -9,6 +9,7 @@ import { runCommandLine } from "./program/exit.ts";
 import { defaultStateDir, flag, parse, serviceFlags } from "./program/flags.ts";
 import { writeError } from "./program/journal.ts";
 import { openLog } from "./program/log.ts";
+import { chosenRegistries, registryFlags } from "./program/registry/flags.ts";
 import { openServiceManager } from "./program/service_manager.ts";
 import { stopSignal } from "./program/stop_signal.ts";
 import { addressesOf, natsFlagsOf } from "./program/transport_flags.ts";
@@ -220,6 +221,8 @@ function createServerCommand() {
     .addOption(loginFlags.authRole())
     .addOption(loginFlags.authRoleClaim())
     .addOption(loginFlags.authNameClaim())
+    .addOption(registryFlags.allowRegistry())
+    .addOption(registryFlags.insecureRegistry())
     .addOption(webhookFlags.webhook())
     .addOption(webhookFlags.webhookSecretFile())
     .addOption(webhookFlags.webhookCa());
@@ -290,8 +293,7 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
   try {
     const settings = {
       address: { host: options.host, port: options.port },
-      trustedAddress: options.trustedListen,
-      trustedHosts: options.trustedHost ?? [],
+      ...trustedSettings(options),
       corsOrigins: options.corsOrigin ?? [],
       // A site that moves goes on there.
       newBoxesOn: addresses.at(-1) ?? addresses[0],
@@ -302,6 +304,7 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       defaultAgent: options.defaultAgent,
       cancelsOnDisconnect: options.cancelOnDisconnect,
       catalog,
+      registries: chosenRegistries(options),
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
@@ -312,6 +315,10 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
   } finally {
     await store.close();
   }
+}
+
+function trustedSettings({ trustedListen, trustedHost = [] }: Options) {
+  return { trustedAddress: trustedListen, trustedHosts: trustedHost };
 }
 
 function operatorsOf({ operatorKeys }: Options, stateDir: string) {

@@ -42,6 +42,7 @@ const BURST_MS = 100;
 export class Registry {
   readonly #server: Server;
   readonly #models = new Map<string, Entry>();
+  readonly #manifestRequests = new Map<string, number>();
   readonly #stopped = new AbortController();
 
   private constructor() {
@@ -100,6 +101,16 @@ export class Registry {
     return this.#entry(model).served;
   }
 
+  /** How often its manifest was asked for, offered or not. */
+  manifestRequests(model: string): number {
+    return this.#manifestRequests.get(model) ?? 0;
+  }
+
+  /** The SHA-256 of its manifest, as Ollama lists it. */
+  manifestDigest(model: string): string {
+    return new Bun.CryptoHasher("sha256").update(this.#entry(model).manifest).digest("hex");
+  }
+
   /** Of the model's layers, without its config. */
   digests(model: string): string[] {
     return [...this.#entry(model).blobs.keys()];
@@ -120,6 +131,7 @@ export class Registry {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [, version, , model = "", what, reference = ""] = (request.url ?? "").split("/");
     const entry = version === "v2" ? this.#models.get(model) : undefined;
+    if (what === "manifests") this.#manifestRequests.set(model, this.manifestRequests(model) + 1);
     if (entry === undefined) return reply(response, 404, "no such model");
     const { fault } = entry;
     if (what === "manifests") {

@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
+import type { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, Platform } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
@@ -45,12 +46,10 @@ import { type ServingMode, SharedInboxElection } from "./presence/shared_inbox.t
 import { StateDocument } from "./presence/state_document.ts";
 import { StatePublisher } from "./presence/state_publisher.ts";
 import { StatusLine } from "./presence/status_line.ts";
-import type { AllowedRegistries } from "./pulls/allowed_registries.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
-import { Preflight } from "./pulls/preflight.ts";
-import type { Registry } from "./pulls/registry.ts";
+import { Preflight, type PreflightDeps } from "./pulls/preflight.ts";
 import { Sweeping } from "./sweeping.ts";
 import { ShareTime } from "./trust/share_time.ts";
 import type { ShareTimeFile } from "./trust/share_time_file.ts";
@@ -82,7 +81,7 @@ export interface AgentParts {
   readonly modelsDir: string | null | undefined;
   readonly registries: Pick<AllowedRegistries, "requireAllowed">;
   /** Null: pulls begin without asking how large they are. */
-  readonly registry: Pick<Registry, "readManifest"> | null;
+  readonly registry: PreflightDeps["registry"];
   /** How much space pulls leave free on the models' disk. */
   readonly diskReserve: DiskReserve;
   /** Patterns of models that no command may delete or overwrite. */

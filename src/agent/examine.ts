@@ -4,12 +4,12 @@ import { dirname, join } from "node:path";
 import { about, type Check } from "../base/check.ts";
 import { asCourierError, systemCode } from "../base/errors.ts";
 import { formatBytes } from "../base/format.ts";
+import { ANY_REGISTRY } from "../program/registry/registry_host.ts";
 import type { Disk } from "../protocol.ts";
 import { keyPath, readKey } from "../trust/key_file.ts";
 import type { ModelsFolder, Unknown } from "./disk/models_folder.ts";
 import { examineLedger } from "./ledger/check.ts";
 import type { Ollama } from "./ollama/ollama.ts";
-import { ANY_REGISTRY } from "./ollama/registry_host.ts";
 import { agentName } from "./presence/identity.ts";
 import { checkTrustedKeys } from "./trust/check.ts";
 

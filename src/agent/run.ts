@@ -5,6 +5,8 @@ import { isoTime, systemClock } from "../base/clock.ts";
 import { asCourierError, CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../program/flags.ts";
+import { AllowedRegistries } from "../program/registry/allowed_registries.ts";
+import { Registry } from "../program/registry/registry.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
 import type { Transport } from "../transport.ts";
@@ -21,10 +23,8 @@ import { BootFile } from "./presence/boot_counter.ts";
 import { DrainFile } from "./presence/drain_file.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
 import type { ServingMode } from "./presence/shared_inbox.ts";
-import { AllowedRegistries } from "./pulls/allowed_registries.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import { HostNames } from "./pulls/host_names.ts";
-import { Registry } from "./pulls/registry.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 
 export interface AgentSettings {

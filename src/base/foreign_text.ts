@@ -1,13 +1,22 @@
 // Reads and parses the text of other programs, within bounds and without throwing.
 
-/** Reads a body. @returns null when it has more than `maxBytes`; the rest is then not fetched */
-export async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | null> {
+/**
+ * Reads a body.
+ * @param seen gets its bytes as they come
+ * @returns null when it has more than `maxBytes`; the rest is then not fetched
+ */
+export async function readBounded(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  seen?: (chunk: Uint8Array) => void,
+): Promise<string | null> {
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) return null;
+    seen?.(chunk);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

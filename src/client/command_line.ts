@@ -21,6 +21,7 @@ import { connected, type Run } from "./session.ts";
 import { addAgentsVerb } from "./verbs/agents.ts";
 import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
+import { addOutdatedVerb } from "./verbs/desired/outdated.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
@@ -112,6 +113,7 @@ function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconne
   addListVerb(program, run);
   addShowVerb(program, run);
   addPullVerb(program, run);
+  addOutdatedVerb(program, run);
   addWaitVerb(program, run);
   addRmVerb(program, run);
   addCpVerb(program, run);

@@ -9,6 +9,8 @@ import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
+import type { UpdatesDocument } from "../documents/updates.ts";
+import type { RegistryChoices } from "../program/registry/flags.ts";
 import type { Job, KeepAlive, ModelDetails, Response } from "../protocol.ts";
 import type { Forgotten } from "../transport.ts";
 import type { Decision } from "../trust/agents/decisions.ts";
@@ -61,6 +63,16 @@ export interface FleetCourier {
 
   listModels(names: Agents | undefined, options?: AskingForList): Promise<FleetModels>;
   listRunning(names: Agents | undefined, options?: AskingForList): Promise<FleetRunning>;
+  /**
+   * The models of these agents compared with their registries.
+   * @param pattern of their names
+   * @param options which registries may be asked from here; gpu-server has settings of its own
+   */
+  updates(
+    names: Agents | undefined,
+    pattern: string,
+    options: Asking & { readonly registries: RegistryChoices },
+  ): Promise<UpdatesDocument>;
   describeModel(
     agent: string,
     model: string,

@@ -4,11 +4,27 @@ import type { FleetModel } from "../courier/fleet_model.ts";
 import type { FleetModels } from "../courier/models.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Model, ModelDetails } from "../protocol.ts";
-import { BriefDetailsDocument } from "./brief_details.ts";
 import { instant } from "./instants.ts";
 import { Bytes, Instant, orNull } from "./named.ts";
 import { nextPage } from "./next_page.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";
+
+/** What lists show of a model's details, as in the protocol. Each may be missing. */
+export const BriefDetailsDocument = z
+  .object({
+    family: z.string().optional(),
+    families: z.array(z.string()).optional(),
+    format: z.string().optional(),
+    parameter_size: z.string().optional(),
+    quantization_level: z.string().optional(),
+    parent_model: z.string().optional(),
+    context_length: z.int().nonnegative().optional(),
+    embedding_length: z.int().nonnegative().optional(),
+  })
+  .meta({
+    id: "BriefDetails",
+    description: "What Ollama's lists show of a model. Each field may be missing.",
+  });
 
 const ModelDocument = Model.extend({
   size: Bytes,

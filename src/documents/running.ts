@@ -2,8 +2,8 @@
 import { z } from "zod";
 import type { FleetRunning } from "../courier/running.ts";
 import { AgentName, RunningModel } from "../protocol.ts";
-import { BriefDetailsDocument } from "./brief_details.ts";
 import { instant } from "./instants.ts";
+import { BriefDetailsDocument } from "./models.ts";
 import { Bytes, Instant } from "./named.ts";
 import { UnloadedDocument, unloadedDocument } from "./outcomes.ts";
 import { unavailableAgents, unavailableField } from "./unavailable.ts";

@@ -12,6 +12,7 @@ import { addAuditRoutes } from "./audit/route.ts";
 import { consoleRoutes } from "./console/routes.ts";
 import { docsRoutes } from "./docs/routes.ts";
 import { renderedText, respondUnlessKept } from "./fleet/lists/rendered.ts";
+import { addUpdateRoutes } from "./fleet/updates/route.ts";
 import { limitBody } from "./http/body.ts";
 import { callerOf, type Env, identifyPeer } from "./http/env.ts";
 import { refuseBrowsers, requireToken, requireTokenStill, trustEveryone } from "./http/guard/auth.ts";
@@ -61,6 +62,7 @@ const OF_CALLER = [
   addTrustRoutes,
   addModelRoutes,
   addModelVerbRoutes,
+  addUpdateRoutes,
   addActiveModelRoutes,
   addTicketRoutes,
   addJobRoutes,

@@ -8,6 +8,7 @@ import type { Log } from "../base/log.ts";
 import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
+import { PublishedModels, type PublishedModelsOptions } from "../program/registry/published.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
 import { mostStatesOf, several } from "../transport/several.ts";
 import type { Transport } from "../transport.ts";
@@ -80,6 +81,8 @@ export interface ServerSettings {
   /** Whether a pull under /agents ends with its last client. */
   readonly cancelsOnDisconnect: boolean;
   readonly catalog: Catalog;
+  /** The registries that are asked for newer models. */
+  readonly registries: Omit<PublishedModelsOptions, "clock">;
   /** The platform's own; null: there are only own tokens. */
   readonly login: Login | null;
   /** Null: commands are not signed. */
@@ -190,7 +193,7 @@ interface Foundations extends Pick<ServerParts, "database" | "shared" | "log"> {
 
 function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const { transport, database, shared, tokens, roster, agents, measures, clock = systemClock, log } = parts;
-  const { timeoutMs, maxListeners, defaultAgent, cancelsOnDisconnect, catalog, login, signingKey, webhooks } = settings;
+  const { timeoutMs, maxListeners, defaultAgent, cancelsOnDisconnect, catalog, login, signingKey } = settings;
   const entrance = openEntrance(settings, { database, shared, tokens, log });
   const fleet = new WatchedFleet({ transport, clock, log, agents });
   const audit = new AuditLog(database, clock);
@@ -199,7 +202,8 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, waits: measures, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = shared?.ends ?? new EndedJobs(database, courier);
-  const given = { measures, catalog, defaultAgent, cancelsOnDisconnect, clock, log };
+  const publishedModels = new PublishedModels({ ...settings.registries, clock });
+  const given = { measures, catalog, publishedModels, defaultAgent, cancelsOnDisconnect, clock, log };
   const kept = openKept({ database, shared, clock });
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
@@ -223,7 +227,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     refusedJobs: kept.refusedJobs,
     endedJobs,
     jobFeed,
-    webhooks: new Webhooks(webhooks, { ...given, ...kept, feed: jobFeed, ended: endedJobs, fleet }),
+    webhooks: new Webhooks(settings.webhooks, { ...given, ...kept, feed: jobFeed, ended: endedJobs, fleet }),
     listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
   };

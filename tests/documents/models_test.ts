@@ -1,8 +1,7 @@
 // The model documents: which fields of a model each list shows.
 import { expect, test } from "bun:test";
 import { mergeModels, newestPerName } from "#src/courier/models.ts";
-import { BriefDetailsDocument } from "#src/documents/brief_details.ts";
-import { ModelsDocument, modelsDocument } from "#src/documents/models.ts";
+import { BriefDetailsDocument, ModelsDocument, modelsDocument } from "#src/documents/models.ts";
 import { BriefDetails } from "#src/protocol/brief_details.ts";
 import type { Model } from "#src/protocol.ts";
 

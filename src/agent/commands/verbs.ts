@@ -3,6 +3,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { isCloudName, normalModelName, sameModel } from "../../base/model_name.ts";
+import type { AllowedRegistries } from "../../program/registry/allowed_registries.ts";
 import { CommandId, keepAliveSeconds, type Model, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
@@ -15,7 +16,6 @@ import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { OllamaError } from "../ollama/ollama_error.ts";
-import type { AllowedRegistries } from "../pulls/allowed_registries.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
 import { firstThatFit } from "./cut_lists.ts";

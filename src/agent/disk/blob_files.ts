@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { lstat, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "../../base/errors.ts";
-import type { Layer } from "./manifest.ts";
+import type { Layer } from "../../program/registry/manifest.ts";
 
 /** One file of a blob: the whole blob, or a download of it that has not ended. */
 export interface BlobFile {

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { formatModelName, type ModelName, parseModelName } from "../../base/model_name.ts";
+import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../../program/registry/manifest.ts";
 import { absent } from "./blob_files.ts";
-import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 
 /** A model as the disk has it: `name` in Ollama's form. */
 export interface InstalledModel {

@@ -7,9 +7,9 @@ import { type Clock, within } from "../../base/clock.ts";
 import { systemCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { sameModel } from "../../base/model_name.ts";
+import type { Layer } from "../../program/registry/manifest.ts";
 import type { Disk } from "../../protocol.ts";
 import { absent, blobsFolder, presentBytes } from "./blob_files.ts";
-import type { Layer } from "./manifest.ts";
 import { type InstalledModel, installedModels } from "./manifest_files.ts";
 import { type Listing, type Owner, Ownership } from "./ownership.ts";
 

@@ -1,7 +1,7 @@
 // The errors for failed requests to Ollama: its statuses, its connection, its silence, and programs that are not Ollama.
 import { z } from "zod";
 import type { CourierError, ErrorCode } from "../../base/errors.ts";
-import { type ConnectionReason, connectionReason } from "./connection.ts";
+import { type ConnectionReason, connectionReason } from "../../program/registry/connection.ts";
 import { type Asked, hintFor, ollamaFailure } from "./meanings.ts";
 import { OllamaError } from "./ollama_error.ts";
 

@@ -3,12 +3,12 @@ import { Ollama as Client } from "ollama/browser";
 import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
 import { parseModelName } from "../../base/model_name.ts";
+import { InsecureRegistries } from "../../program/registry/registry_host.ts";
 import { Model, ModelDetails, RunningModel } from "../../protocol.ts";
 import { checkedFetch } from "./checked_fetch.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
 import { type Asked, onlyEmbeds } from "./meanings.ts";
 import { PullLine, type PullProgress, PullTracker } from "./pull_tracker.ts";
-import { InsecureRegistries } from "./registry_host.ts";
 
 export type { PullProgress } from "./pull_tracker.ts";
 

@@ -2,12 +2,12 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
+import type { Layer, Manifest } from "../../program/registry/manifest.ts";
+import { ForbiddenRedirect } from "../../program/registry/registry.ts";
 import type { Disk, Job } from "../../protocol.ts";
 import type { Box } from "../box.ts";
-import type { Layer, Manifest } from "../disk/manifest.ts";
 import type { Unknown } from "../disk/models_folder.ts";
 import type { DiskReserve } from "../disk/reserve.ts";
-import { ForbiddenRedirect, type Registry } from "./registry.ts";
 
 /** The result of the check. */
 export interface Foreseen {
@@ -19,10 +19,15 @@ export interface Foreseen {
   readonly failure?: string;
 }
 
+interface ManifestReader {
+  /** @throws CourierError as `Registry.readManifest()` */
+  readManifest(model: string): Promise<Manifest>;
+}
+
 export interface PreflightDeps {
   readonly agent: string;
   /** Null: there is no preflight, and Ollama finds out. */
-  readonly registry: Pick<Registry, "readManifest"> | null;
+  readonly registry: ManifestReader | null;
   /** Its disk, and its GPUs. */
   readonly box: Pick<Box, "models" | "gpus">;
   readonly diskReserve: DiskReserve;
@@ -84,7 +89,7 @@ export class Preflight {
     return unknown?.isAnothers === true ? notChecked(unknown) : null;
   }
 
-  async #manifest(model: string, registry: Pick<Registry, "readManifest">): Promise<Manifest> {
+  async #manifest(model: string, registry: ManifestReader): Promise<Manifest> {
     const { clock } = this.#deps;
     const key = model.toLowerCase();
     const known = this.#remembered.get(key);

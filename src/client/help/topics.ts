@@ -25,6 +25,7 @@ const EXIT_STATUSES = [
 const DOCUMENTS = [
   ["agents", "Agents"],
   ["list", "Models"],
+  ["outdated", "Updates"],
   ["show", "ShownModel, one per model"],
   ["ps", "Running"],
   ["jobs", "Jobs, with the refused commands of each agent; --follow: a Job per change"],

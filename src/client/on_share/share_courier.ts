@@ -1,5 +1,6 @@
 // The fleet on the share itself: a courier on a transport, with the keys and the roster that gpuctl keeps.
 import type { Check } from "../../base/check.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
@@ -8,6 +9,9 @@ import { Courier, type CourierOptions } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { type Refused, refusedBy } from "../../documents/contact.ts";
+import { readUpdates, type UpdatesDocument } from "../../documents/updates.ts";
+import { chosenRegistries } from "../../program/registry/flags.ts";
+import { PublishedModels } from "../../program/registry/published.ts";
 import type { Transport } from "../../transport.ts";
 import { type Decision, isKeyId, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
@@ -18,11 +22,14 @@ import type { OpenShare } from "../session.ts";
 export class ShareCourier extends Courier implements FleetCourier {
   readonly #share: OpenShare;
   readonly #transport: Transport;
+  readonly #clock: Clock;
+  #published: PublishedModels | undefined;
 
   constructor(share: OpenShare, options: CourierOptions) {
     super(share.transport, options);
     this.#share = share;
     this.#transport = share.transport;
+    this.#clock = options.clock ?? systemClock;
   }
 
   get description(): string {
@@ -50,6 +57,14 @@ export class ShareCourier extends Courier implements FleetCourier {
       const found = state?.models?.find(({ name }) => sameModel(name, model));
       return found === undefined ? [] : [{ agent, digest: found.digest }];
     });
+  }
+
+  async updates(
+    ...[names, pattern, { registries, signal }]: Parameters<FleetCourier["updates"]>
+  ): Promise<UpdatesDocument> {
+    const found = await this.listModels(names, { signal });
+    this.#published ??= new PublishedModels({ ...chosenRegistries(registries), clock: this.#clock });
+    return await readUpdates(this.#published, found, pattern);
   }
 
   async reasonToKeep({ agent }: AgentView): Promise<CourierError | undefined> {

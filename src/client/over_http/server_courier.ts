@@ -16,6 +16,7 @@ import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
 import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
 import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
 import { LoadedDocument } from "../../documents/running.ts";
+import type { UpdatesDocument } from "../../documents/updates.ts";
 import {
   isEnded,
   type Job,
@@ -36,6 +37,7 @@ import { forgetAgent } from "./forget.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
 import { decide } from "./trust.ts";
+import { readUpdatesOf } from "./updates.ts";
 
 /** Agents publish progress at most twice a second. */
 const FOLLOW_INTERVAL_MS = 500;
@@ -120,6 +122,15 @@ export class ServerCourier implements FleetCourier {
 
   async listRunning(names: Agents | undefined, options?: AskingForList): Promise<FleetRunning> {
     return await this.#lists.running(names, options);
+  }
+
+  async updates(
+    names: Agents | undefined,
+    pattern: string,
+    { signal }: Parameters<FleetCourier["updates"]>[2],
+  ): Promise<UpdatesDocument> {
+    const views = names === undefined || names === "all" ? undefined : await this.choose(names);
+    return await readUpdatesOf(this.#http, views, pattern, signal);
   }
 
   async describeModel(

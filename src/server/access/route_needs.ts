@@ -23,6 +23,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/agents/:agent/running": "list_running",
   "POST /v1/agents/:agent/trust": "no limits",
   "GET /v1/models": "list_models",
+  "GET /v1/updates": "list_models",
   "GET /v1/jobs": "list_jobs",
   "POST /v1/jobs": "pull_model",
   "GET /v1/jobs/:id": "list_jobs",

@@ -79,6 +79,7 @@ type Scoped = Omit<
   | "refusedLogins"
   | "listeners"
   | "catalog"
+  | "publishedModels"
   | "cancelsOnDisconnect"
   | "clock"
   | "log"

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import type { AnswerFault, PullFault } from "#sim/ollama/faults.ts";
 import { type SimulatedOllama, startSimulatedOllama } from "#sim/ollama/ollama.ts";
-import { connectionReason } from "#src/agent/ollama/connection.ts";
 import { Ollama } from "#src/agent/ollama/ollama.ts";
 import { retryOf } from "#src/agent/ollama/pull_failure.ts";
 import type { ErrorCode } from "#src/base/errors.ts";
+import { connectionReason } from "#src/program/registry/connection.ts";
 import { failure } from "#tests/support/failure.ts";
 import { until } from "#tests/support/until.ts";
 

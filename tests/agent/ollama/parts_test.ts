@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { checkedFetch } from "#src/agent/ollama/checked_fetch.ts";
 import { PullTracker } from "#src/agent/ollama/pull_tracker.ts";
-import { parseAllowedRegistry, parseInsecureRegistry } from "#src/agent/ollama/registry_host.ts";
 import { parseOllamaUrl } from "#src/agent/ollama/url.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { parseAllowedRegistry, parseInsecureRegistry } from "#src/program/registry/registry_host.ts";
 import { failure } from "#tests/support/failure.ts";
 
 describe("parseOllamaUrl()", () => {

@@ -1,9 +1,9 @@
 // The registries that pulls may use: by name, and where one that is allowed redirects to.
 import { afterAll, describe, expect, test } from "bun:test";
-import { DEFAULT_REGISTRIES } from "#src/agent/ollama/registry_host.ts";
-import { AllowedRegistries } from "#src/agent/pulls/allowed_registries.ts";
-import { Registry } from "#src/agent/pulls/registry.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
+import { Registry } from "#src/program/registry/registry.ts";
+import { DEFAULT_REGISTRIES } from "#src/program/registry/registry_host.ts";
 import { TlsServers } from "#tests/agent/pulls/tls_servers.ts";
 import { failure } from "#tests/support/failure.ts";
 

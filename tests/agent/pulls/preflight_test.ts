@@ -1,15 +1,15 @@
 // Whether a model fits, before its first byte; and the flags that decide it.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import type { Manifest } from "#src/agent/disk/manifest.ts";
 import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { defaultReserve, parseDiskReserve } from "#src/agent/disk/reserve.ts";
 import { Protection } from "#src/agent/models/protection.ts";
 import { Preflight, type PreflightDeps } from "#src/agent/pulls/preflight.ts";
-import { ForbiddenRedirect } from "#src/agent/pulls/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
+import type { Manifest } from "#src/program/registry/manifest.ts";
+import { ForbiddenRedirect } from "#src/program/registry/registry.ts";
 import { type Disk, type Gpu, type Job, newPull } from "#src/protocol.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { digestOf, ModelsFixture } from "#tests/support/disk/models_fixture.ts";

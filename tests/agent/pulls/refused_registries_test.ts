@@ -1,10 +1,10 @@
 // Pulls from registries that are not allowed: refused in both versions of the protocol, and when a kept job starts.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { AgentParts } from "#src/agent/assemble.ts";
-import { DEFAULT_REGISTRIES } from "#src/agent/ollama/registry_host.ts";
-import { AllowedRegistries } from "#src/agent/pulls/allowed_registries.ts";
-import { ForbiddenRedirect } from "#src/agent/pulls/registry.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
+import { ForbiddenRedirect } from "#src/program/registry/registry.ts";
+import { DEFAULT_REGISTRIES } from "#src/program/registry/registry_host.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
 const MODEL = "10.0.0.1:8443/internal/secrets:latest";

@@ -1,8 +1,8 @@
 // Reading a manifest from registries of every kind: honest, guarded, slow, redirecting, hostile.
 import { afterEach, describe, expect, test } from "bun:test";
-import { MAX_MANIFEST_BYTES, parseManifest } from "#src/agent/disk/manifest.ts";
-import { AllowedRegistries } from "#src/agent/pulls/allowed_registries.ts";
-import { Registry } from "#src/agent/pulls/registry.ts";
+import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
+import { MAX_MANIFEST_BYTES, parseManifest } from "#src/program/registry/manifest.ts";
+import { Registry } from "#src/program/registry/registry.ts";
 import { failure } from "#tests/support/failure.ts";
 
 const A = `sha256:${"a".repeat(64)}`;

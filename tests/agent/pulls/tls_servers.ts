@@ -1,5 +1,5 @@
 // Servers on loopback that speak TLS, and a fetch that trusts the certificate which they share.
-import type { RegistryOptions } from "#src/agent/pulls/registry.ts";
+import type { RegistryOptions } from "#src/program/registry/registry.ts";
 
 export interface TlsServer {
   /** `127.0.0.1:PORT` */

@@ -19,6 +19,8 @@ type AgentOptions = Parameters<typeof ScriptedAgent.open>[2];
 
 interface RunOptions {
   readonly terminal?: boolean;
+  /** Of the terminal. */
+  readonly columns?: number;
   /** What the person at the terminal answers to a question; without one, gpuctl cannot ask. */
   readonly answer?: string;
 }
@@ -31,9 +33,12 @@ export class TwoWays implements AsyncDisposable {
   #listener: Listener;
   readonly #agents: ScriptedAgent[] = [];
 
-  static async open(clock: Clock = systemClock): Promise<TwoWays> {
+  static async open(
+    clock: Clock = systemClock,
+    options: Pick<NonNullable<Parameters<typeof openServer>[0]>, "insecureRegistries"> = {},
+  ): Promise<TwoWays> {
     const store = new MemoryStore(clock);
-    const server = await openServer({ store, clock });
+    const server = await openServer({ ...options, store, clock });
     const dir = await mkdtemp(join(tmpdir(), "gpu-courier-ways-"));
     return new TwoWays(clock, store, server, dir);
   }
@@ -86,9 +91,9 @@ export class TwoWays implements AsyncDisposable {
   }
 
   /** Starts gpuctl; `stop` is Ctrl-C. */
-  async start(way: Way, argv: readonly string[], { terminal = false, answer }: RunOptions = {}) {
-    const stdout = new Capture(terminal, 200);
-    const stderr = new Capture(terminal, 200);
+  async start(way: Way, argv: readonly string[], { terminal = false, columns = 200, answer }: RunOptions = {}) {
+    const stdout = new Capture(terminal, columns);
+    const stderr = new Capture(terminal, columns);
     const stop = new AbortController();
     const io: ClientIo = {
       stdout,

@@ -135,6 +135,14 @@ export const ROUTES: Readonly<Record<string, Row>> = {
       ({ agent }) => `/v1/models?agent=${agent}`,
     ),
   },
+  "GET /v1/updates": {
+    needs: "list_models",
+    requests: paths(
+      () => "/v1/updates",
+      ({ model }) => `/v1/updates?name=${model}`,
+      ({ agent }) => `/v1/updates?agent=${agent}`,
+    ),
+  },
   "GET /v1/jobs": {
     needs: "list_jobs",
     requests: paths(

@@ -64,6 +64,7 @@ describe("/openapi.json", () => {
       "/v1/tickets",
       "/v1/tokens",
       "/v1/tokens/{name}",
+      "/v1/updates",
       "/v1/webhooks/deliveries",
     ]);
     // Pages for people are no routes of the API, and those under /agents are Ollama's, which describes them.

@@ -16,6 +16,7 @@ const DOCTOR = "src/{doctor/*,program/style}.ts";
 const IN_VERBS = "src/client/{io,session,fleet_courier,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
 const OPEN = "src/transport/open.ts";
 const SEVERAL = "src/transport/several.ts";
+const REGISTRY = "src/program/registry/*.ts";
 const METRICS = "src/program/metrics/*.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -27,7 +28,7 @@ const agent = (folders: string): string[] => inside("src/agent", folders);
 const server = (folders: string): string[] => inside("src/server", folders);
 const IN_PAGE = [...BASE, "src/documents/*.ts"];
 const page = (folders: string): string[] => folders.split(" ").map((folder) => `src/console/${folder}/*`);
-const CLIENT = [...SEAM, ADDRESS, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts"];
+const CLIENT = [...SEAM, ADDRESS, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts", REGISTRY];
 
 /**
  * Every file under src/ and what of the project it may import; the first row that fits counts. A folder may always import
@@ -38,6 +39,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/protocol/*.ts", may: ["src/base/errors.ts"] },
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
   { files: METRICS, may: BASE },
+  { files: REGISTRY, may: [...BASE, "src/program/flags.ts"] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
@@ -59,7 +61,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/courier.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/{*,mailbox/*}.ts"] },
   {
     files: "src/documents/*.ts",
-    may: ["src/base/{check,errors}.ts", "src/protocol.ts", "src/courier/*.ts", KNOWN_AGENTS],
+    may: [
+      "src/{base/{check,clock,errors,glob,model_name},protocol,courier/*,program/registry/published}.ts",
+      KNOWN_AGENTS,
+    ],
   },
   {
     files: "src/doctor/*.ts",
@@ -73,18 +78,21 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
 
   // gpu-agent.
-  { files: "src/agent/{ollama,disk,ledger}/*.ts", may: BASE },
+  { files: "src/agent/{ollama,disk,ledger}/*.ts", may: [...BASE, REGISTRY] },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
-  { files: "src/agent/pulls/*.ts", may: [...BASE, "src/agent/box.ts", ...agent("ollama disk ledger")] },
+  { files: "src/agent/pulls/*.ts", may: [...BASE, REGISTRY, "src/agent/box.ts", ...agent("ollama disk ledger")] },
   { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST, METRICS] },
   {
     files: "src/agent/commands/*.ts",
-    may: [...SEAM, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
+    may: [...SEAM, REGISTRY, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
   },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
   { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST, ROSTER] },
-  { files: "src/agent/examine.ts", may: [...BASE, ...TRUST, ROSTER, ...agent("ollama disk ledger presence trust")] },
+  {
+    files: "src/agent/examine.ts",
+    may: [...BASE, REGISTRY, ...TRUST, ROSTER, ...agent("ollama disk ledger presence trust")],
+  },
   {
     files: "src/agent/doctor.ts",
     may: [...SEAM, ...COURIER, ROSTER, DOCTOR, "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
@@ -95,7 +103,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...SEAM,
       ...TRUST,
       ROSTER,
-      "src/program/*.ts",
+      "src/program/{*,registry/*}.ts",
       "src/agent/{changes,box,sweeping,agent,assemble}.ts",
       ...agent("ollama disk ledger pulls models presence commands trust"),
     ],
@@ -105,11 +113,11 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       "src/base/*.ts",
       ...TRUST,
-      "src/program/*.ts",
+      "src/program/{*,registry/*}.ts",
       ADDRESS,
       OPEN,
       "src/agent/{run,doctor,examine,verify_release}.ts",
-      "src/agent/{models/protection,ollama/registry_host,presence/{drain_file,identity,labels},trust/share_time_file}.ts",
+      "src/agent/{models/protection,presence/{drain_file,identity,labels},trust/share_time_file}.ts",
     ],
   },
 
@@ -230,11 +238,16 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/limits/*.ts",
     may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("access store")],
   },
+  {
+    files: "src/server/fleet/updates/*.ts",
+    may: [...COURIER, "src/server/services.ts", ...server("fleet http v1/schema")],
+  },
   { files: "src/server/fleet/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
     may: [
       ...BASE,
+      "src/program/registry/published.ts",
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
@@ -314,7 +327,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console docs http http/guard limits fleet/lists metrics ollama scope v1 v1/schema platform webhooks",
+        "access audit console docs http http/guard limits fleet/{lists,updates} metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },
@@ -326,7 +339,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...ALL_TRUST,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
-      "src/program/*.ts",
+      "src/program/{*,registry/*}.ts",
       "src/server/{api,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
       ...server("access access/sessions audit http http/guard limits metrics store store/shared webhooks"),
     ],
@@ -336,7 +349,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       ...BASE,
       ...ALL_TRUST,
-      "src/program/*.ts",
+      "src/program/{*,registry/*}.ts",
       "src/transport.ts",
       OPEN,
       SEVERAL,
@@ -369,6 +382,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...COURIER,
       KNOWN_AGENTS,
       "src/program/*.ts",
+      REGISTRY,
       "src/client/{io,base_command,help/columns,output/agent_names}.ts",
     ],
   },
@@ -389,7 +403,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
-    files: "src/client/{asking,pulls,help,verbs,verbs/{jobs,memory},roster,completion}/*.ts",
+    files: "src/client/{asking,pulls,help,verbs,verbs/{desired,jobs,memory},roster,completion}/*.ts",
     may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,on_share/several,over_http/{open,whole_views}}.ts"],
   },
   { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },

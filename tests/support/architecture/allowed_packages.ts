@@ -6,7 +6,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/protocol.ts",
     "src/transport/nats/messages/waiting.ts",
     "src/{protocol,documents,client/over_http,client/over_http/proxy}/*.ts",
-    "src/{trust,agent,server}/**/*.ts",
+    "src/{trust,agent,server,program/registry}/**/*.ts",
   ],
   jose: ["src/server/access/login/*.ts", "src/server/access/login/introspection/*.ts"],
   pino: ["src/program/log.ts"],
@@ -33,7 +33,8 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "node:zlib": ["src/server/http/responses.ts"],
   "node:dns": ["src/agent/pulls/host_names.ts", "src/server/webhooks/http/post.ts"],
   "node:net": [
-    "src/agent/pulls/{host_names,allowed_registries}.ts",
+    "src/agent/pulls/host_names.ts",
+    "src/program/registry/allowed_registries.ts",
     "src/server/access/{trusted_proxies,login/address}.ts",
     "src/server/webhooks/{settings,http/*}.ts",
   ],

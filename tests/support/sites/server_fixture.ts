@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "#src/base/clock.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
+import { PublishedModels } from "#src/program/registry/published.ts";
 import { Authenticator, type Login } from "#src/server/access/authenticator.ts";
 import { Sessions } from "#src/server/access/sessions/sessions.ts";
 import { Tickets } from "#src/server/access/tickets.ts";
@@ -90,6 +91,7 @@ export async function openServer({
   trustedProxies = [],
   managesTokens = false,
   cancelsOnDisconnect = false,
+  insecureRegistries = [],
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -104,6 +106,8 @@ export async function openServer({
   trustedProxies?: readonly string[];
   managesTokens?: boolean;
   cancelsOnDisconnect?: boolean;
+  /** The only ones that it asks for newer models. */
+  insecureRegistries?: readonly string[];
 } = {}): Promise<ServerUnderTest> {
   const stateDir = memoryDir("gpu-courier-server-");
   const database = openStore(stateDir);
@@ -159,6 +163,7 @@ export async function openServer({
     listeners: new Listeners(MAX_LISTENERS),
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
+    publishedModels: new PublishedModels({ allowed: [], insecure: insecureRegistries, clock }),
     defaultAgent,
     cancelsOnDisconnect,
     clock,

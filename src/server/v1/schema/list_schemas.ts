@@ -83,6 +83,7 @@ export const QUERY = {
       .optional()
       .meta({ description: "If the agent cannot answer: what it last published, and why in `unavailable`" }),
   }),
+  updates: queryOf({ agent, name }),
   refused: queryOf({ agent }),
   job: queryOf({
     wait: z.coerce.number<string>().int().min(1).max(MAX_WAIT_S).optional().meta({

@@ -3,9 +3,9 @@ import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
 import { parseJson, readBounded } from "../../base/foreign_text.ts";
 import { parseModelName } from "../../base/model_name.ts";
-import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../disk/manifest.ts";
-import { connectionReason } from "../ollama/connection.ts";
 import type { AllowedRegistries } from "./allowed_registries.ts";
+import { connectionReason } from "./connection.ts";
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 
 export interface RegistryOptions {
   /** Where it may be sent on to, and which of them speak no TLS. */
@@ -23,6 +23,20 @@ export class ForbiddenRedirect extends CourierError {
       hint: "If it should be, the administrator of this box can name it with --allow-registry or --insecure-registry",
     });
   }
+}
+
+/** The registry itself does not answer: nothing that it has can be read now. */
+export class UnreachableRegistry extends CourierError {
+  /** @param reason a predicate */
+  constructor(host: string, reason: string, cause: unknown) {
+    super("unavailable", `${host} ${reason}`, { cause });
+  }
+}
+
+/** A manifest as a registry has it now. */
+export interface PublishedManifest extends Manifest {
+  /** The SHA-256 of its bytes in hex, as Ollama lists it. */
+  readonly digest: string;
 }
 
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
@@ -52,7 +66,7 @@ export class Registry {
    * @throws CourierError `unavailable` when the registry cannot be reached, is too slow or sends an unusable answer;
    * `not_found` when it has no such model; `forbidden` when it asks for a login; `ForbiddenRedirect`; `invalid`
    */
-  async readManifest(model: string): Promise<Manifest> {
+  async readManifest(model: string): Promise<PublishedManifest> {
     const { host, namespace, model: name, tag } = parseModelName(model);
     const scheme = this.#registries.insecure.has(host) ? "http" : "https";
     const url = URL.parse(`${scheme}://${host}/v2/${namespace}/${name}/manifests/${tag}`);
@@ -67,7 +81,7 @@ export class Registry {
     }
   }
 
-  async #read(url: URL, signal: AbortSignal): Promise<Manifest> {
+  async #read(url: URL, signal: AbortSignal): Promise<PublishedManifest> {
     let response = await this.#fetch(url, { accept: MANIFEST_TYPE }, signal);
     const challenge = response.status === 401 ? response.headers.get("www-authenticate") : null;
     if (challenge !== null) {
@@ -80,8 +94,10 @@ export class Registry {
         throw new CourierError("forbidden", `${url.host} shows no such model without a login`);
       }
     }
-    const manifest = parseManifest(await readText(response, url, MAX_MANIFEST_BYTES));
-    if (manifest !== null) return manifest;
+    const hash = new Bun.CryptoHasher("sha256");
+    const text = await readText(response, url, MAX_MANIFEST_BYTES, (chunk) => hash.update(chunk));
+    const manifest = parseManifest(text);
+    if (manifest !== null) return { ...manifest, digest: hash.digest("hex") };
     throw new CourierError("unavailable", `${url.host} sends a manifest that cannot be read`);
   }
 
@@ -137,12 +153,17 @@ export class Registry {
 }
 
 /** @throws CourierError for another status than 200, and for more than `maxBytes` */
-async function readText(response: Response, { host }: URL, maxBytes: number): Promise<string> {
+async function readText(
+  response: Response,
+  { host }: URL,
+  maxBytes: number,
+  seen?: (chunk: Uint8Array) => void,
+): Promise<string> {
   if (response.status !== 200) {
     await response.body?.cancel();
     throw statusFailure(host, response.status);
   }
-  const text = await readBounded(response.body, maxBytes);
+  const text = await readBounded(response.body, maxBytes, seen);
   if (text !== null) return text;
   throw new CourierError("unavailable", `${host} sends more than ${maxBytes} bytes`);
 }
@@ -150,7 +171,7 @@ async function readText(response: Response, { host }: URL, maxBytes: number): Pr
 /** @param waitedMs how long it was waited without success; null: it failed before */
 function connectionFailure(host: string, cause: unknown, waitedMs: number | null): CourierError {
   const why = waitedMs === null ? connectionReason(cause).text : `did not answer within ${waitedMs / 1000} s`;
-  return new CourierError("unavailable", `${host} ${why}`, { cause });
+  return new UnreachableRegistry(host, why, cause);
 }
 
 /** Without the body: anyone who sends a pull would read it in the job, and it may be that of a service inside the network. */

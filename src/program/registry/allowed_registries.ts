@@ -2,7 +2,7 @@
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { CourierError } from "../../base/errors.ts";
 import { parseModelName } from "../../base/model_name.ts";
-import { ANY_REGISTRY, InsecureRegistries, registryHost } from "../ollama/registry_host.ts";
+import { ANY_REGISTRY, InsecureRegistries, registryHost } from "./registry_host.ts";
 
 export interface AllowedRegistriesOptions {
   readonly agent: string;
@@ -28,13 +28,18 @@ export class AllowedRegistries {
     this.#names = [...new Set([...allowed, ...insecure])];
   }
 
+  /** Whether the registry of a model is allowed. @param model in Ollama's form */
+  allows(model: string): boolean {
+    return this.#allowsAny || this.#isNamed(parseModelName(model).host);
+  }
+
   /**
    * @param model in Ollama's form
    * @throws CourierError `forbidden`, naming what is allowed, when its registry is not
    */
   requireAllowed(model: string): void {
+    if (this.allows(model)) return;
     const { host } = parseModelName(model);
-    if (this.#allowsAny || this.#isNamed(host)) return;
     const more = this.#names.length - MAX_NAMED;
     const named = `${this.#names.slice(0, MAX_NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
     throw new CourierError(

@@ -1,0 +1,28 @@
+// The flags that name the registries which gpu-server and gpuctl may ask for newer models.
+import { flag, parse } from "../flags.ts";
+import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from "./registry_host.ts";
+
+export const registryFlags = {
+  allowRegistry: () =>
+    flag(
+      "--allow-registry <host>",
+      `a registry that may be asked for newer models, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
+    ).argParser(parse.list(parseAllowedRegistry)),
+  insecureRegistry: () =>
+    flag("--insecure-registry <host:port>", "a registry without TLS that may be asked too; repeatable").argParser(
+      parse.list(parseInsecureRegistry),
+    ),
+};
+
+/** What these flags say. */
+export interface RegistryChoices {
+  readonly allowRegistry?: readonly string[] | undefined;
+  readonly insecureRegistry?: readonly string[] | undefined;
+}
+
+export function chosenRegistries({ allowRegistry, insecureRegistry }: RegistryChoices): {
+  readonly allowed: readonly string[];
+  readonly insecure: readonly string[];
+} {
+  return { allowed: allowRegistry ?? DEFAULT_REGISTRIES, insecure: insecureRegistry ?? [] };
+}

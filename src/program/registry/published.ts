@@ -1,0 +1,137 @@
+// What the registries have now of the models that boxes have: each name is asked for once, and the answers are kept for hours.
+import type { Clock } from "../../base/clock.ts";
+import { asCourierError } from "../../base/errors.ts";
+import { parseModelName } from "../../base/model_name.ts";
+import { Slots } from "../../base/slots.ts";
+import { AllowedRegistries } from "./allowed_registries.ts";
+import { Registry, UnreachableRegistry } from "./registry.ts";
+
+/** A model as a box has it. */
+export interface HeldModel {
+  /** In Ollama's form. */
+  readonly name: string;
+  /** Of its manifest, as Ollama lists it. */
+  readonly digest: string;
+  /** When the box got it, in ms since 1970. */
+  readonly gotAtMs: number;
+}
+
+/** What a registry has under a name. */
+export type Published =
+  | { readonly kind: "manifest"; readonly digest: string; readonly totalBytes: number; readonly checkedAtMs: number }
+  /** It has no such model: copies, and what was built on a box. */
+  | { readonly kind: "none"; readonly checkedAtMs: number }
+  | { readonly kind: "unknown"; readonly reason: string; readonly checkedAtMs: number };
+
+export interface PublishedModelsOptions {
+  /** `host[:port]` of the registries that may be asked; `*`: every one. */
+  readonly allowed: readonly string[];
+  /** `host:port` of those that may be asked without TLS. */
+  readonly insecure: readonly string[];
+  readonly clock: Pick<Clock, "now" | "monotonic">;
+}
+
+interface Kept {
+  readonly answer: Promise<Published>;
+  readonly askedMs: number;
+  /** Undefined: it is awaited. */
+  settled?: Published;
+}
+
+/** The registries that did not answer in one round, with the reason. */
+type Unreachable = Map<string, string>;
+
+const KEPT_MS = 6 * 3600_000;
+/** A failure, or an answer that a box seems to be ahead of, is asked for again after this time. */
+const ASK_AGAIN_MS = 60_000;
+const MAX_KEPT = 2_000;
+const AT_ONCE = 8;
+/** Of one round; what is left is asked for by the next one. */
+const ROUND_MS = 20_000;
+
+export class PublishedModels {
+  readonly #options: PublishedModelsOptions;
+  readonly #registries: AllowedRegistries;
+  readonly #registry: Pick<Registry, "readManifest">;
+  readonly #slots = new Slots(AT_ONCE);
+  /** By the name in lower case, in the order in which they were asked for. */
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(options: PublishedModelsOptions) {
+    this.#options = options;
+    this.#registries = new AllowedRegistries({ ...options, agent: "this machine" });
+    this.#registry = new Registry({ registries: this.#registries });
+  }
+
+  /**
+   * What the registries have under the names of these models: of each name once, however many boxes have it. Never rejects.
+   * @returns by the name in lower case
+   */
+  async ask(models: readonly HeldModel[]): Promise<ReadonlyMap<string, Published>> {
+    const beganMs = this.#options.clock.monotonic();
+    const unreachable: Unreachable = new Map();
+    const byName = Map.groupBy(models, ({ name }) => name.toLowerCase());
+    const answers = [...byName].map(
+      async ([key, held]) => [key, await this.#answer(key, held, { beganMs, unreachable })] as const,
+    );
+    return new Map(await Promise.all(answers));
+  }
+
+  async #answer(
+    key: string,
+    held: readonly HeldModel[],
+    round: { readonly beganMs: number; readonly unreachable: Unreachable },
+  ): Promise<Published> {
+    const known = this.#kept.get(key);
+    if (known !== undefined && this.#stillCounts(known, held)) return await known.answer;
+    return await this.#slots.run(async () => {
+      const { clock } = this.#options;
+      // Somebody else may have asked while this one waited.
+      const other = this.#kept.get(key);
+      if (other !== undefined && other !== known) return await other.answer;
+      if (clock.monotonic() - round.beganMs >= ROUND_MS)
+        return this.#unknown(`not asked within ${ROUND_MS / 1000} s: ask again`);
+      return await this.#keep(key, this.#read(held[0]?.name ?? key, round.unreachable));
+    });
+  }
+
+  #stillCounts({ settled, askedMs }: Kept, held: readonly HeldModel[]): boolean {
+    if (settled === undefined) return true;
+    const ageMs = this.#options.clock.monotonic() - askedMs;
+    if (ageMs < ASK_AGAIN_MS) return true;
+    if (ageMs >= KEPT_MS || settled.kind === "unknown") return false;
+    // A box that pulled since then may have what the registry got since then.
+    const isAhead = ({ digest, gotAtMs }: HeldModel): boolean =>
+      gotAtMs >= settled.checkedAtMs && (settled.kind === "none" || settled.digest !== digest);
+    return !held.some(isAhead);
+  }
+
+  async #keep(key: string, answer: Promise<Published>): Promise<Published> {
+    const kept: Kept = { answer, askedMs: this.#options.clock.monotonic() };
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    for (const oldest of [...this.#kept.keys()].slice(0, -MAX_KEPT)) this.#kept.delete(oldest);
+    kept.settled = await answer;
+    return kept.settled;
+  }
+
+  async #read(name: string, unreachable: Unreachable): Promise<Published> {
+    try {
+      const { host } = parseModelName(name);
+      if (!this.#registries.allows(name)) return this.#unknown(`${host} may not be asked (--allow-registry)`);
+      const known = unreachable.get(host);
+      if (known !== undefined) return this.#unknown(known);
+      const { digest, totalBytes } = await this.#registry.readManifest(name);
+      return { kind: "manifest", digest, totalBytes, checkedAtMs: this.#options.clock.now() };
+    } catch (error) {
+      const { code, message } = asCourierError(error);
+      if (code === "not_found") return { kind: "none", checkedAtMs: this.#options.clock.now() };
+      if (error instanceof UnreachableRegistry) unreachable.set(parseModelName(name).host, message);
+      return this.#unknown(message);
+    }
+  }
+
+  #unknown(reason: string): Published {
+    return { kind: "unknown", reason, checkedAtMs: this.#options.clock.now() };
+  }
+}
