@@ -22,6 +22,7 @@ import { addAgentsVerb } from "./verbs/agents.ts";
 import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
 import { addOutdatedVerb } from "./verbs/desired/outdated.ts";
+import { addUpdateVerb } from "./verbs/desired/update.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
@@ -114,6 +115,7 @@ function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconne
   addShowVerb(program, run);
   addPullVerb(program, run);
   addOutdatedVerb(program, run);
+  addUpdateVerb(program, run);
   addWaitVerb(program, run);
   addRmVerb(program, run);
   addCpVerb(program, run);

@@ -29,7 +29,7 @@ const DOCUMENTS = [
   ["show", "ShownModel, one per model"],
   ["ps", "Running"],
   ["jobs", "Jobs, with the refused commands of each agent; --follow: a Job per change"],
-  ["pull, wait", "a Job per change; pull --detach: Jobs"],
+  ["pull, update, wait", "a Job per change; pull --detach: Jobs"],
   ["rm", "Deleted"],
   ["cp", "Copied"],
   ["load", "Loaded"],

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Registry } from "#sim/registry/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { UpdatesDocument } from "#src/documents/updates.ts";
-import { modelOf } from "#tests/support/sites/scripted_agent.ts";
+import { answerAsAgent, modelOf, type ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { TwoWays, WAYS, type Way } from "./two_ways.ts";
 
 let registry: Registry;
@@ -109,4 +109,69 @@ test("gpuctl asks no registry that is not named, wherever a box says that its mo
   const { stdout } = await site.run("share", ["outdated", nameOf("m01"), "--json"]);
   expect(UpdatesDocument.parse(JSON.parse(stdout)).updates[0]).toMatchObject({ state: "unknown" });
   expect(requests().every((count) => count === 0)).toBe(true);
+});
+
+/** Ends each pull at once, with what the registry has. */
+function endPulls(agents: readonly ScriptedAgent[]): void {
+  for (const agent of agents) {
+    agent.answer = (command, of) => {
+      const answer = answerAsAgent(command, of);
+      if (command.command !== "pull_model") return answer;
+      const name = command.model_name ?? "";
+      const digest = registry.manifestDigest(name.split("/").at(-1)?.split(":")[0] ?? "");
+      of.models = of.models.map((model) => (model.name === name ? { ...model, digest, modified_at: of.now() } : model));
+      of.jobs = of.jobs.map((job) => ({ ...job, state: "succeeded", ended_at: of.now() }));
+      return answer;
+    };
+  }
+}
+
+function pullsOf({ commands }: ScriptedAgent): (string | undefined)[] {
+  return commands.filter(({ command }) => command === "pull_model").map(({ model_name }) => model_name);
+}
+
+describe.each([...WAYS])("update over the %s", (way) => {
+  test("pulls what is outdated on the boxes that have it, and then there is nothing left to do", async () => {
+    const agents = await openFleet();
+    endPulls(agents);
+    const dry = await site.run(way, ["update", "--all", "--dry-run", ...flagsOf(way)]);
+    expect(dry.status).toBe(0);
+    expect(dry.stdout.split("\n").filter((line) => line.includes("outdated"))).toHaveLength(3);
+    expect(dry.stderr).toBe(
+      "At most 12.8 kB to fetch, on all boxes together\n" +
+        "1 could not be compared with their registries\n  gpuctl outdated shows why\nNothing was changed\n",
+    );
+    expect(agents.flatMap(pullsOf)).toEqual([]);
+
+    const ran = await site.run(way, ["update", "--all", "--yes", ...flagsOf(way)]);
+    expect(ran.status).toBe(0);
+    const expected = ["m01", "m02", "m03"].map(nameOf);
+    expect(agents.map(pullsOf)).toEqual([expected, expected, []]);
+    expect(requests()).toEqual(Array.from({ length: 22 }, () => (way === "server" ? 1 : 2)));
+
+    for (const agent of agents) await site.publish(agent);
+    const again = await site.run(way, ["update", "--all", "--yes", ...flagsOf(way)]);
+    expect([again.status, again.stdout]).toEqual([0, ""]);
+    expect(agents.flatMap(pullsOf)).toHaveLength(6);
+  });
+
+  test("leaves agents alone that are not named, and asks before it changes several", async () => {
+    const agents = await openFleet();
+    endPulls(agents);
+    expect(await site.run(way, ["update", nameOf("m01"), ...flagsOf(way)])).toMatchObject({ status: 73 });
+    const asked = await site.run(way, ["update", "--all", ...flagsOf(way)], { terminal: true, answer: "n" });
+    expect(asked.status).toBe(130);
+    expect(asked.stderr).toContain("on 2 boxes? [y/N]");
+    expect(agents.flatMap(pullsOf)).toEqual([]);
+    const one = await site.run(way, ["update", nameOf("m0?"), "--agent", "gpu-1", ...flagsOf(way)]);
+    expect(one.status).toBe(0);
+    expect(agents.map((agent) => pullsOf(agent).length)).toEqual([3, 0, 0]);
+  });
+
+  test("fails for a model that was named and cannot be compared", async () => {
+    const agents = await openFleet();
+    const { status, stderr } = await site.run(way, ["update", nameOf("m20"), "--all", ...flagsOf(way)]);
+    expect([status, agents.flatMap(pullsOf)]).toEqual([69, []]);
+    expect(stderr).toContain("could not be compared");
+  });
 });

@@ -1,29 +1,40 @@
 // The models of the fleet that a command line names, compared with their registries.
 import { CourierError } from "../../../base/errors.ts";
+import { formatBytes } from "../../../base/format.ts";
 import { isPattern } from "../../../base/glob.ts";
 import { normalModelName } from "../../../base/model_name.ts";
 import type { Agents } from "../../../courier/selection.ts";
 import type { UpdateDocument, UpdatesDocument } from "../../../documents/updates.ts";
 import type { RegistryChoices } from "../../../program/registry/flags.ts";
-import type { Column } from "../../output/table.ts";
-import { MODEL_NAME } from "../../output/table.ts";
+import { agentsText } from "../../output/agent_names.ts";
+import { type Column, MODEL_NAME } from "../../output/table.ts";
 import type { Session } from "../../session.ts";
 
 const TONES = { current: "good", outdated: "caution", unknown: "bad", local: null } as const;
+/** Of a terminal with 80 columns. */
+const AGENTS_CHARS = 14;
 
-/** The columns of a table about updates, but for the agents. */
-export const UPDATE_COLUMNS: readonly Column[] = [
+const COLUMNS: readonly Column[] = [
   { title: "MODEL", ...MODEL_NAME, minimum: 24 },
   { title: "STATE", flexible: true, tone: (cell) => TONES[stateIn(cell)] },
+  { title: "SIZE", align: "right", leaveOut: 1 },
+  { title: "AGENTS", flexible: true, cut: true, minimum: AGENTS_CHARS },
 ];
 
 function stateIn(cell: string): UpdateDocument["state"] {
   return (["current", "outdated", "unknown"] as const).find((state) => cell.startsWith(state)) ?? "local";
 }
 
-/** Of `UPDATE_COLUMNS`. */
-export function updateCells({ name, state, reason }: UpdateDocument): string[] {
-  return [name, reason === null ? state : `${state}: ${reason}`];
+/** A row for each model, with the size of the newer one. */
+export async function printUpdates({ printer, courier }: Session, updates: readonly UpdateDocument[]): Promise<void> {
+  const listed = (await courier.agents()).map(({ agent }) => agent);
+  const rows = updates.map(({ name, state, reason, registry_size, agents }) => [
+    name,
+    reason === null ? state : `${state}: ${reason}`,
+    state === "outdated" && registry_size !== null ? formatBytes(registry_size) : "",
+    agentsText(agents, listed, AGENTS_CHARS),
+  ]);
+  if (rows.length > 0) printer.table(COLUMNS, rows);
 }
 
 /**

@@ -1,14 +1,9 @@
 // The verb outdated.
-import { formatBytes } from "../../../base/format.ts";
 import { type RegistryChoices, registryFlags } from "../../../program/registry/flags.ts";
 import { examples, type Program } from "../../base_command.ts";
-import { agentsText } from "../../output/agent_names.ts";
 import { noteUnavailable } from "../../output/unavailable.ts";
 import type { Run, Session } from "../../session.ts";
-import { readNewer, UPDATE_COLUMNS, updateCells } from "./newer.ts";
-
-/** Of a terminal with 80 columns. */
-const AGENTS_CHARS = 14;
+import { printUpdates, readNewer } from "./newer.ts";
 
 export function addOutdatedVerb(program: Program, run: Run): void {
   program
@@ -32,21 +27,11 @@ async function showOutdated(session: Session, models: readonly string[], choices
     printer.document(found);
     return 0;
   }
-  const listed = (await session.courier.agents()).map(({ agent }) => agent);
-  const rows = found.updates.map((update) => [
-    ...updateCells(update),
-    update.state === "outdated" && update.registry_size !== null ? formatBytes(update.registry_size) : "",
-    agentsText(update.agents, listed, AGENTS_CHARS),
-  ]);
-  const columns = [
-    ...UPDATE_COLUMNS,
-    { title: "SIZE", align: "right" as const, leaveOut: 1 },
-    { title: "AGENTS", flexible: true, cut: true, minimum: AGENTS_CHARS },
-  ];
-  if (rows.length > 0) printer.table(columns, rows);
-  else printer.note("No model is installed", "Pull one: gpuctl pull phi4");
+  const { updates } = found;
+  if (updates.length === 0) printer.note("No model is installed", "Pull one: gpuctl pull phi4");
+  await printUpdates(session, updates);
   noteUnavailable(printer, found.unavailable ?? []);
-  const outdated = found.updates.filter(({ state }) => state === "outdated").length;
-  if (outdated > 0) printer.note(`${outdated} of ${rows.length} can be updated`, "gpuctl update --all");
+  const outdated = updates.filter(({ state }) => state === "outdated").length;
+  if (outdated > 0) printer.note(`${outdated} of ${updates.length} can be updated`, "gpuctl update --all");
   return 0;
 }
