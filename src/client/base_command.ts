@@ -76,7 +76,7 @@ export const DRY_RUN = new Option("--dry-run", "only show what would be done");
 
 /** Flags that once had a variable, and the verbs for which it mattered. */
 const NOT_FROM_ENVIRONMENT = ["all", "force"] as const;
-const CHANGING_VERBS: ReadonlySet<string> = new Set(["pull", "update", "rm", "load", "stop", "cp", "cancel"]);
+const CHANGING_VERBS: ReadonlySet<string> = new Set(["pull", "update", "apply", "rm", "load", "stop", "cp", "cancel"]);
 
 /**
  * Refuses to change anything while a variable asks for more than the command line does.

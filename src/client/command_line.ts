@@ -21,7 +21,9 @@ import { connected, type Run } from "./session.ts";
 import { addAgentsVerb } from "./verbs/agents.ts";
 import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
+import { addApplyVerb } from "./verbs/desired/apply.ts";
 import { addOutdatedVerb } from "./verbs/desired/outdated.ts";
+import { addPlanVerb } from "./verbs/desired/plan.ts";
 import { addUpdateVerb } from "./verbs/desired/update.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
@@ -116,6 +118,8 @@ function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconne
   addPullVerb(program, run);
   addOutdatedVerb(program, run);
   addUpdateVerb(program, run);
+  addPlanVerb(program, runUnconnected);
+  addApplyVerb(program, runUnconnected);
   addWaitVerb(program, run);
   addRmVerb(program, run);
   addCpVerb(program, run);

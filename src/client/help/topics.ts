@@ -10,7 +10,8 @@ export interface Topic {
 
 const EXIT_STATUSES = [
   ["0", "success"],
-  ["1", "several agents were asked and not all succeeded; doctor: a check failed"],
+  ["1", "several agents were asked and not all succeeded; doctor: a check failed; plan: any failure"],
+  ["2", "plan: the fleet differs from the file"],
   ["64", "invalid: wrong flag, name or value"],
   ["66", "not_found: no such model, agent or job"],
   ["69", "unavailable: share, agent or Ollama cannot be reached; unimplemented: this agent does not support it"],
@@ -30,6 +31,8 @@ const DOCUMENTS = [
   ["ps", "Running"],
   ["jobs", "Jobs, with the refused commands of each agent; --follow: a Job per change"],
   ["pull, update, wait", "a Job per change; pull --detach: Jobs"],
+  ["plan", "differences, and boxes with steps, fetch_bytes, fits; unknown has the reason"],
+  ["apply", "a Job per change, then Deleted"],
   ["rm", "Deleted"],
   ["cp", "Copied"],
   ["load", "Loaded"],

@@ -10,7 +10,7 @@ import { askedInVain } from "../output/unavailable.ts";
 import type { Session } from "../session.ts";
 import { follow, openProgress, type Pulled } from "./follow.ts";
 import { withinMaxWait } from "./max_wait.ts";
-import { reportPulled } from "./results.ts";
+import { failureCode, reportPulled } from "./results.ts";
 
 export interface StartChoices {
   /** Also where the disk is too small. */
@@ -26,6 +26,16 @@ export interface AskedPull extends Pull {
 
 /** @returns the exit status: 0 only if every agent has the models in the end */
 export async function pullToEnd(session: Session, pulls: readonly AskedPull[], choices: StartChoices): Promise<number> {
+  return (await pullAll(session, pulls, choices)).status;
+}
+
+/** As `pullToEnd()`, with the agents that do not have one of the models. */
+export async function pullAll(
+  session: Session,
+  pulls: readonly AskedPull[],
+  choices: StartChoices,
+): Promise<{ readonly status: number; readonly failed: ReadonlySet<string> }> {
+  if (pulls.length === 0) return { status: 0, failed: new Set() };
   const progress = openProgress(session, pulls);
   const pulled = await withinMaxWait(session, choices.maxWait, async (signal) => {
     try {
@@ -40,7 +50,9 @@ export async function pullToEnd(session: Session, pulls: readonly AskedPull[], c
       progress.close();
     }
   });
-  return reportPulled(session, pulled, progress, (left) => againText(session, left, pulls));
+  const status = reportPulled(session, pulled, progress, (left) => againText(session, left, pulls));
+  const failed = pulled.filter(({ job }) => failureCode(job) !== null).map(({ job }) => job.agent);
+  return { status, failed: new Set(failed) };
 }
 
 /** Never rejects: a refusal is a failed job. */

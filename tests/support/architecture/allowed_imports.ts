@@ -238,17 +238,13 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/server/limits/*.ts",
     may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("access store")],
   },
-  {
-    files: "src/server/fleet/updates/*.ts",
-    may: [...COURIER, "src/server/services.ts", ...server("fleet http v1/schema")],
-  },
+  { files: "src/server/fleet/updates/*.ts", may: [...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"] },
   { files: "src/server/fleet/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
     may: [
       ...BASE,
-      "src/program/registry/published.ts",
-      "src/courier.ts",
+      "src/{courier,program/registry/published}.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
@@ -404,7 +400,11 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/client/{asking,pulls,help,verbs,verbs/{desired,jobs,memory},roster,completion}/*.ts",
-    may: [...CLIENT, IN_VERBS, "src/client/{run/reach,output/*,on_share/several,over_http/{open,whole_views}}.ts"],
+    may: [
+      ...CLIENT,
+      IN_VERBS,
+      "src/client/{run/reach,output/*,roster/read_file,on_share/several,over_http/{open,whole_views}}.ts",
+    ],
   },
   { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },
   { files: "src/client.ts", may: [...SEAM, "src/program/*.ts", "src/client/*.ts"] },

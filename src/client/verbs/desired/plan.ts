@@ -1,0 +1,43 @@
+// The verb plan.
+import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
+import { examples, type Program } from "../../base_command.ts";
+import { connected, type Run, type Session } from "../../session.ts";
+import { printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
+
+/** A script must be able to separate a difference from a failure. */
+const DIFFERENT = 2;
+const FAILED = 1;
+
+/** @param run without a connection: the file is read first, and each failure has the same status */
+export function addPlanVerb(program: Program, run: Run): void {
+  program
+    .command("plan")
+    .summary("Compare the fleet with a file that names its models.")
+    .description(
+      "Compare the fleet with a file that names its models, and show what gpuctl apply would change.\n" +
+        "Exits with 0 if there is nothing to do, with 2 if there is, and with 1 after a failure. A box that is away is unknown, and no difference.",
+    )
+    .argument("<file>", "YAML: models with name, on and perhaps digest; prune")
+    .addHelpText(
+      "after",
+      examples("plan fleet.yaml", "plan fleet.yaml --json | jq '.boxes[] | select(.fits == false)'"),
+    )
+    .action(async (file) => await run(async (session) => await showPlan(session, file)));
+}
+
+async function showPlan(session: Session, file: string): Promise<number> {
+  const { printer } = session;
+  try {
+    const desired = readFleetFile(file);
+    return await connected(async () => {
+      const { boxes, differences } = await readPlan(session, desired);
+      if (printer.json) printer.document({ boxes, differences });
+      else printPlan(session, { boxes, differences });
+      if (!printer.json && differences === 0) printer.note("Nothing to do");
+      return differences === 0 ? 0 : DIFFERENT;
+    })(session);
+  } catch (caught) {
+    const error = asCourierError(caught);
+    return printer.error(error) === ERROR_CODES.cancelled.exit ? ERROR_CODES.cancelled.exit : FAILED;
+  }
+}

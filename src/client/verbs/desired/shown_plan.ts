@@ -1,0 +1,95 @@
+// A plan for a fleet: read from the fleet, and as a table.
+import { formatBytes } from "../../../base/format.ts";
+import { namesText } from "../../../base/order.ts";
+import type { AgentView } from "../../../courier/agent_view.ts";
+import { isListed } from "../../../courier/selection.ts";
+import type { Tone } from "../../../program/style.ts";
+import type { Column } from "../../output/table.ts";
+import { readTextFile } from "../../roster/read_file.ts";
+import type { Session } from "../../session.ts";
+import { type DesiredFleet, MAX_FLEET_FILE_BYTES, parseFleetFile } from "./fleet_file.ts";
+import { type BoxPlan, countDifferences, planFleet, type Step } from "./plan_fleet.ts";
+
+const TONES: Readonly<Record<string, Tone>> = { pull: "good", update: "caution", delete: "bad", unknown: "caution" };
+
+const COLUMNS: readonly Column[] = [
+  { title: "AGENT" },
+  { title: "PLAN", tone: (cell) => TONES[cell] ?? null },
+  { title: "MODELS", flexible: true },
+  { title: "SIZE", align: "right" },
+  { title: "FREE DISK", leaveOut: 1 },
+];
+
+export interface FleetPlan {
+  readonly boxes: readonly BoxPlan[];
+  /** How many steps change something. */
+  readonly differences: number;
+  /** Of all agents. */
+  readonly views: readonly AgentView[];
+}
+
+/** @throws CourierError `invalid` with the line of a mistake */
+export function readFleetFile(path: string): DesiredFleet {
+  return parseFleetFile(readTextFile(path, MAX_FLEET_FILE_BYTES), path);
+}
+
+/** The fleet as it is now, compared with the file: the boxes that the command line names, by default all. */
+export async function readPlan({ courier, io, agents }: Session, desired: DesiredFleet): Promise<FleetPlan> {
+  const { signal } = io;
+  const views = await courier.fill(await courier.agents(), ["models", "jobs"], { signal });
+  const whole = await Promise.all(
+    views.map(async (view) => {
+      const { agent, online, state } = view;
+      if (!online || state === null || !state.truncated.includes("models")) return view;
+      // Only the agent itself has the whole list.
+      const { models, unavailable } = await courier.listModels([agent], { signal });
+      if (unavailable.length > 0) return view;
+      const truncated = state.truncated.filter((name) => name !== "models");
+      return { ...view, state: { ...state, models: [...models], truncated } };
+    }),
+  );
+  const asked = planFleet(desired, whole).filter(({ agent }) => isListed(agent, agents));
+  return { boxes: asked, differences: countDifferences(asked), views: whole };
+}
+
+export function printPlan(
+  { printer }: Session,
+  { boxes, differences }: Pick<FleetPlan, "boxes" | "differences">,
+): void {
+  const isSame = ({ unknown, steps }: BoxPlan): boolean =>
+    unknown === null && steps.every(({ action }) => action === "unchanged");
+  const rows = boxes.filter((box) => !isSame(box)).flatMap(rowsOf);
+  if (rows.length > 0) printer.table(COLUMNS, rows);
+  const same = boxes.filter(isSame).length;
+  if (same > 0) printer.note(`${same} of ${boxes.length} boxes ${same === 1 ? "has" : "have"} what the file names`);
+  const bytes = boxes.reduce((sum, { fetch_bytes }) => sum + fetch_bytes, 0);
+  const open = boxes
+    .flatMap(({ steps }) => steps)
+    .filter(({ action, size }) => action !== "unchanged" && size === null);
+  if (differences > 0)
+    printer.note(
+      `${formatBytes(bytes)} to fetch${open.length === 0 ? "" : `, and ${open.length} models of unknown size`}`,
+    );
+  const small = boxes.filter((box) => box.fits === false).map(({ agent }) => agent);
+  if (small.length > 0) printer.note(`Too little disk space: ${namesText(small)}`);
+}
+
+/** A row for each kind of change. */
+function rowsOf({ agent, unknown, steps, free_bytes, fits }: BoxPlan): string[][] {
+  if (unknown !== null) return [[agent, "unknown", unknown, "", ""]];
+  const free =
+    free_bytes === null
+      ? ""
+      : `${formatBytes(free_bytes)}${fits === false ? ", too small" : fits === true ? ", fits" : ""}`;
+  return [...Map.groupBy(steps, ({ action }) => action)].map(([action, of]) => {
+    const isFetched = action === "pull" || action === "update";
+    const models = action === "unchanged" ? `${of.length}` : of.map(({ model }) => model).join(", ");
+    return [agent, action, models, action === "unchanged" ? "" : sizeText(of), isFetched ? free : ""];
+  });
+}
+
+function sizeText(steps: readonly Step[]): string {
+  const bytes = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
+  const isWhole = steps.every(({ size }) => size !== null);
+  return isWhole ? formatBytes(bytes) : bytes === 0 ? "unknown" : `over ${formatBytes(bytes)}`;
+}
