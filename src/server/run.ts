@@ -35,10 +35,8 @@ import { type Address, isLoopback, type Listener, listen } from "./http/listen.t
 import { Readiness } from "./http/readiness.ts";
 import { checkItself } from "./http/self_check.ts";
 import { Examination } from "./limits/examination.ts";
-import { FreshLists } from "./limits/fresh_lists.ts";
-import { JobQuestions } from "./limits/job_questions.ts";
 import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
-import { ModelQuestions } from "./limits/model_questions.ts";
+import { openQuestions } from "./limits/questions.ts";
 import { Measures } from "./metrics/measures.ts";
 import { TimedTransport } from "./metrics/timed_transport.ts";
 import type { Catalog } from "./platform/catalog.ts";
@@ -211,9 +209,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     fleet,
     courier,
     keeper: new Keeper({ agents, store: kept.knownAgents, clock, log }),
-    modelQuestions: new ModelQuestions({ courier, clock }),
-    jobQuestions: new JobQuestions({ courier, clock }),
-    freshLists: new FreshLists({ courier, clock }),
+    ...openQuestions({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, fleet, clock }),
     examination: new Examination({ transport, courier, roster, store: shared, clock }),

@@ -4,9 +4,7 @@ import { holdsModel } from "../../courier/agent_view.ts";
 import { ScopedFleet } from "../../courier/index/scoped_fleet.ts";
 import { withoutPlace } from "../../courier/index/share_away.ts";
 import type { Caller } from "../access/caller.ts";
-import { FreshLists } from "../limits/fresh_lists.ts";
-import { JobQuestions } from "../limits/job_questions.ts";
-import { ModelQuestions } from "../limits/model_questions.ts";
+import { openQuestions } from "../limits/questions.ts";
 import type { Services, WholeServices } from "../services.ts";
 import { ScopedFeed } from "./scoped_feed.ts";
 
@@ -102,9 +100,7 @@ function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<st
         }
       },
     },
-    modelQuestions: new ModelQuestions({ courier, clock }),
-    jobQuestions: new JobQuestions({ courier, clock }),
-    freshLists: new FreshLists({ courier, clock }),
+    ...openQuestions({ courier, clock }),
     activeModels: activeModels(whole, fleet),
     refusedJobs: {
       add: (jobs) => refusedJobs.add(jobs.filter(isSeen)),

@@ -146,6 +146,7 @@ export function masked({ status, stdout, stderr }: Ran): Ran {
       .replaceAll(/"rtt_ms":[\d.]+/g, '"rtt_ms":<ms>')
       .replaceAll(/\b\d+ seconds? ago|just now/g, "<ago>")
       .replaceAll(/silent for \d+ s/g, "silent for <s>")
+      .replaceAll(/published \d+ s ago/g, "published <ago>")
       .replaceAll(/ +/g, " ");
   return { status, stdout: mask(stdout), stderr: mask(stderr) };
 }
