@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { agentAway } from "../../courier/refusals.ts";
 import type { Job } from "../../protocol.ts";
 import type { JobNews, Start } from "../fleet/job_feed.ts";
-import { callerOf, type Env } from "../http/env.ts";
+import type { Env } from "../http/env.ts";
 import { stopWithCaller } from "../http/guard/caller_watch.ts";
 import { inCliWords } from "../http/ollama_error.ts";
 import type { Services } from "../services.ts";
@@ -15,6 +15,8 @@ export interface FollowedPull {
   readonly start: Start;
   readonly services: Services;
   readonly leave: Leave;
+  /** As a listener. */
+  readonly countOut: () => void;
 }
 
 /** The job feed has something at least every 10 s, so no client waits longer than 15 s for a line. */
@@ -24,17 +26,18 @@ const MOST_AWAY_MS = 60_000;
 
 /** A pull that is not followed to its end. */
 const GOES_ON = "the pull goes on: pull again to follow it";
+/** Whether the pull goes on is not said: its client has no right to know any more. */
+const NOT_LET_IN = "gpu-server ended the connection: the token is not valid any more";
 
 /**
- * The lines, until the job has ended, which the last one says, or `stop` aborts. Counts as a listener. Never throws.
+ * The lines, until the job has ended, which the last one says, or `stop` aborts. Never throws.
  * @param stop is aborted at the end, and when the caller would no longer be let in
  */
 export async function* followPull(
   context: Context<Env>,
-  { job, start, services, leave }: FollowedPull,
+  { job, start, services, leave, countOut }: FollowedPull,
   stop: AbortController,
 ): AsyncGenerator<readonly PullLine[]> {
-  const countOut = services.listeners.add(callerOf(context));
   void stopWithCaller(context, services, stop);
   let hasEnded = false;
   try {
@@ -44,14 +47,16 @@ export async function* followPull(
       yield lines;
       if (hasEnded) return;
     }
-    yield [{ error: `gpu-server ended the connection; ${GOES_ON}` }];
+    yield [{ error: stop.signal.aborted ? NOT_LET_IN : `gpu-server ended the connection; ${GOES_ON}` }];
   } catch (error) {
     services.log.error({ error, request_id: context.get("requestId") }, "Following a pull failed unexpectedly");
     yield [{ error: `gpu-server cannot follow the pull; ${GOES_ON}` }];
   } finally {
+    // Aborted before its end: by the client, or because that would no longer be let in. A server that stops is neither.
+    const isClientGone = stop.signal.aborted && !hasEnded;
     stop.abort();
     countOut();
-    leave(hasEnded);
+    leave(isClientGone);
   }
 }
 

@@ -1,8 +1,7 @@
 // /api/pull: starts a job on the box, or joins it, and shows it as Ollama shows a pull.
 import type { Context, Hono } from "hono";
 import { asCourierError, CourierError } from "../../base/errors.ts";
-import { sameModel } from "../../base/model_name.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import type { Job } from "../../protocol.ts";
 import { callerOf, type Env, requesterOf } from "../http/env.ts";
 import { failWith } from "../http/problem.ts";
 import type { Services, ServicesOf } from "../services.ts";
@@ -22,21 +21,36 @@ export function addPullRoute(routes: Hono<Env>, servicesOf: ServicesOf): void {
     const { name } = modelOf(request, WORDS);
     const box = await boxOf(context, servicesOf);
     const { services } = box;
-    requireRoom(context, services);
-    // Before the pull, so that its end cannot be missed.
-    const start = services.jobFeed.startAfter(undefined);
-    const isRunning = box.view.state?.jobs.some((job) => !isEnded(job) && sameModel(job.model, name)) ?? false;
-    const job = await startPull(context, box, name);
-    context.header("x-gpu-courier-job", job.id);
-    const leave = followers.join(job, { isNew: !isRunning, services });
-    const pull = { job, start, services, leave };
-    return request.stream === false ? await answerAtEnd(context, pull) : streamLines(context, pull);
+    const countOut = countIn(context, services);
+    try {
+      await followers.cancelled(box.agent, name);
+      // Before the pull, so that its end cannot be missed.
+      const start = services.jobFeed.startAfter(undefined);
+      const job = await startPull(context, box, name);
+      context.header("x-gpu-courier-job", job.id);
+      const leave = followers.join(job, { isNew: isNew(context, box, job), services });
+      const pull = { job, start, services, leave, countOut };
+      return request.stream === false ? await answerAtEnd(context, pull) : streamLines(context, pull);
+    } catch (error) {
+      countOut();
+      throw error;
+    }
   });
 }
 
-function requireRoom(context: Context<Env>, { listeners }: Services): void {
-  const refusal = listeners.refusal(callerOf(context));
+/** Before the pull starts, which takes a while: until then others would not count it. */
+function countIn(context: Context<Env>, { listeners }: Services): () => void {
+  const caller = callerOf(context);
+  const refusal = listeners.refusal(caller);
   if (refusal !== undefined) throw failWith(429, refusal, "Start it with POST /v1/jobs, which needs no stream");
+  return listeners.add(caller);
+}
+
+/** Whether this request started the job. A state may not show yet what somebody else started just before. */
+function isNew(context: Context<Env>, { view }: Box, job: FollowedJob): boolean {
+  const { requestedBy = null } = requesterOf(context);
+  const isOwn = job.requested_by === null || job.requested_by === requestedBy;
+  return isOwn && view.state?.jobs.some(({ id }) => id === job.id) !== true;
 }
 
 type FollowedJob = Job & { readonly id: string };

@@ -239,6 +239,70 @@ describe("a client that goes away", () => {
     await until(() => agent.jobs[0]?.state === "cancelled");
   });
 
+  test("never ends a pull that somebody else started just before, which no state shows yet", async () => {
+    await using server = await openServer({ cancelsOnDisconnect: true });
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { answer: joining });
+    agent.jobs = [{ ...newPull(Bun.randomUUIDv7(), "gpu-1", "phi4:latest"), requested_by: "somebody" }];
+    const response = await server.request("POST", PULL, { body: BODY });
+    await response.body?.cancel();
+    await until(() => server.services.listeners.total === 0);
+    await Bun.sleep(50);
+    expect(agent.jobs[0]?.state).toBe("queued");
+  });
+
+  test("does not end the pull of the next client, which comes while the first one's is being cancelled", async () => {
+    await using server = await openServer({ cancelsOnDisconnect: true });
+    const canceling = Promise.withResolvers<undefined>();
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", {
+      answer: async (command, self) => {
+        if (command.command === "cancel_job") await canceling.promise;
+        if (command.command === "pull_model") self.jobs = self.jobs.filter(({ state }) => state !== "cancelled");
+        return await joining(command, self);
+      },
+    });
+    const first = await server.request("POST", PULL, { body: BODY });
+    await first.body?.cancel();
+    await until(() => agent.commands.length === 2);
+    const second = server.request("POST", PULL, { body: { model: "PHI4" } });
+    await Bun.sleep(50);
+    canceling.resolve(undefined);
+    const { lines, ended } = linesOf(await second);
+    await until(() => agent.jobs.some(({ state }) => state === "queued"));
+    await change(server, agent, { state: "succeeded" });
+    await ended;
+    expect(lines.at(-1)).toEqual({ status: "success" });
+    expect(first.headers.get("x-gpu-courier-job")).not.toBe((await second).headers.get("x-gpu-courier-job"));
+  });
+
+  test("keeps its pull when the server stops, as its last line says", async () => {
+    await using server = await openServer({ cancelsOnDisconnect: true });
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { answer: joining });
+    const { lines, ended } = linesOf(await server.request("POST", PULL, { body: BODY }));
+    await until(() => lines.length > 0);
+    server.services.jobFeed.close();
+    await ended;
+    expect(lines.at(-1)?.error).toEndWith("the pull goes on: pull again to follow it");
+    await Bun.sleep(50);
+    expect(agent.commands.map(({ command }) => command)).toEqual(["pull_model"]);
+  });
+
+  test("ends its pull when its token is revoked, and does not read that it goes on", async () => {
+    const clock = new ManualClock();
+    await using server = await openServer({ clock, cancelsOnDisconnect: true });
+    const agent = await ScriptedAgent.open(server.store, "gpu-1", { answer: joining });
+    const token = server.tokens.add("short", "gp");
+    const { lines, ended } = linesOf(await server.request("POST", PULL, { body: BODY, token }));
+    await until(() => lines.length > 0);
+    server.tokens.revoke("short");
+    await until(async () => {
+      await clock.advance(5000);
+      return lines.at(-1)?.error !== undefined;
+    });
+    await ended;
+    expect(lines.at(-1)?.error).toBe("gpu-server ended the connection: the token is not valid any more");
+    await until(() => agent.jobs[0]?.state === "cancelled");
+  });
+
   test("never ends a pull that somebody else started", async () => {
     await using server = await openServer({ cancelsOnDisconnect: true });
     const agent = await ScriptedAgent.open(server.store, "gpu-1", { answer: joining });
@@ -251,6 +315,15 @@ describe("a client that goes away", () => {
     await Bun.sleep(50);
     expect(agent.jobs[0]?.state).toBe("queued");
   });
+});
+
+test("a pull counts as a listener from its beginning", async () => {
+  await using server = await openServer({ timeoutMs: 500 });
+  await ScriptedAgent.open(server.store, "gpu-1", { answer: () => undefined });
+  const response = server.request("POST", PULL, { body: BODY });
+  await until(() => server.services.listeners.total === 1);
+  expect((await response).status).toBe(504);
+  expect(server.services.listeners.total).toBe(0);
 });
 
 test("a box that stays away ends the stream with the reason, and the pull goes on", async () => {
