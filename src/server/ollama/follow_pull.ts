@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { agentAway } from "../../courier/refusals.ts";
 import type { Job } from "../../protocol.ts";
 import type { JobNews, Start } from "../fleet/job_feed.ts";
+import { fleetFailure } from "../fleet/known_fleet.ts";
 import type { Env } from "../http/env.ts";
 import { stopWithCaller } from "../http/guard/caller_watch.ts";
 import { inCliWords } from "../http/ollama_error.ts";
@@ -62,22 +63,29 @@ export async function* followPull(
 
 async function* linesOf(
   job: Job,
-  { clock }: Pick<Services, "clock">,
+  services: Pick<Services, "clock" | "fleet" | "connection">,
   feed: AsyncIterable<JobNews>,
 ): AsyncGenerator<readonly PullLine[]> {
   const lines = new PullLines(job);
   const box = new BoxWatch();
+  const { clock } = services;
   let writtenMs = clock.monotonic();
   for await (const news of feed) {
     const nowMs = clock.monotonic();
     const jobs = [...news.progress, ...news.ended.map((end) => end.job)];
     const added = jobs.flatMap((each) => lines.next(each));
     const away = box.away(news, nowMs);
-    if (away !== undefined && added.length === 0) added.push({ error: inCliWords(`${away}; ${GOES_ON}`) });
+    if (away !== undefined && added.length === 0) added.push(await lineOfAway(away, services));
     if (added.length === 0 && nowMs - writtenMs < REPEAT_AFTER_MS) continue;
     yield added.length > 0 ? added : [lines.again];
     writtenMs = nowMs;
   }
+}
+
+/** While the share is away, so is each box: then the share has the reason. */
+async function lineOfAway(away: string, services: Pick<Services, "fleet" | "connection">): Promise<PullLine> {
+  const reason = (await fleetFailure(services))?.message ?? away;
+  return { error: inCliWords(`${reason}; ${GOES_ON}`) };
 }
 
 /** For how long the box has been away. */

@@ -1,5 +1,6 @@
 // /agents/{agent}/api/pull: a job of the box as Ollama shows a pull.
 import { describe, expect, test } from "bun:test";
+import { CourierError } from "#src/base/errors.ts";
 import { type Job, newPull } from "#src/protocol.ts";
 import type { PullLine } from "#src/server/ollama/pull_lines.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
@@ -341,4 +342,19 @@ test("a box that stays away ends the stream with the reason, and the pull goes o
   await ended;
   expect(lines.at(-1)?.error).toContain("gpu-1 stopped");
   expect(lines.at(-1)?.error).toEndWith("the pull goes on: pull again to follow it");
+});
+
+test("a share that stays away ends the stream with its own reason", async () => {
+  const clock = new ManualClock();
+  await using server = await openServer({ clock });
+  await ScriptedAgent.open(server.store, "gpu-1");
+  const { lines, ended } = linesOf(await server.request("POST", PULL, { body: BODY }));
+  await until(() => lines.length === 1);
+  server.store.interrupt(new CourierError("unavailable", "The share is away"));
+  await until(async () => {
+    await clock.advance(5000);
+    return lines.at(-1)?.error !== undefined;
+  });
+  await ended;
+  expect(lines.at(-1)?.error).toBe("The share is away; the pull goes on: pull again to follow it");
 });
