@@ -61,11 +61,11 @@ async function shownText(box: Box, name: string, shown: ShownModels, signal: Abo
   const listed = (await modelsOf(box, signal)).find((model) => sameModel(model.name, name));
   // Ollama would ask ollama.com; a box does so only for models that it has.
   if (listed === undefined && isCloudName(name)) throw new CourierError("not_found", words);
-  const known = listed === undefined ? undefined : shown.get(listed);
+  const known = listed === undefined ? undefined : shown.get(box.agent, listed);
   if (known !== undefined) return known;
   const { agent, services } = box;
   const { model, show } = await orNoModel(words, services.courier.describeModel(agent, name, { signal }));
-  return shown.keep(model, JSON.stringify(shownModel(show, model)));
+  return shown.keep(agent, model, JSON.stringify(shownModel(show, model)));
 }
 
 /** Also of a box that is away: Open WebUI reads a version in any JSON, and a failure breaks it for all its connections. */

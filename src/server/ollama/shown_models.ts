@@ -1,4 +1,4 @@
-// Details of models as boxes sent them, kept by digest: a digest names the same model forever, and clients ask again and again.
+// Details of models as their box sent them, kept by digest: a digest names the same model forever, and clients ask again and again.
 import type { Model } from "../../protocol.ts";
 
 const MOST_CHARACTERS = 16 * 1024 * 1024;
@@ -8,8 +8,8 @@ export class ShownModels {
   readonly #kept = new Map<string, string>();
   #characters = 0;
 
-  get(model: Model): string | undefined {
-    const key = keyOf(model);
+  get(agent: string, model: Model): string | undefined {
+    const key = keyOf(agent, model);
     const text = this.#kept.get(key);
     if (text === undefined) return undefined;
     this.#kept.delete(key);
@@ -18,8 +18,8 @@ export class ShownModels {
   }
 
   /** @returns the text */
-  keep(model: Model, text: string): string {
-    const key = keyOf(model);
+  keep(agent: string, model: Model, text: string): string {
+    const key = keyOf(agent, model);
     this.#drop(key);
     this.#kept.set(key, text);
     this.#characters += text.length;
@@ -36,7 +36,7 @@ export class ShownModels {
   }
 }
 
-/** The answer also has the model's name, and when the box got it. */
-function keyOf({ digest, name, modified_at }: Model): string {
-  return `${digest} ${name} ${modified_at}`;
+/** The answer also has the model's name, and when the box got it. One box must not answer for another. */
+function keyOf(agent: string, { digest, name, modified_at }: Model): string {
+  return `${agent} ${digest} ${name} ${modified_at}`;
 }

@@ -119,6 +119,18 @@ test("GET api/ps lists what is in memory", async () => {
 });
 
 describe("POST api/show", () => {
+  test("never shows what another box shows, for a model that both list alike", async () => {
+    await using server = await openServer();
+    for (const name of ["gpu-1", "gpu-2"])
+      await ScriptedAgent.open(server.store, name, {
+        models: [PHI4],
+        answer: () => ({ show: { template: `of ${name}` }, models: [PHI4] }),
+      });
+    const template = async (agent: string) =>
+      (await server.call("POST", `/agents/${agent}/api/show`, { body: { model: "phi4" } })).body.template;
+    expect([await template("gpu-1"), await template("gpu-2")]).toEqual(["of gpu-1", "of gpu-2"]);
+  });
+
   test("asks the box once, and reads model before name", async () => {
     await using server = await openServer();
     const listed = { ...PHI4, details: { context_length: 16_384, embedding_length: 5_120 } };
