@@ -49,9 +49,7 @@ export const LIMITS = {
   states: 20_000,
   statesBytes: 256 * 1024 * 1024,
   rosterBytes: 4 * 1024 * 1024,
-  /** Labels of one agent, and the characters of each key and value. */
-  labels: box.LABEL_LIMITS.count,
-  labelCharacters: box.LABEL_LIMITS.characters,
+  ...box.BOX_LIMITS,
   /** Characters of a command's `requested_by`. */
   requesterCharacters: 64,
   /** Characters that a reader keeps of a text for people, and of a host's name. */
@@ -364,6 +362,8 @@ export const State = z.object({
   memory: extra(Memory.nullable()),
   labels: extra(maybe(Labels)),
   platform: extra(maybe(Platform)),
+  /** The patterns of `--protect`: models that no command deletes. Missing: none is known. */
+  protected: extra(maybe(z.array(z.string().max(LIMITS.protectedCharacters)).max(LIMITS.protectedPatterns))),
   /** `shared_inbox` is `on`, also while a legacy service seems to be alive. Missing means false. */
   shared_inbox_only: extra(maybe(z.boolean())),
   /** Commands that stay in the inboxes for want of room. Missing: none. */

@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
+import { Protection } from "../program/protection.ts";
 import type { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, Platform } from "../protocol.ts";
@@ -30,7 +31,6 @@ import type { Ledger } from "./ledger/ledger.ts";
 import { LedgerUpkeep } from "./ledger/upkeep.ts";
 import { LateCommands } from "./models/late_commands.ts";
 import { Loads } from "./models/loads.ts";
-import { Protection } from "./models/protection.ts";
 import { OllamaMonitor } from "./ollama/monitor.ts";
 import type { Ollama } from "./ollama/ollama.ts";
 import { BootCounter, type BootFile } from "./presence/boot_counter.ts";

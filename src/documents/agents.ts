@@ -49,6 +49,10 @@ export const AgentDocument = z
     memory: orNull(MemoryDocument),
     platform: orNull(Platform.meta({ id: "Platform" })),
     labels: Labels.nullable(),
+    protected: z
+      .array(z.string())
+      .optional()
+      .meta({ description: "Patterns of models that no command deletes there; missing: none is known" }),
     /** The share's clock minus the clock of the agent's machine. */
     clock_offset_ms: z.number().nullable(),
     ...keyFields,
@@ -90,6 +94,7 @@ export function agentDocument({
     memory: state?.memory ?? null,
     platform: state?.platform ?? null,
     labels: state?.labels ?? null,
+    ...(state?.protected === undefined ? {} : { protected: state.protected }),
     clock_offset_ms: state?.clock_offset_ms ?? null,
     ...keyOf(key),
     ...(state?.degraded_reason ? { degraded_reason: state.degraded_reason } : {}),

@@ -28,10 +28,16 @@ export const Platform = z.object({
   arch: z.string().max(63),
 });
 
+/** Of one agent: labels with the characters of each key and value, patterns of protected models with the characters of each. */
+export const BOX_LIMITS = {
+  labels: 16,
+  labelCharacters: 63,
+  protectedPatterns: 100,
+  protectedCharacters: 700,
+} as const;
 /** The operator's own words for a box, such as its site. */
-export const LABEL_LIMITS = { count: 16, characters: 63 } as const;
-const LabelText = z.string().max(LABEL_LIMITS.characters);
+const LabelText = z.string().max(BOX_LIMITS.labelCharacters);
 export const Labels = z
   .record(LabelText, LabelText)
-  .refine((labels) => Object.keys(labels).length <= LABEL_LIMITS.count, `must be at most ${LABEL_LIMITS.count}`)
-  .meta({ maxProperties: LABEL_LIMITS.count });
+  .refine((labels) => Object.keys(labels).length <= BOX_LIMITS.labels, `must be at most ${BOX_LIMITS.labels}`)
+  .meta({ maxProperties: BOX_LIMITS.labels });

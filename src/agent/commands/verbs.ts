@@ -3,6 +3,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { isCloudName, normalModelName, sameModel } from "../../base/model_name.ts";
+import type { Protection } from "../../program/protection.ts";
 import type { AllowedRegistries } from "../../program/registry/allowed_registries.ts";
 import { CommandId, keepAliveSeconds, type Model, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
@@ -10,7 +11,6 @@ import { deleteModel } from "../models/deletion.ts";
 import type { LateCommands } from "../models/late_commands.ts";
 import { loadModel } from "../models/loading.ts";
 import type { Loads } from "../models/loads.ts";
-import type { Protection } from "../models/protection.ts";
 import { shownDetails } from "../models/shown.ts";
 import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";

@@ -1,6 +1,7 @@
 // Deletes a model: not when it is protected; cancels its pull and unloads it first; measures what that frees.
 import { CourierError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
+import type { Protection } from "../../program/protection.ts";
 import type { Job, Response } from "../../protocol.ts";
 import { measureFreed, readFootprint } from "../disk/footprint.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
@@ -9,7 +10,6 @@ import type { Ollama } from "../ollama/ollama.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { LateCommands } from "./late_commands.ts";
 import type { Loads } from "./loads.ts";
-import type { Protection } from "./protection.ts";
 import { isLoaded, type UnloadingParts, unload } from "./unloading.ts";
 
 export interface DeletionParts extends UnloadingParts {

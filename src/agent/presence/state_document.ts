@@ -26,6 +26,8 @@ export interface StateDocumentDeps {
     readonly agentVersion: string;
     readonly sharedInbox: ServingMode;
     readonly labels: Labels;
+    /** Patterns of models that no command deletes. */
+    readonly protect: readonly string[];
     readonly platform: Platform;
     readonly requireSignatures: string;
     /** Null: its documents are not signed. */
@@ -122,6 +124,7 @@ function rareFields({ about, activity, condition }: StateDocumentDeps): Partial<
   return {
     // Not as a value of `shared_inbox`: to readers of 0.1.0 it would make the whole document unreadable.
     ...(about.sharedInbox === "only" ? { shared_inbox_only: true } : {}),
+    ...(about.protect.length === 0 ? {} : { protected: about.protect.slice(0, LIMITS.protectedPatterns) }),
     ...(about.requireSignatures === "off" ? {} : { requires_signatures: about.requireSignatures }),
     ...(activity.waiting === 0 ? {} : { waiting_commands: activity.waiting }),
     ...(condition.foreignStates === 0 ? {} : { foreign_states: condition.foreignStates }),

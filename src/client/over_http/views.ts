@@ -69,6 +69,7 @@ function stateOf(document: AgentDocument, agent_version: string): State {
     memory,
     ...(platform === null ? {} : { platform }),
     ...(labels === null ? {} : { labels }),
+    ...(document.protected === undefined ? {} : { protected: document.protected }),
   };
 }
 

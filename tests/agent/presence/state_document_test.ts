@@ -10,16 +10,18 @@ interface Lists {
   readonly models?: readonly Model[] | null;
   readonly running?: readonly RunningModel[];
   readonly jobs?: readonly Job[];
+  readonly protect?: readonly string[];
 }
 
 /** The document of an agent with these lists, which must be within the limit. */
-function documentWith({ models = [], running = [], jobs = [] }: Lists): State {
+function documentWith({ models = [], running = [], jobs = [], protect = [] }: Lists): State {
   const text = new StateDocument({
     about: {
       identity: { agent: "gpu-1", instance: "one", host: "here", startedAt: "2026-01-02T03:04:05.000Z" },
       agentVersion: "0.0.0",
       sharedInbox: "auto",
       labels: { site: "berlin" },
+      protect,
       platform: { os: "linux", arch: "x64" },
       requireSignatures: "off",
       key: testKey(),
@@ -68,6 +70,13 @@ test("next() fills the document with models that have details, and cuts the rest
     expect(kept).toEqual(models.slice(0, kept?.length));
     expect(JSON.stringify(kept).length).toBeGreaterThan(LIMITS.stateBytes - 10_000);
   }
+});
+
+test("next() shows the patterns of protected models, as many as readers accept", () => {
+  expect(documentWith({}).protected).toBeUndefined();
+  expect(documentWith({ protect: ["phi4:*", "me/*"] }).protected).toEqual(["phi4:*", "me/*"]);
+  const many = Array.from({ length: 300 }, (_, index) => `m${index}`);
+  expect(documentWith({ protect: many }).protected).toEqual(many.slice(0, LIMITS.protectedPatterns));
 });
 
 test("next() shows the box and the operator's labels", () => {

@@ -14,11 +14,12 @@ interface Box {
   readonly free?: number | null;
   readonly jobs?: readonly Job[];
   readonly truncated?: readonly string[];
+  readonly protect?: readonly string[];
 }
 
 function boxOf(
   agent: string,
-  { models = [], labels = {}, free = 20e9, jobs = [], truncated = [] }: Box = {},
+  { models = [], labels = {}, free = 20e9, jobs = [], truncated = [], protect = [] }: Box = {},
 ): AgentView {
   const state = State.parse({
     timestamp: NOW,
@@ -48,6 +49,7 @@ function boxOf(
     gpus: [],
     truncated,
     labels,
+    protected: protect,
   });
   const seen = { lastSeenAt: NOW, silentMs: 0, legacyState: null, key: null };
   return { agent, online: true, reason: null, state, ...seen };
@@ -108,6 +110,19 @@ describe("planFleet()", () => {
     expect(stepsOf(plan([...lines, "prune: true"], ...views))).toEqual([
       "gpu-1 unchanged phi4:latest",
       "gpu-1 delete old:1b",
+    ]);
+  });
+
+  test("deletes nothing that is protected there, and nothing at all where a pattern cannot be read", () => {
+    const models = [PHI, modelOf("keep:1b"), modelOf("me/own:2b"), modelOf("old:1b")];
+    const views = [
+      boxOf("gpu-1", { models, protect: ["KEEP:*", "me/*"] }),
+      boxOf("gpu-2", { models, protect: ["{a,b}"] }),
+    ];
+    expect(stepsOf(plan([...PHI_ON_ALL, "prune: true"], ...views))).toEqual([
+      "gpu-1 unchanged phi4:latest",
+      "gpu-1 delete old:1b",
+      "gpu-2 unchanged phi4:latest",
     ]);
   });
 

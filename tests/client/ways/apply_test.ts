@@ -86,6 +86,15 @@ describe.each([...WAYS])("over the %s", (way) => {
     expect(agents.map(sent)).toEqual([[], ["pull_model phi4:latest"]]);
   });
 
+  test("plan leaves a model that its box protects, and is then done", async () => {
+    const agent = await box("gpu-1", ["phi4:latest", "keep:1b"]);
+    await site.publish(agent, { protected: ["keep:*"] });
+    const file = await fleetFile("models:", "  - name: phi4", "    on: all", "prune: true");
+    expect((await site.run(way, ["plan", file])).status).toBe(0);
+    await site.publish(agent);
+    expect((await site.run(way, ["plan", file])).status).toBe(2);
+  });
+
   test("apply deletes nothing on a box where a pull failed", async () => {
     const agents = [await box("gpu-1", ["old:1b"], { fails: true }), await box("gpu-2", ["old:1b"])];
     const file = await fleetFile("models:", "  - name: phi4", "    on: all", "prune: true");

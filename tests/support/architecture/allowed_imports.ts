@@ -15,6 +15,7 @@ const DOCTOR = "src/{doctor/*,program/style}.ts";
 const IN_VERBS = "src/client/{io,session,fleet_courier,base_command,box_clock,verbs/jobs/*,asking/*,pulls/*,help/*}.ts";
 const OPEN = "src/transport/open.ts";
 const SEVERAL = "src/transport/several.ts";
+const PROTECTION = "src/program/protection.ts";
 const REGISTRY = "src/program/registry/*.ts";
 const METRICS = "src/program/metrics/*.ts";
 
@@ -38,7 +39,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
   { files: METRICS, may: BASE },
   { files: REGISTRY, may: [...BASE, "src/program/flags.ts"] },
-  { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log}.ts"] },
+  { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log,model_name}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
   { files: ROSTER, may: [...SEAM, ...TRUST] },
@@ -79,11 +80,11 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/agent/{ollama,disk,ledger}/*.ts", may: [...BASE, REGISTRY] },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
   { files: "src/agent/pulls/*.ts", may: [...BASE, REGISTRY, "src/agent/box.ts", ...agent("ollama disk ledger")] },
-  { files: "src/agent/models/*.ts", may: [...BASE, ...agent("ollama disk ledger pulls")] },
+  { files: "src/agent/models/*.ts", may: [...BASE, PROTECTION, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST, METRICS] },
   {
     files: "src/agent/commands/*.ts",
-    may: [...SEAM, REGISTRY, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
+    may: [...SEAM, REGISTRY, PROTECTION, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
   },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
   { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST, ROSTER] },
@@ -114,8 +115,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/{*,registry/*}.ts",
       ADDRESS,
       OPEN,
-      "src/agent/{run,doctor,examine,verify_release}.ts",
-      "src/agent/{models/protection,presence/{drain_file,identity,labels},trust/share_time_file}.ts",
+      "src/agent/{run,doctor,examine,verify_release,presence/{drain_file,identity,labels},trust/share_time_file}.ts",
     ],
   },
 

@@ -1,7 +1,9 @@
 // The changes by which a fleet gets the models that a file names. Pure.
+import { asCourierError } from "../../../base/errors.ts";
 import { matchesGlob } from "../../../base/glob.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import { describeView } from "../../../courier/describe_view.ts";
+import { Protection } from "../../../program/protection.ts";
 import type { Model, State } from "../../../protocol.ts";
 import type { DesiredFleet, DesiredModel, Target } from "./fleet_file.ts";
 
@@ -72,7 +74,8 @@ function planBox(
   const installed = new Map((state.models ?? []).map((model) => [model.name.toLowerCase(), model]));
   const steps = wanted.map((model) => stepFor(model, installed.get(model.key), copies));
   const named = new Set(wanted.map(({ key }) => key));
-  const surplus = prune ? [...installed].filter(([key]) => !named.has(key) && !isPulled(state, key)) : [];
+  const isKept = keptBy(agent, state);
+  const surplus = prune ? [...installed].filter(([key]) => !named.has(key) && !isKept(key)) : [];
   const deletions = surplus.map(([, { name, size }]): Step => ({ action: "delete", model: name, size }));
   return { agent, unknown: null, steps: [...steps, ...deletions], ...roomFor(steps, state) };
 }
@@ -99,6 +102,23 @@ function unknownReason(view: AgentView): string | null {
   if (!online || reason === "ollama_down" || state === null) return describeView(view);
   if (state.models === null || state.truncated.includes("models")) return "its list of models is unknown";
   return null;
+}
+
+/** Whether a model stays although the file does not name it, by its name in lower case. */
+function keptBy(agent: string, state: State): (key: string) => boolean {
+  const isProtected = protectionOf(agent, state);
+  return (key) => isPulled(state, key) || isProtected(key);
+}
+
+/** Its agent refuses to delete them. A pattern that cannot be read is of a later release, and could mean any model. */
+function protectionOf(agent: string, state: State): (key: string) => boolean {
+  try {
+    const protection = new Protection(agent, state.protected ?? []);
+    return (key) => protection.protects(key);
+  } catch (error) {
+    if (asCourierError(error).code === "invalid") return () => true;
+    throw error;
+  }
 }
 
 /** A pull that is under way may be of a person who needs the model: it is looked at again when the pull has ended. */

@@ -1,6 +1,6 @@
 // Models that no command may delete or overwrite, as `--protect` names them.
-import { CourierError } from "../../base/errors.ts";
-import { normalModelName, parseModelName } from "../../base/model_name.ts";
+import { CourierError } from "../base/errors.ts";
+import { normalModelName, parseModelName } from "../base/model_name.ts";
 
 interface Pattern {
   readonly text: string;
@@ -30,13 +30,22 @@ export class Protection {
    * @throws CourierError `forbidden` when it is protected
    */
   requireOpen(action: string, model: string): void {
-    const names = spellings(model);
-    const found = this.#patterns.find(({ glob }) => names.some((name) => glob.match(name)));
+    const found = this.#find(model);
     if (found === undefined) return;
     const protectedBy = `it is protected there by --protect ${found.text}`;
     throw new CourierError("forbidden", `Cannot ${action} ${JSON.stringify(model)} on ${this.#agent}: ${protectedBy}`, {
       hint: "Only the administrator of that box can change this",
     });
+  }
+
+  /** @param model in Ollama's form */
+  protects(model: string): boolean {
+    return this.#find(model) !== undefined;
+  }
+
+  #find(model: string): Pattern | undefined {
+    const names = spellings(model);
+    return this.#patterns.find(({ glob }) => names.some((name) => glob.match(name)));
   }
 }
 
