@@ -6,6 +6,7 @@ import { rememberedFileSystem } from "./agent/examine.ts";
 import { DrainFile } from "./agent/presence/drain_file.ts";
 import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
+import { MIRROR_MODES } from "./agent/pulls/mirror/sources.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { ShareTimeFile } from "./agent/trust/share_time_file.ts";
 import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
@@ -54,6 +55,13 @@ const agentFlags = {
     flag("--insecure-registry <host:port>", "a registry without TLS that pulls may use too; repeatable").argParser(
       parse.list(parseInsecureRegistry),
     ),
+  mirror: () =>
+    flag(
+      "--mirror <how>",
+      "models on the share: auto (if current, or if the registry is away), only (no registry), off",
+    )
+      .choices(MIRROR_MODES)
+      .default("auto" as const),
   protect: () =>
     flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable").argParser(
       parse.list(parseProtectedName),
@@ -224,6 +232,7 @@ function createAgentCommand() {
     .addOption(agentFlags.models())
     .addOption(agentFlags.allowRegistry())
     .addOption(agentFlags.insecureRegistry())
+    .addOption(agentFlags.mirror())
     .addOption(agentFlags.protect())
     .addOption(agentFlags.trustedKeys())
     .addOption(agentFlags.operatorKeys())
@@ -302,6 +311,7 @@ function readSettings(options: Options): AgentSettings {
     insecureRegistries: options.insecureRegistry ?? [],
     preflight: options.preflight === "on",
     diskReserve: options.diskReserve,
+    mirror: options.mirror,
     protect: options.protect ?? [],
     trustedKeys: options.trustedKeys,
     operatorKeys: options.operatorKeys,

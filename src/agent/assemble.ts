@@ -6,6 +6,7 @@ import { Protection } from "../program/protection.ts";
 import type { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, Platform } from "../protocol.ts";
+import type { Mirror } from "../transport/mirror/mirror.ts";
 import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
@@ -49,6 +50,10 @@ import { StatusLine } from "./presence/status_line.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
+import { LeftHelpers } from "./pulls/mirror/left_helpers.ts";
+import { MirroredOllama } from "./pulls/mirror/mirrored_ollama.ts";
+import { SignedCopies } from "./pulls/mirror/signed_copies.ts";
+import { Sources, type SourcesDeps } from "./pulls/mirror/sources.ts";
 import { Preflight, type PreflightDeps } from "./pulls/preflight.ts";
 import { Sweeping } from "./sweeping.ts";
 import { ShareTime } from "./trust/share_time.ts";
@@ -72,6 +77,8 @@ export interface AgentParts {
     | "copyModel"
     | "loadModel"
     | "unloadModel"
+    | "listHelpers"
+    | "hasHelpers"
   >;
   readonly ledger: Ledger;
   readonly sharedInbox: ServingMode;
@@ -82,6 +89,8 @@ export interface AgentParts {
   readonly registries: Pick<AllowedRegistries, "requireAllowed">;
   /** Null: pulls begin without asking how large they are. */
   readonly registry: PreflightDeps["registry"];
+  /** Where pulls find models on the share; null: nowhere. */
+  readonly mirror: (Omit<SourcesDeps, "log" | "mirror" | "signed"> & { readonly mirror: Mirror }) | null;
   /** How much space pulls leave free on the models' disk. */
   readonly diskReserve: DiskReserve;
   /** Patterns of models that no command may delete or overwrite. */
@@ -133,7 +142,7 @@ export function assemble(parts: AgentParts): Agent {
     worker: commands.worker,
     jobs: work.jobs,
     upkeep,
-    loops: [presence, work.monitor, work.box, sweeping, upkeep, ...assembleTrustLoops(parts, common)],
+    loops: [presence, work.monitor, work.box, work.left, sweeping, upkeep, ...assembleTrustLoops(parts, common)],
     metricsFile: reporting.metricsFile,
     drainFile: parts.drainFile,
     outage: common.outage,
@@ -176,9 +185,13 @@ function assembleSenders({ requireSignatures: mode, trustedKeys, operators, cloc
 }
 
 /** The parts that deal with Ollama and the box, and know of no transport. */
-function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
-  const { identity, ollama, ledger, registries, registry, diskReserve, clock, log } = parts;
+function assembleWork(parts: AgentParts, common: Common) {
+  const { identity, ollama, ledger, registries, mirror, diskReserve, clock, log } = parts;
   const { agent } = identity;
+  const { changes, heartbeat } = common;
+  const use = mirror === null ? null : assembleMirror(mirror, parts, common);
+  const registry = parts.registry === null ? null : (use?.sources ?? parts.registry);
+  const pulls = new MirroredOllama({ ollama, use, log });
   const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
   const models = new ModelsFolder({ modelsDir: parts.modelsDir, listing: monitor, clock, log });
   const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi"), meminfo: "/proc/meminfo" });
@@ -187,7 +200,7 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
   const jobs = new Jobs({
     agent,
     ledger,
-    ollama,
+    ollama: pulls,
     blobs: new PulledBlobs(models, clock),
     models,
     registries,
@@ -200,9 +213,21 @@ function assembleWork(parts: AgentParts, { changes, heartbeat }: Common) {
     clock,
     log,
   });
-  return { monitor, box, jobs, models, registries, preflight, protection };
+  const left = new LeftHelpers({ ollama, pulls, jobs, clock });
+  return { monitor, box, jobs, models, registries, preflight, protection, left };
 }
 type Work = ReturnType<typeof assembleWork>;
+
+function assembleMirror(
+  given: NonNullable<AgentParts["mirror"]>,
+  { requireSignatures: mode, clock, log }: AgentParts,
+  { keys }: Common,
+) {
+  const { mirror } = given;
+  const isRequired = mode === "changing" || mode === "all";
+  const signed = isRequired && keys !== null ? new SignedCopies({ mirror, keys, clock }) : null;
+  return { mirror, sources: new Sources({ ...given, signed, log }) };
+}
 
 /** The parts that show the agent's condition: to the share, and to the service manager. */
 function assembleReporting(parts: AgentParts, { outage, condition }: Common, { monitor, box, jobs }: Work) {

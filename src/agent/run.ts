@@ -9,6 +9,8 @@ import { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import { Registry } from "../program/registry/registry.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
+import { sharePath } from "../transport/address.ts";
+import { Mirror } from "../transport/mirror/mirror.ts";
 import type { Transport } from "../transport.ts";
 import { ensureKey, keyPath, readKey } from "../trust/key_file.ts";
 import type { SigningKey } from "../trust/keys.ts";
@@ -25,6 +27,7 @@ import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
 import type { ServingMode } from "./presence/shared_inbox.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import { HostNames } from "./pulls/host_names.ts";
+import type { MirrorMode } from "./pulls/mirror/sources.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 
 export interface AgentSettings {
@@ -44,6 +47,8 @@ export interface AgentSettings {
   readonly insecureRegistries: readonly string[];
   /** False: pulls begin without asking the registry how large they are. */
   readonly preflight: boolean;
+  /** Whether pulls use the models on the share. */
+  readonly mirror: MirrorMode;
   /** Such as `5%` or `20GB`; undefined: the default. */
   readonly diskReserve: string | undefined;
   /** Patterns of models that no command may delete or overwrite. */
@@ -116,6 +121,7 @@ function agentParts(
     ledger,
     registries,
     registry: settings.preflight ? new Registry({ registries }) : null,
+    mirror: mirrorOf(settings, new Registry({ registries })),
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     ...signatureSettings(settings),
@@ -134,6 +140,15 @@ function agentParts(
     clock: systemClock,
     log,
   };
+}
+
+function mirrorOf({ mirror: mode, address }: AgentSettings, registry: Registry): AgentParts["mirror"] {
+  const share = sharePath(address);
+  if (mode === "off" || (mode === "auto" && share === null)) return null;
+  if (share !== null) return { mode, mirror: new Mirror(share), registry };
+  throw new CourierError("invalid", `Cannot use --mirror only with ${address}: the mirror is a folder of a share`, {
+    hint: "Use --share, or --mirror off",
+  });
 }
 
 function signatureSettings({ trustedKeys, operatorKeys, requireSignatures, stateDir }: AgentSettings) {

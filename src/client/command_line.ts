@@ -19,7 +19,6 @@ import { runInSession } from "./run/in_session.ts";
 import { reach } from "./run/reach.ts";
 import { connected, type Run } from "./session.ts";
 import { addAgentsVerb } from "./verbs/agents.ts";
-import { addCancelVerb } from "./verbs/cancel.ts";
 import { addCpVerb } from "./verbs/cp.ts";
 import { addApplyVerb } from "./verbs/desired/apply.ts";
 import { addOutdatedVerb } from "./verbs/desired/outdated.ts";
@@ -27,11 +26,13 @@ import { addPlanVerb } from "./verbs/desired/plan.ts";
 import { addUpdateVerb } from "./verbs/desired/update.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
+import { addCancelVerb } from "./verbs/jobs/cancel.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
 import { addListVerb } from "./verbs/list.ts";
 import { addLoadVerb } from "./verbs/memory/load.ts";
 import { addPsVerb } from "./verbs/memory/ps.ts";
 import { addStopVerb } from "./verbs/memory/stop.ts";
+import { addMirrorVerbs } from "./verbs/mirror/verbs.ts";
 import { addKeyVerb } from "./verbs/offline/key.ts";
 import { addNatsPermissionsVerb } from "./verbs/offline/nats_permissions.ts";
 import { addPingVerb } from "./verbs/ping.ts";
@@ -71,10 +72,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     await runWatching(verb, named);
   };
   addVerbs(program, io, { run, runWatching, runUnconnected });
-  addKeyVerb(program, io, () => new Printer(io, isJson()));
-  addRosterVerbs(program, io, { run: runUnconnected, openPrinter: () => new Printer(io, isJson()) });
-  addNatsPermissionsVerb(program, () => new Printer(io, isJson()));
-  addVersionVerb(program, () => new Printer(io, isJson()));
+  addOwnVerbs(program, io, runUnconnected, () => new Printer(io, isJson()));
   addCompletionVerbs(program, io);
   addHelpVerb(program, io);
   pointToOptions(program);
@@ -133,6 +131,15 @@ function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconne
   addDoctorVerb(program, runUnconnected);
   addOllamaVerb(program, io, run);
   addProxyVerb(program, io, run);
+}
+
+/** Verbs that need no fleet. */
+function addOwnVerbs(program: Program, io: ClientIo, run: Run, openPrinter: () => Printer): void {
+  addKeyVerb(program, io, openPrinter);
+  addRosterVerbs(program, io, { run, openPrinter });
+  addMirrorVerbs(program, io, openPrinter);
+  addNatsPermissionsVerb(program, openPrinter);
+  addVersionVerb(program, openPrinter);
 }
 
 interface AgentChoices {

@@ -3,7 +3,7 @@ import { sign, verify } from "node:crypto";
 import type { PublicKey, SigningKey } from "./keys.ts";
 
 /** A signature of one kind of document is worth nothing under another. */
-type Kind = "command" | "response" | "state" | "roster";
+type Kind = "command" | "response" | "state" | "roster" | "mirror";
 
 export interface Signature {
   readonly keyId: string;

@@ -8,8 +8,8 @@ import { isLowOrder } from "./low_order.ts";
 export interface TrustedKey extends PublicKey {
   /** For people; may be empty. */
   readonly comment: string;
-  /** The verbs that it may sign; null: all. */
-  readonly verbs: ReadonlySet<Verb> | null;
+  /** The verbs that it may sign, and `mirror` for models on the share; null: all. */
+  readonly verbs: ReadonlySet<Verb | "mirror"> | null;
   /** When it is no longer trusted, in ms since 1970; null: never. */
   readonly endsAtMs: number | null;
 }
@@ -70,7 +70,8 @@ function parseLimit(word: string): Partial<Limits> {
   throw new Error(`${clip(word)} is not verbs=... or not-after=...`);
 }
 
-function parseVerb(text: string): Verb {
+function parseVerb(text: string): Verb | "mirror" {
+  if (text === "mirror") return text;
   const verb = Verb.safeParse(text);
   if (verb.success) return verb.data;
   throw new Error(`${clip(text)} is not a verb`);

@@ -1,9 +1,14 @@
 // The manifests in a models folder: `manifests/<host>/<namespace>/<model>/<tag>`, one file for each model.
-import { createHash } from "node:crypto";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { formatModelName, type ModelName, parseModelName } from "../../base/model_name.ts";
-import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../../program/registry/manifest.ts";
+import {
+  type Layer,
+  listedDigests,
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  parseManifest,
+} from "../../program/registry/manifest.ts";
 import { absent } from "./blob_files.ts";
 
 /** A model as the disk has it: `name` in Ollama's form. */
@@ -38,7 +43,7 @@ export async function installedModel(modelsDir: string, name: ModelName): Promis
   return { name: formatModelName(name), layers: found.manifest.layers, digests: found.digests };
 }
 
-async function readManifest(path: string): Promise<{ manifest: Manifest; digests: string[] } | null> {
+async function readManifest(path: string): Promise<{ manifest: Manifest; digests: readonly string[] } | null> {
   const file = await absent(open(path, "r"));
   if (file === null) return null;
   try {
@@ -46,8 +51,7 @@ async function readManifest(path: string): Promise<{ manifest: Manifest; digests
     if (size > MAX_MANIFEST_BYTES) return null;
     const text = await file.readFile("utf8");
     const manifest = parseManifest(text);
-    // Ollama hashes what its JSON decoder reads: a line end behind the last brace may be left out.
-    return manifest === null ? null : { manifest, digests: [sha256(text), sha256(text.trimEnd())] };
+    return manifest === null ? null : { manifest, digests: listedDigests(text) };
   } finally {
     await file.close();
   }
@@ -70,8 +74,4 @@ export function nameOf(text: string): ModelName | null {
   } catch {
     return null;
   }
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

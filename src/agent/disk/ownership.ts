@@ -1,5 +1,6 @@
 // Whether a models folder belongs to the Ollama that the agent asks, or to another one on the same machine.
 import type { Model } from "../../protocol.ts";
+import { isHelperName } from "../../transport/mirror/helper_name.ts";
 import { absent } from "./blob_files.ts";
 import { installedModel, installedModels, nameOf } from "./manifest_files.ts";
 
@@ -63,6 +64,11 @@ async function matches(dir: string, models: readonly Model[]): Promise<boolean> 
 }
 
 async function holdsManifest(dir: string): Promise<boolean> {
-  const first = await absent(installedModels(dir).next());
-  return first !== null && first.done !== true;
+  return (await absent(hasModel(dir))) ?? false;
+}
+
+/** A pull from the mirror is under way under a helper name, which Ollama's list here leaves out. */
+async function hasModel(dir: string): Promise<boolean> {
+  for await (const { name } of installedModels(dir)) if (!isHelperName(name)) return true;
+  return false;
 }

@@ -5,6 +5,7 @@ import { CourierError } from "../../base/errors.ts";
 import { parseModelName } from "../../base/model_name.ts";
 import { InsecureRegistries } from "../../program/registry/registry_host.ts";
 import { Model, ModelDetails, RunningModel } from "../../protocol.ts";
+import { isHelperName } from "../../transport/mirror/helper_name.ts";
 import { checkedFetch } from "./checked_fetch.ts";
 import { connectionFailure, notOllama, silenceFailure } from "./errors.ts";
 import { type Asked, onlyEmbeds } from "./meanings.ts";
@@ -40,6 +41,8 @@ export interface PullOptions {
   readonly onProgress?: (progress: PullProgress) => void;
   /** Progress of earlier attempts at this pull: `onProgress` reports the sum of all attempts. */
   readonly tracker?: PullTracker;
+  /** A helper name, under which a registry of this machine has the model, without TLS: Ollama gets it under that name. */
+  readonly from?: string;
 }
 
 const MEGABYTE = 1_000_000;
@@ -68,6 +71,7 @@ export class Ollama {
   readonly #insecureRegistries: InsecureRegistries;
   readonly #requestTimeoutMs: number;
   readonly #stallMs: number;
+  #hasHelpers = false;
 
   constructor({ url, machine, insecureRegistries = [], requestTimeoutMs = 10_000, stallMs = 60_000 }: OllamaOptions) {
     this.#url = url;
@@ -77,15 +81,24 @@ export class Ollama {
     this.#stallMs = stallMs;
   }
 
+  /** Whether the last list had models under helper names. */
+  get hasHelpers(): boolean {
+    return this.#hasHelpers;
+  }
+
   async version(signal?: AbortSignal): Promise<string> {
     const ask = { action: "ask for the version", signal, maxBytes: MEGABYTE };
     return (await this.#request(ask, Version, async (client) => await client.version())).version;
   }
 
-  /** The installed models, newest first. */
+  /** The installed models, newest first, without those under helper names. */
   async listModels(signal?: AbortSignal): Promise<Model[]> {
-    const ask = { action: "list the models", signal, maxBytes: MAX_LIST_BYTES };
-    return (await this.#request(ask, ModelList, async (client) => await client.list())).models ?? [];
+    return (await this.#list(signal)).filter(({ name }) => !isHelperName(name));
+  }
+
+  /** The models under helper names: steps of pulls from the mirror. */
+  async listHelpers(signal?: AbortSignal): Promise<Model[]> {
+    return (await this.#list(signal)).filter(({ name }) => isHelperName(name));
   }
 
   /** The models in memory, the one with the longest time left first. */
@@ -160,19 +173,27 @@ export class Ollama {
    * reached or nothing moved for too long: what was fetched is kept, and another attempt goes on from there
    */
   async pullModel(name: string, options: PullOptions = {}): Promise<void> {
-    const insecure = this.#insecureRegistries.has(parseModelName(name).host);
+    const from = options.from ?? name;
+    const insecure = from !== name || this.#insecureRegistries.has(parseModelName(name).host);
     const asked = { action: `pull ${JSON.stringify(name)}`, url: this.#url, machine: this.#machine, isPull: true };
     const life = new RequestLife(asked, options.signal);
     try {
       life.endAfter(this.#stallMs, "made no progress");
       const client = this.#client(life, 256_000, true);
-      const lines = await client.pull({ model: name, stream: true, ...(insecure ? { insecure } : {}) });
+      const lines = await client.pull({ model: from, stream: true, ...(insecure ? { insecure } : {}) });
       await this.#follow(lines, life, options);
     } catch (error) {
       throw life.failure(error);
     } finally {
       life.end();
     }
+  }
+
+  async #list(signal: AbortSignal | undefined): Promise<Model[]> {
+    const ask = { action: "list the models", signal, maxBytes: MAX_LIST_BYTES };
+    const models = (await this.#request(ask, ModelList, async (client) => await client.list())).models ?? [];
+    this.#hasHelpers = models.some(({ name }) => isHelperName(name));
+    return models;
   }
 
   async #follow(

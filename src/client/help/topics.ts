@@ -44,6 +44,11 @@ const DOCUMENTS = [
   ["doctor", "checks with subject, result, message and hint"],
   ["proxy", "agent, url and server"],
   ["key", "id and line"],
+  ["mirror list", "folder, bytes, and models with name, digest, size and missing_blobs"],
+  [
+    "mirror add, import",
+    "a line per model with model, bytes, code and error; rm: with model, files and bytes; sign: model, digest and key_id",
+  ],
   ["nats-permissions", "prefix, agents, and configuration as text"],
   ["version", "version"],
   [

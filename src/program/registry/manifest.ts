@@ -1,4 +1,5 @@
-// The layers of a model, as a manifest from a registry or from disk lists them. Untrusted.
+// The layers of a model, as a manifest from a registry, from disk or from the share lists them. Untrusted.
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { parseJson } from "../../base/foreign_text.ts";
 
@@ -9,6 +10,8 @@ export interface Layer {
 }
 
 export interface Manifest {
+  /** Of the text, in hex: two manifests with one digest are the same model. */
+  readonly digest: string;
   /** Each blob once, the configuration too. */
   readonly layers: readonly Layer[];
   readonly totalBytes: number;
@@ -36,5 +39,14 @@ export function parseManifest(text: string): Manifest | null {
   const blobs = config === undefined || config.digest === "" ? layers : [...layers, Blob.parse(config)];
   const distinct = new Map(blobs.map(({ digest, size }) => [digest.replace("-", ":"), size]));
   const found = [...distinct].map(([digest, bytes]) => ({ digest, bytes }));
-  return { layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
+  return { digest: sha256(text), layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** What Ollama may list as the digest of a manifest, in hex: its JSON decoder may leave out a line end behind the last brace. */
+export function listedDigests(text: string): readonly string[] {
+  return [sha256(text), sha256(text.trimEnd())];
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }

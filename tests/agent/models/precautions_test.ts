@@ -33,7 +33,7 @@ async function start(options: Partial<AgentParts> = {}): Promise<void> {
   const readManifest: NonNullable<AgentParts["registry"]>["readManifest"] = async (model) => {
     const bytes = sizes[model];
     if (bytes === undefined) throw new CourierError("unavailable", "registry.example cannot be reached");
-    return await Promise.resolve({ layers: [{ digest: digestOf("f"), bytes }], totalBytes: bytes });
+    return await Promise.resolve({ digest: "", layers: [{ digest: digestOf("f"), bytes }], totalBytes: bytes });
   };
   // The folder is this Ollama's only when it holds what Ollama lists.
   dir.manifest("kept:latest", { e: 1 });

@@ -49,7 +49,7 @@ afterEach(() => dir.remove());
 
 function manifest(layers: Readonly<Record<string, number>>): Manifest {
   const found = Object.entries(layers).map(([digit, bytes]) => ({ digest: digestOf(digit), bytes }));
-  return { layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
+  return { digest: "", layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
 function gpu(memoryBytes: number | null): Gpu {

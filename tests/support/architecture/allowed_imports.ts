@@ -17,6 +17,8 @@ const OPEN = "src/transport/open.ts";
 const SEVERAL = "src/transport/several.ts";
 const PROTECTION = "src/program/protection.ts";
 const REGISTRY = "src/program/registry/*.ts";
+const MIRROR = "src/transport/mirror/*.ts";
+const HELPER_NAME = "src/transport/mirror/helper_name.ts";
 const METRICS = "src/program/metrics/*.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -77,7 +79,9 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
 
   // gpu-agent.
-  { files: "src/agent/{ollama,disk,ledger}/*.ts", may: [...BASE, REGISTRY] },
+  { files: "src/agent/ledger/*.ts", may: BASE },
+  { files: "src/agent/{ollama,disk}/*.ts", may: [...BASE, REGISTRY, HELPER_NAME] },
+  { files: "src/agent/pulls/mirror/*.ts", may: [...BASE, MIRROR, REGISTRY, ...TRUST, ROSTER, ...agent("ollama")] },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
   { files: "src/agent/pulls/*.ts", may: [...BASE, REGISTRY, "src/agent/box.ts", ...agent("ollama disk ledger")] },
   { files: "src/agent/models/*.ts", may: [...BASE, PROTECTION, ...agent("ollama disk ledger pulls")] },
@@ -102,9 +106,11 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ...SEAM,
       ...TRUST,
       ROSTER,
+      ADDRESS,
+      MIRROR,
       "src/program/{*,registry/*}.ts",
       "src/agent/{changes,box,sweeping,agent,assemble}.ts",
-      ...agent("ollama disk ledger pulls models presence commands trust"),
+      ...agent("ollama disk ledger pulls pulls/mirror models presence commands trust"),
     ],
   },
   {
@@ -115,7 +121,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/{*,registry/*}.ts",
       ADDRESS,
       OPEN,
-      "src/agent/{run,doctor,examine,verify_release,presence/{drain_file,identity,labels},trust/share_time_file}.ts",
+      "src/agent/{run,doctor,examine,verify_release,pulls/mirror/sources}.ts",
+      "src/agent/{presence/{drain_file,identity,labels},trust/share_time_file}.ts",
     ],
   },
 
@@ -156,6 +163,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   {
     files: "src/client/over_http/proxy/*.ts",
     may: [...CLIENT, "src/client/{io,session,base_command,run/reach,over_http/{failures,http,open}}.ts"],
+  },
+  {
+    files: "src/client/verbs/mirror/*.ts",
+    may: [...CLIENT, MIRROR, "src/client/{base_command,io,run/reach,output/printer}.ts"],
   },
   {
     files: "src/client/verbs/offline/*.ts",

@@ -16,7 +16,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/program/{command,flags,exit}.ts",
     "src/server/access/{flag_values,sessions/flags}.ts",
     "src/{agent,server,client}.ts",
-    "src/client/{base_command,command_line,roster/verbs,help/columns,over_http/proxy/proxy_verb}.ts",
+    "src/client/{base_command,command_line,roster/verbs,help/columns,over_http/proxy/proxy_verb,verbs/mirror/verbs}.ts",
   ],
   "@nats-io/jetstream": ["src/transport/nats/calls/*.ts"],
   "@nats-io/transport-node": ["src/transport/nats/{calls,messages}/*.ts"],
@@ -39,12 +39,13 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/server/access/{trusted_proxies,login/address}.ts",
     "src/server/webhooks/{settings,http/*}.ts",
   ],
-  // The share's files are the driver's alone; the rest is a service's own state folder, its settings, and the box.
+  // The share's files are the driver's and the mirror's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
-    "src/transport/share/**/*.ts",
+    "src/transport/{share/**,mirror}/*.ts",
     "src/transport/nats/calls/connection.ts",
     "src/program/{foreground_program,journal,stop_signal,user_name}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
+    "src/agent/pulls/mirror/loopback_registry.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
     "src/client/{roster/read_file,over_http/token_file}.ts",

@@ -37,6 +37,8 @@ export const TRANSPORT_ROWS: readonly { readonly files: string; readonly may: re
   },
   { files: "src/transport/several.ts", may: [...SEAM, "src/transport/closables.ts", "src/transport/several/*.ts"] },
   { files: "src/transport/memory/*.ts", may: SEAM },
+  // The models on the share: a store beside the transport, which needs nothing of it.
+  { files: "src/transport/mirror/*.ts", may: [...BASE, "src/program/registry/manifest.ts"] },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },
   { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },

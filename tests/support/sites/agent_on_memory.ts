@@ -41,6 +41,12 @@ export class ScriptedOllama {
     return this.models;
   }
 
+  readonly hasHelpers = false;
+
+  async listHelpers(): Promise<Model[]> {
+    return await Promise.resolve([]);
+  }
+
   async listRunning(): Promise<RunningModel[]> {
     return await Promise.resolve(this.running);
   }
@@ -125,6 +131,7 @@ export const AGENT_OPTIONS: Omit<
   registry: {
     readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
   },
+  mirror: null,
   diskReserve: () => 0,
   protect: [],
   metricsFile: null,

@@ -52,6 +52,8 @@ export async function realSubject(url: string): Promise<Subject> {
   return await Promise.resolve({ url, modelsDir, ...timing, ...counting, close });
 }
 
+type Around = (ollama: Ollama) => Pick<Ollama, "pullModel" | "deleteModel">;
+
 export class PullSite {
   readonly subject: Subject;
   readonly registry: Registry;
@@ -61,20 +63,23 @@ export class PullSite {
   readonly notes = new Set<string>();
   /** Every job's completed bytes and total, as they were shown one after the other. */
   readonly shown: Job[] = [];
+  readonly #pulls: ReturnType<Around>;
   readonly #stateDir = memoryDir("agent-state-");
   #ledger: Ledger;
 
-  private constructor(subject: Subject, registry: Registry) {
+  private constructor(subject: Subject, registry: Registry, around: Around) {
     this.subject = subject;
     this.registry = registry;
     const { url, stallMs } = subject;
     this.ollama = new Ollama({ url, stallMs, insecureRegistries: [registry.host] });
+    this.#pulls = around(this.ollama);
     this.#ledger = new Ledger(this.#stateDir);
     this.jobs = this.#openJobs();
   }
 
-  static async open(subject: Subject): Promise<PullSite> {
-    return new PullSite(subject, await Registry.start());
+  /** @param around what the jobs have in place of Ollama */
+  static async open(subject: Subject, around: Around = (ollama) => ollama): Promise<PullSite> {
+    return new PullSite(subject, await Registry.start(), around);
   }
 
   /** As an agent that ends. */
@@ -126,7 +131,7 @@ export class PullSite {
     const models = new ModelsFolder({ modelsDir, listing, clock, log: silentLog });
     const jobs = new Jobs({
       agent: "gpu-1",
-      ollama: this.ollama,
+      ollama: this.#pulls,
       ledger: this.#ledger,
       blobs: new PulledBlobs(models, clock),
       models,

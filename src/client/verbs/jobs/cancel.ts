@@ -1,16 +1,16 @@
 // The verb cancel.
 
-import { asCourierError, type CourierError, ERROR_CODES } from "../../base/errors.ts";
-import { jobsDocument } from "../../documents/jobs.ts";
-import type { PlannedChange } from "../../documents/planned.ts";
-import { isEnded, type Job } from "../../protocol.ts";
-import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
-import { type Outcome, outcomesStatus, printOutcomes } from "../asking/outcomes.ts";
-import { planOf } from "../asking/plan.ts";
-import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
-import { askedInVain } from "../output/unavailable.ts";
-import { findJobs } from "../pulls/find_jobs.ts";
-import type { Run, Session } from "../session.ts";
+import { asCourierError, type CourierError, ERROR_CODES } from "../../../base/errors.ts";
+import { jobsDocument } from "../../../documents/jobs.ts";
+import type { PlannedChange } from "../../../documents/planned.ts";
+import { isEnded, type Job } from "../../../protocol.ts";
+import { type ChangeChoices, mayChange } from "../../asking/confirm.ts";
+import { type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
+import { planOf } from "../../asking/plan.ts";
+import { DRY_RUN, examples, type Program, YES } from "../../base_command.ts";
+import { askedInVain } from "../../output/unavailable.ts";
+import { findJobs } from "../../pulls/find_jobs.ts";
+import type { Run, Session } from "../../session.ts";
 
 export function addCancelVerb(program: Program, run: Run): void {
   program

@@ -1,0 +1,138 @@
+// Pulls through the mirror: under a helper name from a registry on loopback, then copied to the model's own name.
+import { CourierError } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import { sameModel } from "../../../base/model_name.ts";
+import { listedDigests } from "../../../program/registry/manifest.ts";
+import { isHelperName } from "../../../transport/mirror/helper_name.ts";
+import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { Ollama, PullOptions } from "../../ollama/ollama.ts";
+import { PullFailure, retryOf } from "../../ollama/pull_failure.ts";
+import { LoopbackRegistry } from "./loopback_registry.ts";
+import type { Sources } from "./sources.ts";
+
+export interface MirroredOllamaDeps {
+  readonly ollama: Pick<
+    Ollama,
+    "pullModel" | "deleteModel" | "copyModel" | "listModels" | "listHelpers" | "hasHelpers"
+  >;
+  /** Null: every pull goes to the registry. */
+  readonly use: { readonly sources: Pick<Sources, "copyOf">; readonly mirror: Pick<Mirror, "openBlob"> } | null;
+  readonly log: Log;
+}
+
+/** Ollama, for pulls: each may come from the mirror, and nobody sees how. */
+export class MirroredOllama {
+  readonly #deps: MirroredOllamaDeps;
+  /** How many pulls are under way. */
+  #underWay = 0;
+
+  constructor(deps: MirroredOllamaDeps) {
+    this.#deps = deps;
+  }
+
+  async deleteModel(name: string, signal?: AbortSignal): Promise<void> {
+    await this.#deps.ollama.deleteModel(name, signal);
+  }
+
+  /**
+   * As `Ollama.pullModel`; another attempt after a crash continues, and removes what the first one left.
+   * @throws CourierError also as `Sources.copyOf`; `conflict` when what came is not what the mirror has
+   */
+  async pullModel(model: string, options: PullOptions = {}): Promise<void> {
+    const { ollama, use } = this.#deps;
+    const copy = (await use?.sources.copyOf(model)) ?? null;
+    this.#underWay += 1;
+    try {
+      if (use === null || copy === null) await ollama.pullModel(model, options);
+      else await this.#pullCopy(model, copy, use.mirror, options);
+    } finally {
+      this.#underWay -= 1;
+      if (ollama.hasHelpers) await this.removeLeft();
+    }
+  }
+
+  /**
+   * Deletes models under helper names that a crash has left, while no pull is under way. A failure is
+   * logged: the next pull, or the next start, tries again.
+   */
+  async removeLeft(): Promise<void> {
+    const { ollama, log } = this.#deps;
+    if (this.#underWay > 0) return;
+    try {
+      for (const { name } of await ollama.listHelpers()) if (this.#underWay === 0) await ollama.deleteModel(name);
+    } catch (error) {
+      log.warn({ error }, "Cannot remove what a pull from the mirror left in Ollama");
+    }
+  }
+
+  async #pullCopy(
+    model: string,
+    copy: MirroredModel,
+    mirror: Pick<Mirror, "openBlob">,
+    options: PullOptions,
+  ): Promise<void> {
+    const { ollama, log } = this.#deps;
+    await using registry = new LoopbackRegistry({ mirror, model: copy, log });
+    const helper = registry.modelName;
+    log.info({ model }, "Pulling from the mirror");
+    try {
+      await ollama.pullModel(model, { ...options, from: helper });
+    } catch (error) {
+      throw inOwnWords(model, helper, error);
+    }
+    // It is complete. After a crash another program may have had the port, and may have sent something else.
+    const listed = (await ollama.listHelpers(options.signal)).find(({ name }) => sameModel(name, helper));
+    if (listed === undefined || !listedDigests(copy.text).includes(bare(listed.digest))) {
+      throw new CourierError(
+        "conflict",
+        `Cannot pull ${JSON.stringify(model)}: Ollama got another model than the mirror has`,
+      );
+    }
+    requireWanted(model, options.signal);
+    await this.#putInPlace(helper, model, bare(listed.digest));
+  }
+
+  /** Copies onto the own name. A copy frees nothing: what had the name before is deleted under a helper name of its own. */
+  async #putInPlace(helper: string, model: string, digest: string): Promise<void> {
+    const { ollama } = this.#deps;
+    const before = (await ollama.listModels()).find(({ name }) => sameModel(name, model));
+    const replaced =
+      before === undefined || bare(before.digest) === digest ? null : helper.replace(/latest$/, "before");
+    if (replaced !== null && isHelperName(replaced)) await ollama.copyModel(before?.name ?? model, replaced);
+    await ollama.copyModel(helper, before?.name ?? model);
+    if (replaced !== null) await ollama.deleteModel(replaced);
+    await ollama.deleteModel(helper);
+  }
+}
+
+function bare(digest: string): string {
+  return digest.toLowerCase().replace(/^sha256:/, "");
+}
+
+function requireWanted(model: string, signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CourierError("cancelled", `Cannot pull ${JSON.stringify(model)}: cancelled`);
+}
+
+/** Without the helper name; and wrong bytes stay wrong, unlike those that a network has changed. */
+function inOwnWords(model: string, helper: string, error: unknown): unknown {
+  if (!(error instanceof CourierError)) return error;
+  const retry = retryOf(error);
+  if (retry === "once") {
+    return new PullFailure(
+      "unavailable",
+      `Cannot pull ${JSON.stringify(model)}: digest mismatch: the mirror's copy is damaged`,
+      {
+        retry: "never",
+        hint: `Where the share is mounted: gpuctl mirror rm ${model}, then add it again`,
+      },
+    );
+  }
+  const [host = "", ...path] = helper.replace(/:latest$/, "").split("/");
+  const message = error.message
+    .replaceAll(path.join("/"), model)
+    .replaceAll(`http://${host}`, "mirror")
+    .replaceAll(host, "the mirror");
+  return message === error.message ? error : new PullFailure(error.code, message, { retry, hint: MIRROR_HINT });
+}
+
+const MIRROR_HINT = "Can this machine read gpu_models on the share?";

@@ -1,0 +1,141 @@
+// A folder of the mirror that is held open: what is done in it stays in it, whatever its name leads to meanwhile.
+import { constants } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { systemCode } from "../../base/errors.ts";
+
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+const FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+/** Opening a FIFO without a writer would wait forever. */
+const FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+const PERMISSIONS = 0o777;
+
+/** A name in a folder, as its last listing has it. A link is neither. */
+export interface Entry {
+  readonly name: string;
+  readonly kind: "file" | "folder" | "other";
+}
+
+export class HeldFolder implements AsyncDisposable {
+  /** For messages. */
+  readonly path: string;
+  readonly #handle: FileHandle;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  /** The operator's own folder, whose path may lead over links. @throws the system's error */
+  static async openRoot(path: string): Promise<HeldFolder> {
+    return new HeldFolder(path, await open(path, O_RDONLY | O_DIRECTORY));
+  }
+
+  /** The path of a name in this folder, for one call. */
+  at(name: string): string {
+    return process.platform === "linux" ? `/proc/self/fd/${this.#handle.fd}/${name}` : join(this.path, name);
+  }
+
+  /** A folder below, which the caller closes. @returns null when it does not exist. @throws the system's error: `ENOTDIR` for a link */
+  async folder(...names: readonly string[]): Promise<HeldFolder | null> {
+    return await this.#descend(names, async (parent, name) => await absent(open(parent.at(name), FOLDER)));
+  }
+
+  /** As `folder`; what is missing is made, with the permissions of this folder. */
+  async makeFolder(...names: readonly string[]): Promise<HeldFolder> {
+    const made = await this.#descend(names, async (parent, name) => {
+      await parent.#make(name);
+      return await open(parent.at(name), FOLDER);
+    });
+    if (made === null) throw new Error(`Not made: ${names.join("/")}`);
+    return made;
+  }
+
+  /** A regular file, which the caller closes. @returns null when it does not exist, or is something else */
+  async file(name: string): Promise<{ readonly handle: FileHandle; readonly bytes: number } | null> {
+    const handle = await absent(open(this.at(name), FILE), ["ENOENT", "ELOOP", "ENXIO"]);
+    if (handle === null) return null;
+    const facts = await handle.stat();
+    if (facts.isFile()) return { handle, bytes: facts.size };
+    await handle.close();
+    return null;
+  }
+
+  /** Size and time of a regular file; null when there is no such file. */
+  async look(name: string): Promise<{ readonly bytes: number; readonly modifiedAtMs: number } | null> {
+    const facts = await absent(lstat(this.at(name)));
+    return facts?.isFile() === true ? { bytes: facts.size, modifiedAtMs: facts.mtimeMs } : null;
+  }
+
+  async entries(): Promise<readonly Entry[]> {
+    const found = await readdir(this.at("."), { withFileTypes: true });
+    return found.map((entry) => {
+      return { name: entry.name, kind: entry.isFile() ? "file" : entry.isDirectory() ? "folder" : "other" };
+    });
+  }
+
+  /** What files here should permit: as this folder does, without the right to run them. */
+  async fileMode(): Promise<number> {
+    return (await this.#handle.stat()).mode & 0o666;
+  }
+
+  /** Makes what was renamed into this folder survive a power cut. */
+  async sync(): Promise<void> {
+    await this.#handle.sync();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Enters one folder after the other; those on the way are closed again. */
+  async #descend(
+    [name, ...rest]: readonly string[],
+    enter: (parent: HeldFolder, name: string) => Promise<FileHandle | null>,
+  ): Promise<HeldFolder | null> {
+    if (name === undefined) throw new Error("No folder is named");
+    const handle = await enter(this, name);
+    if (handle === null) return null;
+    const below = new HeldFolder(join(this.path, name), handle);
+    if (rest.length === 0) return below;
+    try {
+      return await below.#descend(rest, enter);
+    } finally {
+      await below.close();
+    }
+  }
+
+  async #make(name: string): Promise<void> {
+    const mode = (await this.#handle.stat()).mode & PERMISSIONS;
+    try {
+      await mkdir(this.at(name), { mode });
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+      return;
+    }
+    // The umask has cut the mode; and a folder with setgid keeps its group only by itself.
+    const made = await open(this.at(name), FOLDER);
+    try {
+      await made.chmod(((await made.stat()).mode & ~PERMISSIONS) | mode);
+    } finally {
+      await made.close();
+    }
+  }
+}
+
+/** Null where there is nothing of that name. */
+export async function absent<Value>(
+  work: Promise<Value>,
+  codes: readonly string[] = ["ENOENT"],
+): Promise<Value | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (codes.includes(systemCode(error) ?? "")) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+// The verbs under mirror, on a share that is a folder.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Registry } from "#sim/registry/registry.ts";
+import { ClientSite } from "#tests/support/sites/client_run.ts";
+import { MirrorShare } from "#tests/support/sites/mirror_share.ts";
+
+let site: MirrorShare;
+let client: ClientSite;
+beforeEach(() => {
+  site = new MirrorShare();
+  client = new ClientSite();
+});
+afterEach(async () => {
+  await client.close();
+  site[Symbol.dispose]();
+});
+
+async function gpuctl(...argv: readonly string[]) {
+  return await client.run(["mirror", ...argv, "--share", site.share]);
+}
+
+describe("gpuctl mirror", () => {
+  test("imports a models folder, lists it, and removes a model again", async () => {
+    site.model("registry.ollama.ai/library/phi4/latest", ["config", "weights"]);
+    expect(await gpuctl("import", site.models)).toMatchObject({ status: 0, stdout: "phi4:latest: copied 13 B\n" });
+    expect((await gpuctl("list")).stdout).toMatch(/^MODEL +SIZE +STATE\nphi4:latest +13 B +complete\n$/);
+    const listed: unknown = JSON.parse((await gpuctl("list", "--json")).stdout);
+    expect(listed).toMatchObject({ bytes: 13, models: [{ name: "phi4:latest", size: 13, missing_blobs: 0 }] });
+    expect(await gpuctl("rm", "phi4")).toMatchObject({
+      status: 0,
+      stdout: "removed phi4:latest from the mirror, freed 13 B\n",
+    });
+    expect(await gpuctl("rm", "phi4")).toMatchObject({ status: 66 });
+    expect(await gpuctl("gc")).toMatchObject({ status: 0, stdout: "nothing to remove\n" });
+  });
+
+  test("adds a model from its registry, and fetches nothing again", async () => {
+    const registry = await Registry.start();
+    try {
+      const model = registry.offer("m", { layers: [2_000_000] });
+      const insecure = ["--insecure-registry", registry.host];
+      const added = await gpuctl("add", model, ...insecure);
+      expect(added).toMatchObject({ status: 0, stdout: expect.stringMatching(/: fetched 2\.0 MB\n$/) });
+      expect((await gpuctl("add", model, ...insecure)).stdout).toBe(`${model} is in the mirror\n`);
+      expect(registry.served("m").bytes).toBe(2_000_000);
+      const missing = await gpuctl("add", model.replace("/m:", "/other:"), "--json", ...insecure);
+      expect(missing.status).toBe(66);
+      expect(JSON.parse(missing.stdout)).toMatchObject({ code: "not_found", bytes: null });
+      expect((await gpuctl("add", model, "--fetch-rate", "fast")).status).toBe(64);
+    } finally {
+      await registry.stop();
+    }
+  });
+
+  test("signs a model with the key of this user, and removes the signature with the model", async () => {
+    site.mirrored("registry.ollama.ai/library/phi4/latest", ["config"]);
+    const keyFile = join(site.root, "signing.key");
+    const run = async (...argv: string[]) => await client.run(["mirror", ...argv, "--share", site.share], { keyFile });
+    const path = site.at("signatures/registry.ollama.ai/library/phi4/latest.json");
+    expect((await run("sign", "phi4")).stdout).toMatch(
+      /^signed phi4:latest, [0-9a-f]{12}, with the key [0-9a-f]{16}\n$/,
+    );
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ name: "phi4:latest" });
+    expect((await run("sign", "qwen3:8b")).status).toBe(66);
+    await run("rm", "phi4");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("works on the share only", async () => {
+    const { status, stderr } = await client.run(["mirror", "list", "--server", "http://127.0.0.1:1"]);
+    expect(status).toBe(64);
+    expect(stderr).toContain("where the share is mounted");
+  });
+});

@@ -1,0 +1,170 @@
+// Fetching models into the mirror, from a registry that misbehaves.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { Registry } from "#sim/registry/registry.ts";
+import { systemClock } from "#src/base/clock.ts";
+import { parseModelName } from "#src/base/model_name.ts";
+import { type Fetched, fetchModel } from "#src/transport/mirror/fetching.ts";
+import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
+import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
+import { failure } from "#tests/support/failure.ts";
+import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
+
+const MB = 1_000_000;
+const SIZES = [3 * MB, 1000];
+const BYTES = 3 * MB + 1000;
+
+let site: MirrorShare;
+let registry: Registry;
+let model: string;
+beforeEach(async () => {
+  site = new MirrorShare();
+  registry = await Registry.start();
+  model = registry.offer("m", { layers: SIZES });
+});
+afterEach(async () => {
+  await registry.stop();
+  site[Symbol.dispose]();
+});
+
+interface Choices {
+  readonly signal?: AbortSignal;
+  readonly bytesPerSecond?: number;
+  readonly onProgress?: (progress: Fetched) => void;
+}
+
+async function fetchIt({
+  signal = new AbortController().signal,
+  bytesPerSecond,
+  onProgress,
+}: Choices = {}): Promise<Fetched> {
+  const source = new RegistrySource({ isInsecure: () => true, silenceMs: 500 });
+  return await fetchModel(parseModelName(model), {
+    mirror: site.mirror,
+    source,
+    clock: hurriedClock(20),
+    signal,
+    bytesPerSecond: bytesPerSecond ?? null,
+    onProgress: onProgress ?? (() => undefined),
+  });
+}
+
+/** Every blob of the mirror has the bytes of its name, and nothing is left over. */
+function expectWhole(): void {
+  const blobs = readdirSync(site.at("blobs"));
+  expect(blobs).toHaveLength(3);
+  for (const name of blobs) expect(digestOf(readFileSync(site.at("blobs", name)))).toBe(name.replace("-", ":"));
+  expect(readdirSync(site.at(".tmp"))).toEqual([]);
+}
+
+/** Stops after so many bytes, as a process that ends. */
+async function fetchUpTo(bytes: number): Promise<void> {
+  const stop = new AbortController();
+  const onProgress = ({ receivedBytes }: Fetched): void => {
+    if (receivedBytes >= bytes) stop.abort();
+  };
+  const error = await failure(fetchIt({ signal: stop.signal, onProgress, bytesPerSecond: 20 * MB }));
+  expect(error.code).toBe("cancelled");
+}
+
+describe("fetchModel()", () => {
+  test("brings a model into the mirror, once", async () => {
+    expect(await fetchIt()).toMatchObject({ completedBytes: expect.any(Number) });
+    expectWhole();
+    expect(registry.served("m").bytes).toBe(BYTES);
+    expect((await site.mirror.find(model))?.manifest.layers).toHaveLength(3);
+    expect((await fetchIt()).receivedBytes).toBe(0);
+    expect(registry.served("m").bytes).toBe(BYTES);
+  });
+
+  test("goes on after a stop where it was, and fetches nothing twice but what was on its way", async () => {
+    registry.setSpeed("m", 10 * MB);
+    await fetchUpTo(MB);
+    expect(await site.mirror.find(model)).toBeNull();
+    const [partial = ""] = readdirSync(site.at(".tmp"));
+    const kept = statSync(site.at(".tmp", partial)).size;
+    expect(kept).toBeGreaterThanOrEqual(MB);
+    registry.setSpeed("m", Infinity);
+    const { receivedBytes, completedBytes, totalBytes } = await fetchIt();
+    expect(completedBytes).toBe(totalBytes);
+    expect(receivedBytes).toBe(totalBytes - kept);
+    expectWhole();
+  });
+
+  test("goes on after the connection was cut, or stalled", async () => {
+    for (const kind of ["cut", "stall"] as const) {
+      registry.break("m", { kind, atByte: 2 * MB });
+      const fetched = fetchIt({
+        onProgress: ({ receivedBytes }) => {
+          if (receivedBytes >= 1.9 * MB) setTimeout(() => registry.break("m", null), 50);
+        },
+      });
+      expect((await fetched).receivedBytes).toBeLessThan(1.1 * BYTES);
+      expectWhole();
+      model = registry.offer("m", { layers: SIZES, content: `after ${kind}` });
+      site[Symbol.dispose]();
+      site = new MirrorShare();
+    }
+  });
+
+  test("fetches wrong bytes once more, and then gives up, with nothing left of them", async () => {
+    registry.break("m", { kind: "wrong", times: 1 });
+    await fetchIt();
+    expectWhole();
+    model = registry.offer("evil", { layers: [1000] });
+    registry.break("evil", { kind: "wrong", times: 2 });
+    const error = await failure(fetchIt());
+    expect(error.message).toContain("wrong bytes");
+    expect(readdirSync(site.at(".tmp"))).toEqual([]);
+    expect(await site.mirror.find(model)).toBeNull();
+  });
+
+  test("fetches again what was damaged on the share while it was unfinished", async () => {
+    await fetchUpTo(MB);
+    const [partial = ""] = readdirSync(site.at(".tmp"));
+    const path = site.at(".tmp", partial);
+    const { mtime, size } = statSync(path);
+    writeFileSync(path, Buffer.alloc(size, 1));
+    utimesSync(path, mtime, mtime);
+    await fetchIt();
+    expectWhole();
+  });
+
+  test("waits for another fetcher of the same blob, and fetches nothing itself", async () => {
+    registry.setSpeed("m", 3 * MB);
+    const fetched = await Promise.all([fetchIt(), fetchIt()]);
+    expectWhole();
+    expect(fetched.map(({ completedBytes, totalBytes }) => totalBytes - completedBytes)).toEqual([0, 0]);
+    expect(registry.served("m").bytes).toBeLessThanOrEqual(1.02 * BYTES);
+  });
+
+  test("keeps to its rate", async () => {
+    const source = new RegistrySource({ isInsecure: () => true });
+    const beganAtMs = performance.now();
+    await fetchModel(parseModelName(model), {
+      mirror: site.mirror,
+      source,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      bytesPerSecond: 6 * MB,
+      onProgress: () => undefined,
+    });
+    expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(450);
+  });
+
+  test.each([
+    [404, "not_found"],
+    [401, "forbidden"],
+    [500, "unavailable"],
+  ] as const)("status %d of the registry is %s, and nothing is left", async (status, code) => {
+    registry.break("m", { kind: "manifest", status });
+    expect(await failure(fetchIt())).toMatchObject({ code });
+    expect(readdirSync(site.share)).toEqual([]);
+  });
+
+  test("a registry that never sends the data is given up, and what came is kept", async () => {
+    registry.break("m", { kind: "data", status: 500 });
+    expect(await failure(fetchIt())).toMatchObject({ code: "unavailable" });
+    expect(readdirSync(site.at(".tmp"))).toHaveLength(1);
+  });
+});
