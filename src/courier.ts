@@ -1,11 +1,12 @@
 // What gpu-server and gpuctl hold: agents, models and jobs over any transport.
 import { type Clock, systemClock } from "./base/clock.ts";
-import { CourierError } from "./base/errors.ts";
+import { asCourierError, CourierError } from "./base/errors.ts";
 import { type Log, silentLog } from "./base/log.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
 import { signOfLifeMs } from "./base/sightings.ts";
 import type { AgentView } from "./courier/agent_view.ts";
-import { findJobOf } from "./courier/cut_jobs.ts";
+import { findJobOf } from "./courier/cut_lists.ts";
+import { explained, type PruneChoices, pruneArguments, prunedOf, usageOf } from "./courier/disk.ts";
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
 import { type FindJobOptions, type ListOptions, Lists } from "./courier/lists.ts";
@@ -18,12 +19,14 @@ import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
 import {
+  type DiskUsage,
   isEnded,
   type Job,
   type KeepAlive,
   keepAliveSeconds,
   type ModelDetails,
   newPull,
+  type Pruned,
   type Response,
 } from "./protocol.ts";
 import type { Forgotten, Transport } from "./transport.ts";
@@ -62,6 +65,8 @@ interface LoadOptions extends RequestOptions {
 }
 
 const FOLLOW_INTERVAL_MS = 250;
+/** An agent looks for at most 25 s. */
+const DISK_MS = 30_000;
 
 export class Courier {
   /** The keys of the agents. */
@@ -303,6 +308,32 @@ export class Courier {
   async loadModel(agent: string, model: string, { keepAlive, ...options }: LoadOptions = {}): Promise<Response> {
     const given = keepAlive === undefined ? {} : { arguments: { keep_alive: keepAliveSeconds(keepAlive) } };
     return await this.request(agent, { verb: "load_model", modelName: normalModelName(model), ...given }, options);
+  }
+
+  /**
+   * The disk of one agent's models, and what is left over on it. Long lists are cut; the sums are of everything.
+   * @throws CourierError `forbidden` or `unavailable` when the agent cannot read Ollama's folder; `unimplemented` when it is
+   *   older than this verb; else as `request()`
+   */
+  async diskUsage(agent: string, options?: RequestOptions): Promise<DiskUsage> {
+    return usageOf(agent, await this.#disk(agent, { verb: "disk_usage" }, options));
+  }
+
+  /**
+   * Removes left-over blobs of one agent. Harmless when it is repeated.
+   * @param choices with neither kind, both; a dry run removes nothing
+   * @throws CourierError as `diskUsage()`, and `forbidden` also when the agent may not write there
+   */
+  async prune(agent: string, choices: PruneChoices = {}, options?: RequestOptions): Promise<Pruned> {
+    const request: Request = { verb: "prune", arguments: pruneArguments(choices) };
+    return prunedOf(agent, await this.#disk(agent, request, options));
+  }
+
+  async #disk(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
+    const withTime = { timeoutMs: Math.max(DISK_MS, this.#options.timeoutMs), ...options };
+    return await this.request(agent, request, withTime).catch((error: unknown) => {
+      throw explained(agent, asCourierError(error));
+    });
   }
 
   /**

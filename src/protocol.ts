@@ -6,13 +6,15 @@ import { fieldOf, parseJson } from "./base/foreign_text.ts";
 import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { compiledLater } from "./protocol/compiled_later.ts";
+import * as leftovers from "./protocol/disk_usage.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
 import * as keeping from "./protocol/keep_alive.ts";
+import { LIMITS as limits } from "./protocol/limits.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
 import { RETRY_NOTE as retryNote } from "./protocol/retry_note.ts";
 import * as signing from "./protocol/signing.ts";
-import { cut, TEXT_LIMITS } from "./protocol/text.ts";
+import { cut } from "./protocol/text.ts";
 
 /**
  * The newest version.
@@ -23,39 +25,7 @@ import { cut, TEXT_LIMITS } from "./protocol/text.ts";
  */
 export const PROTOCOL_VERSION = 2;
 
-/** Sizes in bytes, times in ms, and counts. A larger document is refused unread. */
-export const LIMITS = {
-  commandBytes: 64 * 1024,
-  responseBytes: 4 * 1024 * 1024,
-  stateBytes: 256 * 1024,
-  maxTtlMs: 24 * 3_600_000,
-  /** An agent counts as silent when its state document has not changed for this long. */
-  silentMs: 20_000,
-  /** How often an agent publishes its state when nothing changes. */
-  stateIntervalMs: 5_000,
-  /** A command that cannot be parsed is refused when it has not changed for this long. */
-  partialMs: 5_000,
-  /** An empty command is refused after this long. */
-  emptyMs: 60_000,
-  endedJobsInState: 20,
-  /** Ended jobs that an agent keeps, and returns for `list_jobs`. */
-  endedJobsKept: 200,
-  /** Queued and running jobs of one agent. It refuses more with `exhausted`. */
-  activeJobs: 300,
-  refusedInState: 20,
-  /** Commands that an agent has in hand. The others stay in their inbox until there is room. */
-  commandsInHand: 1_000,
-  /** State documents that a reader looks at, and their bytes in all. */
-  states: 20_000,
-  statesBytes: 256 * 1024 * 1024,
-  rosterBytes: 4 * 1024 * 1024,
-  ...box.BOX_LIMITS,
-  /** Characters of a command's `requested_by`. */
-  requesterCharacters: 64,
-  /** Characters that a reader keeps of a text for people, and of a host's name. */
-  textCharacters: TEXT_LIMITS.text,
-  hostCharacters: TEXT_LIMITS.host,
-} as const;
+export const LIMITS = limits;
 
 /** An agent's name, which is its address. `reply_to` has the same grammar. Safe as a file name. */
 export const AgentName = z
@@ -84,6 +54,8 @@ export const Verb = z.enum([
   "load_model",
   "unload_model",
   "cancel_job",
+  "disk_usage",
+  "prune",
 ]);
 export type Verb = z.infer<typeof Verb>;
 
@@ -103,6 +75,8 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   load_model: { changing: true, version: 2, model: true },
   unload_model: { changing: true, version: 2, model: true },
   cancel_job: { changing: true, version: 2, model: false },
+  disk_usage: { changing: false, version: 2, model: false },
+  prune: { changing: true, version: 2, model: false },
 };
 
 /** The code of an error. src/base/errors.ts has the list, with the exit and HTTP status for each. */
@@ -273,6 +247,8 @@ export const Response = z.object({
   /** For a delete: the bytes that it freed, and those that other models still use. Null when unknown. */
   freed_bytes: z.number().nonnegative().nullable().optional(),
   shared_bytes: z.number().nonnegative().nullable().optional(),
+  disk_usage: extra(maybe(object(leftovers.DiskUsage))),
+  pruned: extra(maybe(object(leftovers.Pruned))),
   /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
   truncated: maybe(z.array(z.string())),
   ...signing.responseSigning,
@@ -294,6 +270,11 @@ export type SharedInboxMode = z.infer<typeof SharedInboxMode>;
 
 export const OllamaHealth = ollamaHealth;
 export type OllamaHealth = z.infer<typeof OllamaHealth>;
+
+export const { DiskUsage, Leftover, Pruned } = leftovers;
+export type DiskUsage = z.infer<typeof DiskUsage>;
+export type Leftover = z.infer<typeof Leftover>;
+export type Pruned = z.infer<typeof Pruned>;
 
 export const { KeepAlive, keepAliveSeconds } = keeping;
 export type KeepAlive = keeping.KeepAlive;

@@ -24,6 +24,8 @@ import { addApplyVerb } from "./verbs/desired/apply.ts";
 import { addOutdatedVerb } from "./verbs/desired/outdated.ts";
 import { addPlanVerb } from "./verbs/desired/plan.ts";
 import { addUpdateVerb } from "./verbs/desired/update.ts";
+import { addDiskVerb } from "./verbs/disk/disk.ts";
+import { addPruneVerb } from "./verbs/disk/prune.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
 import { addCancelVerb } from "./verbs/jobs/cancel.ts";
@@ -124,6 +126,8 @@ function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconne
   addPsVerb(program, run);
   addLoadVerb(program, run);
   addStopVerb(program, run);
+  addDiskVerb(program, run);
+  addPruneVerb(program, run);
   addJobsVerb(program, runWatching, () => program.opts().watch === true);
   addCancelVerb(program, run);
   addForgetVerb(program, run);

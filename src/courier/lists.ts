@@ -2,9 +2,8 @@
 import { CourierError } from "../base/errors.ts";
 import { isEnded, type Job, LIMITS } from "../protocol.ts";
 import type { AgentView } from "./agent_view.ts";
-import { listJobsOf } from "./cut_jobs.ts";
+import { listJobsOf, readModelPages } from "./cut_lists.ts";
 import type { FleetReader } from "./fleet.ts";
-import { readModelPages } from "./model_pages.ts";
 import { type AgentModels, type FleetModels, mergeModels, publishedModels } from "./models.ts";
 import { firstOf } from "./named.ts";
 import { noAgent, nobodyAnswered } from "./refusals.ts";

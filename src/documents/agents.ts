@@ -4,8 +4,8 @@ import type { AgentView } from "../courier/agent_view.ts";
 import { AgentName, Disk, Gpu, isEnded, Labels, Memory, OllamaHealth, Platform } from "../protocol.ts";
 import { instantOrNull } from "./instants.ts";
 import { Bytes, Instant, orNull } from "./named.ts";
-import { nextPage } from "./next_page.ts";
 import { keyFields, keyOf } from "./trust.ts";
+import { nextPage } from "./unavailable.ts";
 
 const AgentReason = z
   .enum(["stopped", "silent", "share_stale", "ollama_down", "draining", "degraded"])

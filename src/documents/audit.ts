@@ -1,7 +1,7 @@
 // The audit as `/v1/audit` serves it and `gpu-server audit --json` prints it.
 import { z } from "zod";
 import { Instant } from "./named.ts";
-import { nextPage } from "./next_page.ts";
+import { nextPage } from "./unavailable.ts";
 
 const text = z.string().nullable();
 

@@ -5,9 +5,8 @@ import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, isEnded, Job, newPull, RETRY_NOTE } from "../protocol.ts";
 import { instantOrNull } from "./instants.ts";
 import { Bytes, ErrorCode, Instant, JobPhase, JobState, orNull } from "./named.ts";
-import { nextPage } from "./next_page.ts";
 import { problemFields } from "./problem.ts";
-import { unavailableAgents, unavailableField } from "./unavailable.ts";
+import { nextPage, unavailableAgents, unavailableField } from "./unavailable.ts";
 
 export const JobDocument = Job.extend({
   state: JobState,

@@ -6,8 +6,7 @@ import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, Model, ModelDetails } from "../protocol.ts";
 import { instant } from "./instants.ts";
 import { Bytes, Instant, orNull } from "./named.ts";
-import { nextPage } from "./next_page.ts";
-import { unavailableAgents, unavailableField } from "./unavailable.ts";
+import { nextPage, unavailableAgents, unavailableField } from "./unavailable.ts";
 
 /** What lists show of a model's details, as in the protocol. Each may be missing. */
 export const BriefDetailsDocument = z

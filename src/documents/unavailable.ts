@@ -1,4 +1,4 @@
-// The part that list documents share: which agents are not included, and why.
+// The parts that lists share: agents that could not answer, and the cursor of the next page.
 import { z } from "zod";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName } from "../protocol.ts";
@@ -13,3 +13,9 @@ export const unavailableAgents = z
 export function unavailableField(unavailable: readonly Unavailable[]): { unavailable?: Unavailable[] } {
   return unavailable.length === 0 ? {} : { unavailable: [...unavailable] };
 }
+
+/** Missing on the last page. */
+export const nextPage = z
+  .string()
+  .meta({ description: "The cursor of the next page, for `after`. Missing on the last page." })
+  .optional();

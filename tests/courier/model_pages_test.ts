@@ -1,6 +1,6 @@
 // The pages of a long list of models: from answers that the test scripts, and from an agent on the memory transport.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readModelPages } from "#src/courier/model_pages.ts";
+import { readModelPages } from "#src/courier/cut_lists.ts";
 import { Courier } from "#src/courier.ts";
 import type { Response } from "#src/protocol.ts";
 import { failure } from "#tests/support/failure.ts";

@@ -13,7 +13,21 @@ const ENTRY_POINTS = { "gpu-agent": "agent.ts", "gpu-server": "server.ts", gpuct
 const HELP = {
   "gpu-agent": ["", "doctor"],
   "gpu-server": ["", "token add", "token list", "store copy", "audit"],
-  gpuctl: ["", "agents", "ping", "list", "jobs", "pull", "wait", "rm", "load", "doctor", "proxy", "roster sign"],
+  gpuctl: [
+    "",
+    "agents",
+    "ping",
+    "list",
+    "jobs",
+    "pull",
+    "wait",
+    "rm",
+    "load",
+    "prune",
+    "doctor",
+    "proxy",
+    "roster sign",
+  ],
 } as const;
 /** Argv: an entry point, and verbs. Exits with the first status that is not 0. */
 const PRINT_HELPS = `

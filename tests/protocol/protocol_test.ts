@@ -250,7 +250,11 @@ describe("words", () => {
   test("VERBS marks the verbs that change something, those of version 1, and those that name a model", () => {
     const named = (wanted: (verb: Verb) => boolean): string => Verb.options.filter(wanted).join(" ");
     expect(named((verb) => VERBS[verb].version === 1)).toBe("list_models pull_model delete_model");
-    expect(named((verb) => !VERBS[verb].changing)).toBe("list_models ping show_model list_running list_jobs");
-    expect(named((verb) => !VERBS[verb].model)).toBe("list_models ping list_running list_jobs cancel_job");
+    expect(named((verb) => !VERBS[verb].changing)).toBe(
+      "list_models ping show_model list_running list_jobs disk_usage",
+    );
+    expect(named((verb) => !VERBS[verb].model)).toBe(
+      "list_models ping list_running list_jobs cancel_job disk_usage prune",
+    );
   });
 });

@@ -9,7 +9,17 @@ import type { AnswerTo } from "./judge.ts";
 /** The fields of a response that depend on the verb. */
 export type Result = Pick<
   Response,
-  "message" | "models" | "job" | "jobs" | "running" | "show" | "freed_bytes" | "shared_bytes" | "truncated"
+  | "message"
+  | "models"
+  | "job"
+  | "jobs"
+  | "running"
+  | "show"
+  | "freed_bytes"
+  | "shared_bytes"
+  | "disk_usage"
+  | "pruned"
+  | "truncated"
 >;
 
 /** @param agent this agent's name @param nowMs the box's clock */

@@ -8,6 +8,7 @@ import type { AllowedRegistries } from "../../program/registry/allowed_registrie
 import { CommandId, keepAliveSeconds, type Model, type Verb } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
 import { deleteModel } from "../models/deletion.ts";
+import { pruneDisk, showDisk } from "../models/disk_verbs.ts";
 import type { LateCommands } from "../models/late_commands.ts";
 import { loadModel } from "../models/loading.ts";
 import type { Loads } from "../models/loads.ts";
@@ -72,6 +73,8 @@ const HANDLERS: Record<Verb, Handler> = {
     const job = await jobs.cancelJob(jobIdOf(command));
     return { message: `Cancelled pulling model ${job.model}`, job };
   },
+  disk_usage: async (_, context) => await showDisk(context),
+  prune: async (command, context) => await pruneDisk(command.arguments, context),
 };
 
 export class Verbs {
@@ -109,6 +112,8 @@ function deedOf({ verb, model, arguments: given }: AcceptedCommand): string {
     load_model: `load ${name}`,
     unload_model: `unload ${name}`,
     cancel_job: `cancel the job ${String(given["job_id"])}`,
+    disk_usage: "show what is on the disk",
+    prune: "remove what is left over",
   };
   return deeds[verb];
 }

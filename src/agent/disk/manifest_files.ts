@@ -43,7 +43,8 @@ export async function installedModel(modelsDir: string, name: ModelName): Promis
   return { name: formatModelName(name), layers: found.manifest.layers, digests: found.digests };
 }
 
-async function readManifest(path: string): Promise<{ manifest: Manifest; digests: readonly string[] } | null> {
+/** What one file has, with its digests; null when it is gone or is no manifest. @throws system errors */
+export async function readManifest(path: string): Promise<{ manifest: Manifest; digests: readonly string[] } | null> {
   const file = await absent(open(path, "r"));
   if (file === null) return null;
   try {

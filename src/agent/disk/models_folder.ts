@@ -37,7 +37,7 @@ export interface Unknown {
 }
 
 /** As it was found by one look. */
-interface Place {
+export interface Place {
   readonly dir: string;
   readonly disk: Disk;
 }
@@ -100,6 +100,11 @@ export class ModelsFolder {
   async look(): Promise<Disk | null> {
     await this.#resolve();
     return this.disk;
+  }
+
+  /** The folder as it is now, or why it is unknown. Takes at most 2 s; never rejects. */
+  async place(): Promise<Place | Unknown> {
+    return await this.#resolve();
   }
 
   /**

@@ -145,6 +145,16 @@ export class Jobs {
     return this.#jobs.all.map((each) => this.#shown(each));
   }
 
+  /** Every job that is kept, with the digests of the layers that it has seen, the newest last. */
+  layers(): readonly { readonly job: Job; readonly digests: readonly string[] }[] {
+    return this.#jobs.all.map(({ job, digests }) => ({ job, digests }));
+  }
+
+  /** The models whose pulls have a place now, also of a cancelled one that has not stopped yet. */
+  running(): readonly string[] {
+    return [...this.#running.keys()].map(({ job }) => job.model);
+  }
+
   /** Saves the jobs that could not be saved before. */
   noteMissed(): void {
     for (const job of this.#jobs.all) job.noteMissed();

@@ -107,6 +107,11 @@ export class PullJob {
     return this.#askedAtMs;
   }
 
+  /** Of the layers that it has seen so far. */
+  get digests(): readonly string[] {
+    return this.#tracker.layers.map(({ digest }) => digest);
+  }
+
   /** Whether its last attempt failed and the next has not received data yet; its note has the reason. */
   get isRetrying(): boolean {
     return this.#isRetrying;

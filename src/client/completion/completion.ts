@@ -54,6 +54,8 @@ const OPERANDS: Readonly<Record<string, Live>> = {
   agents: agentProposals,
   ping: agentProposals,
   doctor: agentProposals,
+  disk: agentProposals,
+  prune: agentProposals,
   forget: awayProposals,
   ollama: (views) => [...OF_OLLAMA.map((word) => ({ word, text: "" })), ...modelProposals(views)],
 };

@@ -37,6 +37,8 @@ const DOCUMENTS = [
   ["cp", "Copied"],
   ["load", "Loaded"],
   ["stop", "Unloaded"],
+  ["disk", "DiskUsages"],
+  ["prune", "Pruned, also with --dry-run"],
   ["cancel", "Jobs"],
   ["forget", "agents with commands, or code and error"],
   ["trust", "Trusted; without an agent: agents with key_id and key_status"],

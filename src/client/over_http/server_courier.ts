@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
+import type { PruneChoices } from "../../courier/disk.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import { agentAway, tooLate } from "../../courier/refusals.ts";
@@ -18,17 +19,20 @@ import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documen
 import { LoadedDocument } from "../../documents/running.ts";
 import type { UpdatesDocument } from "../../documents/updates.ts";
 import {
+  type DiskUsage,
   isEnded,
   type Job,
   type KeepAlive,
   keepAliveSeconds,
   type ModelDetails,
+  type Pruned,
   type Response,
 } from "../../protocol.ts";
 import type { Forgotten } from "../../transport.ts";
 import type { Decision } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
 import type { Asking, AskingForList, AskingForPull, FleetCourier, KeyChoice, ListName } from "../fleet_courier.ts";
+import { pruneDisk, readDisk } from "./disk.ts";
 import { examineServer } from "./doctor.ts";
 import { errorOf, notGpuServer, tooOld } from "./failures.ts";
 import { filledViews } from "./filled_views.ts";
@@ -172,6 +176,14 @@ export class ServerCourier implements FleetCourier {
     const path = `${modelPath(agent, model)}/unload`;
     const { agents } = await this.#http.send("POST", path, UnloadedDocument, { signal });
     return { message: agents[0]?.message };
+  }
+
+  async diskUsage(agent: string, { signal }: Asking = {}): Promise<DiskUsage> {
+    return await readDisk(this.#http, agent, signal);
+  }
+
+  async prune(agent: string, choices: PruneChoices = {}, { signal }: Asking = {}): Promise<Pruned> {
+    return await pruneDisk(this.#http, agent, choices, signal);
   }
 
   async holders(model: string): ReturnType<FleetCourier["holders"]> {

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   load_model: "Load",
   unload_model: "Unload",
   cancel_job: "Cancel the pull of",
+  prune: "Remove left-over blobs",
 };
 
 const REQUESTS: readonly (readonly [pattern: RegExp, words: (name: string) => string])[] = [

@@ -21,6 +21,8 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/agents/:agent/models/:model/load": "load_model",
   "POST /v1/agents/:agent/models/:model/unload": "unload_model",
   "GET /v1/agents/:agent/running": "list_running",
+  "GET /v1/agents/:agent/disk": "disk_usage",
+  "POST /v1/agents/:agent/prune": "prune",
   "POST /v1/agents/:agent/trust": "no limits",
   "GET /v1/models": "list_models",
   "GET /v1/updates": "list_models",

@@ -15,6 +15,8 @@ const MEANINGS: Readonly<Record<TokenVerb, string>> = {
   load_model: "load models into memory",
   unload_model: "unload models from memory",
   delete_model: "delete models",
+  disk_usage: "show what is on the disk",
+  prune: "remove what downloads and deletes left on the disk",
 };
 
 /** For `--help`. Every token may list and ping the agents that it sees. */

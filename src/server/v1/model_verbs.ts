@@ -1,7 +1,8 @@
-// Copying, loading and unloading a model of one agent, and listing the models in its memory.
+// Copying, loading and unloading a model of one agent, and what is in its memory and on its disk.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalModelName } from "../../base/model_name.ts";
 import { mergeRunning } from "../../courier/running.ts";
+import { DiskDocument, diskDocument, PrunedDocument, prunedDocument } from "../../documents/disk.ts";
 import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
 import { LoadedDocument, loadedDocument, RunningDocument, runningDocument } from "../../documents/running.ts";
 import { KeepAlive } from "../../protocol.ts";
@@ -94,8 +95,71 @@ const listRunning = createRoute({
   },
 });
 
+const readDisk = createRoute({
+  method: "get",
+  path: "/v1/agents/{agent}/disk",
+  operationId: "readDisk",
+  tags: ["agents"],
+  summary: "Measure the disk of one agent's models",
+  description:
+    "Each model with its own bytes and those that it shares, unfinished downloads, and blobs that no manifest names. The agent is asked.",
+  security,
+  request: { params: PATH.agent, query: QUERY.none },
+  responses: {
+    200: json("The disk", DiskDocument, { agents: [EXAMPLES.disk] }),
+    ...failures(404, 501, 504),
+  },
+});
+
+const PruneRequest = bodyOf({
+  partials: z.boolean().nullish().meta({ description: "Unfinished downloads" }),
+  orphans: z.boolean().nullish().meta({ description: "Whole blobs that no manifest names" }),
+  dry_run: z.boolean().nullish().meta({ description: "Remove nothing" }),
+}).meta({ id: "PruneRequest", description: "With neither `partials` nor `orphans`, both." });
+
+const pruneDisk = createRoute({
+  method: "post",
+  path: "/v1/agents/{agent}/prune",
+  operationId: "prune",
+  tags: ["agents"],
+  summary: "Remove what downloads and deletes left on one agent's disk",
+  description:
+    "Only what no pull and no model needs and what has not changed for an hour; nothing while a pull runs. A dry run needs the same role. Safe to repeat.",
+  security,
+  middleware: requireJsonOrNothing,
+  request: {
+    params: PATH.agent,
+    query: QUERY.none,
+    body: json("What to remove", PruneRequest, { partials: true, dry_run: true }),
+  },
+  responses: {
+    200: json("The result", PrunedDocument, { agents: [EXAMPLES.pruned] }),
+    ...failures(404, 413, 415, 501, 504, 507),
+  },
+});
+
+function addDiskRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
+  app.openapi(readDisk, async (context) => {
+    const { agent } = context.req.valid("param");
+    const { courier } = servicesOf(context);
+    const answer = await courier.diskUsage(agent, { signal: context.req.raw.signal });
+    return context.json(diskDocument([{ agent, answer }]), 200);
+  });
+
+  app.openapi(pruneDisk, async (context) => {
+    const { agent } = context.req.valid("param");
+    const { partials, orphans, dry_run } = context.req.valid("json");
+    const { connection, courier } = servicesOf(context);
+    connection.requireOpen();
+    const choices = { partials: partials ?? undefined, orphans: orphans ?? undefined, dryRun: dry_run ?? undefined };
+    const answer = await courier.prune(agent, choices, requesterOf(context));
+    return context.json(prunedDocument([{ agent, answer }]), 200);
+  });
+}
+
 export function addModelVerbRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   addMemoryRoutes(app, servicesOf);
+  addDiskRoutes(app, servicesOf);
 
   app.openapi(copyModel, async (context) => {
     const { agent, model } = context.req.valid("param");

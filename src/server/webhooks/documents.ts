@@ -3,7 +3,7 @@ import { z } from "zod";
 import { AgentDocument } from "../../documents/agents.ts";
 import { JobDocument } from "../../documents/jobs.ts";
 import { Bytes as Count, Instant } from "../../documents/named.ts";
-import { nextPage } from "../../documents/next_page.ts";
+import { nextPage } from "../../documents/unavailable.ts";
 
 const timestamp = Instant.meta({ description: "When it happened, as far as gpu-server knows" });
 

@@ -31,7 +31,7 @@ async function words(line: string): Promise<string[]> {
 
 describe("__complete", () => {
   test.each([
-    ["verbs", "p", ["ping", "plan", "proxy", "ps", "pull"]],
+    ["verbs", "p", ["ping", "plan", "proxy", "prune", "ps", "pull"]],
     ["verbs after flags with values", "--agent gpu-1 --timeout 5 ca", ["cancel"]],
     ["verbs and topics after help", "help c", ["cancel", "completion", "cp"]],
     ["topics after help", "help e", ["environment", "exit-codes"]],

@@ -114,6 +114,14 @@ export const ROUTES: Readonly<Record<string, Row>> = {
       { path: `/v1/agents/${agent}/models/${model}/load`, body: { keep_alive: "10m" } },
     ],
   },
+  "GET /v1/agents/:agent/disk": { needs: "disk_usage", requests: paths(({ agent }) => `/v1/agents/${agent}/disk`) },
+  "POST /v1/agents/:agent/prune": {
+    needs: "prune",
+    requests: ({ agent }) => [
+      { path: `/v1/agents/${agent}/prune` },
+      { path: `/v1/agents/${agent}/prune`, body: { dry_run: true } },
+    ],
+  },
   "POST /v1/agents/:agent/models/:model/unload": {
     needs: "unload_model",
     requests: paths(({ agent, model }) => `/v1/agents/${agent}/models/${model}/unload`),

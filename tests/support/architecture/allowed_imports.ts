@@ -177,7 +177,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
-    files: "src/client/{asking,pulls,help,verbs,verbs/{desired,jobs,memory},roster,completion}/*.ts",
+    files: "src/client/{asking,pulls,help,verbs,verbs/{desired,disk,jobs,memory},roster,completion}/*.ts",
     may: [
       ...CLIENT,
       IN_VERBS,

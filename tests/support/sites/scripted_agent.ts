@@ -4,6 +4,7 @@ import { isoTime } from "#src/base/clock.ts";
 import { sameModel } from "#src/base/model_name.ts";
 import {
   CommandV2,
+  type DiskUsage,
   isEnded,
   type Job,
   type Model,
@@ -28,6 +29,7 @@ export class ScriptedAgent {
   readonly commands: CommandV2[] = [];
   models: Model[];
   running: RunningModel[] = [];
+  usage: DiskUsage = USAGE;
   jobs: Job[] = [];
   /** Signs its states and responses. Null: it is of a release that does not sign. */
   key: SigningKey | null;
@@ -162,6 +164,10 @@ export function answerAsAgent(command: CommandV2, agent: ScriptedAgent): Partial
       agent.jobs.push(job);
       return { job };
     }
+    case "disk_usage":
+      return { disk_usage: agent.usage };
+    case "prune":
+      return prune(command, agent);
     case "cancel_job":
       return cancel(agent, String(command.arguments?.["job_id"]));
     default:
@@ -193,6 +199,38 @@ function answerAboutModel(command: CommandV2, agent: ScriptedAgent, name: string
   agent.models = agent.models.filter((other) => other !== model);
   return { message: `Successfully deleted model ${name}` };
 }
+
+function prune({ arguments: given }: CommandV2, agent: ScriptedAgent): Partial<Response> {
+  const { partials, orphans } = agent.usage;
+  const dry_run = given?.["dry_run"] === true;
+  const removed = [
+    ...(given?.["orphans"] === true
+      ? []
+      : partials.map(({ digest, bytes }) => ({ kind: "partial" as const, digest, bytes }))),
+    ...(given?.["partials"] === true
+      ? []
+      : orphans.map(({ digest, bytes }) => ({ kind: "orphan" as const, digest, bytes }))),
+  ];
+  if (!dry_run) agent.usage = { ...agent.usage, partials: [], orphans: [], partials_bytes: 0, orphans_bytes: 0 };
+  const bytes = removed.reduce((sum, each) => sum + each.bytes, 0);
+  return { pruned: { dry_run, bytes, count: removed.length, removed, kept: [] } };
+}
+
+/** A disk with one model, an unfinished download and an orphan. */
+const LEFT = { changed_at: "2026-11-27T18:11:02.123Z", job_id: null, model: null };
+export const USAGE: DiskUsage = {
+  path: "/usr/share/ollama/.ollama/models/blobs",
+  free_bytes: 412_000_000_000,
+  total_bytes: 983_000_000_000,
+  models_bytes: 9_053_116_391,
+  partials_bytes: 1_203_298_304,
+  orphans_bytes: 2_019_377_376,
+  models: [{ name: "phi4:latest", own_bytes: 9_053_116_391, shared_bytes: 0 }],
+  partials: [
+    { ...LEFT, digest: `sha256:${"e".repeat(64)}`, bytes: 1_203_298_304, model: "gemma3:12b", job_id: "job-1" },
+  ],
+  orphans: [{ ...LEFT, digest: `sha256:${"d".repeat(64)}`, bytes: 2_019_377_376 }],
+};
 
 function cancel(agent: ScriptedAgent, id: string): Partial<Response> {
   const job = agent.jobs.find((candidate) => candidate.id === id);

@@ -1,11 +1,19 @@
 // The examples in /openapi.json, of the types that the routes return.
+
 import type { AgentDocument } from "../../../documents/agents.ts";
 import type { AuditEntry } from "../../../documents/audit.ts";
+import type { DiskDocument, PrunedDocument } from "../../../documents/disk.ts";
 import type { JobDocument } from "../../../documents/jobs.ts";
 import type { ModelsDocument, ShownDocument } from "../../../documents/models.ts";
 import type { DeletedDocument } from "../../../documents/outcomes.ts";
 import type { RunningDocument } from "../../../documents/running.ts";
 import type { TrustedDocument } from "../../../documents/trust.ts";
+
+const AGENT_DISK = {
+  path: "/usr/share/ollama/.ollama/models/blobs",
+  free_bytes: 79_912_345_600,
+  total_bytes: 982_141_468_672,
+};
 
 const AGENT: AgentDocument = {
   agent: "gpu-1",
@@ -16,7 +24,7 @@ const AGENT: AgentDocument = {
   ollama: { reachable: true, version: "0.12.6", error: null, checked_at: "2026-11-28T03:37:11.204Z" },
   model_count: 2,
   job_count: 1,
-  disk: { path: "/usr/share/ollama/.ollama/models/blobs", free_bytes: 79_912_345_600, total_bytes: 982_141_468_672 },
+  disk: AGENT_DISK,
   gpus: [
     {
       index: 0,
@@ -115,6 +123,33 @@ const DELETED: DeletedDocument = { agents: [{ ...OUTCOME, freed_bytes: 9_053_116
 
 const TRUSTED: TrustedDocument = { agent: "gpu-1", key_id: "3f0c9d2a71b6e845", key_status: "confirmed" };
 
+const LEFT = {
+  digest: "sha256:6e4c38e1172f42fdbff13edf9a7a017679fb82b0fde415a3e8b3c31c6ed4a4e4",
+  bytes: 1_203_298_304,
+};
+
+const DISK: DiskDocument["agents"][number] = {
+  agent: "gpu-1",
+  code: null,
+  error: null,
+  usage: {
+    ...AGENT_DISK,
+    models_bytes: 9_053_116_391,
+    partials_bytes: LEFT.bytes,
+    orphans_bytes: 0,
+    models: [{ name: "phi4:latest", own_bytes: 9_053_116_391, shared_bytes: 0 }],
+    partials: [{ ...LEFT, changed_at: "2026-11-27T18:11:02.123Z", job_id: null, model: null }],
+    orphans: [],
+  },
+};
+
+const PRUNED: PrunedDocument["agents"][number] = {
+  agent: "gpu-1",
+  code: null,
+  error: null,
+  pruned: { dry_run: true, bytes: LEFT.bytes, count: 1, removed: [{ kind: "partial", ...LEFT }], kept: [] },
+};
+
 export const EXAMPLES = {
   agent: AGENT,
   model: MODEL,
@@ -126,4 +161,6 @@ export const EXAMPLES = {
   outcome: OUTCOME,
   deleted: DELETED,
   trusted: TRUSTED,
+  disk: DISK,
+  pruned: PRUNED,
 } as const;

@@ -1,5 +1,5 @@
-// The jobs of one agent. A state document that was cut to its size holds only some of them, and the agent knows the rest.
-import { isEnded, type Job, LIMITS } from "../protocol.ts";
+// Lists of one agent that were cut to the size of a document: its jobs, of which it knows the rest, and its models in pages.
+import { isEnded, type Job, LIMITS, type Model, type Response } from "../protocol.ts";
 import type { AgentView } from "./agent_view.ts";
 import type { Unavailable } from "./unavailable.ts";
 import { awayEntry, failedEntry } from "./unavailable.ts";
@@ -32,4 +32,23 @@ async function readJobs({ agent, state }: AgentView, history: History): Promise<
   const all = await history(agent);
   const lastEnded = new Set(all.filter(isEnded).slice(-LIMITS.endedJobsInState));
   return all.filter((job) => !isEnded(job) || lastEnded.has(job));
+}
+
+/**
+ * Every model of the list. A model that was there all the time is in the result once; the list may change meanwhile.
+ * @param ask sends `list_models` with these arguments
+ * @throws CourierError as `ask`
+ */
+export async function readModelPages(
+  ask: (paging: { readonly arguments?: { readonly after: string } }) => Promise<Response>,
+): Promise<readonly Model[]> {
+  const all = new Map<string, Model>();
+  for (let after: string | undefined; ; ) {
+    const { models = [], truncated = [] } = await ask(after === undefined ? {} : { arguments: { after } });
+    const known = all.size;
+    for (const model of models) all.set(model.name, model);
+    after = models.at(-1)?.name;
+    // A page without a new model would be repeated forever.
+    if (!truncated.includes("models") || after === undefined || all.size === known) return [...all.values()];
+  }
 }

@@ -1,0 +1,46 @@
+// The verbs about an agent's disk as a sender knows them.
+import { CourierError } from "../base/errors.ts";
+import type { DiskUsage, Pruned, Response } from "../protocol.ts";
+
+export interface PruneChoices {
+  readonly partials?: boolean | undefined;
+  readonly orphans?: boolean | undefined;
+  /** Remove nothing. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** The arguments of the command: only what was chosen. */
+export function pruneArguments({ partials, orphans, dryRun }: PruneChoices): Record<string, boolean> {
+  return {
+    ...(partials === undefined ? {} : { partials }),
+    ...(orphans === undefined ? {} : { orphans }),
+    ...(dryRun === undefined ? {} : { dry_run: dryRun }),
+  };
+}
+
+/** @throws CourierError `internal` for a response without it */
+export function usageOf(agent: string, { disk_usage }: Response): DiskUsage {
+  if (disk_usage === undefined) throw unreadable(agent, "disk_usage");
+  return disk_usage;
+}
+
+/** @throws CourierError `internal` for a response without it */
+export function prunedOf(agent: string, { pruned }: Response): Pruned {
+  if (pruned === undefined) throw unreadable(agent, "pruned");
+  return pruned;
+}
+
+function unreadable(agent: string, field: string): CourierError {
+  return new CourierError("internal", `${agent} answered without a ${field} that can be read`, {
+    hint: "Update gpuctl and gpu-server to the version of that agent",
+  });
+}
+
+/** An older agent only says that it does not know the verb. */
+export function explained(agent: string, error: CourierError): CourierError {
+  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
+  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
+    hint: `Install this release of gpu-agent on ${agent}`,
+    cause: error,
+  });
+}
