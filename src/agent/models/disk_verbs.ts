@@ -119,7 +119,7 @@ function quoted(path: string): string {
 function describe({ dry_run, bytes, count, kept }: Pruned): string {
   const stays = kept.length === 0 ? "" : `; ${kept.length} stay`;
   if (count === 0) return `Nothing to remove${stays}`;
-  return `${dry_run ? "Would remove" : "Removed"} ${count} blobs, ${formatBytes(bytes)}${stays}`;
+  return `${dry_run ? "Would remove" : "Removed"} ${count === 1 ? "1 blob" : `${count} blobs`}, ${formatBytes(bytes)}${stays}`;
 }
 
 /** As many entries of each list as a response holds; `truncated` is the response's field. */
