@@ -29,6 +29,7 @@ import { addPruneVerb } from "./verbs/disk/prune.ts";
 import { addDoctorVerb } from "./verbs/doctor.ts";
 import { addForgetVerb } from "./verbs/forget.ts";
 import { addCancelVerb } from "./verbs/jobs/cancel.ts";
+import { addWaitVerb } from "./verbs/jobs/wait.ts";
 import { addJobsVerb } from "./verbs/jobs.ts";
 import { addListVerb } from "./verbs/list.ts";
 import { addLoadVerb } from "./verbs/memory/load.ts";
@@ -42,7 +43,6 @@ import { addPullVerb } from "./verbs/pull.ts";
 import { addRmVerb } from "./verbs/rm.ts";
 import { addShowVerb } from "./verbs/show.ts";
 import { addTrustVerb } from "./verbs/trust.ts";
-import { addWaitVerb } from "./verbs/wait.ts";
 
 const DEFAULT_WIDTH = 80;
 

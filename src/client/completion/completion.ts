@@ -17,7 +17,7 @@ import { namedIn } from "../output/agent_names.ts";
 import { jobPercent } from "../output/job_text.ts";
 import { stateWord } from "../output/job_wait.ts";
 import { openHttp } from "../over_http/open.ts";
-import { wholeViews } from "../over_http/whole_views.ts";
+import { wholeViews } from "../over_http/views/whole_views.ts";
 import { serverOptions } from "../run/reach.ts";
 import { flagsOf, type HalfLine, readLine, verbsOf } from "./line.ts";
 import { COMPLETION_SCRIPTS, SHELLS } from "./scripts.ts";

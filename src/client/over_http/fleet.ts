@@ -8,7 +8,7 @@ import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { wrongPath } from "./failures.ts";
 import type { ServerHttp } from "./http.ts";
 import { ReadAgent, ReadAgents } from "./reading.ts";
-import { viewOf } from "./views.ts";
+import { viewOf } from "./views/view.ts";
 
 /** A reading this young is good enough to send a command, as on the share, and shows the same agents as the next request. */
 const RECENT_MS = 1_000;

@@ -35,13 +35,13 @@ import type { Asking, AskingForList, AskingForPull, FleetCourier, KeyChoice, Lis
 import { pruneDisk, readDisk } from "./disk.ts";
 import { examineServer } from "./doctor.ts";
 import { errorOf, notGpuServer, tooOld } from "./failures.ts";
-import { filledViews } from "./filled_views.ts";
 import { ServerFleet } from "./fleet.ts";
 import { forgetAgent } from "./forget.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
 import { decide } from "./trust.ts";
 import { readUpdatesOf } from "./updates.ts";
+import { filledViews } from "./views/filled_views.ts";
 
 /** Agents publish progress at most twice a second. */
 const FOLLOW_INTERVAL_MS = 500;

@@ -1,6 +1,6 @@
 // Agents of gpu-server as views: whatever is wrong with one reads as it does on the share.
 import { describe, expect, test } from "bun:test";
-import { viewOf } from "#src/client/over_http/views.ts";
+import { viewOf } from "#src/client/over_http/views/view.ts";
 import type { AgentView } from "#src/courier/agent_view.ts";
 import { describeAgent } from "#src/courier/describe_view.ts";
 import { Fleet } from "#src/courier/fleet.ts";

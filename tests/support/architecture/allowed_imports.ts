@@ -157,8 +157,16 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
+    files: "src/client/over_http/views/*.ts",
+    may: [...CLIENT, "src/client/{fleet_courier,over_http/*}.ts"],
+  },
+  {
     files: "src/client/{session,box_clock,{run,on_share,over_http}/*}.ts",
-    may: [...CLIENT, SEVERAL, "src/client/{*,run/*,{on_share,over_http}/open,roster/{kept,read_file},output/*}.ts"],
+    may: [
+      ...CLIENT,
+      SEVERAL,
+      "src/client/{*,run/*,{on_share,over_http}/open,over_http/views/*,roster/{kept,read_file},output/*}.ts",
+    ],
   },
   {
     files: "src/client/over_http/proxy/*.ts",
@@ -181,7 +189,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       ...CLIENT,
       IN_VERBS,
-      "src/client/{run/reach,output/*,roster/read_file,on_share/several,over_http/{open,whole_views}}.ts",
+      "src/client/{run/reach,output/*,roster/read_file,on_share/several,over_http/{open,views/whole_views}}.ts",
     ],
   },
   { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },

@@ -1,9 +1,9 @@
 // The agents of gpu-server as views: the fields of `/v1/agents`, without the lists of a state.
-import type { AgentView } from "../../courier/agent_view.ts";
-import type { AgentDocument } from "../../documents/agents.ts";
-import { LEGACY_SERVICE_AGENT, PROTOCOL_VERSION, type State, type StateV1 } from "../../protocol.ts";
-import type { AgentKey } from "../../trust/agents/known_agents.ts";
-import type { Trouble, TroubleKind } from "../../trust/agents/troubles.ts";
+import type { AgentView } from "../../../courier/agent_view.ts";
+import type { AgentDocument } from "../../../documents/agents.ts";
+import { LEGACY_SERVICE_AGENT, PROTOCOL_VERSION, type State, type StateV1 } from "../../../protocol.ts";
+import type { AgentKey } from "../../../trust/agents/known_agents.ts";
+import type { Trouble, TroubleKind } from "../../../trust/agents/troubles.ts";
 
 const KINDS: ReadonlySet<string> = new Set<TroubleKind>([
   "conflict",

@@ -1,11 +1,11 @@
 // The agents of gpu-server with their models, loaded models and jobs, for what is proposed when Tab is pressed.
-import type { AgentView } from "../../courier/agent_view.ts";
-import { JobsDocument } from "../../documents/jobs.ts";
-import { ModelsDocument } from "../../documents/models.ts";
-import { RunningDocument } from "../../documents/running.ts";
-import type { RunningModel } from "../../protocol.ts";
-import { ServerFleet } from "./fleet.ts";
-import type { ServerHttp } from "./http.ts";
+import type { AgentView } from "../../../courier/agent_view.ts";
+import { JobsDocument } from "../../../documents/jobs.ts";
+import { ModelsDocument } from "../../../documents/models.ts";
+import { RunningDocument } from "../../../documents/running.ts";
+import type { RunningModel } from "../../../protocol.ts";
+import { ServerFleet } from "../fleet.ts";
+import type { ServerHttp } from "../http.ts";
 
 /** In a larger fleet nobody waits for as many requests. */
 const MOST_ASKED = 20;

@@ -1,13 +1,13 @@
 // Agents of gpu-server with the lists that a view of them lacks, for what a change is about to do.
-import { asCourierError } from "../../base/errors.ts";
-import type { AgentView } from "../../courier/agent_view.ts";
-import { NobodyAnswered } from "../../courier/unavailable.ts";
-import { JobsDocument } from "../../documents/jobs.ts";
-import { ModelsDocument } from "../../documents/models.ts";
-import { RunningDocument } from "../../documents/running.ts";
-import type { State } from "../../protocol.ts";
-import type { ListName } from "../fleet_courier.ts";
-import type { ServerHttp } from "./http.ts";
+import { asCourierError } from "../../../base/errors.ts";
+import type { AgentView } from "../../../courier/agent_view.ts";
+import { NobodyAnswered } from "../../../courier/unavailable.ts";
+import { JobsDocument } from "../../../documents/jobs.ts";
+import { ModelsDocument } from "../../../documents/models.ts";
+import { RunningDocument } from "../../../documents/running.ts";
+import type { State } from "../../../protocol.ts";
+import type { ListName } from "../../fleet_courier.ts";
+import type { ServerHttp } from "../http.ts";
 
 type Lists = Partial<Pick<State, ListName>>;
 /** Undefined: it is unknown. */

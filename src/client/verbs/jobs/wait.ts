@@ -1,11 +1,11 @@
 // The verb wait: follows pulls that somebody has started, and ends as they do.
-import { examples, type Program } from "../base_command.ts";
-import { agentFlag } from "../output/agent_names.ts";
-import { findStarted } from "../pulls/find_jobs.ts";
-import { follow, openProgress } from "../pulls/follow.ts";
-import { MAX_WAIT, withinMaxWait } from "../pulls/max_wait.ts";
-import { reportPulled } from "../pulls/results.ts";
-import type { Run, Session } from "../session.ts";
+import { examples, type Program } from "../../base_command.ts";
+import { agentFlag } from "../../output/agent_names.ts";
+import { findStarted } from "../../pulls/find_jobs.ts";
+import { follow, openProgress } from "../../pulls/follow.ts";
+import { MAX_WAIT, withinMaxWait } from "../../pulls/max_wait.ts";
+import { reportPulled } from "../../pulls/results.ts";
+import type { Run, Session } from "../../session.ts";
 
 interface WaitChoices {
   /** In seconds; undefined: to the end. */
