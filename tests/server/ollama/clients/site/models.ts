@@ -11,9 +11,11 @@ export const SAMPLE: ModelSpec = {
 };
 /** Can be pulled, which takes about two seconds: boxes show progress a few times a second. */
 export const SMALL: ModelSpec = { name: "small:latest", layers: [4_000_000, 400] };
+/** Can be pulled, which takes long enough to be interrupted. */
+export const LARGE: ModelSpec = { name: "large:latest", layers: [16_000_000] };
 const BYTES_PER_SECOND = 2_000_000;
 
 /** The Ollama of a box. */
 export async function startBoxOllama(): Promise<SimulatedOllama> {
-  return await startSimulatedOllama({ catalog: [SMALL], installed: [SAMPLE], bytesPerSecond: BYTES_PER_SECOND });
+  return await startSimulatedOllama({ catalog: [SMALL, LARGE], installed: [SAMPLE], bytesPerSecond: BYTES_PER_SECOND });
 }
