@@ -70,3 +70,15 @@ test("a document shows that its agent is there; without another one a heartbeat 
   const record = await reader.readState(AGENT);
   expect(record?.aliveAtMs).toBeGreaterThanOrEqual(record?.publishedAtMs ?? Number.NaN);
 });
+
+test("a reading leaves nothing at the server, which has room for a limited number of them", async () => {
+  await bed.agent();
+  await bed.write("states", KEYS.state(AGENT), "{}");
+  const transport = await bed.open();
+  for (let reading = 0; reading < 10; reading++) expect(await transport.readStates()).toHaveLength(1);
+  const raw = await bed.raw();
+  for (const bucket of ["states", "presence"] as const) {
+    const answer = await raw.request(`$JS.API.STREAM.INFO.${bed.layout.stream(bucket)}`, "", { timeout: 5_000 });
+    expect(answer.json<{ state: { consumer_count: number } }>().state.consumer_count).toBe(0);
+  }
+});

@@ -57,6 +57,10 @@ export class Connection {
     return `nats at ${this.#deps.address.servers.join(",")}`;
   }
 
+  get log(): Log {
+    return this.#deps.log;
+  }
+
   get isUp(): boolean {
     return this.#isUp;
   }

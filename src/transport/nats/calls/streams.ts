@@ -6,6 +6,7 @@ import {
   type JsMsg,
   jetstream,
   jetstreamManager,
+  type PushConsumer,
   RetentionPolicy,
   StorageType,
   type StreamConfig,
@@ -50,6 +51,8 @@ export interface CheckedReading extends Reading {
    * @throws CourierError `unavailable` when nothing more will be delivered
    */
   check(): Promise<void>;
+  /** Resolves after `close()`, when the server keeps nothing of it. Never rejects. */
+  readonly gone: Promise<void>;
 }
 
 export class Streams {
@@ -125,6 +128,7 @@ export class Streams {
       filter_subjects: this.#layout.subject(bucket, filter),
       deliver_policy: DeliverPolicy.LastPerSubject,
     });
+    const gone = Promise.withResolvers<void>();
     const caughtUp = Promise.withResolvers<void>();
     caughtUp.promise.catch(() => undefined);
     let left = (await consumer.info(true)).num_pending;
@@ -146,8 +150,22 @@ export class Streams {
       check: async () => {
         await this.#connection.call(`follow ${bucket}`, async () => await consumer.info());
       },
-      close: () => messages.stop(),
+      close: () => {
+        messages.stop();
+        gone.resolve(this.#drop(consumer));
+      },
+      gone: gone.promise,
     };
+  }
+
+  /** The server would keep it for five minutes, and has room for a limited number: each list of gpuctl makes some. */
+  async #drop(consumer: PushConsumer): Promise<void> {
+    try {
+      await this.#connection.call("end a reading", async () => await consumer.delete());
+    } catch (error) {
+      // Then it ends by itself.
+      this.#connection.log.debug({ error }, "Cannot end a reading");
+    }
   }
 
   /** The entries that are there. @param filter a key, with `*` and `>` */
@@ -161,6 +179,7 @@ export class Streams {
       await reading.caughtUp;
     } finally {
       reading.close();
+      await reading.gone;
     }
     return [...found.values()];
   }
