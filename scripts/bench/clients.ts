@@ -1,8 +1,8 @@
 // What a client of Ollama waits for the list of a box behind gpu-server, beside the list from that box's Ollama itself.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { cachedBinary } from "../binaries.ts";
 import { Child } from "../children.ts";
+import { startServer } from "./bench_server.ts";
 import { Client } from "./fleet/client.ts";
 import { median, percentile, roundTrips, type Send } from "./measure.ts";
 import type { Measure } from "./report.ts";
@@ -37,12 +37,13 @@ async function measureList(dir: string, { url }: { readonly url: string }, effor
   mkdirSync(join(dir, "share"), { recursive: true });
   const agent = new Child(await agentCommand(dir, url), dir);
   await agent.line("Ready");
-  const server = await startServer(dir);
+  const server = await startServer(dir, ["--share", join(dir, "share")]);
+  const served = new Client(server.url, server.token);
   const direct = new Client(url, "none");
-  const count = await untilListed(direct, server.client);
+  const count = await untilListed(direct, served);
   const rounds = await compare(
     async () => await direct.fetch("/api/tags"),
-    async () => await server.client.fetch(`/agents/${AGENT}/api/tags`),
+    async () => await served.fetch(`/agents/${AGENT}/api/tags`),
     effort,
   );
   await Promise.all([server.child.stop(), agent.stop()]);
@@ -80,17 +81,6 @@ function against(rounds: readonly Round[], share: number): Pick<Measure, "unit" 
   );
   const ratios = rounds.map(({ direct, served }) => percentile(served, share) / percentile(direct, share));
   return { unit: "ms", value, floor, ratio: median(ratios) };
-}
-
-async function startServer(dir: string): Promise<{ readonly child: Child; readonly client: Client }> {
-  const gpuServer = await cachedBinary("gpu-server");
-  const stateDir = ["--state-dir", join(dir, "server")];
-  const add = await new Child([gpuServer, "token", "add", "bench", "--role", "gp", ...stateDir], dir).finished();
-  if (add.status !== 0) throw new Error(`No token: ${add.output}`);
-  const settings = ["--share", join(dir, "share"), "--port", "0", "--log-format", "json"];
-  const child = new Child([gpuServer, ...settings, ...stateDir], dir);
-  const { url } = await child.line('"Listening"');
-  return { child, client: new Client(String(url), add.output.trim()) };
 }
 
 /** @returns how many models both list */

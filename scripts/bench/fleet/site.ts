@@ -1,8 +1,8 @@
 // The measured system: a share in a temp folder, a process that plays the fleet's agents, and gpu-server's binary.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { cachedBinary } from "../../binaries.ts";
 import { Child } from "../../children.ts";
+import { startServer } from "../bench_server.ts";
 import { Client } from "./client.ts";
 
 const LISTED_WITHIN_MS = 120_000;
@@ -44,15 +44,9 @@ export class FleetSite {
     const fleet = [share, String(agents), ...(isBusy ? ["busy"] : [])];
     const writer = new Child([process.execPath, join(import.meta.dir, "writer.ts"), ...fleet], dir);
     await writer.line('"ready"', LISTED_WITHIN_MS);
-    const gpuServer = await cachedBinary("gpu-server");
-    const stateDir = ["--state-dir", join(dir, "server")];
-    const add = await new Child([gpuServer, "token", "add", "bench", "--role", "gp", ...stateDir], dir).finished();
-    if (add.status !== 0) throw new Error(`No token: ${add.output}`);
-    const settings = ["--share", share, "--init", "--port", "0", "--log-format", "json"];
-    const server = new Child([gpuServer, ...settings, ...stateDir], dir);
-    const { url } = await server.line('"Listening"');
+    const { child: server, url, token } = await startServer(dir, ["--share", share, "--init"]);
     await server.line('"Reached the share"', LISTED_WITHIN_MS);
-    const site = new FleetSite(agents, share, add.output.trim(), { server, writer }, String(url));
+    const site = new FleetSite(agents, share, token, { server, writer }, url);
     await site.#untilListed();
     return site;
   }
