@@ -10,7 +10,7 @@ import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
-import type { UpdatesDocument } from "../documents/updates.ts";
+import type { UpdatesDocument } from "../documents/models/updates.ts";
 import type { RegistryChoices } from "../program/registry/flags.ts";
 import type { DiskUsage, Job, KeepAlive, ModelDetails, Pruned, Response } from "../protocol.ts";
 import type { Forgotten } from "../transport.ts";

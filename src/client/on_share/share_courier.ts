@@ -9,7 +9,7 @@ import { Courier, type CourierOptions } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { type Refused, refusedBy } from "../../documents/contact.ts";
-import { readUpdates, type UpdatesDocument } from "../../documents/updates.ts";
+import { readUpdates, type UpdatesDocument } from "../../documents/models/updates.ts";
 import { chosenRegistries } from "../../program/registry/flags.ts";
 import { PublishedModels } from "../../program/registry/published.ts";
 import type { Transport } from "../../transport.ts";

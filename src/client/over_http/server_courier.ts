@@ -14,10 +14,10 @@ import type { Unavailable } from "../../courier/unavailable.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { PingDocument, type Refused, RefusedCommandsDocument } from "../../documents/contact.ts";
 import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
+import type { UpdatesDocument } from "../../documents/models/updates.ts";
 import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
 import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
 import { LoadedDocument } from "../../documents/running.ts";
-import type { UpdatesDocument } from "../../documents/updates.ts";
 import {
   type DiskUsage,
   isEnded,
@@ -32,15 +32,15 @@ import type { Forgotten } from "../../transport.ts";
 import type { Decision } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
 import type { Asking, AskingForList, AskingForPull, FleetCourier, KeyChoice, ListName } from "../fleet_courier.ts";
-import { pruneDisk, readDisk } from "./disk.ts";
 import { examineServer } from "./doctor.ts";
 import { errorOf, notGpuServer, tooOld } from "./failures.ts";
 import { ServerFleet } from "./fleet.ts";
 import { forgetAgent } from "./forget.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
+import { pruneDisk, readDisk } from "./models/disk.ts";
+import { readUpdatesOf } from "./models/updates.ts";
 import { decide } from "./trust.ts";
-import { readUpdatesOf } from "./updates.ts";
 import { filledViews } from "./views/filled_views.ts";
 
 /** Agents publish progress at most twice a second. */

@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalModelName } from "../../base/model_name.ts";
 import { mergeRunning } from "../../courier/running.ts";
-import { DiskDocument, diskDocument, PrunedDocument, prunedDocument } from "../../documents/disk.ts";
+import { DiskDocument, diskDocument, PrunedDocument, prunedDocument } from "../../documents/models/disk.ts";
 import { CopiedDocument, copiedDocument, UnloadedDocument, unloadedDocument } from "../../documents/outcomes.ts";
 import { LoadedDocument, loadedDocument, RunningDocument, runningDocument } from "../../documents/running.ts";
 import { KeepAlive } from "../../protocol.ts";

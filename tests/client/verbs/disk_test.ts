@@ -1,6 +1,6 @@
 // gpuctl disk and prune, on the share and through gpu-server's routes.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { DiskDocument, PrunedDocument } from "#src/documents/disk.ts";
+import { DiskDocument, PrunedDocument } from "#src/documents/models/disk.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
 import { ScriptedAgent, USAGE } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";

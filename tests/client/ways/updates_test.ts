@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Registry } from "#sim/registry/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
-import { UpdatesDocument } from "#src/documents/updates.ts";
+import { UpdatesDocument } from "#src/documents/models/updates.ts";
 import { answerAsAgent, modelOf, type ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { TwoWays, WAYS, type Way } from "./two_ways.ts";
 

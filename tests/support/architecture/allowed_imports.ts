@@ -6,7 +6,7 @@ import { TRANSPORT_ROWS } from "./allowed_transport_imports.ts";
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
 const ADDRESS = "src/transport/address.ts";
-const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
+const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/{*,models/*}.ts"];
 const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
 const ROSTER = "src/trust/roster/*.ts";
@@ -27,7 +27,7 @@ function inside(parent: string, folders: string): string[] {
 }
 
 const agent = (folders: string): string[] => inside("src/agent", folders);
-const IN_PAGE = [...BASE, "src/documents/*.ts"];
+const IN_PAGE = [...BASE, "src/documents/{*,models/*}.ts"];
 const page = (folders: string): string[] => folders.split(" ").map((folder) => `src/console/${folder}/*`);
 const CLIENT = [...SEAM, ADDRESS, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts", REGISTRY];
 
@@ -61,9 +61,9 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/courier/*.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/mailbox/*.ts"] },
   { files: "src/courier.ts", may: [...SEAM, ...ALL_TRUST, "src/courier/{*,mailbox/*}.ts"] },
   {
-    files: "src/documents/*.ts",
+    files: "src/documents/{*,models/*}.ts",
     may: [
-      "src/{base/{check,clock,errors,glob,model_name},protocol,courier/*,program/registry/published}.ts",
+      "src/{base/{check,clock,errors,glob,model_name},protocol,courier/*,documents/*,program/registry/published}.ts",
       KNOWN_AGENTS,
     ],
   },
@@ -157,7 +157,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     ],
   },
   {
-    files: "src/client/over_http/views/*.ts",
+    files: "src/client/over_http/{views,models}/*.ts",
     may: [...CLIENT, "src/client/{fleet_courier,over_http/*}.ts"],
   },
   {
@@ -165,7 +165,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       ...CLIENT,
       SEVERAL,
-      "src/client/{*,run/*,{on_share,over_http}/open,over_http/views/*,roster/{kept,read_file},output/*}.ts",
+      "src/client/{*,run/*,{on_share,over_http}/open,over_http/{views,models}/*,roster/{kept,read_file},output/*}.ts",
     ],
   },
   {

@@ -5,7 +5,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: [
     "src/protocol.ts",
     "src/transport/nats/messages/waiting.ts",
-    "src/{protocol,documents,client/over_http,client/over_http/proxy}/*.ts",
+    "src/{protocol,documents,documents/models,client/over_http,client/over_http/{models,proxy}}/*.ts",
     "src/{trust,agent,server,program/registry}/**/*.ts",
   ],
   jose: ["src/server/access/login/*.ts", "src/server/access/login/introspection/*.ts"],
@@ -22,7 +22,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@nats-io/transport-node": ["src/transport/nats/{calls,messages}/*.ts"],
   hono: ["src/server/**/*.ts"],
   preact: ["src/console/**/*.{ts,tsx}"],
-  "swagger-ui-dist": ["src/server/docs/*.ts"],
+  "swagger-ui-dist": ["src/server/http/docs/*.ts"],
   "@hono/zod-openapi": ["src/server/**/*.ts"],
   "bun:ffi": ["src/program/{service_manager,reader_watch}.ts"],
   "bun:sqlite": [

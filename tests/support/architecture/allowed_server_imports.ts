@@ -3,7 +3,7 @@
 const BASE = ["src/base/*.ts", "src/protocol.ts"];
 const SEAM = [...BASE, "src/transport.ts"];
 const ADDRESS = "src/transport/address.ts";
-const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/*.ts"];
+const COURIER = ["src/courier.ts", "src/courier/*.ts", "src/documents/{*,models/*}.ts"];
 const TRUST = ["src/trust/*.ts"];
 const KNOWN_AGENTS = "src/trust/agents/*.ts";
 const ROSTER = "src/trust/roster/*.ts";
@@ -133,7 +133,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     files: "src/server/limits/*.ts",
     may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("access store")],
   },
-  { files: "src/server/fleet/updates/*.ts", may: [...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"] },
+  { files: "src/server/models/*/*.ts", may: [...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"] },
   { files: "src/server/fleet/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
@@ -168,7 +168,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       ...server("access http store v1/schema"),
     ],
   },
-  { files: "src/server/{docs,console}/*.ts", may: server("http fleet/lists") },
+  { files: "src/server/{http/docs,console}/*.ts", may: server("http fleet/lists") },
   { files: "src/server/platform/catalog.{ts,json}", may: [...BASE, "src/server/platform/catalog.json"] },
   {
     files: "src/server/v1/{session,tokens}.ts",
@@ -218,7 +218,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console docs http http/guard limits fleet/{lists,updates} metrics ollama scope v1 v1/schema platform webhooks",
+        "access audit console http http/{docs,guard} limits fleet/lists models/updates metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },

@@ -4,7 +4,7 @@ import { formatBytes } from "../../../base/format.ts";
 import { isPattern } from "../../../base/glob.ts";
 import { normalModelName } from "../../../base/model_name.ts";
 import type { Agents } from "../../../courier/selection.ts";
-import type { UpdateDocument, UpdatesDocument } from "../../../documents/updates.ts";
+import type { UpdateDocument, UpdatesDocument } from "../../../documents/models/updates.ts";
 import type { RegistryChoices } from "../../../program/registry/flags.ts";
 import { agentsText } from "../../output/agent_names.ts";
 import { type Column, MODEL_NAME } from "../../output/table.ts";

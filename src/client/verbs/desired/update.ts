@@ -1,8 +1,8 @@
 // The verb update: pulls again what its registry has replaced, and nothing else.
 import { ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
+import type { UpdateDocument } from "../../../documents/models/updates.ts";
 import { type PlannedChange, plannedDocument } from "../../../documents/planned.ts";
-import type { UpdateDocument } from "../../../documents/updates.ts";
 import { type RegistryChoices, registryFlags } from "../../../program/registry/flags.ts";
 import { type ChangeChoices, mayChange } from "../../asking/confirm.ts";
 import { chosenViews } from "../../asking/outcomes.ts";

@@ -1,7 +1,7 @@
 // The verb disk.
 import { formatBytes } from "../../../base/format.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
-import { diskDocument } from "../../../documents/disk.ts";
+import { diskDocument } from "../../../documents/models/disk.ts";
 import type { DiskUsage } from "../../../protocol.ts";
 import { askEach, type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { examples, type Program } from "../../base_command.ts";

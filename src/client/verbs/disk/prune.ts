@@ -3,7 +3,7 @@ import { ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes, visibleText } from "../../../base/format.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import type { PruneChoices } from "../../../courier/disk.ts";
-import { prunedDocument } from "../../../documents/disk.ts";
+import { prunedDocument } from "../../../documents/models/disk.ts";
 import { ExitStatus } from "../../../program/exit.ts";
 import { flag } from "../../../program/flags.ts";
 import type { Pruned } from "../../../protocol.ts";

@@ -2,8 +2,8 @@
 
 import type { AgentDocument } from "../../../documents/agents.ts";
 import type { AuditEntry } from "../../../documents/audit.ts";
-import type { DiskDocument, PrunedDocument } from "../../../documents/disk.ts";
 import type { JobDocument } from "../../../documents/jobs.ts";
+import type { DiskDocument, PrunedDocument } from "../../../documents/models/disk.ts";
 import type { ModelsDocument, ShownDocument } from "../../../documents/models.ts";
 import type { DeletedDocument } from "../../../documents/outcomes.ts";
 import type { RunningDocument } from "../../../documents/running.ts";

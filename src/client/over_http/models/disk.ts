@@ -1,10 +1,10 @@
 // The disks of boxes through gpu-server.
-import { asCourierError } from "../../base/errors.ts";
-import { type PruneChoices, pruneArguments } from "../../courier/disk.ts";
-import { DiskDocument, PrunedDocument } from "../../documents/disk.ts";
-import type { DiskUsage, Pruned } from "../../protocol.ts";
-import { notGpuServer, tooOld } from "./failures.ts";
-import type { ServerHttp } from "./http.ts";
+import { asCourierError } from "../../../base/errors.ts";
+import { type PruneChoices, pruneArguments } from "../../../courier/disk.ts";
+import { DiskDocument, PrunedDocument } from "../../../documents/models/disk.ts";
+import type { DiskUsage, Pruned } from "../../../protocol.ts";
+import { notGpuServer, tooOld } from "../failures.ts";
+import type { ServerHttp } from "../http.ts";
 
 /** gpu-server waits for the agent as long. */
 const DISK_MS = 30_000;

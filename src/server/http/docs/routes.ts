@@ -1,7 +1,7 @@
 // /docs: a page that shows /openapi.json, and / with the addresses of both. It needs no network beyond this server.
 import { type Context, Hono } from "hono";
-import { type Rendered, renderedText, respondUnlessKept } from "../fleet/lists/rendered.ts";
-import type { Env } from "../http/env.ts";
+import { type Rendered, renderedText, respondUnlessKept } from "../../fleet/lists/rendered.ts";
+import type { Env } from "../env.ts";
 import { SWAGGER_UI } from "./swagger_ui.ts";
 
 /** Only what this server sends, no code in the page, and no place in a page of others. Swagger UI has images as data. */

@@ -1,9 +1,9 @@
 // The newer models that gpu-server knows of, for some agents.
-import { asCourierError } from "../../base/errors.ts";
-import type { AgentView } from "../../courier/agent_view.ts";
-import { UpdatesDocument } from "../../documents/updates.ts";
-import { tooOld } from "./failures.ts";
-import type { ServerHttp } from "./http.ts";
+import { asCourierError } from "../../../base/errors.ts";
+import type { AgentView } from "../../../courier/agent_view.ts";
+import { UpdatesDocument } from "../../../documents/models/updates.ts";
+import { tooOld } from "../failures.ts";
+import type { ServerHttp } from "../http.ts";
 
 /** gpu-server asks registries for this long. */
 const ASKING_MS = 30_000;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { docsRoutes } from "#src/server/docs/routes.ts";
+import { docsRoutes } from "#src/server/http/docs/routes.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
 
 const OPEN = { token: null };

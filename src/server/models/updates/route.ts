@@ -1,12 +1,12 @@
 // /v1/updates: which models of the fleet are not what their registries have now.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { readUpdates, type UpdateDocument, UpdatesDocument } from "../../../documents/updates.ts";
+import { readUpdates, type UpdateDocument, UpdatesDocument } from "../../../documents/models/updates.ts";
+import { readModels } from "../../fleet/read_models.ts";
 import type { Env } from "../../http/env.ts";
 import type { ServicesOf } from "../../services.ts";
 import { QUERY } from "../../v1/schema/list_schemas.ts";
 import { failures } from "../../v1/schema/problems.ts";
 import { json, security } from "../../v1/schema/schemas.ts";
-import { readModels } from "../read_models.ts";
 
 const OUTDATED: UpdateDocument = {
   name: "phi4:latest",

@@ -1,14 +1,14 @@
 // The document about newer models that `/v1` serves and `gpuctl --json` prints: what registries have now of the models of the fleet.
 import { z } from "zod";
-import { instantMs, isoTime } from "../base/clock.ts";
-import { matchesGlob } from "../base/glob.ts";
-import { isCloudName } from "../base/model_name.ts";
-import type { FleetModel } from "../courier/fleet_model.ts";
-import type { FleetModels } from "../courier/models.ts";
-import type { Published, PublishedModels } from "../program/registry/published.ts";
-import { AgentName } from "../protocol.ts";
-import { Bytes, Instant, orNull } from "./named.ts";
-import { unavailableAgents, unavailableField } from "./unavailable.ts";
+import { instantMs, isoTime } from "../../base/clock.ts";
+import { matchesGlob } from "../../base/glob.ts";
+import { isCloudName } from "../../base/model_name.ts";
+import type { FleetModel } from "../../courier/fleet_model.ts";
+import type { FleetModels } from "../../courier/models.ts";
+import type { Published, PublishedModels } from "../../program/registry/published.ts";
+import { AgentName } from "../../protocol.ts";
+import { Bytes, Instant, orNull } from "../named.ts";
+import { unavailableAgents, unavailableField } from "../unavailable.ts";
 
 export const UpdateDocument = z
   .object({

@@ -1,8 +1,8 @@
 // The documents about the disks of boxes that `/v1` serves and `gpuctl --json` prints: disk and prune.
 import { z } from "zod";
-import type { CourierError } from "../base/errors.ts";
-import { AgentName, type DiskUsage, type Pruned } from "../protocol.ts";
-import { Bytes, ErrorCode, Instant, orNull } from "./named.ts";
+import type { CourierError } from "../../base/errors.ts";
+import { AgentName, type DiskUsage, type Pruned } from "../../protocol.ts";
+import { Bytes, ErrorCode, Instant, orNull } from "../named.ts";
 
 const LeftoverDocument = z
   .object({
