@@ -11,12 +11,14 @@ const Announced = z.object({ url: z.string() });
 export class OllamaProcess {
   readonly modelsDir: string;
   readonly #home: string;
+  readonly #entry: readonly string[];
   #port = 0;
   #child: Bun.Subprocess | undefined;
 
-  /** @param dir its home directory */
-  constructor(dir: string) {
+  /** @param dir its home directory @param entry what comes in front of its command line, to run it in a namespace */
+  constructor(dir: string, entry: readonly string[] = []) {
     this.#home = dir;
+    this.#entry = entry;
     this.modelsDir = join(dir, "models");
     mkdirSync(this.modelsDir);
   }
@@ -25,7 +27,11 @@ export class OllamaProcess {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Resolves when it answers. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Resolves when it answers; a real one in a namespace may need another moment. */
   async start(): Promise<void> {
     const binary = process.env["OLLAMA_TEST_BINARY"];
     await (binary === undefined ? this.#startSimulation() : this.#startReal(binary));
@@ -39,7 +45,10 @@ export class OllamaProcess {
 
   async #startSimulation(): Promise<void> {
     const args = ["--port", String(this.#port), "--models", this.modelsDir];
-    const child = Bun.spawn([process.execPath, SIMULATION, ...args], { stdout: "pipe", stderr: "inherit" });
+    const child = Bun.spawn([...this.#entry, process.execPath, SIMULATION, ...args], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
     this.#child = child;
     const { value } = await child.stdout.getReader().read();
     this.#port = Number(new URL(Announced.parse(JSON.parse(new TextDecoder().decode(value))).url).port);
@@ -48,11 +57,13 @@ export class OllamaProcess {
   async #startReal(binary: string): Promise<void> {
     if (this.#port === 0) this.#port = freePort();
     const own = { HOME: this.#home, OLLAMA_MODELS: this.modelsDir, OLLAMA_HOST: this.url, OLLAMA_NO_CLOUD: "1" };
-    this.#child = Bun.spawn([binary, "serve"], {
+    this.#child = Bun.spawn([...this.#entry, binary, "serve"], {
       env: { PATH: process.env["PATH"], ...own },
       stdout: "ignore",
       stderr: "ignore",
     });
+    // From outside a namespace nobody reaches it.
+    if (this.#entry.length > 0) return;
     await until(async () => await isAnswering(this.url), "Ollama answers", 30_000);
   }
 }
